@@ -49,7 +49,7 @@ _NOTICE_EN = Wording(
     title="No tap water in Cibabat, Wed 25 Nov 08.00-14.00",
     summary="Store enough water before 07.00. Water trucks wait at two places.",
     body=(
-        "Perumda Tirta is replacing a main pipe in **Jl. Amir Machmud**. There is no tap water in Kelurahan Cibabat and Pasirkaliki "
+        "Perumda Tirta is replacing a main pipe in **Jl. Amir Machmud**. There is no tap water in Cibabat and Pasirkaliki "
         "on Wednesday, 25 November 2026, from 08.00 to 14.00 WIB.\n\n"
         "Free water trucks wait at:\n\n"
         "- the Cibabat kelurahan office\n"
@@ -89,7 +89,7 @@ _CLARIFICATION_EN = Wording(
     title="Social aid: register only at your kelurahan office",
     summary="The message about Rp1.5 million through a link is a hoax. Do not enter your data.",
     body=(
-        "A forwarded message invites residents to register for Rp1.5 million of social aid through a link. That link steals data. "
+        "A forwarded message invites people to register for Rp1.5 million of social aid through a link. The link steals data. "
         "The City of Cimahi never opens registration through a link in a forwarded message.\n\n"
         "Already filled it in? Change your password, then report it to Jabar Saber Hoaks."
     ),
