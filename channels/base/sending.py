@@ -1,0 +1,94 @@
+"""Running many sends at once, safely: the one loop that push channels with a request per message share."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+
+import structlog
+
+from channels.base.contract import Deferred, Halted, MayWrite, Outcome, Outgoing, Result
+
+SendOne = Callable[[Outgoing], Awaitable[Outcome]]
+
+log = structlog.get_logger(__name__)
+
+
+async def each(
+    messages: Sequence[Outgoing], send_one: SendOne, *, concurrency: int, may_write: MayWrite
+) -> AsyncGenerator[Result, None]:
+    """Hand every message to `send_one`, at most `concurrency` at once, and yield a Result as each is done.
+
+    Nothing new is begun after a Halted or once `may_write()` is False; what is in flight then is still awaited and
+    yielded. Closing the generator early cancels what is in flight.
+    """
+    done: asyncio.Queue[Result | None] = asyncio.Queue()
+    round_ = _Round(iter(messages), send_one, may_write, done)
+    workers = [asyncio.create_task(round_.work()) for _ in range(min(max(concurrency, 1), len(messages)))]
+    try:
+        running = len(workers)
+        while running:
+            result = await done.get()
+            if result is None:
+                running -= 1
+            else:
+                yield result
+        await asyncio.gather(*workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+
+class _Round:
+    """What the workers of one call share: the messages left, and whether to stop."""
+
+    def __init__(
+        self, left: Iterator[Outgoing], send_one: SendOne, may_write: MayWrite, done: asyncio.Queue[Result | None]
+    ) -> None:
+        self._left = left
+        self._send_one = send_one
+        self._may_write = may_write
+        self._done = done
+        self._stopped = False
+
+    async def work(self) -> None:
+        """Take messages until none is left or the round stops; a None in the queue says that this worker ended."""
+        try:
+            while (outgoing := self._next()) is not None:
+                outcome = await attempt(self._send_one, outgoing)
+                self._stopped |= isinstance(outcome, Halted)
+                self._done.put_nowait(Result(outgoing=outgoing, outcome=outcome))
+        finally:
+            self._done.put_nowait(None)
+
+    def _next(self) -> Outgoing | None:
+        if self._stopped:
+            return None
+        outgoing = next(self._left, None)
+        if outgoing is None or not self._may_write():
+            self._stopped = True
+            return None
+        return outgoing
+
+
+async def attempt(send_one: SendOne, outgoing: Outgoing) -> Outcome:
+    """One send; an unforeseen exception is logged without the address and becomes Deferred(uncertain=True)."""
+    try:
+        return await send_one(outgoing)
+    except Exception as error:  # noqa: BLE001 # reason: an unforeseen exception may follow the write, so the message may have gone
+        return unforeseen(error, outgoing)
+
+
+def unforeseen(error: Exception, outgoing: Outgoing) -> Deferred:
+    """Log where `error` arose, without its text (it may quote the address), and call the message uncertain."""
+    log.error("send_failed_unforeseen", delivery=outgoing.recipient.delivery, error=type(error).__name__, at=_origin(error))
+    return Deferred(uncertain=True, code=type(error).__name__, detail="unforeseen error in the channel")
+
+
+def _origin(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
