@@ -1,0 +1,179 @@
+"""The only place that knows the map: city > kecamatan > kelurahan, their names, and which area concerns which."""
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from subscribers import store
+from subscribers.area_document import Area, BadAreas, Level, read_document
+from subscribers.matching import Match, Spellings
+
+__all__ = ["Area", "AreaTree", "BadAreas", "Level", "Match", "UnknownArea", "add_outlines", "replace_tree"]
+
+_BUILT_IN = Path(__file__).with_name("cimahi.json")
+_SHAPES = ("Polygon", "MultiPolygon")
+
+
+class UnknownArea(ValueError):
+    """No area has this slug or code; the sentence suggests the nearest ones, `suggestions` are their slugs."""
+
+    def __init__(self, text: str, suggestions: tuple[str, ...]) -> None:
+        self.text = text
+        self.suggestions = suggestions
+        ask = f"Maksud Anda {' atau '.join(suggestions)}?" if suggestions else "Lihat: broadcaster areas list."
+        super().__init__(f'Wilayah "{text}" tidak dikenal. {ask}')
+
+
+class AreaTree:
+    """All areas of one city. Immutable; `tree[x]` takes a code or a slug and raises KeyError."""
+
+    def __init__(self, document: Mapping[str, Any], outlines: Mapping[str, Any] | None = None) -> None:
+        contents = read_document(document)
+        self.document = document
+        self.outlines: Mapping[str, Any] = outlines or {}
+        """GeoJSON geometry per code, where the city supplied one."""
+        self.grid = contents.grid
+        """(columns, rows) of the tiles."""
+        self._areas = contents.areas
+        self._by_key = {key: area for area in contents.areas for key in (area.code, area.slug)}
+        self._spellings = Spellings(contents)
+        self._concerned = {area.code: self._relatives(area) for area in contents.areas}
+
+    @classmethod
+    @cache
+    def built_in(cls) -> "AreaTree":
+        """Kota Cimahi, as the product ships it."""
+        return cls(json.loads(_BUILT_IN.read_text(encoding="utf-8")))
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "AreaTree":
+        """A tree in the shape of cimahi.json; raises BadAreas."""
+        return cls(document)
+
+    @classmethod
+    def from_store(cls, conn: Connection) -> "AreaTree":
+        """The imported tree, else the built-in one, with the imported outlines."""
+        row = conn.execute(select(store.area_tree.c.document, store.area_tree.c.outlines)).one_or_none()
+        if row is None:
+            return cls.built_in()
+        document = json.loads(row.document) if row.document else cls.built_in().document
+        return cls(document, json.loads(row.outlines) if row.outlines else None)
+
+    @property
+    def city(self) -> Area:
+        """The whole city."""
+        return self._areas[0]
+
+    @property
+    def kecamatan(self) -> tuple[Area, ...]:
+        """All kecamatan by code."""
+        return tuple(area for area in self._areas if area.level == "kecamatan")
+
+    @property
+    def kelurahan(self) -> tuple[Area, ...]:
+        """All kelurahan by code."""
+        return tuple(area for area in self._areas if area.level == "kelurahan")
+
+    def all(self) -> tuple[Area, ...]:
+        """City, kecamatan, kelurahan, each level by code."""
+        return self._areas
+
+    def __getitem__(self, code_or_slug: str) -> Area:
+        return self._by_key[code_or_slug]
+
+    def __contains__(self, code_or_slug: object) -> bool:
+        return code_or_slug in self._by_key
+
+    def get(self, code_or_slug: str) -> Area | None:
+        """The area, or None."""
+        return self._by_key.get(code_or_slug)
+
+    def children(self, area: Area) -> tuple[Area, ...]:
+        """The areas directly below."""
+        return tuple(child for child in self._areas if child.parent == area.code)
+
+    def exact(self, text: str) -> Area:
+        """For front matter and CSV: an exact slug or code only; raises UnknownArea."""
+        area = self._by_key.get(text.strip())
+        if area is None:
+            raise UnknownArea(text.strip()[:80], tuple(near.slug for near in self._spellings.near(text)[:3]))
+        return area
+
+    def match(self, text: str) -> Match:
+        """For residents: misspelt, abbreviated, several at once; unsure is never guessed."""
+        return self._spellings.match(text)
+
+    def concerned(self, codes: Iterable[str]) -> frozenset[str]:
+        """The one rule of areas: these areas, all that contain them, all within them. KeyError for an unknown code."""
+        return frozenset().union(*(self._concerned[self._by_key[code].code] for code in codes))
+
+    def counted_under(self, subscribed: Iterable[str], concerned: frozenset[str] | None = None) -> str | None:
+        """The one code that a delivery counts under: a matching kelurahan, else kecamatan, else city; lowest code first."""
+        matching = [code for code in subscribed if concerned is None or code in concerned]
+        return min(matching, key=lambda code: (-len(code), code), default=None)
+
+    def _relatives(self, area: Area) -> frozenset[str]:
+        return frozenset(
+            other.code
+            for other in self._areas
+            if other is area or other.code.startswith(f"{area.code}.") or area.code.startswith(f"{other.code}.")
+        )
+
+
+def replace_tree(conn: Connection, document: Mapping[str, Any]) -> AreaTree:
+    """Store another tree; raises BadAreas, also when someone subscribes to an area that the new tree lacks."""
+    tree = AreaTree(document)
+    subscribed = select(store.subscription.c.area, func.count().label("n")).group_by(store.subscription.c.area)
+    lost = [row for row in conn.execute(subscribed).all() if row.area not in tree]
+    if lost:
+        raise BadAreas(f"{row.n} langganan memakai wilayah {row.area}, yang tidak ada dalam daftar baru." for row in lost)
+    outlines = {code: shape for code, shape in AreaTree.from_store(conn).outlines.items() if code in tree}
+    _save(conn, document, outlines)
+    return AreaTree.from_store(conn)
+
+
+def add_outlines(conn: Connection, geojson: Mapping[str, Any]) -> AreaTree:
+    """Take the shapes of areas from a GeoJSON FeatureCollection (property `code` or `kode`); raises BadAreas."""
+    tree = AreaTree.from_store(conn)
+    features = geojson.get("features")
+    if geojson.get("type") != "FeatureCollection" or not isinstance(features, list) or not features:
+        raise BadAreas(["Berkas ini bukan FeatureCollection GeoJSON yang berisi wilayah."])
+    shapes: dict[str, Any] = {}
+    problems: list[str] = []
+    for number, feature in enumerate(features, 1):
+        try:
+            code, shape = _outline(tree, feature)
+            shapes[code] = shape
+        except ValueError as error:
+            problems.append(f"Fitur {number}: {error}")
+    if problems:
+        raise BadAreas(problems)
+    built_in = tree.document is AreaTree.built_in().document
+    _save(conn, None if built_in else tree.document, {**tree.outlines, **shapes})
+    return AreaTree.from_store(conn)
+
+
+def _outline(tree: AreaTree, feature: Any) -> tuple[str, Any]:
+    properties = feature.get("properties") if isinstance(feature, dict) else None
+    code = (properties.get("code") or properties.get("kode")) if isinstance(properties, dict) else None
+    if code is None:
+        raise ValueError("tidak ada properti code atau kode.")
+    shape = feature.get("geometry")
+    if not isinstance(shape, dict) or shape.get("type") not in _SHAPES or not shape.get("coordinates"):
+        raise ValueError(f"bentuk wilayah {code} harus Polygon atau MultiPolygon.")
+    return tree.exact(str(code)).code, shape
+
+
+def _save(conn: Connection, document: Mapping[str, Any] | None, outlines: Mapping[str, Any]) -> None:
+    conn.execute(delete(store.area_tree))
+    conn.execute(
+        insert(store.area_tree).values(
+            id=1,
+            document=json.dumps(document, ensure_ascii=False) if document is not None else None,
+            outlines=json.dumps(outlines) if outlines else None,
+        )
+    )

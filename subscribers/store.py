@@ -1,0 +1,220 @@
+"""Tables of who subscribes, and what SQLite and PostgreSQL do differently for them. Times are epoch seconds (UTC)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from enum import IntEnum
+from hashlib import blake2b
+from itertools import islice
+from typing import TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    func,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+T = TypeVar("T")
+
+metadata = MetaData()
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+"""Numbered by the database; SQLite numbers only a column of type INTEGER."""
+
+
+class State(IntEnum):
+    """Of an address; only a confirmed one is written to."""
+
+    UNCONFIRMED = 0
+    CONFIRMED = 1
+    SUPPRESSED = 2
+
+
+subscriber = Table(
+    "subscriber",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("reference", Text, unique=True, comment="keyed hash of the name that an import gives to a person"),
+    Column("created_at", Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+address = Table(
+    "address",
+    metadata,
+    # autoincrement: an erased id never comes back, so that old links to it stay dead
+    Column("id", Id, primary_key=True),
+    Column("subscriber", Id, ForeignKey("subscriber.id"), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("lookup", LargeBinary(16), nullable=False, comment="keyed hash of the address"),
+    Column("cipher", LargeBinary, nullable=False, comment="the address, sealed"),
+    Column("state", SmallInteger, nullable=False, comment="0 unconfirmed, 1 confirmed, 2 suppressed"),
+    Column("reason", Text, nullable=False, server_default="", comment="address_dead | opted_out when suppressed"),
+    Column("language", Text, nullable=False),
+    Column("topics", Text, nullable=False, server_default="", comment="'' = all, else ' a b '; ' darurat ' = emergencies only"),
+    Column("home", Text, nullable=False, comment="lowest kelurahan subscribed to, else kecamatan, else city"),
+    Column("slot", BigInteger, nullable=False, comment="place in the order of every fan-out, for good"),
+    Column("created_at", Double, nullable=False),
+    Column("confirmed_at", Double),
+    Column("suppressed_at", Double),
+    UniqueConstraint("channel", "lookup", name="address_channel_lookup"),
+    Index("address_channel_slot", "channel", "slot", unique=True),
+    Index("address_subscriber_channel", "subscriber", "channel"),
+    sqlite_autoincrement=True,
+)
+
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("address", Id, ForeignKey("address.id"), nullable=False),
+    Column("area", Text, nullable=False, comment="Kemendagri code"),
+    PrimaryKeyConstraint("address", "area"),
+    sqlite_with_rowid=False,
+)
+
+alias = Table(
+    "alias",
+    metadata,
+    Column("channel", Text, nullable=False),
+    Column("lookup", LargeBinary(16), nullable=False),
+    Column("address", Id, ForeignKey("address.id"), nullable=False, index=True),
+    Column("cipher", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("channel", "lookup"),
+    comment="another id of the same address (business-scoped, migrated)",
+)
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("address", Id, ForeignKey("address.id"), nullable=False, index=True),
+    Column("act", Text, nullable=False, comment="granted | imported | withdrawn | dead | revived"),
+    Column("source", Text, nullable=False),
+    Column("text_version", Text, nullable=False, server_default=""),
+    Column("at", Double, nullable=False),
+    comment="append-only",
+)
+
+strike = Table(
+    "strike",
+    metadata,
+    Column("address", Id, ForeignKey("address.id"), nullable=False),
+    Column("day", Text, nullable=False, comment="YYYY-MM-DD of a soft bounce"),
+    PrimaryKeyConstraint("address", "day"),
+    sqlite_with_rowid=False,
+)
+
+slot_counter = Table(
+    "slot_counter",
+    metadata,
+    Column("channel", Text, nullable=False),
+    Column("home", Text, nullable=False),
+    Column("n", BigInteger, nullable=False, comment="addresses made so far with this home"),
+    PrimaryKeyConstraint("channel", "home"),
+)
+
+area_tree = Table(
+    "area_tree",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, comment="JSON that replaces the built-in tree; NULL = built-in"),
+    Column("outlines", Text, comment="JSON object: code -> GeoJSON geometry"),
+)
+
+
+def epoch(moment: datetime) -> float:
+    """Seconds since 1970 as the tables keep them. Raises ValueError for a time without a zone."""
+    if moment.tzinfo is None:
+        raise ValueError("a time needs its zone")
+    return moment.timestamp()
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of at most `size`: SQLite takes 32,766 parameters in one statement, PostgreSQL 65,535."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def on_postgresql(conn: Connection) -> bool:
+    """Whether this connection speaks to PostgreSQL (else SQLite)."""
+    return conn.dialect.name == "postgresql"
+
+
+def insert_new(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """INSERT that leaves a row alone which is already there."""
+    insert = postgresql.insert(table) if on_postgresql(conn) else sqlite.insert(table)
+    return insert.on_conflict_do_nothing()
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+_MAKING_ADDRESSES = 0x5349_4152_414E
+"""Advisory lock: new addresses are made by one transaction at a time (SQLite has one writer anyway)."""
+_GOLDEN = 0x9E37_79B9_7F4A_7C15
+"""The golden ratio's fraction in 64 bits: its multiples fill [0, 1) more evenly than any others."""
+_MASK = 2**64 - 1
+
+
+def lock_making(conn: Connection) -> None:
+    """Until this transaction ends nobody else makes an address; what is read after this call is final."""
+    if on_postgresql(conn):
+        conn.execute(select(func.pg_advisory_xact_lock(_MAKING_ADDRESSES)))
+
+
+def reserve_ids(conn: Connection, table: Table, count: int) -> list[int]:
+    """`count` new ids of `table`, never used before, not even by an erased row. Needs `lock_making`."""
+    if count == 0:
+        return []
+    if on_postgresql(conn):
+        sequence = func.nextval(func.pg_get_serial_sequence(table.name, "id"))
+        rows = conn.execute(select(sequence).select_from(func.generate_series(1, count).alias("series")))
+        return list(rows.scalars())
+    known = conn.execute(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name}).scalar() or 0
+    return list(range(known + 1, known + 1 + count))
+
+
+def slot_of(channel: str, home: str, number: int, address_id: int) -> int:
+    """Place of an address in slot order: 31 bits spread the numbers 0, 1, 2... of one home evenly, 32 bits are its id."""
+    offset = int.from_bytes(blake2b(f"{channel} {home}".encode(), digest_size=8).digest(), "big")
+    fraction = ((number * _GOLDEN + offset) & _MASK) >> 33
+    return fraction << 32 | address_id & 0xFFFF_FFFF
+
+
+def draw_slots(conn: Connection, wanted: Sequence[tuple[str, str, int]]) -> list[int]:
+    """The slot of each new (channel, home, address id), counting each home up. Needs `lock_making`."""
+    counters = {(row.channel, row.home): row.n for row in conn.execute(select(slot_counter))}
+    before = dict(counters)
+    slots = []
+    for channel, home, address_id in wanted:
+        number = counters.get((channel, home), 0)
+        counters[channel, home] = number + 1
+        slots.append(slot_of(channel, home, number, address_id))
+    _save_counters(conn, before, counters)
+    return slots
+
+
+def _save_counters(conn: Connection, before: dict[tuple[str, str], int], after: dict[tuple[str, str], int]) -> None:
+    fresh = [{"channel": key[0], "home": key[1], "n": n} for key, n in after.items() if key not in before]
+    grown = [{"c": key[0], "h": key[1], "m": n} for key, n in after.items() if key in before and before[key] != n]
+    if fresh:
+        conn.execute(slot_counter.insert(), fresh)
+    if grown:
+        ours = (slot_counter.c.channel == bindparam("c")) & (slot_counter.c.home == bindparam("h"))
+        conn.execute(update(slot_counter).where(ours).values(n=bindparam("m")), grown)
