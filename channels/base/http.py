@@ -1,0 +1,93 @@
+"""HTTP as push channels need it: one session with limits, and what a failed request tells about the message."""
+
+import hashlib
+import hmac
+import math
+
+import aiohttp
+
+from channels.base.contract import Deferred
+
+CONNECT_SECONDS = 3.0
+TOTAL_SECONDS = 9.0
+"""A worker's turn ends within 20 s of its start and begins its last write within 10 s: no request may take longer."""
+IDLE_SECONDS = 10.0
+"""Idle connections are dropped before the other side drops them: a write into a dead one would count as uncertain."""
+
+
+def open_session(
+    *, connections: int, connect_seconds: float = CONNECT_SECONDS, total_seconds: float = TOTAL_SECONDS
+) -> aiohttp.ClientSession:
+    """A session of at most `connections` kept-alive connections; call it inside the event loop.
+
+    Waiting for a free connection counts as connecting. Cookies are neither kept nor sent.
+    """
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=connections, limit_per_host=connections, keepalive_timeout=IDLE_SECONDS, ttl_dns_cache=300
+        ),
+        timeout=aiohttp.ClientTimeout(total=total_seconds, connect=connect_seconds, sock_connect=connect_seconds),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": "siaran-cimahi"},
+    )
+
+
+class Sessions:
+    """The one session of a channel: opened by its first request, opened anew after aclose()."""
+
+    def __init__(
+        self, *, connections: int, connect_seconds: float = CONNECT_SECONDS, total_seconds: float = TOTAL_SECONDS
+    ) -> None:
+        self.connections = connections
+        self._seconds = (connect_seconds, total_seconds)
+        self._session: aiohttp.ClientSession | None = None
+
+    def get(self) -> aiohttp.ClientSession:
+        """The open session; only inside the event loop."""
+        if self._session is None or self._session.closed:
+            connect, total = self._seconds
+            self._session = open_session(connections=self.connections, connect_seconds=connect, total_seconds=total)
+        return self._session
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+REQUEST_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
+"""All that a request may raise because of the network or the provider."""
+
+
+def never_written(error: BaseException | None) -> bool:
+    """Whether `error` arose before the request was written: name, connection or TLS failed, or no connection became free."""
+    return isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+
+
+def deferred(error: BaseException) -> Deferred:
+    """What a failed request means for its message: try later; uncertain when it had been written. Tells no address."""
+    code = type(error).__name__
+    if never_written(error):
+        return Deferred(code=code, detail="no connection")
+    return Deferred(uncertain=True, code=code, detail="no answer")
+
+
+def seconds(text: str | None) -> float | None:
+    """A Retry-After header in seconds; None when absent, a date, or nonsense."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def signed_by(secret: str, body: bytes, signature: str) -> bool:
+    """Whether `signature` is the hex HMAC-SHA256 of the raw body, compared in constant time; an empty secret signs nothing."""
+    expected = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return bool(secret) and hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
+
+
+def same(secret: str, given: str) -> bool:
+    """Whether a shared secret was given, compared in constant time; an empty secret is never given."""
+    return bool(secret) and hmac.compare_digest(secret.encode(), given.encode("utf-8", "replace"))
