@@ -1,0 +1,90 @@
+"""A real PostgreSQL server for tests: own folder, own unix socket, no TCP, nothing kept, ends with the tests."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+PLACES = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
+UNSAFE_BUT_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "shared_buffers=64MB")
+
+
+def binaries() -> Path:
+    """The folder of initdb and postgres, the newest there is; skips the test where there is none."""
+    found = [path.parent for place in PLACES for path in Path(place).glob("*/bin/initdb")]
+    if in_path := shutil.which("initdb"):
+        found.append(Path(in_path).parent)
+    if not found:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    return max(found, key=lambda path: [int(part) for part in path.parent.name.split(".") if part.isdigit()])
+
+
+def account() -> str:
+    """The user who runs the server: PostgreSQL refuses root. "" = we ourselves; skips where root has nobody to lend."""
+    if os.geteuid() != 0:
+        return ""
+    for name in ("postgres", "nobody"):
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return name
+    pytest.skip("PostgreSQL does not run as root, and there is no user postgres or nobody")
+
+
+def _as(user: str) -> list[str]:
+    """What to put before a command so that `user` runs it and it ends with us."""
+    if sys.platform != "linux":
+        return []
+    change = ["--reuid", user, "--regid", str(pwd.getpwnam(user).pw_gid), "--clear-groups"] if user else []
+    return ["setpriv", "--pdeathsig", "QUIT", *change]
+
+
+@contextmanager
+def running_postgresql(_folder: Path | None = None) -> Iterator[str]:
+    """URL of a fresh server's database `postgres`; its folder is in /tmp, as socket paths must be short."""
+    programs, user = binaries(), account()
+    folder = Path(tempfile.mkdtemp(prefix="siaran-pg-", dir="/tmp"))
+    try:
+        if user:
+            shutil.chown(folder, user)
+        data = folder / "data"
+        make = [programs / "initdb", "-D", data, "-U", "siaran", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        subprocess.run([*_as(user), *make], check=True, stdout=subprocess.DEVNULL, cwd=folder)
+        options = [part for setting in UNSAFE_BUT_FAST for part in ("-c", setting)]
+        serve = [programs / "postgres", "-D", data, "-k", folder, "-h", "", *options]
+        with _serving([*_as(user), *map(str, serve)], folder):
+            yield f"postgresql://siaran@/postgres?host={folder}"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _serving(command: list[str], folder: Path) -> Iterator[None]:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder, start_new_session=True) as process:
+        if process.stderr is None:
+            raise RuntimeError("no pipe to read from")
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if "ready to accept connections" in line:
+                break
+        else:
+            raise RuntimeError("PostgreSQL did not start: " + "".join(said))
+        rest = threading.Thread(target=process.stderr.read, daemon=True)
+        rest.start()
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+            rest.join()
