@@ -1,0 +1,21 @@
+"""Serving a stand-in provider on loopback."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+HOST = "127.0.0.1"
+
+
+@asynccontextmanager
+async def running(app: web.Application, port: int = 0) -> AsyncIterator[str]:
+    """Serve `app` on loopback; yields its URL without a slash at the end. Raises OSError when `port` is taken (0 = any free one)."""
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, HOST, port, backlog=1024)
+        await site.start()
+        yield f"http://{HOST}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
