@@ -1,0 +1,137 @@
+"""The public code of an announcement and the signature of an edition: what lets anyone check that a message is real."""
+
+import base64
+import binascii
+import hashlib
+import re
+import secrets
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import product
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+from channels.base.contract import Edition
+
+ALPHABET = "23456789CDFHJKMNPQRTWXY"
+"""23 characters, a prime number: without look-alikes (0 O, 1 I L, 2 Z, 5 S, 6 G, 8 B, U V) and without vowels, so no words."""
+CODE_LENGTH = 6
+"""Five drawn characters and one check character: 6,436,343 codes a city."""
+
+# all different and none 0 modulo 23: any one wrong character and any two swapped ones change the sum
+_WEIGHTS = (1, 2, 3, 9, 15, 16)
+_LOOKALIKES = {
+    "0": "DQ", "O": "DQ", "1": "7J", "I": "7J", "L": "7J", "S": "5", "Z": "2", "B": "8", "G": "6", "U": "WY", "V": "YW",
+}  # fmt: skip
+
+Choose = Callable[[str], str]
+"""Draws one character of an alphabet."""
+
+
+# --- the code -----------------------------------------------------------------------------------
+
+
+def draw_code(prefix: str = "CMH", choose: Choose = secrets.choice) -> str:
+    """A fresh code such as CMH-7K4Q-2M; it may be taken already, which the database tells."""
+    drawn = "".join(choose(ALPHABET) for _ in range(CODE_LENGTH - 1))
+    return _spelt(prefix, drawn + check_character(drawn))
+
+
+def check_character(drawn: str) -> str:
+    """The sixth character that belongs to five drawn ones."""
+    partial = _sum(drawn)
+    return next(c for i, c in enumerate(ALPHABET) if (partial + _WEIGHTS[-1] * i) % len(ALPHABET) == 0)
+
+
+def is_code(text: str, prefix: str = "CMH") -> bool:
+    """Whether this is a code in its official spelling with the right check character."""
+    match = re.fullmatch(rf"{re.escape(prefix)}-([{ALPHABET}]{{4}})-([{ALPHABET}]{{2}})", text)
+    return match is not None and _holds(match[1] + match[2])
+
+
+def normalise_code(text: str, prefix: str = "CMH") -> str | None:
+    """The official spelling of what someone typed: lower case, no hyphens or prefix, look-alikes. None when it is no code."""
+    typed = re.sub(r"[^A-Z0-9]", "", unicodedata.normalize("NFKC", text[:64]).upper())
+    body = typed[len(prefix) :] if len(typed) == len(prefix) + CODE_LENGTH and typed.startswith(prefix) else typed
+    if len(body) != CODE_LENGTH:
+        return None
+    candidates = ("".join(letters) for letters in product(*(_LOOKALIKES.get(c, c) for c in body)))
+    right = [candidate for candidate in candidates if _holds(candidate)]
+    return _spelt(prefix, right[0]) if len(right) == 1 else None
+
+
+def _spelt(prefix: str, six: str) -> str:
+    return f"{prefix}-{six[:4]}-{six[4:]}"
+
+
+def _sum(characters: str) -> int:
+    return sum(weight * ALPHABET.index(c) for weight, c in zip(_WEIGHTS, characters, strict=False))
+
+
+def _holds(six: str) -> bool:
+    return all(c in ALPHABET for c in six) and _sum(six) % len(ALPHABET) == 0
+
+
+# --- the signature ------------------------------------------------------------------------------
+
+
+def canonical(edition: Edition) -> bytes:
+    """The bytes that are signed and stored: JSON, UTF-8, names sorted, no spaces, times in UTC (RFC 3339). Naive times raise."""
+    return msgspec.json.encode(_in_utc(edition), order="sorted")
+
+
+def decode(document: bytes | str) -> Edition:
+    """The edition of a canonical document; raises msgspec.ValidationError."""
+    return msgspec.json.decode(document, type=Edition)
+
+
+def _in_utc(edition: Edition) -> Edition:
+    changes: dict[str, Any] = {}
+    for name in edition.__struct_fields__:
+        value = getattr(edition, name)
+        if isinstance(value, datetime):
+            if value.tzinfo is None:
+                raise ValueError(f"{name}: time without a zone")
+            changes[name] = value.astimezone(UTC)
+    return msgspec.structs.replace(edition, **changes)
+
+
+class Signer:
+    """Signs documents with the city's Ed25519 key."""
+
+    def __init__(self, private_key: Ed25519PrivateKey) -> None:
+        self._private_key = private_key
+        public = private_key.public_key()
+        self.public_pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        self.key_id = key_id(public)
+
+    @classmethod
+    def from_seed(cls, seed: bytes) -> "Signer":
+        """The key of a 32-byte seed: the same seed, the same key."""
+        return cls(Ed25519PrivateKey.from_private_bytes(seed))
+
+    def sign(self, document: bytes) -> str:
+        """The signature over these very bytes, base64."""
+        return base64.b64encode(self._private_key.sign(document)).decode()
+
+
+def key_id(public: Ed25519PublicKey) -> str:
+    """A short name of a public key: the first 16 hex digits of its SHA-256."""
+    return hashlib.sha256(public.public_bytes(Encoding.Raw, PublicFormat.Raw)).hexdigest()[:16]
+
+
+def verify(public_pem: str, document: bytes, signature: str) -> bool:
+    """Whether this key signed these very bytes; a signature that cannot be read is a wrong one. ValueError for no Ed25519 key."""
+    public = load_pem_public_key(public_pem.encode())
+    if not isinstance(public, Ed25519PublicKey):
+        raise ValueError("not an Ed25519 public key")
+    try:
+        public.verify(base64.b64decode(signature, validate=True), document)
+    except (InvalidSignature, binascii.Error, ValueError):
+        return False
+    return True
