@@ -1,0 +1,190 @@
+"""The only reader of the environment: settings of the program and, by prefix, of each channel module."""
+
+import base64
+import binascii
+import importlib
+import os
+import pkgutil
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+import channels
+from channels.base.contract import PullChannel, PushChannel, Site, Topic
+from channels.base.settings import ChannelSettings
+
+PREFIX = "BROADCASTER_"
+KEY_BYTES = 32
+
+TOPICS: tuple[Topic, ...] = tuple(
+    Topic(slug=slug, labels={"id": indonesian, "en": english})
+    for slug, indonesian, english in (
+        ("gangguan-layanan", "Gangguan layanan", "Service disruption"),
+        ("kesehatan", "Kesehatan", "Health"),
+        ("bansos", "Bansos", "Social assistance"),
+        ("acara", "Acara", "Events"),
+        ("lowongan", "Lowongan", "Job openings"),
+        ("cuaca", "Cuaca", "Weather"),
+        ("keamanan", "Keamanan", "Safety"),
+        ("lainnya", "Lainnya", "Other"),
+    )
+)
+
+
+class BadSettings(Exception):
+    """The settings cannot be used; the message names every one that is missing or wrong, and what to do."""
+
+
+class Settings(BaseModel):
+    """Settings of the program; field `data_dir` is the variable BROADCASTER_DATA_DIR."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    data_dir: Path = Field(default=Path("data"), description="Folder of the SQLite file, the embedded Valkey and the secret key.")
+    database_url: str = Field(default="", description="postgresql://user:password@host/name; empty: SQLite in the data folder.")
+    redis_url: str = Field(default="", description="redis://host:6379/0; empty: the embedded Valkey.")
+    base_url: str = Field(default="http://127.0.0.1:8000", description="The address residents see, without a slash at the end.")
+    secret_key: str = Field(default="", description="32 bytes, base64; empty: made and kept (0600) in the data folder.")
+    channels: str = Field(default="", description="Channels that are open, separated by spaces; empty: all that are configured.")
+    host: str = Field(default="127.0.0.1", description="Where the web server listens.")
+    port: int = Field(default=8000, ge=0, le=65535, description="The web server's port.")
+    lease: float = Field(default=30.0, ge=1, le=600, description="Seconds a worker may hold a slice without renewing.")
+    city: str = Field(default="Kota Cimahi", description="The city's name in messages.")
+    sender: str = Field(default="Info Kota Cimahi", description="The sender's name in messages.")
+    domain: str = Field(default="", description="Domain in Message-IDs, List-Ids and feed ids; empty: the base URL's host.")
+    code_prefix: str = Field(default="CMH", pattern="^[A-Z]{2,4}$", description="First letters of the verification codes.")
+    simulated: bool = Field(default=False, description="Set by `broadcaster demo`: marks each message [SIMULASI].")
+    simulation_url: str = Field(default="", description="Set by `broadcaster demo`: where the stand-in providers answer.")
+
+    @field_validator("base_url")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/")
+
+    @property
+    def database(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'siaran.db').resolve()}"
+
+    @property
+    def site(self) -> Site:
+        """The city as channels and pages name it."""
+        host = self.base_url.split("://", 1)[1].split("/", 1)[0].split(":", 1)[0]
+        return Site(
+            base_url=self.base_url, city=self.city, sender=self.sender, domain=self.domain or host, simulated=self.simulated
+        )
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """The city's categories."""
+        return TOPICS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """The settings together with each channel module and its own settings."""
+
+    settings: Settings
+    variables: Mapping[str, str] = field(repr=False)
+    modules: Mapping[str, ModuleType]
+    channel_settings: Mapping[str, ChannelSettings]
+
+    def is_open(self, name: str) -> bool:
+        """Whether announcements go out by this channel: it is chosen, and all it requires is set."""
+        chosen = self.settings.channels.split()
+        return (not chosen or name in chosen) and not self.channel_settings[name].missing()
+
+
+def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
+    """All settings from `environ` (default: the process's); raises BadSettings naming everything wrong at once."""
+    variables = dict(os.environ if environ is None else environ)
+    own = {k.removeprefix(PREFIX).lower(): v for k, v in variables.items() if k.startswith(PREFIX) and v != ""}
+    problems: list[str] = []
+    try:
+        settings = Settings.model_validate({**own, **overrides})
+    except ValidationError as error:
+        raise BadSettings("\n".join(_sentences(PREFIX, error))) from error
+    modules = channel_modules()
+    per_channel: dict[str, ChannelSettings] = {}
+    for name, module in modules.items():
+        try:
+            per_channel[name] = module.Settings.read(variables, settings.site)
+        except ValidationError as error:
+            problems += _sentences(module.Settings.prefix, error)
+    problems += _missing(settings, per_channel)
+    if problems:
+        raise BadSettings("\n".join(problems))
+    return Loaded(settings=settings, variables=variables, modules=modules, channel_settings=per_channel)
+
+
+def _missing(settings: Settings, per_channel: Mapping[str, ChannelSettings]) -> list[str]:
+    problems = []
+    for name in settings.channels.split():
+        if name not in per_channel:
+            problems.append(f"{PREFIX}CHANNELS names {name!r}, which is no channel. Known: {', '.join(sorted(per_channel))}.")
+    missing = [
+        variable
+        for name, channel in per_channel.items()
+        if name in settings.channels.split() or (channel.missing() and len(channel.missing()) < len(channel.required))
+        for variable in channel.missing()
+    ]
+    if missing:
+        problems.append(f"Missing settings: {', '.join(missing)}")
+    return problems
+
+
+def _sentences(prefix: str, error: ValidationError) -> list[str]:
+    return [f"{prefix}{'_'.join(str(part) for part in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
+
+
+def channel_modules() -> dict[str, ModuleType]:
+    """Every channel there is: each module directly in `channels`, by name."""
+    names = sorted(m.name for m in pkgutil.iter_modules(channels.__path__) if not m.ispkg)
+    return {name: importlib.import_module(f"channels.{name}") for name in names}
+
+
+def open_channels(loaded: Loaded) -> tuple[dict[str, PushChannel], dict[str, PullChannel]]:
+    """Every channel, built from its settings: push and pull. Those without credentials still render."""
+    push: dict[str, PushChannel] = {}
+    pull: dict[str, PullChannel] = {}
+    for name, module in loaded.modules.items():
+        channel = module.open_channel(loaded.channel_settings[name])
+        if hasattr(channel, "render_page"):
+            pull[name] = channel
+        else:
+            push[name] = channel
+    return push, pull
+
+
+def secret_key(settings: Settings) -> bytes:
+    """The 32-byte key all others are derived from; made and kept 0600 in the data folder when none is set. Raises BadSettings."""
+    if settings.secret_key:
+        return _decode_key(settings.secret_key, f"{PREFIX}SECRET_KEY")
+    path = settings.data_dir / "secret.key"
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _decode_key(path.read_text().strip(), str(path))
+    with os.fdopen(descriptor, "w") as file:
+        file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
+        file.flush()
+        os.fsync(file.fileno())
+    return _decode_key(path.read_text().strip(), str(path))
+
+
+def _decode_key(text: str, where: str) -> bytes:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadSettings(f"{where}: must be {KEY_BYTES} bytes in base64 (make one: openssl rand -base64 32).") from error
+    if len(key) != KEY_BYTES:
+        raise BadSettings(f"{where}: must be {KEY_BYTES} bytes in base64, not {len(key)} (make one: openssl rand -base64 32).")
+    return key

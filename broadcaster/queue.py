@@ -1,0 +1,86 @@
+"""The doorbell: an arq job says "lane X of channel Y has work" and carries no work. Losing one loses nothing."""
+
+import asyncio
+import secrets
+
+import msgspec
+import structlog
+from arq.connections import ArqRedis, RedisSettings, create_pool
+from redis.exceptions import RedisError
+
+LANES = ("emergency", "routine")
+log = structlog.get_logger(__name__)
+
+encode = msgspec.msgpack.encode
+decode = msgspec.msgpack.decode
+
+
+def queue_name(lane: str) -> str:
+    """The arq queue of a lane: two queues, as two workers on one do not scale."""
+    return f"siaran:queue:{lane}"
+
+
+def redis_settings(url: str) -> RedisSettings:
+    """How to reach Redis or Valkey; short time-outs, as the doorbell must never hold up the sending."""
+    if url.startswith("unix://"):
+        settings = RedisSettings(unix_socket_path=url.removeprefix("unix://"))
+    else:
+        settings = RedisSettings.from_dsn(url)
+    settings.conn_timeout = 2
+    settings.conn_retries = 0
+    settings.retry_on_timeout = True
+    return settings
+
+
+class Queue:
+    """Rings for work. With Redis away every ring is dropped: the sweeper finds the work in the database."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._pool: ArqRedis | None = None
+        self._connecting = asyncio.Lock()
+
+    async def redis(self) -> ArqRedis:
+        """The shared connection pool; raises RedisError or OSError while Redis is away."""
+        async with self._connecting:
+            if self._pool is None:
+                self._pool = await create_pool(
+                    redis_settings(self.url), job_serializer=encode, job_deserializer=decode
+                )
+            return self._pool
+
+    async def ring(self, channel: str, lane: str) -> bool:
+        """Say that a lane of a channel has work; False when Redis is away. A fresh job id each time."""
+        if not self.url:
+            return False
+        try:
+            pool = await self.redis()
+            await pool.enqueue_job("drain", channel, lane, _job_id=secrets.token_hex(8), _queue_name=queue_name(lane))
+        except (RedisError, OSError) as error:
+            log.warning("ring_dropped", channel=channel, lane=lane, error=type(error).__name__)
+            return False
+        return True
+
+    async def waiting(self, lane: str) -> int:
+        """Rings queued in a lane, 0 when Redis is away."""
+        if not self.url:
+            return 0
+        try:
+            return int(await (await self.redis()).zcard(queue_name(lane)))
+        except (RedisError, OSError):
+            return 0
+
+    async def ping(self) -> bool:
+        """Whether Redis answers."""
+        if not self.url:
+            return False
+        try:
+            return bool(await (await self.redis()).ping())
+        except (RedisError, OSError):
+            return False
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._pool is not None:
+            await self._pool.aclose()
+            self._pool = None

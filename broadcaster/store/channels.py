@@ -1,0 +1,183 @@
+"""State of the channels that must survive an emptied Redis: pauses, breakers, held suppressions, workers last seen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, select, text, update
+
+from broadcaster.store.database import now
+from broadcaster.store.tables import channel_minute, channel_state, held_suppression, run, worker
+from subscribers import consent
+
+PROBE_SECONDS = 60.0
+"""How often a halted channel is asked whether it is back."""
+BREAKER_MINUTES = 15
+"""Window of the mass-suppression breaker."""
+WORKER_SECONDS = 15.0
+"""A worker not seen for this long no longer counts."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChannelState:
+    """Whether a channel may send; `paused_until` in epoch seconds, `halted` is "", "probe" or "manual"."""
+
+    paused_until: float = 0.0
+    halted: str = ""
+    detail: str = ""
+    since: float | None = None
+    next_probe: float | None = None
+    holding: bool = False
+
+
+def channel_states(connection: Connection) -> Mapping[str, ChannelState]:
+    """The state of every channel that ever had one."""
+    return {
+        row.channel: ChannelState(
+            paused_until=row.paused_until, halted=row.halted, detail=row.detail, since=row.since,
+            next_probe=row.next_probe, holding=row.holding,
+        )
+        for row in connection.execute(select(channel_state))
+    }  # fmt: skip
+
+
+def closed_for(connection: Connection, channel: str) -> float:
+    """Seconds for which the channel sends nothing: 0 = open; halted counts as until the next probe."""
+    row = connection.execute(select(channel_state).where(channel_state.c.channel == channel)).first()
+    if row is None:
+        return 0.0
+    if row.halted:
+        return PROBE_SECONDS
+    return max(0.0, row.paused_until - now(connection))
+
+
+def pause_channel(connection: Connection, channel: str, seconds: float) -> None:
+    """The provider asked us to wait: nobody sends by this channel until then."""
+    _ensure(connection, channel)
+    until = now(connection) + seconds
+    connection.execute(
+        update(channel_state)
+        .where(channel_state.c.channel == channel, channel_state.c.paused_until < until)
+        .values(paused_until=until)
+    )
+
+
+def halt_channel(connection: Connection, channel: str, detail: str, resume: str) -> bool:
+    """Open the circuit breaker; False when it was open already."""
+    _ensure(connection, channel)
+    wall = now(connection)
+    changed = connection.execute(
+        update(channel_state)
+        .where(channel_state.c.channel == channel, channel_state.c.halted.in_(("", "probe")), channel_state.c.halted != resume)
+        .values(halted=resume, detail=detail, since=wall, next_probe=wall + PROBE_SECONDS if resume == "probe" else None)
+    )
+    return changed.rowcount == 1
+
+
+def resume_channel(connection: Connection, channel: str) -> bool:
+    """Close the circuit breaker; False when the channel was not halted."""
+    changed = connection.execute(
+        update(channel_state)
+        .where(channel_state.c.channel == channel, (channel_state.c.halted != "") | (channel_state.c.paused_until > 0))
+        .values(halted="", detail="", since=None, next_probe=None, paused_until=0)
+    )
+    return changed.rowcount == 1
+
+
+def take_probes(connection: Connection) -> Sequence[str]:
+    """Channels whose probe is due; each is taken by one caller and due again in a minute."""
+    wall = now(connection)
+    due = connection.execute(
+        select(channel_state.c.channel)
+        .where(channel_state.c.halted == "probe", channel_state.c.next_probe <= wall)
+        .with_for_update(skip_locked=True)
+    ).scalars().all()  # fmt: skip
+    if due:
+        connection.execute(update(channel_state).where(channel_state.c.channel.in_(due)).values(next_probe=wall + PROBE_SECONDS))
+    return due
+
+
+def count_results(connection: Connection, channel: str, results: int, dead: int) -> None:
+    """Add to this minute's results, and start holding suppressions when too many addresses are called dead."""
+    minute = int(now(connection) // 60)
+    connection.execute(
+        text(
+            "INSERT INTO channel_minute (channel, minute, results, dead) VALUES (:channel, :minute, :results, :dead) "
+            "ON CONFLICT (channel, minute) DO UPDATE SET results = channel_minute.results + :results, dead = channel_minute.dead + :dead"
+        ),
+        {"channel": channel, "minute": minute, "results": results, "dead": dead},
+    )
+    if dead:
+        connection.execute(delete(channel_minute).where(channel_minute.c.minute < minute - 24 * 60))
+
+
+def suppressions_are_mass(results: int, dead: int) -> bool:
+    """Whether so many "dead address" answers must be a provider's fault until proven otherwise (PROVIDERS 5.1)."""
+    return (dead >= 25 and dead > 0.05 * results) or (dead >= 200 and dead > 0.02 * results)
+
+
+def suppress_or_hold(connection: Connection, channel: str, dead: Mapping[int, str], *, at: float) -> None:
+    """Suppress addresses that a provider called dead (address -> source), or hold them once there are suspiciously many."""
+    if not dead:
+        return
+    _ensure(connection, channel)
+    since = int(now(connection) // 60) - BREAKER_MINUTES
+    seen = connection.execute(
+        select(func.sum(channel_minute.c.results), func.sum(channel_minute.c.dead)).where(
+            channel_minute.c.channel == channel, channel_minute.c.minute > since
+        )
+    ).one()
+    state = connection.execute(select(channel_state.c.holding).where(channel_state.c.channel == channel)).scalar_one()
+    if not state and suppressions_are_mass(int(seen[0] or 0), int(seen[1] or 0)):
+        connection.execute(update(channel_state).where(channel_state.c.channel == channel).values(holding=True))
+        halt_channel(connection, channel, "suspiciously many dead addresses: suppressions are held for an operator", "manual")
+        state = True
+    for address, source in dead.items():
+        if state:
+            connection.execute(
+                text("INSERT INTO held_suppression (address, channel, reason, at) VALUES (:address, :channel, 'address_dead', :at)"
+                     " ON CONFLICT DO NOTHING"),
+                {"address": address, "channel": channel, "at": at},
+            )  # fmt: skip
+        else:
+            consent.suppress(connection, address, "address_dead", at=at, source=source)
+
+
+def release_held(connection: Connection, channel: str, *, apply: bool) -> int:
+    """An operator's word on held suppressions: apply or discard them; returns how many."""
+    held = connection.execute(select(held_suppression.c.address, held_suppression.c.at).where(held_suppression.c.channel == channel)).all()
+    for row in held if apply else ():
+        consent.suppress(connection, row.address, "address_dead", at=row.at, source="operator")
+    connection.execute(delete(held_suppression).where(held_suppression.c.channel == channel))
+    connection.execute(update(channel_state).where(channel_state.c.channel == channel).values(holding=False))
+    connection.execute(delete(channel_minute).where(channel_minute.c.channel == channel))
+    return len(held)
+
+
+def _ensure(connection: Connection, channel: str) -> None:
+    connection.execute(
+        text("INSERT INTO channel_state (channel, paused_until, halted, detail, holding) VALUES (:channel, 0, '', '', :no)"
+             " ON CONFLICT DO NOTHING"),
+        {"channel": channel, "no": False},
+    )  # fmt: skip
+
+
+def pause_run(connection: Connection, edition: int, channel: str, why: str) -> bool:
+    """Stop one edition on one channel until a person resumes or cancels it; False when it no longer runs."""
+    changed = connection.execute(
+        update(run)
+        .where(run.c.edition == edition, run.c.channel == channel, run.c.state.in_(("preparing", "running")))
+        .values(state="paused", stopped_by=why)
+    )
+    return changed.rowcount == 1
+
+
+def seen(connection: Connection, owner: str, lane: str) -> int:
+    """Note that this worker lives; returns how many of its lane do."""
+    wall = now(connection)
+    connection.execute(
+        text("INSERT INTO worker (owner, lane, seen_at) VALUES (:owner, :lane, :wall) ON CONFLICT (owner) DO UPDATE SET seen_at = :wall"),
+        {"owner": owner, "lane": lane, "wall": wall},
+    )
+    connection.execute(delete(worker).where(worker.c.seen_at < wall - 10 * WORKER_SECONDS))
+    alive = select(func.count()).where(worker.c.lane == lane, worker.c.seen_at > wall - WORKER_SECONDS)
+    return int(connection.execute(alive).scalar_one())

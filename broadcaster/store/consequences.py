@@ -1,0 +1,101 @@
+"""What an attempt means beyond its own row: suppression, strikes, aliases, moved addresses, the fallback to another address."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, text, update
+
+from broadcaster.store.channels import count_results, suppress_or_hold
+from broadcaster.store.database import now
+from broadcaster.store.tables import run, slice_
+from subscribers import consent, residents
+from subscribers.addresses import AddressBook
+from subscribers.store import address
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Consequence:
+    """What one outcome means for its address; `day` of a strike is a WIB date."""
+
+    slot: int
+    address: int
+    dead: bool = False
+    opted_out: bool = False
+    strike_limit: int = 0
+    day: str = ""
+    succeeded: bool = False
+    aliases: tuple[str, ...] = ()
+    moved_to: str = ""
+    fall_back: bool = False
+
+
+def apply(
+    connection: Connection, book: AddressBook, *, edition: int, channel: str, results: int, consequences: Sequence[Consequence]
+) -> list[tuple[str, int]]:
+    """Carry the consequences out, in the transaction that settles the rows; returns (channel, address) pairs fallen back to."""
+    wall = now(connection)
+    dead: dict[int, str] = {}
+    fallen: list[tuple[str, int]] = []
+    for item in consequences:
+        if item.dead or (item.strike_limit and consent.strike(connection, item.address, item.day, item.strike_limit)):
+            dead[item.address] = "provider"
+        if item.opted_out:
+            consent.suppress(connection, item.address, "opted_out", at=wall, source="provider")
+        if item.succeeded:
+            consent.clear_strikes(connection, item.address)
+        for alias in item.aliases:
+            residents.add_alias(connection, book, item.address, alias)
+        if item.moved_to:
+            residents.move(connection, book, item.address, item.moved_to)
+        if item.fall_back:
+            fallen += fall_back(connection, edition, item.address)
+    count_results(connection, channel, results, len(dead))
+    suppress_or_hold(connection, channel, dead, at=wall)
+    return fallen
+
+
+def fall_back(connection: Connection, edition: int, closed: int) -> list[tuple[str, int]]:
+    """Give the edition to the subscriber's next address that has no delivery of it yet; [] when there is none."""
+    runs: Mapping[str, str] = {
+        row.channel: row.state
+        for row in connection.execute(
+            select(run.c.channel, run.c.state).where(
+                run.c.edition == edition, run.c.state.in_(("preparing", "running", "paused", "done"))
+            )
+        )
+    }
+    for candidate in residents.other_addresses(connection, closed):
+        if candidate.channel in runs and _add(connection, edition, closed, candidate.id):
+            return [(candidate.channel, candidate.id)]
+    return []
+
+
+_ADD = text(
+    """
+INSERT INTO delivery (edition, channel, slot, address, area, state, attempt, spent, uncertain, due_at)
+SELECT :edition, a.channel, a.slot, a.id,
+       (SELECT d.area FROM delivery d JOIN address c ON c.id = :closed
+         WHERE d.edition = :edition AND d.channel = c.channel AND d.slot = c.slot), 0, 0, 0, 0, 0
+FROM address a WHERE a.id = :address
+ON CONFLICT DO NOTHING
+"""
+)
+
+
+def _add(connection: Connection, edition: int, closed: int, to: int) -> bool:
+    if connection.execute(_ADD, {"edition": edition, "closed": closed, "address": to}).rowcount != 1:
+        return False
+    place = connection.execute(select(address.c.channel, address.c.slot).where(address.c.id == to)).one()
+    # without a slice yet, the fan-out counts the row when it comes to its slot
+    connection.execute(
+        update(slice_)
+        .where(
+            slice_.c.edition == edition, slice_.c.channel == place.channel,
+            slice_.c.after_slot < place.slot, slice_.c.last_slot >= place.slot,
+        )
+        .values(open=slice_.c.open + 1, n_pending=slice_.c.n_pending + 1, due_at=0)
+    )  # fmt: skip
+    mine = (run.c.edition == edition) & (run.c.channel == place.channel)
+    connection.execute(update(run).where(mine).values(total=run.c.total + 1))
+    connection.execute(update(run).where(mine, run.c.state == "done").values(state="running", finished_at=None))
+    return True

@@ -1,0 +1,118 @@
+"""One database, SQLite or PostgreSQL: transactions are plain functions of a Connection, run off the event loop.
+
+SQLite: one writer thread per process, each write BEGIN IMMEDIATE, WAL, synchronous=FULL; readers are query-only.
+PostgreSQL: a pool of connections used from threads. Nothing but SQL can happen inside a transaction, as the function is
+synchronous and gets nothing but the connection.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.pool import StaticPool
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+READERS = 4
+"""Threads that read at the same time."""
+WRITERS_POSTGRESQL = 4
+"""Connections that write at the same time on PostgreSQL; SQLite has one writer."""
+BUSY_SECONDS = 30
+"""How long a SQLite write waits for another process's transaction."""
+
+
+class Database:
+    """The store's connections. Open with a URL: `sqlite:////path/file.db` or `postgresql://user:pass@host/name`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = normalise_url(url)
+        self.sqlite = self.url.startswith("sqlite")
+        self.writer_engine = _open_sqlite(self.url, writer=True) if self.sqlite else _open_postgresql(self.url, WRITERS_POSTGRESQL)
+        self.reader_engine = _open_sqlite(self.url, writer=False) if self.sqlite else self.writer_engine
+        self._writers = ThreadPoolExecutor(1 if self.sqlite else WRITERS_POSTGRESQL, thread_name_prefix="db-write")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
+
+    async def write(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `act(connection, ...)` in one writing transaction; commits when it returns, rolls back when it raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._writers, lambda: self.write_now(act, *args, **kwargs))
+
+    async def read(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `act(connection, ...)` on a reading connection; it must not write."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: self.read_now(act, *args, **kwargs))
+
+    def write_now(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`write`, on the calling thread (for the command line; never from two threads at once on SQLite)."""
+        with self.writer_engine.begin() as connection:
+            return act(connection, *args, **kwargs)
+
+    def read_now(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`read`, on the calling thread."""
+        with self.reader_engine.connect() as connection:
+            return act(connection, *args, **kwargs)
+
+    def close(self) -> None:
+        """End the threads and close every connection."""
+        self._writers.shutdown()
+        self._readers.shutdown()
+        self.writer_engine.dispose()
+        self.reader_engine.dispose()
+
+
+def is_sqlite(connection: Connection) -> bool:
+    """Whether this connection speaks SQLite's dialect."""
+    return connection.dialect.name == "sqlite"
+
+
+def now(connection: Connection) -> float:
+    """The database's wall clock, epoch seconds: workers' own clocks may differ by minutes (on SQLite all share one)."""
+    if is_sqlite(connection):
+        return time.time()
+    return float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+
+
+def normalise_url(url: str) -> str:
+    """The URL with the driver we use; raises ValueError for a database we do not know."""
+    parsed = make_url(url)
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return parsed.set(drivername="sqlite").render_as_string(hide_password=False)
+    if backend in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    raise ValueError(f"unknown database {backend!r}: use sqlite:///file or postgresql://user:password@host/name")
+
+
+def _open_postgresql(url: str, writers: int) -> Engine:
+    return create_engine(url, pool_size=writers + READERS, max_overflow=2, pool_pre_ping=True)
+
+
+def _open_sqlite(url: str, *, writer: bool) -> Engine:
+    path = make_url(url).database
+    if not path or path == ":memory:":
+        raise ValueError("SQLite needs a file: sqlite:////data/siaran.db")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    options: dict[str, Any] = {"poolclass": StaticPool} if writer else {"pool_size": READERS, "max_overflow": READERS}
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": 256}, **options)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # transactions begin where we say
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute("PRAGMA cache_size=-32000")
+        if not writer:
+            connection.execute("PRAGMA query_only=ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # a deferred transaction that reads and then writes fails at once under contention, whatever the timeout
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+    return engine

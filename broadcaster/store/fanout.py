@@ -1,0 +1,209 @@
+"""Filling the ledger: the audience of a run becomes delivery rows and slices, in slot order, chunk by chunk under a lease."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    Connection,
+    Select,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    union_all,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+from broadcaster.store.database import is_sqlite
+from broadcaster.store.leases import Holder, lease_clock
+from broadcaster.store.tables import (
+    DELIVERED,
+    PENDING,
+    READ,
+    SENDING,
+    SENT,
+    UNCONFIRMED,
+    delivery,
+    edition,
+    edition_area,
+    run,
+    slice_,
+)
+from subscribers.audience import Audience, chunk
+
+FIRST_CHUNK = 1_000
+"""Rows of a run's first chunk: small, so that the first message leaves at once."""
+CHUNK = 20_000
+"""Rows of every further chunk: the longest that a writing transaction may hold the database (about 50 ms)."""
+SLICE = 1_000
+"""Rows that a worker claims at once."""
+MAX_SLOT = 2**63 - 1
+
+_MAY_HAVE_REACHED = (SENDING, SENT, DELIVERED, READ, UNCONFIRMED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FanOut:
+    """A run that is being filled, leased by `owner`."""
+
+    edition: int
+    channel: str
+    owner: str
+
+
+def claim_fanout(connection: Connection, *, channel: str, lane: str, holder: Holder) -> FanOut | None:
+    """Lease the oldest run of this lane that still lacks rows; None when there is none."""
+    clock = lease_clock(connection)
+    candidates = (
+        select(run.c.edition, run.c.follows, run.c.owner, run.c.lease_until)
+        .where(run.c.channel == channel, run.c.lane == lane, run.c.state == "preparing", ~run.c.sealed)
+        .order_by(run.c.edition)
+        .with_for_update(skip_locked=True)
+    )
+    for row in connection.execute(candidates):
+        if not holder.may_take(row.owner, row.lease_until, clock):
+            continue
+        if row.follows is not None and _unsettled(connection, row.follows, channel):
+            continue
+        connection.execute(
+            update(run)
+            .where(run.c.edition == row.edition, run.c.channel == channel)
+            .values(owner=holder.owner, lease_until=clock + holder.lease, epoch=run.c.epoch + 1)
+        )
+        return FanOut(edition=row.edition, channel=channel, owner=holder.owner)
+    return None
+
+
+def _unsettled(connection: Connection, follows: int, channel: str) -> bool:
+    """Whether the edition that is corrected still has rows on the wire or waiting: they close first."""
+    found = select(slice_.c.number).where(slice_.c.edition == follows, slice_.c.channel == channel, slice_.c.open > 0).limit(1)
+    return connection.execute(found).first() is not None
+
+
+def fill_chunk(connection: Connection, claim: FanOut, holder: Holder) -> bool:
+    """Add the next chunk of rows and its slices, renew the lease; True once the run is sealed (or no longer ours)."""
+    found = connection.execute(
+        select(run).where(run.c.edition == claim.edition, run.c.channel == claim.channel).with_for_update()
+    ).one()
+    if found.owner != claim.owner or found.sealed or found.state != "preparing":
+        return True
+    size = FIRST_CHUNK if found.cursor < 0 else CHUNK
+    source = _source(connection, claim, found.follows, found.cursor, size)
+    slots = _insert(connection, claim, source)
+    if not slots:
+        skipped = connection.execute(select(func.max(source.subquery().c.slot))).scalar()
+        if skipped is None:
+            _seal(connection, claim)
+            return True
+        slots = [skipped]
+    _add_slices(connection, claim, found, slots)
+    connection.execute(
+        update(run)
+        .where(run.c.edition == claim.edition, run.c.channel == claim.channel)
+        .values(cursor=slots[-1], total=run.c.total + len(slots), lease_until=lease_clock(connection) + holder.lease)
+    )
+    return False
+
+
+def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: int, size: int) -> Select[tuple[int, int, str]]:
+    row = connection.execute(select(edition.c.level, edition.c.topic, edition.c.published_at, edition.c.withdrawn, edition.c.announcement)
+                             .where(edition.c.id == claim.edition)).one()  # fmt: skip
+    audience = Audience(
+        areas=frozenset(
+            connection.execute(select(edition_area.c.area).where(edition_area.c.edition == claim.edition)).scalars()
+        ),
+        topic=row.topic,
+        emergency=row.level == "emergency",
+        confirmed_before=row.published_at,
+    )
+    fresh = chunk(audience, claim.channel, cursor, size)
+    if follows is None:
+        return fresh
+    reached = (
+        select(delivery.c.slot, delivery.c.address, delivery.c.area)
+        .join(edition, edition.c.id == delivery.c.edition)
+        .where(
+            edition.c.announcement == row.announcement,
+            delivery.c.edition < claim.edition,
+            delivery.c.channel == claim.channel,
+            delivery.c.slot > cursor,
+            delivery.c.state.in_(_MAY_HAVE_REACHED),
+        )
+        .order_by(delivery.c.slot)
+        .limit(size)
+    )
+    parts = [reached] if row.withdrawn else [reached, fresh]
+    both = union_all(*(select(part.subquery()) for part in parts)).subquery()
+    return (
+        select(both.c.slot, func.min(both.c.address).label("address"), func.min(both.c.area).label("area"))
+        .group_by(both.c.slot)
+        .order_by(both.c.slot)
+        .limit(size)
+    )
+
+
+def _insert(connection: Connection, claim: FanOut, source: Select[tuple[int, int, str]]) -> list[int]:
+    """Add the rows of `source`; a row that a fallback added before stays as it is. Returns the new slots in order."""
+    rows = source.subquery()
+    values = select(
+        literal(claim.edition), literal(claim.channel), rows.c.slot, rows.c.address, rows.c.area,
+        literal(PENDING), literal(0), literal(0), literal(0), literal(0.0),
+    )  # fmt: skip
+    # `WHERE true` keeps SQLite from reading ON CONFLICT as a join's ON
+    values = values.where(text("true"))
+    columns = ["edition", "channel", "slot", "address", "area", "state", "attempt", "spent", "uncertain", "due_at"]
+    add = (insert_sqlite if is_sqlite(connection) else insert_postgresql)(delivery)
+    statement = add.from_select(columns, values).on_conflict_do_nothing().returning(delivery.c.slot)
+    return sorted(connection.execute(statement).scalars())
+
+
+def _add_slices(connection: Connection, claim: FanOut, found: object, slots: list[int]) -> None:
+    cursor, number, lane = found.cursor, _next_number(connection, claim), found.lane  # type: ignore[attr-defined]
+    rows = []
+    for start in range(0, len(slots), SLICE):
+        last = slots[min(start + SLICE, len(slots)) - 1]
+        count = _count(connection, claim, cursor, last)
+        rows.append(
+            dict(edition=claim.edition, channel=claim.channel, number=number, lane=lane, after_slot=cursor, last_slot=last,
+                 open=count, n_pending=count)
+        )  # fmt: skip
+        cursor, number = last, number + 1
+    connection.execute(insert(slice_), rows)
+
+
+def _next_number(connection: Connection, claim: FanOut) -> int:
+    newest = select(func.max(slice_.c.number)).where(slice_.c.edition == claim.edition, slice_.c.channel == claim.channel)
+    found = connection.execute(newest).scalar()
+    return 0 if found is None else int(found) + 1
+
+
+def _count(connection: Connection, claim: FanOut, after: int, last: int) -> int:
+    counted = select(func.count()).where(
+        delivery.c.edition == claim.edition, delivery.c.channel == claim.channel, delivery.c.slot > after, delivery.c.slot <= last
+    )
+    return int(connection.execute(counted).scalar_one())
+
+
+def _seal(connection: Connection, claim: FanOut) -> None:
+    """The total is final: the last slice takes every later slot, so that a fallback row always has one."""
+    mine = (slice_.c.edition == claim.edition) & (slice_.c.channel == claim.channel)
+    newest = select(func.max(slice_.c.number)).where(mine).scalar_subquery()
+    found = connection.execute(select(run.c.cursor, run.c.lane).where(run.c.edition == claim.edition, run.c.channel == claim.channel)).one()
+    extra = _count(connection, claim, found.cursor, MAX_SLOT)
+    widened = connection.execute(
+        update(slice_)
+        .where(mine, slice_.c.number == newest)
+        .values(last_slot=MAX_SLOT, open=slice_.c.open + extra, n_pending=slice_.c.n_pending + extra)
+    )
+    if widened.rowcount == 0:
+        connection.execute(
+            insert(slice_).values(edition=claim.edition, channel=claim.channel, number=0, lane=found.lane, after_slot=-1,
+                                  last_slot=MAX_SLOT, open=extra, n_pending=extra)
+        )  # fmt: skip
+    connection.execute(
+        update(run)
+        .where(run.c.edition == claim.edition, run.c.channel == claim.channel)
+        .values(sealed=True, state="running", owner=None, lease_until=None, cursor=MAX_SLOT)
+    )

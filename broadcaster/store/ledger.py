@@ -1,0 +1,210 @@
+"""What people see of the sending, and what they may do to it: progress, pause, resume, cancel, send again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, func, select, text, update
+
+from broadcaster.store.database import now
+from broadcaster.store.slices import finish_run
+from broadcaster.store.tables import FAILED, PENDING, STATES, UNCONFIRMED, delivery, edition, run, slice_
+
+_RANK = ("preparing", "running", "paused", "stopped", "done")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Failed, skipped or unconfirmed rows of one cause; `reason` is a key of delivery.REASONS."""
+
+    channel: str
+    state: str
+    reason: str
+    provider_code: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """The sending of an announcement's newest edition, as the ledger has it."""
+
+    sending: str
+    possible_duplicates: int
+    deliveries: Mapping[str, Mapping[str, int]]
+    states: Mapping[str, str]
+    why: Mapping[str, str]
+
+    @property
+    def total(self) -> int:
+        """All delivery rows."""
+        return sum(sum(counts.values()) for counts in self.deliveries.values())
+
+    @property
+    def open(self) -> int:
+        """Rows that wait or are on the wire."""
+        return sum(counts["pending"] + counts["sending"] for counts in self.deliveries.values())
+
+    @property
+    def percent(self) -> int:
+        """Part that is closed, rounded down; 100 only when the last chunk is sealed and nothing is open."""
+        if self.sending == "done":
+            return 100
+        return min(99, (self.total - self.open) * 100 // self.total) if self.total else 0
+
+
+def newest_edition_id(connection: Connection, announcement: str) -> int | None:
+    """The edition that is being sent, or None before the first publication."""
+    found = select(edition.c.id).where(edition.c.announcement == announcement, edition.c.newest)
+    return connection.execute(found).scalar()
+
+
+def progress(connection: Connection, announcement: str) -> Progress:
+    """Counts per channel and state of the announcement's newest edition; all empty before the first publication."""
+    newest = newest_edition_id(connection, announcement)
+    runs = connection.execute(select(run).where(run.c.edition == newest).order_by(run.c.channel)).all()
+    sums = [func.coalesce(func.sum(slice_.c[f"n_{state}"]), 0).label(state) for state in STATES]
+    counted = connection.execute(
+        select(slice_.c.channel, func.coalesce(func.sum(slice_.c.possible_duplicates), 0).label("doubles"), *sums)
+        .where(slice_.c.edition == newest)
+        .group_by(slice_.c.channel)
+    ).all()
+    deliveries = {row.channel: dict.fromkeys(STATES, 0) for row in runs}
+    for row in counted:
+        deliveries[row.channel] = {state: int(getattr(row, state)) for state in STATES}
+    return Progress(
+        sending=_sending([row.state for row in runs]),
+        possible_duplicates=sum(int(row.doubles) for row in counted),
+        deliveries=deliveries,
+        states={row.channel: row.state for row in runs},
+        why={row.channel: row.stopped_by for row in runs if row.stopped_by},
+    )
+
+
+def _sending(states: list[str]) -> str:
+    """One word for all channels: the least finished one; an edition without push channels is done."""
+    known = ["stopped" if state == "superseded" else state for state in states]
+    return min(known, key=_RANK.index, default="done")
+
+
+def areas(connection: Connection, announcement: str) -> Mapping[str, Mapping[str, int]]:
+    """Counts per area and state (reads every row of the edition: for people, not for polling)."""
+    newest = newest_edition_id(connection, announcement)
+    found = connection.execute(
+        select(delivery.c.area, delivery.c.state, func.count().label("n"))
+        .where(delivery.c.edition == newest)
+        .group_by(delivery.c.area, delivery.c.state)
+    )
+    result: dict[str, dict[str, int]] = {}
+    for row in found:
+        result.setdefault(row.area, dict.fromkeys(STATES, 0))[STATES[row.state]] += row.n
+    return result
+
+
+def failures(connection: Connection, announcement: str) -> list[Failure]:
+    """What did not arrive, grouped by cause, most first."""
+    newest = newest_edition_id(connection, announcement)
+    closed = tuple(STATES.index(state) for state in ("failed", "skipped", "cancelled", "expired", "unconfirmed"))
+    count = func.count().label("n")
+    found = connection.execute(
+        select(delivery.c.channel, delivery.c.state, delivery.c.reason, delivery.c.provider_code, count)
+        .where(delivery.c.edition == newest, delivery.c.state.in_(closed))
+        .group_by(delivery.c.channel, delivery.c.state, delivery.c.reason, delivery.c.provider_code)
+        .order_by(count.desc())
+    )
+    return [
+        Failure(channel=row.channel, state=STATES[row.state], reason=row.reason or "", provider_code=row.provider_code or "", count=row.n)
+        for row in found
+    ]  # fmt: skip
+
+
+def pause(connection: Connection, announcement: str, why: str) -> bool:
+    """Stop sending until resumed; the gate holds within a second. False when nothing was running."""
+    return _flip(connection, announcement, ("preparing", "running"), "paused", why)
+
+
+def resume(connection: Connection, announcement: str) -> bool:
+    """Go on where it was paused; False when nothing was."""
+    newest = newest_edition_id(connection, announcement)
+    paused = and_(run.c.edition == newest, run.c.state == "paused")
+    filled = connection.execute(update(run).where(paused, run.c.sealed).values(state="running", stopped_by=""))
+    unfilled = connection.execute(update(run).where(paused, ~run.c.sealed).values(state="preparing", stopped_by=""))
+    if filled.rowcount and newest is not None:
+        for channel in connection.execute(select(run.c.channel).where(run.c.edition == newest)).scalars().all():
+            finish_run(connection, newest, channel)
+    return bool(filled.rowcount + unfilled.rowcount)
+
+
+def cancel(connection: Connection, announcement: str, why: str = "") -> bool:
+    """Send nothing more of it; what is open closes as cancelled. What has left cannot be recalled. False when all was closed."""
+    newest = newest_edition_id(connection, announcement)
+    done = _flip(connection, announcement, ("preparing", "running", "paused"), "stopped", why)
+    if done and newest is not None:
+        connection.execute(update(slice_).where(slice_.c.edition == newest, slice_.c.open > 0).values(due_at=0))
+        connection.execute(update(delivery).where(delivery.c.edition == newest, delivery.c.state == PENDING).values(due_at=0))
+        for channel in connection.execute(select(run.c.channel).where(run.c.edition == newest)).scalars().all():
+            finish_run(connection, newest, channel)
+    return done
+
+
+def _flip(connection: Connection, announcement: str, before: tuple[str, ...], after: str, why: str) -> bool:
+    newest = newest_edition_id(connection, announcement)
+    changed = connection.execute(
+        update(run).where(run.c.edition == newest, run.c.state.in_(before)).values(state=after, stopped_by=why)
+    )
+    return bool(changed.rowcount)
+
+
+_RETRY = text(
+    """
+UPDATE delivery SET state = :pending, due_at = 0, spent = 0, uncertain = 0, reason = NULL, provider_code = NULL, closed_at = NULL
+WHERE edition = :edition AND channel = :channel AND state IN (:failed, :unconfirmed)
+  AND EXISTS (SELECT 1 FROM address a WHERE a.id = delivery.address AND a.state = 1)
+"""
+)
+
+
+def retry_failed(connection: Connection, announcement: str) -> int:
+    """Open one more attempt for every row that failed or stayed unconfirmed; returns how many.
+
+    Never those who stopped or whose address is suppressed, nor once the edition is expired, stopped or superseded.
+    """
+    newest = newest_edition_id(connection, announcement)
+    wall = now(connection)
+    runs = select(run).where(run.c.edition == newest, run.c.state.in_(("running", "done")), run.c.sealed)
+    opened = 0
+    for row in connection.execute(runs).all():
+        if row.expires_at is not None and row.expires_at <= wall:
+            continue
+        again = connection.execute(
+            _RETRY,
+            {"pending": PENDING, "failed": FAILED, "unconfirmed": UNCONFIRMED, "edition": row.edition, "channel": row.channel},
+        ).rowcount
+        if again:
+            recount(connection, row.edition, row.channel)
+            mine = and_(run.c.edition == row.edition, run.c.channel == row.channel)
+            connection.execute(update(run).where(mine).values(state="running", finished_at=None))
+        opened += again
+    return opened
+
+
+def recount(connection: Connection, edition_id: int, channel: str) -> None:
+    """Set every slice's counters to what its rows say."""
+    spans = select(slice_.c.number, slice_.c.after_slot, slice_.c.last_slot).where(
+        slice_.c.edition == edition_id, slice_.c.channel == channel
+    )
+    for span in connection.execute(spans).all():
+        rows = connection.execute(
+            select(delivery.c.state, func.count().label("n"))
+            .where(
+                delivery.c.edition == edition_id, delivery.c.channel == channel,
+                delivery.c.slot > span.after_slot, delivery.c.slot <= span.last_slot,
+            )
+            .group_by(delivery.c.state)
+        ).all()  # fmt: skip
+        counts = {row.state: row.n for row in rows}
+        values: dict[str, object] = {f"n_{name}": counts.get(state, 0) for state, name in enumerate(STATES)}
+        values["open"] = counts.get(0, 0) + counts.get(1, 0)
+        connection.execute(
+            update(slice_)
+            .where(slice_.c.edition == edition_id, slice_.c.channel == channel, slice_.c.number == span.number)
+            .values(**values, due_at=0)
+        )

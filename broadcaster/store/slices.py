@@ -1,0 +1,430 @@
+"""Working on the ledger: claim a slice, mark rows `sending` through the gate, settle their outcomes, give the slice back.
+
+Every function is one transaction's worth of SQL. Rules: DESIGN 4.4 to 4.8. What becomes of an outcome is decided in delivery.py.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, bindparam, func, select, text, update
+
+from broadcaster.store.database import now
+from broadcaster.store.leases import Holder, lease_clock
+from broadcaster.store.tables import (
+    CANCELLED,
+    EXPIRED,
+    PENDING,
+    SENDING,
+    SENT,
+    SKIPPED,
+    STATES,
+    UNCONFIRMED,
+    delivery,
+    run,
+    slice_,
+)
+from subscribers.store import address
+
+UNCERTAIN_LIMIT = 3
+"""Uncertain attempts after which a row closes as unconfirmed."""
+UNCERTAIN_LIMIT_EMERGENCY = 5
+"""The same for emergencies."""
+CONFIRMED = 1
+"""subscribers.store: the state of an address that may be written to."""
+
+CLAIMABLE = ("preparing", "running", "stopped", "superseded")
+
+
+class LeaseLost(Exception):
+    """Another worker has taken the slice: write nothing more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A claimed slice; `epoch` fences off every earlier claim of it."""
+
+    edition: int
+    channel: str
+    number: int
+    lane: str
+    after_slot: int
+    last_slot: int
+    epoch: int
+    follows: int | None
+    published_at: float
+    expires_at: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MarkedRow:
+    """A row that may now be written to the provider."""
+
+    slot: int
+    address: int
+    area: str
+    attempt: int
+    spent: int
+    uncertain: int
+    cipher: bytes
+    language: str
+    confirmed_at: float
+    previous_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Marked:
+    """What one marking found: rows to write, the last slot looked at, and whether the slice has no more that is due."""
+
+    rows: list[MarkedRow]
+    cursor: int
+    exhausted: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What becomes of a row after an attempt: its next state and why. PENDING is a retry at `due_at`."""
+
+    slot: int
+    attempt: int
+    state: int
+    due_at: float = 0.0
+    reason: str = ""
+    provider_code: str = ""
+    provider_id: str = ""
+    spend: bool = False
+    uncertain: bool = False
+
+
+def claim_slice(connection: Connection, *, channel: str, lane: str, holder: Holder, receipt_wait: float) -> Claim | None:
+    """Lease the next slice with due work, runs of the lane taking turns; None when nothing is due.
+
+    Rows that a dead or fenced holder left `sending` reopen after `receipt_wait` seconds as possible duplicates.
+    """
+    clock, wall = lease_clock(connection), now(connection)
+    runs = (
+        select(run)
+        .where(run.c.channel == channel, run.c.lane == lane, run.c.finished_at.is_(None), run.c.state.in_(CLAIMABLE))
+        .order_by(run.c.served, run.c.edition)
+    )
+    for found in connection.execute(runs).all():
+        row = _free_slice(connection, found.edition, channel, clock, wall, holder)
+        if row is None:
+            continue
+        mine = (slice_.c.edition == row.edition) & (slice_.c.channel == channel) & (slice_.c.number == row.number)
+        connection.execute(
+            update(slice_).where(mine).values(owner=holder.owner, lease_until=clock + holder.lease, epoch=row.epoch + 1)
+        )
+        turn = select(func.coalesce(func.max(run.c.served), 0) + 1).where(run.c.channel == channel, run.c.lane == lane)
+        connection.execute(
+            update(run)
+            .where(run.c.edition == row.edition, run.c.channel == channel)
+            .values(served=turn.scalar_subquery())
+        )
+        claim = Claim(
+            edition=row.edition, channel=channel, number=row.number, lane=lane, after_slot=row.after_slot, last_slot=row.last_slot,
+            epoch=row.epoch + 1, follows=found.follows, published_at=found.published_at, expires_at=found.expires_at,
+        )  # fmt: skip
+        if row.n_sending:
+            _reopen(connection, claim, wall + receipt_wait)
+        return claim
+    return None
+
+
+def _free_slice(connection: Connection, edition: int, channel: str, clock: float, wall: float, holder: Holder) -> Row | None:  # type: ignore[type-arg]
+    due = (
+        select(slice_)
+        .where(slice_.c.edition == edition, slice_.c.channel == channel, slice_.c.open > 0, slice_.c.due_at <= wall)
+        .order_by(slice_.c.number)
+        .with_for_update(skip_locked=True)
+    )
+    for row in connection.execute(due):
+        if holder.may_take(row.owner, row.lease_until, clock):
+            return row
+    return None
+
+
+def _reopen(connection: Connection, claim: Claim, due_at: float) -> None:
+    """Rows an earlier holder marked and never settled: uncertain. They are tried again, a limited number of times."""
+    limit = UNCERTAIN_LIMIT_EMERGENCY if claim.lane == "emergency" else UNCERTAIN_LIMIT
+    open_rows = _in_slice(claim) & (delivery.c.state == SENDING)
+    closed = connection.execute(
+        update(delivery)
+        .where(open_rows, delivery.c.uncertain + 1 >= limit)
+        .values(state=UNCONFIRMED, uncertain=delivery.c.uncertain + 1, reason="no_answer", closed_at=now(connection))
+    ).rowcount
+    again = connection.execute(
+        update(delivery).where(open_rows).values(state=PENDING, uncertain=delivery.c.uncertain + 1, due_at=due_at)
+    ).rowcount
+    _count(connection, claim, {SENDING: -closed - again, UNCONFIRMED: closed, PENDING: again}, possible_duplicates=again)
+
+
+def _in_slice(claim: Claim):  # type: ignore[no-untyped-def]
+    return (
+        (delivery.c.edition == claim.edition)
+        & (delivery.c.channel == claim.channel)
+        & (delivery.c.slot > claim.after_slot)
+        & (delivery.c.slot <= claim.last_slot)
+    )
+
+
+def _count(connection: Connection, claim: Claim, change: dict[int, int], *, possible_duplicates: int = 0) -> None:
+    """Move the slice's counters by `change` (state -> difference)."""
+    values = {f"n_{STATES[state]}": slice_.c[f"n_{STATES[state]}"] + by for state, by in change.items() if by}
+    opened = change.get(PENDING, 0) + change.get(SENDING, 0)
+    if opened:
+        values["open"] = slice_.c.open + opened
+    if possible_duplicates:
+        values["possible_duplicates"] = slice_.c.possible_duplicates + possible_duplicates
+    if values:
+        connection.execute(update(slice_).where(_slice_row(claim)).values(values))
+
+
+def _slice_row(claim: Claim):  # type: ignore[no-untyped-def]
+    return (slice_.c.edition == claim.edition) & (slice_.c.channel == claim.channel) & (slice_.c.number == claim.number)
+
+
+def renew(connection: Connection, claim: Claim, holder: Holder) -> None:
+    """Prolong the lease; raises LeaseLost when it is no longer ours."""
+    clock = lease_clock(connection)
+    held = _slice_row(claim) & (slice_.c.owner == holder.owner) & (slice_.c.epoch == claim.epoch) & (slice_.c.lease_until > clock)
+    if connection.execute(update(slice_).where(held).values(lease_until=clock + holder.lease)).rowcount != 1:
+        raise LeaseLost
+
+
+_CANDIDATES = """
+SELECT d.slot, d.address, d.area, d.attempt, d.spent, d.uncertain,
+       a.cipher, a.state AS address_state, a.reason AS address_reason, a.language, a.confirmed_at
+FROM delivery d LEFT JOIN address a ON a.id = d.address
+WHERE d.edition = :edition AND d.channel = :channel AND d.slot > :cursor AND d.slot <= :last AND d.state = 0 AND d.due_at <= :now
+ORDER BY d.slot LIMIT :limit
+"""
+_candidates = text(_CANDIDATES)
+_candidates_locked = text(_CANDIDATES + " FOR UPDATE OF d")
+_lock_addresses = text("SELECT id FROM address WHERE id = ANY(:ids) ORDER BY id FOR SHARE")
+_mark_range = text(
+    "UPDATE delivery SET state = 1, attempt = attempt + 1 WHERE edition = :edition AND channel = :channel"
+    " AND slot > :cursor AND slot <= :last AND state = 0 AND due_at <= :now"
+)
+_close = text(
+    "UPDATE delivery SET state = :state, reason = :reason, closed_at = :now WHERE edition = :edition AND channel = :channel AND slot = :slot"
+)
+
+
+def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, limit: int) -> Marked:
+    """The gate: mark up to `limit` due rows `sending`, close those that may no longer be sent, renew the lease. Raises LeaseLost."""
+    renew(connection, claim, holder)
+    wall = now(connection)
+    state = connection.execute(
+        select(run.c.state).where(run.c.edition == claim.edition, run.c.channel == claim.channel).with_for_update(read=True)
+    ).scalar_one()
+    if state == "paused":
+        return Marked(rows=[], cursor=cursor, exhausted=True)
+    span = {"edition": claim.edition, "channel": claim.channel, "cursor": cursor, "last": claim.last_slot, "now": wall}
+    found = _due_rows(connection, span, limit)
+    if not found:
+        return Marked(rows=[], cursor=claim.last_slot, exhausted=True)
+    passing, closing = [], []
+    for row in found:
+        verdict = _verdict(row, state, claim, wall)
+        (closing.append((row, *verdict)) if verdict else passing.append(row))
+    if closing:
+        connection.execute(
+            _close,
+            [{"edition": claim.edition, "channel": claim.channel, "slot": row.slot, "state": to, "reason": why, "now": wall}
+             for row, to, why in closing],
+        )  # fmt: skip
+    if passing:
+        connection.execute(_mark_range, {**span, "last": found[-1].slot})
+    change = Counter({PENDING: -len(found), SENDING: len(passing)})
+    change.update(to for _row, to, _why in closing)
+    _count(connection, claim, change)
+    previous = _previous_ids(connection, claim, [row.slot for row in passing]) if claim.follows is not None and passing else {}
+    rows = [_marked(row, previous) for row in passing]
+    return Marked(rows=rows, cursor=found[-1].slot, exhausted=len(found) < limit)
+
+
+def _due_rows(connection: Connection, span: dict[str, object], limit: int) -> Sequence[Row]:  # type: ignore[type-arg]
+    if connection.dialect.name == "sqlite":
+        return connection.execute(_candidates, {**span, "limit": limit}).all()
+    # the address must not be suppressed between the look and the commit: share-lock it, then look (again)
+    rows = connection.execute(_candidates_locked, {**span, "limit": limit}).all()
+    connection.execute(_lock_addresses, {"ids": [row.address for row in rows]})
+    return connection.execute(_candidates, {**span, "limit": limit}).all()
+
+
+def _marked(row: Row, previous: dict[int, str]) -> MarkedRow:  # type: ignore[type-arg]
+    return MarkedRow(
+        slot=row.slot, address=row.address, area=row.area, attempt=row.attempt + 1, spent=row.spent, uncertain=row.uncertain,
+        cipher=row.cipher, language=row.language, confirmed_at=row.confirmed_at, previous_id=previous.get(row.slot, ""),
+    )  # fmt: skip
+
+
+def _verdict(row: Row, state: str, claim: Claim, wall: float) -> tuple[int, str] | None:  # type: ignore[type-arg]
+    """Why a row may not be sent: its closing state and reason; None = it may."""
+    if state == "superseded":
+        why = (CANCELLED, "superseded")
+    elif state == "stopped":
+        why = (CANCELLED, "stopped")
+    elif claim.expires_at is not None and claim.expires_at <= wall:
+        why = (EXPIRED, "expired")
+    elif row.address_state != CONFIRMED:
+        why = (SKIPPED, row.address_reason or "address_gone")
+    else:
+        return None
+    return (UNCONFIRMED, why[1]) if row.uncertain else why
+
+
+def _previous_ids(connection: Connection, claim: Claim, slots: list[int]) -> dict[int, str]:
+    """The provider's ids of the messages that a correction corrects."""
+    found = select(delivery.c.slot, delivery.c.provider_id).where(
+        delivery.c.edition == claim.follows, delivery.c.channel == claim.channel, delivery.c.slot.in_(slots)
+    )
+    return {row.slot: row.provider_id or "" for row in connection.execute(found)}
+
+
+_settle = (
+    update(delivery)
+    .where(
+        delivery.c.edition == bindparam("b_edition"),
+        delivery.c.channel == bindparam("b_channel"),
+        delivery.c.slot == bindparam("b_slot"),
+        delivery.c.attempt == bindparam("b_attempt"),
+        delivery.c.state == SENDING,
+    )
+    .values(
+        state=bindparam("b_state"), due_at=bindparam("b_due_at"), reason=bindparam("b_reason"),
+        provider_code=bindparam("b_code"), provider_id=bindparam("b_id"), closed_at=bindparam("b_closed_at"),
+        spent=delivery.c.spent + bindparam("b_spend"), uncertain=delivery.c.uncertain + bindparam("b_uncertain"),
+    )
+)  # fmt: skip
+
+
+def settle(connection: Connection, claim: Claim, decisions: Sequence[Decision], *, keep_ids: bool) -> None:
+    """Record what became of a group of attempts; repeating it changes nothing. An outcome from a fenced attempt is still a fact.
+
+    `keep_ids`: the provider reports later by its own id, so keep a way back from it.
+    """
+    wall = now(connection)
+    slots = [decision.slot for decision in decisions]
+    before = select(delivery.c.slot, delivery.c.state, delivery.c.attempt).where(
+        delivery.c.edition == claim.edition, delivery.c.channel == claim.channel, delivery.c.slot.in_(slots)
+    )
+    rows = {row.slot: row for row in connection.execute(before.with_for_update())}
+    change: Counter[int] = Counter()
+    current, late = [], []
+    for decision in decisions:
+        row = rows[decision.slot]
+        if row.state == SENDING and row.attempt == decision.attempt:
+            current.append(decision)
+            change[SENDING] -= 1
+            change[decision.state] += 1
+        elif decision.state == SENT:
+            late.append((decision, row))
+    if current:
+        connection.execute(_settle, [_values(claim, decision, wall) for decision in current])
+    for decision, row in late:
+        _settle_late(connection, claim, decision, row, wall, change)
+    doubled = sum(1 for decision in current if decision.uncertain and decision.state == PENDING)
+    _count(connection, claim, change, possible_duplicates=doubled)
+    if keep_ids:
+        _keep_ids(connection, claim, decisions)
+
+
+def _values(claim: Claim, decision: Decision, wall: float) -> dict[str, object]:
+    return {
+        "b_edition": claim.edition, "b_channel": claim.channel, "b_slot": decision.slot, "b_attempt": decision.attempt,
+        "b_state": decision.state, "b_due_at": decision.due_at, "b_reason": decision.reason or None,
+        "b_code": decision.provider_code or None, "b_id": decision.provider_id or None,
+        "b_closed_at": None if decision.state in (PENDING, SENDING) else wall,
+        "b_spend": int(decision.spend), "b_uncertain": int(decision.uncertain),
+    }  # fmt: skip
+
+
+def _settle_late(connection: Connection, claim: Claim, decision: Decision, row: Row, wall: float, change: Counter[int]) -> None:  # type: ignore[type-arg]
+    """A receipt of an attempt that was given up as uncertain: where the row still waits or is unconfirmed, it was sent after all."""
+    if row.state not in (PENDING, UNCONFIRMED):
+        return
+    connection.execute(
+        update(delivery)
+        .where(delivery.c.edition == claim.edition, delivery.c.channel == claim.channel, delivery.c.slot == decision.slot)
+        .values(state=SENT, provider_id=decision.provider_id or None, reason=None, closed_at=wall)
+    )
+    change[row.state] -= 1
+    change[SENT] += 1
+
+
+def _keep_ids(connection: Connection, claim: Claim, decisions: Iterable[Decision]) -> None:
+    known = [
+        {"channel": claim.channel, "provider_id": decision.provider_id, "edition": claim.edition, "slot": decision.slot}
+        for decision in decisions
+        if decision.provider_id
+    ]
+    if known:
+        connection.execute(
+            text("INSERT INTO provider_message (channel, provider_id, edition, slot) VALUES (:channel, :provider_id, :edition, :slot)"
+                 " ON CONFLICT DO NOTHING"),
+            known,
+        )  # fmt: skip
+
+
+def hand_back(connection: Connection, claim: Claim, rows: Sequence[MarkedRow]) -> None:
+    """Rows marked but never written wait again; no attempt is spent."""
+    if not rows:
+        return
+    given = connection.execute(
+        text("UPDATE delivery SET state = 0 WHERE edition = :edition AND channel = :channel AND slot = :slot AND state = 1 AND attempt = :attempt"),
+        [{"edition": claim.edition, "channel": claim.channel, "slot": row.slot, "attempt": row.attempt} for row in rows],
+    ).rowcount  # fmt: skip
+    _count(connection, claim, {PENDING: given, SENDING: -given})
+
+
+def release(connection: Connection, claim: Claim, holder: Holder) -> None:
+    """End the claim: recount the slice from its rows, note when its earliest open row is due, close the run when all is done."""
+    held = _slice_row(claim) & (slice_.c.owner == holder.owner) & (slice_.c.epoch == claim.epoch)
+    if connection.execute(select(slice_.c.number).where(held).with_for_update()).first() is None:
+        return
+    span = connection.execute(select(slice_.c.after_slot, slice_.c.last_slot).where(_slice_row(claim))).one()
+    rows = connection.execute(
+        select(delivery.c.state, func.count().label("n"), func.min(delivery.c.due_at).label("due_at"))
+        .where(
+            delivery.c.edition == claim.edition, delivery.c.channel == claim.channel,
+            delivery.c.slot > span.after_slot, delivery.c.slot <= span.last_slot,
+        )
+        .group_by(delivery.c.state)
+    ).all()  # fmt: skip
+    counts = {row.state: row.n for row in rows}
+    values: dict[str, object] = {f"n_{name}": counts.get(state, 0) for state, name in enumerate(STATES)}
+    values["open"] = counts.get(PENDING, 0) + counts.get(SENDING, 0)
+    values["due_at"] = next((row.due_at for row in rows if row.state == PENDING), 0.0)
+    connection.execute(update(slice_).where(held).values(**values, owner=None, lease_until=None))
+    finish_run(connection, claim.edition, claim.channel)
+
+
+def finish_run(connection: Connection, edition: int, channel: str) -> None:
+    """Close a run once nothing of it is open and nothing more will be added."""
+    still_open = select(slice_.c.number).where(slice_.c.edition == edition, slice_.c.channel == channel, slice_.c.open > 0).limit(1)
+    if connection.execute(still_open).first() is not None:
+        return
+    mine = (run.c.edition == edition) & (run.c.channel == channel) & run.c.finished_at.is_(None)
+    wall = now(connection)
+    connection.execute(update(run).where(mine, run.c.state == "running", run.c.sealed).values(state="done", finished_at=wall))
+    connection.execute(update(run).where(mine, run.c.state.in_(("stopped", "superseded"))).values(finished_at=wall))
+
+
+def busy_lanes(connection: Connection) -> list[tuple[str, str]]:
+    """(channel, lane) pairs that have something to do now: runs to fill, slices that are due."""
+    wall = now(connection)
+    open_runs = select(run.c.edition, run.c.channel, run.c.lane, run.c.state, run.c.sealed).where(
+        run.c.finished_at.is_(None), run.c.state.in_(CLAIMABLE)
+    )
+    found: dict[tuple[str, str], None] = {}
+    for row in connection.execute(open_runs).all():
+        if (row.channel, row.lane) in found:
+            continue
+        work = select(slice_.c.number).where(
+            slice_.c.edition == row.edition, slice_.c.channel == row.channel, slice_.c.open > 0, slice_.c.due_at <= wall
+        )
+        if (row.state == "preparing" and not row.sealed) or connection.execute(work.limit(1)).first() is not None:
+            found[row.channel, row.lane] = None
+    return list(found)

@@ -1,0 +1,256 @@
+"""The tables of this package: announcements and editions, the delivery ledger, receipts, channel state, access, audit.
+
+Times are epoch seconds UTC (double). Text that people wrote is JSON or text; addresses never appear here.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+big_key = BigInteger().with_variant(Integer, "sqlite")
+
+announcement = Table(
+    "announcement",
+    metadata,
+    Column("id", Text, primary_key=True),  # 32 hex digits, time-ordered
+    Column("code", Text, nullable=False, unique=True),
+    Column("state", Text, nullable=False),
+    Column("fields", Text, nullable=False),  # JSON of announcements.Fields
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("publish_at", Double),
+    Column("published_at", Double),
+    Column("created_by", Text, nullable=False),
+    Column("training", Boolean, nullable=False, default=False),
+    Index("announcement_due", "state", "publish_at"),
+    Index("announcement_newest", "published_at"),
+)
+
+edition = Table(
+    "edition",
+    metadata,
+    Column("id", big_key, primary_key=True, autoincrement=True),
+    Column("announcement", Text, ForeignKey("announcement.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("document", Text, nullable=False),  # canonical JSON of channels.base.contract.Edition
+    Column("signature", Text, nullable=False),  # Ed25519 over the document's bytes, base64
+    Column("key_id", Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("published_at", Double, nullable=False),
+    Column("first_published_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("newest", Boolean, nullable=False),  # False once a later edition of the announcement exists
+    Column("withdrawn", Boolean, nullable=False, default=False),
+    UniqueConstraint("announcement", "number"),
+    Index("edition_newest", "newest", "first_published_at"),
+)
+
+edition_area = Table(
+    "edition_area",
+    metadata,
+    # every area the edition concerns: its own, those that contain them, those within them
+    Column("edition", BigInteger, primary_key=True),
+    Column("area", Text, primary_key=True),
+    Index("edition_area_area", "area", "edition"),
+    sqlite_with_rowid=False,
+)
+
+run = Table(
+    "run",
+    metadata,
+    # the outbox: one row per edition and push channel, written by publish() in its own transaction
+    Column("edition", BigInteger, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("lane", Text, nullable=False),  # emergency | routine
+    Column("state", Text, nullable=False),  # preparing | running | paused | stopped | superseded | done
+    Column("stopped_by", Text, nullable=False, default=""),  # reason in words when paused or stopped
+    Column("follows", BigInteger),  # the edition whose recipients this one goes to (correction, withdrawal)
+    Column("cursor", BigInteger, nullable=False, default=-1),  # last slot fanned out
+    Column("sealed", Boolean, nullable=False, default=False),
+    Column("total", BigInteger, nullable=False, default=0),
+    Column("served", BigInteger, nullable=False, default=0),  # turns taken, for round robin within the lane
+    Column("due_at", Double, nullable=False, default=0),  # not before
+    Column("owner", Text),  # lease of the fan-out
+    Column("lease_until", Double),
+    Column("epoch", Integer, nullable=False, default=0),
+    Column("published_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("finished_at", Double),
+    Index("run_work", "channel", "lane", "state"),
+    sqlite_with_rowid=False,
+)
+
+STATES = (
+    "pending", "sending", "sent", "delivered", "read", "failed", "skipped", "cancelled", "expired", "unconfirmed",
+)  # fmt: skip
+PENDING, SENDING, SENT, DELIVERED, READ, FAILED, SKIPPED, CANCELLED, EXPIRED, UNCONFIRMED = range(10)
+
+slice_ = Table(
+    "slice",
+    metadata,
+    # a contiguous range of slots of one run, claimed as a whole under a lease
+    Column("edition", BigInteger, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("lane", Text, nullable=False),
+    Column("after_slot", BigInteger, nullable=False),  # exclusive
+    Column("last_slot", BigInteger, nullable=False),  # inclusive
+    Column("open", Integer, nullable=False),  # pending + sending
+    Column("due_at", Double, nullable=False, default=0),  # when its earliest open row may be tried
+    Column("owner", Text),
+    Column("lease_until", Double),
+    Column("epoch", Integer, nullable=False, default=0),
+    Column("possible_duplicates", Integer, nullable=False, default=0),
+    *(Column(f"n_{state}", Integer, nullable=False, default=0) for state in STATES),
+    Index("slice_work", "channel", "lane", "edition", "number"),
+    sqlite_with_rowid=False,
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    # one row per edition and address; no index contains the state
+    Column("edition", BigInteger, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("slot", BigInteger, primary_key=True),
+    Column("address", BigInteger, nullable=False),
+    Column("area", Text, nullable=False),  # the area under which it is counted
+    Column("state", SmallInteger, nullable=False, default=PENDING),
+    Column("attempt", SmallInteger, nullable=False, default=0),  # times marked `sending`
+    Column("spent", SmallInteger, nullable=False, default=0),  # attempts that count for the retry waits
+    Column("uncertain", SmallInteger, nullable=False, default=0),  # attempts written but never answered
+    Column("due_at", Double, nullable=False, default=0),
+    Column("reason", Text),
+    Column("provider_code", Text),
+    Column("provider_id", Text),
+    Column("closed_at", Double),
+    sqlite_with_rowid=False,
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    # the inbox of what providers said later; bodies encrypted, dedupe keys hashed
+    Column("id", big_key, primary_key=True, autoincrement=True),
+    Column("channel", Text, nullable=False),
+    Column("dedupe", LargeBinary, nullable=False),
+    Column("body", LargeBinary),  # AES-GCM of the event (msgpack); NULL once worked off
+    Column("received_at", Double, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("applied_at", Double),
+    UniqueConstraint("channel", "dedupe"),
+    Index("receipt_due", "applied_at", "due_at"),
+)
+
+provider_message = Table(
+    "provider_message",
+    metadata,
+    # finds the delivery of a provider's id when our callback data is missing
+    Column("channel", Text, primary_key=True),
+    Column("provider_id", Text, primary_key=True),
+    Column("edition", BigInteger, nullable=False),
+    Column("slot", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+channel_state = Table(
+    "channel_state",
+    metadata,
+    # what must survive an emptied Redis: pauses, circuit breaker, mass-suppression breaker
+    Column("channel", Text, primary_key=True),
+    Column("paused_until", Double, nullable=False, default=0),
+    Column("halted", Text, nullable=False, default=""),  # "" | probe | manual
+    Column("detail", Text, nullable=False, default=""),
+    Column("since", Double),
+    Column("next_probe", Double),
+    Column("holding", Boolean, nullable=False, default=False),  # suppressions are held for an operator
+)
+
+channel_minute = Table(
+    "channel_minute",
+    metadata,
+    # results a minute, for the mass-suppression breaker
+    Column("channel", Text, primary_key=True),
+    Column("minute", BigInteger, primary_key=True),
+    Column("results", Integer, nullable=False),
+    Column("dead", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+held_suppression = Table(
+    "held_suppression",
+    metadata,
+    Column("address", BigInteger, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+sweeper = Table(
+    "sweeper",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("owner", Text),
+    Column("lease_until", Double),
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    # workers last seen, for the shared rate when Redis is away
+    Column("owner", Text, primary_key=True),
+    Column("lane", Text, nullable=False),
+    Column("seen_at", Double, nullable=False),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("id", big_key, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),  # SHA-256 of the token
+    Column("scopes", Text, nullable=False),  # space separated
+    Column("created_at", Double, nullable=False),
+    Column("last_used_at", Double),
+    Column("revoked_at", Double),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("token", BigInteger, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request", LargeBinary, nullable=False),  # SHA-256 of the request body
+    Column("status", Integer),
+    Column("answer", Text),
+    Column("at", Double, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    # append-only, hash-chained: digest = SHA-256(previous digest + canonical row)
+    Column("id", big_key, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+)
