@@ -1,0 +1,93 @@
+"""Brings a database to this version's tables: Alembic from inside the package, one transaction, one process at a time."""
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from broadcaster.store import database, tables
+from subscribers import store
+
+MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+METADATA = (tables.metadata, store.metadata)
+"""The tables of both packages live in one database."""
+ADVISORY_LOCK = 5_277_032_026
+"""Key of the PostgreSQL lock under which one process at a time migrates."""
+
+
+def migrate(url: str) -> list[str]:
+    """Apply every migration that is missing; returns their names, oldest first. All of them hold, or none."""
+    opened = database.Database(url)
+    try:
+        return opened.write_now(_apply)
+    finally:
+        opened.close()
+
+
+def pending(url: str) -> list[str]:
+    """Names of the migrations that this database lacks, oldest first."""
+    opened = database.Database(url)
+    try:
+        return opened.read_now(_missing)
+    finally:
+        opened.close()
+
+
+def differences(connection: Connection) -> list[object]:
+    """What the database's tables lack of, or have beyond, those that the code declares."""
+    context = MigrationContext.configure(connection, opts={"target_metadata": METADATA, "compare_type": True})
+    return list(compare_metadata(context, METADATA))  # type: ignore[arg-type]  # Alembic takes several
+
+
+def _apply(connection: Connection) -> list[str]:
+    if not database.is_sqlite(connection):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+    missing = _missing(connection)
+    if missing:
+        command.upgrade(_config(connection), "head")
+    return missing
+
+
+def _missing(connection: Connection) -> list[str]:
+    scripts = ScriptDirectory.from_config(_config(connection))
+    present = MigrationContext.configure(connection).get_current_heads()
+    newer_first = scripts.iterate_revisions("heads", present or "base")
+    return [f"{script.revision} {script.doc}" for script in newer_first][::-1]
+
+
+def _config(connection: Connection) -> Config:
+    config = Config(stdout=io.StringIO())
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    config.attributes["metadata"] = METADATA
+    return config
+
+
+def write_revision(message: str) -> str:
+    """For developers: write the migration from the last one to the tables now declared; returns its file name."""
+    with tempfile.TemporaryDirectory() as folder:
+        opened = database.Database(f"sqlite:///{folder}/scratch.db")
+        try:
+            opened.write_now(_apply)
+            return opened.write_now(_write, message)
+        finally:
+            opened.close()
+
+
+def _write(connection: Connection, message: str) -> str:
+    config = _config(connection)
+    number = len(list(ScriptDirectory.from_config(config).walk_revisions())) + 1
+    script = command.revision(config, message, autogenerate=True, rev_id=f"{number:04}")
+    return Path(script.path).name if script and not isinstance(script, list) else ""
+
+
+if __name__ == "__main__":
+    sys.stdout.write(write_revision(" ".join(sys.argv[1:])) + "\n")
