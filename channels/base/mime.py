@@ -1,0 +1,100 @@
+"""Bytes of an email with holes: built once per edition and language, then filled per recipient by joining bytes."""
+
+import re
+from dataclasses import dataclass
+from email.header import Header
+from email.quoprimime import body_encode
+from email.utils import formataddr
+from functools import lru_cache
+
+CRLF = b"\r\n"
+_HOLE = re.compile("\x01([a-z_]+)\x01")
+_HOLE_BYTES = re.compile(rb"\x01([a-z_]+)\x01")
+_SOFT = b"=\r\n"
+# Two short of the 76 that quoted-printable allows: a leading dot grows to "=2E".
+_LINE = 74
+
+
+def hole(name: str) -> str:
+    """The mark of a hole in a text; no cleaned text holds one, since U+0001 is a control character."""
+    return f"\x01{name}\x01"
+
+
+def quoted(text: str) -> bytes:
+    """`text` in quoted-printable: CRLF lines of at most 76, none with a leading dot, each hole on a line of its own."""
+    out = bytearray()
+    for index, piece in enumerate(_HOLE.split(text)):
+        if index % 2:
+            out += b"" if out.endswith(CRLF) or not out else _SOFT
+            out += hole(piece).encode()
+        elif piece:
+            out += _SOFT if index and not piece.startswith("\n") else b""
+            out += _encode(piece)
+    return bytes(out)
+
+
+@lru_cache(maxsize=8192)
+def quoted_value(text: str) -> bytes:
+    """What fills a hole of a quoted-printable part: one line of text, softly wrapped where it is long."""
+    return _encode(text)
+
+
+def _encode(text: str) -> bytes:
+    lines = body_encode(text.encode().decode("latin-1"), maxlinelen=_LINE, eol="\r\n").split("\r\n")
+    return "\r\n".join(f"=2E{line[1:]}" if line.startswith(".") else line for line in lines).encode("ascii")
+
+
+@lru_cache(maxsize=8192)
+def phrase(text: str, header_name: str) -> str:
+    """One header value: as it is when short and plain, else encoded words folded to 76 columns (RFC 2047)."""
+    if text.isascii() and text.isprintable() and len(text) + len(header_name) < 74 and "=?" not in text:
+        return text
+    return Header(text, "utf-8", header_name=header_name, maxlinelen=76).encode(linesep="\r\n")
+
+
+def mailbox(name: str, address: str) -> str:
+    """`Info Kota Cimahi <info@...>`, the name quoted or encoded where it must be."""
+    return formataddr((name, address))
+
+
+def part(content_type: str, language: str, text: str) -> bytes:
+    """One body part in UTF-8 and quoted-printable."""
+    head = (
+        f"Content-Type: {content_type}; charset=utf-8\r\nContent-Language: {language}\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+    )
+    return head.encode() + quoted(text + "\n")
+
+
+def alternative(headers: list[tuple[str, str]], parts: list[bytes], boundary: str) -> bytes:
+    """A whole multipart/alternative message with holes; `headers` in order, already encoded.
+
+    The boundary begins with "=_", which quoted-printable never writes: no part can hold it.
+    """
+    lines = [f"{name}: {value}" for name, value in headers]
+    lines += ["MIME-Version: 1.0", f'Content-Type: multipart/alternative; boundary="=_{boundary}"', "", ""]
+    mark = f"--=_{boundary}".encode()
+    body = b"".join(mark + CRLF + content + CRLF for content in parts)
+    return "\r\n".join(lines).encode() + body + mark + b"--\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Prebuilt bytes: `pieces` with empty places, `holes` = (place, name of what belongs there)."""
+
+    pieces: list[bytes]
+    holes: tuple[tuple[int, str], ...]
+
+    @classmethod
+    def of(cls, raw: bytes) -> "Frame":
+        """Split bytes at their holes."""
+        pieces = _HOLE_BYTES.split(raw)
+        holes = tuple((index, pieces[index].decode()) for index in range(1, len(pieces), 2))
+        return cls(pieces, holes)
+
+    def fill(self, values: dict[str, bytes]) -> bytes:
+        """The bytes for one recipient; raises KeyError for a hole without a value."""
+        pieces = self.pieces.copy()
+        for place, name in self.holes:
+            pieces[place] = values[name]
+        return b"".join(pieces)

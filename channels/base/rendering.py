@@ -1,0 +1,304 @@
+"""Turning an edition's words into text: Markdown, plain text, cutting by sentence, dates in WIB, Jinja templates."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import msgspec
+import nh3
+from babel.dates import format_date
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+from channels.base.contract import Claim, Edition
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
+WIB = timezone(timedelta(hours=7), "WIB")
+ELLIPSIS = "…"
+
+Measure = Callable[[str], int]
+
+# C0/C1 controls but tab and newline, lone surrogates, non-characters, byte order marks, bidi marks, overrides and isolates
+_HOSTILE = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+_LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+# A full stop that ends a sentence (the next word does not begin small), or a paragraph that is not followed by a list.
+# Possessive, and from the first mark of a run only, so that no text is slow.
+_SENTENCE_END = re.compile(
+    r"(?<![.!?…])[.!?…]++[\"'”’»)\]*_]*+(?=\s++(?![a-zà-öø-ÿ])|\s*+$)"
+    r"|(?<=[^\s:,;])(?=[ \t]*+\n[ \t]*+\n\s*+(?![-*+•]\s|\d{1,3}[.)]\s))"
+)
+_ABBREVIATION = re.compile(
+    r"""(?:(?:^|[\s("'“‘/*_])(?:[A-Z]|(?:[A-Z]{1,4}\.)+[A-Z]{1,4}  # initials and degrees: H., S.Sos., a.n.
+    |Jl|Jln|Gg|Komp|Perum|Kp|Ds|Kel|Kec|Kab|Prov|Lt|Rd|Ave|No|Nr|Telp|Tel|Tlp|Fax|Hal|Hlm|Tgl|Pkl|Rp
+    |Dr|Drs|Dra|Ir|Hj|KH|Prof|Jend|Kol|Ny|Tn|Sdr|Sdri|Bp|Bpk|Yth|Mr|Mrs|Ms|St|Sr|Jr|vs|approx
+    |Jan|Feb|Mar|Apr|Jun|Jul|Agu|Ags|Agt|Aug|Sep|Sept|Okt|Oct|Nov|Des|Dec)
+    |(?:^|\n)[ \t]*\d{1,3})\.$  # the number of a list item""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_DANGLING = " \t\n,;:–([“‘\"'*_-"
+_LIST_NUMBER = re.compile(r"(?:^|\n)[ \t]*\d{1,3}[.)]$")
+_MULTILINE = {"body", "instruction"}
+
+
+def clean(text: str) -> str:
+    """NFC without control characters, lone surrogates and bidi marks; every kind of line end becomes a newline."""
+    text = _LINE_END.sub("\n", text)
+    return _HOSTILE.sub("", unicodedata.normalize("NFC", _HOSTILE.sub("", text)))
+
+
+def one_line(text: str) -> str:
+    """Clean text without line breaks, tabs and runs of spaces."""
+    return " ".join(clean(text).split())
+
+
+def scrubbed(edition: Edition) -> Edition:
+    """The same edition with every text clean, and on one line where it is not Markdown."""
+
+    def scrub(value: Any, name: str) -> Any:
+        if isinstance(value, str):
+            return clean(value).strip() if name in _MULTILINE else one_line(value)
+        if isinstance(value, msgspec.Struct):
+            return msgspec.structs.replace(
+                value, **{field: scrub(getattr(value, field), field) for field in value.__struct_fields__}
+            )
+        if isinstance(value, tuple):
+            return tuple(scrub(item, name) for item in value)
+        if isinstance(value, dict):
+            return {key: scrub(item, name) for key, item in value.items()}
+        return value
+
+    cleaned: Edition = scrub(edition, "")
+    return cleaned
+
+
+def utf16(text: str) -> int:
+    """Length in UTF-16 code units, as WhatsApp and Telegram count."""
+    return len(text) + sum(1 for character in text if ord(character) > 0xFFFF)
+
+
+def cut(text: str, limit: int, measure: Measure = len) -> str:
+    """The longest beginning of `text` that measures <= `limit`, never mid-word.
+
+    Whole sentences where they fill a third of the room or more, else whole words and an ellipsis; the ellipsis alone
+    where not even one word fits.
+    """
+    text = text.strip()
+    if measure(text) <= limit:
+        return text
+    fits = _longest_fit(text, limit, measure)
+    end = _last_sentence_end(text, fits)
+    if end * 3 >= fits > 0:
+        return text[:end].rstrip()
+    return _cut_words(text, limit, measure)
+
+
+def _longest_fit(text: str, limit: int, measure: Measure) -> int:
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if measure(text[:middle]) <= limit else (low, middle - 1)
+    return low
+
+
+def _last_sentence_end(text: str, fits: int) -> int:
+    last = 0
+    for match in _SENTENCE_END.finditer(text):
+        end = match.end()
+        if end > fits:
+            break
+        head = text[max(0, end - 24) : end].rstrip("\"'”’»)]*_")
+        if not (_ABBREVIATION.search(head) and head.endswith(".")):
+            last = end
+    return last
+
+
+def _cut_words(text: str, limit: int, measure: Measure) -> str:
+    room = limit - measure(ELLIPSIS)
+    if room < 0:
+        return ""
+    fits = _longest_fit(text, room, measure)
+    head = text[:fits]
+    if fits < len(text) and not text[fits].isspace():
+        spaces = [m.start() for m in re.finditer(r"\s", head)]
+        head = head[: spaces[-1]] if spaces else ""
+    head = _LIST_NUMBER.sub("", head.rstrip().rstrip(_DANGLING)).rstrip(_DANGLING)
+    return f"{head}{ELLIPSIS}"
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    # light Markdown: paragraphs, bold, italic, links, lists; raw HTML is text, images are not shown
+    return MarkdownIt("commonmark", {"html": False, "breaks": True}).disable(
+        ["image", "heading", "lheading", "code", "fence", "hr", "reference", "html_block", "html_inline"]
+    )
+
+
+def tokens(markdown: str) -> list[Token]:
+    """The parsed light Markdown (paragraph, list and inline tokens only)."""
+    return _markdown().parse(clean(markdown))
+
+
+_TAGS = {"p", "br", "strong", "em", "a", "ul", "ol", "li", "blockquote"}
+
+
+@lru_cache(maxsize=512)
+def html(markdown: str) -> str:
+    """Safe HTML of light Markdown (nh3 allow-list; links get rel=noopener)."""
+    return nh3.clean(
+        clean(_markdown().render(clean(markdown))).strip(),  # again: `&#x202e;` has become the character itself
+        tags=_TAGS,
+        attributes={"a": {"href"}, "ol": {"start"}},
+        url_schemes={"http", "https", "mailto", "tel"},
+        link_rel="noopener nofollow",
+    )
+
+
+@lru_cache(maxsize=512)
+def plain(markdown: str) -> str:
+    """Plain text of light Markdown: paragraphs apart by an empty line, list items with "- " or "1. ", links as "text (url)"."""
+    lines: list[str] = []
+    lists: list[int | None] = []
+    prefix = ""
+    for token in tokens(markdown):
+        if token.type == "bullet_list_open":
+            lists.append(None)
+        elif token.type == "ordered_list_open":
+            lists.append(int(token.attrs.get("start", 1)))
+        elif token.type.endswith("_list_close"):
+            lists.pop()
+            if not lists:
+                lines.append("")
+        elif token.type == "list_item_open":
+            number = lists[-1]
+            prefix = "  " * (len(lists) - 1) + ("- " if number is None else f"{number}. ")
+            if number is not None:
+                lists[-1] = number + 1
+        elif token.type == "inline":
+            lines.append(prefix + _inline_text(token))
+            prefix = ""
+        elif token.type == "paragraph_close" and not lists:
+            lines.append("")
+    return re.sub(r"\n{3,}", "\n\n", clean("\n".join(lines))).strip()
+
+
+def _inline_text(token: Token) -> str:
+    parts: list[str] = []
+    href = ""
+    label_from = 0
+    for child in token.children or []:
+        if child.type == "link_open":
+            href, label_from = str(child.attrs.get("href", "")), len(parts)
+        elif child.type == "link_close":
+            if href and "".join(parts[label_from:]) != href:
+                parts.append(f" ({href})")
+        elif child.type in {"softbreak", "hardbreak"}:
+            parts.append("\n")
+        else:
+            parts.append(child.content)
+    return "".join(parts)
+
+
+def day(moment: datetime, lang: str = "id") -> str:
+    """ "Rabu, 25 November 2026" in WIB."""
+    return format_date(moment.astimezone(WIB).date(), "EEEE, d MMMM y", locale=_locale(lang))
+
+
+def clock(moment: datetime) -> str:
+    """ "07.42" in WIB, 24 hours."""
+    return moment.astimezone(WIB).strftime("%H.%M")
+
+
+def moment_text(moment: datetime, lang: str = "id") -> str:
+    """ "25 Nov 2026 07.42 WIB"."""
+    date_text = format_date(moment.astimezone(WIB).date(), "d MMM y", locale=_locale(lang))
+    return f"{date_text} {clock(moment)} WIB"
+
+
+def span_text(start: datetime, end: datetime | None, lang: str = "id") -> str:
+    """ "25 Nov 2026 06.00-14.00 WIB", "25 Nov 2026 06.00 WIB - 26 Nov 2026 14.00 WIB", or "mulai ..." without an end."""
+    if end is None:
+        return f"{'from' if lang == 'en' else 'mulai'} {moment_text(start, lang)}"
+    if start.astimezone(WIB).date() == end.astimezone(WIB).date():
+        return f"{moment_text(start, lang).removesuffix(' WIB')}-{clock(end)} WIB"
+    return f"{moment_text(start, lang)} - {moment_text(end, lang)}"
+
+
+def _locale(lang: str) -> str:
+    return "en" if lang == "en" else "id"
+
+
+_ENGLISH_VERDICTS = {
+    "hoaks": "Hoax",
+    "menyesatkan": "Misleading",
+    "konten lama": "Old content",
+    "benar": "True",
+    "satire/parodi": "satire or parody",
+    "konten yang menyesatkan": "misleading content",
+    "konten tiruan": "imposter content",
+    "konten palsu": "fabricated content",
+    "koneksi yang salah": "false connection",
+    "konteks yang salah": "false context",
+    "konten yang dimanipulasi": "manipulated content",
+    "peniruan": "impersonation",
+}
+
+
+def verdict_text(claim: Claim, lang: str = "id") -> str:
+    """ "Hoaks (konten palsu)" or "Hoax (fabricated content)"; a word of the city's own stays as it is."""
+    words = [claim.verdict, claim.hoax_type]
+    if lang == "en":
+        words = [_ENGLISH_VERDICTS.get(word.casefold(), word) for word in words]
+    return f"{words[0]} ({words[1]})" if words[1] else words[0]
+
+
+def area_names(edition: Edition) -> str:
+    """ "Kel. Cibabat, Kel. Pasirkaliki" or "Kota Cimahi"."""
+    return ", ".join(area.label for area in edition.areas)
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The Jinja environment of all message templates: an unknown name is an error; .html and .xml escape."""
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        autoescape=jinja2.select_autoescape(("html", "xml"), default_for_string=False),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+    )
+    env.filters |= {"plain": plain, "md": _markup, "moment": moment_text, "clock": clock, "day": day}
+    env.globals |= {"span": span_text}
+    return env
+
+
+def _markup(markdown: str) -> Markup:
+    return Markup(html(markdown))  # noqa: S704 # reason: html() lets only its allow-list through
+
+
+def template_name(channel: str, edition: Edition, lang: str, extension: str) -> str:
+    """`<channel>/<kind>.<lang>.<ext>`; Indonesian where the channel has no such language."""
+    name = f"{channel}/{edition.kind}.{lang}.{extension}"
+    if (TEMPLATES / name).exists():
+        return name
+    return f"{channel}/{edition.kind}.id.{extension}"
+
+
+def fill(name: str, values: Mapping[str, Any]) -> str:
+    """Render a message template; raises jinja2.UndefinedError for a name it does not know."""
+    return environment().get_template(name).render(values).strip()
+
+
+def utc(moment: datetime) -> datetime:
+    """The same moment in UTC; raises ValueError for a naive time."""
+    if moment.tzinfo is None:
+        raise ValueError("time without a zone")
+    return moment.astimezone(UTC)

@@ -1,0 +1,37 @@
+"""Settings of a channel: its own variables, named after the module, and the site it speaks for."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from channels.base.contract import Site
+
+
+class ChannelSettings(BaseModel):
+    """Base of each `Settings`: field `api_url` of whatsapp.py is the variable WHATSAPP_API_URL, `from_` of email.py EMAIL_FROM.
+
+    A channel renders without any setting; it sends once all in `required` are given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
+
+    prefix: ClassVar[str] = ""
+    required: ClassVar[tuple[str, ...]] = ()
+
+    site: Site = Field(default_factory=Site)
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str], site: Site) -> Self:
+        """The channel's own variables out of `variables`; an empty value counts as absent. Raises pydantic.ValidationError."""
+        own = {
+            name.removeprefix(cls.prefix).lower(): value
+            for name, value in variables.items()
+            if cls.prefix and name.startswith(cls.prefix) and value != ""
+        }
+        own.pop("site", None)
+        return cls.model_validate({**own, "site": site})
+
+    def missing(self) -> tuple[str, ...]:
+        """Names of the variables without which nothing can be sent."""
+        return tuple(f"{self.prefix}{name.rstrip('_').upper()}" for name in self.required if not getattr(self, name))

@@ -1,0 +1,374 @@
+"""Email over a few long-lived SMTP connections: each message built once as bytes, then spliced per recipient."""
+
+import re
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import date
+from email import message_from_bytes, policy
+from email.utils import format_datetime, parseaddr
+from functools import lru_cache
+from hashlib import blake2b
+from html import escape
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import aiosmtplib
+from babel.dates import format_date
+from email_validator import EmailNotValidError, validate_email
+from pydantic import ConfigDict, Field, field_validator
+
+from channels.base import contract
+from channels.base.contract import (
+    Area,
+    Deferred,
+    Edition,
+    Finding,
+    Halted,
+    Outcome,
+    Recipient,
+    Refused,
+)
+from channels.base.mime import Frame, alternative, hole, mailbox, part, phrase, quoted_value
+from channels.base.rendering import area_names, cut, fill, plain, scrubbed, span_text, template_name, verdict_text
+from channels.base.sending import each
+from channels.base.settings import ChannelSettings
+from channels.base.smtp import Connection, Envelope, Pool, Server
+
+PART_LIMIT = 100_000
+"""Bytes of one part: mail programs clip longer ones, and the way to unsubscribe stands at the end."""
+POLICY_WINDOW = 900.0
+"""Seconds in which refusals of policy by three domains halt the channel."""
+_SAFE_ADDRESS = re.compile(r'[^\s<>"@\x00-\x1f\x7f]+@[^\s<>"@\x00-\x1f\x7f]+')
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+class Settings(ChannelSettings):
+    """EMAIL_URL, _FROM, _BOUNCE_DOMAIN (empty: no VERP), _CONNECTIONS, _RATE (messages a second, 0 = no limit), _TIMEOUT."""
+
+    model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True)
+
+    prefix: ClassVar[str] = "EMAIL_"
+    required: ClassVar[tuple[str, ...]] = ("url", "from_")
+
+    url: str = Field("", repr=False)
+    from_: str = Field("", alias="from")
+    bounce_domain: str = ""
+    connections: int = Field(10, ge=1, le=1000)
+    rate: float = Field(0.0, ge=0)
+    timeout: float = Field(15.0, gt=0)
+    """Seconds for the whole dialogue about one message."""
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, url: str) -> str:
+        Server.of(url) if url else None
+        return url
+
+    @field_validator("from_")
+    @classmethod
+    def _from(cls, text: str) -> str:
+        parse_address(parseaddr(text)[1]) if text else None
+        return text
+
+    @property
+    def sender(self) -> tuple[str, str]:
+        """Name and address of the From line."""
+        name, address = parseaddr(self.from_)
+        return name or self.site.sender, address or f"info@{self.site.domain}"
+
+
+def parse_address(text: str) -> str:
+    """The address with its domain in lower-case ASCII; raises BadAddress."""
+    try:
+        valid = validate_email(text.strip(), check_deliverability=False)
+    except EmailNotValidError as invalid:
+        raise contract.BadAddress("Alamat email seperti ini: nama@contoh.id") from invalid
+    return f"{valid.local_part}@{valid.ascii_domain}"
+
+
+# --- one message ----------------------------------------------------------------------------------
+
+
+def compose(edition: Edition, lang: str, settings: Settings) -> Frame:
+    """The whole message with holes for what differs per recipient."""
+    edition = scrubbed(edition)
+    values = _values(edition, lang, settings.site)
+    pages = []
+    for extension in ("txt", "html"):
+        name = template_name("email", edition, lang, extension)
+        pages.append(_fitted(name, {**values, "hole_area": hole(f"area_{extension}")}))
+    parts = [part("text/plain", lang, pages[0]), part("text/html", lang, pages[1])]
+    boundary = blake2b(f"{edition.key} {lang}".encode(), digest_size=9).hexdigest()
+    return Frame.of(alternative(_headers(edition, values["subject"], settings), parts, boundary))
+
+
+def _fitted(name: str, values: dict[str, Any]) -> str:
+    room = len(values["body"])
+    while True:
+        page = fill(name, {**values, "body": cut(values["body"], room)})
+        size = len(page.encode())
+        if size <= PART_LIMIT or room == 0:
+            return page
+        room = room * PART_LIMIT * 9 // (size * 10) if room > 50 else 0
+
+
+def _values(edition: Edition, lang: str, site: contract.Site) -> dict[str, Any]:
+    words = edition.wording(lang)
+    withdrawn = edition.change == "withdrawal"
+    body = "" if withdrawn else words.body
+    lead = "" if withdrawn or plain(body).startswith(words.summary) else cut(words.summary, 500)
+    title = cut(words.title, 250)
+    return {
+        "lang": lang,
+        "subject": subject(edition, title, lang, simulated=site.simulated),
+        "title": title,
+        "lead": lead,
+        "body": body,
+        "instruction": "" if withdrawn else cut(words.instruction, 5000),
+        "claim": edition.claim,
+        "verdict": verdict_text(edition.claim, lang) if edition.claim else "",
+        "web": _is_web,
+        "change": edition.change,
+        "reason": cut(edition.reason, 500),
+        "published": edition.published_at,
+        "emergency": edition.emergency,
+        "topic": edition.topic.label(lang),
+        "areas": area_names(edition),
+        "when": span_text(edition.effective, edition.expires, lang) if edition.expires and not withdrawn else "",
+        "agency": edition.agency,
+        "code": edition.code,
+        "link": edition.link if edition.link and _is_web(edition.link) else "",
+        "image": edition.image if edition.image and _is_web(edition.image.url) else None,
+        "permalink": site.permalink(edition.code),
+        "check_url": f"{site.base_url.rstrip('/')}/cek?kode={edition.code}",
+        "base_url": site.base_url,
+        "host": site.host,
+        "sender": site.sender,
+        "emergency_number": site.emergency_number,
+        "simulated": site.simulated,
+        "hole_since": hole("since"),
+        "stop_url": site.stop_url(hole("token_quoted")),
+    }
+
+
+def _is_web(url: str) -> bool:
+    return url.startswith(("https://", "http://"))
+
+
+_PREFIXES = {
+    "id": {"emergency": "[Darurat]", "correction": "[Ralat]", "withdrawal": "[Dicabut]"},
+    "en": {"emergency": "[Emergency]", "correction": "[Correction]", "withdrawal": "[Withdrawn]"},
+}
+
+
+def subject(edition: Edition, title: str, lang: str, *, simulated: bool) -> str:
+    """The title, behind the prefixes that it needs."""
+    prefixes = _PREFIXES.get(lang, _PREFIXES["id"])
+    found = [prefixes[mark] for mark in (edition.level, edition.change) if mark in prefixes]
+    return " ".join([*(["[SIMULASI]"] if simulated else []), *found, title])
+
+
+def _headers(edition: Edition, title: str, settings: Settings) -> list[tuple[str, str]]:
+    site, (name, address) = settings.site, settings.sender
+    stop = f"mailto:{address}?subject=berhenti%20{hole('token')}"
+    if settings.bounce_domain:
+        stop = f"mailto:berhenti+{hole('token')}@{settings.bounce_domain}"
+    earlier = [_message_id(edition, number, hole("key"), site) for number in range(max(1, edition.number - 9), edition.number)]
+    return [
+        ("From", mailbox(name, address)),
+        ("To", hole("to")),
+        ("Subject", phrase(title, "Subject")),
+        ("Date", format_datetime(edition.published_at)),
+        ("Message-ID", f"<{_message_id(edition, edition.number, hole('key'), site)}>"),
+        *([("References", "\r\n ".join(f"<{message_id}>" for message_id in earlier))] if earlier else []),
+        ("Auto-Submitted", "auto-generated"),
+        ("List-Id", hole("list")),
+        ("List-Unsubscribe", f"<{site.stop_url(hole('token'))}>,\r\n <{stop}>"),
+        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+    ]
+
+
+def _message_id(edition: Edition, number: int, key: str, site: contract.Site) -> str:
+    return f"{edition.announcement}.{number}.{key}@{site.domain}"
+
+
+@lru_cache(maxsize=1024)
+def _of_area(area: Area, domain: str) -> dict[str, bytes]:
+    kind = {0: "kota", 1: "kota", 2: "kecamatan"}.get(area.code.count("."), "kelurahan")
+    return {
+        "area_txt": quoted_value(area.full_name),
+        "area_html": quoted_value(escape(area.full_name)),
+        "list": f"{phrase(area.full_name, 'List-Id')} <{area.slug}.{kind}.{domain}>".encode(),
+    }
+
+
+@lru_cache(maxsize=8192)
+def _day(day: date, lang: str) -> bytes:
+    return quoted_value(format_date(day, "d MMM y", locale="en" if lang == "en" else "id"))
+
+
+# --- the channel ----------------------------------------------------------------------------------
+
+
+class Email:
+    """Push channel over a pool of connections that live from one `send` to the next."""
+
+    name = "email"
+    label = "Email"
+    limits = contract.Limits(text=PART_LIMIT, measure="bytes")
+    receipt_wait = 0.0
+
+    def __init__(
+        self, settings: Settings, *, tls: ssl.SSLContext | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`tls` replaces the certificates of the system; `clock` tells seconds that only rise."""
+        self._settings = settings
+        self._site = settings.site
+        self._tls = tls
+        self._clock = clock
+        self._address = settings.sender[1]
+        self._pool = Pool(self._connection, size=settings.connections, clock=clock)
+        self._distrusting: dict[str, float] = {}
+
+    @property
+    def rate(self) -> float:
+        """Messages a second; 0 = no limit of our own."""
+        return self._settings.rate
+
+    def render(self, edition: Edition, lang: str) -> contract.Message:
+        """The bytes of the whole message, with holes."""
+        return contract.Message(edition=edition, lang=lang, frame=compose(edition, lang, self._settings))
+
+    def personalise(self, message: contract.Message, recipient: Recipient) -> contract.Outgoing:
+        """Fill the holes: a join of bytes."""
+        token = recipient.token if recipient.token.isalnum() and recipient.token.isascii() else quote(recipient.token, safe="")
+        data = message.frame.fill(
+            {
+                **_of_area(recipient.area, self._site.domain),
+                "to": recipient.address.encode(),
+                "key": recipient.address_key.encode(),
+                "since": _day(recipient.since, message.lang),
+                "token": token.encode(),
+                "token_quoted": token.encode() if len(token) <= 72 and token[:1] != "." else quoted_value(token),
+            }
+        )
+        message_id = _message_id(message.edition, message.edition.number, recipient.address_key, self._site)
+        payload = Envelope(self._return_path(recipient), recipient.address, data, message_id)
+        return contract.Outgoing(recipient=recipient, message=message, payload=payload)
+
+    def _return_path(self, recipient: Recipient) -> str:
+        local = f"bounce+{recipient.delivery}.{recipient.address_key[:8]}"
+        if self._settings.bounce_domain and len(local) <= 64:
+            return f"{local}@{self._settings.bounce_domain}"
+        return self._address
+
+    def preview(self, outgoing: contract.Outgoing) -> dict[str, str]:
+        """Subject, from, to, text and html, read back out of the very bytes that are sent."""
+        mail = message_from_bytes(outgoing.payload.data, policy=policy.default)
+        parts = {name: str(mail[name]) for name in ("subject", "from", "to")}
+        for name, subtype in (("text", "plain"), ("html", "html")):
+            body = mail.get_body((subtype,))
+            parts[name] = body.get_content() if body else ""
+        return parts
+
+    def send(self, messages: Sequence[contract.Outgoing], *, may_write: contract.MayWrite) -> AsyncIterator[contract.Result]:
+        """One transaction each, as many at once as there are connections."""
+        return each(messages, self._send_one, concurrency=self._settings.connections, may_write=may_write)
+
+    async def _send_one(self, outgoing: contract.Outgoing) -> Outcome:
+        envelope: Envelope = outgoing.payload
+        if not _SAFE_ADDRESS.fullmatch(envelope.to):
+            return Refused(reason="address_dead", code="unsafe", detail="not an address that SMTP can carry")
+        return self._with_policy(await self._pool.deliver(envelope), envelope.to)
+
+    def _with_policy(self, outcome: Outcome, address: str) -> Outcome:
+        """Three domains that refuse us by policy are no longer the domains' affair."""
+        if not (isinstance(outcome, Deferred) and outcome.alarm and outcome.scope == "domain"):
+            return outcome
+        now = self._clock()
+        self._distrusting = {domain: at for domain, at in self._distrusting.items() if now - at < POLICY_WINDOW}
+        self._distrusting[address.rpartition("@")[2]] = now
+        if len(self._distrusting) < 3:
+            return outcome
+        self._distrusting.clear()
+        return Halted(code=outcome.code, detail=outcome.detail)
+
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[contract.Event]:
+        """Email has no webhook: nothing that calls itself one is believed."""
+        raise contract.BadSignature
+
+    def challenge(self, query: Mapping[str, str]) -> str | None:
+        """Email has no webhook."""
+        return None
+
+    async def check(self) -> Sequence[Finding]:
+        """EHLO and AUTH, the sender's domain, one-click over https, the return path."""
+        if missing := self._settings.missing():
+            return [Finding(ok=False, what=f"{' dan '.join(missing)} belum diisi", mend="Isi server dan alamat pengirim email.")]
+        return [await self._server_finding(), *self._setting_findings()]
+
+    async def _server_finding(self) -> Finding:
+        server = Server.of(self._settings.url)
+        place = f"Server email {server.host}:{server.port}"
+        if failure := await self._pool.probe():
+            mend = "Periksa EMAIL_URL: nama dan sandi, port, dan starttls."
+            return Finding(ok=False, what=f"{place} tidak dapat dipakai ({failure.code}: {failure.detail})", mend=mend)
+        return Finding(ok=True, what=f"{place} menerima kita")
+
+    def _setting_findings(self) -> list[Finding]:
+        domain = self._settings.sender[1].rpartition("@")[2]
+        aligned = (
+            domain == self._site.domain or self._site.domain.endswith(f".{domain}") or domain.endswith(f".{self._site.domain}")
+        )
+        return [
+            Finding(
+                ok=True if aligned else None,
+                what=f"Alamat pengirim memakai domain {domain}",
+                mend="" if aligned else f"Pakai domain situs ({self._site.domain}), dengan SPF, DKIM, dan DMARC.",
+            ),
+            Finding(
+                ok=self._site.base_url.startswith("https://"),
+                what="Berhenti berlangganan dengan satu tekan (RFC 8058) memerlukan https",
+                mend="Isi BROADCASTER_BASE_URL dengan alamat https.",
+            ),
+            Finding(
+                ok=True if self._settings.bounce_domain else None,
+                what="Email yang terpantul dicocokkan dengan pengirimannya",
+                mend="" if self._settings.bounce_domain else "Isi EMAIL_BOUNCE_DOMAIN.",
+            ),
+        ]
+
+    async def probe(self) -> bool:
+        """EHLO and AUTH on a connection of its own."""
+        return await self._pool.probe() is None
+
+    def _connection(self) -> Connection:
+        return Connection(self._client, timeout=self._settings.timeout, clock=self._clock)
+
+    def _client(self) -> aiosmtplib.SMTP:
+        server = Server.of(self._settings.url)
+        if self._tls is None and (server.tls or server.starttls is not False):
+            self._tls = ssl.create_default_context()
+        return aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            username=server.user,
+            password=server.password,
+            use_tls=server.tls,
+            start_tls=server.starttls,
+            local_hostname=self._site.domain,
+            timeout=self._settings.timeout,
+            tls_context=self._tls,
+        )
+
+    async def aclose(self) -> None:
+        """Take leave on every connection."""
+        await self._pool.aclose()
+
+
+def open_channel(settings: Settings) -> contract.PushChannel:
+    """The email channel."""
+    return Email(settings)
