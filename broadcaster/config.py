@@ -3,6 +3,7 @@
 import base64
 import binascii
 import importlib
+import json
 import os
 import pkgutil
 import secrets
@@ -102,9 +103,31 @@ class Loaded:
         return (not chosen or name in chosen) and not self.channel_settings[name].missing()
 
 
+SIMULATION = "simulation.json"
+"""File in the data folder of a demo: the settings under which it runs, so that every command in that folder joins it."""
+
+
+def simulation(data_dir: Path) -> dict[str, str]:
+    """The variables of the demo that lives in this folder; empty for a real one."""
+    path = data_dir / SIMULATION
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def data_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """BROADCASTER_DATA_DIR, else ./data."""
+    given = (os.environ if environ is None else environ).get(f"{PREFIX}DATA_DIR")
+    return Path(given or Settings.model_fields["data_dir"].default)
+
+
+def environment() -> dict[str, str]:
+    """This process's variables, to hand on to children."""
+    return dict(os.environ)
+
+
 def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
     """All settings from `environ` (default: the process's); raises BadSettings naming everything wrong at once."""
     variables = dict(os.environ if environ is None else environ)
+    variables |= simulation(Path(overrides.get("data_dir") or data_folder(variables)))
     own = {k.removeprefix(PREFIX).lower(): v for k, v in variables.items() if k.startswith(PREFIX) and v != ""}
     problems: list[str] = []
     try:

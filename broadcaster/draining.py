@@ -161,9 +161,7 @@ class _Job:
         app, holder = self.deliverer.app, self.deliverer.holder
         try:
             while not self._over:
-                claim = await app.database.write(
-                    fanout.claim_fanout, channel=self.channel.name, lane=self.lane, holder=holder
-                )
+                claim = await app.database.write(fanout.claim_fanout, channel=self.channel.name, lane=self.lane, holder=holder)
                 if claim is None:
                     return
                 while not self._over and not await app.database.write(fanout.fill_chunk, claim, holder):
@@ -222,9 +220,7 @@ class _Slice:
     async def _send_all(self) -> None:
         cursor, exhausted = self.claim.after_slot, False
         while not exhausted and not self.job._over:
-            granted = await self.deliverer.limiter.take(
-                self.channel.name, self.job.lane, rate=self.channel.rate, wanted=BATCH
-            )
+            granted = await self.deliverer.limiter.take(self.channel.name, self.job.lane, rate=self.channel.rate, wanted=BATCH)
             while granted and not exhausted and self.may_write():
                 places = await self.deliverer.window.acquire(granted)
                 granted -= places
@@ -277,7 +273,9 @@ class _Slice:
             log.error("row_unreadable", edition=self.claim.edition, channel=self.channel.name, error=type(error).__name__)
             del waiting[row.slot]
             group.decisions.append(
-                Decision(slot=row.slot, attempt=row.attempt, state=FAILED, reason="unreadable", provider_code=type(error).__name__)
+                Decision(
+                    slot=row.slot, attempt=row.attempt, state=FAILED, reason="unreadable", provider_code=type(error).__name__
+                )
             )
             return None
 
@@ -353,7 +351,9 @@ class _Group:
         if self.pause:
             channel_store.pause_channel(connection, claim.channel, self.pause)
         if self.halt is not None and channel_store.halt_channel(connection, claim.channel, self.halt.detail, self.halt.resume):
-            log.error("channel_halted", channel=claim.channel, code=self.halt.code, detail=self.halt.detail, resume=self.halt.resume)
+            log.error(
+                "channel_halted", channel=claim.channel, code=self.halt.code, detail=self.halt.detail, resume=self.halt.resume
+            )
         if self.stop_edition and channel_store.pause_run(connection, claim.edition, claim.channel, self.stop_edition):
             log.error("edition_stopped", edition=claim.edition, channel=claim.channel, reason=self.stop_edition)
         return fallen

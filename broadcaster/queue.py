@@ -44,9 +44,7 @@ class Queue:
         """The shared connection pool; raises RedisError or OSError while Redis is away."""
         async with self._connecting:
             if self._pool is None:
-                self._pool = await create_pool(
-                    redis_settings(self.url), job_serializer=encode, job_deserializer=decode
-                )
+                self._pool = await create_pool(redis_settings(self.url), job_serializer=encode, job_deserializer=decode)
             return self._pool
 
     async def ring(self, channel: str, lane: str) -> bool:

@@ -51,7 +51,6 @@ def decode(text: str) -> Event:
     return msgspec.convert(fields, _KINDS[raw["type"]])  # type: ignore[no-any-return]
 
 
-
 async def accept(app: App, channel: str, events: Sequence[Event]) -> None:
     """Keep what a webhook said; once this returns nothing of it can be lost. The same event twice is kept once."""
     now = app.clock().timestamp()

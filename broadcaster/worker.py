@@ -11,7 +11,7 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from broadcaster import embedded, publishing, receipts
+from broadcaster import locks, publishing, receipts
 from broadcaster.app import App
 from broadcaster.draining import Deliverer
 from broadcaster.queue import LANES, decode, encode, queue_name, redis_settings
@@ -42,9 +42,9 @@ class LaneWorker:
         self.app, self.lane = app, lane
         self.owner = new_owner()
         folder = app.settings.data_dir / "workers"
-        is_dead = partial(embedded.is_dead, folder) if app.database.sqlite else lambda _owner: False
+        is_dead = partial(locks.is_dead, folder) if app.database.sqlite else lambda _owner: False
         self.deliverer = Deliverer(app=app, holder=Holder(owner=self.owner, lease=app.settings.lease, is_dead=is_dead))
-        self._lock = embedded.WorkerLock(folder, self.owner) if app.database.sqlite else None
+        self._lock = locks.WorkerLock(folder, self.owner) if app.database.sqlite else None
         self._stop = asyncio.Event()
         self._sweeps = False
         self._alone: set[asyncio.Task[None]] = set()

@@ -144,7 +144,9 @@ def suppress_or_hold(connection: Connection, channel: str, dead: Mapping[int, st
 
 def release_held(connection: Connection, channel: str, *, apply: bool) -> int:
     """An operator's word on held suppressions: apply or discard them; returns how many."""
-    held = connection.execute(select(held_suppression.c.address, held_suppression.c.at).where(held_suppression.c.channel == channel)).all()
+    held = connection.execute(
+        select(held_suppression.c.address, held_suppression.c.at).where(held_suppression.c.channel == channel)
+    ).all()
     for row in held if apply else ():
         consent.suppress(connection, row.address, "address_dead", at=row.at, source="operator")
     connection.execute(delete(held_suppression).where(held_suppression.c.channel == channel))
@@ -175,7 +177,9 @@ def seen(connection: Connection, owner: str, lane: str) -> int:
     """Note that this worker lives; returns how many of its lane do."""
     wall = now(connection)
     connection.execute(
-        text("INSERT INTO worker (owner, lane, seen_at) VALUES (:owner, :lane, :wall) ON CONFLICT (owner) DO UPDATE SET seen_at = :wall"),
+        text(
+            "INSERT INTO worker (owner, lane, seen_at) VALUES (:owner, :lane, :wall) ON CONFLICT (owner) DO UPDATE SET seen_at = :wall"
+        ),
         {"owner": owner, "lane": lane, "wall": wall},
     )
     connection.execute(delete(worker).where(worker.c.seen_at < wall - 10 * WORKER_SECONDS))

@@ -33,7 +33,9 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = normalise_url(url)
         self.sqlite = self.url.startswith("sqlite")
-        self.writer_engine = _open_sqlite(self.url, writer=True) if self.sqlite else _open_postgresql(self.url, WRITERS_POSTGRESQL)
+        self.writer_engine = (
+            _open_sqlite(self.url, writer=True) if self.sqlite else _open_postgresql(self.url, WRITERS_POSTGRESQL)
+        )
         self.reader_engine = _open_sqlite(self.url, writer=False) if self.sqlite else self.writer_engine
         self._writers = ThreadPoolExecutor(1 if self.sqlite else WRITERS_POSTGRESQL, thread_name_prefix="db-write")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
@@ -97,7 +99,9 @@ def _open_sqlite(url: str, *, writer: bool) -> Engine:
         raise ValueError("SQLite needs a file: sqlite:////data/siaran.db")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {"poolclass": StaticPool} if writer else {"pool_size": READERS, "max_overflow": READERS}
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": 256}, **options)
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": 256}, **options
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: object) -> None:

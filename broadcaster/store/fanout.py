@@ -111,9 +111,7 @@ def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: 
     row = connection.execute(select(edition.c.level, edition.c.topic, edition.c.published_at, edition.c.withdrawn, edition.c.announcement)
                              .where(edition.c.id == claim.edition)).one()  # fmt: skip
     audience = Audience(
-        areas=frozenset(
-            connection.execute(select(edition_area.c.area).where(edition_area.c.edition == claim.edition)).scalars()
-        ),
+        areas=frozenset(connection.execute(select(edition_area.c.area).where(edition_area.c.edition == claim.edition)).scalars()),
         topic=row.topic,
         emergency=row.level == "emergency",
         confirmed_before=row.published_at,
@@ -190,7 +188,9 @@ def _seal(connection: Connection, claim: FanOut) -> None:
     """The total is final: the last slice takes every later slot, so that a fallback row always has one."""
     mine = (slice_.c.edition == claim.edition) & (slice_.c.channel == claim.channel)
     newest = select(func.max(slice_.c.number)).where(mine).scalar_subquery()
-    found = connection.execute(select(run.c.cursor, run.c.lane).where(run.c.edition == claim.edition, run.c.channel == claim.channel)).one()
+    found = connection.execute(
+        select(run.c.cursor, run.c.lane).where(run.c.edition == claim.edition, run.c.channel == claim.channel)
+    ).one()
     extra = _count(connection, claim, found.cursor, MAX_SLOT)
     widened = connection.execute(
         update(slice_)

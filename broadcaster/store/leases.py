@@ -62,7 +62,9 @@ def take_sweeper(connection: Connection, owner: str, seconds: float) -> bool:
     """Become or stay the one sweeper for `seconds`; False while another process is."""
     clock = lease_clock(connection)
     connection.execute(text("INSERT INTO sweeper (id) VALUES (1) ON CONFLICT DO NOTHING"))
-    mine = (sweeper.c.owner == owner) | sweeper.c.owner.is_(None) | (sweeper.c.lease_until <= clock) | _from_another_boot(connection)
+    mine = (
+        (sweeper.c.owner == owner) | sweeper.c.owner.is_(None) | (sweeper.c.lease_until <= clock) | _from_another_boot(connection)
+    )
     taken = update(sweeper).where(sweeper.c.id == 1, mine).values(owner=owner, lease_until=clock + seconds)
     return connection.execute(taken).rowcount == 1
 

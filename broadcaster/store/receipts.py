@@ -132,7 +132,9 @@ def _by_provider_id(connection: Connection, channel: str, provider_id: str) -> t
     return None if row is None else (row.edition, row.slot, None)
 
 
-def _fail(connection: Connection, book: AddressBook, channel: str, found: Row, event: StatusEvent, now: float, receipt_wait: float) -> None:  # type: ignore[type-arg]
+def _fail(
+    connection: Connection, book: AddressBook, channel: str, found: Row, event: StatusEvent, now: float, receipt_wait: float
+) -> None:  # type: ignore[type-arg]
     """The provider took the message and gave it up later: the retry policy decides, as for any failure."""
     bounds = connection.execute(select(run).where(run.c.edition == found.edition, run.c.channel == channel)).one()
     if event.failure is None:

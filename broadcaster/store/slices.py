@@ -117,9 +117,7 @@ def claim_slice(connection: Connection, *, channel: str, lane: str, holder: Hold
         )
         turn = select(func.coalesce(func.max(run.c.served), 0) + 1).where(run.c.channel == channel, run.c.lane == lane)
         connection.execute(
-            update(run)
-            .where(run.c.edition == row.edition, run.c.channel == channel)
-            .values(served=turn.scalar_subquery())
+            update(run).where(run.c.edition == row.edition, run.c.channel == channel).values(served=turn.scalar_subquery())
         )
         claim = Claim(
             edition=row.edition, channel=channel, number=row.number, lane=lane, after_slot=row.after_slot, last_slot=row.last_slot,
@@ -403,7 +401,9 @@ def release(connection: Connection, claim: Claim, holder: Holder) -> None:
 
 def finish_run(connection: Connection, edition: int, channel: str) -> None:
     """Close a run once nothing of it is open and nothing more will be added."""
-    still_open = select(slice_.c.number).where(slice_.c.edition == edition, slice_.c.channel == channel, slice_.c.open > 0).limit(1)
+    still_open = (
+        select(slice_.c.number).where(slice_.c.edition == edition, slice_.c.channel == channel, slice_.c.open > 0).limit(1)
+    )
     if connection.execute(still_open).first() is not None:
         return
     mine = (run.c.edition == edition) & (run.c.channel == channel) & run.c.finished_at.is_(None)

@@ -35,6 +35,7 @@ announcement = Table(
     Column("published_at", Double),
     Column("created_by", Text, nullable=False),
     Column("training", Boolean, nullable=False, default=False),
+    Column("note", Text, nullable=False, default=""),  # why a person is asked, e.g. a missed schedule
     Index("announcement_due", "state", "publish_at"),
     Index("announcement_newest", "published_at"),
 )
@@ -50,6 +51,7 @@ edition = Table(
     Column("key_id", Text, nullable=False),
     Column("level", Text, nullable=False),
     Column("topic", Text, nullable=False),
+    Column("channels", Text, nullable=False, default=""),  # the chosen ones, each between spaces; empty: all
     Column("published_at", Double, nullable=False),
     Column("first_published_at", Double, nullable=False),
     Column("expires_at", Double),

@@ -1,0 +1,52 @@
+"""The program `broadcaster`: its commands, and how their errors are told (one clear line; exit 2 for usage, 1 for failure)."""
+
+import sys
+
+import typer
+from sqlalchemy.exc import OperationalError
+
+from broadcaster.announcements import InvalidAnnouncement
+from broadcaster.commands import announcing, people, places, serving, upkeep
+from broadcaster.commands.failing import Failed
+from broadcaster.config import BadSettings
+from broadcaster.locks import CannotStart
+
+program = typer.Typer(
+    name="broadcaster",
+    help="Siaran Cimahi: satu pengumuman, lima kanal, tidak ada yang hilang.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+program.command()(serving.demo)
+program.command()(serving.run)
+program.command()(serving.web)
+program.command()(serving.worker)
+program.command(hidden=True)(serving.providers)
+program.command()(upkeep.migrate)
+program.command()(upkeep.doctor)
+program.command()(announcing.preview)
+program.command()(announcing.publish)
+program.command()(announcing.show)
+program.add_typer(people.program, name="subscribers")
+program.add_typer(places.program, name="areas")
+program.add_typer(upkeep.tokens, name="token")
+program.add_typer(upkeep.channels, name="channel")
+
+
+def main() -> None:
+    """Run the program; every foreseen failure is one line on standard error and exit code 1."""
+    try:
+        program()
+    except InvalidAnnouncement as error:
+        _fail("\n".join(f"{p.field}: {p.reason} {p.remedy}".strip() for p in error.problems))
+    except (Failed, BadSettings, CannotStart) as error:
+        _fail(str(error))
+    except OperationalError as error:
+        _fail(f"Basis data tidak dapat dipakai: {str(error.orig).strip().splitlines()[0]}. Periksa BROADCASTER_DATABASE_URL.")
+
+
+def _fail(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    raise SystemExit(1)

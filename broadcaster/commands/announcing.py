@@ -1,0 +1,168 @@
+"""`preview`, `publish` and `show`: one announcement, from a file to its figures."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from broadcaster import config, publishing
+from broadcaster.announcements import CheckedAnnouncement, Fields, check
+from broadcaster.app import App
+from broadcaster.commands.failing import Failed
+from broadcaster.commands.opening import opened
+from broadcaster.delivery import REASONS
+from broadcaster.frontmatter import parse
+from broadcaster.overview import Overview, overview
+from broadcaster.store import ledger
+from broadcaster.store.tables import STATES
+from channels.base.contract import Area, Edition, PageRequest, PullChannel, PushChannel, Recipient
+from subscribers.areas import AreaTree
+
+FILE = Annotated[str, typer.Argument(help="Markdown dengan front matter YAML; - membaca masukan baku.")]
+JSON = Annotated[bool, typer.Option("--json", help="Cetak sebagai JSON.")]
+WATCH_SECONDS = 1.0
+
+
+def preview(
+    file: FILE,
+    channel: Annotated[str, typer.Option(help="Nama kanal, misalnya email, telegram, feed, display.")],
+    lang: Annotated[str, typer.Option(help="Bahasa: id, en atau su.")] = "id",
+    to: Annotated[str, typer.Option(help="Alamat penerima; kosong: alamat contoh.")] = "",
+    as_json: JSON = False,
+) -> None:
+    """Tampilkan apa yang akan dikatakan satu kanal; tidak ada yang dikirim atau disimpan."""
+    loaded = config.read()
+    push, pull = config.open_channels(loaded)
+    if channel not in push and channel not in pull:
+        raise Failed(f"Kanal {channel!r} tidak ada. Yang ada: {', '.join(sorted([*push, *pull]))}.")
+    tree = AreaTree.built_in()
+    checked = _checked(_text(file), tree, loaded.settings, tuple(push), tuple(pull))
+    edition = publishing.preview_edition(
+        checked, tree=tree, site=loaded.settings.site, topics=loaded.settings.topics, now=datetime.now(UTC),
+        prefix=loaded.settings.code_prefix,
+    )  # fmt: skip
+    if channel in push:
+        address = loaded.modules[channel].parse_address(to) if to else ""
+        parts = message_parts(push[channel], edition, lang, address)
+    else:
+        parts = document_parts(pull[channel], edition)
+    _print_parts(parts, as_json)
+
+
+def message_parts(channel: PushChannel, edition: Edition, lang: str, address: str) -> Mapping[str, str]:
+    """What one recipient will see, by part; without an address a sample one in the edition's first area."""
+    recipient = Recipient(
+        delivery="0.0.1", attempt=1, address=address or "0", area=edition.areas[0], since=edition.published_at.date(),
+        token="a" * 32, address_key="a" * 16,
+    )  # fmt: skip
+    return channel.preview(channel.personalise(channel.render(edition, lang), recipient))
+
+
+def document_parts(channel: PullChannel, edition: Edition) -> Mapping[str, str]:
+    """What a pull channel serves of the edition's first area, by path."""
+    area: Area = edition.areas[0]
+    return {
+        path.replace("{area}", area.slug): channel.render_page(
+            PageRequest(path=path, area=area, query={}, editions=[edition], now=edition.published_at)
+        ).body.decode()
+        for path in channel.paths
+    }
+
+
+def publish(file: FILE, as_json: JSON = False) -> None:
+    """Terbitkan satu pengumuman; selesai begitu tersimpan aman. Mencetak id, kode, dan alamatnya."""
+    asyncio.run(_publish(_text(file), as_json))
+
+
+async def _publish(text: str, as_json: bool) -> None:
+    async with opened() as app:
+        checked = _checked(text, app.tree, app.settings, app.open_push, tuple(app.pull))
+        done = await publishing.publish_now(app, checked, actor="cli")
+        if as_json:
+            sys.stdout.write(json.dumps({"id": done.id, "code": done.code, "status": done.status, "url": done.url}) + "\n")
+        else:
+            sys.stdout.write(f"id    {done.id}\nkode  {done.code}\nurl   {done.url}\n")
+
+
+def _text(file: str) -> str:
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failed(f"{file} tidak dapat dibaca: {error}. Beri nama berkas Markdown berformat UTF-8.") from error
+
+
+def _checked(
+    text: str, tree: AreaTree, settings: config.Settings, push: tuple[str, ...], pull: tuple[str, ...]
+) -> CheckedAnnouncement:
+    fields = Fields.read(parse(text))
+    return check(fields, tree=tree, topics=settings.topics, channels=(*push, *pull), now=datetime.now(UTC))
+
+
+def show(
+    id: Annotated[str, typer.Argument(help="Id atau kode pengumuman.")],
+    watch: Annotated[bool, typer.Option(help="Perbarui tiap detik sampai selesai.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Tampilkan perjalanan satu pengumuman: per kanal, per wilayah, dan apa yang gagal."""
+    asyncio.run(_show(id, watch, as_json))
+
+
+async def _show(key: str, watch: bool, as_json: bool) -> None:
+    async with opened() as app:
+        while True:
+            found = await app.database.read(overview, key, app.site)
+            if found is None:
+                raise Failed(f"Pengumuman {key} tidak ditemukan. Lihat id atau kodenya pada keluaran `broadcaster publish`.")
+            if as_json:
+                sys.stdout.write(json.dumps(found.as_json()) + "\n")
+            else:
+                await _tables(app, found)
+            if not watch or found.progress.sending in ("done", "stopped"):
+                return
+            await asyncio.sleep(WATCH_SECONDS)
+
+
+async def _tables(app: App, found: Overview) -> None:
+    console = Console()
+    progress = found.progress
+    closed = progress.total - progress.open
+    console.print(
+        f"{found.code}  {found.status}  {progress.sending}  {closed} dari {progress.total} diproses ({progress.percent}%)"
+    )
+    console.print(f"Mungkin ganda: {progress.possible_duplicates}   {found.url}")
+    console.print(_counts("Kanal", {name: dict(counts) for name, counts in progress.deliveries.items()}))
+    areas = await app.database.read(ledger.areas, found.id)
+    console.print(_counts("Wilayah", {_label(app.tree, code): dict(counts) for code, counts in sorted(areas.items())}))
+    for channel, why in progress.why.items():
+        console.print(f"{channel}: {why}")
+    failed = await app.database.read(ledger.failures, found.id)
+    for item in failed:
+        code = f" (kode {item.provider_code})" if item.provider_code else ""
+        console.print(f"{item.count:>7}  {item.channel}  {item.state}  {REASONS.get(item.reason, item.reason)}{code}")
+
+
+def _label(tree: AreaTree, code: str) -> str:
+    area = tree.get(code)
+    return area.label if area is not None else code
+
+
+def _counts(heading: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table(heading, *STATES)
+    for name, counts in rows.items():
+        table.add_row(name, *(str(counts[state]) for state in STATES))
+    return table
+
+
+def _print_parts(parts: Mapping[str, str], as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(dict(parts), ensure_ascii=False) + "\n")
+        return
+    for name, text in parts.items():
+        sys.stdout.write(f"--- {name}\n{text}\n")

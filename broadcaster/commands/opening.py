@@ -1,0 +1,23 @@
+"""Opening the program's parts for one command."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from broadcaster import config
+from broadcaster.app import App, open_app
+from broadcaster.commands.failing import Failed
+from broadcaster.embedded import running_valkey
+from broadcaster.store.migrating import migrate, pending
+
+
+@asynccontextmanager
+async def opened(*, create: bool = False) -> AsyncIterator[App]:
+    """The app of the data folder in force, joined to the Valkey that runs there. `create` makes a SQLite database that is missing."""
+    loaded = config.read()
+    if pending(loaded.settings.database):
+        if not (create and loaded.settings.database.startswith("sqlite")):
+            raise Failed("Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu.")
+        migrate(loaded.settings.database)
+    redis_url = loaded.settings.redis_url or running_valkey(loaded.settings.data_dir)
+    async with open_app(loaded, redis_url=redis_url) as app:
+        yield app

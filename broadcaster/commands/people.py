@@ -1,0 +1,164 @@
+"""`broadcaster subscribers`: import, export, erase, count."""
+
+import asyncio
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from broadcaster.app import App
+from broadcaster.commands.failing import Failed
+from broadcaster.commands.opening import opened
+from subscribers import importing, residents
+
+T = TypeVar("T")
+ROWS_A_TRANSACTION = 5_000
+"""Rows imported together: what stands before a bad row or a power cut is kept."""
+SHOWN_BAD_ROWS = 50
+"""Bad rows told on the screen; `--bad-rows FILE` takes all."""
+
+program = typer.Typer(help="Pelanggan: impor, ekspor, hapus, hitung.", no_args_is_help=True)
+
+
+@program.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(help="CSV: channel,address,areas,topics,language,consent_source,consent_at[,subscriber]")
+    ],
+    bad_rows: Annotated[Path | None, typer.Option(help="Tulis semua baris yang ditolak ke berkas ini.")] = None,
+) -> None:
+    """Impor pelanggan dari CSV. Baris buruk dilaporkan, baris baik disimpan; impor kedua tidak mengubah apa pun."""
+    asyncio.run(_import(file, bad_rows))
+
+
+async def _import(file: Path, bad_rows: Path | None) -> None:
+    try:
+        lines = file.open(encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise Failed(f"{file} tidak dapat dibuka: {error.strerror}.") from error
+    async with opened(create=True) as app:
+        with lines:
+            tally, bad = await import_file(app, lines, file.stat().st_size)
+    for problem in bad[:SHOWN_BAD_ROWS]:
+        sys.stderr.write(f"baris {problem.line}: {problem.reason}\n")
+    if len(bad) > SHOWN_BAD_ROWS:
+        sys.stderr.write(f"... dan {len(bad) - SHOWN_BAD_ROWS} baris lain (pakai --bad-rows BERKAS)\n")
+    if bad_rows is not None:
+        bad_rows.write_text("".join(f"{p.line}\t{p.reason}\n" for p in bad), encoding="utf-8")
+    names = {"new": "baru", "changed": "diubah", "same": "sama", "suppressed": "tetap berhenti"}
+    sys.stdout.write(", ".join(f"{count} {names.get(name, name)}" for name, count in sorted(tally.items())) or "0 baris")
+    sys.stdout.write(f", {len(bad)} ditolak\n")
+    if bad and not tally:
+        raise Failed("Tidak ada baris yang dapat diimpor.")
+
+
+async def import_file(app: App, lines: Iterable[str], size: int) -> tuple[dict[str, int], list[importing.BadRow]]:
+    """Import rows with a progress bar; returns what became of the good ones, and the bad ones."""
+    parsers = {name: app.loaded.modules[name].parse_address for name in app.push}
+    topics = tuple(topic.slug for topic in app.settings.topics)
+    counted = _Counted(lines)
+    tally: dict[str, int] = {}
+    bad: list[importing.BadRow] = []
+    bar = Progress(SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn(), TextColumn("{task.fields[rows]} baris"))
+    with bar:
+        task = bar.add_task("Impor", total=size, rows=0)
+        rows = importing.read_rows(counted, app.tree, topics, parsers)
+        while chunk := await asyncio.to_thread(_take, rows, ROWS_A_TRANSACTION):
+            bad += [row for row in chunk if isinstance(row, importing.BadRow)]
+            good = [row for row in chunk if not isinstance(row, importing.BadRow)]
+            done = await app.database.write(importing.import_rows, app.book, app.tree, good, app.clock().timestamp())
+            for name, count in done.items():
+                tally[name] = tally.get(name, 0) + count
+            bar.update(task, completed=counted.size, rows=sum(tally.values()) + len(bad))
+        bar.update(task, completed=size)
+    return tally, bad
+
+
+def _take(rows: Iterator[T], count: int) -> list[T]:
+    return list(islice(rows, count))
+
+
+class _Counted:
+    """Lines, and how many bytes of them were read."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self.size = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self.size += len(line.encode())
+            yield line
+
+
+@program.command()
+def export(file: Annotated[Path | None, typer.Argument(help="Tujuan; kosong: keluaran baku.")] = None) -> None:
+    """Ekspor semua pelanggan ke CSV (berisi alamat: simpan dengan aman)."""
+    asyncio.run(_export(file))
+
+
+async def _export(file: Path | None) -> None:
+    async with opened() as app:
+        rows = await app.database.read(lambda connection: list(residents.export_rows(connection, app.book)))
+    target = sys.stdout if file is None else file.open("w", encoding="utf-8", newline="", opener=_private)
+    try:
+        writer = csv.DictWriter(target, importing.COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    finally:
+        if file is not None:
+            target.close()
+
+
+def _private(path: str, flags: int) -> int:
+    import os  # noqa: PLC0415  needed by this opener alone
+
+    return os.open(path, flags, 0o600)
+
+
+@program.command()
+def erase(
+    address: Annotated[str, typer.Argument(help="Alamat yang dihapus, misalnya 0812... atau nama@contoh.id")],
+    channel: Annotated[str, typer.Option(help="Hanya di kanal ini; kosong: di mana pun alamat itu sah.")] = "",
+) -> None:
+    """Hapus data kontak satu alamat (hak warga). Angka pengiriman tetap."""
+    asyncio.run(_erase(address, channel))
+
+
+async def _erase(address: str, channel: str) -> None:
+    async with opened() as app:
+        erased = []
+        for name in (channel,) if channel else tuple(app.push):
+            if name not in app.push:
+                raise Failed(f"Kanal {name!r} tidak ada. Yang ada: {', '.join(sorted(app.push))}.")
+            try:
+                parsed = app.loaded.modules[name].parse_address(address)
+            except ValueError:
+                continue
+            if await app.database.write(residents.erase, app.book, name, parsed):
+                erased.append(name)
+        if not erased:
+            raise Failed("Alamat itu tidak terdaftar.")
+        sys.stdout.write(f"Dihapus dari {', '.join(erased)}.\n")
+
+
+@program.command()
+def count(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Hitung alamat per kanal dan keadaan."""
+    asyncio.run(_count(as_json))
+
+
+async def _count(as_json: bool) -> None:
+    async with opened() as app:
+        counts = await app.database.read(residents.count)
+    if as_json:
+        sys.stdout.write(json.dumps(counts) + "\n")
+        return
+    for channel, states in sorted(counts.items()):
+        sys.stdout.write(f"{channel}: " + ", ".join(f"{number} {state}" for state, number in states.items()) + "\n")

@@ -1,0 +1,60 @@
+"""`broadcaster areas`: list and import."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from broadcaster.commands.failing import Failed
+from broadcaster.commands.opening import opened
+from subscribers import areas
+
+program = typer.Typer(help="Wilayah: daftar, impor.", no_args_is_help=True)
+
+
+@program.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Tampilkan kota, kecamatan, dan kelurahan dengan kode dan nama alamatnya."""
+    asyncio.run(_list(as_json))
+
+
+async def _list(as_json: bool) -> None:
+    async with opened(create=True) as app:
+        found = app.tree.all()
+    if as_json:
+        sys.stdout.write(
+            json.dumps([{"code": a.code, "name": a.name, "slug": a.slug, "level": a.level, "parent": a.parent} for a in found])
+        )
+        sys.stdout.write("\n")
+        return
+    for area in found:
+        indent = "  " * (area.code.count(".") - 1)
+        sys.stdout.write(f"{area.code:<15}{indent}{area.full_name}  ({area.slug})\n")
+
+
+@program.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="Bentuk cimahi.json mengganti seluruh pohon; GeoJSON menambah batas.")],
+) -> None:
+    """Impor pohon wilayah atau batas wilayah dari satu berkas JSON."""
+    asyncio.run(_import(file))
+
+
+async def _import(file: Path) -> None:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Failed(f"{file} tidak dapat dibaca sebagai JSON: {error}.") from error
+    async with opened(create=True) as app:
+        try:
+            if document.get("type") == "FeatureCollection":
+                await app.database.write(areas.add_outlines, document)
+                sys.stdout.write("Batas wilayah disimpan.\n")
+            else:
+                await app.database.write(areas.replace_tree, document)
+                sys.stdout.write("Pohon wilayah diganti. Mulai ulang web dan worker supaya memakainya.\n")
+        except ValueError as error:
+            raise Failed(f"{file}: {error}") from error

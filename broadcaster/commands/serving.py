@@ -1,0 +1,246 @@
+"""`demo`, `run`, `web`, `worker`: the processes that serve."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import aiohttp
+import typer
+
+from broadcaster import config
+from broadcaster.app import open_app
+from broadcaster.commands.failing import Failed
+from broadcaster.commands.opening import opened
+from broadcaster.embedded import Children, program, valkey
+from broadcaster.locks import DataFolder
+from broadcaster.logs import configure
+from broadcaster.queue import LANES
+from broadcaster.store.migrating import migrate
+
+START_SECONDS = 60.0
+"""How long the web process may take until it answers."""
+
+
+# --- single processes ---------------------------------------------------------------------------
+
+
+def web() -> None:
+    """Jalankan server web saja."""
+    configure()
+    asyncio.run(_web())
+
+
+async def _web() -> None:
+    from broadcaster.web.serving import serve  # noqa: PLC0415  other commands need no web server
+
+    async with opened() as app:
+        await serve(app, app.settings.host, app.settings.port)
+
+
+def worker(
+    lane: Annotated[str, typer.Option(help="emergency atau routine; kosong: keduanya, masing-masing satu proses.")] = "",
+) -> None:
+    """Jalankan worker pengiriman."""
+    configure()
+    if lane and lane not in LANES:
+        raise Failed(f"Jalur {lane!r} tidak ada. Pilih {' atau '.join(LANES)}.")
+    asyncio.run(_worker(lane) if lane else _workers())
+
+
+async def _worker(lane: str) -> None:
+    from broadcaster.worker import run as run_lane  # noqa: PLC0415  other commands need no arq
+
+    async with opened() as app:
+        await run_lane(app, lane, _stop_signal())
+
+
+async def _workers() -> None:
+    stop = _stop_signal()
+    async with Children() as children:
+        for lane in LANES:
+            children.start(f"worker-{lane}", program("worker", "--lane", lane))
+        await stop.wait()
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+# --- one machine --------------------------------------------------------------------------------
+
+
+def run() -> None:
+    """Jalankan semuanya di satu mesin: web, worker, dan Valkey bawaan bila BROADCASTER_REDIS_URL kosong."""
+    configure()
+    loaded = config.read()
+    if config.simulation(loaded.settings.data_dir):
+        raise Failed(
+            f"Folder {loaded.settings.data_dir} berisi kota contoh dari `broadcaster demo`. "
+            "Pilih folder lain lewat BROADCASTER_DATA_DIR."
+        )
+    asyncio.run(_run(loaded))
+
+
+async def _run(loaded: config.Loaded) -> None:
+    stop = _stop_signal()
+    with DataFolder(loaded.settings.data_dir):
+        await asyncio.to_thread(migrate, loaded.settings.database)
+        async with contextlib.AsyncExitStack() as stack:
+            environ = await _with_redis(stack, loaded, config.environment())
+            children = await stack.enter_async_context(Children())
+            start_all(children, environ)
+            await until_ready(loaded.settings)
+            sys.stdout.write(f"Siap: {loaded.settings.base_url} (Ctrl-C untuk berhenti)\n")
+            sys.stdout.flush()
+            await stop.wait()
+
+
+async def _with_redis(stack: contextlib.AsyncExitStack, loaded: config.Loaded, environ: Mapping[str, str]) -> dict[str, str]:
+    """The children's variables: the embedded Valkey's address where no other is set."""
+    url = loaded.settings.redis_url or await stack.enter_async_context(valkey(loaded.settings.data_dir))
+    return {**environ, "BROADCASTER_DATA_DIR": str(loaded.settings.data_dir), "BROADCASTER_REDIS_URL": url}
+
+
+def start_all(children: Children, environ: Mapping[str, str]) -> None:
+    """Start the web process and a worker for each lane."""
+    children.start("web", program("web"), environ=environ)
+    for lane in LANES:
+        children.start(f"worker-{lane}", program("worker", "--lane", lane), environ=environ)
+
+
+async def until_ready(settings: config.Settings) -> None:
+    """Return once the web process answers /readyz; raises Failed when it does not in time."""
+    url = f"http://{settings.host}:{settings.port}/readyz"
+    until = time.monotonic() + START_SECONDS
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+        while time.monotonic() < until:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with session.get(url) as answer:
+                    if answer.status == 200:
+                        return
+            await asyncio.sleep(0.1)
+    raise Failed(f"Server web tidak menjawab di {url}. Lihat pesan di atas.")
+
+
+# --- the demo -----------------------------------------------------------------------------------
+
+
+def demo(
+    port: Annotated[int, typer.Option(help="Port web.")] = 8000,
+    data: Annotated[Path, typer.Option(help="Folder data kota contoh.")] = Path("data"),
+    fast: Annotated[bool, typer.Option(help="Tanpa riwayat dua belas minggu.")] = False,
+) -> None:
+    """Kota contoh dengan penyedia tiruan: semua kanal berjalan, tidak ada pesan keluar dari komputer ini."""
+    configure()
+    began = time.monotonic()
+    asyncio.run(_demo(port, data.resolve(), fast, began))
+
+
+async def _demo(port: int, data: Path, fast: bool, began: float) -> None:
+    from broadcaster.simulation import city  # noqa: PLC0415  the demo alone needs the sample city
+
+    _refuse_real(data)
+    _refuse_busy(port)
+    stop = _stop_signal()
+    with DataFolder(data):
+        variables = _prepare(port, data)
+        loaded = config.read({**_neutral(config.environment()), **variables}, data_dir=data)
+        await asyncio.to_thread(migrate, loaded.settings.database)
+        async with contextlib.AsyncExitStack() as stack:
+            environ = await _with_redis(stack, loaded, {**_neutral(config.environment()), **variables})
+            children = await stack.enter_async_context(Children())
+            children.start("penyedia", program("providers"), environ=environ)
+            async with open_app(loaded, redis_url=environ["BROADCASTER_REDIS_URL"]) as app:
+                seeded = await city.seed(app, fast=fast)
+            start_all(children, environ)
+            await until_ready(loaded.settings)
+            sys.stdout.write(_greeting(loaded.settings.base_url, seeded.sentence, time.monotonic() - began))
+            sys.stdout.flush()
+            await stop.wait()
+            sys.stdout.write("Menghentikan semua proses ...\n")
+
+
+REAL_TOKENS = ("WHATSAPP_TOKEN", "TELEGRAM_TOKEN", "EMAIL_URL")
+
+
+def _refuse_real(data: Path) -> None:
+    """The demo never runs beside real credentials, nor in a folder that holds real data."""
+    given = [name for name in REAL_TOKENS if config.environment().get(name)]
+    if given:
+        raise Failed(
+            f"Demo tidak berjalan bila token asli terpasang: {', '.join(given)}. Kosongkan dulu, atau pakai `broadcaster run`."
+        )
+    if (data / "siaran.db").exists() and not config.simulation(data):
+        raise Failed(f"Folder {data} berisi data asli. Pilih folder lain: broadcaster demo --data FOLDER.")
+
+
+def _refuse_busy(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise Failed(f"Port {port} sedang dipakai. Pilih yang lain: broadcaster demo --port {port + 1}.") from error
+
+
+def _neutral(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without any setting of ours: the demo's own hold."""
+    ours = (config.PREFIX, "WHATSAPP_", "TELEGRAM_", "EMAIL_", "FEED_", "DISPLAY_", "OIDC_")
+    return {name: value for name, value in environ.items() if not name.startswith(ours)}
+
+
+def _prepare(port: int, data: Path) -> dict[str, str]:
+    """The demo's settings, kept in its folder so that other commands there join it; stand-ins get free ports of their own."""
+    from broadcaster.simulation.providers import demo_variables  # noqa: PLC0415  the demo alone needs the stand-ins
+
+    variables = {
+        f"{config.PREFIX}SIMULATED": "true",
+        f"{config.PREFIX}PORT": str(port),
+        f"{config.PREFIX}BASE_URL": f"http://127.0.0.1:{port}",
+        f"{config.PREFIX}DOMAIN": "info.cimahi.example",
+        **demo_variables(http_port=_free_port(), smtp_port=_free_port(), web_port=port),
+    }
+    path = data / config.SIMULATION
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(variables, file)
+    return variables
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _greeting(base: str, seeded: str, seconds: float) -> str:
+    took = f"{seconds:.1f}".replace(".", ",")
+    return (
+        "Siaran Cimahi, mode simulasi. Tidak ada pesan keluar dari komputer ini.\n"
+        f"  siap dalam {took} dtk   {seeded}\n"
+        f"  Ponsel tiruan  {base}/simulasi     Warga  {base}/\n"
+        f"  Layar          {base}/layar/cibabat     API  {base}/api/v1/openapi.json\n"
+        'Coba: buka Ponsel tiruan, lalu terbitkan draf "Air PDAM mati". Ctrl-C untuk berhenti.\n'
+    )
+
+
+def providers() -> None:
+    """Penyedia tiruan untuk demo."""
+    from broadcaster.simulation.providers import serve  # noqa: PLC0415  the demo alone needs the stand-ins
+
+    configure()
+
+    async def until_stopped() -> None:
+        await serve(config.read(), _stop_signal())
+
+    asyncio.run(until_stopped())

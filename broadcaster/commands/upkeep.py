@@ -1,0 +1,134 @@
+"""`migrate`, `doctor`, `token`, `channel`: what an operator does now and then."""
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from broadcaster import config
+from broadcaster.commands.failing import Failed
+from broadcaster.commands.opening import opened
+from broadcaster.doctor import findings
+from broadcaster.store import channels as channel_store
+from broadcaster.store import tokens as token_store
+from broadcaster.store.migrating import migrate as apply_migrations
+
+tokens = typer.Typer(help="Token API: tambah, daftar, cabut.", no_args_is_help=True)
+channels = typer.Typer(help="Kanal: keadaan, lanjutkan, penonaktifan yang ditahan.", no_args_is_help=True)
+
+
+def migrate() -> None:
+    """Siapkan atau perbarui basis data."""
+    applied = apply_migrations(config.read().settings.database)
+    sys.stdout.write("".join(f"{name}\n" for name in applied) or "Sudah terbaru.\n")
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Periksa setelan, basis data, Redis, kanal, alamat, dan jam; katakan apa yang perlu diperbaiki."""
+    if asyncio.run(_doctor(as_json)):
+        raise typer.Exit(1)
+
+
+async def _doctor(as_json: bool) -> bool:
+    """Print what was found; True when something is wrong."""
+    found = []
+    async for finding in findings(config.read()):
+        found.append(finding)
+        if not as_json:
+            mark = {True: "baik ", False: "GALAT", None: "info "}[finding.ok]
+            sys.stdout.write(f"{mark}  {finding.what}\n" + (f"       -> {finding.mend}\n" if finding.mend else ""))
+            sys.stdout.flush()
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(finding) for finding in found]) + "\n")
+    return any(finding.ok is False for finding in found)
+
+
+@tokens.command("add")
+def add(
+    name: Annotated[str, typer.Option(help="Nama pemakai token, misalnya nama sistem.")],
+    scope: Annotated[str, typer.Option(help="write, publish, read; dipisah koma.")],
+) -> None:
+    """Buat token; ditampilkan satu kali saja."""
+    asyncio.run(_add(name, [part.strip() for part in scope.split(",") if part.strip()]))
+
+
+async def _add(name: str, scopes: list[str]) -> None:
+    async with opened(create=True) as app:
+        try:
+            secret = await app.database.write(token_store.add, name, scopes)
+        except token_store.BadToken as error:
+            raise Failed(str(error)) from error
+        sys.stdout.write(secret + "\n")
+
+
+@tokens.command("list")
+def list_() -> None:
+    """Tampilkan token tanpa isinya."""
+
+    async def run() -> None:
+        async with opened() as app:
+            for token in await app.database.read(token_store.everyone):
+                sys.stdout.write(f"{token.name}  {' '.join(sorted(token.scopes))}\n")
+
+    asyncio.run(run())
+
+
+@tokens.command()
+def revoke(name: str) -> None:
+    """Cabut token; berlaku seketika."""
+
+    async def run() -> None:
+        async with opened() as app:
+            if not await app.database.write(token_store.revoke, name):
+                raise Failed(f"Token {name!r} tidak ada atau sudah dicabut.")
+            sys.stdout.write(f"Token {name} dicabut.\n")
+
+    asyncio.run(run())
+
+
+@channels.command("list")
+def states() -> None:
+    """Tampilkan kanal yang terbuka, berhenti, atau menunggu penyedia."""
+
+    async def run() -> None:
+        async with opened() as app:
+            known = await app.database.read(channel_store.channel_states)
+            for name, channel in app.push.items():
+                state = known.get(name, channel_store.ChannelState())
+                word = "belum disetel" if not app.loaded.is_open(name) else "terbuka"
+                if state.halted:
+                    word = f"berhenti ({state.detail})"
+                elif state.paused_until > app.clock().timestamp():
+                    word = "menunggu penyedia"
+                held = ", penonaktifan alamat ditahan" if state.holding else ""
+                sys.stdout.write(f"{name}  {channel.label}: {word}{held}\n")
+
+    asyncio.run(run())
+
+
+@channels.command()
+def resume(name: str) -> None:
+    """Buka lagi kanal yang berhenti, setelah sebabnya diperbaiki."""
+
+    async def run() -> None:
+        async with opened() as app:
+            if not await app.database.write(channel_store.resume_channel, name):
+                raise Failed(f"Kanal {name} tidak sedang berhenti.")
+            sys.stdout.write(f"Kanal {name} dibuka lagi.\n")
+
+    asyncio.run(run())
+
+
+@channels.command()
+def held(name: str, apply: Annotated[bool, typer.Option("--apply/--discard", help="Terapkan atau buang.")]) -> None:
+    """Putuskan nasib penonaktifan alamat yang ditahan pengaman massal."""
+
+    async def run() -> None:
+        async with opened() as app:
+            count = await app.database.write(channel_store.release_held, name, apply=apply)
+            sys.stdout.write(f"{count} penonaktifan {'diterapkan' if apply else 'dibuang'}.\n")
+
+    asyncio.run(run())

@@ -1,0 +1,134 @@
+"""`broadcaster doctor`: is everything in order, and if not, what mends it."""
+
+import email.utils
+import time
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import aiohttp
+from sqlalchemy import text
+
+from broadcaster import config
+from broadcaster.app import open_app
+from broadcaster.embedded import running_valkey
+from broadcaster.queue import Queue
+from broadcaster.store import channels as channel_store
+from broadcaster.store.database import Database
+from broadcaster.store.migrating import pending
+from channels.base.contract import Finding
+
+SECONDS = 10
+"""How long one check may take."""
+SKEW_SECONDS = 5.0
+"""How far the clock may be from what others say."""
+
+
+async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
+    """Everything that can be checked, cheapest first."""
+    yield Finding(ok=True, what=f"Setelan terbaca; folder data {loaded.settings.data_dir.resolve()}")
+    async for finding in _database(loaded.settings):
+        yield finding
+        if finding.ok is False:
+            return
+    yield await _redis(loaded.settings)
+    async for finding in _base_url(loaded.settings):
+        yield finding
+    async for finding in _channels(loaded):
+        yield finding
+
+
+async def _database(settings: config.Settings) -> AsyncIterator[Finding]:
+    try:
+        database = Database(settings.database)
+        try:
+            await database.read(lambda connection: connection.execute(text("SELECT 1")))
+            kind = "SQLite" if database.sqlite else "PostgreSQL"
+            yield Finding(ok=True, what=f"{kind} menjawab")
+        finally:
+            database.close()
+        missing = pending(settings.database)
+    except Exception as error:  # noqa: BLE001  whatever keeps the database from answering is what the operator must read
+        yield Finding(
+            ok=False,
+            what=f"Basis data tidak menjawab: {error}",
+            mend="Periksa BROADCASTER_DATABASE_URL dan apakah servernya hidup.",
+        )
+        return
+    if missing:
+        yield Finding(ok=False, what=f"{len(missing)} migrasi belum dijalankan", mend="Jalankan: broadcaster migrate")
+    else:
+        yield Finding(ok=True, what="Semua migrasi sudah dijalankan")
+
+
+async def _redis(settings: config.Settings) -> Finding:
+    url = settings.redis_url or running_valkey(settings.data_dir)
+    if not url:
+        return Finding(
+            ok=None,
+            what="Valkey bawaan tidak sedang berjalan",
+            mend="`broadcaster run` dan `demo` menyalakannya sendiri; atau isi BROADCASTER_REDIS_URL.",
+        )
+    queue = Queue(url)
+    try:
+        if await queue.ping():
+            return Finding(ok=True, what="Redis/Valkey menjawab")
+        return Finding(
+            ok=False,
+            what="Redis/Valkey tidak menjawab",
+            mend="Periksa BROADCASTER_REDIS_URL. Pengiriman tetap jalan, tetapi lebih lambat.",
+        )
+    finally:
+        await queue.aclose()
+
+
+async def _base_url(settings: config.Settings) -> AsyncIterator[Finding]:
+    url = urlsplit(settings.base_url)
+    if url.scheme != "https" and url.hostname not in ("127.0.0.1", "localhost"):
+        yield Finding(
+            ok=False,
+            what=f"{settings.base_url} tidak memakai https",
+            mend="Isi BROADCASTER_BASE_URL dengan alamat https; berhenti satu klik pada email mewajibkannya.",
+        )
+    before = time.time()
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as session,
+            session.get(f"{settings.base_url}/healthz") as answer,
+        ):
+            said = email.utils.parsedate_to_datetime(answer.headers["Date"]).timestamp()
+            yield Finding(
+                ok=answer.status == 200,
+                what=f"{settings.base_url} menjawab {answer.status}",
+                mend="" if answer.status == 200 else "Periksa proksi dan `broadcaster web`.",
+            )
+            off = abs(said - (before + time.time()) / 2) > SKEW_SECONDS
+            yield Finding(
+                ok=not off,
+                what="Jam mesin ini cocok dengan server web" if not off else "Jam mesin ini berbeda dari server web",
+                mend="Nyalakan sinkronisasi waktu (NTP)." if off else "",
+            )
+    except (aiohttp.ClientError, TimeoutError, KeyError, ValueError) as error:
+        yield Finding(
+            ok=False,
+            what=f"{settings.base_url} tidak dapat dibuka ({type(error).__name__})",
+            mend="Jalankan `broadcaster run` atau `web`, dan periksa BROADCASTER_BASE_URL serta proksinya.",
+        )
+
+
+async def _channels(loaded: config.Loaded) -> AsyncIterator[Finding]:
+    async with open_app(loaded) as app:
+        states = await app.database.read(channel_store.channel_states)
+        for name, channel in app.push.items():
+            missing = loaded.channel_settings[name].missing()
+            if missing:
+                yield Finding(ok=None, what=f"{channel.label} belum disetel", mend=f"Untuk membukanya isi {', '.join(missing)}.")
+                continue
+            state = states.get(name)
+            if state is not None and state.halted:
+                yield Finding(
+                    ok=False,
+                    what=f"{channel.label} berhenti: {state.detail}",
+                    mend=f"Perbaiki sebabnya, lalu: broadcaster channel resume {name}",
+                )
+            for finding in await channel.check():
+                yield finding
