@@ -1,0 +1,266 @@
+"""What an announcement may be: the rules each refusal comes from, its states and who may move it. Pure."""
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from broadcaster.fields import (
+    VERDICTS,
+    Fields,
+    InvalidAnnouncement,
+    Problem,
+    Translation,
+    did_you_mean,
+    read_leniently,
+    shown,
+)
+from channels.base.contract import Kind, Topic
+from channels.base.rendering import moment_text, plain
+from subscribers.areas import Area, AreaTree, UnknownArea
+
+__all__ = [
+    "Act", "CheckedAnnouncement", "Fields", "InvalidAnnouncement", "NotAllowed", "Problem", "Role", "State",
+    "approve", "check", "content_hash", "examine", "may",
+]  # fmt: skip
+
+CLARIFICATION_FIELDS = ("claim", "seen_at", "verdict", "hoax_type", "evidence", "fact")
+
+
+# --- the rules ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckedAnnouncement:
+    """An announcement that may be published: what `check` found in order, its names resolved."""
+
+    fields: Fields
+    kind: Kind
+    topic: Topic
+    areas: tuple[Area, ...]
+    """In the order given, without those that lie within another."""
+
+
+def check(
+    fields: Fields, *, tree: AreaTree, topics: Sequence[Topic], channels: Collection[str], now: datetime
+) -> CheckedAnnouncement:
+    """Hold the fields against every rule; `channels` are all that are open. Raises InvalidAnnouncement with all refusals."""
+    areas, problems = _resolve(fields.areas, tree)
+    for rule in (_visible_words, _web_addresses, _kinds, _emergency, _clarification):
+        problems += rule(fields)
+    problems += _times(fields, now)
+    problems += _unknown_channels(fields, channels)
+    topic = next((topic for topic in topics if topic.slug == fields.category), None)
+    if topic is None:
+        remedy = did_you_mean(fields.category, [topic.slug for topic in topics])
+        problems.append(Problem(field="category", reason=f'Kategori "{shown(fields.category)}" tidak dikenal.', remedy=remedy))
+    if problems or topic is None:
+        raise InvalidAnnouncement(problems)
+    return CheckedAnnouncement(fields=fields, kind=_kind_of(fields), topic=topic, areas=areas)
+
+
+def examine(
+    raw: Mapping[str, Any], *, tree: AreaTree, topics: Sequence[Topic], channels: Collection[str], now: datetime
+) -> CheckedAnnouncement:
+    """`Fields.read` and `check` in one, so that the refusals of both are named at once."""
+    fields, problems = read_leniently(raw)
+    told = {problem.field.split(".")[0] for problem in problems}
+    try:
+        checked = check(fields, tree=tree, topics=topics, channels=channels, now=now)
+    except InvalidAnnouncement as refused:
+        problems += [problem for problem in refused.problems if problem.field.split(".")[0] not in told]
+        raise InvalidAnnouncement(problems) from None
+    if problems:
+        raise InvalidAnnouncement(problems)
+    return checked
+
+
+def _kind_of(fields: Fields) -> Kind:
+    return fields.kind or ("alert" if fields.level == "emergency" else "notice")
+
+
+def _wordings(fields: Fields) -> Iterator[tuple[str, Fields | Translation]]:
+    yield "", fields
+    for lang, translation in fields.translations.items():
+        yield f"translations.{lang}.", translation
+
+
+def _resolve(names: Iterable[str], tree: AreaTree) -> tuple[tuple[Area, ...], list[Problem]]:
+    found: dict[str, Area] = {}
+    problems: list[Problem] = []
+    for name in names:
+        try:
+            area = tree.exact(name)
+        except UnknownArea as unknown:
+            remedy = did_you_mean(name, unknown.suggestions) if unknown.suggestions else "Lihat: broadcaster areas list."
+            problems.append(Problem(field="areas", reason=f'Wilayah "{shown(name)}" tidak dikenal.', remedy=remedy))
+        else:
+            found[area.code] = area
+    outermost = (area for area in found.values() if not any(area.code.startswith(f"{code}.") for code in found))
+    return tuple(outermost), problems
+
+
+def _visible_words(fields: Fields) -> Iterator[Problem]:
+    for prefix, words in _wordings(fields):
+        texts = {"title": words.title, "body": plain(words.body)}
+        if words.instruction:
+            texts["instruction"] = plain(words.instruction)
+        for name, text in texts.items():
+            if not any(character.isalnum() for character in text):
+                yield Problem(field=prefix + name, reason="Tidak ada huruf yang terbaca.", remedy="Tulis dengan kata-kata.")
+
+
+_WEB_ADDRESS = re.compile(r"https?://[a-z0-9.\-\[\]:]+(?:[/?#][a-z0-9!#$%&'()*+,\-./:;=?@\[\]_~]*)?", re.IGNORECASE | re.ASCII)
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return _WEB_ADDRESS.fullmatch(text) is not None and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port beyond 65535, a broken IPv6 address
+        return False
+
+
+def _web_addresses(fields: Fields) -> Iterator[Problem]:
+    for name, text in (("link", fields.link), ("image", fields.image), *(("evidence", text) for text in fields.evidence)):
+        if text is not None and not _is_web_address(text):
+            remedy = "Tulis alamat lengkap, misalnya https://cimahikota.go.id/berita."
+            yield Problem(field=name, reason=f'"{shown(text)}" bukan alamat web yang lengkap.', remedy=remedy)
+    if fields.image and not fields.image_alt:
+        yield Problem(field="image_alt", reason="Gambar belum punya teks alternatif.", remedy="Tulis apa yang tampak di gambar.")
+    if fields.image_alt and not fields.image:
+        yield Problem(field="image", reason="Ada teks alternatif tanpa gambar.", remedy="Isi image, atau hapus image_alt.")
+
+
+def _times(fields: Fields, now: datetime) -> Iterator[Problem]:
+    begins = max(moment for moment in (fields.effective, fields.publish_at, now) if moment)
+    if fields.publish_at and fields.publish_at <= now:
+        remedy = "Pilih waktu yang akan datang, atau hapus publish_at untuk terbit sekarang."
+        yield Problem(field="publish_at", reason=f"{moment_text(fields.publish_at)} sudah lewat.", remedy=remedy)
+    if fields.expires and fields.expires <= now:
+        reason = f"{moment_text(fields.expires)} sudah lewat."
+        yield Problem(field="expires", reason=reason, remedy="Pilih waktu yang akan datang.")
+    elif fields.expires and fields.expires <= begins:
+        remedy = f"Pilih waktu sesudah {moment_text(begins)}."
+        yield Problem(field="expires", reason="Berakhir sebelum mulai berlaku.", remedy=remedy)
+
+
+def _unknown_channels(fields: Fields, channels: Collection[str]) -> Iterator[Problem]:
+    for name in fields.channels:
+        if name not in channels:
+            remedy = did_you_mean(name, sorted(channels))
+            yield Problem(field="channels", reason=f'Kanal "{shown(name)}" tidak dikenal atau belum dibuka.', remedy=remedy)
+
+
+def _kinds(fields: Fields) -> Iterator[Problem]:
+    if fields.level == "emergency" and fields.kind not in (None, "alert"):
+        remedy = "Isi kind: alert, atau turunkan level."
+        yield Problem(field="kind", reason="Keadaan darurat selalu berupa peringatan (alert).", remedy=remedy)
+    given = [name for name in CLARIFICATION_FIELDS if getattr(fields, name)]
+    if given and _kind_of(fields) != "clarification":
+        remedy = f"Isi kind: clarification, atau hapus {', '.join(given)}."
+        yield Problem(field=given[0], reason="Hanya untuk klarifikasi.", remedy=remedy)
+
+
+def _emergency(fields: Fields) -> Iterator[Problem]:
+    if fields.level != "emergency":
+        return
+    if fields.expires is None:
+        remedy = "Tambahkan expires, misalnya 2026-11-25 14:00."
+        yield Problem(field="expires", reason="Peringatan darurat harus punya batas waktu.", remedy=remedy)
+    for prefix, words in _wordings(fields):
+        if not words.instruction:
+            remedy = "Tambahkan instruction: apa yang harus dilakukan warga sekarang."
+            yield Problem(field=f"{prefix}instruction", reason="Peringatan darurat harus memuat petunjuk.", remedy=remedy)
+
+
+_CLARIFICATION_REMEDIES = {
+    "claim": "Tulis kabar yang beredar.",
+    "verdict": f"Pilih: {', '.join(VERDICTS)}.",
+    "fact": "Tulis apa yang benar.",
+    "evidence": "Tambahkan paling sedikit satu alamat bukti.",
+}
+
+
+def _clarification(fields: Fields) -> Iterator[Problem]:
+    for name, remedy in _CLARIFICATION_REMEDIES.items():
+        if fields.kind == "clarification" and not getattr(fields, name):
+            yield Problem(field=name, reason="Klarifikasi harus memuatnya.", remedy=remedy)
+
+
+def content_hash(fields: Fields, areas: Iterable[str]) -> str:
+    """What an approval is bound to: SHA-256 (hex) over every field and the codes of the areas, these in any order."""
+    bound = {"fields": fields.model_dump(mode="json"), "areas": sorted(set(areas))}
+    return hashlib.sha256(msgspec.json.encode(bound, order="sorted")).hexdigest()
+
+
+# --- the states ---------------------------------------------------------------------------------------
+
+State = Literal["draft", "review", "returned", "rejected", "approved", "scheduled", "published", "ended", "archived"]
+Act = Literal[
+    "edit", "submit", "send_back", "reject", "approve", "schedule", "unschedule",
+    "publish", "miss", "correct", "withdraw", "end", "archive",
+]  # fmt: skip
+Role = Literal["author", "approver", "grant", "clock"]
+"""author and approver: two different people; grant: the program or a token with scope publish, itself the second person."""
+
+_RULES: tuple[tuple[tuple[State, ...], Act, State, tuple[Role, ...]], ...] = (
+    (("draft",), "edit", "draft", ("author", "grant")),
+    (("returned",), "edit", "returned", ("author",)),
+    (("review", "approved", "scheduled"), "edit", "review", ("author",)),
+    (("draft", "returned"), "submit", "review", ("author",)),
+    (("review",), "send_back", "returned", ("approver",)),
+    (("review",), "reject", "rejected", ("approver",)),
+    (("review",), "approve", "approved", ("approver",)),
+    (("draft",), "schedule", "scheduled", ("grant",)),
+    (("draft",), "publish", "published", ("grant",)),
+    (("approved",), "schedule", "scheduled", ("approver", "grant")),
+    (("approved",), "publish", "published", ("approver", "grant")),
+    (("scheduled",), "unschedule", "approved", ("author", "approver", "grant")),
+    (("scheduled",), "publish", "published", ("clock", "approver", "grant")),
+    (("scheduled",), "miss", "approved", ("clock",)),
+    (("published", "ended"), "correct", "published", ("approver", "grant")),
+    (("published", "ended"), "withdraw", "ended", ("approver", "grant")),
+    (("published",), "end", "ended", ("clock",)),
+    (("ended", "rejected"), "archive", "archived", ("author", "approver", "grant")),
+)
+_MOVES = {(state, act): (to, roles) for states, act, to, roles in _RULES for state in states}
+
+STATE_WORDS: dict[State, str] = {
+    "draft": "draf", "review": "menunggu persetujuan", "returned": "dikembalikan", "rejected": "ditolak", "approved": "disetujui",
+    "scheduled": "terjadwal", "published": "terbit", "ended": "berakhir", "archived": "diarsipkan",
+}  # fmt: skip
+ACT_WORDS: dict[Act, str] = {
+    "edit": "diubah", "submit": "diajukan", "send_back": "dikembalikan", "reject": "ditolak", "approve": "disetujui",
+    "schedule": "dijadwalkan", "unschedule": "dibatalkan jadwalnya", "publish": "diterbitkan", "miss": "dilewatkan",
+    "correct": "diralat", "withdraw": "dicabut", "end": "diakhiri", "archive": "diarsipkan",
+}  # fmt: skip
+
+
+class NotAllowed(Exception):
+    """The announcement's state, or who asks, does not allow this; the message says why, in Indonesian."""
+
+
+def may(state: State, act: Act, role: Role) -> State:
+    """The state that follows; raises NotAllowed."""
+    move = _MOVES.get((state, act))
+    if move is None:
+        raise NotAllowed(f"Pengumuman ini {STATE_WORDS[state]}, jadi tidak dapat {ACT_WORDS[act]}.")
+    to, roles = move
+    if role not in roles:
+        raise NotAllowed(f"Peran Anda tidak dapat membuat pengumuman yang {STATE_WORDS[state]} {ACT_WORDS[act]}.")
+    return to
+
+
+def approve(state: State, *, author: str, approver: str, seen: str, current: str) -> State:
+    """Four eyes: another person approves, and exactly what was shown (`content_hash` seen and current). Raises NotAllowed."""
+    if approver == author:
+        raise NotAllowed("Penyusun tidak dapat menyetujui pengumumannya sendiri. Minta orang lain memeriksanya.")
+    if seen != current:
+        raise NotAllowed("Isi atau wilayahnya berubah sesudah Anda melihatnya. Periksa lagi, lalu setujui.")
+    return may(state, "approve", "approver")
