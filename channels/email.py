@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 import aiosmtplib
+import msgspec
 from babel.dates import format_date
 from email_validator import EmailNotValidError, validate_email
 from pydantic import ConfigDict, Field, field_validator
@@ -128,7 +129,7 @@ def _values(edition: Edition, lang: str, site: contract.Site) -> dict[str, Any]:
         "lead": lead,
         "body": body,
         "instruction": "" if withdrawn else cut(words.instruction, 5000),
-        "claim": edition.claim,
+        "claim": edition.claim and _short(edition.claim),
         "verdict": verdict_text(edition.claim, lang) if edition.claim else "",
         "web": _is_web,
         "change": edition.change,
@@ -152,6 +153,12 @@ def _values(edition: Edition, lang: str, site: contract.Site) -> dict[str, Any]:
         "hole_since": hole("since"),
         "stop_url": site.stop_url(hole("token_quoted")),
     }
+
+
+def _short(claim: contract.Claim) -> contract.Claim:
+    return msgspec.structs.replace(
+        claim, claim=cut(claim.claim, 1000), fact=cut(claim.fact, 1000), seen_at=cut(claim.seen_at, 250)
+    )
 
 
 def _is_web(url: str) -> bool:
