@@ -1,0 +1,386 @@
+"""A stand-in Bot API: the real protocol on loopback, with phones that can be looked into, faults, and updates to our webhook."""
+
+import asyncio
+import itertools
+import re
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from html import unescape
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from broadcaster.simulation.faults import Faults
+from channels.base.rendering import utf16
+
+TEXT_LIMIT = 4096  # UTF-16 units of the parsed text
+ENTITY_LIMIT = 100
+INBOX = 20  # messages that a phone keeps
+SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 # reason: the name of a header
+NOT_MODIFIED = (
+    "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a "
+    "current content and reply markup of the message"
+)
+BOT = {"id": 110112, "is_bot": True, "first_name": "Info Kota (simulasi)", "username": "simulasi_info_bot"}
+
+Fields = Mapping[str, Any]
+
+
+class Refusal(Exception):
+    """An answer with ok=false."""
+
+    def __init__(self, status: int, description: str, **parameters: int) -> None:
+        super().__init__(description)
+        self.status = status
+        self.answer = {"ok": False, "error_code": status, "description": description}
+        if parameters:
+            self.answer["parameters"] = parameters
+
+
+class Shown(msgspec.Struct, kw_only=True):
+    """A message as a phone shows it: `text` is the parsed text, `parts` what was received (see `received_parts`)."""
+
+    message_id: int
+    text: str
+    parts: dict[str, str]
+    edited: bool = False
+
+
+# --- what a request says --------------------------------------------------------------------------
+
+
+def received_parts(fields: Fields) -> dict[str, str]:
+    """Text, buttons and sound of a sendMessage or editMessageText, shaped like the channel's preview; an edit is silent."""
+    silent = _text(fields.get("disable_notification", "")) == "true" or "message_id" in fields
+    buttons = _buttons(_text(fields.get("reply_markup", "")))
+    return {"text": _kept(_text(fields.get("text", ""))), "buttons": buttons, "silent": "ya" if silent else "tidak"}
+
+
+@lru_cache(maxsize=256)
+def _kept(text: str) -> str:
+    """The same object for equal texts: a thousand phones then share one."""
+    return text
+
+
+async def _fields(request: web.Request) -> Fields:
+    """The parameters, sent as JSON, as a form or in the query."""
+    body = await request.read()
+    if not body:
+        return request.query
+    try:
+        if request.content_type == "application/json":
+            return msgspec.json.decode(body, type=dict[str, Any])
+        return dict(parse_qsl(body.decode(), keep_blank_values=True))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refusal(400, "Bad Request: can't parse the request") from error
+
+
+def _text(value: Any) -> str:
+    """A parameter as text: nested values and flags may come as JSON or as a string of JSON."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _number(fields: Fields, name: str) -> int:
+    try:
+        return int(fields[name])
+    except (KeyError, ValueError, TypeError) as error:
+        raise Refusal(
+            400, "Bad Request: chat_id is empty" if name == "chat_id" else "Bad Request: message identifier is not specified"
+        ) from error
+
+
+@lru_cache(maxsize=256)
+def _buttons(markup: str) -> str:
+    """The inline buttons, one "[label] target" a line; refuses what the real server refuses."""
+    try:
+        rows = msgspec.json.decode(markup)["inline_keyboard"] if markup else []
+        return "\n".join(f"[{button['text']}] {_target(button)}" for row in rows for button in row)
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+        raise Refusal(400, "Bad Request: can't parse reply keyboard markup JSON object") from error
+
+
+def _target(button: Mapping[str, str]) -> str:
+    if "url" not in button:
+        if len(button["callback_data"].encode()) > 64:
+            raise Refusal(400, "Bad Request: BUTTON_DATA_INVALID")
+        return button["callback_data"]
+    address = urlsplit(button["url"])
+    if address.scheme not in {"http", "https", "tg"} or not address.netloc:
+        raise Refusal(400, "Bad Request: BUTTON_URL_INVALID")
+    return button["url"]
+
+
+def _checked(fields: Fields) -> str:
+    """The parsed text of a message; refuses an empty or too long one and bad HTML."""
+    text = _text(fields.get("text", ""))
+    shown, entities = parse_html(text) if fields.get("parse_mode") == "HTML" else (text.strip(), 0)
+    if not shown:
+        raise Refusal(400, "Bad Request: message text is empty")
+    if utf16(shown) > TEXT_LIMIT:
+        raise Refusal(400, "Bad Request: message is too long")
+    if entities > ENTITY_LIMIT:
+        raise Refusal(400, "Bad Request: entities too long")
+    return shown
+
+
+# --- HTML as messages may hold it -----------------------------------------------------------------
+
+_NAMES = {"b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "a", "code", "pre", "blockquote", "tg-spoiler", "span"}
+_ATTRIBUTES = r"""(?:\s+[^\s=<>"']+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s<>"']+))?)*"""
+_PIECE = re.compile(
+    rf"<(?P<end>/?)(?P<name>[a-zA-Z-]*){_ATTRIBUTES}\s*>|(?P<bad><)|(?P<entity>&(?:lt|gt|amp|quot|#\d+|#x[0-9a-fA-F]+);)|[^<&]+|&"
+)
+
+
+@lru_cache(maxsize=256)
+def parse_html(text: str) -> tuple[str, int]:
+    """The text that is shown, and its number of entities; refuses what the real server refuses."""
+    shown: list[str] = []
+    stack: list[str] = []
+    entities = 0
+    for piece in _PIECE.finditer(text):
+        if piece["bad"]:
+            raise _unparsable("Unclosed start tag", text, piece.start())
+        if piece["name"] is None:
+            shown.append(unescape(piece[0]) if piece["entity"] else piece[0])
+        elif piece["end"]:
+            _close(stack, piece["name"].lower(), text, piece.start())
+        elif piece["name"].lower() not in _NAMES:
+            raise _unparsable(f'Unsupported start tag "{piece["name"]}"', text, piece.start())
+        else:
+            stack.append(piece["name"].lower())
+            entities += 1
+    if stack:
+        raise _unparsable(f'Can\'t find end tag corresponding to start tag "{stack[-1]}"', text, len(text))
+    return "".join(shown).strip(), entities
+
+
+def _close(stack: list[str], name: str, text: str, at: int) -> None:
+    if not stack:
+        raise _unparsable("Unexpected end tag", text, at)
+    expected = stack.pop()
+    if name != expected:
+        raise _unparsable(f'Unmatched end tag, expected "</{expected}>", found "</{name}>"', text, at)
+
+
+def _unparsable(why: str, text: str, at: int) -> Refusal:
+    return Refusal(400, f"Bad Request: can't parse entities: {why} at byte offset {len(text[:at].encode())}")
+
+
+# --- the server -----------------------------------------------------------------------------------
+
+
+class BotApi:
+    """One bot's server: serve `app`, look into `inbox(chat)`, `counts` and, with `record`, every `accepted` (chat, HTML).
+
+    An empty `token` takes any; `faults` may change at any time; of more than `phones` chats the oldest are forgotten.
+    """
+
+    def __init__(self, *, token: str = "", faults: Faults | None = None, record: bool = False, phones: int = 20_000) -> None:
+        self.token = token
+        self.phones = phones
+        self.faults = faults or Faults()
+        self.record = record
+        self.accepted: list[tuple[int, str]] = []
+        self.counts: Counter[str] = Counter()
+        self.commands: dict[str, Any] = {}
+        self.webhook: dict[str, str] = {"url": "", "secret_token": ""}
+        self.last_error = ""
+        self.blocked: set[int] = set()
+        self._scripts: dict[int, Callable[[], Refusal]] = {}
+        self._inboxes: dict[int, deque[Shown]] = {}
+        self._ids = itertools.count(time.time_ns() // 1_000_000)  # a later start uses none again
+        self._session: aiohttp.ClientSession | None = None
+        self._methods: dict[str, Callable[[Fields], Any]] = {
+            "getme": lambda _: BOT,
+            "getwebhookinfo": self._webhook_info,
+            "setwebhook": self._set_webhook,
+            "setmycommands": self._set_commands,
+            "sendmessage": self._send,
+            "editmessagetext": self._edit,
+            "deletemessage": self._delete,
+            "answercallbackquery": lambda _: True,
+        }
+
+    @property
+    def app(self) -> web.Application:
+        """A fresh application around this server."""
+        app = web.Application(client_max_size=1 << 20)
+        app.router.add_route("*", "/bot{token}/{method}", self._handle)
+        app.on_cleanup.append(self._cleanup)
+        return app
+
+    def inbox(self, chat_id: int) -> list[Shown]:
+        """The newest messages of a phone, oldest first."""
+        return list(self._inboxes.get(chat_id, ()))
+
+    def script(self, chat_id: int, status: int, description: str, **parameters: int) -> None:
+        """From now on whatever is sent to this chat is answered so, e.g. 400, "Bad Request: chat not found"."""
+        self._scripts[chat_id] = lambda: Refusal(status, description, **parameters)
+
+    def forget(self) -> None:
+        """Empty inboxes, counts and records."""
+        self._inboxes.clear()
+        self.counts.clear()
+        self.accepted.clear()
+
+    # --- what a resident does: each tells our webhook and returns its HTTP status ------------------
+
+    async def writes(self, chat_id: int, text: str) -> int:
+        """A resident types `text`, e.g. /berhenti."""
+        return await self.post({"message": _message(chat_id, next(self._ids), text, _person(chat_id))})
+
+    async def presses(self, chat_id: int, data: str) -> int:
+        """A resident presses a button that carries `data`."""
+        query = {"id": f"q{next(self._ids)}", "from": _person(chat_id), "chat_instance": "1", "data": data}
+        return await self.post({"callback_query": {**query, "message": _message(chat_id, next(self._ids), "...", BOT)}})
+
+    async def blocks(self, chat_id: int) -> int:
+        """A resident blocks the bot: from now on every message is refused."""
+        self.blocked.add(chat_id)
+        return await self.post(_membership(chat_id, "member", "kicked"))
+
+    async def unblocks(self, chat_id: int) -> int:
+        """A resident lets the bot in again."""
+        self.blocked.discard(chat_id)
+        return await self.post(_membership(chat_id, "kicked", "member"))
+
+    async def post(self, update: Mapping[str, Any], *, update_id: int | None = None) -> int:
+        """Hand an update to our webhook; 0 when none is set or it does not answer."""
+        if not self.webhook["url"]:
+            return 0
+        self._session = self._session or aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        body = msgspec.json.encode({"update_id": next(self._ids) if update_id is None else update_id, **update})
+        headers = {"Content-Type": "application/json", SECRET_HEADER: self.webhook["secret_token"]}
+        try:
+            async with self._session.post(self.webhook["url"], data=body, headers=headers) as answer:
+                self.last_error = "" if answer.status == 200 else f"Wrong response from the webhook: {answer.status}"
+                return answer.status
+        except (aiohttp.ClientError, TimeoutError) as problem:
+            self.last_error = type(problem).__name__
+            return 0
+
+    async def aclose(self) -> None:
+        """Close the connection to our webhook."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _cleanup(self, _: web.Application) -> None:
+        await self.aclose()
+
+    # --- the protocol -----------------------------------------------------------------------------
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        self.counts["requests"] += 1
+        try:
+            if self.faults.latency_ms:
+                await asyncio.sleep(self.faults.latency_ms / 1000)
+            if self.token and request.match_info["token"] != self.token:
+                raise Refusal(401, "Unauthorized")
+            method = self._methods.get(request.match_info["method"].lower())
+            if method is None:
+                raise Refusal(404, "Not Found")
+            result = method(await _fields(request))
+        except Refusal as refusal:
+            self.counts[f"refused {refusal.status}"] += 1
+            return _json(refusal.answer, refusal.status)
+        if self.faults.cutting() and request.transport is not None:
+            self.counts["cut"] += 1
+            request.transport.abort()
+        return _json({"ok": True, "result": result}, 200)
+
+    def _admit(self, chat_id: int) -> None:
+        """Raises what stands between a chat and its message."""
+        if chat_id in self._scripts:
+            raise self._scripts[chat_id]()
+        if self.faults.broken():
+            raise Refusal(502, "Bad Gateway")
+        if self.faults.limited():
+            raise Refusal(429, "Too Many Requests: retry after 1", retry_after=1)
+        if chat_id in self.blocked or self.faults.blocks(str(chat_id)):
+            raise Refusal(403, "Forbidden: bot was blocked by the user")
+
+    def _send(self, fields: Fields) -> dict[str, Any]:
+        chat_id = _number(fields, "chat_id")
+        self._admit(chat_id)
+        shown = Shown(message_id=next(self._ids), text=_checked(fields), parts=received_parts(fields))
+        self._inbox_of(chat_id).append(shown)
+        self.counts["accepted"] += 1
+        if self.record:
+            self.accepted.append((chat_id, shown.parts["text"]))
+        return _message(chat_id, shown.message_id, shown.text, BOT)
+
+    def _edit(self, fields: Fields) -> dict[str, Any]:
+        chat_id = _number(fields, "chat_id")
+        self._admit(chat_id)
+        text, old = _checked(fields), self._find(fields, "message to edit not found")
+        parts = received_parts(fields)
+        if (old.parts["text"], old.parts["buttons"]) == (parts["text"], parts["buttons"]):
+            raise Refusal(400, NOT_MODIFIED)
+        old.text, old.parts, old.edited = text, parts, True
+        self.counts["edited"] += 1
+        return _message(chat_id, old.message_id, old.text, BOT)
+
+    def _delete(self, fields: Fields) -> bool:
+        self._inboxes[_number(fields, "chat_id")].remove(self._find(fields, "message to delete not found"))
+        return True
+
+    def _find(self, fields: Fields, otherwise: str) -> Shown:
+        wanted = _number(fields, "message_id")
+        for shown in self._inboxes.get(_number(fields, "chat_id"), ()):
+            if shown.message_id == wanted:
+                return shown
+        raise Refusal(400, f"Bad Request: {otherwise}")
+
+    def _inbox_of(self, chat_id: int) -> deque[Shown]:
+        inbox = self._inboxes.get(chat_id)
+        if inbox is None:
+            if len(self._inboxes) >= self.phones:
+                del self._inboxes[next(iter(self._inboxes))]
+            inbox = self._inboxes[chat_id] = deque(maxlen=INBOX)
+        return inbox
+
+    def _webhook_info(self, _: Fields) -> dict[str, Any]:
+        error = {"last_error_date": int(time.time()), "last_error_message": self.last_error} if self.last_error else {}
+        return {"url": self.webhook["url"], "has_custom_certificate": False, "pending_update_count": 0, **error}
+
+    def _set_webhook(self, fields: Fields) -> bool:
+        self.webhook = {name: _text(fields.get(name, "")) for name in ("url", "secret_token")}
+        return True
+
+    def _set_commands(self, fields: Fields) -> bool:
+        commands = fields.get("commands", [])
+        self.commands[_text(fields.get("language_code", ""))] = (
+            msgspec.json.decode(commands) if isinstance(commands, str) else commands
+        )
+        return True
+
+
+def _chat(chat_id: int) -> dict[str, Any]:
+    return {"id": chat_id, "type": "private" if chat_id > 0 else "supergroup", "first_name": "Warga"}
+
+
+def _person(chat_id: int) -> dict[str, Any]:
+    return {"id": abs(chat_id), "is_bot": False, "first_name": "Warga"}
+
+
+def _membership(chat_id: int, old: str, new: str) -> dict[str, Any]:
+    def member(status: str) -> dict[str, Any]:
+        return {"status": status, "user": BOT, **({"until_date": 0} if status == "kicked" else {})}
+
+    change = {"chat": _chat(chat_id), "from": _person(chat_id), "date": int(time.time())}
+    return {"my_chat_member": {**change, "old_chat_member": member(old), "new_chat_member": member(new)}}
+
+
+def _message(chat_id: int, message_id: int, text: str, sender: Mapping[str, Any]) -> dict[str, Any]:
+    return {"message_id": message_id, "date": int(time.time()), "chat": _chat(chat_id), "from": sender, "text": text}
+
+
+def _json(answer: Mapping[str, Any], status: int) -> web.Response:
+    return web.Response(body=msgspec.json.encode(answer), status=status, content_type="application/json")

@@ -1,0 +1,400 @@
+"""The Telegram channel: editions as HTML messages of a bot (Bot API 10.1), by python-telegram-bot ("PTB") over aiohttp."""
+
+import itertools
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html import escape, unescape
+from typing import Any, ClassVar
+
+import msgspec
+import structlog
+from markdown_it.token import Token
+from markupsafe import Markup
+from telegram import Bot, Update, WebhookInfo, error
+from telegram.request import BaseRequest, RequestData
+
+from channels.base import contract, http
+from channels.base.contract import Deferred, Failure, Finding, Halted, Outcome, Receipt, Refused, Rejected, Skipped
+from channels.base.rendering import ELLIPSIS, WIB, area_names, clean, cut, fill, template_name, tokens, utf16
+from channels.base.sending import each
+from channels.base.settings import ChannelSettings
+
+TEXT_LIMIT = 4096  # UTF-16 units of the parsed text: the strictest reading of Telegram's limit, safe under all others
+ENTITY_LIMIT = 100
+AT_ONCE = 64  # requests in flight: 1,000 messages a second at 60 ms an answer
+
+log = structlog.get_logger(__name__)
+logging.getLogger("telegram").setLevel(logging.INFO)  # PTB's debug lines hold the token, addresses and texts
+
+
+class Settings(ChannelSettings):
+    """TELEGRAM_TOKEN, _WEBHOOK_SECRET (without it no webhook is believed), _API_URL and _RATE (messages a second)."""
+
+    prefix: ClassVar[str] = "TELEGRAM_"
+    required: ClassVar[tuple[str, ...]] = ("token",)
+
+    token: str = ""
+    webhook_secret: str = ""
+    api_url: str = "https://api.telegram.org"
+    rate: float = 30
+
+
+def parse_address(text: str) -> str:
+    """The chat id, a number that is negative for groups; raises BadAddress."""
+    number = text.strip()
+    if not re.fullmatch(r"-?[1-9][0-9]{0,15}", number) or abs(int(number)) >= 2**52:
+        raise contract.BadAddress("Alamat Telegram adalah nomor obrolan, misalnya 123456789, atau -1001234567890 untuk grup.")
+    return number
+
+
+# --- from Markdown to Telegram's HTML -------------------------------------------------------------
+_TAGS = {"strong_open": "<b>", "strong_close": "</b>", "em_open": "<i>", "em_close": "</i>", "softbreak": "\n", "hardbreak": "\n"}
+_OPENING = re.compile("<[a-z]")
+
+
+def blocks(markdown: str) -> list[tuple[str, str]]:
+    """Paragraphs and list items of light Markdown: what stands before each ("\\n\\n", "\\n- "), and its balanced HTML."""
+    found: list[tuple[str, str]] = []
+    lists: list[Iterator[str]] = []
+    gap = mark = ""
+    for token in tokens(markdown):
+        if token.type in {"bullet_list_open", "ordered_list_open"}:
+            numbers = (f"{number}. " for number in itertools.count(int(token.attrs.get("start", 1))))
+            lists.append(numbers if token.type[0] == "o" else itertools.repeat("- "))
+        elif token.type.endswith("_list_close"):
+            lists.pop()
+            gap, mark = "\n" if lists else "\n\n", ""
+        elif token.type == "list_item_open":
+            mark = "  " * (len(lists) - 1) + next(lists[-1])
+        elif token.type == "inline":
+            found.append(((gap if found else "") + mark, _inline(token.children or [])))
+            gap, mark = "\n" if lists else "\n\n", ""
+    return found
+
+
+def _inline(children: Iterable[Token]) -> str:
+    out: list[str] = []
+    shown = ""
+    for child in children:
+        if child.type == "link_open":
+            href = str(child.attrs.get("href", ""))
+            out.append(f'<a href="{escape(href)}">')
+            # Telegram knows web links only: of others it shows the label alone
+            shown = "" if href.startswith(("http://", "https://")) else clean(unescape(re.sub("^(tel|mailto):", "", href)))
+        elif child.type == "link_close":
+            out.append("</a>" if shown in {"", unescape(out[-1])} else f"</a> ({escape(shown, quote=False)})")
+        else:
+            out.append(_TAGS.get(child.type) or escape(clean(child.content), quote=False))
+    return "".join(out)
+
+
+def parsed(html: str) -> str:
+    """The text that Telegram shows for our HTML."""
+    return unescape(re.sub(r"<[^>]*>", "", html))
+
+
+def flow(markdown: str, beside: str, share: float = 1.0) -> Markup:
+    """HTML of the blocks that fit into `share` of the room that `beside` leaves; the next is cut by sentence, without style."""
+    room = int((TEXT_LIMIT - utf16(parsed(beside))) * share)
+    tags = int((ENTITY_LIMIT - len(_OPENING.findall(beside))) * share)
+    out = ""
+    for lead, html in blocks(markdown):
+        text = parsed(html)
+        styled = html if len(_OPENING.findall(html)) <= tags else escape(text, quote=False)
+        if utf16(lead + text) > room:
+            head = cut(text, room - utf16(lead), utf16)
+            out += "" if not head or (out and head == ELLIPSIS) else lead + escape(head, quote=False)
+            break
+        out += lead + styled
+        room -= utf16(lead + text)
+        tags -= len(_OPENING.findall(styled))
+    return Markup(out)  # noqa: S704 # reason: each block is escaped
+
+
+def short(text: str, limit: int) -> str:
+    """One line of at most `limit` UTF-16 units."""
+    return cut(" ".join(clean(text).split()), limit, utf16)
+
+
+def compose(edition: contract.Edition, lang: str, site: contract.Site) -> str:
+    """The whole message as HTML: what is fixed first, then as much of instruction and body as fits beside it."""
+    name = template_name("telegram", edition, lang, "html")
+    wording = edition.wording(lang)
+    withdrawn = edition.change == "withdrawal"
+    strike = Markup("<s>{}</s>" if withdrawn else "{}").format  # noqa: S704 # reason: both are literals
+    values: dict[str, Any] = {"edition": edition, "site": site, "short": short, "areas": short(area_names(edition), 400)}
+    values |= {"title": strike(short(wording.title, 256)), "instruction": "", "body": strike("-")}
+    if wording.instruction and not withdrawn:
+        values["instruction"] = "-"
+        values["instruction"] = flow(wording.instruction, fill(name, values), share=0.6)
+    values["body"] = strike(flow(wording.body, fill(name, values)))
+    return re.sub(r"\n{3,}", "\n\n", fill(name, values))
+
+
+# --- what Telegram answers ------------------------------------------------------------------------
+_GONE = Refused(reason="address_dead")
+DESCRIPTIONS: tuple[tuple[str, Failure], ...] = (
+    ("bot was blocked by the user|bot was kicked", Refused(reason="opted_out")),
+    ("user is deactivated|can't initiate conversation|can't send messages to bots|bot is not a member", _GONE),
+    ("chat not found|peer_id_invalid|user not found|group is deactivated", _GONE),
+    ("not enough rights|have no rights|chat_write_forbidden|chat_restricted|topic_closed", Skipped()),
+    ("too long|text is empty|can't parse entities|button_[a-z_]*invalid", Rejected()),
+    ("wrong file identifier|failed to get http url content|file is too big", Rejected(whole_edition=True)),
+)
+"""What a 400 or 403 says (a pattern for its lower-case description), and what it means."""
+_STATUSES: dict[str, Failure] = {
+    "413": Rejected(code="413", detail="request too large", whole_edition=True),
+    "429": Deferred(retry_after=5, throttle=True, code="429", detail="rate limit"),
+}
+_NOT_EDITABLE = "message to edit not found|can't be edited|message_id_invalid"
+
+
+def failure_of(problem: error.TelegramError) -> Failure:
+    """Which of the five failures a PTB exception is. The order matters: BadRequest and TimedOut are NetworkErrors too."""
+    match problem:
+        case error.RetryAfter():
+            wait = problem.retry_after
+            seconds = wait.total_seconds() if isinstance(wait, timedelta) else wait
+            return Deferred(retry_after=seconds, throttle=True, code="429", detail="rate limit")
+        case error.ChatMigrated():
+            moved = str(problem.new_chat_id)
+            return Deferred(retry_after=0, throttle=True, scope="address", code="400", detail="chat migrated", moved_to=moved)
+        case error.Forbidden():
+            return _described("403", problem.message, Skipped())
+        case error.InvalidToken():
+            return Halted(code="401", detail="token refused")
+        case error.Conflict():
+            return Deferred(code="409", detail="another program reads this bot's updates", alarm=True)
+        case error.BadRequest():
+            return _described("400", problem.message, Rejected())
+        case error.NetworkError(message=message) if status := re.search(r"\((413|429|5..)\)$", message):
+            return _STATUSES.get(status[1], Deferred(code=status[1], detail="server error"))
+        case error.TimedOut() | error.NetworkError():
+            return http.deferred(problem.__cause__ or problem)
+        case _:
+            return Deferred(code=type(problem).__name__, detail=problem.message)
+
+
+def _described(status: str, description: str, otherwise: Failure) -> Failure:
+    for pattern, failure in DESCRIPTIONS:
+        if found := re.search(pattern, description.lower()):
+            return replace(failure, code=f"{status} {found[0]}", detail=description)
+    log.warning("telegram_unknown_description", status=status, description=description)
+    return replace(otherwise, code=status, detail=description)
+
+
+class _RetryAfter(error.RetryAfter):
+    """PTB's, without its deprecation warning."""
+
+    @property
+    def retry_after(self) -> timedelta:
+        return self._retry_after
+
+
+class AioRequest(BaseRequest):
+    """PTB's transport over aiohttp: its own, over httpx, takes 1-3 ms of CPU a call."""
+
+    read_timeout = http.TOTAL_SECONDS
+
+    def __init__(self) -> None:
+        self._sessions = http.Sessions(connections=AT_ONCE, total_seconds=self.read_timeout)
+
+    async def initialize(self) -> None:
+        """The session opens with the first request."""
+
+    async def shutdown(self) -> None:
+        """Close the connections."""
+        await self._sessions.aclose()
+
+    async def do_request(
+        self, url: str, method: str, request_data: RequestData | None = None, *_: object, **__: object
+    ) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        body = msgspec.json.encode(request_data.json_parameters if request_data else {})
+        kind = {"Content-Type": "application/json"}
+        try:
+            async with self._sessions.get().request(method, url, data=body, headers=kind, allow_redirects=False) as answer:
+                status, payload = answer.status, await answer.read()
+        except TimeoutError as slow:
+            raise error.TimedOut from slow
+        if status == 429 and (wait := re.search(rb'"retry_after": ?(\d+)', payload)):
+            raise _RetryAfter(int(wait[1]))
+        # without a description PTB names the status, which else it would lose
+        return status, payload if status < 500 and status not in {413, 429} else b"{}"
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> dict[str, Any]:
+        """Unreadable JSON is a NetworkError: after a 200 the message may have gone."""
+        try:
+            return msgspec.json.decode(payload, type=dict[str, Any])
+        except msgspec.DecodeError as unreadable:
+            raise error.NetworkError("unreadable answer") from unreadable
+
+
+# --- the channel ----------------------------------------------------------------------------------
+_BUTTONS = {"id": ("Rincian", "Periksa keaslian"), "en": ("Details", "Check authenticity")}
+_NO_PREVIEW = {"link_preview_options": '{"is_disabled":true}'}
+
+
+class Telegram:
+    """Push channel and answers of the bot; `now` tells the moment of sending: at night messages go without sound."""
+
+    name = "telegram"
+    label = "Telegram"
+    limits = contract.Limits(text=TEXT_LIMIT, measure="utf-16 units", caption=1024)
+    receipt_wait = 0.0
+
+    def __init__(self, settings: Settings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._settings = settings
+        self.rate = settings.rate
+        self._base = settings.site.base_url.rstrip("/")
+        self._now = now
+        self._request = AioRequest()
+        url, request = f"{settings.api_url.rstrip('/')}/bot", self._request
+        self._bot = Bot(settings.token or "0:none", base_url=url, request=request, get_updates_request=request)
+
+    def render(self, edition: contract.Edition, lang: str) -> contract.Message:
+        """The text and its two buttons as arguments of Bot.send_message."""
+        links = (self._settings.site.permalink(edition.code), f"{self._base}/cek?kode={edition.code}")
+        texts = _BUTTONS.get(lang, _BUTTONS["id"])
+        keyboard = {"inline_keyboard": [[{"text": text, "url": url} for text, url in zip(texts, links, strict=True)]]}
+        # ready-made JSON: PTB would build and serialise the same objects again for each message
+        extra = {"reply_markup": msgspec.json.encode(keyboard).decode(), **_NO_PREVIEW}
+        frame = {"text": compose(edition, lang, self._settings.site), "parse_mode": "HTML", "api_kwargs": extra}
+        return contract.Message(edition=edition, lang=lang, frame=frame)
+
+    def personalise(self, message: contract.Message, recipient: contract.Recipient) -> contract.Outgoing:
+        """Adds the chat, and whether the phone stays silent at this hour."""
+        night = not 5 <= self._now().astimezone(WIB).hour < 21
+        silent = not message.edition.emergency and (night or message.edition.level == "info")
+        payload = {**message.frame, "chat_id": int(recipient.address), "disable_notification": silent}
+        return contract.Outgoing(recipient=recipient, message=message, payload=payload)
+
+    def preview(self, outgoing: contract.Outgoing) -> dict[str, str]:
+        """HTML text, buttons with their addresses, and "ya" or "tidak" for silent (an edit makes no sound)."""
+        rows = msgspec.json.decode(outgoing.payload["api_kwargs"]["reply_markup"])["inline_keyboard"]
+        silent = outgoing.payload["disable_notification"] or (_edits(outgoing) and not outgoing.message.edition.emergency)
+        buttons = "\n".join(f"[{button['text']}] {button['url']}" for row in rows for button in row)
+        return {"text": outgoing.payload["text"], "buttons": buttons, "silent": "ya" if silent else "tidak"}
+
+    def send(self, messages: Sequence[contract.Outgoing], *, may_write: contract.MayWrite) -> AsyncIterator[contract.Result]:
+        """One sendMessage each, or an edit of the message that is corrected."""
+        return each(messages, self._send_one, concurrency=AT_ONCE, may_write=may_write)
+
+    async def _send_one(self, outgoing: contract.Outgoing) -> Outcome:
+        return await _outcome(self._edited_or_new(outgoing) if _edits(outgoing) else self._new(outgoing.payload))
+
+    async def _new(self, arguments: Mapping[str, Any]) -> Outcome:
+        return Receipt(provider_id=str((await self._bot.send_message(**arguments)).message_id))
+
+    async def _edited_or_new(self, outgoing: contract.Outgoing) -> Outcome:
+        """Edits are silent, so an emergency gets a new message as well."""
+        emergency, previous = outgoing.message.edition.emergency, outgoing.recipient.previous_id
+        arguments = {name: value for name, value in outgoing.payload.items() if name != "disable_notification"}
+        try:
+            await self._bot.edit_message_text(message_id=int(previous), **arguments)
+        except error.BadRequest as problem:
+            if re.search(_NOT_EDITABLE, problem.message.lower()):
+                return await self._new(outgoing.payload)
+            if "message is not modified" not in problem.message.lower():
+                raise
+        except error.NetworkError as problem:
+            failure = failure_of(problem)
+            if not emergency:  # edited twice is edited once: nothing is uncertain
+                return replace(failure, uncertain=False) if isinstance(failure, Deferred) else failure
+        return await self._new(outgoing.payload) if emergency else Receipt(provider_id=previous)
+
+    async def answer(self, address: str, text: str) -> Outcome:
+        """Plain text, in several messages where it is long; the first failure ends it."""
+        outcome: Outcome = Rejected(code="400", detail="empty text")
+        for piece in pieces(clean(text)):
+            outcome = await _outcome(self._new({"chat_id": int(address), "text": piece, "api_kwargs": _NO_PREVIEW}))
+            if not isinstance(outcome, Receipt):
+                break
+        return outcome
+
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[contract.Event]:
+        """What residents write to the bot and press, and whether they block it; chatter in groups is nothing."""
+        if not http.same(self._settings.webhook_secret, headers.get("x-telegram-bot-api-secret-token", "")):
+            raise contract.BadSignature
+        try:
+            return _events(Update.de_json(msgspec.json.decode(body, type=dict[str, Any])))
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as unreadable:
+            raise contract.BadWebhook(type(unreadable).__name__) from unreadable
+
+    def challenge(self, query: Mapping[str, str]) -> str | None:
+        """Telegram has no GET handshake."""
+        return None
+
+    async def check(self) -> Sequence[Finding]:
+        """The token by getMe, the webhook by getWebhookInfo."""
+        if self._settings.missing():
+            return [Finding(ok=False, what="TELEGRAM_TOKEN belum diisi", mend="Buat bot lewat @BotFather dan isi tokennya.")]
+        try:
+            user, hook = await self._bot.get_me(), await self._bot.get_webhook_info()
+        except error.TelegramError as problem:
+            mend = "Periksa TELEGRAM_TOKEN, TELEGRAM_API_URL dan sambungan internet."
+            return [Finding(ok=False, what=f"Telegram tidak dapat dipakai ({failure_of(problem).code})", mend=mend)]
+        return [Finding(ok=True, what=f"Bot @{user.username} menjawab"), self._webhook_finding(hook)]
+
+    def _webhook_finding(self, hook: WebhookInfo) -> Finding:
+        wanted = f"{self._base}/webhook/{self.name}"
+        if not self._settings.webhook_secret or hook.url != wanted:
+            call = f"setWebhook dengan url={wanted}, secret_token, allowed_updates=message,callback_query,my_chat_member"
+            mend = f"Isi TELEGRAM_WEBHOOK_SECRET, lalu panggil {call}."
+            return Finding(ok=False, what="Pesan warga ke bot belum sampai ke sini", mend=mend)
+        problem = hook.last_error_message or ""
+        return Finding(ok=None if problem else True, what=f"Webhook terpasang. {problem}".strip())
+
+    async def probe(self) -> bool:
+        """Whether getMe succeeds."""
+        try:
+            return bool(await self._bot.get_me())
+        except error.TelegramError:
+            return False
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._request.shutdown()
+
+
+def _edits(outgoing: contract.Outgoing) -> bool:
+    return outgoing.message.edition.change != "original" and outgoing.recipient.previous_id.isdigit()
+
+
+async def _outcome(call: Awaitable[Outcome]) -> Outcome:
+    try:
+        return await call
+    except error.TelegramError as problem:
+        return failure_of(problem)
+
+
+def pieces(text: str) -> list[str]:
+    """`text` in parts of <= 4096 UTF-16 units, split between paragraphs, else words; never inside a surrogate pair."""
+    size = TEXT_LIMIT if utf16(text) == len(text) else TEXT_LIMIT // 2
+    found = re.findall(rf".{{1,{size}}}(?=\n\n|\Z)|.{{1,{size}}}(?=\s|\Z)|.{{1,{size}}}", text, re.DOTALL)
+    return [piece.strip() for piece in found if piece.strip()]
+
+
+def _events(update: Update) -> Sequence[contract.Event]:
+    dedupe, chat = f"update.{update.update_id}", update.effective_chat
+    if chat is None:
+        return ()
+    private, address = chat.type == "private", str(chat.id)
+    if change := update.my_chat_member:
+        gone = change.new_chat_member.status in {"kicked", "left"}
+        return [contract.AddressEvent(dedupe=dedupe, address=address, state="opted_out" if gone else "reachable")]
+    if private and update.callback_query:
+        return [contract.InboundEvent(dedupe=dedupe, address=address, payload=update.callback_query.data or "")]
+    if private and (message := update.message):
+        text = message.text or message.caption or ""
+        return [contract.InboundEvent(dedupe=dedupe, address=address, text=text, at=message.date)]
+    return ()
+
+
+def open_channel(settings: Settings) -> contract.PushChannel:
+    """The channel as the program uses it."""
+    return Telegram(settings)
