@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from subscribers import store
 from subscribers.area_document import Area, BadAreas, Level, read_document
 from subscribers.matching import Match, Spellings
 
-__all__ = ["Area", "AreaTree", "BadAreas", "Level", "Match", "UnknownArea", "add_outlines", "replace_tree"]
+__all__ = ["Area", "AreaTree", "BadAreas", "Level", "Match", "UnknownArea", "add_outlines", "deepest", "replace_tree"]
 
 _BUILT_IN = Path(__file__).with_name("cimahi.json")
 _SHAPES = ("Polygon", "MultiPolygon")
@@ -69,6 +70,11 @@ class AreaTree:
         return self._areas[0]
 
     @property
+    def zone(self) -> tzinfo:
+        """Of times that name none; WIB where the document does not say."""
+        return datetime.strptime(self.document["city"].get("utc_offset", "+07:00"), "%z").tzinfo or UTC
+
+    @property
     def kecamatan(self) -> tuple[Area, ...]:
         """All kecamatan by code."""
         return tuple(area for area in self._areas if area.level == "kecamatan")
@@ -113,8 +119,7 @@ class AreaTree:
 
     def counted_under(self, subscribed: Iterable[str], concerned: frozenset[str] | None = None) -> str | None:
         """The one code that a delivery counts under: a matching kelurahan, else kecamatan, else city; lowest code first."""
-        matching = [code for code in subscribed if concerned is None or code in concerned]
-        return min(matching, key=lambda code: (-len(code), code), default=None)
+        return deepest(code for code in subscribed if concerned is None or code in concerned)
 
     def _relatives(self, area: Area) -> frozenset[str]:
         return frozenset(
@@ -122,6 +127,11 @@ class AreaTree:
             for other in self._areas
             if other is area or other.code.startswith(f"{area.code}.") or area.code.startswith(f"{other.code}.")
         )
+
+
+def deepest(codes: Iterable[str]) -> str | None:
+    """The lowest code of the deepest level: a kelurahan, else a kecamatan, else the city; None for no code."""
+    return min(codes, key=lambda code: (-len(code), code), default=None)
 
 
 def replace_tree(conn: Connection, document: Mapping[str, Any]) -> AreaTree:

@@ -1,7 +1,6 @@
 """Tables of who subscribes, and what SQLite and PostgreSQL do differently for them. Times are epoch seconds (UTC)."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from enum import IntEnum
 from hashlib import blake2b
 from itertools import islice
@@ -69,6 +68,7 @@ address = Table(
     Column("language", Text, nullable=False),
     Column("topics", Text, nullable=False, server_default="", comment="'' = all, else ' a b '; ' darurat ' = emergencies only"),
     Column("home", Text, nullable=False, comment="lowest kelurahan subscribed to, else kecamatan, else city"),
+    Column("places", SmallInteger, nullable=False, comment="how many areas; with one, home says it all"),
     Column("slot", BigInteger, nullable=False, comment="place in the order of every fan-out, for good"),
     Column("created_at", Double, nullable=False),
     Column("confirmed_at", Double),
@@ -138,13 +138,6 @@ area_tree = Table(
 )
 
 
-def epoch(moment: datetime) -> float:
-    """Seconds since 1970 as the tables keep them. Raises ValueError for a time without a zone."""
-    if moment.tzinfo is None:
-        raise ValueError("a time needs its zone")
-    return moment.timestamp()
-
-
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Lists of at most `size`: SQLite takes 32,766 parameters in one statement, PostgreSQL 65,535."""
     iterator = iter(items)
@@ -169,6 +162,7 @@ _MAKING_ADDRESSES = 0x5349_4152_414E
 """Advisory lock: new addresses are made by one transaction at a time (SQLite has one writer anyway)."""
 _GOLDEN = 0x9E37_79B9_7F4A_7C15
 """The golden ratio's fraction in 64 bits: its multiples fill [0, 1) more evenly than any others."""
+_HALF = 1 << 63
 _MASK = 2**64 - 1
 
 
@@ -191,9 +185,13 @@ def reserve_ids(conn: Connection, table: Table, count: int) -> list[int]:
 
 
 def slot_of(channel: str, home: str, number: int, address_id: int) -> int:
-    """Place of an address in slot order: 31 bits spread the numbers 0, 1, 2... of one home evenly, 32 bits are its id."""
-    offset = int.from_bytes(blake2b(f"{channel} {home}".encode(), digest_size=8).digest(), "big")
-    fraction = ((number * _GOLDEN + offset) & _MASK) >> 33
+    """Place of an address in slot order: 31 bits spread the numbers 0, 1, 2... of one home evenly, 32 bits are its id.
+
+    Homes start in step, apart by less than 1/256, so that at any point none is more than two messages behind another
+    (free offsets: three to four); the first number lies in the middle.
+    """
+    apart = int.from_bytes(blake2b(f"{channel} {home}".encode(), digest_size=7).digest(), "big")
+    fraction = ((number * _GOLDEN + _HALF + apart) & _MASK) >> 33
     return fraction << 32 | address_id & 0xFFFF_FFFF
 
 

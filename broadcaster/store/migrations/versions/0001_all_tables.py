@@ -283,6 +283,7 @@ def upgrade() -> None:
             comment="'' = all, else ' a b '; ' darurat ' = emergencies only",
         ),
         sa.Column("home", sa.Text(), nullable=False, comment="lowest kelurahan subscribed to, else kecamatan, else city"),
+        sa.Column("places", sa.SmallInteger(), nullable=False, comment="how many areas; with one, home says it all"),
         sa.Column("slot", sa.BigInteger(), nullable=False, comment="place in the order of every fan-out, for good"),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("confirmed_at", sa.Double(), nullable=True),

@@ -1,0 +1,92 @@
+"""Who gets an edition: decided by one SQL condition, walked in slot order, so that any beginning is a sample of the city."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, exists, func, or_, select, true
+
+from subscribers import store
+from subscribers.store import State, address, subscription
+from subscribers.subscriptions import pack_topics
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Audience:
+    """Whom an edition concerns: `areas` from AreaTree.concerned, `confirmed_before` in epoch seconds."""
+
+    areas: frozenset[str]
+    topic: str
+    emergency: bool
+    confirmed_before: float
+
+
+def chunk(
+    audience: Audience, channel: str, after_slot: int, limit: int, until_slot: int | None = None
+) -> Select[tuple[int, int, str]]:
+    """The next `limit` rows (slot, address, area) of one channel by slot, above `after_slot` and not above `until_slot`.
+
+    `area` is the one the delivery counts under: a matching kelurahan, else kecamatan, else city, lowest code first.
+    """
+    query = (
+        select(address.c.slot, address.c.id.label("address"), counted_under(audience).label("area"))
+        .where(address.c.channel == channel, address.c.slot > after_slot, concerns(audience, address), _newest(audience))
+        .order_by(address.c.slot)
+        .limit(limit)
+    )
+    return query if until_slot is None else query.where(address.c.slot <= until_slot)
+
+
+def count(conn: Connection, audience: Audience) -> Mapping[str, int]:
+    """How many would get it, by channel: reads every address, for estimates."""
+    query = (
+        select(address.c.channel, func.count().label("number"))
+        .where(concerns(audience, address), _newest(audience))
+        .group_by(address.c.channel)
+    )
+    return {row.channel: row.number for row in conn.execute(query)}
+
+
+def concerns(audience: Audience, who: FromClause) -> ColumnElement[bool]:
+    """Whether an address (a row of `who`) is confirmed and subscribed to this, other addresses of its person aside."""
+    return and_(
+        who.c.state == State.CONFIRMED,
+        who.c.confirmed_at < audience.confirmed_before,
+        _wants_topic(audience, who),
+        # most have one area, their home: the table of subscriptions is read for the others only
+        or_(who.c.home.in_(_sorted(audience)), and_(who.c.places > 1, exists().where(*_subscribed(audience, who)))),
+    )
+
+
+def _wants_topic(audience: Audience, who: FromClause) -> ColumnElement[bool]:
+    if audience.emergency:
+        return true()
+    return or_(who.c.topics == "", who.c.topics.contains(pack_topics([audience.topic]), autoescape=True))
+
+
+def _subscribed(audience: Audience, who: FromClause) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return subscription.c.address == who.c.id, subscription.c.area.in_(_sorted(audience))
+
+
+def counted_under(audience: Audience) -> ColumnElement[str]:
+    """Column of the code under which a delivery to an address (of the table itself) counts.
+
+    Home is the lowest code of all subscribed, so where it matches it is the one; else the deepest of the matching.
+    """
+    deepest = case((func.length(subscription.c.area) > 8, "1"), (func.length(subscription.c.area) > 5, "2"), else_="3")
+    ranked = select(func.substr(func.min(deepest + subscription.c.area), 2)).where(*_subscribed(audience, address))
+    return case((address.c.home.in_(_sorted(audience)), address.c.home), else_=ranked.scalar_subquery())
+
+
+def _newest(audience: Audience) -> ColumnElement[bool]:
+    """One address per person and channel. A count, as PostgreSQL would turn NOT EXISTS into a join that loses slot order."""
+    newer = store.address.alias("newer")
+    later = or_(
+        newer.c.confirmed_at > address.c.confirmed_at,
+        and_(newer.c.confirmed_at == address.c.confirmed_at, newer.c.id > address.c.id),
+    )
+    same_person = (newer.c.subscriber == address.c.subscriber, newer.c.channel == address.c.channel, newer.c.id != address.c.id)
+    return select(func.count()).where(*same_person, later, concerns(audience, newer)).scalar_subquery() == 0
+
+
+def _sorted(audience: Audience) -> list[str]:
+    return sorted(audience.areas)

@@ -1,0 +1,89 @@
+"""When an address may be written to: confirming, stopping, bouncing, coming back. Each act is kept with its source and time.
+
+`address_dead` ends with any message from the address, `opted_out` only with a new opt-in of the resident.
+Times are epoch seconds.
+"""
+
+from collections.abc import Collection
+from typing import Literal
+
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
+
+from subscribers import store
+from subscribers.store import State, address, batches, consent, insert_new
+
+Reason = Literal["address_dead", "opted_out"]
+Act = Literal["granted", "imported", "withdrawn", "dead", "revived"]
+
+
+def confirm(conn: Connection, address_id: int, *, source: str, text_version: str, at: float) -> bool:
+    """The resident's own opt-in, which lifts any suppression; False if the address was confirmed already, or is unknown."""
+    opened = {"state": State.CONFIRMED, "reason": "", "confirmed_at": at, "suppressed_at": None}
+    changed = conn.execute(update(address).where(address.c.id == address_id, address.c.state != State.CONFIRMED).values(opened))
+    if changed.rowcount:
+        record(conn, address_id, "granted", source=source, text_version=text_version, at=at)
+        clear_strikes(conn, address_id)
+    return bool(changed.rowcount)
+
+
+def suppress(conn: Connection, address_id: int, reason: Reason, *, at: float, source: str) -> bool:
+    """Write to this address no more; says whether that is new. An opt-out outranks a dead address and stays."""
+    may = address.c.state != State.SUPPRESSED
+    if reason == "opted_out":
+        may = or_(may, address.c.reason != "opted_out")
+    closed = {"state": State.SUPPRESSED, "reason": reason, "suppressed_at": at}
+    changed = conn.execute(update(address).where(address.c.id == address_id, may).values(closed))
+    if changed.rowcount:
+        record(conn, address_id, "withdrawn" if reason == "opted_out" else "dead", source=source, at=at)
+    return bool(changed.rowcount)
+
+
+def stop(conn: Connection, address_id: int, *, source: str, at: float) -> bool:
+    """The resident stops (BERHENTI, one-click, block); says whether that is new."""
+    return suppress(conn, address_id, "opted_out", at=at, source=source)
+
+
+def revive(conn: Connection, address_id: int, *, source: str, at: float, opt_in: bool = False, text_version: str = "") -> bool:
+    """A message came in: a dead address lives again as it was; one that opted out needs `opt_in`. Says whether it changed."""
+    if opt_in:
+        return confirm(conn, address_id, source=source, text_version=text_version, at=at)
+    dead = (address.c.id == address_id, address.c.state == State.SUPPRESSED, address.c.reason == "address_dead")
+    confirmed_at = conn.execute(select(address.c.confirmed_at).where(*dead)).first()
+    if confirmed_at is None:
+        return False
+    state = State.UNCONFIRMED if confirmed_at[0] is None else State.CONFIRMED
+    conn.execute(update(address).where(*dead).values(state=state, reason="", suppressed_at=None))
+    record(conn, address_id, "revived", source=source, at=at)
+    clear_strikes(conn, address_id)
+    return True
+
+
+def is_open(conn: Connection, address_id: int) -> bool:
+    """Whether the address may be written to now."""
+    return conn.execute(select(address.c.state).where(address.c.id == address_id)).scalar() == State.CONFIRMED
+
+
+def strike(conn: Connection, address_id: int, day: str, limit: int) -> bool:
+    """Note a soft bounce of `day` (YYYY-MM-DD); True once `limit` days have one with no success between: it is dead."""
+    conn.execute(insert_new(conn, store.strike).values(address=address_id, day=day))
+    days = conn.execute(select(func.count()).where(store.strike.c.address == address_id)).scalar_one()
+    return days >= limit
+
+
+def clear_strikes(conn: Connection, address_ids: int | Collection[int]) -> None:
+    """An address, or all of these, took a message: the soft bounces are forgotten."""
+    ids = [address_ids] if isinstance(address_ids, int) else address_ids
+    for batch in batches(ids, 10_000):
+        conn.execute(delete(store.strike).where(store.strike.c.address.in_(batch)))
+
+
+def record(conn: Connection, address_id: int, act: Act, *, source: str, at: float, text_version: str = "") -> None:
+    """Append to the proof of consent."""
+    conn.execute(insert(consent).values(address=address_id, act=act, source=source, text_version=text_version, at=at))
+
+
+def history(conn: Connection, address_id: int) -> list[dict[str, str | float]]:
+    """Every act of this address, oldest first: act, source, text_version, at (epoch seconds)."""
+    columns = (consent.c.act, consent.c.source, consent.c.text_version, consent.c.at)
+    rows = conn.execute(select(*columns).where(consent.c.address == address_id).order_by(consent.c.id))
+    return [dict(row) for row in rows.mappings()]

@@ -1,0 +1,296 @@
+"""The one set of rules by which people and addresses enter: one by one from forms and interfaces, by thousands from a file."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Insert, Table, Update, bindparam, delete, exists, insert, select, update
+
+from subscribers import consent, store
+from subscribers.addresses import AddressBook
+from subscribers.areas import AreaTree
+from subscribers.store import State, address, alias, batches, subscriber, subscription
+from subscribers.subscriptions import codes_of, home_of, pack_topics
+
+Outcome = Literal["new", "changed", "same", "suppressed", "repeated"]
+"""What became of a subscription; repeated = a later one in the same group replaced it."""
+
+_BATCH = 5_000
+Key = tuple[str, bytes]
+"""Channel and lookup."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subscription:
+    """What one address asks for, and the proof that it did. `areas` are slugs or codes, `topics` come checked; epoch seconds."""
+
+    channel: str
+    address: str
+    areas: tuple[str, ...]
+    topics: tuple[str, ...] = ()
+    language: str = "id"
+    source: str
+    consent_at: float
+    text_version: str = ""
+    act: consent.Act = "granted"
+    person: str = ""
+    """Joins the addresses of one person: any name, kept as a keyed hash."""
+    confirmed: bool = True
+    """False: typed in by somebody; makes or changes only an unconfirmed address."""
+    renewed: bool = False
+    """The resident's own new opt-in: lifts a suppression."""
+    suppressed: consent.Reason | None = None
+    """Stopped or dead already where the row comes from: a new address starts as that."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """An address that is there; `named`: its subscriber has a reference."""
+
+    id: int
+    subscriber: int
+    named: bool
+    state: int
+    language: str
+    topics: str
+    areas: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Plan:
+    """Rows to write, table by table, gathered before anything is written."""
+
+    people: list[dict[str, Any]] = field(default_factory=list)
+    names: list[dict[str, Any]] = field(default_factory=list)
+    fresh: list[tuple[Subscription, dict[str, Any], tuple[str, ...]]] = field(default_factory=list)
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    opened: list[int] = field(default_factory=list)
+    deserted: set[int] = field(default_factory=set)
+    moved_areas: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    consents: list[dict[str, Any]] = field(default_factory=list)
+
+
+def enrol(conn: Connection, book: AddressBook, tree: AreaTree, wanted: Sequence[Subscription], now: float) -> list[Outcome]:
+    """Carry out all of `wanted`, later ones replacing earlier ones of the same address; one outcome each, in their order.
+
+    KeyError for an unknown area.
+    """
+    store.lock_making(conn)
+    keys = [(item.channel, book.lookup(item.channel, item.address)) for item in wanted]
+    known = _known(conn, keys)
+    chosen = sorted({known[key].id if key in known else key: number for number, key in enumerate(keys)}.values())
+    references = _references(conn, {book.reference(item.person) for item in wanted if item.person})
+    most = sum(keys[number] not in known for number in chosen) + sum(person is None for person in references.values())
+    people = iter(store.reserve_ids(conn, subscriber, most))
+    group = _Group(book=book, tree=tree, now=now, references=references, people=people)
+    outcomes: list[Outcome] = ["repeated"] * len(wanted)
+    for number in chosen:
+        outcomes[number] = group.take(wanted[number], keys[number][1], known.get(keys[number]))
+    _write(conn, group.plan, now)
+    return outcomes
+
+
+class _Group:
+    """Decides about one subscription after another; the database is not asked."""
+
+    def __init__(
+        self, *, book: AddressBook, tree: AreaTree, now: float, references: dict[str, int | None], people: Iterator[int]
+    ) -> None:
+        self.plan = _Plan()
+        self._book, self._tree, self._now = book, tree, now
+        self._references = references
+        self._people = people
+        self._named = {person for person in references.values() if person is not None}
+        self._codes: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def take(self, item: Subscription, lookup: bytes, known: _Known | None) -> Outcome:
+        """What becomes of one."""
+        if known is None:
+            self._add(item, lookup)
+            return "new"
+        if known.state == State.SUPPRESSED and not item.renewed:
+            return "suppressed"
+        if item.suppressed or (known.state == State.CONFIRMED and not item.confirmed):
+            return "same"
+        return "changed" if self._change(item, known) else "same"
+
+    def _add(self, item: Subscription, lookup: bytes) -> None:
+        areas = self._areas(item)
+        state = State.SUPPRESSED if item.suppressed else State.CONFIRMED if item.confirmed else State.UNCONFIRMED
+        row = {
+            "subscriber": self._person(item, None),
+            "channel": item.channel,
+            "lookup": lookup,
+            "cipher": self._book.seal(item.channel, item.address),
+            "state": int(state),
+            "reason": item.suppressed or "",
+            "created_at": self._now,
+            "confirmed_at": self._now if state == State.CONFIRMED else None,
+            "suppressed_at": self._now if state == State.SUPPRESSED else None,
+            **_asked(item, areas),
+        }
+        self.plan.fresh.append((item, row, areas))
+
+    def _change(self, item: Subscription, known: _Known) -> bool:
+        areas = self._areas(item)
+        person = self._person(item, known)
+        opens = item.confirmed and known.state != State.CONFIRMED
+        asked = (areas, pack_topics(item.topics), item.language) != (known.areas, known.topics, known.language)
+        if person != known.subscriber:
+            self.plan.deserted.add(known.subscriber)
+        elif not (asked or opens):
+            return False
+        self.plan.changes.append({"key": known.id, "subscriber": person, **_asked(item, areas)})
+        if opens:
+            self.plan.opened.append(known.id)
+        if areas != known.areas:
+            self.plan.moved_areas[known.id] = areas
+        if item.confirmed and (asked or opens):
+            self.plan.consents.append(_proof(known.id, item))
+        return True
+
+    def _areas(self, item: Subscription) -> tuple[str, ...]:
+        codes = self._codes.get(item.areas)
+        if codes is None:
+            codes = self._codes[item.areas] = codes_of(self._tree, item.areas)
+        return codes
+
+    def _person(self, item: Subscription, known: _Known | None) -> int:
+        """The subscriber whom the row names; one without a name yet takes it."""
+        if not item.person:
+            return known.subscriber if known else self._new_person(None)
+        reference = self._book.reference(item.person)
+        person = self._references.get(reference)
+        if person is None:
+            if known and not known.named and known.subscriber not in self._named:
+                person = known.subscriber
+                self.plan.names.append({"key": person, "reference": reference})
+            else:
+                person = self._new_person(reference)
+            self._references[reference] = person
+            self._named.add(person)
+        return person
+
+    def _new_person(self, reference: str | None) -> int:
+        person = next(self._people)
+        self.plan.people.append({"id": person, "reference": reference, "created_at": self._now})
+        return person
+
+
+def _asked(item: Subscription, areas: tuple[str, ...]) -> dict[str, Any]:
+    """Columns of an address that follow from what it asks for."""
+    return {"language": item.language, "topics": pack_topics(item.topics), "home": home_of(areas), "places": len(areas)}
+
+
+def _proof(address_id: int, item: Subscription) -> dict[str, Any]:
+    """The row of consent."""
+    return {
+        "address": address_id,
+        "act": item.act,
+        "source": item.source,
+        "text_version": item.text_version,
+        "at": item.consent_at,
+    }
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def _known(conn: Connection, keys: Iterable[Key]) -> dict[Key, _Known]:
+    """The addresses that exist, by their own id or another of theirs."""
+    by_channel: dict[str, list[bytes]] = defaultdict(list)
+    for channel, lookup in keys:
+        by_channel[channel].append(lookup)
+    found: dict[Key, _Known] = {}
+    for channel, lookups in by_channel.items():
+        for batch in batches(lookups, _BATCH):
+            for table in (alias, address):
+                found.update({(channel, known_by): row for known_by, row in _with_lookup(conn, table, channel, batch)})
+    _add_areas(conn, found.values())
+    return found
+
+
+def _with_lookup(conn: Connection, table: Table, channel: str, lookups: list[bytes]) -> Iterator[tuple[bytes, _Known]]:
+    columns = (table.c.lookup, address.c.id, address.c.subscriber, subscriber.c.reference, address.c.state, address.c.language)
+    people = address.join(subscriber, subscriber.c.id == address.c.subscriber)
+    source = people if table is address else people.join(alias, alias.c.address == address.c.id)
+    query = select(*columns, address.c.topics).select_from(source).where(table.c.channel == channel, table.c.lookup.in_(lookups))
+    for lookup, number, person, reference, state, language, topics in conn.execute(query):
+        yield (
+            bytes(lookup),
+            _Known(id=number, subscriber=person, named=reference is not None, state=state, language=language, topics=topics),
+        )
+
+
+def _add_areas(conn: Connection, rows: Iterable[_Known]) -> None:
+    by_id: dict[int, list[str]] = {row.id: [] for row in rows}
+    for batch in batches(by_id, _BATCH):
+        query = select(subscription.c.address, subscription.c.area).where(subscription.c.address.in_(batch))
+        for number, area in conn.execute(query):
+            by_id[number].append(area)
+    for row in rows:
+        row.areas = tuple(sorted(by_id[row.id]))
+
+
+def _references(conn: Connection, names: set[str]) -> dict[str, int | None]:
+    """The subscriber of each reference, None where there is none yet."""
+    found: dict[str, int | None] = dict.fromkeys(names)
+    for batch in batches(names, _BATCH):
+        query = select(subscriber.c.reference, subscriber.c.id).where(subscriber.c.reference.in_(batch))
+        found.update((row.reference, row.id) for row in conn.execute(query))
+    return found
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def _write(conn: Connection, plan: _Plan, now: float) -> None:
+    _insert(conn, insert(subscriber), plan.people)
+    if plan.names:
+        conn.execute(_by_key(subscriber, "reference"), _bound(plan.names))
+    _write_fresh(conn, plan)
+    _write_changes(conn, plan, now)
+    _insert(conn, insert(store.consent), plan.consents)
+    for batch in batches(plan.deserted, _BATCH):
+        lonely = ~exists().where(address.c.subscriber == subscriber.c.id)
+        conn.execute(delete(subscriber).where(subscriber.c.id.in_(batch), lonely))
+
+
+def _write_fresh(conn: Connection, plan: _Plan) -> None:
+    """New addresses, each with its number and slot."""
+    rows = [row for _, row, _ in plan.fresh]
+    numbers = store.reserve_ids(conn, address, len(rows))
+    slots = store.draw_slots(conn, [(row["channel"], row["home"], number) for row, number in zip(rows, numbers, strict=True)])
+    for row, number, slot in zip(rows, numbers, slots, strict=True):
+        row.update(id=number, slot=slot)
+    _insert(conn, insert(address), rows)
+    _insert(conn, insert(subscription), [{"address": row["id"], "area": area} for _, row, areas in plan.fresh for area in areas])
+    plan.consents += [_proof(row["id"], item) for item, row, _ in plan.fresh if item.confirmed]
+
+
+def _write_changes(conn: Connection, plan: _Plan, now: float) -> None:
+    if plan.changes:
+        conn.execute(_by_key(address, "subscriber", "language", "topics", "home", "places"), _bound(plan.changes))
+    for batch in batches(plan.opened, _BATCH):
+        opened = {"state": State.CONFIRMED, "reason": "", "confirmed_at": now, "suppressed_at": None}
+        conn.execute(update(address).where(address.c.id.in_(batch)).values(opened))
+    consent.clear_strikes(conn, plan.opened)
+    for batch in batches(plan.moved_areas, _BATCH):
+        conn.execute(delete(subscription).where(subscription.c.address.in_(batch)))
+    areas = [{"address": number, "area": area} for number, codes in plan.moved_areas.items() for area in codes]
+    _insert(conn, store.insert_new(conn, subscription), areas)
+
+
+def _insert(conn: Connection, statement: Insert, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        conn.execute(statement, rows)
+
+
+def _by_key(table: Table, *columns: str) -> Update:
+    """UPDATE of one row by `new_key`, setting `columns` from parameters named `new_<column>`."""
+    return update(table).where(table.c.id == bindparam("new_key")).values({name: bindparam(f"new_{name}") for name in columns})
+
+
+def _bound(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{f"new_{name}": value for name, value in row.items()} for row in rows]

@@ -1,0 +1,257 @@
+"""People's addresses: signing up, finding, joining two ids of one, erasing, exporting, counting. Times are epoch seconds."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
+
+from subscribers import store
+from subscribers.addresses import AddressBook
+from subscribers.areas import AreaTree
+from subscribers.enrolment import Outcome, Subscription, enrol
+from subscribers.store import State, address, alias, consent, subscriber, subscription
+from subscribers.subscriptions import home_of, pack_topics, read, unpack_topics
+
+__all__ = [
+    "AddressRow", "Subscription", "add_alias", "channel_of", "count", "erase", "export_rows", "find", "get", "move",
+    "other_addresses", "subscribe",
+]  # fmt: skip
+
+_EXPORT_BATCH = 2_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AddressRow:
+    """One way to reach a subscriber; `cipher` opens with AddressBook.open(channel, cipher)."""
+
+    id: int
+    subscriber: int
+    channel: str
+    lookup: bytes
+    cipher: bytes
+    state: int
+    reason: str
+    language: str
+    topics: str
+    home: str
+    slot: int
+    created_at: float
+    confirmed_at: float | None
+    suppressed_at: float | None
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it may be written to."""
+        return self.state == State.CONFIRMED
+
+
+_COLUMNS = [address.c[field.name] for field in fields(AddressRow)]
+
+
+def subscribe(conn: Connection, book: AddressBook, tree: AreaTree, wanted: Subscription, now: float) -> Outcome:
+    """Sign an address up, or change what it asks for: "new", "changed", "same", or "suppressed" (nothing changed)."""
+    return enrol(conn, book, tree, [wanted], now)[0]
+
+
+def find(conn: Connection, book: AddressBook, channel: str, text: str) -> AddressRow | None:
+    """The address that `text` (as parse_address gives it) is, or is another id of."""
+    lookup = book.lookup(channel, text)
+    found = conn.execute(select(*_COLUMNS).where(address.c.channel == channel, address.c.lookup == lookup)).first()
+    if found is None:
+        other = select(alias.c.address).where(alias.c.channel == channel, alias.c.lookup == lookup)
+        found = conn.execute(select(*_COLUMNS).where(address.c.id == other.scalar_subquery())).first()
+    return _row(found)
+
+
+def get(conn: Connection, address_id: int) -> AddressRow | None:
+    """The address with this id."""
+    return _row(conn.execute(select(*_COLUMNS).where(address.c.id == address_id)).first())
+
+
+def channel_of(conn: Connection, address_id: int) -> str | None:
+    """The channel of an address, None when there is none with this id."""
+    return conn.execute(select(address.c.channel).where(address.c.id == address_id)).scalar()
+
+
+def other_addresses(conn: Connection, address_id: int) -> Sequence[AddressRow]:
+    """The person's other confirmed addresses, newest first: where a message may go instead."""
+    person = select(address.c.subscriber).where(address.c.id == address_id).scalar_subquery()
+    query = (
+        select(*_COLUMNS)
+        .where(address.c.subscriber == person, address.c.id != address_id, address.c.state == State.CONFIRMED)
+        .order_by(address.c.confirmed_at.desc(), address.c.id.desc())
+    )
+    return [row for found in conn.execute(query) if (row := _row(found))]
+
+
+def _row(found: Row[tuple[object, ...]] | None) -> AddressRow | None:
+    return None if found is None else AddressRow(**found._mapping)
+
+
+# --- two ids of one address ---------------------------------------------------------------------
+
+
+def add_alias(conn: Connection, book: AddressBook, address_id: int, other: str) -> None:
+    """`other` is another id of this address (business-scoped): never a second address; one that was, is merged into this."""
+    channel = channel_of(conn, address_id)
+    if channel is None:
+        return
+    found = find(conn, book, channel, other)
+    if found is None:
+        _alias(conn, address_id, channel, book.lookup(channel, other), book.seal(channel, other))
+    elif found.id != address_id:
+        _merge(conn, keep=address_id, gone=found.id)
+
+
+def move(conn: Connection, book: AddressBook, address_id: int, new: str) -> int:
+    """The address has a new id (migrated chat), the old one stays as its alias; returns the address that remains.
+
+    Where the new id is an address already, that one remains: it may have had the message.
+    """
+    row = get(conn, address_id)
+    if row is None:
+        return address_id
+    found = find(conn, book, row.channel, new)
+    if found is not None and found.id != address_id:
+        _merge(conn, keep=found.id, gone=address_id)
+        return found.id
+    lookup = book.lookup(row.channel, new)
+    if lookup != row.lookup:
+        conn.execute(delete(alias).where(alias.c.channel == row.channel, alias.c.lookup == lookup))
+        conn.execute(update(address).where(address.c.id == address_id).values(lookup=lookup, cipher=book.seal(row.channel, new)))
+        _alias(conn, address_id, row.channel, row.lookup, row.cipher)
+    return address_id
+
+
+def _alias(conn: Connection, address_id: int, channel: str, lookup: bytes, cipher: bytes) -> None:
+    row = {"channel": channel, "lookup": lookup, "address": address_id, "cipher": cipher}
+    conn.execute(store.insert_new(conn, alias).values(row))
+
+
+def _merge(conn: Connection, *, keep: int, gone: int) -> None:
+    """Two addresses turn out to be one: `keep` takes over ids, areas, topics and proofs of `gone`; an opt-out of either holds."""
+    kept, lost = get(conn, keep), get(conn, gone)
+    if kept is None or lost is None:
+        return
+    wanted, more = read(conn, keep), read(conn, gone)
+    areas = tuple(sorted({*wanted.areas, *more.areas}))
+    topics = pack_topics({*wanted.topics, *more.topics} if wanted.topics and more.topics else ())
+    conn.execute(update(address).where(address.c.id == keep).values(
+        topics=topics, home=home_of(areas), places=len(areas), **_merged_state(kept, lost)))  # fmt: skip
+    for area in set(areas) - set(wanted.areas):
+        conn.execute(insert(subscription).values(address=keep, area=area))
+    for table in (alias, consent):
+        conn.execute(update(table).where(table.c.address == gone).values(address=keep))
+    _delete(conn, lost)
+    _alias(conn, keep, lost.channel, lost.lookup, lost.cipher)
+
+
+def _merged_state(kept: AddressRow, lost: AddressRow) -> Mapping[str, object]:
+    """The state of two addresses that are one."""
+    ranked = sorted((kept, lost), key=lambda row: (row.reason == "opted_out", row.confirmed, row is kept))
+    row = ranked[-1]
+    since = [moment for moment in (kept.confirmed_at, lost.confirmed_at) if moment is not None]
+    return {
+        "state": row.state,
+        "reason": row.reason,
+        "suppressed_at": row.suppressed_at,
+        "confirmed_at": min(since, default=None),
+    }
+
+
+# --- leaving, looking in ------------------------------------------------------------------------
+
+
+def erase(conn: Connection, book: AddressBook, channel: str, text: str) -> bool:
+    """Forget an address and all that is known of it; counts of deliveries stay. False when it is not known."""
+    row = find(conn, book, channel, text)
+    if row is None:
+        return False
+    for table in (alias, consent):
+        conn.execute(delete(table).where(table.c.address == row.id))
+    _delete(conn, row)
+    return True
+
+
+def _delete(conn: Connection, row: AddressRow) -> None:
+    """Remove an address that has no alias and no proof left, and its person if this was the last one."""
+    for table in (subscription, store.strike):
+        conn.execute(delete(table).where(table.c.address == row.id))
+    conn.execute(delete(address).where(address.c.id == row.id))
+    lonely = ~exists().where(address.c.subscriber == subscriber.c.id)
+    conn.execute(delete(subscriber).where(subscriber.c.id == row.subscriber, lonely))
+
+
+def count(conn: Connection) -> dict[str, dict[str, int]]:
+    """Addresses per channel and state: unconfirmed, confirmed, address_dead, opted_out."""
+    query = select(address.c.channel, address.c.state, address.c.reason, func.count().label("number"))
+    counts: dict[str, dict[str, int]] = {}
+    for row in conn.execute(query.group_by(address.c.channel, address.c.state, address.c.reason).order_by(address.c.channel)):
+        states = counts.setdefault(row.channel, {"unconfirmed": 0, "confirmed": 0, "address_dead": 0, "opted_out": 0})
+        states[state_name(row.state, row.reason)] += row.number
+    return counts
+
+
+def state_name(state: int, reason: str) -> str:
+    """The state as people and files read it."""
+    return reason if state == State.SUPPRESSED else State(state).name.lower()
+
+
+def export_rows(conn: Connection, book: AddressBook) -> Iterator[dict[str, str]]:
+    """Every address as a row of importing.COLUMNS, by id; the import takes it back unchanged, opt-outs included."""
+    after = 0
+    while found := conn.execute(_export_query(after)).all():
+        ids = [row.id for row in found]
+        areas = _areas(conn, ids)
+        proofs = _proofs(conn, ids)
+        for row in found:
+            yield _exported(book, row, areas.get(row.id, []), proofs.get(row.id))
+        after = ids[-1]
+
+
+def _export_query(after: int) -> Select[tuple[object, ...]]:
+    source = address.join(subscriber, subscriber.c.id == address.c.subscriber)
+    return (
+        select(*_COLUMNS, subscriber.c.reference)
+        .select_from(source)
+        .where(address.c.id > after)
+        .order_by(address.c.id)
+        .limit(_EXPORT_BATCH)
+    )
+
+
+def _areas(conn: Connection, ids: list[int]) -> dict[int, list[str]]:
+    groups: dict[int, list[str]] = {}
+    query = (
+        select(subscription.c.address, subscription.c.area).where(subscription.c.address.in_(ids)).order_by(subscription.c.area)
+    )
+    for number, area in conn.execute(query):
+        groups.setdefault(number, []).append(area)
+    return groups
+
+
+def _proofs(conn: Connection, ids: list[int]) -> dict[int, tuple[str, float]]:
+    """Source and time of the newest consent of each address."""
+    given = consent.c.act.in_(("granted", "imported"))
+    query = (
+        select(consent.c.address, consent.c.source, consent.c.at).where(consent.c.address.in_(ids), given).order_by(consent.c.id)
+    )
+    return {row.address: (row.source, row.at) for row in conn.execute(query)}
+
+
+def _exported(
+    book: AddressBook, row: Row[tuple[object, ...]], areas: list[str], proof: tuple[str, float] | None
+) -> dict[str, str]:
+    source, at = proof or ("", 0.0)
+    return {
+        "channel": row.channel,
+        "address": book.open(row.channel, row.cipher),
+        "areas": " ".join(areas),
+        "topics": " ".join(unpack_topics(row.topics)),
+        "language": row.language,
+        "consent_source": source,
+        "consent_at": datetime.fromtimestamp(at, UTC).isoformat() if proof else "",
+        "subscriber": row.reference or "",
+        "state": state_name(row.state, row.reason),
+    }
