@@ -1,0 +1,277 @@
+"""The process of stand-in providers: Graph API, Bot API and SMTP on loopback, with phones to look into and faults to set."""
+
+import asyncio
+import contextlib
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from aiohttp import web
+
+from broadcaster.config import PREFIX, Loaded
+from broadcaster.simulation import serving, smtp
+from broadcaster.simulation.bot_api import BotApi
+from broadcaster.simulation.faults import Faults
+from broadcaster.simulation.graph_api import GraphApi, Received
+from broadcaster.simulation.residents import CHAT, MAIL, PHONE, Neighbour, neighbours
+from channels import email, telegram, whatsapp
+
+GRAPH, BOT = "/graph", "/bot-api"
+"""Where each API begins on the one HTTP port."""
+T = TypeVar("T")
+
+SEEN_LIMIT = 300_000
+DRAIN_SECONDS = 2.0
+_CODE = re.compile(r"\b[A-Z]{2,4}-[0-9A-Z]{4}-[0-9A-Z]{2}\b")
+
+
+def demo_variables(*, http_port: int, smtp_port: int, web_port: int) -> dict[str, str]:
+    """The channels' settings under which everything goes to the stand-ins; secrets are drawn anew."""
+    base = f"http://{serving.HOST}:{http_port}"
+    return {
+        f"{PREFIX}SIMULATION_URL": base,
+        "WHATSAPP_TOKEN": secrets.token_urlsafe(24),
+        "WHATSAPP_PHONE_ID": "860000000112",
+        "WHATSAPP_ACCOUNT_ID": "860000000113",
+        "WHATSAPP_API_URL": f"{base}{GRAPH}/v25.0",
+        "WHATSAPP_APP_SECRET": secrets.token_urlsafe(24),
+        "WHATSAPP_VERIFY_TOKEN": secrets.token_urlsafe(24),
+        "WHATSAPP_RATE": "200",
+        "TELEGRAM_TOKEN": f"860112:{secrets.token_urlsafe(24)}",
+        "TELEGRAM_API_URL": f"{base}{BOT}",
+        "TELEGRAM_WEBHOOK_SECRET": secrets.token_urlsafe(24),
+        "TELEGRAM_RATE": "60",
+        "EMAIL_URL": f"smtp://{serving.HOST}:{smtp_port}",
+        "EMAIL_FROM": "Info Kota Cimahi <info@cimahi.example>",
+        "EMAIL_BOUNCE_DOMAIN": "kembali.cimahi.example",
+        "EMAIL_CONNECTIONS": "4",
+    }
+
+
+async def serve(loaded: Loaded, stop: asyncio.Event) -> None:
+    """Run the providers that these settings name until `stop` is set. Raises OSError when a port is taken."""
+    async with running(loaded):
+        await stop.wait()
+
+
+@asynccontextmanager
+async def running(loaded: Loaded) -> AsyncIterator["Providers"]:
+    """The providers, answering on the ports of BROADCASTER_SIMULATION_URL and EMAIL_URL."""
+    providers = Providers(loaded)
+    http_port = urlsplit(loaded.settings.simulation_url).port or 0
+    smtp_port = urlsplit(_settings(loaded, MAIL, email.Settings).url).port or 0
+    async with providers.mail.running(smtp_port), serving.running(providers.app(), http_port):
+        yield providers
+
+
+def _settings(loaded: Loaded, name: str, kind: type[T]) -> T:
+    found = loaded.channel_settings[name]
+    if not isinstance(found, kind):
+        raise TypeError(f"no settings of {name}")
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """What a resident wrote: `after` is the last message on the phone before it."""
+
+    text: str
+    after: str
+
+
+class Doubles:
+    """Counts what arrived more than once, of the last SEEN_LIMIT messages."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._seen: dict[int, None] = {}
+
+    def take(self, arrivals: Iterable[tuple[object, ...]]) -> None:
+        """Look at new arrivals; each names receiver and message."""
+        for arrival in arrivals:
+            mark = hash(arrival)
+            self.count += mark in self._seen
+            self._seen[mark] = None
+            if len(self._seen) > SEEN_LIMIT:
+                del self._seen[next(iter(self._seen))]
+
+
+class Providers:
+    """Three providers under one set of faults, and what the people of the demo see and do."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.people = neighbours()
+        self.faults = Faults()
+        hook = f"http://{serving.HOST}:{loaded.settings.port}/webhook"
+        meta = _settings(loaded, PHONE, whatsapp.Settings)
+        self.graph = GraphApi(
+            token=meta.token, phone_id=meta.phone_id, account_id=meta.account_id, app_secret=meta.app_secret,
+            callback_url=f"{hook}/{PHONE}", templates=[each.document for each in whatsapp.definitions(meta)], faults=self.faults,
+        )  # fmt: skip
+        self.graph.watch(*(person.phone for person in self.people.values()))
+        bot = _settings(loaded, CHAT, telegram.Settings)
+        self.bot = BotApi(token=bot.token, faults=self.faults, record=True)
+        self.bot.webhook = {"url": f"{hook}/{CHAT}", "secret_token": bot.webhook_secret}
+        self.mail = smtp.SmtpStandIn(faults=self.faults, record=True, watch=[person.mail for person in self.people.values()])
+        self._typed: dict[tuple[str, str], list[Typed]] = {}
+        self._chats, self._mails = Doubles(), Doubles()
+
+    def app(self) -> web.Application:
+        """Both APIs and the controls on one port."""
+        app = web.Application()
+        app.add_subapp(GRAPH, self.graph.app)
+        app.add_subapp(BOT, self.bot.app)
+        app.add_routes(
+            [
+                web.get("/state/{area}", self._show_state),
+                web.get("/mail/{area}/{id}", self._show_mail),
+                web.post("/faults", self._set_faults),
+                web.post("/type", self._type),
+            ]
+        )
+        app.cleanup_ctx.append(self._draining)
+        return app
+
+    def state(self, area: str) -> dict[str, Any]:
+        """Phones and inbox of the neighbour in `area`, faults and counters. Raises KeyError."""
+        person = self.people[area]
+        self._drain()
+        return {
+            "person": {"name": person.name, "phone": person.phone, "mail": person.mail},
+            PHONE: self._phone(person),
+            CHAT: self._chat(person),
+            MAIL: [_listed(mail) for mail in self.mail.inbox(person.mail)],
+            "faults": self.faults.shown(),
+            "counters": {
+                PHONE: {"taken": self.graph.accepted, "doubled": self.graph.doubled, "refused": self.graph.refused},
+                CHAT: _counters(self.bot.counts, self._chats, "refused"),
+                MAIL: _counters(self.mail.counts, self._mails, "limited", "blocked", "greylisted", "broken"),
+            },
+        }
+
+    def _phone(self, person: Neighbour) -> list[dict[str, Any]]:
+        messages = [_received(message) for message in self.graph.inbox(person.phone)]
+        return _with_typed(messages, self._typed.get((PHONE, person.area), ()))
+
+    def _chat(self, person: Neighbour) -> list[dict[str, Any]]:
+        messages = [
+            {"id": str(message.message_id), "mine": False, "parts": message.parts, "edited": message.edited}
+            for message in self.bot.inbox(person.chat)
+        ]
+        return _with_typed(messages, self._typed.get((CHAT, person.area), ()))
+
+    async def writes(self, area: str, channel: str, text: str, payload: str = "") -> None:
+        """The neighbour writes `text`, or presses the button of that name. Raises KeyError."""
+        person = self.people[area]
+        shown = self._phone(person) if channel == PHONE else self._chat(person)
+        after = next((message["id"] for message in reversed(shown) if not message["mine"]), "")
+        self._typed.setdefault((channel, area), []).append(Typed(text=text, after=after))
+        del self._typed[channel, area][:-10]
+        if channel == PHONE and payload:
+            self.graph.press(person.phone, text, payload)
+        elif channel == PHONE:
+            self.graph.write(person.phone, text)
+        elif payload:
+            await self.bot.presses(person.chat, payload)
+        else:
+            await self.bot.writes(person.chat, text)
+
+    def _drain(self) -> None:
+        chats, self.bot.accepted = self.bot.accepted, []
+        # only announcements bear a code; an answer may well say the same thing twice
+        self._chats.take((chat, text) for chat, text in chats if _CODE.search(text))
+        mails, self.mail.accepted = self.mail.accepted, []
+        self._mails.take(mails)
+
+    async def _draining(self, _: web.Application) -> AsyncIterator[None]:
+        async def drain() -> None:
+            while True:
+                await asyncio.sleep(DRAIN_SECONDS)
+                self._drain()
+
+        task = asyncio.create_task(drain())
+        yield
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    async def _show_state(self, request: web.Request) -> web.Response:
+        if request.match_info["area"] not in self.people:
+            raise web.HTTPNotFound
+        return _json(self.state(request.match_info["area"]))
+
+    async def _show_mail(self, request: web.Request) -> web.Response:
+        person = self.people.get(request.match_info["area"])
+        mails = self.mail.inbox(person.mail) if person else ()
+        for mail in mails:
+            if mail.message_id == request.match_info["id"]:
+                return _json(smtp.received_parts(mail.raw))
+        raise web.HTTPNotFound
+
+    async def _set_faults(self, request: web.Request) -> web.Response:
+        try:
+            self.faults.change(**msgspec.json.decode(await request.read(), type=dict[str, float]))
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        return _json(self.faults.shown())
+
+    async def _type(self, request: web.Request) -> web.Response:
+        try:
+            said = msgspec.json.decode(await request.read(), type=Said)
+            await self.writes(said.area, said.channel, said.text, said.payload)
+        except (KeyError, msgspec.MsgspecError) as error:
+            raise web.HTTPBadRequest(text="unreadable") from error
+        return _json({})
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What the controls ask a neighbour to write or press."""
+
+    area: str
+    channel: str
+    text: str
+    payload: str = ""
+
+
+def _received(message: Received) -> dict[str, Any]:
+    return {"id": message.id, "mine": False, "at": message.at.isoformat(), "parts": dict(message.parts), "edited": False}
+
+
+def _listed(mail: smtp.Mail) -> dict[str, Any]:
+    parts = smtp.received_parts(mail.raw)
+    return {
+        "id": mail.message_id,
+        "at": mail.at.isoformat(),
+        "subject": parts["subject"],
+        "from": parts["from"],
+        "text": parts["text"],
+    }
+
+
+def _with_typed(messages: Sequence[dict[str, Any]], typed: Iterable[Typed]) -> list[dict[str, Any]]:
+    """The phone's messages with what its owner wrote, each after what stood last then; lost ones go first."""
+    waiting = list(typed)
+    known = {message["id"] for message in messages}
+    shown = [_own(said, at) for at, said in enumerate(waiting) if said.after not in known]
+    for message in messages:
+        shown.append(message)
+        shown += [_own(said, at) for at, said in enumerate(waiting) if said.after == message["id"]]
+    return shown
+
+
+def _own(said: Typed, number: int) -> dict[str, Any]:
+    return {"id": f"own-{said.after}-{number}", "mine": True, "parts": {"text": said.text}, "edited": False}
+
+
+def _counters(counts: Mapping[str, int], doubles: Doubles, *refusals: str) -> dict[str, int]:
+    refused = sum(count for name, count in counts.items() if name.startswith(refusals))
+    return {"taken": counts.get("accepted", 0), "doubled": doubles.count, "refused": refused}
+
+
+def _json(value: Any) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type="application/json")

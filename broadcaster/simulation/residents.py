@@ -1,0 +1,122 @@
+"""The sample city's residents: 12,480 made-up people, the same each time, with addresses that belong to nobody.
+
+Numbers begin with +62 860, a range that no Indonesian operator has; mail addresses end in `.example`, which never exists;
+chat ids lie far above any that is given out.
+"""
+
+import csv
+import io
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from subscribers.areas import AreaTree
+
+RESIDENTS: Final = 12_480
+SEED = 3277
+PHONE, CHAT, MAIL = "whatsapp", "telegram", "email"
+
+SHARES = {
+    "melong": 118, "cibeureum": 108, "utama": 58, "leuwigajah": 84, "cibeber": 56, "baros": 44, "cigugur-tengah": 86,
+    "karangmekar": 32, "setiamanah": 44, "padasuka": 72, "kelurahan-cimahi": 24, "pasirkaliki": 34, "cibabat": 104,
+    "citeureup": 72, "cipageran": 84,
+}  # fmt: skip
+"""Made-up shares of the residents of each kelurahan, per thousand and a bit."""
+
+_FIRST = (  # noqa: SIM905  names read best side by side
+    "Ani Asep Ayu Bayu Cecep Dadan Dedi Dewi Dian Eka Elis Endang Euis Fitri Gilang Hana Hendra Iis Imas Indra Ira "
+    "Jajang Kartika Lestari Lilis Maman Mira Nani Neng Nina Nunung Oman Putri Rahmat Ratna Rina Rudi Sari Siti Sri "
+    "Tatang Tika Ujang Wati Wawan Yanti Yayan Yuli Yusuf Zahra"
+).split()
+_LAST = (  # noqa: SIM905  the same
+    "Aditya Anggraeni Firmansyah Gunawan Handayani Hidayat Iskandar Kurnia Kusuma Lesmana Mulyani Nugraha Permana "
+    "Pratama Purnama Rahayu Ramdani Rosdiana Saputra Setiawan Sopandi Sulastri Supriatna Suryana Wahyuni Wibowo "
+    "Wijaya Wulandari"
+).split()
+_MAIL_HOSTS = ("surat.example", "pos.example", "warga.example", "kantor.example")
+_TOPICS = ("gangguan-layanan", "kesehatan", "bansos", "acara", "lowongan", "cuaca", "keamanan")
+_SOURCES = ("formulir web", "pesan DAFTAR", "loket kelurahan", "kode QR posyandu")
+
+COLUMNS = ("channel", "address", "areas", "topics", "language", "consent_source", "consent_at", "subscriber")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbour:
+    """A resident whose phones and inbox can be looked into: one of each kelurahan, subscribed to it alone."""
+
+    name: str
+    area: str
+    phone: str
+    chat: int
+    mail: str
+
+
+def phone(number: int) -> str:
+    """The made-up phone number of a resident, E.164 digits."""
+    return f"62860{number:08}"
+
+
+def chat(number: int) -> int:
+    """The made-up chat id of a resident."""
+    return 4_000_000_000_000_000 + number
+
+
+def neighbours() -> dict[str, Neighbour]:
+    """One resident of each kelurahan, by its slug."""
+    found = {}
+    for number, area in enumerate(SHARES):
+        name = f"{_FIRST[number * 7 % len(_FIRST)]} {_LAST[number * 5 % len(_LAST)]}"
+        mail = f"{name.lower().replace(' ', '.')}@warga.example"
+        found[area] = Neighbour(name=name, area=area, phone=phone(number), chat=chat(number), mail=mail)
+    return found
+
+
+def rows(tree: AreaTree, now: datetime) -> Iterator[tuple[str, ...]]:
+    """The rows of an import, in COLUMNS: first the neighbours, each by three channels, then everybody else."""
+    for number, neighbour in enumerate(neighbours().values()):
+        for channel, address in ((PHONE, neighbour.phone), (CHAT, str(neighbour.chat)), (MAIL, neighbour.mail)):
+            yield channel, address, neighbour.area, "", "id", "loket kelurahan", _day(now, 60), f"tetangga-{number}"
+    dice = random.Random(SEED)  # noqa: S311  the same city each time, no secret
+    homes = dice.choices(list(SHARES), weights=list(SHARES.values()), k=RESIDENTS)
+    parents = {tree[area].slug: _above(tree, area) for area in SHARES}
+    for number in range(len(SHARES), RESIDENTS):
+        yield from _resident(dice, number, homes[number], parents[homes[number]], now)
+
+
+def csv_text(tree: AreaTree, now: datetime) -> str:
+    """The rows as the file that `broadcaster subscribers import` reads."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(rows(tree, now))
+    return file.getvalue()
+
+
+def _above(tree: AreaTree, area: str) -> str:
+    return tree[tree[area].code.rpartition(".")[0]].slug
+
+
+def _resident(dice: random.Random, number: int, home: str, above: str, now: datetime) -> Iterator[tuple[str, ...]]:
+    drawn = dice.random()
+    areas = home
+    if drawn < 0.07:
+        areas = f"{home} {dice.choice([other for other in SHARES if other != home])}"
+    elif drawn < 0.12:
+        areas = above
+    elif drawn < 0.18:
+        areas = "cimahi"
+    topics = "" if dice.random() < 0.72 else "darurat" if dice.random() < 0.12 else " ".join(sorted(dice.sample(_TOPICS, 3)))
+    language = "en" if dice.random() < 0.03 else "id"
+    rest = areas, topics, language, dice.choice(_SOURCES), _day(now, dice.randint(2, 84)), f"warga-{number}"
+    first, last = dice.choice(_FIRST).lower(), dice.choice(_LAST).lower()
+    addresses = {PHONE: phone(number), CHAT: str(chat(number)), MAIL: f"{first}.{last}.{number}@{dice.choice(_MAIL_HOSTS)}"}
+    main = dice.choices((PHONE, CHAT, MAIL), weights=(66, 20, 14))[0]
+    yield main, addresses[main], *rest
+    if main != MAIL and dice.random() < 0.06:
+        yield MAIL, addresses[MAIL], *rest
+
+
+def _day(now: datetime, days: int) -> str:
+    return (now - timedelta(days=days)).replace(microsecond=0).isoformat()

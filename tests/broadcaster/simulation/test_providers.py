@@ -1,0 +1,154 @@
+"""The process of stand-in providers: what the channels send reaches the phones, faults apply, duplicates are counted."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from broadcaster import config
+from broadcaster.simulation import providers
+from broadcaster.simulation.providers import Doubles, Providers
+from broadcaster.simulation.residents import neighbours
+from channels.base.contract import Outgoing, PushChannel, Receipt, Refused, Result
+from samples import notice, recipient
+from waiting import until
+
+CIBABAT = neighbours()["cibabat"]
+ADDRESSES = {"whatsapp": CIBABAT.phone, "telegram": str(CIBABAT.chat), "email": CIBABAT.mail}
+
+
+def settings(folder: Path, unused_tcp_ports: list[int]) -> config.Loaded:
+    """The demo's settings on free ports."""
+    http, smtp, web = unused_tcp_ports
+    variables = providers.demo_variables(http_port=http, smtp_port=smtp, web_port=web)
+    return config.read({**variables, "BROADCASTER_SIMULATED": "true", "BROADCASTER_PORT": str(web)}, data_dir=folder)
+
+
+@pytest.fixture
+def loaded(tmp_path: Path, unused_tcp_port_factory: Any) -> config.Loaded:
+    """The demo's settings on free ports."""
+    return settings(tmp_path, [unused_tcp_port_factory() for _ in range(3)])
+
+
+@asynccontextmanager
+async def served(loaded: config.Loaded) -> AsyncIterator[tuple[Providers, dict[str, PushChannel], aiohttp.ClientSession]]:
+    """Providers, the channels that send to them, and a session at the controls."""
+    push, _ = config.open_channels(loaded)
+    async with providers.running(loaded) as running, aiohttp.ClientSession(loaded.settings.simulation_url) as controls:
+        yield running, push, controls
+        for channel in push.values():
+            await channel.aclose()
+
+
+def outgoing(channel: PushChannel, address: str, **changes: Any) -> Outgoing:
+    """The sample notice for one address."""
+    return channel.personalise(channel.render(notice(), "id"), recipient(address, **changes))
+
+
+async def send(channel: PushChannel, *messages: Outgoing) -> list[Result]:
+    """What the channel says of each message."""
+    return [result async for result in channel.send(messages, may_write=lambda: True)]
+
+
+def test_the_demos_settings_open_every_channel(loaded: config.Loaded) -> None:
+    assert all(loaded.is_open(name) for name in ("whatsapp", "telegram", "email"))
+    again = providers.demo_variables(http_port=1, smtp_port=2, web_port=3)
+    assert again["WHATSAPP_TOKEN"] != loaded.variables["WHATSAPP_TOKEN"], "secrets are drawn anew"
+
+
+async def test_a_message_of_each_channel_reaches_the_neighbours_phone(loaded: config.Loaded) -> None:
+    async with served(loaded) as (running, push, controls):
+        for name, address in ADDRESSES.items():
+            message = outgoing(push[name], address)
+            results = await send(push[name], message)
+            assert isinstance(results[0].outcome, Receipt), results
+        async with controls.get("/state/cibabat") as answer:
+            state = await answer.json()
+        assert "[SIMULASI]" in state["whatsapp"][0]["parts"]["text"]
+        assert "[SIMULASI]" in state["telegram"][0]["parts"]["text"]
+        assert state["email"][0]["subject"].startswith("[SIMULASI]")
+        assert {name: counts["taken"] for name, counts in state["counters"].items()} == dict.fromkeys(ADDRESSES, 1)
+        async with controls.get("/state/melong") as answer:
+            assert [(await answer.json())[name] for name in ADDRESSES] == [[], [], []]
+        assert running.state("cibabat")["person"]["name"] == CIBABAT.name
+
+
+async def test_what_arrives_twice_is_counted_as_double_on_every_channel(loaded: config.Loaded) -> None:
+    async with served(loaded) as (running, push, _):
+        for name, address in ADDRESSES.items():
+            message = outgoing(push[name], address)
+            await send(push[name], message)
+            assert running.state("cibabat")["counters"][name]["doubled"] == 0
+            await send(push[name], message)
+            assert running.state("cibabat")["counters"][name]["doubled"] == 1
+
+
+async def test_a_mail_can_be_read_and_another_cannot(loaded: config.Loaded) -> None:
+    async with served(loaded) as (running, push, controls):
+        await send(push["email"], outgoing(push["email"], CIBABAT.mail))
+        identity = running.state("cibabat")["email"][0]["id"]
+        async with controls.get(f"/mail/cibabat/{identity}") as answer:
+            assert "Tampung air" in (await answer.json())["html"]
+        for path in ("/mail/cibabat/unknown", f"/mail/melong/{identity}", "/mail/nowhere/x", "/state/nowhere"):
+            async with controls.get(path) as answer:
+                assert answer.status == 404
+
+
+async def test_faults_are_set_for_all_providers_and_nonsense_is_refused(loaded: config.Loaded) -> None:
+    async with served(loaded) as (running, push, controls):
+        async with controls.post("/faults", json={"blocked": 1, "greylist": 0.5}) as answer:
+            assert (await answer.json())["blocked"] == 1
+        for name in ("telegram", "email"):
+            results = await send(push[name], outgoing(push[name], ADDRESSES[name]))
+            assert isinstance(results[0].outcome, Refused)
+            assert running.state("cibabat")["counters"][name]["refused"] == 1
+        for body in ('{"mood": 1}', '{"blocked": 2}', '{"blocked": "much"}', "nonsense"):
+            async with controls.post("/faults", data=body) as answer:
+                assert answer.status == 400
+        assert running.faults.blocked == 1
+
+
+async def test_what_a_neighbour_types_stands_after_the_message_it_answers(loaded: config.Loaded) -> None:
+    async with served(loaded) as (running, push, controls):
+        for name in ("whatsapp", "telegram"):
+            await send(push[name], outgoing(push[name], ADDRESSES[name]))
+            async with controls.post("/type", json={"area": "cibabat", "channel": name, "text": "BERHENTI"}) as answer:
+                assert answer.status == 200
+            await send(push[name], outgoing(push[name], ADDRESSES[name], delivery="e41.x.1.2"))
+            shown = running.state("cibabat")[name]
+            assert [message["mine"] for message in shown] == [False, True, False]
+            assert shown[1]["parts"] == {"text": "BERHENTI"}
+        async with controls.post("/type", json={"area": "nowhere", "channel": "telegram", "text": "x"}) as answer:
+            assert answer.status == 400
+
+
+async def test_a_button_that_a_neighbour_presses_reaches_our_webhook(loaded: config.Loaded) -> None:
+    heard: list[bytes] = []
+
+    async def hook(request: aiohttp.web.Request) -> aiohttp.web.Response:
+        heard.append(await request.read())
+        return aiohttp.web.Response()
+
+    web = aiohttp.web.Application()
+    web.router.add_post("/webhook/{channel}", hook)
+    runner = aiohttp.web.AppRunner(web)
+    await runner.setup()
+    await aiohttp.web.TCPSite(runner, "127.0.0.1", loaded.settings.port).start()
+    try:
+        async with served(loaded) as (running, _, __):
+            await running.writes("cibabat", "whatsapp", "Berhenti", "STOP")
+            await running.writes("cibabat", "telegram", "Berhenti", "stop")
+            await until(lambda: len(heard) == 2, what="both webhooks")
+    finally:
+        await runner.cleanup()
+    assert sorted(b"STOP" in body for body in heard) == [False, True]
+
+
+def test_doubles_forget_the_oldest_and_count_the_rest() -> None:
+    doubles = Doubles()
+    doubles.take([("a", 1), ("a", 2), ("a", 1)])
+    doubles.take([("a", 1)])
+    assert doubles.count == 2
