@@ -251,7 +251,7 @@ class Telegram:
         self._settings = settings
         self.rate = settings.rate
         self._base = settings.site.base_url.rstrip("/")
-        self._now = now
+        self.now = now
         self._request = AioRequest()
         url, request = f"{settings.api_url.rstrip('/')}/bot", self._request
         self._bot = Bot(settings.token or "0:none", base_url=url, request=request, get_updates_request=request)
@@ -268,7 +268,7 @@ class Telegram:
 
     def personalise(self, message: contract.Message, recipient: contract.Recipient) -> contract.Outgoing:
         """Adds the chat, and whether the phone stays silent at this hour."""
-        night = not 5 <= self._now().astimezone(WIB).hour < 21
+        night = not 5 <= self.now().astimezone(WIB).hour < 21
         silent = not message.edition.emergency and (night or message.edition.level == "info")
         payload = {**message.frame, "chat_id": int(recipient.address), "disable_notification": silent}
         return contract.Outgoing(recipient=recipient, message=message, payload=payload)

@@ -93,11 +93,11 @@ def worded(edition: Edition, **words: str) -> Edition:
 
 
 def as_read(name: str, lang: str) -> str:
-    """A sample as its golden file holds it: text, buttons, sound."""
+    """A sample as its golden file holds it, sent at noon."""
     channel = channel_at()
     message = channel.render(samples.editions()[name], lang)
     parts = channel.preview(channel.personalise(message, samples.recipient(str(RINA))))
-    return f"{parts['text']}\n\n{parts['buttons']}\nsilent: {parts['silent']}\n"
+    return "".join(f"=== {name} ===\n{part}\n\n" for name, part in parts.items()).rstrip() + "\n"
 
 
 @pytest.mark.parametrize("lang", ["id", "en"])
