@@ -34,7 +34,7 @@ from channels.base.mime import Frame, alternative, hole, mailbox, part, phrase, 
 from channels.base.rendering import area_names, cut, fill, plain, scrubbed, span_text, template_name, verdict_text
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings
-from channels.base.smtp import Connection, Envelope, Pool, Server
+from channels.base.smtp import Connection, Envelope, NoConnection, Pool, Server
 
 PART_LIMIT = 100_000
 """Bytes of one part: mail programs clip longer ones, and the way to unsubscribe stands at the end."""
@@ -278,7 +278,7 @@ class Email:
         parts = {name: str(mail[name]) for name in ("subject", "from", "to")}
         for name, subtype in (("text", "plain"), ("html", "html")):
             body = mail.get_body((subtype,))
-            parts[name] = body.get_content() if body else ""
+            parts[name] = body.get_content().replace("\r\n", "\n") if body else ""
         return parts
 
     def send(self, messages: Sequence[contract.Outgoing], *, may_write: contract.MayWrite) -> AsyncIterator[contract.Result]:
@@ -356,6 +356,8 @@ class Email:
         return Connection(self._client, timeout=self._settings.timeout, clock=self._clock)
 
     def _client(self) -> aiosmtplib.SMTP:
+        if missing := self._settings.missing():
+            raise NoConnection(Halted(code="settings", detail=f"missing: {', '.join(missing)}"))
         server = Server.of(self._settings.url)
         if self._tls is None and (server.tls or server.starttls is not False):
             self._tls = ssl.create_default_context()

@@ -197,7 +197,7 @@ def _inline_text(token: Token) -> str:
         if child.type == "link_open":
             href, label_from = str(child.attrs.get("href", "")), len(parts)
         elif child.type == "link_close":
-            if href and "".join(parts[label_from:]) != href:
+            if href and "".join(parts[label_from:]) not in {href, href.removeprefix("mailto:"), href.removeprefix("tel:")}:
                 parts.append(f" ({href})")
         elif child.type in {"softbreak", "hardbreak"}:
             parts.append("\n")

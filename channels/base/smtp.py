@@ -15,7 +15,7 @@ from channels.base.smtp_replies import Stage, connect_failure, failure_of, said
 STALE_AFTER = 30.0
 """Seconds of rest after which a connection is asked whether it still lives."""
 PING_TIMEOUT = 5.0
-REST = 30.0
+REST = 5.0
 """Seconds a connection stays away from a server that has enough of us."""
 DOWN_AFTER = 300.0
 """Seconds without any connection after which the channel halts."""
@@ -238,6 +238,7 @@ class Pool:
         self._idle: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
         for connection in self._connections:
             self._idle.put_nowait(connection)
+        self._opening: set[Connection] = set()
         self._resting: set[asyncio.TimerHandle] = set()
         self._unreachable: tuple[float, Failure] | None = None
         self._down_since: float | None = None
@@ -248,21 +249,25 @@ class Pool:
             connection = await self._idle.get()
             rests = False
             try:
-                if not connection.alive and (failure := self._known_unreachable()):
-                    return failure
+                if not connection.alive:
+                    if failure := self._known_unreachable():
+                        return failure
+                    self._opening.add(connection)
                 outcome = await connection.deliver(envelope)
             except NoConnection as none:
-                rests = isinstance(none.failure, Deferred) and self._any_alive()
+                self._opening.discard(connection)
+                rests = isinstance(none.failure, Deferred) and self._any_other()
                 if not rests:
                     return self._not_connected(none.failure)
             else:
                 self._unreachable = self._down_since = None
                 return outcome
             finally:
+                self._opening.discard(connection)
                 self._give_back(connection, rests=rests)
 
-    def _any_alive(self) -> bool:
-        return any(connection.alive for connection in self._connections)
+    def _any_other(self) -> bool:
+        return bool(self._opening) or any(connection.alive for connection in self._connections)
 
     def _give_back(self, connection: Connection, *, rests: bool) -> None:
         if not rests:
@@ -277,7 +282,11 @@ class Pool:
         self._resting.add(handle)
 
     def _known_unreachable(self) -> Failure | None:
-        if self._unreachable and self._clock() < self._unreachable[0] and not self._any_alive():
+        if (
+            self._unreachable
+            and self._clock() < self._unreachable[0]
+            and not any(connection.alive for connection in self._connections)
+        ):
             return self._unreachable[1]
         return None
 

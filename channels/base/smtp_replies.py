@@ -103,6 +103,8 @@ def connect_failure(error: Exception) -> Failure:
         return replace(failure, throttle=True) if isinstance(failure, Deferred) else failure
     if isinstance(error.__cause__ or error, ssl.SSLCertVerificationError):
         return Halted(code="certificate", detail="the server's certificate is not valid for its name")
+    if isinstance(error, TimeoutError):
+        return Deferred(throttle=True, code="unreachable", detail="timeout")
     if isinstance(error, OSError):
         return Deferred(throttle=True, code="unreachable", detail=type(error.__cause__ or error).__name__)
     return Halted(code="unusable", detail=said(str(error)))

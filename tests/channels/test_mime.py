@@ -1,0 +1,96 @@
+"""Bytes with holes: whatever the text and whatever fills the holes, a mail program reads back exactly that."""
+
+import quopri
+import re
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channels.base.mime import Frame, alternative, hole, mailbox, part, phrase, quoted, quoted_value
+from channels.base.rendering import clean, one_line
+
+TEXTS = st.text(max_size=400).map(clean)
+LINES = st.text(max_size=200).map(one_line)
+
+
+def read_back(raw: bytes) -> EmailMessage:
+    """The message as the standard library reads it."""
+    message = message_from_bytes(raw, policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def check_lines(raw: bytes) -> None:
+    """CRLF only, at most 998 octets a line, none with a leading dot, no NUL."""
+    assert b"\n" not in raw.replace(b"\r\n", b"") and b"\r" not in raw.replace(b"\r\n", b"")
+    assert all(len(line) <= 998 and not line.startswith(b".") for line in raw.split(b"\r\n"))
+    assert b"\0" not in raw
+
+
+@given(before=TEXTS, value=LINES, after=TEXTS)
+def test_text_around_a_filled_hole_comes_back_unchanged(before: str, value: str, after: str) -> None:
+    frame = Frame.of(quoted(f"{before}{hole('name')}{after}"))
+    raw = frame.fill({"name": quoted_value(value)})
+    check_lines(raw)
+    assert all(len(line) <= 76 for line in raw.split(b"\r\n"))
+    assert quopri.decodestring(raw).decode().replace("\r\n", "\n") == f"{before}{value}{after}"
+
+
+@given(text=TEXTS)
+def test_any_text_comes_back_from_a_whole_message(text: str) -> None:
+    raw = alternative([("Subject", "uji")], [part("text/plain", "id", text), part("text/html", "id", "<p>x</p>")], "batas")
+    check_lines(raw)
+    body = read_back(raw).get_body(("plain",))
+    assert body is not None
+    assert body.get_content().replace("\r\n", "\n") == text + "\n"
+
+
+@given(title=LINES)
+def test_any_title_comes_back_from_the_subject(title: str) -> None:
+    raw = alternative([("Subject", phrase(title, "Subject"))], [part("text/plain", "id", "x")], "b")
+    check_lines(raw)
+    assert raw.isascii()
+    assert str(read_back(raw)["subject"]) == title
+
+
+@pytest.mark.parametrize(
+    "title", ["=?utf-8?q?Menang_undian?=", "a" * 300, "Banjir \U0001f30a di Jl. Amir Machmud " * 8, "é", ". titik"]
+)
+def test_a_subject_cannot_pretend_and_is_folded(title: str) -> None:
+    value = phrase(title.strip(), "Subject")
+    assert all(len(line) <= 78 for line in f"Subject: {value}".split("\r\n"))
+    raw = alternative([("Subject", value)], [part("text/plain", "id", "x")], "b")
+    assert str(read_back(raw)["subject"]) == title.strip()
+
+
+def test_a_short_plain_subject_stays_readable() -> None:
+    assert phrase("Air PDAM mati di Cibabat", "Subject") == "Air PDAM mati di Cibabat"
+
+
+def test_holes_keep_their_place_even_side_by_side_and_at_the_ends() -> None:
+    frame = Frame.of(quoted(f"{hole('a')}{hole('b')} teks\n{hole('c')}\n{hole('a')}"))
+    raw = frame.fill({"a": b"A", "b": b"B", "c": b"C"})
+    assert quopri.decodestring(raw).decode().replace("\r\n", "\n") == "AB teks\nC\nA"
+
+
+def test_a_hole_without_a_value_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        Frame.of(quoted(hole("a"))).fill({})
+
+
+def test_filling_leaves_the_frame_as_it_was() -> None:
+    frame = Frame.of(quoted(f"x {hole('a')} y"))
+    first = frame.fill({"a": b"1"})
+    assert frame.fill({"a": b"2"}) != first == frame.fill({"a": b"1"})
+
+
+@given(text=TEXTS)
+def test_no_text_can_end_the_part_it_stands_in(text: str) -> None:
+    assert re.search(rb"^--=_", quoted(f"--=_batas\n{text}\n--=_batas--"), re.MULTILINE) is None
+
+
+def test_a_name_with_a_comma_is_one_mailbox() -> None:
+    assert mailbox("Pemkot, Cimahi", "info@contoh.example") == '"Pemkot, Cimahi" <info@contoh.example>'
