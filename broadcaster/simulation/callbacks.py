@@ -1,0 +1,86 @@
+"""Signed webhooks of a stand-in provider: delayed, in batches, from a bounded queue, repeated until they are taken."""
+
+import asyncio
+import hashlib
+import heapq
+import hmac
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import aiohttp
+import msgspec
+
+BATCH = 250
+QUEUE_LIMIT = 200_000
+TICK = 0.05
+TRIES = 6
+"""The last try comes about 15 s after the first."""
+
+Item = dict[str, Any]
+Envelope = Callable[[Sequence[Item]], dict[str, Any]]
+
+
+class Callbacks:
+    """The webhooks on their way to `url`, signed with `secret`; `envelope` wraps the items of one POST.
+
+    `posted` and `dropped` count items. Without a URL nothing is kept.
+    """
+
+    def __init__(self, *, url: str, secret: str, envelope: Envelope, limit: int = QUEUE_LIMIT) -> None:
+        self.url = url
+        self.posted = 0
+        self.dropped = 0
+        self._secret = secret.encode()
+        self._envelope = envelope
+        self._limit = limit
+        self._waiting: list[tuple[float, int, Item]] = []
+        self._number = itertools.count()
+
+    def later(self, delay: float, item: Item) -> None:
+        """Post `item` in `delay` seconds or soon after; dropped when too much waits already."""
+        if not self.url:
+            return
+        if len(self._waiting) >= self._limit:
+            self.dropped += 1
+            return
+        heapq.heappush(self._waiting, (time.monotonic() + delay, next(self._number), item))
+
+    @property
+    def waiting(self) -> int:
+        """How many items are not posted yet."""
+        return len(self._waiting)
+
+    async def run(self) -> None:
+        """Post what is due, for ever."""
+        timeout = aiohttp.ClientTimeout(total=5)
+        async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+            while True:
+                if batch := self._due():
+                    await self._post(session, batch)
+                else:
+                    await asyncio.sleep(TICK)
+
+    def _due(self) -> list[Item]:
+        now = time.monotonic()
+        batch: list[Item] = []
+        while self._waiting and self._waiting[0][0] <= now and len(batch) < BATCH:
+            batch.append(heapq.heappop(self._waiting)[2])
+        return batch
+
+    async def _post(self, session: aiohttp.ClientSession, batch: Sequence[Item]) -> None:
+        body = msgspec.json.encode(self._envelope(batch))
+        signature = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
+        headers = {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={signature}"}
+        for attempt in range(TRIES):
+            if attempt:
+                await asyncio.sleep(0.25 * 2**attempt)
+            try:
+                async with session.post(self.url, data=body, headers=headers) as response:
+                    if response.status == 200:
+                        self.posted += len(batch)
+                        return
+            except (aiohttp.ClientError, TimeoutError):
+                continue
+        self.dropped += len(batch)

@@ -1,0 +1,110 @@
+"""Templates that a provider approves in advance: their file, the variables they hold, and legal values for these."""
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+import yaml
+
+from channels.base.contract import Site
+from channels.base.rendering import TEMPLATES, clean, cut, environment, utf16
+
+EMPTY = "-"
+"""Stands for an empty value, which no provider takes."""
+HEADER_LIMIT = 60
+"""UTF-16 units of a filled header."""
+LEAST = 120
+"""Units that each flexible value keeps, if it has them, however long those before it are."""
+
+_VARIABLE = re.compile(r"\{\{(\w+)\}\}")
+_MARKS = re.compile(r"(\S*://\S*)|[*_~`]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Definition:
+    """One template file: `document` as submitted for approval, Jinja sources of its variables, and which may be cut."""
+
+    document: Mapping[str, Any]
+    parameters: Mapping[str, str]
+    flexible: tuple[str, ...]
+
+    def component(self, kind: str) -> Mapping[str, Any]:
+        """HEADER, BODY, FOOTER or BUTTONS; empty when the template has none."""
+        return next((c for c in self.document["components"] if c["type"] == kind), {})
+
+    def text(self, kind: str) -> str:
+        """The words of a component, with {{variables}}."""
+        return str(self.component(kind).get("text", ""))
+
+    @property
+    def buttons(self) -> list[Mapping[str, Any]]:
+        """The buttons, in order."""
+        return list(self.component("BUTTONS").get("buttons", []))
+
+
+@functools.cache
+def definition(file: str, name: str, site: Site) -> Definition:
+    """Read a file below templates/ for a city, under the `name` it has at the provider."""
+    raw = yaml.safe_load((TEMPLATES / file).read_text(encoding="utf-8"))
+    facts = {"<base_url>": site.base_url.rstrip("/"), "<host>": site.host, "<city>": site.city}
+    document = _replaced(raw["template"], {**facts, "<emergency_number>": site.emergency_number})
+    return Definition(document={**document, "name": name}, parameters=raw["parameters"], flexible=tuple(raw.get("flexible", ())))
+
+
+def _replaced(value: Any, facts: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _replaced(inner, facts) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_replaced(inner, facts) for inner in value]
+    if isinstance(value, str):
+        for placeholder, fact in facts.items():
+            value = value.replace(placeholder, fact)
+    return value
+
+
+def variables(text: str) -> list[str]:
+    """Names of the variables of a template text, in order."""
+    return _VARIABLE.findall(text)
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """A template text with its variables replaced; raises KeyError for one without a value."""
+    return _VARIABLE.sub(lambda found: values[found[1]], text)
+
+
+def legal(text: str) -> str:
+    """`text` as parameters are: one line, single spaces, no formatting marks (but in links), nothing invisible; never empty."""
+    text = _MARKS.sub(lambda found: found[1] or "", clean(text))
+    lines = (line.strip().removeprefix("- ") for line in text.splitlines())
+    return re.sub(r"\s+", " ", " - ".join(line for line in lines if line)).strip() or EMPTY
+
+
+def values_for(template: Definition, context: Mapping[str, Any], *, limit: int, each: int) -> dict[str, str]:
+    """The legal value of each variable, cut so that the filled body measures <= `limit` UTF-16 units.
+
+    A value that is not flexible is cut at `each` units, at less only if nothing would be left for the flexible ones;
+    these share the room that is left, by sentence. The header's one variable gets what fits there.
+    """
+    whole = {name: legal(_expression(source).render(context)) for name, source in template.parameters.items()}
+    while True:
+        values = {name: "" if name in template.flexible else cut(whole[name], each, utf16) for name in whole}
+        room = limit - utf16(filled(template.text("BODY"), values))
+        if room >= LEAST or each <= LEAST // 4:
+            break
+        each //= 2
+    for position, name in enumerate(template.flexible, start=1):
+        kept_back = sum(min(utf16(whole[later]), LEAST) for later in template.flexible[position:])
+        values[name] = cut(whole[name], room - kept_back, utf16) or EMPTY
+        room -= utf16(values[name])
+    header = template.text("HEADER")
+    for name in variables(header):
+        values[name] = cut(values[name], HEADER_LIMIT - utf16(filled(header, {name: ""})), utf16) or EMPTY
+    return values
+
+
+@functools.cache
+def _expression(source: str) -> jinja2.Template:
+    return environment().from_string(source)

@@ -1,0 +1,397 @@
+"""WhatsApp by Meta's Cloud API: announcements as template messages, answers as text, receipts by signed webhook."""
+
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import msgspec
+import phonenumbers
+import structlog
+from pydantic import Field
+from yarl import URL
+
+from channels.base import contract, graph, http
+from channels.base.approved import Definition, definition, filled, values_for, variables
+from channels.base.contract import Deferred, Edition, Failure, Finding, Halted, Kind, Message, Outcome, Outgoing, Skipped
+from channels.base.rendering import area_names, clean, cut, template_name, utf16
+from channels.base.sending import each
+from channels.base.settings import ChannelSettings
+
+BODY_LIMIT = 1024
+"""UTF-16 units of a template's filled body; each of the other limits is named after what it limits."""
+PARAMETER_LIMIT = 240
+TEXT_LIMIT = 4096
+LANGUAGES = ("id", "en")
+STOP = "STOP"
+"""Payload of the button that ends a subscription."""
+SIMULATED = "[SIMULASI] "
+PAIR_WAIT = 6.0
+"""Seconds until the same person can be written to again; four times as long at each further attempt."""
+_ENCODER = msgspec.json.Encoder()
+
+log = structlog.get_logger(__name__)
+
+
+class Settings(ChannelSettings):
+    """The WHATSAPP_ variables; secrets are kept out of `repr`."""
+
+    prefix: ClassVar[str] = "WHATSAPP_"
+    required: ClassVar[tuple[str, ...]] = ("token", "phone_id", "app_secret", "verify_token")
+
+    token: str = Field(default="", repr=False, description="System user's token.")
+    phone_id: str = Field(default="", pattern=r"^\d*$", description="Id of the sending number (not the number itself).")
+    account_id: str = Field(default="", pattern=r"^\d*$", description="Id of the WhatsApp Business account, for doctor.")
+    tier: int = Field(default=0, ge=0, description="Different people a day that Meta allows; 0: unlimited or unknown.")
+    api_url: str = Field(default="https://graph.facebook.com/v25.0", pattern=r"^https?://", description="Base with version.")
+    app_secret: str = Field(default="", repr=False, description="The app's secret, which signs webhooks.")
+    verify_token: str = Field(default="", repr=False, description="A word of our choice that Meta repeats at the handshake.")
+    template: str = Field(default="", pattern=r"^[a-z0-9_]{0,512}$", description="Name of the template; empty: our three.")
+    template_emergency: str = Field(default="", pattern=r"^[a-z0-9_]{0,512}$", description="Emergencies; empty: the first.")
+    template_clarification: str = Field(default="", pattern=r"^[a-z0-9_]{0,512}$", description="Hoaxes; empty: the first.")
+    rate: float = Field(default=80.0, ge=0, description="Messages a second; 0: no limit of our own.")
+
+    @property
+    def names(self) -> dict[Kind, str]:
+        """Name of the template for each kind: as set, else the first, else the three of templates/whatsapp/."""
+        first = self.template
+        return {
+            "notice": first or "info_kelurahan",
+            "alert": self.template_emergency or first or "info_darurat",
+            "clarification": self.template_clarification or first or "info_klarifikasi",
+        }
+
+
+# --- addresses ----------------------------------------------------------------------------------
+
+_SCOPED = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}")
+_MOBILE = re.compile(r"(?:\+?620?|0)(8[1-35-9][0-9]{7,10})")
+
+
+def parse_address(text: str) -> str:
+    """E.164 digits without "+" (6281200000001), or a business-scoped id (ID.1349...) as it stands; raises BadAddress."""
+    if _SCOPED.fullmatch(text.strip()):
+        return text.strip()
+    digits = re.sub(r"[\s().\-\u2010-\u2015]", "", text)
+    if mobile := _MOBILE.fullmatch(digits):
+        return f"62{mobile[1]}"
+    if abroad := _abroad(digits):
+        return abroad
+    raise contract.BadAddress(
+        "Ini bukan nomor WhatsApp. Nomor Indonesia diawali 08 atau +62, misalnya 0812-0000-0001; "
+        "nomor luar negeri diawali tanda + dan kode negara."
+    )
+
+
+def _abroad(digits: str) -> str:
+    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", digits) or digits.startswith("+62"):
+        return ""
+    try:
+        number = phonenumbers.parse(digits)
+    except phonenumbers.NumberParseException:
+        return ""
+    return digits.removeprefix("+") if phonenumbers.is_valid_number(number) else ""
+
+
+# --- templates ----------------------------------------------------------------------------------
+
+
+def definition_for(edition: Edition, lang: str, settings: Settings) -> Definition:
+    """The template an edition goes by: that of notices, unless emergencies or clarifications have one of their own.
+
+    A withdrawal always goes by that of notices: it must repeat neither the warning nor the claim.
+    """
+    kind: Kind = "notice"
+    if edition.change != "withdrawal" and (edition.emergency or edition.claim is not None):
+        kind = "alert" if edition.emergency else "clarification"
+    if settings.names[kind] == settings.names["notice"]:
+        kind = "notice"
+    file = template_name("whatsapp", msgspec.structs.replace(edition, kind=kind), lang, "yaml")
+    return definition(file, settings.names[kind], settings.site)
+
+
+def definitions(settings: Settings) -> list[Definition]:
+    """Every template that announcements may need, as Meta has to approve it."""
+    kinds = {name: kind for kind, name in reversed(settings.names.items())}
+    return [definition(f"whatsapp/{kind}.{lang}.yaml", name, settings.site) for name, kind in kinds.items() for lang in LANGUAGES]
+
+
+def _values(template: Definition, edition: Edition, lang: str, *, simulated: bool) -> dict[str, str]:
+    reason = edition.reason.strip()
+    context = {
+        "edition": edition,
+        "words": edition.wording(lang),
+        "areas": area_names(edition),
+        "reason": f"{reason}." if reason and reason[-1] not in ".!?" else reason,
+        "simulated": SIMULATED if simulated else "",
+    }
+    return values_for(template, context, limit=BODY_LIMIT, each=PARAMETER_LIMIT)
+
+
+def components(template: Definition, values: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The `components` of a template message: only those that have something to fill."""
+    found: list[dict[str, Any]] = []
+    for kind in ("HEADER", "BODY"):
+        if names := variables(template.text(kind)):
+            named = [{"type": "text", "parameter_name": name, "text": values[name]} for name in names]
+            found.append({"type": kind.lower(), "parameters": named})
+    for index, button in enumerate(template.buttons):
+        kind = str(button["type"]).lower()
+        parameter = {"type": "text", "text": values["kode"]} if kind == "url" else {"type": "payload", "payload": STOP}
+        found.append({"type": "button", "sub_type": kind, "index": str(index), "parameters": [parameter]})
+    return found
+
+
+def parts(template: Definition, values: Mapping[str, str]) -> dict[str, str]:
+    """What the resident sees, by part, and each parameter as `parameter.<name>`."""
+    targets = [filled(b["url"], {"1": values["kode"]}) if b["type"] == "URL" else STOP for b in template.buttons]
+    return {
+        "header": filled(template.text("HEADER"), values),
+        "text": filled(template.text("BODY"), values),
+        "footer": template.text("FOOTER"),
+        "buttons": "\n".join(f"{b['text']}: {target}" for b, target in zip(template.buttons, targets, strict=True)),
+        **{f"parameter.{name}": values[name] for kind in ("HEADER", "BODY") for name in variables(template.text(kind))},
+    }
+
+
+# --- errors -------------------------------------------------------------------------------------
+
+ERRORS: tuple[tuple[tuple[int, ...], Failure], ...] = (
+    ((131026, 131021), contract.Refused(reason="address_dead")),  # not on WhatsApp, old app, blocked; our own number
+    ((131050,), contract.Refused(reason="opted_out")),
+    ((131049, 130472), Skipped()),  # cap per person; experiment
+    ((131062, 131047), Skipped()),  # id not supported here; window for answers closed
+    ((130497,), Halted()),  # country not allowed; for numbers abroad Skipped
+    ((4, 80007, 130429), Deferred(throttle=True)),
+    ((131056,), Deferred(throttle=True, scope="address", retry_after=PAIR_WAIT)),
+    ((131048, 131064, 133016), Deferred(retry_after=3600.0, throttle=True, alarm=True)),  # spam, quality, registration
+    ((1, 2, 131000, 131016, 135000, 137000), Deferred()),  # unknown, down
+    ((131057,), Halted(resume="probe")),  # maintenance, upgrade
+    ((131052, 131053), Deferred()),  # media
+    ((0, 3, 10, 190, *range(200, 300), 131005), Halted()),  # token, permission
+    ((33, 131030, 131037, 131045, *range(133000, 133016)), Halted()),  # number, test number, registration
+    ((368, 131031, 131042, 131044), Halted()),  # policy, lock, payment
+    ((100, 131008, 131009, 131051), contract.Rejected()),  # parameter, type
+    ((132000, 132001, 132005, 132007, 132008, 132012, 132018), contract.Rejected(whole_edition=True)),  # the template's shape
+    ((132015, 132016, 132068, 132069, 131063), contract.Rejected(whole_edition=True)),  # paused, disabled; flow; marketing off
+)
+"""Meta's error codes and what each means for its message."""
+
+_BY_CODE = {code: failure for codes, failure in ERRORS for code in codes}
+
+
+def failure_of(error: graph.GraphError, *, status: int, address: str, attempt: int = 1, wait: float | None = None) -> Failure:
+    """What an error means for its message. `status`: of HTTP, 0 in a webhook; `wait`: seconds the provider asks for."""
+    known = _BY_CODE.get(error.code) or _by_status(status, error.code)
+    if error.code == 130497 and not address.startswith(("62", "ID.")):
+        known = Skipped()
+    if isinstance(known, Deferred) and known.scope == "address":
+        known = replace(known, retry_after=min(PAIR_WAIT * 4 ** (attempt - 1), 3600.0))
+    elif isinstance(known, Deferred) and known.throttle and wait is not None:
+        known = replace(known, retry_after=max(wait, known.retry_after or 0.0))
+    code = str(error.code) if error.code >= 0 else f"HTTP {status}" if status else "no code"
+    return replace(known, code=code, detail=error.detail)
+
+
+def _by_status(status: int, code: int) -> Failure:
+    if status == 429:
+        return Deferred(throttle=True)
+    if status >= 500:
+        return Deferred()
+    log.warning("whatsapp_unknown_error", status=status, code=code)
+    return Halted() if status in {401, 403} or 300 <= status < 400 else contract.Rejected()
+
+
+def outcome_of(status: int, headers: Mapping[str, str], body: bytes, *, address: str, attempt: int = 1) -> Outcome:
+    """What the provider's answer means."""
+    answer = graph.answer_of(body)
+    if not 200 <= status < 300 or answer.error.code >= 0:
+        return failure_of(answer.error, status=status, address=address, attempt=attempt, wait=graph.wait_of(headers))
+    if not answer.messages or not answer.messages[0].id:
+        return Deferred(uncertain=True, code=f"HTTP {status}", detail="answer without a message id")
+    if held := (answer.messages[0].message_status or "").removeprefix("accepted"):
+        log.warning("whatsapp_template_held", status=held)
+    ids = dict.fromkeys(known for person in answer.contacts for known in (person.user_id, person.wa_id))
+    aliases = tuple(known for known in ids if known and known != address)
+    return contract.Receipt(provider_id=answer.messages[0].id, aliases=aliases, detail=held)
+
+
+# --- the channel --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frame:
+    """A rendered template message: `tail` = its JSON after the recipient, `parts` = what people see."""
+
+    tail: bytes
+    parts: Mapping[str, str]
+
+
+def _opening(address: str) -> bytes:
+    field = b'"recipient"' if "." in address else b'"to"'
+    return b'{"messaging_product":"whatsapp","recipient_type":"individual",%b:%b' % (field, _ENCODER.encode(address))
+
+
+class WhatsApp:
+    """The channel; connections open with the first request."""
+
+    name = "whatsapp"
+    label = "WhatsApp"
+    limits = contract.Limits(text=BODY_LIMIT, measure="utf-16 units")
+    receipt_wait = 30.0
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._sessions = http.Sessions(connections=min(max(int(settings.rate or 128), 16), 250))
+        self._messages = URL(f"{settings.api_url.rstrip('/')}/{settings.phone_id}/messages")
+        self._headers = {"Authorization": f"Bearer {settings.token}", "Content-Type": "application/json"}
+
+    @property
+    def rate(self) -> float:
+        """Messages a second of the number."""
+        return self._settings.rate
+
+    def render(self, edition: Edition, lang: str) -> Message:
+        """The template message of an edition; "[SIMULASI]" stands before the title in the demo."""
+        template = definition_for(edition, lang, self._settings)
+        values = _values(template, edition, lang, simulated=self._settings.site.simulated)
+        language = {"policy": "deterministic", "code": template.document["language"]}
+        message = {"name": template.document["name"], "language": language, "components": components(template, values)}
+        tail = b',"type":"template","template":' + _ENCODER.encode(message) + b"}"
+        return Message(edition=edition, lang=lang, frame=Frame(tail=tail, parts=parts(template, values)))
+
+    def personalise(self, message: Message, recipient: contract.Recipient) -> Outgoing:
+        """Splice the address and the name of the delivery into the prepared bytes."""
+        callback = b',"biz_opaque_callback_data":' + _ENCODER.encode(recipient.delivery)
+        return Outgoing(recipient=recipient, message=message, payload=_opening(recipient.address) + callback + message.frame.tail)
+
+    def preview(self, outgoing: Outgoing) -> dict[str, str]:
+        """Header, text, footer and buttons as they are shown, and each parameter."""
+        return dict(outgoing.message.frame.parts)
+
+    def send(self, messages: Sequence[Outgoing], *, may_write: contract.MayWrite) -> AsyncIterator[contract.Result]:
+        """One request per message, at most as many at once as messages are granted in a second."""
+        return each(messages, self._send_one, concurrency=self._sessions.connections, may_write=may_write)
+
+    async def _send_one(self, outgoing: Outgoing) -> Outcome:
+        return await self._post(outgoing.payload, outgoing.recipient.address, outgoing.recipient.attempt)
+
+    async def answer(self, address: str, text: str) -> Outcome:
+        """Free-form text, taken for 24 h after the resident last wrote; cut by sentence at 4,096 units."""
+        marked = SIMULATED + text if self._settings.site.simulated else text
+        body = _ENCODER.encode({"preview_url": False, "body": cut(clean(marked), TEXT_LIMIT, utf16)})
+        return await self._post(_opening(address) + b',"type":"text","text":' + body + b"}", address)
+
+    async def _post(self, payload: bytes, address: str, attempt: int = 1) -> Outcome:
+        request = self._sessions.get().post(self._messages, data=payload, headers=self._headers, allow_redirects=False)
+        try:
+            async with request as response:
+                body = await response.read()
+        except http.REQUEST_ERRORS as error:
+            return http.deferred(error)
+        return outcome_of(response.status, response.headers, body, address=address, attempt=attempt)
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._sessions.aclose()
+
+    def challenge(self, query: Mapping[str, str]) -> str | None:
+        """Meta's handshake: echo `hub.challenge` when it knows our word."""
+        if query.get("hub.mode") != "subscribe" or not http.same(self._settings.verify_token, query.get("hub.verify_token", "")):
+            return None
+        return query.get("hub.challenge", "")
+
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[contract.Event]:
+        """Statuses, messages, preferences and alarms; what is unknown is passed over."""
+        changes = graph.changes(self._settings.app_secret, headers, body)
+        return [event for change in changes for event in graph.events(change, _later_failure)]
+
+    async def probe(self) -> bool:
+        """Whether the number answers."""
+        return (await self._get(self._settings.phone_id, fields="id"))[0] == 200
+
+    async def check(self) -> Sequence[Finding]:
+        """The number; and, when the account is named, every template in each language."""
+        number = _number_finding(*await self._get(self._settings.phone_id, fields=_NUMBER_FIELDS))
+        if not self._settings.account_id:
+            mend = "Set WHATSAPP_ACCOUNT_ID (WhatsApp Manager shows it)."
+            return [number, Finding(ok=None, what="WhatsApp templates could not be checked.", mend=mend)]
+        status, registered = await self._templates()
+        if status != 200:
+            return [number, _refusal("WhatsApp account", status, registered)]
+        return [number, *(_template_finding(template, registered["data"]) for template in definitions(self._settings))]
+
+    async def _templates(self) -> tuple[int, dict[str, Any]]:
+        """All templates of the account in one `data`, however many pages; or the answer that was no page."""
+        path, found, after = f"{self._settings.account_id}/message_templates", [], ""
+        while True:
+            fields = "name,language,status,category,components"
+            status, page = await self._get(path, fields=fields, limit="100", after=after)
+            if status != 200:
+                return status, page
+            found += page.get("data", [])
+            paging = page.get("paging", {})
+            after = paging.get("cursors", {}).get("after", "") if "next" in paging else ""
+            if not after:
+                return status, {"data": found}
+
+    async def _get(self, path: str, **query: str) -> tuple[int, dict[str, Any]]:
+        """One GET: status and JSON object; status 0 when there was no answer."""
+        url = URL(f"{self._settings.api_url.rstrip('/')}/{path}").with_query({k: v for k, v in query.items() if v})
+        try:
+            async with self._sessions.get().get(url, headers=self._headers, allow_redirects=False) as response:
+                return response.status, msgspec.json.decode(await response.read(), type=dict[str, Any])
+        except (*http.REQUEST_ERRORS, msgspec.DecodeError) as error:
+            return 0, {"error": {"message": type(error).__name__}}
+
+
+def _later_failure(error: graph.GraphError, address: str) -> Failure:
+    return failure_of(error, status=0, address=address)
+
+
+# --- doctor -------------------------------------------------------------------------------------
+
+_NUMBER_FIELDS = "display_phone_number,verified_name,quality_rating,status,whatsapp_business_manager_messaging_limit"
+
+
+def _refusal(what: str, status: int, answer: Mapping[str, Any]) -> Finding:
+    """Why Meta did not answer as hoped, in words, and what to mend."""
+    error = msgspec.convert(answer.get("error", {}), graph.GraphError, strict=False)
+    if status == 0:
+        return Finding(ok=False, what=f"{what}: no answer ({error.detail}).", mend="Check the network and WHATSAPP_API_URL.")
+    mends = {190: "Make a new system user token: WHATSAPP_TOKEN.", 100: "Check WHATSAPP_PHONE_ID and WHATSAPP_ACCOUNT_ID."}
+    mend = mends.get(error.code, "Check the token's permissions and the account in WhatsApp Manager.")
+    return Finding(ok=False, what=f"{what}: Meta answers {error.code}, {error.detail}.", mend=mend)
+
+
+def _number_finding(status: int, answer: Mapping[str, Any]) -> Finding:
+    if status != 200:
+        return _refusal("WhatsApp number", status, answer)
+    facts = [str(answer[name]) for name in _NUMBER_FIELDS.split(",") if answer.get(name)]
+    bad = answer.get("quality_rating") == "RED" or answer.get("status", "CONNECTED") != "CONNECTED"
+    mend = "See WhatsApp Manager: the number is not connected, or people block or report it." if bad else ""
+    return Finding(ok=not bad, what=f"WhatsApp number: {', '.join(facts)}.", mend=mend)
+
+
+def _template_finding(wanted: Definition, registered: Sequence[Mapping[str, Any]]) -> Finding:
+    """Whether a template is approved, as a utility, with our words."""
+    document = wanted.document
+    what = f"WhatsApp template {document['name']} ({document['language']})"
+    same = [t for t in registered if (t.get("name"), t.get("language")) == (document["name"], document["language"])]
+    if not same:
+        submit = f"Submit it to /message_templates: {_ENCODER.encode(document).decode()}"
+        return Finding(ok=False, what=f"{what} does not exist.", mend=submit)
+    if same[0].get("status") != "APPROVED":
+        return Finding(ok=False, what=f"{what} is {same[0].get('status')}.", mend="Wait for Meta, or appeal in WhatsApp Manager.")
+    theirs = {c.get("type"): c.get("text", "") for c in same[0].get("components", [])}
+    if any(theirs.get(kind, "") != wanted.text(kind) for kind in ("HEADER", "BODY", "FOOTER")):
+        mend = f"Edit it there; ours reads: {wanted.text('BODY')!r}"
+        return Finding(ok=None, what=f"{what} is approved with other words: previews will differ.", mend=mend)
+    if same[0].get("category") != document["category"]:
+        return Finding(ok=None, what=f"{what} counts as {same[0].get('category')}, not UTILITY.", mend="Ask for a review.")
+    return Finding(ok=True, what=f"{what} is approved.")
+
+
+def open_channel(settings: Settings) -> contract.PushChannel:
+    """The channel as the program uses it."""
+    return WhatsApp(settings)

@@ -1,0 +1,234 @@
+"""Webhooks as Meta writes them, read by the channel: statuses, messages, preferences, alarms, and what cannot be read."""
+
+import hashlib
+import hmac
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+import samples
+from channels import whatsapp
+from channels.base.contract import (
+    AddressEvent,
+    AlarmEvent,
+    BadSignature,
+    BadWebhook,
+    Event,
+    InboundEvent,
+    Refused,
+    Rejected,
+    Skipped,
+    StatusEvent,
+)
+
+SECRET, WORD = "rahasia-contoh", "kata-contoh"
+ACCOUNT = "112000200"
+SITI = "6281200000001"
+
+
+def settings(**changes: Any) -> whatsapp.Settings:
+    """What webhooks need."""
+    return whatsapp.Settings(**{"site": samples.site(), "app_secret": SECRET, "verify_token": WORD, **changes})
+
+
+def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
+    """The headers Meta sends with a body."""
+    return {"x-hub-signature-256": f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"}
+
+
+def events_of(*changes: tuple[str, dict[str, Any]]) -> list[Event]:
+    """What a webhook with these changes tells."""
+    listed = [{"field": field, "value": value} for field, value in changes]
+    entry = {"id": ACCOUNT, "time": 1_795_600_000, "changes": listed}
+    body = msgspec.json.encode({"object": "whatsapp_business_account", "entry": [entry]})
+    return list(whatsapp.WhatsApp(settings()).parse_webhook(signed(body), body))
+
+
+def status(state: str, **more: Any) -> dict[str, Any]:
+    """A status as Meta writes it."""
+    values = {"id": "wamid.A", "status": state, "timestamp": "1795567380", "recipient_id": SITI}
+    return {**values, "biz_opaque_callback_data": "e1.7.1", **more}
+
+
+@pytest.mark.parametrize("state", ["sent", "delivered", "read"])
+def test_a_status_tells_what_became_of_which_delivery(state: str) -> None:
+    assert events_of(("messages", {"statuses": [status(state, recipient_user_id="ID.77")]})) == [
+        StatusEvent(
+            dedupe=f"wamid.A:{state}",
+            provider_id="wamid.A",
+            delivery="e1.7.1",
+            state=state,  # type: ignore[arg-type]
+            at=datetime(2026, 11, 25, 0, 43, tzinfo=UTC),
+            aliases=("ID.77",),
+        )
+    ]
+
+
+def test_a_failed_status_means_what_its_code_means() -> None:
+    errors = [{"code": 131026, "title": "Message undeliverable", "error_data": {"details": f"to {SITI}"}}]
+    foreign = [{"code": 130497, "title": "Restricted"}]
+    listed = [status("failed", errors=errors), status("failed", errors=foreign, recipient_id="6581234567")]
+    with capture_logs():
+        found = events_of(("messages", {"statuses": [*listed, status("failed")]}))
+    assert [event.failure for event in found if isinstance(event, StatusEvent)] == [
+        Refused(reason="address_dead", code="131026", detail="to …"),
+        Skipped(code="130497", detail="Restricted"),
+        Rejected(code="no code"),
+    ]
+
+
+def test_a_timestamp_may_count_milliseconds_and_be_a_number() -> None:
+    listed = [status("read", timestamp=1795567380), status("read", timestamp="1795567380500")]
+    seconds, milliseconds = events_of(("messages", {"statuses": listed}))
+    assert isinstance(seconds, StatusEvent)
+    assert isinstance(milliseconds, StatusEvent)
+    assert seconds.at == datetime(2026, 11, 25, 0, 43, tzinfo=UTC)
+    assert milliseconds.at == datetime(2026, 11, 25, 0, 43, 0, 500_000, tzinfo=UTC)
+
+
+def test_a_status_of_a_person_without_number_still_counts() -> None:
+    (event,) = events_of(("messages", {"statuses": [status("read", recipient_id=None, recipient_user_id="ID.77")]}))
+    assert isinstance(event, StatusEvent)
+    assert event.delivery == "e1.7.1"
+
+
+def inbound(**said: Any) -> dict[str, Any]:
+    """One message from Siti, whose business-scoped id stands beside it."""
+    message = {"from": SITI, "id": "wamid.IN", "timestamp": "1795567380", **said}
+    return {"contacts": [{"wa_id": SITI, "user_id": "ID.77", "profile": {"name": "S"}}], "messages": [message]}
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "payload"),
+    [
+        ({"type": "text", "text": {"body": "DAFTAR CIBABAT"}}, "DAFTAR CIBABAT", ""),
+        ({"type": "button", "button": {"text": "Berhenti", "payload": "STOP"}}, "Berhenti", "STOP"),
+        (
+            {"type": "interactive", "interactive": {"type": "button_reply", "button_reply": {"id": "kec:1", "title": "Ya"}}},
+            "Ya",
+            "kec:1",
+        ),
+        (
+            {"type": "interactive", "interactive": {"type": "list_reply", "list_reply": {"id": "kel:2", "title": "Cibabat"}}},
+            "Cibabat",
+            "kel:2",
+        ),
+        ({"type": "image", "image": {"id": "9", "caption": "Ini apa?"}}, "Ini apa?", ""),
+        ({"type": "audio", "audio": {"id": "9"}}, "", ""),
+        ({"type": "unsupported", "errors": [{"code": 131051}]}, "", ""),
+    ],
+)
+def test_what_a_resident_writes_or_presses(said: dict[str, Any], text: str, payload: str) -> None:
+    assert events_of(("messages", inbound(**said))) == [
+        InboundEvent(
+            dedupe="wamid.IN",
+            address=SITI,
+            text=text,
+            payload=payload,
+            aliases=("ID.77",),
+            at=datetime(2026, 11, 25, 0, 43, tzinfo=UTC),
+        )
+    ]
+
+
+def test_a_message_may_carry_no_number() -> None:
+    message = {"from_user_id": "ID.77", "id": "wamid.IN", "timestamp": "1795567380", "type": "text", "text": {"body": "STOP"}}
+    (event,) = events_of(("messages", {"messages": [message]}))
+    assert isinstance(event, InboundEvent)
+    assert (event.address, event.text, event.aliases) == ("ID.77", "STOP", ())
+
+
+@pytest.mark.parametrize("kind", ["reaction", "system"])
+def test_reactions_and_notes_of_the_system_are_nothing_said(kind: str) -> None:
+    assert events_of(("messages", inbound(type=kind, **{kind: {"emoji": "ok"}}))) == []
+
+
+@pytest.mark.parametrize(("value", "state"), [("stop", "opted_out"), ("resume", "reachable")])
+def test_a_preference_stops_or_resumes(value: str, state: str) -> None:
+    wish = {"wa_id": SITI, "user_id": "ID.77", "category": "marketing_messages", "value": value, "timestamp": 1795567380}
+    (event,) = events_of(("user_preferences", {"user_preferences": [wish]}))
+    assert isinstance(event, AddressEvent)
+    assert (event.address, event.state, event.aliases) == (SITI, state, ("ID.77",))
+    assert SITI not in event.dedupe
+
+
+@pytest.mark.parametrize("field", ["account_update", "phone_number_quality_update", "message_template_status_update", "security"])
+def test_what_an_operator_must_know_is_an_alarm(field: str) -> None:
+    value = {"event": "DISABLED", "message_template_name": "info_kelurahan", "reason": None, "nested": {}}
+    (event,) = events_of((field, value))
+    assert isinstance(event, AlarmEvent)
+    assert (event.code, event.detail) == (field, "event: DISABLED, message_template_name: info_kelurahan")
+
+
+def test_an_error_of_the_number_is_an_alarm() -> None:
+    (event,) = events_of(("messages", {"errors": [{"code": 130429, "title": "Rate limit hit"}]}))
+    assert isinstance(event, AlarmEvent)
+    assert (event.code, event.detail) == ("130429", "Rate limit hit")
+
+
+def test_the_same_webhook_twice_has_the_same_keys_and_another_has_others() -> None:
+    def keys(event: str) -> list[str]:
+        return [e.dedupe for e in events_of(("account_update", {"event": event}), ("messages", inbound(type="text")))]
+
+    assert keys("BAN") == keys("BAN")
+    assert len({*keys("BAN"), *keys("UNBAN")}) == 3
+
+
+def test_unknown_fields_types_and_statuses_are_acknowledged() -> None:
+    assert events_of(("history", {"a": 1}), ("messages", {"statuses": [status("warning")]}), ("messages", {})) == []
+
+
+def test_an_unreadable_item_is_passed_over_and_its_neighbours_are_kept() -> None:
+    broken: list[Any] = [None, 7, {}, {"id": 5}, status("read", timestamp="soon"), status("read", timestamp=10**18)]
+    with capture_logs() as logs:
+        found = events_of(("messages", {"statuses": [status("sent"), *broken, status("read")], "messages": "none"}))
+    assert [event.dedupe for event in found] == ["wamid.A:sent", "wamid.A:read"]
+    assert [entry["event"] for entry in logs] == ["graph_item_unreadable"] * len(broken)
+
+
+def test_many_changes_in_one_post_are_all_read() -> None:
+    found = events_of(
+        ("messages", {"statuses": [status("sent"), status("delivered")]}),
+        ("messages", inbound(type="text", text={"body": "Halo"})),
+        ("account_update", {"event": "X"}),
+    )
+    assert [type(event) for event in found] == [StatusEvent, StatusEvent, InboundEvent, AlarmEvent]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"x-hub-signature-256": ""}, {"x-hub-signature-256": "sha256="}, signed(b"{}", "another"), signed(b'{"entry":[ ]}')],
+)
+def test_a_missing_or_wrong_signature_is_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(BadSignature):
+        whatsapp.WhatsApp(settings()).parse_webhook(headers, b'{"entry":[]}')
+
+
+def test_a_body_beyond_three_mebibytes_is_refused_though_signed() -> None:
+    body = b'{"entry":[]}' + b" " * (3 * 1024 * 1024)
+    with pytest.raises(BadSignature):
+        whatsapp.WhatsApp(settings()).parse_webhook(signed(body), body)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"entry":{}}', b"\xff\xfe", b"nonsense", b"[" * 100_000])
+def test_a_signed_body_that_cannot_be_read_says_so(body: bytes) -> None:
+    with pytest.raises(BadWebhook):
+        whatsapp.WhatsApp(settings()).parse_webhook(signed(body), body)
+
+
+def test_without_an_app_secret_no_webhook_is_believed() -> None:
+    with pytest.raises(BadSignature):
+        whatsapp.WhatsApp(settings(app_secret="")).parse_webhook(signed(b'{"entry":[]}', ""), b'{"entry":[]}')
+
+
+def test_the_handshake_is_answered_only_with_our_word() -> None:
+    channel = whatsapp.WhatsApp(settings())
+    right = {"hub.mode": "subscribe", "hub.verify_token": WORD, "hub.challenge": "1158201444"}
+    assert channel.challenge(right) == "1158201444"
+    assert channel.challenge({**right, "hub.verify_token": "salah"}) is None
+    assert channel.challenge({**right, "hub.mode": "unsubscribe"}) is None
+    assert channel.challenge({}) is None
+    assert whatsapp.WhatsApp(settings(verify_token="")).challenge({**right, "hub.verify_token": ""}) is None
