@@ -1,0 +1,134 @@
+"""The sample city: residents, twelve weeks of news and drafts to publish, stored by the same functions as the real thing."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from babel.numbers import format_decimal
+from sqlalchemy import Connection, func, select
+
+from broadcaster import publishing
+from broadcaster.app import App
+from broadcaster.fields import Fields
+from broadcaster.publishing import Press, Stored
+from broadcaster.signing import decode
+from broadcaster.simulation import news, residents
+from broadcaster.simulation.news import Item
+from broadcaster.store import announcements as rows
+from broadcaster.store.tables import announcement, edition
+from subscribers import importing
+from subscribers.store import subscriber
+
+ACTOR = "simulasi"
+"""Who wrote the history; drafts bear their key too: `simulasi:air`."""
+CHUNK = 5_000
+"""Residents stored in one transaction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeded:
+    """What the sample city holds."""
+
+    kelurahan: int
+    residents: int
+    announcements: int
+    clarifications: int
+
+    @property
+    def sentence(self) -> str:
+        """For the greeting: "15 kelurahan, 12.480 warga contoh, ..."."""
+        counts = (
+            (self.kelurahan, "kelurahan"), (self.residents, "warga contoh"), (self.kelurahan, "layar"),
+            (self.announcements, "pengumuman"), (self.clarifications, "klarifikasi"),
+        )  # fmt: skip
+        return ", ".join(f"{format_decimal(count, locale='id')} {name}" for count, name in counts)
+
+
+async def seed(app: App, *, fast: bool = False) -> Seeded:
+    """Store what is missing of the sample city, `fast` without its history; what an earlier start left is taken up."""
+    now = app.clock()
+    if not await app.database.read(_count_residents):
+        await _add_residents(app, now)
+    if not fast and not await app.database.read(_has_history):
+        await app.database.write(_add_history, Press.of(app), now)
+    await app.database.write(add_drafts, Press.of(app), now)
+    await app.database.write(publishing.end_expired, now)
+    return await app.database.read(_seeded, len(app.tree.kelurahan))
+
+
+def add_drafts(connection: Connection, press: Press, now: datetime) -> None:
+    """Store each draft that is missing or has been published, and bring those of earlier days up to date."""
+    waiting = _drafts(connection)
+    for item in news.drafts(now):
+        checked = press.check(Fields.read(item.raw), now)
+        stored = waiting.get(item.key)
+        known = rows.find(connection, stored) if stored else None
+        if known is None or known.fields != checked.fields:
+            publishing.save_draft(connection, press, checked, actor=f"{ACTOR}:{item.key}", now=now, announcement_id=stored)
+
+
+def publish_draft(connection: Connection, press: Press, key: str, now: datetime) -> Stored | None:
+    """Publish the draft of this key, dated from `now`; None when it is out already."""
+    waiting = _drafts(connection)
+    item = next((item for item in news.drafts(now) if item.key == key), None)
+    if item is None or key not in waiting:
+        return None
+    checked = press.check(Fields.read(item.raw), now)
+    return publishing.publish(connection, press, checked, actor=ACTOR, now=now, announcement_id=waiting[key])
+
+
+def announcements_of(connection: Connection) -> Mapping[str, str]:
+    """The newest announcement made from each draft, by key: its id."""
+    keyed = select(announcement.c.created_by, announcement.c.id).where(announcement.c.created_by.startswith(f"{ACTOR}:"))
+    newest_last = keyed.order_by(announcement.c.created_at, announcement.c.state == "draft", announcement.c.id)
+    return {row.created_by.partition(":")[2]: row.id for row in connection.execute(newest_last)}
+
+
+def _drafts(connection: Connection) -> dict[str, str]:
+    found = announcements_of(connection)
+    states = select(announcement.c.id).where(announcement.c.id.in_(found.values()), announcement.c.state == "draft")
+    waiting = set(connection.execute(states).scalars())
+    return {key: identity for key, identity in found.items() if identity in waiting}
+
+
+async def _add_residents(app: App, now: datetime) -> None:
+    parsers = {name: module.parse_address for name, module in app.loaded.modules.items() if name in app.push}
+    topics = [topic.slug for topic in app.settings.topics]
+    lines = residents.csv_text(app.tree, now).splitlines(keepends=True)
+    read = importing.read_rows(lines, app.tree, topics, parsers, now=now.timestamp())
+    while chunk := list(itertools.islice(read, CHUNK)):
+        good = [row for row in chunk if isinstance(row, importing.Row)]
+        await app.database.write(importing.import_rows, app.book, app.tree, good, now.timestamp())
+
+
+def _add_history(connection: Connection, press: Press, now: datetime) -> None:
+    """Editions without runs: what was sent weeks ago is not sent again."""
+    past = replace(press, push_channels=())
+    for item in news.history(now):
+        _publish_past(connection, past, item)
+
+
+def _publish_past(connection: Connection, press: Press, item: Item) -> None:
+    if item.published_at is not None:
+        checked = press.check(Fields.read(item.raw), item.published_at)
+        publishing.publish(connection, press, checked, actor=ACTOR, now=item.published_at)
+
+
+def _count_residents(connection: Connection) -> int:
+    return int(connection.execute(select(func.count()).select_from(subscriber)).scalar_one())
+
+
+def _has_history(connection: Connection) -> bool:
+    return connection.execute(select(announcement.c.id).where(announcement.c.created_by == ACTOR).limit(1)).first() is not None
+
+
+def _seeded(connection: Connection, kelurahan: int) -> Seeded:
+    published = [
+        decode(document).kind for document in connection.execute(select(edition.c.document).where(edition.c.newest)).scalars()
+    ]
+    clarifications = published.count("clarification")
+    return Seeded(
+        kelurahan=kelurahan, residents=_count_residents(connection),
+        announcements=len(published) - clarifications, clarifications=clarifications,
+    )  # fmt: skip
