@@ -49,8 +49,8 @@ class AddressBook:
             raise SealBroken("not a sealed address")
         try:
             return self._cipher.decrypt(cipher[1 : 1 + _NONCE], cipher[1 + _NONCE :], channel.encode()).decode()
-        except InvalidTag:
-            raise SealBroken("sealed with another key or for another channel") from None
+        except (InvalidTag, ValueError):
+            raise SealBroken("damaged, or sealed with another key or for another channel") from None
 
     def lookup(self, channel: str, address: str) -> bytes:
         """16 bytes that stand for the address in searches: always the same, not reversible without the key."""

@@ -14,6 +14,7 @@ _PREFIXES: dict[str, Level] = {
 }  # fmt: skip
 _SHORT = {"utr": "utara", "tgh": "tengah", "tngh": "tengah", "slt": "selatan", "sltn": "selatan", "sel": "selatan"}
 _PARTS = re.compile(r"[,;/&+\n]|\b(?:dan|and|serta)\b", re.IGNORECASE)
+_DOT = re.compile(r"(?<=\d)\.(?=\d)")
 _LONGEST_TEXT = 160
 """Characters looked at: a longer text is no name of an area."""
 _LONGEST_NAME = 4
@@ -32,9 +33,9 @@ NOTHING = Match()
 
 
 def words_of(text: str) -> list[str]:
-    """Lower-case words without accents and punctuation."""
+    """Lower-case words without accents and punctuation; a code with its dots is one word."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", text[:_LONGEST_TEXT]) if not unicodedata.combining(c))
-    return re.findall(r"[a-z0-9]+", plain.casefold())
+    return re.findall(r"[a-z0-9]+", _DOT.sub("", plain.casefold()))
 
 
 class Spellings:

@@ -1,0 +1,63 @@
+"""A connection in an open transaction on each database, the built-in tree, a book, and a short way to sign people up."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine
+
+from subscribers.addresses import AddressBook
+from subscribers.areas import AreaTree
+from subscribers.enrolment import Outcome
+from subscribers.residents import AddressRow, Subscription, find, subscribe
+
+NOW = 1_795_600_000.0
+"""25 November 2026, epoch seconds."""
+
+SignUp = Callable[..., Outcome]
+Find = Callable[..., AddressRow]
+
+
+@pytest.fixture
+def conn(engine: Engine) -> Iterator[Connection]:
+    """A connection inside a writing transaction."""
+    with engine.begin() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def tree() -> AreaTree:
+    """Kota Cimahi."""
+    return AreaTree.built_in()
+
+
+@pytest.fixture(scope="session")
+def book() -> AddressBook:
+    """An address book with a fixed secret."""
+    return AddressBook(b"a secret of thirty-two bytes....")
+
+
+@pytest.fixture
+def sign_up(conn: Connection, book: AddressBook, tree: AreaTree) -> SignUp:
+    """Sign an address up: sign_up("rina@contoh.example", "cibabat melong", topics="cuaca", channel="email", now=NOW)."""
+
+    def sign_up(
+        address: str, areas: str = "cibabat", *, channel: str = "email", topics: str = "", now: float = NOW, **more: Any
+    ) -> Outcome:
+        wanted = {"source": "test", "consent_at": now, **more}
+        row = Subscription(channel=channel, address=address, areas=tuple(areas.split()), topics=tuple(topics.split()), **wanted)
+        return subscribe(conn, book, tree, row, now)
+
+    return sign_up
+
+
+@pytest.fixture
+def look_up(conn: Connection, book: AddressBook) -> Find:
+    """The row of an address that must exist."""
+
+    def look_up(address: str, channel: str = "email") -> AddressRow:
+        row = find(conn, book, channel, address)
+        assert row is not None
+        return row
+
+    return look_up

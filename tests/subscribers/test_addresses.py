@@ -1,0 +1,114 @@
+"""Sealing, finding and signing addresses."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from subscribers.addresses import AddressBook, SealBroken
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+BOOK = AddressBook(SECRET)
+OTHER = AddressBook(b"another secret of 32 bytes......")
+ids = st.integers(min_value=0, max_value=2**40 - 1)
+words = st.text(st.characters(exclude_categories=("Cs",)), max_size=60)
+
+
+@given(words, words)
+def test_a_sealed_address_opens_again(channel: str, address: str) -> None:
+    assert BOOK.open(channel, BOOK.seal(channel, address)) == address
+
+
+def test_the_same_address_is_sealed_differently_each_time() -> None:
+    assert BOOK.seal("email", "rina@contoh.example") != BOOK.seal("email", "rina@contoh.example")
+
+
+def test_a_sealed_address_does_not_show_the_address() -> None:
+    assert b"rina" not in BOOK.seal("email", "rina@contoh.example")
+
+
+def test_an_address_opens_only_under_its_own_channel() -> None:
+    with pytest.raises(SealBroken):
+        BOOK.open("telegram", BOOK.seal("email", "rina@contoh.example"))
+
+
+def test_another_secret_opens_nothing() -> None:
+    with pytest.raises(SealBroken):
+        OTHER.open("email", BOOK.seal("email", "rina@contoh.example"))
+
+
+@given(st.integers(min_value=0, max_value=40))
+def test_one_changed_byte_breaks_the_seal(position: int) -> None:
+    sealed = bytearray(BOOK.seal("email", "rina@contoh.example"))
+    sealed[position % len(sealed)] ^= 1
+    with pytest.raises(SealBroken):
+        BOOK.open("email", bytes(sealed))
+
+
+@pytest.mark.parametrize("junk", [b"", b"\x01", b"\x01" + b"x" * 12, b"plain text"])
+def test_junk_is_no_sealed_address(junk: bytes) -> None:
+    with pytest.raises(SealBroken):
+        BOOK.open("email", junk)
+
+
+def test_lookups_are_stable_short_and_keyed() -> None:
+    lookup = BOOK.lookup("email", "rina@contoh.example")
+    assert lookup == AddressBook(SECRET).lookup("email", "rina@contoh.example")
+    assert len(lookup) == 16
+    assert lookup != OTHER.lookup("email", "rina@contoh.example")
+
+
+def test_the_same_text_in_two_channels_is_two_addresses() -> None:
+    assert BOOK.lookup("telegram", "628120000") != BOOK.lookup("whatsapp", "628120000")
+
+
+def test_channel_and_address_do_not_run_into_each_other() -> None:
+    assert BOOK.lookup("email", "a") != BOOK.lookup("emaila", "")
+
+
+@given(ids)
+def test_a_token_names_its_address(address_id: int) -> None:
+    token = BOOK.token(address_id)
+    assert re.fullmatch("[a-z2-7]{32}", token)
+    assert BOOK.read_token(token) == address_id
+
+
+@given(ids, st.integers(min_value=0, max_value=31), st.sampled_from("abcdefghijklmnopqrstuvwxyz234567"))
+def test_a_token_with_one_changed_letter_is_refused(address_id: int, position: int, letter: str) -> None:
+    token = BOOK.token(address_id)
+    changed = token[:position] + letter + token[position + 1 :]
+    assert BOOK.read_token(changed) == (address_id if changed == token else None)
+
+
+@given(st.text(max_size=40))
+def test_any_other_text_is_no_token(text: str) -> None:
+    assert BOOK.read_token(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a" * 32, "1" * 32, "a" * 31, "é" * 32, "a" * 33, "=" * 32, OTHER.token(7), BOOK.key(7) * 2]
+)
+def test_what_we_did_not_sign_is_no_token(text: str) -> None:
+    assert BOOK.read_token(text) is None
+
+
+def test_keys_are_stable_different_and_not_the_token() -> None:
+    keys = {BOOK.key(number) for number in range(1000)}
+    assert len(keys) == 1000
+    assert all(re.fullmatch("[a-z2-7]{16}", key) for key in keys)
+    assert BOOK.key(7) == AddressBook(SECRET).key(7)
+    assert BOOK.key(7) != OTHER.key(7)
+    assert BOOK.key(7) not in BOOK.token(7)
+
+
+def test_a_reference_is_hashed_once() -> None:
+    reference = BOOK.reference("warga-17")
+    assert re.fullmatch("~[a-z2-7]{32}", reference)
+    assert BOOK.reference(reference) == reference
+    assert BOOK.reference("warga-18") != reference
+
+
+def test_a_short_secret_is_refused() -> None:
+    with pytest.raises(ValueError, match="16 bytes"):
+        AddressBook(b"short")
