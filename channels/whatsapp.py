@@ -9,7 +9,6 @@ import msgspec
 import phonenumbers
 import structlog
 from pydantic import Field
-from yarl import URL
 
 from channels.base import contract, graph, http
 from channels.base.approved import Definition, definition, filled, values_for, variables
@@ -243,7 +242,8 @@ class WhatsApp:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._sessions = http.Sessions(connections=min(max(int(settings.rate or 128), 16), 250))
-        self._messages = URL(f"{settings.api_url.rstrip('/')}/{settings.phone_id}/messages")
+        self._base = settings.api_url.rstrip("/")
+        self._messages = f"{self._base}/{settings.phone_id}/messages"
         self._headers = {"Authorization": f"Bearer {settings.token}", "Content-Type": "application/json"}
 
     @property
@@ -337,9 +337,9 @@ class WhatsApp:
 
     async def _get(self, path: str, **query: str) -> tuple[int, dict[str, Any]]:
         """One GET: status and JSON object; status 0 when there was no answer."""
-        url = URL(f"{self._settings.api_url.rstrip('/')}/{path}").with_query({k: v for k, v in query.items() if v})
+        url, asked = f"{self._base}/{path}", {name: value for name, value in query.items() if value}
         try:
-            async with self._sessions.get().get(url, headers=self._headers, allow_redirects=False) as response:
+            async with self._sessions.get().get(url, params=asked, headers=self._headers, allow_redirects=False) as response:
                 return response.status, msgspec.json.decode(await response.read(), type=dict[str, Any])
         except (*http.REQUEST_ERRORS, msgspec.DecodeError) as error:
             return 0, {"error": {"message": type(error).__name__}}
