@@ -1,0 +1,127 @@
+"""How an announcement becomes an edition: the words as they will stand, whole seconds, nothing left to default. Pure."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from broadcaster.announcements import CheckedAnnouncement
+from broadcaster.fields import Fields, Translation
+from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Area, Change, Claim, Edition, Image, Site, Wording
+from channels.base.rendering import cut, moment_text, plain
+
+_KINDS: Mapping[str, Mapping[str, str]] = {
+    "id": {"notice": "pengumuman", "alert": "peringatan", "clarification": "klarifikasi"},
+    "en": {"notice": "notice", "alert": "alert", "clarification": "clarification"},
+}
+
+
+def freeze(
+    checked: CheckedAnnouncement,
+    *,
+    site: Site,
+    announcement: str,
+    code: str,
+    at: datetime,
+    number: int = 1,
+    change: Change = "original",
+    reason: str = "",
+    first: datetime | None = None,
+) -> Edition:
+    """The edition published `at`; `first` is when the announcement's first one was."""
+    fields, published = checked.fields, whole_second(at)
+    first = first or published
+    return Edition(
+        announcement=announcement,
+        number=number,
+        code=code,
+        change=change,
+        reason=reason,
+        kind=checked.kind,
+        level=fields.level,
+        topic=checked.topic,
+        agency=fields.agency or site.city,
+        areas=tuple(Area(code=area.code, name=area.name, slug=area.slug) for area in checked.areas),
+        wordings=_wordings(fields),
+        first_published_at=first,
+        published_at=published,
+        effective=(fields.effective or first).astimezone(UTC),
+        expires=fields.expires.astimezone(UTC) if fields.expires else None,
+        link=fields.link,
+        image=Image(url=fields.image, alt=fields.image_alt) if fields.image and fields.image_alt else None,
+        claim=_claim(fields) if checked.kind == "clarification" else None,
+    )
+
+
+def withdrawal(previous: Edition, *, reason: str, at: datetime) -> Edition:
+    """The edition that takes an announcement back: it says why, and nothing of the old text stands in it."""
+    published = whole_second(at)
+    return msgspec.structs.replace(
+        previous,
+        number=previous.number + 1,
+        change="withdrawal",
+        reason=reason,
+        wordings={"id": _withdrawn_id(previous, reason), "en": _withdrawn_en(previous, reason)},
+        published_at=published,
+        effective=published,
+        expires=None,
+        link=None,
+        image=None,
+        claim=None,
+    )
+
+
+def whole_second(moment: datetime) -> datetime:
+    """The moment in UTC without its fraction, as editions name it."""
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def default_summary(body: str) -> str:
+    """The first sentences of a body that fit into a summary."""
+    return cut(" ".join(plain(body).split()), SUMMARY_LIMIT)
+
+
+def _wordings(fields: Fields) -> dict[str, Wording]:
+    return {"id": _wording(fields), **{lang: _wording(words) for lang, words in fields.translations.items()}}
+
+
+def _wording(words: Fields | Translation) -> Wording:
+    return Wording(
+        title=words.title,
+        summary=words.summary or default_summary(words.body),
+        body=words.body,
+        instruction=words.instruction or "",
+    )
+
+
+def _claim(fields: Fields) -> Claim:
+    return Claim(
+        claim=fields.claim or "",
+        verdict=fields.verdict or "",
+        fact=fields.fact or "",
+        seen_at=fields.seen_at or "",
+        hoax_type=fields.hoax_type or "",
+        evidence=fields.evidence,
+    )
+
+
+def _withdrawn_id(edition: Edition, reason: str) -> Wording:
+    what = f"{_KINDS['id'][edition.kind]} {moment_text(edition.first_published_at)} tidak berlaku"
+    return Wording(
+        title=_title(f"{edition.topic.label('id')}: {what}", what.capitalize()),
+        summary=cut(reason, SUMMARY_LIMIT),
+        body=f"Pengumuman dengan kode {edition.code} dicabut. Jangan ikuti lagi isinya.",
+    )
+
+
+def _withdrawn_en(edition: Edition, reason: str) -> Wording:
+    what = f"{_KINDS['en'][edition.kind]} of {moment_text(edition.first_published_at, 'en')} is withdrawn"
+    return Wording(
+        title=_title(f"{edition.topic.label('en')}: {what}", what.capitalize()),
+        summary=cut(reason, SUMMARY_LIMIT),
+        body=f"The announcement with the code {edition.code} is withdrawn. Do not follow it any more.",
+    )
+
+
+def _title(full: str, short: str) -> str:
+    return full if len(full) <= TITLE_LIMIT else cut(short, TITLE_LIMIT)

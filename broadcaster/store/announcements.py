@@ -1,0 +1,316 @@
+"""Rows of announcements and editions: written by publishing, read by web, command line, feeds and delivery."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, cast, func, insert, literal, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from broadcaster import signing
+from broadcaster.announcements import State
+from broadcaster.fields import Fields
+from broadcaster.store.database import is_sqlite
+from broadcaster.store.tables import announcement, edition, edition_area, run
+from channels.base.contract import Edition
+
+CODE_TRIES = 50
+"""Draws before giving up: with half of all codes taken, 50 collisions in a row have a chance of 1 in 10^15."""
+PAGE_SIZE = 20
+MAX_TERMS = 5
+"""Words of a search that count."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Announcement:
+    """What staff edit; times in epoch seconds. `note` says why a person is asked, e.g. a missed schedule."""
+
+    id: str
+    code: str
+    state: State
+    fields: Fields
+    created_at: float
+    updated_at: float
+    publish_at: float | None
+    published_at: float | None
+    created_by: str
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EditionRow:
+    """A stored edition; `document` is what `signature` signs."""
+
+    id: int
+    announcement: str
+    number: int
+    document: str
+    signature: str
+    key_id: str
+    published_at: float
+    first_published_at: float
+    expires_at: float | None
+    newest: bool
+    withdrawn: bool
+
+    @property
+    def edition(self) -> Edition:
+        """The document, read."""
+        return signing.decode(self.document)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """Some editions, newest first publication first; `following` is the cursor of the next page, "" at the end."""
+
+    editions: tuple[Edition, ...]
+    following: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filter:
+    """What the public archive shows; empty = no restriction. `since` <= first publication < `until`, epoch seconds."""
+
+    area: str = ""
+    category: str = ""
+    text: str = ""
+    since: float | None = None
+    until: float | None = None
+
+
+# --- writing ------------------------------------------------------------------------------------------
+
+
+def insert_announcement(connection: Connection, row: Announcement, draw: Callable[[], str]) -> Announcement:
+    """Store a new announcement under a code nobody has; `draw` is asked again while the drawn one is taken."""
+    dialect = sqlite if is_sqlite(connection) else postgresql
+    for _ in range(CODE_TRIES):
+        coded = replace(row, code=draw())
+        values = {name: getattr(coded, name) for name in Announcement.__slots__}
+        statement = dialect.insert(announcement).values({**values, "fields": coded.fields.as_json(), "training": False})
+        if connection.execute(statement.on_conflict_do_nothing(index_elements=["code"])).rowcount == 1:
+            return coded
+    raise RuntimeError(f"no free code in {CODE_TRIES} draws")
+
+
+def locked(connection: Connection, announcement_id: str) -> Announcement | None:
+    """The announcement, kept from other writers until this transaction ends."""
+    row = connection.execute(select(announcement).where(announcement.c.id == announcement_id).with_for_update()).one_or_none()
+    return _announcement(row) if row is not None else None
+
+
+def due(connection: Connection, at: float, limit: int) -> list[Announcement]:
+    """Schedules whose time has come, earliest first, but for those that another process has in hand; kept from other writers."""
+    statement = (
+        select(announcement)
+        .where(announcement.c.state == "scheduled", announcement.c.publish_at <= at)
+        .order_by(announcement.c.publish_at, announcement.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [_announcement(row) for row in connection.execute(statement)]
+
+
+def move(connection: Connection, row: Announcement, state: State, at: float, **values: Any) -> bool:
+    """Give the announcement another state if it still has the one of `row`; whether it had."""
+    unchanged = (announcement.c.id == row.id, announcement.c.state == row.state)
+    values = {**values, "fields": values["fields"].as_json()} if "fields" in values else values
+    return connection.execute(update(announcement).where(*unchanged).values(state=state, updated_at=at, **values)).rowcount == 1
+
+
+def insert_edition(
+    connection: Connection,
+    frozen: Edition,
+    *,
+    signer: signing.Signer,
+    channels: Iterable[str],
+    concerned: Iterable[str],
+    at: datetime,
+) -> int:
+    """Sign and store an edition as the newest of its announcement; its id. Who was confirmed before `at` is in its audience."""
+    document = signing.canonical(frozen)
+    older = (edition.c.announcement == frozen.announcement, edition.c.newest)
+    connection.execute(update(edition).where(*older).values(newest=False))
+    values = {
+        "announcement": frozen.announcement,
+        "number": frozen.number,
+        "document": document.decode(),
+        "signature": signer.sign(document),
+        "key_id": signer.key_id,
+        "level": frozen.level,
+        "topic": frozen.topic.slug,
+        "channels": "".join(f" {name} " for name in channels),
+        "published_at": at.timestamp(),
+        "first_published_at": frozen.first_published_at.timestamp(),
+        "expires_at": frozen.expires.timestamp() if frozen.expires else None,
+        "newest": True,
+        "withdrawn": frozen.change == "withdrawal",
+    }
+    edition_id = int(connection.execute(insert(edition).values(**values).returning(edition.c.id)).scalar_one())
+    connection.execute(insert(edition_area), [{"edition": edition_id, "area": code} for code in sorted(concerned)])
+    return edition_id
+
+
+def open_runs(connection: Connection, edition_id: int, channels: Iterable[str], follows: int | None = None) -> None:
+    """The outbox: one run for each push channel by which the edition goes, to the recipients of `follows` too."""
+    found = connection.execute(select(edition).where(edition.c.id == edition_id)).one()
+    lane = "emergency" if found.level == "emergency" else "routine"
+    times = {"published_at": found.published_at, "expires_at": found.expires_at}
+    for name in channels:
+        values = {"edition": edition_id, "channel": name, "lane": lane, "state": "preparing", "follows": follows, **times}
+        connection.execute(insert(run).values(**values))
+
+
+def supersede_runs(connection: Connection, announcement_id: str, reason: str) -> tuple[str, ...]:
+    """End every unfinished run of the announcement's editions so far; all channels by which they went."""
+    earlier = run.c.edition.in_(select(edition.c.id).where(edition.c.announcement == announcement_id))
+    unfinished = run.c.state.in_(("preparing", "running", "paused"))
+    connection.execute(update(run).where(earlier, unfinished).values(state="superseded", stopped_by=reason))
+    return tuple(connection.execute(select(run.c.channel).where(earlier).distinct().order_by(run.c.channel)).scalars())
+
+
+def ended(connection: Connection, at: float) -> list[Announcement]:
+    """Published announcements whose newest edition has expired; kept from other writers."""
+    newest = select(edition.c.id).where(edition.c.announcement == announcement.c.id, edition.c.newest, edition.c.expires_at <= at)
+    statement = select(announcement).where(announcement.c.state == "published", newest.exists()).order_by(announcement.c.id)
+    return [_announcement(row) for row in connection.execute(statement.with_for_update(skip_locked=True))]
+
+
+# --- reading ------------------------------------------------------------------------------------------
+
+
+def find(connection: Connection, key: str) -> Announcement | None:
+    """The announcement with this id or this code in its official spelling."""
+    row = connection.execute(select(announcement).where(_named(key))).one_or_none()
+    return _announcement(row) if row is not None else None
+
+
+def state_of(connection: Connection, key: str) -> State | None:
+    """The state of the announcement with this id or code."""
+    state: State | None = connection.execute(select(announcement.c.state).where(_named(key))).scalar()
+    return state
+
+
+def edition_document(connection: Connection, edition_id: int) -> Edition:
+    """The edition with this id; raises LookupError."""
+    document = connection.execute(select(edition.c.document).where(edition.c.id == edition_id)).scalar()
+    if document is None:
+        raise LookupError(f"no edition {edition_id}")
+    return signing.decode(document)
+
+
+def newest_edition(connection: Connection, key: str) -> EditionRow | None:
+    """The newest edition of the announcement with this id or code; None before the first."""
+    row = connection.execute(_editions(key).where(edition.c.newest)).one_or_none()
+    return _edition_row(row) if row is not None else None
+
+
+def versions(connection: Connection, key: str) -> list[EditionRow]:
+    """Every edition of the announcement with this id or code, the first one first."""
+    return [_edition_row(row) for row in connection.execute(_editions(key).order_by(edition.c.number))]
+
+
+def stamp(connection: Connection) -> tuple[int, int]:
+    """(highest edition id, number of editions): changes whenever anything published changes, so caches can be keyed by it."""
+    newest, count = connection.execute(select(func.max(edition.c.id), func.count())).one()
+    return newest or 0, count
+
+
+def concerning(
+    connection: Connection, area_code: str, *, since: float, limit: int = 50, before: str = "", channel: str = ""
+) -> Page:
+    """Newest editions that concern an area: in force, or changed or expired after `since` (epoch seconds).
+
+    With `channel` only those that are to go there. `before` is a cursor, `following` of the page before.
+    """
+    kept = or_(
+        edition.c.published_at >= since,
+        ~edition.c.withdrawn & or_(edition.c.expires_at.is_(None), edition.c.expires_at >= since),
+    )
+    chosen = or_(edition.c.channels == "", edition.c.channels.contains(f" {channel} ")) if channel else literal(True)
+    return _page(connection, [kept, chosen, _concerns(area_code)], before, limit)
+
+
+def list_public(connection: Connection, wanted: Filter, *, before: str = "", limit: int = PAGE_SIZE) -> Page:
+    """One page of the public archive: everything ever published, by its newest edition."""
+    return _page(connection, _conditions(connection, wanted), before, limit)
+
+
+def count_public(connection: Connection, wanted: Filter) -> int:
+    """How many announcements `list_public` would list in all."""
+    statement = select(func.count()).select_from(edition).where(edition.c.newest, *_conditions(connection, wanted))
+    return int(connection.execute(statement).scalar_one())
+
+
+def cursor_of(last: Edition) -> str:
+    """Where a page after this edition begins: microseconds of the first publication, then the code."""
+    return f"{round(last.first_published_at.timestamp() * 1_000_000)}.{last.code}"
+
+
+# --- pieces of statements -------------------------------------------------------------------------------
+
+
+def _named(key: str) -> ColumnElement[bool]:
+    return or_(announcement.c.id == key, announcement.c.code == key)
+
+
+def _editions(key: str) -> Select[Any]:
+    return select(edition).join(announcement, announcement.c.id == edition.c.announcement).where(_named(key))
+
+
+def _concerns(area_code: str) -> ColumnElement[bool]:
+    return edition.c.id.in_(select(edition_area.c.edition).where(edition_area.c.area == area_code))
+
+
+def _conditions(connection: Connection, wanted: Filter) -> list[ColumnElement[bool]]:
+    conditions = [_concerns(wanted.area)] if wanted.area else []
+    if wanted.category:
+        conditions.append(edition.c.topic == wanted.category)
+    if wanted.since is not None:
+        conditions.append(edition.c.first_published_at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(edition.c.first_published_at < wanted.until)
+    words = _words_of(connection)
+    return conditions + [words.contains(term.lower(), autoescape=True) for term in wanted.text.split()[:MAX_TERMS]]
+
+
+def _words_of(connection: Connection) -> ColumnElement[str]:
+    """Code and Indonesian words of an edition, lower case."""
+    places = [("code",), *(("wordings", "id", name) for name in ("title", "summary", "body"))]
+    if is_sqlite(connection):
+        texts = [func.json_extract(edition.c.document, f"$.{'.'.join(place)}") for place in places]
+    else:
+        texts = [cast(edition.c.document, postgresql.JSON)[place].astext for place in places]
+    words: ColumnElement[str] = literal("")
+    for part in texts:
+        words = words.concat(part).concat(" ")
+    return func.lower(words)
+
+
+def _page(connection: Connection, conditions: Sequence[ColumnElement[bool]], before: str, limit: int) -> Page:
+    place = (edition.c.first_published_at, announcement.c.code)
+    statement = (
+        select(edition.c.document)
+        .join(announcement, announcement.c.id == edition.c.announcement)
+        .where(edition.c.newest, *conditions)
+        .order_by(*(column.desc() for column in place))
+        .limit(limit + 1)
+    )
+    edge = re.fullmatch(r"(\d{1,18})\.([A-Z0-9-]{1,20})", before, re.ASCII)
+    if edge is not None:
+        at, code = int(edge[1]) / 1_000_000, edge[2]
+        statement = statement.where(or_(place[0] < at, (place[0] == at) & (place[1] < code)))
+    found = [signing.decode(document) for document in connection.execute(statement).scalars()]
+    shown = tuple(found[:limit])
+    return Page(editions=shown, following=cursor_of(shown[-1]) if len(found) > limit else "")
+
+
+def _announcement(row: Row[Any]) -> Announcement:
+    values = {name: getattr(row, name) for name in Announcement.__slots__}
+    return Announcement(**{**values, "fields": Fields.model_validate_json(row.fields)})
+
+
+def _edition_row(row: Row[Any]) -> EditionRow:
+    return EditionRow(**{name: getattr(row, name) for name in EditionRow.__slots__})
