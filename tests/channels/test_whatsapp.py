@@ -153,7 +153,10 @@ def test_the_first_template_carries_everything_when_it_is_the_only_one_named() -
     assert alert["header"] == "Kota Cimahi (PERINGATAN DARURAT)"
     assert "Lakukan sekarang: 1. Pindah ke tempat tinggi. - 2. Matikan listrik." in alert["text"]
     clarification = shown(samples.clarification(), template="kabar_kota")
+    assert clarification["header"] == "Kota Cimahi (Klarifikasi)"
     assert 'Hasil pemeriksaan: Hoaks. Kabar yang beredar: "Bansos' in clarification["text"]
+    english = shown(samples.clarification(), "en", template="kabar_kota")
+    assert 'What we found: Hoax. The message going around: "Bansos' in english["text"]
 
 
 def test_a_template_for_emergencies_is_used_for_emergencies_only() -> None:
