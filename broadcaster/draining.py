@@ -18,8 +18,8 @@ from broadcaster.store import channels as channel_store
 from broadcaster.store import consequences, fanout, slices
 from broadcaster.store.announcements import edition_document
 from broadcaster.store.consequences import Consequence
-from broadcaster.store.leases import Holder, suspend_proof
-from broadcaster.store.slices import Claim, Decision, LeaseLost, MarkedRow
+from broadcaster.store.leases import Holder, LeaseLost, suspend_proof
+from broadcaster.store.slices import Claim, Decision, MarkedRow
 from broadcaster.store.tables import FAILED, PENDING
 from channels.base.contract import Area, Deferred, Halted, Message, Outgoing, PushChannel, Recipient, Rejected, Result
 from channels.base.rendering import WIB
@@ -164,8 +164,8 @@ class _Job:
                 claim = await app.database.write(fanout.claim_fanout, channel=self.channel.name, lane=self.lane, holder=holder)
                 if claim is None:
                     return
-                while not self._over and not await app.database.write(fanout.fill_chunk, claim, holder):
-                    pass
+                with suppress(LeaseLost):  # another process took over: the next claim tells what is left
+                    await app.database.write(fanout.fill_chunk, claim, holder)
         finally:
             self.filling = False
 

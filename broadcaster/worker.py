@@ -135,12 +135,9 @@ class LaneWorker:
     async def _keep_house(self) -> None:
         """What one process at a time does for all: schedules, endings, probes of halted channels."""
         app = self.app
-        published = await app.database.write(
-            publishing.publish_due, tree=app.tree, signer=app.signer, site=app.site, topics=app.settings.topics,
-            push_channels=app.open_push, now=app.clock(),
-        )  # fmt: skip
-        for item in published:
-            log.info("schedule_published", announcement=item.id)
+        for stored in await app.database.write(publishing.publish_due, publishing.Press.of(app), now=app.clock()):
+            log.info("schedule_published", announcement=stored.id)
+            await publishing.ring(app, stored)
         await app.database.write(publishing.end_expired, app.clock())
         for channel in await app.database.write(channel_store.take_probes):
             if channel in app.push and await app.push[channel].probe():

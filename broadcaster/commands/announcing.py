@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from broadcaster import config, publishing
-from broadcaster.announcements import CheckedAnnouncement, Fields, check
+from broadcaster.announcements import check
+from broadcaster.fields import Fields
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import opened
@@ -43,11 +44,11 @@ def preview(
     if channel not in push and channel not in pull:
         raise Failed(f"Kanal {channel!r} tidak ada. Yang ada: {', '.join(sorted([*push, *pull]))}.")
     tree = AreaTree.built_in()
-    checked = _checked(_text(file), tree, loaded.settings, tuple(push), tuple(pull))
+    fields = Fields.read(parse(_text(file)))
+    checked = check(fields, tree=tree, topics=loaded.settings.topics, channels=(*push, *pull), now=datetime.now(UTC))
     edition = publishing.preview_edition(
-        checked, tree=tree, site=loaded.settings.site, topics=loaded.settings.topics, now=datetime.now(UTC),
-        prefix=loaded.settings.code_prefix,
-    )  # fmt: skip
+        checked, site=loaded.settings.site, now=datetime.now(UTC), prefix=loaded.settings.code_prefix
+    )
     if channel in push:
         address = loaded.modules[channel].parse_address(to) if to else ""
         parts = message_parts(push[channel], edition, lang, address)
@@ -83,7 +84,7 @@ def publish(file: FILE, as_json: JSON = False) -> None:
 
 async def _publish(text: str, as_json: bool) -> None:
     async with opened() as app:
-        checked = _checked(text, app.tree, app.settings, app.open_push, tuple(app.pull))
+        checked = publishing.Press.of(app).examine(parse(text), app.clock())
         done = await publishing.publish_now(app, checked, actor="cli")
         if as_json:
             sys.stdout.write(json.dumps({"id": done.id, "code": done.code, "status": done.status, "url": done.url}) + "\n")
@@ -96,13 +97,6 @@ def _text(file: str) -> str:
         return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Failed(f"{file} tidak dapat dibaca: {error}. Beri nama berkas Markdown berformat UTF-8.") from error
-
-
-def _checked(
-    text: str, tree: AreaTree, settings: config.Settings, push: tuple[str, ...], pull: tuple[str, ...]
-) -> CheckedAnnouncement:
-    fields = Fields.read(parse(text))
-    return check(fields, tree=tree, topics=settings.topics, channels=(*push, *pull), now=datetime.now(UTC))
 
 
 def show(

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import aiohttp
 import typer
+import uvloop
 
 from broadcaster import config
 from broadcaster.app import open_app
@@ -35,7 +36,7 @@ START_SECONDS = 60.0
 def web() -> None:
     """Jalankan server web saja."""
     configure()
-    asyncio.run(_web())
+    uvloop.run(_web())
 
 
 async def _web() -> None:
@@ -52,7 +53,7 @@ def worker(
     configure()
     if lane and lane not in LANES:
         raise Failed(f"Jalur {lane!r} tidak ada. Pilih {' atau '.join(LANES)}.")
-    asyncio.run(_worker(lane) if lane else _workers())
+    uvloop.run(_worker(lane) if lane else _workers())
 
 
 async def _worker(lane: str) -> None:

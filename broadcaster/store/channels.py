@@ -47,7 +47,7 @@ def closed_for(connection: Connection, channel: str) -> float:
         return 0.0
     if row.halted:
         return PROBE_SECONDS
-    return max(0.0, row.paused_until - now(connection))
+    return max(0.0, float(row.paused_until) - now(connection))
 
 
 def pause_channel(connection: Connection, channel: str, seconds: float) -> None:

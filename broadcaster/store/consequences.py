@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, literal, select, update
 
 from broadcaster.store.channels import count_results, suppress_or_hold
 from broadcaster.store.database import now
-from broadcaster.store.tables import run, slice_
+from broadcaster.store.fanout import audience_of
+from broadcaster.store.tables import PENDING, delivery, run, slice_
 from subscribers import consent, residents
 from subscribers.addresses import AddressBook
-from subscribers.store import address
+from subscribers.audience import concerns, counted_under
+from subscribers.store import address, insert_new
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +44,7 @@ def apply(
         if item.opted_out:
             consent.suppress(connection, item.address, "opted_out", at=wall, source="provider")
         if item.succeeded:
-            consent.clear_strikes(connection, item.address)
+            consent.clear_strikes(connection, [item.address])
         for alias in item.aliases:
             residents.add_alias(connection, book, item.address, alias)
         if item.moved_to:
@@ -65,25 +67,25 @@ def fall_back(connection: Connection, edition: int, closed: int) -> list[tuple[s
         )
     }
     for candidate in residents.other_addresses(connection, closed):
-        if candidate.channel in runs and _add(connection, edition, closed, candidate.id):
+        if candidate.channel in runs and _add(connection, edition, candidate.id):
             return [(candidate.channel, candidate.id)]
     return []
 
 
-_ADD = text(
-    """
-INSERT INTO delivery (edition, channel, slot, address, area, state, attempt, spent, uncertain, due_at)
-SELECT :edition, a.channel, a.slot, a.id,
-       (SELECT d.area FROM delivery d JOIN address c ON c.id = :closed
-         WHERE d.edition = :edition AND d.channel = c.channel AND d.slot = c.slot), 0, 0, 0, 0, 0
-FROM address a WHERE a.id = :address
-ON CONFLICT DO NOTHING
-"""
-)
-
-
-def _add(connection: Connection, edition: int, closed: int, to: int) -> bool:
-    if connection.execute(_ADD, {"edition": edition, "closed": closed, "address": to}).rowcount != 1:
+def _add(connection: Connection, edition: int, to: int) -> bool:
+    """Add a row for an address that the edition concerns; False when it has one, or is none of its audience."""
+    audience = audience_of(connection, edition)
+    candidate = (
+        select(
+            literal(edition), address.c.channel, address.c.slot, address.c.id, counted_under(audience),
+            literal(PENDING), literal(0), literal(0), literal(0), literal(0.0),
+        )
+        .where(address.c.id == to, concerns(audience, address))
+    )  # fmt: skip
+    add = insert_new(connection, delivery).from_select(
+        ["edition", "channel", "slot", "address", "area", "state", "attempt", "spent", "uncertain", "due_at"], candidate
+    )
+    if connection.execute(add).rowcount != 1:
         return False
     place = connection.execute(select(address.c.channel, address.c.slot).where(address.c.id == to)).one()
     # without a slice yet, the fan-out counts the row when it comes to its slot

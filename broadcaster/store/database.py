@@ -7,13 +7,16 @@ synchronous and gets nothing but the connection.
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
 P = ParamSpec("P")
@@ -23,6 +26,10 @@ READERS = 4
 """Threads that read at the same time."""
 WRITERS_POSTGRESQL = 4
 """Connections that write at the same time on PostgreSQL; SQLite has one writer."""
+ROWCOUNT = {"preserve_rowcount": True}
+"""Also an INSERT tells how many rows it added (ON CONFLICT DO NOTHING may add none)."""
+DEADLOCK_TRIES = 5
+"""How often a transaction is run when PostgreSQL breaks a deadlock by undoing it."""
 BUSY_SECONDS = 30
 """How long a SQLite write waits for another process's transaction."""
 
@@ -37,6 +44,7 @@ class Database:
             _open_sqlite(self.url, writer=True) if self.sqlite else _open_postgresql(self.url, WRITERS_POSTGRESQL)
         )
         self.reader_engine = _open_sqlite(self.url, writer=False) if self.sqlite else self.writer_engine
+        self._one_writer: AbstractContextManager[object] = threading.Lock() if self.sqlite else nullcontext()
         self._writers = ThreadPoolExecutor(1 if self.sqlite else WRITERS_POSTGRESQL, thread_name_prefix="db-write")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
 
@@ -49,9 +57,16 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: self.read_now(act, *args, **kwargs))
 
     def write_now(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`write`, on the calling thread (for the command line; never from two threads at once on SQLite)."""
-        with self.writer_engine.begin() as connection:
-            return act(connection, *args, **kwargs)
+        """`write`, on the calling thread (for the command line and tests)."""
+        for attempt in range(DEADLOCK_TRIES):
+            try:
+                with self._one_writer, self.writer_engine.begin() as connection:
+                    return act(connection, *args, **kwargs)
+            except OperationalError as error:
+                # PostgreSQL gave one of two transactions up; all it did is undone, so it may simply run again
+                if getattr(error.orig, "sqlstate", "") not in ("40P01", "40001") or attempt == DEADLOCK_TRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
 
     def read_now(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`read`, on the calling thread."""
@@ -90,7 +105,7 @@ def normalise_url(url: str) -> str:
 
 
 def _open_postgresql(url: str, writers: int) -> Engine:
-    return create_engine(url, pool_size=writers + READERS, max_overflow=2, pool_pre_ping=True)
+    return create_engine(url, pool_size=writers + READERS, max_overflow=2, pool_pre_ping=True, execution_options=ROWCOUNT)
 
 
 def _open_sqlite(url: str, *, writer: bool) -> Engine:
@@ -100,7 +115,10 @@ def _open_sqlite(url: str, *, writer: bool) -> Engine:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {"poolclass": StaticPool} if writer else {"pool_size": READERS, "max_overflow": READERS}
     engine = create_engine(
-        url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": 256}, **options
+        url,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": 256},
+        execution_options=ROWCOUNT,
+        **options,
     )
 
     @event.listens_for(engine, "connect")

@@ -13,11 +13,8 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-from broadcaster.store.database import is_sqlite
-from broadcaster.store.leases import Holder, lease_clock
+from broadcaster.store.leases import Holder, LeaseLost, lease_clock
 from broadcaster.store.tables import (
     DELIVERED,
     PENDING,
@@ -32,6 +29,7 @@ from broadcaster.store.tables import (
     slice_,
 )
 from subscribers.audience import Audience, chunk
+from subscribers.store import insert_new
 
 FIRST_CHUNK = 1_000
 """Rows of a run's first chunk: small, so that the first message leaves at once."""
@@ -54,16 +52,16 @@ class FanOut:
 
 
 def claim_fanout(connection: Connection, *, channel: str, lane: str, holder: Holder) -> FanOut | None:
-    """Lease the oldest run of this lane that still lacks rows; None when there is none."""
+    """Lease the run of this lane that lacks rows and has the fewest so far (editions take turns); None when there is none."""
     clock = lease_clock(connection)
     candidates = (
         select(run.c.edition, run.c.follows, run.c.owner, run.c.lease_until)
         .where(run.c.channel == channel, run.c.lane == lane, run.c.state == "preparing", ~run.c.sealed)
-        .order_by(run.c.edition)
+        .order_by(run.c.total, run.c.edition)
         .with_for_update(skip_locked=True)
     )
     for row in connection.execute(candidates):
-        if not holder.may_take(row.owner, row.lease_until, clock):
+        if row.owner != holder.owner and not holder.may_take(row.owner, row.lease_until, clock):
             continue
         if row.follows is not None and _unsettled(connection, row.follows, channel):
             continue
@@ -84,9 +82,7 @@ def _unsettled(connection: Connection, follows: int, channel: str) -> bool:
 
 def fill_chunk(connection: Connection, claim: FanOut, holder: Holder) -> bool:
     """Add the next chunk of rows and its slices, renew the lease; True once the run is sealed (or no longer ours)."""
-    found = connection.execute(
-        select(run).where(run.c.edition == claim.edition, run.c.channel == claim.channel).with_for_update()
-    ).one()
+    found = connection.execute(select(run).where(run.c.edition == claim.edition, run.c.channel == claim.channel)).one()
     if found.owner != claim.owner or found.sealed or found.state != "preparing":
         return True
     size = FIRST_CHUNK if found.cursor < 0 else CHUNK
@@ -99,26 +95,38 @@ def fill_chunk(connection: Connection, claim: FanOut, holder: Holder) -> bool:
             return True
         slots = [skipped]
     _add_slices(connection, claim, found, slots)
-    connection.execute(
+    moved = connection.execute(
         update(run)
-        .where(run.c.edition == claim.edition, run.c.channel == claim.channel)
+        .where(
+            run.c.edition == claim.edition,
+            run.c.channel == claim.channel,
+            run.c.owner == claim.owner,
+            run.c.cursor == found.cursor,
+        )
         .values(cursor=slots[-1], total=run.c.total + len(slots), lease_until=lease_clock(connection) + holder.lease)
     )
+    if moved.rowcount != 1:
+        raise LeaseLost
     return False
 
 
-def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: int, size: int) -> Select[tuple[int, int, str]]:
-    row = connection.execute(select(edition.c.level, edition.c.topic, edition.c.published_at, edition.c.withdrawn, edition.c.announcement)
-                             .where(edition.c.id == claim.edition)).one()  # fmt: skip
-    audience = Audience(
-        areas=frozenset(connection.execute(select(edition_area.c.area).where(edition_area.c.edition == claim.edition)).scalars()),
-        topic=row.topic,
-        emergency=row.level == "emergency",
-        confirmed_before=row.published_at,
+def audience_of(connection: Connection, edition_id: int) -> Audience:
+    """Whom an edition concerns; addresses confirmed after its publication do not count."""
+    row = connection.execute(
+        select(edition.c.level, edition.c.topic, edition.c.published_at).where(edition.c.id == edition_id)
+    ).one()
+    areas = connection.execute(select(edition_area.c.area).where(edition_area.c.edition == edition_id)).scalars()
+    return Audience(
+        areas=frozenset(areas), topic=row.topic, emergency=row.level == "emergency", confirmed_before=row.published_at
     )
-    fresh = chunk(audience, claim.channel, cursor, size)
+
+
+def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: int, size: int) -> Select[tuple[int, int, str]]:
+    """The next rows: the audience; for a correction also, for a withdrawal only, whom earlier editions may have reached."""
+    fresh = chunk(audience_of(connection, claim.edition), claim.channel, cursor, size)
     if follows is None:
         return fresh
+    row = connection.execute(select(edition.c.announcement, edition.c.withdrawn).where(edition.c.id == claim.edition)).one()
     reached = (
         select(delivery.c.slot, delivery.c.address, delivery.c.area)
         .join(edition, edition.c.id == delivery.c.edition)
@@ -152,8 +160,7 @@ def _insert(connection: Connection, claim: FanOut, source: Select[tuple[int, int
     # `WHERE true` keeps SQLite from reading ON CONFLICT as a join's ON
     values = values.where(text("true"))
     columns = ["edition", "channel", "slot", "address", "area", "state", "attempt", "spent", "uncertain", "due_at"]
-    add = (insert_sqlite if is_sqlite(connection) else insert_postgresql)(delivery)
-    statement = add.from_select(columns, values).on_conflict_do_nothing().returning(delivery.c.slot)
+    statement = insert_new(connection, delivery).from_select(columns, values).returning(delivery.c.slot)
     return sorted(connection.execute(statement).scalars())
 
 

@@ -43,6 +43,10 @@ def lease_clock(connection: Connection) -> float:
     return suspend_proof() if database.is_sqlite(connection) else database.now(connection)
 
 
+class LeaseLost(Exception):
+    """Another worker has taken over: write nothing more."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Holder:
     """A process that takes leases of `lease` seconds; `is_dead` knows holders on this machine whose file lock is free."""

@@ -136,10 +136,10 @@ def resume(connection: Connection, announcement: str) -> bool:
 def cancel(connection: Connection, announcement: str, why: str = "") -> bool:
     """Send nothing more of it; what is open closes as cancelled. What has left cannot be recalled. False when all was closed."""
     newest = newest_edition_id(connection, announcement)
+    connection.execute(update(delivery).where(delivery.c.edition == newest, delivery.c.state == PENDING).values(due_at=0))
+    connection.execute(update(slice_).where(slice_.c.edition == newest, slice_.c.open > 0).values(due_at=0))
     done = _flip(connection, announcement, ("preparing", "running", "paused"), "stopped", why)
     if done and newest is not None:
-        connection.execute(update(slice_).where(slice_.c.edition == newest, slice_.c.open > 0).values(due_at=0))
-        connection.execute(update(delivery).where(delivery.c.edition == newest, delivery.c.state == PENDING).values(due_at=0))
         for channel in connection.execute(select(run.c.channel).where(run.c.edition == newest)).scalars().all():
             finish_run(connection, newest, channel)
     return done

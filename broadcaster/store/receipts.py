@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, Row, delete, select, text, update
 
@@ -24,6 +25,7 @@ from broadcaster.store.tables import (
     slice_,
 )
 from channels.base.contract import StatusEvent
+from channels.base.rendering import WIB
 from subscribers import residents
 from subscribers.addresses import AddressBook
 
@@ -50,7 +52,7 @@ def keep(connection: Connection, channel: str, events: Sequence[Kept], now: floa
         )  # fmt: skip
 
 
-def due(connection: Connection, now: float, limit: int) -> Sequence[Row[tuple[int, str, bytes]]]:
+def due(connection: Connection, now: float, limit: int) -> Sequence[Row[int, str, bytes]]:
     """What waits to be applied, in key order."""
     found = (
         select(receipt.c.id, receipt.c.channel, receipt.c.body)
@@ -154,7 +156,7 @@ def _fail(
         "spent": found.spent + decision.spend, "closed_at": None if decision.state == PENDING else now,
     }  # fmt: skip
     _move(connection, channel, found, decision.state, changes)
-    meaning = consequence(row, event.failure, "")
+    meaning = consequence(row, event.failure, datetime.fromtimestamp(now, WIB).date().isoformat())
     if meaning is not None:
         consequences.apply(connection, book, edition=found.edition, channel=channel, results=1, consequences=[meaning])
 

@@ -4,13 +4,13 @@ Every function is one transaction's worth of SQL. Rules: DESIGN 4.4 to 4.8. What
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, bindparam, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, text, update
 
 from broadcaster.store.database import now
-from broadcaster.store.leases import Holder, lease_clock
+from broadcaster.store.leases import Holder, LeaseLost, lease_clock
 from broadcaster.store.tables import (
     CANCELLED,
     EXPIRED,
@@ -24,7 +24,6 @@ from broadcaster.store.tables import (
     run,
     slice_,
 )
-from subscribers.store import address
 
 UNCERTAIN_LIMIT = 3
 """Uncertain attempts after which a row closes as unconfirmed."""
@@ -34,10 +33,6 @@ CONFIRMED = 1
 """subscribers.store: the state of an address that may be written to."""
 
 CLAIMABLE = ("preparing", "running", "stopped", "superseded")
-
-
-class LeaseLost(Exception):
-    """Another worker has taken the slice: write nothing more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,34 +106,37 @@ def claim_slice(connection: Connection, *, channel: str, lane: str, holder: Hold
         row = _free_slice(connection, found.edition, channel, clock, wall, holder)
         if row is None:
             continue
-        mine = (slice_.c.edition == row.edition) & (slice_.c.channel == channel) & (slice_.c.number == row.number)
-        connection.execute(
-            update(slice_).where(mine).values(owner=holder.owner, lease_until=clock + holder.lease, epoch=row.epoch + 1)
-        )
-        turn = select(func.coalesce(func.max(run.c.served), 0) + 1).where(run.c.channel == channel, run.c.lane == lane)
-        connection.execute(
-            update(run).where(run.c.edition == row.edition, run.c.channel == channel).values(served=turn.scalar_subquery())
-        )
         claim = Claim(
             edition=row.edition, channel=channel, number=row.number, lane=lane, after_slot=row.after_slot, last_slot=row.last_slot,
             epoch=row.epoch + 1, follows=found.follows, published_at=found.published_at, expires_at=found.expires_at,
         )  # fmt: skip
         if row.n_sending:
             _reopen(connection, claim, wall + receipt_wait)
+        connection.execute(
+            update(slice_)
+            .where(_slice_row(claim))
+            .values(owner=holder.owner, lease_until=clock + holder.lease, epoch=claim.epoch)
+        )
+        turn = select(func.coalesce(func.max(run.c.served), 0) + 1).where(run.c.channel == channel, run.c.lane == lane)
+        connection.execute(
+            update(run).where(run.c.edition == row.edition, run.c.channel == channel).values(served=turn.scalar_subquery())
+        )
         return claim
     return None
 
 
 def _free_slice(connection: Connection, edition: int, channel: str, clock: float, wall: float, holder: Holder) -> Row | None:  # type: ignore[type-arg]
-    due = (
-        select(slice_)
-        .where(slice_.c.edition == edition, slice_.c.channel == channel, slice_.c.open > 0, slice_.c.due_at <= wall)
-        .order_by(slice_.c.number)
-        .with_for_update(skip_locked=True)
-    )
-    for row in connection.execute(due):
-        if holder.may_take(row.owner, row.lease_until, clock):
-            return row
+    due = select(slice_).where(
+        slice_.c.edition == edition, slice_.c.channel == channel, slice_.c.open > 0, slice_.c.due_at <= wall
+    ).order_by(slice_.c.number)  # fmt: skip
+    free = or_(slice_.c.owner.is_(None), slice_.c.lease_until <= clock)
+    row = connection.execute(due.where(free).limit(1).with_for_update(skip_locked=True)).first()
+    if row is not None:
+        return row
+    for held in connection.execute(due.where(~free)).all():
+        if holder.may_take(held.owner, held.lease_until, clock):
+            same = (slice_.c.number == held.number) & (slice_.c.epoch == held.epoch)
+            return connection.execute(due.where(same).with_for_update(skip_locked=True)).first()
     return None
 
 
@@ -157,7 +155,7 @@ def _reopen(connection: Connection, claim: Claim, due_at: float) -> None:
     _count(connection, claim, {SENDING: -closed - again, UNCONFIRMED: closed, PENDING: again}, possible_duplicates=again)
 
 
-def _in_slice(claim: Claim):  # type: ignore[no-untyped-def]
+def _in_slice(claim: Claim) -> ColumnElement[bool]:
     return (
         (delivery.c.edition == claim.edition)
         & (delivery.c.channel == claim.channel)
@@ -166,60 +164,68 @@ def _in_slice(claim: Claim):  # type: ignore[no-untyped-def]
     )
 
 
-def _count(connection: Connection, claim: Claim, change: dict[int, int], *, possible_duplicates: int = 0) -> None:
-    """Move the slice's counters by `change` (state -> difference)."""
-    values = {f"n_{STATES[state]}": slice_.c[f"n_{STATES[state]}"] + by for state, by in change.items() if by}
+def _count(
+    connection: Connection, claim: Claim, change: Mapping[int, int], *, possible_duplicates: int = 0, holder: Holder | None = None
+) -> None:
+    """Move the slice's counters by `change` (state -> difference); with `holder` also renew the lease, or raise LeaseLost."""
+    values: dict[str, object] = {f"n_{STATES[state]}": slice_.c[f"n_{STATES[state]}"] + by for state, by in change.items() if by}
     opened = change.get(PENDING, 0) + change.get(SENDING, 0)
     if opened:
         values["open"] = slice_.c.open + opened
     if possible_duplicates:
         values["possible_duplicates"] = slice_.c.possible_duplicates + possible_duplicates
-    if values:
-        connection.execute(update(slice_).where(_slice_row(claim)).values(values))
+    if holder is None:
+        if values:
+            connection.execute(update(slice_).where(_slice_row(claim)).values(values))
+        return
+    clock = lease_clock(connection)
+    values["lease_until"] = clock + holder.lease
+    if connection.execute(update(slice_).where(_held(claim, holder, clock)).values(values)).rowcount != 1:
+        raise LeaseLost
 
 
-def _slice_row(claim: Claim):  # type: ignore[no-untyped-def]
+def _held(claim: Claim, holder: Holder, clock: float) -> ColumnElement[bool]:
+    return and_(_slice_row(claim), slice_.c.owner == holder.owner, slice_.c.epoch == claim.epoch, slice_.c.lease_until > clock)
+
+
+def _slice_row(claim: Claim) -> ColumnElement[bool]:
     return (slice_.c.edition == claim.edition) & (slice_.c.channel == claim.channel) & (slice_.c.number == claim.number)
 
 
 def renew(connection: Connection, claim: Claim, holder: Holder) -> None:
     """Prolong the lease; raises LeaseLost when it is no longer ours."""
-    clock = lease_clock(connection)
-    held = _slice_row(claim) & (slice_.c.owner == holder.owner) & (slice_.c.epoch == claim.epoch) & (slice_.c.lease_until > clock)
-    if connection.execute(update(slice_).where(held).values(lease_until=clock + holder.lease)).rowcount != 1:
-        raise LeaseLost
+    _count(connection, claim, {}, holder=holder)
 
 
-_CANDIDATES = """
+_candidates = text(
+    """
 SELECT d.slot, d.address, d.area, d.attempt, d.spent, d.uncertain,
        a.cipher, a.state AS address_state, a.reason AS address_reason, a.language, a.confirmed_at
 FROM delivery d LEFT JOIN address a ON a.id = d.address
 WHERE d.edition = :edition AND d.channel = :channel AND d.slot > :cursor AND d.slot <= :last AND d.state = 0 AND d.due_at <= :now
 ORDER BY d.slot LIMIT :limit
 """
-_candidates = text(_CANDIDATES)
-_candidates_locked = text(_CANDIDATES + " FOR UPDATE OF d")
-_lock_addresses = text("SELECT id FROM address WHERE id = ANY(:ids) ORDER BY id FOR SHARE")
+)
 _mark_range = text(
     "UPDATE delivery SET state = 1, attempt = attempt + 1 WHERE edition = :edition AND channel = :channel"
-    " AND slot > :cursor AND slot <= :last AND state = 0 AND due_at <= :now"
+    " AND slot > :cursor AND slot <= :last AND state = 0 AND due_at <= :now RETURNING slot"
 )
 _close = text(
-    "UPDATE delivery SET state = :state, reason = :reason, closed_at = :now WHERE edition = :edition AND channel = :channel AND slot = :slot"
+    "UPDATE delivery SET state = :state, reason = :reason, closed_at = :now"
+    " WHERE edition = :edition AND channel = :channel AND slot = :slot AND state = 0"
 )
 
 
 def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, limit: int) -> Marked:
     """The gate: mark up to `limit` due rows `sending`, close those that may no longer be sent, renew the lease. Raises LeaseLost."""
-    renew(connection, claim, holder)
     wall = now(connection)
     state = connection.execute(
-        select(run.c.state).where(run.c.edition == claim.edition, run.c.channel == claim.channel).with_for_update(read=True)
+        select(run.c.state).where(run.c.edition == claim.edition, run.c.channel == claim.channel)
     ).scalar_one()
     if state == "paused":
         return Marked(rows=[], cursor=cursor, exhausted=True)
     span = {"edition": claim.edition, "channel": claim.channel, "cursor": cursor, "last": claim.last_slot, "now": wall}
-    found = _due_rows(connection, span, limit)
+    found = connection.execute(_candidates, {**span, "limit": limit}).all()
     if not found:
         return Marked(rows=[], cursor=claim.last_slot, exhausted=True)
     passing, closing = [], []
@@ -232,23 +238,13 @@ def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, l
             [{"edition": claim.edition, "channel": claim.channel, "slot": row.slot, "state": to, "reason": why, "now": wall}
              for row, to, why in closing],
         )  # fmt: skip
-    if passing:
-        connection.execute(_mark_range, {**span, "last": found[-1].slot})
-    change = Counter({PENDING: -len(found), SENDING: len(passing)})
+    marked = set(connection.execute(_mark_range, {**span, "last": found[-1].slot}).scalars()) if passing else set()
+    change = Counter({PENDING: -len(marked) - len(closing), SENDING: len(marked)})
     change.update(to for _row, to, _why in closing)
-    _count(connection, claim, change)
-    previous = _previous_ids(connection, claim, [row.slot for row in passing]) if claim.follows is not None and passing else {}
-    rows = [_marked(row, previous) for row in passing]
+    _count(connection, claim, change, holder=holder)
+    previous = _previous_ids(connection, claim, sorted(marked)) if claim.follows is not None and marked else {}
+    rows = [_marked(row, previous) for row in passing if row.slot in marked]
     return Marked(rows=rows, cursor=found[-1].slot, exhausted=len(found) < limit)
-
-
-def _due_rows(connection: Connection, span: dict[str, object], limit: int) -> Sequence[Row]:  # type: ignore[type-arg]
-    if connection.dialect.name == "sqlite":
-        return connection.execute(_candidates, {**span, "limit": limit}).all()
-    # the address must not be suppressed between the look and the commit: share-lock it, then look (again)
-    rows = connection.execute(_candidates_locked, {**span, "limit": limit}).all()
-    connection.execute(_lock_addresses, {"ids": [row.address for row in rows]})
-    return connection.execute(_candidates, {**span, "limit": limit}).all()
 
 
 def _marked(row: Row, previous: dict[int, str]) -> MarkedRow:  # type: ignore[type-arg]

@@ -1,0 +1,58 @@
+"""What benchmarks share: processes of their own for providers and workers, and what the system says they cost."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+ROOT = TESTS.parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """CPU seconds and peak resident memory (bytes) of a process so far."""
+
+    cpu: float
+    memory: int
+
+
+def cost(pid: int) -> Cost:
+    """What the kernel counts for a living process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    peak = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return Cost(cpu=cpu, memory=int(peak.split()[1]) * 1024)
+
+
+@asynccontextmanager
+async def process(*arguments: str, environ: Mapping[str, str] | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A Python process running `arguments`; ended with this block."""
+    paths = f"{TESTS}{os.pathsep}{ROOT}"
+    started = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, env={**os.environ, "PYTHONPATH": paths, **(environ or {})},
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT,
+    )  # fmt: skip
+    try:
+        yield started
+    finally:
+        if started.returncode is None:
+            started.terminate()
+            await started.wait()
+
+
+async def line(started: asyncio.subprocess.Process) -> str:
+    """The next line it prints."""
+    assert started.stdout is not None
+    return (await started.stdout.readline()).decode().strip()
+
+
+def table(rows: list[dict[str, str]]) -> str:
+    """Rows as a Markdown table."""
+    heads = list(rows[0])
+    lines = ["| " + " | ".join(heads) + " |", "|" + "|".join("---" for _ in heads) + "|"]
+    lines += ["| " + " | ".join(row[head] for head in heads) + " |" for row in rows]
+    return "\n".join(lines)
