@@ -130,6 +130,7 @@ def _values(edition: Edition, lang: str, site: contract.Site) -> dict[str, Any]:
         "body": body,
         "instruction": "" if withdrawn else cut(words.instruction, 5000),
         "claim": edition.claim and _short(edition.claim),
+        "hoax": edition.claim is None or edition.claim.verdict.casefold() == "hoaks",
         "verdict": verdict_text(edition.claim, lang) if edition.claim else "",
         "web": _is_web,
         "change": edition.change,

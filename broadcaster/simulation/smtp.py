@@ -39,7 +39,9 @@ def received_parts(raw: bytes) -> dict[str, str]:
     """Subject, from, to, text and html of a message, in the shape of the channel's preview."""
     mail = message_from_bytes(raw, policy=policy.default)
     parts = {name: str(mail[name]) for name in ("subject", "from", "to")}
-    bodies = {part.get_content_type(): str(part.get_content()).replace("\r\n", "\n") for part in mail.walk() if not part.is_multipart()}
+    bodies = {
+        part.get_content_type(): str(part.get_content()).replace("\r\n", "\n") for part in mail.walk() if not part.is_multipart()
+    }
     return {**parts, "text": bodies.get("text/plain", ""), "html": bodies.get("text/html", "")}
 
 
@@ -156,6 +158,7 @@ class _Session(asyncio.Protocol):
         self._sender: str | None = None
         self._recipients: list[str] = []
         self._in_content = False
+        self._searched = 0  # octets of a content that were searched for its end
         self._held = False
         self._closing = False
         self._next_line: Callable[[bytes], bytes] | None = None
@@ -202,9 +205,12 @@ class _Session(asyncio.Protocol):
             position = end
         del self._buffer[:position]
         if len(self._buffer) > (SIZE_LIMIT if self._in_content else LINE_LIMIT) and not self._held:
-            self._out.append(b"552 5.3.4 Too big\r\n" if self._in_content else b"500 5.5.2 Line too long\r\n")
-            self._closing = True
+            self._refuse(b"552 5.3.4 Too big\r\n" if self._in_content else b"500 5.5.2 Line too long\r\n")
         self._flush()
+
+    def _refuse(self, reply: bytes) -> None:
+        self._out.append(reply)
+        self._closing = True
 
     def _flush(self) -> None:
         if self._out and not self._transport.is_closing():
@@ -218,7 +224,9 @@ class _Session(asyncio.Protocol):
         if end < 0:
             return -1
         line = bytes(self._buffer[position:end])
-        if self._next_line is not None:
+        if len(line) > LINE_LIMIT:
+            self._refuse(b"500 5.5.2 Line too long\r\n")
+        elif self._next_line is not None:
             step, self._next_line = self._next_line, None
             self._out.append(step(line))
         else:
@@ -230,11 +238,12 @@ class _Session(asyncio.Protocol):
         if self._buffer.startswith(b".\r\n", position):
             end, content = position + 3, b""
         else:
-            found = self._buffer.find(b"\r\n.\r\n", position)
+            found = self._buffer.find(b"\r\n.\r\n", position + self._searched)
             if found < 0:
+                self._searched = max(0, len(self._buffer) - position - 4)
                 return -1
             end, content = found + 5, bytes(self._buffer[position : found + 2])
-        self._in_content = False
+        self._in_content, self._searched = False, 0
         latency = self._server.faults.latency_ms
         if latency > 0:
             self._held = True

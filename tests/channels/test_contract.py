@@ -4,6 +4,7 @@ import importlib
 import json
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
@@ -202,9 +203,21 @@ def test_a_simulated_message_says_so_and_no_other_does(name: str, edition: Editi
     assert "[SIMULASI]" not in "\n".join(preview(name, edition, lang).values())
 
 
+MEASURES: dict[str, Callable[[str], int]] = {
+    "code points": len,
+    "utf-16 units": utf16,
+    "bytes": lambda part: len(part.encode()),
+}
+
+
 def fits(channel: PushChannel, text: str) -> bool:
     """Whether what is read of `text` keeps the channel's limit (markup, which some platforms do not count, may be left out)."""
-    measure = {"code points": len, "utf-16 units": utf16, "bytes": lambda part: len(part.encode())}[channel.limits.measure]
+    measures: dict[str, Callable[[str], int]] = {
+        "code points": len,
+        "utf-16 units": utf16,
+        "bytes": lambda part: len(part.encode()),
+    }
+    measure = measures[channel.limits.measure]
     read = unescape(re.sub(r"<[^>]*>", "", text))
     return min(measure(text), measure(read)) <= channel.limits.text
 

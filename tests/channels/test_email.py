@@ -1,0 +1,360 @@
+"""Email: the message as a mailbox gets it, settings, and what the doctor finds."""
+
+import re
+import ssl
+from collections import Counter
+from dataclasses import replace
+from datetime import date
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import pytest
+from pydantic import ValidationError
+
+import samples
+from broadcaster.simulation.smtp import SmtpStandIn, received_parts
+from channels.base.contract import Area, BadAddress, Claim, Edition, Image, Receipt
+from channels.email import Email, Settings, open_channel, parse_address
+
+BOUNCES = "bounce.info.cimahi.example"
+
+
+def channel(url: str = "", *, simulated: bool = False, tls: ssl.SSLContext | None = None, **settings: object) -> Email:
+    """The channel for the server at `url`, on 4 connections unless told otherwise."""
+    values = {"url": url, "from_": "info@info.cimahi.example", "bounce_domain": BOUNCES, "connections": 4, "timeout": 5}
+    return Email(Settings(site=samples.site(simulated=simulated), **{**values, **settings}), tls=tls)
+
+
+def mail(edition: Edition | None = None, lang: str = "id", **changes: object) -> EmailMessage:
+    """One message to Siti, as the standard library reads it."""
+    way = channel()
+    recipient = replace(samples.recipient("siti@contoh.example"), **changes)  # type: ignore[arg-type]
+    outgoing = way.personalise(way.render(edition or samples.notice(), lang), recipient)
+    message = message_from_bytes(outgoing.payload.data, policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+# --- what a mailbox gets --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lang", ["id", "en"])
+@pytest.mark.parametrize("sample", samples.editions())
+async def test_the_mailbox_gets_what_the_preview_shows(sample: str, lang: str) -> None:
+    server = SmtpStandIn()
+    async with server.running() as url:
+        way = channel(url)
+        message = way.personalise(way.render(samples.editions()[sample], lang), samples.recipient("siti@contoh.example"))
+        outcomes = [type(result.outcome) async for result in way.send([message], may_write=lambda: True)]
+        await way.aclose()
+    assert outcomes == [Receipt]
+    (received,) = server.inbox("siti@contoh.example")
+    assert received_parts(received.raw) == way.preview(message)
+    assert received.raw == message.payload.data
+
+
+def test_the_headers_let_a_resident_stop_with_one_press() -> None:
+    token = samples.recipient("x").token
+    message = mail()
+    assert message["List-Unsubscribe"] == f"<https://info.cimahi.example/berhenti/{token}>, <mailto:berhenti+{token}@{BOUNCES}>"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+def test_without_a_bounce_domain_one_can_still_stop_by_mail_to_the_sender() -> None:
+    way = channel(bounce_domain="")
+    data = way.personalise(way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")).payload.data
+    token = samples.recipient("x").token
+    assert f"<mailto:info@info.cimahi.example?subject=berhenti%20{token}>".encode() in data
+
+
+def test_one_recipient_one_sender_and_no_answer_from_robots() -> None:
+    message = mail()
+    assert message["From"] == "Info Kota Cimahi <info@info.cimahi.example>"
+    assert message["To"] == "siti@contoh.example"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Bcc"] is None and message["Cc"] is None
+    assert message["Date"].datetime == samples.NOW
+    assert message["MIME-Version"] == "1.0"
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+    assert not message.defects
+
+
+@pytest.mark.parametrize(
+    ("area", "list_id"),
+    [
+        (samples.CIBABAT, "Kelurahan Cibabat <cibabat.kelurahan.info.cimahi.example>"),
+        (samples.KELURAHAN_CIMAHI, "Kelurahan Cimahi <kelurahan-cimahi.kelurahan.info.cimahi.example>"),
+        (samples.CIMAHI_UTARA, "Kecamatan Cimahi Utara <cimahi-utara.kecamatan.info.cimahi.example>"),
+        (samples.CITY, "Kota Cimahi <cimahi.kota.info.cimahi.example>"),
+    ],
+)
+def test_the_list_is_the_area_the_resident_signed_up_for(area: Area, list_id: str) -> None:
+    message = mail(area=area)
+    assert message["List-Id"] == list_id
+    body = message.get_body(("plain",))
+    assert body is not None
+    assert f"Anda mendaftar untuk {area.full_name} pada 3 Nov 2026." in body.get_content()
+
+
+def test_a_name_with_signs_stays_a_name_in_every_part() -> None:
+    area = Area(code="32.77.03.1009", name="Ci<b>\"&' é", slug="ci")
+    message = mail(area=area)
+    text, page = message.get_body(("plain",)), message.get_body(("html",))
+    assert text is not None and page is not None
+    assert "untuk Kelurahan Ci<b>\"&' é pada" in text.get_content()
+    assert "untuk Kelurahan Ci&lt;b&gt;&quot;&amp;&#x27; é pada" in page.get_content()
+    assert str(message["List-Id"]) == f"{area.full_name} <ci.kelurahan.info.cimahi.example>"
+
+
+def test_the_date_of_signing_up_is_in_the_words_of_the_language() -> None:
+    for lang, words in (("id", "pada 5 Mei 2026."), ("en", "on 5 May 2026.")):
+        body = mail(None, lang, since=date(2026, 5, 5)).get_body(("plain",))
+        assert body is not None
+        assert words in body.get_content()
+
+
+def test_the_message_id_is_the_same_on_every_attempt_and_another_for_each_address() -> None:
+    first, again, other = mail(), mail(attempt=2, delivery="e41.email.7.2"), mail(address_key="lain")
+    assert first["Message-ID"] == again["Message-ID"] == f"<{samples.notice().key}.k5xw2zlsoq4dgnbv@info.cimahi.example>"
+    assert other["Message-ID"] != first["Message-ID"]
+
+
+def test_a_correction_refers_to_the_message_it_corrects() -> None:
+    assert mail(samples.correction())["References"] == mail()["Message-ID"]
+    assert mail()["References"] is None
+    third = mail(samples.notice(number=3, change="correction"))["References"].split()
+    assert third == [mail()["Message-ID"], mail(samples.correction())["Message-ID"]]
+
+
+@pytest.mark.parametrize(
+    ("edition", "lang", "prefix"),
+    [
+        (samples.notice(), "id", ""),
+        (samples.clarification(), "id", ""),
+        (samples.alert(level="important"), "id", ""),
+        (samples.alert(), "id", "[Darurat] "),
+        (samples.alert(), "en", "[Emergency] "),
+        (samples.correction(), "id", "[Ralat] "),
+        (samples.withdrawal(), "id", "[Dicabut] "),
+        (samples.alert(change="correction", number=2), "id", "[Darurat] [Ralat] "),
+    ],
+)
+def test_the_subject_is_the_title_behind_at_most_what_matters(edition: Edition, lang: str, prefix: str) -> None:
+    assert mail(edition, lang)["Subject"] == prefix + edition.wording(lang).title
+
+
+def test_a_simulated_message_says_so_in_subject_text_and_html() -> None:
+    way = channel(simulated=True)
+    parts = way.preview(way.personalise(way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")))
+    assert parts["subject"].startswith("[SIMULASI] ")
+    assert "[SIMULASI]" in parts["text"]
+    assert "[SIMULASI]" in parts["html"]
+
+
+def test_bounces_come_back_to_an_address_that_names_the_delivery() -> None:
+    way = channel()
+    outgoing = way.personalise(way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example"))
+    assert outgoing.payload.sender == f"bounce+e41.email.1029384.1.k5xw2zls@{BOUNCES}"
+    local = outgoing.payload.sender.split("@")[0]
+    assert len(local) <= 64 and local == local.lower()
+
+
+def test_without_room_or_domain_for_that_bounces_go_to_the_sender() -> None:
+    for way, delivery in ((channel(bounce_domain=""), "e1"), (channel(), "e" * 60)):
+        recipient = samples.recipient("siti@contoh.example", delivery=delivery)
+        assert way.personalise(way.render(samples.notice(), "id"), recipient).payload.sender == "info@info.cimahi.example"
+
+
+def test_the_sender_may_have_a_name_of_its_own() -> None:
+    way = channel(from_='"Pemkot Cimahi, Humas" <humas@cimahi.example>')
+    parts = way.preview(way.personalise(way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")))
+    assert parts["from"] == '"Pemkot Cimahi, Humas" <humas@cimahi.example>'
+
+
+def test_a_token_of_any_form_is_safe_in_the_links() -> None:
+    for token in ("a" * 200, ".x.y", "a/b?c=d&e", "x y\r\nBcc: z@contoh.example"):
+        message = mail(token=token)
+        link = re.match(r"<https://info\.cimahi\.example/berhenti/([^>/?\s]+)>", message["List-Unsubscribe"].replace(" ", ""))
+        assert link
+        page = message.get_body(("html",))
+        assert page is not None
+        assert f'href="https://info.cimahi.example/berhenti/{link[1]}"' in page.get_content()
+        assert message["Bcc"] is None
+
+
+def test_a_withdrawal_does_not_repeat_what_no_longer_holds() -> None:
+    edition = msgspec.structs.replace(samples.alert(), change="withdrawal", number=2, reason="Air sudah surut.")
+    for part in mail(edition).iter_parts():
+        content = part.get_content()
+        assert "Air sudah surut." in content
+        assert "Matikan listrik" not in content
+        assert "Posko" not in content
+        assert edition.code in content
+
+
+def test_the_summary_leads_unless_the_body_begins_with_it() -> None:
+    words = samples.notice().wording("id")
+    repeated = msgspec.structs.replace(words, summary="Perumda Tirta mengganti pipa induk di Jl. Amir Machmud.")
+    body = mail(samples.notice(wordings={"id": repeated})).get_body(("plain",))
+    assert body is not None
+    assert body.get_content().count("mengganti pipa induk") == 1
+
+
+def test_links_that_are_none_are_no_links() -> None:
+    evidence = ("javascript:alert(2)", "Surat edaran no. 5", "https://contoh.example/x")
+    claim = Claim(claim="Kabar", verdict="Hoaks", fact="Fakta", evidence=evidence)
+    page = mail(samples.clarification(link="javascript:alert(1)", claim=claim)).get_body(("html",))
+    assert page is not None
+    targets = re.findall(r'href="([^"]*)"', page.get_content())
+    assert "https://contoh.example/x" in targets
+    assert all(target.startswith("https://") for target in targets)
+    assert "Surat edaran no. 5" in page.get_content()
+
+
+class Page(HTMLParser):
+    """Collects what an email page is made of."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.styles = re.findall(r"<style>(.*?)</style>", markup, re.DOTALL)
+        self.tags: Counter[str] = Counter()
+        self.attributes: set[str] = set()
+        self.lang = ""
+        self.feed(markup)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes |= {name for name, _ in attrs}
+        if tag == "html":
+            self.lang = dict(attrs).get("lang") or ""
+        if tag == "img":
+            assert dict(attrs).get("alt")
+        if tag == "table" and "role" not in dict(attrs):
+            assert dict(attrs)["class"] == "facts"
+
+
+@pytest.mark.parametrize("lang", ["id", "en"])
+@pytest.mark.parametrize("sample", samples.editions())
+def test_the_page_needs_one_constant_style_block_and_nothing_from_elsewhere(sample: str, lang: str) -> None:
+    body = mail(samples.editions()[sample], lang).get_body(("html",))
+    assert body is not None
+    markup = body.get_content().replace("\r\n", "\n")
+    page = Page(markup)
+    assert page.styles == re.findall(r"<style>(.*?)</style>", Path("templates/email/_style.html").read_text(), re.DOTALL)
+    assert "style" not in page.attributes
+    assert not {"script", "link", "iframe", "form", "img"} & set(page.tags)
+    assert not {name for name in page.attributes if name.startswith("on")}
+    assert (page.tags["h1"], page.lang) == (1, lang)
+    assert "url(" not in page.styles[0] and "@import" not in page.styles[0]
+
+
+def test_an_image_has_its_words() -> None:
+
+    edition = samples.notice(image=Image(url="https://info.cimahi.example/m/1.jpg", alt="Peta lokasi truk tangki"))
+    message = mail(edition)
+    text, page = message.get_body(("plain",)), message.get_body(("html",))
+    assert text is not None and page is not None
+    assert "Gambar: Peta lokasi truk tangki (https://info.cimahi.example/m/1.jpg)" in text.get_content()
+    assert 'alt="Peta lokasi truk tangki"' in page.get_content()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "tag"), [("Hoaks", "KLARIFIKASI HOAKS"), ("Benar", "KLARIFIKASI\n"), ("Konten lama", "KLARIFIKASI\n")]
+)
+def test_what_proved_true_is_not_headed_as_a_hoax(verdict: str, tag: str) -> None:
+    message = mail(samples.clarification(claim=Claim(claim="Kabar", verdict=verdict, fact="Fakta")))
+    text, page = message.get_body(("plain",)), message.get_body(("html",))
+    assert text is not None and page is not None
+    assert tag in text.get_content().replace("\r\n", "\n")
+    assert f"Putusan: {verdict}" in page.get_content()
+
+
+# --- settings and the doctor ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("Siti.A@Contoh.EXAMPLE", "Siti.A@contoh.example"),
+        ("  siti@contoh.example ", "siti@contoh.example"),
+        ("siti+rw05@contoh.example", "siti+rw05@contoh.example"),
+        ("siti@bücher.example", "siti@xn--bcher-kva.example"),
+        ("sité@contoh.example", "sité@contoh.example"),
+    ],
+)
+def test_an_address_is_kept_as_it_was_but_for_its_domain(text: str, address: str) -> None:
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize(
+    "text", ["siti", "siti@", "@contoh.example", "siti@contoh", "a b@contoh.example", "siti@-x.example", "a..b@x.example"]
+)
+def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(BadAddress, match=r"nama@contoh\.id"):
+        parse_address(text)
+
+
+def test_settings_come_from_variables_with_the_channels_name() -> None:
+    variables = {
+        "EMAIL_URL": "smtps://u:p@mail.contoh.example",
+        "EMAIL_FROM": "Info <info@contoh.example>",
+        "EMAIL_CONNECTIONS": "25",
+        "EMAIL_RATE": "40.5",
+        "TELEGRAM_RATE": "30",
+        "EMAIL_BOUNCE_DOMAIN": "",
+    }
+    settings = Settings.read(variables, samples.site())
+    assert (settings.connections, settings.rate, settings.bounce_domain) == (25, 40.5, "")
+    assert settings.sender == ("Info", "info@contoh.example")
+    assert settings.missing() == ()
+    assert open_channel(settings).rate == 40.5
+    assert Settings.read({}, samples.site()).missing() == ("EMAIL_URL", "EMAIL_FROM")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"EMAIL_URL": "http://u:rahasia@mail.contoh.example"},
+        {"EMAIL_URL": "smtp://u:rahasia@mail.contoh.example:70000"},
+        {"EMAIL_FROM": "bukan rahasia"},
+        {"EMAIL_CONNECTIONS": "0"},
+        {"EMAIL_RATE": "-1"},
+    ],
+)
+def test_settings_that_cannot_work_are_refused_at_once_without_showing_secrets(variables: dict[str, str]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings.read(variables, samples.site())
+    assert "rahasia" not in str(refused.value)
+
+
+def test_the_password_is_not_shown() -> None:
+    assert "rahasia" not in repr(Settings(url="smtp://u:rahasia@mail.contoh.example"))
+
+
+async def test_the_doctor_finds_a_good_server_good() -> None:
+    async with SmtpStandIn().running() as url:
+        way = channel(url)
+        findings = await way.check()
+        await way.aclose()
+    assert [finding.ok for finding in findings] == [True, True, True, True]
+
+
+async def test_the_doctor_says_what_to_mend() -> None:
+    site = replace(samples.site(), base_url="http://127.0.0.1:8000")
+    async with SmtpStandIn(credentials=("a", "b")).running() as url:
+        settings = Settings(site=site, url=url.replace("a:b@", "a:salah@"), from_="info@lain.example")
+        way = Email(settings)
+        findings = await way.check()
+        await way.aclose()
+    assert [finding.ok for finding in findings] == [False, None, False, None]
+    assert "535 5.7.8" in findings[0].what and "salah" not in findings[0].what
+    assert all(finding.mend for finding in findings)
+
+
+async def test_the_doctor_names_missing_settings() -> None:
+    (finding,) = await Email(Settings()).check()
+    assert finding.ok is False
+    assert "EMAIL_URL" in finding.what and "EMAIL_FROM" in finding.what

@@ -1,0 +1,260 @@
+"""Email: sending over real sockets to a stand-in server that misbehaves on request."""
+
+import asyncio
+import ssl
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import aiosmtpd.smtp
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+import samples
+from broadcaster.simulation.faults import Faults
+from broadcaster.simulation.smtp import SmtpStandIn
+from channels.base.contract import Deferred, Halted, Outgoing, Receipt, Refused, Result
+from channels.email import Email, Settings
+from scripted_smtp import ScriptedSmtp
+
+
+def channel(url: str = "", *, tls: ssl.SSLContext | None = None, connections: int = 4) -> Email:
+    """The channel for the server at `url`."""
+    settings = Settings(site=samples.site(), url=url, from_="info@info.cimahi.example", connections=connections, timeout=5)
+    return Email(settings, tls=tls)
+
+
+def batch(way: Email, addresses: Sequence[str]) -> list[Outgoing]:
+    """One message to each address."""
+    message = way.render(samples.notice(), "id")
+    return [
+        way.personalise(message, samples.recipient(address, delivery=f"e1.email.{n}.1", address_key=f"k{n:07d}"))
+        for n, address in enumerate(addresses)
+    ]
+
+
+async def sent(way: Email, messages: Sequence[Outgoing]) -> list[Result]:
+    """All results; the channel stays open."""
+    return [result async for result in way.send(messages, may_write=lambda: True)]
+
+
+def residents(count: int) -> list[str]:
+    """That many addresses, of ten domains."""
+    return [f"warga{n}@contoh{n % 10}.example" for n in range(count)]
+
+
+async def test_every_resident_gets_one_message_over_few_connections_that_stay() -> None:
+    server = SmtpStandIn(record=True)
+    async with server.running() as url:
+        way = channel(url)
+        messages = batch(way, residents(200))
+        results = [*await sent(way, messages[:120]), *await sent(way, messages[120:])]
+        assert server.counts["connections"] == 4
+        await way.aclose()
+        assert not server.sessions
+    assert sorted(to for to, _ in server.accepted) == sorted(residents(200))
+    receipts = {result.outcome.provider_id for result in results if isinstance(result.outcome, Receipt)}
+    assert receipts == {message_id for _, message_id in server.accepted}
+    assert len(receipts) == 200
+
+
+async def test_what_the_server_took_is_what_the_outcomes_say_whatever_goes_wrong() -> None:
+    faults = Faults(rate_429=0.05, rate_5xx=0.05, blocked=0.1, cut=0.05, greylist=0.2)
+    server = SmtpStandIn(faults=faults, record=True)
+    async with server.running() as url:
+        way = channel(url)
+        results = await sent(way, batch(way, residents(400)))
+        await way.aclose()
+    assert len(results) == 400
+    took = {to for to, _ in server.accepted}
+    for result in results:
+        outcome, address = result.outcome, result.outgoing.recipient.address
+        if isinstance(outcome, Receipt):
+            assert address in took
+        elif isinstance(outcome, Deferred) and outcome.uncertain:
+            assert server.counts["cut"]
+        else:
+            assert address not in took
+        assert isinstance(outcome, Refused) == faults.blocks(address) or isinstance(outcome, Deferred)
+    kinds = Counter(type(result.outcome).__name__ for result in results)
+    assert kinds["Receipt"] > 200 and kinds["Refused"] > 20 and kinds["Deferred"] > 50
+
+
+async def test_greylisted_addresses_take_the_second_attempt() -> None:
+    server = SmtpStandIn(faults=Faults(greylist=1.0), record=True)
+    async with server.running() as url:
+        way = channel(url)
+        messages = batch(way, residents(8))
+        assert {type(result.outcome) for result in await sent(way, messages)} == {Deferred}
+        assert {type(result.outcome) for result in await sent(way, messages)} == {Receipt}
+        await way.aclose()
+
+
+async def test_a_slow_server_slows_each_connection_not_the_whole() -> None:
+    server = SmtpStandIn(faults=Faults(latency_ms=50))
+    async with server.running() as url:
+        way = channel(url, connections=20)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await sent(way, batch(way, residents(40)))
+        assert loop.time() - began < 1.5
+        await way.aclose()
+
+
+async def test_nothing_more_is_written_once_writing_is_forbidden() -> None:
+    server = SmtpStandIn(record=True)
+    async with server.running() as url:
+        way = channel(url)
+        answers = iter([True] * 7)
+        results = [r async for r in way.send(batch(way, residents(50)), may_write=lambda: next(answers, False))]
+        await way.aclose()
+    assert len(results) == len(server.accepted) == 7
+
+
+async def test_an_address_that_smtp_cannot_carry_is_dead_and_reaches_no_server() -> None:
+    server = SmtpStandIn(record=True)
+    async with server.running() as url:
+        way = channel(url)
+        unsafe = ["a b@contoh.example", "a>@contoh.example\r\nRCPT TO:<b@contoh.example", "tanpa-at", "a@b@contoh.example", ""]
+        results = await sent(way, batch(way, unsafe))
+        await way.aclose()
+    assert {type(result.outcome) for result in results} == {Refused}
+    assert not server.accepted and not server.counts["connections"]
+
+
+async def test_three_domains_that_refuse_us_by_policy_halt_the_channel() -> None:
+    script = ScriptedSmtp(RCPT="550 5.7.1 Blocked")
+    async with script.running() as url:
+        way = channel(url, connections=1)
+        addresses = ["a@satu.example", "b@satu.example", "c@dua.example", "d@tiga.example", "e@empat.example"]
+        outcomes = [result.outcome for result in await sent(way, batch(way, addresses))]
+        await way.aclose()
+    assert [type(outcome) for outcome in outcomes] == [Deferred, Deferred, Deferred, Halted]
+    assert isinstance(outcomes[0], Deferred) and outcomes[0].scope == "domain" and outcomes[0].alarm
+
+
+async def test_refusals_by_policy_long_apart_stay_the_domains_affair() -> None:
+    now = [0.0]
+    script = ScriptedSmtp(RCPT="550 5.7.1 Blocked")
+    async with script.running() as url:
+        settings = Settings(site=samples.site(), url=url, from_="info@info.cimahi.example")
+        way = Email(settings, clock=lambda: now[0])
+        for address in ("a@satu.example", "b@dua.example", "c@tiga.example"):
+            (result,) = await sent(way, batch(way, [address]))
+            assert isinstance(result.outcome, Deferred)
+            now[0] += 600
+        await way.aclose()
+
+
+async def test_a_server_that_is_away_defers_all_and_a_later_batch_arrives() -> None:
+    now = [0.0]
+    server = SmtpStandIn(record=True)
+    async with server.running() as url:
+        port = int(url.rpartition(":")[2])
+    way = Email(Settings(site=samples.site(), url=url, from_="info@info.cimahi.example"), clock=lambda: now[0])
+    messages = batch(way, residents(30))
+    outcomes = [result.outcome for result in await sent(way, messages)]
+    assert len(outcomes) == 30
+    assert all(isinstance(outcome, Deferred) and outcome.throttle and not outcome.uncertain for outcome in outcomes)
+    assert not await way.probe()
+    now[0] += 60
+    async with server.running(port):
+        assert await way.probe()
+        assert {type(result.outcome) for result in await sent(way, messages)} == {Receipt}
+        await way.aclose()
+
+
+async def test_without_a_server_in_the_settings_sending_halts() -> None:
+    way = channel("")
+    (result,) = await sent(way, batch(way, residents(1)))
+    assert result.outcome == Halted(code="settings", detail="missing: EMAIL_URL")
+
+
+async def test_the_right_password_opens_the_server_and_a_wrong_one_halts() -> None:
+    server = SmtpStandIn(credentials=("info@cimahi.example", "s:andi/ rahasia"))
+    async with server.running() as url:
+        place = url.rpartition("@")[2]
+        good = channel(f"smtp://info%40cimahi.example:s%3Aandi%2F%20rahasia@{place}")
+        assert isinstance((await sent(good, batch(good, residents(1))))[0].outcome, Receipt)
+        await good.aclose()
+        for bad_url, code in ((f"smtp://info%40cimahi.example:salah@{place}", "535 5.7.8"), (f"smtp://{place}", "530 5.7.0")):
+            bad = channel(bad_url)
+            outcome = (await sent(bad, batch(bad, residents(1))))[0].outcome
+            assert isinstance(outcome, Halted) and outcome.code == code
+            await bad.aclose()
+
+
+# --- TLS ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's context for "localhost", and a client's that trusts it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    begins = datetime.now().astimezone() - timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    plain_key = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + plain_key)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(path)
+    return server, ssl.create_default_context(cafile=path)
+
+
+async def test_smtps_works_from_the_first_byte(certificates: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    server = SmtpStandIn()
+    async with server.running(tls=certificates[0]) as url:
+        way = channel(url.replace("127.0.0.1", "localhost"), tls=certificates[1])
+        assert isinstance((await sent(way, batch(way, residents(1))))[0].outcome, Receipt)
+        await way.aclose()
+
+
+async def test_a_certificate_that_nobody_vouches_for_halts_the_channel(
+    certificates: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    async with SmtpStandIn().running(tls=certificates[0]) as url:
+        way = channel(url.replace("127.0.0.1", "localhost"))
+        outcome = (await sent(way, batch(way, residents(1))))[0].outcome
+    assert isinstance(outcome, Halted) and outcome.code == "certificate"
+
+
+class Letterbox:
+    """Handler of the STARTTLS server: keeps who was written to, and whether that was under TLS."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, bool]] = []
+
+    async def handle_DATA(  # noqa: N802 # reason: aiosmtpd's name
+        self, server: aiosmtpd.smtp.SMTP, session: aiosmtpd.smtp.Session, envelope: aiosmtpd.smtp.Envelope
+    ) -> str:
+        self.got.append((envelope.rcpt_tos[0], session.ssl is not None))
+        return "250 ok"
+
+
+async def test_starttls_comes_before_anything_is_said(certificates: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    box = Letterbox()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: aiosmtpd.smtp.SMTP(box, tls_context=certificates[0], require_starttls=True, loop=loop), "127.0.0.1", 0
+    )
+    port = server.sockets[0].getsockname()[1]
+    way = channel(f"smtp://localhost:{port}?starttls=true", tls=certificates[1], connections=1)
+    assert isinstance((await sent(way, batch(way, ["siti@contoh.example"])))[0].outcome, Receipt)
+    await way.aclose()
+    server.close()
+    await server.wait_closed()
+    assert box.got == [("siti@contoh.example", True)]
