@@ -1,0 +1,214 @@
+"""One page of a feed as RSS, Atom or JSON Feed 1.1: feedgen with its faults repaired by lxml, JSON by hand."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from feedgen.entry import FeedEntry
+from feedgen.feed import FeedGenerator
+from lxml import etree
+
+RSS = "application/rss+xml; charset=utf-8"
+ATOM = "application/atom+xml; charset=utf-8"
+JSON = "application/feed+json"
+
+_ATOM = "http://www.w3.org/2005/Atom"
+_DC = "http://purl.org/dc/elements/1.1/"
+_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+
+_rss_builder = threading.Lock()
+"""feedgen writes RSS dates under another locale, which belongs to the whole process: one builder at a time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Link:
+    """A link of a feed or an entry, as Atom names its attributes."""
+
+    rel: str
+    href: str
+    type: str = ""
+    hreflang: str = ""
+
+    def attributes(self) -> dict[str, str]:
+        """Only those that are given."""
+        return {name: getattr(self, name) for name in ("rel", "type", "hreflang", "href") if getattr(self, name)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One announcement as all formats say it: every text is clean, every time has a zone and whole seconds."""
+
+    id: str
+    title: str
+    summary: str
+    html: str
+    text: str
+    lang: str
+    author: str
+    topic: str
+    topic_label: str
+    published: datetime
+    updated: datetime
+    links: tuple[Link, ...]
+    facts: Mapping[str, Any]
+    """What only JSON readers see, under `_cimahi`."""
+
+    def link(self, rel: str) -> Link | None:
+        """Its first link of that relation."""
+        return next((link for link in self.links if link.rel == rel), None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """One page of a feed, newest entry first; `canonical` is the address of the first page, `url` of this one."""
+
+    id: str
+    title: str
+    description: str
+    lang: str
+    author: str
+    home: str
+    canonical: str
+    url: str
+    next_url: str
+    hub: str
+    updated: datetime
+    entries: tuple[Entry, ...]
+    facts: Mapping[str, Any]
+    plain: bool = False
+    """Without HTML, for signage systems."""
+
+    def links(self, media_type: str) -> tuple[Link, ...]:
+        """The links of the feed itself; the page for people stands last: feedgen takes the last for RSS."""
+        bare = media_type.split(";")[0]
+        links = [Link(rel="self", href=self.url, type=bare)]
+        if self.hub:
+            links.append(Link(rel="hub", href=self.hub))
+        if self.next_url:
+            links.append(Link(rel="next", href=self.next_url, type=bare))
+        return (*links, Link(rel="alternate", href=self.home, type="text/html", hreflang=self.lang))
+
+
+def rss(page: Page) -> bytes:
+    """RSS 2.0 with what feedgen leaves out: hub, language-neutral author, time of the last change."""
+    with _rss_builder:
+        root = etree.fromstring(_generator(page, RSS).rss_str())
+    channel = root[0]
+    for link in page.links(RSS):
+        if link.rel == "hub":
+            channel.insert(1, etree.Element(f"{{{_ATOM}}}link", link.attributes()))
+    items = channel.findall("item")
+    _pair([item.findtext("guid") for item in items], page.entries)
+    for item, entry in zip(items, page.entries, strict=True):
+        etree.SubElement(item, f"{{{_DC}}}creator").text = entry.author
+        etree.SubElement(item, f"{{{_ATOM}}}updated").text = entry.updated.isoformat()
+    etree.cleanup_namespaces(root, top_nsmap={"dc": _DC}, keep_ns_prefixes=["atom", "content", "dc"])
+    return _bytes(root)
+
+
+def atom(page: Page) -> bytes:
+    """Atom 1.0 whose links carry relation, type and language; feedgen keeps only their addresses."""
+    root = etree.fromstring(_generator(page, ATOM).atom_str())
+    elements = root.findall(f"{{{_ATOM}}}entry")
+    _pair([element.findtext(f"{{{_ATOM}}}id") for element in elements], page.entries)
+    _replace_links(root, page.links(ATOM))
+    for element, entry in zip(elements, page.entries, strict=True):
+        element.set(_LANG, entry.lang)
+        _replace_links(element, entry.links)
+    return _bytes(root)
+
+
+def json_feed(page: Page) -> bytes:
+    """JSON Feed 1.1; the members of `_cimahi` are this city's own."""
+    feed: dict[str, Any] = {
+        "version": "https://jsonfeed.org/version/1.1",
+        "title": page.title,
+        "home_page_url": page.home,
+        "feed_url": page.canonical,
+        "description": page.description,
+        "language": page.lang,
+        "authors": [{"name": page.author, "url": page.home}],
+    }
+    if page.next_url:
+        feed["next_url"] = page.next_url
+    if page.hub:
+        feed["hubs"] = [{"type": "WebSub", "url": page.hub}]
+    feed["_cimahi"] = dict(page.facts)
+    feed["items"] = [_json_item(entry) for entry in page.entries]
+    return msgspec.json.format(msgspec.json.encode(feed), indent=1)
+
+
+def _json_item(entry: Entry) -> dict[str, Any]:
+    item: dict[str, Any] = {"id": entry.id}
+    if link := entry.link("alternate"):
+        item["url"] = link.href
+    item |= {
+        "title": entry.title,
+        "summary": entry.summary,
+        "content_html": entry.html,
+        "content_text": entry.text,
+        "date_published": entry.published.isoformat(),
+        "date_modified": entry.updated.isoformat(),
+        "language": entry.lang,
+        "authors": [{"name": entry.author}],
+        "tags": [entry.topic_label],
+    }
+    if enclosure := entry.link("enclosure"):
+        item["image"] = enclosure.href
+        item["attachments"] = [{"url": enclosure.href, "mime_type": enclosure.type}]
+    return item | {"_cimahi": dict(entry.facts)}
+
+
+def _generator(page: Page, media_type: str) -> FeedGenerator:
+    feed = FeedGenerator()
+    feed.id(page.id)
+    feed.title(page.title)
+    feed.description(page.description)
+    feed.subtitle(page.description)
+    feed.language(page.lang)
+    feed.author({"name": page.author})
+    feed.generator("Siaran Cimahi")
+    feed.updated(page.updated)  # also RSS's lastBuildDate; both default to now, which differs at each build
+    for link in page.links(media_type):
+        if link.rel in {"self", "alternate"}:
+            feed.link(link.attributes())
+    for entry in page.entries:
+        feed.add_entry(_feed_entry(entry, plain=page.plain), order="append")
+    return feed
+
+
+def _feed_entry(entry: Entry, *, plain: bool) -> FeedEntry:
+    element = FeedEntry()
+    element.id(entry.id)
+    element.title(entry.title)
+    element.summary(entry.summary)
+    if not plain:
+        element.content(entry.html, type="html")
+    element.author({"name": entry.author})
+    element.category({"term": entry.topic, "label": entry.topic_label})
+    element.published(entry.published)
+    element.updated(entry.updated)
+    for link in entry.links:
+        element.link(link.attributes())
+    return element
+
+
+def _pair(ids: Sequence[str | None], entries: Sequence[Entry]) -> None:
+    if list(ids) != [entry.id for entry in entries]:
+        raise RuntimeError(f"feed of {len(entries)} entries came back with {len(ids)}, or in another order")
+
+
+def _replace_links(element: etree._Element, links: Sequence[Link]) -> None:
+    present = element.findall(f"{{{_ATOM}}}link")
+    place = element.index(present[0]) if present else len(element)
+    for link in present:
+        element.remove(link)
+    for offset, wanted in enumerate(links):
+        element.insert(place + offset, etree.Element(f"{{{_ATOM}}}link", wanted.attributes()))
+
+
+def _bytes(root: etree._Element) -> bytes:
+    return etree.tostring(root, encoding="UTF-8", xml_declaration=True)

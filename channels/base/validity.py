@@ -1,0 +1,50 @@
+"""When an edition stands in feeds and on screens, and when that changes by itself: shared by the pull channels."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from channels.base.contract import Edition
+
+WITHDRAWN_FOR = timedelta(days=30)
+"""How long readers must be told that an entry was withdrawn: they keep what merely vanishes."""
+
+
+def expired(edition: Edition, now: datetime) -> bool:
+    """Whether its end has come; the last valid instant is the one before `expires`."""
+    return edition.expires is not None and edition.expires <= now
+
+
+def listed(edition: Edition, now: datetime) -> bool:
+    """Whether a feed shows it: unexpired, or withdrawn within the last 30 days."""
+    if edition.change == "withdrawal":
+        return now < edition.published_at + WITHDRAWN_FOR
+    return not expired(edition, now)
+
+
+def on_screen(edition: Edition, now: datetime) -> bool:
+    """Whether a screen shows it: neither withdrawn nor expired, and an alert only from `effective` on."""
+    if edition.change == "withdrawal" or expired(edition, now):
+        return False
+    return edition.kind != "alert" or edition.effective <= now
+
+
+def next_change(editions: Iterable[Edition], now: datetime) -> datetime | None:
+    """The first moment after `now` at which one of them comes or goes without a new edition."""
+    return min((moment for moment in _turns(editions) if moment > now), default=None)
+
+
+def last_change(editions: Iterable[Edition], now: datetime) -> datetime | None:
+    """The last moment until `now` at which one of them was published, came or went."""
+    moments = [edition.published_at for edition in editions]
+    return max((moment for moment in [*moments, *_turns(editions)] if moment <= now), default=None)
+
+
+def _turns(editions: Iterable[Edition]) -> Iterator[datetime]:
+    for edition in editions:
+        if edition.change == "withdrawal":
+            yield edition.published_at + WITHDRAWN_FOR
+            continue
+        if edition.kind == "alert":
+            yield edition.effective
+        if edition.expires is not None:
+            yield edition.expires

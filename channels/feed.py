@@ -1,0 +1,263 @@
+"""Feeds of one area, RSS, Atom and JSON: which entries stand in them, and what each says."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+from urllib.parse import quote, urlencode, urljoin
+
+import msgspec
+import nh3
+import structlog
+
+from channels.base import rendering, syndication, validity
+from channels.base.contract import Document, Edition, Lang, PageRequest, PullChannel, Wording
+from channels.base.settings import ChannelSettings
+from channels.base.syndication import Entry, Link, Page
+
+PAGE_SIZE = 50
+MAX_AGE = 60
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+"""What an empty feed calls its last update: now would change the bytes at each build."""
+
+FORMATS = {
+    "rss": (syndication.rss, syndication.RSS),
+    "atom": (syndication.atom, syndication.ATOM),
+    "json": (syndication.json_feed, syndication.JSON),
+}
+IMAGE_TYPES = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif"}
+PREFIXES = {
+    "original": {"id": "", "en": ""},
+    "correction": {"id": "[RALAT]", "en": "[CORRECTION]"},
+    "withdrawal": {"id": "[DICABUT]", "en": "[WITHDRAWN]"},
+}
+STATUSES = {"original": "published", "correction": "corrected", "withdrawal": "withdrawn"}
+SEVERITIES = {"emergency": "Severe", "important": "Moderate", "info": "Minor"}
+HEADINGS = {
+    "id": (
+        "Pengumuman resmi {area}",
+        "Pengumuman, peringatan dan klarifikasi hoaks dari Pemerintah {city} untuk {area}.",
+    ),
+    "en": (
+        "Official announcements, {area}",
+        "Announcements, alerts and hoax clarifications of the government of {city} for {area}.",
+    ),
+}
+
+_log = structlog.get_logger(__name__)
+
+
+class Settings(ChannelSettings):
+    """FEED_HUB: address of a WebSub hub, announced in every feed where given."""
+
+    prefix: ClassVar[str] = "FEED_"
+
+    hub: str = ""
+
+
+class FeedChannel:
+    """The feeds of every area. Query: `sebelum` (a further page), `bahasa=en`, `bentuk=layar` and `bentuk=concerto`."""
+
+    name = "feed"
+    label = "Umpan RSS"
+    paths = ("/feed/{area}.rss", "/feed/{area}.atom", "/feed/{area}.json")
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._site = settings.site
+
+    def render_page(self, request: PageRequest) -> Document:
+        """Pure: the same editions and query give the same bytes, whatever `now` is between two changes."""
+        request = replace(request, editions=list(_sound(request.editions)))
+        extension = request.path.rsplit(".", 1)[-1]
+        if extension == "json" and request.query.get("bentuk") == "concerto":
+            return self._document(request, self._concerto(request), "application/json", {})
+        write, media_type = FORMATS[extension]
+        page = self._page(request, extension)
+        hub = {"Link": f'<{page.url}>; rel="self", <{page.hub}>; rel="hub"'} if page.hub else {}
+        return self._document(request, write(page), media_type, hub)
+
+    def _document(self, request: PageRequest, body: bytes, media_type: str, headers: Mapping[str, str]) -> Document:
+        return Document(
+            body=body,
+            media_type=media_type,
+            max_age=MAX_AGE,
+            headers={"Access-Control-Allow-Origin": "*", **headers},
+            updated=validity.last_change(request.editions, request.now),
+            fresh_until=validity.next_change(request.editions, request.now),
+        )
+
+    def _page(self, request: PageRequest, extension: str) -> Page:
+        screen = extension == "rss" and request.query.get("bentuk") == "layar"
+        lang: Lang = "en" if request.query.get("bahasa") == "en" and not screen else "id"
+        cursor = "" if extension == "rss" else request.query.get("sebelum", "")
+        stands = validity.on_screen if screen else validity.listed
+        editions, further = _cut([edition for edition in request.editions if stands(edition, request.now)], cursor)
+        entries = tuple(self.entry(edition, lang) for edition in editions)
+        fixed = ({"bahasa": "en"} if lang == "en" else {}) | ({"bentuk": "layar"} if screen else {})
+        path = f"/feed/{request.area.slug}.{extension}"
+        title, description = HEADINGS[lang]
+        return Page(
+            id=f"tag:{self._site.domain},2026:feed/{request.area.slug}",
+            title=self._marked(title.format(area=request.area.full_name)),
+            description=description.format(area=request.area.full_name, city=self._site.city),
+            lang=lang,
+            author=self._site.sender,
+            home=self._url("/", {"wilayah": request.area.slug}),
+            canonical=self._url(path, fixed),
+            url=self._url(path, fixed | ({"sebelum": cursor} if cursor else {})),
+            next_url=self._url(path, fixed | {"sebelum": _cursor(editions[-1])}) if further and extension != "rss" else "",
+            hub=self._settings.hub,
+            updated=max((entry.updated for entry in entries), default=EPOCH),
+            entries=entries,
+            facts={"about": self._url("/api/v1/"), "area": request.area.code},
+            plain=screen,
+        )
+
+    def entry(self, edition: Edition, wanted: Lang) -> Entry:
+        """The edition as all formats say it, in `wanted` where it has such words, else in Indonesian."""
+        edition = rendering.scrubbed(edition)
+        lang = wanted if wanted in edition.wordings else "id"
+        wording = edition.wording(lang)
+        published = edition.first_published_at.astimezone(rendering.WIB).replace(microsecond=0)
+        withdrawn = edition.change == "withdrawal"
+        return Entry(
+            id=f"tag:{self._site.domain},{published.year}:p/{edition.code}",
+            title=self._marked(f"{PREFIXES[edition.change][lang]} {wording.title}".strip()),
+            summary=edition.reason if withdrawn else wording.summary,
+            html=self._html(edition, wording, lang),
+            text=re.sub(r"\n{3,}", "\n\n", self._filled(edition, wording, lang, "txt")),
+            lang=lang,
+            author=edition.agency,
+            topic=edition.topic.slug,
+            topic_label=edition.topic.label(lang),
+            published=published,
+            updated=edition.published_at.astimezone(rendering.WIB).replace(microsecond=0),
+            links=tuple(self._links(edition, lang)),
+            facts=self._facts(edition),
+        )
+
+    def _html(self, edition: Edition, wording: Wording, lang: Lang) -> str:
+        return nh3.clean(
+            self._filled(edition, wording, lang, "html"),
+            tags={"p", "br", "strong", "em", "a", "ul", "ol", "li", "blockquote", "img"},
+            attributes={"a": {"href"}, "ol": {"start"}, "img": {"src", "alt"}},
+            attribute_filter=lambda _tag, name, value: self._absolute(value) if name in {"href", "src"} else value,
+            url_schemes={"http", "https", "mailto", "tel"},
+            link_rel="noopener nofollow",
+        )
+
+    def _filled(self, edition: Edition, wording: Wording, lang: Lang, extension: str) -> str:
+        values = {
+            "edition": edition,
+            "wording": wording,
+            "areas": rendering.area_names(edition),
+            "verdict": rendering.verdict_text(edition.claim, lang) if edition.claim else "",
+            "url": self._site.permalink(edition.code),
+            "link": self._web_address(edition.link or ""),
+            "image": self._web_address(edition.image.url) if edition.image else "",
+            "evidence": [self._web_address(proof) or proof for proof in (edition.claim.evidence if edition.claim else ())],
+        }
+        return rendering.fill(rendering.template_name("feed", edition, lang, extension), values)
+
+    def _links(self, edition: Edition, lang: Lang) -> Iterator[Link]:
+        yield Link(rel="alternate", href=self._site.permalink(edition.code), type="text/html", hreflang=lang)
+        if edition.change == "withdrawal":
+            return
+        if related := self._web_address(edition.link or ""):
+            yield Link(rel="related", href=related)
+        image = self._web_address(edition.image.url) if edition.image else ""
+        if media_type := IMAGE_TYPES.get(image.rsplit(".", 1)[-1].lower()):
+            yield Link(rel="enclosure", href=image, type=media_type)
+
+    def _facts(self, edition: Edition) -> dict[str, Any]:
+        return {
+            "about": self._url("/api/v1/"),
+            "code": edition.code,
+            "edition": edition.number,
+            "status": STATUSES[edition.change],
+            "kind": edition.kind,
+            "level": edition.level,
+            "severity": SEVERITIES[edition.level] if edition.kind == "alert" else None,
+            "effective": _stamp(edition.effective),
+            "expires": _stamp(edition.expires) if edition.expires else None,
+            "areas": [area.code for area in edition.areas],
+        }
+
+    def _concerto(self, request: PageRequest) -> bytes:
+        """Concerto's remote feed; it knows a content by type and name, so the name is the announcement's code."""
+        editions, _ = _cut([edition for edition in request.editions if validity.on_screen(edition, request.now)], "")
+        return msgspec.json.encode([self._rich_text(edition) for edition in editions])
+
+    def _rich_text(self, edition: Edition) -> dict[str, Any]:
+        entry = self.entry(edition, "id")
+        text = f"{entry.title}\n{entry.summary}\n{self._site.host}/p/{edition.code}"
+        return {
+            "type": "RichText",
+            "name": edition.code,
+            "text": text,
+            "render_as": "plaintext",
+            "duration": min(60, round(12 + 0.35 * len(text.split()))),
+            "start_time": _stamp(edition.effective if edition.kind == "alert" else edition.published_at),
+            "end_time": _stamp(edition.expires) if edition.expires else None,
+        }
+
+    def _marked(self, title: str) -> str:
+        return f"[SIMULASI] {title}" if self._site.simulated else title
+
+    def _url(self, path: str, query: Mapping[str, str] | None = None) -> str:
+        return f"{self._site.base_url.rstrip('/')}{path}{'?' + urlencode(query) if query else ''}"
+
+    def _absolute(self, url: str) -> str | None:
+        """The address as seen from outside our site; None for one that cannot be read."""
+        try:
+            return urljoin(f"{self._site.base_url.rstrip('/')}/", url)
+        except ValueError:
+            return None
+
+    def _web_address(self, url: str) -> str:
+        """An absolute http(s) address fit for an attribute, else nothing."""
+        absolute = self._absolute(url) if url else ""
+        if not absolute or not absolute.startswith(("https://", "http://")):
+            return ""
+        return quote(absolute, safe=":/?#[]@!$&'()*+,;=%~")
+
+
+def _sound(editions: Sequence[Edition]) -> Iterator[Edition]:
+    """All but those with a time without a zone: one of these would silence the whole feed."""
+    for edition in editions:
+        times = (edition.first_published_at, edition.published_at, edition.effective, edition.expires)
+        if any(moment is not None and moment.tzinfo is None for moment in times):
+            _log.error("edition left out of the feed: time without a zone", code=edition.code)
+        else:
+            yield edition
+
+
+def _place(edition: Edition) -> tuple[int, str]:
+    """Where it stands in a feed for ever: microseconds of its first publication, then its code."""
+    return (edition.first_published_at - EPOCH) // timedelta(microseconds=1), edition.code
+
+
+def _cursor(edition: Edition) -> str:
+    microseconds, code = _place(edition)
+    return f"{microseconds}.{code}"
+
+
+def _cut(editions: Sequence[Edition], cursor: str) -> tuple[Sequence[Edition], bool]:
+    """The page after `cursor`, newest first, and whether more follow; an unreadable cursor gives the first page."""
+    microseconds, _, code = cursor.partition(".")
+    ordered = sorted(editions, key=_place, reverse=True)
+    if code and re.fullmatch(r"-?\d{1,18}", microseconds, re.ASCII):
+        edge = (int(microseconds), code)
+        ordered = [edition for edition in ordered if _place(edition) < edge]
+    return ordered[:PAGE_SIZE], len(ordered) > PAGE_SIZE
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(rendering.WIB).replace(microsecond=0).isoformat()
+
+
+def open_channel(settings: Settings) -> PullChannel:
+    """The channel for these settings."""
+    return FeedChannel(settings)
