@@ -1,0 +1,388 @@
+// The kelurahan screen: polls the announcements of one area and shows them in turn. ES2015, for old television sets.
+(function () {
+  "use strict";
+
+  const VERSION = 1;
+  const SECOND = 1000;
+  const HOUR = 3600 * SECOND;
+  const WIB = 7 * HOUR;
+  const POLL = 10 * SECOND;
+  const JITTER = 5 * SECOND;
+  const SILENT = 60 * SECOND; // without an answer for so long, the screen says that it is cut off
+  const STALE = 6 * HOUR; // after so long it shows no announcement any more
+  const SHIFT = 300 * SECOND;
+  const FADE = 150;
+  const ROTATED = 5;
+  const NEXT = Infinity; // due: not known before it is drawn
+  const HEADLINES = [136, 120, 108, 96, 88, 80, 76];
+  const LEADS = [64, 56, 48];
+  const DAYS = ["Minggu", "Senin", "Selasa", "Rabu", "Kamis", "Jumat", "Sabtu"];
+  const MONTHS = ["Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober", "November", "Desember"];
+
+  const body = document.body;
+  const home = body.dataset;
+  const parts = {};
+  Array.prototype.forEach.call(document.querySelectorAll("[id]"), function (element) {
+    parts[element.id] = element;
+  });
+
+  let payload = null;
+  let text = ""; // of the payload
+  let serial = 0; // of the payload: another one means drawing anew
+  let etag = "";
+  let heard = 0; // when the last good answer came, by the steady clock
+  let showing = { key: "", items: [], index: 0, page: 0, pages: 1, due: NEXT };
+  let fading = 0;
+
+  // --- time: the server's, told by its Date header, carried on by a steady clock that nobody can set ---
+
+  let base = Date.now();
+  let mark = performance.now();
+
+  function now() {
+    return base + performance.now() - mark;
+  }
+
+  function since(moment) {
+    return performance.now() - moment;
+  }
+
+  function setClock(date, age) {
+    const told = Date.parse(date);
+    if (!isNaN(told)) {
+      base = told + (Number(age) || 0) * SECOND;
+      mark = performance.now();
+    }
+  }
+
+  function local(time) {
+    return new Date(time + WIB); // read with getUTC...: whatever zone the set is in, it shows WIB
+  }
+
+  function two(number) {
+    return (number < 10 ? "0" : "") + number;
+  }
+
+  function clock(time) {
+    return two(local(time).getUTCHours()) + "." + two(local(time).getUTCMinutes());
+  }
+
+  function day(time) {
+    const date = local(time);
+    return DAYS[date.getUTCDay()] + ", " + date.getUTCDate() + " " + MONTHS[date.getUTCMonth()] + " " + date.getUTCFullYear();
+  }
+
+  function until(time) {
+    const date = local(time);
+    const today = day(time) === day(now());
+    return "Berlaku sampai " + (today ? "" : date.getUTCDate() + " " + MONTHS[date.getUTCMonth()] + " ") + clock(time) + " WIB";
+  }
+
+  // --- what the server says: only a complete answer counts, all else leaves the last good one ---
+
+  function sound(item) {
+    const texts = ["code", "kind", "level", "tag", "title", "summary", "agency", "short", "effective"];
+    return (
+      item !== null &&
+      typeof item === "object" &&
+      texts.every(function (name) { return typeof item[name] === "string"; }) &&
+      !isNaN(Date.parse(item.effective)) &&
+      (item.expires === null || !isNaN(Date.parse(item.expires))) &&
+      Array.isArray(item.areas) &&
+      item.qr && item.qr.size > 0 && typeof item.qr.path === "string"
+    );
+  }
+
+  function read(raw) {
+    let answer;
+    try {
+      answer = JSON.parse(raw);
+    } catch (error) {
+      return null;
+    }
+    const complete =
+      answer !== null &&
+      typeof answer === "object" &&
+      answer.version === VERSION &&
+      !isNaN(Date.parse(answer.generated)) &&
+      answer.area && answer.area.slug === home.slug &&
+      Array.isArray(answer.items) &&
+      answer.count === answer.items.length &&
+      answer.items.every(sound);
+    return complete ? answer : null;
+  }
+
+  function settle(request) {
+    const answer = request.status === 200 ? read(request.responseText) : null;
+    if (answer) {
+      serial += request.responseText === text ? 0 : 1;
+      text = request.responseText;
+      payload = answer;
+      etag = request.getResponseHeader("ETag") || "";
+    } else if (request.status !== 304 || !payload) {
+      return;
+    }
+    setClock(request.getResponseHeader("Date"), request.getResponseHeader("Age"));
+    heard = performance.now();
+  }
+
+  function poll() {
+    const request = new XMLHttpRequest();
+    request.open("GET", home.source);
+    request.timeout = POLL;
+    if (etag) {
+      request.setRequestHeader("If-None-Match", etag);
+    }
+    request.onloadend = function () {
+      settle(request);
+      tick();
+      setTimeout(poll, POLL + Math.random() * JITTER);
+    };
+    request.send();
+  }
+
+  // --- what is to be seen now ---
+
+  function inForce(item, time) {
+    const begun = item.kind !== "alert" || Date.parse(item.effective) <= time;
+    return begun && (item.expires === null || time < Date.parse(item.expires));
+  }
+
+  function programme(time) {
+    const silence = payload ? since(heard) : STALE;
+    const known = silence < STALE ? payload.items : [];
+    const valid = known.filter(function (item) { return inForce(item, time); });
+    const emergencies = valid.filter(function (item) { return item.level === "emergency"; });
+    const strips = valid.filter(function (item) { return item.kind === "alert" && item.level === "important"; });
+    return {
+      emergency: emergencies.length > 0,
+      items: (emergencies.length ? emergencies : valid).slice(0, ROTATED),
+      strips: emergencies.length ? [] : strips,
+      more: emergencies.length ? 0 : Math.max(0, valid.length - ROTATED),
+      cut: silence > SILENT && silence < STALE,
+      lost: silence >= STALE,
+    };
+  }
+
+  function keyOf(plan) {
+    const codes = plan.items.map(function (item) { return item.code; });
+    return [serial, plan.emergency, plan.cut].concat(codes).join(" ");
+  }
+
+  // --- drawing: text nodes only ---
+
+  function write(element, text) {
+    if (element.textContent !== text) {
+      element.textContent = text;
+    }
+  }
+
+  function size(element, units) {
+    element.style.fontSize = "calc(var(--u) * " + units + ")";
+  }
+
+  function drawClock(time) {
+    write(parts.time, clock(time));
+    write(parts.date, parts.clock.hidden ? home.city : day(time));
+    write(parts["big-time"], clock(time));
+    write(parts["big-date"], day(time));
+    body.classList.toggle("shifted", Math.floor(time / SHIFT) % 2 === 1);
+  }
+
+  function drawSource(item) {
+    const end = item.level === "emergency" && item.expires;
+    write(parts.source, end ? until(Date.parse(item.expires)) : "Sumber: " + item.agency);
+    write(parts.issuer, end ? item.agency : "");
+    parts.issuer.hidden = !end;
+  }
+
+  function where(item) {
+    const own = item.areas.length === 1 && item.areas[0] === home.area;
+    return own ? "" : item.areas.length > 2 ? item.areas.length + " wilayah" : item.areas.join(", ");
+  }
+
+  function position(plan, index) {
+    if (plan.items.length < 2) {
+      return "";
+    }
+    return (plan.emergency ? "Peringatan " : "Pengumuman ") + (index + 1) + " dari " + plan.items.length;
+  }
+
+  function drawCode(item) {
+    const edge = item.qr.size + 4; // two modules of quiet zone on each side; the card adds more than two
+    parts.qr.setAttribute("viewBox", "-2 -2 " + edge + " " + edge);
+    parts.modules.setAttribute("d", item.qr.path);
+    write(parts.code, item.code);
+  }
+
+  function fits() {
+    return (
+      parts.words.offsetHeight <= parts.room.clientHeight &&
+      parts.words.scrollWidth <= parts.room.clientWidth &&
+      parts.slide.scrollHeight <= parts.slide.clientHeight
+    );
+  }
+
+  function fit(headlines) {
+    return headlines.some(function (headline) {
+      size(parts.headline, headline);
+      return LEADS.some(function (lead) {
+        size(parts.lead, lead);
+        return fits();
+      });
+    });
+  }
+
+  function fitWhole() {
+    body.classList.remove("dense");
+    if (fit(HEADLINES)) {
+      return true;
+    }
+    body.classList.add("dense");
+    return fit(HEADLINES.slice(-1));
+  }
+
+  function divide(page) {
+    // all on one page, else the headline on one and the rest on the next
+    parts.headline.hidden = parts.lead.hidden = parts.meta.hidden = false;
+    showing.pages = fitWhole() ? 1 : 2;
+    if (showing.pages === 2) {
+      body.classList.remove("dense");
+      parts.headline.hidden = page === 1;
+      parts.lead.hidden = parts.meta.hidden = page === 0;
+      fit(HEADLINES);
+    }
+  }
+
+  function dwell(item) {
+    const shown = (parts.headline.hidden ? "" : item.title) + " " + (parts.lead.hidden ? "" : item.summary);
+    return Math.min(60, 12 + 0.35 * shown.trim().split(/\s+/).length) * SECOND;
+  }
+
+  function drawStrip(plan, item) {
+    const other = plan.strips.filter(function (strip) { return item && strip.code !== item.code; })[0];
+    parts.strip.hidden = !other;
+    body.classList.toggle("striped", Boolean(other));
+    write(parts["strip-title"], other ? other.title : "");
+  }
+
+  function drawAddress(plan, item) {
+    const address = (item ? item.short : home.host + "/daftar").split("/");
+    const lost = "Terputus sejak " + clock(now() - since(heard)) + ", menampilkan kabar terakhir";
+    write(parts.host, plan.cut ? lost : address[0]);
+    write(parts.path, plan.cut ? "" : "/" + address.slice(1).join("/"));
+  }
+
+  function drawItem(plan, item) {
+    parts.slide.lang = item.lang || "id";
+    write(parts.tag, item.tag);
+    parts.change.hidden = item.change !== "correction";
+    write(parts.headline, item.title);
+    write(parts.lead, item.summary);
+    write(parts.where, where(item));
+    drawSource(item);
+    write(parts.position, position(plan, showing.index));
+    write(parts.rest, plan.more ? "Lainnya di " + home.host : "");
+    parts.rest.hidden = !plan.more;
+    drawCode(item);
+    divide(showing.page);
+    if (showing.due === NEXT) {
+      showing.due = performance.now() + dwell(item);
+    }
+  }
+
+  function draw(plan) {
+    const item = plan.items[showing.index];
+    body.classList.toggle("emergency", plan.emergency);
+    parts.slide.hidden = parts.clock.hidden = !item;
+    parts.neutral.hidden = Boolean(item);
+    parts.quiet.hidden = plan.lost; // nothing heard is not the same as nothing published
+    drawClock(now());
+    drawAddress(plan, item);
+    drawStrip(plan, item);
+    if (item) {
+      drawItem(plan, item);
+    } else {
+      body.classList.remove("dense");
+    }
+  }
+
+  function change(plan, gently) {
+    clearTimeout(fading);
+    if (!gently || plan.emergency) {
+      parts.slide.classList.remove("leaving");
+      draw(plan);
+      return;
+    }
+    parts.slide.classList.add("leaving");
+    fading = setTimeout(function () {
+      draw(plan);
+      parts.slide.classList.remove("leaving");
+    }, FADE);
+  }
+
+  // --- once a second ---
+
+  function replaced(plan, key) {
+    // an announcement that stays as it was keeps its place and its time
+    const before = showing.items[showing.index];
+    const place = plan.items.findIndex(function (item) {
+      return before && item.code === before.code && item.number === before.number;
+    });
+    const kept = place >= 0;
+    showing = {
+      key: key,
+      items: plan.items,
+      index: kept ? place : 0,
+      page: kept ? showing.page : 0,
+      pages: 1,
+      due: kept ? showing.due : NEXT,
+    };
+  }
+
+  function advance() {
+    if (showing.page + 1 < showing.pages) {
+      showing.page += 1;
+    } else {
+      showing.page = 0;
+      showing.index = (showing.index + 1) % showing.items.length;
+    }
+  }
+
+  function tick() {
+    const time = now();
+    const plan = programme(time);
+    const key = keyOf(plan);
+    drawClock(time);
+    if (key !== showing.key) {
+      replaced(plan, key);
+      change(plan, false);
+    } else if (since(showing.due) >= 0 && showing.items.length * showing.pages > 1) {
+      advance();
+      showing.due = NEXT;
+      change(plan, true);
+    }
+  }
+
+  function redraw() {
+    if (showing.key) {
+      change(programme(now()), false);
+    }
+  }
+
+  function stayAwake() {
+    if (navigator.wakeLock && document.visibilityState === "visible") {
+      navigator.wakeLock.request("screen").catch(function () {});
+    }
+  }
+
+  window.addEventListener("resize", redraw);
+  document.addEventListener("visibilitychange", stayAwake);
+  if (document.fonts) {
+    document.fonts.load("800 76px 'Plus Jakarta Sans'").then(redraw, redraw);
+  }
+  stayAwake();
+  tick();
+  setInterval(tick, SECOND);
+  poll();
+})();

@@ -1,0 +1,169 @@
+"""Screens of one area: a page that never changes, and the announcements it shows in rotation, as JSON."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import msgspec
+import segno
+
+from channels.base import rendering, validity
+from channels.base.contract import SUMMARY_LIMIT, Area, Document, Edition, PageRequest, PullChannel, Wording
+from channels.base.settings import ChannelSettings
+
+VERSION = 1
+"""Of the JSON; a screen keeps what it shows when it meets another one."""
+MOST_ITEMS = 20
+"""More than a screen rotates (5), so that others move up by themselves when some expire while it is offline."""
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+"""When an area without any edition says it was generated."""
+
+_DARK = re.compile("x+")
+
+POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+    ]
+)
+
+
+class Settings(ChannelSettings):
+    """Nothing but the site: screens poll us."""
+
+    prefix: ClassVar[str] = "DISPLAY_"
+
+
+class DisplayChannel:
+    """The public, unpaired screens of every area."""
+
+    name = "display"
+    label = "Layar kelurahan"
+    paths = ("/layar/{area}", "/layar/{area}/data")
+
+    def __init__(self, settings: Settings) -> None:
+        self._site = settings.site
+
+    def render_page(self, request: PageRequest) -> Document:
+        """Pure: neither the page nor the data holds the time of day; screens take it from the Date header."""
+        return self._data(request) if request.path.endswith("/data") else self._page(request.area)
+
+    def _page(self, area: Area) -> Document:
+        signup = f"{self._site.base_url.rstrip('/')}/daftar"
+        body = rendering.fill("display/page.id.html", {"area": area, "site": self._site, "qr": qr(signup)})
+        return Document(
+            body=rendering.clean(body).encode(),
+            media_type="text/html; charset=utf-8",
+            max_age=0,
+            headers={
+                "Content-Security-Policy": POLICY,
+                "Referrer-Policy": "no-referrer",
+                "X-Robots-Tag": "noindex",
+            },
+        )
+
+    def _data(self, request: PageRequest) -> Document:
+        shown = [edition for edition in request.editions if _to_come_or_on(edition, request.now)]
+        shown.sort(key=lambda edition: (edition.first_published_at, edition.code), reverse=True)
+        shown.sort(key=_rank)
+        generated = max((edition.published_at for edition in request.editions), default=EPOCH)
+        items = [self.item(edition) for edition in shown[:MOST_ITEMS]]
+        payload = {
+            "version": VERSION,
+            "generated": _instant(generated),
+            "area": {"code": request.area.code, "name": request.area.full_name, "slug": request.area.slug},
+            "count": len(items),
+            "items": items,
+        }
+        return Document(
+            body=msgspec.json.encode(payload),
+            media_type="application/json",
+            max_age=0,
+            headers={"X-Robots-Tag": "noindex"},
+            updated=validity.last_change(request.editions, request.now),
+            fresh_until=validity.next_change(request.editions, request.now),
+        )
+
+    def item(self, edition: Edition) -> dict[str, Any]:
+        """One announcement as a screen shows it: texts on one line, times in UTC, the QR code as an SVG path."""
+        edition = rendering.scrubbed(edition)
+        wording = edition.wording("id")
+        return {
+            "code": edition.code,
+            "number": edition.number,
+            "kind": edition.kind,
+            "level": edition.level,
+            "change": edition.change,
+            "lang": "id",
+            "topic": edition.topic.label("id"),
+            "tag": tag(edition),
+            "title": f"[SIMULASI] {wording.title}" if self._site.simulated else wording.title,
+            "summary": _lead(wording),
+            "agency": edition.agency,
+            "areas": [area.label for area in edition.areas],
+            "effective": _instant(edition.effective),
+            "expires": _instant(edition.expires) if edition.expires else None,
+            "url": self._site.permalink(edition.code),
+            "short": f"{self._site.host}/p/{edition.code}",
+            "qr": qr(self._site.permalink(edition.code)),
+        }
+
+
+def tag(edition: Edition) -> str:
+    """The words in the coloured label above a headline."""
+    if edition.kind == "alert":
+        return "PERINGATAN DARURAT" if edition.emergency else "Peringatan dini"
+    if edition.kind == "clarification":
+        return "Klarifikasi hoaks"
+    return edition.topic.label("id")
+
+
+@lru_cache(maxsize=512)
+def qr(text: str) -> dict[str, Any]:
+    """A QR code (medium error correction) as an SVG path on a grid of `size` modules, without quiet zone."""
+    rows = segno.make(text, error="m", micro=False).matrix
+    return {"size": len(rows), "path": "".join(_runs(number, row) for number, row in enumerate(rows))}
+
+
+def _runs(number: int, row: Sequence[int]) -> str:
+    """One row of modules as rectangles, one for each unbroken run of dark ones."""
+    dark = "".join("x" if module else " " for module in row)
+    return "".join(f"M{run.start()} {number}h{len(run[0])}v1h-{len(run[0])}z" for run in _DARK.finditer(dark))
+
+
+def _rank(edition: Edition) -> int:
+    """Emergencies, then alerts by level, then what is important, then the rest; newest first among equals."""
+    if edition.emergency:
+        return 0
+    if edition.kind == "alert":
+        return 1 if edition.level == "important" else 2
+    return 3 if edition.level == "important" else 4
+
+
+def _to_come_or_on(edition: Edition, now: datetime) -> bool:
+    """An alert that starts later travels too: the screen starts it by its own clock, also offline."""
+    return edition.change != "withdrawal" and not validity.expired(edition, now)
+
+
+def _lead(wording: Wording) -> str:
+    """The summary; where there is none, what to do, else how the text begins."""
+    text = rendering.one_line(rendering.plain(wording.instruction or wording.body))
+    return wording.summary or rendering.cut(text, SUMMARY_LIMIT)
+
+
+def _instant(moment: datetime) -> str:
+    return rendering.utc(moment).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+def open_channel(settings: Settings) -> PullChannel:
+    """The channel for these settings."""
+    return DisplayChannel(settings)

@@ -1,0 +1,310 @@
+"""The kelurahan screen in a real browser: legible, never over the edge, right about time, calm when the server is not."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import samples
+from channels import display
+from channels.base.contract import Wording
+from screens import Screen, Station, assert_inside, contrast, visible_text
+
+CHROMIUM = Path("/usr/bin/chromium")
+LANDSCAPE = {"width": 1920, "height": 1080}
+PORTRAIT = {"width": 1080, "height": 1920}
+SMALL = {"width": 1280, "height": 720}
+
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
+sync_api = pytest.importorskip("playwright.sync_api")
+
+
+@pytest.fixture
+def station() -> Iterator[Station]:
+    """A fresh server."""
+    server = Station()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One Chromium for all tests of this file."""
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_screen(browser: Any, station: Station) -> Iterator[Callable[..., Screen]]:
+    """Opens screens of any size and time zone and closes them at the end."""
+    contexts: list[Any] = []
+
+    def open_one(size: dict[str, int] = LANDSCAPE, **options: Any) -> Screen:
+        context = browser.new_context(viewport=size, **options)
+        contexts.append(context)
+        return Screen(context.new_page(), station)
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+def words(title: str, summary: str) -> dict[str, Wording]:
+    """Wordings of a title and a summary."""
+    return {"id": Wording(title=title, summary=summary, body="Isi.", instruction="Ikuti petugas.")}
+
+
+WIDE = words(("WWMWWMW " * 9)[:70], ("MWWMWWM " * 12)[:90])
+UNBROKEN = words("W" * 70, "M" * 90)
+LONGEST = words(
+    "Pengambilan kartu sembako tahap kedua di aula Kelurahan Cibabat, Kamis",
+    "Bawa KTP dan kartu keluarga asli. Antrean dibuka pukul 08.00 dan ditutup pukul 14.00 WIB.",
+)
+
+CONTENTS = {
+    "notice": [samples.notice()],
+    "longest": [samples.notice(wordings=LONGEST), samples.clarification()],
+    "emergency": [samples.alert(), samples.notice()],
+    "correction": [samples.correction()],
+    "strip": [samples.alert(level="important", wordings=LONGEST), samples.alert(code="CMH-2222-2M", level="important")],
+    "empty": [],
+}
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+@pytest.mark.parametrize("size", [LANDSCAPE, PORTRAIT, SMALL], ids=["landscape", "portrait", "small"])
+def test_every_text_is_large_enough_strong_enough_and_inside(
+    station: Station, open_screen: Callable[..., Screen], content: str, size: dict[str, int]
+) -> None:
+    station.editions = CONTENTS[content]
+    screen = open_screen(size)
+    unit = min(size.values()) / 1080
+    pieces = visible_text(screen)
+    assert pieces
+    for piece in pieces:
+        assert piece["size"] >= (76 if piece["name"] == "headline" else 48) * unit - 0.01, piece
+        assert contrast(piece["front"], piece["back"]) >= 7, piece
+    assert_inside(screen)
+    assert screen.complaints == []
+
+
+@pytest.mark.parametrize("wordings", [WIDE, UNBROKEN, LONGEST], ids=["wide words", "unbroken", "longest sentence"])
+@pytest.mark.parametrize("size", [LANDSCAPE, PORTRAIT], ids=["landscape", "portrait"])
+@pytest.mark.parametrize("simulated", [False, True])
+def test_the_longest_texts_are_shown_whole_if_need_be_on_two_pages(
+    station: Station, open_screen: Callable[..., Screen], wordings: dict[str, Wording], size: dict[str, int], simulated: bool
+) -> None:
+    station.site = samples.site(simulated=simulated)
+    station.editions = [samples.notice(wordings=wordings)]
+    screen = open_screen(size)
+    shown: set[str] = set()
+    for _ in range(5):
+        assert_inside(screen)
+        shown |= {piece["text"] for piece in visible_text(screen)}
+        screen.pass_time(8)
+    title = wordings["id"].title.strip()
+    assert (f"[SIMULASI] {title}" if simulated else title) in shown
+    assert wordings["id"].summary.strip() in shown
+
+
+def test_ordinary_longest_sentences_need_no_second_page(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.notice(wordings=LONGEST)]
+    for size in (LANDSCAPE, PORTRAIT):
+        screen = open_screen(size)
+        assert screen.seen("headline") and screen.seen("lead") and "dense" not in screen.classes()
+
+
+def test_a_short_headline_takes_the_largest_step(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.notice(wordings=words("Posyandu", "Besok pukul 09.00."))]
+    sizes = {piece["name"]: piece["size"] for piece in visible_text(open_screen())}
+    assert (sizes["headline"], sizes["lead"]) == (136, 64)
+
+
+def test_the_announcements_take_turns(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.notice(), samples.notice(code="CMH-2222-2M", wordings=words("Posyandu", "Besok."))]
+    screen = open_screen()
+    first, second = "Posyandu", samples.notice().wording("id").title
+    assert screen.text("position") == "Pengumuman 1 dari 2"
+    assert screen.watch("headline", 50) == [second, first, second]
+
+
+def test_a_seventh_announcement_is_left_to_the_site(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.notice(code=f"CMH-000{number}-2M") for number in range(7)]
+    screen = open_screen()
+    assert screen.text("position") == "Pengumuman 1 dari 5"
+    assert screen.text("rest") == "Lainnya di info.cimahi.example"
+
+
+def test_an_emergency_takes_the_whole_screen_and_leaves_by_itself_offline(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
+    station.editions = [samples.notice(expires=None), samples.alert(expires=samples.NOW + timedelta(minutes=3))]
+    screen = open_screen()
+    assert "emergency" in screen.classes()
+    assert screen.text("tag") == "PERINGATAN DARURAT"
+    assert screen.text("source") == "Berlaku sampai 07.46 WIB"
+    screen.page.context.set_offline(True)
+    screen.pass_time(170)
+    assert screen.text("headline") == samples.alert().wording("id").title
+    screen.pass_time(15)
+    assert "emergency" not in screen.classes()
+    assert screen.text("headline") == samples.notice().wording("id").title
+
+
+def test_an_alert_begins_by_itself_offline(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.alert(effective=samples.NOW + timedelta(minutes=1))]
+    screen = open_screen()
+    assert screen.seen("neutral")
+    screen.page.context.set_offline(True)
+    screen.pass_time(62)
+    assert "emergency" in screen.classes()
+
+
+def test_an_important_alert_stays_on_top_of_the_others(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.alert(level="important"), samples.notice()]
+    screen = open_screen()
+    assert screen.text("tag") == "Peringatan dini"
+    assert not screen.seen("strip")
+    screen.pass_time(30)
+    assert screen.text("tag") == "Gangguan layanan"
+    assert screen.text("strip-title") == samples.alert().wording("id").title
+    assert_inside(screen)
+
+
+BROKEN_ANSWERS = {
+    "server error": (500, b"<h1>Internal Server Error</h1>"),
+    "empty body": (200, b""),
+    "captive portal": (200, b"<html><title>Masuk WiFi</title></html>"),
+    "half a payload": (200, b'{"version": 1, "generated": "2026-11-25T00:43:00Z", "items": ['),
+    "no items": (200, b'{"version": 1, "generated": "2026-11-25T00:43:00Z"}'),
+    "null": (200, b"null"),
+    "another area": (
+        200,
+        b'{"version": 1, "generated": "2026-11-25T00:43:00Z", "area": {"slug": "melong"}, "count": 0, "items": []}',
+    ),
+    "another version": (
+        200,
+        b'{"version": 2, "generated": "2026-11-25T00:43:00Z", "area": {"slug": "cibabat"}, "count": 0, "items": []}',
+    ),
+    "a broken item": (
+        200,
+        b'{"version": 1, "generated": "2026-11-25T00:43:00Z", "area": {"slug": "cibabat"}, "count": 1, "items": [{"code": "X"}]}',
+    ),
+    "unknown page": (404, b"Not Found"),
+    "not modified": (304, b""),
+}
+
+
+@pytest.mark.parametrize("answer", BROKEN_ANSWERS)
+def test_a_broken_answer_keeps_the_last_good_content(station: Station, open_screen: Callable[..., Screen], answer: str) -> None:
+    station.editions = [samples.notice(expires=None)]
+    screen = open_screen()
+    station.fault = BROKEN_ANSWERS[answer]
+    screen.pass_time(50)
+    assert station.answers[-1] == BROKEN_ANSWERS[answer][0]
+    assert screen.text("headline") == samples.notice().wording("id").title
+    station.fault, station.editions = None, [samples.clarification()]
+    screen.pass_time(32)
+    assert screen.text("headline") == samples.clarification().wording("id").title
+
+
+def test_only_a_complete_payload_without_items_clears_the_screen(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.notice()]
+    screen = open_screen()
+    station.editions = []
+    screen.pass_time(32)
+    assert screen.seen("neutral") and not screen.seen("slide")
+    assert screen.text("quiet") == "Belum ada pengumuman baru."
+    assert screen.text("address") == "info.cimahi.example/daftar"
+    assert "112" in screen.page.locator(".call").inner_text()
+
+
+def test_a_broken_first_answer_leaves_the_neutral_page(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.fault = (500, b"")
+    screen = open_screen()
+    assert screen.text("big-time") == "07.43"
+    assert not screen.seen("quiet")
+    assert screen.text("big-date") == "Rabu, 25 November 2026"
+    station.fault, station.editions = None, [samples.notice()]
+    screen.pass_time(32)
+    assert screen.text("headline") == samples.notice().wording("id").title
+
+
+def test_a_screen_cut_off_says_so_and_goes_neutral_after_six_hours(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.notice(expires=None)]
+    screen = open_screen()
+    screen.page.context.set_offline(True)
+    screen.pass_time(80)
+    assert screen.text("address") == "Terputus sejak 07.43, menampilkan kabar terakhir"
+    assert_inside(screen)
+    screen.page.clock.fast_forward("06:00:00")
+    screen.settle()
+    assert screen.seen("neutral")
+    screen.page.context.set_offline(False)
+    station.now += timedelta(hours=6)
+    screen.pass_time(32)
+    assert screen.text("headline") == samples.notice().wording("id").title
+    assert screen.text("address") == f"info.cimahi.example/p/{samples.NOTICE_CODE}"
+
+
+def test_it_asks_every_ten_to_fifteen_seconds_and_is_told_that_nothing_changed(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
+    station.editions = [samples.notice(expires=None), samples.clarification()]
+    screen = open_screen()
+    screen.pass_time(120)
+    assert station.answers[0] == 200
+    assert set(station.answers[1:]) == {304}
+    assert 7 <= len(station.answers) - 1 <= 12
+
+
+def test_a_set_in_new_york_ten_minutes_fast_shows_wib(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.notice(expires=samples.NOW + timedelta(minutes=5))]
+    station.now += timedelta(minutes=10)
+    screen = open_screen(timezone_id="America/New_York")  # its own clock was set while the station was ten minutes ahead
+    station.now = samples.NOW
+    screen.pass_time(32)
+    assert screen.text("time") in {"07.43", "07.44"}
+    assert screen.text("clock").split() == [screen.text("time"), "WIB"]
+    assert screen.text("date") == "Rabu, 25 November 2026"
+    assert screen.text("headline") == samples.notice().wording("id").title
+
+
+def test_no_other_host_is_asked_and_the_console_stays_silent(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.alert(level="important"), samples.correction(), samples.clarification()]
+    screen = open_screen()
+    screen.pass_time(90)
+    assert screen.hosts == {station.url.removeprefix("http://")}
+    assert screen.complaints == []
+
+
+def test_hostile_texts_are_shown_as_text(station: Station, open_screen: Callable[..., Screen]) -> None:
+    hostile = "<img src=x onerror=alert(1)><script>window.hit=1</script>"
+    station.editions = [samples.notice(wordings=words(hostile, hostile), agency=hostile)]
+    screen = open_screen()
+    assert screen.text("headline") == hostile
+    assert screen.page.evaluate("window.hit === undefined && document.querySelectorAll('img, #slide script').length === 0")
+    assert screen.complaints == []
+
+
+def test_a_simulation_says_so_on_every_page(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.site = samples.site(simulated=True)
+    screen = open_screen()
+    assert "[SIMULASI]" in screen.page.locator("footer").inner_text()
+    station.editions = [samples.notice()]
+    screen.pass_time(32)
+    assert screen.text("headline").startswith("[SIMULASI] ")
+    assert "[SIMULASI]" in screen.page.locator("footer").inner_text()
+
+
+def test_the_qr_code_on_the_screen_is_the_one_of_the_announcement(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.notice()]
+    screen = open_screen()
+    drawn = screen.page.locator("#modules").get_attribute("d")
+    assert drawn == display.qr(station.site.permalink(samples.NOTICE_CODE))["path"]
+    box = screen.page.locator("#qr").bounding_box()
+    assert box["width"] == box["height"] == 420
