@@ -29,6 +29,8 @@ SWEEP_SECONDS = (1.0, 3.0)
 """Shortest and longest pause between sweeps (jitter keeps workers apart)."""
 RECEIPT_SECONDS = 0.5
 """Pause between looks into the inbox of receipts."""
+ANSWER_SECONDS = 8.0
+"""How long a stopping worker waits for providers to answer what is already written."""
 SWEEPER_LEASE = 10.0
 """Seconds for which one process is the sweeper."""
 
@@ -62,11 +64,12 @@ class LaneWorker:
             await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.stop()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.deliverer.settle(), ANSWER_SECONDS)
             for task in tasks:
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.gather(*self._alone, return_exceptions=True)
-            await self.deliverer.settle()
             if self._lock is not None:
                 self._lock.release()
             for result in ended:

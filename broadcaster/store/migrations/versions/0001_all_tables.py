@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("published_at", sa.Double(), nullable=True),
         sa.Column("created_by", sa.Text(), nullable=False),
         sa.Column("training", sa.Boolean(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("code"),
     )
@@ -227,6 +228,7 @@ def upgrade() -> None:
         sa.Column("key_id", sa.Text(), nullable=False),
         sa.Column("level", sa.Text(), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("channels", sa.Text(), nullable=False),
         sa.Column("published_at", sa.Double(), nullable=False),
         sa.Column("first_published_at", sa.Double(), nullable=False),
         sa.Column("expires_at", sa.Double(), nullable=True),
