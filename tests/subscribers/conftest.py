@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine
 
+from broadcaster.store.database import Database
+from subscribers import store
 from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
 from subscribers.enrolment import Outcome
@@ -18,11 +20,25 @@ SignUp = Callable[..., Outcome]
 Find = Callable[..., AddressRow]
 
 
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def shared_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One database of each kind with the tables of this package, in which no test leaves anything."""
+    if request.param == "postgresql":
+        url = str(request.getfixturevalue("postgresql_server"))
+    else:
+        url = f"sqlite:///{tmp_path_factory.mktemp('subscribers') / 'shared.db'}"
+    database = Database(url)
+    store.metadata.create_all(database.writer_engine)
+    yield database.writer_engine
+    database.close()
+
+
 @pytest.fixture
-def conn(engine: Engine) -> Iterator[Connection]:
-    """A connection inside a writing transaction."""
-    with engine.begin() as connection:
+def conn(shared_engine: Engine) -> Iterator[Connection]:
+    """A connection inside a writing transaction, rolled back in the end."""
+    with shared_engine.connect() as connection, connection.begin() as transaction:
         yield connection
+        transaction.rollback()
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,6 @@
 """The tree of areas: names, exact words, which area concerns which, replacing it, outlines."""
 
-import json
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,6 @@ from subscribers.areas import AreaTree, BadAreas, UnknownArea, add_outlines, dee
 
 TREE = AreaTree.built_in()
 CODES = [area.code for area in TREE.all()]
-OUTLINES = Path(__file__).resolve().parents[3] / "shared" / "data" / "cimahi-kelurahan.geojson"
 SQUARE = {"type": "Polygon", "coordinates": [[[107.5, -6.9], [107.6, -6.9], [107.6, -6.8], [107.5, -6.9]]]}
 
 
@@ -183,9 +180,3 @@ def test_bad_outlines_are_refused_with_the_reason(conn: Connection, geojson: dic
         add_outlines(conn, geojson)
     assert says in str(caught.value)
     assert AreaTree.from_store(conn).outlines == {}
-
-
-@pytest.mark.skipif(not OUTLINES.exists(), reason="the sample outlines are not beside the project")
-def test_a_real_boundary_file_is_taken(conn: Connection) -> None:
-    tree = add_outlines(conn, json.loads(OUTLINES.read_text(encoding="utf-8")))
-    assert {area.code for area in tree.kelurahan} <= set(tree.outlines)

@@ -9,6 +9,7 @@ from subscribers import consent
 from subscribers.areas import AreaTree
 
 NOW = 1_795_600_000.0
+NOBODY = 10**9
 
 
 def acts(conn: Connection, address_id: int) -> list[Any]:
@@ -49,10 +50,10 @@ def test_confirming_twice_changes_nothing(conn: Connection, dewi: int, look_up: 
 
 
 def test_an_unknown_address_is_neither_confirmed_nor_stopped(conn: Connection) -> None:
-    assert not consent.confirm(conn, 99, source="email", text_version="", at=NOW)
-    assert not consent.stop(conn, 99, source="web", at=NOW)
-    assert not consent.revive(conn, 99, source="web", at=NOW)
-    assert not consent.is_open(conn, 99)
+    assert not consent.confirm(conn, NOBODY, source="email", text_version="", at=NOW)
+    assert not consent.stop(conn, NOBODY, source="web", at=NOW)
+    assert not consent.revive(conn, NOBODY, source="web", at=NOW)
+    assert not consent.is_open(conn, NOBODY)
 
 
 def test_stopping_closes_at_once_and_only_once(conn: Connection, rina: int, look_up: Any) -> None:

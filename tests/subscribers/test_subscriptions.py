@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from subscribers.areas import AreaTree
 from subscribers.subscriptions import Choice, check_topics, codes_of, home_of, pack_topics, read, replace, unpack_topics
 
+NOBODY = 10**9
 TOPICS = ("kesehatan", "bansos", "cuaca", "lainnya")
 
 
@@ -91,4 +92,4 @@ def test_a_choice_with_an_unknown_area_changes_nothing(conn: Connection, tree: A
 
 
 def test_an_unknown_address_asked_for_nothing(conn: Connection) -> None:
-    assert read(conn, 99) == Choice(areas=(), topics=())
+    assert read(conn, NOBODY) == Choice(areas=(), topics=())
