@@ -1,0 +1,131 @@
+"""Importing people and walking an audience beside floors of the same run: rows of the same bytes, the index alone.
+
+    python tests/benchmarks/bench_audience.py [--count 100000] [--database postgresql://...]
+
+Prints seconds, microseconds a row and the ratio to the floor; only ratios compare between machines.
+"""
+
+import argparse
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from broadcaster.store.database import Database
+from subscribers import store
+from subscribers.addresses import AddressBook
+from subscribers.areas import AreaTree
+from subscribers.audience import Audience, chunk
+from subscribers.importing import Row, import_rows, read_rows
+
+TREE = AreaTree.built_in()
+BOOK = AddressBook(b"a benchmark's secret, 32 bytes..")
+NOW = 1_795_600_000.0
+CHUNK = 5_000
+
+
+def lines(count: int) -> list[str]:
+    """A CSV of `count` people: nine of ten with one kelurahan, every fifth with a name."""
+    chance = random.Random(1)  # noqa: S311  repeatable, no secret
+    slugs = [area.slug for area in TREE.kelurahan]
+    rows = ["channel,address,areas,topics,language,consent_source,consent_at,subscriber"]
+    for number in range(count):
+        areas = " ".join(chance.sample(slugs, 2 if chance.random() < 0.1 else 1))
+        name = f"p{number // 2}" if number % 5 == 0 else ""
+        rows.append(f"email,warga{number}@contoh.example,{areas},,id,formulir,2026-11-03,{name}")
+    return rows
+
+
+def timed(act: Callable[[], Any]) -> float:
+    """Seconds that `act` takes."""
+    started = time.perf_counter()
+    act()
+    return time.perf_counter() - started
+
+
+def take_in(database: Database, file: list[str]) -> None:
+    """The import as the command does it, one transaction a chunk."""
+    rows = (row for row in read_rows(file, TREE, [], {"email": str.lower}) if isinstance(row, Row))
+    while part := list(islice(rows, CHUNK)):
+        database.write_now(import_rows, BOOK, TREE, part, NOW)
+
+
+def copy(database: Database, rows: list[dict[str, Any]], areas: list[dict[str, Any]]) -> None:
+    """The floor of an import: the same finished rows of one table and its areas, nothing computed, all at once."""
+
+    def write(conn: Connection) -> None:
+        conn.execute(insert(store.subscriber), [{"id": row["subscriber"], "created_at": NOW} for row in rows])
+        conn.execute(insert(store.address), rows)
+        conn.execute(insert(store.subscription), areas)
+
+    database.write_now(write)
+
+
+def walk(database: Database, who: Audience) -> int:
+    """All chunks of an audience; how many rows."""
+
+    def read(conn: Connection) -> int:
+        after, total = -1, 0
+        while rows := conn.execute(chunk(who, "email", after, CHUNK)).all():
+            after, total = rows[-1].slot, total + len(rows)
+        return total
+
+    return database.read_now(read)
+
+
+def bare_walk(database: Database) -> None:
+    """The floor of a walk: every confirmed address in slot order, nobody left out."""
+    columns = (store.address.c.slot, store.address.c.id, store.address.c.home)
+
+    def read(conn: Connection) -> None:
+        after = -1
+        mine = (store.address.c.channel == "email", store.address.c.state == store.State.CONFIRMED)
+        query = select(*columns).where(*mine).order_by(store.address.c.slot).limit(CHUNK)
+        while rows := conn.execute(query.where(store.address.c.slot > after)).all():
+            after = rows[-1].slot
+
+    database.read_now(read)
+
+
+def report(what: str, seconds: float, rows: int, floor: float) -> None:
+    """One line of the result."""
+    print(f"{what:34} {seconds:7.2f} s {seconds / max(rows, 1) * 1e6:8.1f} us a row   {seconds / floor:6.2f} x the floor")
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--database", default="", help="an empty database; default: SQLite in a temporary folder")
+    options = parser.parse_args()
+    file = lines(options.count)
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(options.database or f"sqlite:///{folder}/bench.db")
+        store.metadata.create_all(database.writer_engine)
+        first = timed(lambda: take_in(database, file))
+        again = timed(lambda: take_in(database, file))
+        rows = database.read_now(lambda conn: [dict(row) for row in conn.execute(select(store.address)).mappings()])
+        areas = database.read_now(lambda conn: [dict(row) for row in conn.execute(select(store.subscription)).mappings()])
+        floor = Database(f"sqlite:///{folder}/floor.db")
+        store.metadata.create_all(floor.writer_engine)
+        unique = {row["subscriber"]: row for row in rows}
+        kept = {row["id"] for row in unique.values()}
+        bare = timed(lambda: copy(floor, list(unique.values()), [row for row in areas if row["address"] in kept]))
+        report("import, first", first, options.count, bare)
+        report("import, again (nothing changes)", again, options.count, bare)
+        ground = timed(lambda: bare_walk(database))
+        for name, codes in (("one kelurahan", ["cibabat"]), ("one kecamatan", ["cimahi-utara"]), ("whole city", ["cimahi"])):
+            who = Audience(areas=TREE.concerned(codes), topic="cuaca", emergency=False, confirmed_before=NOW + 1)
+            found: list[int] = []
+            seconds = timed(lambda who=who, found=found: found.append(walk(database, who)))  # type: ignore[misc]
+            report(f"audience of {name} ({found[0]})", seconds, options.count, ground)
+        for opened in (database, floor):
+            opened.close()
+
+
+if __name__ == "__main__":
+    main()

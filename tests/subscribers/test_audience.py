@@ -1,0 +1,247 @@
+"""Who gets an edition: the condition in SQL against the same rule in plain Python, and how the database walks it."""
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, update
+
+from subscribers import consent, store
+from subscribers.addresses import AddressBook
+from subscribers.areas import AreaTree
+from subscribers.audience import Audience, chunk, count
+from subscribers.enrolment import Subscription, enrol
+from subscribers.store import State, address
+from subscribers.subscriptions import EMERGENCIES_ONLY
+
+NOW = 1_795_600_000.0
+TREE = AreaTree.built_in()
+CODES = [area.code for area in TREE.all()]
+TOPICS = ("cuaca", "bansos", "kesehatan")
+
+
+def audience(*areas: str, topic: str = "cuaca", emergency: bool = False, confirmed_before: float = NOW + 1000) -> Audience:
+    """Whom an edition for these areas concerns."""
+    return Audience(areas=TREE.concerned(areas), topic=topic, emergency=emergency, confirmed_before=confirmed_before)
+
+
+def reached(conn: Connection, book: AddressBook, who: Audience, channel: str = "email") -> dict[str, str]:
+    """Address -> slug of the area it counts under."""
+    found = {}
+    for row in conn.execute(chunk(who, channel, -1, 10_000)):
+        cipher = conn.execute(store.address.select().where(address.c.id == row.address)).one().cipher
+        found[book.open(channel, cipher)] = TREE[row.area].slug
+    return found
+
+
+def test_a_kelurahan_notice_reaches_its_kelurahan_kecamatan_and_city(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+    for area in ("cibabat", "cimahi-utara", "cimahi", "melong", "citeureup", "cimahi-tengah", "kelurahan-cimahi"):
+        sign_up(f"{area}@contoh.example", area)
+    assert reached(conn, book, audience("cibabat")) == {
+        "cibabat@contoh.example": "cibabat", "cimahi-utara@contoh.example": "cimahi-utara", "cimahi@contoh.example": "cimahi",
+    }  # fmt: skip
+
+
+def test_a_kecamatan_notice_reaches_its_kelurahan_too(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+    for area in ("cibabat", "citeureup", "melong", "cimahi"):
+        sign_up(f"{area}@contoh.example", area)
+    assert set(reached(conn, book, audience("cimahi-utara")).values()) == {"cibabat", "citeureup", "cimahi"}
+
+
+def test_a_city_notice_reaches_everyone_under_their_home(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+    sign_up("a@contoh.example", "cimahi cimahi-utara cibabat baros")
+    sign_up("b@contoh.example", "cimahi-utara")
+    assert reached(conn, book, audience("cimahi")) == {"a@contoh.example": "baros", "b@contoh.example": "cimahi-utara"}
+
+
+def test_a_second_kelurahan_counts_where_the_first_does_not_match(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+    sign_up("a@contoh.example", "melong cibabat cimahi")
+    sign_up("b@contoh.example", "melong cimahi-utara cimahi")
+    sign_up("c@contoh.example", "melong cimahi")
+    sign_up("d@contoh.example", "melong baros")
+    assert reached(conn, book, audience("cibabat")) == {
+        "a@contoh.example": "cibabat", "b@contoh.example": "cimahi-utara", "c@contoh.example": "cimahi",
+    }  # fmt: skip
+
+
+def test_two_of_a_residents_kelurahan_are_one_message(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+    sign_up("a@contoh.example", "melong cibabat")
+    assert reached(conn, book, audience("melong", "cibabat")) == {"a@contoh.example": "melong"}
+
+
+def test_topics_choose_notices_and_emergencies_ignore_them(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+    for name, topics in (
+        ("all", ""),
+        ("cuaca", "cuaca"),
+        ("two", "bansos cuaca"),
+        ("bansos", "bansos"),
+        ("darurat", EMERGENCIES_ONLY),
+    ):
+        sign_up(f"{name}@contoh.example", topics=topics)
+    assert set(reached(conn, book, audience("cibabat"))) == {"all@contoh.example", "cuaca@contoh.example", "two@contoh.example"}
+    assert len(reached(conn, book, audience("cibabat", emergency=True))) == 5
+
+
+def test_a_topic_is_matched_whole(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+    sign_up("a@contoh.example", topics="cuaca-laut")
+    assert reached(conn, book, audience("cibabat", topic="cuaca")) == {}
+    assert reached(conn, book, audience("cibabat", topic="cuac_-laut")) == {}
+
+
+def test_only_confirmed_addresses_are_written_to(conn: Connection, book: AddressBook, sign_up: Any, look_up: Any) -> None:
+    sign_up("unconfirmed@contoh.example", confirmed=False)
+    sign_up("stopped@contoh.example")
+    consent.stop(conn, look_up("stopped@contoh.example").id, source="web", at=NOW)
+    sign_up("dead@contoh.example")
+    consent.suppress(conn, look_up("dead@contoh.example").id, "address_dead", source="provider", at=NOW)
+    assert reached(conn, book, audience("cibabat")) == {}
+
+
+def test_who_confirmed_after_publication_gets_the_next_one(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+    sign_up("early@contoh.example", now=NOW)
+    sign_up("late@contoh.example", now=NOW + 10)
+    assert set(reached(conn, book, audience("cibabat", confirmed_before=NOW + 10))) == {"early@contoh.example"}
+
+
+def test_a_person_gets_one_message_a_channel_at_the_newest_address(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+    sign_up("old@contoh.example", person="rina", now=NOW)
+    sign_up("new@contoh.example", person="rina", now=NOW + 5)
+    sign_up("77", channel="telegram", person="rina", now=NOW + 9)
+    assert set(reached(conn, book, audience("cibabat"))) == {"new@contoh.example"}
+    assert set(reached(conn, book, audience("cibabat"), "telegram")) == {"77"}
+
+
+def test_the_newest_address_counts_only_where_it_wants_the_message(
+    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+) -> None:
+    sign_up("old@contoh.example", "cibabat", person="rina", now=NOW)
+    sign_up("new@contoh.example", "melong", person="rina", now=NOW + 5)
+    assert set(reached(conn, book, audience("cibabat"))) == {"old@contoh.example"}
+    assert set(reached(conn, book, audience("cimahi"))) == {"new@contoh.example"}
+    consent.stop(conn, look_up("new@contoh.example").id, source="web", at=NOW)
+    assert set(reached(conn, book, audience("cimahi"))) == {"old@contoh.example"}
+
+
+def test_of_two_addresses_confirmed_at_once_the_later_one_gets_it(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+    for name in ("a", "b"):
+        sign_up(f"{name}@contoh.example", person="rina")
+    assert set(reached(conn, book, audience("cibabat"))) == {"b@contoh.example"}
+
+
+# --- against the rule in plain Python -----------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """An address as the plain rule sees it."""
+
+    wanted: Subscription
+    state: State
+    confirmed_at: float
+    number: int
+    slot: int
+
+
+def expected(people: list[Person], who: Audience, channel: str) -> list[tuple[int, int, str]]:
+    """The rule, said once more: (slot, address, area) in slot order."""
+    newest: dict[str, Person] = {}
+    for person in people:
+        topics = person.wanted.topics
+        wants = who.emergency or not topics or who.topic in topics
+        open_ = (
+            person.state == State.CONFIRMED and person.confirmed_at < who.confirmed_before and person.wanted.channel == channel
+        )
+        if open_ and wants and TREE.counted_under(person.wanted.areas, who.areas):
+            name = person.wanted.person or f"only {person.number}"
+            newest[name] = max(newest.get(name, person), person, key=lambda one: (one.confirmed_at, one.number))
+    return sorted((one.slot, one.number, TREE.counted_under(one.wanted.areas, who.areas) or "") for one in newest.values())
+
+
+def populate(conn: Connection, book: AddressBook, chance: random.Random, size: int) -> list[Person]:
+    """People with random wishes, states and times."""
+    wanted = [
+        Subscription(
+            channel=chance.choice(["email", "telegram"]), address=f"warga{number}@contoh.example", source="test", consent_at=NOW,
+            areas=tuple(sorted(chance.sample(CODES, chance.choice([1, 1, 2, 4])))),
+            topics=chance.choice([(), (), ("cuaca",), ("bansos", "cuaca"), (EMERGENCIES_ONLY,)]),
+            person=chance.choice(["", "", f"p{chance.randrange(size // 8)}"]),
+        )
+        for number in range(size)
+    ]  # fmt: skip
+    assert enrol(conn, book, TREE, wanted, NOW) == ["new"] * size
+    people = []
+    for one in wanted:
+        state, at = chance.choice([State.CONFIRMED] * 4 + [State.SUPPRESSED, State.UNCONFIRMED]), NOW + chance.randrange(3)
+        mine = (address.c.channel == one.channel) & (address.c.lookup == book.lookup(one.channel, one.address))
+        conn.execute(update(address).where(mine).values(state=state, confirmed_at=at))
+        row = conn.execute(address.select().where(mine)).one()
+        people.append(Person(wanted=one, state=state, confirmed_at=at, number=row.id, slot=row.slot))
+    return people
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_sql_says_what_the_rule_says(conn: Connection, book: AddressBook, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311  repeatable, no secret
+    people = populate(conn, book, chance, 150)
+    for _ in range(12):
+        who = audience(
+            *chance.sample(CODES, chance.choice([1, 1, 2])),
+            emergency=chance.random() < 0.3,
+            confirmed_before=NOW + chance.randrange(5),
+        )
+        for channel in ("email", "telegram"):
+            rows: list[Any] = [tuple(row) for row in conn.execute(chunk(who, channel, -1, 1000))]
+            assert rows == expected(people, who, channel)
+        numbers = {channel: len(expected(people, who, channel)) for channel in ("email", "telegram")}
+        assert count(conn, who) == {channel: number for channel, number in numbers.items() if number}
+
+
+# --- in parts, by the index ---------------------------------------------------------------------
+
+
+def test_chunks_join_to_the_whole(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+    for number in range(25):
+        sign_up(f"warga{number}@contoh.example", CODES[number % len(CODES)])
+    who = audience("cimahi")
+    whole = [tuple(row) for row in conn.execute(chunk(who, "email", -1, 1000))]
+    parts: list[Any] = []
+    while rows := conn.execute(chunk(who, "email", parts[-1][0] if parts else -1, 7)).all():
+        assert len(rows) <= 7
+        parts += [tuple(row) for row in rows]
+    assert parts == whole
+    assert [row[0] for row in whole] == sorted(row[0] for row in whole)
+
+
+def test_a_window_of_slots_bounds_what_is_read(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+    for number in range(20):
+        sign_up(f"warga{number}@contoh.example")
+    who = audience("cibabat")
+    slots = [row.slot for row in conn.execute(chunk(who, "email", -1, 100))]
+    window = [row.slot for row in conn.execute(chunk(who, "email", slots[4], 100, until_slot=slots[9]))]
+    assert window == slots[5:10]
+
+
+def plan(conn: Connection, who: Audience) -> str:
+    """How the database will walk the next chunk."""
+    on_postgresql = conn.dialect.name == "postgresql"
+    statement = chunk(who, "email", -1, 20_000).compile(dialect=conn.dialect, compile_kwargs={"literal_binds": True})
+    explain = "EXPLAIN " if on_postgresql else "EXPLAIN QUERY PLAN "
+    return "\n".join(str(row[-1]) for row in conn.exec_driver_sql(explain + str(statement)))
+
+
+@pytest.mark.parametrize("area", ["cibabat", "cimahi"])
+def test_the_walk_follows_the_slots_without_sorting(conn: Connection, book: AddressBook, area: str) -> None:
+    asked: dict[str, Any] = {"channel": "email", "source": "test", "consent_at": NOW}
+    rows = [Subscription(address=f"w{n}@contoh.example", areas=(CODES[n % len(CODES)],), **asked) for n in range(4_000)]
+    enrol(conn, book, TREE, rows, NOW)
+    if conn.dialect.name == "postgresql":
+        # a table of a few pages is read whole; a large one never: leave only the choice between orders of the index
+        conn.exec_driver_sql("ANALYZE address, subscription")
+        conn.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        conn.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
+    steps = plan(conn, audience(area))
+    assert "address_channel_slot" in steps
+    assert "address_subscriber_channel" in steps
+    for costly in ("TEMP B-TREE", "Sort", "SCAN ", "Seq Scan", "Hash"):
+        assert costly not in steps, steps
