@@ -22,8 +22,11 @@ from broadcaster.delivery import REASONS
 from broadcaster.frontmatter import parse
 from broadcaster.overview import Overview, overview
 from broadcaster.store import ledger
+from broadcaster.store.migrating import pending
 from broadcaster.store.tables import STATES
 from channels.base.contract import Area, Edition, PageRequest, PullChannel, PushChannel, Recipient
+from channels.base.rendering import WIB
+from subscribers import residents
 from subscribers.areas import AreaTree
 
 FILE = Annotated[str, typer.Argument(help="Markdown dengan front matter YAML; - membaca masukan baku.")]
@@ -51,18 +54,37 @@ def preview(
     )
     if channel in push:
         address = loaded.modules[channel].parse_address(to) if to else ""
-        parts = message_parts(push[channel], edition, lang, address)
+        known = asyncio.run(_known(channel, address)) if address and not pending(loaded.settings.database) else None
+        parts = message_parts(push[channel], edition, lang, known or sample_recipient(edition, address))
     else:
         parts = document_parts(pull[channel], edition)
     _print_parts(parts, as_json)
 
 
-def message_parts(channel: PushChannel, edition: Edition, lang: str, address: str) -> Mapping[str, str]:
-    """What one recipient will see, by part; without an address a sample one in the edition's first area."""
-    recipient = Recipient(
+async def _known(channel: str, address: str) -> Recipient | None:
+    """The recipient that a subscribed address is; None for a stranger."""
+    async with opened() as app:
+        found = await app.database.read(residents.find, app.book, channel, address)
+        if found is None:
+            return None
+        home = app.tree[found.home]
+        since = datetime.fromtimestamp(found.confirmed_at or found.created_at, WIB).date()
+        return Recipient(
+            delivery="0.0.1", attempt=1, address=address, area=Area(code=home.code, name=home.name, slug=home.slug),
+            since=since, token=app.book.token(found.id), address_key=app.book.key(found.id),
+        )  # fmt: skip
+
+
+def sample_recipient(edition: Edition, address: str) -> Recipient:
+    """Somebody in the edition's first area."""
+    return Recipient(
         delivery="0.0.1", attempt=1, address=address or "0", area=edition.areas[0], since=edition.published_at.date(),
         token="a" * 32, address_key="a" * 16,
     )  # fmt: skip
+
+
+def message_parts(channel: PushChannel, edition: Edition, lang: str, recipient: Recipient) -> Mapping[str, str]:
+    """What one recipient will see, by part."""
     return channel.preview(channel.personalise(channel.render(edition, lang), recipient))
 
 

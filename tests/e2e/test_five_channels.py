@@ -1,0 +1,165 @@
+"""One announcement, five channels, each for the right kelurahan only; and the preview is the message. Real protocols on loopback."""
+
+import socket
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broadcaster.app import App
+from broadcaster.commands.announcing import message_parts
+from broadcaster.simulation.providers import Providers, demo_variables, running
+from broadcaster.simulation.smtp import received_parts
+from broadcaster.store.announcements import concerning, edition_document
+from channels.base.contract import Area, PageRequest, Recipient
+from channels.base.rendering import WIB
+from subscribers import residents
+from world import deliverer, emergency, notice, program, publish, states, subscribe, variables
+
+PLACES = {"cibabat": 1, "cimahi-utara": 2, "cimahi": 3, "melong": 4, "kelurahan-cimahi": 5, "citeureup": 6}
+"""One resident of each place, by number."""
+REACHED = {1, 2, 3}
+"""Whom a Cibabat notice concerns."""
+
+
+def address(channel: str, number: int) -> str:
+    return {"whatsapp": f"62860{number:08}", "telegram": str(7_000_000_000 + number), "email": f"warga{number}@surat.example"}[
+        channel
+    ]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+async def city(database_url: str, tmp_path: Path) -> AsyncIterator[tuple[App, Providers]]:
+    demo = demo_variables(http_port=free_port(), smtp_port=free_port(), web_port=free_port())
+    demo |= {"WHATSAPP_RATE": "0", "TELEGRAM_RATE": "0"}
+    environ = variables(database_url, tmp_path, BROADCASTER_SIMULATED="true", **demo)
+    async with program(environ) as app, running(app.loaded) as providers:
+        for channel in app.push:
+            await subscribe(app, channel, [(address(channel, number), place) for place, number in PLACES.items()])
+        providers.graph.watch(*(address("whatsapp", number) for number in PLACES.values()))
+        yield app, providers
+
+
+def inbox(providers: Providers, channel: str, number: int) -> list[dict[str, str]]:
+    """What one resident received on a channel, by part."""
+    to = address(channel, number)
+    boxes: dict[str, Any] = {
+        "whatsapp": lambda: [dict(message.parts) for message in providers.graph.inbox(to)],
+        "telegram": lambda: [message.parts for message in providers.bot.inbox(int(to))],
+        "email": lambda: [received_parts(mail.raw) for mail in providers.mail.inbox(to)],
+    }
+    found: list[dict[str, str]] = boxes[channel]()
+    return found
+
+
+async def send_all(app: App, lane: str = "routine") -> None:
+    engine = deliverer(app)
+    for channel in app.push:
+        while await engine.drain(channel, lane, seconds=5):
+            pass
+
+
+async def recipient(app: App, channel: str, number: int) -> Recipient:
+    """The resident as delivery addresses them."""
+    found = await app.database.read(residents.find, app.book, channel, address(channel, number))
+    assert found is not None
+    area = app.tree[found.home]
+    return Recipient(
+        delivery="0.0.1", attempt=1, address=address(channel, number), area=Area(code=area.code, name=area.name, slug=area.slug),
+        since=datetime.fromtimestamp(found.confirmed_at or 0, WIB).date(), token=app.book.token(found.id),
+        address_key=app.book.key(found.id),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "fields", [notice(), emergency(), notice(translations={"en": {"title": "Water off", "body": "Store water."}})]
+)
+async def test_each_channel_reaches_the_right_people_once_with_exactly_the_previewed_parts(
+    city: tuple[App, Providers], fields: dict[str, Any]
+) -> None:
+    app, providers = city
+    stored = await publish(app, fields)
+    await send_all(app, stored.lane)
+    assert stored.edition is not None
+    edition = await app.database.read(edition_document, stored.edition)
+    for channel in app.push:
+        for number in PLACES.values():
+            received = inbox(providers, channel, number)
+            assert len(received) == (number in REACHED), (channel, number)
+            if received:
+                preview = message_parts(app.push[channel], edition, "id", await recipient(app, channel, number))
+                shown = {name: text for name, text in preview.items() if name in received[0]}
+                assert received[0] == shown
+                assert set(preview) - {"silent"} <= set(received[0])
+                assert "[SIMULASI]" in str(received[0])
+                assert stored.code in str(received[0])
+    assert states(app) == {"sent": 9}
+
+
+async def test_the_feeds_and_screens_of_other_kelurahan_do_not_hold_it(city: tuple[App, Providers]) -> None:
+    app, _providers = city
+    stored = await publish(app, notice())
+    for area in app.tree.all():
+        found = await app.database.read(concerning, area.code, since=0.0, limit=100)
+        page = Area(code=area.code, name=area.name, slug=area.slug)
+        for channel in app.pull.values():
+            for path in channel.paths:
+                request = PageRequest(path=path, area=page, query={}, editions=found.editions, now=app.clock())
+                held = stored.code.encode() in channel.render_page(request).body
+                data = not path.endswith("{area}")  # the screen's page itself bears no announcement: its data does
+                assert held == (data and area.slug in {"cibabat", "cimahi-utara", "cimahi"}), (area.slug, path)
+
+
+async def test_a_resident_with_two_matching_places_gets_one_copy(city: tuple[App, Providers]) -> None:
+    app, providers = city
+    await subscribe(app, "email", [("dua@surat.example", "cibabat citeureup")])
+    await publish(app, notice(areas=["cibabat", "citeureup"]))
+    await send_all(app)
+    assert len(providers.mail.inbox("dua@surat.example")) == 1
+
+
+async def test_someone_with_three_channels_gets_it_once_on_each(city: tuple[App, Providers]) -> None:
+    app, providers = city
+    for channel in app.push:
+        await subscribe(app, channel, [(address(channel, 9), "cibabat")], subscriber="keluarga-9")
+    providers.graph.watch(address("whatsapp", 9))
+    await publish(app, notice())
+    await send_all(app)
+    assert [len(inbox(providers, channel, 9)) for channel in app.push] == [1, 1, 1]
+
+
+async def test_provider_faults_lose_nobody(city: tuple[App, Providers]) -> None:
+    app, providers = city
+    for channel in app.push:
+        await subscribe(app, channel, [(address(channel, 100 + n), "cibabat") for n in range(60)])
+    providers.faults.change(rate_5xx=0.2, greylist=0.2)
+    stored = await publish(app, notice())
+    await send_all(app)
+    waiting = states(app).get("pending", 0)
+    assert waiting > 0, "some had trouble"
+    assert states(app) == {"sent": 9 + 180 - waiting, "pending": waiting}
+    providers.faults.change(rate_5xx=0.0, greylist=0.0)
+    for _try in range(5):
+        app.database.write_now(make_due)
+        await send_all(app)
+    assert states(app) == {"sent": 189}
+    assert stored.edition is not None
+
+
+def make_due(connection: Any) -> None:
+    """All waits are over."""
+    from broadcaster.store.channels import resume_channel
+    from broadcaster.store.tables import delivery, slice_
+
+    connection.execute(delivery.update().values(due_at=0))
+    connection.execute(slice_.update().values(due_at=0))
+    for name in ("email", "telegram", "whatsapp"):
+        resume_channel(connection, name)
