@@ -1,5 +1,6 @@
 """The sample city's news, dated around today: the same every time for the same day."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,8 @@ from channels.base.rendering import WIB, day
 FILE = Path(__file__).with_name("news.yaml")
 _OWN = ("key", "at", "from", "until", "en")
 _TEXTS = ("title", "summary", "body")
+_BROKEN = re.compile(r"(?<!\n)\n(?!\n|- |\d+\. |$)")
+"""A line break within a paragraph of the file, which is none for readers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +85,7 @@ def _dated(words: Mapping[str, Any], begins: datetime, ends: datetime, lang: str
 def _filled(text: str, names: Mapping[str, str]) -> str:
     for name, value in names.items():
         text = text.replace(name, value)
-    return text.strip()
+    return _BROKEN.sub(" ", text).strip()
 
 
 def _short(moment: datetime, lang: str) -> str:

@@ -18,7 +18,7 @@ from broadcaster.simulation import serving, smtp
 from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.graph_api import GraphApi, Received
-from broadcaster.simulation.residents import CHAT, MAIL, PHONE, Neighbour, neighbours
+from broadcaster.simulation.residents import CHAT, MAIL, PHONE, Neighbour, neighbours, spaced
 from channels import email, telegram, whatsapp
 
 GRAPH, BOT = "/graph", "/bot-api"
@@ -142,7 +142,7 @@ class Providers:
         person = self.people[area]
         self._drain()
         return {
-            "person": {"name": person.name, "phone": person.phone, "mail": person.mail},
+            "person": {"name": person.name, "phone": spaced(person.phone), "mail": person.mail},
             PHONE: self._phone(person),
             CHAT: self._chat(person),
             MAIL: [_listed(mail) for mail in self.mail.inbox(person.mail)],

@@ -58,6 +58,11 @@ def phone(number: int) -> str:
     return f"62860{number:08}"
 
 
+def spaced(digits: str) -> str:
+    """A number as people write it: "+62 860-0000-0012"."""
+    return f"+{digits[:2]} {digits[2:5]}-{digits[5:9]}-{digits[9:]}"
+
+
 def chat(number: int) -> int:
     """The made-up chat id of a resident."""
     return 4_000_000_000_000_000 + number

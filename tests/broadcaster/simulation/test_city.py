@@ -115,8 +115,9 @@ async def test_a_draft_is_published_once_and_can_be_made_again(database_url: str
             assert stored.lane == ("emergency" if draft.key == "banjir" else "routine")
             assert await app.database.write(city.publish_draft, press, draft.key, NOW) is None
         assert await app.database.read(count, edition) == len(news.drafts(NOW))
-        await app.database.write(city.add_drafts, press, NOW)
-        again = await app.database.write(city.publish_draft, press, "air", NOW)
+        later = NOW + timedelta(minutes=1)
+        await app.database.write(city.add_drafts, press, later)
+        again = await app.database.write(city.publish_draft, press, "air", later)
         assert again is not None
         assert (await app.database.read(city.announcements_of))["air"] == again.id
 

@@ -75,3 +75,9 @@ def test_the_drafts_hold_a_notice_an_emergency_and_an_answer_to_a_hoax() -> None
     assert drafts["banjir"]["level"] == "emergency"
     assert drafts["banjir"]["expires"] == DAYS[0] + timedelta(hours=3)
     assert drafts["hoaks"]["kind"] == "clarification"
+
+
+def test_paragraphs_are_unbroken_and_lists_keep_their_lines() -> None:
+    water = next(item for item in news.drafts(DAYS[0]) if item.key == "air").raw["body"]
+    assert "pukul 08.00 sampai 14.00 WIB." in water
+    assert "\n\n- Kantor Kelurahan Cibabat\n- Lapangan RW 05" in water

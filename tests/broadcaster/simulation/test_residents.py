@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from broadcaster.config import channel_modules
-from broadcaster.simulation.residents import COLUMNS, RESIDENTS, SHARES, csv_text, neighbours, rows
+from broadcaster.simulation.residents import COLUMNS, RESIDENTS, SHARES, csv_text, neighbours, rows, spaced
 from subscribers.areas import AreaTree
 
 TREE = AreaTree.built_in()
@@ -76,3 +76,7 @@ def test_the_file_reads_back_as_the_rows() -> None:
     read = list(csv.reader(io.StringIO(csv_text(TREE, NOW))))
     assert tuple(read[0]) == COLUMNS
     assert [tuple(row) for row in read[1:]] == list(rows(TREE, NOW))
+
+
+def test_a_number_is_shown_as_people_write_it() -> None:
+    assert spaced("6286000000012") == "+62 860-0000-0012"

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.Double(), nullable=False),
         sa.Column("publish_at", sa.Double(), nullable=True),
         sa.Column("published_at", sa.Double(), nullable=True),
+        sa.Column("expires_at", sa.Double(), nullable=True),
         sa.Column("created_by", sa.Text(), nullable=False),
         sa.Column("training", sa.Boolean(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
@@ -31,6 +32,7 @@ def upgrade() -> None:
     with op.batch_alter_table("announcement", schema=None) as batch_op:
         batch_op.create_index("announcement_due", ["state", "publish_at"], unique=False)
         batch_op.create_index("announcement_newest", ["published_at"], unique=False)
+        batch_op.create_index("announcement_over", ["state", "expires_at"], unique=False)
 
     op.create_table(
         "audit",
@@ -414,6 +416,7 @@ def downgrade() -> None:
     op.drop_table("audit")
     with op.batch_alter_table("announcement", schema=None) as batch_op:
         batch_op.drop_index("announcement_newest")
+        batch_op.drop_index("announcement_over")
         batch_op.drop_index("announcement_due")
 
     op.drop_table("announcement")

@@ -1,0 +1,91 @@
+"""What the phones of the simulation show: received parts as bubbles, in each messenger's own markup, always safe. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import nh3
+from markupsafe import Markup, escape
+
+from broadcaster.simulation.residents import CHAT, PHONE
+
+_TAGS = {"b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "a", "code", "pre", "blockquote"}
+_MARKS = (("*", "strong"), ("_", "em"), ("~", "s"))
+_WEB = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Button:
+    """A button below a bubble: it opens `url`, or sends `payload`."""
+
+    label: str
+    url: str = ""
+    payload: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bubble:
+    """One message on a phone; `mine`: the phone's owner wrote it."""
+
+    id: str
+    mine: bool
+    text: Markup
+    header: str = ""
+    footer: str = ""
+    buttons: Sequence[Button] = ()
+    at: datetime | None = None
+    edited: bool = False
+    silent: bool = False
+
+
+def bubbles(channel: str, messages: Sequence[Mapping[str, Any]]) -> list[Bubble]:
+    """The messages of a phone as the providers' process tells them, oldest first."""
+    return [_bubble(channel, message) for message in messages]
+
+
+def _bubble(channel: str, message: Mapping[str, Any]) -> Bubble:
+    parts: Mapping[str, str] = message["parts"]
+    rich = chat_markup if channel == CHAT and not message["mine"] else phone_markup
+    return Bubble(
+        id=message["id"],
+        mine=message["mine"],
+        text=rich(parts.get("text", "")),
+        header=parts.get("header", ""),
+        footer=parts.get("footer", ""),
+        buttons=buttons(channel, parts.get("buttons", "")),
+        at=datetime.fromisoformat(message["at"]) if message.get("at") else None,
+        edited=message.get("edited", False),
+        silent=parts.get("silent") == "ya",
+    )
+
+
+def phone_markup(text: str) -> Markup:
+    """WhatsApp's *bold*, _italic_ and ~struck~, and web addresses as links."""
+    safe = str(escape(text))
+    for mark, tag in _MARKS:
+        inner = re.escape(mark)
+        safe = re.sub(rf"(?<![\w{inner}]){inner}(?=\S)([^{inner}\n]+?)(?<=\S){inner}(?![\w{inner}])", rf"<{tag}>\1</{tag}>", safe)
+    return Markup(_WEB.sub(r'<a href="\g<0>" target="_blank" rel="noopener noreferrer">\g<0></a>', safe))  # noqa: S704  escaped above
+
+
+def chat_markup(html: str) -> Markup:
+    """Telegram's HTML, with nothing in it that Telegram does not know; web addresses as links."""
+    clean = nh3.clean(
+        html, tags=_TAGS, attributes={"a": {"href", "target"}}, url_schemes={"http", "https"}, link_rel="noopener noreferrer"
+    )
+    return Markup(clean.replace("<a href", '<a target="_blank" href'))  # noqa: S704  nh3 cleaned it
+
+
+def buttons(channel: str, lines: str) -> list[Button]:
+    """The buttons of a message, one a line: `label: target` or, in chats, `[label] target`."""
+    shape = re.compile(r"(.+?): (.*)" if channel == PHONE else r"\[(.+?)\] (.*)")
+    found = [match for line in lines.splitlines() if (match := shape.fullmatch(line))]
+    return [_button(match[1], match[2]) for match in found]
+
+
+def _button(label: str, target: str) -> Button:
+    if target.startswith(("http://", "https://")):
+        return Button(label=label, url=target)
+    return Button(label=label, payload=target)

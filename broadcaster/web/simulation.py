@@ -1,0 +1,308 @@
+"""The simulation: phones, inbox and screen of one kelurahan on a live page; publish a draft, upset the providers, answer."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import msgspec
+from sqlalchemy import Connection
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from broadcaster.announcements import NotAllowed
+from broadcaster.app import App
+from broadcaster.fields import InvalidAnnouncement
+from broadcaster.overview import Overview, overview
+from broadcaster.publishing import Press, ring
+from broadcaster.simulation import city, news
+from broadcaster.simulation.residents import CHAT, MAIL, PHONE
+from broadcaster.simulation.showing import Bubble, bubbles
+from broadcaster.store import announcements, ledger
+from broadcaster.web import pages
+from broadcaster.web.access import app_of
+from broadcaster.web.middleware import FRAMED_CSP
+from channels.base.contract import Edition
+from subscribers.areas import Area
+
+DEFAULT_AREA = "cibabat"
+SECONDS = 3.0
+"""How long the providers' process may take to answer."""
+FEED_ITEMS = 4
+TEXT_LIMIT = 300
+_NONE = "'none'"
+_SANDBOX = "sandbox allow-popups allow-popups-to-escape-sandbox"
+PARTS = ("ponsel", "obrolan", "surat", "umpan", "draf", "peta", "angka")
+"""The pieces of the page that are renewed each second; each is a template of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slider:
+    """One fault that can be set: `most` and `step` in `unit`; the providers take it divided by `scale`."""
+
+    name: str
+    most: int
+    step: int
+    unit: str
+    scale: float
+
+
+SLIDERS = (
+    Slider(name="latency_ms", most=3000, step=100, unit="ms", scale=1),
+    Slider(name="rate_429", most=60, step=5, unit="%", scale=100),
+    Slider(name="rate_5xx", most=60, step=5, unit="%", scale=100),
+    Slider(name="blocked", most=20, step=1, unit="%", scale=100),
+    Slider(name="greylist", most=100, step=10, unit="%", scale=100),
+    Slider(name="cut", most=20, step=1, unit="%", scale=100),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A draft on the page, and what became of it once it was published."""
+
+    key: str
+    title: str
+    level: str
+    areas: str
+    topic: str
+    sent: Overview | None
+    sent_at: float
+    """When it was published, epoch seconds; 0 for a draft."""
+    counts: Mapping[str, int]
+    """By area code, of what was sent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """A kelurahan on the map; `count` messages of the newest announcement belong to it."""
+
+    area: Area
+    column: int
+    row: int
+    group: int
+    count: int
+
+
+# --- the page -----------------------------------------------------------------------------------
+
+
+async def show(request: Request) -> Response:
+    """The whole page, as it stands now; a script only keeps it up to date."""
+    app, area = app_of(request), _area(request)
+    values = await _values(request, area)
+    kelurahan = [(group, app.tree.children(group)) for group in app.tree.kecamatan]
+    return pages.page(
+        request, "simulation.html", groups=kelurahan, sliders=SLIDERS, parts=PARTS, cache_control="no-store", **values
+    )
+
+
+async def state(request: Request) -> Response:
+    """The pieces that change, each as on the page."""
+    values = await _values(request, _area(request))
+    return pages.page(request, "simulation/parts.html", parts=PARTS, cache_control="no-store", **values)
+
+
+async def progress(request: Request) -> Response:
+    """The figures of one announcement, as the API answers them."""
+    app = app_of(request)
+    found = await app.database.read(overview, request.path_params["id"], app.site)
+    if found is None:
+        raise HTTPException(404)
+    return JSONResponse(found.as_json(), headers={"Cache-Control": "no-store"})
+
+
+async def letter(request: Request) -> Response:
+    """One mail's HTML as a document of its own: no script, its own style alone, framed by our page."""
+    area, identity = request.path_params["area"], request.path_params["id"]
+    parts = await _ask(app_of(request), f"/mail/{area}/{identity}")
+    if parts is None:
+        raise HTTPException(404)
+    styles = [f"'sha256-{_digest(style)}'" for style in re.findall(r"<style[^>]*>(.*?)</style>", parts["html"], re.DOTALL)]
+    policy = FRAMED_CSP.replace("script-src 'self'", "script-src 'none'")
+    policy = policy.replace("style-src 'self'", f"style-src {' '.join(styles) or _NONE}")
+    headers = {"Content-Security-Policy": f"{policy}; {_SANDBOX}", "Cache-Control": "no-store"}
+    return Response(parts["html"].replace("<head>", '<head><base target="_blank">', 1), media_type="text/html", headers=headers)
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+# --- what the visitor does ----------------------------------------------------------------------
+
+
+async def publish(request: Request) -> Response:
+    """Publish the draft whose button was pressed."""
+    app, form = app_of(request), await request.form()
+    try:
+        stored = await app.database.write(city.publish_draft, Press.of(app), _text(form, "draf"), app.clock())
+    except (InvalidAnnouncement, NotAllowed) as refused:
+        raise HTTPException(409, detail=str(refused)) from refused
+    if stored is not None:
+        await ring(app, stored)
+    return _back(request, form)
+
+
+async def renew(request: Request) -> Response:
+    """Make every draft that is out once more."""
+    app, form = app_of(request), await request.form()
+    await app.database.write(city.add_drafts, Press.of(app), app.clock())
+    return _back(request, form)
+
+
+async def upset(request: Request) -> Response:
+    """Set the faults that the sliders ask for."""
+    form = await request.form()
+    wanted = {slider.name: _number(form, slider) / slider.scale for slider in SLIDERS}
+    await _tell(app_of(request), "/faults", dict.fromkeys(wanted, 0.0) if "normal" in form else wanted)
+    return _back(request, form)
+
+
+async def write(request: Request) -> Response:
+    """Let the neighbour write, or press a button."""
+    form = await request.form()
+    text, payload = _text(form, "teks").strip(), _text(form, "muatan")
+    channel = CHAT if _text(form, "kanal") == CHAT else PHONE
+    if text:
+        await _tell(
+            app_of(request), "/type", {"area": _text(form, "wilayah"), "channel": channel, "text": text, "payload": payload}
+        )
+    return _back(request, form)
+
+
+def _back(request: Request, form: FormData) -> Response:
+    """To the page again; a script asks for nothing."""
+    if "application/json" in request.headers.get("accept", ""):
+        return Response(status_code=204)
+    area = app_of(request).tree.get(_text(form, "wilayah"))
+    return RedirectResponse(f"/simulasi?wilayah={area.slug}" if area else "/simulasi", status_code=303)
+
+
+def _text(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    return value[:TEXT_LIMIT] if isinstance(value, str) else ""
+
+
+def _number(form: FormData, slider: Slider) -> float:
+    try:
+        return min(max(float(_text(form, slider.name) or 0), 0.0), float(slider.most))
+    except ValueError:
+        return 0.0
+
+
+# --- what there is to see -----------------------------------------------------------------------
+
+
+def _area(request: Request) -> Area:
+    tree = app_of(request).tree
+    found = tree.get(request.query_params.get("wilayah", "")) or tree.get(DEFAULT_AREA)
+    return found if found in tree.kelurahan else tree.kelurahan[0]
+
+
+async def _values(request: Request, area: Area) -> dict[str, Any]:
+    app, lang = app_of(request), pages.lang_of(request)
+    phones = await _ask(app, f"/state/{area.slug}")
+    drafts = await app.database.read(_drafts, app, lang)
+    newest = _newest(drafts)
+    feed = await app.database.read(
+        announcements.concerning, area.code, since=app.clock().timestamp(), limit=FEED_ITEMS, channel="feed"
+    )
+    return {
+        "area": area,
+        "phones": phones,
+        "labels": {name: channel.label for name, channel in app.push.items()},
+        "chats": {name: _bubbles(phones, name) for name in (PHONE, CHAT)},
+        "mails": phones[MAIL][::-1] if phones else [],
+        "counters": phones["counters"] if phones else {},
+        "faults": phones["faults"] if phones else {},
+        "doubled": sum(counts["doubled"] for counts in phones["counters"].values()) if phones else 0,
+        "drafts": drafts,
+        "newest": newest,
+        "tiles": _tiles(app, newest.counts if newest else {}),
+        "entries": [_entry(edition, lang) for edition in feed.editions],
+    }
+
+
+def _bubbles(phones: Mapping[str, Any] | None, channel: str) -> list[Bubble]:
+    return bubbles(channel, phones[channel]) if phones else []
+
+
+def _entry(edition: Edition, lang: str) -> dict[str, Any]:
+    return {"code": edition.code, "title": edition.wording(lang).title, "at": edition.published_at, "level": edition.level}
+
+
+def _drafts(connection: Connection, app: App, lang: str) -> list[Draft]:
+    stored = city.announcements_of(connection)
+    return [
+        draft
+        for item in news.drafts(app.clock())
+        if item.key in stored and (draft := _draft(connection, app, item.key, stored[item.key], lang)) is not None
+    ]
+
+
+def _draft(connection: Connection, app: App, key: str, identity: str, lang: str) -> Draft | None:
+    row = announcements.find(connection, identity)
+    if row is None:
+        return None
+    fields = row.fields
+    sent = overview(connection, identity, app.site) if row.state != "draft" else None
+    areas = ledger.areas(connection, identity) if sent else {}
+    translated = fields.translations.get("en") if lang == "en" else None
+    return Draft(
+        key=key,
+        title=translated.title if translated else fields.title,
+        level=fields.level,
+        areas=", ".join(app.tree[area].label for area in fields.areas),
+        topic=next(topic.label(lang) for topic in app.settings.topics if topic.slug == fields.category),
+        sent=sent,
+        sent_at=row.published_at or 0.0,
+        counts={code: sum(states.values()) for code, states in areas.items()},
+    )
+
+
+def _newest(drafts: Sequence[Draft]) -> Draft | None:
+    """What was published last."""
+    return max((draft for draft in drafts if draft.sent), key=lambda draft: draft.sent_at, default=None)
+
+
+def _tiles(app: App, counts: Mapping[str, int]) -> list[Tile]:
+    groups = {
+        code: number for number, group in enumerate(app.tree.kecamatan) for code in (one.code for one in app.tree.children(group))
+    }
+    tiles = [
+        Tile(area=area, column=area.tile[0], row=area.tile[1], group=groups[area.code], count=counts.get(area.code, 0))
+        for area in app.tree.kelurahan
+        if area.tile is not None
+    ]
+    return sorted(tiles, key=lambda tile: (tile.row, tile.column))
+
+
+# --- the providers' process ---------------------------------------------------------------------
+
+
+async def _ask(app: App, path: str) -> Any:
+    """Its answer, or None while it does not answer or knows nothing of it."""
+    try:
+        async with _session() as session, session.get(app.settings.simulation_url + path) as answer:
+            return msgspec.json.decode(await answer.read()) if answer.status == 200 else None
+    except (aiohttp.ClientError, TimeoutError):
+        return None
+
+
+async def _tell(app: App, path: str, what: Mapping[str, Any]) -> None:
+    try:
+        async with _session() as session, session.post(app.settings.simulation_url + path, json=what) as answer:
+            if answer.status >= 400:
+                raise HTTPException(400)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise HTTPException(503) from error
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS))
