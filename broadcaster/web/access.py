@@ -1,0 +1,151 @@
+"""Who may use a route: what its row declares, and the guards that enforce it before the endpoint runs."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive
+
+from broadcaster.app import App
+from broadcaster.store import tokens
+from broadcaster.web import forms
+from broadcaster.web.buckets import Buckets
+
+Access = Literal["public", "token:read", "token:write", "token:publish", "signed token", "provider signature", "demo"]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+FORM_BYTES = 16 * 1024
+"""Bytes of a form or of any other small body."""
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """What the OpenAPI document says of a row, beyond its path."""
+
+    summary: str
+    body: type | None = None
+    answer: type | None = None
+    status: int = 200
+    idempotent: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the route table. `cap` is the largest body taken, in bytes; `guessing` marks what could be guessed at."""
+
+    path: str
+    endpoint: Endpoint
+    access: Access = field(kw_only=True)
+    methods: tuple[str, ...] = field(default=("GET",), kw_only=True)
+    cap: int = field(default=FORM_BYTES, kw_only=True)
+    guessing: bool = field(default=False, kw_only=True)
+    operation: Operation | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The buckets of one web process: forms sent, API calls by token, and misses of those who guess."""
+
+    forms: Buckets = field(default_factory=lambda: Buckets(burst=30, per_second=1))
+    calls: Buckets = field(default_factory=lambda: Buckets(burst=200, per_second=50))
+    misses: Buckets = field(default_factory=lambda: Buckets(burst=30, per_second=0.5))
+
+
+def app_of(request: Request) -> App:
+    """The running program, as the caller of create_web opened it."""
+    found: App = request.app.state.app
+    return found
+
+
+def token_of(request: Request) -> tokens.Token:
+    """The API token that the guard found."""
+    found: tokens.Token = request.state.token
+    return found
+
+
+def client_of(request: Request) -> str:
+    """What counts as one client for limits: its IP address; never logged."""
+    return request.client.host if request.client else ""
+
+
+def note_miss(request: Request) -> None:
+    """Say that what was asked for does not exist; too many of these and the client must wait."""
+    request.state.missed = True
+
+
+def guarded(row: Row) -> Endpoint:
+    """The endpoint behind the checks that its row declares."""
+
+    async def endpoint(request: Request) -> Response:
+        limits: Limits = request.app.state.limits
+        request.state.route = row.path
+        if row.access == "demo" and not app_of(request).site.simulated:
+            raise HTTPException(404)
+        request = Request(request.scope, _capped(request, row.cap))
+        client = client_of(request)
+        if row.guessing and not limits.misses.has(client):
+            raise _too_many(limits.misses.wait(client))
+        if row.access.startswith("token:"):
+            await _require_token(request, row.access.removeprefix("token:"), limits)
+        elif row.access in {"public", "demo"} and request.method not in SAFE:
+            await _require_form(request, limits)
+        response = await row.endpoint(request)
+        if row.guessing and getattr(request.state, "missed", False):
+            limits.misses.take(client)
+        return response
+
+    return endpoint
+
+
+async def _require_form(request: Request, limits: Limits) -> None:
+    """A form of our own pages: same origin, the visitor's own CSRF token, and not too often."""
+    client = client_of(request)
+    if not limits.forms.take(client):
+        raise _too_many(limits.forms.wait(client))
+    await forms.check(request, app_of(request).site.base_url)
+
+
+async def _require_token(request: Request, scope: str, limits: Limits) -> None:
+    """A token that holds and has the scope. Only those without one are made to wait: what others try never shuts a token out."""
+    app, client = app_of(request), client_of(request)
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    token = await app.database.read(tokens.find, secret.strip()) if kind.lower() == "bearer" and secret.strip() else None
+    if token is None:
+        if not limits.misses.take(client):
+            raise _too_many(limits.misses.wait(client))
+        raise HTTPException(401, headers={"WWW-Authenticate": 'Bearer realm="Siaran Cimahi"'})
+    if not limits.calls.take(str(token.id)):
+        raise _too_many(limits.calls.wait(str(token.id)))
+    if not token.may(scope):
+        lacking = f'Bearer error="insufficient_scope", scope="{scope}"'
+        raise HTTPException(403, headers={"WWW-Authenticate": lacking})
+    if tokens.needs_mark(token, app.clock()):
+        await app.database.write(tokens.mark_used, token.id)
+    request.state.token = token
+
+
+def _too_many(seconds: int) -> HTTPException:
+    return HTTPException(429, headers={"Retry-After": str(seconds)})
+
+
+def _capped(request: Request, cap: int) -> Receive:
+    """The request's receive that refuses more than `cap` bytes, announced or not."""
+    announced = request.headers.get("content-length", "0")
+    if not announced.isdigit() or int(announced) > cap:
+        raise HTTPException(413)
+    receive = request.receive
+    taken = 0
+
+    async def receive_capped() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > cap:
+            raise HTTPException(413)
+        return message
+
+    return receive_capped

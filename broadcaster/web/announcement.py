@@ -1,0 +1,92 @@
+"""One announcement at its permanent address: how it stands, what it says, and what proves it; as a page and as signed JSON."""
+
+from functools import lru_cache
+
+import msgspec
+import segno
+from markupsafe import Markup
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broadcaster.app import App
+from broadcaster.signing import normalise_code
+from broadcaster.store import announcements
+from broadcaster.web import pages
+from broadcaster.web.access import app_of
+from broadcaster.web.caching import keep, serve
+from broadcaster.web.standing import history, view
+from broadcaster.wording import words
+
+QR_BORDER = 2
+"""Modules of quiet zone inside the picture; the card around it is white too."""
+
+
+async def show(request: Request) -> Response:
+    """The page; a code typed loosely is sent on to its official spelling."""
+    code = _code(request)
+    if code != request.path_params["code"]:
+        return RedirectResponse(pages.address_at(request, f"/p/{code}"), 301)
+    app, lang = app_of(request), pages.lang_of(request)
+    found = await app.database.read(announcements.versions, code)
+    if not found:
+        raise HTTPException(404)
+    shown = view(found[-1].edition, now=app.clock(), lang=lang, base_url=app.site.base_url)
+    wording, permalink = shown.edition.wording(lang), app.site.permalink(code)
+    return pages.page(
+        request,
+        "announcement.html",
+        view=shown,
+        versions=history([version.edition for version in found], lang),
+        permalink=permalink,
+        share_text=words(lang)(
+            "announcement.share_text", title=wording.title, summary=wording.summary, city=app.site.city, address=permalink
+        ),
+        qr=qr(permalink),
+        key_id=found[-1].key_id,
+        signature=found[-1].signature,
+        public_key=app.signer.public_pem,
+    )
+
+
+async def signed(request: Request) -> Response:
+    """Every edition's document exactly as signed, so that anyone can verify it without us."""
+    code = _code(request)
+    app = app_of(request)
+    found = await app.database.read(announcements.versions, code)
+    if not found:
+        raise HTTPException(404)
+    content = {
+        "code": code,
+        "url": app.site.permalink(code),
+        "algorithm": "Ed25519 over the UTF-8 bytes of document",
+        "keys": {app.signer.key_id: app.signer.public_pem},
+        "editions": [
+            {
+                "number": version.edition.number,
+                "document": version.document,
+                "signature": version.signature,
+                "key_id": version.key_id,
+            }
+            for version in reversed(found)
+        ],
+    }
+    kept = keep(msgspec.json.encode(content), media_type="application/json", headers={"Access-Control-Allow-Origin": "*"})
+    return serve(request, kept, cache_control=pages.PUBLIC)
+
+
+def _code(request: Request) -> str:
+    app: App = app_of(request)
+    code = normalise_code(request.path_params["code"], app.settings.code_prefix)
+    if code is None:
+        raise HTTPException(404)
+    return code
+
+
+@lru_cache(maxsize=1024)
+def qr(address: str) -> Markup:
+    """An address as a QR code, inline SVG without any style."""
+    code = segno.make(address, error="m", micro=False)
+    return Markup(  # noqa: S704  # reason: segno's own SVG; the address is not part of it
+        code.svg_inline(omitsize=True, border=QR_BORDER, svgclass="qr", lineclass=None, dark="#000", light="#fff")
+    )

@@ -1,0 +1,111 @@
+"""What API requests and answers hold; the OpenAPI document is generated from these models."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from broadcaster.fields import Fields
+
+
+class NewAnnouncement(Fields):
+    """An announcement, and whether to publish it at once."""
+
+    publish: bool = Field(False, description="True needs a token with scope publish; else the announcement is kept as a draft.")
+
+
+class CorrectedAnnouncement(Fields):
+    """The whole announcement as it should read now."""
+
+    reason: str = Field(min_length=1, max_length=300, description="What was wrong, in a sentence that residents read.")
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Reason(_Body):
+    """Why something is done."""
+
+    reason: str = Field("", max_length=300)
+
+
+class WithdrawalReason(_Body):
+    """Why an announcement is withdrawn."""
+
+    reason: str = Field(min_length=1, max_length=300, description="A sentence that residents read.")
+
+
+class NewSubscriber(_Body):
+    """One address of a resident with proof of consent: a row of the CSV."""
+
+    channel: str = Field(max_length=40)
+    address: str = Field(max_length=320)
+    areas: str | list[str] = Field(description="Slugs or codes, as a list or separated by spaces.")
+    topics: str | list[str] = Field("", description="Slugs; empty: all; `darurat`: emergencies only.")
+    language: str = Field("id", max_length=5)
+    consent_source: str = Field(max_length=200, description="By which way consent was given.")
+    consent_at: str = Field(max_length=40, description="When; without a zone it is WIB.")
+    subscriber: str = Field("", max_length=200, description="Joins several addresses of one person.")
+
+
+class Published(BaseModel):
+    """What was stored."""
+
+    id: str
+    code: str
+    status: str
+    url: str
+
+
+class Announcement(Published):
+    """What became of an announcement: `deliveries` are counts by channel and state."""
+
+    sending: str = Field(description="preparing, running, paused, stopped or done")
+    possible_duplicates: int
+    deliveries: dict[str, dict[str, int]]
+
+
+class Retried(Announcement):
+    """The same, with how many deliveries were opened again."""
+
+    retried: int
+
+
+class AreaAnswer(BaseModel):
+    """One area; `parent` is the code of the area above."""
+
+    code: str
+    slug: str
+    name: str
+    full_name: str
+    level: str
+    parent: str | None
+    aliases: list[str]
+
+
+class Areas(BaseModel):
+    """Every area of the city."""
+
+    areas: list[AreaAnswer]
+
+
+class SubscriberAnswer(BaseModel):
+    """What became of the row."""
+
+    result: str
+
+
+class ProblemItem(BaseModel):
+    """One thing to mend."""
+
+    field: str
+    reason: str
+    remedy: str
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    problems: list[ProblemItem] = Field(default_factory=list)

@@ -1,0 +1,109 @@
+"""The OpenAPI 3.1 document, generated from the route table and the models of bodies.py."""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broadcaster.web import pages
+from broadcaster.web.access import Operation, Row, app_of
+from broadcaster.web.api.bodies import ProblemDetails
+from broadcaster.web.caching import keep, serve
+from broadcaster.web.health import version
+
+PREFIX = "/api/v1/"
+_PARAMETER = re.compile(r"\{(\w+)\}")
+_REFERENCE = "#/components/schemas/{model}"
+
+
+async def show(request: Request) -> Response:
+    """The document."""
+    rows: tuple[Row, ...] = request.app.state.rows
+    text = msgspec.json.encode(document(rows, app_of(request).site.base_url))
+    kept = keep(text, media_type="application/json", headers={"Access-Control-Allow-Origin": "*"})
+    return serve(request, kept, cache_control=pages.PUBLIC)
+
+
+@cache
+def document(rows: tuple[Row, ...], base_url: str) -> Mapping[str, Any]:
+    """The whole document of the rows that declare an operation."""
+    described = [row for row in rows if row.operation is not None]
+    models = {model for row in described if row.operation for model in (row.operation.body, row.operation.answer) if model}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Siaran Cimahi",
+            "version": version(),
+            "description": "Announcements of the city: written once, sent by every channel. Errors are RFC 9457 problem details.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": base_url}],
+        "paths": _paths(described),
+        "components": {
+            "schemas": _schemas({*models, ProblemDetails}),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "broadcaster token add"}},
+        },
+    }
+
+
+def _paths(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
+    paths: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        for method in row.methods:
+            paths.setdefault(row.path, {})[method.lower()] = _operation(row, method)
+    return paths
+
+
+def _operation(row: Row, method: str) -> dict[str, Any]:
+    operation = row.operation or Operation(summary="")
+    scope = row.access.removeprefix("token:") if row.access.startswith("token:") else None
+    described: dict[str, Any] = {
+        "operationId": _operation_id(row.path, method),
+        "summary": operation.summary,
+        "responses": _responses(operation, scope),
+    }
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in _PARAMETER.findall(row.path)
+    ]
+    if operation.idempotent:
+        parameters.append(
+            {"name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string", "maxLength": 200}}
+        )
+    if parameters:
+        described["parameters"] = parameters
+    if scope is not None:
+        described["security"] = [{"token": []}]
+        described["description"] = f"Needs a token with scope {scope}."
+    if operation.body is not None:
+        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": _reference(operation.body)}}}
+    return described
+
+
+def _responses(operation: Operation, scope: str | None) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": "Done."}
+    if operation.answer is not None:
+        answer["content"] = {"application/json": {"schema": _reference(operation.answer)}}
+    problem = {"description": "Refused.", "content": {"application/problem+json": {"schema": _reference(ProblemDetails)}}}
+    refusals = ["429", *(["401", "403"] if scope else []), *(["400", "413", "422"] if operation.body else [])]
+    return {str(operation.status): answer, **dict.fromkeys(sorted(refusals), problem), "default": problem}
+
+
+def _operation_id(path: str, method: str) -> str:
+    words = re.findall(r"[a-zA-Z]+", path.removeprefix(PREFIX))
+    return "_".join([method.lower(), *words])
+
+
+def _reference(model: type) -> dict[str, str]:
+    return {"$ref": _REFERENCE.format(model=model.__name__)}
+
+
+def _schemas(models: Iterable[type]) -> Mapping[str, Any]:
+    wanted = [(model, "validation") for model in sorted(models, key=lambda model: model.__name__) if issubclass(model, BaseModel)]
+    _, schema = models_json_schema(wanted, ref_template=_REFERENCE)  # type: ignore[arg-type]  # the mode is one of its literals
+    return dict(schema["$defs"])

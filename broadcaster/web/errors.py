@@ -1,0 +1,80 @@
+"""What is answered when something is wrong: a page in words for people, problem details (RFC 9457) under /api."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broadcaster.web import pages
+from broadcaster.wording import LANGUAGES, words
+
+WORDED = frozenset({400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503})
+"""Statuses with words of their own; any other is worded as its class (400 or 500)."""
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """The answer to an HTTPException."""
+    if not isinstance(error, HTTPException):
+        raise error
+    return answer(request, error.status_code, headers=error.headers)
+
+
+async def on_failure(request: Request) -> Response:
+    """The answer to what nobody foresaw."""
+    return answer(request, 500)
+
+
+def answer(request: Request, status: int, *, headers: Mapping[str, str] | None = None) -> Response:
+    """An error page, or problem details for a program."""
+    if request.url.path.startswith("/api/"):
+        return problem(status, headers=headers)
+    worded = _worded(status)
+    return pages.page(
+        request,
+        "error.html",
+        status=status,
+        cache_control="no-store",
+        headers=headers,
+        status_code=status,
+        path="",
+        languages=[(lang, f"/?bahasa={lang}") for lang in LANGUAGES],
+        title=words(pages.lang_of(request))(f"error.{worded}.title"),
+        advice=words(pages.lang_of(request))(f"error.{worded}.advice"),
+    )
+
+
+def problem(
+    status: int,
+    *,
+    detail: str = "",
+    problems: Sequence[Mapping[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Problem details; `problems` lists {field, reason, remedy} of everything to mend."""
+    said = words("id")
+    content: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail or f"{said(f'error.{_worded(status)}.title')} {said(f'error.{_worded(status)}.api')}".strip(),
+    }
+    if problems:
+        content["problems"] = list(problems)
+    return Response(
+        msgspec.json.encode(content),
+        status_code=status,
+        path="",
+        languages=[(lang, f"/?bahasa={lang}") for lang in LANGUAGES],
+        media_type="application/problem+json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def _worded(status: int) -> int:
+    if status in WORDED:
+        return status
+    return 500 if status >= 500 else 400

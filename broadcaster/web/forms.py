@@ -1,0 +1,61 @@
+"""Forms that change something: the page gives the visitor a token, and only our own page can send it back."""
+
+import hmac
+import secrets
+from urllib.parse import urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+FIELD = "csrf"
+HEADER = "x-csrf-token"
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+def token(request: Request) -> str:
+    """The visitor's token for a hidden field; `give` must then be called with the response."""
+    known = request.cookies.get(_cookie_name(request)) or getattr(request.state, "csrf", "")
+    request.state.csrf = known or secrets.token_urlsafe(24)
+    return str(request.state.csrf)
+
+
+def give(request: Request, response: Response) -> None:
+    """Set the cookie that goes with `token`, where a page asked for one."""
+    value = getattr(request.state, "csrf", "")
+    if value and request.cookies.get(_cookie_name(request)) != value:
+        response.set_cookie(_cookie_name(request), value, httponly=True, samesite="lax", secure=_secure(request), path="/")
+
+
+async def check(request: Request, base_url: str) -> None:
+    """Raise 403 unless our own page sent this form: its origin is ours, and it carries the visitor's token."""
+    if not same_origin(request, base_url):
+        raise HTTPException(403, detail="form")
+    known = request.cookies.get(_cookie_name(request), "")
+    sent = request.headers.get(HEADER, "")
+    if not sent:
+        value = (await request.form(max_files=0, max_fields=50)).get(FIELD, "")
+        sent = value if isinstance(value, str) else ""
+    if not known or not hmac.compare_digest(known.encode(), sent.encode()):
+        raise HTTPException(403, detail="form")
+
+
+def same_origin(request: Request, base_url: str) -> bool:
+    """Whether the browser says that one of our pages sent this; the host must be ours too (DNS rebinding)."""
+    origin = request.headers.get("origin", "")
+    host = request.headers.get("host", "")
+    if not origin:
+        return request.headers.get("sec-fetch-site", "") == "same-origin" and _ours(host, base_url)
+    return urlsplit(origin).netloc == host and _ours(host, base_url)
+
+
+def _ours(host: str, base_url: str) -> bool:
+    return host == urlsplit(base_url).netloc or urlsplit(f"//{host}").hostname in {name.strip("[]") for name in LOOPBACK}
+
+
+def _secure(request: Request) -> bool:
+    return str(request.app.state.app.site.base_url).startswith("https://")
+
+
+def _cookie_name(request: Request) -> str:
+    return "__Host-formulir" if _secure(request) else "formulir"

@@ -1,0 +1,106 @@
+"""What machines ask: is the process alive, can it serve, and how is the sending going."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import metadata
+
+import msgspec
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from broadcaster.queue import LANES
+from broadcaster.store import figures, migrating
+from broadcaster.web.access import app_of
+
+NOT_KEPT = {"Cache-Control": "no-store"}
+
+
+async def alive(request: Request) -> Response:
+    """200 while the process runs."""
+    return PlainTextResponse("ok\n", headers=NOT_KEPT)
+
+
+async def ready(request: Request) -> Response:
+    """200 once the database answers and is migrated. Without Redis we are ready too, only slower: said, not refused."""
+    app = app_of(request)
+    database = await _database(request)
+    redis = "ok" if await app.queue.ping() else "degraded"
+    content = {"ready": database == "ok", "database": database, "redis": redis}
+    return Response(
+        msgspec.json.encode(content),
+        status_code=200 if database == "ok" else 503,
+        media_type="application/json",
+        headers=NOT_KEPT,
+    )
+
+
+async def _database(request: Request) -> str:
+    """Whether the database answers and holds this version's tables; once it does it keeps them."""
+    app = app_of(request)
+    try:
+        await app.database.read(_touch)
+        if not getattr(request.app.state, "migrated", False):
+            missing = await asyncio.to_thread(migrating.pending, app.settings.database)
+            request.app.state.migrated = not missing
+    except SQLAlchemyError:
+        return "unreachable"
+    return "ok" if request.app.state.migrated else "not migrated"
+
+
+def _touch(connection: Connection) -> None:
+    connection.execute(text("SELECT 1"))
+
+
+async def metrics(request: Request) -> Response:
+    """Figures in Prometheus' text format; none of them is about a person."""
+    app = app_of(request)
+    found = await app.database.read(figures.read, app.clock().timestamp())
+    waiting = {lane: await app.queue.waiting(lane) for lane in LANES}
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Figures(found, waiting))
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST, headers=NOT_KEPT)
+
+
+class _Figures:
+    """What one scrape says."""
+
+    def __init__(self, found: figures.Figures, waiting: Mapping[str, int]) -> None:
+        self.found = found
+        self.waiting = waiting
+
+    def collect(self) -> Iterator[Metric]:
+        """Every figure with its labels."""
+        found = self.found
+        counts: Mapping[tuple[str, ...], float] = {(channel, state): count for channel, state, count in found.deliveries}
+        yield _gauge("siaran_deliveries", "Deliveries in the ledger", counts, "channel", "state")
+        yield _gauge("siaran_possible_duplicates", "Messages that may have come twice", _by(found.possible_duplicates), "channel")
+        yield _gauge("siaran_lag_seconds", "Age of the oldest delivery that is due and unsent", _by(found.lag), "lane")
+        yield _gauge("siaran_rings_waiting", "Doorbell jobs queued", _by(self.waiting), "lane")
+        yield _gauge("siaran_channel_halted", "1 while a channel's circuit breaker is open", _by(found.halted), "channel")
+        yield _gauge("siaran_build_info", "The version that runs", {(version(),): 1}, "version")
+
+
+@cache
+def version() -> str:
+    """The installed version; "0" when run from a folder that was never installed."""
+    try:
+        return metadata.version("siaran-cimahi")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+def _by(values: Mapping[str, float]) -> Mapping[tuple[str, ...], float]:
+    return {(name,): value for name, value in values.items()}
+
+
+def _gauge(name: str, meaning: str, values: Mapping[tuple[str, ...], float], *labels: str) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, meaning, labels=labels)
+    for key, value in values.items():
+        family.add_metric(list(key), value)
+    return family

@@ -1,0 +1,124 @@
+"""The archive of announcements: newest first, filtered by area, category and word, with the feed of the same area."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broadcaster.app import App
+from broadcaster.store import announcements
+from broadcaster.web import links, pages
+from broadcaster.web.access import app_of
+from broadcaster.web.standing import View, view
+from broadcaster.wording import words
+from channels.base.contract import Edition, Topic
+from channels.base.rendering import WIB, clean
+from subscribers.areas import Area
+
+TEXT_LIMIT = 60
+"""Characters of a search."""
+CURSOR_LIMIT = 60
+"""Characters of a cursor; one that cannot be read shows the first page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Day:
+    """The announcements first published on one day (WIB)."""
+
+    moment: datetime
+    views: Sequence[View]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a visitor asked for; an unknown category is ignored rather than refused."""
+
+    area: Area
+    topic: Topic | None
+    text: str
+    before: str
+
+    @property
+    def filter(self) -> announcements.Filter:
+        """For the store."""
+        return announcements.Filter(area=self.area.code, category=self.topic.slug if self.topic else "", text=self.text)
+
+    @property
+    def searched(self) -> bool:
+        """Whether anything was filtered beyond the area."""
+        return bool(self.topic or self.text)
+
+
+def read_query(request: Request, app: App) -> Asked:
+    """The filter in the query; 404 for an area that does not exist."""
+    query = request.query_params
+    area = app.tree.get(query.get("wilayah", "").strip() or app.tree.city.code)
+    if area is None:
+        raise HTTPException(404)
+    return Asked(
+        area=area,
+        topic=next((topic for topic in app.settings.topics if topic.slug == query.get("kategori")), None),
+        text=clean(query.get("kata", ""))[:TEXT_LIMIT].strip(),
+        before=query.get("sebelum", "")[:CURSOR_LIMIT],
+    )
+
+
+async def show(request: Request) -> Response:
+    """The page."""
+    app, lang = app_of(request), pages.lang_of(request)
+    asked = read_query(request, app)
+    found = await app.database.read(announcements.list_public, asked.filter, before=asked.before)
+    total = await app.database.read(announcements.count_public, asked.filter)
+    views = [_view(app, edition, lang) for edition in found.editions]
+    return pages.page(
+        request,
+        "home.html",
+        area=asked.area,
+        topic=asked.topic,
+        topics=app.settings.topics,
+        text=asked.text,
+        filtered=asked.searched or asked.area != app.tree.city,
+        heading=words(lang)("home.count.filtered" if asked.searched else "home.count", n=total, area=asked.area.label),
+        emergencies=await _emergencies(app, asked.area, lang),
+        days=list(_days(views)),
+        groups=groups(app),
+        feeds=links.of_area(app.pull.values(), asked.area, {"bahasa": "en"} if lang == "en" else None),
+        own_address=pages.address_with(request, bahasa=""),
+        newest=pages.address_with(request, bahasa="", sebelum="") if asked.before else "",
+        older=pages.address_with(request, bahasa="", sebelum=found.following) if found.following else "",
+    )
+
+
+async def _emergencies(app: App, area: Area, lang: str) -> list[View]:
+    """What everyone in the area must know first, wherever it stands in the archive."""
+    now = app.clock()
+    found = await app.database.read(announcements.concerning, area.code, since=now.timestamp())
+    views = [_view(app, edition, lang) for edition in found.editions if edition.emergency and edition.effective <= now]
+    return [view for view in views if view.current]
+
+
+def _view(app: App, edition: Edition, lang: str) -> View:
+    return view(edition, now=app.clock(), lang=lang, base_url=app.site.base_url)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """A kecamatan with its kelurahan."""
+
+    kecamatan: Area
+    kelurahan: Sequence[Area]
+
+
+def groups(app: App) -> list[Group]:
+    """All kelurahan by kecamatan."""
+    return [Group(kecamatan=kecamatan, kelurahan=app.tree.children(kecamatan)) for kecamatan in app.tree.kecamatan]
+
+
+def _days(views: Sequence[View]) -> Iterator[Day]:
+    for _, same in groupby(views, key=lambda view: view.edition.first_published_at.astimezone(WIB).date()):
+        of_day = list(same)
+        yield Day(moment=of_day[0].edition.first_published_at, views=of_day)

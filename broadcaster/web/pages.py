@@ -1,0 +1,124 @@
+"""HTML pages: the template environment, the visitor's language, and what every page shares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broadcaster.web import forms, static
+from broadcaster.web.access import app_of
+from broadcaster.web.caching import keep, serve
+from broadcaster.wording import LANGUAGES, words
+from channels.base import rendering
+
+LANGUAGE_COOKIE = "bahasa"
+PUBLIC = "public, max-age=30"
+PRIVATE = "no-store"
+YEAR = 365 * 24 * 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """Dates, times and numbers in the visitor's language; times are WIB."""
+
+    lang: str
+
+    def day(self, moment: datetime) -> str:
+        """ "Rabu, 25 November 2026"."""
+        return rendering.day(moment, self.lang)
+
+    def moment(self, moment: datetime) -> str:
+        """ "25 Nov 2026 07.42 WIB"."""
+        return rendering.moment_text(moment, self.lang)
+
+    def clock(self, moment: datetime) -> str:
+        """ "07.42 WIB"."""
+        return f"{rendering.clock(moment)} WIB"
+
+    def span(self, start: datetime, end: datetime | None) -> str:
+        """From when until when, as messages say it."""
+        return rendering.span_text(start, end, self.lang)
+
+
+def lang_of(request: Request) -> str:
+    """The language asked for just now, else the one chosen before, else Indonesian."""
+    asked = request.query_params.get(LANGUAGE_COOKIE, "")
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    return next((lang for lang in (asked, chosen) if lang in LANGUAGES), LANGUAGES[0])
+
+
+def page(
+    request: Request,
+    template: str,
+    *,
+    status: int = 200,
+    cache_control: str = PUBLIC,
+    headers: Mapping[str, str] | None = None,
+    updated: datetime | None = None,
+    **values: Any,
+) -> Response:
+    """Render a template; the answer carries an ETag, or is not kept at all when it belongs to one visitor."""
+    asked = request.query_params.get(LANGUAGE_COOKIE, "")
+    body = environment().get_template(template).render({**_shared(request), **values}).encode()
+    personal = hasattr(request.state, "csrf") or asked in LANGUAGES
+    response = serve(
+        request,
+        keep(body, media_type="text/html; charset=utf-8", updated=updated, headers=headers),
+        cache_control=PRIVATE if personal else cache_control,
+        vary="Accept-Encoding, Cookie",
+        status=status,
+    )
+    if asked in LANGUAGES:
+        response.set_cookie(LANGUAGE_COOKIE, asked, max_age=YEAR, samesite="lax", httponly=True, path="/")
+    forms.give(request, response)
+    return response
+
+
+def _shared(request: Request) -> dict[str, Any]:
+    app = app_of(request)
+    lang = lang_of(request)
+    return {
+        "app": app,
+        "site": app.site,
+        "lang": lang,
+        "t": words(lang),
+        "show": Format(lang=lang),
+        "static": static.address,
+        "path": request.url.path,
+        "canonical": app.site.base_url + request.url.path,
+        "languages": [(other, address_with(request, bahasa=other)) for other in LANGUAGES],
+        "csrf_token": lambda: forms.token(request),
+    }
+
+
+def address_with(request: Request, **changes: str) -> str:
+    """This page's own address with some of its query changed; an empty value leaves it out."""
+    query = {name: value for name, value in request.query_params.items() if name not in changes}
+    query |= {name: value for name, value in changes.items() if value}
+    return f"{request.url.path}?{urlencode(query)}" if query else request.url.path
+
+
+def address_at(request: Request, path: str) -> str:
+    """Another page with this page's query."""
+    return f"{path}?{request.url.query}" if request.url.query else path
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The Jinja environment of pages: everything is escaped, an unknown name is an error."""
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(rendering.TEMPLATES / "web"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= {"md": lambda text: Markup(rendering.html(text)), "plain": rendering.plain}  # noqa: S704  # reason: nh3 cleaned it
+    return env

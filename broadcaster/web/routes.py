@@ -1,0 +1,102 @@
+"""The route table: every address of the site, who may use it, and what the API's document says of it. Nothing else routes."""
+
+from broadcaster.app import App
+from broadcaster.web import announcement, check, health, home, privacy, pull, simulation, static, stop, subscribe, webhook
+from broadcaster.web.access import Operation, Row
+from broadcaster.web.api import announcements, bodies, openapi, places, subscribers
+
+ANNOUNCEMENTS = "/api/v1/announcements"
+JSON_BYTES = 256 * 1024
+"""Bytes of an API request: the longest announcement in three languages is a tenth of it."""
+
+RESIDENTS = (
+    Row("/", home.show, access="public"),
+    Row("/p/{code}.json", announcement.signed, access="public"),
+    Row("/p/{code}", announcement.show, access="public"),
+    Row("/daftar", subscribe.show, access="public"),
+    Row("/cek", check.show, access="public", guessing=True),
+    Row("/berhenti/{token}", stop.ask, access="signed token"),
+    Row("/berhenti/{token}", stop.stop, access="signed token", methods=("POST",)),
+    Row("/privasi", privacy.show, access="public"),
+    Row("/static/{path:path}", static.show, access="public"),
+    Row("/favicon.ico", static.favicon, access="public"),
+    Row("/robots.txt", static.robots, access="public"),
+)
+
+MACHINES = (
+    Row("/healthz", health.alive, access="public"),
+    Row("/readyz", health.ready, access="public"),
+    Row("/metrics", health.metrics, access="public"),
+    Row("/webhook/{channel}", webhook.challenge, access="provider signature"),
+    Row("/webhook/{channel}", webhook.receive, access="provider signature", methods=("POST",), cap=webhook.BODY_BYTES),
+)
+
+API = (
+    Row("/api/v1/", places.explain, access="public"),
+    Row("/api/v1/openapi.json", openapi.show, access="public"),
+    Row(
+        ANNOUNCEMENTS, announcements.create, access="token:write", methods=("POST",), cap=JSON_BYTES,
+        operation=Operation(
+            summary="Write an announcement, and publish it at once if asked", body=bodies.NewAnnouncement,
+            answer=bodies.Published, status=201, idempotent=True,
+        ),
+    ),
+    Row(
+        ANNOUNCEMENTS + "/{id}", announcements.read, access="token:read",
+        operation=Operation(summary="What became of an announcement", answer=bodies.Announcement),
+    ),
+    Row(
+        ANNOUNCEMENTS + "/{id}/pause", announcements.pause, access="token:publish", methods=("POST",),
+        operation=Operation(summary="Stop sending until resumed", body=bodies.Reason, answer=bodies.Announcement),
+    ),
+    Row(
+        ANNOUNCEMENTS + "/{id}/resume", announcements.resume, access="token:publish", methods=("POST",),
+        operation=Operation(summary="Go on where it was paused", answer=bodies.Announcement),
+    ),
+    Row(
+        ANNOUNCEMENTS + "/{id}/cancel", announcements.cancel, access="token:publish", methods=("POST",),
+        operation=Operation(summary="Send nothing more of it", body=bodies.Reason, answer=bodies.Announcement),
+    ),
+    Row(
+        ANNOUNCEMENTS + "/{id}/retry-failed", announcements.retry_failed, access="token:publish", methods=("POST",),
+        operation=Operation(summary="Try once more where it failed", answer=bodies.Retried),
+    ),
+    Row(
+        ANNOUNCEMENTS + "/{id}/correct", announcements.correct, access="token:publish", methods=("POST",), cap=JSON_BYTES,
+        operation=Operation(
+            summary="Publish a corrected edition", body=bodies.CorrectedAnnouncement, answer=bodies.Published, idempotent=True
+        ),
+    ),
+    Row(
+        ANNOUNCEMENTS + "/{id}/withdraw", announcements.withdraw, access="token:publish", methods=("POST",),
+        operation=Operation(summary="Withdraw it", body=bodies.WithdrawalReason, answer=bodies.Published, idempotent=True),
+    ),
+    Row(
+        "/api/v1/areas", places.areas, access="token:read",
+        operation=Operation(summary="Every area with its code and slug", answer=bodies.Areas),
+    ),
+    Row(
+        "/api/v1/subscribers", subscribers.add, access="token:write", methods=("POST",),
+        operation=Operation(
+            summary="Add or change one subscriber, as a row of the CSV does", body=bodies.NewSubscriber,
+            answer=bodies.SubscriberAnswer,
+        ),
+    ),
+)  # fmt: skip
+
+DEMO = (
+    Row("/simulasi", simulation.show, access="demo"),
+    Row("/simulasi/keadaan", simulation.state, access="demo"),
+    Row("/simulasi/kemajuan/{id}", simulation.progress, access="demo"),
+    Row("/simulasi/surat/{area}/{id}", simulation.letter, access="demo"),
+    Row("/simulasi/terbitkan", simulation.publish, access="demo", methods=("POST",)),
+    Row("/simulasi/lagi", simulation.renew, access="demo", methods=("POST",)),
+    Row("/simulasi/gangguan", simulation.upset, access="demo", methods=("POST",)),
+    Row("/simulasi/ketik", simulation.write, access="demo", methods=("POST",)),
+)
+"""The simulation's own pages, each with access "demo": outside the demo they do not exist."""
+
+
+def table(app: App) -> tuple[Row, ...]:
+    """All rows: the fixed ones, and one for each path of each pull channel that is installed."""
+    return (*RESIDENTS, *pull.rows(app), *MACHINES, *API, *DEMO)

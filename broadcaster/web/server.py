@@ -1,0 +1,53 @@
+"""The web application: the route table behind its guards and middleware. The caller opens and closes the App."""
+
+from collections.abc import Iterable, Mapping
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from broadcaster.app import App
+from broadcaster.web import errors
+from broadcaster.web.access import Endpoint, Limits, Row, guarded
+from broadcaster.web.middleware import AccessLog, Failures, SecurityHeaders
+from broadcaster.web.pull import PullCache
+from broadcaster.web.routes import table
+
+
+def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
+    """The whole site for an open App."""
+    rows = table(app)
+    web = Starlette(
+        routes=_routes(rows),
+        middleware=[
+            Middleware(AccessLog),
+            Middleware(SecurityHeaders, https=app.site.base_url.startswith("https://")),
+            Middleware(Failures, answer=errors.on_failure),
+        ],
+        exception_handlers={HTTPException: errors.on_http_exception},
+    )
+    web.state.app = app
+    web.state.rows = rows
+    web.state.limits = limits or Limits()
+    web.state.documents = PullCache()
+    return web
+
+
+def _routes(rows: Iterable[Row]) -> list[Route]:
+    """One Starlette route per path, so that a wrong method is answered with all that are right."""
+    by_path: dict[str, list[Row]] = {}
+    for row in rows:
+        by_path.setdefault(row.path, []).append(row)
+    return [Route(path, _by_method(same), methods=[m for row in same for m in row.methods]) for path, same in by_path.items()]
+
+
+def _by_method(rows: list[Row]) -> Endpoint:
+    endpoints: Mapping[str, Endpoint] = {method: guarded(row) for row in rows for method in row.methods}
+
+    async def endpoint(request: Request) -> Response:
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return endpoint

@@ -1,0 +1,87 @@
+"""Serving the web: uvicorn on uvloop and httptools, stopped within five seconds by a signal or by cancelling."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from broadcaster.app import App
+from broadcaster.web.server import create_web
+
+GRACE_SECONDS = 3
+"""How long running answers may take once the server stops; open streams end then."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TRUSTED_PROXIES = ["127.0.0.1", "::1"]
+"""Whose X-Forwarded-For counts: a reverse proxy on the same machine."""
+
+
+class _Server(uvicorn.Server):
+    """Stops on a signal and returns, so that the caller closes what it opened (uvicorn would raise the signal again)."""
+
+    def __init__(self, config: uvicorn.Config, ready: asyncio.Event | None) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        if self._ready is not None and self.started:
+            self._ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle the signals while serving, where this thread may."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+async def serve(
+    app: App, host: str, port: int, ready: asyncio.Event | None = None, *, listening: socket.socket | None = None
+) -> None:
+    """Serve until SIGINT, SIGTERM or cancelled; `listening` is a bound socket to use instead of host and port."""
+    server = _Server(
+        uvicorn.Config(
+            create_web(app),
+            host=host,
+            port=port,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            forwarded_allow_ips=TRUSTED_PROXIES,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_keep_alive=30,
+            h11_max_incomplete_event_size=64 * 1024,
+            backlog=2048,
+        ),
+        ready,
+    )
+    serving = asyncio.create_task(server.serve([listening] if listening else None), name="web")
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """For asyncio.Runner: uvloop where it runs, else asyncio's own loop."""
+    try:
+        import uvloop  # not installed on Windows
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

@@ -1,0 +1,123 @@
+"""How an announcement stands today, and an edition as pages show it. Pure."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from markupsafe import Markup, escape
+
+from channels.base import rendering, validity
+from channels.base.contract import Edition
+
+Standing = Literal["valid", "corrected", "ended", "withdrawn"]
+
+_WORD = re.compile(r"\s+|[^\s]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """The newest edition of an announcement as a page shows it; `lang` is the language its words are in."""
+
+    edition: Edition
+    standing: Standing
+    lang: str
+    areas: str
+    own_image: bool
+
+    @property
+    def current(self) -> bool:
+        """Whether it still holds."""
+        return self.standing in {"valid", "corrected"}
+
+    @property
+    def address(self) -> str:
+        """Its page."""
+        return f"/p/{self.edition.code}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One field that a correction changed, with its words marked as inserted or deleted."""
+
+    field: str
+    marked: Markup
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """One edition in the history of an announcement."""
+
+    number: int
+    change: str
+    reason: str
+    published_at: datetime
+    changes: Sequence[Difference]
+
+
+def standing(edition: Edition, now: datetime) -> Standing:
+    """Withdrawn, else ended, else corrected, else valid."""
+    if edition.change == "withdrawal":
+        return "withdrawn"
+    if validity.expired(edition, now):
+        return "ended"
+    return "corrected" if edition.change == "correction" else "valid"
+
+
+def view(edition: Edition, *, now: datetime, lang: str, base_url: str) -> View:
+    """The edition for a visitor who reads `lang`."""
+    return View(
+        edition=edition,
+        standing=standing(edition, now),
+        lang=lang if lang in edition.wordings else "id",
+        areas=rendering.area_names(edition),
+        own_image=edition.image is not None and edition.image.url.startswith(f"{base_url}/"),
+    )
+
+
+def history(editions: Sequence[Edition], lang: str) -> list[Version]:
+    """Every edition, newest first, each with what it changed; `editions` oldest first."""
+    found = [
+        Version(
+            number=edition.number,
+            change=edition.change,
+            reason=edition.reason,
+            published_at=edition.published_at,
+            changes=differences(before, edition, lang) if before is not None and edition.change != "withdrawal" else (),
+        )
+        for before, edition in zip([None, *editions], editions, strict=False)
+    ]
+    return found[::-1]
+
+
+def differences(before: Edition, after: Edition, lang: str) -> list[Difference]:
+    """The fields whose words differ, in reading order."""
+    pairs = [(field, _readable(before, field, lang), _readable(after, field, lang)) for field in _FIELDS]
+    return [Difference(field=field, marked=marked(old, new)) for field, old, new in pairs if old != new]
+
+
+_FIELDS = ("title", "span", "areas", "summary", "instruction", "body")
+
+
+def _readable(edition: Edition, field: str, lang: str) -> str:
+    if field == "span":
+        return rendering.span_text(edition.effective, edition.expires, lang)
+    if field == "areas":
+        return rendering.area_names(edition)
+    return rendering.plain(getattr(edition.wording(lang), field))
+
+
+def marked(old: str, new: str) -> Markup:
+    """`new` with what was deleted from `old` and inserted, word by word, as <del> and <ins>; all text escaped."""
+    before, after = _WORD.findall(old), _WORD.findall(new)
+    parts: list[Markup] = []
+    for act, start, end, to_start, to_end in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        gone, come = escape("".join(before[start:end])), escape("".join(after[to_start:to_end]))
+        if act == "equal":
+            parts.append(come)
+            continue
+        parts += [Markup("<del>{}</del>").format(gone)] if gone else []
+        parts += [Markup("<ins>{}</ins>").format(come)] if come else []
+    return Markup("").join(parts)

@@ -1,0 +1,48 @@
+"""What providers tell us: checked by their signature, stored, and only then answered."""
+
+import hashlib
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from broadcaster import receipts
+from broadcaster.web.access import app_of
+from channels.base.contract import BadSignature, BadWebhook, PushChannel
+
+BODY_BYTES = 3 * 1024 * 1024
+"""The largest webhook a provider sends."""
+REFUSED = "Forbidden\n"
+"""The same for every wrong signature and handshake."""
+TAKEN = "OK\n"
+
+log = structlog.get_logger(__name__)
+
+
+async def challenge(request: Request) -> Response:
+    """A provider's handshake."""
+    answer = _channel(request).challenge(dict(request.query_params))
+    return PlainTextResponse(REFUSED, 403) if answer is None else PlainTextResponse(answer)
+
+
+async def receive(request: Request) -> Response:
+    """A provider's events: 200 once they are stored, so that what we lose in between is sent again."""
+    channel = _channel(request)
+    body = await request.body()
+    try:
+        events = channel.parse_webhook({name.lower(): value for name, value in request.headers.items()}, body)
+    except BadSignature:
+        return PlainTextResponse(REFUSED, 403)
+    except BadWebhook:
+        log.warning("webhook_unreadable", channel=channel.name, bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
+        return PlainTextResponse(TAKEN)
+    await receipts.accept(app_of(request), channel.name, events)
+    return PlainTextResponse(TAKEN)
+
+
+def _channel(request: Request) -> PushChannel:
+    found = app_of(request).push.get(request.path_params["channel"])
+    if found is None:
+        raise HTTPException(404)
+    return found
