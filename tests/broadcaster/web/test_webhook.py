@@ -1,0 +1,107 @@
+"""Webhooks: only what a provider signed is taken, and it is stored before it is answered."""
+
+import hashlib
+import hmac
+import io
+import json
+
+import pytest
+from sqlalchemy import Connection, text
+
+from browsing import CREDENTIALS, Running
+
+UPDATE = {
+    "update_id": 7,
+    "message": {"message_id": 1, "date": 1764031380, "chat": {"id": 5, "type": "private"}, "text": "BERHENTI"},
+}
+SECRET = {"X-Telegram-Bot-Api-Secret-Token": CREDENTIALS["TELEGRAM_WEBHOOK_SECRET"]}
+
+
+async def kept(site: Running) -> list[bytes]:
+    """Bodies in the inbox, as stored."""
+
+    def read(connection: Connection) -> list[bytes]:
+        return [bytes(body) for body in connection.execute(text("SELECT body FROM receipt ORDER BY id")).scalars()]
+
+    return await site.app.database.read(read)
+
+
+async def test_a_signed_event_is_stored_sealed_and_answered(site: Running) -> None:
+    answer = await site.ask("/webhook/telegram", "POST", json=UPDATE, headers=SECRET)
+    assert (answer.status, answer.text) == (200, "OK\n")
+    bodies = await kept(site)
+    assert len(bodies) == 1
+    assert b"BERHENTI" not in bodies[0]
+
+
+async def test_the_same_event_twice_is_kept_once(site: Running) -> None:
+    for _ in range(3):
+        assert (await site.ask("/webhook/telegram", "POST", json=UPDATE, headers=SECRET)).status == 200
+    assert len(await kept(site)) == 1
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Telegram-Bot-Api-Secret-Token": "salah"}, {"X-Telegram-Bot-Api-Secret-Token": ""}])
+async def test_a_wrong_signature_is_refused_in_constant_words_and_nothing_is_kept(site: Running, headers: dict[str, str]) -> None:
+    answer = await site.ask("/webhook/telegram", "POST", json=UPDATE, headers=headers)
+    assert (answer.status, answer.raw) == (403, b"Forbidden\n")
+    assert await kept(site) == []
+
+
+async def test_every_push_channel_refuses_the_unsigned_in_the_same_words(site: Running) -> None:
+    bodies = [(await site.ask(f"/webhook/{name}", "POST", data=b"{}")).raw for name in site.app.push]
+    assert set(bodies) == {b"Forbidden\n"}
+
+
+async def test_a_signed_status_by_hmac_is_taken_and_a_changed_byte_is_not(site: Running) -> None:
+    body = json.dumps({"object": "whatsapp_business_account", "entry": []}).encode()
+    digest = hmac.new(CREDENTIALS["WHATSAPP_APP_SECRET"].encode(), body, hashlib.sha256).hexdigest()
+    headers = {"X-Hub-Signature-256": f"sha256={digest}", "Content-Type": "application/json"}
+    assert (await site.ask("/webhook/whatsapp", "POST", data=body, headers=headers)).status == 200
+    assert (await site.ask("/webhook/whatsapp", "POST", data=body + b" ", headers=headers)).status == 403
+
+
+async def test_a_signed_body_that_cannot_be_read_is_answered_so_that_it_is_not_sent_for_ever(site: Running) -> None:
+    answer = await site.ask("/webhook/telegram", "POST", data=b"{not json", headers=SECRET)
+    assert answer.status == 200
+    assert await kept(site) == []
+
+
+async def test_a_body_over_three_mebibytes_is_refused_announced_or_not(site: Running) -> None:
+    big = b"x" * (3 * 1024 * 1024 + 1)
+    assert (await site.ask("/webhook/telegram", "POST", data=io.BytesIO(big), headers=SECRET)).status == 413
+
+    async def stream():  # type: ignore[no-untyped-def]  # aiohttp takes any async generator
+        for start in range(0, len(big), 65536):
+            yield big[start : start + 65536]
+
+    assert (await site.ask("/webhook/telegram", "POST", data=stream(), headers=SECRET)).status == 413
+    assert await kept(site) == []
+
+
+async def test_the_handshake_echoes_only_for_the_right_token(site: Running) -> None:
+    query = {"hub.mode": "subscribe", "hub.challenge": "4711", "hub.verify_token": CREDENTIALS["WHATSAPP_VERIFY_TOKEN"]}
+    answer = await site.ask("/webhook/whatsapp", params=query)
+    assert (answer.status, answer.text) == (200, "4711")
+    refused = await site.ask("/webhook/whatsapp", params={**query, "hub.verify_token": "salah"})
+    assert (refused.status, refused.raw) == (403, b"Forbidden\n")
+    assert (await site.ask("/webhook/email")).status == 403
+
+
+async def test_the_echo_of_a_handshake_is_never_html(site: Running) -> None:
+    token = CREDENTIALS["WHATSAPP_VERIFY_TOKEN"]
+    query = {"hub.mode": "subscribe", "hub.challenge": "<script>alert(1)</script>", "hub.verify_token": token}
+    answer = await site.ask("/webhook/whatsapp", params=query)
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("name", ["feed", "display", "sms", "..%2fx"])
+async def test_only_push_channels_have_webhooks(site: Running, name: str) -> None:
+    assert (await site.ask(f"/webhook/{name}", "POST", data=b"{}")).status == 404
+    assert (await site.ask(f"/webhook/{name}")).status == 404
+
+
+async def test_a_busy_provider_is_never_told_to_wait(site: Running) -> None:
+    for number in range(150):
+        answer = await site.ask("/webhook/telegram", "POST", json={**UPDATE, "update_id": number}, headers=SECRET)
+        assert answer.status == 200
