@@ -18,7 +18,7 @@ from broadcaster.commands.opening import opened
 from subscribers import importing, residents
 
 T = TypeVar("T")
-ROWS_A_TRANSACTION = 5_000
+ROWS_A_TRANSACTION = 2_000
 """Rows imported together: what stands before a bad row or a power cut is kept."""
 SHOWN_BAD_ROWS = 50
 """Bad rows told on the screen; `--bad-rows FILE` takes all."""
@@ -39,19 +39,22 @@ def import_(
 
 async def _import(file: Path, bad_rows: Path | None) -> None:
     try:
-        lines = file.open(encoding="utf-8-sig", newline="")
+        lines = file.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
     except OSError as error:
         raise Failed(f"{file} tidak dapat dibuka: {error.strerror}.") from error
     async with opened(create=True) as app:
         with lines:
-            tally, bad = await import_file(app, lines, file.stat().st_size)
+            try:
+                tally, bad = await import_file(app, lines, file.stat().st_size)
+            except importing.BadFile as error:
+                raise Failed(f"{file}: {error}") from error
     for problem in bad[:SHOWN_BAD_ROWS]:
         sys.stderr.write(f"baris {problem.line}: {problem.reason}\n")
     if len(bad) > SHOWN_BAD_ROWS:
         sys.stderr.write(f"... dan {len(bad) - SHOWN_BAD_ROWS} baris lain (pakai --bad-rows BERKAS)\n")
     if bad_rows is not None:
         bad_rows.write_text("".join(f"{p.line}\t{p.reason}\n" for p in bad), encoding="utf-8")
-    names = {"new": "baru", "changed": "diubah", "same": "sama", "suppressed": "tetap berhenti"}
+    names = {"new": "baru", "changed": "diubah", "same": "sama", "suppressed": "tetap berhenti", "repeated": "berulang"}
     sys.stdout.write(", ".join(f"{count} {names.get(name, name)}" for name, count in sorted(tally.items())) or "0 baris")
     sys.stdout.write(f", {len(bad)} ditolak\n")
     if bad and not tally:
@@ -93,7 +96,7 @@ class _Counted:
 
     def __iter__(self) -> Iterator[str]:
         for line in self._lines:
-            self.size += len(line.encode())
+            self.size += len(line.encode(errors="surrogateescape"))
             yield line
 
 
