@@ -89,7 +89,7 @@ def insert_announcement(connection: Connection, row: Announcement, draw: Callabl
     for _ in range(CODE_TRIES):
         coded = replace(row, code=draw())
         values = {name: getattr(coded, name) for name in Announcement.__slots__}
-        statement = dialect.insert(announcement).values({**values, "fields": coded.fields.as_json(), "training": False})
+        statement = dialect.insert(announcement).values(**{**values, **_columns(coded.fields), "training": False})
         if connection.execute(statement.on_conflict_do_nothing(index_elements=["code"])).rowcount == 1:
             return coded
     raise RuntimeError(f"no free code in {CODE_TRIES} draws")
@@ -115,9 +115,13 @@ def due(connection: Connection, at: float, limit: int) -> list[Announcement]:
 
 def move(connection: Connection, row: Announcement, state: State, at: float, **values: Any) -> bool:
     """Give the announcement another state if it still has the one of `row`; whether it had."""
+    values |= _columns(values["fields"]) if "fields" in values else {}
     unchanged = (announcement.c.id == row.id, announcement.c.state == row.state)
-    values = {**values, "fields": values["fields"].as_json()} if "fields" in values else values
     return connection.execute(update(announcement).where(*unchanged).values(state=state, updated_at=at, **values)).rowcount == 1
+
+
+def _columns(fields: Fields) -> dict[str, Any]:
+    return {"fields": fields.as_json(), "expires_at": fields.expires.timestamp() if fields.expires else None}
 
 
 def insert_edition(
@@ -172,10 +176,10 @@ def supersede_runs(connection: Connection, announcement_id: str, reason: str) ->
 
 
 def ended(connection: Connection, at: float) -> list[Announcement]:
-    """Published announcements whose newest edition has expired; kept from other writers."""
-    newest = select(edition.c.id).where(edition.c.announcement == announcement.c.id, edition.c.newest, edition.c.expires_at <= at)
-    statement = select(announcement).where(announcement.c.state == "published", newest.exists()).order_by(announcement.c.id)
-    return [_announcement(row) for row in connection.execute(statement.with_for_update(skip_locked=True))]
+    """Published announcements that have expired; kept from other writers."""
+    over = (announcement.c.state == "published", announcement.c.expires_at <= at)
+    statement = select(announcement).where(*over).order_by(announcement.c.id).with_for_update(skip_locked=True)
+    return [_announcement(row) for row in connection.execute(statement)]
 
 
 # --- reading ------------------------------------------------------------------------------------------

@@ -33,10 +33,12 @@ announcement = Table(
     Column("updated_at", Double, nullable=False),
     Column("publish_at", Double),
     Column("published_at", Double),
+    Column("expires_at", Double),
     Column("created_by", Text, nullable=False),
     Column("training", Boolean, nullable=False, default=False),
     Column("note", Text, nullable=False, default=""),  # why a person is asked, e.g. a missed schedule
     Index("announcement_due", "state", "publish_at"),
+    Index("announcement_over", "state", "expires_at"),
     Index("announcement_newest", "published_at"),
 )
 

@@ -404,9 +404,7 @@ def test_a_correction_without_a_change_or_a_reason_is_refused(database: Database
     other = checked(title="Lain")
     for reason, said in (("  ", "Belum diisi"), ("...", "Belum diisi"), ("x" * 301, "Kelebihan 1 karakter")):
         with pytest.raises(InvalidAnnouncement, match=said):
-            database.write_now(
-                publishing.correct, PRESS, original.id, checked(title="Lain"), reason=reason, actor="dewi", now=NOW
-            )
+            database.write_now(publishing.correct, PRESS, original.id, other, reason=reason, actor="dewi", now=NOW)
     with pytest.raises(InvalidAnnouncement, match="publish_at"):
         correct(database, original, NOW, publish_at="2026-11-25 12:00")
     assert count(database, edition) == 1
