@@ -44,8 +44,8 @@ def decode(text: str) -> Event:
     raw = msgspec.json.decode(text)
     fields = raw["fields"]
     failure = fields.pop("failure", None)
-    if raw["type"] == "StatusEvent" and failure is not None:
-        fields["failure"] = msgspec.convert(failure["fields"], getattr(contract, failure["type"]))
+    if raw["type"] == "StatusEvent":  # msgspec refuses a type with a union of dataclasses, even where none is given
+        fields["failure"] = failure and msgspec.convert(failure["fields"], getattr(contract, failure["type"]))
         at = msgspec.convert(fields.pop("at"), type=datetime)
         return StatusEvent(**{**fields, "at": at, "aliases": tuple(fields.pop("aliases"))})
     return msgspec.convert(fields, _KINDS[raw["type"]])  # type: ignore[no-any-return]
