@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -169,10 +170,21 @@ def _label(tree: AreaTree, code: str) -> str:
     return area.label if area is not None else code
 
 
+WORDS = {
+    "pending": "antre", "sending": "jalan", "sent": "dikirim", "delivered": "sampai", "read": "dibaca", "failed": "gagal",
+    "skipped": "dilewati", "cancelled": "dihentikan", "expired": "kedaluwarsa", "unconfirmed": "belum pasti",
+}  # fmt: skip
+ALWAYS = ("pending", "sent", "delivered", "failed")
+
+
 def _counts(heading: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
-    table = Table(heading, *STATES)
+    """Counts by state; states in which nobody is are left out, but for the main ones."""
+    shown = [state for state in STATES if state in ALWAYS or any(counts[state] for counts in rows.values())]
+    table = Table(heading, box=box.SIMPLE_HEAD)
+    for state in shown:
+        table.add_column(WORDS[state], justify="right")
     for name, counts in rows.items():
-        table.add_row(name, *(str(counts[state]) for state in STATES))
+        table.add_row(name, *(f"{counts[state]:,}".replace(",", ".") for state in shown))
     return table
 
 
