@@ -105,23 +105,28 @@ def _claim(fields: Fields) -> Claim:
     )
 
 
+# title and body are noun phrases: every channel marks them as withdrawn in its own way, some strike them through
+
+
 def _withdrawn_id(edition: Edition, reason: str) -> Wording:
-    what = f"{_KINDS['id'][edition.kind]} {moment_text(edition.first_published_at)} tidak berlaku"
+    at = moment_text(edition.first_published_at)
+    what = f"{_KINDS['id'][edition.kind]} {at}"
     return Wording(
-        title=_title(f"{edition.topic.label('id')}: {what}", what.capitalize()),
+        title=_title(f"{edition.topic.label('id')}: {what}", what),
         summary=cut(reason, SUMMARY_LIMIT),
-        body=f"Pengumuman dengan kode {edition.code} dicabut. Jangan ikuti lagi isinya.",
+        body=f"Pengumuman dengan kode {edition.code}, terbit {at}.",
     )
 
 
 def _withdrawn_en(edition: Edition, reason: str) -> Wording:
-    what = f"{_KINDS['en'][edition.kind]} of {moment_text(edition.first_published_at, 'en')} is withdrawn"
+    at = moment_text(edition.first_published_at, "en")
+    what = f"{_KINDS['en'][edition.kind]} of {at}"
     return Wording(
-        title=_title(f"{edition.topic.label('en')}: {what}", what.capitalize()),
+        title=_title(f"{edition.topic.label('en')}: {what}", what),
         summary=cut(reason, SUMMARY_LIMIT),
-        body=f"The announcement with the code {edition.code} is withdrawn. Do not follow it any more.",
+        body=f"The announcement with the code {edition.code}, published {at}.",
     )
 
 
 def _title(full: str, short: str) -> str:
-    return full if len(full) <= TITLE_LIMIT else cut(short, TITLE_LIMIT)
+    return full if len(full) <= TITLE_LIMIT else short[0].upper() + short[1:]

