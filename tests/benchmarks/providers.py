@@ -4,31 +4,47 @@ import asyncio
 import json
 import sys
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+
+import uvloop
 
 from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.graph_api import GraphApi
 from broadcaster.simulation.serving import running
 from broadcaster.simulation.smtp import SmtpStandIn
+from channels import whatsapp
+
+
+Taken = Callable[[], list[tuple[object, str]]]
+"""What a provider accepted so far: (receiver, what tells messages apart)."""
+
+
+async def opened(kind: str, stack: AsyncExitStack) -> tuple[str, Taken]:
+    """Serve one kind of provider; where it listens, and what it took."""
+    if kind == "smtp":
+        mail = SmtpStandIn(record=True)
+        return await stack.enter_async_context(mail.running()), lambda: list(mail.accepted)
+    if kind == "bot":
+        bot = BotApi(record=True)
+        return await stack.enter_async_context(running(bot.app)), lambda: [(chat, "") for chat, _text in bot.accepted]
+    templates = [each.document for each in whatsapp.definitions(whatsapp.Settings(template="info_kelurahan"))]
+    graph = GraphApi(token="t", phone_id="1", app_secret="s", templates=templates, record=True)
+    return await stack.enter_async_context(running(graph.app)), lambda: list(graph.pairs)
 
 
 async def main(kind: str) -> None:
-    """Serve one kind of provider until stdin ends."""
+    """Serve until stdin ends; each line there is answered with the counts so far."""
     async with AsyncExitStack() as stack:
-        if kind == "smtp":
-            server = SmtpStandIn(record=True)
-            where = await stack.enter_async_context(server.running())
-        else:
-            server = GraphApi(record=True) if kind == "graph" else BotApi(record=True)
-            where = await stack.enter_async_context(running(server.app))
+        where, taken = await opened(kind, stack)
         sys.stdout.write(f"{where}\n")
         sys.stdout.flush()
         while await asyncio.to_thread(sys.stdin.readline):
-            accepted = Counter(server.accepted)
+            accepted = Counter(taken())
             answer = {"accepted": sum(accepted.values()), "different": len(accepted)}
             sys.stdout.write(json.dumps(answer) + "\n")
             sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    uvloop.run(main(sys.argv[1]))
