@@ -23,7 +23,7 @@ from broadcaster.delivery import REASONS
 from broadcaster.frontmatter import parse
 from broadcaster.overview import Overview, overview
 from broadcaster.store import ledger
-from broadcaster.store.migrating import pending
+from broadcaster.store.revisions import is_current
 from broadcaster.store.tables import STATES
 from channels.base.contract import Area, Edition, PageRequest, PullChannel, PushChannel, Recipient
 from channels.base.rendering import WIB
@@ -55,7 +55,7 @@ def preview(
     )
     if channel in push:
         address = loaded.modules[channel].parse_address(to) if to else ""
-        known = asyncio.run(_known(channel, address)) if address and not pending(loaded.settings.database) else None
+        known = asyncio.run(_known(channel, address)) if address and is_current(loaded.settings.database) else None
         parts = message_parts(push[channel], edition, lang, known or sample_recipient(edition, address))
     else:
         parts = document_parts(pull[channel], edition)

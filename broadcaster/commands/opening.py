@@ -7,16 +7,18 @@ from broadcaster import config
 from broadcaster.app import App, open_app
 from broadcaster.commands.failing import Failed
 from broadcaster.embedded import running_valkey
-from broadcaster.store.migrating import migrate, pending
+from broadcaster.store.revisions import is_current
 
 
 @asynccontextmanager
 async def opened(*, create: bool = False) -> AsyncIterator[App]:
     """The app of the data folder in force, joined to the Valkey that runs there. `create` makes a SQLite database that is missing."""
     loaded = config.read()
-    if pending(loaded.settings.database):
+    if not is_current(loaded.settings.database):
         if not (create and loaded.settings.database.startswith("sqlite")):
             raise Failed("Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu.")
+        from broadcaster.store.migrating import migrate  # noqa: PLC0415  costs 10 MB that no other start needs
+
         migrate(loaded.settings.database)
     redis_url = loaded.settings.redis_url or running_valkey(loaded.settings.data_dir)
     async with open_app(loaded, redis_url=redis_url) as app:

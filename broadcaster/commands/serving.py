@@ -24,7 +24,6 @@ from broadcaster.embedded import Children, program, valkey
 from broadcaster.locks import DataFolder
 from broadcaster.logs import configure
 from broadcaster.queue import LANES
-from broadcaster.store.migrating import migrate
 
 START_SECONDS = 60.0
 """How long the web process may take until it answers."""
@@ -96,7 +95,7 @@ def run() -> None:
 async def _run(loaded: config.Loaded) -> None:
     stop = _stop_signal()
     with DataFolder(loaded.settings.data_dir):
-        await asyncio.to_thread(migrate, loaded.settings.database)
+        await _migrate(loaded)
         async with contextlib.AsyncExitStack() as stack:
             environ = await _with_redis(stack, loaded, config.environment())
             children = await stack.enter_async_context(Children())
@@ -105,6 +104,12 @@ async def _run(loaded: config.Loaded) -> None:
             sys.stdout.write(f"Siap: {loaded.settings.base_url} (Ctrl-C untuk berhenti)\n")
             sys.stdout.flush()
             await stop.wait()
+
+
+async def _migrate(loaded: config.Loaded) -> None:
+    from broadcaster.store.migrating import migrate  # noqa: PLC0415  costs 10 MB that web and workers do not need
+
+    await asyncio.to_thread(migrate, loaded.settings.database)
 
 
 async def _with_redis(stack: contextlib.AsyncExitStack, loaded: config.Loaded, environ: Mapping[str, str]) -> dict[str, str]:
@@ -157,7 +162,7 @@ async def _demo(port: int, data: Path, fast: bool, began: float) -> None:
     with DataFolder(data):
         variables = _prepare(port, data)
         loaded = config.read({**_neutral(config.environment()), **variables}, data_dir=data)
-        await asyncio.to_thread(migrate, loaded.settings.database)
+        await _migrate(loaded)
         async with contextlib.AsyncExitStack() as stack:
             environ = await _with_redis(stack, loaded, {**_neutral(config.environment()), **variables})
             children = await stack.enter_async_context(Children())

@@ -11,10 +11,8 @@ import typer
 from broadcaster import config
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import opened
-from broadcaster.doctor import findings
 from broadcaster.store import channels as channel_store
 from broadcaster.store import tokens as token_store
-from broadcaster.store.migrating import migrate as apply_migrations
 
 tokens = typer.Typer(help="Token API: tambah, daftar, cabut.", no_args_is_help=True)
 channels = typer.Typer(help="Kanal: keadaan, lanjutkan, penonaktifan yang ditahan.", no_args_is_help=True)
@@ -22,6 +20,8 @@ channels = typer.Typer(help="Kanal: keadaan, lanjutkan, penonaktifan yang ditaha
 
 def migrate() -> None:
     """Siapkan atau perbarui basis data."""
+    from broadcaster.store.migrating import migrate as apply_migrations  # noqa: PLC0415  this command alone needs it
+
     applied = apply_migrations(config.read().settings.database)
     sys.stdout.write("".join(f"{name}\n" for name in applied) or "Sudah terbaru.\n")
 
@@ -34,6 +34,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
 
 async def _doctor(as_json: bool) -> bool:
     """Print what was found; True when something is wrong."""
+    from broadcaster.doctor import findings  # noqa: PLC0415  this command alone needs it
+
     found = []
     async for finding in findings(config.read()):
         found.append(finding)

@@ -30,6 +30,8 @@ ROWCOUNT = {"preserve_rowcount": True}
 """Also an INSERT tells how many rows it added (ON CONFLICT DO NOTHING may add none)."""
 DEADLOCK_TRIES = 5
 """How often a transaction is run when PostgreSQL breaks a deadlock by undoing it."""
+WRITER_CACHE_KIB, READER_CACHE_KIB = 8_000, 1_000
+"""SQLite's page cache of each connection: a worker stays small however large the audience."""
 BUSY_SECONDS = 30
 """How long a SQLite write waits for another process's transaction."""
 
@@ -128,7 +130,7 @@ def _open_sqlite(url: str, *, writer: bool) -> Engine:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
-        connection.execute("PRAGMA cache_size=-32000")
+        connection.execute(f"PRAGMA cache_size=-{WRITER_CACHE_KIB if writer else READER_CACHE_KIB}")
         if not writer:
             connection.execute("PRAGMA query_only=ON")
 
