@@ -1,0 +1,29 @@
+"""Whether a database has this version's tables: asked at every start, so without loading the tool that makes them."""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from broadcaster.store.database import Database
+
+MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+
+
+def newest() -> str:
+    """Number of the newest migration in the package, e.g. "0001"."""
+    return max(path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def is_current(url: str) -> bool:
+    """Whether every migration has been applied. Raises OperationalError when the database does not answer."""
+    opened = Database(url)
+    try:
+        return opened.read_now(_applied) == newest()
+    finally:
+        opened.close()
+
+
+def _applied(connection: Connection) -> str:
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")
