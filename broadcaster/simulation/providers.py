@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from broadcaster.config import PREFIX, Loaded
@@ -23,10 +24,12 @@ from channels import email, telegram, whatsapp
 
 GRAPH, BOT = "/graph", "/bot-api"
 """Where each API begins on the one HTTP port."""
+EVERYWHERE = "0.0.0.0"  # noqa: S104  between containers only: their network is their own
 T = TypeVar("T")
 
 SEEN_LIMIT = 300_000
 DRAIN_SECONDS = 2.0
+log = structlog.get_logger(__name__)
 _CODE = re.compile(r"\b[A-Z]{2,4}-[0-9A-Z]{4}-[0-9A-Z]{2}\b")
 
 
@@ -54,18 +57,28 @@ def demo_variables(*, http_port: int, smtp_port: int, web_port: int) -> dict[str
 
 
 async def serve(loaded: Loaded, stop: asyncio.Event) -> None:
-    """Run the providers that these settings name until `stop` is set. Raises OSError when a port is taken."""
+    """Run the providers that these settings name until `stop` is set; beside real ones there is nothing to do."""
+    if not loaded.settings.simulated:
+        log.info("no_stand_ins", why="credentials of real providers are set")
+        await stop.wait()
+        return
     async with running(loaded):
         await stop.wait()
 
 
 @asynccontextmanager
 async def running(loaded: Loaded) -> AsyncIterator["Providers"]:
-    """The providers, answering on the ports of BROADCASTER_SIMULATION_URL and EMAIL_URL."""
+    """The providers, answering on the ports of BROADCASTER_SIMULATION_URL and EMAIL_URL. Raises OSError when one is taken.
+
+    Where these name another host (compose), HTTP is served to all containers, and mail goes to the catcher that is there.
+    """
     providers = Providers(loaded)
-    http_port = urlsplit(loaded.settings.simulation_url).port or 0
-    smtp_port = urlsplit(_settings(loaded, MAIL, email.Settings).url).port or 0
-    async with providers.mail.running(smtp_port), serving.running(providers.app(), http_port):
+    http, mail = urlsplit(loaded.settings.simulation_url), urlsplit(_settings(loaded, MAIL, email.Settings).url)
+    host = serving.HOST if http.hostname == serving.HOST else EVERYWHERE
+    async with contextlib.AsyncExitStack() as stack:
+        if mail.hostname == serving.HOST:
+            await stack.enter_async_context(providers.mail.running(mail.port or 0))
+        await stack.enter_async_context(serving.running(providers.app(), http.port or 0, host=host))
         yield providers
 
 
@@ -107,7 +120,7 @@ class Providers:
     def __init__(self, loaded: Loaded) -> None:
         self.people = neighbours()
         self.faults = Faults()
-        hook = f"http://{serving.HOST}:{loaded.settings.port}/webhook"
+        hook = f"http://{loaded.settings.host}:{loaded.settings.port}/webhook"
         meta = _settings(loaded, PHONE, whatsapp.Settings)
         self.graph = GraphApi(
             token=meta.token, phone_id=meta.phone_id, account_id=meta.account_id, app_secret=meta.app_secret,

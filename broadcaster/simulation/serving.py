@@ -1,4 +1,4 @@
-"""Serving a stand-in provider on loopback."""
+"""Serving a stand-in provider: on loopback, or between the containers of one machine."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,13 +9,13 @@ HOST = "127.0.0.1"
 
 
 @asynccontextmanager
-async def running(app: web.Application, port: int = 0) -> AsyncIterator[str]:
-    """Serve `app` on loopback; yields its URL, no slash at the end. Raises OSError when `port` is taken (0: any free one)."""
+async def running(app: web.Application, port: int = 0, *, host: str = HOST) -> AsyncIterator[str]:
+    """Serve `app` on `host`; yields its URL, no slash at the end. Raises OSError when `port` is taken (0: any free one)."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, HOST, port, backlog=1024)
+        site = web.TCPSite(runner, host, port, backlog=1024)
         await site.start()
-        yield f"http://{HOST}:{runner.addresses[0][1]}"
+        yield f"http://{host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()

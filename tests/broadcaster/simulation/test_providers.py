@@ -1,5 +1,6 @@
 """The process of stand-in providers: what the channels send reaches the phones, faults apply, duplicates are counted."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -152,3 +153,29 @@ def test_doubles_forget_the_oldest_and_count_the_rest() -> None:
     doubles.take([("a", 1), ("a", 2), ("a", 1)])
     doubles.take([("a", 1)])
     assert doubles.count == 2
+
+
+async def test_between_containers_http_is_served_to_all_and_mail_is_the_catchers(
+    tmp_path: Path, unused_tcp_port_factory: Any
+) -> None:
+    port = unused_tcp_port_factory()
+    variables = providers.demo_variables(http_port=port, smtp_port=1, web_port=2)
+    variables |= {"BROADCASTER_SIMULATION_URL": f"http://providers:{port}", "EMAIL_URL": "smtp://mail:1025"}
+    loaded = config.read({**variables, "BROADCASTER_SIMULATED": "true", "BROADCASTER_HOST": "web"}, data_dir=tmp_path)
+    async with providers.running(loaded) as running, aiohttp.ClientSession() as session:
+        async with session.get(f"http://127.0.0.1:{port}/state/cibabat") as answer:
+            assert answer.status == 200
+        assert running.bot.webhook["url"] == "http://web:8000/webhook/telegram"
+
+
+async def test_beside_real_providers_no_stand_in_listens(tmp_path: Path, unused_tcp_port_factory: Any) -> None:
+    port = unused_tcp_port_factory()
+    loaded = config.read({"BROADCASTER_SIMULATION_URL": f"http://127.0.0.1:{port}"}, data_dir=tmp_path)
+    stop = asyncio.Event()
+    serving = asyncio.create_task(providers.serve(loaded, stop))
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await session.get(f"http://127.0.0.1:{port}/state/cibabat")
+    assert not serving.done()
+    stop.set()
+    await serving
