@@ -67,8 +67,6 @@ def problem(
     return Response(
         msgspec.json.encode(content),
         status_code=status,
-        path="",
-        languages=[(lang, f"/?bahasa={lang}") for lang in LANGUAGES],
         media_type="application/problem+json",
         headers={"Cache-Control": "no-store", **(headers or {})},
     )

@@ -27,8 +27,11 @@ class _Server(uvicorn.Server):
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so."""
-        await super().startup(sockets)
+        """Listen, and say so. Raises OSError when the port is taken (uvicorn would end the process)."""
+        try:
+            await super().startup(sockets)
+        except SystemExit as error:
+            raise OSError(f"cannot listen on {self.config.host}:{self.config.port}") from error
         if self._ready is not None and self.started:
             self._ready.set()
 
@@ -49,7 +52,10 @@ class _Server(uvicorn.Server):
 async def serve(
     app: App, host: str, port: int, ready: asyncio.Event | None = None, *, listening: socket.socket | None = None
 ) -> None:
-    """Serve until SIGINT, SIGTERM or cancelled; `listening` is a bound socket to use instead of host and port."""
+    """Serve until SIGINT, SIGTERM or cancelled; `listening` is a bound socket to use instead of host and port.
+
+    Raises OSError when it cannot listen.
+    """
     server = _Server(
         uvicorn.Config(
             create_web(app),

@@ -45,5 +45,5 @@ async def _page(request: Request, address: int, *, stopped: bool) -> Response:
         cache_control=pages.PRIVATE,
         headers=PRIVATE_HEADERS,
         stopped=stopped or channel is None,
-        channel=app.push[channel].label if channel in app.push else "",
+        channel=app.push[channel].label if channel is not None and channel in app.push else "",
     )

@@ -1,0 +1,123 @@
+"""Kept bytes: tags, gzip, dates."""
+
+import gzip
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broadcaster.web.caching import Kept, keep, serve
+
+TEXT = b"Air PDAM mati di Cibabat. " * 100
+MOMENT = datetime(2026, 11, 25, 7, 43, 12, 345678, tzinfo=timezone(timedelta(hours=7)))
+
+
+def asked(method: str = "GET", **headers: str) -> Request:
+    """A request with these headers."""
+    raw = [(name.replace("_", "-").lower().encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "method": method, "path": "/", "query_string": b"", "headers": raw})
+
+
+def served(kept: Kept, request: Request) -> Response:
+    """The answer to it."""
+    return serve(request, kept, cache_control="public, max-age=60")
+
+
+def test_the_tag_is_a_hash_of_the_bytes_alone() -> None:
+    first, second = keep(TEXT, media_type="text/plain"), keep(TEXT, media_type="text/html", updated=MOMENT)
+    assert first.tag == second.tag
+    assert keep(TEXT + b".", media_type="text/plain").tag != first.tag
+
+
+def test_gzip_is_the_same_bytes_each_time() -> None:
+    assert keep(TEXT, media_type="text/plain").packed == keep(TEXT, media_type="text/plain").packed
+
+
+@pytest.mark.parametrize(
+    ("media_type", "packs"),
+    [
+        ("text/html; charset=utf-8", True),
+        ("application/rss+xml; charset=utf-8", True),
+        ("application/feed+json", True),
+        ("image/svg+xml", True),
+        ("font/woff2", False),
+        ("image/png", False),
+    ],
+)
+def test_text_is_packed_and_what_is_packed_already_is_not(media_type: str, packs: bool) -> None:
+    assert (keep(TEXT, media_type=media_type).packed is not None) is packs
+
+
+def test_a_few_bytes_are_not_worth_packing() -> None:
+    assert keep(b"ok", media_type="text/plain").packed is None
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip", True),
+        ("br, gzip;q=0.8", True),
+        ("*", True),
+        ("GZIP", True),
+        ("", False),
+        ("identity", False),
+        ("gzip;q=0", False),
+        ("gzip; q=0.0", False),
+        ("x-gzip-not", False),
+    ],
+)
+def test_only_who_takes_gzip_gets_it(accepted: str, packed: bool) -> None:
+    response = served(keep(TEXT, media_type="text/plain"), asked(accept_encoding=accepted))
+    assert (response.headers.get("content-encoding") == "gzip") is packed
+    assert (gzip.decompress(bytes(response.body)) if packed else response.body) == TEXT
+
+
+@pytest.mark.parametrize(
+    ("known", "status"),
+    [
+        ('"{tag}"', 304),
+        ('"{tag}-gzip"', 304),
+        ('W/"{tag}"', 304),
+        ('"a", "{tag}"', 304),
+        ("*", 304),
+        ('"a"', 200),
+        ("{tag}x", 200),
+    ],
+)
+def test_a_known_tag_is_answered_without_a_body(known: str, status: int) -> None:
+    kept = keep(TEXT, media_type="text/plain")
+    response = served(kept, asked(if_none_match=known.format(tag=kept.tag)))
+    assert response.status_code == status
+    if status == 304:
+        assert response.body == b""
+        assert "content-type" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("since", "status"),
+    [
+        ("Wed, 25 Nov 2026 00:43:12 GMT", 304),
+        ("Wed, 25 Nov 2026 00:43:13 GMT", 304),
+        ("Wed, 25 Nov 2026 00:43:11 GMT", 200),
+        ("rusak", 200),
+        ("", 200),
+    ],
+)
+def test_dates_are_compared_to_the_second(since: str, status: int) -> None:
+    kept = keep(TEXT, media_type="text/plain", updated=MOMENT)
+    assert kept.updated == datetime(2026, 11, 25, 0, 43, 12, tzinfo=UTC)
+    assert served(kept, asked(if_modified_since=since)).status_code == status
+
+
+def test_an_error_page_is_never_answered_with_304() -> None:
+    kept = keep(TEXT, media_type="text/html")
+    response = serve(asked(if_none_match="*"), kept, cache_control="no-store", status=404)
+    assert response.status_code == 404
+
+
+def test_a_documents_own_headers_stand() -> None:
+    kept = keep(TEXT, media_type="text/plain", headers={"Cache-Control": "no-cache", "X-Own": "1"})
+    response = served(kept, asked())
+    assert response.headers["cache-control"] == "no-cache"
+    assert response.headers["x-own"] == "1"

@@ -1,0 +1,123 @@
+"""The route table: every row says who may use it, and that is what happens."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from broadcaster.web import routes
+from broadcaster.web.access import Access, Row
+from browsing import Running, bearer, running
+
+CSP = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+FIXED = (*routes.RESIDENTS, *routes.MACHINES, *routes.API, *routes.DEMO)
+ANY_HOST = re.compile(r"""(?:src|href|action|url\()=?["']?(?:https?:)?//([^/"']+)""")
+
+
+def filled(row: Row) -> str:
+    """The row's path with something in each of its places."""
+    return re.sub(r"\{\w+(:path)?\}", "contoh", row.path)
+
+
+async def test_every_route_declares_who_may_use_it(site: Running) -> None:
+    table = routes.table(site.app)
+    assert {row.access for row in table} <= set(get_args(Access))
+    assert len(table) > len(FIXED)
+
+
+async def test_nothing_is_routed_beyond_the_table(site: Running) -> None:
+    listed = {(row.path, method) for row in routes.table(site.app) for method in row.methods}
+    assert len(listed) == sum(len(row.methods) for row in routes.table(site.app)), "a method of a path stands there twice"
+
+
+@pytest.mark.parametrize("row", [row for row in FIXED if row.access.startswith("token:")], ids=lambda row: row.path)
+async def test_an_api_route_wants_a_token_with_its_scope(site: Running, row: Row) -> None:
+    path, method = filled(row), row.methods[0]
+    nobody = await site.ask(path, method)
+    assert nobody.status == 401
+    assert nobody.headers["WWW-Authenticate"].startswith("Bearer")
+    assert (await site.ask(path, method, headers=bearer("siaran_salah"))).status == 401
+    assert (await site.ask(path, method, headers={"Authorization": "Basic abc"})).status == 401
+    scope = row.access.removeprefix("token:")
+    other = await site.token(*({"read", "write", "publish"} - {scope}))
+    assert (await site.ask(path, method, headers=bearer(other))).status == 403
+    right = await site.token(scope)
+    assert (await site.ask(path, method, headers=bearer(right))).status not in {401, 403}
+
+
+@pytest.mark.parametrize("row", [row for row in FIXED if row.access == "demo"], ids=lambda row: f"{row.methods} {row.path}")
+async def test_the_demos_pages_do_not_exist_outside_it(site: Running, row: Row) -> None:
+    for method in row.methods:
+        assert (await site.ask(filled(row), method)).status == 404
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in FIXED if row.access in {"public", "demo"} and "POST" in row.methods], ids=lambda row: row.path
+)
+async def test_a_form_of_another_site_changes_nothing(demo: Running, row: Row) -> None:
+    strange = [{}, {"Origin": "https://jahat.example"}, {"Origin": "null"}, {"Origin": demo.url}]
+    for headers in strange:
+        answer = await demo.ask(filled(row), "POST", data={"csrf": "tebakan"}, headers={**headers, "Cookie": "formulir=lain"})
+        assert answer.status == 403, headers
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "POST"])
+async def test_a_wrong_method_is_refused_with_those_that_are_right(site: Running, method: str) -> None:
+    answer = await site.ask("/privasi", method)
+    assert answer.status == 405
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD"}
+
+
+async def test_the_methods_of_both_rows_of_a_path_are_named(site: Running) -> None:
+    answer = await site.ask("/webhook/telegram", "DELETE")
+    assert answer.status == 405
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "POST"}
+
+
+PAGES = ["/", "/daftar", "/cek", "/cek?kode=x", "/privasi", "/api/v1/", "/tidak-ada", "/?wilayah=x", "/berhenti/x"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_page_carries_the_exact_policy_and_loads_nothing_from_elsewhere(site: Running, path: str) -> None:
+    stored = await site.publish()
+    for asked in (path, f"/p/{stored.code}"):
+        answer = await site.ask(asked)
+        assert answer.headers["Content-Security-Policy"] == CSP
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] in {"same-origin", "no-referrer"}
+        assert "geolocation=()" in answer.headers["Permissions-Policy"]
+        assert "Server" not in answer.headers
+        assert " style=" not in answer.text
+        assert "<style" not in answer.text
+        assert not re.search(r"\son\w+=", answer.text)
+        assert not re.search(r"<script(?![^>]* src=)", answer.text)
+        loaded = re.findall(r"""<(?:link rel="(?:stylesheet|icon|preload)|script|img)[^>]+?(?:href|src)="([^"]+)""", answer.text)
+        assert loaded
+        assert all(address.startswith("/static/") for address in loaded)
+
+
+@pytest.mark.parametrize("path", ["/feed/cibabat.rss", "/healthz", "/metrics", "/static/site.css", "/api/v1/areas", "/x"])
+async def test_every_other_answer_carries_the_headers_too(site: Running, path: str) -> None:
+    answer = await site.ask(path)
+    assert answer.headers["Content-Security-Policy"] == CSP
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_https_sites_insist_on_https(sqlite_url: str, tmp_path: Path) -> None:
+    async with running(sqlite_url, tmp_path, BROADCASTER_BASE_URL="https://info.cimahi.example") as site:
+        assert "max-age=31536000" in (await site.ask("/")).headers["Strict-Transport-Security"]
+
+
+async def test_http_sites_do_not(site: Running) -> None:
+    assert "Strict-Transport-Security" not in (await site.ask("/")).headers
+
+
+async def test_the_simulation_is_announced_on_every_page(demo: Running, site: Running) -> None:
+    for path in ("/", "/daftar", "/cek", "/privasi", "/tidak-ada"):
+        page = (await demo.ask(path)).text
+        assert page.index("Mode simulasi.") < page.index("</header>")
+        assert "Mode simulasi." not in (await site.ask(path)).text

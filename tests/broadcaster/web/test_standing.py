@@ -1,0 +1,84 @@
+"""How an edition stands, and what changed from one to the next."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+import pytest
+
+import samples
+from broadcaster.web.standing import differences, history, marked, standing, view
+from channels.base.contract import Edition, Image
+
+
+@pytest.mark.parametrize(
+    ("edition", "at", "expected"),
+    [
+        (samples.notice(), samples.NOW, "valid"),
+        (samples.notice(), samples.WATER_BACK - timedelta(microseconds=1), "valid"),
+        (samples.notice(), samples.WATER_BACK, "ended"),
+        (samples.notice(expires=None), samples.WATER_BACK + timedelta(days=400), "valid"),
+        (samples.correction(), samples.CORRECTED, "corrected"),
+        (samples.correction(), samples.WATER_BACK_LATE, "ended"),
+        (samples.withdrawal(), samples.WITHDRAWN, "withdrawn"),
+        (samples.withdrawal(), samples.WATER_BACK_LATE + timedelta(days=9), "withdrawn"),
+    ],
+)
+def test_an_edition_stands_in_one_of_four_ways(edition: Edition, at: datetime, expected: str) -> None:
+    assert standing(edition, at) == expected
+
+
+def test_a_view_says_which_language_its_words_are_in() -> None:
+    edition = samples.notice()
+    only = samples.notice(wordings={"id": edition.wordings["id"]})
+    shown = [view(item, now=samples.NOW, lang="en", base_url="https://x").lang for item in (edition, only)]
+    assert shown == ["en", "id"]
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        ("https://info.cimahi.example/static/a.png", True),
+        ("https://info.cimahi.example.jahat.example/a.png", False),
+        ("https://info.cimahi.example", False),
+        ("https://lain.example/a.png", False),
+    ],
+)
+def test_only_pictures_below_our_own_address_are_ours(url: str, own: bool) -> None:
+    edition = samples.notice(image=Image(url=url, alt="Peta"))
+    assert view(edition, now=samples.NOW, lang="id", base_url="https://info.cimahi.example").own_image is own
+
+
+def test_the_history_is_newest_first_with_what_each_correction_changed() -> None:
+    versions = history([samples.notice(), samples.correction()], "id")
+    assert [version.number for version in versions] == [2, 1]
+    assert [change.field for change in versions[0].changes] == ["title", "span", "body"]
+    assert versions[1].changes == ()
+
+
+def test_a_withdrawal_repeats_nothing_of_what_it_takes_back() -> None:
+    assert history([samples.notice(), samples.withdrawal()], "id")[0].changes == ()
+
+
+def test_changed_words_are_marked_and_the_rest_is_left() -> None:
+    text = str(marked("Air kembali pukul 14.00 hari ini", "Air kembali pukul 16.00 hari ini"))
+    assert text == "Air kembali pukul <del>14.00</del><ins>16.00</ins> hari ini"
+
+
+def test_marking_escapes_every_word() -> None:
+    text = str(marked("<b>lama</b>", '<script>alert("baru")</script>'))
+    assert "<b>" not in text
+    assert "<script>" not in text
+    assert text.startswith("<del>&lt;b&gt;")
+
+
+def test_areas_and_times_are_compared_as_people_read_them() -> None:
+    before = samples.notice()
+    after = msgspec.structs.replace(before, areas=(samples.CIBABAT,), expires=None)
+    changed = {change.field: str(change.marked) for change in differences(before, after, "id")}
+    assert changed.keys() == {"areas", "span"}
+    assert "<del>" in changed["areas"]
+    assert "Pasirkaliki" in changed["areas"]
+
+
+def test_two_editions_that_read_the_same_have_no_differences() -> None:
+    assert differences(samples.notice(), samples.notice(number=2), "id") == []

@@ -1,0 +1,79 @@
+"""The server: ready when it says so, silent about itself, gone within five seconds."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from broadcaster import config
+from broadcaster.app import open_app
+from broadcaster.web.serving import loop_factory, serve
+from browsing import listening
+from waiting import until
+
+
+async def test_it_is_ready_when_it_says_so_and_ends_when_cancelled(sqlite_url: str, tmp_path: Path) -> None:
+    environ = {"BROADCASTER_DATABASE_URL": sqlite_url, "BROADCASTER_DATA_DIR": str(tmp_path)}
+    with listening() as (sock, port):
+        async with open_app(config.read(environ)) as app:
+            ready = asyncio.Event()
+            serving = asyncio.create_task(serve(app, "127.0.0.1", port, ready, listening=sock))
+            await asyncio.wait_for(ready.wait(), 5)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+            assert answer.startswith(b"HTTP/1.1 200")
+            assert b"uvicorn" not in answer.lower()
+            assert b"\r\nserver:" not in answer.lower()
+            begun = time.monotonic()
+            serving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await serving
+            assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it_with_a_stuck_connection_within_five_seconds(
+    sqlite_url: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    environ = {"BROADCASTER_DATABASE_URL": sqlite_url, "BROADCASTER_DATA_DIR": str(tmp_path)}
+    before = signal.getsignal(number)
+    with listening() as (sock, port):
+        async with open_app(config.read(environ)) as app:
+            ready = asyncio.Event()
+            serving = asyncio.create_task(serve(app, "127.0.0.1", port, ready, listening=sock))
+            await ready.wait()
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"POST /berhenti/x HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n")
+            await writer.drain()
+            begun = time.monotonic()
+            os.kill(os.getpid(), number)
+            await until(serving.done, seconds=6, what="the server ends")
+            assert time.monotonic() - begun < 5
+            await serving
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+    assert signal.getsignal(number) == before
+
+
+async def test_a_port_in_use_is_said_at_once(sqlite_url: str, tmp_path: Path) -> None:
+    environ = {"BROADCASTER_DATABASE_URL": sqlite_url, "BROADCASTER_DATA_DIR": str(tmp_path)}
+    with listening() as (sock, port):
+        sock.listen()
+        async with open_app(config.read(environ)) as app:
+            with pytest.raises(OSError, match="cannot listen"):
+                await serve(app, "127.0.0.1", port)
+
+
+def test_the_loop_is_uvloop_where_it_is_installed() -> None:
+    loop = loop_factory()()
+    try:
+        assert type(loop).__module__.split(".")[0] in {"uvloop", "asyncio"}
+    finally:
+        loop.close()
