@@ -338,7 +338,7 @@ class Email:
                 mend="" if aligned else f"Pakai domain situs ({self._site.domain}), dengan SPF, DKIM, dan DMARC.",
             ),
             Finding(
-                ok=self._site.base_url.startswith("https://"),
+                ok=True if self._site.base_url.startswith("https://") else None if self._site.simulated else False,
                 what="Berhenti berlangganan dengan satu tekan (RFC 8058) memerlukan https",
                 mend="Isi BROADCASTER_BASE_URL dengan alamat https.",
             ),

@@ -314,11 +314,11 @@ class WhatsApp:
         """The number; and, when the account is named, every template in each language."""
         number = _number_finding(*await self._get(self._settings.phone_id, fields=_NUMBER_FIELDS))
         if not self._settings.account_id:
-            mend = "Set WHATSAPP_ACCOUNT_ID (WhatsApp Manager shows it)."
-            return [number, Finding(ok=None, what="WhatsApp templates could not be checked.", mend=mend)]
+            mend = "Isi WHATSAPP_ACCOUNT_ID (lihat WhatsApp Manager)."
+            return [number, Finding(ok=None, what="Templat WhatsApp belum dapat diperiksa.", mend=mend)]
         status, registered = await self._templates()
         if status != 200:
-            return [number, _refusal("WhatsApp account", status, registered)]
+            return [number, _refusal("Akun WhatsApp", status, registered)]
         return [number, *(_template_finding(template, registered["data"]) for template in definitions(self._settings))]
 
     async def _templates(self) -> tuple[int, dict[str, Any]]:
@@ -358,38 +358,38 @@ def _refusal(what: str, status: int, answer: Mapping[str, Any]) -> Finding:
     """Why Meta did not answer as hoped, in words, and what to mend."""
     error = msgspec.convert(answer.get("error", {}), graph.GraphError, strict=False)
     if status == 0:
-        return Finding(ok=False, what=f"{what}: no answer ({error.detail}).", mend="Check the network and WHATSAPP_API_URL.")
-    mends = {190: "Make a new system user token: WHATSAPP_TOKEN.", 100: "Check WHATSAPP_PHONE_ID and WHATSAPP_ACCOUNT_ID."}
-    mend = mends.get(error.code, "Check the token's permissions and the account in WhatsApp Manager.")
-    return Finding(ok=False, what=f"{what}: Meta answers {error.code}, {error.detail}.", mend=mend)
+        return Finding(ok=False, what=f"{what} tidak menjawab ({error.detail}).", mend="Periksa jaringan dan WHATSAPP_API_URL.")
+    mends = {190: "Buat token baru: WHATSAPP_TOKEN.", 100: "Periksa WHATSAPP_PHONE_ID dan WHATSAPP_ACCOUNT_ID."}
+    mend = mends.get(error.code, "Periksa izin token dan akun di WhatsApp Manager.")
+    return Finding(ok=False, what=f"{what}: Meta menjawab {error.code}, {error.detail}.", mend=mend)
 
 
 def _number_finding(status: int, answer: Mapping[str, Any]) -> Finding:
     if status != 200:
-        return _refusal("WhatsApp number", status, answer)
+        return _refusal("Nomor WhatsApp", status, answer)
     facts = [str(answer[name]) for name in _NUMBER_FIELDS.split(",") if answer.get(name)]
     bad = answer.get("quality_rating") == "RED" or answer.get("status", "CONNECTED") != "CONNECTED"
-    mend = "See WhatsApp Manager: the number is not connected, or people block or report it." if bad else ""
-    return Finding(ok=not bad, what=f"WhatsApp number: {', '.join(facts)}.", mend=mend)
+    mend = "Lihat WhatsApp Manager: nomor tidak tersambung, atau banyak warga memblokir atau melaporkannya." if bad else ""
+    return Finding(ok=not bad, what=f"Nomor WhatsApp: {', '.join(facts)}.", mend=mend)
 
 
 def _template_finding(wanted: Definition, registered: Sequence[Mapping[str, Any]]) -> Finding:
     """Whether a template is approved, as a utility, with our words."""
     document = wanted.document
-    what = f"WhatsApp template {document['name']} ({document['language']})"
+    what = f"Templat WhatsApp {document['name']} ({document['language']})"
     same = [t for t in registered if (t.get("name"), t.get("language")) == (document["name"], document["language"])]
     if not same:
-        submit = f"Submit it to /message_templates: {_ENCODER.encode(document).decode()}"
-        return Finding(ok=False, what=f"{what} does not exist.", mend=submit)
+        submit = f"Ajukan ke /message_templates: {_ENCODER.encode(document).decode()}"
+        return Finding(ok=False, what=f"{what} belum ada.", mend=submit)
     if same[0].get("status") != "APPROVED":
-        return Finding(ok=False, what=f"{what} is {same[0].get('status')}.", mend="Wait for Meta, or appeal in WhatsApp Manager.")
+        return Finding(ok=False, what=f"{what} berstatus {same[0].get('status')}.", mend="Tunggu Meta, atau ajukan banding.")
     theirs = {c.get("type"): c.get("text", "") for c in same[0].get("components", [])}
     if any(theirs.get(kind, "") != wanted.text(kind) for kind in ("HEADER", "BODY", "FOOTER")):
-        mend = f"Edit it there; ours reads: {wanted.text('BODY')!r}"
-        return Finding(ok=None, what=f"{what} is approved with other words: previews will differ.", mend=mend)
+        mend = f"Ubah di sana; punya kita: {wanted.text('BODY')!r}"
+        return Finding(ok=None, what=f"{what} disetujui dengan kata lain: pratinjau akan berbeda.", mend=mend)
     if same[0].get("category") != document["category"]:
-        return Finding(ok=None, what=f"{what} counts as {same[0].get('category')}, not UTILITY.", mend="Ask for a review.")
-    return Finding(ok=True, what=f"{what} is approved.")
+        return Finding(ok=None, what=f"{what} digolongkan {same[0].get('category')}, bukan UTILITY.", mend="Minta peninjauan.")
+    return Finding(ok=True, what=f"{what} disetujui.")
 
 
 def open_channel(settings: Settings) -> contract.PushChannel:

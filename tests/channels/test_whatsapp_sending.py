@@ -327,9 +327,9 @@ async def test_doctor_finds_templates_on_later_pages() -> None:
 @pytest.mark.parametrize(
     ("change", "ok", "words"),
     [
-        ({"status": "PAUSED"}, False, "is PAUSED"),
-        ({"category": "MARKETING"}, None, "counts as MARKETING"),
-        ({"components": []}, None, "with other words"),
+        ({"status": "PAUSED"}, False, "berstatus PAUSED"),
+        ({"category": "MARKETING"}, None, "digolongkan MARKETING"),
+        ({"components": []}, None, "dengan kata lain"),
     ],
 )
 async def test_doctor_names_what_is_wrong_with_a_template(change: dict[str, Any], ok: bool | None, words: str) -> None:
@@ -357,7 +357,7 @@ async def test_doctor_and_probe_survive_a_dead_provider() -> None:
     channel = whatsapp.WhatsApp(settings())
     ok, what = next((finding.ok, finding.what) for finding in await channel.check())
     assert ok is False
-    assert "no answer" in what
+    assert "tidak menjawab" in what
     assert await channel.probe() is False
     await channel.aclose()
 
