@@ -1,16 +1,22 @@
 """The inbox of receipts, and what a later status does to a delivery row."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, text, update
+import structlog
+from sqlalchemy import ColumnElement, Connection, Row, Update, and_, delete, func, select, text, update
 
 from broadcaster.delivery import Moment, consequence, decide
+from broadcaster.store import channels as channel_store
 from broadcaster.store import consequences
-from broadcaster.store.slices import MarkedRow
+from broadcaster.store.slices import Decision, MarkedRow, finish_run
 from broadcaster.store.tables import (
+    CANCELLED,
     DELIVERED,
+    EXPIRED,
     FAILED,
     PENDING,
     READ,
@@ -19,18 +25,26 @@ from broadcaster.store.tables import (
     STATES,
     UNCONFIRMED,
     delivery,
+    edition,
     provider_message,
     receipt,
     run,
     slice_,
 )
-from channels.base.contract import StatusEvent
+from channels.base.contract import Deferred, Failure, Halted, Rejected, StatusEvent
 from channels.base.rendering import WIB
 from subscribers import residents
 from subscribers.addresses import AddressBook
 
+log = structlog.get_logger(__name__)
+
+PURGED_AT_ONCE = 5_000
+"""Dedupe keys forgotten in one transaction."""
+
 _RANK = {PENDING: 0, UNCONFIRMED: 0, SENT: 1, FAILED: 2, DELIVERED: 3, READ: 4}
 """A status only ever moves a row up; skipped, cancelled and expired rows were never written and take none."""
+_CLOSES = {"superseded": CANCELLED, "stopped": CANCELLED, "expired": EXPIRED}
+"""How the gate would close a row that waits in an edition that is over."""
 _REACHES = {"sent": SENT, "delivered": DELIVERED, "read": READ, "failed": FAILED}
 
 
@@ -63,6 +77,12 @@ def due(connection: Connection, now: float, limit: int) -> Sequence[Row[int, str
     return connection.execute(found).all()
 
 
+def take(connection: Connection, receipt_id: int) -> bool:
+    """Keep others from applying it until this transaction ends; False when it has been applied already."""
+    waits = select(receipt.c.id).where(receipt.c.id == receipt_id, receipt.c.applied_at.is_(None))
+    return connection.execute(waits.with_for_update()).first() is not None
+
+
 def done(connection: Connection, receipt_id: int, now: float) -> None:
     """Applied: the body goes, the dedupe key stays."""
     connection.execute(update(receipt).where(receipt.c.id == receipt_id).values(applied_at=now, body=None))
@@ -75,73 +95,79 @@ def later(connection: Connection, receipt_id: int, due_at: float, *, give_up_bef
     connection.execute(waits.where(receipt.c.received_at < give_up_before).values(applied_at=due_at, body=None))
 
 
-def purge(connection: Connection, before: float) -> None:
-    """Forget dedupe keys that no provider repeats any more."""
-    connection.execute(delete(receipt).where(receipt.c.applied_at.is_not(None), receipt.c.received_at < before))
+def purge(connection: Connection, before: float) -> int:
+    """Forget dedupe keys of what was applied before, as no provider repeats it any more; returns how many (a chunk)."""
+    old = select(receipt.c.id).where(receipt.c.applied_at < before).order_by(receipt.c.applied_at).limit(PURGED_AT_ONCE)
+    return connection.execute(delete(receipt).where(receipt.c.id.in_(old))).rowcount
+
+
+# --- what a status does -------------------------------------------------------------------------
 
 
 def apply_status(
     connection: Connection, book: AddressBook, channel: str, event: StatusEvent, now: float, *, receipt_wait: float
 ) -> bool:
     """Move a delivery by a later status; False when its row cannot be told yet (look again later)."""
-    found = _row(connection, channel, event)
-    if found is None or found.state == SENDING:
+    place = _parse(event.delivery) or _by_provider_id(connection, channel, event.provider_id)
+    found = _row(connection, channel, place) if place is not None else None
+    if place is None or found is None or found.state == SENDING:
         return False
     for alias in event.aliases:
         residents.add_alias(connection, book, found.address, alias)
     to = _REACHES[event.state]
     if found.state not in _RANK or _RANK[to] <= _RANK[found.state]:
         return True
-    if to == FAILED:
-        _fail(connection, book, channel, found, event, now, receipt_wait)
-    else:
-        _move(connection, channel, found, to, {"closed_at": now, "reason": None})
-        if found.state == FAILED:
-            connection.execute(_where(channel, found).values(provider_code=None))
+    if to != FAILED:
+        known = func.coalesce(delivery.c.provider_id, event.provider_id or None)
+        _move(connection, found, to, {"closed_at": now, "reason": None, "provider_code": None, "provider_id": known})
+    elif not _is_stale(found, place.attempt, event):
+        _fail(connection, book, found, event.failure or Rejected(), now, receipt_wait)
     return True
 
 
-def _row(connection: Connection, channel: str, event: StatusEvent) -> Row | None:  # type: ignore[type-arg]
-    """The delivery a status speaks of: by our callback data first, by the provider's id second."""
-    edition_slot = _parse(event.delivery) or _by_provider_id(connection, channel, event.provider_id)
-    if edition_slot is None:
-        return None
-    edition, slot, attempt = edition_slot
-    row = connection.execute(
-        select(delivery)
-        .where(delivery.c.edition == edition, delivery.c.channel == channel, delivery.c.slot == slot)
-        .with_for_update()
-    ).first()
-    if row is not None and event.state == "failed" and attempt is not None and row.attempt != attempt:
-        return None  # an earlier attempt failed; a later one is what counts
-    return row
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Place:
+    """A delivery row; `attempt` where our own callback data told it."""
+
+    edition: int
+    slot: int
+    attempt: int | None = None
 
 
-def _parse(callback: str) -> tuple[int, int, int | None] | None:
+def _parse(callback: str) -> _Place | None:
+    """Our callback data, edition.slot.attempt; None for anything else."""
     parts = callback.split(".")
-    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
         return None
-    edition, slot, attempt = (int(part) for part in parts)
-    return (edition, slot, attempt) if max(edition, slot) < 2**63 else None
+    edition_id, slot, attempt = (int(part) for part in parts)
+    return _Place(edition=edition_id, slot=slot, attempt=attempt) if max(edition_id, slot) < 2**63 else None
 
 
-def _by_provider_id(connection: Connection, channel: str, provider_id: str) -> tuple[int, int, int | None] | None:
+def _by_provider_id(connection: Connection, channel: str, provider_id: str) -> _Place | None:
     row = connection.execute(
         select(provider_message.c.edition, provider_message.c.slot).where(
             provider_message.c.channel == channel, provider_message.c.provider_id == provider_id
         )
     ).first()
-    return None if row is None else (row.edition, row.slot, None)
+    return None if row is None else _Place(edition=row.edition, slot=row.slot)
 
 
-def _fail(
-    connection: Connection, book: AddressBook, channel: str, found: Row, event: StatusEvent, now: float, receipt_wait: float
-) -> None:  # type: ignore[type-arg]
+def _row(connection: Connection, channel: str, place: _Place) -> Row[Any] | None:
+    mine = (delivery.c.edition == place.edition, delivery.c.channel == channel, delivery.c.slot == place.slot)
+    return connection.execute(select(delivery).where(*mine).with_for_update()).first()
+
+
+def _is_stale(found: Row[Any], attempt: int | None, event: StatusEvent) -> bool:
+    """Whether it is an earlier attempt that failed: a later one is what counts."""
+    if attempt is not None:
+        return bool(attempt != found.attempt)
+    return found.provider_id is not None and found.provider_id != event.provider_id
+
+
+def _fail(connection: Connection, book: AddressBook, found: Row[Any], failure: Failure, now: float, receipt_wait: float) -> None:
     """The provider took the message and gave it up later: the retry policy decides, as for any failure."""
-    bounds = connection.execute(select(run).where(run.c.edition == found.edition, run.c.channel == channel)).one()
-    if event.failure is None:
-        _move(connection, channel, found, FAILED, {"reason": "rejected", "closed_at": now})
-        return
+    bounds = connection.execute(select(run).where(run.c.edition == found.edition, run.c.channel == found.channel)).one()
+    over = _over(connection, bounds, now)
     row = MarkedRow(
         slot=found.slot, address=found.address, area=found.area, attempt=found.attempt, spent=found.spent,
         uncertain=found.uncertain, cipher=b"", language="id", confirmed_at=0.0,
@@ -150,40 +176,76 @@ def _fail(
         now=now, published_at=bounds.published_at, expires_at=bounds.expires_at, emergency=bounds.lane == "emergency",
         receipt_wait=receipt_wait,
     )  # fmt: skip
-    decision = decide(row, event.failure, moment)
-    changes = {
+    decision = decide(row, failure, moment)
+    if over and decision.state == PENDING:
+        decision = replace(decision, state=_CLOSES[over], reason=over, due_at=0.0)
+    _move(connection, found, decision.state, _changes(found, decision, now))
+    meaning = consequence(row, failure, datetime.fromtimestamp(now, WIB).date().isoformat())
+    if meaning is not None:
+        meaning = replace(meaning, fall_back=meaning.fall_back and not over)
+        consequences.apply(
+            connection, book, edition=found.edition, channel=found.channel, results=1, consequences=[meaning]
+        )  # fmt: skip
+    _hold_back(connection, found, failure)
+
+
+def _over(connection: Connection, bounds: Row[Any], now: float) -> str:
+    """Why nothing more of this edition may leave, as a key of delivery.REASONS; empty while it runs."""
+    newest = connection.execute(select(edition.c.newest).where(edition.c.id == bounds.edition)).scalar()
+    if bounds.state == "superseded" or not newest:
+        return "superseded"
+    if bounds.state == "stopped":
+        return "stopped"
+    return "expired" if bounds.expires_at is not None and bounds.expires_at <= now else ""
+
+
+def _changes(found: Row[Any], decision: Decision, now: float) -> dict[str, object]:
+    return {
         "reason": decision.reason or None, "provider_code": decision.provider_code or None, "due_at": decision.due_at,
         "spent": found.spent + decision.spend, "closed_at": None if decision.state == PENDING else now,
     }  # fmt: skip
-    _move(connection, channel, found, decision.state, changes)
-    meaning = consequence(row, event.failure, datetime.fromtimestamp(now, WIB).date().isoformat())
-    if meaning is not None:
-        consequences.apply(connection, book, edition=found.edition, channel=channel, results=1, consequences=[meaning])
 
 
-def _where(channel: str, found: Row):  # type: ignore[no-untyped-def,type-arg]
-    return update(delivery).where(
-        delivery.c.edition == found.edition, delivery.c.channel == channel, delivery.c.slot == found.slot
-    )
+def _hold_back(connection: Connection, found: Row[Any], failure: Failure) -> None:
+    """What a failure means for the messages behind it: the channel is broken or limited, or the edition is refused."""
+    match failure:
+        case Halted():
+            if channel_store.halt_channel(connection, found.channel, failure.detail, failure.resume):
+                log.error("channel_halted", channel=found.channel, code=failure.code, detail=failure.detail)
+        case Deferred(throttle=True, scope="channel") if failure.retry_after:
+            channel_store.pause_channel(connection, found.channel, failure.retry_after)
+        case Rejected(whole_edition=True):
+            why = f"{failure.code} {failure.detail}".strip()
+            if channel_store.pause_run(connection, found.edition, found.channel, why):
+                log.error("edition_stopped", edition=found.edition, channel=found.channel, reason=why)
 
 
-def _move(connection: Connection, channel: str, found: Row, to: int, changes: dict[str, object]) -> None:  # type: ignore[type-arg]
-    """Change a row's state together with the counters of its slice."""
-    connection.execute(_where(channel, found).values(state=to, **changes))
-    before, after = slice_.c[f"n_{STATES[found.state]}"], slice_.c[f"n_{STATES[to]}"]
-    values: dict[str, object] = {before.name: before - 1, after.name: after + 1}
+# --- rows and counters --------------------------------------------------------------------------
+
+
+def _move(connection: Connection, found: Row[Any], to: int, changes: dict[str, object]) -> None:
+    """Change a row's state together with the counters of its slice, and with what that means for the run."""
+    connection.execute(_where(found).values(state=to, **changes))
     opened = int(to == PENDING) - int(found.state == PENDING)
-    values["open"] = slice_.c.open + opened
+    change = Counter({f"n_{STATES[to]}": 1, "open": opened})
+    change[f"n_{STATES[found.state]}"] -= 1
+    values: dict[str, object] = {name: slice_.c[name] + by for name, by in change.items() if by}
     if to == PENDING:
         values["due_at"] = 0
-    connection.execute(
-        update(slice_)
-        .where(
-            slice_.c.edition == found.edition, slice_.c.channel == channel,
-            slice_.c.after_slot < found.slot, slice_.c.last_slot >= found.slot,
-        )
-        .values(values)
-    )  # fmt: skip
-    mine = (run.c.edition == found.edition) & (run.c.channel == channel)
-    if to == PENDING:
+    if values:
+        connection.execute(update(slice_).where(_slice_of(found)).values(values))
+    if opened > 0:
+        mine = (run.c.edition == found.edition) & (run.c.channel == found.channel)
         connection.execute(update(run).where(mine, run.c.state == "done").values(state="running", finished_at=None))
+    elif opened < 0:
+        finish_run(connection, found.edition, found.channel)
+
+
+def _where(found: Row[Any]) -> Update:
+    mine = (delivery.c.edition == found.edition, delivery.c.channel == found.channel, delivery.c.slot == found.slot)
+    return update(delivery).where(*mine)
+
+
+def _slice_of(found: Row[Any]) -> ColumnElement[bool]:
+    mine = (slice_.c.edition == found.edition, slice_.c.channel == found.channel)
+    return and_(*mine, slice_.c.after_slot < found.slot, slice_.c.last_slot >= found.slot)
