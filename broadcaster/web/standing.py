@@ -93,7 +93,8 @@ def history(editions: Sequence[Edition], lang: str) -> list[Version]:
 
 
 def differences(before: Edition, after: Edition, lang: str) -> list[Difference]:
-    """The fields whose words differ, in reading order."""
+    """The fields whose words differ, in reading order; in `lang` only where both have such words."""
+    lang = lang if lang in before.wordings and lang in after.wordings else "id"
     pairs = [(field, _readable(before, field, lang), _readable(after, field, lang)) for field in _FIELDS]
     return [Difference(field=field, marked=marked(old, new)) for field, old, new in pairs if old != new]
 

@@ -80,5 +80,12 @@ def test_areas_and_times_are_compared_as_people_read_them() -> None:
     assert "Pasirkaliki" in changed["areas"]
 
 
+def test_words_are_compared_in_one_language() -> None:
+    before, after = samples.notice(), samples.correction()
+    only = msgspec.structs.replace(after, wordings={"id": after.wordings["id"]})
+    assert "Air PDAM mati" in str(differences(before, only, "en")[0].marked)
+    assert "No tap water" in str(differences(before, after, "en")[0].marked)
+
+
 def test_two_editions_that_read_the_same_have_no_differences() -> None:
     assert differences(samples.notice(), samples.notice(number=2), "id") == []
