@@ -87,7 +87,7 @@ async def serve(
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     """For asyncio.Runner: uvloop where it runs, else asyncio's own loop."""
     try:
-        import uvloop  # not installed on Windows  # noqa: PLC0415  not installed on Windows
+        import uvloop  # noqa: PLC0415  not installed on Windows
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
