@@ -3,13 +3,13 @@
 import base64
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -24,6 +24,7 @@ from broadcaster.simulation import city, news
 from broadcaster.simulation.residents import CHAT, MAIL, PHONE
 from broadcaster.simulation.showing import Bubble, bubbles
 from broadcaster.store import announcements, ledger
+from broadcaster.store.tables import edition, run
 from broadcaster.web import pages
 from broadcaster.web.access import app_of
 from broadcaster.web.middleware import FRAMED_CSP
@@ -72,8 +73,6 @@ class Draft:
     areas: str
     topic: str
     sent: Overview | None
-    sent_at: float
-    """When it was published, epoch seconds; 0 for a draft."""
     counts: Mapping[str, int]
     """By area code, of what was sent."""
 
@@ -209,7 +208,7 @@ async def _values(request: Request, area: Area) -> dict[str, Any]:
     app, lang = app_of(request), pages.lang_of(request)
     phones = await _ask(app, f"/state/{area.slug}")
     drafts = await app.database.read(_drafts, app, lang)
-    newest = _newest(drafts)
+    newest = await app.database.read(_newest, app, lang)
     feed = await app.database.read(
         announcements.concerning, area.code, since=app.clock().timestamp(), limit=FEED_ITEMS, channel="feed"
     )
@@ -261,14 +260,20 @@ def _draft(connection: Connection, app: App, key: str, identity: str, lang: str)
         areas=", ".join(app.tree[area].label for area in fields.areas),
         topic=next(topic.label(lang) for topic in app.settings.topics if topic.slug == fields.category),
         sent=sent,
-        sent_at=row.published_at or 0.0,
         counts={code: sum(states.values()) for code, states in areas.items()},
     )
 
 
-def _newest(drafts: Sequence[Draft]) -> Draft | None:
-    """What was published last."""
-    return max((draft for draft in drafts if draft.sent), key=lambda draft: draft.sent_at, default=None)
+def _newest(connection: Connection, app: App, lang: str) -> Draft | None:
+    """What was sent last, from this page or from elsewhere."""
+    last = (
+        select(edition.c.announcement)
+        .join(run, run.c.edition == edition.c.id)
+        .order_by(run.c.published_at.desc(), edition.c.id.desc())
+        .limit(1)
+    )
+    identity = connection.execute(last).scalar()
+    return _draft(connection, app, "", identity, lang) if identity else None
 
 
 def _tiles(app: App, counts: Mapping[str, int]) -> list[Tile]:
