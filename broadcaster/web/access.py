@@ -135,7 +135,7 @@ def _too_many(seconds: int) -> HTTPException:
 def _capped(request: Request, cap: int) -> Receive:
     """The request's receive that refuses more than `cap` bytes, announced or not."""
     announced = request.headers.get("content-length", "0")
-    if not announced.isdigit() or int(announced) > cap:
+    if not announced.isdecimal() or int(announced) > cap:
         raise HTTPException(413)
     receive = request.receive
     taken = 0

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from broadcaster.web import forms, static
 from broadcaster.web.access import app_of
-from broadcaster.web.caching import keep, serve
+from broadcaster.web.caching import Kept, keep, serve
 from broadcaster.wording import LANGUAGES, words
 from channels.base import rendering
 
@@ -22,6 +22,15 @@ LANGUAGE_COOKIE = "bahasa"
 PUBLIC = "public, max-age=30"
 PRIVATE = "no-store"
 YEAR = 365 * 24 * 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """A page that may be given to many."""
+
+    kept: Kept
+    cache_control: str
+    status: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,20 +74,26 @@ def page(
     **values: Any,
 ) -> Response:
     """Render a template; the answer carries an ETag, or is not kept at all when it belongs to one visitor."""
-    asked = request.query_params.get(LANGUAGE_COOKIE, "")
     body = environment().get_template(template).render({**_shared(request), **values}).encode()
+    kept = keep(body, media_type="text/html; charset=utf-8", updated=updated, headers=headers)
+    asked = request.query_params.get(LANGUAGE_COOKIE, "")
     personal = hasattr(request.state, "csrf") or asked in LANGUAGES
-    response = serve(
-        request,
-        keep(body, media_type="text/html; charset=utf-8", updated=updated, headers=headers),
-        cache_control=PRIVATE if personal else cache_control,
-        vary="Accept-Encoding, Cookie",
-        status=status,
-    )
+    rendered = Rendered(kept=kept, cache_control=PRIVATE if personal else cache_control, status=status)
+    if status == 200 and not personal:
+        request.state.rendered = rendered
+    response = answer(request, rendered)
     if asked in LANGUAGES:
-        response.set_cookie(LANGUAGE_COOKIE, asked, max_age=YEAR, samesite="lax", httponly=True, path="/")
+        secure = app_of(request).site.base_url.startswith("https://")
+        response.set_cookie(LANGUAGE_COOKIE, asked, max_age=YEAR, samesite="lax", httponly=True, secure=secure, path="/")
     forms.give(request, response)
     return response
+
+
+def answer(request: Request, rendered: Rendered) -> Response:
+    """A rendered page for this visitor: whole, or 304."""
+    return serve(
+        request, rendered.kept, cache_control=rendered.cache_control, vary="Accept-Encoding, Cookie", status=rendered.status
+    )
 
 
 def _shared(request: Request) -> dict[str, Any]:

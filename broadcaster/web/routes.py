@@ -4,16 +4,17 @@ from broadcaster.app import App
 from broadcaster.web import announcement, check, health, home, privacy, pull, simulation, static, stop, subscribe, webhook
 from broadcaster.web.access import Operation, Row
 from broadcaster.web.api import announcements, bodies, openapi, places, subscribers
+from broadcaster.web.rush import shared
 
 ANNOUNCEMENTS = "/api/v1/announcements"
 JSON_BYTES = 256 * 1024
 """Bytes of an API request: the longest announcement in three languages is a tenth of it."""
 
 RESIDENTS = (
-    Row("/", home.show, access="public"),
+    Row("/", shared(home.show), access="public"),
     Row("/p/{code}.json", announcement.signed, access="public"),
-    Row("/p/{code}", announcement.show, access="public"),
-    Row("/daftar", subscribe.show, access="public"),
+    Row("/p/{code}", shared(announcement.show), access="public"),
+    Row("/daftar", shared(subscribe.show), access="public"),
     Row("/cek", check.show, access="public", guessing=True),
     Row("/berhenti/{token}", stop.ask, access="signed token"),
     Row("/berhenti/{token}", stop.stop, access="signed token", methods=("POST",)),

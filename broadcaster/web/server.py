@@ -15,6 +15,7 @@ from broadcaster.web.access import Endpoint, Limits, Row, guarded
 from broadcaster.web.middleware import AccessLog, Failures, SecurityHeaders
 from broadcaster.web.pull import PullCache
 from broadcaster.web.routes import table
+from broadcaster.web.rush import Rush
 
 
 def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
@@ -33,6 +34,7 @@ def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
     web.state.rows = rows
     web.state.limits = limits or Limits()
     web.state.documents = PullCache()
+    web.state.rush = Rush()
     return web
 
 
