@@ -1,9 +1,11 @@
-"""Rates shared by all workers: time slots reserved by one atomic script on Redis time; without Redis, a careful share each.
+"""Rates shared by all workers, counted in ticks by one atomic script on Redis time; without Redis, a careful share each.
 
-Rates are messages a second. A reserved slot is never more than 100 ms away, and a slot that passed unused is dropped, not bunched.
+Rates are messages a second. A tick is a tenth of a second, stretched by 1 / SHARE, and lets a tenth of a rate pass as it begins:
+ten ticks take 1.03 s, so no second ever sees more than the rate. What a tick does not use in time is dropped, not bunched.
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,33 +18,57 @@ from broadcaster.store.leases import suspend_proof
 log = structlog.get_logger(__name__)
 
 SHARE = 0.97
-"""Part of the granted rate that is used: never above R in any second, whatever the clocks do."""
-HORIZON = 0.1
-"""Seconds ahead that slots may be reserved, so that an emergency waits for no more."""
+"""Part of the granted rate that is used in the long run."""
+TICKS = 10
+"""Ticks that together let one second's rate pass."""
+TICK = 1 / TICKS / SHARE
+"""Seconds of a tick; no reservation is further ahead, so that an emergency waits for no more."""
+GRACE = 0.01
+"""Seconds from its beginning during which a tick can still be reserved."""
+LATE = 0.028
+"""Seconds from the beginning of its tick after which a message would be too close to those of the tenth tick from there."""
 DEMAND_SECONDS = 2
 """How long an emergency's demand holds routine work back after it was last renewed."""
-AWAY_SECONDS = 1.0
+AWAY_SECONDS = 5.0
 """How long Redis is left alone after it failed to answer."""
 
-# KEYS: next free slot (µs), demand of the emergency lane.  ARGV: interval µs, horizon µs, wanted, lane, demand seconds.
-# Returns {granted, µs until the first granted slot (or until another try)}.
+# KEYS: state of the channel ("tick used"), demand of the emergency lane.
+# ARGV: lane, wanted, rate, ticks a second, tick µs, grace µs, demand seconds.
+# Returns {granted, µs until the beginning of their tick (below 0: since) or until another try}.
 RESERVE = """
+local wanted, rate, ticks = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local length, grace = tonumber(ARGV[5]), tonumber(ARGV[6])
+if ARGV[1] == 'emergency' then
+  redis.call('SET', KEYS[2], '1', 'EX', ARGV[7])
+elseif redis.call('EXISTS', KEYS[2]) == 1 then
+  return {0, length}
+end
+if rate == 0 then return {wanted, 0} end
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
-local interval, horizon, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-if ARGV[4] == 'emergency' then
-  redis.call('SET', KEYS[2], '1', 'EX', ARGV[5])
-elseif redis.call('EXISTS', KEYS[2]) == 1 then
-  return {0, 100000}
+local current = math.floor(now / length)
+local tick, used = string.match(redis.call('GET', KEYS[1]) or '', '(%d+) (%d+)')
+tick, used = tonumber(tick), tonumber(used)
+if not tick or tick > current + 2 then
+  -- emptied, or written by a clock that was ahead: who has reserved this tick and the next is not known
+  tick, used = current + 2, 0
 end
-if interval == 0 then return {wanted, 0} end
-local free = tonumber(redis.call('GET', KEYS[1]) or now + interval)
-if free < now then free = now end
-local granted = math.floor((now + horizon - free) / interval) + 1
-if granted < 1 then return {0, free - now - horizon} end
-if granted > wanted then granted = wanted end
-redis.call('SET', KEYS[1], string.format('%d', free + granted * interval), 'EX', 3600)
-return {granted, free - now}
+local first = current
+if now - current * length > grace then first = current + 1 end
+if tick < first then tick, used = first, 0 end
+local answer = {0, (current + 1) * length - now}
+while tick <= current + 1 do
+  local left = math.floor((tick + 1) * rate / ticks) - math.floor(tick * rate / ticks) - used
+  if left > 0 then
+    local granted = math.min(left, wanted)
+    used = used + granted
+    answer = {granted, tick * length - now}
+    break
+  end
+  tick, used = tick + 1, 0
+end
+redis.call('SET', KEYS[1], string.format('%d %d', tick, used), 'EX', 86400)
+return answer
 """
 
 
@@ -53,35 +79,42 @@ class Limiter:
     queue: Queue
     workers: Callable[[], int]
     _local: dict[str, float] = field(default_factory=dict)
+    _dropped: set[str] = field(default_factory=set)
     _away_until: float = 0.0
-    _script: str = ""
 
     async def take(self, channel: str, lane: str, *, rate: float, wanted: int) -> int:
         """How many messages may be written now (0 to `wanted`); waits at most about 100 ms for the first."""
-        if rate <= 0 and not self.queue.url:
-            return wanted
-        try:
-            granted, wait = await self._reserve(channel, lane, rate, wanted)
-        except (RedisError, OSError) as error:
-            if not self._away_until:
-                log.warning("limiter_without_redis", channel=channel, error=type(error).__name__)
-            self._away_until = suspend_proof() + AWAY_SECONDS
-            granted, wait = self._take_alone(channel, rate, wanted)
+        asked = suspend_proof()
+        granted, wait = await self._reserve(channel, lane, rate, wanted)
         if wait > 0:
-            await asyncio.sleep(min(wait, HORIZON))
+            await asyncio.sleep(min(wait, TICK))
+        return granted if rate <= 0 else self._in_time(channel, granted, late=suspend_proof() - asked - wait)
+
+    def _in_time(self, channel: str, granted: int, *, late: float) -> int:
+        """The grant, or 0 where its time has passed; never twice in a row, as a machine that is always late must send too."""
+        if granted and late > LATE and channel not in self._dropped:
+            self._dropped.add(channel)
+            return 0
+        if granted:
+            self._dropped.discard(channel)
         return granted
 
     async def _reserve(self, channel: str, lane: str, rate: float, wanted: int) -> tuple[int, float]:
         if not self.queue.url or suspend_proof() < self._away_until:
             return self._take_alone(channel, rate, wanted)
+        keys = (f"siaran:tick:{channel}", f"siaran:demand:{channel}")
+        numbers = (wanted, max(rate, 0), TICKS, round(TICK * 1e6), round(GRACE * 1e6), DEMAND_SECONDS)
+        try:
+            granted, wait = await self.queue.ask(
+                lambda redis: redis.execute_command("EVAL", RESERVE, 2, *keys, lane, *numbers)  # type: ignore[no-untyped-call]
+            )
+        except (RedisError, OSError) as error:
+            if not self._away_until:
+                log.warning("limiter_without_redis", channel=channel, error=type(error).__name__)
+            self._away_until = suspend_proof() + AWAY_SECONDS
+            return self._take_alone(channel, rate, wanted)
         self._away_until = 0.0
-        redis = await self.queue.redis()
-        interval = round(1_000_000 / (rate * SHARE)) if rate > 0 else 0
-        granted, wait = await redis.eval(  # type: ignore[misc]  # redis-py types the sync and async client as one
-            RESERVE, 2, f"siaran:slot:{channel}", f"siaran:demand:{channel}",
-            str(interval), str(int(HORIZON * 1_000_000)), str(wanted), lane, str(DEMAND_SECONDS),
-        )  # fmt: skip
-        return int(granted), int(wait) / 1_000_000
+        return int(granted), int(wait) / 1e6
 
     def _take_alone(self, channel: str, rate: float, wanted: int) -> tuple[int, float]:
         """Without Redis: a share of R / (2 x workers), reserved in this process."""
@@ -90,9 +123,9 @@ class Limiter:
         interval = 2 * max(self.workers(), 1) / (rate * SHARE)
         clock = suspend_proof()
         free = max(self._local.get(channel, clock + interval), clock)
-        granted = min(int((clock + HORIZON - free) / interval) + 1, wanted)
+        granted = min(math.floor((clock + TICK - free) / interval) + 1, wanted)
         if granted < 1:
-            return 0, free - clock
+            return 0, free - clock - TICK
         self._local[channel] = free + granted * interval
         return granted, free - clock
 

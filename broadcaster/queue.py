@@ -2,13 +2,19 @@
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import msgspec
 import structlog
 from arq.connections import ArqRedis, RedisSettings, create_pool
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+T = TypeVar("T")
 LANES = ("emergency", "routine")
+ANSWER_SECONDS = 1.0
+"""How long Redis may take to answer: the doorbell must never hold up the sending."""
 log = structlog.get_logger(__name__)
 
 encode = msgspec.msgpack.encode
@@ -47,13 +53,22 @@ class Queue:
                 self._pool = await create_pool(redis_settings(self.url), job_serializer=encode, job_deserializer=decode)
             return self._pool
 
+    async def ask(self, act: Callable[[ArqRedis], Awaitable[T]]) -> T:
+        """Run one command; raises RedisError or OSError while Redis is away, TimeoutError (an OSError) while it is silent."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            pool = await self.redis()
+            try:
+                return await act(pool)
+            except RedisConnectionError:
+                return await act(pool)  # the connection was closed while it lay idle: a fresh one
+
     async def ring(self, channel: str, lane: str) -> bool:
         """Say that a lane of a channel has work; False when Redis is away. A fresh job id each time."""
         if not self.url:
             return False
+        job, name = secrets.token_hex(8), queue_name(lane)
         try:
-            pool = await self.redis()
-            await pool.enqueue_job("drain", channel, lane, _job_id=secrets.token_hex(8), _queue_name=queue_name(lane))
+            await self.ask(lambda pool: pool.enqueue_job("drain", channel, lane, _job_id=job, _queue_name=name))
         except (RedisError, OSError) as error:
             log.warning("ring_dropped", channel=channel, lane=lane, error=type(error).__name__)
             return False
@@ -61,19 +76,15 @@ class Queue:
 
     async def waiting(self, lane: str) -> int:
         """Rings queued in a lane, 0 when Redis is away."""
-        if not self.url:
-            return 0
         try:
-            return int(await (await self.redis()).zcard(queue_name(lane)))
+            return int(await self.ask(lambda pool: pool.zcard(queue_name(lane)))) if self.url else 0
         except (RedisError, OSError):
             return 0
 
     async def ping(self) -> bool:
         """Whether Redis answers."""
-        if not self.url:
-            return False
         try:
-            return bool(await (await self.redis()).ping())
+            return bool(await self.ask(lambda pool: pool.ping())) if self.url else False
         except (RedisError, OSError):
             return False
 

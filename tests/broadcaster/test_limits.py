@@ -1,0 +1,264 @@
+"""Shared rates on a real Valkey, measured by when each grant came; a careful share without it; the window of unsettled rows."""
+
+import asyncio
+import math
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from broadcaster.limits import LATE, SHARE, TICK, Limiter, Window
+from broadcaster.queue import Queue
+
+NOWHERE = "redis://127.0.0.1:1/0"
+Grant = tuple[float, int]
+
+
+def clock() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@asynccontextmanager
+async def limiters(url: str, count: int = 1) -> AsyncIterator[list[Limiter]]:
+    """The limiters of so many processes."""
+    queues = [Queue(url) for _ in range(count)]
+    try:
+        yield [Limiter(queue, lambda: count) for queue in queues]
+    finally:
+        for queue in queues:
+            await queue.aclose()
+
+
+async def hand(limiter: Limiter, until: float, rate: float, wanted: int) -> list[Grant]:
+    """One hand of a worker that always has work: when it was granted how much. Each rate is that of a channel of its own."""
+    grants: list[Grant] = []
+    while clock() < until:
+        if granted := await limiter.take(f"channel-{rate:g}", "routine", rate=rate, wanted=wanted):
+            grants.append((clock(), granted))
+    return grants
+
+
+async def measured(found: Sequence[Limiter], seconds: float, rate: float, wanted: Sequence[int]) -> list[Grant]:
+    """All grants of all hands, in order of time: each limiter has one hand for each of `wanted`."""
+    until = clock() + seconds
+    work = [hand(limiter, until, rate, size) for limiter in found for size in wanted]
+    return sorted(grant for grants in await asyncio.gather(*work) for grant in grants)
+
+
+def most_in_a_second(grants: Sequence[Grant]) -> int:
+    """The most that any window of one second saw."""
+    times, sums = [at for at, _ in grants], [0]
+    for _, granted in grants:
+        sums.append(sums[-1] + granted)
+    return max((sums[bisect_right(times, at + 1.0)] - sums[i] for i, at in enumerate(times)), default=0)
+
+
+def mean(grants: Sequence[Grant]) -> float:
+    """Messages a second in the two seconds that begin with the first grant."""
+    return sum(granted for at, granted in grants if at - grants[0][0] < 2) / 2
+
+
+# --- with Redis -----------------------------------------------------------------------------------------
+
+
+async def test_no_second_sees_more_than_the_rate_and_the_mean_is_close_to_it(valkey_url: str) -> None:
+    wanted = {30: (80, 80, 80), 100: (1, 7, 80), 1000: (80, 80, 80)}
+    best = dict.fromkeys(wanted, 0.0)
+    async with limiters(valkey_url, 3) as found:
+        for _again in range(4):  # a machine that stalls grants less, never more
+            for rate, grants in zip(
+                wanted, await asyncio.gather(*(measured(found, 2.3, rate, wanted[rate]) for rate in wanted)), strict=True
+            ):
+                assert most_in_a_second(grants) <= rate
+                best[rate] = max(best[rate], mean(grants))
+            if all(best[rate] >= 0.93 * rate for rate in wanted):
+                break
+    assert all(0.93 * rate <= best[rate] <= rate for rate in wanted), best
+
+
+async def test_an_emptied_redis_causes_no_burst(valkey_url: str) -> None:
+    async with limiters(valkey_url, 2) as found:
+        measuring = asyncio.create_task(measured(found, 2.5, 100, (80, 3, 80)))
+        with redis.Redis.from_url(valkey_url) as client:
+            for _times in range(4):
+                await asyncio.sleep(0.5)
+                client.flushall()
+        grants = await measuring
+    assert 50 < most_in_a_second(grants) <= 100
+
+
+async def test_a_rate_below_one_a_tick_is_kept_too(valkey_url: str) -> None:
+    async with limiters(valkey_url) as (limiter,):
+        grants = await measured([limiter], 1.5, 4, (80, 80))
+    assert most_in_a_second(grants) <= 4
+    assert 3 <= sum(granted for _, granted in grants) <= 6
+    assert {granted for _, granted in grants} == {1}
+
+
+async def test_while_an_emergency_has_work_routine_gets_nothing(valkey_url: str) -> None:
+    async with limiters(valkey_url, 2) as (urgent, other):
+        await urgent.take("email", "emergency", rate=50, wanted=1)
+        began = clock()
+        refused = [await other.take("email", "routine", rate=50, wanted=80) for _ in range(5)]
+        assert refused == [0] * 5
+        assert clock() - began < 2
+        assert await until_granted(urgent, "emergency") > 0
+        assert await other.take("telegram", "routine", rate=0, wanted=80) == 80, "the demand is the channel's own"
+
+
+async def test_a_demand_holds_unlimited_channels_too_and_ends_by_itself(valkey_url: str) -> None:
+    async with limiters(valkey_url) as (limiter,):
+        assert await limiter.take("email", "emergency", rate=0, wanted=5) == 5
+        assert await limiter.take("email", "routine", rate=0, wanted=5) == 0
+        with redis.Redis.from_url(valkey_url) as client:
+            assert 0 < int(client.pttl("siaran:demand:email")) <= 2000
+            client.delete("siaran:demand:email")
+        assert await limiter.take("email", "routine", rate=0, wanted=5) == 5
+
+
+async def until_granted(limiter: Limiter, lane: str = "routine", rate: float = 50) -> int:
+    """The next grant, within a second."""
+    until = clock() + 1
+    while clock() < until:
+        if granted := await limiter.take("email", lane, rate=rate, wanted=80):
+            return granted
+    return 0
+
+
+async def test_a_state_from_a_clock_that_was_ahead_does_not_stop_the_sending(valkey_url: str) -> None:
+    with redis.Redis.from_url(valkey_url) as client:
+        client.set("siaran:tick:email", f"{2**40} 0")
+    async with limiters(valkey_url) as (limiter,):
+        assert await until_granted(limiter) == 5
+
+
+async def test_a_state_nobody_wrote_does_not_stop_the_sending(valkey_url: str) -> None:
+    with redis.Redis.from_url(valkey_url) as client:
+        client.set("siaran:tick:email", "nonsense")
+    async with limiters(valkey_url) as (limiter,):
+        assert await until_granted(limiter) == 5
+
+
+async def test_a_reservation_is_never_far_ahead(valkey_url: str) -> None:
+    async with limiters(valkey_url) as (limiter,):
+        for _ in range(8):
+            began = clock()
+            _, wait = await limiter._reserve("email", "routine", 20, 80)
+            assert wait <= 2 * TICK
+            assert clock() - began < 1
+
+
+def test_a_grant_whose_time_has_passed_is_dropped_but_never_twice_in_a_row() -> None:
+    limiter = Limiter(Queue(""), lambda: 1)
+    late = LATE + 0.01
+    assert [limiter._in_time("email", 5, late=late) for _ in range(4)] == [0, 5, 0, 5]
+    assert limiter._in_time("email", 5, late=0.001) == 5
+    assert limiter._in_time("email", 5, late=late) == 0
+    assert limiter._in_time("telegram", 5, late=late) == 0, "each channel for itself"
+    assert limiter._in_time("email", 0, late=late) == 0
+
+
+# --- without Redis --------------------------------------------------------------------------------------
+
+
+async def test_without_redis_a_worker_takes_half_of_its_share() -> None:
+    async with limiters("") as alone, limiters("", 4) as many, limiters(NOWHERE, 2) as two:
+        found = [alone, many, two]
+        parts = await asyncio.gather(*(measured(some[:1], 1.2, 200, (80, 80, 80)) for some in found))
+    for some, grants in zip(found, parts, strict=True):
+        share = 200 / (2 * len(some))
+        assert most_in_a_second(grants) <= share * 1.1 + 1
+        assert sum(granted for _, granted in grants) >= 0.8 * SHARE * share * 1.2
+
+
+async def test_without_redis_all_workers_together_stay_below_the_rate() -> None:
+    async with limiters("", 4) as found:
+        grants = await measured(found, 1.2, 80, (80, 80))
+    assert most_in_a_second(grants) <= 80
+
+
+async def test_an_unlimited_channel_is_not_held_up_without_redis() -> None:
+    for url in ("", NOWHERE):
+        async with limiters(url) as (limiter,):
+            assert await limiter.take("email", "routine", rate=0, wanted=80) == 80
+
+
+async def test_redis_away_is_told_once_and_then_left_alone() -> None:
+    with capture_logs() as said:
+        async with limiters(NOWHERE) as (limiter,):
+            await measured([limiter], 0.3, 100, (80, 80))
+    assert [entry["event"] for entry in said] == ["limiter_without_redis"]
+
+
+async def test_a_redis_that_says_nothing_holds_up_for_a_second_at_most() -> None:
+    open_connections: list[asyncio.StreamWriter] = []
+
+    async def listen(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_connections.append(writer)
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    async with server, limiters(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0") as (limiter,):
+        began = clock()
+        assert await limiter.take("email", "routine", rate=0, wanted=80) == 80
+        assert 0.5 < clock() - began < 3
+        began = clock()
+        assert await limiter.take("email", "routine", rate=0, wanted=80) == 80
+        assert clock() - began < 0.5, "it is not asked again at once"
+        for writer in open_connections:
+            writer.close()
+
+
+async def test_the_limiter_returns_to_redis_when_it_is_back(valkey_url: str) -> None:
+    async with limiters(NOWHERE) as (limiter,):
+        await limiter.take("email", "routine", rate=50, wanted=80)
+        limiter.queue.url, limiter._away_until = valkey_url, 1e-9
+        assert await until_granted(limiter) == 5
+        assert limiter._away_until == 0
+
+
+# --- the window -----------------------------------------------------------------------------------------
+
+
+async def test_the_window_never_lends_more_places_than_it_has() -> None:
+    window, held, most = Window(250), 0, 0
+
+    async def borrow(wanted: int) -> None:
+        nonlocal held, most
+        for _ in range(20):
+            taken = await window.acquire(wanted)
+            assert 1 <= taken <= wanted
+            held += taken
+            most = max(most, held)
+            await asyncio.sleep(0)
+            held -= taken
+            await window.release(taken)
+
+    await asyncio.gather(*(borrow(wanted) for wanted in (80, 80, 80, 80, 1, 250)))
+    assert most == 250
+    assert await window.acquire(1000) == 250
+
+
+async def test_a_full_window_waits_and_a_cancelled_wait_takes_nothing() -> None:
+    window = Window(3)
+    assert await window.acquire(80) == 3
+    waiting = [asyncio.create_task(window.acquire(2)) for _ in range(2)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    await asyncio.gather(waiting[0], return_exceptions=True)
+    await window.release(0)
+    assert not waiting[1].done()
+    await window.release(3)
+    assert await waiting[1] == 2
+    assert await window.acquire(80) == 1
+
+
+@given(rate=st.integers(1, 5000), start=st.integers(0, 2 * 10**10))
+def test_ten_ticks_in_a_row_let_exactly_one_seconds_rate_pass(rate: int, start: int) -> None:
+    quotas = [math.floor((tick + 1) * rate / 10) - math.floor(tick * rate / 10) for tick in range(start, start + 10)]
+    assert sum(quotas) == rate
+    assert max(quotas) - min(quotas) <= 1
+    assert 10 * TICK >= 1 + LATE
