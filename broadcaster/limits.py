@@ -79,7 +79,7 @@ class Limiter:
     queue: Queue
     workers: Callable[[], int]
     _local: dict[str, float] = field(default_factory=dict)
-    _dropped: set[str] = field(default_factory=set)
+    _dropped: dict[str, int] = field(default_factory=dict)
     _away_until: float = 0.0
 
     async def take(self, channel: str, lane: str, *, rate: float, wanted: int) -> int:
@@ -91,12 +91,13 @@ class Limiter:
         return granted if rate <= 0 else self._in_time(channel, granted, late=suspend_proof() - asked - wait)
 
     def _in_time(self, channel: str, granted: int, *, late: float) -> int:
-        """The grant, or 0 where its time has passed; never twice in a row, as a machine that is always late must send too."""
-        if granted and late > LATE and channel not in self._dropped:
-            self._dropped.add(channel)
+        """The grant, or 0 where its time has passed; but after a second of nothing also a machine that is always late sends."""
+        if not granted:
             return 0
-        if granted:
-            self._dropped.discard(channel)
+        dropped = self._dropped.pop(channel, 0)
+        if late > LATE and dropped < TICKS:
+            self._dropped[channel] = dropped + 1
+            return 0
         return granted
 
     async def _reserve(self, channel: str, lane: str, rate: float, wanted: int) -> tuple[int, float]:

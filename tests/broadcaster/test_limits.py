@@ -69,7 +69,7 @@ async def test_no_second_sees_more_than_the_rate_and_the_mean_is_close_to_it(val
     wanted = {30: (80, 80, 80), 100: (1, 7, 80), 1000: (80, 80, 80)}
     best = dict.fromkeys(wanted, 0.0)
     async with limiters(valkey_url, 3) as found:
-        for _again in range(4):  # a machine that stalls grants less, never more
+        for _again in range(10):  # a machine that stalls grants less, never more
             for rate, grants in zip(
                 wanted, await asyncio.gather(*(measured(found, 2.3, rate, wanted[rate]) for rate in wanted)), strict=True
             ):
@@ -152,14 +152,14 @@ async def test_a_reservation_is_never_far_ahead(valkey_url: str) -> None:
             assert clock() - began < 1
 
 
-def test_a_grant_whose_time_has_passed_is_dropped_but_never_twice_in_a_row() -> None:
+def test_a_grant_whose_time_has_passed_is_dropped_but_not_for_ever() -> None:
     limiter = Limiter(Queue(""), lambda: 1)
     late = LATE + 0.01
-    assert [limiter._in_time("email", 5, late=late) for _ in range(4)] == [0, 5, 0, 5]
-    assert limiter._in_time("email", 5, late=0.001) == 5
-    assert limiter._in_time("email", 5, late=late) == 0
-    assert limiter._in_time("telegram", 5, late=late) == 0, "each channel for itself"
+    assert [limiter._in_time("email", 5, late=late) for _ in range(12)] == [0] * 10 + [5, 0]
     assert limiter._in_time("email", 0, late=late) == 0
+    assert limiter._in_time("email", 5, late=0.001) == 5
+    assert [limiter._in_time("email", 5, late=late) for _ in range(11)] == [0] * 10 + [5], "the count begins anew"
+    assert limiter._in_time("telegram", 5, late=late) == 0, "each channel for itself"
 
 
 # --- without Redis --------------------------------------------------------------------------------------
