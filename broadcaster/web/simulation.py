@@ -73,8 +73,6 @@ class Draft:
     areas: str
     topic: str
     sent: Overview | None
-    counts: Mapping[str, int]
-    """By area code, of what was sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +207,7 @@ async def _values(request: Request, area: Area) -> dict[str, Any]:
     phones = await _ask(app, f"/state/{area.slug}")
     drafts = await app.database.read(_drafts, app, lang)
     newest = await app.database.read(_newest, app, lang)
+    counts = await app.database.read(ledger.areas, newest.sent.id) if newest and newest.sent else {}
     feed = await app.database.read(
         announcements.concerning, area.code, since=app.clock().timestamp(), limit=FEED_ITEMS, channel="feed"
     )
@@ -223,7 +222,7 @@ async def _values(request: Request, area: Area) -> dict[str, Any]:
         "doubled": sum(counts["doubled"] for counts in phones["counters"].values()) if phones else 0,
         "drafts": drafts,
         "newest": newest,
-        "tiles": _tiles(app, newest.counts if newest else {}),
+        "tiles": _tiles(app, {code: sum(states.values()) for code, states in counts.items()}),
         "entries": [_entry(edition, lang) for edition in feed.editions],
     }
 
@@ -251,7 +250,6 @@ def _draft(connection: Connection, app: App, key: str, identity: str, lang: str)
         return None
     fields = row.fields
     sent = overview(connection, identity, app.site) if row.state != "draft" else None
-    areas = ledger.areas(connection, identity) if sent else {}
     translated = fields.translations.get("en") if lang == "en" else None
     return Draft(
         key=key,
@@ -260,7 +258,6 @@ def _draft(connection: Connection, app: App, key: str, identity: str, lang: str)
         areas=", ".join(app.tree[area].label for area in fields.areas),
         topic=next(topic.label(lang) for topic in app.settings.topics if topic.slug == fields.category),
         sent=sent,
-        counts={code: sum(states.values()) for code, states in areas.items()},
     )
 
 
