@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 import redis
@@ -17,6 +18,15 @@ from broadcaster.store import tables
 from broadcaster.store.database import Database
 from postgres import running_postgresql
 from subscribers import store
+
+hypothesis.settings.register_profile(
+    "ours",
+    deadline=None,  # a busy machine is no failure
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=True,  # the same examples each time: what fails once fails again
+    database=None,
+)
+hypothesis.settings.load_profile("ours")
 
 _numbers = count(1)
 
