@@ -148,10 +148,12 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
 
 
 def _missing(settings: Settings, per_channel: Mapping[str, ChannelSettings]) -> list[str]:
-    problems = []
-    for name in settings.channels.split():
-        if name not in per_channel:
-            problems.append(f"{PREFIX}CHANNELS names {name!r}, which is no channel. Known: {', '.join(sorted(per_channel))}.")
+    known = ", ".join(sorted(per_channel))
+    problems = [
+        f"{PREFIX}CHANNELS names {name!r}, which is no channel. Known: {known}."
+        for name in settings.channels.split()
+        if name not in per_channel
+    ]
     missing = [
         variable
         for name, channel in per_channel.items()

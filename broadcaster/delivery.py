@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from broadcaster.store.consequences import Consequence
-from broadcaster.store.slices import UNCERTAIN_LIMIT, UNCERTAIN_LIMIT_EMERGENCY, Decision, MarkedRow
+from broadcaster.store.outcomes import Decision
+from broadcaster.store.slices import UNCERTAIN_LIMIT, UNCERTAIN_LIMIT_EMERGENCY, MarkedRow
 from broadcaster.store.tables import FAILED, PENDING, SENT, SKIPPED, UNCONFIRMED
 from channels.base.contract import Deferred, Halted, Outcome, Receipt, Refused, Rejected, Skipped
 

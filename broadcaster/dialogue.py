@@ -1,4 +1,4 @@
-"""What a resident's message means and what is answered. Pure. Today: stopping is understood; everything else gets one plain answer."""
+"""What a resident's message means and what is answered. Pure. Today stopping is understood; all else gets one plain answer."""
 
 import re
 import unicodedata

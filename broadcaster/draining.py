@@ -15,11 +15,12 @@ from broadcaster.app import App
 from broadcaster.delivery import REJECTIONS, Moment, consequence, decide
 from broadcaster.limits import Limiter, Window
 from broadcaster.store import channels as channel_store
-from broadcaster.store import consequences, fanout, slices
+from broadcaster.store import consequences, fanout, outcomes, slices
 from broadcaster.store.announcements import edition_document
 from broadcaster.store.consequences import Consequence
 from broadcaster.store.leases import Holder, LeaseLost, suspend_proof
-from broadcaster.store.slices import Claim, Decision, MarkedRow
+from broadcaster.store.outcomes import Decision
+from broadcaster.store.slices import Claim, MarkedRow
 from broadcaster.store.tables import FAILED, PENDING
 from channels.base.contract import Area, Deferred, Halted, Message, Outgoing, PushChannel, Recipient, Rejected, Result
 from channels.base.rendering import WIB
@@ -68,6 +69,8 @@ class Deliverer:
     def __post_init__(self) -> None:
         self.limiter = Limiter(self.app.queue, lambda: self.workers)
         self.window = Window(WINDOW)
+        self._quiet = asyncio.Event()
+        self._quiet.set()
         self._areas = {a.code: Area(code=a.code, name=a.name, slug=a.slug) for a in self.app.tree.all()}
 
     async def drain(self, channel: str, lane: str, *, seconds: float = WORK_SECONDS) -> bool:
@@ -78,17 +81,19 @@ class Deliverer:
             self._running[channel, lane] = True  # somebody rang meanwhile
             return False
         self._running[channel, lane] = False
+        self._quiet.clear()
         deadline = suspend_proof() + seconds
         try:
             await _Job(deliverer=self, channel=self.app.push[channel], lane=lane, deadline=deadline).work()
         finally:
             again = self._running.pop((channel, lane))
+            if not self._running:
+                self._quiet.set()
         return again or suspend_proof() >= deadline
 
     async def settle(self) -> None:
         """Wait until nothing of this process is on the wire any more; call after `stopping`."""
-        while self._running:
-            await asyncio.sleep(IDLE)
+        await self._quiet.wait()
 
     async def message(self, edition_id: int, channel: PushChannel, lang: str) -> Message:
         """The edition rendered for a channel and language, once per process."""
@@ -261,7 +266,7 @@ class _Slice:
             await group.add(waiting.pop(slots[result.outgoing.recipient.delivery]), result)
         await group.flush()
         left = list(waiting.values())
-        await self._save(lambda c: slices.hand_back(c, self.claim, left))
+        await self._save(lambda c: outcomes.hand_back(c, self.claim, left))
 
     async def _compose(self, row: MarkedRow, waiting: dict[int, MarkedRow], group: "_Group") -> Outgoing | None:
         try:
@@ -343,7 +348,7 @@ class _Group:
 
     def _record(self, connection: Connection) -> list[tuple[str, int]]:
         claim = self.slice_.claim
-        slices.settle(connection, claim, self.decisions, keep_ids=self.slice_.channel.receipt_wait > 0)
+        outcomes.settle(connection, claim, self.decisions, keep_ids=self.slice_.channel.receipt_wait > 0)
         fallen = consequences.apply(
             connection, self.slice_.app.book, edition=claim.edition, channel=claim.channel,
             results=len(self.decisions), consequences=self.meanings,

@@ -1,4 +1,4 @@
-"""The worker process of one lane: listens to the doorbell, sweeps for what no ring told of, and drains by itself without Redis."""
+"""The worker process of one lane: hears the doorbell, sweeps for what no ring told of, and drains by itself without Redis."""
 
 import asyncio
 import random
@@ -142,6 +142,7 @@ class LaneWorker:
             log.info("schedule_published", announcement=stored.id)
             await publishing.ring(app, stored)
         await app.database.write(publishing.end_expired, app.clock())
+        await app.database.write(slices.finish_idle)
         for channel in await app.database.write(channel_store.take_probes):
             if channel in app.push and await app.push[channel].probe():
                 await app.database.write(channel_store.resume_channel, channel)

@@ -15,11 +15,11 @@ from rich.table import Table
 
 from broadcaster import config, publishing
 from broadcaster.announcements import check
-from broadcaster.fields import Fields
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import opened
 from broadcaster.delivery import REASONS
+from broadcaster.fields import Fields
 from broadcaster.frontmatter import parse
 from broadcaster.overview import Overview, overview
 from broadcaster.store import ledger

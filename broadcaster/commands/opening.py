@@ -12,7 +12,7 @@ from broadcaster.store.revisions import is_current
 
 @asynccontextmanager
 async def opened(*, create: bool = False) -> AsyncIterator[App]:
-    """The app of the data folder in force, joined to the Valkey that runs there. `create` makes a SQLite database that is missing."""
+    """The app of the data folder in force, joined to the Valkey that runs there; `create` makes a missing SQLite database."""
     loaded = config.read()
     if not is_current(loaded.settings.database):
         if not (create and loaded.settings.database.startswith("sqlite")):

@@ -102,7 +102,8 @@ def count_results(connection: Connection, channel: str, results: int, dead: int)
     connection.execute(
         text(
             "INSERT INTO channel_minute (channel, minute, results, dead) VALUES (:channel, :minute, :results, :dead) "
-            "ON CONFLICT (channel, minute) DO UPDATE SET results = channel_minute.results + :results, dead = channel_minute.dead + :dead"
+            "ON CONFLICT (channel, minute) DO UPDATE"
+            " SET results = channel_minute.results + :results, dead = channel_minute.dead + :dead"
         ),
         {"channel": channel, "minute": minute, "results": results, "dead": dead},
     )
@@ -134,8 +135,8 @@ def suppress_or_hold(connection: Connection, channel: str, dead: Mapping[int, st
     for address, source in dead.items():
         if state:
             connection.execute(
-                text("INSERT INTO held_suppression (address, channel, reason, at) VALUES (:address, :channel, 'address_dead', :at)"
-                     " ON CONFLICT DO NOTHING"),
+                text("INSERT INTO held_suppression (address, channel, reason, at)"
+                     " VALUES (:address, :channel, 'address_dead', :at) ON CONFLICT DO NOTHING"),
                 {"address": address, "channel": channel, "at": at},
             )  # fmt: skip
         else:
@@ -178,7 +179,8 @@ def seen(connection: Connection, owner: str, lane: str) -> int:
     wall = now(connection)
     connection.execute(
         text(
-            "INSERT INTO worker (owner, lane, seen_at) VALUES (:owner, :lane, :wall) ON CONFLICT (owner) DO UPDATE SET seen_at = :wall"
+            "INSERT INTO worker (owner, lane, seen_at) VALUES (:owner, :lane, :wall)"
+            " ON CONFLICT (owner) DO UPDATE SET seen_at = :wall"
         ),
         {"owner": owner, "lane": lane, "wall": wall},
     )

@@ -1,9 +1,11 @@
 """Filling the ledger: the audience of a run becomes delivery rows and slices, in slot order, chunk by chunk under a lease."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     Connection,
+    Row,
     Select,
     func,
     insert,
@@ -15,6 +17,7 @@ from sqlalchemy import (
 )
 
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
+from broadcaster.store.slices import finish_run
 from broadcaster.store.tables import (
     DELIVERED,
     PENDING,
@@ -58,12 +61,12 @@ def claim_fanout(connection: Connection, *, channel: str, lane: str, holder: Hol
         select(run.c.edition, run.c.follows, run.c.owner, run.c.lease_until)
         .where(run.c.channel == channel, run.c.lane == lane, run.c.state == "preparing", ~run.c.sealed)
         .order_by(run.c.total, run.c.edition)
-        .with_for_update(skip_locked=True)
+        .with_for_update()  # waits: a run skipped because somebody closes a slice of it would end the filling
     )
     for row in connection.execute(candidates):
         if row.owner != holder.owner and not holder.may_take(row.owner, row.lease_until, clock):
             continue
-        if row.follows is not None and _unsettled(connection, row.follows, channel):
+        if row.follows is not None and _unsettled(connection, row.edition, channel):
             continue
         connection.execute(
             update(run)
@@ -74,10 +77,12 @@ def claim_fanout(connection: Connection, *, channel: str, lane: str, holder: Hol
     return None
 
 
-def _unsettled(connection: Connection, follows: int, channel: str) -> bool:
-    """Whether the edition that is corrected still has rows on the wire or waiting: they close first."""
-    found = select(slice_.c.number).where(slice_.c.edition == follows, slice_.c.channel == channel, slice_.c.open > 0).limit(1)
-    return connection.execute(found).first() is not None
+def _unsettled(connection: Connection, edition_id: int, channel: str) -> bool:
+    """Whether an earlier edition of the announcement still has rows on the wire or waiting: they close first."""
+    mine = select(edition.c.announcement).where(edition.c.id == edition_id).scalar_subquery()
+    earlier = select(edition.c.id).where(edition.c.announcement == mine, edition.c.id < edition_id)
+    still_open = (slice_.c.edition.in_(earlier), slice_.c.channel == channel, slice_.c.open > 0)
+    return connection.execute(select(slice_.c.number).where(*still_open).limit(1)).first() is not None
 
 
 def fill_chunk(connection: Connection, claim: FanOut, holder: Holder) -> bool:
@@ -87,27 +92,27 @@ def fill_chunk(connection: Connection, claim: FanOut, holder: Holder) -> bool:
         return True
     size = FIRST_CHUNK if found.cursor < 0 else CHUNK
     source = _source(connection, claim, found.follows, found.cursor, size)
-    slots = _insert(connection, claim, source)
+    added = _insert(connection, claim, source)
+    slots = added or _there_already(connection, source)
     if not slots:
-        skipped = connection.execute(select(func.max(source.subquery().c.slot))).scalar()
-        if skipped is None:
-            _seal(connection, claim)
-            return True
-        slots = [skipped]
+        seal(connection, claim.edition, claim.channel)
+        return True
     _add_slices(connection, claim, found, slots)
+    mine = (run.c.edition == claim.edition, run.c.channel == claim.channel)
     moved = connection.execute(
         update(run)
-        .where(
-            run.c.edition == claim.edition,
-            run.c.channel == claim.channel,
-            run.c.owner == claim.owner,
-            run.c.cursor == found.cursor,
-        )
-        .values(cursor=slots[-1], total=run.c.total + len(slots), lease_until=lease_clock(connection) + holder.lease)
+        .where(*mine, run.c.owner == claim.owner, run.c.cursor == found.cursor)
+        .values(cursor=slots[-1], total=run.c.total + len(added), lease_until=lease_clock(connection) + holder.lease)
     )
     if moved.rowcount != 1:
         raise LeaseLost
     return False
+
+
+def _there_already(connection: Connection, source: Select[tuple[int, int, str]]) -> list[int]:
+    """The last slot of a chunk of which a fallback has added every row before; [] where the chunk is empty."""
+    last = connection.execute(select(func.max(source.subquery().c.slot))).scalar()
+    return [] if last is None else [last]
 
 
 def audience_of(connection: Connection, edition_id: int) -> Audience:
@@ -140,8 +145,8 @@ def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: 
         .order_by(delivery.c.slot)
         .limit(size)
     )
-    parts = [reached] if row.withdrawn else [reached, fresh]
-    both = union_all(*(select(part.subquery()) for part in parts)).subquery()
+    parts = [reached.subquery()] if row.withdrawn else [reached.subquery(), fresh.subquery()]
+    both = union_all(*(select(part) for part in parts)).subquery()
     return (
         select(both.c.slot, func.min(both.c.address).label("address"), func.min(both.c.area).label("area"))
         .group_by(both.c.slot)
@@ -164,15 +169,16 @@ def _insert(connection: Connection, claim: FanOut, source: Select[tuple[int, int
     return sorted(connection.execute(statement).scalars())
 
 
-def _add_slices(connection: Connection, claim: FanOut, found: object, slots: list[int]) -> None:
-    cursor, number, lane = found.cursor, _next_number(connection, claim), found.lane  # type: ignore[attr-defined]
+def _add_slices(connection: Connection, claim: FanOut, found: Row[Any], slots: list[int]) -> None:
+    """Slices from the run's cursor to the last of `slots`; each counts every row within, also those a fallback added before."""
+    cursor, number, lane = found.cursor, _next_number(connection, claim), found.lane
     rows = []
     for start in range(0, len(slots), SLICE):
         last = slots[min(start + SLICE, len(slots)) - 1]
-        count = _count(connection, claim, cursor, last)
+        count = _count(connection, claim.edition, claim.channel, cursor, last)
         rows.append(
-            dict(edition=claim.edition, channel=claim.channel, number=number, lane=lane, after_slot=cursor, last_slot=last,
-                 open=count, n_pending=count)
+            {"edition": claim.edition, "channel": claim.channel, "number": number, "lane": lane, "after_slot": cursor,
+             "last_slot": last, "open": count, "n_pending": count}
         )  # fmt: skip
         cursor, number = last, number + 1
     connection.execute(insert(slice_), rows)
@@ -184,33 +190,29 @@ def _next_number(connection: Connection, claim: FanOut) -> int:
     return 0 if found is None else int(found) + 1
 
 
-def _count(connection: Connection, claim: FanOut, after: int, last: int) -> int:
+def _count(connection: Connection, edition_id: int, channel: str, after: int, last: int) -> int:
     counted = select(func.count()).where(
-        delivery.c.edition == claim.edition, delivery.c.channel == claim.channel, delivery.c.slot > after, delivery.c.slot <= last
+        delivery.c.edition == edition_id, delivery.c.channel == channel, delivery.c.slot > after, delivery.c.slot <= last
     )
     return int(connection.execute(counted).scalar_one())
 
 
-def _seal(connection: Connection, claim: FanOut) -> None:
+def seal(connection: Connection, edition_id: int, channel: str) -> None:
     """The total is final: the last slice takes every later slot, so that a fallback row always has one."""
-    mine = (slice_.c.edition == claim.edition) & (slice_.c.channel == claim.channel)
+    mine = (slice_.c.edition == edition_id) & (slice_.c.channel == channel)
     newest = select(func.max(slice_.c.number)).where(mine).scalar_subquery()
-    found = connection.execute(
-        select(run.c.cursor, run.c.lane).where(run.c.edition == claim.edition, run.c.channel == claim.channel)
-    ).one()
-    extra = _count(connection, claim, found.cursor, MAX_SLOT)
-    widened = connection.execute(
-        update(slice_)
-        .where(mine, slice_.c.number == newest)
-        .values(last_slot=MAX_SLOT, open=slice_.c.open + extra, n_pending=slice_.c.n_pending + extra)
-    )
-    if widened.rowcount == 0:
+    own_run = (run.c.edition == edition_id, run.c.channel == channel)
+    found = connection.execute(select(run.c.cursor, run.c.lane).where(*own_run)).one()
+    extra = _count(connection, edition_id, channel, found.cursor, MAX_SLOT)
+    values: dict[str, object] = {"last_slot": MAX_SLOT, "open": slice_.c.open + extra, "n_pending": slice_.c.n_pending + extra}
+    if extra:
+        values["due_at"] = 0
+    if connection.execute(update(slice_).where(mine, slice_.c.number == newest).values(values)).rowcount == 0:
         connection.execute(
-            insert(slice_).values(edition=claim.edition, channel=claim.channel, number=0, lane=found.lane, after_slot=-1,
+            insert(slice_).values(edition=edition_id, channel=channel, number=0, lane=found.lane, after_slot=-1,
                                   last_slot=MAX_SLOT, open=extra, n_pending=extra)
         )  # fmt: skip
-    connection.execute(
-        update(run)
-        .where(run.c.edition == claim.edition, run.c.channel == claim.channel)
-        .values(sealed=True, state="running", owner=None, lease_until=None, cursor=MAX_SLOT)
-    )
+    sealed = {"sealed": True, "owner": None, "lease_until": None, "cursor": MAX_SLOT}
+    connection.execute(update(run).where(*own_run).values(sealed))
+    connection.execute(update(run).where(*own_run, run.c.state == "preparing").values(state="running"))
+    finish_run(connection, edition_id, channel)

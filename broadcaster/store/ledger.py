@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, func, select, text, update
 
 from broadcaster.store.database import now
+from broadcaster.store.fanout import seal
 from broadcaster.store.slices import finish_run
-from broadcaster.store.tables import FAILED, PENDING, STATES, UNCONFIRMED, delivery, edition, run, slice_
+from broadcaster.store.tables import FAILED, PENDING, SENDING, STATES, UNCONFIRMED, delivery, edition, run, slice_
 
 _RANK = ("preparing", "running", "paused", "stopped", "done")
 
@@ -111,7 +112,10 @@ def failures(connection: Connection, announcement: str) -> list[Failure]:
         .order_by(count.desc())
     )
     return [
-        Failure(channel=row.channel, state=STATES[row.state], reason=row.reason or "", provider_code=row.provider_code or "", count=row.n)
+        Failure(
+            channel=row.channel, state=STATES[row.state], reason=row.reason or "",
+            provider_code=row.provider_code or "", count=row.n,
+        )
         for row in found
     ]  # fmt: skip
 
@@ -136,13 +140,34 @@ def resume(connection: Connection, announcement: str) -> bool:
 def cancel(connection: Connection, announcement: str, why: str = "") -> bool:
     """Send nothing more of it; what is open closes as cancelled. What has left cannot be recalled. False when all was closed."""
     newest = newest_edition_id(connection, announcement)
-    connection.execute(update(delivery).where(delivery.c.edition == newest, delivery.c.state == PENDING).values(due_at=0))
-    connection.execute(update(slice_).where(slice_.c.edition == newest, slice_.c.open > 0).values(due_at=0))
-    done = _flip(connection, announcement, ("preparing", "running", "paused"), "stopped", why)
-    if done and newest is not None:
-        for channel in connection.execute(select(run.c.channel).where(run.c.edition == newest)).scalars().all():
-            finish_run(connection, newest, channel)
-    return done
+    unfinished = (run.c.edition == newest, run.c.state.in_(("preparing", "running", "paused")))
+    found = connection.execute(select(run.c.edition, run.c.channel, run.c.sealed).where(*unfinished).with_for_update()).all()
+    for row in found:
+        mine = and_(run.c.edition == row.edition, run.c.channel == row.channel)
+        connection.execute(update(run).where(mine).values(state="stopped", stopped_by=why, owner=None))
+        if not row.sealed:
+            seal(connection, row.edition, row.channel)
+        _close_at_once(connection, row.edition, row.channel)
+        finish_run(connection, row.edition, row.channel)
+    return bool(found)
+
+
+def _close_at_once(connection: Connection, edition_id: int, channel: str) -> None:
+    """Rows that wait for a later attempt come before the gate now, which closes them."""
+    waiting = (delivery.c.state == PENDING, delivery.c.due_at > 0)
+    own_rows = (delivery.c.edition == edition_id, delivery.c.channel == channel)
+    connection.execute(update(delivery).where(*own_rows, *waiting).values(due_at=0))
+    own_slices = (slice_.c.edition == edition_id, slice_.c.channel == channel)
+    connection.execute(update(slice_).where(*own_slices, slice_.c.open > 0).values(due_at=0))
+
+
+def finish_runs(connection: Connection) -> None:
+    """Close every run of which nothing is open any more, whatever came between its last outcome and its seal."""
+    unfinished = select(run.c.edition, run.c.channel).where(
+        run.c.finished_at.is_(None), run.c.state.in_(("running", "stopped", "superseded"))
+    )
+    for row in connection.execute(unfinished).all():
+        finish_run(connection, row.edition, row.channel)
 
 
 def _flip(connection: Connection, announcement: str, before: tuple[str, ...], after: str, why: str) -> bool:
@@ -188,10 +213,10 @@ def retry_failed(connection: Connection, announcement: str) -> int:
 
 def recount(connection: Connection, edition_id: int, channel: str) -> None:
     """Set every slice's counters to what its rows say."""
-    spans = select(slice_.c.number, slice_.c.after_slot, slice_.c.last_slot).where(
-        slice_.c.edition == edition_id, slice_.c.channel == channel
-    )
-    for span in connection.execute(spans).all():
+    mine = (slice_.c.edition == edition_id, slice_.c.channel == channel)
+    spans = select(slice_.c.number, slice_.c.after_slot, slice_.c.last_slot).where(*mine).order_by(slice_.c.number)
+    # held, so that an outcome that is being recorded changes the counters after this and not between
+    for span in connection.execute(spans.with_for_update()).all():
         rows = connection.execute(
             select(delivery.c.state, func.count().label("n"))
             .where(
@@ -202,9 +227,5 @@ def recount(connection: Connection, edition_id: int, channel: str) -> None:
         ).all()  # fmt: skip
         counts = {row.state: row.n for row in rows}
         values: dict[str, object] = {f"n_{name}": counts.get(state, 0) for state, name in enumerate(STATES)}
-        values["open"] = counts.get(0, 0) + counts.get(1, 0)
-        connection.execute(
-            update(slice_)
-            .where(slice_.c.edition == edition_id, slice_.c.channel == channel, slice_.c.number == span.number)
-            .values(**values, due_at=0)
-        )
+        values["open"] = counts.get(PENDING, 0) + counts.get(SENDING, 0)
+        connection.execute(update(slice_).where(*mine, slice_.c.number == span.number).values(**values, due_at=0))

@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Update, and_, delete, fun
 from broadcaster.delivery import Moment, consequence, decide
 from broadcaster.store import channels as channel_store
 from broadcaster.store import consequences
-from broadcaster.store.slices import Decision, MarkedRow, finish_run
+from broadcaster.store.outcomes import Decision
+from broadcaster.store.slices import MarkedRow, finish_run
 from broadcaster.store.tables import (
     CANCELLED,
     DELIVERED,

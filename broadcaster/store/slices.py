@@ -1,13 +1,13 @@
-"""Working on the ledger: claim a slice, mark rows `sending` through the gate, settle their outcomes, give the slice back.
+"""Working on the ledger: claim a slice, mark rows `sending` through the gate, give the slice back, finish the run.
 
 Every function is one transaction's worth of SQL. Rules: DESIGN 4.4 to 4.8. What becomes of an outcome is decided in delivery.py.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, text, update
 
 from broadcaster.store.database import now
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
@@ -16,7 +16,6 @@ from broadcaster.store.tables import (
     EXPIRED,
     PENDING,
     SENDING,
-    SENT,
     SKIPPED,
     STATES,
     UNCONFIRMED,
@@ -76,21 +75,6 @@ class Marked:
     exhausted: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Decision:
-    """What becomes of a row after an attempt: its next state and why. PENDING is a retry at `due_at`."""
-
-    slot: int
-    attempt: int
-    state: int
-    due_at: float = 0.0
-    reason: str = ""
-    provider_code: str = ""
-    provider_id: str = ""
-    spend: bool = False
-    uncertain: bool = False
-
-
 def claim_slice(connection: Connection, *, channel: str, lane: str, holder: Holder, receipt_wait: float) -> Claim | None:
     """Lease the next slice with due work, runs of the lane taking turns; None when nothing is due.
 
@@ -107,15 +91,14 @@ def claim_slice(connection: Connection, *, channel: str, lane: str, holder: Hold
         if row is None:
             continue
         claim = Claim(
-            edition=row.edition, channel=channel, number=row.number, lane=lane, after_slot=row.after_slot, last_slot=row.last_slot,
-            epoch=row.epoch + 1, follows=found.follows, published_at=found.published_at, expires_at=found.expires_at,
+            edition=row.edition, channel=channel, number=row.number, lane=lane,
+            after_slot=row.after_slot, last_slot=row.last_slot, epoch=row.epoch + 1, follows=found.follows,
+            published_at=found.published_at, expires_at=found.expires_at,
         )  # fmt: skip
         if row.n_sending:
             _reopen(connection, claim, wall + receipt_wait)
         connection.execute(
-            update(slice_)
-            .where(_slice_row(claim))
-            .values(owner=holder.owner, lease_until=clock + holder.lease, epoch=claim.epoch)
+            update(slice_).where(slice_row(claim)).values(owner=holder.owner, lease_until=clock + holder.lease, epoch=claim.epoch)
         )
         turn = select(func.coalesce(func.max(run.c.served), 0) + 1).where(run.c.channel == channel, run.c.lane == lane)
         connection.execute(
@@ -152,7 +135,7 @@ def _reopen(connection: Connection, claim: Claim, due_at: float) -> None:
     again = connection.execute(
         update(delivery).where(open_rows).values(state=PENDING, uncertain=delivery.c.uncertain + 1, due_at=due_at)
     ).rowcount
-    _count(connection, claim, {SENDING: -closed - again, UNCONFIRMED: closed, PENDING: again}, possible_duplicates=again)
+    move_counters(connection, claim, {SENDING: -closed - again, UNCONFIRMED: closed, PENDING: again}, possible_duplicates=again)
 
 
 def _in_slice(claim: Claim) -> ColumnElement[bool]:
@@ -164,7 +147,7 @@ def _in_slice(claim: Claim) -> ColumnElement[bool]:
     )
 
 
-def _count(
+def move_counters(
     connection: Connection, claim: Claim, change: Mapping[int, int], *, possible_duplicates: int = 0, holder: Holder | None = None
 ) -> None:
     """Move the slice's counters by `change` (state -> difference); with `holder` also renew the lease, or raise LeaseLost."""
@@ -176,7 +159,7 @@ def _count(
         values["possible_duplicates"] = slice_.c.possible_duplicates + possible_duplicates
     if holder is None:
         if values:
-            connection.execute(update(slice_).where(_slice_row(claim)).values(values))
+            connection.execute(update(slice_).where(slice_row(claim)).values(values))
         return
     clock = lease_clock(connection)
     values["lease_until"] = clock + holder.lease
@@ -185,16 +168,17 @@ def _count(
 
 
 def _held(claim: Claim, holder: Holder, clock: float) -> ColumnElement[bool]:
-    return and_(_slice_row(claim), slice_.c.owner == holder.owner, slice_.c.epoch == claim.epoch, slice_.c.lease_until > clock)
+    return and_(slice_row(claim), slice_.c.owner == holder.owner, slice_.c.epoch == claim.epoch, slice_.c.lease_until > clock)
 
 
-def _slice_row(claim: Claim) -> ColumnElement[bool]:
+def slice_row(claim: Claim) -> ColumnElement[bool]:
+    """The row of the claimed slice."""
     return (slice_.c.edition == claim.edition) & (slice_.c.channel == claim.channel) & (slice_.c.number == claim.number)
 
 
 def renew(connection: Connection, claim: Claim, holder: Holder) -> None:
     """Prolong the lease; raises LeaseLost when it is no longer ours."""
-    _count(connection, claim, {}, holder=holder)
+    move_counters(connection, claim, {}, holder=holder)
 
 
 _candidates = text(
@@ -217,7 +201,7 @@ _close = text(
 
 
 def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, limit: int) -> Marked:
-    """The gate: mark up to `limit` due rows `sending`, close those that may no longer be sent, renew the lease. Raises LeaseLost."""
+    """The gate: mark up to `limit` due rows `sending`, close those that may not be sent, renew the lease. Raises LeaseLost."""
     wall = now(connection)
     state = connection.execute(
         select(run.c.state).where(run.c.edition == claim.edition, run.c.channel == claim.channel)
@@ -241,7 +225,7 @@ def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, l
     marked = set(connection.execute(_mark_range, {**span, "last": found[-1].slot}).scalars()) if passing else set()
     change = Counter({PENDING: -len(marked) - len(closing), SENDING: len(marked)})
     change.update(to for _row, to, _why in closing)
-    _count(connection, claim, change, holder=holder)
+    move_counters(connection, claim, change, holder=holder)
     previous = _previous_ids(connection, claim, sorted(marked)) if claim.follows is not None and marked else {}
     rows = [_marked(row, previous) for row in passing if row.slot in marked]
     return Marked(rows=rows, cursor=found[-1].slot, exhausted=len(found) < limit)
@@ -277,108 +261,12 @@ def _previous_ids(connection: Connection, claim: Claim, slots: list[int]) -> dic
     return {row.slot: row.provider_id or "" for row in connection.execute(found)}
 
 
-_settle = (
-    update(delivery)
-    .where(
-        delivery.c.edition == bindparam("b_edition"),
-        delivery.c.channel == bindparam("b_channel"),
-        delivery.c.slot == bindparam("b_slot"),
-        delivery.c.attempt == bindparam("b_attempt"),
-        delivery.c.state == SENDING,
-    )
-    .values(
-        state=bindparam("b_state"), due_at=bindparam("b_due_at"), reason=bindparam("b_reason"),
-        provider_code=bindparam("b_code"), provider_id=bindparam("b_id"), closed_at=bindparam("b_closed_at"),
-        spent=delivery.c.spent + bindparam("b_spend"), uncertain=delivery.c.uncertain + bindparam("b_uncertain"),
-    )
-)  # fmt: skip
-
-
-def settle(connection: Connection, claim: Claim, decisions: Sequence[Decision], *, keep_ids: bool) -> None:
-    """Record what became of a group of attempts; repeating it changes nothing. An outcome from a fenced attempt is still a fact.
-
-    `keep_ids`: the provider reports later by its own id, so keep a way back from it.
-    """
-    wall = now(connection)
-    slots = [decision.slot for decision in decisions]
-    before = select(delivery.c.slot, delivery.c.state, delivery.c.attempt).where(
-        delivery.c.edition == claim.edition, delivery.c.channel == claim.channel, delivery.c.slot.in_(slots)
-    )
-    rows = {row.slot: row for row in connection.execute(before.with_for_update())}
-    change: Counter[int] = Counter()
-    current, late = [], []
-    for decision in decisions:
-        row = rows[decision.slot]
-        if row.state == SENDING and row.attempt == decision.attempt:
-            current.append(decision)
-            change[SENDING] -= 1
-            change[decision.state] += 1
-        elif decision.state == SENT:
-            late.append((decision, row))
-    if current:
-        connection.execute(_settle, [_values(claim, decision, wall) for decision in current])
-    for decision, row in late:
-        _settle_late(connection, claim, decision, row, wall, change)
-    doubled = sum(1 for decision in current if decision.uncertain and decision.state == PENDING)
-    _count(connection, claim, change, possible_duplicates=doubled)
-    if keep_ids:
-        _keep_ids(connection, claim, decisions)
-
-
-def _values(claim: Claim, decision: Decision, wall: float) -> dict[str, object]:
-    return {
-        "b_edition": claim.edition, "b_channel": claim.channel, "b_slot": decision.slot, "b_attempt": decision.attempt,
-        "b_state": decision.state, "b_due_at": decision.due_at, "b_reason": decision.reason or None,
-        "b_code": decision.provider_code or None, "b_id": decision.provider_id or None,
-        "b_closed_at": None if decision.state in (PENDING, SENDING) else wall,
-        "b_spend": int(decision.spend), "b_uncertain": int(decision.uncertain),
-    }  # fmt: skip
-
-
-def _settle_late(connection: Connection, claim: Claim, decision: Decision, row: Row, wall: float, change: Counter[int]) -> None:  # type: ignore[type-arg]
-    """A receipt of an attempt that was given up as uncertain: where the row still waits or is unconfirmed, it was sent after all."""
-    if row.state not in (PENDING, UNCONFIRMED):
-        return
-    connection.execute(
-        update(delivery)
-        .where(delivery.c.edition == claim.edition, delivery.c.channel == claim.channel, delivery.c.slot == decision.slot)
-        .values(state=SENT, provider_id=decision.provider_id or None, reason=None, closed_at=wall)
-    )
-    change[row.state] -= 1
-    change[SENT] += 1
-
-
-def _keep_ids(connection: Connection, claim: Claim, decisions: Iterable[Decision]) -> None:
-    known = [
-        {"channel": claim.channel, "provider_id": decision.provider_id, "edition": claim.edition, "slot": decision.slot}
-        for decision in decisions
-        if decision.provider_id
-    ]
-    if known:
-        connection.execute(
-            text("INSERT INTO provider_message (channel, provider_id, edition, slot) VALUES (:channel, :provider_id, :edition, :slot)"
-                 " ON CONFLICT DO NOTHING"),
-            known,
-        )  # fmt: skip
-
-
-def hand_back(connection: Connection, claim: Claim, rows: Sequence[MarkedRow]) -> None:
-    """Rows marked but never written wait again; no attempt is spent."""
-    if not rows:
-        return
-    given = connection.execute(
-        text("UPDATE delivery SET state = 0 WHERE edition = :edition AND channel = :channel AND slot = :slot AND state = 1 AND attempt = :attempt"),
-        [{"edition": claim.edition, "channel": claim.channel, "slot": row.slot, "attempt": row.attempt} for row in rows],
-    ).rowcount  # fmt: skip
-    _count(connection, claim, {PENDING: given, SENDING: -given})
-
-
 def release(connection: Connection, claim: Claim, holder: Holder) -> None:
     """End the claim: recount the slice from its rows, note when its earliest open row is due, close the run when all is done."""
-    held = _slice_row(claim) & (slice_.c.owner == holder.owner) & (slice_.c.epoch == claim.epoch)
+    held = slice_row(claim) & (slice_.c.owner == holder.owner) & (slice_.c.epoch == claim.epoch)
     if connection.execute(select(slice_.c.number).where(held).with_for_update()).first() is None:
         return
-    span = connection.execute(select(slice_.c.after_slot, slice_.c.last_slot).where(_slice_row(claim))).one()
+    span = connection.execute(select(slice_.c.after_slot, slice_.c.last_slot).where(slice_row(claim))).one()
     rows = connection.execute(
         select(delivery.c.state, func.count().label("n"), func.min(delivery.c.due_at).label("due_at"))
         .where(
@@ -397,15 +285,24 @@ def release(connection: Connection, claim: Claim, holder: Holder) -> None:
 
 def finish_run(connection: Connection, edition: int, channel: str) -> None:
     """Close a run once nothing of it is open and nothing more will be added."""
+    mine = (run.c.edition == edition) & (run.c.channel == channel) & run.c.finished_at.is_(None)
+    # the run's row orders those who close its last slices and who seals it: the last of them sees all the others' work
+    if connection.execute(select(run.c.edition).where(mine).with_for_update()).first() is None:
+        return
     still_open = (
         select(slice_.c.number).where(slice_.c.edition == edition, slice_.c.channel == channel, slice_.c.open > 0).limit(1)
     )
     if connection.execute(still_open).first() is not None:
         return
-    mine = (run.c.edition == edition) & (run.c.channel == channel) & run.c.finished_at.is_(None)
     wall = now(connection)
     connection.execute(update(run).where(mine, run.c.state == "running", run.c.sealed).values(state="done", finished_at=wall))
     connection.execute(update(run).where(mine, run.c.state.in_(("stopped", "superseded"))).values(finished_at=wall))
+
+
+def finish_idle(connection: Connection) -> None:
+    """Close every run that has nothing open any more (a safety net: each is closed by its last slice)."""
+    for row in connection.execute(select(run.c.edition, run.c.channel).where(run.c.finished_at.is_(None))).all():
+        finish_run(connection, row.edition, row.channel)
 
 
 def busy_lanes(connection: Connection) -> list[tuple[str, str]]:

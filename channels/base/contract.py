@@ -381,10 +381,13 @@ class PushChannel(Protocol):
         """Pure: what this recipient will see, by part (text, html, subject, or the template's parameters)."""
 
     def send(self, messages: Sequence[Outgoing], *, may_write: MayWrite) -> AsyncIterator[Result]:
-        """Hand the messages over; one Result each, in any order. After Halted, or once `may_write()` is False, it ends: messages without a Result were not sent."""
+        """Hand the messages over; one Result each, in any order.
+
+        After Halted, or once `may_write()` is False, nothing more is begun: messages without a Result were not sent.
+        """
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
-        """Pure: check the signature over the raw body, then read it. Header names are lower case. Raises BadSignature, BadWebhook."""
+        """Pure: check the signature over the raw body, then read it; lower-case header names. Raises BadSignature, BadWebhook."""
 
     def challenge(self, query: Mapping[str, str]) -> str | None:
         """Pure: the answer to a provider's GET handshake, or None to refuse it (403)."""

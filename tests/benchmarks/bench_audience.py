@@ -30,7 +30,7 @@ CHUNK = 5_000
 
 def lines(count: int) -> list[str]:
     """A CSV of `count` people: nine of ten with one kelurahan, every fifth with a name."""
-    chance = random.Random(1)  # noqa: S311  repeatable, no secret
+    chance = random.Random(1)
     slugs = [area.slug for area in TREE.kelurahan]
     rows = ["channel,address,areas,topics,language,consent_source,consent_at,subscriber"]
     for number in range(count):

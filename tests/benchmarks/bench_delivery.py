@@ -2,7 +2,7 @@
 
     python tests/benchmarks/bench_delivery.py email --count 20000 --workers 1 [--database postgresql://...]
 
-Prints messages a second, CPU microseconds a message and the workers' peak memory; ratios count, absolute figures are this machine's.
+Prints messages a second, CPU microseconds a message and the workers' peak memory. Ratios count; figures are this machine's.
 """
 
 import argparse
@@ -80,7 +80,7 @@ async def full_path(given: argparse.Namespace, folder: Path) -> dict[str, str]:
         redis_url = await stack.enter_async_context(valkey(folder))
         environ = variables(database, folder, BROADCASTER_REDIS_URL=redis_url, **settings(given.channel, where))
         app = await stack.enter_async_context(program(environ, redis_url=redis_url))
-        from broadcaster.commands.people import import_file  # noqa: PLC0415  brings the command line along
+        from broadcaster.commands.people import import_file
 
         path = subscribers(given.channel, given.count, folder / "people.csv")
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The floor of bench_delivery: one process sends prebuilt messages as fast as its client library can. Prints seconds, CPU s, RSS."""
+"""The floor of bench_delivery: one process sends prebuilt messages as fast as its client library can. Prints s, CPU s, RSS."""
 
 import asyncio
 import os

@@ -15,7 +15,6 @@ from broadcaster.simulation.serving import running
 from broadcaster.simulation.smtp import SmtpStandIn
 from channels import whatsapp
 
-
 Taken = Callable[[], list[tuple[object, str]]]
 """What a provider accepted so far: (receiver, what tells messages apart)."""
 

@@ -24,14 +24,15 @@ TODAY = "2026-11-25"
 
 
 def row(**changes: object) -> MarkedRow:
-    values = dict(
-        slot=7, address=3, area="32.77.03.1002", attempt=1, spent=0, uncertain=0, cipher=b"", language="id", confirmed_at=0.0
-    )
+    values: dict[str, object] = {
+        "slot": 7, "address": 3, "area": "32.77.03.1002", "attempt": 1, "spent": 0, "uncertain": 0, "cipher": b"",
+        "language": "id", "confirmed_at": 0.0,
+    }  # fmt: skip
     return MarkedRow(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def moment(**changes: object) -> Moment:
-    values = dict(now=NOW, published_at=NOW, expires_at=None, emergency=False, receipt_wait=0.0)
+    values = {"now": NOW, "published_at": NOW, "expires_at": None, "emergency": False, "receipt_wait": 0.0}
     return Moment(**{**values, **changes})  # type: ignore[arg-type]
 
 

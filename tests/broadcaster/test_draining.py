@@ -12,7 +12,7 @@ from sqlalchemy import select, text, update
 from broadcaster.app import App
 from broadcaster.draining import Deliverer
 from broadcaster.store import channels as channel_store
-from broadcaster.store import fanout, ledger, slices
+from broadcaster.store import fanout, ledger, outcomes, slices
 from broadcaster.store.leases import Holder, LeaseLost
 from broadcaster.store.tables import PENDING, SENDING, STATES, delivery, run, slice_
 from channels.base.contract import Deferred, Halted, Receipt, Recipient, Refused, Rejected, Skipped
@@ -43,7 +43,8 @@ async def drain_until_quiet(engine: Deliverer, lane: str = "routine") -> None:
 async def test_every_subscriber_of_the_area_gets_it_once_and_no_one_else(app: App) -> None:
     await subscribe(
         app, "email",
-        [("utara@x.example", "cimahi-utara"), ("kota@x.example", "cimahi"), ("melong@x.example", "melong"), ("dua@x.example", "melong cibabat")],
+        [("utara@x.example", "cimahi-utara"), ("kota@x.example", "cimahi"), ("melong@x.example", "melong"),
+         ("dua@x.example", "melong cibabat")],
     )  # fmt: skip
     channel = FakeChannel()
     app = with_channel(app, channel)
@@ -132,9 +133,9 @@ async def test_an_outcome_from_a_fenced_attempt_is_still_recorded(app: App) -> N
     assert new is not None
     with pytest.raises(LeaseLost):
         app.database.write_now(slices.mark, old, first, cursor=-1, limit=5)
-    facts = [slices.Decision(slot=row.slot, attempt=row.attempt, state=2) for row in marked.rows]
+    facts = [outcomes.Decision(slot=row.slot, attempt=row.attempt, state=2) for row in marked.rows]
     for _twice in range(2):
-        app.database.write_now(slices.settle, old, facts, keep_ids=False)
+        app.database.write_now(outcomes.settle, old, facts, keep_ids=False)
     app.database.write_now(slices.release, new, second)
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"sent": 30}
@@ -149,8 +150,8 @@ async def test_outcomes_recorded_twice_change_nothing(app: App) -> None:
         edition=before[0].edition, channel="email", number=0, lane="routine", after_slot=-1, last_slot=fanout.MAX_SLOT,
         epoch=1, follows=None, published_at=0, expires_at=None,
     )  # fmt: skip
-    facts = [slices.Decision(slot=row.slot, attempt=row.attempt, state=5, reason="rejected") for row in before]
-    app.database.write_now(slices.settle, claim, facts, keep_ids=False)
+    facts = [outcomes.Decision(slot=row.slot, attempt=row.attempt, state=5, reason="rejected") for row in before]
+    app.database.write_now(outcomes.settle, claim, facts, keep_ids=False)
     assert rows(app) == before
     assert app.database.read_now(ledger.progress, done.id).deliveries["email"]["sent"] == 30
 

@@ -19,7 +19,7 @@ from broadcaster.app import App
 from broadcaster.receipts import KEEP_SECONDS, RETRY_SECONDS, accept, apply_due, decode, encode
 from broadcaster.store import announcements as announcement_store
 from broadcaster.store import channels as channel_store
-from broadcaster.store import ledger, slices
+from broadcaster.store import ledger, outcomes, slices
 from broadcaster.store.tables import PENDING, STATES, delivery, receipt, run, slice_
 from channels.base.contract import (
     AddressEvent,
@@ -282,8 +282,8 @@ async def test_a_status_that_comes_before_our_own_commit_is_applied_after_it(cit
     early = city.status("delivered", provider_id="early")
     await city.hear(early)
     assert city.state() == "sending"
-    facts = [slices.Decision(slot=row.slot, attempt=row.attempt, state=2, provider_id=str(row.slot)) for row in marked.rows]
-    city.app.database.write_now(slices.settle, claim, facts, keep_ids=True)
+    facts = [outcomes.Decision(slot=row.slot, attempt=row.attempt, state=2, provider_id=str(row.slot)) for row in marked.rows]
+    city.app.database.write_now(outcomes.settle, claim, facts, keep_ids=True)
     await city.hear()
     assert city.state() == "sent", "it is looked at again only after a while"
     city.clock.forward(RETRY_SECONDS + 1)

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-import samples
 from structlog.testing import capture_logs
 
+import samples
 from channels.base.contract import Deferred, Halted, Message, Outcome, Outgoing, Receipt, Rejected, Result
 from channels.base.sending import SendOne, each
 

@@ -1,4 +1,4 @@
-"""One announcement, five channels, each for the right kelurahan only; and the preview is the message. Real protocols on loopback."""
+"""One announcement, five channels, each for the right kelurahan only; and the preview is the message, on real protocols."""
 
 import socket
 from collections.abc import AsyncIterator

@@ -20,6 +20,7 @@ from broadcaster.store.ledger import Progress
 from broadcaster.store.migrating import migrate
 from world import notice, program, publish, states, subscribe, variables
 
+City = tuple[App, SmtpStandIn, dict[str, str]]
 PEOPLE = 2_000
 PATIENCE = 60.0
 """Seconds after which a run that is not done has lost something."""
@@ -31,7 +32,8 @@ LEASE = "2"
 async def worker(environ: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
     """A routine worker in a process of its own."""
     started = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "broadcaster", "worker", "--lane", "routine", env={**os.environ, **environ}, stderr=asyncio.subprocess.DEVNULL
+        sys.executable, "-m", "broadcaster", "worker", "--lane", "routine", env={**os.environ, **environ},
+        stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
         yield started
@@ -63,7 +65,7 @@ async def accepted(server: SmtpStandIn, count: int) -> None:
 
 
 @pytest.fixture
-async def city(empty_database_url: str, valkey_url: str, tmp_path: Path) -> AsyncIterator[tuple[App, SmtpStandIn, dict[str, str]]]:
+async def city(empty_database_url: str, valkey_url: str, tmp_path: Path) -> AsyncIterator[City]:
     """A city of email subscribers, a recording mail server, and the environment of its workers."""
     server = SmtpStandIn(record=True)
     migrate(empty_database_url)
@@ -91,7 +93,7 @@ def check(app: App, server: SmtpStandIn, progress: Progress) -> None:
     assert {len(ids) for ids in by_address.values()} == {1}, "a repeated message keeps its Message-ID"
 
 
-async def test_a_worker_killed_mid_send_loses_nothing(city: tuple[App, SmtpStandIn, dict[str, str]]) -> None:
+async def test_a_worker_killed_mid_send_loses_nothing(city: City) -> None:
     app, server, environ = city
     seed = random.randrange(2**32)
     at = random.Random(seed).randrange(50, PEOPLE - 200)
@@ -107,9 +109,7 @@ async def test_a_worker_killed_mid_send_loses_nothing(city: tuple[App, SmtpStand
     assert progress.possible_duplicates <= 250
 
 
-async def test_emptying_valkey_mid_send_loses_nothing(
-    city: tuple[App, SmtpStandIn, dict[str, str]], valkey_url: str
-) -> None:
+async def test_emptying_valkey_mid_send_loses_nothing(city: City, valkey_url: str) -> None:
     app, server, environ = city
     async with worker(environ):
         done = await publish(app, notice())
@@ -123,7 +123,7 @@ async def test_emptying_valkey_mid_send_loses_nothing(
     assert len(server.accepted) == PEOPLE
 
 
-async def test_a_worker_asked_to_end_hands_back_and_doubles_nothing(city: tuple[App, SmtpStandIn, dict[str, str]]) -> None:
+async def test_a_worker_asked_to_end_hands_back_and_doubles_nothing(city: City) -> None:
     app, server, environ = city
     async with worker(environ) as first:
         done = await publish(app, notice())
@@ -139,7 +139,7 @@ async def test_a_worker_asked_to_end_hands_back_and_doubles_nothing(city: tuple[
     assert len(server.accepted) == PEOPLE
 
 
-async def test_a_lost_ring_is_found_by_the_sweeper(city: tuple[App, SmtpStandIn, dict[str, str]], valkey_url: str) -> None:
+async def test_a_lost_ring_is_found_by_the_sweeper(city: City, valkey_url: str) -> None:
     app, server, environ = city
     done = await publish(app, notice())
     with redis.Redis.from_url(valkey_url) as client:
@@ -149,7 +149,7 @@ async def test_a_lost_ring_is_found_by_the_sweeper(city: tuple[App, SmtpStandIn,
     check(app, server, progress)
 
 
-async def test_without_redis_at_all_the_worker_drains_by_itself(city: tuple[App, SmtpStandIn, dict[str, str]]) -> None:
+async def test_without_redis_at_all_the_worker_drains_by_itself(city: City) -> None:
     app, server, environ = city
     done = await publish(app, notice())
     async with worker({**environ, "BROADCASTER_REDIS_URL": "redis://127.0.0.1:1/0"}):

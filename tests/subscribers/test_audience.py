@@ -182,7 +182,7 @@ def populate(conn: Connection, book: AddressBook, chance: random.Random, size: i
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_sql_says_what_the_rule_says(conn: Connection, book: AddressBook, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311  repeatable, no secret
+    chance = random.Random(seed)
     people = populate(conn, book, chance, 150)
     for _ in range(12):
         who = audience(
