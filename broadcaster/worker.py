@@ -101,7 +101,7 @@ class LaneWorker:
             await self.drain(channel)
 
         return Worker(
-            functions=[func(drain, name="drain", timeout=JOB_SECONDS, keep_result=0, max_tries=1)],
+            functions=[func(drain, name="drain", timeout=JOB_SECONDS, keep_result=0, max_tries=1)],  # type: ignore[arg-type]  # arq's type wants *args
             queue_name=queue_name(self.lane), redis_settings=redis_settings(self.app.queue.url), handle_signals=False,
             poll_delay=POLL[self.lane], max_jobs=20, keep_result=0, retry_jobs=False, log_results=False,
             job_serializer=encode, job_deserializer=decode, health_check_key=f"siaran:health:{self.owner}",

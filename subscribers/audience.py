@@ -20,9 +20,7 @@ class Audience:
     confirmed_before: float
 
 
-def chunk(
-    audience: Audience, channel: str, after_slot: int, limit: int, until_slot: int | None = None
-) -> Select[tuple[int, int, str]]:
+def chunk(audience: Audience, channel: str, after_slot: int, limit: int, until_slot: int | None = None) -> Select[int, int, str]:
     """The next `limit` rows (slot, address, area) of one channel by slot, above `after_slot` and not above `until_slot`.
 
     `area` is the one the delivery counts under: a matching kelurahan, else kecamatan, else city, lowest code first.

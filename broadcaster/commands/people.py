@@ -3,11 +3,12 @@
 import asyncio
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, TextIO, TypeVar
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -109,7 +110,7 @@ def export(file: Annotated[Path | None, typer.Argument(help="Tujuan; kosong: kel
 async def _export(file: Path | None) -> None:
     async with opened() as app:
         rows = await app.database.read(lambda connection: list(residents.export_rows(connection, app.book)))
-    target = sys.stdout if file is None else file.open("w", encoding="utf-8", newline="", opener=_private)
+    target = sys.stdout if file is None else _private(file)
     try:
         writer = csv.DictWriter(target, importing.COLUMNS, extrasaction="ignore")
         writer.writeheader()
@@ -119,10 +120,10 @@ async def _export(file: Path | None) -> None:
             target.close()
 
 
-def _private(path: str, flags: int) -> int:
-    import os  # noqa: PLC0415  needed by this opener alone
-
-    return os.open(path, flags, 0o600)
+def _private(file: Path) -> TextIO:
+    """The file for writing, readable by its owner alone."""
+    opened_file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    return os.fdopen(opened_file, "w", encoding="utf-8", newline="")
 
 
 @program.command()

@@ -34,8 +34,13 @@ START_SECONDS = 60.0
 
 def web() -> None:
     """Jalankan server web saja."""
-    configure()
+    _configure_logs()
     uvloop.run(_web())
+
+
+def _configure_logs() -> None:
+    """The demo's terminal is for people: there only what is wrong is told."""
+    configure(quiet=bool(config.simulation(config.data_folder())))
 
 
 async def _web() -> None:
@@ -49,7 +54,7 @@ def worker(
     lane: Annotated[str, typer.Option(help="emergency atau routine; kosong: keduanya, masing-masing satu proses.")] = "",
 ) -> None:
     """Jalankan worker pengiriman."""
-    configure()
+    _configure_logs()
     if lane and lane not in LANES:
         raise Failed(f"Jalur {lane!r} tidak ada. Pilih {' atau '.join(LANES)}.")
     uvloop.run(_worker(lane) if lane else _workers())

@@ -26,8 +26,8 @@ READERS = 4
 """Threads that read at the same time."""
 WRITERS_POSTGRESQL = 4
 """Connections that write at the same time on PostgreSQL; SQLite has one writer."""
-ROWCOUNT = {"preserve_rowcount": True}
-"""Also an INSERT tells how many rows it added (ON CONFLICT DO NOTHING may add none)."""
+COMMON: dict[str, Any] = {"execution_options": {"preserve_rowcount": True}, "hide_parameters": True}
+"""An INSERT too tells how many rows it added (ON CONFLICT may add none); no error message quotes a value."""
 DEADLOCK_TRIES = 5
 """How often a transaction is run when PostgreSQL breaks a deadlock by undoing it."""
 WRITER_CACHE_KIB, READER_CACHE_KIB = 8_000, 1_000
@@ -107,7 +107,7 @@ def normalise_url(url: str) -> str:
 
 
 def _open_postgresql(url: str, writers: int) -> Engine:
-    return create_engine(url, pool_size=writers + READERS, max_overflow=2, pool_pre_ping=True, execution_options=ROWCOUNT)
+    return create_engine(url, pool_size=writers + READERS, max_overflow=2, pool_pre_ping=True, **COMMON)
 
 
 def _open_sqlite(url: str, *, writer: bool) -> Engine:
@@ -119,7 +119,7 @@ def _open_sqlite(url: str, *, writer: bool) -> Engine:
     engine = create_engine(
         url,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": 256},
-        execution_options=ROWCOUNT,
+        **COMMON,
         **options,
     )
 

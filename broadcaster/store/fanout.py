@@ -109,7 +109,7 @@ def fill_chunk(connection: Connection, claim: FanOut, holder: Holder) -> bool:
     return False
 
 
-def _there_already(connection: Connection, source: Select[tuple[int, int, str]]) -> list[int]:
+def _there_already(connection: Connection, source: Select[int, int, str]) -> list[int]:
     """The last slot of a chunk of which a fallback has added every row before; [] where the chunk is empty."""
     last = connection.execute(select(func.max(source.subquery().c.slot))).scalar()
     return [] if last is None else [last]
@@ -126,7 +126,7 @@ def audience_of(connection: Connection, edition_id: int) -> Audience:
     )
 
 
-def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: int, size: int) -> Select[tuple[int, int, str]]:
+def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: int, size: int) -> Select[int, int, str]:
     """The next rows: the audience; for a correction also, for a withdrawal only, whom earlier editions may have reached."""
     fresh = chunk(audience_of(connection, claim.edition), claim.channel, cursor, size)
     if follows is None:
@@ -155,7 +155,7 @@ def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: 
     )
 
 
-def _insert(connection: Connection, claim: FanOut, source: Select[tuple[int, int, str]]) -> list[int]:
+def _insert(connection: Connection, claim: FanOut, source: Select[int, int, str]) -> list[int]:
     """Add the rows of `source`; a row that a fallback added before stays as it is. Returns the new slots in order."""
     rows = source.subquery()
     values = select(
