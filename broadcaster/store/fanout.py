@@ -34,12 +34,20 @@ from broadcaster.store.tables import (
 from subscribers.audience import Audience, chunk
 from subscribers.store import insert_new
 
-FIRST_CHUNK = 1_000
-"""Rows of a run's first chunk: small, so that the first message leaves at once."""
-CHUNK = 20_000
-"""Rows of every further chunk: the longest that a writing transaction may hold the database (about 50 ms)."""
-SLICE = 1_000
-"""Rows that a worker claims at once."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sizes:
+    """Rows of a run's first chunk (few, so that the first message leaves at once), of every further one, and of a slice.
+
+    A chunk is the longest that a writing transaction may hold the database: about 50 ms. A slice is what a worker claims.
+    """
+
+    first: int = 1_000
+    chunk: int = 20_000
+    slice_: int = 1_000
+
+
+SIZES = Sizes()
 MAX_SLOT = 2**63 - 1
 
 _MAY_HAVE_REACHED = (SENDING, SENT, DELIVERED, READ, UNCONFIRMED)
@@ -85,19 +93,19 @@ def _unsettled(connection: Connection, edition_id: int, channel: str) -> bool:
     return connection.execute(select(slice_.c.number).where(*still_open).limit(1)).first() is not None
 
 
-def fill_chunk(connection: Connection, claim: FanOut, holder: Holder) -> bool:
+def fill_chunk(connection: Connection, claim: FanOut, holder: Holder, sizes: Sizes = SIZES) -> bool:
     """Add the next chunk of rows and its slices, renew the lease; True once the run is sealed (or no longer ours)."""
     found = connection.execute(select(run).where(run.c.edition == claim.edition, run.c.channel == claim.channel)).one()
     if found.owner != claim.owner or found.sealed or found.state != "preparing":
         return True
-    size = FIRST_CHUNK if found.cursor < 0 else CHUNK
+    size = sizes.first if found.cursor < 0 else sizes.chunk
     source = _source(connection, claim, found.follows, found.cursor, size)
     added = _insert(connection, claim, source)
     slots = added or _there_already(connection, source)
     if not slots:
         seal(connection, claim.edition, claim.channel)
         return True
-    _add_slices(connection, claim, found, slots)
+    _add_slices(connection, claim, found, slots, sizes.slice_)
     mine = (run.c.edition == claim.edition, run.c.channel == claim.channel)
     moved = connection.execute(
         update(run)
@@ -169,12 +177,12 @@ def _insert(connection: Connection, claim: FanOut, source: Select[int, int, str]
     return sorted(connection.execute(statement).scalars())
 
 
-def _add_slices(connection: Connection, claim: FanOut, found: Row[Any], slots: list[int]) -> None:
+def _add_slices(connection: Connection, claim: FanOut, found: Row[Any], slots: list[int], size: int) -> None:
     """Slices from the run's cursor to the last of `slots`; each counts every row within, also those a fallback added before."""
     cursor, number, lane = found.cursor, _next_number(connection, claim), found.lane
     rows = []
-    for start in range(0, len(slots), SLICE):
-        last = slots[min(start + SLICE, len(slots)) - 1]
+    for start in range(0, len(slots), size):
+        last = slots[min(start + size, len(slots)) - 1]
         count = _count(connection, claim.edition, claim.channel, cursor, last)
         rows.append(
             {"edition": claim.edition, "channel": claim.channel, "number": number, "lane": lane, "after_slot": cursor,
