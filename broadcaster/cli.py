@@ -10,6 +10,7 @@ from broadcaster.commands import announcing, people, places, serving, upkeep
 from broadcaster.commands.failing import Failed
 from broadcaster.config import BadSettings
 from broadcaster.locks import CannotStart
+from broadcaster.store.database import BadDatabase
 
 program = typer.Typer(
     name="broadcaster",
@@ -41,7 +42,7 @@ def main() -> None:
         program()
     except InvalidAnnouncement as error:
         _fail("\n".join(f"{p.field}: {p.reason} {p.remedy}".strip() for p in error.problems))
-    except (Failed, BadSettings, CannotStart) as error:
+    except (Failed, BadSettings, BadDatabase, CannotStart) as error:
         _fail(str(error))
     except OperationalError as error:
         _fail(f"Basis data tidak dapat dipakai: {str(error.orig).strip().splitlines()[0]}. Periksa BROADCASTER_DATABASE_URL.")

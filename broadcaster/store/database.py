@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 P = ParamSpec("P")
@@ -34,6 +34,10 @@ WRITER_CACHE_KIB, READER_CACHE_KIB = 8_000, 1_000
 """SQLite's page cache of each connection: a worker stays small however large the audience."""
 BUSY_SECONDS = 30
 """How long a SQLite write waits for another process's transaction."""
+
+
+class BadDatabase(ValueError):
+    """The database URL cannot be used; the message says what to do."""
 
 
 class Database:
@@ -96,24 +100,30 @@ def now(connection: Connection) -> float:
 
 
 def normalise_url(url: str) -> str:
-    """The URL with the driver we use; raises ValueError for a database we do not know."""
-    parsed = make_url(url)
+    """The URL with the driver we use; raises BadDatabase for one we do not know."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise BadDatabase("not a database URL: use sqlite:////file or postgresql://user:password@host/name") from error
     backend = parsed.get_backend_name()
     if backend == "sqlite":
         return parsed.set(drivername="sqlite").render_as_string(hide_password=False)
     if backend in {"postgresql", "postgres"}:
         return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-    raise ValueError(f"unknown database {backend!r}: use sqlite:///file or postgresql://user:password@host/name")
+    raise BadDatabase(f"unknown database {backend!r}: use sqlite:///file or postgresql://user:password@host/name")
 
 
 def _open_postgresql(url: str, writers: int) -> Engine:
-    return create_engine(url, pool_size=writers + READERS, max_overflow=2, pool_pre_ping=True, **COMMON)
+    try:
+        return create_engine(url, pool_size=writers + READERS, max_overflow=2, pool_pre_ping=True, **COMMON)
+    except ModuleNotFoundError as error:
+        raise BadDatabase("PostgreSQL needs its driver: pip install 'siaran-cimahi[postgres]'") from error
 
 
 def _open_sqlite(url: str, *, writer: bool) -> Engine:
     path = make_url(url).database
     if not path or path == ":memory:":
-        raise ValueError("SQLite needs a file: sqlite:////data/siaran.db")
+        raise BadDatabase("SQLite needs a file: sqlite:////data/siaran.db")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {"poolclass": StaticPool} if writer else {"pool_size": READERS, "max_overflow": READERS}
     engine = create_engine(

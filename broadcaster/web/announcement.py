@@ -17,6 +17,8 @@ from broadcaster.web.access import app_of
 from broadcaster.web.caching import keep, serve
 from broadcaster.web.standing import history, view
 from broadcaster.wording import words
+from channels.base.contract import Wording
+from channels.base.rendering import ELLIPSIS, plain
 
 QR_BORDER = 2
 """Modules of quiet zone inside the picture; the card around it is white too."""
@@ -37,6 +39,7 @@ async def show(request: Request) -> Response:
         request,
         "announcement.html",
         view=shown,
+        lead=_lead(wording),
         versions=history([version.edition for version in found], lang),
         permalink=permalink,
         share_text=words(lang)(
@@ -47,6 +50,11 @@ async def show(request: Request) -> Response:
         signature=found[-1].signature,
         public_key=app.signer.public_pem,
     )
+
+
+def _lead(wording: Wording) -> str:
+    """The summary, unless the body begins with it (a summary that nobody wrote is the body's first sentences)."""
+    return "" if plain(wording.body).startswith(wording.summary.rstrip(ELLIPSIS)) else wording.summary
 
 
 async def signed(request: Request) -> Response:
