@@ -133,7 +133,9 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
     try:
         settings = Settings.model_validate({**own, **overrides})
     except ValidationError as error:
-        raise BadSettings("\n".join(_sentences(PREFIX, error))) from error
+        problems += _sentences(PREFIX, error)
+        # so that what is wrong with the channels is told in the same breath
+        settings = Settings(channels=own.get("channels", ""))
     modules = channel_modules()
     per_channel: dict[str, ChannelSettings] = {}
     for name, module in modules.items():
