@@ -7,7 +7,7 @@ import json
 import os
 import pkgutil
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -143,28 +143,30 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
             per_channel[name] = module.Settings.read(variables, settings.site)
         except ValidationError as error:
             problems += _sentences(module.Settings.prefix, error)
+    problems += _unknown(settings, modules)
     problems += _missing(settings, per_channel)
     if problems:
         raise BadSettings("\n".join(problems))
     return Loaded(settings=settings, variables=variables, modules=modules, channel_settings=per_channel)
 
 
-def _missing(settings: Settings, per_channel: Mapping[str, ChannelSettings]) -> list[str]:
-    known = ", ".join(sorted(per_channel))
-    problems = [
-        f"{PREFIX}CHANNELS names {name!r}, which is no channel. Known: {known}."
+def _unknown(settings: Settings, known: Collection[str]) -> list[str]:
+    names = ", ".join(sorted(known))
+    return [
+        f"{PREFIX}CHANNELS names {name!r}, which is no channel. Known: {names}."
         for name in settings.channels.split()
-        if name not in per_channel
+        if name not in known
     ]
+
+
+def _missing(settings: Settings, per_channel: Mapping[str, ChannelSettings]) -> list[str]:
     missing = [
         variable
         for name, channel in per_channel.items()
         if name in settings.channels.split() or (channel.missing() and len(channel.missing()) < len(channel.required))
         for variable in channel.missing()
     ]
-    if missing:
-        problems.append(f"Missing settings: {', '.join(missing)}")
-    return problems
+    return [f"Missing settings: {', '.join(missing)}"] if missing else []
 
 
 def _sentences(prefix: str, error: ValidationError) -> list[str]:
