@@ -2,18 +2,19 @@
 
 import asyncio
 import random
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
 import structlog
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
 
 from broadcaster import locks, publishing, receipts
 from broadcaster.app import App
 from broadcaster.draining import Deliverer
+from broadcaster.logs import told
 from broadcaster.queue import LANES, decode, encode, queue_name, redis_settings
 from broadcaster.store import channels as channel_store
 from broadcaster.store import slices
@@ -33,6 +34,8 @@ ANSWER_SECONDS = 8.0
 """How long a stopping worker waits for providers to answer what is already written."""
 SWEEPER_LEASE = 10.0
 """Seconds for which one process is the sweeper."""
+PROBE_SECONDS = 5.0
+"""How long a halted channel may take to say that it is back."""
 
 
 class LaneWorker:
@@ -46,10 +49,11 @@ class LaneWorker:
         folder = app.settings.data_dir / "workers"
         is_dead = partial(locks.is_dead, folder) if app.database.sqlite else lambda _owner: False
         self.deliverer = Deliverer(app=app, holder=Holder(owner=self.owner, lease=app.settings.lease, is_dead=is_dead))
+        locks.forget_dead(folder)
         self._lock = locks.WorkerLock(folder, self.owner) if app.database.sqlite else None
         self._stop = asyncio.Event()
         self._sweeps = False
-        self._alone: set[asyncio.Task[None]] = set()
+        self._drains: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
         """Begin to end: nothing more is marked."""
@@ -66,10 +70,10 @@ class LaneWorker:
             self.stop()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.deliverer.settle(), ANSWER_SECONDS)
-            for task in tasks:
+            for task in (*tasks, *self._drains):
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.gather(*self._alone, return_exceptions=True)
+            await asyncio.gather(*self._drains, return_exceptions=True)
             if self._lock is not None:
                 self._lock.release()
             for result in ended:
@@ -77,9 +81,25 @@ class LaneWorker:
                     raise result
 
     async def drain(self, channel: str) -> None:
-        """Work on this lane of a channel; ring again where work is left."""
-        if await self.deliverer.drain(channel, self.lane) and not self._stop.is_set():
-            await self.app.queue.ring(channel, self.lane)
+        """Work on this lane of a channel; ring again where work is left. Returns also when it could not be done."""
+        with self._outliving("drain_failed"):
+            if await self.deliverer.drain(channel, self.lane) and not self._stop.is_set():
+                await self.app.queue.ring(channel, self.lane)
+
+    def _start(self, channel: str) -> asyncio.Task[None]:
+        """Drain in a task of its own."""
+        task = asyncio.create_task(self.drain(channel))
+        self._drains.add(task)
+        task.add_done_callback(self._drains.discard)
+        return task
+
+    @contextmanager
+    def _outliving(self, event: str) -> Iterator[None]:
+        """Whatever goes wrong within is logged, without values, and tried again with the next ring or sweep."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  one announcement, channel or minute must not end the worker
+            log.error(event, lane=self.lane, error=told(error))
 
     # --- the doorbell ---------------------------------------------------------------------------
 
@@ -88,20 +108,21 @@ class LaneWorker:
             worker = self._arq_worker()
             try:
                 await worker.async_run()
-            except (RedisError, OSError) as error:
-                log.warning("doorbell_silent", lane=self.lane, error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001  a doorbell that breaks is hung up anew: the sending goes on without it
+                log.warning("doorbell_silent", lane=self.lane, error=told(error))
                 await asyncio.sleep(1)
             finally:
-                with suppress(RedisError, OSError):
-                    await worker.close()
+                await _hang_up(worker)
         await self._stop.wait()
 
     def _arq_worker(self) -> Worker:
         async def drain(_context: dict[Any, Any], channel: str, _lane: str) -> None:
-            await self.drain(channel)
+            # shielded: arq cancels its jobs when Redis goes away, but what is being sent must get its outcome
+            await asyncio.shield(self._start(channel))
 
+        job = func(drain, name="drain", timeout=JOB_SECONDS, keep_result=0, max_tries=1)  # type: ignore[arg-type]  # it wants *args
         return Worker(
-            functions=[func(drain, name="drain", timeout=JOB_SECONDS, keep_result=0, max_tries=1)],  # type: ignore[arg-type]  # arq's type wants *args
+            functions=[job],
             queue_name=queue_name(self.lane), redis_settings=redis_settings(self.app.queue.url), handle_signals=False,
             poll_delay=POLL[self.lane], max_jobs=20, keep_result=0, retry_jobs=False, log_results=False,
             job_serializer=encode, job_deserializer=decode, health_check_key=f"siaran:health:{self.owner}",
@@ -111,32 +132,35 @@ class LaneWorker:
 
     async def _sweep(self) -> None:
         while not self._stop.is_set():
-            try:
-                await self._sweep_once()
-            except DBAPIError as error:
-                log.warning("sweep_failed", error=type(error.orig).__name__)
+            for part in (self._take_turn, self._find_work, self._keep_house):
+                with self._outliving("sweep_failed"):
+                    await part()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), random.uniform(*SWEEP_SECONDS))  # noqa: S311  jitter, no secret
 
-    async def _sweep_once(self) -> None:
-        database = self.app.database
-        self.deliverer.workers = await database.write(channel_store.seen, self.owner, self.lane)
-        self._sweeps = await database.write(take_sweeper, self.owner, SWEEPER_LEASE)
-        if self._sweeps:
-            await self._keep_house()
-        busy = await database.read(slices.busy_lanes)
-        heard = await self.app.queue.ping()
-        waiting = {lane: await self.app.queue.waiting(lane) for lane in LANES}
-        for channel, lane in busy:
-            if heard and self._sweeps and waiting[lane] < 2 * max(self.deliverer.workers, 1):
-                await self.app.queue.ring(channel, lane)
-            elif not heard and lane == self.lane:
-                task = asyncio.create_task(self.drain(channel))
-                self._alone.add(task)
-                task.add_done_callback(self._alone.discard)
+    async def _take_turn(self) -> None:
+        """Say that we live, and become or stay the one sweeper."""
+        self._sweeps = False
+        self.deliverer.workers = await self.app.database.write(channel_store.seen, self.owner, self.lane)
+        self._sweeps = await self.app.database.write(take_sweeper, self.owner, SWEEPER_LEASE)
+
+    async def _find_work(self) -> None:
+        """Ring for what is due; without Redis every worker drains its own lane by itself."""
+        busy = await self.app.database.read(slices.busy_lanes)
+        if not await self.app.queue.ping():
+            for channel, lane in busy:
+                if lane == self.lane:
+                    self._start(channel)
+        elif self._sweeps:
+            room = {lane: 2 * max(self.deliverer.workers, 1) - await self.app.queue.waiting(lane) for lane in LANES}
+            for channel, lane in busy:
+                if room[lane] > 0 and await self.app.queue.ring(channel, lane):
+                    room[lane] -= 1
 
     async def _keep_house(self) -> None:
         """What one process at a time does for all: schedules, endings, probes of halted channels."""
+        if not self._sweeps:
+            return
         app = self.app
         for stored in await app.database.write(publishing.publish_due, publishing.Press.of(app), now=app.clock()):
             log.info("schedule_published", announcement=stored.id)
@@ -144,19 +168,36 @@ class LaneWorker:
         await app.database.write(publishing.end_expired, app.clock())
         await app.database.write(slices.finish_idle)
         for channel in await app.database.write(channel_store.take_probes):
-            if channel in app.push and await app.push[channel].probe():
-                await app.database.write(channel_store.resume_channel, channel)
+            await self._probe(channel)
+
+    async def _probe(self, channel: str) -> None:
+        """Ask a halted channel whether it is back."""
+        found = self.app.push.get(channel)
+        with self._outliving("probe_failed"):
+            async with asyncio.timeout(PROBE_SECONDS):
+                back = found is not None and await found.probe()
+            if back and await self.app.database.write(channel_store.recover_channel, channel):
                 log.info("channel_resumed", channel=channel)
 
     async def _apply_receipts(self) -> None:
         while not self._stop.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), RECEIPT_SECONDS)
-            if self._sweeps and not self._stop.is_set():
-                try:
-                    await receipts.apply_due(self.app)
-                except DBAPIError as error:
-                    log.warning("receipts_wait", error=type(error.orig).__name__)
+            with self._outliving("receipts_wait"):
+                while self._sweeps and not self._stop.is_set() and await receipts.apply_due(self.app) == receipts.AT_ONCE:
+                    pass
+
+
+async def _hang_up(worker: Worker) -> None:
+    """Close arq's worker; that it cancels its own jobs is no cancellation of ours."""
+    try:
+        await worker.close()
+    except (RedisError, OSError):
+        return  # Redis is away: nothing to close
+    except asyncio.CancelledError:
+        mine = asyncio.current_task()
+        if mine is not None and mine.cancelling():
+            raise
 
 
 async def run(app: App, lane: str, stop: asyncio.Event) -> None:

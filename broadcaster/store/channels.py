@@ -74,12 +74,20 @@ def halt_channel(connection: Connection, channel: str, detail: str, resume: str)
 
 
 def resume_channel(connection: Connection, channel: str) -> bool:
-    """Close the circuit breaker; False when the channel was not halted."""
+    """An operator closes the circuit breaker and ends a pause; False when the channel was open."""
+    shut = (channel_state.c.halted != "") | (channel_state.c.paused_until > now(connection))
     changed = connection.execute(
         update(channel_state)
-        .where(channel_state.c.channel == channel, (channel_state.c.halted != "") | (channel_state.c.paused_until > 0))
+        .where(channel_state.c.channel == channel, shut)
         .values(halted="", detail="", since=None, next_probe=None, paused_until=0)
     )
+    return changed.rowcount == 1
+
+
+def recover_channel(connection: Connection, channel: str) -> bool:
+    """A probe succeeded: close the breaker, unless it came to wait for an operator meanwhile. A pause goes on."""
+    probed = (channel_state.c.channel == channel, channel_state.c.halted == "probe")
+    changed = connection.execute(update(channel_state).where(*probed).values(halted="", detail="", since=None, next_probe=None))
     return changed.rowcount == 1
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select, text, update
 
 from broadcaster.store.database import now
 from broadcaster.store.fanout import seal
@@ -139,35 +139,24 @@ def resume(connection: Connection, announcement: str) -> bool:
 
 def cancel(connection: Connection, announcement: str, why: str = "") -> bool:
     """Send nothing more of it; what is open closes as cancelled. What has left cannot be recalled. False when all was closed."""
-    newest = newest_edition_id(connection, announcement)
-    unfinished = (run.c.edition == newest, run.c.state.in_(("preparing", "running", "paused")))
-    found = connection.execute(select(run.c.edition, run.c.channel, run.c.sealed).where(*unfinished).with_for_update()).all()
-    for row in found:
+    return end_runs(connection, run.c.edition == newest_edition_id(connection, announcement), "stopped", why)
+
+
+def end_runs(connection: Connection, which: ColumnElement[bool], state: str, why: str) -> bool:
+    """Let nothing more of these runs leave: the gate closes what waits in them, soon and in small steps. False when all were over.
+
+    `state` is stopped or superseded.
+    """
+    unfinished = (which, run.c.state.in_(("preparing", "running", "paused")))
+    found = select(run.c.edition, run.c.channel, run.c.sealed).where(*unfinished).order_by(run.c.edition, run.c.channel)
+    ended = connection.execute(found.with_for_update()).all()
+    for row in ended:
         mine = and_(run.c.edition == row.edition, run.c.channel == row.channel)
-        connection.execute(update(run).where(mine).values(state="stopped", stopped_by=why, owner=None))
+        connection.execute(update(run).where(mine).values(state=state, stopped_by=why, owner=None))
         if not row.sealed:
             seal(connection, row.edition, row.channel)
-        _close_at_once(connection, row.edition, row.channel)
         finish_run(connection, row.edition, row.channel)
-    return bool(found)
-
-
-def _close_at_once(connection: Connection, edition_id: int, channel: str) -> None:
-    """Rows that wait for a later attempt come before the gate now, which closes them."""
-    waiting = (delivery.c.state == PENDING, delivery.c.due_at > 0)
-    own_rows = (delivery.c.edition == edition_id, delivery.c.channel == channel)
-    connection.execute(update(delivery).where(*own_rows, *waiting).values(due_at=0))
-    own_slices = (slice_.c.edition == edition_id, slice_.c.channel == channel)
-    connection.execute(update(slice_).where(*own_slices, slice_.c.open > 0).values(due_at=0))
-
-
-def finish_runs(connection: Connection) -> None:
-    """Close every run of which nothing is open any more, whatever came between its last outcome and its seal."""
-    unfinished = select(run.c.edition, run.c.channel).where(
-        run.c.finished_at.is_(None), run.c.state.in_(("running", "stopped", "superseded"))
-    )
-    for row in connection.execute(unfinished).all():
-        finish_run(connection, row.edition, row.channel)
+    return bool(ended)
 
 
 def _flip(connection: Connection, announcement: str, before: tuple[str, ...], after: str, why: str) -> bool:
@@ -196,7 +185,8 @@ def retry_failed(connection: Connection, announcement: str) -> int:
     wall = now(connection)
     runs = select(run).where(run.c.edition == newest, run.c.state.in_(("running", "done")), run.c.sealed)
     opened = 0
-    for row in connection.execute(runs).all():
+    # held, so that nobody ends the run between this look and its reopening
+    for row in connection.execute(runs.with_for_update()).all():
         if row.expires_at is not None and row.expires_at <= wall:
             continue
         again = connection.execute(
@@ -212,7 +202,7 @@ def retry_failed(connection: Connection, announcement: str) -> int:
 
 
 def recount(connection: Connection, edition_id: int, channel: str) -> None:
-    """Set every slice's counters to what its rows say."""
+    """Set every slice's counters to what its rows say; unconfirmed rows that were opened again are possible duplicates."""
     mine = (slice_.c.edition == edition_id, slice_.c.channel == channel)
     spans = select(slice_.c.number, slice_.c.after_slot, slice_.c.last_slot).where(*mine).order_by(slice_.c.number)
     # held, so that an outcome that is being recorded changes the counters after this and not between
@@ -228,4 +218,6 @@ def recount(connection: Connection, edition_id: int, channel: str) -> None:
         counts = {row.state: row.n for row in rows}
         values: dict[str, object] = {f"n_{name}": counts.get(state, 0) for state, name in enumerate(STATES)}
         values["open"] = counts.get(PENDING, 0) + counts.get(SENDING, 0)
+        again = case((slice_.c.n_unconfirmed > values["n_unconfirmed"], slice_.c.n_unconfirmed - values["n_unconfirmed"]), else_=0)
+        values["possible_duplicates"] = slice_.c.possible_duplicates + again
         connection.execute(update(slice_).where(*mine, slice_.c.number == span.number).values(**values, due_at=0))
