@@ -2,9 +2,11 @@
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 from markupsafe import Markup, escape
@@ -14,7 +16,13 @@ from channels.base.contract import Edition
 
 Standing = Literal["valid", "corrected", "ended", "withdrawn"]
 
+PAIRS = 60_000
+"""Equal pieces that comparing two texts may pair: its time grows with these; beyond, all that differs counts as replaced."""
+
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _WORD = re.compile(r"\s+|[^\s]+")
+_Step = tuple[str, str, str]
+"""What becomes of a piece of text: "equal" or "replace", what it was, what it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,15 +118,41 @@ def _readable(edition: Edition, field: str, lang: str) -> str:
     return rendering.plain(getattr(edition.wording(lang), field))
 
 
+@lru_cache(maxsize=256)
 def marked(old: str, new: str) -> Markup:
     """`new` with what was deleted from `old` and inserted, word by word, as <del> and <ins>; all text escaped."""
-    before, after = _WORD.findall(old), _WORD.findall(new)
+    lines = _steps(_LINE.findall(old), _LINE.findall(new), PAIRS)
+    allowed = PAIRS // max(1, sum(act != "equal" for act, _, _ in lines))
     parts: list[Markup] = []
-    for act, start, end, to_start, to_end in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        gone, come = escape("".join(before[start:end])), escape("".join(after[to_start:to_end]))
-        if act == "equal":
-            parts.append(come)
-            continue
-        parts += [Markup("<del>{}</del>").format(gone)] if gone else []
-        parts += [Markup("<ins>{}</ins>").format(come)] if come else []
+    for line in lines:
+        words = [line] if line[0] == "equal" else _steps(_WORD.findall(line[1]), _WORD.findall(line[2]), allowed)
+        parts += [_shown(*word) for word in words]
     return Markup("").join(parts)
+
+
+def _steps(before: Sequence[str], after: Sequence[str], allowed: int) -> list[_Step]:
+    """How `before` becomes `after`, in order; what stands between the common beginning and end is compared if it may be."""
+    shorter = min(len(before), len(after))
+    head = next((place for place in range(shorter) if before[place] != after[place]), shorter)
+    left = shorter - head
+    tail = next((place for place in range(left) if before[-1 - place] != after[-1 - place]), left)
+    gone, come = before[head : len(before) - tail], after[head : len(after) - tail]
+    found = [("equal", "".join(before[:head]), "".join(after[:head])), *_between(gone, come, allowed)]
+    return [*found, ("equal", "".join(before[len(before) - tail :]), "".join(after[len(after) - tail :]))]
+
+
+def _between(before: Sequence[str], after: Sequence[str], allowed: int) -> list[_Step]:
+    known = Counter(after)
+    if sum(known[piece] for piece in before) > allowed:
+        return [("replace", "".join(before), "".join(after))]
+    return [
+        ("equal" if act == "equal" else "replace", "".join(before[start:end]), "".join(after[to_start:to_end]))
+        for act, start, end, to_start, to_end in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    ]
+
+
+def _shown(act: str, old: str, new: str) -> Markup:
+    if act == "equal":
+        return escape(new)
+    gone = Markup("<del>{}</del>").format(old) if old else Markup("")
+    return gone + (Markup("<ins>{}</ins>").format(new) if new else Markup(""))

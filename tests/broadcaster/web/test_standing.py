@@ -1,5 +1,7 @@
 """How an edition stands, and what changed from one to the next."""
 
+import re
+import time
 from datetime import datetime, timedelta
 
 import msgspec
@@ -69,6 +71,31 @@ def test_marking_escapes_every_word() -> None:
     assert "<b>" not in text
     assert "<script>" not in text
     assert text.startswith("<del>&lt;b&gt;")
+
+
+def test_far_apart_changes_of_a_long_text_leave_what_lies_between() -> None:
+    between = "".join(f"Baris {number}: air mengalir lagi di RW {number % 20}.\n" for number in range(300))
+    text = str(marked(f"Pukul 14.00\n{between}Kantor lama", f"Pukul 16.00\n{between}Kantor baru"))
+    assert text == f"Pukul <del>14.00</del><ins>16.00</ins>\n{between}Kantor <del>lama</del><ins>baru</ins>"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("a " * 5_000, "b a " * 2_500),
+        ("a b " * 2_500, "b a c " * 1_666),
+        ("a\n" * 5_000, "b\na\n" * 2_500),
+        ("".join("a " * 60 + f"x{n}\n" for n in range(80)), "".join("b a " * 30 + f"y{n}\nz{n}\n" for n in range(80))),
+    ],
+)
+def test_no_two_texts_are_slow_to_compare(old: str, new: str) -> None:
+    began = time.process_time()
+    text = str(marked(f"Mulai {old} selesai", f"Mulai {new} selesai"))
+    assert time.process_time() - began < 1
+    assert text.startswith("Mulai ")
+    assert text.endswith(" selesai")
+    assert re.sub("<ins>.*?</ins>|</?del>", "", text, flags=re.DOTALL) == f"Mulai {old} selesai"
+    assert re.sub("<del>.*?</del>|</?ins>", "", text, flags=re.DOTALL) == f"Mulai {new} selesai"
 
 
 def test_areas_and_times_are_compared_as_people_read_them() -> None:
