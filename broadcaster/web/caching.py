@@ -87,5 +87,5 @@ def _has_it(request: Request, kept: Kept) -> bool:
         return False
     try:
         return kept.updated <= parsedate_to_datetime(since).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return False

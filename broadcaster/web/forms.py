@@ -44,9 +44,12 @@ def same_origin(request: Request, base_url: str) -> bool:
     """Whether the browser says that one of our pages sent this; the host must be ours too (DNS rebinding)."""
     origin = request.headers.get("origin", "")
     host = request.headers.get("host", "")
-    if not origin:
-        return request.headers.get("sec-fetch-site", "") == "same-origin" and _ours(host, base_url)
-    return urlsplit(origin).netloc == host and _ours(host, base_url)
+    try:
+        if not origin:
+            return request.headers.get("sec-fetch-site", "") == "same-origin" and _ours(host, base_url)
+        return urlsplit(origin).netloc == host and _ours(host, base_url)
+    except ValueError:  # no address at all, such as "http://["
+        return False
 
 
 def _ours(host: str, base_url: str) -> bool:

@@ -1,13 +1,15 @@
 """The web application: the route table behind its guards and middleware. The caller opens and closes the App."""
 
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from broadcaster.app import App
 from broadcaster.web import errors
@@ -30,12 +32,30 @@ def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
         ],
         exception_handlers={HTTPException: errors.on_http_exception},
     )
+    web.router.redirect_slashes = False  # Starlette's would name whatever host the visitor does
+    web.router.default = _without_slash(web)
     web.state.app = app
     web.state.rows = rows
     web.state.limits = limits or Limits()
     web.state.documents = PullCache()
     web.state.rush = Rush()
     return web
+
+
+def _without_slash(web: Starlette) -> ASGIApp:
+    """What answers a path beyond the table: one that is there without its last slash is named, as a path of our own."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        path = str(scope["path"]).removesuffix("/")
+        elsewhere = web.router.not_found
+        if scope["type"] == "http" and path and path != scope["path"]:
+            meant = {**scope, "path": path}
+            if any(route.matches(meant)[0] is Match.FULL for route in web.routes):
+                query = scope["query_string"].decode("latin-1")
+                elsewhere = RedirectResponse(quote(path) + (f"?{query}" if query else ""), 307)
+        await elsewhere(scope, receive, send)
+
+    return answer
 
 
 def _routes(rows: Iterable[Row]) -> list[Route]:

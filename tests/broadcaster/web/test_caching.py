@@ -102,6 +102,8 @@ def test_a_known_tag_is_answered_without_a_body(known: str, status: int) -> None
         ("Wed, 25 Nov 2026 00:43:11 GMT", 200),
         ("rusak", 200),
         ("", 200),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", 200),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 200),
     ],
 )
 def test_dates_are_compared_to_the_second(since: str, status: int) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import yarl
 
 from broadcaster.web import routes
 from broadcaster.web.access import Access, Row
@@ -12,7 +13,7 @@ from browsing import Running, bearer, running
 
 CSP = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 FIXED = (*routes.RESIDENTS, *routes.MACHINES, *routes.API, *routes.DEMO)
 ANY_HOST = re.compile(r"""(?:src|href|action|url\()=?["']?(?:https?:)?//([^/"']+)""")
@@ -121,3 +122,27 @@ async def test_the_simulation_is_announced_on_every_page(demo: Running, site: Ru
         page = (await demo.ask(path)).text
         assert page.index("Mode simulasi.") < page.index("</header>")
         assert "Mode simulasi." not in (await site.ask(path)).text
+
+
+async def test_a_slash_too_many_is_taken_away_without_a_word_of_the_host(site: Running) -> None:
+    for host in ("evil.example", "127.0.0.1"):
+        answer = await site.ask("/layar/cibabat/?a=%0D%0Ab", headers={"Host": host, "X-Forwarded-Proto": "javascript"})
+        assert answer.status == 307
+        assert answer.headers["Location"] == "/layar/cibabat?a=%0D%0Ab"
+
+
+@pytest.mark.parametrize("path", ["//evil.example/", "//evil.example//", "/tidak-ada/", "/%5Cevil.example/", "//daftar/"])
+async def test_what_is_not_ours_redirects_nowhere(site: Running, path: str) -> None:
+    async with site.session.get(yarl.URL(site.url + path, encoded=True), allow_redirects=False) as answer:
+        assert answer.status == 404
+        assert "Location" not in answer.headers
+
+
+@pytest.mark.parametrize("wrong", [{"Host": "["}, {"Origin": "http://["}, {"Host": "[", "Origin": "http://["}])
+async def test_a_form_with_unreadable_origin_is_refused(demo: Running, wrong: dict[str, str]) -> None:
+    assert (await demo.ask("/simulasi/lagi", "POST", headers=wrong)).status == 403
+
+
+async def test_no_form_leads_to_another_site(site: Running) -> None:
+    for path in ("/cek", "/layar/cibabat"):
+        assert re.search(r"form-action '(self|none)'", (await site.ask(path)).headers["Content-Security-Policy"])
