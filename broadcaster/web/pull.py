@@ -47,9 +47,10 @@ class _Built:
 
 @dataclass(kw_only=True)
 class PullCache:
-    """The documents of one web process; each is built once per stamp, one at a time (feedgen switches the locale)."""
+    """The documents of one web process; each is built once per stamp, one at a time, and those with a query by themselves."""
 
-    building: asyncio.Lock = field(default_factory=asyncio.Lock)
+    building: Mapping[bool, asyncio.Lock] = field(default_factory=lambda: {False: asyncio.Lock(), True: asyncio.Lock()})
+    """By whether the document has a query: strangers choose these, and never keep the plain ones waiting."""
     _stamp: tuple[float, object] = (-math.inf, None)
     _plain: OrderedDict[tuple[object, ...], _Built] = field(default_factory=OrderedDict)
     _queried: OrderedDict[tuple[object, ...], _Built] = field(default_factory=OrderedDict)
@@ -116,7 +117,7 @@ async def _document(app: App, cache: PullCache, channel: PullChannel, path: str,
     found = cache.get(key, stamp, app.clock(), queried=queried)
     if found is not None:
         return found
-    async with cache.building:
+    async with cache.building[queried]:
         now = app.clock()
         found = cache.get(key, stamp, now, queried=queried)
         if found is None:

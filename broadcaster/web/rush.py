@@ -22,6 +22,8 @@ class Rush:
     """The pages of this second, by address, language and what was published."""
 
     building: asyncio.Lock = field(default_factory=asyncio.Lock)
+    searching: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Pages with a query wait for each other alone: strangers choose these, as many as they like."""
     _pages: OrderedDict[tuple[object, ...], pages.Rendered] = field(default_factory=OrderedDict)
 
     def get(self, key: tuple[object, ...]) -> pages.Rendered | None:
@@ -47,7 +49,7 @@ def shared(endpoint: Endpoint) -> Endpoint:
         key = (request.url.path, request.url.query, pages.lang_of(request), stamp, int(app.clock().timestamp()))
         rendered = rush.get(key)
         if rendered is None:
-            async with rush.building:
+            async with rush.searching if request.url.query else rush.building:
                 rendered = rush.get(key)
                 if rendered is None:
                     response = await endpoint(request)

@@ -89,3 +89,12 @@ async def test_the_memory_does_not_grow_with_what_is_asked(state: SimpleNamespac
 async def test_a_missing_page_is_not_remembered(site: Running) -> None:
     for _ in range(2):
         assert (await site.ask("/p/CMH-2222-22")).status == 404
+
+
+async def test_searching_never_keeps_readers_waiting(state: SimpleNamespace) -> None:
+    page = Counting()
+    searches = [asyncio.create_task(shared(page)(asked(state, query=f"kata={number}"))) for number in range(200)]
+    await asyncio.sleep(0.02)
+    await shared(page)(asked(state))
+    assert page.rendered < 50
+    await asyncio.gather(*searches)
