@@ -197,7 +197,7 @@ def secret_key(settings: Settings) -> bytes:
     if settings.secret_key:
         return _decode_key(settings.secret_key, f"{PREFIX}SECRET_KEY")
     path = settings.data_dir / "secret.key"
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -6,12 +6,13 @@ synchronous and gets nothing but the connection.
 """
 
 import asyncio
+import contextlib
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -50,7 +51,9 @@ class Database:
             _open_sqlite(self.url, writer=True) if self.sqlite else _open_postgresql(self.url, WRITERS_POSTGRESQL)
         )
         self.reader_engine = _open_sqlite(self.url, writer=False) if self.sqlite else self.writer_engine
-        self._one_writer: AbstractContextManager[object] = threading.Lock() if self.sqlite else nullcontext()
+        self._one_writer: contextlib.AbstractContextManager[object] = (
+            threading.Lock() if self.sqlite else contextlib.nullcontext()
+        )
         self._writers = ThreadPoolExecutor(1 if self.sqlite else WRITERS_POSTGRESQL, thread_name_prefix="db-write")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
 
@@ -120,11 +123,19 @@ def _open_postgresql(url: str, writers: int) -> Engine:
         raise BadDatabase("PostgreSQL needs its driver: pip install 'siaran-cimahi[postgres]'") from error
 
 
+def _make_private(path: Path) -> None:
+    """Make the file, where there is none, for its owner alone; SQLite gives its -wal and -shm the same permissions."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # never opened where it exists: closing it would drop the locks that this process holds on it
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
 def _open_sqlite(url: str, *, writer: bool) -> Engine:
     path = make_url(url).database
     if not path or path == ":memory:":
         raise BadDatabase("SQLite needs a file: sqlite:////data/siaran.db")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    _make_private(Path(path))
     options: dict[str, Any] = {"poolclass": StaticPool} if writer else {"pool_size": READERS, "max_overflow": READERS}
     engine = create_engine(
         url,
