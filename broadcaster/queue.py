@@ -38,6 +38,11 @@ def redis_settings(url: str) -> RedisSettings:
     return settings
 
 
+async def connect(url: str) -> ArqRedis:
+    """A pool of connections of its own; raises RedisError or OSError while Redis is away."""
+    return await create_pool(redis_settings(url), job_serializer=encode, job_deserializer=decode)
+
+
 class Queue:
     """Rings for work. With Redis away every ring is dropped: the sweeper finds the work in the database."""
 
@@ -50,7 +55,7 @@ class Queue:
         """The shared connection pool; raises RedisError or OSError while Redis is away."""
         async with self._connecting:
             if self._pool is None:
-                self._pool = await create_pool(redis_settings(self.url), job_serializer=encode, job_deserializer=decode)
+                self._pool = await connect(self.url)
             return self._pool
 
     async def ask(self, act: Callable[[ArqRedis], Awaitable[T]]) -> T:

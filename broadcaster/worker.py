@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from arq.connections import ArqRedis
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
@@ -15,7 +16,7 @@ from broadcaster import locks, publishing, receipts
 from broadcaster.app import App
 from broadcaster.draining import Deliverer
 from broadcaster.logs import told
-from broadcaster.queue import LANES, decode, encode, queue_name, redis_settings
+from broadcaster.queue import LANES, connect, decode, encode, queue_name
 from broadcaster.store import channels as channel_store
 from broadcaster.store import slices
 from broadcaster.store.leases import Holder, new_owner, take_sweeper
@@ -105,25 +106,35 @@ class LaneWorker:
 
     async def _listen(self) -> None:
         while self.app.queue.url and not self._stop.is_set():
-            worker = self._arq_worker()
             try:
-                await worker.async_run()
+                await self._listen_once()
             except Exception as error:  # noqa: BLE001  a doorbell that breaks is hung up anew: the sending goes on without it
                 log.warning("doorbell_silent", lane=self.lane, error=told(error))
                 await asyncio.sleep(1)
-            finally:
-                await _hang_up(worker)
         await self._stop.wait()
 
-    def _arq_worker(self) -> Worker:
+    async def _listen_once(self) -> None:
+        """Answer rings until Redis goes away or we are cancelled."""
+        pool = await connect(self.app.queue.url)
+        worker = self._arq_worker(pool)
+        try:
+            await worker.async_run()
+        finally:
+            # not arq's own close(): it waits for jobs it has cancelled, and raises their cancellation as if it were ours
+            for job in worker.tasks.values():
+                job.cancel()
+            await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
+            with suppress(RedisError, OSError):
+                await pool.aclose(close_connection_pool=True)
+
+    def _arq_worker(self, pool: ArqRedis) -> Worker:
         async def drain(_context: dict[Any, Any], channel: str, _lane: str) -> None:
             # shielded: arq cancels its jobs when Redis goes away, but what is being sent must get its outcome
             await asyncio.shield(self._start(channel))
 
         job = func(drain, name="drain", timeout=JOB_SECONDS, keep_result=0, max_tries=1)  # type: ignore[arg-type]  # it wants *args
         return Worker(
-            functions=[job],
-            queue_name=queue_name(self.lane), redis_settings=redis_settings(self.app.queue.url), handle_signals=False,
+            functions=[job], queue_name=queue_name(self.lane), redis_pool=pool, handle_signals=False,
             poll_delay=POLL[self.lane], max_jobs=20, keep_result=0, retry_jobs=False, log_results=False,
             job_serializer=encode, job_deserializer=decode, health_check_key=f"siaran:health:{self.owner}",
         )  # fmt: skip
@@ -186,18 +197,6 @@ class LaneWorker:
             with self._outliving("receipts_wait"):
                 while self._sweeps and not self._stop.is_set() and await receipts.apply_due(self.app) == receipts.AT_ONCE:
                     pass
-
-
-async def _hang_up(worker: Worker) -> None:
-    """Close arq's worker; that it cancels its own jobs is no cancellation of ours."""
-    try:
-        await worker.close()
-    except (RedisError, OSError):
-        return  # Redis is away: nothing to close
-    except asyncio.CancelledError:
-        mine = asyncio.current_task()
-        if mine is not None and mine.cancelling():
-            raise
 
 
 async def run(app: App, lane: str, stop: asyncio.Event) -> None:
