@@ -322,7 +322,7 @@ class Telegram:
             raise contract.BadSignature
         try:
             return _events(Update.de_json(msgspec.json.decode(body, type=dict[str, Any])))
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as unreadable:
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as unreadable:
             raise contract.BadWebhook(type(unreadable).__name__) from unreadable
 
     def challenge(self, query: Mapping[str, str]) -> str | None:

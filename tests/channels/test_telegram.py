@@ -721,7 +721,9 @@ def test_without_a_secret_of_ours_no_update_is_believed() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"nonsense", b"[]", b"{}", b'{"update_id":1,"message":{}}', b'{"update_id":1,"message":7}']
+    "body",
+    [b"", b"nonsense", b"[]", b"{}", b'{"update_id":1,"message":{}}', b'{"update_id":1,"message":7}', b'{"a":' + b"[" * 200_000],
+    ids=lambda body: body[:20].decode(),
 )
 def test_an_unreadable_update_is_kept_for_a_person(body: bytes) -> None:
     with pytest.raises(BadWebhook):
