@@ -322,8 +322,8 @@ class Telegram:
             raise contract.BadSignature
         try:
             return _events(Update.de_json(msgspec.json.decode(body, type=dict[str, Any])))
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as unreadable:
-            raise contract.BadWebhook(type(unreadable).__name__) from unreadable
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as broken:
+            raise contract.BadWebhook(type(broken).__name__) from broken
 
     def challenge(self, query: Mapping[str, str]) -> str | None:
         """Telegram has no GET handshake."""
