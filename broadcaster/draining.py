@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from broadcaster.app import App
 from broadcaster.delivery import REJECTIONS, Moment, consequence, decide
 from broadcaster.limits import Limiter, Window
+from broadcaster.logs import told
 from broadcaster.store import channels as channel_store
 from broadcaster.store import consequences, fanout, outcomes, slices
 from broadcaster.store.announcements import edition_document
@@ -152,11 +153,13 @@ class _Job:
     closed: bool = False
 
     async def work(self) -> None:
-        """Fill and send until nothing is due, the time is over, or the channel closes."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._fill())
-            for _ in range(HANDS):
-                group.create_task(self._hand())
+        """Fill and send until nothing is due, the time is over, or the channel closes. Raises a group of what went wrong.
+
+        What ends one hand leaves the others at work: a message on the wire must get its outcome.
+        """
+        ended = await asyncio.gather(self._fill(), *(self._hand() for _ in range(HANDS)), return_exceptions=True)
+        if errors := [result for result in ended if result is not None]:
+            raise BaseExceptionGroup("a part of the draining failed", errors)
 
     @property
     def _over(self) -> bool:
@@ -177,15 +180,14 @@ class _Job:
     async def _hand(self) -> None:
         app = self.deliverer.app
         while not self._over:
-            if await app.database.read(channel_store.closed_for, self.channel.name) > 0:
-                return
+            shut = await app.database.read(channel_store.closed_for, self.channel.name, self.lane) > 0
             claim = await app.database.write(
                 slices.claim_slice, channel=self.channel.name, lane=self.lane, holder=self.deliverer.holder,
-                receipt_wait=0.0 if self.lane == "emergency" else self.channel.receipt_wait,
+                receipt_wait=0.0 if self.lane == "emergency" else self.channel.receipt_wait, closing=shut,
             )  # fmt: skip
             if claim is not None:
                 await _Slice(job=self, claim=claim).work()
-            elif self.filling:
+            elif self.filling and not shut:
                 await asyncio.sleep(IDLE)
             else:
                 return
@@ -198,6 +200,8 @@ class _Slice:
     job: _Job
     claim: Claim
     lease_until: float = 0.0
+    clock_lead: float = 0.0
+    """Seconds by which the database's wall clock is ahead of ours for intervals."""
 
     def __post_init__(self) -> None:
         self.deliverer, self.app, self.channel = self.job.deliverer, self.job.deliverer.app, self.job.channel
@@ -206,8 +210,8 @@ class _Slice:
         self.lease_until = suspend_proof() + self.holder.lease
 
     def may_write(self) -> bool:
-        """Whether a write may still begin: the lease holds for a while, and nobody asked us to stop."""
-        return not self.deliverer.stopping and not self.job.closed and suspend_proof() < self.lease_until - self.margin
+        """Whether a write may still begin: the lease and our time hold for a while, and nobody asked us to stop."""
+        return not self.job._over and suspend_proof() < self.lease_until - self.margin
 
     async def work(self) -> None:
         """Mark, send and settle until nothing is due; then give the slice back."""
@@ -232,7 +236,7 @@ class _Slice:
                 try:
                     asked = suspend_proof()
                     marked = await self.app.database.write(slices.mark, self.claim, self.holder, cursor=cursor, limit=places)
-                    self.lease_until = asked + self.holder.lease
+                    self.lease_until, self.clock_lead = asked + self.holder.lease, marked.at - suspend_proof()
                     cursor, exhausted = marked.cursor, marked.exhausted
                     if marked.rows:
                         await self._send(marked.rows)
@@ -258,19 +262,42 @@ class _Slice:
 
     async def _send(self, rows: Sequence[MarkedRow]) -> None:
         """Write one marked batch and record what became of each row; what was never written waits again."""
+        messages = await self._render(rows)
+        if messages is None:
+            return
         waiting = {row.slot: row for row in rows}
         group = _Group(slice_=self)
-        outgoing = [message for row in rows if (message := await self._compose(row, waiting, group)) is not None]
+        outgoing = [one for row in rows if (one := self._compose(messages[row.language], row, waiting, group)) is not None]
         slots = {message.recipient.delivery: row.slot for message, row in zip(outgoing, list(waiting.values()), strict=True)}
-        async for result in self.channel.send(outgoing, may_write=self.may_write):
-            await group.add(waiting.pop(slots[result.outgoing.recipient.delivery]), result)
-        await group.flush()
+        try:
+            async for result in self.channel.send(outgoing, may_write=self.may_write):
+                await group.add(waiting.pop(slots[result.outgoing.recipient.delivery]), result)
+        finally:
+            await group.flush()  # also what is known when the rest is cancelled or fails
         left = list(waiting.values())
         await self._save(lambda c: outcomes.hand_back(c, self.claim, left))
 
-    async def _compose(self, row: MarkedRow, waiting: dict[int, MarkedRow], group: "_Group") -> Outgoing | None:
+    async def _render(self, rows: Sequence[MarkedRow]) -> dict[str, Message] | None:
+        """The message in each language of these rows; None, and the edition waits for a person, where it cannot be rendered."""
+        name, edition, languages = self.channel.name, self.claim.edition, {row.language for row in rows}
         try:
-            message = await self.deliverer.message(self.claim.edition, self.channel, row.language)
+            return {lang: await self.deliverer.message(edition, self.channel, lang) for lang in languages}
+        except DBAPIError:
+            await self._save(lambda c: outcomes.hand_back(c, self.claim, rows))
+            raise
+        except Exception as error:  # noqa: BLE001  reason: whatever a template does, other editions go on
+            log.error("edition_unrenderable", edition=edition, channel=name, error=told(error))
+            why = f"Pesan tidak dapat dibuat ({type(error).__name__})."
+
+        def stop(connection: Connection) -> None:
+            outcomes.hand_back(connection, self.claim, rows)
+            channel_store.pause_run(connection, edition, name, why)
+
+        await self._save(stop)
+        return None
+
+    def _compose(self, message: Message, row: MarkedRow, waiting: dict[int, MarkedRow], group: "_Group") -> Outgoing | None:
+        try:
             recipient = self.deliverer.recipient(self.channel.name, self.claim.edition, row)
             return self.channel.personalise(message, recipient)
         except (SealBroken, KeyError, ValueError) as error:
@@ -305,18 +332,20 @@ class _Group:
     halt: Halted | None = None
     pause: float = 0.0
     since: float = 0.0
+    saving: bool = False
+    """A save that was begun ends, even when nobody waits for it any more."""
 
     async def add(self, row: MarkedRow, result: Result) -> None:
         """Take one outcome in; commit when the group is full or old."""
         claim, deliverer = self.slice_.claim, self.slice_.deliverer
-        wall = self.slice_.app.clock()
+        wall = suspend_proof() + self.slice_.clock_lead
         moment = Moment(
-            now=wall.timestamp(), published_at=claim.published_at, expires_at=claim.expires_at,
+            now=wall, published_at=claim.published_at, expires_at=claim.expires_at,
             emergency=claim.lane == "emergency", receipt_wait=self.slice_.channel.receipt_wait,
         )  # fmt: skip
         outcome = result.outcome
         self.decisions.append(decide(row, outcome, moment))
-        meaning = consequence(row, outcome, wall.astimezone(WIB).date().isoformat())
+        meaning = consequence(row, outcome, datetime.fromtimestamp(wall, WIB).date().isoformat())
         if meaning is not None:
             self.meanings.append(meaning)
         failing = isinstance(outcome, Deferred) and not outcome.throttle
@@ -337,9 +366,11 @@ class _Group:
 
     async def flush(self) -> None:
         """Commit the outcomes so far, with all that they mean."""
-        if not self.decisions:
+        if not self.decisions or self.saving:
             return
+        self.saving = True
         fallen = await self.slice_._save(self._record)
+        self.saving = False
         if self.halt is not None or self.pause:
             self.slice_.job.closed = True
         for channel in {channel for channel, _address in fallen}:
@@ -348,11 +379,9 @@ class _Group:
 
     def _record(self, connection: Connection) -> list[tuple[str, int]]:
         claim = self.slice_.claim
-        outcomes.settle(connection, claim, self.decisions, keep_ids=self.slice_.channel.receipt_wait > 0)
-        fallen = consequences.apply(
-            connection, self.slice_.app.book, edition=claim.edition, channel=claim.channel,
-            results=len(self.decisions), consequences=self.meanings,
-        )  # fmt: skip
+        fallen = consequences.record(
+            connection, self.slice_.app.book, claim, self.decisions, self.meanings, keep_ids=self.slice_.channel.receipt_wait > 0
+        )
         if self.pause:
             channel_store.pause_channel(connection, claim.channel, self.pause)
         if self.halt is not None and channel_store.halt_channel(connection, claim.channel, self.halt.detail, self.halt.resume):

@@ -13,6 +13,7 @@ from broadcaster import signing
 from broadcaster.announcements import State
 from broadcaster.fields import Fields
 from broadcaster.store.database import is_sqlite
+from broadcaster.store.ledger import end_runs
 from broadcaster.store.tables import announcement, edition, edition_area, run
 from channels.base.contract import Edition
 
@@ -170,8 +171,7 @@ def open_runs(connection: Connection, edition_id: int, channels: Iterable[str], 
 def supersede_runs(connection: Connection, announcement_id: str, reason: str) -> tuple[str, ...]:
     """End every unfinished run of the announcement's editions so far; all channels by which they went."""
     earlier = run.c.edition.in_(select(edition.c.id).where(edition.c.announcement == announcement_id))
-    unfinished = run.c.state.in_(("preparing", "running", "paused"))
-    connection.execute(update(run).where(earlier, unfinished).values(state="superseded", stopped_by=reason))
+    end_runs(connection, earlier, "superseded", reason)
     return tuple(connection.execute(select(run.c.channel).where(earlier).distinct().order_by(run.c.channel)).scalars())
 
 

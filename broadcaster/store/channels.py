@@ -40,12 +40,15 @@ def channel_states(connection: Connection) -> Mapping[str, ChannelState]:
     }  # fmt: skip
 
 
-def closed_for(connection: Connection, channel: str) -> float:
-    """Seconds for which the channel sends nothing: 0 = open; halted counts as until the next probe."""
+def closed_for(connection: Connection, channel: str, lane: str = "routine") -> float:
+    """Seconds for which the channel sends nothing in a lane: 0 = open; halted counts as until the next probe.
+
+    Suppressions held for an operator halt routine sending only: an emergency goes on.
+    """
     row = connection.execute(select(channel_state).where(channel_state.c.channel == channel)).first()
     if row is None:
         return 0.0
-    if row.halted:
+    if row.halted and not (row.holding and lane == "emergency"):
         return PROBE_SECONDS
     return max(0.0, float(row.paused_until) - now(connection))
 

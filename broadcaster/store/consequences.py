@@ -1,13 +1,15 @@
 """What an attempt means beyond its own row: suppression, strikes, aliases, moved addresses, the fallback to another address."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, literal, select, update
+from sqlalchemy import Connection, literal, or_, select, update
 
 from broadcaster.store.channels import count_results, suppress_or_hold
 from broadcaster.store.database import now
 from broadcaster.store.fanout import audience_of
+from broadcaster.store.outcomes import Decision, settle
+from broadcaster.store.slices import Claim
 from broadcaster.store.tables import PENDING, delivery, run, slice_
 from subscribers import consent, residents
 from subscribers.addresses import AddressBook
@@ -29,6 +31,21 @@ class Consequence:
     aliases: tuple[str, ...] = ()
     moved_to: str = ""
     fall_back: bool = False
+
+
+def record(
+    connection: Connection, book: AddressBook, claim: Claim, decisions: Sequence[Decision],
+    consequences: Sequence[Consequence], *, keep_ids: bool,
+) -> list[tuple[str, int]]:  # fmt: skip
+    """Settle a group of attempts with all that they mean; returns (channel, address) pairs fallen back to.
+
+    Only the attempt that closes its row falls back: one that was fenced, or is recorded again, does not.
+    """
+    ended = settle(connection, claim, decisions, keep_ids=keep_ids)
+    meanings = [replace(item, fall_back=item.fall_back and item.slot in ended) for item in consequences]
+    return apply(
+        connection, book, edition=claim.edition, channel=claim.channel, results=len(decisions), consequences=meanings
+    )  # fmt: skip
 
 
 def apply(
@@ -56,12 +73,13 @@ def apply(
 
 
 def fall_back(connection: Connection, edition: int, closed: int) -> list[tuple[str, int]]:
-    """Give the edition to the subscriber's next address that has no delivery of it yet; [] when there is none."""
+    """Give the edition to the subscriber's next address that has no delivery of it yet; [] when there is none, or it is over."""
+    unexpired = or_(run.c.expires_at.is_(None), run.c.expires_at > now(connection))
     runs: Mapping[str, str] = {
         row.channel: row.state
         for row in connection.execute(
             select(run.c.channel, run.c.state).where(
-                run.c.edition == edition, run.c.state.in_(("preparing", "running", "paused", "done"))
+                run.c.edition == edition, run.c.state.in_(("preparing", "running", "paused", "done")), unexpired
             )
         )
     }

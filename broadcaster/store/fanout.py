@@ -15,6 +15,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
 from broadcaster.store.slices import finish_run
@@ -109,7 +110,7 @@ def fill_chunk(connection: Connection, claim: FanOut, holder: Holder, sizes: Siz
     mine = (run.c.edition == claim.edition, run.c.channel == claim.channel)
     moved = connection.execute(
         update(run)
-        .where(*mine, run.c.owner == claim.owner, run.c.cursor == found.cursor)
+        .where(*mine, run.c.owner == claim.owner, run.c.cursor == found.cursor, run.c.state == "preparing")
         .values(cursor=slots[-1], total=run.c.total + len(added), lease_until=lease_clock(connection) + holder.lease)
     )
     if moved.rowcount != 1:
@@ -141,7 +142,7 @@ def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: 
         return fresh
     row = connection.execute(select(edition.c.announcement, edition.c.withdrawn).where(edition.c.id == claim.edition)).one()
     reached = (
-        select(delivery.c.slot, delivery.c.address, delivery.c.area)
+        select(delivery.c.slot, func.min(delivery.c.address).label("address"), func.min(delivery.c.area).label("area"))
         .join(edition, edition.c.id == delivery.c.edition)
         .where(
             edition.c.announcement == row.announcement,
@@ -150,6 +151,7 @@ def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: 
             delivery.c.slot > cursor,
             delivery.c.state.in_(_MAY_HAVE_REACHED),
         )
+        .group_by(delivery.c.slot)  # once, however many editions: a limit that counted twice would pass over others
         .order_by(delivery.c.slot)
         .limit(size)
     )
@@ -189,7 +191,10 @@ def _add_slices(connection: Connection, claim: FanOut, found: Row[Any], slots: l
              "last_slot": last, "open": count, "n_pending": count}
         )  # fmt: skip
         cursor, number = last, number + 1
-    connection.execute(insert(slice_), rows)
+    try:
+        connection.execute(insert(slice_), rows)
+    except IntegrityError as taken:
+        raise LeaseLost from taken  # who ended the run sealed it meanwhile
 
 
 def _next_number(connection: Connection, claim: FanOut) -> int:

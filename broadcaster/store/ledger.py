@@ -143,7 +143,7 @@ def cancel(connection: Connection, announcement: str, why: str = "") -> bool:
 
 
 def end_runs(connection: Connection, which: ColumnElement[bool], state: str, why: str) -> bool:
-    """Let nothing more of these runs leave: the gate closes what waits in them, soon and in small steps. False when all were over.
+    """Let nothing more of these runs leave: the gate closes what waits in them. False when all were over.
 
     `state` is stopped or superseded.
     """
@@ -218,6 +218,7 @@ def recount(connection: Connection, edition_id: int, channel: str) -> None:
         counts = {row.state: row.n for row in rows}
         values: dict[str, object] = {f"n_{name}": counts.get(state, 0) for state, name in enumerate(STATES)}
         values["open"] = counts.get(PENDING, 0) + counts.get(SENDING, 0)
-        again = case((slice_.c.n_unconfirmed > values["n_unconfirmed"], slice_.c.n_unconfirmed - values["n_unconfirmed"]), else_=0)
+        left = counts.get(UNCONFIRMED, 0)
+        again = case((slice_.c.n_unconfirmed > left, slice_.c.n_unconfirmed - left), else_=0)
         values["possible_duplicates"] = slice_.c.possible_duplicates + again
         connection.execute(update(slice_).where(*mine, slice_.c.number == span.number).values(**values, due_at=0))

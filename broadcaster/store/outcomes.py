@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, select, text, update
 
 from broadcaster.store.database import now
 from broadcaster.store.slices import Claim, MarkedRow, move_counters
-from broadcaster.store.tables import PENDING, SENDING, SENT, UNCONFIRMED, delivery
+from broadcaster.store.tables import FAILED, PENDING, SENDING, SENT, UNCONFIRMED, delivery
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,9 +43,10 @@ _settle = (
 )  # fmt: skip
 
 
-def settle(connection: Connection, claim: Claim, decisions: Sequence[Decision], *, keep_ids: bool) -> None:
-    """Record what became of a group of attempts; repeating it changes nothing. An outcome from a fenced attempt is still a fact.
+def settle(connection: Connection, claim: Claim, decisions: Sequence[Decision], *, keep_ids: bool) -> set[int]:
+    """Record what became of a group of attempts, repeating it changes nothing; the slots whose current attempt this ended.
 
+    An outcome from a fenced attempt is still a fact: a message that was sent after all is sent.
     `keep_ids`: the provider reports later by its own id, so keep a way back from it.
     """
     wall = now(connection)
@@ -72,6 +73,7 @@ def settle(connection: Connection, claim: Claim, decisions: Sequence[Decision], 
     move_counters(connection, claim, change, possible_duplicates=doubled)
     if keep_ids:
         _keep_ids(connection, claim, decisions)
+    return {decision.slot for decision in current}
 
 
 def _values(claim: Claim, decision: Decision, wall: float) -> dict[str, object]:
@@ -85,8 +87,8 @@ def _values(claim: Claim, decision: Decision, wall: float) -> dict[str, object]:
 
 
 def _settle_late(connection: Connection, claim: Claim, decision: Decision, row: Row, wall: float, change: Counter[int]) -> None:  # type: ignore[type-arg]
-    """A receipt of an attempt given up as uncertain: where the row still waits or is unconfirmed, it was sent after all."""
-    if row.state not in (PENDING, UNCONFIRMED):
+    """A receipt of an attempt given up as uncertain: whatever a later attempt does or did not do, it was sent after all."""
+    if row.state not in (PENDING, UNCONFIRMED) and not (row.state in (SENDING, FAILED) and row.attempt > decision.attempt):
         return
     connection.execute(
         update(delivery)

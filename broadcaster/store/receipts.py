@@ -237,6 +237,8 @@ def _move(connection: Connection, found: Row[Any], to: int, changes: dict[str, o
         connection.execute(update(slice_).where(_slice_of(found)).values(values))
     if opened > 0:
         mine = (run.c.edition == found.edition) & (run.c.channel == found.channel)
+        # held first, so that nobody closes the run without seeing this row
+        connection.execute(select(run.c.state).where(mine).with_for_update())
         connection.execute(update(run).where(mine, run.c.state == "done").values(state="running", finished_at=None))
     elif opened < 0:
         finish_run(connection, found.edition, found.channel)

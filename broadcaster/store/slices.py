@@ -3,6 +3,7 @@
 Every function is one transaction's worth of SQL. Rules: DESIGN 4.4 to 4.8. What becomes of an outcome is decided in delivery.py.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +32,9 @@ UNCERTAIN_LIMIT_EMERGENCY = 5
 CONFIRMED = 1
 """subscribers.store: the state of an address that may be written to."""
 
-CLAIMABLE = ("preparing", "running", "stopped", "superseded")
+OVER = ("stopped", "superseded")
+"""States of a run of which nothing more leaves: whatever waits in it closes at once, also what was to be retried later."""
+CLAIMABLE = ("preparing", "running", *OVER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,26 +71,34 @@ class MarkedRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Marked:
-    """What one marking found: rows to write, the last slot looked at, and whether the slice has no more that is due."""
+    """What one marking found: rows to write, the last slot looked at, and whether the slice has no more that is due.
+
+    `at` is the time of the database, by which all workers count.
+    """
 
     rows: list[MarkedRow]
     cursor: int
     exhausted: bool
+    at: float
 
 
-def claim_slice(connection: Connection, *, channel: str, lane: str, holder: Holder, receipt_wait: float) -> Claim | None:
+def claim_slice(
+    connection: Connection, *, channel: str, lane: str, holder: Holder, receipt_wait: float, closing: bool = False
+) -> Claim | None:
     """Lease the next slice with due work, runs of the lane taking turns; None when nothing is due.
 
     Rows that a dead or fenced holder left `sending` reopen after `receipt_wait` seconds as possible duplicates.
+    `closing`: the channel may not send, so only what is over or expired, to be closed by the gate.
     """
     clock, wall = lease_clock(connection), now(connection)
+    wanted = or_(run.c.state.in_(OVER), run.c.expires_at <= wall) if closing else run.c.state.in_(CLAIMABLE)
     runs = (
         select(run)
-        .where(run.c.channel == channel, run.c.lane == lane, run.c.finished_at.is_(None), run.c.state.in_(CLAIMABLE))
+        .where(run.c.channel == channel, run.c.lane == lane, run.c.finished_at.is_(None), run.c.state.in_(CLAIMABLE), wanted)
         .order_by(run.c.served, run.c.edition)
     )
     for found in connection.execute(runs).all():
-        row = _free_slice(connection, found.edition, channel, clock, wall, holder)
+        row = _free_slice(connection, found.edition, channel, clock, _due_until(found.state, wall), holder)
         if row is None:
             continue
         claim = Claim(
@@ -108,9 +119,14 @@ def claim_slice(connection: Connection, *, channel: str, lane: str, holder: Hold
     return None
 
 
-def _free_slice(connection: Connection, edition: int, channel: str, clock: float, wall: float, holder: Holder) -> Row | None:  # type: ignore[type-arg]
+def _due_until(state: str, wall: float) -> float:
+    """Up to which time rows count as due: those of a run that is over always do."""
+    return math.inf if state in OVER else wall
+
+
+def _free_slice(connection: Connection, edition: int, channel: str, clock: float, until: float, holder: Holder) -> Row | None:  # type: ignore[type-arg]
     due = select(slice_).where(
-        slice_.c.edition == edition, slice_.c.channel == channel, slice_.c.open > 0, slice_.c.due_at <= wall
+        slice_.c.edition == edition, slice_.c.channel == channel, slice_.c.open > 0, slice_.c.due_at <= until
     ).order_by(slice_.c.number)  # fmt: skip
     free = or_(slice_.c.owner.is_(None), slice_.c.lease_until <= clock)
     row = connection.execute(due.where(free).limit(1).with_for_update(skip_locked=True)).first()
@@ -207,11 +223,12 @@ def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, l
         select(run.c.state).where(run.c.edition == claim.edition, run.c.channel == claim.channel)
     ).scalar_one()
     if state == "paused":
-        return Marked(rows=[], cursor=cursor, exhausted=True)
-    span = {"edition": claim.edition, "channel": claim.channel, "cursor": cursor, "last": claim.last_slot, "now": wall}
+        return Marked(rows=[], cursor=cursor, exhausted=True, at=wall)
+    until = _due_until(state, wall)
+    span = {"edition": claim.edition, "channel": claim.channel, "cursor": cursor, "last": claim.last_slot, "now": until}
     found = connection.execute(_candidates, {**span, "limit": limit}).all()
     if not found:
-        return Marked(rows=[], cursor=claim.last_slot, exhausted=True)
+        return Marked(rows=[], cursor=claim.last_slot, exhausted=True, at=wall)
     passing, closing = [], []
     for row in found:
         verdict = _verdict(row, state, claim, wall)
@@ -223,12 +240,21 @@ def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, l
              for row, to, why in closing],
         )  # fmt: skip
     marked = set(connection.execute(_mark_range, {**span, "last": found[-1].slot}).scalars()) if passing else set()
+    marked -= _unmark(connection, claim, marked - {row.slot for row in passing})
     change = Counter({PENDING: -len(marked) - len(closing), SENDING: len(marked)})
     change.update(to for _row, to, _why in closing)
     move_counters(connection, claim, change, holder=holder)
     previous = _previous_ids(connection, claim, sorted(marked)) if claim.follows is not None and marked else {}
     rows = [_marked(row, previous) for row in passing if row.slot in marked]
-    return Marked(rows=rows, cursor=found[-1].slot, exhausted=len(found) < limit)
+    return Marked(rows=rows, cursor=found[-1].slot, exhausted=len(found) < limit, at=wall)
+
+
+def _unmark(connection: Connection, claim: Claim, slots: set[int]) -> set[int]:
+    """Rows that another transaction opened between the look and the marking: they have not been through the gate."""
+    if slots:
+        mine = (delivery.c.edition == claim.edition, delivery.c.channel == claim.channel, delivery.c.slot.in_(slots))
+        connection.execute(update(delivery).where(*mine).values(state=PENDING, attempt=delivery.c.attempt - 1))
+    return slots
 
 
 def _marked(row: Row, previous: dict[int, str]) -> MarkedRow:  # type: ignore[type-arg]
@@ -300,7 +326,13 @@ def finish_run(connection: Connection, edition: int, channel: str) -> None:
 
 
 def finish_idle(connection: Connection) -> None:
-    """Close every run that has nothing open any more (a safety net: each is closed by its last slice)."""
+    """Close every run that has nothing open any more (a safety net: each is closed by its last slice).
+
+    A paused one that expires goes on, so that the gate closes what waits in it.
+    """
+    expired = (run.c.state == "paused", run.c.expires_at <= now(connection))
+    connection.execute(update(run).where(*expired, run.c.sealed).values(state="running"))
+    connection.execute(update(run).where(*expired, ~run.c.sealed).values(state="preparing"))
     for row in connection.execute(select(run.c.edition, run.c.channel).where(run.c.finished_at.is_(None))).all():
         finish_run(connection, row.edition, row.channel)
 
@@ -316,8 +348,9 @@ def busy_lanes(connection: Connection) -> list[tuple[str, str]]:
         if (row.channel, row.lane) in found:
             continue
         work = select(slice_.c.number).where(
-            slice_.c.edition == row.edition, slice_.c.channel == row.channel, slice_.c.open > 0, slice_.c.due_at <= wall
-        )
+            slice_.c.edition == row.edition, slice_.c.channel == row.channel, slice_.c.open > 0,
+            slice_.c.due_at <= _due_until(row.state, wall),
+        )  # fmt: skip
         if (row.state == "preparing" and not row.sealed) or connection.execute(work.limit(1)).first() is not None:
             found[row.channel, row.lane] = None
     return list(found)
