@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from broadcaster.app import App
 from broadcaster.delivery import REJECTIONS, Moment, consequence, decide
@@ -312,11 +312,11 @@ class _Slice:
             return None
 
     async def _save(self, act: Callable[[Connection], T]) -> T:
-        """Write to the ledger, whatever it takes: until it is saved nothing more is marked."""
+        """Write to the ledger, however long it is away: until it is saved nothing more is marked."""
         while True:
             try:
                 return await asyncio.shield(self.app.database.write(act))
-            except DBAPIError as error:
+            except (OperationalError, InterfaceError) as error:
                 log.error("ledger_not_saved", channel=self.channel.name, error=type(error.orig).__name__)
                 await asyncio.sleep(DATABASE_PAUSE)
 

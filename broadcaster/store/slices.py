@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, text, update
 
+from broadcaster.store.channels import closed_for
 from broadcaster.store.database import now
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
 from broadcaster.store.tables import (
@@ -233,6 +234,9 @@ def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, l
     for row in found:
         verdict = _verdict(row, state, claim, wall)
         (closing.append((row, *verdict)) if verdict else passing.append(row))
+    shut = bool(passing) and closed_for(connection, claim.channel, claim.lane) > 0
+    if shut:
+        passing = []
     if closing:
         connection.execute(
             _close,
@@ -246,7 +250,7 @@ def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, l
     move_counters(connection, claim, change, holder=holder)
     previous = _previous_ids(connection, claim, sorted(marked)) if claim.follows is not None and marked else {}
     rows = [_marked(row, previous) for row in passing if row.slot in marked]
-    return Marked(rows=rows, cursor=found[-1].slot, exhausted=len(found) < limit, at=wall)
+    return Marked(rows=rows, cursor=found[-1].slot, exhausted=shut or len(found) < limit, at=wall)
 
 
 def _unmark(connection: Connection, claim: Claim, slots: set[int]) -> set[int]:

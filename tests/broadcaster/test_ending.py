@@ -271,3 +271,15 @@ async def test_a_run_that_closes_while_a_receipt_reopens_a_row_stays_open(app: A
     other.join()
     found = run_of(app, done.edition)
     assert (found.state, found.finished_at) == ("running", None)
+
+
+async def test_a_channel_that_halts_stops_the_hands_that_are_at_work(app: App) -> None:
+    await publish(app, notice())
+    fill(app)
+    holder = Holder(owner="h", lease=30)
+    claim = app.database.write_now(slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0)
+    assert len(app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=3).rows) == 3
+    app.database.write_now(channel_store.pause_channel, "email", 30)
+    stopped = app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=3)
+    assert (stopped.rows, stopped.exhausted) == ([], True)
+    assert states(app) == {"sending": 3, "pending": 9}

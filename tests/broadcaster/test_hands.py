@@ -126,3 +126,15 @@ async def test_retries_count_by_the_clock_of_the_database_not_of_the_worker(app:
     await deliverer(app).drain("email", "routine", seconds=2)
     wall = app.database.read_now(now)
     assert all(55 < row.due_at - wall <= 61 for row in rows(app))
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_an_outcome_that_no_database_takes_does_not_hold_its_hand_for_ever(app: App) -> None:
+    await publish(app, notice())
+    app = with_channels(app, FakeChannel(provider=lambda _r: Receipt(provider_id="a\0b")))
+    engine = deliverer(app)
+    for _ring in range(2):
+        with pytest.raises(ExceptionGroup):
+            await asyncio.wait_for(engine.drain("email", "routine"), 8)
+    await drain_until_quiet(engine)
+    assert states(app) == {"unconfirmed": 12}
