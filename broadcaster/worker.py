@@ -35,6 +35,8 @@ ANSWER_SECONDS = 8.0
 """How long a stopping worker waits for providers to answer what is already written."""
 SWEEPER_LEASE = 10.0
 """Seconds for which one process is the sweeper."""
+HANG_UP_SECONDS = 1.0
+"""How long a doorbell that is hung up waits for its jobs to end."""
 PROBE_SECONDS = 5.0
 """How long a halted channel may take to say that it is back."""
 
@@ -120,10 +122,14 @@ class LaneWorker:
         try:
             await worker.async_run()
         finally:
-            # not arq's own close(): it waits for jobs it has cancelled, and raises their cancellation as if it were ours
-            for job in worker.tasks.values():
+            # not arq's own close(), which raises the cancellation of its jobs as if it were ours; a job that is just
+            # being taken off the queue is let finish
+            jobs = list(worker.tasks.values())
+            if jobs:
+                await asyncio.wait(jobs, timeout=HANG_UP_SECONDS)
+            for job in jobs:
                 job.cancel()
-            await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
+            await asyncio.gather(*jobs, return_exceptions=True)
             with suppress(RedisError, OSError):
                 await pool.aclose(close_connection_pool=True)
 
