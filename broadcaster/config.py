@@ -54,6 +54,7 @@ class Settings(BaseModel):
     channels: str = Field(default="", description="Channels that are open, separated by spaces; empty: all that are configured.")
     host: str = Field(default="127.0.0.1", description="Where the web server listens.")
     port: int = Field(default=8000, ge=0, le=65535, description="The web server's port.")
+    trusted_proxies: str = Field(default="127.0.0.1 ::1", description="Addresses or networks whose X-Forwarded-For is believed.")
     lease: float = Field(default=30.0, ge=1, le=600, description="Seconds a worker may hold a slice without renewing.")
     city: str = Field(default="Kota Cimahi", description="The city's name in messages.")
     sender: str = Field(default="Info Kota Cimahi", description="The sender's name in messages.")
@@ -143,7 +144,7 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
             per_channel[name] = module.Settings.read(variables, settings.site)
         except ValidationError as error:
             problems += _sentences(module.Settings.prefix, error)
-    problems += _unknown(settings, modules)
+    problems += _unknown(settings, modules) + _mixed(settings, modules, per_channel)
     problems += _missing(settings, per_channel)
     if problems:
         raise BadSettings("\n".join(problems))
@@ -157,6 +158,24 @@ def _unknown(settings: Settings, known: Collection[str]) -> list[str]:
         for name in settings.channels.split()
         if name not in known
     ]
+
+
+def _mixed(settings: Settings, modules: Mapping[str, ModuleType], per_channel: Mapping[str, ChannelSettings]) -> list[str]:
+    """A simulation whose page publishes for anyone must never reach a real provider."""
+    real = [
+        name
+        for name, channel in per_channel.items()
+        if settings.simulated
+        and hasattr(modules[name], "parse_address")  # a push channel
+        and not channel.missing()
+        and _is_real(channel, settings.simulation_url)
+    ]
+    return [f"{PREFIX}SIMULATED is set, but these channels are real: {', '.join(real)}. Unset one or the other."] if real else []
+
+
+def _is_real(channel: ChannelSettings, simulation_url: str) -> bool:
+    url = type(channel).model_fields.get("api_url")
+    return getattr(channel, "api_url", None) == url.default if url is not None else not simulation_url
 
 
 def _missing(settings: Settings, per_channel: Mapping[str, ChannelSettings]) -> list[str]:

@@ -21,7 +21,10 @@ from broadcaster.web.serving import serve
 from subscribers import importing
 
 CREDENTIALS = {
+    "BROADCASTER_SIMULATION_URL": "http://127.0.0.1:9",
     "EMAIL_URL": "smtp://127.0.0.1:9",
+    "TELEGRAM_API_URL": "http://127.0.0.1:9",
+    "WHATSAPP_API_URL": "http://127.0.0.1:9/v25.0",
     "EMAIL_FROM": "Info Kota Cimahi <info@info.cimahi.example>",
     "TELEGRAM_TOKEN": "1234567:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     "TELEGRAM_WEBHOOK_SECRET": "rahasia-telegram",

@@ -15,8 +15,6 @@ from broadcaster.web.server import create_web
 GRACE_SECONDS = 3
 """How long running answers may take once the server stops; open streams end then."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-TRUSTED_PROXIES = ["127.0.0.1", "::1"]
-"""Whose X-Forwarded-For counts: a reverse proxy on the same machine."""
 
 
 class _Server(uvicorn.Server):
@@ -67,7 +65,7 @@ async def serve(
             log_config=None,
             access_log=False,
             server_header=False,
-            forwarded_allow_ips=TRUSTED_PROXIES,
+            forwarded_allow_ips=app.settings.trusted_proxies.split(),
             timeout_graceful_shutdown=GRACE_SECONDS,
             timeout_keep_alive=30,
             h11_max_incomplete_event_size=64 * 1024,
