@@ -1,8 +1,9 @@
 """People's addresses: signing up, finding, joining two ids of one, erasing, exporting, counting. Times are epoch seconds."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
 
@@ -14,7 +15,7 @@ from subscribers.store import State, address, alias, consent, subscriber, subscr
 from subscribers.subscriptions import home_of, pack_topics, read, unpack_topics
 
 __all__ = [
-    "AddressRow", "Subscription", "add_alias", "channel_of", "count", "erase", "export_rows", "find", "get", "move",
+    "AddressRow", "Subscription", "add_alias", "add_aliases", "channel_of", "count", "erase", "export_rows", "find", "get", "move",
     "other_addresses", "subscribe",
 ]  # fmt: skip
 
@@ -102,6 +103,28 @@ def add_alias(conn: Connection, book: AddressBook, address_id: int, other: str) 
         _alias(conn, address_id, channel, book.lookup(channel, other), book.seal(channel, other))
     elif found.id != address_id:
         _merge(conn, keep=address_id, gone=found.id)
+
+
+def add_aliases(conn: Connection, book: AddressBook, channel: str, told: Iterable[tuple[int, str]]) -> None:
+    """`add_alias` for many (address id, other id) pairs of one channel at once: a provider repeats them with every message."""
+    by_lookup = {book.lookup(channel, other): (address_id, other) for address_id, other in told}
+    known: dict[bytes, int] = {}
+    taken: set[bytes] = set()
+    for batch in store.batches(by_lookup, 500):
+        rows = conn.execute(select(alias.c.lookup, alias.c.address).where(alias.c.channel == channel, alias.c.lookup.in_(batch)))
+        known.update((bytes(row.lookup), row.address) for row in rows)
+        taken.update(
+            conn.execute(select(address.c.lookup).where(address.c.channel == channel, address.c.lookup.in_(batch))).scalars()
+        )
+    fresh: list[dict[str, Any]] = []
+    for lookup, (address_id, other) in by_lookup.items():
+        if lookup in taken or known.get(lookup, address_id) != address_id:
+            add_alias(conn, book, address_id, other)
+        elif lookup not in known:
+            fresh.append({"channel": channel, "lookup": lookup, "address": address_id, "cipher": book.seal(channel, other)})
+    alive = set(conn.execute(select(address.c.id).where(address.c.id.in_([row["address"] for row in fresh]))).scalars())
+    if fresh := [row for row in fresh if row["address"] in alive]:
+        conn.execute(store.insert_new(conn, alias), fresh)
 
 
 def move(conn: Connection, book: AddressBook, address_id: int, new: str) -> int:

@@ -60,12 +60,11 @@ def apply(
             dead[item.address] = "provider"
         if item.opted_out:
             consent.suppress(connection, item.address, "opted_out", at=wall, source="provider")
-        for alias in item.aliases:
-            residents.add_alias(connection, book, item.address, alias)
         if item.moved_to:
             residents.move(connection, book, item.address, item.moved_to)
         if item.fall_back:
             fallen += fall_back(connection, edition, item.address)
+    residents.add_aliases(connection, book, channel, [(item.address, alias) for item in consequences for alias in item.aliases])
     consent.clear_strikes(connection, [item.address for item in consequences if item.succeeded])
     count_results(connection, channel, results, len(dead))
     suppress_or_hold(connection, channel, dead, at=wall)

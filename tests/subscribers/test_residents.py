@@ -11,7 +11,19 @@ from subscribers import consent, residents, store
 from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
 from subscribers.importing import COLUMNS, Row, import_rows, read_rows
-from subscribers.residents import Subscription, add_alias, channel_of, count, erase, export_rows, find, get, move, other_addresses
+from subscribers.residents import (
+    Subscription,
+    add_alias,
+    add_aliases,
+    channel_of,
+    count,
+    erase,
+    export_rows,
+    find,
+    get,
+    move,
+    other_addresses,
+)
 from subscribers.subscriptions import read
 
 NOW = 1_795_600_000.0
@@ -45,6 +57,24 @@ def test_an_alias_finds_the_address(conn: Connection, book: AddressBook, sign_up
         add_alias(conn, book, row.id, "ID.77")
     assert look_up("ID.77", "whatsapp") == row
     assert totals(conn)["alias"] == 1
+
+
+def test_many_aliases_at_once_are_what_they_are_one_by_one(
+    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+) -> None:
+    for number in range(4):
+        sign_up(f"62812000000{number}", channel="whatsapp")
+    ids = [look_up(f"62812000000{number}", "whatsapp").id for number in range(4)]
+    for _ in range(2):
+        add_aliases(conn, book, "whatsapp", [(ids[0], "ID.0"), (ids[1], "ID.1"), (ids[0], "628120000000")])
+    assert totals(conn)["alias"] == 2
+    assert [look_up(f"ID.{number}", "whatsapp").id for number in range(2)] == ids[:2]
+    add_aliases(conn, book, "whatsapp", [(ids[2], "628120000003")])
+    assert look_up("628120000003", "whatsapp").id == ids[2]
+    assert totals(conn)["address"] == 3
+    add_aliases(conn, book, "whatsapp", [])
+    add_aliases(conn, book, "whatsapp", [(NOBODY, "ID.99")])
+    assert look_up("ID.99", "whatsapp") is None
 
 
 def test_an_alias_of_an_unknown_address_is_dropped(conn: Connection, book: AddressBook) -> None:
