@@ -15,8 +15,8 @@ from subscribers.store import State, address, alias, consent, subscriber, subscr
 from subscribers.subscriptions import home_of, pack_topics, read, unpack_topics
 
 __all__ = [
-    "AddressRow", "Subscription", "add_alias", "add_aliases", "channel_of", "count", "erase", "export_rows", "find", "get", "move",
-    "other_addresses", "subscribe",
+    "AddressRow", "Subscription", "add_alias", "add_aliases", "channel_of", "count", "erase", "export_rows", "find", "get",
+    "move", "other_addresses", "subscribe",
 ]  # fmt: skip
 
 _EXPORT_BATCH = 2_000

@@ -74,7 +74,7 @@ def test_many_aliases_at_once_are_what_they_are_one_by_one(
     assert totals(conn)["address"] == 3
     add_aliases(conn, book, "whatsapp", [])
     add_aliases(conn, book, "whatsapp", [(NOBODY, "ID.99")])
-    assert look_up("ID.99", "whatsapp") is None
+    assert find(conn, book, "whatsapp", "ID.99") is None
 
 
 def test_an_alias_of_an_unknown_address_is_dropped(conn: Connection, book: AddressBook) -> None:
