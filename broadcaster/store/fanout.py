@@ -103,14 +103,17 @@ def fill_chunk(connection: Connection, claim: FanOut, holder: Holder, sizes: Siz
     source = _source(connection, claim, found.follows, found.cursor, size)
     added = _insert(connection, claim, source)
     slots = added or _there_already(connection, source)
+    mine = (run.c.edition == claim.edition, run.c.channel == claim.channel)
+    still_ours = (*mine, run.c.owner == claim.owner, run.c.cursor == found.cursor, run.c.state == "preparing")
     if not slots:
+        if connection.execute(select(run.c.edition).where(*still_ours).with_for_update()).first() is None:
+            raise LeaseLost
         seal(connection, claim.edition, claim.channel)
         return True
     _add_slices(connection, claim, found, slots, sizes.slice_)
-    mine = (run.c.edition == claim.edition, run.c.channel == claim.channel)
     moved = connection.execute(
         update(run)
-        .where(*mine, run.c.owner == claim.owner, run.c.cursor == found.cursor, run.c.state == "preparing")
+        .where(*still_ours)
         .values(cursor=slots[-1], total=run.c.total + len(added), lease_until=lease_clock(connection) + holder.lease)
     )
     if moved.rowcount != 1:

@@ -4,8 +4,9 @@ Real store functions on real databases. Time passes by moving every time in the 
 """
 
 import random
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,8 @@ from subscribers import consent
 from world import notice, program, publish, subscribe, variables
 
 PEOPLE = 24
+SMALL = fanout.Sizes(first=4, chunk=13, slice_=7)
+"""Chunks and slices so small that a run has several."""
 LEASE = 30.0
 STEPS = {"sqlite": 160, "postgresql": 110}
 SEEDS = {"sqlite": range(16), "postgresql": range(100, 105)}
@@ -61,7 +64,7 @@ class World:
     announcements: list[str] = field(default_factory=list)
     out: Counter[tuple[int, int]] = field(default_factory=Counter)
     written: dict[tuple[int, int, int], bool] = field(default_factory=dict)
-    log: list[str] = field(default_factory=list)
+    parallel: bool = False
 
     def write(self, act: Any, *args: Any, **kwargs: Any) -> Any:
         """One transaction."""
@@ -75,7 +78,7 @@ class World:
             hand.filling = self.write(fanout.claim_fanout, channel="email", lane="routine", holder=hand.holder)
         if hand.filling is not None:
             with suppress(LeaseLost):
-                if not self.write(fanout.fill_chunk, hand.filling, hand.holder):
+                if not self.write(fanout.fill_chunk, hand.filling, hand.holder, SMALL):
                     return
             hand.filling = None
 
@@ -83,7 +86,7 @@ class World:
         """Take a slice."""
         if hand.claim is None:
             hand.claim = self.write(slices.claim_slice, channel="email", lane="routine", holder=hand.holder, receipt_wait=30.0)
-            hand.cursor = -1
+            hand.cursor = hand.claim.after_slot if hand.claim is not None else -1
 
     def mark(self, hand: Hand) -> None:
         """Pass the gate."""
@@ -116,7 +119,7 @@ class World:
 
     def _provider(self, edition: int, row: MarkedRow) -> Outcome:
         found = next(r for r in table(self.app, delivery) if (r.edition, r.slot) == (edition, row.slot))
-        assert (found.state, found.attempt) == (SENDING, row.attempt), "written without being marked"
+        assert self.parallel or (found.state, found.attempt) == (SENDING, row.attempt), "written without being marked"
         outcome: Outcome = self.dice.choice((Receipt(provider_id=f"{edition}.{row.slot}.{row.attempt}"),) * 6 + (
             *FAILURES, Deferred(uncertain=True), Deferred(uncertain=True), Deferred(throttle=True, retry_after=0.0)))  # fmt: skip
         took = isinstance(outcome, Receipt) or (isinstance(outcome, Deferred) and outcome.uncertain and self.dice.random() < 0.7)
@@ -192,6 +195,7 @@ class World:
         """Move every time into the past."""
 
         def act(c: Connection) -> None:
+            c.execute(select(slice_.c.number).with_for_update())  # so that nobody compares old times with new ones
             for one, names in ((delivery, ("due_at",)), (slice_, ("due_at", "lease_until")),
                                (run, ("lease_until", "published_at", "expires_at"))):  # fmt: skip
                 for name in names:
@@ -270,7 +274,7 @@ class World:
             self.fill(hand)
             self.claim(hand)
             if hand.claim is not None:
-                found = self.write(slices.mark, hand.claim, hand.holder, cursor=-1, limit=1000)
+                found = self.write(slices.mark, hand.claim, hand.holder, cursor=hand.claim.after_slot, limit=1000)
                 for row in found.rows:
                     self.out[hand.claim.edition, row.slot] += 1
                     hand.answered.append((row, Receipt(provider_id=f"{hand.claim.edition}.{row.slot}.{row.attempt}")))
@@ -290,18 +294,27 @@ class World:
                     assert any(key[:2] == (row.edition, row.slot) for key in self.written) or self.out[row.edition, row.slot] > 0
 
 
-async def play(app: App, seed: int, steps: int) -> None:
-    """One random history."""
-    dice = random.Random(seed)
-    world = World(app=app, dice=dice, hands=[Hand(holder=Holder(owner=f"hand{n}", lease=LEASE)) for n in range(3)])
+async def new_world(app: App, seed: int) -> World:
+    """Three hands and two announcements."""
+    world = World(app=app, dice=random.Random(seed), hands=[Hand(holder=Holder(owner=f"hand{n}", lease=LEASE)) for n in range(3)])
     for n in range(2):
         world.announcements.append((await publish(app, notice(title=f"Kabar {n}"))).id)
-    moves = [world.fill] * 2 + [world.claim, world.mark, world.send, world.settle] * 5 + [
+    return world
+
+
+def moves_of(world: World) -> list[Callable[[Hand], None]]:
+    """What may happen, the usual more often than the rare."""
+    return [world.fill] * 2 + [world.claim, world.mark, world.send, world.settle] * 5 + [
         world.release, world.release, world.die, world.receipt, world.receipt, world.receipt, world.stop_someone, world.pass_time,
         world.pass_time, world.act, world.act]  # fmt: skip
+
+
+async def play(app: App, seed: int, steps: int) -> None:
+    """One random history."""
+    world = await new_world(app, seed)
+    dice, moves = world.dice, moves_of(world)
     for _ in range(steps):
         move = dice.choice(moves)
-        world.log.append(move.__name__)
         move(dice.choice(world.hands))
         world.check()
     world.finish()
@@ -328,3 +341,25 @@ async def test_random_histories_keep_every_promise(app: App, seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS["postgresql"])
 async def test_random_histories_keep_every_promise_on_postgresql(app: App, seed: int) -> None:
     await play(app, seed, STEPS["postgresql"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_hands_at_the_same_time_keep_the_promises_too(app: App, seed: int) -> None:
+    world = await new_world(app, seed)
+    world.parallel = True
+    failed: list[BaseException] = []
+
+    def work(hand: Hand, dice: random.Random) -> None:
+        try:
+            for _ in range(100):
+                dice.choice(moves_of(world))(hand)
+        except BaseException as error:  # noqa: BLE001  shown by the test
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(hand, random.Random(f"{seed}{hand}"))) for hand in world.hands]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed, failed
+    world.finish()
