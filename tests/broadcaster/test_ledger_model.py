@@ -23,7 +23,7 @@ from broadcaster.store import channels as channel_store
 from broadcaster.store import consequences, fanout, ledger, outcomes, receipts, slices
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
 from broadcaster.store.slices import Claim, MarkedRow
-from broadcaster.store.tables import PENDING, SENDING, STATES, delivery, run, slice_
+from broadcaster.store.tables import PENDING, SENDING, STATES, UNCONFIRMED, delivery, run, slice_
 from channels.base.contract import Deferred, Failure, Outcome, Receipt, Refused, Rejected, Skipped, StatusEvent
 from sending import check_counters, counters, table
 from subscribers import consent
@@ -64,6 +64,8 @@ class World:
     announcements: list[str] = field(default_factory=list)
     out: Counter[tuple[int, int]] = field(default_factory=Counter)
     written: dict[tuple[int, int, int], bool] = field(default_factory=dict)
+    seen: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    admitted: Counter[int] = field(default_factory=Counter)
     parallel: bool = False
 
     def write(self, act: Any, *args: Any, **kwargs: Any) -> Any:
@@ -253,6 +255,19 @@ class World:
                 assert part.due_at <= min(waits), f"rows are due before their slice: {part}"
         self.check_duplicates(parts)
 
+    def check_admitted(self, move: str) -> None:
+        """Possible duplicates are counted exactly: one for each uncertain attempt that is made again."""
+        rows, before = table(self.app, delivery), self.seen
+        for row in rows:
+            state, uncertain = before.get((row.edition, row.slot), (PENDING, 0))
+            again = row.uncertain > uncertain or (state == UNCONFIRMED and move == "act")
+            self.admitted[row.edition] += again and row.state == PENDING
+        self.seen = {(row.edition, row.slot): (row.state, row.uncertain) for row in rows}
+        said: Counter[int] = Counter()
+        for part in table(self.app, slice_):
+            said[part.edition] += part.possible_duplicates
+        assert +said == +self.admitted
+
     def check_duplicates(self, parts: list[Any]) -> None:
         """Every copy beyond the first is admitted."""
         for edition in {part.edition for part in parts}:
@@ -304,9 +319,8 @@ async def new_world(app: App, seed: int) -> World:
 
 def moves_of(world: World) -> list[Callable[[Hand], None]]:
     """What may happen, the usual more often than the rare."""
-    return [world.fill] * 2 + [world.claim, world.mark, world.send, world.settle] * 5 + [
-        world.release, world.release, world.die, world.receipt, world.receipt, world.receipt, world.stop_someone, world.pass_time,
-        world.pass_time, world.act, world.act]  # fmt: skip
+    usual = [world.claim, world.mark, world.send, world.settle] * 5 + [world.pass_time, world.receipt, world.die] * 3
+    return [*usual, world.fill, world.fill, world.release, world.stop_someone, world.act, world.act]
 
 
 async def play(app: App, seed: int, steps: int) -> None:
@@ -317,6 +331,7 @@ async def play(app: App, seed: int, steps: int) -> None:
         move = dice.choice(moves)
         move(dice.choice(world.hands))
         world.check()
+        world.check_admitted(move.__name__)
     world.finish()
 
 
