@@ -7,12 +7,15 @@ from typing import TypeVar
 
 import msgspec
 import structlog
-from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.connections import ArqRedis
+from redis.asyncio.connection import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 T = TypeVar("T")
 LANES = ("emergency", "routine")
+CONNECT_SECONDS = 1.0
+"""How long a connection to Redis may take."""
 ANSWER_SECONDS = 1.0
 """How long Redis may take to answer: the doorbell must never hold up the sending."""
 log = structlog.get_logger(__name__)
@@ -26,21 +29,16 @@ def queue_name(lane: str) -> str:
     return f"siaran:queue:{lane}"
 
 
-def redis_settings(url: str) -> RedisSettings:
-    """How to reach Redis or Valkey; short time-outs, as the doorbell must never hold up the sending."""
-    if url.startswith("unix://"):
-        settings = RedisSettings(unix_socket_path=url.removeprefix("unix://"))
-    else:
-        settings = RedisSettings.from_dsn(url)
-    settings.conn_timeout = 2
-    settings.conn_retries = 0
-    settings.retry_on_timeout = True
-    return settings
-
-
 async def connect(url: str) -> ArqRedis:
-    """A pool of connections of its own; raises RedisError or OSError while Redis is away."""
-    return await create_pool(redis_settings(url), job_serializer=encode, job_deserializer=decode)
+    """Connections of one's own to Redis or Valkey (redis://, rediss://, unix://); RedisError or OSError while it is away."""
+    pool = ConnectionPool.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=ANSWER_SECONDS)
+    redis = ArqRedis(pool, job_serializer=encode, job_deserializer=decode)
+    try:
+        await redis.ping()
+    except BaseException:
+        await redis.aclose(close_connection_pool=True)
+        raise
+    return redis
 
 
 class Queue:
@@ -96,5 +94,5 @@ class Queue:
     async def aclose(self) -> None:
         """Close the connections."""
         if self._pool is not None:
-            await self._pool.aclose()
+            await self._pool.aclose(close_connection_pool=True)
             self._pool = None

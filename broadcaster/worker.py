@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -35,7 +35,7 @@ ANSWER_SECONDS = 8.0
 """How long a stopping worker waits for providers to answer what is already written."""
 SWEEPER_LEASE = 10.0
 """Seconds for which one process is the sweeper."""
-HANG_UP_SECONDS = 1.0
+HANG_UP_SECONDS = 2.0
 """How long a doorbell that is hung up waits for its jobs to end."""
 PROBE_SECONDS = 5.0
 """How long a halted channel may take to say that it is back."""
@@ -71,12 +71,12 @@ class LaneWorker:
             await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.stop()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.deliverer.settle(), ANSWER_SECONDS)
-            for task in (*tasks, *self._drains):
+            settled = asyncio.create_task(self.deliverer.settle())
+            await asyncio.wait([settled, *tasks], timeout=ANSWER_SECONDS)
+            for task in (settled, *tasks, *self._drains):
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.gather(*self._drains, return_exceptions=True)
+            await asyncio.gather(settled, *self._drains, return_exceptions=True)
             if self._lock is not None:
                 self._lock.release()
             for result in ended:
@@ -112,26 +112,26 @@ class LaneWorker:
                 await self._listen_once()
             except Exception as error:  # noqa: BLE001  a doorbell that breaks is hung up anew: the sending goes on without it
                 log.warning("doorbell_silent", lane=self.lane, error=told(error))
-                await asyncio.sleep(1)
+                await self._pause(1)
         await self._stop.wait()
 
     async def _listen_once(self) -> None:
-        """Answer rings until Redis goes away or we are cancelled."""
+        """Answer rings until Redis goes away or the worker stops."""
         pool = await connect(self.app.queue.url)
         worker = self._arq_worker(pool)
         try:
-            await worker.async_run()
+            while not self._stop.is_set():
+                await worker._poll_iteration()  # a turn of arq's main(), which can be ended only in the middle of a command
+                await self._pause(POLL[self.lane])
         finally:
-            # not arq's own close(), which raises the cancellation of its jobs as if it were ours; a job that is just
-            # being taken off the queue is let finish
-            jobs = list(worker.tasks.values())
-            if jobs:
-                await asyncio.wait(jobs, timeout=HANG_UP_SECONDS)
-            for job in jobs:
-                job.cancel()
-            await asyncio.gather(*jobs, return_exceptions=True)
+            await _end(worker.tasks.values())
             with suppress(RedisError, OSError):
                 await pool.aclose(close_connection_pool=True)
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but not beyond `stop()`."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
 
     def _arq_worker(self, pool: ArqRedis) -> Worker:
         async def drain(_context: dict[Any, Any], channel: str, _lane: str) -> None:
@@ -151,9 +151,9 @@ class LaneWorker:
         while not self._stop.is_set():
             for part in (self._take_turn, self._find_work, self._keep_house):
                 with self._outliving("sweep_failed"):
-                    await part()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), random.uniform(*SWEEP_SECONDS))  # noqa: S311  jitter, no secret
+                    if not self._stop.is_set():
+                        await part()
+            await self._pause(random.uniform(*SWEEP_SECONDS))  # noqa: S311  jitter, no secret
 
     async def _take_turn(self) -> None:
         """Say that we live, and become or stay the one sweeper."""
@@ -198,11 +198,20 @@ class LaneWorker:
 
     async def _apply_receipts(self) -> None:
         while not self._stop.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), RECEIPT_SECONDS)
+            await self._pause(RECEIPT_SECONDS)
             with self._outliving("receipts_wait"):
                 while self._sweeps and not self._stop.is_set() and await receipts.apply_due(self.app) == receipts.AT_ONCE:
                     pass
+
+
+async def _end(jobs: Iterable[asyncio.Task[None]]) -> None:
+    """Let jobs finish that are just being taken off the queue; cancel the others."""
+    found = list(jobs)
+    if found:
+        await asyncio.wait(found, timeout=HANG_UP_SECONDS)
+    for job in found:
+        job.cancel()
+    await asyncio.gather(*found, return_exceptions=True)
 
 
 async def run(app: App, lane: str, stop: asyncio.Event) -> None:

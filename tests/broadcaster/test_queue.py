@@ -11,7 +11,7 @@ from arq.constants import job_key_prefix
 from arq.jobs import deserialize_job_raw
 from structlog.testing import capture_logs
 
-from broadcaster.queue import ANSWER_SECONDS, LANES, Queue, queue_name, redis_settings
+from broadcaster.queue import ANSWER_SECONDS, LANES, Queue, connect, queue_name
 
 NOWHERE = "redis://127.0.0.1:1/0"
 
@@ -114,15 +114,16 @@ async def test_a_closed_queue_can_be_closed_again(valkey_url: str) -> None:
     await bell.aclose()
 
 
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("redis://10.0.0.5:6380/3", ("10.0.0.5", 6380, 3, None, False)),
-        ("rediss://:rahasia@redis.example/0", ("redis.example", 6379, 0, None, True)),
-        ("unix:///run/valkey.sock", ("localhost", 6379, 0, "/run/valkey.sock", False)),
-    ],
-)
-def test_settings_are_read_from_the_url_and_never_wait_long(url: str, expected: tuple[object, ...]) -> None:
-    settings = redis_settings(url)
-    assert (settings.host, settings.port, settings.database, settings.unix_socket_path, settings.ssl) == expected
-    assert (settings.conn_timeout, settings.conn_retries) == (2, 0)
+async def test_a_url_of_another_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="redis://"):
+        await connect("http://127.0.0.1:6379")
+
+
+async def test_the_number_of_the_database_and_the_password_are_read_from_the_url(valkey_url: str) -> None:
+    pool = await connect(f"{valkey_url}?db=3")
+    assert pool.connection_pool.connection_kwargs["db"] == 3
+    await pool.set("x", "1")
+    await pool.aclose(close_connection_pool=True)
+    with redis.Redis.from_url(valkey_url) as client:
+        assert client.get("x") is None
+        assert client.info("keyspace")["db3"]["keys"] == 1
