@@ -13,7 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 import channels
 from channels.base.contract import PullChannel, PushChannel, Site, Topic
@@ -49,7 +50,7 @@ class Settings(BaseModel):
     data_dir: Path = Field(default=Path("data"), description="Folder of the SQLite file, the embedded Valkey and the secret key.")
     database_url: str = Field(default="", description="postgresql://user:password@host/name; empty: SQLite in the data folder.")
     redis_url: str = Field(default="", description="redis://host:6379/0; empty: the embedded Valkey.")
-    base_url: str = Field(default="http://127.0.0.1:8000", description="The address residents see, without a slash at the end.")
+    base_url: str = Field(default="", description="The address residents see; empty: this machine, at the web server's port.")
     secret_key: str = Field(default="", description="32 bytes, base64; empty: made and kept (0600) in the data folder.")
     channels: str = Field(default="", description="Channels that are open, separated by spaces; empty: all that are configured.")
     host: str = Field(default="127.0.0.1", description="Where the web server listens.")
@@ -67,8 +68,13 @@ class Settings(BaseModel):
     @classmethod
     def _absolute(cls, value: str) -> str:
         if not value.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
+            raise ValueError("harus diawali http:// atau https://")
         return value.rstrip("/")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_address(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return values if values.get("base_url") else {**values, "base_url": f"http://127.0.0.1:{values.get('port', 8000)}"}
 
     @property
     def database(self) -> str:
@@ -154,7 +160,7 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
 def _unknown(settings: Settings, known: Collection[str]) -> list[str]:
     names = ", ".join(sorted(known))
     return [
-        f"{PREFIX}CHANNELS names {name!r}, which is no channel. Known: {names}."
+        f"{PREFIX}CHANNELS menyebut {name!r}, yang bukan kanal. Yang ada: {names}."
         for name in settings.channels.split()
         if name not in known
     ]
@@ -170,7 +176,7 @@ def _mixed(settings: Settings, modules: Mapping[str, ModuleType], per_channel: M
         and not channel.missing()
         and _is_real(channel, settings.simulation_url)
     ]
-    return [f"{PREFIX}SIMULATED is set, but these channels are real: {', '.join(real)}. Unset one or the other."] if real else []
+    return [f"{PREFIX}SIMULATED terisi, padahal kanal ini asli: {', '.join(real)}. Kosongkan salah satunya."] if real else []
 
 
 def _is_real(channel: ChannelSettings, simulation_url: str) -> bool:
@@ -185,11 +191,23 @@ def _missing(settings: Settings, per_channel: Mapping[str, ChannelSettings]) -> 
         if name in settings.channels.split() or (channel.missing() and len(channel.missing()) < len(channel.required))
         for variable in channel.missing()
     ]
-    return [f"Missing settings: {', '.join(missing)}"] if missing else []
+    return [f"Setelan belum diisi: {', '.join(missing)}"] if missing else []
 
 
 def _sentences(prefix: str, error: ValidationError) -> list[str]:
-    return [f"{prefix}{'_'.join(str(part) for part in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
+    return [f"{prefix}{'_'.join(str(part) for part in e['loc']).upper()}: {_sentence(e)}." for e in error.errors()]
+
+
+def _sentence(found: ErrorDetails) -> str:
+    """What a value should be; pydantic's own words where it is none of the kinds our settings have."""
+    limits = found.get("ctx", {})
+    words = {
+        "int_parsing": "harus bilangan bulat", "float_parsing": "harus bilangan", "bool_parsing": "harus true atau false",
+        "greater_than_equal": f"paling kecil {limits.get('ge')}", "greater_than": f"harus lebih dari {limits.get('gt')}",
+        "less_than_equal": f"paling besar {limits.get('le')}",
+        "string_pattern_mismatch": f"harus cocok dengan {limits.get('pattern')}", "value_error": str(limits.get("error")),
+    }  # fmt: skip
+    return words.get(found["type"], found["msg"])
 
 
 def channel_modules() -> dict[str, ModuleType]:

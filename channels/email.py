@@ -33,7 +33,7 @@ from channels.base.contract import (
 from channels.base.mime import Frame, alternative, hole, mailbox, part, phrase, quoted_value
 from channels.base.rendering import area_names, cut, fill, plain, scrubbed, span_text, template_name, verdict_text
 from channels.base.sending import each
-from channels.base.settings import ChannelSettings
+from channels.base.settings import ChannelSettings, Rate
 from channels.base.smtp import Connection, Envelope, NoConnection, Pool, Server
 
 PART_LIMIT = 100_000
@@ -58,7 +58,7 @@ class Settings(ChannelSettings):
     from_: str = Field("", alias="from")
     bounce_domain: str = ""
     connections: int = Field(10, ge=1, le=1000)
-    rate: float = Field(0.0, ge=0)
+    rate: Rate = 0
     timeout: float = Field(15.0, gt=0)
     """Seconds for the whole dialogue about one message."""
 

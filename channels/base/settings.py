@@ -1,11 +1,14 @@
 """Settings of a channel: its own variables, named after the module, and the site it speaks for."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from channels.base.contract import Site
+
+Rate = Annotated[float, Field(ge=0)]
+"""Messages a second; 0: no limit of our own."""
 
 
 class ChannelSettings(BaseModel):

@@ -17,6 +17,6 @@ def test_a_simulation_beside_stand_ins_is_fine() -> None:
 )
 def test_a_simulation_beside_a_real_provider_is_refused_by_name(unset: str, named: str) -> None:
     variables = {name: value for name, value in CREDENTIALS.items() if name != unset}
-    with pytest.raises(BadSettings, match=rf"real: {named}\."):
+    with pytest.raises(BadSettings, match=rf"asli: {named}\."):
         config.read({**variables, "BROADCASTER_SIMULATED": "true"})
     assert not config.read(variables).settings.simulated
