@@ -20,7 +20,7 @@ from channels.base import contract, http
 from channels.base.contract import Deferred, Failure, Finding, Halted, Outcome, Receipt, Refused, Rejected, Skipped
 from channels.base.rendering import ELLIPSIS, WIB, area_names, clean, cut, fill, template_name, tokens, utf16
 from channels.base.sending import each
-from channels.base.settings import ChannelSettings
+from channels.base.settings import ChannelSettings, Rate
 
 TEXT_LIMIT = 4096  # UTF-16 units of the parsed text: the strictest reading of Telegram's limit, safe under all others
 ENTITY_LIMIT = 100
@@ -39,7 +39,7 @@ class Settings(ChannelSettings):
     token: str = ""
     webhook_secret: str = ""
     api_url: str = "https://api.telegram.org"
-    rate: float = 30
+    rate: Rate = 30
 
 
 def parse_address(text: str) -> str:
@@ -310,7 +310,7 @@ class Telegram:
     async def answer(self, address: str, text: str) -> Outcome:
         """Plain text, in several messages where it is long; the first failure ends it."""
         outcome: Outcome = Rejected(code="400", detail="empty text")
-        for piece in pieces(clean(text)):
+        for piece in pieces(clean(f"[SIMULASI] {text}" if self._settings.site.simulated else text)):
             outcome = await _outcome(self._new({"chat_id": int(address), "text": piece, "api_kwargs": _NO_PREVIEW}))
             if not isinstance(outcome, Receipt):
                 break

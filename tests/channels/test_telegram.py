@@ -603,6 +603,12 @@ async def test_an_answer_is_plain_text() -> None:
         assert api.inbox(RINA)[0].text == "Ketik <kelurahan> & *nama*"
 
 
+async def test_an_answer_of_a_simulation_says_so() -> None:
+    async with connected(site=samples.site(simulated=True)) as (api, channel):
+        assert isinstance(await channel.answer(str(RINA), "Anda berhenti."), Receipt)
+        assert api.inbox(RINA)[0].text == "[SIMULASI] Anda berhenti."
+
+
 async def test_a_long_answer_is_split_between_paragraphs() -> None:
     text = "\n\n".join(f"{number} " + "kata " * 200 for number in range(9))
     async with connected() as (api, channel):
