@@ -41,7 +41,7 @@ def main() -> None:
     try:
         program()
     except InvalidAnnouncement as error:
-        _fail("\n".join(f"{p.field}: {p.reason} {p.remedy}".strip() for p in error.problems))
+        _fail("\n".join(f"{p.field + ': ' if p.field else ''}{p.reason} {p.remedy}".strip() for p in error.problems))
     except (Failed, BadSettings, BadDatabase, CannotStart) as error:
         _fail(str(error))
     except OperationalError as error:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from broadcaster.announcements import State
 from broadcaster.signing import normalise_code
 from broadcaster.store import ledger
 from broadcaster.store.ledger import Progress
@@ -18,12 +19,12 @@ class Overview:
 
     id: str
     code: str
-    status: str
+    status: State
     url: str
     progress: Progress
 
     def as_json(self) -> dict[str, Any]:
-        """The stable answer of the API (DESIGN 6)."""
+        """The answer of the API; other systems read it, so its names never change."""
         return {
             "id": self.id,
             "code": self.code,

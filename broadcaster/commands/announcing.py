@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from broadcaster import config, publishing
-from broadcaster.announcements import check
+from broadcaster.announcements import STATE_WORDS, check
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import opened
@@ -118,8 +118,10 @@ async def _publish(text: str, as_json: bool) -> None:
 def _text(file: str) -> str:
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise Failed(f"Berkas {file} tidak ada. Periksa nama dan foldernya.") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise Failed(f"{file} tidak dapat dibaca: {error}. Beri nama berkas Markdown berformat UTF-8.") from error
+        raise Failed(f"{file} tidak dapat dibaca. Beri nama berkas Markdown berformat UTF-8 yang boleh Anda baca.") from error
 
 
 def show(
@@ -151,7 +153,8 @@ async def _tables(app: App, found: Overview) -> None:
     progress = found.progress
     closed = progress.total - progress.open
     console.print(
-        f"{found.code}  {found.status}  {progress.sending}  {closed} dari {progress.total} diproses ({progress.percent}%)"
+        f"{found.code}  {STATE_WORDS[found.status]}, {SENDING[progress.sending]}: "
+        f"{closed} dari {progress.total} diproses ({progress.percent}%)"
     )
     console.print(f"Mungkin ganda: {progress.possible_duplicates}   {found.url}")
     console.print(_counts("Kanal", {name: dict(counts) for name, counts in progress.deliveries.items()}))
@@ -173,6 +176,9 @@ def _label(tree: AreaTree, code: str) -> str:
 WORDS = {
     "pending": "antre", "sending": "jalan", "sent": "dikirim", "delivered": "sampai", "read": "dibaca", "failed": "gagal",
     "skipped": "dilewati", "cancelled": "dihentikan", "expired": "kedaluwarsa", "unconfirmed": "belum pasti",
+}  # fmt: skip
+SENDING = {
+    "preparing": "menyiapkan", "running": "berjalan", "paused": "dijeda", "stopped": "dihentikan", "done": "selesai",
 }  # fmt: skip
 ALWAYS = ("pending", "sent", "delivered", "failed")
 

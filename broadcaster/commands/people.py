@@ -42,7 +42,7 @@ async def _import(file: Path, bad_rows: Path | None) -> None:
     try:
         lines = file.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
     except OSError as error:
-        raise Failed(f"{file} tidak dapat dibuka: {error.strerror}.") from error
+        raise Failed(f"{file} tidak dapat dibuka. Periksa nama, folder, dan izin bacanya.") from error
     async with opened(create=True) as app:
         with lines:
             try:

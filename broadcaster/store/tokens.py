@@ -42,9 +42,10 @@ def add(connection: Connection, name: str, scopes: list[str]) -> str:
     """Make a token and return its secret, which is shown only now. Raises BadToken."""
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
-        raise BadToken(f"Unknown scope: {', '.join(unknown) or '(none)'}. Scopes are: {', '.join(SCOPES)}.")
+        wrong = f"Cakupan {', '.join(unknown)} tidak dikenal." if unknown else "Token perlu paling sedikit satu cakupan."
+        raise BadToken(f"{wrong} Yang ada: {', '.join(SCOPES)}.")
     if not name.strip():
-        raise BadToken("A token needs a name.")
+        raise BadToken("Token perlu nama. Isi --name.")
     secret = PREFIX + secrets.token_urlsafe(32)
     row = {
         "name": name.strip(),
@@ -56,7 +57,9 @@ def add(connection: Connection, name: str, scopes: list[str]) -> str:
         with connection.begin_nested():
             connection.execute(insert(tokens).values(row))
     except IntegrityError as error:
-        raise BadToken(f"A token named {name.strip()!r} exists already.") from error
+        raise BadToken(
+            f"Token bernama {name.strip()} sudah ada. Pakai nama lain, atau cabut yang lama dengan `broadcaster token revoke`."
+        ) from error
     return secret
 
 

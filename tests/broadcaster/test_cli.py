@@ -1,0 +1,61 @@
+"""The program's errors: in words that say what to do, on standard error, with the exit code that belongs to them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(folder: Path, *words: str, text: str = "") -> tuple[int, str]:
+    """Exit code and standard error of one command whose data folder is the test's own."""
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "BROADCASTER_DATA_DIR": str(folder / "data")}
+    done = subprocess.run(
+        [sys.executable, "-m", "broadcaster", *words],
+        env=environ,
+        cwd=folder,
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("publish", "tidak-ada.md"), "Berkas tidak-ada.md tidak ada. Periksa nama dan foldernya.\n"),
+        (
+            ("subscribers", "import", "tidak-ada.csv"),
+            "tidak-ada.csv tidak dapat dibuka. Periksa nama, folder, dan izin bacanya.\n",
+        ),
+        (("token", "add", "--name", "x", "--scope", "semua"), "Cakupan semua tidak dikenal. Yang ada: read, write, publish.\n"),
+        (
+            ("token", "add", "--name", "x", "--scope", ","),
+            "Token perlu paling sedikit satu cakupan. Yang ada: read, write, publish.\n",
+        ),
+        (("token", "add", "--name", " ", "--scope", "read"), "Token perlu nama. Isi --name.\n"),
+    ],
+)
+def test_a_failure_is_one_line_that_says_what_to_do(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    assert run(tmp_path, *words) == (1, said)
+
+
+def test_a_problem_of_the_whole_file_names_no_field(tmp_path: Path) -> None:
+    run(tmp_path, "migrate")
+    code, said = run(tmp_path, "publish", "-", text="Tanpa front matter.")
+    assert code == 1
+    assert said.startswith("Berkas tidak dimulai dengan front matter. Mulai berkas dengan baris ---")
+
+
+def test_a_problem_of_one_field_begins_with_its_name(tmp_path: Path) -> None:
+    run(tmp_path, "migrate")
+    assert run(tmp_path, "publish", "-", text="---\ntitle: Air mati\n---\nIsi.")[1] == "areas: Belum diisi. Tambahkan areas.\n"
+
+
+def test_a_wrong_usage_is_exit_code_2(tmp_path: Path) -> None:
+    assert run(tmp_path, "publish")[0] == 2
