@@ -220,7 +220,7 @@ def _prepare(port: int, data: Path) -> dict[str, str]:
         f"{config.PREFIX}PORT": str(port),
         f"{config.PREFIX}BASE_URL": f"http://127.0.0.1:{port}",
         f"{config.PREFIX}DOMAIN": "info.cimahi.example",
-        **demo_variables(http_port=_free_port(), smtp_port=_free_port(), web_port=port),
+        **demo_variables(http_port=_free_port(), smtp_port=_free_port()),
     }
     path = data / config.SIMULATION
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 _CODE = re.compile(r"\b[A-Z]{2,4}-[0-9A-Z]{4}-[0-9A-Z]{2}\b")
 
 
-def demo_variables(*, http_port: int, smtp_port: int, web_port: int) -> dict[str, str]:
+def demo_variables(*, http_port: int, smtp_port: int) -> dict[str, str]:
     """The channels' settings under which everything goes to the stand-ins; secrets are drawn anew."""
     base = f"http://{serving.HOST}:{http_port}"
     return {

@@ -38,7 +38,7 @@ def free_port() -> int:
 
 @pytest.fixture
 async def city(database_url: str, tmp_path: Path) -> AsyncIterator[tuple[App, Providers]]:
-    demo = demo_variables(http_port=free_port(), smtp_port=free_port(), web_port=free_port())
+    demo = demo_variables(http_port=free_port(), smtp_port=free_port())
     demo |= {"WHATSAPP_RATE": "0", "TELEGRAM_RATE": "0"}
     environ = variables(database_url, tmp_path, BROADCASTER_SIMULATED="true", **demo)
     async with program(environ) as app, running(app.loaded) as providers:

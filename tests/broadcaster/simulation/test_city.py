@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
 @asynccontextmanager
 async def opened(url: str, folder: Path, now: datetime = NOW) -> AsyncIterator[App]:
     """The program under the demo's settings, at a fixed time."""
-    variables = providers.demo_variables(http_port=1, smtp_port=2, web_port=3)
+    variables = providers.demo_variables(http_port=1, smtp_port=2)
     loaded = config.read({**variables, "BROADCASTER_SIMULATED": "true", "BROADCASTER_DATABASE_URL": url}, data_dir=folder)
     async with open_app(loaded, clock=lambda: now) as app:
         yield app

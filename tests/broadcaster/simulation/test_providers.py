@@ -24,7 +24,7 @@ ADDRESSES = {"whatsapp": CIBABAT.phone, "telegram": str(CIBABAT.chat), "email": 
 def settings(folder: Path, unused_tcp_ports: list[int]) -> config.Loaded:
     """The demo's settings on free ports."""
     http, smtp, web = unused_tcp_ports
-    variables = providers.demo_variables(http_port=http, smtp_port=smtp, web_port=web)
+    variables = providers.demo_variables(http_port=http, smtp_port=smtp)
     return config.read({**variables, "BROADCASTER_SIMULATED": "true", "BROADCASTER_PORT": str(web)}, data_dir=folder)
 
 
@@ -56,7 +56,7 @@ async def send(channel: PushChannel, *messages: Outgoing) -> list[Result]:
 
 def test_the_demos_settings_open_every_channel(loaded: config.Loaded) -> None:
     assert all(loaded.is_open(name) for name in ("whatsapp", "telegram", "email"))
-    again = providers.demo_variables(http_port=1, smtp_port=2, web_port=3)
+    again = providers.demo_variables(http_port=1, smtp_port=2)
     assert again["WHATSAPP_TOKEN"] != loaded.variables["WHATSAPP_TOKEN"], "secrets are drawn anew"
 
 
@@ -159,7 +159,7 @@ async def test_between_containers_http_is_served_to_all_and_mail_is_the_catchers
     tmp_path: Path, unused_tcp_port_factory: Any
 ) -> None:
     port = unused_tcp_port_factory()
-    variables = providers.demo_variables(http_port=port, smtp_port=1, web_port=2)
+    variables = providers.demo_variables(http_port=port, smtp_port=1)
     variables |= {"BROADCASTER_SIMULATION_URL": f"http://providers:{port}", "EMAIL_URL": "smtp://mail:1025"}
     loaded = config.read({**variables, "BROADCASTER_SIMULATED": "true", "BROADCASTER_HOST": "web"}, data_dir=tmp_path)
     async with providers.running(loaded) as running, aiohttp.ClientSession() as session:

@@ -20,8 +20,8 @@ CIBABAT = neighbours()["cibabat"]
 @pytest.fixture
 async def played(sqlite_url: str, tmp_path: Path, unused_tcp_port_factory: Any) -> AsyncIterator[tuple[Running, Providers]]:
     """The site in simulation mode beside its stand-in providers, with the drafts of the sample city."""
-    http, smtp, web = (unused_tcp_port_factory() for _ in range(3))
-    variables = providers.demo_variables(http_port=http, smtp_port=smtp, web_port=web)
+    http, smtp = unused_tcp_port_factory(), unused_tcp_port_factory()
+    variables = providers.demo_variables(http_port=http, smtp_port=smtp)
     async with running(sqlite_url, tmp_path, BROADCASTER_SIMULATED="true", **variables) as site:
         await site.app.database.write(city.add_drafts, city.Press.of(site.app), site.clock())
         async with providers.running(site.app.loaded) as stand_ins:
