@@ -1,4 +1,4 @@
-"""Draining: fill the ledger, pass the gate, render, send, record, for at most ten seconds at a time. Rules: DESIGN 4.1 to 4.8."""
+"""Draining: fill the ledger, pass the gate, render, send, record, for at most ten seconds at a time."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -123,7 +123,7 @@ def count_results(connection: Connection, channel: str, results: int, dead: int)
 
 
 def suppressions_are_mass(results: int, dead: int) -> bool:
-    """Whether so many "dead address" answers must be a provider's fault until proven otherwise (PROVIDERS 5.1)."""
+    """Whether so many "dead address" answers must be a provider's fault until proven otherwise."""
     return (dead >= 25 and dead > 0.05 * results) or (dead >= 200 and dead > 0.02 * results)
 
 

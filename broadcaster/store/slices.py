@@ -1,6 +1,6 @@
 """Working on the ledger: claim a slice, mark rows `sending` through the gate, give the slice back, finish the run.
 
-Every function is one transaction's worth of SQL. Rules: DESIGN 4.4 to 4.8. What becomes of an outcome is decided in delivery.py.
+Every function is one transaction's worth of SQL. What becomes of an outcome is decided in delivery.py.
 """
 
 import math

@@ -73,7 +73,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """What a clarification answers (PROVIDERS: verdict beside type, never a bare "hoax")."""
+    """What a clarification answers (a verdict beside its type, never a bare "hoax")."""
 
     claim: str
     verdict: str
