@@ -122,7 +122,11 @@ def failures(connection: Connection, announcement: str) -> list[Failure]:
 
 def pause(connection: Connection, announcement: str, why: str) -> bool:
     """Stop sending until resumed; the gate holds within a second. False when nothing was running."""
-    return _flip(connection, announcement, ("preparing", "running"), "paused", why)
+    newest = newest_edition_id(connection, announcement)
+    going = (run.c.edition == newest, run.c.state.in_(("preparing", "running")))
+    # whoever was filling it gives it up, so that after a resume anybody may go on
+    changed = connection.execute(update(run).where(*going).values(state="paused", stopped_by=why, owner=None, lease_until=None))
+    return bool(changed.rowcount)
 
 
 def resume(connection: Connection, announcement: str) -> bool:
@@ -157,14 +161,6 @@ def end_runs(connection: Connection, which: ColumnElement[bool], state: str, why
             seal(connection, row.edition, row.channel)
         finish_run(connection, row.edition, row.channel)
     return bool(ended)
-
-
-def _flip(connection: Connection, announcement: str, before: tuple[str, ...], after: str, why: str) -> bool:
-    newest = newest_edition_id(connection, announcement)
-    changed = connection.execute(
-        update(run).where(run.c.edition == newest, run.c.state.in_(before)).values(state=after, stopped_by=why)
-    )
-    return bool(changed.rowcount)
 
 
 _RETRY = text(
