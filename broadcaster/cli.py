@@ -3,7 +3,7 @@
 import sys
 
 import typer
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from broadcaster.announcements import InvalidAnnouncement
 from broadcaster.commands import announcing, people, places, serving, upkeep
@@ -44,7 +44,9 @@ def main() -> None:
         _fail("\n".join(f"{p.field + ': ' if p.field else ''}{p.reason} {p.remedy}".strip() for p in error.problems))
     except (Failed, BadSettings, BadDatabase, CannotStart) as error:
         _fail(str(error))
-    except OperationalError as error:
+    except DatabaseError as error:
+        if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
+            raise  # a mistake of ours in a statement, not the database's
         _fail(f"Basis data tidak dapat dipakai: {str(error.orig).strip().splitlines()[0]}. Periksa BROADCASTER_DATABASE_URL.")
 
 

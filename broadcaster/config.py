@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import contextlib
 import importlib
 import json
 import os
@@ -71,6 +72,13 @@ class Settings(BaseModel):
             raise ValueError("harus diawali http:// atau https://")
         return value.rstrip("/")
 
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: str) -> str:
+        if value and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("harus diawali redis://, rediss:// atau unix://")
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _own_address(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +125,12 @@ SIMULATION = "simulation.json"
 def simulation(data_dir: Path) -> dict[str, str]:
     """The variables of the demo that lives in this folder; empty for a real one."""
     path = data_dir / SIMULATION
-    return dict(json.loads(path.read_text())) if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        return {str(name): str(value) for name, value in dict(json.loads(path.read_text())).items()}
+    except (ValueError, TypeError) as error:
+        raise BadSettings(f"{path} rusak. Hapus foldernya dan jalankan `broadcaster demo` lagi.") from error
 
 
 def data_folder(environ: Mapping[str, str] | None = None) -> Path:
@@ -234,23 +247,31 @@ def secret_key(settings: Settings) -> bytes:
     if settings.secret_key:
         return _decode_key(settings.secret_key, f"{PREFIX}SECRET_KEY")
     path = settings.data_dir / "secret.key"
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _decode_key(path.read_text().strip(), str(path))
-    with os.fdopen(descriptor, "w") as file:
+    if not path.exists():
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_key(path)
+    return _decode_key(path.read_text().strip(), str(path))
+
+
+def _make_key(path: Path) -> None:
+    """Write a fresh key, whole or not at all; of several processes that do so at once, one wins."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
         file.flush()
         os.fsync(file.fileno())
-    return _decode_key(path.read_text().strip(), str(path))
+    try:
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(fresh)
+    finally:
+        fresh.unlink()
 
 
 def _decode_key(text: str, where: str) -> bytes:
     try:
         key = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadSettings(f"{where}: must be {KEY_BYTES} bytes in base64 (make one: openssl rand -base64 32).") from error
+        raise BadSettings(f"{where}: harus {KEY_BYTES} byte dalam base64. Buat satu: openssl rand -base64 32") from error
     if len(key) != KEY_BYTES:
-        raise BadSettings(f"{where}: must be {KEY_BYTES} bytes in base64, not {len(key)} (make one: openssl rand -base64 32).")
+        raise BadSettings(f"{where}: harus {KEY_BYTES} byte dalam base64, bukan {len(key)}. Buat satu: openssl rand -base64 32")
     return key

@@ -114,7 +114,7 @@ class Deliverer:
             attempt=row.attempt,
             address=book.open(channel, row.cipher),
             area=self._areas[row.area],
-            since=datetime.fromtimestamp(row.confirmed_at, WIB).date(),
+            since=datetime.fromtimestamp(row.consented_at, WIB).date(),
             token=book.token(row.address),
             address_key=book.key(row.address),
             previous_id=row.previous_id,

@@ -82,6 +82,12 @@ def record(conn: Connection, address_id: int, act: Act, *, source: str, at: floa
     conn.execute(insert(consent).values(address=address_id, act=act, source=source, text_version=text_version, at=at))
 
 
+def given_at(conn: Connection, address_id: int) -> float | None:
+    """When the resident last agreed to be written to, by their own word (an import brings its date along)."""
+    given = select(func.max(consent.c.at)).where(consent.c.address == address_id, consent.c.act.in_(("granted", "imported")))
+    return conn.execute(given).scalar()
+
+
 def history(conn: Connection, address_id: int) -> list[dict[str, str | float]]:
     """Every act of this address, oldest first: act, source, text_version, at (epoch seconds)."""
     columns = (consent.c.act, consent.c.source, consent.c.text_version, consent.c.at)

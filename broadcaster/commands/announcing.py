@@ -27,7 +27,7 @@ from broadcaster.store.revisions import is_current
 from broadcaster.store.tables import STATES
 from channels.base.contract import Area, Edition, PageRequest, PullChannel, PushChannel, Recipient
 from channels.base.rendering import WIB
-from subscribers import residents
+from subscribers import consent, residents
 from subscribers.areas import AreaTree
 
 FILE = Annotated[str, typer.Argument(help="Markdown dengan front matter YAML; - membaca masukan baku.")]
@@ -69,7 +69,8 @@ async def _known(channel: str, address: str) -> Recipient | None:
         if found is None:
             return None
         home = app.tree[found.home]
-        since = datetime.fromtimestamp(found.confirmed_at or found.created_at, WIB).date()
+        consented_at = await app.database.read(consent.given_at, found.id)
+        since = datetime.fromtimestamp(consented_at or found.created_at, WIB).date()
         return Recipient(
             delivery="0.0.1", attempt=1, address=address, area=Area(code=home.code, name=home.name, slug=home.slug),
             since=since, token=app.book.token(found.id), address_key=app.book.key(found.id),

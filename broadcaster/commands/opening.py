@@ -10,6 +10,12 @@ from broadcaster.embedded import running_valkey
 from broadcaster.store.revisions import is_current
 
 
+def has_database(settings: config.Settings) -> bool:
+    """Whether there is a database ready for use; looking for one makes none."""
+    path = settings.data_dir / "siaran.db" if not settings.database_url else None
+    return (path is None or path.exists()) and is_current(settings.database)
+
+
 @asynccontextmanager
 async def opened(*, create: bool = False) -> AsyncIterator[App]:
     """The app of the data folder in force, joined to the Valkey that runs there; `create` makes a missing SQLite database."""

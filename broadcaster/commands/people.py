@@ -143,7 +143,9 @@ async def _erase(address: str, channel: str) -> None:
                 raise Failed(f"Kanal {name!r} tidak ada. Yang ada: {', '.join(sorted(app.push))}.")
             try:
                 parsed = app.loaded.modules[name].parse_address(address)
-            except ValueError:
+            except ValueError as error:
+                if channel:
+                    raise Failed(str(error)) from error
                 continue
             if await app.database.write(residents.erase, app.book, name, parsed):
                 erased.append(name)

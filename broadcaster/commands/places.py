@@ -46,8 +46,12 @@ def import_(
 async def _import(file: Path) -> None:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise Failed(f"{file} tidak dapat dibuka. Periksa nama, folder, dan izin bacanya.") from error
+    except (ValueError, RecursionError) as error:
         raise Failed(f"{file} tidak dapat dibaca sebagai JSON: {error}.") from error
+    if not isinstance(document, dict):
+        raise Failed(f"{file} bukan pohon wilayah dan bukan GeoJSON: isinya harus satu objek JSON.")
     async with opened(create=True) as app:
         try:
             if document.get("type") == "FeatureCollection":

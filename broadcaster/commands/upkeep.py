@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from broadcaster import config
+from broadcaster.app import App
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import opened
 from broadcaster.store import channels as channel_store
@@ -73,7 +74,8 @@ def list_() -> None:
     async def run() -> None:
         async with opened() as app:
             for token in await app.database.read(token_store.everyone):
-                sys.stdout.write(f"{token.name}  {' '.join(sorted(token.scopes))}\n")
+                revoked = "  (dicabut)" if token.revoked_at else ""
+                sys.stdout.write(f"{token.name}  {' '.join(sorted(token.scopes))}{revoked}\n")
 
     asyncio.run(run())
 
@@ -89,6 +91,11 @@ def revoke(name: str) -> None:
             sys.stdout.write(f"Token {name} dicabut.\n")
 
     asyncio.run(run())
+
+
+def _require(app: App, name: str) -> None:
+    if name not in app.push:
+        raise Failed(f"Kanal {name!r} tidak ada. Yang ada: {', '.join(sorted(app.push))}.")
 
 
 @channels.command("list")
@@ -117,6 +124,7 @@ def resume(name: str) -> None:
 
     async def run() -> None:
         async with opened() as app:
+            _require(app, name)
             if not await app.database.write(channel_store.resume_channel, name):
                 raise Failed(f"Kanal {name} tidak sedang berhenti.")
             sys.stdout.write(f"Kanal {name} dibuka lagi.\n")
@@ -130,7 +138,11 @@ def held(name: str, apply: Annotated[bool, typer.Option("--apply/--discard", hel
 
     async def run() -> None:
         async with opened() as app:
+            _require(app, name)
             count = await app.database.write(channel_store.release_held, name, apply=apply)
+            state = (await app.database.read(channel_store.channel_states)).get(name)
             sys.stdout.write(f"{count} penonaktifan {'diterapkan' if apply else 'dibuang'}.\n")
+            if state is not None and state.halted:
+                sys.stdout.write(f"Kanal {name} masih berhenti. Buka lagi: broadcaster channel resume {name}\n")
 
     asyncio.run(run())

@@ -171,7 +171,7 @@ def _fail(connection: Connection, book: AddressBook, found: Row[Any], failure: F
     over = _over(connection, bounds, now)
     row = MarkedRow(
         slot=found.slot, address=found.address, area=found.area, attempt=found.attempt, spent=found.spent,
-        uncertain=found.uncertain, cipher=b"", language="id", confirmed_at=0.0,
+        uncertain=found.uncertain, cipher=b"", language="id", consented_at=0.0,
     )  # fmt: skip
     moment = Moment(
         now=now, published_at=bounds.published_at, expires_at=bounds.expires_at, emergency=bounds.lane == "emergency",

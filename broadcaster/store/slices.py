@@ -66,7 +66,7 @@ class MarkedRow:
     uncertain: int
     cipher: bytes
     language: str
-    confirmed_at: float
+    consented_at: float
     previous_id: str = ""
 
 
@@ -201,7 +201,8 @@ def renew(connection: Connection, claim: Claim, holder: Holder) -> None:
 _candidates = text(
     """
 SELECT d.slot, d.address, d.area, d.attempt, d.spent, d.uncertain,
-       a.cipher, a.state AS address_state, a.reason AS address_reason, a.language, a.confirmed_at
+       a.cipher, a.state AS address_state, a.reason AS address_reason, a.language,
+       (SELECT max(c.at) FROM consent c WHERE c.address = a.id AND c.act IN ('granted', 'imported')) AS consented_at
 FROM delivery d LEFT JOIN address a ON a.id = d.address
 WHERE d.edition = :edition AND d.channel = :channel AND d.slot > :cursor AND d.slot <= :last AND d.state = 0 AND d.due_at <= :now
 ORDER BY d.slot LIMIT :limit
@@ -264,7 +265,7 @@ def _unmark(connection: Connection, claim: Claim, slots: set[int]) -> set[int]:
 def _marked(row: Row, previous: dict[int, str]) -> MarkedRow:  # type: ignore[type-arg]
     return MarkedRow(
         slot=row.slot, address=row.address, area=row.area, attempt=row.attempt + 1, spent=row.spent, uncertain=row.uncertain,
-        cipher=row.cipher, language=row.language, confirmed_at=row.confirmed_at, previous_id=previous.get(row.slot, ""),
+        cipher=row.cipher, language=row.language, consented_at=row.consented_at or 0.0, previous_id=previous.get(row.slot, ""),
     )  # fmt: skip
 
 
