@@ -1,6 +1,7 @@
 """Draining: fill the ledger, pass the gate, render, send, record, for at most ten seconds at a time."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -371,6 +372,8 @@ class _Group:
         self.saving = True
         fallen = await self.slice_._save(self._record)
         self.saving = False
+        for code, count in Counter(each.provider_code for each in self.decisions if each.state == PENDING).items():
+            log.warning("will_try_again", channel=self.slice_.claim.channel, code=code, count=count)
         if self.halt is not None or self.pause:
             self.slice_.job.closed = True
         for channel in {channel for channel, _address in fallen}:
