@@ -1,8 +1,9 @@
 """`broadcaster doctor`: is everything in order, and if not, what mends it."""
 
+import asyncio
 import email.utils
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -15,7 +16,7 @@ from broadcaster.queue import Queue
 from broadcaster.store import channels as channel_store
 from broadcaster.store.database import Database
 from broadcaster.store.migrating import pending
-from channels.base.contract import Finding
+from channels.base.contract import Finding, PushChannel
 
 SECONDS = 10
 """How long one check may take."""
@@ -50,7 +51,7 @@ async def _database(settings: config.Settings) -> AsyncIterator[Finding]:
     except Exception as error:  # noqa: BLE001  whatever keeps the database from answering is what the operator must read
         yield Finding(
             ok=False,
-            what=f"Basis data tidak menjawab: {error}",
+            what=f"Basis data tidak menjawab: {_first_line(error)}",
             mend="Periksa BROADCASTER_DATABASE_URL dan apakah servernya hidup.",
         )
         return
@@ -130,5 +131,22 @@ async def _channels(loaded: config.Loaded) -> AsyncIterator[Finding]:
                     what=f"{channel.label} berhenti: {state.detail}",
                     mend=f"Perbaiki sebabnya, lalu: broadcaster channel resume {name}",
                 )
-            for finding in await channel.check():
+            for finding in await _checked(channel):
                 yield finding
+
+
+async def _checked(channel: PushChannel) -> Sequence[Finding]:
+    """What the channel finds; that it cannot be asked is a finding too."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await channel.check()
+    except Exception as error:  # noqa: BLE001  whatever it is, the other checks go on
+        kind = type(error).__name__
+        return [
+            Finding(ok=False, what=f"{channel.label} tidak dapat diperiksa ({kind})", mend="Periksa setelan dan jaringannya.")
+        ]
+
+
+def _first_line(error: Exception) -> str:
+    """The database's own words, without the driver's name and pointers to its manual."""
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]

@@ -1,6 +1,7 @@
 """`preview`, `publish` and `show`: one announcement, from a file to its figures."""
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Mapping
@@ -17,13 +18,12 @@ from broadcaster import config, publishing
 from broadcaster.announcements import STATE_WORDS, check
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
-from broadcaster.commands.opening import opened
+from broadcaster.commands.opening import has_database, opened
 from broadcaster.delivery import REASONS
 from broadcaster.fields import Fields
 from broadcaster.frontmatter import parse
 from broadcaster.overview import Overview, overview
 from broadcaster.store import ledger
-from broadcaster.store.revisions import is_current
 from broadcaster.store.tables import STATES
 from channels.base.contract import Area, Edition, PageRequest, PullChannel, PushChannel, Recipient
 from channels.base.rendering import WIB
@@ -32,6 +32,7 @@ from subscribers.areas import AreaTree
 
 FILE = Annotated[str, typer.Argument(help="Markdown dengan front matter YAML; - membaca masukan baku.")]
 JSON = Annotated[bool, typer.Option("--json", help="Cetak sebagai JSON.")]
+LANGUAGES = ("id", "en", "su")
 WATCH_SECONDS = 1.0
 
 
@@ -43,38 +44,47 @@ def preview(
     as_json: JSON = False,
 ) -> None:
     """Tampilkan apa yang akan dikatakan satu kanal; tidak ada yang dikirim atau disimpan."""
+    if lang not in LANGUAGES:
+        raise Failed(f"Bahasa {lang!r} tidak ada. Yang ada: {', '.join(LANGUAGES)}.")
+    _print_parts(asyncio.run(_preview(_text(file), channel, lang, to)), as_json)
+
+
+async def _preview(text: str, channel: str, lang: str, to: str) -> Mapping[str, str]:
     loaded = config.read()
     push, pull = config.open_channels(loaded)
     if channel not in push and channel not in pull:
         raise Failed(f"Kanal {channel!r} tidak ada. Yang ada: {', '.join(sorted([*push, *pull]))}.")
-    tree = AreaTree.built_in()
-    fields = Fields.read(parse(_text(file)))
-    checked = check(fields, tree=tree, topics=loaded.settings.topics, channels=(*push, *pull), now=datetime.now(UTC))
-    edition = publishing.preview_edition(
-        checked, site=loaded.settings.site, now=datetime.now(UTC), prefix=loaded.settings.code_prefix
-    )
-    if channel in push:
-        address = loaded.modules[channel].parse_address(to) if to else ""
-        known = asyncio.run(_known(channel, address)) if address and is_current(loaded.settings.database) else None
-        parts = message_parts(push[channel], edition, lang, known or sample_recipient(edition, address))
-    else:
-        parts = document_parts(pull[channel], edition)
-    _print_parts(parts, as_json)
+    address = _address(loaded, channel, to) if to and channel in push else ""
+    now = datetime.now(UTC)
+    async with opened() if has_database(loaded.settings) else contextlib.nullcontext() as app:
+        tree = app.tree if app else AreaTree.built_in()
+        checked = check(Fields.read(parse(text)), tree=tree, topics=loaded.settings.topics, channels=(*push, *pull), now=now)
+        edition = publishing.preview_edition(checked, site=loaded.settings.site, now=now, prefix=loaded.settings.code_prefix)
+        if channel in pull:
+            return document_parts(pull[channel], edition)
+        known = await _known(app, channel, address) if app and address else None
+        return message_parts(push[channel], edition, lang, known or sample_recipient(edition, address))
 
 
-async def _known(channel: str, address: str) -> Recipient | None:
+def _address(loaded: config.Loaded, channel: str, text: str) -> str:
+    try:
+        return str(loaded.modules[channel].parse_address(text))
+    except ValueError as error:
+        raise Failed(str(error)) from error
+
+
+async def _known(app: App, channel: str, address: str) -> Recipient | None:
     """The recipient that a subscribed address is; None for a stranger."""
-    async with opened() as app:
-        found = await app.database.read(residents.find, app.book, channel, address)
-        if found is None:
-            return None
-        home = app.tree[found.home]
-        consented_at = await app.database.read(consent.given_at, found.id)
-        since = datetime.fromtimestamp(consented_at or found.created_at, WIB).date()
-        return Recipient(
-            delivery="0.0.1", attempt=1, address=address, area=Area(code=home.code, name=home.name, slug=home.slug),
-            since=since, token=app.book.token(found.id), address_key=app.book.key(found.id),
-        )  # fmt: skip
+    found = await app.database.read(residents.find, app.book, channel, address)
+    home = app.tree.get(found.home) if found else None
+    if found is None or home is None:
+        return None
+    consented_at = await app.database.read(consent.given_at, found.id)
+    since = datetime.fromtimestamp(consented_at or found.created_at, WIB).date()
+    return Recipient(
+        delivery="0.0.1", attempt=1, address=address, area=Area(code=home.code, name=home.name, slug=home.slug),
+        since=since, token=app.book.token(found.id), address_key=app.book.key(found.id),
+    )  # fmt: skip
 
 
 def sample_recipient(edition: Edition, address: str) -> Recipient:
@@ -114,6 +124,10 @@ async def _publish(text: str, as_json: bool) -> None:
             sys.stdout.write(json.dumps({"id": done.id, "code": done.code, "status": done.status, "url": done.url}) + "\n")
         else:
             sys.stdout.write(f"id    {done.id}\nkode  {done.code}\nurl   {done.url}\n")
+        if not app.open_push:
+            sys.stderr.write(
+                "Belum ada kanal kirim yang disetel: hanya umpan dan layar yang memuatnya. Lihat broadcaster doctor.\n"
+            )
 
 
 def _text(file: str) -> str:
