@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, TextIO, TypeVar
 
 import typer
+from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from broadcaster.app import App
@@ -43,8 +44,8 @@ async def _import(file: Path, bad_rows: Path | None) -> None:
         lines = file.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
     except OSError as error:
         raise Failed(f"{file} tidak dapat dibuka. Periksa nama, folder, dan izin bacanya.") from error
-    async with opened(create=True) as app:
-        with lines:
+    with lines:
+        async with opened(create=True) as app:
             try:
                 tally, bad = await import_file(app, lines, file.stat().st_size)
             except importing.BadFile as error:
@@ -69,7 +70,8 @@ async def import_file(app: App, lines: Iterable[str], size: int) -> tuple[dict[s
     counted = _Counted(lines)
     tally: dict[str, int] = {}
     bad: list[importing.BadRow] = []
-    bar = Progress(SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn(), TextColumn("{task.fields[rows]} baris"))
+    columns = (SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn(), TextColumn("{task.fields[rows]} baris"))
+    bar = Progress(*columns, console=Console(stderr=True))
     with bar:
         task = bar.add_task("Impor", total=size, rows=0)
         rows = importing.read_rows(counted, app.tree, topics, parsers)
