@@ -61,7 +61,7 @@ async def _preview(text: str, channel: str, lang: str, to: str) -> Mapping[str, 
         checked = check(Fields.read(parse(text)), tree=tree, topics=loaded.settings.topics, channels=(*push, *pull), now=now)
         edition = publishing.preview_edition(checked, site=loaded.settings.site, now=now, prefix=loaded.settings.code_prefix)
         if channel in pull:
-            return document_parts(pull[channel], edition)
+            return document_parts(pull[channel], edition, lang)
         known = await _known(app, channel, address) if app and address else None
         return message_parts(push[channel], edition, lang, known or sample_recipient(edition, address))
 
@@ -100,12 +100,13 @@ def message_parts(channel: PushChannel, edition: Edition, lang: str, recipient: 
     return channel.preview(channel.personalise(channel.render(edition, lang), recipient))
 
 
-def document_parts(channel: PullChannel, edition: Edition) -> Mapping[str, str]:
-    """What a pull channel serves of the edition's first area, by path."""
+def document_parts(channel: PullChannel, edition: Edition, lang: str) -> Mapping[str, str]:
+    """What a pull channel serves of the edition's first area, by path; a screen speaks Indonesian alone."""
     area: Area = edition.areas[0]
+    query = {} if lang == "id" else {"bahasa": lang}
     return {
         path.replace("{area}", area.slug): channel.render_page(
-            PageRequest(path=path, area=area, query={}, editions=[edition], now=edition.published_at)
+            PageRequest(path=path, area=area, query=query, editions=[edition], now=edition.published_at)
         ).body.decode()
         for path in channel.paths
     }
