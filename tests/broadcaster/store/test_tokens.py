@@ -44,16 +44,16 @@ async def test_a_revoked_token_is_found_no_more(database: Database) -> None:
 
 @pytest.mark.parametrize("scopes", [[], ["admin"], ["read", "hapus"]])
 async def test_unknown_scopes_are_refused_by_name(database: Database, scopes: list[str]) -> None:
-    with pytest.raises(tokens.BadToken, match=scopes[-1] if scopes else "none"):
+    with pytest.raises(tokens.BadToken, match=scopes[-1] if scopes else "paling sedikit satu"):
         await database.write(tokens.add, "situs", scopes)
     assert await database.read(tokens.everyone) == []
 
 
 async def test_a_name_is_needed_and_is_given_once(database: Database) -> None:
-    with pytest.raises(tokens.BadToken, match="name"):
+    with pytest.raises(tokens.BadToken, match="perlu nama"):
         await database.write(tokens.add, "  ", ["read"])
     await database.write(tokens.add, "situs", ["read"])
-    with pytest.raises(tokens.BadToken, match="exists"):
+    with pytest.raises(tokens.BadToken, match="sudah ada"):
         await database.write(tokens.add, " situs ", ["write"])
     assert len(await database.read(tokens.everyone)) == 1
 
