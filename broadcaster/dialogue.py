@@ -8,15 +8,16 @@ from channels.base.contract import Site
 
 Meaning = Literal["stop", "danger", "unknown"]
 
-_STOP = frozenset({"berhenti", "stop", "keluar", "unsub", "brenti"})
+_STOP = frozenset({"berhenti", "stop", "keluar", "unsub", "unsubscribe", "brenti"})
+_POLITE = frozenset({"tolong", "mohon", "please"})
 _DANGER = frozenset({"kebakaran", "tolong", "kecelakaan"})
 
 
 def understand(text: str, payload: str = "") -> Meaning:
-    """The meaning of a message or a pressed button; the first word decides, case and accents do not matter."""
+    """The meaning of a message or a pressed button; its first word decides, a polite one aside; case and accents do not matter."""
     for said in (payload, text):
         words = re.findall(r"[a-z0-9]+", unicodedata.normalize("NFKD", said).encode("ascii", "ignore").decode().lower())
-        if words and words[0] in _STOP:
+        if next((word for word in words if word not in _POLITE), "") in _STOP:
             return "stop"
         if not _DANGER.isdisjoint(words):
             return "danger"
