@@ -14,7 +14,7 @@ _DANGER = frozenset({"kebakaran", "tolong", "kecelakaan"})
 
 
 def understand(text: str, payload: str = "") -> Meaning:
-    """The meaning of a message or a pressed button; its first word decides, a polite one aside; case and accents do not matter."""
+    """The meaning of a message or a pressed button; its first word decides, politeness aside; case and accents do not matter."""
     for said in (payload, text):
         words = re.findall(r"[a-z0-9]+", unicodedata.normalize("NFKD", said).encode("ascii", "ignore").decode().lower())
         if next((word for word in words if word not in _POLITE), "") in _STOP:

@@ -1,0 +1,165 @@
+"""`doctor` against real counterparts: what is well, what is not, and in words what mends it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from email.utils import formatdate
+from pathlib import Path
+from time import time
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from broadcaster import config
+from broadcaster.doctor import findings
+from broadcaster.simulation.serving import running
+from broadcaster.simulation.smtp import SmtpStandIn
+from broadcaster.store import channels as channel_store
+from broadcaster.store.database import Database
+from broadcaster.store.migrating import migrate
+from channels.base.contract import Finding
+
+EMAIL = {"EMAIL_URL": "smtp://127.0.0.1:1", "EMAIL_FROM": "info@cimahi.example", "BROADCASTER_DOMAIN": "cimahi.example"}
+
+
+async def examined(data_dir: Path, **environ: str) -> list[Finding]:
+    """Everything doctor finds under these settings."""
+    loaded = config.read({"BROADCASTER_DATA_DIR": str(data_dir), "BROADCASTER_BASE_URL": "http://127.0.0.1:9", **environ})
+    return [finding async for finding in findings(loaded)]
+
+
+def about(found: list[Finding], word: str) -> Finding:
+    """The finding that says this word."""
+    return next(finding for finding in found if word in finding.what)
+
+
+@asynccontextmanager
+async def web_server(*, status: int = 200, ahead: float = 0.0) -> AsyncIterator[str]:
+    """A web process of another machine, whose clock may be ahead."""
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.Response(status=status, headers={"Date": formatdate(time() + ahead, usegmt=True)})
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    async with running(app) as url:
+        yield url
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A data folder with a migrated database."""
+    migrate(f"sqlite:///{tmp_path / 'siaran.db'}")
+    return tmp_path
+
+
+def in_store(data_dir: Path, *arguments: Any) -> None:
+    """Run one writing function of the store."""
+    database = Database(f"sqlite:///{data_dir / 'siaran.db'}")
+    database.write_now(*arguments)
+    database.close()
+
+
+async def test_each_thing_that_is_wrong_says_what_mends_it(data_dir: Path) -> None:
+    found = await examined(data_dir, **EMAIL)
+    assert found[0].ok
+    assert all(finding.mend for finding in found if finding.ok is False)
+    assert all(not finding.mend for finding in found if finding.ok)
+
+
+async def test_the_database_is_looked_at_first_and_nothing_else_where_it_fails(tmp_path: Path) -> None:
+    found = await examined(tmp_path, BROADCASTER_DATABASE_URL="postgresql://siaran:rahasia@127.0.0.1:1/siaran")
+    assert [finding.ok for finding in found] == [True, False]
+    assert found[1].what.startswith("Basis data tidak menjawab: ")
+    assert "BROADCASTER_DATABASE_URL" in found[1].mend
+    assert "rahasia" not in found[1].what
+    assert "\n" not in found[1].what
+
+
+async def test_a_database_without_tables_is_told_how_to_get_them(tmp_path: Path) -> None:
+    found = await examined(tmp_path)
+    assert [finding.ok for finding in found] == [True, True, False]
+    assert found[2] == Finding(ok=False, what="1 migrasi belum dijalankan", mend="Jalankan: broadcaster migrate")
+
+
+async def test_both_databases_are_named(data_dir: Path, empty_postgresql_url: str) -> None:
+    assert about(await examined(data_dir), "menjawab").what == "SQLite menjawab"
+    migrate(empty_postgresql_url)
+    found = await examined(data_dir, BROADCASTER_DATABASE_URL=empty_postgresql_url)
+    assert about(found, "PostgreSQL").ok
+    assert about(found, "Semua migrasi").ok
+
+
+async def test_the_embedded_valkey_may_rest_but_a_redis_that_was_named_must_answer(data_dir: Path, valkey_url: str) -> None:
+    assert about(await examined(data_dir), "Valkey bawaan").ok is None
+    assert about(await examined(data_dir, BROADCASTER_REDIS_URL=valkey_url), "Redis").ok
+    gone = about(await examined(data_dir, BROADCASTER_REDIS_URL="redis://127.0.0.1:1/0"), "Redis")
+    assert gone.ok is False
+    assert "BROADCASTER_REDIS_URL" in gone.mend
+
+
+async def test_a_public_address_without_https_is_wrong(data_dir: Path) -> None:
+    found = await examined(data_dir, BROADCASTER_BASE_URL="http://info.cimahi.invalid")
+    assert about(found, "tidak memakai https").ok is False
+    assert not any("https" in finding.what for finding in await examined(data_dir))
+
+
+async def test_the_web_server_is_asked_by_the_address_residents_use(data_dir: Path) -> None:
+    async with web_server() as url:
+        found = await examined(data_dir, BROADCASTER_BASE_URL=url)
+        assert about(found, f"{url} menjawab 200").ok
+        assert about(found, "Jam mesin ini cocok").ok
+    async with web_server(status=502) as url:
+        assert about(await examined(data_dir, BROADCASTER_BASE_URL=url), "menjawab 502").ok is False
+    nobody = about(await examined(data_dir), "tidak dapat dibuka")
+    assert (nobody.ok, "BROADCASTER_BASE_URL" in nobody.mend) == (False, True)
+
+
+@pytest.mark.parametrize("ahead", [60.0, -60.0])
+async def test_a_clock_that_is_off_is_told(data_dir: Path, ahead: float) -> None:
+    async with web_server(ahead=ahead) as url:
+        clock = about(await examined(data_dir, BROADCASTER_BASE_URL=url), "Jam mesin ini")
+    assert clock.ok is False
+    assert "NTP" in clock.mend
+
+
+async def test_channels_that_are_not_set_up_say_what_would_open_them(data_dir: Path) -> None:
+    found = await examined(data_dir)
+    for label, variable in (("Telegram", "TELEGRAM_TOKEN"), ("WhatsApp", "WHATSAPP_TOKEN"), ("Email", "EMAIL_URL")):
+        finding = about(found, f"{label} belum disetel")
+        assert finding.ok is None
+        assert variable in finding.mend
+
+
+async def test_a_channel_is_asked_whether_its_provider_takes_us(data_dir: Path) -> None:
+    async with SmtpStandIn().running() as url:
+        assert about(await examined(data_dir, **{**EMAIL, "EMAIL_URL": url}), "menerima kita").ok
+    nobody = about(await examined(data_dir, **EMAIL), "Server email")
+    assert nobody.ok is False
+    assert nobody.mend
+
+
+async def test_a_halted_channel_is_told_with_its_reason(data_dir: Path) -> None:
+    in_store(data_dir, channel_store.halt_channel, "email", "535 bad password", "manual")
+    finding = about(await examined(data_dir, **EMAIL), "berhenti")
+    assert finding == Finding(
+        ok=False, what="Email berhenti: 535 bad password", mend="Perbaiki sebabnya, lalu: broadcaster channel resume email"
+    )
+
+
+async def test_a_provider_that_talks_nonsense_is_a_finding_and_not_the_end(data_dir: Path) -> None:
+    async def nonsense(_request: web.Request) -> web.Response:
+        return web.Response(text="<html>proxy login</html>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", nonsense)
+    async with running(app) as url:
+        found = await examined(
+            data_dir, TELEGRAM_TOKEN="1:x", TELEGRAM_API_URL=url, WHATSAPP_TOKEN="x", WHATSAPP_PHONE_ID="1",
+            WHATSAPP_ACCOUNT_ID="2", WHATSAPP_APP_SECRET="s", WHATSAPP_VERIFY_TOKEN="v", WHATSAPP_TEMPLATE="t",
+            WHATSAPP_API_URL=f"{url}/v1",
+        )  # fmt: skip
+    wrong = [finding.what for finding in found if finding.ok is False]
+    assert any("Telegram" in what for what in wrong)
+    assert any("WhatsApp" in what for what in wrong)
+    assert about(found, "Email belum disetel").ok is None, "the others are examined too"
