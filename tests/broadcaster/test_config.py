@@ -1,9 +1,18 @@
 """Settings: what is wrong is told in words, all at once; what follows from other settings follows."""
 
+import base64
+import json
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from broadcaster import config
-from broadcaster.config import BadSettings
+from broadcaster.config import BadSettings, Settings
+
+EMAIL = {"EMAIL_URL": "smtp://127.0.0.1:1", "EMAIL_FROM": "info@cimahi.example"}
 
 
 def problems(**variables: str) -> list[str]:
@@ -37,3 +46,135 @@ def test_the_base_url_follows_the_port_unless_given() -> None:
 def test_an_unknown_channel_is_refused_with_those_there_are() -> None:
     (problem,) = problems(BROADCASTER_CHANNELS="display faks")
     assert problem.startswith("BROADCASTER_CHANNELS menyebut 'faks', yang bukan kanal. Yang ada: display, email,")
+
+
+def test_a_channel_that_is_half_set_up_is_told_by_what_it_lacks() -> None:
+    assert problems(EMAIL_URL="smtp://127.0.0.1:1") == ["Setelan belum diisi: EMAIL_FROM"]
+
+
+def test_a_channel_that_was_chosen_must_be_set_up() -> None:
+    assert problems(BROADCASTER_CHANNELS="telegram feed") == ["Setelan belum diisi: TELEGRAM_TOKEN"]
+
+
+def test_a_redis_url_of_another_kind_is_refused() -> None:
+    (problem,) = problems(BROADCASTER_REDIS_URL="http://127.0.0.1:6379")
+    assert problem == "BROADCASTER_REDIS_URL: harus diawali redis://, rediss:// atau unix://."
+    assert config.read({"BROADCASTER_REDIS_URL": "unix:///run/valkey.sock"}).settings.redis_url
+
+
+# --- which channels are open ----------------------------------------------------------------------------
+
+
+def open_names(**variables: str) -> set[str]:
+    loaded = config.read(variables)
+    return {name for name in loaded.modules if loaded.is_open(name)}
+
+
+def test_without_a_choice_every_channel_that_is_set_up_is_open() -> None:
+    assert {"feed", "display"} <= open_names()
+    assert not {"email", "telegram", "whatsapp"} & open_names()
+    assert "email" in open_names(**EMAIL)
+
+
+def test_a_choice_closes_the_others() -> None:
+    assert open_names(BROADCASTER_CHANNELS="email feed", **EMAIL) == {"email", "feed"}
+
+
+def test_an_empty_variable_counts_as_absent() -> None:
+    assert open_names(BROADCASTER_CHANNELS="", EMAIL_URL="", EMAIL_FROM="", BROADCASTER_PORT="") == open_names()
+
+
+def test_every_module_in_the_folder_of_channels_is_one_and_renders_without_settings() -> None:
+    loaded = config.read({})
+    push, pull = config.open_channels(loaded)
+    assert set(push) | set(pull) == set(config.channel_modules())
+    assert not set(push) & set(pull)
+    assert all(channel.name == name for name, channel in [*push.items(), *pull.items()])
+
+
+def test_the_settings_never_show_what_is_secret() -> None:
+    loaded = config.read({**EMAIL, "EMAIL_URL": "smtp://nama:rahasia@127.0.0.1:1"})
+    assert "rahasia" not in repr(loaded.variables.keys())
+    assert "variables" not in repr(loaded)
+
+
+# --- what follows from other settings -------------------------------------------------------------------
+
+
+def test_the_database_is_a_file_in_the_data_folder_unless_given(tmp_path: Path) -> None:
+    settings = config.read({"BROADCASTER_DATA_DIR": str(tmp_path)}).settings
+    assert settings.database == f"sqlite:///{tmp_path / 'siaran.db'}"
+    given = "postgresql://siaran@db/siaran"
+    assert config.read({"BROADCASTER_DATABASE_URL": given}).settings.database == given
+
+
+def test_the_domain_is_the_base_urls_host_unless_given() -> None:
+    assert (
+        config.read({"BROADCASTER_BASE_URL": "https://info.cimahi.example:8443/x"}).settings.site.domain == "info.cimahi.example"
+    )
+    assert config.read({"BROADCASTER_DOMAIN": "surat.example"}).settings.site.domain == "surat.example"
+
+
+# --- the secret key -------------------------------------------------------------------------------------
+
+
+def test_a_key_is_made_once_readable_by_its_owner_alone_and_kept(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    first = config.secret_key(settings)
+    assert len(first) == 32
+    assert config.secret_key(settings) == first
+    assert config.secret_key(Settings(data_dir=tmp_path / "other")) != first
+    file = tmp_path / "data" / "secret.key"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_key_that_is_set_is_used_and_none_is_made(tmp_path: Path) -> None:
+    key = bytes(range(32))
+    assert config.secret_key(Settings(data_dir=tmp_path, secret_key=base64.b64encode(key).decode())) == key
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["short", base64.b64encode(b"x" * 31).decode(), "!" * 44, "kunci é"])
+def test_a_key_that_is_none_is_refused_without_quoting_it(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BadSettings, match="BROADCASTER_SECRET_KEY: harus 32 byte dalam base64") as caught:
+        config.secret_key(Settings(data_dir=tmp_path, secret_key=text))
+    assert text not in str(caught.value)
+    (tmp_path / "secret.key").write_text("spoilt")
+    with pytest.raises(BadSettings, match=r"secret\.key: harus 32 byte"):
+        config.secret_key(Settings(data_dir=tmp_path))
+
+
+def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
+    say = "import sys; from broadcaster.config import *; print(secret_key(Settings(data_dir=sys.argv[1])).hex())"
+    root = Path(__file__).resolve().parents[2]
+    started = [
+        subprocess.Popen([sys.executable, "-c", say, str(tmp_path / "data")], cwd=root, stdout=subprocess.PIPE) for _ in range(4)
+    ]
+    keys = {process.communicate()[0] for process in started}
+    assert len(keys) == 1
+    assert len(keys.pop().strip()) == 64
+
+
+# --- a demo's folder ------------------------------------------------------------------------------------
+
+
+def test_commands_in_a_demos_folder_join_the_demo(tmp_path: Path) -> None:
+    (tmp_path / "simulation.json").write_text(json.dumps({"BROADCASTER_PORT": "8123", "BROADCASTER_CITY": "Kota Contoh"}))
+    loaded = config.read({"BROADCASTER_DATA_DIR": str(tmp_path), "BROADCASTER_PORT": "9000"})
+    assert (loaded.settings.port, loaded.settings.city) == (8123, "Kota Contoh")
+    assert config.simulation(tmp_path)
+    assert config.simulation(tmp_path / "other") == {}
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "3", ""])
+def test_a_demos_folder_that_is_spoilt_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "simulation.json").write_text(content)
+    with pytest.raises(BadSettings, match=r"simulation\.json rusak"):
+        config.read({"BROADCASTER_DATA_DIR": str(tmp_path)})
+
+
+def test_the_data_folder_is_named_by_its_variable() -> None:
+    assert config.data_folder({}) == Path("data")
+    assert config.data_folder({"BROADCASTER_DATA_DIR": "/srv/siaran"}) == Path("/srv/siaran")
