@@ -1,7 +1,7 @@
 """What must survive an emptied Redis, on both databases: pauses, breakers, held suppressions, workers last seen."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,14 @@ from subscribers.store import State, address
 from world import notice, program, publish, subscribe, variables
 
 
+@pytest.fixture
+def local(sqlite_url: str) -> Iterator[Database]:
+    """The store on SQLite alone, where the database does not matter."""
+    opened = Database(sqlite_url)
+    yield opened
+    opened.close()
+
+
 def state(database: Database, channel: str = "email") -> ChannelState:
     return database.read_now(store.channel_states).get(channel, ChannelState())
 
@@ -31,9 +39,9 @@ def closed_for(database: Database, channel: str = "email") -> float:
 # --- pauses ---------------------------------------------------------------------------------------------
 
 
-def test_a_channel_nobody_spoke_of_is_open(database: Database) -> None:
-    assert database.read_now(store.channel_states) == {}
-    assert closed_for(database) == 0
+def test_a_channel_nobody_spoke_of_is_open(local: Database) -> None:
+    assert local.read_now(store.channel_states) == {}
+    assert closed_for(local) == 0
 
 
 def test_a_pause_closes_one_channel_for_as_long_as_asked(database: Database) -> None:
@@ -42,16 +50,16 @@ def test_a_pause_closes_one_channel_for_as_long_as_asked(database: Database) -> 
     assert closed_for(database, "telegram") == 0
 
 
-def test_a_shorter_pause_never_shortens_a_longer_one(database: Database) -> None:
-    database.write_now(store.pause_channel, "email", 600)
-    database.write_now(store.pause_channel, "email", 5)
-    assert closed_for(database) > 500
+def test_a_shorter_pause_never_shortens_a_longer_one(local: Database) -> None:
+    local.write_now(store.pause_channel, "email", 600)
+    local.write_now(store.pause_channel, "email", 5)
+    assert closed_for(local) > 500
 
 
-def test_a_pause_that_is_over_is_over(database: Database) -> None:
-    database.write_now(store.pause_channel, "email", -5)
-    assert closed_for(database) == 0
-    assert not database.write_now(store.resume_channel, "email")
+def test_a_pause_that_is_over_is_over(local: Database) -> None:
+    local.write_now(store.pause_channel, "email", -5)
+    assert closed_for(local) == 0
+    assert not local.write_now(store.resume_channel, "email")
 
 
 # --- the circuit breaker --------------------------------------------------------------------------------
@@ -66,40 +74,40 @@ def test_a_halted_channel_says_why_and_since_when(database: Database) -> None:
     assert closed_for(database) == PROBE_SECONDS
 
 
-def test_a_breaker_opens_once(database: Database) -> None:
-    assert database.write_now(store.halt_channel, "email", "first", "probe")
-    assert not database.write_now(store.halt_channel, "email", "second", "probe")
-    assert state(database).detail == "first"
+def test_a_breaker_opens_once(local: Database) -> None:
+    assert local.write_now(store.halt_channel, "email", "first", "probe")
+    assert not local.write_now(store.halt_channel, "email", "second", "probe")
+    assert state(local).detail == "first"
 
 
-def test_what_needs_an_operator_outranks_what_a_probe_can_heal(database: Database) -> None:
-    database.write_now(store.halt_channel, "email", "maintenance", "probe")
-    assert database.write_now(store.halt_channel, "email", "535", "manual")
-    assert not database.write_now(store.halt_channel, "email", "maintenance", "probe")
-    assert (state(database).halted, state(database).next_probe) == ("manual", None)
+def test_what_needs_an_operator_outranks_what_a_probe_can_heal(local: Database) -> None:
+    local.write_now(store.halt_channel, "email", "maintenance", "probe")
+    assert local.write_now(store.halt_channel, "email", "535", "manual")
+    assert not local.write_now(store.halt_channel, "email", "maintenance", "probe")
+    assert (state(local).halted, state(local).next_probe) == ("manual", None)
 
 
-def test_an_operator_opens_it_again_pause_and_all(database: Database) -> None:
-    database.write_now(store.halt_channel, "email", "535", "manual")
-    database.write_now(store.pause_channel, "email", 600)
-    assert database.write_now(store.resume_channel, "email")
-    assert state(database) == ChannelState()
-    assert not database.write_now(store.resume_channel, "email")
-    assert not database.write_now(store.resume_channel, "never heard of")
+def test_an_operator_opens_it_again_pause_and_all(local: Database) -> None:
+    local.write_now(store.halt_channel, "email", "535", "manual")
+    local.write_now(store.pause_channel, "email", 600)
+    assert local.write_now(store.resume_channel, "email")
+    assert state(local) == ChannelState()
+    assert not local.write_now(store.resume_channel, "email")
+    assert not local.write_now(store.resume_channel, "never heard of")
 
 
-def test_a_probe_that_succeeds_leaves_a_pause_as_it_is(database: Database) -> None:
-    database.write_now(store.pause_channel, "email", 600)
-    database.write_now(store.halt_channel, "email", "maintenance", "probe")
-    assert database.write_now(store.recover_channel, "email")
-    assert state(database).halted == ""
-    assert closed_for(database) > 500
+def test_a_probe_that_succeeds_leaves_a_pause_as_it_is(local: Database) -> None:
+    local.write_now(store.pause_channel, "email", 600)
+    local.write_now(store.halt_channel, "email", "maintenance", "probe")
+    assert local.write_now(store.recover_channel, "email")
+    assert state(local).halted == ""
+    assert closed_for(local) > 500
 
 
-def test_a_probe_never_opens_what_waits_for_an_operator(database: Database) -> None:
-    database.write_now(store.halt_channel, "email", "535", "manual")
-    assert not database.write_now(store.recover_channel, "email")
-    assert state(database).halted == "manual"
+def test_a_probe_never_opens_what_waits_for_an_operator(local: Database) -> None:
+    local.write_now(store.halt_channel, "email", "535", "manual")
+    assert not local.write_now(store.recover_channel, "email")
+    assert state(local).halted == "manual"
 
 
 def test_a_due_probe_is_taken_by_one_and_due_again_in_a_minute(database: Database) -> None:

@@ -1,6 +1,7 @@
 """Filling the ledger on both databases: who gets a row, in what order, when, and that the counters are the rows."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -31,15 +32,29 @@ MELONG = [f"melong{n}@x.example" for n in range(4)]
 OTHER = Holder(owner="other", lease=30)
 
 
+@asynccontextmanager
+async def opened(url: str, folder: Path) -> AsyncIterator[App]:
+    """A program with email subscribers in Cibabat and in Melong."""
+    environ = variables(
+        url, folder, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example", TELEGRAM_TOKEN="1:x"
+    )  # fmt: skip
+    async with program(environ) as app:
+        await subscribe(app, "email", [(address, "cibabat") for address in CIBABAT])
+        await subscribe(app, "email", [(address, "melong") for address in MELONG])
+        yield with_channels(app, FakeChannel())
+
+
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example", TELEGRAM_TOKEN="1:x"
-    )
-    async with program(environ) as opened:
-        await subscribe(opened, "email", [(address, "cibabat") for address in CIBABAT])
-        await subscribe(opened, "email", [(address, "melong") for address in MELONG])
-        yield with_channels(opened, FakeChannel())
+    async with opened(database_url, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def local(sqlite_url: str, tmp_path: Path) -> AsyncIterator[App]:
+    """The same on SQLite alone, where the database does not matter."""
+    async with opened(sqlite_url, tmp_path) as made:
+        yield made
 
 
 def claim(app: App, channel: str = "email", holder: Holder = HOLDER) -> FanOut | None:
@@ -101,14 +116,14 @@ async def test_chunks_follow_each_other_in_slot_order_and_slices_cover_every_slo
     check_counters(app)
 
 
-async def test_an_edition_nobody_subscribed_to_is_done_at_its_seal(app: App) -> None:
-    done = await publish(app, notice(areas=["leuwigajah"]))
-    assert fill(app) == 1
-    assert rows(app) == []
-    progress = app.database.read_now(ledger.progress, done.id)
+async def test_an_edition_nobody_subscribed_to_is_done_at_its_seal(local: App) -> None:
+    done = await publish(local, notice(areas=["leuwigajah"]))
+    assert fill(local) == 1
+    assert rows(local) == []
+    progress = local.database.read_now(ledger.progress, done.id)
     assert progress.states["email"] == "done"
-    fill(app, "telegram")
-    assert app.database.read_now(ledger.progress, done.id).sending == "done"
+    fill(local, "telegram")
+    assert local.database.read_now(ledger.progress, done.id).sending == "done"
 
 
 async def test_an_edition_that_was_sent_before_its_seal_is_done_at_its_seal(app: App) -> None:
@@ -127,23 +142,23 @@ async def test_an_edition_that_was_sent_before_its_seal_is_done_at_its_seal(app:
     assert run_of(app, taken.edition).state == "done"
 
 
-async def test_whoever_confirmed_after_the_publication_is_not_in_it(app: App) -> None:
-    await publish(app, notice())
+async def test_whoever_confirmed_after_the_publication_is_not_in_it(local: App) -> None:
+    await publish(local, notice())
     late = text("UPDATE address SET confirmed_at = confirmed_at + 86400 WHERE id = (SELECT min(id) FROM address)")
-    app.database.write_now(lambda c: c.execute(late))
-    fill(app)
-    assert len(rows(app)) == len(CIBABAT) - 1
+    local.database.write_now(lambda c: c.execute(late))
+    fill(local)
+    assert len(rows(local)) == len(CIBABAT) - 1
 
 
 # --- leases ---------------------------------------------------------------------------------------------
 
 
-async def test_a_run_is_filled_by_one_holder_at_a_time(app: App) -> None:
-    await publish(app, notice())
-    first = claim(app)
+async def test_a_run_is_filled_by_one_holder_at_a_time(local: App) -> None:
+    await publish(local, notice())
+    first = claim(local)
     assert first is not None
-    assert claim(app, holder=OTHER) is None
-    assert claim(app) == first, "its own holder may go on"
+    assert claim(local, holder=OTHER) is None
+    assert claim(local) == first, "its own holder may go on"
 
 
 async def test_a_run_that_its_holder_left_is_taken_over_where_it_stood(app: App) -> None:
@@ -162,41 +177,41 @@ async def test_a_run_that_its_holder_left_is_taken_over_where_it_stood(app: App)
     check_counters(app)
 
 
-async def test_a_run_of_a_dead_holder_is_taken_over_at_once(app: App) -> None:
-    await publish(app, notice())
-    assert claim(app) is not None
+async def test_a_run_of_a_dead_holder_is_taken_over_at_once(local: App) -> None:
+    await publish(local, notice())
+    assert claim(local) is not None
     knows = Holder(owner="other", lease=30, is_dead=lambda owner: owner == HOLDER.owner)
-    assert claim(app, holder=knows) is not None
+    assert claim(local, holder=knows) is not None
 
 
-async def test_the_run_with_the_fewest_rows_comes_first(app: App) -> None:
-    await publish(app, notice())
-    await publish(app, notice(title="Posyandu pindah ke balai RW 03"))
+async def test_the_run_with_the_fewest_rows_comes_first(local: App) -> None:
+    await publish(local, notice())
+    await publish(local, notice(title="Posyandu pindah ke balai RW 03"))
     order = []
     for _turn in range(4):
-        taken = claim(app)
+        taken = claim(local)
         assert taken is not None
         order.append(taken.edition)
-        chunk(app, taken)
+        chunk(local, taken)
     assert order == [1, 2, 1, 2]
 
 
-async def test_nothing_is_added_to_a_run_that_is_paused_or_stopped(app: App) -> None:
-    done = await publish(app, notice())
-    taken = claim(app)
+async def test_nothing_is_added_to_a_run_that_is_paused_or_stopped(local: App) -> None:
+    done = await publish(local, notice())
+    taken = claim(local)
     assert taken is not None
-    chunk(app, taken)
-    app.database.write_now(ledger.pause, done.id, "salah")
-    assert chunk(app, taken)
-    assert claim(app) is None
-    app.database.write_now(ledger.resume, done.id)
-    again = claim(app)
+    chunk(local, taken)
+    local.database.write_now(ledger.pause, done.id, "salah")
+    assert chunk(local, taken)
+    assert claim(local) is None
+    local.database.write_now(ledger.resume, done.id)
+    again = claim(local)
     assert again is not None
-    chunk(app, again)
-    app.database.write_now(ledger.cancel, done.id, "batal")
-    assert chunk(app, again)
-    assert claim(app) is None
-    assert len(rows(app)) == 8
+    chunk(local, again)
+    local.database.write_now(ledger.cancel, done.id, "batal")
+    assert chunk(local, again)
+    assert claim(local) is None
+    assert len(rows(local)) == 8
 
 
 # --- fallback rows --------------------------------------------------------------------------------------
@@ -240,7 +255,7 @@ steps = st.lists(st.sampled_from(["email", "telegram", "fall back"]), max_size=1
 sizes = st.builds(Sizes, first=st.integers(1, 6), chunk=st.integers(1, 9), slice_=st.integers(1, 4))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
 @given(order=steps, sizes=sizes, seed=st.randoms(use_true_random=False))
 def test_whatever_falls_back_meanwhile_the_seal_counts_the_rows(
     app_of_pairs: tuple[App, list[int]], order: list[str], sizes: Sizes, seed: Any
@@ -283,12 +298,12 @@ async def test_a_correction_goes_to_those_reached_and_to_its_own_audience_once_e
     check_counters(app)
 
 
-async def test_a_correction_is_counted_under_the_area_where_the_original_was(app: App) -> None:
-    done = await publish(app, notice())
-    await drain_all(app)
-    second = correct(app, done.id, areas=["melong"])
-    await drain_all(app)
-    codes = [row.area for row in rows(app) if row.edition == second]
+async def test_a_correction_is_counted_under_the_area_where_the_original_was(local: App) -> None:
+    done = await publish(local, notice())
+    await drain_all(local)
+    second = correct(local, done.id, areas=["melong"])
+    await drain_all(local)
+    codes = [row.area for row in rows(local) if row.edition == second]
     assert sorted(set(codes)) == ["32.77.01.1001", "32.77.03.1002"]
     assert codes.count("32.77.03.1002") == 12
 
@@ -312,18 +327,18 @@ async def test_a_correction_waits_until_the_originals_rows_have_settled(app: App
     check_counters(app)
 
 
-async def test_a_third_edition_waits_for_the_first_too(app: App) -> None:
-    done = await publish(app, notice())
-    fill(app)
-    part = app.database.write_now(slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0)
+async def test_a_third_edition_waits_for_the_first_too(local: App) -> None:
+    done = await publish(local, notice())
+    fill(local)
+    part = local.database.write_now(slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0)
     assert part is not None
-    app.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=100)
-    correct(app, done.id)
-    third = correct(app, done.id, summary="Sampai pukul 16.00.")
-    assert claim(app) is None
-    forget_leases(app)
-    app.database.write_now(lambda c: (c.execute(update(delivery).values(state=SENT)), c.execute(update(slice_).values(open=0))))
-    found = claim(app)
+    local.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=100)
+    correct(local, done.id)
+    third = correct(local, done.id, summary="Sampai pukul 16.00.")
+    assert claim(local) is None
+    forget_leases(local)
+    local.database.write_now(lambda c: (c.execute(update(delivery).values(state=SENT)), c.execute(update(slice_).values(open=0))))
+    found = claim(local)
     assert found is not None
     assert found.edition == third
 
@@ -343,17 +358,17 @@ async def test_a_withdrawal_goes_only_to_those_who_may_have_had_it(app: App) -> 
     check_counters(app)
 
 
-async def test_a_withdrawal_before_anything_left_reaches_nobody_and_is_done(app: App) -> None:
+async def test_a_withdrawal_before_anything_left_reaches_nobody_and_is_done(local: App) -> None:
     channel = FakeChannel()
-    app = with_channels(app, channel)
-    done = await publish(app, notice())
-    fill(app)
-    second = withdraw(app, done.id)
-    await drain_all(app)
-    assert reached(app, second) == set()
+    local = with_channels(local, channel)
+    done = await publish(local, notice())
+    fill(local)
+    second = withdraw(local, done.id)
+    await drain_all(local)
+    assert reached(local, second) == set()
     assert not channel.accepted
-    assert states(app) == {"cancelled": 12}
-    assert run_of(app, second).state == "done"
+    assert states(local) == {"cancelled": 12}
+    assert run_of(local, second).state == "done"
 
 
 async def test_whoever_had_an_uncertain_message_is_told_of_the_withdrawal(app: App) -> None:
@@ -371,15 +386,15 @@ async def test_whoever_had_an_uncertain_message_is_told_of_the_withdrawal(app: A
     assert SENDING not in {row.state for row in rows(app)}
 
 
-async def test_whoever_stopped_since_gets_no_correction(app: App) -> None:
+async def test_whoever_stopped_since_gets_no_correction(local: App) -> None:
     channel = FakeChannel()
-    app = with_channels(app, channel)
-    done = await publish(app, notice())
-    await drain_all(app)
-    gone = app.database.read_now(residents.find, app.book, "email", CIBABAT[0])
+    local = with_channels(local, channel)
+    done = await publish(local, notice())
+    await drain_all(local)
+    gone = local.database.read_now(residents.find, local.book, "email", CIBABAT[0])
     assert gone is not None
-    app.database.write_now(consent.stop, gone.id, source="test", at=datetime.now(UTC).timestamp())
-    correct(app, done.id)
-    await drain_all(app)
+    local.database.write_now(consent.stop, gone.id, source="test", at=datetime.now(UTC).timestamp())
+    correct(local, done.id)
+    await drain_all(local)
     assert channel.accepted[CIBABAT[0]] == 1
     assert channel.accepted[CIBABAT[1]] == 2

@@ -1,6 +1,7 @@
 """What people see of a sending and may do to it, at the edges: nothing published, halves, endings, repeats."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,29 @@ PEOPLE = [f"warga{n:02}@x.example" for n in range(12)]
 SMALL = fanout.Sizes(first=4, chunk=4, slice_=2)
 
 
+@asynccontextmanager
+async def opened(url: str, folder: Path) -> AsyncIterator[App]:
+    """A program with twelve subscribers by email and two by Telegram."""
+    environ = variables(
+        url, folder, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example", TELEGRAM_TOKEN="1:x"
+    )  # fmt: skip
+    async with program(environ) as app:
+        await subscribe(app, "email", [(address, "cibabat") for address in PEOPLE])
+        await subscribe(app, "telegram", [("71", "cibabat"), ("72", "melong")])
+        yield with_channels(app, FakeChannel(), FakeChannel(name="telegram"))
+
+
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example", TELEGRAM_TOKEN="1:x"
-    )
-    async with program(environ) as opened:
-        await subscribe(opened, "email", [(address, "cibabat") for address in PEOPLE])
-        await subscribe(opened, "telegram", [("71", "cibabat"), ("72", "melong")])
-        yield with_channels(opened, FakeChannel(), FakeChannel(name="telegram"))
+    async with opened(database_url, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def local(sqlite_url: str, tmp_path: Path) -> AsyncIterator[App]:
+    """The same on SQLite alone, where the database does not matter."""
+    async with opened(sqlite_url, tmp_path) as made:
+        yield made
 
 
 def progress(app: App, key: str) -> Progress:
@@ -46,23 +61,23 @@ def run_of(app: App, channel: str) -> Any:
 # --- progress -------------------------------------------------------------------------------------------
 
 
-async def test_before_the_first_publication_everything_is_empty_and_done(app: App) -> None:
+async def test_before_the_first_publication_everything_is_empty_and_done(local: App) -> None:
     soon = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
-    stored = await publish(app, notice(publish_at=soon))
+    stored = await publish(local, notice(publish_at=soon))
     for key in (stored.id, "nothing"):
-        found = progress(app, key)
+        found = progress(local, key)
         assert (found.sending, found.total, found.open, found.percent) == ("done", 0, 0, 100)
         assert (found.deliveries, found.states, found.why) == ({}, {}, {})
-        assert app.database.read_now(ledger.areas, key) == {}
-        assert app.database.read_now(ledger.failures, key) == []
+        assert local.database.read_now(ledger.areas, key) == {}
+        assert local.database.read_now(ledger.failures, key) == []
         for act in (ledger.resume, ledger.cancel, ledger.retry_failed):
-            assert not app.database.write_now(act, key)
-        assert not app.database.write_now(ledger.pause, key, "why")
+            assert not local.database.write_now(act, key)
+        assert not local.database.write_now(ledger.pause, key, "why")
 
 
-async def test_an_edition_that_goes_only_to_feeds_and_screens_is_done_at_once(app: App) -> None:
-    stored = await publish(app, notice(channels=["feed", "display"]))
-    assert (progress(app, stored.id).sending, progress(app, stored.id).percent) == ("done", 100)
+async def test_an_edition_that_goes_only_to_feeds_and_screens_is_done_at_once(local: App) -> None:
+    stored = await publish(local, notice(channels=["feed", "display"]))
+    assert (progress(local, stored.id).sending, progress(local, stored.id).percent) == ("done", 100)
 
 
 async def test_the_least_finished_channel_says_how_far_all_are(app: App) -> None:
@@ -77,7 +92,7 @@ async def test_the_least_finished_channel_says_how_far_all_are(app: App) -> None
     assert (progress(app, stored.id).sending, progress(app, stored.id).percent) == ("done", 100)
 
 
-async def test_percentages_are_rounded_down_and_never_promise_the_end(app: App) -> None:
+async def test_percentages_are_rounded_down_and_never_promise_the_end(local: App) -> None:
     counts = dict.fromkeys(STATES, 0)
     almost = Progress(
         sending="running",
@@ -104,17 +119,17 @@ def test_one_word_stands_for_all_channels(found: list[str], word: str) -> None:
     assert ledger._sending(found) == word
 
 
-async def test_causes_come_with_the_most_frequent_first_and_their_codes(app: App) -> None:
+async def test_causes_come_with_the_most_frequent_first_and_their_codes(local: App) -> None:
     def provider(recipient: Any) -> Any:
         number = PEOPLE.index(recipient.address)
         return {0: Refused(reason="address_dead", code="5.1.1"), 1: Rejected(code="5.3.4"), 2: Rejected(code="5.3.4")}.get(
             number, Receipt()
         )
 
-    app = with_channels(app, FakeChannel(provider=provider))
-    stored = await publish(app, notice(channels=["email"]))
-    await drain_all(app)
-    found = app.database.read_now(ledger.failures, stored.id)
+    local = with_channels(local, FakeChannel(provider=provider))
+    stored = await publish(local, notice(channels=["email"]))
+    await drain_all(local)
+    found = local.database.read_now(ledger.failures, stored.id)
     assert [(cause.state, cause.reason, cause.provider_code, cause.count) for cause in found] == [
         ("failed", "rejected", "5.3.4", 2), ("failed", "address_dead", "5.1.1", 1),
     ]  # fmt: skip
@@ -140,27 +155,27 @@ async def test_a_pause_while_preparing_ends_the_filling_and_a_resume_goes_on_wit
     check_counters(app)
 
 
-async def test_a_resume_of_what_was_all_sent_meanwhile_is_done(app: App) -> None:
-    stored = await publish(app, notice(channels=["email"]))
-    await drain_all(app)
-    app.database.write_now(lambda c: c.execute(update(run).values(state="paused", finished_at=None)))
-    assert app.database.write_now(ledger.resume, stored.id)
-    assert progress(app, stored.id).sending == "done"
-    assert not app.database.write_now(ledger.resume, stored.id)
+async def test_a_resume_of_what_was_all_sent_meanwhile_is_done(local: App) -> None:
+    stored = await publish(local, notice(channels=["email"]))
+    await drain_all(local)
+    local.database.write_now(lambda c: c.execute(update(run).values(state="paused", finished_at=None)))
+    assert local.database.write_now(ledger.resume, stored.id)
+    assert progress(local, stored.id).sending == "done"
+    assert not local.database.write_now(ledger.resume, stored.id)
 
 
-async def test_one_channel_that_was_stopped_is_resumed_without_touching_the_other(app: App) -> None:
-    app = with_channels(app, FakeChannel(provider=lambda _r: Rejected(code="5.6.0", whole_edition=True)))
-    stored = await publish(app, notice())
-    await drain_all(app)
-    await drain_all(app, "telegram")
-    assert progress(app, stored.id).states == {"email": "paused", "telegram": "done"}
-    assert app.database.write_now(ledger.resume, stored.id)
-    assert progress(app, stored.id).states["telegram"] == "done"
-    app = with_channels(app, FakeChannel())
-    await drain_all(app)
-    assert progress(app, stored.id).sending == "done"
-    check_counters(app)
+async def test_one_channel_that_was_stopped_is_resumed_without_touching_the_other(local: App) -> None:
+    local = with_channels(local, FakeChannel(provider=lambda _r: Rejected(code="5.6.0", whole_edition=True)))
+    stored = await publish(local, notice())
+    await drain_all(local)
+    await drain_all(local, "telegram")
+    assert progress(local, stored.id).states == {"email": "paused", "telegram": "done"}
+    assert local.database.write_now(ledger.resume, stored.id)
+    assert progress(local, stored.id).states["telegram"] == "done"
+    local = with_channels(local, FakeChannel())
+    await drain_all(local)
+    assert progress(local, stored.id).sending == "done"
+    check_counters(local)
 
 
 # --- cancel ---------------------------------------------------------------------------------------------
@@ -193,17 +208,17 @@ async def test_cancelling_half_way_through_the_filling_closes_fallback_rows_beyo
     check_counters(app)
 
 
-async def test_rows_that_wait_for_a_later_attempt_are_closed_at_once(app: App) -> None:
+async def test_rows_that_wait_for_a_later_attempt_are_closed_at_once(local: App) -> None:
     fake = FakeChannel(provider=lambda r: Deferred(code="451") if r.address < "warga06" else Receipt())
-    app = with_channels(app, fake)
-    stored = await publish(app, notice(channels=["email"]))
-    await drain_all(app)
-    assert counters(app) == {"pending": 6, "sent": 6}
-    app.database.write_now(ledger.cancel, stored.id)
-    await drain_all(app)
-    assert counters(app) == {"cancelled": 6, "sent": 6}
-    assert run_of(app, "email").finished_at is not None
-    check_counters(app)
+    local = with_channels(local, fake)
+    stored = await publish(local, notice(channels=["email"]))
+    await drain_all(local)
+    assert counters(local) == {"pending": 6, "sent": 6}
+    local.database.write_now(ledger.cancel, stored.id)
+    await drain_all(local)
+    assert counters(local) == {"cancelled": 6, "sent": 6}
+    assert run_of(local, "email").finished_at is not None
+    check_counters(local)
 
 
 # --- once more ------------------------------------------------------------------------------------------
@@ -233,28 +248,28 @@ async def test_sending_again_reaches_who_failed_or_is_unconfirmed_but_nobody_who
     check_counters(app)
 
 
-async def test_nothing_is_sent_again_once_it_is_expired_stopped_or_paused(app: App) -> None:
-    app = with_channels(app, FakeChannel(provider=lambda r: Rejected(code=r.address)))
-    stored = await publish(app, emergency(channels=["email"]))
-    await drain_all(app, lane="emergency")
-    failed = states(app)
+async def test_nothing_is_sent_again_once_it_is_expired_stopped_or_paused(local: App) -> None:
+    local = with_channels(local, FakeChannel(provider=lambda r: Rejected(code=r.address)))
+    stored = await publish(local, emergency(channels=["email"]))
+    await drain_all(local, lane="emergency")
+    failed = states(local)
     for values in ({"expires_at": 1.0}, {"expires_at": None, "state": "stopped"}, {"state": "paused"}, {"state": "superseded"}):
-        app.database.write_now(lambda c, values=values: c.execute(update(run).values(values)))
-        assert app.database.write_now(ledger.retry_failed, stored.id) == 0
-    assert states(app) == failed
+        local.database.write_now(lambda c, values=values: c.execute(update(run).values(values)))
+        assert local.database.write_now(ledger.retry_failed, stored.id) == 0
+    assert states(local) == failed
 
 
-async def test_only_the_newest_edition_is_sent_again(app: App) -> None:
+async def test_only_the_newest_edition_is_sent_again(local: App) -> None:
     fake = FakeChannel(provider=lambda r: Rejected(code=r.address) if r.address < "warga02" else Receipt())
-    app = with_channels(app, fake)
-    stored = await publish(app, notice(channels=["email"]))
-    await drain_all(app)
-    press, now = Press.of(app), datetime.now(UTC)
-    app.database.write_now(publishing.withdraw, press, stored.id, reason="Batal.", actor="t", now=now)
+    local = with_channels(local, fake)
+    stored = await publish(local, notice(channels=["email"]))
+    await drain_all(local)
+    press, now = Press.of(local), datetime.now(UTC)
+    local.database.write_now(publishing.withdraw, press, stored.id, reason="Batal.", actor="t", now=now)
     fake.provider = lambda _r: Receipt()
-    await drain_all(app)
-    assert app.database.write_now(ledger.retry_failed, stored.id) == 0
-    assert progress(app, stored.id).deliveries["email"]["sent"] == 10
+    await drain_all(local)
+    assert local.database.write_now(ledger.retry_failed, stored.id) == 0
+    assert progress(local, stored.id).deliveries["email"]["sent"] == 10
 
 
 async def test_a_recount_makes_the_counters_say_what_the_rows_are(app: App) -> None:

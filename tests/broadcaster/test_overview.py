@@ -1,4 +1,4 @@
-"""One announcement as the API and `show --json` answer it: the same names for ever, on both databases."""
+"""One announcement as the API and `show --json` answer it: the same names for ever."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -16,9 +16,9 @@ from world import notice, program, publish, subscribe, variables
 
 
 @pytest.fixture
-async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
+async def app(sqlite_url: str, tmp_path: Path) -> AsyncIterator[App]:
     environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example", TELEGRAM_TOKEN="1:x"
+        sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example", TELEGRAM_TOKEN="1:x"
     )
     async with program(environ) as opened:
         await subscribe(opened, "email", [(f"w{n}@x.example", "cibabat") for n in range(3)])
