@@ -7,22 +7,32 @@ from pathlib import Path
 
 import pytest
 
+from commanding import Program
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(folder: Path, *words: str, text: str = "") -> tuple[int, str]:
     """Exit code and standard error of one command whose data folder is the test's own."""
+    done = Program(folder / "data", {})(*words, text=text)
+    return done.code, done.err
+
+
+def process(folder: Path, *words: str) -> tuple[int, str, str]:
+    """Exit code, standard output and error of the program as a process of its own."""
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "BROADCASTER_DATA_DIR": str(folder / "data")}
     done = subprocess.run(
-        [sys.executable, "-m", "broadcaster", *words],
-        env=environ,
-        cwd=folder,
-        input=text,
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-m", "broadcaster", *words], env=environ, cwd=folder, capture_output=True, text=True, check=False
     )
-    return done.returncode, done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_process_ends_with_the_code_and_the_line_that_a_script_can_use(tmp_path: Path) -> None:
+    assert process(tmp_path, "publish", "tidak-ada.md") == (1, "", "Berkas tidak-ada.md tidak ada. Periksa nama dan foldernya.\n")
+    code, said, complaint = process(tmp_path, "publish", "--tidak-ada")
+    assert (code, said) == (2, "")
+    assert "--tidak-ada" in complaint
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize(
