@@ -1,10 +1,11 @@
 """The ONE retry policy: what each outcome of a channel means for its row and its address. Pure; draining.py carries it out."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from broadcaster.store.consequences import Consequence
 from broadcaster.store.outcomes import Decision
-from broadcaster.store.slices import UNCERTAIN_LIMIT, UNCERTAIN_LIMIT_EMERGENCY, MarkedRow
+from broadcaster.store.slices import UNCERTAIN_LIMIT, UNCERTAIN_LIMIT_EMERGENCY
+from broadcaster.store.statements import MarkedRow
 from broadcaster.store.tables import FAILED, PENDING, SENT, SKIPPED, UNCONFIRMED
 from channels.base.contract import Deferred, Halted, Outcome, Receipt, Refused, Rejected, Skipped
 
@@ -89,7 +90,7 @@ def _deferred(row: MarkedRow, outcome: Deferred, moment: Moment) -> Decision:
 def _uncertain(row: MarkedRow, outcome: Deferred, moment: Moment) -> Decision:
     limit = UNCERTAIN_LIMIT_EMERGENCY if moment.emergency else UNCERTAIN_LIMIT
     if row.uncertain + 1 >= limit:
-        return replace(_closed(row, UNCONFIRMED, "no_answer", outcome.code), uncertain=True)
+        return _closed(row, UNCONFIRMED, "no_answer", outcome.code)._replace(uncertain=True)
     wait = max(UNCERTAIN_PAUSE, 0.0 if moment.emergency else moment.receipt_wait)
     return _retry(row, moment.now + wait, outcome, moment, spend=False, uncertain=True)
 

@@ -146,6 +146,12 @@ class Window:
             self._free -= taken
             return taken
 
+    def take(self, wanted: int) -> int:
+        """Take up to `wanted` places that are free now, maybe none."""
+        taken = min(wanted, self._free)
+        self._free -= taken
+        return taken
+
     async def release(self, count: int) -> None:
         """Give places back."""
         if count:

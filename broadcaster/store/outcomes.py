@@ -1,18 +1,19 @@
 """What became of attempts: settle their rows, hand back what was never written. delivery.py decides what an outcome means."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, select, text, update
 
+from broadcaster.store import statements
 from broadcaster.store.database import now
-from broadcaster.store.slices import Claim, MarkedRow, move_counters
+from broadcaster.store.slices import Claim, move_counters
+from broadcaster.store.statements import MarkedRow
 from broadcaster.store.tables import FAILED, PENDING, SENDING, SENT, UNCONFIRMED, delivery
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What becomes of a row after an attempt: its next state and why. PENDING is a retry at `due_at`."""
 
     slot: int
@@ -44,43 +45,69 @@ _settle = (
 
 
 def settle(connection: Connection, claim: Claim, decisions: Sequence[Decision], *, keep_ids: bool) -> set[int]:
-    """Record what became of a group of attempts, repeating it changes nothing; the slots whose current attempt this ended.
+    """Record what became of a group of attempts, repeating it changes nothing; the slots that this ended otherwise than sent.
 
     An outcome from a fenced attempt is still a fact: a message that was sent after all is sent.
     `keep_ids`: the provider reports later by its own id, so keep a way back from it.
     """
     wall = now(connection)
-    slots = [decision.slot for decision in decisions]
-    before = select(delivery.c.slot, delivery.c.state, delivery.c.attempt).where(
-        delivery.c.edition == claim.edition, delivery.c.channel == claim.channel, delivery.c.slot.in_(slots)
-    )
-    rows = {row.slot: row for row in connection.execute(before.with_for_update())}
     change: Counter[int] = Counter()
-    current, late = [], []
-    for decision in decisions:
-        row = rows[decision.slot]
-        if row.state == SENDING and row.attempt == decision.attempt:
-            current.append(decision)
-            change[SENDING] -= 1
-            change[decision.state] += 1
-        elif decision.state == SENT:
-            late.append((decision, row))
+    sent = [decision for decision in decisions if decision.state == SENT]
+    if sent:
+        _settle_sent(connection, claim, sent, wall, change, keep_ids=keep_ids)
+    others = decisions if not sent else [decision for decision in decisions if decision.state != SENT]
+    current = _current(connection, claim, others) if others else []
     if current:
         connection.execute(_settle, [_values(claim, decision, wall) for decision in current])
-    for decision, row in late:
-        _settle_late(connection, claim, decision, row, wall, change)
+    for decision in current:
+        change[SENDING] -= 1
+        change[decision.state] += 1
     doubled = sum(1 for decision in current if decision.uncertain and decision.state == PENDING)
     move_counters(connection, claim, change, possible_duplicates=doubled)
-    if keep_ids:
-        _keep_ids(connection, claim, decisions)
     return {decision.slot for decision in current}
+
+
+def _settle_sent(
+    connection: Connection, claim: Claim, sent: Sequence[Decision], wall: float, change: Counter[int], *, keep_ids: bool
+) -> None:
+    """Most outcomes, so one statement for all; only where it found fewer rows is each looked at."""
+    place: dict[str, Any] = {"edition": claim.edition, "channel": claim.channel}
+    taken = [(decision.slot, decision.attempt, plain(decision.provider_id)) for decision in sent]
+    ended = statements.settle_sent(connection, **place, sent=taken, wall=wall)
+    change.update({SENDING: -ended, SENT: ended})
+    if ended < len(sent):
+        rows = _rows(connection, claim, sent)
+        for decision in sent:
+            _settle_late(connection, claim, decision, rows[decision.slot], wall, change)
+    if keep_ids:
+        statements.keep_ids(connection, **place, sent=taken)
+
+
+def _current(connection: Connection, claim: Claim, decisions: Sequence[Decision]) -> list[Decision]:
+    """Those about the attempt that their row is in; the others come from an attempt given up meanwhile, and say nothing new."""
+    rows = _rows(connection, claim, decisions)
+    return [one for one in decisions if (rows[one.slot].state, rows[one.slot].attempt) == (SENDING, one.attempt)]
+
+
+def _rows(connection: Connection, claim: Claim, decisions: Sequence[Decision]) -> dict[int, Row]:  # type: ignore[type-arg]
+    """State and attempt of each row, held until the transaction ends."""
+    slots = [decision.slot for decision in decisions]
+    found = select(delivery.c.slot, delivery.c.state, delivery.c.attempt).where(
+        delivery.c.edition == claim.edition, delivery.c.channel == claim.channel, delivery.c.slot.in_(slots)
+    )
+    return {row.slot: row for row in connection.execute(found.with_for_update())}
+
+
+def plain(text: str) -> str:
+    """A provider's words as every database takes them: without the zero character and lone surrogates."""
+    return text if text.isascii() and "\0" not in text else text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _values(claim: Claim, decision: Decision, wall: float) -> dict[str, object]:
     return {
         "b_edition": claim.edition, "b_channel": claim.channel, "b_slot": decision.slot, "b_attempt": decision.attempt,
         "b_state": decision.state, "b_due_at": decision.due_at, "b_reason": decision.reason or None,
-        "b_code": decision.provider_code or None, "b_id": decision.provider_id or None,
+        "b_code": plain(decision.provider_code) or None, "b_id": plain(decision.provider_id) or None,
         "b_closed_at": None if decision.state in (PENDING, SENDING) else wall,
         "b_spend": int(decision.spend), "b_uncertain": int(decision.uncertain),
     }  # fmt: skip
@@ -93,24 +120,10 @@ def _settle_late(connection: Connection, claim: Claim, decision: Decision, row: 
     connection.execute(
         update(delivery)
         .where(delivery.c.edition == claim.edition, delivery.c.channel == claim.channel, delivery.c.slot == decision.slot)
-        .values(state=SENT, provider_id=decision.provider_id or None, reason=None, closed_at=wall)
+        .values(state=SENT, provider_id=plain(decision.provider_id) or None, reason=None, closed_at=wall)
     )
     change[row.state] -= 1
     change[SENT] += 1
-
-
-def _keep_ids(connection: Connection, claim: Claim, decisions: Iterable[Decision]) -> None:
-    known = [
-        {"channel": claim.channel, "provider_id": decision.provider_id, "edition": claim.edition, "slot": decision.slot}
-        for decision in decisions
-        if decision.provider_id
-    ]
-    if known:
-        connection.execute(
-            text("INSERT INTO provider_message (channel, provider_id, edition, slot)"
-                 " VALUES (:channel, :provider_id, :edition, :slot) ON CONFLICT DO NOTHING"),
-            known,
-        )  # fmt: skip
 
 
 def hand_back(connection: Connection, claim: Claim, rows: Sequence[MarkedRow]) -> None:

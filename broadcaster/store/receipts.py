@@ -13,7 +13,8 @@ from broadcaster.delivery import Moment, consequence, decide
 from broadcaster.store import channels as channel_store
 from broadcaster.store import consequences
 from broadcaster.store.outcomes import Decision
-from broadcaster.store.slices import MarkedRow, finish_run
+from broadcaster.store.slices import finish_run
+from broadcaster.store.statements import MarkedRow
 from broadcaster.store.tables import (
     CANCELLED,
     DELIVERED,
@@ -171,7 +172,7 @@ def _fail(connection: Connection, book: AddressBook, found: Row[Any], failure: F
     over = _over(connection, bounds, now)
     row = MarkedRow(
         slot=found.slot, address=found.address, area=found.area, attempt=found.attempt, spent=found.spent,
-        uncertain=found.uncertain, cipher=b"", language="id", consented_at=0.0,
+        uncertain=found.uncertain, sealed="", language="id", consented_at=0.0,
     )  # fmt: skip
     moment = Moment(
         now=now, published_at=bounds.published_at, expires_at=bounds.expires_at, emergency=bounds.lane == "emergency",
@@ -179,7 +180,7 @@ def _fail(connection: Connection, book: AddressBook, found: Row[Any], failure: F
     )  # fmt: skip
     decision = decide(row, failure, moment)
     if over and decision.state == PENDING:
-        decision = replace(decision, state=_CLOSES[over], reason=over, due_at=0.0)
+        decision = decision._replace(state=_CLOSES[over], reason=over, due_at=0.0)
     _move(connection, found, decision.state, _changes(found, decision, now))
     meaning = consequence(row, failure, datetime.fromtimestamp(now, WIB).date().isoformat())
     if meaning is not None:

@@ -7,12 +7,16 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, text, update
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, text, update
 
+from broadcaster.store import statements
 from broadcaster.store.channels import closed_for
 from broadcaster.store.database import now
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
+from broadcaster.store.statements import Candidate, MarkedRow
 from broadcaster.store.tables import (
     CANCELLED,
     EXPIRED,
@@ -52,22 +56,6 @@ class Claim:
     follows: int | None
     published_at: float
     expires_at: float | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MarkedRow:
-    """A row that may now be written to the provider."""
-
-    slot: int
-    address: int
-    area: str
-    attempt: int
-    spent: int
-    uncertain: int
-    cipher: bytes
-    language: str
-    consented_at: float
-    previous_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,24 +156,20 @@ def move_counters(
     connection: Connection, claim: Claim, change: Mapping[int, int], *, possible_duplicates: int = 0, holder: Holder | None = None
 ) -> None:
     """Move the slice's counters by `change` (state -> difference); with `holder` also renew the lease, or raise LeaseLost."""
-    values: dict[str, object] = {f"n_{STATES[state]}": slice_.c[f"n_{STATES[state]}"] + by for state, by in change.items() if by}
-    opened = change.get(PENDING, 0) + change.get(SENDING, 0)
-    if opened:
-        values["open"] = slice_.c.open + opened
-    if possible_duplicates:
-        values["possible_duplicates"] = slice_.c.possible_duplicates + possible_duplicates
+    moved = any(change.values()) or possible_duplicates
+    if not moved and holder is None:
+        return
+    place = {"edition": claim.edition, "channel": claim.channel, "number": claim.number}
+    by = {f"n_{name}": change.get(state, 0) for state, name in enumerate(STATES)}
+    by |= {"open": change.get(PENDING, 0) + change.get(SENDING, 0), "doubles": possible_duplicates}
     if holder is None:
-        if values:
-            connection.execute(update(slice_).where(slice_row(claim)).values(values))
+        statements.move_counters(connection, **place, **by)
         return
     clock = lease_clock(connection)
-    values["lease_until"] = clock + holder.lease
-    if connection.execute(update(slice_).where(_held(claim, holder, clock)).values(values)).rowcount != 1:
+    lease = {"owner": holder.owner, "epoch": claim.epoch, "clock": clock, "until": clock + holder.lease}
+    held = statements.move_counters_held(connection, **place, **by, **lease)
+    if held.rowcount != 1:
         raise LeaseLost
-
-
-def _held(claim: Claim, holder: Holder, clock: float) -> ColumnElement[bool]:
-    return and_(slice_row(claim), slice_.c.owner == holder.owner, slice_.c.epoch == claim.epoch, slice_.c.lease_until > clock)
 
 
 def slice_row(claim: Claim) -> ColumnElement[bool]:
@@ -198,20 +182,6 @@ def renew(connection: Connection, claim: Claim, holder: Holder) -> None:
     move_counters(connection, claim, {}, holder=holder)
 
 
-_candidates = text(
-    """
-SELECT d.slot, d.address, d.area, d.attempt, d.spent, d.uncertain,
-       a.cipher, a.state AS address_state, a.reason AS address_reason, a.language,
-       (SELECT max(c.at) FROM consent c WHERE c.address = a.id AND c.act IN ('granted', 'imported')) AS consented_at
-FROM delivery d LEFT JOIN address a ON a.id = d.address
-WHERE d.edition = :edition AND d.channel = :channel AND d.slot > :cursor AND d.slot <= :last AND d.state = 0 AND d.due_at <= :now
-ORDER BY d.slot LIMIT :limit
-"""
-)
-_mark_range = text(
-    "UPDATE delivery SET state = 1, attempt = attempt + 1 WHERE edition = :edition AND channel = :channel"
-    " AND slot > :cursor AND slot <= :last AND state = 0 AND due_at <= :now RETURNING slot"
-)
 _close = text(
     "UPDATE delivery SET state = :state, reason = :reason, closed_at = :now"
     " WHERE edition = :edition AND channel = :channel AND slot = :slot AND state = 0"
@@ -226,9 +196,10 @@ def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, l
     ).scalar_one()
     if state == "paused":
         return Marked(rows=[], cursor=cursor, exhausted=True, at=wall)
-    until = _due_until(state, wall)
-    span = {"edition": claim.edition, "channel": claim.channel, "cursor": cursor, "last": claim.last_slot, "now": until}
-    found = connection.execute(_candidates, {**span, "limit": limit}).all()
+    span: dict[str, Any] = {
+        "edition": claim.edition, "channel": claim.channel, "cursor": cursor, "until": _due_until(state, wall),
+    }  # fmt: skip
+    found = statements.candidates(connection, **span, last=claim.last_slot, limit=limit)
     if not found:
         return Marked(rows=[], cursor=claim.last_slot, exhausted=True, at=wall)
     passing, closing = [], []
@@ -244,13 +215,16 @@ def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, l
             [{"edition": claim.edition, "channel": claim.channel, "slot": row.slot, "state": to, "reason": why, "now": wall}
              for row, to, why in closing],
         )  # fmt: skip
-    marked = set(connection.execute(_mark_range, {**span, "last": found[-1].slot}).scalars()) if passing else set()
-    marked -= _unmark(connection, claim, marked - {row.slot for row in passing})
+    slots = {row.slot for row in passing}
+    marked = statements.mark_range(connection, slots, **span, last=found[-1].slot) if passing else set()
+    marked -= _unmark(connection, claim, marked - slots)
     change = Counter({PENDING: -len(marked) - len(closing), SENDING: len(marked)})
     change.update(to for _row, to, _why in closing)
     move_counters(connection, claim, change, holder=holder)
-    previous = _previous_ids(connection, claim, sorted(marked)) if claim.follows is not None and marked else {}
-    rows = [_marked(row, previous) for row in passing if row.slot in marked]
+    rows: list[MarkedRow] = [row for row in passing if row.slot in marked]
+    if claim.follows is not None and marked:
+        previous = _previous_ids(connection, claim, sorted(marked))
+        rows = [msgspec.structs.replace(row, previous_id=previous.get(row.slot, "")) for row in rows]
     return Marked(rows=rows, cursor=found[-1].slot, exhausted=shut or len(found) < limit, at=wall)
 
 
@@ -262,14 +236,7 @@ def _unmark(connection: Connection, claim: Claim, slots: set[int]) -> set[int]:
     return slots
 
 
-def _marked(row: Row, previous: dict[int, str]) -> MarkedRow:  # type: ignore[type-arg]
-    return MarkedRow(
-        slot=row.slot, address=row.address, area=row.area, attempt=row.attempt + 1, spent=row.spent, uncertain=row.uncertain,
-        cipher=row.cipher, language=row.language, consented_at=row.consented_at or 0.0, previous_id=previous.get(row.slot, ""),
-    )  # fmt: skip
-
-
-def _verdict(row: Row, state: str, claim: Claim, wall: float) -> tuple[int, str] | None:  # type: ignore[type-arg]
+def _verdict(row: Candidate, state: str, claim: Claim, wall: float) -> tuple[int, str] | None:
     """Why a row may not be sent: its closing state and reason; None = it may."""
     if state == "superseded":
         why = (CANCELLED, "superseded")

@@ -25,7 +25,7 @@ TODAY = "2026-11-25"
 
 def row(**changes: object) -> MarkedRow:
     values: dict[str, object] = {
-        "slot": 7, "address": 3, "area": "32.77.03.1002", "attempt": 1, "spent": 0, "uncertain": 0, "cipher": b"",
+        "slot": 7, "address": 3, "area": "32.77.03.1002", "attempt": 1, "spent": 0, "uncertain": 0, "sealed": "",
         "language": "id", "consented_at": 0.0,
     }  # fmt: skip
     return MarkedRow(**{**values, **changes})  # type: ignore[arg-type]

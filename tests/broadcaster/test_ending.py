@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +218,7 @@ async def test_a_late_receipt_counts_though_a_later_attempt_is_on_the_wire_or_fa
     app.database.write_now(outcomes.settle, old, facts, keep_ids=False)
     assert states(app) == {"sent": 12}
     app.database.write_now(outcomes.hand_back, new, again.rows)
-    app.database.write_now(outcomes.settle, new, [replace(failed, slot=again.rows[1].slot)], keep_ids=False)
+    app.database.write_now(outcomes.settle, new, [failed._replace(slot=again.rows[1].slot)], keep_ids=False)
     assert states(app) == {"sent": 12}
     check_counters(app)
 

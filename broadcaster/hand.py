@@ -1,0 +1,232 @@
+"""A hand: works through one claimed slice. Each turn is one transaction that records what is known and marks what comes next."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from broadcaster.logs import told
+from broadcaster.outcomes import Batch, Outcomes
+from broadcaster.store import channels as channel_store
+from broadcaster.store import outcomes as outcome_store
+from broadcaster.store import slices
+from broadcaster.store.leases import LeaseLost, suspend_proof
+from broadcaster.store.slices import Claim, Marked
+from broadcaster.store.statements import MarkedRow
+from channels.base.contract import Message, Outgoing, PushChannel
+from subscribers.addresses import SealBroken
+
+if TYPE_CHECKING:
+    from broadcaster.draining import Deliverer
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+BATCH = 80
+"""Rows marked at once by one hand (three hands stay within the window of a process)."""
+GROUP_SECONDS = 0.1
+"""The longest that an outcome waits to be committed."""
+LEASE_MARGIN = 5.0
+"""Seconds before the end of a lease at which its holder stops writing (a quarter of a short lease)."""
+DATABASE_PAUSE = 0.5
+"""Seconds between tries to save outcomes while the database does not take them (restart, full disk)."""
+
+
+@dataclass(kw_only=True)
+class Hand:
+    """One claimed slice; `over` says that nothing more may begin, `close` that the channel takes no more from this job."""
+
+    deliverer: "Deliverer"
+    channel: PushChannel
+    claim: Claim
+    over: Callable[[], bool]
+    close: Callable[[], None]
+    lease_until: float = 0.0
+    places: int = 0
+    """Places of the process's window that this hand holds: its rows that are marked and unsettled are never more."""
+    _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self.app, self.holder = self.deliverer.app, self.deliverer.holder
+        self.margin = min(LEASE_MARGIN, self.holder.lease / 4)
+        self.lease_until = suspend_proof() + self.holder.lease
+        self.outcomes = Outcomes(deliverer=self.deliverer, channel=self.channel, claim=self.claim)
+
+    def may_write(self) -> bool:
+        """Whether a write may still begin: the lease and our time hold for a while, and nobody asked us to stop."""
+        return not self.over() and suspend_proof() < self.lease_until - self.margin
+
+    async def work(self) -> None:
+        """Mark, send and settle until nothing is due; then give the slice back."""
+        ticking = asyncio.create_task(self._tick())
+        try:
+            await self._send_all()
+        except LeaseLost:
+            log.warning("lease_lost", edition=self.claim.edition, channel=self.channel.name, slice=self.claim.number)
+        finally:
+            ticking.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticking
+            try:
+                await self._flush()
+            finally:
+                await self._save(lambda c: slices.release(c, self.claim, self.holder))
+                await self.deliverer.window.release(self.places)
+
+    async def _send_all(self) -> None:
+        cursor, exhausted = self.claim.after_slot, False
+        take = self.deliverer.limiter.take
+        while not exhausted and not self.over():
+            granted = await take(self.channel.name, self.claim.lane, rate=self.channel.rate, wanted=BATCH)
+            if not granted:
+                await self._flush()
+            while granted and not exhausted:
+                if not self.may_write():
+                    return
+                limit = await self._hold(granted)
+                marked = await self._turn(cursor, limit)
+                granted -= limit
+                cursor, exhausted = marked.cursor, marked.exhausted
+                await self._give_back(len(marked.rows))
+                if marked.rows:
+                    await self._send(marked.rows)
+
+    async def _hold(self, wanted: int) -> int:
+        """Take places for the next turn, up to our share of the window; waits for the first. How many rows may be marked."""
+        window, wanted = self.deliverer.window, min(wanted, self.deliverer.share, BATCH)
+        if self.places < wanted:
+            more = window.take(wanted - self.places)
+            if not self.places + more:
+                more = await window.acquire(wanted)
+            self.places += more
+        return min(wanted, self.places)
+
+    async def _give_back(self, used: int) -> None:
+        """Let go of places beyond our share, which shrinks when other channels have work too."""
+        surplus = self.places - max(used, min(self.deliverer.share, BATCH))
+        if surplus > 0:
+            self.places -= surplus
+            await self.deliverer.window.release(surplus)
+
+    # --- transactions ---------------------------------------------------------------------------
+
+    async def _turn(self, cursor: int, limit: int) -> Marked:
+        """Record the outcomes so far and mark the next rows, in one transaction. Raises LeaseLost; what is known is recorded."""
+        async with self._saving:
+            batch, asked = self.outcomes.take(), suspend_proof()
+
+            def act(connection: Connection) -> tuple[list[tuple[str, int]], Marked]:
+                fallen = batch.record(connection) if batch else []
+                return fallen, slices.mark(connection, self.claim, self.holder, cursor=cursor, limit=limit)
+
+            try:
+                fallen, marked = await self._save(act)
+            except Exception:
+                await self._record(batch)  # facts hold whatever keeps us from going on
+                raise
+            self.lease_until = max(self.lease_until, asked + self.holder.lease)
+            self.outcomes.clock_lead = marked.at - suspend_proof()
+            await self._recorded(batch, fallen)
+            return marked
+
+    async def _flush(self) -> None:
+        """Record the outcomes so far."""
+        async with self._saving:
+            await self._record(self.outcomes.take())
+
+    async def _record(self, batch: Batch) -> None:
+        if batch:
+            await self._recorded(batch, await self._save(batch.record))
+
+    async def _recorded(self, batch: Batch, fallen: Sequence[tuple[str, int]]) -> None:
+        """What follows once a batch is safe: tell what waits, and ring for those fallen back to."""
+        batch.tell()
+        if batch.closes:
+            self.close()
+        for channel in {channel for channel, _address in fallen}:
+            await self.app.queue.ring(channel, self.claim.lane)
+
+    async def _save(self, act: Callable[[Connection], T]) -> T:
+        """Write to the ledger, however long it is away: until it is saved nothing more is marked."""
+        while True:
+            try:
+                return await asyncio.shield(self.app.database.write(act))
+            except (OperationalError, InterfaceError) as error:
+                log.error("ledger_not_saved", channel=self.channel.name, error=type(error.orig).__name__)
+                await asyncio.sleep(DATABASE_PAUSE)
+
+    async def _tick(self) -> None:
+        """While a provider is slow: commit what is known in time, and keep the lease; losing it ends all writing."""
+        renewed = suspend_proof()
+        while True:
+            await asyncio.sleep(min(GROUP_SECONDS, self.holder.lease / 3))
+            asked = suspend_proof()
+            if self.outcomes.since and asked - self.outcomes.since > GROUP_SECONDS and not self._saving.locked():
+                await self._flush()
+            if asked - renewed < self.holder.lease / 3:
+                continue
+            renewed = asked
+            try:
+                await self.app.database.write(slices.renew, self.claim, self.holder)
+            except LeaseLost:
+                self.lease_until = 0.0
+                return
+            except DBAPIError as error:
+                log.warning("lease_not_renewed", error=type(error.orig).__name__)
+            else:
+                self.lease_until = max(self.lease_until, asked + self.holder.lease)
+
+    # --- messages -------------------------------------------------------------------------------
+
+    async def _send(self, rows: Sequence[MarkedRow]) -> None:
+        """Hand marked rows over and note what became of each; what was never written waits again."""
+        messages = await self._render(rows)
+        if messages is None:
+            return
+        waiting: dict[str, MarkedRow] = {}
+        outgoing = []
+        for row in rows:
+            one = self._compose(messages[row.language], row)
+            if one is not None:
+                waiting[one.recipient.delivery] = row
+                outgoing.append(one)
+        outcomes = self.outcomes
+        async for result in self.channel.send(outgoing, may_write=self.may_write):
+            outcomes.add(waiting.pop(result.outgoing.recipient.delivery), result.outcome)
+            if outcomes.urgent:
+                await self._flush()
+        outcomes.unwritten(waiting.values())
+
+    async def _render(self, rows: Sequence[MarkedRow]) -> dict[str, Message] | None:
+        """The message in each language of these rows; None, and the edition waits for a person, where it cannot be rendered."""
+        name, edition, languages = self.channel.name, self.claim.edition, {row.language for row in rows}
+        try:
+            return {lang: await self.deliverer.message(edition, self.channel, lang) for lang in languages}
+        except DBAPIError:
+            self.outcomes.unwritten(rows)
+            raise
+        except Exception as error:  # noqa: BLE001  reason: whatever a template does, other editions go on
+            log.error("edition_unrenderable", edition=edition, channel=name, error=told(error))
+            why = f"Pesan tidak dapat dibuat ({type(error).__name__})."
+
+        def stop(connection: Connection) -> None:
+            outcome_store.hand_back(connection, self.claim, rows)
+            channel_store.pause_run(connection, edition, name, why)
+
+        await self._save(stop)
+        return None
+
+    def _compose(self, message: Message, row: MarkedRow) -> Outgoing | None:
+        try:
+            recipient = self.deliverer.recipient(self.channel.name, self.claim.edition, row)
+            return self.channel.personalise(message, recipient)
+        except (SealBroken, KeyError, ValueError) as error:
+            # one poisonous row must not stop its slice
+            log.error("row_unreadable", edition=self.claim.edition, channel=self.channel.name, error=type(error).__name__)
+            self.outcomes.unreadable(row, type(error).__name__)
+            return None

@@ -1,0 +1,158 @@
+"""The statements that run for every message: each is one call into the database for a whole batch, in either dialect.
+
+On SQLite a batch goes in and comes out as one JSON value. A row at a time would be as fast by itself, but each row would hand
+Python's global lock back and forth with the event loop, and wait for it.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, CursorResult
+
+from broadcaster.store.database import is_sqlite
+from broadcaster.store.tables import STATES
+
+_PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
+
+
+class Statement:
+    """SQL with `:name` parameters; `postgresql` where it differs."""
+
+    def __init__(self, sqlite: str, postgresql: str = "") -> None:
+        self._sqlite = sqlite
+        self._postgresql = _PARAMETER.sub(r"%(\1)s", postgresql or sqlite)
+
+    def __call__(self, connection: Connection, **values: Any) -> CursorResult[Any]:
+        """Run it past SQLAlchemy's compiler, which would cost more than the statement; errors are SQLAlchemy's."""
+        return connection.exec_driver_sql(self._sqlite if is_sqlite(connection) else self._postgresql, values)
+
+
+class MarkedRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A row that may now be written to the provider; `attempt` counts this one, `sealed` is the address sealed, in hex."""
+
+    slot: int
+    address: int
+    area: str
+    attempt: int
+    spent: int
+    uncertain: int
+    sealed: str
+    language: str
+    consented_at: float
+    previous_id: str = ""
+
+
+class Candidate(MarkedRow, frozen=True, kw_only=True, array_like=True):
+    """A due row as the gate sees it, marked already in all but fact: with the state of its address (-1: erased)."""
+
+    address_state: int
+    address_reason: str
+
+
+_CANDIDATES = """
+SELECT d.slot, d.address, d.area, d.attempt + 1 AS attempt, d.spent, d.uncertain, coalesce({hex}, '') AS sealed,
+       coalesce(a.language, '') AS language,
+       coalesce((SELECT max(c.at) FROM consent c WHERE c.address = a.id AND c.act IN ('granted', 'imported')), 0.0)
+         AS consented_at,
+       '' AS previous_id, coalesce(a.state, -1) AS address_state, coalesce(a.reason, '') AS address_reason
+FROM delivery d LEFT JOIN address a ON a.id = d.address
+WHERE d.edition = :edition AND d.channel = :channel AND d.slot > :cursor AND d.slot <= :last
+  AND d.state = 0 AND d.due_at <= :until
+ORDER BY d.slot LIMIT :limit
+"""
+_ONE_VALUE = """
+SELECT json_group_array(json_array(slot, address, area, attempt, spent, uncertain, sealed, language, consented_at, previous_id,
+                                   address_state, address_reason))
+FROM (%s)
+"""
+_candidates = Statement(_ONE_VALUE % _CANDIDATES.format(hex="hex(a.cipher)"), _CANDIDATES.format(hex="encode(a.cipher, 'hex')"))
+_decode = msgspec.json.Decoder(list[Candidate]).decode
+
+
+def candidates(
+    connection: Connection, *, edition: int, channel: str, cursor: int, last: int, until: float, limit: int
+) -> list[Candidate]:
+    """The first `limit` rows in slot order with cursor < slot <= last that are due by `until`."""
+    found = _candidates(connection, edition=edition, channel=channel, cursor=cursor, last=last, until=until, limit=limit)
+    if is_sqlite(connection):
+        return _decode(found.scalar_one())
+    return msgspec.convert([tuple(row) for row in found], list[Candidate])
+
+
+_MARK = (
+    "UPDATE delivery SET state = 1, attempt = attempt + 1 WHERE edition = :edition AND channel = :channel"
+    " AND slot > :cursor AND slot <= :last AND state = 0 AND due_at <= :until"
+)
+_mark = Statement(_MARK, f"{_MARK} RETURNING slot")
+
+
+def mark_range(
+    connection: Connection, passing: set[int], *, edition: int, channel: str, cursor: int, last: int, until: float
+) -> set[int]:
+    """Mark what is due in a range `sending`; the slots marked, which on PostgreSQL may be others than `passing`."""
+    done = _mark(connection, edition=edition, channel=channel, cursor=cursor, last=last, until=until)
+    if not is_sqlite(connection):
+        return set(done.scalars())
+    # nobody else writes meanwhile: what was due when the candidates were read is due now
+    if done.rowcount != len(passing):
+        raise AssertionError(f"{done.rowcount} rows marked of {len(passing)}")
+    return passing
+
+
+_MOVED = ", ".join(f"n_{state} = n_{state} + :n_{state}" for state in STATES)
+_MOVE = (
+    f"UPDATE slice SET {_MOVED}, open = open + :open, possible_duplicates = possible_duplicates + :doubles{{more}}"  # noqa: S608  no value
+    " WHERE edition = :edition AND channel = :channel AND number = :number"
+)
+move_counters = Statement(_MOVE.format(more=""))
+"""Add to the counters of a slice."""
+move_counters_held = Statement(
+    _MOVE.format(more=", lease_until = :until") + " AND owner = :owner AND epoch = :epoch AND lease_until > :clock"
+)
+"""The same, and prolong the lease; touches no row where it is no longer the holder's."""
+
+_settle_sent = Statement(
+    "UPDATE delivery SET state = 2, due_at = 0, reason = NULL, provider_code = NULL, closed_at = :wall,"
+    " provider_id = nullif(json_extract(sent.value, '$[2]'), '') FROM json_each(:rows) AS sent"
+    " WHERE edition = :edition AND channel = :channel AND slot = json_extract(sent.value, '$[0]')"
+    " AND attempt = json_extract(sent.value, '$[1]') AND state = 1",
+    "UPDATE delivery SET state = 2, due_at = 0, reason = NULL, provider_code = NULL, closed_at = :wall,"
+    " provider_id = nullif(sent.provider_id, '')"
+    " FROM unnest(:slots::bigint[], :attempts::int[], :ids::text[]) AS sent (slot, attempt, provider_id)"
+    " WHERE delivery.edition = :edition AND delivery.channel = :channel AND delivery.slot = sent.slot"
+    " AND delivery.attempt = sent.attempt AND delivery.state = 1",
+)
+
+Sent = Sequence[tuple[int, int, str]]
+"""(slot, attempt, provider's id) of messages that the provider took."""
+
+
+def settle_sent(connection: Connection, *, edition: int, channel: str, sent: Sent, wall: float) -> int:
+    """Close rows whose current attempt was taken; returns how many they were (fewer: some were settled before, or fenced)."""
+    return _settle_sent(connection, edition=edition, channel=channel, wall=wall, **_batch(connection, sent)).rowcount
+
+
+_keep_ids = Statement(
+    "INSERT INTO provider_message (channel, provider_id, edition, slot)"
+    " SELECT :channel, json_extract(sent.value, '$[2]'), :edition, json_extract(sent.value, '$[0]')"
+    " FROM json_each(:rows) AS sent WHERE true ON CONFLICT DO NOTHING",
+    "INSERT INTO provider_message (channel, provider_id, edition, slot)"
+    " SELECT :channel, sent.provider_id, :edition, sent.slot"
+    " FROM unnest(:slots::bigint[], :attempts::int[], :ids::text[]) AS sent (slot, attempt, provider_id)"
+    " ON CONFLICT DO NOTHING",
+)
+
+
+def keep_ids(connection: Connection, *, edition: int, channel: str, sent: Sent) -> None:
+    """Keep a way back from the provider's ids to the rows."""
+    if known := [one for one in sent if one[2]]:
+        _keep_ids(connection, edition=edition, channel=channel, **_batch(connection, known))
+
+
+def _batch(connection: Connection, sent: Sent) -> dict[str, Any]:
+    if is_sqlite(connection):
+        return {"rows": msgspec.json.encode(sent).decode()}
+    slots, attempts, ids = zip(*sent, strict=True)
+    return {"slots": list(slots), "attempts": list(attempts), "ids": list(ids)}
