@@ -95,14 +95,15 @@ class Deliverer:
     def recipient(self, channel: str, edition_id: int, row: MarkedRow) -> Recipient:
         """The recipient of a marked row. Raises SealBroken, and KeyError for an area that is gone."""
         book = self.app.book
+        token, key = book.names(row.address)
         return Recipient(
             delivery=f"{edition_id}.{row.slot}.{row.attempt}",
             attempt=row.attempt,
             address=book.open(channel, bytes.fromhex(row.sealed)),
             area=self._areas[row.area],
             since=self._day(row.consented_at),
-            token=book.token(row.address),
-            address_key=book.key(row.address),
+            token=token,
+            address_key=key,
             previous_id=row.previous_id,
         )
 

@@ -90,6 +90,7 @@ class Outcomes:
 
     def __post_init__(self) -> None:
         self._batch = self._empty()
+        self._any_moment = self._moment()  # of a receipt the time does not matter
 
     def _empty(self) -> Batch:
         return Batch(book=self.deliverer.app.book, claim=self.claim, keep_ids=self.channel.receipt_wait > 0)
@@ -109,12 +110,13 @@ class Outcomes:
         """Take one outcome in."""
         if not self.since:
             self.since = suspend_proof()
-        moment = self._moment()
-        decision = decide(row, outcome, moment)
-        self._batch.decisions.append(decision)
         if isinstance(outcome, Receipt):
+            self._batch.decisions.append(decide(row, outcome, self._any_moment))
             self._received(row, outcome)
         else:
+            moment = self._moment()
+            decision = decide(row, outcome, moment)
+            self._batch.decisions.append(decision)
             self._failed(row, outcome, decision, moment)
 
     def unwritten(self, rows: Iterable[MarkedRow]) -> None:

@@ -16,7 +16,9 @@ _FORMAT = b"\x01"
 _NONCE = 12
 _ID = 5
 _MAC = 15
+_KEY = 10
 _TOKEN_LENGTH = (_ID + _MAC) * 8 // 5
+_NAMES_LENGTH = _TOKEN_LENGTH + _KEY * 8 // 5
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
@@ -34,8 +36,7 @@ class AddressBook:
         self._cipher = AESGCM(_derive(secret, b"address seal"))
         # a keyed BLAKE2b copied per use: twice as fast as keying it anew
         self._lookup = blake2b(key=_derive(secret, b"address lookup"), digest_size=16)
-        self._token = blake2b(key=_derive(secret, b"address token"), digest_size=_MAC)
-        self._key = blake2b(key=_derive(secret, b"address key"), digest_size=10)
+        self._names = blake2b(key=_derive(secret, b"address names"), digest_size=_MAC + _KEY)
         self._reference = blake2b(key=_derive(secret, b"subscriber reference"), digest_size=20)
 
     def seal(self, channel: str, address: str) -> bytes:
@@ -58,10 +59,21 @@ class AddressBook:
         digest.update(f"{channel}\0{address}".encode())
         return digest.digest()
 
+    def names(self, address_id: int) -> tuple[str, str]:
+        """`token` and `key` of an address, by one hash for both: every message needs the two."""
+        name = address_id.to_bytes(_ID, "big")
+        digest = self._names.copy()
+        digest.update(name)
+        both = _base32(name + digest.digest(), _NAMES_LENGTH)
+        return both[:_TOKEN_LENGTH], both[_TOKEN_LENGTH:]
+
     def token(self, address_id: int) -> str:
         """32 characters of [a-z2-7] that name and sign an address for /berhenti/ and /atur/."""
-        name = address_id.to_bytes(_ID, "big")
-        return _base32(name + self._mac(name), _TOKEN_LENGTH)
+        return self.names(address_id)[0]
+
+    def key(self, address_id: int) -> str:
+        """16 characters of [a-z2-7] that stand for the address in Message-IDs; nobody else can tell which it is."""
+        return self.names(address_id)[1]
 
     def read_token(self, token: str) -> int | None:
         """The address id that a token names, or None if we never made it. Constant time in the signature."""
@@ -71,14 +83,8 @@ class AddressBook:
             raw = b32decode(token.upper())
         except (Base32Error, ValueError):
             return None
-        name, mac = raw[:_ID], raw[_ID:]
-        return int.from_bytes(name, "big") if hmac.compare_digest(mac, self._mac(name)) else None
-
-    def key(self, address_id: int) -> str:
-        """16 characters of [a-z2-7] that stand for the address in Message-IDs; nobody else can tell which it is."""
-        digest = self._key.copy()
-        digest.update(address_id.to_bytes(_ID, "big"))
-        return _base32(digest.digest(), 16)
+        address_id = int.from_bytes(raw[:_ID], "big")
+        return address_id if hmac.compare_digest(self.token(address_id).encode(), token.encode()) else None
 
     def reference(self, name: str) -> str:
         """What is stored of the name that an import gives to a person; a stored one (from an export) stays as it is."""
@@ -88,11 +94,6 @@ class AddressBook:
         digest.update(name.encode())
         return "~" + _base32(digest.digest(), 32)
 
-    def _mac(self, name: bytes) -> bytes:
-        digest = self._token.copy()
-        digest.update(name)
-        return digest.digest()
-
 
 def _derive(secret: bytes, purpose: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"siaran " + purpose).derive(secret)
@@ -100,5 +101,8 @@ def _derive(secret: bytes, purpose: bytes) -> bytes:
 
 def _base32(raw: bytes, length: int) -> str:
     """Lower-case RFC 4648 base32 of 5n bytes, ten bits at a time (base64.b32encode takes nearly twice as long)."""
-    number = int.from_bytes(raw, "big")
-    return "".join([_PAIRS[number >> shift & 1023] for shift in range(length * 5 - 10, -1, -10)])
+    pairs, text = _PAIRS, ""
+    for start in range(0, len(raw), 5):
+        number = int.from_bytes(raw[start : start + 5], "big")  # small numbers: shifting one large one would copy it each time
+        text += pairs[number >> 30] + pairs[number >> 20 & 1023] + pairs[number >> 10 & 1023] + pairs[number & 1023]
+    return text[:length]

@@ -64,10 +64,12 @@ def apply(
             residents.move(connection, book, item.address, item.moved_to)
         if item.fall_back:
             fallen += fall_back(connection, edition, item.address)
-    residents.add_aliases(connection, book, channel, [(item.address, alias) for item in consequences for alias in item.aliases])
-    consent.clear_strikes(connection, [item.address for item in consequences if item.succeeded])
     count_results(connection, channel, results, len(dead))
-    suppress_or_hold(connection, channel, dead, at=wall)
+    if consequences:
+        told = [(item.address, alias) for item in consequences for alias in item.aliases]
+        residents.add_aliases(connection, book, channel, told)
+        consent.clear_strikes(connection, [item.address for item in consequences if item.succeeded])
+        suppress_or_hold(connection, channel, dead, at=wall)
     return fallen
 
 

@@ -7,6 +7,7 @@ synchronous and gets nothing but the connection.
 
 import asyncio
 import contextlib
+import math
 import os
 import sqlite3
 import threading
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 P = ParamSpec("P")
@@ -33,8 +34,14 @@ DEADLOCK_TRIES = 5
 """How often a transaction is run when PostgreSQL breaks a deadlock by undoing it."""
 WRITER_CACHE_KIB, READER_CACHE_KIB = 8_000, 1_000
 """SQLite's page cache of each connection: a worker stays small however large the audience."""
+CHECKPOINT_PAGES = 10_000
+"""Pages (4 KiB) of the write-ahead log that are copied into the file at once: a page written often is copied seldom."""
 BUSY_SECONDS = 30
 """How long a SQLite write waits for another process's transaction."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.0003, 0.005
+"""Seconds between looks whether it is over."""
+IDLE_SECONDS = 2.0
+"""A connection to PostgreSQL that has rested for longer is asked whether it still lives before it is used."""
 
 
 class BadDatabase(ValueError):
@@ -118,9 +125,41 @@ def normalise_url(url: str) -> str:
 
 def _open_postgresql(url: str, writers: int) -> Engine:
     try:
-        return create_engine(url, pool_size=writers + READERS, max_overflow=2, pool_pre_ping=True, **COMMON)
+        engine = create_engine(url, pool_size=writers + READERS, max_overflow=2, **COMMON)
     except ModuleNotFoundError as error:
         raise BadDatabase("PostgreSQL needs its driver: pip install 'siaran-cimahi[postgres]'") from error
+
+    @event.listens_for(engine, "checkin")
+    def rest(_connection: object, record: Any) -> None:
+        record.info["rested_at"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def wake(connection: Any, record: Any, _proxy: object) -> None:
+        # not before each use, as pool_pre_ping does: that is one more round trip for every transaction
+        if time.monotonic() - record.info.get("rested_at", math.inf) <= IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as gone:
+            raise DisconnectionError from gone
+
+    return engine
+
+
+def _begin_immediate(connection: Connection) -> None:
+    """Take the one write lock; another process's transaction lasts some ms, and SQLite's own waiting sleeps for up to 100."""
+    begin = connection.connection.dbapi_connection.execute  # type: ignore[union-attr]
+    until, pause = time.monotonic() + BUSY_SECONDS, FIRST_PAUSE
+    while time.monotonic() < until:
+        try:
+            begin("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as busy:
+            if busy.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                break
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _make_private(path: Path) -> None:
@@ -151,13 +190,20 @@ def _open_sqlite(url: str, *, writer: bool) -> Engine:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA cache_size=-{WRITER_CACHE_KIB if writer else READER_CACHE_KIB}")
         if not writer:
             connection.execute("PRAGMA query_only=ON")
 
+        else:
+            connection.execute("PRAGMA busy_timeout=0")  # from here on only BEGIN IMMEDIATE can find it busy
+
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # a deferred transaction that reads and then writes fails at once under contention, whatever the timeout
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+        if writer:
+            _begin_immediate(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
 
     return engine

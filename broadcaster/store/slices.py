@@ -13,7 +13,6 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, text, update
 
 from broadcaster.store import statements
-from broadcaster.store.channels import closed_for
 from broadcaster.store.database import now
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
 from broadcaster.store.statements import Candidate, MarkedRow
@@ -100,7 +99,9 @@ def claim_slice(
         connection.execute(
             update(slice_).where(slice_row(claim)).values(owner=holder.owner, lease_until=clock + holder.lease, epoch=claim.epoch)
         )
-        turn = select(func.coalesce(func.max(run.c.served), 0) + 1).where(run.c.channel == channel, run.c.lane == lane)
+        turn = select(func.coalesce(func.max(run.c.served), 0) + 1).where(
+            run.c.channel == channel, run.c.lane == lane, run.c.state.in_(CLAIMABLE)
+        )
         connection.execute(
             update(run).where(run.c.edition == row.edition, run.c.channel == channel).values(served=turn.scalar_subquery())
         )
@@ -190,10 +191,7 @@ _close = text(
 
 def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, limit: int) -> Marked:
     """The gate: mark up to `limit` due rows `sending`, close those that may not be sent, renew the lease. Raises LeaseLost."""
-    wall = now(connection)
-    state = connection.execute(
-        select(run.c.state).where(run.c.edition == claim.edition, run.c.channel == claim.channel)
-    ).scalar_one()
+    state, wall, closed = statements.gate(connection, claim.edition, claim.channel, claim.lane)
     if state == "paused":
         return Marked(rows=[], cursor=cursor, exhausted=True, at=wall)
     span: dict[str, Any] = {
@@ -206,7 +204,7 @@ def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, l
     for row in found:
         verdict = _verdict(row, state, claim, wall)
         (closing.append((row, *verdict)) if verdict else passing.append(row))
-    shut = bool(passing) and closed_for(connection, claim.channel, claim.lane) > 0
+    shut = bool(passing) and closed
     if shut:
         passing = []
     if closing:

@@ -5,6 +5,7 @@ Python's global lock back and forth with the event loop, and wait for it.
 """
 
 import re
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,6 +50,23 @@ class Candidate(MarkedRow, frozen=True, kw_only=True, array_like=True):
 
     address_state: int
     address_reason: str
+
+
+_GATE = """
+SELECT r.state, {wall} AS wall, coalesce(s.halted, ''), coalesce(s.holding, {no}), coalesce(s.paused_until, 0)
+FROM run r LEFT JOIN channel_state s ON s.channel = r.channel WHERE r.edition = :edition AND r.channel = :channel
+"""
+_gate = Statement(
+    _GATE.format(wall="0", no="0"), _GATE.format(wall="extract(epoch FROM clock_timestamp())::double precision", no="false")
+)
+
+
+def gate(connection: Connection, edition: int, channel: str, lane: str) -> tuple[str, float, bool]:
+    """State of a run, the database's wall clock (epoch seconds), whether the channel is closed to this lane (channels.py)."""
+    found: tuple[str, float, str, bool, float] = _gate(connection, edition=edition, channel=channel).one()._tuple()
+    state, wall, halted, holding, paused_until = found
+    wall = time.time() if is_sqlite(connection) else wall
+    return state, wall, bool(halted and not (holding and lane == "emergency")) or paused_until > wall
 
 
 _CANDIDATES = """
@@ -114,10 +132,14 @@ move_counters_held = Statement(
 """The same, and prolong the lease; touches no row where it is no longer the holder's."""
 
 _settle_sent = Statement(
+    # materialised, so that SQLite looks each row up instead of trying every row of the edition against the batch
     "UPDATE delivery SET state = 2, due_at = 0, reason = NULL, provider_code = NULL, closed_at = :wall,"
-    " provider_id = nullif(json_extract(sent.value, '$[2]'), '') FROM json_each(:rows) AS sent"
-    " WHERE edition = :edition AND channel = :channel AND slot = json_extract(sent.value, '$[0]')"
-    " AND attempt = json_extract(sent.value, '$[1]') AND state = 1",
+    " provider_id = nullif(sent.provider_id, '')"
+    " FROM (WITH batch AS MATERIALIZED ("
+    "SELECT CAST(json_extract(value, '$[0]') AS INTEGER) AS slot, json_extract(value, '$[1]') AS attempt,"
+    " json_extract(value, '$[2]') AS provider_id FROM json_each(:rows)) SELECT * FROM batch) AS sent"
+    " WHERE delivery.edition = :edition AND delivery.channel = :channel AND delivery.slot = sent.slot"
+    " AND delivery.attempt = sent.attempt AND delivery.state = 1",
     "UPDATE delivery SET state = 2, due_at = 0, reason = NULL, provider_code = NULL, closed_at = :wall,"
     " provider_id = nullif(sent.provider_id, '')"
     " FROM unnest(:slots::bigint[], :attempts::int[], :ids::text[]) AS sent (slot, attempt, provider_id)"
