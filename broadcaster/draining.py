@@ -30,6 +30,8 @@ DAYS = 4096
 """Days of consent kept as dates."""
 FAILURE_SAMPLE = 50
 """Calls over which the failure breaker looks."""
+COUNT_SECONDS = 1.0
+"""How long results may wait to be counted for the mass-suppression breaker; an address called dead is counted at once."""
 IDLE = 0.02
 """Seconds a hand waits for the fan-out to bring it a slice."""
 
@@ -47,6 +49,7 @@ class Deliverer:
     _rejections: dict[tuple[int, str], dict[str, set[str]]] = field(default_factory=dict)
     _recent: dict[str, deque[bool]] = field(default_factory=dict)
     _days: dict[int, date] = field(default_factory=dict)
+    _uncounted: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.limiter = Limiter(self.app.queue, lambda: self.workers)
@@ -115,6 +118,16 @@ class Deliverer:
                 self._days.clear()
             self._days[number] = datetime.fromtimestamp(at, WIB).date()
         return self._days[number]
+
+    def results_to_count(self, channel: str, more: int, *, now: bool) -> int:
+        """Results of this channel to add to the shared count: at most once a second, or every transaction would wait for its row."""
+        count, counted_at = self._uncounted.get(channel, (0, 0.0))
+        clock = suspend_proof()
+        if not now and clock - counted_at < COUNT_SECONDS:
+            self._uncounted[channel] = count + more, counted_at
+            return 0
+        self._uncounted[channel] = 0, clock
+        return count + more
 
     def edition_should_stop(self, edition_id: int, channel: str, outcome: Rejected, address: int) -> bool:
         """Count a rejection; True once it is the message's fault and not the addresses'."""

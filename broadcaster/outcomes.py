@@ -39,6 +39,8 @@ class Batch:
     book: AddressBook
     claim: Claim
     keep_ids: bool
+    results: int = 0
+    """Results to count for the mass-suppression breaker, of earlier batches too."""
     decisions: list[Decision] = field(default_factory=list)
     meanings: list[Consequence] = field(default_factory=list)
     unwritten: list[MarkedRow] = field(default_factory=list)
@@ -59,7 +61,7 @@ class Batch:
         claim = self.claim
         store.hand_back(connection, claim, self.unwritten)
         fallen = consequences.record(
-            connection, self.book, claim, self.decisions, self.meanings, keep_ids=self.keep_ids
+            connection, self.book, claim, self.decisions, self.meanings, keep_ids=self.keep_ids, results=self.results
         ) if self.decisions else []  # fmt: skip
         if self.pause:
             channel_store.pause_channel(connection, claim.channel, self.pause)
@@ -104,6 +106,7 @@ class Outcomes:
     def take(self) -> Batch:
         """The batch so far; the next one is empty."""
         batch, self._batch, self.since = self._batch, self._empty(), 0.0
+        batch.results = self.deliverer.results_to_count(self.claim.channel, len(batch.decisions), now=bool(batch.meanings))
         return batch
 
     def add(self, row: MarkedRow, outcome: Outcome) -> None:

@@ -35,16 +35,18 @@ class Consequence:
 
 def record(
     connection: Connection, book: AddressBook, claim: Claim, decisions: Sequence[Decision],
-    consequences: Sequence[Consequence], *, keep_ids: bool,
+    consequences: Sequence[Consequence], *, keep_ids: bool, results: int,
 ) -> list[tuple[str, int]]:  # fmt: skip
     """Settle a group of attempts with all that they mean; returns (channel, address) pairs fallen back to.
+
+    `results`: how many to count for the mass-suppression breaker.
 
     Only the attempt that closes its row falls back: one that was fenced, or is recorded again, does not.
     """
     ended = settle(connection, claim, decisions, keep_ids=keep_ids)
     meanings = [replace(item, fall_back=item.fall_back and item.slot in ended) for item in consequences]
     return apply(
-        connection, book, edition=claim.edition, channel=claim.channel, results=len(decisions), consequences=meanings
+        connection, book, edition=claim.edition, channel=claim.channel, results=results, consequences=meanings
     )  # fmt: skip
 
 
@@ -64,7 +66,8 @@ def apply(
             residents.move(connection, book, item.address, item.moved_to)
         if item.fall_back:
             fallen += fall_back(connection, edition, item.address)
-    count_results(connection, channel, results, len(dead))
+    if results or dead:
+        count_results(connection, channel, results, len(dead))
     if consequences:
         told = [(item.address, alias) for item in consequences for alias in item.aliases]
         residents.add_aliases(connection, book, channel, told)

@@ -63,7 +63,7 @@ _gate = Statement(
 
 def gate(connection: Connection, edition: int, channel: str, lane: str) -> tuple[str, float, bool]:
     """State of a run, the database's wall clock (epoch seconds), whether the channel is closed to this lane (channels.py)."""
-    found: tuple[str, float, str, bool, float] = _gate(connection, edition=edition, channel=channel).one()._tuple()
+    found: Any = _gate(connection, edition=edition, channel=channel).one()
     state, wall, halted, holding, paused_until = found
     wall = time.time() if is_sqlite(connection) else wall
     return state, wall, bool(halted and not (holding and lane == "emergency")) or paused_until > wall
@@ -143,8 +143,9 @@ _settle_sent = Statement(
     "UPDATE delivery SET state = 2, due_at = 0, reason = NULL, provider_code = NULL, closed_at = :wall,"
     " provider_id = nullif(sent.provider_id, '')"
     " FROM unnest(:slots::bigint[], :attempts::int[], :ids::text[]) AS sent (slot, attempt, provider_id)"
-    " WHERE delivery.edition = :edition AND delivery.channel = :channel AND delivery.slot = sent.slot"
-    " AND delivery.attempt = sent.attempt AND delivery.state = 1",
+    # with the range of the batch: of a table just filled PostgreSQL believes that the whole edition is a few rows
+    " WHERE delivery.edition = :edition AND delivery.channel = :channel AND delivery.slot BETWEEN :first::bigint AND :last::bigint"
+    " AND delivery.slot = sent.slot AND delivery.attempt = sent.attempt AND delivery.state = 1",
 )
 
 Sent = Sequence[tuple[int, int, str]]
@@ -177,4 +178,4 @@ def _batch(connection: Connection, sent: Sent) -> dict[str, Any]:
     if is_sqlite(connection):
         return {"rows": msgspec.json.encode(sent).decode()}
     slots, attempts, ids = zip(*sent, strict=True)
-    return {"slots": list(slots), "attempts": list(attempts), "ids": list(ids)}
+    return {"slots": list(slots), "attempts": list(attempts), "ids": list(ids), "first": min(slots), "last": max(slots)}

@@ -203,7 +203,7 @@ async def test_a_fenced_refusal_suppresses_but_does_not_fall_back_from_an_open_r
     decision = Decision(slot=newest.slot, attempt=newest.attempt, state=SKIPPED, reason="skipped")
     meaning = consequences.Consequence(slot=newest.slot, address=newest.address, fall_back=True)
     record = consequences.record
-    assert app.database.write_now(record, app.book, old, [decision], [meaning], keep_ids=False) == []
+    assert app.database.write_now(record, app.book, old, [decision], [meaning], keep_ids=False, results=1) == []
     assert len(rows(app)) == 13
 
 

@@ -145,7 +145,7 @@ class World:
         )  # fmt: skip
         decisions = [decide(row, outcome, moment) for row, outcome in answered]
         meanings = [m for row, outcome in answered if (m := consequence(row, outcome, "2026-11-23")) is not None]
-        consequences.record(connection, self.app.book, claim, decisions, meanings, keep_ids=True)
+        consequences.record(connection, self.app.book, claim, decisions, meanings, keep_ids=True, results=len(decisions))
 
     def release(self, hand: Hand) -> None:
         """Settle, hand back, release: a hand's orderly end."""
