@@ -120,7 +120,7 @@ class Deliverer:
         return self._days[number]
 
     def results_to_count(self, channel: str, more: int, *, now: bool) -> int:
-        """Results of this channel to add to the shared count: at most once a second, or every transaction would wait for its row."""
+        """Results of this channel to add to the shared count: at most once a second, or transactions would wait for its row."""
         count, counted_at = self._uncounted.get(channel, (0, 0.0))
         clock = suspend_proof()
         if not now and clock - counted_at < COUNT_SECONDS:

@@ -144,7 +144,8 @@ _settle_sent = Statement(
     " provider_id = nullif(sent.provider_id, '')"
     " FROM unnest(:slots::bigint[], :attempts::int[], :ids::text[]) AS sent (slot, attempt, provider_id)"
     # with the range of the batch: of a table just filled PostgreSQL believes that the whole edition is a few rows
-    " WHERE delivery.edition = :edition AND delivery.channel = :channel AND delivery.slot BETWEEN :first::bigint AND :last::bigint"
+    " WHERE delivery.edition = :edition AND delivery.channel = :channel"
+    " AND delivery.slot BETWEEN :first::bigint AND :last::bigint"
     " AND delivery.slot = sent.slot AND delivery.attempt = sent.attempt AND delivery.state = 1",
 )
 
