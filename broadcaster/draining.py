@@ -22,7 +22,7 @@ WORK_SECONDS = 10.0
 """How long one job works before it rings again and ends."""
 WINDOW = 250
 """Rows of one process that may be marked and unsettled: what a kill can leave uncertain."""
-HANDS = 3
+HANDS = 2
 """Slices that one job works on side by side, so that the provider never waits for the database."""
 RENDERED = 64
 """Rendered messages kept per process."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
-BATCH = 80
+BATCH = 125
 """Rows marked at once by one hand (three hands stay within the window of a process)."""
 GROUP_SECONDS = 0.1
 """The longest that an outcome waits to be committed."""

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, select, text, update
 
 from broadcaster.store import statements
 from broadcaster.store.database import now
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
-from broadcaster.store.statements import Candidate, MarkedRow
+from broadcaster.store.statements import Candidate, MarkedRow, Statement
 from broadcaster.store.tables import (
     CANCELLED,
     EXPIRED,
@@ -70,6 +70,31 @@ class Marked:
     at: float
 
 
+_FOR_UPDATE = " FOR UPDATE SKIP LOCKED"
+_NAMES = ", ".join(f"'{state}'" for state in CLAIMABLE)
+_runs = Statement(
+    "SELECT edition, state, follows, published_at, expires_at FROM run WHERE channel = :channel AND lane = :lane"
+    f" AND finished_at IS NULL AND state IN ({_NAMES}) ORDER BY served, edition"
+)
+_DUE = (
+    "SELECT number, after_slot, last_slot, epoch, owner, lease_until, n_sending FROM slice"
+    " WHERE edition = :edition AND channel = :channel AND open > 0 AND due_at <= :until"
+)
+_FREE = _DUE + " AND (owner IS NULL OR lease_until <= :clock) ORDER BY number LIMIT 1"
+_first_free = Statement(_FREE, _FREE + _FOR_UPDATE)
+_held_by_others = Statement(_DUE + " AND owner IS NOT NULL AND lease_until > :clock ORDER BY number")
+_SAME = _DUE + " AND number = :number AND epoch = :epoch"
+_one_held = Statement(_SAME, _SAME + _FOR_UPDATE)
+_take = Statement(
+    "UPDATE slice SET owner = :owner, lease_until = :until, epoch = :epoch"
+    " WHERE edition = :edition AND channel = :channel AND number = :number"
+)
+_take_turn = Statement(
+    "UPDATE run SET served = (SELECT coalesce(max(r.served), 0) + 1 FROM run r WHERE r.channel = :channel AND r.lane = :lane"
+    f" AND r.state IN ({_NAMES})) WHERE edition = :edition AND channel = :channel"
+)
+
+
 def claim_slice(
     connection: Connection, *, channel: str, lane: str, holder: Holder, receipt_wait: float, closing: bool = False
 ) -> Claim | None:
@@ -79,32 +104,23 @@ def claim_slice(
     `closing`: the channel may not send, so only what is over or expired, to be closed by the gate.
     """
     clock, wall = lease_clock(connection), now(connection)
-    wanted = or_(run.c.state.in_(OVER), run.c.expires_at <= wall) if closing else run.c.state.in_(CLAIMABLE)
-    runs = (
-        select(run)
-        .where(run.c.channel == channel, run.c.lane == lane, run.c.finished_at.is_(None), run.c.state.in_(CLAIMABLE), wanted)
-        .order_by(run.c.served, run.c.edition)
-    )
-    for found in connection.execute(runs).all():
+    for found in _runs(connection, channel=channel, lane=lane).all():
+        if closing and found.state not in OVER and (found.expires_at is None or found.expires_at > wall):
+            continue
         row = _free_slice(connection, found.edition, channel, clock, _due_until(found.state, wall), holder)
         if row is None:
             continue
         claim = Claim(
-            edition=row.edition, channel=channel, number=row.number, lane=lane,
+            edition=found.edition, channel=channel, number=row.number, lane=lane,
             after_slot=row.after_slot, last_slot=row.last_slot, epoch=row.epoch + 1, follows=found.follows,
             published_at=found.published_at, expires_at=found.expires_at,
         )  # fmt: skip
         if row.n_sending:
             _reopen(connection, claim, wall + receipt_wait)
-        connection.execute(
-            update(slice_).where(slice_row(claim)).values(owner=holder.owner, lease_until=clock + holder.lease, epoch=claim.epoch)
-        )
-        turn = select(func.coalesce(func.max(run.c.served), 0) + 1).where(
-            run.c.channel == channel, run.c.lane == lane, run.c.state.in_(CLAIMABLE)
-        )
-        connection.execute(
-            update(run).where(run.c.edition == row.edition, run.c.channel == channel).values(served=turn.scalar_subquery())
-        )
+        place = {"edition": claim.edition, "channel": channel}
+        lease = {"owner": holder.owner, "until": clock + holder.lease, "epoch": claim.epoch}
+        _take(connection, **place, number=claim.number, **lease)
+        _take_turn(connection, **place, lane=lane)
         return claim
     return None
 
@@ -114,18 +130,15 @@ def _due_until(state: str, wall: float) -> float:
     return math.inf if state in OVER else wall
 
 
-def _free_slice(connection: Connection, edition: int, channel: str, clock: float, until: float, holder: Holder) -> Row | None:  # type: ignore[type-arg]
-    due = select(slice_).where(
-        slice_.c.edition == edition, slice_.c.channel == channel, slice_.c.open > 0, slice_.c.due_at <= until
-    ).order_by(slice_.c.number)  # fmt: skip
-    free = or_(slice_.c.owner.is_(None), slice_.c.lease_until <= clock)
-    row = connection.execute(due.where(free).limit(1).with_for_update(skip_locked=True)).first()
+def _free_slice(connection: Connection, edition: int, channel: str, clock: float, until: float, holder: Holder) -> Any:
+    """The first slice with due work that nobody holds, else one whose holder is dead; None when there is none."""
+    due: dict[str, Any] = {"edition": edition, "channel": channel, "until": until}
+    row = _first_free(connection, **due, clock=clock).first()
     if row is not None:
         return row
-    for held in connection.execute(due.where(~free)).all():
+    for held in _held_by_others(connection, **due, clock=clock).all():
         if holder.may_take(held.owner, held.lease_until, clock):
-            same = (slice_.c.number == held.number) & (slice_.c.epoch == held.epoch)
-            return connection.execute(due.where(same).with_for_update(skip_locked=True)).first()
+            return _one_held(connection, **due, number=held.number, epoch=held.epoch).first()
     return None
 
 
@@ -257,25 +270,36 @@ def _previous_ids(connection: Connection, claim: Claim, slots: list[int]) -> dic
     return {row.slot: row.provider_id or "" for row in connection.execute(found)}
 
 
+_HELD = " WHERE edition = :edition AND channel = :channel AND number = :number AND owner = :owner AND epoch = :epoch"
+_SPAN = f"SELECT after_slot, last_slot FROM slice{_HELD}"
+_still_held = Statement(_SPAN, _SPAN + " FOR UPDATE")
+_recount = Statement(
+    "SELECT state, count(*) AS n, min(due_at) AS due_at FROM delivery"
+    " WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :last GROUP BY state"
+)
+_let_go = Statement(
+    "UPDATE slice SET owner = NULL, lease_until = NULL, open = :open, due_at = :due_at, "
+    + ", ".join(f"n_{state} = :n_{state}" for state in STATES)
+    + _HELD
+)
+
+
 def release(connection: Connection, claim: Claim, holder: Holder) -> None:
     """End the claim: recount the slice from its rows, note when its earliest open row is due, close the run when all is done."""
-    held = slice_row(claim) & (slice_.c.owner == holder.owner) & (slice_.c.epoch == claim.epoch)
-    if connection.execute(select(slice_.c.number).where(held).with_for_update()).first() is None:
+    held: dict[str, Any] = {
+        "edition": claim.edition, "channel": claim.channel, "number": claim.number, "owner": holder.owner, "epoch": claim.epoch,
+    }  # fmt: skip
+    span = _still_held(connection, **held).first()
+    if span is None:
         return
-    span = connection.execute(select(slice_.c.after_slot, slice_.c.last_slot).where(slice_row(claim))).one()
-    rows = connection.execute(
-        select(delivery.c.state, func.count().label("n"), func.min(delivery.c.due_at).label("due_at"))
-        .where(
-            delivery.c.edition == claim.edition, delivery.c.channel == claim.channel,
-            delivery.c.slot > span.after_slot, delivery.c.slot <= span.last_slot,
-        )
-        .group_by(delivery.c.state)
+    rows = _recount(
+        connection, edition=claim.edition, channel=claim.channel, after=span.after_slot, last=span.last_slot
     ).all()  # fmt: skip
     counts = {row.state: row.n for row in rows}
-    values: dict[str, object] = {f"n_{name}": counts.get(state, 0) for state, name in enumerate(STATES)}
-    values["open"] = counts.get(PENDING, 0) + counts.get(SENDING, 0)
-    values["due_at"] = next((row.due_at for row in rows if row.state == PENDING), 0.0)
-    connection.execute(update(slice_).where(held).values(**values, owner=None, lease_until=None))
+    numbers = {f"n_{name}": counts.get(state, 0) for state, name in enumerate(STATES)}
+    opened = counts.get(PENDING, 0) + counts.get(SENDING, 0)
+    due_at = next((row.due_at for row in rows if row.state == PENDING), 0.0)
+    _let_go(connection, **held, **numbers, open=opened, due_at=due_at)
     finish_run(connection, claim.edition, claim.channel)
 
 

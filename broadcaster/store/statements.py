@@ -121,7 +121,7 @@ def mark_range(
 
 _MOVED = ", ".join(f"n_{state} = n_{state} + :n_{state}" for state in STATES)
 _MOVE = (
-    f"UPDATE slice SET {_MOVED}, open = open + :open, possible_duplicates = possible_duplicates + :doubles{{more}}"  # noqa: S608  no value
+    f"UPDATE slice SET {_MOVED}, open = open + :open, possible_duplicates = possible_duplicates + :doubles{{more}}"
     " WHERE edition = :edition AND channel = :channel AND number = :number"
 )
 move_counters = Statement(_MOVE.format(more=""))

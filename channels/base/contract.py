@@ -157,8 +157,7 @@ class Message:
     frame: Any
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recipient:
+class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     """One address about to be written to.
 
     `delivery` names the delivery and attempt in provider callbacks (<= 64 of [a-z0-9.]); `token` signs the
@@ -177,8 +176,7 @@ class Recipient:
     """Provider id of the message this one corrects, where known."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     """A message for one recipient; `payload` is what the channel hands to its provider."""
 
     recipient: Recipient
@@ -186,8 +184,7 @@ class Outgoing:
     payload: Any
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """The provider took the message. `aliases` are further ids of the same address it told us."""
 
     provider_id: str = ""
@@ -256,8 +253,7 @@ Failure = Refused | Rejected | Skipped | Deferred | Halted
 Outcome = Receipt | Failure
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one message handed to `send`."""
 
     outgoing: Outgoing

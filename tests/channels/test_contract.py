@@ -294,7 +294,7 @@ def test_nothing_personal_is_in_what_all_recipients_share(name: str) -> None:
     channel: PushChannel = opened(name)
     message = channel.render(samples.notice(), "id")
     one = samples.recipient(address_of(MODULES[name]))
-    other = replace(one, token="q" * 32, address_key="z" * 16, delivery="e41.x.2.1", area=samples.MELONG)
+    other = msgspec.structs.replace(one, token="q" * 32, address_key="z" * 16, delivery="e41.x.2.1", area=samples.MELONG)
     channel.personalise(message, one)
     assert channel.preview(channel.personalise(message, other)) == channel.preview(
         channel.personalise(channel.render(samples.notice(), "id"), other)

@@ -31,7 +31,7 @@ def channel(url: str = "", *, simulated: bool = False, tls: ssl.SSLContext | Non
 def mail(edition: Edition | None = None, lang: str = "id", **changes: object) -> EmailMessage:
     """One message to Siti, as the standard library reads it."""
     way = channel()
-    recipient = replace(samples.recipient("siti@contoh.example"), **changes)  # type: ignore[arg-type]
+    recipient = msgspec.structs.replace(samples.recipient("siti@contoh.example"), **changes)  # type: ignore[arg-type]
     outgoing = way.personalise(way.render(edition or samples.notice(), lang), recipient)
     message = message_from_bytes(outgoing.payload.data, policy=policy.default)
     assert isinstance(message, EmailMessage)
