@@ -112,7 +112,7 @@ SELECT state, reason, provider_code, count(*) AS n, min(due_at) AS first, max(du
 WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :last
   AND (state = {PENDING} AND due_at > 0 OR state IN ({", ".join(map(str, NOT_ARRIVED))}))
 GROUP BY state, reason, provider_code, CAST(due_at AS bigint)
-"""  # noqa: S608  our own numbers
+"""
 )
 
 

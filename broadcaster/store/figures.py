@@ -53,12 +53,12 @@ _SUMS = ", ".join(f"CAST(sum(slice.{name}) AS bigint)" for name in _NAMES)
 _END = "CAST(run.finished_at AS bigint) / 86400"
 # CROSS JOIN: SQLite keeps this order, and looks at the slices of these runs alone
 _OF_RUNS = (
-    f"SELECT slice.channel, {_SUMS} FROM run CROSS JOIN slice WHERE slice.edition = run.edition AND slice.channel = run.channel"  # noqa: S608  our own names
+    f"SELECT slice.channel, {_SUMS} FROM run CROSS JOIN slice WHERE slice.edition = run.edition AND slice.channel = run.channel"
 )
 _LIVE = text(f"{_OF_RUNS} AND run.finished_at IS NULL GROUP BY slice.channel")
 _ENDED = text(f"{_OF_RUNS} AND run.finished_at IS NOT NULL AND {_END} = :day GROUP BY slice.channel")
 _DAYS = text(
-    f"SELECT {_END} AS day, count(*) AS runs, CAST(sum(total) AS bigint) AS total FROM run"  # noqa: S608  the same
+    f"SELECT {_END} AS day, count(*) AS runs, CAST(sum(total) AS bigint) AS total FROM run"
     f" WHERE finished_at IS NOT NULL GROUP BY {_END}"
 )
 

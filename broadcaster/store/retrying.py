@@ -50,7 +50,7 @@ _OPEN = text(
 UPDATE delivery SET state = :pending, due_at = 0, spent = 0, uncertain = CASE WHEN uncertain > 0 THEN 1 ELSE 0 END,
   reason = NULL, provider_code = NULL, closed_at = NULL
 {_WHERE} AND EXISTS (SELECT 1 FROM address a WHERE a.id = delivery.address AND a.state = 1)
-"""  # noqa: S608  two constants, no value
+"""
 )
 _LEFT = text(
     f"""
@@ -58,7 +58,7 @@ SELECT coalesce(nullif(a.reason, ''), CASE WHEN a.id IS NULL THEN 'address_gone'
   count(*) AS n
 FROM (SELECT address FROM delivery {_WHERE}) d LEFT JOIN address a ON a.id = d.address
 WHERE a.id IS NULL OR a.state <> 1 GROUP BY 1
-"""  # noqa: S608  the same
+"""
 )
 
 
