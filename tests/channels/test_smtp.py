@@ -165,7 +165,7 @@ async def test_a_server_that_is_not_there_throttles_the_channel() -> None:
 
 async def test_a_server_that_never_greets_throttles_the_channel() -> None:
     with pytest.raises(NoConnection) as none:
-        await outcome("greeting", SILENCE, patience=0.1)
+        await outcome("greeting", SILENCE, patience=0.5)
     assert none.value.failure == Deferred(throttle=True, code="unreachable", detail="timeout")
 
 
@@ -267,7 +267,7 @@ async def test_one_connection_carries_many_messages() -> None:
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("fault", [DROP, SILENCE])
 async def test_what_breaks_before_the_content_is_certain(step: str, fault: str) -> None:
-    got = await outcome(step, fault, patience=0.2)
+    got = await outcome(step, fault, patience=1.0)
     assert isinstance(got, Deferred)
     assert not got.uncertain
     assert not got.throttle
@@ -275,7 +275,7 @@ async def test_what_breaks_before_the_content_is_certain(step: str, fault: str) 
 
 @pytest.mark.parametrize("fault", [DROP, SILENCE])
 async def test_what_breaks_after_the_content_is_uncertain(fault: str) -> None:
-    got = await outcome("content", fault, patience=0.2)
+    got = await outcome("content", fault, patience=1.0)
     assert isinstance(got, Deferred)
     assert got.uncertain
 
