@@ -20,18 +20,25 @@ class Audience:
     confirmed_before: float
 
 
-def chunk(audience: Audience, channel: str, after_slot: int, limit: int, until_slot: int | None = None) -> Select[int, int, str]:
-    """The next `limit` rows (slot, address, area) of one channel by slot, above `after_slot` and not above `until_slot`.
+def chunk(audience: Audience, channel: str, after_slot: int, until_slot: int) -> Select[int, int, str]:
+    """The rows (slot, address, area) of one channel by slot, above `after_slot` and not above `until_slot`.
 
     `area` is the one the delivery counts under: a matching kelurahan, else kecamatan, else city, lowest code first.
     """
-    query = (
+    return (
         select(address.c.slot, address.c.id.label("address"), counted_under(audience).label("area"))
-        .where(address.c.channel == channel, address.c.slot > after_slot, concerns(audience, address), _newest(audience))
+        .where(
+            address.c.channel == channel, address.c.slot > after_slot, address.c.slot <= until_slot,
+            concerns(audience, address), _newest(audience),
+        )
         .order_by(address.c.slot)
-        .limit(limit)
-    )
-    return query if until_slot is None else query.where(address.c.slot <= until_slot)
+    )  # fmt: skip
+
+
+def window(conn: Connection, channel: str, after_slot: int, size: int) -> int | None:
+    """The slot of the `size`-th address above `after_slot`, whoever it is: the index alone is read. None: fewer are left."""
+    query = select(address.c.slot).where(address.c.channel == channel, address.c.slot > after_slot)
+    return conn.execute(query.order_by(address.c.slot).offset(size - 1).limit(1)).scalar()
 
 
 def count(conn: Connection, audience: Audience) -> Mapping[str, int]:

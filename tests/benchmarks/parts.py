@@ -28,6 +28,11 @@ def cost(pid: int) -> Cost:
     return Cost(cpu=cpu, memory=int(peak.split()[1]) * 1024)
 
 
+def memory_now() -> int:
+    """Resident bytes of this process at this moment."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 @asynccontextmanager
 async def process(*arguments: str, environ: Mapping[str, str] | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
     """A Python process running `arguments`; ended with this block."""
