@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, exists, func, or_, select, true
 
 from subscribers import store
-from subscribers.store import State, address, subscription
+from subscribers.store import State, address, subscriber, subscription
 from subscribers.subscriptions import pack_topics
 
 
@@ -83,14 +83,19 @@ def counted_under(audience: Audience) -> ColumnElement[str]:
 
 
 def _newest(audience: Audience) -> ColumnElement[bool]:
-    """One address per person and channel. A count, as PostgreSQL would turn NOT EXISTS into a join that loses slot order."""
+    """One address per person and channel. A count, as PostgreSQL would turn NOT EXISTS into a join that loses slot order.
+
+    Only a person with a name can have two, so where nobody has one nobody is looked up: that is half of the work.
+    """
+    nobody_named = ~exists(select(subscriber.c.id).where(subscriber.c.reference >= ""))
     newer = store.address.alias("newer")
     later = or_(
         newer.c.confirmed_at > address.c.confirmed_at,
         and_(newer.c.confirmed_at == address.c.confirmed_at, newer.c.id > address.c.id),
     )
     same_person = (newer.c.subscriber == address.c.subscriber, newer.c.channel == address.c.channel, newer.c.id != address.c.id)
-    return select(func.count()).where(*same_person, later, concerns(audience, newer)).scalar_subquery() == 0
+    newest = select(func.count()).where(*same_person, later, concerns(audience, newer)).scalar_subquery() == 0
+    return or_(nobody_named, newest)
 
 
 def _sorted(audience: Audience) -> list[str]:

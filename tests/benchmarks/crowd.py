@@ -5,8 +5,9 @@ A million take half a minute where the import takes some. One channel a crowd; e
 
 import random
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import psycopg
 from sqlalchemy import make_url
@@ -19,8 +20,6 @@ from subscribers.store import slot_of
 from subscribers.subscriptions import home_of
 
 CONSENT_AT = 1_795_500_000.0
-CONSENT_TEXT = "2026-11-24T05:00:00+00:00"
-"""The same moment as a file says it."""
 SOURCE = "formulir"
 TREE = AreaTree.built_in()
 BATCH = 50_000
@@ -30,15 +29,17 @@ Rows = list[tuple[object, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Crowd:
-    """`count` people of one channel over all kelurahan, every tenth with a second one; the same each time."""
+    """`count` people of one channel over all kelurahan but those in `without`, every tenth with a second one."""
 
     channel: str
     count: int
+    without: Collection[str] = ()
+    """Slugs of kelurahan where nobody lives."""
 
     def areas(self) -> Iterator[tuple[str, ...]]:
         """The codes that each asks for, sorted; larger kelurahan have more people."""
         chance = random.Random(1)
-        codes = [area.code for area in TREE.kelurahan]
+        codes = [area.code for area in TREE.kelurahan if area.slug not in self.without]
         weights = [1 + index % 5 for index in range(len(codes))]
         for _person in range(self.count):
             first = chance.choices(codes, weights)[0]
@@ -52,9 +53,10 @@ class Crowd:
 
     def lines(self) -> Iterator[str]:
         """The same people as a file to be imported."""
+        given = datetime.fromtimestamp(CONSENT_AT, UTC).isoformat()
         yield ",".join(REQUIRED) + "\n"
         for address, areas in zip(self.addresses(), self.areas(), strict=True):
-            yield f"{self.channel},{address},{' '.join(areas)},,id,{SOURCE},{CONSENT_TEXT}\n"
+            yield f"{self.channel},{address},{' '.join(areas)},,id,{SOURCE},{given}\n"
 
     def load(self, url: str, book: AddressBook, now: float) -> None:
         """Write everyone into a migrated database that has nobody of this channel yet. `now`: epoch seconds."""
