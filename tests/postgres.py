@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def _as(user: str) -> list[str]:
 
 
 @contextmanager
-def running_postgresql(_folder: Path | None = None) -> Iterator[str]:
+def running_postgresql(_folder: Path | None = None, *, settings: Sequence[str] = UNSAFE_BUT_FAST) -> Iterator[str]:
     """URL of a fresh server's database `postgres`; its folder is in /tmp, as socket paths must be short."""
     programs, user = binaries(), account()
     folder = Path(tempfile.mkdtemp(prefix="siaran-pg-", dir="/tmp"))
@@ -60,7 +60,7 @@ def running_postgresql(_folder: Path | None = None) -> Iterator[str]:
         data = folder / "data"
         make = [programs / "initdb", "-D", data, "-U", "siaran", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
         subprocess.run([*_as(user), *make], check=True, stdout=subprocess.DEVNULL, cwd=folder)
-        options = [part for setting in UNSAFE_BUT_FAST for part in ("-c", setting)]
+        options = [part for setting in settings for part in ("-c", setting)]
         serve = [programs / "postgres", "-D", data, "-k", folder, "-h", "", *options]
         with _serving([*_as(user), *map(str, serve)], folder):
             yield f"postgresql://siaran@/postgres?host={folder}"
