@@ -67,9 +67,10 @@ def take_sweeper(connection: Connection, holder: Holder, seconds: float) -> bool
     clock = lease_clock(connection)
     connection.execute(text("INSERT INTO sweeper (id) VALUES (1) ON CONFLICT DO NOTHING"))
     before = connection.execute(select(sweeper.c.owner, sweeper.c.lease_until).with_for_update()).one()
-    if before.owner != holder.owner and not holder.may_take(before.owner, before.lease_until, clock):
-        # on SQLite the clock starts anew with the machine: a lease of an earlier boot is void
-        if not database.is_sqlite(connection) or before.owner.startswith(boot_id()):
-            return False
+    # on SQLite the clock starts anew with the machine: a lease of an earlier boot is void
+    rebooted = database.is_sqlite(connection) and not (before.owner or "").startswith(boot_id())
+    free = before.owner == holder.owner or holder.may_take(before.owner, before.lease_until, clock)
+    if not (free or rebooted):
+        return False
     connection.execute(update(sweeper).values(owner=holder.owner, lease_until=clock + seconds))
     return True
