@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from broadcaster import embedded, locks, publishing, receipts
 from broadcaster.app import App, open_app
 from broadcaster.config import read
+from broadcaster.locks import WorkerLock
 from broadcaster.publishing import Press
 from broadcaster.store import channels as channel_store
 from broadcaster.store import ledger
@@ -331,11 +332,13 @@ async def test_without_redis_each_lane_drains_by_itself(house: House, url: str) 
 async def test_without_redis_a_worker_that_is_no_sweeper_drains_too(house: House) -> None:
     channel = FakeChannel()
     app = await house.app(channel, redis_url=NOWHERE)
-    app.database.write_now(take_sweeper, Holder(owner=new_owner(), lease=30), 600)
+    sweeper = Holder(owner=new_owner(), lease=30)
+    app.database.write_now(take_sweeper, sweeper, 600)
     stored = await publish(app, notice())
-    async with working(app) as worker:
-        await done(app, stored.id)
-        assert not worker._sweeps
+    with WorkerLock(app.settings.data_dir / "workers", sweeper.owner):
+        async with working(app) as worker:
+            await done(app, stored.id)
+            assert not worker._sweeps
 
 
 async def test_a_restart_of_valkey_mid_send_neither_loses_nor_doubles_nor_ends_the_worker(house: House, tmp_path: Path) -> None:
