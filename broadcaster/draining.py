@@ -76,6 +76,10 @@ class Deliverer:
                 self._quiet.set()
         return again or suspend_proof() >= deadline
 
+    def works_on(self, channel: str, lane: str) -> bool:
+        """Whether this process is draining this lane of this channel."""
+        return (channel, lane) in self._running
+
     @property
     def share(self) -> int:
         """Places of the window for each hand at work."""

@@ -30,6 +30,8 @@ POLL = {"emergency": 0.05, "routine": 0.1}
 """Seconds between looks at the queue of each lane."""
 SWEEP_SECONDS = (1.0, 3.0)
 """Shortest and longest pause between sweeps (jitter keeps workers apart)."""
+LOOK_SECONDS = (0.3, 0.7)
+"""Shortest and longest pause between looks for work in the database, which cost one read."""
 RECEIPT_SECONDS = 0.5
 """Pause between looks into the inbox of receipts."""
 ANSWER_SECONDS = 8.0
@@ -72,7 +74,7 @@ class LaneWorker:
 
     async def run(self) -> None:
         """Work until `stop()`."""
-        tasks = [asyncio.create_task(loop()) for loop in (self._sweep, self._apply_receipts, self._listen)]
+        tasks = [asyncio.create_task(loop()) for loop in (self._sweep, self._look, self._apply_receipts, self._listen)]
         try:
             waiting = asyncio.create_task(self._stop.wait())
             await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -156,7 +158,7 @@ class LaneWorker:
 
     async def _sweep(self) -> None:
         while not self._stop.is_set():
-            for part in (self._take_turn, self._find_work, self._keep_house):
+            for part in (self._take_turn, self._ring_for_work, self._keep_house):
                 with self._outliving("sweep_failed"):
                     if not self._stop.is_set():
                         await part()
@@ -168,18 +170,23 @@ class LaneWorker:
         self.deliverer.workers = await self.app.database.write(channel_store.seen, self.owner, self.lane)
         self._sweeps = await self.app.database.write(take_sweeper, self.deliverer.holder, self._sweeper_lease)
 
-    async def _find_work(self) -> None:
-        """Ring for what is due; without Redis every worker drains its own lane by itself."""
-        busy = await self.app.database.read(slices.busy_lanes)
-        if not await self.app.queue.ping():
-            for channel, lane in busy:
-                if lane == self.lane:
-                    self._start(channel)
-        elif self._sweeps:
-            room = {lane: 2 * max(self.deliverer.workers, 1) - await self.app.queue.waiting(lane) for lane in LANES}
-            for channel, lane in busy:
-                if room[lane] > 0 and await self.app.queue.ring(channel, lane):
-                    room[lane] -= 1
+    async def _ring_for_work(self) -> None:
+        """The sweeper rings for what is due."""
+        if not self._sweeps or not await self.app.queue.ping():
+            return
+        room = {lane: 2 * max(self.deliverer.workers, 1) - await self.app.queue.waiting(lane) for lane in LANES}
+        for channel, lane in await self.app.database.read(slices.busy_lanes):
+            if room[lane] > 0 and await self.app.queue.ring(channel, lane):
+                room[lane] -= 1
+
+    async def _look(self) -> None:
+        """Join in where there is work that no ring told this process of: a ring wakes one worker, and Redis may be away."""
+        while not self._stop.is_set():
+            await self._pause(random.uniform(*LOOK_SECONDS))  # noqa: S311  jitter, no secret
+            with self._outliving("look_failed"):
+                for channel, lane in await self.app.database.read(slices.busy_lanes):
+                    if lane == self.lane and not self.deliverer.works_on(channel, lane) and not self._stop.is_set():
+                        self._start(channel)
 
     async def _keep_house(self) -> None:
         """What one process at a time does for all: schedules, endings, probes of halted channels."""

@@ -186,7 +186,7 @@ async def test_at_most_two_rings_a_worker_wait_however_much_is_due(house: House)
     await app.queue.redis()
     for _sweep in range(5):
         await worker._take_turn()
-        await worker._find_work()
+        await worker._ring_for_work()
     assert await app.queue.waiting("routine") == 2
     assert worker._lock is not None
     worker._lock.release()
