@@ -267,9 +267,7 @@ class Pipe(asyncio.Protocol):
         self.drop("unforeseen error")
 
     def abandon(self, batch: Batch) -> None:
-        """Nobody waits for this batch any more: its envelope is not filled, its unanswered content ends the connection."""
-        if self._opened is not None and self._opened.batch is batch:
-            self._opened = None
+        """Nobody waits for this batch any more: its unanswered content ends the connection (and 354 will its envelope)."""
         if self._written is not None and self._written.batch is batch:
             self._written = None
             self.drop("cancelled")
