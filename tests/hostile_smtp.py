@@ -20,18 +20,9 @@ LINES = "lines"
 """A good reply of several lines."""
 ANYWAY = "anyway"
 """DATA is answered with 354 though no recipient was accepted; otherwise good."""
-GARBAGE = [
-    "2500 x",
-    "25",
-    "",
-    "nun",
-    "250_x",
-    "250-a\r\n251 b",
-    "\xff\xfe\xfd",
-    "250 " + "x" * 5000,
-    "250-x\r\n" * 6000,
-    "x" * 9000,
-]
+GARBAGE = ["2500 x", "25", "", "nun", "250_x", "250-a\r\n251 b", "\xff\xfe\xfd"]
+"""No replies at all."""
+GARBAGE += ["250 " + "x" * 5000, "250-x\r\n" * 6000, "x" * 9000]
 CODES = [421, 450, 451, 452, 550, 552, 554, 221, 252, 354]
 """Replies other than the wanted one; below 400 they are out of turn."""
 GOODS = {"MAIL": "250", "RCPT": "250", "DATA": "354", "RSET": "250", "NOOP": "250", "QUIT": "221", "content": "250"}
