@@ -103,12 +103,16 @@ class _Talk(asyncio.Protocol):
         if verb == "DATA" and self.buffer:
             self.server.faults.append("something was written before DATA was answered")
         move = next(self.server.tape, GOOD)
+        if verb == "DATA" and move == 354:
+            move = GOOD
         refusal = self._refusal(verb, move)
         if refusal is None and not isinstance(move, int):
             self._apply(verb, path)
         self._reply(verb, move, refusal)
 
     def _refusal(self, verb: str, move: str | int) -> str | None:
+        if verb not in GOODS:
+            return "500 5.5.2 what"
         if (verb == "MAIL" and self.sender) or (verb == "RCPT" and not self.sender):
             return "503 5.5.1 bad sequence"
         if verb == "DATA" and not self.to and move != ANYWAY:

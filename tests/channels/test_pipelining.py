@@ -1,6 +1,7 @@
 """SMTP PIPELINING: whatever a server answers, each message gets its own outcome, and never a wrong one."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
@@ -18,6 +19,7 @@ from channels.base.envelope import Envelope
 from channels.base.smtp import Connection
 from channels.base.smtp_pool import Pool
 from hostile_smtp import ANYWAY, BYTES, CLOSE, CODES, DROP, EXTRA, GARBAGE, GOOD, LINES, SILENCE, HostileSmtp
+from scripted_smtp import ScriptedSmtp
 
 MESSAGE = Message(edition=samples.notice(), lang="id", frame=None)
 
@@ -38,13 +40,13 @@ def content_of(to: str) -> bytes:
     return f"To: {to}\r\n\r\nUntuk {to}\r\n".encode()
 
 
-def pool(port: int, *, size: int = 1, patience: float = 5.0) -> Pool:
+def pool(port: int, *, size: int = 1, patience: float = 5.0, clock: Callable[[], float] = time.monotonic) -> Pool:
     """Connections to the server on `port`."""
 
     def client() -> SMTP:
         return SMTP(hostname="127.0.0.1", port=port, start_tls=False, timeout=5, local_hostname="uji.example")
 
-    return Pool(lambda: Connection(client, timeout=patience), size=size)
+    return Pool(lambda: Connection(client, timeout=patience, clock=clock), size=size, clock=clock)
 
 
 def batch(messages: Sequence[Outgoing], may_write: Callable[[], bool] = lambda: True) -> Batch:
@@ -400,6 +402,40 @@ async def test_a_connection_that_broke_at_rest_costs_no_message() -> None:
             for talk in list(server.open):
                 talk.transport.abort()
         await way.aclose()
+
+
+@pytest.mark.parametrize(("answer", "connections"), [(GOOD, 1), (421, 2), (DROP, 2), ("nun", 2), (EXTRA, 2)])
+async def test_a_rested_connection_is_asked_first_and_replaced_when_it_does_not_answer(
+    answer: str | int, connections: int
+) -> None:
+    server = HostileSmtp([GOOD] * 4 + [answer])
+    now = [0.0]
+    async with server.running() as port:
+        way = pool(port, clock=lambda: now[0])
+        assert kinds([each.outcome for each in await collected(way, mails(1, "a"))]) == ["Receipt"]
+        now[0] += 31
+        assert kinds([each.outcome for each in await collected(way, mails(1, "b"))]) == ["Receipt"]
+        await way.aclose()
+    assert server.connections == connections
+    assert server.commands.count("NOOP") == 1
+
+
+async def test_a_connection_lent_to_nobody_says_goodbye() -> None:
+    for farewell in (GOOD, DROP, "nun"):
+        server = HostileSmtp([GOOD] * 4 + [farewell])
+        async with server.running() as port:
+            way = pool(port)
+            await collected(way, mails(1))
+            await way.aclose()
+        assert server.commands[-1] == "QUIT"
+
+
+async def test_a_server_that_talks_out_of_turn_at_the_beginning_is_not_used() -> None:
+    server = ScriptedSmtp(EHLO="250-scripted.example\r\n250 PIPELINING\r\n250 nobody asked")
+    async with server.running() as url:
+        (result,) = await collected(pool(int(url.rpartition(":")[2])), mails(1))
+    assert result.outcome == Deferred(throttle=True, code="unreachable", detail="replies out of turn")
+    assert not server.mails
 
 
 async def test_refused_messages_are_the_right_ones_among_many() -> None:
