@@ -287,10 +287,9 @@ class Pipe(asyncio.Protocol):
 
     async def answers(self) -> bool:
         """Whether the server still answers a resting connection; one that does not is dropped."""
-        answered = await self._ask(b"NOOP\r\n")
-        if not answered:
+        if not await self._ask(b"NOOP\r\n"):
             self.drop("no answer")
-        return answered
+        return not self._lost
 
     async def quit(self) -> None:
         """Take leave of the server, then end the connection."""
