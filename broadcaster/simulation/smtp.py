@@ -21,7 +21,14 @@ LINE_LIMIT = 4096
 MAILS = 20  # kept per inbox
 INBOXES = 200  # kept of addresses that nobody watches
 _MESSAGE_ID = re.compile(rb"^message-id:\s*<([^>\r\n]*)>", re.IGNORECASE | re.MULTILINE)
+_GROUP = re.compile(rb"MAIL FROM:<([^>\r\n]*)>[^\r\n]*\r\nRCPT TO:<([^>\r\n]+)>[^\r\n]*\r\nDATA\r\n")
+"""An envelope as pipelining clients write it: worked off at once, which halves what a message costs here."""
 _OK = b"250 2.0.0 OK\r\n"
+_SENDER_OK = b"250 2.1.0 OK\r\n"
+_RECIPIENT_OK = b"250 2.1.5 OK\r\n"
+_GO_ON = b"354 End with a dot on a line of its own\r\n"
+_ALL_OK = _SENDER_OK + _RECIPIENT_OK + _GO_ON
+_NOBODY = b"554 5.5.1 No valid recipients\r\n"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +56,7 @@ class SmtpStandIn:
     """One mail server: look into `inbox(address)`, `newest`, `counts` and, with `record`, `accepted`; change `faults` freely.
 
     `credentials` (user, password) are demanded where given. Inboxes are kept of the addresses and domains in `watch`,
-    and of the first few others.
+    and of the first few others. Without `pipelining` it is not offered.
     """
 
     def __init__(
@@ -59,11 +66,13 @@ class SmtpStandIn:
         faults: Faults | None = None,
         watch: Collection[str] = (),
         record: bool = False,
+        pipelining: bool = True,
     ) -> None:
         self.credentials = credentials
         self.faults = faults or Faults()
         self.watch = frozenset(item.lower() for item in watch)
         self.record = record
+        self.pipelining = pipelining
         self.accepted: list[tuple[str, str]] = []
         """(recipient, Message-ID) of each message, written before it is answered."""
         self.counts: Counter[str] = Counter()
@@ -93,7 +102,7 @@ class SmtpStandIn:
     def recipient_reply(self, address: str) -> bytes | None:
         """What the faults answer to RCPT; None takes the address."""
         faults = self.faults
-        if faults.limited():
+        if faults.rate_429 and faults.limited():
             self.counts["limited"] += 1
             return b"421 4.7.0 Too many messages, come back later\r\n"
         if faults.blocked and faults.blocks(address):
@@ -107,7 +116,7 @@ class SmtpStandIn:
 
     def take(self, sender: str, recipients: list[str], content: bytes) -> bytes | None:
         """Keep a message and answer; None = taken, but the connection drops before the answer."""
-        if self.faults.broken():
+        if self.faults.rate_5xx and self.faults.broken():
             self.counts["broken"] += 1
             return b"451 4.3.0 Local error in processing\r\n"
         message_id = _message_id(content)
@@ -117,7 +126,7 @@ class SmtpStandIn:
             if self._keeps(to):
                 self._keep(Mail(sender=sender, to=to, message_id=message_id, raw=_unstuffed(content), at=datetime.now(UTC)))
         self.counts["accepted"] += len(recipients)
-        if self.faults.cutting():
+        if self.faults.cut and self.faults.cutting():
             self.counts["cut"] += 1
             return None
         return b"250 2.0.0 OK queued\r\n"
@@ -150,7 +159,7 @@ class _Session(asyncio.Protocol):
 
     def __init__(self, server: SmtpStandIn) -> None:
         self._server = server
-        self._buffer = bytearray()
+        self._buffer = b""
         self._out: list[bytes] = []
         self._transport = cast(asyncio.Transport, None)
         self._greeted = False
@@ -188,7 +197,7 @@ class _Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Work off whole lines and messages."""
-        self._buffer += data
+        self._buffer = self._buffer + data
         self._work()
 
     def drop(self) -> None:
@@ -199,11 +208,11 @@ class _Session(asyncio.Protocol):
     def _work(self) -> None:
         position = 0
         while not (self._held or self._closing):
-            end = self._content(position) if self._in_content else self._line(position)
+            end = self._content(position) if self._in_content else self._group(position) or self._line(position)
             if end < 0:
                 break
             position = end
-        del self._buffer[:position]
+        self._buffer = self._buffer[position:]
         if len(self._buffer) > (SIZE_LIMIT if self._in_content else LINE_LIMIT) and not self._held:
             self._refuse(b"552 5.3.4 Too big\r\n" if self._in_content else b"500 5.5.2 Line too long\r\n")
         self._flush()
@@ -219,11 +228,30 @@ class _Session(asyncio.Protocol):
         if self._closing:
             self._transport.close()
 
+    def _group(self, position: int) -> int:
+        """Work off MAIL, RCPT and DATA where they stand together; 0 where they do not, or not in turn."""
+        if not (self._signed_in and self._greeted and self._sender is None and self._next_line is None):
+            return 0
+        found = _GROUP.match(self._buffer, position)
+        if found is None or found.end() - position > LINE_LIMIT:
+            return 0
+        self._sender = found[1].decode("utf-8", "replace")
+        address = found[2].decode("utf-8", "replace").lower()
+        refusal = self._server.recipient_reply(address)
+        if refusal is None:
+            self._recipients.append(address)
+            self._in_content = True
+            self._out.append(_ALL_OK)
+        else:
+            self._closing = refusal.startswith(b"421")
+            self._out.append(_SENDER_OK + refusal + (b"" if self._closing else _NOBODY))
+        return found.end()
+
     def _line(self, position: int) -> int:
         end = self._buffer.find(b"\r\n", position)
         if end < 0:
             return -1
-        line = bytes(self._buffer[position:end])
+        line = self._buffer[position:end]
         if len(line) > LINE_LIMIT:
             self._refuse(b"500 5.5.2 Line too long\r\n")
         elif self._next_line is not None:
@@ -242,7 +270,7 @@ class _Session(asyncio.Protocol):
             if found < 0:
                 self._searched = max(0, len(self._buffer) - position - 4)
                 return -1
-            end, content = found + 5, bytes(self._buffer[position : found + 2])
+            end, content = found + 5, self._buffer[position : found + 2]
         self._in_content, self._searched = False, 0
         latency = self._server.faults.latency_ms
         if latency > 0:
@@ -269,7 +297,9 @@ class _Session(asyncio.Protocol):
     def _ehlo(self, line: bytes) -> bytes:
         self._greeted = True
         self._rset(line)
-        extensions = ["standin.example", "PIPELINING", f"SIZE {SIZE_LIMIT}", "8BITMIME", "SMTPUTF8"]
+        extensions = ["standin.example", f"SIZE {SIZE_LIMIT}", "8BITMIME", "SMTPUTF8"]
+        if self._server.pipelining:
+            extensions.append("PIPELINING")
         if self._server.credentials:
             extensions.append("AUTH PLAIN LOGIN")
         extensions.append("ENHANCEDSTATUSCODES")
@@ -284,7 +314,7 @@ class _Session(asyncio.Protocol):
         if sender is None:
             return b"501 5.1.7 Bad sender\r\n"
         self._sender = sender
-        return b"250 2.1.0 OK\r\n"
+        return _SENDER_OK
 
     def _rcpt(self, line: bytes) -> bytes:
         if self._sender is None:
@@ -296,15 +326,15 @@ class _Session(asyncio.Protocol):
         refusal = self._server.recipient_reply(address)
         if refusal is None:
             self._recipients.append(address)
-            return b"250 2.1.5 OK\r\n"
+            return _RECIPIENT_OK
         self._closing = refusal.startswith(b"421")
         return refusal
 
     def _data(self, line: bytes) -> bytes:
         if not self._recipients:
-            return b"554 5.5.1 No valid recipients\r\n"
+            return _NOBODY
         self._in_content = True
-        return b"354 End with a dot on a line of its own\r\n"
+        return _GO_ON
 
     def _rset(self, line: bytes) -> bytes:
         self._sender, self._recipients = None, []

@@ -267,9 +267,7 @@ class Pipe(asyncio.Protocol):
         self.drop("unforeseen error")
 
     def abandon(self, batch: Batch) -> None:
-        """Nobody waits for this batch any more: its envelope is not filled, its unanswered content ends the connection."""
-        if self._opened is not None and self._opened.batch is batch:
-            self._opened = None
+        """Nobody waits for this batch any more: its unanswered content ends the connection (and 354 will its envelope)."""
         if self._written is not None and self._written.batch is batch:
             self._written = None
             self.drop("cancelled")
@@ -289,10 +287,9 @@ class Pipe(asyncio.Protocol):
 
     async def answers(self) -> bool:
         """Whether the server still answers a resting connection; one that does not is dropped."""
-        answered = await self._ask(b"NOOP\r\n")
-        if not answered:
+        if not await self._ask(b"NOOP\r\n"):
             self.drop("no answer")
-        return answered
+        return not self._lost
 
     async def quit(self) -> None:
         """Take leave of the server, then end the connection."""

@@ -93,7 +93,8 @@ def failure_of(stage: Stage, code: int, text: str, domain: str = "") -> Failure:
 
 def said(text: str) -> str:
     """A reply's text on one line, short and without addresses."""
-    return _ADDRESS.sub("[alamat]", " ".join(text.split()))[:200]
+    words = " ".join(text.split())
+    return (_ADDRESS.sub("[alamat]", words) if "@" in words else words)[:200]
 
 
 def connect_failure(error: Exception) -> Failure:

@@ -102,6 +102,33 @@ async def test_a_message_may_come_in_any_packets() -> None:
     assert server.accepted == [("siti@contoh.example", "1.1.k@info.cimahi.example")]
 
 
+async def test_pipelining_is_offered_unless_it_is_off() -> None:
+    for offered in (True, False):
+        async with SmtpStandIn(pipelining=offered).running() as url:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+            writer.write(b"EHLO uji.example\r\n")
+            said = await reader.readuntil(b"250 ENHANCEDSTATUSCODES\r\n")
+            writer.close()
+        assert (b"250-PIPELINING\r\n" in said) == offered
+
+
+async def test_an_envelope_in_one_packet_is_answered_like_its_lines() -> None:
+    envelope = b"MAIL FROM:<a@info.cimahi.example>\r\nRCPT TO:<Siti@Contoh.example>\r\nDATA\r\n"
+    for faults in (Faults(), Faults(blocked=1), Faults(greylist=1)):
+        said = []
+        for packets in ([envelope], envelope.splitlines(keepends=True)):
+            async with connected(SmtpStandIn(faults=faults)) as client:
+                for packet in packets:
+                    client.writer.write(packet)
+                    await client.writer.drain()
+                    await asyncio.sleep(0)
+                said.append([await client.reply() for _ in range(3)])
+        assert said[0] == said[1]
+    async with connected(SmtpStandIn(faults=Faults(rate_429=1))) as client:
+        client.writer.write(envelope)
+        assert [(await client.reply())[:3] for _ in range(3)] == ["250", "421", ""]
+
+
 async def test_many_messages_may_come_in_one_packet() -> None:
     server = SmtpStandIn(record=True)
     async with connected(server) as client:

@@ -12,11 +12,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import samples
 from broadcaster.simulation.smtp import SmtpStandIn, received_parts
 from channels.base.contract import Area, BadAddress, Claim, Edition, Image, Receipt
+from channels.base.envelope import sound_lines
+from channels.base.rendering import one_line
 from channels.email import Email, Settings, open_channel, parse_address
 
 BOUNCES = "bounce.info.cimahi.example"
@@ -36,6 +40,32 @@ def mail(edition: Edition | None = None, lang: str = "id", **changes: object) ->
     message = message_from_bytes(outgoing.payload.data, policy=policy.default)
     assert isinstance(message, EmailMessage)
     return message
+
+
+# --- lines ----------------------------------------------------------------------------------------
+
+LINE = st.text(st.characters(exclude_categories=["Cs"]), max_size=120)
+NOTICE = channel().render(samples.notice(), "id")
+
+
+@given(address=LINE, token=LINE, key=LINE, name=LINE, slug=LINE)
+def test_no_recipient_can_break_a_line_of_a_message_that_calls_itself_sound(
+    address: str, token: str, key: str, name: str, slug: str
+) -> None:
+    way = channel()
+    area = Area(code="32.77.03.1002", name=one_line(name), slug=one_line(slug))
+    odd = replace(samples.recipient(f"{address}@contoh.example"), token=token, address_key=key, area=area)
+    envelope = way.personalise(NOTICE, odd).payload
+    assert not envelope.sound or sound_lines(envelope.data)
+
+
+@pytest.mark.parametrize("lang", ["id", "en"])
+@pytest.mark.parametrize("sample", samples.editions())
+def test_usual_messages_need_no_repair(sample: str, lang: str) -> None:
+    way = channel()
+    for address in ("siti@contoh.example", "sité@contoh.example"):
+        envelope = way.personalise(way.render(samples.editions()[sample], lang), samples.recipient(address)).payload
+        assert envelope.sound and sound_lines(envelope.data)
 
 
 # --- what a mailbox gets --------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import aiosmtpd.smtp
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -60,9 +61,10 @@ async def test_every_resident_gets_one_message_over_few_connections_that_stay() 
     assert len(receipts) == 200
 
 
-async def test_what_the_server_took_is_what_the_outcomes_say_whatever_goes_wrong() -> None:
+@pytest.mark.parametrize("pipelining", [True, False])
+async def test_what_the_server_took_is_what_the_outcomes_say_whatever_goes_wrong(pipelining: bool) -> None:
     faults = Faults(rate_429=0.05, rate_5xx=0.05, blocked=0.1, cut=0.05, greylist=0.2)
-    server = SmtpStandIn(faults=faults, record=True)
+    server = SmtpStandIn(faults=faults, record=True, pipelining=pipelining)
     async with server.running() as url:
         way = channel(url)
         results = await sent(way, batch(way, residents(400)))
@@ -103,8 +105,9 @@ async def test_a_slow_server_slows_each_connection_not_the_whole() -> None:
         await way.aclose()
 
 
-async def test_nothing_more_is_written_once_writing_is_forbidden() -> None:
-    server = SmtpStandIn(record=True)
+@pytest.mark.parametrize("pipelining", [True, False])
+async def test_nothing_more_is_written_once_writing_is_forbidden(pipelining: bool) -> None:
+    server = SmtpStandIn(record=True, pipelining=pipelining)
     async with server.running() as url:
         way = channel(url)
         answers = iter([True] * 7)
@@ -221,6 +224,23 @@ async def test_smtps_works_from_the_first_byte(certificates: tuple[ssl.SSLContex
         way = channel(url.replace("127.0.0.1", "localhost"), tls=certificates[1])
         assert isinstance((await sent(way, batch(way, residents(1))))[0].outcome, Receipt)
         await way.aclose()
+
+
+def test_many_messages_flow_under_tls_on_the_loop_of_production(
+    certificates: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    async def send() -> None:
+        server = SmtpStandIn(record=True)
+        async with server.running(tls=certificates[0]) as url:
+            way = channel(url.replace("127.0.0.1", "localhost"), tls=certificates[1])
+            results = await sent(way, batch(way, residents(100)))
+            await way.aclose()
+        assert {type(result.outcome) for result in results} == {Receipt}
+        assert len(server.accepted) == len(results) == 100
+        assert server.counts["connections"] == 4
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(send())
 
 
 async def test_a_certificate_that_nobody_vouches_for_halts_the_channel(

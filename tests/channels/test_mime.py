@@ -9,7 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.base.mime import Frame, alternative, hole, mailbox, part, phrase, quoted, quoted_value
+from channels.base.envelope import sound_lines
+from channels.base.mime import (
+    VALUE_LIMIT,
+    Frame,
+    GroupFrames,
+    alternative,
+    hole,
+    mailbox,
+    part,
+    phrase,
+    quoted,
+    quoted_value,
+    sound_value,
+)
 from channels.base.rendering import clean, one_line
 
 TEXTS = st.text(max_size=400).map(clean)
@@ -85,6 +98,43 @@ def test_filling_leaves_the_frame_as_it_was() -> None:
     frame = Frame.of(quoted(f"x {hole('a')} y"))
     first = frame.fill({"a": b"1"})
     assert frame.fill({"a": b"2"}) != first == frame.fill({"a": b"1"})
+
+
+@given(text=TEXTS, values=st.lists(st.binary(max_size=40), min_size=3, max_size=3))
+def test_sound_values_in_a_sound_frame_make_a_sound_message(text: str, values: list[bytes]) -> None:
+    frame = Frame.of(f"To: {hole('a')}\r\n".encode() + quoted(f"{hole('b')}{text}{hole('c')}\n"))
+    raw = frame.fill(dict(zip("abc", values, strict=True)))
+    assert frame.sound
+    if all(map(sound_value, values)):
+        check_lines(raw)
+        assert sound_lines(raw)
+
+
+@pytest.mark.parametrize("value", [b".", b"a\r\n.", b"a\nb", b"a\rb", b"a\r", b"\0", b"x" * (VALUE_LIMIT + 1)])
+def test_a_value_that_could_break_a_line_is_not_sound(value: bytes) -> None:
+    assert not sound_value(value)
+    assert sound_value(b"a" + value.strip(b"\0\r\n.").replace(b"\n", b"").replace(b"\r", b"")[: VALUE_LIMIT - 1])
+
+
+@pytest.mark.parametrize("raw", [b"a", b".\r\n", b"a\r\n.b\r\n", b"a\nb\r\n", b"a\rb\r\n", b"x" * 999 + b"\r\n", b"\0\r\n"])
+def test_lines_that_need_repair_are_not_sound(raw: bytes) -> None:
+    assert not sound_lines(raw)
+    assert not Frame.of(raw).sound
+
+
+def test_the_longest_line_that_smtp_carries_is_sound() -> None:
+    assert sound_lines(b"x" * 998 + b"\r\n")
+
+
+@given(text=TEXTS, values=st.lists(LINES.map(quoted_value), min_size=4, max_size=4))
+def test_filling_by_halves_gives_the_same_bytes(text: str, values: list[bytes]) -> None:
+    frame = Frame.of(quoted(f"{hole('a')}{hole('b')}{text}{hole('c')}{hole('a')}\n{hole('d')}"))
+    named = dict(zip("abcd", values, strict=True))
+    groups = GroupFrames(frame)
+    half, _ = groups.add("cibabat", {name: named[name] for name in "bc"})
+    assert len(half.pieces) < len(frame.pieces)
+    assert half.fill({name: named[name] for name in "ad"}) == frame.fill(named)
+    assert groups.known["cibabat"][0] is half
 
 
 @given(text=TEXTS)
