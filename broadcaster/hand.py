@@ -80,9 +80,10 @@ class Hand:
 
     async def _send_all(self) -> None:
         cursor, exhausted = self.claim.after_slot, False
-        take = self.deliverer.limiter.take
+        take, pacing = self.deliverer.limiter.take, self.deliverer.pacing
         while not exhausted and not self.over():
-            granted = await take(self.channel.name, self.claim.lane, rate=self.channel.rate, wanted=BATCH)
+            rate = await pacing.rate(self.channel)
+            granted = await take(self.channel.name, self.claim.lane, rate=rate, wanted=BATCH)
             if not granted:
                 await self._flush()
             while granted and not exhausted:
@@ -198,6 +199,7 @@ class Hand:
         outcomes = self.outcomes
         async for result in self.channel.send(outgoing, may_write=self.may_write):
             outcomes.add(waiting.pop(result.outgoing.recipient.delivery), result.outcome)
+            await self.deliverer.pacing.heard(self.channel, result.outcome)
             if outcomes.urgent:
                 await self._flush()
         outcomes.unwritten(waiting.values())
