@@ -54,7 +54,7 @@ class Deliverer:
 
     def __post_init__(self) -> None:
         self.limiter = Limiter(self.app.queue, lambda: self.workers)
-        self.pacing = Pacing(self.app)
+        self.pacing = Pacing(self.app, self.limiter)
         self.window = Window(WINDOW)
         self._quiet = asyncio.Event()
         self._quiet.set()

@@ -189,14 +189,16 @@ class Hand:
         messages = await self._render(rows)
         if messages is None:
             return
+        composed = [(row, one) for row in rows if (one := self._compose(messages[row.language], row)) is not None]
+        outcomes, held = self.outcomes, await self.deliverer.pacing.held_back(self.channel, composed)
         waiting: dict[str, MarkedRow] = {}
         outgoing = []
-        for row in rows:
-            one = self._compose(messages[row.language], row)
-            if one is not None:
+        for row, one in composed:
+            if row.slot in held:
+                outcomes.add(row, held[row.slot])
+            else:
                 waiting[one.recipient.delivery] = row
                 outgoing.append(one)
-        outcomes = self.outcomes
         async for result in self.channel.send(outgoing, may_write=self.may_write):
             outcomes.add(waiting.pop(result.outgoing.recipient.delivery), result.outcome)
             await self.deliverer.pacing.heard(self.channel, result.outcome)

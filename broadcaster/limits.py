@@ -7,12 +7,12 @@ ten ticks take 1.03 s, so no second ever sees more than the rate. What a tick do
 import asyncio
 import hashlib
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
-from arq.connections import ArqRedis
+from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
 from broadcaster.queue import Queue
@@ -37,6 +37,8 @@ RENEW_SECONDS = 0.5
 """How often an emergency on an unlimited channel renews its demand."""
 LOOK_SECONDS = 0.05
 """How long routine work on an unlimited channel believes what it last read of the demand."""
+SPACED = 10_000
+"""Addresses remembered without Redis before those free again are forgotten."""
 AWAY_SECONDS = 5.0
 """How long Redis is left alone after it failed to answer."""
 
@@ -79,22 +81,34 @@ return answer
 """
 
 
+# KEYS: one for each address. ARGV: the milliseconds that must lie between two messages to each.
+# Returns how many milliseconds each must wait; 0: it may be written to now, and the next has to wait.
+SPACE = """
+local waits = {}
+for i, key in ipairs(KEYS) do
+  if redis.call('SET', key, '1', 'NX', 'PX', ARGV[i]) then waits[i] = 0
+  else waits[i] = math.max(redis.call('PTTL', key), 1) end
+end
+return waits
+"""
+
+
 class Script:
     """A Lua script that Redis is sent by its digest, and in full only where it does not know it."""
 
-    def __init__(self, source: str, keys: int) -> None:
-        self._source, self._keys = source, keys
+    def __init__(self, source: str) -> None:
+        self._source = source
         self._digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
-    async def __call__(self, redis: ArqRedis, *values: object) -> Any:
-        """Run it on so many keys and further arguments."""
+    async def __call__(self, redis: Redis, keys: Sequence[str], *values: object) -> Any:
+        """Run it on keys and further arguments."""
         try:
-            return await redis.execute_command("EVALSHA", self._digest, self._keys, *values)  # type: ignore[no-untyped-call]
+            return await redis.execute_command("EVALSHA", self._digest, len(keys), *keys, *values)  # type: ignore[no-untyped-call]
         except NoScriptError:
-            return await redis.execute_command("EVAL", self._source, self._keys, *values)  # type: ignore[no-untyped-call]
+            return await redis.execute_command("EVAL", self._source, len(keys), *keys, *values)  # type: ignore[no-untyped-call]
 
 
-_reserve = Script(RESERVE, 2)
+_reserve, _space = Script(RESERVE), Script(SPACE)
 
 
 @dataclass
@@ -107,6 +121,8 @@ class Limiter:
     _dropped: dict[str, int] = field(default_factory=dict)
     _demand: dict[tuple[str, bool], tuple[bool, float]] = field(default_factory=dict)
     """Of unlimited channels, by (channel, ours): whether an emergency has work, and when that was read or renewed."""
+    _spaced: dict[tuple[str, int], float] = field(default_factory=dict)
+    """Without Redis: when each (channel, address) may be written to again."""
     _away_until: float = 0.0
 
     async def take(self, channel: str, lane: str, *, rate: float, wanted: int) -> int:
@@ -141,12 +157,35 @@ class Limiter:
             return 0
         return granted
 
+    async def space(self, channel: str, seconds: Mapping[int, float]) -> Mapping[int, float]:
+        """Reserve one message to each address (address -> seconds until the next); returns how many seconds each must wait first.
+
+        0 = write it now. One question for all; without Redis each process keeps the distance for itself.
+        """
+        if self._has_redis():
+            keys = [f"siaran:space:{channel}:{address}" for address in seconds]
+            lengths = [max(round(each * 1000), 1) for each in seconds.values()]
+            waits = await self._ask(channel, lambda redis: _space(redis, keys, *lengths))
+            if waits is not None:
+                return {address: int(wait) / 1000 for address, wait in zip(seconds, waits, strict=True)}
+        return self._space_alone(channel, seconds)
+
+    def _space_alone(self, channel: str, seconds: Mapping[int, float]) -> Mapping[int, float]:
+        clock, waits = suspend_proof(), {}
+        if len(self._spaced) > SPACED:
+            self._spaced = {key: free for key, free in self._spaced.items() if free > clock}
+        for address, length in seconds.items():
+            waits[address] = max(0.0, self._spaced.get((channel, address), 0.0) - clock)
+            if not waits[address]:
+                self._spaced[channel, address] = clock + length
+        return waits
+
     async def _reserve(self, channel: str, lane: str, rate: float, wanted: int) -> tuple[int, float]:
         """How many, and seconds until their tick begins or until another try."""
         if self._has_redis():
             keys = (f"siaran:tick:{channel}", f"siaran:demand:{channel}")
             numbers = (wanted, rate, TICKS, round(TICK * 1e6), round(GRACE * 1e6), DEMAND_SECONDS)
-            answer = await self._ask(channel, lambda redis: _reserve(redis, *keys, lane, *numbers))
+            answer = await self._ask(channel, lambda redis: _reserve(redis, keys, lane, *numbers))
             if answer is not None:
                 return int(answer[0]), int(answer[1]) / 1e6
         return self._take_alone(channel, rate, wanted)
@@ -154,7 +193,7 @@ class Limiter:
     def _has_redis(self) -> bool:
         return bool(self.queue.url) and suspend_proof() >= self._away_until
 
-    async def _ask(self, channel: str, act: Callable[[ArqRedis], Awaitable[T]]) -> T | None:
+    async def _ask(self, channel: str, act: Callable[[Redis], Awaitable[T]]) -> T | None:
         """What Redis answers; None, and it is left alone for a while, where it does not."""
         try:
             answer = await self.queue.ask(act)
@@ -178,7 +217,7 @@ class Limiter:
         return granted, free - clock
 
 
-async def _demand(redis: ArqRedis, channel: str, *, renew: bool) -> bool:
+async def _demand(redis: Redis, channel: str, *, renew: bool) -> bool:
     """Whether an emergency has work on the channel; `renew` says that one has."""
     key = f"siaran:demand:{channel}"
     if renew:

@@ -1,14 +1,17 @@
 """What providers want slower than their usual rate, as one process sees it: read from the database at most once a second."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
+from broadcaster.limits import Limiter
 from broadcaster.store import pacing as store
 from broadcaster.store.leases import suspend_proof
 from broadcaster.store.pacing import SETTLE_SECONDS, Pace
-from channels.base.contract import Deferred, Outcome, PushChannel
+from broadcaster.store.statements import MarkedRow
+from channels.base.contract import Deferred, Outcome, Outgoing, PushChannel
 
 if TYPE_CHECKING:
     from broadcaster.app import App
@@ -23,6 +26,7 @@ class Pacing:
     """The pace of every channel for one process."""
 
     app: "App"
+    limiter: Limiter
     _read: dict[str, tuple[Pace, float, float]] = field(default_factory=dict)
     """Of each channel: its pace, when it was read, and by how much the database's clock is ahead of ours."""
     _told: dict[str, float] = field(default_factory=dict)
@@ -31,6 +35,15 @@ class Pacing:
         """Messages a second now: what the provider grants, less for a while after it complained; 0 = no limit of our own."""
         pace, at = await self._pace(channel.name)
         return pace.rate(channel.rate, at)
+
+    async def held_back(self, channel: PushChannel, found: Sequence[tuple[MarkedRow, Outgoing]]) -> dict[int, Deferred]:
+        """Slots of those that must not be written to yet, and for how long."""
+        if not channel.spaced or not found:
+            return {}
+        rows = {row.address: row.slot for row, _ in found}
+        seconds = {row.address: channel.spacing(one.recipient.address) for row, one in found}
+        waits = await self.limiter.space(channel.name, {address: each for address, each in seconds.items() if each > 0})
+        return {rows[address]: _later(wait, "spacing", "address") for address, wait in waits.items() if wait > 0}
 
     async def heard(self, channel: PushChannel, outcome: Outcome) -> None:
         """Take in an outcome: "too fast" without a word about how long to wait halves the rate of all workers."""
@@ -56,3 +69,7 @@ class Pacing:
             pace, wall = await self.app.database.read(store.pace_of, channel)
             found = self._read[channel] = pace, clock, wall - clock
         return found[0], clock + found[2]
+
+
+def _later(seconds: float, code: str, scope: Literal["domain", "address"]) -> Deferred:
+    return Deferred(retry_after=seconds, throttle=True, scope=scope, code=code)

@@ -246,6 +246,8 @@ class Telegram:
     label = "Telegram"
     limits = contract.Limits(text=TEXT_LIMIT, measure="utf-16 units", caption=1024)
     receipt_wait = 0.0
+    spaced = True
+    tier = 0
 
     def __init__(self, settings: Settings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._settings = settings
@@ -255,6 +257,10 @@ class Telegram:
         self._request = AioRequest()
         url, request = f"{settings.api_url.rstrip('/')}/bot", self._request
         self._bot = Bot(settings.token or "0:none", base_url=url, request=request, get_updates_request=request)
+
+    def spacing(self, address: str) -> float:
+        """Seconds between two messages to a chat; groups, whose ids are negative, take 20 a minute."""
+        return 3.0 if address.startswith("-") else 1.0
 
     def render(self, edition: contract.Edition, lang: str) -> contract.Message:
         """The text and its two buttons as arguments of Bot.send_message."""

@@ -238,6 +238,7 @@ class WhatsApp:
     label = "WhatsApp"
     limits = contract.Limits(text=BODY_LIMIT, measure="utf-16 units")
     receipt_wait = 30.0
+    spaced = True
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -250,6 +251,15 @@ class WhatsApp:
     def rate(self) -> float:
         """Messages a second of the number."""
         return self._settings.rate
+
+    @property
+    def tier(self) -> int:
+        """Different people a day that Meta allows; 0 = unlimited or unknown."""
+        return self._settings.tier
+
+    def spacing(self, address: str) -> float:
+        """Seconds between two messages to a person."""
+        return PAIR_WAIT
 
     def render(self, edition: Edition, lang: str) -> Message:
         """The template message of an edition; "[SIMULASI]" stands before the title in the demo."""

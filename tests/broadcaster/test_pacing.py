@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import update
 
 from broadcaster.app import App
-from broadcaster.pacing import Pacing
 from broadcaster.store import channels as channel_store
 from broadcaster.store import pacing as store
 from broadcaster.store.database import Database
@@ -93,4 +92,4 @@ async def test_a_throttled_channel_is_slower_for_all_workers(app: App) -> None:
     assert states(app) == {"pending": 3, "sent": 17}
     (slowed,) = table(app, pace)
     assert (slowed.full_rate, slowed.slowed_rate) == (1000, 500), "three complaints at once halve it once"
-    assert await Pacing(app).rate(channel) == pytest.approx(500, abs=20)
+    assert await deliverer(app).pacing.rate(channel) == pytest.approx(500, abs=20)
