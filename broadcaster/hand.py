@@ -190,7 +190,8 @@ class Hand:
         if messages is None:
             return
         composed = [(row, one) for row in rows if (one := self._compose(messages[row.language], row)) is not None]
-        outcomes, held = self.outcomes, await self.deliverer.pacing.held_back(self.channel, composed)
+        outcomes, pacing = self.outcomes, self.deliverer.pacing
+        held = await pacing.held_back(self.channel, composed, emergency=self.claim.lane == "emergency")
         waiting: dict[str, MarkedRow] = {}
         outgoing = []
         for row, one in composed:
@@ -201,7 +202,7 @@ class Hand:
                 outgoing.append(one)
         async for result in self.channel.send(outgoing, may_write=self.may_write):
             outcomes.add(waiting.pop(result.outgoing.recipient.delivery), result.outcome)
-            await self.deliverer.pacing.heard(self.channel, result.outcome)
+            await pacing.heard(self.channel, result.outgoing, result.outcome)
             if outcomes.urgent:
                 await self._flush()
         outcomes.unwritten(waiting.values())

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FRESH_SECONDS = 1.0
 """How long what was read is believed."""
+DOMAIN_SECONDS = 60.0
+"""How long a domain is left alone that did not say for how long."""
 log = structlog.get_logger(__name__)
 
 
@@ -36,21 +38,44 @@ class Pacing:
         pace, at = await self._pace(channel.name)
         return pace.rate(channel.rate, at)
 
-    async def held_back(self, channel: PushChannel, found: Sequence[tuple[MarkedRow, Outgoing]]) -> dict[int, Deferred]:
-        """Slots of those that must not be written to yet, and for how long."""
-        if not channel.spaced or not found:
-            return {}
-        rows = {row.address: row.slot for row, _ in found}
-        seconds = {row.address: channel.spacing(one.recipient.address) for row, one in found}
-        waits = await self.limiter.space(channel.name, {address: each for address, each in seconds.items() if each > 0})
-        return {rows[address]: _later(wait, "spacing", "address") for address, wait in waits.items() if wait > 0}
+    async def held_back(
+        self, channel: PushChannel, found: Sequence[tuple[MarkedRow, Outgoing]], *, emergency: bool
+    ) -> dict[int, Deferred]:
+        """Slots of those that must not be written to yet, and for how long. An emergency waits for no domain."""
+        pace, at = await self._pace(channel.name)
+        held: dict[int, Deferred] = {}
+        if pace.domains and not emergency:
+            for row, one in found:
+                until = pace.domains.get(_domain(one), 0.0)
+                if until > at:
+                    held[row.slot] = _later(until - at, "domain_held", "domain")
+        if channel.spaced:
+            held |= await self._too_close(channel, [(row, one) for row, one in found if row.slot not in held])
+        return held
 
-    async def heard(self, channel: PushChannel, outcome: Outcome) -> None:
-        """Take in an outcome: "too fast" without a word about how long to wait halves the rate of all workers."""
+    async def _too_close(self, channel: PushChannel, found: Sequence[tuple[MarkedRow, Outgoing]]) -> dict[int, Deferred]:
+        slots = {row.address: row.slot for row, _ in found}
+        seconds = {row.address: wait for row, one in found if (wait := channel.spacing(one.recipient.address)) > 0}
+        if not seconds:
+            return {}
+        waits = await self.limiter.space(channel.name, seconds)
+        return {slots[address]: _later(wait, "spacing", "address") for address, wait in waits.items() if wait > 0}
+
+    async def heard(self, channel: PushChannel, one: Outgoing, outcome: Outcome) -> None:
+        """Take in an outcome: "too fast" without a time halves the rate of all workers, a domain's wait holds for all of them."""
         if not isinstance(outcome, Deferred) or not outcome.throttle:
             return
         if outcome.scope == "channel" and outcome.retry_after is None:
             await self._slow_down(channel)
+        elif outcome.scope == "domain":
+            await self._hold_domain(channel, _domain(one), outcome.retry_after or DOMAIN_SECONDS)
+
+    async def _hold_domain(self, channel: PushChannel, domain: str, seconds: float) -> None:
+        pace, at = await self._pace(channel.name)
+        if domain and pace.domains.get(domain, 0.0) - at < seconds - FRESH_SECONDS:  # else it is known
+            await self.app.database.write(store.hold_domain, channel.name, domain, seconds)
+            self._read.pop(channel.name, None)
+            log.warning("domain_held", channel=channel.name, seconds=round(seconds))
 
     async def _slow_down(self, channel: PushChannel) -> None:
         clock = suspend_proof()
@@ -73,3 +98,7 @@ class Pacing:
 
 def _later(seconds: float, code: str, scope: Literal["domain", "address"]) -> Deferred:
     return Deferred(retry_after=seconds, throttle=True, scope=scope, code=code)
+
+
+def _domain(one: Outgoing) -> str:
+    return one.recipient.address.rpartition("@")[2].lower()

@@ -11,11 +11,11 @@ from broadcaster.store import channels as channel_store
 from broadcaster.store import pacing as store
 from broadcaster.store.database import Database
 from broadcaster.store.pacing import FLOOR, LEAST_RATE, SETTLE_SECONDS, Pace
-from broadcaster.store.tables import pace
-from channels.base.contract import Deferred, Receipt
+from broadcaster.store.tables import held_domain, pace
+from channels.base.contract import Deferred, Outcome, Receipt, Recipient
 from fakes import FakeChannel
-from sending import drain_until_quiet, table, with_channels
-from world import deliverer, notice, program, publish, states, subscribe, variables
+from sending import drain_until_quiet, everything_due, table, with_channels
+from world import deliverer, emergency, notice, program, publish, rows, states, subscribe, variables
 
 TOO_FAST = Deferred(throttle=True, code="130429")
 
@@ -93,3 +93,72 @@ async def test_a_throttled_channel_is_slower_for_all_workers(app: App) -> None:
     (slowed,) = table(app, pace)
     assert (slowed.full_rate, slowed.slowed_rate) == (1000, 500), "three complaints at once halve it once"
     assert await deliverer(app).pacing.rate(channel) == pytest.approx(500, abs=20)
+
+
+# --- domains --------------------------------------------------------------------------------------------
+
+
+def domains(database: Database) -> dict[str, float]:
+    found, wall = database.read_now(store.pace_of, "email")
+    return {domain: until - wall for domain, until in found.domains.items()}
+
+
+def test_a_held_domain_is_held_for_as_long_as_asked_and_on_one_channel(database: Database) -> None:
+    database.write_now(store.hold_domain, "email", "x.example", 600)
+    database.write_now(store.hold_domain, "email", "x.example", 5)
+    assert domains(database) == {"x.example": pytest.approx(600, abs=10)}
+    assert database.read_now(store.pace_of, "telegram")[0].domains == {}
+
+
+def test_a_hold_that_is_over_is_over_and_cleared_away(database: Database) -> None:
+    database.write_now(store.hold_domain, "email", "x.example", -1)
+    assert domains(database) == {}
+    database.write_now(store.hold_domain, "email", "y.example", 600)
+    assert database.read_now(lambda c: [row.domain for row in c.execute(held_domain.select())]) == ["y.example"]
+
+
+def busy_domain(recipient: Recipient) -> Outcome:
+    """One provider asks for an hour, whoever it is for."""
+    busy = recipient.address.endswith("@sibuk.example")
+    return Deferred(throttle=True, scope="domain", code="5.7.1", retry_after=3600.0) if busy else Receipt()
+
+
+async def with_busy_domain(app: App) -> tuple[App, FakeChannel]:
+    await subscribe(app, "email", [(f"s{n}@sibuk.example", "cibabat") for n in range(5)])
+    channel = FakeChannel(provider=busy_domain)
+    return with_channels(app, channel), channel
+
+
+async def test_routine_messages_to_a_held_domain_wait_without_being_tried(app: App) -> None:
+    app, channel = await with_busy_domain(app)
+    app.database.write_now(store.hold_domain, "email", "sibuk.example", 3600)
+    await publish(app, notice())
+    await drain_until_quiet(deliverer(app))
+    waiting = [row for row in rows(app) if not row.closed_at]
+    assert [(row.spent, row.provider_code) for row in waiting] == [(0, "domain_held")] * 5
+    assert len(channel.accepted) == 20
+
+
+async def test_a_domain_that_asks_for_time_gets_it_from_the_next_edition_too(app: App) -> None:
+    app, channel = await with_busy_domain(app)
+    await publish(app, notice())
+    await drain_until_quiet(deliverer(app))
+    assert domains(app.database) == {"sibuk.example": pytest.approx(3600, abs=20)}
+    await publish(app, notice(title="Kabar lain"))
+    await drain_until_quiet(deliverer(app))
+    codes = [row.provider_code for row in rows(app) if not row.closed_at]
+    assert codes == ["5.7.1"] * 5 + ["domain_held"] * 5
+    app.database.write_now(lambda c: c.execute(update(held_domain).values(until=0)))
+    everything_due(app)
+    channel.provider = lambda _r: Receipt()
+    await drain_until_quiet(deliverer(app))
+    assert states(app) == {"sent": 50}
+
+
+async def test_an_emergency_waits_for_no_domain(app: App) -> None:
+    app, channel = await with_busy_domain(app)
+    channel.provider = lambda _r: Receipt()
+    app.database.write_now(store.hold_domain, "email", "sibuk.example", 3600)
+    await publish(app, emergency())
+    await drain_until_quiet(deliverer(app), lane="emergency")
+    assert states(app) == {"sent": 25}
