@@ -123,7 +123,8 @@ class Hand:
 
             def act(connection: Connection) -> tuple[list[tuple[str, int]], Marked]:
                 fallen = batch.record(connection) if batch else []
-                return fallen, slices.mark(connection, self.claim, self.holder, cursor=cursor, limit=limit)
+                people = self.channel.tier
+                return fallen, slices.mark(connection, self.claim, self.holder, cursor=cursor, limit=limit, people=people)
 
             try:
                 fallen, marked = await self._save(act)

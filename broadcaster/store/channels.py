@@ -55,7 +55,7 @@ def closed_for(connection: Connection, channel: str, lane: str = "routine") -> f
 
 def pause_channel(connection: Connection, channel: str, seconds: float) -> None:
     """The provider asked us to wait: nobody sends by this channel until then."""
-    _ensure(connection, channel)
+    ensure(connection, channel)
     until = now(connection) + seconds
     connection.execute(
         update(channel_state)
@@ -66,7 +66,7 @@ def pause_channel(connection: Connection, channel: str, seconds: float) -> None:
 
 def halt_channel(connection: Connection, channel: str, detail: str, resume: str) -> bool:
     """Open the circuit breaker; False when it was open already."""
-    _ensure(connection, channel)
+    ensure(connection, channel)
     wall = now(connection)
     changed = connection.execute(
         update(channel_state)
@@ -131,7 +131,7 @@ def suppress_or_hold(connection: Connection, channel: str, dead: Mapping[int, st
     """Suppress addresses that a provider called dead (address -> source), or hold them once there are suspiciously many."""
     if not dead:
         return
-    _ensure(connection, channel)
+    ensure(connection, channel)
     since = int(now(connection) // 60) - BREAKER_MINUTES
     seen = connection.execute(
         select(func.sum(channel_minute.c.results), func.sum(channel_minute.c.dead)).where(
@@ -167,7 +167,8 @@ def release_held(connection: Connection, channel: str, *, apply: bool) -> int:
     return len(held)
 
 
-def _ensure(connection: Connection, channel: str) -> None:
+def ensure(connection: Connection, channel: str) -> None:
+    """Give the channel a row of state, where it has none yet."""
     connection.execute(
         text("INSERT INTO channel_state (channel, paused_until, halted, detail, holding) VALUES (:channel, 0, '', '', :no)"
              " ON CONFLICT DO NOTHING"),
