@@ -1,10 +1,13 @@
 """What providers want slower than their usual rate, as one process sees it: read from the database at most once a second."""
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from broadcaster.limits import Limiter
 from broadcaster.store import pacing as store
@@ -73,25 +76,38 @@ class Pacing:
     async def _hold_domain(self, channel: PushChannel, domain: str, seconds: float) -> None:
         pace, at = await self._pace(channel.name)
         if domain and pace.domains.get(domain, 0.0) - at < seconds - FRESH_SECONDS:  # else it is known
-            await self.app.database.write(store.hold_domain, channel.name, domain, seconds)
-            self._read.pop(channel.name, None)
             log.warning("domain_held", channel=channel.name, seconds=round(seconds))
+            await self._write(channel.name, store.hold_domain, domain, seconds)
+
+    async def _write(self, channel: str, act: Callable[..., object], *values: object) -> None:
+        """Note it, and have it read again; where the database is away the next complaint will do."""
+        try:
+            await self.app.database.write(act, channel, *values)
+        except DBAPIError as error:
+            log.warning("pace_not_saved", channel=channel, error=type(error.orig).__name__)
+        else:
+            if channel in self._read:
+                pace, _, lead = self._read[channel]
+                self._read[channel] = pace, -math.inf, lead
 
     async def _slow_down(self, channel: PushChannel) -> None:
         clock = suspend_proof()
         if clock - self._told.get(channel.name, -SETTLE_SECONDS) < SETTLE_SECONDS:
             return
         self._told[channel.name] = clock
-        rate = await self.app.database.write(store.slow_down, channel.name, channel.rate)
-        self._read.pop(channel.name, None)
-        log.warning("channel_slowed", channel=channel.name, rate=round(rate, 1))
+        log.warning("channel_slowed", channel=channel.name)
+        await self._write(channel.name, store.slow_down, channel.rate)
 
     async def _pace(self, channel: str) -> tuple[Pace, float]:
         """The pace of a channel and the database's time."""
         clock = suspend_proof()
         found = self._read.get(channel)
         if found is None or clock - found[1] >= FRESH_SECONDS:
-            pace, wall = await self.app.database.read(store.pace_of, channel)
+            try:
+                pace, wall = await self.app.database.read(store.pace_of, channel)
+            except DBAPIError as error:  # what was read before holds; marked rows must not hang on this
+                log.warning("pace_not_read", channel=channel, error=type(error.orig).__name__)
+                pace, wall = (found[0], clock + found[2]) if found else (Pace(), time.time())
             found = self._read[channel] = pace, clock, wall - clock
         return found[0], clock + found[2]
 

@@ -241,21 +241,11 @@ class WhatsApp:
     spaced = True
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._settings, self.rate, self.tier = settings, settings.rate, settings.tier
         self._sessions = http.Sessions(connections=min(max(int(settings.rate or 128), 16), 250))
         self._base = settings.api_url.rstrip("/")
         self._messages = f"{self._base}/{settings.phone_id}/messages"
         self._headers = {"Authorization": f"Bearer {settings.token}", "Content-Type": "application/json"}
-
-    @property
-    def rate(self) -> float:
-        """Messages a second of the number."""
-        return self._settings.rate
-
-    @property
-    def tier(self) -> int:
-        """Different people a day that Meta allows; 0 = unlimited or unknown."""
-        return self._settings.tier
 
     def spacing(self, address: str) -> float:
         """Seconds between two messages to a person."""

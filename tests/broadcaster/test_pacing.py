@@ -1,10 +1,13 @@
 """What providers want slower: rates halved and recovering, on both databases and in the sending itself."""
 
+import math
 from collections.abc import AsyncIterator
+from datetime import date
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
+from structlog.testing import capture_logs
 
 from broadcaster.app import App
 from broadcaster.store import channels as channel_store
@@ -14,6 +17,8 @@ from broadcaster.store.pacing import FLOOR, LEAST_RATE, SETTLE_SECONDS, Pace
 from broadcaster.store.tables import held_domain, pace
 from channels.base.contract import Deferred, Outcome, Receipt, Recipient
 from fakes import FakeChannel
+from samples import CIBABAT
+from samples import notice as sample
 from sending import drain_until_quiet, everything_due, table, with_channels
 from world import deliverer, emergency, notice, program, publish, rows, states, subscribe, variables
 
@@ -162,3 +167,26 @@ async def test_an_emergency_waits_for_no_domain(app: App) -> None:
     await publish(app, emergency())
     await drain_until_quiet(deliverer(app), lane="emergency")
     assert states(app) == {"sent": 25}
+
+
+# --- a database that is away ----------------------------------------------------------------------------
+
+
+async def test_without_the_pace_everything_goes_on_as_it_was_known(app: App) -> None:
+    engine, channel = deliverer(app), FakeChannel(rate=80)
+    app.database.write_now(store.slow_down, "email", 80)
+    app.database.write_now(lambda c: c.execute(text("ALTER TABLE pace RENAME TO away")))
+    with capture_logs() as said:
+        assert await engine.pacing.rate(channel) == 80
+        app.database.write_now(lambda c: c.execute(text("ALTER TABLE away RENAME TO pace")))
+        engine.pacing._read.clear()
+        assert await engine.pacing.rate(channel) == pytest.approx(40, abs=1)
+        app.database.write_now(lambda c: c.execute(text("ALTER TABLE pace RENAME TO away")))
+        engine.pacing._read["email"] = (*engine.pacing._read["email"][:1], -math.inf, engine.pacing._read["email"][2])
+        assert await engine.pacing.rate(channel) == pytest.approx(40, abs=1)
+        one = Recipient(
+            delivery="1.1.1", attempt=1, address="a@x.example", area=CIBABAT, since=date(2026, 1, 1), token="t", address_key="k"
+        )
+        outgoing = channel.personalise(channel.render(sample(), "id"), one)
+        await engine.pacing.heard(channel, outgoing, TOO_FAST)
+    assert [entry["event"] for entry in said] == ["pace_not_read", "pace_not_read", "channel_slowed", "pace_not_saved"]
