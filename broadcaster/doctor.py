@@ -14,6 +14,7 @@ from broadcaster.app import open_app
 from broadcaster.embedded import running_valkey
 from broadcaster.queue import Queue
 from broadcaster.store import channels as channel_store
+from broadcaster.store import tier
 from broadcaster.store.database import Database
 from broadcaster.store.migrating import pending
 from channels.base.contract import Finding, PushChannel
@@ -131,8 +132,20 @@ async def _channels(loaded: config.Loaded) -> AsyncIterator[Finding]:
                     what=f"{channel.label} berhenti: {state.detail}",
                     mend=f"Perbaiki sebabnya, lalu: broadcaster channel resume {name}",
                 )
+            if channel.tier:
+                yield _tier(channel, await app.database.read(tier.used, name))
             for finding in await _checked(channel):
                 yield finding
+
+
+def _tier(channel: PushChannel, used: int) -> Finding:
+    """How much of the day's number of people is used; what is kept for emergencies does not count as left."""
+    left = max(0, tier.ceiling(channel.tier, emergency=False) - used)
+    return Finding(
+        ok=left > 0,
+        what=f"{channel.label}: {used} dari {channel.tier} orang dalam 24 jam terakhir terpakai; tersisa {left}, di luar darurat",
+        mend="" if left else "Yang lain menunggu sampai ada tempat. Mintalah batas yang lebih tinggi, lalu isi WHATSAPP_TIER.",
+    )
 
 
 async def _checked(channel: PushChannel) -> Sequence[Finding]:

@@ -10,6 +10,7 @@ from broadcaster.app import App
 from broadcaster.delivery import REJECTIONS
 from broadcaster.hand import Hand
 from broadcaster.limits import Limiter, Window
+from broadcaster.pacing import Pacing
 from broadcaster.store import channels as channel_store
 from broadcaster.store import fanout, slices
 from broadcaster.store.announcements import edition_document
@@ -53,6 +54,7 @@ class Deliverer:
 
     def __post_init__(self) -> None:
         self.limiter = Limiter(self.app.queue, lambda: self.workers)
+        self.pacing = Pacing(self.app, self.limiter)
         self.window = Window(WINDOW)
         self._quiet = asyncio.Event()
         self._quiet.set()

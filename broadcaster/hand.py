@@ -80,9 +80,10 @@ class Hand:
 
     async def _send_all(self) -> None:
         cursor, exhausted = self.claim.after_slot, False
-        take = self.deliverer.limiter.take
+        take, pacing = self.deliverer.limiter.take, self.deliverer.pacing
         while not exhausted and not self.over():
-            granted = await take(self.channel.name, self.claim.lane, rate=self.channel.rate, wanted=BATCH)
+            rate = await pacing.rate(self.channel)
+            granted = await take(self.channel.name, self.claim.lane, rate=rate, wanted=BATCH)
             if not granted:
                 await self._flush()
             while granted and not exhausted:
@@ -122,7 +123,8 @@ class Hand:
 
             def act(connection: Connection) -> tuple[list[tuple[str, int]], Marked]:
                 fallen = batch.record(connection) if batch else []
-                return fallen, slices.mark(connection, self.claim, self.holder, cursor=cursor, limit=limit)
+                people = self.channel.tier
+                return fallen, slices.mark(connection, self.claim, self.holder, cursor=cursor, limit=limit, people=people)
 
             try:
                 fallen, marked = await self._save(act)
@@ -188,16 +190,20 @@ class Hand:
         messages = await self._render(rows)
         if messages is None:
             return
+        composed = [(row, one) for row in rows if (one := self._compose(messages[row.language], row)) is not None]
+        outcomes, pacing = self.outcomes, self.deliverer.pacing
+        held = await pacing.held_back(self.channel, composed, emergency=self.claim.lane == "emergency")
         waiting: dict[str, MarkedRow] = {}
         outgoing = []
-        for row in rows:
-            one = self._compose(messages[row.language], row)
-            if one is not None:
+        for row, one in composed:
+            if row.slot in held:
+                outcomes.add(row, held[row.slot])
+            else:
                 waiting[one.recipient.delivery] = row
                 outgoing.append(one)
-        outcomes = self.outcomes
         async for result in self.channel.send(outgoing, may_write=self.may_write):
             outcomes.add(waiting.pop(result.outgoing.recipient.delivery), result.outcome)
+            await pacing.heard(self.channel, result.outgoing, result.outcome)
             if outcomes.urgent:
                 await self._flush()
         outcomes.unwritten(waiting.values())

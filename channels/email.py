@@ -229,6 +229,8 @@ class Email:
     label = "Email"
     limits = contract.Limits(text=PART_LIMIT, measure="bytes")
     receipt_wait = 0.0
+    spaced = False
+    tier = 0
 
     def __init__(
         self, settings: Settings, *, tls: ssl.SSLContext | None = None, clock: Callable[[], float] = time.monotonic
@@ -246,6 +248,10 @@ class Email:
     def rate(self) -> float:
         """Messages a second; 0 = no limit of our own."""
         return self._settings.rate
+
+    def spacing(self, address: str) -> float:
+        """Seconds between two messages to an address."""
+        return 0.0
 
     def render(self, edition: Edition, lang: str) -> contract.Message:
         """The bytes of the whole message, with holes; those that an area fills are filled once per area."""

@@ -238,18 +238,18 @@ class WhatsApp:
     label = "WhatsApp"
     limits = contract.Limits(text=BODY_LIMIT, measure="utf-16 units")
     receipt_wait = 30.0
+    spaced = True
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._settings, self.rate, self.tier = settings, settings.rate, settings.tier
         self._sessions = http.Sessions(connections=min(max(int(settings.rate or 128), 16), 250))
         self._base = settings.api_url.rstrip("/")
         self._messages = f"{self._base}/{settings.phone_id}/messages"
         self._headers = {"Authorization": f"Bearer {settings.token}", "Content-Type": "application/json"}
 
-    @property
-    def rate(self) -> float:
-        """Messages a second of the number."""
-        return self._settings.rate
+    def spacing(self, address: str) -> float:
+        """Seconds between two messages to a person."""
+        return PAIR_WAIT
 
     def render(self, edition: Edition, lang: str) -> Message:
         """The template message of an edition; "[SIMULASI]" stands before the title in the demo."""

@@ -36,11 +36,23 @@ class FakeChannel:
     label: str = "Fake"
     rate: float = 0.0
     receipt_wait: float = 0.0
+    between: float = 0.0
+    """Seconds between two messages to one address."""
+    tier: int = 0
     limits: Limits = field(default_factory=lambda: Limits(text=1000, measure="code points"))
     accepted: Counter[str] = field(default_factory=Counter)
     order: list[Recipient] = field(default_factory=list)
     answers: list[tuple[str, str]] = field(default_factory=list)
     healthy: bool = True
+
+    @property
+    def spaced(self) -> bool:
+        """Whether it wants any."""
+        return self.between > 0
+
+    def spacing(self, address: str) -> float:
+        """The same for all."""
+        return self.between
 
     def render(self, edition: Edition, lang: str) -> Message:
         """The title is the message."""

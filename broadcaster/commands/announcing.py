@@ -18,10 +18,13 @@ from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import has_database, opened
 from broadcaster.fields import Fields
 from broadcaster.frontmatter import parse
+from broadcaster.store import tier
+from broadcaster.store.fanout import audience_of
 from channels.base.contract import Area, Edition, PageRequest, PullChannel, PushChannel, Recipient
 from channels.base.rendering import WIB
 from subscribers import consent, residents
 from subscribers.areas import AreaTree
+from subscribers.audience import Audience
 
 FILE = Annotated[str, typer.Argument(help="Markdown dengan front matter YAML; - membaca masukan baku.")]
 JSON = Annotated[bool, typer.Option("--json", help="Cetak sebagai JSON.")]
@@ -54,8 +57,27 @@ async def _preview(text: str, channel: str, lang: str, to: str) -> Mapping[str, 
         edition = publishing.preview_edition(checked, site=loaded.settings.site, now=now, prefix=loaded.settings.code_prefix)
         if channel in pull:
             return document_parts(pull[channel], edition, lang)
+        if app:
+            areas = app.tree.concerned(area.code for area in edition.areas)
+            await _tell_need(app, push[channel], _audience(edition, areas))
         known = await _known(app, channel, address) if app and address else None
         return message_parts(push[channel], edition, lang, known or sample_recipient(edition, address))
+
+
+def _audience(edition: Edition, areas: frozenset[str]) -> Audience:
+    return Audience(
+        areas=areas, topic=edition.topic.slug, emergency=edition.emergency, confirmed_before=edition.published_at.timestamp()
+    )
+
+
+async def _tell_need(app: App, channel: PushChannel, audience: Audience) -> None:
+    """Say on the error stream how many people a provider's daily limit makes wait; nothing where all have room."""
+    if not channel.tier or not app.loaded.is_open(channel.name):
+        return
+    need = await app.database.read(tier.need, channel.name, channel.tier, audience)
+    if need.waiting:
+        numbers = tuple(f"{number:,}".replace(",", ".") for number in (need.people, need.room, need.waiting))
+        sys.stderr.write("{}: perlu {} orang, tersisa {} hari ini; {} menunggu.\n".format(channel.label, *numbers))
 
 
 def _address(loaded: config.Loaded, channel: str, text: str) -> str:
@@ -117,6 +139,10 @@ async def _publish(text: str, as_json: bool) -> None:
             sys.stdout.write(json.dumps({"id": done.id, "code": done.code, "status": done.status, "url": done.url}) + "\n")
         else:
             sys.stdout.write(f"id    {done.id}\nkode  {done.code}\nurl   {done.url}\n")
+        if done.edition is not None:
+            audience = await app.database.read(audience_of, done.edition)
+            for name in done.channels:
+                await _tell_need(app, app.push[name], audience)
         if not app.open_push:
             sys.stderr.write(
                 "Belum ada kanal kirim yang disetel: hanya umpan dan layar yang memuatnya. Lihat broadcaster doctor.\n"

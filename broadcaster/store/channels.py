@@ -8,6 +8,8 @@ from sqlalchemy import Connection, delete, func, select, text, update
 from broadcaster.store.database import now
 from broadcaster.store.tables import channel_minute, channel_state, held_suppression, run, worker
 from subscribers import consent
+from subscribers.store import State, address
+from subscribers.store import consent as consent_act
 
 PROBE_SECONDS = 60.0
 """How often a halted channel is asked whether it is back."""
@@ -55,7 +57,7 @@ def closed_for(connection: Connection, channel: str, lane: str = "routine") -> f
 
 def pause_channel(connection: Connection, channel: str, seconds: float) -> None:
     """The provider asked us to wait: nobody sends by this channel until then."""
-    _ensure(connection, channel)
+    ensure(connection, channel)
     until = now(connection) + seconds
     connection.execute(
         update(channel_state)
@@ -66,7 +68,7 @@ def pause_channel(connection: Connection, channel: str, seconds: float) -> None:
 
 def halt_channel(connection: Connection, channel: str, detail: str, resume: str) -> bool:
     """Open the circuit breaker; False when it was open already."""
-    _ensure(connection, channel)
+    ensure(connection, channel)
     wall = now(connection)
     changed = connection.execute(
         update(channel_state)
@@ -131,27 +133,52 @@ def suppress_or_hold(connection: Connection, channel: str, dead: Mapping[int, st
     """Suppress addresses that a provider called dead (address -> source), or hold them once there are suspiciously many."""
     if not dead:
         return
-    _ensure(connection, channel)
+    ensure(connection, channel)
     since = int(now(connection) // 60) - BREAKER_MINUTES
     seen = connection.execute(
         select(func.sum(channel_minute.c.results), func.sum(channel_minute.c.dead)).where(
             channel_minute.c.channel == channel, channel_minute.c.minute > since
         )
     ).one()
-    state = connection.execute(select(channel_state.c.holding).where(channel_state.c.channel == channel)).scalar_one()
+    # one transaction at a time: none suppresses while another opens the breaker
+    state = connection.execute(
+        select(channel_state.c.holding).where(channel_state.c.channel == channel).with_for_update()
+    ).scalar_one()
     if not state and suppressions_are_mass(int(seen[0] or 0), int(seen[1] or 0)):
         connection.execute(update(channel_state).where(channel_state.c.channel == channel).values(holding=True))
         halt_channel(connection, channel, "suspiciously many dead addresses: suppressions are held for an operator", "manual")
+        _take_back(connection, channel, at)
         state = True
-    for address, source in dead.items():
+    for address_id, source in dead.items():
         if state:
-            connection.execute(
-                text("INSERT INTO held_suppression (address, channel, reason, at)"
-                     " VALUES (:address, :channel, 'address_dead', :at) ON CONFLICT DO NOTHING"),
-                {"address": address, "channel": channel, "at": at},
-            )  # fmt: skip
+            _hold(connection, channel, address_id, at)
         else:
-            consent.suppress(connection, address, "address_dead", at=at, source=source)
+            consent.suppress(connection, address_id, "address_dead", at=at, source=source)
+
+
+def _hold(connection: Connection, channel: str, address_id: int, at: float) -> None:
+    connection.execute(
+        text("INSERT INTO held_suppression (address, channel, reason, at)"
+             " VALUES (:address, :channel, 'address_dead', :at) ON CONFLICT DO NOTHING"),
+        {"address": address_id, "channel": channel, "at": at},
+    )  # fmt: skip
+
+
+def _take_back(connection: Connection, channel: str, at: float) -> None:
+    """What a provider called dead within the breaker's window was of the same burst: suppressed no more, but held."""
+    recent = (
+        address.c.channel == channel, address.c.state == State.SUPPRESSED, address.c.reason == "address_dead",
+        address.c.suppressed_at > at - BREAKER_MINUTES * 60,
+    )  # fmt: skip
+    suspects = select(address.c.id).where(*recent)
+    last_words = select(func.max(consent_act.c.id)).where(consent_act.c.address.in_(suspects)).group_by(consent_act.c.address)
+    by_provider = select(consent_act.c.address).where(
+        consent_act.c.id.in_(last_words), consent_act.c.act == "dead", consent_act.c.source == "provider"
+    )
+    burst = select(address.c.id, address.c.suppressed_at).where(address.c.id.in_(by_provider))
+    for row in connection.execute(burst).all():
+        consent.revive(connection, row.id, source="breaker", at=at)
+        _hold(connection, channel, row.id, row.suppressed_at)
 
 
 def release_held(connection: Connection, channel: str, *, apply: bool) -> int:
@@ -167,7 +194,8 @@ def release_held(connection: Connection, channel: str, *, apply: bool) -> int:
     return len(held)
 
 
-def _ensure(connection: Connection, channel: str) -> None:
+def ensure(connection: Connection, channel: str) -> None:
+    """Give the channel a row of state, where it has none yet."""
     connection.execute(
         text("INSERT INTO channel_state (channel, paused_until, halted, detail, holding) VALUES (:channel, 0, '', '', :no)"
              " ON CONFLICT DO NOTHING"),

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, select, text, update
 
-from broadcaster.store import statements
+from broadcaster.store import statements, tier
 from broadcaster.store.database import now
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
 from broadcaster.store.statements import Candidate, MarkedRow, Statement
@@ -201,9 +201,17 @@ _close = text(
     " WHERE edition = :edition AND channel = :channel AND slot = :slot AND state = 0"
 )
 
+_wait = text(
+    "UPDATE delivery SET due_at = :due_at, provider_code = 'tier'"
+    " WHERE edition = :edition AND channel = :channel AND slot = :slot AND state = 0"
+)
 
-def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, limit: int) -> Marked:
-    """The gate: mark up to `limit` due rows `sending`, close those that may not be sent, renew the lease. Raises LeaseLost."""
+
+def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, limit: int, people: int = 0) -> Marked:
+    """The gate: mark up to `limit` due rows `sending`, close those that may not be sent, renew the lease. Raises LeaseLost.
+
+    `people`: how many different ones the provider lets us write to in 24 hours (0: any number); rows beyond them wait.
+    """
     state, wall, closed = statements.gate(connection, claim.edition, claim.channel, claim.lane)
     if state == "paused":
         return Marked(rows=[], cursor=cursor, exhausted=True, at=wall)
@@ -226,6 +234,8 @@ def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, l
             [{"edition": claim.edition, "channel": claim.channel, "slot": row.slot, "state": to, "reason": why, "now": wall}
              for row, to, why in closing],
         )  # fmt: skip
+    if people and passing:
+        passing = _within_tier(connection, claim, people, passing)
     slots = {row.slot for row in passing}
     marked = statements.mark_range(connection, slots, **span, last=found[-1].slot) if passing else set()
     marked -= _unmark(connection, claim, marked - slots)
@@ -237,6 +247,21 @@ def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, l
         previous = _previous_ids(connection, claim, sorted(marked))
         rows = [msgspec.structs.replace(row, previous_id=previous.get(row.slot, "")) for row in rows]
     return Marked(rows=rows, cursor=found[-1].slot, exhausted=shut or len(found) < limit, at=wall)
+
+
+def _within_tier(connection: Connection, claim: Claim, people: int, rows: list[Candidate]) -> list[Candidate]:
+    """Those whom the day's number of people allows; the others wait until there is room, or for their end."""
+    emergency = claim.lane == "emergency"
+    admitted = tier.admit(connection, claim.channel, people, [row.address for row in rows], emergency=emergency)
+    waiting = [row for row in rows if row.address not in admitted]
+    if waiting:
+        times = tier.next_room(connection, claim.channel, people, len(waiting), emergency=emergency)
+        connection.execute(
+            _wait,
+            [{"edition": claim.edition, "channel": claim.channel, "slot": row.slot, "due_at": min(at, claim.expires_at or at)}
+             for row, at in zip(waiting, times, strict=True)],
+        )  # fmt: skip
+    return [row for row in rows if row.address in admitted]
 
 
 def _unmark(connection: Connection, claim: Claim, slots: set[int]) -> set[int]:

@@ -275,3 +275,34 @@ audit = Table(
     Column("previous", LargeBinary, nullable=False),
     Column("digest", LargeBinary, nullable=False),
 )
+
+pace = Table(
+    "pace",
+    metadata,
+    # a channel whose provider said "too fast" without saying for how long: half of the rate, then slowly back
+    Column("channel", Text, primary_key=True),
+    Column("full_rate", Double, nullable=False),  # messages a second towards which it returns
+    Column("slowed_rate", Double, nullable=False),  # at `slowed_at`
+    Column("slowed_at", Double, nullable=False),
+)
+
+held_domain = Table(
+    "held_domain",
+    metadata,
+    # mail providers that asked us to wait
+    Column("channel", Text, primary_key=True),
+    Column("domain", Text, primary_key=True),  # e.g. gmail.com
+    Column("until", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+reached = Table(
+    "reached",
+    metadata,
+    # people written to in the last 24 hours, where a provider limits how many
+    Column("channel", Text, primary_key=True),
+    Column("address", BigInteger, primary_key=True),
+    Column("at", Double, nullable=False),  # last
+    Index("reached_at", "channel", "at"),
+    sqlite_with_rowid=False,
+)

@@ -367,6 +367,17 @@ class PushChannel(Protocol):
     def receipt_wait(self) -> float:
         """Seconds to wait for a late receipt before an uncertain message is resent (0 for emergencies, always)."""
 
+    @property
+    def spaced(self) -> bool:
+        """Whether `spacing` is ever above 0."""
+
+    @property
+    def tier(self) -> int:
+        """Different people a day whom the provider lets us write to; 0 = no such limit."""
+
+    def spacing(self, address: str) -> float:
+        """Pure: seconds that must lie between two messages to this address."""
+
     def render(self, edition: Edition, lang: str) -> Message:
         """Pure: the message once per edition and language."""
 

@@ -15,9 +15,11 @@ from broadcaster.store.channels import BREAKER_MINUTES, PROBE_SECONDS, ChannelSt
 from broadcaster.store.database import Database
 from broadcaster.store.tables import channel_minute, channel_state, held_suppression, run
 from broadcaster.store.tables import worker as worker_table
-from sending import table
+from fakes import FakeChannel
+from sending import drain_until_quiet, table, with_channels
+from subscribers import consent
 from subscribers.store import State, address
-from world import notice, program, publish, subscribe, variables
+from world import deliverer, emergency, notice, program, publish, rows, states, subscribe, variables
 
 
 @pytest.fixture
@@ -134,7 +136,17 @@ def test_suppressions_are_mass_when_too_many_of_the_results_are_dead(results: in
 
 @pytest.mark.parametrize(
     ("results", "dead", "mass"),
-    [(100, 24, False), (100, 25, True), (500, 25, False), (499, 25, True), (10_000, 199, False), (9_999, 200, True)],
+    [
+        (24, 24, False),
+        (25, 25, True),
+        (499, 25, True),
+        (500, 25, False),
+        (3_979, 199, True),
+        (3_980, 199, False),
+        (9_999, 199, False),
+        (9_999, 200, True),
+        (10_000, 200, False),
+    ],
 )
 def test_the_limits_of_mass_suppression(results: int, dead: int, mass: bool) -> None:
     assert store.suppressions_are_mass(results, dead) == mass
@@ -179,12 +191,48 @@ async def test_too_many_are_held_and_the_channel_waits_for_an_operator(app: App)
     many = ids(app)[:30]
     dead(app, many[:10], 10)
     dead(app, many[10:], 20)
-    assert suppressed(app) == many[:10], "the first ten came before it was clear"
-    assert [row.address for row in table(app, held_suppression)] == many[10:]
+    assert suppressed(app) == [], "the first ten came before it was clear"
+    assert [row.address for row in table(app, held_suppression)] == many
     found = state(app.database)
     assert (found.holding, found.halted) == (True, "manual")
     dead(app, many[10:12], 2)
-    assert len(table(app, held_suppression)) == 20, "an address is held once"
+    assert len(table(app, held_suppression)) == 30, "an address is held once"
+
+
+async def test_what_the_breaker_takes_back_is_of_the_burst_alone(app: App) -> None:
+    old, asked, reported, *burst = ids(app)[:33]
+    dead(app, [old], 10_000)
+    minutes = BREAKER_MINUTES * 60
+    app.database.write_now(lambda c: c.execute(update(address).values(suppressed_at=address.c.suppressed_at - minutes)))
+    app.database.write_now(consent.suppress, asked, "opted_out", at=time.time(), source="web")
+    app.database.write_now(consent.suppress, reported, "address_dead", at=time.time(), source="operator")
+    dead(app, burst[:24], 10)
+    app.database.write_now(lambda c: c.execute(update(channel_minute).values(results=100)))
+    dead(app, burst[24:], 10)
+    assert suppressed(app) == sorted([old, asked, reported])
+    assert [row.address for row in table(app, held_suppression)] == sorted(burst)
+    acts = app.database.read_now(consent.history, burst[0])
+    assert [(act["act"], act["source"]) for act in acts[1:]] == [("dead", "provider"), ("revived", "breaker")]
+
+
+async def test_another_channel_keeps_its_suppressions(app: App) -> None:
+    await subscribe(app, "telegram", [(str(1000 + n), "cibabat") for n in range(3)])
+    others = ids(app)[40:]
+    app.database.write_now(store.suppress_or_hold, "telegram", dict.fromkeys(others, "provider"), at=time.time())
+    dead(app, ids(app)[:30], 30)
+    assert suppressed(app) == others
+
+
+async def test_an_emergency_goes_on_while_suppressions_are_held(app: App) -> None:
+    app = with_channels(app, FakeChannel())
+    dead(app, ids(app)[:30], 30)
+    await publish(app, notice())
+    await publish(app, emergency())
+    engine = deliverer(app)
+    await drain_until_quiet(engine)
+    await drain_until_quiet(engine, lane="emergency")
+    assert states(app)["sent"] == 40, "nobody is suppressed"
+    assert {row.edition for row in rows(app) if row.closed_at} == {2}, "the routine one waits"
 
 
 async def test_while_holding_also_a_single_one_is_held(app: App) -> None:

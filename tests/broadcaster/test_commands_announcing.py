@@ -229,3 +229,41 @@ def test_an_emergency_is_previewed_with_its_instruction(tmp_path: Path) -> None:
     text = fields(level="emergency", expires=soon, instruction='"1. Pindah ke tempat tinggi."')
     for channel in ("email", "telegram", "whatsapp", "feed"):
         assert "Pindah ke tempat tinggi" in preview(Program(tmp_path, {}), channel, text=text).ok, channel
+
+
+# --- the provider's day ---------------------------------------------------------------------------------
+
+WHATSAPP = {
+    "WHATSAPP_TOKEN": "t", "WHATSAPP_PHONE_ID": "1", "WHATSAPP_APP_SECRET": "s", "WHATSAPP_VERIFY_TOKEN": "v",
+    "WHATSAPP_API_URL": "http://127.0.0.1:1", "BROADCASTER_DOMAIN": "cimahi.example",
+}  # fmt: skip
+
+
+def with_people(tmp_path: Path, *, tier: int, count: int = 12) -> Program:
+    """A program whose WhatsApp may write to so many different people a day, with confirmed subscribers in Cibabat."""
+    program = Program(tmp_path / "data", {**WHATSAPP, "WHATSAPP_TIER": str(tier)})
+    program("migrate")
+    lines = ["channel,address,areas,topics,language,consent_source,consent_at"]
+    lines += [f"whatsapp,62812000000{n:02},cibabat,,id,contoh,2026-01-01T00:00:00+07:00" for n in range(count)]
+    (tmp_path / "people.csv").write_text("\n".join(lines) + "\n")
+    assert program("subscribers", "import", str(tmp_path / "people.csv")).code == 0
+    with sqlite3.connect(program.folder / "siaran.db") as connection:  # who comes in the second of publishing comes too late
+        connection.execute("UPDATE address SET confirmed_at = confirmed_at - 60")
+    connection.close()
+    return program
+
+
+def test_publish_and_preview_tell_how_many_must_wait_for_the_providers_day(tmp_path: Path) -> None:
+    program = with_people(tmp_path, tier=10)
+    told = "WhatsApp: perlu 12 orang, tersisa 8 hari ini; 4 menunggu.\n"
+    previewed = program("preview", file_of(tmp_path), "--channel", "whatsapp")
+    assert (previewed.code, told in previewed.err) == (0, True), previewed.err
+    published = program("publish", file_of(tmp_path))
+    assert (published.code, told in published.err) == (0, True), published.err
+
+
+@pytest.mark.parametrize("tier", [0, 15])
+def test_nothing_is_said_where_everybody_has_room(tmp_path: Path, tier: int) -> None:
+    program = with_people(tmp_path, tier=tier)
+    assert "menunggu" not in program("preview", file_of(tmp_path), "--channel", "whatsapp").err
+    assert "menunggu" not in program("publish", file_of(tmp_path)).err

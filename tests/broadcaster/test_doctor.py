@@ -15,8 +15,9 @@ from broadcaster.doctor import findings
 from broadcaster.simulation.serving import running
 from broadcaster.simulation.smtp import SmtpStandIn
 from broadcaster.store import channels as channel_store
+from broadcaster.store import tier
 from broadcaster.store.database import Database
-from broadcaster.store.migrating import migrate
+from broadcaster.store.migrating import migrate, pending
 from channels.base.contract import Finding
 
 EMAIL = {"EMAIL_URL": "smtp://127.0.0.1:1", "EMAIL_FROM": "info@cimahi.example", "BROADCASTER_DOMAIN": "cimahi.example"}
@@ -79,7 +80,8 @@ async def test_the_database_is_looked_at_first_and_nothing_else_where_it_fails(t
 async def test_a_database_without_tables_is_told_how_to_get_them(tmp_path: Path) -> None:
     found = await examined(tmp_path)
     assert [finding.ok for finding in found] == [True, True, False]
-    assert found[2] == Finding(ok=False, what="1 migrasi belum dijalankan", mend="Jalankan: broadcaster migrate")
+    missing = len(pending(f"sqlite:///{tmp_path / 'siaran.db'}"))
+    assert found[2] == Finding(ok=False, what=f"{missing} migrasi belum dijalankan", mend="Jalankan: broadcaster migrate")
 
 
 async def test_both_databases_are_named(data_dir: Path, empty_postgresql_url: str) -> None:
@@ -163,3 +165,21 @@ async def test_a_provider_that_talks_nonsense_is_a_finding_and_not_the_end(data_
     assert any("Telegram" in what for what in wrong)
     assert any("WhatsApp" in what for what in wrong)
     assert about(found, "Email belum disetel").ok is None, "the others are examined too"
+
+
+async def test_the_used_part_of_the_providers_day_is_told(data_dir: Path) -> None:
+    environ = {
+        "WHATSAPP_TOKEN": "t", "WHATSAPP_PHONE_ID": "1", "WHATSAPP_APP_SECRET": "s", "WHATSAPP_VERIFY_TOKEN": "v",
+        "WHATSAPP_API_URL": "http://127.0.0.1:9", "WHATSAPP_TIER": "10", "BROADCASTER_DOMAIN": "cimahi.example",
+    }  # fmt: skip
+
+    def reach(count: int) -> None:
+        in_store(data_dir, lambda c: tier.admit(c, "whatsapp", 10, range(count), emergency=False))
+
+    reach(3)
+    told = about(await examined(data_dir, **environ), "orang dalam 24 jam")
+    assert (told.ok, told.what) == (True, "WhatsApp: 3 dari 10 orang dalam 24 jam terakhir terpakai; tersisa 5, di luar darurat")
+    reach(9)
+    told = about(await examined(data_dir, **environ), "orang dalam 24 jam")
+    assert told.ok is False
+    assert "WHATSAPP_TIER" in told.mend

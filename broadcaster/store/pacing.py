@@ -1,0 +1,93 @@
+"""What a provider wants slower: a rate halved when it says "too fast", mail domains that asked us to wait."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, delete, func, select, text
+
+from broadcaster.store.database import now
+from broadcaster.store.tables import channel_minute, held_domain, pace
+
+RECOVERY = 0.1
+"""Part of the full rate that comes back each minute."""
+FLOOR = 1 / 16
+"""Part of the full rate below which a channel is never slowed."""
+SETTLE_SECONDS = 10.0
+"""After a halving, complaints about what was on its way already halve nothing more."""
+LEAST_RATE = 20.0
+"""Messages a second that any provider who complains will take: an unlimited channel is taken to have sent as many at least."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How fast a channel may go; `domains` are those held: name -> epoch seconds until which they are."""
+
+    full_rate: float = 0.0
+    slowed_rate: float = 0.0
+    slowed_at: float = 0.0
+    domains: Mapping[str, float] = field(default_factory=dict)
+
+    def rate(self, granted: float, at: float) -> float:
+        """Messages a second at a time: at most `granted` (0 = unlimited), less while the channel recovers."""
+        allowed = self.slowed_rate + RECOVERY * self.full_rate * max(0.0, at - self.slowed_at) / 60
+        if allowed >= self.full_rate:
+            return granted
+        return min(allowed, granted) if granted > 0 else allowed
+
+
+def pace_of(connection: Connection, channel: str) -> tuple[Pace, float]:
+    """The pace of a channel, and the database's time."""
+    wall = now(connection)
+    found = connection.execute(select(pace).where(pace.c.channel == channel)).first()
+    held = select(held_domain.c.domain, held_domain.c.until).where(
+        held_domain.c.channel == channel, held_domain.c.until > wall
+    )  # fmt: skip
+    domains = {row.domain: row.until for row in connection.execute(held)}
+    if found is None:
+        return Pace(domains=domains), wall
+    return (
+        Pace(full_rate=found.full_rate, slowed_rate=found.slowed_rate, slowed_at=found.slowed_at, domains=domains),
+        wall,
+    )  # fmt: skip
+
+
+def slow_down(connection: Connection, channel: str, granted: float) -> float:
+    """Halve the rate, unless it was halved just now; returns the rate. `granted` 0 (unlimited): half of what was sent lately."""
+    wall = now(connection)
+    connection.execute(
+        text("INSERT INTO pace (channel, full_rate, slowed_rate, slowed_at) VALUES (:channel, 0, 0, 0) ON CONFLICT DO NOTHING"),
+        {"channel": channel},
+    )
+    row = connection.execute(select(pace).where(pace.c.channel == channel).with_for_update()).one()
+    before = Pace(full_rate=row.full_rate, slowed_rate=row.slowed_rate, slowed_at=row.slowed_at).rate(granted, wall)
+    if wall - row.slowed_at < SETTLE_SECONDS:
+        return before
+    full = granted or (row.full_rate if before else max(_sent_lately(connection, channel, wall), LEAST_RATE))
+    slowed = max((before or full) / 2, full * FLOOR)
+    connection.execute(
+        pace.update().where(pace.c.channel == channel).values(full_rate=full, slowed_rate=slowed, slowed_at=wall)
+    )  # fmt: skip
+    return slowed
+
+
+def _sent_lately(connection: Connection, channel: str, wall: float) -> float:
+    """Results a second, in this minute or the one before: the higher."""
+    minute = int(wall // 60)
+    found = select(channel_minute.c.minute, func.sum(channel_minute.c.results).label("n")).where(
+        channel_minute.c.channel == channel, channel_minute.c.minute >= minute - 1
+    )
+    counts = {row.minute: int(row.n) for row in connection.execute(found.group_by(channel_minute.c.minute))}
+    return max(counts.get(minute, 0) / max(wall % 60, 1.0), counts.get(minute - 1, 0) / 60)
+
+
+def hold_domain(connection: Connection, channel: str, domain: str, seconds: float) -> None:
+    """A domain asked us to wait: routine messages to it do, on all workers. A shorter wait never ends a longer one."""
+    wall = now(connection)
+    connection.execute(delete(held_domain).where(held_domain.c.channel == channel, held_domain.c.until <= wall))
+    connection.execute(
+        text(
+            "INSERT INTO held_domain (channel, domain, until) VALUES (:channel, :domain, :until)"
+            " ON CONFLICT (channel, domain) DO UPDATE SET until = :until WHERE held_domain.until < :until"
+        ),
+        {"channel": channel, "domain": domain, "until": wall + seconds},
+    )

@@ -1,0 +1,121 @@
+"""How many different people a provider lets us write to in any 24 hours: counted here, exactly, for all workers together."""
+
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, delete, func, select, tuple_
+
+from broadcaster.store.channels import ensure
+from broadcaster.store.database import now
+from broadcaster.store.tables import channel_state, reached, run, slice_
+from subscribers.audience import Audience, chunk
+from subscribers.store import insert_new
+
+DAY = 24 * 3600.0
+RESERVE = 0.2
+"""Part of the tier that is kept for emergencies."""
+RETRY_SECONDS = 60.0
+"""Rows that find no room wait at least so long."""
+EVERYBODY = 2**63 - 1
+"""The last slot there can be."""
+PURGE = 500
+"""Rows forgotten at once."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Need:
+    """Whom an edition would reach: `people` new ones, `room` left for them now."""
+
+    people: int
+    room: int
+
+    @property
+    def waiting(self) -> int:
+        """People who have to wait for room."""
+        return max(0, self.people - self.room)
+
+
+def ceiling(tier: int, *, emergency: bool) -> int:
+    """People a day in this lane."""
+    return tier if emergency else tier - round(tier * RESERVE)
+
+
+def used(connection: Connection, channel: str) -> int:
+    """Different people written to in the last 24 hours."""
+    recent = (reached.c.channel == channel, reached.c.at > now(connection) - DAY)
+    return int(connection.execute(select(func.count()).select_from(reached).where(*recent)).scalar_one())
+
+
+def need(connection: Connection, channel: str, tier: int, audience: Audience) -> Need:
+    """What an announcement to these asks of the tier; those reached in the last 24 hours are free. Reads every address."""
+    all_of_them = chunk(audience, channel, -1, EVERYBODY).subquery()
+    recent = and_(
+        reached.c.channel == channel, reached.c.address == all_of_them.c.address, reached.c.at > now(connection) - DAY
+    )  # fmt: skip
+    new = select(func.count()).select_from(all_of_them.outerjoin(reached, recent)).where(reached.c.address.is_(None))
+    room = max(0, ceiling(tier, emergency=audience.emergency) - used(connection, channel))
+    return Need(people=int(connection.execute(new).scalar_one()), room=room)
+
+
+def admit(connection: Connection, channel: str, tier: int, addresses: Sequence[int], *, emergency: bool) -> set[int]:
+    """Who of these may be written to now, counted as reached with this transaction. Those reached within 24 hours always may."""
+    ensure(connection, channel)
+    # one transaction at a time counts: what the others admitted is known
+    connection.execute(select(channel_state.c.channel).where(channel_state.c.channel == channel).with_for_update())
+    wall = now(connection)
+    _purge(connection, channel, wall - DAY)
+    recent = (reached.c.channel == channel, reached.c.at > wall - DAY)
+    known = set(connection.execute(select(reached.c.address).where(*recent, reached.c.address.in_(addresses))).scalars())
+    new = [address for address in dict.fromkeys(addresses) if address not in known]
+    room = ceiling(tier, emergency=emergency) - used(connection, channel) if new else 0
+    admitted = known.union(new[: max(room, 0)])
+    _reach(connection, channel, admitted, wall)
+    return admitted
+
+
+def _reach(connection: Connection, channel: str, addresses: Collection[int], wall: float) -> None:
+    if not addresses:
+        return
+    insert = insert_new(connection, reached)
+    written = [{"channel": channel, "address": address, "at": wall} for address in sorted(addresses)]
+    connection.execute(delete(reached).where(reached.c.channel == channel, reached.c.address.in_(addresses)))
+    connection.execute(insert, written)
+
+
+def _purge(connection: Connection, channel: str, before: float) -> None:
+    """Forget some of those reached longer ago: as many at a time as come in, and more."""
+    oldest = (
+        select(reached.c.channel, reached.c.address)
+        .where(reached.c.channel == channel, reached.c.at <= before)
+        .order_by(reached.c.at)
+        .limit(PURGE)
+    )
+    connection.execute(delete(reached).where(tuple_(reached.c.channel, reached.c.address).in_(oldest)))
+
+
+def next_room(connection: Connection, channel: str, tier: int, count: int, *, emergency: bool) -> list[float]:
+    """When so many people who found no room may try again (epoch seconds, rising).
+
+    Each place that frees is promised to somebody. Where more wait than a batch, the batch draws its turn among all
+    who wait: each row then looks again once or twice a day, and not whenever a single place frees.
+    """
+    wall, limit = now(connection), ceiling(tier, emergency=emergency)
+    taken = used(connection, channel)
+    if limit <= 0 or not taken:
+        return [wall + (DAY if limit <= 0 else RETRY_SECONDS)] * count
+    first = random.randint(0, max(0, _waiting(connection, channel) - count))  # noqa: S311  no secret
+    over = max(0, taken - limit) + first
+    recent = (reached.c.channel == channel, reached.c.at > wall - DAY)
+    chosen = select(reached.c.at).where(*recent).order_by(reached.c.at).limit(count).offset(over % taken)
+    frees = [at + DAY for at in connection.execute(chosen).scalars()]
+    frees += [frees[-1]] * (count - len(frees))
+    return [max(each, wall + RETRY_SECONDS) for each in frees]
+
+
+def _waiting(connection: Connection, channel: str) -> int:
+    """Rows of this channel that are open."""
+    running = select(func.coalesce(func.sum(slice_.c.open), 0)).select_from(
+        slice_.join(run, and_(run.c.edition == slice_.c.edition, run.c.channel == slice_.c.channel))
+    )
+    return int(connection.execute(running.where(slice_.c.channel == channel, run.c.finished_at.is_(None))).scalar_one())
