@@ -278,8 +278,8 @@ class Email:
         )
         sound = sound and short and key.isalnum() and 4 * max(len(key), len(to)) <= VALUE_LIMIT
         sound = sound and _SAFE_ADDRESS.fullmatch(to) is not None
-        message_id = _message_id(message.edition, message.edition.number, key, self._site)
-        payload = Envelope(self._return_path(recipient), to, data, message_id, sound)
+        # no id of its own: the Message-ID follows from edition and address, and need not be stored once more for each
+        payload = Envelope(self._return_path(recipient), to, data, "", sound)
         return contract.Outgoing(recipient=recipient, message=message, payload=payload)
 
     def _return_path(self, recipient: Recipient) -> str:

@@ -12,7 +12,10 @@ _NOT_CARRIED = re.compile(rb"\r(?!\n)|(?<!\r)\n|[^\n]{1000}|\0")
 
 
 class Envelope(NamedTuple):
-    """What goes to the server for one recipient; with `sound`, `data` is known to need no repair (see `sound_lines`)."""
+    """What goes to the server for one recipient; with `sound`, `data` is known to need no repair (see `sound_lines`).
+
+    `message_id` comes back as the provider's id in the receipt.
+    """
 
     sender: str
     to: str

@@ -11,7 +11,7 @@ from channels.base.batches import Batch, Piece
 from channels.base.contract import Deferred, Failure, Outcome, Receipt
 from channels.base.envelope import Offer, content, opening, unfit
 from channels.base.sending import unforeseen
-from channels.base.smtp_replies import Stage, failure_of, said
+from channels.base.smtp_replies import Stage, failure_of
 
 LINE_LIMIT = 2048
 """Octets of one line of a reply; RFC 5321 allows 512."""
@@ -218,7 +218,7 @@ class Pipe(asyncio.Protocol):
         if code == 250 and early:
             return Deferred(uncertain=True, code="disconnected", detail="answered before all was written")
         if code == 250:
-            return Receipt(provider_id=envelope.message_id, detail=said(_text(line)))
+            return Receipt(provider_id=envelope.message_id)
         return failure_of("content", code, _text(line), envelope.to.rpartition("@")[2])
 
     def _refuse(self, piece: Piece, stage: Stage, code: int, line: bytes) -> None:
