@@ -173,7 +173,12 @@ class _Job:
 
         What ends one hand leaves the others at work: a message on the wire must get its outcome.
         """
-        ended = await asyncio.gather(self._fill(), *(self._hand() for _ in range(HANDS)), return_exceptions=True)
+        watching = asyncio.create_task(self.deliverer.limiter.watch(self.channel.name, self.lane))
+        try:
+            ended = await asyncio.gather(self._fill(), *(self._hand() for _ in range(HANDS)), return_exceptions=True)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
         if errors := [result for result in ended if result is not None]:
             raise BaseExceptionGroup("a part of the draining failed", errors)
 

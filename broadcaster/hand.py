@@ -58,8 +58,12 @@ class Hand:
         self.outcomes = Outcomes(deliverer=self.deliverer, channel=self.channel, claim=self.claim)
 
     def may_write(self) -> bool:
-        """Whether a write may still begin: the lease and our time hold for a while, and nobody asked us to stop."""
-        return not self.over() and suspend_proof() < self.lease_until - self.margin
+        """Whether a write may still begin: the lease and our time hold for a while, and nobody asked us to stop or to rest."""
+        return (
+            not self.over()
+            and suspend_proof() < self.lease_until - self.margin
+            and self.deliverer.limiter.open_for(self.channel.name, self.claim.lane)
+        )
 
     async def work(self) -> None:
         """Mark, send and settle until nothing is due; then give the slice back."""

@@ -2,6 +2,9 @@
 
 Rates are messages a second. A tick is a tenth of a second, stretched by 1 / SHARE, and lets a tenth of a rate pass as it begins:
 ten ticks take 1.03 s, so no second ever sees more than the rate. What a tick does not use in time is dropped, not bunched.
+
+While Redis is away each worker takes R / (2 x workers). When it is back, whoever notices first lets all go on like that for
+RETURN_SECONDS, until each has noticed: so the shares of some and the ticks of others never add up to more than the rate.
 """
 
 import asyncio
@@ -9,11 +12,13 @@ import hashlib
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any, TypeVar
 
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
+from sqlalchemy.exc import DBAPIError
 
 from broadcaster.queue import Queue
 from broadcaster.store.leases import suspend_proof
@@ -23,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 SHARE = 0.97
 """Part of the granted rate that is used in the long run."""
+ALONE_SHARE = 0.9
+"""Part of its share that a worker uses without Redis, as it takes a tick's messages in advance."""
 TICKS = 10
 """Ticks that together let one second's rate pass."""
 TICK = 1 / TICKS / SHARE
@@ -33,45 +40,70 @@ LATE = 0.028
 """Seconds from the beginning of its tick after which a message would be too close to those of the tenth tick from there."""
 DEMAND_SECONDS = 2
 """How long an emergency's demand holds routine work back after it was last renewed."""
-RENEW_SECONDS = 0.5
-"""How often an emergency on an unlimited channel renews its demand."""
 LOOK_SECONDS = 0.05
-"""How long routine work on an unlimited channel believes what it last read of the demand."""
-SPACED = 10_000
-"""Addresses remembered without Redis before those free again are forgotten."""
-AWAY_SECONDS = 5.0
+"""How long an unlimited channel believes what Redis said of pauses and demands."""
+WATCH_SECONDS = 0.1
+"""Pause between looks on behalf of messages that are granted and not yet written."""
+HEARD_SECONDS = 0.3
+"""How long what was heard holds without being heard again."""
+PAUSE_SECONDS = 2.0
+"""How long a pause is told by Redis: it only hurries; the database holds it for as long as the provider asks."""
+RETRY_SECONDS = 0.25
 """How long Redis is left alone after it failed to answer."""
+RETURN_SECONDS = 2.0
+"""How long all go on alone once Redis is back: longer than any of them takes to notice."""
+PACE_SECONDS = 1.0
+"""How long a channel's pace is believed before the database is asked again."""
+SPACED = 20_000
+"""Addresses remembered in this process before those free again are forgotten."""
+ALONE = "siaran:alone"
 
-# KEYS: state of the channel ("tick used"), demand of the emergency lane.
+
+class Signal(IntEnum):
+    """What else the script says."""
+
+    NONE = 0
+    ALONE = 1
+    PAUSED = 2
+    DEMANDED = 3
+
+
+# KEYS: state of the channel ("tick used"), demand of the emergency lane, pause, all go on alone.
 # ARGV: lane, wanted, rate, ticks a second, tick µs, grace µs, demand seconds.
-# Returns {granted, µs until the beginning of their tick (below 0: since) or until another try}.
+# Returns {granted, µs until the beginning of their tick (below 0: since) or until another try, Signal}.
 RESERVE = """
 local wanted, rate, ticks = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local length, grace = tonumber(ARGV[5]), tonumber(ARGV[6])
 if ARGV[1] == 'emergency' then
   redis.call('SET', KEYS[2], '1', 'EX', ARGV[7])
 elseif redis.call('EXISTS', KEYS[2]) == 1 then
-  return {0, length}
+  return {0, length, 3}
 end
+if redis.call('EXISTS', KEYS[3]) == 1 then return {0, length, 2} end
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local current = math.floor(now / length)
+if redis.call('EXISTS', KEYS[4]) == 1 then
+  -- what each lets pass alone until the end of this must be well over before a tick begins
+  redis.call('SET', KEYS[1], string.format('%d 0', current + 4), 'EX', 86400)
+  return {0, 0, 1}
+end
 local tick, used = string.match(redis.call('GET', KEYS[1]) or '', '(%d+) (%d+)')
 tick, used = tonumber(tick), tonumber(used)
-if not tick or tick > current + 2 then
-  -- emptied, or written by a clock that was ahead: who has reserved this tick and the next is not known
-  tick, used = current + 2, 0
+if not tick or tick > current + 4 then
+  -- emptied, or of a server whose clock was another: what it let pass, a whole tick ago at least, is not known
+  tick, used = current + 3, 0
 end
 local first = current
 if now - current * length > grace then first = current + 1 end
 if tick < first then tick, used = first, 0 end
-local answer = {0, (current + 1) * length - now}
+local answer = {0, (current + 1) * length - now, 0}
 while tick <= current + 1 do
   local left = math.floor((tick + 1) * rate / ticks) - math.floor(tick * rate / ticks) - used
   if left > 0 then
     local granted = math.min(left, wanted)
     used = used + granted
-    answer = {granted, tick * length - now}
+    answer = {granted, tick * length - now, 0}
     break
   end
   tick, used = tick + 1, 0
@@ -79,17 +111,22 @@ end
 redis.call('SET', KEYS[1], string.format('%d %d', tick, used), 'EX', 86400)
 return answer
 """
-
-
-# KEYS: one for each address. ARGV: the milliseconds that must lie between two messages to each.
-# Returns how many milliseconds each must wait; 0: it may be written to now, and the next has to wait.
+# KEYS: demand, pause. ARGV: seconds for which the demand is renewed, 0 = it is not ours. Returns {demanded, paused}.
+LOOK = """
+if tonumber(ARGV[1]) > 0 then redis.call('SET', KEYS[1], '1', 'EX', ARGV[1]) end
+return {redis.call('EXISTS', KEYS[1]), redis.call('EXISTS', KEYS[2])}
+"""
+# KEYS: one for each address. ARGV: ms between two messages to it.
+# Reserves a message to each; returns {number of an address that has to wait, ms, ...}.
 SPACE = """
-local waits = {}
+local held = {}
 for i, key in ipairs(KEYS) do
-  if redis.call('SET', key, '1', 'NX', 'PX', ARGV[i]) then waits[i] = 0
-  else waits[i] = math.max(redis.call('PTTL', key), 1) end
+  if not redis.call('SET', key, '1', 'NX', 'PX', ARGV[i]) then
+    held[#held + 1] = i - 1
+    held[#held + 1] = math.max(redis.call('PTTL', key), 1)
+  end
 end
-return waits
+return held
 """
 
 
@@ -108,25 +145,39 @@ class Script:
             return await redis.execute_command("EVAL", self._source, len(keys), *keys, *values)  # type: ignore[no-untyped-call]
 
 
-_reserve, _space = Script(RESERVE), Script(SPACE)
+_reserve, _look, _space = Script(RESERVE), Script(LOOK), Script(SPACE)
+
+
+async def as_granted(_channel: str, rate: float) -> float:
+    """A provider who has not slowed us down."""
+    return rate
 
 
 @dataclass
 class Limiter:
-    """Grants sends of each channel. `workers` tells how many processes were last counted on the lane."""
+    """Grants sends of each channel. `workers` tells how many processes were last counted on the lane.
+
+    `pace` gives the rate in force of a channel and its granted rate (store/pace.py `rate_now`), both messages a second.
+    """
 
     queue: Queue
     workers: Callable[[], int]
+    pace: Callable[[str, float], Awaitable[float]] = as_granted
     _local: dict[str, float] = field(default_factory=dict)
     _dropped: dict[str, int] = field(default_factory=dict)
-    _demand: dict[tuple[str, bool], tuple[bool, float]] = field(default_factory=dict)
-    """Of unlimited channels, by (channel, ours): whether an emergency has work, and when that was read or renewed."""
+    _looked: dict[tuple[str, str], float] = field(default_factory=dict)
+    _paused: dict[str, float] = field(default_factory=dict)
+    _demanded: dict[str, float] = field(default_factory=dict)
+    _paces: dict[tuple[str, float], tuple[float, float]] = field(default_factory=dict)
     _spaced: dict[tuple[str, int], float] = field(default_factory=dict)
-    """Without Redis: when each (channel, address) may be written to again."""
+    _alone_since: float | None = None
+    _away: bool = False
     _away_until: float = 0.0
+    _returning: "asyncio.Task[None] | None" = None
 
     async def take(self, channel: str, lane: str, *, rate: float, wanted: int) -> int:
         """How many messages may be written now (0 to `wanted`); waits at most about 100 ms for the first."""
+        rate = await self._rate_now(channel, rate)
         if rate <= 0:
             return await self._take_unlimited(channel, lane, wanted)
         asked = suspend_proof()
@@ -135,17 +186,29 @@ class Limiter:
             await asyncio.sleep(min(wait, TICK))
         return self._in_time(channel, granted, late=suspend_proof() - asked - wait)
 
+    async def _rate_now(self, channel: str, rate: float) -> float:
+        """The rate in force, read at most once a second; while the database is away what it last said."""
+        clock = suspend_proof()
+        until, found = self._paces.get((channel, rate), (0.0, rate))
+        if clock >= until:
+            self._paces[channel, rate] = clock + PACE_SECONDS, found  # one hand asks for all
+            try:
+                found = await self.pace(channel, rate)
+            except DBAPIError as error:
+                log.warning("pace_not_read", channel=channel, error=type(error.orig).__name__)
+            self._paces[channel, rate] = clock + PACE_SECONDS, found
+        return found
+
     async def _take_unlimited(self, channel: str, lane: str, wanted: int) -> int:
-        """All of it, but routine work waits while an emergency has some: Redis is asked a few times a second, not each time."""
-        clock, emergency = suspend_proof(), lane == "emergency"
-        demanded, asked = self._demand.get((channel, emergency), (False, -math.inf))
-        if self._has_redis() and clock - asked >= (RENEW_SECONDS if emergency else LOOK_SECONDS):
-            demanded = bool(await self._ask(channel, lambda redis: _demand(redis, channel, renew=emergency)))
-            self._demand[channel, emergency] = demanded, clock
-        if demanded and not emergency:
-            await asyncio.sleep(TICK)
-            return 0
-        return wanted
+        """All of it, but for pauses and an emergency's demand: Redis is asked a few times a second, not each time."""
+        clock = suspend_proof()
+        if clock - self._looked.get((channel, lane), -math.inf) >= LOOK_SECONDS:
+            self._looked[channel, lane] = clock
+            await self.look(channel, lane)
+        if self.open_for(channel, lane):
+            return wanted
+        await asyncio.sleep(TICK)
+        return 0
 
     def _in_time(self, channel: str, granted: int, *, late: float) -> int:
         """The grant, or 0 where its time has passed; but after a second of nothing also a machine that is always late sends."""
@@ -157,72 +220,132 @@ class Limiter:
             return 0
         return granted
 
-    async def space(self, channel: str, seconds: Mapping[int, float]) -> Mapping[int, float]:
-        """Reserve one message to each address (address -> seconds until the next); returns how many seconds each must wait first.
-
-        0 = write it now. One question for all; without Redis each process keeps the distance for itself.
-        """
-        if self._has_redis():
-            keys = [f"siaran:space:{channel}:{address}" for address in seconds]
-            lengths = [max(round(each * 1000), 1) for each in seconds.values()]
-            waits = await self._ask(channel, lambda redis: _space(redis, keys, *lengths))
-            if waits is not None:
-                return {address: int(wait) / 1000 for address, wait in zip(seconds, waits, strict=True)}
-        return self._space_alone(channel, seconds)
-
-    def _space_alone(self, channel: str, seconds: Mapping[int, float]) -> Mapping[int, float]:
-        clock, waits = suspend_proof(), {}
-        if len(self._spaced) > SPACED:
-            self._spaced = {key: free for key, free in self._spaced.items() if free > clock}
-        for address, length in seconds.items():
-            waits[address] = max(0.0, self._spaced.get((channel, address), 0.0) - clock)
-            if not waits[address]:
-                self._spaced[channel, address] = clock + length
-        return waits
-
     async def _reserve(self, channel: str, lane: str, rate: float, wanted: int) -> tuple[int, float]:
         """How many, and seconds until their tick begins or until another try."""
         if self._has_redis():
-            keys = (f"siaran:tick:{channel}", f"siaran:demand:{channel}")
+            keys = (f"siaran:tick:{channel}", *_signals(channel), ALONE)
             numbers = (wanted, rate, TICKS, round(TICK * 1e6), round(GRACE * 1e6), DEMAND_SECONDS)
-            answer = await self._ask(channel, lambda redis: _reserve(redis, keys, lane, *numbers))
+            answer = await self._ask(lambda redis: _reserve(redis, keys, lane, *numbers))
             if answer is not None:
-                return int(answer[0]), int(answer[1]) / 1e6
+                granted, wait, signal = map(int, answer)
+                self._heard(channel, demanded=signal == Signal.DEMANDED, paused=signal == Signal.PAUSED)
+                if signal != Signal.ALONE:
+                    self._alone_since = None
+                    return granted, wait / 1e6
         return self._take_alone(channel, rate, wanted)
-
-    def _has_redis(self) -> bool:
-        return bool(self.queue.url) and suspend_proof() >= self._away_until
-
-    async def _ask(self, channel: str, act: Callable[[Redis], Awaitable[T]]) -> T | None:
-        """What Redis answers; None, and it is left alone for a while, where it does not."""
-        try:
-            answer = await self.queue.ask(act)
-        except (RedisError, OSError) as error:
-            if not self._away_until:
-                log.warning("limiter_without_redis", channel=channel, error=type(error).__name__)
-            self._away_until = suspend_proof() + AWAY_SECONDS
-            return None
-        self._away_until = 0.0
-        return answer
 
     def _take_alone(self, channel: str, rate: float, wanted: int) -> tuple[int, float]:
         """Without Redis: a share of R / (2 x workers), reserved in this process."""
-        interval = 2 * max(self.workers(), 1) / (rate * SHARE)
+        interval = 2 * max(self.workers(), 1) / (rate * ALONE_SHARE)
         clock = suspend_proof()
-        free = max(self._local.get(channel, clock + interval), clock)
+        if self._alone_since is None:
+            self._alone_since = clock
+            self._local.clear()
+        # the last tick that Redis let anybody reserve must be over for a whole tick
+        free = max(self._local.get(channel, self._alone_since + 2 * TICK + interval), clock)
         granted = min(math.floor((clock + TICK - free) / interval) + 1, wanted)
         if granted < 1:
             return 0, free - clock - TICK
         self._local[channel] = free + granted * interval
         return granted, free - clock
 
+    # --- pauses and demands ---------------------------------------------------------------------
 
-async def _demand(redis: Redis, channel: str, *, renew: bool) -> bool:
-    """Whether an emergency has work on the channel; `renew` says that one has."""
-    key = f"siaran:demand:{channel}"
-    if renew:
-        await redis.set(key, "1", ex=DEMAND_SECONDS)
-    return renew or bool(await redis.exists(key))
+    def open_for(self, channel: str, lane: str) -> bool:
+        """Whether what is granted may still be written, as far as this process has heard; cheap, for each write."""
+        clock = suspend_proof()
+        held = lane != "emergency" and clock < self._demanded.get(channel, 0.0)
+        return not held and clock >= self._paused.get(channel, 0.0)
+
+    async def pause(self, channel: str, seconds: float) -> None:
+        """The provider asked for so much rest: nobody writes, at once. The database must be told too, which holds it longer."""
+        told = min(seconds, PAUSE_SECONDS)
+        if told <= 0:
+            return
+        self._paused[channel] = max(self._paused.get(channel, 0.0), suspend_proof() + told)
+        if self._has_redis():
+            await self._ask(lambda redis: redis.set(_signals(channel)[1], "1", px=math.ceil(told * 1000)))
+
+    def changed_pace(self, channel: str) -> None:
+        """The channel was just slowed down: ask for its rate before the next grant."""
+        self._paces = {key: known for key, known in self._paces.items() if key[0] != channel}
+
+    async def watch(self, channel: str, lane: str) -> None:
+        """Hear what others say of the channel until this is cancelled, for messages that are granted and not yet written."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            await self.look(channel, lane)
+
+    async def look(self, channel: str, lane: str) -> None:
+        """Ask Redis once for pauses and demands; an emergency renews its own."""
+        if self._has_redis():
+            renewed = DEMAND_SECONDS if lane == "emergency" else 0
+            found = await self._ask(lambda redis: _look(redis, _signals(channel), renewed))
+            if found is not None:
+                self._heard(channel, demanded=bool(found[0]), paused=bool(found[1]))
+
+    def _heard(self, channel: str, *, demanded: bool, paused: bool) -> None:
+        until = suspend_proof() + HEARD_SECONDS
+        if demanded:
+            self._demanded[channel] = until
+        else:
+            self._demanded.pop(channel, None)
+        if paused:
+            self._paused[channel] = max(self._paused.get(channel, 0.0), until)
+
+    # --- the distance between two messages to one address ---------------------------------------
+
+    async def space(self, channel: str, seconds: Mapping[int, float]) -> Mapping[int, float]:
+        """Reserve a message to each address (its id -> seconds until the next); those that must wait, and how many seconds.
+
+        One question for all. Without Redis each process keeps the distance for itself.
+        """
+        clock = suspend_proof()
+        if len(self._spaced) > SPACED:
+            self._spaced = {key: free for key, free in self._spaced.items() if free > clock}
+        held = {one: wait for one in seconds if (wait := self._spaced.get((channel, one), 0.0) - clock) > 0}
+        asked = [one for one, length in seconds.items() if length > 0 and one not in held]
+        if asked and self._has_redis():
+            keys = [f"siaran:space:{channel}:{one}" for one in asked]
+            answer = await self._ask(lambda redis: _space(redis, keys, *(math.ceil(seconds[one] * 1000) for one in asked)))
+            places = iter(answer or ())
+            held |= {asked[place]: wait / 1000 for place, wait in zip(places, places, strict=True)}
+        for one in asked:
+            self._spaced[channel, one] = clock + held.get(one, seconds[one])
+        return held
+
+    # --- Redis, there or not --------------------------------------------------------------------
+
+    def _has_redis(self) -> bool:
+        """Whether to ask Redis; while it is away somebody looks now and then, and nobody waits for that."""
+        if self._away and suspend_proof() >= self._away_until and (self._returning is None or self._returning.done()):
+            self._returning = asyncio.create_task(self._return())
+        return bool(self.queue.url) and not self._away
+
+    async def _return(self) -> None:
+        """Once Redis is back, say so to all and let them go on alone until each has noticed."""
+        try:
+            await self.queue.ask(lambda redis: redis.set(ALONE, "1", px=round(RETURN_SECONDS * 1000), nx=True))
+        except (RedisError, OSError):
+            self._away_until = suspend_proof() + RETRY_SECONDS
+            return
+        self._away = False
+        log.info("limiter_with_redis")
+
+    async def _ask(self, act: Callable[[Redis], Awaitable[T]]) -> T | None:
+        """What Redis answers; None, and it counts as away, where it does not."""
+        try:
+            return await self.queue.ask(act)
+        except (RedisError, OSError) as error:
+            if not self._away:
+                log.warning("limiter_without_redis", error=type(error).__name__)
+            self._away, self._away_until = True, suspend_proof() + RETRY_SECONDS
+            return None
+
+
+def _signals(channel: str) -> tuple[str, str]:
+    """Keys of a channel's demand and pause."""
+    return f"siaran:demand:{channel}", f"siaran:pause:{channel}"
 
 
 class Window:

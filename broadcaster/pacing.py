@@ -70,6 +70,8 @@ class Pacing:
             return
         if outcome.scope == "channel" and outcome.retry_after is None:
             await self._slow_down(channel)
+        elif outcome.scope == "channel" and outcome.retry_after:
+            await self.limiter.pause(channel.name, outcome.retry_after)
         elif outcome.scope == "domain":
             await self._hold_domain(channel, _domain(one), outcome.retry_after or DOMAIN_SECONDS)
 

@@ -54,7 +54,7 @@ def test_no_recipient_can_break_a_line_of_a_message_that_calls_itself_sound(
 ) -> None:
     way = channel()
     area = Area(code="32.77.03.1002", name=one_line(name), slug=one_line(slug))
-    odd = replace(samples.recipient(f"{address}@contoh.example"), token=token, address_key=key, area=area)
+    odd = msgspec.structs.replace(samples.recipient(f"{address}@contoh.example"), token=token, address_key=key, area=area)
     envelope = way.personalise(NOTICE, odd).payload
     assert not envelope.sound or sound_lines(envelope.data)
 
