@@ -49,6 +49,7 @@ class Settings(ChannelSettings):
     template_emergency: str = Field(default="", pattern=r"^[a-z0-9_]{0,512}$", description="Emergencies; empty: the first.")
     template_clarification: str = Field(default="", pattern=r"^[a-z0-9_]{0,512}$", description="Hoaxes; empty: the first.")
     rate: float = Field(default=80.0, ge=0, description="Messages a second; 0: no limit of our own.")
+    receipt_wait: float = Field(default=30.0, ge=0, description="Seconds in which a webhook may still tell of a message.")
 
     @property
     def names(self) -> dict[Kind, str]:
@@ -237,10 +238,10 @@ class WhatsApp:
     name = "whatsapp"
     label = "WhatsApp"
     limits = contract.Limits(text=BODY_LIMIT, measure="utf-16 units")
-    receipt_wait = 30.0
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.receipt_wait = settings.receipt_wait
         self._sessions = http.Sessions(connections=min(max(int(settings.rate or 128), 16), 250))
         self._base = settings.api_url.rstrip("/")
         self._messages = f"{self._base}/{settings.phone_id}/messages"

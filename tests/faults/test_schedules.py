@@ -1,0 +1,69 @@
+"""Random schedules of faults in a city of 5,000: nothing is lost, what doubled is admitted, the status shown is true.
+
+FAULT_SCHEDULES says how many for each database (10), FAULT_SEED repeats one, FAULT_LEASE sets the lease (2 s).
+"""
+
+import asyncio
+import os
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from faults.city import WORKERS, City, Ground, founded
+from faults.invariants import Inquest, Watcher
+from faults.processes import Disk
+from faults.schedule import Performance, Schedule, draw, seeds
+
+LEASE = float(os.environ.get("FAULT_LEASE") or 2)
+SEED = int(os.environ["FAULT_SEED"]) if os.environ.get("FAULT_SEED") else None
+SEEDS = list(seeds(int(os.environ.get("FAULT_SCHEDULES") or 10), SEED))
+PATIENCE = 60 + 6 * LEASE
+"""Seconds after which a run that is not done has lost something."""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_nothing_is_lost_and_the_status_is_true(seed: int, kind: str, ground: Ground, tmp_path: Path) -> None:
+    schedule = draw(seed, kind)
+    print(schedule, *schedule.left_out, sep="\n")
+    disk = Disk(tmp_path / "disk") if schedule.needs_disk else None
+    with disk.mounted() if disk else nullcontext():
+        async with founded(ground, kind, tmp_path, seed=seed, lease=LEASE, hooks=schedule.hooks, disk=disk) as city:
+            found = await run(city, schedule)
+    assert not found, report(found, schedule, city, tmp_path)
+
+
+async def run(city: City, schedule: Schedule) -> list[str]:
+    """Publish, let everything happen, wait for the end; what is not as promised."""
+    watcher, performance = Watcher(city), Performance(city, schedule, LEASE)
+    watching = asyncio.create_task(watcher.watch())
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await city.publish("pertama", areas="cimahi", expires_in=schedule.expires_in)
+            await performance.play()
+            while not await city.is_over():
+                await asyncio.sleep(0.1)
+            city.say(f"all is done after {time.monotonic() - began:.1f} s")
+            while city.providers.callbacks.waiting:
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        city.say("not done in time")
+    inquest = Inquest(city, performance.uncertain)
+    await city.supervisor.stop_all(WORKERS)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    return [*inquest.violations(), *await inquest.shown(), *watcher.lies]
+
+
+def report(found: list[str], schedule: Schedule, city: City, folder: Path) -> str:
+    """Everything needed to understand and repeat a failure."""
+    repeat = (
+        f"FAULT_SEED={schedule.seed} FAULT_LEASE={LEASE:g} python -m pytest tests/faults/test_schedules.py -k {schedule.kind}"
+    )
+    played = {channel: dict(mischief.done) for channel, mischief in city.providers.mischief.items()}
+    return "\n".join(
+        ["", *found, "", str(schedule), *city.steps, f"played: {played}", f"logs: {folder}/*.log", f"repeat: {repeat}"]
+    )
