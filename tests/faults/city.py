@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import shutil
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 
 import aiohttp
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from broadcaster import publishing
 from broadcaster.app import App
@@ -22,6 +24,7 @@ from broadcaster.store.migrating import migrate
 from faults.processes import Disk, Postgresql, Supervisor, Valkey, free_port
 from faults.providers import APP_SECRET, BOT_TOKEN, PHONE_ID, TOKEN, Providers
 from subscribers.areas import AreaTree
+from waiting import until
 from world import emergency, notice, program, subscribe, variables
 
 PEOPLE = {"email": 2_600, "whatsapp": 1_200, "telegram": 1_200}
@@ -30,8 +33,8 @@ RATES = {"EMAIL_RATE": "700", "WHATSAPP_RATE": "320", "TELEGRAM_RATE": "320"}
 """Messages a second: a run lasts some four seconds, so that its moments can be hit."""
 WORKERS = ("worker-1", "worker-2", "worker-e")
 """Two on the routine lane, one on that of emergencies."""
-SMALL = "cibabat"
-"""The kelurahan that an emergency concerns."""
+WHOLE, PART, SMALL = "cimahi", "cimahi-utara", "cibabat"
+"""The city, a kecamatan of some 1,300, and a kelurahan of some 330 residents."""
 
 Key = tuple[str, str]
 """Channel and address."""
@@ -46,6 +49,14 @@ def residents() -> Iterator[tuple[Key, str]]:
         yield ("whatsapp", f"62812{number:08}"), home
     for number, home in zip(range(PEOPLE["telegram"]), homes, strict=False):
         yield ("telegram", str(700_000 + number)), home
+
+
+def concerned(area: str) -> set[Key]:
+    """Everyone who lives in an area."""
+    tree = list(AreaTree.built_in().all())
+    (code,) = [each.code for each in tree if each.slug == area]
+    homes = {each.slug for each in tree if each.code.startswith(code)}
+    return {key for key, home in residents() if home in homes}
 
 
 async def settle(url: str, folder: Path) -> None:
@@ -92,7 +103,7 @@ class Ground:
 
 @dataclass(kw_only=True)
 class City:
-    """One running city; `published` are its editions by their mark, `steps` tell what happened when."""
+    """One running city; `published` are its editions by their mark, `areas` where they go, `steps` what happened when."""
 
     kind: str
     app: App
@@ -105,7 +116,9 @@ class City:
     token: str
     own: Mapping[str, dict[str, str]]
     published: dict[str, Stored] = field(default_factory=dict)
+    areas: dict[str, str] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
 
     @property
     def accepted(self) -> int:
@@ -114,12 +127,24 @@ class City:
 
     def say(self, step: str) -> None:
         """Keep a line for the report."""
-        self.steps.append(f"[{self.accepted:>6}] {step}")
+        self.steps.append(f"  {time.monotonic() - self.began:5.1f} s, {self.accepted:>5} accepted: {step}")
 
     def start_worker(self, name: str, **more: str) -> None:
         """Start a worker's process under supervision."""
         lane = "emergency" if name == "worker-e" else "routine"
         self.supervisor.add(name, {**self.environ, **self.own[name], **more}, "worker", "--lane", lane)
+
+    async def ready(self, *names: str) -> None:
+        """Return once these workers (default: all) hear signals and have told the database that they live."""
+        parts = [self.supervisor.parts[name] for name in names or WORKERS]
+        await until(lambda: all(part.hears_sigterm() for part in parts), seconds=60, what="the workers have started")
+        pids = [part.process.pid for part in parts if part.process is not None]
+
+        def known() -> bool:
+            owners = self.app.database.read_now(lambda c: c.execute(text("SELECT owner FROM worker")).scalars().all())
+            return all(any(f"-{pid}-" in owner for owner in owners) for pid in pids)
+
+        await until(known, seconds=60, what="the workers are known")
 
     async def publish(self, mark: str, *, areas: str, expires_in: float | None = None, urgent: bool = False) -> None:
         """Publish an announcement whose title bears a mark."""
@@ -128,11 +153,13 @@ class City:
         if expires_in is not None:
             fields["expires"] = (datetime.now(UTC) + timedelta(seconds=expires_in)).isoformat()
         checked = Press.of(self.app).examine(fields, self.app.clock())
+        self.areas[mark] = areas
         self.published[mark] = await publishing.publish_now(self.app, checked, actor="uji")
 
     async def correct(self, mark: str, after: str) -> None:
         """Publish the next edition of an announcement."""
-        fields = notice(areas=["cimahi"], title=f"Terbitan-{mark}")
+        self.areas[mark] = self.areas[after]
+        fields = notice(areas=[self.areas[mark]], title=f"Terbitan-{mark}")
         checked = Press.of(self.app).examine(fields, self.app.clock())
         stored = await self.app.database.write(
             publishing.correct, Press.of(self.app), self.published[after].id, checked,
@@ -152,6 +179,14 @@ class City:
     async def is_over(self) -> bool:
         """Whether the ledger says of every announcement that it is done."""
         return all([await self._done(stored.id) for stored in list(self.published.values())])
+
+    async def over(self) -> None:
+        """Return once it is; a database that is away tells later."""
+        while True:
+            with contextlib.suppress(DBAPIError):
+                if await self.is_over():
+                    return
+            await asyncio.sleep(0.1)
 
     async def _done(self, announcement: str) -> bool:
         progress = await self.app.database.read(ledger.progress, announcement)
@@ -206,4 +241,5 @@ async def founded(
             city.start_worker(name)
         supervisor.add("web", {**environ, **own["web"]}, "web")
         await stack.enter_async_context(supervisor.watching())
+        await city.ready()
         yield city

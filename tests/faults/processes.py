@@ -61,6 +61,14 @@ class Part:
         self.process.send_signal(number)
         return True
 
+    def hears_sigterm(self) -> bool:
+        """Whether it has come so far in starting that SIGTERM no longer ends it at once."""
+        with contextlib.suppress(OSError):
+            status = Path(f"/proc/{self.process.pid if self.process else 0}/status").read_text()
+            caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+            return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+        return False
+
     def kill(self) -> bool:
         """SIGKILL."""
         if not self.send(signal.SIGKILL):
@@ -133,12 +141,14 @@ class Supervisor:
     async def terminate(self, part: Part) -> None:
         """SIGTERM; complains unless it ends in time with code 0. The supervisor starts it again where it is wanted."""
         part.expected += 1
-        began = time.monotonic()
+        began, ready = time.monotonic(), part.hears_sigterm()
         if not part.send(signal.SIGTERM):
             part.expected -= 1
             return
         try:
             code = await part.ended(STOP_SECONDS)
+            if code == -signal.SIGTERM and not ready:
+                return  # it was only starting and had done nothing yet
         except TimeoutError:
             self.complaints.append(f"{part.name} did not end within {STOP_SECONDS:g} s of SIGTERM")
             part.send(signal.SIGKILL)
@@ -204,13 +214,14 @@ class Postgresql:
         self.process: subprocess.Popen[bytes] | None = None
         initialise(self.folder, self.programs, self.user)
         self.start()
+        self.wait()
 
     def url(self, name: str) -> str:
         """URL of one of its databases."""
         return f"postgresql://siaran@/{name}?host={self.folder}"
 
     def start(self) -> None:
-        """Start it; returns once it takes connections."""
+        """Start it; returns at once. In the main thread: the server ends with the thread that started it."""
         options = [part for setting in self.SETTINGS for part in ("-c", setting)]
         serve = [str(self.programs / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder), "-h", "", *options]
         with (self.folder / "log").open("ab") as log:
@@ -218,6 +229,9 @@ class Postgresql:
                 [*as_user(self.user), *serve], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
                 start_new_session=True,
             )  # fmt: skip
+
+    def wait(self) -> None:
+        """Return once it takes connections."""
         end = time.monotonic() + 30
         while True:
             with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.url("postgres"), connect_timeout=2):

@@ -4,7 +4,10 @@ import asyncio
 import random
 import signal
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+from sqlalchemy.exc import DBAPIError
 
 from faults.city import SMALL, WORKERS, City
 from faults.processes import FAKETIME, Disk, wrong_clock
@@ -20,8 +23,8 @@ CLOCKS = (-7, -3, 3, 11)
 """Minutes by which a worker's wall clock is off."""
 
 KILLS = (
-    "kill worker-1", "kill worker-2", "kill worker-e", "kill workers", "kill web", "kill valkey", "flush valkey", "replace valkey",
-    "end worker-1", "end worker-2", "suspend worker-1", "suspend worker-2", "database away", "wrong clock",
+    "kill worker-1", "kill worker-2", "kill worker-e", "kill workers", "kill web", "kill valkey", "flush valkey",
+    "replace valkey", "end worker-1", "end worker-2", "suspend worker-1", "suspend worker-2", "database away", "wrong clock",
 )  # fmt: skip
 MISCHIEF = tuple(
     f"{channel} {kind}" for channel in ("email", "whatsapp", "telegram") for kind in ("429", "500", "503", "hang", "cut", "twice")
@@ -127,8 +130,9 @@ class Performance:
                 await asyncio.sleep(0.005)
                 if self.city.accepted >= count:
                     return True
-            if self._quiet() and await self.city.is_over():
-                return False
+            with suppress(DBAPIError):
+                if self._quiet() and await self.city.is_over():
+                    return False
         return True
 
     def _quiet(self) -> bool:
@@ -200,7 +204,8 @@ class Performance:
         self.city.supervisor.excused = True
         if self.city.server is not None:
             await asyncio.to_thread(self.city.server.shut_down)
-            await asyncio.to_thread(self.city.server.start)
+            self.city.server.start()
+            await asyncio.to_thread(self.city.server.wait)
         elif self.city.disk is not None:
             await asyncio.to_thread(self.city.disk.fill)
             await asyncio.sleep(DOWN_SECONDS)
