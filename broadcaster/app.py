@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives import hashes
@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from broadcaster import config
 from broadcaster.queue import Queue
 from broadcaster.signing import Signer
+from broadcaster.store.causes import Watcher
 from broadcaster.store.database import Database
+from broadcaster.store.figures import Counts
 from channels.base.contract import PullChannel, PushChannel, Site
 from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
@@ -37,6 +39,8 @@ class App:
     push: Mapping[str, PushChannel]
     pull: Mapping[str, PullChannel]
     clock: Clock = utc_now
+    causes: Watcher = field(default_factory=Watcher)
+    counts: Counts = field(default_factory=Counts)
 
     @property
     def settings(self) -> config.Settings:

@@ -6,7 +6,7 @@ import typer
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from broadcaster.announcements import InvalidAnnouncement
-from broadcaster.commands import announcing, people, places, serving, upkeep
+from broadcaster.commands import announcing, following, people, places, serving, steering, upkeep
 from broadcaster.commands.failing import Failed
 from broadcaster.config import BadSettings
 from broadcaster.locks import CannotStart
@@ -29,7 +29,12 @@ program.command()(upkeep.migrate)
 program.command()(upkeep.doctor)
 program.command()(announcing.preview)
 program.command()(announcing.publish)
-program.command()(announcing.show)
+program.command()(following.show)
+program.command()(following.failed)
+program.command("retry-failed")(steering.retry_failed)
+program.command()(steering.pause)
+program.command()(steering.resume)
+program.command()(steering.cancel)
 program.add_typer(people.program, name="subscribers")
 program.add_typer(places.program, name="areas")
 program.add_typer(upkeep.tokens, name="token")

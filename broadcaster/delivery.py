@@ -26,6 +26,7 @@ REASONS = {
     "address_dead": "Alamat tidak aktif lagi",
     "opted_out": "Warga berhenti berlangganan",
     "address_gone": "Alamat sudah dihapus",
+    "address_unconfirmed": "Alamat belum dikonfirmasi warga",
     "rejected": "Ditolak penyedia",
     "skipped": "Tidak dapat dikirim ke alamat ini",
     "no_answer": "Tidak ada jawaban, mungkin sudah sampai",

@@ -1,27 +1,57 @@
 """One announcement as the API's GET and `broadcaster show --json` answer it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, func, select
 
 from broadcaster.announcements import State
+from broadcaster.delivery import REASONS
 from broadcaster.signing import normalise_code
 from broadcaster.store import ledger
+from broadcaster.store.causes import Causes, Watcher
+from broadcaster.store.channels import ChannelState, channel_states
+from broadcaster.store.database import now
 from broadcaster.store.ledger import Progress
-from broadcaster.store.tables import announcement
+from broadcaster.store.tables import announcement, held_suppression
 from channels.base.contract import Site
+from channels.base.rendering import WIB
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelView:
+    """How one channel of an announcement stands: its run and why that is held, the channel's own state, suppressions held."""
+
+    sending: str
+    why: str
+    state: ChannelState
+    held: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The part of the answer; `paused_until` only where it lies ahead."""
+        return {
+            "sending": self.sending,
+            "why": self.why,
+            "halted": self.state.halted,
+            "detail": self.state.detail,
+            "paused_until": when(self.state.paused_until) if self.state.paused_until else None,
+            "held_suppressions": self.held,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """Identity, state and sending of an announcement."""
+    """Identity, state and sending of an announcement, and what keeps messages from arriving."""
 
     id: str
     code: str
     status: State
     url: str
     progress: Progress
+    causes: Causes = field(default_factory=Causes)
+    channels: Mapping[str, ChannelView] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The answer of the API; other systems read it, so its names never change."""
@@ -33,17 +63,78 @@ class Overview:
             "sending": self.progress.sending,
             "possible_duplicates": self.progress.possible_duplicates,
             "deliveries": {channel: dict(counts) for channel, counts in self.progress.deliveries.items()},
-        }
+            "channels": {name: view.as_json() for name, view in self.channels.items()},
+            "waiting": [
+                {
+                    "channel": item.channel, "provider_code": item.provider_code, "count": item.count,
+                    "next_try": when(item.next_try),
+                }
+                for item in self.causes.waiting
+            ],
+            "failures": [
+                {
+                    "channel": item.channel, "state": item.state, "reason": item.reason, "words": words(item.reason),
+                    "provider_code": item.provider_code, "count": item.count,
+                }
+                for item in self.causes.failures
+            ],
+            "causes_complete": self.causes.complete,
+        }  # fmt: skip
 
 
-def overview(connection: Connection, key: str, site: Site) -> Overview | None:
-    """The announcement with this id or code; None when there is none."""
-    row = connection.execute(select(announcement).where(announcement.c.id == key)).first()
-    if row is None:
-        code = normalise_code(key)
-        row = connection.execute(select(announcement).where(announcement.c.code == code)).first() if code else None
+def words(reason: str) -> str:
+    """A reason as people read it."""
+    return REASONS.get(reason, reason)
+
+
+def when(at: float) -> str:
+    """A time (epoch seconds) as the API writes it: ISO 8601 in WIB, whole seconds."""
+    return datetime.fromtimestamp(at, WIB).isoformat(timespec="seconds")
+
+
+def overview(connection: Connection, key: str, site: Site, watcher: Watcher | None = None) -> Overview | None:
+    """The announcement with this id or code; None when there is none.
+
+    Costs a look at the slices' counters, however many rows there are: it is made to be asked each second. `watcher` adds what
+    keeps messages from arriving, at some 50 ms more at most.
+    """
+    row = _named(connection, key)
     if row is None:
         return None
+    progress = ledger.progress(connection, row.id)
     return Overview(
-        id=row.id, code=row.code, status=row.state, url=site.permalink(row.code), progress=ledger.progress(connection, row.id)
-    )
+        id=row.id, code=row.code, status=row.state, url=site.permalink(row.code), progress=progress,
+        causes=watcher.look(connection, row.id, now(connection)) if watcher else Causes(),
+        channels=_channels(connection, progress),
+    )  # fmt: skip
+
+
+def identify(connection: Connection, key: str) -> str | None:
+    """The id of the announcement with this id or code; None when there is none."""
+    row = _named(connection, key)
+    return None if row is None else str(row.id)
+
+
+def _named(connection: Connection, key: str) -> Row[Any] | None:
+    row = connection.execute(select(announcement).where(announcement.c.id == key)).first()
+    code = normalise_code(key) if row is None else None
+    return connection.execute(select(announcement).where(announcement.c.code == code)).first() if code else row
+
+
+def _channels(connection: Connection, progress: Progress) -> Mapping[str, ChannelView]:
+    states, wall = channel_states(connection), now(connection)
+    held = {
+        row.channel: row.n
+        for row in connection.execute(
+            select(held_suppression.c.channel, func.count().label("n")).group_by(held_suppression.c.channel)
+        )
+    }
+    current = {name: _current(states.get(name, ChannelState()), wall) for name in progress.states}
+    return {
+        name: ChannelView(sending=sending, why=progress.why.get(name, ""), state=current[name], held=held.get(name, 0))
+        for name, sending in progress.states.items()
+    }
+
+
+def _current(state: ChannelState, wall: float) -> ChannelState:
+    return state if state.paused_until > wall else replace(state, paused_until=0.0)

@@ -19,8 +19,8 @@ from broadcaster.draining import Deliverer
 from broadcaster.logs import told
 from broadcaster.queue import LANES, connect, decode, encode, queue_name
 from broadcaster.store import channels as channel_store
-from broadcaster.store import slices
-from broadcaster.store.leases import Holder, new_owner, take_sweeper
+from broadcaster.store import folding, slices
+from broadcaster.store.leases import Holder, new_owner, suspend_proof, take_sweeper
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +38,8 @@ SWEEPER_LEASE = 10.0
 """Seconds for which one process is the sweeper."""
 HANG_UP_SECONDS = 2.0
 """How long a doorbell that is hung up waits for its jobs to end."""
+FOLD_SECONDS = 60.0
+"""Pause between looks for old editions to fold into counts; while there are some, each sweep folds a chunk."""
 GARBAGE = 20_000
 """Objects made since the last look for garbage in cycles (Python's own 700 costs a tenth of the sending)."""
 PROBE_SECONDS = 5.0
@@ -59,6 +61,7 @@ class LaneWorker:
         self._lock = locks.WorkerLock(folder, self.owner) if app.database.sqlite else None
         self._stop = asyncio.Event()
         self._sweeps = False
+        self._fold_at = 0.0
         self._drains: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
@@ -187,6 +190,9 @@ class LaneWorker:
             await publishing.ring(app, stored)
         await app.database.write(publishing.end_expired, app.clock())
         await app.database.write(slices.finish_idle)
+        if suspend_proof() >= self._fold_at:
+            folded = await app.database.write(folding.fold_old, app.clock().timestamp())
+            self._fold_at = suspend_proof() + (0 if folded else FOLD_SECONDS)
         for channel in await app.database.write(channel_store.take_probes):
             await self._probe(channel)
 

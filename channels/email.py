@@ -20,6 +20,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import ConfigDict, Field, field_validator
 
 from channels.base import contract
+from channels.base.batches import Batch
 from channels.base.contract import (
     Area,
     Deferred,
@@ -30,11 +31,12 @@ from channels.base.contract import (
     Recipient,
     Refused,
 )
-from channels.base.mime import Frame, alternative, hole, mailbox, part, phrase, quoted_value
+from channels.base.envelope import Envelope
+from channels.base.mime import VALUE_LIMIT, Frame, GroupFrames, alternative, hole, mailbox, part, phrase, quoted_value
 from channels.base.rendering import area_names, cut, fill, plain, scrubbed, span_text, template_name, verdict_text
-from channels.base.sending import each
 from channels.base.settings import ChannelSettings, Rate
-from channels.base.smtp import Connection, Envelope, NoConnection, Pool, Server
+from channels.base.smtp import Connection, NoConnection, Server
+from channels.base.smtp_pool import Pool
 
 PART_LIMIT = 100_000
 """Bytes of one part: mail programs clip longer ones, and the way to unsubscribe stands at the end."""
@@ -203,8 +205,7 @@ def _message_id(edition: Edition, number: int, key: str, site: contract.Site) ->
     return f"{edition.announcement}.{number}.{key}@{site.domain}"
 
 
-@lru_cache(maxsize=1024)
-def _of_area(area: Area, domain: str) -> dict[str, bytes]:
+def _area_values(area: Area, domain: str) -> dict[str, bytes]:
     kind = {0: "kota", 1: "kota", 2: "kecamatan"}.get(area.code.count("."), "kelurahan")
     return {
         "area_txt": quoted_value(area.full_name),
@@ -247,24 +248,32 @@ class Email:
         return self._settings.rate
 
     def render(self, edition: Edition, lang: str) -> contract.Message:
-        """The bytes of the whole message, with holes."""
-        return contract.Message(edition=edition, lang=lang, frame=compose(edition, lang, self._settings))
+        """The bytes of the whole message, with holes; those that an area fills are filled once per area."""
+        return contract.Message(edition=edition, lang=lang, frame=GroupFrames(compose(edition, lang, self._settings)))
 
     def personalise(self, message: contract.Message, recipient: Recipient) -> contract.Outgoing:
         """Fill the holes: a join of bytes."""
-        token = recipient.token if recipient.token.isalnum() and recipient.token.isascii() else quote(recipient.token, safe="")
-        data = message.frame.fill(
+        token, key, to = recipient.token, recipient.address_key, recipient.address
+        plain_token = token.isalnum() and token.isascii()
+        if not plain_token:
+            token = quote(token, safe="")
+        short = plain_token and len(token) <= 72
+        area = recipient.area
+        frame, sound = message.frame.known.get(area) or message.frame.add(area, _area_values(area, self._site.domain))
+        token_octets = token.encode()
+        data = frame.fill(
             {
-                **_of_area(recipient.area, self._site.domain),
-                "to": recipient.address.encode(),
-                "key": recipient.address_key.encode(),
+                "to": to.encode(),
+                "key": key.encode(),
                 "since": _day(recipient.since, message.lang),
-                "token": token.encode(),
-                "token_quoted": token.encode() if len(token) <= 72 and token[:1] != "." else quoted_value(token),
+                "token": token_octets,
+                "token_quoted": token_octets if short or (len(token) <= 72 and token[:1] != ".") else quoted_value(token),
             }
         )
-        message_id = _message_id(message.edition, message.edition.number, recipient.address_key, self._site)
-        payload = Envelope(self._return_path(recipient), recipient.address, data, message_id)
+        sound = sound and short and key.isalnum() and 4 * max(len(key), len(to)) <= VALUE_LIMIT
+        sound = sound and _SAFE_ADDRESS.fullmatch(to) is not None
+        message_id = _message_id(message.edition, message.edition.number, key, self._site)
+        payload = Envelope(self._return_path(recipient), to, data, message_id, sound)
         return contract.Outgoing(recipient=recipient, message=message, payload=payload)
 
     def _return_path(self, recipient: Recipient) -> str:
@@ -283,22 +292,23 @@ class Email:
         return parts
 
     def send(self, messages: Sequence[contract.Outgoing], *, may_write: contract.MayWrite) -> AsyncIterator[contract.Result]:
-        """One transaction each, as many at once as there are connections."""
-        return each(messages, self._send_one, concurrency=self._settings.connections, may_write=may_write)
+        """Messages flow over all connections at once; a batch shares them with the others under way."""
+        able: list[contract.Outgoing] = []
+        unable: list[contract.Outgoing] = []
+        for outgoing in messages:
+            carried = outgoing.payload.sound or _SAFE_ADDRESS.fullmatch(outgoing.payload.to)
+            (able if carried else unable).append(outgoing)
+        batch = Batch(able, may_write=may_write, judge=self._with_policy)
+        batch.refuse(unable, Refused(reason="address_dead", code="unsafe", detail="not an address that SMTP can carry"))
+        return self._pool.send(batch)
 
-    async def _send_one(self, outgoing: contract.Outgoing) -> Outcome:
-        envelope: Envelope = outgoing.payload
-        if not _SAFE_ADDRESS.fullmatch(envelope.to):
-            return Refused(reason="address_dead", code="unsafe", detail="not an address that SMTP can carry")
-        return self._with_policy(await self._pool.deliver(envelope), envelope.to)
-
-    def _with_policy(self, outcome: Outcome, address: str) -> Outcome:
+    def _with_policy(self, outcome: Outcome, outgoing: contract.Outgoing) -> Outcome:
         """Three domains that refuse us by policy are no longer the domains' affair."""
         if not (isinstance(outcome, Deferred) and outcome.alarm and outcome.scope == "domain"):
             return outcome
         now = self._clock()
         self._distrusting = {domain: at for domain, at in self._distrusting.items() if now - at < POLICY_WINDOW}
-        self._distrusting[address.rpartition("@")[2]] = now
+        self._distrusting[outgoing.payload.to.rpartition("@")[2]] = now
         if len(self._distrusting) < 3:
             return outcome
         self._distrusting.clear()

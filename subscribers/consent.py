@@ -14,6 +14,8 @@ from subscribers.store import State, address, batches, consent, insert_new
 
 Reason = Literal["address_dead", "opted_out"]
 Act = Literal["granted", "imported", "withdrawn", "dead", "revived"]
+OWN_WORD: tuple[Act, ...] = ("granted", "imported")
+"""Acts by which a resident agreed (an import brings the date along)."""
 
 
 def confirm(conn: Connection, address_id: int, *, source: str, text_version: str, at: float) -> bool:
@@ -80,11 +82,20 @@ def clear_strikes(conn: Connection, address_ids: int | Collection[int]) -> None:
 def record(conn: Connection, address_id: int, act: Act, *, source: str, at: float, text_version: str = "") -> None:
     """Append to the proof of consent."""
     conn.execute(insert(consent).values(address=address_id, act=act, source=source, text_version=text_version, at=at))
+    if act in OWN_WORD:
+        note_agreed(conn, [address_id])
+
+
+def note_agreed(conn: Connection, address_ids: Collection[int]) -> None:
+    """Copy the date of the newest own word to the addresses themselves, after their proofs changed."""
+    newest = select(func.max(consent.c.at)).where(consent.c.address == address.c.id, consent.c.act.in_(OWN_WORD))
+    for batch in batches(address_ids, 500):
+        conn.execute(update(address).where(address.c.id.in_(batch)).values(agreed_at=newest.scalar_subquery()))
 
 
 def given_at(conn: Connection, address_id: int) -> float | None:
     """When the resident last agreed to be written to, by their own word (an import brings its date along)."""
-    given = select(func.max(consent.c.at)).where(consent.c.address == address_id, consent.c.act.in_(("granted", "imported")))
+    given = select(func.max(consent.c.at)).where(consent.c.address == address_id, consent.c.act.in_(OWN_WORD))
     return conn.execute(given).scalar()
 
 

@@ -128,6 +128,7 @@ class _Group:
             "created_at": self._now,
             "confirmed_at": self._now if state == State.CONFIRMED else None,
             "suppressed_at": self._now if state == State.SUPPRESSED else None,
+            "agreed_at": item.consent_at if item.confirmed and item.act in consent.OWN_WORD else None,
             **_asked(item, areas),
         }
         self.plan.fresh.append((item, row, areas))
@@ -252,6 +253,7 @@ def _write(conn: Connection, plan: _Plan, now: float) -> None:
     _write_fresh(conn, plan)
     _write_changes(conn, plan, now)
     _insert(conn, insert(store.consent), plan.consents)
+    consent.note_agreed(conn, [row["key"] for row in plan.changes])
     for batch in batches(plan.deserted, _BATCH):
         lonely = ~exists().where(address.c.subscriber == subscriber.c.id)
         conn.execute(delete(subscriber).where(subscriber.c.id.in_(batch), lonely))

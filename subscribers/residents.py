@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, se
 from subscribers import store
 from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
+from subscribers.consent import note_agreed
 from subscribers.enrolment import Outcome, Subscription, enrol
 from subscribers.store import State, address, alias, consent, subscriber, subscription
 from subscribers.subscriptions import home_of, pack_topics, read, unpack_topics
@@ -166,6 +167,7 @@ def _merge(conn: Connection, *, keep: int, gone: int) -> None:
         conn.execute(insert(subscription).values(address=keep, area=area))
     for table in (alias, consent):
         conn.execute(update(table).where(table.c.address == gone).values(address=keep))
+    note_agreed(conn, [keep])
     _delete(conn, lost)
     _alias(conn, keep, lost.channel, lost.lookup, lost.cipher)
 

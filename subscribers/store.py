@@ -73,6 +73,7 @@ address = Table(
     Column("created_at", Double, nullable=False),
     Column("confirmed_at", Double),
     Column("suppressed_at", Double),
+    Column("agreed_at", Double, comment="newest own word (granted, imported) in consent; read for every message"),
     UniqueConstraint("channel", "lookup", name="address_channel_lookup"),
     Index("address_channel_slot", "channel", "slot", unique=True),
     Index("address_subscriber_channel", "subscriber", "channel"),

@@ -1,5 +1,6 @@
 """What tests of delivery share: a program whose channel is a fake, its ledger filled and drained, its leases forgotten."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,7 @@ from sqlalchemy import Table, select, update
 
 from broadcaster.app import App
 from broadcaster.draining import Deliverer
-from broadcaster.store import fanout, slices
+from broadcaster.store import fanout, retrying, slices
 from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.tables import STATES, delivery, run, slice_
 from fakes import FakeChannel
@@ -55,6 +56,18 @@ def forget_leases(app: App) -> None:
 def everything_due(app: App) -> None:
     """The time of every retry has come."""
     app.database.write_now(lambda c: (c.execute(update(delivery).values(due_at=0)), c.execute(update(slice_).values(due_at=0))))
+
+
+def retry_failed(app: App, announcement: str) -> tuple[int, dict[str, int]]:
+    """Open what failed once more, as the API does: how many rows, and how many were left out by reason."""
+    opened, left_out = 0, Counter[str]()
+    for first in app.database.read_now(retrying.parts, announcement):
+        part: retrying.Part | None = first
+        while part is not None:
+            done = app.database.write_now(retrying.open_next, part)
+            opened, part = opened + done.opened, done.rest
+            left_out.update(done.left_out)
+    return opened, dict(left_out)
 
 
 def table(app: App, which: Table) -> list[Any]:

@@ -1,4 +1,4 @@
-"""`preview`, `publish` and `show`: one announcement, from a file to its figures."""
+"""`preview` and `publish`: one announcement, from a file to its readers."""
 
 import asyncio
 import contextlib
@@ -7,24 +7,17 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from broadcaster import config, publishing
-from broadcaster.announcements import STATE_WORDS, check
+from broadcaster.announcements import check
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import has_database, opened
-from broadcaster.delivery import REASONS
 from broadcaster.fields import Fields
 from broadcaster.frontmatter import parse
-from broadcaster.overview import Overview, overview
-from broadcaster.store import ledger
-from broadcaster.store.tables import STATES
 from channels.base.contract import Area, Edition, PageRequest, PullChannel, PushChannel, Recipient
 from channels.base.rendering import WIB
 from subscribers import consent, residents
@@ -33,7 +26,6 @@ from subscribers.areas import AreaTree
 FILE = Annotated[str, typer.Argument(help="Markdown dengan front matter YAML; - membaca masukan baku.")]
 JSON = Annotated[bool, typer.Option("--json", help="Cetak sebagai JSON.")]
 LANGUAGES = ("id", "en", "su")
-WATCH_SECONDS = 1.0
 
 
 def preview(
@@ -138,76 +130,6 @@ def _text(file: str) -> str:
         raise Failed(f"Berkas {file} tidak ada. Periksa nama dan foldernya.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise Failed(f"{file} tidak dapat dibaca. Beri nama berkas Markdown berformat UTF-8 yang boleh Anda baca.") from error
-
-
-def show(
-    id: Annotated[str, typer.Argument(help="Id atau kode pengumuman.")],
-    watch: Annotated[bool, typer.Option(help="Perbarui tiap detik sampai selesai.")] = False,
-    as_json: JSON = False,
-) -> None:
-    """Tampilkan perjalanan satu pengumuman: per kanal, per wilayah, dan apa yang gagal."""
-    asyncio.run(_show(id, watch, as_json))
-
-
-async def _show(key: str, watch: bool, as_json: bool) -> None:
-    async with opened() as app:
-        while True:
-            found = await app.database.read(overview, key, app.site)
-            if found is None:
-                raise Failed(f"Pengumuman {key} tidak ditemukan. Lihat id atau kodenya pada keluaran `broadcaster publish`.")
-            if as_json:
-                sys.stdout.write(json.dumps(found.as_json()) + "\n")
-            else:
-                await _tables(app, found)
-            if not watch or found.progress.sending in ("done", "stopped"):
-                return
-            await asyncio.sleep(WATCH_SECONDS)
-
-
-async def _tables(app: App, found: Overview) -> None:
-    console = Console()
-    progress = found.progress
-    closed = progress.total - progress.open
-    console.print(
-        f"{found.code}  {STATE_WORDS[found.status]}, {SENDING[progress.sending]}: "
-        f"{closed} dari {progress.total} diproses ({progress.percent}%)"
-    )
-    console.print(f"Mungkin ganda: {progress.possible_duplicates}   {found.url}")
-    console.print(_counts("Kanal", {name: dict(counts) for name, counts in progress.deliveries.items()}))
-    areas = await app.database.read(ledger.areas, found.id)
-    console.print(_counts("Wilayah", {_label(app.tree, code): dict(counts) for code, counts in sorted(areas.items())}))
-    for channel, why in progress.why.items():
-        console.print(f"{channel}: {why}")
-    failed = await app.database.read(ledger.failures, found.id)
-    for item in failed:
-        code = f" (kode {item.provider_code})" if item.provider_code else ""
-        console.print(f"{item.count:>7}  {item.channel}  {item.state}  {REASONS.get(item.reason, item.reason)}{code}")
-
-
-def _label(tree: AreaTree, code: str) -> str:
-    area = tree.get(code)
-    return area.label if area is not None else code
-
-
-WORDS = {
-    "pending": "antre", "sending": "jalan", "sent": "dikirim", "delivered": "sampai", "read": "dibaca", "failed": "gagal",
-    "skipped": "dilewati", "cancelled": "dihentikan", "expired": "kedaluwarsa", "unconfirmed": "belum pasti",
-}  # fmt: skip
-SENDING = {
-    "preparing": "menyiapkan", "running": "berjalan", "paused": "dijeda", "stopped": "dihentikan", "done": "selesai",
-}  # fmt: skip
-ALWAYS = ("pending", "sent", "delivered", "failed")
-
-
-def _counts(heading: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Counts by state; states in which nobody is are left out, but for the main ones."""
-    shown = [state for state in STATES if state in ALWAYS or any(counts[state] for counts in rows.values())]
-    table = Table(heading, box=box.SIMPLE_HEAD)
-    for state in shown:
-        table.add_column(WORDS[state], justify="right")
-    for name, counts in rows.items():
-        table.add_row(name, *(f"{counts[state]:,}".replace(",", ".") for state in shown))
-    return table
 
 
 def _print_parts(parts: Mapping[str, str], as_json: bool) -> None:

@@ -3,12 +3,11 @@
 import asyncio
 import csv
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, TextIO, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -17,6 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import opened
+from broadcaster.commands.private import private
 from subscribers import importing, residents
 
 T = TypeVar("T")
@@ -112,7 +112,7 @@ def export(file: Annotated[Path | None, typer.Argument(help="Tujuan; kosong: kel
 async def _export(file: Path | None) -> None:
     async with opened() as app:
         rows = await app.database.read(lambda connection: list(residents.export_rows(connection, app.book)))
-    target = sys.stdout if file is None else _private(file)
+    target = sys.stdout if file is None else private(file)
     try:
         writer = csv.DictWriter(target, importing.COLUMNS, extrasaction="ignore")
         writer.writeheader()
@@ -120,12 +120,6 @@ async def _export(file: Path | None) -> None:
     finally:
         if file is not None:
             target.close()
-
-
-def _private(file: Path) -> TextIO:
-    """The file for writing, readable by its owner alone."""
-    opened_file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    return os.fdopen(opened_file, "w", encoding="utf-8", newline="")
 
 
 @program.command()

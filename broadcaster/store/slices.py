@@ -33,8 +33,8 @@ UNCERTAIN_LIMIT = 3
 """Uncertain attempts after which a row closes as unconfirmed."""
 UNCERTAIN_LIMIT_EMERGENCY = 5
 """The same for emergencies."""
-CONFIRMED = 1
-"""subscribers.store: the state of an address that may be written to."""
+UNCONFIRMED_ADDRESS, CONFIRMED = 0, 1
+"""subscribers.store.State: only a confirmed address is written to."""
 
 OVER = ("stopped", "superseded")
 """States of a run of which nothing more leaves: whatever waits in it closes at once, also what was to be retried later."""
@@ -256,7 +256,10 @@ def _verdict(row: Candidate, state: str, claim: Claim, wall: float) -> tuple[int
     elif claim.expires_at is not None and claim.expires_at <= wall:
         why = (EXPIRED, "expired")
     elif row.address_state != CONFIRMED:
-        why = (SKIPPED, row.address_reason or "address_gone")
+        why = (
+            SKIPPED,
+            row.address_reason or ("address_unconfirmed" if row.address_state == UNCONFIRMED_ADDRESS else "address_gone"),
+        )
     else:
         return None
     return (UNCONFIRMED, why[1]) if row.uncertain else why

@@ -72,8 +72,7 @@ def gate(connection: Connection, edition: int, channel: str, lane: str) -> tuple
 _CANDIDATES = """
 SELECT d.slot, d.address, d.area, d.attempt + 1 AS attempt, d.spent, d.uncertain, coalesce({hex}, '') AS sealed,
        coalesce(a.language, '') AS language,
-       coalesce((SELECT max(c.at) FROM consent c WHERE c.address = a.id AND c.act IN ('granted', 'imported')), 0.0)
-         AS consented_at,
+       coalesce(a.agreed_at, 0.0) AS consented_at,
        '' AS previous_id, coalesce(a.state, -1) AS address_state, coalesce(a.reason, '') AS address_reason
 FROM delivery d LEFT JOIN address a ON a.id = d.address
 WHERE d.edition = :edition AND d.channel = :channel AND d.slot > :cursor AND d.slot <= :last

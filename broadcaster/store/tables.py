@@ -94,7 +94,9 @@ run = Table(
     Column("published_at", Double, nullable=False),
     Column("expires_at", Double),
     Column("finished_at", Double),
+    Column("folded_to", BigInteger, nullable=False, default=-1, server_default="-1"),  # last slot whose row became a count
     Index("run_work", "channel", "lane", "state"),
+    Index("run_finished", "folded_to", "finished_at"),
     sqlite_with_rowid=False,
 )
 
@@ -145,6 +147,20 @@ delivery = Table(
     sqlite_with_rowid=False,
 )
 
+folded = Table(
+    "folded",
+    metadata,
+    # how many rows of old editions closed how: the rows themselves are gone
+    Column("edition", BigInteger, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("area", Text, primary_key=True),
+    Column("state", SmallInteger, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    Column("provider_code", Text, primary_key=True),
+    Column("n", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 receipt = Table(
     "receipt",
     metadata,
@@ -169,6 +185,7 @@ provider_message = Table(
     Column("provider_id", Text, primary_key=True),
     Column("edition", BigInteger, nullable=False),
     Column("slot", BigInteger, nullable=False),
+    Index("provider_message_delivery", "edition", "slot"),
     sqlite_with_rowid=False,
 )
 

@@ -60,7 +60,7 @@ def _touch(connection: Connection) -> None:
 async def metrics(request: Request) -> Response:
     """Figures in Prometheus' text format; none of them is about a person."""
     app = app_of(request)
-    found = await app.database.read(figures.read, app.clock().timestamp())
+    found = await app.database.read(figures.read, app.clock().timestamp(), app.counts)
     waiting = {lane: await app.queue.waiting(lane) for lane in LANES}
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Figures(found, waiting))
@@ -83,6 +83,11 @@ class _Figures:
         yield _gauge("siaran_lag_seconds", "Age of the oldest delivery that is due and unsent", _by(found.lag), "lane")
         yield _gauge("siaran_rings_waiting", "Doorbell jobs queued", _by(self.waiting), "lane")
         yield _gauge("siaran_channel_halted", "1 while a channel's circuit breaker is open", _by(found.halted), "channel")
+        yield _gauge(
+            "siaran_channel_paused_seconds", "Seconds for which a provider asked us to wait", _by(found.paused), "channel"
+        )
+        yield _gauge("siaran_held_suppressions", "Suppressions held for an operator", _by(found.held), "channel")
+        yield _gauge("siaran_runs_paused", "Sendings that wait for a person", _by(found.runs_paused), "channel")
         yield _gauge("siaran_build_info", "The version that runs", {(version(),): 1}, "version")
 
 

@@ -108,7 +108,7 @@ async def state(request: Request) -> Response:
 async def progress(request: Request) -> Response:
     """The figures of one announcement, as the API answers them."""
     app = app_of(request)
-    found = await app.database.read(overview, request.path_params["id"], app.site)
+    found = await app.database.read(overview, request.path_params["id"], app.site, app.causes)
     if found is None:
         raise HTTPException(404)
     return JSONResponse(found.as_json(), headers={"Cache-Control": "no-store"})

@@ -1,13 +1,18 @@
 """Bytes of an email with holes: built once per edition and language, then filled per recipient by joining bytes."""
 
 import re
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from email.header import Header
 from email.quoprimime import body_encode
 from email.utils import formataddr
 from functools import lru_cache
 
+from channels.base.envelope import sound_lines
+
 CRLF = b"\r\n"
+VALUE_LIMIT = 400
+"""Octets of what fills a hole of a sound message: with the rest of its line never more than 998."""
 _HOLE = re.compile("\x01([a-z_]+)\x01")
 _HOLE_BYTES = re.compile(rb"\x01([a-z_]+)\x01")
 _SOFT = b"=\r\n"
@@ -92,9 +97,48 @@ class Frame:
         holes = tuple((index, pieces[index].decode()) for index in range(1, len(pieces), 2))
         return cls(pieces, holes)
 
-    def fill(self, values: dict[str, bytes]) -> bytes:
+    @property
+    def sound(self) -> bool:
+        """Whether SMTP carries every line as it stands, once sound values (see `sound_value`) fill the holes."""
+        return sound_lines(self.fill(dict.fromkeys((name for _, name in self.holes), b"x" * VALUE_LIMIT)))
+
+    def partly(self, values: Mapping[str, bytes]) -> "Frame":
+        """The frame with these of its holes filled and fewer pieces."""
+        names = dict(self.holes)
+        pieces, holes = [b""], []
+        for place, piece in enumerate(self.pieces):
+            if place in names and names[place] not in values:
+                holes.append((len(pieces), names[place]))
+                pieces += [b"", b""]
+            else:
+                pieces[-1] += values[names[place]] if place in names else piece
+        return Frame(pieces, tuple(holes))
+
+    def fill(self, values: Mapping[str, bytes]) -> bytes:
         """The bytes for one recipient; raises KeyError for a hole without a value."""
         pieces = self.pieces.copy()
         for place, name in self.holes:
             pieces[place] = values[name]
         return b"".join(pieces)
+
+
+def sound_value(value: bytes) -> bool:
+    """Whether a value can make no line too long, none begin with a dot, and end none but with CRLF."""
+    return len(value) <= VALUE_LIMIT and not value.startswith(b".") and sound_lines(value + CRLF)
+
+
+class GroupFrames:
+    """A frame, and for each group of recipients (an area) the same with what the group shares filled in."""
+
+    __slots__ = ("known", "whole")
+
+    def __init__(self, whole: Frame) -> None:
+        self.whole = whole
+        self.known: dict[Hashable, tuple[Frame, bool]] = {}
+        """The frame of each group so far, and whether it is sound."""
+
+    def add(self, group: Hashable, values: Mapping[str, bytes]) -> tuple[Frame, bool]:
+        """Fill in what a group shares."""
+        frame = self.whole.partly(values)
+        self.known[group] = frame, frame.sound and all(map(sound_value, values.values()))
+        return self.known[group]

@@ -4,21 +4,18 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, cast
+from typing import cast
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
-from channels.base.contract import Deferred, Failure, Halted, Outcome, Receipt, Skipped
+from channels.base.contract import Deferred, Failure, MayWrite, Outcome, Receipt
+from channels.base.envelope import Envelope, Offer, content, parameters, unfit
+from channels.base.pipelining import PING_TIMEOUT, Pipe, Source
 from channels.base.smtp_replies import Stage, connect_failure, failure_of, said
 
 STALE_AFTER = 30.0
 """Seconds of rest after which a connection is asked whether it still lives."""
-PING_TIMEOUT = 5.0
-REST = 5.0
-"""Seconds a connection stays away from a server that has enough of us."""
-DOWN_AFTER = 300.0
-"""Seconds without any connection after which the channel halts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,15 +53,6 @@ class Server:
         )
 
 
-class Envelope(NamedTuple):
-    """What goes to the server for one recipient; `data` has CRLF lines of at most 998 octets, none with a leading dot."""
-
-    sender: str
-    to: str
-    data: bytes
-    message_id: str
-
-
 class NoConnection(Exception):
     """No connection could be had; `failure` says what follows."""
 
@@ -82,9 +70,9 @@ class _Lost(Exception):
 
 
 class Connection:
-    """One connection, opened when first needed and kept; it owes at most one message and one opened envelope.
+    """One connection, opened when first needed and kept; aiosmtplib connects, negotiates TLS and signs in.
 
-    aiosmtplib connects, negotiates TLS and signs in; the content is written as it stands, since it needs no repair.
+    Then it either delivers message by message through aiosmtplib, or becomes a pipe (see pipelining.py).
     """
 
     def __init__(
@@ -96,30 +84,57 @@ class Connection:
         self._clock = clock
         self._client: aiosmtplib.SMTP | None = None
         self._used_at = 0.0
+        self._offer = Offer()
+        self.pipe: Pipe | None = None
 
     @property
     def alive(self) -> bool:
         """Whether a connection stands, as far as is known."""
         return self._client is not None and self._client.is_connected
 
-    async def deliver(self, envelope: Envelope) -> Outcome:
-        """Hand one message over; raises NoConnection. A connection lost before the content is tried anew once."""
+    @property
+    def awake(self) -> bool:
+        """Whether it stands and was in use just now, so that nobody need ask the server."""
+        return self.alive and self._clock() - self._used_at <= STALE_AFTER
+
+    def touch(self) -> None:
+        """Begin a rest."""
+        self._used_at = self._clock()
+
+    def flow(self, source: Source) -> Pipe | None:
+        """Become a pipe, where PIPELINING is offered. Call after `ready`; raises NoConnection."""
+        client = self._client
+        if self.pipe is not None or client is None or not self.alive or not self._offer.pipelining:
+            return self.pipe
+        if client.protocol is None or client.protocol._buffer:
+            self.close()
+            raise NoConnection(Deferred(throttle=True, code="unreachable", detail="replies out of turn"))
+        transport = cast(asyncio.Transport, client.protocol.transport)
+        self.pipe = Pipe(transport, source, offer=self._offer, timeout=self._timeout)
+        return self.pipe
+
+    async def deliver(self, envelope: Envelope, may_begin: MayWrite = lambda: True) -> Outcome | None:
+        """Hand one message over without a pipe; None when its content may not be written. Raises NoConnection.
+
+        A connection lost before the content is tried anew once.
+        """
         fresh = await self.ready()
         try:
-            return await self._transact(envelope)
+            return await self._transact(envelope, may_begin)
         except _Lost as lost:
             if fresh:
                 return lost.failure
         await self.ready()
         try:
-            return await self._transact(envelope)
+            return await self._transact(envelope, may_begin)
         except _Lost as lost:
             return lost.failure
 
     async def ready(self) -> bool:
         """Connect where needed; True for a new connection. Raises NoConnection."""
-        if self.alive and (self._clock() - self._used_at <= STALE_AFTER or await self._answers()):
+        if self.awake or (self.alive and await self._answers()):
             return False
+        self.close()
         client = self._make()
         try:
             async with asyncio.timeout(self._timeout):
@@ -132,10 +147,12 @@ class Connection:
         except BaseException:  # reason: cancelled half-way, nobody else can close it
             client.close()
             raise
-        self._client = client
+        self._client, self._offer = client, Offer.of(client.esmtp_extensions)
         return True
 
     async def _answers(self) -> bool:
+        if self.pipe is not None:
+            return await self.pipe.answers()
         client = cast(aiosmtplib.SMTP, self._client)
         try:
             await client.noop(timeout=PING_TIMEOUT)
@@ -144,19 +161,22 @@ class Connection:
             return False
         return True
 
-    async def _transact(self, envelope: Envelope) -> Outcome:
+    async def _transact(self, envelope: Envelope, may_begin: MayWrite) -> Outcome | None:
         client = cast(aiosmtplib.SMTP, self._client)
-        if not envelope.to.isascii() and not client.supports_extension("smtputf8"):
-            return Skipped(code="5.6.7", detail="the server has no SMTPUTF8")
+        if failure := unfit(envelope, self._offer):
+            return failure
         timer = asyncio.get_running_loop().call_later(self._timeout, self._abort)
         stage: Stage = "mail"
         try:
-            for stage, command, wanted in _commands(envelope):
+            for stage, command, wanted in self._commands(envelope):
                 reply = await client.execute_command(command, timeout=None)
                 if reply.code not in wanted:
                     return await self._refused(stage, reply, envelope)
+            if not may_begin():
+                self.close()
+                return None
             stage = "content"
-            reply = await self._write(client, envelope.data)
+            reply = await self._write(client, content(envelope))
         except (aiosmtplib.SMTPException, OSError) as error:
             self.close()
             failure = Deferred(uncertain=stage == "content", code="disconnected", detail=type(error).__name__)
@@ -168,7 +188,7 @@ class Connection:
             raise
         finally:
             timer.cancel()
-            self._used_at = self._clock()
+            self.touch()
         if reply.code == 250:
             return Receipt(provider_id=envelope.message_id, detail=said(reply.message))
         return await self._refused("content", reply, envelope)
@@ -204,6 +224,9 @@ class Connection:
 
     async def quit(self) -> None:
         """Take leave of the server; never raises for a server that is gone."""
+        if self.pipe is not None:
+            await self.pipe.quit()
+            self.close()
         if self._client is None or not self._client.is_connected:
             return
         try:
@@ -216,101 +239,14 @@ class Connection:
         if self._client is not None:
             self._client.close()
             self._client = None
+        if self.pipe is not None:
+            pipe, self.pipe = self.pipe, None
+            pipe.drop("closed")
 
-
-def _commands(envelope: Envelope) -> tuple[tuple[Stage, bytes, tuple[int, ...]], ...]:
-    utf8 = b"" if envelope.to.isascii() else b" SMTPUTF8"
-    return (
-        ("mail", b"MAIL FROM:<" + envelope.sender.encode() + b">" + utf8, (250,)),
-        ("rcpt", b"RCPT TO:<" + envelope.to.encode() + b">", (250, 251)),
-        ("data", b"DATA", (354,)),
-    )
-
-
-class Pool:
-    """Connections that live from one batch to the next; each message takes the one used last."""
-
-    def __init__(self, make: Callable[[], Connection], *, size: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """`make` gives a connection that is not yet open; `size`: how many at most."""
-        self._make = make
-        self._clock = clock
-        self._connections = [make() for _ in range(size)]
-        self._idle: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
-        for connection in self._connections:
-            self._idle.put_nowait(connection)
-        self._opening: set[Connection] = set()
-        self._resting: set[asyncio.TimerHandle] = set()
-        self._unreachable: tuple[float, Failure] | None = None
-        self._down_since: float | None = None
-
-    async def deliver(self, envelope: Envelope) -> Outcome:
-        """Hand one message over, on another connection where the server takes no further one."""
-        while True:
-            connection = await self._idle.get()
-            rests = False
-            try:
-                if not connection.alive:
-                    if failure := self._known_unreachable():
-                        return failure
-                    self._opening.add(connection)
-                outcome = await connection.deliver(envelope)
-            except NoConnection as none:
-                self._opening.discard(connection)
-                rests = isinstance(none.failure, Deferred) and self._any_other()
-                if not rests:
-                    return self._not_connected(none.failure)
-            else:
-                self._unreachable = self._down_since = None
-                return outcome
-            finally:
-                self._opening.discard(connection)
-                self._give_back(connection, rests=rests)
-
-    def _any_other(self) -> bool:
-        return bool(self._opening) or any(connection.alive for connection in self._connections)
-
-    def _give_back(self, connection: Connection, *, rests: bool) -> None:
-        if not rests:
-            self._idle.put_nowait(connection)
-            return
-
-        def wake() -> None:
-            self._resting.discard(handle)
-            self._idle.put_nowait(connection)
-
-        handle = asyncio.get_running_loop().call_later(REST, wake)
-        self._resting.add(handle)
-
-    def _known_unreachable(self) -> Failure | None:
-        if (
-            self._unreachable
-            and self._clock() < self._unreachable[0]
-            and not any(connection.alive for connection in self._connections)
-        ):
-            return self._unreachable[1]
-        return None
-
-    def _not_connected(self, failure: Failure) -> Failure:
-        now = self._clock()
-        self._down_since = now if self._down_since is None else self._down_since
-        if isinstance(failure, Deferred) and now - self._down_since >= DOWN_AFTER:
-            failure = Halted(code=failure.code, detail=failure.detail, resume="probe")
-        self._unreachable = (now + 1.0, failure)
-        return failure
-
-    async def probe(self) -> Failure | None:
-        """Open and leave one connection more; None when the server took us."""
-        connection = self._make()
-        try:
-            await connection.ready()
-        except NoConnection as none:
-            return none.failure
-        await connection.quit()
-        self._unreachable = self._down_since = None
-        return None
-
-    async def aclose(self) -> None:
-        """Take leave on every connection."""
-        for handle in self._resting:
-            handle.cancel()
-        await asyncio.gather(*(connection.quit() for connection in self._connections))
+    def _commands(self, envelope: Envelope) -> tuple[tuple[Stage, bytes, tuple[int, ...]], ...]:
+        more = parameters(envelope, self._offer)
+        return (
+            ("mail", f"MAIL FROM:<{envelope.sender}>{more}".encode(), (250,)),
+            ("rcpt", f"RCPT TO:<{envelope.to}>".encode(), (250, 251)),
+            ("data", b"DATA", (354,)),
+        )

@@ -1,4 +1,9 @@
-"""The floor of bench_delivery: one process sends prebuilt messages as fast as its client library can. Prints s, CPU s, RSS."""
+"""The floor of bench_delivery: one process sends prebuilt messages as fast as it can. Prints seconds, CPU seconds, RSS in bytes.
+
+    python tests/benchmarks/floor.py CHANNEL COUNT URL [pipelined|sendmail]
+
+`sendmail` (email only) is aiosmtplib's own; otherwise the channel's `send`, with nothing around it.
+"""
 
 import asyncio
 import os
@@ -49,7 +54,7 @@ async def through_channel(channel: PushChannel, messages: list[Outgoing]) -> Non
     assert accepted == len(messages)
 
 
-async def main(name: str, count: int, where: str) -> None:
+async def main(name: str, count: int, where: str, mode: str = "pipelined") -> None:
     """Build, then send against the clock."""
     loaded = config.read({**settings(name, where), "BROADCASTER_SECRET_KEY": ""})
     push, _pull = config.open_channels(loaded)
@@ -57,7 +62,7 @@ async def main(name: str, count: int, where: str) -> None:
     message = channel.render(notice(), "id")
     messages = [outgoing(channel, message, name, number) for number in range(count)]
     before, began = cost(os.getpid()), time.perf_counter()
-    await (plain_smtp(messages, where) if name == "email" else through_channel(channel, messages))
+    await (plain_smtp(messages, where) if mode == "sendmail" else through_channel(channel, messages))
     took, after = time.perf_counter() - began, cost(os.getpid())
     sys.stdout.write(f"{took} {after.cpu - before.cpu} {after.memory}\n")
     sys.stdout.flush()
@@ -65,4 +70,4 @@ async def main(name: str, count: int, where: str) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+    uvloop.run(main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:5]))

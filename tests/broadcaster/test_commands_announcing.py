@@ -1,11 +1,10 @@
-"""`broadcaster preview`, `publish`, `show`: from a file to figures; what is wrong is one clear line and nothing is stored."""
+"""`broadcaster preview` and `publish`: from a file to its readers; what is wrong is one clear line and nothing is stored."""
 
 import json
 import re
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -156,53 +155,6 @@ def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
     assert done.code == 1
     assert done.err.startswith("Basis data tidak dapat dipakai: ")
     assert len(done.err.splitlines()) == 1
-
-
-# --- show -----------------------------------------------------------------------------------------------
-
-
-def published(program: Program, text: str = NOTICE) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(program("publish", "-", "--json", text=text).ok)
-    return answer
-
-
-def test_show_answers_as_the_api_does(program: Program) -> None:
-    done = published(program)
-    shown = json.loads(program("show", done["id"], "--json").ok)
-    assert {**done} == {name: shown[name] for name in done}
-    assert list(shown) == ["id", "code", "status", "url", "sending", "possible_duplicates", "deliveries"]
-    assert (shown["sending"], shown["possible_duplicates"]) == ("preparing", 0)
-    states = ["pending", "sending", "sent", "delivered", "read", "failed", "skipped", "cancelled", "expired", "unconfirmed"]
-    assert shown["deliveries"] == {"email": dict.fromkeys(states, 0)}
-
-
-@pytest.mark.parametrize("spelling", [str.upper, str.lower, lambda code: code.replace("-", ""), lambda code: f" {code[4:]} "])
-def test_show_takes_the_code_as_people_type_it(program: Program, spelling: Any) -> None:
-    done = published(program)
-    assert json.loads(program("show", spelling(done["code"]), "--json").ok)["id"] == done["id"]
-
-
-def test_show_draws_tables_in_the_words_of_the_city(program: Program) -> None:
-    done = published(program)
-    text = program("show", done["id"]).ok
-    assert f"{done['code']}  terbit, menyiapkan: 0 dari 0 diproses (0%)" in text
-    for word in ("Kanal", "Wilayah", "antre", "dikirim", "sampai", "gagal", "email", "Mungkin ganda: 0"):
-        assert word in text
-    assert max(len(line) for line in text.splitlines()) <= 100
-
-
-def test_watching_ends_when_there_is_nothing_to_wait_for(tmp_path: Path) -> None:
-    program = Program(tmp_path / "data", {})
-    program("migrate")
-    done = published(program)
-    assert json.loads(program("show", done["id"], "--json", "--watch").ok)["sending"] == "done"
-
-
-def test_an_unknown_announcement_is_one_line(program: Program) -> None:
-    for key in ("CMH-0000-00", "nothing", ""):
-        done = program("show", key)
-        assert (done.code, len(done.err.splitlines())) == (1, 1)
-        assert "tidak ditemukan" in done.err
 
 
 # --- preview --------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from broadcaster.store.leases import Holder, LeaseLost
 from broadcaster.store.tables import PENDING, SENDING, STATES, delivery, run, slice_
 from channels.base.contract import Deferred, Halted, Receipt, Recipient, Refused, Rejected, Skipped
 from fakes import FakeChannel, Killed, accepts_all
+from sending import retry_failed
 from subscribers.store import State, address
 from world import deliverer, emergency, notice, program, publish, rows, states, subscribe, variables
 
@@ -328,11 +329,11 @@ async def test_retry_failed_sends_to_exactly_those_who_failed(app: App) -> None:
     await drain_until_quiet(deliverer(app))
     channel.provider = accepts_all
     channel.accepted.clear()
-    assert app.database.write_now(ledger.retry_failed, done.id) == 2
+    assert retry_failed(app, done.id) == (2, {})
     await drain_until_quiet(deliverer(app))
     assert set(channel.accepted) == odd
     assert states(app) == {"sent": 30}
-    assert app.database.write_now(ledger.retry_failed, done.id) == 0
+    assert retry_failed(app, done.id) == (0, {})
 
 
 async def test_a_skipped_address_falls_back_to_the_persons_older_one(app: App) -> None:

@@ -19,7 +19,7 @@ from broadcaster.store.outcomes import Decision
 from broadcaster.store.tables import FAILED, PENDING, SENT, SKIPPED, run
 from channels.base.contract import Deferred, Receipt, Refused, StatusEvent
 from fakes import FakeChannel
-from sending import check_counters, drain_until_quiet, fill, forget_leases, table, with_channels
+from sending import check_counters, drain_until_quiet, fill, forget_leases, retry_failed, table, with_channels
 from world import deliverer, emergency, notice, program, publish, rows, states, subscribe, variables
 
 PEOPLE = [(f"warga{n:03}@contoh.example", "cibabat") for n in range(12)]
@@ -175,7 +175,7 @@ async def test_sending_an_unconfirmed_message_again_is_admitted_as_a_possible_du
     forget_leases(app)
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"unconfirmed": 12}
-    assert app.database.write_now(ledger.retry_failed, done.id) == 12
+    assert retry_failed(app, done.id) == (12, {})
     await drain_until_quiet(deliverer(app))
     assert app.database.read_now(ledger.progress, done.id).possible_duplicates == 3 * 12
     check_counters(app)

@@ -1,4 +1,4 @@
-"""What people see of a sending and may do to it, at the edges: nothing published, halves, endings, repeats."""
+"""What people see of a sending and may do to it, at the edges: nothing published, halves, endings."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,17 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from broadcaster import publishing
 from broadcaster.app import App
-from broadcaster.publishing import Press
 from broadcaster.store import consequences, fanout, ledger, slices
 from broadcaster.store.ledger import Progress
-from broadcaster.store.tables import STATES, delivery, run, slice_
+from broadcaster.store.tables import STATES, run, slice_
 from channels.base.contract import Deferred, Receipt, Refused, Rejected
 from fakes import FakeChannel
-from sending import HOLDER, check_counters, counters, drain_all, everything_due, fill, table, with_channels
-from subscribers import consent, residents
-from world import emergency, notice, program, publish, rows, states, subscribe, variables
+from sending import HOLDER, check_counters, counters, drain_all, everything_due, fill, retry_failed, table, with_channels
+from subscribers import residents
+from world import notice, program, publish, states, subscribe, variables
 
 PEOPLE = [f"warga{n:02}@x.example" for n in range(12)]
 SMALL = fanout.Sizes(first=4, chunk=4, slice_=2)
@@ -70,8 +68,9 @@ async def test_before_the_first_publication_everything_is_empty_and_done(local: 
         assert (found.deliveries, found.states, found.why) == ({}, {}, {})
         assert local.database.read_now(ledger.areas, key) == {}
         assert local.database.read_now(ledger.failures, key) == []
-        for act in (ledger.resume, ledger.cancel, ledger.retry_failed):
+        for act in (ledger.resume, ledger.cancel):
             assert not local.database.write_now(act, key)
+        assert retry_failed(local, key) == (0, {})
         assert not local.database.write_now(ledger.pause, key, "why")
 
 
@@ -221,55 +220,7 @@ async def test_rows_that_wait_for_a_later_attempt_are_closed_at_once(local: App)
     check_counters(local)
 
 
-# --- once more ------------------------------------------------------------------------------------------
-
-
-async def test_sending_again_reaches_who_failed_or_is_unconfirmed_but_nobody_who_stopped(app: App) -> None:
-    fake = FakeChannel(provider=lambda r: Rejected(code=r.address) if r.address < "warga03" else Receipt())
-    app = with_channels(app, fake)
-    stored = await publish(app, notice(channels=["email"]))
-    await drain_all(app)
-    gone = app.database.read_now(residents.find, app.book, "email", PEOPLE[0])
-    assert gone is not None
-    app.database.write_now(consent.stop, gone.id, source="test", at=datetime.now(UTC).timestamp())
-    unsure = next(row for row in rows(app) if STATES[row.state] == "sent")
-    app.database.write_now(lambda c: c.execute(update(delivery).where(delivery.c.slot == unsure.slot).values(state=9)))
-    app.database.write_now(ledger.recount, stored.edition, "email")
-    assert app.database.write_now(ledger.retry_failed, stored.id) == 3
-    assert progress(app, stored.id).sending == "running"
-    fake.provider = lambda _r: Receipt()
-    fake.accepted.clear()
-    await drain_all(app)
-    assert sum(fake.accepted.values()) == 3
-    assert PEOPLE[0] not in fake.accepted
-    assert counters(app) == {"sent": 11, "failed": 1}
-    assert progress(app, stored.id).possible_duplicates == 1
-    assert app.database.write_now(ledger.retry_failed, stored.id) == 0
-    check_counters(app)
-
-
-async def test_nothing_is_sent_again_once_it_is_expired_stopped_or_paused(local: App) -> None:
-    local = with_channels(local, FakeChannel(provider=lambda r: Rejected(code=r.address)))
-    stored = await publish(local, emergency(channels=["email"]))
-    await drain_all(local, lane="emergency")
-    failed = states(local)
-    for values in ({"expires_at": 1.0}, {"expires_at": None, "state": "stopped"}, {"state": "paused"}, {"state": "superseded"}):
-        local.database.write_now(lambda c, values=values: c.execute(update(run).values(values)))
-        assert local.database.write_now(ledger.retry_failed, stored.id) == 0
-    assert states(local) == failed
-
-
-async def test_only_the_newest_edition_is_sent_again(local: App) -> None:
-    fake = FakeChannel(provider=lambda r: Rejected(code=r.address) if r.address < "warga02" else Receipt())
-    local = with_channels(local, fake)
-    stored = await publish(local, notice(channels=["email"]))
-    await drain_all(local)
-    press, now = Press.of(local), datetime.now(UTC)
-    local.database.write_now(publishing.withdraw, press, stored.id, reason="Batal.", actor="t", now=now)
-    fake.provider = lambda _r: Receipt()
-    await drain_all(local)
-    assert local.database.write_now(ledger.retry_failed, stored.id) == 0
-    assert progress(local, stored.id).deliveries["email"]["sent"] == 10
+# --- recount ----------------------------------------------------------------------------------------
 
 
 async def test_a_recount_makes_the_counters_say_what_the_rows_are(app: App) -> None:

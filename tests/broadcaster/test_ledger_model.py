@@ -21,11 +21,12 @@ from broadcaster.app import App
 from broadcaster.delivery import Moment, consequence, decide
 from broadcaster.store import channels as channel_store
 from broadcaster.store import consequences, fanout, ledger, outcomes, receipts, slices
+from broadcaster.store.causes import Watcher
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
 from broadcaster.store.slices import Claim, MarkedRow
 from broadcaster.store.tables import PENDING, SENDING, STATES, UNCONFIRMED, delivery, run, slice_
 from channels.base.contract import Deferred, Failure, Outcome, Receipt, Refused, Rejected, Skipped, StatusEvent
-from sending import check_counters, counters, table
+from sending import check_counters, counters, retry_failed, table
 from subscribers import consent
 from world import notice, program, publish, subscribe, variables
 
@@ -67,6 +68,8 @@ class World:
     seen: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     admitted: Counter[int] = field(default_factory=Counter)
     parallel: bool = False
+    watcher: Watcher = field(default_factory=Watcher)
+    checks: int = 0
 
     def write(self, act: Any, *args: Any, **kwargs: Any) -> Any:
         """One transaction."""
@@ -204,6 +207,7 @@ class World:
                     c.execute(update(one).where(one.c[name] > 0).values({name: one.c[name] - seconds}))
 
         self.write(act)
+        self.watcher = Watcher()  # nothing but a test changes the time of a row that waits
 
     def act(self, _hand: Hand) -> None:
         """A person pauses, resumes, cancels, sends again, corrects or takes back."""
@@ -219,7 +223,7 @@ class World:
             case "cancel" if self.dice.random() < 0.3:
                 self.write(ledger.cancel, chosen)
             case "retry":
-                self.write(ledger.retry_failed, chosen)
+                retry_failed(self.app, chosen)
             case "expire" if self.dice.random() < 0.2:
                 newest = self.app.database.read_now(ledger.newest_edition_id, chosen)
                 self.write(
@@ -254,6 +258,33 @@ class World:
             if part.owner is None and waits:
                 assert part.due_at <= min(waits), f"rows are due before their slice: {part}"
         self.check_duplicates(parts)
+        self.checks += 1
+        if self.checks % 4 == 0:
+            self.check_answers(rows, runs, parts)
+
+    def check_answers(self, rows: list[Any], runs: list[Any], parts: list[Any]) -> None:
+        """What people and machines are told is what the rows say."""
+        for announcement in self.announcements:
+            edition = self.app.database.read_now(ledger.newest_edition_id, announcement)
+            mine = [row for row in rows if row.edition == edition]
+            told = self.app.database.read_now(ledger.progress, announcement)
+            assert +Counter(told.deliveries["email"]) == Counter(STATES[row.state] for row in mine)
+            still = any(row.state in (PENDING, SENDING) for row in mine) or not all(
+                r.sealed for r in runs if r.edition == edition
+            )
+            assert not (still and (told.percent == 100 or told.sending == "done")), "told as done while a row is open"
+            wall = self.app.database.read_now(slices.now)
+            causes = self.app.database.read_now(self.watcher.look, announcement, wall)
+            closed = [row for row in mine if row.state in ledger.NOT_ARRIVED]
+            assert {(c.state, c.reason, c.provider_code): c.count for c in causes.failures} == Counter(
+                (STATES[row.state], row.reason or "", row.provider_code or "") for row in closed
+            )
+            assert all(row.reason for row in closed), "closed without a reason"
+            if any(part.edition == edition and part.open and part.due_at <= wall for part in parts):
+                continue  # somebody is about to work on it: what waits is told again then
+            waits = [row for row in mine if row.state == PENDING and row.due_at > wall]
+            assert sum(wait.count for wait in causes.waiting) == len(waits)
+            assert min((wait.next_try for wait in causes.waiting), default=None) == min((r.due_at for r in waits), default=None)
 
     def check_admitted(self, move: str) -> None:
         """Possible duplicates are counted exactly: one for each uncertain attempt that is made again."""

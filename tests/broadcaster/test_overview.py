@@ -5,14 +5,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, insert, update
 
 from broadcaster.app import App
-from broadcaster.overview import Overview, overview
-from broadcaster.store import ledger
-from broadcaster.store.tables import STATES
+from broadcaster.overview import Overview, identify, overview
+from broadcaster.store import channels, ledger
+from broadcaster.store.causes import Watcher
+from broadcaster.store.tables import STATES, channel_state, held_suppression
+from channels.base.contract import Deferred, Rejected
 from fakes import FakeChannel
 from sending import drain_all, with_channels
 from world import notice, program, publish, subscribe, variables
+
+CHANNEL = {"sending": "preparing", "why": "", "halted": "", "detail": "", "paused_until": None, "held_suppressions": 0}
 
 
 @pytest.fixture
@@ -26,7 +31,7 @@ async def app(sqlite_url: str, tmp_path: Path) -> AsyncIterator[App]:
 
 
 def look(app: App, key: str) -> Overview:
-    found = app.database.read_now(overview, key, app.site)
+    found = app.database.read_now(overview, key, app.site, Watcher())
     assert found is not None
     return found
 
@@ -42,6 +47,10 @@ async def test_the_answer_has_exactly_these_names(app: App) -> None:
         "sending": "preparing",
         "possible_duplicates": 0,
         "deliveries": {"email": zero, "telegram": zero},
+        "channels": {"email": CHANNEL, "telegram": CHANNEL},
+        "waiting": [],
+        "failures": [],
+        "causes_complete": True,
     }
     assert list(zero) == [
         "pending", "sending", "sent", "delivered", "read", "failed", "skipped", "cancelled", "expired", "unconfirmed",
@@ -82,3 +91,47 @@ async def test_an_edition_for_feeds_alone_has_no_deliveries(app: App) -> None:
     stored = await publish(app, notice(channels=["feed"]))
     answer = look(app, stored.id).as_json()
     assert (answer["status"], answer["sending"], answer["deliveries"]) == ("published", "done", {})
+
+
+async def test_why_it_does_not_go_on_is_told(app: App) -> None:
+    stored = await publish(app, notice())
+    fake = FakeChannel(provider=lambda r: Rejected(code="550") if r.address < "w1" else Deferred(code="451", retry_after=60.0))
+    app = with_channels(app, fake)
+    await drain_all(app)
+    app.database.write_now(ledger.pause, stored.id, "salah ketik")
+
+    def trouble(connection: Connection) -> None:
+        channels.halt_channel(connection, "email", "token ditolak", "manual")
+        channels.pause_channel(connection, "telegram", 100.0)
+        connection.execute(insert(held_suppression).values(address=1, channel="email", reason="address_dead", at=0))
+
+    app.database.write_now(trouble)
+    answer = look(app, stored.id).as_json()
+    assert answer["channels"]["email"] == {
+        "sending": "paused", "why": "salah ketik", "halted": "manual", "detail": "token ditolak", "paused_until": None,
+        "held_suppressions": 1,
+    }  # fmt: skip
+    until = datetime.fromisoformat(answer["channels"]["telegram"]["paused_until"])
+    assert 90 < (until - datetime.now(UTC)).total_seconds() <= 101
+    assert answer["failures"] == [
+        {
+            "channel": "email", "state": "failed", "reason": "rejected", "words": "Ditolak penyedia", "provider_code": "550",
+            "count": 1,
+        }
+    ]  # fmt: skip
+    (waiting,) = answer["waiting"]
+    assert (waiting["channel"], waiting["provider_code"], waiting["count"]) == ("email", "451", 2)
+    assert datetime.fromisoformat(waiting["next_try"]) > datetime.now(UTC)
+
+
+async def test_a_pause_that_is_over_is_no_more_told(app: App) -> None:
+    stored = await publish(app, notice())
+    app.database.write_now(channels.pause_channel, "email", -5.0)
+    app.database.write_now(lambda c: c.execute(update(channel_state).values(paused_until=5.0)))
+    assert look(app, stored.id).as_json()["channels"]["email"] == CHANNEL
+
+
+async def test_the_id_of_an_announcement_is_found_by_either_name(app: App) -> None:
+    stored = await publish(app, notice())
+    assert app.database.read_now(identify, stored.id) == app.database.read_now(identify, stored.code) == stored.id
+    assert app.database.read_now(identify, "CMH-0000-00") is None

@@ -7,8 +7,12 @@ from contextlib import asynccontextmanager
 import pytest
 from aiosmtplib import SMTP
 
-from channels.base.contract import Deferred, Halted, Outcome, Receipt, Refused, Rejected, Skipped
-from channels.base.smtp import REST, Connection, Envelope, NoConnection, Pool, Server
+import samples
+from channels.base.batches import Batch
+from channels.base.contract import Deferred, Halted, Message, Outcome, Outgoing, Receipt, Refused, Rejected, Skipped
+from channels.base.envelope import Envelope
+from channels.base.smtp import Connection, NoConnection, Server
+from channels.base.smtp_pool import REST, Pool
 from channels.base.smtp_replies import PERMANENT, Stage, failure_of
 from scripted_smtp import DROP, SILENCE, ScriptedSmtp
 
@@ -52,7 +56,19 @@ async def connected(server: ScriptedSmtp, *, patience: float = 5.0, clock: Clock
 async def outcome(step: str, reply: str, mail: Envelope = MAIL, patience: float = 5.0) -> Outcome:
     """What one message comes to with a server that is good but for one step."""
     async with connected(ScriptedSmtp(**{step: reply}), patience=patience) as connection:
-        return await connection.deliver(mail)
+        got = await connection.deliver(mail)
+        assert got is not None
+        return got
+
+
+async def deliver(pool: Pool, mail: Envelope = MAIL) -> Outcome:
+    """What one message comes to that a pool is given alone."""
+    outgoing = Outgoing(
+        recipient=samples.recipient(mail.to), message=Message(edition=samples.notice(), lang="id", frame=None), payload=mail
+    )
+    batch = Batch([outgoing], may_write=lambda: True, judge=lambda outcome, _: outcome)
+    (result,) = [result async for result in pool.send(batch)]
+    return result.outcome
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -149,7 +165,7 @@ async def test_a_server_that_is_not_there_throttles_the_channel() -> None:
 
 async def test_a_server_that_never_greets_throttles_the_channel() -> None:
     with pytest.raises(NoConnection) as none:
-        await outcome("greeting", SILENCE, patience=0.1)
+        await outcome("greeting", SILENCE, patience=0.5)
     assert none.value.failure == Deferred(throttle=True, code="unreachable", detail="timeout")
 
 
@@ -251,7 +267,7 @@ async def test_one_connection_carries_many_messages() -> None:
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("fault", [DROP, SILENCE])
 async def test_what_breaks_before_the_content_is_certain(step: str, fault: str) -> None:
-    got = await outcome(step, fault, patience=0.2)
+    got = await outcome(step, fault, patience=1.0)
     assert isinstance(got, Deferred)
     assert not got.uncertain
     assert not got.throttle
@@ -259,7 +275,7 @@ async def test_what_breaks_before_the_content_is_certain(step: str, fault: str) 
 
 @pytest.mark.parametrize("fault", [DROP, SILENCE])
 async def test_what_breaks_after_the_content_is_uncertain(fault: str) -> None:
-    got = await outcome("content", fault, patience=0.2)
+    got = await outcome("content", fault, patience=1.0)
     assert isinstance(got, Deferred)
     assert got.uncertain
 
@@ -368,7 +384,7 @@ async def test_a_server_that_takes_fewer_connections_gets_fewer() -> None:
     server = ScriptedSmtp(greeting=["220 ok", "421 too many", "421 too many"])
     async with server.running() as url:
         pool = Pool(maker(url), size=3, clock=Clock())
-        got = await asyncio.gather(*(pool.deliver(MAIL) for _ in range(12)))
+        got = await asyncio.gather(*(deliver(pool) for _ in range(12)))
         await pool.aclose()
     assert all(isinstance(each, Receipt) for each in got)
     assert REST > 1
@@ -380,14 +396,14 @@ async def test_while_nothing_can_be_reached_messages_come_back_at_once() -> None
     async with server.running() as url:
         pool = Pool(maker(url), size=2, clock=clock)
         for _ in range(20):
-            assert isinstance(await pool.deliver(MAIL), Deferred)
+            assert isinstance(await deliver(pool), Deferred)
         assert server.connections == 1
         clock.now += 2
-        await pool.deliver(MAIL)
+        await deliver(pool)
         assert server.connections == 2
         server.script.clear()
         clock.now += 2
-        assert isinstance(await pool.deliver(MAIL), Receipt)
+        assert isinstance(await deliver(pool), Receipt)
         await pool.aclose()
 
 
@@ -396,17 +412,17 @@ async def test_after_five_minutes_without_a_server_the_channel_halts_until_a_pro
     server = ScriptedSmtp(greeting="421 closed")
     async with server.running() as url:
         pool = Pool(maker(url), size=1, clock=clock)
-        assert isinstance(await pool.deliver(MAIL), Deferred)
+        assert isinstance(await deliver(pool), Deferred)
         clock.now += 299
-        assert isinstance(await pool.deliver(MAIL), Deferred)
+        assert isinstance(await deliver(pool), Deferred)
         clock.now += 2
-        halted = await pool.deliver(MAIL)
+        halted = await deliver(pool)
         assert isinstance(halted, Halted)
         assert halted.resume == "probe"
         assert isinstance(await pool.probe(), Deferred)
         server.script.clear()
         assert await pool.probe() is None
-        assert isinstance(await pool.deliver(MAIL), Receipt)
+        assert isinstance(await deliver(pool), Receipt)
         await pool.aclose()
 
 

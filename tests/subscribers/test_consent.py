@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
-from subscribers import consent
+from subscribers import consent, residents, store
+from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
 
 NOW = 1_795_600_000.0
@@ -142,3 +143,30 @@ def test_coming_back_forgets_the_bounces(conn: Connection, rina: int) -> None:
 def test_what_an_address_asked_for_survives_its_stop(conn: Connection, rina: int, tree: AreaTree, look_up: Any) -> None:
     consent.stop(conn, rina, source="web", at=NOW + 5)
     assert look_up("rina@contoh.example").home == tree["cibabat"].code
+
+
+def agreed(conn: Connection, address_id: int) -> float | None:
+    """The date that every message to an address reads."""
+    found: float | None = conn.execute(select(store.address.c.agreed_at).where(store.address.c.id == address_id)).scalar()
+    return found
+
+
+def test_the_date_of_the_own_word_follows_every_proof(conn: Connection, dewi: int, rina: int, sign_up: Any) -> None:
+    assert agreed(conn, dewi) is None
+    consent.confirm(conn, dewi, source="email", text_version="2", at=NOW + 5)
+    consent.stop(conn, dewi, source="web", at=NOW + 6)
+    assert agreed(conn, dewi) == NOW + 5
+    consent.revive(conn, dewi, source="email", at=NOW + 9, opt_in=True)
+    sign_up("rina@contoh.example", "melong", now=NOW + 7)
+    for number, at in ((dewi, NOW + 9), (rina, NOW + 7)):
+        assert agreed(conn, number) == consent.given_at(conn, number) == at
+
+
+def test_two_addresses_that_are_one_keep_the_newest_own_word(
+    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+) -> None:
+    sign_up("628120000001", channel="whatsapp", now=NOW)
+    sign_up("ID.77", channel="whatsapp", now=NOW + 50)
+    kept = look_up("628120000001", "whatsapp").id
+    residents.add_alias(conn, book, kept, "ID.77")
+    assert agreed(conn, kept) == consent.given_at(conn, kept) == NOW + 50

@@ -55,18 +55,58 @@ class Published(BaseModel):
     url: str
 
 
+class Channel(BaseModel):
+    """How one channel stands."""
+
+    sending: str = Field(description="preparing, running, paused, stopped, superseded or done")
+    why: str = Field(description="Why it is paused or stopped, in words.")
+    halted: str = Field(description="Empty; probe: asked each minute whether it is back; manual: waits for an operator.")
+    detail: str = Field(description="Why it is halted.")
+    paused_until: str | None = Field(description="The provider asked us to wait until then.")
+    held_suppressions: int = Field(description="Addresses called dead, in suspicious number: an operator decides.")
+
+
+class WaitingRows(BaseModel):
+    """Deliveries that wait for a later try."""
+
+    channel: str
+    provider_code: str
+    count: int
+    next_try: str = Field(description="When the first of them is tried again.")
+
+
+class FailedRows(BaseModel):
+    """Deliveries that closed without arriving, or of which nobody knows, by cause."""
+
+    channel: str
+    state: str = Field(description="failed, skipped, cancelled, expired or unconfirmed")
+    reason: str
+    words: str = Field(description="The reason as people read it.")
+    provider_code: str
+    count: int
+
+
 class Announcement(Published):
     """What became of an announcement: `deliveries` are counts by channel and state."""
 
     sending: str = Field(description="preparing, running, paused, stopped or done")
     possible_duplicates: int
     deliveries: dict[str, dict[str, int]]
+    channels: dict[str, Channel]
+    waiting: list[WaitingRows]
+    failures: list[FailedRows]
+    causes_complete: bool = Field(
+        description="False while `waiting` and `failures` do not yet count every row of a large sending: ask again."
+    )
 
 
 class Retried(Announcement):
-    """The same, with how many deliveries were opened again."""
+    """The same, with how many deliveries were opened again, and how many were not, by reason."""
 
     retried: int
+    left_out: dict[str, int] = Field(
+        description="opted_out, address_dead, address_gone, address_unconfirmed, expired, superseded, stopped, paused or folded"
+    )
 
 
 class AreaAnswer(BaseModel):

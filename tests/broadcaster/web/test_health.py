@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, insert, make_url, text
+from sqlalchemy import Connection, insert, make_url, text, update
 
+from broadcaster.store import channels
 from broadcaster.store.migrating import migrate
-from broadcaster.store.tables import STATES, slice_
+from broadcaster.store.tables import STATES, channel_state, held_suppression, run, slice_
 from browsing import Running, running
 
 
@@ -88,6 +89,24 @@ async def test_figures_are_in_prometheus_format_and_count_the_ledger(site: Runni
     assert found['siaran_lag_seconds{lane="emergency"}'] == 0
     assert found['siaran_rings_waiting{lane="routine"}'] == 0
     assert any(name.startswith("siaran_build_info{") for name in found)
+
+
+async def test_what_holds_the_sending_up_is_a_figure(site: Running) -> None:
+    await site.publish()
+
+    def trouble(connection: Connection) -> None:
+        channels.halt_channel(connection, "email", "token ditolak", "manual")
+        connection.execute(update(run).where(run.c.channel == "email").values(state="paused"))
+        connection.execute(insert(held_suppression).values(address=1, channel="email", reason="address_dead", at=0))
+        paused = site.clock.now.timestamp() + 30
+        connection.execute(insert(channel_state).values(channel="telegram", paused_until=paused))
+
+    await site.app.database.write(trouble)
+    found = figures_of((await site.ask("/metrics")).text)
+    assert found['siaran_channel_halted{channel="email"}'] == 1
+    assert found['siaran_runs_paused{channel="email"}'] == 1
+    assert found['siaran_held_suppressions{channel="email"}'] == 1
+    assert found['siaran_channel_paused_seconds{channel="telegram"}'] == 30
 
 
 async def test_figures_hold_nothing_of_a_person(site: Running) -> None:

@@ -9,6 +9,10 @@ from sqlalchemy import Connection, text
 
 from broadcaster.store import audit, tokens
 from browsing import EMERGENCY, NOTICE, Running, bearer
+from channels.base.contract import Rejected
+from fakes import FakeChannel
+from sending import drain_all, with_channels
+from subscribers import consent, residents
 
 PATH = "/api/v1/announcements"
 READY = {**NOTICE, "publish": True}
@@ -221,8 +225,45 @@ async def test_what_has_stopped_can_be_neither_paused_nor_resumed(site: Running,
 async def test_retrying_says_how_many_were_opened_again(either: Running) -> None:
     answer, token = await created(either, READY)
     done = json.loads((await either.post(f"{PATH}/{answer['id']}/retry-failed", {}, token)).text)
-    assert done["retried"] == 0
+    assert (done["retried"], done["left_out"]) == (0, {})
     assert done["id"] == answer["id"]
+
+
+async def test_who_failed_is_tried_again_and_who_is_left_out_is_told(either: Running) -> None:
+    for name in ("satu", "dua", "tiga"):
+        await either.subscriber(f"{name}@contoh.example")
+    answer, token = await created(either, {**READY, "channels": ["email"], "expires": "2099-01-01 00:00"})
+    app = with_channels(either.app, FakeChannel(provider=lambda recipient: Rejected(code=recipient.address)))
+    await drain_all(app)
+    failed = await progress(either, answer["id"], token)
+    assert [(cause["words"], cause["count"]) for cause in failed["failures"]] == [("Ditolak penyedia", 1)] * 3
+    stopped = await either.app.database.read(residents.find, app.book, "email", "dua@contoh.example")
+    assert stopped is not None
+    await app.database.write(consent.stop, stopped.id, source="test", at=1.0)
+    done = json.loads((await either.post(f"{PATH}/{answer['code']}/retry-failed", {}, token)).text)
+    assert (done["retried"], done["left_out"]) == (2, {"opted_out": 1})
+    assert (done["sending"], done["deliveries"]["email"]["pending"], done["deliveries"]["email"]["failed"]) == ("running", 2, 1)
+
+
+async def test_a_pause_tells_its_reason_where_others_follow(site: Running) -> None:
+    answer, token = await created(site, READY)
+    await site.post(f"{PATH}/{answer['id']}/pause", {"reason": "Salah wilayah."}, token)
+    found = await progress(site, answer["id"], token)
+    assert {channel["why"] for channel in found["channels"].values()} == {"Salah wilayah."}
+    assert (found["waiting"], found["failures"], found["causes_complete"]) == ([], [], True)
+
+
+async def test_steering_is_noted_with_who_did_it_and_not_when_nothing_changed(site: Running) -> None:
+    answer, token = await created(site, READY)
+    for act in ("pause", "pause", "resume", "retry-failed"):
+        await site.post(f"{PATH}/{answer['id']}/{act}", {}, token)
+
+    def acts(connection: Connection) -> list[tuple[str, str]]:
+        return [(row.actor, row.act) for row in connection.execute(text("SELECT actor, act FROM audit ORDER BY id"))]
+
+    assert await site.app.database.read(acts) == [
+        ("token:uji 0", act) for act in ("publish", "pause", "resume", "retry-failed", "retried")
+    ]
 
 
 async def test_a_correction_is_the_next_edition_under_the_same_code(either: Running) -> None:
