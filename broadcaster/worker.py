@@ -35,7 +35,7 @@ RECEIPT_SECONDS = 0.5
 ANSWER_SECONDS = 8.0
 """How long a stopping worker waits for providers to answer what is already written."""
 SWEEPER_LEASE = 10.0
-"""Seconds for which one process is the sweeper."""
+"""Seconds for which one process is the sweeper, at most a lease: its death must not outlast that of a slice's holder."""
 HANG_UP_SECONDS = 2.0
 """How long a doorbell that is hung up waits for its jobs to end."""
 FOLD_SECONDS = 60.0
@@ -61,6 +61,7 @@ class LaneWorker:
         self._lock = locks.WorkerLock(folder, self.owner) if app.database.sqlite else None
         self._stop = asyncio.Event()
         self._sweeps = False
+        self._sweeper_lease = min(SWEEPER_LEASE, app.settings.lease)
         self._fold_at = 0.0
         self._drains: set[asyncio.Task[None]] = set()
 
@@ -165,7 +166,7 @@ class LaneWorker:
         """Say that we live, and become or stay the one sweeper."""
         self._sweeps = False
         self.deliverer.workers = await self.app.database.write(channel_store.seen, self.owner, self.lane)
-        self._sweeps = await self.app.database.write(take_sweeper, self.owner, SWEEPER_LEASE)
+        self._sweeps = await self.app.database.write(take_sweeper, self.deliverer.holder, self._sweeper_lease)
 
     async def _find_work(self) -> None:
         """Ring for what is due; without Redis every worker drains its own lane by itself."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, exists, func, or_, select, true
 
 from subscribers import store
-from subscribers.store import State, address, subscription
+from subscribers.store import State, address, subscriber, subscription
 from subscribers.subscriptions import pack_topics
 
 
@@ -20,18 +20,25 @@ class Audience:
     confirmed_before: float
 
 
-def chunk(audience: Audience, channel: str, after_slot: int, limit: int, until_slot: int | None = None) -> Select[int, int, str]:
-    """The next `limit` rows (slot, address, area) of one channel by slot, above `after_slot` and not above `until_slot`.
+def chunk(audience: Audience, channel: str, after_slot: int, until_slot: int) -> Select[int, int, str]:
+    """The rows (slot, address, area) of one channel by slot, above `after_slot` and not above `until_slot`.
 
     `area` is the one the delivery counts under: a matching kelurahan, else kecamatan, else city, lowest code first.
     """
-    query = (
+    return (
         select(address.c.slot, address.c.id.label("address"), counted_under(audience).label("area"))
-        .where(address.c.channel == channel, address.c.slot > after_slot, concerns(audience, address), _newest(audience))
+        .where(
+            address.c.channel == channel, address.c.slot > after_slot, address.c.slot <= until_slot,
+            concerns(audience, address), _newest(audience),
+        )
         .order_by(address.c.slot)
-        .limit(limit)
-    )
-    return query if until_slot is None else query.where(address.c.slot <= until_slot)
+    )  # fmt: skip
+
+
+def window(conn: Connection, channel: str, after_slot: int, size: int) -> int | None:
+    """The slot of the `size`-th address above `after_slot`, whoever it is: the index alone is read. None: fewer are left."""
+    query = select(address.c.slot).where(address.c.channel == channel, address.c.slot > after_slot)
+    return conn.execute(query.order_by(address.c.slot).offset(size - 1).limit(1)).scalar()
 
 
 def count(conn: Connection, audience: Audience) -> Mapping[str, int]:
@@ -76,14 +83,19 @@ def counted_under(audience: Audience) -> ColumnElement[str]:
 
 
 def _newest(audience: Audience) -> ColumnElement[bool]:
-    """One address per person and channel. A count, as PostgreSQL would turn NOT EXISTS into a join that loses slot order."""
+    """One address per person and channel. A count, as PostgreSQL would turn NOT EXISTS into a join that loses slot order.
+
+    Only a person with a name can have two, so where nobody has one nobody is looked up: that is half of the work.
+    """
+    nobody_named = ~exists(select(subscriber.c.id).where(subscriber.c.reference >= ""))
     newer = store.address.alias("newer")
     later = or_(
         newer.c.confirmed_at > address.c.confirmed_at,
         and_(newer.c.confirmed_at == address.c.confirmed_at, newer.c.id > address.c.id),
     )
     same_person = (newer.c.subscriber == address.c.subscriber, newer.c.channel == address.c.channel, newer.c.id != address.c.id)
-    return select(func.count()).where(*same_person, later, concerns(audience, newer)).scalar_subquery() == 0
+    newest = select(func.count()).where(*same_person, later, concerns(audience, newer)).scalar_subquery() == 0
+    return or_(nobody_named, newest)
 
 
 def _sorted(audience: Audience) -> list[str]:

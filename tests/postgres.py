@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -60,13 +60,13 @@ def initialise(folder: Path, programs: Path, user: str) -> Path:
 
 
 @contextmanager
-def running_postgresql(_folder: Path | None = None) -> Iterator[str]:
+def running_postgresql(_folder: Path | None = None, *, settings: Sequence[str] = UNSAFE_BUT_FAST) -> Iterator[str]:
     """URL of a fresh server's database `postgres`; its folder is in /tmp, as socket paths must be short."""
     programs, user = binaries(), account()
     folder = Path(tempfile.mkdtemp(prefix="siaran-pg-", dir="/tmp"))
     try:
         data = initialise(folder, programs, user)
-        options = [part for setting in UNSAFE_BUT_FAST for part in ("-c", setting)]
+        options = [part for setting in settings for part in ("-c", setting)]
         serve = [programs / "postgres", "-D", data, "-k", folder, "-h", "", *options]
         with _serving([*as_user(user), *map(str, serve)], folder):
             yield f"postgresql://siaran@/postgres?host={folder}"

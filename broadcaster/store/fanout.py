@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from broadcaster.store.database import is_sqlite
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
 from broadcaster.store.slices import finish_run
 from broadcaster.store.tables import (
@@ -32,23 +33,27 @@ from broadcaster.store.tables import (
     run,
     slice_,
 )
-from subscribers.audience import Audience, chunk
+from subscribers.audience import Audience, chunk, window
 from subscribers.store import insert_new
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
-    """Rows of a run's first chunk (few, so that the first message leaves at once), of every further one, and of a slice.
+    """Addresses looked at for a run's first chunk (few, so that the first message leaves at once), for every further one.
 
-    A chunk is the longest that a writing transaction may hold the database: about 50 ms. A slice is what a worker claims.
+    What is looked at bounds the writing transaction, however few of them the edition concerns: about 50 ms on SQLite, which
+    has one writer. `slice_` is the rows that a worker claims; fewer than `least` wait for the next chunk.
     """
 
     first: int = 1_000
-    chunk: int = 20_000
+    chunk: int = 5_000
     slice_: int = 1_000
+    least: int = 250
 
 
 SIZES = Sizes()
+SIZES_POSTGRESQL = Sizes(chunk=20_000)
+"""Others write meanwhile, and each commit waits for the disk."""
 MAX_SLOT = 2**63 - 1
 
 _MAY_HAVE_REACHED = (SENDING, SENT, DELIVERED, READ, UNCONFIRMED)
@@ -94,37 +99,39 @@ def _unsettled(connection: Connection, edition_id: int, channel: str) -> bool:
     return connection.execute(select(slice_.c.number).where(*still_open).limit(1)).first() is not None
 
 
-def fill_chunk(connection: Connection, claim: FanOut, holder: Holder, sizes: Sizes = SIZES) -> bool:
+def fill_chunk(connection: Connection, claim: FanOut, holder: Holder, sizes: Sizes | None = None) -> bool:
     """Add the next chunk of rows and its slices, renew the lease; True once the run is sealed (or no longer ours)."""
     found = connection.execute(select(run).where(run.c.edition == claim.edition, run.c.channel == claim.channel)).one()
     if found.owner != claim.owner or found.sealed or found.state != "preparing":
         return True
-    size = sizes.first if found.cursor < 0 else sizes.chunk
-    source = _source(connection, claim, found.follows, found.cursor, size)
-    added = _insert(connection, claim, source)
-    slots = added or _there_already(connection, source)
     mine = (run.c.edition == claim.edition, run.c.channel == claim.channel)
     still_ours = (*mine, run.c.owner == claim.owner, run.c.cursor == found.cursor, run.c.state == "preparing")
-    if not slots:
+    if found.cursor == MAX_SLOT:
         if connection.execute(select(run.c.edition).where(*still_ours).with_for_update()).first() is None:
             raise LeaseLost
         seal(connection, claim.edition, claim.channel)
         return True
-    _add_slices(connection, claim, found, slots, sizes.slice_)
+    follow_indexes(connection)
+    sizes = sizes or (SIZES if is_sqlite(connection) else SIZES_POSTGRESQL)
+    size = sizes.first if found.cursor < 0 else sizes.chunk
+    until = window(connection, claim.channel, found.cursor, size) or MAX_SLOT
+    added = _insert(connection, claim, _source(connection, claim, found.follows, found.cursor, until))
+    _add_slices(connection, claim, found, until, sizes)
     moved = connection.execute(
         update(run)
         .where(*still_ours)
-        .values(cursor=slots[-1], total=run.c.total + len(added), lease_until=lease_clock(connection) + holder.lease)
+        .values(cursor=until, total=run.c.total + added, lease_until=lease_clock(connection) + holder.lease)
     )
     if moved.rowcount != 1:
         raise LeaseLost
     return False
 
 
-def _there_already(connection: Connection, source: Select[int, int, str]) -> list[int]:
-    """The last slot of a chunk of which a fallback has added every row before; [] where the chunk is empty."""
-    last = connection.execute(select(func.max(source.subquery().c.slot))).scalar()
-    return [] if last is None else [last]
+def follow_indexes(connection: Connection) -> None:
+    """For this transaction PostgreSQL plans with the values at hand, and by index also where it was not told how a table grew."""
+    if not is_sqlite(connection):
+        settings = {"enable_seqscan": "off", "enable_bitmapscan": "off", "jit": "off", "plan_cache_mode": "force_custom_plan"}
+        connection.execute(select(*(func.set_config(name, value, True) for name, value in settings.items())))
 
 
 def audience_of(connection: Connection, edition_id: int) -> Audience:
@@ -138,38 +145,34 @@ def audience_of(connection: Connection, edition_id: int) -> Audience:
     )
 
 
-def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: int, size: int) -> Select[int, int, str]:
-    """The next rows: the audience; for a correction also, for a withdrawal only, whom earlier editions may have reached."""
-    fresh = chunk(audience_of(connection, claim.edition), claim.channel, cursor, size)
+def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: int, until: int) -> Select[int, int, str]:
+    """Rows of these slots: the audience; for a correction also, for a withdrawal only, whom earlier editions may have reached."""
+    fresh = chunk(audience_of(connection, claim.edition), claim.channel, cursor, until)
     if follows is None:
         return fresh
     row = connection.execute(select(edition.c.announcement, edition.c.withdrawn).where(edition.c.id == claim.edition)).one()
     reached = (
-        select(delivery.c.slot, func.min(delivery.c.address).label("address"), func.min(delivery.c.area).label("area"))
+        select(delivery.c.slot, delivery.c.address, delivery.c.area)
         .join(edition, edition.c.id == delivery.c.edition)
         .where(
             edition.c.announcement == row.announcement,
             delivery.c.edition < claim.edition,
             delivery.c.channel == claim.channel,
             delivery.c.slot > cursor,
+            delivery.c.slot <= until,
             delivery.c.state.in_(_MAY_HAVE_REACHED),
         )
-        .group_by(delivery.c.slot)  # once, however many editions: a limit that counted twice would pass over others
-        .order_by(delivery.c.slot)
-        .limit(size)
     )
-    parts = [reached.subquery()] if row.withdrawn else [reached.subquery(), fresh.subquery()]
-    both = union_all(*(select(part) for part in parts)).subquery()
+    both = (reached if row.withdrawn else union_all(reached, select(fresh.subquery()))).subquery()
     return (
         select(both.c.slot, func.min(both.c.address).label("address"), func.min(both.c.area).label("area"))
         .group_by(both.c.slot)
         .order_by(both.c.slot)
-        .limit(size)
     )
 
 
-def _insert(connection: Connection, claim: FanOut, source: Select[int, int, str]) -> list[int]:
-    """Add the rows of `source`; a row that a fallback added before stays as it is. Returns the new slots in order."""
+def _insert(connection: Connection, claim: FanOut, source: Select[int, int, str]) -> int:
+    """Add the rows of `source`; a row that a fallback added before stays as it is. Returns how many are new."""
     rows = source.subquery()
     values = select(
         literal(claim.edition), literal(claim.channel), rows.c.slot, rows.c.address, rows.c.area,
@@ -178,32 +181,59 @@ def _insert(connection: Connection, claim: FanOut, source: Select[int, int, str]
     # `WHERE true` keeps SQLite from reading ON CONFLICT as a join's ON
     values = values.where(text("true"))
     columns = ["edition", "channel", "slot", "address", "area", "state", "attempt", "spent", "uncertain", "due_at"]
-    statement = insert_new(connection, delivery).from_select(columns, values).returning(delivery.c.slot)
-    return sorted(connection.execute(statement).scalars())
+    return connection.execute(insert_new(connection, delivery).from_select(columns, values)).rowcount
 
 
-def _add_slices(connection: Connection, claim: FanOut, found: Row[Any], slots: list[int], size: int) -> None:
-    """Slices from the run's cursor to the last of `slots`; each counts every row within, also those a fallback added before."""
-    cursor, number, lane = found.cursor, _next_number(connection, claim), found.lane
-    rows = []
-    for start in range(0, len(slots), size):
-        last = slots[min(start + size, len(slots)) - 1]
-        count = _count(connection, claim.edition, claim.channel, cursor, last)
-        rows.append(
-            {"edition": claim.edition, "channel": claim.channel, "number": number, "lane": lane, "after_slot": cursor,
-             "last_slot": last, "open": count, "n_pending": count}
-        )  # fmt: skip
-        cursor, number = last, number + 1
+_cuts = text(
+    """
+WITH RECURSIVE cut (after_slot, last_slot) AS (
+  SELECT CAST(:after AS bigint), (
+    SELECT slot FROM delivery WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :until
+    ORDER BY slot LIMIT 1 OFFSET :skip)
+  UNION ALL
+  SELECT cut.last_slot, (
+    SELECT slot FROM delivery WHERE edition = :edition AND channel = :channel AND slot > cut.last_slot AND slot <= :until
+    ORDER BY slot LIMIT 1 OFFSET :skip)
+  FROM cut WHERE cut.last_slot IS NOT NULL
+)
+SELECT after_slot, last_slot FROM cut ORDER BY after_slot
+"""
+)
+"""Where full slices end; the last line, without an end, is what remains."""
+
+
+def _add_slices(connection: Connection, claim: FanOut, found: Row[Any], until: int, sizes: Sizes) -> None:
+    """Slices from the end of the last one to `until`; each counts every row within, also those a fallback added before."""
+    number, after = _next_slice(connection, claim.edition, claim.channel)
+    span = {"edition": claim.edition, "channel": claim.channel, "after": after, "until": until, "skip": sizes.slice_ - 1}
+    cuts = [(start, last, sizes.slice_) for start, last in connection.execute(_cuts, span).all()]
+    rest = cuts.pop()[0]
+    remaining = _count(connection, claim.edition, claim.channel, rest, until)
+    if remaining and (remaining >= sizes.least or number == 0):
+        cuts.append((rest, until, remaining))
+    rows = [
+        {"edition": claim.edition, "channel": claim.channel, "number": number + index, "lane": found.lane, "after_slot": start,
+         "last_slot": last, "open": count, "n_pending": count}
+        for index, (start, last, count) in enumerate(cuts)
+    ]  # fmt: skip
+    if not rows:
+        return
     try:
         connection.execute(insert(slice_), rows)
     except IntegrityError as taken:
         raise LeaseLost from taken  # who ended the run sealed it meanwhile
 
 
-def _next_number(connection: Connection, claim: FanOut) -> int:
-    newest = select(func.max(slice_.c.number)).where(slice_.c.edition == claim.edition, slice_.c.channel == claim.channel)
-    found = connection.execute(newest).scalar()
-    return 0 if found is None else int(found) + 1
+def _next_slice(connection: Connection, edition_id: int, channel: str) -> tuple[int, int]:
+    """Number of a run's next slice, and the slot after which it begins."""
+    newest = (
+        select(slice_.c.number, slice_.c.last_slot)
+        .where(slice_.c.edition == edition_id, slice_.c.channel == channel)
+        .order_by(slice_.c.number.desc())
+        .limit(1)
+    )
+    found = connection.execute(newest).first()
+    return (0, -1) if found is None else (found.number + 1, found.last_slot)
 
 
 def _count(connection: Connection, edition_id: int, channel: str, after: int, last: int) -> int:
@@ -215,17 +245,23 @@ def _count(connection: Connection, edition_id: int, channel: str, after: int, la
 
 def seal(connection: Connection, edition_id: int, channel: str) -> None:
     """The total is final: the last slice takes every later slot, so that a fallback row always has one."""
-    mine = (slice_.c.edition == edition_id) & (slice_.c.channel == channel)
-    newest = select(func.max(slice_.c.number)).where(mine).scalar_subquery()
+    number, after = _next_slice(connection, edition_id, channel)
     own_run = (run.c.edition == edition_id, run.c.channel == channel)
-    found = connection.execute(select(run.c.cursor, run.c.lane).where(*own_run)).one()
-    extra = _count(connection, edition_id, channel, found.cursor, MAX_SLOT)
-    values: dict[str, object] = {"last_slot": MAX_SLOT, "open": slice_.c.open + extra, "n_pending": slice_.c.n_pending + extra}
-    if extra:
-        values["due_at"] = 0
-    if connection.execute(update(slice_).where(mine, slice_.c.number == newest).values(values)).rowcount == 0:
+    lane = connection.execute(select(run.c.lane).where(*own_run)).scalar_one()
+    extra = _count(connection, edition_id, channel, after, MAX_SLOT)
+    if number:
+        values: dict[str, object] = {
+            "last_slot": MAX_SLOT,
+            "open": slice_.c.open + extra,
+            "n_pending": slice_.c.n_pending + extra,
+        }
+        if extra:
+            values["due_at"] = 0
+        newest = (slice_.c.edition == edition_id, slice_.c.channel == channel, slice_.c.number == number - 1)
+        connection.execute(update(slice_).where(*newest).values(values))
+    else:
         connection.execute(
-            insert(slice_).values(edition=edition_id, channel=channel, number=0, lane=found.lane, after_slot=-1,
+            insert(slice_).values(edition=edition_id, channel=channel, number=0, lane=lane, after_slot=-1,
                                   last_slot=MAX_SLOT, open=extra, n_pending=extra)
         )  # fmt: skip
     sealed = {"sealed": True, "owner": None, "lease_until": None, "cursor": MAX_SLOT}

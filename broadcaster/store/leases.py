@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Connection, false, text, update
+from sqlalchemy import Connection, select, text, update
 
 from broadcaster.store import database
 from broadcaster.store.tables import sweeper
@@ -62,17 +62,15 @@ class Holder:
         return owner != self.owner and self.is_dead(owner)
 
 
-def take_sweeper(connection: Connection, owner: str, seconds: float) -> bool:
-    """Become or stay the one sweeper for `seconds`; False while another process is."""
+def take_sweeper(connection: Connection, holder: Holder, seconds: float) -> bool:
+    """Become or stay the one sweeper for `seconds`; False while another process, known to live, is."""
     clock = lease_clock(connection)
     connection.execute(text("INSERT INTO sweeper (id) VALUES (1) ON CONFLICT DO NOTHING"))
-    mine = (
-        (sweeper.c.owner == owner) | sweeper.c.owner.is_(None) | (sweeper.c.lease_until <= clock) | _from_another_boot(connection)
-    )
-    taken = update(sweeper).where(sweeper.c.id == 1, mine).values(owner=owner, lease_until=clock + seconds)
-    return connection.execute(taken).rowcount == 1
-
-
-def _from_another_boot(connection: Connection) -> ColumnElement[bool]:
-    """On SQLite the clock starts anew with the machine: a lease of an earlier boot is void."""
-    return ~sweeper.c.owner.startswith(boot_id()) if database.is_sqlite(connection) else false()
+    before = connection.execute(select(sweeper.c.owner, sweeper.c.lease_until).with_for_update()).one()
+    # on SQLite the clock starts anew with the machine: a lease of an earlier boot is void
+    rebooted = database.is_sqlite(connection) and not (before.owner or "").startswith(boot_id())
+    free = before.owner == holder.owner or holder.may_take(before.owner, before.lease_until, clock)
+    if not (free or rebooted):
+        return False
+    connection.execute(update(sweeper).values(owner=holder.owner, lease_until=clock + seconds))
+    return True

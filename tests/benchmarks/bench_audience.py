@@ -19,13 +19,14 @@ from broadcaster.store.database import Database
 from subscribers import store
 from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
-from subscribers.audience import Audience, chunk
+from subscribers.audience import Audience, chunk, window
 from subscribers.importing import Row, import_rows, read_rows
 
 TREE = AreaTree.built_in()
 BOOK = AddressBook(b"a benchmark's secret, 32 bytes..")
 NOW = 1_795_600_000.0
 CHUNK = 5_000
+LAST = 2**63 - 1
 
 
 def lines(count: int) -> list[str]:
@@ -70,8 +71,10 @@ def walk(database: Database, who: Audience) -> int:
 
     def read(conn: Connection) -> int:
         after, total = -1, 0
-        while rows := conn.execute(chunk(who, "email", after, CHUNK)).all():
-            after, total = rows[-1].slot, total + len(rows)
+        while after < LAST:
+            until = window(conn, "email", after, CHUNK) or LAST
+            total += len(conn.execute(chunk(who, "email", after, until)).all())
+            after = until
         return total
 
     return database.read_now(read)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import platform
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -28,13 +29,30 @@ def cost(pid: int) -> Cost:
     return Cost(cpu=cpu, memory=int(peak.split()[1]) * 1024)
 
 
+def machine() -> str:
+    """Cores, CPU, Python and kernel in a line."""
+    named = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"{cores} cores of {named[0] if named else platform.machine()}, Python {platform.python_version()}, {platform.platform()}"
+    )
+
+
+def memory_now() -> int:
+    """Resident bytes of this process at this moment."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 @asynccontextmanager
-async def process(*arguments: str, environ: Mapping[str, str] | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A Python process running `arguments`; ended with this block."""
+async def process(
+    *arguments: str, environ: Mapping[str, str] | None = None, quiet: bool = False
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A Python process running `arguments`, without its standard error when `quiet`; ended with this block."""
     paths = f"{TESTS}{os.pathsep}{ROOT}"
     started = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, env={**os.environ, "PYTHONPATH": paths, **(environ or {})},
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT,
+        stderr=asyncio.subprocess.DEVNULL if quiet else None,
     )  # fmt: skip
     try:
         yield started

@@ -76,8 +76,13 @@ def test_the_clock_of_postgresql_goes_on_within_a_transaction(database: Database
 # --- the one sweeper ------------------------------------------------------------------------------------
 
 
+def holder() -> Holder:
+    """A process."""
+    return Holder(owner=new_owner(), lease=30)
+
+
 def test_one_owner_is_the_sweeper_and_may_stay_it(database: Database) -> None:
-    first, second = new_owner(), new_owner()
+    first, second = holder(), holder()
     assert database.write_now(take_sweeper, first, 30)
     assert not database.write_now(take_sweeper, second, 30)
     assert database.write_now(take_sweeper, first, 30)
@@ -85,15 +90,23 @@ def test_one_owner_is_the_sweeper_and_may_stay_it(database: Database) -> None:
 
 
 def test_a_sweeper_that_is_not_heard_of_is_followed_by_another(database: Database) -> None:
-    first, second = new_owner(), new_owner()
+    first, second = holder(), holder()
     assert database.write_now(take_sweeper, first, -1)
     assert database.write_now(take_sweeper, second, 30)
     assert not database.write_now(take_sweeper, first, 30)
 
 
+def test_a_sweeper_known_to_be_dead_is_followed_at_once(database: Database) -> None:
+    first, second = holder(), holder()
+    assert database.write_now(take_sweeper, first, 30)
+    assert not database.write_now(take_sweeper, second, 30)
+    witness = Holder(owner=second.owner, lease=30, is_dead=lambda owner: owner == first.owner)
+    assert database.write_now(take_sweeper, witness, 30)
+
+
 def test_a_sweeper_of_an_earlier_boot_is_void_where_the_clock_began_anew(database: Database) -> None:
-    database.write_now(take_sweeper, "0123456789ab-1-abcd", 10**9)
-    mine = new_owner()
+    database.write_now(take_sweeper, Holder(owner="0123456789ab-1-abcd", lease=30), 10**9)
+    mine = holder()
     assert database.write_now(take_sweeper, mine, 30) == database.sqlite
     if not database.sqlite:  # its clock is the server's: the lease may be that of another machine
         database.write_now(lambda c: c.execute(update(sweeper).values(lease_until=0)))
@@ -101,6 +114,6 @@ def test_a_sweeper_of_an_earlier_boot_is_void_where_the_clock_began_anew(databas
 
 
 async def test_of_many_who_ask_at_once_one_becomes_the_sweeper(database: Database) -> None:
-    owners = [new_owner() for _ in range(12)]
+    owners = [holder() for _ in range(12)]
     answers = await asyncio.gather(*(database.write(take_sweeper, owner, 30) for owner in owners))
     assert sum(answers) == 1

@@ -17,10 +17,11 @@ from structlog.testing import capture_logs
 from broadcaster import embedded, locks, publishing, receipts
 from broadcaster.app import App, open_app
 from broadcaster.config import read
+from broadcaster.locks import WorkerLock
 from broadcaster.publishing import Press
 from broadcaster.store import channels as channel_store
 from broadcaster.store import ledger
-from broadcaster.store.leases import new_owner, take_sweeper
+from broadcaster.store.leases import Holder, new_owner, take_sweeper
 from broadcaster.store.tables import announcement, channel_state, slice_, sweeper
 from broadcaster.store.tables import worker as worker_table
 from broadcaster.worker import LaneWorker, run
@@ -163,7 +164,7 @@ async def test_one_process_at_a_time_is_the_sweeper_and_another_follows(house: H
             await until(lambda: len(table(app, worker_table)) == 2)
             assert not second._sweeps
             app.database.write_now(lambda c: c.execute(update(sweeper).values(owner=None)))
-            app.database.write_now(take_sweeper, second.owner, 10)
+            app.database.write_now(take_sweeper, second.deliverer.holder, 10)
             await until(lambda: second._sweeps and not first._sweeps, what="the other has taken over")
 
 
@@ -331,11 +332,13 @@ async def test_without_redis_each_lane_drains_by_itself(house: House, url: str) 
 async def test_without_redis_a_worker_that_is_no_sweeper_drains_too(house: House) -> None:
     channel = FakeChannel()
     app = await house.app(channel, redis_url=NOWHERE)
-    app.database.write_now(take_sweeper, new_owner(), 600)
+    sweeper = Holder(owner=new_owner(), lease=30)
+    app.database.write_now(take_sweeper, sweeper, 600)
     stored = await publish(app, notice())
-    async with working(app) as worker:
-        await done(app, stored.id)
-        assert not worker._sweeps
+    with WorkerLock(app.settings.data_dir / "workers", sweeper.owner):
+        async with working(app) as worker:
+            await done(app, stored.id)
+            assert not worker._sweeps
 
 
 async def test_a_restart_of_valkey_mid_send_neither_loses_nor_doubles_nor_ends_the_worker(house: House, tmp_path: Path) -> None:

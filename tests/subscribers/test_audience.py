@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from subscribers import consent, store
 from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
-from subscribers.audience import Audience, chunk, count
+from subscribers.audience import Audience, chunk, count, window
 from subscribers.enrolment import Subscription, enrol
 from subscribers.store import State, address
 from subscribers.subscriptions import EMERGENCIES_ONLY
 
 NOW = 1_795_600_000.0
+LAST = 2**63 - 1
 TREE = AreaTree.built_in()
 CODES = [area.code for area in TREE.all()]
 TOPICS = ("cuaca", "bansos", "kesehatan")
@@ -29,7 +30,7 @@ def audience(*areas: str, topic: str = "cuaca", emergency: bool = False, confirm
 def reached(conn: Connection, book: AddressBook, who: Audience, channel: str = "email") -> dict[str, str]:
     """Address -> slug of the area it counts under."""
     found = {}
-    for row in conn.execute(chunk(who, channel, -1, 10_000)):
+    for row in conn.execute(chunk(who, channel, -1, LAST)):
         cipher = conn.execute(store.address.select().where(address.c.id == row.address)).one().cipher
         found[book.open(channel, cipher)] = TREE[row.area].slug
     return found
@@ -191,7 +192,7 @@ def test_the_sql_says_what_the_rule_says(conn: Connection, book: AddressBook, se
             confirmed_before=NOW + chance.randrange(5),
         )
         for channel in ("email", "telegram"):
-            rows: list[Any] = [tuple(row) for row in conn.execute(chunk(who, channel, -1, 1000))]
+            rows: list[Any] = [tuple(row) for row in conn.execute(chunk(who, channel, -1, LAST))]
             assert rows == expected(people, who, channel)
         numbers = {channel: len(expected(people, who, channel)) for channel in ("email", "telegram")}
         assert count(conn, who) == {channel: number for channel, number in numbers.items() if number}
@@ -203,29 +204,32 @@ def test_the_sql_says_what_the_rule_says(conn: Connection, book: AddressBook, se
 def test_chunks_join_to_the_whole(conn: Connection, book: AddressBook, sign_up: Any) -> None:
     for number in range(25):
         sign_up(f"warga{number}@contoh.example", CODES[number % len(CODES)])
-    who = audience("cimahi")
-    whole = [tuple(row) for row in conn.execute(chunk(who, "email", -1, 1000))]
+    who = audience("cimahi-utara")
+    whole = [tuple(row) for row in conn.execute(chunk(who, "email", -1, LAST))]
     parts: list[Any] = []
-    while rows := conn.execute(chunk(who, "email", parts[-1][0] if parts else -1, 7)).all():
-        assert len(rows) <= 7
-        parts += [tuple(row) for row in rows]
+    after = -1
+    while after != LAST:
+        until = window(conn, "email", after, 7) or LAST
+        parts += [tuple(row) for row in conn.execute(chunk(who, "email", after, until))]
+        after = until
     assert parts == whole
     assert [row[0] for row in whole] == sorted(row[0] for row in whole)
 
 
-def test_a_window_of_slots_bounds_what_is_read(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+def test_a_window_ends_at_the_nth_address_whoever_it_is(conn: Connection, book: AddressBook, sign_up: Any) -> None:
     for number in range(20):
-        sign_up(f"warga{number}@contoh.example")
-    who = audience("cibabat")
-    slots = [row.slot for row in conn.execute(chunk(who, "email", -1, 100))]
-    window = [row.slot for row in conn.execute(chunk(who, "email", slots[4], 100, until_slot=slots[9]))]
-    assert window == slots[5:10]
+        sign_up(f"warga{number}@contoh.example", CODES[number % len(CODES)])
+    sign_up("77", "cibabat", channel="telegram")
+    slots = sorted(conn.execute(select(address.c.slot).where(address.c.channel == "email")).scalars())
+    assert window(conn, "email", -1, 5) == slots[4]
+    assert window(conn, "email", slots[4], 15) == slots[19]
+    assert window(conn, "email", slots[4], 16) is None, "fewer are left"
 
 
 def plan(conn: Connection, who: Audience) -> str:
     """How the database will walk the next chunk."""
     on_postgresql = conn.dialect.name == "postgresql"
-    statement = chunk(who, "email", -1, 20_000).compile(dialect=conn.dialect, compile_kwargs={"literal_binds": True})
+    statement = chunk(who, "email", -1, LAST // 200).compile(dialect=conn.dialect, compile_kwargs={"literal_binds": True})
     explain = "EXPLAIN " if on_postgresql else "EXPLAIN QUERY PLAN "
     return "\n".join(str(row[-1]) for row in conn.exec_driver_sql(explain + str(statement)))
 
