@@ -31,11 +31,13 @@ PEOPLE = {"email": 2_600, "whatsapp": 1_200, "telegram": 1_200}
 """5,000 residents, by the channel that each chose."""
 RATES = {"EMAIL_RATE": "700", "WHATSAPP_RATE": "320", "TELEGRAM_RATE": "320"}
 """Messages a second: a run lasts some four seconds, so that its moments can be hit."""
-WORKERS = ("worker-1", "worker-2", "worker-e")
+ROUTINE = ("worker-1", "worker-2")
+WORKERS = (*ROUTINE, "worker-e")
 """Two on the routine lane, one on that of emergencies."""
 WHOLE, PART, SMALL = "cimahi", "cimahi-utara", "cibabat"
 """The city, a kecamatan of some 1,300, and a kelurahan of some 330 residents."""
 
+NUMBERS = itertools.count(1)
 Key = tuple[str, str]
 """Channel and address."""
 
@@ -79,21 +81,19 @@ def channel_settings() -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """Where cities are founded: a settled database of each kind to copy, and the server of the one kind."""
+    """Where cities are founded: a settled database to copy, a SQLite file or one of a server that may be shut down."""
 
-    sqlite: Path
-    server: Postgresql | None
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    kind: str
+    file: Path | None = None
+    server: Postgresql | None = None
 
     @contextmanager
-    def copy(self, kind: str, data: Path) -> Iterator[str]:
+    def copy(self, data: Path) -> Iterator[str]:
         """URL of a settled database of its own; gone afterwards."""
-        if kind == "sqlite":
-            shutil.copy(self.sqlite, data / "siaran.db")
-            yield f"sqlite:///{data / 'siaran.db'}"
+        if self.server is None:
+            yield f"sqlite:///{shutil.copy(self.file or '', data / 'siaran.db')}"
             return
-        assert self.server is not None
-        name = f"kota_{next(self.numbers)}"
+        name = f"kota_{next(NUMBERS)}"
         self.server.execute(f"CREATE DATABASE {name} TEMPLATE kota")
         try:
             yield self.server.url(name)
@@ -105,7 +105,6 @@ class Ground:
 class City:
     """One running city; `published` are its editions by their mark, `areas` where they go, `steps` what happened when."""
 
-    kind: str
     app: App
     environ: Mapping[str, str]
     providers: Providers
@@ -214,17 +213,17 @@ class City:
 
 @asynccontextmanager
 async def founded(
-    ground: Ground, kind: str, folder: Path, *, seed: int, lease: float, hooks: str = "prompt", disk: Disk | None = None
+    ground: Ground, folder: Path, *, seed: int, lease: float, hooks: str = "prompt", disk: Disk | None = None
 ) -> AsyncIterator[City]:
     """A city with everything running; what its processes say is kept in `folder`."""
     data = disk.path if disk is not None else folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     port = free_port()
     providers = Providers(seed=seed, callback_url=f"http://127.0.0.1:{port}/webhook/whatsapp", hooks=hooks)
-    valkey, supervisor = Valkey(folder), Supervisor(folder)
+    valkey, supervisor = Valkey(), Supervisor(folder)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(valkey.close)
-        url = stack.enter_context(ground.copy(kind, data))
+        url = stack.enter_context(ground.copy(data))
         valkey.start()
         own = await stack.enter_async_context(providers.running((*WORKERS, "web")))
         environ = variables(
@@ -234,8 +233,8 @@ async def founded(
         app = await stack.enter_async_context(program({**environ, **own["web"]}, redis_url=valkey.url))
         token = await app.database.write(tokens.add, "uji", ["read", "write", "publish"])
         city = City(
-            kind=kind, app=app, environ=environ, providers=providers, supervisor=supervisor, valkey=valkey,
-            server=ground.server if kind == "postgresql" else None, disk=disk, token=token, own=own,
+            app=app, environ=environ, providers=providers, supervisor=supervisor, valkey=valkey,
+            server=ground.server, disk=disk, token=token, own=own,
         )  # fmt: skip
         for name in WORKERS:
             city.start_worker(name)

@@ -32,7 +32,7 @@ class Watcher:
         while True:
             for mark, stored in list(self.city.published.items()):
                 try:
-                    lie = await self.city.app.database.read(self._look, mark, stored.id)
+                    lie = await self.city.app.database.read(self.look, mark, stored.id)
                 except DBAPIError:
                     continue
                 self.looks += 1
@@ -40,7 +40,8 @@ class Watcher:
                     self.lies.append(lie)
             await asyncio.sleep(0.05)
 
-    def _look(self, connection: Connection, mark: str, announcement: str) -> str:
+    def look(self, connection: Connection, mark: str, announcement: str) -> str:
+        """What is said that is not so; "" where all is true."""
         progress = ledger.progress(connection, announcement)
         if progress.sending != "done" and progress.percent < 100:
             return ""

@@ -26,7 +26,8 @@ RESTART_SECONDS = 0.2
 """How long a supervisor waits before it starts a dead part again."""
 STOP_SECONDS = 10.0
 """How long a part may take to end after SIGTERM."""
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+"""Moves the wall clock of a process alone."""
 
 
 @dataclass(kw_only=True)
@@ -63,6 +64,8 @@ class Part:
 
     def hears_sigterm(self) -> bool:
         """Whether it has come so far in starting that SIGTERM no longer ends it at once."""
+        if not Path("/proc/self").exists():
+            return True  # macOS does not tell
         with contextlib.suppress(OSError):
             status = Path(f"/proc/{self.process.pid if self.process else 0}/status").read_text()
             caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
@@ -166,7 +169,7 @@ class Supervisor:
 class Valkey:
     """The embedded Valkey's own program on a unix socket, append-only as there; killed and replaced at will."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="siaran-vk-", dir="/tmp"))
         self.socket = self.folder / "valkey.sock"
         self.url = f"unix://{self.socket}"

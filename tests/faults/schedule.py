@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.exc import DBAPIError
 
-from faults.city import SMALL, WORKERS, City
+from faults.city import ROUTINE, SMALL, WORKERS, City
 from faults.processes import FAKETIME, Disk, wrong_clock
 
 MOMENTS = (40, 4_400)
@@ -23,9 +23,10 @@ CLOCKS = (-7, -3, 3, 11)
 """Minutes by which a worker's wall clock is off."""
 
 KILLS = (
-    "kill worker-1", "kill worker-2", "kill worker-e", "kill workers", "kill web", "kill valkey", "flush valkey",
-    "replace valkey", "end worker-1", "end worker-2", "suspend worker-1", "suspend worker-2", "database away", "wrong clock",
+    "kill busy", "kill idle", "kill workers", "kill web", "kill valkey", "flush valkey", "replace valkey",
+    "end busy", "end idle", "suspend busy", "suspend idle", "database away", "wrong clock",
 )  # fmt: skip
+"""A worker is busy when it sent the last message: the other may have nothing to lose."""
 MISCHIEF = tuple(
     f"{channel} {kind}" for channel in ("email", "whatsapp", "telegram") for kind in ("429", "500", "503", "hang", "cut", "twice")
 )
@@ -70,7 +71,7 @@ def impossible(kind: str) -> dict[str, str]:
         found["database away"] = why
     if kind == "sqlite":
         found["wrong clock"] = "the processes of one machine share its clock"
-    elif not FAKETIME.exists():
+    elif FAKETIME is None:
         found["wrong clock"] = "libfaketime is not installed"
     return found
 
@@ -150,7 +151,14 @@ class Performance:
             "urgent": lambda: self.city.publish("darurat", areas=SMALL, urgent=True),
         }  # fmt: skip
         named = {"kill": self._kill, "end": self._end, "suspend": self._suspend}
-        await (acts[act.what]() if act.what in acts else named[verb](whom))
+        await (acts[act.what]() if act.what in acts else named[verb](self._named(whom)))
+
+    def _named(self, whom: str) -> str:
+        """The part that is meant."""
+        if whom not in ("busy", "idle"):
+            return whom
+        last = next((one.worker for one in reversed(self.city.providers.record.taken) if one.worker in ROUTINE), ROUTINE[0])
+        return last if whom == "busy" else next(name for name in ROUTINE if name != last)
 
     # --- processes ------------------------------------------------------------------------------
 
@@ -177,8 +185,8 @@ class Performance:
                 part.send(signal.SIGCONT)
 
     async def _wrong_clock(self, minutes: int) -> None:
-        """The first worker starts again on a machine whose clock is off."""
-        part = self.city.supervisor.parts["worker-1"]
+        """A worker starts again on a machine whose clock is off."""
+        part = self.city.supervisor.parts[self._named("busy")]
         async with part.busy:
             part.environ = {**part.environ, **wrong_clock(minutes)}
             await self.city.supervisor.terminate(part)

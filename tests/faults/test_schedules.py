@@ -25,12 +25,12 @@ PATIENCE = 60 + 6 * LEASE
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_nothing_is_lost_and_the_status_is_true(seed: int, kind: str, ground: Ground, tmp_path: Path) -> None:
-    schedule = draw(seed, kind)
+async def test_nothing_is_lost_and_the_status_is_true(seed: int, ground: Ground, tmp_path: Path) -> None:
+    schedule = draw(seed, ground.kind)
     print(schedule, *schedule.left_out, sep="\n")
     disk = Disk(tmp_path / "disk") if schedule.needs_disk else None
     with disk.mounted() if disk else nullcontext():
-        async with founded(ground, kind, tmp_path, seed=seed, lease=LEASE, hooks=schedule.hooks, disk=disk) as city:
+        async with founded(ground, tmp_path, seed=seed, lease=LEASE, hooks=schedule.hooks, disk=disk) as city:
             found = await run(city, schedule)
     print(*city.steps, sep="\n")
     assert not found, report(found, schedule, city, tmp_path)
