@@ -209,6 +209,8 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes, *, address:
         return failure_of(answer.error, status=status, address=address, attempt=attempt, wait=graph.wait_of(headers))
     if not answer.messages or not answer.messages[0].id:
         return Deferred(uncertain=True, code=f"HTTP {status}", detail="answer without a message id")
+    if answer.names and address not in answer.names:
+        return http.FOREIGN
     if held := (answer.messages[0].message_status or "").removeprefix("accepted"):
         log.warning("whatsapp_template_held", status=held)
     ids = dict.fromkeys(known for person in answer.contacts for known in (person.user_id, person.wa_id))

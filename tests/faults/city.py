@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import shutil
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -155,10 +156,12 @@ class City:
         self.areas[mark] = areas
         self.published[mark] = await publishing.publish_now(self.app, checked, actor="uji")
 
-    async def correct(self, mark: str, after: str) -> None:
+    async def correct(self, mark: str, after: str, *, expires_in: float | None = None) -> None:
         """Publish the next edition of an announcement."""
         self.areas[mark] = self.areas[after]
         fields = notice(areas=[self.areas[mark]], title=f"Terbitan-{mark}")
+        if expires_in is not None:
+            fields["expires"] = (datetime.now(UTC) + timedelta(seconds=expires_in)).isoformat()
         checked = Press.of(self.app).examine(fields, self.app.clock())
         stored = await self.app.database.write(
             publishing.correct, Press.of(self.app), self.published[after].id, checked,
@@ -204,6 +207,19 @@ class City:
                             return dict(await answer.json())
                 assert clock() < end, "the web process does not answer"
                 await asyncio.sleep(0.05)
+
+    def hold_fast(self) -> None:
+        """Where every worker and every transaction hangs: stacks go to the logs, the rest to the report."""
+        tables = ["run", "sweeper", "channel_state", "SELECT channel, owner, count(*), sum(open) FROM slice GROUP BY 1, 2"]
+        if self.server is not None:
+            tables.append("SELECT pid, state, wait_event, now() - xact_start, left(query, 200) FROM pg_stat_activity")
+        for what in tables:
+            query = text(what if " " in what else f"SELECT * FROM {what}")
+            for row in self.app.database.read_now(lambda c, query=query: c.execute(query).all()):
+                self.steps.append(f"    {what[:12]}: {tuple(row)}")
+        for name in WORKERS:
+            self.supervisor.parts[name].wanted = False
+            self.supervisor.parts[name].send(signal.SIGABRT)
 
     def addresses(self) -> dict[tuple[str, int], str]:
         """Every address by channel and number, as providers know it."""

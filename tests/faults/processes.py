@@ -104,7 +104,12 @@ class Supervisor:
     def add(self, name: str, environ: Mapping[str, str], *arguments: str) -> Part:
         """Start a part of the program and keep it alive."""
         command = [sys.executable, "-m", "broadcaster", *arguments]
-        part = Part(name=name, command=command, environ={**os.environ, **environ}, log=self.folder / f"{name}.log")
+        part = Part(
+            name=name,
+            command=command,
+            environ={**os.environ, "PYTHONFAULTHANDLER": "1", **environ},
+            log=self.folder / f"{name}.log",
+        )
         self.parts[name] = part
         part.start()
         return part

@@ -222,7 +222,7 @@ class Performance:
     # --- people ---------------------------------------------------------------------------------
 
     async def _correct(self) -> None:
-        await self.city.correct("ralat", after="pertama")
+        await self.city.correct("ralat", after="pertama", expires_in=self.schedule.expires_in)
 
     async def _pause(self) -> None:
         await self.city.steer("pause", "pertama")

@@ -5,6 +5,8 @@ FAULT_SCHEDULES says how many for each database (10), FAULT_SEED repeats one, FA
 
 import asyncio
 import os
+import shutil
+import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -25,15 +27,17 @@ PATIENCE = 60 + 6 * LEASE
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_nothing_is_lost_and_the_status_is_true(seed: int, ground: Ground, tmp_path: Path) -> None:
+async def test_nothing_is_lost_and_the_status_is_true(seed: int, ground: Ground) -> None:
     schedule = draw(seed, ground.kind)
     print(schedule, *schedule.left_out, sep="\n")
-    disk = Disk(tmp_path / "disk") if schedule.needs_disk else None
+    folder = Path(tempfile.mkdtemp(prefix=f"siaran-faults-{seed}-{ground.kind}-"))
+    disk = Disk(folder / "disk") if schedule.needs_disk else None
     with disk.mounted() if disk else nullcontext():
-        async with founded(ground, tmp_path, seed=seed, lease=LEASE, hooks=schedule.hooks, disk=disk) as city:
+        async with founded(ground, folder, seed=seed, lease=LEASE, hooks=schedule.hooks, disk=disk) as city:
             found = await run(city, schedule)
     print(*city.steps, sep="\n")
-    assert not found, report(found, schedule, city, tmp_path)
+    assert not found, report(found, schedule, city, folder)
+    shutil.rmtree(folder)  # what failed is kept
 
 
 async def run(city: City, schedule: Schedule) -> list[str]:
@@ -49,10 +53,12 @@ async def run(city: City, schedule: Schedule) -> list[str]:
             await until(lambda: not city.providers.callbacks.waiting, seconds=PATIENCE, what="webhooks are posted")
     except TimeoutError:
         city.say("not done in time")
+        city.hold_fast()
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
     await city.supervisor.stop_all(WORKERS)
     city.say("the workers have ended")
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
     inquest = Inquest(city, performance.uncertain)
     found = [*inquest.violations(), *await inquest.shown(), *watcher.lies]
     city.say(f"{watcher.looks} looks at the progress; possible duplicates: {inquest.doubles}")
