@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix
 from redis.asyncio.connection import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -78,9 +79,9 @@ class Queue:
         return True
 
     async def waiting(self, lane: str) -> int:
-        """Rings queued in a lane, 0 when Redis is away."""
+        """Rings of a lane that nobody has taken up, 0 when Redis is away."""
         try:
-            return int(await self.ask(lambda pool: pool.zcard(queue_name(lane)))) if self.url else 0
+            return await self.ask(lambda pool: _untaken(pool, queue_name(lane))) if self.url else 0
         except (RedisError, OSError):
             return 0
 
@@ -96,3 +97,9 @@ class Queue:
         if self._pool is not None:
             await self._pool.aclose(close_connection_pool=True)
             self._pool = None
+
+
+async def _untaken(pool: ArqRedis, name: str) -> int:
+    """Jobs of a queue that nobody has begun: arq keeps begun ones in it, those of a killed worker for half a minute."""
+    jobs = await pool.zrange(name, 0, -1)
+    return len(jobs) - int(await pool.exists(*(f"{in_progress_key_prefix}{job.decode()}" for job in jobs)) if jobs else 0)

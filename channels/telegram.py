@@ -121,8 +121,7 @@ def short(text: str, limit: int) -> str:
 
 def compose(edition: contract.Edition, lang: str, site: contract.Site) -> str:
     """The whole message as HTML: what is fixed first, then as much of instruction and body as fits beside it."""
-    name = template_name("telegram", edition, lang, "html")
-    wording = edition.wording(lang)
+    name, wording = template_name("telegram", edition, lang, "html"), edition.wording(lang)
     withdrawn = edition.change == "withdrawal"
     strike = Markup("<s>{}</s>" if withdrawn else "{}").format  # noqa: S704 # reason: both are literals
     values: dict[str, Any] = {"edition": edition, "site": site, "short": short, "areas": short(area_names(edition), 400)}
@@ -289,7 +288,8 @@ class Telegram:
         return await _outcome(self._edited_or_new(outgoing) if _edits(outgoing) else self._new(outgoing.payload))
 
     async def _new(self, arguments: Mapping[str, Any]) -> Outcome:
-        return Receipt(provider_id=str((await self._bot.send_message(**arguments)).message_id))
+        sent = await self._bot.send_message(**arguments)
+        return Receipt(provider_id=str(sent.message_id)) if sent.chat.id == arguments["chat_id"] else http.FOREIGN
 
     async def _edited_or_new(self, outgoing: contract.Outgoing) -> Outcome:
         """Edits are silent, so an emergency gets a new message as well."""

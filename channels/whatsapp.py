@@ -49,6 +49,7 @@ class Settings(ChannelSettings):
     template_emergency: str = Field(default="", pattern=r"^[a-z0-9_]{0,512}$", description="Emergencies; empty: the first.")
     template_clarification: str = Field(default="", pattern=r"^[a-z0-9_]{0,512}$", description="Hoaxes; empty: the first.")
     rate: float = Field(default=80.0, ge=0, description="Messages a second; 0: no limit of our own.")
+    receipt_wait: float = Field(default=30.0, ge=0, description="Seconds in which a webhook may still tell of a message.")
 
     @property
     def names(self) -> dict[Kind, str]:
@@ -208,6 +209,8 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes, *, address:
         return failure_of(answer.error, status=status, address=address, attempt=attempt, wait=graph.wait_of(headers))
     if not answer.messages or not answer.messages[0].id:
         return Deferred(uncertain=True, code=f"HTTP {status}", detail="answer without a message id")
+    if answer.names and address not in answer.names:
+        return http.FOREIGN
     if held := (answer.messages[0].message_status or "").removeprefix("accepted"):
         log.warning("whatsapp_template_held", status=held)
     ids = dict.fromkeys(known for person in answer.contacts for known in (person.user_id, person.wa_id))
@@ -237,11 +240,11 @@ class WhatsApp:
     name = "whatsapp"
     label = "WhatsApp"
     limits = contract.Limits(text=BODY_LIMIT, measure="utf-16 units")
-    receipt_wait = 30.0
     spaced = True
 
     def __init__(self, settings: Settings) -> None:
         self._settings, self.rate, self.tier = settings, settings.rate, settings.tier
+        self.receipt_wait = settings.receipt_wait
         self._sessions = http.Sessions(connections=min(max(int(settings.rate or 128), 16), 250))
         self._base = settings.api_url.rstrip("/")
         self._messages = f"{self._base}/{settings.phone_id}/messages"

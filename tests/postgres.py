@@ -41,12 +41,22 @@ def account() -> str:
     pytest.skip("PostgreSQL does not run as root, and there is no user postgres or nobody")
 
 
-def _as(user: str) -> list[str]:
+def as_user(user: str) -> list[str]:
     """What to put before a command so that `user` runs it and it ends with us."""
     if sys.platform != "linux":
         return []
     change = ["--reuid", user, "--regid", str(pwd.getpwnam(user).pw_gid), "--clear-groups"] if user else []
     return ["setpriv", "--pdeathsig", "QUIT", *change]
+
+
+def initialise(folder: Path, programs: Path, user: str) -> Path:
+    """Make an empty cluster in `folder`, which becomes the user's own; returns its data directory."""
+    if user:
+        shutil.chown(folder, user)
+    data = folder / "data"
+    make = [programs / "initdb", "-D", data, "-U", "siaran", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+    subprocess.run([*as_user(user), *make], check=True, stdout=subprocess.DEVNULL, cwd=folder)
+    return data
 
 
 @contextmanager
@@ -55,14 +65,10 @@ def running_postgresql(_folder: Path | None = None, *, settings: Sequence[str] =
     programs, user = binaries(), account()
     folder = Path(tempfile.mkdtemp(prefix="siaran-pg-", dir="/tmp"))
     try:
-        if user:
-            shutil.chown(folder, user)
-        data = folder / "data"
-        make = [programs / "initdb", "-D", data, "-U", "siaran", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-        subprocess.run([*_as(user), *make], check=True, stdout=subprocess.DEVNULL, cwd=folder)
+        data = initialise(folder, programs, user)
         options = [part for setting in settings for part in ("-c", setting)]
         serve = [programs / "postgres", "-D", data, "-k", folder, "-h", "", *options]
-        with _serving([*_as(user), *map(str, serve)], folder):
+        with _serving([*as_user(user), *map(str, serve)], folder):
             yield f"postgresql://siaran@/postgres?host={folder}"
     finally:
         shutil.rmtree(folder, ignore_errors=True)

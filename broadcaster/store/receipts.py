@@ -59,11 +59,11 @@ class Kept:
 
 
 def keep(connection: Connection, channel: str, events: Sequence[Kept], now: float) -> None:
-    """Store events; one that was stored before stays as it is."""
+    """Store events, to be applied at once by any clock; one that was stored before stays as it is."""
     if events:
         connection.execute(
             text("INSERT INTO receipt (channel, dedupe, body, received_at, due_at, tries)"
-                 " VALUES (:channel, :dedupe, :body, :now, :now, 0) ON CONFLICT DO NOTHING"),
+                 " VALUES (:channel, :dedupe, :body, :now, 0, 0) ON CONFLICT DO NOTHING"),
             [{"channel": channel, "dedupe": event.dedupe, "body": event.body, "now": now} for event in events],
         )  # fmt: skip
 

@@ -78,8 +78,9 @@ class Sent(msgspec.Struct):
 
 
 class Contact(msgspec.Struct):
-    """Ids of one person: the number's digits, and the business-scoped id."""
+    """Ids of one person: as we named it (in answers alone), the number's digits, and the business-scoped id."""
 
+    input: str = ""
     wa_id: str | None = None
     user_id: str | None = None
 
@@ -90,6 +91,11 @@ class Answer(msgspec.Struct):
     messages: list[Sent] = []
     contacts: list[Contact] = []
     error: GraphError = GraphError()
+
+    @property
+    def names(self) -> set[str]:
+        """Every id of whom it is about; empty when it does not say."""
+        return {known for one in self.contacts for known in (one.input.lstrip("+"), one.wa_id, one.user_id) if known}
 
 
 _ANSWER = msgspec.json.Decoder(Answer)

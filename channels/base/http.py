@@ -5,6 +5,9 @@ import hmac
 import math
 
 import aiohttp
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from channels.base.contract import Deferred
 
@@ -15,6 +18,15 @@ IDLE_SECONDS = 10.0
 """Idle connections are dropped before the other side drops them: a write into a dead one would count as uncertain."""
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Uses no connection again on which an answer came that nobody waits for: the next request would take it for its own."""
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        while (found := await super()._get(key, traces)) and found.protocol is not None and found.protocol.should_close:
+            found.close()
+        return found
+
+
 def open_session(
     *, connections: int, connect_seconds: float = CONNECT_SECONDS, total_seconds: float = TOTAL_SECONDS
 ) -> aiohttp.ClientSession:
@@ -23,9 +35,7 @@ def open_session(
     Waiting for a free connection counts as connecting. Cookies are neither kept nor sent.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=connections, limit_per_host=connections, keepalive_timeout=IDLE_SECONDS, ttl_dns_cache=300
-        ),
+        connector=_Connector(limit=connections, limit_per_host=connections, keepalive_timeout=IDLE_SECONDS, ttl_dns_cache=300),
         timeout=aiohttp.ClientTimeout(total=total_seconds, connect=connect_seconds, sock_connect=connect_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "siaran-cimahi"},
@@ -58,6 +68,10 @@ class Sessions:
 
 REQUEST_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
 """All that a request may raise because of the network or the provider."""
+
+
+FOREIGN = Deferred(uncertain=True, code="foreign answer", detail="the answer to another message")
+"""A connection was out of step: whether our own message was taken, nobody told us."""
 
 
 def never_written(error: BaseException | None) -> bool:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 import redis
-from arq.constants import job_key_prefix
+from arq.constants import in_progress_key_prefix, job_key_prefix
 from arq.jobs import deserialize_job_raw
 from structlog.testing import capture_logs
 
@@ -61,6 +61,16 @@ async def test_every_ring_is_a_job_of_its_own_so_none_is_refused_while_another_r
     async with queue(valkey_url) as bell:
         assert all(await asyncio.gather(*(bell.ring("email", "routine") for _ in range(20))))
         assert await bell.waiting("routine") == 20
+
+
+async def test_a_ring_that_is_taken_up_waits_no_more_though_its_worker_may_be_dead(valkey_url: str) -> None:
+    async with queue(valkey_url) as bell:
+        assert await bell.ring("email", "routine")
+        assert await bell.ring("telegram", "routine")
+        with redis.Redis.from_url(valkey_url) as client:
+            job_id = client.zrange(queue_name("routine"), 0, -1)[0].decode()
+            client.set(f"{in_progress_key_prefix}{job_id}", b"1", ex=30)
+        assert await bell.waiting("routine") == 1
 
 
 async def test_the_lanes_have_queues_of_their_own() -> None:

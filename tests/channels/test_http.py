@@ -12,6 +12,7 @@ import pytest
 
 from channels.base.contract import Deferred
 from channels.base.http import REQUEST_ERRORS, Sessions, deferred, never_written, open_session, same, seconds, signed_by
+from waiting import until
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -200,3 +201,31 @@ def test_a_shared_secret_is_compared_whole() -> None:
     assert same("verify-me", "verify-me")
     assert not same("verify-me", "verify")
     assert not same("verify-me", "é")
+
+
+async def test_an_answer_that_nobody_waits_for_is_given_to_nobody() -> None:
+    connections: list[int] = []
+
+    async def twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(1)
+        while await reader.readline():
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(OK)
+            await writer.drain()
+            writer.write(OK.replace(b"ok", b"no"))
+
+    sessions = Sessions(connections=1)
+    async with listening(twice) as url:
+        for _ in range(3):
+            async with sessions.get().get(url) as response:
+                assert await response.read() == b"ok"
+            await until(lambda: idle_answer(sessions), what="the second answer has come")
+        await sessions.aclose()
+    assert len(connections) == 3
+
+
+def idle_answer(sessions: Sessions) -> bool:
+    """Whether the connection that rests holds an answer, or was closed because of it."""
+    connector = sessions.get().connector
+    assert connector is not None
+    return all(protocol.should_close for kept in connector._conns.values() for protocol, _since in kept)

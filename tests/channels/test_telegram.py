@@ -38,6 +38,7 @@ from channels.base.contract import (
     Skipped,
     Wording,
 )
+from channels.base.http import FOREIGN
 from channels.base.rendering import WIB, utf16
 
 GOLDEN = Path(__file__).parent / "golden" / "telegram"
@@ -451,6 +452,19 @@ async def test_an_answer_that_is_no_json_leaves_the_message_uncertain() -> None:
         await channel.aclose()
     assert isinstance(outcome, Deferred)
     assert outcome.uncertain
+
+
+async def test_the_answer_to_another_message_is_no_receipt_of_ours() -> None:
+    async def foreign(_: web.Request) -> web.Response:
+        chat = {"id": 4711, "type": "private"}
+        return web.json_response({"ok": True, "result": {"message_id": 9, "date": 1, "chat": chat, "text": "..."}})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", foreign)
+    async with running(app) as url:
+        channel = channel_at(url)
+        assert await outcome_of(channel, outgoing(channel)) == FOREIGN
+        await channel.aclose()
 
 
 class Hasty(telegram.AioRequest):

@@ -17,6 +17,7 @@ from channels import whatsapp
 from channels.base import contract
 from channels.base.contract import Deferred, Edition, Failure, Halted, Outcome, Receipt, Refused, Rejected, Skipped
 from channels.base.graph import GraphError
+from channels.base.http import FOREIGN
 from channels.base.rendering import TEMPLATES, utf16
 
 SITI = "6281200000001"
@@ -479,6 +480,10 @@ def test_a_receipt_names_the_message_and_the_further_ids_of_the_person() -> None
     assert whatsapp.outcome_of(200, {}, accepted(), address=SITI) == Receipt(provider_id="wamid.A", aliases=(SCOPED,))
     scoped = whatsapp.outcome_of(200, {}, accepted(message_status="accepted"), address=SCOPED)
     assert scoped == Receipt(provider_id="wamid.A", aliases=(SITI,))
+
+
+def test_the_answer_to_another_message_is_no_receipt_of_ours() -> None:
+    assert whatsapp.outcome_of(200, {}, accepted(), address="6281200000777") == FOREIGN
 
 
 @pytest.mark.parametrize("held", ["held_for_quality_assessment", "paused"])

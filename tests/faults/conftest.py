@@ -1,0 +1,38 @@
+"""What fault runs share: one settled city of each kind of database, made where it is needed, to be copied by each run."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faults.city import Ground, settle
+from faults.processes import Postgresql
+
+
+@pytest.fixture(scope="session")
+def settled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all residents."""
+    path = tmp_path_factory.mktemp("kota") / "kota.db"
+    asyncio.run(settle(f"sqlite:///{path}", path.parent))
+    return path
+
+
+@pytest.fixture(scope="session")
+def settled_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgresql]:
+    """A server of our own with all residents in its database `kota`; skips with the reason where there is none."""
+    server = Postgresql()
+    try:
+        server.execute("CREATE DATABASE kota")
+        asyncio.run(settle(server.url("kota"), tmp_path_factory.mktemp("kota")))
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def ground(kind: str, request: pytest.FixtureRequest) -> Ground:
+    """The ground for a city on a database of this kind, sqlite or postgresql."""
+    if kind == "sqlite":
+        return Ground(kind=kind, file=request.getfixturevalue("settled_file"))
+    return Ground(kind=kind, server=request.getfixturevalue("settled_server"))

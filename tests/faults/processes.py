@@ -1,0 +1,326 @@
+"""The parts of a city that a fault run starts, kills and starts again, each a real process with a log of its own."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import redis
+
+from broadcaster import embedded
+from postgres import account, as_user, binaries, initialise
+from waiting import until
+
+RESTART_SECONDS = 0.2
+"""How long a supervisor waits before it starts a dead part again."""
+STOP_SECONDS = 10.0
+"""How long a part may take to end after SIGTERM."""
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+"""Moves the wall clock of a process alone."""
+
+
+@dataclass(kw_only=True)
+class Part:
+    """One supervised process; `expected` is how many of its ends we caused and the supervisor has not yet seen."""
+
+    name: str
+    command: Sequence[str]
+    environ: Mapping[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    wanted: bool = True
+    expected: int = 0
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def start(self) -> None:
+        """Start it; what it says goes to its log."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                embedded.tied(self.command), env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs (or is stopped)."""
+        return self.process is not None and self.process.poll() is None
+
+    def send(self, number: signal.Signals) -> bool:
+        """Send a signal; False when there is nobody to get it."""
+        if self.process is None or self.process.poll() is not None:
+            return False
+        self.process.send_signal(number)
+        return True
+
+    def hears_sigterm(self) -> bool:
+        """Whether it has come so far in starting that SIGTERM no longer ends it at once."""
+        if not Path("/proc/self").exists():
+            return True  # macOS does not tell
+        with contextlib.suppress(OSError):
+            status = Path(f"/proc/{self.process.pid if self.process else 0}/status").read_text()
+            caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+            return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+        return False
+
+    def kill(self) -> bool:
+        """SIGKILL."""
+        if not self.send(signal.SIGKILL):
+            return False
+        self.expected += 1
+        return True
+
+    async def ended(self, seconds: float) -> int:
+        """The exit code; raises TimeoutError when it does not end in time."""
+        process = self.process
+        assert process is not None
+        await until(lambda: process.poll() is not None, seconds=seconds, what=f"{self.name} ends")
+        return int(process.returncode)
+
+
+class Supervisor:
+    """Starts parts again when they die, as systemd would.
+
+    `surprises` are ends that nobody caused, `complaints` what else a part did wrong; `excused`: the database was away, so that
+    a part may have failed to start.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.parts: dict[str, Part] = {}
+        self.excused = False
+        self.surprises: list[str] = []
+        self.complaints: list[str] = []
+
+    def add(self, name: str, environ: Mapping[str, str], *arguments: str) -> Part:
+        """Start a part of the program and keep it alive."""
+        command = [sys.executable, "-m", "broadcaster", *arguments]
+        part = Part(
+            name=name,
+            command=command,
+            environ={**os.environ, "PYTHONFAULTHANDLER": "1", **environ},
+            log=self.folder / f"{name}.log",
+        )
+        self.parts[name] = part
+        part.start()
+        return part
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Supervise while the block runs; then end every part that is left."""
+        task = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            for part in self.parts.values():
+                part.send(signal.SIGCONT)
+                part.send(signal.SIGKILL)
+                if part.process is not None:
+                    part.process.wait()
+
+    async def _watch(self) -> None:
+        dead: dict[str, float] = {}
+        while True:
+            for part in self.parts.values():
+                if part.alive or not part.wanted or part.process is None:
+                    continue
+                if part.name not in dead:
+                    dead[part.name] = time.monotonic()
+                    if part.expected:
+                        part.expected -= 1
+                    else:
+                        self.surprises.append(f"{part.name} ended by itself with code {part.process.returncode}")
+                elif time.monotonic() - dead[part.name] > RESTART_SECONDS:
+                    del dead[part.name]
+                    part.start()
+            await asyncio.sleep(0.02)
+
+    async def terminate(self, part: Part) -> None:
+        """SIGTERM; complains unless it ends in time with code 0. The supervisor starts it again where it is wanted."""
+        part.expected += 1
+        began, ready = time.monotonic(), part.hears_sigterm()
+        if not part.send(signal.SIGTERM):
+            part.expected -= 1
+            return
+        try:
+            code = await part.ended(STOP_SECONDS)
+            if code == -signal.SIGTERM and not ready:
+                return  # it was only starting and had done nothing yet
+        except TimeoutError:
+            self.complaints.append(f"{part.name} did not end within {STOP_SECONDS:g} s of SIGTERM")
+            part.send(signal.SIGKILL)
+        else:
+            if code:
+                self.complaints.append(f"{part.name} ended with code {code}, {time.monotonic() - began:.1f} s after SIGTERM")
+
+    async def stop_all(self, names: Sequence[str]) -> None:
+        """End parts for good, all at once."""
+        for name in names:
+            self.parts[name].wanted = False
+        await asyncio.gather(*(self.terminate(self.parts[name]) for name in names if self.parts[name].alive))
+
+
+class Valkey:
+    """The embedded Valkey's own program on a unix socket, append-only as there; killed and replaced at will."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="siaran-vk-", dir="/tmp"))
+        self.socket = self.folder / "valkey.sock"
+        self.url = f"unix://{self.socket}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; returns at once."""
+        self.socket.unlink(missing_ok=True)
+        command = [
+            str(embedded.valkey_binary()), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder),
+            "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--loglevel", "warning",
+        ]  # fmt: skip
+        self.process = subprocess.Popen(embedded.tied(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def forget(self) -> None:
+        """Another, empty one will take its place."""
+        shutil.rmtree(self.folder / "appendonlydir", ignore_errors=True)
+
+    def flush(self) -> None:
+        """FLUSHALL; nothing where it does not answer."""
+        with contextlib.suppress(redis.RedisError, OSError), redis.Redis.from_url(self.url) as client:
+            client.flushall()
+
+    def close(self) -> None:
+        """End it, leave nothing."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Postgresql:
+    """A PostgreSQL server that can be shut down in the middle of everything; what it has committed it keeps."""
+
+    # without synchronous_commit a commit could be lost by the shutdown: that is the one promise that may not be bent
+    SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=100", "shared_buffers=64MB")
+
+    def __init__(self) -> None:
+        self.user, self.programs = account(), binaries()
+        self.folder = Path(tempfile.mkdtemp(prefix="siaran-pg-", dir="/tmp"))
+        self.process: subprocess.Popen[bytes] | None = None
+        initialise(self.folder, self.programs, self.user)
+        self.start()
+        self.wait()
+
+    def url(self, name: str) -> str:
+        """URL of one of its databases."""
+        return f"postgresql://siaran@/{name}?host={self.folder}"
+
+    def start(self) -> None:
+        """Start it; returns at once. In the main thread: the server ends with the thread that started it."""
+        options = [part for setting in self.SETTINGS for part in ("-c", setting)]
+        serve = [str(self.programs / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder), "-h", "", *options]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*as_user(self.user), *serve], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def wait(self) -> None:
+        """Return once it takes connections."""
+        end = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.url("postgres"), connect_timeout=2):
+                return
+            assert time.monotonic() < end, (self.folder / "log").read_text()[-2000:]
+            time.sleep(0.02)
+
+    def shut_down(self, *, immediately: bool = True) -> None:
+        """SIGQUIT: no farewell, no checkpoint (or SIGINT); returns when it is down."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGQUIT if immediately else signal.SIGINT)
+            self.process.wait()
+
+    def execute(self, *statements: str) -> None:
+        """Run statements outside transactions."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """End it, leave nothing."""
+        self.shut_down(immediately=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Disk:
+    """A small file system in memory, which can be filled to the last byte and freed."""
+
+    SIZE = 192
+    """MiB: the database with its write-ahead log is far smaller."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @staticmethod
+    def why_not() -> str:
+        """Why there can be none here; "" where there can."""
+        if os.geteuid() != 0:
+            return "a file system can be mounted by root alone"
+        with tempfile.TemporaryDirectory(prefix="siaran-disk-", dir="/tmp") as place:
+            tried = subprocess.run(["mount", "-t", "tmpfs", "none", place], capture_output=True, text=True, check=False)
+            if tried.returncode:
+                return tried.stderr.strip()
+            subprocess.run(["umount", place], check=True)
+        return ""
+
+    @contextmanager
+    def mounted(self) -> Iterator["Disk"]:
+        """The disk, there while the block runs."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.SIZE}m", "none", str(self.path)], check=True)
+        try:
+            yield self
+        finally:
+            subprocess.run(["umount", "--lazy", str(self.path)], check=True)
+
+    def fill(self) -> None:
+        """Leave not one byte."""
+        with (self.path / "filler").open("wb", buffering=0) as filler:
+            for size in (1 << 20, 1 << 12, 1):
+                with contextlib.suppress(OSError):
+                    while True:
+                        filler.write(b"\0" * size)
+
+    def free(self) -> None:
+        """There is room again."""
+        (self.path / "filler").unlink(missing_ok=True)
+
+
+def wrong_clock(minutes: int) -> dict[str, str]:
+    """Variables under which a process's wall clock is off; its other clocks stay."""
+    return {
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME": f"{minutes:+d}m",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def free_port() -> int:
+    """A port on loopback that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,337 @@
+"""Recording providers of a fault run: each notes what it accepted before it answers, and misbehaves as it is told."""
+
+import asyncio
+import contextlib
+import itertools
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from broadcaster.simulation import serving
+from broadcaster.simulation.callbacks import Callbacks, Item
+
+PHONE_ID, TOKEN, APP_SECRET, BOT_TOKEN = "860000000112", "EAAG-uji", "rahasia", "860112:uji"
+LATENCY = 0.005
+"""Seconds between accepting and answering: so that a kill finds messages on the wire."""
+HELD_BACK = 0.3
+"""Seconds an answer is held back so that its webhook comes first."""
+SHARE = 0.2
+"""Part of the requests that a fault hits while it lasts: below the half at which a worker's breaker opens."""
+EDITION = re.compile(rb"Terbitan-([a-z]+)")
+"""The mark in each edition's title by which a message is told apart from those of other editions."""
+MESSAGE_ID = re.compile(rb"^message-id:\s*<([^>\r\n]*)>", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """One message that a provider accepted; `worker` sent it, `mark` is its Message-ID, `at` is monotonic seconds."""
+
+    channel: str
+    to: str
+    edition: str
+    worker: str
+    at: float
+    mark: str = ""
+    edit: bool = False
+
+
+@dataclass
+class Record:
+    """Everything that was accepted, in order."""
+
+    taken: list[Taken] = field(default_factory=list)
+
+    def take(self, channel: str, to: str, content: bytes, worker: str, *, mark: str = "", edit: bool = False) -> None:
+        """Note a message, before it is answered."""
+        found = EDITION.search(content)
+        name = found[1].decode() if found else "?"
+        self.taken.append(Taken(channel=channel, to=to, edition=name, worker=worker, at=time.monotonic(), mark=mark, edit=edit))
+
+    def copies(self, edition: str) -> Counter[tuple[str, str]]:
+        """How often each (channel, address) got an edition; an edit repeated is still one."""
+        edits = {(one.channel, one.to) for one in self.taken if one.edition == edition and one.edit}
+        return Counter((one.channel, one.to) for one in self.taken if one.edition == edition and not one.edit) + Counter(edits)
+
+
+class Mischief:
+    """Which of the coming requests go wrong, and how: `order` says what, `draw` is asked by each request."""
+
+    def __init__(self, seed: int) -> None:
+        self.done: Counter[str] = Counter()
+        self._left: Counter[str] = Counter()
+        self._dice = random.Random(seed)
+
+    def order(self, kind: str, count: int) -> None:
+        """`count` more requests, one here and one there, shall meet this fault."""
+        self._left[kind] += count
+
+    def draw(self) -> str:
+        """The fault of this request; "" for none."""
+        for kind, left in self._left.items():
+            if left and self._dice.random() < SHARE:
+                self._left[kind] -= 1
+                self.done[kind] += 1
+                return kind
+        return ""
+
+    def ends(self) -> None:
+        """What was ordered and has not come about does not come about any more."""
+        self._left.clear()
+
+
+class Providers:
+    """A mail server and the two HTTP APIs under one record; `hooks` says how WhatsApp's webhooks come."""
+
+    def __init__(self, *, seed: int, callback_url: str = "", hooks: str = "prompt") -> None:
+        self.record = Record()
+        self.mischief = {name: Mischief(seed + number) for number, name in enumerate(("email", "whatsapp", "telegram"))}
+        self.hooks = hooks
+        self.callbacks = Callbacks(url=callback_url, secret=APP_SECRET, envelope=_envelope)
+        self.open = asyncio.Event()
+        self.letters: set[Letters] = set()
+        self.http = ""
+        self._numbers = itertools.count(1)
+        self._dice = random.Random(seed)
+
+    @asynccontextmanager
+    async def running(self, workers: Sequence[str]) -> AsyncIterator[Mapping[str, dict[str, str]]]:
+        """Serve; yields the settings of each worker, each with addresses of its own, so that we know who wrote."""
+        loop = asyncio.get_running_loop()
+        app = web.Application(client_max_size=1 << 20)
+        app.router.add_post("/{worker}/v25.0/{node}/messages", self._whatsapp)
+        app.router.add_get("/{worker}/v25.0/{node}", _number)
+        app.router.add_post("/{worker}/bot{token}/{method}", self._telegram)
+        async with serving.running(app) as base, _in_background(self.callbacks.run()):
+            servers, settings = [], {}
+            for worker in workers:
+                server = await loop.create_server(lambda worker=worker: Letters(self, worker), serving.HOST, 0)
+                servers.append(server)
+                settings[worker] = {
+                    "EMAIL_URL": f"smtp://{serving.HOST}:{server.sockets[0].getsockname()[1]}",
+                    "WHATSAPP_API_URL": f"{base}/{worker}/v25.0",
+                    "TELEGRAM_API_URL": f"{base}/{worker}",
+                }
+            try:
+                yield settings
+            finally:
+                self.open.set()
+                for server in servers:
+                    server.close()
+                for session in list(self.letters):
+                    session.drop()
+
+    def misbehave(self, channel: str, kind: str, count: int) -> None:
+        """So many of the next requests of a channel go wrong."""
+        self.mischief[channel].order(kind, count)
+
+    def behave(self) -> None:
+        """Nothing goes wrong any more."""
+        for mischief in self.mischief.values():
+            mischief.ends()
+
+    # --- WhatsApp -------------------------------------------------------------------------------
+
+    async def _whatsapp(self, request: web.Request) -> web.StreamResponse:
+        kind = self.mischief["whatsapp"].draw()
+        if kind == "429":
+            error = {"error": {"code": 130429, "message": "Rate limit hit"}}
+            return web.json_response(error, status=429, headers={"Retry-After": "1"})
+        if kind == "500":
+            return web.json_response({"error": {"code": 131000, "message": "Something went wrong"}}, status=500)
+        if kind == "503":
+            return _unavailable()
+        body = await request.read()
+        asked = msgspec.json.decode(body)
+        to, identifier = asked.get("to") or asked["recipient"], f"wamid.{next(self._numbers):012}"
+        self.record.take("whatsapp", to, body, request.match_info["worker"])
+        self._announce(identifier, to, asked.get("biz_opaque_callback_data", ""))
+        await asyncio.sleep(HELD_BACK if self.hooks == "early" and self._dice.random() < 0.1 else LATENCY)
+        answer = {"messages": [{"id": identifier, "message_status": "accepted"}], "contacts": [{"input": to, "wa_id": to}]}
+        return await self._answered(request, kind, answer)
+
+    def _announce(self, identifier: str, to: str, callback: str) -> None:
+        """What WhatsApp says later, of some messages: in order or not, once or twice, soon or late."""
+        luck = self._dice.random()
+        states = ("sent", "delivered", "read") if luck < 0.1 else ("delivered",) if luck < 0.4 else ()
+        delays = {"early": (0, 0, 0), "late": (3, 3.2, 3.4), "shuffled": (1, 0.5, 0)}.get(self.hooks, (0.1, 0.4, 1))
+        for state, delay in zip(states, delays, strict=False):
+            status = {"id": identifier, "recipient_id": to, "status": state, "timestamp": str(int(time.time()))}
+            for again in range(2 if self.hooks == "twice" else 1):
+                self.callbacks.later(delay + again, {"statuses": {**status, "biz_opaque_callback_data": callback}})
+
+    # --- Telegram -------------------------------------------------------------------------------
+
+    async def _telegram(self, request: web.Request) -> web.StreamResponse:
+        method, body = request.match_info["method"].lower(), await request.read()
+        if method not in {"sendmessage", "editmessagetext"}:
+            return web.json_response({"ok": True, "result": {"id": 110112, "is_bot": True, "first_name": "Info"}})
+        kind = self.mischief["telegram"].draw()
+        if kind == "429":
+            refusal = {"ok": False, "error_code": 429, "description": "Too Many Requests", "parameters": {"retry_after": 1}}
+            return web.json_response(refusal, status=429)
+        if kind == "500":
+            return web.json_response({"ok": False, "error_code": 500, "description": "Internal Server Error"}, status=500)
+        if kind == "503":
+            return _unavailable()
+        asked = msgspec.json.decode(body)
+        chat, edit = int(asked["chat_id"]), method == "editmessagetext"
+        self.record.take("telegram", str(chat), body, request.match_info["worker"], edit=edit)
+        await asyncio.sleep(LATENCY)
+        message = {"message_id": next(self._numbers), "date": int(time.time()), "chat": {"id": chat, "type": "private"}}
+        return await self._answered(request, kind, {"ok": True, "result": {**message, "text": "..."}})
+
+    async def _answered(self, request: web.Request, kind: str, answer: dict[str, Any]) -> web.StreamResponse:
+        """The answer of an accepted request, or what comes in its place."""
+        if kind == "cut" and request.transport is not None:
+            request.transport.abort()
+        if kind == "hang":
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.open.wait(), 30)
+        if kind == "twice" and request.transport is not None:
+            body = msgspec.json.encode(answer)
+            head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+            request.transport.write(head + body)
+        return web.json_response(answer)
+
+
+async def _number(_request: web.Request) -> web.Response:
+    return web.json_response({"id": PHONE_ID})
+
+
+def _unavailable() -> web.Response:
+    return web.Response(status=503, text="<html>Service Unavailable</html>", content_type="text/html")
+
+
+def _envelope(items: Sequence[Item]) -> dict[str, Any]:
+    value = {"messaging_product": "whatsapp", "statuses": [item["statuses"] for item in items]}
+    return {"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}]}
+
+
+@asynccontextmanager
+async def _in_background(work: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+# --- mail -----------------------------------------------------------------------------------------
+
+
+class Letters(asyncio.Protocol):
+    """One SMTP connection of a worker (RFC 5321, PIPELINING): works its input off in order, whatever the packets."""
+
+    def __init__(self, providers: Providers, worker: str) -> None:
+        self._providers, self._worker = providers, worker
+        self._input = bytearray()
+        self._kind = self._to = ""
+        self._in_content = self._held = False
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._providers.letters.add(self)
+        self._say(b"220 surat.example ESMTP")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the client."""
+        self._held = True
+        self._providers.letters.discard(self)
+
+    def drop(self) -> None:
+        """End the connection without a word."""
+        self._held = True
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what came."""
+        self._input += data
+        self._work()
+
+    def _say(self, *lines: bytes) -> None:
+        self._transport.write(b"".join(line + b"\r\n" for line in lines))
+
+    def _work(self) -> None:
+        for part in iter(self._next, None):
+            if self._in_content:
+                self._in_content = False
+                self._accept(part)
+            else:
+                self._command(part)
+
+    def _next(self) -> bytes | None:
+        """The next command line, or content without its end; None when it has not come yet, or we are silent."""
+        end = b"\r\n.\r\n" if self._in_content else b"\r\n"
+        at = -1 if self._held else self._input.find(end)
+        if at < 0:
+            return None
+        part = bytes(self._input[:at])
+        del self._input[: at + len(end)]
+        return part
+
+    def _command(self, line: bytes) -> None:
+        verb = line[:4].upper()
+        if verb == b"EHLO":
+            self._say(b"250-surat.example", b"250-PIPELINING", b"250-8BITMIME", b"250-SMTPUTF8", b"250 ENHANCEDSTATUSCODES")
+        elif verb == b"MAIL":
+            self._kind, self._to = self._providers.mischief["email"].draw(), ""
+            self._say(b"250 2.1.0 OK")
+        elif verb == b"RCPT":
+            self._recipient(line)
+        elif verb == b"DATA" and self._to:
+            self._in_content = True
+            self._say(b"354 Go on")
+        elif verb == b"DATA":
+            self._say(b"554 5.5.1 No valid recipients")
+        else:
+            self._say(b"221 2.0.0 Bye" if verb == b"QUIT" else b"250 2.0.0 OK")
+
+    def _recipient(self, line: bytes) -> None:
+        if self._kind == "429":
+            self._say(b"421 4.7.0 Too many messages, come back later")
+            self._held = True
+            self._transport.close()
+        elif self._kind == "503":
+            self._say(b"451 4.3.0 Come back later")
+        else:
+            self._to = line[line.index(b"<") + 1 : line.index(b">")].decode()
+            self._say(b"250 2.1.5 OK")
+
+    def _accept(self, content: bytes) -> None:
+        """Note the message, then answer after a moment, or never."""
+        if self._kind == "500":
+            self._say(b"451 4.3.0 Local error")
+            return
+        found = MESSAGE_ID.search(content)
+        self._providers.record.take("email", self._to, content, self._worker, mark=found[1].decode() if found else "")
+        self._held = True
+        if self._kind == "cut":
+            self.drop()
+        elif self._kind != "hang":
+            asyncio.get_running_loop().call_later(LATENCY, self._confirm, 2 if self._kind == "twice" else 1)
+
+    def _confirm(self, times: int) -> None:
+        if not self._transport.is_closing():
+            self._say(*[b"250 2.0.0 OK queued"] * times)
+            self._held = False
+            self._work()
+
+
+def uncertain(providers: Providers) -> Iterator[tuple[str, str, int]]:
+    """(channel, kind, messages that it may have left without an answer) for each fault that was played."""
+    harm = {"cut": 1, "hang": 1, "twice": 2}
+    for channel, mischief in providers.mischief.items():
+        for kind, count in mischief.done.items():
+            yield channel, kind, count * harm.get(kind, 0)

@@ -1,0 +1,78 @@
+"""The fault suite itself: whatever is not as promised is noticed."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from faults.city import SMALL, WORKERS, City, Ground, founded
+from faults.invariants import Inquest, Watcher
+from faults.providers import Taken
+from faults.schedule import draw
+
+
+@pytest.fixture
+async def city(ground: Ground, tmp_path: Path) -> AsyncIterator[City]:
+    """A city in which everything went well."""
+    async with founded(ground, tmp_path, seed=112, lease=2) as city:
+        await city.publish("pertama", areas=SMALL)
+        await city.over()
+        await city.supervisor.stop_all(WORKERS)
+        yield city
+
+
+def first(city: City, channel: str) -> Taken:
+    """The first message that a channel's provider took."""
+    return next(one for one in city.providers.record.taken if one.channel == channel)
+
+
+def noticed(city: City, *, allowed: int = 0) -> str:
+    """Everything that is not as promised."""
+    return "\n".join(Inquest(city, allowed).violations())
+
+
+def change(city: City, statement: str) -> None:
+    """Put a lie into the ledger."""
+    city.app.database.write_now(lambda connection: connection.execute(text(statement)))
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+async def test_whatever_is_not_as_promised_is_noticed(city: City) -> None:
+    record = city.providers.record
+    inquest = Inquest(city, 0)
+    assert [*inquest.violations(), *await inquest.shown()] == []
+
+    lost = first(city, "email")
+    record.taken.remove(lost)
+    assert "1 x email sent but never accepted (LOST)" in noticed(city)
+    record.taken.append(lost)
+
+    record.taken.append(replace(lost, mark="other"))
+    assert "1 duplicates were recorded, 0 are admitted" in noticed(city)
+    assert "1 repeated emails changed their Message-ID" in noticed(city)
+    change(city, "UPDATE slice SET possible_duplicates = 1 WHERE channel = 'email'")
+    assert "possible duplicates are admitted, but only 0 messages were uncertain" in noticed(city)
+    assert "are admitted, but" not in noticed(city, allowed=100)
+    assert "duplicates were recorded" not in noticed(city)
+    record.taken.pop()
+
+    change(city, "UPDATE delivery SET state = 7, reason = 'stopped' WHERE channel = 'telegram'")
+    assert "telegram cancelled but accepted" in noticed(city)
+    change(city, "UPDATE delivery SET state = 5, reason = NULL WHERE channel = 'telegram'")
+    assert "telegram failed without a reason" in noticed(city)
+    assert any("shown" in lie for lie in await inquest.shown())
+    change(city, "UPDATE delivery SET state = 0 WHERE channel = 'telegram'")
+    assert "rows are open" in noticed(city)
+    assert "said to be done, 100 %, while" in city.app.database.read_now(
+        Watcher(city).look, "pertama", city.published["pertama"].id
+    )
+    change(city, "DELETE FROM delivery WHERE channel = 'whatsapp'")
+    assert "addresses have no row" in noticed(city)
+    assert "addresses got it without a row" in noticed(city)
+
+
+def test_a_seed_is_a_schedule() -> None:
+    assert draw(112, "postgresql") == draw(112, "postgresql")
+    assert len({draw(seed, "postgresql").acts for seed in range(50)}) == 50
