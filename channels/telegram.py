@@ -215,7 +215,9 @@ class AioRequest(BaseRequest):
         body = msgspec.json.encode(request_data.json_parameters if request_data else {})
         kind = {"Content-Type": "application/json"}
         try:
-            async with self._sessions.get().request(method, url, data=body, headers=kind, allow_redirects=False) as answer:
+            async with self._sessions.get().request(
+                method, url, data=http.Body(body), headers=kind, allow_redirects=False
+            ) as answer:
                 status, payload = answer.status, await answer.read()
         except TimeoutError as slow:
             raise error.TimedOut from slow

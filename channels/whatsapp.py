@@ -286,7 +286,7 @@ class WhatsApp:
         return await self._post(_opening(address) + b',"type":"text","text":' + body + b"}", address)
 
     async def _post(self, payload: bytes, address: str, attempt: int = 1) -> Outcome:
-        request = self._sessions.get().post(self._messages, data=payload, headers=self._headers, allow_redirects=False)
+        request = self._sessions.get().post(self._messages, data=http.Body(payload), headers=self._headers, allow_redirects=False)
         try:
             async with request as response:
                 body = await response.read()

@@ -3,9 +3,12 @@
 import hashlib
 import hmac
 import math
+from collections.abc import Callable
+from contextvars import ContextVar
 
 import aiohttp
-from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
@@ -18,8 +21,42 @@ IDLE_SECONDS = 10.0
 """Idle connections are dropped before the other side drops them: a write into a dead one would count as uncertain."""
 
 
+class NotWritten(BaseException):
+    """Writing was forbidden while the request waited for a connection: nothing of it left.
+
+    No Exception, so that no library takes it for a failure of the network.
+    """
+
+
+class _Forbidden(Exception):
+    """The same, as aiohttp's writer can pass it on."""
+
+
+writing: ContextVar[Callable[[], bool]] = ContextVar("writing", default=lambda: True)
+"""Whether a request of this context may still be written: asked once it has a connection, and right before the write itself."""
+
+
+class Body(aiohttp.BytesPayload):
+    """What a request carries; aiohttp writes it, with the head before it, some time after it was given the connection."""
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        if not writing.get()():
+            raise _Forbidden
+        await super().write_with_length(writer, content_length)
+
+
 class _Connector(aiohttp.TCPConnector):
-    """Uses no connection again on which an answer came that nobody waits for: the next request would take it for its own."""
+    """Asks once more whether to write, right before it lends a connection.
+
+    Uses no connection again on which an answer came that nobody waits for: the next request would take it for its own.
+    """
+
+    async def connect(self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:  # noqa: ASYNC109  its signature
+        connection = await super().connect(req, traces, timeout)
+        if not writing.get()():
+            connection.close()
+            raise NotWritten
+        return connection
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
         while (found := await super()._get(key, traces)) and found.protocol is not None and found.protocol.should_close:
@@ -80,7 +117,12 @@ def never_written(error: BaseException | None) -> bool:
 
 
 def deferred(error: BaseException) -> Deferred:
-    """What a failed request means for its message: try later; uncertain when it had been written. Tells no address."""
+    """What a failed request means for its message: try later; uncertain when it had been written. Tells no address.
+
+    Raises NotWritten where it was held back.
+    """
+    if isinstance(error.__cause__, _Forbidden):
+        raise NotWritten
     code = type(error).__name__
     if never_written(error):
         return Deferred(code=code, detail="no connection")

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
 from channels.base.contract import Deferred, Halted, MayWrite, Outcome, Outgoing, Result
+from channels.base.http import NotWritten, writing
 
 SendOne = Callable[[Outgoing], Awaitable[Outcome]]
 
@@ -53,11 +55,13 @@ class _Round:
 
     async def work(self) -> None:
         """Take messages until none is left or the round stops; a None in the queue says that this worker ended."""
+        writing.set(self._may_write)
         try:
-            while (outgoing := self._next()) is not None:
-                outcome = await attempt(self._send_one, outgoing)
-                self._stopped |= isinstance(outcome, Halted)
-                self._done.put_nowait(Result(outgoing=outgoing, outcome=outcome))
+            with suppress(NotWritten):  # a message without a Result was not sent
+                while (outgoing := self._next()) is not None:
+                    outcome = await attempt(self._send_one, outgoing)
+                    self._stopped |= isinstance(outcome, Halted)
+                    self._done.put_nowait(Result(outgoing=outgoing, outcome=outcome))
         finally:
             self._done.put_nowait(None)
 

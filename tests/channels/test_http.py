@@ -11,7 +11,18 @@ import aiohttp
 import pytest
 
 from channels.base.contract import Deferred
-from channels.base.http import REQUEST_ERRORS, Sessions, deferred, never_written, open_session, same, seconds, signed_by
+from channels.base.http import (
+    REQUEST_ERRORS,
+    NotWritten,
+    Sessions,
+    deferred,
+    never_written,
+    open_session,
+    same,
+    seconds,
+    signed_by,
+    writing,
+)
 from waiting import until
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -229,3 +240,18 @@ def idle_answer(sessions: Sessions) -> bool:
     connector = sessions.get().connector
     assert connector is not None
     return all(protocol.should_close for kept in connector._conns.values() for protocol, _since in kept)
+
+
+async def test_a_request_that_waited_for_its_connection_asks_once_more_before_it_is_written() -> None:
+    heard = bytearray()
+
+    async def hear(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        heard.extend(await reader.read())
+
+    answers = iter([True, False])
+    async with listening(hear) as url, open_session(connections=1) as session:
+        writing.set(lambda: next(answers))
+        assert writing.get()(), "allowed when it began"
+        with pytest.raises(NotWritten):
+            await session.post(url, data=b"late")
+    assert heard == b""

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 import samples
 from channels.base.contract import Deferred, Halted, Message, Outcome, Outgoing, Receipt, Rejected, Result
+from channels.base.http import NotWritten
 from channels.base.sending import SendOne, each
 
 MESSAGE = Message(edition=samples.notice(), lang="id", frame=None)
@@ -180,3 +181,17 @@ async def test_an_error_of_may_write_itself_reaches_the_caller() -> None:
 
     with pytest.raises(RuntimeError, match="lease lost"):
         [r async for r in each(outgoing(3), Provider().send, concurrency=2, may_write=broken)]
+
+
+async def test_a_message_whose_writing_was_forbidden_at_the_last_moment_has_no_result_and_none_follows() -> None:
+    begun: list[str] = []
+
+    async def send(message: Outgoing) -> Outcome:
+        begun.append(message.recipient.address)
+        if message.recipient.address == "2":
+            raise NotWritten
+        return Receipt()
+
+    results = await run(outgoing(5), send, concurrency=1)
+    assert [result.outgoing.recipient.address for result in results] == ["0", "1"]
+    assert begun == ["0", "1", "2"]
