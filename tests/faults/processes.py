@@ -26,6 +26,8 @@ RESTART_SECONDS = 0.2
 """How long a supervisor waits before it starts a dead part again."""
 STOP_SECONDS = 10.0
 """How long a part may take to end after SIGTERM."""
+TELLING = Path(__file__).parent / "telling"
+"""What every process loads, so that one that hangs can be asked where."""
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 """Moves the wall clock of a process alone."""
 
@@ -104,12 +106,9 @@ class Supervisor:
     def add(self, name: str, environ: Mapping[str, str], *arguments: str) -> Part:
         """Start a part of the program and keep it alive."""
         command = [sys.executable, "-m", "broadcaster", *arguments]
-        part = Part(
-            name=name,
-            command=command,
-            environ={**os.environ, "PYTHONFAULTHANDLER": "1", **environ},
-            log=self.folder / f"{name}.log",
-        )
+        paths = os.pathsep.join(filter(None, [str(TELLING), os.environ.get("PYTHONPATH", "")]))
+        full = {**os.environ, "PYTHONPATH": paths, **environ}
+        part = Part(name=name, command=command, environ=full, log=self.folder / f"{name}.log")
         self.parts[name] = part
         part.start()
         return part
