@@ -305,9 +305,8 @@ class Telegram:
             if "message is not modified" not in problem.message.lower():
                 raise
         except error.NetworkError as problem:
-            failure = failure_of(problem)
-            if not emergency:  # edited twice is edited once: nothing is uncertain
-                return replace(failure, uncertain=False) if isinstance(failure, Deferred) else failure
+            if not emergency:  # repeated it doubles nothing, but where it is not repeated nobody may say that it never arrived
+                return failure_of(problem)
         return await self._new(outgoing.payload) if emergency else Receipt(provider_id=previous)
 
     async def answer(self, address: str, text: str) -> Outcome:

@@ -209,7 +209,7 @@ class City:
                 await asyncio.sleep(0.05)
 
     def hold_fast(self) -> None:
-        """Where every worker and every transaction hangs: stacks go to the logs, the rest to the report."""
+        """Where every worker and every transaction hangs: what the tasks wait for goes to the logs, the rest to the report."""
         tables = ["run", "sweeper", "channel_state", "SELECT channel, owner, count(*), sum(open) FROM slice GROUP BY 1, 2"]
         if self.server is not None:
             tables.append("SELECT pid, state, wait_event, now() - xact_start, left(query, 200) FROM pg_stat_activity")
@@ -218,8 +218,7 @@ class City:
             for row in self.app.database.read_now(lambda c, query=query: c.execute(query).all()):
                 self.steps.append(f"    {what[:12]}: {tuple(row)}")
         for name in WORKERS:
-            self.supervisor.parts[name].wanted = False
-            self.supervisor.parts[name].send(signal.SIGABRT)
+            self.supervisor.parts[name].send(signal.SIGUSR1)
 
     def addresses(self) -> dict[tuple[str, int], str]:
         """Every address by channel and number, as providers know it."""

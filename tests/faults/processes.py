@@ -26,13 +26,15 @@ RESTART_SECONDS = 0.2
 """How long a supervisor waits before it starts a dead part again."""
 STOP_SECONDS = 10.0
 """How long a part may take to end after SIGTERM."""
+TELLING = Path(__file__).parent / "telling"
+"""What every process loads, so that one that hangs can be asked where."""
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 """Moves the wall clock of a process alone."""
 
 
 @dataclass(kw_only=True)
 class Part:
-    """One supervised process; `expected` is how many of its ends we caused and the supervisor has not yet seen."""
+    """One supervised process; `asked` are the process ids that we have asked to end, `killed` those that we have killed."""
 
     name: str
     command: Sequence[str]
@@ -40,7 +42,8 @@ class Part:
     log: Path
     process: subprocess.Popen[bytes] | None = None
     wanted: bool = True
-    expected: int = 0
+    asked: set[int] = field(default_factory=set)
+    killed: set[int] = field(default_factory=set)
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def start(self) -> None:
@@ -74,9 +77,9 @@ class Part:
 
     def kill(self) -> bool:
         """SIGKILL."""
-        if not self.send(signal.SIGKILL):
+        if self.process is None or not self.send(signal.SIGKILL):
             return False
-        self.expected += 1
+        self.killed.add(self.process.pid)
         return True
 
     async def ended(self, seconds: float) -> int:
@@ -104,12 +107,9 @@ class Supervisor:
     def add(self, name: str, environ: Mapping[str, str], *arguments: str) -> Part:
         """Start a part of the program and keep it alive."""
         command = [sys.executable, "-m", "broadcaster", *arguments]
-        part = Part(
-            name=name,
-            command=command,
-            environ={**os.environ, "PYTHONFAULTHANDLER": "1", **environ},
-            log=self.folder / f"{name}.log",
-        )
+        paths = os.pathsep.join(filter(None, [str(TELLING), os.environ.get("PYTHONPATH", "")]))
+        full = {**os.environ, "PYTHONPATH": paths, **environ}
+        part = Part(name=name, command=command, environ=full, log=self.folder / f"{name}.log")
         self.parts[name] = part
         part.start()
         return part
@@ -137,9 +137,7 @@ class Supervisor:
                     continue
                 if part.name not in dead:
                     dead[part.name] = time.monotonic()
-                    if part.expected:
-                        part.expected -= 1
-                    else:
+                    if part.process.pid not in part.asked | part.killed:
                         self.surprises.append(f"{part.name} ended by itself with code {part.process.returncode}")
                 elif time.monotonic() - dead[part.name] > RESTART_SECONDS:
                     del dead[part.name]
@@ -148,15 +146,14 @@ class Supervisor:
 
     async def terminate(self, part: Part) -> None:
         """SIGTERM; complains unless it ends in time with code 0. The supervisor starts it again where it is wanted."""
-        part.expected += 1
-        began, ready = time.monotonic(), part.hears_sigterm()
-        if not part.send(signal.SIGTERM):
-            part.expected -= 1
+        process, began, ready = part.process, time.monotonic(), part.hears_sigterm()
+        if process is None or not part.send(signal.SIGTERM):
             return
+        part.asked.add(process.pid)
         try:
             code = await part.ended(STOP_SECONDS)
-            if code == -signal.SIGTERM and not ready:
-                return  # it was only starting and had done nothing yet
+            if process.pid in part.killed or (code == -signal.SIGTERM and not ready):
+                return  # killed while it was ending; or it was only starting and had done nothing yet
         except TimeoutError:
             self.complaints.append(f"{part.name} did not end within {STOP_SECONDS:g} s of SIGTERM")
             part.send(signal.SIGKILL)

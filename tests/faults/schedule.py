@@ -16,7 +16,7 @@ MOMENTS = (40, 4_400)
 """Between how many accepted messages something happens."""
 SLOW = frozenset({"email 429", "email 500", "email 503", "whatsapp 500", "whatsapp 503", "telegram 500", "telegram 503"})
 """Answers after which a routine message waits for a minute: then the announcement expires, so that the run ends sooner."""
-EXPIRES_IN = 16.0
+EXPIRES_IN = 10.0
 DOWN_SECONDS = 1.0
 """How long what was taken away stays away: Valkey, the database server, room on the disk."""
 CLOCKS = (-7, -3, 3, 11)

@@ -1,5 +1,6 @@
 """The fault suite itself: whatever is not as promised is noticed."""
 
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from faults.city import SMALL, WORKERS, City, Ground, founded
 from faults.invariants import Inquest, Watcher
 from faults.providers import Taken
 from faults.schedule import draw
+from waiting import until
 
 
 @pytest.fixture
@@ -71,6 +73,13 @@ async def test_whatever_is_not_as_promised_is_noticed(city: City) -> None:
     change(city, "DELETE FROM delivery WHERE channel = 'whatsapp'")
     assert "addresses have no row" in noticed(city)
     assert "addresses got it without a row" in noticed(city)
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+async def test_a_process_that_hangs_can_be_asked_where(city: City) -> None:
+    web = city.supervisor.parts["web"]
+    web.send(signal.SIGUSR1)
+    await until(lambda: "await" in web.log.read_text() and "serving.py" in web.log.read_text(), what="it tells")
 
 
 def test_a_seed_is_a_schedule() -> None:

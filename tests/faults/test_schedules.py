@@ -1,6 +1,6 @@
 """Random schedules of faults in a city of 5,000: nothing is lost, what doubled is admitted, the status shown is true.
 
-FAULT_SCHEDULES says how many for each database (10), FAULT_SEED repeats one, FAULT_LEASE sets the lease (2 s).
+FAULT_SCHEDULES says how many for each database (5), FAULT_SEED repeats one, FAULT_LEASE sets the lease (2 s).
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from waiting import until
 
 LEASE = float(os.environ.get("FAULT_LEASE") or 2)
 SEED = int(os.environ["FAULT_SEED"]) if os.environ.get("FAULT_SEED") else None
-SEEDS = list(seeds(int(os.environ.get("FAULT_SCHEDULES") or 10), SEED))
+SEEDS = list(seeds(int(os.environ.get("FAULT_SCHEDULES") or 5), SEED))
 PATIENCE = 60 + 6 * LEASE
 """Seconds after which a run that is not done has lost something."""
 

@@ -1,0 +1,23 @@
+"""Loaded by every process of a fault run: on SIGUSR1 it tells its standard error where each of its tasks waits."""
+
+import asyncio
+import gc
+import signal
+import sys
+import traceback
+from typing import Any
+
+
+def _tell(_number: int, _frame: object) -> None:
+    for task in [found for found in gc.get_objects() if isinstance(found, asyncio.Task) and not found.done()]:
+        sys.stderr.write(f"{task.get_name()}:\n")
+        waiting: Any = task.get_coro()
+        while waiting is not None:
+            frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "ag_frame", None)
+            if frame is not None:
+                sys.stderr.writelines(traceback.format_list(traceback.extract_stack(frame, 1)))
+            waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "ag_await", None)
+    sys.stderr.flush()
+
+
+signal.signal(signal.SIGUSR1, _tell)
