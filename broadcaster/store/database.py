@@ -40,6 +40,8 @@ BUSY_SECONDS = 30
 """How long a SQLite write waits for another process's transaction."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.0003, 0.005
 """Seconds between looks whether it is over."""
+STOPPED_SECONDS = 10
+"""After so much silence within a transaction PostgreSQL undoes it: ours do nothing but SQL and last some ms."""
 IDLE_SECONDS = 2.0
 """A connection to PostgreSQL that has rested for longer is asked whether it still lives before it is used."""
 
@@ -125,7 +127,9 @@ def normalise_url(url: str) -> str:
 
 def _open_postgresql(url: str, writers: int) -> Engine:
     try:
-        engine = create_engine(url, pool_size=writers + READERS, max_overflow=2, **COMMON)
+        # a process that was stopped in the middle of a transaction must not keep its rows from the others
+        options = {"options": f"-c idle_in_transaction_session_timeout={STOPPED_SECONDS}s"}
+        engine = create_engine(url, pool_size=writers + READERS, max_overflow=2, connect_args=options, **COMMON)
     except ModuleNotFoundError as error:
         raise BadDatabase("PostgreSQL needs its driver: pip install 'siaran-cimahi[postgres]'") from error
 
