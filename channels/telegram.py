@@ -212,12 +212,10 @@ class AioRequest(BaseRequest):
         self, url: str, method: str, request_data: RequestData | None = None, *_: object, **__: object
     ) -> tuple[int, bytes]:
         """Status and body of the answer."""
-        body = msgspec.json.encode(request_data.json_parameters if request_data else {})
+        body = http.Body(msgspec.json.encode(request_data.json_parameters if request_data else {}))
         kind = {"Content-Type": "application/json"}
         try:
-            async with self._sessions.get().request(
-                method, url, data=http.Body(body), headers=kind, allow_redirects=False
-            ) as answer:
+            async with self._sessions.get().request(method, url, data=body, headers=kind, allow_redirects=False) as answer:
                 status, payload = answer.status, await answer.read()
         except TimeoutError as slow:
             raise error.TimedOut from slow
