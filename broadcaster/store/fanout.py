@@ -236,6 +236,12 @@ def _next_slice(connection: Connection, edition_id: int, channel: str) -> tuple[
     return (0, -1) if found is None else (found.number + 1, found.last_slot)
 
 
+def rows_without_slice(connection: Connection, edition_id: int, channel: str) -> int:
+    """Rows of a run that nobody can claim yet: fewer than a slice's least, until the next chunk or the seal takes them in."""
+    _number, after = _next_slice(connection, edition_id, channel)
+    return _count(connection, edition_id, channel, after, MAX_SLOT)
+
+
 def _count(connection: Connection, edition_id: int, channel: str, after: int, last: int) -> int:
     counted = select(func.count()).where(
         delivery.c.edition == edition_id, delivery.c.channel == channel, delivery.c.slot > after, delivery.c.slot <= last

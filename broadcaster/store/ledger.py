@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select, union_all, update
 
-from broadcaster.store.fanout import seal
+from broadcaster.store.fanout import rows_without_slice, seal
 from broadcaster.store.slices import finish_run
 from broadcaster.store.tables import (
     CANCELLED,
@@ -91,6 +91,9 @@ def progress(connection: Connection, announcement: str) -> Progress:
     deliveries = {row.channel: dict.fromkeys(STATES, 0) for row in runs}
     for row in counted:
         deliveries[row.channel] = {state: int(getattr(row, state)) for state in STATES}
+    for row in runs:
+        if not row.sealed:
+            deliveries[row.channel]["pending"] += rows_without_slice(connection, row.edition, row.channel)
     return Progress(
         sending=_sending([row.state for row in runs]),
         possible_duplicates=sum(int(row.doubles) for row in counted),

@@ -68,7 +68,7 @@ COLUMNS: dict[str, Sequence[str]] = {
     "subscriber": ("id", "created_at"),
     "address": (
         "id", "subscriber", "channel", "lookup", "cipher", "state", "reason", "language", "topics", "home", "places", "slot",
-        "created_at", "confirmed_at",
+        "created_at", "confirmed_at", "agreed_at",
     ),
     "subscription": ("address", "area"),
     "consent": ("address", "act", "source", "text_version", "at"),
@@ -85,7 +85,7 @@ def _batches(crowd: Crowd, book: AddressBook, now: float, after: int, counters: 
         lookup, cipher = book.lookup(crowd.channel, address), book.seal(crowd.channel, address)
         made["subscriber"].append((number, now))
         made["address"].append(
-            (number, number, crowd.channel, lookup, cipher, 1, "", "id", "", home, len(areas), slot, now, now)
+            (number, number, crowd.channel, lookup, cipher, 1, "", "id", "", home, len(areas), slot, now, now, CONSENT_AT)
         )  # fmt: skip
         made["subscription"] += [(number, area) for area in areas]
         made["consent"].append((number, "imported", SOURCE, "", CONSENT_AT))
