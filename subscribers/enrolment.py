@@ -263,7 +263,8 @@ def _write_fresh(conn: Connection, plan: _Plan) -> None:
     """New addresses, each with its number and slot."""
     rows = [row for _, row, _ in plan.fresh]
     numbers = store.reserve_ids(conn, address, len(rows))
-    slots = store.draw_slots(conn, [(row["channel"], row["home"], number) for row, number in zip(rows, numbers, strict=True)])
+    wanted = [(row["channel"], row["home"], row["topics"], number) for row, number in zip(rows, numbers, strict=True)]
+    slots = store.draw_slots(conn, wanted)
     for row, number, slot in zip(rows, numbers, slots, strict=True):
         row.update(id=number, slot=slot)
     _insert(conn, insert(address), rows)

@@ -1,5 +1,6 @@
 """Tables of who subscribes, and what SQLite and PostgreSQL do differently for them. Times are epoch seconds (UTC)."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from hashlib import blake2b
@@ -126,8 +127,10 @@ slot_counter = Table(
     metadata,
     Column("channel", Text, nullable=False),
     Column("home", Text, nullable=False),
-    Column("n", BigInteger, nullable=False, comment="addresses made so far with this home"),
-    PrimaryKeyConstraint("channel", "home"),
+    Column("topics", Text, nullable=False, server_default="", comment="as of address.topics"),
+    Column("place", Integer, nullable=False, server_default="0", comment="0 for all topics, then 1, 2... as they come"),
+    Column("n", BigInteger, nullable=False, comment="addresses made so far with this home and these topics"),
+    PrimaryKeyConstraint("channel", "home", "topics"),
 )
 
 area_tree = Table(
@@ -163,6 +166,8 @@ _MAKING_ADDRESSES = 0x5349_4152_414E
 """Advisory lock: new addresses are made by one transaction at a time (SQLite has one writer anyway)."""
 _GOLDEN = 0x9E37_79B9_7F4A_7C15
 """The golden ratio's fraction in 64 bits: its multiples fill [0, 1) more evenly than any others."""
+_PLASTIC = 0xC13F_A9A9_02A6_328F
+"""Of the plastic number's inverse likewise: keeps choices of topics apart from each other and from the golden steps."""
 _HALF = 1 << 63
 _MASK = 2**64 - 1
 
@@ -185,35 +190,52 @@ def reserve_ids(conn: Connection, table: Table, count: int) -> list[int]:
     return list(range(known + 1, known + 1 + count))
 
 
-def slot_of(channel: str, home: str, number: int, address_id: int) -> int:
-    """Place of an address in slot order: 31 bits spread the numbers 0, 1, 2... of one home evenly, 32 bits are its id.
+def slot_of(channel: str, home: str, number: int, address_id: int, place: int = 0) -> int:
+    """Place of an address in slot order: 31 bits spread the numbers 0, 1, 2... evenly, 32 bits are its id.
 
-    Homes start in step, apart by less than 1/256, so that at any point none is more than two messages behind another
-    (free offsets: three to four); the first number lies in the middle.
+    Numbers count those of one home who chose the same topics, the `place`-th such choice of the home, so that whichever topics
+    a notice is for, those it concerns are even. Homes start in step, apart by less than 1/256, so that at any point none is
+    more than two messages behind another (free offsets: three to four); the first number lies in the middle.
     """
     apart = int.from_bytes(blake2b(f"{channel} {home}".encode(), digest_size=7).digest(), "big")
-    fraction = ((number * _GOLDEN + _HALF + apart) & _MASK) >> 33
+    fraction = ((number * _GOLDEN + place * _PLASTIC + _HALF + apart) & _MASK) >> 33
     return fraction << 32 | address_id & 0xFFFF_FFFF
 
 
-def draw_slots(conn: Connection, wanted: Sequence[tuple[str, str, int]]) -> list[int]:
-    """The slot of each new (channel, home, address id), counting each home up. Needs `lock_making`."""
-    counters = {(row.channel, row.home): row.n for row in conn.execute(select(slot_counter))}
+def draw_slots(conn: Connection, wanted: Sequence[tuple[str, str, str, int]]) -> list[int]:
+    """The slot of each new (channel, home, topics, address id), counting the home's choice up. Needs `lock_making`."""
+    counters = {(row.channel, row.home, row.topics): (row.place, row.n) for row in conn.execute(select(slot_counter))}
+    choices = Counter((channel, home) for channel, home, topics in counters if topics)
     before = dict(counters)
     slots = []
-    for channel, home, address_id in wanted:
-        number = counters.get((channel, home), 0)
-        counters[channel, home] = number + 1
-        slots.append(slot_of(channel, home, number, address_id))
+    for channel, home, topics, address_id in wanted:
+        key = (channel, home, topics)
+        if key not in counters:
+            choices[channel, home] += bool(topics)
+            counters[key] = (choices[channel, home] if topics else 0, 0)
+        place, number = counters[key]
+        counters[key] = (place, number + 1)
+        slots.append(slot_of(channel, home, number, address_id, place))
     _save_counters(conn, before, counters)
     return slots
 
 
-def _save_counters(conn: Connection, before: dict[tuple[str, str], int], after: dict[tuple[str, str], int]) -> None:
-    fresh = [{"channel": key[0], "home": key[1], "n": n} for key, n in after.items() if key not in before]
-    grown = [{"c": key[0], "h": key[1], "m": n} for key, n in after.items() if key in before and before[key] != n]
+_Counters = dict[tuple[str, str, str], tuple[int, int]]
+
+
+def _save_counters(conn: Connection, before: _Counters, after: _Counters) -> None:
+    fresh = [
+        {"channel": key[0], "home": key[1], "topics": key[2], "place": place, "n": n}
+        for key, (place, n) in after.items()
+        if key not in before
+    ]
+    grown = [
+        {"c": key[0], "h": key[1], "t": key[2], "m": n}
+        for key, (place, n) in after.items()
+        if key in before and before[key] != (place, n)
+    ]
     if fresh:
         conn.execute(slot_counter.insert(), fresh)
     if grown:
-        ours = (slot_counter.c.channel == bindparam("c")) & (slot_counter.c.home == bindparam("h"))
-        conn.execute(update(slot_counter).where(ours).values(n=bindparam("m")), grown)
+        ours = [slot_counter.c[name] == bindparam(name[0]) for name in ("channel", "home", "topics")]
+        conn.execute(update(slot_counter).where(*ours).values(n=bindparam("m")), grown)

@@ -66,10 +66,20 @@ def test_homes_and_channels_do_not_share_their_places() -> None:
 
 
 def test_numbers_run_on_within_each_home(conn: Connection) -> None:
-    first = store.draw_slots(conn, [("email", HOMES[0], 1), ("email", HOMES[1], 2), ("email", HOMES[0], 3)])
-    again = store.draw_slots(conn, [("email", HOMES[0], 4), ("telegram", HOMES[0], 5)])
+    first = store.draw_slots(conn, [("email", HOMES[0], "", 1), ("email", HOMES[1], "", 2), ("email", HOMES[0], "", 3)])
+    again = store.draw_slots(conn, [("email", HOMES[0], "", 4), ("telegram", HOMES[0], "", 5)])
     assert first == [slot_of("email", HOMES[0], 0, 1), slot_of("email", HOMES[1], 0, 2), slot_of("email", HOMES[0], 1, 3)]
     assert again == [slot_of("email", HOMES[0], 2, 4), slot_of("telegram", HOMES[0], 0, 5)]
+
+
+def test_each_choice_of_topics_is_spread_by_itself(conn: Connection) -> None:
+    mine, other = ("email", HOMES[0]), ("email", HOMES[1])
+    first = store.draw_slots(conn, [(*mine, " bansos ", 1), (*mine, "", 2), (*mine, " cuaca ", 3), (*other, " cuaca ", 4)])
+    again = store.draw_slots(conn, [(*mine, " bansos ", 5), (*mine, " bansos cuaca ", 6), (*mine, "", 7)])
+    assert first == [
+        slot_of(*mine, 0, 1, 1), slot_of(*mine, 0, 2), slot_of(*mine, 0, 3, 2), slot_of(*other, 0, 4, 1)
+    ]  # fmt: skip
+    assert again == [slot_of(*mine, 1, 5, 1), slot_of(*mine, 0, 6, 3), slot_of(*mine, 1, 7)]
 
 
 def test_no_slot_is_drawn_for_nobody(conn: Connection) -> None:
