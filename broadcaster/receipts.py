@@ -144,7 +144,7 @@ def _apply_address(connection: Connection, app: App, channel: str, event: Addres
     if found is None:
         return
     if event.state == "reachable":
-        consent.revive(connection, found.id, at=now, source=channel)
+        channel_store.heard_from(connection, found.id, at=now, source=channel)
     elif event.state == "opted_out":
         consent.stop(connection, found.id, source=channel, at=now)
     else:
@@ -158,7 +158,7 @@ def _apply_inbound(connection: Connection, app: App, channel: str, event: Inboun
     if found is not None and meaning == "stop":
         consent.stop(connection, found.id, source=channel, at=now)
     elif found is not None:
-        consent.revive(connection, found.id, at=now, source=channel)
+        channel_store.heard_from(connection, found.id, at=now, source=channel)
     return dialogue.answer(meaning, app.site, found.language if found is not None else "id")
 
 

@@ -173,12 +173,18 @@ def _take_back(connection: Connection, channel: str, at: float) -> None:
     suspects = select(address.c.id).where(*recent)
     last_words = select(func.max(consent_act.c.id)).where(consent_act.c.address.in_(suspects)).group_by(consent_act.c.address)
     by_provider = select(consent_act.c.address).where(
-        consent_act.c.id.in_(last_words), consent_act.c.act == "dead", consent_act.c.source == "provider"
+        consent_act.c.id.in_(last_words), consent_act.c.act == "dead", consent_act.c.source.in_(("provider", channel))
     )
     burst = select(address.c.id, address.c.suppressed_at).where(address.c.id.in_(by_provider))
     for row in connection.execute(burst).all():
         consent.revive(connection, row.id, source="breaker", at=at)
         _hold(connection, channel, row.id, row.suppressed_at)
+
+
+def heard_from(connection: Connection, address_id: int, *, source: str, at: float) -> None:
+    """An address proved that it is alive: it is suppressed as dead no more, nor held to be."""
+    connection.execute(delete(held_suppression).where(held_suppression.c.address == address_id))
+    consent.revive(connection, address_id, source=source, at=at)
 
 
 def release_held(connection: Connection, channel: str, *, apply: bool) -> int:
