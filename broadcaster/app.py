@@ -1,5 +1,6 @@
 """Composition root: builds store, queue and channels once, for web, worker, command line and tests alike."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from broadcaster.queue import Queue
 from broadcaster.signing import Signer
 from broadcaster.store.causes import Watcher
 from broadcaster.store.database import Database
+from broadcaster.store.database import now as database_now
 from broadcaster.store.figures import Counts
 from channels.base.contract import PullChannel, PushChannel, Site
 from subscribers.addresses import AddressBook
@@ -21,9 +23,24 @@ from subscribers.areas import AreaTree
 Clock = Callable[[], datetime]
 
 
-def utc_now() -> datetime:
-    """The wall clock, in UTC."""
-    return datetime.now(UTC)
+class SharedClock:
+    """The database's wall clock in UTC, which all processes share: those of their machines may differ by minutes.
+
+    It is asked again by `follow`, and goes on with this machine's between two answers.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def __call__(self) -> datetime:
+        """The time now."""
+        return datetime.fromtimestamp(time.time() + self._ahead, UTC)
+
+    async def follow(self, database: Database) -> None:
+        """Ask the database how late it is."""
+        asked = time.time()
+        told = await database.read(database_now)
+        self._ahead = told - (asked + time.time()) / 2 if not database.sqlite else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +55,7 @@ class App:
     tree: AreaTree
     push: Mapping[str, PushChannel]
     pull: Mapping[str, PullChannel]
-    clock: Clock = utc_now
+    clock: Clock = field(default_factory=SharedClock)
     causes: Watcher = field(default_factory=Watcher)
     counts: Counts = field(default_factory=Counts)
 
@@ -64,13 +81,16 @@ def derive(secret: bytes, purpose: str) -> bytes:
 
 
 @asynccontextmanager
-async def open_app(loaded: config.Loaded, *, redis_url: str = "", clock: Clock = utc_now) -> AsyncIterator[App]:
-    """Build every part and close it again; the database must have been migrated."""
+async def open_app(loaded: config.Loaded, *, redis_url: str = "", clock: Clock | None = None) -> AsyncIterator[App]:
+    """Build every part and close it again; the database must have been migrated. `clock`: another than the shared one."""
     secret = config.secret_key(loaded.settings)
     database = Database(loaded.settings.database)
     queue = Queue(redis_url or loaded.settings.redis_url)
     push, pull = config.open_channels(loaded)
+    shared = SharedClock()
     try:
+        if clock is None:
+            await shared.follow(database)
         yield App(
             loaded=loaded,
             database=database,
@@ -80,7 +100,7 @@ async def open_app(loaded: config.Loaded, *, redis_url: str = "", clock: Clock =
             tree=await database.read(AreaTree.from_store),
             push=push,
             pull=pull,
-            clock=clock,
+            clock=clock or shared,
         )
     finally:
         for channel in push.values():

@@ -14,7 +14,7 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
 from broadcaster import locks, publishing, receipts
-from broadcaster.app import App
+from broadcaster.app import App, SharedClock
 from broadcaster.draining import Deliverer
 from broadcaster.logs import told
 from broadcaster.queue import LANES, connect, decode, encode, queue_name
@@ -167,6 +167,8 @@ class LaneWorker:
     async def _take_turn(self) -> None:
         """Say that we live, and become or stay the one sweeper."""
         self._sweeps = False
+        if isinstance(self.app.clock, SharedClock):
+            await self.app.clock.follow(self.app.database)
         self.deliverer.workers = await self.app.database.write(channel_store.seen, self.owner, self.lane)
         self._sweeps = await self.app.database.write(take_sweeper, self.deliverer.holder, self._sweeper_lease)
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from broadcaster.app import SharedClock
 from broadcaster.queue import LANES
 from broadcaster.store import figures, migrating
 from broadcaster.web.access import app_of
@@ -45,6 +46,8 @@ async def _database(request: Request) -> str:
     app = app_of(request)
     try:
         await app.database.read(_touch)
+        if isinstance(app.clock, SharedClock):
+            await app.clock.follow(app.database)
         if not getattr(request.app.state, "migrated", False):
             missing = await asyncio.to_thread(migrating.pending, app.settings.database)
             request.app.state.migrated = not missing
