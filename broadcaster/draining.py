@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from broadcaster import cancelling
 from broadcaster.app import App
 from broadcaster.delivery import REJECTIONS
 from broadcaster.hand import Hand
@@ -177,8 +178,7 @@ class _Job:
         try:
             ended = await asyncio.gather(self._fill(), *(self._hand() for _ in range(HANDS)), return_exceptions=True)
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await cancelling.end(watching)
         if errors := [result for result in ended if result is not None]:
             raise BaseExceptionGroup("a part of the draining failed", errors)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,6 +9,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+from broadcaster import cancelling
 from broadcaster.logs import told
 from broadcaster.outcomes import Batch, Outcomes
 from broadcaster.store import channels as channel_store
@@ -73,9 +73,7 @@ class Hand:
         except LeaseLost:
             log.warning("lease_lost", edition=self.claim.edition, channel=self.channel.name, slice=self.claim.number)
         finally:
-            ticking.cancel()
-            with suppress(asyncio.CancelledError):
-                await ticking
+            await cancelling.end(ticking)
             try:
                 await self._flush()
             finally:

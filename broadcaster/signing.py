@@ -33,6 +33,10 @@ Choose = Callable[[str], str]
 """Draws one character of an alphabet."""
 
 
+_DECODER = msgspec.json.Decoder(Edition)
+"""Made when this is imported, on one thread: two threads that are the first to decode a type at once crash msgspec 0.22."""
+
+
 # --- the code -----------------------------------------------------------------------------------
 
 
@@ -87,7 +91,7 @@ def canonical(edition: Edition) -> bytes:
 
 def decode(document: bytes | str) -> Edition:
     """The edition of a canonical document; raises msgspec.ValidationError."""
-    return msgspec.json.decode(document, type=Edition)
+    return _DECODER.decode(document)
 
 
 def _in_utc(edition: Edition) -> Edition:

@@ -85,7 +85,7 @@ SELECT json_group_array(json_array(slot, address, area, attempt, spent, uncertai
 FROM (%s)
 """
 _candidates = Statement(_ONE_VALUE % _CANDIDATES.format(hex="hex(a.cipher)"), _CANDIDATES.format(hex="encode(a.cipher, 'hex')"))
-_decode = msgspec.json.Decoder(list[Candidate]).decode
+_decode = msgspec.json.Decoder(list[Candidate]).decode  # made here also for `convert` below: see signing.py
 
 
 def candidates(

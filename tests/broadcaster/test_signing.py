@@ -1,7 +1,10 @@
 """The public code, the canonical form and the signature, as properties."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,6 +18,7 @@ from broadcaster import signing
 from broadcaster.signing import ALPHABET, Signer, canonical, decode, draw_code, is_code, normalise_code, verify
 from channels.base.contract import Claim, Edition, Image
 
+ROOT = Path(__file__).resolve().parents[2]
 SEED = bytes(range(32))
 drawn = st.text(alphabet=ALPHABET, min_size=5, max_size=5)
 codes = drawn.map(lambda five: draw_code("CMH", _drawer(five)))
@@ -188,3 +192,26 @@ def test_the_samples_of_the_documentation_verify_with_the_public_key_alone() -> 
     for edition in samples.editions().values():
         document = canonical(edition)
         assert verify(signer.public_pem, bytes(document), signer.sign(document))
+
+
+FIRST_AT_ONCE = """
+import sys, threading
+sys.setswitchinterval(1e-6)
+from broadcaster import signing
+document, gate = sys.stdin.read(), threading.Barrier(8)
+def read():
+    gate.wait()
+    signing.decode(document)
+threads = [threading.Thread(target=read) for _ in range(8)]
+for one in threads: one.start()
+for one in threads: one.join()
+"""
+
+
+def test_threads_may_be_the_first_to_read_an_edition_at_the_same_time() -> None:
+    document = canonical(samples.notice())
+    ended = [
+        subprocess.run([sys.executable, "-c", FIRST_AT_ONCE], input=document, cwd=ROOT, capture_output=True).returncode
+        for _process in range(8)
+    ]
+    assert ended == [0] * 8
