@@ -34,6 +34,8 @@ FAILURE_SAMPLE = 50
 """Calls over which the failure breaker looks."""
 COUNT_SECONDS = 1.0
 """How long results may wait to be counted for the mass-suppression breaker; an address called dead is counted at once."""
+YIELDING = 3.0
+"""While an emergency goes out, routine fan-out rests so many times as long as it took: on SQLite there is one writer."""
 IDLE = 0.02
 """Seconds a hand waits for the fan-out to bring it a slice."""
 
@@ -192,10 +194,19 @@ class _Job:
                 claim = await app.database.write(fanout.claim_fanout, channel=self.channel.name, lane=self.lane, holder=holder)
                 if claim is None:
                     return
+                began = suspend_proof()
                 with suppress(LeaseLost):  # another process took over: the next claim tells what is left
                     await app.database.write(fanout.fill_chunk, claim, holder)
+                await asyncio.sleep(await self._rest(suspend_proof() - began))
         finally:
             self.filling = False
+
+    async def _rest(self, took: float) -> float:
+        """Seconds to leave the database to an emergency after a chunk of routine fan-out that took so long."""
+        if self.lane == "emergency":
+            return 0.0
+        busy = await self.deliverer.app.database.read(slices.busy_lanes)
+        return YIELDING * took if any(lane == "emergency" for _channel, lane in busy) else 0.0
 
     async def _hand(self) -> None:
         app = self.deliverer.app

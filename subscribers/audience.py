@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, exists, func, or_, select, true
 
 from subscribers import store
-from subscribers.store import State, address, subscriber, subscription
+from subscribers.store import State, address, slot_counter, subscriber, subscription
 from subscribers.subscriptions import pack_topics
 
 
@@ -29,6 +29,8 @@ def chunk(audience: Audience, channel: str, after_slot: int, until_slot: int) ->
         select(address.c.slot, address.c.id.label("address"), counted_under(audience).label("area"))
         .where(
             address.c.channel == channel, address.c.slot > after_slot, address.c.slot <= until_slot,
+            # said first of all, as the index knows it: most of a city is passed over without reading the address
+            or_(address.c.home.in_(_sorted(audience)), address.c.places > 1),
             concerns(audience, address), _newest(audience),
         )
         .order_by(address.c.slot)
@@ -39,6 +41,13 @@ def window(conn: Connection, channel: str, after_slot: int, size: int) -> int | 
     """The slot of the `size`-th address above `after_slot`, whoever it is: the index alone is read. None: fewer are left."""
     query = select(address.c.slot).where(address.c.channel == channel, address.c.slot > after_slot)
     return conn.execute(query.order_by(address.c.slot).offset(size - 1).limit(1)).scalar()
+
+
+def share(conn: Connection, audience: Audience, channel: str) -> float:
+    """About which part of a channel's addresses lives in these areas, 0 to 1: from the counters of homes, without a scan."""
+    here = func.sum(case((slot_counter.c.home.in_(_sorted(audience)), slot_counter.c.n), else_=0))
+    row = conn.execute(select(here, func.sum(slot_counter.c.n)).where(slot_counter.c.channel == channel)).one()
+    return float(row[0] or 0) / float(row[1]) if row[1] else 1.0
 
 
 def count(conn: Connection, audience: Audience) -> Mapping[str, int]:

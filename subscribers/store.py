@@ -77,6 +77,8 @@ address = Table(
     Column("agreed_at", Double, comment="newest own word (granted, imported) in consent; read for every message"),
     UniqueConstraint("channel", "lookup", name="address_channel_lookup"),
     Index("address_channel_slot", "channel", "slot", unique=True),
+    # fan-out passes over those who live elsewhere by the index alone
+    Index("address_channel_slot_home", "channel", "slot", "home", "places"),
     Index("address_subscriber_channel", "subscriber", "channel"),
     sqlite_autoincrement=True,
 )

@@ -34,13 +34,13 @@ from broadcaster.store.tables import (
     run,
     slice_,
 )
-from subscribers.audience import Audience, chunk, window
+from subscribers.audience import Audience, chunk, share, window
 from subscribers.store import insert_new
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
-    """Addresses looked at for a run's first chunk (few, so that the first message leaves at once), for every further one.
+    """Addresses concerned in a run's first chunk (few, so that the first message leaves at once), for every further one.
 
     What is looked at bounds the writing transaction, however few of them the edition concerns: about 50 ms on SQLite, which
     has one writer. `slice_` is the rows that a worker claims; fewer than `least` wait for the next chunk.
@@ -55,6 +55,11 @@ class Sizes:
 SIZES = Sizes()
 SIZES_POSTGRESQL = Sizes(chunk=50_000)
 """Others write meanwhile, and each commit waits for the disk."""
+SIZES_EMERGENCY = Sizes(chunk=20_000, least=1)
+"""Everything else waits for it; whoever is found goes out with the next message, however few they are."""
+SIZES_EMERGENCY_POSTGRESQL = Sizes(chunk=50_000, least=1)
+SPARSE, MOST_LOOKED_AT = 10, 200_000
+"""A chunk looks at up to ten times as many addresses where few are concerned, and at so many at most."""
 MAX_SLOT = 2**63 - 1
 
 _MAY_HAVE_REACHED = (SENDING, SENT, DELIVERED, READ, UNCONFIRMED)
@@ -113,8 +118,8 @@ def fill_chunk(connection: Connection, claim: FanOut, holder: Holder, sizes: Siz
         seal(connection, claim.edition, claim.channel)
         return True
     follow_indexes(connection)
-    sizes = sizes or (SIZES if is_sqlite(connection) else SIZES_POSTGRESQL)
-    size = sizes.first if found.cursor < 0 else sizes.chunk
+    sizes = sizes or sizes_of(found.lane, sqlite=is_sqlite(connection))
+    size = _looked_at(connection, claim, sizes.first if found.cursor < 0 else sizes.chunk)
     until = window(connection, claim.channel, found.cursor, size) or MAX_SLOT
     added = _insert(connection, claim, _source(connection, claim, found.follows, found.cursor, until), found.cursor, until)
     _add_slices(connection, claim, found, until, sizes)
@@ -126,6 +131,19 @@ def fill_chunk(connection: Connection, claim: FanOut, holder: Holder, sizes: Siz
     if moved.rowcount != 1:
         raise LeaseLost
     return False
+
+
+def _looked_at(connection: Connection, claim: FanOut, size: int) -> int:
+    """How many addresses one chunk looks at: where few of them are concerned, more, as most are passed over by the index."""
+    part = share(connection, audience_of(connection, claim.edition), claim.channel)
+    return max(size, min(round(size / max(part, 1 / SPARSE)), MOST_LOOKED_AT))
+
+
+def sizes_of(lane: str, *, sqlite: bool) -> Sizes:
+    """How much is done at once on a lane."""
+    if lane == "emergency":
+        return SIZES_EMERGENCY if sqlite else SIZES_EMERGENCY_POSTGRESQL
+    return SIZES if sqlite else SIZES_POSTGRESQL
 
 
 def follow_indexes(connection: Connection) -> None:

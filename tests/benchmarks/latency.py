@@ -12,11 +12,15 @@ from benchmarks.crowd import Crowd
 from benchmarks.standins import Clock, provider
 from world import emergency, notice, publish, subscribe
 
-FEW, SOME = "kelurahan-cimahi", "pasirkaliki"
-"""Kelurahan of a few residents, whom the tries reach, and of some hundred, for whom the rate does not suffice at once."""
-PEOPLE = {FEW: 5, SOME: 300}
+FEW = ("kelurahan-cimahi", "cigugur-tengah", "setiamanah", "padasuka", "cipageran", "cibeureum", "utama", "leuwigajah")
+"""Kelurahan of a few residents each, whom the tries reach in turn: providers want seconds between two messages to one person."""
+SOME = "pasirkaliki"
+"""A kelurahan of some hundred, for whom the rate does not suffice at once."""
+PEOPLE = {**dict.fromkeys(FEW, 5), SOME: 300}
 RATES = {"email": 100, "telegram": 30, "whatsapp": 80}
 """Messages a second: what a small mail server, and the providers' first grant, take."""
+FIRST = 50_000_000
+"""Number of the first resident whom emergencies reach."""
 PATIENCE = 120.0
 BIN = 0.1
 
@@ -38,11 +42,11 @@ async def arrived(times: list[float], count: int) -> None:
 @asynccontextmanager
 async def busy(made: Databases, channel: str, backlog: int, *, redis: bool, clock: Clock) -> AsyncIterator[City]:
     """A city whose routine notice drains under the channel's rate, with one worker a lane; `backlog` 0: idle."""
-    crowd = Crowd(channel=channel, count=max(backlog, 1_000), without=(FEW, SOME))
+    crowd = Crowd(channel=channel, count=max(backlog, 1_000), without=(*FEW, SOME))
     async with provider(channel, clock) as where:
         with made.copy("sqlite", crowd) as url:
             async with city(url, limited(channel, where), redis=redis) as place:
-                first = 50_000_000
+                first = FIRST
                 for slug, count in PEOPLE.items():
                     people = [(address(channel, first + number), slug) for number in range(count)]
                     await subscribe(place.app, channel, people)
@@ -56,13 +60,17 @@ async def busy(made: Databases, channel: str, backlog: int, *, redis: bool, cloc
 
 async def waits(place: City, clock: Clock, channel: str, tries: int) -> list[float]:
     """Seconds from the call of publish() to the first message, for each of `tries` emergencies to a few."""
-    found = []
-    for _try in range(tries):
+    found, rested = [], dict.fromkeys(FEW, 0.0)
+    spacing = place.app.push[channel].spacing(address(channel, FIRST)) + BIN
+    for number in range(tries):
+        slug = FEW[number % len(FEW)]
+        await asyncio.sleep(max(0.0, rested[slug] - monotonic()))
         before, began = len(clock.emergency), monotonic()
-        await publish(place.app, emergency(areas=[FEW], channels=[channel]))
+        await publish(place.app, emergency(areas=[slug], channels=[channel]))
         await arrived(clock.emergency, before + 1)
         found.append(clock.emergency[before] - began)
-        await arrived(clock.emergency, before + PEOPLE[FEW])
+        await arrived(clock.emergency, before + PEOPLE[slug])
+        rested[slug] = monotonic() + spacing
     return found
 
 

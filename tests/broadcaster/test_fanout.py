@@ -23,8 +23,8 @@ from broadcaster.store.tables import SENDING, SENT, delivery, run, slice_
 from channels.base.contract import Receipt, Rejected
 from fakes import FakeChannel
 from sending import HOLDER, check_counters, drain_all, fill, forget_leases, table, with_channels
-from subscribers import consent, residents
-from world import notice, program, publish, rows, states, subscribe, variables
+from subscribers import audience, consent, residents
+from world import emergency, notice, program, publish, rows, states, subscribe, variables
 
 SMALL = Sizes(first=3, chunk=5, slice_=2, least=1)
 CIBABAT = [f"cibabat{n}@x.example" for n in range(12)]
@@ -104,7 +104,7 @@ async def test_chunks_follow_each_other_in_slot_order_and_slices_cover_every_slo
     totals = []
     while not chunk(app, taken):
         totals.append(len(rows(app)))
-    assert totals == [2, 6, 9, 12], "chunks of 3 and of 5 addresses, of which some are in Melong"
+    assert totals == [3, 8, 12], "4, then 6 addresses are looked at, so that about 3 and 5 are concerned: some are in Melong"
     spans = [(part.after_slot, part.last_slot) for part in table(app, slice_)]
     assert spans[0][0] == -1
     assert spans[-1][1] == MAX_SLOT
@@ -400,3 +400,37 @@ async def test_whoever_stopped_since_gets_no_correction(local: App) -> None:
     await drain_all(local)
     assert channel.accepted[CIBABAT[0]] == 1
     assert channel.accepted[CIBABAT[1]] == 2
+
+
+@pytest.mark.parametrize(("fields", "lane", "left"), [(notice, "routine", True), (emergency, "emergency", False)])
+async def test_an_emergency_leaves_with_whoever_is_found_while_a_notice_waits_for_a_slice(
+    local: App, fields: Any, lane: str, left: bool
+) -> None:
+    await publish(local, fields(areas=["cibabat"]))
+    taken = local.database.write_now(fanout.claim_fanout, channel="email", lane=lane, holder=HOLDER)
+    assert taken is not None
+    sizes = Sizes(first=2, chunk=2, least=fanout.sizes_of(lane, sqlite=True).least)
+    waiting = []
+    while not chunk(local, taken, sizes=sizes):
+        waiting.append(local.database.read_now(fanout.rows_without_slice, taken.edition, "email"))
+    assert any(waiting) == left
+    assert len(rows(local)) == 12
+
+
+async def test_where_few_are_concerned_a_chunk_looks_at_more(local: App) -> None:
+    await subscribe(local, "email", [(f"utama{n}@x.example", "utama") for n in range(100)])
+    assert local.database.read_now(audience.share, audience_for(local, "utama"), "email") == pytest.approx(100 / 116)
+    assert local.database.read_now(audience.share, audience_for(local, "melong"), "email") == pytest.approx(4 / 116)
+    await publish(local, notice(areas=["melong"]))
+    taken = claim(local)
+    assert taken is not None
+    chunks = 0
+    while not chunk(local, taken, sizes=Sizes(first=5, chunk=5)):
+        chunks += 1
+    assert chunks <= 116 / 50 + 1, "ten times five at a time"
+    assert len(rows(local)) == 4
+
+
+def audience_for(app: App, area: str) -> audience.Audience:
+    """Whom a notice for an area concerns."""
+    return audience.Audience(areas=app.tree.concerned([app.tree[area].code]), topic="x", emergency=False, confirmed_before=2e9)
