@@ -1,6 +1,7 @@
 """What an announcement may be: the rules each refusal comes from, its states and who may move it. Pure."""
 
 import hashlib
+import hmac
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -203,11 +204,12 @@ def content_hash(fields: Fields, areas: Iterable[str]) -> str:
 
 State = Literal["draft", "review", "returned", "rejected", "approved", "scheduled", "published", "ended", "archived"]
 Act = Literal[
-    "edit", "submit", "send_back", "reject", "approve", "schedule", "unschedule",
-    "publish", "miss", "correct", "withdraw", "end", "archive",
+    "edit", "submit", "send_back", "reject", "approve", "call_back", "schedule", "unschedule",
+    "publish", "rehearse", "miss", "correct", "withdraw", "end", "archive",
 ]  # fmt: skip
-Role = Literal["author", "approver", "grant", "clock"]
-"""author and approver: two different people; grant: the program or a token with scope publish, itself the second person."""
+Role = Literal["author", "approver", "grant", "breaker", "clock"]
+"""author and approver: two different people; grant: the program or a token with scope publish, itself the second person;
+breaker: one person alone in an emergency, where the city allows it."""
 
 _RULES: tuple[tuple[tuple[State, ...], Act, State, tuple[Role, ...]], ...] = (
     (("draft",), "edit", "draft", ("author", "grant")),
@@ -217,19 +219,33 @@ _RULES: tuple[tuple[tuple[State, ...], Act, State, tuple[Role, ...]], ...] = (
     (("review",), "send_back", "returned", ("approver",)),
     (("review",), "reject", "rejected", ("approver",)),
     (("review",), "approve", "approved", ("approver",)),
+    (("review",), "rehearse", "ended", ("approver",)),
+    (("approved",), "call_back", "review", ("author", "approver")),
+    (("draft", "returned", "review"), "publish", "published", ("breaker",)),
     (("draft",), "schedule", "scheduled", ("grant",)),
     (("draft",), "publish", "published", ("grant",)),
     (("approved",), "schedule", "scheduled", ("approver", "grant")),
-    (("approved",), "publish", "published", ("approver", "grant")),
+    (("approved",), "publish", "published", ("clock", "approver", "grant")),
     (("scheduled",), "unschedule", "approved", ("author", "approver", "grant")),
     (("scheduled",), "publish", "published", ("clock", "approver", "grant")),
     (("scheduled",), "miss", "approved", ("clock",)),
     (("published", "ended"), "correct", "published", ("approver", "grant")),
     (("published", "ended"), "withdraw", "ended", ("approver", "grant")),
     (("published",), "end", "ended", ("clock",)),
-    (("ended", "rejected"), "archive", "archived", ("author", "approver", "grant")),
+    (("draft", "returned", "rejected", "ended"), "archive", "archived", ("author", "approver", "grant")),
 )
-_MOVES = {(state, act): (to, roles) for states, act, to, roles in _RULES for state in states}
+
+
+def _by_move() -> dict[tuple[State, Act], tuple[State, tuple[Role, ...]]]:
+    """(state, act) -> where it leads and who may; several rules of one move lead to the same state."""
+    moves: dict[tuple[State, Act], tuple[State, tuple[Role, ...]]] = {}
+    for states, act, to, roles in _RULES:
+        for state in states:
+            moves[state, act] = (to, moves.get((state, act), (to, ()))[1] + roles)
+    return moves
+
+
+_MOVES = _by_move()
 
 STATE_WORDS: dict[State, str] = {
     "draft": "draf", "review": "menunggu persetujuan", "returned": "dikembalikan", "rejected": "ditolak", "approved": "disetujui",
@@ -237,6 +253,7 @@ STATE_WORDS: dict[State, str] = {
 }  # fmt: skip
 ACT_WORDS: dict[Act, str] = {
     "edit": "diubah", "submit": "diajukan", "send_back": "dikembalikan", "reject": "ditolak", "approve": "disetujui",
+    "call_back": "ditarik kembali", "rehearse": "diselesaikan sebagai latihan",
     "schedule": "dijadwalkan", "unschedule": "dibatalkan jadwalnya", "publish": "diterbitkan", "miss": "dilewatkan",
     "correct": "diralat", "withdraw": "dicabut", "end": "diakhiri", "archive": "diarsipkan",
 }  # fmt: skip
@@ -257,10 +274,10 @@ def may(state: State, act: Act, role: Role) -> State:
     return to
 
 
-def approve(state: State, *, author: str, approver: str, seen: str, current: str) -> State:
-    """Four eyes: another person approves, and exactly what was shown (`content_hash` seen and current). Raises NotAllowed."""
-    if approver == author:
+def approve(state: State, *, editors: Collection[str], approver: str, seen: str, current: str) -> State:
+    """Four eyes: none of its editors approves, and what was shown (`content_hash` seen and current). Raises NotAllowed."""
+    if approver in editors:
         raise NotAllowed("Penyusun tidak dapat menyetujui pengumumannya sendiri. Minta orang lain memeriksanya.")
-    if seen != current:
+    if not hmac.compare_digest(seen.encode(), current.encode()):
         raise NotAllowed("Isi atau wilayahnya berubah sesudah Anda melihatnya. Periksa lagi, lalu setujui.")
     return may(state, "approve", "approver")

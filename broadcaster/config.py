@@ -62,8 +62,21 @@ class Settings(BaseModel):
     sender: str = Field(default="Info Kota Cimahi", description="The sender's name in messages.")
     domain: str = Field(default="", description="Domain in Message-IDs, List-Ids and feed ids; empty: the base URL's host.")
     code_prefix: str = Field(default="CMH", pattern="^[A-Z]{2,4}$", description="First letters of the verification codes.")
+    break_glass: bool = Field(
+        default=False, description="Whether one person alone may publish an emergency; alarms every pengelola."
+    )
+    link_hosts: str = Field(
+        default="", description="Hosts that links may name, separated by spaces, with their subdomains; empty: any."
+    )
     simulated: bool = Field(default=False, description="Set by `broadcaster demo`: marks each message [SIMULASI].")
     simulation_url: str = Field(default="", description="Set by `broadcaster demo`: where the stand-in providers answer.")
+    oidc_issuer: str = Field(default="", description="Single sign-on: the provider's address (OIDC_ISSUER).")
+    oidc_client_id: str = Field(default="", description="Single sign-on: who we are there (OIDC_CLIENT_ID).")
+    oidc_client_secret: str = Field(default="", repr=False, description="Single sign-on: our secret (OIDC_CLIENT_SECRET).")
+    oidc_role_claim: str = Field(default="roles", description="Single sign-on: the claim that names roles (OIDC_ROLE_CLAIM).")
+    oidc_roles: str = Field(
+        default="", description="Single sign-on: value=role pairs, separated by spaces; empty: our own names (OIDC_ROLES)."
+    )
 
     @field_validator("base_url")
     @classmethod
@@ -149,6 +162,7 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
     variables = dict(os.environ if environ is None else environ)
     variables |= simulation(Path(overrides.get("data_dir") or data_folder(variables)))
     own = {k.removeprefix(PREFIX).lower(): v for k, v in variables.items() if k.startswith(PREFIX) and v != ""}
+    own |= {k.lower(): v for k, v in variables.items() if k.startswith("OIDC_") and v != ""}
     problems: list[str] = []
     try:
         settings = Settings.model_validate({**own, **overrides})

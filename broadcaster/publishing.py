@@ -89,8 +89,8 @@ def save_draft(
 ) -> Stored:  # fmt: skip
     """Store a draft with its code, or change a stored announcement (which drops its approval). Raises NotAllowed."""
     row = _put(connection, press, checked, "edit", role=role, actor=actor, now=now, announcement_id=announcement_id)
-    _note(connection, now, actor, "edit", row, role)
-    return _stored(press, row)
+    note(connection, now, actor, "edit", row, role)
+    return stored_as(press, row)
 
 
 def schedule(
@@ -101,17 +101,17 @@ def schedule(
     if checked.fields.publish_at is None:
         raise InvalidAnnouncement([Problem(field="publish_at", reason="Belum diisi.", remedy="Tulis kapan akan terbit.")])
     row = _put(connection, press, checked, "schedule", role=role, actor=actor, now=now, announcement_id=announcement_id)
-    _note(connection, now, actor, "schedule", row, role, publish_at=checked.fields.publish_at.isoformat())
-    return _stored(press, row)
+    note(connection, now, actor, "schedule", row, role, publish_at=checked.fields.publish_at.isoformat())
+    return stored_as(press, row)
 
 
 def unschedule(connection: Connection, press: Press, announcement_id: str, *, actor: str, now: datetime, role: Role) -> Stored:
     """Take an announcement off the schedule; it stays approved. Raises NotAllowed."""
-    row = _held(connection, announcement_id)
+    row = held(connection, announcement_id)
     fields = row.fields.model_copy(update={"publish_at": None})
-    row = _moved(connection, row, "unschedule", role, now, fields=fields, publish_at=None)
-    _note(connection, now, actor, "unschedule", row, role)
-    return _stored(press, row)
+    row = moved(connection, row, "unschedule", role, now, fields=fields, publish_at=None)
+    note(connection, now, actor, "unschedule", row, role)
+    return stored_as(press, row)
 
 
 def publish(
@@ -129,10 +129,10 @@ def publish_stored(
     connection: Connection, press: Press, announcement_id: str, *, actor: str, now: datetime, role: Role = "grant"
 ) -> Stored:
     """Publish a stored announcement now, once however often it is asked. Raises NotAllowed, InvalidAnnouncement."""
-    row = _held(connection, announcement_id)
+    row = held(connection, announcement_id)
     may(row.state, "publish", role)
     checked = press.check(row.fields.model_copy(update={"publish_at": None}), now)
-    row = _moved(connection, row, "publish", role, now, fields=checked.fields, published_at=now.timestamp(), note="")
+    row = moved(connection, row, "publish", role, now, fields=checked.fields, published_at=now.timestamp(), note="")
     return _released(connection, press, row, checked, actor=actor, role=role, now=now)
 
 
@@ -163,12 +163,12 @@ def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[
     for row in rows.due(connection, now.timestamp(), DUE_AT_ONCE):
         checked = _still_holds(press, row, now)
         if isinstance(checked, str):
-            missed.append(_moved(connection, row, "miss", "clock", now, note=checked))
+            missed.append(moved(connection, row, "miss", "clock", now, note=checked))
         else:
-            moved = _moved(connection, row, "publish", "clock", now, fields=checked.fields, published_at=now.timestamp())
-            published.append(_release(connection, press, moved, checked, now))
+            went = moved(connection, row, "publish", "clock", now, fields=checked.fields, published_at=now.timestamp())
+            published.append(_release(connection, press, went, checked, now))
     for row in missed:
-        _note(connection, now, "clock", "miss", row, "clock", why=row.note)
+        note(connection, now, "clock", "miss", row, "clock", why=row.note)
     for stored in published:
         audit.append(connection, at=now, actor="clock", act="publish", subject=stored.id, detail=_said(stored))
     return published
@@ -187,9 +187,9 @@ def _still_holds(press: Press, row: Announcement, now: datetime) -> CheckedAnnou
 
 def end_expired(connection: Connection, now: datetime) -> list[str]:
     """Move announcements whose time is over from published to ended; their ids."""
-    over = [_moved(connection, row, "end", "clock", now) for row in rows.ended(connection, now.timestamp())]
+    over = [moved(connection, row, "end", "clock", now) for row in rows.ended(connection, now.timestamp())]
     for row in over:
-        _note(connection, now, "clock", "end", row, "clock")
+        note(connection, now, "clock", "end", row, "clock")
     return [row.id for row in over]
 
 
@@ -201,7 +201,7 @@ def correct(
     reason: str, actor: str, now: datetime, role: Role = "grant",
 ) -> Stored:  # fmt: skip
     """Publish the next edition, to everyone the earlier ones may have reached too. Raises NotAllowed, InvalidAnnouncement."""
-    reason = _reason(reason)
+    reason = read_reason(reason)
     if checked.fields.publish_at is not None:
         problem = Problem(field="publish_at", reason="Ralat terbit sekarang juga.", remedy="Hapus publish_at.")
         raise InvalidAnnouncement([problem])
@@ -213,7 +213,7 @@ def correct(
         change="correction", reason=reason, first=previous.edition.first_published_at,
     )  # fmt: skip
     chosen = _joined(row.fields.channels, checked.fields.channels)
-    row = _moved(connection, row, "correct", role, now, fields=checked.fields)
+    row = moved(connection, row, "correct", role, now, fields=checked.fields)
     went = rows.supersede_runs(connection, row.id, "Digantikan ralat.")
     going = tuple(name for name in press.push_channels if not chosen or name in chosen or name in went)
     stored = _issue(connection, press, row, frozen, chosen=chosen, going=going, now=now, follows=previous.id)
@@ -225,10 +225,10 @@ def withdraw(
     connection: Connection, press: Press, announcement_id: str, *, reason: str, actor: str, now: datetime, role: Role = "grant"
 ) -> Stored:
     """Publish the edition that takes the announcement back, to everyone it may have reached. Raises NotAllowed."""
-    reason = _reason(reason)
+    reason = read_reason(reason)
     row, previous = _published(connection, announcement_id, "withdraw", role)
     frozen = freezing.withdrawal(previous.edition, reason=reason, at=now)
-    row = _moved(connection, row, "withdraw", role, now)
+    row = moved(connection, row, "withdraw", role, now)
     went = rows.supersede_runs(connection, row.id, "Pengumuman dicabut.")
     going = tuple(name for name in press.push_channels if name in went)
     stored = _issue(connection, press, row, frozen, chosen=row.fields.channels, going=going, now=now, follows=previous.id)
@@ -255,12 +255,12 @@ def _put(
 ) -> Announcement:  # fmt: skip
     """The announcement with these fields in the state that follows `act`: a new one, or the stored one changed."""
     fields, at = checked.fields, now.timestamp()
-    values = {
+    values: dict[str, Any] = {
         "publish_at": fields.publish_at.timestamp() if fields.publish_at else None,
         "published_at": at if act == "publish" else None,
     }
     if announcement_id is not None:
-        return _moved(connection, _held(connection, announcement_id), act, role, now, fields=fields, note="", **values)
+        return moved(connection, held(connection, announcement_id), act, role, now, fields=fields, note="", **values)
     state = may("draft", act, role)
     row = Announcement(
         id=new_id(now), code="", state=state, fields=fields, created_at=at, updated_at=at, created_by=actor, note="", **values
@@ -268,15 +268,18 @@ def _put(
     return rows.insert_announcement(connection, row, lambda: draw_code(press.code_prefix))
 
 
-def _held(connection: Connection, announcement_id: str) -> Announcement:
+def held(connection: Connection, announcement_id: str) -> Announcement:
+    """The announcement, kept from other writers; raises NotAllowed when there is none."""
     row = rows.locked(connection, announcement_id)
     if row is None:
         raise NotAllowed("Pengumuman ini tidak ada.")
     return row
 
 
-def _moved(connection: Connection, row: Announcement, act: Act, role: Role, now: datetime, **values: Any) -> Announcement:
-    """The announcement after `act`, moved by a conditional update."""
+def moved(connection: Connection, row: Announcement, act: Act, role: Role, now: datetime, **values: Any) -> Announcement:
+    """The announcement after `act`, moved by a conditional update; raises NotAllowed."""
+    if row.training and act in ("publish", "schedule"):
+        raise NotAllowed("Pengumuman latihan ini tidak pernah dikirim.")
     state = may(row.state, act, role)
     if not rows.move(connection, row, state, now.timestamp(), **values):
         raise NotAllowed("Orang lain baru saja mengubah pengumuman ini. Muat ulang, lalu periksa lagi.")
@@ -285,7 +288,7 @@ def _moved(connection: Connection, row: Announcement, act: Act, role: Role, now:
 
 def _published(connection: Connection, announcement_id: str, act: Act, role: Role) -> tuple[Announcement, EditionRow]:
     """The announcement, held, with its newest edition; raises NotAllowed when there is none or it was taken back."""
-    row = _held(connection, announcement_id)
+    row = held(connection, announcement_id)
     may(row.state, act, role)
     previous = rows.newest_edition(connection, announcement_id)
     if previous is None:
@@ -323,12 +326,13 @@ def _issue(
     concerned = press.tree.concerned(area.code for area in frozen.areas)
     edition_id = rows.insert_edition(connection, frozen, signer=press.signer, channels=chosen, concerned=concerned, at=now)
     rows.open_runs(connection, edition_id, going, follows)
-    stored = _stored(press, row)
+    stored = stored_as(press, row)
     lane = "emergency" if frozen.emergency else "routine"
     return replace(stored, edition=edition_id, number=frozen.number, channels=going, lane=lane)
 
 
-def _stored(press: Press, row: Announcement) -> Stored:
+def stored_as(press: Press, row: Announcement) -> Stored:
+    """How a stored announcement is named to whoever asked for it."""
     return Stored(id=row.id, code=row.code, url=press.site.permalink(row.code), status=row.state)
 
 
@@ -337,7 +341,8 @@ def _joined(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(before + after)) if before and after else ()
 
 
-def _reason(text: str) -> str:
+def read_reason(text: str) -> str:
+    """Why somebody does this, in one sentence; raises InvalidAnnouncement."""
     reason = " ".join(clean(text).split())
     if not any(character.isalnum() for character in reason):
         raise InvalidAnnouncement([Problem(field="reason", reason="Belum diisi.", remedy="Tulis alasannya dalam satu kalimat.")])
@@ -352,6 +357,7 @@ def _said(stored: Stored, **more: Any) -> dict[str, Any]:
     return {"code": stored.code, "edition": stored.edition, "number": stored.number, "channels": stored.channels, **more}
 
 
-def _note(connection: Connection, now: datetime, actor: str, act: Act, row: Announcement, role: Role, **more: Any) -> None:
+def note(connection: Connection, now: datetime, actor: str, act: Act, row: Announcement, role: Role, **more: Any) -> None:
+    """Write an act into the audit log; the last of its transaction."""
     detail = {"code": row.code, "state": row.state, "role": role, **more}
     audit.append(connection, at=now, actor=actor, act=act, subject=row.id, detail=detail)

@@ -13,7 +13,7 @@ from arq.connections import ArqRedis
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
-from broadcaster import locks, publishing, receipts
+from broadcaster import locks, newsroom, publishing, receipts
 from broadcaster.app import App, SharedClock
 from broadcaster.draining import Deliverer
 from broadcaster.logs import told
@@ -197,6 +197,9 @@ class LaneWorker:
         app = self.app
         for stored in await app.database.write(publishing.publish_due, publishing.Press.of(app), now=app.clock()):
             log.info("schedule_published", announcement=stored.id)
+            await publishing.ring(app, stored)
+        for stored in await app.database.write(newsroom.publish_held, publishing.Press.of(app), now=app.clock()):
+            log.info("hold_published", announcement=stored.id)
             await publishing.ring(app, stored)
         await app.database.write(publishing.end_expired, app.clock())
         await app.database.write(slices.finish_idle)

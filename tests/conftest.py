@@ -14,7 +14,7 @@ import redis
 from sqlalchemy import Engine, make_url
 
 from broadcaster import embedded
-from broadcaster.store import tables
+from broadcaster.store import staff_tables
 from broadcaster.store.database import Database
 from postgres import running_postgresql
 from subscribers import store
@@ -35,7 +35,7 @@ def create_tables(url: str) -> None:
     """Make every table of both packages in an empty database."""
     database = Database(url)
     try:
-        for metadata in (tables.metadata, store.metadata):
+        for metadata in (staff_tables.metadata, store.metadata):
             metadata.create_all(database.writer_engine)
     finally:
         database.close()

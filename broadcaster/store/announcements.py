@@ -26,7 +26,11 @@ MAX_TERMS = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Announcement:
-    """What staff edit; times in epoch seconds. `note` says why a person is asked, e.g. a missed schedule."""
+    """What staff edit; times in epoch seconds. `note` says why a person is asked, e.g. a missed schedule.
+
+    `form` is what was typed in the composer (JSON; "" where it came otherwise), `version` counts its changes, `bound` is the
+    content_hash under review or approved, `release_at` when an approved one is published of itself.
+    """
 
     id: str
     code: str
@@ -38,6 +42,20 @@ class Announcement:
     published_at: float | None
     created_by: str
     note: str
+    training: bool = False
+    form: str = ""
+    version: int = 0
+    bound: str = ""
+    submitted_by: str = ""
+    submitted_at: float | None = None
+    approved_by: str = ""
+    approved_at: float | None = None
+    release_at: float | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is called in lists."""
+        return self.fields.title
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +108,7 @@ def insert_announcement(connection: Connection, row: Announcement, draw: Callabl
     for _ in range(CODE_TRIES):
         coded = replace(row, code=draw())
         values = {name: getattr(coded, name) for name in Announcement.__slots__}
-        statement = dialect.insert(announcement).values(**{**values, **_columns(coded.fields), "training": False})
+        statement = dialect.insert(announcement).values(**{**values, **_columns(coded.fields)})
         if connection.execute(statement.on_conflict_do_nothing(index_elements=["code"])).rowcount == 1:
             return coded
     raise RuntimeError(f"no free code in {CODE_TRIES} draws")
@@ -114,6 +132,18 @@ def due(connection: Connection, at: float, limit: int) -> list[Announcement]:
     return [_announcement(row) for row in connection.execute(statement)]
 
 
+def released(connection: Connection, at: float, limit: int) -> list[Announcement]:
+    """Approved announcements whose hold is over, but for those that another process has in hand; kept from other writers."""
+    statement = (
+        select(announcement)
+        .where(announcement.c.state == "approved", announcement.c.release_at <= at)
+        .order_by(announcement.c.release_at, announcement.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [_announcement(row) for row in connection.execute(statement)]
+
+
 def move(connection: Connection, row: Announcement, state: State, at: float, **values: Any) -> bool:
     """Give the announcement another state if it still has the one of `row`; whether it had."""
     values |= _columns(values["fields"]) if "fields" in values else {}
@@ -122,7 +152,16 @@ def move(connection: Connection, row: Announcement, state: State, at: float, **v
 
 
 def _columns(fields: Fields) -> dict[str, Any]:
-    return {"fields": fields.as_json(), "expires_at": fields.expires.timestamp() if fields.expires else None}
+    texts = (fields.title, fields.summary or "", fields.body, fields.agency or "")
+    return {
+        "fields": fields.as_json(),
+        "expires_at": fields.expires.timestamp() if fields.expires else None,
+        "title": fields.title,
+        "words": " ".join(texts).lower(),
+        "level": fields.level,
+        "topic": fields.category,
+        "agency": fields.agency or "",
+    }
 
 
 def insert_edition(

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, Row, insert, select, text
 
 from broadcaster.store.database import is_sqlite
 from broadcaster.store.tables import audit
@@ -41,6 +42,30 @@ def append(
     }
     stored = insert(audit).values(**row, previous=previous, digest=_digest(previous, row)).returning(audit.c.id)
     return int(connection.execute(stored).scalar_one())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One row: who did what to what, with what came of it; `at` in epoch seconds."""
+
+    id: int
+    at: float
+    actor: str
+    act: str
+    subject: str
+    detail: Mapping[str, Any]
+
+
+def about(connection: Connection, subject: str) -> list[Entry]:
+    """Everything that was done to one thing, the oldest first."""
+    rows = connection.execute(select(audit).where(audit.c.subject == subject).order_by(audit.c.id))
+    return [read(row) for row in rows]
+
+
+def read(row: Row[Any]) -> Entry:
+    """A row of the table as people read it."""
+    detail = msgspec.json.decode(row.detail)
+    return Entry(id=row.id, at=row.at, actor=row.actor, act=row.act, subject=row.subject, detail=detail)
 
 
 def verify(connection: Connection) -> int:

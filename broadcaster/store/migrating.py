@@ -12,11 +12,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from broadcaster.store import database, tables
+from broadcaster.store import database, staff_tables
 from subscribers import store
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
-METADATA = (tables.metadata, store.metadata)
+METADATA = (staff_tables.metadata, store.metadata)
 """The tables of both packages live in one database."""
 ADVISORY_LOCK = 5_277_032_026
 """Key of the PostgreSQL lock under which one process at a time migrates."""

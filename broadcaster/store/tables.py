@@ -37,9 +37,26 @@ announcement = Table(
     Column("created_by", Text, nullable=False),
     Column("training", Boolean, nullable=False, default=False),
     Column("note", Text, nullable=False, default=""),  # why a person is asked, e.g. a missed schedule
+    # what the newsroom adds
+    Column("form", Text, nullable=False, default="", server_default=""),  # JSON of the form as typed; "": never opened there
+    Column("version", Integer, nullable=False, default=0, server_default="0"),  # of the form; each change adds one
+    Column("bound", Text, nullable=False, default="", server_default=""),  # content_hash under review or approved
+    Column("submitted_by", Text, nullable=False, default="", server_default=""),
+    Column("submitted_at", Double),
+    Column("approved_by", Text, nullable=False, default="", server_default=""),
+    Column("approved_at", Double),
+    Column("release_at", Double),  # approved: when the hold is over and it is published
+    # what lists are filtered by, kept with `fields`
+    Column("title", Text, nullable=False, default="", server_default=""),
+    Column("words", Text, nullable=False, default="", server_default=""),  # code, title, summary, body, agency; lower case
+    Column("level", Text, nullable=False, default="info", server_default="info"),
+    Column("topic", Text, nullable=False, default="", server_default=""),
+    Column("agency", Text, nullable=False, default="", server_default=""),
     Index("announcement_due", "state", "publish_at"),
     Index("announcement_over", "state", "expires_at"),
     Index("announcement_newest", "published_at"),
+    Index("announcement_listed", "state", "updated_at", "id"),
+    Index("announcement_release", "state", "release_at"),
 )
 
 edition = Table(
@@ -274,6 +291,9 @@ audit = Table(
     Column("detail", Text, nullable=False),
     Column("previous", LargeBinary, nullable=False),
     Column("digest", LargeBinary, nullable=False),
+    Index("audit_subject", "subject", "id"),
+    Index("audit_actor", "actor", "id"),
+    Index("audit_at", "at"),
 )
 
 pace = Table(

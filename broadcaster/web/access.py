@@ -1,25 +1,39 @@
 """Who may use a route: what its row declares, and the guards that enforce it before the endpoint runs."""
 
+import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive
 
+from broadcaster.accounts import Account, Right
 from broadcaster.app import App
-from broadcaster.store import tokens
+from broadcaster.store import sessions, tokens
+from broadcaster.store.sessions import Session
 from broadcaster.web import forms
 from broadcaster.web.buckets import Buckets
 
-Access = Literal["public", "token:read", "token:write", "token:publish", "signed token", "provider signature", "demo"]
+Access = Literal[
+    "public", "token:read", "token:write", "token:publish", "signed token", "provider signature", "demo",
+    "staff:read", "staff:write", "staff:approve", "staff:steer", "staff:screens", "staff:manage", "staff:own",
+]  # fmt: skip
+"""staff:own: one's own account, which also those may reach who must first choose a password."""
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 FORM_BYTES = 16 * 1024
 """Bytes of a form or of any other small body."""
+FORM_FIELDS = 400
+"""Fields of a form of staff: the composer has each area, channel and language."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SIGN_IN = "/redaksi/masuk"
+CHOOSE_PASSWORD = "/redaksi/akun/sandi"  # noqa: S105  an address
+HALF = "half"
+"""`way` of a session that still lacks the second factor: it opens nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +49,8 @@ class Operation:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the route table. `cap` is the largest body taken, in bytes; `guessing` marks what could be guessed at."""
+    """One line of the route table. `cap` is the largest body taken, in bytes; `guessing` marks what could be guessed at;
+    `files` is how many uploads a form may carry."""
 
     path: str
     endpoint: Endpoint
@@ -43,6 +58,7 @@ class Row:
     methods: tuple[str, ...] = field(default=("GET",), kw_only=True)
     cap: int = field(default=FORM_BYTES, kw_only=True)
     guessing: bool = field(default=False, kw_only=True)
+    files: int = field(default=0, kw_only=True)
     operation: Operation | None = field(default=None, kw_only=True)
 
 
@@ -65,6 +81,28 @@ def token_of(request: Request) -> tokens.Token:
     """The API token that the guard found."""
     found: tokens.Token = request.state.token
     return found
+
+
+def session_of(request: Request) -> Session:
+    """The session of the member of staff who asks, as the guard found it."""
+    return cast("Session", request.state.session)
+
+
+def account_of(request: Request) -> Account:
+    """Who of the staff asks."""
+    return session_of(request).account
+
+
+def cookie_name(request: Request) -> str:
+    """The session cookie; on https a browser takes it from this host alone."""
+    return "__Host-redaksi" if app_of(request).site.base_url.startswith("https://") else "redaksi"
+
+
+async def current_session(request: Request) -> Session | None:
+    """The session whose cookie came with the request, of whatever way."""
+    value = request.cookies.get(cookie_name(request), "")
+    app = app_of(request)
+    return await app.database.read(sessions.find, value, app.clock().timestamp()) if value else None
 
 
 def client_of(request: Request) -> str:
@@ -91,6 +129,8 @@ def guarded(row: Row) -> Endpoint:
             raise _too_many(limits.misses.wait(client))
         if row.access.startswith("token:"):
             await _require_token(request, row.access.removeprefix("token:"), limits)
+        elif row.access.startswith("staff:"):
+            await _require_staff(request, row, limits)
         elif row.access in {"public", "demo"} and request.method not in SAFE:
             await _require_form(request, limits)
         response = await row.endpoint(request)
@@ -107,6 +147,45 @@ async def _require_form(request: Request, limits: Limits) -> None:
     if not limits.forms.take(client):
         raise _too_many(limits.forms.wait(client))
     await forms.check(request, app_of(request).site.base_url)
+
+
+async def _require_staff(request: Request, row: Row, limits: Limits) -> None:
+    """Somebody signed in with the right; what changes something comes from our own page with the session's token."""
+    app, found = app_of(request), await current_session(request)
+    if found is None or found.way == HALF:
+        raise _sign_in(request)
+    request.state.session = found
+    right = row.access.removeprefix("staff:")
+    if found.account.must_change and right != "own":
+        raise HTTPException(303, headers={"Location": CHOOSE_PASSWORD})
+    if right != "own" and not found.account.may(cast("Right", right)):
+        raise HTTPException(403)
+    if request.method not in SAFE:
+        if not limits.calls.take(f"staff {found.account.id}"):
+            raise _too_many(limits.calls.wait(f"staff {found.account.id}"))
+        await _require_own_form(request, found, row)
+    if sessions.needs_mark(found, app.clock().timestamp()):
+        await app.database.write(sessions.mark, found.id, app.clock().timestamp())
+
+
+async def _require_own_form(request: Request, found: Session, row: Row) -> None:
+    sent = request.headers.get(forms.HEADER, "")
+    if not sent:
+        value = (await request.form(max_files=row.files, max_fields=FORM_FIELDS, max_part_size=row.cap)).get(forms.FIELD, "")
+        sent = value if isinstance(value, str) else ""
+    same = forms.same_origin(request, app_of(request).site.base_url)
+    if not same or not hmac.compare_digest(found.csrf.encode(), sent.encode()):
+        raise HTTPException(403, detail="form")
+
+
+def _sign_in(request: Request) -> HTTPException:
+    """To the sign-in page and back; what a page of ours asked for in the background is told to go there itself."""
+    if request.headers.get("hx-request"):
+        return HTTPException(401, headers={"HX-Redirect": SIGN_IN})
+    if request.method not in SAFE:
+        return HTTPException(401)
+    back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return HTTPException(303, headers={"Location": f"{SIGN_IN}?ke={quote(back, safe='')}"})
 
 
 async def _require_token(request: Request, scope: str, limits: Limits) -> None:

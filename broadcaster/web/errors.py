@@ -20,6 +20,8 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     """The answer to an HTTPException."""
     if not isinstance(error, HTTPException):
         raise error
+    if error.status_code == 303:
+        return Response(status_code=303, headers={**(error.headers or {}), "Cache-Control": "no-store"})
     return answer(request, error.status_code, headers=error.headers)
 
 
@@ -32,7 +34,8 @@ def answer(request: Request, status: int, *, headers: Mapping[str, str] | None =
     """An error page, or problem details for a program."""
     if request.url.path.startswith("/api/"):
         return problem(status, headers=headers)
-    worded = _worded(status)
+    newsroom = request.url.path.startswith("/redaksi/")
+    worded = f"staff.{status}" if newsroom and status in (401, 403) else str(_worded(status))
     return pages.page(
         request,
         "error.html",
@@ -41,6 +44,7 @@ def answer(request: Request, status: int, *, headers: Mapping[str, str] | None =
         headers=headers,
         status_code=status,
         path="",
+        newsroom=newsroom,
         languages=[(lang, f"/?bahasa={lang}") for lang in LANGUAGES],
         title=words(pages.lang_of(request))(f"error.{worded}.title"),
         advice=words(pages.lang_of(request))(f"error.{worded}.advice"),

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
 import jinja2
+from babel.dates import format_timedelta
+from babel.numbers import format_decimal
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broadcaster.store.sessions import Session
 from broadcaster.web import forms, static
 from broadcaster.web.access import app_of
 from broadcaster.web.caching import Kept, keep, serve
@@ -51,6 +54,19 @@ class Format:
         """ "07.42 WIB"."""
         return f"{rendering.clock(moment)} WIB"
 
+    def stamp(self, seconds: float) -> str:
+        """A moment in epoch seconds: "25 Nov 2026 07.42 WIB"."""
+        return self.moment(datetime.fromtimestamp(seconds, UTC))
+
+    def ago(self, seconds: float, now: datetime) -> str:
+        """How long ago a moment in epoch seconds was: "3 menit yang lalu"."""
+        passed = datetime.fromtimestamp(seconds, UTC) - now
+        return format_timedelta(passed, add_direction=True, locale=self.lang)
+
+    def number(self, count: int) -> str:
+        """ "41.873"."""
+        return format_decimal(count, locale=self.lang)
+
     def span(self, start: datetime, end: datetime | None) -> str:
         """From when until when, as messages say it."""
         return rendering.span_text(start, end, self.lang)
@@ -77,7 +93,7 @@ def page(
     body = environment().get_template(template).render({**_shared(request), **values}).encode()
     kept = keep(body, media_type="text/html; charset=utf-8", updated=updated, headers=headers)
     asked = request.query_params.get(LANGUAGE_COOKIE, "")
-    personal = hasattr(request.state, "csrf") or asked in LANGUAGES
+    personal = hasattr(request.state, "csrf") or hasattr(request.state, "session") or asked in LANGUAGES
     rendered = Rendered(kept=kept, cache_control=PRIVATE if personal else cache_control, status=status)
     if status == 200 and not personal:
         request.state.rendered = rendered
@@ -99,6 +115,7 @@ def answer(request: Request, rendered: Rendered) -> Response:
 def _shared(request: Request) -> dict[str, Any]:
     app = app_of(request)
     lang = lang_of(request)
+    session: Session | None = getattr(request.state, "session", None)
     return {
         "app": app,
         "site": app.site,
@@ -109,7 +126,8 @@ def _shared(request: Request) -> dict[str, Any]:
         "path": request.url.path,
         "canonical": app.site.base_url + request.url.path,
         "languages": [(other, address_with(request, bahasa=other)) for other in LANGUAGES],
-        "csrf_token": lambda: forms.token(request),
+        "csrf_token": lambda: session.csrf if session is not None else forms.token(request),
+        "account": session.account if session is not None else None,
     }
 
 

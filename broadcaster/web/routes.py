@@ -5,6 +5,9 @@ from broadcaster.web import announcement, check, health, home, privacy, pull, si
 from broadcaster.web.access import Operation, Row
 from broadcaster.web.api import announcements, bodies, openapi, places, subscribers
 from broadcaster.web.rush import shared
+from broadcaster.web.staff import home as newsroom_home
+from broadcaster.web.staff import list as newsroom_list
+from broadcaster.web.staff import reading, signin
 
 ANNOUNCEMENTS = "/api/v1/announcements"
 JSON_BYTES = 256 * 1024
@@ -85,6 +88,18 @@ API = (
     ),
 )  # fmt: skip
 
+STAFF = (
+    Row("/redaksi/masuk", signin.show, access="public"),
+    Row("/redaksi/masuk", signin.enter, access="public", methods=("POST",)),
+    Row("/redaksi/masuk/kode", signin.ask_code, access="public"),
+    Row("/redaksi/masuk/kode", signin.enter_code, access="public", methods=("POST",)),
+    Row("/redaksi/keluar", signin.leave, access="staff:own", methods=("POST",)),
+    Row("/redaksi/", newsroom_home.show, access="staff:read"),
+    Row("/redaksi/pengumuman", newsroom_list.show, access="staff:read"),
+    Row("/redaksi/pengumuman/{id}", reading.show, access="staff:read"),
+)
+"""The newsroom. A public row here is one by which people sign in; each other one names a right (accounts.py)."""
+
 DEMO = (
     Row("/simulasi", simulation.show, access="demo"),
     Row("/simulasi/keadaan", simulation.state, access="demo"),
@@ -100,4 +115,4 @@ DEMO = (
 
 def table(app: App) -> tuple[Row, ...]:
     """All rows: the fixed ones, and one for each path of each pull channel that is installed."""
-    return (*RESIDENTS, *pull.rows(app), *MACHINES, *API, *DEMO)
+    return (*RESIDENTS, *pull.rows(app), *MACHINES, *API, *STAFF, *DEMO)

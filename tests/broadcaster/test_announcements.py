@@ -320,13 +320,13 @@ def test_the_hash_is_bound_to_content_and_audience() -> None:
 
 
 def test_another_person_approves_exactly_what_was_shown() -> None:
-    assert approve("review", author="rina", approver="dewi", seen="h", current="h") == "approved"
+    assert approve("review", editors={"rina"}, approver="dewi", seen="h", current="h") == "approved"
     with pytest.raises(NotAllowed, match="sendiri"):
-        approve("review", author="rina", approver="rina", seen="h", current="h")
+        approve("review", editors={"rina"}, approver="rina", seen="h", current="h")
     with pytest.raises(NotAllowed, match="berubah"):
-        approve("review", author="rina", approver="dewi", seen="h", current="i")
+        approve("review", editors={"rina"}, approver="dewi", seen="h", current="i")
     with pytest.raises(NotAllowed, match="draf"):
-        approve("draft", author="rina", approver="dewi", seen="h", current="h")
+        approve("draft", editors={"rina"}, approver="dewi", seen="h", current="h")
 
 
 # --- the states ---------------------------------------------------------------------------------------
@@ -390,7 +390,7 @@ def test_what_is_published_is_never_edited_in_silence() -> None:
 
 def test_the_clock_only_keeps_what_people_decided() -> None:
     assert {(state, act) for (state, act, role) in moves() if role == "clock"} == {
-        ("scheduled", "publish"), ("scheduled", "miss"), ("published", "end"),
+        ("approved", "publish"), ("scheduled", "publish"), ("scheduled", "miss"), ("published", "end"),
     }  # fmt: skip
 
 

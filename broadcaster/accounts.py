@@ -1,0 +1,194 @@
+"""Who works in the newsroom: roles and rights, the places and agencies they hold for, passwords and second factors. Pure."""
+
+import hmac
+import json
+import secrets
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Literal, get_args
+
+import pyotp
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+AccountRole = Literal["author", "approver", "screens", "admin"]
+"""Penyusun, Penyetuju, Operator layar, Pengelola."""
+ACCOUNT_ROLES: tuple[AccountRole, ...] = get_args(AccountRole)
+Right = Literal["read", "write", "approve", "steer", "screens", "manage"]
+"""What a route may ask for. steer: pause, resume, stop and repeat a sending."""
+_RIGHTS: Mapping[AccountRole, frozenset[Right]] = {
+    "author": frozenset({"read", "write", "steer"}),
+    "approver": frozenset({"read", "approve", "steer"}),
+    "screens": frozenset({"read", "screens"}),
+    "admin": frozenset({"read", "steer", "screens", "manage"}),
+}
+
+NAME_LIMIT = 40
+"""Characters of a sign-in name."""
+PASSWORD_SHORTEST, PASSWORD_LONGEST = 10, 200
+"""Characters of a password (Argon2 takes any length; more than this is no password)."""
+_COMMON = ("password", "katasandi", "cimahi", "qwerty", "123456", "rahasia", "bandung", "indonesia", "admin")
+"""A password made of nothing but one of these and digits is guessed at once."""
+TOTP_SECONDS, TOTP_DRIFT = 30, 1
+"""RFC 6238: the step, and how many steps a phone's clock may be off."""
+RECOVERY_CODES, _RECOVERY_ALPHABET = 10, "23456789abcdefghjkmnpqrstuvwxyz"
+
+
+class BadAccount(ValueError):
+    """The account cannot be so; the message says what to do, in Indonesian."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """One person of staff. No agencies or areas named: every one. `secured`: has a second factor; `local`: has a password."""
+
+    id: int
+    name: str
+    full_name: str
+    roles: tuple[AccountRole, ...]
+    agencies: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
+    email: str = ""
+    telegram: str = ""
+    local: bool = True
+    secured: bool = False
+    must_change: bool = False
+    issuer: str = ""
+    subject: str = ""
+    created_at: float = 0.0
+    seen_at: float | None = None
+    disabled_at: float | None = None
+
+    @property
+    def actor(self) -> str:
+        """How the audit and versions name this person."""
+        return f"staff:{self.name}"
+
+    def may(self, right: Right) -> bool:
+        """Whether one of the roles has this right."""
+        return self.disabled_at is None and any(right in _RIGHTS[role] for role in self.roles)
+
+    def covers(self, agency: str, areas: Iterable[str]) -> bool:
+        """Whether this person holds for an announcement: its agency is one of theirs, each of its areas lies within theirs."""
+        by_agency = not self.agencies or agency in self.agencies
+        return by_agency and all(self._holds(code) for code in areas)
+
+    def _holds(self, code: str) -> bool:
+        return not self.areas or any(code == own or code.startswith(f"{own}.") for own in self.areas)
+
+
+def read_name(text: str) -> str:
+    """A sign-in name in its one spelling; raises BadAccount."""
+    name = unicodedata.normalize("NFKC", text).strip().lower()
+    if not name or len(name) > NAME_LIMIT or not all(character.isalnum() or character in "._-@" for character in name):
+        raise BadAccount(f"Nama masuk berisi huruf, angka, titik, atau tanda hubung; paling banyak {NAME_LIMIT} karakter.")
+    return name
+
+
+def read_roles(names: Iterable[str]) -> tuple[AccountRole, ...]:
+    """Roles in their own order; raises BadAccount for an unknown one, or for none at all."""
+    given = set(names)
+    if unknown := given - set(ACCOUNT_ROLES):
+        raise BadAccount(f"Peran {', '.join(sorted(unknown))} tidak dikenal. Yang ada: {', '.join(ACCOUNT_ROLES)}.")
+    if not given:
+        raise BadAccount("Pilih paling sedikit satu peran.")
+    return tuple(role for role in ACCOUNT_ROLES if role in given)
+
+
+# --- passwords --------------------------------------------------------------------------------------
+
+
+def check_password(password: str, *, names: Collection[str] = ()) -> str:
+    """The password as it is hashed (NFKC); raises BadAccount when it is too short, too long or easily guessed."""
+    normal = unicodedata.normalize("NFKC", password)
+    if len(normal) < PASSWORD_SHORTEST:
+        raise BadAccount(f"Kata sandi paling sedikit {PASSWORD_SHORTEST} karakter. Beberapa kata acak mudah diingat.")
+    if len(normal) > PASSWORD_LONGEST:
+        raise BadAccount(f"Kata sandi paling banyak {PASSWORD_LONGEST} karakter.")
+    letters = "".join(character for character in normal.lower() if character.isalpha())
+    if letters in {*_COMMON, *(name.lower() for name in names), ""} or len(set(normal)) < 4:
+        raise BadAccount("Kata sandi ini mudah ditebak. Pilih yang lain.")
+    return normal
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    """Argon2id with the library's own cost (RFC 9106, low memory: 64 MiB, three passes)."""
+    return PasswordHasher()
+
+
+def hash_password(password: str) -> str:
+    """What is stored of a password; takes some 50 ms on purpose."""
+    return _hasher().hash(unicodedata.normalize("NFKC", password))
+
+
+@cache
+def _nobodys_hash() -> str:
+    return _hasher().hash(secrets.token_hex(16))
+
+
+def password_fits(stored: str, password: str) -> bool:
+    """Whether this is the password; takes as long where there is none."""
+    try:
+        fits = _hasher().verify(stored or _nobodys_hash(), unicodedata.normalize("NFKC", password[: PASSWORD_LONGEST + 1]))
+    except (VerificationError, InvalidHashError):
+        return False
+    return fits and bool(stored)
+
+
+def needs_new_hash(stored: str) -> bool:
+    """Whether a stored hash was made at a lower cost than today's."""
+    return _hasher().check_needs_rehash(stored)
+
+
+# --- second factors ---------------------------------------------------------------------------------
+
+
+def new_totp_secret() -> str:
+    """A fresh shared secret, base32."""
+    return pyotp.random_base32()
+
+
+def totp_address(secret: str, name: str, issuer: str) -> str:
+    """The otpauth:// address that an authenticator app scans."""
+    return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=issuer)
+
+
+def totp_step(secret: str, code: str, now: datetime, *, last: int) -> int | None:
+    """The 30 s step that a code belongs to, later than `last` so that it serves once; None when it is wrong."""
+    current = int(now.timestamp()) // TOTP_SECONDS
+    given = "".join(code.split())
+    found = None
+    for step in range(current - TOTP_DRIFT, current + TOTP_DRIFT + 1):
+        right = pyotp.TOTP(secret).at(step * TOTP_SECONDS)
+        if hmac.compare_digest(right.encode(), given.encode()) and step > last:
+            found = step
+    return found
+
+
+def new_recovery_codes() -> list[str]:
+    """Codes that each replace the second factor once: 50 random bits, "xxxxx-xxxxx"."""
+    drawn = ["".join(secrets.choice(_RECOVERY_ALPHABET) for _ in range(10)) for _ in range(RECOVERY_CODES)]
+    return [f"{code[:5]}-{code[5:]}" for code in drawn]
+
+
+def read_recovery_code(text: str) -> str:
+    """A recovery code in its one spelling."""
+    plain = "".join(character for character in text.lower() if character.isalnum())
+    return f"{plain[:5]}-{plain[5:]}"
+
+
+# --- stored forms -----------------------------------------------------------------------------------
+
+
+def agencies_text(agencies: Iterable[str]) -> str:
+    """Names of agencies as they are stored."""
+    return json.dumps([" ".join(name.split()) for name in agencies if name.strip()], ensure_ascii=False)
+
+
+def read_agencies(text: str) -> tuple[str, ...]:
+    """Names of agencies as they were stored."""
+    return tuple(str(name) for name in json.loads(text))

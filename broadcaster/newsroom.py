@@ -1,0 +1,379 @@
+"""The newsroom: drafts, review by a second person, the hold before an announcement goes out, and what follows publication.
+
+Each function with a Connection is one transaction, to be run through `Database.write`. What an announcement may be, and who may
+move it, stands in announcements.py; here stands who of the staff that is, and what they leave behind.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from broadcaster import announcements, publishing
+from broadcaster.accounts import Account, Right
+from broadcaster.announcements import CheckedAnnouncement, NotAllowed, Role, content_hash, may
+from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
+from broadcaster.publishing import Press, Stored, held, moved
+from broadcaster.signing import draw_code
+from broadcaster.store import accounts, audit, drafts, nudges
+from broadcaster.store import announcements as rows
+from broadcaster.store.announcements import Announcement
+from broadcaster.store.drafts import Version, VersionAct
+
+HOLD = timedelta(seconds=30)
+"""Between approval and publication of what is no emergency: time to call it back."""
+FORM_BYTES = 64 * 1024
+"""Bytes of a form as JSON: the longest announcement in three languages, and its channels' own words, are half of it."""
+DUE_AT_ONCE = 20
+"""Announcements whose hold is over that one call publishes at most."""
+
+Form = Mapping[str, Any]
+"""What was typed: the names of `Fields`, each value as the page sends it (texts, lists, mappings)."""
+
+
+class Outdated(NotAllowed):
+    """Somebody else, or another tab, changed it meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("Pengumuman ini sudah diubah di tempat lain. Muat ulang, lalu ulangi perubahan Anda.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """Who acts, when, and from where; `seconds` of the hold can be shorter in tests."""
+
+    press: Press
+    account: Account
+    now: datetime
+    place: str = ""
+    hold: timedelta = HOLD
+
+    @property
+    def at(self) -> float:
+        """Epoch seconds."""
+        return self.now.timestamp()
+
+
+# --- drafts -------------------------------------------------------------------------------------------
+
+
+def save(
+    connection: Connection, desk: Desk, form: Form, *,
+    announcement_id: str | None = None, version: int | None = None, training: bool = False, act: VersionAct = "edit",
+) -> Announcement:  # fmt: skip
+    """Store a form as it stands, complete or not; an approval is void. Raises NotAllowed, Outdated, InvalidAnnouncement."""
+    require(desk, "write")
+    text = form_text(form)
+    fields = read_leniently(form)[0]
+    if announcement_id is None:
+        return _begin(connection, desk, form, text, fields, training=training)
+    row = held(connection, announcement_id)
+    if version is not None and version != row.version:
+        raise Outdated
+    if row.form == text and act == "edit":
+        return row
+    if desk.account.actor in drafts.returners(connection, row.id):
+        raise NotAllowed("Anda mengembalikan pengumuman ini, jadi orang lain yang memperbaikinya.")
+    _holds_for(desk, row)
+    values = {**_unapproved(desk, fields), "form": text, "version": row.version + 1}
+    before = row.state
+    row = moved(connection, row, "edit", "author", desk.now, fields=fields, **values)
+    _keep(connection, desk, row, form, act)
+    if before in ("approved", "scheduled"):
+        _note(connection, desk, "edit", row, was=before)
+    return row
+
+
+def _begin(connection: Connection, desk: Desk, form: Form, text: str, fields: Fields, *, training: bool) -> Announcement:
+    row = Announcement(
+        id=publishing.new_id(desk.now), code="", state=may("draft", "edit", "author"), fields=fields, created_at=desk.at,
+        updated_at=desk.at, publish_at=None, published_at=None, created_by=desk.account.actor, note="", training=training,
+        form=text, version=1,
+    )  # fmt: skip
+    stored = rows.insert_announcement(connection, row, lambda: draw_code(desk.press.code_prefix))
+    _keep(connection, desk, stored, form, "edit")
+    _note(connection, desk, "create", stored)
+    return stored
+
+
+def restore(connection: Connection, desk: Desk, announcement_id: str, number: int) -> Announcement:
+    """Put an earlier version back as the newest one. Raises NotAllowed."""
+    found = drafts.version(connection, announcement_id, number)
+    if found is None:
+        raise NotAllowed("Versi ini tidak ada.")
+    return save(connection, desk, found.form, announcement_id=announcement_id, act="restore")
+
+
+def duplicate(connection: Connection, desk: Desk, announcement_id: str, *, training: bool = False) -> Announcement:
+    """A new draft with the same words and areas, without times. Raises NotAllowed."""
+    row = held(connection, announcement_id)
+    timeless = {name: value for name, value in form_of(row).items() if name not in ("effective", "expires", "publish_at")}
+    return save(connection, desk, timeless, training=training)
+
+
+def archive(connection: Connection, desk: Desk, announcement_id: str) -> Announcement:
+    """Put away what is over or will never be published. Raises NotAllowed."""
+    row = held(connection, announcement_id)
+    _holds_for(desk, row)
+    row = moved(connection, row, "archive", _role(desk), desk.now)
+    _note(connection, desk, "archive", row)
+    return row
+
+
+# --- four eyes ----------------------------------------------------------------------------------------
+
+
+def submit(connection: Connection, desk: Desk, announcement_id: str, *, version: int | None = None) -> Announcement:
+    """Ask a second person: what is bound now is what they approve. Raises InvalidAnnouncement with everything to mend."""
+    require(desk, "write")
+    row = held(connection, announcement_id)
+    if version is not None and version != row.version:
+        raise Outdated
+    may(row.state, "submit", "author")
+    checked = desk.press.examine(form_of(row), desk.now)
+    require_cover(desk, checked)
+    row = moved(
+        connection, row, "submit", "author", desk.now, fields=checked.fields, bound=bound_of(checked), note="",
+        submitted_by=desk.account.actor, submitted_at=desk.at, version=row.version + 1,
+    )  # fmt: skip
+    _keep(connection, desk, row, form_of(row), "submit")
+    nudges.add(connection, judges(connection, desk, checked, drafts.editors(connection, row.id)), row.id, "review", desk.at)
+    _note(connection, desk, "submit", row, content=row.bound)
+    return row
+
+
+def approve(connection: Connection, desk: Desk, announcement_id: str, *, seen: str, version: int, read: bool = False) -> Stored:
+    """Approve what was seen (its `bound`): routine news after the hold, a schedule at its time, an emergency at once.
+
+    `read`: the person said that text and area of an emergency were read. Raises NotAllowed, Outdated, InvalidAnnouncement.
+    """
+    row, checked = _judged(connection, desk, announcement_id)
+    may(row.state, "approve", "approver")
+    if version != row.version:
+        raise Outdated
+    if row.training:
+        return _rehearse(connection, desk, row, seen=seen, checked=checked)
+    editors = drafts.editors(connection, row.id) | {row.submitted_by}
+    announcements.approve(row.state, editors=editors, approver=desk.account.actor, seen=seen, current=_still_bound(row, checked))
+    if checked.fields.level == "emergency" and not read:
+        raise NotAllowed("Baca isi dan wilayahnya, lalu nyatakan bahwa Anda sudah membacanya.")
+    approved = {"approved_by": desk.account.actor, "approved_at": desk.at, "note": ""}
+    at_once = checked.fields.level == "emergency"
+    release = None if at_once or checked.fields.publish_at else (desk.now + desk.hold).timestamp()
+    row = moved(connection, row, "approve", "approver", desk.now, **approved, release_at=release)
+    _note(connection, desk, "approve", row, content=row.bound)
+    if checked.fields.publish_at is not None:
+        return publishing.schedule(
+            connection, desk.press, checked, actor=desk.account.actor, now=desk.now, announcement_id=row.id, role="approver"
+        )
+    if at_once:
+        return publishing.publish_stored(connection, desk.press, row.id, actor=desk.account.actor, now=desk.now, role="approver")
+    return publishing.stored_as(desk.press, row)
+
+
+def _rehearse(connection: Connection, desk: Desk, row: Announcement, *, seen: str, checked: CheckedAnnouncement) -> Stored:
+    """The end of an exercise: approved, by its author too, and sent to nobody."""
+    announcements.approve(row.state, editors=(), approver=desk.account.actor, seen=seen, current=_still_bound(row, checked))
+    approved = {"approved_by": desk.account.actor, "approved_at": desk.at}
+    row = moved(connection, row, "rehearse", "approver", desk.now, note="Latihan selesai. Tidak ada yang dikirim.", **approved)
+    _note(connection, desk, "rehearse", row)
+    return publishing.stored_as(desk.press, row)
+
+
+def call_back(connection: Connection, desk: Desk, announcement_id: str) -> Announcement:
+    """Take an approved announcement back within its hold: nothing was sent. Raises NotAllowed."""
+    row = held(connection, announcement_id)
+    _holds_for(desk, row)
+    row = moved(connection, row, "call_back", _role(desk), desk.now, release_at=None, approved_by="", approved_at=None)
+    _note(connection, desk, "call_back", row)
+    return row
+
+
+def send_back(connection: Connection, desk: Desk, announcement_id: str, reason: str) -> Announcement:
+    """Return it to its author, who reads why. Raises NotAllowed, InvalidAnnouncement."""
+    return _decide(connection, desk, announcement_id, "send_back", reason)
+
+
+def reject(connection: Connection, desk: Desk, announcement_id: str, reason: str) -> Announcement:
+    """Refuse it for good. Raises NotAllowed, InvalidAnnouncement."""
+    return _decide(connection, desk, announcement_id, "reject", reason)
+
+
+def _decide(connection: Connection, desk: Desk, announcement_id: str, act: announcements.Act, reason: str) -> Announcement:
+    require(desk, "approve")
+    why = publishing.read_reason(reason)
+    row = held(connection, announcement_id)
+    _holds_for(desk, row)
+    if desk.account.actor in drafts.editors(connection, row.id) and not row.training:
+        raise NotAllowed("Penyusun tidak dapat memutuskan pengumumannya sendiri. Minta orang lain memeriksanya.")
+    row = moved(connection, row, act, "approver", desk.now, note=why, bound="", version=row.version + 1)
+    if act == "send_back":
+        _keep(connection, desk, row, form_of(row), "send_back")
+    author = person(connection, row.submitted_by)
+    nudges.add(connection, author, row.id, "returned" if act == "send_back" else "rejected", desk.at)
+    _note(connection, desk, act, row, reason=why)
+    return row
+
+
+# --- publishing ---------------------------------------------------------------------------------------
+
+
+def publish_held(connection: Connection, press: Press, *, now: datetime) -> list[Stored]:
+    """Publish every approved announcement whose hold is over, each once; what no longer holds waits for a person."""
+    published: list[Stored] = []
+    for row in rows.released(connection, now.timestamp(), DUE_AT_ONCE):
+        try:
+            _still_bound(row, press.check(row.fields, now))
+        except (InvalidAnnouncement, NotAllowed) as refused:
+            why = f"Tidak jadi terbit. {' '.join(str(refused).split())}"
+            row = moved(connection, row, "call_back", "approver", now, release_at=None, note=why)
+            nudges.add(connection, person(connection, row.approved_by), row.id, "missed", now.timestamp())
+            audit.append(connection, at=now, actor="clock", act="call_back", subject=row.id, detail={"why": why})
+        else:
+            published.append(publishing.publish_stored(connection, press, row.id, actor=row.approved_by, now=now, role="clock"))
+    return published
+
+
+def publish_approved(connection: Connection, desk: Desk, announcement_id: str) -> Stored:
+    """Publish an approved announcement now, without waiting for its hold or after a missed schedule. Raises NotAllowed."""
+    row, checked = _judged(connection, desk, announcement_id)
+    _still_bound(row, checked)
+    if row.submitted_by == desk.account.actor or desk.account.actor in drafts.editors(connection, row.id):
+        raise NotAllowed("Penyusun tidak dapat menerbitkan pengumumannya sendiri. Minta orang lain memeriksanya.")
+    return publishing.publish_stored(connection, desk.press, row.id, actor=desk.account.actor, now=desk.now, role="approver")
+
+
+def unschedule(connection: Connection, desk: Desk, announcement_id: str) -> Stored:
+    """Take an announcement off the schedule; it stays approved and waits for a person. Raises NotAllowed."""
+    row = held(connection, announcement_id)
+    _holds_for(desk, row)
+    return publishing.unschedule(
+        connection, desk.press, announcement_id, actor=desk.account.actor, now=desk.now, role=_role(desk)
+    )
+
+
+def break_glass(connection: Connection, desk: Desk, announcement_id: str, *, reason: str, allowed: bool) -> Stored:
+    """One person publishes an emergency alone, where the city allows it: every pengelola is alarmed. Raises NotAllowed."""
+    if not allowed:
+        raise NotAllowed("Satu orang tidak dapat menerbitkan sendiri di sini. Minta penyetuju memeriksanya.")
+    why = publishing.read_reason(reason)
+    row = held(connection, announcement_id)
+    checked = desk.press.examine(form_of(row), desk.now)
+    if checked.fields.level != "emergency":
+        raise NotAllowed("Hanya peringatan darurat yang dapat diterbitkan oleh satu orang.")
+    require(desk, "write")
+    require_cover(desk, checked)
+    alone = publishing.publish(
+        connection, desk.press, checked, actor=desk.account.actor, now=desk.now, announcement_id=row.id, role="breaker"
+    )
+    nudges.add(connection, accounts.with_role(connection, "admin"), row.id, "break_glass", desk.at)
+    _note(connection, desk, "break_glass", replace(row, state=alone.status), reason=why)
+    return alone
+
+
+# --- pieces -------------------------------------------------------------------------------------------
+
+
+def form_text(form: Form) -> str:
+    """A form as it is stored; raises InvalidAnnouncement when it is too long."""
+    text = json.dumps(form, ensure_ascii=False, sort_keys=True)
+    if len(text.encode()) > FORM_BYTES:
+        raise InvalidAnnouncement([Problem(field="body", reason="Terlalu panjang untuk disimpan.", remedy="Persingkat isinya.")])
+    return text
+
+
+def form_of(row: Announcement) -> dict[str, Any]:
+    """What the composer shows: the form as typed, else the fields of what came another way."""
+    return dict(json.loads(row.form)) if row.form else row.fields.model_dump(mode="json", exclude_defaults=True)
+
+
+def bound_of(checked: CheckedAnnouncement) -> str:
+    """What an approval is bound to: content and audience, not when it goes out (that may be missed, or taken back)."""
+    timeless = checked.fields.model_copy(update={"publish_at": None})
+    return content_hash(timeless, [area.code for area in checked.areas])
+
+
+def _judged(connection: Connection, desk: Desk, announcement_id: str) -> tuple[Announcement, CheckedAnnouncement]:
+    """The announcement, held, as it may be published now, before somebody who may judge it; a missed schedule is none."""
+    require(desk, "approve")
+    row = held(connection, announcement_id)
+    missed = row.state == "approved" and row.fields.publish_at is not None and row.fields.publish_at <= desk.now
+    checked = desk.press.check(row.fields.model_copy(update={"publish_at": None}) if missed else row.fields, desk.now)
+    require_cover(desk, checked)
+    return row, checked
+
+
+def _still_bound(row: Announcement, checked: CheckedAnnouncement) -> str:
+    """The bound in force; raises NotAllowed where content or audience is no longer what was submitted."""
+    current = bound_of(checked)
+    if row.bound != current:
+        raise NotAllowed("Isi atau wilayahnya berubah sesudah diajukan. Ajukan lagi, lalu setujui.")
+    return current
+
+
+def _unapproved(desk: Desk, fields: Fields) -> dict[str, Any]:
+    """What an edit does to review and approval: bound anew to what stands there now, or to nothing where it is incomplete."""
+    try:
+        bound = bound_of(desk.press.check(fields, desk.now))
+    except InvalidAnnouncement:
+        bound = ""
+    return {"bound": bound, "approved_by": "", "approved_at": None, "release_at": None, "publish_at": None}
+
+
+def require(desk: Desk, right: Right) -> None:
+    """Raises NotAllowed unless one of the person's roles has the right."""
+    if not desk.account.may(right):
+        raise NotAllowed("Peran Anda tidak mengizinkan ini. Minta pengelola menambah peran Anda.")
+
+
+def _role(desk: Desk) -> Role:
+    return "approver" if desk.account.may("approve") else "author"
+
+
+def _holds_for(desk: Desk, row: Announcement) -> None:
+    """Whether an announcement that is already there is this person's to touch; its areas may still be misspelt."""
+    if not desk.account.may("approve"):
+        require(desk, "write")
+    codes = [area.code for area in (desk.press.tree.get(name) for name in row.fields.areas) if area is not None]
+    if not desk.account.covers(row.fields.agency or desk.press.site.city, codes):
+        raise NotAllowed(_NOT_YOURS)
+
+
+def require_cover(desk: Desk, checked: CheckedAnnouncement) -> None:
+    """Raises NotAllowed unless the announcement lies within what the person holds for."""
+    agency = checked.fields.agency or desk.press.site.city
+    if not desk.account.covers(agency, [area.code for area in checked.areas]):
+        raise NotAllowed(_NOT_YOURS)
+
+
+_NOT_YOURS = "Perangkat daerah atau wilayah pengumuman ini di luar tugas Anda. Minta orang yang bertugas di sana."
+
+
+def judges(connection: Connection, desk: Desk, checked: CheckedAnnouncement, editors: Collection[str]) -> list[Account]:
+    """Everyone who may approve it."""
+    codes, agency = [area.code for area in checked.areas], checked.fields.agency or desk.press.site.city
+    approvers = accounts.with_role(connection, "approver")
+    return [one for one in approvers if one.actor not in editors and one.covers(agency, codes)]
+
+
+def person(connection: Connection, actor: str) -> list[Account]:
+    """The account behind an actor, if it is one of staff."""
+    kind, _, name = actor.partition(":")
+    found = accounts.find(connection, name) if kind == "staff" else None
+    return [found] if found is not None else []
+
+
+def _keep(connection: Connection, desk: Desk, row: Announcement, form: Form, act: VersionAct) -> None:
+    drafts.keep(
+        connection,
+        Version(announcement=row.id, number=row.version, at=desk.at, actor=desk.account.actor, act=act, form=form),
+    )
+
+
+def _note(connection: Connection, desk: Desk, act: str, row: Announcement, **more: Any) -> None:
+    """Into the audit log: who, what, from where, and the state after."""
+    detail = {"code": row.code, "state": row.state, "from": desk.place, **more}
+    audit.append(connection, at=desk.now, actor=desk.account.actor, act=act, subject=row.id, detail=detail)

@@ -1,0 +1,159 @@
+"""Rows of staff accounts: found, added, changed; the last pengelola stays."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from broadcaster.accounts import Account, AccountRole, BadAccount, agencies_text, read_agencies
+from broadcaster.store.database import is_sqlite
+from broadcaster.store.staff_tables import account, recovery_code, session
+
+_CHANGING_ROLES = 0x5349_4152_4143
+"""Advisory lock: one transaction at a time changes who is pengelola (SQLite has one writer anyway)."""
+
+
+class LastAdmin(BadAccount):
+    """Without this one nobody could manage accounts."""
+
+    def __init__(self) -> None:
+        super().__init__("Ini pengelola terakhir yang aktif. Beri peran pengelola kepada orang lain dulu.")
+
+
+def find(connection: Connection, name: str) -> Account | None:
+    """The account that signs in with this name, disabled ones too."""
+    return _one(connection, account.c.name == name)
+
+
+def by_id(connection: Connection, account_id: int) -> Account | None:
+    """The account with this id, disabled ones too."""
+    return _one(connection, account.c.id == account_id)
+
+
+def by_subject(connection: Connection, issuer: str, subject: str) -> Account | None:
+    """The account that single sign-on knows as `subject`."""
+    return _one(connection, (account.c.issuer == issuer) & (account.c.subject == subject))
+
+
+def everyone(connection: Connection) -> list[Account]:
+    """All accounts by name, disabled ones last."""
+    order = (account.c.disabled_at.is_not(None), account.c.name)
+    return [_account(row) for row in connection.execute(select(account).order_by(*order))]
+
+
+def with_role(connection: Connection, role: AccountRole) -> list[Account]:
+    """All active accounts that have this role."""
+    return [one for one in everyone(connection) if role in one.roles and one.disabled_at is None]
+
+
+def exists(connection: Connection) -> bool:
+    """Whether there is any account yet."""
+    return connection.execute(select(account.c.id).limit(1)).first() is not None
+
+
+def secrets_of(connection: Connection, account_id: int) -> tuple[str, bytes | None, int]:
+    """(password hash, sealed second factor, last step used) of an account."""
+    columns = (account.c.password, account.c.totp, account.c.totp_step)
+    row = connection.execute(select(*columns).where(account.c.id == account_id)).one()
+    return row.password, row.totp, row.totp_step
+
+
+def add(connection: Connection, found: Account, *, password: str = "", at: float) -> Account:
+    """Store a new account, `password` already hashed; raises BadAccount when the name is taken."""
+    values = {**_columns(found), "password": password, "must_change": found.must_change, "created_at": at}
+    try:
+        with connection.begin_nested():
+            identity = connection.execute(insert(account).values(values).returning(account.c.id)).scalar_one()
+    except IntegrityError as error:
+        raise BadAccount(f"Akun {found.name} sudah ada. Pakai nama masuk lain.") from error
+    added = by_id(connection, int(identity))
+    if added is None:
+        raise LookupError("the account was not stored")
+    return added
+
+
+def change(connection: Connection, changed: Account) -> None:
+    """Store what a person is called, may do and is reached by; raises LastAdmin."""
+    if "admin" not in changed.roles:
+        _keep_an_admin(connection, changed.id)
+    connection.execute(update(account).where(account.c.id == changed.id).values(_columns(changed)))
+
+
+def disable(connection: Connection, account_id: int, at: float) -> None:
+    """Let nobody in by this account any more, and end its sessions; raises LastAdmin."""
+    _keep_an_admin(connection, account_id)
+    connection.execute(update(account).where(account.c.id == account_id).values(disabled_at=at))
+    connection.execute(delete(session).where(session.c.account == account_id))
+
+
+def enable(connection: Connection, account_id: int) -> None:
+    """Let the person in again."""
+    connection.execute(update(account).where(account.c.id == account_id).values(disabled_at=None))
+
+
+def set_password(connection: Connection, account_id: int, hashed: str, *, must_change: bool = False) -> None:
+    """Store the hash of a new password."""
+    connection.execute(update(account).where(account.c.id == account_id).values(password=hashed, must_change=must_change))
+
+
+def set_totp(connection: Connection, account_id: int, sealed: bytes | None, digests: list[bytes], *, step: int = 0) -> None:
+    """Store a second factor with its recovery codes in the place of those before; None takes it away."""
+    connection.execute(update(account).where(account.c.id == account_id).values(totp=sealed, totp_step=step))
+    connection.execute(delete(recovery_code).where(recovery_code.c.account == account_id))
+    if digests:
+        connection.execute(insert(recovery_code), [{"account": account_id, "digest": digest} for digest in digests])
+
+
+def use_totp_step(connection: Connection, account_id: int, step: int) -> bool:
+    """Spend a step of the second factor; False when it, or a later one, was spent before."""
+    unspent = (account.c.id == account_id, account.c.totp_step < step)
+    return connection.execute(update(account).where(*unspent).values(totp_step=step)).rowcount == 1
+
+
+def use_recovery_code(connection: Connection, account_id: int, digest: bytes, at: float) -> bool:
+    """Spend a recovery code; False when it is unknown or spent."""
+    unspent = (recovery_code.c.account == account_id, recovery_code.c.digest == digest, recovery_code.c.used_at.is_(None))
+    return connection.execute(update(recovery_code).where(*unspent).values(used_at=at)).rowcount == 1
+
+
+def recovery_codes_left(connection: Connection, account_id: int) -> int:
+    """How many recovery codes are unspent."""
+    unspent = (recovery_code.c.account == account_id, recovery_code.c.used_at.is_(None))
+    return int(connection.execute(select(func.count()).select_from(recovery_code).where(*unspent)).scalar_one())
+
+
+def _keep_an_admin(connection: Connection, leaving: int) -> None:
+    if not is_sqlite(connection):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CHANGING_ROLES})
+    left = [one.id for one in with_role(connection, "admin")]
+    if left == [leaving]:
+        raise LastAdmin
+
+
+def _columns(found: Account) -> Mapping[str, Any]:
+    return {
+        "name": found.name,
+        "full_name": found.full_name,
+        "roles": " ".join(found.roles),
+        "agencies": agencies_text(found.agencies),
+        "areas": " ".join(found.areas),
+        "issuer": found.issuer or None,
+        "subject": found.subject or None,
+        "email": found.email,
+        "telegram": found.telegram,
+    }
+
+
+def _one(connection: Connection, condition: Any) -> Account | None:
+    row = connection.execute(select(account).where(condition)).one_or_none()
+    return _account(row) if row is not None else None
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(
+        id=row.id, name=row.name, full_name=row.full_name, roles=tuple(row.roles.split()),
+        agencies=read_agencies(row.agencies), areas=tuple(row.areas.split()), email=row.email, telegram=row.telegram,
+        local=bool(row.password), secured=row.totp is not None, must_change=row.must_change, issuer=row.issuer or "",
+        subject=row.subject or "", created_at=row.created_at, seen_at=row.seen_at, disabled_at=row.disabled_at,
+    )  # fmt: skip

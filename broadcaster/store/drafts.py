@@ -1,0 +1,143 @@
+"""Versions of an announcement's form: who left it how, so that nothing typed is lost and the editors are known."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from broadcaster.store.staff_tables import draft_version, proposal
+
+TOGETHER_SECONDS = 600.0
+"""Changes by one person within so long are one version: autosave would make hundreds of them."""
+EDITING = ("edit", "submit", "restore")
+"""Acts whose actors are editors: none of them approves."""
+
+VersionAct = Literal["edit", "submit", "restore", "send_back"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Version:
+    """A form as somebody left it; `at` (epoch seconds) is when this person began."""
+
+    announcement: str
+    number: int
+    at: float
+    actor: str
+    act: VersionAct
+    form: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proposal:
+    """A correction or withdrawal that waits for a second person."""
+
+    announcement: str
+    change: Literal["correction", "withdrawal"]
+    form: Mapping[str, Any]
+    reason: str
+    bound: str
+    actor: str
+    at: float
+
+
+def keep(connection: Connection, version: Version) -> None:
+    """Store a version; one by the same person that is younger than ten minutes is written over, if both are plain edits."""
+    last = _last(connection, version.announcement)
+    form = json.dumps(version.form, ensure_ascii=False, sort_keys=True)
+    if last is not None and _belongs_to(version, last):
+        same = (draft_version.c.announcement == version.announcement, draft_version.c.number == last.number)
+        connection.execute(update(draft_version).where(*same).values(number=version.number, form=form))
+        return
+    connection.execute(
+        insert(draft_version).values(
+            announcement=version.announcement,
+            number=version.number,
+            at=version.at,
+            actor=version.actor,
+            act=version.act,
+            form=form,
+        )
+    )
+
+
+def history(connection: Connection, announcement: str) -> list[Version]:
+    """Every version, the newest first."""
+    statement = select(draft_version).where(draft_version.c.announcement == announcement).order_by(draft_version.c.number.desc())
+    return [_version(row) for row in connection.execute(statement)]
+
+
+def version(connection: Connection, announcement: str, number: int) -> Version | None:
+    """One version."""
+    wanted = (draft_version.c.announcement == announcement, draft_version.c.number == number)
+    row = connection.execute(select(draft_version).where(*wanted)).one_or_none()
+    return _version(row) if row is not None else None
+
+
+def editors(connection: Connection, announcement: str) -> frozenset[str]:
+    """Everyone who has changed the form."""
+    edits = (draft_version.c.announcement == announcement, draft_version.c.act.in_(EDITING))
+    return frozenset(connection.execute(select(draft_version.c.actor).where(*edits).distinct()).scalars())
+
+
+def returners(connection: Connection, announcement: str) -> frozenset[str]:
+    """Everyone who has sent it back: they may not edit it, or nobody would be left to judge it."""
+    returns = (draft_version.c.announcement == announcement, draft_version.c.act == "send_back")
+    return frozenset(connection.execute(select(draft_version.c.actor).where(*returns).distinct()).scalars())
+
+
+# --- corrections and withdrawals that wait ------------------------------------------------------------
+
+
+def propose(connection: Connection, wanted: Proposal) -> bool:
+    """Store a proposal; False when another one waits already."""
+    if proposed(connection, wanted.announcement) is not None:
+        return False
+    form = json.dumps(wanted.form, ensure_ascii=False, sort_keys=True)
+    connection.execute(
+        insert(proposal).values(
+            announcement=wanted.announcement, change=wanted.change, form=form, reason=wanted.reason, bound=wanted.bound,
+            actor=wanted.actor, at=wanted.at,
+        )
+    )  # fmt: skip
+    return True
+
+
+def proposed(connection: Connection, announcement: str) -> Proposal | None:
+    """The proposal that waits for a second person."""
+    row = connection.execute(select(proposal).where(proposal.c.announcement == announcement)).one_or_none()
+    return _proposal(row) if row is not None else None
+
+
+def proposals(connection: Connection) -> list[Proposal]:
+    """All that wait, the oldest first."""
+    return [_proposal(row) for row in connection.execute(select(proposal).order_by(proposal.c.at))]
+
+
+def drop_proposal(connection: Connection, announcement: str) -> None:
+    """It was decided, or taken back."""
+    connection.execute(proposal.delete().where(proposal.c.announcement == announcement))
+
+
+def _belongs_to(version: Version, last: Version) -> bool:
+    return last.actor == version.actor and last.act == version.act == "edit" and version.at - last.at < TOGETHER_SECONDS
+
+
+def _last(connection: Connection, announcement: str) -> Version | None:
+    newest_first = select(draft_version).where(draft_version.c.announcement == announcement)
+    row = connection.execute(newest_first.order_by(draft_version.c.number.desc()).limit(1)).one_or_none()
+    return _version(row) if row is not None else None
+
+
+def _version(row: Row[Any]) -> Version:
+    return Version(
+        announcement=row.announcement, number=row.number, at=row.at, actor=row.actor, act=row.act, form=json.loads(row.form)
+    )
+
+
+def _proposal(row: Row[Any]) -> Proposal:
+    return Proposal(
+        announcement=row.announcement, change=row.change, form=json.loads(row.form), reason=row.reason, bound=row.bound,
+        actor=row.actor, at=row.at,
+    )  # fmt: skip

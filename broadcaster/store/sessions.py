@@ -1,0 +1,107 @@
+"""Sessions of staff: the cookie's value is stored as SHA-256 only; each ends when unused or old, or when it is revoked."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, select, update
+
+from broadcaster.accounts import Account
+from broadcaster.store import accounts
+from broadcaster.store.staff_tables import account, session
+
+IDLE_SECONDS = 2 * 3600
+"""Without a request for so long the person must sign in again; autosave counts, so nobody loses a text while writing."""
+OLDEST_SECONDS = 12 * 3600
+"""A session ends after a working day however busy."""
+SECONDS_BETWEEN_MARKS = 60
+"""How exactly `seen_at` is kept: not a write for each request."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """One browser of one person; `id` names it in lists and is of no use to sign in."""
+
+    id: str
+    account: Account
+    csrf: str
+    way: str
+    started_at: float
+    seen_at: float
+    agent: str
+    place: str
+    hint: str = ""
+
+
+def start(connection: Connection, account_id: int, *, way: str, agent: str, place: str, at: float, hint: str = "") -> str:
+    """Begin a session; the value of its cookie. Always a new one: who knew an earlier value knows nothing of this."""
+    value = secrets.token_urlsafe(32)
+    row = {
+        "digest": _digest(value),
+        "id": secrets.token_hex(8),
+        "account": account_id,
+        "csrf": secrets.token_urlsafe(24),
+        "way": way,
+        "started_at": at,
+        "seen_at": at,
+        "agent": agent,
+        "place": place,
+        "hint": hint,
+    }
+    connection.execute(insert(session).values(row))
+    connection.execute(update(account).where(account.c.id == account_id).values(seen_at=at))
+    connection.execute(delete(session).where(~_alive(at)))
+    return value
+
+
+def find(connection: Connection, value: str, at: float) -> Session | None:
+    """The session of this cookie, unless it is unknown, revoked, unused for too long, too old, or its account disabled."""
+    row = connection.execute(select(session).where(session.c.digest == _digest(value), _alive(at))).one_or_none()
+    if row is None:
+        return None
+    found = accounts.by_id(connection, row.account)
+    return _session(row, found) if found is not None and found.disabled_at is None else None
+
+
+def needs_mark(found: Session, at: float) -> bool:
+    """Whether `seen_at` is old enough to be written again."""
+    return at - found.seen_at >= SECONDS_BETWEEN_MARKS
+
+
+def mark(connection: Connection, session_id: str, at: float) -> None:
+    """Note that the session was used."""
+    connection.execute(update(session).where(session.c.id == session_id).values(seen_at=at))
+
+
+def of(connection: Connection, found: Account, at: float) -> list[Session]:
+    """Every session of a person that still holds, the one used last first."""
+    alive = select(session).where(session.c.account == found.id, _alive(at)).order_by(session.c.seen_at.desc())
+    return [_session(row, found) for row in connection.execute(alive)]
+
+
+def end(connection: Connection, session_id: str, account_id: int) -> bool:
+    """Revoke one session of this person; False when it is none of theirs."""
+    own = (session.c.id == session_id, session.c.account == account_id)
+    return connection.execute(delete(session).where(*own)).rowcount == 1
+
+
+def end_all(connection: Connection, account_id: int, *, but: str = "") -> int:
+    """Revoke every session of a person, `but` one; how many."""
+    others = (session.c.account == account_id, session.c.id != but)
+    return connection.execute(delete(session).where(*others)).rowcount
+
+
+def _alive(at: float) -> ColumnElement[bool]:
+    return and_(session.c.seen_at > at - IDLE_SECONDS, session.c.started_at > at - OLDEST_SECONDS)
+
+
+def _digest(value: str) -> bytes:
+    return hashlib.sha256(value.encode()).digest()
+
+
+def _session(row: Row[Any], found: Account) -> Session:
+    return Session(
+        id=row.id, account=found, csrf=row.csrf, way=row.way, started_at=row.started_at, seen_at=row.seen_at,
+        agent=row.agent, place=row.place, hint=row.hint,
+    )  # fmt: skip

@@ -1,0 +1,157 @@
+"""The tables of staff: accounts, their sessions and second factors, failed sign-ins, versions of drafts, nudges.
+
+Times are epoch seconds UTC (double). Passwords, tokens and recovery codes are stored as hashes only.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from broadcaster.store.tables import big_key, metadata
+
+__all__ = [
+    "account",
+    "draft_version",
+    "media",
+    "metadata",
+    "nudge",
+    "proposal",
+    "recovery_code",
+    "recurring",
+    "session",
+    "throttle",
+]
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", big_key, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False, unique=True),  # signs in with it; lower case
+    Column("full_name", Text, nullable=False),
+    Column("roles", Text, nullable=False),  # space separated: author approver screens admin
+    Column("agencies", Text, nullable=False, default="[]"),  # JSON list of names; empty: every agency
+    Column("areas", Text, nullable=False, default=""),  # codes, space separated; empty: the whole city
+    Column("password", Text, nullable=False, default=""),  # Argon2id; empty: none, only single sign-on
+    Column("must_change", Boolean, nullable=False, default=False),  # a password that somebody else chose
+    Column("totp", LargeBinary),  # the shared secret, AES-GCM; NULL: no second factor
+    Column("totp_step", BigInteger, nullable=False, default=0),  # last 30 s step used, so that no code serves twice
+    Column("issuer", Text),  # single sign-on: who says it ..
+    Column("subject", Text),  # .. and who it is there
+    Column("email", Text, nullable=False, default=""),  # where nudges go
+    Column("telegram", Text, nullable=False, default=""),  # chat id for nudges
+    Column("created_at", Double, nullable=False),
+    Column("disabled_at", Double),
+    Column("seen_at", Double),
+    UniqueConstraint("issuer", "subject"),
+)
+
+recovery_code = Table(
+    "recovery_code",
+    metadata,
+    Column("account", BigInteger, ForeignKey("account.id"), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),  # keyed hash of the code
+    Column("used_at", Double),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the cookie's value
+    Column("id", Text, nullable=False, unique=True),  # names the session in lists; of no use to sign in
+    Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
+    Column("csrf", Text, nullable=False),  # what this session's forms must carry
+    Column("way", Text, nullable=False),  # password | totp | recovery | oidc
+    Column("started_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("agent", Text, nullable=False),  # browser and system in words
+    Column("place", Text, nullable=False),  # address it came from
+    Column("hint", Text, nullable=False, default=""),  # id token of single sign-on, for signing out there
+    Index("session_account", "account"),
+)
+
+throttle = Table(
+    "throttle",
+    metadata,
+    # failed sign-ins, by account name and by address, as keyed hashes
+    Column("key", LargeBinary, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("at", Double, nullable=False),  # last
+    sqlite_with_rowid=False,
+)
+
+draft_version = Table(
+    "draft_version",
+    metadata,
+    # every version of an announcement's form as somebody left it
+    Column("announcement", Text, ForeignKey("announcement.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("act", Text, nullable=False),  # edit | submit | restore | correct
+    Column("form", Text, nullable=False),  # JSON of the form, as typed
+    Index("draft_version_actor", "announcement", "actor"),
+)
+
+proposal = Table(
+    "proposal",
+    metadata,
+    # a correction or withdrawal of what is published, waiting for a second person; one at a time for each announcement
+    Column("announcement", Text, ForeignKey("announcement.id"), primary_key=True),
+    Column("change", Text, nullable=False),  # correction | withdrawal
+    Column("form", Text, nullable=False),  # JSON of the form; "{}" for a withdrawal
+    Column("reason", Text, nullable=False),
+    Column("bound", Text, nullable=False),  # what an approval is bound to
+    Column("actor", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+nudge = Table(
+    "nudge",
+    metadata,
+    # who must act and is to be told: written in the transaction of what happened, sent by a worker
+    Column("id", big_key, primary_key=True, autoincrement=True),
+    Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
+    Column("announcement", Text, nullable=False),
+    Column("reason", Text, nullable=False),  # review | returned | rejected | missed | break_glass
+    Column("at", Double, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("sent_at", Double),
+    Column("problem", Text, nullable=False, default=""),  # why the last try failed, without address
+    UniqueConstraint("account", "announcement", "reason", "at"),
+    Index("nudge_due", "sent_at", "due_at"),
+)
+
+recurring = Table(
+    "recurring",
+    metadata,
+    # templates of notices that come again
+    Column("id", big_key, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("form", Text, nullable=False),  # JSON of the form
+    Column("at", Double, nullable=False),
+    Column("actor", Text, nullable=False),
+)
+
+media = Table(
+    "media",
+    metadata,
+    # pictures that staff uploaded, re-encoded; the files lie in the media folder or in an object store
+    Column("id", Text, primary_key=True),  # of the re-encoded bytes: SHA-256, first 32 hex digits
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("sizes", Text, nullable=False),  # JSON: variant -> bytes
+    Column("at", Double, nullable=False),
+    Column("actor", Text, nullable=False),
+)

@@ -1,0 +1,55 @@
+"""What every page of the newsroom shares: its menu by rights, its desk, and how a refusal is shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broadcaster.accounts import Account, Right
+from broadcaster.newsroom import Desk
+from broadcaster.publishing import Press
+from broadcaster.web import pages
+from broadcaster.web.access import account_of, app_of, client_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One line of the menu."""
+
+    address: str
+    words: str
+    right: Right = "read"
+
+
+MENU: Sequence[Entry] = (
+    Entry(address="/redaksi/", words="staff.nav.home"),
+    Entry(address="/redaksi/pengumuman", words="staff.nav.list"),
+)
+
+
+def menu_for(account: Account) -> list[Entry]:
+    """What this person may open."""
+    return [entry for entry in MENU if account.may(entry.right)]
+
+
+def desk_of(request: Request) -> Desk:
+    """Who acts, when and from where."""
+    app = app_of(request)
+    return Desk(press=Press.of(app), account=account_of(request), now=app.clock(), place=client_of(request))
+
+
+def page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+    """A page of the newsroom; never kept by anybody."""
+    account = account_of(request)
+    return pages.page(
+        request,
+        f"staff/{template}",
+        status=status,
+        cache_control=pages.PRIVATE,
+        menu=menu_for(account),
+        role_words=[f"staff.role.{role}" for role in account.roles],
+        now=app_of(request).clock(),
+        **values,
+    )

@@ -1,0 +1,76 @@
+"""The first page: what needs this person, with its age, and what went out today."""
+
+from dataclasses import dataclass
+from datetime import datetime, time
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broadcaster.accounts import Account
+from broadcaster.store import drafts, listing
+from broadcaster.store.drafts import Proposal
+from broadcaster.store.listing import Item
+from broadcaster.web.access import account_of, app_of
+from broadcaster.web.staff import frame
+from channels.base.rendering import WIB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A correction or withdrawal that waits, and what it is about."""
+
+    proposal: Proposal
+    item: Item
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desktop:
+    """What stands on the page."""
+
+    to_approve: list[Item]
+    amendments: list[Waiting]
+    held: list[Item]
+    returned: list[Item]
+    stuck: list[Item]
+    drafts: list[Item]
+    today: list[Item]
+
+    @property
+    def calls(self) -> int:
+        """How many things need this person."""
+        return len(self.to_approve) + len(self.amendments) + len(self.returned) + len(self.stuck)
+
+
+async def show(request: Request) -> Response:
+    """The page."""
+    app = app_of(request)
+    now = app.clock()
+    desktop = await app.database.read(look, account_of(request), now)
+    return frame.page(request, "home.html", desktop=desktop, topics={topic.slug: topic for topic in app.settings.topics})
+
+
+def look(connection: Connection, account: Account, now: datetime) -> Desktop:
+    """What this person finds."""
+    midnight = datetime.combine(now.astimezone(WIB).date(), time(), WIB).timestamp()
+    judges, writes = account.may("approve"), account.may("write")
+    approved = listing.in_states(connection, "approved")
+    return Desktop(
+        to_approve=[item for item in listing.in_states(connection, "review") if _may_judge(connection, account, item)],
+        amendments=_amendments(connection, account) if judges else [],
+        held=[item for item in approved if item.release_at is not None],
+        returned=listing.in_states(connection, "returned", author=account.actor) if writes else [],
+        stuck=[item for item in approved if item.release_at is None],
+        drafts=listing.in_states(connection, "draft", author=account.actor) if writes else [],
+        today=listing.since(connection, midnight),
+    )
+
+
+def _may_judge(connection: Connection, account: Account, item: Item) -> bool:
+    return account.may("approve") and (item.training or account.actor not in drafts.editors(connection, item.id))
+
+
+def _amendments(connection: Connection, account: Account) -> list[Waiting]:
+    waiting = [one for one in drafts.proposals(connection) if one.actor != account.actor]
+    found = listing.items(connection, [one.announcement for one in waiting])
+    return [Waiting(proposal=one, item=found[one.announcement]) for one in waiting if one.announcement in found]

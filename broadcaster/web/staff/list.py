@@ -1,0 +1,71 @@
+"""The list of announcements: tabs with counts, search, filters, pages."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from typing import get_args
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broadcaster.store import listing
+from broadcaster.store.listing import Tab, Wanted
+from broadcaster.web import pages
+from broadcaster.web.access import account_of, app_of
+from broadcaster.web.staff import frame
+from channels.base.contract import Level
+from channels.base.rendering import WIB
+
+TAB_WORDS: Mapping[str, Tab] = {
+    "draf": "draft", "menunggu": "waiting", "terjadwal": "scheduled", "terbit": "published", "berakhir": "ended",
+    "arsip": "archived",
+}  # fmt: skip
+"""How tabs are named in addresses."""
+TEXT_LIMIT = 80
+"""Characters of a search."""
+
+
+async def show(request: Request) -> Response:
+    """The page."""
+    app = app_of(request)
+    wanted = _wanted(request)
+    before = request.query_params.get("setelah", "")
+
+    def look(connection: Connection) -> tuple[listing.Page, dict[Tab, int], list[str]]:
+        return listing.page(connection, wanted, before=before), listing.counts(connection, wanted), listing.agencies(connection)
+
+    page, counts, agencies = await app.database.read(look)
+    older = pages.address_with(request, setelah=page.following) if page.following else ""
+    tabs = [(word, tab, counts[tab], pages.address_with(request, tab=word, setelah="")) for word, tab in TAB_WORDS.items()]
+    return frame.page(
+        request, "list.html", wanted=wanted, page=page, tabs=tabs, agencies=agencies, topics=app.settings.topics,
+        levels=get_args(Level), older=older, newest=pages.address_with(request, setelah="") if before else "",
+        filtered=_is_filtered(wanted), labels={topic.slug: topic for topic in app.settings.topics}, query=request.query_params,
+    )  # fmt: skip
+
+
+def _wanted(request: Request) -> Wanted:
+    asked = request.query_params
+    return Wanted(
+        tab=TAB_WORDS.get(asked.get("tab", ""), "published"),
+        text=asked.get("kata", "")[:TEXT_LIMIT].strip(),
+        level=asked.get("tingkat", ""),
+        topic=asked.get("kategori", ""),
+        agency=asked.get("opd", ""),
+        author=account_of(request).actor if asked.get("saya") else "",
+        since=_midnight(asked.get("dari", "")),
+        until=_midnight(asked.get("sampai", ""), days=1),
+    )
+
+
+def _midnight(text: str, *, days: int = 0) -> float | None:
+    """The beginning of a day ("2026-11-25", WIB), so many days later; what is no date does not restrict."""
+    try:
+        day = date.fromisoformat(text)
+        return datetime.combine(day + timedelta(days=days), time(), WIB).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _is_filtered(wanted: Wanted) -> bool:
+    return wanted != Wanted(tab=wanted.tab)

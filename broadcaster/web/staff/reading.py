@@ -1,0 +1,41 @@
+"""One announcement as staff read it: what it says, where it stands, who did what."""
+
+from sqlalchemy import Connection
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broadcaster.overview import identify
+from broadcaster.store import announcements as rows
+from broadcaster.store import audit, drafts
+from broadcaster.store.announcements import Announcement
+from broadcaster.web.access import app_of
+from broadcaster.web.staff import frame
+
+
+async def show(request: Request) -> Response:
+    """The page."""
+    app = app_of(request)
+    row = await found(request)
+    versions, acts = await app.database.read(
+        lambda connection: (drafts.history(connection, row.id), audit.about(connection, row.id))
+    )
+    areas = [app.tree.get(name) for name in row.fields.areas]
+    topic = next((topic for topic in app.settings.topics if topic.slug == row.fields.category), None)
+    return frame.page(
+        request, "reading.html", row=row, fields=row.fields, versions=versions, acts=acts,
+        areas=[area.label for area in areas if area is not None], topic=topic,
+    )  # fmt: skip
+
+
+async def found(request: Request) -> Announcement:
+    """The announcement that the path names by id or code; raises 404."""
+
+    def look(connection: Connection) -> Announcement | None:
+        identity = identify(connection, request.path_params["id"])
+        return rows.find(connection, identity) if identity else None
+
+    row = await app_of(request).database.read(look)
+    if row is None:
+        raise HTTPException(404)
+    return row

@@ -1,0 +1,262 @@
+"""Signing in and out: name and password, then the second factor where there is one. Who guesses waits longer and longer."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broadcaster import accounts as rules
+from broadcaster.accounts import Account
+from broadcaster.app import App
+from broadcaster.store import accounts, audit, sessions, throttle
+from broadcaster.web import pages
+from broadcaster.web.access import HALF, SIGN_IN, app_of, client_of, cookie_name, current_session, session_of
+from broadcaster.wording import words
+
+HOME = "/redaksi/"
+CODE = "/redaksi/masuk/kode"
+HALF_SECONDS = 300.0
+"""How long the second factor may take."""
+_WITHIN = re.compile(r"/redaksi/[A-Za-z0-9/_.\-?=&%]*", re.ASCII)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a try ended: the value of a session's cookie, or why not (key of words) and how many seconds to wait."""
+
+    cookie: str = ""
+    half: bool = False
+    problem: str = ""
+    wait: int = 0
+
+
+def safe_target(text: str) -> str:
+    """Where to go after signing in: a page of the newsroom, else its first page. Never another site."""
+    return text if _WITHIN.fullmatch(text) and "//" not in text and not text.startswith(SIGN_IN) else HOME
+
+
+async def show(request: Request) -> Response:
+    """The form."""
+    found = await current_session(request)
+    if found is not None and found.way != HALF:
+        return RedirectResponse(safe_target(request.query_params.get("ke", "")), 303)
+    return _form(request)
+
+
+async def enter(request: Request) -> Response:
+    """Check name and password; a new session, or one that waits for the second factor."""
+    form = await request.form()
+    name, password, target = (_text(form, key) for key in ("nama", "sandi", "ke"))
+    done = await _try_password(request, name, password)
+    if done.problem:
+        return _form(request, name=name, target=target, problem=done.problem, wait=done.wait)
+    return _entered(request, done, safe_target(target))
+
+
+async def ask_code(request: Request) -> Response:
+    """The form of the second factor."""
+    if await _half(request) is None:
+        return RedirectResponse(SIGN_IN, 303)
+    return _code_form(request)
+
+
+async def enter_code(request: Request) -> Response:
+    """Check the second factor or a recovery code; only now the session is whole."""
+    form = await request.form()
+    code, target = _text(form, "kode"), _text(form, "ke")
+    found = await _half(request)
+    if found is None:
+        return RedirectResponse(SIGN_IN, 303)
+    done = await _try_code(request, found, code)
+    if done.problem:
+        return _code_form(request, target=target, problem=done.problem, wait=done.wait)
+    return _entered(request, done, safe_target(target))
+
+
+async def leave(request: Request) -> Response:
+    """End this session."""
+    app, found = app_of(request), session_of(request)
+
+    def act(connection: Connection) -> None:
+        sessions.end(connection, found.id, found.account.id)
+        _note(connection, app, found.account, "sign_out", request)
+
+    await app.database.write(act)
+    response = RedirectResponse(f"{SIGN_IN}?keluar=1", 303)
+    response.delete_cookie(cookie_name(request), path="/", secure=_secure(app), httponly=True, samesite="lax")
+    return response
+
+
+def give_cookie(request: Request, response: Response, value: str) -> None:
+    """Hand a session to the browser."""
+    secure = _secure(app_of(request))
+    response.set_cookie(cookie_name(request), value, httponly=True, samesite="lax", secure=secure, path="/")
+
+
+def agent_of(request: Request) -> str:
+    """Browser and system in a few words, for the list of sessions."""
+    text = request.headers.get("user-agent", "")
+    browsers = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+    systems = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "Mac"))
+    browser = next((name for mark, name in browsers if mark in text), "")
+    system = next((name for mark, name in (*systems, ("Linux", "Linux")) if mark in text), "")
+    return ", ".join(part for part in (browser, system) if part) or "?"
+
+
+# --- the two steps ------------------------------------------------------------------------------------
+
+
+async def _try_password(request: Request, name: str, password: str) -> Outcome:
+    app = app_of(request)
+    keys = _keys(app, request, name)
+    wait = await app.database.write(_begin_try, keys, app.clock().timestamp())
+    if wait:
+        return Outcome(problem="signin.wait", wait=wait)
+    found, stored = await app.database.read(_with_hash, name)
+    if not await _fits(app, stored, password) or found is None or found.disabled_at is not None:
+        await _note_failure(request, found)
+        return Outcome(problem="signin.wrong")
+
+    def succeed(connection: Connection) -> str:
+        throttle.forgive(connection, keys[:2])
+        if rules.needs_new_hash(stored):
+            accounts.set_password(connection, found.id, rules.hash_password(password), must_change=found.must_change)
+        return _open(connection, request, found, HALF if found.secured else "password")
+
+    return Outcome(cookie=await app.database.write(succeed), half=found.secured)
+
+
+async def _try_code(request: Request, found: sessions.Session, code: str) -> Outcome:
+    app, account = app_of(request), found.account
+    keys = _keys(app, request, f"kode:{account.name}")
+    wait = await app.database.write(_begin_try, keys, app.clock().timestamp())
+    if wait:
+        return Outcome(problem="signin.wait", wait=wait)
+
+    def act(connection: Connection) -> str:
+        way = spend_code(connection, app, account, code)
+        if not way:
+            return ""
+        throttle.forgive(connection, keys[:2])
+        sessions.end(connection, found.id, account.id)
+        return _open(connection, request, account, way)
+
+    cookie = await app.database.write(act)
+    if not cookie:
+        await _note_failure(request, account)
+    return Outcome(cookie=cookie) if cookie else Outcome(problem="signin.code.wrong")
+
+
+def spend_code(connection: Connection, app: App, account: Account, code: str) -> str:
+    """Spend a code of the second factor: "totp" or "recovery", or "" when it is wrong or was used before."""
+    _password, sealed, last = accounts.secrets_of(connection, account.id)
+    if sealed is None:
+        return ""
+    step = rules.totp_step(app.book.open("totp", sealed), code, app.clock(), last=last)
+    if step is not None:
+        return "totp" if accounts.use_totp_step(connection, account.id, step) else ""
+    digest = app.book.lookup("recovery", f"{account.id}:{rules.read_recovery_code(code)}")
+    return "recovery" if accounts.use_recovery_code(connection, account.id, digest, app.clock().timestamp()) else ""
+
+
+def _begin_try(connection: Connection, keys: list[throttle.Key], at: float) -> int:
+    """Count the try before it is looked at, so that many at once are no way round; the seconds to wait, where it must."""
+    wait = throttle.wait(connection, keys, at)
+    if wait:
+        return max(1, round(wait))
+    throttle.fail(connection, keys, at)
+    return 0
+
+
+async def _fits(app: App, stored: str, password: str) -> bool:
+    return await app.database.read(lambda _connection: rules.password_fits(stored, password))
+
+
+def _with_hash(connection: Connection, name: str) -> tuple[Account | None, str]:
+    try:
+        found = accounts.find(connection, rules.read_name(name))
+    except rules.BadAccount:
+        found = None
+    return found, accounts.secrets_of(connection, found.id)[0] if found else ""
+
+
+def _keys(app: App, request: Request, name: str) -> list[throttle.Key]:
+    """What tries are counted by: name and address together, the address, the name."""
+    plain, place = name.strip().lower()[:200], client_of(request)
+    texts = ((f"{plain}\0{place}", throttle.FREE_PAIR), (f"\0{place}", throttle.FREE_PLACE), (plain, throttle.FREE_NAME))
+    return [(app.book.lookup("sign-in", text), free) for text, free in texts]
+
+
+def _open(connection: Connection, request: Request, account: Account, way: str) -> str:
+    app = app_of(request)
+    value = sessions.start(
+        connection, account.id, way=way, agent=agent_of(request), place=client_of(request), at=app.clock().timestamp()
+    )
+    if way != HALF:
+        _note(connection, app, account, "sign_in", request, way=way)
+    return value
+
+
+def _note(connection: Connection, /, app: App, account: Account, act: str, request: Request, **more: Any) -> None:
+    detail = {"from": client_of(request), "agent": agent_of(request), **more}
+    audit.append(connection, at=app.clock(), actor=account.actor, act=act, subject=account.actor, detail=detail)
+
+
+async def _note_failure(request: Request, account: Account | None) -> None:
+    """Whose account was tried; a name that we do not know may be a mistyped password, and is written nowhere."""
+    log.warning("sign_in_failed", known=account is not None)
+    if account is not None:
+        await app_of(request).database.write(_note, app_of(request), account, "sign_in_failed", request)
+
+
+async def _half(request: Request) -> sessions.Session | None:
+    found = await current_session(request)
+    now = app_of(request).clock().timestamp()
+    return found if found is not None and found.way == HALF and now - found.started_at < HALF_SECONDS else None
+
+
+# --- answers ------------------------------------------------------------------------------------------
+
+
+def _entered(request: Request, done: Outcome, target: str) -> Response:
+    there = CODE + (f"?ke={target}" if target != HOME else "") if done.half else target
+    response = RedirectResponse(there, 303, headers={"Cache-Control": "no-store"})
+    give_cookie(request, response, done.cookie)
+    return response
+
+
+def _form(request: Request, *, name: str = "", target: str = "", problem: str = "", wait: int = 0) -> Response:
+    target = target or request.query_params.get("ke", "")
+    return _page(
+        request, "staff/signin.html", problem, wait, name=name, target=safe_target(target), left="keluar" in request.query_params
+    )
+
+
+def _code_form(request: Request, *, target: str = "", problem: str = "", wait: int = 0) -> Response:
+    target = target or request.query_params.get("ke", "")
+    return _page(request, "staff/code.html", problem, wait, target=safe_target(target))
+
+
+def _page(request: Request, template: str, problem: str, wait: int, **values: Any) -> Response:
+    said = words(pages.lang_of(request))(problem, n=wait) if wait else problem and words(pages.lang_of(request))(problem)
+    status = 429 if wait else 401 if problem else 200
+    headers = {"Retry-After": str(wait)} if wait else None
+    return pages.page(
+        request, template, status=status, cache_control=pages.PRIVATE, headers=headers, problem=said,
+        single_sign_on=app_of(request).settings.oidc_issuer, **values,
+    )  # fmt: skip
+
+
+def _text(form: Any, name: str) -> str:
+    value = form.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def _secure(app: App) -> bool:
+    return app.site.base_url.startswith("https://")

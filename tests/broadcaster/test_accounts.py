@@ -1,0 +1,183 @@
+"""Accounts: roles and rights, what a person holds for, passwords, one-time codes; and their rows."""
+
+from datetime import UTC, datetime
+
+import pyotp
+import pytest
+
+from broadcaster import accounts as rules
+from broadcaster.accounts import BadAccount
+from broadcaster.store import accounts, sessions, throttle
+from broadcaster.store.accounts import LastAdmin
+from broadcaster.store.database import Database
+from staffing import person
+
+AT = 1_764_030_000.0
+NOW = datetime.fromtimestamp(AT, UTC)
+
+
+def test_a_role_gives_its_rights_and_no_other() -> None:
+    author, approver, admin = person("rina", "author"), person("dewi", "approver"), person("ani", "admin")
+    assert author.may("write")
+    assert not author.may("approve")
+    assert approver.may("approve")
+    assert not approver.may("write")
+    assert admin.may("manage")
+    assert not admin.may("write")
+    assert not admin.may("approve")
+    assert not person("eks", "admin", disabled_at=AT).may("read")
+
+
+def test_who_holds_for_some_agencies_and_areas_holds_for_nothing_else() -> None:
+    of_all, of_few = person("rina"), person("budi", agencies=("Perumda Tirta",), areas=("32.77.03",))
+    assert of_all.covers("BPBD", ["32.77"])
+    assert of_few.covers("Perumda Tirta", ["32.77.03.1002", "32.77.03"])
+    assert not of_few.covers("BPBD", ["32.77.03.1002"])
+    assert not of_few.covers("Perumda Tirta", ["32.77.03.1002", "32.77.01.1001"])
+    assert not of_few.covers("Perumda Tirta", ["32.77"])
+    assert not of_few.covers("Perumda Tirta", ["32.77.031"]), "a code that merely begins alike"
+
+
+@pytest.mark.parametrize(
+    "password", ["pendek", "cimahi-1234567", "password123456", "aaaaaaaaaaaa", "1234567890123", "x" * 201, "rina-rina--12"]
+)
+def test_a_password_that_is_short_long_or_guessed_at_once_is_refused(password: str) -> None:
+    with pytest.raises(BadAccount):
+        rules.check_password(password, names=["rinarina"])
+
+
+def test_a_password_fits_however_its_accents_are_typed() -> None:
+    stored = rules.hash_password("kopi é susu pagi")
+    assert stored.startswith("$argon2id$")
+    assert rules.password_fits(stored, "kopi é susu pagi")
+    assert not rules.password_fits(stored, "kopi e susu pagi")
+    assert not rules.password_fits("", "kopi")
+    assert not rules.password_fits("rusak", "kopi")
+
+
+@pytest.mark.parametrize(("text", "name"), [(" Rina ", "rina"), ("Ｄewi", "dewi"), ("a.b-c_d@e", "a.b-c_d@e")])
+def test_a_sign_in_name_has_one_spelling(text: str, name: str) -> None:
+    assert rules.read_name(text) == name
+
+
+@pytest.mark.parametrize("text", ["", "  ", "dua kata", "<b>", "x" * 41])
+def test_what_is_no_sign_in_name_is_refused(text: str) -> None:
+    with pytest.raises(BadAccount):
+        rules.read_name(text)
+
+
+def test_a_one_time_code_serves_once_and_not_for_long() -> None:
+    secret = rules.new_totp_secret()
+    code, step = pyotp.TOTP(secret).at(int(AT)), int(AT) // 30
+    assert rules.totp_step(secret, f"{code[:3]} {code[3:]}", NOW, last=0) == step
+    assert rules.totp_step(secret, code, NOW, last=step) is None
+    assert rules.totp_step(secret, pyotp.TOTP(secret).at(int(AT) - 30), NOW, last=0) == step - 1
+    assert rules.totp_step(secret, pyotp.TOTP(secret).at(int(AT) - 90), NOW, last=0) is None
+    assert rules.totp_step(secret, "bukan kode", NOW, last=0) is None
+
+
+def test_recovery_codes_differ_and_may_be_typed_loosely() -> None:
+    codes = rules.new_recovery_codes()
+    assert len(set(codes)) == rules.RECOVERY_CODES
+    assert rules.read_recovery_code(codes[0].upper().replace("-", " ")) == codes[0]
+
+
+# --- rows ---------------------------------------------------------------------------------------------
+
+
+def test_an_account_is_stored_and_found(database: Database) -> None:
+    wanted = person("rina", "author", "screens", agencies=("Dinas PUPR", "BPBD"), areas=("32.77.03",), email="r@contoh.example")
+    stored = database.write_now(accounts.add, wanted, password="$x", at=AT)
+    found = database.read_now(accounts.find, "rina")
+    assert found == stored
+    assert (found.roles, found.agencies, found.areas, found.local, found.secured) == (
+        ("author", "screens"), ("Dinas PUPR", "BPBD"), ("32.77.03",), True, False,
+    )  # fmt: skip
+    with pytest.raises(BadAccount, match="sudah ada"):
+        database.write_now(accounts.add, wanted, at=AT)
+
+
+def test_the_last_pengelola_cannot_leave(database: Database) -> None:
+    first = database.write_now(accounts.add, person("ani", "admin"), at=AT)
+    with pytest.raises(LastAdmin):
+        database.write_now(accounts.disable, first.id, AT)
+    second = database.write_now(accounts.add, person("beni", "admin", "author"), at=AT)
+    database.write_now(accounts.disable, first.id, AT)
+    with pytest.raises(LastAdmin):
+        database.write_now(accounts.change, person("beni", "author").__class__(**{**_values(second), "roles": ("author",)}))
+    database.write_now(accounts.enable, first.id)
+    database.write_now(accounts.disable, second.id, AT)
+
+
+def _values(account: rules.Account) -> dict[str, object]:
+    return {name: getattr(account, name) for name in rules.Account.__slots__}
+
+
+def test_a_second_factor_and_its_recovery_codes_serve_once(database: Database) -> None:
+    rina = database.write_now(accounts.add, person("rina"), at=AT)
+    database.write_now(accounts.set_totp, rina.id, b"sealed", [b"one", b"two"], step=5)
+    assert database.read_now(accounts.secrets_of, rina.id) == ("", b"sealed", 5)
+    assert not database.write_now(accounts.use_totp_step, rina.id, 5)
+    assert database.write_now(accounts.use_totp_step, rina.id, 6)
+    assert database.write_now(accounts.use_recovery_code, rina.id, b"one", AT)
+    assert not database.write_now(accounts.use_recovery_code, rina.id, b"one", AT)
+    assert database.read_now(accounts.recovery_codes_left, rina.id) == 1
+    database.write_now(accounts.set_totp, rina.id, None, [])
+    assert database.read_now(accounts.recovery_codes_left, rina.id) == 0
+
+
+def test_a_session_ends_unused_old_or_revoked(database: Database) -> None:
+    rina = database.write_now(accounts.add, person("rina"), at=AT)
+
+    def start(at: float) -> str:
+        return database.write_now(sessions.start, rina.id, way="password", agent="uji", place="127.0.0.1", at=at)
+
+    value = start(AT)
+    found = database.read_now(sessions.find, value, AT + 1)
+    assert found is not None
+    assert found.account.name == "rina"
+    assert database.read_now(sessions.find, value + "x", AT + 1) is None
+    assert database.read_now(sessions.find, value, AT + sessions.IDLE_SECONDS + 1) is None
+    for hour in range(1, 12):
+        database.write_now(sessions.mark, found.id, AT + hour * 3600)
+    assert database.read_now(sessions.find, value, AT + sessions.OLDEST_SECONDS - 1) is not None
+    assert database.read_now(sessions.find, value, AT + sessions.OLDEST_SECONDS + 1) is None
+    other = start(AT)
+    assert database.write_now(sessions.end_all, rina.id, but=found.id) == 1
+    assert database.read_now(sessions.find, other, AT + 1) is None
+    assert not database.write_now(sessions.end, found.id, rina.id + 1), "somebody else's session"
+    assert database.write_now(sessions.end, found.id, rina.id)
+
+
+def test_a_disabled_account_opens_nothing_at_once(database: Database) -> None:
+    database.write_now(accounts.add, person("ani", "admin"), at=AT)
+    rina = database.write_now(accounts.add, person("rina"), at=AT)
+    value = database.write_now(sessions.start, rina.id, way="password", agent="uji", place="", at=AT)
+    database.write_now(accounts.disable, rina.id, AT)
+    assert database.read_now(sessions.find, value, AT + 1) is None
+
+
+def test_who_guesses_waits_and_who_is_honest_elsewhere_does_not(database: Database) -> None:
+    guesser = [(b"rina from afar", throttle.FREE_PAIR), (b"afar", throttle.FREE_PLACE), (b"rina", throttle.FREE_NAME)]
+    owner = [(b"rina at home", throttle.FREE_PAIR), (b"home", throttle.FREE_PLACE), (b"rina", throttle.FREE_NAME)]
+    for _ in range(throttle.FREE_PAIR):
+        assert database.read_now(throttle.wait, guesser, AT) == 0
+        database.write_now(throttle.fail, guesser, AT)
+    waits = []
+    for _ in range(12):
+        waits.append(database.read_now(throttle.wait, guesser, AT))
+        database.write_now(throttle.fail, guesser, AT)
+    assert waits == sorted(waits)
+    assert waits[0] >= 1
+    assert waits[-1] == throttle.LONGEST_WAIT[throttle.FREE_PAIR]
+    assert database.read_now(throttle.wait, owner, AT) == 0
+    database.write_now(throttle.forgive, guesser[:1])
+    assert database.read_now(throttle.wait, guesser[:1], AT) == 0
+    assert database.read_now(throttle.wait, guesser, AT + throttle.FORGET_SECONDS + 1) == 0
+
+
+def test_a_name_attacked_from_everywhere_costs_its_owner_seconds_not_the_account(database: Database) -> None:
+    for number in range(throttle.FREE_NAME + 30):
+        database.write_now(throttle.fail, [(f"pair {number}".encode(), throttle.FREE_PAIR), (b"rina", throttle.FREE_NAME)], AT)
+    owner = [(b"rina at home", throttle.FREE_PAIR), (b"rina", throttle.FREE_NAME)]
+    assert 0 < database.read_now(throttle.wait, owner, AT) <= 5

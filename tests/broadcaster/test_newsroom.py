@@ -1,0 +1,383 @@
+"""The newsroom on both databases: drafts and versions, four eyes, the hold, exercises, breaking glass, corrections proposed."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from broadcaster import amending, newsroom, publishing
+from broadcaster.accounts import Account
+from broadcaster.announcements import NotAllowed
+from broadcaster.fields import InvalidAnnouncement
+from broadcaster.newsroom import HOLD, Desk, Outdated
+from broadcaster.store import accounts, audit, drafts, listing, nudges
+from broadcaster.store import announcements as rows
+from broadcaster.store.announcements import Announcement
+from broadcaster.store.database import Database
+from broadcaster.store.listing import Wanted
+from broadcaster.store.tables import edition
+from desk import EMERGENCY, NOTICE, NOW, later, press
+from staffing import person
+
+
+class Newsroom:
+    """People at a database; each act is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        people = (person("rina", "author"), person("budi", "author"), person("dewi", "approver"), person("ani", "admin"))
+        self.people = {one.name: database.write_now(accounts.add, one, at=NOW.timestamp()) for one in people}
+
+    def hire(self, account: Account) -> None:
+        """One more."""
+        self.people[account.name] = self.database.write_now(accounts.add, account, at=NOW.timestamp())
+
+    def do(self, act: Any, who: str, *args: Any, after: float = 0.0, **options: Any) -> Any:
+        """Have somebody do something, some seconds after NOW."""
+        desk = Desk(press=press(), account=self.people[who], now=later(seconds=after), place="127.0.0.1")
+        return self.database.write_now(act, desk, *args, **options)
+
+    def draft(self, who: str = "rina", **changes: Any) -> Announcement:
+        """A new draft of a notice."""
+        found: Announcement = self.do(newsroom.save, who, {**NOTICE, **changes})
+        return found
+
+    def submitted(self, **changes: Any) -> Announcement:
+        """A notice in review."""
+        found: Announcement = self.do(newsroom.submit, "rina", self.draft(**changes).id)
+        return found
+
+    def approve(self, row: Announcement, who: str = "dewi", **options: Any) -> Any:
+        """Approve what was seen."""
+        return self.do(newsroom.approve, who, row.id, seen=row.bound, version=row.version, **options)
+
+    def now(self, row: Announcement) -> Announcement:
+        """As it stands."""
+        found = self.database.read_now(rows.find, row.id)
+        assert found is not None
+        return found
+
+    def editions(self) -> int:
+        """How many were published."""
+        return int(self.database.read_now(lambda c: c.execute(select(func.count()).select_from(edition)).scalar_one()))
+
+    def nudged(self) -> list[tuple[str, str]]:
+        """Who is to be told why."""
+        names = {account.id: name for name, account in self.people.items()}
+        waiting = self.database.write_now(nudges.due, later(days=1).timestamp())
+        return sorted((names[one.account], one.reason) for one in waiting)
+
+    def acts(self, row: Announcement) -> list[str]:
+        """What the audit log says was done to it."""
+        return [entry.act for entry in self.database.read_now(audit.about, row.id)]
+
+
+@pytest.fixture
+def room(database: Database) -> Newsroom:
+    return Newsroom(database)
+
+
+@pytest.fixture
+def desk(sqlite_url: str) -> Any:
+    """The same on SQLite alone, where the database does not matter."""
+    database = Database(sqlite_url)
+    yield Newsroom(database)
+    database.close()
+
+
+# --- drafts -------------------------------------------------------------------------------------------
+
+
+def test_a_form_is_kept_as_typed_however_incomplete(room: Newsroom) -> None:
+    row = room.do(newsroom.save, "rina", {"title": "", "body": "Air", "areas": ["atlantis"], "expires": "besok"})
+    assert row.state == "draft"
+    assert newsroom.form_of(room.now(row)) == {"title": "", "body": "Air", "areas": ["atlantis"], "expires": "besok"}
+    assert row.code.startswith("CMH-")
+    with pytest.raises(InvalidAnnouncement) as refused:
+        room.do(newsroom.submit, "rina", row.id)
+    assert {problem.field for problem in refused.value.problems} == {"title", "areas", "expires"}
+    assert room.now(row).state == "draft"
+
+
+def test_two_tabs_do_not_write_over_each_other(room: Newsroom) -> None:
+    row = room.draft()
+    room.do(newsroom.save, "rina", {**NOTICE, "title": "Satu"}, announcement_id=row.id, version=row.version)
+    with pytest.raises(Outdated):
+        room.do(newsroom.save, "rina", {**NOTICE, "title": "Dua"}, announcement_id=row.id, version=row.version)
+    assert room.now(row).title == "Satu"
+
+
+def test_saving_what_stands_there_changes_nothing(desk: Newsroom) -> None:
+    row = desk.submitted()
+    desk.do(newsroom.save, "rina", newsroom.form_of(row), announcement_id=row.id, version=row.version)
+    assert desk.now(row) == row
+
+
+def test_autosave_makes_a_version_each_ten_minutes_and_for_each_person(room: Newsroom) -> None:
+    row = room.draft()
+    for number, (who, minutes) in enumerate([("rina", 1), ("rina", 5), ("rina", 11), ("budi", 12), ("rina", 13)]):
+        form = {**NOTICE, "title": f"Judul {number}"}
+        room.do(newsroom.save, who, form, announcement_id=row.id, after=60 * minutes)
+    found = room.database.read_now(drafts.history, row.id)
+    assert [(one.actor, one.form["title"]) for one in found] == [
+        ("staff:rina", "Judul 4"), ("staff:budi", "Judul 3"), ("staff:rina", "Judul 2"), ("staff:rina", "Judul 1"),
+    ]  # fmt: skip
+    assert room.database.read_now(drafts.editors, row.id) == {"staff:rina", "staff:budi"}
+    room.do(newsroom.restore, "rina", row.id, found[-1].number)
+    assert room.now(row).title == "Judul 1"
+
+
+def test_a_duplicate_has_the_words_and_areas_but_no_times(desk: Newsroom) -> None:
+    row = desk.draft(publish_at="2026-11-26 08:00")
+    copy = desk.do(newsroom.duplicate, "rina", row.id)
+    assert (copy.title, copy.code == row.code) == (row.title, False)
+    assert {"expires", "publish_at"}.isdisjoint(newsroom.form_of(copy))
+
+
+def test_a_form_beyond_all_measure_is_refused_and_nothing_is_stored(desk: Newsroom) -> None:
+    with pytest.raises(InvalidAnnouncement):
+        desk.draft(body="x" * newsroom.FORM_BYTES)
+    assert desk.database.read_now(listing.counts, Wanted())["draft"] == 0
+
+
+# --- four eyes ----------------------------------------------------------------------------------------
+
+
+def test_another_person_approves_and_it_goes_out_after_the_hold(room: Newsroom) -> None:
+    row = room.submitted()
+    assert room.nudged() == [("dewi", "review")]
+    room.approve(row)
+    assert (room.now(row).state, room.editions()) == ("approved", 0)
+    assert room.database.write_now(newsroom.publish_held, press(), now=later(seconds=29)) == []
+    out = room.database.write_now(newsroom.publish_held, press(), now=later(seconds=31))
+    assert [stored.id for stored in out] == [row.id]
+    assert room.database.write_now(newsroom.publish_held, press(), now=later(seconds=32)) == []
+    assert (room.now(row).state, room.editions()) == ("published", 1)
+    assert room.acts(row) == ["create", "submit", "approve", "publish"]
+
+
+def test_an_emergency_goes_out_at_once_and_must_have_been_read(room: Newsroom) -> None:
+    row = room.submitted(**EMERGENCY)
+    with pytest.raises(NotAllowed, match="Baca"):
+        room.approve(row)
+    stored = room.approve(row, read=True)
+    assert (stored.status, stored.lane, room.editions()) == ("published", "emergency", 1)
+
+
+def test_a_schedule_waits_for_its_time(room: Newsroom) -> None:
+    row = room.submitted(publish_at="2026-11-25 09:00")
+    assert room.approve(row).status == "scheduled"
+    assert room.database.write_now(newsroom.publish_held, press(), now=later(hours=1)) == []
+    assert len(room.database.write_now(publishing.publish_due, press(), now=later(hours=1.5))) == 1
+
+
+def test_a_missed_schedule_can_be_published_by_an_approver_who_wrote_none_of_it(room: Newsroom) -> None:
+    row = room.submitted(publish_at="2026-11-25 09:00", expires="2026-11-26 14:00")
+    room.approve(row)
+    assert room.database.write_now(publishing.publish_due, press(), now=later(hours=5)) == []
+    assert room.now(row).state == "approved"
+    assert room.do(newsroom.publish_approved, "dewi", row.id, after=5 * 3600).status == "published"
+
+
+def test_no_editor_approves_not_even_of_an_earlier_version(desk: Newsroom) -> None:
+    desk.hire(person("eka", "author", "approver"))
+    row = desk.draft("eka")
+    desk.do(newsroom.save, "rina", {**NOTICE, "title": "Lain"}, announcement_id=row.id)
+    row = desk.do(newsroom.submit, "rina", row.id)
+    with pytest.raises(NotAllowed, match="sendiri"):
+        desk.approve(row, "eka")
+    with pytest.raises(NotAllowed, match="sendiri"):
+        desk.do(newsroom.send_back, "eka", row.id, "Perbaiki.")
+    assert desk.nudged() == [("dewi", "review")]
+    assert desk.approve(row).status == "approved"
+
+
+def test_who_has_not_the_right_does_nothing(desk: Newsroom) -> None:
+    row = desk.submitted()
+    for who in ("rina", "ani"):
+        with pytest.raises(NotAllowed):
+            desk.approve(row, who)
+    with pytest.raises(NotAllowed):
+        desk.do(newsroom.save, "ani", NOTICE)
+    assert desk.now(row) == row
+
+
+def test_who_holds_for_another_agency_or_area_neither_submits_nor_approves(desk: Newsroom) -> None:
+    desk.hire(person("tia", "author", agencies=("Perumda Tirta",)))
+    desk.hire(person("uci", "approver", areas=("32.77.01",)))
+    mine = desk.draft("tia", agency="Perumda Tirta")
+    other = desk.draft("tia", agency="BPBD")
+    with pytest.raises(NotAllowed, match="di luar tugas"):
+        desk.do(newsroom.submit, "tia", other.id)
+    row = desk.do(newsroom.submit, "tia", mine.id)
+    with pytest.raises(NotAllowed, match="di luar tugas"):
+        desk.approve(row, "uci")
+    assert desk.approve(row).status == "approved"
+
+
+def test_an_edit_voids_review_and_approval(room: Newsroom) -> None:
+    row = room.submitted()
+    changed = room.do(newsroom.save, "rina", {**NOTICE, "title": "Lain sama sekali"}, announcement_id=row.id)
+    assert changed.state == "review"
+    with pytest.raises(Outdated):
+        room.approve(row)
+    with pytest.raises(NotAllowed, match="berubah"):
+        room.do(newsroom.approve, "dewi", row.id, seen=row.bound, version=changed.version)
+    room.approve(changed)
+    again = room.do(newsroom.save, "rina", {**NOTICE, "areas": ["melong"]}, announcement_id=row.id)
+    assert (again.state, again.release_at, again.approved_by) == ("review", None, "")
+    assert room.database.write_now(newsroom.publish_held, press(), now=later(hours=1)) == []
+    assert room.editions() == 0
+
+
+def test_called_back_within_the_hold_nothing_was_sent(room: Newsroom) -> None:
+    row = room.submitted()
+    room.approve(row)
+    assert room.do(newsroom.call_back, "rina", row.id, after=10).state == "review"
+    assert room.database.write_now(newsroom.publish_held, press(), now=later(seconds=60)) == []
+    assert room.editions() == 0
+
+
+def test_two_clicks_on_approve_publish_once(room: Newsroom) -> None:
+    row = room.submitted(**EMERGENCY)
+    room.approve(row, read=True)
+    with pytest.raises(NotAllowed):
+        room.approve(row, read=True)
+    assert room.editions() == 1
+
+
+def test_what_is_returned_says_why_and_whoever_returned_it_does_not_mend_it(room: Newsroom) -> None:
+    room.hire(person("eka", "author", "approver"))
+    row = room.submitted()
+    with pytest.raises(InvalidAnnouncement):
+        room.do(newsroom.send_back, "eka", row.id, "  ")
+    back = room.do(newsroom.send_back, "eka", row.id, "Jam berapa air hidup lagi?")
+    assert (back.state, back.note) == ("returned", "Jam berapa air hidup lagi?")
+    assert ("rina", "returned") in room.nudged()
+    with pytest.raises(NotAllowed, match="mengembalikan"):
+        room.do(newsroom.save, "eka", {**NOTICE, "title": "X"}, announcement_id=row.id)
+    room.do(newsroom.save, "rina", {**NOTICE, "title": "Air hidup lagi 14.00"}, announcement_id=row.id)
+    again = room.do(newsroom.submit, "rina", row.id)
+    assert (again.state, again.note) == ("review", "")
+    assert room.do(newsroom.reject, "dewi", row.id, "Sudah tidak perlu.").state == "rejected"
+    assert room.do(newsroom.archive, "rina", row.id).state == "archived"
+
+
+def test_what_expires_within_its_hold_is_not_published(room: Newsroom) -> None:
+    row = room.submitted(expires=later(seconds=20).isoformat())
+    room.approve(row)
+    assert room.database.write_now(newsroom.publish_held, press(), now=later(seconds=40)) == []
+    assert room.now(row).state == "review"
+    assert "Tidak jadi terbit" in room.now(row).note
+    assert ("dewi", "missed") in room.nudged()
+
+
+# --- exercises and broken glass -------------------------------------------------------------------------
+
+
+def test_an_exercise_looks_the_same_and_never_leaves(room: Newsroom) -> None:
+    row = room.do(newsroom.save, "rina", NOTICE, training=True)
+    row = room.do(newsroom.submit, "rina", row.id)
+    assert room.approve(row).status == "ended"
+    assert room.editions() == 0
+    other = room.do(newsroom.save, "rina", EMERGENCY, training=True)
+    for role in ("grant", "breaker"):
+        with pytest.raises(NotAllowed, match="latihan"):
+            room.database.write_now(
+                publishing.publish,
+                press(),
+                press().examine(EMERGENCY, NOW),
+                actor="x",
+                now=NOW,
+                announcement_id=other.id,
+                role=role,
+            )
+    assert room.editions() == 0
+
+
+def test_one_person_alone_publishes_only_an_emergency_and_only_where_allowed(room: Newsroom) -> None:
+    flood, water = room.draft(**EMERGENCY), room.draft()
+    with pytest.raises(NotAllowed, match="Satu orang"):
+        room.do(newsroom.break_glass, "rina", flood.id, reason="Sungai meluap.", allowed=False)
+    with pytest.raises(NotAllowed, match="Hanya"):
+        room.do(newsroom.break_glass, "rina", water.id, reason="Cepat.", allowed=True)
+    stored = room.do(newsroom.break_glass, "rina", flood.id, reason="Sungai meluap, tidak ada penyetuju.", allowed=True)
+    assert stored.status == "published"
+    assert ("ani", "break_glass") in room.nudged()
+    assert room.acts(flood)[-2:] == ["publish", "break_glass"]
+
+
+# --- corrections and withdrawals ------------------------------------------------------------------------
+
+
+def published(room: Newsroom) -> Announcement:
+    """A notice that is out."""
+    row = room.submitted()
+    room.approve(row)
+    room.database.write_now(newsroom.publish_held, press(), now=later(seconds=31))
+    return room.now(row)
+
+
+def test_a_correction_waits_for_a_second_person_and_changes_nothing_until_then(room: Newsroom) -> None:
+    row = published(room)
+    form = {**NOTICE, "title": "Air PDAM mati sampai 16.00"}
+    waiting = room.do(amending.propose_correction, "rina", row.id, form, reason="Jamnya salah.", after=60)
+    assert room.now(row) == row
+    with pytest.raises(NotAllowed, match="menunggu persetujuan"):
+        room.do(amending.propose_withdrawal, "budi", row.id, reason="Batal.", after=61)
+    with pytest.raises(NotAllowed, match="berubah"):
+        room.do(amending.approve, "dewi", row.id, seen="lain", after=62)
+    stored = room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=63)
+    assert (stored.number, room.now(row).title) == (2, "Air PDAM mati sampai 16.00")
+    with pytest.raises(NotAllowed):
+        room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=64)
+    assert room.editions() == 2
+
+
+def test_who_proposes_does_not_approve(desk: Newsroom) -> None:
+    desk.hire(person("eka", "author", "approver"))
+    row = published(desk)
+    waiting = desk.do(amending.propose_withdrawal, "eka", row.id, reason="Batal.", after=60)
+    with pytest.raises(NotAllowed, match="sendiri"):
+        desk.do(amending.approve, "eka", row.id, seen=waiting.bound, after=61)
+    stored = desk.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=62)
+    assert (stored.status, stored.number) == ("ended", 2)
+
+
+def test_a_proposal_can_be_refused_or_taken_back(desk: Newsroom) -> None:
+    row = published(desk)
+    desk.do(amending.propose_withdrawal, "rina", row.id, reason="Batal.", after=60)
+    desk.do(amending.refuse, "dewi", row.id, "Tidak perlu.", after=61)
+    assert ("rina", "rejected") in desk.nudged()
+    desk.do(amending.propose_withdrawal, "rina", row.id, reason="Batal.", after=62)
+    with pytest.raises(NotAllowed):
+        desk.do(amending.take_back, "budi", row.id, after=63)
+    desk.do(amending.take_back, "rina", row.id, after=64)
+    assert desk.database.read_now(drafts.proposals) == []
+    assert desk.editions() == 1
+
+
+# --- lists --------------------------------------------------------------------------------------------
+
+
+def test_lists_have_tabs_with_counts_search_filters_and_pages(room: Newsroom) -> None:
+    for number in range(7):
+        room.do(newsroom.save, "rina", {**NOTICE, "title": f"Air mati {number}"}, after=number)
+    other = room.do(newsroom.save, "budi", {**EMERGENCY, "agency": "BPBD"}, after=9)
+    room.do(newsroom.submit, "budi", other.id, after=10)
+    look = room.database.read_now
+    assert look(listing.counts, Wanted()) == {"draft": 7, "waiting": 1, "scheduled": 0, "published": 0, "ended": 0, "archived": 0}
+    first = look(listing.page, Wanted(tab="draft"), limit=4)
+    second = look(listing.page, Wanted(tab="draft"), before=first.following, limit=4)
+    assert [item.title for item in (*first.items, *second.items)] == [f"Air mati {number}" for number in range(6, -1, -1)]
+    assert second.following == ""
+    assert [item.title for item in look(listing.page, Wanted(tab="draft", text="AIR 3")).items] == ["Air mati 3"]
+    assert look(listing.counts, Wanted(text=other.code))["waiting"] == 1
+    assert look(listing.counts, Wanted(level="emergency", agency="BPBD", author="staff:budi"))["waiting"] == 1
+    assert look(listing.agencies) == ["BPBD"]
+    assert look(listing.counts, Wanted(since=later(seconds=5).timestamp()))["draft"] == 2
+
+
+def test_the_hold_is_thirty_seconds() -> None:
+    assert timedelta(seconds=30) == HOLD
