@@ -18,9 +18,10 @@ from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import has_database, opened
 from broadcaster.fields import Fields
 from broadcaster.frontmatter import parse
+from broadcaster.previewing import document_parts, message_parts, sample_recipient
 from broadcaster.store import tier
 from broadcaster.store.fanout import audience_of
-from channels.base.contract import Area, Edition, PageRequest, PullChannel, PushChannel, Recipient
+from channels.base.contract import Area, Edition, PushChannel, Recipient
 from channels.base.rendering import WIB
 from subscribers import consent, residents
 from subscribers.areas import AreaTree
@@ -99,31 +100,6 @@ async def _known(app: App, channel: str, address: str) -> Recipient | None:
         delivery="0.0.1", attempt=1, address=address, area=Area(code=home.code, name=home.name, slug=home.slug),
         since=since, token=app.book.token(found.id), address_key=app.book.key(found.id),
     )  # fmt: skip
-
-
-def sample_recipient(edition: Edition, address: str) -> Recipient:
-    """Somebody in the edition's first area."""
-    return Recipient(
-        delivery="0.0.1", attempt=1, address=address or "0", area=edition.areas[0], since=edition.published_at.date(),
-        token="a" * 32, address_key="a" * 16,
-    )  # fmt: skip
-
-
-def message_parts(channel: PushChannel, edition: Edition, lang: str, recipient: Recipient) -> Mapping[str, str]:
-    """What one recipient will see, by part."""
-    return channel.preview(channel.personalise(channel.render(edition, lang), recipient))
-
-
-def document_parts(channel: PullChannel, edition: Edition, lang: str) -> Mapping[str, str]:
-    """What a pull channel serves of the edition's first area, by path; a screen speaks Indonesian alone."""
-    area: Area = edition.areas[0]
-    query = {} if lang == "id" else {"bahasa": lang}
-    return {
-        path.replace("{area}", area.slug): channel.render_page(
-            PageRequest(path=path, area=area, query=query, editions=[edition], now=edition.published_at)
-        ).body.decode()
-        for path in channel.paths
-    }
 
 
 def publish(file: FILE, as_json: JSON = False) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import jinja2
+import nh3
 from babel.dates import format_timedelta
 from babel.numbers import format_decimal
 from markupsafe import Markup
@@ -153,5 +154,22 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    env.filters |= {"marked": _marked, "cleaned": _cleaned}
     env.filters |= {"md": lambda text: Markup(rendering.html(text)), "plain": rendering.plain}  # noqa: S704  # reason: nh3 cleaned it
     return env
+
+
+_INLINE = {"b", "i", "s", "u", "strong", "em", "a"}
+_BLOCKS = _INLINE | {"p", "ul", "ol", "li", "br", "blockquote"}
+
+
+def _marked(text: str) -> Markup:
+    """A message's text with the marks of a messenger's own HTML, where it has some; anything else is shown as it is."""
+    if any(f"<{tag}>" in text for tag in _INLINE):
+        return Markup(nh3.clean(text, tags=_INLINE, attributes={"a": {"href"}}))  # noqa: S704  reason: nh3 cleaned it
+    return Markup.escape(text)
+
+
+def _cleaned(html: str) -> Markup:
+    """A document's HTML with its plain marks alone."""
+    return Markup(nh3.clean(html, tags=_BLOCKS, attributes={"a": {"href"}}))  # noqa: S704  reason: nh3 cleaned it

@@ -5,9 +5,9 @@ from broadcaster.web import announcement, check, health, home, privacy, pull, si
 from broadcaster.web.access import Operation, Row
 from broadcaster.web.api import announcements, bodies, openapi, places, subscribers
 from broadcaster.web.rush import shared
+from broadcaster.web.staff import compose, reading, review, signin
 from broadcaster.web.staff import home as newsroom_home
 from broadcaster.web.staff import list as newsroom_list
-from broadcaster.web.staff import reading, signin
 
 ANNOUNCEMENTS = "/api/v1/announcements"
 JSON_BYTES = 256 * 1024
@@ -88,6 +88,8 @@ API = (
     ),
 )  # fmt: skip
 
+ONE = "/redaksi/pengumuman/{id}"
+
 STAFF = (
     Row("/redaksi/masuk", signin.show, access="public"),
     Row("/redaksi/masuk", signin.enter, access="public", methods=("POST",)),
@@ -97,6 +99,25 @@ STAFF = (
     Row("/redaksi/", newsroom_home.show, access="staff:read"),
     Row("/redaksi/pengumuman", newsroom_list.show, access="staff:read"),
     Row("/redaksi/pengumuman/{id}", reading.show, access="staff:read"),
+    Row("/redaksi/tulis", compose.begin, access="staff:write"),
+    Row("/redaksi/tulis", compose.create, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
+    Row("/redaksi/pratinjau", compose.preview, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
+    Row(ONE + "/tulis", compose.edit, access="staff:write"),
+    Row(ONE + "/tulis", compose.save, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
+    Row(ONE + "/simpan", compose.autosave, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
+    Row(ONE + "/surat/{channel}", compose.letter, access="staff:read"),
+    Row(ONE + "/periksa", review.show, access="staff:read"),
+    Row(ONE + "/ajukan", review.submit, access="staff:write", methods=("POST",)),
+    Row(ONE + "/setujui", review.approve, access="staff:approve", methods=("POST",)),
+    Row(ONE + "/kembalikan", review.send_back, access="staff:approve", methods=("POST",)),
+    Row(ONE + "/tolak", review.reject, access="staff:approve", methods=("POST",)),
+    Row(ONE + "/terbitkan", review.publish, access="staff:approve", methods=("POST",)),
+    Row(ONE + "/batalkan", review.call_back, access="staff:steer", methods=("POST",)),
+    Row(ONE + "/batalkan-jadwal", review.unschedule, access="staff:steer", methods=("POST",)),
+    Row(ONE + "/arsipkan", review.archive, access="staff:steer", methods=("POST",)),
+    Row(ONE + "/duplikat", review.duplicate, access="staff:write", methods=("POST",)),
+    Row(ONE + "/pulihkan", review.restore, access="staff:write", methods=("POST",)),
+    Row(ONE + "/darurat", review.break_glass, access="staff:write", methods=("POST",)),
 )
 """The newsroom. A public row here is one by which people sign in; each other one names a right (accounts.py)."""
 

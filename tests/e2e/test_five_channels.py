@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from broadcaster.app import App
-from broadcaster.commands.announcing import message_parts
+from broadcaster.previewing import message_parts
 from broadcaster.simulation.providers import Providers, demo_variables, running
 from broadcaster.simulation.smtp import received_parts
 from broadcaster.store.announcements import concerning, edition_document

@@ -1,7 +1,11 @@
-"""What every page of the newsroom shares: its menu by rights, its desk, and how a refusal is shown."""
+"""What every page of the newsroom shares: its menu by rights, its desk, documents in frames."""
 
+import base64
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -12,6 +16,9 @@ from broadcaster.newsroom import Desk
 from broadcaster.publishing import Press
 from broadcaster.web import pages
 from broadcaster.web.access import account_of, app_of, client_of
+from broadcaster.web.middleware import FRAMED_CSP
+from broadcaster.wording import Words, words
+from channels.base import rendering
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +32,7 @@ class Entry:
 
 MENU: Sequence[Entry] = (
     Entry(address="/redaksi/", words="staff.nav.home"),
+    Entry(address="/redaksi/tulis", words="staff.nav.compose", right="write"),
     Entry(address="/redaksi/pengumuman", words="staff.nav.list"),
 )
 
@@ -53,3 +61,23 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         now=app_of(request).clock(),
         **values,
     )
+
+
+def words_of(request: Request) -> Words:
+    """The words of the visitor's language."""
+    return words(pages.lang_of(request))
+
+
+def clock_text(moment: datetime) -> str:
+    """ "07.42"."""
+    return rendering.clock(moment)
+
+
+def framed(document: str) -> Response:
+    """A document of its own for a frame of ours: no script, no form, its own style alone."""
+    styles = re.findall(r"<style[^>]*>(.*?)</style>", document, re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() for style in styles]
+    policy = FRAMED_CSP.replace("script-src 'self'", "script-src 'none'")
+    policy = policy.replace("style-src 'self'", "style-src " + (" ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"))
+    headers = {"Content-Security-Policy": f"{policy}; sandbox allow-popups", "Cache-Control": "no-store"}
+    return Response(document.replace("<head>", '<head><base target="_blank">', 1), media_type="text/html", headers=headers)

@@ -3,13 +3,13 @@
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from broadcaster.overview import identify
 from broadcaster.store import announcements as rows
 from broadcaster.store import audit, drafts
 from broadcaster.store.announcements import Announcement
-from broadcaster.web.access import app_of
+from broadcaster.web.access import account_of, app_of
 from broadcaster.web.staff import frame
 
 
@@ -17,6 +17,10 @@ async def show(request: Request) -> Response:
     """The page."""
     app = app_of(request)
     row = await found(request)
+    if row.state in ("draft", "returned") and account_of(request).may("write"):
+        return RedirectResponse(f"/redaksi/pengumuman/{row.id}/tulis", 303)
+    if row.state in ("draft", "returned", "review", "approved", "scheduled"):
+        return RedirectResponse(f"/redaksi/pengumuman/{row.id}/periksa", 303)
     versions, acts = await app.database.read(
         lambda connection: (drafts.history(connection, row.id), audit.about(connection, row.id))
     )

@@ -1,0 +1,135 @@
+"""What residents will see of an announcement, by the functions that the workers and feeds use; also of one not finished yet."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from broadcaster import freezing
+from broadcaster.announcements import CheckedAnnouncement
+from broadcaster.app import App
+from broadcaster.fields import Fields, read_leniently
+from channels.base.contract import Area, Edition, PageRequest, PullChannel, PushChannel, Recipient
+
+PLACEHOLDERS = {"title": "Judul pengumuman", "body": "Isi pengumuman."}
+"""What stands in previews where nothing is written yet."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pushed:
+    """One push channel's message: its parts as the recipient gets them, and how long the text is in the platform's counting."""
+
+    name: str
+    label: str
+    parts: Mapping[str, str]
+    used: int
+    limit: int
+    open: bool
+
+    @property
+    def near(self) -> bool:
+        """From nine tenths of the limit on."""
+        return self.used * 10 >= self.limit * 9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pulled:
+    """The entry of a pull channel: what readers of its JSON find."""
+
+    name: str
+    label: str
+    entry: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Previews:
+    """All channels."""
+
+    edition: Edition
+    pushed: tuple[Pushed, ...]
+    pulled: tuple[Pulled, ...]
+
+
+def look(app: App, form: Mapping[str, Any], *, announcement: str, code: str, lang: str = "id") -> Previews:
+    """Previews of a form as it stands, complete or not; `announcement` and `code` are its id and code, or stand-ins."""
+    return of_edition(app, draft_edition(app, form, announcement=announcement, code=code), lang)
+
+
+def of_edition(app: App, edition: Edition, lang: str = "id") -> Previews:
+    """Previews of an edition, on the channels that it goes by."""
+    pushed = tuple(_pushed(app, channel, edition, lang) for channel in app.push.values())
+    pulled = tuple(_pulled(channel, edition, lang) for channel in app.pull.values())
+    return Previews(edition=edition, pushed=pushed, pulled=tuple(one for one in pulled if one is not None))
+
+
+def draft_edition(app: App, form: Mapping[str, Any], *, announcement: str, code: str) -> Edition:
+    """The edition that this form would become if what is missing stayed out."""
+    fields, problems = read_leniently(form)
+    broken = {problem.field for problem in problems}
+    fields = fields.model_copy(update={name: text for name, text in PLACEHOLDERS.items() if name in broken})
+    return freezing.freeze(_leniently(app, fields), site=app.site, announcement=announcement, code=code, at=app.clock())
+
+
+def _leniently(app: App, fields: Fields) -> CheckedAnnouncement:
+    found = [area for area in (app.tree.get(name) for name in fields.areas) if area is not None]
+    areas = tuple(area for area in found if not any(area.code.startswith(f"{other.code}.") for other in found)) or (
+        app.tree.city,
+    )
+    topics = app.settings.topics
+    topic = next((topic for topic in topics if topic.slug == fields.category), topics[-1])
+    kind = fields.kind or ("alert" if fields.level == "emergency" else "notice")
+    return CheckedAnnouncement(fields=fields, kind=kind, topic=topic, areas=areas)
+
+
+# --- one channel --------------------------------------------------------------------------------------
+
+
+def sample_recipient(edition: Edition, address: str) -> Recipient:
+    """Somebody in the edition's first area."""
+    return Recipient(
+        delivery="0.0.1", attempt=1, address=address or "0", area=edition.areas[0], since=edition.published_at.date(),
+        token="a" * 32, address_key="a" * 16,
+    )  # fmt: skip
+
+
+def message_parts(channel: PushChannel, edition: Edition, lang: str, recipient: Recipient) -> Mapping[str, str]:
+    """What one recipient will see, by part."""
+    return channel.preview(channel.personalise(channel.render(edition, lang), recipient))
+
+
+def document_parts(channel: PullChannel, edition: Edition, lang: str) -> Mapping[str, str]:
+    """What a pull channel serves of the edition's first area, by path; a screen speaks Indonesian alone."""
+    area: Area = edition.areas[0]
+    query = {} if lang == "id" else {"bahasa": lang}
+    return {
+        path.replace("{area}", area.slug): channel.render_page(
+            PageRequest(path=path, area=area, query=query, editions=[edition], now=edition.published_at)
+        ).body.decode()
+        for path in channel.paths
+    }
+
+
+def _pushed(app: App, channel: PushChannel, edition: Edition, lang: str) -> Pushed:
+    parts = message_parts(channel, edition, lang, sample_recipient(edition, ""))
+    limits = channel.limits
+    text = max((part for name, part in parts.items() if name != "html"), key=len, default="")
+    return Pushed(
+        name=channel.name, label=channel.label, parts=parts, used=measured(text, limits.measure), limit=limits.text,
+        open=app.loaded.is_open(channel.name),
+    )  # fmt: skip
+
+
+def _pulled(channel: PullChannel, edition: Edition, lang: str) -> Pulled | None:
+    """The first entry of the channel's JSON document, which says what its other documents say."""
+    for text in document_parts(channel, edition, lang).values():
+        if text.startswith("{"):
+            items = json.loads(text).get("items") or [{}]
+            return Pulled(name=channel.name, label=channel.label, entry=items[0])
+    return None
+
+
+def measured(text: str, measure: str) -> int:
+    """The length of a text in a platform's own counting."""
+    if measure == "utf-16 units":
+        return len(text.encode("utf-16-le")) // 2
+    return len(text.encode()) if measure == "bytes" else len(text)

@@ -1,0 +1,59 @@
+"""The composer's form: what a page sends becomes the stored form, and back; whatever was typed is kept, right or wrong."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.datastructures import FormData
+
+LINES = ("title", "summary", "agency", "link", "image", "image_alt", "claim", "seen_at", "verdict", "hoax_type", "fact")
+PROSE = ("body", "instruction")
+CHOICES = ("level", "kind", "category")
+TIMES = ("effective", "expires", "publish_at")
+LISTS = ("areas", "channels")
+TRANSLATED = ("title", "summary", "body", "instruction")
+LANGUAGES = ("en", "su")
+
+
+def read(data: FormData) -> dict[str, Any]:
+    """The form with the names of `Fields`; what is empty is left out."""
+    form: dict[str, Any] = {name: text for name in (*LINES, *PROSE, *CHOICES, *TIMES) if (text := _text(data, name))}
+    for name in LISTS:
+        if values := [value for value in data.getlist(name) if isinstance(value, str) and value]:
+            form[name] = values
+    if evidence := _text(data, "evidence").split():
+        form["evidence"] = evidence
+    translations = {lang: _translation(data, lang) for lang in LANGUAGES}
+    if given := {lang: words for lang, words in translations.items() if words}:
+        form["translations"] = given
+    return form
+
+
+def shown(form: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page's fields hold: every name is there, times as a browser's date fields want them."""
+    values: dict[str, Any] = {name: str(form.get(name) or "") for name in (*LINES, *PROSE, *CHOICES)}
+    values |= {name: _local(str(form.get(name) or "")) for name in TIMES}
+    values |= {name: _words(form.get(name)) for name in LISTS}
+    values["evidence"] = "\n".join(_words(form.get("evidence")))
+    translations = form.get("translations") or {}
+    values["translations"] = {
+        lang: {name: str((translations.get(lang) or {}).get(name) or "") for name in TRANSLATED} for lang in LANGUAGES
+    }
+    return values
+
+
+def _text(data: FormData, name: str) -> str:
+    value = data.get(name, "")
+    return value.replace("\r\n", "\n").strip() if isinstance(value, str) else ""
+
+
+def _translation(data: FormData, lang: str) -> dict[str, str]:
+    return {name: text for name in TRANSLATED if (text := _text(data, f"{lang}.{name}"))}
+
+
+def _words(value: Any) -> list[str]:
+    return value.split() if isinstance(value, str) else [str(one) for one in value or ()]
+
+
+def _local(text: str) -> str:
+    """ "2026-11-25 14:00" as "2026-11-25T14:00"; anything else as it is."""
+    return text.replace(" ", "T", 1)[:16] if text[:4].isdigit() else text

@@ -1,0 +1,110 @@
+"""The check before submitting, and what a second person decides: the same previews, the reach, and one button for each act."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broadcaster import newsroom, previewing, publishing
+from broadcaster.announcements import NotAllowed
+from broadcaster.fields import InvalidAnnouncement, Problem
+from broadcaster.newsroom import Desk
+from broadcaster.publishing import Stored
+from broadcaster.store import drafts
+from broadcaster.store.announcements import Announcement
+from broadcaster.web.access import account_of, app_of
+from broadcaster.web.staff import frame, reach
+from broadcaster.web.staff.reading import found
+
+Act = Callable[[Connection, Desk, str, Any], Any]
+"""A transaction: the desk, the announcement's id and what the form says."""
+
+
+async def show(request: Request) -> Response:
+    """The page."""
+    return await _page(request, await found(request))
+
+
+async def _page(request: Request, row: Announcement, problems: tuple[Problem, ...] = (), status: int = 200) -> Response:
+    app, account = app_of(request), account_of(request)
+    form = newsroom.form_of(row)
+    previews = previewing.look(app, form, announcement=row.id, code=row.code)
+    versions, editors = await app.database.read(
+        lambda connection: (drafts.history(connection, row.id), drafts.editors(connection, row.id))
+    )
+    if not problems and row.state in ("draft", "returned"):
+        problems = _problems_of(request, form)
+    judges = account.may("approve") and (row.training or account.actor not in editors | {row.submitted_by})
+    left = round(row.release_at - app.clock().timestamp()) if row.release_at is not None else 0
+    return frame.page(
+        request, "review.html", status=status, row=row, previews=previews, problems=problems, versions=versions,
+        reach=await reach.of(app, previews.edition, row.fields.channels), judges=judges, left=max(left, 0),
+        sending="", break_glass=app.settings.break_glass and row.fields.level == "emergency",
+    )  # fmt: skip
+
+
+def _problems_of(request: Request, form: dict[str, Any]) -> tuple[Problem, ...]:
+    desk = frame.desk_of(request)
+    try:
+        desk.press.examine(form, desk.now)
+    except InvalidAnnouncement as refused:
+        return refused.problems
+    return ()
+
+
+def decided(act: Act, *, to: str = "") -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint of one act: do it, ring where something was published, and go to `to` below the announcement."""
+
+    async def endpoint(request: Request) -> Response:
+        app, row, data = app_of(request), await found(request), await request.form()
+        desk = frame.desk_of(request)
+        try:
+            done = await app.database.write(lambda connection: act(connection, desk, row.id, data))
+        except (InvalidAnnouncement, NotAllowed) as refused:
+            problems = refused.problems if isinstance(refused, InvalidAnnouncement) else _said(refused)
+            return await _page(
+                request, await found(request), problems, status=422 if isinstance(refused, InvalidAnnouncement) else 409
+            )
+        if isinstance(done, Stored):
+            await publishing.ring(app, done)
+        return RedirectResponse(f"/redaksi/pengumuman/{done.id}{to}", 303)
+
+    return endpoint
+
+
+def _said(refused: Exception) -> tuple[Problem, ...]:
+    return (Problem(field="", reason=str(refused), remedy=""),)
+
+
+def _number(data: Any, name: str) -> int:
+    text = str(data.get(name, ""))
+    return int(text) if text.isdecimal() and len(text) < 10 else -1
+
+
+submit = decided(lambda c, desk, id_, data: newsroom.submit(c, desk, id_, version=_number(data, "versi")), to="/periksa")
+approve = decided(
+    lambda c, desk, id_, data: newsroom.approve(
+        c, desk, id_, seen=str(data.get("dilihat", "")), version=_number(data, "versi"), read=bool(data.get("dibaca"))
+    ),
+    to="/periksa",
+)
+send_back = decided(lambda c, desk, id_, data: newsroom.send_back(c, desk, id_, str(data.get("alasan", ""))), to="/periksa")
+reject = decided(lambda c, desk, id_, data: newsroom.reject(c, desk, id_, str(data.get("alasan", ""))), to="/periksa")
+call_back = decided(lambda c, desk, id_, _data: newsroom.call_back(c, desk, id_), to="/periksa")
+unschedule = decided(lambda c, desk, id_, _data: newsroom.unschedule(c, desk, id_), to="/periksa")
+publish = decided(lambda c, desk, id_, _data: newsroom.publish_approved(c, desk, id_), to="/periksa")
+archive = decided(lambda c, desk, id_, _data: newsroom.archive(c, desk, id_))
+duplicate = decided(lambda c, desk, id_, _data: newsroom.duplicate(c, desk, id_), to="/tulis")
+restore = decided(lambda c, desk, id_, data: newsroom.restore(c, desk, id_, _number(data, "nomor")), to="/tulis")
+
+
+async def break_glass(request: Request) -> Response:
+    """One person alone publishes an emergency, where the city allows it."""
+    allowed = app_of(request).settings.break_glass
+    act = decided(
+        lambda c, desk, id_, data: newsroom.break_glass(c, desk, id_, reason=str(data.get("alasan", "")), allowed=allowed),
+        to="/periksa",
+    )
+    return await act(request)
