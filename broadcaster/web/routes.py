@@ -5,9 +5,9 @@ from broadcaster.web import announcement, check, health, home, privacy, pull, si
 from broadcaster.web.access import Operation, Row
 from broadcaster.web.api import announcements, bodies, openapi, places, subscribers
 from broadcaster.web.rush import shared
+from broadcaster.web.staff import failed_csv, reading, sending, signin
 from broadcaster.web.staff import home as newsroom_home
 from broadcaster.web.staff import list as newsroom_list
-from broadcaster.web.staff import reading, signin
 
 ANNOUNCEMENTS = "/api/v1/announcements"
 JSON_BYTES = 256 * 1024
@@ -97,6 +97,13 @@ STAFF = (
     Row("/redaksi/", newsroom_home.show, access="staff:read"),
     Row("/redaksi/pengumuman", newsroom_list.show, access="staff:read"),
     Row("/redaksi/pengumuman/{id}", reading.show, access="staff:read"),
+    Row("/redaksi/pengiriman/{id}", sending.show, access="staff:read"),
+    Row("/redaksi/pengiriman/{id}/aliran", sending.stream, access="staff:read"),
+    Row("/redaksi/pengiriman/{id}/gagal.csv", failed_csv.show, access="staff:read"),
+    Row("/redaksi/pengiriman/{id}/jeda", sending.steer, access="staff:steer", methods=("POST",)),
+    Row("/redaksi/pengiriman/{id}/lanjut", sending.steer, access="staff:steer", methods=("POST",)),
+    Row("/redaksi/pengiriman/{id}/hentikan", sending.steer, access="staff:steer", methods=("POST",)),
+    Row("/redaksi/pengiriman/{id}/coba-lagi", sending.retry, access="staff:steer", methods=("POST",)),
 )
 """The newsroom. A public row here is one by which people sign in; each other one names a right (accounts.py)."""
 
