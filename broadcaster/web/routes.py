@@ -6,7 +6,7 @@ from broadcaster.web import announcement, check, health, home, privacy, pull, si
 from broadcaster.web.access import Operation, Row
 from broadcaster.web.api import announcements, bodies, openapi, places, subscribers
 from broadcaster.web.rush import shared
-from broadcaster.web.staff import amend, failed_csv, reading, sending, signin
+from broadcaster.web.staff import amend, channels, failed_csv, reading, sending, sendings, signin
 from broadcaster.web.staff import home as newsroom_home
 from broadcaster.web.staff import list as newsroom_list
 
@@ -98,6 +98,7 @@ STAFF = (
     Row("/redaksi/", newsroom_home.show, access="staff:read"),
     Row("/redaksi/pengumuman", newsroom_list.show, access="staff:read"),
     Row("/redaksi/pengumuman/{id}", reading.show, access="staff:read"),
+    Row("/redaksi/pengiriman", sendings.show, access="staff:read"),
     Row("/redaksi/pengiriman/{id}", sending.show, access="staff:read"),
     Row("/redaksi/pengiriman/{id}/aliran", sending.stream, access="staff:read"),
     Row("/redaksi/pengiriman/{id}/gagal.csv", failed_csv.show, access="staff:read"),
@@ -112,6 +113,9 @@ STAFF = (
     Row("/redaksi/pengumuman/{id}/usulan/setujui", amend.approve, access="staff:approve", methods=("POST",)),
     Row("/redaksi/pengumuman/{id}/usulan/tolak", amend.refuse, access="staff:approve", methods=("POST",)),
     Row("/redaksi/pengumuman/{id}/usulan/tarik", amend.take_back, access="staff:write", methods=("POST",)),
+    Row("/redaksi/kanal", channels.show, access="staff:read"),
+    Row("/redaksi/kanal/{name}/lanjut", channels.resume, access="staff:steer", methods=("POST",)),
+    Row("/redaksi/kanal/{name}/tahanan", channels.decide, access="staff:steer", methods=("POST",)),
 )
 """The newsroom. A public row here is one by which people sign in; each other one names a right (accounts.py)."""
 

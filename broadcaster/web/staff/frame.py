@@ -26,6 +26,8 @@ class Entry:
 MENU: Sequence[Entry] = (
     Entry(address="/redaksi/", words="staff.nav.home"),
     Entry(address="/redaksi/pengumuman", words="staff.nav.list"),
+    Entry(address="/redaksi/pengiriman", words="staff.send.nav"),
+    Entry(address="/redaksi/kanal", words="staff.send.nav.channels"),
 )
 
 

@@ -106,6 +106,32 @@ def tally(counts: Mapping[str, int]) -> Tally:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bar:
+    """A sending in one line."""
+
+    tally: Tally
+    percent: int
+
+    @property
+    def sectors(self) -> Sequence[tuple[Heap, float, float]]:
+        """Each heap with where it begins and how wide it is, in per cent."""
+        order: tuple[Heap, ...] = ("arrived", "sent", "skipped", "unconfirmed", "failed", "cancelled", "expired")
+        found, start = [], 0.0
+        for heap in order:
+            width = self.tally.heaps[heap] * 100 / self.tally.total if self.tally.total else 0.0
+            if width:
+                found.append((heap, round(start, 3), round(width, 3)))
+            start += width
+        return found
+
+
+def bar(progress: Progress) -> Bar:
+    """The whole sending in one line."""
+    rows = tally(_sum(progress.deliveries.values()))
+    return Bar(tally=rows, percent=_percent(rows, over=progress.sending in OVER or not progress.states))
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChannelLine:
     """One channel: `word` is a key below "staff.send.channel.", `at` its clock; `arrived` in per cent, None without proof."""
 
@@ -144,12 +170,10 @@ class Tile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sight:
+class Sight(Bar):
     """The whole page."""
 
     sending: str
-    tally: Tally
-    percent: int
     pace: Pace | None
     heaps: Sequence[Heap]
     channels: Sequence[ChannelLine]
@@ -165,18 +189,6 @@ class Sight:
         """Whether nothing changes any more but for late receipts."""
         return self.sending in OVER and not self.tally.heaps["waiting"]
 
-    @property
-    def sectors(self) -> Sequence[tuple[Heap, float, float]]:
-        """The bar: each heap with where it begins and how wide it is, in per cent."""
-        order: tuple[Heap, ...] = ("arrived", "sent", "skipped", "unconfirmed", "failed", "cancelled", "expired")
-        found, start = [], 0.0
-        for heap in order:
-            width = self.tally.heaps[heap] * 100 / self.tally.total if self.tally.total else 0.0
-            if width:
-                found.append((heap, round(start, 3), round(width, 3)))
-            start += width
-        return found
-
 
 def view(
     shown: Overview, areas: Mapping[str, Mapping[str, int]], seen: Sequence[Observation], *,
@@ -184,12 +196,13 @@ def view(
 ) -> Sight:  # fmt: skip
     """The page from what the ledger says and from what was observed lately."""
     progress = shown.progress
-    whole = tally(_sum(progress.deliveries.values()))
+    line = bar(progress)
+    whole = line.tally
     sending = progress.sending if progress.states else "none"
     return Sight(
         sending=sending,
         tally=whole,
-        percent=_percent(whole, over=sending in OVER),
+        percent=line.percent,
         pace=pace(seen, whole.heaps["waiting"]) if sending == "running" else None,
         heaps=[heap for heap in HEAPS if heap in ALWAYS or whole.heaps[heap]],
         channels=[_channel(name, counts, shown.channels[name], push.get(name)) for name, counts in progress.deliveries.items()],
