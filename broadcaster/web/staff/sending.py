@@ -28,7 +28,7 @@ EVERY = 1.0
 """Seconds between two events of a stream."""
 HEARTBEAT = 5.0
 """After so many seconds without a change the stream says that it lives."""
-CHECK_SESSION = 20.0
+CHECK_SESSION = 5.0
 """A stream ends at most so many seconds after the session behind it."""
 ACTS: Mapping[str, steering.Act] = {"jeda": "pause", "lanjut": "resume", "hentikan": "cancel"}
 """Acts as addresses name them."""
