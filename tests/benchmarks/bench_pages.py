@@ -13,18 +13,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from crowd import Crowd
 from sqlalchemy import Connection, insert
 
 from broadcaster import publishing
 from broadcaster.app import App
 from broadcaster.publishing import Press
-from broadcaster.store import announcements, audit
+from broadcaster.store import announcements, audit, fanout
 from broadcaster.store.announcements import Announcement
+from broadcaster.store.leases import Holder
 from broadcaster.store.migrating import migrate
 from broadcaster.store.tables import announcement
 from browsing import Running, running
-from crowd import Crowd
-from sending import fill
 from staffing import Browser, signed_in
 
 PAGES_MS, LISTS_MS = 100.0, 200.0
@@ -70,6 +70,14 @@ def load(app: App, count: int) -> None:
             made.clear()
     if made:
         app.database.write_now(write)
+
+
+def fill(app: App, channel: str) -> None:
+    """Fan out what waits on a channel, to the seal."""
+    holder = Holder(owner="bench", lease=60)
+    while (claim := app.database.write_now(fanout.claim_fanout, channel=channel, lane="routine", holder=holder)) is not None:
+        while not app.database.write_now(fanout.fill_chunk, claim, holder):
+            pass
 
 
 async def prepare(site: Running, count: int) -> tuple[Browser, Browser, str]:
