@@ -274,6 +274,12 @@ def break_glass(connection: Connection, desk: Desk, announcement_id: str, *, rea
     return alone
 
 
+def require_steering(connection: Connection, desk: Desk, announcement_id: str) -> None:
+    """Raises NotAllowed unless the person may pause, resume, stop and repeat this announcement's sending."""
+    require(desk, "steer")
+    _require_hold(desk, held(connection, announcement_id))
+
+
 # --- pieces -------------------------------------------------------------------------------------------
 
 
@@ -337,6 +343,10 @@ def _holds_for(desk: Desk, row: Announcement) -> None:
     """Whether an announcement that is already there is this person's to touch; its areas may still be misspelt."""
     if not desk.account.may("approve"):
         require(desk, "write")
+    _require_hold(desk, row)
+
+
+def _require_hold(desk: Desk, row: Announcement) -> None:
     codes = [area.code for area in (desk.press.tree.get(name) for name in row.fields.areas) if area is not None]
     if not desk.account.covers(row.fields.agency or desk.press.site.city, codes):
         raise NotAllowed(_NOT_YOURS)

@@ -91,7 +91,7 @@ def page(
     **values: Any,
 ) -> Response:
     """Render a template; the answer carries an ETag, or is not kept at all when it belongs to one visitor."""
-    body = environment().get_template(template).render({**_shared(request), **values}).encode()
+    body = render(request, template, **values).encode()
     kept = keep(body, media_type="text/html; charset=utf-8", updated=updated, headers=headers)
     asked = request.query_params.get(LANGUAGE_COOKIE, "")
     personal = hasattr(request.state, "csrf") or hasattr(request.state, "session") or asked in LANGUAGES
@@ -104,6 +104,11 @@ def page(
         response.set_cookie(LANGUAGE_COOKIE, asked, max_age=YEAR, samesite="lax", httponly=True, secure=secure, path="/")
     forms.give(request, response)
     return response
+
+
+def render(request: Request, template: str, **values: Any) -> str:
+    """A template as text: a page, or a piece of one."""
+    return environment().get_template(template).render({**_shared(request), **values})
 
 
 def answer(request: Request, rendered: Rendered) -> Response:

@@ -1,11 +1,12 @@
 """The route table: every address of the site, who may use it, and what the API's document says of it. Nothing else routes."""
 
 from broadcaster.app import App
+from broadcaster.newsroom import FORM_BYTES
 from broadcaster.web import announcement, check, health, home, privacy, pull, simulation, static, stop, subscribe, webhook
 from broadcaster.web.access import Operation, Row
 from broadcaster.web.api import announcements, bodies, openapi, places, subscribers
 from broadcaster.web.rush import shared
-from broadcaster.web.staff import compose, reading, review, signin
+from broadcaster.web.staff import amend, channels, compose, failed_csv, reading, review, sending, sendings, signin
 from broadcaster.web.staff import home as newsroom_home
 from broadcaster.web.staff import list as newsroom_list
 
@@ -118,6 +119,24 @@ STAFF = (
     Row(ONE + "/duplikat", review.duplicate, access="staff:write", methods=("POST",)),
     Row(ONE + "/pulihkan", review.restore, access="staff:write", methods=("POST",)),
     Row(ONE + "/darurat", review.break_glass, access="staff:write", methods=("POST",)),
+    Row("/redaksi/pengiriman", sendings.show, access="staff:read"),
+    Row("/redaksi/pengiriman/{id}", sending.show, access="staff:read"),
+    Row("/redaksi/pengiriman/{id}/aliran", sending.stream, access="staff:read"),
+    Row("/redaksi/pengiriman/{id}/gagal.csv", failed_csv.show, access="staff:read"),
+    Row("/redaksi/pengiriman/{id}/jeda", sending.steer, access="staff:steer", methods=("POST",)),
+    Row("/redaksi/pengiriman/{id}/lanjut", sending.steer, access="staff:steer", methods=("POST",)),
+    Row("/redaksi/pengiriman/{id}/hentikan", sending.steer, access="staff:steer", methods=("POST",)),
+    Row("/redaksi/pengiriman/{id}/coba-lagi", sending.retry, access="staff:steer", methods=("POST",)),
+    Row("/redaksi/pengumuman/{id}/ralat", amend.show_correction, access="staff:read"),
+    Row("/redaksi/pengumuman/{id}/ralat", amend.correct, access="staff:write", methods=("POST",), cap=FORM_BYTES),
+    Row("/redaksi/pengumuman/{id}/cabut", amend.show_withdrawal, access="staff:read"),
+    Row("/redaksi/pengumuman/{id}/cabut", amend.withdraw, access="staff:write", methods=("POST",)),
+    Row("/redaksi/pengumuman/{id}/usulan/setujui", amend.approve, access="staff:approve", methods=("POST",)),
+    Row("/redaksi/pengumuman/{id}/usulan/tolak", amend.refuse, access="staff:approve", methods=("POST",)),
+    Row("/redaksi/pengumuman/{id}/usulan/tarik", amend.take_back, access="staff:write", methods=("POST",)),
+    Row("/redaksi/kanal", channels.show, access="staff:read"),
+    Row("/redaksi/kanal/{name}/lanjut", channels.resume, access="staff:steer", methods=("POST",)),
+    Row("/redaksi/kanal/{name}/tahanan", channels.decide, access="staff:steer", methods=("POST",)),
 )
 """The newsroom. A public row here is one by which people sign in; each other one names a right (accounts.py)."""
 

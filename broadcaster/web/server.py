@@ -18,6 +18,7 @@ from broadcaster.web.middleware import AccessLog, Failures, SecurityHeaders
 from broadcaster.web.pull import PullCache
 from broadcaster.web.routes import table
 from broadcaster.web.rush import Rush
+from broadcaster.web.staff.watching import Watching
 
 
 def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
@@ -39,6 +40,7 @@ def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
     web.state.limits = limits or Limits()
     web.state.documents = PullCache()
     web.state.rush = Rush()
+    web.state.watching = Watching()
     return web
 
 

@@ -41,7 +41,8 @@ async def _page(request: Request, row: Announcement, problems: tuple[Problem, ..
     return frame.page(
         request, "review.html", status=status, row=row, previews=previews, problems=problems, versions=versions,
         reach=await reach.of(app, previews.edition, row.fields.channels), judges=judges, left=max(left, 0),
-        sending="", break_glass=app.settings.break_glass and row.fields.level == "emergency",
+        sending=f"/redaksi/pengiriman/{row.id}" if row.published_at else "",
+        break_glass=app.settings.break_glass and row.fields.level == "emergency",
     )  # fmt: skip
 
 

@@ -1,0 +1,36 @@
+"""What people do to a channel: open it again, decide on suppressions that are held. Each act is in the audit log."""
+
+from sqlalchemy import Connection
+
+from broadcaster.announcements import NotAllowed
+from broadcaster.app import App
+from broadcaster.store import audit, channels
+
+LANES = ("emergency", "routine")
+
+
+async def resume_channel(app: App, channel: str, *, actor: str) -> None:
+    """Open a halted channel again, and wake its workers. Raises NotAllowed where it is open already."""
+
+    def transaction(connection: Connection) -> None:
+        if not channels.resume_channel(connection, channel):
+            raise NotAllowed("Kanal ini tidak sedang berhenti.")
+        audit.append(connection, at=app.clock(), actor=actor, act="channel_resume", subject=f"channel:{channel}")
+
+    await app.database.write(transaction)
+    for lane in LANES:
+        await app.queue.ring(channel, lane)
+
+
+async def decide_held(app: App, channel: str, *, apply: bool, actor: str) -> int:
+    """Deactivate the addresses that are held, or leave them active; how many. Raises NotAllowed where none is held."""
+
+    def transaction(connection: Connection) -> int:
+        count = channels.release_held(connection, channel, apply=apply)
+        if not count:
+            raise NotAllowed("Tidak ada penonaktifan alamat yang ditahan.")
+        detail = {"applied": apply, "count": count}
+        audit.append(connection, at=app.clock(), actor=actor, act="held_decided", subject=f"channel:{channel}", detail=detail)
+        return count
+
+    return await app.database.write(transaction)

@@ -1,0 +1,65 @@
+"""What staff want to know of a channel, in figures: what waits, how fast it may go, whom it reached, what it lately did."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, func, select
+
+from broadcaster.store import pacing, tier
+from broadcaster.store.channels import ChannelState, channel_states
+from broadcaster.store.database import now
+from broadcaster.store.tables import channel_minute, held_suppression, run, slice_
+
+MINUTES = 5
+"""Minutes of results that are shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelFigures:
+    """One channel; times in epoch seconds, `rate` messages a second that it may send now (0: no limit), `slowed` below what is
+    granted. `reached`: different people in 24 hours. `results` and `dead` of the last minutes."""
+
+    state: ChannelState
+    paused: bool
+    waiting: int
+    held: int
+    rate: float
+    slowed: bool
+    domains: Mapping[str, float]
+    reached: int
+    results: int
+    dead: int
+
+
+def channel_figures(connection: Connection, channel: str, *, rate: float, limited: bool) -> ChannelFigures:
+    """The figures of one channel, whose provider grants `rate`; whom it reached is counted only where that is `limited`."""
+    state = channel_states(connection).get(channel, ChannelState())
+    pace, wall = pacing.pace_of(connection, channel)
+    since = int(wall // 60) - MINUTES
+    lately = connection.execute(
+        select(func.sum(channel_minute.c.results), func.sum(channel_minute.c.dead)).where(
+            channel_minute.c.channel == channel, channel_minute.c.minute > since
+        )
+    ).one()
+    held = select(func.count()).select_from(held_suppression).where(held_suppression.c.channel == channel)
+    allowed = pace.rate(rate, wall)
+    return ChannelFigures(
+        state=state,
+        paused=state.paused_until > now(connection),
+        waiting=_waiting(connection, channel),
+        held=int(connection.execute(held).scalar_one()),
+        rate=allowed,
+        slowed=allowed != rate,
+        domains=pace.domains,
+        reached=tier.used(connection, channel) if limited else 0,
+        results=int(lately[0] or 0),
+        dead=int(lately[1] or 0),
+    )
+
+
+def _waiting(connection: Connection, channel: str) -> int:
+    """Open rows of the channel's runs that are not over."""
+    runs = slice_.join(run, and_(run.c.edition == slice_.c.edition, run.c.channel == slice_.c.channel))
+    mine = (run.c.channel == channel, run.c.state.in_(("preparing", "running", "paused")))
+    open_rows = select(func.coalesce(func.sum(slice_.c.open), 0)).select_from(runs).where(*mine)
+    return int(connection.execute(open_rows).scalar_one())

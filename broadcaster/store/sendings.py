@@ -1,0 +1,51 @@
+"""Which announcements are being sent, and which lately were."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from broadcaster.store import ledger, listing
+from broadcaster.store.ledger import Progress
+from broadcaster.store.listing import Item
+from broadcaster.store.tables import edition, run
+
+MOST = 20
+"""Sendings listed of each sort."""
+GOING = ("preparing", "running", "paused")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sending:
+    """One announcement and how its newest edition goes."""
+
+    item: Item
+    progress: Progress
+
+
+def going(connection: Connection) -> list[Sending]:
+    """What is sent or held up now, the newest first."""
+    found = (
+        select(edition.c.announcement)
+        .where(edition.c.newest, edition.c.id.in_(select(run.c.edition).where(run.c.state.in_(GOING))))
+        .order_by(edition.c.published_at.desc())
+        .limit(MOST)
+    )
+    return _sendings(connection, connection.execute(found).scalars().all())
+
+
+def recent(connection: Connection, but: Sequence[str] = ()) -> list[Sending]:
+    """What was published last, without those in `but`."""
+    last = (
+        select(edition.c.announcement)
+        .where(edition.c.newest)
+        .order_by(edition.c.first_published_at.desc())
+        .limit(MOST + len(but))
+    )
+    ids = [one for one in connection.execute(last).scalars() if one not in but]
+    return _sendings(connection, ids[:MOST])
+
+
+def _sendings(connection: Connection, ids: Sequence[str]) -> list[Sending]:
+    items = listing.items(connection, list(ids))
+    return [Sending(item=items[one], progress=ledger.progress(connection, one)) for one in ids if one in items]

@@ -1,0 +1,107 @@
+"""The channels: whether each is open, what holds it up, what it lately did; and what people may do about it."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broadcaster import operating
+from broadcaster.announcements import NotAllowed
+from broadcaster.app import App
+from broadcaster.store.channel_figures import MINUTES, ChannelFigures, channel_figures
+from broadcaster.store.tier import ceiling
+from broadcaster.web.access import account_of, app_of
+from broadcaster.web.staff import frame
+
+ADDRESS = "/redaksi/kanal"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelCard:
+    """One channel on the page; `word` is a key below "staff.send.channel.state."."""
+
+    name: str
+    label: str
+    word: str
+    rate: float
+    tier: int
+    figures: ChannelFigures
+
+    @property
+    def routine(self) -> int:
+        """People a day whom routine news may reach; the rest is kept for emergencies."""
+        return ceiling(self.tier, emergency=False)
+
+
+async def show(request: Request) -> Response:
+    """The page."""
+    return await _page(request)
+
+
+async def resume(request: Request) -> Response:
+    """Open a channel again, once its cause is mended."""
+    channel = _named(request)
+    return await _acted(request, operating.resume_channel(app_of(request), channel, actor=account_of(request).actor), "dibuka")
+
+
+async def decide(request: Request) -> Response:
+    """Held suppressions: apply or discard."""
+    channel, sent = _named(request), await request.form()
+    if sent.get("putusan") not in ("terapkan", "buang"):
+        raise HTTPException(400)
+    apply = sent.get("putusan") == "terapkan"
+    act = operating.decide_held(app_of(request), channel, apply=apply, actor=account_of(request).actor)
+    return await _acted(request, act, "diterapkan" if apply else "dibuang")
+
+
+def word_of(figures: ChannelFigures, *, is_open: bool) -> str:
+    """How a channel stands, the gravest first."""
+    if not is_open:
+        return "closed"
+    if figures.state.halted:
+        return "probing" if figures.state.halted == "probe" else "halted"
+    if figures.paused:
+        return "limited"
+    return "slowed" if figures.slowed else "open"
+
+
+def cards(connection: Connection, app: App) -> list[ChannelCard]:
+    """Every push channel that is installed."""
+    found = []
+    for name, channel in app.push.items():
+        is_open = app.loaded.is_open(name)
+        figures = channel_figures(connection, name, rate=channel.rate, limited=channel.tier > 0)
+        word = word_of(figures, is_open=is_open)
+        found.append(
+            ChannelCard(name=name, label=channel.label, word=word, rate=channel.rate, tier=channel.tier, figures=figures)
+        )
+    return found
+
+
+async def _page(request: Request, *, problem: str = "", status: int = 200) -> Response:
+    app = app_of(request)
+    said = request.query_params.get("selesai", "")
+    return frame.page(
+        request, "channels.html", status=status, problem=problem, cards=await app.database.read(cards, app),
+        pulled=[channel.label for channel in app.pull.values()], minutes=MINUTES, may_steer=account_of(request).may("steer"),
+        said=said if said in ("dibuka", "diterapkan", "dibuang") else "",
+    )  # fmt: skip
+
+
+async def _acted(request: Request, act: Awaitable[Any], said: str) -> Response:
+    try:
+        await act
+    except NotAllowed as refused:
+        return await _page(request, problem=str(refused), status=409)
+    return RedirectResponse(f"{ADDRESS}?selesai={said}", 303)
+
+
+def _named(request: Request) -> str:
+    name = str(request.path_params["name"])
+    if name not in app_of(request).push:
+        raise HTTPException(404)
+    return name

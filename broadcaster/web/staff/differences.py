@@ -1,0 +1,61 @@
+"""What a correction changes, word by word, field by field. Pure."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Literal
+
+from broadcaster.fields import Fields
+from channels.base.contract import Topic
+from channels.base.rendering import moment_text
+from subscribers.areas import AreaTree
+
+Piece = tuple[Literal["same", "gone", "new"], str]
+_TOKEN = re.compile(r"\s*\S+|\s+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One field that differs; `name` is a field of Fields."""
+
+    name: str
+    pieces: Sequence[Piece]
+
+
+def differences(before: Fields, after: Fields, *, tree: AreaTree, topics: Sequence[Topic]) -> list[Difference]:
+    """Every field that differs, as people read it, in the order of the form."""
+    old, new = _texts(before, tree, topics), _texts(after, tree, topics)
+    return [Difference(name=name, pieces=pieces(old[name], new[name])) for name in old if old[name] != new[name]]
+
+
+def pieces(before: str, after: str) -> list[Piece]:
+    """Two texts as one, with the words that are gone and those that are new."""
+    return list(_pieces(_TOKEN.findall(before), _TOKEN.findall(after)))
+
+
+def _pieces(before: list[str], after: list[str]) -> Iterator[Piece]:
+    for act, first, last, begin, end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if act == "equal":
+            yield "same", "".join(before[first:last])
+        else:
+            if last > first:
+                yield "gone", "".join(before[first:last])
+            if end > begin:
+                yield "new", "".join(after[begin:end])
+
+
+def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str, str]:
+    areas = [tree.get(name) for name in fields.areas]
+    topic = next((topic.label("id") for topic in topics if topic.slug == fields.category), fields.category)
+    return {
+        "title": fields.title,
+        "summary": fields.summary or "",
+        "body": fields.body,
+        "instruction": fields.instruction or "",
+        "areas": ", ".join(area.label for area in areas if area is not None),
+        "category": topic,
+        "agency": fields.agency or "",
+        "expires": moment_text(fields.expires) if fields.expires else "",
+        "translations": ", ".join(sorted(fields.translations)),
+    }

@@ -1,0 +1,83 @@
+"""The rows of a sending that did not arrive, as CSV: reasons in words, addresses masked, written piece by piece."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from broadcaster.app import App
+from broadcaster.delivery import REASONS
+from broadcaster.store import closed
+from broadcaster.store.closed import ClosedRow
+from broadcaster.web import pages
+from broadcaster.web.access import app_of
+from broadcaster.web.staff.reading import found
+from broadcaster.wording import words
+from channels.base.rendering import WIB
+from subscribers.addresses import SealBroken
+
+COLUMNS = ("channel", "area", "address", "state", "reason", "code", "attempts", "at")
+"""Keys below "staff.send.csv."."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+async def show(request: Request) -> Response:
+    """The file."""
+    row, app, t = await found(request), app_of(request), words(pages.lang_of(request))
+
+    async def lines() -> AsyncIterator[str]:
+        yield "\ufeff" + line([t(f"staff.send.csv.{name}") for name in COLUMNS])
+        for part in await app.database.read(closed.parts, row.id):
+            after = -1
+            while page := await app.database.read(closed.page, part, after):
+                after = page[-1].slot
+                yield "".join(line(told(app, one, t).values()) for one in page)
+
+    name = f"gagal-{row.code}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def told(app: App, row: ClosedRow, t: Callable[[str], str]) -> Mapping[str, str]:
+    """One row in words."""
+    area, channel = app.tree.get(row.area), app.push.get(row.channel)
+    return {
+        "channel": channel.label if channel is not None else row.channel,
+        "area": area.label if area is not None else row.area,
+        "address": masked(_address(app, row)),
+        "state": t(f"staff.send.heap.{row.state}"),
+        "reason": t(f"staff.send.reason.{row.reason}") if row.reason in REASONS else row.reason,
+        "code": row.provider_code,
+        "attempts": str(row.attempts),
+        "at": datetime.fromtimestamp(row.closed_at, WIB).strftime("%Y-%m-%d %H:%M:%S") if row.closed_at else "",
+    }
+
+
+def masked(address: str) -> str:
+    """An address by which its owner can be told apart, but not be written to: "wa***@contoh.example", "***9012"."""
+    name, at, domain = address.rpartition("@")
+    if at and name:
+        return f"{name[:2]}***@{domain}"
+    return f"***{address[-4:]}" if len(address) > 6 else "***" if address else ""
+
+
+def line(values: Iterable[str]) -> str:
+    """One line of CSV; what a spreadsheet would take for a formula begins with an apostrophe."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerow([_safe(value) for value in values])
+    return out.getvalue()
+
+
+def _safe(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _address(app: App, row: ClosedRow) -> str:
+    """The address in clear; empty when it was erased or cannot be read."""
+    try:
+        return app.book.open(row.channel, row.cipher) if row.cipher else ""
+    except SealBroken:
+        return ""

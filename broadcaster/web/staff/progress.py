@@ -1,0 +1,319 @@
+"""How a sending stands, as its page shows it: counts, shares, rate, words. Pure: what it is made from comes from overview.py.
+
+A share is rounded down and reaches 100 only when nothing is open. "Sampai" counts only where the channel gives proof of arrival.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from broadcaster.overview import ChannelView, Overview
+from broadcaster.store.causes import Causes
+from broadcaster.store.ledger import Progress
+from channels.base.contract import PushChannel
+from channels.base.rendering import WIB, clock
+from subscribers.areas import Area, AreaTree
+
+Heap = Literal["waiting", "sent", "arrived", "failed", "unconfirmed", "skipped", "cancelled", "expired"]
+HEAPS: Mapping[Heap, tuple[str, ...]] = {
+    "waiting": ("pending", "sending"),
+    "sent": ("sent",),
+    "arrived": ("delivered", "read"),
+    "failed": ("failed",),
+    "unconfirmed": ("unconfirmed",),
+    "skipped": ("skipped",),
+    "cancelled": ("cancelled",),
+    "expired": ("expired",),
+}
+"""What people are told of the ledger's states; each state is in one heap."""
+ALWAYS: tuple[Heap, ...] = ("waiting", "sent", "arrived", "failed", "skipped")
+"""Heaps that are shown although nobody is in them."""
+AGAIN = ("failed", "unconfirmed")
+"""States that a person may open for another attempt."""
+OVER = ("done", "stopped", "superseded", "none")
+"""Sendings, and runs of a channel, in which nothing more leaves; "none": the announcement goes by no channel that sends."""
+SHORTEST = 3.0
+"""Seconds that must lie between two observations from which a rate is told."""
+
+
+def share(part: int, whole: int) -> int:
+    """Per cent, rounded down: 100 only for all of it; 0 of nothing."""
+    return part * 100 // whole if whole > 0 else 0
+
+
+# --- how fast -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Observation:
+    """How many rows of an edition were closed at a time (epoch seconds)."""
+
+    at: float
+    closed: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """Messages a minute over the last stretch, and when the rest will be done at that rate (WIB)."""
+
+    per_minute: int
+    ready: datetime
+
+
+def pace(seen: Sequence[Observation], left: int) -> Pace | None:
+    """The pace between the first and the last observation; None where they say nothing, or nothing is left."""
+    if len(seen) < 2 or left <= 0:
+        return None
+    passed, closed = seen[-1].at - seen[0].at, seen[-1].closed - seen[0].closed
+    if passed < SHORTEST or closed <= 0:
+        return None
+    seconds = left * passed / closed
+    ready = datetime.fromtimestamp(seen[-1].at + seconds, WIB) if seconds < 7 * 86400 else None
+    return Pace(per_minute=math.floor(closed * 60 / passed), ready=ready) if ready is not None else None
+
+
+# --- counts -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """Rows by heap."""
+
+    heaps: Mapping[Heap, int]
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.heaps.values())
+
+    @property
+    def processed(self) -> int:
+        """All but what waits or is on the wire."""
+        return self.total - self.heaps["waiting"]
+
+    @property
+    def percent(self) -> int:
+        """Part that is processed, rounded down."""
+        return share(self.processed, self.total)
+
+
+def tally(counts: Mapping[str, int]) -> Tally:
+    """Rows by state as heaps."""
+    return Tally(heaps={heap: sum(counts.get(state, 0) for state in states) for heap, states in HEAPS.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """A sending in one line."""
+
+    tally: Tally
+    percent: int
+
+    @property
+    def sectors(self) -> Sequence[tuple[Heap, float, float]]:
+        """Each heap with where it begins and how wide it is, in per cent."""
+        order: tuple[Heap, ...] = ("arrived", "sent", "skipped", "unconfirmed", "failed", "cancelled", "expired")
+        found, start = [], 0.0
+        for heap in order:
+            width = self.tally.heaps[heap] * 100 / self.tally.total if self.tally.total else 0.0
+            if width:
+                found.append((heap, round(start, 3), round(width, 3)))
+            start += width
+        return found
+
+
+def bar(progress: Progress) -> Bar:
+    """The whole sending in one line."""
+    rows = tally(_sum(progress.deliveries.values()))
+    return Bar(tally=rows, percent=_percent(rows, over=progress.sending in OVER or not progress.states))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelLine:
+    """One channel: `word` is a key below "staff.send.channel.", `at` its clock; `arrived` in per cent, None without proof."""
+
+    name: str
+    label: str
+    tally: Tally
+    percent: int
+    arrived: int | None
+    word: str
+    at: str
+    why: str
+    held: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failing:
+    """Rows of one channel that did not arrive for one reason, or that wait for another try (`next_try`, "07.46")."""
+
+    channel: str
+    state: str
+    reason: str
+    count: int
+    codes: Sequence[tuple[str, int]]
+    next_try: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One kelurahan on the grid; without rows it was not meant. `word` is a key below "staff.send.tile."."""
+
+    area: Area
+    column: int
+    row: int
+    tally: Tally
+    word: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight(Bar):
+    """The whole page."""
+
+    sending: str
+    pace: Pace | None
+    heaps: Sequence[Heap]
+    channels: Sequence[ChannelLine]
+    failing: Sequence[Failing]
+    causes_complete: bool
+    doubles: int
+    tiles: Sequence[Tile]
+    elsewhere: Sequence[tuple[str, Tally]]
+    can: Sequence[str]
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing changes any more but for late receipts."""
+        return self.sending in OVER and not self.tally.heaps["waiting"]
+
+
+def view(
+    shown: Overview, areas: Mapping[str, Mapping[str, int]], seen: Sequence[Observation], *,
+    tree: AreaTree, push: Mapping[str, PushChannel],
+) -> Sight:  # fmt: skip
+    """The page from what the ledger says and from what was observed lately."""
+    progress = shown.progress
+    line = bar(progress)
+    whole = line.tally
+    sending = progress.sending if progress.states else "none"
+    return Sight(
+        sending=sending,
+        tally=whole,
+        percent=line.percent,
+        pace=pace(seen, whole.heaps["waiting"]) if sending == "running" else None,
+        heaps=[heap for heap in HEAPS if heap in ALWAYS or whole.heaps[heap]],
+        channels=[_channel(name, counts, shown.channels[name], push.get(name)) for name, counts in progress.deliveries.items()],
+        failing=failing(shown.causes),
+        causes_complete=shown.causes.complete,
+        doubles=progress.possible_duplicates,
+        tiles=_tiles(tree, areas, progress.sending),
+        elsewhere=_elsewhere(tree, areas),
+        can=acts(progress),
+    )
+
+
+def acts(progress: Progress) -> list[str]:
+    """What may be done now: names of acts, as addresses have them."""
+    offered = {"preparing": ["jeda", "hentikan"], "running": ["jeda", "hentikan"], "paused": ["lanjut", "hentikan"]}
+    possible = list(offered.get(progress.sending, ())) if progress.states else []
+    unreached = sum(counts[state] for counts in progress.deliveries.values() for state in AGAIN)
+    return [*possible, *(["coba-lagi"] if unreached and progress.sending not in ("paused", "stopped") else [])]
+
+
+def failing(causes: Causes) -> list[Failing]:
+    """Causes by channel and reason, most first, what waits for another try before the rest."""
+    waits: dict[str, Counter[str]] = {}
+    first: dict[str, float] = {}
+    for wait in causes.waiting:
+        waits.setdefault(wait.channel, Counter())[wait.provider_code] += wait.count
+        first[wait.channel] = min(wait.next_try, first.get(wait.channel, wait.next_try))
+    closed: dict[tuple[str, str, str], Counter[str]] = {}
+    for cause in causes.failures:
+        closed.setdefault((cause.channel, cause.state, cause.reason), Counter())[cause.provider_code] += cause.count
+    later = [
+        Failing(
+            channel=channel, state="pending", reason="", count=codes.total(), codes=_codes(codes), next_try=_clock(first[channel])
+        )
+        for channel, codes in waits.items()
+    ]
+    done = [
+        Failing(channel=channel, state=state, reason=reason, count=codes.total(), codes=_codes(codes))
+        for (channel, state, reason), codes in closed.items()
+    ]
+    return later + sorted(done, key=lambda one: (-one.count, one.channel, one.reason))
+
+
+def _codes(codes: Counter[str]) -> list[tuple[str, int]]:
+    return [(code, count) for code, count in codes.most_common() if code]
+
+
+def _percent(rows: Tally, *, over: bool) -> int:
+    """Part that is processed; while the last rows may still be on their way into the ledger it is not 100."""
+    return (rows.percent if rows.total else 100) if over else min(99, rows.percent)
+
+
+def _sum(parts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
+    whole: Counter[str] = Counter()
+    for counts in parts:
+        whole.update(counts)
+    return whole
+
+
+def _channel(name: str, counts: Mapping[str, int], standing: ChannelView, channel: PushChannel | None) -> ChannelLine:
+    rows = tally(counts)
+    proves = rows.heaps["arrived"] > 0 or (channel is not None and channel.receipt_wait > 0)
+    word, at = _word(standing)
+    return ChannelLine(
+        name=name, label=channel.label if channel is not None else name, tally=rows,
+        percent=_percent(rows, over=standing.sending in OVER),
+        arrived=share(rows.heaps["arrived"], rows.total) if proves else None,
+        word=word, at=at, why=standing.why, held=standing.held,
+    )  # fmt: skip
+
+
+def _word(standing: ChannelView) -> tuple[str, str]:
+    """What people read of a channel: what a person or the end of the run says before what the provider says."""
+    if standing.sending not in ("preparing", "running"):
+        return standing.sending, ""
+    if standing.state.halted:
+        return ("probing" if standing.state.halted == "probe" else "halted"), ""
+    if standing.state.paused_until:
+        return "limited", _clock(standing.state.paused_until)
+    return standing.sending, ""
+
+
+def _tiles(tree: AreaTree, areas: Mapping[str, Mapping[str, int]], sending: str) -> list[Tile]:
+    tiles = []
+    for area in tree.kelurahan:
+        if area.tile is not None:
+            rows = tally(areas.get(area.code, {}))
+            tiles.append(Tile(area=area, column=area.tile[0], row=area.tile[1], tally=rows, word=_tile_word(rows, sending)))
+    return sorted(tiles, key=lambda tile: (tile.row, tile.column))
+
+
+def _tile_word(rows: Tally, sending: str) -> str:
+    if not rows.total:
+        return "none"
+    if rows.heaps["waiting"]:
+        return "paused" if sending == "paused" else "going"
+    if rows.heaps["cancelled"]:
+        return "stopped"
+    return "failing" if rows.heaps["failed"] or rows.heaps["unconfirmed"] else "done"
+
+
+def _elsewhere(tree: AreaTree, areas: Mapping[str, Mapping[str, int]]) -> list[tuple[str, Tally]]:
+    """Who subscribed to a whole kecamatan or to the city, and kelurahan without a tile."""
+    tiled = {area.code for area in tree.kelurahan if area.tile is not None}
+    return [(_label(tree, code), tally(counts)) for code, counts in sorted(areas.items()) if code not in tiled]
+
+
+def _label(tree: AreaTree, code: str) -> str:
+    area = tree.get(code)
+    return area.label if area is not None else code
+
+
+def _clock(at: float) -> str:
+    return clock(datetime.fromtimestamp(at, WIB))

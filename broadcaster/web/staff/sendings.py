@@ -1,0 +1,40 @@
+"""The list of sendings: what goes out now, and what lately did."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broadcaster.store import sendings
+from broadcaster.store.listing import Item
+from broadcaster.store.sendings import Sending
+from broadcaster.web.access import app_of
+from broadcaster.web.staff import frame
+from broadcaster.web.staff.progress import OVER, Bar, bar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One sending in the list."""
+
+    item: Item
+    sending: str
+    bar: Bar
+
+
+async def show(request: Request) -> Response:
+    """The page."""
+    running, recent = await app_of(request).database.read(look)
+    return frame.page(request, "sendings.html", running=running, recent=recent, over=OVER)
+
+
+def look(connection: Connection) -> tuple[list[Line], list[Line]]:
+    """What stands on the page."""
+    running = sendings.going(connection)
+    recent = sendings.recent(connection, but=[one.item.id for one in running])
+    return [_line(one) for one in running], [_line(one) for one in recent]
+
+
+def _line(one: Sending) -> Line:
+    return Line(item=one.item, sending=one.progress.sending if one.progress.states else "none", bar=bar(one.progress))

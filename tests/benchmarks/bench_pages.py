@@ -1,0 +1,163 @@
+"""How fast the newsroom's pages answer: 10,000 announcements and 200,000 subscribers in SQLite; p95 of each page over HTTP.
+
+Run: python tests/benchmarks/bench_pages.py [--announcements N] [--subscribers N] [--requests N]
+"""
+
+import argparse
+import asyncio
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from crowd import Crowd
+from sqlalchemy import Connection, insert
+
+from broadcaster import publishing
+from broadcaster.app import App
+from broadcaster.publishing import Press
+from broadcaster.store import announcements, audit, fanout
+from broadcaster.store.announcements import Announcement
+from broadcaster.store.leases import Holder
+from broadcaster.store.migrating import migrate
+from broadcaster.store.tables import announcement
+from browsing import Running, running
+from staffing import Browser, signed_in
+
+PAGES_MS, LISTS_MS = 100.0, 200.0
+"""The goal: p95 of a page, and of the list with its search."""
+BATCH = 1_000
+STATES = ("draft", "review", "published", "published", "published", "published", "ended", "ended", "archived", "returned")
+PLACES = ("cibabat", "melong", "cipageran", "setiamanah", "utama")
+SUBJECTS = ("Air PDAM mati", "Jalan ditutup", "Posyandu balita", "Vaksin gratis", "Pemadaman listrik", "Pasar murah")
+
+
+def rows(app: App, count: int, now: float) -> Iterator[dict[str, Any]]:
+    """Announcements as the composer would have left them, spread over two years."""
+    press = Press.of(app)
+    for number in range(count):
+        place, state = PLACES[number % len(PLACES)], STATES[number % len(STATES)]
+        raw = {
+            "title": f"{SUBJECTS[number % len(SUBJECTS)]} di {place.title()}, nomor {number}",
+            "body": "Tampung air secukupnya. Mobil tangki siaga di kantor kelurahan sampai sore. " * 8,
+            "areas": [place], "category": app.settings.topics[number % len(app.settings.topics)].slug, "agency": "Perumda Tirta",
+        }  # fmt: skip
+        fields = press.examine(raw, app.clock()).fields
+        at = now - number * 6_000.0
+        row = Announcement(
+            id=publishing.new_id(app.clock() - timedelta(seconds=number * 6_000)), code=f"CMH-{number:04d}-ZZ", state="draft",
+            fields=fields, created_at=at, updated_at=at, publish_at=None,
+            published_at=at if state in ("published", "ended") else None, created_by="staff:rina", note="",
+        )  # fmt: skip
+        values = {name: getattr(row, name) for name in Announcement.__slots__}
+        yield {**values, "state": state, **announcements._columns(fields)}
+
+
+def load(app: App, count: int) -> None:
+    """Write them, in bulk."""
+    made: list[dict[str, Any]] = []
+
+    def write(connection: Connection) -> None:
+        connection.execute(insert(announcement), made)
+
+    for row in rows(app, count, app.clock().timestamp()):
+        made.append(row)
+        if len(made) == BATCH:
+            app.database.write_now(write)
+            made.clear()
+    if made:
+        app.database.write_now(write)
+
+
+def fill(app: App, channel: str) -> None:
+    """Fan out what waits on a channel, to the seal."""
+    holder = Holder(owner="bench", lease=60)
+    while (claim := app.database.write_now(fanout.claim_fanout, channel=channel, lane="routine", holder=holder)) is not None:
+        while not app.database.write_now(fanout.fill_chunk, claim, holder):
+            pass
+
+
+async def prepare(site: Running, count: int) -> tuple[Browser, Browser, str]:
+    """Fill the site; an author, an approver, and the announcement whose sending to everybody waits."""
+    load(site.app, count)
+    stored = await site.publish(expires=None, effective=None, areas="cimahi", title="Vaksin gratis di semua puskesmas")
+    for channel in site.app.open_push:
+        fill(site.app, channel)
+
+    def history(connection: Connection) -> None:
+        for number in range(50):
+            audit.append(connection, at=site.clock(), actor="staff:rina", act="edit", subject=stored.id, detail={"n": number})
+
+    await site.app.database.write(history)
+    return await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver"), stored.id
+
+
+def pages(identity: str) -> Sequence[tuple[str, str, float]]:
+    """(name, address, goal in ms)."""
+    listed = "/redaksi/pengumuman"
+    return (
+        ("first page", "/redaksi/", PAGES_MS),
+        ("list", listed, LISTS_MS),
+        ("list, search", f"{listed}?kata=posyandu+melong", LISTS_MS),
+        ("list, search without a hit", f"{listed}?kata=tidakada", LISTS_MS),
+        ("list, filters", f"{listed}?tab=berakhir&opd=Perumda+Tirta&tingkat=info&dari=2026-01-01", LISTS_MS),
+        ("list, mine", f"{listed}?tab=draf&saya=1", LISTS_MS),
+        ("reading", f"{listed}/{identity}", PAGES_MS),
+        ("correction", f"{listed}/{identity}/ralat", PAGES_MS),
+        ("withdrawal", f"{listed}/{identity}/cabut", PAGES_MS),
+        ("sendings", "/redaksi/pengiriman", PAGES_MS),
+        ("progress", f"/redaksi/pengiriman/{identity}", PAGES_MS),
+        ("channels", "/redaksi/kanal", PAGES_MS),
+    )
+
+
+async def times(browser: Browser, address: str, requests: int) -> list[float]:
+    """Milliseconds of each request, sorted; the first ones are not counted."""
+    found = []
+    for number in range(requests + 3):
+        started = time.perf_counter()
+        answer = await browser.get(address)
+        if answer.status != 200:
+            raise RuntimeError(f"{address}: {answer.status}")
+        if number >= 3:
+            found.append((time.perf_counter() - started) * 1000)
+        await asyncio.sleep(0.02)
+    return sorted(found)
+
+
+async def measure(options: argparse.Namespace) -> bool:
+    """Print the table; whether every goal was met."""
+    with folder() as data:
+        url = f"sqlite:///{data / 'siaran.db'}"
+        migrate(url)
+        async with running(url, data) as site:
+            for channel in site.app.push:
+                share = options.subscribers // len(site.app.push)
+                Crowd(channel=channel, count=share).load(url, site.app.book, site.clock().timestamp() - 86_400)
+            rina, dewi, identity = await prepare(site, options.announcements)
+            met = True
+            print(f"{'page':<28}{'p50 ms':>9}{'p95 ms':>9}{'goal ms':>9}")
+            for name, address, goal in pages(identity):
+                found = await times(dewi if name == "first page" else rina, address, options.requests)
+                middle, late = found[len(found) // 2], found[int(len(found) * 0.95)]
+                met = met and late < goal
+                print(f"{name:<28}{middle:>9.1f}{late:>9.1f}{goal:>9.0f}{'' if late < goal else '  missed'}", flush=True)
+            return met
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A place for the database."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--announcements", type=int, default=10_000)
+    parser.add_argument("--subscribers", type=int, default=200_000)
+    parser.add_argument("--requests", type=int, default=60)
+    raise SystemExit(0 if asyncio.run(measure(parser.parse_args())) else 1)

@@ -1,0 +1,196 @@
+"""Corrections and withdrawals over HTTP: proposed with their differences, decided by a second person."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcaster.fields import Fields
+from broadcaster.publishing import Stored
+from broadcaster.store import announcements as rows
+from broadcaster.store import drafts
+from broadcaster.store.drafts import Proposal
+from broadcaster.web.staff.differences import differences, pieces
+from browsing import NOTICE, Answer, Running
+from staffing import Browser, signed_in
+from subscribers.areas import AreaTree
+
+FORM = {
+    "title": NOTICE["title"], "summary": NOTICE["summary"], "body": NOTICE["body"].replace("\n", "\r\n"),
+    "agency": NOTICE["agency"], "category": NOTICE["category"], "expires": "2026-11-25T14:00", "areas": "cibabat",
+    "instruction": "", "reason": "Jam salah.",
+}  # fmt: skip
+"""What a browser sends when nothing was changed."""
+
+
+async def waiting(site: Running, stored: Stored) -> Proposal | None:
+    return await site.app.database.read(drafts.proposed, stored.id)
+
+
+def seen_in(page: Answer) -> str:
+    found = re.search(r'name="seen" value="([0-9a-f]{64})"', page.text)
+    assert found, page.text
+    return found[1]
+
+
+async def propose(rina: Browser, stored: Stored, **changes: Any) -> Answer:
+    """Look at the differences, then propose what was looked at."""
+    path, form = f"/redaksi/pengumuman/{stored.id}/ralat", {**FORM, **changes}
+    page = await rina.post(path, form)
+    assert page.status == 200
+    return await rina.post(path, {**form, "seen": seen_in(page)})
+
+
+@given(st.text(alphabet="ab \n", max_size=30), st.text(alphabet="ab \n", max_size=30))
+def test_differences_lose_no_word(before: str, after: str) -> None:
+    found = pieces(before, after)
+    assert "".join(text for kind, text in found if kind != "new") == before
+    assert "".join(text for kind, text in found if kind != "gone") == after
+
+
+def test_differences_name_what_people_know() -> None:
+    before = Fields(title="Air mati", body="Tampung air.", areas=("cibabat",))
+    after = before.model_copy(update={"areas": ("cibabat", "melong")})
+    found = differences(before, after, tree=AreaTree.built_in(), topics=())
+    assert [one.name for one in found] == ["areas"]
+    assert "".join(text for kind, text in found[0].pieces if kind != "gone") == "Kel. Cibabat, Kel. Melong"
+    assert not differences(before, before, tree=AreaTree.built_in(), topics=())
+
+
+async def test_the_form_holds_what_is_published(site: Running) -> None:
+    stored = await site.publish()
+    rina = await signed_in(site, "rina", "author")
+    page = await rina.get(f"/redaksi/pengumuman/{stored.id}/ralat")
+    assert page.status == 200
+    assert f'value="{NOTICE["title"]}"' in page.text
+    assert 'value="2026-11-25T14:00"' in page.text
+    assert 'value="cibabat" checked' in page.text
+    assert "mengirim pesan ralat" in page.text
+    unchanged = await rina.post(f"/redaksi/pengumuman/{stored.id}/ralat", FORM)
+    assert unchanged.status == 409
+    assert "sama dengan yang sudah terbit" in unchanged.text
+
+
+async def test_a_correction_is_proposed_after_its_differences_and_published_by_another(site: Running) -> None:
+    stored = await site.publish()
+    rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
+    path = f"/redaksi/pengumuman/{stored.id}/ralat"
+    page = await rina.post(path, {**FORM, "expires": "2026-11-25T16:00"})
+    assert page.status == 200
+    assert "<del>" in page.text
+    assert "16.00" in page.text
+    assert await waiting(site, stored) is None, "looking proposes nothing"
+    answer = await propose(rina, stored, expires="2026-11-25T16:00")
+    assert (answer.status, answer.headers["Location"]) == (303, f"{path}?selesai=diajukan")
+    assert "Tarik usulan" in (await rina.get(path)).text
+    home = await dewi.get("/redaksi/")
+    assert path in home.text
+    shown = await dewi.get(path)
+    assert "Jam salah." in shown.text
+    assert "16.00" in shown.text
+    done = await dewi.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": seen_in(shown)})
+    assert (done.status, done.headers["Location"]) == (303, f"/redaksi/pengiriman/{stored.id}")
+    newest = await site.app.database.read(rows.newest_edition, stored.id)
+    assert newest is not None
+    assert (newest.number, newest.edition.change, newest.edition.reason) == (2, "correction", "Jam salah.")
+    assert newest.edition.wording("id").body == NOTICE["body"], "what was not changed stays"
+
+
+async def test_a_form_changed_after_the_differences_shows_them_again(site: Running) -> None:
+    stored = await site.publish()
+    rina = await signed_in(site, "rina", "author")
+    path = f"/redaksi/pengumuman/{stored.id}/ralat"
+    page = await rina.post(path, {**FORM, "title": "Air PDAM mati lebih lama"})
+    again = await rina.post(path, {**FORM, "title": "Air PDAM mati sampai malam", "seen": seen_in(page)})
+    assert again.status == 200
+    assert "malam" in again.text
+    assert await waiting(site, stored) is None
+
+
+async def test_what_is_refused_keeps_what_was_typed(site: Running) -> None:
+    stored = await site.publish()
+    rina = await signed_in(site, "rina", "author")
+    page = await rina.post(f"/redaksi/pengumuman/{stored.id}/ralat", {**FORM, "title": "x" * 71, "areas": "melong"})
+    assert page.status == 422
+    assert "Kelebihan 1 karakter." in page.text
+    assert "x" * 71 in page.text
+    assert 'value="melong" checked' in page.text
+    assert "Jam salah." in page.text
+    nothing = await rina.post(f"/redaksi/pengumuman/{stored.id}/cabut", {"reason": " "})
+    assert nothing.status == 422
+    assert "Tulis alasannya" in nothing.text
+
+
+async def test_old_translations_go_out_only_when_asked_to(site: Running) -> None:
+    english = {"en": {"title": "No tap water", "body": "Store water."}}
+    stored = await site.publish(translations=english)
+    rina = await signed_in(site, "rina", "author")
+    assert "Kirim terjemahan lama" in (await rina.get(f"/redaksi/pengumuman/{stored.id}/ralat")).text
+    await propose(rina, stored, title="Air PDAM mati lebih lama", translations="1")
+    kept = await waiting(site, stored)
+    assert kept is not None
+    assert kept.form["translations"] == english
+    await rina.post(f"/redaksi/pengumuman/{stored.id}/usulan/tarik")
+    await propose(rina, stored, title="Air PDAM mati lebih lama")
+    dropped = await waiting(site, stored)
+    assert dropped is not None
+    assert "translations" not in dropped.form
+
+
+async def test_a_withdrawal_says_what_happens_and_needs_a_second_person(site: Running) -> None:
+    stored = await site.publish()
+    rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver", "author")
+    path = f"/redaksi/pengumuman/{stored.id}/cabut"
+    page = await dewi.get(path)
+    assert "tidak dapat dihapus" in page.text
+    for channel in site.app.push.values():
+        assert f"<strong>{channel.label}</strong>: mengirim pemberitahuan pencabutan" in page.text
+    assert (await dewi.post(path, {"reason": "Salah alamat."})).status == 303
+    shown = await dewi.get(path)
+    assert "Setujui dan cabut" not in shown.text
+    waits = await waiting(site, stored)
+    assert waits is not None
+    own = await dewi.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": waits.bound})
+    assert own.status == 409
+    assert "Pengusul tidak dapat memutuskan" in own.text
+    assert (await rina.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": waits.bound})).status == 403
+    siti = await signed_in(site, "siti", "approver")
+    stale = await siti.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": "0" * 64})
+    assert stale.status == 409
+    assert (await siti.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": waits.bound})).status == 303
+    assert "sudah dicabut" in (await rina.get(path)).text
+
+
+async def test_a_refusal_needs_a_reason_and_its_author_may_take_a_proposal_back(site: Running) -> None:
+    stored = await site.publish()
+    rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
+    path = f"/redaksi/pengumuman/{stored.id}"
+    await rina.post(f"{path}/cabut", {"reason": "Salah alamat."})
+    assert (await dewi.post(f"{path}/usulan/tolak", {"reason": ""})).status == 422
+    assert (await dewi.post(f"{path}/usulan/tolak", {"reason": "Sudah benar."})).status == 303
+    assert await waiting(site, stored) is None
+    await rina.post(f"{path}/cabut", {"reason": "Salah alamat."})
+    other = await signed_in(site, "tono", "author")
+    assert (await other.post(f"{path}/usulan/tarik")).status == 409
+    assert (await rina.post(f"{path}/usulan/tarik")).headers["Location"].endswith("/cabut?selesai=ditarik")
+    assert (await rina.get(f"{path}/ralat?selesai=x")).status == 200
+
+
+async def test_the_pages_lead_to_one_another(site: Running) -> None:
+    stored = await site.publish()
+    rina = await signed_in(site, "rina", "author")
+    reading = await rina.get(f"/redaksi/pengumuman/{stored.id}")
+    for way in (f"pengiriman/{stored.id}", f"pengumuman/{stored.id}/ralat", f"pengumuman/{stored.id}/cabut"):
+        assert f'href="/redaksi/{way}"' in reading.text
+    await rina.post(f"/redaksi/pengumuman/{stored.id}/cabut", {"reason": "Salah."})
+    elsewhere = await rina.get(f"/redaksi/pengumuman/{stored.id}/ralat")
+    assert elsewhere.headers["Location"].endswith("/cabut")
+    assert "pencabutan yang menunggu" in (await rina.get(f"/redaksi/pengiriman/{stored.id}")).text
+
+
+@pytest.mark.parametrize("path", ["ralat", "cabut"])
+async def test_nobody_amends_what_was_never_published(site: Running, path: str) -> None:
+    rina = await signed_in(site, "rina", "author")
+    assert (await rina.get(f"/redaksi/pengumuman/CMH-0000-00/{path}")).status == 404
