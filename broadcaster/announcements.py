@@ -48,12 +48,15 @@ class CheckedAnnouncement:
 
 
 def check(
-    fields: Fields, *, tree: AreaTree, topics: Sequence[Topic], channels: Collection[str], now: datetime
-) -> CheckedAnnouncement:
-    """Hold the fields against every rule; `channels` are all that are open. Raises InvalidAnnouncement with all refusals."""
+    fields: Fields, *,
+    tree: AreaTree, topics: Sequence[Topic], channels: Collection[str], now: datetime, link_hosts: Collection[str] = (),
+) -> CheckedAnnouncement:  # fmt: skip
+    """Hold the fields against every rule; `channels` are all that are open, `link_hosts` the only hosts that links may name
+    (with their subdomains; none: any). Raises InvalidAnnouncement with all refusals."""
     areas, problems = _resolve(fields.areas, tree)
     for rule in (_visible_words, _web_addresses, _kinds, _emergency, _clarification):
         problems += rule(fields)
+    problems += _foreign_links(fields, link_hosts)
     problems += _times(fields, now)
     problems += _unknown_channels(fields, channels)
     topic = next((topic for topic in topics if topic.slug == fields.category), None)
@@ -66,13 +69,14 @@ def check(
 
 
 def examine(
-    raw: Mapping[str, Any], *, tree: AreaTree, topics: Sequence[Topic], channels: Collection[str], now: datetime
-) -> CheckedAnnouncement:
+    raw: Mapping[str, Any], *,
+    tree: AreaTree, topics: Sequence[Topic], channels: Collection[str], now: datetime, link_hosts: Collection[str] = (),
+) -> CheckedAnnouncement:  # fmt: skip
     """`Fields.read` and `check` in one, so that the refusals of both are named at once."""
     fields, problems = read_leniently(raw)
     told = {problem.field.split(".")[0] for problem in problems}
     try:
-        checked = check(fields, tree=tree, topics=topics, channels=channels, now=now)
+        checked = check(fields, tree=tree, topics=topics, channels=channels, now=now, link_hosts=link_hosts)
     except InvalidAnnouncement as refused:
         problems += [problem for problem in refused.problems if problem.field.split(".")[0] not in told]
         raise InvalidAnnouncement(problems) from None
@@ -136,6 +140,25 @@ def _web_addresses(fields: Fields) -> Iterator[Problem]:
         yield Problem(field="image_alt", reason="Gambar belum punya teks alternatif.", remedy="Tulis apa yang tampak di gambar.")
     if fields.image_alt and not fields.image:
         yield Problem(field="image", reason="Ada teks alternatif tanpa gambar.", remedy="Isi image, atau hapus image_alt.")
+
+
+_LINK = re.compile(r"(?:https?://|(?<![\w@.-])(?:www\.|(?=[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}/)))([^\s/?#()<>\"']+)", re.IGNORECASE)
+"""The host of each address that phones turn into a link, with a scheme or without."""
+
+
+def _foreign_links(fields: Fields, hosts: Collection[str]) -> Iterator[Problem]:
+    """Links to hosts that the city did not name; evidence is exempt, as it lies elsewhere by its nature."""
+    if not hosts:
+        return
+    texts = [("link", fields.link or "")]
+    for prefix, words in _wordings(fields):
+        texts += [(prefix + name, plain(getattr(words, name) or "")) for name in ("title", "summary", "body", "instruction")]
+    for name, text in texts:
+        found = {host.rpartition("@")[2].partition(":")[0].rstrip(".").lower() for host in _LINK.findall(text)}
+        for host in sorted(found):
+            if not any(host == known or host.endswith(f".{known}") for known in hosts):
+                remedy = f"Pakai tautan ke {', '.join(sorted(hosts))}, atau minta pengelola menambahkan situs ini."
+                yield Problem(field=name, reason=f"Tautan ke {shown(host)} belum diizinkan.", remedy=remedy)
 
 
 def _times(fields: Fields, now: datetime) -> Iterator[Problem]:

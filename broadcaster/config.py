@@ -68,6 +68,9 @@ class Settings(BaseModel):
     link_hosts: str = Field(
         default="", description="Hosts that links may name, separated by spaces, with their subdomains; empty: any."
     )
+    phones: str = Field(
+        default="", description="The city's own telephone numbers, separated by commas; others are pointed out. Empty: none is."
+    )
     simulated: bool = Field(default=False, description="Set by `broadcaster demo`: marks each message [SIMULASI].")
     simulation_url: str = Field(default="", description="Set by `broadcaster demo`: where the stand-in providers answer.")
     oidc_issuer: str = Field(default="", description="Single sign-on: the provider's address (OIDC_ISSUER).")

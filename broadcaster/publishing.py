@@ -42,6 +42,7 @@ class Press:
     code_prefix: str
     push_channels: tuple[str, ...]
     pull_channels: tuple[str, ...]
+    link_hosts: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, app: App) -> "Press":
@@ -49,6 +50,7 @@ class Press:
         return cls(
             tree=app.tree, signer=app.signer, site=app.site, topics=app.settings.topics, code_prefix=app.settings.code_prefix,
             push_channels=app.open_push, pull_channels=tuple(name for name in app.pull if app.loaded.is_open(name)),
+            link_hosts=tuple(app.settings.link_hosts.lower().split()),
         )  # fmt: skip
 
     @property
@@ -58,11 +60,15 @@ class Press:
 
     def check(self, fields: Fields, now: datetime) -> CheckedAnnouncement:
         """Hold fields against the rules; raises InvalidAnnouncement."""
-        return announcements.check(fields, tree=self.tree, topics=self.topics, channels=self.channels, now=now)
+        return announcements.check(fields, **self._rules, now=now)
 
     def examine(self, raw: Mapping[str, Any], now: datetime) -> CheckedAnnouncement:
         """Read fields and hold them against the rules, all refusals at once; raises InvalidAnnouncement."""
-        return announcements.examine(raw, tree=self.tree, topics=self.topics, channels=self.channels, now=now)
+        return announcements.examine(raw, **self._rules, now=now)
+
+    @property
+    def _rules(self) -> dict[str, Any]:
+        return {"tree": self.tree, "topics": self.topics, "channels": self.channels, "link_hosts": self.link_hosts}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
