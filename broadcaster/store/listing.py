@@ -116,6 +116,12 @@ def since(connection: Connection, at: float, limit: int = 10) -> list[Item]:
     return _items(connection, newest_first.limit(limit))
 
 
+def same_title(connection: Connection, title: str, since: float, but: str = "") -> bool:
+    """Whether another announcement with this title, in whatever case, was published since then (epoch seconds)."""
+    lately = select(announcement.c.title).where(announcement.c.published_at >= since, announcement.c.id != but)
+    return title.casefold() in {found.casefold() for found in connection.execute(lately).scalars()}
+
+
 def items(connection: Connection, ids: list[str]) -> dict[str, Item]:
     """The lines of these announcements, by id."""
     return {item.id: item for item in _items(connection, select(*_COLUMNS).where(announcement.c.id.in_(ids)))}

@@ -102,6 +102,7 @@ STAFF = (
     Row("/redaksi/pengumuman/{id}", reading.show, access="staff:read"),
     Row("/redaksi/tulis", compose.begin, access="staff:write"),
     Row("/redaksi/tulis", compose.create, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
+    Row("/redaksi/simpan", compose.begin_autosave, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
     Row("/redaksi/pratinjau", compose.preview, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
     Row(ONE + "/tulis", compose.edit, access="staff:write"),
     Row(ONE + "/tulis", compose.save, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),

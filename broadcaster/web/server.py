@@ -18,6 +18,7 @@ from broadcaster.web.middleware import AccessLog, Failures, SecurityHeaders
 from broadcaster.web.pull import PullCache
 from broadcaster.web.routes import table
 from broadcaster.web.rush import Rush
+from broadcaster.web.staff.reach import Estimates
 from broadcaster.web.staff.watching import Watching
 
 
@@ -41,6 +42,7 @@ def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
     web.state.documents = PullCache()
     web.state.rush = Rush()
     web.state.watching = Watching()
+    web.state.estimates = Estimates()
     return web
 
 
