@@ -6,7 +6,7 @@ from broadcaster.web import announcement, check, health, home, privacy, pull, si
 from broadcaster.web.access import Operation, Row
 from broadcaster.web.api import announcements, bodies, openapi, places, subscribers
 from broadcaster.web.rush import shared
-from broadcaster.web.staff import amend, channels, compose, failed_csv, reading, review, sending, sendings, signin
+from broadcaster.web.staff import amend, channels, compose, failed_csv, history, reading, review, sending, sendings, signin
 from broadcaster.web.staff import home as newsroom_home
 from broadcaster.web.staff import list as newsroom_list
 
@@ -119,6 +119,7 @@ STAFF = (
     Row(ONE + "/arsipkan", review.archive, access="staff:steer", methods=("POST",)),
     Row(ONE + "/duplikat", review.duplicate, access="staff:write", methods=("POST",)),
     Row(ONE + "/pulihkan", review.restore, access="staff:write", methods=("POST",)),
+    Row(ONE + "/riwayat", history.show, access="staff:read"),
     Row(ONE + "/darurat", review.break_glass, access="staff:write", methods=("POST",)),
     Row("/redaksi/pengiriman", sendings.show, access="staff:read"),
     Row("/redaksi/pengiriman/{id}", sending.show, access="staff:read"),

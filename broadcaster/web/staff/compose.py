@@ -88,7 +88,7 @@ async def create(request: Request) -> Response:
 async def edit(request: Request) -> Response:
     """The composer with what is stored."""
     row = await found(request)
-    if row.state not in ("draft", "returned", "review", "approved", "scheduled"):
+    if row.state not in newsroom.EDITABLE:
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}", 303)
     return await _page(request, row, newsroom.form_of(row), training=row.training)
 

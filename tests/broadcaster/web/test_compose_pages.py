@@ -270,3 +270,21 @@ async def test_a_correction_does_not_repeat_old_words_of_one_channel(site: Runni
     page = await rina.post(path, sent)
     assert page.status == 200, page.text
     assert "Kata-kata khusus kanal" in page.text
+
+
+# --- versions -----------------------------------------------------------------------------------------
+
+
+async def test_each_version_shows_what_differs_and_can_be_put_back(site: Running) -> None:
+    rina, sari = await signed_in(site, "rina", "author"), await signed_in(site, "sari", "author")
+    address = await begun(rina)
+    later = {**FORM, "title": "Air PDAM hidup lagi", "areas": ["melong"], "versi": "1"}
+    assert (await sari.post(f"{address}/tulis", later)).status == 303
+    page = (await rina.get(f"{address}/riwayat")).text
+    assert "<del> mati di Cibabat</del><ins> hidup lagi</ins>" in page
+    assert "<del> Cibabat, Kel. Pasirkaliki</del><ins> Melong</ins>" in page
+    assert ("Rina" in page, "Sari" in page, "Versi pertama." in page) == (True, True, True)
+    back = await rina.post(f"{address}/pulihkan", {"nomor": "1"})
+    assert (back.status, back.headers["Location"]) == (303, f"{address}/tulis")
+    assert (await stored(site, address)).fields.title == FORM["title"]
+    assert "Versi ini tidak ada" in (await rina.post(f"{address}/pulihkan", {"nomor": "99"})).text
