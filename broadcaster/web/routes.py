@@ -6,7 +6,19 @@ from broadcaster.web import announcement, check, health, home, privacy, pull, si
 from broadcaster.web.access import Operation, Row
 from broadcaster.web.api import announcements, bodies, openapi, places, subscribers
 from broadcaster.web.rush import shared
-from broadcaster.web.staff import amend, channels, compose, failed_csv, history, reading, review, sending, sendings, signin
+from broadcaster.web.staff import (
+    amend,
+    channels,
+    compose,
+    failed_csv,
+    history,
+    reading,
+    review,
+    sending,
+    sendings,
+    signin,
+    urgent,
+)
 from broadcaster.web.staff import home as newsroom_home
 from broadcaster.web.staff import list as newsroom_list
 
@@ -121,6 +133,9 @@ STAFF = (
     Row(ONE + "/pulihkan", review.restore, access="staff:write", methods=("POST",)),
     Row(ONE + "/riwayat", history.show, access="staff:read"),
     Row(ONE + "/darurat", review.break_glass, access="staff:write", methods=("POST",)),
+    Row("/redaksi/darurat", urgent.show, access="staff:write"),
+    Row("/redaksi/darurat", urgent.submit, access="staff:write", methods=("POST",), cap=FORM_BYTES),
+    Row("/redaksi/alarm", urgent.alarm, access="staff:approve"),
     Row("/redaksi/pengiriman", sendings.show, access="staff:read"),
     Row("/redaksi/pengiriman/{id}", sending.show, access="staff:read"),
     Row("/redaksi/pengiriman/{id}/aliran", sending.stream, access="staff:read"),
