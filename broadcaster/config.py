@@ -13,15 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 import channels
+from broadcaster.accounts import read_role_mapping
 from channels.base.contract import PullChannel, PushChannel, Site, Topic
 from channels.base.settings import ChannelSettings
 
 PREFIX = "BROADCASTER_"
+OIDC = "OIDC_"
+"""Settings of single sign-on bear this prefix alone."""
 KEY_BYTES = 32
 
 TOPICS: tuple[Topic, ...] = tuple(
@@ -75,7 +79,7 @@ class Settings(BaseModel):
     oidc_client_secret: str = Field(default="", repr=False, description="Single sign-on: our secret (OIDC_CLIENT_SECRET).")
     oidc_role_claim: str = Field(default="roles", description="Single sign-on: the claim that names roles (OIDC_ROLE_CLAIM).")
     oidc_roles: str = Field(
-        default="", description="Single sign-on: value=role pairs, separated by spaces; empty: our own names (OIDC_ROLES)."
+        default="", description="Single sign-on: value=role pairs, separated by spaces; empty: our own words (OIDC_ROLES)."
     )
 
     @field_validator("base_url")
@@ -90,6 +94,20 @@ class Settings(BaseModel):
     def _redis(cls, value: str) -> str:
         if value and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("harus diawali redis://, rediss:// atau unix://")
+        return value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _provider(cls, value: str) -> str:
+        loopback = value.startswith("http://") and urlsplit(value).hostname in ("127.0.0.1", "localhost", "::1")
+        if value and not loopback and not value.startswith("https://"):
+            raise ValueError("harus diawali https://")
+        return value
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _roles(cls, value: str) -> str:
+        read_role_mapping(value)
         return value
 
     @model_validator(mode="before")
@@ -162,7 +180,7 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
     variables = dict(os.environ if environ is None else environ)
     variables |= simulation(Path(overrides.get("data_dir") or data_folder(variables)))
     own = {k.removeprefix(PREFIX).lower(): v for k, v in variables.items() if k.startswith(PREFIX) and v != ""}
-    own |= {k.lower(): v for k, v in variables.items() if k.startswith("OIDC_") and v != ""}
+    own |= {k.lower(): v for k, v in variables.items() if k.startswith(OIDC) and v != ""}
     problems: list[str] = []
     try:
         settings = Settings.model_validate({**own, **overrides})
@@ -218,11 +236,14 @@ def _missing(settings: Settings, per_channel: Mapping[str, ChannelSettings]) -> 
         if name in settings.channels.split() or (channel.missing() and len(channel.missing()) < len(channel.required))
         for variable in channel.missing()
     ]
+    sign_on = {name: getattr(settings, name) for name in ("oidc_issuer", "oidc_client_id", "oidc_client_secret")}
+    missing += [name.upper() for name, value in sign_on.items() if not value and any(sign_on.values())]
     return [f"Setelan belum diisi: {', '.join(missing)}"] if missing else []
 
 
 def _sentences(prefix: str, error: ValidationError) -> list[str]:
-    return [f"{prefix}{'_'.join(str(part) for part in e['loc']).upper()}: {_sentence(e)}." for e in error.errors()]
+    named = [("_".join(str(part) for part in found["loc"]).upper(), found) for found in error.errors()]
+    return [f"{'' if name.startswith(OIDC) else prefix}{name}: {_sentence(found)}." for name, found in named]
 
 
 def _sentence(found: ErrorDetails) -> str:

@@ -161,7 +161,7 @@ def read_keys(document: Any) -> KeySet:
     for one in found[:KEYS_AT_MOST] if isinstance(found, list) else ():
         if isinstance(one, dict) and one.get("kty") in KEY_TYPES and one.get("use", "sig") == "sig":
             try:
-                keys.append(JWKRegistry.import_key({name: one[name] for name in one if name != "d"}))
+                keys.append(JWKRegistry.import_key(one))
             except (JoseError, ValueError, KeyError, TypeError):
                 continue  # one that we cannot read does not spoil the others
     if not keys:

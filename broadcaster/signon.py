@@ -94,9 +94,7 @@ class SignOn:
 
     async def begin(self, attempt: Attempt, *, anew: bool = False) -> str:
         """Where the browser goes to sign in; raises Unavailable or Misconfigured."""
-        return oidc.authorize_address(
-            await self.discovery(), self._settings.oidc_client_id, attempt, self.back, anew=anew
-        )
+        return oidc.authorize_address(await self.discovery(), self._settings.oidc_client_id, attempt, self.back, anew=anew)
 
     async def finish(self, query: Mapping[str, str], attempt: Attempt) -> tuple[Identity, str]:
         """Who came back, and the id token that says so; raises a SignOnError. The caller has checked the state."""
@@ -190,9 +188,7 @@ class _Outside(AbstractResolver):
         self._own = own
         self._inner = aiohttp.ThreadedResolver()
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
         if host != self._own and not all(oidc.is_public(one["host"]) for one in found):
             raise OSError("leads into our own network")
