@@ -19,7 +19,7 @@ from broadcaster.oidc import Attempt, Identity, SignOnError
 from broadcaster.signon import PAUSE_SECONDS, SignOn
 from broadcaster.store import accounts, audit, sessions
 from broadcaster.web import pages
-from broadcaster.web.access import HALF, app_of, client_of, current_session, note_miss, session_of
+from broadcaster.web.access import HALF, SIGN_IN, app_of, client_of, current_session, note_miss, session_of
 from broadcaster.web.staff import frame, signin
 from broadcaster.wording import words
 from subscribers.addresses import SealBroken
@@ -42,7 +42,7 @@ def sign_on_of(request: Request) -> SignOn:
 
 
 async def begin(request: Request) -> Response:
-    """To the provider, with state, nonce and PKCE kept in this browser alone; `akun=lain` lets the person choose another account."""
+    """To the provider; state, nonce and verifier stay in this browser's sealed cookie. `akun=lain`: it asks anew who it is."""
     sign_on, app = sign_on_of(request), app_of(request)
     target = signin.safe_target(request.query_params.get("ke", ""))
     found = await current_session(request)
@@ -105,7 +105,7 @@ async def leave(request: Request) -> Response:
 async def left(request: Request) -> Response:
     """Signed out at the provider as well."""
     sign_on_of(request)
-    return RedirectResponse(f"{signin.SIGN_IN}?keluar=1", 303, headers={"Cache-Control": "no-store"})
+    return RedirectResponse(f"{SIGN_IN}?keluar=1", 303, headers={"Cache-Control": "no-store"})
 
 
 # --- inside ---------------------------------------------------------------------------------------------
