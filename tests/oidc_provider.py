@@ -77,7 +77,9 @@ class Provider:
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
             "code_challenge_methods_supported": ["plain"] if self.does("no_pkce") else ["S256"],
-            "id_token_signing_alg_values_supported": ["HS256", "none"] if self.does("only_shared") else ["RS256", "HS256", "none"],
+            "id_token_signing_alg_values_supported": ["HS256", "none"]
+            if self.does("only_shared")
+            else ["RS256", "HS256", "none"],
             "token_endpoint_auth_methods_supported": ["client_secret_post" if self.conduct.by_post else "client_secret_basic"],
             "authorization_response_iss_parameter_supported": True,
         }
