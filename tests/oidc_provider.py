@@ -1,4 +1,4 @@
-"""A real OpenID Connect provider as a process of its own on loopback: `python tests/oidc_provider.py`; its address is printed.
+"""A real OpenID Connect provider as a process of its own: `python tests/oidc_provider.py HOST` listens on loopback, prints where.
 
 It keeps the rules (PKCE, one use of a code, client secret, registered addresses) and breaks the one that a test chooses:
 PUT /kendali with the fields of `Conduct` sets what it does; GET /kendali tells what it was asked.
@@ -255,9 +255,9 @@ class RunningProvider:
 
 
 @contextmanager
-def running_provider() -> Iterator[RunningProvider]:
-    """A provider in a process of its own, until the block ends."""
-    with subprocess.Popen([sys.executable, str(Path(__file__))], stdout=subprocess.PIPE, text=True) as process:
+def running_provider(host: str = "127.0.0.1") -> Iterator[RunningProvider]:
+    """A provider in a process of its own, until the block ends; `host` is what it calls itself: "localhost" is another site."""
+    with subprocess.Popen([sys.executable, str(Path(__file__)), host], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             url = process.stdout.readline().strip()
@@ -273,7 +273,7 @@ def main() -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
-        issuer = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        issuer = f"http://{sys.argv[1]}:{sock.getsockname()[1]}"
         print(issuer, flush=True)
         uvicorn.Server(uvicorn.Config(create(Provider(issuer)), log_level="error")).run(sockets=[sock])
 
