@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -21,7 +22,7 @@ from broadcaster.store import accounts, audit, sessions
 from broadcaster.web import pages
 from broadcaster.web.access import HALF, SIGN_IN, app_of, client_of, current_session, note_miss, session_of
 from broadcaster.web.staff import frame, signin
-from broadcaster.wording import words
+from broadcaster.wording import LANGUAGES, words
 from subscribers.addresses import SealBroken
 
 WAY = "oidc"
@@ -97,7 +98,7 @@ async def leave(request: Request) -> Response:
     sign_on: SignOn = request.app.state.sign_on
     there = await sign_on.sign_out_address(_open_hint(app_of(request), found.hint)) if sign_on.configured else ""
     request.state.session = None  # so that the page is that of a stranger
-    page = pages.page(request, "staff/sso_left.html", cache_control=pages.PRIVATE, there=there)
+    page = _page(request, "sso_left.html", there=there)
     page.raw_headers += [header for header in response.raw_headers if header[0] == b"set-cookie"]
     return page
 
@@ -156,21 +157,26 @@ def _refuse(request: Request, error: SignOnError, target: str = signin.HOME) -> 
     log.warning("sso_refused", reason=error.reason)
     if isinstance(error, oidc.Refused | oidc.Stale):
         note_miss(request)
-    return pages.page(
-        request, "staff/signin.html", status=error.status, cache_control=pages.PRIVATE,
-        headers={"Retry-After": str(int(PAUSE_SECONDS))} if error.status == 503 else None,
-        problem=words(pages.lang_of(request))(error.words), single_sign_on=True, name="", target=target, left=False,
+    headers = {"Retry-After": str(int(PAUSE_SECONDS))} if error.status == 503 else None
+    return _page(
+        request, "signin.html", status=error.status, headers=headers, problem=words(pages.lang_of(request))(error.words),
+        sso_problem=True, single_sign_on=True, name="", target=target, left=False,
     )  # fmt: skip
 
 
 async def _turned_away(request: Request, identity: Identity, admission: Admission) -> Response:
     """A plain page for somebody who is known and may not come in: why, and whom to ask."""
     whom = await app_of(request).database.read(accounts.with_role, "admin")
-    return pages.page(
-        request, "staff/sso_refused.html", status=403, cache_control=pages.PRIVATE, reason=admission.problem,
-        full_name=identity.full_name or identity.subject,
+    return _page(
+        request, "sso_refused.html", status=403, reason=admission.problem, full_name=identity.full_name or identity.subject,
         whom=[one.full_name for one in whom if admission.account is None or one.id != admission.account.id],
     )  # fmt: skip
+
+
+def _page(request: Request, template: str, **values: Any) -> Response:
+    """A page for a stranger. Its address serves once, so the other languages lead to the sign-in page."""
+    languages = [(lang, f"{SIGN_IN}?bahasa={lang}") for lang in LANGUAGES]
+    return pages.page(request, f"staff/{template}", cache_control=pages.PRIVATE, languages=languages, **values)
 
 
 def _spent(app: App, response: Response) -> Response:

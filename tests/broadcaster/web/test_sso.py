@@ -1,5 +1,6 @@
 """Single sign-on against a real provider process: the whole walk, and everything that is refused, with words and no session."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -179,6 +180,15 @@ async def test_who_is_in_already_is_not_sent_to_the_provider(city: City) -> None
     assert (again.status, again.headers["Location"]) == (303, "/redaksi/pengumuman")
 
 
+async def test_two_who_come_at_once_are_one_account(database_url: str, tmp_path: Path, process: RunningProvider) -> None:
+    async with opened(database_url, tmp_path, process) as city:
+        visitors = [city.browser() for _ in range(4)]
+        backs = [await visitor.at_provider(await visitor.begin()) for visitor in visitors]
+        done = await asyncio.gather(*(visitor.get(back) for visitor, back in zip(visitors, backs, strict=True)))
+        assert [answer.headers.get("Location") for answer in done] == [HOME] * 4
+        assert await city.site.app.database.read(lambda c: [one.name for one in accounts.everyone(c)]) == ["siti.aminah"]
+
+
 # --- who does not -------------------------------------------------------------------------------------------
 
 
@@ -253,6 +263,14 @@ async def test_a_return_without_state_or_in_another_browser_is_refused(city: Cit
     await refused(city, await forged.get(back), forged, 401, *stale)
     assert city.provider.asked().get("/token", 0) == 0, "the provider was not even asked"
     assert (await visitor.get(back)).headers["Location"] == HOME, "and the person's own browser still may"
+
+
+async def test_who_guesses_at_returns_must_wait(city: City) -> None:
+    visitor = city.browser()
+    answers = [await visitor.get("/redaksi/masuk/sso/kembali?code=x&state=y") for _ in range(35)]
+    assert answers[0].status == 401
+    assert answers[-1].status == 429
+    assert "code=x" not in answers[0].text, "no address of the page keeps what came with it"
 
 
 async def test_an_attempt_ends_after_ten_minutes(city: City) -> None:
