@@ -134,6 +134,11 @@ class Settings(BaseModel):
         return TOPICS
 
 
+def variable(name: str) -> str:
+    """The environment variable of a field of Settings."""
+    return name.upper() if name.startswith(OIDC.lower()) else PREFIX + name.upper()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
     """The settings together with each channel module and its own settings."""
@@ -185,7 +190,7 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
     try:
         settings = Settings.model_validate({**own, **overrides})
     except ValidationError as error:
-        problems += _sentences(PREFIX, error)
+        problems += _sentences("", error)
         # so that what is wrong with the channels is told in the same breath
         settings = Settings(channels=own.get("channels", ""))
     modules = channel_modules()
@@ -237,13 +242,14 @@ def _missing(settings: Settings, per_channel: Mapping[str, ChannelSettings]) -> 
         for variable in channel.missing()
     ]
     sign_on = {name: getattr(settings, name) for name in ("oidc_issuer", "oidc_client_id", "oidc_client_secret")}
-    missing += [name.upper() for name, value in sign_on.items() if not value and any(sign_on.values())]
+    missing += [variable(name) for name, value in sign_on.items() if not value and any(sign_on.values())]
     return [f"Setelan belum diisi: {', '.join(missing)}"] if missing else []
 
 
 def _sentences(prefix: str, error: ValidationError) -> list[str]:
-    named = [("_".join(str(part) for part in found["loc"]).upper(), found) for found in error.errors()]
-    return [f"{'' if name.startswith(OIDC) else prefix}{name}: {_sentence(found)}." for name, found in named]
+    """Each thing that is wrong; `prefix` is that of a channel, "" for the program's own settings."""
+    named = [("_".join(str(part) for part in found["loc"]), found) for found in error.errors()]
+    return [f"{prefix + name.upper() if prefix else variable(name)}: {_sentence(found)}." for name, found in named]
 
 
 def _sentence(found: ErrorDetails) -> str:

@@ -43,6 +43,7 @@ class Conduct:
     returns: list[str] = field(default_factory=list)
     misdeed: str = ""
     by_post: bool = False
+    says: dict[str, Any] = field(default_factory=dict)
     loses: str = ""
 
 
@@ -83,13 +84,9 @@ class Provider:
             "token_endpoint_auth_methods_supported": ["client_secret_post" if self.conduct.by_post else "client_secret_basic"],
             "authorization_response_iss_parameter_supported": True,
         }
-        if self.does("keys_inside"):
-            said["jwks_uri"] = "https://169.254.169.254/latest/meta-data"
-        if self.does("keys_by_name_inside"):
-            said["jwks_uri"] = f"https://localhost:{self.issuer.rpartition(':')[2]}/jwks"
         if self.does("huge"):
             said["padding"] = "a" * 300_000
-        return {name: value for name, value in said.items() if name != self.conduct.loses}
+        return {name: value for name, value in (said | self.conduct.says).items() if name != self.conduct.loses}
 
     def id_token(self, grant: dict[str, str], access: str) -> str:
         """What it says of the person, signed; or as the misdeed will have it."""

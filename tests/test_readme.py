@@ -24,11 +24,10 @@ def line_after(mark: str) -> str:
 
 def variables() -> set[str]:
     """The name of every setting there is."""
-    fields = [name.upper() for name in config.Settings.model_fields]
-    own = {name if name.startswith(config.OIDC) else config.PREFIX + name for name in fields}
+    own = {config.variable(name) for name in config.Settings.model_fields}
     for module in config.channel_modules().values():
-        of_channel = {name: field for name, field in module.Settings.model_fields.items() if name != "site"}
-        own |= {module.Settings.prefix + (field.alias or name).upper() for name, field in of_channel.items()}
+        fields = {name: field for name, field in module.Settings.model_fields.items() if name != "site"}
+        own |= {module.Settings.prefix + (field.alias or name).upper() for name, field in fields.items()}
     return own
 
 

@@ -396,12 +396,12 @@ async def test_a_provider_that_goes_down_on_the_way_lets_nobody_in(city: City) -
 @pytest.mark.parametrize(
     "conduct",
     [
-        {"misdeed": "discovery_issuer"}, {"misdeed": "no_pkce"}, {"misdeed": "only_shared"}, {"misdeed": "keys_inside"},
+        {"misdeed": "discovery_issuer"}, {"misdeed": "no_pkce"}, {"misdeed": "only_shared"}, {"says": {"jwks_uri": "https://169.254.169.254/latest"}},
         {"loses": "token_endpoint"}, {"loses": "authorization_endpoint"},
     ],
     ids=str,
 )  # fmt: skip
-async def test_a_provider_that_cannot_be_trusted_is_not_used(city: City, conduct: dict[str, str]) -> None:
+async def test_a_provider_that_cannot_be_trusted_is_not_used(city: City, conduct: dict[str, Any]) -> None:
     city.behave(**conduct)
     visitor = city.browser()
     answer = await visitor.get("/redaksi/masuk/sso")
@@ -418,10 +418,18 @@ async def test_an_answer_too_long_or_from_elsewhere_is_none(city: City, misdeed:
 
 
 async def test_a_name_that_leads_into_our_own_network_is_not_asked(city: City) -> None:
-    city.behave(misdeed="keys_by_name_inside")
-    visitor = city.browser()
-    await refused(city, await visitor.walk(), visitor, 503, "tidak menjawab")
-    assert "/jwks" not in city.provider.asked()
+    callers: list[Any] = []
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        callers.append(writer.get_extra_info("peername"))
+        writer.close()
+
+    async with await asyncio.start_server(answer, "localhost", 0) as inside:
+        port = inside.sockets[0].getsockname()[1]
+        city.behave(says={"jwks_uri": f"https://localhost:{port}/jwks"})
+        visitor = city.browser()
+        await refused(city, await visitor.walk(), visitor, 503, "tidak menjawab")
+    assert callers == [], "not even a connection"
 
 
 async def test_userinfo_of_another_person_lets_nobody_in(city: City) -> None:
