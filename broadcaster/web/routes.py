@@ -17,6 +17,7 @@ from broadcaster.web.staff import (
     sending,
     sendings,
     signin,
+    sso,
     urgent,
 )
 from broadcaster.web.staff import home as newsroom_home
@@ -108,7 +109,11 @@ STAFF = (
     Row("/redaksi/masuk", signin.enter, access="public", methods=("POST",)),
     Row("/redaksi/masuk/kode", signin.ask_code, access="public"),
     Row("/redaksi/masuk/kode", signin.enter_code, access="public", methods=("POST",)),
-    Row("/redaksi/keluar", signin.leave, access="staff:own", methods=("POST",)),
+    Row("/redaksi/masuk/sso", sso.begin, access="public", guessing=True),
+    Row("/redaksi/masuk/sso/kembali", sso.come_back, access="public", guessing=True),
+    Row("/redaksi/masuk/sso/tetap", sso.show_kept, access="staff:own"),
+    Row("/redaksi/masuk/sso/keluar", sso.left, access="public"),
+    Row("/redaksi/keluar", sso.leave, access="staff:own", methods=("POST",)),
     Row("/redaksi/", newsroom_home.show, access="staff:read"),
     Row("/redaksi/pengumuman", newsroom_list.show, access="staff:read"),
     Row("/redaksi/pengumuman/{id}", reading.show, access="staff:read"),

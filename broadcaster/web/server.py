@@ -12,6 +12,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from broadcaster.app import App
+from broadcaster.signon import SignOn
 from broadcaster.web import errors
 from broadcaster.web.access import Endpoint, Limits, Row, guarded
 from broadcaster.web.middleware import AccessLog, Failures, SecurityHeaders
@@ -43,6 +44,7 @@ def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
     web.state.rush = Rush()
     web.state.watching = Watching()
     web.state.estimates = Estimates()
+    web.state.sign_on = SignOn(app.settings, app.clock)
     return web
 
 
