@@ -6,7 +6,20 @@ from broadcaster.web import announcement, check, health, home, privacy, pull, si
 from broadcaster.web.access import Operation, Row
 from broadcaster.web.api import announcements, bodies, openapi, places, subscribers
 from broadcaster.web.rush import shared
-from broadcaster.web.staff import amend, channels, compose, failed_csv, reading, review, sending, sendings, signin
+from broadcaster.web.staff import (
+    amend,
+    channels,
+    compose,
+    failed_csv,
+    link_chat,
+    reading,
+    review,
+    sending,
+    sendings,
+    signin,
+    templates,
+    trial_send,
+)
 from broadcaster.web.staff import home as newsroom_home
 from broadcaster.web.staff import list as newsroom_list
 
@@ -134,6 +147,14 @@ STAFF = (
     Row("/redaksi/pengumuman/{id}/usulan/setujui", amend.approve, access="staff:approve", methods=("POST",)),
     Row("/redaksi/pengumuman/{id}/usulan/tolak", amend.refuse, access="staff:approve", methods=("POST",)),
     Row("/redaksi/pengumuman/{id}/usulan/tarik", amend.take_back, access="staff:write", methods=("POST",)),
+    Row(ONE + "/uji", trial_send.send, access="staff:write", methods=("POST",)),
+    Row(ONE + "/templat", templates.keep, access="staff:write", methods=("POST",)),
+    Row("/redaksi/templat", templates.show, access="staff:read"),
+    Row("/redaksi/templat/{id}/pakai", templates.use, access="staff:write", methods=("POST",)),
+    Row("/redaksi/templat/{id}/ganti-nama", templates.rename, access="staff:write", methods=("POST",)),
+    Row("/redaksi/templat/{id}/hapus", templates.delete, access="staff:write", methods=("POST",)),
+    Row("/redaksi/akun/telegram", link_chat.begin, access="staff:own", methods=("POST",)),
+    Row("/redaksi/akun/telegram/lepas", link_chat.unlink, access="staff:own", methods=("POST",)),
     Row("/redaksi/kanal", channels.show, access="staff:read"),
     Row("/redaksi/kanal/{name}/lanjut", channels.resume, access="staff:steer", methods=("POST",)),
     Row("/redaksi/kanal/{name}/tahanan", channels.decide, access="staff:steer", methods=("POST",)),
