@@ -1,4 +1,4 @@
-"""A draft sent to the person who writes it, and to nobody else: as residents will get it, marked "[UJI]", by the channels' own send.
+"""A draft sent to the person who writes it, and to nobody else: as residents will get it, marked "[UJI]", by the channels' send.
 
 It is no edition: nothing of it stands in a ledger, no resident gets it, and its links to stop or confirm belong to nobody.
 """
