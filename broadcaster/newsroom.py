@@ -373,9 +373,7 @@ def judges(connection: Connection, desk: Desk, checked: CheckedAnnouncement, edi
 
 def person(connection: Connection, actor: str) -> list[Account]:
     """The account behind an actor, if it is one of staff."""
-    kind, _, name = actor.partition(":")
-    found = accounts.find(connection, name) if kind == "staff" else None
-    return [found] if found is not None else []
+    return accounts.acting(connection, actor)
 
 
 def _keep(connection: Connection, desk: Desk, row: Announcement, form: Form, act: VersionAct) -> None:

@@ -16,7 +16,7 @@ from broadcaster.fields import BODY_LIMIT, VERDICTS, InvalidAnnouncement, Proble
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.home import groups
-from broadcaster.web.staff import checks, frame, reach
+from broadcaster.web.staff import checks, frame, reach, trial_send
 from broadcaster.web.staff import form as forms
 from broadcaster.web.staff.reading import found
 from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Edition, Level
@@ -160,6 +160,8 @@ async def _next(request: Request, row: Announcement, wanted: str) -> Response:
     """Where a save leads: to the check before submitting, if nothing must be mended first, or back to the composer."""
     there = f"/redaksi/pengumuman/{row.id}"
     act, _, channel = wanted.partition(":")
+    if act == "uji":
+        return await trial_send.answer(request, row)
     if act == "periksa":
         looked = await checks.of(request, form := newsroom.form_of(row), row.id)
         if looked.problems:
