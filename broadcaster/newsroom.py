@@ -30,6 +30,9 @@ FORM_BYTES = 64 * 1024
 DUE_AT_ONCE = 20
 """Announcements whose hold is over that one call publishes at most."""
 
+OWN_STATES = ("draft", "returned")
+"""States in which an announcement is still its author's: nobody was asked to approve it."""
+
 Form = Mapping[str, Any]
 """What was typed: the names of `Fields`, each value as the page sends it (texts, lists, mappings)."""
 
@@ -78,8 +81,10 @@ def save(
     if desk.account.actor in drafts.returners(connection, row.id):
         raise NotAllowed("Anda mengembalikan pengumuman ini, jadi orang lain yang memperbaikinya.")
     _holds_for(desk, row)
-    values = {**_unapproved(desk, fields), "form": text, "version": row.version + 1}
     before = row.state
+    if before not in OWN_STATES:
+        _require_hold(desk, replace(row, fields=fields))
+    values = {**_unapproved(desk, fields), "form": text, "version": row.version + 1}
     row = moved(connection, row, "edit", "author", desk.now, fields=fields, **values)
     _keep(connection, desk, row, form, act)
     if before in ("approved", "scheduled"):
@@ -280,6 +285,13 @@ def require_steering(connection: Connection, desk: Desk, announcement_id: str) -
     _require_hold(desk, held(connection, announcement_id))
 
 
+def require_everywhere(desk: Desk) -> None:
+    """Raises NotAllowed unless the person may steer what concerns everybody, such as a channel."""
+    require(desk, "steer")
+    if not desk.account.everywhere:
+        raise NotAllowed("Kanal dipakai seluruh kota. Minta petugas yang bertugas untuk seluruh kota.")
+
+
 # --- pieces -------------------------------------------------------------------------------------------
 
 
@@ -340,10 +352,14 @@ def _role(desk: Desk) -> Role:
 
 
 def _holds_for(desk: Desk, row: Announcement) -> None:
-    """Whether an announcement that is already there is this person's to touch; its areas may still be misspelt."""
+    """Whether an announcement that is already there is this person's to touch; its areas may still be misspelt.
+
+    One's own draft stays so whatever was chosen in it by mistake: it cannot be submitted like that.
+    """
     if not desk.account.may("approve"):
         require(desk, "write")
-    _require_hold(desk, row)
+    if row.state not in OWN_STATES or row.created_by != desk.account.actor:
+        _require_hold(desk, row)
 
 
 def _require_hold(desk: Desk, row: Announcement) -> None:
