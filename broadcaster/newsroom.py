@@ -31,7 +31,7 @@ DUE_AT_ONCE = 20
 """Announcements whose hold is over that one call publishes at most."""
 
 OWN_STATES = ("draft", "returned")
-"""States in which an announcement is still its author's: nobody was asked to approve it."""
+"""States in which nobody is asked to approve it: its author may mend whatever was chosen by mistake."""
 
 Form = Mapping[str, Any]
 """What was typed: the names of `Fields`, each value as the page sends it (texts, lists, mappings)."""
@@ -285,13 +285,6 @@ def require_steering(connection: Connection, desk: Desk, announcement_id: str) -
     _require_hold(desk, held(connection, announcement_id))
 
 
-def require_everywhere(desk: Desk) -> None:
-    """Raises NotAllowed unless the person may steer what concerns everybody, such as a channel."""
-    require(desk, "steer")
-    if not desk.account.everywhere:
-        raise NotAllowed("Kanal dipakai seluruh kota. Minta petugas yang bertugas untuk seluruh kota.")
-
-
 # --- pieces -------------------------------------------------------------------------------------------
 
 
@@ -352,10 +345,7 @@ def _role(desk: Desk) -> Role:
 
 
 def _holds_for(desk: Desk, row: Announcement) -> None:
-    """Whether an announcement that is already there is this person's to touch; its areas may still be misspelt.
-
-    One's own draft stays so whatever was chosen in it by mistake: it cannot be submitted like that.
-    """
+    """Whether an announcement that is there is this person's to touch: within what they hold for, or their own draft still."""
     if not desk.account.may("approve"):
         require(desk, "write")
     if row.state not in OWN_STATES or row.created_by != desk.account.actor:

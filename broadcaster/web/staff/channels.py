@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import newsroom, operating
+from broadcaster import operating
 from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
 from broadcaster.store.channel_figures import MINUTES, ChannelFigures, channel_figures
@@ -97,7 +97,7 @@ async def _page(request: Request, *, problem: str = "", status: int = 200) -> Re
 
 async def _acted(request: Request, act: Callable[[], Awaitable[Any]], said: str) -> Response:
     try:
-        newsroom.require_everywhere(frame.desk_of(request))
+        operating.require_channels(frame.desk_of(request))
         await act()
     except NotAllowed as refused:
         return await _page(request, problem=str(refused), status=409)
