@@ -5,10 +5,10 @@ an account from elsewhere does not keep its owner from signing in. A name that i
 five seconds; a browser in which its owner signed in before (web/staff/known.py) is counted by itself and waits for nobody else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv6Address, ip_address
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broadcaster.store.database import is_sqlite
@@ -54,6 +54,16 @@ def fail(connection: Connection, keys: Iterable[Key], at: float) -> None:
 def forgive(connection: Connection, keys: Iterable[Key]) -> None:
     """Forget the failures under these keys: the right password came."""
     connection.execute(delete(throttle).where(throttle.c.key.in_([digest for digest, _free in keys])))
+
+
+def succeed(connection: Connection, keys: Sequence[Key]) -> None:
+    """The right password came: what was counted under the first key is forgotten, under the others this try alone.
+
+    Else who has an account of their own could guess at all others without end, signing in now and then.
+    """
+    forgive(connection, keys[:1])
+    others = [digest for digest, _free in keys[1:]]
+    connection.execute(update(throttle).where(throttle.c.key.in_(others)).values(failures=throttle.c.failures - 1))
 
 
 def _wait(connection: Connection, digest: bytes, free: int, at: float) -> float:

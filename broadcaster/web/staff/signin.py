@@ -126,7 +126,7 @@ async def _try_password(request: Request, name: str, password: str) -> Outcome:
         return Outcome(problem="signin.wrong")
 
     def succeed(connection: Connection) -> str:
-        throttle.forgive(connection, keys[:2])
+        throttle.succeed(connection, keys)
         if rules.needs_new_hash(stored):
             accounts.set_password(connection, found.id, rules.hash_password(password), must_change=found.must_change)
         return _open(connection, request, found, HALF if found.secured else "password")
@@ -145,7 +145,7 @@ async def _try_code(request: Request, found: sessions.Session, code: str) -> Out
         way = spend_code(connection, app, account, code)
         if not way:
             return ""
-        throttle.forgive(connection, keys[:2])
+        throttle.succeed(connection, keys)
         sessions.end(connection, found.id, account.id)
         return _open(connection, request, account, way)
 
