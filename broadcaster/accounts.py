@@ -77,6 +77,11 @@ class Account:
         by_agency = not self.agencies or agency in self.agencies
         return by_agency and all(self._holds(code) for code in areas)
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether this person holds for every agency and area."""
+        return not self.agencies and not self.areas
+
     def _holds(self, code: str) -> bool:
         return not self.areas or any(code == own or code.startswith(f"{own}.") for own in self.areas)
 
