@@ -20,7 +20,7 @@ from broadcaster.nudging import can_tell, ways
 from broadcaster.store import audit
 from broadcaster.store.accounts import REACHED_BY
 from broadcaster.store.announcements import Announcement
-from channels.base.contract import BadAddress, Deferred, Edition, Outcome, Receipt, Refused
+from channels.base.contract import BadAddress, Deferred, Edition, Outcome, Receipt, Refused, Wording
 
 log = structlog.get_logger(__name__)
 
@@ -62,8 +62,11 @@ async def send(app: App, desk: Desk, row: Announcement) -> list[Tried]:
 def trial_edition(app: App, row: Announcement) -> Edition:
     """What stands in the draft, marked in every title; a key of its own, so that mail programs never take two for one."""
     edition = previewing.draft_edition(app, newsroom.form_of(row), announcement=f"uji{secrets.token_hex(14)}", code=row.code)
-    marked = {lang: msgspec.structs.replace(words, title=f"{MARK} {words.title}") for lang, words in edition.wordings.items()}
-    return msgspec.structs.replace(edition, wordings=marked)
+    return msgspec.structs.replace(edition, wordings=_marked(edition.wordings), overrides=_marked(edition.overrides))
+
+
+def _marked(wordings: Mapping[str, Wording]) -> dict[str, Wording]:
+    return {name: msgspec.structs.replace(words, title=f"{MARK} {words.title}") for name, words in wordings.items()}
 
 
 def _able(app: App) -> list[str]:
@@ -80,7 +83,7 @@ async def _outcome(app: App, name: str, address: str, edition: Edition) -> Outco
     channel = app.push[name]
     try:
         to = previewing.sample_recipient(edition, app.loaded.modules[name].parse_address(address))
-        message = channel.personalise(channel.render(edition, "id"), to)
+        message = channel.personalise(channel.render(edition.on(name), "id"), to)
         async with asyncio.timeout(SEND_SECONDS):
             async for result in channel.send([message], may_write=lambda: True):
                 return result.outcome

@@ -8,12 +8,13 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from broadcaster import amending, newsroom
+from broadcaster import amending, newsroom, recurring
 from broadcaster.accounts import Account
 from broadcaster.newsroom import Desk
 from broadcaster.publishing import Press
@@ -48,6 +49,7 @@ AMENDED: Mapping[str, Any] = {
     "title": "Jalan ditutup lebih lama",
     "reason": "Salah.",
 }
+_NUMBERS = count(1)
 ONE, SENT = "/redaksi/pengumuman/{id}", "/redaksi/pengiriman/{id}"
 
 
@@ -170,6 +172,12 @@ async def holding(stage: Stage) -> str:
     return "email"
 
 
+async def template(stage: Stage) -> str:
+    """A template that everybody may use."""
+    made = await stage.do(stage.rina, recurring.keep, await drafted(stage), f"Penutupan jalan {next(_NUMBERS)}")
+    return str(made.id)
+
+
 def _fields() -> dict[str, Any]:
     return {**FORM, "expires": "2026-11-25 14:00"}
 
@@ -183,6 +191,7 @@ FILLERS: Mapping[str, Scene] = {
     ONE + "/cabut": published,
     SENT: sending,
     "/redaksi/kanal/{name}": email,
+    "/redaksi/templat/{id}": template,
 }
 """What stands for the last {name} of such a path; the longest beginning of a row's path counts."""
 
@@ -246,6 +255,8 @@ DEEDS: Mapping[str, Deed] = {
     "/redaksi/masuk/kode": Deed(form=typed(kode="000000")),
     "/redaksi/keluar": Deed(),
     "/redaksi/tulis": Deed(form=typed(**COMPOSED)),
+    "/redaksi/simpan": Deed(form=typed(**COMPOSED)),
+    "/redaksi/darurat": Deed(form=typed(**{**COMPOSED, "bahaya": "banjir", "instruction": "Pindah ke tempat tinggi."})),
     "/redaksi/pratinjau": Deed(form=typed(**COMPOSED), stores=False),
     ONE + "/tulis": Deed(form=typed(**{**COMPOSED, "title": "Judul lain", "versi": "1"})),
     ONE + "/simpan": Deed(form=typed(**{**COMPOSED, "title": "Judul lain", "versi": "1"})),
@@ -266,6 +277,13 @@ DEEDS: Mapping[str, Deed] = {
     SENT + "/coba-lagi": Deed(stands=failed),
     ONE + "/ralat": Deed(form=amended),
     ONE + "/cabut": Deed(form=typed(reason="Batal.")),
+    ONE + "/uji": Deed(across="it goes to the addresses of who asks, who may read it anyway"),
+    ONE + "/templat": Deed(form=typed(nama="Templat baru"), across="a template is words without times, for every agency"),
+    "/redaksi/templat/{id}/pakai": Deed(across="the draft is one's own"),
+    "/redaksi/templat/{id}/ganti-nama": Deed(form=typed(nama="Nama baru"), across="templates are everybody's"),
+    "/redaksi/templat/{id}/hapus": Deed(across="templates are everybody's"),
+    "/redaksi/akun/telegram": Deed(),
+    "/redaksi/akun/telegram/lepas": Deed(),
     ONE + "/usulan/setujui": Deed(form=proposed, stands=corrected),
     ONE + "/usulan/tolak": Deed(form=proposed, stands=corrected),
     ONE + "/usulan/tarik": Deed(stands=corrected, own=True),

@@ -123,3 +123,12 @@ async def test_without_channels_the_page_says_so(sqlite_url: str, tmp_path: Path
         rina = await office.hire("rina", "author")
         row = await draft(office, rina)
         assert "Tidak ada kanal untuk uji" in (await rina.post(f"/redaksi/pengumuman/{row.id}/uji")).text
+
+
+async def test_the_words_of_one_channel_are_tried_too_and_marked(office: PostOffice) -> None:
+    rina = await office.hire("rina", "author", telegram=str(RINA_CHAT))
+    row = await draft(office, rina, overrides={"telegram": {"title": "Isi ember"}})
+    assert (await rina.post(f"/redaksi/pengumuman/{row.id}/uji")).status == 200
+    (letter,), (shown,) = office.letters("rina"), office.bot.inbox(RINA_CHAT)
+    assert letter["subject"] == f"[UJI] {NOTICE['title']}"
+    assert "[UJI] Isi ember" in shown.parts["text"]
