@@ -21,6 +21,9 @@ class Checks:
     advice: tuple[Problem, ...]
 
 
+NOTHING = Checks(problems=(), advice=())
+
+
 async def of(request: Request, form: Mapping[str, Any], announcement: str = "") -> Checks:
     """Hold a form against the rules and against the advice; `announcement` is its id once it is stored."""
     app, desk = app_of(request), frame.desk_of(request)

@@ -34,7 +34,7 @@ async def _page(request: Request, row: Announcement, problems: tuple[Problem, ..
     versions, editors = await app.database.read(
         lambda connection: (drafts.history(connection, row.id), drafts.editors(connection, row.id))
     )
-    looked = await checks.of(request, form, row.id)
+    looked = await checks.of(request, form, row.id) if row.state in newsroom.EDITABLE else checks.NOTHING
     if not problems and row.state in ("draft", "returned"):
         problems = looked.problems
     judges = account.may("approve") and (row.training or account.actor not in editors | {row.submitted_by})

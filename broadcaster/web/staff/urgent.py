@@ -38,7 +38,8 @@ async def submit(request: Request) -> Response:
     data = await request.form()
     hazard = HAZARDS.get(str(data.get("bahaya", "")), HAZARDS["lain"])
     form = {**forms.read(data), "level": "emergency", "category": hazard.category}
-    form.setdefault("body", hazard.name)
+    form.setdefault("body", f"{hazard.name}.")
+    form["summary"] = warning.lead(str(form.get("instruction", "")))
     try:
         row = await app_of(request).database.write(warning.submit, frame.desk_of(request), form)
     except InvalidAnnouncement as refused:
@@ -51,7 +52,8 @@ async def submit(request: Request) -> Response:
 async def alarm(request: Request) -> Response:
     """The piece of every page that calls an approver to a warning; empty when none waits for this person."""
     waiting = await app_of(request).database.read(listing.warnings_for, account_of(request).actor)
-    return frame.page(request, "alarm.html", warnings=waiting)
+    looked_at = request.headers.get("hx-current-url", "")
+    return frame.page(request, "alarm.html", warnings=[item for item in waiting if item.id not in looked_at])
 
 
 def _begun(hazard: Hazard, now: datetime) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from broadcaster.config import TOPICS
 from broadcaster.fields import Fields
 from broadcaster.hazards import HAZARDS, PLACE
 from broadcaster.store import announcements as rows
+from broadcaster.warning import lead
 from browsing import Running
 from desk import NOW
 from staffing import signed_in
@@ -59,8 +60,10 @@ async def test_it_goes_to_a_second_person_at_once_and_their_pages_call_out(site:
     address = sent.headers["Location"]
     row = await site.app.database.read(rows.find, address.split("/")[3])
     assert row is not None
-    assert (row.state, row.fields.level, row.fields.body) == ("review", "emergency", "Banjir")
+    assert (row.state, row.fields.level, row.fields.body) == ("review", "emergency", "Banjir.")
+    assert row.fields.summary == "Pindah sekarang."
     called = (await dewi.get("/redaksi/alarm")).text
+    assert FORM["title"] not in (await dewi.get("/redaksi/alarm", **{"HX-Current-URL": site.url + address})).text
     assert FORM["title"] in called
     assert address in called
     assert FORM["title"] not in (await rina.get("/redaksi/alarm")).text, "nobody is called to their own"
@@ -71,6 +74,14 @@ async def test_it_goes_to_a_second_person_at_once_and_their_pages_call_out(site:
     assert published is not None
     assert published.state == "published", "a warning has no hold"
     assert FORM["title"] not in (await dewi.get("/redaksi/alarm")).text
+
+
+def test_the_lead_is_what_to_do() -> None:
+    assert lead(HAZARDS["banjir"].instruction) == (
+        "Pindah ke tempat tinggi sekarang. Matikan listrik bila aman. Jangan menyeberangi arus."
+    )
+    assert len(lead("Pindah. " * 30)) <= 90
+    assert lead("") == ""
 
 
 async def test_an_exercise_calls_nobody(site: Running) -> None:
