@@ -44,4 +44,5 @@ def guard(log: Table, tail: Table) -> None:
         (tail, "postgresql", POSTGRESQL_TAIL),
     ):
         for statement in statements:
-            event.listen(table, "after_create", DDL(statement).execute_if(dialect=dialect))
+            made = DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]  # SQLAlchemy types no DDL
+            event.listen(table, "after_create", made)

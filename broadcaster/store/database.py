@@ -71,7 +71,7 @@ class Database:
         """Run `act(connection, ...)` in one writing transaction; commits when it returns, rolls back when it raises."""
         here = contextvars.copy_context()  # where the request comes from, for the audit log
         return await asyncio.get_running_loop().run_in_executor(
-            self._writers, lambda: here.run(self.write_now, act, *args, **kwargs)
+            self._writers, lambda: here.run(lambda: self.write_now(act, *args, **kwargs))
         )
 
     async def read(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
