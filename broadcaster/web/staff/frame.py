@@ -36,6 +36,8 @@ MENU: Sequence[Entry] = (
     Entry(address="/redaksi/pengumuman", words="staff.nav.list"),
     Entry(address="/redaksi/pengiriman", words="staff.send.nav"),
     Entry(address="/redaksi/kanal", words="staff.send.nav.channels"),
+    Entry(address="/redaksi/pengguna", words="staff.people.nav", right="manage"),
+    Entry(address="/redaksi/audit", words="staff.audit.nav", right="manage"),
 )
 
 
