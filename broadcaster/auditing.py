@@ -26,8 +26,8 @@ def json_line(line: Line) -> str:
     """
     entry = line.entry
     told = {
-        "id": entry.id, "at": entry.at, "time": _time(entry.at), "actor": entry.actor, "act": entry.act, "subject": entry.subject,
-        "detail": entry.detail, "state_before": line.state, "previous": line.previous, "digest": line.digest,
+        "id": entry.id, "at": entry.at, "time": time_text(entry.at), "actor": entry.actor, "act": entry.act,
+        "subject": entry.subject, "detail": entry.detail, "state_before": line.state, "previous": line.previous, "digest": line.digest,
     }  # fmt: skip
     return msgspec.json.encode(told).decode() + "\n"
 
@@ -37,7 +37,7 @@ def table_line(line: Line) -> str:
     entry = line.entry
     return csv_line(
         [
-            str(entry.id), _time(entry.at), entry.actor, entry.act, entry.subject, line.place, _json(line.before),
+            str(entry.id), time_text(entry.at), entry.actor, entry.act, entry.subject, line.place, _json(line.before),
             _json(line.after), _json(line.more), line.previous, line.digest,
         ]
     )  # fmt: skip
@@ -60,7 +60,8 @@ def note_export(connection: Connection, *, now: datetime, actor: str, wanted: Wa
     audit.append(connection, at=now, actor=actor, act="audit_export", subject="audit", detail={"form": form, "wanted": asked})
 
 
-def _time(seconds: float) -> str:
+def time_text(seconds: float) -> str:
+    """A moment in epoch seconds, to the second: "2026-11-25T07:43:00+07:00"."""
     return datetime.fromtimestamp(seconds, UTC).astimezone(WIB).isoformat(timespec="seconds")
 
 

@@ -14,7 +14,7 @@ from broadcaster.web.access import app_of
 from broadcaster.web.announcement import qr
 from broadcaster.web.staff import frame
 from broadcaster.web.staff.account import ADDRESS, done, owner_of, text_of
-from broadcaster.web.staff.guessing import Asked, ask_again
+from broadcaster.web.staff.guessing import ask_again
 
 ACTS = {"hapus": "off", "pemulihan": "renew"}
 """What asks for nothing but the password: how addresses name it, and keys below "staff.account."."""
@@ -38,7 +38,7 @@ async def turn_on(request: Request) -> Response:
         return _setup(request, *own_account.begin_second_factor(app.book, owner), problem=str(refused))
     asked = await ask_again(request, owner.account, text_of(form, "sandi"))
     if asked.problem:
-        return _setup(request, secret, sealed, problem=_said(request, asked), field="sandi", wait=asked.wait)
+        return _setup(request, secret, sealed, problem=asked.said(frame.words_of(request)), field="sandi", wait=asked.wait)
     try:
         codes = await app.database.write(
             lambda connection: own_account.turn_on(connection, app.book, owner, secret=secret, code=text_of(form, "kode"))
@@ -58,7 +58,7 @@ async def act(request: Request) -> Response:
     app, owner, form = app_of(request), owner_of(request), await request.form()
     asked = await ask_again(request, owner.account, text_of(form, "sandi"))
     if asked.problem:
-        return _confirm(request, owner, problem=_said(request, asked), wait=asked.wait)
+        return _confirm(request, owner, problem=asked.said(frame.words_of(request)), wait=asked.wait)
     if _act(request) == "off":
         await app.database.write(own_account.turn_off, owner)
         return done("kode-mati")
@@ -70,10 +70,6 @@ async def act(request: Request) -> Response:
 
 def _act(request: Request) -> str:
     return ACTS[request.url.path.rsplit("/", 1)[-1]]
-
-
-def _said(request: Request, asked: Asked) -> str:
-    return frame.words_of(request)(asked.problem, n=asked.wait)
 
 
 def _unpacked(text: str) -> bytes:

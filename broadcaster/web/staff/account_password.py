@@ -30,7 +30,7 @@ async def change(request: Request) -> Response:
     form = await request.form()
     asked = await ask_again(request, owner.account, text_of(form, "lama"))
     if asked.problem:
-        return _form(request, field="lama", problem=frame.words_of(request)(asked.problem, n=asked.wait), wait=asked.wait)
+        return _form(request, field="lama", problem=asked.said(frame.words_of(request)), wait=asked.wait)
     try:
         password = await asyncio.to_thread(
             own_account.check_new_password, asked.stored, text_of(form, "baru"), text_of(form, "ulang"), owner.account

@@ -34,6 +34,7 @@ class Shown:
     subject: Subject
     changes: list[Change]
     more: list[tuple[str, str]]
+    exact: str
     alarm: bool
 
 
@@ -112,9 +113,14 @@ def _look(connection: Connection, wanted: Wanted, before: int, told: Told) -> Si
             Shown(
                 line=line, who=names[line.entry.actor], act=told.act(line.entry.act),
                 subject=told.subject(line.entry.subject, items, people), changes=told.changes(line), more=told.more(line),
-                alarm=line.entry.act in ALARMS or (bool(line.entry.detail.get("own")) and "roles" in line.after),
+                exact=auditing.time_text(line.entry.at), alarm=_alarming(line),
             )
             for line in page.lines
         ],
         head=audit.head(connection),
     )  # fmt: skip
+
+
+def _alarming(line: Line) -> bool:
+    """One person alone sent something out, or changed their own roles."""
+    return line.entry.act in ALARMS or (bool(line.entry.detail.get("own")) and "roles" in line.after)

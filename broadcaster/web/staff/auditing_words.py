@@ -14,6 +14,8 @@ from broadcaster.wording import Words
 
 HIDDEN = ("own",)
 """What the page shows by other means."""
+FIRST = ("state", "full_name", "roles", "agencies", "areas", "mail")
+"""In which order changes are told; any other follows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,7 @@ class Told:
         before, after = line.before, line.after
         return [
             Change(name=self.name(name), before=self._value(name, before.get(name)), after=self._value(name, after.get(name)))
-            for name in dict.fromkeys((*before, *after))
+            for name in sorted({*before, *after}, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
         ]
 
     def more(self, line: Line) -> list[tuple[str, str]]:

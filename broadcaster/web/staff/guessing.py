@@ -11,6 +11,7 @@ from broadcaster.accounts import Account
 from broadcaster.app import App
 from broadcaster.store import accounts, audit, throttle
 from broadcaster.web.access import app_of, client_of
+from broadcaster.wording import Words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,10 @@ class Asked:
     problem: str = ""
     wait: int = 0
     stored: str = ""
+
+    def said(self, t: Words) -> str:
+        """The problem in words."""
+        return t(self.problem, n=self.wait) if self.wait else t(self.problem)
 
 
 async def ask_again(request: Request, account: Account, password: str) -> Asked:
