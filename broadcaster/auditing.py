@@ -27,7 +27,8 @@ def json_line(line: Line) -> str:
     entry = line.entry
     told = {
         "id": entry.id, "at": entry.at, "time": time_text(entry.at), "actor": entry.actor, "act": entry.act,
-        "subject": entry.subject, "detail": entry.detail, "state_before": line.state, "previous": line.previous, "digest": line.digest,
+        "subject": entry.subject, "detail": entry.detail, "state_before": line.state, "previous": line.previous,
+        "digest": line.digest,
     }  # fmt: skip
     return msgspec.json.encode(told).decode() + "\n"
 
