@@ -47,7 +47,7 @@ class Line:
     @property
     def before(self) -> Mapping[str, Any]:
         """What was, of what changed."""
-        return {**({"state": self.state} if self._moved else {}), **self._mapping("before")}
+        return {**({"state": self.state} if self._moved and self.state else {}), **self._mapping("before")}
 
     @property
     def after(self) -> Mapping[str, Any]:

@@ -1,14 +1,17 @@
 """The audit log: chained, append-only, one writer at a time, on both databases."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
+from alembic import command
 from sqlalchemy import Connection, delete, insert, select, text, update
 from sqlalchemy.exc import DatabaseError
 
-from broadcaster.store import audit
+from broadcaster.store import audit, migrating
 from broadcaster.store.audit import BEGINNING, BrokenChain, CutShort, Forgotten
 from broadcaster.store.audit_guard import REFUSAL
 from broadcaster.store.database import Database, is_sqlite
@@ -205,6 +208,31 @@ def test_a_migrated_database_has_the_same_guard(database: Database, empty_databa
         assert migrated.read_now(audit.verify) == 4
     finally:
         migrated.close()
+
+
+def test_rows_written_before_there_was_a_tail_are_kept_by_it(empty_database_url: str) -> None:
+    opened = Database(empty_database_url)
+
+    def before(connection: Connection) -> None:
+        command.upgrade(migrating._config(connection), "0007")
+        row = {"at": 1.0, "actor": "rina", "act": "publish", "subject": "a", "detail": "{}"}
+        digest = hashlib.sha256(BEGINNING + msgspec.json.encode(row, order="sorted")).digest()
+        columns = "at, actor, act, subject, detail, previous, digest"
+        values = ":at, :actor, :act, :subject, :detail, :previous, :digest"
+        connection.execute(
+            text(f"INSERT INTO audit ({columns}) VALUES ({values})"), {**row, "previous": BEGINNING, "digest": digest}
+        )
+
+    try:
+        opened.write_now(before)
+        migrate(empty_database_url)
+        opened.write_now(fill)
+        assert opened.read_now(audit.verify) == 5
+        opened.write_now(cut)
+        with pytest.raises(CutShort):
+            opened.read_now(audit.verify)
+    finally:
+        opened.close()
 
 
 async def test_an_act_says_where_it_came_from(database: Database) -> None:
