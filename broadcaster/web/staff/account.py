@@ -14,11 +14,11 @@ from broadcaster.accounts import Account, BadAccount
 from broadcaster.app import App
 from broadcaster.own_account import Owner
 from broadcaster.store import accounts, sessions
-from broadcaster.web.access import CHOOSE_PASSWORD, account_of, app_of, session_of
+from broadcaster.web.access import CHOOSE_PASSWORD, HALF, account_of, app_of, session_of
 from broadcaster.web.staff import frame
 
 ADDRESS = "/redaksi/akun"
-WAYS = ("password", "totp", "recovery", "oidc")
+WAYS = ("password", "totp", "recovery", "oidc", HALF)
 """How a session began, as there are words for."""
 DONE = ("sandi", "kabar", "kode-mati", "sesi")
 """What this page says was done; keys below "staff.account.done."."""
@@ -86,7 +86,7 @@ async def _page(request: Request, *, problem: str = "", mail: str | None = None,
 
     def look(connection: Connection) -> tuple[list[sessions.Session], int]:
         own = sessions.of(connection, session.account, app.clock().timestamp())
-        return own, accounts.recovery_codes_left(connection, session.account.id)
+        return sorted(own, key=lambda one: one.id != session.id), accounts.recovery_codes_left(connection, session.account.id)
 
     own, codes = await app.database.read(look)
     said = request.query_params.get("selesai", "")

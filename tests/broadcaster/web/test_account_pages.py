@@ -90,6 +90,16 @@ async def test_where_nudges_go_is_ones_own_to_say(site: Running) -> None:
     assert first.detail["from"] == "127.0.0.1"
 
 
+async def test_a_sign_in_that_still_lacks_its_code_is_told_so(site: Running) -> None:
+    rina, at = await signed_in(site, "rina", "author"), site.clock().timestamp() + 1
+    await site.app.database.write(
+        lambda connection: sessions.start(connection, rina.account.id, way="half", agent="Firefox", place="198.51.100.7", at=at)
+    )
+    page = (await rina.get("/redaksi/akun")).text
+    assert "kata sandi benar, kode keamanan belum" in page
+    assert page.index("Peramban ini") < page.index("198.51.100.7"), "this browser comes first"
+
+
 # --- password -------------------------------------------------------------------------------------------
 
 
