@@ -6,13 +6,19 @@ from broadcaster.web import announcement, check, health, home, privacy, pull, si
 from broadcaster.web.access import Operation, Row
 from broadcaster.web.api import announcements, bodies, openapi, places, subscribers
 from broadcaster.web.rush import shared
+from broadcaster.web.staff import account as own_account
 from broadcaster.web.staff import (
+    account_factor,
+    account_password,
     amend,
+    auditing,
     channels,
     compose,
     failed_csv,
     history,
     link_chat,
+    people,
+    people_acts,
     reading,
     review,
     sending,
@@ -170,6 +176,31 @@ STAFF = (
     Row("/redaksi/kanal", channels.show, access="staff:read"),
     Row("/redaksi/kanal/{name}/lanjut", channels.resume, access="staff:steer", methods=("POST",)),
     Row("/redaksi/kanal/{name}/tahanan", channels.decide, access="staff:steer", methods=("POST",)),
+    Row("/redaksi/akun", own_account.show, access="staff:own"),
+    Row("/redaksi/akun/kabar", own_account.change_mail, access="staff:own", methods=("POST",)),
+    Row("/redaksi/akun/sandi", account_password.show, access="staff:own"),
+    Row("/redaksi/akun/sandi", account_password.change, access="staff:own", methods=("POST",)),
+    Row("/redaksi/akun/kode", account_factor.show, access="staff:own"),
+    Row("/redaksi/akun/kode", account_factor.turn_on, access="staff:own", methods=("POST",)),
+    Row("/redaksi/akun/kode/hapus", account_factor.ask, access="staff:own"),
+    Row("/redaksi/akun/kode/hapus", account_factor.act, access="staff:own", methods=("POST",)),
+    Row("/redaksi/akun/kode/pemulihan", account_factor.ask, access="staff:own"),
+    Row("/redaksi/akun/kode/pemulihan", account_factor.act, access="staff:own", methods=("POST",)),
+    Row("/redaksi/akun/sesi/akhiri", own_account.end_sessions, access="staff:own", methods=("POST",)),
+    Row("/redaksi/akun/sesi/{id}/akhiri", own_account.end_session, access="staff:own", methods=("POST",)),
+    Row("/redaksi/pengguna", people.show, access="staff:manage"),
+    Row("/redaksi/pengguna/baru", people.begin, access="staff:manage"),
+    Row("/redaksi/pengguna/baru", people.create, access="staff:manage", methods=("POST",)),
+    Row("/redaksi/pengguna/{id}", people.edit, access="staff:manage"),
+    Row("/redaksi/pengguna/{id}", people.save, access="staff:manage", methods=("POST",)),
+    Row("/redaksi/pengguna/{id}/nonaktif", people_acts.disable, access="staff:manage", methods=("POST",)),
+    Row("/redaksi/pengguna/{id}/aktif", people_acts.enable, access="staff:manage", methods=("POST",)),
+    Row("/redaksi/pengguna/{id}/sandi", people_acts.reset_password, access="staff:manage", methods=("POST",)),
+    Row("/redaksi/pengguna/{id}/kode", people_acts.remove_second_factor, access="staff:manage", methods=("POST",)),
+    Row("/redaksi/pengguna/{id}/sesi", people_acts.end_sessions, access="staff:manage", methods=("POST",)),
+    Row("/redaksi/audit", auditing.show, access="staff:manage"),
+    Row("/redaksi/audit.csv", auditing.export, access="staff:manage"),
+    Row("/redaksi/audit.jsonl", auditing.export, access="staff:manage"),
 )
 """The newsroom. A public row here is one by which people sign in; each other one names a right (accounts.py)."""
 
