@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from broadcaster.publishing import Press
 from broadcaster.store import audit, audit_listing
 from broadcaster.store.audit_listing import Wanted
 from broadcaster.store.database import Database
+from broadcaster.wording import words
 from browsing import Clock, Running
 from staffing import NOTICE, Browser, signed_in
 
@@ -203,3 +205,14 @@ def test_names_are_found_by_the_index_however_long_the_log(sqlite_url: str) -> N
     )
     assert not [step for step in steps if step.startswith("SCAN audit")], steps
     database.close()
+
+
+def test_every_act_that_the_code_notes_has_words() -> None:
+    root = Path(__file__).resolve().parents[3] / "broadcaster"
+    source = "\n".join(path.read_text(encoding="utf-8") for path in root.rglob("*.py"))
+    acts = set(re.findall(r"""\bact=["']([a-z_]+)["']""", source)) | set(re.findall(r'_note\(\w+, \w+, "([a-z_]+)"', source))
+    assert {"approve", "account_roles", "sign_in_failed"} <= acts
+    acts -= {"restore"}  # of a version of a draft, which is stored by itself
+    for lang in ("id", "en"):
+        known = words(lang).keys
+        assert {act for act in acts if not {f"staff.act.{act}", f"staff.audit.act.{act}"} & known} == set()
