@@ -2,11 +2,11 @@
 
 from broadcaster.app import App
 from broadcaster.newsroom import FORM_BYTES
-from broadcaster.web import announcement, check, health, home, privacy, pull, simulation, static, stop, subscribe, webhook
+from broadcaster.web import announcement, check, health, home, media, privacy, pull, simulation, static, stop, subscribe, webhook
 from broadcaster.web.access import Operation, Row
 from broadcaster.web.api import announcements, bodies, openapi, places, subscribers
 from broadcaster.web.rush import shared
-from broadcaster.web.staff import amend, channels, compose, failed_csv, reading, review, sending, sendings, signin
+from broadcaster.web.staff import amend, channels, compose, failed_csv, pictures, reading, review, sending, sendings, signin
 from broadcaster.web.staff import home as newsroom_home
 from broadcaster.web.staff import list as newsroom_list
 
@@ -23,6 +23,7 @@ RESIDENTS = (
     Row("/berhenti/{token}", stop.ask, access="signed token"),
     Row("/berhenti/{token}", stop.stop, access="signed token", methods=("POST",)),
     Row("/privasi", privacy.show, access="public"),
+    Row("/media/{id}/{variant}.jpg", media.show, access="public"),
     Row("/static/{path:path}", static.show, access="public"),
     Row("/favicon.ico", static.favicon, access="public"),
     Row("/robots.txt", static.robots, access="public"),
@@ -103,6 +104,8 @@ STAFF = (
     Row("/redaksi/tulis", compose.begin, access="staff:write"),
     Row("/redaksi/tulis", compose.create, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
     Row("/redaksi/pratinjau", compose.preview, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
+    Row("/redaksi/gambar", pictures.show, access="staff:write"),
+    Row("/redaksi/gambar", pictures.upload, access="staff:write", methods=("POST",), cap=pictures.FORM_BYTES, files=1),
     Row(ONE + "/tulis", compose.edit, access="staff:write"),
     Row(ONE + "/tulis", compose.save, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
     Row(ONE + "/simpan", compose.autosave, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),

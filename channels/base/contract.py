@@ -65,11 +65,14 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
     instruction: str = ""
 
 
-class Image(msgspec.Struct, frozen=True, kw_only=True):
-    """A picture with its compulsory text alternative."""
+class Image(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A picture with its compulsory text alternative; bytes and pixels of what `url` names, 0 where they are not known."""
 
     url: str
     alt: str
+    length: int = 0
+    width: int = 0
+    height: int = 0
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
