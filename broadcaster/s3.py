@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -121,10 +122,9 @@ class S3Depot:
         path = quote(f"/{self._location.bucket}/{name}", safe="/-_.~")
         headers = signed(method, path, {}, body, location=self._location, at=self._now())
         url = yarl.URL(self._base + path, encoded=True)  # sent as it was signed
+        sent = io.BytesIO(body) if body else None  # in pieces: a whole megabyte at once would hold the loop up
         try:
-            async with self._sessions.get().request(
-                method, url, data=body or None, headers=headers, allow_redirects=False
-            ) as answer:
+            async with self._sessions.get().request(method, url, data=sent, headers=headers, allow_redirects=False) as answer:
                 return answer.status, await answer.read()
         except http.REQUEST_ERRORS as error:
             raise StoreDown(f"{method} {type(error).__name__}") from error
