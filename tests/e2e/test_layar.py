@@ -155,6 +155,62 @@ def test_an_emergency_takes_the_whole_screen_and_leaves_by_itself_offline(
     assert screen.text("headline") == samples.notice().wording("id").title
 
 
+def pictured(**changes: Any) -> Edition:
+    """A notice with a picture of our own."""
+    return samples.notice(image=samples.PICTURE, expires=None, **changes)
+
+
+SHOWN = samples.PICTURE.url.removeprefix("https://info.cimahi.example").replace("web", "layar")
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (1080, 1920), (1280, 720)])
+def test_a_picture_follows_the_words_whole_and_leaves_again(
+    station: Station, open_screen: Callable[..., Screen], size: tuple[int, int]
+) -> None:
+    station.editions, station.pictures = [pictured()], {SHOWN: uploads.photo(1620, 1080)}
+    screen = open_screen(size)
+    assert screen.seen("headline")
+    assert not screen.seen("picture")
+    screen.pass_time(25)
+    assert screen.seen("picture")
+    assert not screen.seen("words")
+    assert screen.seen("qr")
+    image = screen.page.locator("#picture img")
+    assert image.get_attribute("alt") == samples.PICTURE.alt
+    inside, room = image.bounding_box(), screen.page.locator("#room").bounding_box()
+    assert room["x"] <= inside["x"]
+    assert inside["x"] + inside["width"] <= room["x"] + room["width"]
+    assert inside["y"] + inside["height"] <= room["y"] + room["height"] + 1
+    screen.page.context.set_offline(True)
+    screen.pass_time(12)
+    assert screen.seen("headline")
+    screen.pass_time(25)
+    assert screen.seen("picture")
+    assert screen.hosts == {station.url.split("/")[2]}
+
+
+def test_a_picture_that_is_not_there_leaves_the_words_and_is_tried_again(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
+    station.editions = [pictured()]
+    screen = open_screen()
+    screen.pass_time(40)
+    assert screen.seen("headline")
+    assert not screen.seen("picture")
+    station.pictures = {SHOWN: uploads.photo(1620, 1080)}
+    screen.pass_time(60)
+    assert "picture" in {name for _ in range(40) for name in ("picture", "words") if screen.pass_time(1) or screen.seen(name)}
+
+
+def test_the_words_of_an_emergency_never_leave_for_a_picture(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.alert(image=samples.PICTURE, expires=None)]
+    station.pictures = {SHOWN: uploads.photo(1620, 1080)}
+    screen = open_screen()
+    for _ in range(60):
+        screen.pass_time(1)
+        assert screen.seen("headline")
+
+
 def test_an_alert_begins_by_itself_offline(station: Station, open_screen: Callable[..., Screen]) -> None:
     station.editions = [samples.alert(effective=samples.NOW + timedelta(minutes=1))]
     screen = open_screen()
