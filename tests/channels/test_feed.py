@@ -85,8 +85,13 @@ def test_a_picture_of_ours_says_how_large_it_is_and_what_it_shows() -> None:
     assert (entry.enclosures[0].type, entry.enclosures[0].length) == ("image/jpeg", "183042")
     [content] = entry.media_content
     assert content == {
-        "url": samples.PICTURE.url, "type": "image/jpeg", "medium": "image", "filesize": "183042", "width": "1600", "height": "1067",
-    }  # fmt: skip
+        "url": samples.PICTURE.url,
+        "type": "image/jpeg",
+        "medium": "image",
+        "filesize": "183042",
+        "width": "1600",
+        "height": "1067",
+    }
     assert samples.PICTURE.alt in rss.decode()
     assert feedparser.parse(asked("atom", [samples.picture()]).body).entries[0].enclosures[0].length == "183042"
     [item] = json.loads(asked("json", [samples.picture()]).body)["items"]

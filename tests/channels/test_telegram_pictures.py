@@ -99,11 +99,16 @@ async def test_words_that_do_not_fit_come_whole_with_the_preview_of_the_picture(
 @pytest.mark.parametrize("size", range(0, 40, 3))
 def test_the_border_between_both_is_the_caption_limit(size: int) -> None:
     channel = telegram.Telegram(telegram.Settings(token=TOKEN, site=samples.site()))
-    body = "a" * (1024 - 354 - 20 + size)
-    frame = channel.render(samples.notice(image=samples.PICTURE, wordings={"id": worded(body)}), "id").frame
-    length = utf16(parse_html(frame["text"])[0])
-    assert 900 < length < 1100
-    assert ("photo" in frame) == (length <= 1024)
+
+    def measured(letters: int) -> tuple[int, bool]:
+        edition = samples.notice(image=samples.PICTURE, wordings={"id": worded("a" * letters)})
+        frame = channel.render(edition, "id").frame
+        return utf16(parse_html(frame["text"])[0]), "photo" in frame
+
+    room = 1024 - measured(1)[0] + 1
+    length, photo = measured(room - 20 + size)
+    assert length == 1024 - 20 + size
+    assert photo == (length <= 1024)
 
 
 async def test_a_foreign_picture_stays_a_link() -> None:
