@@ -21,16 +21,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from channels.base import contract
 from channels.base.batches import Batch
-from channels.base.contract import (
-    Area,
-    Deferred,
-    Edition,
-    Finding,
-    Halted,
-    Outcome,
-    Recipient,
-    Refused,
-)
+from channels.base.contract import Area, Deferred, Edition, Finding, Halted, Outcome, Recipient, Refused
 from channels.base.envelope import Envelope
 from channels.base.mime import VALUE_LIMIT, Frame, GroupFrames, alternative, hole, mailbox, part, phrase, quoted_value
 from channels.base.pictures import sized

@@ -264,7 +264,7 @@ async def test_the_address_may_stand_in_an_announcement_and_the_edition_says_how
         "url": stored["url"], "alt": "Peta lokasi truk tangki", "length": length, "width": 900, "height": 600,
     }  # fmt: skip
     page = (await site.ask(f"/p/{published.code}")).text
-    assert f'<img src="{stored["url"]}"' in page
+    assert f'<a href="{stored["url"]}"><img class="picture" src="/media/{stored["id"]}/pesan.jpg" alt="Peta lokasi truk' in page
     assert f'<meta property="og:image" content="{stored["url"]}">' in page
 
 
