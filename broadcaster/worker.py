@@ -67,6 +67,7 @@ class LaneWorker:
         self._sweeps = False
         self._sweeper_lease = min(SWEEPER_LEASE, app.settings.lease)
         self._fold_at = 0.0
+        self.tidy_seconds = TIDY_SECONDS
         self._drains: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
@@ -231,12 +232,12 @@ class LaneWorker:
 
     async def _tidy(self) -> None:
         """Throw away pictures that nobody uses: beside the sweeps, as an object store may be slow."""
-        await self._pause(TIDY_SECONDS / 60)
+        await self._pause(self.tidy_seconds / 60)
         while not self._stop.is_set():
             with self._outliving("pictures_wait"):
                 if self._sweeps and (count := await gallery.forget_unused(self.app)):
                     log.info("pictures_forgotten", count=count)
-            await self._pause(TIDY_SECONDS)
+            await self._pause(self.tidy_seconds)
 
 
 async def _end(jobs: Iterable[asyncio.Task[None]]) -> None:

@@ -1,5 +1,6 @@
 """Pictures over HTTP: sent by staff alone, given to everyone for ever, thrown away when nobody uses them."""
 
+import asyncio
 import io
 import json
 from collections.abc import Mapping
@@ -12,16 +13,23 @@ import msgspec
 import pytest
 from PIL import Image
 from sqlalchemy import insert
+from starlette.applications import Starlette
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
 
 import uploads
 from broadcaster import gallery, newsroom, previewing
+from broadcaster.fields import InvalidAnnouncement
 from broadcaster.media import UPLOAD_BYTES, VARIANTS
 from broadcaster.newsroom import Desk
 from broadcaster.publishing import Press
-from broadcaster.store import audit, media
+from broadcaster.store import audit, media, sessions
 from broadcaster.store.staff_tables import proposal, recurring
+from broadcaster.web.staff import pictures
+from broadcaster.worker import LaneWorker
 from browsing import NOTICE, Answer, Running, running
 from staffing import Browser, form_token, signed_in
+from waiting import until
 
 ADDRESS = "/redaksi/gambar"
 GONE = timedelta(days=7, seconds=1)
@@ -147,8 +155,6 @@ async def test_what_is_too_heavy_is_answered_in_words_and_far_beyond_not_read(si
 
 async def _status(host: str, port: int, headers: Mapping[str, str]) -> int:
     """The status of an upload of which nothing but the head is sent."""
-    import asyncio
-
     reader, writer = await asyncio.open_connection(host, port)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     writer.write(f"POST {ADDRESS} HTTP/1.1\r\nHost: {host}:{port}\r\n{lines}\r\n".encode())
@@ -286,6 +292,48 @@ async def test_another_size_or_another_site_is_not_measured(site: Running) -> No
         assert preview.image.length == 0
 
 
+# --- within the composer's form ----------------------------------------------------------------------------
+
+
+def composing(site: Running, browser: Browser) -> Request:
+    """A request of the composer, as the guard hands it on."""
+    at = site.clock().timestamp()
+    session = site.app.database.read_now(sessions.find, browser.cookie, at)
+    web = Starlette()
+    web.state.app = site.app
+    scope = {"type": "http", "app": web, "client": ("127.0.0.1", 1), "headers": [], "state": {"session": session}}
+    return Request(scope)
+
+
+def chosen(data: bytes, name: str = "foto.jpg") -> FormData:
+    """The composer's form with a picture in it."""
+    return FormData([("title", "Air mati"), ("picture", UploadFile(io.BytesIO(data), filename=name))])
+
+
+async def test_a_picture_in_the_composers_form_becomes_the_forms_image(site: Running) -> None:
+    request = composing(site, await signed_in(site, "rina", "author"))
+    found = await pictures.taken(request, chosen(uploads.photo()))
+    [kept] = await site.app.database.read(media.newest, 1)
+    assert found == {"image": f"{site.url}/media/{kept.id}/web.jpg"}
+    assert kept.actor == "staff:rina"
+
+
+async def test_a_form_without_a_picture_stays_as_it_is(site: Running) -> None:
+    request = composing(site, await signed_in(site, "rina", "author"))
+    for data in (FormData([("title", "Air mati")]), chosen(b"", ""), FormData([("picture", "teks")])):
+        assert await pictures.taken(request, data) == {}
+
+
+async def test_a_picture_that_cannot_be_used_is_told_at_its_field(site: Running) -> None:
+    request = composing(site, await signed_in(site, "rina", "author"))
+    with pytest.raises(InvalidAnnouncement) as caught:
+        await pictures.taken(request, chosen(uploads.SVG))
+    [problem] = caught.value.problems
+    assert problem.field == "image"
+    assert problem.reason == "Berkas ini bukan gambar JPEG, PNG, atau WebP."
+    assert problem.remedy == "Simpan gambarnya sebagai JPEG atau PNG, lalu pilih lagi."
+
+
 # --- what nobody uses -------------------------------------------------------------------------------------
 
 
@@ -303,6 +351,18 @@ async def test_a_picture_that_nobody_used_for_a_week_is_gone(site: Running) -> N
     assert await gallery.forget_unused(site.app) == 0
 
 
+async def test_the_worker_throws_away_what_nobody_uses(site: Running) -> None:
+    await brought(await signed_in(site, "rina", "author"))
+    site.clock.now += GONE
+    worker = LaneWorker(site.app, "routine")
+    worker.tidy_seconds = 0.6
+    working = asyncio.create_task(worker.run())
+    await until(lambda: not files(site), what="the picture is gone")
+    worker.stop()
+    await working
+    assert await site.app.database.read(media.newest, 1) == []
+
+
 async def test_one_that_is_brought_again_begins_a_new_week(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     await brought(rina)
@@ -313,8 +373,8 @@ async def test_one_that_is_brought_again_begins_a_new_week(site: Running) -> Non
 
 async def test_whatever_names_a_picture_keeps_it(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    pictures = [await brought(rina, uploads.photo(900 + number, 600)) for number in range(4)]
-    drafted, former, proposed, pattern = (picture["url"] for picture in pictures)
+    brought_in = [await brought(rina, uploads.photo(900 + number, 600)) for number in range(4)]
+    drafted, former, proposed, pattern = (picture["url"] for picture in brought_in)
     desk = Desk(press=Press.of(site.app), account=rina.account, now=site.clock())
     row = await site.app.database.write(newsroom.save, desk, {**NOTICE, "image": former})
     later = Desk(press=desk.press, account=rina.account, now=desk.now + timedelta(hours=1))
