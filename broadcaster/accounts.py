@@ -3,6 +3,7 @@
 import hmac
 import json
 import secrets
+import shlex
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -76,6 +77,11 @@ class Account:
         by_agency = not self.agencies or agency in self.agencies
         return by_agency and all(self._holds(code) for code in areas)
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether this person holds for every agency and area."""
+        return not self.agencies and not self.areas
+
     def _holds(self, code: str) -> bool:
         return not self.areas or any(code == own or code.startswith(f"{own}.") for own in self.areas)
 
@@ -96,6 +102,47 @@ def read_roles(names: Iterable[str]) -> tuple[AccountRole, ...]:
     if not given:
         raise BadAccount("Pilih paling sedikit satu peran.")
     return tuple(role for role in ACCOUNT_ROLES if role in given)
+
+
+ROLE_WORDS: Mapping[str, AccountRole] = {
+    "penyusun": "author",
+    "penyetuju": "approver",
+    "operator-layar": "screens",
+    "pengelola": "admin",
+}
+"""How single sign-on names roles unless a mapping is set: our words, since a plain "admin" there may mean anything."""
+
+
+def read_role_mapping(text: str) -> Mapping[str, AccountRole]:
+    """Role by value of a claim, in lower case, from value=role pairs between spaces (in quotes where a value has spaces).
+
+    Roles may be named in either language; "" is ROLE_WORDS. Raises BadAccount.
+    """
+    known: dict[str, AccountRole] = dict(zip(ACCOUNT_ROLES, ACCOUNT_ROLES, strict=True)) | dict(ROLE_WORDS)
+    mapping: dict[str, AccountRole] = {}
+    try:
+        pairs = shlex.split(text)
+    except ValueError as error:
+        raise BadAccount("tanda kutipnya tidak berpasangan") from error
+    for pair in pairs:
+        value, _, role = pair.rpartition("=")
+        if not value or role not in known:
+            raise BadAccount(f"berisi pasangan nilai=peran; peran yang ada: {', '.join(ROLE_WORDS)}")
+        mapping[value.casefold()] = known[role]
+    return mapping or ROLE_WORDS
+
+
+def mapped_roles(values: Iterable[str], mapping: Mapping[str, AccountRole]) -> tuple[AccountRole, ...]:
+    """Roles that values of a claim stand for, in their own order; none where no value is known."""
+    given = {mapping[value.casefold()] for value in values if value.casefold() in mapping}
+    return tuple(role for role in ACCOUNT_ROLES if role in given)
+
+
+def name_from(text: str) -> str:
+    """A sign-in name made of what somebody is called elsewhere; "akun" where nothing of it can be kept."""
+    plain = unicodedata.normalize("NFKC", text).strip().lower()
+    kept = "".join(character for character in plain if character.isalnum() or character in "._-@")
+    return kept[: NAME_LIMIT - 4] or "akun"
 
 
 # --- passwords --------------------------------------------------------------------------------------

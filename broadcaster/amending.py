@@ -92,6 +92,7 @@ def _open_for(connection: Connection, desk: Desk, announcement_id: str, act: Act
     require(desk, "write")
     row = held(connection, announcement_id)
     announcements.may(row.state, act, "approver")
+    require_cover(desk, _as_published(desk, row))
     require_cover(desk, checked)
     return row
 

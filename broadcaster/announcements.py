@@ -15,6 +15,7 @@ from broadcaster.fields import (
     VERDICTS,
     Fields,
     InvalidAnnouncement,
+    Override,
     Problem,
     Translation,
     did_you_mean,
@@ -89,6 +90,13 @@ def _kind_of(fields: Fields) -> Kind:
     return fields.kind or ("alert" if fields.level == "emergency" else "notice")
 
 
+def _written(fields: Fields) -> Iterator[tuple[str, Fields | Translation | Override]]:
+    """Every set of words there is, with the prefix of its fields' names."""
+    yield from _wordings(fields)
+    for channel, override in fields.overrides.items():
+        yield f"overrides.{channel}.", override
+
+
 def _wordings(fields: Fields) -> Iterator[tuple[str, Fields | Translation]]:
     yield "", fields
     for lang, translation in fields.translations.items():
@@ -111,12 +119,10 @@ def _resolve(names: Iterable[str], tree: AreaTree) -> tuple[tuple[Area, ...], li
 
 
 def _visible_words(fields: Fields) -> Iterator[Problem]:
-    for prefix, words in _wordings(fields):
-        texts = {"title": words.title, "body": plain(words.body)}
-        if words.instruction:
-            texts["instruction"] = plain(words.instruction)
+    for prefix, words in _written(fields):
+        texts = {"title": words.title, "body": words.body, "instruction": getattr(words, "instruction", None)}
         for name, text in texts.items():
-            if not any(character.isalnum() for character in text):
+            if text is not None and not any(character.isalnum() for character in (text if name == "title" else plain(text))):
                 yield Problem(field=prefix + name, reason="Tidak ada huruf yang terbaca.", remedy="Tulis dengan kata-kata.")
 
 
@@ -151,8 +157,8 @@ def _foreign_links(fields: Fields, hosts: Collection[str]) -> Iterator[Problem]:
     if not hosts:
         return
     texts = [("link", fields.link or "")]
-    for prefix, words in _wordings(fields):
-        texts += [(prefix + name, plain(getattr(words, name) or "")) for name in ("title", "summary", "body", "instruction")]
+    for prefix, words in _written(fields):
+        texts += [(prefix + name, plain(getattr(words, name, "") or "")) for name in ("title", "summary", "body", "instruction")]
     for name, text in texts:
         found = {host.rpartition("@")[2].partition(":")[0].rstrip(".").lower() for host in _LINK.findall(text)}
         for host in sorted(found):
@@ -175,10 +181,11 @@ def _times(fields: Fields, now: datetime) -> Iterator[Problem]:
 
 
 def _unknown_channels(fields: Fields, channels: Collection[str]) -> Iterator[Problem]:
-    for name in fields.channels:
-        if name not in channels:
-            remedy = did_you_mean(name, sorted(channels))
-            yield Problem(field="channels", reason=f'Kanal "{shown(name)}" tidak dikenal atau belum dibuka.', remedy=remedy)
+    for field, names in (("channels", fields.channels), ("overrides", tuple(fields.overrides))):
+        for name in names:
+            if name not in channels:
+                remedy = did_you_mean(name, sorted(channels))
+                yield Problem(field=field, reason=f'Kanal "{shown(name)}" tidak dikenal atau belum dibuka.', remedy=remedy)
 
 
 def _kinds(fields: Fields) -> Iterator[Problem]:

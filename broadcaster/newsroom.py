@@ -27,8 +27,13 @@ HOLD = timedelta(seconds=30)
 """Between approval and publication of what is no emergency: time to call it back."""
 FORM_BYTES = 64 * 1024
 """Bytes of a form as JSON: the longest announcement in three languages, and its channels' own words, are half of it."""
+EDITABLE: tuple[announcements.State, ...] = ("draft", "returned", "review", "approved", "scheduled")
+"""States in which the form may be changed; each change voids review and approval."""
 DUE_AT_ONCE = 20
 """Announcements whose hold is over that one call publishes at most."""
+
+OWN_STATES = ("draft", "returned")
+"""States in which nobody is asked to approve it: its author may mend whatever was chosen by mistake."""
 
 Form = Mapping[str, Any]
 """What was typed: the names of `Fields`, each value as the page sends it (texts, lists, mappings)."""
@@ -78,8 +83,10 @@ def save(
     if desk.account.actor in drafts.returners(connection, row.id):
         raise NotAllowed("Anda mengembalikan pengumuman ini, jadi orang lain yang memperbaikinya.")
     _holds_for(desk, row)
-    values = {**_unapproved(desk, fields), "form": text, "version": row.version + 1}
     before = row.state
+    if before not in OWN_STATES:
+        _require_hold(desk, replace(row, fields=fields))
+    values = {**_unapproved(desk, fields), "form": text, "version": row.version + 1}
     row = moved(connection, row, "edit", "author", desk.now, fields=fields, **values)
     _keep(connection, desk, row, form, act)
     if before in ("approved", "scheduled"):
@@ -340,10 +347,11 @@ def _role(desk: Desk) -> Role:
 
 
 def _holds_for(desk: Desk, row: Announcement) -> None:
-    """Whether an announcement that is already there is this person's to touch; its areas may still be misspelt."""
+    """Whether an announcement that is there is this person's to touch: within what they hold for, or their own draft still."""
     if not desk.account.may("approve"):
         require(desk, "write")
-    _require_hold(desk, row)
+    if row.state not in OWN_STATES or row.created_by != desk.account.actor:
+        _require_hold(desk, row)
 
 
 def _require_hold(desk: Desk, row: Announcement) -> None:
@@ -371,9 +379,7 @@ def judges(connection: Connection, desk: Desk, checked: CheckedAnnouncement, edi
 
 def person(connection: Connection, actor: str) -> list[Account]:
     """The account behind an actor, if it is one of staff."""
-    kind, _, name = actor.partition(":")
-    found = accounts.find(connection, name) if kind == "staff" else None
-    return [found] if found is not None else []
+    return accounts.acting(connection, actor)
 
 
 def _keep(connection: Connection, desk: Desk, row: Announcement, form: Form, act: VersionAct) -> None:

@@ -4,9 +4,17 @@ from sqlalchemy import Connection
 
 from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
+from broadcaster.newsroom import Desk, require
 from broadcaster.store import audit, channels
 
 LANES = ("emergency", "routine")
+
+
+def require_channels(desk: Desk) -> None:
+    """Raises NotAllowed unless the person may decide on a channel, which is everybody's."""
+    require(desk, "steer")
+    if not desk.account.everywhere:
+        raise NotAllowed("Kanal dipakai seluruh kota. Minta petugas yang bertugas untuk seluruh kota.")
 
 
 async def resume_channel(app: App, channel: str, *, actor: str) -> None:

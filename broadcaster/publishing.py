@@ -16,8 +16,8 @@ from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, Role
 from broadcaster.app import App
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem
 from broadcaster.signing import Signer, draw_code
+from broadcaster.store import accounts, audit, media, nudges
 from broadcaster.store import announcements as rows
-from broadcaster.store import audit, media
 from broadcaster.store.announcements import Announcement, EditionRow
 from channels.base.contract import Edition, Site, Topic
 from channels.base.rendering import clean, moment_text
@@ -174,6 +174,7 @@ def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[
             went = moved(connection, row, "publish", "clock", now, fields=checked.fields, published_at=now.timestamp())
             published.append(_release(connection, press, went, checked, now))
     for row in missed:
+        nudges.add(connection, accounts.acting(connection, row.approved_by), row.id, "missed", now.timestamp())
         note(connection, now, "clock", "miss", row, "clock", why=row.note)
     for stored in published:
         audit.append(connection, at=now, actor="clock", act="publish", subject=stored.id, detail=_said(stored))

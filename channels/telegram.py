@@ -17,6 +17,7 @@ from telegram import Bot, Update, WebhookInfo, error
 
 from channels.base import contract, http, pictures
 from channels.base.bot import AT_ONCE, AioRequest, Pictures, as_caption, as_media, as_photo, shown_by, with_link
+from channels.base.chat import Chats
 from channels.base.contract import Deferred, Failure, Finding, Halted, Outcome, Receipt, Refused, Rejected, Skipped
 from channels.base.rendering import ELLIPSIS, WIB, area_names, clean, cut, fill, template_name, tokens, utf16
 from channels.base.sending import each
@@ -191,7 +192,7 @@ _BUTTONS = {"id": ("Rincian", "Periksa keaslian"), "en": ("Details", "Check auth
 _NO_PREVIEW = {"link_preview_options": '{"is_disabled":true}'}
 
 
-class Telegram:
+class Telegram(Chats):
     """Push channel and answers of the bot; `now` tells the moment of sending: at night messages go without sound."""
 
     name = "telegram"

@@ -62,11 +62,11 @@ async def signed_in(site: Running, name: str, *roles: AccountRole, **values: Any
     return await browser(site, account)
 
 
-async def browser(site: Running, account: Account) -> Browser:
+async def browser(site: Running, account: Account, way: str = "password") -> Browser:
     """A browser in which this person is signed in."""
     at = site.clock().timestamp()
     cookie = await site.app.database.write(
-        lambda connection: sessions.start(connection, account.id, way="password", agent="uji", place="127.0.0.1", at=at)
+        lambda connection: sessions.start(connection, account.id, way=way, agent="uji", place="127.0.0.1", at=at)
     )
     found = await site.app.database.read(sessions.find, cookie, at)
     assert found is not None

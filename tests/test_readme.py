@@ -24,8 +24,7 @@ def line_after(mark: str) -> str:
 
 def variables() -> set[str]:
     """The name of every setting there is."""
-    fields = config.Settings.model_fields
-    own = {name.upper() if name.startswith("oidc_") else config.PREFIX + name.upper() for name in fields}
+    own = {config.variable(name) for name in config.Settings.model_fields}
     for module in config.channel_modules().values():
         fields = {name: field for name, field in module.Settings.model_fields.items() if name != "site"}
         own |= {module.Settings.prefix + (field.alias or name).upper() for name, field in fields.items()}

@@ -1,12 +1,14 @@
 """Failed sign-ins, counted by account name and by address: who guesses waits longer and longer, who is honest is never shut out.
 
 A name alone never locks: what is counted is the pair of name and address, and the address by itself. So somebody who guesses at
-an account from elsewhere does not keep its owner from signing in.
+an account from elsewhere does not keep its owner from signing in. A name that is guessed at from everywhere is looked at once in
+five seconds; a browser in which its owner signed in before (web/staff/known.py) is counted by itself and waits for nobody else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv6Address, ip_address
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broadcaster.store.database import is_sqlite
@@ -21,6 +23,17 @@ LONGEST_WAIT = {FREE_PAIR: 900.0, FREE_PLACE: 900.0, FREE_NAME: 5.0}
 
 Key = tuple[bytes, int]
 """A keyed hash and the failures it has free."""
+
+
+def place_of(address: str) -> str:
+    """What counts as one place: an IPv4 address, or the /64 of an IPv6 address, which one household has to itself."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return str(found)
+    return str(found.ipv4_mapped) if found.ipv4_mapped else str(IPv6Address(int(found) >> 64 << 64))
 
 
 def wait(connection: Connection, keys: Iterable[Key], at: float) -> float:
@@ -41,6 +54,16 @@ def fail(connection: Connection, keys: Iterable[Key], at: float) -> None:
 def forgive(connection: Connection, keys: Iterable[Key]) -> None:
     """Forget the failures under these keys: the right password came."""
     connection.execute(delete(throttle).where(throttle.c.key.in_([digest for digest, _free in keys])))
+
+
+def succeed(connection: Connection, keys: Sequence[Key]) -> None:
+    """The right password came: what was counted under the first key is forgotten, under the others this try alone.
+
+    Else who has an account of their own could guess at all others without end, signing in now and then.
+    """
+    forgive(connection, keys[:1])
+    others = [digest for digest, _free in keys[1:]]
+    connection.execute(update(throttle).where(throttle.c.key.in_(others)).values(failures=throttle.c.failures - 1))
 
 
 def _wait(connection: Connection, digest: bytes, free: int, at: float) -> float:

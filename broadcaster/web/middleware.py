@@ -17,6 +17,9 @@ CSP = (
 FRAMED_CSP = CSP.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
 """For documents of their own that our pages show in a frame: screens and message previews."""
 
+NEWSROOM = "/redaksi/"
+"""Below this nothing is kept by anybody, redirects and errors included, unless the endpoint says otherwise."""
+
 HEADERS = {
     "Content-Security-Policy": CSP,
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
@@ -46,6 +49,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in self.headers.items():
                     headers.setdefault(name, value)
+                if str(scope["path"]).startswith(NEWSROOM):
+                    headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

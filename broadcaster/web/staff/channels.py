@@ -1,7 +1,8 @@
 """The channels: whether each is open, what holds it up, what it lately did; and what people may do about it."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -45,7 +46,8 @@ async def show(request: Request) -> Response:
 async def resume(request: Request) -> Response:
     """Open a channel again, once its cause is mended."""
     channel = _named(request)
-    return await _acted(request, operating.resume_channel(app_of(request), channel, actor=account_of(request).actor), "dibuka")
+    act = partial(operating.resume_channel, app_of(request), channel, actor=account_of(request).actor)
+    return await _acted(request, act, "dibuka")
 
 
 async def decide(request: Request) -> Response:
@@ -54,7 +56,7 @@ async def decide(request: Request) -> Response:
     if sent.get("putusan") not in ("terapkan", "buang"):
         raise HTTPException(400)
     apply = sent.get("putusan") == "terapkan"
-    act = operating.decide_held(app_of(request), channel, apply=apply, actor=account_of(request).actor)
+    act = partial(operating.decide_held, app_of(request), channel, apply=apply, actor=account_of(request).actor)
     return await _acted(request, act, "diterapkan" if apply else "dibuang")
 
 
@@ -83,18 +85,20 @@ def cards(connection: Connection, app: App) -> list[ChannelCard]:
 
 
 async def _page(request: Request, *, problem: str = "", status: int = 200) -> Response:
-    app = app_of(request)
+    app, account = app_of(request), account_of(request)
     said = request.query_params.get("selesai", "")
     return frame.page(
         request, "channels.html", status=status, problem=problem, cards=await app.database.read(cards, app),
-        pulled=[channel.label for channel in app.pull.values()], minutes=MINUTES, may_steer=account_of(request).may("steer"),
+        pulled=[channel.label for channel in app.pull.values()], minutes=MINUTES,
+        may_steer=account.may("steer") and account.everywhere,
         said=said if said in ("dibuka", "diterapkan", "dibuang") else "",
     )  # fmt: skip
 
 
-async def _acted(request: Request, act: Awaitable[Any], said: str) -> Response:
+async def _acted(request: Request, act: Callable[[], Awaitable[Any]], said: str) -> Response:
     try:
-        await act
+        operating.require_channels(frame.desk_of(request))
+        await act()
     except NotAllowed as refused:
         return await _page(request, problem=str(refused), status=409)
     return RedirectResponse(f"{ADDRESS}?selesai={said}", 303)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from sqlalchemy import Connection
@@ -15,13 +16,14 @@ from broadcaster.app import App
 from broadcaster.store import accounts, audit, sessions, throttle
 from broadcaster.web import pages
 from broadcaster.web.access import HALF, SIGN_IN, app_of, client_of, cookie_name, current_session, session_of
+from broadcaster.web.staff import known
 from broadcaster.wording import words
 
 HOME = "/redaksi/"
 CODE = "/redaksi/masuk/kode"
 HALF_SECONDS = 300.0
 """How long the second factor may take."""
-_WITHIN = re.compile(r"/redaksi/[A-Za-z0-9/_.\-?=&%]*", re.ASCII)
+_WITHIN = re.compile(r"/redaksi/[A-Za-z0-9/_.\-?=&%+~]*", re.ASCII)
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +58,7 @@ async def enter(request: Request) -> Response:
     done = await _try_password(request, name, password)
     if done.problem:
         return _form(request, name=name, target=target, problem=done.problem, wait=done.wait)
-    return _entered(request, done, safe_target(target))
+    return _entered(request, done, safe_target(target), name)
 
 
 async def ask_code(request: Request) -> Response:
@@ -76,7 +78,7 @@ async def enter_code(request: Request) -> Response:
     done = await _try_code(request, found, code)
     if done.problem:
         return _code_form(request, target=target, problem=done.problem, wait=done.wait)
-    return _entered(request, done, safe_target(target))
+    return _entered(request, done, safe_target(target), found.account.name)
 
 
 async def leave(request: Request) -> Response:
@@ -124,7 +126,7 @@ async def _try_password(request: Request, name: str, password: str) -> Outcome:
         return Outcome(problem="signin.wrong")
 
     def succeed(connection: Connection) -> str:
-        throttle.forgive(connection, keys[:2])
+        throttle.succeed(connection, keys)
         if rules.needs_new_hash(stored):
             accounts.set_password(connection, found.id, rules.hash_password(password), must_change=found.must_change)
         return _open(connection, request, found, HALF if found.secured else "password")
@@ -143,7 +145,7 @@ async def _try_code(request: Request, found: sessions.Session, code: str) -> Out
         way = spend_code(connection, app, account, code)
         if not way:
             return ""
-        throttle.forgive(connection, keys[:2])
+        throttle.succeed(connection, keys)
         sessions.end(connection, found.id, account.id)
         return _open(connection, request, account, way)
 
@@ -187,10 +189,20 @@ def _with_hash(connection: Connection, name: str) -> tuple[Account | None, str]:
 
 
 def _keys(app: App, request: Request, name: str) -> list[throttle.Key]:
-    """What tries are counted by: name and address together, the address, the name."""
-    plain, place = name.strip().lower()[:200], client_of(request)
+    """What tries are counted by: name and address together, the address, the name; in a known browser by that one alone."""
+    plain, place = _spelled(name), throttle.place_of(client_of(request))
+    if mark := known.mark_of(request, plain.removeprefix("kode:")):
+        return [(app.book.lookup("sign-in", f"{plain}\0{mark}"), throttle.FREE_PAIR)]
     texts = ((f"{plain}\0{place}", throttle.FREE_PAIR), (f"\0{place}", throttle.FREE_PLACE), (plain, throttle.FREE_NAME))
     return [(app.book.lookup("sign-in", text), free) for text, free in texts]
+
+
+def _spelled(name: str) -> str:
+    """A name in its one spelling, also where it is none: who guesses gains nothing by writing it differently."""
+    try:
+        return rules.read_name(name)
+    except rules.BadAccount:
+        return name.strip().lower()[:200]
 
 
 def _open(connection: Connection, request: Request, account: Account, way: str) -> str:
@@ -224,10 +236,12 @@ async def _half(request: Request) -> sessions.Session | None:
 # --- answers ------------------------------------------------------------------------------------------
 
 
-def _entered(request: Request, done: Outcome, target: str) -> Response:
-    there = CODE + (f"?ke={target}" if target != HOME else "") if done.half else target
+def _entered(request: Request, done: Outcome, target: str, name: str) -> Response:
+    there = CODE + (f"?ke={quote(target, safe='')}" if target != HOME else "") if done.half else target
     response = RedirectResponse(there, 303, headers={"Cache-Control": "no-store"})
     give_cookie(request, response, done.cookie)
+    if not done.half:
+        known.remember(request, response, _spelled(name))
     return response
 
 
