@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from broadcaster import config
+from broadcaster.depots import Depot, open_depot
 from broadcaster.queue import Queue
 from broadcaster.signing import Signer
 from broadcaster.store.causes import Watcher
@@ -55,6 +56,7 @@ class App:
     tree: AreaTree
     push: Mapping[str, PushChannel]
     pull: Mapping[str, PullChannel]
+    depot: Depot
     clock: Clock = field(default_factory=SharedClock)
     causes: Watcher = field(default_factory=Watcher)
     counts: Counts = field(default_factory=Counts)
@@ -87,6 +89,7 @@ async def open_app(loaded: config.Loaded, *, redis_url: str = "", clock: Clock |
     database = Database(loaded.settings.database)
     queue = Queue(redis_url or loaded.settings.redis_url)
     push, pull = config.open_channels(loaded)
+    depot = open_depot(loaded.settings)
     shared = SharedClock()
     try:
         if clock is None:
@@ -100,10 +103,12 @@ async def open_app(loaded: config.Loaded, *, redis_url: str = "", clock: Clock |
             tree=await database.read(AreaTree.from_store),
             push=push,
             pull=pull,
+            depot=depot,
             clock=clock or shared,
         )
     finally:
         for channel in push.values():
             await channel.aclose()
+        await depot.aclose()
         await queue.aclose()
         database.close()

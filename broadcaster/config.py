@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 
 import channels
 from broadcaster.accounts import read_role_mapping
+from broadcaster.s3 import Location
 from channels.base.contract import PullChannel, PushChannel, Site, Topic
 from channels.base.settings import ChannelSettings
 
@@ -75,6 +76,9 @@ class Settings(BaseModel):
     phones: str = Field(
         default="", description="The city's own telephone numbers, separated by commas; others are pointed out. Empty: none is."
     )
+    media_url: str = Field(
+        default="", repr=False, description="s3://key:secret@host/bucket?region=..&tls=.. for pictures; empty: the data folder."
+    )
     simulated: bool = Field(default=False, description="Set by `broadcaster demo`: marks each message [SIMULASI].")
     simulation_url: str = Field(default="", description="Set by `broadcaster demo`: where the stand-in providers answer.")
     oidc_issuer: str = Field(default="", description="Single sign-on: the provider's address (OIDC_ISSUER).")
@@ -97,6 +101,12 @@ class Settings(BaseModel):
     def _redis(cls, value: str) -> str:
         if value and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("harus diawali redis://, rediss:// atau unix://")
+        return value
+
+    @field_validator("media_url")
+    @classmethod
+    def _media(cls, value: str) -> str:
+        Location.of(value) if value else None
         return value
 
     @field_validator("oidc_issuer")

@@ -2,6 +2,7 @@
 
 import asyncio
 import email.utils
+import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from sqlalchemy import text
 
 from broadcaster import config
 from broadcaster.app import open_app
+from broadcaster.depots import StoreDown, open_depot
 from broadcaster.embedded import running_valkey
 from broadcaster.oidc import SignOnError, Unavailable
 from broadcaster.queue import Queue
@@ -36,6 +38,7 @@ async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
         if finding.ok is False:
             return
     yield await _redis(loaded.settings)
+    yield await _pictures(loaded.settings)
     async for finding in _base_url(loaded.settings):
         yield finding
     yield await _sign_on(loaded.settings)
@@ -85,6 +88,21 @@ async def _redis(settings: config.Settings) -> Finding:
         )
     finally:
         await queue.aclose()
+
+
+async def _pictures(settings: config.Settings) -> Finding:
+    """Whether pictures can be kept: one file is put, read again and taken away."""
+    depot, name = open_depot(settings), f"doctor/{secrets.token_hex(8)}.txt"
+    try:
+        await depot.put(name, b"doctor")
+        kept = await depot.get(name) == b"doctor"
+        await depot.delete(name)
+    except StoreDown as down:
+        mend = "Periksa BROADCASTER_MEDIA_URL, izin kuncinya, dan jam mesin ini; atau ruang dan izin folder data."
+        return Finding(ok=False, what=f"Gambar tidak dapat disimpan ({down})", mend=mend)
+    finally:
+        await depot.aclose()
+    return Finding(ok=kept, what="Gambar dapat disimpan dan dibaca lagi" if kept else "Penyimpanan gambar mengembalikan isi lain")
 
 
 async def _base_url(settings: config.Settings) -> AsyncIterator[Finding]:

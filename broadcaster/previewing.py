@@ -11,6 +11,7 @@ from broadcaster import freezing
 from broadcaster.announcements import CheckedAnnouncement
 from broadcaster.app import App
 from broadcaster.fields import Fields, read_leniently
+from broadcaster.store import media
 from channels.base.contract import Area, Edition, PageRequest, PullChannel, PushChannel, Recipient, Wording
 
 LETTER = 10_000
@@ -78,7 +79,9 @@ def draft_edition(app: App, form: Mapping[str, Any], *, announcement: str, code:
     fields, problems = read_leniently(form)
     broken = {problem.field for problem in problems}
     fields = fields.model_copy(update={name: text for name, text in PLACEHOLDERS.items() if name in broken})
-    return freezing.freeze(_leniently(app, fields), site=app.site, announcement=announcement, code=code, at=app.clock())
+    edition = freezing.freeze(_leniently(app, fields), site=app.site, announcement=announcement, code=code, at=app.clock())
+    # one row by its key, and only where a picture of ours is named: publishing says how large it is, so the preview does
+    return app.database.read_now(media.measured, edition, app.site) if edition.image else edition
 
 
 def _leniently(app: App, fields: Fields) -> CheckedAnnouncement:

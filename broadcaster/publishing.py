@@ -16,7 +16,7 @@ from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, Role
 from broadcaster.app import App
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem
 from broadcaster.signing import Signer, draw_code
-from broadcaster.store import accounts, audit, nudges
+from broadcaster.store import accounts, audit, media, nudges
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement, EditionRow
 from channels.base.contract import Edition, Site, Topic
@@ -330,6 +330,7 @@ def _issue(
     chosen: tuple[str, ...], going: tuple[str, ...], now: datetime, follows: int | None = None,
 ) -> Stored:  # fmt: skip
     """Sign and store an edition with its runs; `chosen` are the channels it names, `going` the push channels it takes."""
+    frozen = media.measured(connection, frozen, press.site)
     concerned = press.tree.concerned(area.code for area in frozen.areas)
     edition_id = rows.insert_edition(connection, frozen, signer=press.signer, channels=chosen, concerned=concerned, at=now)
     rows.open_runs(connection, edition_id, going, follows)

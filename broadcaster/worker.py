@@ -13,7 +13,7 @@ from arq.connections import ArqRedis
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
-from broadcaster import locks, newsroom, nudging, publishing, receipts
+from broadcaster import gallery, locks, newsroom, nudging, publishing, receipts
 from broadcaster.app import App, SharedClock
 from broadcaster.draining import Deliverer
 from broadcaster.logs import told
@@ -44,6 +44,8 @@ HANG_UP_SECONDS = 2.0
 """How long a doorbell that is hung up waits for its jobs to end."""
 FOLD_SECONDS = 60.0
 """Pause between looks for old editions to fold into counts; while there are some, each sweep folds a chunk."""
+TIDY_SECONDS = 3600.0
+"""Pause between looks for pictures that nobody uses; the first comes a minute after the start."""
 GARBAGE = 20_000
 """Objects made since the last look for garbage in cycles (Python's own 700 costs a tenth of the sending)."""
 PROBE_SECONDS = 5.0
@@ -67,6 +69,7 @@ class LaneWorker:
         self._sweeps = False
         self._sweeper_lease = min(SWEEPER_LEASE, app.settings.lease)
         self._fold_at = 0.0
+        self.tidy_seconds = TIDY_SECONDS
         self._drains: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
@@ -76,7 +79,7 @@ class LaneWorker:
 
     async def run(self) -> None:
         """Work until `stop()`."""
-        loops = (self._sweep, self._look, self._apply_receipts, self._nudge, self._listen)
+        loops = (self._sweep, self._look, self._apply_receipts, self._nudge, self._tidy, self._listen)
         tasks = [asyncio.create_task(loop()) for loop in loops]
         try:
             waiting = asyncio.create_task(self._stop.wait())
@@ -229,6 +232,15 @@ class LaneWorker:
             with self._outliving("receipts_wait"):
                 while self._sweeps and not self._stop.is_set() and await receipts.apply_due(self.app) == receipts.AT_ONCE:
                     pass
+
+    async def _tidy(self) -> None:
+        """Throw away pictures that nobody uses: beside the sweeps, as an object store may be slow."""
+        await self._pause(self.tidy_seconds / 60)
+        while not self._stop.is_set():
+            with self._outliving("pictures_wait"):
+                if self._sweeps and (count := await gallery.forget_unused(self.app)):
+                    log.info("pictures_forgotten", count=count)
+            await self._pause(self.tidy_seconds)
 
     async def _nudge(self) -> None:
         """Tell staff what waits for them; whom an emergency needs is told by its own lane."""

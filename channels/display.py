@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import msgspec
 import segno
 
-from channels.base import rendering, validity
-from channels.base.contract import SUMMARY_LIMIT, Area, Document, Edition, PageRequest, PullChannel, Wording
+from channels.base import pictures, rendering, validity
+from channels.base.contract import SUMMARY_LIMIT, Area, Document, Edition, Image, PageRequest, PullChannel, Wording
 from channels.base.settings import ChannelSettings
 
 VERSION = 1
@@ -96,7 +96,7 @@ class DisplayChannel:
     def item(self, edition: Edition) -> dict[str, Any]:
         """One announcement as a screen shows it: texts on one line, times in UTC, the QR code as an SVG path."""
         edition = rendering.scrubbed(edition)
-        wording = edition.wording("id")
+        wording, picture = edition.wording("id"), pictures.own_picture(edition, self._site)
         return {
             "code": edition.code,
             "number": edition.number,
@@ -115,7 +115,12 @@ class DisplayChannel:
             "url": self._site.permalink(edition.code),
             "short": f"{self._site.host}/p/{edition.code}",
             "qr": qr(self._site.permalink(edition.code)),
+            **({"picture": self._shown(picture)} if picture is not None else {}),
         }
+
+    def _shown(self, picture: Image) -> dict[str, str]:
+        """A picture of ours as a path: screens load nothing from other hosts, any other stays on the page."""
+        return {"url": pictures.own_path(picture, self._site, "layar"), "alt": picture.alt}
 
 
 def tag(edition: Edition) -> str:

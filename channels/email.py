@@ -25,6 +25,7 @@ from channels.base.contract import Area, Deferred, Edition, Finding, Halted, Out
 from channels.base.envelope import Envelope
 from channels.base.letter import Letters
 from channels.base.mime import VALUE_LIMIT, Frame, GroupFrames, alternative, hole, mailbox, part, phrase, quoted_value
+from channels.base.pictures import sized
 from channels.base.rendering import area_names, cut, fill, plain, scrubbed, span_text, template_name, verdict_text
 from channels.base.settings import ChannelSettings, Rate
 from channels.base.smtp import Connection, NoConnection, Server
@@ -138,6 +139,7 @@ def _values(edition: Edition, lang: str, site: contract.Site) -> dict[str, Any]:
         "code": edition.code,
         "link": edition.link if edition.link and _is_web(edition.link) else "",
         "image": edition.image if edition.image and _is_web(edition.image.url) else None,
+        "image_url": sized(edition.image.url, site, "pesan") if edition.image else "",
         "permalink": site.permalink(edition.code),
         "check_url": f"{site.base_url.rstrip('/')}/cek?kode={edition.code}",
         "base_url": site.base_url,

@@ -119,7 +119,7 @@ class FeedChannel:
         """The edition as all formats say it, in `wanted` where it has such words, else in Indonesian."""
         edition = rendering.scrubbed(edition)
         lang = wanted if wanted in edition.wordings else "id"
-        wording = edition.wording(lang)
+        wording, links = edition.wording(lang), tuple(self._links(edition, lang))
         published = edition.first_published_at.astimezone(rendering.WIB).replace(microsecond=0)
         withdrawn = edition.change == "withdrawal"
         return Entry(
@@ -134,8 +134,9 @@ class FeedChannel:
             topic_label=edition.topic.label(lang),
             published=published,
             updated=edition.published_at.astimezone(rendering.WIB).replace(microsecond=0),
-            links=tuple(self._links(edition, lang)),
+            links=links,
             facts=self._facts(edition),
+            image=edition.image if any(link.rel == "enclosure" for link in links) else None,
         )
 
     def _html(self, edition: Edition, wording: Wording, lang: Lang) -> str:
@@ -169,7 +170,8 @@ class FeedChannel:
             yield Link(rel="related", href=related)
         image = self._web_address(edition.image.url) if edition.image else ""
         if media_type := IMAGE_TYPES.get(image.rsplit(".", 1)[-1].lower()):
-            yield Link(rel="enclosure", href=image, type=media_type)
+            length = edition.image.length if edition.image else 0
+            yield Link(rel="enclosure", href=image, type=media_type, length=length)
 
     def _facts(self, edition: Edition) -> dict[str, Any]:
         return {

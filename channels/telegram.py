@@ -14,9 +14,9 @@ import structlog
 from markdown_it.token import Token
 from markupsafe import Markup
 from telegram import Bot, Update, WebhookInfo, error
-from telegram.request import BaseRequest, RequestData
 
-from channels.base import contract, http
+from channels.base import contract, http, pictures
+from channels.base.bot import AT_ONCE, AioRequest, Pictures, as_caption, as_media, as_photo, shown_by, with_link
 from channels.base.chat import Chats
 from channels.base.contract import Deferred, Failure, Finding, Halted, Outcome, Receipt, Refused, Rejected, Skipped
 from channels.base.rendering import ELLIPSIS, WIB, area_names, clean, cut, fill, template_name, tokens, utf16
@@ -24,8 +24,8 @@ from channels.base.sending import each
 from channels.base.settings import ChannelSettings, Rate
 
 TEXT_LIMIT = 4096  # UTF-16 units of the parsed text: the strictest reading of Telegram's limit, safe under all others
+CAPTION_LIMIT = 1024  # the same for the words below a photo
 ENTITY_LIMIT = 100
-AT_ONCE = 64  # requests in flight: 1,000 messages a second at 60 ms an answer
 
 log = structlog.get_logger(__name__)
 logging.getLogger("telegram").setLevel(logging.INFO)  # PTB's debug lines hold the token, addresses and texts
@@ -149,7 +149,8 @@ _STATUSES: dict[str, Failure] = {
     "413": Rejected(code="413", detail="request too large", whole_edition=True),
     "429": Deferred(retry_after=5, throttle=True, code="429", detail="rate limit"),
 }
-_NOT_EDITABLE = "message to edit not found|can't be edited|message_id_invalid"
+_NO_TEXT = "no text in the message"
+_NOT_EDITABLE = f"message to edit not found|can't be edited|message_id_invalid|{_NO_TEXT}"
 
 
 def failure_of(problem: error.TelegramError) -> Failure:
@@ -186,54 +187,6 @@ def _described(status: str, description: str, otherwise: Failure) -> Failure:
     return replace(otherwise, code=status, detail=description)
 
 
-class _RetryAfter(error.RetryAfter):
-    """PTB's, without its deprecation warning."""
-
-    @property
-    def retry_after(self) -> timedelta:
-        return self._retry_after
-
-
-class AioRequest(BaseRequest):
-    """PTB's transport over aiohttp: its own, over httpx, takes 1-3 ms of CPU a call."""
-
-    read_timeout = http.TOTAL_SECONDS
-
-    def __init__(self) -> None:
-        self._sessions = http.Sessions(connections=AT_ONCE, total_seconds=self.read_timeout)
-
-    async def initialize(self) -> None:
-        """The session opens with the first request."""
-
-    async def shutdown(self) -> None:
-        """Close the connections."""
-        await self._sessions.aclose()
-
-    async def do_request(
-        self, url: str, method: str, request_data: RequestData | None = None, *_: object, **__: object
-    ) -> tuple[int, bytes]:
-        """Status and body of the answer."""
-        body = http.Body(msgspec.json.encode(request_data.json_parameters if request_data else {}))
-        kind = {"Content-Type": "application/json"}
-        try:
-            async with self._sessions.get().request(method, url, data=body, headers=kind, allow_redirects=False) as answer:
-                status, payload = answer.status, await answer.read()
-        except TimeoutError as slow:
-            raise error.TimedOut from slow
-        if status == 429 and (wait := re.search(rb'"retry_after": ?(\d+)', payload)):
-            raise _RetryAfter(int(wait[1]))
-        # without a description PTB names the status, which else it would lose
-        return status, payload if status < 500 and status not in {413, 429} else b"{}"
-
-    @staticmethod
-    def parse_json_payload(payload: bytes) -> dict[str, Any]:
-        """Unreadable JSON is a NetworkError: after a 200 the message may have gone."""
-        try:
-            return msgspec.json.decode(payload, type=dict[str, Any])
-        except msgspec.DecodeError as unreadable:
-            raise error.NetworkError("unreadable answer") from unreadable
-
-
 # --- the channel ----------------------------------------------------------------------------------
 _BUTTONS = {"id": ("Rincian", "Periksa keaslian"), "en": ("Details", "Check authenticity")}
 _NO_PREVIEW = {"link_preview_options": '{"is_disabled":true}'}
@@ -244,13 +197,13 @@ class Telegram(Chats):
 
     name = "telegram"
     label = "Telegram"
-    limits = contract.Limits(text=TEXT_LIMIT, measure="utf-16 units", caption=1024)
+    limits = contract.Limits(text=TEXT_LIMIT, measure="utf-16 units", caption=CAPTION_LIMIT)
     receipt_wait, spaced, tier = 0.0, True, 0
 
     def __init__(self, settings: Settings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._settings, self.rate, self.now = settings, settings.rate, now
         self._base = settings.site.base_url.rstrip("/")
-        self._request = AioRequest()
+        self._request, self._pictures = AioRequest(), Pictures()
         url, request = f"{settings.api_url.rstrip('/')}/bot", self._request
         self._bot = Bot(settings.token or "0:none", base_url=url, request=request, get_updates_request=request)
 
@@ -259,13 +212,17 @@ class Telegram(Chats):
         return 3.0 if address.startswith("-") else 1.0
 
     def render(self, edition: contract.Edition, lang: str) -> contract.Message:
-        """The text and its two buttons as arguments of Bot.send_message."""
+        """The text and its two buttons as arguments of Bot.send_message; with `photo` where it fits below a picture of ours."""
         links = (self._settings.site.permalink(edition.code), f"{self._base}/cek?kode={edition.code}")
         texts = _BUTTONS.get(lang, _BUTTONS["id"])
         keyboard = {"inline_keyboard": [[{"text": text, "url": url} for text, url in zip(texts, links, strict=True)]]}
         # ready-made JSON: PTB would build and serialise the same objects again for each message
         extra = {"reply_markup": msgspec.json.encode(keyboard).decode(), **_NO_PREVIEW}
-        frame = {"text": compose(edition, lang, self._settings.site), "parse_mode": "HTML", "api_kwargs": extra}
+        text, picture = compose(edition, lang, self._settings.site), pictures.own_picture(edition, self._settings.site)
+        frame = {"text": text, "parse_mode": "HTML", "api_kwargs": extra}
+        if picture is not None:
+            frame |= {"photo": pictures.sized(picture.url, self._settings.site, "pesan")}
+            frame = frame if utf16(parsed(text)) <= CAPTION_LIMIT else with_link(frame)
         return contract.Message(edition=edition, lang=lang, frame=frame)
 
     def personalise(self, message: contract.Message, recipient: contract.Recipient) -> contract.Outgoing:
@@ -275,11 +232,14 @@ class Telegram(Chats):
         return contract.Outgoing(recipient=recipient, message=message, payload=payload)
 
     def preview(self, outgoing: contract.Outgoing) -> dict[str, str]:
-        """HTML text, buttons with their addresses, and "ya" or "tidak" for silent (an edit makes no sound)."""
-        rows = msgspec.json.decode(outgoing.payload["api_kwargs"]["reply_markup"])["inline_keyboard"]
+        """HTML text, buttons with their addresses, "ya" or "tidak" for silent (an edit makes no sound), and its picture."""
+        extra = outgoing.payload["api_kwargs"]
+        rows = msgspec.json.decode(extra["reply_markup"])["inline_keyboard"]
         silent = outgoing.payload["disable_notification"] or (_edits(outgoing) and not outgoing.message.edition.emergency)
         buttons = "\n".join(f"[{button['text']}] {button['url']}" for row in rows for button in row)
-        return {"text": outgoing.payload["text"], "buttons": buttons, "silent": "ya" if silent else "tidak"}
+        parts = {"text": outgoing.payload["text"], "buttons": buttons, "silent": "ya" if silent else "tidak"}
+        shown = {"photo": outgoing.payload.get("photo"), "link_preview": shown_by(extra["link_preview_options"])}
+        return parts | {name: url for name, url in shown.items() if url}
 
     def send(self, messages: Sequence[contract.Outgoing], *, may_write: contract.MayWrite) -> AsyncIterator[contract.Result]:
         """One sendMessage each, or an edit of the message that is corrected."""
@@ -289,15 +249,33 @@ class Telegram(Chats):
         return await _outcome(self._edited_or_new(outgoing) if _edits(outgoing) else self._new(outgoing.payload))
 
     async def _new(self, arguments: Mapping[str, Any]) -> Outcome:
+        if "photo" in arguments:
+            return await self._new_photo(arguments)
         sent = await self._bot.send_message(**arguments)
         return Receipt(provider_id=str(sent.message_id)) if sent.chat.id == arguments["chat_id"] else http.FOREIGN
+
+    async def _new_photo(self, arguments: Mapping[str, Any]) -> Outcome:
+        """The words below the picture; where Telegram cannot use it, the words with a link: no picture holds a message back."""
+        url = arguments["photo"]
+        if name := self._pictures.name(url):
+            try:
+                sent = await self._bot.send_photo(**as_photo(arguments, name))
+            except error.BadRequest as problem:
+                if not self._pictures.refused(url, problem):
+                    raise
+                log.warning("telegram_picture_refused", description=problem.message)
+            else:
+                if sent.photo:
+                    self._pictures.took(url, sent.photo[-1].file_id)
+                return Receipt(provider_id=str(sent.message_id)) if sent.chat.id == arguments["chat_id"] else http.FOREIGN
+        return await self._new(with_link(arguments))
 
     async def _edited_or_new(self, outgoing: contract.Outgoing) -> Outcome:
         """Edits are silent, so an emergency gets a new message as well."""
         emergency, previous = outgoing.message.edition.emergency, outgoing.recipient.previous_id
         arguments = {name: value for name, value in outgoing.payload.items() if name != "disable_notification"}
         try:
-            await self._bot.edit_message_text(message_id=int(previous), **arguments)
+            await self._edit({**arguments, "message_id": int(previous)})
         except error.BadRequest as problem:
             if re.search(_NOT_EDITABLE, problem.message.lower()):
                 return await self._new(outgoing.payload)
@@ -307,6 +285,25 @@ class Telegram(Chats):
             if not emergency:  # repeated it doubles nothing, but where it is not repeated nobody may say that it never arrived
                 return failure_of(problem)
         return await self._new(outgoing.payload) if emergency else Receipt(provider_id=previous)
+
+    async def _edit(self, arguments: Mapping[str, Any]) -> None:
+        """Put picture and words, or the words alone, where the message stood, whether it had a picture or not."""
+        if name := self._pictures.name(arguments.get("photo", "")):
+            try:
+                await self._bot.edit_message_media(**as_media(arguments, name))
+            except error.BadRequest as problem:
+                if not self._pictures.refused(arguments["photo"], problem):
+                    raise
+            else:
+                return
+        plain = with_link(arguments) if "photo" in arguments else arguments
+        try:
+            await self._bot.edit_message_text(**plain)
+        except error.BadRequest as problem:
+            # a photo stands there, which nothing turns into a text: its words change, if all of them fit
+            if _NO_TEXT not in problem.message.lower() or utf16(parsed(plain["text"])) > CAPTION_LIMIT:
+                raise
+            await self._bot.edit_message_caption(**as_caption(plain))
 
     async def answer(self, address: str, text: str) -> Outcome:
         """Plain text, in several messages where it is long; the first failure ends it."""

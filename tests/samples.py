@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from channels.base.contract import Area, Claim, Edition, Recipient, Site, Topic, Wording
+from channels.base.contract import Area, Claim, Edition, Image, Recipient, Site, Topic, Wording
 
 WIB = timezone(timedelta(hours=7), "WIB")
 NOW = datetime(2026, 11, 25, 7, 43, tzinfo=WIB)
@@ -197,6 +197,21 @@ def withdrawal() -> Edition:
     )
 
 
+PICTURE = Image(
+    url="https://info.cimahi.example/media/5f0c6e2a91b84d7730cf5a1be4f29d86/web.jpg",
+    alt="Peta: truk tangki air di Kantor Kelurahan Cibabat dan Lapangan RW 05",
+    length=183_042,
+    width=1600,
+    height=1067,
+)
+"""A picture that staff uploaded."""
+
+
+def picture() -> Edition:
+    """The notice with a picture of our own."""
+    return notice(image=PICTURE)
+
+
 def editions() -> dict[str, Edition]:
     """Every sample by the name its golden files bear."""
     return {
@@ -205,6 +220,7 @@ def editions() -> dict[str, Edition]:
         "clarification": clarification(),
         "correction": correction(),
         "withdrawal": withdrawal(),
+        "picture": picture(),
     }
 
 

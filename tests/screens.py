@@ -25,6 +25,7 @@ class Station:
         self.now: datetime = samples.NOW
         self.fault: tuple[int, bytes] | None = None
         self.answers: list[int] = []
+        self.pictures: dict[str, bytes] = {}
         station = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,6 +51,11 @@ class Station:
         if handler.path.startswith("/static/"):
             file = STATIC / handler.path.removeprefix("/static/")
             self._send(handler, 200, file.read_bytes(), {"Content-Type": TYPES[file.suffix]})
+            return
+        if handler.path.startswith("/media/"):
+            known = self.pictures.get(handler.path)
+            kept = {"Content-Type": "image/jpeg", "Cache-Control": "no-store"}
+            self._send(handler, 200 if known else 404, known or b"", kept)
             return
         data = handler.path.endswith("/data")
         if data and self.fault:

@@ -5,6 +5,7 @@ where it is a form (DEEDS). They fail with what is missing.
 """
 
 import html
+import io
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from fakes import FakeChannel
 from sending import drain_all, fill, with_channels
 from staffing import PASSWORD, browser, form_token, hire
 from subscribers import store
+from uploads import photo
 
 AGENCY = "Dinas Perhubungan"
 """Whose announcements they are."""
@@ -302,6 +304,11 @@ async def another_browser(stage: Stage, _values: Mapping[str, str]) -> Mapping[s
     return {}
 
 
+async def chosen(_stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
+    """A picture that was chosen."""
+    return {"picture": io.BytesIO(photo())}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Deed:
     """How a form is really sent, so that it does what it is for.
@@ -365,6 +372,7 @@ DEEDS: Mapping[str, Deed] = {
     "/redaksi/pengguna/{id}/sandi": Deed(),
     "/redaksi/pengguna/{id}/kode": Deed(stands=secured),
     "/redaksi/pengguna/{id}/sesi": Deed(stands=signed_in_elsewhere),
+    "/redaksi/gambar": Deed(form=chosen),
     ONE + "/usulan/setujui": Deed(form=proposed, stands=corrected),
     ONE + "/usulan/tolak": Deed(form=proposed, stands=corrected),
     ONE + "/usulan/tarik": Deed(stands=corrected, own=True),

@@ -2,24 +2,27 @@
 
 import asyncio
 import itertools
-import re
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from html import unescape
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
 import msgspec
 from aiohttp import web
 
+from broadcaster.simulation.bot_requests import (
+    Fields,
+    Refusal,
+    checked,
+    copy_of,
+    fields_of,
+    number,
+    received_parts,
+    text_of,
+)
 from broadcaster.simulation.faults import Faults
-from channels.base.rendering import utf16
 
-TEXT_LIMIT = 4096  # UTF-16 units of the parsed text
-ENTITY_LIMIT = 100
 INBOX = 20  # messages that a phone keeps
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 # reason: the name of a header
 NOT_MODIFIED = (
@@ -28,148 +31,15 @@ NOT_MODIFIED = (
 )
 BOT = {"id": 110112, "is_bot": True, "first_name": "Info Kota (simulasi)", "username": "simulasi_info_bot"}
 
-Fields = Mapping[str, Any]
-
-
-class Refusal(Exception):
-    """An answer with ok=false."""
-
-    def __init__(self, status: int, description: str, **parameters: int) -> None:
-        super().__init__(description)
-        self.status = status
-        self.answer = {"ok": False, "error_code": status, "description": description}
-        if parameters:
-            self.answer["parameters"] = parameters
-
 
 class Shown(msgspec.Struct, kw_only=True):
-    """A message as a phone shows it: `text` is the parsed text, `parts` what was received (see `received_parts`)."""
+    """A message as a phone shows it: parsed `text`, `photo` where its picture came from; `parts` are what was received."""
 
     message_id: int
     text: str
     parts: dict[str, str]
+    photo: str = ""
     edited: bool = False
-
-
-# --- what a request says --------------------------------------------------------------------------
-
-
-def received_parts(fields: Fields) -> dict[str, str]:
-    """Text, buttons and sound of a sendMessage or editMessageText, shaped like the channel's preview; an edit is silent."""
-    silent = _text(fields.get("disable_notification", "")) == "true" or "message_id" in fields
-    buttons = _buttons(_text(fields.get("reply_markup", "")))
-    return {"text": _kept(_text(fields.get("text", ""))), "buttons": buttons, "silent": "ya" if silent else "tidak"}
-
-
-@lru_cache(maxsize=256)
-def _kept(text: str) -> str:
-    """The same object for equal texts: a thousand phones then share one."""
-    return text
-
-
-async def _fields(request: web.Request) -> Fields:
-    """The parameters, sent as JSON, as a form or in the query."""
-    body = await request.read()
-    if not body:
-        return request.query
-    try:
-        if request.content_type == "application/json":
-            return msgspec.json.decode(body, type=dict[str, Any])
-        return dict(parse_qsl(body.decode(), keep_blank_values=True))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refusal(400, "Bad Request: can't parse the request") from error
-
-
-def _text(value: Any) -> str:
-    """A parameter as text: nested values and flags may come as JSON or as a string of JSON."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _number(fields: Fields, name: str) -> int:
-    try:
-        return int(fields[name])
-    except (KeyError, ValueError, TypeError) as error:
-        raise Refusal(
-            400, "Bad Request: chat_id is empty" if name == "chat_id" else "Bad Request: message identifier is not specified"
-        ) from error
-
-
-@lru_cache(maxsize=256)
-def _buttons(markup: str) -> str:
-    """The inline buttons, one "[label] target" a line; refuses what the real server refuses."""
-    try:
-        rows = msgspec.json.decode(markup)["inline_keyboard"] if markup else []
-        return "\n".join(f"[{button['text']}] {_target(button)}" for row in rows for button in row)
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
-        raise Refusal(400, "Bad Request: can't parse reply keyboard markup JSON object") from error
-
-
-def _target(button: Mapping[str, str]) -> str:
-    if "url" not in button:
-        if len(button["callback_data"].encode()) > 64:
-            raise Refusal(400, "Bad Request: BUTTON_DATA_INVALID")
-        return button["callback_data"]
-    address = urlsplit(button["url"])
-    if address.scheme not in {"http", "https", "tg"} or not address.netloc:
-        raise Refusal(400, "Bad Request: BUTTON_URL_INVALID")
-    return button["url"]
-
-
-def _checked(fields: Fields) -> str:
-    """The parsed text of a message; refuses an empty or too long one and bad HTML."""
-    text = _text(fields.get("text", ""))
-    shown, entities = parse_html(text) if fields.get("parse_mode") == "HTML" else (text.strip(), 0)
-    if not shown:
-        raise Refusal(400, "Bad Request: message text is empty")
-    if utf16(shown) > TEXT_LIMIT:
-        raise Refusal(400, "Bad Request: message is too long")
-    if entities > ENTITY_LIMIT:
-        raise Refusal(400, "Bad Request: entities too long")
-    return shown
-
-
-# --- HTML as messages may hold it -----------------------------------------------------------------
-
-_NAMES = {"b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "a", "code", "pre", "blockquote", "tg-spoiler", "span"}
-_ATTRIBUTES = r"""(?:\s+[^\s=<>"']+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s<>"']+))?)*"""
-_PIECE = re.compile(
-    rf"<(?P<end>/?)(?P<name>[a-zA-Z-]*){_ATTRIBUTES}\s*>|(?P<bad><)|(?P<entity>&(?:lt|gt|amp|quot|#\d+|#x[0-9a-fA-F]+);)|[^<&]+|&"
-)
-
-
-@lru_cache(maxsize=256)
-def parse_html(text: str) -> tuple[str, int]:
-    """The text that is shown, and its number of entities; refuses what the real server refuses."""
-    shown: list[str] = []
-    stack: list[str] = []
-    entities = 0
-    for piece in _PIECE.finditer(text):
-        if piece["bad"]:
-            raise _unparsable("Unclosed start tag", text, piece.start())
-        if piece["name"] is None:
-            shown.append(unescape(piece[0]) if piece["entity"] else piece[0])
-        elif piece["end"]:
-            _close(stack, piece["name"].lower(), text, piece.start())
-        elif piece["name"].lower() not in _NAMES:
-            raise _unparsable(f'Unsupported start tag "{piece["name"]}"', text, piece.start())
-        else:
-            stack.append(piece["name"].lower())
-            entities += 1
-    if stack:
-        raise _unparsable(f'Can\'t find end tag corresponding to start tag "{stack[-1]}"', text, len(text))
-    return "".join(shown).strip(), entities
-
-
-def _close(stack: list[str], name: str, text: str, at: int) -> None:
-    if not stack:
-        raise _unparsable("Unexpected end tag", text, at)
-    expected = stack.pop()
-    if name != expected:
-        raise _unparsable(f'Unmatched end tag, expected "</{expected}>", found "</{name}>"', text, at)
-
-
-def _unparsable(why: str, text: str, at: int) -> Refusal:
-    return Refusal(400, f"Bad Request: can't parse entities: {why} at byte offset {len(text[:at].encode())}")
 
 
 # --- the server -----------------------------------------------------------------------------------
@@ -202,7 +72,10 @@ class BotApi:
             "setwebhook": self._set_webhook,
             "setmycommands": self._set_commands,
             "sendmessage": self._send,
-            "editmessagetext": self._edit,
+            "sendphoto": self._send_photo,
+            "editmessagetext": self._edit_text,
+            "editmessagecaption": self._edit_caption,
+            "editmessagemedia": self._edit,
             "deletemessage": self._delete,
             "answercallbackquery": lambda _: True,
         }
@@ -286,7 +159,7 @@ class BotApi:
             method = self._methods.get(request.match_info["method"].lower())
             if method is None:
                 raise Refusal(404, "Not Found")
-            result = method(await _fields(request))
+            result = method(await fields_of(request))
         except Refusal as refusal:
             self.counts[f"refused {refusal.status}"] += 1
             return _json(refusal.answer, refusal.status)
@@ -307,33 +180,51 @@ class BotApi:
             raise Refusal(403, "Forbidden: bot was blocked by the user")
 
     def _send(self, fields: Fields) -> dict[str, Any]:
-        chat_id = _number(fields, "chat_id")
+        chat_id = number(fields, "chat_id")
         self._admit(chat_id)
-        shown = Shown(message_id=next(self._ids), text=_checked(fields), parts=received_parts(fields))
+        parts = received_parts(fields)
+        shown = Shown(message_id=next(self._ids), text=checked(fields), parts=parts, photo=parts.get("photo", ""))
         self._inbox_of(chat_id).append(shown)
         self.counts["accepted"] += 1
         if self.record:
             self.accepted.append((chat_id, shown.parts["text"]))
-        return _message(chat_id, shown.message_id, shown.text, BOT)
+        return _sent(chat_id, shown)
+
+    def _send_photo(self, fields: Fields) -> dict[str, Any]:
+        if not fields.get("photo"):
+            raise Refusal(400, "Bad Request: there is no photo in the request")
+        return self._send(fields)
+
+    def _edit_text(self, fields: Fields) -> dict[str, Any]:
+        if self._find(fields, "message to edit not found").photo:
+            raise Refusal(400, "Bad Request: there is no text in the message to edit")
+        return self._edit(fields)
+
+    def _edit_caption(self, fields: Fields) -> dict[str, Any]:
+        old = self._find(fields, "message to edit not found")
+        if not old.photo:
+            raise Refusal(400, "Bad Request: there is no caption in the message to edit")
+        return self._edit(fields)
 
     def _edit(self, fields: Fields) -> dict[str, Any]:
-        chat_id = _number(fields, "chat_id")
+        chat_id = number(fields, "chat_id")
         self._admit(chat_id)
-        text, old = _checked(fields), self._find(fields, "message to edit not found")
+        text, old = checked(fields), self._find(fields, "message to edit not found")
         parts = received_parts(fields)
-        if (old.parts["text"], old.parts["buttons"]) == (parts["text"], parts["buttons"]):
+        photo = parts.get("photo", old.photo)
+        if (old.parts["text"], old.parts["buttons"], old.photo) == (parts["text"], parts["buttons"], photo):
             raise Refusal(400, NOT_MODIFIED)
-        old.text, old.parts, old.edited = text, parts, True
+        old.text, old.parts, old.photo, old.edited = text, parts, photo, True
         self.counts["edited"] += 1
-        return _message(chat_id, old.message_id, old.text, BOT)
+        return _sent(chat_id, old)
 
     def _delete(self, fields: Fields) -> bool:
-        self._inboxes[_number(fields, "chat_id")].remove(self._find(fields, "message to delete not found"))
+        self._inboxes[number(fields, "chat_id")].remove(self._find(fields, "message to delete not found"))
         return True
 
     def _find(self, fields: Fields, otherwise: str) -> Shown:
-        wanted = _number(fields, "message_id")
-        for shown in self._inboxes.get(_number(fields, "chat_id"), ()):
+        wanted = number(fields, "message_id")
+        for shown in self._inboxes.get(number(fields, "chat_id"), ()):
             if shown.message_id == wanted:
                 return shown
         raise Refusal(400, f"Bad Request: {otherwise}")
@@ -351,12 +242,12 @@ class BotApi:
         return {"url": self.webhook["url"], "has_custom_certificate": False, "pending_update_count": 0, **error}
 
     def _set_webhook(self, fields: Fields) -> bool:
-        self.webhook = {name: _text(fields.get(name, "")) for name in ("url", "secret_token")}
+        self.webhook = {name: text_of(fields.get(name, "")) for name in ("url", "secret_token")}
         return True
 
     def _set_commands(self, fields: Fields) -> bool:
         commands = fields.get("commands", [])
-        self.commands[_text(fields.get("language_code", ""))] = (
+        self.commands[text_of(fields.get("language_code", ""))] = (
             msgspec.json.decode(commands) if isinstance(commands, str) else commands
         )
         return True
@@ -380,6 +271,15 @@ def _membership(chat_id: int, old: str, new: str) -> dict[str, Any]:
 
 def _message(chat_id: int, message_id: int, text: str, sender: Mapping[str, Any]) -> dict[str, Any]:
     return {"message_id": message_id, "date": int(time.time()), "chat": _chat(chat_id), "from": sender, "text": text}
+
+
+def _sent(chat_id: int, shown: Shown) -> dict[str, Any]:
+    """What the server says of a message of ours: a picture comes with the id of the server's own copy."""
+    message = _message(chat_id, shown.message_id, shown.text, BOT)
+    if shown.photo:
+        copy = {"file_id": copy_of(shown.photo), "file_unique_id": str(shown.message_id), "width": 1280, "height": 853}
+        message |= {"photo": [copy], "caption": message.pop("text")}
+    return message
 
 
 def _json(answer: Mapping[str, Any], status: int) -> web.Response:

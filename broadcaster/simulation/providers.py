@@ -186,7 +186,12 @@ class Providers:
 
     def _chat(self, person: Neighbour) -> list[dict[str, Any]]:
         messages = [
-            {"id": str(message.message_id), "mine": False, "parts": message.parts, "edited": message.edited}
+            {
+                "id": str(message.message_id),
+                "mine": False,
+                "parts": {**message.parts, "photo": message.photo},
+                "edited": message.edited,
+            }
             for message in self.bot.inbox(person.chat)
         ]
         return _with_typed(messages, self._typed.get((CHAT, person.area), ()))

@@ -10,6 +10,7 @@ import nh3
 from markupsafe import Markup, escape
 
 from broadcaster.simulation.residents import CHAT, PHONE
+from channels.base.pictures import FILE
 
 _TAGS = {"b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "a", "code", "pre", "blockquote"}
 _MARKS = (("*", "strong"), ("_", "em"), ("~", "s"))
@@ -38,6 +39,8 @@ class Bubble:
     at: datetime | None = None
     edited: bool = False
     silent: bool = False
+    picture: str = ""
+    """Path of a picture of our own site above the text."""
 
 
 def bubbles(channel: str, messages: Sequence[Mapping[str, Any]]) -> list[Bubble]:
@@ -58,7 +61,14 @@ def _bubble(channel: str, message: Mapping[str, Any]) -> Bubble:
         at=datetime.fromisoformat(message["at"]) if message.get("at") else None,
         edited=message.get("edited", False),
         silent=parts.get("silent") == "ya",
+        picture=picture_path(parts.get("photo") or parts.get("link_preview", "")),
     )
+
+
+def picture_path(url: str) -> str:
+    """The path of one of our own pictures, whatever name our host goes by; empty for any other address."""
+    found = FILE.search(url)
+    return found[0] if found and url.endswith(found[0]) else ""
 
 
 def phone_markup(text: str) -> Markup:

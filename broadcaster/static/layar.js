@@ -31,6 +31,7 @@
   let serial = 0; // of the payload: another one means drawing anew
   let etag = "";
   let heard = 0; // when the last good answer came, by the steady clock
+  let pictures = {}; // by address: those of the payload, loaded before they are shown
   let showing = { key: "", items: [], index: 0, page: 0, pages: 1, due: NEXT };
   let fading = 0;
 
@@ -124,6 +125,7 @@
     }
     setClock(request.getResponseHeader("Date"), request.getResponseHeader("Age"));
     heard = performance.now();
+    fetchPictures();
   }
 
   function poll() {
@@ -139,6 +141,32 @@
       setTimeout(poll, POLL + Math.random() * JITTER);
     };
     request.send();
+  }
+
+  // --- pictures: a page of their own after the words, once they are here; the words of an emergency never leave the screen ---
+
+  function address(item) {
+    const picture = item.level === "emergency" ? null : item.picture;
+    return picture && typeof picture.url === "string" && picture.url.indexOf("/media/") === 0 ? picture.url : "";
+  }
+
+  function fetchPictures() {
+    const known = pictures;
+    pictures = {};
+    payload.items.map(address).filter(Boolean).forEach(function (url) {
+      const old = known[url] || pictures[url];
+      const image = old && !(old.complete && !old.naturalWidth) ? old : new Image(); // what failed is tried again
+      pictures[url] = image;
+      if (image !== old) {
+        image.onload = redraw;
+        image.src = url;
+      }
+    });
+  }
+
+  function loaded(item) {
+    const image = pictures[address(item)];
+    return Boolean(image && image.complete && image.naturalWidth);
   }
 
   // --- what is to be seen now ---
@@ -242,8 +270,29 @@
     return fit(HEADLINES.slice(-1));
   }
 
-  function divide(page) {
-    // all on one page, else the headline on one and the rest on the next
+  function divide(item, page) {
+    // all on one page, else the headline on one and the rest on the next; then the picture, if there is one
+    parts.picture.hidden = true;
+    parts.words.hidden = false;
+    divideWords(page);
+    if (loaded(item)) {
+      parts.picture.hidden = page < showing.pages;
+      parts.words.hidden = !parts.picture.hidden;
+      drawPicture(item);
+      showing.pages += 1;
+    }
+  }
+
+  function drawPicture(item) {
+    const image = pictures[address(item)]; // the very one that was loaded: it needs no network any more
+    image.alt = String(item.picture.alt || "");
+    if (parts.picture.firstChild !== image) {
+      parts.picture.textContent = "";
+      parts.picture.appendChild(image);
+    }
+  }
+
+  function divideWords(page) {
     parts.headline.hidden = parts.lead.hidden = parts.meta.hidden = false;
     showing.pages = fitWhole() ? 1 : 2;
     if (showing.pages === 2) {
@@ -255,6 +304,9 @@
   }
 
   function dwell(item) {
+    if (parts.words.hidden) {
+      return 12 * SECOND;
+    }
     const shown = (parts.headline.hidden ? "" : item.title) + " " + (parts.lead.hidden ? "" : item.summary);
     return Math.min(60, 12 + 0.35 * shown.trim().split(/\s+/).length) * SECOND;
   }
@@ -285,7 +337,7 @@
     write(parts.rest, plan.more ? "Lainnya di " + home.host : "");
     parts.rest.hidden = !plan.more;
     drawCode(item);
-    divide(showing.page);
+    divide(item, showing.page);
     if (showing.due === NEXT) {
       showing.due = performance.now() + dwell(item);
     }

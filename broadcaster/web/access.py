@@ -129,13 +129,16 @@ def guarded(row: Row) -> Endpoint:
         audit.come_from(client)
         if row.guessing and not limits.misses.has(client):
             raise _too_many(limits.misses.wait(client))
-        if row.access.startswith("token:"):
-            await _require_token(request, row.access.removeprefix("token:"), limits)
-        elif row.access.startswith("staff:"):
-            await _require_staff(request, row, limits)
-        elif row.access in {"public", "demo"} and request.method not in SAFE:
-            await _require_form(request, limits)
-        response = await row.endpoint(request)
+        try:
+            if row.access.startswith("token:"):
+                await _require_token(request, row.access.removeprefix("token:"), limits)
+            elif row.access.startswith("staff:"):
+                await _require_staff(request, row, limits)
+            elif row.access in {"public", "demo"} and request.method not in SAFE:
+                await _require_form(request, limits)
+            response = await row.endpoint(request)
+        finally:
+            await request.close()  # the files that a form brought
         if row.guessing and getattr(request.state, "missed", False):
             limits.misses.take(client)
         return response

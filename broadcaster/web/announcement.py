@@ -17,6 +17,7 @@ from broadcaster.web.access import app_of
 from broadcaster.web.caching import keep, serve
 from broadcaster.web.standing import history, view
 from broadcaster.wording import words
+from channels.base import pictures
 from channels.base.contract import Wording
 from channels.base.rendering import ELLIPSIS, plain
 
@@ -35,10 +36,12 @@ async def show(request: Request) -> Response:
         raise HTTPException(404)
     shown = view(found[-1].edition, now=app.clock(), lang=lang, base_url=app.site.base_url)
     wording, permalink = shown.edition.wording(lang), app.site.permalink(code)
+    picture = pictures.own_picture(shown.edition, app.site)
     return pages.page(
         request,
         "announcement.html",
         view=shown,
+        picture=pictures.own_path(picture, app.site, "pesan") if picture is not None else "",
         lead=_lead(wording),
         versions=history([version.edition for version in found], lang),
         permalink=permalink,

@@ -2,7 +2,7 @@
 
 from broadcaster.app import App
 from broadcaster.newsroom import FORM_BYTES
-from broadcaster.web import announcement, check, health, home, privacy, pull, simulation, static, stop, subscribe, webhook
+from broadcaster.web import announcement, check, health, home, media, privacy, pull, simulation, static, stop, subscribe, webhook
 from broadcaster.web.access import Operation, Row
 from broadcaster.web.api import announcements, bodies, openapi, places, subscribers
 from broadcaster.web.rush import shared
@@ -19,6 +19,7 @@ from broadcaster.web.staff import (
     link_chat,
     people,
     people_acts,
+    pictures,
     reading,
     review,
     sending,
@@ -45,6 +46,7 @@ RESIDENTS = (
     Row("/berhenti/{token}", stop.ask, access="signed token"),
     Row("/berhenti/{token}", stop.stop, access="signed token", methods=("POST",)),
     Row("/privasi", privacy.show, access="public"),
+    Row("/media/{id}/{variant}.jpg", media.show, access="public"),
     Row("/static/{path:path}", static.show, access="public"),
     Row("/favicon.ico", static.favicon, access="public"),
     Row("/robots.txt", static.robots, access="public"),
@@ -127,11 +129,13 @@ STAFF = (
     Row("/redaksi/pengumuman", newsroom_list.show, access="staff:read"),
     Row("/redaksi/pengumuman/{id}", reading.show, access="staff:read"),
     Row("/redaksi/tulis", compose.begin, access="staff:write"),
-    Row("/redaksi/tulis", compose.create, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
+    Row("/redaksi/tulis", compose.create, access="staff:write", methods=("POST",), cap=pictures.FORM_BYTES, files=1),
     Row("/redaksi/simpan", compose.begin_autosave, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
-    Row("/redaksi/pratinjau", compose.preview, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
+    Row("/redaksi/pratinjau", compose.preview, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES, files=1),
+    Row("/redaksi/gambar", pictures.show, access="staff:write"),
+    Row("/redaksi/gambar", pictures.upload, access="staff:write", methods=("POST",), cap=pictures.FORM_BYTES, files=1),
     Row(ONE + "/tulis", compose.edit, access="staff:write"),
-    Row(ONE + "/tulis", compose.save, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
+    Row(ONE + "/tulis", compose.save, access="staff:write", methods=("POST",), cap=pictures.FORM_BYTES, files=1),
     Row(ONE + "/simpan", compose.autosave, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
     Row(ONE + "/surat/{channel}", compose.letter, access="staff:read"),
     Row(ONE + "/periksa", review.show, access="staff:read"),

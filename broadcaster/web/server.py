@@ -15,6 +15,7 @@ from broadcaster.app import App
 from broadcaster.signon import SignOn
 from broadcaster.web import errors
 from broadcaster.web.access import Endpoint, Limits, Row, guarded
+from broadcaster.web.media import MediaCache
 from broadcaster.web.middleware import AccessLog, Failures, SecurityHeaders
 from broadcaster.web.pull import PullCache
 from broadcaster.web.routes import table
@@ -41,6 +42,7 @@ def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
     web.state.rows = rows
     web.state.limits = limits or Limits()
     web.state.documents = PullCache()
+    web.state.pictures = MediaCache()
     web.state.rush = Rush()
     web.state.watching = Watching()
     web.state.estimates = Estimates()

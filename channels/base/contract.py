@@ -65,11 +65,14 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
     instruction: str = ""
 
 
-class Image(msgspec.Struct, frozen=True, kw_only=True):
-    """A picture with its compulsory text alternative."""
+class Image(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A picture with its compulsory text alternative; bytes and pixels of what `url` names, 0 where they are not known."""
 
     url: str
     alt: str
+    length: int = 0
+    width: int = 0
+    height: int = 0
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,11 +126,8 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
 
     def on(self, channel: str) -> "Edition":
         """The edition as this channel says it: with the words that staff adjusted for it alone, where there are some."""
-        if not self.overrides:
-            return self
-        own = self.overrides.get(channel)
-        wordings = self.wordings if own is None else {**self.wordings, "id": own}
-        return msgspec.structs.replace(self, wordings=wordings, overrides={})
+        own = {"id": self.overrides[channel]} if channel in self.overrides else {}
+        return msgspec.structs.replace(self, wordings=self.wordings | own, overrides={}) if self.overrides else self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,8 @@ from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPrevie
 from telegram.error import BadRequest, Forbidden, InvalidToken, NetworkError
 
 from broadcaster.simulation import bot_api
-from broadcaster.simulation.bot_api import BotApi, Refusal, parse_html, received_parts
+from broadcaster.simulation.bot_api import BotApi
+from broadcaster.simulation.bot_requests import Refusal, parse_html, received_parts
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.serving import running
 

@@ -92,6 +92,15 @@ async def test_both_databases_are_named(data_dir: Path, empty_postgresql_url: st
     assert about(found, "Semua migrasi").ok
 
 
+async def test_where_pictures_lie_is_tried_out_and_left_clean(data_dir: Path) -> None:
+    assert about(await examined(data_dir), "Gambar").ok
+    assert [path for path in (data_dir / "media").rglob("*") if path.is_file()] == []
+    gone = about(await examined(data_dir, BROADCASTER_MEDIA_URL="s3://kunci:rahasia@127.0.0.1:9/gambar?tls=false"), "Gambar")
+    assert gone.ok is False
+    assert "BROADCASTER_MEDIA_URL" in gone.mend
+    assert "rahasia" not in gone.what + gone.mend
+
+
 async def test_the_embedded_valkey_may_rest_but_a_redis_that_was_named_must_answer(data_dir: Path, valkey_url: str) -> None:
     assert about(await examined(data_dir), "Valkey bawaan").ok is None
     assert about(await examined(data_dir, BROADCASTER_REDIS_URL=valkey_url), "Redis").ok

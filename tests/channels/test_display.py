@@ -13,7 +13,7 @@ import segno
 
 import samples
 from channels import display
-from channels.base.contract import Area, Document, Edition, PageRequest, Wording
+from channels.base.contract import Area, Document, Edition, Image, PageRequest, Wording
 
 GOLDEN = Path(__file__).parent / "golden" / "display"
 PAGE, DATA = display.DisplayChannel.paths
@@ -53,6 +53,23 @@ def test_the_payload_says_that_it_is_complete() -> None:
     assert payload["generated"] == "2026-11-25T00:43:00Z"
     assert payload["area"] == {"code": "32.77.03.1002", "name": "Kelurahan Cibabat", "slug": "cibabat"}
     assert all(set(item) == KEYS for item in payload["items"])
+
+
+OWN = f"https://info.cimahi.example/media/{'a1' * 16}/web.jpg"
+
+
+def test_a_picture_of_ours_travels_as_a_path_in_the_size_of_screens() -> None:
+    [item] = data(samples.notice(image=Image(url=OWN, alt="Peta lokasi truk tangki")))["items"]
+    assert set(item) == KEYS | {"picture"}
+    assert item["picture"] == {"url": f"/media/{'a1' * 16}/layar.jpg", "alt": "Peta lokasi truk tangki"}
+
+
+@pytest.mark.parametrize(
+    "url", ["https://lain.example/media/" + "a1" * 16 + "/web.jpg", "https://info.cimahi.example/g/1.jpg", OWN + "?x", OWN[:-1]]
+)
+def test_any_other_picture_is_left_to_the_page(url: str) -> None:
+    [item] = data(samples.notice(image=Image(url=url, alt="Peta")))["items"]
+    assert set(item) == KEYS
 
 
 def test_generated_is_the_latest_edition_and_not_the_time_of_asking() -> None:

@@ -79,6 +79,29 @@ def test_a_feed_says_until_when_it_is_fresh_and_when_it_last_changed() -> None:
     assert asked("rss", []).updated is None
 
 
+def test_a_picture_of_ours_says_how_large_it_is_and_what_it_shows() -> None:
+    rss = asked("rss", [samples.picture()]).body
+    [entry] = feedparser.parse(rss).entries
+    assert (entry.enclosures[0].type, entry.enclosures[0].length) == ("image/jpeg", "183042")
+    [content] = entry.media_content
+    assert content == {
+        "url": samples.PICTURE.url,
+        "type": "image/jpeg",
+        "medium": "image",
+        "filesize": "183042",
+        "width": "1600",
+        "height": "1067",
+    }
+    assert samples.PICTURE.alt in rss.decode()
+    assert feedparser.parse(asked("atom", [samples.picture()]).body).entries[0].enclosures[0].length == "183042"
+    [item] = json.loads(asked("json", [samples.picture()]).body)["items"]
+    assert item["attachments"] == [{"url": samples.PICTURE.url, "mime_type": "image/jpeg", "size_in_bytes": 183042}]
+
+
+def test_a_feed_without_pictures_names_no_media() -> None:
+    assert b"mrss" not in asked("rss", [samples.notice()]).body
+
+
 def test_a_picture_is_an_enclosure_with_its_text_alternative() -> None:
     edition = samples.notice(image=Image(url="/gambar/pipa induk.jpg", alt='Pipa "induk"'))
     address = "https://info.cimahi.example/gambar/pipa%20induk.jpg"

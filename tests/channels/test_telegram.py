@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from telegram import Bot, error
 
 import samples
-from broadcaster.simulation.bot_api import BotApi, parse_html
+from broadcaster.simulation.bot_api import BotApi
+from broadcaster.simulation.bot_requests import parse_html
 from broadcaster.simulation.serving import running
 from channels import telegram
 from channels.base.contract import (

@@ -144,6 +144,7 @@ def test_emergencies_and_clarifications_have_templates_of_their_own() -> None:
         "clarification": "info_klarifikasi",
         "correction": "info_kelurahan",
         "withdrawal": "info_kelurahan",
+        "picture": "info_kelurahan",
     }
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 import samples
+import uploads
 from channels import display
-from channels.base.contract import Wording
+from channels.base.contract import Edition, Wording
 from screens import Screen, Station, assert_inside, contrast, visible_text
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -153,6 +154,65 @@ def test_an_emergency_takes_the_whole_screen_and_leaves_by_itself_offline(
     screen.pass_time(15)
     assert "emergency" not in screen.classes()
     assert screen.text("headline") == samples.notice().wording("id").title
+
+
+def pictured(**changes: Any) -> Edition:
+    """A notice with a picture of our own."""
+    return samples.notice(image=samples.PICTURE, expires=None, **changes)
+
+
+SHOWN = samples.PICTURE.url.removeprefix("https://info.cimahi.example").replace("web", "layar")
+
+
+@pytest.mark.parametrize("size", [LANDSCAPE, PORTRAIT, SMALL])
+def test_a_picture_follows_the_words_whole_and_leaves_again(
+    station: Station, open_screen: Callable[..., Screen], size: dict[str, int]
+) -> None:
+    station.editions, station.pictures = [pictured()], {SHOWN: uploads.photo(1620, 1080)}
+    screen = open_screen(size)
+    assert screen.seen("headline")
+    assert not screen.seen("picture")
+    screen.pass_time(25)
+    assert screen.seen("picture")
+    assert not screen.seen("words")
+    assert screen.seen("qr")
+    image = screen.page.locator("#picture img")
+    assert image.get_attribute("alt") == samples.PICTURE.alt
+    inside, room = image.bounding_box(), screen.page.locator("#room").bounding_box()
+    assert room["x"] <= inside["x"]
+    assert inside["x"] + inside["width"] <= room["x"] + room["width"]
+    assert inside["y"] + inside["height"] <= room["y"] + room["height"] + 1
+    screen.page.context.set_offline(True)
+    screen.pass_time(12)
+    assert screen.seen("headline")
+    screen.pass_time(25)
+    assert screen.seen("picture")
+    assert screen.hosts == {station.url.split("/")[2]}
+
+
+def test_a_picture_that_is_not_there_leaves_the_words_and_is_tried_again(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
+    station.editions = [pictured()]
+    screen = open_screen()
+    screen.pass_time(40)
+    assert screen.seen("headline")
+    assert not screen.seen("picture")
+    station.pictures = {SHOWN: uploads.photo(1620, 1080)}
+    for _ in range(60):
+        screen.pass_time(1)
+        if screen.seen("picture"):
+            break
+    assert screen.seen("picture")
+
+
+def test_the_words_of_an_emergency_never_leave_for_a_picture(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.alert(image=samples.PICTURE, expires=None)]
+    station.pictures = {SHOWN: uploads.photo(1620, 1080)}
+    screen = open_screen()
+    for _ in range(60):
+        screen.pass_time(1)
+        assert screen.seen("headline")
 
 
 def test_an_alert_begins_by_itself_offline(station: Station, open_screen: Callable[..., Screen]) -> None:

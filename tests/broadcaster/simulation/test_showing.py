@@ -2,7 +2,7 @@
 
 import pytest
 
-from broadcaster.simulation.showing import Button, bubbles, buttons, chat_markup, phone_markup
+from broadcaster.simulation.showing import Button, bubbles, buttons, chat_markup, phone_markup, picture_path
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,10 @@ def test_a_message_becomes_a_bubble_with_all_its_parts() -> None:
 def test_what_the_owner_wrote_is_plain_text_in_every_messenger() -> None:
     (own,) = bubbles("telegram", [{"id": "m1", "mine": True, "parts": {"text": "<b>BERHENTI</b>"}}])
     assert own.text == "&lt;b&gt;BERHENTI&lt;/b&gt;"
+
+
+def test_only_pictures_of_our_own_site_are_shown_and_by_their_path() -> None:
+    own = f"/media/{'a1' * 16}/pesan.jpg"
+    assert picture_path(f"http://127.0.0.1:8000{own}") == own
+    for url in ("", "https://lain.example/x.jpg", f"http://127.0.0.1:8000{own}?x", "javascript:alert(1)"):
+        assert picture_path(url) == ""

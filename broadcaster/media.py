@@ -1,0 +1,173 @@
+"""Pictures that staff upload: told by content, decoded within bounds, written anew in the sizes that channels want. Pure."""
+
+import hashlib
+import io
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from PIL import Image, ImageCms
+
+UPLOAD_BYTES = 10 * 1024 * 1024
+"""Bytes of an upload; enforced while it is read (gallery.py), and as the cap of the routes that take one."""
+PIXELS = 40_000_000
+"""Width times height that are decoded at most; the head of the file tells before anything is unpacked."""
+LEAST_SIDE = 64
+"""Pixels of the shorter side: what is smaller shows nothing."""
+MOST_RATIO = 20
+"""Long side to short one: messengers refuse longer strips."""
+MOST_SCANS = 100
+"""Passes of a progressive JPEG: cameras make ten; each of thousands would cost a whole decoding."""
+MOST_PROFILE = 4 * 1024 * 1024
+"""Bytes of a colour profile that is read."""
+QUALITY = 85
+
+VARIANTS: Mapping[str, tuple[int, int]] = {"web": (1600, 1600), "pesan": (1280, 1280), "layar": (1920, 1080), "kecil": (480, 480)}
+"""Name of each size and the box it fits into: pages and mail, messengers, screens, thumbnails. Nothing is ever enlarged."""
+_BOX = max(side for box in VARIANTS.values() for side in box)
+
+_MAGIC = {
+    "JPEG": re.compile(rb"\xff\xd8\xff"),
+    "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
+}
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+"""What each EXIF orientation asks for."""
+_ORIENTATION = 0x0112
+
+
+class BadPicture(Exception):
+    """The upload cannot be used; the message says why and what to do, in Indonesian."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """A picture written anew: `files` by variant, each a JPEG; `id` names exactly these bytes; width and height are of `web`."""
+
+    id: str
+    width: int
+    height: int
+    files: Mapping[str, bytes]
+
+
+def read(data: bytes) -> Picture:
+    """The picture in an upload, turned upright, on white, in sRGB, without any metadata. Raises BadPicture.
+
+    What was appended or hidden in the file is not copied: only pixels are. Takes up to two seconds and 500 MB at the
+    limit: call it in a thread, one at a time.
+    """
+    if len(data) > UPLOAD_BYTES:
+        raise BadPicture(TOO_HEAVY)
+    kind = kind_of(data)
+    try:
+        with Image.open(io.BytesIO(data), formats=[kind]) as image:
+            _require_sound(image, data)
+            return _written(_upright(image))
+    except BadPicture:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as bomb:
+        raise BadPicture(_TOO_LARGE) from bomb
+    except Exception as broken:  # a decoder may raise anything at all on a hostile or cut file
+        raise BadPicture(_BROKEN) from broken
+
+
+def kind_of(data: bytes) -> str:
+    """JPEG, PNG or WEBP by the first bytes, whatever the file is called. Raises BadPicture."""
+    for kind, magic in _MAGIC.items():
+        if magic.match(data):
+            return kind
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        raise BadPicture("GIF tidak dapat dipakai. Simpan satu gambarnya sebagai JPEG atau PNG, lalu pilih lagi.")
+    if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif"):
+        raise BadPicture("Foto HEIC atau AVIF belum dapat dibaca. Simpan atau kirim ulang sebagai JPEG, lalu pilih lagi.")
+    raise BadPicture("Berkas ini bukan gambar JPEG, PNG, atau WebP. Simpan gambarnya sebagai JPEG atau PNG, lalu pilih lagi.")
+
+
+TOO_HEAVY = f"Gambar lebih besar dari {UPLOAD_BYTES // 1024**2} MB. Perkecil, atau simpan sebagai JPEG, lalu pilih lagi."
+_BROKEN = "Gambar ini rusak atau terpotong. Buka di ponsel atau komputer, simpan ulang, lalu pilih lagi."
+_TOO_LARGE = f"Gambar lebih dari {PIXELS // 1_000_000} juta piksel. Perkecil menjadi paling banyak 4.000 piksel sisi panjangnya."
+
+
+def _require_sound(image: Image.Image, data: bytes) -> None:
+    """Refuse by the file's head alone, before a pixel is unpacked."""
+    width, height = image.size
+    if width * height > PIXELS:
+        raise BadPicture(_TOO_LARGE)
+    if min(width, height) < LEAST_SIDE:
+        raise BadPicture(f"Gambar terlalu kecil. Pilih gambar yang sisinya paling sedikit {LEAST_SIDE} piksel.")
+    if max(width, height) > MOST_RATIO * min(width, height):
+        raise BadPicture("Gambar terlalu panjang dan sempit. Potong dulu, lalu pilih lagi.")
+    if image.format in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
+        raise BadPicture("Gambar bergerak tidak dapat dipakai. Simpan satu gambarnya sebagai JPEG atau PNG, lalu pilih lagi.")
+    if image.format not in ("PNG", "WEBP") and data.count(b"\xff\xda") > MOST_SCANS:
+        raise BadPicture("Susunan JPEG ini tidak wajar. Buka gambarnya, simpan ulang, lalu pilih lagi.")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The pixels as people see them, in RGB, already within the largest box."""
+    small = _fitted(image.size, (_BOX, _BOX))
+    image.draft(image.mode, small)  # a JPEG is decoded at half or a quarter where that is enough
+    image.load()
+    profile, turn = image.info.get("icc_profile") or b"", _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    pixels = _plain_mode(image)
+    pixels = pixels.resize(small, Image.Resampling.LANCZOS, reducing_gap=3.0) if pixels.size != small else pixels
+    pixels = _in_srgb(_on_white(pixels), profile)
+    return pixels.transpose(turn) if turn is not None else pixels
+
+
+def _plain_mode(image: Image.Image) -> Image.Image:
+    """Modes in which resizing averages colours: no palette, no single bits, no 16 bits a sample."""
+    if image.mode.startswith(("I", "F")):
+        return image.convert("I").point(lambda value: value / 256).convert("L")
+    if image.mode in ("P", "PA") or "transparency" in image.info:
+        return image.convert("RGBA")
+    return image.convert("L") if image.mode == "1" else image
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """What is transparent shows paper."""
+    if image.mode not in ("RGBA", "LA", "RGBa", "La"):
+        return image
+    clear = image.convert("RGBA")
+    ground = Image.new("RGB", clear.size, "white")
+    ground.paste(clear, mask=clear.getchannel("A"))
+    return ground
+
+
+def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """The same colours without the profile that explained them; one that cannot be read explained nothing."""
+    if profile and len(profile) <= MOST_PROFILE and image.mode in ("RGB", "CMYK"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            turned = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            return turned if turned is not None else image.convert("RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            return image.convert("RGB")
+    return image.convert("RGB")
+
+
+def _written(image: Image.Image) -> Picture:
+    files = {name: _jpeg(image, _fitted(image.size, box)) for name, box in VARIANTS.items()}
+    width, height = _fitted(image.size, VARIANTS["web"])
+    digest = hashlib.sha256(b"".join(files[name] for name in VARIANTS)).hexdigest()
+    return Picture(id=digest[:32], width=width, height=height, files=files)
+
+
+def _jpeg(image: Image.Image, size: tuple[int, int]) -> bytes:
+    # pasted into a fresh image: Pillow hands a comment on with the image it stood in
+    fresh = Image.new("RGB", size)
+    fresh.paste(image.resize(size, Image.Resampling.LANCZOS) if image.size != size else image)
+    out = io.BytesIO()
+    # full colour resolution: much of what a city shows is writing on coloured ground
+    fresh.save(out, "JPEG", quality=QUALITY, subsampling="4:4:4", progressive=True, optimize=True)
+    return out.getvalue()
+
+
+def _fitted(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
+    """The size within a box that keeps the shape; never larger than it is."""
+    scale = min(box[0] / size[0], box[1] / size[1], 1.0)
+    return max(1, math.floor(size[0] * scale + 0.5)), max(1, math.floor(size[1] * scale + 0.5))

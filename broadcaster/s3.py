@@ -1,0 +1,130 @@
+"""An S3-compatible object store over HTTP, each request signed by Signature Version 4 (headers, whole payload)."""
+
+import hashlib
+import hmac
+import io
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+import yarl
+
+from channels.base import http
+
+SECONDS = 20.0
+"""How long one request may take: at most 1 MB in or out."""
+CONNECTIONS = 16
+SHAPE = "s3://KUNCI:RAHASIA@host/bucket?region=...&tls=true"
+
+
+class StoreDown(Exception):
+    """The object store did not do what it was asked; the message names the step and its answer, no secret and no address."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Location:
+    """A bucket and the key to it; addressed by path, as every server understands."""
+
+    key: str
+    secret: str = field(repr=False)
+    host: str
+    bucket: str
+    region: str = "us-east-1"
+    tls: bool = True
+
+    @classmethod
+    def of(cls, url: str) -> "Location":
+        """Read s3://key:secret@host/bucket?region=..&tls=..; key and secret percent-encoded. Raises ValueError."""
+        parts, query = urlsplit(url), parse_qs(urlsplit(url).query)
+        bucket, tls = parts.path.strip("/"), query.get("tls", ["true"])[0]
+        sound = (
+            parts.scheme == "s3" and parts.username and parts.password and parts.hostname and not set(query) - {"region", "tls"}
+        )
+        if not sound or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,62}", bucket) or tls not in ("true", "false"):
+            raise ValueError(f"harus berbentuk {SHAPE}")
+        return cls(
+            key=unquote(parts.username or ""), secret=unquote(parts.password or ""), host=parts.netloc.rpartition("@")[2],
+            bucket=bucket, region=query.get("region", ["us-east-1"])[0], tls=tls == "true",
+        )  # fmt: skip
+
+
+# --- the signature --------------------------------------------------------------------------------------
+
+
+def signed(
+    method: str, path: str, headers: Mapping[str, str], body: bytes, *, location: Location, at: datetime
+) -> dict[str, str]:
+    """The headers to send: those given (lower-case names), with host, time, digest of the body and the authorization.
+
+    `path` is percent-encoded already and has no query. See AWS, "Signature Calculations for the Authorization Header".
+    """
+    stamp, digest = at.strftime("%Y%m%dT%H%M%SZ"), hashlib.sha256(body).hexdigest()
+    whole = {**headers, "host": location.host, "x-amz-content-sha256": digest, "x-amz-date": stamp}
+    names = ";".join(sorted(whole))
+    lines = [f"{name}:{whole[name].strip()}\n" for name in sorted(whole)]
+    request = "\n".join([method, path, "", "".join(lines), names, digest])
+    scope = f"{stamp[:8]}/{location.region}/s3/aws4_request"
+    to_sign = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(request.encode()).hexdigest()])
+    signature = _hmac(_signing_key(location, stamp[:8]), to_sign).hex()
+    whole["authorization"] = f"AWS4-HMAC-SHA256 Credential={location.key}/{scope},SignedHeaders={names},Signature={signature}"
+    return whole
+
+
+def _signing_key(location: Location, day: str) -> bytes:
+    key = f"AWS4{location.secret}".encode()
+    for part in (day, location.region, "s3", "aws4_request"):
+        key = _hmac(key, part)
+    return key
+
+
+def _hmac(key: bytes, text: str) -> bytes:
+    return hmac.new(key, text.encode(), hashlib.sha256).digest()
+
+
+# --- the store ------------------------------------------------------------------------------------------
+
+
+class S3Depot:
+    """Objects of one bucket, by name. Connections open with the first request."""
+
+    def __init__(self, location: Location, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._location, self._now = location, now
+        self._base = f"{'https' if location.tls else 'http'}://{location.host}"
+        self._sessions = http.Sessions(connections=CONNECTIONS, total_seconds=SECONDS)
+
+    async def put(self, name: str, body: bytes) -> None:
+        """Store an object, whole or not at all. Raises StoreDown."""
+        status, _ = await self._ask("PUT", name, body)
+        if status != 200:
+            raise StoreDown(f"PUT {status}")
+
+    async def get(self, name: str) -> bytes | None:
+        """An object's bytes; None where there is none. Raises StoreDown."""
+        status, body = await self._ask("GET", name)
+        if status not in (200, 404):
+            raise StoreDown(f"GET {status}")
+        return body if status == 200 else None
+
+    async def delete(self, name: str) -> None:
+        """Take an object away; one that is gone already is no fault. Raises StoreDown."""
+        status, _ = await self._ask("DELETE", name)
+        if status not in (200, 204, 404):
+            raise StoreDown(f"DELETE {status}")
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._sessions.aclose()
+
+    async def _ask(self, method: Literal["PUT", "GET", "DELETE"], name: str, body: bytes = b"") -> tuple[int, bytes]:
+        path = quote(f"/{self._location.bucket}/{name}", safe="/-_.~")
+        headers = signed(method, path, {}, body, location=self._location, at=self._now())
+        url = yarl.URL(self._base + path, encoded=True)  # sent as it was signed
+        sent = io.BytesIO(body) if body else None  # in pieces: a whole megabyte at once would hold the loop up
+        try:
+            async with self._sessions.get().request(method, url, data=sent, headers=headers, allow_redirects=False) as answer:
+                return answer.status, await answer.read()
+        except http.REQUEST_ERRORS as error:
+            raise StoreDown(f"{method} {type(error).__name__}") from error

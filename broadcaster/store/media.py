@@ -1,0 +1,98 @@
+"""Pictures that staff uploaded, as the database knows them: their sizes, who brought them, and whether anything names them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Column, Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from broadcaster.store.staff_tables import draft_version, media, proposal, recurring
+from broadcaster.store.tables import announcement, edition
+from channels.base import pictures
+from channels.base.contract import Edition, Site
+
+_NAMING: tuple[Column[str], ...] = (
+    announcement.c.fields, announcement.c.form, edition.c.document, draft_version.c.form, proposal.c.form, recurring.c.form,
+)  # fmt: skip
+"""Every text in which the address of a picture may stand."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """A stored picture: `sizes` are bytes by variant, width and height of `web`, `at` epoch seconds of the last upload."""
+
+    id: str
+    width: int
+    height: int
+    sizes: Mapping[str, int]
+    at: float
+    actor: str
+
+
+def add(connection: Connection, kept: Kept) -> bool:
+    """Remember a picture; the same one again only becomes young again. Whether it is new."""
+    values = {"width": kept.width, "height": kept.height, "sizes": json.dumps(dict(kept.sizes)), "at": kept.at}
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(media).values(id=kept.id, actor=kept.actor, **values))
+    except IntegrityError:
+        connection.execute(update(media).where(media.c.id == kept.id).values(at=kept.at))
+        return False
+    return True
+
+
+def find(connection: Connection, picture_id: str) -> Kept | None:
+    """One picture."""
+    row = connection.execute(select(media).where(media.c.id == picture_id)).first()
+    return _kept(row) if row is not None else None
+
+
+def newest(connection: Connection, limit: int) -> list[Kept]:
+    """The pictures that were uploaded last."""
+    return [_kept(row) for row in connection.execute(select(media).order_by(media.c.at.desc(), media.c.id).limit(limit))]
+
+
+def measured(connection: Connection, frozen: Edition, site: Site) -> Edition:
+    """The edition whose picture, where it is one of ours, says how large it is: feeds must tell before anyone fetches it."""
+    image = pictures.own_picture(frozen, site)
+    kept = find(connection, pictures.own_id(image.url, site)) if image is not None else None
+    found = pictures.FILE.search(image.url) if image is not None else None
+    if image is None or kept is None or found is None or found["variant"] != "web":
+        return frozen
+    known = msgspec.structs.replace(image, length=kept.sizes["web"], width=kept.width, height=kept.height)
+    return msgspec.structs.replace(frozen, image=known)
+
+
+# --- what nobody uses -------------------------------------------------------------------------------
+
+
+def unused(connection: Connection, before: float) -> list[Kept]:
+    """Pictures last uploaded before then (epoch seconds) that no announcement, version, proposal or template names.
+
+    Reads every text that names one: for a reading connection, now and then.
+    """
+    old = [_kept(row) for row in connection.execute(select(media).where(media.c.at < before).order_by(media.c.at))]
+    if not old:
+        return []
+    named = {name for column in _NAMING for name in _named(connection, column)}
+    return [kept for kept in old if kept.id not in named]
+
+
+def forget(connection: Connection, kept: Kept) -> bool:
+    """Forget a picture, unless it was uploaded again since; whether it is forgotten."""
+    gone = connection.execute(delete(media).where(media.c.id == kept.id, media.c.at == kept.at))
+    return gone.rowcount > 0
+
+
+def _named(connection: Connection, column: Column[str]) -> set[str]:
+    statement = select(column).where(column.contains("/media/")).execution_options(yield_per=500)
+    with connection.execute(statement) as texts:
+        return {found["id"] for (text,) in texts for found in pictures.FILE.finditer(text)}
+
+
+def _kept(row: Row[Any]) -> Kept:
+    sizes: Mapping[str, int] = json.loads(row.sizes)
+    return Kept(id=row.id, width=row.width, height=row.height, sizes=sizes, at=row.at, actor=row.actor)

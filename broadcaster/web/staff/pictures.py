@@ -1,0 +1,82 @@
+"""Pictures for announcements: one chosen and sent, by its own page, from a script of the composer, or within its form."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from broadcaster import gallery
+from broadcaster.fields import InvalidAnnouncement, Problem
+from broadcaster.gallery import NotKept, Stored
+from broadcaster.media import UPLOAD_BYTES, BadPicture
+from broadcaster.store import media
+from broadcaster.web.access import account_of, app_of, client_of
+from broadcaster.web.staff import frame
+
+FIELD = "picture"
+"""Name of the file field, here and in the composer's form."""
+FORM_BYTES = UPLOAD_BYTES + 6 * 1024 * 1024
+"""Cap of a form with a picture: one that is too heavy by some MB is still answered in words, with all that was typed."""
+SHOWN = 24
+
+
+async def show(request: Request) -> Response:
+    """The page: choose a picture; the newest ones with their addresses."""
+    return await _page(request)
+
+
+async def upload(request: Request) -> Response:
+    """Take a picture in: answered as JSON to a script that asks for it, else by the page."""
+    plain = "application/json" in request.headers.get("accept", "")
+    try:
+        stored = await _stored(request, await request.form(max_files=1))
+        if stored is None:
+            raise BadPicture("Belum ada gambar yang dipilih. Pilih satu, lalu unggah.")
+    except BadPicture as refused:
+        status = 503 if isinstance(refused, NotKept) else 422
+        if plain:
+            return JSONResponse({"problem": str(refused)}, status)
+        return await _page(request, problem=str(refused), status=status)
+    if plain:
+        return JSONResponse(_shape(stored), 201)
+    return await _page(request, stored=stored, status=201)
+
+
+async def taken(request: Request, data: FormData) -> Mapping[str, str]:
+    """What a picture within the composer's form changes in the form: its `image`; nothing where none was chosen.
+
+    Raises InvalidAnnouncement for a picture that cannot be used, so that it is told at its field like any other refusal.
+    """
+    try:
+        stored = await _stored(request, data)
+    except BadPicture as refused:
+        reason, _, remedy = str(refused).partition(". ")
+        raise InvalidAnnouncement([Problem(field="image", reason=f"{reason.rstrip('.')}.", remedy=remedy)]) from refused
+    return {"image": stored.url} if stored is not None else {}
+
+
+async def _stored(request: Request, data: FormData) -> Stored | None:
+    """The picture that the form brought, kept; None where the field was left empty. Raises BadPicture."""
+    chosen = data.get(FIELD)
+    if not isinstance(chosen, UploadFile) or not chosen.filename:
+        return None
+    app = app_of(request)
+    actor, place = account_of(request).actor, client_of(request)
+    return await gallery.take(app, chosen, actor=actor, now=app.clock(), place=place)
+
+
+def _shape(stored: Stored) -> dict[str, Any]:
+    return {
+        "id": stored.id, "url": stored.url, "thumbnail": stored.thumbnail, "width": stored.width, "height": stored.height,
+    }  # fmt: skip
+
+
+async def _page(request: Request, *, stored: Stored | None = None, problem: str = "", status: int = 200) -> Response:
+    app = app_of(request)
+    newest = await app.database.read(media.newest, SHOWN)
+    return frame.page(
+        request, "pictures.html", status=status, stored=stored, problem=problem, megabytes=UPLOAD_BYTES // 1024**2,
+        newest=[(gallery.stored_as(app, kept), kept) for kept in newest if stored is None or kept.id != stored.id],
+    )  # fmt: skip

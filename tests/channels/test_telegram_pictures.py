@@ -1,0 +1,277 @@
+"""Pictures on Telegram: a photo with all the words below it, else the words with its preview; always one message."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+import samples
+from broadcaster.simulation.bot_api import BotApi
+from broadcaster.simulation.bot_requests import parse_html
+from broadcaster.simulation.serving import running
+from channels import telegram
+from channels.base import bot
+from channels.base.contract import Edition, Outcome, Outgoing, Receipt, Rejected, Skipped
+from channels.base.rendering import WIB, utf16
+
+TOKEN = "110112:contoh"
+RINA, DEWI = 7_000_000_001, 7_000_000_002
+GROUP = -1_007_000_000_003
+NOON = datetime(2026, 11, 25, 12, 0, tzinfo=WIB)
+SENT = samples.PICTURE.url.replace("web", "pesan")
+"""What messengers get of it."""
+LONG = "Truk tangki air bersih menunggu warga di kantor kelurahan. " * 30
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[BotApi, telegram.Telegram]]:
+    """A Bot API and the channel that speaks to it."""
+    api = BotApi(token=TOKEN, record=True)
+    async with running(api.app) as url:
+        channel = telegram.Telegram(telegram.Settings(token=TOKEN, api_url=url, site=samples.site()), now=lambda: NOON)
+        try:
+            yield api, channel
+        finally:
+            await channel.aclose()
+
+
+def long_one(**changes: Any) -> Edition:
+    """A notice with a picture whose words do not fit below it."""
+    return samples.notice(image=samples.PICTURE, wordings={"id": worded(LONG)}, **changes)
+
+
+def worded(body: str) -> Any:
+    """The notice's words with another body."""
+    return msgspec.structs.replace(samples.notice().wording("id"), body=body)
+
+
+def correction(**changes: Any) -> Edition:
+    """Edition 2 of the notice."""
+    return msgspec.structs.replace(samples.correction(), **changes)
+
+
+def outgoing(channel: telegram.Telegram, edition: Edition, chat: int = RINA, **recipient: Any) -> Outgoing:
+    """The edition for one chat."""
+    return channel.personalise(channel.render(edition, "id"), samples.recipient(str(chat), **recipient))
+
+
+async def sent(channel: telegram.Telegram, *messages: Outgoing) -> list[Outcome]:
+    """What became of each."""
+    results = [result async for result in channel.send(messages, may_write=lambda: True)]
+    return [next(r.outcome for r in results if r.outgoing is message) for message in messages]
+
+
+async def first(channel: telegram.Telegram, edition: Edition) -> str:
+    """The provider's id of a message that Rina got."""
+    [outcome] = await sent(channel, outgoing(channel, edition))
+    assert isinstance(outcome, Receipt)
+    return outcome.provider_id
+
+
+async def test_words_that_fit_stand_below_the_photo_as_the_preview_shows() -> None:
+    async with connected() as (api, channel):
+        message = outgoing(channel, samples.picture())
+        assert isinstance((await sent(channel, message))[0], Receipt)
+        [shown] = api.inbox(RINA)
+    assert shown.photo == SENT
+    assert shown.parts == channel.preview(message)
+    assert shown.parts["photo"] == SENT
+    assert "link_preview" not in shown.parts
+    assert samples.PICTURE.alt in shown.text  # the words of the picture, for those who do not see it
+    assert shown.text.endswith("CMH-7K4Q-2M")
+    assert utf16(shown.text) <= 1024
+
+
+async def test_words_that_do_not_fit_come_whole_with_the_preview_of_the_picture() -> None:
+    async with connected() as (api, channel):
+        message = outgoing(channel, long_one())
+        await sent(channel, message)
+        [shown] = api.inbox(RINA)
+    assert shown.photo == ""
+    assert shown.parts == channel.preview(message)
+    assert shown.parts["link_preview"] == SENT
+    assert 1024 < utf16(shown.text) <= 4096
+
+
+@pytest.mark.parametrize("size", range(0, 40, 3))
+def test_the_border_between_both_is_the_caption_limit(size: int) -> None:
+    channel = telegram.Telegram(telegram.Settings(token=TOKEN, site=samples.site()))
+
+    def measured(letters: int) -> tuple[int, bool]:
+        edition = samples.notice(image=samples.PICTURE, wordings={"id": worded("a" * letters)})
+        frame = channel.render(edition, "id").frame
+        return utf16(parse_html(frame["text"])[0]), "photo" in frame
+
+    room = 1024 - measured(1)[0] + 1
+    length, photo = measured(room - 20 + size)
+    assert length == 1024 - 20 + size
+    assert photo == (length <= 1024)
+
+
+async def test_a_foreign_picture_stays_a_link() -> None:
+    image = msgspec.structs.replace(samples.PICTURE, url="https://lain.example/peta.jpg")
+    async with connected() as (api, channel):
+        await sent(channel, outgoing(channel, samples.notice(image=image)))
+        [shown] = api.inbox(RINA)
+    assert set(shown.parts) == {"text", "buttons", "silent"}
+    assert 'href="https://lain.example/peta.jpg"' in shown.parts["text"]
+
+
+async def test_the_second_message_names_telegrams_own_copy() -> None:
+    async with connected() as (api, channel):
+        named = []
+        take = api._methods["sendphoto"]
+        api._methods["sendphoto"] = lambda fields: named.append(fields["photo"]) or take(fields)  # type: ignore[func-returns-value]
+        await sent(channel, outgoing(channel, samples.picture()))
+        await sent(channel, outgoing(channel, samples.picture(), DEWI))
+        assert named[0] == SENT
+        assert named[1] != SENT
+        assert api.inbox(DEWI)[0].photo == SENT
+        assert api.inbox(DEWI)[0].parts == channel.preview(outgoing(channel, samples.picture(), DEWI))
+
+
+REFUSALS = (
+    "Bad Request: wrong file identifier/HTTP URL specified",
+    "Bad Request: failed to get HTTP URL content",
+    "Bad Request: wrong type of the web page content",
+    "Bad Request: PHOTO_INVALID_DIMENSIONS",
+    "Bad Request: IMAGE_PROCESS_FAILED",
+    "Bad Request: file is too big",
+)
+
+
+@pytest.mark.parametrize("description", REFUSALS)
+async def test_a_picture_that_telegram_cannot_use_holds_no_message_back(description: str) -> None:
+    from broadcaster.simulation.bot_requests import Refusal
+
+    def refuse(_: Any) -> Any:
+        raise Refusal(400, description)
+
+    async with connected() as (api, channel):
+        api._methods["sendphoto"] = refuse
+        outcomes = await sent(channel, outgoing(channel, samples.picture()))
+        outcomes += await sent(channel, outgoing(channel, samples.picture(), DEWI))
+        assert all(isinstance(outcome, Receipt) for outcome in outcomes)
+        [shown] = api.inbox(RINA)
+        assert shown.parts["link_preview"] == SENT
+        assert shown.parts["text"] == channel.preview(outgoing(channel, samples.picture()))["text"]
+        assert len(api.inbox(DEWI)) == 1
+        assert api.counts["requests"] == 3  # the second message did not try the picture again
+
+
+async def test_a_group_that_takes_no_photos_gets_the_words_and_others_the_photo() -> None:
+    from broadcaster.simulation.bot_requests import Refusal
+
+    async with connected() as (api, channel):
+        take = api._methods["sendphoto"]
+
+        def strict(fields: Any) -> Any:
+            if int(fields["chat_id"]) == GROUP:
+                raise Refusal(400, "Bad Request: not enough rights to send photos to the chat")
+            return take(fields)
+
+        api._methods["sendphoto"] = strict
+        await sent(channel, outgoing(channel, samples.picture(), GROUP))
+        await sent(channel, outgoing(channel, samples.picture()))
+        assert api.inbox(GROUP)[0].photo == ""
+        assert api.inbox(RINA)[0].photo == SENT
+
+
+@pytest.mark.parametrize(
+    ("status", "description", "kind"),
+    [(400, "Bad Request: have no rights to send a message", Skipped), (400, "Bad Request: can't parse entities", Rejected)],
+)
+async def test_any_other_refusal_means_what_it_always_means(status: int, description: str, kind: type) -> None:
+    async with connected() as (api, channel):
+        api.script(RINA, status, description)
+        assert isinstance((await sent(channel, outgoing(channel, samples.picture())))[0], kind)
+        assert api.inbox(RINA) == []
+
+
+# --- corrections ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before", [samples.picture(), samples.notice(), long_one()], ids=["photo", "text", "long"])
+async def test_a_correction_with_a_picture_edits_whatever_stood_there(before: Edition) -> None:
+    other = msgspec.structs.replace(samples.PICTURE, url=samples.PICTURE.url.replace("5f0c", "6f0c"))
+    async with connected() as (api, channel):
+        old = await first(channel, before)
+        message = outgoing(channel, correction(image=other), previous_id=old)
+        assert await sent(channel, message) == [Receipt(provider_id=old)]
+        assert await sent(channel, message) == [Receipt(provider_id=old)]  # again: nothing to change is a success
+        [shown] = api.inbox(RINA)
+    assert shown.edited
+    assert shown.photo == other.url.replace("web", "pesan")
+    assert shown.parts == channel.preview(message)
+    assert shown.text.startswith("DIRALAT 09.10")
+
+
+async def test_words_alone_take_the_place_of_a_photos_caption() -> None:
+    async with connected() as (api, channel):
+        old = await first(channel, samples.picture())
+        message = outgoing(channel, samples.withdrawal(), previous_id=old)
+        assert await sent(channel, message) == [Receipt(provider_id=old)]
+        [shown] = api.inbox(RINA)
+    assert shown.text.startswith("DICABUT 09.40")
+    assert shown.parts == channel.preview(message)
+    assert shown.photo == SENT  # nothing turns a photo into a text
+
+
+async def test_words_too_long_for_a_caption_come_as_a_new_message() -> None:
+    async with connected() as (api, channel):
+        old = await first(channel, samples.picture())
+        message = outgoing(channel, correction(wordings={"id": worded(LONG)}), previous_id=old)
+        [outcome] = await sent(channel, message)
+        _, new = api.inbox(RINA)
+    assert outcome == Receipt(provider_id=str(new.message_id))
+    assert new.parts["text"] == channel.preview(message)["text"]
+
+
+async def test_a_correction_whose_picture_is_refused_changes_the_words() -> None:
+    from broadcaster.simulation.bot_requests import Refusal
+
+    def refuse(_: Any) -> Any:
+        raise Refusal(400, "Bad Request: failed to get HTTP URL content")
+
+    async with connected() as (api, channel):
+        old = await first(channel, samples.notice())
+        api._methods["editmessagemedia"] = refuse
+        assert await sent(channel, outgoing(channel, correction(image=samples.PICTURE), previous_id=old)) == [
+            Receipt(provider_id=old)
+        ]
+        [shown] = api.inbox(RINA)
+    assert shown.text.startswith("DIRALAT 09.10")
+    assert shown.parts["link_preview"] == SENT
+
+
+async def test_a_corrected_emergency_with_a_picture_is_edited_and_sent_again() -> None:
+    async with connected() as (api, channel):
+        old = await first(channel, samples.alert(image=samples.PICTURE))
+        change = {"number": 2, "change": "correction", "reason": "Posko pindah.", "published_at": samples.CORRECTED}
+        message = outgoing(channel, samples.alert(image=samples.PICTURE, **change), previous_id=old)
+        await sent(channel, message)
+        edited, new = api.inbox(RINA)
+    assert edited.edited
+    assert new.parts == channel.preview(message)
+    assert new.photo == SENT
+
+
+# --- what is remembered ---------------------------------------------------------------------------
+
+
+def test_only_so_many_pictures_are_remembered() -> None:
+    from telegram import error
+
+    known = bot.Pictures()
+    for number in range(3 * bot.PICTURES):
+        known.took(f"https://x.example/{number}", f"copy-{number}")
+        assert known.refused(f"https://y.example/{number}", error.BadRequest("photo_invalid_dimensions"))
+    assert known.name("https://x.example/0") == "https://x.example/0"
+    assert known.name(f"https://x.example/{3 * bot.PICTURES - 1}") == f"copy-{3 * bot.PICTURES - 1}"
+    assert known.name(f"https://y.example/{3 * bot.PICTURES - 1}") == ""
+    assert len(known._copies) <= bot.PICTURES
+    assert len(known._refused) <= bot.PICTURES
+    assert not known.refused("https://x.example/1", error.BadRequest("message is too long"))
