@@ -214,8 +214,7 @@ def plain(part: str) -> str:
     """A received part as it reads: without the messenger's own marks, and without what is each recipient's own."""
     text = html.unescape(re.sub(r"<[^>]+>", "", part))
     text = re.sub(r"/berhenti/\S+", "/berhenti/...", text)
-    text = re.sub(r"Anda mendaftar untuk .* pada .*", "Anda mendaftar", text)
-    return " ".join(text.split())
+    return re.sub(r"Anda mendaftar untuk .*? pada \d+ \w+ \d{4}", "Anda mendaftar", " ".join(text.split()))
 
 
 @pytest.mark.parametrize(
