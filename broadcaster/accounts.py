@@ -3,6 +3,7 @@
 import hmac
 import json
 import secrets
+import shlex
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Literal, get_args
 import pyotp
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from email_validator import EmailNotValidError, validate_email
 
 AccountRole = Literal["author", "approver", "screens", "admin"]
 """Penyusun, Penyetuju, Operator layar, Pengelola."""
@@ -28,12 +30,16 @@ _RIGHTS: Mapping[AccountRole, frozenset[Right]] = {
 
 NAME_LIMIT = 40
 """Characters of a sign-in name."""
+FULL_NAME_LIMIT, AGENCY_LIMIT, AGENCIES_LIMIT = 80, 80, 40
+"""Characters of a person's name, characters of an agency's, agencies of a person."""
 PASSWORD_SHORTEST, PASSWORD_LONGEST = 10, 200
 """Characters of a password (Argon2 takes any length; more than this is no password)."""
 _COMMON = ("password", "katasandi", "cimahi", "qwerty", "123456", "rahasia", "bandung", "indonesia", "admin")
 """A password made of nothing but one of these and digits is guessed at once."""
 TOTP_SECONDS, TOTP_DRIFT = 30, 1
 """RFC 6238: the step, and how many steps a phone's clock may be off."""
+ONE_TIME_LENGTH = 16
+"""Characters of a password that we make: 79 random bits."""
 RECOVERY_CODES, _RECOVERY_ALPHABET = 10, "23456789abcdefghjkmnpqrstuvwxyz"
 
 
@@ -93,6 +99,33 @@ def read_name(text: str) -> str:
     return name
 
 
+def read_full_name(text: str) -> str:
+    """What a person is called; raises BadAccount."""
+    name = " ".join(unicodedata.normalize("NFC", text).split())
+    if not any(character.isalpha() for character in name) or len(name) > FULL_NAME_LIMIT or not name.isprintable():
+        raise BadAccount(f"Isi nama lengkap, paling banyak {FULL_NAME_LIMIT} karakter.")
+    return name
+
+
+def read_mail(text: str) -> str:
+    """Where a person is written to, or "" for nowhere; raises BadAccount."""
+    if not text.strip():
+        return ""
+    try:
+        valid = validate_email(text.strip(), check_deliverability=False)
+    except EmailNotValidError as error:
+        raise BadAccount("Alamat email seperti ini: nama@contoh.id") from error
+    return f"{valid.local_part}@{valid.ascii_domain}"
+
+
+def read_agency_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Names of agencies, each once, by alphabet; none: every agency. Raises BadAccount."""
+    found = sorted({" ".join(name.split()) for name in names} - {""})
+    if len(found) > AGENCIES_LIMIT or any(len(name) > AGENCY_LIMIT or not name.isprintable() for name in found):
+        raise BadAccount(f"Paling banyak {AGENCIES_LIMIT} perangkat daerah, masing-masing {AGENCY_LIMIT} karakter.")
+    return tuple(found)
+
+
 def read_roles(names: Iterable[str]) -> tuple[AccountRole, ...]:
     """Roles in their own order; raises BadAccount for an unknown one, or for none at all."""
     given = set(names)
@@ -101,6 +134,47 @@ def read_roles(names: Iterable[str]) -> tuple[AccountRole, ...]:
     if not given:
         raise BadAccount("Pilih paling sedikit satu peran.")
     return tuple(role for role in ACCOUNT_ROLES if role in given)
+
+
+ROLE_WORDS: Mapping[str, AccountRole] = {
+    "penyusun": "author",
+    "penyetuju": "approver",
+    "operator-layar": "screens",
+    "pengelola": "admin",
+}
+"""How single sign-on names roles unless a mapping is set: our words, since a plain "admin" there may mean anything."""
+
+
+def read_role_mapping(text: str) -> Mapping[str, AccountRole]:
+    """Role by value of a claim, in lower case, from value=role pairs between spaces (in quotes where a value has spaces).
+
+    Roles may be named in either language; "" is ROLE_WORDS. Raises BadAccount.
+    """
+    known: dict[str, AccountRole] = dict(zip(ACCOUNT_ROLES, ACCOUNT_ROLES, strict=True)) | dict(ROLE_WORDS)
+    mapping: dict[str, AccountRole] = {}
+    try:
+        pairs = shlex.split(text)
+    except ValueError as error:
+        raise BadAccount("tanda kutipnya tidak berpasangan") from error
+    for pair in pairs:
+        value, _, role = pair.rpartition("=")
+        if not value or role not in known:
+            raise BadAccount(f"berisi pasangan nilai=peran; peran yang ada: {', '.join(ROLE_WORDS)}")
+        mapping[value.casefold()] = known[role]
+    return mapping or ROLE_WORDS
+
+
+def mapped_roles(values: Iterable[str], mapping: Mapping[str, AccountRole]) -> tuple[AccountRole, ...]:
+    """Roles that values of a claim stand for, in their own order; none where no value is known."""
+    given = {mapping[value.casefold()] for value in values if value.casefold() in mapping}
+    return tuple(role for role in ACCOUNT_ROLES if role in given)
+
+
+def name_from(text: str) -> str:
+    """A sign-in name made of what somebody is called elsewhere; "akun" where nothing of it can be kept."""
+    plain = unicodedata.normalize("NFKC", text).strip().lower()
+    kept = "".join(character for character in plain if character.isalnum() or character in "._-@")
+    return kept[: NAME_LIMIT - 4] or "akun"
 
 
 # --- passwords --------------------------------------------------------------------------------------
@@ -117,6 +191,12 @@ def check_password(password: str, *, names: Collection[str] = ()) -> str:
     if letters in {*_COMMON, *(name.lower() for name in names), ""} or len(set(normal)) < 4:
         raise BadAccount("Kata sandi ini mudah ditebak. Pilih yang lain.")
     return normal
+
+
+def new_password() -> str:
+    """A password that its owner must replace: "xxxx-xxxx-xxxx-xxxx", without signs that look alike."""
+    drawn = [secrets.choice(_RECOVERY_ALPHABET) for _ in range(ONE_TIME_LENGTH)]
+    return "-".join("".join(drawn[start : start + 4]) for start in range(0, ONE_TIME_LENGTH, 4))
 
 
 @cache

@@ -15,6 +15,7 @@ from broadcaster.fields import (
     VERDICTS,
     Fields,
     InvalidAnnouncement,
+    Override,
     Problem,
     Translation,
     did_you_mean,
@@ -48,12 +49,15 @@ class CheckedAnnouncement:
 
 
 def check(
-    fields: Fields, *, tree: AreaTree, topics: Sequence[Topic], channels: Collection[str], now: datetime
-) -> CheckedAnnouncement:
-    """Hold the fields against every rule; `channels` are all that are open. Raises InvalidAnnouncement with all refusals."""
+    fields: Fields, *,
+    tree: AreaTree, topics: Sequence[Topic], channels: Collection[str], now: datetime, link_hosts: Collection[str] = (),
+) -> CheckedAnnouncement:  # fmt: skip
+    """Hold the fields against every rule; `channels` are all that are open, `link_hosts` the only hosts that links may name
+    (with their subdomains; none: any). Raises InvalidAnnouncement with all refusals."""
     areas, problems = _resolve(fields.areas, tree)
     for rule in (_visible_words, _web_addresses, _kinds, _emergency, _clarification):
         problems += rule(fields)
+    problems += _foreign_links(fields, link_hosts)
     problems += _times(fields, now)
     problems += _unknown_channels(fields, channels)
     topic = next((topic for topic in topics if topic.slug == fields.category), None)
@@ -66,13 +70,14 @@ def check(
 
 
 def examine(
-    raw: Mapping[str, Any], *, tree: AreaTree, topics: Sequence[Topic], channels: Collection[str], now: datetime
-) -> CheckedAnnouncement:
+    raw: Mapping[str, Any], *,
+    tree: AreaTree, topics: Sequence[Topic], channels: Collection[str], now: datetime, link_hosts: Collection[str] = (),
+) -> CheckedAnnouncement:  # fmt: skip
     """`Fields.read` and `check` in one, so that the refusals of both are named at once."""
     fields, problems = read_leniently(raw)
     told = {problem.field.split(".")[0] for problem in problems}
     try:
-        checked = check(fields, tree=tree, topics=topics, channels=channels, now=now)
+        checked = check(fields, tree=tree, topics=topics, channels=channels, now=now, link_hosts=link_hosts)
     except InvalidAnnouncement as refused:
         problems += [problem for problem in refused.problems if problem.field.split(".")[0] not in told]
         raise InvalidAnnouncement(problems) from None
@@ -83,6 +88,13 @@ def examine(
 
 def _kind_of(fields: Fields) -> Kind:
     return fields.kind or ("alert" if fields.level == "emergency" else "notice")
+
+
+def _written(fields: Fields) -> Iterator[tuple[str, Fields | Translation | Override]]:
+    """Every set of words there is, with the prefix of its fields' names."""
+    yield from _wordings(fields)
+    for channel, override in fields.overrides.items():
+        yield f"overrides.{channel}.", override
 
 
 def _wordings(fields: Fields) -> Iterator[tuple[str, Fields | Translation]]:
@@ -107,12 +119,10 @@ def _resolve(names: Iterable[str], tree: AreaTree) -> tuple[tuple[Area, ...], li
 
 
 def _visible_words(fields: Fields) -> Iterator[Problem]:
-    for prefix, words in _wordings(fields):
-        texts = {"title": words.title, "body": plain(words.body)}
-        if words.instruction:
-            texts["instruction"] = plain(words.instruction)
+    for prefix, words in _written(fields):
+        texts = {"title": words.title, "body": words.body, "instruction": getattr(words, "instruction", None)}
         for name, text in texts.items():
-            if not any(character.isalnum() for character in text):
+            if text is not None and not any(character.isalnum() for character in (text if name == "title" else plain(text))):
                 yield Problem(field=prefix + name, reason="Tidak ada huruf yang terbaca.", remedy="Tulis dengan kata-kata.")
 
 
@@ -138,6 +148,25 @@ def _web_addresses(fields: Fields) -> Iterator[Problem]:
         yield Problem(field="image", reason="Ada teks alternatif tanpa gambar.", remedy="Isi image, atau hapus image_alt.")
 
 
+_LINK = re.compile(r"(?:https?://|(?<![\w@.-])(?:www\.|(?=[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}/)))([^\s/?#()<>\"']+)", re.IGNORECASE)
+"""The host of each address that phones turn into a link, with a scheme or without."""
+
+
+def _foreign_links(fields: Fields, hosts: Collection[str]) -> Iterator[Problem]:
+    """Links to hosts that the city did not name; evidence is exempt, as it lies elsewhere by its nature."""
+    if not hosts:
+        return
+    texts = [("link", fields.link or "")]
+    for prefix, words in _written(fields):
+        texts += [(prefix + name, plain(getattr(words, name, "") or "")) for name in ("title", "summary", "body", "instruction")]
+    for name, text in texts:
+        found = {host.rpartition("@")[2].partition(":")[0].rstrip(".").lower() for host in _LINK.findall(text)}
+        for host in sorted(found):
+            if not any(host == known or host.endswith(f".{known}") for known in hosts):
+                remedy = f"Pakai tautan ke {', '.join(sorted(hosts))}, atau minta pengelola menambahkan situs ini."
+                yield Problem(field=name, reason=f"Tautan ke {shown(host)} belum diizinkan.", remedy=remedy)
+
+
 def _times(fields: Fields, now: datetime) -> Iterator[Problem]:
     begins = max(moment for moment in (fields.effective, fields.publish_at, now) if moment)
     if fields.publish_at and fields.publish_at <= now:
@@ -152,10 +181,11 @@ def _times(fields: Fields, now: datetime) -> Iterator[Problem]:
 
 
 def _unknown_channels(fields: Fields, channels: Collection[str]) -> Iterator[Problem]:
-    for name in fields.channels:
-        if name not in channels:
-            remedy = did_you_mean(name, sorted(channels))
-            yield Problem(field="channels", reason=f'Kanal "{shown(name)}" tidak dikenal atau belum dibuka.', remedy=remedy)
+    for field, names in (("channels", fields.channels), ("overrides", tuple(fields.overrides))):
+        for name in names:
+            if name not in channels:
+                remedy = did_you_mean(name, sorted(channels))
+                yield Problem(field=field, reason=f'Kanal "{shown(name)}" tidak dikenal atau belum dibuka.', remedy=remedy)
 
 
 def _kinds(fields: Fields) -> Iterator[Problem]:

@@ -13,15 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 import channels
+from broadcaster.accounts import read_role_mapping
 from channels.base.contract import PullChannel, PushChannel, Site, Topic
 from channels.base.settings import ChannelSettings
 
 PREFIX = "BROADCASTER_"
+OIDC = "OIDC_"
+"""Settings of single sign-on bear this prefix alone."""
 KEY_BYTES = 32
 
 TOPICS: tuple[Topic, ...] = tuple(
@@ -68,6 +72,9 @@ class Settings(BaseModel):
     link_hosts: str = Field(
         default="", description="Hosts that links may name, separated by spaces, with their subdomains; empty: any."
     )
+    phones: str = Field(
+        default="", description="The city's own telephone numbers, separated by commas; others are pointed out. Empty: none is."
+    )
     simulated: bool = Field(default=False, description="Set by `broadcaster demo`: marks each message [SIMULASI].")
     simulation_url: str = Field(default="", description="Set by `broadcaster demo`: where the stand-in providers answer.")
     oidc_issuer: str = Field(default="", description="Single sign-on: the provider's address (OIDC_ISSUER).")
@@ -75,7 +82,7 @@ class Settings(BaseModel):
     oidc_client_secret: str = Field(default="", repr=False, description="Single sign-on: our secret (OIDC_CLIENT_SECRET).")
     oidc_role_claim: str = Field(default="roles", description="Single sign-on: the claim that names roles (OIDC_ROLE_CLAIM).")
     oidc_roles: str = Field(
-        default="", description="Single sign-on: value=role pairs, separated by spaces; empty: our own names (OIDC_ROLES)."
+        default="", description="Single sign-on: value=role pairs, separated by spaces; empty: our own words (OIDC_ROLES)."
     )
 
     @field_validator("base_url")
@@ -90,6 +97,20 @@ class Settings(BaseModel):
     def _redis(cls, value: str) -> str:
         if value and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("harus diawali redis://, rediss:// atau unix://")
+        return value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _provider(cls, value: str) -> str:
+        loopback = value.startswith("http://") and urlsplit(value).hostname in ("127.0.0.1", "localhost", "::1")
+        if value and not loopback and not value.startswith("https://"):
+            raise ValueError("harus diawali https://")
+        return value
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _roles(cls, value: str) -> str:
+        read_role_mapping(value)
         return value
 
     @model_validator(mode="before")
@@ -114,6 +135,11 @@ class Settings(BaseModel):
     def topics(self) -> tuple[Topic, ...]:
         """The city's categories."""
         return TOPICS
+
+
+def variable(name: str) -> str:
+    """The environment variable of a field of Settings."""
+    return name.upper() if name.startswith(OIDC.lower()) else PREFIX + name.upper()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,12 +188,12 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
     variables = dict(os.environ if environ is None else environ)
     variables |= simulation(Path(overrides.get("data_dir") or data_folder(variables)))
     own = {k.removeprefix(PREFIX).lower(): v for k, v in variables.items() if k.startswith(PREFIX) and v != ""}
-    own |= {k.lower(): v for k, v in variables.items() if k.startswith("OIDC_") and v != ""}
+    own |= {k.lower(): v for k, v in variables.items() if k.startswith(OIDC) and v != ""}
     problems: list[str] = []
     try:
         settings = Settings.model_validate({**own, **overrides})
     except ValidationError as error:
-        problems += _sentences(PREFIX, error)
+        problems += _sentences("", error)
         # so that what is wrong with the channels is told in the same breath
         settings = Settings(channels=own.get("channels", ""))
     modules = channel_modules()
@@ -218,11 +244,15 @@ def _missing(settings: Settings, per_channel: Mapping[str, ChannelSettings]) -> 
         if name in settings.channels.split() or (channel.missing() and len(channel.missing()) < len(channel.required))
         for variable in channel.missing()
     ]
+    sign_on = {name: getattr(settings, name) for name in ("oidc_issuer", "oidc_client_id", "oidc_client_secret")}
+    missing += [variable(name) for name, value in sign_on.items() if not value and any(sign_on.values())]
     return [f"Setelan belum diisi: {', '.join(missing)}"] if missing else []
 
 
 def _sentences(prefix: str, error: ValidationError) -> list[str]:
-    return [f"{prefix}{'_'.join(str(part) for part in e['loc']).upper()}: {_sentence(e)}." for e in error.errors()]
+    """Each thing that is wrong; `prefix` is that of a channel, "" for the program's own settings."""
+    named = [("_".join(str(part) for part in found["loc"]), found) for found in error.errors()]
+    return [f"{prefix + name.upper() if prefix else variable(name)}: {_sentence(found)}." for name, found in named]
 
 
 def _sentence(found: ErrorDetails) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import email.utils
 import time
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -12,7 +13,9 @@ from sqlalchemy import text
 from broadcaster import config
 from broadcaster.app import open_app
 from broadcaster.embedded import running_valkey
+from broadcaster.oidc import SignOnError, Unavailable
 from broadcaster.queue import Queue
+from broadcaster.signon import SignOn
 from broadcaster.store import channels as channel_store
 from broadcaster.store import tier
 from broadcaster.store.database import Database
@@ -35,6 +38,7 @@ async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
     yield await _redis(loaded.settings)
     async for finding in _base_url(loaded.settings):
         yield finding
+    yield await _sign_on(loaded.settings)
     async for finding in _channels(loaded):
         yield finding
 
@@ -115,6 +119,23 @@ async def _base_url(settings: config.Settings) -> AsyncIterator[Finding]:
             what=f"{settings.base_url} tidak dapat dibuka ({type(error).__name__})",
             mend="Jalankan `broadcaster run` atau `web`, dan periksa BROADCASTER_BASE_URL serta proksinya.",
         )
+
+
+async def _sign_on(settings: config.Settings) -> Finding:
+    """The city's own sign-on: it describes itself, and has keys that we trust."""
+    sign_on = SignOn(settings, lambda: datetime.now(UTC))
+    if not sign_on.configured:
+        names = "OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET"
+        return Finding(ok=None, what="Masuk dengan akun Pemkot belum disetel", mend=f"Untuk membukanya isi {names}.")
+    try:
+        await sign_on.keys()
+    except Unavailable as error:
+        mend = "Periksa OIDC_ISSUER, jaringan, dan layanannya. Akun lokal tetap dapat masuk."
+        return Finding(ok=False, what=f"Akun Pemkot: {settings.oidc_issuer} tidak menjawab ({error.reason})", mend=mend)
+    except SignOnError as error:
+        mend = "Periksa OIDC_ISSUER dan setelan layanannya: penerbit, alamat https, PKCE S256, dan tanda tangan asimetris."
+        return Finding(ok=False, what=f"Akun Pemkot tidak dapat dipakai ({error.reason})", mend=mend)
+    return Finding(ok=True, what=f"Akun Pemkot menjawab; alamat kembali yang harus terdaftar di sana: {sign_on.back}")
 
 
 async def _channels(loaded: config.Loaded) -> AsyncIterator[Finding]:

@@ -101,7 +101,7 @@ class Deliverer:
             edition = await self.app.database.read(edition_document, edition_id)
             if len(self._rendered) >= RENDERED:
                 self._rendered.pop(next(iter(self._rendered)))
-            self._rendered[key] = channel.render(edition, lang)
+            self._rendered[key] = channel.render(edition.on(channel.name), lang)
         return self._rendered[key]
 
     def recipient(self, channel: str, edition_id: int, row: MarkedRow) -> Recipient:

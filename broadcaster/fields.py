@@ -103,6 +103,7 @@ Url = Annotated[str, Field(max_length=500), BeforeValidator(_line)]
 Body = Annotated[str, Field(min_length=1, max_length=BODY_LIMIT), BeforeValidator(_prose)]
 Instruction = Annotated[str, Field(max_length=2_000), BeforeValidator(_prose)]
 Fact = Annotated[str, Field(max_length=1_000), BeforeValidator(_prose)]
+Digest = Annotated[str, Field(max_length=64)]
 Slug = Annotated[str, Field(max_length=60), BeforeValidator(_lower)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Areas = Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_AREAS), BeforeValidator(_words)]
@@ -142,6 +143,15 @@ class Translation(_Given):
     instruction: Instruction | None = None
 
 
+class Override(_Given):
+    """The Indonesian words of one channel; what is not given stays the announcement's own."""
+
+    title: Title | None = None
+    summary: Summary | None = None
+    body: Body | None = None
+    base: Digest | None = Field(None, description="Digest of the words that it was adjusted from.")
+
+
 class Fields(_Given):
     """An announcement as staff and other systems write it: the front matter of a file, the body of an API request."""
 
@@ -159,6 +169,9 @@ class Fields(_Given):
     publish_at: Moment | None = Field(None, description="When to publish; default: at once. Without a zone it is WIB.")
     instruction: Instruction | None = Field(None, description="What to do now; compulsory for emergencies. Light Markdown.")
     translations: dict[Literal["en", "su"], Translation] = Field(default_factory=dict)
+    overrides: dict[Slug, Override] = Field(
+        default_factory=dict, max_length=MAX_CHANNELS, description="Words of single channels, by the channel's name."
+    )
     link: Url | None = Field(None, description="Absolute http(s) address of a page with more.")
     image: Url | None = Field(None, description="Absolute http(s) address of a picture.")
     image_alt: Sentence | None = Field(None, description="Text alternative of the picture, compulsory with it.")
@@ -216,7 +229,8 @@ def _reason(detail: ErrorDetails) -> tuple[str, str]:
         case "missing" | "string_too_short" | "too_short":
             return "Belum diisi.", f"Tambahkan {name}."
         case "extra_forbidden":
-            known = Translation if detail["loc"][0] == "translations" else Fields
+            kinds: dict[str, type[_Given]] = {"translations": Translation, "overrides": Override}
+            known = kinds.get(str(detail["loc"][0]), Fields)
             return "Nama ini tidak dikenal.", did_you_mean(shown(name), known.model_fields)
         case "string_too_long":
             limit = context["max_length"]

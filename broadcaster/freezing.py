@@ -43,6 +43,7 @@ def freeze(
         agency=fields.agency or site.city,
         areas=tuple(Area(code=area.code, name=area.name, slug=area.slug) for area in checked.areas),
         wordings=_wordings(fields),
+        overrides=_overrides(fields),
         first_published_at=first,
         published_at=published,
         effective=(fields.effective or first).astimezone(UTC),
@@ -62,6 +63,7 @@ def withdrawal(previous: Edition, *, reason: str, at: datetime) -> Edition:
         change="withdrawal",
         reason=reason,
         wordings={"id": _withdrawn_id(previous, reason), "en": _withdrawn_en(previous, reason)},
+        overrides={},
         published_at=published,
         effective=published,
         expires=None,
@@ -92,6 +94,19 @@ def _wording(words: Fields | Translation) -> Wording:
         body=words.body,
         instruction=words.instruction or "",
     )
+
+
+def _overrides(fields: Fields) -> dict[str, Wording]:
+    """The words of single channels, those that say something else than the announcement itself."""
+    own = _wording(fields)
+    adjusted = {
+        channel: msgspec.structs.replace(
+            own, title=words.title or own.title, body=words.body or own.body,
+            summary=words.summary or (fields.summary or default_summary(words.body) if words.body else own.summary),
+        )
+        for channel, words in fields.overrides.items()
+    }  # fmt: skip
+    return {channel: words for channel, words in sorted(adjusted.items()) if words != own}
 
 
 def _claim(fields: Fields) -> Claim:

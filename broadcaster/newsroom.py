@@ -27,6 +27,8 @@ HOLD = timedelta(seconds=30)
 """Between approval and publication of what is no emergency: time to call it back."""
 FORM_BYTES = 64 * 1024
 """Bytes of a form as JSON: the longest announcement in three languages, and its channels' own words, are half of it."""
+EDITABLE: tuple[announcements.State, ...] = ("draft", "returned", "review", "approved", "scheduled")
+"""States in which the form may be changed; each change voids review and approval."""
 DUE_AT_ONCE = 20
 """Announcements whose hold is over that one call publishes at most."""
 
@@ -377,9 +379,7 @@ def judges(connection: Connection, desk: Desk, checked: CheckedAnnouncement, edi
 
 def person(connection: Connection, actor: str) -> list[Account]:
     """The account behind an actor, if it is one of staff."""
-    kind, _, name = actor.partition(":")
-    found = accounts.find(connection, name) if kind == "staff" else None
-    return [found] if found is not None else []
+    return accounts.acting(connection, actor)
 
 
 def _keep(connection: Connection, desk: Desk, row: Announcement, form: Form, act: VersionAct) -> None:

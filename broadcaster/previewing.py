@@ -5,12 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from broadcaster import freezing
 from broadcaster.announcements import CheckedAnnouncement
 from broadcaster.app import App
 from broadcaster.fields import Fields, read_leniently
-from channels.base.contract import Area, Edition, PageRequest, PullChannel, PushChannel, Recipient
+from channels.base.contract import Area, Edition, PageRequest, PullChannel, PushChannel, Recipient, Wording
 
+LETTER = 10_000
+"""A channel that takes more than this, in its own counting, carries letters."""
 PLACEHOLDERS = {"title": "Judul pengumuman", "body": "Isi pengumuman."}
 """What stands in previews where nothing is written yet."""
 
@@ -25,6 +29,12 @@ class Pushed:
     used: int
     limit: int
     open: bool
+    adjusted: bool
+
+    @property
+    def lengthy(self) -> bool:
+        """Whether this is a letter rather than a message on a phone."""
+        return self.limit > LETTER
 
     @property
     def near(self) -> bool:
@@ -39,11 +49,12 @@ class Pulled:
     name: str
     label: str
     entry: Mapping[str, Any]
+    adjusted: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Previews:
-    """All channels."""
+    """All channels; push channels with the shortest messages first."""
 
     edition: Edition
     pushed: tuple[Pushed, ...]
@@ -57,9 +68,9 @@ def look(app: App, form: Mapping[str, Any], *, announcement: str, code: str, lan
 
 def of_edition(app: App, edition: Edition, lang: str = "id") -> Previews:
     """Previews of an edition, on the channels that it goes by."""
-    pushed = tuple(_pushed(app, channel, edition, lang) for channel in app.push.values())
+    pushed = sorted((_pushed(app, channel, edition, lang) for channel in app.push.values()), key=lambda one: one.limit)
     pulled = tuple(_pulled(channel, edition, lang) for channel in app.pull.values())
-    return Previews(edition=edition, pushed=pushed, pulled=tuple(one for one in pulled if one is not None))
+    return Previews(edition=edition, pushed=tuple(pushed), pulled=tuple(one for one in pulled if one is not None))
 
 
 def draft_edition(app: App, form: Mapping[str, Any], *, announcement: str, code: str) -> Edition:
@@ -94,7 +105,7 @@ def sample_recipient(edition: Edition, address: str) -> Recipient:
 
 def message_parts(channel: PushChannel, edition: Edition, lang: str, recipient: Recipient) -> Mapping[str, str]:
     """What one recipient will see, by part."""
-    return channel.preview(channel.personalise(channel.render(edition, lang), recipient))
+    return channel.preview(channel.personalise(channel.render(edition.on(channel.name), lang), recipient))
 
 
 def document_parts(channel: PullChannel, edition: Edition, lang: str) -> Mapping[str, str]:
@@ -103,7 +114,7 @@ def document_parts(channel: PullChannel, edition: Edition, lang: str) -> Mapping
     query = {} if lang == "id" else {"bahasa": lang}
     return {
         path.replace("{area}", area.slug): channel.render_page(
-            PageRequest(path=path, area=area, query=query, editions=[edition], now=edition.published_at)
+            PageRequest(path=path, area=area, query=query, editions=[edition.on(channel.name)], now=edition.published_at)
         ).body.decode()
         for path in channel.paths
     }
@@ -115,7 +126,7 @@ def _pushed(app: App, channel: PushChannel, edition: Edition, lang: str) -> Push
     text = max((part for name, part in parts.items() if name != "html"), key=len, default="")
     return Pushed(
         name=channel.name, label=channel.label, parts=parts, used=measured(text, limits.measure), limit=limits.text,
-        open=app.loaded.is_open(channel.name),
+        open=app.loaded.is_open(channel.name), adjusted=channel.name in edition.overrides,
     )  # fmt: skip
 
 
@@ -124,8 +135,22 @@ def _pulled(channel: PullChannel, edition: Edition, lang: str) -> Pulled | None:
     for text in document_parts(channel, edition, lang).values():
         if text.startswith("{"):
             items = json.loads(text).get("items") or [{}]
-            return Pulled(name=channel.name, label=channel.label, entry=items[0])
+            adjusted = channel.name in edition.overrides
+            return Pulled(name=channel.name, label=channel.label, entry=items[0], adjusted=adjusted)
     return None
+
+
+_MARKS = {"title": "qjudulq", "summary": "qringkasanq", "body": "qisiq"}
+
+
+def words_said(app: App, name: str, edition: Edition) -> frozenset[str]:
+    """Which of title, summary and body this channel says of such an edition: a trial with words that nobody else uses."""
+    trial = msgspec.structs.replace(edition, wordings={"id": Wording(**_MARKS)}, overrides={})
+    if name in app.pull:
+        parts = document_parts(app.pull[name], trial, "id")
+    else:
+        parts = message_parts(app.push[name], trial, "id", sample_recipient(trial, ""))
+    return frozenset(name for name, mark in _MARKS.items() if any(mark in part for part in parts.values()))
 
 
 def measured(text: str, measure: str) -> int:

@@ -16,8 +16,8 @@ from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, Role
 from broadcaster.app import App
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem
 from broadcaster.signing import Signer, draw_code
+from broadcaster.store import accounts, audit, nudges
 from broadcaster.store import announcements as rows
-from broadcaster.store import audit
 from broadcaster.store.announcements import Announcement, EditionRow
 from channels.base.contract import Edition, Site, Topic
 from channels.base.rendering import clean, moment_text
@@ -42,6 +42,7 @@ class Press:
     code_prefix: str
     push_channels: tuple[str, ...]
     pull_channels: tuple[str, ...]
+    link_hosts: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, app: App) -> "Press":
@@ -49,6 +50,7 @@ class Press:
         return cls(
             tree=app.tree, signer=app.signer, site=app.site, topics=app.settings.topics, code_prefix=app.settings.code_prefix,
             push_channels=app.open_push, pull_channels=tuple(name for name in app.pull if app.loaded.is_open(name)),
+            link_hosts=tuple(app.settings.link_hosts.lower().split()),
         )  # fmt: skip
 
     @property
@@ -58,11 +60,15 @@ class Press:
 
     def check(self, fields: Fields, now: datetime) -> CheckedAnnouncement:
         """Hold fields against the rules; raises InvalidAnnouncement."""
-        return announcements.check(fields, tree=self.tree, topics=self.topics, channels=self.channels, now=now)
+        return announcements.check(fields, **self._rules, now=now)
 
     def examine(self, raw: Mapping[str, Any], now: datetime) -> CheckedAnnouncement:
         """Read fields and hold them against the rules, all refusals at once; raises InvalidAnnouncement."""
-        return announcements.examine(raw, tree=self.tree, topics=self.topics, channels=self.channels, now=now)
+        return announcements.examine(raw, **self._rules, now=now)
+
+    @property
+    def _rules(self) -> dict[str, Any]:
+        return {"tree": self.tree, "topics": self.topics, "channels": self.channels, "link_hosts": self.link_hosts}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,6 +174,7 @@ def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[
             went = moved(connection, row, "publish", "clock", now, fields=checked.fields, published_at=now.timestamp())
             published.append(_release(connection, press, went, checked, now))
     for row in missed:
+        nudges.add(connection, accounts.acting(connection, row.approved_by), row.id, "missed", now.timestamp())
         note(connection, now, "clock", "miss", row, "clock", why=row.note)
     for stored in published:
         audit.append(connection, at=now, actor="clock", act="publish", subject=stored.id, detail=_said(stored))

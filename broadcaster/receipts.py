@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from broadcaster import dialogue
+from broadcaster import dialogue, linking
 from broadcaster.app import App
 from broadcaster.store import channels as channel_store
 from broadcaster.store import receipts as store
@@ -154,8 +154,11 @@ def _apply_address(connection: Connection, app: App, channel: str, event: Addres
 
 def _apply_inbound(connection: Connection, app: App, channel: str, event: InboundEvent, now: float) -> str:
     found = _known(connection, app, channel, event)
-    meaning = dialogue.understand(event.text, event.payload)
-    if found is not None and meaning == "stop":
+    meaning: dialogue.Answer = dialogue.understand(event.text, event.payload)
+    if code := dialogue.staff_code(event.text):
+        joined = linking.link(connection, app.book, channel=channel, address=event.address, code=code, now=app.clock())
+        meaning = "linked" if joined is not None else "link"
+    elif found is not None and meaning == "stop":
         consent.stop(connection, found.id, source=channel, at=now)
     elif found is not None:
         channel_store.heard_from(connection, found.id, at=now, source=channel)

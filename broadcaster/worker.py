@@ -13,13 +13,13 @@ from arq.connections import ArqRedis
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
-from broadcaster import locks, newsroom, publishing, receipts
+from broadcaster import locks, newsroom, nudging, publishing, receipts
 from broadcaster.app import App, SharedClock
 from broadcaster.draining import Deliverer
 from broadcaster.logs import told
 from broadcaster.queue import LANES, connect, decode, encode, queue_name
 from broadcaster.store import channels as channel_store
-from broadcaster.store import folding, slices
+from broadcaster.store import folding, nudges, slices
 from broadcaster.store.leases import Holder, new_owner, suspend_proof, take_sweeper
 
 log = structlog.get_logger(__name__)
@@ -34,6 +34,8 @@ LOOK_SECONDS = (0.3, 0.7)
 """Shortest and longest pause between looks for work in the database, which cost one read."""
 RECEIPT_SECONDS = 0.5
 """Pause between looks into the inbox of receipts."""
+NUDGE_SECONDS = {"emergency": 0.3, "routine": 2.0}
+"""Pause between looks for staff to be told that something waits for them."""
 ANSWER_SECONDS = 8.0
 """How long a stopping worker waits for providers to answer what is already written."""
 SWEEPER_LEASE = 10.0
@@ -74,7 +76,8 @@ class LaneWorker:
 
     async def run(self) -> None:
         """Work until `stop()`."""
-        tasks = [asyncio.create_task(loop()) for loop in (self._sweep, self._look, self._apply_receipts, self._listen)]
+        loops = (self._sweep, self._look, self._apply_receipts, self._nudge, self._listen)
+        tasks = [asyncio.create_task(loop()) for loop in loops]
         try:
             waiting = asyncio.create_task(self._stop.wait())
             await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -204,7 +207,9 @@ class LaneWorker:
         await app.database.write(publishing.end_expired, app.clock())
         await app.database.write(slices.finish_idle)
         if suspend_proof() >= self._fold_at:
-            folded = await app.database.write(folding.fold_old, app.clock().timestamp())
+            now = app.clock().timestamp()
+            await app.database.write(nudges.purge, now - nudges.KEEP_SECONDS)
+            folded = await app.database.write(folding.fold_old, now)
             self._fold_at = suspend_proof() + (0 if folded else FOLD_SECONDS)
         for channel in await app.database.write(channel_store.take_probes):
             await self._probe(channel)
@@ -224,6 +229,15 @@ class LaneWorker:
             with self._outliving("receipts_wait"):
                 while self._sweeps and not self._stop.is_set() and await receipts.apply_due(self.app) == receipts.AT_ONCE:
                     pass
+
+    async def _nudge(self) -> None:
+        """Tell staff what waits for them; whom an emergency needs is told by its own lane."""
+        urgent = self.lane == "emergency"
+        while not self._stop.is_set():
+            with self._outliving("nudges_wait"):
+                while not self._stop.is_set() and await nudging.send_due(self.app, urgent=urgent) == nudges.AT_ONCE:
+                    pass
+            await self._pause(NUDGE_SECONDS[self.lane])
 
 
 async def _end(jobs: Iterable[asyncio.Task[None]]) -> None:

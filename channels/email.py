@@ -21,17 +21,9 @@ from pydantic import ConfigDict, Field, field_validator
 
 from channels.base import contract
 from channels.base.batches import Batch
-from channels.base.contract import (
-    Area,
-    Deferred,
-    Edition,
-    Finding,
-    Halted,
-    Outcome,
-    Recipient,
-    Refused,
-)
+from channels.base.contract import Area, Deferred, Edition, Finding, Halted, Outcome, Recipient, Refused
 from channels.base.envelope import Envelope
+from channels.base.letter import Letters
 from channels.base.mime import VALUE_LIMIT, Frame, GroupFrames, alternative, hole, mailbox, part, phrase, quoted_value
 from channels.base.rendering import area_names, cut, fill, plain, scrubbed, span_text, template_name, verdict_text
 from channels.base.settings import ChannelSettings, Rate
@@ -222,7 +214,7 @@ def _day(day: date, lang: str) -> bytes:
 # --- the channel ----------------------------------------------------------------------------------
 
 
-class Email:
+class Email(Letters):
     """Push channel over a pool of connections that live from one `send` to the next."""
 
     name = "email"

@@ -17,6 +17,7 @@ from telegram import Bot, Update, WebhookInfo, error
 from telegram.request import BaseRequest, RequestData
 
 from channels.base import contract, http
+from channels.base.chat import Chats
 from channels.base.contract import Deferred, Failure, Finding, Halted, Outcome, Receipt, Refused, Rejected, Skipped
 from channels.base.rendering import ELLIPSIS, WIB, area_names, clean, cut, fill, template_name, tokens, utf16
 from channels.base.sending import each
@@ -238,7 +239,7 @@ _BUTTONS = {"id": ("Rincian", "Periksa keaslian"), "en": ("Details", "Check auth
 _NO_PREVIEW = {"link_preview_options": '{"is_disabled":true}'}
 
 
-class Telegram:
+class Telegram(Chats):
     """Push channel and answers of the bot; `now` tells the moment of sending: at night messages go without sound."""
 
     name = "telegram"

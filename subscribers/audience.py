@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, exists, func, not_, or_, select, true
 
 from subscribers import store
 from subscribers.store import State, address, slot_counter, subscriber, subscription
@@ -58,6 +58,23 @@ def count(conn: Connection, audience: Audience) -> Mapping[str, int]:
         .group_by(address.c.channel)
     )
     return {row.channel: row.number for row in conn.execute(query)}
+
+
+def left_out(conn: Connection, audience: Audience) -> Mapping[str, int]:
+    """How many subscribed to these areas and do not get it, by why: unconfirmed | dead | topic. Reads every address.
+
+    Who said stop is no subscriber any more and is not counted.
+    """
+    here = or_(address.c.home.in_(_sorted(audience)), and_(address.c.places > 1, exists().where(*_subscribed(audience, address))))
+    dead = and_(address.c.state == State.SUPPRESSED, address.c.reason == "address_dead")
+    why = case((address.c.state == State.UNCONFIRMED, "unconfirmed"), (dead, "dead"), else_="topic").label("why")
+    unwanted = and_(address.c.state == State.CONFIRMED, not_(_wants_topic(audience, address)))
+    query = (
+        select(why, func.count().label("number"))
+        .where(here, or_(address.c.state == State.UNCONFIRMED, dead, unwanted))
+        .group_by(why)
+    )
+    return {row.why: row.number for row in conn.execute(query)}
 
 
 def concerns(audience: Audience, who: FromClause) -> ColumnElement[bool]:

@@ -4,21 +4,24 @@ Tests over the table ask for every row of it, so a new row needs a line here whe
 where it is a form (DEEDS). They fail with what is missing.
 """
 
+import html
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
+import pyotp
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from broadcaster import amending, newsroom
+from broadcaster import amending, newsroom, recurring
 from broadcaster.accounts import Account
 from broadcaster.newsroom import Desk
 from broadcaster.publishing import Press
+from broadcaster.store import accounts, channels, drafts, ledger, sessions, staff_tables
 from broadcaster.store import announcements as rows
-from broadcaster.store import channels, drafts, ledger, staff_tables
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.tables import held_suppression
 from broadcaster.web.access import Row
@@ -27,7 +30,7 @@ from browsing import Running
 from channels.base.contract import Rejected
 from fakes import FakeChannel
 from sending import drain_all, fill, with_channels
-from staffing import browser, form_token, hire
+from staffing import PASSWORD, browser, form_token, hire
 from subscribers import store
 
 AGENCY = "Dinas Perhubungan"
@@ -48,6 +51,8 @@ AMENDED: Mapping[str, Any] = {
     "title": "Jalan ditutup lebih lama",
     "reason": "Salah.",
 }
+NEW_PASSWORD = "sepeda hujan meja biru"
+_NUMBERS = count(1)
 ONE, SENT = "/redaksi/pengumuman/{id}", "/redaksi/pengiriman/{id}"
 
 
@@ -170,6 +175,51 @@ async def holding(stage: Stage) -> str:
     return "email"
 
 
+async def colleague(stage: Stage) -> str:
+    """Somebody's account."""
+    return str((await hire(stage.site.app, f"rekan-{next(_NUMBERS)}", "author")).id)
+
+
+async def shut_out(stage: Stage) -> str:
+    """An account that is disabled."""
+    found = int(await colleague(stage))
+    await stage.site.app.database.write(accounts.disable, found, stage.site.clock().timestamp())
+    return str(found)
+
+
+async def secured(stage: Stage) -> str:
+    """An account with a second factor."""
+    found = await colleague(stage)
+    await _secure(stage, int(found))
+    return found
+
+
+async def signed_in_elsewhere(stage: Stage) -> str:
+    """An account with a session."""
+    account = await hire(stage.site.app, f"rekan-{next(_NUMBERS)}", "author")
+    await browser(stage.site, account)
+    return str(account.id)
+
+
+async def other_session(stage: Stage) -> str:
+    """A session of rina's in another browser."""
+    other = await browser(stage.site, stage.rina)
+    found = await stage.site.app.database.read(sessions.find, other.cookie, stage.site.clock().timestamp())
+    assert found is not None
+    return found.id
+
+
+async def _secure(stage: Stage, account: int) -> None:
+    sealed = stage.site.app.book.seal("totp", "JBSWY3DPEHPK3PXP")
+    await stage.site.app.database.write(accounts.set_totp, account, sealed, [b"x" * 16])
+
+
+async def template(stage: Stage) -> str:
+    """A template that everybody may use."""
+    made = await stage.do(stage.rina, recurring.keep, await drafted(stage), f"Penutupan jalan {next(_NUMBERS)}")
+    return str(made.id)
+
+
 def _fields() -> dict[str, Any]:
     return {**FORM, "expires": "2026-11-25 14:00"}
 
@@ -183,6 +233,9 @@ FILLERS: Mapping[str, Scene] = {
     ONE + "/cabut": published,
     SENT: sending,
     "/redaksi/kanal/{name}": email,
+    "/redaksi/templat/{id}": template,
+    "/redaksi/akun/sesi/{id}": other_session,
+    "/redaksi/pengguna/{id}": colleague,
 }
 """What stands for the last {name} of such a path; the longest beginning of a row's path counts."""
 
@@ -226,6 +279,29 @@ async def proposed(stage: Stage, values: Mapping[str, str]) -> Mapping[str, Any]
     return {"seen": waiting.bound, "reason": "Belum perlu."}
 
 
+async def second_factor(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
+    """The form of rina's that turns her second factor on."""
+    page = await (await browser(stage.site, stage.rina)).get("/redaksi/akun/kode")
+    secret = re.search(r'class="code secret">([^<]+)<', page.text)
+    carried = re.search(r'name="mulai" value="([^"]+)"', page.text)
+    assert secret, page.text
+    assert carried
+    code = pyotp.TOTP(secret[1].replace(" ", "")).at(int(stage.site.clock().timestamp()))
+    return {"mulai": html.unescape(carried[1]), "kode": code, "sandi": PASSWORD}
+
+
+async def password_again(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
+    """The form of rina's, who has a second factor, that asks for the password."""
+    await _secure(stage, stage.rina.id)
+    return {"sandi": PASSWORD}
+
+
+async def another_browser(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
+    """A button of rina's, who is signed in elsewhere too."""
+    await other_session(stage)
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Deed:
     """How a form is really sent, so that it does what it is for.
@@ -246,6 +322,8 @@ DEEDS: Mapping[str, Deed] = {
     "/redaksi/masuk/kode": Deed(form=typed(kode="000000")),
     "/redaksi/keluar": Deed(),
     "/redaksi/tulis": Deed(form=typed(**COMPOSED)),
+    "/redaksi/simpan": Deed(form=typed(**COMPOSED)),
+    "/redaksi/darurat": Deed(form=typed(**{**COMPOSED, "bahaya": "banjir", "instruction": "Pindah ke tempat tinggi."})),
     "/redaksi/pratinjau": Deed(form=typed(**COMPOSED), stores=False),
     ONE + "/tulis": Deed(form=typed(**{**COMPOSED, "title": "Judul lain", "versi": "1"})),
     ONE + "/simpan": Deed(form=typed(**{**COMPOSED, "title": "Judul lain", "versi": "1"})),
@@ -266,6 +344,27 @@ DEEDS: Mapping[str, Deed] = {
     SENT + "/coba-lagi": Deed(stands=failed),
     ONE + "/ralat": Deed(form=amended),
     ONE + "/cabut": Deed(form=typed(reason="Batal.")),
+    ONE + "/uji": Deed(across="it goes to the addresses of who asks, who may read it anyway"),
+    ONE + "/templat": Deed(form=typed(nama="Templat baru"), across="a template is words without times, for every agency"),
+    "/redaksi/templat/{id}/pakai": Deed(across="the draft is one's own"),
+    "/redaksi/templat/{id}/ganti-nama": Deed(form=typed(nama="Nama baru"), across="templates are everybody's"),
+    "/redaksi/templat/{id}/hapus": Deed(across="templates are everybody's"),
+    "/redaksi/akun/telegram": Deed(),
+    "/redaksi/akun/telegram/lepas": Deed(),
+    "/redaksi/akun/kabar": Deed(form=typed(kabar="baru@contoh.example")),
+    "/redaksi/akun/sandi": Deed(form=typed(lama=PASSWORD, baru=NEW_PASSWORD, ulang=NEW_PASSWORD)),
+    "/redaksi/akun/kode": Deed(form=second_factor, own=True),
+    "/redaksi/akun/kode/hapus": Deed(form=password_again, own=True),
+    "/redaksi/akun/kode/pemulihan": Deed(form=password_again, own=True),
+    "/redaksi/akun/sesi/akhiri": Deed(form=another_browser, own=True),
+    "/redaksi/akun/sesi/{id}/akhiri": Deed(own=True),
+    "/redaksi/pengguna/baru": Deed(form=typed(nama="budi", lengkap="Budi Santoso", peran=["author"])),
+    "/redaksi/pengguna/{id}": Deed(form=typed(lengkap="Nama lain", peran=["approver"])),
+    "/redaksi/pengguna/{id}/nonaktif": Deed(),
+    "/redaksi/pengguna/{id}/aktif": Deed(stands=shut_out),
+    "/redaksi/pengguna/{id}/sandi": Deed(),
+    "/redaksi/pengguna/{id}/kode": Deed(stands=secured),
+    "/redaksi/pengguna/{id}/sesi": Deed(stands=signed_in_elsewhere),
     ONE + "/usulan/setujui": Deed(form=proposed, stands=corrected),
     ONE + "/usulan/tolak": Deed(form=proposed, stands=corrected),
     ONE + "/usulan/tarik": Deed(stands=corrected, own=True),

@@ -67,7 +67,7 @@ def test_every_command_is_one_of_the_programs() -> None:
 
 
 def test_every_variable_is_a_setting() -> None:
-    known = {config.PREFIX + name.upper() for name in config.Settings.model_fields} | {"MAIL_CATCHER_URL"}
+    known = {config.variable(name) for name in config.Settings.model_fields} | {"MAIL_CATCHER_URL"}
     for module in channel_modules().values():
         known |= {module.Settings.prefix + (field.alias or name).upper() for name, field in module.Settings.model_fields.items()}
     for service in OURS.values():

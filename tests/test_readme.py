@@ -24,7 +24,7 @@ def line_after(mark: str) -> str:
 
 def variables() -> set[str]:
     """The name of every setting there is."""
-    own = {config.PREFIX + name.upper() for name in config.Settings.model_fields}
+    own = {config.variable(name) for name in config.Settings.model_fields}
     for module in config.channel_modules().values():
         fields = {name: field for name, field in module.Settings.model_fields.items() if name != "site"}
         own |= {module.Settings.prefix + (field.alias or name).upper() for name, field in fields.items()}
@@ -113,5 +113,5 @@ def test_the_sample_announcement_may_be_published() -> None:
 def test_it_names_all_that_is_missing_honestly() -> None:
     missing = TEXT[TEXT.index("## Not there yet") :]
     routes = (ROOT / "broadcaster/web/routes.py").read_text(encoding="utf-8")
-    for word, route in (("desk for staff", "/redaksi"), ("CAP feeds", "/cap/")):
+    for word, route in (("board", "/papan"), ("CAP feeds", "/cap/")):
         assert (word in missing) != (route in routes)

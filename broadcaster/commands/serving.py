@@ -235,13 +235,16 @@ def _free_port() -> int:
 
 
 def _greeting(base: str, seeded: str, seconds: float) -> str:
+    from broadcaster.simulation.staff import PASSWORD, PEOPLE  # noqa: PLC0415  the demo alone has staff of its own
+
     took = f"{seconds:.1f}".replace(".", ",")
     return (
         "Siaran Cimahi, mode simulasi. Tidak ada pesan keluar dari komputer ini.\n"
         f"  siap dalam {took} dtk   {seeded}\n"
+        f"  Redaksi        {base}/redaksi/     {' / '.join(person.name for person in PEOPLE)} (sandi: {PASSWORD})\n"
         f"  Ponsel tiruan  {base}/simulasi     Warga  {base}/\n"
         f"  Layar          {base}/layar/cibabat     API  {base}/api/v1/openapi.json\n"
-        'Coba: buka Ponsel tiruan, lalu terbitkan draf "Air PDAM mati". Ctrl-C untuk berhenti.\n'
+        "Coba: masuk sebagai rina, tulis, ajukan; masuk sebagai dewi, setujui; lihat Ponsel tiruan. Ctrl-C untuk berhenti.\n"
     )
 
 

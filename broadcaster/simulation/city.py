@@ -15,7 +15,7 @@ from broadcaster.publishing import Press, Stored
 from broadcaster.signing import decode
 from broadcaster.simulation import news, residents
 from broadcaster.simulation.news import Item
-from broadcaster.simulation.staff import add_staff
+from broadcaster.simulation.staff import add_staff, add_templates
 from broadcaster.store import announcements as rows
 from broadcaster.store.tables import announcement, edition
 from subscribers import importing
@@ -55,6 +55,7 @@ async def seed(app: App, *, fast: bool = False) -> Seeded:
         await app.database.write(_add_history, Press.of(app), now)
     await app.database.write(add_drafts, Press.of(app), now)
     await app.database.write(add_staff, now.timestamp())
+    await app.database.write(add_templates, now.timestamp())
     await app.database.write(publishing.end_expired, now)
     return await app.database.read(_seeded, len(app.tree.kelurahan))
 

@@ -20,6 +20,8 @@ from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.graph_api import GraphApi, Received
 from broadcaster.simulation.residents import CHAT, MAIL, PHONE, Neighbour, neighbours, spaced
+from broadcaster.simulation.staff import PEOPLE
+from broadcaster.trial_send import MARK
 from channels import email, telegram, whatsapp
 
 GRAPH, BOT = "/graph", "/bot-api"
@@ -119,6 +121,7 @@ class Providers:
 
     def __init__(self, loaded: Loaded) -> None:
         self.people = neighbours()
+        self.staff = {person.email: person.full_name for person in PEOPLE}
         self.faults = Faults()
         hook = f"http://{loaded.settings.host}:{loaded.settings.port}/webhook"
         meta = _settings(loaded, PHONE, whatsapp.Settings)
@@ -130,9 +133,13 @@ class Providers:
         bot = _settings(loaded, CHAT, telegram.Settings)
         self.bot = BotApi(token=bot.token, faults=self.faults, record=True)
         self.bot.webhook = {"url": f"{hook}/{CHAT}", "secret_token": bot.webhook_secret}
-        self.mail = smtp.SmtpStandIn(faults=self.faults, record=True, watch=[person.mail for person in self.people.values()])
+        self.mail = smtp.SmtpStandIn(faults=self.faults, record=True, watch=self._watched())
         self._typed: dict[tuple[str, str], list[Typed]] = {}
         self._chats, self._mails = Doubles(), Doubles()
+
+    def _watched(self) -> list[str]:
+        """Addresses whose mail is kept: the neighbours', and those of staff whom nudges reach."""
+        return [*(person.mail for person in self.people.values()), *self.staff]
 
     def app(self) -> web.Application:
         """Both APIs and the controls on one port."""
@@ -159,6 +166,7 @@ class Providers:
             PHONE: self._phone(person),
             CHAT: self._chat(person),
             MAIL: [_listed(mail) for mail in self.mail.inbox(person.mail)],
+            "staff": self._letters(),
             "faults": self.faults.shown(),
             "counters": {
                 PHONE: {"taken": self.graph.accepted, "doubled": self.graph.doubled, "refused": self.graph.refused},
@@ -166,6 +174,11 @@ class Providers:
                 MAIL: _counters(self.mail.counts, self._mails, "limited", "blocked", "greylisted", "broken"),
             },
         }
+
+    def _letters(self) -> list[dict[str, Any]]:
+        """What reached staff by mail, the oldest first."""
+        kept = [(mail, name) for address, name in self.staff.items() for mail in self.mail.inbox(address)]
+        return [{**_listed(mail), "to": name} for mail, name in sorted(kept, key=lambda one: one[0].at)]
 
     def _phone(self, person: Neighbour) -> list[dict[str, Any]]:
         messages = [_received(message) for message in self.graph.inbox(person.phone)]
@@ -196,8 +209,8 @@ class Providers:
 
     def _drain(self) -> None:
         chats, self.bot.accepted = self.bot.accepted, []
-        # only announcements bear a code; an answer may well say the same thing twice
-        self._chats.take((chat, text) for chat, text in chats if _CODE.search(text))
+        # only announcements bear a code; an answer, or a draft that somebody sends to themselves, may well come twice
+        self._chats.take((chat, text) for chat, text in chats if _CODE.search(text) and MARK not in text)
         mails, self.mail.accepted = self.mail.accepted, []
         self._mails.take(mails)
 

@@ -1,10 +1,13 @@
-"""The sample city's staff: an author, an approver who also manages, and the disaster agency's officer."""
+"""The sample city's staff, an author, an approver who also manages, and the disaster agency's officer; and their templates."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import Connection
 
 from broadcaster import accounts as rules
 from broadcaster.accounts import Account
-from broadcaster.store import accounts
+from broadcaster.store import accounts, recurring
 
 PASSWORD = "cimahi-demo"  # noqa: S105  printed on the demo's own sign-in page; no provider is ever reached from there
 
@@ -22,3 +25,46 @@ def add_staff(connection: Connection, at: float) -> None:
     hashed = rules.hash_password(PASSWORD)
     for person in PEOPLE:
         accounts.add(connection, person, password=hashed, at=at)
+
+
+TEMPLATES: Mapping[str, Mapping[str, Any]] = {
+    "Posyandu bulanan": {
+        "title": "Posyandu RW .. Cibabat, (hari) 08.00-11.00",
+        "summary": "Bawa balita dan buku KIA ke posyandu.",
+        "body": "Posyandu RW .. buka pada **(hari, tanggal)**, pukul 08.00 sampai 11.00 WIB, di (tempat).\n\n"
+        "- Timbang dan ukur balita\n- Imunisasi lanjutan\n- Vitamin A\n\nBawa buku KIA. Tidak dipungut biaya.",
+        "areas": ["cibabat"],
+        "category": "kesehatan",
+        "agency": "Puskesmas Cibabat",
+    },
+    "Air PDAM mati terencana": {
+        "title": "Air PDAM mati di (wilayah), (hari) 08.00-14.00",
+        "summary": "Tampung air secukupnya sebelum pukul 07.00.",
+        "body": "Perumda Tirta memperbaiki pipa di (jalan) pada **(hari, tanggal)**, pukul 08.00 sampai 14.00 WIB.\n\n"
+        "Tampung air secukupnya. Truk tangki gratis tersedia di kantor kelurahan.",
+        "areas": ["cibabat", "pasirkaliki"],
+        "category": "gangguan-layanan",
+        "agency": "Perumda Tirta",
+        "level": "important",
+    },
+    "Peringatan hujan lebat": {
+        "title": "Waspada hujan lebat sampai (jam) WIB",
+        "summary": "Jauhi tepi sungai dan pohon besar. Darurat: 112.",
+        "body": "BMKG memperkirakan hujan lebat disertai angin kencang di Kota Cimahi sampai pukul (jam) WIB.\n\n"
+        "- Jauhi tepi sungai dan lereng\n- Jangan berteduh di bawah pohon\n- Simpan surat penting di tempat tinggi",
+        "areas": ["cimahi"],
+        "category": "cuaca",
+        "agency": "BPBD",
+        "level": "important",
+        "kind": "alert",
+    },
+}
+"""What comes again, by name; times are filled in each time."""
+
+
+def add_templates(connection: Connection, at: float) -> None:
+    """Store them, unless there are templates already."""
+    if recurring.everything(connection):
+        return
+    for name, form in TEMPLATES.items():
+        recurring.add(connection, name, form, actor=PEOPLE[0].actor, at=at)

@@ -1,37 +1,37 @@
-/* The composer made live: previews and counters follow each key, what is typed is saved by itself. Without this all of it works by buttons. */
+/* The composer made live: counters follow each key, what is typed is saved by itself. Without this all of it works by buttons. */
 "use strict";
 (() => {
   const form = document.getElementById("tulis");
-  const previews = document.getElementById("pratinjau");
   const saved = document.getElementById("tersimpan");
-  let previewAt = 0, saveAt = 0, asking = null, saving = false, changed = false, leaving = false;
-
-  const send = (address, signal) => fetch(address, {
-    method: "POST", body: new FormData(form), signal, headers: { "HX-Request": "true", "X-CSRF-Token": form.elements.csrf.value },
-  });
-
-  const preview = async () => {
-    if (asking) asking.abort();
-    asking = new AbortController();
-    try {
-      const answer = await send(form.dataset.preview, asking.signal);
-      if (answer.ok) previews.innerHTML = await answer.text();
-    } catch (error) {
-      if (error.name !== "AbortError") saved.textContent = form.dataset.unsaved;
-    }
-  };
+  const SOON = 1000, AGAIN = 3000; // milliseconds after the last key, and after a failure
+  let saveAt = 0, saving = false, changed = false, leaving = false, stuck = false;
 
   const save = async () => {
-    if (!form.dataset.save || !changed) return;
-    if (saving) { saveAt = setTimeout(save, 300); return; }
+    if (saving || !changed || leaving || stuck) return;
     saving = true; changed = false;
+    let wait = 0;
     try {
-      const answer = await send(form.dataset.save);
-      const said = answer.headers.get("content-type").startsWith("application/json") ? await answer.json() : {};
-      if (answer.ok) { form.elements.versi.value = said.version; saved.textContent = said.said; }
-      else { changed = true; saved.textContent = said.problem || form.dataset.unsaved; }
-    } catch { changed = true; saved.textContent = form.dataset.unsaved; saveAt = setTimeout(save, 3000); }
+      const answer = await fetch(form.dataset.save, {
+        method: "POST", body: new URLSearchParams(Array.from(new FormData(form)).filter((pair) => typeof pair[1] === "string")),
+        headers: { "HX-Request": "true", "X-CSRF-Token": form.elements.csrf.value },
+      });
+      const said = (answer.headers.get("content-type") || "").startsWith("application/json") ? await answer.json() : {};
+      if (answer.ok) keep(said); else { changed = true; stuck = answer.status === 409; wait = AGAIN; }
+      saved.textContent = said.said || said.problem || form.dataset.unsaved;
+    } catch { changed = true; wait = AGAIN; saved.textContent = form.dataset.unsaved; }
     saving = false;
+    if (!stuck && (wait || (changed && !saveAt))) saveAt = setTimeout(save, wait || SOON);
+  };
+
+  const keep = (said) => {
+    form.elements.versi.value = said.version;
+    if (form.elements.id.value) return;
+    form.elements.id.value = said.place.split("/").pop();
+    form.elements.kode.value = said.code;
+    form.dataset.save = said.place + "/simpan";
+    form.action = said.place + "/tulis";
+    history.replaceState(null, "", form.action);
+    form.dispatchEvent(new Event("change", { bubbles: true }));
   };
 
   const count = (field) => {
@@ -43,14 +43,34 @@
     line.classList.toggle("near", used <= limit && used >= limit * 0.9);
   };
 
+  const wrap = (field, before, after, empty) => {
+    const from = field.selectionStart, chosen = field.value.slice(from, field.selectionEnd) || empty;
+    field.setRangeText(before + chosen + after, from, field.selectionEnd, "end");
+    field.setSelectionRange(from + before.length, from + before.length + chosen.length);
+    field.focus();
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+
+  form.querySelectorAll(".tool").forEach((tool) => {
+    const field = document.getElementById(tool.getAttribute("aria-controls"));
+    tool.parentElement.hidden = false;
+    tool.addEventListener("click", () => {
+      if (tool.dataset.mark) wrap(field, tool.dataset.mark, tool.dataset.mark, tool.textContent.toLowerCase());
+      else wrap(field, "[", "](https://)", tool.dataset.link);
+    });
+  });
+  form.querySelectorAll("[data-limit]").forEach(count);
+  form.addEventListener("change", (event) => {
+    if (event.target.name === "level" && event.target.value === "emergency") document.getElementById("lipat-darurat").open = true;
+  });
   form.addEventListener("input", (event) => {
     changed = true;
     if (event.target.dataset.limit) count(event.target);
-    clearTimeout(previewAt); clearTimeout(saveAt);
-    previewAt = setTimeout(preview, 150);
-    saveAt = setTimeout(save, 1200);
+    clearTimeout(saveAt);
+    saveAt = setTimeout(() => { saveAt = 0; save(); }, SOON);
   });
   form.addEventListener("submit", () => { leaving = true; });
+  addEventListener("pageshow", () => { leaving = false; });
   addEventListener("beforeunload", (event) => { if (changed && !leaving) event.preventDefault(); });
   const refused = document.getElementById("galat");
   if (refused) refused.focus();

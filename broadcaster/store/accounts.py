@@ -14,6 +14,10 @@ _CHANGING_ROLES = 0x5349_4152_4143
 """Advisory lock: one transaction at a time changes who is pengelola (SQLite has one writer anyway)."""
 
 
+REACHED_BY = ("email", "telegram")
+"""Channels by which staff themselves are told something: each is a column of an account."""
+
+
 class LastAdmin(BadAccount):
     """Without this one nobody could manage accounts."""
 
@@ -34,6 +38,13 @@ def by_id(connection: Connection, account_id: int) -> Account | None:
 def by_subject(connection: Connection, issuer: str, subject: str) -> Account | None:
     """The account that single sign-on knows as `subject`."""
     return _one(connection, (account.c.issuer == issuer) & (account.c.subject == subject))
+
+
+def acting(connection: Connection, actor: str) -> list[Account]:
+    """The account behind an actor of the audit ("staff:rina"), if it is one of staff."""
+    kind, _, name = actor.partition(":")
+    found = find(connection, name) if kind == "staff" else None
+    return [found] if found is not None else []
 
 
 def everyone(connection: Connection) -> list[Account]:
@@ -80,6 +91,13 @@ def change(connection: Connection, changed: Account) -> None:
     connection.execute(update(account).where(account.c.id == changed.id).values(_columns(changed)))
 
 
+def reach(connection: Connection, account_id: int, channel: str, address: str) -> None:
+    """Store where a person is told by a channel; empty: not any more. Raises ValueError for a channel without a column."""
+    if channel not in REACHED_BY:
+        raise ValueError(f"staff are not reached by {channel}")
+    connection.execute(update(account).where(account.c.id == account_id).values({channel: address}))
+
+
 def disable(connection: Connection, account_id: int, at: float) -> None:
     """Let nobody in by this account any more, and end its sessions; raises LastAdmin."""
     _keep_an_admin(connection, account_id)
@@ -100,6 +118,11 @@ def set_password(connection: Connection, account_id: int, hashed: str, *, must_c
 def set_totp(connection: Connection, account_id: int, sealed: bytes | None, digests: list[bytes], *, step: int = 0) -> None:
     """Store a second factor with its recovery codes in the place of those before; None takes it away."""
     connection.execute(update(account).where(account.c.id == account_id).values(totp=sealed, totp_step=step))
+    set_recovery_codes(connection, account_id, digests)
+
+
+def set_recovery_codes(connection: Connection, account_id: int, digests: list[bytes]) -> None:
+    """Store recovery codes in the place of those before."""
     connection.execute(delete(recovery_code).where(recovery_code.c.account == account_id))
     if digests:
         connection.execute(insert(recovery_code), [{"account": account_id, "digest": digest} for digest in digests])

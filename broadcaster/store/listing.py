@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select
 
 from broadcaster.announcements import State
 from broadcaster.signing import normalise_code
+from broadcaster.store.drafts import EDITING
+from broadcaster.store.staff_tables import draft_version
 from broadcaster.store.tables import announcement
 
 Tab = Literal["draft", "waiting", "scheduled", "published", "ended", "archived"]
@@ -110,10 +112,30 @@ def in_states(connection: Connection, *states: State, author: str = "", limit: i
     return _items(connection, select(*_COLUMNS).where(*conditions).order_by(*order).limit(limit))
 
 
+def warnings_for(connection: Connection, approver: str, limit: int = 3) -> list[Item]:
+    """Warnings in review that somebody else wrote, the one that has waited longest first."""
+    waiting = (announcement.c.state == "review", announcement.c.level == "emergency", announcement.c.training.is_(False))
+    others = (announcement.c.submitted_by != approver, ~drafted_by(approver))
+    oldest = select(*_COLUMNS).where(*waiting, *others).order_by(announcement.c.updated_at, announcement.c.id).limit(limit)
+    return _items(connection, oldest)
+
+
+def drafted_by(actor: str) -> ColumnElement[bool]:
+    """Whether this person has changed the form."""
+    edits = (draft_version.c.announcement == announcement.c.id, draft_version.c.actor == actor)
+    return exists().where(*edits, draft_version.c.act.in_(EDITING))
+
+
 def since(connection: Connection, at: float, limit: int = 10) -> list[Item]:
     """What was published since then, the newest first."""
     newest_first = select(*_COLUMNS).where(announcement.c.published_at >= at).order_by(announcement.c.published_at.desc())
     return _items(connection, newest_first.limit(limit))
+
+
+def same_title(connection: Connection, title: str, since: float, but: str = "") -> bool:
+    """Whether another announcement with this title, in whatever case, was published since then (epoch seconds)."""
+    lately = select(announcement.c.title).where(announcement.c.published_at >= since, announcement.c.id != but)
+    return title.casefold() in {found.casefold() for found in connection.execute(lately).scalars()}
 
 
 def items(connection: Connection, ids: list[str]) -> dict[str, Item]:

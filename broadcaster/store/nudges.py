@@ -1,28 +1,39 @@
-"""Nudges: who must act and is to be told. Written in the transaction of what happened, so that none is lost."""
+"""Who is to be told that something waits for them: written in the transaction of what happened, so that none is lost.
 
-from collections.abc import Iterable
+A worker claims what is due by putting `due_at` ahead: who dies in between leaves it to be claimed again, and may so have told
+one person twice; nothing else does.
+"""
+
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broadcaster.accounts import Account
 from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import nudge
+from broadcaster.store.tables import announcement
 
 Reason = Literal["review", "returned", "rejected", "missed", "break_glass"]
-TRIES = 8
-"""After so many tries it is given up; the first page shows the work anyway."""
+Ending = Literal["told", "moot", "unreachable", "given_up"]
+"""told: by each way that takes it; moot: its reason was gone; unreachable: no way takes it; given_up: too late."""
 FIRST_WAIT, LONGEST_WAIT = 10.0, 900.0
 """Seconds until a failed nudge is tried again; doubled each time."""
+GIVE_UP_SECONDS = 24 * 3600.0
+"""So long after it was written a nudge is tried; after that the first page alone shows the work."""
+CLAIM_SECONDS = 60.0
+"""For so long nobody else takes a claimed nudge: longer than a try may last."""
 AT_ONCE = 20
 """Nudges taken in one go."""
+KEEP_SECONDS = 30 * 24 * 3600.0
+"""How long an ended nudge is kept."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Nudge:
-    """One person to be told of one announcement."""
+    """One person to be told of one announcement; `settled` are the channels that took it or never will."""
 
     id: int
     account: int
@@ -30,6 +41,8 @@ class Nudge:
     reason: Reason
     at: float
     tries: int
+    told: bool
+    settled: tuple[str, ...]
 
 
 def add(connection: Connection, people: Iterable[Account], announcement: str, reason: Reason, at: float) -> int:
@@ -41,28 +54,60 @@ def add(connection: Connection, people: Iterable[Account], announcement: str, re
     return len(rows)
 
 
-def due(connection: Connection, at: float) -> list[Nudge]:
-    """What is to be sent now, the oldest first; kept from other writers."""
-    statement = (
-        select(nudge)
-        .where(nudge.c.sent_at.is_(None), nudge.c.due_at <= at, nudge.c.tries < TRIES)
-        .order_by(nudge.c.due_at, nudge.c.id)
-        .limit(AT_ONCE)
-        .with_for_update(skip_locked=True)
-    )
-    return [_nudge(row) for row in connection.execute(statement)]
+def due(connection: Connection, at: float, *, urgent: bool | None = None) -> list[Nudge]:
+    """What is to be sent now, the oldest first; `urgent`: of emergencies alone, or of all else alone."""
+    return [_nudge(row) for row in connection.execute(_due(at, urgent))]
 
 
-def sent(connection: Connection, nudge_id: int, at: float) -> None:
-    """The person was told."""
-    connection.execute(update(nudge).where(nudge.c.id == nudge_id).values(sent_at=at))
+def claim(connection: Connection, at: float, *, urgent: bool) -> list[Nudge]:
+    """Take what is due, for CLAIM_SECONDS: a try of each is counted."""
+    rows = connection.execute(_due(at, urgent).with_for_update(skip_locked=True, of=nudge)).all()
+    taken = {"due_at": at + CLAIM_SECONDS, "tries": nudge.c.tries + 1}
+    connection.execute(update(nudge).where(nudge.c.id.in_([row.id for row in rows])).values(taken))
+    return [_nudge(row, tries=row.tries + 1) for row in rows]
 
 
-def failed(connection: Connection, told: Nudge, at: float, problem: str) -> None:
-    """It did not go out; `problem` is a word without an address."""
-    later = at + min(FIRST_WAIT * 2**told.tries, LONGEST_WAIT)
-    connection.execute(update(nudge).where(nudge.c.id == told.id).values(tries=told.tries + 1, due_at=later, problem=problem))
+def newer(connection: Connection, told: Nudge) -> bool:
+    """Whether the same person is to be told the same of a later time: then this one need not be."""
+    same = (nudge.c.account == told.account, nudge.c.announcement == told.announcement, nudge.c.reason == told.reason)
+    return connection.execute(select(nudge.c.id).where(*same, nudge.c.at > told.at).limit(1)).first() is not None
 
 
-def _nudge(row: Row[Any]) -> Nudge:
-    return Nudge(id=row.id, account=row.account, announcement=row.announcement, reason=row.reason, at=row.at, tries=row.tries)
+def end(connection: Connection, nudge_id: int, ending: Ending, problem: str = "") -> None:
+    """It needs no more tries; `problem` is words without an address."""
+    connection.execute(update(nudge).where(nudge.c.id == nudge_id).values(outcome=ending, problem=problem))
+
+
+def settle(connection: Connection, nudge_id: int, channels: Collection[str], *, told_at: float | None) -> None:
+    """These channels need no more tries; `told_at`: when the first of them took it, None while none did."""
+    values: dict[str, Any] = {"settled": " ".join(sorted(channels))}
+    connection.execute(update(nudge).where(nudge.c.id == nudge_id).values(values))
+    if told_at is not None:
+        connection.execute(update(nudge).where(nudge.c.id == nudge_id, nudge.c.sent_at.is_(None)).values(sent_at=told_at))
+
+
+def failed(connection: Connection, told: Nudge, at: float, problem: str, *, wait: float = 0.0) -> None:
+    """Try again later, after `wait` seconds at least; `problem` is words without an address."""
+    pause = max(min(FIRST_WAIT * 2 ** (told.tries - 1), LONGEST_WAIT), min(wait, LONGEST_WAIT))
+    connection.execute(update(nudge).where(nudge.c.id == told.id).values(due_at=at + pause, problem=problem))
+
+
+def purge(connection: Connection, before: float) -> int:
+    """Forget ended nudges that were written before then; how many."""
+    return connection.execute(delete(nudge).where(nudge.c.outcome != "", nudge.c.at < before)).rowcount
+
+
+def _due(at: float, urgent: bool | None) -> Select[Any]:
+    conditions: list[ColumnElement[bool]] = [nudge.c.outcome == "", nudge.c.due_at <= at]
+    statement = select(nudge)
+    if urgent is not None:
+        statement = statement.join(announcement, announcement.c.id == nudge.c.announcement)
+        conditions.append((announcement.c.level == "emergency") if urgent else (announcement.c.level != "emergency"))
+    return statement.where(*conditions).order_by(nudge.c.due_at, nudge.c.id).limit(AT_ONCE)
+
+
+def _nudge(row: Row[Any], *, tries: int | None = None) -> Nudge:
+    return Nudge(
+        id=row.id, account=row.account, announcement=row.announcement, reason=row.reason, at=row.at,
+        tries=row.tries if tries is None else tries, told=row.sent_at is not None, settled=tuple(row.settled.split()),
+    )  # fmt: skip

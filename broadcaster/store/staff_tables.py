@@ -22,6 +22,7 @@ from broadcaster.store.tables import big_key, metadata
 __all__ = [
     "account",
     "draft_version",
+    "link_code",
     "media",
     "metadata",
     "nudge",
@@ -127,10 +128,21 @@ nudge = Table(
     Column("at", Double, nullable=False),
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
-    Column("sent_at", Double),
+    Column("sent_at", Double),  # when the first way took it
+    Column("settled", Text, nullable=False, default="", server_default=""),  # ways that took it or never will, space separated
+    Column("outcome", Text, nullable=False, default="", server_default=""),  # told | moot | unreachable | given_up; "": open
     Column("problem", Text, nullable=False, default=""),  # why the last try failed, without address
     UniqueConstraint("account", "announcement", "reason", "at"),
-    Index("nudge_due", "sent_at", "due_at"),
+    Index("nudge_due", "outcome", "due_at"),
+)
+
+link_code = Table(
+    "link_code",
+    metadata,
+    # one-time codes by which a person's own chat is joined to their account; a person has one at most
+    Column("account", BigInteger, ForeignKey("account.id"), primary_key=True, autoincrement=False),
+    Column("digest", LargeBinary, nullable=False, unique=True),  # keyed hash of the code
+    Column("until", Double, nullable=False),
 )
 
 recurring = Table(

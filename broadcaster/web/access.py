@@ -13,7 +13,7 @@ from starlette.types import Message, Receive
 
 from broadcaster.accounts import Account, Right
 from broadcaster.app import App
-from broadcaster.store import sessions, tokens
+from broadcaster.store import audit, sessions, tokens
 from broadcaster.store.sessions import Session
 from broadcaster.web import forms
 from broadcaster.web.buckets import Buckets
@@ -64,11 +64,12 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The buckets of one web process: forms sent, API calls by token, and misses of those who guess."""
+    """The buckets of one web process: forms sent, API calls by token, misses of those who guess, drafts sent to oneself."""
 
     forms: Buckets = field(default_factory=lambda: Buckets(burst=30, per_second=1))
     calls: Buckets = field(default_factory=lambda: Buckets(burst=200, per_second=50))
     misses: Buckets = field(default_factory=lambda: Buckets(burst=30, per_second=0.5))
+    trials: Buckets = field(default_factory=lambda: Buckets(burst=5, per_second=5 / 60))
 
 
 def app_of(request: Request) -> App:
@@ -125,6 +126,7 @@ def guarded(row: Row) -> Endpoint:
             raise HTTPException(404)
         request = Request(request.scope, _capped(request, row.cap))
         client = client_of(request)
+        audit.come_from(client)
         if row.guessing and not limits.misses.has(client):
             raise _too_many(limits.misses.wait(client))
         if row.access.startswith("token:"):

@@ -131,7 +131,9 @@ async def _request(app: App, channel: PullChannel, path: str, area: Area, query:
     page = await app.database.read(
         announcements.concerning, area.code, since=(now - SHOWN_FOR).timestamp(), limit=EDITIONS, channel=channel.name
     )
-    return PageRequest(path=path, area=contract_area(area), query=query, editions=page.editions, now=now)
+    return PageRequest(
+        path=path, area=contract_area(area), query=query, editions=[one.on(channel.name) for one in page.editions], now=now
+    )
 
 
 def contract_area(area: Area) -> ContractArea:

@@ -12,12 +12,14 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from broadcaster.app import App
+from broadcaster.signon import SignOn
 from broadcaster.web import errors
 from broadcaster.web.access import Endpoint, Limits, Row, guarded
 from broadcaster.web.middleware import AccessLog, Failures, SecurityHeaders
 from broadcaster.web.pull import PullCache
 from broadcaster.web.routes import table
 from broadcaster.web.rush import Rush
+from broadcaster.web.staff.reach import Estimates
 from broadcaster.web.staff.watching import Watching
 
 
@@ -41,6 +43,8 @@ def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
     web.state.documents = PullCache()
     web.state.rush = Rush()
     web.state.watching = Watching()
+    web.state.estimates = Estimates()
+    web.state.sign_on = SignOn(app.settings, app.clock)
     return web
 
 

@@ -35,10 +35,12 @@ DEFAULT_AREA = "cibabat"
 SECONDS = 3.0
 """How long the providers' process may take to answer."""
 FEED_ITEMS = 4
+LETTERS = 4
+"""Mails to staff on the page."""
 TEXT_LIMIT = 300
 _NONE = "'none'"
 _SANDBOX = "sandbox allow-popups allow-popups-to-escape-sandbox"
-PARTS = ("ponsel", "obrolan", "surat", "umpan", "draf", "peta", "angka")
+PARTS = ("ponsel", "obrolan", "surat", "umpan", "draf", "peta", "angka", "staf")
 """The pieces of the page that are renewed each second; each is a template of its own."""
 
 
@@ -217,6 +219,7 @@ async def _values(request: Request, area: Area) -> dict[str, Any]:
         "labels": {name: channel.label for name, channel in app.push.items()},
         "chats": {name: _bubbles(phones, name) for name in (PHONE, CHAT)},
         "mails": phones[MAIL][::-1] if phones else [],
+        "letters": phones["staff"][::-1][:LETTERS] if phones else [],
         "counters": phones["counters"] if phones else {},
         "faults": phones["faults"] if phones else {},
         "doubled": sum(counts["doubled"] for counts in phones["counters"].values()) if phones else 0,

@@ -97,6 +97,8 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
     agency: str
     areas: tuple[Area, ...]
     wordings: dict[str, Wording]
+    overrides: dict[str, Wording] = {}
+    """Indonesian words of single channels, by the channel's name, where staff adjusted them."""
     first_published_at: datetime
     published_at: datetime
     effective: datetime
@@ -118,6 +120,14 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
     def wording(self, lang: str) -> Wording:
         """The words in `lang`, else in Indonesian, which every edition has."""
         return self.wordings.get(lang) or self.wordings["id"]
+
+    def on(self, channel: str) -> "Edition":
+        """The edition as this channel says it: with the words that staff adjusted for it alone, where there are some."""
+        if not self.overrides:
+            return self
+        own = self.overrides.get(channel)
+        wordings = self.wordings if own is None else {**self.wordings, "id": own}
+        return msgspec.structs.replace(self, wordings=wordings, overrides={})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

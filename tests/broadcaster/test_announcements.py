@@ -406,6 +406,40 @@ def test_a_refused_act_says_the_state_in_words() -> None:
         may("draft", "withdraw", "grant")
 
 
+# --- links --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("Lihat https://cimahikota.go.id/berita.", False),
+        ("Lihat https://dinkes.cimahikota.go.id.", False),
+        ("Lihat www.cimahikota.go.id dan cimahikota.go.id/air", False),
+        ("Surat ke info@contoh.example/, rasio 3/4, Jl.Amir, pukul 08.00/09.00.", False),
+        ("Lihat https://bit.ly/xyz.", True),
+        ("Lihat bit.ly/xyz.", True),
+        ("Lihat www.bit.ly", True),
+        ("[situs kota](https://jahat.example)", True),
+        ("https://cimahikota.go.id@jahat.example/", True),
+        ("https://cimahikota.go.id.jahat.example/", True),
+        ("https://bukancimahikota.go.id/", True),
+    ],
+)
+def test_links_lead_to_named_hosts_alone(text: str, refused: bool) -> None:
+    def examined(raw: dict[str, Any]) -> set[str]:
+        try:
+            examine(raw, tree=AreaTree.built_in(), topics=TOPICS, channels=(), now=NOW, link_hosts=("cimahikota.go.id",))
+        except InvalidAnnouncement as found:
+            return {problem.field for problem in found.problems}
+        return set()
+
+    assert examined({**NOTICE, "body": text}) == ({"body"} if refused else set())
+    assert examined({**NOTICE, "link": "https://jahat.example/"}) == {"link"}
+    translated = {"en": {"title": "Water", "body": text}}
+    assert examined({**NOTICE, "translations": translated}) == ({"translations.en.body"} if refused else set())
+    checked({**NOTICE, "body": text})
+
+
 # --- any input ----------------------------------------------------------------------------------------
 
 junk = st.recursive(

@@ -178,3 +178,26 @@ def test_a_demos_folder_that_is_spoilt_is_told(tmp_path: Path, content: str) -> 
 def test_the_data_folder_is_named_by_its_variable() -> None:
     assert config.data_folder({}) == Path("data")
     assert config.data_folder({"BROADCASTER_DATA_DIR": "/srv/siaran"}) == Path("/srv/siaran")
+
+
+SIGN_ON = {"OIDC_ISSUER": "https://masuk.cimahi.example", "OIDC_CLIENT_ID": "siaran", "OIDC_CLIENT_SECRET": "rahasia"}
+
+
+def test_three_settings_plug_single_sign_on_in_and_fewer_are_told() -> None:
+    settings = config.read(SIGN_ON).settings
+    assert (settings.oidc_issuer, settings.oidc_role_claim) == ("https://masuk.cimahi.example", "roles")
+    assert "rahasia" not in repr(settings)
+    assert problems(OIDC_ISSUER=SIGN_ON["OIDC_ISSUER"]) == ["Setelan belum diisi: OIDC_CLIENT_ID, OIDC_CLIENT_SECRET"]
+    assert problems(OIDC_CLIENT_SECRET="rahasia") == ["Setelan belum diisi: OIDC_ISSUER, OIDC_CLIENT_ID"]
+
+
+def test_what_is_wrong_with_single_sign_on_is_told_by_its_own_name() -> None:
+    roles = "berisi pasangan nilai=peran; peran yang ada: penyusun, penyetuju, operator-layar, pengelola"
+    assert problems(**{**SIGN_ON, "OIDC_ISSUER": "http://masuk.cimahi.example", "OIDC_ROLES": "tulis=raja"}) == [
+        "OIDC_ISSUER: harus diawali https://.",
+        f"OIDC_ROLES: {roles}.",
+    ]
+    assert problems(**SIGN_ON, OIDC_ROLES="penyusun") == [f"OIDC_ROLES: {roles}."]
+    assert problems(**SIGN_ON, OIDC_ROLES="'tulis=penyusun") == ["OIDC_ROLES: tanda kutipnya tidak berpasangan."]
+    for issuer in ("http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9"):
+        assert config.read({**SIGN_ON, "OIDC_ISSUER": issuer}).settings.oidc_issuer == issuer

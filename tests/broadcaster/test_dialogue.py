@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcaster.dialogue import answer, understand
+from broadcaster.dialogue import answer, staff_code, understand
 from channels.base.contract import Site
 from channels.whatsapp import STOP
 
@@ -69,3 +69,34 @@ def test_the_answers_name_the_citys_own_emergency_number() -> None:
 def test_the_answer_to_stop_asks_for_nothing_and_offers_nothing() -> None:
     assert answer("stop", SITE, "id") == "Anda berhenti. Kami tidak akan mengirim pesan lagi ke sini."
     assert answer("stop", SITE, "en").startswith("You have stopped.")
+
+
+CODE = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize("text", [f"/start staf-{CODE}", f" /start@InfoCimahiBot  staf-{CODE}\n"])
+def test_a_code_of_staff_is_understood_as_one(text: str) -> None:
+    assert understand(text) == "link"
+    assert staff_code(text) == CODE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"staf-{CODE}",
+        f"/start staf-{CODE[1:]}",
+        f"/start staf-{CODE}0",
+        f"/start staf-{CODE.upper()}",
+        "/start",
+        "/start cibabat",
+    ],
+)
+def test_what_only_looks_like_a_code_is_none(text: str) -> None:
+    assert staff_code(text) == ""
+    assert understand(text) == "unknown"
+
+
+def test_staff_are_answered_in_words_whatever_the_residents_language() -> None:
+    assert answer("linked", SITE, "en") == answer("linked", SITE, "id")
+    assert answer("linked", SITE, "id").startswith("Tersambung.")
+    assert "10 menit" in answer("link", SITE, "id")

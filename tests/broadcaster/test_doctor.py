@@ -183,3 +183,19 @@ async def test_the_used_part_of_the_providers_day_is_told(data_dir: Path) -> Non
     told = about(await examined(data_dir, **environ), "orang dalam 24 jam")
     assert told.ok is False
     assert "WHATSAPP_TIER" in told.mend
+
+
+async def test_the_citys_sign_on_is_asked_whether_it_can_be_trusted(data_dir: Path) -> None:
+    from oidc_provider import CLIENT, SECRET, running_provider
+
+    assert about(await examined(data_dir), "akun Pemkot belum disetel").ok is None
+    keys = {"OIDC_CLIENT_ID": CLIENT, "OIDC_CLIENT_SECRET": SECRET}
+    nobody = about(await examined(data_dir, OIDC_ISSUER="http://127.0.0.1:1", **keys), "Akun Pemkot")
+    assert (nobody.ok, "OIDC_ISSUER" in nobody.mend) == (False, True)
+    with running_provider() as provider:
+        well = about(await examined(data_dir, OIDC_ISSUER=provider.url, **keys), "Akun Pemkot")
+        assert well.ok
+        assert well.what.endswith("http://127.0.0.1:9/redaksi/masuk/sso/kembali")
+        provider.set(misdeed="discovery_issuer")
+        other = about(await examined(data_dir, OIDC_ISSUER=provider.url, **keys), "Akun Pemkot")
+        assert (other.ok, "another issuer" in other.what, "penerbit" in other.mend) == (False, True, True)

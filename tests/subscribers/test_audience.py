@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 from subscribers import consent, store
 from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
-from subscribers.audience import Audience, chunk, count, window
+from subscribers.audience import Audience, chunk, count, left_out, window
 from subscribers.enrolment import Subscription, enrol
 from subscribers.store import State, address
 from subscribers.subscriptions import EMERGENCIES_ONLY
@@ -249,3 +249,21 @@ def test_the_walk_follows_the_slots_without_sorting(conn: Connection, book: Addr
     assert "address_subscriber_channel" in steps
     for costly in ("TEMP B-TREE", "Sort", "SCAN ", "Seq Scan", "Hash"):
         assert costly not in steps, steps
+
+
+def test_who_is_left_out_is_counted_by_why(conn: Connection, sign_up: Any, look_up: Any) -> None:
+    sign_up("a@contoh.example", "cibabat")
+    sign_up("b@contoh.example", "cibabat", topics="bansos")
+    sign_up("c@contoh.example", "cibabat melong")
+    sign_up("d@contoh.example", "cibabat")
+    sign_up("e@contoh.example", "cibabat")
+    sign_up("f@contoh.example", "melong", topics="bansos")
+    for name, values in (
+        ("c", {"state": State.UNCONFIRMED, "confirmed_at": None}),
+        ("d", {"state": State.SUPPRESSED, "reason": "address_dead"}),
+        ("e", {"state": State.SUPPRESSED, "reason": "opted_out"}),
+    ):
+        conn.execute(update(address).where(address.c.id == look_up(f"{name}@contoh.example").id).values(values))
+    assert left_out(conn, audience("cibabat")) == {"topic": 1, "unconfirmed": 1, "dead": 1}
+    assert left_out(conn, audience("melong")) == {"topic": 1, "unconfirmed": 1}
+    assert left_out(conn, audience("cibabat", emergency=True)) == {"unconfirmed": 1, "dead": 1}

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import amending, newsroom, publishing
+from broadcaster import amending, newsroom, overriding, publishing
 from broadcaster.announcements import NotAllowed
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
 from broadcaster.newsroom import Form
@@ -126,6 +126,8 @@ def corrected(row: Announcement, sent: FormData, request: Request) -> dict[str, 
     form["areas"] = [*kept, *(area.slug for area in tree.all() if area.slug in wanted - known)]
     if row.fields.translations and not sent.get("translations"):
         form.pop("translations", None)
+    if any(form.get(name) != (getattr(row.fields, name) or "") for name in overriding.WORDS):
+        form.pop("overrides", None)  # they say what is being corrected
     return {name: value for name, value in form.items() if value not in ("", None)}
 
 

@@ -1,23 +1,25 @@
 """The composer: one form, five previews that move with it; every save is a version, and the rules are asked at the end."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from broadcaster import newsroom, previewing
+from broadcaster import newsroom, overriding, previewing
 from broadcaster.announcements import NotAllowed
+from broadcaster.app import App
 from broadcaster.fields import BODY_LIMIT, VERDICTS, InvalidAnnouncement, Problem
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.home import groups
+from broadcaster.web.staff import checks, frame, reach, trial_send
 from broadcaster.web.staff import form as forms
-from broadcaster.web.staff import frame, reach
 from broadcaster.web.staff.reading import found
-from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Level
+from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Edition, Level
 from subscribers.areas import Area
 
 FORM_BYTES = 128 * 1024
@@ -27,13 +29,24 @@ LIMITS = {"title": TITLE_LIMIT, "summary": SUMMARY_LIMIT, "body": BODY_LIMIT}
 NOBODY, NO_CODE = "0" * 32, "CMH-????-??"
 """What stands in previews before the first save draws a code."""
 ANCHORS = {
-    "title": "judul", "summary": "ringkasan", "body": "isi", "instruction": "petunjuk", "areas": "wilayah",
+    "title": "judul", "summary": "ringkasan", "body": "teks", "instruction": "petunjuk", "areas": "wilayah",
     "category": "kategori",
     "level": "tingkat", "kind": "jenis", "link": "tautan", "expires": "sampai", "effective": "mulai", "publish_at": "jadwal",
     "agency": "opd", "channels": "kanal", "claim": "klaim", "verdict": "putusan", "fact": "fakta", "evidence": "bukti",
-    "image": "gambar", "image_alt": "alt",
+    "image": "gambar", "image_alt": "alt", "overrides": "kanal",
+    "translations.en.title": "en-judul", "translations.en.summary": "en-ringkasan", "translations.en.body": "en-isi",
+    "translations.en.instruction": "en-petunjuk", "translations.su.title": "su-judul", "translations.su.summary": "su-ringkasan",
+    "translations.su.body": "su-isi", "translations.su.instruction": "su-petunjuk",
 }  # fmt: skip
 """Where on the page a refused field stands."""
+FOLDS = {
+    "urgent": {"instruction"},
+    "more": {"link", "publish_at", "channels", "image", "image_alt"},
+    "kinds": {"kind", "claim", "verdict", "seen_at", "fact", "evidence"},
+}
+"""Fields that lie folded away until they are used or refused."""
+ADJUSTMENTS = {"sesuaikan": overriding.adjust, "otomatis": overriding.make_automatic, "diperiksa": overriding.agree}
+"""What the buttons of one channel do to the form; their value is "sesuaikan:telegram"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +59,15 @@ class Place:
     group: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Adjusted:
+    """A channel with words of its own; `says` are those that it can say at all."""
+
+    name: str
+    label: str
+    says: Collection[str]
+
+
 async def begin(request: Request) -> Response:
     """An empty composer; ?latihan=1 begins an exercise."""
     return await _page(request, None, {}, training=bool(request.query_params.get("latihan")))
@@ -55,47 +77,59 @@ async def create(request: Request) -> Response:
     """The first save."""
     data = await request.form()
     form, training = forms.read(data), bool(data.get("latihan"))
+    wanted = str(data.get("aksi", ""))
     try:
-        row = await app_of(request).database.write(newsroom.save, frame.desk_of(request), form, training=training)
+        row = await _first(request, _adjusted(form, wanted), training=training)
     except (InvalidAnnouncement, NotAllowed) as refused:
         return await _page(request, None, form, training=training, problems=_problems(refused), status=422)
-    return await _next(request, row, str(data.get("aksi", "")))
+    return await _next(request, row, wanted)
 
 
 async def edit(request: Request) -> Response:
     """The composer with what is stored."""
     row = await found(request)
-    if row.state not in ("draft", "returned", "review", "approved", "scheduled"):
+    if row.state not in newsroom.EDITABLE:
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}", 303)
     return await _page(request, row, newsroom.form_of(row), training=row.training)
 
 
 async def save(request: Request) -> Response:
-    """Save, and submit where that button was pressed; nothing typed is lost where it is refused."""
+    """Save, and go on to the check where that button was pressed; nothing typed is lost where it is refused."""
     row, data = await found(request), await request.form()
-    form = forms.read(data)
+    form, wanted = forms.read(data), str(data.get("aksi", ""))
     try:
-        row = await _save(request, row, form, _version(data))
+        row = await _save(request, row, _adjusted(form, wanted), _version(data))
     except (InvalidAnnouncement, NotAllowed) as refused:
         return await _page(request, row, form, training=row.training, problems=_problems(refused), status=422)
-    return await _next(request, row, str(data.get("aksi", "")))
+    return await _next(request, row, wanted)
+
+
+async def begin_autosave(request: Request) -> Response:
+    """The first save of a page that goes on being written; answers where it is kept from now on."""
+    data = await request.form()
+    return await _autosaved(request, _first(request, forms.read(data), training=bool(data.get("latihan"))))
 
 
 async def autosave(request: Request) -> Response:
     """Save from a page that goes on being written; answers the version to name next time, or why not."""
     row, data = await found(request), await request.form()
+    return await _autosaved(request, _save(request, row, forms.read(data), _version(data)))
+
+
+async def _autosaved(request: Request, saving: Awaitable[Announcement]) -> Response:
     try:
-        row = await _save(request, row, forms.read(data), _version(data))
+        row = await saving
     except (InvalidAnnouncement, NotAllowed) as refused:
         return JSONResponse({"problem": " ".join(problem.reason for problem in _problems(refused))}, 409)
     said = frame.words_of(request)("staff.compose.saved", at=frame.clock_text(app_of(request).clock()))
-    return JSONResponse({"version": row.version, "said": said})
+    return JSONResponse({"version": row.version, "said": said, "code": row.code, "place": f"/redaksi/pengumuman/{row.id}"})
 
 
 async def preview(request: Request) -> Response:
     """The previews alone, of what the form holds now; nothing is stored."""
     data = await request.form()
-    return await _previews(request, forms.read(data), code=str(data.get("kode") or NO_CODE))
+    shown = await _shown(request, forms.read(data), str(data.get("id", "")), str(data.get("kode") or NO_CODE), data)
+    return frame.page(request, "previews.html", row=None, **shown)
 
 
 async def letter(request: Request) -> Response:
@@ -108,15 +142,33 @@ async def letter(request: Request) -> Response:
     raise HTTPException(404)
 
 
+async def _first(request: Request, form: dict[str, Any], *, training: bool) -> Announcement:
+    return await app_of(request).database.write(newsroom.save, frame.desk_of(request), form, training=training)
+
+
 async def _save(request: Request, row: Announcement, form: dict[str, Any], version: int | None) -> Announcement:
     desk = frame.desk_of(request)
     return await app_of(request).database.write(newsroom.save, desk, form, announcement_id=row.id, version=version)
 
 
+def _adjusted(form: dict[str, Any], wanted: str) -> dict[str, Any]:
+    act, _, channel = wanted.partition(":")
+    return ADJUSTMENTS[act](form, channel) if act in ADJUSTMENTS else form
+
+
 async def _next(request: Request, row: Announcement, wanted: str) -> Response:
-    """Where a save leads: to the check before submitting, or back to the composer."""
-    there = f"/redaksi/pengumuman/{row.id}/periksa" if wanted == "periksa" else f"/redaksi/pengumuman/{row.id}/tulis?tersimpan=1"
-    return RedirectResponse(there, 303)
+    """Where a save leads: to the check before submitting, if nothing must be mended first, or back to the composer."""
+    there = f"/redaksi/pengumuman/{row.id}"
+    act, _, channel = wanted.partition(":")
+    if act == "uji":
+        return await trial_send.answer(request, row)
+    if act == "periksa":
+        looked = await checks.of(request, form := newsroom.form_of(row), row.id)
+        if looked.problems:
+            return await _page(request, row, form, training=row.training, problems=looked.problems, status=422)
+        return RedirectResponse(f"{there}/periksa", 303)
+    place = f"#ganti-{quote(channel)}" if act == "sesuaikan" else ""
+    return RedirectResponse(f"{there}/tulis?tersimpan=1{place}", 303)
 
 
 async def _page(
@@ -124,23 +176,47 @@ async def _page(
     training: bool, problems: Sequence[Problem] = (), status: int = 200,
 ) -> Response:  # fmt: skip
     app = app_of(request)
-    announcement, code = (row.id, row.code) if row is not None else (NOBODY, NO_CODE)
-    previews = previewing.look(app, form, announcement=announcement, code=code)
-    own = account_of(request).agencies
+    announcement, code = (row.id, row.code) if row is not None else ("", NO_CODE)
+    shown = await _shown(request, form, announcement, code, {})
+    used = {name for name, value in form.items() if value} | {problem.field for problem in problems}
     return frame.page(
         request, "compose.html", status=status, row=row, form=forms.shown(form), training=training, problems=problems,
-        anchors=ANCHORS, previews=previews, reach=await reach.of(app, previews.edition), levels=get_args(Level),
-        topics=app.settings.topics, agencies=own or await reach.agencies(app), verdicts=VERDICTS, groups=groups(app),
+        anchors=ANCHORS, levels=get_args(Level), topics=app.settings.topics,
+        agencies=account_of(request).agencies or await reach.agencies(app), verdicts=VERDICTS, groups=groups(app),
         places=places(request), channels=[*app.push.values(), *app.pull.values()], limits=LIMITS,
-        saved="tersimpan" in request.query_params and not problems, broken={problem.field for problem in problems},
+        unfolded=_unfolded(form, used), broken={problem.field for problem in problems},
+        adjusted=_own_words(app, form, shown["previews"].edition), saved="tersimpan" in request.query_params and not problems,
+        **shown,
     )  # fmt: skip
 
 
-async def _previews(request: Request, form: dict[str, Any], *, code: str) -> Response:
+def _unfolded(form: Mapping[str, Any], used: Collection[str]) -> set[str]:
+    urgent = {"urgent"} if form.get("level") == "emergency" else set()
+    return urgent | {name for name, fields in FOLDS.items() if fields & set(used)}
+
+
+async def _shown(request: Request, form: dict[str, Any], announcement: str, code: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the column of previews shows."""
     app = app_of(request)
-    previews = previewing.look(app, form, announcement=NOBODY, code=code)
-    found_reach = await reach.of(app, previews.edition)
-    return frame.page(request, "previews.html", previews=previews, reach=found_reach, row=None)
+    lang = str(data.get("pratinjau") or "id")
+    spoken = ["id", *(form.get("translations") or {})]
+    previews = previewing.look(app, form, announcement=announcement or NOBODY, code=code, lang=lang if lang in spoken else "id")
+    chosen = tuple(name for name in form.get("channels") or () if name in app.push or name in app.pull)
+    return {
+        "previews": previews, "reach": await reach.of(request, previews.edition, chosen), "spoken": spoken, "preview_lang": lang,
+        "placed": bool(form.get("areas")), "checks": await checks.of(request, form, announcement),
+        "outdated": overriding.outdated(form), "editing": True,
+    }  # fmt: skip
+
+
+def _own_words(app: App, form: dict[str, Any], edition: Edition) -> list[Adjusted]:
+    """The channels with words of their own, and which words each of them says."""
+    labels = {name: one.label for name, one in app.push.items()} | {name: one.label for name, one in app.pull.items()}
+    return [
+        Adjusted(name=name, label=labels[name], says=previewing.words_said(app, name, edition))
+        for name in form.get("overrides") or {}
+        if name in labels
+    ]
 
 
 def places(request: Request) -> list[Place]:

@@ -58,4 +58,5 @@ def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str,
         "agency": fields.agency or "",
         "expires": moment_text(fields.expires) if fields.expires else "",
         "translations": ", ".join(sorted(fields.translations)),
+        "overrides": ", ".join(sorted(fields.overrides)),
     }

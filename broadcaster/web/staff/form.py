@@ -1,5 +1,6 @@
 """The composer's form: what a page sends becomes the stored form, and back; whatever was typed is kept, right or wrong."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ TIMES = ("effective", "expires", "publish_at")
 LISTS = ("areas", "channels")
 TRANSLATED = ("title", "summary", "body", "instruction")
 LANGUAGES = ("en", "su")
+OVERRIDDEN = ("title", "summary", "body", "base")
+_OVERRIDDEN = re.compile(r"ganti\.([a-z_]{1,30})\.(title|summary|body|base)")
 
 
 def read(data: FormData) -> dict[str, Any]:
@@ -22,6 +25,8 @@ def read(data: FormData) -> dict[str, Any]:
             form[name] = values
     if evidence := _text(data, "evidence").split():
         form["evidence"] = evidence
+    if overrides := _overrides(data):
+        form["overrides"] = overrides
     translations = {lang: _translation(data, lang) for lang in LANGUAGES}
     if given := {lang: words for lang, words in translations.items() if words}:
         form["translations"] = given
@@ -33,6 +38,9 @@ def shown(form: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {name: str(form.get(name) or "") for name in (*LINES, *PROSE, *CHOICES)}
     values |= {name: _local(str(form.get(name) or "")) for name in TIMES}
     values |= {name: _words(form.get(name)) for name in LISTS}
+    values["overrides"] = {
+        channel: {name: str(own.get(name) or "") for name in OVERRIDDEN} for channel, own in (form.get("overrides") or {}).items()
+    }
     values["evidence"] = "\n".join(_words(form.get("evidence")))
     translations = form.get("translations") or {}
     values["translations"] = {
@@ -48,6 +56,18 @@ def _text(data: FormData, name: str) -> str:
 
 def _translation(data: FormData, lang: str) -> dict[str, str]:
     return {name: text for name in TRANSLATED if (text := _text(data, f"{lang}.{name}"))}
+
+
+def _overrides(data: FormData) -> dict[str, dict[str, str]]:
+    """Words of single channels, from fields such as "ganti.telegram.title"; one that was emptied says what all others say."""
+    found: dict[str, dict[str, str]] = {}
+    for key in data:
+        match = _OVERRIDDEN.fullmatch(key)
+        if match is not None:
+            own = found.setdefault(match[1], {})
+            if text := _text(data, key):
+                own[match[2]] = text
+    return found
 
 
 def _words(value: Any) -> list[str]:

@@ -34,8 +34,11 @@ MENU: Sequence[Entry] = (
     Entry(address="/redaksi/", words="staff.nav.home"),
     Entry(address="/redaksi/tulis", words="staff.nav.compose", right="write"),
     Entry(address="/redaksi/pengumuman", words="staff.nav.list"),
+    Entry(address="/redaksi/darurat", words="staff.urgent.nav", right="write"),
     Entry(address="/redaksi/pengiriman", words="staff.send.nav"),
     Entry(address="/redaksi/kanal", words="staff.send.nav.channels"),
+    Entry(address="/redaksi/pengguna", words="staff.people.nav", right="manage"),
+    Entry(address="/redaksi/audit", words="staff.audit.nav", right="manage"),
 )
 
 

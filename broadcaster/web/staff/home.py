@@ -8,12 +8,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.accounts import Account
-from broadcaster.store import drafts, listing
+from broadcaster.store import drafts, listing, recurring
 from broadcaster.store.drafts import Proposal
 from broadcaster.store.listing import Item
+from broadcaster.store.recurring import Template
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.staff import frame
 from channels.base.rendering import WIB
+
+SHORTCUTS = 5
+"""Templates on the page; the others are on their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,7 @@ class Desktop:
     stuck: list[Item]
     drafts: list[Item]
     today: list[Item]
+    templates: list[Template]
 
     @property
     def calls(self) -> int:
@@ -63,6 +68,7 @@ def look(connection: Connection, account: Account, now: datetime) -> Desktop:
         stuck=[item for item in approved if item.release_at is None],
         drafts=listing.in_states(connection, "draft", author=account.actor) if writes else [],
         today=listing.since(connection, midnight),
+        templates=recurring.everything(connection)[:SHORTCUTS] if writes else [],
     )
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import newsroom, previewing, publishing
+from broadcaster import newsroom, overriding, previewing, publishing
 from broadcaster.announcements import NotAllowed
 from broadcaster.fields import InvalidAnnouncement, Problem
 from broadcaster.newsroom import Desk
@@ -15,7 +15,7 @@ from broadcaster.publishing import Stored
 from broadcaster.store import drafts
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.access import account_of, app_of
-from broadcaster.web.staff import frame, reach
+from broadcaster.web.staff import checks, frame, reach
 from broadcaster.web.staff.reading import found
 
 Act = Callable[[Connection, Desk, str, Any], Any]
@@ -34,25 +34,18 @@ async def _page(request: Request, row: Announcement, problems: tuple[Problem, ..
     versions, editors = await app.database.read(
         lambda connection: (drafts.history(connection, row.id), drafts.editors(connection, row.id))
     )
+    looked = await checks.of(request, form, row.id) if row.state in newsroom.EDITABLE else checks.NOTHING
     if not problems and row.state in ("draft", "returned"):
-        problems = _problems_of(request, form)
+        problems = looked.problems
     judges = account.may("approve") and (row.training or account.actor not in editors | {row.submitted_by})
     left = round(row.release_at - app.clock().timestamp()) if row.release_at is not None else 0
     return frame.page(
-        request, "review.html", status=status, row=row, previews=previews, problems=problems, versions=versions,
-        reach=await reach.of(app, previews.edition, row.fields.channels), judges=judges, left=max(left, 0),
+        request, "review.html", status=status, row=row, previews=previews, problems=problems, versions=versions, checks=looked,
+        editing=False, placed=True, outdated=overriding.outdated(form), spoken=(), preview_lang="id",
+        reach=await reach.of(request, previews.edition, row.fields.channels), judges=judges, left=max(left, 0),
         sending=f"/redaksi/pengiriman/{row.id}" if row.published_at else "",
         break_glass=app.settings.break_glass and row.fields.level == "emergency",
     )  # fmt: skip
-
-
-def _problems_of(request: Request, form: dict[str, Any]) -> tuple[Problem, ...]:
-    desk = frame.desk_of(request)
-    try:
-        desk.press.examine(form, desk.now)
-    except InvalidAnnouncement as refused:
-        return refused.problems
-    return ()
 
 
 def decided(act: Act, *, to: str = "") -> Callable[[Request], Awaitable[Response]]:

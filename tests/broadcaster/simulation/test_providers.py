@@ -8,12 +8,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+from msgspec.structs import replace
 
 from broadcaster import config
 from broadcaster.simulation import providers
 from broadcaster.simulation.providers import Doubles, Providers
 from broadcaster.simulation.residents import neighbours
 from channels.base.contract import Outgoing, PushChannel, Receipt, Refused, Result
+from channels.base.telling import Note, Telling
 from samples import notice, recipient
 from waiting import until
 
@@ -179,3 +181,29 @@ async def test_beside_real_providers_no_stand_in_listens(tmp_path: Path, unused_
     assert not serving.done()
     stop.set()
     await serving
+
+
+async def test_the_mail_of_staff_is_kept_with_whom_it_was_for(loaded: config.Loaded) -> None:
+    async with served(loaded) as (running, push, controls):
+        mail = push["email"]
+        assert isinstance(mail, Telling)
+        for number, person in enumerate(("dewi", "bpbd")):
+            note = Note(key=f"redaksi.{number}.1", subject=f"Untuk {person}", text="Periksa.")
+            assert isinstance(await mail.tell(f"{person}@contoh.example", note), Receipt)
+        async with controls.get("/state/melong") as answer:
+            letters = (await answer.json())["staff"]
+        assert [(letter["to"], letter["subject"]) for letter in letters] == [
+            ("Dewi Lestari", "[SIMULASI] Untuk dewi"),
+            ("Agus, BPBD", "[SIMULASI] Untuk bpbd"),
+        ]
+        assert running.state("cibabat")["email"] == []
+
+
+async def test_a_draft_sent_to_oneself_twice_is_no_double(loaded: config.Loaded) -> None:
+    async with served(loaded) as (running, push, _):
+        words = notice().wordings
+        trial = replace(notice(), wordings={lang: replace(one, title=f"[UJI] {one.title}") for lang, one in words.items()})
+        chat = push["telegram"]
+        for _time in range(2):
+            await send(chat, chat.personalise(chat.render(trial, "id"), recipient(str(CIBABAT.chat))))
+        assert running.state("cibabat")["counters"]["telegram"]["doubled"] == 0

@@ -124,11 +124,17 @@ async def test_the_list_finds_by_tab_words_code_and_filters(site: Running) -> No
 
 async def test_one_announcement_shows_what_it_says_and_who_did_what(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    row = await act(rina, newsroom.save, {**NOTICE, "title": "<b>Air</b> mati"})
-    page = await rina.get(f"/redaksi/pengumuman/{row.id}")
+    notice = {**NOTICE, "title": "<b>Air</b> mati"}
+    stored = await site.publish(notice)
+    page = await rina.get(f"/redaksi/pengumuman/{stored.id}")
     assert page.status == 200
     assert "&lt;b&gt;Air&lt;/b&gt; mati" in page.text
-    assert (await rina.get(f"/redaksi/pengumuman/{row.code}")).status == 200
+    assert (await rina.get(f"/redaksi/pengumuman/{stored.code}")).status == 200
+    draft = await act(rina, newsroom.save, notice)
+    there = f"/redaksi/pengumuman/{draft.id}"
+    assert (await rina.get(there)).headers["Location"] == f"{there}/tulis"
+    await act(rina, newsroom.submit, draft.id)
+    assert (await rina.get(there)).headers["Location"] == f"{there}/periksa"
     missing = await rina.get("/redaksi/pengumuman/tidak-ada")
     assert missing.status == 404
     assert "/redaksi/" in missing.text

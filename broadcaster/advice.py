@@ -1,0 +1,87 @@
+"""What a careful colleague would point out before an announcement goes out; nothing here refuses anything. Pure."""
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import phonenumbers
+
+from broadcaster.fields import Fields, Problem
+from channels.base.rendering import WIB, clock, plain
+
+QUIET_FROM, QUIET_UNTIL = 21, 5
+"""Hours of WIB in which most residents sleep."""
+SAME_TITLE = timedelta(hours=24)
+"""Within this time a second announcement with the same title is probably the same one."""
+_SHOUTED_LETTERS = 12
+"""A title with at least so many letters, all of them capitals, shouts; shorter ones are names."""
+_RELATIVE = re.compile(r"\b(besok|lusa|hari ini|nanti malam|tadi pagi|kemarin|minggu depan)\b", re.IGNORECASE)
+_DATE = re.compile(r"\b\d{1,2}(?:[/-]\d{1,2}\b|[ -](?:jan|feb|mar|apr|mei|jun|jul|agu|ags|sep|okt|nov|des))", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What the advice is held against: whether the same title went out lately, and the city's own telephone numbers (E.164 or
+    short; none: numbers are not looked at)."""
+
+    same_title: bool = False
+    phones: Collection[str] = ()
+
+
+def advise(fields: Fields, *, now: datetime, known: Known) -> list[Problem]:
+    """Everything worth a second look, in Indonesian; each with what to do."""
+    rules: tuple[Callable[[Fields, datetime, Known], Iterator[Problem]], ...] = (_night, _repeated, _undated, _shouted, _phones)
+    return [found for rule in rules for found in rule(fields, now, known)]
+
+
+def _texts(fields: Fields) -> str:
+    parts = (fields.title, fields.summary or "", plain(fields.body), plain(fields.instruction or ""))
+    return "\n".join(part for part in parts if part)
+
+
+def _night(fields: Fields, now: datetime, _known: Known) -> Iterator[Problem]:
+    going = (fields.publish_at or now).astimezone(WIB)
+    if fields.level != "emergency" and not QUIET_UNTIL <= going.hour < QUIET_FROM:
+        reason = f"Terbit pukul {clock(going)}, saat banyak warga tidur."
+        yield Problem(field="publish_at", reason=reason, remedy="Bila tidak mendesak, jadwalkan untuk pagi.")
+
+
+def _repeated(_fields: Fields, _now: datetime, known: Known) -> Iterator[Problem]:
+    if known.same_title:
+        remedy = "Bila isinya berubah, buat ralat dari pengumuman itu."
+        yield Problem(field="title", reason="Judul yang sama sudah terbit dalam 24 jam terakhir.", remedy=remedy)
+
+
+def _undated(fields: Fields, _now: datetime, _known: Known) -> Iterator[Problem]:
+    text = _texts(fields)
+    if (found := _RELATIVE.search(text)) and not _DATE.search(text):
+        remedy = "Tulis tanggalnya: pesan bisa dibaca esok hari."
+        yield Problem(field="body", reason=f'Ada kata "{found[0]}" tanpa tanggal.', remedy=remedy)
+
+
+def _shouted(fields: Fields, _now: datetime, _known: Known) -> Iterator[Problem]:
+    letters = [character for character in fields.title if character.isalpha()]
+    if len(letters) >= _SHOUTED_LETTERS and all(character.isupper() for character in letters):
+        yield Problem(field="title", reason="Judul memakai huruf besar semua.", remedy="Tulis seperti kalimat biasa.")
+
+
+def _phones(fields: Fields, _now: datetime, known: Known) -> Iterator[Problem]:
+    if not known.phones:
+        return
+    official = {_spelled(number) for number in known.phones}
+    for match in phonenumbers.PhoneNumberMatcher(_texts(fields), "ID"):
+        if _digits(match.number) not in official:
+            remedy = "Periksa nomornya, atau minta pengelola menambahkannya."
+            yield Problem(field="body", reason=f"Nomor {match.raw_string} tidak ada di daftar nomor resmi.", remedy=remedy)
+
+
+def _spelled(text: str) -> str:
+    try:
+        return _digits(phonenumbers.parse(text, "ID"))
+    except phonenumbers.NumberParseException:
+        return text
+
+
+def _digits(number: phonenumbers.PhoneNumber) -> str:
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

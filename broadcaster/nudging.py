@@ -1,0 +1,200 @@
+"""Telling staff that something waits for them: by each channel that reaches them, until it took it or time is over.
+
+Nudges are written in the transaction of what happened (store/nudges.py); a worker of each lane sends them, those of emergencies
+in its own lane, so that no slow provider of everyday news stands in front of them. Whoever must act is told once by each way: a
+worker that is killed in the middle of a try, or a provider that takes a message without answering, may double one. What needs
+nobody any more is dropped unsent. An exercise is marked "[LATIHAN]" and told to the staff who take part, or it would not
+exercise the call; no resident ever hears of it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy import Connection
+
+from broadcaster.accounts import Account
+from broadcaster.app import App
+from broadcaster.logs import told as said_without_values
+from broadcaster.store import accounts, audit, drafts, nudges
+from broadcaster.store import announcements as rows
+from broadcaster.store.announcements import Announcement
+from broadcaster.store.nudges import Ending, Nudge
+from channels.base.contract import BadAddress, Deferred, Halted, Outcome, Receipt, Refused
+from channels.base.rendering import fill, one_line
+from channels.base.telling import Note, Telling
+
+log = structlog.get_logger(__name__)
+
+TELL_SECONDS = 20.0
+"""How long one channel may take for one nudge; less than a claim lasts."""
+LEVELS = {"info": "Info", "important": "Penting", "emergency": "Darurat"}
+ALIVE = {"returned": ("returned",), "rejected": ("rejected", "published", "ended"), "missed": ("approved", "review")}
+"""States of the announcement in which a nudge still asks for something; "published" after a rejected correction."""
+PAGES = {"review": "/periksa", "correction": "/ralat", "withdrawal": "/cabut", "returned": "/tulis", "missed": "/periksa"}
+"""The page on which the person acts, below the announcement's: by what is proposed, else by the reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letter:
+    """A nudge ready to be sent: its ways are channels and the person's address at each."""
+
+    nudge: Nudge
+    note: Note
+    ways: Mapping[str, str] = field(repr=False)
+
+
+def ways(app: App, person: Account) -> dict[str, str]:
+    """By which channels this person can be told, and where: those that are open, offer it, and of which they gave an address."""
+    found = {name: str(getattr(person, name)) for name in accounts.REACHED_BY if name in app.push}
+    return {name: text for name, text in found.items() if text and can_tell(app, name)}
+
+
+def can_tell(app: App, channel: str) -> bool:
+    """Whether staff can be told by this channel, had they an address there."""
+    return app.loaded.is_open(channel) and isinstance(app.push[channel], Telling)
+
+
+async def send_due(app: App, *, urgent: bool) -> int:
+    """Send what is due of emergencies, or of all else; how many nudges were looked at."""
+    now = app.clock().timestamp()
+    if not await app.database.read(nudges.due, now, urgent=urgent):
+        return 0
+    taken, letters = await app.database.write(take, app, now, urgent=urgent)
+    await asyncio.gather(*(_send(app, letter) for letter in letters))
+    return taken
+
+
+def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple[int, list[Letter]]:
+    """Claim what is due: how many, and the letters of those that still have a reason. The others end here."""
+    claimed, letters = nudges.claim(connection, now, urgent=urgent), []
+    for nudge in claimed:
+        person, row = accounts.by_id(connection, nudge.account), rows.find(connection, nudge.announcement)
+        if person is None or row is None or not _asks(connection, nudge, row, person):
+            nudges.end(connection, nudge.id, "moot")
+        elif now - nudge.at > nudges.GIVE_UP_SECONDS:
+            _give_up(connection, nudge)
+        elif open_ways := {name: to for name, to in ways(app, person).items() if name not in nudge.settled}:
+            letters.append(Letter(nudge=nudge, note=_note(connection, app, nudge, row, person), ways=open_ways))
+        else:
+            nudges.end(connection, nudge.id, "told" if nudge.told else "unreachable", "no way to this person")
+    return len(claimed), letters
+
+
+def _asks(connection: Connection, nudge: Nudge, row: Announcement, person: Account) -> bool:
+    """Whether the nudge still asks for something, and this person can still do it."""
+    if person.disabled_at is not None or nudges.newer(connection, nudge):
+        return False
+    if nudge.reason == "break_glass":
+        return person.may("manage")
+    if nudge.reason == "review":
+        return person.may("approve") and _to_judge(connection, row, person)
+    return row.state in ALIVE[nudge.reason]
+
+
+def _to_judge(connection: Connection, row: Announcement, person: Account) -> bool:
+    if row.state == "review":
+        return row.training or person.actor not in drafts.editors(connection, row.id)
+    waiting = drafts.proposed(connection, row.id)
+    return waiting is not None and waiting.actor != person.actor
+
+
+def _give_up(connection: Connection, nudge: Nudge) -> None:
+    log.warning("nudge_given_up", nudge=nudge.id, reason=nudge.reason, tries=nudge.tries)
+    nudges.end(connection, nudge.id, "told" if nudge.told else "given_up")
+
+
+# --- the words ----------------------------------------------------------------------------------------
+
+
+def _note(connection: Connection, app: App, nudge: Nudge, row: Announcement, person: Account) -> Note:
+    """What this person reads: what happened, and the page where they act. Nothing in it opens anything by itself."""
+    change, who, why = _story(connection, nudge, row)
+    site = app.site.base_url.rstrip("/")
+    below = PAGES.get(change if nudge.reason == "review" and change else nudge.reason, "")
+    areas = [area.label for area in (app.tree.get(name) for name in row.fields.areas) if area is not None]
+    text = fill(
+        f"nudge/{nudge.reason}.id.txt",
+        {
+            "person": one_line(person.full_name),
+            "title": one_line(row.title),
+            "level": LEVELS[row.fields.level],
+            "emergency": row.fields.level == "emergency",
+            "training": row.training,
+            "areas": ", ".join(areas),
+            "change": change,
+            "who": who,
+            "why": why,
+            "page": f"{site}/redaksi/pengumuman/{row.id}{below}",
+            "account_page": f"{site}/redaksi/akun",
+            "site": app.site,
+        },
+    )
+    subject, _, body = text.partition("\n")
+    return Note(key=f"redaksi.{nudge.id}.{int(nudge.at)}", subject=subject.strip(), text=body.strip())
+
+
+def _story(connection: Connection, nudge: Nudge, row: Announcement) -> tuple[str, str, str]:
+    """(kind of proposal or "", who did it by name, why) behind a nudge."""
+    if nudge.reason == "review" and row.state != "review" and (waiting := drafts.proposed(connection, row.id)) is not None:
+        return waiting.change, _named(connection, waiting.actor), waiting.reason
+    if nudge.reason == "break_glass":
+        broke = [entry for entry in audit.about(connection, row.id) if entry.act == "break_glass"]
+        return ("", _named(connection, broke[-1].actor), str(broke[-1].detail.get("reason", ""))) if broke else ("", "", "")
+    if nudge.reason == "rejected" and row.state != "rejected":
+        refused = [entry for entry in audit.about(connection, row.id) if entry.act.startswith("refuse_")]
+        last = refused[-1] if refused else None
+        return (last.act.removeprefix("refuse_"), "", str(last.detail.get("reason", ""))) if last else ("correction", "", "")
+    return "", _named(connection, row.submitted_by) if nudge.reason == "review" else "", row.note
+
+
+def _named(connection: Connection, actor: str) -> str:
+    found = accounts.acting(connection, actor)
+    return found[0].full_name if found else actor.partition(":")[2] or actor
+
+
+# --- sending ------------------------------------------------------------------------------------------
+
+
+async def _send(app: App, letter: Letter) -> None:
+    """One letter by all its ways at once, and what came of it."""
+    outcomes = await asyncio.gather(*(tell(app, name, address, letter.note) for name, address in letter.ways.items()))
+    await app.database.write(_record, app.clock().timestamp(), letter.nudge, dict(zip(letter.ways, outcomes, strict=True)))
+
+
+async def tell(app: App, channel: str, address: str, note: Note) -> Outcome:
+    """Hand a note to one channel; whatever goes wrong is an outcome."""
+    out = app.push[channel]
+    if not isinstance(out, Telling):
+        return Halted(code="mute")
+    try:
+        async with asyncio.timeout(TELL_SECONDS):
+            return await out.tell(app.loaded.modules[channel].parse_address(address), note)
+    except BadAddress:
+        return Refused(reason="address_dead", code="address")
+    except TimeoutError:
+        return Deferred(code="slow", uncertain=True)
+    except Exception as error:  # noqa: BLE001  whatever keeps one person from being told, the others are
+        log.error("nudge_failed", channel=channel, error=said_without_values(error))
+        return Deferred(code=type(error).__name__)
+
+
+def _record(connection: Connection, now: float, nudge: Nudge, outcomes: Mapping[str, Outcome]) -> None:
+    """Note what each way said: what took it or never will needs no more tries; the rest is tried again."""
+    settled = {*nudge.settled, *(name for name, outcome in outcomes.items() if not isinstance(outcome, Deferred | Halted))}
+    told = any(isinstance(outcome, Receipt) for outcome in outcomes.values())
+    waiting = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Deferred | Halted)}
+    problem = "; ".join(_problem(name, outcome) for name, outcome in outcomes.items() if not isinstance(outcome, Receipt))
+    nudges.settle(connection, nudge.id, settled, told_at=now if told else None)
+    if not waiting:
+        ending: Ending = "told" if told or nudge.told else "unreachable"
+        nudges.end(connection, nudge.id, ending, problem)
+        return
+    wait = max((outcome.retry_after or 0.0 for outcome in waiting.values() if isinstance(outcome, Deferred)), default=0.0)
+    nudges.failed(connection, nudge, now, problem, wait=wait)
+
+
+def _problem(channel: str, outcome: Outcome) -> str:
+    """A failure by its name and the provider's code; its detail may hold an address."""
+    return f"{channel} {type(outcome).__name__} {getattr(outcome, 'code', '')}".strip()

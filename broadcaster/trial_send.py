@@ -1,0 +1,102 @@
+"""A draft sent to the person who writes it, and to nobody else: as residents will get it, marked "[UJI]", by the channels' send.
+
+It is no edition: nothing of it stands in a ledger, no resident gets it, and its links to stop or confirm belong to nobody.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+from sqlalchemy import Connection
+
+from broadcaster import newsroom, previewing
+from broadcaster.app import App
+from broadcaster.logs import told as said_without_values
+from broadcaster.newsroom import Desk
+from broadcaster.nudging import can_tell, ways
+from broadcaster.store import audit
+from broadcaster.store.accounts import REACHED_BY
+from broadcaster.store.announcements import Announcement
+from channels.base.contract import BadAddress, Deferred, Edition, Outcome, Receipt, Refused, Wording
+
+log = structlog.get_logger(__name__)
+
+MARK = "[UJI]"
+SEND_SECONDS = 20.0
+"""How long one channel may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """One channel: where it went, or why not. `outcome` None: this person gave no address there."""
+
+    name: str
+    label: str
+    address: str
+    outcome: Outcome | None
+
+    @property
+    def sent(self) -> bool:
+        """Whether the provider took it."""
+        return isinstance(self.outcome, Receipt)
+
+    @property
+    def problem(self) -> str:
+        """The failure by its name and the provider's code."""
+        return f"{type(self.outcome).__name__} {getattr(self.outcome, 'code', '')}".strip()
+
+
+async def send(app: App, desk: Desk, row: Announcement) -> list[Tried]:
+    """Send the stored form to its writer by each channel that reaches them. Raises NotAllowed without the right to write."""
+    newsroom.require(desk, "write")
+    edition = trial_edition(app, row)
+    places = ways(app, desk.account)
+    found = await asyncio.gather(*(_one(app, name, places.get(name, ""), edition) for name in _able(app)))
+    await app.database.write(_note, desk, row, {one.name: one.sent for one in found if one.outcome is not None})
+    return list(found)
+
+
+def trial_edition(app: App, row: Announcement) -> Edition:
+    """What stands in the draft, marked in every title; a key of its own, so that mail programs never take two for one."""
+    edition = previewing.draft_edition(app, newsroom.form_of(row), announcement=f"uji{secrets.token_hex(14)}", code=row.code)
+    return msgspec.structs.replace(edition, wordings=_marked(edition.wordings), overrides=_marked(edition.overrides))
+
+
+def _marked(wordings: Mapping[str, Wording]) -> dict[str, Wording]:
+    return {name: msgspec.structs.replace(words, title=f"{MARK} {words.title}") for name, words in wordings.items()}
+
+
+def _able(app: App) -> list[str]:
+    return [name for name in REACHED_BY if name in app.push and can_tell(app, name)]
+
+
+async def _one(app: App, name: str, address: str, edition: Edition) -> Tried:
+    outcome = await _outcome(app, name, address, edition) if address else None
+    return Tried(name=name, label=app.push[name].label, address=address, outcome=outcome)
+
+
+async def _outcome(app: App, name: str, address: str, edition: Edition) -> Outcome:
+    """Render, personalise and send as a worker does; whatever goes wrong is an outcome."""
+    channel = app.push[name]
+    try:
+        to = previewing.sample_recipient(edition, app.loaded.modules[name].parse_address(address))
+        message = channel.personalise(channel.render(edition.on(name), "id"), to)
+        async with asyncio.timeout(SEND_SECONDS):
+            async for result in channel.send([message], may_write=lambda: True):
+                return result.outcome
+    except BadAddress:
+        return Refused(reason="address_dead", code="address")
+    except TimeoutError:
+        return Deferred(code="slow", uncertain=True)
+    except Exception as error:  # noqa: BLE001  the other channels still get theirs, and the page says which did not
+        log.error("trial_failed", channel=name, error=said_without_values(error))
+        return Deferred(code=type(error).__name__)
+    return Deferred(code="unwritten")
+
+
+def _note(connection: Connection, desk: Desk, row: Announcement, went: Mapping[str, bool]) -> None:
+    detail = {"code": row.code, "version": row.version, "from": desk.place, "sent": sorted(n for n, ok in went.items() if ok)}
+    audit.append(connection, at=desk.now, actor=desk.account.actor, act="test_send", subject=row.id, detail=detail)

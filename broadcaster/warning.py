@@ -1,0 +1,32 @@
+"""The short way to a warning: written and put before a second person in one transaction."""
+
+import re
+
+from sqlalchemy import Connection
+
+from broadcaster import newsroom
+from broadcaster.fields import InvalidAnnouncement, Problem
+from broadcaster.hazards import PLACE
+from broadcaster.newsroom import Desk, Form
+from broadcaster.store.announcements import Announcement
+from channels.base.contract import SUMMARY_LIMIT
+from channels.base.rendering import cut, plain
+
+_NUMBER = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*])\s+", re.MULTILINE)
+
+
+def lead(instruction: str) -> str:
+    """What to do on one line, as far as a screen can show it: the first of the instructions."""
+    return cut(" ".join(plain(_NUMBER.sub("", instruction)).split()), SUMMARY_LIMIT)
+
+
+def submit(connection: Connection, desk: Desk, form: Form) -> Announcement:
+    """Store a warning and ask a second person; nothing stays behind where it is refused.
+
+    Raises NotAllowed, InvalidAnnouncement; also for a title in which the place is still to be written.
+    """
+    checked = desk.press.examine(form, desk.now)
+    if PLACE in checked.fields.title:
+        remedy = "Ganti ... dengan tempatnya."
+        raise InvalidAnnouncement([Problem(field="title", reason="Tempatnya belum ditulis.", remedy=remedy)])
+    return newsroom.submit(connection, desk, newsroom.save(connection, desk, form).id)

@@ -1,0 +1,42 @@
+"""What the composer says of a form before it is submitted: what must be mended, and what a colleague would point out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from broadcaster import advice
+from broadcaster.fields import InvalidAnnouncement, Problem, read_leniently
+from broadcaster.store import listing
+from broadcaster.web.access import app_of
+from broadcaster.web.staff import frame
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checks:
+    """`problems` stop it, `advice` does not."""
+
+    problems: tuple[Problem, ...]
+    advice: tuple[Problem, ...]
+
+
+NOTHING = Checks(problems=(), advice=())
+
+
+async def of(request: Request, form: Mapping[str, Any], announcement: str = "") -> Checks:
+    """Hold a form against the rules and against the advice; `announcement` is its id once it is stored."""
+    app, desk = app_of(request), frame.desk_of(request)
+    problems: tuple[Problem, ...] = ()
+    try:
+        desk.press.examine(form, desk.now)
+    except InvalidAnnouncement as refused:
+        problems = refused.problems
+    fields = read_leniently(form)[0]
+    since = (desk.now - advice.SAME_TITLE).timestamp()
+    same = await app.database.read(listing.same_title, fields.title, since, announcement)
+    phones = [number.strip() for number in app.settings.phones.split(",") if number.strip()]
+    known = advice.Known(same_title=same, phones=phones)
+    broken = {problem.field for problem in problems}
+    told = [one for one in advice.advise(fields, now=desk.now, known=known) if one.field not in broken]
+    return Checks(problems=problems, advice=tuple(told))

@@ -1,0 +1,124 @@
+"""Templates of notices that come again: the list, one kept from an announcement, a draft begun from one, new names, deletion."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broadcaster import newsroom, recurring
+from broadcaster.announcements import NotAllowed
+from broadcaster.app import App
+from broadcaster.fields import InvalidAnnouncement, Problem, read_leniently
+from broadcaster.store import recurring as store
+from broadcaster.store.announcements import Announcement
+from broadcaster.store.recurring import Template
+from broadcaster.web.access import account_of, app_of
+from broadcaster.web.staff import actors, frame
+from broadcaster.web.staff.reading import found
+from channels.base.contract import Level, Topic
+
+ADDRESS = "/redaksi/templat"
+SAID = ("disimpan", "diganti", "dihapus")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """A template as the list shows it."""
+
+    template: Template
+    title: str
+    level: Level
+    topic: Topic | None
+    agency: str
+    areas: tuple[str, ...]
+
+
+async def show(request: Request) -> Response:
+    """The list."""
+    return await _page(request)
+
+
+async def keep(request: Request) -> Response:
+    """Keep the announcement that the path names."""
+    row, data = await found(request), await request.form()
+    name = str(data.get("nama", ""))
+    try:
+        await app_of(request).database.write(recurring.keep, frame.desk_of(request), row.id, name)
+    except (InvalidAnnouncement, NotAllowed) as refused:
+        return await _page(request, problems=_problems(refused), status=422, source=row, typed=name)
+    return RedirectResponse(f"{ADDRESS}?selesai=disimpan", 303)
+
+
+async def use(request: Request) -> Response:
+    """A new draft, in the composer."""
+    try:
+        row = await app_of(request).database.write(recurring.use, frame.desk_of(request), _id(request))
+    except NotAllowed as refused:
+        return await _page(request, problems=_problems(refused), status=409)
+    return RedirectResponse(f"/redaksi/pengumuman/{row.id}/tulis", 303)
+
+
+async def rename(request: Request) -> Response:
+    """Another name."""
+    data = await request.form()
+    name = str(data.get("nama", ""))
+    try:
+        await app_of(request).database.write(recurring.rename, frame.desk_of(request), _id(request), name)
+    except (InvalidAnnouncement, NotAllowed) as refused:
+        return await _page(request, problems=_problems(refused), status=422, renamed=_id(request), typed=name)
+    return RedirectResponse(f"{ADDRESS}?selesai=diganti", 303)
+
+
+async def delete(request: Request) -> Response:
+    """Do away with it."""
+    try:
+        await app_of(request).database.write(recurring.delete, frame.desk_of(request), _id(request))
+    except NotAllowed as refused:
+        return await _page(request, problems=_problems(refused), status=409)
+    return RedirectResponse(f"{ADDRESS}?selesai=dihapus", 303)
+
+
+def cards(app: App, templates: Sequence[Template]) -> list[Card]:
+    """What the list says of each."""
+    return [_card(app, template) for template in templates]
+
+
+def _card(app: App, template: Template) -> Card:
+    fields = read_leniently(template.form)[0]
+    areas = [area.label for area in (app.tree.get(name) for name in fields.areas) if area is not None]
+    topic = next((topic for topic in app.settings.topics if topic.slug == fields.category), None)
+    title = str(template.form.get("title") or "")
+    return Card(
+        template=template, title=title, level=fields.level, topic=topic, agency=fields.agency or "", areas=tuple(areas)
+    )  # fmt: skip
+
+
+async def _page(
+    request: Request, *, problems: Sequence[Problem] = (), status: int = 200,
+    source: Announcement | None = None, renamed: int = 0, typed: str = "",
+) -> Response:  # fmt: skip
+    """The list; `source`: an announcement whose name was refused, `renamed`: the template whose new name was."""
+    app, t = app_of(request), frame.words_of(request)
+    templates = await app.database.read(store.everything)
+    names = await app.database.read(actors.spoken, {template.actor for template in templates}, t)
+    said = request.query_params.get("selesai", "")
+    return frame.page(
+        request, "templates.html", status=status, cards=cards(app, templates), names=names, problems=problems, source=source,
+        renamed=renamed, typed=typed, limit=recurring.NAME_LIMIT, said=said if said in SAID else "",
+        may_write=account_of(request).may("write"), heading=newsroom.form_of(source).get("title", "") if source else "",
+    )  # fmt: skip
+
+
+def _id(request: Request) -> int:
+    text = str(request.path_params["id"])
+    if not text.isdecimal() or len(text) > 15:
+        raise HTTPException(404)
+    return int(text)
+
+
+def _problems(refused: Exception) -> Sequence[Problem]:
+    if isinstance(refused, InvalidAnnouncement):
+        return refused.problems
+    return (Problem(field="", reason=str(refused), remedy=""),)

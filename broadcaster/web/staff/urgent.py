@@ -1,0 +1,70 @@
+"""The short way to a warning: one hazard, the places, what to do; it goes to a second person at once, whose pages call out."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broadcaster import warning
+from broadcaster.announcements import NotAllowed
+from broadcaster.fields import InvalidAnnouncement, Problem
+from broadcaster.hazards import HAZARDS, Hazard
+from broadcaster.store import listing
+from broadcaster.web.access import account_of, app_of
+from broadcaster.web.home import groups
+from broadcaster.web.staff import form as forms
+from broadcaster.web.staff import frame
+from broadcaster.web.staff.compose import LIMITS, places
+from channels.base.rendering import WIB
+
+ANCHORS = {
+    "title": "judul", "body": "keterangan", "instruction": "petunjuk", "areas": "wilayah", "expires": "sampai", "agency": "opd",
+}  # fmt: skip
+"""Where on the page a refused field stands."""
+
+
+async def show(request: Request) -> Response:
+    """Which hazard it is; with ?bahaya=banjir the form, filled with what always holds."""
+    hazard = HAZARDS.get(request.query_params.get("bahaya", ""))
+    if hazard is None:
+        return frame.page(request, "urgent_choose.html", hazards=HAZARDS.values())
+    return _page(request, hazard, _begun(hazard, app_of(request).clock()))
+
+
+async def submit(request: Request) -> Response:
+    """Store it and ask a second person, in one transaction; or the form again with what must be mended."""
+    data = await request.form()
+    hazard = HAZARDS.get(str(data.get("bahaya", "")), HAZARDS["lain"])
+    form = {**forms.read(data), "level": "emergency", "category": hazard.category}
+    form.setdefault("body", f"{hazard.name}.")
+    form["summary"] = warning.lead(str(form.get("instruction", "")))
+    try:
+        row = await app_of(request).database.write(warning.submit, frame.desk_of(request), form)
+    except InvalidAnnouncement as refused:
+        return _page(request, hazard, form, refused.problems, status=422)
+    except NotAllowed as refused:
+        return _page(request, hazard, form, (Problem(field="", reason=str(refused), remedy=""),), status=409)
+    return RedirectResponse(f"/redaksi/pengumuman/{row.id}/periksa", 303)
+
+
+async def alarm(request: Request) -> Response:
+    """The piece of every page that calls an approver to a warning; empty when none waits for this person."""
+    waiting = await app_of(request).database.read(listing.warnings_for, account_of(request).actor)
+    looked_at = request.headers.get("hx-current-url", "")
+    return frame.page(request, "alarm.html", warnings=[item for item in waiting if item.id not in looked_at])
+
+
+def _begun(hazard: Hazard, now: datetime) -> dict[str, Any]:
+    until = (now + hazard.lasts).astimezone(WIB).replace(second=0, microsecond=0)
+    return {"title": hazard.title, "instruction": hazard.instruction, "expires": f"{until:%Y-%m-%d %H:%M}"}
+
+
+def _page(
+    request: Request, hazard: Hazard, form: Mapping[str, Any], problems: Sequence[Problem] = (), status: int = 200
+) -> Response:
+    return frame.page(
+        request, "urgent.html", status=status, hazard=hazard, form=forms.shown(form), problems=problems, anchors=ANCHORS,
+        broken={problem.field for problem in problems}, places=places(request), groups=groups(app_of(request)), limits=LIMITS,
+    )  # fmt: skip

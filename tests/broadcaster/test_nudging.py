@@ -1,0 +1,304 @@
+"""Nudges: who must act is told once by mail and in their chat, over a real mail server and a Bot API; what is moot is dropped."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broadcaster import amending, newsroom, nudging, publishing
+from broadcaster.publishing import Press
+from broadcaster.simulation.faults import Faults
+from broadcaster.store import accounts, nudges
+from broadcaster.store.announcements import Announcement
+from broadcaster.worker import LaneWorker
+from browsing import EMERGENCY
+from staffing import NOTICE, Browser
+from telling import DEWI_CHAT, PostOffice, post_office
+from waiting import until
+
+
+@pytest.fixture
+async def office(database_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
+    """On each database in turn."""
+    async with post_office(database_url, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def town(sqlite_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
+    """On SQLite alone, where the database does not matter."""
+    async with post_office(sqlite_url, tmp_path) as opened:
+        yield opened
+
+
+async def submitted(office: PostOffice, rina: Browser, form: Any = NOTICE, **changes: Any) -> Announcement:
+    """Rina writes something and submits it."""
+    row = await office.act(rina, newsroom.save, {**form, **changes})
+    found: Announcement = await office.act(rina, newsroom.submit, row.id)
+    return found
+
+
+async def staff(office: PostOffice) -> tuple[Browser, Browser]:
+    """An author and an approver whose chat is joined too."""
+    return await office.hire("rina", "author"), await office.hire("dewi", "approver", telegram=str(DEWI_CHAT))
+
+
+async def test_who_may_approve_is_told_once_by_mail_and_chat_with_the_page(office: PostOffice) -> None:
+    rina, _dewi = await staff(office)
+    row = await submitted(office, rina)
+    assert [await office.work(), await office.work()] == [1, 0]
+    (letter,) = office.letters("dewi")
+    assert letter["subject"] == "Menunggu persetujuan Anda: Air PDAM mati di Cibabat"
+    page = f"{office.site.url}/redaksi/pengumuman/{row.id}/periksa"
+    assert letter["text"].splitlines() == [
+        "Rina meminta Anda memeriksa pengumuman ini (Info, Kel. Cibabat, Kel. Pasirkaliki).",
+        "",
+        "Periksa, lalu setujui atau kembalikan:",
+        page,
+        "",
+        f"Pesan otomatis dari Info Kota Cimahi untuk Dewi. Atur pemberitahuan: {office.site.url}/redaksi/akun",
+    ]
+    (message,) = office.bot.inbox(DEWI_CHAT)
+    assert message.text.startswith(letter["subject"])
+    assert page in message.text
+    assert office.letters("rina") == []
+    assert [(row.outcome, row.settled) for row in office.rows()] == [("told", "email telegram")]
+
+
+async def test_the_author_reads_why_it_came_back_or_was_refused(office: PostOffice) -> None:
+    rina, dewi = await staff(office)
+    for act, subject, below in (
+        (newsroom.send_back, "Dikembalikan untuk diperbaiki", "/tulis"),
+        (newsroom.reject, "Ditolak", ""),
+    ):
+        row = await submitted(office, rina)
+        await office.act(dewi, act, row.id, "Jam berapa?")
+        await office.work()
+        letter = office.letters("rina")[-1]
+        assert letter["subject"] == f"{subject}: {NOTICE['title']}"
+        assert "Alasan: Jam berapa?" in letter["text"]
+        assert f"/redaksi/pengumuman/{row.id}{below}\n" in letter["text"]
+    assert office.subjects("dewi") == [], "nothing waited for her any more when the worker looked"
+    assert {row.outcome for row in office.rows() if row.reason == "review"} == {"moot"}
+
+
+async def test_what_was_approved_meanwhile_needs_nobody_else(town: PostOffice) -> None:
+    rina, dewi = await staff(town)
+    await town.hire("budi", "approver")
+    row = await submitted(town, rina)
+    await town.act(dewi, newsroom.approve, row.id, seen=row.bound, version=row.version)
+    assert await town.work() == 2
+    assert town.mail.accepted == []
+    assert {one.outcome for one in town.rows()} == {"moot"}
+
+
+async def test_who_can_no_longer_act_is_not_told(town: PostOffice) -> None:
+    rina, dewi = await staff(town)
+    ani, budi = await town.hire("ani", "approver", "author"), await town.hire("budi", "approver")
+    row = await submitted(town, rina)
+    at, write = town.site.clock().timestamp(), town.site.app.database.write
+    await write(accounts.disable, dewi.account.id, at)
+    await write(accounts.change, replace(budi.account, roles=("author",)))
+    await town.act(ani, newsroom.save, {**NOTICE, "title": "Air mati"}, announcement_id=row.id)
+    assert await town.work() == 3
+    assert town.mail.accepted == []
+
+
+async def test_submitted_twice_before_the_worker_looks_is_told_once(town: PostOffice) -> None:
+    rina, dewi = await staff(town)
+    row = await submitted(town, rina)
+    town.pass_time(seconds=1)
+    await town.act(dewi, newsroom.send_back, row.id, "Kurang jelas")
+    town.pass_time(seconds=1)
+    await town.act(rina, newsroom.submit, row.id)
+    await town.work()
+    assert len(town.letters("dewi")) == 1
+    assert town.letters("rina") == []
+
+
+async def test_a_proposal_is_told_to_approvers_and_its_refusal_to_who_made_it(office: PostOffice) -> None:
+    rina, dewi = await staff(office)
+    stored = await office.site.publish()
+    form = {**NOTICE, "title": "Air PDAM mati sampai sore"}
+    await office.act(rina, amending.propose_correction, stored.id, form, reason="Jam berubah")
+    await office.work()
+    (letter,) = office.letters("dewi")
+    assert letter["subject"].startswith("Ralat menunggu persetujuan Anda: ")
+    assert "Alasan: Jam berubah" in letter["text"]
+    assert f"{stored.id}/ralat\n" in letter["text"]
+    await office.act(dewi, amending.refuse, stored.id, "Belum pasti")
+    await office.work()
+    (letter,) = office.letters("rina")
+    assert letter["subject"].startswith("Usulan ralat ditolak: ")
+    assert "Alasan: Belum pasti" in letter["text"]
+
+
+async def test_breaking_the_glass_alarms_every_pengelola(office: PostOffice) -> None:
+    rina, _dewi = await staff(office)
+    await office.hire("ani", "admin")
+    await office.hire("tono", "admin", "approver")
+    row = await office.act(rina, newsroom.save, EMERGENCY)
+    await office.act(rina, newsroom.break_glass, row.id, reason="Air naik cepat", allowed=True)
+    await office.work()
+    for name in ("ani", "tono"):
+        (letter,) = office.letters(name)
+        assert letter["subject"] == f"[Darurat] PERHATIAN, terbit tanpa persetujuan kedua: {EMERGENCY['title']}"
+        assert "Rina menerbitkan peringatan darurat ini sendirian" in letter["text"]
+        assert "Alasan: Air naik cepat" in letter["text"]
+    assert office.letters("dewi") == []
+
+
+async def test_an_exercise_is_told_to_staff_and_says_that_it_is_one(town: PostOffice) -> None:
+    rina, _dewi = await staff(town)
+    row = await town.act(rina, newsroom.save, EMERGENCY, training=True)
+    await town.act(rina, newsroom.submit, row.id)
+    await town.work()
+    (letter,) = town.letters("dewi")
+    assert letter["subject"].startswith("[LATIHAN] [Darurat] Menunggu persetujuan Anda")
+    assert "Ini latihan. Pengumuman ini tidak dikirim ke warga." in letter["text"]
+
+
+async def test_what_did_not_go_out_is_told_to_who_approved_it(office: PostOffice) -> None:
+    rina, dewi = await staff(office)
+    row = await submitted(office, rina, publish_at="2026-11-25 09:00")
+    await office.act(dewi, newsroom.approve, row.id, seen=row.bound, version=row.version)
+    await office.work()
+    office.pass_time(hours=4)
+    press = Press.of(office.site.app)
+    assert await office.site.app.database.write(publishing.publish_due, press, now=office.site.clock()) == []
+    await office.work()
+    letter = office.letters("dewi")[-1]
+    assert letter["subject"].startswith("Tidak jadi terbit, perlu keputusan Anda: ")
+    assert "terlewat lebih dari 2 jam" in letter["text"]
+
+
+async def test_who_gave_no_address_is_left_to_the_first_page(town: PostOffice) -> None:
+    rina = await town.hire("rina", "author")
+    await town.hire("dewi", "approver", email="")
+    await submitted(town, rina)
+    await town.work()
+    assert [row.outcome for row in town.rows()] == ["unreachable"]
+
+
+async def test_a_chat_that_blocked_us_is_not_tried_again_and_mail_still_goes(town: PostOffice) -> None:
+    rina, _dewi = await staff(town)
+    town.bot.blocked.add(DEWI_CHAT)
+    await submitted(town, rina)
+    await town.work()
+    (row,) = town.rows()
+    assert (row.outcome, row.settled) == ("told", "email telegram")
+    assert "telegram Refused 403" in row.problem
+    assert str(DEWI_CHAT) not in row.problem
+
+
+# --- when it does not work at once ----------------------------------------------------------------------
+
+
+async def test_a_failed_way_is_tried_again_later_and_longer_and_the_other_not_twice(office: PostOffice) -> None:
+    rina, _dewi = await staff(office)
+    office.mail.faults = Faults(rate_5xx=1)
+    await submitted(office, rina)
+    began, waits = office.site.clock().timestamp(), []
+    for _try in range(4):
+        assert await office.work() == 1
+        (row,) = office.rows()
+        waits.append(row.due_at - office.site.clock().timestamp())
+        office.pass_time(seconds=waits[-1] - 1)
+        assert await office.work() == 0, "not before its time"
+        office.pass_time(seconds=1)
+    assert waits == pytest.approx([10, 20, 40, 80])
+    assert office.letters("dewi") == []
+    office.mail.faults = Faults()
+    assert await office.work() == 1
+    assert len(office.letters("dewi")) == 1
+    assert len(office.bot.inbox(DEWI_CHAT)) == 1
+    (row,) = office.rows()
+    assert (row.outcome, row.sent_at) == ("told", pytest.approx(began))
+
+
+async def test_after_a_day_it_is_given_up(town: PostOffice) -> None:
+    rina = await town.hire("rina", "author")
+    await town.hire("dewi", "approver")
+    town.mail.faults = Faults(rate_5xx=1)
+    await submitted(town, rina)
+    for _hour in range(26):
+        await town.work()
+        town.pass_time(hours=1)
+    (row,) = town.rows()
+    assert (row.outcome, row.sent_at, row.tries) == ("given_up", None, 26)
+    town.mail.faults = Faults()
+    assert await town.work() == 0
+    assert "contoh.example" not in row.problem
+
+
+async def test_ended_nudges_are_forgotten_after_a_month_and_open_ones_are_not(town: PostOffice) -> None:
+    rina, _dewi = await staff(town)
+    await submitted(town, rina)
+    await town.work()
+    await submitted(town, rina, title="Baru")
+    later = town.site.clock().timestamp() + 1
+    assert await town.site.app.database.write(nudges.purge, later) == 1
+    assert [row.outcome for row in town.rows()] == [""]
+
+
+async def test_two_workers_at_once_tell_nobody_twice(office: PostOffice) -> None:
+    rina, _dewi = await staff(office)
+    for number in range(30):
+        await submitted(office, rina, title=f"Kabar {number}")
+    while sum(await asyncio.gather(*(nudging.send_due(office.site.app, urgent=False) for _worker in range(4)))):
+        pass
+    assert sorted(office.subjects("dewi")) == sorted(set(office.subjects("dewi")))
+    ids = [message_id for _to, message_id in office.mail.accepted]
+    assert len(ids) == len(set(ids)) == 30
+
+
+async def test_who_dies_after_claiming_leaves_it_to_the_next_after_a_minute(office: PostOffice) -> None:
+    rina, _dewi = await staff(office)
+    await submitted(office, rina)
+    now = office.site.clock().timestamp()
+    taken, letters = await office.site.app.database.write(nudging.take, office.site.app, now, urgent=False)
+    assert (taken, len(letters)) == (1, 1)
+    assert await office.work() == 0
+    office.pass_time(seconds=nudges.CLAIM_SECONDS)
+    assert await office.work() == 1
+    assert len(office.letters("dewi")) == 1
+
+
+async def test_a_bad_address_of_one_person_leaves_the_others_theirs(town: PostOffice) -> None:
+    rina, _dewi = await staff(town)
+    await town.hire("budi", "approver", email="bukan alamat\r\nBcc: x@contoh.example")
+    await submitted(town, rina)
+    assert await town.work() == 2
+    assert [to for to, _id in town.mail.accepted] == ["dewi@contoh.example"]
+    assert {row.outcome for row in town.rows()} == {"told", "unreachable"}
+
+
+async def test_the_emergency_lane_tells_of_emergencies_and_the_other_of_all_else(town: PostOffice) -> None:
+    rina, _dewi = await staff(town)
+    await submitted(town, rina)
+    await submitted(town, rina, EMERGENCY)
+    assert await nudging.send_due(town.site.app, urgent=True) == 1
+    assert town.subjects("dewi") == [f"[Darurat] Menunggu persetujuan Anda: {EMERGENCY['title']}"]
+    assert await nudging.send_due(town.site.app, urgent=False) == 1
+
+
+@pytest.mark.parametrize(("lane", "form"), [("emergency", EMERGENCY), ("routine", NOTICE)])
+async def test_a_worker_tells_by_itself(town: PostOffice, lane: str, form: Any) -> None:
+    rina, _dewi = await staff(town)
+    worker = LaneWorker(town.site.app, lane)
+    task = asyncio.create_task(worker.run())
+    try:
+        await submitted(town, rina, form)
+        await until(lambda: town.letters("dewi"), what="Dewi's letter")
+    finally:
+        worker.stop()
+        await asyncio.wait_for(task, 15)
+
+
+def test_every_reason_has_words() -> None:
+    names = {path.name for path in (Path(nudging.__file__).parents[1] / "templates" / "nudge").iterdir()}
+    reasons = {"review", "returned", "rejected", "missed", "break_glass"}
+    assert names == {f"{name}.id.txt" for name in (*reasons, "_foot", "_mark", "_training")}

@@ -1,0 +1,134 @@
+""" "Kirim uji ke saya": the stored draft to one's own addresses, by the channels' own send, and to nobody else."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from broadcaster import newsroom, previewing
+from broadcaster.simulation.faults import Faults
+from broadcaster.store import audit
+from broadcaster.store.staff_tables import nudge
+from broadcaster.store.tables import delivery, edition, run
+from staffing import NOTICE, Browser
+from telling import RINA_CHAT, PostOffice, post_office
+
+
+@pytest.fixture
+async def office(sqlite_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
+    """The site with a mail server and a bot."""
+    async with post_office(sqlite_url, tmp_path) as opened:
+        yield opened
+
+
+async def draft(office: PostOffice, rina: Browser, **changes: Any) -> Any:
+    """Rina's draft."""
+    return await office.act(rina, newsroom.save, {**NOTICE, **changes})
+
+
+async def test_the_writer_gets_what_residents_would_get_marked_as_a_test(office: PostOffice) -> None:
+    await office.site.subscriber("warga@contoh.example")
+    rina = await office.hire("rina", "author", telegram=str(RINA_CHAT))
+    row = await draft(office, rina)
+    page = await rina.post(f"/redaksi/pengumuman/{row.id}/uji")
+    assert page.status == 200
+    assert "Uji terkirim lewat 2 kanal" in page.text
+    assert "rina@contoh.example" in page.text
+    assert str(RINA_CHAT) not in page.text
+    (letter,), (shown,) = office.letters("rina"), office.bot.inbox(RINA_CHAT)
+    app = office.site.app
+    look = previewing.of_edition(app, previewing.draft_edition(app, newsroom.form_of(row), announcement=row.id, code=row.code))
+    parts = {one.name: one.parts for one in look.pushed}
+    assert letter["subject"] == f"[UJI] {NOTICE['title']}"
+    assert letter["text"] == parts["email"]["text"].replace(NOTICE["title"], letter["subject"])
+    assert letter["html"] == parts["email"]["html"].replace(NOTICE["title"], letter["subject"])
+    assert shown.parts["text"] == parts["telegram"]["text"].replace(NOTICE["title"], letter["subject"])
+    assert [to for to, _id in office.mail.accepted] == ["rina@contoh.example"], "no resident"
+
+
+async def test_nothing_of_it_stands_in_a_ledger_and_the_draft_is_as_before(office: PostOffice) -> None:
+    rina = await office.hire("rina", "author")
+    row = await draft(office, rina)
+    await rina.post(f"/redaksi/pengumuman/{row.id}/uji")
+    for table in (edition, run, delivery, nudge):
+        count = select(func.count()).select_from(table)
+        assert office.site.app.database.read_now(lambda c, count=count: c.execute(count).scalar_one()) == 0
+    assert (await rina.get(f"/p/{row.code}")).status == 404
+    acts = office.site.app.database.read_now(audit.about, row.id)
+    assert [entry.act for entry in acts] == ["create", "test_send"]
+    assert acts[-1].detail["sent"] == ["email"]
+    assert "contoh.example" not in str(acts[-1].detail)
+
+
+async def test_two_tests_are_two_mails_for_a_mail_program(office: PostOffice) -> None:
+    rina = await office.hire("rina", "author")
+    row = await draft(office, rina)
+    for _time in range(2):
+        await rina.post(f"/redaksi/pengumuman/{row.id}/uji")
+    assert len({message_id for _to, message_id in office.mail.accepted}) == 2
+
+
+async def test_a_draft_with_next_to_nothing_in_it_can_be_tried(office: PostOffice) -> None:
+    rina = await office.hire("rina", "author")
+    row = await office.act(rina, newsroom.save, {"title": "Baru judul"})
+    assert "Uji terkirim lewat 1 kanal" in (await rina.post(f"/redaksi/pengumuman/{row.id}/uji")).text
+    assert office.subjects("rina") == ["[UJI] Baru judul"]
+
+
+async def test_what_is_missing_is_said_with_where_to_add_it(office: PostOffice) -> None:
+    rina = await office.hire("rina", "author", email="")
+    row = await draft(office, rina)
+    page = (await rina.post(f"/redaksi/pengumuman/{row.id}/uji")).text
+    assert "Belum ada uji yang terkirim" in page
+    assert page.count("Belum ada alamat") == 2
+    assert 'href="/redaksi/akun"' in page
+
+
+async def test_a_provider_that_refuses_is_told_in_words(office: PostOffice) -> None:
+    rina = await office.hire("rina", "author", telegram=str(RINA_CHAT))
+    office.mail.faults = Faults(rate_5xx=1)
+    row = await draft(office, rina)
+    page = (await rina.post(f"/redaksi/pengumuman/{row.id}/uji")).text
+    assert "Uji terkirim lewat 1 kanal" in page
+    assert "Penyedia tidak menerimanya" in page
+    assert "Deferred" in page
+
+
+async def test_at_most_five_a_minute_for_each_person(office: PostOffice) -> None:
+    rina, budi = await office.hire("rina", "author"), await office.hire("budi", "author")
+    row = await draft(office, rina)
+    for _time in range(5):
+        assert (await rina.post(f"/redaksi/pengumuman/{row.id}/uji")).status == 200
+    refused = await rina.post(f"/redaksi/pengumuman/{row.id}/uji")
+    assert refused.status == 429
+    assert int(refused.headers["Retry-After"]) <= 12
+    assert "Paling banyak 5 uji per menit" in refused.text
+    assert len(office.letters("rina")) == 5
+    assert (await budi.post(f"/redaksi/pengumuman/{row.id}/uji")).status == 200
+
+
+async def test_only_who_may_write_and_only_from_our_page(office: PostOffice) -> None:
+    rina, dewi = await office.hire("rina", "author"), await office.hire("dewi", "approver")
+    row = await draft(office, rina)
+    assert (await dewi.post(f"/redaksi/pengumuman/{row.id}/uji")).status == 403
+    assert (await rina.post(f"/redaksi/pengumuman/{row.id}/uji", **{"X-CSRF-Token": "tebakan"})).status == 403
+    assert (await rina.post("/redaksi/pengumuman/tidak-ada/uji")).status == 404
+    assert office.mail.accepted == []
+
+
+async def test_without_channels_the_page_says_so(sqlite_url: str, tmp_path: Path) -> None:
+    async with post_office(sqlite_url, tmp_path, BROADCASTER_CHANNELS="feed display") as office:
+        rina = await office.hire("rina", "author")
+        row = await draft(office, rina)
+        assert "Tidak ada kanal untuk uji" in (await rina.post(f"/redaksi/pengumuman/{row.id}/uji")).text
+
+
+async def test_the_words_of_one_channel_are_tried_too_and_marked(office: PostOffice) -> None:
+    rina = await office.hire("rina", "author", telegram=str(RINA_CHAT))
+    row = await draft(office, rina, overrides={"telegram": {"title": "Isi ember"}})
+    assert (await rina.post(f"/redaksi/pengumuman/{row.id}/uji")).status == 200
+    (letter,), (shown,) = office.letters("rina"), office.bot.inbox(RINA_CHAT)
+    assert letter["subject"] == f"[UJI] {NOTICE['title']}"
+    assert "[UJI] Isi ember" in shown.parts["text"]
