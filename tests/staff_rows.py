@@ -4,6 +4,7 @@ Tests over the table ask for every row of it, so a new row needs a line here whe
 where it is a form (DEEDS). They fail with what is missing.
 """
 
+import io
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +12,11 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
+import aiohttp
 import pytest
 from sqlalchemy import Connection, insert, select
 
+import uploads
 from broadcaster import amending, newsroom, recurring
 from broadcaster.accounts import Account
 from broadcaster.newsroom import Desk
@@ -235,6 +238,13 @@ async def proposed(stage: Stage, values: Mapping[str, str]) -> Mapping[str, Any]
     return {"seen": waiting.bound, "reason": "Belum perlu."}
 
 
+async def pictured(_stage: Stage, _values: Mapping[str, str]) -> aiohttp.FormData:
+    """A form with a picture."""
+    form = aiohttp.FormData()
+    form.add_field("picture", io.BytesIO(uploads.photo()), filename="foto.jpg", content_type="image/jpeg")
+    return form
+
+
 @dataclass(frozen=True, kw_only=True)
 class Deed:
     """How a form is really sent, so that it does what it is for.
@@ -243,7 +253,7 @@ class Deed:
     `stores`: whether anything changes. `across`: why also somebody may who holds for another agency or area.
     """
 
-    form: Callable[[Stage, Mapping[str, str]], Awaitable[Mapping[str, Any]]] = nothing
+    form: Callable[[Stage, Mapping[str, str]], Awaitable[Mapping[str, Any] | aiohttp.FormData]] = nothing
     stands: Scene | None = None
     own: bool = False
     stores: bool = True
@@ -255,6 +265,7 @@ DEEDS: Mapping[str, Deed] = {
     "/redaksi/masuk/kode": Deed(form=typed(kode="000000")),
     "/redaksi/keluar": Deed(),
     "/redaksi/tulis": Deed(form=typed(**COMPOSED)),
+    "/redaksi/gambar": Deed(form=pictured, across="a picture is nobody's until an announcement names it"),
     "/redaksi/simpan": Deed(form=typed(**COMPOSED)),
     "/redaksi/darurat": Deed(form=typed(**{**COMPOSED, "bahaya": "banjir", "instruction": "Pindah ke tempat tinggi."})),
     "/redaksi/pratinjau": Deed(form=typed(**COMPOSED), stores=False),
