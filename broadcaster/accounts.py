@@ -14,6 +14,7 @@ from typing import Literal, get_args
 import pyotp
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from email_validator import EmailNotValidError, validate_email
 
 AccountRole = Literal["author", "approver", "screens", "admin"]
 """Penyusun, Penyetuju, Operator layar, Pengelola."""
@@ -29,12 +30,16 @@ _RIGHTS: Mapping[AccountRole, frozenset[Right]] = {
 
 NAME_LIMIT = 40
 """Characters of a sign-in name."""
+FULL_NAME_LIMIT, AGENCY_LIMIT, AGENCIES_LIMIT = 80, 80, 40
+"""Characters of a person's name, characters of an agency's, agencies of a person."""
 PASSWORD_SHORTEST, PASSWORD_LONGEST = 10, 200
 """Characters of a password (Argon2 takes any length; more than this is no password)."""
 _COMMON = ("password", "katasandi", "cimahi", "qwerty", "123456", "rahasia", "bandung", "indonesia", "admin")
 """A password made of nothing but one of these and digits is guessed at once."""
 TOTP_SECONDS, TOTP_DRIFT = 30, 1
 """RFC 6238: the step, and how many steps a phone's clock may be off."""
+ONE_TIME_LENGTH = 16
+"""Characters of a password that we make: 79 random bits."""
 RECOVERY_CODES, _RECOVERY_ALPHABET = 10, "23456789abcdefghjkmnpqrstuvwxyz"
 
 
@@ -92,6 +97,33 @@ def read_name(text: str) -> str:
     if not name or len(name) > NAME_LIMIT or not all(character.isalnum() or character in "._-@" for character in name):
         raise BadAccount(f"Nama masuk berisi huruf, angka, titik, atau tanda hubung; paling banyak {NAME_LIMIT} karakter.")
     return name
+
+
+def read_full_name(text: str) -> str:
+    """What a person is called; raises BadAccount."""
+    name = " ".join(unicodedata.normalize("NFC", text).split())
+    if not any(character.isalpha() for character in name) or len(name) > FULL_NAME_LIMIT or not name.isprintable():
+        raise BadAccount(f"Isi nama lengkap, paling banyak {FULL_NAME_LIMIT} karakter.")
+    return name
+
+
+def read_mail(text: str) -> str:
+    """Where a person is written to, or "" for nowhere; raises BadAccount."""
+    if not text.strip():
+        return ""
+    try:
+        valid = validate_email(text.strip(), check_deliverability=False)
+    except EmailNotValidError as error:
+        raise BadAccount("Alamat email seperti ini: nama@contoh.id") from error
+    return f"{valid.local_part}@{valid.ascii_domain}"
+
+
+def read_agency_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Names of agencies, each once, by alphabet; none: every agency. Raises BadAccount."""
+    found = sorted({" ".join(name.split()) for name in names} - {""})
+    if len(found) > AGENCIES_LIMIT or any(len(name) > AGENCY_LIMIT or not name.isprintable() for name in found):
+        raise BadAccount(f"Paling banyak {AGENCIES_LIMIT} perangkat daerah, masing-masing {AGENCY_LIMIT} karakter.")
+    return tuple(found)
 
 
 def read_roles(names: Iterable[str]) -> tuple[AccountRole, ...]:
@@ -159,6 +191,12 @@ def check_password(password: str, *, names: Collection[str] = ()) -> str:
     if letters in {*_COMMON, *(name.lower() for name in names), ""} or len(set(normal)) < 4:
         raise BadAccount("Kata sandi ini mudah ditebak. Pilih yang lain.")
     return normal
+
+
+def new_password() -> str:
+    """A password that its owner must replace: "xxxx-xxxx-xxxx-xxxx", without signs that look alike."""
+    drawn = [secrets.choice(_RECOVERY_ALPHABET) for _ in range(ONE_TIME_LENGTH)]
+    return "-".join("".join(drawn[start : start + 4]) for start in range(0, ONE_TIME_LENGTH, 4))
 
 
 @cache

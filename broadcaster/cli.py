@@ -6,7 +6,7 @@ import typer
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from broadcaster.announcements import InvalidAnnouncement
-from broadcaster.commands import announcing, following, people, places, serving, steering, upkeep
+from broadcaster.commands import announcing, auditing, following, people, places, serving, staffing, steering, upkeep
 from broadcaster.commands.failing import Failed
 from broadcaster.config import BadSettings
 from broadcaster.locks import CannotStart
@@ -39,6 +39,8 @@ program.add_typer(people.program, name="subscribers")
 program.add_typer(places.program, name="areas")
 program.add_typer(upkeep.tokens, name="token")
 program.add_typer(upkeep.channels, name="channel")
+program.add_typer(staffing.program, name="user")
+program.add_typer(auditing.program, name="audit")
 
 
 def main() -> None:

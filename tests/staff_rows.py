@@ -4,6 +4,7 @@ Tests over the table ask for every row of it, so a new row needs a line here whe
 where it is a form (DEEDS). They fail with what is missing.
 """
 
+import html
 import io
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,17 +13,16 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
-import aiohttp
+import pyotp
 import pytest
 from sqlalchemy import Connection, insert, select
 
-import uploads
 from broadcaster import amending, newsroom, recurring
 from broadcaster.accounts import Account
 from broadcaster.newsroom import Desk
 from broadcaster.publishing import Press
+from broadcaster.store import accounts, channels, drafts, ledger, sessions, staff_tables
 from broadcaster.store import announcements as rows
-from broadcaster.store import channels, drafts, ledger, staff_tables
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.tables import held_suppression
 from broadcaster.web.access import Row
@@ -31,8 +31,9 @@ from browsing import Running
 from channels.base.contract import Rejected
 from fakes import FakeChannel
 from sending import drain_all, fill, with_channels
-from staffing import browser, form_token, hire
+from staffing import PASSWORD, browser, form_token, hire
 from subscribers import store
+from uploads import photo
 
 AGENCY = "Dinas Perhubungan"
 """Whose announcements they are."""
@@ -52,6 +53,7 @@ AMENDED: Mapping[str, Any] = {
     "title": "Jalan ditutup lebih lama",
     "reason": "Salah.",
 }
+NEW_PASSWORD = "sepeda hujan meja biru"
 _NUMBERS = count(1)
 ONE, SENT = "/redaksi/pengumuman/{id}", "/redaksi/pengiriman/{id}"
 
@@ -175,6 +177,45 @@ async def holding(stage: Stage) -> str:
     return "email"
 
 
+async def colleague(stage: Stage) -> str:
+    """Somebody's account."""
+    return str((await hire(stage.site.app, f"rekan-{next(_NUMBERS)}", "author")).id)
+
+
+async def shut_out(stage: Stage) -> str:
+    """An account that is disabled."""
+    found = int(await colleague(stage))
+    await stage.site.app.database.write(accounts.disable, found, stage.site.clock().timestamp())
+    return str(found)
+
+
+async def secured(stage: Stage) -> str:
+    """An account with a second factor."""
+    found = await colleague(stage)
+    await _secure(stage, int(found))
+    return found
+
+
+async def signed_in_elsewhere(stage: Stage) -> str:
+    """An account with a session."""
+    account = await hire(stage.site.app, f"rekan-{next(_NUMBERS)}", "author")
+    await browser(stage.site, account)
+    return str(account.id)
+
+
+async def other_session(stage: Stage) -> str:
+    """A session of rina's in another browser."""
+    other = await browser(stage.site, stage.rina)
+    found = await stage.site.app.database.read(sessions.find, other.cookie, stage.site.clock().timestamp())
+    assert found is not None
+    return found.id
+
+
+async def _secure(stage: Stage, account: int) -> None:
+    sealed = stage.site.app.book.seal("totp", "JBSWY3DPEHPK3PXP")
+    await stage.site.app.database.write(accounts.set_totp, account, sealed, [b"x" * 16])
+
+
 async def template(stage: Stage) -> str:
     """A template that everybody may use."""
     made = await stage.do(stage.rina, recurring.keep, await drafted(stage), f"Penutupan jalan {next(_NUMBERS)}")
@@ -195,6 +236,8 @@ FILLERS: Mapping[str, Scene] = {
     SENT: sending,
     "/redaksi/kanal/{name}": email,
     "/redaksi/templat/{id}": template,
+    "/redaksi/akun/sesi/{id}": other_session,
+    "/redaksi/pengguna/{id}": colleague,
 }
 """What stands for the last {name} of such a path; the longest beginning of a row's path counts."""
 
@@ -238,11 +281,32 @@ async def proposed(stage: Stage, values: Mapping[str, str]) -> Mapping[str, Any]
     return {"seen": waiting.bound, "reason": "Belum perlu."}
 
 
-async def pictured(_stage: Stage, _values: Mapping[str, str]) -> aiohttp.FormData:
-    """A form with a picture."""
-    form = aiohttp.FormData()
-    form.add_field("picture", io.BytesIO(uploads.photo()), filename="foto.jpg", content_type="image/jpeg")
-    return form
+async def second_factor(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
+    """The form of rina's that turns her second factor on."""
+    page = await (await browser(stage.site, stage.rina)).get("/redaksi/akun/kode")
+    secret = re.search(r'class="code secret">([^<]+)<', page.text)
+    carried = re.search(r'name="mulai" value="([^"]+)"', page.text)
+    assert secret, page.text
+    assert carried
+    code = pyotp.TOTP(secret[1].replace(" ", "")).at(int(stage.site.clock().timestamp()))
+    return {"mulai": html.unescape(carried[1]), "kode": code, "sandi": PASSWORD}
+
+
+async def password_again(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
+    """The form of rina's, who has a second factor, that asks for the password."""
+    await _secure(stage, stage.rina.id)
+    return {"sandi": PASSWORD}
+
+
+async def another_browser(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
+    """A button of rina's, who is signed in elsewhere too."""
+    await other_session(stage)
+    return {}
+
+
+async def chosen(_stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
+    """A picture that was chosen."""
+    return {"picture": io.BytesIO(photo())}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +317,7 @@ class Deed:
     `stores`: whether anything changes. `across`: why also somebody may who holds for another agency or area.
     """
 
-    form: Callable[[Stage, Mapping[str, str]], Awaitable[Mapping[str, Any] | aiohttp.FormData]] = nothing
+    form: Callable[[Stage, Mapping[str, str]], Awaitable[Mapping[str, Any]]] = nothing
     stands: Scene | None = None
     own: bool = False
     stores: bool = True
@@ -265,7 +329,6 @@ DEEDS: Mapping[str, Deed] = {
     "/redaksi/masuk/kode": Deed(form=typed(kode="000000")),
     "/redaksi/keluar": Deed(),
     "/redaksi/tulis": Deed(form=typed(**COMPOSED)),
-    "/redaksi/gambar": Deed(form=pictured, across="a picture is nobody's until an announcement names it"),
     "/redaksi/simpan": Deed(form=typed(**COMPOSED)),
     "/redaksi/darurat": Deed(form=typed(**{**COMPOSED, "bahaya": "banjir", "instruction": "Pindah ke tempat tinggi."})),
     "/redaksi/pratinjau": Deed(form=typed(**COMPOSED), stores=False),
@@ -295,6 +358,21 @@ DEEDS: Mapping[str, Deed] = {
     "/redaksi/templat/{id}/hapus": Deed(across="templates are everybody's"),
     "/redaksi/akun/telegram": Deed(),
     "/redaksi/akun/telegram/lepas": Deed(),
+    "/redaksi/akun/kabar": Deed(form=typed(kabar="baru@contoh.example")),
+    "/redaksi/akun/sandi": Deed(form=typed(lama=PASSWORD, baru=NEW_PASSWORD, ulang=NEW_PASSWORD)),
+    "/redaksi/akun/kode": Deed(form=second_factor, own=True),
+    "/redaksi/akun/kode/hapus": Deed(form=password_again, own=True),
+    "/redaksi/akun/kode/pemulihan": Deed(form=password_again, own=True),
+    "/redaksi/akun/sesi/akhiri": Deed(form=another_browser, own=True),
+    "/redaksi/akun/sesi/{id}/akhiri": Deed(own=True),
+    "/redaksi/pengguna/baru": Deed(form=typed(nama="budi", lengkap="Budi Santoso", peran=["author"])),
+    "/redaksi/pengguna/{id}": Deed(form=typed(lengkap="Nama lain", peran=["approver"])),
+    "/redaksi/pengguna/{id}/nonaktif": Deed(),
+    "/redaksi/pengguna/{id}/aktif": Deed(stands=shut_out),
+    "/redaksi/pengguna/{id}/sandi": Deed(),
+    "/redaksi/pengguna/{id}/kode": Deed(stands=secured),
+    "/redaksi/pengguna/{id}/sesi": Deed(stands=signed_in_elsewhere),
+    "/redaksi/gambar": Deed(form=chosen),
     ONE + "/usulan/setujui": Deed(form=proposed, stands=corrected),
     ONE + "/usulan/tolak": Deed(form=proposed, stands=corrected),
     ONE + "/usulan/tarik": Deed(stands=corrected, own=True),

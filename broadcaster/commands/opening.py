@@ -1,5 +1,8 @@
 """Opening the program's parts for one command."""
 
+import os
+import pwd
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -7,6 +10,7 @@ from broadcaster import config
 from broadcaster.app import App, open_app
 from broadcaster.commands.failing import Failed
 from broadcaster.embedded import running_valkey
+from broadcaster.store import audit
 from broadcaster.store.revisions import is_current
 
 
@@ -14,6 +18,15 @@ def has_database(settings: config.Settings) -> bool:
     """Whether there is a database ready for use; looking for one makes none."""
     path = settings.data_dir / "siaran.db" if not settings.database_url else None
     return (path is None or path.exists()) and is_current(settings.database)
+
+
+def operator() -> str:
+    """Who runs the command on which machine: "siaran@server-1"."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's number without a name
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"
 
 
 @asynccontextmanager
@@ -26,6 +39,7 @@ async def opened(*, create: bool = False) -> AsyncIterator[App]:
         from broadcaster.store.migrating import migrate  # noqa: PLC0415  costs 10 MB that no other start needs
 
         migrate(loaded.settings.database)
+    audit.come_from(operator())
     redis_url = loaded.settings.redis_url or running_valkey(loaded.settings.data_dir)
     async with open_app(loaded, redis_url=redis_url) as app:
         yield app

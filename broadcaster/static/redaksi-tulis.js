@@ -59,6 +59,26 @@
       else wrap(field, "[", "](https://)", tool.dataset.link);
     });
   });
+  const file = form.querySelector("[data-upload]");
+  file.addEventListener("change", async (event) => {
+    event.stopPropagation();
+    if (!file.files.length) return;
+    const sent = new FormData(), said = document.getElementById("berkas-petunjuk");
+    sent.append("picture", file.files[0]);
+    try {
+      const answer = await fetch(file.dataset.upload, {
+        method: "POST", body: sent, headers: { "Accept": "application/json", "X-CSRF-Token": form.elements.csrf.value },
+      });
+      const told = await answer.json();
+      said.textContent = told.problem || file.dataset.taken;
+      said.classList.toggle("wrong", !answer.ok);
+      if (!answer.ok) return;
+      file.value = "";
+      form.elements.image.value = told.url;
+      form.elements.image.dispatchEvent(new Event("input", { bubbles: true }));
+      form.elements.image_alt.focus();
+    } catch { said.textContent = file.dataset.failed; }
+  });
   form.querySelectorAll("[data-limit]").forEach(count);
   form.addEventListener("change", (event) => {
     if (event.target.name === "level" && event.target.value === "emergency") document.getElementById("lipat-darurat").open = true;

@@ -118,6 +118,11 @@ def set_password(connection: Connection, account_id: int, hashed: str, *, must_c
 def set_totp(connection: Connection, account_id: int, sealed: bytes | None, digests: list[bytes], *, step: int = 0) -> None:
     """Store a second factor with its recovery codes in the place of those before; None takes it away."""
     connection.execute(update(account).where(account.c.id == account_id).values(totp=sealed, totp_step=step))
+    set_recovery_codes(connection, account_id, digests)
+
+
+def set_recovery_codes(connection: Connection, account_id: int, digests: list[bytes]) -> None:
+    """Store recovery codes in the place of those before."""
     connection.execute(delete(recovery_code).where(recovery_code.c.account == account_id))
     if digests:
         connection.execute(insert(recovery_code), [{"account": account_id, "digest": digest} for digest in digests])

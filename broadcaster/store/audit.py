@@ -1,47 +1,86 @@
-"""The audit log: append-only, each row chained to the one before by SHA-256, so that no change goes unnoticed."""
+"""The audit log: append-only, each row chained to the one before by SHA-256, so that no change goes unnoticed.
+
+The database refuses to change or remove a row (audit_guard.py). Where somebody took that guard away, the chain tells which row
+is not as it was written, and `audit_tail` that rows are missing at the end. Who can rewrite the whole log, its tail too, is found
+out by a head that was noted elsewhere: print one with `broadcaster audit verify`, and give it to the next one.
+"""
 
 import hashlib
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select, text
+from sqlalchemy import Connection, Row, insert, select, text, update
 
 from broadcaster.store.database import is_sqlite
-from broadcaster.store.tables import audit
+from broadcaster.store.tables import audit, audit_tail
 
 BEGINNING = bytes(32)
 """What the first row names as the digest before it."""
 _APPENDING = 0x5349_4152_4155
 """Advisory lock: one transaction appends at a time (SQLite has one writer anyway)."""
+_place: ContextVar[str] = ContextVar("place", default="")
 
 
 class BrokenChain(Exception):
     """The log was changed: `id` is the first row that does not follow from the one before."""
 
-    def __init__(self, row_id: int) -> None:
+    def __init__(self, row_id: int, why: str = "does not follow from the one before") -> None:
         self.id = row_id
-        super().__init__(f"audit row {row_id} does not follow from the one before")
+        super().__init__(f"audit row {row_id} {why}")
+
+
+class CutShort(BrokenChain):
+    """Rows are missing at the end, or were added past it: `id` is the last one that holds, `tail` the last one written."""
+
+    def __init__(self, row_id: int, tail: int) -> None:
+        self.tail = tail
+        super().__init__(row_id, f"is the last that holds, but {tail} was the last one written")
+
+
+class Forgotten(BrokenChain):
+    """A head that was noted elsewhere is no row of this log: it was rewritten, or cut, before `id`, its last row."""
+
+    def __init__(self, row_id: int) -> None:
+        super().__init__(row_id, "is the last one, and none before it has the digest that was noted")
+
+
+def come_from(place: str) -> None:
+    """Say where the acts of this request, or of this command, come from; `append` writes it down beside each."""
+    _place.set(place)
 
 
 def append(
     connection: Connection, *, at: datetime, actor: str, act: str, subject: str, detail: Mapping[str, Any] | None = None
 ) -> int:
-    """Write down who did what to what; the row's id. Call it last in a transaction: on PostgreSQL it waits its turn."""
-    if not is_sqlite(connection):
+    """Write down who did what to what; the row's id. Call it last in a transaction: on PostgreSQL it waits its turn.
+
+    `detail`: `from` is the place (default: where the request came from), `before` and `after` what changed.
+    """
+    sqlite = is_sqlite(connection)
+    if not sqlite:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _APPENDING})
-    previous = connection.execute(select(audit.c.digest).order_by(audit.c.id.desc()).limit(1)).scalar() or BEGINNING
+    last, previous = _tail(connection)
+    told = {"from": _place.get(), **(detail or {})} if _place.get() else detail or {}
     row: dict[str, Any] = {
         "at": at.timestamp(),
         "actor": actor,
         "act": act,
         "subject": subject,
-        "detail": msgspec.json.encode(detail or {}, order="sorted").decode(),
+        "detail": msgspec.json.encode(told, order="sorted").decode(),
     }
-    stored = insert(audit).values(**row, previous=previous, digest=_digest(previous, row)).returning(audit.c.id)
-    return int(connection.execute(stored).scalar_one())
+    digest = _digest(previous, row)
+    # SQLite would give the number of a removed last row once more
+    numbered = {"id": last + 1} if sqlite else {}
+    stored = insert(audit).values(**numbered, **row, previous=previous, digest=digest).returning(audit.c.id)
+    identity = int(connection.execute(stored).scalar_one())
+    moved = connection.execute(update(audit_tail).values(last=identity, digest=digest))
+    if not moved.rowcount:
+        connection.execute(insert(audit_tail).values(one=1, last=identity, digest=digest))
+    return identity
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,25 +107,38 @@ def read(row: Row[Any]) -> Entry:
     return Entry(id=row.id, at=row.at, actor=row.actor, act=row.act, subject=row.subject, detail=detail)
 
 
-def verify(connection: Connection) -> int:
-    """Recompute the whole chain: how many rows hold. Raises BrokenChain at the first that does not.
+def verify(connection: Connection, *, known: str = "") -> int:
+    """Recompute the whole chain: how many rows hold. `known`: a head noted earlier, which must still be in it.
 
-    Rows taken from the end leave no trace in the chain itself: compare `head` with one noted elsewhere.
+    Raises BrokenChain at the first row that does not follow, CutShort where rows are missing at the end, Forgotten where the
+    noted head is none of its rows any more.
     """
-    previous, count = BEGINNING, 0
+    last, digest = _tail(connection)
+    previous, count, identity = BEGINNING, 0, 0
+    met, whole = known in ("", BEGINNING.hex()), digest == BEGINNING
     with connection.execute(select(audit).order_by(audit.c.id).execution_options(yield_per=1_000)) as rows:
         for row in rows:
             written = {name: getattr(row, name) for name in ("at", "actor", "act", "subject", "detail")}
             if row.previous != previous or row.digest != _digest(previous, written):
                 raise BrokenChain(row.id)
-            previous, count = row.digest, count + 1
+            previous, count, identity = row.digest, count + 1, row.id
+            met, whole = met or previous.hex() == known, whole or (identity, previous) == (last, digest)
+    if not whole or identity > (ended := _tail(connection)[0]):
+        raise CutShort(identity, last if not whole else ended)
+    if not met:
+        raise Forgotten(identity)
     return count
 
 
 def head(connection: Connection) -> str:
     """The digest of the last row, hex: who notes it elsewhere can tell later that nothing before it was taken away."""
-    found = connection.execute(select(audit.c.digest).order_by(audit.c.id.desc()).limit(1)).scalar()
-    return (found or BEGINNING).hex()
+    return _tail(connection)[1].hex()
+
+
+def _tail(connection: Connection) -> tuple[int, bytes]:
+    """Id and digest of the row written last."""
+    row = connection.execute(select(audit_tail.c.last, audit_tail.c.digest)).one_or_none()
+    return (int(row.last), bytes(row.digest)) if row is not None else (0, BEGINNING)
 
 
 def _digest(previous: bytes, row: Mapping[str, Any]) -> bytes:

@@ -7,6 +7,7 @@ synchronous and gets nothing but the connection.
 
 import asyncio
 import contextlib
+import contextvars
 import math
 import os
 import sqlite3
@@ -68,7 +69,10 @@ class Database:
 
     async def write(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `act(connection, ...)` in one writing transaction; commits when it returns, rolls back when it raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._writers, lambda: self.write_now(act, *args, **kwargs))
+        here = contextvars.copy_context()  # where the request comes from, for the audit log
+        return await asyncio.get_running_loop().run_in_executor(
+            self._writers, lambda: here.run(lambda: self.write_now(act, *args, **kwargs))
+        )
 
     async def read(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `act(connection, ...)` on a reading connection; it must not write."""

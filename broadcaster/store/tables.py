@@ -19,6 +19,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from broadcaster.store.audit_guard import guard
+
 metadata = MetaData()
 big_key = BigInteger().with_variant(Integer, "sqlite")
 
@@ -294,7 +296,18 @@ audit = Table(
     Index("audit_subject", "subject", "id"),
     Index("audit_actor", "actor", "id"),
     Index("audit_at", "at"),
+    Index("audit_act", "act", "id"),
 )
+
+audit_tail = Table(
+    "audit_tail",
+    metadata,
+    # where the audit log ends, so that rows taken from its end are missed: one row, which only ever moves forward
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("last", BigInteger, nullable=False),  # id of the last row
+    Column("digest", LargeBinary, nullable=False),  # and its digest, which the next row names
+)
+guard(audit, audit_tail)
 
 pace = Table(
     "pace",

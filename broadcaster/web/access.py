@@ -13,7 +13,7 @@ from starlette.types import Message, Receive
 
 from broadcaster.accounts import Account, Right
 from broadcaster.app import App
-from broadcaster.store import sessions, tokens
+from broadcaster.store import audit, sessions, tokens
 from broadcaster.store.sessions import Session
 from broadcaster.web import forms
 from broadcaster.web.buckets import Buckets
@@ -126,6 +126,7 @@ def guarded(row: Row) -> Endpoint:
             raise HTTPException(404)
         request = Request(request.scope, _capped(request, row.cap))
         client = client_of(request)
+        audit.come_from(client)
         if row.guessing and not limits.misses.has(client):
             raise _too_many(limits.misses.wait(client))
         try:

@@ -126,11 +126,8 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
 
     def on(self, channel: str) -> "Edition":
         """The edition as this channel says it: with the words that staff adjusted for it alone, where there are some."""
-        if not self.overrides:
-            return self
-        own = self.overrides.get(channel)
-        wordings = self.wordings if own is None else {**self.wordings, "id": own}
-        return msgspec.structs.replace(self, wordings=wordings, overrides={})
+        own = {"id": self.overrides[channel]} if channel in self.overrides else {}
+        return msgspec.structs.replace(self, wordings=self.wordings | own, overrides={}) if self.overrides else self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

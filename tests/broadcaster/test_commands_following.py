@@ -182,7 +182,11 @@ def test_the_list_is_csv_or_a_json_object_a_line(program: Program, sent: str) ->
 
 def acts(program: Program) -> list[str]:
     """What the audit log holds."""
-    return list(within(program, lambda app: app.database.read(lambda c: c.execute(select(audit.c.act)).scalars().all())))
+    return list(
+        within(
+            program, lambda app: app.database.read(lambda c: c.execute(select(audit.c.act).order_by(audit.c.id)).scalars().all())
+        )
+    )
 
 
 def test_addresses_are_told_only_when_asked_for_and_that_is_noted(program: Program, sent: str, tmp_path: Path) -> None:

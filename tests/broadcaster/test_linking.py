@@ -114,7 +114,7 @@ async def test_the_page_shows_word_address_and_picture_once(town: PostOffice) ->
     assert f'href="https://t.me/simulasi_info_bot?start={word}"' in page.text
     assert 'class="qr"' in page.text
     assert (await town.writes(DEWI_CHAT, f"/start {word}")).startswith("Tersambung.")
-    assert (await dewi.post("/redaksi/akun/telegram/lepas")).headers["Location"] == "/redaksi/akun?dilepas=1"
+    assert (await dewi.post("/redaksi/akun/telegram/lepas")).headers["Location"] == "/redaksi/akun?selesai=lepas"
     assert chat_of(town, dewi) == ""
     acts = [entry.act for entry in town.site.app.database.read_now(audit.about, "staff:dewi")]
     assert acts == ["link_chat", "unlink_chat"]

@@ -13,13 +13,15 @@ from broadcaster import newsroom, overriding, previewing
 from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
 from broadcaster.fields import BODY_LIMIT, VERDICTS, InvalidAnnouncement, Problem
+from broadcaster.media import UPLOAD_BYTES
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.home import groups
-from broadcaster.web.staff import checks, frame, reach, trial_send
+from broadcaster.web.staff import checks, frame, pictures, reach, trial_send
 from broadcaster.web.staff import form as forms
 from broadcaster.web.staff.reading import found
 from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Edition, Level
+from channels.base.pictures import own_path, own_picture
 from subscribers.areas import Area
 
 FORM_BYTES = 128 * 1024
@@ -79,6 +81,7 @@ async def create(request: Request) -> Response:
     form, training = forms.read(data), bool(data.get("latihan"))
     wanted = str(data.get("aksi", ""))
     try:
+        form |= await pictures.taken(request, data)
         row = await _first(request, _adjusted(form, wanted), training=training)
     except (InvalidAnnouncement, NotAllowed) as refused:
         return await _page(request, None, form, training=training, problems=_problems(refused), status=422)
@@ -98,6 +101,7 @@ async def save(request: Request) -> Response:
     row, data = await found(request), await request.form()
     form, wanted = forms.read(data), str(data.get("aksi", ""))
     try:
+        form |= await pictures.taken(request, data)
         row = await _save(request, row, _adjusted(form, wanted), _version(data))
     except (InvalidAnnouncement, NotAllowed) as refused:
         return await _page(request, row, form, training=row.training, problems=_problems(refused), status=422)
@@ -185,6 +189,7 @@ async def _page(
         agencies=account_of(request).agencies or await reach.agencies(app), verdicts=VERDICTS, groups=groups(app),
         places=places(request), channels=[*app.push.values(), *app.pull.values()], limits=LIMITS,
         unfolded=_unfolded(form, used), broken={problem.field for problem in problems},
+        megabytes=UPLOAD_BYTES // 1024**2,
         adjusted=_own_words(app, form, shown["previews"].edition), saved="tersimpan" in request.query_params and not problems,
         **shown,
     )  # fmt: skip
@@ -205,8 +210,14 @@ async def _shown(request: Request, form: dict[str, Any], announcement: str, code
     return {
         "previews": previews, "reach": await reach.of(request, previews.edition, chosen), "spoken": spoken, "preview_lang": lang,
         "placed": bool(form.get("areas")), "checks": await checks.of(request, form, announcement),
-        "outdated": overriding.outdated(form), "editing": True,
+        "outdated": overriding.outdated(form), "editing": True, "picture": thumbnail(app, previews.edition),
     }  # fmt: skip
+
+
+def thumbnail(app: App, edition: Edition) -> str:
+    """The path of a small copy of the edition's picture, where it is one of ours; a foreign one is not loaded by our pages."""
+    picture = own_picture(edition, app.site)
+    return own_path(picture, app.site, "kecil") if picture is not None else ""
 
 
 def _own_words(app: App, form: dict[str, Any], edition: Edition) -> list[Adjusted]:

@@ -1,8 +1,6 @@
 """The rows of a sending that did not arrive, as CSV: reasons in words, addresses masked, written piece by piece."""
 
-import csv
-import io
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 
 from starlette.requests import Request
@@ -10,6 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from broadcaster.app import App
 from broadcaster.delivery import REASONS
+from broadcaster.spreadsheet import line
 from broadcaster.store import closed
 from broadcaster.store.closed import ClosedRow
 from broadcaster.web import pages
@@ -21,7 +20,6 @@ from subscribers.addresses import SealBroken
 
 COLUMNS = ("channel", "area", "address", "state", "reason", "code", "attempts", "at")
 """Keys below "staff.send.csv."."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 async def show(request: Request) -> Response:
@@ -62,17 +60,6 @@ def masked(address: str) -> str:
     if at and name:
         return f"{name[:2]}***@{domain}"
     return f"***{address[-4:]}" if len(address) > 6 else "***" if address else ""
-
-
-def line(values: Iterable[str]) -> str:
-    """One line of CSV; what a spreadsheet would take for a formula begins with an apostrophe."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerow([_safe(value) for value in values])
-    return out.getvalue()
-
-
-def _safe(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _address(app: App, row: ClosedRow) -> str:

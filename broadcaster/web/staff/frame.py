@@ -37,6 +37,8 @@ MENU: Sequence[Entry] = (
     Entry(address="/redaksi/darurat", words="staff.urgent.nav", right="write"),
     Entry(address="/redaksi/pengiriman", words="staff.send.nav"),
     Entry(address="/redaksi/kanal", words="staff.send.nav.channels"),
+    Entry(address="/redaksi/pengguna", words="staff.people.nav", right="manage"),
+    Entry(address="/redaksi/audit", words="staff.audit.nav", right="manage"),
 )
 
 

@@ -67,7 +67,7 @@ async def unlink(request: Request) -> Response:
     """Let go of the chat."""
     app = app_of(request)
     await app.database.write(linking.unlink, frame.desk_of(request), _inviting(app).name)
-    return RedirectResponse(f"{ACCOUNT}?dilepas=1", 303)
+    return RedirectResponse(f"{ACCOUNT}?selesai=lepas", 303)
 
 
 def _inviting(app: App) -> PushChannel:

@@ -16,6 +16,7 @@ from broadcaster.store import drafts
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.staff import checks, frame, reach
+from broadcaster.web.staff.compose import thumbnail
 from broadcaster.web.staff.reading import found
 
 Act = Callable[[Connection, Desk, str, Any], Any]
@@ -41,7 +42,8 @@ async def _page(request: Request, row: Announcement, problems: tuple[Problem, ..
     left = round(row.release_at - app.clock().timestamp()) if row.release_at is not None else 0
     return frame.page(
         request, "review.html", status=status, row=row, previews=previews, problems=problems, versions=versions, checks=looked,
-        editing=False, placed=True, outdated=overriding.outdated(form), spoken=(), preview_lang="id",
+        editing=False, placed=True, picture=thumbnail(app, previews.edition),
+        outdated=overriding.outdated(form), spoken=(), preview_lang="id",
         reach=await reach.of(request, previews.edition, row.fields.channels), judges=judges, left=max(left, 0),
         sending=f"/redaksi/pengiriman/{row.id}" if row.published_at else "",
         break_glass=app.settings.break_glass and row.fields.level == "emergency",

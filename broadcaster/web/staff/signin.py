@@ -17,6 +17,7 @@ from broadcaster.store import accounts, audit, sessions, throttle
 from broadcaster.web import pages
 from broadcaster.web.access import HALF, SIGN_IN, app_of, client_of, cookie_name, current_session, session_of
 from broadcaster.web.staff import known
+from broadcaster.web.staff.guessing import begin_try, fits, keys_of, spelled
 from broadcaster.wording import words
 
 HOME = "/redaksi/"
@@ -116,12 +117,12 @@ def agent_of(request: Request) -> str:
 
 async def _try_password(request: Request, name: str, password: str) -> Outcome:
     app = app_of(request)
-    keys = _keys(app, request, name)
-    wait = await app.database.write(_begin_try, keys, app.clock().timestamp())
+    keys = keys_of(app, request, name)
+    wait = await app.database.write(begin_try, keys, app.clock().timestamp())
     if wait:
         return Outcome(problem="signin.wait", wait=wait)
     found, stored = await app.database.read(_with_hash, name)
-    if not await _fits(app, stored, password) or found is None or found.disabled_at is not None:
+    if not await fits(stored, password) or found is None or found.disabled_at is not None:
         await _note_failure(request, found)
         return Outcome(problem="signin.wrong")
 
@@ -136,8 +137,8 @@ async def _try_password(request: Request, name: str, password: str) -> Outcome:
 
 async def _try_code(request: Request, found: sessions.Session, code: str) -> Outcome:
     app, account = app_of(request), found.account
-    keys = _keys(app, request, f"kode:{account.name}")
-    wait = await app.database.write(_begin_try, keys, app.clock().timestamp())
+    keys = keys_of(app, request, f"kode:{account.name}")
+    wait = await app.database.write(begin_try, keys, app.clock().timestamp())
     if wait:
         return Outcome(problem="signin.wait", wait=wait)
 
@@ -167,42 +168,12 @@ def spend_code(connection: Connection, app: App, account: Account, code: str) ->
     return "recovery" if accounts.use_recovery_code(connection, account.id, digest, app.clock().timestamp()) else ""
 
 
-def _begin_try(connection: Connection, keys: list[throttle.Key], at: float) -> int:
-    """Count the try before it is looked at, so that many at once are no way round; the seconds to wait, where it must."""
-    wait = throttle.wait(connection, keys, at)
-    if wait:
-        return max(1, round(wait))
-    throttle.fail(connection, keys, at)
-    return 0
-
-
-async def _fits(app: App, stored: str, password: str) -> bool:
-    return await app.database.read(lambda _connection: rules.password_fits(stored, password))
-
-
 def _with_hash(connection: Connection, name: str) -> tuple[Account | None, str]:
     try:
         found = accounts.find(connection, rules.read_name(name))
     except rules.BadAccount:
         found = None
     return found, accounts.secrets_of(connection, found.id)[0] if found else ""
-
-
-def _keys(app: App, request: Request, name: str) -> list[throttle.Key]:
-    """What tries are counted by: name and address together, the address, the name; in a known browser by that one alone."""
-    plain, place = _spelled(name), throttle.place_of(client_of(request))
-    if mark := known.mark_of(request, plain.removeprefix("kode:")):
-        return [(app.book.lookup("sign-in", f"{plain}\0{mark}"), throttle.FREE_PAIR)]
-    texts = ((f"{plain}\0{place}", throttle.FREE_PAIR), (f"\0{place}", throttle.FREE_PLACE), (plain, throttle.FREE_NAME))
-    return [(app.book.lookup("sign-in", text), free) for text, free in texts]
-
-
-def _spelled(name: str) -> str:
-    """A name in its one spelling, also where it is none: who guesses gains nothing by writing it differently."""
-    try:
-        return rules.read_name(name)
-    except rules.BadAccount:
-        return name.strip().lower()[:200]
 
 
 def _open(connection: Connection, request: Request, account: Account, way: str) -> str:
@@ -241,7 +212,7 @@ def _entered(request: Request, done: Outcome, target: str, name: str) -> Respons
     response = RedirectResponse(there, 303, headers={"Cache-Control": "no-store"})
     give_cookie(request, response, done.cookie)
     if not done.half:
-        known.remember(request, response, _spelled(name))
+        known.remember(request, response, spelled(name))
     return response
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+import aiohttp
 import pytest
 
 from broadcaster import freezing, newsroom, overriding, previewing
@@ -15,6 +16,7 @@ from channels.base.contract import Site
 from desk import NOTICE as RAW
 from desk import NOW, checked
 from staffing import Browser, signed_in
+from uploads import SVG, photo
 
 FORM: dict[str, Any] = {
     "title": "Air PDAM mati di Cibabat", "summary": "Tampung air.", "body": "Perumda Tirta mengganti pipa.\r\n\r\n- RW 05",
@@ -288,3 +290,51 @@ async def test_each_version_shows_what_differs_and_can_be_put_back(site: Running
     assert (back.status, back.headers["Location"]) == (303, f"{address}/tulis")
     assert (await stored(site, address)).fields.title == FORM["title"]
     assert "Versi ini tidak ada" in (await rina.post(f"{address}/pulihkan", {"nomor": "99"})).text
+
+
+# --- pictures -----------------------------------------------------------------------------------------
+
+
+def with_picture(data: bytes, **changes: Any) -> aiohttp.FormData:
+    """The composer's form with a file, as a browser without a script sends it."""
+    form = aiohttp.FormData()
+    for name, value in {**FORM, **changes}.items():
+        for one in value if isinstance(value, list) else [value]:
+            form.add_field(name, one)
+    form.add_field("picture", data, filename="foto.jpg", content_type="image/jpeg")
+    return form
+
+
+async def test_a_picture_chosen_in_the_form_is_kept_and_shown_on_every_preview_that_has_it(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    saved = await rina.post("/redaksi/tulis", with_picture(photo(), image_alt="Pipa yang diganti", aksi="simpan"))
+    assert saved.status == 303, saved.text
+    address = saved.headers["Location"].split("/tulis")[0]
+    row = await stored(site, address)
+    assert re.fullmatch(rf"{re.escape(site.app.site.base_url)}/media/[0-9a-f]{{32}}/web\.jpg", row.fields.image or "")
+    page = (await rina.get(f"{address}/tulis")).text
+    assert page.count('class="picture"') == 3, "telegram, screens and feeds"
+    assert 'alt="Pipa yang diganti"' in page
+    assert "http" not in re.findall(r'<img class="picture" src="([^"]+)"', page)[0]
+
+
+async def test_a_file_that_is_no_picture_is_refused_at_its_field_and_nothing_typed_is_lost(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    refused = await rina.post("/redaksi/tulis", with_picture(SVG, aksi="simpan"))
+    assert refused.status == 422
+    assert 'href="#gambar"' in refused.text
+    assert FORM["title"] in refused.text
+
+
+async def test_a_picture_needs_a_text_alternative_before_submitting(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    refused = await rina.post("/redaksi/tulis", with_picture(photo(), aksi="periksa"))
+    assert refused.status == 422
+    assert "belum punya teks alternatif" in refused.text
+
+
+async def test_a_foreign_picture_is_not_loaded_by_our_pages(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    page = await rina.post("/redaksi/pratinjau", {**FORM, "image": "https://lain.example/foto.jpg", "image_alt": "Foto"})
+    assert page.status == 200
+    assert 'class="picture"' not in page.text

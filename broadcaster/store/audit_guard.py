@@ -1,0 +1,48 @@
+"""What keeps the audit log append-only in the database itself: triggers that refuse to change or remove a row.
+
+Who may alter tables can take them away again; then the chain, and a head noted elsewhere, still tell (audit.py).
+"""
+
+from sqlalchemy import DDL, Table, event
+
+REFUSAL = "the audit log is append-only"
+
+SQLITE = (
+    f"CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
+    f"CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
+    # INSERT OR REPLACE removes a row without asking the trigger above
+    "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id) "
+    f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
+)
+SQLITE_TAIL = (
+    "CREATE TRIGGER audit_tail_forward BEFORE UPDATE ON audit_tail WHEN NEW.last <= OLD.last "
+    f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
+    f"CREATE TRIGGER audit_tail_no_delete BEFORE DELETE ON audit_tail BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
+    "CREATE TRIGGER audit_tail_no_replace BEFORE INSERT ON audit_tail WHEN EXISTS (SELECT 1 FROM audit_tail) "
+    f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
+)
+_REFUSE = "FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()"
+POSTGRESQL = (
+    "CREATE OR REPLACE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS "
+    f"$$ BEGIN RAISE EXCEPTION '{REFUSAL}'; END $$",
+    f"CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit {_REFUSE}",
+)
+POSTGRESQL_TAIL = (
+    "CREATE TRIGGER audit_tail_forward BEFORE UPDATE ON audit_tail FOR EACH ROW WHEN (NEW.last <= OLD.last) "
+    "EXECUTE FUNCTION refuse_audit_change()",
+    f"CREATE TRIGGER audit_tail_kept BEFORE DELETE OR TRUNCATE ON audit_tail {_REFUSE}",
+)
+
+
+def guard(log: Table, tail: Table) -> None:
+    """Have the triggers made with the tables; `tail` is made after `log`."""
+    tail.add_is_dependent_on(log)
+    for table, dialect, statements in (
+        (log, "sqlite", SQLITE),
+        (tail, "sqlite", SQLITE_TAIL),
+        (log, "postgresql", POSTGRESQL),
+        (tail, "postgresql", POSTGRESQL_TAIL),
+    ):
+        for statement in statements:
+            made = DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]  # SQLAlchemy types no DDL
+            event.listen(table, "after_create", made)

@@ -1,0 +1,98 @@
+"""One's own account: who one is here, where nudges go, how one signs in, and where one is signed in."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broadcaster import accounts as rules
+from broadcaster import own_account
+from broadcaster.accounts import Account, BadAccount
+from broadcaster.app import App
+from broadcaster.own_account import Owner
+from broadcaster.store import accounts, sessions
+from broadcaster.web.access import CHOOSE_PASSWORD, HALF, account_of, app_of, session_of
+from broadcaster.web.staff import frame, link_chat
+
+ADDRESS = "/redaksi/akun"
+WAYS = ("password", "totp", "recovery", "oidc", HALF)
+"""How a session began, as there are words for."""
+DONE = ("sandi", "kabar", "kode-mati", "sesi", "lepas")
+"""What this page says was done; keys below "staff.account.done."."""
+
+
+async def show(request: Request) -> Response:
+    """The page."""
+    owner_of(request)
+    return await _page(request)
+
+
+async def change_mail(request: Request) -> Response:
+    """Where nudges go."""
+    app, owner = app_of(request), owner_of(request)
+    typed = text_of(await request.form(), "kabar")
+    try:
+        mail = rules.read_mail(typed)
+    except BadAccount as refused:
+        return await _page(request, problem=str(refused), mail=typed, status=422)
+    await app.database.write(own_account.change_mail, owner, mail)
+    return done("kabar")
+
+
+async def end_session(request: Request) -> Response:
+    """Sign out another browser; 404 when it is none of one's own."""
+    ended = await app_of(request).database.write(own_account.end_session, owner_of(request), str(request.path_params["id"]))
+    if not ended:
+        raise HTTPException(404)
+    return done("sesi")
+
+
+async def end_sessions(request: Request) -> Response:
+    """Sign out every other browser."""
+    await app_of(request).database.write(own_account.end_other_sessions, owner_of(request))
+    return done("sesi")
+
+
+def owner_of(request: Request, *, choosing: bool = False) -> Owner:
+    """Who acts; sends those who must first choose a password to where they do (`choosing`: they are there)."""
+    session = session_of(request)
+    if session.account.must_change and not choosing:
+        raise HTTPException(303, headers={"Location": CHOOSE_PASSWORD})
+    return Owner(account=session.account, session=session.id, now=app_of(request).clock())
+
+
+def done(what: str) -> Response:
+    """Back to the page, which says so."""
+    return RedirectResponse(f"{ADDRESS}?selesai={what}", 303)
+
+
+def text_of(form: Any, name: str) -> str:
+    """A field of a form as text; an upload is none."""
+    value = form.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def place_names(app: App, account: Account) -> Sequence[str]:
+    """The areas that a person holds for, in words."""
+    found = [app.tree.get(code) for code in account.areas]
+    return [area.label for area in found if area is not None]
+
+
+async def _page(request: Request, *, problem: str = "", mail: str | None = None, status: int = 200) -> Response:
+    app, session = app_of(request), session_of(request)
+
+    def look(connection: Connection) -> tuple[list[sessions.Session], int]:
+        own = sessions.of(connection, session.account, app.clock().timestamp())
+        return sorted(own, key=lambda one: one.id != session.id), accounts.recovery_codes_left(connection, session.account.id)
+
+    own, codes = await app.database.read(look)
+    said = request.query_params.get("selesai", "")
+    account = account_of(request)
+    return frame.page(
+        request, "account.html", status=status, problem=problem, mail=account.email if mail is None else mail, sessions=own,
+        here=session.id, codes=codes, ways=WAYS, places=place_names(app, account), said=said if said in DONE else "",
+        nudge_ways=link_chat.ways_of(request),
+    )  # fmt: skip

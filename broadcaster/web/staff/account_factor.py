@@ -1,0 +1,109 @@
+"""One's own second factor: a picture to scan, a code before it counts, recovery codes shown once, and turning it off."""
+
+import base64
+import binascii
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broadcaster import accounts as rules
+from broadcaster import own_account
+from broadcaster.accounts import BadAccount
+from broadcaster.own_account import Owner
+from broadcaster.web.access import app_of
+from broadcaster.web.announcement import qr
+from broadcaster.web.staff import frame
+from broadcaster.web.staff.account import ADDRESS, done, owner_of, text_of
+from broadcaster.web.staff.guessing import ask_again
+
+ACTS = {"hapus": "off", "pemulihan": "renew"}
+"""What asks for nothing but the password: how addresses name it, and keys below "staff.account."."""
+
+
+async def show(request: Request) -> Response:
+    """The picture and the form; who has a second factor, or no password here, goes back."""
+    owner = owner_of(request)
+    if owner.account.secured or not owner.account.local:
+        return RedirectResponse(ADDRESS, 303)
+    return _setup(request, *own_account.begin_second_factor(app_of(request).book, owner))
+
+
+async def turn_on(request: Request) -> Response:
+    """Ask for it from now on, once a code of it and the password have come; shows the recovery codes."""
+    app, owner, form = app_of(request), owner_of(request), await request.form()
+    try:
+        sealed = _unpacked(text_of(form, "mulai"))
+        secret = own_account.begun_second_factor(app.book, owner, sealed)
+    except BadAccount as refused:
+        return _setup(request, *own_account.begin_second_factor(app.book, owner), problem=str(refused))
+    asked = await ask_again(request, owner.account, text_of(form, "sandi"))
+    if asked.problem:
+        return _setup(request, secret, sealed, problem=asked.said(frame.words_of(request)), field="sandi", wait=asked.wait)
+    try:
+        codes = await app.database.write(
+            lambda connection: own_account.turn_on(connection, app.book, owner, secret=secret, code=text_of(form, "kode"))
+        )
+    except BadAccount as refused:
+        return _setup(request, secret, sealed, problem=str(refused), field="kode")
+    return _codes(request, codes, fresh=True)
+
+
+async def ask(request: Request) -> Response:
+    """Whether to turn it off, or to have new recovery codes."""
+    return _confirm(request, owner_of(request))
+
+
+async def act(request: Request) -> Response:
+    """Do so, if the password is right."""
+    app, owner, form = app_of(request), owner_of(request), await request.form()
+    asked = await ask_again(request, owner.account, text_of(form, "sandi"))
+    if asked.problem:
+        return _confirm(request, owner, problem=asked.said(frame.words_of(request)), wait=asked.wait)
+    if _act(request) == "off":
+        await app.database.write(own_account.turn_off, owner)
+        return done("kode-mati")
+    try:
+        return _codes(request, await app.database.write(own_account.renew_recovery, app.book, owner), fresh=False)
+    except BadAccount:
+        return RedirectResponse(ADDRESS, 303)
+
+
+def _act(request: Request) -> str:
+    return ACTS[request.url.path.rsplit("/", 1)[-1]]
+
+
+def _unpacked(text: str) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(text)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _setup(
+    request: Request, secret: str, sealed: bytes, *, problem: str = "", field: str = "", wait: int = 0
+) -> Response:  # fmt: skip
+    account = owner_of(request).account
+    address = rules.totp_address(secret, account.name, frame.words_of(request)("staff.brand"))
+    response = frame.page(
+        request, "account_factor.html", status=429 if wait else 422 if problem else 200, problem=problem, field=field,
+        picture=qr(address), secret=" ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
+        address=address, begun=base64.urlsafe_b64encode(sealed).decode(),
+    )  # fmt: skip
+    return _waiting(response, wait)
+
+
+def _confirm(request: Request, owner: Owner, *, problem: str = "", wait: int = 0) -> Response:
+    if not owner.account.secured:
+        return RedirectResponse(ADDRESS, 303)
+    status = 429 if wait else 422 if problem else 200
+    return _waiting(frame.page(request, "account_confirm.html", status=status, problem=problem, act=_act(request)), wait)
+
+
+def _codes(request: Request, codes: list[str], *, fresh: bool) -> Response:
+    return frame.page(request, "account_codes.html", codes=codes, fresh=fresh)
+
+
+def _waiting(response: Response, wait: int) -> Response:
+    if wait:
+        response.headers["Retry-After"] = str(wait)
+    return response

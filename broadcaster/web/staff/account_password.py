@@ -1,0 +1,53 @@
+"""Choosing a new password: the old one is asked, and every other browser is signed out."""
+
+import asyncio
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broadcaster import accounts as rules
+from broadcaster import own_account
+from broadcaster.accounts import PASSWORD_LONGEST, PASSWORD_SHORTEST, BadAccount
+from broadcaster.web.access import account_of, app_of
+from broadcaster.web.staff import frame
+from broadcaster.web.staff.account import done, owner_of, text_of
+from broadcaster.web.staff.guessing import ask_again
+
+HOME = "/redaksi/"
+
+
+async def show(request: Request) -> Response:
+    """The form."""
+    return _form(request)
+
+
+async def change(request: Request) -> Response:
+    """Check the old one, store the new one."""
+    app, owner = app_of(request), owner_of(request, choosing=True)
+    if not owner.account.local:
+        raise HTTPException(403)
+    form = await request.form()
+    asked = await ask_again(request, owner.account, text_of(form, "lama"))
+    if asked.problem:
+        return _form(request, field="lama", problem=asked.said(frame.words_of(request)), wait=asked.wait)
+    try:
+        password = await asyncio.to_thread(
+            own_account.check_new_password, asked.stored, text_of(form, "baru"), text_of(form, "ulang"), owner.account
+        )
+    except BadAccount as refused:
+        return _form(request, field="baru", problem=str(refused))
+    hashed = await asyncio.to_thread(rules.hash_password, password)
+    await app.database.write(own_account.change_password, owner, hashed)
+    return RedirectResponse(HOME, 303) if owner.account.must_change else done("sandi")
+
+
+def _form(request: Request, *, field: str = "", problem: str = "", wait: int = 0) -> Response:
+    status = 429 if wait else 422 if problem else 200
+    response = frame.page(
+        request, "account_password.html", status=status, field=field, problem=problem, shortest=PASSWORD_SHORTEST,
+        longest=PASSWORD_LONGEST, must=account_of(request).must_change,
+    )  # fmt: skip
+    if wait:
+        response.headers["Retry-After"] = str(wait)
+    return response

@@ -1,0 +1,104 @@
+"""Rows of the audit log in words: the act, what it was done to, what changed from what to what."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from broadcaster.accounts import Account
+from broadcaster.app import App
+from broadcaster.store.audit_listing import Line
+from broadcaster.store.listing import Item
+from broadcaster.wording import Words
+
+HIDDEN = ("own",)
+"""What the page shows by other means."""
+FIRST = ("state", "full_name", "roles", "agencies", "areas", "mail")
+"""In which order changes are told; any other follows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What an act was done to; `address` is its page, "" for none."""
+
+    text: str
+    address: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One thing that changed, in words."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """Tells rows in one language."""
+
+    app: App
+    t: Words
+    lang: str
+
+    def act(self, act: str) -> str:
+        """The act in words; one for which there are none as it is written."""
+        return self._first(f"staff.act.{act}", f"staff.audit.act.{act}") or act
+
+    def subject(self, subject: str, items: Mapping[str, Item], people: Mapping[str, Account]) -> Subject:
+        """What it was done to: an announcement, a person, a channel, or as it is written."""
+        if subject in items:
+            item = items[subject]
+            title = item.title if item.title != "-" else self.t("staff.untitled")
+            return Subject(text=title, address=f"/redaksi/pengumuman/{item.id}", code=item.code)
+        if subject in people:
+            return Subject(text=people[subject].full_name, address=f"/redaksi/pengguna/{people[subject].id}")
+        kind, _, name = subject.partition(":")
+        if kind == "channel" and name in self.app.push:
+            return Subject(text=self.app.push[name].label)
+        return Subject(text=self._first(f"staff.audit.subject.{subject}") or subject)
+
+    def changes(self, line: Line) -> list[Change]:
+        """What changed, from what to what."""
+        before, after = line.before, line.after
+        return [
+            Change(name=self.name(name), before=self._value(name, before.get(name)), after=self._value(name, after.get(name)))
+            for name in sorted({*before, *after}, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
+        ]
+
+    def more(self, line: Line) -> list[tuple[str, str]]:
+        """What else was written down, by its name."""
+        return [(self.name(name), self._value(name, value)) for name, value in line.more.items() if name not in HIDDEN]
+
+    def name(self, name: str) -> str:
+        """What a detail is called; one for which there are no words as it is written."""
+        return self._first(f"staff.audit.key.{name}") or name
+
+    def _value(self, name: str, value: Any) -> str:
+        """A detail's value in words; "" where there was none."""
+        if value is None:
+            return ""
+        if isinstance(value, bool):
+            return self.t("staff.audit.yes" if value else "staff.audit.no")
+        if name == "roles":
+            return ", ".join(self._first(f"staff.role.{role}") or str(role) for role in value)
+        if name in ("agencies", "areas"):
+            return ", ".join(self._area(str(one)) for one in value) or self.t(f"staff.people.all.{name}")
+        if name == "state":
+            return self._first(f"staff.state.{value}") or str(value)
+        if name == "way":
+            return self._first(f"staff.account.way.{value}") or str(value)
+        if isinstance(value, list):
+            return ", ".join(str(one) for one in value)
+        return str(value) if isinstance(value, str | int | float) else msgspec.json.encode(value).decode()
+
+    def _area(self, text: str) -> str:
+        area = self.app.tree.get(text)
+        return area.label if area is not None else text
+
+    def _first(self, *keys: str) -> str:
+        """The words of the first of these keys that there is."""
+        return next((self.t(key) for key in keys if key in self.t.keys), "")

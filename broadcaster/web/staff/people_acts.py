@@ -1,0 +1,63 @@
+"""What a pengelola does to a person's account beyond its particulars: shut out, let in, new password, second factor, sessions."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broadcaster import accounts as rules
+from broadcaster import personnel
+from broadcaster.accounts import Account, BadAccount
+from broadcaster.announcements import NotAllowed
+from broadcaster.web.access import app_of
+from broadcaster.web.staff import frame
+from broadcaster.web.staff.people import ADDRESS, keeper_of, person_of, person_page
+
+
+async def disable(request: Request) -> Response:
+    """Shut the person out."""
+    person = await person_of(request)
+    return await _acted(
+        request, person, app_of(request).database.write(personnel.disable, keeper_of(request), person.id), "nonaktif"
+    )
+
+
+async def enable(request: Request) -> Response:
+    """Let the person in again."""
+    person = await person_of(request)
+    return await _acted(request, person, app_of(request).database.write(personnel.enable, keeper_of(request), person.id), "aktif")
+
+
+async def remove_second_factor(request: Request) -> Response:
+    """The phone is lost."""
+    person = await person_of(request)
+    act = app_of(request).database.write(personnel.remove_second_factor, keeper_of(request), person.id)
+    return await _acted(request, person, act, "kode")
+
+
+async def end_sessions(request: Request) -> Response:
+    """Sign the person out everywhere."""
+    person = await person_of(request)
+    act = app_of(request).database.write(personnel.end_sessions, keeper_of(request), person.id)
+    return await _acted(request, person, act, "sesi")
+
+
+async def reset_password(request: Request) -> Response:
+    """A one-time password, shown now only."""
+    person, password = await person_of(request), rules.new_password()
+    hashed = await asyncio.to_thread(rules.hash_password, password)
+    try:
+        await app_of(request).database.write(personnel.reset_password, keeper_of(request), person.id, hashed=hashed)
+    except NotAllowed as refused:
+        return await person_page(request, person, problem=str(refused), status=409)
+    return frame.page(request, "people_password.html", person=person, password=password, fresh=False)
+
+
+async def _acted(request: Request, person: Account, act: Awaitable[Any], said: str) -> Response:
+    try:
+        await act
+    except (BadAccount, NotAllowed) as refused:
+        return await person_page(request, person, problem=str(refused), status=409)
+    return RedirectResponse(f"{ADDRESS}/{person.id}?selesai={said}", 303)
