@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("broadcaster", "channels", "subscribers")
 FUNCTION_LINES = 50
 FILE_LINES = 400
-LONGER = {"channels/base/contract.py": 480}
+LONGER = {"channels/base/contract.py": 485}
 """The contract is one page to be read from top to bottom; half of it are docstrings."""
 GENERATED = "broadcaster/store/migrations/versions"
 """Tables as they were at a version: read once, never edited."""

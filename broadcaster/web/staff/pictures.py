@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from broadcaster import gallery
 from broadcaster.fields import InvalidAnnouncement, Problem
@@ -15,6 +15,7 @@ from broadcaster.store import media
 from broadcaster.web.access import account_of, app_of, client_of
 from broadcaster.web.staff import frame
 
+ADDRESS = "/redaksi/gambar"
 FIELD = "picture"
 """Name of the file field, here and in the composer's form."""
 FORM_BYTES = UPLOAD_BYTES + 6 * 1024 * 1024
@@ -23,12 +24,14 @@ SHOWN = 24
 
 
 async def show(request: Request) -> Response:
-    """The page: choose a picture; the newest ones with their addresses."""
-    return await _page(request)
+    """The page: choose a picture; the newest ones with their addresses, first of all the one that was just brought."""
+    app = app_of(request)
+    kept = await app.database.read(media.find, request.query_params.get("baru", ""))
+    return await _page(request, stored=gallery.stored_as(app, kept) if kept is not None else None)
 
 
 async def upload(request: Request) -> Response:
-    """Take a picture in: answered as JSON to a script that asks for it, else by the page."""
+    """Take a picture in: answered as JSON to a script that asks for it, else by the page that shows it."""
     plain = "application/json" in request.headers.get("accept", "")
     try:
         stored = await _stored(request, await request.form(max_files=1))
@@ -41,7 +44,7 @@ async def upload(request: Request) -> Response:
         return await _page(request, problem=str(refused), status=status)
     if plain:
         return JSONResponse(_shape(stored), 201)
-    return await _page(request, stored=stored, status=201)
+    return RedirectResponse(f"{ADDRESS}?baru={stored.id}", 303)
 
 
 async def taken(request: Request, data: FormData) -> Mapping[str, str]:

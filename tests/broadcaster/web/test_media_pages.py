@@ -82,12 +82,21 @@ async def test_the_page_works_without_a_script(site: Running) -> None:
     assert "paling besar 10 MB" in page.text
     sent = form(uploads.photo(), csrf=form_token(page.text))
     headers = {"Cookie": f"redaksi={rina.cookie}", "Origin": site.url}
-    done = await site.ask(ADDRESS, "POST", data=sent, headers=headers)
-    assert done.status == 201
-    assert "Gambar tersimpan." in done.text
+    led = await site.ask(ADDRESS, "POST", data=sent, headers=headers)
     [kept] = await site.app.database.read(media.newest, 10)
+    assert (led.status, led.headers["Location"]) == (303, f"{ADDRESS}?baru={kept.id}")
+    done = await rina.get(led.headers["Location"])
+    assert "Gambar tersimpan." in done.text
     assert f'value="{site.url}/media/{kept.id}/web.jpg" readonly' in done.text
     assert f'src="/media/{kept.id}/kecil.jpg"' in (await rina.get(ADDRESS)).text
+
+
+async def test_a_picture_that_is_not_there_is_not_shown_as_new(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    page = await rina.get(f"{ADDRESS}?baru=<script>")
+    assert page.status == 200
+    assert "Gambar tersimpan." not in page.text
+    assert "<script>" not in page.text
 
 
 async def test_a_form_of_another_site_or_without_its_token_brings_nothing(site: Running) -> None:
