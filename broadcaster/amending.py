@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from broadcaster import announcements, publishing
-from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed
+from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, OwnWork
 from broadcaster.newsroom import Desk, Form, bound_of, form_text, judges, person, require, require_cover
 from broadcaster.publishing import Stored, held
 from broadcaster.store import audit, drafts, nudges
@@ -103,7 +103,7 @@ def _judged(connection: Connection, desk: Desk, announcement_id: str) -> Proposa
     waiting = _waiting(connection, announcement_id)
     require_cover(desk, _as_published(desk, row))
     if waiting.actor == desk.account.actor:
-        raise NotAllowed("Pengusul tidak dapat memutuskan usulannya sendiri. Minta orang lain memeriksanya.")
+        raise OwnWork("Pengusul tidak dapat memutuskan usulannya sendiri. Minta orang lain memeriksanya.")
     return waiting
 
 

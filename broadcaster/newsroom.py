@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from broadcaster import announcements, publishing
 from broadcaster.accounts import Account, Right
-from broadcaster.announcements import CheckedAnnouncement, NotAllowed, Role, content_hash, may
+from broadcaster.announcements import CheckedAnnouncement, NotAllowed, OwnWork, Role, content_hash, may
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
 from broadcaster.publishing import Press, Stored, held, moved
 from broadcaster.signing import draw_code
@@ -215,7 +215,7 @@ def _decide(connection: Connection, desk: Desk, announcement_id: str, act: annou
     row = held(connection, announcement_id)
     _holds_for(desk, row)
     if desk.account.actor in drafts.editors(connection, row.id) and not row.training:
-        raise NotAllowed("Penyusun tidak dapat memutuskan pengumumannya sendiri. Minta orang lain memeriksanya.")
+        raise OwnWork("Penyusun tidak dapat memutuskan pengumumannya sendiri. Minta orang lain memeriksanya.")
     row = moved(connection, row, act, "approver", desk.now, note=why, bound="", version=row.version + 1)
     if act == "send_back":
         _keep(connection, desk, row, form_of(row), "send_back")
@@ -249,7 +249,7 @@ def publish_approved(connection: Connection, desk: Desk, announcement_id: str) -
     row, checked = _judged(connection, desk, announcement_id)
     _still_bound(row, checked)
     if row.submitted_by == desk.account.actor or desk.account.actor in drafts.editors(connection, row.id):
-        raise NotAllowed("Penyusun tidak dapat menerbitkan pengumumannya sendiri. Minta orang lain memeriksanya.")
+        raise OwnWork("Penyusun tidak dapat menerbitkan pengumumannya sendiri. Minta orang lain memeriksanya.")
     return publishing.publish_stored(connection, desk.press, row.id, actor=desk.account.actor, now=desk.now, role="approver")
 
 

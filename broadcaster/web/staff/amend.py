@@ -202,7 +202,7 @@ async def _decide(request: Request, act: Callable[[Connection, Any, Announcement
 async def _refused(request: Request, change: Change, shown: Shown, refused: InvalidAnnouncement | NotAllowed) -> Response:
     problems = refused.problems if isinstance(refused, InvalidAnnouncement) else ()
     refusal = "" if problems else str(refused)
-    status = 422 if problems else 409
+    status = 422 if problems else frame.status_of(refused)
     return await _show(
         request, change,
         Shown(values=shown.values, reason=shown.reason, problems=problems, refusal=refusal, status=status),

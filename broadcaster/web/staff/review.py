@@ -60,9 +60,7 @@ def decided(act: Act, *, to: str = "") -> Callable[[Request], Awaitable[Response
             done = await app.database.write(lambda connection: act(connection, desk, row.id, data))
         except (InvalidAnnouncement, NotAllowed) as refused:
             problems = refused.problems if isinstance(refused, InvalidAnnouncement) else _said(refused)
-            return await _page(
-                request, await found(request), problems, status=422 if isinstance(refused, InvalidAnnouncement) else 409
-            )
+            return await _page(request, await found(request), problems, status=frame.status_of(refused))
         if isinstance(done, Stored):
             await publishing.ring(app, done)
         return RedirectResponse(f"/redaksi/pengumuman/{done.id}{to}", 303)
