@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 
 from broadcaster import advice
 from broadcaster.fields import InvalidAnnouncement, Problem, read_leniently
 from broadcaster.store import listing
+from broadcaster.store.channels import ChannelState, channel_states
 from broadcaster.web.access import app_of
 from broadcaster.web.staff import frame
 
@@ -34,9 +36,15 @@ async def of(request: Request, form: Mapping[str, Any], announcement: str = "") 
         problems = refused.problems
     fields = read_leniently(form)[0]
     since = (desk.now - advice.SAME_TITLE).timestamp()
-    same = await app.database.read(listing.same_title, fields.title, since, announcement)
+
+    def look(connection: Connection) -> tuple[bool, Mapping[str, ChannelState]]:
+        return listing.same_title(connection, fields.title, since, announcement), channel_states(connection)
+
+    same, states = await app.database.read(look)
+    going = [name for name in app.open_push if not fields.channels or name in fields.channels]
+    halted = [app.push[name].label for name in going if name in states and states[name].halted]
     phones = [number.strip() for number in app.settings.phones.split(",") if number.strip()]
-    known = advice.Known(same_title=same, phones=phones)
+    known = advice.Known(same_title=same, phones=phones, halted=halted)
     broken = {problem.field for problem in problems}
     told = [one for one in advice.advise(fields, now=desk.now, known=known) if one.field not in broken]
     return Checks(problems=problems, advice=tuple(told))

@@ -10,7 +10,7 @@ import pytest
 from broadcaster import freezing, newsroom, overriding, previewing
 from broadcaster.publishing import Press
 from broadcaster.store import announcements as rows
-from broadcaster.store import drafts
+from broadcaster.store import channels, drafts
 from browsing import Answer, Running
 from channels.base.contract import Site
 from desk import NOTICE as RAW
@@ -190,6 +190,13 @@ async def test_checks_are_told_while_writing(site: Running) -> None:
     assert "tanpa tanggal" in page
     await site.publish(title=FORM["title"])
     assert "Judul yang sama sudah terbit" in (await rina.post("/redaksi/pratinjau", FORM)).text
+
+
+async def test_a_channel_that_stands_still_is_told_where_it_would_go_by_it(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    await site.app.database.write(channels.halt_channel, "whatsapp", "132001", "manual")
+    assert "WhatsApp sedang berhenti." in (await rina.post("/redaksi/pratinjau", FORM)).text
+    assert "WhatsApp sedang berhenti." not in (await rina.post("/redaksi/pratinjau", {**FORM, "channels": ["email"]})).text
 
 
 async def test_previews_in_a_language_that_is_written(site: Running) -> None:
