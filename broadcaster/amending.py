@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 
 from broadcaster import announcements, publishing
 from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, OwnWork
-from broadcaster.newsroom import Desk, Form, bound_of, form_text, judges, person, require, require_cover
+from broadcaster.newsroom import Desk, Form, bound_of, form_text, judges, require, require_cover
 from broadcaster.publishing import Stored, held
-from broadcaster.store import audit, drafts, nudges
+from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import Proposal
 
@@ -67,7 +67,7 @@ def refuse(connection: Connection, desk: Desk, announcement_id: str, reason: str
     why = publishing.read_reason(reason)
     waiting = _judged(connection, desk, announcement_id)
     drafts.drop_proposal(connection, announcement_id)
-    nudges.add(connection, person(connection, waiting.actor), announcement_id, "rejected", desk.at)
+    nudges.add(connection, accounts.acting(connection, waiting.actor), announcement_id, "rejected", desk.at)
     _note(connection, desk, f"refuse_{waiting.change}", announcement_id, reason=why)
 
 

@@ -91,6 +91,8 @@ def save(
     _keep(connection, desk, row, form, act)
     if before in ("approved", "scheduled"):
         _note(connection, desk, "edit", row, was=before)
+        if row.bound:
+            _ask(connection, desk, row, desk.press.check(fields, desk.now))
     return row
 
 
@@ -147,7 +149,7 @@ def submit(connection: Connection, desk: Desk, announcement_id: str, *, version:
         submitted_by=desk.account.actor, submitted_at=desk.at, version=row.version + 1,
     )  # fmt: skip
     _keep(connection, desk, row, form_of(row), "submit")
-    nudges.add(connection, judges(connection, desk, checked, drafts.editors(connection, row.id)), row.id, "review", desk.at)
+    _ask(connection, desk, row, checked)
     _note(connection, desk, "submit", row, content=row.bound)
     return row
 
@@ -219,7 +221,7 @@ def _decide(connection: Connection, desk: Desk, announcement_id: str, act: annou
     row = moved(connection, row, act, "approver", desk.now, note=why, bound="", version=row.version + 1)
     if act == "send_back":
         _keep(connection, desk, row, form_of(row), "send_back")
-    author = person(connection, row.submitted_by)
+    author = accounts.acting(connection, row.submitted_by)
     nudges.add(connection, author, row.id, "returned" if act == "send_back" else "rejected", desk.at)
     _note(connection, desk, act, row, reason=why)
     return row
@@ -237,7 +239,7 @@ def publish_held(connection: Connection, press: Press, *, now: datetime) -> list
         except (InvalidAnnouncement, NotAllowed) as refused:
             why = f"Tidak jadi terbit. {' '.join(str(refused).split())}"
             row = moved(connection, row, "call_back", "approver", now, release_at=None, note=why)
-            nudges.add(connection, person(connection, row.approved_by), row.id, "missed", now.timestamp())
+            nudges.add(connection, accounts.acting(connection, row.approved_by), row.id, "missed", now.timestamp())
             audit.append(connection, at=now, actor="clock", act="call_back", subject=row.id, detail={"why": why})
         else:
             published.append(publishing.publish_stored(connection, press, row.id, actor=row.approved_by, now=now, role="clock"))
@@ -370,16 +372,16 @@ def require_cover(desk: Desk, checked: CheckedAnnouncement) -> None:
 _NOT_YOURS = "Perangkat daerah atau wilayah pengumuman ini di luar tugas Anda. Minta orang yang bertugas di sana."
 
 
+def _ask(connection: Connection, desk: Desk, row: Announcement, checked: CheckedAnnouncement) -> None:
+    who = judges(connection, desk, checked, drafts.editors(connection, row.id))
+    nudges.add(connection, who, row.id, "review", desk.at)
+
+
 def judges(connection: Connection, desk: Desk, checked: CheckedAnnouncement, editors: Collection[str]) -> list[Account]:
     """Everyone who may approve it."""
     codes, agency = [area.code for area in checked.areas], checked.fields.agency or desk.press.site.city
     approvers = accounts.with_role(connection, "approver")
     return [one for one in approvers if one.actor not in editors and one.covers(agency, codes)]
-
-
-def person(connection: Connection, actor: str) -> list[Account]:
-    """The account behind an actor, if it is one of staff."""
-    return accounts.acting(connection, actor)
 
 
 def _keep(connection: Connection, desk: Desk, row: Announcement, form: Form, act: VersionAct) -> None:

@@ -225,8 +225,10 @@ def test_an_edit_voids_review_and_approval(room: Newsroom) -> None:
     with pytest.raises(NotAllowed, match="berubah"):
         room.do(newsroom.approve, "dewi", row.id, seen=row.bound, version=changed.version)
     room.approve(changed)
-    again = room.do(newsroom.save, "rina", {**NOTICE, "areas": ["melong"]}, announcement_id=row.id)
+    asked = room.nudged()
+    again = room.do(newsroom.save, "rina", {**NOTICE, "areas": ["melong"]}, announcement_id=row.id, after=5)
     assert (again.state, again.release_at, again.approved_by) == ("review", None, "")
+    assert len(room.nudged()) == len(asked) + 1, "who approved is asked again"
     assert room.database.write_now(newsroom.publish_held, press(), now=later(hours=1)) == []
     assert room.editions() == 0
 
