@@ -381,3 +381,30 @@ def test_lists_have_tabs_with_counts_search_filters_and_pages(room: Newsroom) ->
 
 def test_the_hold_is_thirty_seconds() -> None:
     assert timedelta(seconds=30) == HOLD
+
+
+# --- what a second person cannot vouch for ------------------------------------------------------------
+
+
+def test_a_picture_that_its_host_may_exchange_after_approval_is_not_submitted(desk: Newsroom) -> None:
+    foreign = {"image": "https://lain.example/foto.jpg", "image_alt": "Pipa"}
+    with pytest.raises(InvalidAnnouncement, match="Unggah gambarnya"):
+        desk.submitted(**foreign)
+    row = desk.submitted(image=f"https://info.cimahi.example/media/{'a' * 32}/web.jpg", image_alt="Pipa")
+    assert row.state == "review"
+    desk.do(newsroom.save, "rina", {**NOTICE, **foreign}, announcement_id=row.id)
+    with pytest.raises(NotAllowed):
+        desk.approve(desk.now(row))
+    published = desk.do(
+        lambda c, d: publishing.publish(c, d.press, d.press.examine(NOTICE, d.now), actor="cli", now=d.now), "rina"
+    )
+    with pytest.raises(InvalidAnnouncement, match="Unggah gambarnya"):
+        desk.do(amending.propose_correction, "rina", published.id, {**NOTICE, **foreign}, reason="Gambar.")
+
+
+@pytest.mark.parametrize("broken", [{"expires": "2026-13-45 14:00"}, {"publish_at": "besok"}, {"summary": "x" * 91}])
+def test_what_cannot_be_read_in_an_edit_is_not_left_out_in_silence(desk: Newsroom, broken: dict[str, str]) -> None:
+    row = desk.submitted()
+    desk.do(newsroom.save, "rina", {**NOTICE, **broken}, announcement_id=row.id)
+    with pytest.raises(NotAllowed):
+        desk.approve(desk.now(row))

@@ -79,7 +79,8 @@ async def _page(request: Request, row: Announcement, problems: tuple[Problem, ..
     return frame.page(
         request, "review.html", status=status, row=row, previews=previews, problems=problems, versions=versions, checks=looked,
         editing=False, placed=True, picture=thumbnail(app, previews.edition),
-        spoken_words=spoken(app, row.fields), more_facts=facts(row.fields), outdated=overriding.outdated(form), spoken=(), preview_lang="id",
+        outdated=overriding.outdated(form), spoken=(), preview_lang="id",
+        spoken_words=spoken(app, row.fields), more_facts=facts(row.fields),
         reach=await reach.of(request, previews.edition, row.fields.channels), judges=judges, left=max(left, 0),
         sending=f"/redaksi/pengiriman/{row.id}" if row.published_at else "",
         break_glass=app.settings.break_glass and row.fields.level == "emergency",
