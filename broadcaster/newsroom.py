@@ -116,10 +116,10 @@ def restore(connection: Connection, desk: Desk, announcement_id: str, number: in
 
 
 def duplicate(connection: Connection, desk: Desk, announcement_id: str, *, training: bool = False) -> Announcement:
-    """A new draft with the same words and areas, without times. Raises NotAllowed."""
+    """A new draft with the same words and areas, without times; that of an exercise is one. Raises NotAllowed."""
     row = held(connection, announcement_id)
     timeless = {name: value for name, value in form_of(row).items() if name not in ("effective", "expires", "publish_at")}
-    return save(connection, desk, timeless, training=training)
+    return save(connection, desk, timeless, training=training or row.training)
 
 
 def archive(connection: Connection, desk: Desk, announcement_id: str) -> Announcement:
@@ -300,8 +300,12 @@ def form_text(form: Form) -> str:
 
 
 def form_of(row: Announcement) -> dict[str, Any]:
-    """What the composer shows: the form as typed, else the fields of what came another way."""
-    return dict(json.loads(row.form)) if row.form else row.fields.model_dump(mode="json", exclude_defaults=True)
+    """What the composer shows: the form as typed, else the fields of what came another way, or was corrected since."""
+    return (
+        dict(json.loads(row.form))
+        if row.form and row.published_at is None
+        else row.fields.model_dump(mode="json", exclude_defaults=True)
+    )
 
 
 def _judged(connection: Connection, desk: Desk, announcement_id: str) -> tuple[Announcement, CheckedAnnouncement]:

@@ -408,3 +408,19 @@ def test_what_cannot_be_read_in_an_edit_is_not_left_out_in_silence(desk: Newsroo
     desk.do(newsroom.save, "rina", {**NOTICE, **broken}, announcement_id=row.id)
     with pytest.raises(NotAllowed):
         desk.approve(desk.now(row))
+
+
+def test_a_copy_of_an_exercise_is_an_exercise(desk: Newsroom) -> None:
+    drill = desk.do(newsroom.save, "rina", NOTICE, training=True)
+    assert desk.now(desk.do(newsroom.duplicate, "budi", drill.id)).training
+
+
+def test_a_copy_of_what_was_corrected_has_the_corrected_words(desk: Newsroom) -> None:
+    row = desk.submitted()
+    desk.approve(row)
+    desk.do(newsroom.publish_approved, "dewi", row.id)
+    right = {**NOTICE, "title": "Air PDAM mati di Cibabat sampai malam"}
+    waiting = desk.do(amending.propose_correction, "rina", row.id, right, reason="Salah jam.")
+    desk.do(amending.approve, "dewi", row.id, seen=waiting.bound)
+    copy = desk.do(newsroom.duplicate, "rina", row.id)
+    assert copy.title == right["title"]

@@ -1,6 +1,7 @@
 """Against those who work here and mean harm: words that nobody was shown, rights that are gone, doors of others held shut."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -105,3 +106,15 @@ async def test_a_password_that_was_taken_away_while_it_was_looked_at_opens_nothi
     done = await site.ask("/redaksi/masuk", "POST", data=form, headers=headers)
     assert done.status == 401
     assert "redaksi" not in done.cookies
+
+
+# --- what is changed by being looked at -----------------------------------------------------------------------
+
+
+async def test_a_draft_of_another_system_keeps_its_times_in_the_composer(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    form = {**NOTICE, "expires": "2026-11-25T07:00:00Z", "effective": None}
+    answer = await site.post("/api/v1/announcements", form, await site.token("write"))
+    page = (await rina.get(f"/redaksi/pengumuman/{json.loads(answer.text)['id']}/tulis")).text
+    assert 'value="2026-11-25T14:00"' in page
+    assert 'value="2026-11-25T07:00"' not in page
