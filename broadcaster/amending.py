@@ -11,17 +11,20 @@ from sqlalchemy import Connection
 
 from broadcaster import announcements, publishing
 from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, OwnWork
-from broadcaster.newsroom import Desk, Form, bound_of, form_text, judges, require, require_cover
+from broadcaster.newsroom import Desk, Form, form_text, judges, require, require_cover
 from broadcaster.publishing import Stored, held
 from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import Proposal
+from broadcaster.vouching import bound_of, require_own_picture
 
 
 def propose_correction(connection: Connection, desk: Desk, announcement_id: str, form: Form, *, reason: str) -> Proposal:
     """Ask a second person to publish the next edition. Raises NotAllowed, InvalidAnnouncement."""
     checked = _examined(desk, form)
     row = _open_for(connection, desk, announcement_id, "correct", checked)
+    if checked.fields.image != row.fields.image:
+        require_own_picture(desk.press, checked.fields)
     if checked.fields == row.fields:
         raise NotAllowed("Isi ralat sama dengan yang sudah terbit. Ubah dulu yang salah.")
     why = publishing.read_reason(reason)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from broadcaster import announcements, publishing
 from broadcaster.accounts import Account, Right
-from broadcaster.announcements import CheckedAnnouncement, NotAllowed, OwnWork, Role, content_hash, may
+from broadcaster.announcements import CheckedAnnouncement, NotAllowed, OwnWork, Role, may
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
 from broadcaster.publishing import Press, Stored, held, moved
 from broadcaster.signing import draw_code
@@ -22,6 +22,7 @@ from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import Version, VersionAct
+from broadcaster.vouching import bound_of, examined
 
 HOLD = timedelta(seconds=30)
 """Between approval and publication of what is no emergency: time to call it back."""
@@ -86,7 +87,7 @@ def save(
     before = row.state
     if before not in OWN_STATES:
         _require_hold(desk, replace(row, fields=fields))
-    values = {**_unapproved(desk, fields), "form": text, "version": row.version + 1}
+    values = {**_unapproved(desk, form), "form": text, "version": row.version + 1}
     row = moved(connection, row, "edit", "author", desk.now, fields=fields, **values)
     _keep(connection, desk, row, form, act)
     if before in ("approved", "scheduled"):
@@ -117,10 +118,10 @@ def restore(connection: Connection, desk: Desk, announcement_id: str, number: in
 
 
 def duplicate(connection: Connection, desk: Desk, announcement_id: str, *, training: bool = False) -> Announcement:
-    """A new draft with the same words and areas, without times. Raises NotAllowed."""
+    """A new draft with the same words and areas, without times; that of an exercise is one. Raises NotAllowed."""
     row = held(connection, announcement_id)
     timeless = {name: value for name, value in form_of(row).items() if name not in ("effective", "expires", "publish_at")}
-    return save(connection, desk, timeless, training=training)
+    return save(connection, desk, timeless, training=training or row.training)
 
 
 def archive(connection: Connection, desk: Desk, announcement_id: str) -> Announcement:
@@ -142,7 +143,7 @@ def submit(connection: Connection, desk: Desk, announcement_id: str, *, version:
     if version is not None and version != row.version:
         raise Outdated
     may(row.state, "submit", "author")
-    checked = desk.press.examine(form_of(row), desk.now)
+    checked = examined(desk.press, form_of(row), desk.now)
     require_cover(desk, checked)
     row = moved(
         connection, row, "submit", "author", desk.now, fields=checked.fields, bound=bound_of(checked), note="",
@@ -270,7 +271,7 @@ def break_glass(connection: Connection, desk: Desk, announcement_id: str, *, rea
         raise NotAllowed("Satu orang tidak dapat menerbitkan sendiri di sini. Minta penyetuju memeriksanya.")
     why = publishing.read_reason(reason)
     row = held(connection, announcement_id)
-    checked = desk.press.examine(form_of(row), desk.now)
+    checked = examined(desk.press, form_of(row), desk.now)
     if checked.fields.level != "emergency":
         raise NotAllowed("Hanya peringatan darurat yang dapat diterbitkan oleh satu orang.")
     require(desk, "write")
@@ -301,14 +302,12 @@ def form_text(form: Form) -> str:
 
 
 def form_of(row: Announcement) -> dict[str, Any]:
-    """What the composer shows: the form as typed, else the fields of what came another way."""
-    return dict(json.loads(row.form)) if row.form else row.fields.model_dump(mode="json", exclude_defaults=True)
-
-
-def bound_of(checked: CheckedAnnouncement) -> str:
-    """What an approval is bound to: content and audience, not when it goes out (that may be missed, or taken back)."""
-    timeless = checked.fields.model_copy(update={"publish_at": None})
-    return content_hash(timeless, [area.code for area in checked.areas])
+    """What the composer shows: the form as typed, else the fields of what came another way, or was corrected since."""
+    return (
+        dict(json.loads(row.form))
+        if row.form and row.published_at is None
+        else row.fields.model_dump(mode="json", exclude_defaults=True)
+    )
 
 
 def _judged(connection: Connection, desk: Desk, announcement_id: str) -> tuple[Announcement, CheckedAnnouncement]:
@@ -329,10 +328,10 @@ def _still_bound(row: Announcement, checked: CheckedAnnouncement) -> str:
     return current
 
 
-def _unapproved(desk: Desk, fields: Fields) -> dict[str, Any]:
+def _unapproved(desk: Desk, form: Form) -> dict[str, Any]:
     """What an edit does to review and approval: bound anew to what stands there now, or to nothing where it is incomplete."""
     try:
-        bound = bound_of(desk.press.check(fields, desk.now))
+        bound = bound_of(examined(desk.press, form, desk.now))
     except InvalidAnnouncement:
         bound = ""
     return {"bound": bound, "approved_by": "", "approved_at": None, "release_at": None, "publish_at": None}

@@ -156,7 +156,19 @@ async def _require_form(request: Request, limits: Limits) -> None:
 
 async def _require_staff(request: Request, row: Row, limits: Limits) -> None:
     """Somebody signed in with the right; what changes something comes from our own page with the session's token."""
-    app, found = app_of(request), await current_session(request)
+    app, found = app_of(request), await _entitled(request, row)
+    if request.method not in SAFE:
+        if not limits.calls.take(f"staff {found.account.id}"):
+            raise _too_many(limits.calls.wait(f"staff {found.account.id}"))
+        await _require_own_form(request, found, row)
+        found = await _entitled(request, row)  # a form may come slowly: rights that were lost meanwhile are lost
+    if sessions.needs_mark(found, app.clock().timestamp()):
+        await app.database.write(sessions.mark, found.id, app.clock().timestamp())
+
+
+async def _entitled(request: Request, row: Row) -> Session:
+    """The session that asks, as it stands now, if its person may use the row."""
+    found = await current_session(request)
     if found is None or found.way == HALF:
         raise _sign_in(request)
     request.state.session = found
@@ -165,19 +177,13 @@ async def _require_staff(request: Request, row: Row, limits: Limits) -> None:
         raise HTTPException(303, headers={"Location": CHOOSE_PASSWORD})
     if right != "own" and not found.account.may(cast("Right", right)):
         raise HTTPException(403)
-    if request.method not in SAFE:
-        if not limits.calls.take(f"staff {found.account.id}"):
-            raise _too_many(limits.calls.wait(f"staff {found.account.id}"))
-        await _require_own_form(request, found, row)
-    if sessions.needs_mark(found, app.clock().timestamp()):
-        await app.database.write(sessions.mark, found.id, app.clock().timestamp())
+    return found
 
 
 async def _require_own_form(request: Request, found: Session, row: Row) -> None:
-    sent = request.headers.get(forms.HEADER, "")
-    if not sent:
-        value = (await request.form(max_files=row.files, max_fields=FORM_FIELDS, max_part_size=row.cap)).get(forms.FIELD, "")
-        sent = value if isinstance(value, str) else ""
+    """The whole form, with the session's token in it or in a header."""
+    value = (await request.form(max_files=row.files, max_fields=FORM_FIELDS, max_part_size=row.cap)).get(forms.FIELD, "")
+    sent = request.headers.get(forms.HEADER, "") or (value if isinstance(value, str) else "")
     same = forms.same_origin(request, app_of(request).site.base_url)
     if not same or not hmac.compare_digest(found.csrf.encode(), sent.encode()):
         raise HTTPException(403, detail="form")

@@ -11,6 +11,7 @@ from broadcaster import advice
 from broadcaster.fields import InvalidAnnouncement, Problem, read_leniently
 from broadcaster.store import listing
 from broadcaster.store.channels import ChannelState, channel_states
+from broadcaster.vouching import examined
 from broadcaster.web.access import app_of
 from broadcaster.web.staff import frame
 
@@ -31,7 +32,7 @@ async def of(request: Request, form: Mapping[str, Any], announcement: str = "") 
     app, desk = app_of(request), frame.desk_of(request)
     problems: tuple[Problem, ...] = ()
     try:
-        desk.press.examine(form, desk.now)
+        examined(desk.press, form, desk.now)
     except InvalidAnnouncement as refused:
         problems = refused.problems
     fields = read_leniently(form)[0]

@@ -290,8 +290,8 @@ async def test_each_version_shows_what_differs_and_can_be_put_back(site: Running
     later = {**FORM, "title": "Air PDAM hidup lagi", "areas": ["melong"], "versi": "1"}
     assert (await sari.post(f"{address}/tulis", later)).status == 303
     page = (await rina.get(f"{address}/riwayat")).text
-    assert "<del> mati di Cibabat</del><ins> hidup lagi</ins>" in page
-    assert "<del> Cibabat, Kel. Pasirkaliki</del><ins> Melong</ins>" in page
+    assert "<del>mati</del><ins>hidup</ins> <del>di Cibabat</del><ins>lagi</ins>" in page
+    assert "Kel. <del>Cibabat, Kel. Pasirkaliki</del><ins>Melong</ins>" in page
     assert ("Rina" in page, "Sari" in page, "Versi pertama." in page) == (True, True, True)
     back = await rina.post(f"{address}/pulihkan", {"nomor": "1"})
     assert (back.status, back.headers["Location"]) == (303, f"{address}/tulis")

@@ -1,0 +1,120 @@
+"""Against those who work here and mean harm: words that nobody was shown, rights that are gone, doors of others held shut."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from broadcaster import accounts as rules
+from broadcaster import newsroom
+from broadcaster.store import accounts, sessions
+from broadcaster.store import announcements as rows
+from broadcaster.store.announcements import Announcement
+from browsing import NOTICE, Running
+from staff_rows import sign_in_form
+from staffing import PASSWORD, Browser, browser, hire, signed_in
+
+
+async def submitted(rina: Browser, **changes: Any) -> Announcement:
+    """An announcement that waits for a second person."""
+    app = rina.site.app
+    form = {**NOTICE, "effective": None, **changes}
+    desk = newsroom.Desk(press=newsroom.Press.of(app), account=rina.account, now=rina.site.clock())
+    row = await app.database.write(newsroom.save, desk, form)
+    return await app.database.write(newsroom.submit, desk, row.id)
+
+
+async def now(site: Running, row: Announcement) -> Announcement:
+    """As it stands."""
+    found = await site.app.database.read(rows.find, row.id)
+    assert found is not None
+    return found
+
+
+# --- four eyes see everything -----------------------------------------------------------------------------
+
+
+async def test_whoever_approves_is_shown_every_word_in_every_language_and_of_every_channel(site: Running) -> None:
+    rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
+    row = await submitted(
+        rina,
+        body="Awal. " + "Kalimat panjang untuk warga kota. " * 250 + "Akhirnya QISI.",
+        kind="clarification", claim="QKLAIM", verdict="Hoaks", fact="QFAKTA", seen_at="QLIHAT", hoax_type="QJENIS",
+        evidence=["https://bukti.example/qbukti"], link="https://info.cimahi.example/qtautan",
+        translations={
+            "en": {"title": "QJUDUL", "summary": "QRINGKAS", "body": "QTUBUH"}, "su": {"title": "QSUNDA", "body": "QEUSI"},
+        },
+        overrides={"display": {"title": "QLAYAR", "body": "QISILAYAR"}, "telegram": {"body": "QTELE"}},
+    )  # fmt: skip
+    page = (await dewi.get(f"/redaksi/pengumuman/{row.id}/periksa")).text
+    hidden = [word for word in (
+        "QISI", "QKLAIM", "QFAKTA", "QLIHAT", "QJENIS", "qbukti", "qtautan", "QJUDUL", "QRINGKAS", "QTUBUH", "QSUNDA", "QEUSI",
+        "QLAYAR", "QISILAYAR", "QTELE",
+    ) if word not in page]  # fmt: skip
+    assert not hidden
+
+
+# --- rights that are gone -----------------------------------------------------------------------------------
+
+
+async def test_a_form_that_comes_slowly_finds_the_rights_of_when_it_has_come(site: Running) -> None:
+    rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
+    row = await submitted(rina)
+    path, body = f"/redaksi/pengumuman/{row.id}/setujui", urlencode({"dilihat": row.bound, "versi": row.version}).encode()
+    for ended in ("disabled", "role"):
+        begun, lost = asyncio.Event(), asyncio.Event()
+
+        async def dribble(begun: asyncio.Event = begun, lost: asyncio.Event = lost) -> AsyncIterator[bytes]:
+            begun.set()  # the server asks for the body: it has looked at the head
+            await lost.wait()
+            yield body
+
+        kind = {"Content-Type": "application/x-www-form-urlencoded", "Expect": "100-continue"}
+        asked = asyncio.create_task(dewi.post(path, dribble(), **kind))
+        await begun.wait()
+        if ended == "disabled":
+            await site.app.database.write(accounts.disable, dewi.account.id, site.clock().timestamp())
+        else:
+            await site.app.database.write(accounts.change, replace(dewi.account, roles=("author",)))
+        lost.set()
+        assert (await asked).status == (401 if ended == "disabled" else 403)
+        assert (await now(site, row)).state == "review"
+        await site.app.database.write(accounts.enable, dewi.account.id)
+        dewi = await browser(site, dewi.account)
+    assert (await dewi.post(path, {"dilihat": row.bound, "versi": str(row.version)})).status == 403
+
+
+async def test_a_password_that_was_taken_away_while_it_was_looked_at_opens_nothing(
+    site: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rina = await hire(site.app, "rina", "author")
+    given, token = await sign_in_form(site)
+    form, headers = {"csrf": token, "nama": "rina", "sandi": PASSWORD}, {"Cookie": given, "Origin": site.url}
+    fits = rules.password_fits
+
+    def reset_meanwhile(stored: str, password: str) -> bool:
+        found = fits(stored, password)
+        site.app.database.write_now(accounts.set_password, rina.id, rules.hash_password("kopi pagi di alun alun"))
+        site.app.database.write_now(sessions.end_all, rina.id)
+        return found
+
+    monkeypatch.setattr(rules, "password_fits", reset_meanwhile)
+    done = await site.ask("/redaksi/masuk", "POST", data=form, headers=headers)
+    assert done.status == 401
+    assert "redaksi" not in done.cookies
+
+
+# --- what is changed by being looked at -----------------------------------------------------------------------
+
+
+async def test_a_draft_of_another_system_keeps_its_times_in_the_composer(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    form = {**NOTICE, "expires": "2026-11-25T07:00:00Z", "effective": None}
+    answer = await site.post("/api/v1/announcements", form, await site.token("write"))
+    page = (await rina.get(f"/redaksi/pengumuman/{json.loads(answer.text)['id']}/tulis")).text
+    assert 'value="2026-11-25T14:00"' in page
+    assert 'value="2026-11-25T07:00"' not in page
