@@ -22,4 +22,6 @@ def _spoken(connection: Connection, actor: str, t: Words) -> str:
         return found[0].full_name if found else name
     if kind in ("api", "token"):
         return t("staff.send.by.system", name=name)
-    return t(_OTHERS[kind]) if kind in _OTHERS else actor
+    if kind not in _OTHERS:
+        return actor
+    return f"{t(_OTHERS[kind])} ({name})" if name else t(_OTHERS[kind])

@@ -13,7 +13,7 @@ from broadcaster.store import listing
 from broadcaster.store.channels import ChannelState, channel_states
 from broadcaster.vouching import examined
 from broadcaster.web.access import app_of
-from broadcaster.web.staff import frame
+from broadcaster.web.staff import frame, refusals
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,4 +48,4 @@ async def of(request: Request, form: Mapping[str, Any], announcement: str = "") 
     known = advice.Known(same_title=same, phones=phones, halted=halted)
     broken = {problem.field for problem in problems}
     told = [one for one in advice.advise(fields, now=desk.now, known=known) if one.field not in broken]
-    return Checks(problems=problems, advice=tuple(told))
+    return Checks(problems=refusals.worded(problems, frame.words_of(request)), advice=tuple(told))

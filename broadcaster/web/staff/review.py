@@ -17,7 +17,7 @@ from broadcaster.publishing import Stored
 from broadcaster.store import drafts
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.access import account_of, app_of
-from broadcaster.web.staff import checks, frame, reach
+from broadcaster.web.staff import checks, frame, reach, refusals
 from broadcaster.web.staff.compose import thumbnail
 from broadcaster.web.staff.reading import found
 
@@ -96,7 +96,8 @@ def decided(act: Act, *, to: str = "") -> Callable[[Request], Awaitable[Response
         try:
             done = await app.database.write(lambda connection: act(connection, desk, row.id, data))
         except (InvalidAnnouncement, NotAllowed) as refused:
-            problems = refused.problems if isinstance(refused, InvalidAnnouncement) else _said(refused)
+            given = refused.problems if isinstance(refused, InvalidAnnouncement) else _said(refused)
+            problems = refusals.worded(given, frame.words_of(request))
             return await _page(request, await found(request), problems, status=frame.status_of(refused))
         if isinstance(done, Stored):
             await publishing.ring(app, done)
