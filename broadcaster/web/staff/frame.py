@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.accounts import Account, Right
+from broadcaster.fields import Problem
 from broadcaster.newsroom import Desk
 from broadcaster.publishing import Press
 from broadcaster.web import pages
@@ -71,6 +72,11 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
 def words_of(request: Request) -> Words:
     """The words of the visitor's language."""
     return words(pages.lang_of(request))
+
+
+def stale(request: Request) -> Problem:
+    """What a form says that was sent with the token of an earlier session."""
+    return Problem(field="", reason=words_of(request)("staff.session.stale"), remedy="")
 
 
 def clock_text(moment: datetime) -> str:
