@@ -50,7 +50,8 @@ class Operation:
 @dataclass(frozen=True)
 class Row:
     """One line of the route table. `cap` is the largest body taken, in bytes; `guessing` marks what could be guessed at;
-    `files` is how many uploads a form may carry."""
+    `files` is how many uploads a form may carry; `again` shows a form of ours once more whose token is an earlier session's
+    (whoever signed in again loses no text), and changes nothing."""
 
     path: str
     endpoint: Endpoint
@@ -60,6 +61,7 @@ class Row:
     guessing: bool = field(default=False, kw_only=True)
     files: int = field(default=0, kw_only=True)
     operation: Operation | None = field(default=None, kw_only=True)
+    again: Endpoint | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +138,8 @@ def guarded(row: Row) -> Endpoint:
                 await _require_staff(request, row, limits)
             elif row.access in {"public", "demo"} and request.method not in SAFE:
                 await _require_form(request, limits)
-            response = await row.endpoint(request)
+            stale = getattr(request.state, "stale", False)
+            response = await (row.again if stale and row.again is not None else row.endpoint)(request)
         finally:
             await request.close()  # the files that a form brought
         if row.guessing and getattr(request.state, "missed", False):
@@ -181,11 +184,13 @@ async def _entitled(request: Request, row: Row) -> Session:
 
 
 async def _require_own_form(request: Request, found: Session, row: Row) -> None:
-    """The whole form, with the session's token in it or in a header."""
+    """The whole form, with the session's token in it or in a header; where a row says how, an old token's form is shown again."""
     value = (await request.form(max_files=row.files, max_fields=FORM_FIELDS, max_part_size=row.cap)).get(forms.FIELD, "")
     sent = request.headers.get(forms.HEADER, "") or (value if isinstance(value, str) else "")
-    same = forms.same_origin(request, app_of(request).site.base_url)
-    if not same or not hmac.compare_digest(found.csrf.encode(), sent.encode()):
+    if not forms.same_origin(request, app_of(request).site.base_url):
+        raise HTTPException(403, detail="form")
+    request.state.stale = not hmac.compare_digest(found.csrf.encode(), sent.encode())
+    if request.state.stale and row.again is None:
         raise HTTPException(403, detail="form")
 
 

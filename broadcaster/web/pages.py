@@ -15,7 +15,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.store.sessions import Session
+from broadcaster.store.sessions import IDLE_SECONDS, Session
 from broadcaster.web import forms, static
 from broadcaster.web.access import app_of
 from broadcaster.web.caching import Kept, keep, serve
@@ -134,6 +134,8 @@ def _shared(request: Request) -> dict[str, Any]:
         "languages": [(other, address_with(request, bahasa=other)) for other in LANGUAGES],
         "csrf_token": lambda: session.csrf if session is not None else forms.token(request),
         "account": session.account if session is not None else None,
+        "session_idle": IDLE_SECONDS,
+        "session_latest": round(session.latest - app.clock().timestamp()) if session is not None else 0,
     }
 
 

@@ -108,6 +108,15 @@ async def save(request: Request) -> Response:
     return await _next(request, row, wanted)
 
 
+async def show_again(request: Request) -> Response:
+    """The form as it was sent, for a session that began after it was opened; nothing is stored."""
+    row, data = (await found(request) if "id" in request.path_params else None), await request.form()
+    training, problems = (row.training if row is not None else bool(data.get("latihan"))), [frame.stale(request)]
+    if row is not None and _version(data) != row.version:
+        problems += _problems(newsroom.Outdated())
+    return await _page(request, row, forms.read(data), training=training, problems=problems, status=403)
+
+
 async def begin_autosave(request: Request) -> Response:
     """The first save of a page that goes on being written; answers where it is kept from now on."""
     data = await request.form()

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from broadcaster.accounts import Account, Right
 from broadcaster.announcements import OwnWork
-from broadcaster.fields import InvalidAnnouncement
+from broadcaster.fields import InvalidAnnouncement, Problem
 from broadcaster.newsroom import Desk
 from broadcaster.publishing import Press
 from broadcaster.web import pages
@@ -78,6 +78,11 @@ def status_of(refused: Exception) -> int:
 def words_of(request: Request) -> Words:
     """The words of the visitor's language."""
     return words(pages.lang_of(request))
+
+
+def stale(request: Request) -> Problem:
+    """What a form says that was sent with the token of an earlier session."""
+    return Problem(field="", reason=words_of(request)("staff.session.stale"), remedy="")
 
 
 def clock_text(moment: datetime) -> str:

@@ -95,7 +95,7 @@ async def test_it_goes_on_to_the_check_only_when_nothing_must_be_mended(site: Ru
     assert refused.status == 422
     assert "Kelebihan 1 karakter" in refused.text
     assert 'href="#judul"' in refused.text
-    assert 'aria-invalid="true" aria-describedby="galat-title"' in refused.text
+    assert 'aria-invalid="true" aria-describedby="galat-title sisa-judul"' in refused.text
     assert "x" * 71 in refused.text
     fine = await write(rina, title="Air " + "💧" * 66, aksi="periksa")
     assert (fine.status, fine.headers["Location"].endswith("/periksa")) == (303, True)
