@@ -2,21 +2,24 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
-import pytest
-
 from broadcaster import accounts as rules
 from broadcaster import newsroom
-from broadcaster.store import accounts, sessions
+from broadcaster.store import accounts
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement
+from broadcaster.store.staff_tables import throttle
 from browsing import NOTICE, Running
+from sending import table
 from staff_rows import sign_in_form
 from staffing import PASSWORD, Browser, browser, hire, signed_in
+from waiting import until
 
 
 async def submitted(rina: Browser, **changes: Any) -> Announcement:
@@ -88,22 +91,19 @@ async def test_a_form_that_comes_slowly_finds_the_rights_of_when_it_has_come(sit
     assert (await dewi.post(path, {"dilihat": row.bound, "versi": str(row.version)})).status == 403
 
 
-async def test_a_password_that_was_taken_away_while_it_was_looked_at_opens_nothing(
-    site: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rina = await hire(site.app, "rina", "author")
+async def test_a_password_that_was_taken_away_while_it_was_looked_at_opens_nothing(site: Running) -> None:
+    rina, free = await hire(site.app, "rina", "author"), threading.Event()
     given, token = await sign_in_form(site)
     form, headers = {"csrf": token, "nama": "rina", "sandi": PASSWORD}, {"Cookie": given, "Origin": site.url}
-    fits = rules.password_fits
-
-    def reset_meanwhile(stored: str, password: str) -> bool:
-        found = fits(stored, password)
-        site.app.database.write_now(accounts.set_password, rina.id, rules.hash_password("kopi pagi di alun alun"))
-        site.app.database.write_now(sessions.end_all, rina.id)
-        return found
-
-    monkeypatch.setattr(rules, "password_fits", reset_meanwhile)
-    done = await site.ask("/redaksi/masuk", "POST", data=form, headers=headers)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=1))
+    busy = asyncio.create_task(asyncio.to_thread(free.wait))  # so that looking at the password waits
+    trying = asyncio.create_task(site.ask("/redaksi/masuk", "POST", data=form, headers=headers))
+    await until(lambda: bool(table(site.app, throttle)))
+    hashed = rules.hash_password("kopi pagi di alun alun")
+    await site.app.database.write(accounts.set_password, rina.id, hashed)
+    free.set()
+    await busy
+    done = await trying
     assert done.status == 401
     assert "redaksi" not in done.cookies
 
