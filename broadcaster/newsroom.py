@@ -79,7 +79,7 @@ def save(
     row = held(connection, announcement_id)
     if version is not None and version != row.version:
         raise Outdated
-    if row.form == text and act == "edit":
+    if row.form == text:
         return row
     if desk.account.actor in drafts.returners(connection, row.id):
         raise NotAllowed("Anda mengembalikan pengumuman ini, jadi orang lain yang memperbaikinya.")

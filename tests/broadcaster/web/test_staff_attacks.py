@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from broadcaster import accounts as rules
-from broadcaster import newsroom
+from broadcaster import gallery, newsroom
 from broadcaster.store import accounts
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement
@@ -19,6 +19,7 @@ from browsing import NOTICE, Running
 from sending import table
 from staff_rows import sign_in_form
 from staffing import PASSWORD, Browser, browser, hire, signed_in
+from uploads import photo
 from waiting import until
 
 
@@ -118,3 +119,29 @@ async def test_a_draft_of_another_system_keeps_its_times_in_the_composer(site: R
     page = (await rina.get(f"/redaksi/pengumuman/{json.loads(answer.text)['id']}/tulis")).text
     assert 'value="2026-11-25T14:00"' in page
     assert 'value="2026-11-25T07:00"' not in page
+
+
+# --- what holds others up -------------------------------------------------------------------------------------
+
+
+class Heavy:
+    """An upload that says when it is taken into memory."""
+
+    def __init__(self, taken: list[int]) -> None:
+        self.taken = taken
+
+    async def read(self, size: int = -1, /) -> bytes:
+        """A picture."""
+        self.taken.append(size)
+        return photo()
+
+
+async def test_pictures_that_wait_for_their_turn_take_no_memory(site: Running) -> None:
+    free, taken = threading.Event(), list[int]()
+    gallery._decoder.submit(free.wait)
+    uploads = [gallery.take(site.app, Heavy(taken), actor="staff:rina", now=site.clock()) for _ in range(5)]
+    waiting = asyncio.gather(*uploads)
+    await until(lambda: gallery._decoder._work_queue.qsize() == 5)
+    assert not taken
+    free.set()
+    assert len({stored.id for stored in await waiting}) == 1
