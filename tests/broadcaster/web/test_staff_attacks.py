@@ -11,14 +11,20 @@ from urllib.parse import urlencode
 
 from broadcaster import accounts as rules
 from broadcaster import gallery, newsroom
+from broadcaster.config import TOPICS
+from broadcaster.fields import Fields, Override, Translation
 from broadcaster.store import accounts
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.staff_tables import throttle
+from broadcaster.web.staff.differences import differences
+from broadcaster.wording import words
 from browsing import NOTICE, Running
+from desk import NOW
 from sending import table
 from staff_rows import sign_in_form
 from staffing import PASSWORD, Browser, browser, hire, signed_in
+from subscribers.areas import AreaTree
 from uploads import photo
 from waiting import until
 
@@ -145,3 +151,26 @@ async def test_pictures_that_wait_for_their_turn_take_no_memory(site: Running) -
     assert not taken
     free.set()
     assert len({stored.id for stored in await waiting}) == 1
+
+
+# --- what a page leaves out ------------------------------------------------------------------------------------
+
+
+def test_no_field_changes_without_its_being_told() -> None:
+    own = {"title": "Lain", "body": "Lain."}
+    given: dict[str, Any] = {
+        "title": "Lain", "body": "Lain.", "areas": ("melong",), "summary": "Lain", "category": "cuaca", "level": "emergency",
+        "kind": "alert", "channels": ("telegram",), "agency": "BPBD", "effective": NOW, "expires": NOW, "publish_at": NOW,
+        "instruction": "Lain.", "translations": {"en": Translation(**own)}, "overrides": {"telegram": Override(**own)},
+        "link": "https://lain.example", "image": "https://lain.example/x.jpg", "image_alt": "Lain", "claim": "Lain",
+        "seen_at": "Lain", "verdict": "Hoaks", "hoax_type": "Lain", "evidence": ("https://lain.example",), "fact": "Lain",
+    }  # fmt: skip
+    assert set(given) == set(Fields.model_fields), "a new field is told too"
+    before, t = Fields(title="Air", body="Air.", areas=("cibabat",)), words("id")
+    for name, value in given.items():
+        (told,) = differences(before, before.model_copy(update={name: value}), tree=AreaTree.built_in(), topics=TOPICS)
+        assert told.name == name
+        assert {f"staff.send.field.{name}", f"staff.field.{name}"} & t.keys
+    once = before.model_copy(update={"translations": {"en": Translation(**own)}})
+    other = before.model_copy(update={"translations": {"en": Translation(title="Lain", body="Ganti.")}})
+    assert differences(once, other, tree=AreaTree.built_in(), topics=TOPICS), "words within a language"
