@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -174,3 +175,15 @@ def test_no_field_changes_without_its_being_told() -> None:
     once = before.model_copy(update={"translations": {"en": Translation(**own)}})
     other = before.model_copy(update={"translations": {"en": Translation(title="Lain", body="Ganti.")}})
     assert differences(once, other, tree=AreaTree.built_in(), topics=TOPICS), "words within a language"
+
+
+async def test_a_preview_hides_nothing_that_looks_like_html(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    hostile = "<b>Air</b> <script>Transfer ke 123</script><!-- rekening 456 --> <b hx-get='/x'>mati</b>"
+    form = {"title": "Air", "body": hostile, "areas": "cibabat"}
+    page = (await rina.post("/redaksi/pratinjau", form)).text
+    for part in re.findall(r'<section class="bubble (?:whatsapp|telegram|email).*?</section>', page, re.DOTALL):
+        assert "Transfer ke 123" in part
+        assert "rekening 456" in part
+    for tag in ("<script>Tr", "<!-- rek", "<b hx-get"):
+        assert tag not in page
