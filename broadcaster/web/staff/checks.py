@@ -6,8 +6,9 @@ from typing import Any
 
 from starlette.requests import Request
 
-from broadcaster import advice
-from broadcaster.fields import InvalidAnnouncement, Problem, read_leniently
+from broadcaster import advice, previewing
+from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
+from broadcaster.newsroom import Desk
 from broadcaster.store import listing
 from broadcaster.vouching import examined
 from broadcaster.web.access import app_of
@@ -28,16 +29,19 @@ NOTHING = Checks(problems=(), advice=())
 async def of(request: Request, form: Mapping[str, Any], announcement: str = "") -> Checks:
     """Hold a form against the rules and against the advice; `announcement` is its id once it is stored."""
     app, desk = app_of(request), frame.desk_of(request)
+    fields = read_leniently(form)[0]
+    since = (desk.now - advice.SAME_TITLE).timestamp()
+    same = await app.database.read(listing.same_title, fields.title, since, announcement)
+    phones = [number.strip() for number in app.settings.phones.split(",") if number.strip()]
+    return await previewing.beside(lambda: _looked(desk, form, fields, advice.Known(same_title=same, phones=phones)))
+
+
+def _looked(desk: Desk, form: Mapping[str, Any], fields: Fields, known: advice.Known) -> Checks:
     problems: tuple[Problem, ...] = ()
     try:
         examined(desk.press, form, desk.now)
     except InvalidAnnouncement as refused:
         problems = refused.problems
-    fields = read_leniently(form)[0]
-    since = (desk.now - advice.SAME_TITLE).timestamp()
-    same = await app.database.read(listing.same_title, fields.title, since, announcement)
-    phones = [number.strip() for number in app.settings.phones.split(",") if number.strip()]
-    known = advice.Known(same_title=same, phones=phones)
     broken = {problem.field for problem in problems}
     told = [one for one in advice.advise(fields, now=desk.now, known=known) if one.field not in broken]
     return Checks(problems=problems, advice=tuple(told))

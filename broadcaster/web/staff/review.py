@@ -69,7 +69,7 @@ async def show(request: Request) -> Response:
 async def _page(request: Request, row: Announcement, problems: tuple[Problem, ...] = (), status: int = 200) -> Response:
     app, account = app_of(request), account_of(request)
     form = newsroom.form_of(row)
-    previews = previewing.look(app, form, announcement=row.id, code=row.code)
+    previews = await previewing.beside(lambda: previewing.look(app, form, announcement=row.id, code=row.code))
     versions, editors = await app.database.read(
         lambda connection: (drafts.history(connection, row.id, limit=VERSIONS), drafts.editors(connection, row.id))
     )
