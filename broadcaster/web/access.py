@@ -13,7 +13,7 @@ from starlette.types import Message, Receive
 
 from broadcaster.accounts import Account, Right
 from broadcaster.app import App
-from broadcaster.store import audit, sessions, tokens
+from broadcaster.store import audit, sessions, throttle, tokens
 from broadcaster.store.sessions import Session
 from broadcaster.web import forms
 from broadcaster.web.buckets import Buckets
@@ -109,8 +109,13 @@ async def current_session(request: Request) -> Session | None:
 
 
 def client_of(request: Request) -> str:
-    """What counts as one client for limits: its IP address; never logged."""
+    """The IP address that asks; never logged."""
     return request.client.host if request.client else ""
+
+
+def household_of(request: Request) -> str:
+    """What counts as one client for limits: an address, of IPv6 those that one household has to itself."""
+    return throttle.place_of(client_of(request))
 
 
 def note_miss(request: Request) -> None:
@@ -127,8 +132,8 @@ def guarded(row: Row) -> Endpoint:
         if row.access == "demo" and not app_of(request).site.simulated:
             raise HTTPException(404)
         request = Request(request.scope, _capped(request, row.cap))
-        client = client_of(request)
-        audit.come_from(client)
+        client = household_of(request)
+        audit.come_from(client_of(request))
         if row.guessing and not limits.misses.has(client):
             raise _too_many(limits.misses.wait(client))
         try:
@@ -150,7 +155,7 @@ def guarded(row: Row) -> Endpoint:
 
 async def _require_form(request: Request, limits: Limits) -> None:
     """A form of our own pages: same origin, the visitor's own CSRF token, and not too often."""
-    client = client_of(request)
+    client = household_of(request)
     if not limits.forms.take(client):
         raise _too_many(limits.forms.wait(client))
     await forms.check(request, app_of(request).site.base_url)
@@ -203,7 +208,7 @@ def _sign_in(request: Request) -> HTTPException:
 
 async def _require_token(request: Request, scope: str, limits: Limits) -> None:
     """A token that holds and has the scope. Only those without one are made to wait: what others try never shuts a token out."""
-    app, client = app_of(request), client_of(request)
+    app, client = app_of(request), household_of(request)
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
     token = await app.database.read(tokens.find, secret.strip()) if kind.lower() == "bearer" and secret.strip() else None
     if token is None:

@@ -187,3 +187,14 @@ async def test_a_preview_hides_nothing_that_looks_like_html(site: Running) -> No
         assert "rekening 456" in part
     for tag in ("<script>Tr", "<!-- rek", "<b hx-get"):
         assert tag not in page
+
+
+async def test_many_addresses_of_one_household_guess_at_codes_as_one(site: Running) -> None:
+    def guess(number: int) -> Any:
+        headers = {"X-Forwarded-For": f"2001:db8:1:2::{number:x}"}  # as the proxy in front of us says
+        return site.ask(f"/cek?kode=CMH-2222-{number:02}", headers=headers)
+
+    statuses = [(await guess(number)).status for number in range(1, 60)]
+    assert 429 in statuses
+    elsewhere = await site.ask("/cek?kode=CMH-2222-99", headers={"X-Forwarded-For": "2001:db8:1:3::1"})
+    assert elsewhere.status == 200
