@@ -79,7 +79,7 @@ def save(
     row = held(connection, announcement_id)
     if version is not None and version != row.version:
         raise Outdated
-    if row.form == text and act == "edit":
+    if row.form == text:
         return row
     if desk.account.actor in drafts.returners(connection, row.id):
         raise NotAllowed("Anda mengembalikan pengumuman ini, jadi orang lain yang memperbaikinya.")
@@ -87,7 +87,8 @@ def save(
     before = row.state
     if before not in OWN_STATES:
         _require_hold(desk, replace(row, fields=fields))
-    values = {**_unapproved(desk, form), "form": text, "version": row.version + 1}
+    bound = "" if before in OWN_STATES else _bound_anew(desk, form)
+    values = {**_UNAPPROVED, "bound": bound, "form": text, "version": row.version + 1}
     row = moved(connection, row, "edit", "author", desk.now, fields=fields, **values)
     _keep(connection, desk, row, form, act)
     if before in ("approved", "scheduled"):
@@ -328,13 +329,16 @@ def _still_bound(row: Announcement, checked: CheckedAnnouncement) -> str:
     return current
 
 
-def _unapproved(desk: Desk, form: Form) -> dict[str, Any]:
-    """What an edit does to review and approval: bound anew to what stands there now, or to nothing where it is incomplete."""
+_UNAPPROVED: Mapping[str, Any] = {"approved_by": "", "approved_at": None, "release_at": None, "publish_at": None}
+"""What an edit does to approval."""
+
+
+def _bound_anew(desk: Desk, form: Form) -> str:
+    """What an edit does to review: bound to what stands there now, or to nothing where it is incomplete."""
     try:
-        bound = bound_of(examined(desk.press, form, desk.now))
+        return bound_of(examined(desk.press, form, desk.now))
     except InvalidAnnouncement:
-        bound = ""
-    return {"bound": bound, "approved_by": "", "approved_at": None, "release_at": None, "publish_at": None}
+        return ""
 
 
 def require(desk: Desk, right: Right) -> None:

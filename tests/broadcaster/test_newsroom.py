@@ -426,3 +426,19 @@ def test_a_copy_of_what_was_corrected_has_the_corrected_words(desk: Newsroom) ->
     desk.do(amending.approve, "dewi", row.id, seen=waiting.bound)
     copy = desk.do(newsroom.duplicate, "rina", row.id)
     assert copy.title == right["title"]
+
+
+def test_a_correction_of_what_was_corrected_meanwhile_is_not_approved_unseen(desk: Newsroom) -> None:
+    def publish(connection: Any, at: Desk, **changes: Any) -> Any:
+        return publishing.publish(connection, at.press, at.press.examine({**NOTICE, **changes}, at.now), actor="cli", now=at.now)
+
+    def correct(connection: Any, at: Desk, **changes: Any) -> Any:
+        checked = at.press.examine({**NOTICE, **changes}, at.now)
+        return publishing.correct(connection, at.press, row.id, checked, reason="Lokasi.", actor="token:x", now=at.now)
+
+    row = desk.do(publish, "rina")
+    waiting = desk.do(amending.propose_correction, "rina", row.id, {**NOTICE, "title": "Air mati"}, reason="Judul.")
+    desk.do(correct, "rina", body="Tampung air. Truk tangki pindah ke lapangan RW 05.")
+    with pytest.raises(NotAllowed, match="tidak lagi sama"):
+        desk.do(amending.approve, "dewi", row.id, seen=waiting.bound)
+    desk.do(amending.refuse, "dewi", row.id, "Sudah diralat.")

@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from broadcaster.overview import identify
 from broadcaster.store import announcements as rows
-from broadcaster.store import audit, drafts
+from broadcaster.store import audit
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.staff import frame
@@ -21,13 +21,11 @@ async def show(request: Request) -> Response:
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}/tulis", 303)
     if row.state in ("draft", "returned", "review", "approved", "scheduled"):
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}/periksa", 303)
-    versions, acts = await app.database.read(
-        lambda connection: (drafts.history(connection, row.id), audit.about(connection, row.id))
-    )
+    acts = await app.database.read(audit.about, row.id)
     areas = [app.tree.get(name) for name in row.fields.areas]
     topic = next((topic for topic in app.settings.topics if topic.slug == row.fields.category), None)
     return frame.page(
-        request, "reading.html", row=row, fields=row.fields, versions=versions, acts=acts,
+        request, "reading.html", row=row, fields=row.fields, acts=acts,
         areas=[area.label for area in areas if area is not None], topic=topic,
     )  # fmt: skip
 

@@ -24,6 +24,8 @@ from broadcaster.web.staff.reading import found
 Act = Callable[[Connection, Desk, str, Any], Any]
 """A transaction: the desk, the announcement's id and what the form says."""
 
+VERSIONS = 5
+"""The newest, named beside the text; their own page shows more."""
 SAID = ("title", "summary", "body", "instruction")
 """Words of a language or of a channel, in reading order."""
 FACTS = ("link", "image", "image_alt", "claim", "seen_at", "verdict", "hoax_type", "fact", "evidence")
@@ -67,9 +69,9 @@ async def show(request: Request) -> Response:
 async def _page(request: Request, row: Announcement, problems: tuple[Problem, ...] = (), status: int = 200) -> Response:
     app, account = app_of(request), account_of(request)
     form = newsroom.form_of(row)
-    previews = previewing.look(app, form, announcement=row.id, code=row.code)
+    previews = await previewing.beside(lambda: previewing.look(app, form, announcement=row.id, code=row.code))
     versions, editors = await app.database.read(
-        lambda connection: (drafts.history(connection, row.id), drafts.editors(connection, row.id))
+        lambda connection: (drafts.history(connection, row.id, limit=VERSIONS), drafts.editors(connection, row.id))
     )
     looked = await checks.of(request, form, row.id) if row.state in newsroom.EDITABLE else checks.NOTHING
     if not problems and row.state in ("draft", "returned"):

@@ -2,21 +2,32 @@
 
 import asyncio
 import json
+import re
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
-import pytest
-
 from broadcaster import accounts as rules
-from broadcaster import newsroom
-from broadcaster.store import accounts, sessions
+from broadcaster import gallery, newsroom
+from broadcaster.config import TOPICS
+from broadcaster.fields import Fields, Override, Translation
+from broadcaster.store import accounts
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement
+from broadcaster.store.staff_tables import throttle
+from broadcaster.web.staff.differences import differences
+from broadcaster.wording import words
 from browsing import NOTICE, Running
+from desk import NOW
+from sending import table
 from staff_rows import sign_in_form
 from staffing import PASSWORD, Browser, browser, hire, signed_in
+from subscribers.areas import AreaTree
+from uploads import photo
+from waiting import until
 
 
 async def submitted(rina: Browser, **changes: Any) -> Announcement:
@@ -88,22 +99,19 @@ async def test_a_form_that_comes_slowly_finds_the_rights_of_when_it_has_come(sit
     assert (await dewi.post(path, {"dilihat": row.bound, "versi": str(row.version)})).status == 403
 
 
-async def test_a_password_that_was_taken_away_while_it_was_looked_at_opens_nothing(
-    site: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rina = await hire(site.app, "rina", "author")
+async def test_a_password_that_was_taken_away_while_it_was_looked_at_opens_nothing(site: Running) -> None:
+    rina, free = await hire(site.app, "rina", "author"), threading.Event()
     given, token = await sign_in_form(site)
     form, headers = {"csrf": token, "nama": "rina", "sandi": PASSWORD}, {"Cookie": given, "Origin": site.url}
-    fits = rules.password_fits
-
-    def reset_meanwhile(stored: str, password: str) -> bool:
-        found = fits(stored, password)
-        site.app.database.write_now(accounts.set_password, rina.id, rules.hash_password("kopi pagi di alun alun"))
-        site.app.database.write_now(sessions.end_all, rina.id)
-        return found
-
-    monkeypatch.setattr(rules, "password_fits", reset_meanwhile)
-    done = await site.ask("/redaksi/masuk", "POST", data=form, headers=headers)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=1))
+    busy = asyncio.create_task(asyncio.to_thread(free.wait))  # so that looking at the password waits
+    trying = asyncio.create_task(site.ask("/redaksi/masuk", "POST", data=form, headers=headers))
+    await until(lambda: bool(table(site.app, throttle)))
+    hashed = rules.hash_password("kopi pagi di alun alun")
+    await site.app.database.write(accounts.set_password, rina.id, hashed)
+    free.set()
+    await busy
+    done = await trying
     assert done.status == 401
     assert "redaksi" not in done.cookies
 
@@ -118,3 +126,75 @@ async def test_a_draft_of_another_system_keeps_its_times_in_the_composer(site: R
     page = (await rina.get(f"/redaksi/pengumuman/{json.loads(answer.text)['id']}/tulis")).text
     assert 'value="2026-11-25T14:00"' in page
     assert 'value="2026-11-25T07:00"' not in page
+
+
+# --- what holds others up -------------------------------------------------------------------------------------
+
+
+class Heavy:
+    """An upload that says when it is taken into memory."""
+
+    def __init__(self, taken: list[int]) -> None:
+        self.taken = taken
+
+    async def read(self, size: int = -1, /) -> bytes:
+        """A picture."""
+        self.taken.append(size)
+        return photo()
+
+
+async def test_pictures_that_wait_for_their_turn_take_no_memory(site: Running) -> None:
+    free, taken = threading.Event(), list[int]()
+    gallery._decoder.submit(free.wait)
+    uploads = [gallery.take(site.app, Heavy(taken), actor="staff:rina", now=site.clock()) for _ in range(5)]
+    waiting = asyncio.gather(*uploads)
+    await until(lambda: gallery._decoder._work_queue.qsize() == 5)
+    assert not taken
+    free.set()
+    assert len({stored.id for stored in await waiting}) == 1
+
+
+# --- what a page leaves out ------------------------------------------------------------------------------------
+
+
+def test_no_field_changes_without_its_being_told() -> None:
+    own = {"title": "Lain", "body": "Lain."}
+    given: dict[str, Any] = {
+        "title": "Lain", "body": "Lain.", "areas": ("melong",), "summary": "Lain", "category": "cuaca", "level": "emergency",
+        "kind": "alert", "channels": ("telegram",), "agency": "BPBD", "effective": NOW, "expires": NOW, "publish_at": NOW,
+        "instruction": "Lain.", "translations": {"en": Translation(**own)}, "overrides": {"telegram": Override(**own)},
+        "link": "https://lain.example", "image": "https://lain.example/x.jpg", "image_alt": "Lain", "claim": "Lain",
+        "seen_at": "Lain", "verdict": "Hoaks", "hoax_type": "Lain", "evidence": ("https://lain.example",), "fact": "Lain",
+    }  # fmt: skip
+    assert set(given) == set(Fields.model_fields), "a new field is told too"
+    before, t = Fields(title="Air", body="Air.", areas=("cibabat",)), words("id")
+    for name, value in given.items():
+        (told,) = differences(before, before.model_copy(update={name: value}), tree=AreaTree.built_in(), topics=TOPICS)
+        assert told.name == name
+        assert {f"staff.send.field.{name}", f"staff.field.{name}"} & t.keys
+    once = before.model_copy(update={"translations": {"en": Translation(**own)}})
+    other = before.model_copy(update={"translations": {"en": Translation(title="Lain", body="Ganti.")}})
+    assert differences(once, other, tree=AreaTree.built_in(), topics=TOPICS), "words within a language"
+
+
+async def test_a_preview_hides_nothing_that_looks_like_html(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    hostile = "<b>Air</b> <script>Transfer ke 123</script><!-- rekening 456 --> <b hx-get='/x'>mati</b>"
+    form = {"title": "Air", "body": hostile, "areas": "cibabat"}
+    page = (await rina.post("/redaksi/pratinjau", form)).text
+    for part in re.findall(r'<section class="bubble (?:whatsapp|telegram|email).*?</section>', page, re.DOTALL):
+        assert "Transfer ke 123" in part
+        assert "rekening 456" in part
+    for tag in ("<script>Tr", "<!-- rek", "<b hx-get"):
+        assert tag not in page
+
+
+async def test_many_addresses_of_one_household_guess_at_codes_as_one(site: Running) -> None:
+    def guess(number: int) -> Any:
+        headers = {"X-Forwarded-For": f"2001:db8:1:2::{number:x}"}  # as the proxy in front of us says
+        return site.ask(f"/cek?kode=CMH-2222-{number:02}", headers=headers)
+
+    statuses = [(await guess(number)).status for number in range(1, 60)]
+    assert 429 in statuses
+    elsewhere = await site.ask("/cek?kode=CMH-2222-99", headers={"X-Forwarded-For": "2001:db8:1:3::1"})
+    assert elsewhere.status == 200
