@@ -1,17 +1,19 @@
 """What a correction changes, word by word, field by field. Pure."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
-from broadcaster.fields import Fields
+from broadcaster.fields import Fields, Override, Translation
+from broadcaster.wording import words
 from channels.base.contract import Topic
 from channels.base.rendering import moment_text
 from subscribers.areas import AreaTree
 
 Piece = tuple[Literal["same", "gone", "new"], str]
+_WORDS = ("title", "summary", "body", "instruction")
 _TOKEN = re.compile(r"\s*\S+|\s+")
 
 
@@ -46,9 +48,15 @@ def _pieces(before: list[str], after: list[str]) -> Iterator[Piece]:
 
 
 def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str, str]:
+    """Everything that was chosen or typed, by name of field, as people read it."""
+    said = words("id")
     areas = [tree.get(name) for name in fields.areas]
     topic = next((topic.label("id") for topic in topics if topic.slug == fields.category), fields.category)
+    times = {name: getattr(fields, name) for name in ("effective", "expires", "publish_at")}
+    lines = {name: getattr(fields, name) or "" for name in ("link", "image", "image_alt", "claim", "seen_at", "verdict", "fact")}
+    own = {said(f"staff.language.{lang}"): translation for lang, translation in fields.translations.items()}
     return {
+        "level": said(f"staff.level.{fields.level}"),
         "title": fields.title,
         "summary": fields.summary or "",
         "body": fields.body,
@@ -56,7 +64,19 @@ def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str,
         "areas": ", ".join(area.label for area in areas if area is not None),
         "category": topic,
         "agency": fields.agency or "",
-        "expires": moment_text(fields.expires) if fields.expires else "",
-        "translations": ", ".join(sorted(fields.translations)),
-        "overrides": ", ".join(sorted(fields.overrides)),
+        **{name: moment_text(moment) if moment else "" for name, moment in times.items()},
+        "kind": said(f"staff.kind.{fields.kind}") if fields.kind else "",
+        **lines,
+        "evidence": "\n".join(fields.evidence),
+        "channels": ", ".join(sorted(fields.channels)),
+        "translations": _wordings(own),
+        "overrides": _wordings({channel.title(): override for channel, override in fields.overrides.items()}),
     }
+
+
+def _wordings(named: Mapping[str, Translation | Override]) -> str:
+    """The words of languages or channels, each below its name."""
+    return "\n\n".join(
+        "\n".join([f"{name}:", *(text for part in _WORDS if (text := getattr(one, part, None)))])
+        for name, one in sorted(named.items())
+    )

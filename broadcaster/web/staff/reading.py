@@ -18,8 +18,8 @@ from broadcaster.web.access import account_of, app_of
 from broadcaster.web.staff import actors, frame
 from broadcaster.wording import Words
 
-SAID = ("ditolak", "diarsipkan")
-"""Acts of which the page says that they were done."""
+SAID = {"ditolak": "rejected", "diarsipkan": "archived"}
+"""Acts of which the page says that they were done, while the announcement is still as they left it."""
 ARCHIVABLE = ("rejected", "ended")
 """States shown here from which an announcement may be put away."""
 
@@ -47,7 +47,7 @@ async def show(request: Request) -> Response:
     topic = next((topic for topic in app.settings.topics if topic.slug == row.fields.category), None)
     said = request.query_params.get("selesai", "")
     return frame.page(
-        request, "reading.html", row=row, fields=row.fields, past=past, said=said if said in SAID else "",
+        request, "reading.html", row=row, fields=row.fields, past=past, said=said if SAID.get(said) == row.state else "",
         areas=[area.label for area in areas if area is not None], topic=topic, archivable=row.state in ARCHIVABLE,
     )  # fmt: skip
 

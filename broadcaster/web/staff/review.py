@@ -25,8 +25,8 @@ Act = Callable[[Connection, Desk, str, Any], Any]
 """A transaction: the desk, the announcement's id and what the form says."""
 
 
-SAID = ("dibatalkan", "dikembalikan", "jadwal")
-"""Acts of which the page says that they were done."""
+SAID = {"dibatalkan": "review", "dikembalikan": "returned", "jadwal": "approved"}
+"""Acts of which the page says that they were done, while the announcement is still as they left it."""
 
 
 async def show(request: Request) -> Response:
@@ -49,7 +49,7 @@ async def _page(request: Request, row: Announcement, problems: tuple[Problem, ..
         editing=False, placed=True, picture=thumbnail(app, previews.edition),
         outdated=overriding.outdated(form), spoken=(), preview_lang="id",
         reach=await reach.of(request, previews.edition, row.fields.channels), judges=judges, left=max(left, 0),
-        names=names, said=said if (said := request.query_params.get("selesai", "")) in SAID and not problems else "",
+        names=names, said=_done(request, row) if not problems else "",
         sending=f"/redaksi/pengiriman/{row.id}" if row.published_at else "",
         break_glass=app.settings.break_glass and row.fields.level == "emergency",
     )  # fmt: skip
@@ -60,6 +60,11 @@ def _people(connection: Connection, row: Announcement, t: Words) -> tuple[list[V
     versions = drafts.history(connection, row.id)
     named = [row.submitted_by, row.approved_by, *(version.actor for version in versions)]
     return versions, drafts.editors(connection, row.id), actors.spoken(connection, named, t)
+
+
+def _done(request: Request, row: Announcement) -> str:
+    said = request.query_params.get("selesai", "")
+    return said if SAID.get(said) == row.state else ""
 
 
 def decided(act: Act, *, to: str = "") -> Callable[[Request], Awaitable[Response]]:
