@@ -32,7 +32,7 @@ CHECK_SESSION = 5.0
 """A stream ends at most so many seconds after the session behind it."""
 ACTS: Mapping[str, steering.Act] = {"jeda": "pause", "lanjut": "resume", "hentikan": "cancel"}
 """Acts as addresses name them."""
-DONE = (*ACTS, "coba-lagi")
+DONE = (*ACTS, "coba-lagi", "ralat", "cabut")
 
 
 async def show(request: Request) -> Response:
