@@ -83,15 +83,19 @@ def save(
     if desk.account.actor in drafts.returners(connection, row.id):
         raise NotAllowed("Anda mengembalikan pengumuman ini, jadi orang lain yang memperbaikinya.")
     _holds_for(desk, row)
-    before = row.state
-    if before not in OWN_STATES:
+    if row.state not in OWN_STATES:
         _require_hold(desk, replace(row, fields=fields))
-    values = {**_unapproved(desk, fields), "form": text, "version": row.version + 1}
+    before, values = row, {**_unapproved(desk, fields), "form": text, "version": row.version + 1}
     row = moved(connection, row, "edit", "author", desk.now, fields=fields, **values)
-    _keep(connection, desk, row, form, act)
-    if before in ("approved", "scheduled"):
-        _note(connection, desk, "edit", row, was=before)
+    if _keep(connection, desk, row, form, act) or before.state in ("approved", "scheduled"):
+        _note(connection, desk, "edit", row, was=before.state, number=row.version, **_told(before.fields, fields))
     return row
+
+
+def _told(before: Fields, after: Fields) -> dict[str, Any]:
+    """What an edit changes of what the audit log tells; the words themselves are in the versions."""
+    names = [name for name in ("title", "level", "areas", "agency") if getattr(before, name) != getattr(after, name)]
+    return {when: {name: getattr(fields, name) for name in names} for when, fields in (("before", before), ("after", after))}
 
 
 def _begin(connection: Connection, desk: Desk, form: Form, text: str, fields: Fields, *, training: bool) -> Announcement:
@@ -382,8 +386,8 @@ def person(connection: Connection, actor: str) -> list[Account]:
     return accounts.acting(connection, actor)
 
 
-def _keep(connection: Connection, desk: Desk, row: Announcement, form: Form, act: VersionAct) -> None:
-    drafts.keep(
+def _keep(connection: Connection, desk: Desk, row: Announcement, form: Form, act: VersionAct) -> bool:
+    return drafts.keep(
         connection,
         Version(announcement=row.id, number=row.version, at=desk.at, actor=desk.account.actor, act=act, form=form),
     )
