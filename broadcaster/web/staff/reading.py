@@ -1,5 +1,7 @@
 """One announcement as staff read it: what it says, where it stands, who did what."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -9,8 +11,12 @@ from broadcaster.overview import identify
 from broadcaster.store import announcements as rows
 from broadcaster.store import audit, drafts
 from broadcaster.store.announcements import Announcement
+from broadcaster.store.audit import Entry
+from broadcaster.store.drafts import Version
+from broadcaster.web import pages
 from broadcaster.web.access import account_of, app_of
-from broadcaster.web.staff import frame
+from broadcaster.web.staff import actors, frame
+from broadcaster.wording import words
 
 
 async def show(request: Request) -> Response:
@@ -21,13 +27,17 @@ async def show(request: Request) -> Response:
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}/tulis", 303)
     if row.state in ("draft", "returned", "review", "approved", "scheduled"):
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}/periksa", 303)
-    versions, acts = await app.database.read(
-        lambda connection: (drafts.history(connection, row.id), audit.about(connection, row.id))
-    )
+
+    def look(connection: Connection) -> tuple[list[Version], list[Entry], Mapping[str, str]]:
+        acts = audit.about(connection, row.id)
+        spoken = actors.spoken(connection, [entry.actor for entry in acts], words(pages.lang_of(request)))
+        return drafts.history(connection, row.id), acts, spoken
+
+    versions, acts, names = await app.database.read(look)
     areas = [app.tree.get(name) for name in row.fields.areas]
     topic = next((topic for topic in app.settings.topics if topic.slug == row.fields.category), None)
     return frame.page(
-        request, "reading.html", row=row, fields=row.fields, versions=versions, acts=acts,
+        request, "reading.html", row=row, fields=row.fields, versions=versions, acts=acts, names=names,
         areas=[area.label for area in areas if area is not None], topic=topic,
     )  # fmt: skip
 
