@@ -76,6 +76,8 @@
     });
   });
   const file = form.querySelector("[data-upload]");
+  file.removeAttribute("name"); // it goes on its own: previews and saves carry words only
+  file.addEventListener("input", (event) => event.stopPropagation());
   file.addEventListener("change", async (event) => {
     event.stopPropagation();
     if (!file.files.length) return;
@@ -89,11 +91,10 @@
       said.textContent = told.problem || file.dataset.taken;
       said.classList.toggle("wrong", !answer.ok);
       if (!answer.ok) return;
-      file.value = "";
       form.elements.image.value = told.url;
       form.elements.image.dispatchEvent(new Event("input", { bubbles: true }));
       form.elements.image_alt.focus();
-    } catch { said.textContent = file.dataset.failed; }
+    } catch { said.textContent = file.dataset.failed; } finally { file.value = ""; }
   });
   form.querySelectorAll("[data-limit]").forEach(count);
   form.addEventListener("change", (event) => {

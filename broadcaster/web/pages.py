@@ -1,5 +1,6 @@
 """HTML pages: the template environment, the visitor's language, and what every page shares."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -170,9 +171,15 @@ _INLINE = {"b", "i", "s", "u", "strong", "em", "a"}
 _BLOCKS = _INLINE | {"p", "ul", "ol", "li", "br", "blockquote"}
 
 
+_MESSENGERS = re.compile(r"(?:[^<>]|</?(?:b|i|s|u|strong|em)>|<a href=\"[^\"<>]*\">|</a>)*+")
+
+
 def _marked(text: str) -> Markup:
-    """A message's text with the marks of a messenger's own HTML, where it has some; anything else is shown as it is."""
-    if any(f"<{tag}>" in text for tag in _INLINE):
+    """A message's text with the marks of a messenger's own HTML, where it has some; anything else is shown as it is.
+
+    A text with any other tag is none of that HTML, which would hold it escaped: nothing of it may vanish from a preview.
+    """
+    if any(f"<{tag}>" in text for tag in _INLINE) and _MESSENGERS.fullmatch(text):
         return Markup(nh3.clean(text, tags=_INLINE, attributes={"a": {"href"}}))  # noqa: S704  reason: nh3 cleaned it
     return Markup.escape(text)
 

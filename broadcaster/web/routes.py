@@ -9,6 +9,7 @@ from broadcaster.web.rush import shared
 from broadcaster.web.staff import account as own_account
 from broadcaster.web.staff import (
     account_factor,
+    account_mail,
     account_password,
     amend,
     auditing,
@@ -204,7 +205,8 @@ STAFF = (
     Row("/redaksi/kanal/{name}/lanjut", channels.resume, access="staff:steer", methods=("POST",)),
     Row("/redaksi/kanal/{name}/tahanan", channels.decide, access="staff:steer", methods=("POST",)),
     Row("/redaksi/akun", own_account.show, access="staff:own"),
-    Row("/redaksi/akun/kabar", own_account.change_mail, access="staff:own", methods=("POST",)),
+    Row("/redaksi/akun/kabar", account_mail.change, access="staff:own", methods=("POST",)),
+    Row("/redaksi/akun/kabar/kode", account_mail.confirm, access="staff:own", methods=("POST",)),
     Row("/redaksi/akun/sandi", account_password.show, access="staff:own"),
     Row("/redaksi/akun/sandi", account_password.change, access="staff:own", methods=("POST",)),
     Row("/redaksi/akun/kode", account_factor.show, access="staff:own"),

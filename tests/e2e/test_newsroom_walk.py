@@ -13,6 +13,7 @@ import pytest
 from broadcaster.accounts import AccountRole
 from newsroom_city import CHANNELS, CHROMIUM, DESK, PHONE, RESIDENTS, City, Hands, browsing, opened, plain, write
 from staffing import hire
+from uploads import noise
 from waiting import until
 from world import states
 
@@ -115,6 +116,22 @@ async def _seconds_until_shown(page: Any, character: str) -> float:
         arg=[list(CHANNELS), title],
     )
     return time.monotonic() - begun
+
+
+async def test_a_photo_as_phones_take_them_goes_up_while_the_previews_go_on(city: City) -> None:
+    await hire(city.app, "rina", "author")
+    async with browsing(viewport=DESK) as opening:
+        rina = Hands(page=await opening())
+        await rina.sign_in(city.url, "rina")
+        await write(rina, city.url)
+        title = await rina.page.title()
+        await rina.page.click("summary:has(+ .stack #berkas)")
+        await rina.page.set_input_files("#berkas", {"name": "IMG.jpg", "mimeType": "image/jpeg", "buffer": noise(1600, 1200)})
+        await rina.page.wait_for_function("() => document.getElementById('gambar').value.includes('/media/')")
+        await rina.page.fill("#alt", "Pipa yang diganti")
+        await rina.page.wait_for_selector('#pratinjau-telegram img[alt="Pipa yang diganti"]')
+        assert await rina.page.title() == title
+        assert await rina.page.input_value("#berkas") == ""
 
 
 async def test_a_tab_closed_in_the_middle_loses_at_most_two_seconds(city: City) -> None:

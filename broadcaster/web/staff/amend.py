@@ -22,7 +22,7 @@ from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.drafts import Proposal
 from broadcaster.web import pages
 from broadcaster.web.access import account_of, app_of
-from broadcaster.web.staff import actors, frame
+from broadcaster.web.staff import actors, frame, refusals
 from broadcaster.web.staff.differences import Difference, differences
 from broadcaster.web.staff.reading import found
 from broadcaster.wording import words
@@ -208,9 +208,10 @@ async def _decide(request: Request, act: Callable[[Connection, Any, Announcement
 
 
 async def _refused(request: Request, change: Change, shown: Shown, refused: InvalidAnnouncement | NotAllowed) -> Response:
-    problems = refused.problems if isinstance(refused, InvalidAnnouncement) else ()
+    given = refused.problems if isinstance(refused, InvalidAnnouncement) else ()
+    problems = refusals.worded(given, frame.words_of(request))
     refusal = "" if problems else str(refused)
-    status = 422 if problems else 409
+    status = 422 if problems else frame.status_of(refused)
     return await _show(
         request, change,
         Shown(values=shown.values, reason=shown.reason, problems=problems, refusal=refusal, status=status),

@@ -1,18 +1,18 @@
 """What a correction changes, word by word, field by field. Pure."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from typing import Literal
+from datetime import datetime
+from typing import Any, Literal
 
-from broadcaster.fields import Fields
+from broadcaster.fields import Fields, Override, Translation
+from broadcaster.web.standing import compared
+from broadcaster.wording import words
 from channels.base.contract import Topic
 from channels.base.rendering import moment_text
 from subscribers.areas import AreaTree
 
 Piece = tuple[Literal["same", "gone", "new"], str]
-_TOKEN = re.compile(r"\s*\S+|\s+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +30,17 @@ def differences(before: Fields, after: Fields, *, tree: AreaTree, topics: Sequen
 
 
 def pieces(before: str, after: str) -> list[Piece]:
-    """Two texts as one, with the words that are gone and those that are new."""
-    return list(_pieces(_TOKEN.findall(before), _TOKEN.findall(after)))
+    """Two texts as one, with what is gone and what is new; in bounded time, so that no text holds the site up."""
+    return [piece for piece in _pieces(before, after) if piece[1]]
 
 
-def _pieces(before: list[str], after: list[str]) -> Iterator[Piece]:
-    for act, first, last, begin, end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+def _pieces(before: str, after: str) -> Iterator[Piece]:
+    for act, old, new in compared(before, after):
         if act == "equal":
-            yield "same", "".join(before[first:last])
+            yield "same", new
         else:
-            if last > first:
-                yield "gone", "".join(before[first:last])
-            if end > begin:
-                yield "new", "".join(after[begin:end])
+            yield "gone", old
+            yield "new", new
 
 
 def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str, str]:
@@ -55,8 +53,29 @@ def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str,
         "instruction": fields.instruction or "",
         "areas": ", ".join(area.label for area in areas if area is not None),
         "category": topic,
+        "level": words("id")(f"staff.level.{fields.level}"),
+        "kind": words("id")(f"staff.kind.{fields.kind}") if fields.kind else "",
         "agency": fields.agency or "",
-        "expires": moment_text(fields.expires) if fields.expires else "",
-        "translations": ", ".join(sorted(fields.translations)),
-        "overrides": ", ".join(sorted(fields.overrides)),
+        "channels": ", ".join(fields.channels),
+        **{name: _moment(getattr(fields, name)) for name in ("effective", "expires", "publish_at")},
+        **{name: getattr(fields, name) or "" for name in ("link", "image", "image_alt", *_CLAIMED)},
+        "evidence": "\n".join(fields.evidence),
+        "translations": _several(fields.translations),
+        "overrides": _several(fields.overrides),
     }
+
+
+_CLAIMED = ("claim", "seen_at", "verdict", "hoax_type", "fact")
+
+
+def _moment(moment: datetime | None) -> str:
+    return moment_text(moment) if moment else ""
+
+
+def _several(sets: Mapping[Any, Translation | Override]) -> str:
+    """Words of languages or of channels, each under its name."""
+    names = ("title", "summary", "body", "instruction")
+    lines = [
+        line for key, own in sorted(sets.items()) for line in (key, *(getattr(own, name, None) for name in names)) if line
+    ]  # fmt: skip
+    return "\n".join(lines)

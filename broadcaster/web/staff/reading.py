@@ -9,10 +9,9 @@ from starlette.responses import RedirectResponse, Response
 
 from broadcaster.overview import identify
 from broadcaster.store import announcements as rows
-from broadcaster.store import audit, drafts
+from broadcaster.store import audit
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.audit import Entry
-from broadcaster.store.drafts import Version
 from broadcaster.web import pages
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.staff import actors, frame
@@ -28,16 +27,15 @@ async def show(request: Request) -> Response:
     if row.state in ("draft", "returned", "review", "approved", "scheduled"):
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}/periksa", 303)
 
-    def look(connection: Connection) -> tuple[list[Version], list[Entry], Mapping[str, str]]:
+    def look(connection: Connection) -> tuple[list[Entry], Mapping[str, str]]:
         acts = audit.about(connection, row.id)
-        spoken = actors.spoken(connection, [entry.actor for entry in acts], words(pages.lang_of(request)))
-        return drafts.history(connection, row.id), acts, spoken
+        return acts, actors.spoken(connection, [entry.actor for entry in acts], words(pages.lang_of(request)))
 
-    versions, acts, names = await app.database.read(look)
+    acts, names = await app.database.read(look)
     areas = [app.tree.get(name) for name in row.fields.areas]
     topic = next((topic for topic in app.settings.topics if topic.slug == row.fields.category), None)
     return frame.page(
-        request, "reading.html", row=row, fields=row.fields, versions=versions, acts=acts, names=names,
+        request, "reading.html", row=row, fields=row.fields, acts=acts, names=names,
         areas=[area.label for area in areas if area is not None], topic=topic,
     )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The check before submitting, and what a second person decides: the same previews, the reach, and one button for each act."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
@@ -9,18 +10,55 @@ from starlette.responses import RedirectResponse, Response
 
 from broadcaster import newsroom, overriding, previewing, publishing
 from broadcaster.announcements import NotAllowed
-from broadcaster.fields import InvalidAnnouncement, Problem
+from broadcaster.app import App
+from broadcaster.fields import Fields, InvalidAnnouncement, Override, Problem, Translation
 from broadcaster.newsroom import Desk
 from broadcaster.publishing import Stored
 from broadcaster.store import drafts
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.access import account_of, app_of
-from broadcaster.web.staff import checks, frame, reach
+from broadcaster.web.staff import checks, frame, reach, refusals
 from broadcaster.web.staff.compose import thumbnail
 from broadcaster.web.staff.reading import found
 
 Act = Callable[[Connection, Desk, str, Any], Any]
 """A transaction: the desk, the announcement's id and what the form says."""
+
+VERSIONS = 5
+"""The newest, named beside the text; their own page shows more."""
+SAID = ("title", "summary", "body", "instruction")
+"""Words of a language or of a channel, in reading order."""
+FACTS = ("link", "image", "image_alt", "claim", "seen_at", "verdict", "hoax_type", "fact", "evidence")
+"""What else residents may read or be led to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spoken:
+    """The words of a language, or those of one channel (`label`); by name of field, as they were typed."""
+
+    lang: str
+    label: str
+    words: Mapping[str, str]
+
+
+def spoken(app: App, fields: Fields) -> list[Spoken]:
+    """Every set of words that is approved: previews cut some of them, and speak one language."""
+    labels = {name: one.label for name, one in app.push.items()} | {name: one.label for name, one in app.pull.items()}
+    return [
+        Spoken(lang="id", label="", words=_words(fields)),
+        *(Spoken(lang=lang, label="", words=_words(words)) for lang, words in fields.translations.items()),
+        *(Spoken(lang="id", label=labels.get(name, name), words=_words(words)) for name, words in fields.overrides.items()),
+    ]
+
+
+def _words(words: Fields | Translation | Override) -> dict[str, str]:
+    return {name: text for name in SAID if (text := getattr(words, name, None))}
+
+
+def facts(fields: Fields) -> dict[str, str]:
+    """Addresses, and what a clarification claims, by name of field."""
+    given = {name: getattr(fields, name) for name in FACTS}
+    return {name: "\n".join(value) if isinstance(value, tuple) else str(value) for name, value in given.items() if value}
 
 
 async def show(request: Request) -> Response:
@@ -31,9 +69,9 @@ async def show(request: Request) -> Response:
 async def _page(request: Request, row: Announcement, problems: tuple[Problem, ...] = (), status: int = 200) -> Response:
     app, account = app_of(request), account_of(request)
     form = newsroom.form_of(row)
-    previews = previewing.look(app, form, announcement=row.id, code=row.code)
+    previews = await previewing.beside(lambda: previewing.look(app, form, announcement=row.id, code=row.code))
     versions, editors = await app.database.read(
-        lambda connection: (drafts.history(connection, row.id), drafts.editors(connection, row.id))
+        lambda connection: (drafts.history(connection, row.id, limit=VERSIONS), drafts.editors(connection, row.id))
     )
     looked = await checks.of(request, form, row.id) if row.state in newsroom.EDITABLE else checks.NOTHING
     if not problems and row.state in ("draft", "returned"):
@@ -44,6 +82,7 @@ async def _page(request: Request, row: Announcement, problems: tuple[Problem, ..
         request, "review.html", status=status, row=row, previews=previews, problems=problems, versions=versions, checks=looked,
         editing=False, placed=True, picture=thumbnail(app, previews.edition),
         outdated=overriding.outdated(form), spoken=(), preview_lang="id",
+        spoken_words=spoken(app, row.fields), more_facts=facts(row.fields),
         reach=await reach.of(request, previews.edition, row.fields.channels), judges=judges, left=max(left, 0),
         sending=f"/redaksi/pengiriman/{row.id}" if row.published_at else "",
         break_glass=app.settings.break_glass and row.fields.level == "emergency",
@@ -59,10 +98,9 @@ def decided(act: Act, *, to: str = "") -> Callable[[Request], Awaitable[Response
         try:
             done = await app.database.write(lambda connection: act(connection, desk, row.id, data))
         except (InvalidAnnouncement, NotAllowed) as refused:
-            problems = refused.problems if isinstance(refused, InvalidAnnouncement) else _said(refused)
-            return await _page(
-                request, await found(request), problems, status=422 if isinstance(refused, InvalidAnnouncement) else 409
-            )
+            given = refused.problems if isinstance(refused, InvalidAnnouncement) else _said(refused)
+            problems = refusals.worded(given, frame.words_of(request))
+            return await _page(request, await found(request), problems, status=frame.status_of(refused))
         if isinstance(done, Stored):
             await publishing.ring(app, done)
         return RedirectResponse(f"/redaksi/pengumuman/{done.id}{to}", 303)

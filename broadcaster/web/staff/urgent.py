@@ -15,7 +15,7 @@ from broadcaster.store import listing
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.home import groups
 from broadcaster.web.staff import form as forms
-from broadcaster.web.staff import frame
+from broadcaster.web.staff import frame, refusals
 from broadcaster.web.staff.compose import LIMITS, places
 from channels.base.rendering import WIB
 
@@ -75,6 +75,7 @@ def _page(
     request: Request, hazard: Hazard, form: Mapping[str, Any], problems: Sequence[Problem] = (), status: int = 200
 ) -> Response:
     return frame.page(
-        request, "urgent.html", status=status, hazard=hazard, form=forms.shown(form), problems=problems, anchors=ANCHORS,
+        request, "urgent.html", status=status, hazard=hazard, form=forms.shown(form),
+        problems=refusals.worded(problems, frame.words_of(request)), anchors=ANCHORS,
         broken={problem.field for problem in problems}, places=places(request), groups=groups(app_of(request)), limits=LIMITS,
     )  # fmt: skip

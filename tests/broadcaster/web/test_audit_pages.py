@@ -16,6 +16,7 @@ from broadcaster.publishing import Press
 from broadcaster.store import audit, audit_listing
 from broadcaster.store.audit_listing import Wanted
 from broadcaster.store.database import Database
+from broadcaster.web.staff import actors
 from broadcaster.wording import words
 from browsing import Clock, Running
 from staffing import NOTICE, Browser, signed_in
@@ -216,3 +217,8 @@ def test_every_act_that_the_code_notes_has_words() -> None:
     for lang in ("id", "en"):
         known = words(lang).keys
         assert {act for act in acts if not {f"staff.act.{act}", f"staff.audit.act.{act}"} & known} == set()
+
+
+async def test_actors_of_one_kind_can_be_told_apart(site: Running) -> None:
+    told = await site.app.database.read(actors.spoken, ["simulasi", "simulasi:air", "clock"], words("id"))
+    assert told == {"simulasi": "simulasi", "simulasi:air": "simulasi (air)", "clock": "jadwal otomatis"}

@@ -110,7 +110,7 @@ async def test_how_many_people_a_day_where_the_provider_limits_them(sqlite_url: 
         page = await rina.get("/redaksi/kanal")
         assert "7 dari 1.000" in page.text
         assert "paling banyak 800" in page.text
-        assert "90, 2 alamat tidak aktif" in page.text
+        assert "90 pesan, 2 alamat tidak aktif" in page.text
 
 
 # --- the list of sendings -------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ async def test_the_writer_gets_what_residents_would_get_marked_as_a_test(office:
     row = await draft(office, rina)
     page = await rina.post(f"/redaksi/pengumuman/{row.id}/uji")
     assert page.status == 200
-    assert "Uji terkirim lewat 2 kanal" in page.text
+    assert "Uji dikirim lewat 2 kanal" in page.text
     assert "rina@contoh.example" in page.text
     assert str(RINA_CHAT) not in page.text
     (letter,), (shown,) = office.letters("rina"), office.bot.inbox(RINA_CHAT)
@@ -73,7 +73,7 @@ async def test_two_tests_are_two_mails_for_a_mail_program(office: PostOffice) ->
 async def test_a_draft_with_next_to_nothing_in_it_can_be_tried(office: PostOffice) -> None:
     rina = await office.hire("rina", "author")
     row = await office.act(rina, newsroom.save, {"title": "Baru judul"})
-    assert "Uji terkirim lewat 1 kanal" in (await rina.post(f"/redaksi/pengumuman/{row.id}/uji")).text
+    assert "Uji dikirim lewat 1 kanal" in (await rina.post(f"/redaksi/pengumuman/{row.id}/uji")).text
     assert office.subjects("rina") == ["[UJI] Baru judul"]
 
 
@@ -81,7 +81,7 @@ async def test_what_is_missing_is_said_with_where_to_add_it(office: PostOffice) 
     rina = await office.hire("rina", "author", email="")
     row = await draft(office, rina)
     page = (await rina.post(f"/redaksi/pengumuman/{row.id}/uji")).text
-    assert "Belum ada uji yang terkirim" in page
+    assert "Belum ada uji yang dikirim" in page
     assert page.count("Belum ada alamat") == 2
     assert 'href="/redaksi/akun"' in page
 
@@ -91,7 +91,7 @@ async def test_a_provider_that_refuses_is_told_in_words(office: PostOffice) -> N
     office.mail.faults = Faults(rate_5xx=1)
     row = await draft(office, rina)
     page = (await rina.post(f"/redaksi/pengumuman/{row.id}/uji")).text
-    assert "Uji terkirim lewat 1 kanal" in page
+    assert "Uji dikirim lewat 1 kanal" in page
     assert "Penyedia tidak menerimanya" in page
     assert "Deferred" in page
 
