@@ -209,6 +209,16 @@ def read_leniently(raw: Mapping[str, Any]) -> tuple[Fields, list[Problem]]:
     return Fields.model_validate({**_STAND_IN, **sound}), problems
 
 
+TOLD = ("title", "level", "areas", "agency")
+"""What the audit log tells of an edit; the other words are in the versions."""
+
+
+def changed(before: Fields, after: Fields) -> dict[str, dict[str, Any]]:
+    """What is told of an edit: "before" and "after" with each of those that differ."""
+    names = [name for name in TOLD if getattr(before, name) != getattr(after, name)]
+    return {when: {name: getattr(fields, name) for name in names} for when, fields in (("before", before), ("after", after))}
+
+
 # --- refusals in words --------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from broadcaster import announcements, publishing
 from broadcaster.accounts import Account, Right
 from broadcaster.announcements import CheckedAnnouncement, NotAllowed, OwnWork, Role, may
-from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
+from broadcaster.fields import Fields, InvalidAnnouncement, Problem, changed, read_leniently
 from broadcaster.publishing import Press, Stored, held, moved
 from broadcaster.signing import draw_code
 from broadcaster.store import accounts, audit, drafts, nudges
@@ -84,17 +84,15 @@ def save(
     if desk.account.actor in drafts.returners(connection, row.id):
         raise NotAllowed("Anda mengembalikan pengumuman ini, jadi orang lain yang memperbaikinya.")
     _holds_for(desk, row)
-    before = row.state
-    if before not in OWN_STATES:
+    if row.state not in OWN_STATES:
         _require_hold(desk, replace(row, fields=fields))
-    bound = "" if before in OWN_STATES else _bound_anew(desk, form)
-    values = {**_UNAPPROVED, "bound": bound, "form": text, "version": row.version + 1}
+    bound = "" if row.state in OWN_STATES else _bound_anew(desk, form)
+    before, values = row, {**_UNAPPROVED, "bound": bound, "form": text, "version": row.version + 1}
     row = moved(connection, row, "edit", "author", desk.now, fields=fields, **values)
-    _keep(connection, desk, row, form, act)
-    if before in ("approved", "scheduled"):
-        _note(connection, desk, "edit", row, was=before)
-        if row.bound:
-            _ask(connection, desk, row, desk.press.check(fields, desk.now))
+    if _keep(connection, desk, row, form, act) or before.state in ("approved", "scheduled"):
+        _note(connection, desk, "edit", row, was=before.state, number=row.version, **changed(before.fields, fields))
+    if before.state in ("approved", "scheduled") and row.bound:
+        _ask(connection, desk, row, desk.press.check(fields, desk.now))
     return row
 
 
@@ -387,8 +385,8 @@ def judges(connection: Connection, desk: Desk, checked: CheckedAnnouncement, edi
     return [one for one in approvers if one.actor not in editors and one.covers(agency, codes)]
 
 
-def _keep(connection: Connection, desk: Desk, row: Announcement, form: Form, act: VersionAct) -> None:
-    drafts.keep(
+def _keep(connection: Connection, desk: Desk, row: Announcement, form: Form, act: VersionAct) -> bool:
+    return drafts.keep(
         connection,
         Version(announcement=row.id, number=row.version, at=desk.at, actor=desk.account.actor, act=act, form=form),
     )

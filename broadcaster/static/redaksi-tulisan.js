@@ -47,11 +47,12 @@
 
   document.querySelectorAll("form[data-keep]").forEach((form) => {
     let place = name(location), changed = false, timer = 0;
-    const keep = () => sessionStorage.setItem(place, JSON.stringify({ at: Date.now(), typed: plain(form) }));
+    const keep = () => { if (changed) sessionStorage.setItem(place, JSON.stringify({ at: Date.now(), typed: plain(form) })); };
     offer(form, place);
-    form.addEventListener("input", () => { changed = true; clearTimeout(timer); timer = setTimeout(() => { if (changed) keep(); }, MOMENT); });
+    form.addEventListener("input", () => { changed = true; clearTimeout(timer); timer = setTimeout(keep, MOMENT); });
+    document.addEventListener("visibilitychange", keep);
     form.addEventListener("redaksi:tersimpan", () => { changed = false; sessionStorage.removeItem(place); place = name(location); });
-    form.addEventListener("submit", () => { keep(); changed = false; sessionStorage.setItem(SENT, place); });
+    form.addEventListener("submit", () => { changed = true; keep(); changed = false; sessionStorage.setItem(SENT, place); });
     if (form.dataset.keep === "guard") addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
   });
 })();

@@ -42,14 +42,17 @@ class Proposal:
     at: float
 
 
-def keep(connection: Connection, version: Version) -> None:
-    """Store a version; one by the same person that is younger than ten minutes is written over, if both are plain edits."""
+def keep(connection: Connection, version: Version) -> bool:
+    """Store a version; one by the same person that is younger than ten minutes is written over, if both are plain edits.
+
+    Whether it is one more.
+    """
     last = _last(connection, version.announcement)
     form = json.dumps(version.form, ensure_ascii=False, sort_keys=True)
     if last is not None and _belongs_to(version, last):
         same = (draft_version.c.announcement == version.announcement, draft_version.c.number == last.number)
         connection.execute(update(draft_version).where(*same).values(number=version.number, form=form))
-        return
+        return False
     connection.execute(
         insert(draft_version).values(
             announcement=version.announcement,
@@ -60,6 +63,7 @@ def keep(connection: Connection, version: Version) -> None:
             form=form,
         )
     )
+    return True
 
 
 def history(connection: Connection, announcement: str, *, limit: int | None = None) -> list[Version]:

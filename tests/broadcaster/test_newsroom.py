@@ -233,6 +233,20 @@ def test_an_edit_voids_review_and_approval(room: Newsroom) -> None:
     assert room.editions() == 0
 
 
+def test_the_log_tells_of_each_edit_what_it_changed_but_not_of_every_key(room: Newsroom) -> None:
+    row = room.submitted()
+    for number in range(5):
+        form = {**NOTICE, "title": f"Lain {number}", "areas": ["melong"]}
+        room.do(newsroom.save, "rina", form, announcement_id=row.id, after=number)
+    room.do(newsroom.save, "budi", {**NOTICE, "title": "Punya Budi", "areas": ["melong"]}, announcement_id=row.id, after=9)
+    told = [entry.detail for entry in room.database.read_now(audit.about, row.id) if entry.act == "edit"]
+    assert [(one["was"], one["before"].get("title"), one["after"].get("title")) for one in told] == [
+        ("review", NOTICE["title"], "Lain 0"),
+        ("review", "Lain 4", "Punya Budi"),
+    ]
+    assert (told[0]["before"]["areas"], told[0]["after"]["areas"]) == (NOTICE["areas"], ["melong"])
+
+
 def test_called_back_within_the_hold_nothing_was_sent(room: Newsroom) -> None:
     row = room.submitted()
     room.approve(row)

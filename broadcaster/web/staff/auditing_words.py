@@ -87,8 +87,8 @@ class Told:
             return ", ".join(self._first(f"staff.role.{role}") or str(role) for role in value)
         if name in ("agencies", "areas"):
             return ", ".join(self._area(str(one)) for one in value) or self.t(f"staff.people.all.{name}")
-        if name == "state":
-            return self._first(f"staff.state.{value}") or str(value)
+        if name in ("state", "level", "was"):
+            return self._first(f"staff.{'level' if name == 'level' else 'state'}.{value}") or str(value)
         if name == "way":
             return self._first(f"staff.account.way.{value}") or str(value)
         if isinstance(value, list):

@@ -138,3 +138,23 @@ async def test_one_announcement_shows_what_it_says_and_who_did_what(site: Runnin
     missing = await rina.get("/redaksi/pengumuman/tidak-ada")
     assert missing.status == 404
     assert "/redaksi/" in missing.text
+
+
+async def test_what_is_published_or_over_is_copied_and_put_away_from_its_page(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    layar = await signed_in(site, "layar", "screens")
+    stored = await site.publish()
+    there = f"/redaksi/pengumuman/{stored.id}"
+    page = (await rina.get(there)).text
+    assert f'action="{there}/duplikat"' in page
+    assert f'action="{there}/arsipkan"' not in page, "what holds is not put away"
+    assert "/duplikat" not in (await layar.get(there)).text
+    copy = await rina.post(f"{there}/duplikat")
+    assert copy.headers["Location"].endswith("/tulis")
+    assert NOTICE["title"] in (await rina.get(copy.headers["Location"])).text
+    await site.withdraw(stored, "Pekerjaan dibatalkan.")
+    assert f'action="{there}/arsipkan"' in (await rina.get(there)).text
+    assert (await rina.post(f"{there}/arsipkan")).status == 303
+    page = (await rina.get(there)).text
+    assert "Diarsipkan" in page
+    assert "staff:" not in page, "people are called by their names"
