@@ -1,7 +1,7 @@
 """What a careful colleague would point out before an announcement goes out; nothing here refuses anything. Pure."""
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,21 +23,28 @@ _DATE = re.compile(r"\b\d{1,2}(?:[/-]\d{1,2}\b|[ -](?:jan|feb|mar|apr|mei|jun|ju
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
     """What the advice is held against: whether the same title went out lately, and the city's own telephone numbers (E.164 or
-    short; none: numbers are not looked at)."""
+    short; none: numbers are not looked at), and what people call the channels that stand still."""
 
     same_title: bool = False
     phones: Collection[str] = ()
+    halted: Collection[str] = ()
 
 
 def advise(fields: Fields, *, now: datetime, known: Known) -> list[Problem]:
     """Everything worth a second look, in Indonesian; each with what to do."""
-    rules: tuple[Callable[[Fields, datetime, Known], Iterator[Problem]], ...] = (_night, _repeated, _undated, _shouted, _phones)
+    rules = (_halted, _night, _repeated, _undated, _shouted, _phones)
     return [found for rule in rules for found in rule(fields, now, known)]
 
 
 def _texts(fields: Fields) -> str:
     parts = (fields.title, fields.summary or "", plain(fields.body), plain(fields.instruction or ""))
     return "\n".join(part for part in parts if part)
+
+
+def _halted(_fields: Fields, _now: datetime, known: Known) -> Iterator[Problem]:
+    for label in sorted(known.halted):
+        remedy = "Lihat sebabnya di halaman Kanal. Pesannya menunggu sampai kanal itu dibuka lagi."
+        yield Problem(field="channels", reason=f"{label} sedang berhenti.", remedy=remedy)
 
 
 def _night(fields: Fields, now: datetime, _known: Known) -> Iterator[Problem]:

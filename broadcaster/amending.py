@@ -10,23 +10,26 @@ from typing import Any
 from sqlalchemy import Connection
 
 from broadcaster import announcements, publishing
-from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed
-from broadcaster.newsroom import Desk, Form, bound_of, form_text, judges, person, require, require_cover
+from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, OwnWork
+from broadcaster.newsroom import Desk, Form, form_text, judges, require, require_cover
 from broadcaster.publishing import Stored, held
-from broadcaster.store import audit, drafts, nudges
+from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import Proposal
+from broadcaster.vouching import bound_of, require_own_picture
 
 
 def propose_correction(connection: Connection, desk: Desk, announcement_id: str, form: Form, *, reason: str) -> Proposal:
     """Ask a second person to publish the next edition. Raises NotAllowed, InvalidAnnouncement."""
     checked = _examined(desk, form)
     row = _open_for(connection, desk, announcement_id, "correct", checked)
+    if checked.fields.image != row.fields.image:
+        require_own_picture(desk.press, checked.fields)
     if checked.fields == row.fields:
         raise NotAllowed("Isi ralat sama dengan yang sudah terbit. Ubah dulu yang salah.")
     why = publishing.read_reason(reason)
     form_text(form)
-    bound = _bound(bound_of(checked), why)
+    bound = _bound(row, bound_of(checked), why)
     wanted = Proposal(
         announcement=row.id, change="correction", form=form, reason=why, bound=bound, actor=desk.account.actor, at=desk.at
     )
@@ -40,7 +43,7 @@ def propose_withdrawal(connection: Connection, desk: Desk, announcement_id: str,
     checked = _as_published(desk, row)
     row = _open_for(connection, desk, announcement_id, "withdraw", checked)
     wanted = Proposal(
-        announcement=row.id, change="withdrawal", form={}, reason=why, bound=_bound("withdrawal", why),
+        announcement=row.id, change="withdrawal", form={}, reason=why, bound=_bound(row, "withdrawal", why),
         actor=desk.account.actor, at=desk.at,
     )  # fmt: skip
     return _propose(connection, desk, row, wanted, checked)
@@ -48,7 +51,7 @@ def propose_withdrawal(connection: Connection, desk: Desk, announcement_id: str,
 
 def approve(connection: Connection, desk: Desk, announcement_id: str, *, seen: str) -> Stored:
     """Publish what was proposed, if it is what was seen (its `bound`). Raises NotAllowed, InvalidAnnouncement."""
-    waiting = _judged(connection, desk, announcement_id)
+    row, waiting = _judged(connection, desk, announcement_id)
     if not hmac.compare_digest(seen.encode(), waiting.bound.encode()):
         raise NotAllowed("Usulan ini berubah sesudah Anda melihatnya. Periksa lagi, lalu setujui.")
     drafts.drop_proposal(connection, announcement_id)
@@ -57,17 +60,17 @@ def approve(connection: Connection, desk: Desk, announcement_id: str, *, seen: s
         return publishing.withdraw(connection, desk.press, announcement_id, reason=waiting.reason, **who)
     checked = _examined(desk, waiting.form)
     require_cover(desk, checked)
-    if _bound(bound_of(checked), waiting.reason) != waiting.bound:
-        raise NotAllowed("Isi atau wilayah ralat ini tidak lagi sama. Susun ralat baru.")
+    if _bound(row, bound_of(checked), waiting.reason) != waiting.bound:
+        raise NotAllowed("Yang terbit atau ralatnya tidak lagi sama. Tolak ralat ini, lalu susun yang baru.")
     return publishing.correct(connection, desk.press, announcement_id, checked, reason=waiting.reason, **who)
 
 
 def refuse(connection: Connection, desk: Desk, announcement_id: str, reason: str) -> None:
     """Turn the proposal down; whoever made it reads why. Raises NotAllowed, InvalidAnnouncement."""
     why = publishing.read_reason(reason)
-    waiting = _judged(connection, desk, announcement_id)
+    _row, waiting = _judged(connection, desk, announcement_id)
     drafts.drop_proposal(connection, announcement_id)
-    nudges.add(connection, person(connection, waiting.actor), announcement_id, "rejected", desk.at)
+    nudges.add(connection, accounts.acting(connection, waiting.actor), announcement_id, "rejected", desk.at)
     _note(connection, desk, f"refuse_{waiting.change}", announcement_id, reason=why)
 
 
@@ -97,14 +100,14 @@ def _open_for(connection: Connection, desk: Desk, announcement_id: str, act: Act
     return row
 
 
-def _judged(connection: Connection, desk: Desk, announcement_id: str) -> Proposal:
+def _judged(connection: Connection, desk: Desk, announcement_id: str) -> tuple[Announcement, Proposal]:
     require(desk, "approve")
     row = held(connection, announcement_id)
     waiting = _waiting(connection, announcement_id)
     require_cover(desk, _as_published(desk, row))
     if waiting.actor == desk.account.actor:
-        raise NotAllowed("Pengusul tidak dapat memutuskan usulannya sendiri. Minta orang lain memeriksanya.")
-    return waiting
+        raise OwnWork("Pengusul tidak dapat memutuskan usulannya sendiri. Minta orang lain memeriksanya.")
+    return row, waiting
 
 
 def _waiting(connection: Connection, announcement_id: str) -> Proposal:
@@ -127,8 +130,9 @@ def _as_published(desk: Desk, row: Announcement) -> CheckedAnnouncement:
     return CheckedAnnouncement(fields=row.fields, kind=kind, topic=topic, areas=areas)
 
 
-def _bound(content: str, reason: str) -> str:
-    return hashlib.sha256(f"{content}\0{reason}".encode()).hexdigest()
+def _bound(row: Announcement, content: str, reason: str) -> str:
+    """What an approval is bound to: the new text, its reason, and the published text from which it was told apart."""
+    return hashlib.sha256(f"{row.fields.as_json()}\0{content}\0{reason}".encode()).hexdigest()
 
 
 def _note(connection: Connection, desk: Desk, act: str, announcement_id: str, **more: Any) -> None:

@@ -27,7 +27,7 @@ from channels.base.rendering import moment_text, plain
 from subscribers.areas import Area, AreaTree, UnknownArea
 
 __all__ = [
-    "Act", "CheckedAnnouncement", "Fields", "InvalidAnnouncement", "NotAllowed", "Problem", "Role", "State",
+    "Act", "CheckedAnnouncement", "Fields", "InvalidAnnouncement", "NotAllowed", "OwnWork", "Problem", "Role", "State",
     "approve", "check", "content_hash", "examine", "may",
 ]  # fmt: skip
 
@@ -293,6 +293,10 @@ class NotAllowed(Exception):
     """The announcement's state, or who asks, does not allow this; the message says why, in Indonesian."""
 
 
+class OwnWork(NotAllowed):
+    """Nobody decides on what they wrote or proposed: no page of ours offers it."""
+
+
 def may(state: State, act: Act, role: Role) -> State:
     """The state that follows; raises NotAllowed."""
     move = _MOVES.get((state, act))
@@ -307,7 +311,7 @@ def may(state: State, act: Act, role: Role) -> State:
 def approve(state: State, *, editors: Collection[str], approver: str, seen: str, current: str) -> State:
     """Four eyes: none of its editors approves, and what was shown (`content_hash` seen and current). Raises NotAllowed."""
     if approver in editors:
-        raise NotAllowed("Penyusun tidak dapat menyetujui pengumumannya sendiri. Minta orang lain memeriksanya.")
+        raise OwnWork("Penyusun tidak dapat menyetujui pengumumannya sendiri. Minta orang lain memeriksanya.")
     if not hmac.compare_digest(seen.encode(), current.encode()):
         raise NotAllowed("Isi atau wilayahnya berubah sesudah Anda melihatnya. Periksa lagi, lalu setujui.")
     return may(state, "approve", "approver")

@@ -18,8 +18,8 @@ from broadcaster.embedded import running_valkey
 from broadcaster.oidc import SignOnError, Unavailable
 from broadcaster.queue import Queue
 from broadcaster.signon import SignOn
+from broadcaster.store import accounts, tier
 from broadcaster.store import channels as channel_store
-from broadcaster.store import tier
 from broadcaster.store.database import Database
 from broadcaster.store.migrating import pending
 from channels.base.contract import Finding, PushChannel
@@ -37,6 +37,7 @@ async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
         yield finding
         if finding.ok is False:
             return
+    yield await _staff(loaded.settings)
     yield await _redis(loaded.settings)
     yield await _pictures(loaded.settings)
     async for finding in _base_url(loaded.settings):
@@ -67,6 +68,19 @@ async def _database(settings: config.Settings) -> AsyncIterator[Finding]:
         yield Finding(ok=False, what=f"{len(missing)} migrasi belum dijalankan", mend="Jalankan: broadcaster migrate")
     else:
         yield Finding(ok=True, what="Semua migrasi sudah dijalankan")
+
+
+async def _staff(settings: config.Settings) -> Finding:
+    """Whether somebody can look after the accounts of the newsroom."""
+    database = Database(settings.database)
+    try:
+        admins = await database.read(accounts.with_role, "admin")
+    finally:
+        database.close()
+    if admins or settings.oidc_issuer:
+        return Finding(ok=True, what=f"Redaksi: {len(admins)} pengelola")
+    mend = "Tambahkan yang pertama: broadcaster user add NAMA --full-name 'Nama Lengkap' --role admin"
+    return Finding(ok=None, what="Redaksi belum punya pengelola", mend=mend)
 
 
 async def _redis(settings: config.Settings) -> Finding:

@@ -51,10 +51,7 @@ async def take(app: App, upload: Upload, *, actor: str, now: datetime, place: st
 
     `actor` as in the audit log, `place` where the request came from. The same picture again is the same one.
     """
-    data = await upload.read(UPLOAD_BYTES + 1)
-    if not data:
-        raise BadPicture("Berkasnya kosong. Pilih gambar lain.")
-    picture = await asyncio.get_running_loop().run_in_executor(_decoder, media.read, data)
+    picture = await _decoded(upload)
     try:
         for variant, body in picture.files.items():
             await app.depot.put(name_of(picture.id, variant), body)
@@ -62,6 +59,19 @@ async def take(app: App, upload: Upload, *, actor: str, now: datetime, place: st
         raise NotKept("Gambar belum dapat disimpan. Coba lagi sebentar; bila tetap gagal, hubungi pengelola.") from down
     kept = await app.database.write(_remember, picture, actor=actor, now=now, place=place)
     return stored_as(app, kept)
+
+
+async def _decoded(upload: Upload) -> Picture:
+    """The picture in an upload, which is taken into memory in its turn: those that wait stay on the disk. Raises BadPicture."""
+    loop = asyncio.get_running_loop()
+
+    def decode() -> Picture:
+        data = asyncio.run_coroutine_threadsafe(upload.read(UPLOAD_BYTES + 1), loop).result()
+        if not data:
+            raise BadPicture("Berkasnya kosong. Pilih gambar lain.")
+        return media.read(data)
+
+    return await loop.run_in_executor(_decoder, decode)
 
 
 def _remember(connection: Connection, picture: Picture, *, actor: str, now: datetime, place: str) -> Kept:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from broadcaster import announcements, publishing
 from broadcaster.accounts import Account, Right
-from broadcaster.announcements import CheckedAnnouncement, NotAllowed, Role, content_hash, may
+from broadcaster.announcements import CheckedAnnouncement, NotAllowed, OwnWork, Role, may
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
 from broadcaster.publishing import Press, Stored, held, moved
 from broadcaster.signing import draw_code
@@ -22,6 +22,7 @@ from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import Version, VersionAct
+from broadcaster.vouching import bound_of, examined
 
 HOLD = timedelta(seconds=30)
 """Between approval and publication of what is no emergency: time to call it back."""
@@ -78,7 +79,7 @@ def save(
     row = held(connection, announcement_id)
     if version is not None and version != row.version:
         raise Outdated
-    if row.form == text and act == "edit":
+    if row.form == text:
         return row
     if desk.account.actor in drafts.returners(connection, row.id):
         raise NotAllowed("Anda mengembalikan pengumuman ini, jadi orang lain yang memperbaikinya.")
@@ -86,11 +87,14 @@ def save(
     before = row.state
     if before not in OWN_STATES:
         _require_hold(desk, replace(row, fields=fields))
-    values = {**_unapproved(desk, fields), "form": text, "version": row.version + 1}
+    bound = "" if before in OWN_STATES else _bound_anew(desk, form)
+    values = {**_UNAPPROVED, "bound": bound, "form": text, "version": row.version + 1}
     row = moved(connection, row, "edit", "author", desk.now, fields=fields, **values)
     _keep(connection, desk, row, form, act)
     if before in ("approved", "scheduled"):
         _note(connection, desk, "edit", row, was=before)
+        if row.bound:
+            _ask(connection, desk, row, desk.press.check(fields, desk.now))
     return row
 
 
@@ -115,10 +119,10 @@ def restore(connection: Connection, desk: Desk, announcement_id: str, number: in
 
 
 def duplicate(connection: Connection, desk: Desk, announcement_id: str, *, training: bool = False) -> Announcement:
-    """A new draft with the same words and areas, without times. Raises NotAllowed."""
+    """A new draft with the same words and areas, without times; that of an exercise is one. Raises NotAllowed."""
     row = held(connection, announcement_id)
     timeless = {name: value for name, value in form_of(row).items() if name not in ("effective", "expires", "publish_at")}
-    return save(connection, desk, timeless, training=training)
+    return save(connection, desk, timeless, training=training or row.training)
 
 
 def archive(connection: Connection, desk: Desk, announcement_id: str) -> Announcement:
@@ -140,14 +144,14 @@ def submit(connection: Connection, desk: Desk, announcement_id: str, *, version:
     if version is not None and version != row.version:
         raise Outdated
     may(row.state, "submit", "author")
-    checked = desk.press.examine(form_of(row), desk.now)
+    checked = examined(desk.press, form_of(row), desk.now)
     require_cover(desk, checked)
     row = moved(
         connection, row, "submit", "author", desk.now, fields=checked.fields, bound=bound_of(checked), note="",
         submitted_by=desk.account.actor, submitted_at=desk.at, version=row.version + 1,
     )  # fmt: skip
     _keep(connection, desk, row, form_of(row), "submit")
-    nudges.add(connection, judges(connection, desk, checked, drafts.editors(connection, row.id)), row.id, "review", desk.at)
+    _ask(connection, desk, row, checked)
     _note(connection, desk, "submit", row, content=row.bound)
     return row
 
@@ -215,11 +219,11 @@ def _decide(connection: Connection, desk: Desk, announcement_id: str, act: annou
     row = held(connection, announcement_id)
     _holds_for(desk, row)
     if desk.account.actor in drafts.editors(connection, row.id) and not row.training:
-        raise NotAllowed("Penyusun tidak dapat memutuskan pengumumannya sendiri. Minta orang lain memeriksanya.")
+        raise OwnWork("Penyusun tidak dapat memutuskan pengumumannya sendiri. Minta orang lain memeriksanya.")
     row = moved(connection, row, act, "approver", desk.now, note=why, bound="", version=row.version + 1)
     if act == "send_back":
         _keep(connection, desk, row, form_of(row), "send_back")
-    author = person(connection, row.submitted_by)
+    author = accounts.acting(connection, row.submitted_by)
     nudges.add(connection, author, row.id, "returned" if act == "send_back" else "rejected", desk.at)
     _note(connection, desk, act, row, reason=why)
     return row
@@ -237,7 +241,7 @@ def publish_held(connection: Connection, press: Press, *, now: datetime) -> list
         except (InvalidAnnouncement, NotAllowed) as refused:
             why = f"Tidak jadi terbit. {' '.join(str(refused).split())}"
             row = moved(connection, row, "call_back", "approver", now, release_at=None, note=why)
-            nudges.add(connection, person(connection, row.approved_by), row.id, "missed", now.timestamp())
+            nudges.add(connection, accounts.acting(connection, row.approved_by), row.id, "missed", now.timestamp())
             audit.append(connection, at=now, actor="clock", act="call_back", subject=row.id, detail={"why": why})
         else:
             published.append(publishing.publish_stored(connection, press, row.id, actor=row.approved_by, now=now, role="clock"))
@@ -249,7 +253,7 @@ def publish_approved(connection: Connection, desk: Desk, announcement_id: str) -
     row, checked = _judged(connection, desk, announcement_id)
     _still_bound(row, checked)
     if row.submitted_by == desk.account.actor or desk.account.actor in drafts.editors(connection, row.id):
-        raise NotAllowed("Penyusun tidak dapat menerbitkan pengumumannya sendiri. Minta orang lain memeriksanya.")
+        raise OwnWork("Penyusun tidak dapat menerbitkan pengumumannya sendiri. Minta orang lain memeriksanya.")
     return publishing.publish_stored(connection, desk.press, row.id, actor=desk.account.actor, now=desk.now, role="approver")
 
 
@@ -268,7 +272,7 @@ def break_glass(connection: Connection, desk: Desk, announcement_id: str, *, rea
         raise NotAllowed("Satu orang tidak dapat menerbitkan sendiri di sini. Minta penyetuju memeriksanya.")
     why = publishing.read_reason(reason)
     row = held(connection, announcement_id)
-    checked = desk.press.examine(form_of(row), desk.now)
+    checked = examined(desk.press, form_of(row), desk.now)
     if checked.fields.level != "emergency":
         raise NotAllowed("Hanya peringatan darurat yang dapat diterbitkan oleh satu orang.")
     require(desk, "write")
@@ -299,14 +303,12 @@ def form_text(form: Form) -> str:
 
 
 def form_of(row: Announcement) -> dict[str, Any]:
-    """What the composer shows: the form as typed, else the fields of what came another way."""
-    return dict(json.loads(row.form)) if row.form else row.fields.model_dump(mode="json", exclude_defaults=True)
-
-
-def bound_of(checked: CheckedAnnouncement) -> str:
-    """What an approval is bound to: content and audience, not when it goes out (that may be missed, or taken back)."""
-    timeless = checked.fields.model_copy(update={"publish_at": None})
-    return content_hash(timeless, [area.code for area in checked.areas])
+    """What the composer shows: the form as typed, else the fields of what came another way, or was corrected since."""
+    return (
+        dict(json.loads(row.form))
+        if row.form and row.published_at is None
+        else row.fields.model_dump(mode="json", exclude_defaults=True)
+    )
 
 
 def _judged(connection: Connection, desk: Desk, announcement_id: str) -> tuple[Announcement, CheckedAnnouncement]:
@@ -327,13 +329,16 @@ def _still_bound(row: Announcement, checked: CheckedAnnouncement) -> str:
     return current
 
 
-def _unapproved(desk: Desk, fields: Fields) -> dict[str, Any]:
-    """What an edit does to review and approval: bound anew to what stands there now, or to nothing where it is incomplete."""
+_UNAPPROVED: Mapping[str, Any] = {"approved_by": "", "approved_at": None, "release_at": None, "publish_at": None}
+"""What an edit does to approval."""
+
+
+def _bound_anew(desk: Desk, form: Form) -> str:
+    """What an edit does to review: bound to what stands there now, or to nothing where it is incomplete."""
     try:
-        bound = bound_of(desk.press.check(fields, desk.now))
+        return bound_of(examined(desk.press, form, desk.now))
     except InvalidAnnouncement:
-        bound = ""
-    return {"bound": bound, "approved_by": "", "approved_at": None, "release_at": None, "publish_at": None}
+        return ""
 
 
 def require(desk: Desk, right: Right) -> None:
@@ -370,16 +375,16 @@ def require_cover(desk: Desk, checked: CheckedAnnouncement) -> None:
 _NOT_YOURS = "Perangkat daerah atau wilayah pengumuman ini di luar tugas Anda. Minta orang yang bertugas di sana."
 
 
+def _ask(connection: Connection, desk: Desk, row: Announcement, checked: CheckedAnnouncement) -> None:
+    who = judges(connection, desk, checked, drafts.editors(connection, row.id))
+    nudges.add(connection, who, row.id, "review", desk.at)
+
+
 def judges(connection: Connection, desk: Desk, checked: CheckedAnnouncement, editors: Collection[str]) -> list[Account]:
     """Everyone who may approve it."""
     codes, agency = [area.code for area in checked.areas], checked.fields.agency or desk.press.site.city
     approvers = accounts.with_role(connection, "approver")
     return [one for one in approvers if one.actor not in editors and one.covers(agency, codes)]
-
-
-def person(connection: Connection, actor: str) -> list[Account]:
-    """The account behind an actor, if it is one of staff."""
-    return accounts.acting(connection, actor)
 
 
 def _keep(connection: Connection, desk: Desk, row: Announcement, form: Form, act: VersionAct) -> None:

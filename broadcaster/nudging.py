@@ -47,8 +47,13 @@ class Letter:
 
 def ways(app: App, person: Account) -> dict[str, str]:
     """By which channels this person can be told, and where: those that are open, offer it, and of which they gave an address."""
-    found = {name: str(getattr(person, name)) for name in accounts.REACHED_BY if name in app.push}
-    return {name: text for name, text in found.items() if text and can_tell(app, name)}
+    found = {name: str(getattr(person, name)) for name in accounts.REACHED_BY if able(app, name)}
+    return {name: text for name, text in found.items() if text}
+
+
+def able(app: App, channel: str) -> bool:
+    """Whether there is such a channel, and staff can be told by it."""
+    return channel in app.push and can_tell(app, channel)
 
 
 def can_tell(app: App, channel: str) -> bool:

@@ -1,9 +1,11 @@
 """What residents will see of an announcement, by the functions that the workers and feeds use; also of one not finished yet."""
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -13,6 +15,8 @@ from broadcaster.app import App
 from broadcaster.fields import Fields, read_leniently
 from broadcaster.store import media
 from channels.base.contract import Area, Edition, PageRequest, PullChannel, PushChannel, Recipient, Wording
+
+T = TypeVar("T")
 
 LETTER = 10_000
 """A channel that takes more than this, in its own counting, carries letters."""
@@ -60,6 +64,15 @@ class Previews:
     edition: Edition
     pushed: tuple[Pushed, ...]
     pulled: tuple[Pulled, ...]
+
+
+_drawer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="preview")
+"""Drawn beside the event loop, one at a time: a text made of nothing but brackets takes seconds, and only its writer waits."""
+
+
+async def beside(act: Callable[[], T]) -> T:
+    """Do what looks at a whole form beside the event loop, after what else does."""
+    return await asyncio.get_running_loop().run_in_executor(_drawer, act)
 
 
 def look(app: App, form: Mapping[str, Any], *, announcement: str, code: str, lang: str = "id") -> Previews:

@@ -172,8 +172,8 @@ async def running(database_url: str, data_dir: object, **settings: str) -> Async
 
 @contextlib.contextmanager
 def listening() -> Iterator[tuple[socket.socket, int]]:
-    """A socket bound to a free port of loopback, and the port."""
-    with socket.socket() as sock:
+    """A socket bound to a free port of loopback, and the port; named as TCP, or answers wait 40 ms for the client's word."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as sock:
         sock.bind(("127.0.0.1", 0))
         yield sock, sock.getsockname()[1]
 

@@ -4,6 +4,7 @@ Tests over the table ask for every row of it, so a new row needs a line here whe
 where it is a form (DEEDS). They fail with what is missing.
 """
 
+import base64
 import html
 import io
 import re
@@ -13,12 +14,14 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
+import msgspec
 import pyotp
 import pytest
 from sqlalchemy import Connection, insert, select
 
 from broadcaster import amending, newsroom, recurring
 from broadcaster.accounts import Account
+from broadcaster.confirming import Asked
 from broadcaster.newsroom import Desk
 from broadcaster.publishing import Press
 from broadcaster.store import accounts, channels, drafts, ledger, sessions, staff_tables
@@ -292,6 +295,20 @@ async def second_factor(stage: Stage, _values: Mapping[str, str]) -> Mapping[str
     return {"mulai": html.unescape(carried[1]), "kode": code, "sandi": PASSWORD}
 
 
+async def no_mail(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
+    """The form of rina's, who had an address, that takes it away."""
+    await stage.site.app.database.write(accounts.reach, stage.rina.id, "email", "rina@contoh.example")
+    return {"kabar": ""}
+
+
+async def mail_code(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
+    """The form of rina's that says that mail reaches her."""
+    app, at = stage.site.app, stage.site.clock().timestamp()
+    asked = Asked(account=stage.rina.id, at=at, code="abcd-efgh", mail="baru@contoh.example")
+    sealed = app.book.seal("new mail", msgspec.json.encode(asked).decode())
+    return {"mulai": base64.urlsafe_b64encode(sealed).decode(), "kode": "ABCD efgh"}
+
+
 async def password_again(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
     """The form of rina's, who has a second factor, that asks for the password."""
     await _secure(stage, stage.rina.id)
@@ -358,7 +375,8 @@ DEEDS: Mapping[str, Deed] = {
     "/redaksi/templat/{id}/hapus": Deed(across="templates are everybody's"),
     "/redaksi/akun/telegram": Deed(),
     "/redaksi/akun/telegram/lepas": Deed(),
-    "/redaksi/akun/kabar": Deed(form=typed(kabar="baru@contoh.example")),
+    "/redaksi/akun/kabar": Deed(form=no_mail, own=True),
+    "/redaksi/akun/kabar/kode": Deed(form=mail_code, own=True),
     "/redaksi/akun/sandi": Deed(form=typed(lama=PASSWORD, baru=NEW_PASSWORD, ulang=NEW_PASSWORD)),
     "/redaksi/akun/kode": Deed(form=second_factor, own=True),
     "/redaksi/akun/kode/hapus": Deed(form=password_again, own=True),

@@ -3,25 +3,34 @@
 (() => {
   const form = document.getElementById("tulis");
   const saved = document.getElementById("tersimpan");
-  const SOON = 1000, AGAIN = 3000; // milliseconds after the last key, and after a failure
-  let saveAt = 0, saving = false, changed = false, leaving = false, stuck = false;
+  const SOON = 700, LATEST = 1500, AGAIN = 3000; // milliseconds after the last key, after the first one, and after a failure
+  let saveAt = 0, since = 0, saving = false, changed = false, leaving = false, stuck = false, waiting = null;
 
-  const save = async () => {
+  const tell = (text) => { if (saved.textContent !== text) saved.textContent = text; };
+
+  const save = async (closing) => {
     if (saving || !changed || leaving || stuck) return;
-    saving = true; changed = false;
+    saving = true; changed = false; since = 0;
     let wait = 0;
     try {
       const answer = await fetch(form.dataset.save, {
         method: "POST", body: new URLSearchParams(Array.from(new FormData(form)).filter((pair) => typeof pair[1] === "string")),
-        headers: { "HX-Request": "true", "X-CSRF-Token": form.elements.csrf.value },
+        headers: { "HX-Request": "true", "X-CSRF-Token": form.elements.csrf.value }, keepalive: closing === true,
       });
       const said = (answer.headers.get("content-type") || "").startsWith("application/json") ? await answer.json() : {};
-      if (answer.ok) keep(said); else { changed = true; stuck = answer.status === 409; wait = AGAIN; }
-      saved.textContent = said.said || said.problem || form.dataset.unsaved;
-    } catch { changed = true; wait = AGAIN; saved.textContent = form.dataset.unsaved; }
+      const over = answer.status === 401 || answer.status === 403; // signed out, or in again since: redaksi-sesi.js sees to it
+      if (answer.ok) { keep(said); redaksi.active(); } else { changed = true; stuck = answer.status === 409; wait = over ? Infinity : AGAIN; }
+      if (answer.ok && !changed) form.dispatchEvent(new Event("redaksi:tersimpan"));
+      if (over) redaksi.lost();
+      tell(said.said || said.problem || (over ? form.dataset.out : form.dataset.unsaved));
+    } catch { changed = true; wait = AGAIN; tell(form.dataset.unsaved); }
     saving = false;
-    if (!stuck && (wait || (changed && !saveAt))) saveAt = setTimeout(save, wait || SOON);
+    if (waiting) form.requestSubmit(waiting);
+    else if (changed && !stuck && wait < Infinity) plan(wait || SOON);
+    waiting = null;
   };
+
+  const plan = (wait) => { clearTimeout(saveAt); saveAt = setTimeout(save, wait); };
 
   const keep = (said) => {
     form.elements.versi.value = said.version;
@@ -34,14 +43,21 @@
     form.dispatchEvent(new Event("change", { bubbles: true }));
   };
 
-  const count = (field) => {
+  const count = (field, typing) => {
     const line = form.querySelector(`[data-for="${field.id}"]`);
     if (!line) return;
-    const limit = Number(field.dataset.limit), used = [...field.value.trim()].length;
-    line.textContent = (used > limit ? form.dataset.over : form.dataset.left).replace("{n}", Math.abs(limit - used)).replace("{limit}", limit);
-    line.classList.toggle("over", used > limit);
-    line.classList.toggle("near", used <= limit && used >= limit * 0.9);
+    const limit = Number(field.dataset.limit), used = [...field.value.trim()].length, over = used > limit, near = !over && used >= limit * 0.9;
+    const words = (over ? form.dataset.over : form.dataset.left).replace("{n}", Math.abs(limit - used)).replace("{limit}", limit);
+    line.hidden = "late" in line.dataset && !over && !near;
+    line.textContent = near ? form.dataset.near.replace("{left}", words) : words;
+    line.classList.toggle("over", over);
+    line.classList.toggle("near", near);
+    if (typing) speak(over || near || aloud.textContent ? line.textContent : "");
   };
+
+  const aloud = document.getElementById("hitung"), PAUSE = 1000; // milliseconds without a key before a counter is read out
+  let speakAt = 0;
+  const speak = (text) => { clearTimeout(speakAt); speakAt = setTimeout(() => { aloud.textContent = text; }, PAUSE); };
 
   const wrap = (field, before, after, empty) => {
     const from = field.selectionStart, chosen = field.value.slice(from, field.selectionEnd) || empty;
@@ -86,11 +102,18 @@
   });
   form.addEventListener("input", (event) => {
     changed = true;
-    if (event.target.dataset.limit) count(event.target);
-    clearTimeout(saveAt);
-    saveAt = setTimeout(() => { saveAt = 0; save(); }, SOON);
+    since = since || Date.now();
+    if (event.target.dataset.limit) count(event.target, true);
+    plan(Math.max(0, Math.min(SOON, since + LATEST - Date.now())));
   });
-  form.addEventListener("submit", () => { leaving = true; });
+  document.addEventListener("redaksi:masuk", () => { if (changed) save(); });
+  document.addEventListener("visibilitychange", () => { if (document.hidden) save(true); });
+  form.addEventListener("submit", (event) => {
+    leaving = true;
+    if (!saving) return;
+    event.preventDefault(); // one save at a time: the form then names the version that this one makes
+    waiting = event.submitter;
+  });
   addEventListener("pageshow", () => { leaving = false; });
   addEventListener("beforeunload", (event) => { if (changed && !leaving) event.preventDefault(); });
   const refused = document.getElementById("galat");

@@ -19,10 +19,10 @@ REACHED_BY = ("email", "telegram")
 
 
 class LastAdmin(BadAccount):
-    """Without this one nobody could manage accounts."""
+    """Without this one nobody could manage accounts: who holds for a part of the city cannot (personnel.py)."""
 
     def __init__(self) -> None:
-        super().__init__("Ini pengelola terakhir yang aktif. Beri peran pengelola kepada orang lain dulu.")
+        super().__init__("Ini pengelola terakhir yang aktif untuk seluruh kota. Beri peran itu kepada orang lain dulu.")
 
 
 def find(connection: Connection, name: str) -> Account | None:
@@ -86,7 +86,7 @@ def add(connection: Connection, found: Account, *, password: str = "", at: float
 
 def change(connection: Connection, changed: Account) -> None:
     """Store what a person is called, may do and is reached by; raises LastAdmin."""
-    if "admin" not in changed.roles:
+    if "admin" not in changed.roles or not changed.everywhere:
         _keep_an_admin(connection, changed.id)
     connection.execute(update(account).where(account.c.id == changed.id).values(_columns(changed)))
 
@@ -149,7 +149,7 @@ def recovery_codes_left(connection: Connection, account_id: int) -> int:
 def _keep_an_admin(connection: Connection, leaving: int) -> None:
     if not is_sqlite(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CHANGING_ROLES})
-    left = [one.id for one in with_role(connection, "admin")]
+    left = [one.id for one in with_role(connection, "admin") if one.everywhere]
     if left == [leaving]:
         raise LastAdmin
 

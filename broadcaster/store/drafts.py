@@ -62,10 +62,10 @@ def keep(connection: Connection, version: Version) -> None:
     )
 
 
-def history(connection: Connection, announcement: str) -> list[Version]:
-    """Every version, the newest first."""
+def history(connection: Connection, announcement: str, *, limit: int | None = None) -> list[Version]:
+    """Versions, the newest first; at most `limit`, for there may be thousands, each as long as a form."""
     statement = select(draft_version).where(draft_version.c.announcement == announcement).order_by(draft_version.c.number.desc())
-    return [_version(row) for row in connection.execute(statement)]
+    return [_version(row) for row in connection.execute(statement.limit(limit))]
 
 
 def version(connection: Connection, announcement: str, number: int) -> Version | None:

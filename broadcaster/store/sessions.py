@@ -33,6 +33,11 @@ class Session:
     place: str
     hint: str = ""
 
+    @property
+    def latest(self) -> float:
+        """Epoch seconds at which it is over however busy."""
+        return self.started_at + OLDEST_SECONDS
+
 
 def start(connection: Connection, account_id: int, *, way: str, agent: str, place: str, at: float, hint: str = "") -> str:
     """Begin a session; the value of its cookie. Always a new one: who knew an earlier value knows nothing of this."""

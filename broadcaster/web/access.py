@@ -13,7 +13,7 @@ from starlette.types import Message, Receive
 
 from broadcaster.accounts import Account, Right
 from broadcaster.app import App
-from broadcaster.store import audit, sessions, tokens
+from broadcaster.store import audit, sessions, throttle, tokens
 from broadcaster.store.sessions import Session
 from broadcaster.web import forms
 from broadcaster.web.buckets import Buckets
@@ -50,7 +50,8 @@ class Operation:
 @dataclass(frozen=True)
 class Row:
     """One line of the route table. `cap` is the largest body taken, in bytes; `guessing` marks what could be guessed at;
-    `files` is how many uploads a form may carry."""
+    `files` is how many uploads a form may carry; `again` shows a form of ours once more whose token is an earlier session's
+    (whoever signed in again loses no text), and changes nothing."""
 
     path: str
     endpoint: Endpoint
@@ -60,16 +61,19 @@ class Row:
     guessing: bool = field(default=False, kw_only=True)
     files: int = field(default=0, kw_only=True)
     operation: Operation | None = field(default=None, kw_only=True)
+    again: Endpoint | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The buckets of one web process: forms sent, API calls by token, misses of those who guess, drafts sent to oneself."""
+    """The buckets of one web process: forms sent, API calls by token, misses of those who guess, drafts sent to oneself, codes
+    sent to addresses that may be a stranger's."""
 
     forms: Buckets = field(default_factory=lambda: Buckets(burst=30, per_second=1))
     calls: Buckets = field(default_factory=lambda: Buckets(burst=200, per_second=50))
     misses: Buckets = field(default_factory=lambda: Buckets(burst=30, per_second=0.5))
     trials: Buckets = field(default_factory=lambda: Buckets(burst=5, per_second=5 / 60))
+    letters: Buckets = field(default_factory=lambda: Buckets(burst=5, per_second=5 / 3600))
 
 
 def app_of(request: Request) -> App:
@@ -107,8 +111,13 @@ async def current_session(request: Request) -> Session | None:
 
 
 def client_of(request: Request) -> str:
-    """What counts as one client for limits: its IP address; never logged."""
+    """The IP address that asks; never logged."""
     return request.client.host if request.client else ""
+
+
+def household_of(request: Request) -> str:
+    """What counts as one client for limits: an address, of IPv6 those that one household has to itself."""
+    return throttle.place_of(client_of(request))
 
 
 def note_miss(request: Request) -> None:
@@ -125,8 +134,8 @@ def guarded(row: Row) -> Endpoint:
         if row.access == "demo" and not app_of(request).site.simulated:
             raise HTTPException(404)
         request = Request(request.scope, _capped(request, row.cap))
-        client = client_of(request)
-        audit.come_from(client)
+        client = household_of(request)
+        audit.come_from(client_of(request))
         if row.guessing and not limits.misses.has(client):
             raise _too_many(limits.misses.wait(client))
         try:
@@ -136,7 +145,8 @@ def guarded(row: Row) -> Endpoint:
                 await _require_staff(request, row, limits)
             elif row.access in {"public", "demo"} and request.method not in SAFE:
                 await _require_form(request, limits)
-            response = await row.endpoint(request)
+            stale = getattr(request.state, "stale", False)
+            response = await (row.again if stale and row.again is not None else row.endpoint)(request)
         finally:
             await request.close()  # the files that a form brought
         if row.guessing and getattr(request.state, "missed", False):
@@ -148,7 +158,7 @@ def guarded(row: Row) -> Endpoint:
 
 async def _require_form(request: Request, limits: Limits) -> None:
     """A form of our own pages: same origin, the visitor's own CSRF token, and not too often."""
-    client = client_of(request)
+    client = household_of(request)
     if not limits.forms.take(client):
         raise _too_many(limits.forms.wait(client))
     await forms.check(request, app_of(request).site.base_url)
@@ -156,7 +166,19 @@ async def _require_form(request: Request, limits: Limits) -> None:
 
 async def _require_staff(request: Request, row: Row, limits: Limits) -> None:
     """Somebody signed in with the right; what changes something comes from our own page with the session's token."""
-    app, found = app_of(request), await current_session(request)
+    app, found = app_of(request), await _entitled(request, row)
+    if request.method not in SAFE:
+        if not limits.calls.take(f"staff {found.account.id}"):
+            raise _too_many(limits.calls.wait(f"staff {found.account.id}"))
+        await _require_own_form(request, found, row)
+        found = await _entitled(request, row)  # a form may come slowly: rights that were lost meanwhile are lost
+    if sessions.needs_mark(found, app.clock().timestamp()):
+        await app.database.write(sessions.mark, found.id, app.clock().timestamp())
+
+
+async def _entitled(request: Request, row: Row) -> Session:
+    """The session that asks, as it stands now, if its person may use the row."""
+    found = await current_session(request)
     if found is None or found.way == HALF:
         raise _sign_in(request)
     request.state.session = found
@@ -165,21 +187,17 @@ async def _require_staff(request: Request, row: Row, limits: Limits) -> None:
         raise HTTPException(303, headers={"Location": CHOOSE_PASSWORD})
     if right != "own" and not found.account.may(cast("Right", right)):
         raise HTTPException(403)
-    if request.method not in SAFE:
-        if not limits.calls.take(f"staff {found.account.id}"):
-            raise _too_many(limits.calls.wait(f"staff {found.account.id}"))
-        await _require_own_form(request, found, row)
-    if sessions.needs_mark(found, app.clock().timestamp()):
-        await app.database.write(sessions.mark, found.id, app.clock().timestamp())
+    return found
 
 
 async def _require_own_form(request: Request, found: Session, row: Row) -> None:
-    sent = request.headers.get(forms.HEADER, "")
-    if not sent:
-        value = (await request.form(max_files=row.files, max_fields=FORM_FIELDS, max_part_size=row.cap)).get(forms.FIELD, "")
-        sent = value if isinstance(value, str) else ""
-    same = forms.same_origin(request, app_of(request).site.base_url)
-    if not same or not hmac.compare_digest(found.csrf.encode(), sent.encode()):
+    """The whole form, with the session's token in it or in a header; where a row says how, an old token's form is shown again."""
+    value = (await request.form(max_files=row.files, max_fields=FORM_FIELDS, max_part_size=row.cap)).get(forms.FIELD, "")
+    sent = request.headers.get(forms.HEADER, "") or (value if isinstance(value, str) else "")
+    if not forms.same_origin(request, app_of(request).site.base_url):
+        raise HTTPException(403, detail="form")
+    request.state.stale = not hmac.compare_digest(found.csrf.encode(), sent.encode())
+    if request.state.stale and row.again is None:
         raise HTTPException(403, detail="form")
 
 
@@ -195,7 +213,7 @@ def _sign_in(request: Request) -> HTTPException:
 
 async def _require_token(request: Request, scope: str, limits: Limits) -> None:
     """A token that holds and has the scope. Only those without one are made to wait: what others try never shuts a token out."""
-    app, client = app_of(request), client_of(request)
+    app, client = app_of(request), household_of(request)
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
     token = await app.database.read(tokens.find, secret.strip()) if kind.lower() == "bearer" and secret.strip() else None
     if token is None:

@@ -1,5 +1,6 @@
 """HTML pages: the template environment, the visitor's language, and what every page shares."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.store.sessions import Session
+from broadcaster.store.sessions import IDLE_SECONDS, Session
 from broadcaster.web import forms, static
 from broadcaster.web.access import app_of
 from broadcaster.web.caching import Kept, keep, serve
@@ -134,6 +135,8 @@ def _shared(request: Request) -> dict[str, Any]:
         "languages": [(other, address_with(request, bahasa=other)) for other in LANGUAGES],
         "csrf_token": lambda: session.csrf if session is not None else forms.token(request),
         "account": session.account if session is not None else None,
+        "session_idle": IDLE_SECONDS,
+        "session_latest": round(session.latest - app.clock().timestamp()) if session is not None else 0,
     }
 
 
@@ -168,9 +171,15 @@ _INLINE = {"b", "i", "s", "u", "strong", "em", "a"}
 _BLOCKS = _INLINE | {"p", "ul", "ol", "li", "br", "blockquote"}
 
 
+_MESSENGERS = re.compile(r"(?:[^<>]|</?(?:b|i|s|u|strong|em)>|<a href=\"[^\"<>]*\">|</a>)*+")
+
+
 def _marked(text: str) -> Markup:
-    """A message's text with the marks of a messenger's own HTML, where it has some; anything else is shown as it is."""
-    if any(f"<{tag}>" in text for tag in _INLINE):
+    """A message's text with the marks of a messenger's own HTML, where it has some; anything else is shown as it is.
+
+    A text with any other tag is none of that HTML, which would hold it escaped: nothing of it may vanish from a preview.
+    """
+    if any(f"<{tag}>" in text for tag in _INLINE) and _MESSENGERS.fullmatch(text):
         return Markup(nh3.clean(text, tags=_INLINE, attributes={"a": {"href"}}))  # noqa: S704  reason: nh3 cleaned it
     return Markup.escape(text)
 

@@ -21,7 +21,7 @@ PAIRS = 60_000
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _WORD = re.compile(r"\s+|[^\s]+")
-_Step = tuple[str, str, str]
+Step = tuple[str, str, str]
 """What becomes of a piece of text: "equal" or "replace", what it was, what it is."""
 
 
@@ -121,16 +121,20 @@ def _readable(edition: Edition, field: str, lang: str) -> str:
 @lru_cache(maxsize=256)
 def marked(old: str, new: str) -> Markup:
     """`new` with what was deleted from `old` and inserted, word by word, as <del> and <ins>; all text escaped."""
+    return Markup("").join(_shown(*step) for step in compared(old, new))
+
+
+def compared(old: str, new: str) -> list[Step]:
+    """How `old` becomes `new`, in order: by line, then by word in lines that differ, in bounded time whatever they say."""
     lines = _steps(_LINE.findall(old), _LINE.findall(new), PAIRS)
     allowed = PAIRS // max(1, sum(act != "equal" for act, _, _ in lines))
-    parts: list[Markup] = []
+    steps: list[Step] = []
     for line in lines:
-        words = [line] if line[0] == "equal" else _steps(_WORD.findall(line[1]), _WORD.findall(line[2]), allowed)
-        parts += [_shown(*word) for word in words]
-    return Markup("").join(parts)
+        steps += [line] if line[0] == "equal" else _steps(_WORD.findall(line[1]), _WORD.findall(line[2]), allowed)
+    return steps
 
 
-def _steps(before: Sequence[str], after: Sequence[str], allowed: int) -> list[_Step]:
+def _steps(before: Sequence[str], after: Sequence[str], allowed: int) -> list[Step]:
     """How `before` becomes `after`, in order; what stands between the common beginning and end is compared if it may be."""
     shorter = min(len(before), len(after))
     head = next((place for place in range(shorter) if before[place] != after[place]), shorter)
@@ -141,7 +145,7 @@ def _steps(before: Sequence[str], after: Sequence[str], allowed: int) -> list[_S
     return [*found, ("equal", "".join(before[len(before) - tail :]), "".join(after[len(after) - tail :]))]
 
 
-def _between(before: Sequence[str], after: Sequence[str], allowed: int) -> list[_Step]:
+def _between(before: Sequence[str], after: Sequence[str], allowed: int) -> list[Step]:
     known = Counter(after)
     if sum(known[piece] for piece in before) > allowed:
         return [("replace", "".join(before), "".join(after))]

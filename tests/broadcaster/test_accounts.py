@@ -1,5 +1,6 @@
 """Accounts: roles and rights, what a person holds for, passwords, one-time codes; and their rows."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyotp
@@ -181,3 +182,13 @@ def test_a_name_attacked_from_everywhere_costs_its_owner_seconds_not_the_account
         database.write_now(throttle.fail, [(f"pair {number}".encode(), throttle.FREE_PAIR), (b"rina", throttle.FREE_NAME)], AT)
     owner = [(b"rina at home", throttle.FREE_PAIR), (b"rina", throttle.FREE_NAME)]
     assert 0 < database.read_now(throttle.wait, owner, AT) <= 5
+
+
+def test_the_last_who_manages_for_the_whole_city_stays_although_others_manage_for_a_part(database: Database) -> None:
+    ani = database.write_now(accounts.add, person("ani", "admin"), at=0.0)
+    database.write_now(accounts.add, person("part", "admin", agencies=("Perumda Tirta",)), at=0.0)
+    for changed in (replace(ani, roles=("author",)), replace(ani, areas=("32.77.03",)), replace(ani, agencies=("BPBD",))):
+        with pytest.raises(LastAdmin):
+            database.write_now(accounts.change, changed)
+    with pytest.raises(LastAdmin):
+        database.write_now(accounts.disable, ani.id, 1.0)

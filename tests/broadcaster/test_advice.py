@@ -60,6 +60,10 @@ def test_shouting(title: str, told: bool) -> None:
     assert (said({**NOTICE, "title": title}) == ["title"]) is told
 
 
+def test_a_channel_that_stands_still_is_named() -> None:
+    assert said(NOTICE, known=Known(halted=["WhatsApp"])) == ["channels"]
+
+
 def test_telephone_numbers_are_held_against_the_citys_own() -> None:
     body = {**NOTICE, "body": "Telepon 022 6631 234 atau +62 812-3456-7890."}
     assert said(body) == []

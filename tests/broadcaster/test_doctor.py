@@ -11,11 +11,12 @@ import pytest
 from aiohttp import web
 
 from broadcaster import config
+from broadcaster.accounts import Account
 from broadcaster.doctor import findings
 from broadcaster.simulation.serving import running
 from broadcaster.simulation.smtp import SmtpStandIn
+from broadcaster.store import accounts, tier
 from broadcaster.store import channels as channel_store
-from broadcaster.store import tier
 from broadcaster.store.database import Database
 from broadcaster.store.migrating import migrate, pending
 from channels.base.contract import Finding
@@ -208,3 +209,16 @@ async def test_the_citys_sign_on_is_asked_whether_it_can_be_trusted(data_dir: Pa
         provider.set(misdeed="discovery_issuer")
         other = about(await examined(data_dir, OIDC_ISSUER=provider.url, **keys), "Akun Pemkot")
         assert (other.ok, "another issuer" in other.what, "penerbit" in other.mend) == (False, True, True)
+
+
+async def test_a_newsroom_that_nobody_looks_after_is_told_how_to_begin(data_dir: Path) -> None:
+    missing = about(await examined(data_dir), "pengelola")
+    assert missing.ok is None
+    assert "broadcaster user add" in missing.mend
+    database = Database(f"sqlite:///{data_dir / 'siaran.db'}")
+    try:
+        ani = Account(id=0, name="ani", full_name="Ani", roles=("admin",))
+        await database.write(lambda connection: accounts.add(connection, ani, password="", at=1.0))
+    finally:
+        database.close()
+    assert about(await examined(data_dir), "pengelola") == Finding(ok=True, what="Redaksi: 1 pengelola")

@@ -225,8 +225,10 @@ def test_an_edit_voids_review_and_approval(room: Newsroom) -> None:
     with pytest.raises(NotAllowed, match="berubah"):
         room.do(newsroom.approve, "dewi", row.id, seen=row.bound, version=changed.version)
     room.approve(changed)
-    again = room.do(newsroom.save, "rina", {**NOTICE, "areas": ["melong"]}, announcement_id=row.id)
+    asked = room.nudged()
+    again = room.do(newsroom.save, "rina", {**NOTICE, "areas": ["melong"]}, announcement_id=row.id, after=5)
     assert (again.state, again.release_at, again.approved_by) == ("review", None, "")
+    assert len(room.nudged()) == len(asked) + 1, "who approved is asked again"
     assert room.database.write_now(newsroom.publish_held, press(), now=later(hours=1)) == []
     assert room.editions() == 0
 
@@ -381,3 +383,62 @@ def test_lists_have_tabs_with_counts_search_filters_and_pages(room: Newsroom) ->
 
 def test_the_hold_is_thirty_seconds() -> None:
     assert timedelta(seconds=30) == HOLD
+
+
+# --- what a second person cannot vouch for ------------------------------------------------------------
+
+
+def test_a_picture_that_its_host_may_exchange_after_approval_is_not_submitted(desk: Newsroom) -> None:
+    foreign = {"image": "https://lain.example/foto.jpg", "image_alt": "Pipa"}
+    with pytest.raises(InvalidAnnouncement, match="Unggah gambarnya"):
+        desk.submitted(**foreign)
+    row = desk.submitted(image=f"https://info.cimahi.example/media/{'a' * 32}/web.jpg", image_alt="Pipa")
+    assert row.state == "review"
+    desk.do(newsroom.save, "rina", {**NOTICE, **foreign}, announcement_id=row.id)
+    with pytest.raises(NotAllowed):
+        desk.approve(desk.now(row))
+    published = desk.do(
+        lambda c, d: publishing.publish(c, d.press, d.press.examine(NOTICE, d.now), actor="cli", now=d.now), "rina"
+    )
+    with pytest.raises(InvalidAnnouncement, match="Unggah gambarnya"):
+        desk.do(amending.propose_correction, "rina", published.id, {**NOTICE, **foreign}, reason="Gambar.")
+
+
+@pytest.mark.parametrize("broken", [{"expires": "2026-13-45 14:00"}, {"publish_at": "besok"}, {"summary": "x" * 91}])
+def test_what_cannot_be_read_in_an_edit_is_not_left_out_in_silence(desk: Newsroom, broken: dict[str, str]) -> None:
+    row = desk.submitted()
+    desk.do(newsroom.save, "rina", {**NOTICE, **broken}, announcement_id=row.id)
+    with pytest.raises(NotAllowed):
+        desk.approve(desk.now(row))
+
+
+def test_a_copy_of_an_exercise_is_an_exercise(desk: Newsroom) -> None:
+    drill = desk.do(newsroom.save, "rina", NOTICE, training=True)
+    assert desk.now(desk.do(newsroom.duplicate, "budi", drill.id)).training
+
+
+def test_a_copy_of_what_was_corrected_has_the_corrected_words(desk: Newsroom) -> None:
+    row = desk.submitted()
+    desk.approve(row)
+    desk.do(newsroom.publish_approved, "dewi", row.id)
+    right = {**NOTICE, "title": "Air PDAM mati di Cibabat sampai malam"}
+    waiting = desk.do(amending.propose_correction, "rina", row.id, right, reason="Salah jam.")
+    desk.do(amending.approve, "dewi", row.id, seen=waiting.bound)
+    copy = desk.do(newsroom.duplicate, "rina", row.id)
+    assert copy.title == right["title"]
+
+
+def test_a_correction_of_what_was_corrected_meanwhile_is_not_approved_unseen(desk: Newsroom) -> None:
+    def publish(connection: Any, at: Desk, **changes: Any) -> Any:
+        return publishing.publish(connection, at.press, at.press.examine({**NOTICE, **changes}, at.now), actor="cli", now=at.now)
+
+    def correct(connection: Any, at: Desk, **changes: Any) -> Any:
+        checked = at.press.examine({**NOTICE, **changes}, at.now)
+        return publishing.correct(connection, at.press, row.id, checked, reason="Lokasi.", actor="token:x", now=at.now)
+
+    row = desk.do(publish, "rina")
+    waiting = desk.do(amending.propose_correction, "rina", row.id, {**NOTICE, "title": "Air mati"}, reason="Judul.")
+    desk.do(correct, "rina", body="Tampung air. Truk tangki pindah ke lapangan RW 05.")
+    with pytest.raises(NotAllowed, match="tidak lagi sama"):
+        desk.do(amending.approve, "dewi", row.id, seen=waiting.bound)
+    desk.do(amending.refuse, "dewi", row.id, "Sudah diralat.")

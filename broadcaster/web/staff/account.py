@@ -8,9 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import accounts as rules
 from broadcaster import own_account
-from broadcaster.accounts import Account, BadAccount
+from broadcaster.accounts import Account
 from broadcaster.app import App
 from broadcaster.own_account import Owner
 from broadcaster.store import accounts, sessions
@@ -27,19 +26,7 @@ DONE = ("sandi", "kabar", "kode-mati", "sesi", "lepas")
 async def show(request: Request) -> Response:
     """The page."""
     owner_of(request)
-    return await _page(request)
-
-
-async def change_mail(request: Request) -> Response:
-    """Where nudges go."""
-    app, owner = app_of(request), owner_of(request)
-    typed = text_of(await request.form(), "kabar")
-    try:
-        mail = rules.read_mail(typed)
-    except BadAccount as refused:
-        return await _page(request, problem=str(refused), mail=typed, status=422)
-    await app.database.write(own_account.change_mail, owner, mail)
-    return done("kabar")
+    return await page(request)
 
 
 async def end_session(request: Request) -> Response:
@@ -81,7 +68,8 @@ def place_names(app: App, account: Account) -> Sequence[str]:
     return [area.label for area in found if area is not None]
 
 
-async def _page(request: Request, *, problem: str = "", mail: str | None = None, status: int = 200) -> Response:
+async def page(request: Request, *, problem: str = "", mail: str | None = None, status: int = 200) -> Response:
+    """The page; `problem` is what was wrong with the address in `mail`."""
     app, session = app_of(request), session_of(request)
 
     def look(connection: Connection) -> tuple[list[sessions.Session], int]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection
 
-from broadcaster.newsroom import person
+from broadcaster.store.accounts import acting
 from broadcaster.wording import Words
 
 _OTHERS = {"cli": "staff.send.by.cli", "clock": "staff.send.by.clock", "simulasi": "staff.send.by.demo"}
@@ -18,7 +18,7 @@ def spoken(connection: Connection, actors: Iterable[str], t: Words) -> Mapping[s
 def _spoken(connection: Connection, actor: str, t: Words) -> str:
     kind, _, name = actor.partition(":")
     if kind == "staff":
-        found = person(connection, actor)
+        found = acting(connection, actor)
         return found[0].full_name if found else name
     if kind in ("api", "token"):
         return t("staff.send.by.system", name=name)

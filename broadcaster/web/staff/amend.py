@@ -78,6 +78,14 @@ async def correct(request: Request) -> Response:
     return _to(row, "correction", "diajukan")
 
 
+async def show_again(request: Request) -> Response:
+    """The correction as it was typed, for a session that began after it was opened; nothing is proposed."""
+    row, sent = await found(request), await request.form()
+    values = _typed(corrected(row, sent, request), sent)
+    problems = (frame.stale(request),)
+    return await _show(request, "correction", Shown(values=values, reason=_text(sent, "reason"), problems=problems, status=403))
+
+
 async def withdraw(request: Request) -> Response:
     """Propose to take it back."""
     row, sent = await found(request), await request.form()
@@ -204,7 +212,7 @@ async def _refused(request: Request, change: Change, shown: Shown, refused: Inva
     given = refused.problems if isinstance(refused, InvalidAnnouncement) else ()
     problems = refusals.worded(given, frame.words_of(request))
     refusal = "" if problems else str(refused)
-    status = 422 if problems else 409
+    status = 422 if problems else frame.status_of(refused)
     return await _show(
         request, change,
         Shown(values=shown.values, reason=shown.reason, problems=problems, refusal=refusal, status=status),

@@ -4,11 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 
-from broadcaster import advice
-from broadcaster.fields import InvalidAnnouncement, Problem, read_leniently
+from broadcaster import advice, previewing
+from broadcaster.app import App
+from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
+from broadcaster.newsroom import Desk
 from broadcaster.store import listing
+from broadcaster.store.channels import channel_states
+from broadcaster.vouching import examined
 from broadcaster.web.access import app_of
 from broadcaster.web.staff import frame, refusals
 
@@ -26,17 +31,29 @@ NOTHING = Checks(problems=(), advice=())
 
 async def of(request: Request, form: Mapping[str, Any], announcement: str = "") -> Checks:
     """Hold a form against the rules and against the advice; `announcement` is its id once it is stored."""
-    app, desk = app_of(request), frame.desk_of(request)
+    app, desk, t = app_of(request), frame.desk_of(request), frame.words_of(request)
+    fields = read_leniently(form)[0]
+    known = await app.database.read(_known, app, fields, (desk.now - advice.SAME_TITLE).timestamp(), announcement)
+    looked = await previewing.beside(lambda: _looked(desk, form, fields, known))
+    return Checks(problems=refusals.worded(looked.problems, t), advice=looked.advice)
+
+
+def _known(connection: Connection, app: App, fields: Fields, since: float, announcement: str) -> advice.Known:
+    states = channel_states(connection)
+    going = [name for name in app.open_push if not fields.channels or name in fields.channels]
+    return advice.Known(
+        same_title=listing.same_title(connection, fields.title, since, announcement),
+        phones=[number.strip() for number in app.settings.phones.split(",") if number.strip()],
+        halted=[app.push[name].label for name in going if name in states and states[name].halted],
+    )
+
+
+def _looked(desk: Desk, form: Mapping[str, Any], fields: Fields, known: advice.Known) -> Checks:
     problems: tuple[Problem, ...] = ()
     try:
-        desk.press.examine(form, desk.now)
+        examined(desk.press, form, desk.now)
     except InvalidAnnouncement as refused:
         problems = refused.problems
-    fields = read_leniently(form)[0]
-    since = (desk.now - advice.SAME_TITLE).timestamp()
-    same = await app.database.read(listing.same_title, fields.title, since, announcement)
-    phones = [number.strip() for number in app.settings.phones.split(",") if number.strip()]
-    known = advice.Known(same_title=same, phones=phones)
     broken = {problem.field for problem in problems}
     told = [one for one in advice.advise(fields, now=desk.now, known=known) if one.field not in broken]
-    return Checks(problems=refusals.worded(problems, frame.words_of(request)), advice=tuple(told))
+    return Checks(problems=problems, advice=tuple(told))

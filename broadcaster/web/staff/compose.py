@@ -108,6 +108,15 @@ async def save(request: Request) -> Response:
     return await _next(request, row, wanted)
 
 
+async def show_again(request: Request) -> Response:
+    """The form as it was sent, for a session that began after it was opened; nothing is stored."""
+    row, data = (await found(request) if "id" in request.path_params else None), await request.form()
+    training, problems = (row.training if row is not None else bool(data.get("latihan"))), [frame.stale(request)]
+    if row is not None and _version(data) != row.version:
+        problems += _problems(newsroom.Outdated())
+    return await _page(request, row, forms.read(data), training=training, problems=problems, status=403)
+
+
 async def begin_autosave(request: Request) -> Response:
     """The first save of a page that goes on being written; answers where it is kept from now on."""
     data = await request.form()
@@ -138,9 +147,9 @@ async def preview(request: Request) -> Response:
 
 async def letter(request: Request) -> Response:
     """The stored form's mail as a document of its own, framed by our page; any part that is a document."""
-    row = await found(request)
-    edition = previewing.draft_edition(app_of(request), newsroom.form_of(row), announcement=row.id, code=row.code)
-    for pushed in previewing.of_edition(app_of(request), edition).pushed:
+    row, app = await found(request), app_of(request)
+    form = newsroom.form_of(row)
+    for pushed in (await previewing.beside(lambda: previewing.look(app, form, announcement=row.id, code=row.code))).pushed:
         if pushed.name == request.path_params["channel"] and "html" in pushed.parts:
             return frame.framed(pushed.parts["html"])
     raise HTTPException(404)
@@ -205,7 +214,8 @@ async def _shown(request: Request, form: dict[str, Any], announcement: str, code
     app = app_of(request)
     lang = str(data.get("pratinjau") or "id")
     spoken = ["id", *(form.get("translations") or {})]
-    previews = previewing.look(app, form, announcement=announcement or NOBODY, code=code, lang=lang if lang in spoken else "id")
+    lang, known = lang if lang in spoken else "id", announcement or NOBODY
+    previews = await previewing.beside(lambda: previewing.look(app, form, announcement=known, code=code, lang=lang))
     chosen = tuple(name for name in form.get("channels") or () if name in app.push or name in app.pull)
     return {
         "previews": previews, "reach": await reach.of(request, previews.edition, chosen), "spoken": spoken, "preview_lang": lang,

@@ -2,9 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData
+
+from broadcaster.fields import Moment
+from channels.base.rendering import WIB
 
 LINES = ("title", "summary", "agency", "link", "image", "image_alt", "claim", "seen_at", "verdict", "hoax_type", "fact")
 PROSE = ("body", "instruction")
@@ -14,6 +19,7 @@ LISTS = ("areas", "channels")
 TRANSLATED = ("title", "summary", "body", "instruction")
 LANGUAGES = ("en", "su")
 OVERRIDDEN = ("title", "summary", "body", "base")
+_MOMENTS: TypeAdapter[datetime] = TypeAdapter(Moment)
 _OVERRIDDEN = re.compile(r"ganti\.([a-z_]{1,30})\.(title|summary|body|base)")
 
 
@@ -75,5 +81,8 @@ def _words(value: Any) -> list[str]:
 
 
 def _local(text: str) -> str:
-    """ "2026-11-25 14:00" as "2026-11-25T14:00"; anything else as it is."""
-    return text.replace(" ", "T", 1)[:16] if text[:4].isdigit() else text
+    """ "2026-11-25 14:00" as "2026-11-25T14:00", a time of another zone as it is in WIB; what is no time as it is."""
+    try:
+        return _MOMENTS.validate_python(text).astimezone(WIB).strftime("%Y-%m-%dT%H:%M")
+    except ValidationError:
+        return text

@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.accounts import Account, Right
+from broadcaster.announcements import OwnWork
+from broadcaster.fields import InvalidAnnouncement, Problem
 from broadcaster.newsroom import Desk
 from broadcaster.publishing import Press
 from broadcaster.web import pages
@@ -68,9 +70,19 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     )
 
 
+def status_of(refused: Exception) -> int:
+    """How a refusal of the newsroom is answered: what must be mended, what nobody may do to their own work, what is outdated."""
+    return 422 if isinstance(refused, InvalidAnnouncement) else 403 if isinstance(refused, OwnWork) else 409
+
+
 def words_of(request: Request) -> Words:
     """The words of the visitor's language."""
     return words(pages.lang_of(request))
+
+
+def stale(request: Request) -> Problem:
+    """What a form says that was sent with the token of an earlier session."""
+    return Problem(field="", reason=words_of(request)("staff.session.stale"), remedy="")
 
 
 def clock_text(moment: datetime) -> str:

@@ -2,7 +2,9 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Literal
 
+import msgspec
 from sqlalchemy import Connection
 from starlette.requests import Request
 
@@ -43,13 +45,24 @@ async def ask_again(request: Request, account: Account, password: str) -> Asked:
     return Asked(stored=stored)
 
 
-def keys_of(app: App, request: Request, name: str) -> list[throttle.Key]:
-    """What tries are counted by: name and address together, the address, the name; in a known browser by that one alone."""
+def keys_of(app: App, request: Request, name: str, *, step: Literal["password", "code"] = "password") -> list[throttle.Key]:
+    """What tries are counted by: name and address together, the address, the name; in a known browser by that one alone.
+
+    `step`: guesses at a second factor are counted apart, but for the address.
+    """
     plain, place = spelled(name), throttle.place_of(client_of(request))
-    if mark := known.mark_of(request, plain.removeprefix("kode:")):
-        return [(app.book.lookup("sign-in", f"{plain}\0{mark}"), throttle.FREE_PAIR)]
-    texts = ((f"{plain}\0{place}", throttle.FREE_PAIR), (f"\0{place}", throttle.FREE_PLACE), (plain, throttle.FREE_NAME))
-    return [(app.book.lookup("sign-in", text), free) for text, free in texts]
+    if mark := known.mark_of(request, plain):
+        return [(counted(app, step, "browser", plain, mark), throttle.FREE_PAIR)]
+    return [
+        (counted(app, step, "pair", plain, place), throttle.FREE_PAIR),
+        (counted(app, "place", place), throttle.FREE_PLACE),
+        (counted(app, step, "name", plain), throttle.FREE_NAME),
+    ]
+
+
+def counted(app: App, *parts: str) -> bytes:
+    """A key that no other parts have, whatever stands in them: who types a name cannot count against somebody else's."""
+    return app.book.lookup("sign-in", msgspec.json.encode(parts).decode())
 
 
 def spelled(name: str) -> str:

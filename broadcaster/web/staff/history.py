@@ -35,7 +35,7 @@ async def show(request: Request) -> Response:
     app, row, t = app_of(request), await found(request), words(pages.lang_of(request))
 
     def look(connection: Connection) -> list[Step]:
-        versions = drafts.history(connection, row.id)[: SHOWN + 1]
+        versions = drafts.history(connection, row.id, limit=SHOWN + 1)
         spoken = actors.spoken(connection, [one.actor for one in versions], t)
         before = [*versions[1:], None]
         return [

@@ -1,6 +1,7 @@
 """The check before submitting, and what a second person decides: the same previews, the reach, and one button for each act."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
@@ -9,7 +10,8 @@ from starlette.responses import RedirectResponse, Response
 
 from broadcaster import newsroom, overriding, previewing, publishing
 from broadcaster.announcements import NotAllowed
-from broadcaster.fields import InvalidAnnouncement, Problem
+from broadcaster.app import App
+from broadcaster.fields import Fields, InvalidAnnouncement, Override, Problem, Translation
 from broadcaster.newsroom import Desk
 from broadcaster.publishing import Stored
 from broadcaster.store import drafts
@@ -24,6 +26,42 @@ from broadcaster.wording import Words
 Act = Callable[[Connection, Desk, str, Any], Any]
 """A transaction: the desk, the announcement's id and what the form says."""
 
+VERSIONS = 5
+"""The newest, named beside the text; their own page shows more."""
+PROSE = ("title", "summary", "body", "instruction")
+"""Words of a language or of a channel, in reading order."""
+FACTS = ("link", "image", "image_alt", "claim", "seen_at", "verdict", "hoax_type", "fact", "evidence")
+"""What else residents may read or be led to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spoken:
+    """The words of a language, or those of one channel (`label`); by name of field, as they were typed."""
+
+    lang: str
+    label: str
+    words: Mapping[str, str]
+
+
+def spoken(app: App, fields: Fields) -> list[Spoken]:
+    """Every set of words that is approved: previews cut some of them, and speak one language."""
+    labels = {name: one.label for name, one in app.push.items()} | {name: one.label for name, one in app.pull.items()}
+    return [
+        Spoken(lang="id", label="", words=_words(fields)),
+        *(Spoken(lang=lang, label="", words=_words(words)) for lang, words in fields.translations.items()),
+        *(Spoken(lang="id", label=labels.get(name, name), words=_words(words)) for name, words in fields.overrides.items()),
+    ]
+
+
+def _words(words: Fields | Translation | Override) -> dict[str, str]:
+    return {name: text for name in PROSE if (text := getattr(words, name, None))}
+
+
+def facts(fields: Fields) -> dict[str, str]:
+    """Addresses, and what a clarification claims, by name of field."""
+    given = {name: getattr(fields, name) for name in FACTS}
+    return {name: "\n".join(value) if isinstance(value, tuple) else str(value) for name, value in given.items() if value}
+
 
 SAID = {"dibatalkan": "review", "dikembalikan": "returned", "jadwal": "approved"}
 """Acts of which the page says that they were done, while the announcement is still as they left it."""
@@ -37,7 +75,7 @@ async def show(request: Request) -> Response:
 async def _page(request: Request, row: Announcement, problems: tuple[Problem, ...] = (), status: int = 200) -> Response:
     app, account = app_of(request), account_of(request)
     form = newsroom.form_of(row)
-    previews = previewing.look(app, form, announcement=row.id, code=row.code)
+    previews = await previewing.beside(lambda: previewing.look(app, form, announcement=row.id, code=row.code))
     versions, editors, names = await app.database.read(_people, row, frame.words_of(request))
     looked = await checks.of(request, form, row.id) if row.state in newsroom.EDITABLE else checks.NOTHING
     if not problems and row.state in ("draft", "returned"):
@@ -48,6 +86,7 @@ async def _page(request: Request, row: Announcement, problems: tuple[Problem, ..
         request, "review.html", status=status, row=row, previews=previews, problems=problems, versions=versions, checks=looked,
         editing=False, placed=True, picture=thumbnail(app, previews.edition),
         outdated=overriding.outdated(form), spoken=(), preview_lang="id",
+        spoken_words=spoken(app, row.fields), more_facts=facts(row.fields),
         reach=await reach.of(request, previews.edition, row.fields.channels), judges=judges, left=max(left, 0),
         names=names, said=_done(request, row) if not problems else "",
         sending=f"/redaksi/pengiriman/{row.id}" if row.published_at else "",
@@ -57,7 +96,7 @@ async def _page(request: Request, row: Announcement, problems: tuple[Problem, ..
 
 def _people(connection: Connection, row: Announcement, t: Words) -> tuple[list[Version], frozenset[str], Mapping[str, str]]:
     """The versions, who edited, and everybody's name."""
-    versions = drafts.history(connection, row.id)
+    versions = drafts.history(connection, row.id, limit=VERSIONS)
     named = [row.submitted_by, row.approved_by, *(version.actor for version in versions)]
     return versions, drafts.editors(connection, row.id), actors.spoken(connection, named, t)
 
@@ -78,9 +117,7 @@ def decided(act: Act, *, to: str = "") -> Callable[[Request], Awaitable[Response
         except (InvalidAnnouncement, NotAllowed) as refused:
             given = refused.problems if isinstance(refused, InvalidAnnouncement) else _said(refused)
             problems = refusals.worded(given, frame.words_of(request))
-            return await _page(
-                request, await found(request), problems, status=422 if isinstance(refused, InvalidAnnouncement) else 409
-            )
+            return await _page(request, await found(request), problems, status=frame.status_of(refused))
         if isinstance(done, Stored):
             await publishing.ring(app, done)
         return RedirectResponse(f"/redaksi/pengumuman/{done.id}{to}", 303)

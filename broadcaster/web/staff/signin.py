@@ -1,5 +1,6 @@
 """Signing in and out: name and password, then the second factor where there is one. Who guesses waits longer and longer."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -126,28 +127,34 @@ async def _try_password(request: Request, name: str, password: str) -> Outcome:
         await _note_failure(request, found)
         return Outcome(problem="signin.wrong")
 
-    def succeed(connection: Connection) -> str:
-        throttle.succeed(connection, keys)
-        if rules.needs_new_hash(stored):
-            accounts.set_password(connection, found.id, rules.hash_password(password), must_change=found.must_change)
-        return _open(connection, request, found, HALF if found.secured else "password")
+    rehashed = await asyncio.to_thread(rules.hash_password, password) if rules.needs_new_hash(stored) else ""
 
-    return Outcome(cookie=await app.database.write(succeed), half=found.secured)
+    def succeed(connection: Connection) -> Outcome:
+        account = accounts.by_id(connection, found.id)
+        unchanged = accounts.secrets_of(connection, found.id)[0] == stored
+        if account is None or account.disabled_at is not None or not unchanged:
+            return Outcome(problem="signin.wrong")  # shut out, or given a new password, while we looked at the old one
+        throttle.succeed(connection, keys)
+        if rehashed:
+            accounts.set_password(connection, account.id, rehashed, must_change=account.must_change)
+        cookie = _open(connection, request, account, HALF if account.secured else "password")
+        return Outcome(cookie=cookie, half=account.secured)
+
+    return await app.database.write(succeed)
 
 
 async def _try_code(request: Request, found: sessions.Session, code: str) -> Outcome:
     app, account = app_of(request), found.account
-    keys = keys_of(app, request, f"kode:{account.name}")
+    keys = keys_of(app, request, account.name, step="code")
     wait = await app.database.write(begin_try, keys, app.clock().timestamp())
     if wait:
         return Outcome(problem="signin.wait", wait=wait)
 
     def act(connection: Connection) -> str:
         way = spend_code(connection, app, account, code)
-        if not way:
-            return ""
+        if not way or not sessions.end(connection, found.id, account.id):
+            return ""  # wrong, or the half session was ended meanwhile
         throttle.succeed(connection, keys)
-        sessions.end(connection, found.id, account.id)
         return _open(connection, request, account, way)
 
     cookie = await app.database.write(act)

@@ -36,7 +36,7 @@ async def show(request: Request) -> Response:
 async def submit(request: Request) -> Response:
     """Store it and ask a second person, in one transaction; or the form again with what must be mended."""
     data = await request.form()
-    hazard = HAZARDS.get(str(data.get("bahaya", "")), HAZARDS["lain"])
+    hazard = _hazard(data)
     form = {**forms.read(data), "level": "emergency", "category": hazard.category}
     form.setdefault("body", f"{hazard.name}.")
     form["summary"] = warning.lead(str(form.get("instruction", "")))
@@ -49,11 +49,21 @@ async def submit(request: Request) -> Response:
     return RedirectResponse(f"/redaksi/pengumuman/{row.id}/periksa", 303)
 
 
+async def show_again(request: Request) -> Response:
+    """The form as it was sent, for a session that began after it was opened; nothing is stored."""
+    data = await request.form()
+    return _page(request, _hazard(data), forms.read(data), (frame.stale(request),), status=403)
+
+
 async def alarm(request: Request) -> Response:
     """The piece of every page that calls an approver to a warning; empty when none waits for this person."""
     waiting = await app_of(request).database.read(listing.warnings_for, account_of(request).actor)
     looked_at = request.headers.get("hx-current-url", "")
     return frame.page(request, "alarm.html", warnings=[item for item in waiting if item.id not in looked_at])
+
+
+def _hazard(data: Mapping[str, Any]) -> Hazard:
+    return HAZARDS.get(str(data.get("bahaya", "")), HAZARDS["lain"])
 
 
 def _begun(hazard: Hazard, now: datetime) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import html
 import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pyotp
 import pytest
@@ -14,6 +15,7 @@ from broadcaster.accounts import Account
 from broadcaster.store import accounts, audit, sessions
 from browsing import Answer, Running
 from staffing import PASSWORD, Browser, browser, hire, signed_in
+from telling import post_office
 
 NEW = "kopi pagi di alun alun"
 CHANGE = {"lama": PASSWORD, "baru": NEW, "ulang": NEW}
@@ -74,20 +76,45 @@ async def test_the_page_says_who_one_is_and_where_one_is_signed_in(site: Running
     assert (await site.ask("/redaksi/akun")).status == 303
 
 
-async def test_where_nudges_go_is_ones_own_to_say(site: Running) -> None:
+async def test_where_nudges_go_is_ones_own_to_say_once_the_code_came_back(sqlite_url: str, tmp_path: Path) -> None:
+    async with post_office(sqlite_url, tmp_path) as office:
+        site, rina = office.site, await signed_in(office.site, "rina", "author")
+        asked = await rina.post("/redaksi/akun/kabar", {"kabar": " rina@Contoh.example "})
+        assert asked.status == 200
+        assert (await stored(rina)).email == "", "nothing is sent to an address that nobody has confirmed"
+        (letter,) = office.letters("rina")
+        code = re.search(r"Kode konfirmasi: (\S+)", letter["subject"])
+        carried = re.search(r'name="mulai" value="([^"]+)"', asked.text)
+        assert code
+        assert carried
+        assert code[1] not in asked.text
+        form = {"mulai": html.unescape(carried[1]), "kabar": "rina@contoh.example", "kode": code[1]}
+        assert (await rina.post("/redaksi/akun/kabar/kode", {**form, "kode": "abcd-efgh"})).status == 422
+        budi = await signed_in(site, "budi", "author")
+        assert (await budi.post("/redaksi/akun/kabar/kode", form)).status == 422
+        assert {(await stored(person)).email for person in (rina, budi)} == {""}
+        done = await rina.post("/redaksi/akun/kabar/kode", form)
+        assert done.headers["Location"] == "/redaksi/akun?selesai=kabar"
+        assert (await stored(rina)).email == "rina@contoh.example"
+        assert "tersimpan" in (await rina.get(done.headers["Location"])).text
+        await rina.post("/redaksi/akun/kabar", {"kabar": ""})
+        (first, second) = await site.app.database.read(audit.about, "staff:rina")
+        assert (first.detail["after"], second.detail["after"]) == ({"mail": "ri***@contoh.example"}, {"mail": ""})
+        assert first.detail["from"] == "127.0.0.1"
+        site.clock.now += timedelta(minutes=16)
+        assert "kedaluwarsa" in (await rina.post("/redaksi/akun/kabar/kode", form)).text
+
+
+async def test_an_address_that_cannot_be_or_cannot_be_reached_is_said_so(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    done = await rina.post("/redaksi/akun/kabar", {"kabar": " rina@Contoh.example "})
-    assert done.headers["Location"] == "/redaksi/akun?selesai=kabar"
-    assert (await stored(rina)).email == "rina@contoh.example"
-    assert "tersimpan" in (await rina.get(done.headers["Location"])).text
     wrong = await rina.post("/redaksi/akun/kabar", {"kabar": "<b>bukan"})
     assert wrong.status == 422
     assert "Alamat email seperti ini" in wrong.text
     assert "&lt;b&gt;bukan" in wrong.text
-    await rina.post("/redaksi/akun/kabar", {"kabar": ""})
-    (first, second) = await site.app.database.read(audit.about, "staff:rina")
-    assert (first.detail["after"], second.detail["after"]) == ({"mail": "ri***@contoh.example"}, {"mail": ""})
-    assert first.detail["from"] == "127.0.0.1"
+    for _ in range(5):
+        assert (await rina.post("/redaksi/akun/kabar", {"kabar": "rina@contoh.example"})).status == 503
+    assert (await rina.post("/redaksi/akun/kabar", {"kabar": "orang@contoh.example"})).status == 429
+    assert (await stored(rina)).email == ""
 
 
 async def test_a_sign_in_that_still_lacks_its_code_is_told_so(site: Running) -> None:

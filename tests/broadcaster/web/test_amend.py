@@ -1,6 +1,7 @@
 """Corrections and withdrawals over HTTP: proposed with their differences, decided by a second person."""
 
 import re
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -179,7 +180,7 @@ async def test_a_withdrawal_says_what_happens_and_needs_a_second_person(site: Ru
     waits = await waiting(site, stored)
     assert waits is not None
     own = await dewi.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": waits.bound})
-    assert own.status == 409
+    assert own.status == 403
     assert "Pengusul tidak dapat memutuskan" in own.text
     assert (await rina.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": waits.bound})).status == 403
     siti = await signed_in(site, "siti", "approver")
@@ -220,3 +221,12 @@ async def test_the_pages_lead_to_one_another(site: Running) -> None:
 async def test_nobody_amends_what_was_never_published(site: Running, path: str) -> None:
     rina = await signed_in(site, "rina", "author")
     assert (await rina.get(f"/redaksi/pengumuman/CMH-0000-00/{path}")).status == 404
+
+
+@pytest.mark.parametrize(("old", "new"), [("a b " * 2_500, "b b a " * 1_666), ("a " * 5_000, "b a " * 2_500)])
+def test_no_two_texts_hold_the_page_up_however_they_repeat_themselves(old: str, new: str) -> None:
+    began = time.process_time()
+    found = pieces(f"Mulai {old} selesai", f"Mulai {new} selesai")
+    assert time.process_time() - began < 1
+    assert "".join(text for kind, text in found if kind != "new") == f"Mulai {old} selesai"
+    assert "".join(text for kind, text in found if kind != "gone") == f"Mulai {new} selesai"

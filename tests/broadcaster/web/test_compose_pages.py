@@ -10,7 +10,7 @@ import pytest
 from broadcaster import freezing, newsroom, overriding, previewing
 from broadcaster.publishing import Press
 from broadcaster.store import announcements as rows
-from broadcaster.store import drafts
+from broadcaster.store import channels, drafts
 from browsing import Answer, Running
 from channels.base.contract import Site
 from desk import NOTICE as RAW
@@ -95,7 +95,7 @@ async def test_it_goes_on_to_the_check_only_when_nothing_must_be_mended(site: Ru
     assert refused.status == 422
     assert "Kelebihan 1 karakter" in refused.text
     assert 'href="#judul"' in refused.text
-    assert 'aria-invalid="true" aria-describedby="galat-title"' in refused.text
+    assert 'aria-invalid="true" aria-describedby="galat-title sisa-judul"' in refused.text
     assert "x" * 71 in refused.text
     fine = await write(rina, title="Air " + "💧" * 66, aksi="periksa")
     assert (fine.status, fine.headers["Location"].endswith("/periksa")) == (303, True)
@@ -192,6 +192,13 @@ async def test_checks_are_told_while_writing(site: Running) -> None:
     assert "Judul yang sama sudah terbit" in (await rina.post("/redaksi/pratinjau", FORM)).text
 
 
+async def test_a_channel_that_stands_still_is_told_where_it_would_go_by_it(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    await site.app.database.write(channels.halt_channel, "whatsapp", "132001", "manual")
+    assert "WhatsApp sedang berhenti." in (await rina.post("/redaksi/pratinjau", FORM)).text
+    assert "WhatsApp sedang berhenti." not in (await rina.post("/redaksi/pratinjau", {**FORM, "channels": ["email"]})).text
+
+
 async def test_previews_in_a_language_that_is_written(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     english = {**FORM, "en.title": "No water in Cibabat", "en.body": "Store water."}
@@ -283,8 +290,8 @@ async def test_each_version_shows_what_differs_and_can_be_put_back(site: Running
     later = {**FORM, "title": "Air PDAM hidup lagi", "areas": ["melong"], "versi": "1"}
     assert (await sari.post(f"{address}/tulis", later)).status == 303
     page = (await rina.get(f"{address}/riwayat")).text
-    assert "<del> mati di Cibabat</del><ins> hidup lagi</ins>" in page
-    assert "<del> Cibabat, Kel. Pasirkaliki</del><ins> Melong</ins>" in page
+    assert "<del>mati</del><ins>hidup</ins> <del>di Cibabat</del><ins>lagi</ins>" in page
+    assert "Kel. <del>Cibabat, Kel. Pasirkaliki</del><ins>Melong</ins>" in page
     assert ("Rina" in page, "Sari" in page, "Versi pertama." in page) == (True, True, True)
     back = await rina.post(f"{address}/pulihkan", {"nomor": "1"})
     assert (back.status, back.headers["Location"]) == (303, f"{address}/tulis")

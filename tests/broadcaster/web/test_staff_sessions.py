@@ -17,6 +17,7 @@ from argon2 import PasswordHasher
 
 from broadcaster.store import accounts, sessions, throttle
 from broadcaster.store.throttle import FREE_NAME, FREE_PAIR, FREE_PLACE, LONGEST_WAIT, place_of
+from broadcaster.web.staff.guessing import counted
 from broadcaster.web.staff.signin import safe_target
 from browsing import Answer, Running, running
 from staff_rows import sign_in_form
@@ -187,9 +188,12 @@ async def guess(site: Running, name: str, times: int) -> list[int]:
     return [(await enter(site, name, f"tebakan {number}")).status for number in range(times)]
 
 
-async def failed(site: Running, key: str, times: int) -> None:
-    """So many failures of a name, or of "\\0" and an address, as if others had tried."""
-    keys = [(site.app.book.lookup("sign-in", key), 0)]
+NAME, PLACE = ("password", "name"), ("place",)
+
+
+async def failed(site: Running, key: tuple[str, ...], times: int) -> None:
+    """So many failures of a name or an address, as if others had tried."""
+    keys = [(counted(site.app, *key), 0)]
     for _ in range(times):
         await site.app.database.write(throttle.fail, keys, site.clock().timestamp())
 
@@ -223,7 +227,7 @@ async def test_whose_right_password_comes_from_elsewhere_is_let_in_while_somebod
 async def test_who_guesses_at_many_names_from_one_address_waits_for_all_of_them(site: Running) -> None:
     await hire(site.app, "rina", "author")
     async with from_address(site, "127.0.0.66") as attacker, from_address(site, "127.0.0.7") as home:
-        await failed(site, "\x00127.0.0.66", FREE_PLACE - 3)
+        await failed(site, (*PLACE, "127.0.0.66"), FREE_PLACE - 3)
         tried = [(await enter(attacker, f"nama{number}", "satu sandi saja")).status for number in range(5)]
         assert tried == [401] * 3 + [429] * 2
         assert (await enter(attacker, "rina")).status == 429
@@ -233,7 +237,7 @@ async def test_who_guesses_at_many_names_from_one_address_waits_for_all_of_them(
 async def test_an_account_of_ones_own_buys_no_guesses_at_others(site: Running) -> None:
     for name in ("rina", "budi"):
         await hire(site.app, name, "author")
-    await failed(site, "\x00127.0.0.66", FREE_PLACE - 1)
+    await failed(site, (*PLACE, "127.0.0.66"), FREE_PLACE - 1)
     async with from_address(site, "127.0.0.66") as inside:
         assert (await enter(inside, "budi")).status == 303
         assert (await enter(inside, "rina", "salah")).status == 401
@@ -268,15 +272,27 @@ async def test_an_address_that_somebody_writes_into_a_header_counts_for_nothing(
         assert (await enter(attacker, "rina", "salah", **spoofed)).status == 429
 
 
+@pytest.mark.parametrize("name", ["rina\x00127.0.0.7", "\x00127.0.0.7", "kode:rina", '["password","pair","rina","127.0.0.7"]'])
+async def test_no_name_that_is_typed_elsewhere_counts_against_somebodys_own_address(site: Running, name: str) -> None:
+    await secured(site, "rina")
+    async with from_address(site, "127.0.0.66") as attacker, from_address(site, "127.0.0.7") as home:
+        for _ in range(12):
+            refused = await enter(attacker, name, "salah")
+            site.clock.now += timedelta(seconds=int(refused.headers.get("Retry-After", 0)))
+        half = await enter(home, "rina")
+        assert half.status == 303
+        assert (await enter_code(home, half)).status == 303
+
+
 async def test_a_name_that_everybody_guesses_at_costs_its_owner_seconds_and_a_known_browser_nothing(site: Running) -> None:
     await hire(site.app, "rina", "author")
     before = await enter(site, "rina")
     known = "; ".join(f"{name}={value}" for name, value in before.cookies.items() if name != "redaksi")
     assert known, "a browser is remembered"
-    await failed(site, "rina", FREE_NAME - 1)
+    await failed(site, (*NAME, "rina"), FREE_NAME - 1)
     async with from_address(site, "127.0.0.66") as attacker:
         assert await guess(attacker, "rina", 1) == [401]
-    await failed(site, "rina", 10)
+    await failed(site, (*NAME, "rina"), 10)
     async with from_address(site, "127.0.0.7") as home:
         strange = await enter(home, "rina")
         assert strange.status == 429
@@ -292,7 +308,7 @@ async def test_a_browser_is_known_for_one_account_and_cannot_be_guessed_with(sit
     before = await enter(site, "rina")
     known = "; ".join(f"{name}={value}" for name, value in before.cookies.items() if name != "redaksi")
     async with from_address(site, "127.0.0.66") as office:
-        await failed(site, "\x00127.0.0.66", FREE_PLACE)
+        await failed(site, (*PLACE, "127.0.0.66"), FREE_PLACE)
         assert (await enter(office, "budi", cookie=known)).status == 429, "it is not budi's"
         assert (await enter(office, "budi", cookie=known + "x")).status == 429
         assert (await enter(office, "rina", cookie=known)).status == 303, "a colleague's mistakes do not shut her out"

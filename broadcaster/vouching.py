@@ -1,0 +1,34 @@
+"""What a second person vouches for: words, places and pictures that are still the same when they go out. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from broadcaster.announcements import CheckedAnnouncement, content_hash
+from broadcaster.fields import Fields, InvalidAnnouncement, Problem
+from broadcaster.publishing import Press
+from channels.base.pictures import own_id
+
+
+def examined(press: Press, form: Mapping[str, Any], now: datetime) -> CheckedAnnouncement:
+    """A form held against every rule, and against what can be vouched for. Raises InvalidAnnouncement."""
+    checked = press.examine(form, now)
+    require_own_picture(press, checked.fields)
+    return checked
+
+
+def require_own_picture(press: Press, fields: Fields) -> None:
+    """Raises InvalidAnnouncement for a picture on a host that the city did not name: it may be another one once approved."""
+    image = fields.image or ""
+    host = (urlsplit(image).hostname or "").rstrip(".")
+    known = any(host == one or host.endswith(f".{one}") for one in press.link_hosts)
+    if image and not known and not own_id(image, press.site):
+        remedy = "Unggah gambarnya di sini, supaya yang terbit tetap gambar yang disetujui."
+        raise InvalidAnnouncement([Problem(field="image", reason="Gambar ini berada di situs lain.", remedy=remedy)])
+
+
+def bound_of(checked: CheckedAnnouncement) -> str:
+    """What an approval is bound to: content and audience, not when it goes out (that may be missed, or taken back)."""
+    timeless = checked.fields.model_copy(update={"publish_at": None})
+    return content_hash(timeless, [area.code for area in checked.areas])
