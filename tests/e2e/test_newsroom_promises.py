@@ -316,7 +316,7 @@ COVERED = """() => {
   const top = document.elementFromPoint(Math.min(Math.max(x, 0), innerWidth - 1), Math.min(Math.max(y, 0), innerHeight - 1));
   const seen = top && (document.activeElement.contains(top) || top.contains(document.activeElement) || top.closest("label"));
   const inside = box.bottom > 0 && box.top < innerHeight;
-  return seen && inside ? "" : document.activeElement.outerHTML.slice(0, 120) + " below " + (top ? top.outerHTML.slice(0, 80) : "");
+  return seen && inside ? "" : document.activeElement.outerHTML.slice(0, 99) + " below " + (top ? top.outerHTML.slice(0, 80) : "");
 }"""
 
 
@@ -338,6 +338,7 @@ async def test_what_has_the_focus_is_never_under_the_bar_at_the_foot(city: City,
         assert hidden == []
         assert await rina.page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
         bar = await rina.page.evaluate(
-            "() => { const bar = document.querySelector('.sticky'); return getComputedStyle(bar).position === 'sticky' ? bar.offsetHeight / innerHeight : 0; }"
+            "() => { const bar = document.querySelector('.sticky'); "
+            "return getComputedStyle(bar).position === 'sticky' ? bar.offsetHeight / innerHeight : 0; }"
         )
         assert bar <= 0.35, "there is room left to write in"

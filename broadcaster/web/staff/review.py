@@ -157,7 +157,9 @@ async def break_glass(request: Request) -> Response:
     """One person alone publishes an emergency, where the city allows it."""
     allowed = app_of(request).settings.break_glass
     act = decided(
-        lambda c, desk, id_, data: newsroom.break_glass(c, desk, id_, reason=str(data.get("alasan", "")), allowed=allowed),
+        lambda c, desk, id_, data: newsroom.break_glass(
+            c, desk, id_, reason=str(data.get("alasan", "")), allowed=allowed, version=_number(data, "versi")
+        ),
         to="/periksa",
     )
     return await act(request)
