@@ -316,7 +316,7 @@ COVERED = """() => {
   const top = document.elementFromPoint(Math.min(Math.max(x, 0), innerWidth - 1), Math.min(Math.max(y, 0), innerHeight - 1));
   const seen = top && (document.activeElement.contains(top) || top.contains(document.activeElement) || top.closest("label"));
   const inside = box.bottom > 0 && box.top < innerHeight;
-  return seen && inside ? "" : document.activeElement.outerHTML.slice(0, 99) + " below " + (top ? top.outerHTML.slice(0, 80) : "");
+  return seen && inside ? "" : document.activeElement.outerHTML.slice(0, 90) + " at " + (top ? top.outerHTML.slice(0, 80) : "");
 }"""
 
 
