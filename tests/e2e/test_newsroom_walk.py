@@ -147,8 +147,8 @@ class Hands:
         await self.page.keyboard.press("Space")
 
     async def press(self, selector: str) -> None:
-        """Press a button and wait for the page that follows."""
-        async with self.page.expect_navigation():
+        """Press a button and wait for the page that follows; htmx noting its place in the history is no page."""
+        async with self.page.expect_event("load"):
             if self.keys:
                 await self.reach(selector)
                 await self.page.keyboard.press("Enter")
