@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from broadcaster.app import App
 from broadcaster.fields import Fields, read_leniently
 from broadcaster.store import media
 from channels.base.contract import Area, Edition, PageRequest, PullChannel, PushChannel, Recipient, Wording
+from channels.base.rendering import clean
 
 T = TypeVar("T")
 
@@ -90,11 +91,17 @@ def of_edition(app: App, edition: Edition, lang: str = "id") -> Previews:
 def draft_edition(app: App, form: Mapping[str, Any], *, announcement: str, code: str) -> Edition:
     """The edition that this form would become if what is missing stayed out."""
     fields, problems = read_leniently(form)
-    broken = {problem.field for problem in problems}
-    fields = fields.model_copy(update={name: text for name, text in PLACEHOLDERS.items() if name in broken})
+    fields = fields.model_copy(update=_typed(form, {problem.field for problem in problems}))
     edition = freezing.freeze(_leniently(app, fields), site=app.site, announcement=announcement, code=code, at=app.clock())
     # one row by its key, and only where a picture of ours is named: publishing says how large it is, so the preview does
     return app.database.read_now(media.measured, edition, app.site) if edition.image else edition
+
+
+def _typed(form: Mapping[str, Any], broken: Collection[str]) -> dict[str, str]:
+    """What stands for words that are refused: the words themselves, too long as they are; where there are none, a placeholder."""
+    typed = {name: clean(str(form.get(name) or "")).strip() for name in ("title", "summary", "body") if name in broken}
+    lines = {name: text if name == "body" else " ".join(text.split()) for name, text in typed.items()}
+    return {name: text or PLACEHOLDERS[name] for name, text in lines.items() if text or name in PLACEHOLDERS}
 
 
 def _leniently(app: App, fields: Fields) -> CheckedAnnouncement:

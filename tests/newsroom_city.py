@@ -20,7 +20,7 @@ from broadcaster.simulation.providers import running as providers_running
 from broadcaster.simulation.smtp import received_parts
 from broadcaster.web.serving import serve
 from broadcaster.worker import LaneWorker
-from staffing import PASSWORD
+from staffing import PASSWORD, hire
 from world import subscribe, variables
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -216,3 +216,36 @@ def plain(part: str) -> str:
     text = html.unescape(re.sub(r"<[^>]+>", "", part))
     text = re.sub(r"/berhenti/\S+", "/berhenti/...", text)
     return re.sub(r"Anda mendaftar untuk .*? pada \d+ \w+ \d{4}", "Anda mendaftar", " ".join(text.split()))
+
+
+async def says(page: Any, selector: str, text: str) -> None:
+    """Wait until an element of the page says so."""
+    await page.wait_for_function(
+        "([selector, text]) => (document.querySelector(selector)?.innerText || '').includes(text)", arg=[selector, text]
+    )
+
+
+async def author(city: City, page: Any, name: str = "rina") -> Hands:
+    """Somebody who writes, signed in."""
+    await hire(city.app, name, "author")
+    hands = Hands(page=page)
+    await hands.sign_in(city.url, name)
+    return hands
+
+
+async def in_review(city: City, opening: Any, *, urgent: bool = False) -> tuple[Hands, str]:
+    """An announcement that rina submitted: dewi at the page where she decides, and its id."""
+    rina = await author(city, await opening())
+    await write(rina, city.url)
+    if urgent:
+        await rina.tick('input[name="level"][value="emergency"]')
+        await rina.fill("#petunjuk", "1. Tampung air.")
+    await rina.press('button[value="periksa"]')
+    await rina.press('form[action$="/ajukan"] button')
+    await hire(city.app, "dewi", "approver")
+    dewi = Hands(page=await opening())
+    await dewi.sign_in(city.url, "dewi")
+    await dewi.page.goto(rina.page.url)
+    found = re.search(r"/pengumuman/(\w+)/", rina.page.url)
+    assert found
+    return dewi, found[1]

@@ -24,7 +24,7 @@
     if (!kept) return;
     if (kept.typed === plain(form)) { sessionStorage.removeItem(place); return; }
     const note = document.createElement("div"), text = document.createElement("p"), acts = document.createElement("p");
-    note.className = "notice stack kept";
+    note.className = "notice stack kept" + (form.classList.contains("middle") ? " middle" : "");
     note.setAttribute("role", "status");
     acts.className = "buttons";
     text.textContent = words.kept.replace("{at}", redaksi.clock(kept.at));

@@ -13,7 +13,7 @@ from broadcaster.simulation.faults import Faults
 from broadcaster.store import announcements, sessions
 from broadcaster.store.database import Database
 from broadcaster.store.staff_tables import session
-from newsroom_city import CHROMIUM, DESK, PHONE, RESIDENTS, City, Hands, browsing, opened, write
+from newsroom_city import CHROMIUM, DESK, RESIDENTS, City, Hands, author, browsing, in_review, opened, says, write
 from staffing import PASSWORD, hire
 from waiting import until
 from world import rows, states, subscribe
@@ -36,39 +36,6 @@ async def city(sqlite_url: str, tmp_path: Path) -> AsyncIterator[City]:
 async def end_sessions(database: Database) -> None:
     """Everybody is signed out."""
     await database.write(lambda connection: connection.execute(session.delete()))
-
-
-async def says(page: Any, selector: str, text: str) -> None:
-    """Wait until an element of the page says so."""
-    await page.wait_for_function(
-        "([selector, text]) => (document.querySelector(selector)?.innerText || '').includes(text)", arg=[selector, text]
-    )
-
-
-async def author(city: City, page: Any, name: str = "rina") -> Hands:
-    """Somebody who writes, signed in."""
-    await hire(city.app, name, "author")
-    hands = Hands(page=page)
-    await hands.sign_in(city.url, name)
-    return hands
-
-
-async def in_review(city: City, opening: Any, *, urgent: bool = False) -> tuple[Hands, str]:
-    """An announcement that rina submitted: dewi at the page where she decides, and its id."""
-    rina = await author(city, await opening())
-    await write(rina, city.url)
-    if urgent:
-        await rina.tick('input[name="level"][value="emergency"]')
-        await rina.fill("#petunjuk", "1. Tampung air.")
-    await rina.press('button[value="periksa"]')
-    await rina.press('form[action$="/ajukan"] button')
-    await hire(city.app, "dewi", "approver")
-    dewi = Hands(page=await opening())
-    await dewi.sign_in(city.url, "dewi")
-    await dewi.page.goto(rina.page.url)
-    found = re.search(r"/pengumuman/(\w+)/", rina.page.url)
-    assert found
-    return dewi, found[1]
 
 
 # --- nothing typed is lost ------------------------------------------------------------------------------
@@ -303,42 +270,3 @@ async def test_progress_survives_a_restart_of_the_server_and_stays_at_100(city: 
         await dewi.page.wait_for_timeout(3_000)  # longer than the stream waits before it begins again
         assert "100%" in await dewi.page.inner_text("#kirim")
         assert [one for one in asked if one.endswith("/aliran")] == []
-
-
-# --- small windows, other wishes --------------------------------------------------------------------------
-
-ZOOMED = {"width": 320, "height": 256}
-"""What 400 per cent leave of a window of 1280 x 1024."""
-COVERED = """() => {
-  const box = document.activeElement.getBoundingClientRect();
-  if (!box.width || !box.height) return "";
-  const [x, y] = [box.left + box.width / 2, Math.min(box.top + box.height / 2, box.top + 20)];
-  const top = document.elementFromPoint(Math.min(Math.max(x, 0), innerWidth - 1), Math.min(Math.max(y, 0), innerHeight - 1));
-  const seen = top && (document.activeElement.contains(top) || top.contains(document.activeElement) || top.closest("label"));
-  const inside = box.bottom > 0 && box.top < innerHeight;
-  return seen && inside ? "" : document.activeElement.outerHTML.slice(0, 90) + " at " + (top ? top.outerHTML.slice(0, 80) : "");
-}"""
-
-
-@pytest.mark.parametrize("size", [DESK, PHONE, ZOOMED], ids=["desk", "phone", "zoomed to 400 per cent"])
-async def test_what_has_the_focus_is_never_under_the_bar_at_the_foot(city: City, size: dict[str, int]) -> None:
-    async with browsing(viewport=size, reduced_motion="reduce") as opening:
-        rina = await author(city, await opening())
-        await rina.page.goto(f"{city.url}/redaksi/tulis")
-        await rina.page.evaluate("() => document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
-        stops, hidden = 0, []
-        for _step in range(150):
-            await rina.page.keyboard.press("Tab")
-            if await rina.page.evaluate("() => document.activeElement === document.body"):
-                break
-            stops += 1
-            if over := await rina.page.evaluate(COVERED):
-                hidden.append(over)
-        assert stops > 60
-        assert hidden == []
-        assert await rina.page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
-        bar = await rina.page.evaluate(
-            "() => { const bar = document.querySelector('.sticky'); "
-            "return getComputedStyle(bar).position === 'sticky' ? bar.offsetHeight / innerHeight : 0; }"
-        )
-        assert bar <= 0.35, "there is room left to write in"

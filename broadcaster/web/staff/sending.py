@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from broadcaster import newsroom, steering
 from broadcaster.announcements import NotAllowed
 from broadcaster.store import announcements as rows
-from broadcaster.store import audit, drafts
+from broadcaster.store import audit, drafts, folding
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.audit import Entry
 from broadcaster.web import pages
@@ -33,6 +33,8 @@ CHECK_SESSION = 5.0
 ACTS: Mapping[str, steering.Act] = {"jeda": "pause", "lanjut": "resume", "hentikan": "cancel"}
 """Acts as addresses name them."""
 DONE = (*ACTS, "coba-lagi", "ralat", "cabut")
+KEPT_DAYS = (round(folding.FOLD_AFTER / folding.DAY), round(folding.FOLD_ANYWAY / folding.DAY))
+"""How long who got nothing is known by name: after the end, and at most."""
 
 
 async def show(request: Request) -> Response:
@@ -158,7 +160,7 @@ async def _page(request: Request, row: Announcement, *, problem: str = "", statu
     return frame.page(
         request, template, status=status, problem=problem, acts=acts, names=names, newest=newest, waiting=waiting,
         finished=finished if finished in DONE and not problem else "", retried=_retried(acts), left_out=steering.LEFT_OUT,
-        content=_content(acts, row), **_live(request, row, sight),
+        content=_content(acts, row), kept_days=KEPT_DAYS, **_live(request, row, sight),
     )  # fmt: skip
 
 

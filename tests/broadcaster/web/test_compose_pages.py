@@ -199,6 +199,16 @@ async def test_a_channel_that_stands_still_is_told_where_it_would_go_by_it(site:
     assert "WhatsApp sedang berhenti." not in (await rina.post("/redaksi/pratinjau", {**FORM, "channels": ["email"]})).text
 
 
+async def test_previews_show_what_is_too_long_as_it_is(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    long = "Air PDAM mati di Cibabat dan " + "sekitarnya " * 5
+    page = (await rina.post("/redaksi/pratinjau", {**FORM, "title": long, "summary": "r" * 91})).text
+    assert page.count(long.strip()) >= 5
+    assert "r" * 91 in page
+    assert "Judul pengumuman" not in page
+    assert "Judul pengumuman" in (await rina.post("/redaksi/pratinjau", {**FORM, "title": ""})).text
+
+
 async def test_previews_in_a_language_that_is_written(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     english = {**FORM, "en.title": "No water in Cibabat", "en.body": "Store water."}
