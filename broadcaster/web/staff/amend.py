@@ -23,13 +23,15 @@ from broadcaster.store.drafts import Proposal
 from broadcaster.web import pages
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.staff import actors, frame, refusals
+from broadcaster.web.staff import form as forms
 from broadcaster.web.staff.differences import Difference, differences
 from broadcaster.web.staff.reading import found
 from broadcaster.wording import words
 from channels.base.rendering import WIB
 
 Change = Literal["correction", "withdrawal"]
-TYPED = ("title", "summary", "body", "instruction", "category", "agency", "expires")
+TIMES = ("effective", "expires")
+TYPED = ("title", "summary", "body", "instruction", "category", "agency", "link", "image", "image_alt", *TIMES)
 """Fields of the form that are one text each; areas are check-boxes."""
 PATHS: Mapping[Change, str] = {"correction": "ralat", "withdrawal": "cabut"}
 
@@ -132,11 +134,10 @@ def corrected(row: Announcement, sent: FormData, request: Request) -> dict[str, 
     kept = [name for name in row.fields.areas if (area := tree.get(name)) is not None and area.slug in wanted]
     known = {area.slug for area in (tree.get(name) for name in kept) if area is not None}
     form["areas"] = [*kept, *(area.slug for area in tree.all() if area.slug in wanted - known)]
-    if row.fields.translations and not sent.get("translations"):
-        form.pop("translations", None)
+    form["translations"] = _translations(sent) if sent.get("translations") else {}
     if any(form.get(name) != (getattr(row.fields, name) or "") for name in overriding.WORDS):
         form.pop("overrides", None)  # they say what is being corrected
-    return {name: value for name, value in form.items() if value not in ("", None)}
+    return {name: value for name, value in form.items() if value not in ("", None, {})}
 
 
 def fingerprint(form: Form, reason: str) -> str:
@@ -146,14 +147,29 @@ def fingerprint(form: Form, reason: str) -> str:
 
 def _typed(form: Form, sent: FormData) -> dict[str, Any]:
     """The form as it is shown again."""
-    return {**{name: _text(sent, name) for name in TYPED}, "areas": form["areas"], "translations": bool(sent.get("translations"))}
+    typed = {name: _text(sent, name) for name in TYPED}
+    shown = forms.shown({"translations": _translations(sent)})["translations"]
+    return {**typed, "areas": form["areas"], "translations": bool(sent.get("translations")), "words": shown}
+
+
+def _translations(sent: FormData) -> dict[str, dict[str, str]]:
+    """Every language that was written."""
+    written = {lang: forms.translation(sent, lang) for lang in forms.LANGUAGES}
+    return {lang: words for lang, words in written.items() if words}
 
 
 def _published(fields: Fields) -> dict[str, Any]:
     """The form as it is first shown."""
     values: dict[str, Any] = {name: getattr(fields, name) or "" for name in TYPED}
-    values["expires"] = fields.expires.astimezone(WIB).strftime("%Y-%m-%dT%H:%M") if fields.expires else ""
-    return {**values, "areas": list(fields.areas), "translations": False}
+    times = {name: getattr(fields, name) for name in TIMES}
+    values |= {name: at.astimezone(WIB).strftime("%Y-%m-%dT%H:%M") if at else "" for name, at in times.items()}
+    stored = {lang: words.model_dump(exclude_none=True) for lang, words in fields.translations.items()}
+    return {
+        **values,
+        "areas": list(fields.areas),
+        "translations": False,
+        "words": forms.shown({"translations": stored})["translations"],
+    }
 
 
 def _changes(request: Request, before: Fields, after: Fields) -> list[Difference]:

@@ -33,7 +33,7 @@ def read(data: FormData) -> dict[str, Any]:
         form["evidence"] = evidence
     if overrides := _overrides(data):
         form["overrides"] = overrides
-    translations = {lang: _translation(data, lang) for lang in LANGUAGES}
+    translations = {lang: translation(data, lang) for lang in LANGUAGES}
     if given := {lang: words for lang, words in translations.items() if words}:
         form["translations"] = given
     return form
@@ -60,7 +60,8 @@ def _text(data: FormData, name: str) -> str:
     return value.replace("\r\n", "\n").strip() if isinstance(value, str) else ""
 
 
-def _translation(data: FormData, lang: str) -> dict[str, str]:
+def translation(data: FormData, lang: str) -> dict[str, str]:
+    """The words of another language, from fields such as "en.title"."""
     return {name: text for name in TRANSLATED if (text := _text(data, f"{lang}.{name}"))}
 
 

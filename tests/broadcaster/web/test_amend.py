@@ -22,7 +22,8 @@ from subscribers.areas import AreaTree
 
 FORM = {
     "title": NOTICE["title"], "summary": NOTICE["summary"], "body": NOTICE["body"].replace("\n", "\r\n"),
-    "agency": NOTICE["agency"], "category": NOTICE["category"], "expires": "2026-11-25T14:00", "areas": "cibabat",
+    "agency": NOTICE["agency"], "category": NOTICE["category"], "expires": "2026-11-25T14:00",
+    "effective": "2026-11-25T08:00", "areas": "cibabat",
     "instruction": "", "reason": "Jam salah.",
 }  # fmt: skip
 """What a browser sends when nothing was changed."""
