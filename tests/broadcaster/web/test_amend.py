@@ -151,20 +151,32 @@ async def test_what_is_refused_keeps_what_was_typed(site: Running) -> None:
     assert "Tulis alasannya" in nothing.text
 
 
-async def test_old_translations_go_out_only_when_asked_to(site: Running) -> None:
-    english = {"en": {"title": "No tap water", "body": "Store water."}}
-    stored = await site.publish(translations=english)
+async def test_translations_go_out_as_they_are_written_now_and_only_when_asked_to(site: Running) -> None:
+    stored = await site.publish(translations={"en": {"title": "No tap water", "body": "Store water."}})
     rina = await signed_in(site, "rina", "author")
-    assert "Kirim terjemahan lama" in (await rina.get(f"/redaksi/pengumuman/{stored.id}/ralat")).text
-    await propose(rina, stored, title="Air PDAM mati lebih lama", translations="1")
+    page = (await rina.get(f"/redaksi/pengumuman/{stored.id}/ralat")).text
+    assert 'value="No tap water"' in page
+    assert "Store water." in page
+    english = {"en.title": "No tap water, longer", "en.body": "Store water."}
+    await propose(rina, stored, title="Air PDAM mati lebih lama", translations="1", **english)
     kept = await waiting(site, stored)
     assert kept is not None
-    assert kept.form["translations"] == english
+    assert kept.form["translations"] == {"en": {"title": "No tap water, longer", "body": "Store water."}}
     await rina.post(f"/redaksi/pengumuman/{stored.id}/usulan/tarik")
-    await propose(rina, stored, title="Air PDAM mati lebih lama")
+    await propose(rina, stored, title="Air PDAM mati lebih lama", **english)
     dropped = await waiting(site, stored)
     assert dropped is not None
     assert "translations" not in dropped.form
+
+
+async def test_a_wrong_link_and_a_wrong_start_can_be_corrected(site: Running) -> None:
+    stored = await site.publish(link="https://salah.example/")
+    rina = await signed_in(site, "rina", "author")
+    assert 'value="https://salah.example/"' in (await rina.get(f"/redaksi/pengumuman/{stored.id}/ralat")).text
+    await propose(rina, stored, link="https://benar.example/", effective="2026-11-25T09:00")
+    kept = await waiting(site, stored)
+    assert kept is not None
+    assert (kept.form["link"], kept.form["effective"]) == ("https://benar.example/", "2026-11-25T09:00")
 
 
 async def test_a_withdrawal_says_what_happens_and_needs_a_second_person(site: Running) -> None:
