@@ -44,7 +44,7 @@ async def send_code(app: App, owner: Owner, mail: str) -> bytes:
     asked = Asked(account=owner.account.id, at=owner.at, code=new_password()[:9], mail=mail)
     values = {"person": one_line(owner.account.full_name), "code": asked.code, "site": app.site, "training": False}
     account_page = f"{app.site.base_url.rstrip('/')}/redaksi/akun"
-    text = fill("nudge/address.id.txt", {**values, "account_page": account_page, "minutes": int(HOLDS_SECONDS // 60)})
+    text = fill("account/address.id.txt", {**values, "account_page": account_page, "minutes": int(HOLDS_SECONDS // 60)})
     subject, _, body = text.partition("\n")
     note = Note(key=f"alamat.{secrets.token_hex(8)}", subject=subject.strip(), text=body.strip())
     if not isinstance(await nudging.tell(app, channel, mail, note), Receipt):

@@ -22,7 +22,7 @@ from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import Version, VersionAct
-from broadcaster.vouching import bound_of, examined
+from broadcaster.vouching import bound_anew, bound_of, examined
 
 HOLD = timedelta(seconds=30)
 """Between approval and publication of what is no emergency: time to call it back."""
@@ -86,7 +86,7 @@ def save(
     _holds_for(desk, row)
     if row.state not in OWN_STATES:
         _require_hold(desk, replace(row, fields=fields))
-    bound = "" if row.state in OWN_STATES else _bound_anew(desk, form)
+    bound = "" if row.state in OWN_STATES else bound_anew(desk.press, form, desk.now)
     before, values = row, {**_UNAPPROVED, "bound": bound, "form": text, "version": row.version + 1}
     row = moved(connection, row, "edit", "author", desk.now, fields=fields, **values)
     if _keep(connection, desk, row, form, act) or before.state in ("approved", "scheduled"):
@@ -264,12 +264,19 @@ def unschedule(connection: Connection, desk: Desk, announcement_id: str) -> Stor
     )
 
 
-def break_glass(connection: Connection, desk: Desk, announcement_id: str, *, reason: str, allowed: bool) -> Stored:
-    """One person publishes an emergency alone, where the city allows it: every pengelola is alarmed. Raises NotAllowed."""
+def break_glass(
+    connection: Connection, desk: Desk, announcement_id: str, *, reason: str, allowed: bool, version: int | None = None
+) -> Stored:
+    """One person publishes an emergency alone, where the city allows it: every pengelola is alarmed.
+
+    `version`: what this person saw. Raises NotAllowed, Outdated.
+    """
     if not allowed:
         raise NotAllowed("Satu orang tidak dapat menerbitkan sendiri di sini. Minta penyetuju memeriksanya.")
     why = publishing.read_reason(reason)
     row = held(connection, announcement_id)
+    if version is not None and version != row.version:
+        raise Outdated
     checked = examined(desk.press, form_of(row), desk.now)
     if checked.fields.level != "emergency":
         raise NotAllowed("Hanya peringatan darurat yang dapat diterbitkan oleh satu orang.")
@@ -329,14 +336,6 @@ def _still_bound(row: Announcement, checked: CheckedAnnouncement) -> str:
 
 _UNAPPROVED: Mapping[str, Any] = {"approved_by": "", "approved_at": None, "release_at": None, "publish_at": None}
 """What an edit does to approval."""
-
-
-def _bound_anew(desk: Desk, form: Form) -> str:
-    """What an edit does to review: bound to what stands there now, or to nothing where it is incomplete."""
-    try:
-        return bound_of(examined(desk.press, form, desk.now))
-    except InvalidAnnouncement:
-        return ""
 
 
 def require(desk: Desk, right: Right) -> None:

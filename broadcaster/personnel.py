@@ -169,7 +169,7 @@ def told(account: Account) -> dict[str, Any]:
 def masked(mail: str) -> str:
     """ "wa***@contoh.example"."""
     name, at, domain = mail.rpartition("@")
-    return f"{name[:2]}***@{domain}" if at else ""
+    return f"{name[: min(2, len(name) // 2)]}***@{domain}" if at else ""
 
 
 def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -32,3 +32,11 @@ def bound_of(checked: CheckedAnnouncement) -> str:
     """What an approval is bound to: content and audience, not when it goes out (that may be missed, or taken back)."""
     timeless = checked.fields.model_copy(update={"publish_at": None})
     return content_hash(timeless, [area.code for area in checked.areas])
+
+
+def bound_anew(press: Press, form: Mapping[str, Any], now: datetime) -> str:
+    """What an edit does to review: bound to what stands there now, or to nothing where it is incomplete."""
+    try:
+        return bound_of(examined(press, form, now))
+    except InvalidAnnouncement:
+        return ""

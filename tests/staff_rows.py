@@ -268,6 +268,11 @@ async def judging(stage: Stage, values: Mapping[str, str]) -> Mapping[str, Any]:
     return {"versi": str(row.version), "dilihat": row.bound, "dibaca": "1"}
 
 
+async def alone(stage: Stage, values: Mapping[str, str]) -> Mapping[str, Any]:
+    """The form by which one person publishes what they see."""
+    return {"versi": str((await stage.row(values["id"])).version), "alasan": "Sendirian di kantor."}
+
+
 async def amended(stage: Stage, values: Mapping[str, str]) -> Mapping[str, Any]:
     """The form of a correction whose differences were looked at."""
     rina = await browser(stage.site, stage.rina)
@@ -361,7 +366,7 @@ DEEDS: Mapping[str, Deed] = {
     ONE + "/arsipkan": Deed(),
     ONE + "/duplikat": Deed(across="a copy is a draft of one's own, and cannot be submitted for another agency"),
     ONE + "/pulihkan": Deed(form=typed(nomor="1"), stands=versioned),
-    ONE + "/darurat": Deed(form=typed(alasan="Sendirian di kantor."), stands=urgent),
+    ONE + "/darurat": Deed(form=alone, stands=urgent),
     SENT + "/jeda": Deed(),
     SENT + "/lanjut": Deed(stands=paused),
     SENT + "/hentikan": Deed(),

@@ -456,3 +456,13 @@ def test_a_correction_of_what_was_corrected_meanwhile_is_not_approved_unseen(des
     with pytest.raises(NotAllowed, match="tidak lagi sama"):
         desk.do(amending.approve, "dewi", row.id, seen=waiting.bound)
     desk.do(amending.refuse, "dewi", row.id, "Sudah diralat.")
+
+
+def test_whoever_breaks_the_glass_publishes_what_they_saw(desk: Newsroom) -> None:
+    row = desk.draft(**EMERGENCY)
+    desk.do(newsroom.save, "rina", {**EMERGENCY, "body": "Semua ke lapangan."}, announcement_id=row.id)
+    with pytest.raises(Outdated):
+        desk.do(newsroom.break_glass, "budi", row.id, reason="Tidak ada penyetuju.", allowed=True, version=row.version)
+    assert desk.editions() == 0
+    desk.do(newsroom.break_glass, "budi", row.id, reason="Tidak ada penyetuju.", allowed=True, version=desk.now(row).version)
+    assert desk.editions() == 1

@@ -157,7 +157,7 @@ LOOKS: Mapping[str, Sequence[Look]] = {
     ONE: (Look(scene=published), Look(scene=rejected), Look(scene=withdrawn)),
     ONE + "/tulis": (Look(scene=versioned, query="?tersimpan=1"), Look(scene=returned), Look(scene=approved)),
     ONE + "/periksa": tuple(
-        Look(scene=scene, own=own)
+        Look(scene=scene, own=own, query="?selesai=dikembalikan" if scene is returned else "")
         for scene, own in (
             (empty_draft, True),
             (versioned, False),

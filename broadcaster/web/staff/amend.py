@@ -106,7 +106,7 @@ async def approve(request: Request) -> Response:
     except (InvalidAnnouncement, NotAllowed) as refused:
         return await _refused(request, _change(waiting), Shown(), refused)
     await publishing.ring(app, stored)
-    return RedirectResponse(f"/redaksi/pengiriman/{row.id}", 303)
+    return RedirectResponse(f"/redaksi/pengiriman/{row.id}?selesai={PATHS[_change(waiting)]}", 303)
 
 
 async def refuse(request: Request) -> Response:
@@ -158,7 +158,8 @@ def _published(fields: Fields) -> dict[str, Any]:
 
 def _changes(request: Request, before: Fields, after: Fields) -> list[Difference]:
     app = app_of(request)
-    return differences(before, after, tree=app.tree, topics=app.settings.topics)
+    found = differences(before, after, tree=app.tree, topics=app.settings.topics)
+    return [one for one in found if one.name != "publish_at"]  # a correction is published when it is approved
 
 
 # --- answers ------------------------------------------------------------------------------------------

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from broadcaster.fields import Fields, Override, Translation
 from broadcaster.web.standing import compared
@@ -13,6 +12,8 @@ from channels.base.rendering import moment_text
 from subscribers.areas import AreaTree
 
 Piece = tuple[Literal["same", "gone", "new"], str]
+_LINES = ("link", "image", "image_alt", "claim", "seen_at", "verdict", "hoax_type", "fact")
+_WORDS = ("title", "summary", "body", "instruction")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,38 +45,35 @@ def _pieces(before: str, after: str) -> Iterator[Piece]:
 
 
 def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str, str]:
+    """Everything that was chosen or typed, by name of field, as people read it."""
+    said = words("id")
     areas = [tree.get(name) for name in fields.areas]
     topic = next((topic.label("id") for topic in topics if topic.slug == fields.category), fields.category)
+    times = {name: getattr(fields, name) for name in ("effective", "expires", "publish_at")}
+    lines = {name: getattr(fields, name) or "" for name in _LINES}
+    own = {said(f"staff.language.{lang}"): translation for lang, translation in fields.translations.items()}
     return {
+        "level": said(f"staff.level.{fields.level}"),
         "title": fields.title,
         "summary": fields.summary or "",
         "body": fields.body,
         "instruction": fields.instruction or "",
         "areas": ", ".join(area.label for area in areas if area is not None),
         "category": topic,
-        "level": words("id")(f"staff.level.{fields.level}"),
-        "kind": words("id")(f"staff.kind.{fields.kind}") if fields.kind else "",
         "agency": fields.agency or "",
-        "channels": ", ".join(fields.channels),
-        **{name: _moment(getattr(fields, name)) for name in ("effective", "expires", "publish_at")},
-        **{name: getattr(fields, name) or "" for name in ("link", "image", "image_alt", *_CLAIMED)},
+        **{name: moment_text(moment) if moment else "" for name, moment in times.items()},
+        "kind": said(f"staff.kind.{fields.kind}") if fields.kind else "",
+        **lines,
         "evidence": "\n".join(fields.evidence),
-        "translations": _several(fields.translations),
-        "overrides": _several(fields.overrides),
+        "channels": ", ".join(sorted(fields.channels)),
+        "translations": _wordings(own),
+        "overrides": _wordings({channel.title(): override for channel, override in fields.overrides.items()}),
     }
 
 
-_CLAIMED = ("claim", "seen_at", "verdict", "hoax_type", "fact")
-
-
-def _moment(moment: datetime | None) -> str:
-    return moment_text(moment) if moment else ""
-
-
-def _several(sets: Mapping[Any, Translation | Override]) -> str:
-    """Words of languages or of channels, each under its name."""
-    names = ("title", "summary", "body", "instruction")
-    lines = [
-        line for key, own in sorted(sets.items()) for line in (key, *(getattr(own, name, None) for name in names)) if line
-    ]  # fmt: skip
-    return "\n".join(lines)
+def _wordings(named: Mapping[str, Translation | Override]) -> str:
+    """The words of languages or channels, each below its name."""
+    return "\n\n".join(
+        "\n".join([f"{name}:", *(text for part in _WORDS if (text := getattr(one, part, None)))])
+        for name, one in sorted(named.items())
+    )

@@ -37,6 +37,7 @@ class Desktop:
     held: list[Item]
     returned: list[Item]
     stuck: list[Item]
+    asked: list[Item]
     drafts: list[Item]
     today: list[Item]
     templates: list[Template]
@@ -60,12 +61,15 @@ def look(connection: Connection, account: Account, now: datetime) -> Desktop:
     midnight = datetime.combine(now.astimezone(WIB).date(), time(), WIB).timestamp()
     judges, writes = account.may("approve"), account.may("write")
     approved = listing.in_states(connection, "approved")
+    to_approve = [item for item in listing.in_states(connection, "review") if _may_judge(connection, account, item)]
+    asked = listing.in_states(connection, "review", author=account.actor) if writes else []
     return Desktop(
-        to_approve=[item for item in listing.in_states(connection, "review") if _may_judge(connection, account, item)],
+        to_approve=to_approve,
         amendments=_amendments(connection, account) if judges else [],
         held=[item for item in approved if item.release_at is not None],
         returned=listing.in_states(connection, "returned", author=account.actor) if writes else [],
         stuck=[item for item in approved if item.release_at is None],
+        asked=[item for item in asked if item not in to_approve],
         drafts=listing.in_states(connection, "draft", author=account.actor) if writes else [],
         today=listing.since(connection, midnight),
         templates=recurring.everything(connection)[:SHORTCUTS] if writes else [],

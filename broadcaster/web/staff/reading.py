@@ -1,6 +1,7 @@
 """One announcement as staff read it: what it says, where it stands, who did what."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
@@ -9,13 +10,28 @@ from starlette.responses import RedirectResponse, Response
 
 from broadcaster.overview import identify
 from broadcaster.store import announcements as rows
-from broadcaster.store import audit
-from broadcaster.store.announcements import Announcement
+from broadcaster.store import audit, drafts
+from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.audit import Entry
-from broadcaster.web import pages
+from broadcaster.store.drafts import Proposal
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.staff import actors, frame
-from broadcaster.wording import words
+from broadcaster.wording import Words
+
+SAID = {"ditolak": "rejected", "diarsipkan": "archived"}
+"""Acts of which the page says that they were done, while the announcement is still as they left it."""
+ARCHIVABLE = ("rejected", "ended")
+"""States shown here from which an announcement may be put away."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """What happened to the announcement, who is who, its newest edition and the change that waits."""
+
+    acts: Sequence[Entry]
+    names: Mapping[str, str]
+    newest: EditionRow | None
+    waiting: Proposal | None
 
 
 async def show(request: Request) -> Response:
@@ -26,17 +42,21 @@ async def show(request: Request) -> Response:
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}/tulis", 303)
     if row.state in ("draft", "returned", "review", "approved", "scheduled"):
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}/periksa", 303)
-
-    def look(connection: Connection) -> tuple[list[Entry], Mapping[str, str]]:
-        acts = audit.about(connection, row.id)
-        return acts, actors.spoken(connection, [entry.actor for entry in acts], words(pages.lang_of(request)))
-
-    acts, names = await app.database.read(look)
+    past = await app.database.read(_past, row.id, frame.words_of(request))
     areas = [app.tree.get(name) for name in row.fields.areas]
     topic = next((topic for topic in app.settings.topics if topic.slug == row.fields.category), None)
+    said = request.query_params.get("selesai", "")
     return frame.page(
-        request, "reading.html", row=row, fields=row.fields, acts=acts, names=names,
-        areas=[area.label for area in areas if area is not None], topic=topic,
+        request, "reading.html", row=row, fields=row.fields, past=past, said=said if SAID.get(said) == row.state else "",
+        areas=[area.label for area in areas if area is not None], topic=topic, archivable=row.state in ARCHIVABLE,
+    )  # fmt: skip
+
+
+def _past(connection: Connection, identity: str, t: Words) -> Past:
+    acts = audit.about(connection, identity)
+    return Past(
+        acts=acts, names=actors.spoken(connection, [act.actor for act in acts], t),
+        newest=rows.newest_edition(connection, identity), waiting=drafts.proposed(connection, identity),
     )  # fmt: skip
 
 

@@ -16,17 +16,19 @@ from broadcaster.newsroom import Desk
 from broadcaster.publishing import Stored
 from broadcaster.store import drafts
 from broadcaster.store.announcements import Announcement
+from broadcaster.store.drafts import Version
 from broadcaster.web.access import account_of, app_of
-from broadcaster.web.staff import checks, frame, reach, refusals
+from broadcaster.web.staff import actors, checks, frame, reach, refusals
 from broadcaster.web.staff.compose import thumbnail
 from broadcaster.web.staff.reading import found
+from broadcaster.wording import Words
 
 Act = Callable[[Connection, Desk, str, Any], Any]
 """A transaction: the desk, the announcement's id and what the form says."""
 
 VERSIONS = 5
 """The newest, named beside the text; their own page shows more."""
-SAID = ("title", "summary", "body", "instruction")
+PROSE = ("title", "summary", "body", "instruction")
 """Words of a language or of a channel, in reading order."""
 FACTS = ("link", "image", "image_alt", "claim", "seen_at", "verdict", "hoax_type", "fact", "evidence")
 """What else residents may read or be led to."""
@@ -52,13 +54,17 @@ def spoken(app: App, fields: Fields) -> list[Spoken]:
 
 
 def _words(words: Fields | Translation | Override) -> dict[str, str]:
-    return {name: text for name in SAID if (text := getattr(words, name, None))}
+    return {name: text for name in PROSE if (text := getattr(words, name, None))}
 
 
 def facts(fields: Fields) -> dict[str, str]:
     """Addresses, and what a clarification claims, by name of field."""
     given = {name: getattr(fields, name) for name in FACTS}
     return {name: "\n".join(value) if isinstance(value, tuple) else str(value) for name, value in given.items() if value}
+
+
+SAID = {"dibatalkan": "review", "dikembalikan": "returned", "jadwal": "approved"}
+"""Acts of which the page says that they were done, while the announcement is still as they left it."""
 
 
 async def show(request: Request) -> Response:
@@ -70,9 +76,7 @@ async def _page(request: Request, row: Announcement, problems: tuple[Problem, ..
     app, account = app_of(request), account_of(request)
     form = newsroom.form_of(row)
     previews = await previewing.beside(lambda: previewing.look(app, form, announcement=row.id, code=row.code))
-    versions, editors = await app.database.read(
-        lambda connection: (drafts.history(connection, row.id, limit=VERSIONS), drafts.editors(connection, row.id))
-    )
+    versions, editors, names = await app.database.read(_people, row, frame.words_of(request))
     looked = await checks.of(request, form, row.id) if row.state in newsroom.EDITABLE else checks.NOTHING
     if not problems and row.state in ("draft", "returned"):
         problems = looked.problems
@@ -84,13 +88,26 @@ async def _page(request: Request, row: Announcement, problems: tuple[Problem, ..
         outdated=overriding.outdated(form), spoken=(), preview_lang="id",
         spoken_words=spoken(app, row.fields), more_facts=facts(row.fields),
         reach=await reach.of(request, previews.edition, row.fields.channels), judges=judges, left=max(left, 0),
+        names=names, said=_done(request, row) if not problems else "",
         sending=f"/redaksi/pengiriman/{row.id}" if row.published_at else "",
         break_glass=app.settings.break_glass and row.fields.level == "emergency",
     )  # fmt: skip
 
 
+def _people(connection: Connection, row: Announcement, t: Words) -> tuple[list[Version], frozenset[str], Mapping[str, str]]:
+    """The versions, who edited, and everybody's name."""
+    versions = drafts.history(connection, row.id, limit=VERSIONS)
+    named = [row.submitted_by, row.approved_by, *(version.actor for version in versions)]
+    return versions, drafts.editors(connection, row.id), actors.spoken(connection, named, t)
+
+
+def _done(request: Request, row: Announcement) -> str:
+    said = request.query_params.get("selesai", "")
+    return said if SAID.get(said) == row.state else ""
+
+
 def decided(act: Act, *, to: str = "") -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint of one act: do it, ring where something was published, and go to `to` below the announcement."""
+    """The endpoint of one act: do it, ring where something was published, and go to `to` below the announcement's address."""
 
     async def endpoint(request: Request) -> Response:
         app, row, data = app_of(request), await found(request), await request.form()
@@ -124,12 +141,14 @@ approve = decided(
     ),
     to="/periksa",
 )
-send_back = decided(lambda c, desk, id_, data: newsroom.send_back(c, desk, id_, str(data.get("alasan", ""))), to="/periksa")
-reject = decided(lambda c, desk, id_, data: newsroom.reject(c, desk, id_, str(data.get("alasan", ""))), to="/periksa")
-call_back = decided(lambda c, desk, id_, _data: newsroom.call_back(c, desk, id_), to="/periksa")
-unschedule = decided(lambda c, desk, id_, _data: newsroom.unschedule(c, desk, id_), to="/periksa")
+send_back = decided(
+    lambda c, desk, id_, data: newsroom.send_back(c, desk, id_, str(data.get("alasan", ""))), to="/periksa?selesai=dikembalikan"
+)
+reject = decided(lambda c, desk, id_, data: newsroom.reject(c, desk, id_, str(data.get("alasan", ""))), to="?selesai=ditolak")
+call_back = decided(lambda c, desk, id_, _data: newsroom.call_back(c, desk, id_), to="/periksa?selesai=dibatalkan")
+unschedule = decided(lambda c, desk, id_, _data: newsroom.unschedule(c, desk, id_), to="/periksa?selesai=jadwal")
 publish = decided(lambda c, desk, id_, _data: newsroom.publish_approved(c, desk, id_), to="/periksa")
-archive = decided(lambda c, desk, id_, _data: newsroom.archive(c, desk, id_))
+archive = decided(lambda c, desk, id_, _data: newsroom.archive(c, desk, id_), to="?selesai=diarsipkan")
 duplicate = decided(lambda c, desk, id_, _data: newsroom.duplicate(c, desk, id_), to="/tulis")
 restore = decided(lambda c, desk, id_, data: newsroom.restore(c, desk, id_, _number(data, "nomor")), to="/tulis")
 
@@ -138,7 +157,9 @@ async def break_glass(request: Request) -> Response:
     """One person alone publishes an emergency, where the city allows it."""
     allowed = app_of(request).settings.break_glass
     act = decided(
-        lambda c, desk, id_, data: newsroom.break_glass(c, desk, id_, reason=str(data.get("alasan", "")), allowed=allowed),
+        lambda c, desk, id_, data: newsroom.break_glass(
+            c, desk, id_, reason=str(data.get("alasan", "")), allowed=allowed, version=_number(data, "versi")
+        ),
         to="/periksa",
     )
     return await act(request)

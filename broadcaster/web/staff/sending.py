@@ -32,7 +32,7 @@ CHECK_SESSION = 5.0
 """A stream ends at most so many seconds after the session behind it."""
 ACTS: Mapping[str, steering.Act] = {"jeda": "pause", "lanjut": "resume", "hentikan": "cancel"}
 """Acts as addresses name them."""
-DONE = (*ACTS, "coba-lagi")
+DONE = (*ACTS, "coba-lagi", "ralat", "cabut")
 KEPT_DAYS = (round(folding.FOLD_AFTER / folding.DAY), round(folding.FOLD_ANYWAY / folding.DAY))
 """How long who got nothing is known by name: after the end, and at most."""
 

@@ -2,18 +2,20 @@
 
 import re
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcaster.fields import Fields
+from broadcaster.fields import Fields, Override, Translation
 from broadcaster.publishing import Stored
 from broadcaster.store import announcements as rows
 from broadcaster.store import drafts
 from broadcaster.store.drafts import Proposal
 from broadcaster.web.staff.differences import differences, pieces
+from broadcaster.wording import words
 from browsing import NOTICE, Answer, Running
 from staffing import Browser, signed_in
 from subscribers.areas import AreaTree
@@ -60,6 +62,29 @@ def test_differences_name_what_people_know() -> None:
     assert not differences(before, before, tree=AreaTree.built_in(), topics=())
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("level", "important", "Penting"),
+        ("link", "https://cimahikota.go.id/air", "https://cimahikota.go.id/air"),
+        ("image", "https://cimahikota.go.id/a.jpg", "https://cimahikota.go.id/a.jpg"),
+        ("image_alt", "Pipa", "Pipa"),
+        ("effective", datetime(2026, 11, 25, 1, tzinfo=UTC), "25 Nov 2026 08.00 WIB"),
+        ("publish_at", datetime(2026, 11, 25, 1, tzinfo=UTC), "25 Nov 2026 08.00 WIB"),
+        ("channels", ("email",), "email"),
+        ("kind", "alert", "Peringatan"),
+        ("translations", {"en": Translation(title="No water", body="Store water.")}, "Inggris:\nNo water\nStore water."),
+        ("overrides", {"telegram": Override(title="Air mati, tampung")}, "Telegram:\nAir mati, tampung"),
+    ],
+)
+def test_no_field_changes_unseen(name: str, value: Any, shown: str) -> None:
+    before = Fields(title="Air mati", body="Tampung air.", areas=("cibabat",))
+    after = before.model_copy(update={name: value})
+    (found,) = differences(before, after, tree=AreaTree.built_in(), topics=())
+    assert (found.name, "".join(text for kind, text in found.pieces if kind != "gone")) == (name, shown)
+    assert {f"staff.send.field.{name}", f"staff.field.{name}"} & words("id").keys
+
+
 async def test_the_form_holds_what_is_published(site: Running) -> None:
     stored = await site.publish()
     rina = await signed_in(site, "rina", "author")
@@ -92,7 +117,8 @@ async def test_a_correction_is_proposed_after_its_differences_and_published_by_a
     assert "Jam salah." in shown.text
     assert "16.00" in shown.text
     done = await dewi.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": seen_in(shown)})
-    assert (done.status, done.headers["Location"]) == (303, f"/redaksi/pengiriman/{stored.id}")
+    assert (done.status, done.headers["Location"]) == (303, f"/redaksi/pengiriman/{stored.id}?selesai=ralat")
+    assert "Ralat terbit." in (await dewi.get(done.headers["Location"])).text
     newest = await site.app.database.read(rows.newest_edition, stored.id)
     assert newest is not None
     assert (newest.number, newest.edition.change, newest.edition.reason) == (2, "correction", "Jam salah.")

@@ -10,15 +10,19 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
+
 from broadcaster import accounts as rules
 from broadcaster import gallery, newsroom
 from broadcaster.config import TOPICS
 from broadcaster.fields import Fields, Override, Translation
+from broadcaster.personnel import masked as masked_of_staff
 from broadcaster.store import accounts
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.staff_tables import throttle
 from broadcaster.web.staff.differences import differences
+from broadcaster.web.staff.failed_csv import masked as masked_of_residents
 from broadcaster.wording import words
 from browsing import NOTICE, Running
 from desk import NOW
@@ -198,3 +202,12 @@ async def test_many_addresses_of_one_household_guess_at_codes_as_one(site: Runni
     assert 429 in statuses
     elsewhere = await site.ask("/cek?kode=CMH-2222-99", headers={"X-Forwarded-For": "2001:db8:1:3::1"})
     assert elsewhere.status == 200
+
+
+@pytest.mark.parametrize("mask", [masked_of_residents, masked_of_staff])
+def test_a_masked_address_is_never_the_whole_one(mask: Any) -> None:
+    for name in ("a", "ab", "abc", "abcdef"):
+        told = mask(f"{name}@contoh.example")
+        assert name not in told.partition("@")[0]
+        assert told.endswith("***@contoh.example")
+    assert mask("warga@contoh.example") == "wa***@contoh.example"
