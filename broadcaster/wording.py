@@ -21,6 +21,7 @@ class Words:
     def __init__(self, lang: str, catalogues: tuple[Catalog, ...]) -> None:
         self.lang = lang
         self.keys = frozenset(_key(message.id) for catalogue in catalogues for message in catalogue if message.id)
+        self._plurals = frozenset(_key(message.id) for catalogue in catalogues for message in catalogue if message.pluralizable)
         self._translations = gettext.NullTranslations()
         for catalogue in catalogues:
             compiled = io.BytesIO()
@@ -35,7 +36,10 @@ class Words:
         if key not in self.keys:
             raise KeyError(f"no words for {key!r} in {self.lang!r}")
         count = values.get("n")
-        text = self._translations.ngettext(key, key, count) if isinstance(count, int) else self._translations.gettext(key)
+        if isinstance(count, int) and key in self._plurals:
+            text = self._translations.ngettext(key, key, count)
+        else:
+            text = self._translations.gettext(key)
         return text.format_map({name: self._shown(value) for name, value in values.items()})
 
     def _shown(self, value: object) -> object:

@@ -84,6 +84,10 @@ def test_english_knows_one_and_many() -> None:
     assert words("en")("home.count", n=1, area="Kel. Cibabat").startswith("1 announcement for")
 
 
+def test_a_number_makes_no_plural_of_words_that_have_none() -> None:
+    assert words("id")("staff.help.step.write", n=3).startswith("Tulis pengumuman.")
+
+
 def test_an_unknown_key_or_a_missing_value_is_a_mistake_of_ours() -> None:
     with pytest.raises(KeyError, match=r"tidak\.ada"):
         words("id")("tidak.ada")

@@ -12,5 +12,7 @@ async def test_help_is_one_link_away_on_every_page_and_names_who_helps(site: Run
     page = await rina.get("/redaksi/bantuan")
     assert page.status == 200
     assert "ada 30 detik untuk menekan Batalkan" in page.text
+    assert "Tidak ada yang menyetujui tulisannya sendiri" in page.text
+    assert "staff.help." not in page.text
     assert "Dewi" in page.text
     assert "dewi@cimahi.example" not in page.text, "where somebody is nudged is their own"
