@@ -51,7 +51,8 @@ class Operation:
 class Row:
     """One line of the route table. `cap` is the largest body taken, in bytes; `guessing` marks what could be guessed at;
     `files` is how many uploads a form may carry; `again` shows a form of ours once more whose token is an earlier session's
-    (whoever signed in again loses no text), and changes nothing."""
+    (whoever signed in again loses no text), and changes nothing; `by_itself`: pages ask for it unasked, so it is no sign that
+    somebody is there."""
 
     path: str
     endpoint: Endpoint
@@ -62,6 +63,7 @@ class Row:
     files: int = field(default=0, kw_only=True)
     operation: Operation | None = field(default=None, kw_only=True)
     again: Endpoint | None = field(default=None, kw_only=True)
+    by_itself: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +174,7 @@ async def _require_staff(request: Request, row: Row, limits: Limits) -> None:
             raise _too_many(limits.calls.wait(f"staff {found.account.id}"))
         await _require_own_form(request, found, row)
         found = await _entitled(request, row)  # a form may come slowly: rights that were lost meanwhile are lost
-    if sessions.needs_mark(found, app.clock().timestamp()):
+    if not row.by_itself and sessions.needs_mark(found, app.clock().timestamp()):
         await app.database.write(sessions.mark, found.id, app.clock().timestamp())
 
 

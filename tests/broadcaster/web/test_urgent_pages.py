@@ -1,5 +1,6 @@
 """The short way to a warning, and the call on every page of those who may approve it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -82,6 +83,15 @@ def test_the_lead_is_what_to_do() -> None:
     )
     assert len(lead("Pindah. " * 30)) <= 90
     assert lead("") == ""
+
+
+async def test_the_call_that_pages_ask_for_by_themselves_keeps_nobody_signed_in(site: Running) -> None:
+    dewi = await signed_in(site, "dewi", "approver")
+    for _look in range(3):
+        site.clock.now += timedelta(minutes=50)
+        answer = await dewi.get("/redaksi/alarm")
+    assert answer.status == 303, "two hours after dewi herself asked for something"
+    assert answer.headers["Location"].startswith("/redaksi/masuk")
 
 
 async def test_an_exercise_calls_nobody(site: Running) -> None:
