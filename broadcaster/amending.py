@@ -124,10 +124,7 @@ def _examined(desk: Desk, form: Form) -> CheckedAnnouncement:
 
 def _as_published(desk: Desk, row: Announcement) -> CheckedAnnouncement:
     """The published fields, with their areas; what has expired meanwhile is no matter here."""
-    areas = tuple(area for area in (desk.press.tree.get(name) for name in row.fields.areas) if area is not None)
-    topic = next((topic for topic in desk.press.topics if topic.slug == row.fields.category), desk.press.topics[-1])
-    kind = row.fields.kind or ("alert" if row.fields.level == "emergency" else "notice")
-    return CheckedAnnouncement(fields=row.fields, kind=kind, topic=topic, areas=areas)
+    return announcements.as_it_stands(row.fields, tree=desk.press.tree, topics=desk.press.topics)
 
 
 def _bound(row: Announcement, content: str, reason: str) -> str:

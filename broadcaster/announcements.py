@@ -28,7 +28,7 @@ from subscribers.areas import Area, AreaTree, UnknownArea
 
 __all__ = [
     "Act", "CheckedAnnouncement", "Fields", "InvalidAnnouncement", "NotAllowed", "OwnWork", "Problem", "Role", "State",
-    "approve", "check", "content_hash", "examine", "may",
+    "approve", "as_it_stands", "check", "content_hash", "examine", "may",
 ]  # fmt: skip
 
 CLARIFICATION_FIELDS = ("claim", "seen_at", "verdict", "hoax_type", "evidence", "fact")
@@ -90,6 +90,21 @@ def _kind_of(fields: Fields) -> Kind:
     return fields.kind or ("alert" if fields.level == "emergency" else "notice")
 
 
+def as_it_stands(fields: Fields, *, tree: AreaTree, topics: Sequence[Topic]) -> CheckedAnnouncement:
+    """Names resolved as far as they are known, and no rule asked: for what is not finished yet, or was published long ago.
+
+    Unknown areas are left out, an unknown topic is the last one; `areas` may be empty.
+    """
+    found = {area.code: area for area in (tree.get(name) for name in fields.areas) if area is not None}
+    topic = next((topic for topic in topics if topic.slug == fields.category), topics[-1])
+    return CheckedAnnouncement(fields=fields, kind=_kind_of(fields), topic=topic, areas=_outermost(found))
+
+
+def _outermost(found: Mapping[str, Area]) -> tuple[Area, ...]:
+    """Areas by code, without those that lie within another."""
+    return tuple(area for area in found.values() if not any(area.code.startswith(f"{code}.") for code in found))
+
+
 def _written(fields: Fields) -> Iterator[tuple[str, Fields | Translation | Override]]:
     """Every set of words there is, with the prefix of its fields' names."""
     yield from _wordings(fields)
@@ -114,8 +129,7 @@ def _resolve(names: Iterable[str], tree: AreaTree) -> tuple[tuple[Area, ...], li
             problems.append(Problem(field="areas", reason=f'Wilayah "{shown(name)}" tidak dikenal.', remedy=remedy))
         else:
             found[area.code] = area
-    outermost = (area for area in found.values() if not any(area.code.startswith(f"{code}.") for code in found))
-    return tuple(outermost), problems
+    return _outermost(found), problems
 
 
 def _visible_words(fields: Fields) -> Iterator[Problem]:

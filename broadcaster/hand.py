@@ -130,8 +130,8 @@ class Hand:
 
             try:
                 fallen, marked = await self._save(act)
-            except Exception:
-                await self._record(batch)  # facts hold whatever keeps us from going on
+            except Exception:  # reason: outcomes are facts whatever keeps us from going on; it is raised again
+                await self._record(batch)
                 raise
             self.lease_until = max(self.lease_until, asked + self.holder.lease)
             self.outcomes.clock_lead = marked.at - suspend_proof()

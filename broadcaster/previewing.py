@@ -4,12 +4,12 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import msgspec
 
-from broadcaster import freezing
+from broadcaster import announcements, freezing
 from broadcaster.announcements import CheckedAnnouncement
 from broadcaster.app import App
 from broadcaster.fields import Fields, read_leniently
@@ -105,14 +105,9 @@ def _typed(form: Mapping[str, Any], broken: Collection[str]) -> dict[str, str]:
 
 
 def _leniently(app: App, fields: Fields) -> CheckedAnnouncement:
-    found = [area for area in (app.tree.get(name) for name in fields.areas) if area is not None]
-    areas = tuple(area for area in found if not any(area.code.startswith(f"{other.code}.") for other in found)) or (
-        app.tree.city,
-    )
-    topics = app.settings.topics
-    topic = next((topic for topic in topics if topic.slug == fields.category), topics[-1])
-    kind = fields.kind or ("alert" if fields.level == "emergency" else "notice")
-    return CheckedAnnouncement(fields=fields, kind=kind, topic=topic, areas=areas)
+    """As it stands; where no area is chosen yet, for the city."""
+    known = announcements.as_it_stands(fields, tree=app.tree, topics=app.settings.topics)
+    return known if known.areas else replace(known, areas=(app.tree.city,))
 
 
 # --- one channel --------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ async def connect(url: str) -> ArqRedis:
     redis = ArqRedis(pool, job_serializer=encode, job_deserializer=decode)
     try:
         await redis.ping()
-    except BaseException:
+    except BaseException:  # reason: cancelled or refused, the connections are closed; it is raised again
         await redis.aclose(close_connection_pool=True)
         raise
     return redis

@@ -154,7 +154,7 @@ class Pool:
             except Exception as error:  # noqa: BLE001 # reason: it may follow the write, so the message may have gone
                 connection.close()
                 outcome = unforeseen(error, piece.outgoing)
-            except BaseException:
+            except BaseException:  # reason: cancelled, the piece is left uncertain; it is raised again
                 piece.batch.leave(piece)
                 raise
             finally:
