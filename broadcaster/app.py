@@ -72,6 +72,12 @@ class App:
         return self.settings.site
 
     @property
+    def labels(self) -> dict[str, str]:
+        """What people call each channel, by its name."""
+        push = {name: channel.label for name, channel in self.push.items()}
+        return push | {name: channel.label for name, channel in self.pull.items()}
+
+    @property
     def open_push(self) -> tuple[str, ...]:
         """Names of the push channels by which announcements can go out now."""
         return tuple(name for name in self.push if self.loaded.is_open(name))

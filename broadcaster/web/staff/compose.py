@@ -17,7 +17,7 @@ from broadcaster.media import UPLOAD_BYTES
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.home import groups
-from broadcaster.web.staff import checks, frame, pictures, reach, trial_send
+from broadcaster.web.staff import checks, frame, pictures, reach, refusals, trial_send
 from broadcaster.web.staff import form as forms
 from broadcaster.web.staff.reading import found
 from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Edition, Level
@@ -84,7 +84,7 @@ async def create(request: Request) -> Response:
         form |= await pictures.taken(request, data)
         row = await _first(request, _adjusted(form, wanted), training=training)
     except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _page(request, None, form, training=training, problems=_problems(refused), status=422)
+        return await _page(request, None, form, training=training, problems=_said(request, refused), status=422)
     return await _next(request, row, wanted)
 
 
@@ -104,7 +104,7 @@ async def save(request: Request) -> Response:
         form |= await pictures.taken(request, data)
         row = await _save(request, row, _adjusted(form, wanted), _version(data))
     except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _page(request, row, form, training=row.training, problems=_problems(refused), status=422)
+        return await _page(request, row, form, training=row.training, problems=_said(request, refused), status=422)
     return await _next(request, row, wanted)
 
 
@@ -113,7 +113,7 @@ async def show_again(request: Request) -> Response:
     row, data = (await found(request) if "id" in request.path_params else None), await request.form()
     training, problems = (row.training if row is not None else bool(data.get("latihan"))), [frame.stale(request)]
     if row is not None and _version(data) != row.version:
-        problems += _problems(newsroom.Outdated())
+        problems += _said(request, newsroom.Outdated())
     return await _page(request, row, forms.read(data), training=training, problems=problems, status=403)
 
 
@@ -133,7 +133,7 @@ async def _autosaved(request: Request, saving: Awaitable[Announcement]) -> Respo
     try:
         row = await saving
     except (InvalidAnnouncement, NotAllowed) as refused:
-        return JSONResponse({"problem": " ".join(problem.reason for problem in _problems(refused))}, 409)
+        return JSONResponse({"problem": " ".join(problem.reason for problem in _said(request, refused))}, 409)
     said = frame.words_of(request)("staff.compose.saved", at=frame.clock_text(app_of(request).clock()))
     return JSONResponse({"version": row.version, "said": said, "code": row.code, "place": f"/redaksi/pengumuman/{row.id}"})
 
@@ -232,7 +232,7 @@ def thumbnail(app: App, edition: Edition) -> str:
 
 def _own_words(app: App, form: dict[str, Any], edition: Edition) -> list[Adjusted]:
     """The channels with words of their own, and which words each of them says."""
-    labels = {name: one.label for name, one in app.push.items()} | {name: one.label for name, one in app.pull.items()}
+    labels = app.labels
     return [
         Adjusted(name=name, label=labels[name], says=previewing.words_said(app, name, edition))
         for name in form.get("overrides") or {}
@@ -256,7 +256,5 @@ def _version(data: Any) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
-def _problems(refused: Exception) -> Sequence[Problem]:
-    if isinstance(refused, InvalidAnnouncement):
-        return refused.problems
-    return (Problem(field="", reason=str(refused), remedy=""),)
+def _said(request: Request, refused: Exception) -> Sequence[Problem]:
+    return refusals.of(refused, frame.words_of(request))

@@ -4,12 +4,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from broadcaster.fields import Fields, Problem
+from broadcaster.fields import Fields, InvalidAnnouncement, Problem
 from broadcaster.wording import Words
 
 MISSING = "Belum diisi."
 _CODE_NAMES = re.compile(rf"(?<![\w./-])(?:{'|'.join(Fields.model_fields)})(?![\w/-]|\.\w)")
 """A remedy that names a field so is written for those who write files."""
+
+
+def of(refused: Exception, t: Words) -> tuple[Problem, ...]:
+    """What a use case refused, as a page says it: every field of InvalidAnnouncement, or the one sentence of any other."""
+    if isinstance(refused, InvalidAnnouncement):
+        return worded(refused.problems, t)
+    return (Problem(field="", reason=str(refused), remedy=""),)
 
 
 def worded(problems: Sequence[Problem], t: Words) -> tuple[Problem, ...]:

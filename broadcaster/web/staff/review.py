@@ -45,7 +45,7 @@ class Spoken:
 
 def spoken(app: App, fields: Fields) -> list[Spoken]:
     """Every set of words that is approved: previews cut some of them, and speak one language."""
-    labels = {name: one.label for name, one in app.push.items()} | {name: one.label for name, one in app.pull.items()}
+    labels = app.labels
     return [
         Spoken(lang="id", label="", words=_words(fields)),
         *(Spoken(lang=lang, label="", words=_words(words)) for lang, words in fields.translations.items()),
@@ -115,18 +115,13 @@ def decided(act: Act, *, to: str = "") -> Callable[[Request], Awaitable[Response
         try:
             done = await app.database.write(lambda connection: act(connection, desk, row.id, data))
         except (InvalidAnnouncement, NotAllowed) as refused:
-            given = refused.problems if isinstance(refused, InvalidAnnouncement) else _said(refused)
-            problems = refusals.worded(given, frame.words_of(request))
+            problems = refusals.of(refused, frame.words_of(request))
             return await _page(request, await found(request), problems, status=frame.status_of(refused))
         if isinstance(done, Stored):
             await publishing.ring(app, done)
         return RedirectResponse(f"/redaksi/pengumuman/{done.id}{to}", 303)
 
     return endpoint
-
-
-def _said(refused: Exception) -> tuple[Problem, ...]:
-    return (Problem(field="", reason=str(refused), remedy=""),)
 
 
 def _number(data: Any, name: str) -> int:

@@ -15,7 +15,7 @@ from broadcaster.store import recurring as store
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.recurring import Template
 from broadcaster.web.access import account_of, app_of
-from broadcaster.web.staff import actors, frame
+from broadcaster.web.staff import actors, frame, refusals
 from broadcaster.web.staff.reading import found
 from channels.base.contract import Level, Topic
 
@@ -47,7 +47,7 @@ async def keep(request: Request) -> Response:
     try:
         await app_of(request).database.write(recurring.keep, frame.desk_of(request), row.id, name)
     except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _page(request, problems=_problems(refused), status=422, source=row, typed=name)
+        return await _page(request, problems=refusals.of(refused, frame.words_of(request)), status=422, source=row, typed=name)
     return RedirectResponse(f"{ADDRESS}?selesai=disimpan", 303)
 
 
@@ -56,7 +56,7 @@ async def use(request: Request) -> Response:
     try:
         row = await app_of(request).database.write(recurring.use, frame.desk_of(request), _id(request))
     except NotAllowed as refused:
-        return await _page(request, problems=_problems(refused), status=409)
+        return await _page(request, problems=refusals.of(refused, frame.words_of(request)), status=409)
     return RedirectResponse(f"/redaksi/pengumuman/{row.id}/tulis", 303)
 
 
@@ -67,7 +67,9 @@ async def rename(request: Request) -> Response:
     try:
         await app_of(request).database.write(recurring.rename, frame.desk_of(request), _id(request), name)
     except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _page(request, problems=_problems(refused), status=422, renamed=_id(request), typed=name)
+        return await _page(
+            request, problems=refusals.of(refused, frame.words_of(request)), status=422, renamed=_id(request), typed=name
+        )
     return RedirectResponse(f"{ADDRESS}?selesai=diganti", 303)
 
 
@@ -76,7 +78,7 @@ async def delete(request: Request) -> Response:
     try:
         await app_of(request).database.write(recurring.delete, frame.desk_of(request), _id(request))
     except NotAllowed as refused:
-        return await _page(request, problems=_problems(refused), status=409)
+        return await _page(request, problems=refusals.of(refused, frame.words_of(request)), status=409)
     return RedirectResponse(f"{ADDRESS}?selesai=dihapus", 303)
 
 
@@ -116,9 +118,3 @@ def _id(request: Request) -> int:
     if not text.isdecimal() or len(text) > 15:
         raise HTTPException(404)
     return int(text)
-
-
-def _problems(refused: Exception) -> Sequence[Problem]:
-    if isinstance(refused, InvalidAnnouncement):
-        return refused.problems
-    return (Problem(field="", reason=str(refused), remedy=""),)

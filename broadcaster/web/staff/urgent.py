@@ -42,10 +42,9 @@ async def submit(request: Request) -> Response:
     form["summary"] = warning.lead(str(form.get("instruction", "")))
     try:
         row = await app_of(request).database.write(warning.submit, frame.desk_of(request), form)
-    except InvalidAnnouncement as refused:
-        return _page(request, hazard, form, refused.problems, status=422)
-    except NotAllowed as refused:
-        return _page(request, hazard, form, (Problem(field="", reason=str(refused), remedy=""),), status=409)
+    except (InvalidAnnouncement, NotAllowed) as refused:
+        problems = refusals.of(refused, frame.words_of(request))
+        return _page(request, hazard, form, problems, status=frame.status_of(refused))
     return RedirectResponse(f"/redaksi/pengumuman/{row.id}/periksa", 303)
 
 
@@ -76,6 +75,6 @@ def _page(
 ) -> Response:
     return frame.page(
         request, "urgent.html", status=status, hazard=hazard, form=forms.shown(form),
-        problems=refusals.worded(problems, frame.words_of(request)), anchors=ANCHORS,
+        problems=problems, anchors=ANCHORS,
         broken={problem.field for problem in problems}, places=places(request), groups=groups(app_of(request)), limits=LIMITS,
     )  # fmt: skip
