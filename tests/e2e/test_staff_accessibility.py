@@ -47,6 +47,7 @@ from staff_rows import (
     staged,
     submitted,
     template,
+    urgent,
     versioned,
 )  # fmt: skip
 from staff_rows import secured as factored
@@ -147,6 +148,13 @@ class Look:
     own: bool = False
 
 
+async def broken_glass(stage: Stage) -> str:
+    """An emergency that one person published alone: red in the audit log."""
+    announcement = await urgent(stage)
+    await stage.do(stage.rina, newsroom.break_glass, announcement, reason="Sendirian di kantor.", allowed=True)
+    return announcement
+
+
 LOOKS: Mapping[str, Sequence[Look]] = {
     "/redaksi/": (Look(scene=a_full_desk), Look(own=True)),
     "/redaksi/pengumuman": tuple(
@@ -184,7 +192,7 @@ LOOKS: Mapping[str, Sequence[Look]] = {
         Look(scene=factored),
         Look(scene=signed_in_elsewhere),
     ),
-    "/redaksi/audit": (Look(), Look(query="?siapa=rina"), Look(query="?kata=tidakada")),
+    "/redaksi/audit": (Look(), Look(scene=broken_glass), Look(query="?siapa=rina"), Look(query="?kata=tidakada")),
     "/redaksi/pengiriman": (Look(scene=a_full_desk),),
     SENT: (Look(scene=sending), Look(scene=paused), Look(scene=failed), Look(scene=failed, query="?cetak=1")),
     "/redaksi/kanal": (Look(), Look(scene=troubled)),

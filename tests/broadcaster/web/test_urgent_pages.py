@@ -55,7 +55,7 @@ async def test_what_is_refused_leaves_nothing_behind(site: Running) -> None:
 
 async def test_it_goes_to_a_second_person_at_once_and_their_pages_call_out(site: Running) -> None:
     rina, dewi = await signed_in(site, "rina", "author", "approver"), await signed_in(site, "dewi", "approver")
-    assert "alarm" not in (await dewi.get("/redaksi/alarm")).text
+    assert "calling" not in (await dewi.get("/redaksi/alarm")).text
     sent = await rina.post("/redaksi/darurat", FORM)
     assert sent.status == 303
     address = sent.headers["Location"]
@@ -66,6 +66,7 @@ async def test_it_goes_to_a_second_person_at_once_and_their_pages_call_out(site:
     called = (await dewi.get("/redaksi/alarm")).text
     assert FORM["title"] not in (await dewi.get("/redaksi/alarm", **{"HX-Current-URL": site.url + address})).text
     assert FORM["title"] in called
+    assert "calling" in called
     assert address in called
     assert FORM["title"] not in (await rina.get("/redaksi/alarm")).text, "nobody is called to their own"
     assert 'hx-get="/redaksi/alarm"' in (await dewi.get("/redaksi/")).text
