@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from broadcaster import hyperlinks
 from broadcaster.fields import (
     VERDICTS,
     Fields,
@@ -162,23 +163,27 @@ def _web_addresses(fields: Fields) -> Iterator[Problem]:
         yield Problem(field="image", reason="Ada teks alternatif tanpa gambar.", remedy="Isi image, atau hapus image_alt.")
 
 
-_LINK = re.compile(r"(?:https?://|(?<![\w@.-])(?:www\.|(?=[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}/)))([^\s/?#()<>\"']+)", re.IGNORECASE)
-"""The host of each address that phones turn into a link, with a scheme or without."""
+_LINKING = ("title", "summary", "body", "instruction")
+"""Words of every wording in which a link may stand."""
+_LINKING_ONCE = ("agency", "image_alt", "seen_at", "hoax_type", "claim", "fact")
+"""Words that an announcement has once."""
 
 
 def _foreign_links(fields: Fields, hosts: Collection[str]) -> Iterator[Problem]:
     """Links to hosts that the city did not name; evidence is exempt, as it lies elsewhere by its nature."""
     if not hosts:
         return
-    texts = [("link", fields.link or "")]
+    linked = {name: {hyperlinks.host_of(getattr(fields, name) or "")} for name in ("link", "image")}
+    linked |= {name: set(hyperlinks.hosts_in(getattr(fields, name) or "")) for name in _LINKING_ONCE}
     for prefix, words in _written(fields):
-        texts += [(prefix + name, plain(getattr(words, name, "") or "")) for name in ("title", "summary", "body", "instruction")]
-    for name, text in texts:
-        found = {host.rpartition("@")[2].partition(":")[0].rstrip(".").lower() for host in _LINK.findall(text)}
-        for host in sorted(found):
-            if not any(host == known or host.endswith(f".{known}") for known in hosts):
+        linked |= {prefix + name: hyperlinks.in_markdown(getattr(words, name, "") or "") for name in _LINKING}
+    for field, names in linked.items():
+        for host in sorted(names - {""}):
+            if not hyperlinks.within(host, hosts):
                 remedy = f"Pakai tautan ke {', '.join(sorted(hosts))}, atau minta pengelola menambahkan situs ini."
-                yield Problem(field=name, reason=f"Tautan ke {shown(host)} belum diizinkan.", remedy=remedy)
+                if field == "claim":
+                    remedy = "Tulis sehingga tidak dapat diketuk, misalnya bit[.]ly."
+                yield Problem(field=field, reason=f"Tautan ke {shown(host)} belum diizinkan.", remedy=remedy)
 
 
 def _times(fields: Fields, now: datetime) -> Iterator[Problem]:

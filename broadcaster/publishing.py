@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster import announcements, freezing
+from broadcaster import announcements, freezing, hyperlinks
 from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, Role, State, content_hash, may
 from broadcaster.app import App
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem
@@ -68,7 +68,8 @@ class Press:
 
     @property
     def _rules(self) -> dict[str, Any]:
-        return {"tree": self.tree, "topics": self.topics, "channels": self.channels, "link_hosts": self.link_hosts}
+        hosts = (*self.link_hosts, hyperlinks.host_of(self.site.base_url)) if self.link_hosts else ()
+        return {"tree": self.tree, "topics": self.topics, "channels": self.channels, "link_hosts": hosts}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

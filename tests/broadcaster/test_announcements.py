@@ -423,6 +423,16 @@ def test_a_refused_act_says_the_state_in_words() -> None:
         ("https://cimahikota.go.id@jahat.example/", True),
         ("https://cimahikota.go.id.jahat.example/", True),
         ("https://bukancimahikota.go.id/", True),
+        ("Lihat jahat.com untuk daftar.", True),
+        ("Lihat https:///jahat.com atau https:jahat.com", True),
+        ("[situs kota](//jahat.example/a)", True),
+        ("[situs kota](https:jahat.example)", True),
+        ("[situs kota](mailto:dinas@jahat.example)", True),
+        ("[situs kota](tg:resolve?domain=jahat)", True),
+        ("[telepon](tel:112), [berkas](/media/denah.pdf), [surat](mailto:dinas@cimahikota.go.id)", False),
+        ("Lihat http://192.0.2.7/x atau 192.0.2.7", True),
+        ("Lihat https://cimahik\u043eta.go.id/", True),
+        ("Lihat https://cimahikota.go.id\\@jahat.com/", True),
     ],
 )
 def test_links_lead_to_named_hosts_alone(text: str, refused: bool) -> None:
@@ -438,6 +448,14 @@ def test_links_lead_to_named_hosts_alone(text: str, refused: bool) -> None:
     translated = {"en": {"title": "Water", "body": text}}
     assert examined({**NOTICE, "translations": translated}) == ({"translations.en.body"} if refused else set())
     checked({**NOTICE, "body": text})
+
+
+@pytest.mark.parametrize("field", ["claim", "fact", "seen_at", "hoax_type", "agency"])
+def test_no_field_smuggles_a_link_past_the_named_hosts(field: str) -> None:
+    raw = {**CLARIFICATION, "link": None, field: "Kabar dari jahat.com yang beredar"}
+    with pytest.raises(InvalidAnnouncement) as refused:
+        examine(raw, tree=AreaTree.built_in(), topics=TOPICS, channels=(), now=NOW, link_hosts=("cimahikota.go.id",))
+    assert field in {problem.field for problem in refused.value.problems}
 
 
 # --- any input ----------------------------------------------------------------------------------------

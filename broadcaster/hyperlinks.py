@@ -1,0 +1,135 @@
+"""Links as browsers and messengers see them, which is more than "https://" and wider than urllib reads. Pure.
+
+Hosts are read as the WHATWG URL standard does (https://url.spec.whatwg.org/): after "https:" any number of slashes, either way
+round, may stand or none; the last "@" ends the user's name; tabs and line breaks count for nothing; full-width letters and
+Unicode names become their ASCII form. Messengers also link bare names of known top-level domains, and IPv4 addresses.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from functools import cache
+from urllib.parse import unquote
+
+import idna
+from publicsuffixlist import PublicSuffixList
+
+from channels.base import rendering
+
+SPECIAL = frozenset({"http", "https", "ftp", "ws", "wss"})
+"""Schemes after which a host stands, with or without slashes."""
+APPS = frozenset({"tg", "whatsapp", "intent", "viber"})
+"""Schemes that open an app on somebody's account without naming a host."""
+LINKED = SPECIAL | APPS | {"mailto"}
+"""What makes a link even without "//"."""
+RESERVED = frozenset({"example", "test", "invalid", "localhost"})
+"""Top-level domains of RFC 2606: demonstrations and manuals use them as others use .com."""
+
+_IGNORED = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0]"
+)
+"""Characters that nobody sees and that names of hosts lose."""
+_SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*):(.*)", re.IGNORECASE | re.ASCII | re.DOTALL)
+_WITH_SCHEME = re.compile(r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]{1,20}):([^\s<>\"“”]+)", re.IGNORECASE | re.ASCII)
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_IPV4 = re.compile(rf"(?<![\w.,@])(?<!Rp )(?:{_OCTET}\.){{3}}{_OCTET}(?![\w,]|\.\d)")
+_NAME = re.compile(
+    r"(?<![^\W_])(?<![.\-@])((?:[^\W_](?:[\w\-]{0,61}[^\W_])?\.)+(?:xn--[a-zA-Z0-9\-]+|[^\W\d_]{2,63}))(?![^\W_]|@|\.[^\W_])(/?)"
+)
+_DEGREE = re.compile(r"[AMS]\.[A-Z][a-z]+")
+"""Academic degrees, such as "M.Si" and "S.Farm": no links, although .si and .farm are top-level domains."""
+_WWW = "www."
+_AFTER = ".,;:!?'’)]}*_~"
+"""What may stand behind a link in a sentence."""
+
+
+def host_of(link: str) -> str:
+    """The host that a browser would ask, in ASCII; "tg:" or such where it names none; "" within our site."""
+    scheme, rest = _split(re.sub(r"[\t\r\n]", "", _folded(link)).strip())
+    if scheme == "mailto":
+        return _mail_host(rest)
+    if scheme and scheme not in SPECIAL:
+        return _ascii(re.split(r"[/?#]", rest[2:], maxsplit=1)[0]) if rest.startswith("//") else f"{scheme}:"
+    if not scheme and not re.match(r"[/\\]{2}", rest):
+        return ""
+    return _ascii(re.split(r"[/\\?#]", rest.lstrip("/\\"), maxsplit=1)[0])
+
+
+def hosts_in(text: str) -> Iterator[str]:
+    """The host of everything in a plain text that a browser or messenger would make a link; a telephone link has none.
+
+    A bare mail address is a way to write to somebody, and no link here; "mailto:" is one.
+    """
+    folded = _folded(text)
+    bare, end = "", 0
+    for match in _WITH_SCHEME.finditer(folded):
+        scheme, rest = match[1].lower(), match[2].rstrip(_AFTER)
+        if scheme in LINKED or rest.startswith("//"):
+            yield host_of(f"{scheme}:{rest}")
+            if "\\" in rest:
+                yield host_of(f"{scheme}:{rest.replace(chr(92), '')}")  # not every messenger takes it for a slash
+            bare, end = bare + folded[end : match.start()] + " ", match.end()
+    bare += folded[end:]
+    for match in _NAME.finditer(bare):
+        if _is_linked(match[1], path=bool(match[2])):
+            yield _ascii(match[1])
+    yield from _IPV4.findall(bare)
+
+
+def in_markdown(text: str) -> set[str]:
+    """The hosts of a light Markdown text: of its links, and of what its words would become on a phone."""
+    targets = {
+        host_of(str(child.attrs.get("href", "")))
+        for token in rendering.tokens(text)
+        for child in token.children or ()
+        if child.type == "link_open" and not str(child.attrs.get("href", "")).startswith("tel:")
+    }
+    return (targets | set(hosts_in(rendering.plain(text)))) - {""}
+
+
+def within(host: str, hosts: Iterable[str]) -> bool:
+    """Whether a host is one of these or lies below one of them."""
+    named = [_ascii(name) for name in hosts]
+    return any(host == name or host.endswith(f".{name}") for name in named)
+
+
+def _is_linked(name: str, *, path: bool) -> bool:
+    """Whether messengers link a bare name: with a path or "www." always, else below a known top-level domain."""
+    if path or name.lower().startswith(_WWW):
+        return True
+    suffix = _ascii(name).rpartition(".")[2]
+    return not _DEGREE.fullmatch(name) and (suffix in RESERVED or _suffixes().publicsuffix(suffix) is not None)
+
+
+def _split(link: str) -> tuple[str, str]:
+    """The scheme of a link, "" where it has none, and what stands after it."""
+    match = _SCHEME.match(link)
+    return (match[1].lower(), match[2]) if match else ("", link)
+
+
+def _mail_host(rest: str) -> str:
+    """The last domain that a "mailto:" names, also among its copies: whoever hides one puts it there."""
+    domains = re.findall(r"@([^\s@,;?&<>]+)", unquote(rest))
+    return _ascii(domains[-1]) if domains else "mailto:"
+
+
+def _folded(text: str) -> str:
+    """Compatibility forms as their plain characters (full-width letters and stops), without what nobody sees."""
+    return _IGNORED.sub("", unicodedata.normalize("NFKC", text)).replace("。", ".").replace("｡", ".")
+
+
+def _ascii(authority: str) -> str:
+    """Host of an authority: without user, port and last dot, lower case, Unicode names as "xn--..."."""
+    host = unquote(authority.rpartition("@")[2])
+    host = host if host.startswith("[") else host.partition(":")[0]
+    host = host.strip("[]").rstrip(".").lower()
+    try:
+        return idna.encode(host, uts46=True).decode()
+    except idna.IDNAError:
+        return host  # no name that exists; it still is no name that the city gave
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList(only_icann=True, accept_unknown=False)
