@@ -59,8 +59,14 @@ def is_code(text: str, prefix: str = "CMH") -> bool:
 
 
 def normalise_code(text: str, prefix: str = "CMH") -> str | None:
-    """The official spelling of what someone typed: lower case, no hyphens or prefix, look-alikes. None when it is no code."""
-    typed = re.sub(r"[^A-Z0-9]", "", unicodedata.normalize("NFKC", text[:64]).upper())
+    """The official spelling of what someone typed: lower case, no hyphens or prefix, look-alikes. None when it is no code.
+
+    Whatever else is in the text makes it none: more than 64 characters, letters of another script.
+    """
+    folded = unicodedata.normalize("NFKC", text[:65]).upper()
+    if len(text) > 64 or any(character.isalnum() and not character.isascii() for character in folded):
+        return None
+    typed = re.sub(r"[^A-Z0-9]", "", folded)
     body = typed[len(prefix) :] if len(typed) == len(prefix) + CODE_LENGTH and typed.startswith(prefix) else typed
     if len(body) != CODE_LENGTH:
         return None

@@ -1,37 +1,85 @@
-"""Is this message ours? By code, by link or by a message that holds one; not found never means "hoax"."""
+"""Is this message ours? A code or link of ours is looked up; a text around a code is held against what the edition says.
+
+Four answers, none of which can be read as another: official; the code is genuine but the text is another; a link leads to a
+foreign host; not found yet, which never means "hoax".
+"""
 
 import re
+from dataclasses import dataclass
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broadcaster import authenticity, hyperlinks
 from broadcaster.app import App
+from broadcaster.authenticity import Official
 from broadcaster.signing import ALPHABET, normalise_code
 from broadcaster.store import announcements
 from broadcaster.web import pages
 from broadcaster.web.access import app_of, note_miss
 from broadcaster.web.standing import View, view
+from broadcaster.wording import words
+from channels.base.contract import Edition
 
 TEXT_LIMIT = 2_000
-"""Characters looked at of what was pasted."""
+"""Characters looked at of what was pasted; a longer text is never called official, as its end was not looked at."""
+SHOWN_HOSTS = 3
+"""Foreign hosts that are named; more make the warning no clearer."""
+
+Verdict = Literal["official", "different", "foreign", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What is said of a pasted text; `view` is the newest edition of the code in it, `hosts` are those that are not ours."""
+
+    verdict: Verdict
+    view: View | None = None
+    hosts: tuple[str, ...] = ()
+    has_code: bool = False
 
 
 async def show(request: Request) -> Response:
     """The page with the box, and the answer where something was asked."""
     app = app_of(request)
-    asked = request.query_params.get("kode", "")[:TEXT_LIMIT].strip()
-    found = await _find(app, asked, pages.lang_of(request)) if asked else None
-    if asked and found is None:
+    asked = request.query_params.get("kode", "").strip()
+    answer = await _answer(app, asked, pages.lang_of(request)) if asked else None
+    if answer is not None and answer.view is None:
         note_miss(request)
-    return pages.page(request, "check.html", asked=asked, view=found, sample=sample_code(app.settings.code_prefix))
+    sample = sample_code(app.settings.code_prefix)
+    return pages.page(request, "check.html", asked=asked[:TEXT_LIMIT], answer=answer, sample=sample)
 
 
-async def _find(app: App, asked: str, lang: str) -> View | None:
-    for code in codes_in(asked, app.settings.code_prefix):
-        row = await app.database.read(announcements.newest_edition, code)
-        if row is not None:
-            return view(row.edition, now=app.clock(), lang=lang, base_url=app.site.base_url)
-    return None
+async def _answer(app: App, asked: str, lang: str) -> Answer:
+    text = asked[:TEXT_LIMIT]
+    hosts = set(hyperlinks.hosts_in(text)) - {hyperlinks.host_of(app.site.base_url)}
+    codes = codes_in(text, app.settings.code_prefix)
+    for code in codes:
+        versions = await app.database.read(announcements.versions, code)
+        if versions:
+            newest = view(versions[-1].edition, now=app.clock(), lang=lang, base_url=app.site.base_url)
+            if normalise_code(asked, app.settings.code_prefix) == code:
+                return Answer(verdict="official", view=newest, has_code=True)
+            spoken = [_official(app, version.edition) for version in versions]
+            foreign = tuple(sorted(hosts - {host for one in spoken for host in one.hosts}))
+            same = len(asked) <= TEXT_LIMIT and any(one.says(text) for one in spoken)
+            verdict: Verdict = "foreign" if foreign else "official" if same else "different"
+            return Answer(verdict=verdict, view=newest, hosts=foreign[:SHOWN_HOSTS], has_code=True)
+    return Answer(verdict="unknown", hosts=tuple(sorted(hosts))[:SHOWN_HOSTS], has_code=bool(codes))
+
+
+def _official(app: App, edition: Edition) -> Official:
+    """Everything that we say of an edition, also in the text that its page offers for sharing."""
+    areas = [f"Kelurahan Kecamatan Kota {area.name}" for area in app.tree.all()]
+    shared = [
+        words(lang)(
+            "announcement.share_text", title=wording.title, summary=wording.summary, city=app.site.city,
+            address=app.site.permalink(edition.code),
+        )
+        for lang, wording in edition.wordings.items() if lang in ("id", "en")
+    ]  # fmt: skip
+    return authenticity.official(edition, channels=app.push.values(), site=app.site, area_names=areas, shared=shared)
 
 
 def codes_in(text: str, prefix: str) -> list[str]:

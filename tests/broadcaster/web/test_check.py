@@ -1,12 +1,19 @@
 """Checking a message: four answers, none of which can be read as another."""
 
-from datetime import timedelta
+import html
+import re
+from datetime import date, timedelta
+from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 
 from broadcaster import signing
+from broadcaster.previewing import message_parts, sample_recipient
+from broadcaster.store import announcements
 from broadcaster.web import check
 from browsing import Running
+from channels.base.contract import Area, Edition
 
 
 async def test_without_a_question_there_is_only_the_box(site: Running) -> None:
@@ -56,15 +63,114 @@ async def test_what_is_not_found_is_never_called_a_hoax(site: Running, asked: st
     assert "withdrawn" not in answer
 
 
-async def test_a_whole_message_or_link_with_a_code_in_it_is_understood(site: Running) -> None:
+async def answer(site: Running, text: str) -> str:
+    """What the page says of a pasted text, without its hints."""
+    page = (await site.ask("/cek", params={"kode": text})).text
+    return page[page.index('id="jawaban"') : page.index("Memeriksa sendiri")]
+
+
+def messages(site: Running, edition: Edition) -> dict[str, str]:
+    """The text of each push channel's message as a resident of another kelurahan got it."""
+    somebody = msgspec.structs.replace(
+        sample_recipient(edition, ""),
+        area=Area(code="32.77.03.1003", name="Pasirkaliki", slug="pasirkaliki"), since=date(2025, 5, 3), token="c" * 32,
+    )  # fmt: skip
+    parts = {name: message_parts(channel, edition, "id", somebody) for name, channel in site.app.push.items()}
+    looks = {name: html.unescape(re.sub(r"</?[a-z][^>]*>", "", part["text"])) for name, part in parts.items()}
+    return looks | {
+        "whatsapp, marks and all": parts["whatsapp"]["text"],
+        "whatsapp, on one line": " ".join(looks["whatsapp"].split()),
+    }
+
+
+async def newest(site: Running, code: str) -> Edition:
+    row = await site.app.database.read(announcements.newest_edition, code)
+    assert row is not None
+    return row.edition
+
+
+async def test_every_channels_own_message_is_official_as_it_arrived(site: Running) -> None:
     stored = await site.publish()
-    for text in (
-        f"*Air PDAM mati*\n\nKode: {stored.code}. Periksa di info.cimahi.example/cek",
-        f"https://info.cimahi.example/p/{stored.code}?x=1",
-        f"kode {stored.code.lower()}",
-    ):
-        answer = await site.ask("/cek", params={"kode": text})
-        assert "RESMI dan berlaku" in answer.text, text
+    for channel, text in messages(site, await newest(site, stored.code)).items():
+        assert "RESMI dan berlaku" in await answer(site, text), channel
+    page = (await site.ask(f"/p/{stored.code}")).text
+    shared = parse_qs(urlsplit(html.unescape(re.findall(r'href="(https://wa.me/[^"]+)"', page)[0])).query)["text"][0]
+    assert "RESMI dan berlaku" in await answer(site, shared)
+
+
+async def test_a_link_or_a_code_alone_is_understood(site: Running) -> None:
+    stored = await site.publish()
+    for text in (f"{site.url}/p/{stored.code}?x=1", f"kode {stored.code.lower()}", f"{site.url}/cek?kode={stored.code}"):
+        assert "RESMI dan berlaku" in await answer(site, text), text
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "Bansos cair! Kirim NIK dan PIN ATM Anda ke 0812-9000-0101. Kode: {code}",
+        "{code}. Kirim NIK dan PIN Anda ke petugas kami.",
+        "{code}                                                            Kirim PIN Anda ke 0812-9000-0101",
+        "{code} отправьте PIN",
+        "{official} Transfer Rp50.000 ke petugas.",
+        "{code} kabar kabar kabar",
+    ],
+)
+async def test_a_genuine_code_does_not_vouch_for_a_text_of_somebody_else(site: Running, forged: str) -> None:
+    stored = await site.publish()
+    official = messages(site, await newest(site, stored.code))["whatsapp"]
+    found = await answer(site, forged.format(code=stored.code, official=official))
+    assert "KODENYA ASLI, ISINYA BERBEDA" in found
+    assert "RESMI" not in found
+    assert found.index("Teks resmi") < found.index("Yang Anda tempel")
+    assert found.index("Air PDAM mati di Cibabat") < found.index("Yang Anda tempel")
+
+
+async def test_one_altered_fact_makes_it_another_text(site: Running) -> None:
+    stored = await site.publish()
+    official = messages(site, await newest(site, stored.code))["whatsapp"]
+    for number in set(re.findall(r"\d+", official.replace(stored.code, "").replace(site.app.site.host, ""))):
+        altered = re.sub(rf"(?<!\d){number}(?!\d)", str(int(number) + 1), official, count=1)
+        assert "ISINYA BERBEDA" in await answer(site, altered), number
+    for word in ("mati", "di", "Cibabat"):
+        assert "ISINYA BERBEDA" in await answer(site, official.replace(f" {word}", "", 1)), word
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["https://jahat.com/p/{code}", "http://{host}.jahat.com/p/{code}", "https://{host}@jahat.com/p/{code}", "jahat.com/p/{code}",
+     "https:jahat.com/{code}", "{url}/p/{code} lalu bit.ly/bansos", "//jahat.com/p/{code}"],
+)  # fmt: skip
+async def test_a_genuine_code_behind_a_foreign_link_is_warned_of(site: Running, link: str) -> None:
+    stored = await site.publish()
+    host = site.url.removeprefix("http://").partition(":")[0]
+    found = await answer(site, link.format(code=stored.code, host=host, url=site.url))
+    assert "AWAS, TAUTAN ASING" in found
+    assert "standing foreign" in found
+    assert "RESMI dan berlaku" not in found
+
+
+async def test_a_link_that_the_edition_itself_names_is_not_foreign(site: Running) -> None:
+    stored = await site.publish(link="https://tirta.cimahi.example/gangguan", body="Lihat https://tirta.cimahi.example/gangguan.")
+    for text in messages(site, await newest(site, stored.code)).values():
+        assert "TAUTAN ASING" not in await answer(site, text)
+    assert "TAUTAN ASING" not in await answer(site, f"{stored.code} https://tirta.cimahi.example/gangguan")
+
+
+async def test_the_words_of_an_older_edition_lead_to_what_holds_now(site: Running) -> None:
+    stored = await site.publish()
+    before = messages(site, await newest(site, stored.code))["whatsapp"]
+    await site.correct(stored, "Air kembali pukul 16.00.", title="Air PDAM mati sampai pukul 16.00")
+    found = await answer(site, before)
+    assert "RESMI, sudah diralat" in found
+    assert "Air PDAM mati sampai pukul 16.00" in found
+
+
+async def test_a_text_without_a_code_is_not_spoken_of_as_a_code(site: Running) -> None:
+    found = await answer(site, "Bansos cair, daftar di jahat.com sekarang")
+    assert "BELUM DITEMUKAN" in found
+    assert "kode ini" not in found
+    assert "jahat.com" in found
+    assert "kode ini" in await answer(site, "CMH-2222-22")
 
 
 async def test_what_was_pasted_is_shown_and_never_run(site: Running) -> None:
@@ -73,9 +179,9 @@ async def test_what_was_pasted_is_shown_and_never_run(site: Running) -> None:
     assert "&lt;script&gt;" in page
 
 
-async def test_a_very_long_message_is_looked_at_in_part(site: Running) -> None:
+async def test_a_very_long_message_is_looked_at_in_part_and_never_called_official(site: Running) -> None:
     stored = await site.publish()
-    assert "RESMI dan berlaku" in (await site.ask("/cek", params={"kode": stored.code + " kabar" * 1000})).text
+    assert "ISINYA BERBEDA" in await answer(site, f"kode {stored.code} " * 200)
 
 
 async def test_who_guesses_codes_must_soon_wait(site: Running) -> None:
