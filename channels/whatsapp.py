@@ -304,6 +304,11 @@ class WhatsApp:
             return None
         return query.get("hub.challenge", "")
 
+    def precheck_webhook(self, headers: Mapping[str, str]) -> None:
+        """Look for the shape of Meta's signature; whether it holds, only the body tells."""
+        if not (self._settings.app_secret and graph.has_signature(headers)):
+            raise contract.BadSignature
+
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[contract.Event]:
         """Statuses, messages, preferences and alarms; what is unknown is passed over."""
         changes = graph.changes(self._settings.app_secret, headers, body)

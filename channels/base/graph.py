@@ -152,7 +152,13 @@ class _Envelope(msgspec.Struct):
     entry: list[_Entry]
 
 
+_SIGNATURE = re.compile(r"sha256=[0-9a-f]{64}")
 _ENVELOPE = msgspec.json.Decoder(_Envelope, strict=False)
+
+
+def has_signature(headers: Mapping[str, str]) -> bool:
+    """Return whether a webhook bears what may be Meta's signature."""
+    return _SIGNATURE.fullmatch(headers.get("x-hub-signature-256", "")) is not None
 
 
 def changes(secret: str, headers: Mapping[str, str], body: bytes) -> list[Change]:
