@@ -88,12 +88,16 @@ class LimitedConnection(HttpToolsProtocol):
         self._exchange = Exchange(connection=self, complete=True)
         """The request that is being read, or was read last."""
         self._refusal: tuple[int, Kind] = (400, "malformed")
+        self._silent = True
+        """Whether its client has said nothing at all."""
         self._in_head = True
         self._head_since: float | None = None
         """Since when its client owes us the rest of a head; None between requests."""
         self._head_bytes = 0
         self._head_came = 0
-        """Bytes of the head that were read, and those that came although it was not complete."""
+        """Bytes of the head that were read, and those that came after its first ones and did not complete it."""
+        self._continued = False
+        """Whether what is being parsed began with a head that had begun before."""
         self._lingering = 0
         """Bytes that may still come and are thrown away; above 0 once no request is read any more."""
         self._linger_timer: asyncio.TimerHandle | None = None
@@ -125,13 +129,14 @@ class LimitedConnection(HttpToolsProtocol):
             self._throw_away(data)
             return
         self._unset_keepalive_if_required()
-        if self._head_since is None and self._in_head:
+        self._silent = False
+        self._continued = self._in_head and self._head_since is not None
+        if self._in_head and self._head_since is None:
             self._head_since = self.loop.time()
-        unfinished = self._exchange if not self._exchange.complete else None
-        continued = self._in_head
+        exchange = self._exchange
         try:
             self.parser.feed_data(data)
-            self._count(data, unfinished, continued=continued)
+            self._count(data, exchange)
         except httptools.HttpParserUpgrade:
             if self.cycle is not None:
                 self.cycle.keep_alive = False  # we upgrade to nothing: answered as it stands
@@ -143,6 +148,7 @@ class LimitedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a head."""
         super().on_message_begin()
+        self._continued = False
         self._head_bytes = 0
         self._head_since = self._head_since or self.loop.time()
 
@@ -235,7 +241,7 @@ class LimitedConnection(HttpToolsProtocol):
         exchange = self._exchange
         if self._all_answered:
             if self._head_since is not None and now - self._head_since > self._limits.head_seconds:
-                self._refuse(408 if self._head_came else None, "head_time")
+                self._refuse(None if self._silent else 408, "head_time")
         elif exchange.asked_at is not None and not exchange.complete:
             if self.flow.read_paused:
                 exchange.asked_at = now  # the application is the slow one
@@ -282,15 +288,15 @@ class LimitedConnection(HttpToolsProtocol):
             return 0
         return int(waiting)
 
-    def _count(self, data: bytes, unfinished: Exchange | None, *, continued: bool) -> None:
-        """Hold what came to the limits of a head that goes on, or of the framing of a body that goes on."""
-        if continued and self._in_head:
+    def _count(self, data: bytes, exchange: Exchange) -> None:
+        """Hold what came to the limits of a head, or of the framing of a body, that had begun before and goes on."""
+        if self._continued and self._head_since is not None:
             self._head_came += len(data)
             if self._head_came > self._limits.head_bytes:
                 self._stop(431, "head_size")
-        if unfinished is not None:
-            unfinished.framed += len(data)
-            if unfinished.framed > self._limits.head_bytes + (1 + FRAMING) * unfinished.body:
+        if not exchange.complete:
+            exchange.framed += len(data)
+            if exchange.framed > self._limits.head_bytes + (1 + FRAMING) * exchange.body:
                 self._stop(400, "body_framing")
 
     def _stop(self, status: int, kind: Kind) -> NoReturn:
