@@ -248,9 +248,7 @@ async def test_chunks_of_a_byte_are_taken() -> None:
         assert server.bodies == [b"x" * 20_000]
 
 
-@pytest.mark.parametrize(
-    "filling", [b"1;" + b"e" * 1_000 + b"\r\nx\r\n", b"e" * 1_000], ids=["extensions", "one extension"]
-)
+@pytest.mark.parametrize("filling", [b"1;" + b"e" * 1_000 + b"\r\nx\r\n", b"e" * 1_000], ids=["extensions", "one extension"])
 async def test_chunks_that_are_mostly_framing_are_refused(filling: bytes) -> None:
     async with serving() as server, stranger(server.port) as client:
         await client.say(CHUNKED + (b"1;" if filling.startswith(b"e") else b""))
@@ -298,10 +296,10 @@ async def test_who_reads_slowly_has_more_time() -> None:
         await unread(client, server)
         server.later(0)
         client.reader._transport.resume_reading()  # type: ignore[attr-defined]
-        await client.reader.readexactly(BIG // 2)
+        await client.reader.readexactly(400_000)
         server.later(60)
         assert server.refused == {}
-        assert len(await client.reader.readuntil(b"x" * 1_000)) > 0
+        await client.reader.readexactly(1_000)
 
 
 async def test_all_who_do_not_read_hold_a_limited_number_of_bytes() -> None:
