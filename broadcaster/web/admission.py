@@ -8,6 +8,7 @@ whose request follows its handshake at once, never waits long enough to be next.
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from itertools import chain
 from typing import Protocol
@@ -65,6 +66,7 @@ def trusts(addresses: str) -> Callable[[str], bool]:
     given = addresses.split()
     networks = [ip_network(name, strict=False) for name in (*given, *LOOPBACK) if _is_network(name)]
 
+    @lru_cache(4_096)
     def trusted(address: str) -> bool:
         if not address or "*" in given:
             return True

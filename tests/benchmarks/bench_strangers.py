@@ -28,7 +28,7 @@ import uvloop
 from sqlalchemy import select
 
 from benchmarks.bench_delivery import address, settings
-from benchmarks.parts import machine, process, table
+from benchmarks.parts import line, machine, process, table
 from benchmarks.standins import Clock, provider
 from benchmarks.strangers import KINDS
 from broadcaster.app import App
@@ -184,12 +184,12 @@ async def phase(site: Site, kind: str, source: str, seconds: float) -> tuple[dic
     if kind == "nobody":
         return (await watch(site, seconds)).row(kind, source, "")
     async with process("tests/benchmarks/strangers.py", str(site.port), kind, source) as strangers:
-        await asyncio.sleep(1)  # until they are there
-        seen = await watch(site, seconds)
+        await line(strangers)
         assert strangers.stdin is not None
+        strangers.stdin.write(b"begin\n")
+        seen = await watch(site, seconds)
         strangers.stdin.close()
-        assert strangers.stdout is not None
-        done = json.loads(await strangers.stdout.readline())
+        done = json.loads(await line(strangers))
     return seen.row(
         kind, source, ", ".join(f"{each:,} {name}" if isinstance(each, int) else f"{name} {each}" for name, each in done.items())
     )

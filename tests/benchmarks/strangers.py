@@ -1,4 +1,4 @@
-"""Strangers in a process of their own: ask the web server for what costs it, or hold on to it, until standard input ends.
+"""Strangers in a process of their own: ask the web server for what costs it, or hold on to it.
 
     python tests/benchmarks/strangers.py PORT KIND ADDRESSES
 
@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import random
+import resource
 import secrets
 import sys
 from collections import Counter
@@ -21,8 +22,6 @@ from urllib.parse import quote
 
 import aiohttp
 import uvloop
-
-from broadcaster.files import raise_file_limit
 
 AT_ONCE = 40
 """Requests on their way at the same time."""
@@ -170,8 +169,9 @@ KINDS: dict[str, tuple[Act, int]] = {
 
 
 async def main(port: int, kind: str, addresses: str) -> None:
-    """Go on until standard input ends."""
-    raise_file_limit()
+    """Say that all is ready; begin with a line on standard input and go on until it ends."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.nice(10)  # strangers compute on machines of their own
     strangers = Strangers(port=port, addresses=addresses)
 
@@ -180,6 +180,9 @@ async def main(port: int, kind: str, addresses: str) -> None:
             await act(strangers)
 
     async with sessions(strangers):
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.readline)
         chosen = KINDS.values() if kind == "all" else [KINDS[kind]]
         tasks = [asyncio.create_task(again(act)) for act, count in chosen for _ in range(count)]
         await asyncio.to_thread(sys.stdin.read)
