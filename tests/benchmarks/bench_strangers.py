@@ -60,6 +60,10 @@ class Seen:
     screen: list[float] = field(default_factory=list)
     failed: int = 0
     memory: int = 0
+    cpu: float = 0.0
+    """Share of a core that the web process had."""
+    waited: float = 0.0
+    """Share of the time in which it could have computed and had no core: the machine's doing, not ours."""
 
     def row(self, kind: str, source: str, done: str) -> tuple[dict[str, str], bool]:
         """A line of the table, and whether every goal was met."""
@@ -68,8 +72,9 @@ class Seen:
         met = stop <= STOP_SECONDS and max(ready, screen) <= ANSWER_MS and megabytes < MEMORY_MB and not self.failed
         cells = {
             "strangers": kind, "addresses": source, "BERHENTI, worst s": f"{stop:.2f}", "/readyz, worst ms": f"{ready:.0f}",
-            "screen, worst ms": f"{screen:.0f}", "web, MB": f"{megabytes:.0f}", "failed": str(self.failed),
-            "goals": "met" if met else "missed", "what they got": done,
+            "screen, worst ms": f"{screen:.0f}", "web, MB": f"{megabytes:.0f}",
+            "web, % of a core": f"{100 * self.cpu:.0f}", "% waiting for one": f"{100 * self.waited:.0f}",
+            "failed": str(self.failed), "goals": "met" if met else "missed", "what they got": done,
         }  # fmt: skip
         return cells, met
 
@@ -119,6 +124,11 @@ class Site:
         seen.failed += 1
         return GIVE_UP_SECONDS
 
+    def scheduled(self) -> tuple[float, float]:
+        """Seconds that the web process's main thread ran, and waited for a core, as the kernel counts."""
+        ran, waited, _ = Path(f"/proc/{self.web}/schedstat").read_text().split()
+        return int(ran) / 1e9, int(waited) / 1e9
+
     def memory(self) -> int:
         """Resident bytes of the web process."""
         return int(Path(f"/proc/{self.web}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -156,7 +166,8 @@ async def sessions() -> AsyncIterator[tuple[aiohttp.ClientSession, aiohttp.Clien
 
 async def watch(site: Site, seconds: float) -> Seen:
     """Look at the site for some seconds, as residents and providers do."""
-    seen, until = Seen(), time.perf_counter() + seconds
+    seen, began = Seen(), time.perf_counter()
+    until, (ran, waited) = began + seconds, site.scheduled()
 
     async def pages(session: aiohttp.ClientSession, path: str, times: list[float]) -> None:
         while time.perf_counter() < until:
@@ -176,6 +187,8 @@ async def watch(site: Site, seconds: float) -> Seen:
     async with sessions() as (resident, meta):
         asked = (pages(resident, "/readyz", seen.ready), pages(resident, "/layar/cibabat/data", seen.screen))
         await asyncio.gather(*asked, stops(meta), memory())
+    took, (ran_then, waited_then) = time.perf_counter() - began, site.scheduled()
+    seen.cpu, seen.waited = (ran_then - ran) / took, (waited_then - waited) / took
     return seen
 
 

@@ -28,6 +28,8 @@ AT_ONCE = 40
 HALF_OPEN = 1_100
 UNFINISHED = 200
 UNFINISHED_BYTES = 1_500_000
+AGAIN_SECONDS = 1.0
+"""After how long a connection that was ended is opened again."""
 HEAD_BYTES = 200 * 1024 * 1024
 HEADS = 4
 """Connections that share the bytes of heads."""
@@ -118,6 +120,7 @@ async def check(strangers: Strangers) -> None:
 
 async def held(strangers: Strangers, start: bytes, more: int) -> None:
     """Open a connection, send `start` and `more` bytes, and hold on until the server ends it."""
+    await asyncio.sleep(random.random() * AGAIN_SECONDS if more else 0)  # their network carries no more than some gigabits
     try:
         reader, writer = await strangers.connect()
     except OSError as error:
@@ -136,7 +139,7 @@ async def held(strangers: Strangers, start: bytes, more: int) -> None:
         strangers.done["ended by the server"] += 1
     finally:
         writer.transport.abort()
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def half_open(strangers: Strangers) -> None:
