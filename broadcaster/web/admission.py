@@ -43,6 +43,8 @@ class Limits:
     linger_seconds: float = 5.0
     """How long a client that is still sending may go on after an early answer, so that it reads that answer."""
     linger_bytes: int = 16 * 1024 * 1024
+    early_bytes: int = 32 * 1024 * 1024
+    """Bytes of all bodies together that came with their heads, before anybody asked for them."""
     pipelined: int = 16
     """Requests that may wait behind the one being answered."""
     unread_bytes: int = 64 * 1024 * 1024
@@ -89,6 +91,7 @@ class Admission:
     def __init__(self, limits: Limits, refusals: Refusals, trusted: Callable[[str], bool]) -> None:
         self.limits = limits
         self.refusals = refusals
+        self.early_bytes = 0
         self._trusted = trusted
         self._clients: dict[Connection, str] = {}
         """Each open connection with its client; "" for proxies."""

@@ -59,10 +59,12 @@ class Exchange:
     complete: bool = False
     """Whether the whole body came."""
     asked_at: float | None = None
-    """When the application asked for a body that was not complete."""
+    """When the application first asked for the body."""
     body: int = 0
     framed: int = 0
     """Bytes of the body, and the bytes as which they came."""
+    early: int = 0
+    """Bytes of the body that nobody asked for yet."""
     closing: bool = False
     """Whether the answer said that the connection closes because the body did not come first."""
 
@@ -87,6 +89,9 @@ class LimitedConnection(HttpToolsProtocol):
         self._limits = server_state.admission.limits
         self._exchange = Exchange(connection=self, complete=True)
         """The request that is being read, or was read last."""
+        self._answering = self._exchange
+        """The request that the application has; further ones wait."""
+        self._early = 0
         self._refusal: tuple[int, Kind] = (400, "malformed")
         self._silent = True
         """Whether its client has said nothing at all."""
@@ -119,8 +124,11 @@ class LimitedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._admission.leave(self)
+        self._admission.early_bytes -= self._early
+        self._early = 0
         if self._linger_timer is not None:
             self._linger_timer.cancel()
+        self._disconnect()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -181,7 +189,14 @@ class LimitedConnection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
-        self._exchange.body += len(body)
+        exchange = self._exchange
+        exchange.body += len(body)
+        if exchange.asked_at is None and not exchange.closing:
+            exchange.early += len(body)
+            self._early += len(body)
+            self._admission.early_bytes += len(body)
+            if self._admission.early_bytes > self._limits.early_bytes:
+                self._stop(503, "bodies_full")
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -209,11 +224,14 @@ class LimitedConnection(HttpToolsProtocol):
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application; note when it wants a body, and announce the end when it answers before the body came."""
         exchange: Exchange = scope["extensions"][EXTENSION]["exchange"]
+        self._answering = exchange
 
         async def noting_receive() -> Message:
-            if not exchange.complete and exchange.asked_at is None:
+            self._take_early(exchange)
+            if exchange.asked_at is None:
                 exchange.asked_at = self.loop.time()
-                self._admission.upload(self)
+                if not exchange.complete:
+                    self._admission.upload(self)
             return await receive()
 
         async def closing_send(message: Message) -> None:
@@ -229,7 +247,17 @@ class LimitedConnection(HttpToolsProtocol):
             if exchange.cycle is not None:
                 exchange.cycle.keep_alive = True  # or uvicorn closes at once, and the reset overtakes the answer
 
-        await self.config.loaded_app(scope, noting_receive, closing_send)
+        try:
+            await self.config.loaded_app(scope, noting_receive, closing_send)
+        finally:
+            self._take_early(exchange)
+
+    def _take_early(self, exchange: Exchange) -> None:
+        """Let go of what came of a body before it was asked for."""
+        taken = min(exchange.early, self._early)  # less once the connection is lost
+        exchange.early = 0
+        self._early -= taken
+        self._admission.early_bytes -= taken
 
     # --- limits -----------------------------------------------------------------------------------
 
@@ -321,16 +349,20 @@ class LimitedConnection(HttpToolsProtocol):
         cycle = self.cycle
         begun = cycle is not None and not cycle.response_complete and (cycle.response_started or bool(self.pipeline))
         earlier = self._in_head and not self._all_answered
-        if cycle is not None and not cycle.response_complete:
-            for each in (cycle, *(waiting for waiting, _app in self.pipeline)):
-                each.disconnected = True
-                each.waiting_for_100_continue = False
-                each.message_event.set()
+        self._disconnect()
         if status is None or begun or earlier:
             self.transport.abort()
             return
         self._write_end(status)
         self._linger()
+
+    def _disconnect(self) -> None:
+        """Tell the application, of whichever request, that nobody listens any more; uvicorn tells only the last one."""
+        for cycle in (self._answering.cycle, self._exchange.cycle, *(waiting for waiting, _app in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.waiting_for_100_continue = False
+                cycle.message_event.set()
 
     def _write_end(self, status: int) -> None:
         """Write an answer without a body, the last of this connection."""
@@ -343,7 +375,10 @@ class LimitedConnection(HttpToolsProtocol):
             return
         self._lingering = self._limits.linger_bytes
         self._admission.wait(self, first=True)
-        self.transport.write_eof()
+        if self.cycle is not None:
+            self.cycle.body.clear()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
         self.flow.resume_reading()
         self._linger_timer = self.loop.call_later(self._limits.linger_seconds, self.transport.abort)
 

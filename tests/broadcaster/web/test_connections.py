@@ -31,13 +31,15 @@ def post(path: str, length: int, *headers: str) -> bytes:
 
 @dataclass(kw_only=True)
 class Server:
-    """A server whose application answers /at-once, reads at /read, never answers at /never and says much at /big."""
+    """A server whose application answers each path in its own way."""
 
     port: int
     admission: Admission
     asked: list[str] = field(default_factory=list)
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application."""
@@ -46,7 +48,10 @@ class Server:
         if scope["path"] == "/never":
             while (await receive())["type"] != "http.disconnect":
                 pass
+            self.left.append(scope["path"])
             return
+        if scope["path"] == "/later":
+            await self.go_on.wait()
         body = b""
         while scope["path"] == "/read":
             message = await receive()
@@ -202,6 +207,26 @@ async def test_a_body_stays_in_the_network_until_it_is_asked_for() -> None:
         status, headers, _ = await client.answer()
         assert (status, headers["connection"]) == (200, "close")
         assert await client.rest() == b""
+
+
+async def test_what_came_of_bodies_before_anybody_asked_is_limited() -> None:
+    async with serving(early_bytes=100_000) as server, stranger(server.port) as first, stranger(server.port) as second:
+        await first.say(post("/later", 60_000) + b"b" * 60_000)
+        await until(lambda: server.admission.early_bytes == 60_000)
+        await second.say(post("/later", 60_000) + b"b" * 60_000)
+        assert (await second.answer())[0] == 503
+        assert server.refused == {"bodies_full": 1}
+        server.go_on.set()
+        assert (await first.answer())[0] == 200
+        await until(lambda: server.admission.early_bytes == 0)
+
+
+async def test_a_client_that_leaves_is_missed_by_the_request_before_its_last_one_too() -> None:
+    async with serving() as server:
+        async with stranger(server.port) as client:
+            await client.say(GET.replace(b"/at-once", b"/never") + GET)
+            await until(lambda: server.asked == ["/never"])
+        await until(lambda: server.left == ["/never"])
 
 
 async def test_an_early_answer_reaches_a_client_that_is_still_sending() -> None:
