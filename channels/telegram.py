@@ -316,8 +316,7 @@ class Telegram(Chats):
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
         """Compare our word, which is all that Telegram sends."""
-        if not http.same(self._settings.webhook_secret, headers.get("x-telegram-bot-api-secret-token", "")):
-            raise contract.BadSignature
+        http.require(self._settings.webhook_secret, headers.get("x-telegram-bot-api-secret-token", ""))
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[contract.Event]:
         """What residents write to the bot and press, and whether they block it; chatter in groups is nothing."""

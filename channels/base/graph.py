@@ -156,9 +156,10 @@ _SIGNATURE = re.compile(r"sha256=[0-9a-f]{64}")
 _ENVELOPE = msgspec.json.Decoder(_Envelope, strict=False)
 
 
-def has_signature(headers: Mapping[str, str]) -> bool:
-    """Return whether a webhook bears what may be Meta's signature."""
-    return _SIGNATURE.fullmatch(headers.get("x-hub-signature-256", "")) is not None
+def precheck(secret: str, headers: Mapping[str, str]) -> None:
+    """Look for what may be Meta's signature. Raises BadSignature."""
+    if not (secret and _SIGNATURE.fullmatch(headers.get("x-hub-signature-256", ""))):
+        raise BadSignature
 
 
 def changes(secret: str, headers: Mapping[str, str], body: bytes) -> list[Change]:

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import json
 import os
+import resource
 import socket
 import sys
 import tempfile
@@ -256,6 +257,7 @@ async def measure(seconds: float, only: Sequence[str]) -> bool:
     chosen = [(kind, source) for kind, source in phases if not only or kind in only]
     sys.stdout.write(f"{machine()}\ngoals: BERHENTI {STOP_SECONDS:g} s, answers {ANSWER_MS:g} ms, web < {MEMORY_MB:g} MB\n\n")
     every = True
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))  # as most shells have it
     async with city() as site:
         for number, (kind, source) in enumerate(chosen):
             cells, met = await phase(site, kind, source, seconds)

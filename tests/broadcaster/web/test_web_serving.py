@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from broadcaster import config
 from broadcaster.app import open_app
+from broadcaster.store.migrating import migrate
 from broadcaster.web.admission import Limits
 from broadcaster.web.serving import loop_factory, serve
 from browsing import listening, running
@@ -82,6 +84,41 @@ async def test_deadlines_are_looked_at_while_serving(sqlite_url: str, tmp_path: 
     async with running(sqlite_url, tmp_path, limits=limits) as site, stranger(site.port) as client:
         await client.say(b"GET /heal")
         assert (await client.answer())[0] == 408
+
+
+async def answers(port: int) -> bool:
+    """Whether the server answers a resident."""
+    try:
+        async with stranger(port, "127.0.1.9") as resident:
+            await resident.say(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            return (await resident.answer())[0] == 200
+    except (OSError, EOFError):
+        return False
+
+
+async def test_a_server_that_runs_out_of_files_goes_on_serving(tmp_path: Path) -> None:
+    with listening() as (_, port):
+        pass
+    migrate(sqlite_url := f"sqlite:///{tmp_path / 'siaran.db'}")
+    environ = {
+        "BROADCASTER_DATABASE_URL": sqlite_url, "BROADCASTER_DATA_DIR": str(tmp_path), "BROADCASTER_PORT": str(port),
+    }  # fmt: skip
+    command = f"ulimit -n 320 && exec {sys.executable} -m broadcaster web"
+    quiet = asyncio.subprocess.DEVNULL
+    server = await asyncio.create_subprocess_shell(command, env={**os.environ, **environ}, stdout=quiet, stderr=quiet)
+    try:
+        while not await answers(port):
+            assert server.returncode is None
+        async with contextlib.AsyncExitStack() as stack:
+            crowd = (stack.enter_async_context(stranger(port, f"127.0.2.{1 + number % 200}")) for number in range(600))
+            await asyncio.gather(*crowd, return_exceptions=True)
+            assert await answers(port)
+        assert await answers(port)
+        assert server.returncode is None
+    finally:
+        if server.returncode is None:
+            server.terminate()
+        await server.wait()
 
 
 async def test_a_port_in_use_is_said_at_once(sqlite_url: str, tmp_path: Path) -> None:
