@@ -15,6 +15,8 @@ from broadcaster import config
 from broadcaster.app import open_app
 from broadcaster.depots import StoreDown, open_depot
 from broadcaster.embedded import running_valkey
+from broadcaster.files import WANTED as WANTED_FILES
+from broadcaster.files import file_limit
 from broadcaster.oidc import SignOnError, Unavailable
 from broadcaster.queue import Queue
 from broadcaster.signon import SignOn
@@ -37,6 +39,7 @@ async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
         yield finding
         if finding.ok is False:
             return
+    yield _files()
     yield await _staff(loaded.settings)
     yield await _redis(loaded.settings)
     yield await _pictures(loaded.settings)
@@ -68,6 +71,18 @@ async def _database(settings: config.Settings) -> AsyncIterator[Finding]:
         yield Finding(ok=False, what=f"{len(missing)} migrasi belum dijalankan", mend="Jalankan: broadcaster migrate")
     else:
         yield Finding(ok=True, what="Semua migrasi sudah dijalankan")
+
+
+def _files() -> Finding:
+    """Whether this machine grants as many open files as the web server may need: each connection is one."""
+    most = file_limit()[1]
+    if most >= WANTED_FILES:
+        return Finding(ok=True, what=f"Berkas terbuka: sampai {most} untuk setiap proses")
+    return Finding(
+        ok=False,
+        what=f"Berkas terbuka: hanya {most} untuk setiap proses; server web akan menerima lebih sedikit sambungan",
+        mend=f"Naikkan batasnya menjadi paling sedikit {WANTED_FILES}: LimitNOFILE= di systemd, atau ulimit -Hn di shell.",
+    )
 
 
 async def _staff(settings: config.Settings) -> Finding:

@@ -314,6 +314,10 @@ class Email(Letters):
         self._distrusting.clear()
         return Halted(code=outcome.code, detail=outcome.detail)
 
+    def precheck_webhook(self, headers: Mapping[str, str]) -> None:
+        """Email has no webhook."""
+        raise contract.BadSignature
+
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[contract.Event]:
         """Email has no webhook: nothing that calls itself one is believed."""
         raise contract.BadSignature

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import msgspec
-import phonenumbers
 import structlog
 from pydantic import Field
 
 from channels.base import contract, graph, http
 from channels.base.approved import Definition, definition, filled, values_for, variables
 from channels.base.contract import Deferred, Edition, Failure, Finding, Halted, Kind, Message, Outcome, Outgoing, Skipped
+from channels.base.phones import abroad
 from channels.base.rendering import area_names, clean, cut, template_name, utf16
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings
@@ -75,22 +75,12 @@ def parse_address(text: str) -> str:
     digits = re.sub(r"[\s().\-\u2010-\u2015]", "", text)
     if mobile := _MOBILE.fullmatch(digits):
         return f"62{mobile[1]}"
-    if abroad := _abroad(digits):
-        return abroad
+    if foreign := abroad(digits):
+        return foreign
     raise contract.BadAddress(
         "Ini bukan nomor WhatsApp. Nomor Indonesia diawali 08 atau +62, misalnya 0812-0000-0001; "
         "nomor luar negeri diawali tanda + dan kode negara."
     )
-
-
-def _abroad(digits: str) -> str:
-    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", digits) or digits.startswith("+62"):
-        return ""
-    try:
-        number = phonenumbers.parse(digits)
-    except phonenumbers.NumberParseException:
-        return ""
-    return digits.removeprefix("+") if phonenumbers.is_valid_number(number) else ""
 
 
 # --- templates ----------------------------------------------------------------------------------
@@ -303,6 +293,10 @@ class WhatsApp:
         if query.get("hub.mode") != "subscribe" or not http.same(self._settings.verify_token, query.get("hub.verify_token", "")):
             return None
         return query.get("hub.challenge", "")
+
+    def precheck_webhook(self, headers: Mapping[str, str]) -> None:
+        """Look for the shape of Meta's signature; whether it holds, only the body tells."""
+        graph.precheck(self._settings.app_secret, headers)
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[contract.Event]:
         """Statuses, messages, preferences and alarms; what is unknown is passed over."""

@@ -17,6 +17,7 @@ from broadcaster import config, publishing
 from broadcaster.app import App, open_app
 from broadcaster.publishing import Press, Stored
 from broadcaster.store import tokens
+from broadcaster.web.admission import Limits
 from broadcaster.web.serving import serve
 from subscribers import importing
 
@@ -101,6 +102,11 @@ class Running:
                 cookies={name: cookie.value for name, cookie in response.cookies.items()},
             )
 
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.url.rsplit(":", 1)[1])
+
     async def post(self, path: str, content: Any, token: str = "", **headers: str) -> Answer:
         """JSON to the API."""
         return await self.ask(path, "POST", json=content, headers=bearer(token) | headers)
@@ -147,7 +153,9 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(database_url: str, data_dir: object, **settings: str) -> AsyncIterator[Running]:
+async def running(
+    database_url: str, data_dir: object, *, limits: Limits | None = None, **settings: str
+) -> AsyncIterator[Running]:
     """Serve the site on a free port until the block ends; `settings` are variables that replace the usual ones."""
     with listening() as (sock, port):
         environ = {
@@ -160,7 +168,7 @@ async def running(database_url: str, data_dir: object, **settings: str) -> Async
         }
         clock, ready = Clock(), asyncio.Event()
         async with open_app(config.read(environ), clock=clock) as app:
-            serving = asyncio.create_task(serve(app, "127.0.0.1", port, ready, listening=sock))
+            serving = asyncio.create_task(serve(app, "127.0.0.1", port, ready, listening=sock, limits=limits))
             await ready.wait()
             jar = aiohttp.DummyCookieJar()
             async with aiohttp.ClientSession(cookie_jar=jar, auto_decompress=False) as session:

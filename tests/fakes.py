@@ -79,6 +79,10 @@ class FakeChannel:
                 raise Killed
             yield Result(outgoing=outgoing, outcome=outcome)
 
+    def precheck_webhook(self, headers: Mapping[str, str]) -> None:
+        """It has none."""
+        raise BadSignature
+
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
         """It has none."""
         raise BadSignature

@@ -21,6 +21,7 @@ from broadcaster.app import open_app
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import opened
 from broadcaster.embedded import Children, program, valkey
+from broadcaster.files import raise_file_limit
 from broadcaster.locks import DataFolder
 from broadcaster.logs import configure
 from broadcaster.queue import LANES
@@ -55,6 +56,7 @@ def worker(
 ) -> None:
     """Jalankan worker pengiriman."""
     _configure_logs()
+    raise_file_limit()
     if lane and lane not in LANES:
         raise Failed(f"Jalur {lane!r} tidak ada. Pilih {' atau '.join(LANES)}.")
     uvloop.run(_worker(lane) if lane else _workers())

@@ -9,13 +9,13 @@ from urllib.parse import quote
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message, Receive
 
 from broadcaster.accounts import Account, Right
 from broadcaster.app import App
 from broadcaster.store import audit, sessions, throttle, tokens
 from broadcaster.store.sessions import Session
 from broadcaster.web import forms
+from broadcaster.web.bodies import Body
 from broadcaster.web.buckets import Buckets
 
 Access = Literal[
@@ -135,7 +135,8 @@ def guarded(row: Row) -> Endpoint:
         request.state.route = row.path
         if row.access == "demo" and not app_of(request).site.simulated:
             raise HTTPException(404)
-        request = Request(request.scope, _capped(request, row.cap))
+        body = Body(request, row.cap, request.app.state.bodies.of(row.access))
+        request = Request(request.scope, body.receive)
         client = household_of(request)
         audit.come_from(client_of(request))
         if row.guessing and not limits.misses.has(client):
@@ -151,6 +152,7 @@ def guarded(row: Row) -> Endpoint:
             response = await (row.again if stale and row.again is not None else row.endpoint)(request)
         finally:
             await request.close()  # the files that a form brought
+            body.release()
         if row.guessing and getattr(request.state, "missed", False):
             limits.misses.take(client)
         return response
@@ -234,22 +236,3 @@ async def _require_token(request: Request, scope: str, limits: Limits) -> None:
 
 def _too_many(seconds: int) -> HTTPException:
     return HTTPException(429, headers={"Retry-After": str(seconds)})
-
-
-def _capped(request: Request, cap: int) -> Receive:
-    """The request's receive that refuses more than `cap` bytes, announced or not."""
-    announced = request.headers.get("content-length", "0")
-    if not announced.isdecimal() or int(announced) > cap:
-        raise HTTPException(413)
-    receive = request.receive
-    taken = 0
-
-    async def receive_capped() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > cap:
-            raise HTTPException(413)
-        return message
-
-    return receive_capped

@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import metadata
+from typing import get_args
 
 import msgspec
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -18,6 +20,7 @@ from broadcaster.app import SharedClock
 from broadcaster.queue import LANES
 from broadcaster.store import figures, migrating
 from broadcaster.web.access import app_of
+from broadcaster.web.refusals import Kind
 
 NOT_KEPT = {"Cache-Control": "no-store"}
 
@@ -67,6 +70,7 @@ async def metrics(request: Request) -> Response:
     waiting = {lane: await app.queue.waiting(lane) for lane in LANES}
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Figures(found, waiting))
+    registry.register(_Strangers(request.app))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST, headers=NOT_KEPT)
 
 
@@ -92,6 +96,25 @@ class _Figures:
         yield _gauge("siaran_held_suppressions", "Suppressions held for an operator", _by(found.held), "channel")
         yield _gauge("siaran_runs_paused", "Sendings that wait for a person", _by(found.runs_paused), "channel")
         yield _gauge("siaran_build_info", "The version that runs", {(version(),): 1}, "version")
+
+
+class _Strangers:
+    """What one scrape says of connections, bodies and what was refused, in this process."""
+
+    def __init__(self, web: Starlette) -> None:
+        self.web = web
+
+    def collect(self) -> Iterator[Metric]:
+        """Every figure with its labels."""
+        refused = CounterMetricFamily("siaran_refused", "Requests, bodies and connections refused", labels=("kind",))
+        for kind in get_args(Kind):
+            refused.add_metric([kind], self.web.state.refusals.counts[kind])
+        yield refused
+        shares = {name: share.held for name, share in self.web.state.bodies.shares.items()}
+        yield _gauge("siaran_body_bytes", "Bytes of bodies held", _by(shares), "share")
+        admission = getattr(self.web.state, "admission", None)
+        if admission is not None:
+            yield _gauge("siaran_connections", "Open connections by what they do", _by(admission.counts()), "state")
 
 
 @cache

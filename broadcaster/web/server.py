@@ -15,9 +15,11 @@ from broadcaster.app import App
 from broadcaster.signon import SignOn
 from broadcaster.web import errors
 from broadcaster.web.access import Endpoint, Limits, Row, guarded
+from broadcaster.web.bodies import Bodies
 from broadcaster.web.media import MediaCache
 from broadcaster.web.middleware import AccessLog, Failures, SecurityHeaders
 from broadcaster.web.pull import PullCache
+from broadcaster.web.refusals import Refusals
 from broadcaster.web.routes import table
 from broadcaster.web.rush import Rush
 from broadcaster.web.staff.reach import Estimates
@@ -41,6 +43,8 @@ def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
     web.state.app = app
     web.state.rows = rows
     web.state.limits = limits or Limits()
+    web.state.refusals = Refusals()
+    web.state.bodies = Bodies(web.state.refusals)
     web.state.documents = PullCache()
     web.state.pictures = MediaCache()
     web.state.rush = Rush()

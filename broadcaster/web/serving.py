@@ -10,19 +10,33 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from broadcaster.app import App
+from broadcaster.files import raise_file_limit
+from broadcaster.web.admission import Admission, Limits, trusts
+from broadcaster.web.connections import LimitedConnection, State, sweep
 from broadcaster.web.server import create_web
 
 GRACE_SECONDS = 3
 """How long running answers may take once the server stops; open streams end then."""
+BACKLOG = 2_048
+SWEEP_TICKS = 5
+"""Connections are looked at every so many ticks of uvicorn, which are 0.1 s long."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Server(uvicorn.Server):
     """Stops on a signal and returns, so that the caller closes what it opened (uvicorn would raise the signal again)."""
 
-    def __init__(self, config: uvicorn.Config, ready: asyncio.Event | None) -> None:
+    def __init__(self, config: uvicorn.Config, admission: Admission, ready: asyncio.Event | None) -> None:
         super().__init__(config)
+        self.server_state = State(admission)
+        self._admission = admission
         self._ready = ready
+
+    async def on_tick(self, counter: int) -> bool:
+        """End connections that took too long."""
+        if counter % SWEEP_TICKS == 0:
+            sweep(self._admission, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so. Raises OSError when the port is taken (uvicorn would end the process)."""
@@ -48,18 +62,27 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    app: App, host: str, port: int, ready: asyncio.Event | None = None, *, listening: socket.socket | None = None
+    app: App,
+    host: str,
+    port: int,
+    ready: asyncio.Event | None = None,
+    *,
+    listening: socket.socket | None = None,
+    limits: Limits | None = None,
 ) -> None:
     """Serve until SIGINT, SIGTERM or cancelled; `listening` is a bound socket to use instead of host and port.
 
     Raises OSError when it cannot listen.
     """
+    held = (limits or Limits()).within(raise_file_limit())
+    web = create_web(app)
+    web.state.admission = Admission(held, web.state.refusals, trusts(app.settings.trusted_proxies))
     server = _Server(
         uvicorn.Config(
-            create_web(app),
+            web,
             host=host,
             port=port,
-            http="httptools",
+            http=LimitedConnection,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -68,9 +91,9 @@ async def serve(
             forwarded_allow_ips=app.settings.trusted_proxies.split(),
             timeout_graceful_shutdown=GRACE_SECONDS,
             timeout_keep_alive=30,
-            h11_max_incomplete_event_size=64 * 1024,
-            backlog=2048,
+            backlog=min(BACKLOG, held.connections),
         ),
+        web.state.admission,
         ready,
     )
     serving = asyncio.create_task(server.serve([listening] if listening else None), name="web")

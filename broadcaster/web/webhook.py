@@ -29,10 +29,13 @@ async def challenge(request: Request) -> Response:
 async def receive(request: Request) -> Response:
     """A provider's events: 200 once they are stored, so that what we lose in between is sent again."""
     channel = _channel(request)
-    body = await request.body()
+    headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        events = channel.parse_webhook({name.lower(): value for name, value in request.headers.items()}, body)
+        channel.precheck_webhook(headers)
+        body = await request.body()
+        events = channel.parse_webhook(headers, body)
     except BadSignature:
+        request.app.state.refusals.note("unsigned")
         return PlainTextResponse(REFUSED, 403)
     except BadWebhook:
         log.warning("webhook_unreadable", channel=channel.name, bytes=len(body), sha256=hashlib.sha256(body).hexdigest())

@@ -403,6 +403,9 @@ class PushChannel(Protocol):
         After Halted, or once `may_write()` is False, nothing more is begun: messages without a Result were not sent.
         """
 
+    def precheck_webhook(self, headers: Mapping[str, str]) -> None:
+        """Pure: refuse from the head alone what no provider sent, before its body is read. Raises BadSignature."""
+
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
         """Pure: check the signature over the raw body, then read it; lower-case header names. Raises BadSignature, BadWebhook."""
 

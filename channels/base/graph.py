@@ -152,7 +152,14 @@ class _Envelope(msgspec.Struct):
     entry: list[_Entry]
 
 
+_SIGNATURE = re.compile(r"sha256=[0-9a-f]{64}")
 _ENVELOPE = msgspec.json.Decoder(_Envelope, strict=False)
+
+
+def precheck(secret: str, headers: Mapping[str, str]) -> None:
+    """Look for what may be Meta's signature. Raises BadSignature."""
+    if not (secret and _SIGNATURE.fullmatch(headers.get("x-hub-signature-256", ""))):
+        raise BadSignature
 
 
 def changes(secret: str, headers: Mapping[str, str], body: bytes) -> list[Change]:

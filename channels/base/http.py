@@ -12,7 +12,7 @@ from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
-from channels.base.contract import Deferred
+from channels.base.contract import BadSignature, Deferred
 
 CONNECT_SECONDS = 3.0
 TOTAL_SECONDS = 9.0
@@ -142,6 +142,12 @@ def signed_by(secret: str, body: bytes, signature: str) -> bool:
     """Whether `signature` is the hex HMAC-SHA256 of the raw body, compared in constant time; an empty secret signs nothing."""
     expected = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     return bool(secret) and hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
+
+
+def require(secret: str, given: str) -> None:
+    """Raise BadSignature unless a shared secret was given."""
+    if not same(secret, given):
+        raise BadSignature
 
 
 def same(secret: str, given: str) -> bool:

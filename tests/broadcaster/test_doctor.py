@@ -1,5 +1,9 @@
 """`doctor` against real counterparts: what is well, what is not, and in words what mends it."""
 
+import asyncio
+import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import formatdate
@@ -53,6 +57,28 @@ def data_dir(tmp_path: Path) -> Path:
     """A data folder with a migrated database."""
     migrate(f"sqlite:///{tmp_path / 'siaran.db'}")
     return tmp_path
+
+
+async def test_open_files_are_too_few_where_the_system_grants_too_few(data_dir: Path) -> None:
+    command = "import asyncio, json, sys, test_doctor; from pathlib import Path; test_doctor.print_files(Path(sys.argv[1]))"
+    said = []
+    for most in (1024, 8192):
+        limited = f"ulimit -n {most} && exec {sys.executable} -c '{command}' {data_dir}"
+        paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+        process = await asyncio.create_subprocess_shell(
+            limited, stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": paths}
+        )
+        said.append(json.loads((await process.communicate())[0]))
+    assert said[0][0] is False
+    assert "1024" in said[0][1]
+    assert "LimitNOFILE" in said[0][2]
+    assert said[1][0] is True
+
+
+def print_files(data_dir: Path) -> None:
+    """Print the finding about open files of this process."""
+    finding = about(asyncio.run(examined(data_dir)), "Berkas terbuka")
+    sys.stdout.write(json.dumps([finding.ok, finding.what, finding.mend]))
 
 
 def in_store(data_dir: Path, *arguments: Any) -> None:

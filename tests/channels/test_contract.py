@@ -275,6 +275,14 @@ def test_a_webhook_without_a_right_signature_is_refused(name: str) -> None:
 
 
 @push
+def test_a_webhook_is_refused_from_its_head_alone_where_the_head_shows_that_no_provider_sent_it(name: str) -> None:
+    channel: PushChannel = opened(name)
+    for headers in ({}, {"x-hub-signature-256": "", "x-telegram-bot-api-secret-token": ""}):
+        with pytest.raises(BadSignature):
+            channel.precheck_webhook(headers)
+
+
+@push
 async def test_nothing_is_sent_once_writing_is_forbidden(name: str) -> None:
     channel, message = outgoing(name, samples.notice(), "id")
     results = [result async for result in channel.send([message] * 3, may_write=lambda: False)]

@@ -207,6 +207,16 @@ def test_a_missing_or_wrong_signature_is_refused(headers: dict[str, str]) -> Non
         whatsapp.WhatsApp(settings()).parse_webhook(headers, b'{"entry":[]}')
 
 
+def test_the_head_of_a_genuine_webhook_is_let_through_and_another_is_not() -> None:
+    channel = whatsapp.WhatsApp(settings())
+    channel.precheck_webhook(signed(b"{}"))
+    for value in ("", "sha256=", "sha256=" + "0" * 63, "sha256=" + "g" * 64, "sha1=" + "0" * 64):
+        with pytest.raises(BadSignature):
+            channel.precheck_webhook({"x-hub-signature-256": value})
+    with pytest.raises(BadSignature):
+        whatsapp.WhatsApp(settings(app_secret="")).precheck_webhook(signed(b"{}", ""))
+
+
 def test_a_body_beyond_three_mebibytes_is_refused_though_signed() -> None:
     body = b'{"entry":[]}' + b" " * (3 * 1024 * 1024)
     with pytest.raises(BadSignature):

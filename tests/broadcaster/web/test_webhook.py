@@ -1,14 +1,17 @@
 """Webhooks: only what a provider signed is taken, and it is stored before it is answered."""
 
+import contextlib
 import hashlib
 import hmac
 import io
 import json
+import re
 
 import pytest
 from sqlalchemy import Connection, text
 
 from browsing import CREDENTIALS, Running
+from stranger import stranger
 
 UPDATE = {
     "update_id": 7,
@@ -76,6 +79,57 @@ async def test_a_body_over_three_mebibytes_is_refused_announced_or_not(site: Run
 
     assert (await site.ask("/webhook/telegram", "POST", data=stream(), headers=SECRET)).status == 413
     assert await kept(site) == []
+
+
+def unfinished(channel: str, *headers: str) -> bytes:
+    """The head of a webhook whose body is to come."""
+    lines = [f"POST /webhook/{channel} HTTP/1.1", "Host: x", "Content-Length: 100000", "Expect: 100-continue", *headers]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+@pytest.mark.parametrize(
+    ("channel", "header"),
+    [
+        ("whatsapp", "X-Nothing: 1"),
+        ("whatsapp", "X-Hub-Signature-256: sha256=pendek"),
+        ("telegram", "X-Nothing: 1"),
+        ("telegram", "X-Telegram-Bot-Api-Secret-Token: salah"),
+        ("email", f"X-Hub-Signature-256: sha256={'0' * 64}"),
+    ],
+)
+async def test_what_no_provider_signed_is_refused_before_its_body_is_read(site: Running, channel: str, header: str) -> None:
+    async with stranger(site.port) as client:
+        await client.say(unfinished(channel, header))
+        status, headers, body = await client.answer()
+        assert (status, headers["connection"], body) == (403, "close", b"Forbidden\n")
+        assert await client.rest() == b""
+    assert 'siaran_refused_total{kind="unsigned"} 1.0' in (await site.ask("/metrics")).text
+
+
+async def test_what_a_provider_may_have_signed_is_invited_to_send_its_body(site: Running) -> None:
+    for channel, header in (
+        ("telegram", f"X-Telegram-Bot-Api-Secret-Token: {CREDENTIALS['TELEGRAM_WEBHOOK_SECRET']}"),
+        ("whatsapp", f"X-Hub-Signature-256: sha256={'0' * 64}"),
+    ):
+        async with stranger(site.port) as client:
+            await client.say(unfinished(channel, header))
+            assert (await client.answer())[0] == 100
+
+
+async def test_unfinished_bodies_of_strangers_shut_no_provider_out(site: Running) -> None:
+    web_share = 32 * 1024 * 1024
+    piece = b"x" * 1_500_000
+    head = unfinished("whatsapp", f"X-Hub-Signature-256: sha256={'0' * 64}").replace(b"100000", b"3000000")
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(web_share // len(piece) + 3):
+            client = await stack.enter_async_context(stranger(site.port))
+            await client.say(head)
+            assert (await client.answer())[0] == 100
+            await client.say(piece)
+        assert (await site.ask("/webhook/telegram", "POST", json=UPDATE, headers=SECRET)).status == 200
+        figures = (await site.ask("/metrics")).text
+        held = float(re.search(r'siaran_body_bytes\{share="providers"\} (\S+)', figures)[1])  # type: ignore[index]
+        assert len(piece) < held <= web_share
 
 
 async def test_the_handshake_echoes_only_for_the_right_token(site: Running) -> None:
