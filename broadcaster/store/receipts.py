@@ -1,13 +1,12 @@
-"""The inbox of receipts, and what a later status does to a delivery row."""
+"""What a later status does to a delivery row."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, Row, Update, and_, delete, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, Update, and_, func, select, update
 
 from broadcaster.delivery import Moment, consequence, decide
 from broadcaster.store import channels as channel_store
@@ -29,7 +28,6 @@ from broadcaster.store.tables import (
     delivery,
     edition,
     provider_message,
-    receipt,
     run,
     slice_,
 )
@@ -40,9 +38,6 @@ from subscribers.addresses import AddressBook
 
 log = structlog.get_logger(__name__)
 
-PURGED_AT_ONCE = 5_000
-"""Dedupe keys forgotten in one transaction."""
-
 _RANK = {PENDING: 0, UNCONFIRMED: 0, SENT: 1, FAILED: 2, DELIVERED: 3, READ: 4}
 """A status only ever moves a row up; skipped, cancelled and expired rows were never written and take none."""
 _CLOSES = {"superseded": CANCELLED, "stopped": CANCELLED, "expired": EXPIRED}
@@ -50,67 +45,11 @@ _CLOSES = {"superseded": CANCELLED, "stopped": CANCELLED, "expired": EXPIRED}
 _REACHES = {"sent": SENT, "delivered": DELIVERED, "read": READ, "failed": FAILED}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kept:
-    """One event as it is stored."""
-
-    dedupe: bytes
-    body: bytes
-
-
-def keep(connection: Connection, channel: str, events: Sequence[Kept], now: float) -> None:
-    """Store events, to be applied at once by any clock; one that was stored before stays as it is."""
-    if events:
-        connection.execute(
-            text("INSERT INTO receipt (channel, dedupe, body, received_at, due_at, tries)"
-                 " VALUES (:channel, :dedupe, :body, :now, 0, 0) ON CONFLICT DO NOTHING"),
-            [{"channel": channel, "dedupe": event.dedupe, "body": event.body, "now": now} for event in events],
-        )  # fmt: skip
-
-
-def due(connection: Connection, now: float, limit: int) -> Sequence[Row[int, str, bytes]]:
-    """What waits to be applied, in key order."""
-    found = (
-        select(receipt.c.id, receipt.c.channel, receipt.c.body)
-        .where(receipt.c.applied_at.is_(None), receipt.c.due_at <= now)
-        .order_by(receipt.c.id)
-        .limit(limit)
-    )
-    return connection.execute(found).all()
-
-
-def take(connection: Connection, receipt_id: int) -> bool:
-    """Keep others from applying it until this transaction ends; False when it has been applied already."""
-    waits = select(receipt.c.id).where(receipt.c.id == receipt_id, receipt.c.applied_at.is_(None))
-    return connection.execute(waits.with_for_update()).first() is not None
-
-
-def done(connection: Connection, receipt_id: int, now: float) -> None:
-    """Applied: the body goes, the dedupe key stays."""
-    connection.execute(update(receipt).where(receipt.c.id == receipt_id).values(applied_at=now, body=None))
-
-
-def later(connection: Connection, receipt_id: int, due_at: float, *, give_up_before: float) -> None:
-    """Look again at `due_at`, unless it was received before `give_up_before`."""
-    waits = update(receipt).where(receipt.c.id == receipt_id)
-    connection.execute(waits.where(receipt.c.received_at >= give_up_before).values(due_at=due_at, tries=receipt.c.tries + 1))
-    connection.execute(waits.where(receipt.c.received_at < give_up_before).values(applied_at=due_at, body=None))
-
-
-def purge(connection: Connection, before: float) -> int:
-    """Forget dedupe keys of what was applied before, as no provider repeats it any more; returns how many (a chunk)."""
-    old = select(receipt.c.id).where(receipt.c.applied_at < before).order_by(receipt.c.applied_at).limit(PURGED_AT_ONCE)
-    return connection.execute(delete(receipt).where(receipt.c.id.in_(old))).rowcount
-
-
-# --- what a status does -------------------------------------------------------------------------
-
-
 def apply_status(
     connection: Connection, book: AddressBook, channel: str, event: StatusEvent, now: float, *, receipt_wait: float
 ) -> bool:
     """Move a delivery by a later status; False when its row cannot be told yet (look again later)."""
-    place = _parse(event.delivery) or _by_provider_id(connection, channel, event.provider_id)
+    place = _place(connection, channel, event)
     found = _row(connection, channel, place) if place is not None else None
     if place is None or found is None or found.state == SENDING:
         return False
@@ -125,6 +64,17 @@ def apply_status(
     elif not _is_stale(found, place.attempt, event):
         _fail(connection, book, found, event.failure or Rejected(), now, receipt_wait)
     return True
+
+
+Standing = Literal["ready", "sending", "unknown"]
+"""Of the delivery that a status is about: it can be told now, an attempt is going on, or we know of none."""
+
+
+def standing(connection: Connection, channel: str, event: StatusEvent) -> Standing:
+    """Look whether a status can be applied, without holding its row."""
+    place = _place(connection, channel, event)
+    state = None if place is None else connection.execute(select(delivery.c.state).where(*_key(channel, place))).scalar()
+    return "unknown" if state is None else "sending" if state == SENDING else "ready"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,9 +104,17 @@ def _by_provider_id(connection: Connection, channel: str, provider_id: str) -> _
     return None if row is None else _Place(edition=row.edition, slot=row.slot)
 
 
+def _place(connection: Connection, channel: str, event: StatusEvent) -> _Place | None:
+    """The delivery a status is about: by our callback data, else by the provider's id."""
+    return _parse(event.delivery) or _by_provider_id(connection, channel, event.provider_id)
+
+
+def _key(channel: str, place: _Place) -> tuple[ColumnElement[bool], ...]:
+    return (delivery.c.edition == place.edition, delivery.c.channel == channel, delivery.c.slot == place.slot)
+
+
 def _row(connection: Connection, channel: str, place: _Place) -> Row[Any] | None:
-    mine = (delivery.c.edition == place.edition, delivery.c.channel == channel, delivery.c.slot == place.slot)
-    return connection.execute(select(delivery).where(*mine).with_for_update()).first()
+    return connection.execute(select(delivery).where(*_key(channel, place)).with_for_update()).first()
 
 
 def _is_stale(found: Row[Any], attempt: int | None, event: StatusEvent) -> bool:

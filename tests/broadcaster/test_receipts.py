@@ -15,11 +15,12 @@ from sqlalchemy import delete, text, update
 from structlog.testing import capture_logs
 
 from broadcaster import receipts
+from broadcaster.answering import Answerer
 from broadcaster.app import App
-from broadcaster.receipts import KEEP_SECONDS, RETRY_SECONDS, accept, apply_due, decode, encode
+from broadcaster.receipts import KEEP_SECONDS, accept, apply_due, decode, encode
 from broadcaster.store import announcements as announcement_store
 from broadcaster.store import channels as channel_store
-from broadcaster.store import ledger, outcomes, slices
+from broadcaster.store import inbox, ledger, outcomes, slices
 from broadcaster.store.tables import PENDING, STATES, delivery, receipt, run, slice_
 from channels.base.contract import (
     AddressEvent,
@@ -74,6 +75,9 @@ class City:
     channel: FakeChannel
     clock: Later
 
+    def __post_init__(self) -> None:
+        self.answerer = Answerer(self.app)
+
     async def send(self, fields: dict[str, Any] | None = None) -> str:
         """Publish a notice and hand all of it to the provider; the announcement's id."""
         done = await publish(self.app, fields or notice())
@@ -89,7 +93,13 @@ class City:
         """The provider says something, and it is applied."""
         await accept(self.app, "email", events)
         while any(row.applied_at is None and row.due_at <= self.clock().timestamp() for row in table(self.app, receipt)):
-            await apply_due(self.app)
+            await self.round()
+
+    async def round(self) -> bool:
+        """One round of the inbox, with its answers."""
+        more = await apply_due(self.app, self.answerer)
+        await self.answerer.settle()
+        return more
 
     def row(self, address: str = FIRST) -> Any:
         """The delivery to an address: that of the newest edition."""
@@ -198,7 +208,7 @@ async def test_an_event_the_provider_repeats_is_kept_once(city: City) -> None:
 async def test_nothing_said_keeps_nothing(town: City) -> None:
     await accept(town.app, "email", [])
     assert table(town.app, receipt) == []
-    assert await apply_due(town.app) == 0
+    assert not await town.round()
 
 
 async def test_what_is_applied_loses_its_body_and_keeps_its_dedupe_key(city: City) -> None:
@@ -216,10 +226,10 @@ async def test_dedupe_keys_are_forgotten_after_eight_days_and_not_before(city: C
     await city.send()
     await city.hear(city.status("delivered"), city.status("read"))
     city.clock.forward(KEEP_SECONDS - 60)
-    await apply_due(city.app)
+    await city.round()
     assert len(table(city.app, receipt)) == 2
     city.clock.forward(120)
-    await apply_due(city.app)
+    await city.round()
     assert table(city.app, receipt) == []
 
 
@@ -239,7 +249,7 @@ async def test_a_receipt_that_cannot_be_applied_waits_and_stops_nothing_behind_i
     city.app.database.write_now(lambda c: c.execute(delete(run)))
     with capture_logs() as said:
         await accept(city.app, "email", [poison, city.status("delivered", PEOPLE[1][0])])
-        await apply_due(city.app)
+        await city.round()
     assert city.state(PEOPLE[1][0]) == "delivered"
     assert [entry["event"] for entry in said] == ["receipt_postponed"]
     assert [row.applied_at is None for row in table(city.app, receipt)] == [True, False]
@@ -286,7 +296,7 @@ async def test_a_status_that_comes_before_our_own_commit_is_applied_after_it(cit
     city.app.database.write_now(outcomes.settle, claim, facts, keep_ids=True)
     await city.hear()
     assert city.state() == "sent", "it is looked at again only after a while"
-    city.clock.forward(RETRY_SECONDS + 1)
+    city.clock.forward(inbox.FIRST_WAIT + 1)
     await city.hear()
     assert city.state() == "delivered"
 
@@ -340,9 +350,13 @@ async def test_a_row_that_was_never_written_takes_no_status(town: City) -> None:
 async def test_a_status_nobody_can_match_is_looked_at_for_eight_days(city: City) -> None:
     await city.send()
     await city.hear(city.status("delivered", delivery="", provider_id="somebody else's"))
-    for _look in range(3):
-        city.clock.forward(RETRY_SECONDS + 1)
+    for wait in (5, 10, 20):
+        city.clock.forward(wait - 1)
         await city.hear()
+        before = table(city.app, receipt)[0].tries
+        city.clock.forward(2)
+        await city.hear()
+        assert table(city.app, receipt)[0].tries == before + 1, "each wait is twice as long as the one before"
     (waiting,) = table(city.app, receipt)
     assert (waiting.tries, waiting.applied_at) == (4, None)
     assert waiting.body is not None
@@ -362,10 +376,10 @@ async def test_a_status_tells_us_another_id_of_the_address(town: City) -> None:
 async def test_two_appliers_at_once_apply_once(city: City) -> None:
     await city.send()
     await accept(city.app, "email", [city.failed(Deferred(code="131000"))])
-    (kept,) = table(city.app, receipt)
-    event = decode(city.app.book.open("receipt.email", kept.body))
-    for _applier in range(2):
-        city.app.database.write_now(receipts._apply, city.app, kept.id, "email", event)
+    both = [city.app.database.read_now(receipts._look, city.app, inbox.STATUSES) for _applier in range(2)]
+    for batch in both:
+        assert len(batch.ready) == 1
+        city.app.database.write_now(receipts._apply, city.app, batch.ready)
     assert city.row().spent == 1
     check_counters(city.app)
 
@@ -634,6 +648,8 @@ async def test_a_resident_who_cannot_be_answered_keeps_nobody_else_from_it(town:
 async def test_a_channel_that_is_not_open_answers_nobody(town: City) -> None:
     fake = FakeChannel(name="telegram")
     app = with_channels(town.app, fake)
+    answerer = Answerer(app)
     await accept(app, "telegram", [InboundEvent(dedupe="m", address="42", text="halo")])
-    await apply_due(app)
+    await apply_due(app, answerer)
+    await answerer.settle()
     assert fake.answers == []
