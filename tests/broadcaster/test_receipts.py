@@ -15,13 +15,13 @@ from sqlalchemy import delete, text, update
 from structlog.testing import capture_logs
 
 from broadcaster import receipts
-from broadcaster.answering import Answerer
+from broadcaster.answering import ANSWERS_A_MINUTE, Answerer
 from broadcaster.app import App
 from broadcaster.receipts import KEEP_SECONDS, accept, apply_due, decode, encode
 from broadcaster.store import announcements as announcement_store
 from broadcaster.store import channels as channel_store
 from broadcaster.store import inbox, ledger, outcomes, slices
-from broadcaster.store.tables import PENDING, STATES, delivery, receipt, run, slice_
+from broadcaster.store.tables import PENDING, STATES, delivery, provider_message, receipt, run, slice_
 from channels.base.contract import (
     AddressEvent,
     AlarmEvent,
@@ -39,6 +39,7 @@ from channels.base.contract import (
     StatusEvent,
 )
 from fakes import FakeChannel
+from flooding import leave_unmatched
 from sending import HOLDER, check_counters, drain_until_quiet, everything_due, fill, table, with_channels
 from subscribers import residents
 from subscribers.residents import AddressRow
@@ -384,6 +385,105 @@ async def test_two_appliers_at_once_apply_once(city: City) -> None:
     check_counters(city.app)
 
 
+# --- who is looked at first -----------------------------------------------------------------------------
+
+
+def looks(city: City) -> int:
+    """How often statuses were looked at in vain."""
+    return sum(row.tries for row in table(city.app, receipt))
+
+
+async def test_a_stop_is_applied_in_the_first_round_beside_100000_statuses_that_match_nothing(city: City) -> None:
+    leave_unmatched(city.app, "email", 100_000)
+    foreign = [city_wide_status(n) for n in range(7_000)]
+    await accept(city.app, "email", foreign)
+    await accept(city.app, "email", [InboundEvent(dedupe="stop", address=FIRST, text="BERHENTI")])
+    before = looks(city)
+    assert await city.round(), "more that is fresh waits"
+    found = city.address()
+    assert found is not None
+    assert not found.confirmed
+    assert looks(city) - before == inbox.AT_ONCE[inbox.STATUSES] + inbox.AT_ONCE[inbox.UNMATCHED]
+
+
+def city_wide_status(number: int) -> StatusEvent:
+    """A status of a message that is not ours."""
+    return StatusEvent(dedupe=f"s{number}", provider_id=f"wamid.{number}", state="sent", at=datetime.now(UTC))
+
+
+async def test_a_status_that_came_before_its_commit_is_joined_at_its_first_look_however_many_match_nothing(city: City) -> None:
+    leave_unmatched(city.app, "email", 5_000)
+    await city.send()
+    row = city.row()
+    hidden = update(provider_message).where(provider_message.c.slot == row.slot)
+    city.app.database.write_now(lambda c: c.execute(hidden.values(provider_id="not committed yet")))
+    await accept(city.app, "email", [city.status("delivered", delivery="")])
+    await city.round()
+    assert city.state() == "sent"
+    city.app.database.write_now(lambda c: c.execute(hidden.values(provider_id=row.provider_id)))
+    city.clock.forward(inbox.FIRST_WAIT + 1)
+    await city.round()
+    assert city.state() == "delivered"
+
+
+async def test_a_status_of_an_attempt_that_goes_on_waits_apart_from_what_matches_nothing(city: City) -> None:
+    await city.send()
+    sending = update(delivery).where(delivery.c.slot == city.row().slot)
+    city.app.database.write_now(lambda c: c.execute(sending.values(state=STATES.index("sending"))))
+    await city.hear(city.status("delivered"), city.status("delivered", PEOPLE[1][0], delivery="", provider_id="nobody's"))
+    assert [row.priority for row in table(city.app, receipt)] == [inbox.POSTPONED, inbox.UNMATCHED]
+    for _look in range(6):
+        city.clock.forward(61)
+        await city.hear()
+    early, foreign = table(city.app, receipt)
+    assert early.tries == 7, "it never waits for more than a minute"
+    assert foreign.tries < 7
+    city.app.database.write_now(lambda c: c.execute(sending.values(state=STATES.index("sent"))))
+    city.clock.forward(61)
+    await city.hear()
+    assert city.state() == "delivered"
+
+
+async def test_a_status_whose_id_no_database_takes_stops_nothing_beside_it(city: City) -> None:
+    await city.send()
+    odd = [city.status("read", delivery="", provider_id=f"a\0b{n}", dedupe=f"odd{n}") for n in range(3)]
+    await city.hear(*odd, city.status("delivered"), InboundEvent(dedupe="m", address=PEOPLE[1][0], text="stop"))
+    assert city.state() == "delivered"
+    found = city.address(PEOPLE[1][0])
+    assert found is not None
+    assert not found.confirmed
+    assert [row.applied_at for row in table(city.app, receipt)][:3] == [None] * 3
+
+
+async def test_what_residents_say_together_is_applied_together_and_the_poison_alone_waits(city: City) -> None:
+    poison = AddressEvent(dedupe="x", address="a\0b", state="opted_out", aliases=(PEOPLE[0][0],))
+    city.app.database.write_now(lambda c: c.execute(text("ALTER TABLE channel_minute RENAME TO away")))
+    dead = AddressEvent(dedupe="dead", address=PEOPLE[1][0], state="address_dead")
+    stops = [InboundEvent(dedupe=address, address=address, text="stop") for address, _areas in PEOPLE[2:]]
+    with capture_logs() as said:
+        await accept(city.app, "email", [poison, dead, *stops])
+        await city.round()
+    assert [entry["event"] for entry in said].count("receipt_postponed") == 1
+    assert {address for address, _areas in PEOPLE if (found := city.address(address)) and found.confirmed} == {PEOPLE[1][0]}
+    assert [row.priority for row in table(city.app, receipt)].count(inbox.POSTPONED) == 1
+    city.app.database.write_now(lambda c: c.execute(text("ALTER TABLE away RENAME TO channel_minute")))
+    city.clock.forward(inbox.FIRST_WAIT + 1)
+    await city.hear()
+    found = city.address(PEOPLE[1][0])
+    assert found is not None
+    assert found.reason == "address_dead"
+
+
+async def test_dedupe_keys_are_forgotten_also_while_something_matches_nothing(city: City) -> None:
+    await city.send()
+    await city.hear(city.status("delivered"))
+    city.clock.forward(KEEP_SECONDS + 60)
+    await city.hear(city_wide_status(1))
+    city.clock.forward(inbox.FIRST_WAIT + 1)
+    await city.round()
+    assert [row.tries for row in table(city.app, receipt)] == [2]
+
+
 # --- statuses that say no -------------------------------------------------------------------------------
 
 
@@ -633,6 +733,22 @@ class Grumpy(FakeChannel):
         if address == FIRST:
             raise ConnectionResetError(f"lost while writing to {address}")
         return await super().answer(address, text)
+
+
+async def test_a_stranger_who_writes_a_thousand_times_gets_few_answers_and_a_stop_behind_them_counts(town: City) -> None:
+    flood = [InboundEvent(dedupe=f"m{n}", address="orang@lain.example", text="halo") for n in range(1_000)]
+    await town.hear(*flood, InboundEvent(dedupe="stop", address=FIRST, text="BERHENTI"))
+    found = town.address()
+    assert found is not None
+    assert not found.confirmed
+    assert [address for address, _text in town.channel.answers].count("orang@lain.example") <= 2 * ANSWERS_A_MINUTE
+    assert town.channel.answers[-1][0] == FIRST
+
+
+async def test_who_wrote_much_and_then_stops_is_told_so(town: City) -> None:
+    said = ["halo"] * 20 + ["BERHENTI", "BERHENTI", "halo"]
+    await town.hear(*(InboundEvent(dedupe=f"m{n}", address=FIRST, text=text) for n, text in enumerate(said)))
+    assert [text.startswith("Anda berhenti.") for _address, text in town.channel.answers].count(True) == 1
 
 
 async def test_a_resident_who_cannot_be_answered_keeps_nobody_else_from_it(town: City) -> None:
