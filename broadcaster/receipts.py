@@ -121,19 +121,28 @@ def _look(connection: Connection, app: App, priority: int) -> _Batch:
             log.error("receipt_unreadable", channel=row.channel, error=type(error).__name__)
             batch.unreadable.append(row.id)
     try:
-        standings = [_standing(connection, item) for item in batch.ready]
+        early = _early(connection, batch.ready)
     except Exception as error:  # noqa: BLE001  one that cannot even be looked up is put off when its own turn fails
         log.warning("receipts_not_sorted", error=type(error).__name__)
         return batch
-    for item, standing in zip(batch.ready, standings, strict=True):
-        if standing in EARLY:
-            batch.early.setdefault(EARLY[standing], []).append(item.row)
-    batch.ready = [item for item, standing in zip(batch.ready, standings, strict=True) if standing not in EARLY]
+    for item in batch.ready:
+        if item.row.id in early:
+            batch.early.setdefault(early[item.row.id], []).append(item.row)
+    batch.ready = [item for item in batch.ready if item.row.id not in early]
     return batch
 
 
-def _standing(connection: Connection, item: _Item) -> Standing:
-    return store.standing(connection, item.row.channel, item.event) if isinstance(item.event, StatusEvent) else "ready"
+def _early(connection: Connection, items: Sequence[_Item]) -> dict[int, int]:
+    """Priorities of the statuses that cannot be applied yet, by their id in the inbox."""
+    by_channel: dict[str, list[tuple[int, StatusEvent]]] = {}
+    for item in items:
+        if isinstance(item.event, StatusEvent):
+            by_channel.setdefault(item.row.channel, []).append((item.row.id, item.event))
+    found: dict[int, int] = {}
+    for channel, statuses in by_channel.items():
+        standings = store.standings(connection, channel, [event for _id, event in statuses])
+        found |= {id_: EARLY[now] for (id_, _event), now in zip(statuses, standings, strict=True) if now in EARLY}
+    return found
 
 
 async def _work_off(app: App, answerer: Answerer, batch: _Batch) -> None:
@@ -174,8 +183,8 @@ def _apply(connection: Connection, app: App, group: Sequence[_Item]) -> list[Ans
         if isinstance(event, StatusEvent) and not store.apply_status(
             connection, app.book, row.channel, event, now, receipt_wait=wait
         ):
-            early = EARLY.get(store.standing(connection, row.channel, event), inbox.POSTPONED)
-            inbox.put_off(connection, [row], early, now, give_up_before=now - KEEP_SECONDS)
+            (standing,) = store.standings(connection, row.channel, [event])
+            inbox.put_off(connection, [row], EARLY.get(standing, inbox.POSTPONED), now, give_up_before=now - KEEP_SECONDS)
             continue
         answers += _hear(connection, app, row.channel, event, now)
         applied.append(row.id)

@@ -1,6 +1,7 @@
 """What a later status does to a delivery row."""
 
 from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Update, and_, func, selec
 from broadcaster.delivery import Moment, consequence, decide
 from broadcaster.store import channels as channel_store
 from broadcaster.store import consequences
-from broadcaster.store.outcomes import Decision
+from broadcaster.store.outcomes import Decision, plain
 from broadcaster.store.slices import finish_run
 from broadcaster.store.statements import MarkedRow
 from broadcaster.store.tables import (
@@ -49,7 +50,7 @@ def apply_status(
     connection: Connection, book: AddressBook, channel: str, event: StatusEvent, now: float, *, receipt_wait: float
 ) -> bool:
     """Move a delivery by a later status; False when its row cannot be told yet (look again later)."""
-    place = _place(connection, channel, event)
+    (place,) = _places(connection, channel, [event])
     found = _row(connection, channel, place) if place is not None else None
     if place is None or found is None or found.state == SENDING:
         return False
@@ -70,10 +71,23 @@ Standing = Literal["ready", "sending", "unknown"]
 """Of the delivery that a status is about: it can be told now, an attempt is going on, or we know of none."""
 
 
-def standing(connection: Connection, channel: str, event: StatusEvent) -> Standing:
-    """Look whether a status can be applied, without holding its row."""
-    place = _place(connection, channel, event)
-    state = None if place is None else connection.execute(select(delivery.c.state).where(*_key(channel, place))).scalar()
+def standings(connection: Connection, channel: str, events: Sequence[StatusEvent]) -> list[Standing]:
+    """Look which of these statuses can be applied, without holding their rows: some queries for all of them."""
+    places = _places(connection, channel, events)
+    slots: dict[int, set[int]] = {}
+    for place in places:
+        if place is not None:
+            slots.setdefault(place.edition, set()).add(place.slot)
+    states: dict[tuple[int, int], int] = {}
+    for number, wanted in slots.items():
+        mine = (delivery.c.edition == number, delivery.c.channel == channel, delivery.c.slot.in_(wanted))
+        rows = connection.execute(select(delivery.c.slot, delivery.c.state).where(*mine))
+        states |= {(number, row.slot): row.state for row in rows}
+    return [_standing(place, states) for place in places]
+
+
+def _standing(place: "_Place | None", states: Mapping[tuple[int, int], int]) -> Standing:
+    state = states.get((place.edition, place.slot)) if place is not None else None
     return "unknown" if state is None else "sending" if state == SENDING else "ready"
 
 
@@ -95,26 +109,26 @@ def _parse(callback: str) -> _Place | None:
     return _Place(edition=edition_id, slot=slot, attempt=attempt) if max(edition_id, slot) < 2**63 else None
 
 
-def _by_provider_id(connection: Connection, channel: str, provider_id: str) -> _Place | None:
-    row = connection.execute(
-        select(provider_message.c.edition, provider_message.c.slot).where(
-            provider_message.c.channel == channel, provider_message.c.provider_id == provider_id
-        )
-    ).first()
-    return None if row is None else _Place(edition=row.edition, slot=row.slot)
+def _places(connection: Connection, channel: str, events: Sequence[StatusEvent]) -> list[_Place | None]:
+    """The delivery each status is about: by our callback data, else by the provider's id."""
+    parsed = [_parse(event.delivery) for event in events]
+    ids = [plain(event.provider_id) for event in events]
+    known = _by_provider_ids(connection, channel, {each for each, place in zip(ids, parsed, strict=True) if place is None})
+    return [place or known.get(each) for each, place in zip(ids, parsed, strict=True)]
 
 
-def _place(connection: Connection, channel: str, event: StatusEvent) -> _Place | None:
-    """The delivery a status is about: by our callback data, else by the provider's id."""
-    return _parse(event.delivery) or _by_provider_id(connection, channel, event.provider_id)
-
-
-def _key(channel: str, place: _Place) -> tuple[ColumnElement[bool], ...]:
-    return (delivery.c.edition == place.edition, delivery.c.channel == channel, delivery.c.slot == place.slot)
+def _by_provider_ids(connection: Connection, channel: str, provider_ids: Collection[str]) -> dict[str, _Place]:
+    """Find the delivery of each of a provider's ids, as stored; ids that are not ours are left out."""
+    if not provider_ids:
+        return {}
+    mine = (provider_message.c.channel == channel, provider_message.c.provider_id.in_(provider_ids))
+    rows = connection.execute(select(provider_message).where(*mine))
+    return {row.provider_id: _Place(edition=row.edition, slot=row.slot) for row in rows}
 
 
 def _row(connection: Connection, channel: str, place: _Place) -> Row[Any] | None:
-    return connection.execute(select(delivery).where(*_key(channel, place)).with_for_update()).first()
+    mine = (delivery.c.edition == place.edition, delivery.c.channel == channel, delivery.c.slot == place.slot)
+    return connection.execute(select(delivery).where(*mine).with_for_update()).first()
 
 
 def _is_stale(found: Row[Any], attempt: int | None, event: StatusEvent) -> bool:
