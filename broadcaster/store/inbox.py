@@ -11,7 +11,7 @@ from broadcaster.store.tables import receipt
 WORDS, STATUSES, POSTPONED, UNMATCHED = range(4)
 """Priorities. What residents say comes first; what was put off stands beside what is fresh, never before it."""
 KINDS: Mapping[int, str] = {WORDS: "words", STATUSES: "statuses", POSTPONED: "postponed", UNMATCHED: "unmatched"}
-AT_ONCE: Mapping[int, int] = {WORDS: 500, STATUSES: 100, POSTPONED: 100, UNMATCHED: 200}
+AT_ONCE: Mapping[int, int] = {WORDS: 500, STATUSES: 50, POSTPONED: 50, UNMATCHED: 200}
 """Rows of each priority in one round: new words wait for no more than that."""
 FIRST_WAIT = 5.0
 """Seconds until what was put off is looked at again; twice as long each further time."""

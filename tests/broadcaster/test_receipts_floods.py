@@ -24,7 +24,7 @@ from world import subscribe, variables
 SITI = "6281200000001"
 COUNT = 7_000
 FIRST_WAIT = 5
-ROUND = 400
+ROUND = 300
 """Events other than residents' words that one round looks at."""
 
 
