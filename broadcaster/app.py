@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from broadcaster import config
 from broadcaster.depots import Depot, open_depot
+from broadcaster.inbox_alarm import InboxAlarm
 from broadcaster.queue import Queue
 from broadcaster.signing import Signer
 from broadcaster.store.causes import Watcher
@@ -60,6 +61,7 @@ class App:
     clock: Clock = field(default_factory=SharedClock)
     causes: Watcher = field(default_factory=Watcher)
     counts: Counts = field(default_factory=Counts)
+    alarm: InboxAlarm = field(default_factory=InboxAlarm)
 
     @property
     def settings(self) -> config.Settings:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from sqlalchemy import text
 
-from broadcaster import config
+from broadcaster import config, inbox_alarm
 from broadcaster.app import open_app
 from broadcaster.depots import StoreDown, open_depot
 from broadcaster.embedded import running_valkey
@@ -22,7 +22,7 @@ from broadcaster.queue import Queue
 from broadcaster.signon import SignOn
 from broadcaster.store import accounts, tier
 from broadcaster.store import channels as channel_store
-from broadcaster.store.database import Database
+from broadcaster.store.database import Database, now
 from broadcaster.store.migrating import pending
 from channels.base.contract import Finding, PushChannel
 
@@ -41,6 +41,7 @@ async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
             return
     yield _files()
     yield await _staff(loaded.settings)
+    yield await _inbox(loaded.settings)
     yield await _redis(loaded.settings)
     yield await _pictures(loaded.settings)
     async for finding in _base_url(loaded.settings):
@@ -96,6 +97,21 @@ async def _staff(settings: config.Settings) -> Finding:
         return Finding(ok=True, what=f"Redaksi: {len(admins)} pengelola")
     mend = "Tambahkan yang pertama: broadcaster user add NAMA --full-name 'Nama Lengkap' --role admin"
     return Finding(ok=None, what="Redaksi belum punya pengelola", mend=mend)
+
+
+async def _inbox(settings: config.Settings) -> Finding:
+    """Whether what residents and providers said is applied in time."""
+    database = Database(settings.database)
+    try:
+        waiting = await database.read(lambda connection: inbox_alarm.late(connection, now(connection)))
+    finally:
+        database.close()
+    if not waiting:
+        return Finding(ok=True, what="Balasan warga dan laporan penyedia diterapkan tepat waktu")
+    kinds = {"words": "Balasan warga", "statuses": "Laporan penyedia", "postponed": "Yang ditunda"}
+    what = ", ".join(f"{kinds[each.kind]} menunggu {each.seconds:.0f} detik" for each in waiting)
+    mend = "Pastikan `broadcaster run` atau `worker` berjalan; sebab lain ada di log: receipts_wait, receipt_postponed."
+    return Finding(ok=False, what=f"{what}: berhenti belum tentu berlaku", mend=mend)
 
 
 async def _redis(settings: config.Settings) -> Finding:

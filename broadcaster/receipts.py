@@ -1,50 +1,56 @@
 """What providers say later: kept durably before the webhook is answered, applied in order by one process at a time."""
 
-import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 import msgspec
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from broadcaster import dialogue, linking
+from broadcaster.answering import Answer, Answerer
 from broadcaster.app import App
 from broadcaster.store import channels as channel_store
+from broadcaster.store import inbox
 from broadcaster.store import receipts as store
-from broadcaster.store.receipts import Kept
+from broadcaster.store.inbox import Kept, Waiting
+from broadcaster.store.receipts import Standing
 from channels.base import contract
-from channels.base.contract import AddressEvent, AlarmEvent, Answering, Event, InboundEvent, StatusEvent
+from channels.base.contract import AddressEvent, AlarmEvent, Event, InboundEvent, StatusEvent
 from subscribers import consent, residents
 from subscribers.addresses import SealBroken
 from subscribers.residents import AddressRow
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 500
-"""Receipts applied in one round."""
-RETRY_SECONDS = 5.0
-"""Pause before a receipt that fits no delivery yet is looked at again (our own commit may be on its way)."""
 KEEP_SECONDS = 8 * 24 * 3600.0
 """How long an unmatched receipt and every dedupe key is kept: providers repeat themselves for seven days."""
-ANSWERS_AT_ONCE = 20
-"""Residents answered at the same time."""
-ANSWER_SECONDS = 15.0
-"""How long one answer may take."""
+GROUP = 25
+"""Events applied in one transaction."""
+EARLY: Mapping[Standing, int] = {"sending": inbox.POSTPONED, "unknown": inbox.UNMATCHED}
+"""What becomes of a status that cannot be applied yet: our own commit may be on its way, or the message is nobody's."""
 
 _KINDS = {kind.__name__: kind for kind in (StatusEvent, InboundEvent, AddressEvent, AlarmEvent)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Answer:
-    """What one resident is told."""
+class _Item:
+    """One event of the inbox, opened."""
 
-    channel: str
-    address: str = field(repr=False)
-    text: str
+    row: Waiting
+    event: Event
+
+
+@dataclass(kw_only=True)
+class _Batch:
+    """What one look found: what can be applied, what is put off with which priority, what nobody can read."""
+
+    ready: list[_Item] = field(default_factory=list)
+    early: dict[int, list[Waiting]] = field(default_factory=dict)
+    unreadable: list[int] = field(default_factory=list)
+    full: bool = False
 
 
 def encode(event: Event) -> str:
@@ -77,66 +83,125 @@ async def accept(app: App, channel: str, events: Sequence[Event]) -> None:
         Kept(
             dedupe=hashlib.sha256(f"{channel}\0{event.dedupe}".encode()).digest(),
             body=app.book.seal(_sealed_as(channel), encode(event)),
+            priority=inbox.WORDS if isinstance(event, InboundEvent | AddressEvent) else inbox.STATUSES,
         )
         for event in events
     ]
-    await app.database.write(store.keep, channel, kept, now)
+    await app.database.write(inbox.keep, channel, kept, now)
+    await app.alarm.look(app.database, now)
 
 
 def _sealed_as(channel: str) -> str:
     return f"receipt.{channel}"
 
 
-async def apply_due(app: App) -> int:
-    """Apply what is in the inbox, oldest first; returns how many were looked at. Residents are answered after the commit."""
-    rows = await app.database.read(store.due, app.clock().timestamp(), AT_ONCE)
-    answers = []
+async def apply_due(app: App, answerer: Answerer) -> bool:
+    """Apply a round of what is in the inbox, what residents say first; whether more that can be applied may wait.
+
+    Residents are answered after the commit, and not waited for.
+    """
+    more = False
+    for priority in inbox.KINDS:
+        batch = await app.database.read(_look, app, priority)
+        await _work_off(app, answerer, batch)
+        more |= batch.full and priority != inbox.UNMATCHED
+    if not more:
+        await app.database.write(inbox.purge, app.clock().timestamp() - KEEP_SECONDS)
+    return more
+
+
+def _look(connection: Connection, app: App, priority: int) -> _Batch:
+    """Open a round's share of one priority, and sort out the statuses that cannot be applied yet: a flood costs no more."""
+    rows = inbox.due(connection, priority, app.clock().timestamp())
+    batch = _Batch(full=len(rows) == inbox.AT_ONCE[priority])
     for row in rows:
         try:
-            answers += await _take_in(app, row.id, row.channel, row.body)
-        except (OperationalError, InterfaceError):
-            raise  # the database is away: all of them wait
-        except Exception as error:  # noqa: BLE001  one poisonous receipt must not stop those behind it
-            log.error("receipt_postponed", channel=row.channel, error=type(error).__name__)
-            now = app.clock().timestamp()
-            await app.database.write(store.later, row.id, now + RETRY_SECONDS, give_up_before=now - KEEP_SECONDS)
-    await _answer_all(app, answers)
-    if not rows:
-        await app.database.write(store.purge, app.clock().timestamp() - KEEP_SECONDS)
-    return len(rows)
-
-
-async def _take_in(app: App, receipt: int, channel: str, body: bytes) -> list[_Answer]:
-    """Apply one receipt; what is to be answered to the resident."""
+            batch.ready.append(_Item(row=row, event=decode(app.book.open(_sealed_as(row.channel), row.body))))
+        except (SealBroken, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+            log.error("receipt_unreadable", channel=row.channel, error=type(error).__name__)
+            batch.unreadable.append(row.id)
     try:
-        event = decode(app.book.open(_sealed_as(channel), body))
-    except (SealBroken, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
-        log.error("receipt_unreadable", channel=channel, error=type(error).__name__)
-        await app.database.write(store.done, receipt, app.clock().timestamp())
-        return []
-    text = await app.database.write(_apply, app, receipt, channel, event)
-    return [_Answer(channel=channel, address=event.address, text=text)] if text and isinstance(event, InboundEvent) else []
+        early = _early(connection, batch.ready)
+    except Exception as error:  # noqa: BLE001  one that cannot even be looked up is put off when its own turn fails
+        log.warning("receipts_not_sorted", error=type(error).__name__)
+        return batch
+    for item in batch.ready:
+        if item.row.id in early:
+            batch.early.setdefault(early[item.row.id], []).append(item.row)
+    batch.ready = [item for item in batch.ready if item.row.id not in early]
+    return batch
 
 
-def _apply(connection: Connection, app: App, receipt: int, channel: str, event: Event) -> str:
-    """One event in one transaction, once; returns what to answer the resident, if anything."""
-    if not store.take(connection, receipt):
-        return ""
+def _early(connection: Connection, items: Sequence[_Item]) -> dict[int, int]:
+    """Priorities of the statuses that cannot be applied yet, by their id in the inbox."""
+    by_channel: dict[str, list[tuple[int, StatusEvent]]] = {}
+    for item in items:
+        if isinstance(item.event, StatusEvent):
+            by_channel.setdefault(item.row.channel, []).append((item.row.id, item.event))
+    found: dict[int, int] = {}
+    for channel, statuses in by_channel.items():
+        standings = store.standings(connection, channel, [event for _id, event in statuses])
+        found |= {id_: EARLY[now] for (id_, _event), now in zip(statuses, standings, strict=True) if now in EARLY}
+    return found
+
+
+async def _work_off(app: App, answerer: Answerer, batch: _Batch) -> None:
     now = app.clock().timestamp()
-    answer = ""
+    if batch.unreadable:
+        await app.database.write(inbox.done, batch.unreadable, now)
+    for priority, rows in batch.early.items():
+        await app.database.write(inbox.put_off, rows, priority, now, give_up_before=now - KEEP_SECONDS)
+    # PostgreSQL locks rows: a transaction with several deliveries would stand in the way of the sending
+    alone = not app.database.sqlite and any(isinstance(item.event, StatusEvent) for item in batch.ready)
+    size = 1 if alone else GROUP
+    for first in range(0, len(batch.ready), size):
+        answerer.post(await _apply_safely(app, batch.ready[first : first + size]))
+
+
+async def _apply_safely(app: App, group: Sequence[_Item]) -> list[Answer]:
+    """Apply a group in one transaction; when that fails each by itself, and what fails then is put off."""
+    try:
+        return await app.database.write(_apply, app, group)
+    except Exception as error:  # noqa: BLE001  one poisonous receipt must not stop those behind it
+        if len(group) > 1:
+            return [answer for item in group for answer in await _apply_safely(app, [item])]
+        row, now = group[0].row, app.clock().timestamp()
+        log.error("receipt_postponed", channel=row.channel, error=type(error).__name__)
+        # while the database is away this raises too, and all of them wait
+        await app.database.write(inbox.put_off, [row], inbox.POSTPONED, now, give_up_before=now - KEEP_SECONDS)
+        return []
+
+
+def _apply(connection: Connection, app: App, group: Sequence[_Item]) -> list[Answer]:
+    """Some events in one transaction, each once; returns what to answer residents."""
+    now = app.clock().timestamp()
+    taken = inbox.take(connection, [item.row.id for item in group])
+    answers: list[Answer] = []
+    applied: list[int] = []
+    for row, event in ((item.row, item.event) for item in group if item.row.id in taken):
+        wait = app.push[row.channel].receipt_wait
+        if isinstance(event, StatusEvent) and not store.apply_status(
+            connection, app.book, row.channel, event, now, receipt_wait=wait
+        ):
+            (standing,) = store.standings(connection, row.channel, [event])
+            inbox.put_off(connection, [row], EARLY.get(standing, inbox.POSTPONED), now, give_up_before=now - KEEP_SECONDS)
+            continue
+        answers += _hear(connection, app, row.channel, event, now)
+        applied.append(row.id)
+    inbox.done(connection, applied, now)
+    return answers
+
+
+def _hear(connection: Connection, app: App, channel: str, event: Event, now: float) -> list[Answer]:
+    """Apply what is no status; returns what to answer, if anything."""
     match event:
-        case StatusEvent():
-            if not store.apply_status(connection, app.book, channel, event, now, receipt_wait=app.push[channel].receipt_wait):
-                store.later(connection, receipt, now + RETRY_SECONDS, give_up_before=now - KEEP_SECONDS)
-                return ""
         case AddressEvent():
             _apply_address(connection, app, channel, event, now)
         case InboundEvent():
-            answer = _apply_inbound(connection, app, channel, event, now)
+            return [_apply_inbound(connection, app, channel, event, now)]
         case AlarmEvent():
             log.warning("provider_alarm", channel=channel, code=event.code, detail=event.detail)
-    store.done(connection, receipt, now)
-    return answer
+    return []
 
 
 def _apply_address(connection: Connection, app: App, channel: str, event: AddressEvent, now: float) -> None:
@@ -152,17 +217,19 @@ def _apply_address(connection: Connection, app: App, channel: str, event: Addres
         channel_store.suppress_or_hold(connection, channel, {found.id: channel}, at=now)
 
 
-def _apply_inbound(connection: Connection, app: App, channel: str, event: InboundEvent, now: float) -> str:
+def _apply_inbound(connection: Connection, app: App, channel: str, event: InboundEvent, now: float) -> Answer:
     found = _known(connection, app, channel, event)
     meaning: dialogue.Answer = dialogue.understand(event.text, event.payload)
+    is_new_stop = False
     if code := dialogue.staff_code(event.text):
         joined = linking.link(connection, app.book, channel=channel, address=event.address, code=code, now=app.clock())
         meaning = "linked" if joined is not None else "link"
     elif found is not None and meaning == "stop":
-        consent.stop(connection, found.id, source=channel, at=now)
+        is_new_stop = consent.stop(connection, found.id, source=channel, at=now)
     elif found is not None:
         channel_store.heard_from(connection, found.id, at=now, source=channel)
-    return dialogue.answer(meaning, app.site, found.language if found is not None else "id")
+    text = dialogue.answer(meaning, app.site, found.language if found is not None else "id")
+    return Answer(channel=channel, address=event.address, text=text, owed=is_new_stop)
 
 
 def _known(connection: Connection, app: App, channel: str, event: AddressEvent | InboundEvent) -> AddressRow | None:
@@ -173,27 +240,3 @@ def _known(connection: Connection, app: App, channel: str, event: AddressEvent |
         for other in ids:
             residents.add_alias(connection, app.book, found.id, other)
     return found
-
-
-async def _answer_all(app: App, answers: Sequence[_Answer]) -> None:
-    """Some at a time; an answer that fails or takes too long is logged and forgotten."""
-    places = asyncio.Semaphore(ANSWERS_AT_ONCE)
-
-    async def answer(due: _Answer) -> None:
-        async with places:
-            await _answer(app, due)
-
-    await asyncio.gather(*(answer(due) for due in answers))
-
-
-async def _answer(app: App, due: _Answer) -> None:
-    out = app.push[due.channel]
-    if not isinstance(out, Answering) or not app.loaded.is_open(due.channel):
-        return
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            outcome = type(await out.answer(due.address, due.text)).__name__
-    except Exception as error:  # noqa: BLE001  whatever keeps one resident from an answer, the others get theirs
-        outcome = type(error).__name__
-    if outcome != "Receipt":
-        log.warning("resident_not_answered", channel=due.channel, outcome=outcome)

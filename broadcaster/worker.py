@@ -12,14 +12,16 @@ import structlog
 from arq.connections import ArqRedis
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
+from sqlalchemy import Connection
 
 from broadcaster import gallery, locks, newsroom, nudging, publishing, receipts
+from broadcaster.answering import Answerer
 from broadcaster.app import App, SharedClock
 from broadcaster.draining import Deliverer
 from broadcaster.logs import told
 from broadcaster.queue import LANES, connect, decode, encode, queue_name
 from broadcaster.store import channels as channel_store
-from broadcaster.store import folding, nudges, slices
+from broadcaster.store import folding, inbox, nudges, slices
 from broadcaster.store.leases import Holder, new_owner, suspend_proof, take_sweeper
 
 log = structlog.get_logger(__name__)
@@ -34,6 +36,8 @@ LOOK_SECONDS = (0.3, 0.7)
 """Shortest and longest pause between looks for work in the database, which cost one read."""
 RECEIPT_SECONDS = 0.5
 """Pause between looks into the inbox of receipts."""
+HELP_SECONDS = 1.0
+"""How long what a resident said may wait for the sweeper; then any other worker applies it too."""
 NUDGE_SECONDS = {"emergency": 0.3, "routine": 2.0}
 """Pause between looks for staff to be told that something waits for them."""
 ANSWER_SECONDS = 8.0
@@ -70,6 +74,7 @@ class LaneWorker:
         self._sweeper_lease = min(SWEEPER_LEASE, app.settings.lease)
         self._fold_at = 0.0
         self.tidy_seconds = TIDY_SECONDS
+        self._answerer = Answerer(app)
         self._drains: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
@@ -86,12 +91,15 @@ class LaneWorker:
             await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.stop()
+            clock = asyncio.get_running_loop().time
+            ended_by = clock() + ANSWER_SECONDS
             settled = asyncio.create_task(self.deliverer.settle())
             await asyncio.wait([settled, *tasks], timeout=ANSWER_SECONDS)
             for task in (settled, *tasks, *self._drains):
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.gather(settled, *self._drains, return_exceptions=True)
+            await self._answerer.settle(max(0.0, ended_by - clock()))
             if self._lock is not None:
                 self._lock.release()
             for result in ended:
@@ -230,8 +238,11 @@ class LaneWorker:
         while not self._stop.is_set():
             await self._pause(RECEIPT_SECONDS)
             with self._outliving("receipts_wait"):
-                while self._sweeps and not self._stop.is_set() and await receipts.apply_due(self.app) == receipts.AT_ONCE:
-                    pass
+                now = self.app.clock().timestamp()
+                await self.app.alarm.look(self.app.database, now)
+                mine = self._sweeps or await self.app.database.read(_is_late, now)
+                while mine and not self._stop.is_set() and await receipts.apply_due(self.app, self._answerer):
+                    mine = self._sweeps
 
     async def _tidy(self) -> None:
         """Throw away pictures that nobody uses: beside the sweeps, as an object store may be slow."""
@@ -250,6 +261,12 @@ class LaneWorker:
                 while not self._stop.is_set() and await nudging.send_due(self.app, urgent=urgent) == nudges.AT_ONCE:
                     pass
             await self._pause(NUDGE_SECONDS[self.lane])
+
+
+def _is_late(connection: Connection, now: float) -> bool:
+    """Whether what residents said has waited too long for the sweeper, which may be busy, hung or dead."""
+    since = inbox.oldest(connection, inbox.WORDS)
+    return since is not None and now - since > HELP_SECONDS
 
 
 async def _end(jobs: Iterable[asyncio.Task[None]]) -> None:

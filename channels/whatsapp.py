@@ -40,7 +40,7 @@ class Settings(ChannelSettings):
 
     token: str = Field(default="", repr=False, description="System user's token.")
     phone_id: str = Field(default="", pattern=r"^\d*$", description="Id of the sending number (not the number itself).")
-    account_id: str = Field(default="", pattern=r"^\d*$", description="Id of the WhatsApp Business account, for doctor.")
+    account_id: str = Field(default="", pattern=r"^\d*$", description="Id of the WhatsApp Business account, for doctor, alarms.")
     tier: int = Field(default=0, ge=0, description="Different people a day that Meta allows; 0: unlimited or unknown.")
     api_url: str = Field(default="https://graph.facebook.com/v25.0", pattern=r"^https?://", description="Base with version.")
     app_secret: str = Field(default="", repr=False, description="The app's secret, which signs webhooks.")
@@ -273,7 +273,8 @@ class WhatsApp:
         """Free-form text, taken for 24 h after the resident last wrote; cut by sentence at 4,096 units."""
         marked = SIMULATED + text if self._settings.site.simulated else text
         body = _ENCODER.encode({"preview_url": False, "body": cut(clean(marked), TEXT_LIMIT, utf16)})
-        return await self._post(_opening(address) + b',"type":"text","text":' + body + b"}", address)
+        fields = b',"biz_opaque_callback_data":"%b","type":"text","text":%b}' % (graph.ANSWER.encode(), body)
+        return await self._post(_opening(address) + fields, address)
 
     async def _post(self, payload: bytes, address: str, attempt: int = 1) -> Outcome:
         request = self._sessions.get().post(self._messages, data=http.Body(payload), headers=self._headers, allow_redirects=False)
@@ -290,9 +291,7 @@ class WhatsApp:
 
     def challenge(self, query: Mapping[str, str]) -> str | None:
         """Meta's handshake: echo `hub.challenge` when it knows our word."""
-        if query.get("hub.mode") != "subscribe" or not http.same(self._settings.verify_token, query.get("hub.verify_token", "")):
-            return None
-        return query.get("hub.challenge", "")
+        return graph.challenge(self._settings.verify_token, query)
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
         """Look for the shape of Meta's signature; whether it holds, only the body tells."""
@@ -301,7 +300,8 @@ class WhatsApp:
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[contract.Event]:
         """Statuses, messages, preferences and alarms; what is unknown is passed over."""
         changes = graph.changes(self._settings.app_secret, headers, body)
-        return [event for change in changes for event in graph.events(change, _later_failure)]
+        ours = graph.ours(changes, number=self._settings.phone_id, account=self._settings.account_id)
+        return [event for change in ours for event in graph.events(change, _later_failure)]
 
     async def probe(self) -> bool:
         """Whether the number answers."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from broadcaster import nudging, receipts
 from broadcaster.accounts import Account, AccountRole
+from broadcaster.answering import Answerer
 from broadcaster.newsroom import Desk
 from broadcaster.publishing import Press
 from broadcaster.simulation.bot_api import BotApi
@@ -47,7 +48,9 @@ class PostOffice:
     async def writes(self, chat: int, text: str) -> str:
         """Somebody writes to the bot; what it answers last."""
         assert await self.bot.writes(chat, text) == 200
-        await receipts.apply_due(self.site.app)
+        answerer = Answerer(self.site.app)
+        await receipts.apply_due(self.site.app, answerer)
+        await answerer.settle()
         return self.bot.inbox(chat)[-1].text
 
     def pass_time(self, **duration: float) -> None:

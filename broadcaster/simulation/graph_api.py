@@ -21,6 +21,7 @@ from broadcaster.simulation.graph_templates import PRODUCT, ApiError, check_temp
 
 INBOX_LIMIT = 20
 SEEN_LIMIT = 200_000
+DISPLAY_NUMBER = "+62 811-0000-0112"
 STATUS_DELAYS = {"sent": 0.1, "delivered": 0.4, "read": 1.5}
 """Seconds from acceptance to each status."""
 READERS = 0.7
@@ -225,7 +226,8 @@ class GraphApi:
 
     def _envelope(self, items: Sequence[Item]) -> dict[str, Any]:
         """One webhook for many statuses and messages, as Meta batches them."""
-        value: dict[str, Any] = {"messaging_product": PRODUCT, "metadata": {"phone_number_id": self.phone_id}}
+        metadata = {"display_phone_number": re.sub(r"\D", "", DISPLAY_NUMBER), "phone_number_id": self.phone_id}
+        value: dict[str, Any] = {"messaging_product": PRODUCT, "metadata": metadata}
         for item in items:
             for kind, entry in item.items():
                 value.setdefault(kind, []).append(entry)
@@ -244,7 +246,7 @@ class GraphApi:
             self._authorise(request, self.phone_id)
         except ApiError as error:
             return _refusal(error)
-        facts = {"display_phone_number": "+62 811-0000-0112", "verified_name": "Info Kota Cimahi", "quality_rating": "GREEN"}
+        facts = {"display_phone_number": DISPLAY_NUMBER, "verified_name": "Info Kota Cimahi", "quality_rating": "GREEN"}
         facts |= {"status": "CONNECTED", "whatsapp_business_manager_messaging_limit": "TIER_100K"}
         wanted = request.query.get("fields", "display_phone_number").split(",")
         return _json({name: facts[name] for name in wanted if name in facts} | {"id": self.phone_id})

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, TextClause, func, or_, select, text
 
+from broadcaster.store.inbox import KINDS, Backlog, backlogs
 from broadcaster.store.tables import STATES, channel_state, edition, edition_area, held_suppression, run
 
 DAY = 24 * 3600
@@ -17,7 +18,9 @@ SLICES = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """One reading; `deliveries` are (channel, state, count), `lag` is seconds by lane, `paused` seconds by channel."""
+    """One reading; `deliveries` are (channel, state, count), `lag` is seconds by lane, `paused` seconds by channel,
+    `inbox` what waits there by kind.
+    """
 
     deliveries: Sequence[tuple[str, str, int]]
     possible_duplicates: Mapping[str, int]
@@ -26,6 +29,7 @@ class Figures:
     paused: Mapping[str, float]
     held: Mapping[str, int]
     runs_paused: Mapping[str, int]
+    inbox: Mapping[str, Backlog]
 
 
 def read(connection: Connection, now: float, counts: "Counts | None" = None) -> Figures:
@@ -42,6 +46,7 @@ def read(connection: Connection, now: float, counts: "Counts | None" = None) -> 
         paused={row.channel: max(0.0, row.paused_until - now) for row in channels},
         held={row.channel: row.n for row in connection.execute(held)},
         runs_paused={row.channel: row.n for row in connection.execute(waits)},
+        inbox={KINDS[priority]: backlog for priority, backlog in backlogs(connection).items()},
     )
 
 

@@ -1,18 +1,18 @@
-"""The inbox of receipts, and what a later status does to a delivery row."""
+"""What a later status does to a delivery row."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, Row, Update, and_, delete, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, Update, and_, func, select, update
 
 from broadcaster.delivery import Moment, consequence, decide
 from broadcaster.store import channels as channel_store
 from broadcaster.store import consequences
-from broadcaster.store.outcomes import Decision
+from broadcaster.store.outcomes import Decision, plain
 from broadcaster.store.slices import finish_run
 from broadcaster.store.statements import MarkedRow
 from broadcaster.store.tables import (
@@ -29,7 +29,6 @@ from broadcaster.store.tables import (
     delivery,
     edition,
     provider_message,
-    receipt,
     run,
     slice_,
 )
@@ -40,9 +39,6 @@ from subscribers.addresses import AddressBook
 
 log = structlog.get_logger(__name__)
 
-PURGED_AT_ONCE = 5_000
-"""Dedupe keys forgotten in one transaction."""
-
 _RANK = {PENDING: 0, UNCONFIRMED: 0, SENT: 1, FAILED: 2, DELIVERED: 3, READ: 4}
 """A status only ever moves a row up; skipped, cancelled and expired rows were never written and take none."""
 _CLOSES = {"superseded": CANCELLED, "stopped": CANCELLED, "expired": EXPIRED}
@@ -50,67 +46,11 @@ _CLOSES = {"superseded": CANCELLED, "stopped": CANCELLED, "expired": EXPIRED}
 _REACHES = {"sent": SENT, "delivered": DELIVERED, "read": READ, "failed": FAILED}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kept:
-    """One event as it is stored."""
-
-    dedupe: bytes
-    body: bytes
-
-
-def keep(connection: Connection, channel: str, events: Sequence[Kept], now: float) -> None:
-    """Store events, to be applied at once by any clock; one that was stored before stays as it is."""
-    if events:
-        connection.execute(
-            text("INSERT INTO receipt (channel, dedupe, body, received_at, due_at, tries)"
-                 " VALUES (:channel, :dedupe, :body, :now, 0, 0) ON CONFLICT DO NOTHING"),
-            [{"channel": channel, "dedupe": event.dedupe, "body": event.body, "now": now} for event in events],
-        )  # fmt: skip
-
-
-def due(connection: Connection, now: float, limit: int) -> Sequence[Row[int, str, bytes]]:
-    """What waits to be applied, in key order."""
-    found = (
-        select(receipt.c.id, receipt.c.channel, receipt.c.body)
-        .where(receipt.c.applied_at.is_(None), receipt.c.due_at <= now)
-        .order_by(receipt.c.id)
-        .limit(limit)
-    )
-    return connection.execute(found).all()
-
-
-def take(connection: Connection, receipt_id: int) -> bool:
-    """Keep others from applying it until this transaction ends; False when it has been applied already."""
-    waits = select(receipt.c.id).where(receipt.c.id == receipt_id, receipt.c.applied_at.is_(None))
-    return connection.execute(waits.with_for_update()).first() is not None
-
-
-def done(connection: Connection, receipt_id: int, now: float) -> None:
-    """Applied: the body goes, the dedupe key stays."""
-    connection.execute(update(receipt).where(receipt.c.id == receipt_id).values(applied_at=now, body=None))
-
-
-def later(connection: Connection, receipt_id: int, due_at: float, *, give_up_before: float) -> None:
-    """Look again at `due_at`, unless it was received before `give_up_before`."""
-    waits = update(receipt).where(receipt.c.id == receipt_id)
-    connection.execute(waits.where(receipt.c.received_at >= give_up_before).values(due_at=due_at, tries=receipt.c.tries + 1))
-    connection.execute(waits.where(receipt.c.received_at < give_up_before).values(applied_at=due_at, body=None))
-
-
-def purge(connection: Connection, before: float) -> int:
-    """Forget dedupe keys of what was applied before, as no provider repeats it any more; returns how many (a chunk)."""
-    old = select(receipt.c.id).where(receipt.c.applied_at < before).order_by(receipt.c.applied_at).limit(PURGED_AT_ONCE)
-    return connection.execute(delete(receipt).where(receipt.c.id.in_(old))).rowcount
-
-
-# --- what a status does -------------------------------------------------------------------------
-
-
 def apply_status(
     connection: Connection, book: AddressBook, channel: str, event: StatusEvent, now: float, *, receipt_wait: float
 ) -> bool:
     """Move a delivery by a later status; False when its row cannot be told yet (look again later)."""
-    place = _parse(event.delivery) or _by_provider_id(connection, channel, event.provider_id)
+    (place,) = _places(connection, channel, [event])
     found = _row(connection, channel, place) if place is not None else None
     if place is None or found is None or found.state == SENDING:
         return False
@@ -125,6 +65,30 @@ def apply_status(
     elif not _is_stale(found, place.attempt, event):
         _fail(connection, book, found, event.failure or Rejected(), now, receipt_wait)
     return True
+
+
+Standing = Literal["ready", "sending", "unknown"]
+"""Of the delivery that a status is about: it can be told now, an attempt is going on, or we know of none."""
+
+
+def standings(connection: Connection, channel: str, events: Sequence[StatusEvent]) -> list[Standing]:
+    """Look which of these statuses can be applied, without holding their rows: some queries for all of them."""
+    places = _places(connection, channel, events)
+    slots: dict[int, set[int]] = {}
+    for place in places:
+        if place is not None:
+            slots.setdefault(place.edition, set()).add(place.slot)
+    states: dict[tuple[int, int], int] = {}
+    for number, wanted in slots.items():
+        mine = (delivery.c.edition == number, delivery.c.channel == channel, delivery.c.slot.in_(wanted))
+        rows = connection.execute(select(delivery.c.slot, delivery.c.state).where(*mine))
+        states |= {(number, row.slot): row.state for row in rows}
+    return [_standing(place, states) for place in places]
+
+
+def _standing(place: "_Place | None", states: Mapping[tuple[int, int], int]) -> Standing:
+    state = states.get((place.edition, place.slot)) if place is not None else None
+    return "unknown" if state is None else "sending" if state == SENDING else "ready"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,13 +109,21 @@ def _parse(callback: str) -> _Place | None:
     return _Place(edition=edition_id, slot=slot, attempt=attempt) if max(edition_id, slot) < 2**63 else None
 
 
-def _by_provider_id(connection: Connection, channel: str, provider_id: str) -> _Place | None:
-    row = connection.execute(
-        select(provider_message.c.edition, provider_message.c.slot).where(
-            provider_message.c.channel == channel, provider_message.c.provider_id == provider_id
-        )
-    ).first()
-    return None if row is None else _Place(edition=row.edition, slot=row.slot)
+def _places(connection: Connection, channel: str, events: Sequence[StatusEvent]) -> list[_Place | None]:
+    """The delivery each status is about: by our callback data, else by the provider's id."""
+    parsed = [_parse(event.delivery) for event in events]
+    ids = [plain(event.provider_id) for event in events]
+    known = _by_provider_ids(connection, channel, {each for each, place in zip(ids, parsed, strict=True) if place is None})
+    return [place or known.get(each) for each, place in zip(ids, parsed, strict=True)]
+
+
+def _by_provider_ids(connection: Connection, channel: str, provider_ids: Collection[str]) -> dict[str, _Place]:
+    """Find the delivery of each of a provider's ids, as stored; ids that are not ours are left out."""
+    if not provider_ids:
+        return {}
+    mine = (provider_message.c.channel == channel, provider_message.c.provider_id.in_(provider_ids))
+    rows = connection.execute(select(provider_message).where(*mine))
+    return {row.provider_id: _Place(edition=row.edition, slot=row.slot) for row in rows}
 
 
 def _row(connection: Connection, channel: str, place: _Place) -> Row[Any] | None:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from broadcaster.store.audit_guard import guard
@@ -180,6 +181,7 @@ folded = Table(
     sqlite_with_rowid=False,
 )
 
+_WAITS = text("priority IS NOT NULL")
 receipt = Table(
     "receipt",
     metadata,
@@ -192,8 +194,10 @@ receipt = Table(
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
     Column("applied_at", Double),
+    Column("priority", SmallInteger),  # see inbox.py: words before statuses before what was put off; NULL once worked off
     UniqueConstraint("channel", "dedupe"),
-    Index("receipt_due", "applied_at", "due_at"),
+    Index("receipt_applied", "applied_at"),
+    Index("receipt_turn", "priority", "due_at", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),
 )
 
 provider_message = Table(

@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from broadcaster.app import SharedClock
 from broadcaster.queue import LANES
-from broadcaster.store import figures, migrating
+from broadcaster.store import figures, inbox, migrating
 from broadcaster.web.access import app_of
 from broadcaster.web.refusals import Kind
 
@@ -66,10 +66,11 @@ def _touch(connection: Connection) -> None:
 async def metrics(request: Request) -> Response:
     """Figures in Prometheus' text format; none of them is about a person."""
     app = app_of(request)
-    found = await app.database.read(figures.read, app.clock().timestamp(), app.counts)
+    now = app.clock().timestamp()
+    found = await app.database.read(figures.read, now, app.counts)
     waiting = {lane: await app.queue.waiting(lane) for lane in LANES}
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures(found, waiting))
+    registry.register(_Figures(found, waiting, now))
     registry.register(_Strangers(request.app))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST, headers=NOT_KEPT)
 
@@ -77,9 +78,10 @@ async def metrics(request: Request) -> Response:
 class _Figures:
     """What one scrape says."""
 
-    def __init__(self, found: figures.Figures, waiting: Mapping[str, int]) -> None:
+    def __init__(self, found: figures.Figures, waiting: Mapping[str, int], now: float) -> None:
         self.found = found
         self.waiting = waiting
+        self.now = now
 
     def collect(self) -> Iterator[Metric]:
         """Every figure with its labels."""
@@ -95,7 +97,20 @@ class _Figures:
         )
         yield _gauge("siaran_held_suppressions", "Suppressions held for an operator", _by(found.held), "channel")
         yield _gauge("siaran_runs_paused", "Sendings that wait for a person", _by(found.runs_paused), "channel")
+        yield from self._inbox()
         yield _gauge("siaran_build_info", "The version that runs", {(version(),): 1}, "version")
+
+    def _inbox(self) -> Iterator[Metric]:
+        """What providers and residents said and is not applied; every kind is there, so that an alarm finds a number."""
+        counts, ages, delays = {}, {}, {}
+        for kind in inbox.KINDS.values():
+            backlog = self.found.inbox.get(kind, inbox.Backlog(count=0, received_at=self.now, due_at=self.now))
+            counts[kind] = backlog.count
+            ages[kind] = max(0.0, self.now - backlog.received_at)
+            delays[kind] = max(0.0, self.now - backlog.due_at)
+        yield _gauge("siaran_inbox_waiting", "Events of providers and residents that wait to be applied", _by(counts), "kind")
+        yield _gauge("siaran_inbox_oldest_seconds", "Age of the oldest event that waits to be applied", _by(ages), "kind")
+        yield _gauge("siaran_inbox_late_seconds", "How long the most overdue event has been due", _by(delays), "kind")
 
 
 class _Strangers:

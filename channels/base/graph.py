@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
@@ -48,8 +48,12 @@ ALARMS = frozenset(
     }
 )
 """Fields of webhooks that an operator has to know of."""
+OF_A_NUMBER = frozenset({"messages", "user_preferences"})
+"""Fields whose changes name the number they are about in their metadata."""
 Timestamp = Annotated[int, msgspec.Meta(ge=0, le=9_999_999_999_999)]
 """Seconds, or sometimes milliseconds, since 1970."""
+ANSWER = "answer"
+"""Our callback data of an answer to a resident: no delivery waits for its statuses, so they tell nothing."""
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
@@ -121,11 +125,18 @@ def wait_of(headers: Mapping[str, str]) -> float | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """One change of a webhook; `mark` is the same each time the provider repeats it."""
+    """One change of a webhook, about something of `account`; `mark` is the same each time the provider repeats it."""
 
     field: str
     value: Mapping[str, Any]
     mark: str
+    account: str
+
+    @property
+    def number(self) -> str:
+        """Id of the number it is about; empty when it names none."""
+        metadata = self.value.get("metadata")
+        return str(metadata.get("phone_number_id", "")) if isinstance(metadata, dict) else ""
 
     def items(self, name: str, kind: type[T]) -> Iterator[T]:
         """The entries of list `name` that can be read as `kind`; others are logged and passed over."""
@@ -172,10 +183,39 @@ def changes(secret: str, headers: Mapping[str, str], body: bytes) -> list[Change
     except (msgspec.DecodeError, RecursionError) as error:
         raise BadWebhook(f"not Meta's envelope: {type(error).__name__}") from None
     return [
-        Change(field=change.field, value=change.value, mark=mark(change.field, entry.id, entry.time, change.value))
+        Change(
+            field=change.field,
+            value=change.value,
+            mark=mark(change.field, entry.id, entry.time, change.value),
+            account=entry.id,
+        )
         for entry in envelope.entry
         for change in entry.changes
     ]
+
+
+def ours(changes: Sequence[Change], *, number: str, account: str) -> list[Change]:
+    """Keep what is about our number, or tells of our account (any, where `account` is empty); the rest is logged and dropped.
+
+    One app receives the webhooks of all its numbers: a resident who stops another one has not stopped us.
+    """
+    kept = [change for change in changes if _is_ours(change, number, account)]
+    if len(kept) < len(changes):
+        log.warning("graph_changes_of_others", count=len(changes) - len(kept))
+    return kept
+
+
+def _is_ours(change: Change, number: str, account: str) -> bool:
+    if change.field in OF_A_NUMBER:
+        return bool(number) and change.number == number
+    return not account or change.account == account
+
+
+def challenge(word: str, query: Mapping[str, str]) -> str | None:
+    """Answer the handshake with what it asks to be echoed; None for one that does not know our word."""
+    if query.get("hub.mode") != "subscribe" or not http.same(word, query.get("hub.verify_token", "")):
+        return None
+    return query.get("hub.challenge", "")
 
 
 def mark(*facts: Any) -> str:
@@ -267,7 +307,7 @@ def events(change: Change, failure_of: FailureOf) -> Iterator[Event]:
 
 def _statuses(change: Change, failure_of: FailureOf) -> Iterator[StatusEvent]:
     for status in change.items("statuses", _Status):
-        if (state := STATES.get(status.status)) is None:
+        if (state := STATES.get(status.status)) is None or status.biz_opaque_callback_data == ANSWER:
             continue
         address = status.recipient_id or status.recipient_user_id or ""
         error = status.errors[0] if status.errors else GraphError()

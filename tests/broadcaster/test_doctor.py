@@ -19,9 +19,10 @@ from broadcaster.accounts import Account
 from broadcaster.doctor import findings
 from broadcaster.simulation.serving import running
 from broadcaster.simulation.smtp import SmtpStandIn
-from broadcaster.store import accounts, tier
+from broadcaster.store import accounts, inbox, tier
 from broadcaster.store import channels as channel_store
 from broadcaster.store.database import Database
+from broadcaster.store.inbox import Kept
 from broadcaster.store.migrating import migrate, pending
 from channels.base.contract import Finding
 
@@ -235,6 +236,16 @@ async def test_the_citys_sign_on_is_asked_whether_it_can_be_trusted(data_dir: Pa
         provider.set(misdeed="discovery_issuer")
         other = about(await examined(data_dir, OIDC_ISSUER=provider.url, **keys), "Akun Pemkot")
         assert (other.ok, "another issuer" in other.what, "penerbit" in other.mend) == (False, True, True)
+
+
+async def test_what_a_resident_said_and_nobody_applies_is_told(data_dir: Path) -> None:
+    assert about(await examined(data_dir), "tepat waktu").ok
+    word = Kept(dedupe=b"m", body=b"", priority=inbox.WORDS)
+    in_store(data_dir, inbox.keep, "email", [word], time() - 3600)
+    late = about(await examined(data_dir), "Balasan warga menunggu")
+    assert late.ok is False
+    assert "36" in late.what
+    assert "worker" in late.mend
 
 
 async def test_a_newsroom_that_nobody_looks_after_is_told_how_to_begin(data_dir: Path) -> None:

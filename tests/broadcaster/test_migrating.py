@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from sqlalchemy import Connection, inspect, select, text
 
 from broadcaster.store import tables
 from broadcaster.store.database import Database
-from broadcaster.store.migrating import METADATA, MIGRATIONS, differences, migrate, pending
+from broadcaster.store.migrating import METADATA, MIGRATIONS, _config, differences, migrate, pending
 from subscribers import store
 
 
@@ -70,6 +71,33 @@ def test_a_migration_that_fails_leaves_nothing_half_done(empty_database_url: str
         with pytest.raises(Exception, match=r"(?i)already exists"):
             migrate(empty_database_url)
         assert opened.read_now(lambda connection: inspect(connection).get_table_names()) == ["worker"]
+    finally:
+        opened.close()
+
+
+def test_an_inbox_with_events_gets_priorities_what_may_be_a_stop_first(empty_database_url: str) -> None:
+    opened = Database(empty_database_url)
+    rows = [
+        {"dedupe": b"fresh", "received_at": 5.0, "due_at": 0.0, "tries": 0, "applied_at": None},
+        {"dedupe": b"again", "received_at": 6.0, "due_at": 9.0, "tries": 3, "applied_at": None},
+        {"dedupe": b"done", "received_at": 7.0, "due_at": 0.0, "tries": 0, "applied_at": 8.0},
+    ]
+    old = text(
+        "INSERT INTO receipt (channel, dedupe, body, received_at, due_at, tries, applied_at)"
+        " VALUES ('email', :dedupe, :dedupe, :received_at, :due_at, :tries, :applied_at)"
+    )
+
+    def go(connection: Connection) -> None:
+        command.upgrade(_config(connection), "0009")
+        connection.execute(old, rows)
+        command.upgrade(_config(connection), "0010")
+
+    try:
+        opened.write_now(go)
+        columns = (tables.receipt.c.priority, tables.receipt.c.due_at)
+        found = opened.read_now(lambda c: [tuple(row) for row in c.execute(select(*columns).order_by(tables.receipt.c.id))])
+        assert found == [(0, 5.0), (3, 9.0), (None, 0.0)]
+        opened.write_now(lambda connection: command.downgrade(_config(connection), "0009"))
     finally:
         opened.close()
 

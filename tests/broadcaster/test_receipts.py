@@ -15,12 +15,13 @@ from sqlalchemy import delete, text, update
 from structlog.testing import capture_logs
 
 from broadcaster import receipts
+from broadcaster.answering import ANSWERS_A_MINUTE, Answerer
 from broadcaster.app import App
-from broadcaster.receipts import KEEP_SECONDS, RETRY_SECONDS, accept, apply_due, decode, encode
+from broadcaster.receipts import KEEP_SECONDS, accept, apply_due, decode, encode
 from broadcaster.store import announcements as announcement_store
 from broadcaster.store import channels as channel_store
-from broadcaster.store import ledger, outcomes, slices
-from broadcaster.store.tables import PENDING, STATES, delivery, receipt, run, slice_
+from broadcaster.store import inbox, ledger, outcomes, slices
+from broadcaster.store.tables import PENDING, STATES, delivery, provider_message, receipt, run, slice_
 from channels.base.contract import (
     AddressEvent,
     AlarmEvent,
@@ -38,6 +39,7 @@ from channels.base.contract import (
     StatusEvent,
 )
 from fakes import FakeChannel
+from flooding import leave_unmatched
 from sending import HOLDER, check_counters, drain_until_quiet, everything_due, fill, table, with_channels
 from subscribers import residents
 from subscribers.residents import AddressRow
@@ -74,6 +76,9 @@ class City:
     channel: FakeChannel
     clock: Later
 
+    def __post_init__(self) -> None:
+        self.answerer = Answerer(self.app)
+
     async def send(self, fields: dict[str, Any] | None = None) -> str:
         """Publish a notice and hand all of it to the provider; the announcement's id."""
         done = await publish(self.app, fields or notice())
@@ -89,7 +94,13 @@ class City:
         """The provider says something, and it is applied."""
         await accept(self.app, "email", events)
         while any(row.applied_at is None and row.due_at <= self.clock().timestamp() for row in table(self.app, receipt)):
-            await apply_due(self.app)
+            await self.round()
+
+    async def round(self) -> bool:
+        """One round of the inbox, with its answers."""
+        more = await apply_due(self.app, self.answerer)
+        await self.answerer.settle()
+        return more
 
     def row(self, address: str = FIRST) -> Any:
         """The delivery to an address: that of the newest edition."""
@@ -198,7 +209,7 @@ async def test_an_event_the_provider_repeats_is_kept_once(city: City) -> None:
 async def test_nothing_said_keeps_nothing(town: City) -> None:
     await accept(town.app, "email", [])
     assert table(town.app, receipt) == []
-    assert await apply_due(town.app) == 0
+    assert not await town.round()
 
 
 async def test_what_is_applied_loses_its_body_and_keeps_its_dedupe_key(city: City) -> None:
@@ -216,10 +227,10 @@ async def test_dedupe_keys_are_forgotten_after_eight_days_and_not_before(city: C
     await city.send()
     await city.hear(city.status("delivered"), city.status("read"))
     city.clock.forward(KEEP_SECONDS - 60)
-    await apply_due(city.app)
+    await city.round()
     assert len(table(city.app, receipt)) == 2
     city.clock.forward(120)
-    await apply_due(city.app)
+    await city.round()
     assert table(city.app, receipt) == []
 
 
@@ -239,7 +250,7 @@ async def test_a_receipt_that_cannot_be_applied_waits_and_stops_nothing_behind_i
     city.app.database.write_now(lambda c: c.execute(delete(run)))
     with capture_logs() as said:
         await accept(city.app, "email", [poison, city.status("delivered", PEOPLE[1][0])])
-        await apply_due(city.app)
+        await city.round()
     assert city.state(PEOPLE[1][0]) == "delivered"
     assert [entry["event"] for entry in said] == ["receipt_postponed"]
     assert [row.applied_at is None for row in table(city.app, receipt)] == [True, False]
@@ -286,7 +297,7 @@ async def test_a_status_that_comes_before_our_own_commit_is_applied_after_it(cit
     city.app.database.write_now(outcomes.settle, claim, facts, keep_ids=True)
     await city.hear()
     assert city.state() == "sent", "it is looked at again only after a while"
-    city.clock.forward(RETRY_SECONDS + 1)
+    city.clock.forward(inbox.FIRST_WAIT + 1)
     await city.hear()
     assert city.state() == "delivered"
 
@@ -340,9 +351,13 @@ async def test_a_row_that_was_never_written_takes_no_status(town: City) -> None:
 async def test_a_status_nobody_can_match_is_looked_at_for_eight_days(city: City) -> None:
     await city.send()
     await city.hear(city.status("delivered", delivery="", provider_id="somebody else's"))
-    for _look in range(3):
-        city.clock.forward(RETRY_SECONDS + 1)
+    for wait in (5, 10, 20):
+        city.clock.forward(wait - 1)
         await city.hear()
+        before = table(city.app, receipt)[0].tries
+        city.clock.forward(2)
+        await city.hear()
+        assert table(city.app, receipt)[0].tries == before + 1, "each wait is twice as long as the one before"
     (waiting,) = table(city.app, receipt)
     assert (waiting.tries, waiting.applied_at) == (4, None)
     assert waiting.body is not None
@@ -362,12 +377,111 @@ async def test_a_status_tells_us_another_id_of_the_address(town: City) -> None:
 async def test_two_appliers_at_once_apply_once(city: City) -> None:
     await city.send()
     await accept(city.app, "email", [city.failed(Deferred(code="131000"))])
-    (kept,) = table(city.app, receipt)
-    event = decode(city.app.book.open("receipt.email", kept.body))
-    for _applier in range(2):
-        city.app.database.write_now(receipts._apply, city.app, kept.id, "email", event)
+    both = [city.app.database.read_now(receipts._look, city.app, inbox.STATUSES) for _applier in range(2)]
+    for batch in both:
+        assert len(batch.ready) == 1
+        city.app.database.write_now(receipts._apply, city.app, batch.ready)
     assert city.row().spent == 1
     check_counters(city.app)
+
+
+# --- who is looked at first -----------------------------------------------------------------------------
+
+
+def looks(city: City) -> int:
+    """How often statuses were looked at in vain."""
+    return sum(row.tries for row in table(city.app, receipt))
+
+
+async def test_a_stop_is_applied_in_the_first_round_beside_100000_statuses_that_match_nothing(city: City) -> None:
+    leave_unmatched(city.app, "email", 100_000)
+    foreign = [city_wide_status(n) for n in range(7_000)]
+    await accept(city.app, "email", foreign)
+    await accept(city.app, "email", [InboundEvent(dedupe="stop", address=FIRST, text="BERHENTI")])
+    before = looks(city)
+    assert await city.round(), "more that is fresh waits"
+    found = city.address()
+    assert found is not None
+    assert not found.confirmed
+    assert looks(city) - before == inbox.AT_ONCE[inbox.STATUSES] + inbox.AT_ONCE[inbox.UNMATCHED]
+
+
+def city_wide_status(number: int) -> StatusEvent:
+    """A status of a message that is not ours."""
+    return StatusEvent(dedupe=f"s{number}", provider_id=f"wamid.{number}", state="sent", at=datetime.now(UTC))
+
+
+async def test_a_status_that_came_before_its_commit_is_joined_at_its_first_look_however_many_match_nothing(city: City) -> None:
+    leave_unmatched(city.app, "email", 5_000)
+    await city.send()
+    row = city.row()
+    hidden = update(provider_message).where(provider_message.c.slot == row.slot)
+    city.app.database.write_now(lambda c: c.execute(hidden.values(provider_id="not committed yet")))
+    await accept(city.app, "email", [city.status("delivered", delivery="")])
+    await city.round()
+    assert city.state() == "sent"
+    city.app.database.write_now(lambda c: c.execute(hidden.values(provider_id=row.provider_id)))
+    city.clock.forward(inbox.FIRST_WAIT + 1)
+    await city.round()
+    assert city.state() == "delivered"
+
+
+async def test_a_status_of_an_attempt_that_goes_on_waits_apart_from_what_matches_nothing(city: City) -> None:
+    await city.send()
+    sending = update(delivery).where(delivery.c.slot == city.row().slot)
+    city.app.database.write_now(lambda c: c.execute(sending.values(state=STATES.index("sending"))))
+    await city.hear(city.status("delivered"), city.status("delivered", PEOPLE[1][0], delivery="", provider_id="nobody's"))
+    assert [row.priority for row in table(city.app, receipt)] == [inbox.POSTPONED, inbox.UNMATCHED]
+    for _look in range(6):
+        city.clock.forward(61)
+        await city.hear()
+    early, foreign = table(city.app, receipt)
+    assert early.tries == 7, "it never waits for more than a minute"
+    assert foreign.tries < 7
+    city.app.database.write_now(lambda c: c.execute(sending.values(state=STATES.index("sent"))))
+    city.clock.forward(61)
+    await city.hear()
+    assert city.state() == "delivered"
+
+
+async def test_a_status_whose_id_no_database_takes_stops_nothing_beside_it(city: City) -> None:
+    await city.send()
+    odd = [city.status("read", delivery="", provider_id=f"a\0b{n}", dedupe=f"odd{n}") for n in range(3)]
+    await city.hear(*odd, city.status("delivered"), InboundEvent(dedupe="m", address=PEOPLE[1][0], text="stop"))
+    assert city.state() == "delivered"
+    found = city.address(PEOPLE[1][0])
+    assert found is not None
+    assert not found.confirmed
+    assert [row.applied_at for row in table(city.app, receipt)][:3] == [None] * 3
+
+
+async def test_what_residents_say_together_is_applied_together_and_the_poison_alone_waits(city: City) -> None:
+    poison = AddressEvent(dedupe="x", address="a\0b", state="opted_out", aliases=(PEOPLE[0][0],))
+    city.app.database.write_now(lambda c: c.execute(text("ALTER TABLE channel_minute RENAME TO away")))
+    dead = AddressEvent(dedupe="dead", address=PEOPLE[1][0], state="address_dead")
+    stops = [InboundEvent(dedupe=address, address=address, text="stop") for address, _areas in PEOPLE[2:]]
+    with capture_logs() as said:
+        await accept(city.app, "email", [poison, dead, *stops])
+        await city.round()
+    assert [entry["event"] for entry in said].count("receipt_postponed") == 1
+    assert {address for address, _areas in PEOPLE if (found := city.address(address)) and found.confirmed} == {PEOPLE[1][0]}
+    assert [row.priority for row in table(city.app, receipt)].count(inbox.POSTPONED) == 1
+    city.app.database.write_now(lambda c: c.execute(text("ALTER TABLE away RENAME TO channel_minute")))
+    city.clock.forward(inbox.FIRST_WAIT + 1)
+    await city.hear()
+    found = city.address(PEOPLE[1][0])
+    assert found is not None
+    assert found.reason == "address_dead"
+
+
+async def test_dedupe_keys_are_forgotten_also_while_something_matches_nothing(city: City) -> None:
+    await city.send()
+    await city.hear(city.status("delivered"))
+    city.clock.forward(KEEP_SECONDS + 60)
+    await city.hear(city_wide_status(1))
+    city.clock.forward(inbox.FIRST_WAIT + 1)
+    await city.round()
+    assert [row.tries for row in table(city.app, receipt)] == [2]
 
 
 # --- statuses that say no -------------------------------------------------------------------------------
@@ -621,6 +735,22 @@ class Grumpy(FakeChannel):
         return await super().answer(address, text)
 
 
+async def test_a_stranger_who_writes_a_thousand_times_gets_few_answers_and_a_stop_behind_them_counts(town: City) -> None:
+    flood = [InboundEvent(dedupe=f"m{n}", address="orang@lain.example", text="halo") for n in range(1_000)]
+    await town.hear(*flood, InboundEvent(dedupe="stop", address=FIRST, text="BERHENTI"))
+    found = town.address()
+    assert found is not None
+    assert not found.confirmed
+    assert [address for address, _text in town.channel.answers].count("orang@lain.example") <= 2 * ANSWERS_A_MINUTE
+    assert town.channel.answers[-1][0] == FIRST
+
+
+async def test_who_wrote_much_and_then_stops_is_told_so(town: City) -> None:
+    said = ["halo"] * 20 + ["BERHENTI", "BERHENTI", "halo"]
+    await town.hear(*(InboundEvent(dedupe=f"m{n}", address=FIRST, text=text) for n, text in enumerate(said)))
+    assert [text.startswith("Anda berhenti.") for _address, text in town.channel.answers].count(True) == 1
+
+
 async def test_a_resident_who_cannot_be_answered_keeps_nobody_else_from_it(town: City) -> None:
     grumpy = Grumpy(name="email")
     told = replace(town, app=with_channels(town.app, grumpy))
@@ -634,6 +764,8 @@ async def test_a_resident_who_cannot_be_answered_keeps_nobody_else_from_it(town:
 async def test_a_channel_that_is_not_open_answers_nobody(town: City) -> None:
     fake = FakeChannel(name="telegram")
     app = with_channels(town.app, fake)
+    answerer = Answerer(app)
     await accept(app, "telegram", [InboundEvent(dedupe="m", address="42", text="halo")])
-    await apply_due(app)
+    await apply_due(app, answerer)
+    await answerer.settle()
     assert fake.answers == []

@@ -14,7 +14,7 @@ import redis
 from sqlalchemy import select, text, update
 from structlog.testing import capture_logs
 
-from broadcaster import embedded, locks, publishing, receipts
+from broadcaster import answering, embedded, locks, publishing, receipts
 from broadcaster.app import App, open_app
 from broadcaster.config import read
 from broadcaster.locks import WorkerLock
@@ -28,6 +28,7 @@ from broadcaster.worker import LaneWorker, run
 from channels.base.contract import InboundEvent, Outcome, Receipt, Recipient
 from fakes import FakeChannel
 from sending import table, with_channels
+from subscribers import residents
 from waiting import until
 from world import emergency, notice, publish, states, subscribe, variables
 
@@ -272,6 +273,49 @@ async def test_what_providers_and_residents_say_is_applied_by_the_worker(house: 
     async with working(app, "emergency"):
         await until(lambda: channel.answers)
     assert channel.answers[0][0] == PEOPLE[0][0]
+
+
+@dataclass
+class NeverAnswers(FakeChannel):
+    """A channel whose provider takes no answer as long as the test lasts."""
+
+    asked: int = 0
+
+    async def answer(self, address: str, text: str) -> Outcome:
+        """Hang."""
+        self.asked += 1
+        return await asyncio.get_running_loop().create_future()
+
+
+def stopped(app: App) -> list[str]:
+    """Who is written to no more."""
+    found = [(address, app.database.read_now(residents.find, app.book, "email", address)) for address, _areas in PEOPLE]
+    return [address for address, row in found if row is not None and not row.confirmed]
+
+
+async def test_stops_are_applied_while_no_resident_can_be_answered(house: House) -> None:
+    channel = NeverAnswers()
+    app = await house.app(channel)
+    words = [InboundEvent(dedupe=address, address=address, text="halo") for address, _areas in PEOPLE]
+    async with working(app) as worker:
+        await receipts.accept(app, "email", words)
+        await until(lambda: channel.asked == answering.ANSWERS_AT_ONCE, what="the provider hangs")
+        await receipts.accept(app, "email", [InboundEvent(dedupe="stop", address=PEOPLE[0][0], text="berhenti")])
+        await until(lambda: stopped(app) == [PEOPLE[0][0]], what="the stop is applied")
+        assert channel.asked == answering.ANSWERS_AT_ONCE, "nobody has been answered meanwhile"
+        await worker._answerer.settle(0)
+
+
+async def test_a_worker_that_is_not_the_sweeper_helps_where_a_stop_waits(house: House) -> None:
+    channel = FakeChannel()
+    app = await house.app(channel)
+    hung = Holder(owner=new_owner(), lease=600)
+    assert app.database.write_now(take_sweeper, hung, 600.0), "a sweeper that hangs"
+    await receipts.accept(app, "email", [InboundEvent(dedupe="stop", address=PEOPLE[0][0], text="berhenti")])
+    with WorkerLock(app.settings.data_dir / "workers", hung.owner):
+        async with working(app) as worker:
+            await until(lambda: stopped(app) == [PEOPLE[0][0]], what="the stop is applied")
+            assert not worker._sweeps
 
 
 async def test_a_database_that_fails_for_a_while_does_not_end_the_worker(house: House) -> None:

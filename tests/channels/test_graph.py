@@ -26,12 +26,15 @@ from channels.base.contract import (
 
 SECRET, WORD = "rahasia-contoh", "kata-contoh"
 ACCOUNT = "112000200"
+NUMBER = "112000112"
+METADATA = {"metadata": {"display_phone_number": "628110000112", "phone_number_id": NUMBER}}
 SITI = "6281200000001"
 
 
 def settings(**changes: Any) -> whatsapp.Settings:
     """What webhooks need."""
-    return whatsapp.Settings(**{"site": samples.site(), "app_secret": SECRET, "verify_token": WORD, **changes})
+    values = {"site": samples.site(), "phone_id": NUMBER, "app_secret": SECRET, "verify_token": WORD}
+    return whatsapp.Settings(**{**values, **changes})
 
 
 def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
@@ -40,11 +43,16 @@ def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
 
 
 def events_of(*changes: tuple[str, dict[str, Any]]) -> list[Event]:
-    """What a webhook with these changes tells."""
+    """What a webhook with these changes about our number tells."""
+    return events_as_sent(*((field, {**METADATA, **value}) for field, value in changes))
+
+
+def events_as_sent(*changes: tuple[str, dict[str, Any]], account: str = ACCOUNT, **more: Any) -> list[Event]:
+    """What a webhook with these very changes tells, with these settings."""
     listed = [{"field": field, "value": value} for field, value in changes]
-    entry = {"id": ACCOUNT, "time": 1_795_600_000, "changes": listed}
+    entry = {"id": account, "time": 1_795_600_000, "changes": listed}
     body = msgspec.json.encode({"object": "whatsapp_business_account", "entry": [entry]})
-    return list(whatsapp.WhatsApp(settings()).parse_webhook(signed(body), body))
+    return list(whatsapp.WhatsApp(settings(**more)).parse_webhook(signed(body), body))
 
 
 def status(state: str, **more: Any) -> dict[str, Any]:
@@ -187,6 +195,54 @@ def test_an_unreadable_item_is_passed_over_and_its_neighbours_are_kept() -> None
         found = events_of(("messages", {"statuses": [status("sent"), *broken, status("read")], "messages": "none"}))
     assert [event.dedupe for event in found] == ["wamid.A:sent", "wamid.A:read"]
     assert [entry["event"] for entry in logs] == ["graph_item_unreadable"] * len(broken)
+
+
+ABOUT_OTHERS: tuple[dict[str, Any], ...] = (
+    {"metadata": {"display_phone_number": "628110000999", "phone_number_id": "999"}},
+    {"metadata": {"display_phone_number": "628110000112"}},
+    {"metadata": {"phone_number_id": None}},
+    {"metadata": [NUMBER]},
+    {},
+)
+WISH = {"wa_id": SITI, "category": "marketing_messages", "value": "stop", "timestamp": 1795567380}
+SAID: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("messages", {"statuses": [status("failed", errors=[{"code": 131026}]), status("delivered")]}),
+    ("messages", inbound(type="text", text={"body": "STOP"})),
+    ("messages", {"errors": [{"code": 130429}]}),
+    ("user_preferences", {"user_preferences": [WISH]}),
+)
+
+
+@pytest.mark.parametrize("about", ABOUT_OTHERS)
+@pytest.mark.parametrize(("field", "value"), SAID)
+def test_what_is_said_to_another_number_of_the_app_tells_nothing(
+    field: str, value: dict[str, Any], about: dict[str, Any]
+) -> None:
+    assert events_of((field, value))
+    with capture_logs() as logs:
+        assert events_as_sent((field, {**value, **about})) == []
+    assert logs == [{"event": "graph_changes_of_others", "log_level": "warning", "count": 1}]
+
+
+def test_what_is_said_to_our_number_counts_beside_what_is_said_to_another() -> None:
+    foreign, own = SAID[1][1] | ABOUT_OTHERS[0], SAID[0][1] | {"metadata": {"phone_number_id": int(NUMBER)}}
+    assert [type(event) for event in events_as_sent(("messages", foreign), ("messages", own))] == [StatusEvent, StatusEvent]
+
+
+def test_without_a_number_of_our_own_nothing_is_said_to_us() -> None:
+    assert events_as_sent(("messages", SAID[0][1] | METADATA), ("messages", SAID[1][1]), phone_id="") == []
+
+
+def test_an_alarm_of_another_account_is_dropped_once_we_know_ours() -> None:
+    alarm = ("account_update", {"event": "DISABLED"})
+    assert events_as_sent(alarm, account="7", account_id=ACCOUNT) == []
+    assert len(events_as_sent(alarm, account_id=ACCOUNT)) == 1
+    assert len(events_as_sent(alarm, account="7")) == 1
+
+
+def test_what_becomes_of_an_answer_to_a_resident_tells_nothing() -> None:
+    answered = status("delivered", biz_opaque_callback_data="answer")
+    assert [type(event) for event in events_of(("messages", {"statuses": [answered, status("read")]}))] == [StatusEvent]
 
 
 def test_many_changes_in_one_post_are_all_read() -> None:

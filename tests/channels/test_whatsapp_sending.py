@@ -17,6 +17,7 @@ from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.graph_api import GraphApi, scoped_id
 from broadcaster.simulation.serving import running
 from channels import whatsapp
+from channels.base import graph
 from channels.base.contract import (
     Answering,
     Deferred,
@@ -249,7 +250,7 @@ async def test_neither_log_nor_settings_nor_outcome_show_a_secret_or_a_number() 
 # --- answers ------------------------------------------------------------------------------------
 
 
-async def test_an_answer_goes_as_text_without_delivery_name() -> None:
+async def test_an_answer_goes_as_text_named_as_an_answer_and_as_no_delivery() -> None:
     api = graph_api()
     api.watch(SITI)
     async with connected(api) as (_, channel):
@@ -257,7 +258,7 @@ async def test_an_answer_goes_as_text_without_delivery_name() -> None:
         outcome = await channel.answer(SITI, "Anda berhenti.\nKetik *DAFTAR* untuk kembali.")
     assert isinstance(outcome, Receipt)
     assert api.inbox(SITI)[0].parts == {"text": "Anda berhenti.\nKetik *DAFTAR* untuk kembali."}
-    assert api.pairs == [(SITI, "")]
+    assert api.pairs == [(SITI, graph.ANSWER)]
 
 
 async def test_a_long_answer_is_cut_after_a_sentence() -> None:

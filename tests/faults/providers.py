@@ -211,7 +211,8 @@ def _unavailable() -> web.Response:
 
 
 def _envelope(items: Sequence[Item]) -> dict[str, Any]:
-    value = {"messaging_product": "whatsapp", "statuses": [item["statuses"] for item in items]}
+    statuses = [item["statuses"] for item in items]
+    value = {"messaging_product": "whatsapp", "metadata": {"phone_number_id": PHONE_ID}, "statuses": statuses}
     return {"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}]}
 
 

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from broadcaster import operating
 from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
+from broadcaster.inbox_alarm import late
 from broadcaster.store.channel_figures import MINUTES, ChannelFigures, channel_figures
 from broadcaster.store.tier import ceiling
 from broadcaster.web.access import account_of, app_of
@@ -89,6 +90,7 @@ async def _page(request: Request, *, problem: str = "", status: int = 200) -> Re
     said = request.query_params.get("selesai", "")
     return frame.page(
         request, "channels.html", status=status, problem=problem, cards=await app.database.read(cards, app),
+        late=await app.database.read(late, app.clock().timestamp()),
         pulled=[channel.label for channel in app.pull.values()], minutes=MINUTES,
         may_steer=account.may("steer") and account.everywhere,
         said=said if said in ("dibuka", "diterapkan", "dibuang") else "",

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.accounts import Account
+from broadcaster.inbox_alarm import Late, late
 from broadcaster.store import drafts, listing, recurring
 from broadcaster.store.drafts import Proposal
 from broadcaster.store.listing import Item
@@ -41,6 +42,7 @@ class Desktop:
     drafts: list[Item]
     today: list[Item]
     templates: list[Template]
+    late: list[Late]
 
     @property
     def calls(self) -> int:
@@ -73,6 +75,7 @@ def look(connection: Connection, account: Account, now: datetime) -> Desktop:
         drafts=listing.in_states(connection, "draft", author=account.actor) if writes else [],
         today=listing.since(connection, midnight),
         templates=recurring.everything(connection)[:SHORTCUTS] if writes else [],
+        late=late(connection, now.timestamp()),
     )
 
 

@@ -1,10 +1,13 @@
 """The channels and the list of sendings over HTTP: how each stands in words, and what people do about it."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import insert
+from structlog.testing import capture_logs
 
+from broadcaster import receipts
 from broadcaster.store import audit, channels, pacing
 from broadcaster.store.channel_figures import ChannelFigures
 from broadcaster.store.channels import ChannelState
@@ -13,6 +16,7 @@ from broadcaster.store.sendings import going, recent
 from broadcaster.store.tables import channel_minute, held_suppression, reached
 from broadcaster.web.staff.channels import word_of
 from browsing import Running, running
+from channels.base.contract import InboundEvent
 from fakes import FakeChannel
 from sending import drain_all, fill, with_channels
 from staffing import signed_in
@@ -48,6 +52,26 @@ async def test_a_channel_without_settings_says_so(sqlite_url: str, tmp_path: Pat
     async with running(sqlite_url, tmp_path, TELEGRAM_TOKEN="") as site:
         rina = await signed_in(site, "rina", "author")
         assert "Belum disetel" in (await rina.get("/redaksi/kanal")).text
+
+
+async def test_replies_that_nobody_applies_are_told_here_and_on_the_first_page(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    await receipts.accept(site.app, "email", [InboundEvent(dedupe="m", address="warga@contoh.example", text="berhenti")])
+    for page in ("/redaksi/", "/redaksi/kanal"):
+        assert "Balasan warga belum diproses" not in (await rina.get(page)).text
+    site.clock.now += timedelta(minutes=3)
+    for page in ("/redaksi/", "/redaksi/kanal"):
+        assert "Balasan warga belum diproses sejak 3 menit yang lalu" in (await rina.get(page)).text
+    assert "Residents&#39; replies are not being processed" in (await rina.get("/redaksi/kanal?bahasa=en")).text
+
+
+async def test_a_webhook_that_nobody_works_off_is_an_alarm_in_the_web_process(site: Running) -> None:
+    event = InboundEvent(dedupe="m", address="warga@contoh.example", text="berhenti")
+    await receipts.accept(site.app, "email", [event])
+    site.clock.now += timedelta(seconds=11)
+    with capture_logs() as logs:
+        await receipts.accept(site.app, "email", [replace(event, dedupe="n")])
+    assert [(entry["event"], entry["kind"]) for entry in logs] == [("inbox_late", "words")]
 
 
 async def test_a_halted_channel_is_opened_again(site: Running) -> None:

@@ -1,15 +1,20 @@
 """What machines ask: alive, ready, figures."""
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, insert, make_url, text, update
 
+from broadcaster import receipts
+from broadcaster.answering import Answerer
 from broadcaster.store import channels
 from broadcaster.store.migrating import migrate
 from broadcaster.store.tables import STATES, channel_state, held_suppression, run, slice_
 from browsing import Running, running
+from channels.base.contract import InboundEvent, StatusEvent
 
 
 @pytest.fixture
@@ -107,6 +112,31 @@ async def test_what_holds_the_sending_up_is_a_figure(site: Running) -> None:
     assert found['siaran_runs_paused{channel="email"}'] == 1
     assert found['siaran_held_suppressions{channel="email"}'] == 1
     assert found['siaran_channel_paused_seconds{channel="telegram"}'] == 30
+
+
+async def test_what_waits_in_the_inbox_is_a_figure_by_kind_with_the_age_of_the_oldest(site: Running) -> None:
+    nothing = figures_of((await site.ask("/metrics")).text)
+    for kind in ("words", "statuses", "postponed", "unmatched"):
+        assert nothing[f'siaran_inbox_waiting{{kind="{kind}"}}'] == 0
+        assert nothing[f'siaran_inbox_oldest_seconds{{kind="{kind}"}}'] == 0
+    foreign = StatusEvent(dedupe="s", provider_id="nobody's", state="sent", at=site.clock.now)
+    await receipts.accept(site.app, "whatsapp", [foreign, replace(foreign, dedupe="t")])
+    site.clock.now += timedelta(seconds=30)
+    await receipts.accept(site.app, "whatsapp", [InboundEvent(dedupe="m", address="6281200000001", text="BERHENTI")])
+    site.clock.now += timedelta(seconds=12)
+    found = figures_of((await site.ask("/metrics")).text)
+    assert [found[f'siaran_inbox_{name}{{kind="words"}}'] for name in ("waiting", "oldest_seconds", "late_seconds")] == [
+        1,
+        12,
+        12,
+    ]
+    assert [found[f'siaran_inbox_{name}{{kind="statuses"}}'] for name in ("waiting", "oldest_seconds")] == [2, 42]
+    await receipts.apply_due(site.app, Answerer(site.app))
+    site.clock.now += timedelta(seconds=8)
+    found = figures_of((await site.ask("/metrics")).text)
+    assert found['siaran_inbox_waiting{kind="words"}'] == 0
+    names = ("waiting", "oldest_seconds", "late_seconds")
+    assert [found[f'siaran_inbox_{name}{{kind="unmatched"}}'] for name in names] == [2, 50, 3]
 
 
 async def test_figures_hold_nothing_of_a_person(site: Running) -> None:

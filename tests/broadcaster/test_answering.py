@@ -1,0 +1,97 @@
+"""Answers to residents: beside the inbox, some at a time on each channel, few a minute to one address."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from structlog.testing import capture_logs
+
+from broadcaster.answering import ANSWERS_A_MINUTE, ANSWERS_AT_ONCE, WAITING_LIMIT, Answer, Answerer
+from broadcaster.app import App
+from channels.base.contract import Outcome
+from fakes import FakeChannel
+from sending import with_channels
+from waiting import until
+from world import program, variables
+
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+@dataclass
+class SlowAnswers(FakeChannel):
+    """A channel whose provider answers nobody until `gate` opens."""
+
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: int = 0
+
+    async def answer(self, address: str, text: str) -> Outcome:
+        """Wait for the gate."""
+        self.begun += 1
+        await self.gate.wait()
+        return await super().answer(address, text)
+
+
+@asynccontextmanager
+async def city(url: str, folder: Path, *channels: FakeChannel) -> AsyncIterator[App]:
+    """A program whose clock stands at noon, with these channels."""
+    environ = variables(url, folder, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example", TELEGRAM_TOKEN="1:x")
+    async with program(environ) as app:
+        yield replace(with_channels(app, *channels), clock=lambda: NOON)
+
+
+def to(address: str, *, owed: bool = False, channel: str = "email") -> Answer:
+    """One answer."""
+    return Answer(channel=channel, address=address, text="Anda berhenti.", owed=owed)
+
+
+async def test_a_slow_provider_is_waited_for_by_nobody_and_takes_only_some_at_once(sqlite_url: str, tmp_path: Path) -> None:
+    slow, quick = SlowAnswers(name="email"), FakeChannel(name="telegram")
+    async with city(sqlite_url, tmp_path, slow, quick) as app:
+        answerer = Answerer(app)
+        answerer.post(to(f"warga{n}@x.example") for n in range(ANSWERS_AT_ONCE + 5))
+        answerer.post([to("42", channel="telegram")])
+        await until(lambda: quick.answers and slow.begun == ANSWERS_AT_ONCE)
+        slow.gate.set()
+        await answerer.settle()
+    assert len(slow.answers) == ANSWERS_AT_ONCE + 5
+
+
+async def test_one_address_is_answered_some_times_a_minute_and_others_still_are(sqlite_url: str, tmp_path: Path) -> None:
+    channel = FakeChannel()
+    async with city(sqlite_url, tmp_path, channel) as app:
+        answerer = Answerer(app)
+        with capture_logs() as logs:
+            answerer.post([*(to("banyak@x.example") for _ in range(1_000)), to("lain@x.example")])
+            await answerer.settle()
+        assert [address for address, _text in channel.answers].count("banyak@x.example") == ANSWERS_A_MINUTE
+        assert channel.answers[-1][0] == "lain@x.example"
+        assert logs == [
+            {"event": "answers_withheld", "log_level": "warning", "channel": "email", "count": 1_000 - ANSWERS_A_MINUTE}
+        ]
+        later = Answerer(replace(app, clock=lambda: NOON + timedelta(minutes=1)))
+        later.post([to("banyak@x.example")])
+        await later.settle()
+    assert len(channel.answers) == ANSWERS_A_MINUTE + 2
+
+
+async def test_a_stop_that_is_new_is_confirmed_however_much_was_answered(sqlite_url: str, tmp_path: Path) -> None:
+    channel = FakeChannel()
+    async with city(sqlite_url, tmp_path, channel) as app:
+        answerer = Answerer(app)
+        answerer.post([*(to("banyak@x.example") for _ in range(10)), to("banyak@x.example", owed=True)])
+        await answerer.settle()
+    assert len(channel.answers) == ANSWERS_A_MINUTE + 1
+
+
+async def test_answers_beyond_what_may_wait_are_dropped(sqlite_url: str, tmp_path: Path) -> None:
+    slow = SlowAnswers(name="email")
+    async with city(sqlite_url, tmp_path, slow) as app:
+        answerer = Answerer(app)
+        with capture_logs() as logs:
+            answerer.post(to(f"warga{n}@x.example") for n in range(WAITING_LIMIT + 7))
+        assert [entry["count"] for entry in logs] == [7]
+        await answerer.settle(0)
+        assert slow.answers == []
