@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from broadcaster import config
+from broadcaster import config, secret_key
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import opened
@@ -21,9 +21,7 @@ channels = typer.Typer(help="Kanal: keadaan, lanjutkan, penonaktifan yang ditaha
 
 def migrate() -> None:
     """Siapkan atau perbarui basis data."""
-    from broadcaster.store.migrating import migrate as apply_migrations  # noqa: PLC0415  this command alone needs it
-
-    applied = apply_migrations(config.read().settings.database)
+    applied = secret_key.prepare(config.read().settings)
     sys.stdout.write("".join(f"{name}\n" for name in applied) or "Sudah terbaru.\n")
 
 

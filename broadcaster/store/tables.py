@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from broadcaster.store.audit_guard import guard
@@ -192,6 +193,7 @@ receipt = Table(
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
     Column("applied_at", Double),
+    Column("unreadable", Boolean, nullable=False, default=False, server_default=false()),  # waits for its key, or a newer version
     UniqueConstraint("channel", "dedupe"),
     Index("receipt_due", "applied_at", "due_at"),
 )
@@ -268,6 +270,15 @@ token = Table(
     Column("created_at", Double, nullable=False),
     Column("last_used_at", Double),
     Column("revoked_at", Double),
+)
+
+key_binding = Table(
+    "key_binding",
+    metadata,
+    # which secret key this database belongs to: one row, written once
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("fingerprint", LargeBinary, nullable=False),  # derived from the key for this purpose alone
+    Column("at", Double, nullable=False),
 )
 
 idempotency = Table(
