@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 import aiohttp
 from sqlalchemy import text
 
-from broadcaster import config
-from broadcaster.app import open_app
+from broadcaster import config, secret_key
+from broadcaster.app import App, open_app
 from broadcaster.depots import StoreDown, open_depot
 from broadcaster.embedded import running_valkey
 from broadcaster.oidc import SignOnError, Unavailable
 from broadcaster.queue import Queue
 from broadcaster.signon import SignOn
-from broadcaster.store import accounts, tier
+from broadcaster.store import accounts, ledger, receipts, tier
 from broadcaster.store import channels as channel_store
 from broadcaster.store.database import Database
 from broadcaster.store.migrating import pending
@@ -37,12 +37,16 @@ async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
         yield finding
         if finding.ok is False:
             return
+    key = await _key(loaded.settings)
+    yield key
     yield await _staff(loaded.settings)
     yield await _redis(loaded.settings)
     yield await _pictures(loaded.settings)
     async for finding in _base_url(loaded.settings):
         yield finding
     yield await _sign_on(loaded.settings)
+    if key.ok is False:
+        return  # nothing that opens the program would start
     async for finding in _channels(loaded):
         yield finding
 
@@ -68,6 +72,21 @@ async def _database(settings: config.Settings) -> AsyncIterator[Finding]:
         yield Finding(ok=False, what=f"{len(missing)} migrasi belum dijalankan", mend="Jalankan: broadcaster migrate")
     else:
         yield Finding(ok=True, what="Semua migrasi sudah dijalankan")
+
+
+async def _key(settings: config.Settings) -> Finding:
+    """Whether the secret key is the one that the database belongs to; none is made here."""
+    database = Database(settings.database)
+    try:
+        if await database.read(secret_key.bound, settings) is None:
+            await database.read(secret_key.verified, settings)
+            return Finding(ok=None, what="Basis data belum terikat pada kunci rahasia", mend="Jalankan: broadcaster migrate")
+    except config.BadSettings as error:
+        what, _, mend = str(error).partition(". ")
+        return Finding(ok=False, what=what, mend=mend)
+    finally:
+        database.close()
+    return Finding(ok=True, what=f"Kunci rahasia dari {secret_key.place(settings)} cocok dengan basis data; simpan cadangannya")
 
 
 async def _staff(settings: config.Settings) -> Finding:
@@ -189,6 +208,20 @@ async def _channels(loaded: config.Loaded) -> AsyncIterator[Finding]:
                 yield _tier(channel, await app.database.read(tier.used, name))
             for finding in await _checked(channel):
                 yield finding
+        async for finding in _unreadable(app):
+            yield finding
+
+
+async def _unreadable(app: App) -> AsyncIterator[Finding]:
+    """What is kept because our key does not open it; nothing is said where there is nothing."""
+    kinds = (("pesan menunggu", ledger.unreadable), ("kabar penyedia disimpan", receipts.count_unreadable))
+    for what, count in kinds:
+        for name, number in (await app.database.read(count)).items():
+            yield Finding(
+                ok=False,
+                what=f"{app.labels.get(name, name)}: {number} {what} karena tidak dapat dibuka",
+                mend="Pulihkan kunci yang menyegelnya. Kalau datanya rusak: impor lagi alamatnya, atau hentikan pengirimannya.",
+            )
 
 
 def _tier(channel: PushChannel, used: int) -> Finding:

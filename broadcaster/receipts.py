@@ -28,6 +28,8 @@ AT_ONCE = 500
 """Receipts applied in one round."""
 RETRY_SECONDS = 5.0
 """Pause before a receipt that fits no delivery yet is looked at again (our own commit may be on its way)."""
+UNREADABLE_SECONDS = 900.0
+"""Pause before a receipt that cannot be read is tried again: its key, or the version that wrote it, may come back."""
 KEEP_SECONDS = 8 * 24 * 3600.0
 """How long an unmatched receipt and every dedupe key is kept: providers repeat themselves for seven days."""
 ANSWERS_AT_ONCE = 20
@@ -112,7 +114,7 @@ async def _take_in(app: App, receipt: int, channel: str, body: bytes) -> list[_A
         event = decode(app.book.open(_sealed_as(channel), body))
     except (SealBroken, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
         log.error("receipt_unreadable", channel=channel, error=type(error).__name__)
-        await app.database.write(store.done, receipt, app.clock().timestamp())
+        await app.database.write(store.unreadable, receipt, app.clock().timestamp() + UNREADABLE_SECONDS)
         return []
     text = await app.database.write(_apply, app, receipt, channel, event)
     return [_Answer(channel=channel, address=event.address, text=text)] if text and isinstance(event, InboundEvent) else []

@@ -17,13 +17,14 @@ from broadcaster.config import PREFIX, BadSettings, Settings
 from broadcaster.signing import Signer
 from broadcaster.store import key_binding as store
 from broadcaster.store.database import Database
-from subscribers.addresses import AddressBook, SealBroken
+from subscribers.addresses import AddressBook
 
 KEY_BYTES = 32
 VARIABLE = f"{PREFIX}SECRET_KEY"
 FILE = "secret.key"
 """The key's file in the data folder."""
 FORM = f"harus {KEY_BYTES} byte dalam base64"
+AGAIN = "Pakai kunci yang dahulu, dari cadangan; hanya untuk pemasangan baru buat satu: openssl rand -base64 32"
 RESTORE = (
     "Pulihkan kunci dari cadangan: isi {variable} atau letakkan berkasnya di {path}; semua mesin memakai kunci yang sama. "
     "Tanpa kunci itu alamat warga dan kode dua langkah staf tidak dapat dibaca lagi, dan tautan serta tanda tangan lama tidak "
@@ -72,9 +73,9 @@ def decode(text: str, where: str) -> bytes:
     try:
         key = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadSettings(f"{where}: {FORM}. Buat satu: openssl rand -base64 32") from error
+        raise BadSettings(f"{where}: {FORM}. {AGAIN}") from error
     if len(key) != KEY_BYTES:
-        raise BadSettings(f"{where}: {FORM}, bukan {len(key)}. Buat satu: openssl rand -base64 32")
+        raise BadSettings(f"{where}: {FORM}, bukan {len(key)}. {AGAIN}")
     return key
 
 
@@ -163,17 +164,9 @@ def fits(connection: Connection, key: bytes) -> bool:
     Most, as single rows may be damaged; the oldest, as a wrong key may have sealed what came later.
     """
     book, signer = AddressBook(derive(key, "addresses")), Signer.from_seed(derive(key, "editions"))
-    proofs = [_opens(book, purpose, sealed) for purpose, sealed in store.oldest_seals(connection)]
+    proofs = [book.opens(purpose, sealed) for purpose, sealed in store.oldest_seals(connection)]
     proofs += [key_id == signer.key_id for key_id in store.oldest_key_ids(connection)]
     return not proofs or 2 * sum(proofs) > len(proofs)
-
-
-def _opens(book: AddressBook, purpose: str, sealed: bytes) -> bool:
-    try:
-        book.open(purpose, sealed)
-    except SealBroken:
-        return False
-    return True
 
 
 def _lost(settings: Settings) -> WrongKey:

@@ -120,6 +120,7 @@ def _notes(app: App, shown: Overview) -> Iterator[str]:
         yield from (f"{app.push[name].label if name in app.push else name}: {text}" for text in _held_up(name, view))
     for wait in shown.causes.waiting:
         code = f", kode {wait.provider_code}" if wait.provider_code else ""
+        code = f" ({words(wait.reason)}{code})" if wait.reason else code
         at = datetime.fromtimestamp(wait.next_try, WIB)
         yield f"{wait.channel}: {_number(wait.count)} menunggu{code}, coba lagi {at:%H.%M.%S}"
     for cause in shown.causes.failures:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, TextClause, func, or_, select, text
 
+from broadcaster.store.receipts import count_unreadable
 from broadcaster.store.tables import STATES, channel_state, edition, edition_area, held_suppression, run
 
 DAY = 24 * 3600
@@ -26,6 +27,7 @@ class Figures:
     paused: Mapping[str, float]
     held: Mapping[str, int]
     runs_paused: Mapping[str, int]
+    unreadable: Mapping[str, int]
 
 
 def read(connection: Connection, now: float, counts: "Counts | None" = None) -> Figures:
@@ -42,6 +44,7 @@ def read(connection: Connection, now: float, counts: "Counts | None" = None) -> 
         paused={row.channel: max(0.0, row.paused_until - now) for row in channels},
         held={row.channel: row.n for row in connection.execute(held)},
         runs_paused={row.channel: row.n for row in connection.execute(waits)},
+        unreadable=count_unreadable(connection),
     )
 
 

@@ -9,6 +9,7 @@ from broadcaster.store.database import is_sqlite, now
 from broadcaster.store.staff_tables import account, metadata
 from broadcaster.store.tables import edition, key_binding, receipt, sweeper, worker
 from subscribers import store as subscriber_tables
+from subscribers.addresses import AddressBook
 from subscribers.store import address, alias
 
 PROOFS = 20
@@ -60,6 +61,13 @@ def oldest_seals(connection: Connection) -> Iterator[tuple[str, bytes]]:
     for table, rows in _KINDS:
         if table.name in present:
             yield from ((row[0], bytes(row[1])) for row in connection.execute(rows.limit(PROOFS)))
+
+
+def opens_addresses(connection: Connection, book: AddressBook, channel: str) -> bool:
+    """Whether the book's key opens most of a channel's oldest addresses: where it does, others are damaged."""
+    oldest = select(address.c.cipher).where(address.c.channel == channel).order_by(address.c.id).limit(PROOFS)
+    opened = [book.opens(channel, bytes(sealed)) for sealed in connection.execute(oldest).scalars()]
+    return 2 * sum(opened) > len(opened)
 
 
 def oldest_key_ids(connection: Connection) -> list[str]:

@@ -97,6 +97,18 @@ def later(connection: Connection, receipt_id: int, due_at: float, *, give_up_bef
     connection.execute(waits.where(receipt.c.received_at < give_up_before).values(applied_at=due_at, body=None))
 
 
+def unreadable(connection: Connection, receipt_id: int, due_at: float) -> None:
+    """Keep what cannot be read, however old, and look again at `due_at`: it may be somebody's stop."""
+    waits = update(receipt).where(receipt.c.id == receipt_id)
+    connection.execute(waits.values(due_at=due_at, tries=receipt.c.tries + 1, unreadable=True))
+
+
+def count_unreadable(connection: Connection) -> dict[str, int]:
+    """How many receipts wait because they cannot be read, by channel."""
+    rows = select(receipt.c.channel, func.count().label("n")).where(receipt.c.applied_at.is_(None), receipt.c.unreadable)
+    return {row.channel: row.n for row in connection.execute(rows.group_by(receipt.c.channel))}
+
+
 def purge(connection: Connection, before: float) -> int:
     """Forget dedupe keys of what was applied before, as no provider repeats it any more; returns how many (a chunk)."""
     old = select(receipt.c.id).where(receipt.c.applied_at < before).order_by(receipt.c.applied_at).limit(PURGED_AT_ONCE)

@@ -91,6 +91,7 @@ class _Figures:
         )
         yield _gauge("siaran_held_suppressions", "Suppressions held for an operator", _by(found.held), "channel")
         yield _gauge("siaran_runs_paused", "Sendings that wait for a person", _by(found.runs_paused), "channel")
+        yield _gauge("siaran_receipts_unreadable", "Receipts kept because they cannot be read", _by(found.unreadable), "channel")
         yield _gauge("siaran_build_info", "The version that runs", {(version(),): 1}, "version")
 
 
