@@ -19,7 +19,7 @@ from rich.table import Table
 from broadcaster.announcements import STATE_WORDS
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
-from broadcaster.commands.opening import opened
+from broadcaster.commands.opening import ACTOR, opened
 from broadcaster.commands.private import private
 from broadcaster.overview import ChannelView, Overview, identify, overview, when, words
 from broadcaster.store import audit, closed, ledger
@@ -175,6 +175,8 @@ def _counts(heading: str, rows: Mapping[str, Mapping[str, int]]) -> Table:
 
 # --- failed -------------------------------------------------------------------------------------
 
+UNOPENED = "(tidak dapat dibuka)"
+"""In place of an address that our key does not open."""
 COLUMNS = ("delivery", "channel", "area", "state", "reason", "words", "provider_code", "attempts", "closed_at")
 
 
@@ -196,7 +198,7 @@ async def _failed(key: str, file: str, addresses: bool, as_json: bool) -> None:
         if addresses:
             await app.database.write(
                 lambda c: audit.append(
-                    c, at=app.clock(), actor="cli", act="read-addresses", subject=found, detail={"of": "failed"}
+                    c, at=app.clock(), actor=ACTOR, act="read-addresses", subject=found, detail={"of": "failed"}
                 )
             )
         columns = (*COLUMNS, "address") if addresses else COLUMNS
@@ -233,11 +235,11 @@ def _told(app: App, row: ClosedRow, addresses: bool) -> dict[str, Any]:
 
 
 def _address(app: App, row: ClosedRow) -> str:
-    """The address in clear; empty when it was erased or cannot be read."""
+    """The address in clear, UNOPENED where its seal is broken; empty when it was erased."""
     try:
         return app.book.open(row.channel, row.cipher) if row.cipher else ""
     except SealBroken:
-        return ""
+        return UNOPENED
 
 
 def _write(app: App, target: TextIO, writer: Any, told: Mapping[str, Any], as_json: bool) -> None:

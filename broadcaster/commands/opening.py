@@ -13,6 +13,9 @@ from broadcaster.embedded import running_valkey
 from broadcaster.store import audit
 from broadcaster.store.revisions import is_current
 
+ACTOR = "cli"
+"""Who acts by a command, in the audit log; `operator` tells which person on which machine."""
+
 
 def has_database(settings: config.Settings) -> bool:
     """Whether there is a database ready for use; looking for one makes none."""
