@@ -10,16 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, text, update
+from alembic import command
+from sqlalchemy import Connection, delete, text, update
 
 from broadcaster import config, secret_key
 from broadcaster.config import BadSettings, Settings
 from broadcaster.secret_key import WrongKey
+from broadcaster.store import migrating
 from broadcaster.store.database import Database
-from broadcaster.store.migrating import migrate
+from broadcaster.store.migrating import migrate, pending
 from broadcaster.store.tables import key_binding, token
 from commanding import Program
 from subscribers import store as subscriber_tables
+from subscribers.addresses import AddressBook
 from world import SECRET, notice, program, publish, subscribe, variables
 
 KEY = bytes(range(32))
@@ -308,6 +311,27 @@ def test_tables_of_the_first_version_are_examined_as_they_are(empty_sqlite_url: 
             database.read_now(secret_key.verified, settings(empty_sqlite_url, tmp_path / "data"))
     finally:
         database.close()
+
+
+def test_a_database_of_the_version_before_is_migrated_with_its_key_alone(empty_database_url: str, tmp_path: Path) -> None:
+    book = AddressBook(secret_key.derive(base64.b64decode(SECRET), "addresses"))
+    before = text(
+        "INSERT INTO receipt (channel, dedupe, body, received_at, due_at, tries) VALUES ('email', :key, :body, 1, 0, 0)"
+    )
+
+    def older(connection: Connection) -> None:
+        command.upgrade(migrating._config(connection), "0009")
+        connection.execute(before, {"key": b"x", "body": book.seal("receipt.email", "{}")})
+
+    write(empty_database_url, older)
+    missing = pending(empty_database_url)
+    assert missing
+    for wrong in (settings(empty_database_url, tmp_path / "two"), settings(empty_database_url, tmp_path, OTHER)):
+        with pytest.raises(WrongKey):
+            secret_key.prepare(wrong)
+        assert pending(empty_database_url) == missing
+    assert secret_key.prepare(settings(empty_database_url, tmp_path, SECRET)) == missing
+    assert secret_key.prepare(settings(empty_database_url, tmp_path, SECRET)) == []
 
 
 def test_the_fingerprint_tells_nothing_of_the_key(database_url: str, tmp_path: Path) -> None:
