@@ -52,7 +52,7 @@ class Settings(BaseModel):
     database_url: str = Field(default="", description="postgresql://user:password@host/name; empty: SQLite in the data folder.")
     redis_url: str = Field(default="", description="redis://host:6379/0; empty: the embedded Valkey.")
     base_url: str = Field(default="", description="The address residents see; empty: this machine, at the web server's port.")
-    secret_key: str = Field(default="", description="32 bytes, base64; empty: made and kept (0600) in the data folder.")
+    secret_key: str = Field(default="", description="32 bytes, base64 or hex; empty: made and kept (0600) in the data folder.")
     channels: str = Field(default="", description="Channels that are open, separated by spaces; empty: all that are configured.")
     host: str = Field(default="127.0.0.1", description="Where the web server listens.")
     port: int = Field(default=8000, ge=0, le=65535, description="The web server's port.")

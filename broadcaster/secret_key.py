@@ -158,6 +158,12 @@ def verified(connection: Connection, settings: Settings) -> bytes | None:
     return key
 
 
+def examine(connection: Connection, settings: Settings) -> bytes | None:
+    """The key of a database of whatever version: by its fingerprint, else `verified`. Raises WrongKey; changes nothing."""
+    key = bound(connection, settings) if store.can_be_bound(connection) else None
+    return key if key is not None else verified(connection, settings)
+
+
 def fits(connection: Connection, key: bytes) -> bool:
     """Whether the key opens most of the oldest seals and signed the oldest editions; True where there are none.
 
@@ -178,7 +184,7 @@ def _differs(settings: Settings) -> WrongKey:
 
 
 def _restore(settings: Settings) -> str:
-    return RESTORE.format(variable=VARIABLE, path=settings.data_dir / FILE)
+    return RESTORE.format(variable=VARIABLE, path=(settings.data_dir / FILE).absolute())
 
 
 # --- the database's tables ----------------------------------------------------------------------
@@ -190,7 +196,7 @@ def prepare(settings: Settings) -> list[str]:
 
     database = Database(settings.database)
     try:
-        database.read_now(verified, settings)
+        database.read_now(examine, settings)
         applied = migrate(settings.database)
         if database.read_now(bound, settings) is None:
             database.write_now(bind, settings)

@@ -32,6 +32,11 @@ def fingerprint(connection: Connection) -> bytes | None:
     return bytes(stored) if stored is not None else None
 
 
+def can_be_bound(connection: Connection) -> bool:
+    """Whether this database has the table of its binding: earlier versions did not."""
+    return inspect(connection).has_table(key_binding.name)
+
+
 def bind(connection: Connection, fingerprint: bytes) -> None:
     """Bind the database to the key of this fingerprint, for good."""
     connection.execute(insert(key_binding).values(one=1, fingerprint=fingerprint, at=now(connection)))

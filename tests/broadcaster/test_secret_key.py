@@ -274,6 +274,13 @@ async def test_an_older_database_gets_no_key_of_its_own(database_url: str, tmp_p
     assert not (tmp_path / "two" / "secret.key").exists()
 
 
+def test_the_fingerprint_is_believed_whatever_became_of_the_rows(filled: Program) -> None:
+    spoil = text("UPDATE address SET cipher = :junk")
+    write(f"sqlite:///{filled.folder / 'siaran.db'}", lambda connection: connection.execute(spoil, {"junk": b"\x01spoilt"}))
+    assert filled("migrate").ok == "Sudah terbaru.\n"
+    assert filled("subscribers", "count").code == 0
+
+
 @pytest.mark.parametrize("kept", ["addresses", "editions"])
 async def test_each_thing_that_the_key_made_proves_it(database_url: str, tmp_path: Path, kept: str) -> None:
     await an_older_one(database_url, tmp_path)
