@@ -6,13 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-from broadcaster import config
+from broadcaster import config, secret_key
 from broadcaster.depots import Depot, open_depot
 from broadcaster.inbox_alarm import InboxAlarm
 from broadcaster.queue import Queue
+from broadcaster.secret_key import derive
 from broadcaster.signing import Signer
 from broadcaster.store.causes import Watcher
 from broadcaster.store.database import Database
@@ -85,16 +83,18 @@ class App:
         return tuple(name for name in self.push if self.loaded.is_open(name))
 
 
-def derive(secret: bytes, purpose: str) -> bytes:
-    """A 32-byte key of its own for each purpose (HKDF-SHA256)."""
-    return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=purpose.encode()).derive(secret)
-
-
 @asynccontextmanager
 async def open_app(loaded: config.Loaded, *, redis_url: str = "", clock: Clock | None = None) -> AsyncIterator[App]:
-    """Build every part and close it again; the database must have been migrated. `clock`: another than the shared one."""
-    secret = config.secret_key(loaded.settings)
+    """Build every part and close it again; the database must have been migrated. `clock`: another than the shared one.
+
+    Raises WrongKey, before anything else happens, where the secret key is not the one that the database belongs to.
+    """
     database = Database(loaded.settings.database)
+    try:
+        secret = await secret_key.unlock(database, loaded.settings)
+    except BaseException:
+        database.close()
+        raise
     queue = Queue(redis_url or loaded.settings.redis_url)
     push, pull = config.open_channels(loaded)
     depot = open_depot(loaded.settings)

@@ -1,13 +1,9 @@
 """The only reader of the environment: settings of the program and, by prefix, of each channel module."""
 
-import base64
-import binascii
-import contextlib
 import importlib
 import json
 import os
 import pkgutil
-import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +23,6 @@ from channels.base.settings import ChannelSettings
 PREFIX = "BROADCASTER_"
 OIDC = "OIDC_"
 """Settings of single sign-on bear this prefix alone."""
-KEY_BYTES = 32
 
 TOPICS: tuple[Topic, ...] = tuple(
     Topic(slug=slug, labels={"id": indonesian, "en": english})
@@ -57,7 +52,7 @@ class Settings(BaseModel):
     database_url: str = Field(default="", description="postgresql://user:password@host/name; empty: SQLite in the data folder.")
     redis_url: str = Field(default="", description="redis://host:6379/0; empty: the embedded Valkey.")
     base_url: str = Field(default="", description="The address residents see; empty: this machine, at the web server's port.")
-    secret_key: str = Field(default="", description="32 bytes, base64; empty: made and kept (0600) in the data folder.")
+    secret_key: str = Field(default="", description="32 bytes, base64 or hex; empty: made and kept (0600) in the data folder.")
     channels: str = Field(default="", description="Channels that are open, separated by spaces; empty: all that are configured.")
     host: str = Field(default="127.0.0.1", description="Where the web server listens.")
     port: int = Field(default=8000, ge=0, le=65535, description="The web server's port.")
@@ -294,38 +289,3 @@ def open_channels(loaded: Loaded) -> tuple[dict[str, PushChannel], dict[str, Pul
         else:
             push[name] = channel
     return push, pull
-
-
-def secret_key(settings: Settings) -> bytes:
-    """The 32-byte key all others are derived from; made and kept 0600 in the data folder when none is set. Raises BadSettings."""
-    if settings.secret_key:
-        return _decode_key(settings.secret_key, f"{PREFIX}SECRET_KEY")
-    path = settings.data_dir / "secret.key"
-    if not path.exists():
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _make_key(path)
-    return _decode_key(path.read_text().strip(), str(path))
-
-
-def _make_key(path: Path) -> None:
-    """Write a fresh key, whole or not at all; of several processes that do so at once, one wins."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(fresh)
-    finally:
-        fresh.unlink()
-
-
-def _decode_key(text: str, where: str) -> bytes:
-    try:
-        key = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise BadSettings(f"{where}: harus {KEY_BYTES} byte dalam base64. Buat satu: openssl rand -base64 32") from error
-    if len(key) != KEY_BYTES:
-        raise BadSettings(f"{where}: harus {KEY_BYTES} byte dalam base64, bukan {len(key)}. Buat satu: openssl rand -base64 32")
-    return key

@@ -19,6 +19,8 @@ ZERO_WAITS = 2
 """How often a provider's "retry at once" is taken at its word, per delivery."""
 REJECTIONS = 3
 """Different addresses (email: domains) with the same rejection and no success between, after which the edition stops."""
+UNOPENED = 5
+"""Different addresses in a row that cannot be opened, after which the key itself is in doubt."""
 UNCERTAIN_PAUSE = 5.0
 """Seconds at least before an attempt that got no answer is made again."""
 
@@ -104,6 +106,16 @@ def _retry(row: MarkedRow, due_at: float, outcome: Deferred, moment: Moment, *, 
     return Decision(
         slot=row.slot, attempt=row.attempt, state=PENDING, due_at=due_at, reason="",
         provider_code=outcome.code, spend=spend, uncertain=uncertain,
+    )  # fmt: skip
+
+
+def unopened(row: MarkedRow, moment: Moment, code: str) -> Decision:
+    """What becomes of a row whose address cannot be opened (pure): it waits as it was, until it can, expires or is cancelled."""
+    due_at = moment.now + wait_before(row.attempt, emergency=False)
+    if moment.expires_at is not None:
+        due_at = min(due_at, max(moment.expires_at, moment.now))
+    return Decision(
+        slot=row.slot, attempt=row.attempt, state=PENDING, due_at=due_at, reason="unreadable", provider_code=code
     )  # fmt: skip
 
 

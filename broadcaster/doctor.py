@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import aiohttp
 from sqlalchemy import text
 
-from broadcaster import config, inbox_alarm
-from broadcaster.app import open_app
+from broadcaster import config, inbox_alarm, secret_key
+from broadcaster.app import App, open_app
 from broadcaster.depots import StoreDown, open_depot
 from broadcaster.embedded import running_valkey
 from broadcaster.files import WANTED as WANTED_FILES
@@ -20,7 +20,7 @@ from broadcaster.files import file_limit
 from broadcaster.oidc import SignOnError, Unavailable
 from broadcaster.queue import Queue
 from broadcaster.signon import SignOn
-from broadcaster.store import accounts, tier
+from broadcaster.store import accounts, inbox, ledger, tier
 from broadcaster.store import channels as channel_store
 from broadcaster.store.database import Database, now
 from broadcaster.store.migrating import pending
@@ -40,6 +40,8 @@ async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
         if finding.ok is False:
             return
     yield _files()
+    key = await _key(loaded.settings)
+    yield key
     yield await _staff(loaded.settings)
     yield await _inbox(loaded.settings)
     yield await _redis(loaded.settings)
@@ -47,6 +49,8 @@ async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
     async for finding in _base_url(loaded.settings):
         yield finding
     yield await _sign_on(loaded.settings)
+    if key.ok is False:
+        return  # nothing that opens the program would start
     async for finding in _channels(loaded):
         yield finding
 
@@ -84,6 +88,21 @@ def _files() -> Finding:
         what=f"Berkas terbuka: hanya {most} untuk setiap proses; server web akan menerima lebih sedikit sambungan",
         mend=f"Naikkan batasnya menjadi paling sedikit {WANTED_FILES}: LimitNOFILE= di systemd, atau ulimit -Hn di shell.",
     )
+
+
+async def _key(settings: config.Settings) -> Finding:
+    """Whether the secret key is the one that the database belongs to; none is made here."""
+    database = Database(settings.database)
+    try:
+        if await database.read(secret_key.bound, settings) is None:
+            await database.read(secret_key.verified, settings)
+            return Finding(ok=None, what="Basis data belum terikat pada kunci rahasia", mend="Jalankan: broadcaster migrate")
+    except config.BadSettings as error:
+        what, _, mend = str(error).partition(". ")
+        return Finding(ok=False, what=what, mend=mend)
+    finally:
+        database.close()
+    return Finding(ok=True, what=f"Kunci rahasia dari {secret_key.place(settings)} cocok dengan basis data; simpan cadangannya")
 
 
 async def _staff(settings: config.Settings) -> Finding:
@@ -220,6 +239,20 @@ async def _channels(loaded: config.Loaded) -> AsyncIterator[Finding]:
                 yield _tier(channel, await app.database.read(tier.used, name))
             for finding in await _checked(channel):
                 yield finding
+        async for finding in _unreadable(app):
+            yield finding
+
+
+async def _unreadable(app: App) -> AsyncIterator[Finding]:
+    """What is kept because our key does not open it; nothing is said where there is nothing."""
+    kinds = (("pesan menunggu", ledger.unreadable), ("kabar penyedia disimpan", inbox.count_unreadable))
+    for what, count in kinds:
+        for name, number in (await app.database.read(count)).items():
+            yield Finding(
+                ok=False,
+                what=f"{app.labels.get(name, name)}: {number} {what} karena tidak dapat dibuka",
+                mend="Pulihkan kunci yang menyegelnya. Kalau datanya rusak: impor lagi alamatnya, atau hentikan pengirimannya.",
+            )
 
 
 def _tier(channel: PushChannel, used: int) -> Finding:

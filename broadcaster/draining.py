@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from broadcaster import cancelling
 from broadcaster.app import App
-from broadcaster.delivery import REJECTIONS
+from broadcaster.delivery import REJECTIONS, UNOPENED
 from broadcaster.hand import Hand
 from broadcaster.limits import Limiter, Window
 from broadcaster.pacing import Pacing
@@ -52,6 +52,7 @@ class Deliverer:
     _running: dict[tuple[str, str], bool] = field(default_factory=dict)
     _rejections: dict[tuple[int, str], dict[str, set[str]]] = field(default_factory=dict)
     _recent: dict[str, deque[bool]] = field(default_factory=dict)
+    _unopened: dict[str, set[int]] = field(default_factory=dict)
     _days: dict[int, date] = field(default_factory=dict)
     _uncounted: dict[str, tuple[int, float]] = field(default_factory=dict)
 
@@ -107,11 +108,13 @@ class Deliverer:
     def recipient(self, channel: str, edition_id: int, row: MarkedRow) -> Recipient:
         """The recipient of a marked row. Raises SealBroken, and KeyError for an area that is gone."""
         book = self.app.book
+        address = book.open(channel, bytes.fromhex(row.sealed))
+        self._unopened.pop(channel, None)
         token, key = book.names(row.address)
         return Recipient(
             delivery=f"{edition_id}.{row.slot}.{row.attempt}",
             attempt=row.attempt,
-            address=book.open(channel, bytes.fromhex(row.sealed)),
+            address=address,
             area=self._areas[row.area],
             since=self._day(row.consented_at),
             token=token,
@@ -147,6 +150,15 @@ class Deliverer:
     def succeeded(self, edition_id: int, channel: str) -> None:
         """A success: the rejections before it were the addresses' own."""
         self._rejections.pop((edition_id, channel), None)
+
+    def key_is_doubtful(self, channel: str, address: int) -> bool:
+        """Note an address that cannot be opened; True once several different ones came in a row."""
+        unopened = self._unopened.setdefault(channel, set())
+        unopened.add(address)
+        if len(unopened) < UNOPENED:
+            return False
+        unopened.clear()
+        return True
 
     def channel_should_halt(self, channel: str, *, failed: bool) -> bool:
         """Note a call; True once more than half of the last fifty came back with nothing (failure breaker)."""

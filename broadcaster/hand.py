@@ -233,7 +233,12 @@ class Hand:
         try:
             recipient = self.deliverer.recipient(self.channel.name, self.claim.edition, row)
             return self.channel.personalise(message, recipient)
-        except (SealBroken, KeyError, ValueError) as error:
+        except SealBroken as error:
+            # damaged, or our key is not the one that sealed it: no fault of the resident's, so the row is not closed
+            log.error("address_not_opened", edition=self.claim.edition, channel=self.channel.name)
+            self.outcomes.unopened(row, type(error).__name__)
+            return None
+        except (KeyError, ValueError) as error:
             # one poisonous row must not stop its slice
             log.error("row_unreadable", edition=self.claim.edition, channel=self.channel.name, error=type(error).__name__)
             self.outcomes.unreadable(row, type(error).__name__)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy import Connection
 
-from broadcaster.delivery import Moment, consequence, decide
+from broadcaster.delivery import Moment, consequence, decide, unopened
 from broadcaster.store import channels as channel_store
-from broadcaster.store import consequences
+from broadcaster.store import consequences, key_binding
 from broadcaster.store import outcomes as store
 from broadcaster.store.consequences import Consequence
 from broadcaster.store.leases import suspend_proof
@@ -32,6 +32,9 @@ GROUP = 250
 """Outcomes committed together at most."""
 
 
+KEY_DOES_NOT_FIT = "Alamat tidak dapat dibuka: kunci rahasia tidak cocok. Pulihkan kuncinya, lalu buka lagi kanal ini."
+
+
 @dataclass(kw_only=True)
 class Batch:
     """Outcomes that are committed together, with all that they mean for addresses, edition and channel."""
@@ -47,6 +50,8 @@ class Batch:
     stop_edition: str = ""
     halt: Halted | None = None
     pause: float = 0.0
+    key_in_doubt: bool = False
+    """Several different addresses in a row could not be opened."""
 
     def __bool__(self) -> bool:
         return bool(self.decisions or self.unwritten)
@@ -65,6 +70,8 @@ class Batch:
         ) if self.decisions else []  # fmt: skip
         if self.pause:
             channel_store.pause_channel(connection, claim.channel, self.pause)
+        if self.key_in_doubt and not key_binding.opens_addresses(connection, self.book, claim.channel):
+            self.halt = Halted(detail=KEY_DOES_NOT_FIT, resume="manual")
         if self.halt is not None and channel_store.halt_channel(connection, claim.channel, self.halt.detail, self.halt.resume):
             log.error(
                 "channel_halted", channel=claim.channel, code=self.halt.code, detail=self.halt.detail, resume=self.halt.resume
@@ -101,7 +108,8 @@ class Outcomes:
     def urgent(self) -> bool:
         """Whether the batch should be recorded at once: it is full, or changes what others may do."""
         batch = self._batch
-        return batch.halt is not None or bool(batch.stop_edition) or batch.pause > 0 or len(batch.decisions) >= GROUP
+        changes = batch.halt is not None or batch.key_in_doubt or bool(batch.stop_edition) or batch.pause > 0
+        return changes or len(batch.decisions) >= GROUP
 
     def take(self) -> Batch:
         """The batch so far; the next one is empty."""
@@ -125,6 +133,13 @@ class Outcomes:
     def unwritten(self, rows: Iterable[MarkedRow]) -> None:
         """These were marked and never written: they wait again, no attempt spent."""
         self._batch.unwritten += rows
+
+    def unopened(self, row: MarkedRow, code: str) -> None:
+        """Let a row wait whose address cannot be opened; several different ones in a row put the key in doubt."""
+        if not self.since:
+            self.since = suspend_proof()
+        self._batch.decisions.append(unopened(row, self._moment(), code))
+        self._batch.key_in_doubt |= self.deliverer.key_is_doubtful(self.claim.channel, row.address)
 
     def unreadable(self, row: MarkedRow, code: str) -> None:
         """No message can be made for this row, whatever the reason that `code` names."""

@@ -66,7 +66,7 @@ class Overview:
             "channels": {name: view.as_json() for name, view in self.channels.items()},
             "waiting": [
                 {
-                    "channel": item.channel, "provider_code": item.provider_code, "count": item.count,
+                    "channel": item.channel, "reason": item.reason, "provider_code": item.provider_code, "count": item.count,
                     "next_try": when(item.next_try),
                 }
                 for item in self.causes.waiting

@@ -49,7 +49,7 @@ class _Batch:
 
     ready: list[_Item] = field(default_factory=list)
     early: dict[int, list[Waiting]] = field(default_factory=dict)
-    unreadable: list[int] = field(default_factory=list)
+    unreadable: list[Waiting] = field(default_factory=list)
     full: bool = False
 
 
@@ -119,7 +119,7 @@ def _look(connection: Connection, app: App, priority: int) -> _Batch:
             batch.ready.append(_Item(row=row, event=decode(app.book.open(_sealed_as(row.channel), row.body))))
         except (SealBroken, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
             log.error("receipt_unreadable", channel=row.channel, error=type(error).__name__)
-            batch.unreadable.append(row.id)
+            batch.unreadable.append(row)
     try:
         early = _early(connection, batch.ready)
     except Exception as error:  # noqa: BLE001  one that cannot even be looked up is put off when its own turn fails
@@ -147,8 +147,8 @@ def _early(connection: Connection, items: Sequence[_Item]) -> dict[int, int]:
 
 async def _work_off(app: App, answerer: Answerer, batch: _Batch) -> None:
     now = app.clock().timestamp()
-    if batch.unreadable:
-        await app.database.write(inbox.done, batch.unreadable, now)
+    if batch.unreadable:  # however old: one of them may be somebody's stop
+        await app.database.write(inbox.put_off, batch.unreadable, inbox.UNREADABLE, now, give_up_before=0.0)
     for priority, rows in batch.early.items():
         await app.database.write(inbox.put_off, rows, priority, now, give_up_before=now - KEEP_SECONDS)
     # PostgreSQL locks rows: a transaction with several deliveries would stand in the way of the sending

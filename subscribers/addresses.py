@@ -53,6 +53,14 @@ class AddressBook:
         except (InvalidTag, ValueError):
             raise SealBroken("damaged, or sealed with another key or for another channel") from None
 
+    def opens(self, channel: str, cipher: bytes) -> bool:
+        """Whether this book's key opens the sealed address."""
+        try:
+            self.open(channel, cipher)
+        except SealBroken:
+            return False
+        return True
+
     def lookup(self, channel: str, address: str) -> bytes:
         """16 bytes that stand for the address in searches: always the same, not reversible without the key."""
         digest = self._lookup.copy()

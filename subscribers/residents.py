@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
 
 from subscribers import store
-from subscribers.addresses import AddressBook
+from subscribers.addresses import AddressBook, SealBroken
 from subscribers.areas import AreaTree
 from subscribers.consent import note_agreed
 from subscribers.enrolment import Outcome, Subscription, enrol
@@ -16,8 +16,8 @@ from subscribers.store import State, address, alias, consent, subscriber, subscr
 from subscribers.subscriptions import home_of, pack_topics, read, unpack_topics
 
 __all__ = [
-    "AddressRow", "Subscription", "add_alias", "add_aliases", "channel_of", "count", "erase", "export_rows", "find", "get",
-    "move", "other_addresses", "subscribe",
+    "AddressRow", "Subscription", "Unopened", "add_alias", "add_aliases", "channel_of", "count", "erase", "export_rows", "find",
+    "get", "move", "other_addresses", "subscribe",
 ]  # fmt: skip
 
 _EXPORT_BATCH = 2_000
@@ -223,7 +223,15 @@ def state_name(state: int, reason: str) -> str:
     return reason if state == State.SUPPRESSED else State(state).name.lower()
 
 
-def export_rows(conn: Connection, book: AddressBook) -> Iterator[dict[str, str]]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unopened:
+    """An address that cannot be exported, as the key does not open it; the others are."""
+
+    id: int
+    channel: str
+
+
+def export_rows(conn: Connection, book: AddressBook) -> Iterator[dict[str, str] | Unopened]:
     """Every address as a row of importing.COLUMNS, by id; the import takes it back unchanged, opt-outs included."""
     after = 0
     while found := conn.execute(_export_query(after)).all():
@@ -231,7 +239,10 @@ def export_rows(conn: Connection, book: AddressBook) -> Iterator[dict[str, str]]
         areas = _areas(conn, ids)
         proofs = _proofs(conn, ids)
         for row in found:
-            yield _exported(book, row, areas.get(row.id, []), proofs.get(row.id))
+            try:
+                yield _exported(book, row, areas.get(row.id, []), proofs.get(row.id))
+            except SealBroken:
+                yield Unopened(id=row.id, channel=row.channel)
         after = ids[-1]
 
 

@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from broadcaster import config, publishing
+from broadcaster import config, publishing, subscriber_register
 from broadcaster.announcements import check
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
-from broadcaster.commands.opening import has_database, opened
+from broadcaster.commands.opening import ACTOR, has_database, opened
 from broadcaster.fields import Fields
 from broadcaster.frontmatter import parse
 from broadcaster.previewing import document_parts, message_parts, sample_recipient
@@ -95,6 +95,7 @@ async def _known(app: App, channel: str, address: str) -> Recipient | None:
     if found is None or home is None:
         return None
     consented_at = await app.database.read(consent.given_at, found.id)
+    await subscriber_register.note_look(app, found.id, of="preview", actor=ACTOR)
     since = datetime.fromtimestamp(consented_at or found.created_at, WIB).date()
     return Recipient(
         delivery="0.0.1", attempt=1, address=address, area=Area(code=home.code, name=home.name, slug=home.slug),
@@ -110,7 +111,7 @@ def publish(file: FILE, as_json: JSON = False) -> None:
 async def _publish(text: str, as_json: bool) -> None:
     async with opened() as app:
         checked = publishing.Press.of(app).examine(parse(text), app.clock())
-        done = await publishing.publish_now(app, checked, actor="cli")
+        done = await publishing.publish_now(app, checked, actor=ACTOR)
         if as_json:
             sys.stdout.write(json.dumps({"id": done.id, "code": done.code, "status": done.status, "url": done.url}) + "\n")
         else:

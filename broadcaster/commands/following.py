@@ -19,7 +19,7 @@ from rich.table import Table
 from broadcaster.announcements import STATE_WORDS
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
-from broadcaster.commands.opening import opened
+from broadcaster.commands.opening import ACTOR, opened
 from broadcaster.commands.private import private
 from broadcaster.overview import ChannelView, Overview, identify, overview, when, words
 from broadcaster.store import audit, closed, ledger
@@ -120,6 +120,7 @@ def _notes(app: App, shown: Overview) -> Iterator[str]:
         yield from (f"{app.push[name].label if name in app.push else name}: {text}" for text in _held_up(name, view))
     for wait in shown.causes.waiting:
         code = f", kode {wait.provider_code}" if wait.provider_code else ""
+        code = f" ({words(wait.reason)}{code})" if wait.reason else code
         at = datetime.fromtimestamp(wait.next_try, WIB)
         yield f"{wait.channel}: {_number(wait.count)} menunggu{code}, coba lagi {at:%H.%M.%S}"
     for cause in shown.causes.failures:
@@ -174,6 +175,8 @@ def _counts(heading: str, rows: Mapping[str, Mapping[str, int]]) -> Table:
 
 # --- failed -------------------------------------------------------------------------------------
 
+UNOPENED = "(tidak dapat dibuka)"
+"""In place of an address that our key does not open."""
 COLUMNS = ("delivery", "channel", "area", "state", "reason", "words", "provider_code", "attempts", "closed_at")
 
 
@@ -195,7 +198,7 @@ async def _failed(key: str, file: str, addresses: bool, as_json: bool) -> None:
         if addresses:
             await app.database.write(
                 lambda c: audit.append(
-                    c, at=app.clock(), actor="cli", act="read-addresses", subject=found, detail={"of": "failed"}
+                    c, at=app.clock(), actor=ACTOR, act="read-addresses", subject=found, detail={"of": "failed"}
                 )
             )
         columns = (*COLUMNS, "address") if addresses else COLUMNS
@@ -232,11 +235,11 @@ def _told(app: App, row: ClosedRow, addresses: bool) -> dict[str, Any]:
 
 
 def _address(app: App, row: ClosedRow) -> str:
-    """The address in clear; empty when it was erased or cannot be read."""
+    """The address in clear, UNOPENED where its seal is broken; empty when it was erased."""
     try:
         return app.book.open(row.channel, row.cipher) if row.cipher else ""
     except SealBroken:
-        return ""
+        return UNOPENED
 
 
 def _write(app: App, target: TextIO, writer: Any, told: Mapping[str, Any], as_json: bool) -> None:

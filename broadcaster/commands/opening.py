@@ -6,12 +6,15 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from broadcaster import config
+from broadcaster import config, secret_key
 from broadcaster.app import App, open_app
 from broadcaster.commands.failing import Failed
 from broadcaster.embedded import running_valkey
 from broadcaster.store import audit
 from broadcaster.store.revisions import is_current
+
+ACTOR = "cli"
+"""Who acts by a command, in the audit log; `operator` tells which person on which machine."""
 
 
 def has_database(settings: config.Settings) -> bool:
@@ -36,9 +39,7 @@ async def opened(*, create: bool = False) -> AsyncIterator[App]:
     if not is_current(loaded.settings.database):
         if not (create and loaded.settings.database.startswith("sqlite")):
             raise Failed("Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu.")
-        from broadcaster.store.migrating import migrate  # noqa: PLC0415  costs 10 MB that no other start needs
-
-        migrate(loaded.settings.database)
+        secret_key.prepare(loaded.settings)
     audit.come_from(operator())
     redis_url = loaded.settings.redis_url or running_valkey(loaded.settings.data_dir)
     async with open_app(loaded, redis_url=redis_url) as app:

@@ -2,9 +2,12 @@
 
 import asyncio
 import csv
+import hashlib
+import io
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -13,9 +16,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from broadcaster import subscriber_register
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
-from broadcaster.commands.opening import opened
+from broadcaster.commands.opening import ACTOR, opened
 from broadcaster.commands.private import private
 from subscribers import importing, residents
 
@@ -41,13 +45,14 @@ def import_(
 
 async def _import(file: Path, bad_rows: Path | None) -> None:
     try:
-        lines = file.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+        content = file.open("rb")
     except OSError as error:
         raise Failed(f"{file} tidak dapat dibuka. Periksa nama, folder, dan izin bacanya.") from error
-    with lines:
+    with io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+        digest, size = _measure(content)
         async with opened(create=True) as app:
             try:
-                tally, bad = await import_file(app, lines, file.stat().st_size)
+                tally, bad = await import_file(app, lines, size, digest=digest)
             except importing.BadFile as error:
                 raise Failed(f"{file}: {error}") from error
     for problem in bad[:SHOWN_BAD_ROWS]:
@@ -63,7 +68,7 @@ async def _import(file: Path, bad_rows: Path | None) -> None:
         raise Failed("Tidak ada baris yang dapat diimpor.")
 
 
-async def import_file(app: App, lines: Iterable[str], size: int) -> tuple[dict[str, int], list[importing.BadRow]]:
+async def import_file(app: App, lines: Iterable[str], size: int, *, digest: str) -> tuple[dict[str, int], list[importing.BadRow]]:
     """Import rows with a progress bar; returns what became of the good ones, and the bad ones."""
     parsers = {name: app.loaded.modules[name].parse_address for name in app.push}
     topics = tuple(topic.slug for topic in app.settings.topics)
@@ -78,12 +83,22 @@ async def import_file(app: App, lines: Iterable[str], size: int) -> tuple[dict[s
         while chunk := await asyncio.to_thread(_take, rows, ROWS_A_TRANSACTION):
             bad += [row for row in chunk if isinstance(row, importing.BadRow)]
             good = [row for row in chunk if not isinstance(row, importing.BadRow)]
-            done = await app.database.write(importing.import_rows, app.book, app.tree, good, app.clock().timestamp())
+            done = await subscriber_register.import_rows(app, good, file=digest, actor=ACTOR)
             for name, count in done.items():
                 tally[name] = tally.get(name, 0) + count
             bar.update(task, completed=counted.size, rows=sum(tally.values()) + len(bad))
         bar.update(task, completed=size)
     return tally, bad
+
+
+def _measure(content: io.BufferedReader) -> tuple[str, int]:
+    """SHA-256 and size of a file, which is read from its beginning again; ("", 0) for a pipe, which can be read only once."""
+    if not content.seekable():
+        return "", 0
+    digest = hashlib.file_digest(content, "sha256").hexdigest()
+    size = content.tell()
+    content.seek(0)
+    return digest, size
 
 
 def _take(rows: Iterator[T], count: int) -> list[T]:
@@ -111,15 +126,17 @@ def export(file: Annotated[Path | None, typer.Argument(help="Tujuan; kosong: kel
 
 async def _export(file: Path | None) -> None:
     async with opened() as app:
-        rows = await app.database.read(lambda connection: list(residents.export_rows(connection, app.book)))
-    target = sys.stdout if file is None else private(file)
-    try:
+        await subscriber_register.note_export(app, actor=ACTOR)
+        found = await app.database.read(lambda connection: list(residents.export_rows(connection, app.book)))
+    with private(file) if file is not None else nullcontext(sys.stdout) as target:
         writer = csv.DictWriter(target, importing.COLUMNS, extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(rows)
-    finally:
-        if file is not None:
-            target.close()
+        writer.writerows(row for row in found if not isinstance(row, residents.Unopened))
+    if unopened := [f"{row.channel} {row.id}" for row in found if isinstance(row, residents.Unopened)]:
+        raise Failed(
+            f"{len(unopened)} alamat tidak dapat dibuka dan tidak ikut diekspor: {', '.join(unopened)}. "
+            "Tersegel dengan kunci lain, atau rusak: pulihkan kuncinya, atau impor lagi alamatnya."
+        )
 
 
 @program.command()
@@ -143,7 +160,7 @@ async def _erase(address: str, channel: str) -> None:
                 if channel:
                     raise Failed(str(error)) from error
                 continue
-            if await app.database.write(residents.erase, app.book, name, parsed):
+            if await subscriber_register.erase(app, name, parsed, actor=ACTOR):
                 erased.append(name)
         if not erased:
             raise Failed("Alamat itu tidak terdaftar.")

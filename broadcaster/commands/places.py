@@ -1,6 +1,7 @@
 """`broadcaster areas`: list and import."""
 
 import asyncio
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -8,9 +9,9 @@ from typing import Annotated
 
 import typer
 
+from broadcaster import operating
 from broadcaster.commands.failing import Failed
-from broadcaster.commands.opening import opened
-from subscribers import areas
+from broadcaster.commands.opening import ACTOR, opened
 
 program = typer.Typer(help="Wilayah: daftar, impor.", no_args_is_help=True)
 
@@ -45,7 +46,8 @@ def import_(
 
 async def _import(file: Path) -> None:
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        content = file.read_bytes()
+        document = json.loads(content.decode())
     except OSError as error:
         raise Failed(f"{file} tidak dapat dibuka. Periksa nama, folder, dan izin bacanya.") from error
     except (ValueError, RecursionError) as error:
@@ -54,11 +56,9 @@ async def _import(file: Path) -> None:
         raise Failed(f"{file} bukan pohon wilayah dan bukan GeoJSON: isinya harus satu objek JSON.")
     async with opened(create=True) as app:
         try:
-            if document.get("type") == "FeatureCollection":
-                await app.database.write(areas.add_outlines, document)
-                sys.stdout.write("Batas wilayah disimpan.\n")
-            else:
-                await app.database.write(areas.replace_tree, document)
-                sys.stdout.write("Pohon wilayah diganti. Mulai ulang web dan worker supaya memakainya.\n")
+            digest = hashlib.sha256(content).hexdigest()
+            replaced = await operating.import_areas(app, document, file=digest, actor=ACTOR)
         except ValueError as error:
             raise Failed(f"{file}: {error}") from error
+    done = "Pohon wilayah diganti. Mulai ulang web dan worker supaya memakainya." if replaced else "Batas wilayah disimpan."
+    sys.stdout.write(done + "\n")

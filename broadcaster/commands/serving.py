@@ -16,7 +16,7 @@ import aiohttp
 import typer
 import uvloop
 
-from broadcaster import config
+from broadcaster import config, secret_key
 from broadcaster.app import open_app
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import opened
@@ -114,9 +114,7 @@ async def _run(loaded: config.Loaded) -> None:
 
 
 async def _migrate(loaded: config.Loaded) -> None:
-    from broadcaster.store.migrating import migrate  # noqa: PLC0415  costs 10 MB that web and workers do not need
-
-    await asyncio.to_thread(migrate, loaded.settings.database)
+    await asyncio.to_thread(secret_key.prepare, loaded.settings)
 
 
 async def _with_redis(stack: contextlib.AsyncExitStack, loaded: config.Loaded, environ: Mapping[str, str]) -> dict[str, str]:
@@ -219,6 +217,7 @@ def _prepare(port: int, data: Path) -> dict[str, str]:
 
     variables = {
         f"{config.PREFIX}SIMULATED": "true",
+        secret_key.VARIABLE: "",  # its own, in its folder, whatever the shell says
         f"{config.PREFIX}PORT": str(port),
         f"{config.PREFIX}BASE_URL": f"http://127.0.0.1:{port}",
         f"{config.PREFIX}DOMAIN": "info.cimahi.example",

@@ -11,9 +11,8 @@ from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.following import ID, JSON, found_id, print_json, watched
-from broadcaster.commands.opening import opened
+from broadcaster.commands.opening import ACTOR, opened
 
-ACTOR = "cli"
 REASON = Annotated[str, typer.Option(help="Alasan, dibaca petugas lain.")]
 
 

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from broadcaster import config
+from broadcaster import config, operating, secret_key
+from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
-from broadcaster.commands.opening import opened
+from broadcaster.commands.opening import ACTOR, opened
 from broadcaster.store import channels as channel_store
 from broadcaster.store import tokens as token_store
 
@@ -21,9 +22,7 @@ channels = typer.Typer(help="Kanal: keadaan, lanjutkan, penonaktifan yang ditaha
 
 def migrate() -> None:
     """Siapkan atau perbarui basis data."""
-    from broadcaster.store.migrating import migrate as apply_migrations  # noqa: PLC0415  this command alone needs it
-
-    applied = apply_migrations(config.read().settings.database)
+    applied = secret_key.prepare(config.read().settings)
     sys.stdout.write("".join(f"{name}\n" for name in applied) or "Sudah terbaru.\n")
 
 
@@ -61,7 +60,7 @@ def add(
 async def _add(name: str, scopes: list[str]) -> None:
     async with opened(create=True) as app:
         try:
-            secret = await app.database.write(token_store.add, name, scopes)
+            secret = await operating.add_token(app, name, scopes, actor=ACTOR)
         except token_store.BadToken as error:
             raise Failed(str(error)) from error
         sys.stdout.write(secret + "\n")
@@ -86,8 +85,10 @@ def revoke(name: str) -> None:
 
     async def run() -> None:
         async with opened() as app:
-            if not await app.database.write(token_store.revoke, name):
-                raise Failed(f"Token {name!r} tidak ada atau sudah dicabut.")
+            try:
+                await operating.revoke_token(app, name, actor=ACTOR)
+            except NotAllowed as refusal:
+                raise Failed(str(refusal)) from refusal
             sys.stdout.write(f"Token {name} dicabut.\n")
 
     asyncio.run(run())
@@ -125,8 +126,10 @@ def resume(name: str) -> None:
     async def run() -> None:
         async with opened() as app:
             _require(app, name)
-            if not await app.database.write(channel_store.resume_channel, name):
-                raise Failed(f"Kanal {name} tidak sedang berhenti.")
+            try:
+                await operating.resume_channel(app, name, actor=ACTOR)
+            except NotAllowed as refusal:
+                raise Failed(f"Kanal {name} tidak sedang berhenti.") from refusal
             sys.stdout.write(f"Kanal {name} dibuka lagi.\n")
 
     asyncio.run(run())
@@ -139,7 +142,10 @@ def held(name: str, apply: Annotated[bool, typer.Option("--apply/--discard", hel
     async def run() -> None:
         async with opened() as app:
             _require(app, name)
-            count = await app.database.write(channel_store.release_held, name, apply=apply)
+            try:
+                count = await operating.decide_held(app, name, apply=apply, actor=ACTOR)
+            except NotAllowed:
+                count = 0
             state = (await app.database.read(channel_store.channel_states)).get(name)
             sys.stdout.write(f"{count} penonaktifan {'diterapkan' if apply else 'dibuang'}.\n")
             if state is not None and state.halted:

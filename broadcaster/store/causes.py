@@ -27,9 +27,13 @@ EDITIONS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """Rows that wait for a later try, by what the provider said; `next_try` of the first of them, epoch seconds."""
+    """Rows that wait for a later try, by what the provider said; `next_try` of the first of them, epoch seconds.
+
+    `reason`, a key of delivery.REASONS, is given where it is not the provider for whom they wait.
+    """
 
     channel: str
+    reason: str = ""
     provider_code: str
     count: int
     next_try: float
@@ -46,12 +50,12 @@ class Causes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Seen:
-    """One slice as it was: closed rows by cause; waiting ones as (provider's code, how many, first and last due time)."""
+    """One slice as it was: closed rows by cause; waiting ones as (reason, provider's code, how many, first and last due time)."""
 
     mark: tuple[Any, ...]
     at: float
     closed: Mapping[Cause, int]
-    waits: Sequence[tuple[str, int, float, float]]
+    waits: Sequence[tuple[str, str, int, float, float]]
 
 
 @dataclass
@@ -123,7 +127,7 @@ def _examined(connection: Connection, edition: int, place: Row[Any], now: float)
     later = []
     for state, reason, code, count, first, last in connection.execute(_ROWS, span):
         if state == PENDING:
-            later.append((code or "", count, first, last))
+            later.append((reason or "", code or "", count, first, last))
         else:
             closed[place.channel, STATES[state], reason or "", code or ""] += count
     return _Seen(mark=tuple(place), at=now, closed=closed, waits=later)
@@ -139,15 +143,15 @@ def _folded(connection: Connection, edition: int) -> Counter[Cause]:
 
 
 def _told(seen: Mapping[tuple[str, int], _Seen], closed: Counter[Cause], wall: float, *, complete: bool) -> Causes:
-    waits: dict[tuple[str, str], tuple[int, float]] = {}
+    waits: dict[tuple[str, str, str], tuple[int, float]] = {}
     for (channel, _number), part in seen.items():
         closed.update(part.closed)
-        for code, count, first, last in part.waits:
+        for reason, code, count, first, last in part.waits:
             if last > wall:
-                before, earliest = waits.get((channel, code), (0, math.inf))
-                waits[channel, code] = (before + count, min(earliest, first))
+                before, earliest = waits.get((channel, reason, code), (0, math.inf))
+                waits[channel, reason, code] = (before + count, min(earliest, first))
     waiting = [
-        Waiting(channel=channel, provider_code=code, count=count, next_try=due_at)
-        for (channel, code), (count, due_at) in sorted(waits.items(), key=lambda item: item[1][1])
+        Waiting(channel=channel, reason=reason, provider_code=code, count=count, next_try=due_at)
+        for (channel, reason, code), (count, due_at) in sorted(waits.items(), key=lambda item: item[1][1])
     ]
     return Causes(failures=most_first(closed), waiting=waiting, complete=complete)

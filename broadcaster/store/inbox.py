@@ -8,14 +8,16 @@ from sqlalchemy import Connection, delete, func, select, text, update
 
 from broadcaster.store.tables import receipt
 
-WORDS, STATUSES, POSTPONED, UNMATCHED = range(4)
+WORDS, STATUSES, POSTPONED, UNMATCHED, UNREADABLE = range(5)
 """Priorities. What residents say comes first; what was put off stands beside what is fresh, never before it."""
-KINDS: Mapping[int, str] = {WORDS: "words", STATUSES: "statuses", POSTPONED: "postponed", UNMATCHED: "unmatched"}
-AT_ONCE: Mapping[int, int] = {WORDS: 500, STATUSES: 50, POSTPONED: 50, UNMATCHED: 200}
+KINDS: Mapping[int, str] = {
+    WORDS: "words", STATUSES: "statuses", POSTPONED: "postponed", UNMATCHED: "unmatched", UNREADABLE: "unreadable",
+}  # fmt: skip
+AT_ONCE: Mapping[int, int] = {WORDS: 500, STATUSES: 50, POSTPONED: 50, UNMATCHED: 200, UNREADABLE: 200}
 """Rows of each priority in one round: new words wait for no more than that."""
 FIRST_WAIT = 5.0
 """Seconds until what was put off is looked at again; twice as long each further time."""
-LONGEST_WAIT: Mapping[int, float] = {POSTPONED: 60.0, UNMATCHED: 3600.0}
+LONGEST_WAIT: Mapping[int, float] = {POSTPONED: 60.0, UNMATCHED: 3600.0, UNREADABLE: 900.0}
 PURGED_AT_ONCE = 5_000
 """Dedupe keys forgotten in one transaction."""
 
@@ -123,6 +125,12 @@ def backlogs(connection: Connection) -> dict[int, Backlog]:
     return {
         row.priority: Backlog(count=row.n, received_at=row.received_at, due_at=row.due_at) for row in connection.execute(rows)
     }
+
+
+def count_unreadable(connection: Connection) -> dict[str, int]:
+    """How many wait for their key, or for the version that wrote them, by channel."""
+    rows = select(receipt.c.channel, func.count().label("n")).where(receipt.c.priority == UNREADABLE)
+    return {row.channel: row.n for row in connection.execute(rows.group_by(receipt.c.channel))}
 
 
 def purge(connection: Connection, before: float) -> int:

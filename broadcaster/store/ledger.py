@@ -109,6 +109,16 @@ def _sending(states: list[str]) -> str:
     return min(known, key=_RANK.index, default="done")
 
 
+def unreadable(connection: Connection) -> Mapping[str, int]:
+    """Rows by channel that wait because their address cannot be opened (reads every row of what is being sent)."""
+    waiting = (
+        select(delivery.c.channel, func.count().label("n"))
+        .join(run, (run.c.edition == delivery.c.edition) & (run.c.channel == delivery.c.channel))
+        .where(run.c.finished_at.is_(None), delivery.c.state == PENDING, delivery.c.reason == "unreadable")
+    )
+    return {row.channel: row.n for row in connection.execute(waiting.group_by(delivery.c.channel))}
+
+
 def areas(connection: Connection, announcement: str) -> Mapping[str, Mapping[str, int]]:
     """Counts per area and state (reads every row of the edition, 0.9 s for a million: for people, not for polling)."""
     newest = newest_edition_id(connection, announcement)

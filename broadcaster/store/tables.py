@@ -274,6 +274,15 @@ token = Table(
     Column("revoked_at", Double),
 )
 
+key_binding = Table(
+    "key_binding",
+    metadata,
+    # which secret key this database belongs to: one row, written once
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("fingerprint", LargeBinary, nullable=False),  # derived from the key for this purpose alone
+    Column("at", Double, nullable=False),
+)
+
 idempotency = Table(
     "idempotency",
     metadata,

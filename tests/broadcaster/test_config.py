@@ -1,16 +1,12 @@
 """Settings: what is wrong is told in words, all at once; what follows from other settings follows."""
 
-import base64
 import json
-import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from broadcaster import config
-from broadcaster.config import BadSettings, Settings
+from broadcaster.config import BadSettings
 
 EMAIL = {"EMAIL_URL": "smtp://127.0.0.1:1", "EMAIL_FROM": "info@cimahi.example"}
 
@@ -113,48 +109,6 @@ def test_the_domain_is_the_base_urls_host_unless_given() -> None:
         config.read({"BROADCASTER_BASE_URL": "https://info.cimahi.example:8443/x"}).settings.site.domain == "info.cimahi.example"
     )
     assert config.read({"BROADCASTER_DOMAIN": "surat.example"}).settings.site.domain == "surat.example"
-
-
-# --- the secret key -------------------------------------------------------------------------------------
-
-
-def test_a_key_is_made_once_readable_by_its_owner_alone_and_kept(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path / "data")
-    first = config.secret_key(settings)
-    assert len(first) == 32
-    assert config.secret_key(settings) == first
-    assert config.secret_key(Settings(data_dir=tmp_path / "other")) != first
-    file = tmp_path / "data" / "secret.key"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    assert list(file.parent.iterdir()) == [file]
-
-
-def test_a_key_that_is_set_is_used_and_none_is_made(tmp_path: Path) -> None:
-    key = bytes(range(32))
-    assert config.secret_key(Settings(data_dir=tmp_path, secret_key=base64.b64encode(key).decode())) == key
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("text", ["short", base64.b64encode(b"x" * 31).decode(), "!" * 44, "kunci é"])
-def test_a_key_that_is_none_is_refused_without_quoting_it(tmp_path: Path, text: str) -> None:
-    with pytest.raises(BadSettings, match="BROADCASTER_SECRET_KEY: harus 32 byte dalam base64") as caught:
-        config.secret_key(Settings(data_dir=tmp_path, secret_key=text))
-    assert text not in str(caught.value)
-    (tmp_path / "secret.key").write_text("spoilt")
-    with pytest.raises(BadSettings, match=r"secret\.key: harus 32 byte"):
-        config.secret_key(Settings(data_dir=tmp_path))
-
-
-def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
-    say = "import sys; from broadcaster.config import *; print(secret_key(Settings(data_dir=sys.argv[1])).hex())"
-    root = Path(__file__).resolve().parents[2]
-    started = [
-        subprocess.Popen([sys.executable, "-c", say, str(tmp_path / "data")], cwd=root, stdout=subprocess.PIPE) for _ in range(4)
-    ]
-    keys = {process.communicate()[0] for process in started}
-    assert len(keys) == 1
-    assert len(keys.pop().strip()) == 64
 
 
 # --- a demo's folder ------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from broadcaster import config
+from broadcaster import config, secret_key
 from broadcaster.accounts import Account
 from broadcaster.doctor import findings
 from broadcaster.simulation.serving import running
@@ -24,6 +24,7 @@ from broadcaster.store import channels as channel_store
 from broadcaster.store.database import Database
 from broadcaster.store.inbox import Kept
 from broadcaster.store.migrating import migrate, pending
+from broadcaster.store.tables import delivery, receipt, run
 from channels.base.contract import Finding
 
 EMAIL = {"EMAIL_URL": "smtp://127.0.0.1:1", "EMAIL_FROM": "info@cimahi.example", "BROADCASTER_DOMAIN": "cimahi.example"}
@@ -56,7 +57,7 @@ async def web_server(*, status: int = 200, ahead: float = 0.0) -> AsyncIterator[
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     """A data folder with a migrated database."""
-    migrate(f"sqlite:///{tmp_path / 'siaran.db'}")
+    secret_key.prepare(config.Settings(data_dir=tmp_path))
     return tmp_path
 
 
@@ -259,3 +260,50 @@ async def test_a_newsroom_that_nobody_looks_after_is_told_how_to_begin(data_dir:
     finally:
         database.close()
     assert about(await examined(data_dir), "pengelola") == Finding(ok=True, what="Redaksi: 1 pengelola")
+
+
+# --- the secret key -------------------------------------------------------------------------------------
+
+
+async def test_a_key_that_fits_is_told_with_its_place(data_dir: Path) -> None:
+    finding = about(await examined(data_dir), "Kunci rahasia")
+    assert finding.ok
+    assert str(data_dir / "secret.key") in finding.what
+
+
+async def test_a_lost_key_is_told_and_none_is_made(data_dir: Path) -> None:
+    (data_dir / "secret.key").unlink()
+    found = await examined(data_dir, **EMAIL)
+    finding = about(found, "Kunci rahasia")
+    assert finding.ok is False
+    assert "cadangan" in finding.mend
+    assert not (data_dir / "secret.key").exists()
+    assert about(found, "pengelola")  # what needs no key is told all the same
+
+
+async def test_another_key_and_one_that_is_none_are_told(data_dir: Path) -> None:
+    other = about(await examined(data_dir, BROADCASTER_SECRET_KEY="0f" * 32), "Kunci rahasia")
+    assert (other.ok, "bukan kunci basis data ini" in other.what) == (False, True)
+    spoilt = about(await examined(data_dir, BROADCASTER_SECRET_KEY="x"), "BROADCASTER_SECRET_KEY")
+    assert (spoilt.ok, "cadangan" in spoilt.mend) == (False, True)
+
+
+async def test_what_our_key_does_not_open_is_counted(data_dir: Path) -> None:
+    waiting = {
+        "channel": "email",
+        "dedupe": b"x",
+        "body": b"spoilt",
+        "received_at": 0.0,
+        "due_at": 0.0,
+        "priority": inbox.UNREADABLE,
+    }
+    in_store(data_dir, lambda c: c.execute(receipt.insert().values(waiting)))
+    place = {"edition": 1, "channel": "email"}
+    in_store(data_dir, lambda c: c.execute(run.insert().values(**place, lane="routine", state="running", published_at=0.0)))
+    rows = [{**place, "slot": slot, "address": slot, "area": "32.77", "reason": "unreadable"} for slot in (1, 2)]
+    in_store(data_dir, lambda c: c.execute(delivery.insert(), rows))
+    found = await examined(data_dir, **EMAIL)
+    assert [finding.what for finding in found if "karena tidak" in finding.what] == [
+        "Email: 2 pesan menunggu karena tidak dapat dibuka",
+        "Email: 1 kabar penyedia disimpan karena tidak dapat dibuka",
+    ]

@@ -9,15 +9,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text, update
 
+from broadcaster import steering
 from broadcaster.app import App
 from broadcaster.draining import Deliverer
+from broadcaster.overview import overview
 from broadcaster.store import channels as channel_store
 from broadcaster.store import fanout, ledger, outcomes, slices
+from broadcaster.store.causes import Watcher
 from broadcaster.store.leases import Holder, LeaseLost
 from broadcaster.store.tables import PENDING, SENDING, STATES, delivery, run, slice_
 from channels.base.contract import Deferred, Halted, Receipt, Recipient, Refused, Rejected, Skipped
 from fakes import FakeChannel, Killed, accepts_all
-from sending import retry_failed
+from sending import everything_due, retry_failed
+from subscribers.addresses import AddressBook
 from subscribers.store import State, address
 from world import deliverer, emergency, notice, program, publish, rows, states, subscribe, variables
 
@@ -351,14 +355,77 @@ async def test_a_skipped_address_falls_back_to_the_persons_older_one(app: App) -
     assert app.database.read_now(ledger.progress, done.id).total == 32
 
 
+def spoil(app: App, condition: str) -> None:
+    """Damage the seals of some addresses."""
+    spoilt = text(f"UPDATE address SET cipher = :junk WHERE {condition}")
+    app.database.write_now(lambda c: c.execute(spoilt, {"junk": b"\x01spoilt"}))
+
+
 async def test_one_unreadable_address_does_not_stop_its_slice(app: App) -> None:
     channel = FakeChannel()
     app = with_channel(app, channel)
-    await publish(app, notice())
-    spoil = text("UPDATE address SET cipher = :junk WHERE id = (SELECT min(id) FROM address)")
-    app.database.write_now(lambda c: c.execute(spoil, {"junk": b"\x01spoilt"}))
+    done = await publish(app, notice())
+    sealed = app.database.read_now(lambda c: c.execute(text("SELECT cipher FROM address ORDER BY id LIMIT 1")).scalar_one())
+    spoil(app, "id = (SELECT min(id) FROM address)")
     await drain_until_quiet(deliverer(app))
-    assert states(app) == {"sent": 29, "failed": 1}
+    assert states(app) == {"sent": 29, "pending": 1}
+    (waiting,) = [row for row in rows(app) if row.state == PENDING]
+    assert (waiting.spent, waiting.uncertain, waiting.reason) == (0, 0, "unreadable")
+    assert waiting.due_at > app.clock().timestamp() + 30
+    assert app.database.read_now(channel_store.closed_for, "email") == 0
+    (cause,) = app.database.read_now(overview, done.id, app.site, Watcher()).causes.waiting
+    assert (cause.reason, cause.count) == ("unreadable", 1)
+    mend = text("UPDATE address SET cipher = :sealed WHERE id = (SELECT min(id) FROM address)")
+    app.database.write_now(lambda c: c.execute(mend, {"sealed": sealed}))
+    everything_due(app)
+    await drain_until_quiet(deliverer(app))
+    assert states(app) == {"sent": 30}
+
+
+async def test_an_unreadable_address_waits_longer_each_time_and_is_closed_by_a_cancel(app: App) -> None:
+    app = with_channel(app, FakeChannel())
+    done = await publish(app, notice())
+    spoil(app, "id = (SELECT min(id) FROM address)")
+    waits = []
+    for _try in range(3):
+        await drain_until_quiet(deliverer(app))
+        (waiting,) = [row for row in rows(app) if row.state == PENDING]
+        waits.append(waiting.due_at - app.clock().timestamp())
+        everything_due(app)
+    assert waits == sorted(waits)
+    await steering.steer(app, done.id, "cancel", actor="test")
+    await drain_until_quiet(deliverer(app))
+    assert states(app) == {"sent": 29, "cancelled": 1}
+
+
+async def test_many_damaged_addresses_beside_good_ones_halt_nothing(app: App) -> None:
+    app = with_channel(app, FakeChannel())
+    await publish(app, notice())
+    spoil(app, "id IN (SELECT id FROM address ORDER BY slot LIMIT 8)")  # the first eight in the order of sending
+    await drain_until_quiet(deliverer(app))
+    assert states(app) == {"sent": 22, "pending": 8}
+    everything_due(app)
+    await drain_until_quiet(deliverer(app))  # now they come alone
+    assert app.database.read_now(channel_store.closed_for, "email") == 0
+
+
+async def test_with_another_key_everything_waits_and_the_channel_halts_with_the_reason(app: App) -> None:
+    channel = FakeChannel()
+    app = with_channel(app, channel)
+    await publish(app, notice())
+    await publish(app, emergency())
+    wrong = replace(app, book=AddressBook(b"another key of thirty-two bytes."))
+    await drain_until_quiet(deliverer(wrong))
+    await drain_until_quiet(deliverer(wrong), lane="emergency")
+    assert states(app) == {"pending": 60}
+    assert {(row.spent, row.uncertain) for row in rows(app)} == {(0, 0)}
+    state = app.database.read_now(channel_store.channel_states)["email"]
+    assert (state.halted, "kunci rahasia tidak cocok" in state.detail) == ("manual", True)
+    app.database.write_now(channel_store.resume_channel, "email")
+    everything_due(app)
+    await drain_until_quiet(deliverer(app))
+    await drain_until_quiet(deliverer(app), lane="emergency")
+    assert states(app) == {"sent": 60}
 
 
 async def test_stopping_hands_back_what_was_marked_and_not_written(app: App) -> None:

@@ -20,7 +20,7 @@ from broadcaster.app import App
 from broadcaster.receipts import KEEP_SECONDS, accept, apply_due, decode, encode
 from broadcaster.store import announcements as announcement_store
 from broadcaster.store import channels as channel_store
-from broadcaster.store import inbox, ledger, outcomes, slices
+from broadcaster.store import figures, inbox, ledger, outcomes, slices
 from broadcaster.store.tables import PENDING, STATES, delivery, provider_message, receipt, run, slice_
 from channels.base.contract import (
     AddressEvent,
@@ -42,7 +42,9 @@ from fakes import FakeChannel
 from flooding import leave_unmatched
 from sending import HOLDER, check_counters, drain_until_quiet, everything_due, fill, table, with_channels
 from subscribers import residents
+from subscribers.addresses import AddressBook
 from subscribers.residents import AddressRow
+from subscribers.store import State
 from world import deliverer, emergency, notice, program, publish, rows, states, subscribe, variables
 
 PEOPLE = [(f"warga{n}@contoh.example", "cibabat") for n in range(7)]
@@ -234,14 +236,14 @@ async def test_dedupe_keys_are_forgotten_after_eight_days_and_not_before(city: C
     assert table(city.app, receipt) == []
 
 
-async def test_a_body_nobody_can_open_is_let_go_and_stops_nothing_behind_it(town: City) -> None:
+async def test_a_body_nobody_can_open_is_kept_and_stops_nothing_behind_it(town: City) -> None:
     await town.send()
     await accept(town.app, "email", [town.status("delivered"), town.status("delivered", PEOPLE[1][0])])
     spoil = text("UPDATE receipt SET body = :junk WHERE id = (SELECT min(id) FROM receipt)")
     town.app.database.write_now(lambda c: c.execute(spoil, {"junk": b"spoilt"}))
     await town.hear()
     assert (town.state(), town.state(PEOPLE[1][0])) == ("sent", "delivered")
-    assert all(row.body is None for row in table(town.app, receipt))
+    assert [row.body for row in table(town.app, receipt)] == [b"spoilt", None]
 
 
 async def test_a_receipt_that_cannot_be_applied_waits_and_stops_nothing_behind_it(city: City) -> None:
@@ -769,3 +771,44 @@ async def test_a_channel_that_is_not_open_answers_nobody(town: City) -> None:
     await apply_due(app, answerer)
     await answerer.settle()
     assert fake.answers == []
+
+
+# --- what cannot be read --------------------------------------------------------------------------------
+
+
+async def test_a_stop_that_cannot_be_opened_is_kept_and_applied_once_its_key_is_back(city: City) -> None:
+    stop = InboundEvent(dedupe="stop", address=FIRST, text="BERHENTI", at=city.clock())
+    wrong = replace(city.app, book=AddressBook(b"another key of thirty-two bytes."))
+    await accept(city.app, "email", [stop])
+    with capture_logs() as logs:
+        await apply_due(wrong, Answerer(wrong))
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("receipt_unreadable", "error")]
+    (kept,) = table(city.app, receipt)
+    assert (kept.applied_at, kept.priority) == (None, inbox.UNREADABLE)
+    assert kept.body
+    assert city.app.database.read_now(inbox.count_unreadable) == {"email": 1}
+    city.clock.forward(30 * 24 * 3600)
+    await apply_due(wrong, Answerer(wrong))
+    assert [row.applied_at for row in table(city.app, receipt)] == [None]
+    city.clock.forward(inbox.LONGEST_WAIT[inbox.UNREADABLE] + 1)
+    await apply_due(city.app, city.answerer)
+    address = city.address()
+    assert address is not None
+    assert address.state == State.SUPPRESSED
+    assert city.app.database.read_now(inbox.count_unreadable) == {}
+
+
+async def test_a_receipt_of_another_version_is_kept(town: City) -> None:
+    sealed = town.app.book.seal("receipt.email", '{"type": "TomorrowEvent", "fields": {}}')
+    await town.app.database.write(inbox.keep, "email", [inbox.Kept(dedupe=b"x", body=sealed, priority=inbox.WORDS)], 0.0)
+    await apply_due(town.app, town.answerer)
+    (kept,) = table(town.app, receipt)
+    assert (kept.applied_at, kept.priority, bytes(kept.body)) == (None, inbox.UNREADABLE, sealed)
+    assert kept.due_at > town.clock().timestamp()
+
+
+async def test_receipts_that_cannot_be_read_are_a_figure(town: City) -> None:
+    await town.app.database.write(inbox.keep, "email", [inbox.Kept(dedupe=b"x", body=b"spoilt", priority=inbox.WORDS)], 0.0)
+    await apply_due(town.app, town.answerer)
+    read = town.app.database.read_now(figures.read, town.clock().timestamp())
+    assert read.inbox["unreadable"].count == 1

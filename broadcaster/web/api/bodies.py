@@ -70,6 +70,7 @@ class WaitingRows(BaseModel):
     """Deliveries that wait for a later try."""
 
     channel: str
+    reason: str = Field(description="Empty where the provider asked us to wait; unreadable: the address cannot be opened.")
     provider_code: str
     count: int
     next_try: str = Field(description="When the first of them is tried again.")

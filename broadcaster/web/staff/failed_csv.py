@@ -9,10 +9,10 @@ from starlette.responses import Response, StreamingResponse
 from broadcaster.app import App
 from broadcaster.delivery import REASONS
 from broadcaster.spreadsheet import line
-from broadcaster.store import closed
+from broadcaster.store import audit, closed
 from broadcaster.store.closed import ClosedRow
 from broadcaster.web import pages
-from broadcaster.web.access import app_of
+from broadcaster.web.access import account_of, app_of
 from broadcaster.web.staff.reading import found
 from broadcaster.wording import words
 from channels.base.rendering import WIB
@@ -23,8 +23,14 @@ COLUMNS = ("channel", "area", "address", "state", "reason", "code", "attempts", 
 
 
 async def show(request: Request) -> Response:
-    """The file."""
+    """The file; that somebody takes it is written down before it leaves."""
     row, app, t = await found(request), app_of(request), words(pages.lang_of(request))
+    actor = account_of(request).actor
+    await app.database.write(
+        lambda c: audit.append(
+            c, at=app.clock(), actor=actor, act="read-addresses", subject=row.id, detail={"of": "failed", "masked": True}
+        )
+    )
 
     async def lines() -> AsyncIterator[str]:
         yield "\ufeff" + line([t(f"staff.send.csv.{name}") for name in COLUMNS])
@@ -45,7 +51,7 @@ def told(app: App, row: ClosedRow, t: Callable[[str], str]) -> Mapping[str, str]
     return {
         "channel": channel.label if channel is not None else row.channel,
         "area": area.label if area is not None else row.area,
-        "address": masked(_address(app, row)),
+        "address": _address(app, row, t),
         "state": t(f"staff.send.heap.{row.state}"),
         "reason": t(f"staff.send.reason.{row.reason}") if row.reason in REASONS else row.reason,
         "code": row.provider_code,
@@ -62,9 +68,9 @@ def masked(address: str) -> str:
     return f"***{address[-4:]}" if len(address) > 6 else "***" if address else ""
 
 
-def _address(app: App, row: ClosedRow) -> str:
-    """The address in clear; empty when it was erased or cannot be read."""
+def _address(app: App, row: ClosedRow, t: Callable[[str], str]) -> str:
+    """The address masked, or that it cannot be opened; empty when it was erased."""
     try:
-        return app.book.open(row.channel, row.cipher) if row.cipher else ""
+        return masked(app.book.open(row.channel, row.cipher)) if row.cipher else ""
     except SealBroken:
-        return ""
+        return t("staff.send.csv.unopened")

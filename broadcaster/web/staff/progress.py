@@ -225,19 +225,25 @@ def acts(progress: Progress) -> list[str]:
 
 def failing(causes: Causes) -> list[Failing]:
     """Causes by channel and reason, most first, what waits for another try before the rest."""
-    waits: dict[str, Counter[str]] = {}
-    first: dict[str, float] = {}
+    waits: dict[tuple[str, str], Counter[str]] = {}
+    first: dict[tuple[str, str], float] = {}
     for wait in causes.waiting:
-        waits.setdefault(wait.channel, Counter())[wait.provider_code] += wait.count
-        first[wait.channel] = min(wait.next_try, first.get(wait.channel, wait.next_try))
+        place = (wait.channel, wait.reason)
+        waits.setdefault(place, Counter())[wait.provider_code] += wait.count
+        first[place] = min(wait.next_try, first.get(place, wait.next_try))
     closed: dict[tuple[str, str, str], Counter[str]] = {}
     for cause in causes.failures:
         closed.setdefault((cause.channel, cause.state, cause.reason), Counter())[cause.provider_code] += cause.count
     later = [
         Failing(
-            channel=channel, state="pending", reason="", count=codes.total(), codes=_codes(codes), next_try=_clock(first[channel])
+            channel=channel,
+            state="pending",
+            reason=reason,
+            count=codes.total(),
+            codes=_codes(codes),
+            next_try=_clock(first[channel, reason]),
         )
-        for channel, codes in waits.items()
+        for (channel, reason), codes in waits.items()
     ]
     done = [
         Failing(channel=channel, state=state, reason=reason, count=codes.total(), codes=_codes(codes))

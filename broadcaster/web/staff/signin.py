@@ -20,6 +20,7 @@ from broadcaster.web.access import HALF, SIGN_IN, app_of, client_of, cookie_name
 from broadcaster.web.staff import known
 from broadcaster.web.staff.guessing import begin_try, fits, keys_of, spelled
 from broadcaster.wording import words
+from subscribers.addresses import SealBroken
 
 HOME = "/redaksi/"
 CODE = "/redaksi/masuk/kode"
@@ -168,11 +169,21 @@ def spend_code(connection: Connection, app: App, account: Account, code: str) ->
     _password, sealed, last = accounts.secrets_of(connection, account.id)
     if sealed is None:
         return ""
-    step = rules.totp_step(app.book.open("totp", sealed), code, app.clock(), last=last)
+    step = _totp_step(app, account, sealed, code, last)
     if step is not None:
         return "totp" if accounts.use_totp_step(connection, account.id, step) else ""
     digest = app.book.lookup("recovery", f"{account.id}:{rules.read_recovery_code(code)}")
     return "recovery" if accounts.use_recovery_code(connection, account.id, digest, app.clock().timestamp()) else ""
+
+
+def _totp_step(app: App, account: Account, sealed: bytes, code: str, last: int) -> int | None:
+    """The step of a right code; None for a wrong one, and where the secret cannot be opened: a recovery code still serves."""
+    try:
+        secret = app.book.open("totp", sealed)
+    except SealBroken:
+        log.error("second_factor_not_opened", account=account.id)
+        return None
+    return rules.totp_step(secret, code, app.clock(), last=last)
 
 
 def _with_hash(connection: Connection, name: str) -> tuple[Account | None, str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from broadcaster import config
+from broadcaster import config, secret_key
 from broadcaster.store.database import Database
 
 
@@ -34,5 +34,5 @@ def test_a_database_that_its_operator_opened_to_a_group_stays_so(tmp_path: Path)
 
 def test_the_secret_key_and_its_folder_are_its_owners_alone(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    config.secret_key(config.Settings(data_dir=folder))
+    secret_key.make(config.Settings(data_dir=folder))
     assert (mode(folder), mode(folder / "secret.key")) == (0o700, 0o600)

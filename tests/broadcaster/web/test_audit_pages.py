@@ -211,7 +211,7 @@ def test_names_are_found_by_the_index_however_long_the_log(sqlite_url: str) -> N
 def test_every_act_that_the_code_notes_has_words() -> None:
     root = Path(__file__).resolve().parents[3] / "broadcaster"
     source = "\n".join(path.read_text(encoding="utf-8") for path in root.rglob("*.py"))
-    acts = set(re.findall(r"""\bact=["']([a-z_]+)["']""", source)) | set(re.findall(r'_note\(\w+, \w+, "([a-z_]+)"', source))
+    acts = set(re.findall(r"""\bact=["']([a-z_-]+)["']""", source)) | set(re.findall(r'_note\((?:\w+, )+"([a-z_-]+)"', source))
     assert {"approve", "account_roles", "sign_in_failed"} <= acts
     acts -= {"restore"}  # of a version of a draft, which is stored by itself
     for lang in ("id", "en"):

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from broadcaster.app import App
 from broadcaster.delivery import REASONS
@@ -291,6 +292,17 @@ async def test_the_csv_masks_addresses_and_calms_formulas(site: Running) -> None
     assert "'=554" in answer.text
     assert "to***@contoh.example" in answer.text
     assert "tolak@" not in answer.text
+    (row,) = [entry for entry in await site.app.database.read(audit.about, stored.id) if entry.act == "read-addresses"]
+    assert (row.actor, row.detail["masked"]) == ("staff:rina", True)
+
+
+async def test_an_address_that_cannot_be_opened_is_told_apart_from_one_that_was_erased(site: Running) -> None:
+    stored = await sent(site)
+    spoil = text("UPDATE address SET cipher = :junk")
+    await site.app.database.write(lambda connection: connection.execute(spoil, {"junk": b"\x01spoilt"}))
+    rina = await signed_in(site, "rina", "author")
+    answer = await rina.get(f"/redaksi/pengiriman/{stored.id}/gagal.csv")
+    assert answer.text.count("tidak dapat dibuka") == 2
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pyotp
 import pytest
 from argon2 import PasswordHasher
 
+from broadcaster.accounts import read_recovery_code
 from broadcaster.store import accounts, sessions, throttle
 from broadcaster.store.throttle import FREE_NAME, FREE_PAIR, FREE_PLACE, LONGEST_WAIT, place_of
 from broadcaster.web.staff.guessing import counted
@@ -40,7 +41,7 @@ async def secured(site: Running, name: str) -> None:
     await site.app.database.write(accounts.set_totp, account.id, site.app.book.seal("totp", SECRET), [])
 
 
-async def enter_code(site: Running, half: Answer, ke: str = "") -> Answer:
+async def enter_code(site: Running, half: Answer, ke: str = "", code: str = "") -> Answer:
     """Fill in the form of the second factor."""
     cookie = f"redaksi={half.cookies['redaksi']}"
     page = await site.ask(half.headers["Location"], headers={"Cookie": cookie})
@@ -48,7 +49,7 @@ async def enter_code(site: Running, half: Answer, ke: str = "") -> Answer:
     assert target
     form = {
         "csrf": form_token(page.text),
-        "kode": pyotp.TOTP(SECRET).at(int(site.clock().timestamp())),
+        "kode": code or pyotp.TOTP(SECRET).at(int(site.clock().timestamp())),
         "ke": ke or target[1].replace("&amp;", "&"),
     }
     headers = {"Cookie": f"{cookie}; formulir={page.cookies['formulir']}", "Origin": site.url}
@@ -86,6 +87,16 @@ async def test_the_session_of_the_second_factor_is_a_new_one_and_the_half_one_is
     kept = await site.app.database.read(sessions.find, whole.cookies["redaksi"], now)
     assert kept is not None
     assert kept.way == "totp"
+
+
+async def test_a_second_factor_that_cannot_be_opened_is_a_wrong_code_and_a_recovery_code_still_serves(site: Running) -> None:
+    account = await hire(site.app, "rina", "author")
+    digest = site.app.book.lookup("recovery", f"{account.id}:{read_recovery_code('ABCDE-FGHJK')}")
+    await site.app.database.write(accounts.set_totp, account.id, b"\x01spoilt", [digest])
+    answer = await enter_code(site, await enter(site, "rina"))
+    assert (answer.status, answer.cookies.get("redaksi", "")) == (401, "")
+    whole = await enter_code(site, await enter(site, "rina"), code="ABCDE-FGHJK")
+    assert (whole.status, whole.headers["Location"]) == (303, HOME)
 
 
 async def test_the_second_factor_must_come_soon(site: Running) -> None:

@@ -1,0 +1,56 @@
+"""What operators do to subscribers' data, each act together with its row of the audit log in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from broadcaster.app import App
+from broadcaster.store import audit
+from subscribers import importing, residents
+
+SUBJECT = "subscribers"
+
+
+async def import_rows(app: App, rows: Sequence[importing.Row], *, file: str, actor: str) -> dict[str, int]:
+    """Take one chunk of a file in, which `file` names (its SHA-256); counts by what became of the rows."""
+
+    def act(connection: Connection) -> dict[str, int]:
+        done = importing.import_rows(connection, app.book, app.tree, rows, app.clock().timestamp())
+        detail = {"file": file, "lines": f"{rows[0].line}-{rows[-1].line}", **done}
+        _note(connection, app, actor, "subscribers_import", SUBJECT, detail)
+        return done
+
+    return await app.database.write(act) if rows else {}
+
+
+async def note_export(app: App, *, actor: str) -> None:
+    """Write down that everything is about to leave; call it before the first byte does."""
+
+    def act(connection: Connection) -> None:
+        addresses = sum(sum(states.values()) for states in residents.count(connection).values())
+        _note(connection, app, actor, "subscribers_export", SUBJECT, {"count": addresses})
+
+    await app.database.write(act)
+
+
+async def note_look(app: App, address_id: int, *, of: str, actor: str) -> None:
+    """Write down that somebody is about to see what is known of one address."""
+    await app.database.write(_note, app, actor, "read-addresses", f"address:{address_id}", {"of": of})
+
+
+async def erase(app: App, channel: str, address: str, *, actor: str) -> bool:
+    """Forget an address; False when it is not known. What is written down of it is its number alone."""
+
+    def act(connection: Connection) -> bool:
+        row = residents.find(connection, app.book, channel, address)
+        if row is None or not residents.erase(connection, app.book, channel, address):
+            return False
+        _note(connection, app, actor, "subscriber_erase", f"address:{row.id}", {"channel": channel})
+        return True
+
+    return await app.database.write(act)
+
+
+def _note(connection: Connection, app: App, actor: str, act: str, subject: str, detail: Mapping[str, Any]) -> None:
+    audit.append(connection, at=app.clock(), actor=actor, act=act, subject=subject, detail=detail)
