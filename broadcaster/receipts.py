@@ -1,7 +1,6 @@
 """What providers say later: kept durably before the webhook is answered, applied in order by one process at a time."""
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -75,15 +74,16 @@ async def accept(app: App, channel: str, events: Sequence[Event]) -> None:
     now = app.clock().timestamp()
     kept = [
         Kept(
-            dedupe=hashlib.sha256(f"{channel}\0{event.dedupe}".encode()).digest(),
-            body=app.book.seal(_sealed_as(channel), encode(event)),
+            dedupe=app.book.dedupe_key(channel, event.dedupe),
+            body=app.book.seal(sealed_as(channel), encode(event)),
         )
         for event in events
     ]
     await app.database.write(store.keep, channel, kept, now)
 
 
-def _sealed_as(channel: str) -> str:
+def sealed_as(channel: str) -> str:
+    """Name what the bodies of a channel's receipts are sealed for."""
     return f"receipt.{channel}"
 
 
@@ -109,7 +109,7 @@ async def apply_due(app: App) -> int:
 async def _take_in(app: App, receipt: int, channel: str, body: bytes) -> list[_Answer]:
     """Apply one receipt; what is to be answered to the resident."""
     try:
-        event = decode(app.book.open(_sealed_as(channel), body))
+        event = decode(app.book.open(sealed_as(channel), body))
     except (SealBroken, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
         log.error("receipt_unreadable", channel=channel, error=type(error).__name__)
         await app.database.write(store.done, receipt, app.clock().timestamp())

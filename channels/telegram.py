@@ -252,7 +252,7 @@ class Telegram(Chats):
         if "photo" in arguments:
             return await self._new_photo(arguments)
         sent = await self._bot.send_message(**arguments)
-        return Receipt(provider_id=str(sent.message_id)) if sent.chat.id == arguments["chat_id"] else http.FOREIGN
+        return Receipt(message_number=sent.message_id) if sent.chat.id == arguments["chat_id"] else http.FOREIGN
 
     async def _new_photo(self, arguments: Mapping[str, Any]) -> Outcome:
         """The words below the picture; where Telegram cannot use it, the words with a link: no picture holds a message back."""
@@ -267,7 +267,7 @@ class Telegram(Chats):
             else:
                 if sent.photo:
                     self._pictures.took(url, sent.photo[-1].file_id)
-                return Receipt(provider_id=str(sent.message_id)) if sent.chat.id == arguments["chat_id"] else http.FOREIGN
+                return Receipt(message_number=sent.message_id) if sent.chat.id == arguments["chat_id"] else http.FOREIGN
         return await self._new(with_link(arguments))
 
     async def _edited_or_new(self, outgoing: contract.Outgoing) -> Outcome:
@@ -284,7 +284,7 @@ class Telegram(Chats):
         except error.NetworkError as problem:
             if not emergency:  # repeated it doubles nothing, but where it is not repeated nobody may say that it never arrived
                 return failure_of(problem)
-        return await self._new(outgoing.payload) if emergency else Receipt(provider_id=previous)
+        return await self._new(outgoing.payload) if emergency else Receipt(message_number=int(previous))
 
     async def _edit(self, arguments: Mapping[str, Any]) -> None:
         """Put picture and words, or the words alone, where the message stood, whether it had a picture or not."""

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from broadcaster import erasing
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import opened
@@ -24,6 +25,11 @@ ROWS_A_TRANSACTION = 2_000
 """Rows imported together: what stands before a bad row or a power cut is kept."""
 SHOWN_BAD_ROWS = 50
 """Bad rows told on the screen; `--bad-rows FILE` takes all."""
+
+NOT_CLEARED = (
+    "Sisanya masih ada di berkas basis data, karena sedang dibaca program lain. Tunggu sampai selesai (misalnya ekspor), "
+    "lalu jalankan `broadcaster migrate`: sisanya ditimpa.\n"
+)
 
 program = typer.Typer(help="Pelanggan: impor, ekspor, hapus, hitung.", no_args_is_help=True)
 
@@ -133,7 +139,7 @@ def erase(
 
 async def _erase(address: str, channel: str) -> None:
     async with opened() as app:
-        erased = []
+        erased, cleared = [], True
         for name in (channel,) if channel else tuple(app.push):
             if name not in app.push:
                 raise Failed(f"Kanal {name!r} tidak ada. Yang ada: {', '.join(sorted(app.push))}.")
@@ -143,11 +149,15 @@ async def _erase(address: str, channel: str) -> None:
                 if channel:
                     raise Failed(str(error)) from error
                 continue
-            if await app.database.write(residents.erase, app.book, name, parsed):
+            done = await erasing.erase(app, name, parsed)
+            if done.erased:
                 erased.append(name)
+                cleared &= done.cleared
         if not erased:
             raise Failed("Alamat itu tidak terdaftar.")
         sys.stdout.write(f"Dihapus dari {', '.join(erased)}.\n")
+        if not cleared:
+            sys.stderr.write(NOT_CLEARED)
 
 
 @program.command()

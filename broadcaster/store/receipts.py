@@ -110,7 +110,8 @@ def apply_status(
     connection: Connection, book: AddressBook, channel: str, event: StatusEvent, now: float, *, receipt_wait: float
 ) -> bool:
     """Move a delivery by a later status; False when its row cannot be told yet (look again later)."""
-    place = _parse(event.delivery) or _by_provider_id(connection, channel, event.provider_id)
+    key = book.provider_key(channel, event.provider_id)
+    place = _parse(event.delivery) or _by_provider_key(connection, channel, key)
     found = _row(connection, channel, place) if place is not None else None
     if place is None or found is None or found.state == SENDING:
         return False
@@ -120,9 +121,9 @@ def apply_status(
     if found.state not in _RANK or _RANK[to] <= _RANK[found.state]:
         return True
     if to != FAILED:
-        known = func.coalesce(delivery.c.provider_id, event.provider_id or None)
-        _move(connection, found, to, {"closed_at": now, "reason": None, "provider_code": None, "provider_id": known})
-    elif not _is_stale(found, place.attempt, event):
+        known = func.coalesce(delivery.c.provider_key, key or None)
+        _move(connection, found, to, {"closed_at": now, "reason": None, "provider_code": None, "provider_key": known})
+    elif not _is_stale(found, place.attempt, key):
         _fail(connection, book, found, event.failure or Rejected(), now, receipt_wait)
     return True
 
@@ -145,10 +146,10 @@ def _parse(callback: str) -> _Place | None:
     return _Place(edition=edition_id, slot=slot, attempt=attempt) if max(edition_id, slot) < 2**63 else None
 
 
-def _by_provider_id(connection: Connection, channel: str, provider_id: str) -> _Place | None:
+def _by_provider_key(connection: Connection, channel: str, key: str) -> _Place | None:
     row = connection.execute(
         select(provider_message.c.edition, provider_message.c.slot).where(
-            provider_message.c.channel == channel, provider_message.c.provider_id == provider_id
+            provider_message.c.channel == channel, provider_message.c.provider_key == key
         )
     ).first()
     return None if row is None else _Place(edition=row.edition, slot=row.slot)
@@ -159,11 +160,11 @@ def _row(connection: Connection, channel: str, place: _Place) -> Row[Any] | None
     return connection.execute(select(delivery).where(*mine).with_for_update()).first()
 
 
-def _is_stale(found: Row[Any], attempt: int | None, event: StatusEvent) -> bool:
+def _is_stale(found: Row[Any], attempt: int | None, key: str) -> bool:
     """Whether it is an earlier attempt that failed: a later one is what counts."""
     if attempt is not None:
         return bool(attempt != found.attempt)
-    return found.provider_id is not None and found.provider_id != event.provider_id
+    return found.provider_key is not None and found.provider_key != key
 
 
 def _fail(connection: Connection, book: AddressBook, found: Row[Any], failure: Failure, now: float, receipt_wait: float) -> None:

@@ -267,6 +267,7 @@ def _statuses(change: Change, failure_of: FailureOf) -> Iterator[StatusEvent]:
         yield StatusEvent(
             dedupe=f"{status.id}:{state}",
             provider_id=status.id,
+            address=address,
             delivery=status.biz_opaque_callback_data or "",
             state=state,
             at=moment(status.timestamp),

@@ -108,9 +108,10 @@ class City:
     def status(self, state: Any, address: str = FIRST, **changes: Any) -> StatusEvent:
         """A status of the newest attempt to an address, by our callback data."""
         row = self.row(address)
+        place = f"{row.edition}.{row.slot}.{row.attempt}"
+        name = f"id-{place}" if row.provider_key == self.app.book.provider_key("email", f"id-{place}") else ""
         values: dict[str, Any] = {
-            "dedupe": f"{row.provider_id}:{state}", "provider_id": row.provider_id or "", "state": state, "at": self.clock(),
-            "delivery": f"{row.edition}.{row.slot}.{row.attempt}",
+            "dedupe": f"{name}:{state}", "provider_id": name, "state": state, "at": self.clock(), "delivery": place,
         }  # fmt: skip
         return StatusEvent(**{**values, **changes})
 
@@ -283,7 +284,7 @@ async def test_a_status_that_comes_before_our_own_commit_is_applied_after_it(cit
     await city.hear(early)
     assert city.state() == "sending"
     facts = [outcomes.Decision(slot=row.slot, attempt=row.attempt, state=2, provider_id=str(row.slot)) for row in marked.rows]
-    city.app.database.write_now(outcomes.settle, claim, facts, keep_ids=True)
+    city.app.database.write_now(outcomes.settle, city.app.book, claim, facts, keep_ids=True)
     await city.hear()
     assert city.state() == "sent", "it is looked at again only after a while"
     city.clock.forward(RETRY_SECONDS + 1)
@@ -298,7 +299,7 @@ async def test_a_receipt_of_an_uncertain_attempt_keeps_it_from_being_sent_again(
     for address, _areas in PEOPLE:
         await city.hear(city.status("delivered", address, dedupe=address, provider_id=f"late-{address}"))
     assert states(city.app) == {"delivered": 7}
-    assert city.row().provider_id == f"late-{FIRST}", "a correction can name the message it corrects"
+    assert city.row().provider_key == city.app.book.provider_key("email", f"late-{FIRST}"), "the row knows its message"
     everything_due(city.app)
     city.channel.provider = with_id
     await city.drain()
