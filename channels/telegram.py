@@ -19,6 +19,7 @@ from channels.base import contract, http, pictures
 from channels.base.bot import AT_ONCE, AioRequest, Pictures, as_caption, as_media, as_photo, shown_by, with_link
 from channels.base.chat import Chats
 from channels.base.contract import Deferred, Failure, Finding, Halted, Outcome, Receipt, Refused, Rejected, Skipped
+from channels.base.redacting import redacted
 from channels.base.rendering import ELLIPSIS, WIB, area_names, clean, cut, fill, template_name, tokens, utf16
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings, Rate
@@ -176,10 +177,11 @@ def failure_of(problem: error.TelegramError) -> Failure:
         case error.TimedOut() | error.NetworkError():
             return http.deferred(problem.__cause__ or problem)
         case _:
-            return Deferred(code=type(problem).__name__, detail=problem.message)
+            return Deferred(code=type(problem).__name__, detail=redacted(problem.message))
 
 
 def _described(status: str, description: str, otherwise: Failure) -> Failure:
+    description = redacted(description)
     for pattern, failure in DESCRIPTIONS:
         if found := re.search(pattern, description.lower()):
             return replace(failure, code=f"{status} {found[0]}", detail=description)
@@ -263,7 +265,7 @@ class Telegram(Chats):
             except error.BadRequest as problem:
                 if not self._pictures.refused(url, problem):
                     raise
-                log.warning("telegram_picture_refused", description=problem.message)
+                log.warning("telegram_picture_refused", description=redacted(problem.message))
             else:
                 if sent.photo:
                     self._pictures.took(url, sent.photo[-1].file_id)

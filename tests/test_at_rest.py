@@ -21,7 +21,7 @@ from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.graph_api import scoped_id
 from broadcaster.simulation.providers import Providers, demo_variables, running
 from broadcaster.store.migrating import METADATA
-from broadcaster.store.tables import STATES, delivery, held_domain, receipt
+from broadcaster.store.tables import PENDING, SENDING, STATES, delivery, held_domain, receipt
 from broadcaster.web.serving import serve
 from browsing import listening
 from postgres import binaries
@@ -65,6 +65,12 @@ class City:
             engine = deliverer(self.app)
             while await engine.drain(channel, "routine", seconds=5):
                 pass
+
+    async def finish(self, *channels: str) -> None:
+        """Hand over until nothing waits: a provider may want a distance between two messages to one chat."""
+        async with asyncio.timeout(60):
+            while any(row.state in (PENDING, SENDING) for name in channels for row in rows(self.app, name)):
+                await self.send(*channels)
 
     async def hear(self) -> None:
         """Wait until the providers have said all they have to say, and apply it."""
@@ -149,7 +155,7 @@ async def a_day(city: City) -> None:
     await app.database.write(
         publishing.correct, Press.of(app), stored.id, checked, reason="jam", actor="test", now=app.clock()
     )  # fmt: skip
-    await city.send()
+    await city.finish("telegram", "whatsapp")
     assert providers.bot.counts["edited"] == len(CHATS), "a correction finds the message that it corrects"
     providers.graph.write(PHONES[0], "status")
     assert await providers.bot.writes(int(CHATS[0]), "/status") == 200
