@@ -3,13 +3,11 @@
 import asyncio
 import contextlib
 import json
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from sqlalchemy import make_url, select
 from structlog.testing import capture_logs
@@ -24,7 +22,7 @@ from broadcaster.store.migrating import METADATA
 from broadcaster.store.tables import PENDING, SENDING, STATES, delivery, held_domain, receipt
 from broadcaster.web.serving import serve
 from browsing import listening
-from postgres import binaries
+from postgres import cluster_files
 from sending import everything_due, table
 from subscribers import residents
 from subscribers.store import address, alias
@@ -69,6 +67,7 @@ class City:
     async def finish(self, *channels: str) -> None:
         """Hand over until nothing waits: a provider may want a distance between two messages to one chat."""
         async with asyncio.timeout(60):
+            await self.send(*channels)
             while any(row.state in (PENDING, SENDING) for name in channels for row in rows(self.app, name)):
                 await self.send(*channels)
 
@@ -90,19 +89,6 @@ class City:
         if not self.app.database.sqlite:
             yield from cluster_files(self.app.database.url)
         yield "logs", json.dumps(self.logs, default=str).encode()
-
-
-def cluster_files(url: str) -> Iterator[tuple[str, bytes]]:
-    """Read the files of a PostgreSQL database, and its dump."""
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(plain, autocommit=True) as connection:
-        connection.execute("CHECKPOINT")
-        (data,) = connection.execute("SHOW data_directory").fetchone() or ("",)
-        (number,) = connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone() or (0,)
-    for path in sorted((Path(data) / "base" / str(number)).iterdir()):
-        yield path.name, path.read_bytes()
-    dump = subprocess.run([binaries() / "pg_dump", plain], capture_output=True, check=True)
-    yield "dump", dump.stdout
 
 
 @pytest.fixture
@@ -155,7 +141,7 @@ async def a_day(city: City) -> None:
     await app.database.write(
         publishing.correct, Press.of(app), stored.id, checked, reason="jam", actor="test", now=app.clock()
     )  # fmt: skip
-    await city.finish("telegram", "whatsapp")
+    await city.finish("telegram")
     assert providers.bot.counts["edited"] == len(CHATS), "a correction finds the message that it corrects"
     providers.graph.write(PHONES[0], "status")
     assert await providers.bot.writes(int(CHATS[0]), "/status") == 200

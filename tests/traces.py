@@ -16,11 +16,10 @@ class Traces:
 
     def __init__(self, addresses: Iterable[str]) -> None:
         self._forms = {form: address for address in addresses for form in _forms(address)}
-        self._pattern = re.compile(b"|".join(re.escape(form) for form in sorted(self._forms, key=len, reverse=True)))
 
     def within(self, data: bytes) -> set[str]:
         """Name the addresses that can be read out of `data`."""
-        return {self._forms[form] for readable in _readings(data, _DEPTH) for form in self._pattern.findall(readable)}
+        return {address for text in _readings(data, _DEPTH) for form, address in self._forms.items() if form in text}
 
 
 def _forms(address: str) -> Iterator[bytes]:
