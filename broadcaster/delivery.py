@@ -62,7 +62,10 @@ def decide(row: MarkedRow, outcome: Outcome, moment: Moment) -> Decision:
     """What becomes of a row after an attempt (pure). Halted leaves it waiting as it was."""
     match outcome:
         case Receipt():
-            return Decision(slot=row.slot, attempt=row.attempt, state=SENT, provider_id=outcome.provider_id)
+            return Decision(
+                slot=row.slot, attempt=row.attempt, state=SENT, provider_id=outcome.provider_id,
+                message_number=outcome.message_number,
+            )  # fmt: skip
         case Refused():
             return _closed(row, FAILED, outcome.reason, outcome.code)
         case Rejected():

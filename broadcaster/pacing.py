@@ -49,7 +49,7 @@ class Pacing:
         held: dict[int, Deferred] = {}
         if pace.domains and not emergency:
             for row, one in found:
-                until = pace.domains.get(_domain(one), 0.0)
+                until = pace.domains.get(store.domain_key(self.app.book, channel.name, _domain(one)), 0.0)
                 if until > at:
                     held[row.slot] = _later(until - at, "domain_held", "domain")
         if channel.spaced:
@@ -77,9 +77,10 @@ class Pacing:
 
     async def _hold_domain(self, channel: PushChannel, domain: str, seconds: float) -> None:
         pace, at = await self._pace(channel.name)
-        if domain and pace.domains.get(domain, 0.0) - at < seconds - FRESH_SECONDS:  # else it is known
+        key = store.domain_key(self.app.book, channel.name, domain)
+        if domain and pace.domains.get(key, 0.0) - at < seconds - FRESH_SECONDS:  # else it is known
             log.warning("domain_held", channel=channel.name, seconds=round(seconds))
-            await self._write(channel.name, store.hold_domain, domain, seconds)
+            await self._write(channel.name, store.hold_domain, self.app.book, domain, seconds)
 
     async def _write(self, channel: str, act: Callable[..., object], *values: object) -> None:
         """Note it, and have it read again; where the database is away the next complaint will do."""

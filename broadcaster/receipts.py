@@ -1,6 +1,5 @@
 """What providers say later: kept durably before the webhook is answered, applied in order by one process at a time."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -20,7 +19,7 @@ from broadcaster.store.receipts import Standing
 from channels.base import contract
 from channels.base.contract import AddressEvent, AlarmEvent, Event, InboundEvent, StatusEvent
 from subscribers import consent, residents
-from subscribers.addresses import SealBroken
+from subscribers.addresses import AddressBook, SealBroken
 from subscribers.residents import AddressRow
 
 log = structlog.get_logger(__name__)
@@ -81,8 +80,8 @@ async def accept(app: App, channel: str, events: Sequence[Event]) -> None:
     now = app.clock().timestamp()
     kept = [
         Kept(
-            dedupe=hashlib.sha256(f"{channel}\0{event.dedupe}".encode()).digest(),
-            body=app.book.seal(_sealed_as(channel), encode(event)),
+            dedupe=app.book.dedupe_key(channel, event.dedupe),
+            body=app.book.seal(sealed_as(channel), encode(event)),
             priority=inbox.WORDS if isinstance(event, InboundEvent | AddressEvent) else inbox.STATUSES,
         )
         for event in events
@@ -91,7 +90,8 @@ async def accept(app: App, channel: str, events: Sequence[Event]) -> None:
     await app.alarm.look(app.database, now)
 
 
-def _sealed_as(channel: str) -> str:
+def sealed_as(channel: str) -> str:
+    """Name what the bodies of a channel's receipts are sealed for."""
     return f"receipt.{channel}"
 
 
@@ -116,12 +116,12 @@ def _look(connection: Connection, app: App, priority: int) -> _Batch:
     batch = _Batch(full=len(rows) == inbox.AT_ONCE[priority])
     for row in rows:
         try:
-            batch.ready.append(_Item(row=row, event=decode(app.book.open(_sealed_as(row.channel), row.body))))
+            batch.ready.append(_Item(row=row, event=decode(app.book.open(sealed_as(row.channel), row.body))))
         except (SealBroken, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
             log.error("receipt_unreadable", channel=row.channel, error=type(error).__name__)
             batch.unreadable.append(row)
     try:
-        early = _early(connection, batch.ready)
+        early = _early(connection, app.book, batch.ready)
     except Exception as error:  # noqa: BLE001  one that cannot even be looked up is put off when its own turn fails
         log.warning("receipts_not_sorted", error=type(error).__name__)
         return batch
@@ -132,7 +132,7 @@ def _look(connection: Connection, app: App, priority: int) -> _Batch:
     return batch
 
 
-def _early(connection: Connection, items: Sequence[_Item]) -> dict[int, int]:
+def _early(connection: Connection, book: AddressBook, items: Sequence[_Item]) -> dict[int, int]:
     """Priorities of the statuses that cannot be applied yet, by their id in the inbox."""
     by_channel: dict[str, list[tuple[int, StatusEvent]]] = {}
     for item in items:
@@ -140,7 +140,7 @@ def _early(connection: Connection, items: Sequence[_Item]) -> dict[int, int]:
             by_channel.setdefault(item.row.channel, []).append((item.row.id, item.event))
     found: dict[int, int] = {}
     for channel, statuses in by_channel.items():
-        standings = store.standings(connection, channel, [event for _id, event in statuses])
+        standings = store.standings(connection, book, channel, [event for _id, event in statuses])
         found |= {id_: EARLY[now] for (id_, _event), now in zip(statuses, standings, strict=True) if now in EARLY}
     return found
 
@@ -183,7 +183,7 @@ def _apply(connection: Connection, app: App, group: Sequence[_Item]) -> list[Ans
         if isinstance(event, StatusEvent) and not store.apply_status(
             connection, app.book, row.channel, event, now, receipt_wait=wait
         ):
-            (standing,) = store.standings(connection, row.channel, [event])
+            (standing,) = store.standings(connection, app.book, row.channel, [event])
             inbox.put_off(connection, [row], EARLY.get(standing, inbox.POSTPONED), now, give_up_before=now - KEEP_SECONDS)
             continue
         answers += _hear(connection, app, row.channel, event, now)

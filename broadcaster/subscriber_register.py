@@ -39,17 +39,9 @@ async def note_look(app: App, address_id: int, *, of: str, actor: str) -> None:
     await app.database.write(_note, app, actor, "read-addresses", f"address:{address_id}", {"of": of})
 
 
-async def erase(app: App, channel: str, address: str, *, actor: str) -> bool:
-    """Forget an address; False when it is not known. What is written down of it is its number alone."""
-
-    def act(connection: Connection) -> bool:
-        row = residents.find(connection, app.book, channel, address)
-        if row is None or not residents.erase(connection, app.book, channel, address):
-            return False
-        _note(connection, app, actor, "subscriber_erase", f"address:{row.id}", {"channel": channel})
-        return True
-
-    return await app.database.write(act)
+def note_erasure(connection: Connection, app: App, address_id: int, *, channel: str, actor: str) -> None:
+    """Write down that an address was erased, in the same transaction; what is told of it is its number alone."""
+    _note(connection, app, actor, "subscriber_erase", f"address:{address_id}", {"channel": channel})
 
 
 def _note(connection: Connection, app: App, actor: str, act: str, subject: str, detail: Mapping[str, Any]) -> None:

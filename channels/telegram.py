@@ -19,6 +19,7 @@ from channels.base import contract, http, pictures
 from channels.base.bot import AT_ONCE, AioRequest, Pictures, as_caption, as_media, as_photo, shown_by, with_link
 from channels.base.chat import Chats
 from channels.base.contract import Deferred, Failure, Finding, Halted, Outcome, Receipt, Refused, Rejected, Skipped
+from channels.base.redacting import redacted
 from channels.base.rendering import ELLIPSIS, WIB, area_names, clean, cut, fill, template_name, tokens, utf16
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings, Rate
@@ -176,10 +177,11 @@ def failure_of(problem: error.TelegramError) -> Failure:
         case error.TimedOut() | error.NetworkError():
             return http.deferred(problem.__cause__ or problem)
         case _:
-            return Deferred(code=type(problem).__name__, detail=problem.message)
+            return Deferred(code=type(problem).__name__, detail=redacted(problem.message))
 
 
 def _described(status: str, description: str, otherwise: Failure) -> Failure:
+    description = redacted(description)
     for pattern, failure in DESCRIPTIONS:
         if found := re.search(pattern, description.lower()):
             return replace(failure, code=f"{status} {found[0]}", detail=description)
@@ -252,7 +254,7 @@ class Telegram(Chats):
         if "photo" in arguments:
             return await self._new_photo(arguments)
         sent = await self._bot.send_message(**arguments)
-        return Receipt(provider_id=str(sent.message_id)) if sent.chat.id == arguments["chat_id"] else http.FOREIGN
+        return Receipt(message_number=sent.message_id) if sent.chat.id == arguments["chat_id"] else http.FOREIGN
 
     async def _new_photo(self, arguments: Mapping[str, Any]) -> Outcome:
         """The words below the picture; where Telegram cannot use it, the words with a link: no picture holds a message back."""
@@ -263,11 +265,11 @@ class Telegram(Chats):
             except error.BadRequest as problem:
                 if not self._pictures.refused(url, problem):
                     raise
-                log.warning("telegram_picture_refused", description=problem.message)
+                log.warning("telegram_picture_refused", description=redacted(problem.message))
             else:
                 if sent.photo:
                     self._pictures.took(url, sent.photo[-1].file_id)
-                return Receipt(provider_id=str(sent.message_id)) if sent.chat.id == arguments["chat_id"] else http.FOREIGN
+                return Receipt(message_number=sent.message_id) if sent.chat.id == arguments["chat_id"] else http.FOREIGN
         return await self._new(with_link(arguments))
 
     async def _edited_or_new(self, outgoing: contract.Outgoing) -> Outcome:
@@ -284,7 +286,7 @@ class Telegram(Chats):
         except error.NetworkError as problem:
             if not emergency:  # repeated it doubles nothing, but where it is not repeated nobody may say that it never arrived
                 return failure_of(problem)
-        return await self._new(outgoing.payload) if emergency else Receipt(provider_id=previous)
+        return await self._new(outgoing.payload) if emergency else Receipt(message_number=int(previous))
 
     async def _edit(self, arguments: Mapping[str, Any]) -> None:
         """Put picture and words, or the words alone, where the message stood, whether it had a picture or not."""

@@ -1,8 +1,11 @@
-"""Addresses at rest: sealed with AES-GCM, found by keyed hash, signed into links. All keys come from one secret."""
+"""Addresses at rest: sealed with AES-GCM, found by keyed hash, signed into links. All keys come from one secret.
+
+What contains an address or gives one away (providers' ids, mail domains) is kept as a keyed hash too.
+"""
 
 import hmac
 import os
-from base64 import b32decode
+from base64 import b32decode, urlsafe_b64encode
 from binascii import Error as Base32Error
 from hashlib import blake2b
 
@@ -17,6 +20,7 @@ _NONCE = 12
 _ID = 5
 _MAC = 15
 _KEY = 10
+_PROVIDER_KEY = 22
 _TOKEN_LENGTH = (_ID + _MAC) * 8 // 5
 _NAMES_LENGTH = _TOKEN_LENGTH + _KEY * 8 // 5
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
@@ -37,6 +41,8 @@ class AddressBook:
         # a keyed BLAKE2b copied per use: twice as fast as keying it anew
         self._lookup = blake2b(key=_derive(secret, b"address lookup"), digest_size=16)
         self._names = blake2b(key=_derive(secret, b"address names"), digest_size=_MAC + _KEY)
+        self._provider = blake2b(key=_derive(secret, b"provider id"), digest_size=16)
+        self._dedupe = blake2b(key=_derive(secret, b"receipt dedupe"), digest_size=16)
         self._reference = blake2b(key=_derive(secret, b"subscriber reference"), digest_size=20)
 
     def seal(self, channel: str, address: str) -> bytes:
@@ -65,6 +71,20 @@ class AddressBook:
         """16 bytes that stand for the address in searches: always the same, not reversible without the key."""
         digest = self._lookup.copy()
         digest.update(f"{channel}\0{address}".encode())
+        return digest.digest()
+
+    def provider_key(self, channel: str, provider_id: str) -> str:
+        """22 characters that stand for a provider's id, which may contain an address; empty for none."""
+        if not provider_id:
+            return ""
+        digest = self._provider.copy()
+        digest.update(f"{channel}\0{provider_id}".encode("utf-8", "replace"))
+        return urlsafe_b64encode(digest.digest())[:_PROVIDER_KEY].decode()
+
+    def dedupe_key(self, channel: str, mark: str) -> bytes:
+        """16 bytes that are the same each time a provider repeats an event."""
+        digest = self._dedupe.copy()
+        digest.update(f"{channel}\0{mark}".encode("utf-8", "replace"))
         return digest.digest()
 
     def names(self, address_id: int) -> tuple[str, str]:

@@ -7,7 +7,7 @@ Times are epoch seconds.
 from collections.abc import Collection
 from typing import Literal
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, insert, literal, or_, select, update
 
 from subscribers import store
 from subscribers.store import State, address, batches, consent, insert_new
@@ -67,7 +67,9 @@ def is_open(conn: Connection, address_id: int) -> bool:
 
 def strike(conn: Connection, address_id: int, day: str, limit: int) -> bool:
     """Note a soft bounce of `day` (YYYY-MM-DD); True once `limit` days have one with no success between: it is dead."""
-    conn.execute(insert_new(conn, store.strike).values(address=address_id, day=day))
+    # an address that was erased while a message to it was under way takes no strike
+    known = select(address.c.id, literal(day)).where(address.c.id == address_id)
+    conn.execute(insert_new(conn, store.strike).from_select(["address", "day"], known))
     days = conn.execute(select(func.count()).where(store.strike.c.address == address_id)).scalar_one()
     return days >= limit
 

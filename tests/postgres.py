@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
+from sqlalchemy import make_url
 
 PLACES = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
 UNSAFE_BUT_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "shared_buffers=64MB")
@@ -94,3 +96,16 @@ def _serving(command: list[str], folder: Path) -> Iterator[None]:
             process.send_signal(signal.SIGINT)
             process.wait()
             rest.join()
+
+
+def cluster_files(url: str) -> Iterator[tuple[str, bytes]]:
+    """Read the files of a PostgreSQL database, and its dump."""
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+        (data,) = connection.execute("SHOW data_directory").fetchone() or ("",)
+        (number,) = connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone() or (0,)
+    for path in sorted((Path(data) / "base" / str(number)).iterdir()):
+        yield path.name, path.read_bytes()
+    dump = subprocess.run([binaries() / "pg_dump", plain], capture_output=True, check=True)
+    yield "dump", dump.stdout

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from broadcaster import subscriber_register
+from broadcaster import erasing, subscriber_register
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import ACTOR, opened
@@ -28,6 +28,11 @@ ROWS_A_TRANSACTION = 2_000
 """Rows imported together: what stands before a bad row or a power cut is kept."""
 SHOWN_BAD_ROWS = 50
 """Bad rows told on the screen; `--bad-rows FILE` takes all."""
+
+NOT_CLEARED = (
+    "Sisanya masih ada di berkas basis data, karena sedang dibaca program lain. Tunggu sampai selesai (misalnya ekspor), "
+    "lalu jalankan `broadcaster migrate`: sisanya ditimpa.\n"
+)
 
 program = typer.Typer(help="Pelanggan: impor, ekspor, hapus, hitung.", no_args_is_help=True)
 
@@ -150,7 +155,7 @@ def erase(
 
 async def _erase(address: str, channel: str) -> None:
     async with opened() as app:
-        erased = []
+        erased, cleared = [], True
         for name in (channel,) if channel else tuple(app.push):
             if name not in app.push:
                 raise Failed(f"Kanal {name!r} tidak ada. Yang ada: {', '.join(sorted(app.push))}.")
@@ -160,11 +165,15 @@ async def _erase(address: str, channel: str) -> None:
                 if channel:
                     raise Failed(str(error)) from error
                 continue
-            if await subscriber_register.erase(app, name, parsed, actor=ACTOR):
+            done = await erasing.erase(app, name, parsed, actor=ACTOR)
+            if done.erased:
                 erased.append(name)
+                cleared &= done.cleared
         if not erased:
             raise Failed("Alamat itu tidak terdaftar.")
         sys.stdout.write(f"Dihapus dari {', '.join(erased)}.\n")
+        if not cleared:
+            sys.stderr.write(NOT_CLEARED)
 
 
 @program.command()

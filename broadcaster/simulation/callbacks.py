@@ -37,6 +37,7 @@ class Callbacks:
         self._limit = limit
         self._waiting: list[tuple[float, int, Item]] = []
         self._number = itertools.count()
+        self._underway = 0
 
     def later(self, delay: float, item: Item) -> None:
         """Post `item` in `delay` seconds or soon after; dropped when too much waits already."""
@@ -50,7 +51,7 @@ class Callbacks:
     @property
     def waiting(self) -> int:
         """How many items are not posted yet."""
-        return len(self._waiting)
+        return len(self._waiting) + self._underway
 
     async def run(self) -> None:
         """Post what is due, for ever."""
@@ -58,7 +59,9 @@ class Callbacks:
         async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
             while True:
                 if batch := self._due():
+                    self._underway = len(batch)
                     await self._post(session, batch)
+                    self._underway = 0
                 else:
                     await asyncio.sleep(TICK)
 

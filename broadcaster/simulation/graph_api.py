@@ -5,6 +5,7 @@ import contextlib
 import functools
 import re
 import time
+from base64 import b64encode
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -117,7 +118,7 @@ class GraphApi:
 
     def _inbound(self, address: str, said: Mapping[str, Any]) -> None:
         number = self.callbacks.posted + self.callbacks.waiting
-        identifier = wamid(f"in:{address}:{number}:{time.monotonic_ns()}")
+        identifier = wamid(address, f"in:{number}:{time.monotonic_ns()}")
         message = {"from": address, "id": identifier, "timestamp": str(int(time.time())), **said}
         self.callbacks.later(0, {"messages": message, "contacts": {"wa_id": address, "user_id": scoped_id(address)}})
 
@@ -184,7 +185,7 @@ class GraphApi:
         if blocked and not self.callbacks.url:
             raise ApiError(131026, "Message undeliverable")
         self.accepted += 1
-        identifier = wamid(f"{address}:{self.accepted}:{message.biz_opaque_callback_data}")
+        identifier = wamid(address, f"{self.accepted}:{message.biz_opaque_callback_data}")
         if self.record:
             self.pairs.append((address, message.biz_opaque_callback_data))
         if not blocked:
@@ -286,9 +287,11 @@ class GraphApi:
             raise ApiError(100, f"Object with ID '{request.match_info['node']}' does not exist")
 
 
-def wamid(seed: str) -> str:
-    """A message id in the form the API gives."""
-    return f"wamid.{blake2b(seed.encode(), digest_size=24).hexdigest().upper()}"
+def wamid(address: str, seed: str) -> str:
+    """Make a message id as the API does: base64 of a structure that holds the other party's number in clear."""
+    number, mark = address.encode(), blake2b(f"{address}:{seed}".encode(), digest_size=9).hexdigest().upper()
+    raw = b"\x1c\x18" + bytes([len(number)]) + number + b"\x15\x02\x00\x11\x18\x12" + mark.encode() + b"\x00"
+    return f"wamid.{b64encode(raw).decode()}"
 
 
 @functools.lru_cache(maxsize=65_536)

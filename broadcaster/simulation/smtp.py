@@ -129,7 +129,7 @@ class SmtpStandIn:
         if self.faults.cut and self.faults.cutting():
             self.counts["cut"] += 1
             return None
-        return b"250 2.0.0 OK queued\r\n"
+        return f"250 2.0.0 Ok: queued as 4{self.counts['accepted']:010X}\r\n".encode()
 
     def _keeps(self, address: str) -> bool:
         if address in self._inboxes or len(self._inboxes) < INBOXES:

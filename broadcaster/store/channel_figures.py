@@ -9,6 +9,7 @@ from broadcaster.store import pacing, tier
 from broadcaster.store.channels import ChannelState, channel_states
 from broadcaster.store.database import now
 from broadcaster.store.tables import channel_minute, held_suppression, run, slice_
+from subscribers.addresses import AddressBook
 
 MINUTES = 5
 """Minutes of results that are shown."""
@@ -31,7 +32,7 @@ class ChannelFigures:
     dead: int
 
 
-def channel_figures(connection: Connection, channel: str, *, rate: float, limited: bool) -> ChannelFigures:
+def channel_figures(connection: Connection, book: AddressBook, channel: str, *, rate: float, limited: bool) -> ChannelFigures:
     """The figures of one channel, whose provider grants `rate`; whom it reached is counted only where that is `limited`."""
     state = channel_states(connection).get(channel, ChannelState())
     pace, wall = pacing.pace_of(connection, channel)
@@ -50,7 +51,7 @@ def channel_figures(connection: Connection, channel: str, *, rate: float, limite
         held=int(connection.execute(held).scalar_one()),
         rate=allowed,
         slowed=allowed != rate,
-        domains=pace.domains,
+        domains=pacing.held_domains(connection, book, channel),
         reached=tier.used(connection, channel) if limited else 0,
         results=int(lately[0] or 0),
         dead=int(lately[1] or 0),

@@ -43,7 +43,7 @@ def record(
 
     Only the attempt that closes its row falls back: one that was fenced, or is recorded again, does not.
     """
-    ended = settle(connection, claim, decisions, keep_ids=keep_ids)
+    ended = settle(connection, book, claim, decisions, keep_ids=keep_ids)
     meanings = [replace(item, fall_back=item.fall_back and item.slot in ended) for item in consequences]
     return apply(
         connection, book, edition=claim.edition, channel=claim.channel, results=results, consequences=meanings

@@ -95,6 +95,20 @@ class Database:
         with self.reader_engine.connect() as connection:
             return act(connection, *args, **kwargs)
 
+    def outside_transaction(self, *statements: str) -> list[Any]:
+        """Run statements that no transaction may hold, such as VACUUM; returns the rows of the last one."""
+        with self._one_writer, contextlib.closing(self.writer_engine.raw_connection()) as pooled:
+            connection: Any = pooled.dbapi_connection
+            before = None if self.sqlite else connection.autocommit
+            if not self.sqlite:
+                connection.autocommit = True
+            try:
+                done = [connection.execute(statement) for statement in statements]
+                return done[-1].fetchall() if done and done[-1].description else []
+            finally:
+                if not self.sqlite:
+                    connection.autocommit = before
+
     def close(self) -> None:
         """End the threads and close every connection."""
         self._writers.shutdown()
@@ -198,6 +212,7 @@ def _open_sqlite(url: str, *, writer: bool) -> Engine:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute("PRAGMA secure_delete=ON")  # what is erased is overwritten, not only unlinked
         connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA cache_size=-{WRITER_CACHE_KIB if writer else READER_CACHE_KIB}")
         if not writer:

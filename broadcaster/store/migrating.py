@@ -9,10 +9,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
 
-from broadcaster.store import database, staff_tables
+from broadcaster.store import database, remnants, staff_tables
 from subscribers import store
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
@@ -26,7 +26,12 @@ def migrate(url: str) -> list[str]:
     """Apply every migration that is missing; returns their names, oldest first. All of them hold, or none."""
     opened = database.Database(url)
     try:
-        return opened.write_now(_apply)
+        if opened.sqlite and opened.read_now(_needs_rebuild):
+            remnants.rebuild(opened)
+        applied = opened.write_now(_apply)
+        if opened.sqlite:
+            remnants.truncate_log(opened, tries=1)  # else the next start does
+        return applied
     finally:
         opened.close()
 
@@ -56,10 +61,23 @@ def _apply(connection: Connection) -> list[str]:
 
 
 def _missing(connection: Connection) -> list[str]:
+    return [f"{script.revision} {script.doc}" for script in _newer(connection)][::-1]
+
+
+def _newer(connection: Connection) -> list[Script]:
+    """Migrations that this database lacks, newest first."""
     scripts = ScriptDirectory.from_config(_config(connection))
-    present = MigrationContext.configure(connection).get_current_heads()
-    newer_first = scripts.iterate_revisions("heads", present or "base")
-    return [f"{script.revision} {script.doc}" for script in newer_first][::-1]
+    return list(scripts.iterate_revisions("heads", _present(connection) or "base"))
+
+
+def _present(connection: Connection) -> tuple[str, ...]:
+    return MigrationContext.configure(connection).get_current_heads()
+
+
+def _needs_rebuild(connection: Connection) -> bool:
+    """Whether a migration that is missing says so; a database that is made only now has nothing to drop."""
+    marked = any(getattr(script.module, "VACUUM_FIRST", False) for script in _newer(connection))
+    return marked and bool(_present(connection))
 
 
 def _config(connection: Connection) -> Config:

@@ -11,6 +11,7 @@ from broadcaster.store.database import now
 from broadcaster.store.slices import Claim, move_counters
 from broadcaster.store.statements import MarkedRow
 from broadcaster.store.tables import FAILED, PENDING, SENDING, SENT, UNCONFIRMED, delivery
+from subscribers.addresses import AddressBook
 
 
 class Decision(NamedTuple):
@@ -23,6 +24,8 @@ class Decision(NamedTuple):
     reason: str = ""
     provider_code: str = ""
     provider_id: str = ""
+    """As the provider gave it: only its key is stored."""
+    message_number: int | None = None
     spend: bool = False
     uncertain: bool = False
 
@@ -38,13 +41,13 @@ _settle = (
     )
     .values(
         state=bindparam("b_state"), due_at=bindparam("b_due_at"), reason=bindparam("b_reason"),
-        provider_code=bindparam("b_code"), provider_id=bindparam("b_id"), closed_at=bindparam("b_closed_at"),
+        provider_code=bindparam("b_code"), closed_at=bindparam("b_closed_at"),
         spent=delivery.c.spent + bindparam("b_spend"), uncertain=delivery.c.uncertain + bindparam("b_uncertain"),
     )
 )  # fmt: skip
 
 
-def settle(connection: Connection, claim: Claim, decisions: Sequence[Decision], *, keep_ids: bool) -> set[int]:
+def settle(connection: Connection, book: AddressBook, claim: Claim, decisions: Sequence[Decision], *, keep_ids: bool) -> set[int]:
     """Record what became of a group of attempts, repeating it changes nothing; the slots that this ended otherwise than sent.
 
     An outcome from a fenced attempt is still a fact: a message that was sent after all is sent.
@@ -54,7 +57,7 @@ def settle(connection: Connection, claim: Claim, decisions: Sequence[Decision], 
     change: Counter[int] = Counter()
     sent = [decision for decision in decisions if decision.state == SENT]
     if sent:
-        _settle_sent(connection, claim, sent, wall, change, keep_ids=keep_ids)
+        _settle_sent(connection, book, claim, sent, wall, change, keep_ids=keep_ids)
     others = decisions if not sent else [decision for decision in decisions if decision.state != SENT]
     current = _current(connection, claim, others) if others else []
     if current:
@@ -68,19 +71,20 @@ def settle(connection: Connection, claim: Claim, decisions: Sequence[Decision], 
 
 
 def _settle_sent(
-    connection: Connection, claim: Claim, sent: Sequence[Decision], wall: float, change: Counter[int], *, keep_ids: bool
-) -> None:
+    connection: Connection, book: AddressBook, claim: Claim, sent: Sequence[Decision], wall: float, change: Counter[int],
+    *, keep_ids: bool,
+) -> None:  # fmt: skip
     """Most outcomes, so one statement for all; only where it found fewer rows is each looked at."""
     place: dict[str, Any] = {"edition": claim.edition, "channel": claim.channel}
-    taken = [(decision.slot, decision.attempt, plain(decision.provider_id)) for decision in sent]
+    taken = [(each.slot, each.attempt, book.provider_key(claim.channel, each.provider_id), each.message_number) for each in sent]
     ended = statements.settle_sent(connection, **place, sent=taken, wall=wall)
     change.update({SENDING: -ended, SENT: ended})
     if ended < len(sent):
         rows = _rows(connection, claim, sent)
-        for decision in sent:
-            _settle_late(connection, claim, decision, rows[decision.slot], wall, change)
+        for decision, (_slot, _attempt, key, _number) in zip(sent, taken, strict=True):
+            _settle_late(connection, claim, decision, key, rows[decision.slot], wall, change)
     if keep_ids:
-        statements.keep_ids(connection, **place, sent=taken)
+        statements.keep_keys(connection, **place, sent=taken)
 
 
 def _current(connection: Connection, claim: Claim, decisions: Sequence[Decision]) -> list[Decision]:
@@ -107,20 +111,22 @@ def _values(claim: Claim, decision: Decision, wall: float) -> dict[str, object]:
     return {
         "b_edition": claim.edition, "b_channel": claim.channel, "b_slot": decision.slot, "b_attempt": decision.attempt,
         "b_state": decision.state, "b_due_at": decision.due_at, "b_reason": decision.reason or None,
-        "b_code": plain(decision.provider_code) or None, "b_id": plain(decision.provider_id) or None,
+        "b_code": plain(decision.provider_code) or None,
         "b_closed_at": None if decision.state in (PENDING, SENDING) else wall,
         "b_spend": int(decision.spend), "b_uncertain": int(decision.uncertain),
     }  # fmt: skip
 
 
-def _settle_late(connection: Connection, claim: Claim, decision: Decision, row: Row, wall: float, change: Counter[int]) -> None:  # type: ignore[type-arg]
+def _settle_late(
+    connection: Connection, claim: Claim, decision: Decision, key: str, row: "Row[Any]", wall: float, change: Counter[int]
+) -> None:
     """A receipt of an attempt given up as uncertain: whatever a later attempt does or did not do, it was sent after all."""
     if row.state not in (PENDING, UNCONFIRMED) and not (row.state in (SENDING, FAILED) and row.attempt > decision.attempt):
         return
     connection.execute(
         update(delivery)
         .where(delivery.c.edition == claim.edition, delivery.c.channel == claim.channel, delivery.c.slot == decision.slot)
-        .values(state=SENT, provider_id=plain(decision.provider_id) or None, reason=None, closed_at=wall)
+        .values(state=SENT, provider_key=key or None, message_number=decision.message_number, reason=None, closed_at=wall)
     )
     change[row.state] -= 1
     change[SENT] += 1

@@ -1,12 +1,14 @@
 """What a provider wants slower: a rate halved when it says "too fast", mail domains that asked us to wait."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, text
+from sqlalchemy import Connection, Row, delete, func, select, text
 
 from broadcaster.store.database import now
 from broadcaster.store.tables import channel_minute, held_domain, pace
+from subscribers.addresses import AddressBook, SealBroken
 
 RECOVERY = 0.1
 """Part of the full rate that comes back each minute."""
@@ -20,12 +22,12 @@ LEAST_RATE = 20.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pace:
-    """How fast a channel may go; `domains` are those held: name -> epoch seconds until which they are."""
+    """How fast a channel may go; `domains` are those held: key of the name -> epoch seconds until which they are."""
 
     full_rate: float = 0.0
     slowed_rate: float = 0.0
     slowed_at: float = 0.0
-    domains: Mapping[str, float] = field(default_factory=dict)
+    domains: Mapping[bytes, float] = field(default_factory=dict)
 
     def rate(self, granted: float, at: float) -> float:
         """Messages a second at a time: at most `granted` (0 = unlimited), less while the channel recovers."""
@@ -39,10 +41,7 @@ def pace_of(connection: Connection, channel: str) -> tuple[Pace, float]:
     """The pace of a channel, and the database's time."""
     wall = now(connection)
     found = connection.execute(select(pace).where(pace.c.channel == channel)).first()
-    held = select(held_domain.c.domain, held_domain.c.until).where(
-        held_domain.c.channel == channel, held_domain.c.until > wall
-    )  # fmt: skip
-    domains = {row.domain: row.until for row in connection.execute(held)}
+    domains = {bytes(row.lookup): row.until for row in _held(connection, channel, wall)}
     if found is None:
         return Pace(domains=domains), wall
     return (
@@ -80,14 +79,43 @@ def _sent_lately(connection: Connection, channel: str, wall: float) -> float:
     return max(counts.get(minute, 0) / max(wall % 60, 1.0), counts.get(minute - 1, 0) / 60)
 
 
-def hold_domain(connection: Connection, channel: str, domain: str, seconds: float) -> None:
+def domain_key(book: AddressBook, channel: str, domain: str) -> bytes:
+    """Return what stands for a mail domain: its name would tell where a resident has their mailbox."""
+    return book.lookup(_sealed_as(channel), domain)
+
+
+def _sealed_as(channel: str) -> str:
+    return f"domain.{channel}"
+
+
+def _held(connection: Connection, channel: str, wall: float) -> Sequence[Row[Any]]:
+    held = select(held_domain).where(held_domain.c.channel == channel, held_domain.c.until > wall)
+    return connection.execute(held).all()
+
+
+def held_domains(connection: Connection, book: AddressBook, channel: str) -> dict[str, float]:
+    """Name the domains held, for staff: name -> epoch seconds; one that cannot be opened by the beginning of its key."""
+    named = {}
+    for row in _held(connection, channel, now(connection)):
+        try:
+            name = book.open(_sealed_as(channel), bytes(row.cipher))
+        except SealBroken:
+            name = f"#{bytes(row.lookup).hex()[:8]}"
+        named[name] = float(row.until)
+    return named
+
+
+def hold_domain(connection: Connection, channel: str, book: AddressBook, domain: str, seconds: float) -> None:
     """A domain asked us to wait: routine messages to it do, on all workers. A shorter wait never ends a longer one."""
     wall = now(connection)
     connection.execute(delete(held_domain).where(held_domain.c.channel == channel, held_domain.c.until <= wall))
     connection.execute(
         text(
-            "INSERT INTO held_domain (channel, domain, until) VALUES (:channel, :domain, :until)"
-            " ON CONFLICT (channel, domain) DO UPDATE SET until = :until WHERE held_domain.until < :until"
+            "INSERT INTO held_domain (channel, lookup, cipher, until) VALUES (:channel, :lookup, :cipher, :until)"
+            " ON CONFLICT (channel, lookup) DO UPDATE SET until = :until WHERE held_domain.until < :until"
         ),
-        {"channel": channel, "domain": domain, "until": wall + seconds},
-    )
+        {
+            "channel": channel, "lookup": domain_key(book, channel, domain),
+            "cipher": book.seal(_sealed_as(channel), domain), "until": wall + seconds,
+        },
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Update, and_, func, selec
 from broadcaster.delivery import Moment, consequence, decide
 from broadcaster.store import channels as channel_store
 from broadcaster.store import consequences
-from broadcaster.store.outcomes import Decision, plain
+from broadcaster.store.outcomes import Decision
 from broadcaster.store.slices import finish_run
 from broadcaster.store.statements import MarkedRow
 from broadcaster.store.tables import (
@@ -50,7 +50,7 @@ def apply_status(
     connection: Connection, book: AddressBook, channel: str, event: StatusEvent, now: float, *, receipt_wait: float
 ) -> bool:
     """Move a delivery by a later status; False when its row cannot be told yet (look again later)."""
-    (place,) = _places(connection, channel, [event])
+    (place,) = _places(connection, book, channel, [event])
     found = _row(connection, channel, place) if place is not None else None
     if place is None or found is None or found.state == SENDING:
         return False
@@ -59,10 +59,11 @@ def apply_status(
     to = _REACHES[event.state]
     if found.state not in _RANK or _RANK[to] <= _RANK[found.state]:
         return True
+    key = book.provider_key(channel, event.provider_id)
     if to != FAILED:
-        known = func.coalesce(delivery.c.provider_id, event.provider_id or None)
-        _move(connection, found, to, {"closed_at": now, "reason": None, "provider_code": None, "provider_id": known})
-    elif not _is_stale(found, place.attempt, event):
+        known = func.coalesce(delivery.c.provider_key, key or None)
+        _move(connection, found, to, {"closed_at": now, "reason": None, "provider_code": None, "provider_key": known})
+    elif not _is_stale(found, place.attempt, key):
         _fail(connection, book, found, event.failure or Rejected(), now, receipt_wait)
     return True
 
@@ -71,9 +72,9 @@ Standing = Literal["ready", "sending", "unknown"]
 """Of the delivery that a status is about: it can be told now, an attempt is going on, or we know of none."""
 
 
-def standings(connection: Connection, channel: str, events: Sequence[StatusEvent]) -> list[Standing]:
+def standings(connection: Connection, book: AddressBook, channel: str, events: Sequence[StatusEvent]) -> list[Standing]:
     """Look which of these statuses can be applied, without holding their rows: some queries for all of them."""
-    places = _places(connection, channel, events)
+    places = _places(connection, book, channel, events)
     slots: dict[int, set[int]] = {}
     for place in places:
         if place is not None:
@@ -109,21 +110,21 @@ def _parse(callback: str) -> _Place | None:
     return _Place(edition=edition_id, slot=slot, attempt=attempt) if max(edition_id, slot) < 2**63 else None
 
 
-def _places(connection: Connection, channel: str, events: Sequence[StatusEvent]) -> list[_Place | None]:
+def _places(connection: Connection, book: AddressBook, channel: str, events: Sequence[StatusEvent]) -> list[_Place | None]:
     """The delivery each status is about: by our callback data, else by the provider's id."""
     parsed = [_parse(event.delivery) for event in events]
-    ids = [plain(event.provider_id) for event in events]
-    known = _by_provider_ids(connection, channel, {each for each, place in zip(ids, parsed, strict=True) if place is None})
-    return [place or known.get(each) for each, place in zip(ids, parsed, strict=True)]
+    keys = [book.provider_key(channel, event.provider_id) for event in events]
+    known = _by_provider_keys(connection, channel, {each for each, place in zip(keys, parsed, strict=True) if place is None})
+    return [place or known.get(each) for each, place in zip(keys, parsed, strict=True)]
 
 
-def _by_provider_ids(connection: Connection, channel: str, provider_ids: Collection[str]) -> dict[str, _Place]:
-    """Find the delivery of each of a provider's ids, as stored; ids that are not ours are left out."""
-    if not provider_ids:
+def _by_provider_keys(connection: Connection, channel: str, keys: Collection[str]) -> dict[str, _Place]:
+    """Find the delivery of each of these keys; those that are not ours are left out."""
+    if not keys:
         return {}
-    mine = (provider_message.c.channel == channel, provider_message.c.provider_id.in_(provider_ids))
+    mine = (provider_message.c.channel == channel, provider_message.c.provider_key.in_(keys))
     rows = connection.execute(select(provider_message).where(*mine))
-    return {row.provider_id: _Place(edition=row.edition, slot=row.slot) for row in rows}
+    return {row.provider_key: _Place(edition=row.edition, slot=row.slot) for row in rows}
 
 
 def _row(connection: Connection, channel: str, place: _Place) -> Row[Any] | None:
@@ -131,11 +132,11 @@ def _row(connection: Connection, channel: str, place: _Place) -> Row[Any] | None
     return connection.execute(select(delivery).where(*mine).with_for_update()).first()
 
 
-def _is_stale(found: Row[Any], attempt: int | None, event: StatusEvent) -> bool:
+def _is_stale(found: Row[Any], attempt: int | None, key: str) -> bool:
     """Whether it is an earlier attempt that failed: a later one is what counts."""
     if attempt is not None:
         return bool(attempt != found.attempt)
-    return found.provider_id is not None and found.provider_id != event.provider_id
+    return found.provider_key is not None and found.provider_key != key
 
 
 def _fail(connection: Connection, book: AddressBook, found: Row[Any], failure: Failure, now: float, receipt_wait: float) -> None:

@@ -291,11 +291,11 @@ def _verdict(row: Candidate, state: str, claim: Claim, wall: float) -> tuple[int
 
 
 def _previous_ids(connection: Connection, claim: Claim, slots: list[int]) -> dict[int, str]:
-    """The provider's ids of the messages that a correction corrects."""
-    found = select(delivery.c.slot, delivery.c.provider_id).where(
+    """The provider's numbers of the messages that a correction corrects."""
+    found = select(delivery.c.slot, delivery.c.message_number).where(
         delivery.c.edition == claim.follows, delivery.c.channel == claim.channel, delivery.c.slot.in_(slots)
     )
-    return {row.slot: row.provider_id or "" for row in connection.execute(found)}
+    return {row.slot: str(row.message_number or "") for row in connection.execute(found)}
 
 
 _HELD = " WHERE edition = :edition AND channel = :channel AND number = :number AND owner = :owner AND epoch = :epoch"

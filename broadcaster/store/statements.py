@@ -133,23 +133,25 @@ move_counters_held = Statement(
 _settle_sent = Statement(
     # materialised, so that SQLite looks each row up instead of trying every row of the edition against the batch
     "UPDATE delivery SET state = 2, due_at = 0, reason = NULL, provider_code = NULL, closed_at = :wall,"
-    " provider_id = nullif(sent.provider_id, '')"
+    " provider_key = nullif(sent.provider_key, ''), message_number = sent.message_number"
     " FROM (WITH batch AS MATERIALIZED ("
     "SELECT CAST(json_extract(value, '$[0]') AS INTEGER) AS slot, json_extract(value, '$[1]') AS attempt,"
-    " json_extract(value, '$[2]') AS provider_id FROM json_each(:rows)) SELECT * FROM batch) AS sent"
+    " json_extract(value, '$[2]') AS provider_key, json_extract(value, '$[3]') AS message_number"
+    " FROM json_each(:rows)) SELECT * FROM batch) AS sent"
     " WHERE delivery.edition = :edition AND delivery.channel = :channel AND delivery.slot = sent.slot"
     " AND delivery.attempt = sent.attempt AND delivery.state = 1",
     "UPDATE delivery SET state = 2, due_at = 0, reason = NULL, provider_code = NULL, closed_at = :wall,"
-    " provider_id = nullif(sent.provider_id, '')"
-    " FROM unnest(:slots::bigint[], :attempts::int[], :ids::text[]) AS sent (slot, attempt, provider_id)"
+    " provider_key = nullif(sent.provider_key, ''), message_number = sent.message_number"
+    " FROM unnest(:slots::bigint[], :attempts::int[], :keys::text[], :numbers::bigint[])"
+    " AS sent (slot, attempt, provider_key, message_number)"
     # with the range of the batch: of a table just filled PostgreSQL believes that the whole edition is a few rows
     " WHERE delivery.edition = :edition AND delivery.channel = :channel"
     " AND delivery.slot BETWEEN :first::bigint AND :last::bigint"
     " AND delivery.slot = sent.slot AND delivery.attempt = sent.attempt AND delivery.state = 1",
 )
 
-Sent = Sequence[tuple[int, int, str]]
-"""(slot, attempt, provider's id) of messages that the provider took."""
+Sent = Sequence[tuple[int, int, str, int | None]]
+"""(slot, attempt, key of the provider's id, number of the message) of messages that the provider took."""
 
 
 def settle_sent(connection: Connection, *, edition: int, channel: str, sent: Sent, wall: float) -> int:
@@ -157,25 +159,28 @@ def settle_sent(connection: Connection, *, edition: int, channel: str, sent: Sen
     return _settle_sent(connection, edition=edition, channel=channel, wall=wall, **_batch(connection, sent)).rowcount
 
 
-_keep_ids = Statement(
-    "INSERT INTO provider_message (channel, provider_id, edition, slot)"
+_keep_keys = Statement(
+    "INSERT INTO provider_message (channel, provider_key, edition, slot)"
     " SELECT :channel, json_extract(sent.value, '$[2]'), :edition, json_extract(sent.value, '$[0]')"
     " FROM json_each(:rows) AS sent WHERE true ON CONFLICT DO NOTHING",
-    "INSERT INTO provider_message (channel, provider_id, edition, slot)"
-    " SELECT :channel, sent.provider_id, :edition, sent.slot"
-    " FROM unnest(:slots::bigint[], :attempts::int[], :ids::text[]) AS sent (slot, attempt, provider_id)"
+    "INSERT INTO provider_message (channel, provider_key, edition, slot)"
+    " SELECT :channel, sent.provider_key, :edition, sent.slot"
+    " FROM unnest(:slots::bigint[], :keys::text[]) AS sent (slot, provider_key)"
     " ON CONFLICT DO NOTHING",
 )
 
 
-def keep_ids(connection: Connection, *, edition: int, channel: str, sent: Sent) -> None:
-    """Keep a way back from the provider's ids to the rows."""
+def keep_keys(connection: Connection, *, edition: int, channel: str, sent: Sent) -> None:
+    """Keep a way back from the keys of the provider's ids to the rows."""
     if known := [one for one in sent if one[2]]:
-        _keep_ids(connection, edition=edition, channel=channel, **_batch(connection, known))
+        _keep_keys(connection, edition=edition, channel=channel, **_batch(connection, known))
 
 
 def _batch(connection: Connection, sent: Sent) -> dict[str, Any]:
     if is_sqlite(connection):
         return {"rows": msgspec.json.encode(sent).decode()}
-    slots, attempts, ids = zip(*sent, strict=True)
-    return {"slots": list(slots), "attempts": list(attempts), "ids": list(ids), "first": min(slots), "last": max(slots)}
+    slots, attempts, keys, numbers = zip(*sent, strict=True)
+    return {
+        "slots": list(slots), "attempts": list(attempts), "keys": list(keys), "numbers": list(numbers),
+        "first": min(slots), "last": max(slots),
+    }  # fmt: skip

@@ -162,7 +162,8 @@ delivery = Table(
     Column("due_at", Double, nullable=False, default=0),
     Column("reason", Text),
     Column("provider_code", Text),
-    Column("provider_id", Text),
+    Column("provider_key", Text),  # keyed hash of the provider's id, which may contain the address
+    Column("message_number", BigInteger),  # of a message that a correction edits, where the provider numbers them
     Column("closed_at", Double),
     sqlite_with_rowid=False,
 )
@@ -185,7 +186,7 @@ _WAITS = text("priority IS NOT NULL")
 receipt = Table(
     "receipt",
     metadata,
-    # the inbox of what providers said later; bodies encrypted, dedupe keys hashed
+    # the inbox of what providers said later; bodies encrypted, dedupe keys hashed with a key
     Column("id", big_key, primary_key=True, autoincrement=True),
     Column("channel", Text, nullable=False),
     Column("dedupe", LargeBinary, nullable=False),
@@ -205,7 +206,7 @@ provider_message = Table(
     metadata,
     # finds the delivery of a provider's id when our callback data is missing
     Column("channel", Text, primary_key=True),
-    Column("provider_id", Text, primary_key=True),
+    Column("provider_key", Text, primary_key=True),  # keyed hash
     Column("edition", BigInteger, nullable=False),
     Column("slot", BigInteger, nullable=False),
     Index("provider_message_delivery", "edition", "slot"),
@@ -337,7 +338,8 @@ held_domain = Table(
     metadata,
     # mail providers that asked us to wait
     Column("channel", Text, primary_key=True),
-    Column("domain", Text, primary_key=True),  # e.g. gmail.com
+    Column("lookup", LargeBinary(16), primary_key=True),  # keyed hash of e.g. gmail.com
+    Column("cipher", LargeBinary, nullable=False),  # the same sealed, for staff
     Column("until", Double, nullable=False),
     sqlite_with_rowid=False,
 )

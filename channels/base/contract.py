@@ -183,7 +183,7 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     token: str
     address_key: str
     previous_id: str = ""
-    """Provider id of the message this one corrects, where known."""
+    """Number of the message this one corrects, where the provider gave one (`Receipt.message_number`)."""
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,9 +195,13 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """The provider took the message. `aliases` are further ids of the same address it told us."""
+    """The provider took the message. `aliases` are further ids of the same address it told us.
+
+    Of `provider_id` a keyed hash is stored, `message_number` (to edit it by) as it is: it must not contain an address.
+    """
 
     provider_id: str = ""
+    message_number: int | None = None
     aliases: tuple[str, ...] = ()
     detail: str = ""
 
@@ -275,10 +279,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StatusEvent:
-    """What became of a message; `dedupe` is the same each time the provider repeats itself."""
+    """What became of a message to `address`; `dedupe` is the same each time the provider repeats itself."""
 
     dedupe: str
     provider_id: str
+    address: str = ""
     delivery: str = ""
     state: Literal["sent", "delivered", "read", "failed"]
     at: datetime

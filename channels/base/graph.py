@@ -21,6 +21,7 @@ from channels.base.contract import (
     InboundEvent,
     StatusEvent,
 )
+from channels.base.redacting import redacted
 
 WEBHOOK_LIMIT = 3 * 1024 * 1024
 """Bytes of the largest webhook Meta sends."""
@@ -71,7 +72,7 @@ class GraphError(msgspec.Struct, frozen=True):
         """The provider's own words, without anything that could be a number or an id; at most 300 characters."""
         details = self.error_data.get("details") if isinstance(self.error_data, dict) else None
         words = str(details or self.message or self.title)
-        return re.sub(r"\+?\d{7,}|[A-Z]{2}\.\w{7,}", "…", words)[:300]
+        return redacted(words)[:300]
 
 
 class Sent(msgspec.Struct):
@@ -302,7 +303,7 @@ def events(change: Change, failure_of: FailureOf) -> Iterator[Event]:
         yield from _preferences(change)
     elif change.field in ALARMS:
         facts = ", ".join(f"{name}: {fact}" for name, fact in change.value.items() if isinstance(fact, str | int | float))
-        yield AlarmEvent(dedupe=change.mark, code=change.field, detail=facts[:300])
+        yield AlarmEvent(dedupe=change.mark, code=change.field, detail=redacted(facts)[:300])
 
 
 def _statuses(change: Change, failure_of: FailureOf) -> Iterator[StatusEvent]:
@@ -314,6 +315,7 @@ def _statuses(change: Change, failure_of: FailureOf) -> Iterator[StatusEvent]:
         yield StatusEvent(
             dedupe=f"{status.id}:{state}",
             provider_id=status.id,
+            address=address,
             delivery=status.biz_opaque_callback_data or "",
             state=state,
             at=moment(status.timestamp),

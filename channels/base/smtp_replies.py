@@ -8,6 +8,7 @@ from typing import Literal
 import aiosmtplib
 
 from channels.base.contract import Deferred, Failure, Halted, Refused, Rejected, Skipped
+from channels.base.redacting import redacted
 
 Stage = Literal["connect", "mail", "rcpt", "data", "content"]
 """Where a reply came: "connect" is greeting, EHLO, TLS and AUTH; "data" the command; "content" the end of the message."""
@@ -17,7 +18,6 @@ _EARLY: frozenset[Stage] = frozenset({"connect", "mail"})
 _LATE: frozenset[Stage] = frozenset({"data", "content"})
 _RCPT: frozenset[Stage] = frozenset({"rcpt"})
 _ENHANCED = re.compile(r"(?<![\d.])[245]\.(\d{1,3}\.\d{1,3})(?![\d.])")
-_ADDRESS = re.compile(r"\S+@\S+")
 _UNKNOWN_USER = re.compile(
     r"user unknown|unknown user|no such (?:user|recipient|mailbox|person)|no mailbox here by that name"
     r"|(?:user|mailbox|account|recipient) (?:does not|doesn't) exist|unknown (?:recipient|mailbox|account)"
@@ -87,14 +87,13 @@ def failure_of(stage: Stage, code: int, text: str, domain: str = "") -> Failure:
     outcome = next(rule.outcome for rule in rules if rule.fits(stage, code, detail, text))
     name = f"{code} {code // 100}.{detail}" if detail else str(code)
     if isinstance(outcome, Rejected):
-        return replace(outcome, code=name, detail=said(text), domain=domain)
-    return replace(outcome, code=name, detail=said(text))
+        return replace(outcome, code=name, detail=said(text, domain), domain=domain)
+    return replace(outcome, code=name, detail=said(text, domain))
 
 
-def said(text: str) -> str:
-    """A reply's text on one line, short and without addresses."""
-    words = " ".join(text.split())
-    return (_ADDRESS.sub("[alamat]", words) if "@" in words else words)[:200]
+def said(text: str, domain: str = "") -> str:
+    """A reply's text on one line, short and without the recipient's address and domain."""
+    return redacted(" ".join(text.split()), domain)[:200]
 
 
 def connect_failure(error: Exception) -> Failure:

@@ -1,7 +1,9 @@
 """`broadcaster subscribers`: what an import keeps, refuses and repeats; what leaves by export and erase."""
 
+import contextlib
 import csv
 import json
+import sqlite3
 import stat
 from pathlib import Path
 
@@ -135,6 +137,19 @@ def test_an_erased_address_leaves_nothing_behind(program: Program, tmp_path: Pat
     again = program("subscribers", "erase", "0812 0000 0001")
     assert (again.code, again.err) == (1, "Alamat itu tidak terdaftar.\n")
     assert program("subscribers", "erase", "siti@CONTOH.example", "--channel", "email").ok == "Dihapus dari email.\n"
+
+
+def test_erasing_while_somebody_reads_says_that_the_file_still_holds_the_rest(program: Program, tmp_path: Path) -> None:
+    program("subscribers", "import", file_of(tmp_path, *GOOD))
+    with contextlib.closing(sqlite3.connect(program.folder / "siaran.db")) as reading:
+        reading.execute("BEGIN")
+        reading.execute("SELECT count(*) FROM address").fetchall()
+        said = program("subscribers", "erase", "0812 0000 0001")
+    assert (said.code, said.out) == (0, "Dihapus dari whatsapp.\n")
+    assert "broadcaster migrate" in said.err
+    assert program("migrate").ok == "Sudah terbaru.\n"
+    log = program.folder / "siaran.db-wal"
+    assert not log.exists() or log.stat().st_size == 0
 
 
 def test_erasing_by_a_channel_that_is_none_or_an_address_that_is_none_says_so(program: Program, tmp_path: Path) -> None:

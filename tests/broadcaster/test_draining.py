@@ -140,7 +140,7 @@ async def test_an_outcome_from_a_fenced_attempt_is_still_recorded(app: App) -> N
         app.database.write_now(slices.mark, old, first, cursor=-1, limit=5)
     facts = [outcomes.Decision(slot=row.slot, attempt=row.attempt, state=2) for row in marked.rows]
     for _twice in range(2):
-        app.database.write_now(outcomes.settle, old, facts, keep_ids=False)
+        app.database.write_now(outcomes.settle, app.book, old, facts, keep_ids=False)
     app.database.write_now(slices.release, new, second)
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"sent": 30}
@@ -156,7 +156,7 @@ async def test_outcomes_recorded_twice_change_nothing(app: App) -> None:
         epoch=1, follows=None, published_at=0, expires_at=None,
     )  # fmt: skip
     facts = [outcomes.Decision(slot=row.slot, attempt=row.attempt, state=5, reason="rejected") for row in before]
-    app.database.write_now(outcomes.settle, claim, facts, keep_ids=False)
+    app.database.write_now(outcomes.settle, app.book, claim, facts, keep_ids=False)
     assert rows(app) == before
     assert app.database.read_now(ledger.progress, done.id).deliveries["email"]["sent"] == 30
 

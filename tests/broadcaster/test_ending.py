@@ -71,7 +71,7 @@ async def test_a_retry_noted_after_the_end_of_a_run_closes_at_once_too(app: App)
     correct(app, first.id)
     later = app.database.read_now(now) + 3600
     waits = [Decision(slot=row.slot, attempt=row.attempt, state=PENDING, due_at=later) for row in marked.rows]
-    app.database.write_now(outcomes.settle, claim, waits, keep_ids=False)
+    app.database.write_now(outcomes.settle, app.book, claim, waits, keep_ids=False)
     app.database.write_now(slices.release, claim, holder)
     app = with_channels(app, FakeChannel())
     for _ring in range(2):
@@ -213,12 +213,12 @@ async def test_a_late_receipt_counts_though_a_later_attempt_is_on_the_wire_or_fa
     second = Holder(owner="second", lease=30)
     again = app.database.write_now(slices.mark, new, second, cursor=-1, limit=100)
     failed = Decision(slot=again.rows[0].slot, attempt=2, state=FAILED, reason="rejected")
-    app.database.write_now(outcomes.settle, new, [failed], keep_ids=False)
+    app.database.write_now(outcomes.settle, app.book, new, [failed], keep_ids=False)
     facts = [Decision(slot=row.slot, attempt=1, state=SENT) for row in marked.rows]
-    app.database.write_now(outcomes.settle, old, facts, keep_ids=False)
+    app.database.write_now(outcomes.settle, app.book, old, facts, keep_ids=False)
     assert states(app) == {"sent": 12}
     app.database.write_now(outcomes.hand_back, new, again.rows)
-    app.database.write_now(outcomes.settle, new, [failed._replace(slot=again.rows[1].slot)], keep_ids=False)
+    app.database.write_now(outcomes.settle, app.book, new, [failed._replace(slot=again.rows[1].slot)], keep_ids=False)
     assert states(app) == {"sent": 12}
     check_counters(app)
 

@@ -135,7 +135,7 @@ async def test_an_edition_that_was_sent_before_its_seal_is_done_at_its_seal(app:
     while part := app.database.write_now(slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0):
         marked = app.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=100)
         facts = [Decision(slot=row.slot, attempt=row.attempt, state=SENT) for row in marked.rows]
-        app.database.write_now(outcomes.settle, part, facts, keep_ids=False)
+        app.database.write_now(outcomes.settle, app.book, part, facts, keep_ids=False)
         app.database.write_now(slices.release, part, OTHER)
     assert run_of(app, taken.edition).state == "preparing"
     assert chunk(app, taken)
@@ -319,7 +319,7 @@ async def test_a_correction_waits_until_the_originals_rows_have_settled(app: App
     second = correct(app, done.id)
     assert claim(app) is None, "five rows are on the wire, seven wait"
     facts = [Decision(slot=row.slot, attempt=row.attempt, state=SENT) for row in marked.rows]
-    app.database.write_now(outcomes.settle, part, facts, keep_ids=False)
+    app.database.write_now(outcomes.settle, app.book, part, facts, keep_ids=False)
     app.database.write_now(slices.release, part, OTHER)
     assert claim(app) is None, "seven still wait for the gate"
     await drain_all(app)

@@ -1,17 +1,26 @@
 """Migrations: the same on both databases, all or nothing, one process at a time, and never behind the code."""
 
+import contextlib
+import io
 import shutil
+import sqlite3
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic import command
-from sqlalchemy import Connection, inspect, select, text
+from alembic.config import Config
+from sqlalchemy import Connection, inspect, make_url, select, text
 
+from broadcaster.simulation.graph_api import wamid
 from broadcaster.store import tables
 from broadcaster.store.database import Database
 from broadcaster.store.migrating import METADATA, MIGRATIONS, _config, differences, migrate, pending
+from postgres import cluster_files
 from subscribers import store
+from traces import Traces
 
 
 def test_migrating_an_empty_database_gives_the_tables_the_code_declares(empty_database_url: str) -> None:
@@ -137,3 +146,87 @@ def test_the_data_folder_need_not_exist(tmp_path: Path) -> None:
     migrate(f"sqlite:///{tmp_path}/new/folder/siaran.db")
     assert (tmp_path / "new" / "folder" / "siaran.db").exists()
     shutil.rmtree(tmp_path / "new")
+
+
+# --- what an older version left in clear ---------------------------------------------------------
+
+PHONES = ("6281273918465", "6285729641873", "6287736284195")
+OLD_ROWS = (
+    "INSERT INTO delivery (edition, channel, slot, address, area, state, attempt, spent, uncertain, due_at, provider_id)"
+    " VALUES (1, '{channel}', {slot}, {slot}, '32.77', 2, 1, 0, 0, 0, '{name}')",
+    "INSERT INTO provider_message (channel, provider_id, edition, slot) VALUES ('{channel}', '{name}', 1, {slot})",
+)
+
+
+def _migrate_to(url: str, revision: str) -> None:
+    """Bring a database to an earlier version."""
+
+    def upgrade(connection: Connection) -> None:
+        config = Config(stdout=io.StringIO())
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("path_separator", "os")
+        config.attributes.update(connection=connection, metadata=METADATA)
+        command.upgrade(config, revision)
+
+    opened = Database(url)
+    try:
+        opened.write_now(upgrade)
+    finally:
+        opened.close()
+
+
+def _fill_as_before(url: str) -> None:
+    """Write as the version before did, freed pages included: a third of the messages is deleted again."""
+    whatsapp = [{"channel": "whatsapp", "slot": slot, "name": wamid(PHONES[slot % 3], str(slot))} for slot in range(300)]
+    others = [{"channel": "telegram", "slot": 1, "name": "4711"}, {"channel": "email", "slot": 1, "name": "x@y"}]
+    statements = [each.format(**row) for row in (*whatsapp, *others) for each in OLD_ROWS]
+    statements += ["DELETE FROM provider_message WHERE slot % 3 = 0", "DELETE FROM delivery WHERE slot % 3 = 0"]
+    statements += ["INSERT INTO held_domain (channel, domain, until) VALUES ('email', 'rw07.example', 9999999999)"]
+    binary = "x'{}'" if url.startswith("sqlite") else "decode('{}', 'hex')"
+    for number, applied in ((1, "NULL"), (2, "1.0")):
+        dedupe = binary.format(f"{number:064x}")
+        statements.append(
+            "INSERT INTO receipt (channel, dedupe, body, received_at, due_at, tries, applied_at)"
+            f" VALUES ('whatsapp', {dedupe}, {binary.format('00')}, 1, 1, 0, {applied})"
+        )
+    if url.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(make_url(url).database or "")) as connection, connection:
+            connection.executescript(";".join(statements))
+    else:
+        with psycopg.connect(url) as server:
+            server.execute(";".join(statements))
+
+
+def _files(url: str) -> Iterator[tuple[str, bytes]]:
+    if url.startswith("sqlite"):
+        file = Path(make_url(url).database or "")
+        yield from ((path.name, path.read_bytes()) for path in file.parent.glob(f"{file.name}*"))
+    else:
+        yield from cluster_files(url)
+
+
+def test_what_an_older_version_left_in_clear_is_gone_from_the_files(empty_database_url: str) -> None:
+    _migrate_to(empty_database_url, "0009")
+    _fill_as_before(empty_database_url)
+    traces = Traces([*PHONES, "rw07.example"])
+    before = set().union(*(traces.within(data) for _name, data in _files(empty_database_url)))
+    assert before == {*PHONES, "rw07.example"}, "the search sees what stood there"
+    migrate(empty_database_url)
+    assert {name: traces.within(data) for name, data in _files(empty_database_url) if traces.within(data)} == {}
+
+
+def test_rows_of_an_older_version_keep_what_is_no_address(empty_database_url: str) -> None:
+    _migrate_to(empty_database_url, "0009")
+    _fill_as_before(empty_database_url)
+    migrate(empty_database_url)
+    opened = Database(empty_database_url)
+    try:
+        rows = opened.read_now(lambda c: c.execute(select(tables.delivery).where(tables.delivery.c.edition == 1)).all())
+        waiting = opened.read_now(lambda c: c.execute(select(tables.receipt)).all())
+        assert opened.read_now(differences) == []
+    finally:
+        opened.close()
+    assert len(rows) == 202
+    assert {row.provider_key for row in rows} == {None}
+    assert {row.channel: row.message_number for row in rows} == {"whatsapp": None, "telegram": 4711, "email": None}
+    assert [(bytes(row.body), len(row.dedupe), row.applied_at) for row in waiting] == [(b"\0", 16, None)]

@@ -67,6 +67,7 @@ def test_a_status_tells_what_became_of_which_delivery(state: str) -> None:
         StatusEvent(
             dedupe=f"wamid.A:{state}",
             provider_id="wamid.A",
+            address=SITI,
             delivery="e1.7.1",
             state=state,  # type: ignore[arg-type]
             at=datetime(2026, 11, 25, 0, 43, tzinfo=UTC),

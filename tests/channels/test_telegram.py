@@ -310,7 +310,7 @@ async def test_what_was_previewed_is_what_the_phone_received(name: str) -> None:
         outcome = await outcome_of(channel, message)
         [shown] = api.inbox(RINA)
         assert shown.parts == channel.preview(message)
-        assert outcome == Receipt(provider_id=str(shown.message_id))
+        assert outcome == Receipt(message_number=shown.message_id)
 
 
 async def test_a_thousand_messages_arrive_once_each() -> None:
@@ -545,14 +545,14 @@ async def first_sent(channel: telegram.Telegram, edition: Edition) -> str:
     """Sends an edition to Rina and gives the provider's id."""
     outcome = await outcome_of(channel, outgoing(channel, edition=edition))
     assert isinstance(outcome, Receipt)
-    return outcome.provider_id
+    return str(outcome.message_number)
 
 
 async def test_a_correction_edits_the_message_that_was_sent() -> None:
     async with connected() as (api, channel):
         old = await first_sent(channel, samples.notice())
         message = outgoing(channel, edition=samples.correction(), previous_id=old)
-        assert await outcome_of(channel, message) == Receipt(provider_id=old)
+        assert await outcome_of(channel, message) == Receipt(message_number=int(old))
         [shown] = api.inbox(RINA)
         assert shown.edited
         assert shown.text.startswith("DIRALAT 09.10: Air kembali pukul 16.00, bukan 14.00.")
@@ -564,7 +564,7 @@ async def test_the_same_edit_again_is_a_success() -> None:
         old = await first_sent(channel, samples.notice())
         message = outgoing(channel, edition=samples.correction(), previous_id=old)
         await outcome_of(channel, message)
-        assert await outcome_of(channel, message) == Receipt(provider_id=old)
+        assert await outcome_of(channel, message) == Receipt(message_number=int(old))
         assert len(api.inbox(RINA)) == 1
 
 
@@ -572,7 +572,7 @@ async def test_a_correction_of_a_message_that_is_gone_is_sent_anew() -> None:
     async with connected() as (api, channel):
         outcome = await outcome_of(channel, outgoing(channel, edition=samples.withdrawal(), previous_id="404"))
         [shown] = api.inbox(RINA)
-        assert outcome == Receipt(provider_id=str(shown.message_id))
+        assert outcome == Receipt(message_number=shown.message_id)
         assert shown.text.startswith("DICABUT 09.40")
 
 
@@ -585,7 +585,7 @@ async def test_a_corrected_emergency_is_edited_and_sent_again_with_sound() -> No
         edited, new = api.inbox(RINA)
         assert edited.edited
         assert new.parts == channel.preview(message)
-        assert outcome == Receipt(provider_id=str(new.message_id))
+        assert outcome == Receipt(message_number=new.message_id)
 
 
 async def test_an_edit_without_an_answer_may_have_arrived_and_is_repeated_without_doubling() -> None:
@@ -597,7 +597,7 @@ async def test_an_edit_without_an_answer_may_have_arrived_and_is_repeated_withou
         assert isinstance(outcome, Deferred)
         assert outcome.uncertain
         api.faults.change(cut=0)
-        assert await outcome_of(channel, message) == Receipt(provider_id=old)
+        assert await outcome_of(channel, message) == Receipt(message_number=int(old))
         assert len(api.inbox(RINA)) == 1
 
 

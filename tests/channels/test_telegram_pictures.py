@@ -68,7 +68,7 @@ async def first(channel: telegram.Telegram, edition: Edition) -> str:
     """The provider's id of a message that Rina got."""
     [outcome] = await sent(channel, outgoing(channel, edition))
     assert isinstance(outcome, Receipt)
-    return outcome.provider_id
+    return str(outcome.message_number)
 
 
 async def test_words_that_fit_stand_below_the_photo_as_the_preview_shows() -> None:
@@ -200,8 +200,8 @@ async def test_a_correction_with_a_picture_edits_whatever_stood_there(before: Ed
     async with connected() as (api, channel):
         old = await first(channel, before)
         message = outgoing(channel, correction(image=other), previous_id=old)
-        assert await sent(channel, message) == [Receipt(provider_id=old)]
-        assert await sent(channel, message) == [Receipt(provider_id=old)]  # again: nothing to change is a success
+        assert await sent(channel, message) == [Receipt(message_number=int(old))]
+        assert await sent(channel, message) == [Receipt(message_number=int(old))]  # again: nothing to change is a success
         [shown] = api.inbox(RINA)
     assert shown.edited
     assert shown.photo == other.url.replace("web", "pesan")
@@ -213,7 +213,7 @@ async def test_words_alone_take_the_place_of_a_photos_caption() -> None:
     async with connected() as (api, channel):
         old = await first(channel, samples.picture())
         message = outgoing(channel, samples.withdrawal(), previous_id=old)
-        assert await sent(channel, message) == [Receipt(provider_id=old)]
+        assert await sent(channel, message) == [Receipt(message_number=int(old))]
         [shown] = api.inbox(RINA)
     assert shown.text.startswith("DICABUT 09.40")
     assert shown.parts == channel.preview(message)
@@ -226,7 +226,7 @@ async def test_words_too_long_for_a_caption_come_as_a_new_message() -> None:
         message = outgoing(channel, correction(wordings={"id": worded(LONG)}), previous_id=old)
         [outcome] = await sent(channel, message)
         _, new = api.inbox(RINA)
-    assert outcome == Receipt(provider_id=str(new.message_id))
+    assert outcome == Receipt(message_number=new.message_id)
     assert new.parts["text"] == channel.preview(message)["text"]
 
 
@@ -240,7 +240,7 @@ async def test_a_correction_whose_picture_is_refused_changes_the_words() -> None
         old = await first(channel, samples.notice())
         api._methods["editmessagemedia"] = refuse
         assert await sent(channel, outgoing(channel, correction(image=samples.PICTURE), previous_id=old)) == [
-            Receipt(provider_id=old)
+            Receipt(message_number=int(old))
         ]
         [shown] = api.inbox(RINA)
     assert shown.text.startswith("DIRALAT 09.10")

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from broadcaster.simulation import serving
 from broadcaster.simulation.callbacks import Callbacks, Item
+from broadcaster.simulation.graph_api import wamid
 
 PHONE_ID, TOKEN, APP_SECRET, BOT_TOKEN = "860000000112", "EAAG-uji", "rahasia", "860112:uji"
 LATENCY = 0.005
@@ -150,7 +151,8 @@ class Providers:
             return _unavailable()
         body = await request.read()
         asked = msgspec.json.decode(body)
-        to, identifier = asked.get("to") or asked["recipient"], f"wamid.{next(self._numbers):012}"
+        to = asked.get("to") or asked["recipient"]
+        identifier = wamid(to, str(next(self._numbers)))
         self.record.take("whatsapp", to, body, request.match_info["worker"])
         self._announce(identifier, to, asked.get("biz_opaque_callback_data", ""))
         await asyncio.sleep(HELD_BACK if self.hooks == "early" and self._dice.random() < 0.1 else LATENCY)

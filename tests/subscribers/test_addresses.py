@@ -112,3 +112,23 @@ def test_a_reference_is_hashed_once() -> None:
 def test_a_short_secret_is_refused() -> None:
     with pytest.raises(ValueError, match="16 bytes"):
         AddressBook(b"short")
+
+
+def test_a_providers_id_is_kept_as_a_key_that_tells_nothing() -> None:
+    key = BOOK.provider_key("whatsapp", "wamid.HBgNNjI4MTI5ODc2NTQzMhUCABEYEjAwMA==")
+    assert re.fullmatch(r"[A-Za-z0-9_-]{22}", key)
+    assert key == AddressBook(SECRET).provider_key("whatsapp", "wamid.HBgNNjI4MTI5ODc2NTQzMhUCABEYEjAwMA==")
+    assert key != OTHER.provider_key("whatsapp", "wamid.HBgNNjI4MTI5ODc2NTQzMhUCABEYEjAwMA==")
+    assert key != BOOK.provider_key("telegram", "wamid.HBgNNjI4MTI5ODc2NTQzMhUCABEYEjAwMA==")
+    assert BOOK.provider_key("whatsapp", "") == ""
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_whatever_a_provider_calls_its_messages_different_ids_have_different_keys(one: str, other: str) -> None:
+    assert (BOOK.provider_key("whatsapp", one) == BOOK.provider_key("whatsapp", other)) == (one == other)
+
+
+def test_a_repeated_event_has_the_same_key_and_nobody_else_can_compute_it() -> None:
+    key = BOOK.dedupe_key("whatsapp", "update.1")
+    assert key == AddressBook(SECRET).dedupe_key("whatsapp", "update.1")
+    assert len({key, OTHER.dedupe_key("whatsapp", "update.1"), BOOK.dedupe_key("telegram", "update.1")}) == 3

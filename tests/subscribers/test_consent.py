@@ -170,3 +170,8 @@ def test_two_addresses_that_are_one_keep_the_newest_own_word(
     kept = look_up("628120000001", "whatsapp").id
     residents.add_alias(conn, book, kept, "ID.77")
     assert agreed(conn, kept) == consent.given_at(conn, kept) == NOW + 50
+
+
+def test_an_address_erased_while_a_message_was_under_way_takes_no_strike(conn: Connection) -> None:
+    assert not consent.strike(conn, NOBODY, "2026-11-01", 1)
+    assert conn.execute(select(store.strike)).all() == []

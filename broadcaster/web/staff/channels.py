@@ -77,7 +77,7 @@ def cards(connection: Connection, app: App) -> list[ChannelCard]:
     found = []
     for name, channel in app.push.items():
         is_open = app.loaded.is_open(name)
-        figures = channel_figures(connection, name, rate=channel.rate, limited=channel.tier > 0)
+        figures = channel_figures(connection, app.book, name, rate=channel.rate, limited=channel.tier > 0)
         word = word_of(figures, is_open=is_open)
         found.append(
             ChannelCard(name=name, label=channel.label, word=word, rate=channel.rate, tier=channel.tier, figures=figures)

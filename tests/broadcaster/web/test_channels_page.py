@@ -97,7 +97,7 @@ async def test_a_halted_channel_is_opened_again(site: Running) -> None:
 async def test_a_limited_and_a_slowed_channel(site: Running) -> None:
     await site.app.database.write(channels.pause_channel, "whatsapp", 600)
     await site.app.database.write(pacing.slow_down, "telegram", 20.0)
-    await site.app.database.write(pacing.hold_domain, "email", "contoh.example", 600)
+    await site.app.database.write(pacing.hold_domain, "email", site.app.book, "contoh.example", 600)
     rina = await signed_in(site, "rina", "author")
     page = await rina.get("/redaksi/kanal")
     assert "Dibatasi penyedia" in page.text

@@ -1,0 +1,72 @@
+"""What the ledger and the inbox know of one address, removed; counts of deliveries stay."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, select, update
+
+from broadcaster.store.tables import delivery, held_suppression, provider_message, reached, receipt, run
+from subscribers.addresses import AddressBook
+from subscribers.residents import AddressRow
+from subscribers.store import alias
+
+TABLES = (provider_message, held_suppression, reached, receipt)
+"""Tables of this package that rows or bodies are deleted from."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Traits:
+    """How later statuses and words of an address are known: digests of its ids, keys of its messages, its place in runs."""
+
+    channel: str
+    slot: int
+    lookups: frozenset[bytes]
+    keys: frozenset[str]
+
+
+def traits(connection: Connection, row: AddressRow) -> Traits:
+    """Return what receipts about this address are known by; ask before it is erased."""
+    others = connection.execute(select(alias.c.lookup).where(alias.c.address == row.id)).scalars()
+    keys = connection.execute(select(provider_message.c.provider_key).where(_messages(row))).scalars()
+    lookups = frozenset((bytes(row.lookup), *map(bytes, others)))
+    return Traits(channel=row.channel, slot=row.slot, lookups=lookups, keys=frozenset(keys))
+
+
+def erase(connection: Connection, row: AddressRow) -> None:
+    """Remove what refers to the address, and what names its messages; its rows in runs stay, as counts add them up."""
+    connection.execute(delete(provider_message).where(_messages(row)))
+    mine = and_(delivery.c.edition.in_(_editions(row.channel)), delivery.c.channel == row.channel, delivery.c.slot == row.slot)
+    connection.execute(update(delivery).where(mine).values(provider_key=None, message_number=None))
+    for table in (held_suppression, reached):
+        connection.execute(delete(table).where(table.c.address == row.id))
+
+
+def waiting(connection: Connection, channel: str, after: int, limit: int) -> Sequence[Row[int, bytes]]:
+    """Receipts of a channel that are not applied, behind an id: id and sealed body."""
+    found = select(receipt.c.id, receipt.c.body).where(
+        receipt.c.channel == channel, receipt.c.body.is_not(None), receipt.c.id > after
+    )
+    return connection.execute(found.order_by(receipt.c.id).limit(limit)).all()
+
+
+def concerns(book: AddressBook, known: Traits, *, ids: Collection[str], provider_id: str = "", delivery: str = "") -> bool:
+    """Whether an event is about the address: by an id of its own, by our callback data or by the id of a message to it."""
+    if any(book.lookup(known.channel, text) in known.lookups for text in ids if text):
+        return True
+    if provider_id and book.provider_key(known.channel, provider_id) in known.keys:
+        return True
+    place = delivery.split(".")
+    return len(place) == 3 and place[1] == str(known.slot)
+
+
+def _editions(channel: str) -> Select[tuple[int]]:
+    return select(run.c.edition).where(run.c.channel == channel)
+
+
+def _messages(row: AddressRow) -> ColumnElement[bool]:
+    """Rows of provider_message that are of this address."""
+    return and_(
+        provider_message.c.edition.in_(_editions(row.channel)),
+        provider_message.c.channel == row.channel,
+        provider_message.c.slot == row.slot,
+    )
