@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster import announcements, publishing
+from broadcaster import announcements, filling, publishing
 from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, OwnWork
 from broadcaster.newsroom import Desk, Form, form_text, judges, require, require_cover
 from broadcaster.publishing import Stored, held
@@ -28,6 +28,8 @@ def propose_correction(connection: Connection, desk: Desk, announcement_id: str,
     if checked.fields == row.fields:
         raise NotAllowed("Isi ralat sama dengan yang sudah terbit. Ubah dulu yang salah.")
     why = publishing.read_reason(reason)
+    filling.require_filled(connection, checked.fields, row.blanks)
+    filling.require_filled_reason(connection, why)
     form_text(form)
     bound = _bound(row, bound_of(checked), why)
     wanted = Proposal(
@@ -39,6 +41,7 @@ def propose_correction(connection: Connection, desk: Desk, announcement_id: str,
 def propose_withdrawal(connection: Connection, desk: Desk, announcement_id: str, *, reason: str) -> Proposal:
     """Ask a second person to take the announcement back. Raises NotAllowed, InvalidAnnouncement."""
     why = publishing.read_reason(reason)
+    filling.require_filled_reason(connection, why)
     row = held(connection, announcement_id)
     checked = _as_published(desk, row)
     row = _open_for(connection, desk, announcement_id, "withdraw", checked)

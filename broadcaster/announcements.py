@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from broadcaster import blanks
 from broadcaster.fields import (
     VERDICTS,
     Fields,
@@ -58,6 +59,7 @@ def check(
     for rule in (_visible_words, _web_addresses, _kinds, _emergency, _clarification):
         problems += rule(fields)
     problems += _foreign_links(fields, link_hosts)
+    problems += blanks.problems(fields)
     problems += _times(fields, now)
     problems += _unknown_channels(fields, channels)
     topic = next((topic for topic in topics if topic.slug == fields.category), None)

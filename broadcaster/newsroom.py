@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster import announcements, publishing
+from broadcaster import announcements, filling, publishing
 from broadcaster.accounts import Account, Right
 from broadcaster.announcements import CheckedAnnouncement, NotAllowed, OwnWork, Role, may
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem, changed, read_leniently
@@ -120,7 +120,9 @@ def duplicate(connection: Connection, desk: Desk, announcement_id: str, *, train
     """A new draft with the same words and areas, without times; that of an exercise is one. Raises NotAllowed."""
     row = held(connection, announcement_id)
     timeless = {name: value for name, value in form_of(row).items() if name not in ("effective", "expires", "publish_at")}
-    return save(connection, desk, timeless, training=training or row.training)
+    copy = save(connection, desk, timeless, training=training or row.training)
+    rows.carry_blanks(connection, copy.id, row.blanks)
+    return replace(copy, blanks=row.blanks)
 
 
 def archive(connection: Connection, desk: Desk, announcement_id: str) -> Announcement:
@@ -235,6 +237,7 @@ def publish_held(connection: Connection, press: Press, *, now: datetime) -> list
     published: list[Stored] = []
     for row in rows.released(connection, now.timestamp(), DUE_AT_ONCE):
         try:
+            filling.require_filled(connection, row.fields, row.blanks)
             _still_bound(row, press.check(row.fields, now))
         except (InvalidAnnouncement, NotAllowed) as refused:
             why = f"Tidak jadi terbit. {' '.join(str(refused).split())}"

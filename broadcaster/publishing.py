@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster import announcements, freezing
+from broadcaster import announcements, filling, freezing
 from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, Role, State, content_hash, may
 from broadcaster.app import App
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem
@@ -167,7 +167,7 @@ def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[
     published: list[Stored] = []
     missed: list[Announcement] = []
     for row in rows.due(connection, now.timestamp(), DUE_AT_ONCE):
-        checked = _still_holds(press, row, now)
+        checked = _still_holds(connection, press, row, now)
         if isinstance(checked, str):
             missed.append(moved(connection, row, "miss", "clock", now, note=checked))
         else:
@@ -181,12 +181,13 @@ def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[
     return published
 
 
-def _still_holds(press: Press, row: Announcement, now: datetime) -> CheckedAnnouncement | str:
+def _still_holds(connection: Connection, press: Press, row: Announcement, now: datetime) -> CheckedAnnouncement | str:
     """The announcement as it may be published now, or why a person must look at it."""
     planned = datetime.fromtimestamp(row.publish_at or 0, UTC)
     if now - planned > STALE:
         return f"Jadwal {moment_text(planned)} terlewat lebih dari 2 jam. Periksa, lalu terbitkan atau jadwalkan lagi."
     try:
+        filling.require_filled(connection, row.fields, row.blanks)
         return press.check(row.fields.model_copy(update={"publish_at": None}), now)
     except InvalidAnnouncement as refused:
         return f"Jadwal {moment_text(planned)} tidak dijalankan. {' '.join(str(problem) for problem in refused.problems)}"
@@ -209,6 +210,7 @@ def correct(
 ) -> Stored:  # fmt: skip
     """Publish the next edition, to everyone the earlier ones may have reached too. Raises NotAllowed, InvalidAnnouncement."""
     reason = read_reason(reason)
+    filling.require_filled_reason(connection, reason)
     if checked.fields.publish_at is not None:
         problem = Problem(field="publish_at", reason="Ralat terbit sekarang juga.", remedy="Hapus publish_at.")
         raise InvalidAnnouncement([problem])
@@ -233,6 +235,7 @@ def withdraw(
 ) -> Stored:
     """Publish the edition that takes the announcement back, to everyone it may have reached. Raises NotAllowed."""
     reason = read_reason(reason)
+    filling.require_filled_reason(connection, reason)
     row, previous = _published(connection, announcement_id, "withdraw", role)
     frozen = freezing.withdrawal(previous.edition, reason=reason, at=now)
     row = moved(connection, row, "withdraw", role, now)
@@ -269,6 +272,7 @@ def _put(
     if announcement_id is not None:
         return moved(connection, held(connection, announcement_id), act, role, now, fields=fields, note="", **values)
     state = may("draft", act, role)
+    filling.require_filled_step(connection, act, fields)
     row = Announcement(
         id=new_id(now), code="", state=state, fields=fields, created_at=at, updated_at=at, created_by=actor, note="", **values
     )
@@ -288,6 +292,7 @@ def moved(connection: Connection, row: Announcement, act: Act, role: Role, now: 
     if row.training and act in ("publish", "schedule"):
         raise NotAllowed("Pengumuman latihan ini tidak pernah dikirim.")
     state = may(row.state, act, role)
+    filling.require_filled_step(connection, act, values.get("fields", row.fields), row.blanks)
     if not rows.move(connection, row, state, now.timestamp(), **values):
         raise NotAllowed("Orang lain baru saja mengubah pengumuman ini. Muat ulang, lalu periksa lagi.")
     return replace(row, state=state, updated_at=now.timestamp(), **values)

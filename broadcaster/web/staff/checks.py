@@ -1,16 +1,17 @@
 """What the composer says of a form before it is submitted: what must be mended, and what a colleague would point out."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from broadcaster import advice, previewing
+from broadcaster import advice, filling, previewing
 from broadcaster.app import App
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
 from broadcaster.newsroom import Desk
+from broadcaster.store import announcements as rows
 from broadcaster.store import listing
 from broadcaster.store.channels import channel_states
 from broadcaster.vouching import examined
@@ -35,7 +36,14 @@ async def of(request: Request, form: Mapping[str, Any], announcement: str = "") 
     fields = read_leniently(form)[0]
     known = await app.database.read(_known, app, fields, (desk.now - advice.SAME_TITLE).timestamp(), announcement)
     looked = await previewing.beside(lambda: _looked(desk, form, fields, known))
-    return Checks(problems=refusals.worded(looked.problems, t), advice=looked.advice)
+    blanks = await app.database.read(_blanks, fields, announcement, {problem.field for problem in looked.problems})
+    return Checks(problems=refusals.worded((*looked.problems, *blanks), t), advice=looked.advice)
+
+
+def _blanks(connection: Connection, fields: Fields, announcement: str, but: Collection[str]) -> list[Problem]:
+    """Blanks that only stored templates tell of."""
+    row = rows.find(connection, announcement) if announcement else None
+    return filling.missing(connection, fields, row.blanks if row is not None else "", but)
 
 
 def _known(connection: Connection, app: App, fields: Fields, since: float, announcement: str) -> advice.Known:

@@ -1,0 +1,41 @@
+"""Nothing leaves with a blank of a template in it: held against every stored template, whatever road a text comes by."""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection
+
+from broadcaster import blanks
+from broadcaster.announcements import Act
+from broadcaster.fields import Fields, InvalidAnnouncement, Problem
+from broadcaster.store import recurring
+
+ACTS: tuple[Act, ...] = ("submit", "approve", "schedule", "publish", "correct")
+"""Steps towards residents: none is taken with a blank."""
+
+
+def known(connection: Connection, own: str = "") -> frozenset[str]:
+    """Collect the blanks of every template, and those of one that is gone since the announcement was begun (`own`)."""
+    return recurring.blanks(connection) | recurring.read_blanks(own)
+
+
+def require_filled(connection: Connection, fields: Fields, own: str = "") -> None:
+    """Raises InvalidAnnouncement with each field that still holds a blank."""
+    if problems := list(blanks.problems(fields, known(connection, own))):
+        raise InvalidAnnouncement(problems)
+
+
+def require_filled_step(connection: Connection, act: Act, fields: Fields, own: str = "") -> None:
+    """Before a step towards residents: raises InvalidAnnouncement with each field that still holds a blank."""
+    if act in ACTS:
+        require_filled(connection, fields, own)
+
+
+def require_filled_reason(connection: Connection, reason: str) -> None:
+    """Before the reason of a correction or withdrawal is read by residents: raises InvalidAnnouncement."""
+    if held := blanks.in_text(reason, known(connection)):
+        raise InvalidAnnouncement([blanks.refused("reason", held)])
+
+
+def missing(connection: Connection, fields: Fields, own: str, but: Collection[str]) -> list[Problem]:
+    """List what a page should say of blanks, without the fields (`but`) of which it says something already."""
+    return [problem for problem in blanks.problems(fields, known(connection, own)) if problem.field not in but]
