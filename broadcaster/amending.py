@@ -5,18 +5,19 @@ Each function with a Connection is one transaction, to be run through `Database.
 
 import hashlib
 import hmac
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster import announcements, filling, publishing
-from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, OwnWork
+from broadcaster import announcements, filling, publishing, second_person
+from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, OwnWork, bound_of
 from broadcaster.newsroom import Desk, Form, form_text, judges, require, require_cover
 from broadcaster.publishing import Stored, held
 from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import Proposal
-from broadcaster.vouching import bound_of, require_own_picture
+from broadcaster.vouching import require_own_picture
 
 
 def propose_correction(connection: Connection, desk: Desk, announcement_id: str, form: Form, *, reason: str) -> Proposal:
@@ -54,7 +55,9 @@ def propose_withdrawal(connection: Connection, desk: Desk, announcement_id: str,
 
 def approve(connection: Connection, desk: Desk, announcement_id: str, *, seen: str) -> Stored:
     """Publish what was proposed, if it is what was seen (its `bound`). Raises NotAllowed, InvalidAnnouncement."""
+    desk = replace(desk, account=second_person.as_of_now(connection, desk.account))
     row, waiting = _judged(connection, desk, announcement_id)
+    second_person.require_independent(connection, desk.account, {waiting.actor}, desk.now)
     if not hmac.compare_digest(seen.encode(), waiting.bound.encode()):
         raise NotAllowed("Usulan ini berubah sesudah Anda melihatnya. Periksa lagi, lalu setujui.")
     drafts.drop_proposal(connection, announcement_id)

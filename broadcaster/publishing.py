@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster import announcements, filling, freezing
-from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, Role, State, content_hash, may
+from broadcaster import announcements, filling, freezing, second_person
+from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, Role, State, bound_of, content_hash, may
 from broadcaster.app import App
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem
 from broadcaster.signing import Signer, draw_code
@@ -168,7 +168,9 @@ def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[
     missed: list[Announcement] = []
     for row in rows.due(connection, now.timestamp(), DUE_AT_ONCE):
         checked = _still_holds(connection, press, row, now)
-        if isinstance(checked, str):
+        if why := _lapsed(connection, press, row, checked):
+            lapse(connection, press, row, why, now)
+        elif isinstance(checked, str):
             missed.append(moved(connection, row, "miss", "clock", now, note=checked))
         else:
             went = moved(connection, row, "publish", "clock", now, fields=checked.fields, published_at=now.timestamp())
@@ -191,6 +193,28 @@ def _still_holds(connection: Connection, press: Press, row: Announcement, now: d
         return press.check(row.fields.model_copy(update={"publish_at": None}), now)
     except InvalidAnnouncement as refused:
         return f"Jadwal {moment_text(planned)} tidak dijalankan. {' '.join(str(problem) for problem in refused.problems)}"
+
+
+def _lapsed(connection: Connection, press: Press, row: Announcement, checked: CheckedAnnouncement | str) -> str:
+    """Why nobody stands behind a schedule any more, in words; "" while somebody does."""
+    if row.bound and isinstance(checked, CheckedAnnouncement) and row.bound != bound_of(checked):
+        return "Isi atau wilayahnya tidak lagi sama dengan yang disetujui."
+    return second_person.lapsed(connection, row, tree=press.tree, city=press.site.city)
+
+
+def lapse(connection: Connection, press: Press, row: Announcement, why: str, now: datetime) -> Announcement:
+    """Put what was approved back into review, because nobody stands behind it any more: its people read why."""
+    planned = row.fields.publish_at
+    fields = row.fields.model_copy(update={"publish_at": None}) if planned and planned <= now else row.fields
+    bound = row.bound or bound_of(announcements.as_it_stands(fields, tree=press.tree, topics=press.topics))
+    row = moved(
+        connection, row, "lapse", "clock", now, fields=fields, bound=bound, approved_by="", approved_at=None, release_at=None,
+        publish_at=None, note=f"Tidak jadi terbit. {why} Perlu persetujuan lagi.",
+    )  # fmt: skip
+    people = second_person.people_of(connection, row, tree=press.tree, city=press.site.city)
+    nudges.add(connection, people, row.id, "lapsed", now.timestamp())
+    note(connection, now, "clock", "lapse", row, "clock", why=why)
+    return row
 
 
 def end_expired(connection: Connection, now: datetime) -> list[str]:

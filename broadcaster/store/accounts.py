@@ -35,6 +35,12 @@ def by_id(connection: Connection, account_id: int) -> Account | None:
     return _one(connection, account.c.id == account_id)
 
 
+def kept(connection: Connection, account_id: int) -> Account | None:
+    """The account with this id, kept from other writers until this transaction ends."""
+    row = connection.execute(select(account).where(account.c.id == account_id).with_for_update(read=True)).one_or_none()
+    return _account(row) if row is not None else None
+
+
 def by_subject(connection: Connection, issuer: str, subject: str) -> Account | None:
     """The account that single sign-on knows as `subject`."""
     return _one(connection, (account.c.issuer == issuer) & (account.c.subject == subject))

@@ -136,8 +136,8 @@ nudge = Table(
     # who must act and is to be told: written in the transaction of what happened, sent by a worker
     Column("id", big_key, primary_key=True, autoincrement=True),
     Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
-    Column("announcement", Text, nullable=False),
-    Column("reason", Text, nullable=False),  # review | returned | rejected | missed | break_glass
+    Column("announcement", Text, nullable=False),  # or whose account it is about: "staff:budi"
+    Column("reason", Text, nullable=False),  # review | returned | rejected | missed | lapsed | break_glass | an act on an account
     Column("at", Double, nullable=False),
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
