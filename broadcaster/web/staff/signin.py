@@ -177,7 +177,7 @@ def spend_code(connection: Connection, app: App, account: Account, code: str) ->
 
 def _with_hash(connection: Connection, name: str) -> tuple[Account | None, str]:
     try:
-        found = accounts.find(connection, rules.read_name(name))
+        found = accounts.find(connection, rules.read_known_name(name))
     except rules.BadAccount:
         found = None
     return found, accounts.secrets_of(connection, found.id)[0] if found else ""
