@@ -2,14 +2,21 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, inspect, select, text
 
-from broadcaster.store import tables
+from broadcaster.accounts import Account
+from broadcaster.independence import Control
+from broadcaster.store import accounts, audit, controls, tables
 from broadcaster.store.database import Database
 from broadcaster.store.migrating import METADATA, MIGRATIONS, differences, migrate, pending
+from broadcaster.store.migrating import _config as alembic_config
 from subscribers import store
 
 
@@ -49,6 +56,33 @@ def test_migrating_keeps_the_rows(empty_database_url: str) -> None:
         assert opened.read_now(lambda connection: connection.execute(select(store.slot_counter.c.n)).scalar_one()) == 7
     finally:
         opened.close()
+
+
+def test_what_administrators_did_before_the_upgrade_binds_after_it(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    opened = Database(empty_database_url)
+    names = ("ani", "budi", "dewi")
+    try:
+        people = [
+            opened.write_now(accounts.add, Account(id=0, name=name, full_name=name, roles=("admin",)), at=1.0) for name in names
+        ]
+        acts = (("account_add", "budi"), ("account_disable", "dewi"), ("password_reset", "ani"))
+        for number, (act, subject) in enumerate(acts):
+            at = datetime.fromtimestamp(100.0 + number, UTC)
+            entry = partial(audit.append, at=at, actor="staff:ani", act=act, subject=f"staff:{subject}")
+            opened.write_now(entry)
+        opened.write_now(lambda c: command.downgrade(alembic_config(c), step(c).down_revision))
+        opened.write_now(lambda c: command.upgrade(alembic_config(c), "head"))
+        assert opened.read_now(controls.since, 0.0) == [Control(account=people[1].id, maker=people[0].id, at=100.0)]
+        assert opened.read_now(differences) == []
+    finally:
+        opened.close()
+
+
+def step(connection: Connection) -> Script:
+    """The migration that begins to remember who controls an account."""
+    scripts = ScriptDirectory.from_config(alembic_config(connection)).walk_revisions()
+    return next(script for script in scripts if "who controls an account" in script.doc)
 
 
 def test_a_table_of_ours_that_is_missing_or_changed_is_a_difference(empty_database_url: str) -> None:
