@@ -11,7 +11,7 @@ from broadcaster.oidc import Identity
 from broadcaster.personnel import Keeper
 from broadcaster.publishing import Press
 from broadcaster.store import accounts
-from staffing import NOTICE, Browser
+from staffing import NOTICE, Browser, browser
 from telling import PostOffice, post_office
 
 
@@ -105,3 +105,17 @@ async def test_the_people_of_what_lapsed_read_why_and_where_to_decide(office: Po
         assert f"/redaksi/pengumuman/{row.id}/periksa" in letter["text"]
     page = (await rina.get(f"/redaksi/pengumuman/{row.id}/periksa")).text
     assert "Akun yang menyetujui ini sudah dinonaktifkan." in page
+
+
+async def test_the_page_of_a_second_account_says_why_it_may_not_approve_and_until_when(town: PostOffice) -> None:
+    joko = await town.hire("joko", "admin", "author")
+    await joko.post("/redaksi/pengguna/baru", {"nama": "palsu", "lengkap": "Orang Kedua", "peran": "approver"})
+    made = await town.site.app.database.read(accounts.find, "palsu")
+    assert made is not None
+    await town.site.app.database.write(accounts.set_password, made.id, "x")
+    row = await town.act(joko, newsroom.submit, (await town.act(joko, newsroom.save, NOTICE)).id)
+    second = await browser(town.site, made)
+    refused = await second.post(f"/redaksi/pengumuman/{row.id}/setujui", {"dilihat": row.bound, "versi": row.version})
+    assert refused.status == 409
+    assert "Joko, yang menyusun ini, baru saja mengatur akun Anda." in refused.text
+    assert "tunggu sampai 26 Nov 2026 07.43 WIB" in refused.text
