@@ -1,12 +1,10 @@
 """Nothing leaves with a blank of a template in it: held against every stored template, whatever road a text comes by."""
 
-from collections.abc import Collection
-
 from sqlalchemy import Connection
 
 from broadcaster import blanks
 from broadcaster.announcements import Act
-from broadcaster.fields import Fields, InvalidAnnouncement, Problem
+from broadcaster.fields import Fields, InvalidAnnouncement
 from broadcaster.store import recurring
 
 ACTS: tuple[Act, ...] = ("submit", "approve", "schedule", "publish", "correct")
@@ -34,8 +32,3 @@ def require_filled_reason(connection: Connection, reason: str) -> None:
     """Before the reason of a correction or withdrawal is read by residents: raises InvalidAnnouncement."""
     if held := blanks.in_text(reason, known(connection)):
         raise InvalidAnnouncement([blanks.refused("reason", held)])
-
-
-def missing(connection: Connection, fields: Fields, own: str, but: Collection[str]) -> list[Problem]:
-    """List what a page should say of blanks, without the fields (`but`) of which it says something already."""
-    return [problem for problem in blanks.problems(fields, known(connection, own)) if problem.field not in but]

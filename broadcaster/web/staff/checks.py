@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from broadcaster import advice, filling, previewing
+from broadcaster import advice, blanks, filling, previewing
 from broadcaster.app import App
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
 from broadcaster.newsroom import Desk
@@ -34,16 +34,16 @@ async def of(request: Request, form: Mapping[str, Any], announcement: str = "") 
     """Hold a form against the rules and against the advice; `announcement` is its id once it is stored."""
     app, desk, t = app_of(request), frame.desk_of(request), frame.words_of(request)
     fields = read_leniently(form)[0]
-    known = await app.database.read(_known, app, fields, (desk.now - advice.SAME_TITLE).timestamp(), announcement)
-    looked = await previewing.beside(lambda: _looked(desk, form, fields, known))
-    blanks = await app.database.read(_blanks, fields, announcement, {problem.field for problem in looked.problems})
-    return Checks(problems=refusals.worded((*looked.problems, *blanks), t), advice=looked.advice)
+    since = (desk.now - advice.SAME_TITLE).timestamp()
 
+    def read(connection: Connection) -> tuple[advice.Known, frozenset[str]]:
+        row = rows.find(connection, announcement) if announcement else None
+        left_open = filling.known(connection, row.blanks if row is not None else "")
+        return _known(connection, app, fields, since, announcement), left_open
 
-def _blanks(connection: Connection, fields: Fields, announcement: str, but: Collection[str]) -> list[Problem]:
-    """Blanks that only stored templates tell of."""
-    row = rows.find(connection, announcement) if announcement else None
-    return filling.missing(connection, fields, row.blanks if row is not None else "", but)
+    known, left_open = await app.database.read(read)
+    looked = await previewing.beside(lambda: _looked(desk, form, fields, known, left_open))
+    return Checks(problems=refusals.worded(looked.problems, t), advice=looked.advice)
 
 
 def _known(connection: Connection, app: App, fields: Fields, since: float, announcement: str) -> advice.Known:
@@ -56,12 +56,14 @@ def _known(connection: Connection, app: App, fields: Fields, since: float, annou
     )
 
 
-def _looked(desk: Desk, form: Mapping[str, Any], fields: Fields, known: advice.Known) -> Checks:
+def _looked(desk: Desk, form: Mapping[str, Any], fields: Fields, known: advice.Known, left_open: Collection[str]) -> Checks:
     problems: tuple[Problem, ...] = ()
     try:
         examined(desk.press, form, desk.now)
     except InvalidAnnouncement as refused:
         problems = refused.problems
     broken = {problem.field for problem in problems}
+    problems += tuple(problem for problem in blanks.problems(fields, left_open) if problem.field not in broken)
+    broken |= {problem.field for problem in problems}
     told = [one for one in advice.advise(fields, now=desk.now, known=known) if one.field not in broken]
     return Checks(problems=problems, advice=tuple(told))
