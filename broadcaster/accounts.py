@@ -92,11 +92,26 @@ class Account:
 
 
 def read_name(text: str) -> str:
-    """A sign-in name in its one spelling; raises BadAccount."""
-    name = unicodedata.normalize("NFKC", text).strip().lower()
-    if not name or len(name) > NAME_LIMIT or not all(character.isalnum() or character in "._-@" for character in name):
-        raise BadAccount(f"Nama masuk berisi huruf, angka, titik, atau tanda hubung; paling banyak {NAME_LIMIT} karakter.")
+    """A sign-in name of a new account in its one spelling; raises BadAccount. ASCII: no letter only looks like another."""
+    name = read_known_name(text)
+    if not name.isascii():
+        raise BadAccount(_NAME_RULE)
     return name
+
+
+def read_known_name(text: str) -> str:
+    """A sign-in name to find an account by, also one from before names had to be ASCII; raises BadAccount."""
+    name = unicodedata.normalize("NFKC", text).strip().lower()
+    if not name or len(name) > NAME_LIMIT or not all(_in_names(character) for character in name):
+        raise BadAccount(_NAME_RULE)
+    return name
+
+
+_NAME_RULE = f"Nama masuk berisi huruf a-z, angka, titik, atau tanda hubung; paling banyak {NAME_LIMIT} karakter."
+
+
+def _in_names(character: str) -> bool:
+    return character.isalnum() or character in "._-@"
 
 
 def read_full_name(text: str) -> str:
@@ -142,13 +157,17 @@ ROLE_WORDS: Mapping[str, AccountRole] = {
     "operator-layar": "screens",
     "pengelola": "admin",
 }
-"""How single sign-on names roles unless a mapping is set: our words, since a plain "admin" there may mean anything."""
+"""Our own words for roles: a plain "admin" at a provider may mean anything."""
+
+
+OWN_MAPPING: Mapping[str, AccountRole] = {word: role for word, role in ROLE_WORDS.items() if role != "admin"}
+"""Without a mapping our own words stand for roles, but never for that of who manages accounts: somebody must say so."""
 
 
 def read_role_mapping(text: str) -> Mapping[str, AccountRole]:
     """Role by value of a claim, in lower case, from value=role pairs between spaces (in quotes where a value has spaces).
 
-    Roles may be named in either language; "" is ROLE_WORDS. Raises BadAccount.
+    Roles may be named in either language; "" is OWN_MAPPING. Raises BadAccount.
     """
     known: dict[str, AccountRole] = dict(zip(ACCOUNT_ROLES, ACCOUNT_ROLES, strict=True)) | dict(ROLE_WORDS)
     mapping: dict[str, AccountRole] = {}
@@ -161,7 +180,7 @@ def read_role_mapping(text: str) -> Mapping[str, AccountRole]:
         if not value or role not in known:
             raise BadAccount(f"berisi pasangan nilai=peran; peran yang ada: {', '.join(ROLE_WORDS)}")
         mapping[value.casefold()] = known[role]
-    return mapping or ROLE_WORDS
+    return mapping or OWN_MAPPING
 
 
 def mapped_roles(values: Iterable[str], mapping: Mapping[str, AccountRole]) -> tuple[AccountRole, ...]:
@@ -171,9 +190,9 @@ def mapped_roles(values: Iterable[str], mapping: Mapping[str, AccountRole]) -> t
 
 
 def name_from(text: str) -> str:
-    """A sign-in name made of what somebody is called elsewhere; "akun" where nothing of it can be kept."""
-    plain = unicodedata.normalize("NFKC", text).strip().lower()
-    kept = "".join(character for character in plain if character.isalnum() or character in "._-@")
+    """An ASCII sign-in name made of what somebody is called elsewhere; "akun" where nothing of it can be kept."""
+    plain = unicodedata.normalize("NFKD", text).strip().lower()
+    kept = "".join(character for character in plain if character.isascii() and _in_names(character))
     return kept[: NAME_LIMIT - 4] or "akun"
 
 

@@ -9,12 +9,15 @@ from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import Connection
 
 from broadcaster import accounts as rules
+from broadcaster import watching
 from broadcaster.accounts import NAME_LIMIT, Account, AccountRole, BadAccount
 from broadcaster.oidc import Identity
 from broadcaster.store import accounts, audit, sessions
 from broadcaster.store.accounts import LastAdmin
 
 NAMES_TRIED = 1000
+SIGN_ON = "oidc"
+"""Who gives accounts and roles here: no member of staff."""
 
 Problem = Literal["", "no_role", "disabled"]
 
@@ -45,6 +48,7 @@ def admit(
         return Admission(account=None, problem="no_role")
     if found is None:
         found = _make(connection, identity, roles, now)
+        watching.tell(connection, "account_add", found, by=SIGN_ON, at=now.timestamp())
         _note(connection, found, "account_add", now, {**detail, "way": "oidc", "roles": roles})
     elif found.disabled_at is not None:
         _note(connection, found, "sign_in_failed", now, {**detail, "way": "oidc", "why": "disabled"})
@@ -67,6 +71,7 @@ def _follow(
         kept, changed = True, replace(found, roles=tuple(role for role in rules.ACCOUNT_ROLES if role in {*roles, "admin"}))
         accounts.change(connection, changed)
     if changed.roles != found.roles:
+        watching.tell(connection, "account_roles", changed, by=SIGN_ON, at=now.timestamp())
         _note(connection, found, "account_roles", now, {**detail, "way": "oidc", "before": found.roles, "after": changed.roles})
     if kept:
         _note(connection, found, "last_admin_kept", now, {**detail, "way": "oidc", "provider": roles})

@@ -5,18 +5,19 @@ Each function with a Connection is one transaction, to be run through `Database.
 
 import hashlib
 import hmac
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster import announcements, publishing
-from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, OwnWork
+from broadcaster import announcements, filling, publishing, second_person
+from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, OwnWork, bound_of
 from broadcaster.newsroom import Desk, Form, form_text, judges, require, require_cover
 from broadcaster.publishing import Stored, held
 from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import Proposal
-from broadcaster.vouching import bound_of, require_own_picture
+from broadcaster.vouching import require_own_picture
 
 
 def propose_correction(connection: Connection, desk: Desk, announcement_id: str, form: Form, *, reason: str) -> Proposal:
@@ -28,6 +29,8 @@ def propose_correction(connection: Connection, desk: Desk, announcement_id: str,
     if checked.fields == row.fields:
         raise NotAllowed("Isi ralat sama dengan yang sudah terbit. Ubah dulu yang salah.")
     why = publishing.read_reason(reason)
+    filling.require_filled(connection, checked.fields, row.blanks)
+    filling.require_filled_reason(connection, why)
     form_text(form)
     bound = _bound(row, bound_of(checked), why)
     wanted = Proposal(
@@ -39,6 +42,7 @@ def propose_correction(connection: Connection, desk: Desk, announcement_id: str,
 def propose_withdrawal(connection: Connection, desk: Desk, announcement_id: str, *, reason: str) -> Proposal:
     """Ask a second person to take the announcement back. Raises NotAllowed, InvalidAnnouncement."""
     why = publishing.read_reason(reason)
+    filling.require_filled_reason(connection, why)
     row = held(connection, announcement_id)
     checked = _as_published(desk, row)
     row = _open_for(connection, desk, announcement_id, "withdraw", checked)
@@ -51,7 +55,9 @@ def propose_withdrawal(connection: Connection, desk: Desk, announcement_id: str,
 
 def approve(connection: Connection, desk: Desk, announcement_id: str, *, seen: str) -> Stored:
     """Publish what was proposed, if it is what was seen (its `bound`). Raises NotAllowed, InvalidAnnouncement."""
+    desk = replace(desk, account=second_person.as_of_now(connection, desk.account))
     row, waiting = _judged(connection, desk, announcement_id)
+    second_person.require_independent(connection, desk.account, {waiting.actor}, desk.now)
     if not hmac.compare_digest(seen.encode(), waiting.bound.encode()):
         raise NotAllowed("Usulan ini berubah sesudah Anda melihatnya. Periksa lagi, lalu setujui.")
     drafts.drop_proposal(connection, announcement_id)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from broadcaster import hyperlinks
+from broadcaster import blanks, hyperlinks
 from broadcaster.fields import (
     VERDICTS,
     Fields,
@@ -29,7 +29,7 @@ from subscribers.areas import Area, AreaTree, UnknownArea
 
 __all__ = [
     "Act", "CheckedAnnouncement", "Fields", "InvalidAnnouncement", "NotAllowed", "OwnWork", "Problem", "Role", "State",
-    "approve", "as_it_stands", "check", "content_hash", "examine", "may",
+    "approve", "as_it_stands", "bound_of", "check", "content_hash", "examine", "may",
 ]  # fmt: skip
 
 CLARIFICATION_FIELDS = ("claim", "seen_at", "verdict", "hoax_type", "evidence", "fact")
@@ -59,6 +59,7 @@ def check(
     for rule in (_visible_words, _web_addresses, _kinds, _emergency, _clarification):
         problems += rule(fields)
     problems += _foreign_links(fields, link_hosts)
+    problems += blanks.problems(fields)
     problems += _times(fields, now)
     problems += _unknown_channels(fields, channels)
     topic = next((topic for topic in topics if topic.slug == fields.category), None)
@@ -249,11 +250,17 @@ def content_hash(fields: Fields, areas: Iterable[str]) -> str:
     return hashlib.sha256(msgspec.json.encode(bound, order="sorted")).hexdigest()
 
 
+def bound_of(checked: CheckedAnnouncement) -> str:
+    """What an approval is bound to: content and audience, not when it goes out (that may be missed, or taken back)."""
+    timeless = checked.fields.model_copy(update={"publish_at": None})
+    return content_hash(timeless, [area.code for area in checked.areas])
+
+
 # --- the states ---------------------------------------------------------------------------------------
 
 State = Literal["draft", "review", "returned", "rejected", "approved", "scheduled", "published", "ended", "archived"]
 Act = Literal[
-    "edit", "submit", "send_back", "reject", "approve", "call_back", "schedule", "unschedule",
+    "edit", "submit", "send_back", "reject", "approve", "call_back", "lapse", "schedule", "unschedule",
     "publish", "rehearse", "miss", "correct", "withdraw", "end", "archive",
 ]  # fmt: skip
 Role = Literal["author", "approver", "grant", "breaker", "clock"]
@@ -270,6 +277,7 @@ _RULES: tuple[tuple[tuple[State, ...], Act, State, tuple[Role, ...]], ...] = (
     (("review",), "approve", "approved", ("approver",)),
     (("review",), "rehearse", "ended", ("approver",)),
     (("approved",), "call_back", "review", ("author", "approver")),
+    (("approved", "scheduled"), "lapse", "review", ("clock",)),
     (("draft", "returned", "review"), "publish", "published", ("breaker",)),
     (("draft",), "schedule", "scheduled", ("grant",)),
     (("draft",), "publish", "published", ("grant",)),
@@ -302,7 +310,7 @@ STATE_WORDS: dict[State, str] = {
 }  # fmt: skip
 ACT_WORDS: dict[Act, str] = {
     "edit": "diubah", "submit": "diajukan", "send_back": "dikembalikan", "reject": "ditolak", "approve": "disetujui",
-    "call_back": "ditarik kembali", "rehearse": "diselesaikan sebagai latihan",
+    "call_back": "ditarik kembali", "lapse": "ditunda karena persetujuannya gugur", "rehearse": "diselesaikan sebagai latihan",
     "schedule": "dijadwalkan", "unschedule": "dibatalkan jadwalnya", "publish": "diterbitkan", "miss": "dilewatkan",
     "correct": "diralat", "withdraw": "dicabut", "end": "diakhiri", "archive": "diarsipkan",
 }  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -80,8 +80,12 @@ class Settings(BaseModel):
     oidc_client_id: str = Field(default="", description="Single sign-on: who we are there (OIDC_CLIENT_ID).")
     oidc_client_secret: str = Field(default="", repr=False, description="Single sign-on: our secret (OIDC_CLIENT_SECRET).")
     oidc_role_claim: str = Field(default="roles", description="Single sign-on: the claim that names roles (OIDC_ROLE_CLAIM).")
+    oidc_role_separator: Literal["", "space", "comma"] = Field(
+        default="", description="Single sign-on: what cuts a text claim into values; empty: it is one (OIDC_ROLE_SEPARATOR)."
+    )
     oidc_roles: str = Field(
-        default="", description="Single sign-on: value=role pairs, separated by spaces; empty: our own words (OIDC_ROLES)."
+        default="",
+        description="Single sign-on: value=role pairs, separated by spaces; empty: our words but pengelola (OIDC_ROLES).",
     )
 
     @field_validator("base_url")

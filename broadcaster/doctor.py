@@ -12,6 +12,7 @@ import aiohttp
 from sqlalchemy import text
 
 from broadcaster import config, inbox_alarm, secret_key
+from broadcaster.accounts import read_role_mapping
 from broadcaster.app import App, open_app
 from broadcaster.depots import StoreDown, open_depot
 from broadcaster.embedded import running_valkey
@@ -49,6 +50,8 @@ async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
     async for finding in _base_url(loaded.settings):
         yield finding
     yield await _sign_on(loaded.settings)
+    for finding in await _sign_in(loaded.settings):
+        yield finding
     if key.ok is False:
         return  # nothing that opens the program would start
     async for finding in _channels(loaded):
@@ -218,6 +221,22 @@ async def _sign_on(settings: config.Settings) -> Finding:
         mend = "Periksa OIDC_ISSUER dan setelan layanannya: penerbit, alamat https, PKCE S256, dan tanda tangan asimetris."
         return Finding(ok=False, what=f"Akun Pemkot tidak dapat dipakai ({error.reason})", mend=mend)
     return Finding(ok=True, what=f"Akun Pemkot menjawab; alamat kembali yang harus terdaftar di sana: {sign_on.back}")
+
+
+async def _sign_in(settings: config.Settings) -> list[Finding]:
+    """Names of accounts that could be taken for others, and a sign-on that makes nobody an administrator."""
+    database, found = Database(settings.database), []
+    try:
+        names = [one.name for one in await database.read(accounts.everyone) if not one.name.isascii()]
+    finally:
+        database.close()
+    if names:
+        mend = "Buatkan akun baru dengan huruf a-z, lalu nonaktifkan yang lama: broadcaster user add dan user disable."
+        found.append(Finding(ok=None, what=f"Nama masuk dengan huruf yang bisa menyerupai lain: {', '.join(names)}", mend=mend))
+    if settings.oidc_issuer and "admin" not in read_role_mapping(settings.oidc_roles).values():
+        mend = "Petakan satu nilai, misalnya OIDC_ROLES='siaran-kelola=pengelola', atau kelola lewat akun lokal."
+        found.append(Finding(ok=None, what="Masuk tunggal tidak menjadikan siapa pun pengelola", mend=mend))
+    return found
 
 
 async def _channels(loaded: config.Loaded) -> AsyncIterator[Finding]:

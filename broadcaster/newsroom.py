@@ -12,17 +12,18 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster import announcements, publishing
+from broadcaster import announcements, publishing, second_person
 from broadcaster.accounts import Account, Right
-from broadcaster.announcements import CheckedAnnouncement, NotAllowed, OwnWork, Role, may
+from broadcaster.announcements import CheckedAnnouncement, NotAllowed, OwnWork, Role, bound_of, may
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem, changed, read_leniently
 from broadcaster.publishing import Press, Stored, held, moved
+from broadcaster.releasing import publish_held as publish_held
 from broadcaster.signing import draw_code
 from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import Version, VersionAct
-from broadcaster.vouching import bound_anew, bound_of, examined
+from broadcaster.vouching import bound_anew, examined, still_bound
 
 HOLD = timedelta(seconds=30)
 """Between approval and publication of what is no emergency: time to call it back."""
@@ -30,8 +31,6 @@ FORM_BYTES = 64 * 1024
 """Bytes of a form as JSON: the longest announcement in three languages, and its channels' own words, are half of it."""
 EDITABLE: tuple[announcements.State, ...] = ("draft", "returned", "review", "approved", "scheduled")
 """States in which the form may be changed; each change voids review and approval."""
-DUE_AT_ONCE = 20
-"""Announcements whose hold is over that one call publishes at most."""
 
 OWN_STATES = ("draft", "returned")
 """States in which nobody is asked to approve it: its author may mend whatever was chosen by mistake."""
@@ -120,7 +119,9 @@ def duplicate(connection: Connection, desk: Desk, announcement_id: str, *, train
     """A new draft with the same words and areas, without times; that of an exercise is one. Raises NotAllowed."""
     row = held(connection, announcement_id)
     timeless = {name: value for name, value in form_of(row).items() if name not in ("effective", "expires", "publish_at")}
-    return save(connection, desk, timeless, training=training or row.training)
+    copy = save(connection, desk, timeless, training=training or row.training)
+    rows.carry_blanks(connection, copy.id, row.blanks)
+    return replace(copy, blanks=row.blanks)
 
 
 def archive(connection: Connection, desk: Desk, announcement_id: str) -> Announcement:
@@ -159,14 +160,15 @@ def approve(connection: Connection, desk: Desk, announcement_id: str, *, seen: s
 
     `read`: the person said that text and area of an emergency were read. Raises NotAllowed, Outdated, InvalidAnnouncement.
     """
-    row, checked = _judged(connection, desk, announcement_id)
+    desk, row, checked = _judged(connection, desk, announcement_id)
     may(row.state, "approve", "approver")
     if version != row.version:
         raise Outdated
     if row.training:
         return _rehearse(connection, desk, row, seen=seen, checked=checked)
     editors = drafts.editors(connection, row.id) | {row.submitted_by}
-    announcements.approve(row.state, editors=editors, approver=desk.account.actor, seen=seen, current=_still_bound(row, checked))
+    announcements.approve(row.state, editors=editors, approver=desk.account.actor, seen=seen, current=still_bound(row, checked))
+    second_person.require_independent(connection, desk.account, editors, desk.now)
     if checked.fields.level == "emergency" and not read:
         raise NotAllowed("Baca isi dan wilayahnya, lalu nyatakan bahwa Anda sudah membacanya.")
     approved = {"approved_by": desk.account.actor, "approved_at": desk.at, "note": ""}
@@ -185,7 +187,7 @@ def approve(connection: Connection, desk: Desk, announcement_id: str, *, seen: s
 
 def _rehearse(connection: Connection, desk: Desk, row: Announcement, *, seen: str, checked: CheckedAnnouncement) -> Stored:
     """The end of an exercise: approved, by its author too, and sent to nobody."""
-    announcements.approve(row.state, editors=(), approver=desk.account.actor, seen=seen, current=_still_bound(row, checked))
+    announcements.approve(row.state, editors=(), approver=desk.account.actor, seen=seen, current=still_bound(row, checked))
     approved = {"approved_by": desk.account.actor, "approved_at": desk.at}
     row = moved(connection, row, "rehearse", "approver", desk.now, note="Latihan selesai. Tidak ada yang dikirim.", **approved)
     _note(connection, desk, "rehearse", row)
@@ -230,28 +232,14 @@ def _decide(connection: Connection, desk: Desk, announcement_id: str, act: annou
 # --- publishing ---------------------------------------------------------------------------------------
 
 
-def publish_held(connection: Connection, press: Press, *, now: datetime) -> list[Stored]:
-    """Publish every approved announcement whose hold is over, each once; what no longer holds waits for a person."""
-    published: list[Stored] = []
-    for row in rows.released(connection, now.timestamp(), DUE_AT_ONCE):
-        try:
-            _still_bound(row, press.check(row.fields, now))
-        except (InvalidAnnouncement, NotAllowed) as refused:
-            why = f"Tidak jadi terbit. {' '.join(str(refused).split())}"
-            row = moved(connection, row, "call_back", "approver", now, release_at=None, note=why)
-            nudges.add(connection, accounts.acting(connection, row.approved_by), row.id, "missed", now.timestamp())
-            audit.append(connection, at=now, actor="clock", act="call_back", subject=row.id, detail={"why": why})
-        else:
-            published.append(publishing.publish_stored(connection, press, row.id, actor=row.approved_by, now=now, role="clock"))
-    return published
-
-
 def publish_approved(connection: Connection, desk: Desk, announcement_id: str) -> Stored:
     """Publish an approved announcement now, without waiting for its hold or after a missed schedule. Raises NotAllowed."""
-    row, checked = _judged(connection, desk, announcement_id)
-    _still_bound(row, checked)
-    if row.submitted_by == desk.account.actor or desk.account.actor in drafts.editors(connection, row.id):
+    desk, row, checked = _judged(connection, desk, announcement_id)
+    still_bound(row, checked)
+    editors = drafts.editors(connection, row.id) | {row.submitted_by}
+    if desk.account.actor in editors:
         raise OwnWork("Penyusun tidak dapat menerbitkan pengumumannya sendiri. Minta orang lain memeriksanya.")
+    second_person.require_independent(connection, desk.account, editors, desk.now)
     return publishing.publish_stored(connection, desk.press, row.id, actor=desk.account.actor, now=desk.now, role="approver")
 
 
@@ -285,7 +273,9 @@ def break_glass(
     alone = publishing.publish(
         connection, desk.press, checked, actor=desk.account.actor, now=desk.now, announcement_id=row.id, role="breaker"
     )
-    nudges.add(connection, accounts.with_role(connection, "admin"), row.id, "break_glass", desk.at)
+    alarmed = accounts.with_role(connection, "admin")
+    others = second_person.watchers(connection, {desk.account.actor})
+    nudges.add(connection, {one.id: one for one in (*alarmed, *others)}.values(), row.id, "break_glass", desk.at)
     _note(connection, desk, "break_glass", replace(row, state=alone.status), reason=why)
     return alone
 
@@ -316,22 +306,15 @@ def form_of(row: Announcement) -> dict[str, Any]:
     )
 
 
-def _judged(connection: Connection, desk: Desk, announcement_id: str) -> tuple[Announcement, CheckedAnnouncement]:
+def _judged(connection: Connection, desk: Desk, announcement_id: str) -> tuple[Desk, Announcement, CheckedAnnouncement]:
     """The announcement, held, as it may be published now, before somebody who may judge it; a missed schedule is none."""
+    desk = replace(desk, account=second_person.as_of_now(connection, desk.account))
     require(desk, "approve")
     row = held(connection, announcement_id)
     missed = row.state == "approved" and row.fields.publish_at is not None and row.fields.publish_at <= desk.now
     checked = desk.press.check(row.fields.model_copy(update={"publish_at": None}) if missed else row.fields, desk.now)
     require_cover(desk, checked)
-    return row, checked
-
-
-def _still_bound(row: Announcement, checked: CheckedAnnouncement) -> str:
-    """The bound in force; raises NotAllowed where content or audience is no longer what was submitted."""
-    current = bound_of(checked)
-    if row.bound != current:
-        raise NotAllowed("Isi atau wilayahnya berubah sesudah diajukan. Ajukan lagi, lalu setujui.")
-    return current
+    return desk, row, checked
 
 
 _UNAPPROVED: Mapping[str, Any] = {"approved_by": "", "approved_at": None, "release_at": None, "publish_at": None}
@@ -357,7 +340,7 @@ def _holds_for(desk: Desk, row: Announcement) -> None:
 
 
 def _require_hold(desk: Desk, row: Announcement) -> None:
-    codes = [area.code for area in (desk.press.tree.get(name) for name in row.fields.areas) if area is not None]
+    codes = second_person.codes_of(row.fields, desk.press.tree)
     if not desk.account.covers(row.fields.agency or desk.press.site.city, codes):
         raise NotAllowed(_NOT_YOURS)
 
@@ -379,9 +362,8 @@ def _ask(connection: Connection, desk: Desk, row: Announcement, checked: Checked
 
 def judges(connection: Connection, desk: Desk, checked: CheckedAnnouncement, editors: Collection[str]) -> list[Account]:
     """Everyone who may approve it."""
-    codes, agency = [area.code for area in checked.areas], checked.fields.agency or desk.press.site.city
-    approvers = accounts.with_role(connection, "approver")
-    return [one for one in approvers if one.actor not in editors and one.covers(agency, codes)]
+    agency = checked.fields.agency or desk.press.site.city
+    return second_person.able(connection, agency, [area.code for area in checked.areas], editors)
 
 
 def _keep(connection: Connection, desk: Desk, row: Announcement, form: Form, act: VersionAct) -> bool:

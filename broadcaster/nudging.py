@@ -10,6 +10,7 @@ exercise the call; no resident ever hears of it.
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy import Connection
@@ -21,8 +22,9 @@ from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.nudges import Ending, Nudge
+from broadcaster.wording import words
 from channels.base.contract import BadAddress, Deferred, Halted, Outcome, Receipt, Refused
-from channels.base.rendering import fill, one_line
+from channels.base.rendering import fill, moment_text, one_line
 from channels.base.telling import Note, Telling
 
 log = structlog.get_logger(__name__)
@@ -30,9 +32,21 @@ log = structlog.get_logger(__name__)
 TELL_SECONDS = 20.0
 """How long one channel may take for one nudge; less than a claim lasts."""
 LEVELS = {"info": "Info", "important": "Penting", "emergency": "Darurat"}
-ALIVE = {"returned": ("returned",), "rejected": ("rejected", "published", "ended"), "missed": ("approved", "review")}
+ALIVE = {
+    "returned": ("returned",),
+    "rejected": ("rejected", "published", "ended"),
+    "missed": ("approved", "review"),
+    "lapsed": ("review",),
+}
 """States of the announcement in which a nudge still asks for something; "published" after a rejected correction."""
-PAGES = {"review": "/periksa", "correction": "/ralat", "withdrawal": "/cabut", "returned": "/tulis", "missed": "/periksa"}
+PAGES = {
+    "review": "/periksa",
+    "correction": "/ralat",
+    "withdrawal": "/cabut",
+    "returned": "/tulis",
+    "missed": "/periksa",
+    "lapsed": "/periksa",
+}
 """The page on which the person acts, below the announcement's: by what is proposed, else by the reason."""
 
 
@@ -75,24 +89,33 @@ def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple
     """Claim what is due: how many, and the letters of those that still have a reason. The others end here."""
     claimed, letters = nudges.claim(connection, now, urgent=urgent), []
     for nudge in claimed:
-        person, row = accounts.by_id(connection, nudge.account), rows.find(connection, nudge.announcement)
-        if person is None or row is None or not _asks(connection, nudge, row, person):
+        person, about = accounts.by_id(connection, nudge.account), _subject(connection, nudge)
+        if person is None or about is None or not _asks(connection, nudge, about, person):
             nudges.end(connection, nudge.id, "moot")
         elif now - nudge.at > nudges.GIVE_UP_SECONDS:
             _give_up(connection, nudge)
         elif open_ways := {name: to for name, to in ways(app, person).items() if name not in nudge.settled}:
-            letters.append(Letter(nudge=nudge, note=_note(connection, app, nudge, row, person), ways=open_ways))
+            letters.append(Letter(nudge=nudge, note=_note(connection, app, nudge, about, person), ways=open_ways))
         else:
             nudges.end(connection, nudge.id, "told" if nudge.told else "unreachable", "no way to this person")
     return len(claimed), letters
 
 
-def _asks(connection: Connection, nudge: Nudge, row: Announcement, person: Account) -> bool:
+def _subject(connection: Connection, nudge: Nudge) -> Announcement | Account | None:
+    """The announcement, or the account, of which it tells."""
+    if nudge.reason in nudges.ACCOUNT_REASONS:
+        return next(iter(accounts.acting(connection, nudge.announcement)), None)
+    return rows.find(connection, nudge.announcement)
+
+
+def _asks(connection: Connection, nudge: Nudge, row: Announcement | Account, person: Account) -> bool:
     """Whether the nudge still asks for something, and this person can still do it."""
+    if isinstance(row, Account):
+        return person.id == row.id or person.may("manage") or person.may("approve")
     if person.disabled_at is not None or nudges.newer(connection, nudge):
         return False
     if nudge.reason == "break_glass":
-        return person.may("manage")
+        return person.may("manage") or person.may("approve")
     if nudge.reason == "review":
         return person.may("approve") and _to_judge(connection, row, person)
     return row.state in ALIVE[nudge.reason]
@@ -113,13 +136,48 @@ def _give_up(connection: Connection, nudge: Nudge) -> None:
 # --- the words ----------------------------------------------------------------------------------------
 
 
-def _note(connection: Connection, app: App, nudge: Nudge, row: Announcement, person: Account) -> Note:
+def _note(connection: Connection, app: App, nudge: Nudge, about: Announcement | Account, person: Account) -> Note:
     """What this person reads: what happened, and the page where they act. Nothing in it opens anything by itself."""
+    if isinstance(about, Account):
+        text = _of_account(connection, app, nudge, about, person)
+    else:
+        text = _of_news(connection, app, nudge, about, person)
+    subject, _, body = text.partition("\n")
+    return Note(key=f"redaksi.{nudge.id}.{int(nudge.at)}", subject=subject.strip(), text=body.strip())
+
+
+def _of_account(connection: Connection, app: App, nudge: Nudge, about: Account, person: Account) -> str:
+    """What was done to whose account, by whom and when."""
+    entries = [entry for entry in audit.about(connection, about.actor) if entry.act == nudge.reason and entry.at == nudge.at]
+    doer = entries[-1].actor if entries else ""
+    own_words = {"cli": "Perintah di server", "oidc": "Akun Pemkot", "": "Seseorang"}
+    by = "oidc" if entries and entries[-1].detail.get("way") == "oidc" else doer
+    t, site = words("id"), app.site.base_url.rstrip("/")
+    return fill(
+        "nudge/account.id.txt",
+        {
+            "person": one_line(person.full_name),
+            "act": nudge.reason,
+            "name": one_line(about.full_name),
+            "login": about.name,
+            "own": person.id == about.id,
+            "who": own_words.get(by) or one_line(_named(connection, by)),
+            "when": moment_text(datetime.fromtimestamp(nudge.at, UTC)),
+            "roles": ", ".join(t(f"staff.role.{role}") for role in about.roles),
+            "page": f"{site}/redaksi/pengguna/{about.id}" if person.may("manage") else "",
+            "account_page": f"{site}/redaksi/akun",
+            "site": app.site,
+        },
+    )
+
+
+def _of_news(connection: Connection, app: App, nudge: Nudge, row: Announcement, person: Account) -> str:
+    """What waits, or what became of it."""
     change, who, why = _story(connection, nudge, row)
     site = app.site.base_url.rstrip("/")
     below = PAGES.get(change if nudge.reason == "review" and change else nudge.reason, "")
     areas = [area.label for area in (app.tree.get(name) for name in row.fields.areas) if area is not None]
-    text = fill(
+    return fill(
         f"nudge/{nudge.reason}.id.txt",
         {
             "person": one_line(person.full_name),
@@ -136,8 +194,6 @@ def _note(connection: Connection, app: App, nudge: Nudge, row: Announcement, per
             "site": app.site,
         },
     )
-    subject, _, body = text.partition("\n")
-    return Note(key=f"redaksi.{nudge.id}.{int(nudge.at)}", subject=subject.strip(), text=body.strip())
 
 
 def _story(connection: Connection, nudge: Nudge, row: Announcement) -> tuple[str, str, str]:

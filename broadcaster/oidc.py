@@ -6,7 +6,7 @@ import ipaddress
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote_plus, urlsplit
 
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
@@ -26,6 +26,10 @@ ALGORITHMS = frozenset({*(f"{kind}{size}" for kind in ("RS", "PS", "ES") for siz
 """Signatures that only the provider can make. With a shared secret, or without one at all, others could."""
 KEY_TYPES = ("RSA", "EC", "OKP")
 KEYS_AT_MOST, SUBJECT_LONGEST = 32, 255
+
+
+Separator = Literal["", "space", "comma"]
+"""What cuts a claim that is one text into values; "": nothing does."""
 
 
 class SignOnError(Exception):
@@ -308,8 +312,8 @@ def with_userinfo(claims: Mapping[str, Any], told: Any) -> Mapping[str, Any]:
     return {**told, **claims}
 
 
-def read_identity(claims: Mapping[str, Any], role_claim: str) -> Identity:
-    """Who the claims tell of."""
+def read_identity(claims: Mapping[str, Any], role_claim: str, separator: Separator = "") -> Identity:
+    """Who the claims tell of; `separator` cuts a claim that is one text, where whoever runs this says that it is a list."""
     email = _text(claims, "email") if claims.get("email_verified", True) in (True, "true") else ""
     name = _text(claims, "preferred_username") or email.partition("@")[0] or _text(claims, "name")
     return Identity(
@@ -318,7 +322,7 @@ def read_identity(claims: Mapping[str, Any], role_claim: str) -> Identity:
         name=name,
         full_name=_text(claims, "name") or name,
         email=email,
-        values=_values(claim(claims, role_claim)),
+        values=_values(claim(claims, role_claim), separator),
     )
 
 
@@ -332,11 +336,21 @@ def claim(claims: Mapping[str, Any], name: str) -> Any:
     return found
 
 
-def _values(found: Any) -> tuple[str, ...]:
-    """What a claim names: a list, an object by its keys, or words in a text."""
-    if isinstance(found, str):
-        return tuple(dict.fromkeys((found, *found.split())))
-    return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list | dict) else ()
+def _values(claimed: Any, separator: Separator) -> tuple[str, ...]:
+    """What a claim names: the texts of a list, the keys of an object that it grants, or a text as one value."""
+    if isinstance(claimed, str):
+        parts = {"": [claimed], "space": claimed.split(), "comma": claimed.split(",")}[separator]
+        return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
+    if isinstance(claimed, Mapping):
+        return tuple(name for name, value in claimed.items() if isinstance(name, str) and _grants(value))
+    return tuple(one for one in claimed if isinstance(one, str)) if isinstance(claimed, list) else ()
+
+
+def _grants(value: Any) -> bool:
+    """Whether an object's key is granted by its value: true, or by organisations, as Zitadel writes it ({id: domain})."""
+    if isinstance(value, Mapping):
+        return bool(value) and all(isinstance(domain, str) and domain for domain in value.values())
+    return value is True
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:

@@ -7,14 +7,20 @@ stands in own_account.py.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 
+from broadcaster import watching
 from broadcaster.accounts import Account, AccountRole, BadAccount, read_agency_names, read_full_name, read_mail, read_roles
 from broadcaster.announcements import NotAllowed
-from broadcaster.store import accounts, audit, sessions
+from broadcaster.independence import Control
+from broadcaster.store import accounts, audit, controls, sessions
+from broadcaster.store.nudges import AccountReason
 from subscribers.areas import AreaTree, UnknownArea
+
+AccountAct = AccountReason | Literal["sessions_end"]
+"""What is done to accounts, as the audit names it."""
 
 
 class NoAccount(LookupError):
@@ -198,12 +204,17 @@ def _found(connection: Connection, account_id: int) -> Account:
 
 
 def _note(
-    connection: Connection, keeper: Keeper, act: str, person: Account, *,
+    connection: Connection, keeper: Keeper, act: AccountAct, person: Account, *,
     before: Mapping[str, Any] | None = None, after: Mapping[str, Any] | None = None, **more: Any,
 ) -> None:  # fmt: skip
     """Into the audit: what changed, as it was and as it is. `own`: somebody changed their own account so; pages show it."""
     was, became = differing(before or {}, after or {})
     detail = {"before": was, "after": became, **more} if was or became else dict(more)
-    if keeper.account is not None and keeper.account.id == person.id:
+    own = keeper.account is not None and keeper.account.id == person.id
+    if own:
         detail["own"] = True
+    if act != "sessions_end" and (act != "account_change" or set(became) & watching.POWERS):
+        if keeper.account is not None and not own and act != "account_disable":
+            controls.record(connection, Control(account=person.id, maker=keeper.account.id, at=keeper.at), act)
+        watching.tell(connection, act, person, by=keeper.actor, at=keeper.at)
     audit.append(connection, at=keeper.now, actor=keeper.actor, act=act, subject=person.actor, detail=detail)

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster import announcements, freezing, hyperlinks
-from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, Role, State, content_hash, may
+from broadcaster import announcements, filling, freezing, hyperlinks, second_person
+from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, Role, State, bound_of, content_hash, may
 from broadcaster.app import App
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem
 from broadcaster.signing import Signer, draw_code
@@ -168,8 +168,10 @@ def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[
     published: list[Stored] = []
     missed: list[Announcement] = []
     for row in rows.due(connection, now.timestamp(), DUE_AT_ONCE):
-        checked = _still_holds(press, row, now)
-        if isinstance(checked, str):
+        checked = _still_holds(connection, press, row, now)
+        if why := _lapsed(connection, press, row, checked):
+            lapse(connection, press, row, why, now)
+        elif isinstance(checked, str):
             missed.append(moved(connection, row, "miss", "clock", now, note=checked))
         else:
             went = moved(connection, row, "publish", "clock", now, fields=checked.fields, published_at=now.timestamp())
@@ -182,15 +184,38 @@ def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[
     return published
 
 
-def _still_holds(press: Press, row: Announcement, now: datetime) -> CheckedAnnouncement | str:
+def _still_holds(connection: Connection, press: Press, row: Announcement, now: datetime) -> CheckedAnnouncement | str:
     """The announcement as it may be published now, or why a person must look at it."""
     planned = datetime.fromtimestamp(row.publish_at or 0, UTC)
     if now - planned > STALE:
         return f"Jadwal {moment_text(planned)} terlewat lebih dari 2 jam. Periksa, lalu terbitkan atau jadwalkan lagi."
     try:
+        filling.require_filled(connection, row.fields, row.blanks)
         return press.check(row.fields.model_copy(update={"publish_at": None}), now)
     except InvalidAnnouncement as refused:
         return f"Jadwal {moment_text(planned)} tidak dijalankan. {' '.join(str(problem) for problem in refused.problems)}"
+
+
+def _lapsed(connection: Connection, press: Press, row: Announcement, checked: CheckedAnnouncement | str) -> str:
+    """Why nobody stands behind a schedule any more, in words; "" while somebody does."""
+    if row.bound and isinstance(checked, CheckedAnnouncement) and row.bound != bound_of(checked):
+        return "Isi atau wilayahnya tidak lagi sama dengan yang disetujui."
+    return second_person.lapsed(connection, row, tree=press.tree, city=press.site.city)
+
+
+def lapse(connection: Connection, press: Press, row: Announcement, why: str, now: datetime) -> Announcement:
+    """Put what was approved back into review, because nobody stands behind it any more: its people read why."""
+    planned = row.fields.publish_at
+    fields = row.fields.model_copy(update={"publish_at": None}) if planned and planned <= now else row.fields
+    bound = row.bound or bound_of(announcements.as_it_stands(fields, tree=press.tree, topics=press.topics))
+    row = moved(
+        connection, row, "lapse", "clock", now, fields=fields, bound=bound, approved_by="", approved_at=None, release_at=None,
+        publish_at=None, note=f"Tidak jadi terbit. {why} Perlu persetujuan lagi.",
+    )  # fmt: skip
+    people = second_person.people_of(connection, row, tree=press.tree, city=press.site.city)
+    nudges.add(connection, people, row.id, "lapsed", now.timestamp())
+    note(connection, now, "clock", "lapse", row, "clock", why=why)
+    return row
 
 
 def end_expired(connection: Connection, now: datetime) -> list[str]:
@@ -210,6 +235,7 @@ def correct(
 ) -> Stored:  # fmt: skip
     """Publish the next edition, to everyone the earlier ones may have reached too. Raises NotAllowed, InvalidAnnouncement."""
     reason = read_reason(reason)
+    filling.require_filled_reason(connection, reason)
     if checked.fields.publish_at is not None:
         problem = Problem(field="publish_at", reason="Ralat terbit sekarang juga.", remedy="Hapus publish_at.")
         raise InvalidAnnouncement([problem])
@@ -234,6 +260,7 @@ def withdraw(
 ) -> Stored:
     """Publish the edition that takes the announcement back, to everyone it may have reached. Raises NotAllowed."""
     reason = read_reason(reason)
+    filling.require_filled_reason(connection, reason)
     row, previous = _published(connection, announcement_id, "withdraw", role)
     frozen = freezing.withdrawal(previous.edition, reason=reason, at=now)
     row = moved(connection, row, "withdraw", role, now)
@@ -270,6 +297,7 @@ def _put(
     if announcement_id is not None:
         return moved(connection, held(connection, announcement_id), act, role, now, fields=fields, note="", **values)
     state = may("draft", act, role)
+    filling.require_filled_step(connection, act, fields)
     row = Announcement(
         id=new_id(now), code="", state=state, fields=fields, created_at=at, updated_at=at, created_by=actor, note="", **values
     )
@@ -289,6 +317,7 @@ def moved(connection: Connection, row: Announcement, act: Act, role: Role, now: 
     if row.training and act in ("publish", "schedule"):
         raise NotAllowed("Pengumuman latihan ini tidak pernah dikirim.")
     state = may(row.state, act, role)
+    filling.require_filled_step(connection, act, values.get("fields", row.fields), row.blanks)
     if not rows.move(connection, row, state, now.timestamp(), **values):
         raise NotAllowed("Orang lain baru saja mengubah pengumuman ini. Muat ulang, lalu periksa lagi.")
     return replace(row, state=state, updated_at=now.timestamp(), **values)

@@ -3,6 +3,7 @@
 Each function with a Connection is one transaction, to be run through `Database.write`.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -12,6 +13,7 @@ from broadcaster.announcements import NotAllowed
 from broadcaster.fields import InvalidAnnouncement, Problem
 from broadcaster.newsroom import Desk, Form
 from broadcaster.publishing import held
+from broadcaster.store import announcements as rows
 from broadcaster.store import audit
 from broadcaster.store import recurring as store
 from broadcaster.store.announcements import Announcement
@@ -22,6 +24,8 @@ NAME_LIMIT = 60
 """Code points of a template's name."""
 MOST = 200
 """Templates that a city keeps at most: a list that people can still read."""
+FINISHED = ("approved", "scheduled")
+"""States of words that a second person found fit: what stands in brackets there is no blank."""
 TIMES = ("effective", "expires", "publish_at")
 """What a template leaves open: it comes again on another day."""
 
@@ -29,12 +33,13 @@ TIMES = ("effective", "expires", "publish_at")
 def keep(connection: Connection, desk: Desk, announcement_id: str, name: str) -> Template:
     """Keep an announcement's form under a name. Raises NotAllowed, InvalidAnnouncement (field "name")."""
     newsroom.require(desk, "write")
-    form = timeless(newsroom.form_of(held(connection, announcement_id)))
+    source = held(connection, announcement_id)
+    form, finished = timeless(newsroom.form_of(source)), source.state in FINISHED or source.published_at is not None
     if len(store.everything(connection)) >= MOST:
         raise NotAllowed(f"Sudah ada {MOST} templat. Hapus yang tidak dipakai lagi.")
     wanted = read_name(name)
     try:
-        identity = store.add(connection, wanted, form, actor=desk.account.actor, at=desk.at)
+        identity = store.add(connection, wanted, form, actor=desk.account.actor, at=desk.at, finished=finished)
     except NameTaken as taken:
         raise _taken(wanted) from taken
     kept = _found(connection, identity)
@@ -47,8 +52,10 @@ def use(connection: Connection, desk: Desk, template_id: int) -> Announcement:
     newsroom.require(desk, "write")
     found = _found(connection, template_id)
     row = newsroom.save(connection, desk, timeless(found.form))
+    blanks = store.blanks_text(found.blanks)
+    rows.carry_blanks(connection, row.id, blanks)
     _note(connection, desk, "use_template", found, announcement=row.id)
-    return row
+    return replace(row, blanks=blanks)
 
 
 def rename(connection: Connection, desk: Desk, template_id: int, name: str) -> Template:

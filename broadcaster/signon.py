@@ -107,7 +107,7 @@ class SignOn:
             if status != 200:
                 raise Unavailable("no userinfo")
             claims = oidc.with_userinfo(claims, told)
-        return oidc.read_identity(claims, settings.oidc_role_claim), token
+        return oidc.read_identity(claims, settings.oidc_role_claim, settings.oidc_role_separator), token
 
     async def sign_out_address(self, hint: str) -> str:
         """Where the browser goes to sign out there too; "" when that cannot be."""

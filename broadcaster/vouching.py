@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from broadcaster.announcements import CheckedAnnouncement, content_hash
+from broadcaster.announcements import CheckedAnnouncement, NotAllowed, bound_of
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem
 from broadcaster.publishing import Press
+from broadcaster.store.announcements import Announcement
 from channels.base.pictures import own_id
 
 
@@ -28,10 +29,12 @@ def require_own_picture(press: Press, fields: Fields) -> None:
         raise InvalidAnnouncement([Problem(field="image", reason="Gambar ini berada di situs lain.", remedy=remedy)])
 
 
-def bound_of(checked: CheckedAnnouncement) -> str:
-    """What an approval is bound to: content and audience, not when it goes out (that may be missed, or taken back)."""
-    timeless = checked.fields.model_copy(update={"publish_at": None})
-    return content_hash(timeless, [area.code for area in checked.areas])
+def still_bound(row: Announcement, checked: CheckedAnnouncement) -> str:
+    """The bound in force; raises NotAllowed where content or audience is no longer what was submitted."""
+    current = bound_of(checked)
+    if row.bound != current:
+        raise NotAllowed("Isi atau wilayahnya berubah sesudah diajukan. Ajukan lagi, lalu setujui.")
+    return current
 
 
 def bound_anew(press: Press, form: Mapping[str, Any], now: datetime) -> str:

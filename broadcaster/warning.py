@@ -1,6 +1,7 @@
 """The short way to a warning: written and put before a second person in one transaction."""
 
 import re
+import unicodedata
 
 from sqlalchemy import Connection
 
@@ -25,8 +26,8 @@ def submit(connection: Connection, desk: Desk, form: Form) -> Announcement:
 
     Raises NotAllowed, InvalidAnnouncement; also for a title in which the place is still to be written.
     """
-    row = newsroom.submit(connection, desk, newsroom.save(connection, desk, form).id)
-    if PLACE in row.fields.title:
-        remedy = "Ganti ... dengan tempatnya."
+    draft = newsroom.save(connection, desk, form)
+    if PLACE in unicodedata.normalize("NFKC", draft.fields.title):
+        remedy = f"Ganti {PLACE} dengan tempatnya."
         raise InvalidAnnouncement([Problem(field="title", reason="Tempatnya belum ditulis.", remedy=remedy)])
-    return row
+    return newsroom.submit(connection, desk, draft.id)

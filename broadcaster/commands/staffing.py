@@ -131,7 +131,7 @@ def _keeper(app: App) -> Keeper:
 
 
 async def _found(app: App, name: str) -> Account:
-    found = await app.database.read(accounts.find, rules.read_name(name))
+    found = await app.database.read(accounts.find, rules.read_known_name(name))
     if found is None:
         raise Failed(f"Akun {name!r} tidak ada. Lihat: broadcaster user list.")
     return found

@@ -7,11 +7,12 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, text, upda
 from sqlalchemy.exc import IntegrityError
 
 from broadcaster.accounts import Account, AccountRole, BadAccount, agencies_text, read_agencies
+from broadcaster.lookalikes import skeleton
 from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import account, recovery_code, session
 
 _CHANGING_ROLES = 0x5349_4152_4143
-"""Advisory lock: one transaction at a time changes who is pengelola (SQLite has one writer anyway)."""
+"""Advisory lock: one transaction at a time changes who is pengelola, or adds a name (SQLite has one writer anyway)."""
 
 
 REACHED_BY = ("email", "telegram")
@@ -33,6 +34,12 @@ def find(connection: Connection, name: str) -> Account | None:
 def by_id(connection: Connection, account_id: int) -> Account | None:
     """The account with this id, disabled ones too."""
     return _one(connection, account.c.id == account_id)
+
+
+def kept(connection: Connection, account_id: int) -> Account | None:
+    """The account with this id, kept from other writers until this transaction ends."""
+    row = connection.execute(select(account).where(account.c.id == account_id).with_for_update(read=True)).one_or_none()
+    return _account(row) if row is not None else None
 
 
 def by_subject(connection: Connection, issuer: str, subject: str) -> Account | None:
@@ -71,7 +78,8 @@ def secrets_of(connection: Connection, account_id: int) -> tuple[str, bytes | No
 
 
 def add(connection: Connection, found: Account, *, password: str = "", at: float) -> Account:
-    """Store a new account, `password` already hashed; raises BadAccount when the name is taken."""
+    """Store a new account, `password` already hashed; raises BadAccount when the name is taken, or looks like one that is."""
+    _require_unlike(connection, found.name)
     values = {**_columns(found), "password": password, "must_change": found.must_change, "created_at": at}
     try:
         with connection.begin_nested():
@@ -146,9 +154,21 @@ def recovery_codes_left(connection: Connection, account_id: int) -> int:
     return int(connection.execute(select(func.count()).select_from(recovery_code).where(*unspent)).scalar_one())
 
 
-def _keep_an_admin(connection: Connection, leaving: int) -> None:
+def _require_unlike(connection: Connection, name: str) -> None:
+    """Raises BadAccount where another account's name cannot be told from this one."""
+    _one_at_a_time(connection)
+    for other in connection.execute(select(account.c.name)).scalars():
+        if other != name and skeleton(other) == skeleton(name):
+            raise BadAccount(f"Nama masuk {name} terlalu mirip dengan {other}, yang sudah ada. Pakai nama masuk lain.")
+
+
+def _one_at_a_time(connection: Connection) -> None:
     if not is_sqlite(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CHANGING_ROLES})
+
+
+def _keep_an_admin(connection: Connection, leaving: int) -> None:
+    _one_at_a_time(connection)
     left = [one.id for one in with_role(connection, "admin") if one.everywhere]
     if left == [leaving]:
         raise LastAdmin

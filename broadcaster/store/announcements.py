@@ -29,7 +29,8 @@ class Announcement:
     """What staff edit; times in epoch seconds. `note` says why a person is asked, e.g. a missed schedule.
 
     `form` is what was typed in the composer (JSON; "" where it came otherwise), `version` counts its changes, `bound` is the
-    content_hash under review or approved, `release_at` when an approved one is published of itself.
+    content_hash under review or approved, `release_at` when an approved one is published of itself, `blanks` what the template
+    that it began from left open.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Announcement:
     approved_by: str = ""
     approved_at: float | None = None
     release_at: float | None = None
+    blanks: str = ""
 
     @property
     def title(self) -> str:
@@ -149,6 +151,11 @@ def move(connection: Connection, row: Announcement, state: State, at: float, **v
     values |= _columns(values["fields"]) if "fields" in values else {}
     unchanged = (announcement.c.id == row.id, announcement.c.state == row.state)
     return connection.execute(update(announcement).where(*unchanged).values(state=state, updated_at=at, **values)).rowcount == 1
+
+
+def carry_blanks(connection: Connection, announcement_id: str, blanks: str) -> None:
+    """Remember what the template left open from which an announcement was begun: the template may be deleted meanwhile."""
+    connection.execute(update(announcement).where(announcement.c.id == announcement_id).values(blanks=blanks))
 
 
 def _columns(fields: Fields) -> dict[str, Any]:

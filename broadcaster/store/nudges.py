@@ -6,9 +6,9 @@ one person twice; nothing else does.
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broadcaster.accounts import Account
@@ -16,7 +16,13 @@ from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import nudge
 from broadcaster.store.tables import announcement
 
-Reason = Literal["review", "returned", "rejected", "missed", "break_glass"]
+AccountReason = Literal[
+    "account_add", "account_change", "account_roles", "account_enable", "account_disable", "password_reset",
+    "second_factor_removed",
+]  # fmt: skip
+"""Acts on accounts, as the audit names them, of which other administrators are told at once."""
+ACCOUNT_REASONS: tuple[AccountReason, ...] = get_args(AccountReason)
+Reason = Literal["review", "returned", "rejected", "missed", "lapsed", "break_glass"] | AccountReason
 Ending = Literal["told", "moot", "unreachable", "given_up"]
 """told: by each way that takes it; moot: its reason was gone; unreachable: no way takes it; given_up: too late."""
 FIRST_WAIT, LONGEST_WAIT = 10.0, 900.0
@@ -33,7 +39,10 @@ KEEP_SECONDS = 30 * 24 * 3600.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Nudge:
-    """One person to be told of one announcement; `settled` are the channels that took it or never will."""
+    """One person to be told of one announcement, or of one account ("staff:budi") for reasons that are acts on accounts.
+
+    `settled` are the channels that took it or never will.
+    """
 
     id: int
     account: int
@@ -101,8 +110,9 @@ def _due(at: float, urgent: bool | None) -> Select[Any]:
     conditions: list[ColumnElement[bool]] = [nudge.c.outcome == "", nudge.c.due_at <= at]
     statement = select(nudge)
     if urgent is not None:
-        statement = statement.join(announcement, announcement.c.id == nudge.c.announcement)
-        conditions.append((announcement.c.level == "emergency") if urgent else (announcement.c.level != "emergency"))
+        statement = statement.outerjoin(announcement, announcement.c.id == nudge.c.announcement)
+        level = func.coalesce(announcement.c.level, "info")  # of what is told of an account there is none
+        conditions.append((level == "emergency") if urgent else (level != "emergency"))
     return statement.where(*conditions).order_by(nudge.c.due_at, nudge.c.id).limit(AT_ONCE)
 
 

@@ -1,25 +1,27 @@
 """Templates of notices that come again: a name and a form, as the composer stores one."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from broadcaster.blanks import of_form
 from broadcaster.store.staff_tables import recurring
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Template:
-    """One template; `at` (epoch seconds) and `actor` are of the last change."""
+    """One template; `at` (epoch seconds) and `actor` are of the last change, `blanks` what it leaves open in brackets."""
 
     id: int
     name: str
     form: Mapping[str, Any]
     at: float
     actor: str
+    blanks: frozenset[str] = frozenset()
 
 
 class NameTaken(Exception):
@@ -37,10 +39,28 @@ def find(connection: Connection, template_id: int) -> Template | None:
     return _template(row) if row is not None else None
 
 
-def add(connection: Connection, name: str, form: Mapping[str, Any], *, actor: str, at: float) -> int:
-    """Store a new one; its id. Raises NameTaken."""
+def blanks(connection: Connection) -> frozenset[str]:
+    """Collect what any template leaves open in brackets."""
+    rows = connection.execute(select(recurring.c.blanks, recurring.c.form))
+    return frozenset(blank for row in rows for blank in _blanks(row.blanks, row.form))
+
+
+def blanks_text(blanks: Iterable[str]) -> str:
+    """Write blanks as they are stored."""
+    return json.dumps(sorted(blanks), ensure_ascii=False)
+
+
+def read_blanks(text: str) -> frozenset[str]:
+    """Read blanks as they were stored; "" is none."""
+    return frozenset(json.loads(text)) if text else frozenset()
+
+
+def add(connection: Connection, name: str, form: Mapping[str, Any], *, actor: str, at: float, finished: bool = False) -> int:
+    """Store a new one; its id. `finished`: its words were fit to be published, so no bracket is a blank. Raises NameTaken."""
     _require_free(connection, name)
-    values = {"name": name, "form": json.dumps(form, ensure_ascii=False, sort_keys=True), "actor": actor, "at": at}
+    open_words = blanks_text(() if finished else of_form(form))
+    text = json.dumps(form, ensure_ascii=False, sort_keys=True)
+    values = {"name": name, "form": text, "actor": actor, "at": at, "blanks": open_words}
     try:
         with connection.begin_nested():
             return int(connection.execute(insert(recurring).values(values).returning(recurring.c.id)).scalar_one())
@@ -72,4 +92,10 @@ def _require_free(connection: Connection, name: str, *, but: int = 0) -> None:
 
 
 def _template(row: Row[Any]) -> Template:
-    return Template(id=row.id, name=row.name, form=json.loads(row.form), at=row.at, actor=row.actor)
+    return Template(
+        id=row.id, name=row.name, form=json.loads(row.form), at=row.at, actor=row.actor, blanks=_blanks(row.blanks, row.form)
+    )
+
+
+def _blanks(stored: str | None, form: str) -> frozenset[str]:
+    return of_form(json.loads(form)) if stored is None else read_blanks(stored)

@@ -21,6 +21,7 @@ from broadcaster.store.tables import big_key, metadata
 
 __all__ = [
     "account",
+    "account_control",
     "draft_version",
     "link_code",
     "media",
@@ -54,6 +55,18 @@ account = Table(
     Column("disabled_at", Double),
     Column("seen_at", Double),
     UniqueConstraint("issuer", "subject"),
+)
+
+account_control = Table(
+    "account_control",
+    metadata,
+    # who of staff gave an account what lets somebody sign in with it, or what it may do: they are no second person for a while
+    Column("id", big_key, primary_key=True, autoincrement=True),
+    Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
+    Column("maker", BigInteger, ForeignKey("account.id"), nullable=False),
+    Column("act", Text, nullable=False),  # as in the audit
+    Column("at", Double, nullable=False),
+    Index("account_control_recent", "at"),
 )
 
 recovery_code = Table(
@@ -123,8 +136,8 @@ nudge = Table(
     # who must act and is to be told: written in the transaction of what happened, sent by a worker
     Column("id", big_key, primary_key=True, autoincrement=True),
     Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
-    Column("announcement", Text, nullable=False),
-    Column("reason", Text, nullable=False),  # review | returned | rejected | missed | break_glass
+    Column("announcement", Text, nullable=False),  # or whose account it is about: "staff:budi"
+    Column("reason", Text, nullable=False),  # review | returned | rejected | missed | lapsed | break_glass | an act on an account
     Column("at", Double, nullable=False),
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
@@ -154,6 +167,7 @@ recurring = Table(
     Column("form", Text, nullable=False),  # JSON of the form
     Column("at", Double, nullable=False),
     Column("actor", Text, nullable=False),
+    Column("blanks", Text),  # JSON list of what it leaves open in brackets; NULL: whatever its form has there
 )
 
 media = Table(

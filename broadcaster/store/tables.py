@@ -49,6 +49,7 @@ announcement = Table(
     Column("approved_by", Text, nullable=False, default="", server_default=""),
     Column("approved_at", Double),
     Column("release_at", Double),  # approved: when the hold is over and it is published
+    Column("blanks", Text, nullable=False, default="", server_default=""),  # JSON: what the template it began from left open
     # what lists are filtered by, kept with `fields`
     Column("title", Text, nullable=False, default="", server_default=""),
     Column("words", Text, nullable=False, default="", server_default=""),  # code, title, summary, body, agency; lower case

@@ -90,6 +90,12 @@ def revoke(connection: Connection, name: str) -> bool:
     return changed.rowcount == 1
 
 
+def in_force(connection: Connection, name: str) -> bool:
+    """Whether the token of this name may still be used."""
+    wanted = (tokens.c.name == name, tokens.c.revoked_at.is_(None))
+    return connection.execute(select(tokens.c.id).where(*wanted)).first() is not None
+
+
 def everyone(connection: Connection) -> list[Token]:
     """All tokens, by name."""
     return [_token(row) for row in connection.execute(select(tokens).order_by(tokens.c.name))]

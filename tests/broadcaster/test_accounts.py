@@ -61,7 +61,7 @@ def test_a_sign_in_name_has_one_spelling(text: str, name: str) -> None:
     assert rules.read_name(text) == name
 
 
-@pytest.mark.parametrize("text", ["", "  ", "dua kata", "<b>", "x" * 41])
+@pytest.mark.parametrize("text", ["", "  ", "dua kata", "<b>", "x" * 41, "rіna", "siti-é", "ｒіna", "李", "ri\u200bna", "rına"])
 def test_what_is_no_sign_in_name_is_refused(text: str) -> None:
     with pytest.raises(BadAccount):
         rules.read_name(text)

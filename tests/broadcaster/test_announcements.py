@@ -391,6 +391,7 @@ def test_what_is_published_is_never_edited_in_silence() -> None:
 def test_the_clock_only_keeps_what_people_decided() -> None:
     assert {(state, act) for (state, act, role) in moves() if role == "clock"} == {
         ("approved", "publish"), ("scheduled", "publish"), ("scheduled", "miss"), ("published", "end"),
+        ("approved", "lapse"), ("scheduled", "lapse"),
     }  # fmt: skip
 
 

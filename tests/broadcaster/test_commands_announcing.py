@@ -119,6 +119,13 @@ def test_what_is_wrong_is_told_by_field_and_nothing_is_stored(program: Program, 
     assert stored(program) == dict.fromkeys(TABLES, 0)
 
 
+@pytest.mark.parametrize("title", ["Air PDAM mati di (wilayah), (hari)", "Rapat RW .. Cibabat", "Air mati sampai pukul …"])
+def test_a_file_with_a_blank_of_a_template_is_not_published(program: Program, title: str) -> None:
+    said = program("publish", "-", text=NOTICE.replace("Air PDAM mati di Cibabat", f'"{title}"'))
+    assert (said.code, "Masih ada isian kosong" in said.err) == (1, True)
+    assert stored(program)["announcement"] == 0
+
+
 def test_every_problem_of_a_file_is_told_at_once(program: Program) -> None:
     done = program("publish", "-", text=fields(expires="kapan-kapan", kind="berita").replace("cibabat", "atlantis"))
     assert len(done.err.splitlines()) == 3

@@ -249,6 +249,22 @@ async def test_what_a_resident_said_and_nobody_applies_is_told(data_dir: Path) -
     assert "worker" in late.mend
 
 
+async def test_a_sign_on_that_makes_nobody_an_administrator_and_names_that_look_alike_are_pointed_out(data_dir: Path) -> None:
+    keys = {"OIDC_ISSUER": "http://127.0.0.1:1", "OIDC_CLIENT_ID": "x", "OIDC_CLIENT_SECRET": "y"}
+    nobody = about(await examined(data_dir, **keys), "siapa pun pengelola")
+    assert (nobody.ok, "OIDC_ROLES" in nobody.mend) == (None, True)
+    mapped = await examined(data_dir, **keys, OIDC_ROLES="kelola=pengelola")
+    assert not any("siapa pun" in finding.what for finding in mapped)
+    database = Database(f"sqlite:///{data_dir / 'siaran.db'}")
+    try:
+        old = Account(id=0, name="rіna", full_name="Rina", roles=("author",))
+        await database.write(lambda connection: accounts.add(connection, old, password="", at=1.0))
+    finally:
+        database.close()
+    alike = about(await examined(data_dir), "menyerupai")
+    assert (alike.ok, "rіna" in alike.what, "user disable" in alike.mend) == (None, True, True)
+
+
 async def test_a_newsroom_that_nobody_looks_after_is_told_how_to_begin(data_dir: Path) -> None:
     missing = about(await examined(data_dir), "pengelola")
     assert missing.ok is None

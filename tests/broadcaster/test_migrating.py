@@ -6,18 +6,24 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, inspect, make_url, select, text
 
+from broadcaster.accounts import Account
+from broadcaster.independence import Control
 from broadcaster.simulation.graph_api import wamid
-from broadcaster.store import tables
+from broadcaster.store import accounts, audit, controls, tables
 from broadcaster.store.database import Database
-from broadcaster.store.migrating import METADATA, MIGRATIONS, _config, differences, migrate, pending
+from broadcaster.store.migrating import METADATA, MIGRATIONS, differences, migrate, pending
+from broadcaster.store.migrating import _config as alembic_config
 from postgres import cluster_files
 from subscribers import store
 from traces import Traces
@@ -61,6 +67,33 @@ def test_migrating_keeps_the_rows(empty_database_url: str) -> None:
         opened.close()
 
 
+def test_what_administrators_did_before_the_upgrade_binds_after_it(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    opened = Database(empty_database_url)
+    names = ("ani", "budi", "dewi")
+    try:
+        people = [
+            opened.write_now(accounts.add, Account(id=0, name=name, full_name=name, roles=("admin",)), at=1.0) for name in names
+        ]
+        acts = (("account_add", "budi"), ("account_disable", "dewi"), ("password_reset", "ani"))
+        for number, (act, subject) in enumerate(acts):
+            at = datetime.fromtimestamp(100.0 + number, UTC)
+            entry = partial(audit.append, at=at, actor="staff:ani", act=act, subject=f"staff:{subject}")
+            opened.write_now(entry)
+        opened.write_now(lambda c: command.downgrade(alembic_config(c), step(c).down_revision))
+        opened.write_now(lambda c: command.upgrade(alembic_config(c), "head"))
+        assert opened.read_now(controls.since, 0.0) == [Control(account=people[1].id, maker=people[0].id, at=100.0)]
+        assert opened.read_now(differences) == []
+    finally:
+        opened.close()
+
+
+def step(connection: Connection) -> Script:
+    """The migration that begins to remember who controls an account."""
+    scripts = ScriptDirectory.from_config(alembic_config(connection)).walk_revisions()
+    return next(script for script in scripts if "who controls an account" in script.doc)
+
+
 def test_a_table_of_ours_that_is_missing_or_changed_is_a_difference(empty_database_url: str) -> None:
     migrate(empty_database_url)
     opened = Database(empty_database_url)
@@ -97,16 +130,16 @@ def test_an_inbox_with_events_gets_priorities_what_may_be_a_stop_first(empty_dat
     )
 
     def go(connection: Connection) -> None:
-        command.upgrade(_config(connection), "0009")
+        command.upgrade(alembic_config(connection), "0009")
         connection.execute(old, rows)
-        command.upgrade(_config(connection), "0010")
+        command.upgrade(alembic_config(connection), "0010")
 
     try:
         opened.write_now(go)
         columns = (tables.receipt.c.priority, tables.receipt.c.due_at)
         found = opened.read_now(lambda c: [tuple(row) for row in c.execute(select(*columns).order_by(tables.receipt.c.id))])
         assert found == [(0, 5.0), (3, 9.0), (None, 0.0)]
-        opened.write_now(lambda connection: command.downgrade(_config(connection), "0009"))
+        opened.write_now(lambda connection: command.downgrade(alembic_config(connection), "0009"))
     finally:
         opened.close()
 

@@ -113,7 +113,11 @@ def test_an_attempt_has_secrets_of_its_own_and_ends() -> None:
     ("claims", "name", "values"),
     [
         ({"roles": ["a", 5, "b"]}, "roles", ("a", "b")),
-        ({"roles": "a b"}, "roles", ("a b", "a", "b")),
+        ({"roles": " a b "}, "roles", ("a b",)),
+        ({"roles": "a,b"}, "roles", ("a,b",)),
+        ({"roles": {"a": True, "b": False, "c": "true", "d": 1, "e": None, "f": [], "g": {}}}, "roles", ("a",)),
+        ({"roles": {"a": {"1": ""}, "b": {"granted": False}, "c": {"x": {"y": "z"}}, "d": ["x"]}}, "roles", ()),
+        ({"roles": [["a"], {"b": True}, "c", True]}, "roles", ("c",)),
         ({"realm_access": {"roles": ["a"]}}, "realm_access.roles", ("a",)),
         ({"https://cimahi.example/peran": ["a"]}, "https://cimahi.example/peran", ("a",)),
         ({"urn:peran": {"a": {"1": "x"}}}, "urn:peran", ("a",)),
@@ -126,9 +130,21 @@ def test_the_claim_that_names_roles_may_have_many_shapes(claims: dict[str, Any],
     assert oidc.read_identity({"iss": ISSUER, "sub": "u", **claims}, name).values == values
 
 
+def test_a_text_is_cut_only_where_whoever_runs_this_says_that_it_is_a_list() -> None:
+    person = {"iss": ISSUER, "sub": "u", "roles": "Pengelola Keuangan, penyusun"}
+    assert oidc.read_identity(person, "roles").values == ("Pengelola Keuangan, penyusun",)
+    assert oidc.read_identity(person, "roles", "comma").values == ("Pengelola Keuangan", "penyusun")
+    assert oidc.read_identity({**person, "roles": " a  b "}, "roles", "space").values == ("a", "b")
+
+
+def test_our_own_words_make_nobody_an_administrator() -> None:
+    assert mapped_roles(["pengelola", "admin", "Pengelola Keuangan"], read_role_mapping("")) == ()
+    assert mapped_roles(["Pengelola"], read_role_mapping("pengelola=pengelola")) == ("admin",)
+
+
 def test_roles_are_mapped_by_value_and_a_plain_admin_means_nothing() -> None:
     ours = read_role_mapping("")
-    assert mapped_roles(["pengelola", "Penyusun", "tamu"], ours) == ("author", "admin")
+    assert mapped_roles(["operator-layar", "Penyusun", "tamu"], ours) == ("author", "screens")
     assert mapped_roles(["admin", "author", ""], ours) == ()
     own = read_role_mapping("tulis=penyusun 'Kepala Bagian'=admin a=b=layar=operator-layar")
     assert mapped_roles(["TULIS", "kepala bagian", "a=b=layar", "pengelola"], own) == ("author", "screens", "admin")
@@ -137,7 +153,9 @@ def test_roles_are_mapped_by_value_and_a_plain_admin_means_nothing() -> None:
             read_role_mapping(wrong)
 
 
-@pytest.mark.parametrize("text", ["Siti.Aminah", "CIMAHI\\siti", "  ", "<b>", "a" * 99, "Étienne ÀÇ", "siti@cimahi.example"])
+@pytest.mark.parametrize(
+    "text", ["Siti.Aminah", "CIMAHI\\siti", "  ", "<b>", "a" * 99, "Étienne ÀÇ", "siti@cimahi.example", "rіna", "Ｒina", "李"]
+)
 def test_a_name_from_elsewhere_becomes_one_that_may_sign_in(text: str) -> None:
     name = name_from(text)
     assert read_name(f"{name}999") == f"{name}999"

@@ -1,16 +1,17 @@
 """What the composer says of a form before it is submitted: what must be mended, and what a colleague would point out."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from broadcaster import advice, previewing
+from broadcaster import advice, blanks, filling, previewing
 from broadcaster.app import App
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
 from broadcaster.newsroom import Desk
+from broadcaster.store import announcements as rows
 from broadcaster.store import listing
 from broadcaster.store.channels import channel_states
 from broadcaster.vouching import examined
@@ -33,8 +34,15 @@ async def of(request: Request, form: Mapping[str, Any], announcement: str = "") 
     """Hold a form against the rules and against the advice; `announcement` is its id once it is stored."""
     app, desk, t = app_of(request), frame.desk_of(request), frame.words_of(request)
     fields = read_leniently(form)[0]
-    known = await app.database.read(_known, app, fields, (desk.now - advice.SAME_TITLE).timestamp(), announcement)
-    looked = await previewing.beside(lambda: _looked(desk, form, fields, known))
+    since = (desk.now - advice.SAME_TITLE).timestamp()
+
+    def read(connection: Connection) -> tuple[advice.Known, frozenset[str]]:
+        row = rows.find(connection, announcement) if announcement else None
+        left_open = filling.known(connection, row.blanks if row is not None else "")
+        return _known(connection, app, fields, since, announcement), left_open
+
+    known, left_open = await app.database.read(read)
+    looked = await previewing.beside(lambda: _looked(desk, form, fields, known, left_open))
     return Checks(problems=refusals.worded(looked.problems, t), advice=looked.advice)
 
 
@@ -48,12 +56,14 @@ def _known(connection: Connection, app: App, fields: Fields, since: float, annou
     )
 
 
-def _looked(desk: Desk, form: Mapping[str, Any], fields: Fields, known: advice.Known) -> Checks:
+def _looked(desk: Desk, form: Mapping[str, Any], fields: Fields, known: advice.Known, left_open: Collection[str]) -> Checks:
     problems: tuple[Problem, ...] = ()
     try:
         examined(desk.press, form, desk.now)
     except InvalidAnnouncement as refused:
         problems = refused.problems
     broken = {problem.field for problem in problems}
+    problems += tuple(problem for problem in blanks.problems(fields, left_open) if problem.field not in broken)
+    broken |= {problem.field for problem in problems}
     told = [one for one in advice.advise(fields, now=desk.now, known=known) if one.field not in broken]
     return Checks(problems=problems, advice=tuple(told))

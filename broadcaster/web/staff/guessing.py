@@ -68,7 +68,7 @@ def counted(app: App, *parts: str) -> bytes:
 def spelled(name: str) -> str:
     """A name in its one spelling, also where it is none: who guesses gains nothing by writing it differently."""
     try:
-        return rules.read_name(name)
+        return rules.read_known_name(name)
     except rules.BadAccount:
         return name.strip().lower()[:200]
 

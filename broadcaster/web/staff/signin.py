@@ -188,7 +188,7 @@ def _totp_step(app: App, account: Account, sealed: bytes, code: str, last: int) 
 
 def _with_hash(connection: Connection, name: str) -> tuple[Account | None, str]:
     try:
-        found = accounts.find(connection, rules.read_name(name))
+        found = accounts.find(connection, rules.read_known_name(name))
     except rules.BadAccount:
         found = None
     return found, accounts.secrets_of(connection, found.id)[0] if found else ""

@@ -1,6 +1,7 @@
 """Single sign-on against a real provider process: the whole walk, and everything that is refused, with words and no session."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -112,16 +113,37 @@ async def test_an_unproved_email_is_not_kept_and_a_strange_name_is_made_plain(ci
 
 @pytest.mark.parametrize(
     ("claim", "told"),
-    [("roles", {"roles": "penyusun penyetuju"}), ("realm_access.roles", {"realm_access": {"roles": ["penyusun", "penyetuju"]}})],
+    [
+        ("roles", {"roles": "penyusun penyetuju"}),
+        ("roles", {"roles": ["penyusun", "penyetuju"]}),
+        ("realm_access.roles", {"realm_access": {"roles": ["penyusun", "penyetuju"]}}),
+    ],
 )
 async def test_what_the_token_lacks_is_asked_at_userinfo(
     sqlite_url: str, tmp_path: Path, process: RunningProvider, claim: str, told: dict[str, Any]
 ) -> None:
-    async with opened(sqlite_url, tmp_path, process, OIDC_ROLE_CLAIM=claim) as city:
+    async with opened(sqlite_url, tmp_path, process, OIDC_ROLE_CLAIM=claim, OIDC_ROLE_SEPARATOR="space") as city:
         city.behave(claims={}, told={**SITI, "roles": [], **told})
         assert (await city.browser().walk()).headers["Location"] == HOME
         assert (await city.account("siti.aminah")).roles == ("author", "approver")
         assert city.provider.asked()["/userinfo"] == 1
+
+
+@pytest.mark.parametrize("value", ["Pengelola Keuangan", "pengelola", ["pengelola"], {"pengelola": True}])
+async def test_nobody_becomes_an_administrator_unless_the_city_says_by_which_value(city: City, value: Any) -> None:
+    city.behave(claims={**SITI, "roles": value})
+    visitor = city.browser()
+    await refused(city, await visitor.walk(), visitor, 403, "Minta petugas TI")
+
+
+@pytest.mark.parametrize("name", ["dewі", "Ｄewi", "dewí", "de\u200bwi", " DEWI "])
+async def test_a_name_that_looks_like_another_becomes_one_that_does_not(city: City, name: str) -> None:
+    local = await hire(city.site.app, "dewi", "admin")
+    city.behave(claims={**SITI, "preferred_username": name})
+    await city.browser().walk()
+    names = await city.site.app.database.read(lambda c: [one.name for one in accounts.everyone(c)])
+    assert names in (["dewi", "dewi2"], ["dew", "dewi"])
+    assert await city.account("dewi") == local
 
 
 async def test_the_city_maps_its_own_values_to_roles(sqlite_url: str, tmp_path: Path, process: RunningProvider) -> None:
@@ -339,7 +361,13 @@ async def test_a_disabled_account_stays_out_whatever_the_provider_says(city: Cit
     assert (await city.acts("siti.aminah"))[-1] == "sign_in_failed"
 
 
-async def test_the_last_pengelola_keeps_the_role_and_is_told(city: City) -> None:
+async def test_the_last_pengelola_keeps_the_role_and_is_told(sqlite_url: str, tmp_path: Path, process: RunningProvider) -> None:
+    mapping = "penyusun=penyusun pengelola=pengelola"
+    async with opened(sqlite_url, tmp_path, process, OIDC_ROLES=mapping) as city:
+        await _last_pengelola(city)
+
+
+async def _last_pengelola(city: City) -> None:
     city.behave(claims={**SITI, "roles": ["pengelola"]})
     await city.browser().walk()
     city.behave()
@@ -457,7 +485,8 @@ async def test_who_signs_out_is_out_here_and_at_the_provider(city: City) -> None
     assert found is not None
     assert found.way == "oidc"
     assert found.hint
-    assert "eyJ" not in found.hint, "the id token tells of a person: it is sealed"
+    assert "." not in found.hint, "the id token tells of a person: it is sealed"
+    assert not base64.b64decode(found.hint).startswith(b"eyJ")
     page = await visitor.post("/redaksi/keluar", found.csrf)
     assert page.status == 200
     assert "redaksi" not in visitor.cookies

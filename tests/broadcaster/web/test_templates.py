@@ -97,3 +97,13 @@ async def test_the_first_page_has_shortcuts_to_the_first_five(site: Running) -> 
     ids = [await kept(rina, f"Templat {number}") for number in range(6)]
     page = (await rina.get("/redaksi/")).text
     assert [f"{LIST}/{one}/pakai" in page for one in ids] == [True] * 5 + [False]
+
+
+async def test_the_check_before_submitting_shows_what_a_template_leaves_open(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    draft = await act(rina, newsroom.save, {**NOTICE, "title": "Rapat di (balai warga)"})
+    await act(rina, recurring.keep, draft.id, "Rapat")
+    page = (await rina.get(f"/redaksi/pengumuman/{draft.id}/periksa")).text
+    assert "Masih ada isian kosong: &#34;(balai warga)&#34;." in page
+    refused = await rina.post(f"/redaksi/pengumuman/{draft.id}/ajukan", {"versi": draft.version})
+    assert refused.status == 422

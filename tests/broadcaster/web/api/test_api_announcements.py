@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from broadcaster.store import audit, tokens
+from broadcaster.store import audit, recurring, tokens
 from browsing import EMERGENCY, NOTICE, Running, bearer
 from channels.base.contract import Rejected
 from fakes import FakeChannel
@@ -49,6 +49,20 @@ async def test_publishing_answers_id_code_status_and_url(site: Running) -> None:
     assert answer["status"] == "published"
     assert answer["url"] == f"{site.app.site.base_url}/p/{answer['code']}"
     assert (await site.ask(f"/p/{answer['code']}")).status == 200
+
+
+async def test_a_blank_of_a_template_is_refused_in_every_request_that_leads_to_residents(site: Running) -> None:
+    answer, token = await created(site, READY)
+    form = {**NOTICE, "title": "Rapat di (balai warga)"}
+    await site.app.database.write(lambda c: recurring.add(c, "Rapat", form, actor="staff:rina", at=1.0))
+    for title in (form["title"], "Air mati di (wilayah), (hari)", "Air mati di …"):
+        for path, more in ((PATH, {"publish": True}), (f"{PATH}/{answer['id']}/correct", {"reason": "Salah."})):
+            refused = await site.post(path, {**NOTICE, "title": title, **more}, token)
+            assert refused.status == 422, refused.text
+            assert "Masih ada isian kosong" in refused.text
+    withdrawn = await site.post(f"{PATH}/{answer['id']}/withdraw", {"reason": "Batal, lihat (tautan)."}, token)
+    assert withdrawn.status == 422
+    assert await count(site, "edition") == 1
 
 
 async def test_without_publish_it_is_a_draft_that_nobody_sees(site: Running) -> None:

@@ -1,0 +1,172 @@
+"""No road leads a template's blank to residents, on both databases: also one that only the stored template tells of."""
+
+from typing import Any
+
+import pytest
+
+from broadcaster import amending, newsroom, publishing, recurring, warning
+from broadcaster.accounts import Account
+from broadcaster.fields import InvalidAnnouncement
+from broadcaster.newsroom import Desk
+from broadcaster.simulation.staff import TEMPLATES
+from broadcaster.store import accounts
+from broadcaster.store import announcements as rows
+from broadcaster.store import recurring as store
+from broadcaster.store.announcements import Announcement
+from broadcaster.store.database import Database
+from desk import EMERGENCY, NOTICE, NOW, later, press
+from staffing import person
+
+BLANK = "(balai warga)"
+OPEN = {**NOTICE, "title": f"Rapat warga di {BLANK}"}
+"""Nothing in these brackets says by itself that they are a blank."""
+
+
+class Room:
+    """An author and an approver at a database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        people = (person("rina", "author"), person("dewi", "approver"))
+        self.people: dict[str, Account] = {one.name: database.write_now(accounts.add, one, at=NOW.timestamp()) for one in people}
+
+    def do(self, act: Any, *args: Any, who: str = "rina", **options: Any) -> Any:
+        """Have somebody do something."""
+        return self.database.write_now(act, Desk(press=press(), account=self.people[who], now=NOW), *args, **options)
+
+    def keep(self, form: Any = OPEN, name: str = "Rapat") -> store.Template:
+        """Store a template, as from a draft."""
+        identity = self.database.write_now(store.add, name, form, actor="staff:rina", at=NOW.timestamp())
+        template = self.database.read_now(store.find, identity)
+        assert template is not None
+        return template
+
+    def submitted(self, form: Any = OPEN) -> Announcement:
+        """Something in review."""
+        row: Announcement = self.do(newsroom.submit, self.do(newsroom.save, form).id)
+        return row
+
+    def approve(self, row: Announcement) -> Any:
+        """Approve what was seen."""
+        return self.do(newsroom.approve, row.id, seen=row.bound, version=row.version, who="dewi")
+
+    def now(self, row: Announcement) -> Announcement:
+        """As it stands."""
+        found = self.database.read_now(rows.find, row.id)
+        assert found is not None
+        return found
+
+    def granted(self, act: Any, raw: Any, *args: Any, **options: Any) -> Any:
+        """What the program or a token does."""
+        checked = press().examine(raw, NOW)
+        return self.database.write_now(act, press(), *args, checked, actor="cli", now=NOW, **options)
+
+
+@pytest.fixture
+def room(database: Database) -> Room:
+    return Room(database)
+
+
+def refuses(act: Any, *args: Any, **options: Any) -> None:
+    """The act is refused for the blank."""
+    with pytest.raises(InvalidAnnouncement) as refused:
+        act(*args, **options)
+    assert BLANK in str(refused.value)
+
+
+def test_what_a_stored_template_leaves_open_is_not_submitted(room: Room) -> None:
+    row = room.do(newsroom.save, OPEN)
+    room.keep()
+    refuses(room.do, newsroom.submit, row.id)
+    filled = room.do(newsroom.save, {**OPEN, "title": "Rapat di balai RW 05 (lihat denah)"}, announcement_id=row.id)
+    assert room.do(newsroom.submit, filled.id).state == "review"
+
+
+def test_what_a_template_left_open_is_not_submitted_once_the_template_is_gone(room: Room) -> None:
+    template = room.keep()
+    row = room.do(recurring.use, template.id)
+    copy = room.do(newsroom.duplicate, row.id)
+    room.do(recurring.delete, template.id)
+    refuses(room.do, newsroom.submit, row.id)
+    refuses(room.do, newsroom.submit, copy.id)
+
+
+def test_what_a_template_leaves_open_is_not_approved(room: Room) -> None:
+    row = room.submitted()
+    room.keep()
+    refuses(room.approve, row)
+
+
+def test_what_a_template_leaves_open_does_not_go_out_after_the_hold(room: Room) -> None:
+    row = room.submitted()
+    room.approve(row)
+    room.keep()
+    assert room.database.write_now(newsroom.publish_held, press(), now=later(seconds=31)) == []
+    assert (room.now(row).state, BLANK in room.now(row).note) == ("review", True)
+
+
+def test_what_a_template_leaves_open_does_not_go_out_by_a_schedule(room: Room) -> None:
+    row = room.submitted({**OPEN, "publish_at": "2026-11-25 09:00"})
+    room.approve(row)
+    room.keep()
+    assert room.database.write_now(publishing.publish_due, press(), now=later(hours=2)) == []
+    assert (room.now(row).state, BLANK in room.now(row).note) == ("approved", True)
+
+
+def test_what_a_template_leaves_open_does_not_go_out_as_a_warning(room: Room) -> None:
+    room.keep()
+    form = {**EMERGENCY, "title": f"Banjir di {BLANK}"}
+    refuses(room.do, warning.submit, form)
+    row = room.do(newsroom.save, form)
+    refuses(room.do, newsroom.break_glass, row.id, reason="Mendesak.", allowed=True)
+
+
+def test_what_a_template_leaves_open_does_not_go_out_by_file_or_token(room: Room) -> None:
+    room.keep()
+    refuses(room.granted, publishing.publish, OPEN)
+    refuses(room.granted, publishing.publish, {**OPEN, "publish_at": "2026-11-25 09:00"})
+    draft = room.granted(publishing.save_draft, OPEN, role="grant")
+    refuses(room.database.write_now, publishing.publish_stored, press(), draft.id, actor="cli", now=NOW)
+
+
+def test_what_a_template_leaves_open_does_not_go_out_as_a_correction(room: Room) -> None:
+    published = room.granted(publishing.publish, NOTICE)
+    corrected = room.do(newsroom.save, NOTICE)
+    assert corrected.state == "draft"
+    room.keep()
+    with pytest.raises(InvalidAnnouncement, match="balai warga"):
+        room.granted(publishing.correct, OPEN, published.id, reason="Salah.")
+    refuses(room.do, amending.propose_correction, published.id, OPEN, reason="Salah.")
+
+
+@pytest.mark.parametrize("reason", [f"Pindah ke {BLANK}.", "Pindah ke (tempat)."])
+def test_the_reason_of_a_correction_or_withdrawal_has_no_blank_either(room: Room, reason: str) -> None:
+    room.keep()
+    published = room.granted(publishing.publish, NOTICE)
+    other = {**NOTICE, "title": "Air menyala lagi"}
+    for act in (
+        lambda: room.do(amending.propose_correction, published.id, other, reason=reason),
+        lambda: room.do(amending.propose_withdrawal, published.id, reason=reason),
+        lambda: room.granted(publishing.correct, other, published.id, reason=reason),
+        lambda: room.database.write_now(publishing.withdraw, press(), published.id, reason=reason, actor="cli", now=NOW),
+    ):
+        with pytest.raises(InvalidAnnouncement, match="reason: Masih ada isian kosong"):
+            act()
+
+
+def test_a_template_of_what_was_published_leaves_nothing_open(room: Room) -> None:
+    row = room.submitted({**NOTICE, "title": "Rapat warga (lihat denah)"})
+    room.approve(row)
+    room.database.write_now(newsroom.publish_held, press(), now=later(seconds=31))
+    template = room.do(recurring.keep, row.id, "Rapat")
+    assert template.blanks == frozenset()
+    again = room.do(recurring.use, template.id)
+    assert room.do(newsroom.submit, again.id).state == "review"
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_no_template_of_the_demo_is_submitted_as_it_stands(room: Room, name: str) -> None:
+    template = room.keep(TEMPLATES[name], name)
+    row = room.do(recurring.use, template.id)
+    with pytest.raises(InvalidAnnouncement, match="Masih ada isian kosong"):
+        room.do(newsroom.submit, row.id)

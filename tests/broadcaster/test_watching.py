@@ -1,0 +1,121 @@
+"""What other administrators read of acts on accounts, over a real mail server: who did what to whom, and what to do."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from broadcaster import newsroom, personnel
+from broadcaster.admitting import admit
+from broadcaster.oidc import Identity
+from broadcaster.personnel import Keeper
+from broadcaster.publishing import Press
+from broadcaster.store import accounts
+from staffing import NOTICE, Browser, browser
+from telling import PostOffice, post_office
+
+
+@pytest.fixture
+async def office(database_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
+    """On each database in turn."""
+    async with post_office(database_url, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def town(sqlite_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
+    """On SQLite alone, where the database does not matter."""
+    async with post_office(sqlite_url, tmp_path) as opened:
+        yield opened
+
+
+def new(office: PostOffice, ani: Browser | None = None) -> Keeper:
+    """An administrator, or the command line, about to do something."""
+    return Keeper(now=office.site.clock(), account=ani.account if ani is not None else None)
+
+
+async def test_another_administrator_reads_of_a_new_account_who_made_it_for_whom_and_where_to_stop_it(office: PostOffice) -> None:
+    ani, joko = await office.hire("ani", "admin"), await office.hire("joko", "admin")
+    made = await ani.post(
+        "/redaksi/pengguna/baru", {"nama": "budi", "lengkap": "Budi Santoso", "peran": "approver", "kabar": "budi@contoh.example"}
+    )
+    assert made.status == 200, made.text
+    budi = await office.site.app.database.read(accounts.find, "budi")
+    assert budi is not None
+    await office.work()
+    (letter,) = office.letters("joko")
+    assert letter["subject"] == "Akun baru: Budi Santoso"
+    assert "Ani membuat akun Budi Santoso (budi) pada 25 Nov 2026 07.43 WIB." in letter["text"]
+    assert "Peran sekarang: Penyetuju." in letter["text"]
+    assert f"{office.site.app.site.base_url}/redaksi/pengguna/{budi.id}" in letter["text"]
+    assert office.letters("ani") == []
+    assert office.letters("budi") == []
+    assert joko.account.id != ani.account.id
+
+
+async def test_whose_password_was_reset_reads_of_it_too_and_each_act_is_told_of(town: PostOffice) -> None:
+    ani, _joko, dewi = await town.hire("ani", "admin"), await town.hire("joko", "admin"), await town.hire("dewi", "approver")
+    database, dewi_id = town.site.app.database, dewi.account.id
+    await database.write(personnel.reset_password, new(town, ani), dewi_id, hashed="x")
+    town.pass_time(seconds=1)
+    await database.write(personnel.reset_password, new(town), dewi_id, hashed="y")
+    town.pass_time(seconds=1)
+    await database.write(personnel.disable, new(town, ani), dewi_id)
+    await town.work()
+    assert town.subjects("joko") == ["Kata sandi diganti: Dewi", "Kata sandi diganti: Dewi", "Akun dinonaktifkan: Dewi"]
+    assert "Perintah di server mengganti kata sandi akun Dewi (dewi)" in town.letters("joko")[1]["text"]
+    own = town.letters("dewi")
+    assert "Ani mengganti kata sandi akun Anda (dewi)" in own[0]["text"]
+    assert "Bila Anda tidak memintanya" in own[0]["text"]
+    assert own[-1]["subject"] == "Akun dinonaktifkan: Dewi"
+
+
+async def test_accounts_that_single_sign_on_makes_are_told_of_too(town: PostOffice) -> None:
+    await town.hire("joko", "admin")
+    identity = Identity(
+        issuer="https://sso.example", subject="u-1", name="siti", full_name="Siti Aminah", email="", values=("penyetuju",)
+    )  # fmt: skip
+    now = town.site.clock()
+    await town.site.app.database.write(admit, identity, {"penyetuju": "approver"}, now=now, detail={})
+    town.pass_time(minutes=1)
+    await town.site.app.database.write(admit, identity, {"penyetuju": "admin"}, now=town.site.clock(), detail={})
+    await town.work()
+    first, second = town.letters("joko")
+    assert first["subject"] == "Akun baru: Siti Aminah"
+    assert "Akun Pemkot membuat akun Siti Aminah (siti)" in first["text"]
+    assert second["subject"] == "Hak akun diubah: Siti Aminah"
+
+
+async def test_the_people_of_what_lapsed_read_why_and_where_to_decide(office: PostOffice) -> None:
+    rina, dewi, _eka = (
+        await office.hire("rina", "author"),
+        await office.hire("dewi", "approver"),
+        await office.hire("eka", "approver"),
+    )
+    row = await office.act(rina, newsroom.submit, (await office.act(rina, newsroom.save, NOTICE)).id)
+    await office.act(dewi, newsroom.approve, row.id, seen=row.bound, version=row.version)
+    await office.site.app.database.write(personnel.disable, new(office), dewi.account.id)
+    office.pass_time(seconds=40)
+    await office.site.app.database.write(newsroom.publish_held, Press.of(office.site.app), now=office.site.clock())
+    await office.work()
+    for name in ("rina", "eka"):
+        (letter,) = [one for one in office.letters(name) if "persetujuan lagi" in one["subject"]]
+        assert letter["subject"] == "Tidak jadi terbit, perlu persetujuan lagi: Air PDAM mati di Cibabat"
+        assert "Akun yang menyetujui ini sudah dinonaktifkan." in letter["text"]
+        assert f"/redaksi/pengumuman/{row.id}/periksa" in letter["text"]
+    page = (await rina.get(f"/redaksi/pengumuman/{row.id}/periksa")).text
+    assert "Akun yang menyetujui ini sudah dinonaktifkan." in page
+
+
+async def test_the_page_of_a_second_account_says_why_it_may_not_approve_and_until_when(town: PostOffice) -> None:
+    joko = await town.hire("joko", "admin", "author")
+    await joko.post("/redaksi/pengguna/baru", {"nama": "palsu", "lengkap": "Orang Kedua", "peran": "approver"})
+    made = await town.site.app.database.read(accounts.find, "palsu")
+    assert made is not None
+    await town.site.app.database.write(accounts.set_password, made.id, "x")
+    row = await town.act(joko, newsroom.submit, (await town.act(joko, newsroom.save, NOTICE)).id)
+    second = await browser(town.site, made)
+    refused = await second.post(f"/redaksi/pengumuman/{row.id}/setujui", {"dilihat": row.bound, "versi": row.version})
+    assert refused.status == 409
+    assert "Joko, yang menyusun ini, baru saja mengatur akun Anda." in refused.text
+    assert "tunggu sampai 26 Nov 2026 07.43 WIB" in refused.text
