@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from broadcaster import config
 from broadcaster.depots import Depot, open_depot
+from broadcaster.hashing import PasswordHasher
 from broadcaster.queue import Queue
 from broadcaster.signing import Signer
 from broadcaster.store.causes import Watcher
@@ -60,6 +61,7 @@ class App:
     clock: Clock = field(default_factory=SharedClock)
     causes: Watcher = field(default_factory=Watcher)
     counts: Counts = field(default_factory=Counts)
+    hasher: PasswordHasher = field(default_factory=PasswordHasher)
 
     @property
     def settings(self) -> config.Settings:
@@ -97,6 +99,7 @@ async def open_app(loaded: config.Loaded, *, redis_url: str = "", clock: Clock |
     push, pull = config.open_channels(loaded)
     depot = open_depot(loaded.settings)
     shared = SharedClock()
+    hasher = PasswordHasher()
     try:
         if clock is None:
             await shared.follow(database)
@@ -111,8 +114,10 @@ async def open_app(loaded: config.Loaded, *, redis_url: str = "", clock: Clock |
             pull=pull,
             depot=depot,
             clock=clock or shared,
+            hasher=hasher,
         )
     finally:
+        hasher.close()
         for channel in push.values():
             await channel.aclose()
         await depot.aclose()

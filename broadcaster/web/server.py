@@ -12,6 +12,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from broadcaster.app import App
+from broadcaster.hashing import Busy
 from broadcaster.signon import SignOn
 from broadcaster.web import errors
 from broadcaster.web.access import Endpoint, Limits, Row, guarded
@@ -34,7 +35,7 @@ def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
             Middleware(SecurityHeaders, https=app.site.base_url.startswith("https://")),
             Middleware(Failures, answer=errors.on_failure),
         ],
-        exception_handlers={HTTPException: errors.on_http_exception},
+        exception_handlers={HTTPException: errors.on_http_exception, Busy: errors.on_busy},
     )
     web.router.redirect_slashes = False  # Starlette's would name whatever host the visitor does
     web.router.default = _without_slash(web)

@@ -1,7 +1,7 @@
 """Passwords and codes that could be guessed: each try is counted before it is looked at, at sign-in and when asked again."""
 
-import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -11,6 +11,7 @@ from starlette.requests import Request
 from broadcaster import accounts as rules
 from broadcaster.accounts import Account
 from broadcaster.app import App
+from broadcaster.hashing import KNOWN
 from broadcaster.store import accounts, audit, throttle
 from broadcaster.web.access import app_of, client_of
 from broadcaster.web.staff import known
@@ -38,7 +39,7 @@ async def ask_again(request: Request, account: Account, password: str) -> Asked:
     if wait:
         return Asked(problem="signin.wait", wait=wait)
     stored, _sealed, _step = await app.database.read(accounts.secrets_of, account.id)
-    if not await fits(stored, password):
+    if not await fits(app, stored, password):
         await app.database.write(_note_failure, app, account)
         return Asked(problem="staff.account.password.wrong")
     await app.database.write(throttle.succeed, keys)
@@ -82,9 +83,9 @@ def begin_try(connection: Connection, keys: list[throttle.Key], at: float) -> in
     return 0
 
 
-async def fits(stored: str, password: str) -> bool:
-    """Whether this is the password; looked at beside the event loop, as it takes some 50 ms."""
-    return await asyncio.to_thread(rules.password_fits, stored, password)
+async def fits(app: App, stored: str, password: str, *, rank: int = KNOWN) -> bool:
+    """Whether this is the password; raises Busy where too many wait to have theirs looked at."""
+    return await app.hasher.run(partial(rules.password_fits, stored, password), rank=rank)
 
 
 def _note_failure(connection: Connection, app: App, account: Account) -> None:

@@ -1,8 +1,8 @@
 """Signing in and out: name and password, then the second factor where there is one. Who guesses waits longer and longer."""
 
-import asyncio
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -14,15 +14,18 @@ from starlette.responses import RedirectResponse, Response
 from broadcaster import accounts as rules
 from broadcaster.accounts import Account
 from broadcaster.app import App
+from broadcaster.hashing import KNOWN, RETRY_SECONDS, Busy
 from broadcaster.store import accounts, audit, sessions, throttle
 from broadcaster.web import pages
 from broadcaster.web.access import HALF, SIGN_IN, app_of, client_of, cookie_name, current_session, session_of
 from broadcaster.web.staff import known
-from broadcaster.web.staff.guessing import begin_try, fits, keys_of, spelled
+from broadcaster.web.staff.guessing import begin_try, keys_of, spelled
 from broadcaster.wording import words
 
 HOME = "/redaksi/"
 CODE = "/redaksi/masuk/kode"
+BUSY = "signin.busy"
+"""Key of the words for who finds no place to have a password looked at."""
 HALF_SECONDS = 300.0
 """How long the second factor may take."""
 _WITHIN = re.compile(r"/redaksi/[A-Za-z0-9/_.\-?=&%+~]*", re.ASCII)
@@ -123,11 +126,13 @@ async def _try_password(request: Request, name: str, password: str) -> Outcome:
     if wait:
         return Outcome(problem="signin.wait", wait=wait)
     found, stored = await app.database.read(_with_hash, name)
-    if not await fits(stored, password) or found is None or found.disabled_at is not None:
+    try:
+        right, rehashed = await app.hasher.run(partial(_check, stored, password), rank=KNOWN if len(keys) == 1 else 0)
+    except Busy:
+        return Outcome(problem=BUSY, wait=RETRY_SECONDS)
+    if not right or found is None or found.disabled_at is not None:
         await _note_failure(request, found)
         return Outcome(problem="signin.wrong")
-
-    rehashed = await asyncio.to_thread(rules.hash_password, password) if rules.needs_new_hash(stored) else ""
 
     def succeed(connection: Connection) -> Outcome:
         account = accounts.by_id(connection, found.id)
@@ -141,6 +146,12 @@ async def _try_password(request: Request, name: str, password: str) -> Outcome:
         return Outcome(cookie=cookie, half=account.secured)
 
     return await app.database.write(succeed)
+
+
+def _check(stored: str, password: str) -> tuple[bool, str]:
+    """Compare a password with its hash; the second value is a new hash where the stored one was made at a lower cost."""
+    right = rules.password_fits(stored, password)
+    return right, rules.hash_password(password) if right and rules.needs_new_hash(stored) else ""
 
 
 async def _try_code(request: Request, found: sessions.Session, code: str) -> Outcome:
@@ -237,7 +248,7 @@ def _code_form(request: Request, *, target: str = "", problem: str = "", wait: i
 
 def _page(request: Request, template: str, problem: str, wait: int, **values: Any) -> Response:
     said = words(pages.lang_of(request))(problem, n=wait) if wait else problem and words(pages.lang_of(request))(problem)
-    status = 429 if wait else 401 if problem else 200
+    status = 503 if problem == BUSY else 429 if wait else 401 if problem else 200
     headers = {"Retry-After": str(wait)} if wait else None
     return pages.page(
         request, template, status=status, cache_control=pages.PRIVATE, headers=headers, problem=said,
