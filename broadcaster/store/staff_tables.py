@@ -30,6 +30,7 @@ __all__ = [
     "recovery_code",
     "recurring",
     "session",
+    "sign_in_line",
     "throttle",
 ]
 
@@ -87,6 +88,19 @@ throttle = Table(
     Column("key", LargeBinary, primary_key=True),
     Column("failures", Integer, nullable=False),
     Column("at", Double, nullable=False),  # last
+    Column("told", Double, nullable=False, default=0.0, server_default="0"),  # until when a refusal said to wait; 0: none did
+    sqlite_with_rowid=False,
+)
+
+sign_in_line = Table(
+    "sign_in_line",
+    metadata,
+    # who waits for a turn at a name that is guessed at from everywhere, as keyed hashes; gone a minute after its time
+    Column("key", LargeBinary, primary_key=True),  # name and address together
+    Column("name", LargeBinary, nullable=False),
+    Column("rank", Integer, nullable=False),  # how much they tried before: less goes first
+    Column("told", Double, nullable=False),  # when they were told to come again
+    Index("sign_in_line_name", "name", "rank"),
     sqlite_with_rowid=False,
 )
 

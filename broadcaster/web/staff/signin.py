@@ -14,12 +14,12 @@ from starlette.responses import RedirectResponse, Response
 from broadcaster import accounts as rules
 from broadcaster.accounts import Account
 from broadcaster.app import App
-from broadcaster.hashing import KNOWN, RETRY_SECONDS, Busy
+from broadcaster.hashing import RETRY_SECONDS, Busy
 from broadcaster.store import accounts, audit, sessions, throttle
 from broadcaster.web import pages
 from broadcaster.web.access import HALF, SIGN_IN, app_of, client_of, cookie_name, current_session, session_of
 from broadcaster.web.staff import known
-from broadcaster.web.staff.guessing import begin_try, keys_of, spelled
+from broadcaster.web.staff.guessing import asker_of, rank_of, spelled
 from broadcaster.wording import words
 
 HOME = "/redaksi/"
@@ -121,13 +121,13 @@ def agent_of(request: Request) -> str:
 
 async def _try_password(request: Request, name: str, password: str) -> Outcome:
     app = app_of(request)
-    keys = keys_of(app, request, name)
-    wait = await app.database.write(begin_try, keys, app.clock().timestamp())
-    if wait:
-        return Outcome(problem="signin.wait", wait=wait)
+    asker = asker_of(app, request, name)
+    turn = await app.database.write(throttle.begin, asker, app.clock().timestamp())
+    if turn.wait:
+        return Outcome(problem="signin.wait", wait=turn.wait)
     found, stored = await app.database.read(_with_hash, name)
     try:
-        right, rehashed = await app.hasher.run(partial(_check, stored, password), rank=KNOWN if len(keys) == 1 else 0)
+        right, rehashed = await app.hasher.run(partial(_check, stored, password), rank=rank_of(asker, turn))
     except Busy:
         return Outcome(problem=BUSY, wait=RETRY_SECONDS)
     if not right or found is None or found.disabled_at is not None:
@@ -139,7 +139,7 @@ async def _try_password(request: Request, name: str, password: str) -> Outcome:
         unchanged = accounts.secrets_of(connection, found.id)[0] == stored
         if account is None or account.disabled_at is not None or not unchanged:
             return Outcome(problem="signin.wrong")  # shut out, or given a new password, while we looked at the old one
-        throttle.succeed(connection, keys)
+        throttle.succeed(connection, asker)
         if rehashed:
             accounts.set_password(connection, account.id, rehashed, must_change=account.must_change)
         cookie = _open(connection, request, account, HALF if account.secured else "password")
@@ -156,16 +156,16 @@ def _check(stored: str, password: str) -> tuple[bool, str]:
 
 async def _try_code(request: Request, found: sessions.Session, code: str) -> Outcome:
     app, account = app_of(request), found.account
-    keys = keys_of(app, request, account.name, step="code")
-    wait = await app.database.write(begin_try, keys, app.clock().timestamp())
-    if wait:
-        return Outcome(problem="signin.wait", wait=wait)
+    asker = asker_of(app, request, account.name, step="code")
+    turn = await app.database.write(throttle.begin, asker, app.clock().timestamp())
+    if turn.wait:
+        return Outcome(problem="signin.wait", wait=turn.wait)
 
     def act(connection: Connection) -> str:
         way = spend_code(connection, app, account, code)
         if not way or not sessions.end(connection, found.id, account.id):
             return ""  # wrong, or the half session was ended meanwhile
-        throttle.succeed(connection, keys)
+        throttle.succeed(connection, asker)
         return _open(connection, request, account, way)
 
     cookie = await app.database.write(act)

@@ -5,12 +5,14 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
 from argon2 import PasswordHasher
 
 from broadcaster.hashing import RETRY_SECONDS, STRANGER_PLACES
+from broadcaster.store.throttle import FREE_NAME
 from browsing import Answer, Running, running
 from staff_rows import sign_in_form
 from staffing import PASSWORD, hire, signed_in
@@ -20,9 +22,17 @@ SIGN_IN = "/redaksi/masuk"
 FEED = "/feed/cibabat.rss"
 
 
-async def enter(site: Running, name: str, password: str = PASSWORD, *, address: str = "", cookie: str = "") -> Answer:
-    """Fill in the sign-in form; `address` is what the proxy in front of us says."""
-    given, token = await sign_in_form(site)
+async def enter(
+    site: Running,
+    name: str,
+    password: str = PASSWORD,
+    *,
+    address: str = "",
+    cookie: str = "",
+    form: tuple[str, str] | None = None,
+) -> Answer:
+    """Fill in the sign-in form, or send one again; `address` is what the proxy in front of us says."""
+    given, token = form or await sign_in_form(site)
     headers = {"Cookie": "; ".join(part for part in (given, cookie) if part), "Origin": site.url}
     if address:
         headers["X-Forwarded-For"] = address
@@ -108,3 +118,33 @@ async def test_a_known_browser_and_who_is_signed_in_have_places_that_strangers_c
         await until(lambda: site.app.hasher.waiting == STRANGER_PLACES + 2)
     assert ((await owner).status, (await admin).status) == (303, 200)
     await asyncio.gather(*tries)
+
+
+# --- whose turn it is ---------------------------------------------------------------------------------
+
+
+async def test_the_owner_enters_within_seconds_from_a_new_browser_while_many_addresses_guess(site: Running) -> None:
+    await hire(site.app, "rina", "author")
+    form = await sign_in_form(site)
+    for number in range(FREE_NAME):
+        await enter(site, "rina", "salah", address=f"198.51.{number % 25}.1", form=form)
+    due, waited, statuses = 0, 0, []
+    while not statuses or statuses[-1] != 303:
+        for number in range(25):
+            await enter(site, "rina", "salah", address=f"198.51.{number}.1", form=form)
+        if waited >= due:
+            answer = await enter(site, "rina", address="203.0.113.7", form=form)
+            statuses.append(answer.status)
+            due = waited + int(answer.headers.get("Retry-After", 0))
+        waited += 1
+        site.clock.now += timedelta(seconds=1)
+        assert waited < 10, statuses
+    assert statuses in ([303], [429, 303])
+
+
+async def test_who_asks_again_sooner_than_told_waits_longer_and_nobody_else_does(site: Running) -> None:
+    await hire(site.app, "rina", "author")
+    form = await sign_in_form(site)
+    tries = [await enter(site, "rina", "salah", address="198.51.100.1", form=form) for _ in range(10)]
+    assert [int(answer.headers.get("Retry-After", 0)) for answer in tries] == [0] * 5 + [1, 2, 4, 8, 16]
+    assert (await enter(site, "rina", address="203.0.113.7", form=form)).status == 303

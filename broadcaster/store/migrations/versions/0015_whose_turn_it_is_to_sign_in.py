@@ -1,0 +1,31 @@
+"""whose turn it is to sign in"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0015"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Towards this version."""
+    op.create_table(
+        "sign_in_line",
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("name", sa.LargeBinary(), nullable=False),
+        sa.Column("rank", sa.Integer(), nullable=False),
+        sa.Column("told", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("sign_in_line_name", "sign_in_line", ["name", "rank"], unique=False)
+    op.add_column("throttle", sa.Column("told", sa.Double(), server_default="0", nullable=False))
+
+
+def downgrade() -> None:
+    """Back to the version before."""
+    op.drop_column("throttle", "told")
+    op.drop_index("sign_in_line_name", table_name="sign_in_line")
+    op.drop_table("sign_in_line")
