@@ -75,16 +75,25 @@ def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple
     """Claim what is due: how many, and the letters of those that still have a reason. The others end here."""
     claimed, letters = nudges.claim(connection, now, urgent=urgent), []
     for nudge in claimed:
-        person, row = accounts.by_id(connection, nudge.account), rows.find(connection, nudge.announcement)
-        if person is None or row is None or not _asks(connection, nudge, row, person):
+        person = accounts.by_id(connection, nudge.account)
+        note = _note_for(connection, app, nudge, person) if person is not None else None
+        if person is None or note is None:
             nudges.end(connection, nudge.id, "moot")
         elif now - nudge.at > nudges.GIVE_UP_SECONDS:
             _give_up(connection, nudge)
         elif open_ways := {name: to for name, to in ways(app, person).items() if name not in nudge.settled}:
-            letters.append(Letter(nudge=nudge, note=_note(connection, app, nudge, row, person), ways=open_ways))
+            letters.append(Letter(nudge=nudge, note=note, ways=open_ways))
         else:
             nudges.end(connection, nudge.id, "told" if nudge.told else "unreachable", "no way to this person")
     return len(claimed), letters
+
+
+def _note_for(connection: Connection, app: App, nudge: Nudge, person: Account) -> Note | None:
+    """Word a nudge for this person; None where it asks for nothing any more."""
+    if nudge.announcement == nudges.OF_ACCOUNT:
+        return _account_note(app, nudge, person) if person.disabled_at is None else None
+    row = rows.find(connection, nudge.announcement)
+    return _note(connection, app, nudge, row, person) if row is not None and _asks(connection, nudge, row, person) else None
 
 
 def _asks(connection: Connection, nudge: Nudge, row: Announcement, person: Account) -> bool:
@@ -137,6 +146,14 @@ def _note(connection: Connection, app: App, nudge: Nudge, row: Announcement, per
         },
     )
     subject, _, body = text.partition("\n")
+    return Note(key=f"redaksi.{nudge.id}.{int(nudge.at)}", subject=subject.strip(), text=body.strip())
+
+
+def _account_note(app: App, nudge: Nudge, person: Account) -> Note:
+    """What somebody reads about their own account."""
+    page = f"{app.site.base_url.rstrip('/')}/redaksi/akun"
+    values = {"person": one_line(person.full_name), "account_page": page, "site": app.site, "training": False}
+    subject, _, body = fill(f"nudge/{nudge.reason}.id.txt", values).partition("\n")
     return Note(key=f"redaksi.{nudge.id}.{int(nudge.at)}", subject=subject.strip(), text=body.strip())
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from broadcaster import accounts as rules
 from broadcaster.accounts import Account, BadAccount
 from broadcaster.personnel import masked
-from broadcaster.store import accounts, audit, sessions
+from broadcaster.store import accounts, audit, code_guard, sessions
 from subscribers.addresses import AddressBook, SealBroken
 
 SETUP_SECONDS = 900.0
@@ -67,6 +67,7 @@ def hash_new_password(stored: str, password: str) -> str:
 def change_password(connection: Connection, owner: Owner, hashed: str) -> int:
     """Store the new password's hash; every other session ends. How many."""
     accounts.set_password(connection, owner.account.id, hashed)
+    code_guard.begin_anew(connection, owner.account.id)  # who guessed codes knew the old password
     ended = sessions.end_all(connection, owner.account.id, but=owner.session)
     _note(connection, owner, "password_change", sessions=ended)
     return ended

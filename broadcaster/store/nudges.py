@@ -16,7 +16,9 @@ from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import nudge
 from broadcaster.store.tables import announcement
 
-Reason = Literal["review", "returned", "rejected", "missed", "break_glass"]
+Reason = Literal["review", "returned", "rejected", "missed", "break_glass", "codes_stopped"]
+OF_ACCOUNT = ""
+"""`announcement` of a nudge that is about the person's own account."""
 Ending = Literal["told", "moot", "unreachable", "given_up"]
 """told: by each way that takes it; moot: its reason was gone; unreachable: no way takes it; given_up: too late."""
 FIRST_WAIT, LONGEST_WAIT = 10.0, 900.0
@@ -101,8 +103,9 @@ def _due(at: float, urgent: bool | None) -> Select[Any]:
     conditions: list[ColumnElement[bool]] = [nudge.c.outcome == "", nudge.c.due_at <= at]
     statement = select(nudge)
     if urgent is not None:
-        statement = statement.join(announcement, announcement.c.id == nudge.c.announcement)
-        conditions.append((announcement.c.level == "emergency") if urgent else (announcement.c.level != "emergency"))
+        statement = statement.outerjoin(announcement, announcement.c.id == nudge.c.announcement)
+        level = announcement.c.level
+        conditions.append((level == "emergency") if urgent else level.is_distinct_from("emergency"))
     return statement.where(*conditions).order_by(nudge.c.due_at, nudge.c.id).limit(AT_ONCE)
 
 

@@ -21,6 +21,7 @@ from broadcaster.store.tables import big_key, metadata
 
 __all__ = [
     "account",
+    "code_guard",
     "draft_version",
     "link_code",
     "media",
@@ -104,6 +105,18 @@ sign_in_line = Table(
     sqlite_with_rowid=False,
 )
 
+code_guard = Table(
+    "code_guard",
+    metadata,
+    # wrong codes of a second factor in a row; gone with a right one
+    Column("account", BigInteger, ForeignKey("account.id"), primary_key=True),
+    Column("browser", LargeBinary, primary_key=True),  # keyed hash of a known browser; empty: all others together
+    Column("wrong", Integer, nullable=False),
+    Column("stopped_at", Double),  # when codes were last stopped
+    Column("told_at", Double),  # when the owner was told
+    sqlite_with_rowid=False,
+)
+
 draft_version = Table(
     "draft_version",
     metadata,
@@ -138,7 +151,9 @@ nudge = Table(
     Column("id", big_key, primary_key=True, autoincrement=True),
     Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
     Column("announcement", Text, nullable=False),
-    Column("reason", Text, nullable=False),  # review | returned | rejected | missed | break_glass
+    Column(
+        "reason", Text, nullable=False
+    ),  # review | returned | rejected | missed | break_glass | codes_stopped (of an account: no announcement)
     Column("at", Double, nullable=False),
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False, default=0),

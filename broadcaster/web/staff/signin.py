@@ -1,5 +1,6 @@
 """Signing in and out: name and password, then the second factor where there is one. Who guesses waits longer and longer."""
 
+import math
 import re
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from broadcaster import accounts as rules
 from broadcaster.accounts import Account
 from broadcaster.app import App
 from broadcaster.hashing import RETRY_SECONDS, Busy
-from broadcaster.store import accounts, audit, sessions, throttle
+from broadcaster.store import accounts, audit, code_guard, nudges, sessions, throttle
 from broadcaster.web import pages
 from broadcaster.web.access import HALF, SIGN_IN, app_of, client_of, cookie_name, current_session, session_of
 from broadcaster.web.staff import known
@@ -26,6 +27,8 @@ HOME = "/redaksi/"
 CODE = "/redaksi/masuk/kode"
 BUSY = "signin.busy"
 """Key of the words for who finds no place to have a password looked at."""
+STOPPED = "signin.code.stopped"
+"""Key of the words for whose codes are not looked at any more."""
 HALF_SECONDS = 300.0
 """How long the second factor may take."""
 _WITHIN = re.compile(r"/redaksi/[A-Za-z0-9/_.\-?=&%+~]*", re.ASCII)
@@ -157,21 +160,45 @@ def _check(stored: str, password: str) -> tuple[bool, str]:
 async def _try_code(request: Request, found: sessions.Session, code: str) -> Outcome:
     app, account = app_of(request), found.account
     asker = asker_of(app, request, account.name, step="code")
-    turn = await app.database.write(throttle.begin, asker, app.clock().timestamp())
-    if turn.wait:
-        return Outcome(problem="signin.wait", wait=turn.wait)
+    at, browser = app.clock().timestamp(), b"" if asker.name is not None else asker.own[0][0]
 
-    def act(connection: Connection) -> str:
+    def begin(connection: Connection) -> Outcome:
+        if rest := code_guard.rests(connection, account.id, browser, at):
+            return Outcome(problem=STOPPED, wait=math.ceil(rest))
+        turn = throttle.begin(connection, asker, at)
+        return Outcome(problem="signin.wait" if turn.wait else "", wait=turn.wait)
+
+    def act(connection: Connection) -> Outcome:
+        code_guard.lock(connection, account.id)
+        if rest := code_guard.rests(connection, account.id, browser, at):
+            return Outcome(problem=STOPPED, wait=math.ceil(rest))
         way = spend_code(connection, app, account, code)
-        if not way or not sessions.end(connection, found.id, account.id):
-            return ""  # wrong, or the half session was ended meanwhile
+        if not way:
+            return _wrong_code(connection, request, account, browser)
+        if not sessions.end(connection, found.id, account.id):
+            return Outcome(problem="signin.code.wrong")  # the half session was ended meanwhile
         throttle.succeed(connection, asker)
-        return _open(connection, request, account, way)
+        code_guard.begin_anew(connection, account.id, browser)
+        return Outcome(cookie=_open(connection, request, account, way))
 
-    cookie = await app.database.write(act)
-    if not cookie:
+    begun = await app.database.write(begin)
+    done = begun if begun.problem else await app.database.write(act)
+    if not done.cookie and not begun.problem:
         await _note_failure(request, account)
-    return Outcome(cookie=cookie) if cookie else Outcome(problem="signin.code.wrong")
+    return done
+
+
+def _wrong_code(connection: Connection, request: Request, account: Account, browser: bytes) -> Outcome:
+    """Count a wrong code; with the last that may be, every half session ends and the owner is told."""
+    app = app_of(request)
+    at = app.clock().timestamp()
+    if not code_guard.count_wrong(connection, account.id, browser, at):
+        return Outcome(problem="signin.code.wrong")
+    sessions.end_way(connection, account.id, HALF)
+    _note(connection, app, account, "codes_stopped", request)
+    if code_guard.must_tell(connection, account.id, at):
+        nudges.add(connection, [account], nudges.OF_ACCOUNT, "codes_stopped", at)
+    return Outcome(problem=STOPPED, wait=int(code_guard.COOLING_SECONDS))
 
 
 def spend_code(connection: Connection, app: App, account: Account, code: str) -> str:

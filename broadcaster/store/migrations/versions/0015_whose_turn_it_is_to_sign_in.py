@@ -21,11 +21,26 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("sign_in_line_name", "sign_in_line", ["name", "rank"], unique=False)
+    op.create_table(
+        "code_guard",
+        sa.Column("account", sa.BigInteger(), nullable=False),
+        sa.Column("browser", sa.LargeBinary(), nullable=False),
+        sa.Column("wrong", sa.Integer(), nullable=False),
+        sa.Column("stopped_at", sa.Double(), nullable=True),
+        sa.Column("told_at", sa.Double(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account"],
+            ["account.id"],
+        ),
+        sa.PrimaryKeyConstraint("account", "browser"),
+        sqlite_with_rowid=False,
+    )
     op.add_column("throttle", sa.Column("told", sa.Double(), server_default="0", nullable=False))
 
 
 def downgrade() -> None:
     """Back to the version before."""
     op.drop_column("throttle", "told")
+    op.drop_table("code_guard")
     op.drop_index("sign_in_line_name", table_name="sign_in_line")
     op.drop_table("sign_in_line")
