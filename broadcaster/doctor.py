@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from sqlalchemy import text
 
-from broadcaster import config
+from broadcaster import config, proxies
 from broadcaster.app import open_app
 from broadcaster.depots import StoreDown, open_depot
 from broadcaster.embedded import running_valkey
@@ -41,6 +41,8 @@ async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
     yield await _redis(loaded.settings)
     yield await _pictures(loaded.settings)
     async for finding in _base_url(loaded.settings):
+        yield finding
+    async for finding in proxies.findings(loaded.settings):
         yield finding
     yield await _sign_on(loaded.settings)
     async for finding in _channels(loaded):

@@ -28,6 +28,7 @@ __all__ = [
     "metadata",
     "nudge",
     "proposal",
+    "proxy_sighting",
     "recovery_code",
     "recurring",
     "session",
@@ -102,6 +103,16 @@ sign_in_line = Table(
     Column("rank", Integer, nullable=False),  # how much they tried before: less goes first
     Column("told", Double, nullable=False),  # when they were told to come again
     Index("sign_in_line_name", "name", "rank"),
+    sqlite_with_rowid=False,
+)
+
+proxy_sighting = Table(
+    "proxy_sighting",
+    metadata,
+    # proxies whose visitors all count as one address, for doctor
+    Column("kind", Text, primary_key=True),  # untrusted | silent
+    Column("peer", Text, primary_key=True),  # an address of our own network; empty: the open internet
+    Column("last_at", Double, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -18,6 +18,7 @@ from broadcaster.web import errors
 from broadcaster.web.access import Endpoint, Limits, Row, guarded
 from broadcaster.web.media import MediaCache
 from broadcaster.web.middleware import AccessLog, Failures, SecurityHeaders
+from broadcaster.web.proxy_watch import ProxyWatch
 from broadcaster.web.pull import PullCache
 from broadcaster.web.routes import table
 from broadcaster.web.rush import Rush
@@ -31,6 +32,7 @@ def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
     web = Starlette(
         routes=_routes(rows),
         middleware=[
+            Middleware(ProxyWatch, program=app),
             Middleware(AccessLog),
             Middleware(SecurityHeaders, https=app.site.base_url.startswith("https://")),
             Middleware(Failures, answer=errors.on_failure),

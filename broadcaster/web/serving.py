@@ -65,7 +65,7 @@ async def serve(
             log_config=None,
             access_log=False,
             server_header=False,
-            forwarded_allow_ips=app.settings.trusted_proxies.split(),
+            proxy_headers=False,  # ProxyWatch reads them, and says where they cannot be believed
             timeout_graceful_shutdown=GRACE_SECONDS,
             timeout_keep_alive=30,
             h11_max_incomplete_event_size=64 * 1024,

@@ -11,7 +11,7 @@ from types import FrameType
 
 from argon2 import PasswordHasher
 
-from broadcaster.hashing import RETRY_SECONDS, STRANGER_PLACES
+from broadcaster.hashing import KNOWN_PLACES, RETRY_SECONDS, STRANGER_PLACES
 from broadcaster.store.throttle import FREE_NAME
 from browsing import Answer, Running, running
 from staff_rows import sign_in_form
@@ -118,6 +118,17 @@ async def test_a_known_browser_and_who_is_signed_in_have_places_that_strangers_c
         await until(lambda: site.app.hasher.waiting == STRANGER_PLACES + 2)
     assert ((await owner).status, (await admin).status) == (303, 200)
     await asyncio.gather(*tries)
+
+
+async def test_who_is_signed_in_is_told_when_to_come_again_where_even_their_places_are_taken(site: Running) -> None:
+    ani = await signed_in(site, "ani", "admin")
+    async with hashing_held(site):
+        waiting = [asyncio.create_task(site.app.hasher.run(list)) for _ in range(KNOWN_PLACES)]
+        await until(lambda: site.app.hasher.waiting == KNOWN_PLACES)
+        for path in ("/redaksi/pengguna/baru", "/redaksi/akun/sandi"):
+            answer = await ani.post(path, {"nama": "budi", "lengkap": "Budi", "peran": "author", "lama": PASSWORD})
+            assert (answer.status, answer.headers["Retry-After"]) == (503, str(RETRY_SECONDS)), path
+    await asyncio.gather(*waiting)
 
 
 # --- whose turn it is ---------------------------------------------------------------------------------

@@ -35,12 +35,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account", "browser"),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "proxy_sighting",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("peer", sa.Text(), nullable=False),
+        sa.Column("last_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "peer"),
+        sqlite_with_rowid=False,
+    )
     op.add_column("throttle", sa.Column("told", sa.Double(), server_default="0", nullable=False))
 
 
 def downgrade() -> None:
     """Back to the version before."""
     op.drop_column("throttle", "told")
+    op.drop_table("proxy_sighting")
     op.drop_table("code_guard")
     op.drop_index("sign_in_line_name", table_name="sign_in_line")
     op.drop_table("sign_in_line")
