@@ -32,6 +32,8 @@ LONGEST_WAIT = {FREE_PAIR: 900.0, FREE_PLACE: 900.0, FREE_NAME: 5.0}
 """Seconds that a failure costs at most; a name under attack from everywhere costs its owner five seconds, no more."""
 PATIENCE = 60.0
 """For so long after the time that somebody was told, a turn is kept for them: a person types the password once more."""
+CHARGE_SECONDS = 60.0
+"""Whose wait is the longest already pays no more than once in so long: refusing them needs no write (`shut_for`)."""
 _INSTANT = 0.001
 """Seconds that are none: the clock's fractions do not add up exactly."""
 
@@ -70,6 +72,19 @@ def place_of(address: str) -> str:
 def network_of(address: str) -> str:
     """Return the network around an address, which one attacker may well have whole: its /24, of IPv6 its /48."""
     return _within(address, 24, 48)
+
+
+def shut_for(connection: Connection, asker: Asker, at: float) -> int:
+    """Look, on a reading connection, whether this one waits for longest and was charged just now: the seconds left, else 0.
+
+    So that who hammers keeps the one writer from nobody.
+    """
+    free = dict(asker.own)
+    lately = (throttle.c.key.in_(free), throttle.c.at > at - CHARGE_SECONDS)
+    rows = connection.execute(select(throttle).where(*lately)).all()
+    longest = [row for row in rows if _pause(row.failures, free[row.key]) == LONGEST_WAIT[free[row.key]]]
+    shut = [_left(row, free[row.key], at) for row in longest]
+    return math.ceil(max(shut, default=0.0) - _INSTANT)
 
 
 def begin(connection: Connection, asker: Asker, at: float) -> Turn:

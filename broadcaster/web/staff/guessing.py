@@ -35,7 +35,7 @@ async def ask_again(request: Request, account: Account, password: str) -> Asked:
     """Whether this is the password of who is signed in; counted together with their sign-ins. `stored`: its hash."""
     app = app_of(request)
     asker = asker_of(app, request, account.name)
-    turn = await app.database.write(throttle.begin, asker, app.clock().timestamp())
+    turn = await begin_try(app, asker)
     if turn.wait:
         return Asked(problem="signin.wait", wait=turn.wait)
     stored, _sealed, _step = await app.database.read(accounts.secrets_of, account.id)
@@ -63,6 +63,14 @@ def asker_of(app: App, request: Request, name: str, *, step: Literal["password",
         name=(counted(app, step, "name", plain), throttle.FREE_NAME),
         network=counted(app, step, "network", plain, throttle.network_of(client)),
     )
+
+
+async def begin_try(app: App, asker: throttle.Asker) -> throttle.Turn:
+    """Count a try before it is looked at, or refuse it."""
+    at = app.clock().timestamp()
+    if shut := await app.database.read(throttle.shut_for, asker, at):
+        return throttle.Turn(wait=shut)
+    return await app.database.write(throttle.begin, asker, at)
 
 
 def rank_of(asker: throttle.Asker, turn: throttle.Turn) -> int:

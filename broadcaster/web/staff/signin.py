@@ -20,7 +20,7 @@ from broadcaster.store import accounts, audit, code_guard, nudges, sessions, thr
 from broadcaster.web import pages
 from broadcaster.web.access import HALF, SIGN_IN, app_of, client_of, cookie_name, current_session, session_of
 from broadcaster.web.staff import known
-from broadcaster.web.staff.guessing import asker_of, rank_of, spelled
+from broadcaster.web.staff.guessing import asker_of, begin_try, rank_of, spelled
 from broadcaster.wording import words
 
 HOME = "/redaksi/"
@@ -125,7 +125,7 @@ def agent_of(request: Request) -> str:
 async def _try_password(request: Request, name: str, password: str) -> Outcome:
     app = app_of(request)
     asker = asker_of(app, request, name)
-    turn = await app.database.write(throttle.begin, asker, app.clock().timestamp())
+    turn = await begin_try(app, asker)
     if turn.wait:
         return Outcome(problem="signin.wait", wait=turn.wait)
     found, stored = await app.database.read(_with_hash, name)

@@ -4,11 +4,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from broadcaster.store import throttle
 from broadcaster.store.database import Database
-from broadcaster.store.throttle import FREE_NAME, FREE_PAIR, FREE_PLACE, LONGEST_WAIT, PATIENCE, Asker, begin, network_of
+from broadcaster.store.staff_tables import throttle as table
+from broadcaster.store.throttle import (
+    CHARGE_SECONDS,
+    FREE_NAME,
+    FREE_PAIR,
+    FREE_PLACE,
+    LONGEST_WAIT,
+    PATIENCE,
+    Asker,
+    begin,
+    network_of,
+)
 
 START = 1_764_000_000.0
 HOUR = 3600.0
@@ -147,6 +158,24 @@ def test_who_comes_before_the_time_that_was_told_waits_longer_and_nobody_else_do
         assert begin(connection, asker("hasty", name="budi"), START + 1).wait == 0
 
     database.write_now(act)
+
+
+def test_who_waits_for_longest_is_refused_without_a_write_and_charged_once_a_minute(database: Database) -> None:
+    hasty = asker("hasty")
+
+    def failures(connection: Connection) -> dict[bytes, int]:
+        rows = connection.execute(select(table.c.key, table.c.failures))
+        return {row.key: row.failures for row in rows}
+
+    longest = int(LONGEST_WAIT[FREE_PAIR])
+    database.write_now(throttle.fail, [hasty.own[0]] * 15, START)
+    assert database.read_now(throttle.shut_for, hasty, START + 10) == longest - 10
+    assert database.read_now(throttle.shut_for, asker("other"), START + 10) == 0
+    assert database.read_now(throttle.shut_for, hasty, START + CHARGE_SECONDS) == 0, "it may be charged again"
+    assert database.write_now(begin, hasty, START + CHARGE_SECONDS).wait == longest - CHARGE_SECONDS
+    assert database.write_now(begin, hasty, START + CHARGE_SECONDS + 1).wait == longest, "it was told, and came all the same"
+    assert database.read_now(failures)[hasty.own[0][0]] == 16
+    assert database.read_now(throttle.shut_for, hasty, START + CHARGE_SECONDS + 31) == longest - 30
 
 
 def test_who_keeps_to_the_time_that_was_told_pays_nothing_for_having_been_refused(database: Database) -> None:
