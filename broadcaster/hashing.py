@@ -17,10 +17,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 KNOWN_PLACES, STRANGER_PLACES = 8, 8
-"""Who may wait at once, beside the one being looked at: half a second's work each."""
+"""How many may wait, beside the one being looked at: about half a second of work for each kind."""
 RETRY_SECONDS = 2
 """After so long the queue has moved on."""
-NICENESS = 10
+NICENESS = 5
 """How far the thread steps back behind the rest of the process (Linux: priorities are a thread's own)."""
 KNOWN = -1
 """`rank` of who is known; strangers have the number of their tries, 0 or more."""

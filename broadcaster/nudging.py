@@ -150,7 +150,7 @@ def _note(connection: Connection, app: App, nudge: Nudge, row: Announcement, per
 
 
 def _account_note(app: App, nudge: Nudge, person: Account) -> Note:
-    """What somebody reads about their own account."""
+    """Word a nudge about the person's own account."""
     page = f"{app.site.base_url.rstrip('/')}/redaksi/akun"
     values = {"person": one_line(person.full_name), "account_page": page, "site": app.site, "training": False}
     subject, _, body = fill(f"nudge/{nudge.reason}.id.txt", values).partition("\n")

@@ -28,12 +28,12 @@ def peer_of(address: str) -> str:
 
 
 def trusts(settings: Settings, peer: str) -> bool:
-    """Whether this peer's word about its client is believed, as the web server reads the setting."""
+    """Return whether this peer's word about its client is believed, as the web server reads the setting."""
     return peer in ProxyHeadersMiddleware(_nothing, settings.trusted_proxies.split()).trusted_hosts
 
 
 async def findings(settings: Settings) -> AsyncIterator[Finding]:
-    """What web processes saw in the last hour and the settings do not explain."""
+    """Report what web processes saw in the last hour and the settings do not explain."""
     database = Database(settings.database)
     try:
         seen = await database.read(proxy_sightings.since, time.time() - RECENT_SECONDS)

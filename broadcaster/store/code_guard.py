@@ -26,7 +26,7 @@ def lock(connection: Connection, account_id: int) -> None:
 
 
 def rests(connection: Connection, account_id: int, browser: bytes, at: float) -> float:
-    """Seconds for which codes are not looked at; 0 when they are. `browser`: a known one's key, b"" for all strangers'."""
+    """Return the seconds for which codes are not looked at, or 0. `browser`: a known one's key, b"" for all strangers'."""
     stopped_at = connection.execute(select(code_guard.c.stopped_at).where(*_own(account_id, browser))).scalar()
     return max(0.0, float(stopped_at) + COOLING_SECONDS - at) if stopped_at is not None else 0.0
 

@@ -43,7 +43,7 @@ Key = tuple[bytes, int]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asker:
-    """Who tries, as keys: the waits of `own` fall on this one alone; all who try a name share `name`; `network` only ranks."""
+    """Keys under which one visitor's tries count: waits of `own` are theirs alone, `name` is shared, `network` only ranks."""
 
     own: tuple[Key, ...]
     name: Key | None = None
@@ -58,7 +58,7 @@ class Asker:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Turn:
-    """Whether a try is looked at: seconds to `wait`, 0 for now; `rank` is how much this one tried before."""
+    """Answer to a try: seconds to `wait`, 0 where it is looked at now; `rank` is how much this visitor tried before."""
 
     wait: int = 0
     rank: int = 0
@@ -75,7 +75,7 @@ def network_of(address: str) -> str:
 
 
 def shut_for(connection: Connection, asker: Asker, at: float) -> int:
-    """Look, on a reading connection, whether this one waits for longest and was charged just now: the seconds left, else 0.
+    """Return the seconds left, where this one waits for longest and was charged just now, else 0; reads only.
 
     So that who hammers keeps the one writer from nobody.
     """

@@ -74,7 +74,7 @@ async def begin_try(app: App, asker: throttle.Asker) -> throttle.Turn:
 
 
 def rank_of(asker: throttle.Asker, turn: throttle.Turn) -> int:
-    """Where this one stands in the queue before Argon2: who is known has places of their own."""
+    """Return the rank in the queue before Argon2, where known browsers have places of their own."""
     return KNOWN if asker.name is None else turn.rank
 
 
