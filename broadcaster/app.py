@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from broadcaster import config, secret_key
 from broadcaster.depots import Depot, open_depot
+from broadcaster.hashing import PasswordHasher
 from broadcaster.inbox_alarm import InboxAlarm
 from broadcaster.queue import Queue
 from broadcaster.secret_key import derive
@@ -60,6 +61,7 @@ class App:
     causes: Watcher = field(default_factory=Watcher)
     counts: Counts = field(default_factory=Counts)
     alarm: InboxAlarm = field(default_factory=InboxAlarm)
+    hasher: PasswordHasher = field(default_factory=PasswordHasher)
 
     @property
     def settings(self) -> config.Settings:
@@ -99,6 +101,7 @@ async def open_app(loaded: config.Loaded, *, redis_url: str = "", clock: Clock |
     push, pull = config.open_channels(loaded)
     depot = open_depot(loaded.settings)
     shared = SharedClock()
+    hasher = PasswordHasher()
     try:
         if clock is None:
             await shared.follow(database)
@@ -113,8 +116,10 @@ async def open_app(loaded: config.Loaded, *, redis_url: str = "", clock: Clock |
             pull=pull,
             depot=depot,
             clock=clock or shared,
+            hasher=hasher,
         )
     finally:
+        hasher.close()
         for channel in push.values():
             await channel.aclose()
         await depot.aclose()

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -17,6 +18,8 @@ __all__ = ["Depot", "FolderDepot", "StoreDown", "open_depot"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_files = ThreadPoolExecutor(max_workers=2, thread_name_prefix="files")
+"""Threads that wait for the disk: strangers choose which pictures are read, and hold up nothing but each other."""
 _NAME = re.compile(r"[a-z0-9]{1,64}/[a-z0-9]{1,32}\.[a-z]{1,8}")
 
 
@@ -66,7 +69,7 @@ class FolderDepot:
 
 async def _run(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
-        return await asyncio.to_thread(act, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(_files, lambda: act(*args, **kwargs))
     except OSError as error:
         raise StoreDown(error.strerror or type(error).__name__) from error
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from sqlalchemy import text
 
-from broadcaster import config, inbox_alarm, secret_key
+from broadcaster import config, inbox_alarm, proxies, secret_key
 from broadcaster.accounts import read_role_mapping
 from broadcaster.app import App, open_app
 from broadcaster.depots import StoreDown, open_depot
@@ -48,6 +48,8 @@ async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
     yield await _redis(loaded.settings)
     yield await _pictures(loaded.settings)
     async for finding in _base_url(loaded.settings):
+        yield finding
+    async for finding in proxies.findings(loaded.settings):
         yield finding
     yield await _sign_on(loaded.settings)
     for finding in await _sign_in(loaded.settings):

@@ -103,13 +103,15 @@ def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple
 
 def _subject(connection: Connection, nudge: Nudge) -> Announcement | Account | None:
     """The announcement, or the account, of which it tells."""
-    if nudge.reason in nudges.ACCOUNT_REASONS:
+    if nudge.reason in nudges.ABOUT_ACCOUNTS:
         return next(iter(accounts.acting(connection, nudge.announcement)), None)
     return rows.find(connection, nudge.announcement)
 
 
 def _asks(connection: Connection, nudge: Nudge, row: Announcement | Account, person: Account) -> bool:
     """Whether the nudge still asks for something, and this person can still do it."""
+    if nudge.reason == "codes_stopped":
+        return person.disabled_at is None
     if isinstance(row, Account):
         return person.id == row.id or person.may("manage") or person.may("approve")
     if person.disabled_at is not None or nudges.newer(connection, nudge):
@@ -148,11 +150,14 @@ def _note(connection: Connection, app: App, nudge: Nudge, about: Announcement | 
 
 def _of_account(connection: Connection, app: App, nudge: Nudge, about: Account, person: Account) -> str:
     """What was done to whose account, by whom and when."""
+    t, site = words("id"), app.site.base_url.rstrip("/")
+    if nudge.reason == "codes_stopped":
+        own = {"person": one_line(person.full_name), "account_page": f"{site}/redaksi/akun", "site": app.site, "training": False}
+        return fill("nudge/codes_stopped.id.txt", own)
     entries = [entry for entry in audit.about(connection, about.actor) if entry.act == nudge.reason and entry.at == nudge.at]
     doer = entries[-1].actor if entries else ""
     own_words = {"cli": "Perintah di server", "oidc": "Akun Pemkot", "": "Seseorang"}
     by = "oidc" if entries and entries[-1].detail.get("way") == "oidc" else doer
-    t, site = words("id"), app.site.base_url.rstrip("/")
     return fill(
         "nudge/account.id.txt",
         {

@@ -15,7 +15,7 @@ from broadcaster import watching
 from broadcaster.accounts import Account, AccountRole, BadAccount, read_agency_names, read_full_name, read_mail, read_roles
 from broadcaster.announcements import NotAllowed
 from broadcaster.independence import Control
-from broadcaster.store import accounts, audit, controls, sessions
+from broadcaster.store import accounts, audit, code_guard, controls, sessions
 from broadcaster.store.nudges import AccountReason
 from subscribers.areas import AreaTree, UnknownArea
 
@@ -135,6 +135,7 @@ def reset_password(connection: Connection, keeper: Keeper, account_id: int, *, h
     person = _found(connection, account_id)
     _require_other(keeper, person, "Ganti kata sandi Anda sendiri di halaman Akun saya.")
     accounts.set_password(connection, account_id, hashed, must_change=True)
+    code_guard.begin_anew(connection, account_id)  # who guessed codes knew the old password
     ended = sessions.end_all(connection, account_id)
     _note(connection, keeper, "password_reset", person, sessions=ended)
     return person

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from broadcaster.accounts import Account, AccountRole, BadAccount, agencies_text, read_agencies
 from broadcaster.lookalikes import skeleton
+from broadcaster.store import code_guard
 from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import account, recovery_code, session
 
@@ -126,6 +127,7 @@ def set_password(connection: Connection, account_id: int, hashed: str, *, must_c
 def set_totp(connection: Connection, account_id: int, sealed: bytes | None, digests: list[bytes], *, step: int = 0) -> None:
     """Store a second factor with its recovery codes in the place of those before; None takes it away."""
     connection.execute(update(account).where(account.c.id == account_id).values(totp=sealed, totp_step=step))
+    code_guard.begin_anew(connection, account_id)
     set_recovery_codes(connection, account_id, digests)
 
 

@@ -22,7 +22,11 @@ AccountReason = Literal[
 ]  # fmt: skip
 """Acts on accounts, as the audit names them, of which other administrators are told at once."""
 ACCOUNT_REASONS: tuple[AccountReason, ...] = get_args(AccountReason)
-Reason = Literal["review", "returned", "rejected", "missed", "lapsed", "break_glass"] | AccountReason
+OwnReason = Literal["codes_stopped"]
+"""What happened to somebody's own account, of which they are told."""
+ABOUT_ACCOUNTS = (*ACCOUNT_REASONS, *get_args(OwnReason))
+"""Reasons of nudges that name an account in the place of an announcement."""
+Reason = Literal["review", "returned", "rejected", "missed", "lapsed", "break_glass"] | AccountReason | OwnReason
 Ending = Literal["told", "moot", "unreachable", "given_up"]
 """told: by each way that takes it; moot: its reason was gone; unreachable: no way takes it; given_up: too late."""
 FIRST_WAIT, LONGEST_WAIT = 10.0, 900.0

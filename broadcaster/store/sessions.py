@@ -97,6 +97,11 @@ def end_all(connection: Connection, account_id: int, *, but: str = "") -> int:
     return connection.execute(delete(session).where(*others)).rowcount
 
 
+def end_way(connection: Connection, account_id: int, way: str) -> int:
+    """Revoke every session of a person that began in this way; how many."""
+    return connection.execute(delete(session).where(session.c.account == account_id, session.c.way == way)).rowcount
+
+
 def _alive(at: float) -> ColumnElement[bool]:
     return and_(session.c.seen_at > at - IDLE_SECONDS, session.c.started_at > at - OLDEST_SECONDS)
 

@@ -22,15 +22,18 @@ from broadcaster.store.tables import big_key, metadata
 __all__ = [
     "account",
     "account_control",
+    "code_guard",
     "draft_version",
     "link_code",
     "media",
     "metadata",
     "nudge",
     "proposal",
+    "proxy_sighting",
     "recovery_code",
     "recurring",
     "session",
+    "sign_in_line",
     "throttle",
 ]
 
@@ -100,6 +103,41 @@ throttle = Table(
     Column("key", LargeBinary, primary_key=True),
     Column("failures", Integer, nullable=False),
     Column("at", Double, nullable=False),  # last
+    Column("told", Double, nullable=False, default=0.0, server_default="0"),  # until when a refusal said to wait; 0: none did
+    sqlite_with_rowid=False,
+)
+
+sign_in_line = Table(
+    "sign_in_line",
+    metadata,
+    # who waits for a turn at a name that is guessed at from everywhere, as keyed hashes; gone a minute after its time
+    Column("key", LargeBinary, primary_key=True),  # name and address together
+    Column("name", LargeBinary, nullable=False),
+    Column("rank", Integer, nullable=False),  # how much they tried before: less goes first
+    Column("told", Double, nullable=False),  # when they were told to come again
+    Index("sign_in_line_name", "name", "rank"),
+    sqlite_with_rowid=False,
+)
+
+proxy_sighting = Table(
+    "proxy_sighting",
+    metadata,
+    # proxies whose visitors all count as one address, for doctor
+    Column("kind", Text, primary_key=True),  # untrusted | silent
+    Column("peer", Text, primary_key=True),  # an address of our own network; empty: the open internet
+    Column("last_at", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+code_guard = Table(
+    "code_guard",
+    metadata,
+    # wrong codes of a second factor in a row; gone with a right one
+    Column("account", BigInteger, ForeignKey("account.id"), primary_key=True),
+    Column("browser", LargeBinary, primary_key=True),  # keyed hash of a known browser; empty: all others together
+    Column("wrong", Integer, nullable=False),
+    Column("stopped_at", Double),  # when codes were last stopped
+    Column("told_at", Double),  # when the owner was told
     sqlite_with_rowid=False,
 )
 

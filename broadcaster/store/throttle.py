@@ -1,18 +1,28 @@
-"""Failed sign-ins, counted by account name and by address: who guesses waits longer and longer, who is honest is never shut out.
+"""Tries to sign in, counted before they are looked at: who guesses waits longer and longer, who is honest is never shut out.
 
 A name alone never locks: what is counted is the pair of name and address, and the address by itself. So somebody who guesses at
 an account from elsewhere does not keep its owner from signing in. A name that is guessed at from everywhere is looked at once in
-five seconds; a browser in which its owner signed in before (web/staff/known.py) is counted by itself and waits for nobody else.
+five seconds: from strangers, however many they are, at most FREE_NAME + 720 guesses in the first hour and 720 in each further one
+(3600 / LONGEST_WAIT[FREE_NAME]). Who gets such a turn is not who asks most often but who has tried least:
+
+- Each refusal says how long to wait. Who comes again sooner pays for it as for a wrong password, out of their own keys alone.
+- Who was refused for the name's sake keeps a place in the line for PATIENCE seconds after the time that they were told; while
+  somebody waits who tried less, those who tried more are refused. Tries from one network (/24, /48) rank together.
+
+A browser in which its owner signed in before (web/staff/known.py) is counted by itself and waits for nobody else.
 """
 
-from collections.abc import Iterable, Sequence
-from ipaddress import IPv6Address, ip_address
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broadcaster.store.database import is_sqlite
-from broadcaster.store.staff_tables import throttle
+from broadcaster.store.staff_tables import sign_in_line, throttle
 
 FORGET_SECONDS = 3600.0
 """So long after the last failure nothing is remembered."""
@@ -20,25 +30,73 @@ FREE_PAIR, FREE_PLACE, FREE_NAME = 5, 20, 50
 """Failures without a wait: of a name from one address, of one address, of a name from anywhere."""
 LONGEST_WAIT = {FREE_PAIR: 900.0, FREE_PLACE: 900.0, FREE_NAME: 5.0}
 """Seconds that a failure costs at most; a name under attack from everywhere costs its owner five seconds, no more."""
+PATIENCE = 60.0
+"""For so long after the time that somebody was told, a turn is kept for them: a person types the password once more."""
+CHARGE_SECONDS = 60.0
+"""Whose wait is the longest already pays no more than once in so long: refusing them needs no write (`shut_for`)."""
+_INSTANT = 0.001
+"""Seconds that are none: the clock's fractions do not add up exactly."""
 
 Key = tuple[bytes, int]
 """A keyed hash and the failures it has free."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asker:
+    """Keys under which one visitor's tries count: waits of `own` are theirs alone, `name` is shared, `network` only ranks."""
+
+    own: tuple[Key, ...]
+    name: Key | None = None
+    network: bytes = b""
+
+    @property
+    def counted(self) -> tuple[Key, ...]:
+        """Every key under which a try that is looked at counts; the order in which rows are locked."""
+        shared = (self.name,) if self.name is not None else ()
+        return (*self.own, *shared, *(((self.network, 0),) if self.network else ()))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """Answer to a try: seconds to `wait`, 0 where it is looked at now; `rank` is how much this visitor tried before."""
+
+    wait: int = 0
+    rank: int = 0
+
+
 def place_of(address: str) -> str:
     """What counts as one place: an IPv4 address, or the /64 of an IPv6 address, which one household has to itself."""
-    try:
-        found = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if not isinstance(found, IPv6Address):
-        return str(found)
-    return str(found.ipv4_mapped) if found.ipv4_mapped else str(IPv6Address(int(found) >> 64 << 64))
+    return _within(address, 32, 64)
 
 
-def wait(connection: Connection, keys: Iterable[Key], at: float) -> float:
-    """Seconds until the next try is looked at; 0 when it may be now."""
-    return max((_wait(connection, digest, free, at) for digest, free in keys), default=0.0)
+def network_of(address: str) -> str:
+    """Return the network around an address, which one attacker may well have whole: its /24, of IPv6 its /48."""
+    return _within(address, 24, 48)
+
+
+def shut_for(connection: Connection, asker: Asker, at: float) -> int:
+    """Return the seconds left, where this one waits for longest and was charged just now, else 0; reads only.
+
+    So that who hammers keeps the one writer from nobody.
+    """
+    free = dict(asker.own)
+    lately = (throttle.c.key.in_(free), throttle.c.at > at - CHARGE_SECONDS)
+    rows = connection.execute(select(throttle).where(*lately)).all()
+    longest = [row for row in rows if _pause(row.failures, free[row.key]) == LONGEST_WAIT[free[row.key]]]
+    shut = [_left(row, free[row.key], at) for row in longest]
+    return math.ceil(max(shut, default=0.0) - _INSTANT)
+
+
+def begin(connection: Connection, asker: Asker, at: float) -> Turn:
+    """Count a try before it is looked at, so that many at once are no way round; or refuse it, which may cost too."""
+    rank = _tries(connection, [asker.network, *(digest for digest, _free in asker.own)], at)
+    wait = _own_wait(connection, asker, at)
+    if not wait and asker.name is not None:
+        wait = _shared_wait(connection, asker, asker.name, at)
+    if wait:
+        return Turn(wait=math.ceil(wait - _INSTANT), rank=rank)
+    fail(connection, asker.counted, at)
+    return Turn(rank=rank)
 
 
 def fail(connection: Connection, keys: Iterable[Key], at: float) -> None:
@@ -46,8 +104,8 @@ def fail(connection: Connection, keys: Iterable[Key], at: float) -> None:
     connection.execute(delete(throttle).where(throttle.c.at < at - FORGET_SECONDS))
     dialect = sqlite if is_sqlite(connection) else postgresql
     for digest, _free in keys:
-        added = dialect.insert(throttle).values(key=digest, failures=1, at=at)
-        once_more = {"failures": throttle.c.failures + 1, "at": at}
+        added = dialect.insert(throttle).values(key=digest, failures=1, at=at, told=0.0)
+        once_more = {"failures": throttle.c.failures + 1, "at": at, "told": 0.0}
         connection.execute(added.on_conflict_do_update(index_elements=["key"], set_=once_more))
 
 
@@ -56,19 +114,109 @@ def forgive(connection: Connection, keys: Iterable[Key]) -> None:
     connection.execute(delete(throttle).where(throttle.c.key.in_([digest for digest, _free in keys])))
 
 
-def succeed(connection: Connection, keys: Sequence[Key]) -> None:
+def succeed(connection: Connection, asker: Asker) -> None:
     """The right password came: what was counted under the first key is forgotten, under the others this try alone.
 
     Else who has an account of their own could guess at all others without end, signing in now and then.
     """
-    forgive(connection, keys[:1])
-    others = [digest for digest, _free in keys[1:]]
+    forgive(connection, asker.own[:1])
+    others = [digest for digest, _free in asker.counted[1:]]
     connection.execute(update(throttle).where(throttle.c.key.in_(others)).values(failures=throttle.c.failures - 1))
 
 
-def _wait(connection: Connection, digest: bytes, free: int, at: float) -> float:
-    row = connection.execute(select(throttle).where(throttle.c.key == digest)).one_or_none()
-    if row is None or row.failures < free or row.at < at - FORGET_SECONDS:
+# --- waits of one's own -------------------------------------------------------------------------------
+
+
+def _own_wait(connection: Connection, asker: Asker, at: float) -> float:
+    """Seconds that the asker's own failures cost still; who was told so and asks before the time pays once more."""
+    waits = [0.0]
+    for digest, free in asker.own:
+        row = _row(connection, digest, at)
+        if row is None or not (left := _left(row, free, at)):
+            continue
+        changed: dict[str, Any] = {}
+        if at < row.told - _INSTANT:
+            changed, left = {"failures": row.failures + 1, "at": at}, _pause(row.failures + 1, free)
+        connection.execute(update(throttle).where(throttle.c.key == digest).values(told=at + left, **changed))
+        waits.append(left)
+    return max(waits)
+
+
+# --- the line before a name ---------------------------------------------------------------------------
+
+
+def _shared_wait(connection: Connection, asker: Asker, name: Key, at: float) -> float:
+    """Seconds until a name that is guessed at from everywhere may be tried by this one; a place in the line until then."""
+    row = _row(connection, name[0], at)
+    if row is None or row.failures < name[1]:
         return 0.0
-    pause = min(2.0 ** int(row.failures - free), LONGEST_WAIT[free])
-    return max(0.0, float(row.at) + pause - at)
+    connection.execute(delete(sign_in_line).where(sign_in_line.c.told < at - PATIENCE))
+    mine = sign_in_line.c.key == asker.own[0][0]
+    place = connection.execute(select(sign_in_line).where(mine)).one_or_none()
+    rank = place.rank if place is not None else _rank(connection, asker, at)
+    left = _left(row, name[1], at)
+    if not left and not _somebody_tried_less(connection, name, rank):
+        connection.execute(delete(sign_in_line).where(mine))
+        return 0.0
+    left = left or LONGEST_WAIT[name[1]]
+    if place is None:
+        fail(connection, [(asker.network, 0)], at)
+    elif at >= place.told - _INSTANT:
+        rank += 1  # so that who has just come goes before a crowd that stands in line for ever
+    else:
+        fail(connection, [*asker.own, (asker.network, 0)], at)
+        rank, left = _rank(connection, asker, at), max(left, _own_wait(connection, asker, at))
+    _keep_place(connection, asker, name, rank=rank, told=at + left)
+    return left
+
+
+def _somebody_tried_less(connection: Connection, name: Key, rank: int) -> bool:
+    less = (sign_in_line.c.name == name[0], sign_in_line.c.rank < rank)
+    return connection.execute(select(sign_in_line.c.key).where(*less).limit(1)).first() is not None
+
+
+def _keep_place(connection: Connection, asker: Asker, name: Key, *, rank: int, told: float) -> None:
+    dialect = sqlite if is_sqlite(connection) else postgresql
+    place = {"name": name[0], "rank": rank, "told": told}
+    added = dialect.insert(sign_in_line).values(key=asker.own[0][0], **place)
+    connection.execute(added.on_conflict_do_update(index_elements=["key"], set_=place))
+
+
+def _rank(connection: Connection, asker: Asker, at: float) -> int:
+    """Count how much was tried at this name from this address and its network."""
+    return _tries(connection, [asker.own[0][0], asker.network], at)
+
+
+def _tries(connection: Connection, keys: Iterable[bytes], at: float) -> int:
+    rows = select(throttle.c.failures).where(throttle.c.key.in_(list(keys)), throttle.c.at >= at - FORGET_SECONDS)
+    return sum(max(0, failures) for failures in connection.execute(rows).scalars())
+
+
+# --- one key ------------------------------------------------------------------------------------------
+
+
+def _row(connection: Connection, digest: bytes, at: float) -> Row[Any] | None:
+    """Look at a key's failures, locked: on PostgreSQL two tries at once must not both find the same turn free."""
+    recent = (throttle.c.key == digest, throttle.c.at >= at - FORGET_SECONDS)
+    return connection.execute(select(throttle).where(*recent).with_for_update()).one_or_none()
+
+
+def _left(row: Row[Any], free: int, at: float) -> float:
+    left = float(row.at) + _pause(int(row.failures), free) - at
+    return left if left > _INSTANT else 0.0
+
+
+def _pause(failures: int, free: int) -> float:
+    return min(2.0 ** min(failures - free, 64), LONGEST_WAIT[free]) if failures >= free else 0.0
+
+
+def _within(address: str, bits: int, bits_of_6: int) -> str:
+    """Return the first address of the network that holds an address; what is none stays as it is."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, IPv6Address) and found.ipv4_mapped:
+        found = found.ipv4_mapped
+    kept = bits_of_6 if isinstance(found, IPv6Address) else bits
+    return str(ip_network((found, kept), strict=False).network_address)

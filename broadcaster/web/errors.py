@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broadcaster.hashing import RETRY_SECONDS
 from broadcaster.web import pages
 from broadcaster.wording import LANGUAGES, words
 
@@ -23,6 +24,11 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     if error.status_code == 303:
         return Response(status_code=303, headers={**(error.headers or {}), "Cache-Control": "no-store"})
     return answer(request, error.status_code, headers=error.headers)
+
+
+async def on_busy(request: Request, _error: Exception) -> Response:
+    """The answer where too many passwords wait to be looked at."""
+    return answer(request, 503, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 async def on_failure(request: Request) -> Response:

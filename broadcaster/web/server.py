@@ -12,12 +12,14 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from broadcaster.app import App
+from broadcaster.hashing import Busy
 from broadcaster.signon import SignOn
 from broadcaster.web import errors
 from broadcaster.web.access import Endpoint, Limits, Row, guarded
 from broadcaster.web.bodies import Bodies
 from broadcaster.web.media import MediaCache
 from broadcaster.web.middleware import AccessLog, Failures, SecurityHeaders
+from broadcaster.web.proxy_watch import ProxyWatch
 from broadcaster.web.pull import PullCache
 from broadcaster.web.refusals import Refusals
 from broadcaster.web.routes import table
@@ -32,11 +34,12 @@ def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
     web = Starlette(
         routes=_routes(rows),
         middleware=[
+            Middleware(ProxyWatch, program=app),
             Middleware(AccessLog),
             Middleware(SecurityHeaders, https=app.site.base_url.startswith("https://")),
             Middleware(Failures, answer=errors.on_failure),
         ],
-        exception_handlers={HTTPException: errors.on_http_exception},
+        exception_handlers={HTTPException: errors.on_http_exception, Busy: errors.on_busy},
     )
     web.router.redirect_slashes = False  # Starlette's would name whatever host the visitor does
     web.router.default = _without_slash(web)

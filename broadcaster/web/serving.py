@@ -88,7 +88,7 @@ async def serve(
             log_config=None,
             access_log=False,
             server_header=False,
-            forwarded_allow_ips=app.settings.trusted_proxies.split(),
+            proxy_headers=False,  # ProxyWatch reads them, and says where they cannot be believed
             timeout_graceful_shutdown=GRACE_SECONDS,
             timeout_keep_alive=30,
             backlog=min(BACKLOG, held.connections),

@@ -158,30 +158,31 @@ def test_a_disabled_account_opens_nothing_at_once(database: Database) -> None:
     assert database.read_now(sessions.find, value, AT + 1) is None
 
 
+def asker(place: str) -> throttle.Asker:
+    """Somebody who tries rina's name from a place."""
+    own = ((f"rina {place}".encode(), throttle.FREE_PAIR), (place.encode(), throttle.FREE_PLACE))
+    return throttle.Asker(own=own, name=(b"rina", throttle.FREE_NAME), network=f"rina near {place}".encode())
+
+
 def test_who_guesses_waits_and_who_is_honest_elsewhere_does_not(database: Database) -> None:
-    guesser = [(b"rina from afar", throttle.FREE_PAIR), (b"afar", throttle.FREE_PLACE), (b"rina", throttle.FREE_NAME)]
-    owner = [(b"rina at home", throttle.FREE_PAIR), (b"home", throttle.FREE_PLACE), (b"rina", throttle.FREE_NAME)]
+    guesser, owner = asker("afar"), asker("home")
     for _ in range(throttle.FREE_PAIR):
-        assert database.read_now(throttle.wait, guesser, AT) == 0
-        database.write_now(throttle.fail, guesser, AT)
-    waits = []
-    for _ in range(12):
-        waits.append(database.read_now(throttle.wait, guesser, AT))
-        database.write_now(throttle.fail, guesser, AT)
+        assert database.write_now(throttle.begin, guesser, AT).wait == 0
+    waits = [database.write_now(throttle.begin, guesser, AT).wait for _ in range(12)]
     assert waits == sorted(waits)
     assert waits[0] >= 1
     assert waits[-1] == throttle.LONGEST_WAIT[throttle.FREE_PAIR]
-    assert database.read_now(throttle.wait, owner, AT) == 0
-    database.write_now(throttle.forgive, guesser[:1])
-    assert database.read_now(throttle.wait, guesser[:1], AT) == 0
-    assert database.read_now(throttle.wait, guesser, AT + throttle.FORGET_SECONDS + 1) == 0
+    assert database.write_now(throttle.begin, owner, AT).wait == 0
+    assert database.write_now(throttle.begin, guesser, AT + throttle.FORGET_SECONDS + 1).wait == 0
+    database.write_now(throttle.fail, guesser.own[:1] * 10, AT)
+    database.write_now(throttle.forgive, guesser.own[:1])
+    assert database.write_now(throttle.begin, throttle.Asker(own=guesser.own[:1]), AT).wait == 0
 
 
 def test_a_name_attacked_from_everywhere_costs_its_owner_seconds_not_the_account(database: Database) -> None:
     for number in range(throttle.FREE_NAME + 30):
         database.write_now(throttle.fail, [(f"pair {number}".encode(), throttle.FREE_PAIR), (b"rina", throttle.FREE_NAME)], AT)
-    owner = [(b"rina at home", throttle.FREE_PAIR), (b"rina", throttle.FREE_NAME)]
-    assert 0 < database.read_now(throttle.wait, owner, AT) <= 5
+    assert 0 < database.write_now(throttle.begin, asker("home"), AT).wait <= 5
 
 
 def test_the_last_who_manages_for_the_whole_city_stays_although_others_manage_for_a_part(database: Database) -> None:

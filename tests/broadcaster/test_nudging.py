@@ -300,5 +300,5 @@ async def test_a_worker_tells_by_itself(town: PostOffice, lane: str, form: Any) 
 
 def test_every_reason_has_words() -> None:
     names = {path.name for path in (Path(nudging.__file__).parents[1] / "templates" / "nudge").iterdir()}
-    reasons = {"review", "returned", "rejected", "missed", "lapsed", "break_glass", "account"}
+    reasons = {"review", "returned", "rejected", "missed", "lapsed", "break_glass", "account", "codes_stopped"}
     assert names == {f"{name}.id.txt" for name in (*reasons, "_foot", "_mark", "_training")}

@@ -1,12 +1,11 @@
 """Choosing a new password: the old one is asked, and every other browser is signed out."""
 
-import asyncio
+from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import accounts as rules
 from broadcaster import own_account
 from broadcaster.accounts import PASSWORD_LONGEST, PASSWORD_SHORTEST, BadAccount
 from broadcaster.web.access import account_of, app_of
@@ -32,12 +31,10 @@ async def change(request: Request) -> Response:
     if asked.problem:
         return _form(request, field="lama", problem=asked.said(frame.words_of(request)), wait=asked.wait)
     try:
-        password = await asyncio.to_thread(
-            own_account.check_new_password, asked.stored, text_of(form, "baru"), text_of(form, "ulang"), owner.account
-        )
+        password = own_account.check_new_password(text_of(form, "baru"), text_of(form, "ulang"), owner.account)
+        hashed = await app.hasher.run(partial(own_account.hash_new_password, asked.stored, password))
     except BadAccount as refused:
         return _form(request, field="baru", problem=str(refused))
-    hashed = await asyncio.to_thread(rules.hash_password, password)
     await app.database.write(own_account.change_password, owner, hashed)
     return RedirectResponse(HOME, 303) if owner.account.must_change else done("sandi")
 

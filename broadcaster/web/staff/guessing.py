@@ -1,7 +1,7 @@
 """Passwords and codes that could be guessed: each try is counted before it is looked at, at sign-in and when asked again."""
 
-import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -11,6 +11,7 @@ from starlette.requests import Request
 from broadcaster import accounts as rules
 from broadcaster.accounts import Account
 from broadcaster.app import App
+from broadcaster.hashing import KNOWN
 from broadcaster.store import accounts, audit, throttle
 from broadcaster.web.access import app_of, client_of
 from broadcaster.web.staff import known
@@ -33,31 +34,48 @@ class Asked:
 async def ask_again(request: Request, account: Account, password: str) -> Asked:
     """Whether this is the password of who is signed in; counted together with their sign-ins. `stored`: its hash."""
     app = app_of(request)
-    keys = keys_of(app, request, account.name)
-    wait = await app.database.write(begin_try, keys, app.clock().timestamp())
-    if wait:
-        return Asked(problem="signin.wait", wait=wait)
+    asker = asker_of(app, request, account.name)
+    turn = await begin_try(app, asker)
+    if turn.wait:
+        return Asked(problem="signin.wait", wait=turn.wait)
     stored, _sealed, _step = await app.database.read(accounts.secrets_of, account.id)
-    if not await fits(stored, password):
+    if not await app.hasher.run(partial(rules.password_fits, stored, password)):
         await app.database.write(_note_failure, app, account)
         return Asked(problem="staff.account.password.wrong")
-    await app.database.write(throttle.succeed, keys)
+    await app.database.write(throttle.succeed, asker)
     return Asked(stored=stored)
 
 
-def keys_of(app: App, request: Request, name: str, *, step: Literal["password", "code"] = "password") -> list[throttle.Key]:
+def asker_of(app: App, request: Request, name: str, *, step: Literal["password", "code"] = "password") -> throttle.Asker:
     """What tries are counted by: name and address together, the address, the name; in a known browser by that one alone.
 
     `step`: guesses at a second factor are counted apart, but for the address.
     """
-    plain, place = spelled(name), throttle.place_of(client_of(request))
+    plain, client = spelled(name), client_of(request)
     if mark := known.mark_of(request, plain):
-        return [(counted(app, step, "browser", plain, mark), throttle.FREE_PAIR)]
-    return [
-        (counted(app, step, "pair", plain, place), throttle.FREE_PAIR),
-        (counted(app, "place", place), throttle.FREE_PLACE),
-        (counted(app, step, "name", plain), throttle.FREE_NAME),
-    ]
+        return throttle.Asker(own=((counted(app, step, "browser", plain, mark), throttle.FREE_PAIR),))
+    place = throttle.place_of(client)
+    return throttle.Asker(
+        own=(
+            (counted(app, step, "pair", plain, place), throttle.FREE_PAIR),
+            (counted(app, "place", place), throttle.FREE_PLACE),
+        ),
+        name=(counted(app, step, "name", plain), throttle.FREE_NAME),
+        network=counted(app, step, "network", plain, throttle.network_of(client)),
+    )
+
+
+async def begin_try(app: App, asker: throttle.Asker) -> throttle.Turn:
+    """Count a try before it is looked at, or refuse it."""
+    at = app.clock().timestamp()
+    if shut := await app.database.read(throttle.shut_for, asker, at):
+        return throttle.Turn(wait=shut)
+    return await app.database.write(throttle.begin, asker, at)
+
+
+def rank_of(asker: throttle.Asker, turn: throttle.Turn) -> int:
+    """Return the rank in the queue before Argon2, where known browsers have places of their own."""
+    return KNOWN if asker.name is None else turn.rank
 
 
 def counted(app: App, *parts: str) -> bytes:
@@ -71,20 +89,6 @@ def spelled(name: str) -> str:
         return rules.read_known_name(name)
     except rules.BadAccount:
         return name.strip().lower()[:200]
-
-
-def begin_try(connection: Connection, keys: list[throttle.Key], at: float) -> int:
-    """Count the try before it is looked at, so that many at once are no way round; the seconds to wait, where it must."""
-    wait = throttle.wait(connection, keys, at)
-    if wait:
-        return max(1, round(wait))
-    throttle.fail(connection, keys, at)
-    return 0
-
-
-async def fits(stored: str, password: str) -> bool:
-    """Whether this is the password; looked at beside the event loop, as it takes some 50 ms."""
-    return await asyncio.to_thread(rules.password_fits, stored, password)
 
 
 def _note_failure(connection: Connection, app: App, account: Account) -> None:

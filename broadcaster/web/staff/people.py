@@ -1,8 +1,8 @@
 """The people who work here: the list with search, one person's particulars, a new person. For pengelola."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -88,7 +88,7 @@ async def create(request: Request) -> Response:
     password = rules.new_password()
     try:
         name, particulars = rules.read_name(typed.name), typed.read(app)
-        hashed = await asyncio.to_thread(rules.hash_password, password)
+        hashed = await app.hasher.run(partial(rules.hash_password, password))
         added = await app.database.write(personnel.hire, keeper_of(request), name, particulars, hashed=hashed)
     except BadAccount as refused:
         return await _new(request, typed, problem=str(refused))

@@ -1,7 +1,7 @@
 """What a pengelola does to a person's account beyond its particulars: shut out, let in, new password, second factor, sessions."""
 
-import asyncio
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -47,7 +47,7 @@ async def end_sessions(request: Request) -> Response:
 async def reset_password(request: Request) -> Response:
     """A one-time password, shown now only."""
     person, password = await person_of(request), rules.new_password()
-    hashed = await asyncio.to_thread(rules.hash_password, password)
+    hashed = await app_of(request).hasher.run(partial(rules.hash_password, password))
     try:
         await app_of(request).database.write(personnel.reset_password, keeper_of(request), person.id, hashed=hashed)
     except NotAllowed as refused:

@@ -1,8 +1,9 @@
 """Signing in and out: name and password, then the second factor where there is one. Who guesses waits longer and longer."""
 
-import asyncio
+import math
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -14,16 +15,21 @@ from starlette.responses import RedirectResponse, Response
 from broadcaster import accounts as rules
 from broadcaster.accounts import Account
 from broadcaster.app import App
-from broadcaster.store import accounts, audit, sessions, throttle
+from broadcaster.hashing import RETRY_SECONDS, Busy
+from broadcaster.store import accounts, audit, code_guard, nudges, sessions, throttle
 from broadcaster.web import pages
 from broadcaster.web.access import HALF, SIGN_IN, app_of, client_of, cookie_name, current_session, session_of
 from broadcaster.web.staff import known
-from broadcaster.web.staff.guessing import begin_try, fits, keys_of, spelled
+from broadcaster.web.staff.guessing import asker_of, begin_try, rank_of, spelled
 from broadcaster.wording import words
 from subscribers.addresses import SealBroken
 
 HOME = "/redaksi/"
 CODE = "/redaksi/masuk/kode"
+BUSY = "signin.busy"
+"""Key of the words for who finds no place to have a password looked at."""
+STOPPED = "signin.code.stopped"
+"""Key of the words for whose codes are not looked at any more."""
 HALF_SECONDS = 300.0
 """How long the second factor may take."""
 _WITHIN = re.compile(r"/redaksi/[A-Za-z0-9/_.\-?=&%+~]*", re.ASCII)
@@ -119,23 +125,25 @@ def agent_of(request: Request) -> str:
 
 async def _try_password(request: Request, name: str, password: str) -> Outcome:
     app = app_of(request)
-    keys = keys_of(app, request, name)
-    wait = await app.database.write(begin_try, keys, app.clock().timestamp())
-    if wait:
-        return Outcome(problem="signin.wait", wait=wait)
+    asker = asker_of(app, request, name)
+    turn = await begin_try(app, asker)
+    if turn.wait:
+        return Outcome(problem="signin.wait", wait=turn.wait)
     found, stored = await app.database.read(_with_hash, name)
-    if not await fits(stored, password) or found is None or found.disabled_at is not None:
+    try:
+        right, rehashed = await app.hasher.run(partial(_check, stored, password), rank=rank_of(asker, turn))
+    except Busy:
+        return Outcome(problem=BUSY, wait=RETRY_SECONDS)
+    if not right or found is None or found.disabled_at is not None:
         await _note_failure(request, found)
         return Outcome(problem="signin.wrong")
-
-    rehashed = await asyncio.to_thread(rules.hash_password, password) if rules.needs_new_hash(stored) else ""
 
     def succeed(connection: Connection) -> Outcome:
         account = accounts.by_id(connection, found.id)
         unchanged = accounts.secrets_of(connection, found.id)[0] == stored
         if account is None or account.disabled_at is not None or not unchanged:
             return Outcome(problem="signin.wrong")  # shut out, or given a new password, while we looked at the old one
-        throttle.succeed(connection, keys)
+        throttle.succeed(connection, asker)
         if rehashed:
             accounts.set_password(connection, account.id, rehashed, must_change=account.must_change)
         cookie = _open(connection, request, account, HALF if account.secured else "password")
@@ -144,24 +152,54 @@ async def _try_password(request: Request, name: str, password: str) -> Outcome:
     return await app.database.write(succeed)
 
 
+def _check(stored: str, password: str) -> tuple[bool, str]:
+    """Compare a password with its hash; the second value is a new hash where the stored one was made at a lower cost."""
+    right = rules.password_fits(stored, password)
+    return right, rules.hash_password(password) if right and rules.needs_new_hash(stored) else ""
+
+
 async def _try_code(request: Request, found: sessions.Session, code: str) -> Outcome:
     app, account = app_of(request), found.account
-    keys = keys_of(app, request, account.name, step="code")
-    wait = await app.database.write(begin_try, keys, app.clock().timestamp())
-    if wait:
-        return Outcome(problem="signin.wait", wait=wait)
+    asker = asker_of(app, request, account.name, step="code")
+    at, browser = app.clock().timestamp(), b"" if asker.name is not None else asker.own[0][0]
 
-    def act(connection: Connection) -> str:
+    def begin(connection: Connection) -> Outcome:
+        if rest := code_guard.rests(connection, account.id, browser, at):
+            return Outcome(problem=STOPPED, wait=math.ceil(rest))
+        turn = throttle.begin(connection, asker, at)
+        return Outcome(problem="signin.wait" if turn.wait else "", wait=turn.wait)
+
+    def act(connection: Connection) -> Outcome:
+        code_guard.lock(connection, account.id)
+        if rest := code_guard.rests(connection, account.id, browser, at):
+            return Outcome(problem=STOPPED, wait=math.ceil(rest))
         way = spend_code(connection, app, account, code)
-        if not way or not sessions.end(connection, found.id, account.id):
-            return ""  # wrong, or the half session was ended meanwhile
-        throttle.succeed(connection, keys)
-        return _open(connection, request, account, way)
+        if not way:
+            return _wrong_code(connection, request, account, browser)
+        if not sessions.end(connection, found.id, account.id):
+            return Outcome(problem="signin.code.wrong")  # the half session was ended meanwhile
+        throttle.succeed(connection, asker)
+        code_guard.begin_anew(connection, account.id, browser)
+        return Outcome(cookie=_open(connection, request, account, way))
 
-    cookie = await app.database.write(act)
-    if not cookie:
+    begun = await app.database.write(begin)
+    done = begun if begun.problem else await app.database.write(act)
+    if not done.cookie and not begun.problem:
         await _note_failure(request, account)
-    return Outcome(cookie=cookie) if cookie else Outcome(problem="signin.code.wrong")
+    return done
+
+
+def _wrong_code(connection: Connection, request: Request, account: Account, browser: bytes) -> Outcome:
+    """Count a wrong code; with the last that may be, every half session ends and the owner is told."""
+    app = app_of(request)
+    at = app.clock().timestamp()
+    if not code_guard.count_wrong(connection, account.id, browser, at):
+        return Outcome(problem="signin.code.wrong")
+    sessions.end_way(connection, account.id, HALF)
+    _note(connection, app, account, "codes_stopped", request)
+    if code_guard.must_tell(connection, account.id, at):
+        nudges.add(connection, [account], account.actor, "codes_stopped", at)
+    return Outcome(problem=STOPPED, wait=int(code_guard.COOLING_SECONDS))
 
 
 def spend_code(connection: Connection, app: App, account: Account, code: str) -> str:
@@ -248,7 +286,7 @@ def _code_form(request: Request, *, target: str = "", problem: str = "", wait: i
 
 def _page(request: Request, template: str, problem: str, wait: int, **values: Any) -> Response:
     said = words(pages.lang_of(request))(problem, n=wait) if wait else problem and words(pages.lang_of(request))(problem)
-    status = 429 if wait else 401 if problem else 200
+    status = 503 if problem == BUSY else 429 if wait else 401 if problem else 200
     headers = {"Retry-After": str(wait)} if wait else None
     return pages.page(
         request, template, status=status, cache_control=pages.PRIVATE, headers=headers, problem=said,
