@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url, select
+from sqlalchemy import Connection, delete, insert, make_url, select
 from structlog.testing import capture_logs
 
 from broadcaster import embedded, erasing, publishing, receipts
@@ -20,13 +20,13 @@ from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.graph_api import scoped_id
 from broadcaster.simulation.providers import Providers, demo_variables, running
 from broadcaster.store.migrating import METADATA
-from broadcaster.store.tables import PENDING, SENDING, STATES, delivery, held_domain, receipt
+from broadcaster.store.tables import PENDING, SENDING, STATES, delivery, held_domain, held_suppression, reached, receipt
 from broadcaster.web.serving import serve
 from browsing import listening
 from postgres import cluster_files
 from sending import everything_due, table
 from subscribers import residents
-from subscribers.store import address, alias
+from subscribers.store import address, alias, strike
 from traces import Traces
 from waiting import until
 from world import deliverer, notice, program, publish, rows, subscribe, variables
@@ -55,7 +55,8 @@ class City:
     app: App
     providers: Providers
     folder: Path
-    logs: list[Any] = field(default_factory=list)
+    logs: list[Any]
+    library_logs: pytest.LogCaptureFixture
 
     async def send(self, *channels: str) -> None:
         """Hand over what waits on these channels; retries count as due."""
@@ -91,11 +92,11 @@ class City:
                 yield path.name, path.read_bytes()
         if not self.app.database.sqlite:
             yield from cluster_files(self.app.database.url)
-        yield "logs", json.dumps(self.logs, default=str).encode()
+        yield "logs", (json.dumps(self.logs, default=str) + self.library_logs.text).encode()
 
 
 @pytest.fixture
-async def city(database_url: str, tmp_path: Path) -> AsyncIterator[City]:
+async def city(database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[City]:
     folder = tmp_path / "data"
     folder.mkdir()
     if database_url.startswith("sqlite"):
@@ -114,7 +115,7 @@ async def city(database_url: str, tmp_path: Path) -> AsyncIterator[City]:
             stack.push_async_callback(_ended, site)
             await ready.wait()
             providers = await stack.enter_async_context(running(app.loaded))
-            yield City(app=app, providers=providers, folder=folder, logs=logs)
+            yield City(app=app, providers=providers, folder=folder, logs=logs, library_logs=caplog)
 
 
 async def _ended(task: "asyncio.Task[None]") -> None:
@@ -179,6 +180,7 @@ async def test_nothing_at_rest_gives_anybody_away_after_a_days_work(city: City) 
 async def test_erasing_reaches_every_table_and_the_files(city: City) -> None:
     await a_day(city)
     known = {name: await reading(city.app, channel, name) for channel, people in PEOPLE.items() for name in people}
+    await city.app.database.write(_strikes_and_holds, list(known.values()))
     digests = {bytes(row.lookup) for table_ in (address, alias) for row in table(city.app, table_)}
     sealed = {bytes(row.cipher) for table_ in (address, alias) for row in table(city.app, table_)}
     for channel, people in PEOPLE.items():
@@ -192,6 +194,17 @@ async def test_erasing_reaches_every_table_and_the_files(city: City) -> None:
         assert traces.within(data) == set(), name
         if city.app.database.sqlite and name.startswith("siaran.db"):
             assert not [secret for secret in digests | sealed if secret in data], f"freed pages of {name} are overwritten"
+
+
+def _strikes_and_holds(connection: Connection, people: list[residents.AddressRow]) -> None:
+    """Give each address what else may be known of it: a soft bounce, a held suppression, a day's count."""
+    at = {"at": 1.0}
+    connection.execute(insert(strike), [{"address": row.id, "day": "2026-11-25"} for row in people])
+    connection.execute(
+        insert(held_suppression), [{"address": row.id, "channel": row.channel, "reason": "x"} | at for row in people]
+    )
+    connection.execute(delete(reached))
+    connection.execute(insert(reached), [{"address": row.id, "channel": row.channel} | at for row in people])
 
 
 async def reading(app: App, channel: str, text: str) -> residents.AddressRow:

@@ -51,7 +51,7 @@ def settle(connection: Connection, book: AddressBook, claim: Claim, decisions: S
     """Record what became of a group of attempts, repeating it changes nothing; the slots that this ended otherwise than sent.
 
     An outcome from a fenced attempt is still a fact: a message that was sent after all is sent.
-    `keep_ids`: the provider reports later by its own id, so keep a way back from it.
+    `keep_ids`: the provider reports later by its own id, so keep a way back from it; else nothing of the id is stored.
     """
     wall = now(connection)
     change: Counter[int] = Counter()
@@ -76,7 +76,10 @@ def _settle_sent(
 ) -> None:  # fmt: skip
     """Most outcomes, so one statement for all; only where it found fewer rows is each looked at."""
     place: dict[str, Any] = {"edition": claim.edition, "channel": claim.channel}
-    taken = [(each.slot, each.attempt, book.provider_key(claim.channel, each.provider_id), each.message_number) for each in sent]
+    taken = [
+        (each.slot, each.attempt, book.provider_key(claim.channel, each.provider_id) if keep_ids else "", each.message_number)
+        for each in sent
+    ]
     ended = statements.settle_sent(connection, **place, sent=taken, wall=wall)
     change.update({SENDING: -ended, SENT: ended})
     if ended < len(sent):

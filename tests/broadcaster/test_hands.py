@@ -127,7 +127,14 @@ async def test_retries_count_by_the_clock_of_the_database_not_of_the_worker(app:
 
 async def test_what_no_database_takes_of_a_providers_words_is_left_out(app: App) -> None:
     await publish(app, notice())
-    app = with_channels(app, FakeChannel(provider=lambda _r: Receipt(provider_id="a\0b\ud800")))
+    app = with_channels(app, FakeChannel(provider=lambda _r: Receipt(provider_id="a\0b\ud800"), receipt_wait=30))
     await drain_until_quiet(deliverer(app))
     assert {row.provider_key for row in rows(app)} == {app.book.provider_key("email", "a\0b\ud800")}
     assert states(app) == {"sent": 12}
+
+
+async def test_nothing_is_kept_of_the_ids_of_a_provider_that_never_reports_later(app: App) -> None:
+    await publish(app, notice())
+    app = with_channels(app, FakeChannel(provider=lambda _r: Receipt(provider_id="<1@mail.example>", message_number=7)))
+    await drain_until_quiet(deliverer(app))
+    assert {(row.provider_key, row.message_number) for row in rows(app)} == {(None, 7)}
