@@ -23,7 +23,7 @@ RESERVED_FILES = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one connection, one client and all of them may take."""
+    """Limits of one connection, of one client and of all together."""
 
     connections: int = 2_000
     per_client: int = 200
@@ -40,8 +40,8 @@ class Limits:
     write_seconds: float = 30.0
     """The same for answers that a client is slow to read."""
     bytes_per_second: float = 4_096.0
-    linger_seconds: float = 5.0
-    """How long a client that is still sending may go on after an early answer, so that it reads that answer."""
+    linger_seconds: float = 30.0
+    """Time for a client that is still sending to read an early answer: a reset would take the answer from it."""
     linger_bytes: int = 16 * 1024 * 1024
     early_bytes: int = 32 * 1024 * 1024
     """Bytes of all bodies together that came with their heads, before anybody asked for them."""
@@ -57,7 +57,7 @@ class Limits:
 
 
 class Connection(Protocol):
-    """One connection, as admission sees it."""
+    """A connection that can be closed."""
 
     def drop(self) -> None:
         """Close it at once, saying why if nothing was answered yet."""

@@ -19,7 +19,7 @@ from broadcaster.web.admission import Admission
 from broadcaster.web.refusals import Kind
 
 EXTENSION = "broadcaster"
-"""Under which an ASGI scope names its Exchange."""
+"""Name of our extension in an ASGI scope; it holds the Exchange."""
 FRAMING = 8
 """Bytes of chunk framing that a byte of a body may cost."""
 CLOSE = (b"connection", b"close")
@@ -52,21 +52,21 @@ class State(ServerState):
 
 @dataclass(kw_only=True, eq=False)
 class Exchange:
-    """One request and its answer; times are of the event loop's clock."""
+    """A request and its answer; times are of the event loop's clock."""
 
     connection: "LimitedConnection"
     cycle: RequestResponseCycle | None = None
     complete: bool = False
-    """Whether the whole body came."""
+    """True once the whole body came."""
     asked_at: float | None = None
-    """When the application first asked for the body."""
+    """Time at which the application first asked for the body."""
     body: int = 0
     framed: int = 0
     """Bytes of the body, and the bytes as which they came."""
     early: int = 0
     """Bytes of the body that nobody asked for yet."""
     closing: bool = False
-    """Whether the answer said that the connection closes because the body did not come first."""
+    """True when the answer began before the whole body came: the connection ends with it."""
 
     def drop(self) -> None:
         """Give this request up, for the body of another."""
@@ -94,21 +94,21 @@ class LimitedConnection(HttpToolsProtocol):
         self._early = 0
         self._refusal: tuple[int, Kind] = (400, "malformed")
         self._silent = True
-        """Whether its client has said nothing at all."""
+        """True until the first byte."""
         self._in_head = True
         self._head_since: float | None = None
-        """Since when its client owes us the rest of a head; None between requests."""
+        """Start of a head that is not complete yet; None between requests."""
         self._head_bytes = 0
         self._head_came = 0
         """Bytes of the head that were read, and those that came after its first ones and did not complete it."""
         self._continued = False
-        """Whether what is being parsed began with a head that had begun before."""
+        """True while parsing bytes that continue an earlier head."""
         self._lingering = 0
         """Bytes that may still come and are thrown away; above 0 once no request is read any more."""
         self._linger_timer: asyncio.TimerHandle | None = None
         self._sent = 0
         self._unread_since: float | None = None
-        """Since when the client has left something of our answers unread, and what it had read then."""
+        """Start of the time in which answers are unread; the bytes that had been read by then are below."""
         self._read_then = 0
 
     # --- uvicorn's and httptools' callbacks -------------------------------------------------------
@@ -294,7 +294,7 @@ class LimitedConnection(HttpToolsProtocol):
 
     @property
     def unread_since(self) -> float:
-        """Since when its client has left answers unread; for ever when it has not."""
+        """Start of the time in which answers are unread; infinity when all are read."""
         return math.inf if self._unread_since is None else self._unread_since
 
     @property

@@ -72,7 +72,7 @@ class Server:
 
     @property
     def refused(self) -> dict[str, int]:
-        """What was refused, by kind."""
+        """Refusals by kind."""
         return dict(self.admission.refusals.counts)
 
     async def doing(self, **counts: int) -> None:

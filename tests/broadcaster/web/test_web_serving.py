@@ -87,7 +87,7 @@ async def test_deadlines_are_looked_at_while_serving(sqlite_url: str, tmp_path: 
 
 
 async def answers(port: int) -> bool:
-    """Whether the server answers a resident."""
+    """Ask the server as a resident does."""
     try:
         async with stranger(port, "127.0.1.9") as resident:
             await resident.say(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
