@@ -84,7 +84,7 @@ async def _database(settings: config.Settings) -> AsyncIterator[Finding]:
 
 
 def _files() -> Finding:
-    """Whether this machine grants as many open files as the web server may need: each connection is one."""
+    """Check that this machine grants the open files that the web server may need: each connection is one."""
     most = file_limit()[1]
     if most >= WANTED_FILES:
         return Finding(ok=True, what=f"Berkas terbuka: sampai {most} untuk setiap proses")

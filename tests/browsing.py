@@ -104,7 +104,7 @@ class Running:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port it listens on."""
         return int(self.url.rsplit(":", 1)[1])
 
     async def post(self, path: str, content: Any, token: str = "", **headers: str) -> Answer:

@@ -9,7 +9,7 @@ ADDRESS = "127.0.1.1"
 
 
 class Stranger:
-    """One raw connection."""
+    """A raw connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader

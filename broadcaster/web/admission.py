@@ -23,7 +23,7 @@ RESERVED_FILES = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one connection, one client and all of them may take."""
+    """Limits of one connection, of one client and of all together."""
 
     connections: int = 2_000
     per_client: int = 200
@@ -39,16 +39,18 @@ class Limits:
     """Time for any body; each `bytes_per_second` bytes that came add a second."""
     write_seconds: float = 30.0
     """The same for answers that a client is slow to read."""
-    bytes_per_second: float = 4_096.0
-    linger_seconds: float = 5.0
-    """How long a client that is still sending may go on after an early answer, so that it reads that answer."""
+    bytes_per_second: float = 1_024.0
+    """Less than the slowest mobile network carries."""
+    linger_seconds: float = 30.0
+    """Time for a client that is still sending to read an early answer: a reset would take the answer from it."""
     linger_bytes: int = 16 * 1024 * 1024
     early_bytes: int = 32 * 1024 * 1024
     """Bytes of all bodies together that came with their heads, before anybody asked for them."""
     pipelined: int = 16
     """Requests that may wait behind the one being answered."""
+    stall_seconds: float = 5.0
     unread_bytes: int = 64 * 1024 * 1024
-    """Bytes of all answers together that wait for slow readers."""
+    """Bytes of all answers together that wait for clients who have read nothing for `stall_seconds`."""
 
     def within(self, files: int) -> "Limits":
         """The same with no more connections than a process with so many open files can hold."""
@@ -57,7 +59,7 @@ class Limits:
 
 
 class Connection(Protocol):
-    """One connection, as admission sees it."""
+    """A connection that can be closed."""
 
     def drop(self) -> None:
         """Close it at once, saying why if nothing was answered yet."""

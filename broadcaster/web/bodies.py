@@ -20,7 +20,7 @@ SHARES = {"strangers": 16 * MIB, "providers": 32 * MIB, "staff": 64 * MIB}
 
 
 class Holder(Protocol):
-    """Whoever sends a body."""
+    """The request that a body belongs to."""
 
     def drop(self) -> None:
         """Give the request up."""

@@ -5,8 +5,8 @@ it has answered. Deadlines are looked at by `sweep`, twice a second for all conn
 """
 
 import asyncio
-import math
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, NoReturn
 
 import httptools
@@ -19,22 +19,22 @@ from broadcaster.web.admission import Admission
 from broadcaster.web.refusals import Kind
 
 EXTENSION = "broadcaster"
-"""Under which an ASGI scope names its Exchange."""
+"""Name of our extension in an ASGI scope; it holds the Exchange."""
 FRAMING = 8
 """Bytes of chunk framing that a byte of a body may cost."""
 CLOSE = (b"connection", b"close")
 
 
 def sweep(admission: Admission, now: float) -> None:
-    """End every connection that took too long; while too much is unread by all, those who read nothing for longest go first."""
-    unread = [(connection.sweep(now), connection) for connection in admission if isinstance(connection, LimitedConnection)]
-    over = sum(size for size, _ in unread) - admission.limits.unread_bytes
-    for size, connection in sorted(unread, key=lambda pair: pair[1].unread_since):
+    """End every connection that took too long; while too much stays unread, those who read nothing for longest go first."""
+    connections = [connection for connection in admission if isinstance(connection, LimitedConnection)]
+    stalled = [(connection.read_at, size, connection) for connection in connections if (size := connection.sweep(now))]
+    over = sum(size for _, size, _ in stalled) - admission.limits.unread_bytes
+    for _, size, connection in sorted(stalled, key=itemgetter(0)):
         if over <= 0:
             break
-        if size:
-            connection.drop_unread()
-            over -= size
+        connection.drop_unread()
+        over -= size
     admission.refusals.report()
 
 
@@ -52,21 +52,21 @@ class State(ServerState):
 
 @dataclass(kw_only=True, eq=False)
 class Exchange:
-    """One request and its answer; times are of the event loop's clock."""
+    """A request and its answer; times are of the event loop's clock."""
 
     connection: "LimitedConnection"
     cycle: RequestResponseCycle | None = None
     complete: bool = False
-    """Whether the whole body came."""
+    """True once the whole body came."""
     asked_at: float | None = None
-    """When the application first asked for the body."""
+    """Time at which the application first asked for the body."""
     body: int = 0
     framed: int = 0
     """Bytes of the body, and the bytes as which they came."""
     early: int = 0
     """Bytes of the body that nobody asked for yet."""
     closing: bool = False
-    """Whether the answer said that the connection closes because the body did not come first."""
+    """True when the answer began before the whole body came: the connection ends with it."""
 
     def drop(self) -> None:
         """Give this request up, for the body of another."""
@@ -94,22 +94,25 @@ class LimitedConnection(HttpToolsProtocol):
         self._early = 0
         self._refusal: tuple[int, Kind] = (400, "malformed")
         self._silent = True
-        """Whether its client has said nothing at all."""
+        """True until the first byte."""
         self._in_head = True
         self._head_since: float | None = None
-        """Since when its client owes us the rest of a head; None between requests."""
+        """Start of a head that is not complete yet; None between requests."""
         self._head_bytes = 0
         self._head_came = 0
         """Bytes of the head that were read, and those that came after its first ones and did not complete it."""
         self._continued = False
-        """Whether what is being parsed began with a head that had begun before."""
+        """True while parsing bytes that continue an earlier head."""
         self._lingering = 0
         """Bytes that may still come and are thrown away; above 0 once no request is read any more."""
         self._linger_timer: asyncio.TimerHandle | None = None
         self._sent = 0
         self._unread_since: float | None = None
-        """Since when the client has left something of our answers unread, and what it had read then."""
         self._read_then = 0
+        """Start of the time in which answers are unread, and the bytes that had been read by then."""
+        self.read_at = 0.0
+        """Time at which the client last read some of what waits for it."""
+        self._read = 0
 
     # --- uvicorn's and httptools' callbacks -------------------------------------------------------
 
@@ -262,10 +265,10 @@ class LimitedConnection(HttpToolsProtocol):
     # --- limits -----------------------------------------------------------------------------------
 
     def sweep(self, now: float) -> int:
-        """End what took too long; returns how many bytes of answers wait for the client to read them."""
-        unread = self._unread(now)
+        """End what took too long; returns the bytes of answers that wait for a client who has stopped reading."""
+        stalled = self._stalled(now)
         if self._lingering or self.transport.is_closing():
-            return unread
+            return stalled
         exchange = self._exchange
         if self._all_answered:
             if self._head_since is not None and now - self._head_since > self._limits.head_seconds:
@@ -276,7 +279,7 @@ class LimitedConnection(HttpToolsProtocol):
             allowed = self._limits.body_seconds + exchange.body / self._limits.bytes_per_second
             if now - exchange.asked_at > allowed:
                 self._refuse(408, "body_time")
-        return unread
+        return stalled
 
     def drop(self) -> None:
         """Close at once, for another connection."""
@@ -293,28 +296,28 @@ class LimitedConnection(HttpToolsProtocol):
         self.transport.abort()
 
     @property
-    def unread_since(self) -> float:
-        """Since when its client has left answers unread; for ever when it has not."""
-        return math.inf if self._unread_since is None else self._unread_since
-
-    @property
     def _all_answered(self) -> bool:
         return self.cycle is None or (self.cycle.response_complete and not self.pipeline)
 
-    def _unread(self, now: float) -> int:
-        """Bytes left unread; ends the connection when its client reads too slowly."""
+    def _stalled(self, now: float) -> int:
+        """Bytes left by a client who has stopped reading; ends the connection of one who reads too slowly."""
         waiting = self.transport.get_write_buffer_size()
         if not waiting:
             self._unread_since = None
             return 0
         read = self._sent - waiting
         if self._unread_since is None:
-            self._unread_since, self._read_then = now, read
+            self._unread_since = now
+            self._read_then = read
+            self.read_at = now
+        if read != self._read:
+            self.read_at = now
+            self._read = read
         allowed = self._limits.write_seconds + (read - self._read_then) / self._limits.bytes_per_second
         if now - self._unread_since > allowed:
             self.drop_unread()
             return 0
-        return int(waiting)
+        return int(waiting) if now - self.read_at > self._limits.stall_seconds else 0
 
     def _count(self, data: bytes, exchange: Exchange) -> None:
         """Hold what came to the limits of a head, or of the framing of a body, that had begun before and goes on."""

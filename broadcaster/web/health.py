@@ -114,7 +114,7 @@ class _Figures:
 
 
 class _Strangers:
-    """What one scrape says of connections, bodies and what was refused, in this process."""
+    """Figures of connections, bodies and refusals of this process."""
 
     def __init__(self, web: Starlette) -> None:
         self.web = web

@@ -1,4 +1,4 @@
-"""What strangers' load does to residents and providers: one real web process and worker on SQLite, on two cores.
+"""Load of strangers, and what residents and providers see of it: one real web process and worker on SQLite, on two cores.
 
     PYTHONPATH=tests:. python tests/benchmarks/bench_strangers.py [--seconds N] [--only KIND ...]
 
@@ -43,10 +43,10 @@ STOP_SECONDS, ANSWER_MS, MEMORY_MB = 2.0, 500.0, 400.0
 NOTICES = 300
 RESIDENTS = 1_000
 GIVE_UP_SECONDS = 15.0
-"""What takes longer counts as this long."""
+"""Longest time measured."""
 PAUSE_SECONDS = 0.2
 RESIDENT, META = "127.0.9.1", "127.0.9.2"
-"""Where screens and the provider come from: no proxy either."""
+"""Source addresses of screens and of the provider: no proxy either."""
 PHASES = [(kind, each) for kind in KINDS for each in ("one", "many")] + [
     ("search", "proxied"), ("sign-in", "proxied"), ("all", "many"),
 ]  # fmt: skip
@@ -54,7 +54,7 @@ PHASES = [(kind, each) for kind in KINDS for each in ("one", "many")] + [
 
 @dataclass(kw_only=True)
 class Seen:
-    """What residents and providers saw in one phase: seconds of each, failures, and the memory of the web process."""
+    """Seconds that residents and providers waited in one phase, failures, and the cost of the web process."""
 
     stops: list[float] = field(default_factory=list)
     ready: list[float] = field(default_factory=list)
@@ -91,7 +91,7 @@ class Site:
     residents: count = field(default_factory=count)  # type: ignore[type-arg]  # of whole numbers
 
     def url(self, path: str) -> str:
-        """Where something is."""
+        """Address of a path."""
         return f"http://127.0.0.1:{self.port}{path}"
 
     async def answered(self, session: aiohttp.ClientSession, path: str, seen: Seen) -> float:
@@ -238,7 +238,7 @@ async def city() -> AsyncIterator[Site]:
 
 
 async def ready(site: Site, session: aiohttp.ClientSession) -> bool:
-    """Whether the web process serves."""
+    """Ask whether the web process serves."""
     seen = Seen()
     await site.answered(session, "/readyz", seen)
     return not seen.failed

@@ -29,7 +29,7 @@ HALF_OPEN = 1_100
 UNFINISHED = 200
 UNFINISHED_BYTES = 1_500_000
 AGAIN_SECONDS = 1.0
-"""After how long a connection that was ended is opened again."""
+"""Pause before a connection that was ended is opened again."""
 HEAD_BYTES = 200 * 1024 * 1024
 HEADS = 4
 """Connections that share the bytes of heads."""
@@ -168,7 +168,7 @@ KINDS: dict[str, tuple[Act, int]] = {
     "half-open": (half_open, HALF_OPEN),
     "heads": (heads, HEADS),
 }
-"""What strangers do, and how many do it at the same time."""
+"""Acts of strangers, and the number that do each at the same time."""
 
 
 async def main(port: int, kind: str, addresses: str) -> None:

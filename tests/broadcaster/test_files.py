@@ -10,9 +10,9 @@ RAISING = "from broadcaster.files import file_limit, raise_file_limit; print(fil
 
 
 def test_a_low_limit_is_raised_to_what_the_system_grants() -> None:
-    limited = f"ulimit -Sn 256 && ulimit -Hn 3000 && exec {sys.executable} -c '{RAISING}'"
+    limited = f"ulimit -Sn 256 && ulimit -Hn 800 && exec {sys.executable} -c '{RAISING}'"
     said = subprocess.run(["/bin/sh", "-c", limited], stdout=subprocess.PIPE, check=True, text=True).stdout
-    assert said.strip() == "(256, 3000) 3000 (3000, 3000)"
+    assert said.strip() == "(256, 800) 800 (800, 800)"
 
 
 def test_the_limit_now_is_never_above_the_one_that_can_be_had() -> None:

@@ -1,4 +1,4 @@
-"""Who is a proxy, and which connections belong to one client."""
+"""Admission: proxies, clients, and the connection that makes room."""
 
 import pytest
 

@@ -72,7 +72,7 @@ class Server:
 
     @property
     def refused(self) -> dict[str, int]:
-        """What was refused, by kind."""
+        """Refusals by kind."""
         return dict(self.admission.refusals.counts)
 
     async def doing(self, **counts: int) -> None:
@@ -327,13 +327,16 @@ async def test_who_reads_slowly_has_more_time() -> None:
         await client.reader.readexactly(1_000)
 
 
-async def test_all_who_do_not_read_hold_a_limited_number_of_bytes() -> None:
+async def test_all_who_stopped_reading_hold_a_limited_number_of_bytes() -> None:
     async with serving(unread_bytes=BIG) as server, stranger(server.port) as first, stranger(server.port) as second:
         await unread(first, server)
         server.later(0)
         await unread(second, server)
         await until(lambda: sum(each.transport.get_write_buffer_size() for each in server.admission) > BIG, what="both wait")  # type: ignore[attr-defined]
-        server.later(1)
+        server.later(2)
+        server.later(6)
+        assert server.refused == {}
+        server.later(8)
         await until(lambda: len(list(server.admission)) == 1, what="the first is gone")
         assert server.refused == {"unread": 1}
 

@@ -80,14 +80,16 @@ async def test_half_open_connections_and_endless_heads_shut_no_resident_out(sqli
 
 
 async def test_deadlines_are_looked_at_while_serving(sqlite_url: str, tmp_path: Path) -> None:
-    limits = Limits(head_seconds=0.01)
+    limits = Limits(head_seconds=1)
     async with running(sqlite_url, tmp_path, limits=limits) as site, stranger(site.port) as client:
+        await client.say(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await client.answer())[0] == 200
         await client.say(b"GET /heal")
         assert (await client.answer())[0] == 408
 
 
 async def answers(port: int) -> bool:
-    """Whether the server answers a resident."""
+    """Ask the server as a resident does."""
     try:
         async with stranger(port, "127.0.1.9") as resident:
             await resident.say(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
