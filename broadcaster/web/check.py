@@ -1,6 +1,7 @@
 """Is this message ours? By code, by link or by a message that holds one; not found never means "hoax"."""
 
 import re
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,27 +11,35 @@ from broadcaster.signing import ALPHABET, normalise_code
 from broadcaster.store import announcements
 from broadcaster.web import pages
 from broadcaster.web.access import app_of, note_miss
+from broadcaster.web.bulkhead import read
 from broadcaster.web.standing import View, view
 
 TEXT_LIMIT = 2_000
 """Characters looked at of what was pasted."""
 
 
+def known_query(_app: App, query: Mapping[str, str]) -> Mapping[str, str]:
+    """What of a query changes the page."""
+    asked = query.get("kode", "")[:TEXT_LIMIT].strip()
+    return {"kode": asked} if asked else {}
+
+
 async def show(request: Request) -> Response:
     """The page with the box, and the answer where something was asked."""
     app = app_of(request)
-    asked = request.query_params.get("kode", "")[:TEXT_LIMIT].strip()
-    found = await _find(app, asked, pages.lang_of(request)) if asked else None
+    asked = request.query_params.get("kode", "")
+    found = await _find(request, asked) if asked else None
     if asked and found is None:
         note_miss(request)
     return pages.page(request, "check.html", asked=asked, view=found, sample=sample_code(app.settings.code_prefix))
 
 
-async def _find(app: App, asked: str, lang: str) -> View | None:
+async def _find(request: Request, asked: str) -> View | None:
+    app = app_of(request)
     for code in codes_in(asked, app.settings.code_prefix):
-        row = await app.database.read(announcements.newest_edition, code)
+        row = await read(request, announcements.newest_edition, code)
         if row is not None:
-            return view(row.edition, now=app.clock(), lang=lang, base_url=app.site.base_url)
+            return view(row.edition, now=app.clock(), lang=pages.lang_of(request), base_url=app.site.base_url)
     return None
 
 

@@ -10,10 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.web import pages
+from broadcaster.web.bulkhead import BUSY
 from broadcaster.wording import LANGUAGES, words
 
 WORDED = frozenset({400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503})
 """Statuses with words of their own; any other is worded as its class (400 or 500)."""
+BUSY_WORDS = ("error.busy.title", "error.busy.advice")
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
@@ -22,7 +24,7 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
         raise error
     if error.status_code == 303:
         return Response(status_code=303, headers={**(error.headers or {}), "Cache-Control": "no-store"})
-    return answer(request, error.status_code, headers=error.headers)
+    return answer(request, error.status_code, headers=error.headers, busy=error.detail == BUSY)
 
 
 async def on_failure(request: Request) -> Response:
@@ -30,12 +32,13 @@ async def on_failure(request: Request) -> Response:
     return answer(request, 500)
 
 
-def answer(request: Request, status: int, *, headers: Mapping[str, str] | None = None) -> Response:
-    """An error page, or problem details for a program."""
+def answer(request: Request, status: int, *, headers: Mapping[str, str] | None = None, busy: bool = False) -> Response:
+    """An error page, or problem details for a program. `busy`: one of the few that strangers can crowd out."""
     if request.url.path.startswith("/api/"):
         return problem(status, headers=headers)
     newsroom = request.url.path.startswith("/redaksi/")
     worded = f"staff.{status}" if newsroom and status in (401, 403) else str(_worded(status))
+    title, advice = BUSY_WORDS if busy else (f"error.{worded}.title", f"error.{worded}.advice")
     return pages.page(
         request,
         "error.html",
@@ -46,8 +49,8 @@ def answer(request: Request, status: int, *, headers: Mapping[str, str] | None =
         path="",
         newsroom=newsroom,
         languages=[(lang, f"/?bahasa={lang}") for lang in LANGUAGES],
-        title=words(pages.lang_of(request))(f"error.{worded}.title"),
-        advice=words(pages.lang_of(request))(f"error.{worded}.advice"),
+        title=words(pages.lang_of(request))(title),
+        advice=words(pages.lang_of(request))(advice),
     )
 
 
