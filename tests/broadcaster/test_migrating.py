@@ -5,12 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, select, text
 
-from broadcaster.store import tables
+from broadcaster import publishing
+from broadcaster.store import announcements, tables
 from broadcaster.store.database import Database
-from broadcaster.store.migrating import METADATA, MIGRATIONS, differences, migrate, pending
+from broadcaster.store.migrating import METADATA, MIGRATIONS, _config, differences, migrate, pending
+from desk import NOW, checked, press
 from subscribers import store
+
+PRESS = press()
 
 
 def test_migrating_an_empty_database_gives_the_tables_the_code_declares(empty_database_url: str) -> None:
@@ -47,6 +53,37 @@ def test_migrating_keeps_the_rows(empty_database_url: str) -> None:
         )
         migrate(empty_database_url)
         assert opened.read_now(lambda connection: connection.execute(select(store.slot_counter.c.n)).scalar_one()) == 7
+    finally:
+        opened.close()
+
+
+def _before(connection: Connection, name: str) -> str:
+    scripts = ScriptDirectory.from_config(_config(connection)).walk_revisions()
+    return next(str(script.down_revision) for script in scripts if script.doc == name)
+
+
+def test_what_was_published_before_there_was_an_index_is_found_by_it_and_so_is_what_comes_after(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    opened = Database(empty_database_url)
+
+    def publish(title: str) -> str:
+        return opened.write_now(publishing.publish, PRESS, checked(title=title, expires=None), actor="rina", now=NOW).code
+
+    def found(text: str) -> list[str]:
+        page = opened.read_now(announcements.list_public, announcements.Filter(text=text))
+        return [edition.code for edition in page.editions]
+
+    try:
+        code = publish("Posyandu balita di Melong")
+        opened.write_now(
+            lambda connection: command.downgrade(_config(connection), _before(connection, "an index of the public archive"))
+        )
+        migrate(empty_database_url)
+        assert found("posyandu") == [code]
+        assert found(code.lower()) == [code]
+        after = publish("Posyandu lansia di Utama")
+        assert sorted(found("posyandu")) == sorted([code, after])
+        assert found("lansia") == [after]
     finally:
         opened.close()
 
