@@ -1,6 +1,7 @@
 """What is answered when something is wrong: a page in words for people, problem details (RFC 9457) under /api."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -11,10 +12,13 @@ from starlette.responses import Response
 
 from broadcaster.web import pages
 from broadcaster.web.bulkhead import BUSY
+from broadcaster.web.caching import keep
 from broadcaster.wording import LANGUAGES, words
 
 WORDED = frozenset({400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503})
 """Statuses with words of their own; any other is worded as its class (400 or 500)."""
+ErrorPages = dict[tuple[int, str, bool, str], pages.Rendered]
+"""The pages of one web process, each rendered once: refusing many must cost next to nothing."""
 BUSY_WORDS = ("error.busy.title", "error.busy.advice")
 
 
@@ -39,19 +43,21 @@ def answer(request: Request, status: int, *, headers: Mapping[str, str] | None =
     newsroom = request.url.path.startswith("/redaksi/")
     worded = f"staff.{status}" if newsroom and status in (401, 403) else str(_worded(status))
     title, advice = BUSY_WORDS if busy else (f"error.{worded}.title", f"error.{worded}.advice")
-    return pages.page(
-        request,
-        "error.html",
-        status=status,
-        cache_control="no-store",
-        headers=headers,
-        status_code=status,
-        path="",
-        newsroom=newsroom,
-        languages=[(lang, f"/?bahasa={lang}") for lang in LANGUAGES],
-        title=words(pages.lang_of(request))(title),
-        advice=words(pages.lang_of(request))(advice),
-    )
+    made: ErrorPages = request.app.state.error_pages
+    key = (status, title, newsroom, pages.lang_of(request))
+    if key not in made:
+        made[key] = _rendered(request, status, title, advice, newsroom=newsroom)
+    kept = replace(made[key].kept, headers=headers or {})
+    return pages.answer(request, replace(made[key], kept=kept))
+
+
+def _rendered(request: Request, status: int, title: str, advice: str, *, newsroom: bool) -> pages.Rendered:
+    """Render an error page; it says nothing of who asked or of what was asked for."""
+    said = words(pages.lang_of(request))
+    languages = [(lang, f"/?bahasa={lang}") for lang in LANGUAGES]
+    values = {"status_code": status, "path": "", "newsroom": newsroom, "languages": languages}
+    text = pages.render(request, "error.html", **values, title=said(title), advice=said(advice))
+    return pages.Rendered(kept=keep(text.encode(), media_type=pages.HTML), cache_control="no-store", status=status)
 
 
 def problem(

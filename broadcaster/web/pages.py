@@ -24,6 +24,7 @@ from broadcaster.wording import LANGUAGES, words
 from channels.base import rendering
 
 LANGUAGE_COOKIE = "bahasa"
+HTML = "text/html; charset=utf-8"
 PUBLIC = "public, max-age=30"
 PRIVATE = "no-store"
 YEAR = 365 * 24 * 3600
@@ -93,7 +94,7 @@ def page(
 ) -> Response:
     """Render a template; the answer carries an ETag, or is not kept at all when it belongs to one visitor."""
     body = render(request, template, **values).encode()
-    kept = keep(body, media_type="text/html; charset=utf-8", updated=updated, headers=headers)
+    kept = keep(body, media_type=HTML, updated=updated, headers=headers)
     personal = hasattr(request.state, "csrf") or hasattr(request.state, "session")
     rendered = Rendered(kept=kept, cache_control=PRIVATE if personal else cache_control, status=status)
     if status == 200 and not personal:
