@@ -128,15 +128,15 @@ async def test_what_fails_fails_for_all_who_wait_and_is_tried_anew_by_the_next()
 @contextlib.asynccontextmanager
 async def held_readers(site: Running) -> AsyncIterator[None]:
     """Hold every bounded reader until the block ends."""
-    goes_on, holding = threading.Event(), threading.Semaphore(0)
+    goes_on, holding = threading.Event(), list[int]()
 
     def hold(_connection: Connection) -> None:
-        holding.release()
+        holding.append(1)
         goes_on.wait(60)
 
     reads = [asyncio.create_task(site.app.database.read_bounded(hold)) for _ in range(BOUNDED_READERS)]
     try:
-        await until(lambda: all(holding.acquire(blocking=False) for _ in reads), what="all are held")
+        await until(lambda: len(holding) == len(reads), what="all are held")
         yield
     finally:
         goes_on.set()
