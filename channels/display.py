@@ -1,7 +1,7 @@
 """Screens of one area: a page that never changes, and the announcements it shows in rotation, as JSON."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -52,6 +52,10 @@ class DisplayChannel:
 
     def __init__(self, settings: Settings) -> None:
         self._site = settings.site
+
+    def known_query(self, path: str, query: Mapping[str, str]) -> Mapping[str, str]:
+        """Nothing: every screen of an area shows the same."""
+        return {}
 
     def render_page(self, request: PageRequest) -> Document:
         """Pure: neither the page nor the data holds the time of day; screens take it from the Date header."""

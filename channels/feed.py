@@ -26,6 +26,8 @@ FORMATS = {
     "atom": (syndication.atom, syndication.ATOM),
     "json": (syndication.json_feed, syndication.JSON),
 }
+FORMS = {"rss": "layar", "json": "concerto"}
+"""What `bentuk` may name, for readers that are no feed readers."""
 IMAGE_TYPES = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif"}
 PREFIXES = {
     "original": {"id": "", "en": ""},
@@ -45,6 +47,7 @@ HEADINGS = {
     ),
 }
 
+_CURSOR = re.compile(r"(-?\d{1,18})\.([A-Z0-9-]{1,20})", re.ASCII)
 _log = structlog.get_logger(__name__)
 
 
@@ -66,6 +69,16 @@ class FeedChannel:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._site = settings.site
+
+    def known_query(self, path: str, query: Mapping[str, str]) -> Mapping[str, str]:
+        """The one form, or the language and the page of those formats that have pages."""
+        extension = path.rsplit(".", 1)[-1]
+        form = FORMS.get(extension)
+        if form is not None and query.get("bentuk") == form:
+            return {"bentuk": form}
+        known = {"bahasa": "en"} if query.get("bahasa") == "en" else {}
+        cursor = query.get("sebelum", "")
+        return known | ({"sebelum": cursor} if extension != "rss" and _CURSOR.fullmatch(cursor) else {})
 
     def render_page(self, request: PageRequest) -> Document:
         """Pure: the same editions and query give the same bytes, whatever `now` is between two changes."""
@@ -248,10 +261,10 @@ def _cursor(edition: Edition) -> str:
 
 def _cut(editions: Sequence[Edition], cursor: str) -> tuple[Sequence[Edition], bool]:
     """The page after `cursor`, newest first, and whether more follow; an unreadable cursor gives the first page."""
-    microseconds, _, code = cursor.partition(".")
+    place = _CURSOR.fullmatch(cursor)
     ordered = sorted(editions, key=_place, reverse=True)
-    if code and re.fullmatch(r"-?\d{1,18}", microseconds, re.ASCII):
-        edge = (int(microseconds), code)
+    if place is not None:
+        edge = (int(place[1]), place[2])
         ordered = [edition for edition in ordered if _place(edition) < edge]
     return ordered[:PAGE_SIZE], len(ordered) > PAGE_SIZE
 

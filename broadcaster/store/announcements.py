@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, cast, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broadcaster import signing
 from broadcaster.announcements import State
 from broadcaster.fields import Fields
+from broadcaster.store import search
 from broadcaster.store.database import is_sqlite
 from broadcaster.store.ledger import end_runs
 from broadcaster.store.tables import announcement, edition, edition_area, run
@@ -20,8 +21,10 @@ from channels.base.contract import Edition
 CODE_TRIES = 50
 """Draws before giving up: with half of all codes taken, 50 collisions in a row have a chance of 1 in 10^15."""
 PAGE_SIZE = 20
-MAX_TERMS = 5
-"""Words of a search that count."""
+LATEST = 10
+"""Editions whose pages everybody opens now."""
+
+_CURSOR = re.compile(r"(\d{1,18})\.([A-Z0-9-]{1,20})", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,6 +204,7 @@ def insert_edition(
     }
     edition_id = int(connection.execute(insert(edition).values(**values).returning(edition.c.id)).scalar_one())
     connection.execute(insert(edition_area), [{"edition": edition_id, "area": code} for code in sorted(concerned)])
+    search.index(connection, edition_id, frozen)
     return edition_id
 
 
@@ -268,6 +272,21 @@ def stamp(connection: Connection) -> tuple[int, int]:
     return newest or 0, count
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Latest:
+    """The stamp, and the codes of what was published last: the pages that everybody opens now."""
+
+    stamp: tuple[int, int]
+    codes: frozenset[str]
+
+
+def latest(connection: Connection, limit: int = LATEST) -> Latest:
+    """What was published last."""
+    newest = select(edition.c.announcement).order_by(edition.c.id.desc()).limit(limit)
+    codes = select(announcement.c.code).where(announcement.c.id.in_(newest.scalar_subquery()))
+    return Latest(stamp=stamp(connection), codes=frozenset(connection.execute(codes).scalars()))
+
+
 def concerning(
     connection: Connection, area_code: str, *, since: float, limit: int = 50, before: str = "", channel: str = ""
 ) -> Page:
@@ -292,6 +311,11 @@ def count_public(connection: Connection, wanted: Filter) -> int:
     """How many announcements `list_public` would list in all."""
     statement = select(func.count()).select_from(edition).where(edition.c.newest, *_conditions(connection, wanted))
     return int(connection.execute(statement).scalar_one())
+
+
+def is_cursor(text: str) -> bool:
+    """Whether a text could be a page's cursor."""
+    return _CURSOR.fullmatch(text) is not None
 
 
 def cursor_of(last: Edition) -> str:
@@ -322,21 +346,7 @@ def _conditions(connection: Connection, wanted: Filter) -> list[ColumnElement[bo
         conditions.append(edition.c.first_published_at >= wanted.since)
     if wanted.until is not None:
         conditions.append(edition.c.first_published_at < wanted.until)
-    words = _words_of(connection)
-    return conditions + [words.contains(term.lower(), autoescape=True) for term in wanted.text.split()[:MAX_TERMS]]
-
-
-def _words_of(connection: Connection) -> ColumnElement[str]:
-    """Code and Indonesian words of an edition, lower case."""
-    places = [("code",), *(("wordings", "id", name) for name in ("title", "summary", "body"))]
-    if is_sqlite(connection):
-        texts = [func.json_extract(edition.c.document, f"$.{'.'.join(place)}") for place in places]
-    else:
-        texts = [cast(edition.c.document, postgresql.JSON)[place].astext for place in places]
-    words: ColumnElement[str] = literal("")
-    for part in texts:
-        words = words.concat(part).concat(" ")
-    return func.lower(words)
+    return conditions + search.matching(connection, wanted.text)
 
 
 def _page(connection: Connection, conditions: Sequence[ColumnElement[bool]], before: str, limit: int) -> Page:
@@ -348,7 +358,7 @@ def _page(connection: Connection, conditions: Sequence[ColumnElement[bool]], bef
         .order_by(*(column.desc() for column in place))
         .limit(limit + 1)
     )
-    edge = re.fullmatch(r"(\d{1,18})\.([A-Z0-9-]{1,20})", before, re.ASCII)
+    edge = _CURSOR.fullmatch(before)
     if edge is not None:
         at, code = int(edge[1]) / 1_000_000, edge[2]
         statement = statement.where(or_(place[0] < at, (place[0] == at) & (place[1] < code)))

@@ -13,7 +13,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -27,6 +27,12 @@ T = TypeVar("T")
 
 READERS = 4
 """Threads that read at the same time."""
+BOUNDED_READERS = 2
+"""Threads, with connections of their own, that read what strangers choose: they never take those of everybody else."""
+BOUNDED_SECONDS = 1.0
+"""How long such a read may last before it is interrupted: an indexed one takes some ms."""
+INTERRUPT_STEPS = 10_000
+"""Steps of SQLite's machine, well under 1 ms, between two looks at the clock."""
 WRITERS_POSTGRESQL = 4
 """Connections that write at the same time on PostgreSQL; SQLite has one writer."""
 COMMON: dict[str, Any] = {"execution_options": {"preserve_rowcount": True}, "hide_parameters": True}
@@ -51,21 +57,32 @@ class BadDatabase(ValueError):
     """The database URL cannot be used; the message says what to do."""
 
 
+class ReadTimeout(Exception):
+    """A bounded read took too long and was interrupted."""
+
+
 class Database:
     """The store's connections. Open with a URL: `sqlite:////path/file.db` or `postgresql://user:pass@host/name`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, bounded_seconds: float = BOUNDED_SECONDS) -> None:
         self.url = normalise_url(url)
+        self._bounded_seconds = bounded_seconds
         self.sqlite = self.url.startswith("sqlite")
         self.writer_engine = (
-            _open_sqlite(self.url, writer=True) if self.sqlite else _open_postgresql(self.url, WRITERS_POSTGRESQL)
+            _open_sqlite(self.url, writer=True) if self.sqlite else _open_postgresql(self.url, WRITERS_POSTGRESQL + READERS)
         )
         self.reader_engine = _open_sqlite(self.url, writer=False) if self.sqlite else self.writer_engine
+        self.bounded_engine = (
+            _open_sqlite(self.url, writer=False, readers=BOUNDED_READERS)
+            if self.sqlite
+            else _open_postgresql(self.url, BOUNDED_READERS, statement_seconds=bounded_seconds)
+        )
         self._one_writer: contextlib.AbstractContextManager[object] = (
             threading.Lock() if self.sqlite else contextlib.nullcontext()
         )
         self._writers = ThreadPoolExecutor(1 if self.sqlite else WRITERS_POSTGRESQL, thread_name_prefix="db-write")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
+        self._bounded_readers = ThreadPoolExecutor(BOUNDED_READERS, thread_name_prefix="db-bounded")
 
     async def write(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `act(connection, ...)` in one writing transaction; commits when it returns, rolls back when it raises."""
@@ -77,6 +94,12 @@ class Database:
     async def read(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `act(connection, ...)` on a reading connection; it must not write."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: self.read_now(act, *args, **kwargs))
+
+    async def read_bounded(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `act(connection, ...)` as `read` does, on the few connections for what strangers choose. Raises ReadTimeout."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._bounded_readers, lambda: self.read_bounded_now(act, *args, **kwargs)
+        )
 
     def write_now(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`write`, on the calling thread (for the command line and tests)."""
@@ -109,12 +132,22 @@ class Database:
                 if not self.sqlite:
                     connection.autocommit = before
 
+    def read_bounded_now(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`read_bounded`, on the calling thread."""
+        try:
+            with self.bounded_engine.connect() as connection, _interrupted_after(connection, self._bounded_seconds):
+                return act(connection, *args, **kwargs)
+        except OperationalError as error:
+            if _was_interrupted(error):
+                raise ReadTimeout(f"interrupted after {self._bounded_seconds} s") from None
+            raise
+
     def close(self) -> None:
         """End the threads and close every connection."""
-        self._writers.shutdown()
-        self._readers.shutdown()
-        self.writer_engine.dispose()
-        self.reader_engine.dispose()
+        for threads in (self._writers, self._readers, self._bounded_readers):
+            threads.shutdown()
+        for engine in (self.writer_engine, self.reader_engine, self.bounded_engine):
+            engine.dispose()
 
 
 def is_sqlite(connection: Connection) -> bool:
@@ -143,11 +176,33 @@ def normalise_url(url: str) -> str:
     raise BadDatabase(f"unknown database {backend!r}: use sqlite:///file or postgresql://user:password@host/name")
 
 
-def _open_postgresql(url: str, writers: int) -> Engine:
+@contextlib.contextmanager
+def _interrupted_after(connection: Connection, seconds: float) -> Iterator[None]:
+    """SQLite: interrupt what runs on the connection once the time is over; PostgreSQL's connections carry their own limit."""
+    raw = connection.connection.dbapi_connection
+    if not isinstance(raw, sqlite3.Connection):
+        yield
+        return
+    until = time.monotonic() + seconds
+    raw.set_progress_handler(lambda: time.monotonic() > until, INTERRUPT_STEPS)
+    try:
+        yield
+    finally:
+        raw.set_progress_handler(None, 0)
+
+
+def _was_interrupted(error: OperationalError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_INTERRUPT or getattr(error.orig, "sqlstate", "") == "57014"
+
+
+def _open_postgresql(url: str, connections: int, *, statement_seconds: float = 0) -> Engine:
     try:
         # a process that was stopped in the middle of a transaction must not keep its rows from the others
-        options = {"options": f"-c idle_in_transaction_session_timeout={STOPPED_SECONDS}s"}
-        engine = create_engine(url, pool_size=writers + READERS, max_overflow=2, connect_args=options, **COMMON)
+        limits = f"-c idle_in_transaction_session_timeout={STOPPED_SECONDS}s"
+        if statement_seconds:
+            limits += f" -c statement_timeout={round(statement_seconds * 1000)}"
+        engine = create_engine(url, pool_size=connections, max_overflow=2, connect_args={"options": limits}, **COMMON)
     except ModuleNotFoundError as error:
         raise BadDatabase("PostgreSQL needs its driver: pip install 'siaran-cimahi[postgres]'") from error
 
@@ -192,12 +247,12 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def _open_sqlite(url: str, *, writer: bool) -> Engine:
+def _open_sqlite(url: str, *, writer: bool, readers: int = READERS) -> Engine:
     path = make_url(url).database
     if not path or path == ":memory:":
         raise BadDatabase("SQLite needs a file: sqlite:////data/siaran.db")
     _make_private(Path(path))
-    options: dict[str, Any] = {"poolclass": StaticPool} if writer else {"pool_size": READERS, "max_overflow": READERS}
+    options: dict[str, Any] = {"poolclass": StaticPool} if writer else {"pool_size": readers, "max_overflow": readers}
     engine = create_engine(
         url,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": 256},

@@ -94,6 +94,24 @@ edition_area = Table(
     sqlite_with_rowid=False,
 )
 
+search_word = Table(
+    "search_word",
+    metadata,
+    # every word of the public archive once, lower case; what a search looks through (store/search.py)
+    Column("id", big_key, primary_key=True, autoincrement=True),
+    Column("word", Text, nullable=False, unique=True),
+)
+
+search_posting = Table(
+    "search_posting",
+    metadata,
+    # which words stand in which newest edition
+    Column("word", BigInteger, primary_key=True),
+    Column("edition", BigInteger, primary_key=True),
+    Index("search_posting_edition", "edition", "word"),
+    sqlite_with_rowid=False,
+)
+
 run = Table(
     "run",
     metadata,

@@ -69,13 +69,14 @@ class Row:
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """The buckets of one web process: forms sent, API calls by token, misses of those who guess, drafts sent to oneself, codes
-    sent to addresses that may be a stranger's."""
+    sent to addresses that may be a stranger's, pages rendered for what a stranger chose."""
 
     forms: Buckets = field(default_factory=lambda: Buckets(burst=30, per_second=1))
     calls: Buckets = field(default_factory=lambda: Buckets(burst=200, per_second=50))
     misses: Buckets = field(default_factory=lambda: Buckets(burst=30, per_second=0.5))
     trials: Buckets = field(default_factory=lambda: Buckets(burst=5, per_second=5 / 60))
     letters: Buckets = field(default_factory=lambda: Buckets(burst=5, per_second=5 / 3600))
+    chosen: Buckets = field(default_factory=lambda: Buckets(burst=60, per_second=2))
 
 
 def app_of(request: Request) -> App:

@@ -14,6 +14,7 @@ from broadcaster.signing import normalise_code
 from broadcaster.store import announcements
 from broadcaster.web import pages
 from broadcaster.web.access import app_of
+from broadcaster.web.bulkhead import read
 from broadcaster.web.caching import keep, serve
 from broadcaster.web.standing import history, view
 from broadcaster.wording import words
@@ -31,7 +32,7 @@ async def show(request: Request) -> Response:
     if code != request.path_params["code"]:
         return RedirectResponse(pages.address_at(request, f"/p/{code}"), 301)
     app, lang = app_of(request), pages.lang_of(request)
-    found = await app.database.read(announcements.versions, code)
+    found = await read(request, announcements.versions, code)
     if not found:
         raise HTTPException(404)
     shown = view(found[-1].edition, now=app.clock(), lang=lang, base_url=app.site.base_url)
@@ -64,7 +65,7 @@ async def signed(request: Request) -> Response:
     """Every edition's document exactly as signed, so that anyone can verify it without us."""
     code = _code(request)
     app = app_of(request)
-    found = await app.database.read(announcements.versions, code)
+    found = await read(request, announcements.versions, code)
     if not found:
         raise HTTPException(404)
     content = {

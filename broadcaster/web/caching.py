@@ -1,17 +1,21 @@
-"""Bytes that may be kept: strong ETags (one for gzip of its own), Last-Modified, 304, HEAD and compression."""
+"""Bytes that may be kept, in bounded memory: strong ETags (one for gzip of its own), Last-Modified, 304, HEAD and compression."""
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from typing import Generic, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 SMALLEST_PACKED = 512
 """Bytes below which gzip is not worth its header."""
+ENTRY_BYTES = 1024
+"""What an entry of a cache costs beside its bytes: key, tag, headers."""
 PACKED_TYPES = ("text/", "application/json", "application/feed+json", "image/svg+xml")
 
 
@@ -25,6 +29,46 @@ class Kept:
     media_type: str
     updated: datetime | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds in memory."""
+        return len(self.body) + len(self.packed or b"") + ENTRY_BYTES
+
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class BoundedCache(Generic[K, V]):
+    """The entries used last, bounded in number and in bytes; one that is larger than the whole is not kept."""
+
+    def __init__(self, *, entries: int, bytes_: int) -> None:
+        self.entries = entries
+        self.bytes_ = bytes_
+        self.used = 0
+        self._kept: OrderedDict[K, tuple[V, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: K) -> V | None:
+        """The entry, if it is still there."""
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        self._kept.move_to_end(key)
+        return kept[0]
+
+    def put(self, key: K, value: V, size: int) -> None:
+        """Keep an entry of `size` bytes, in the place of an earlier one; those used longest ago make room."""
+        self.used -= self._kept.pop(key, (value, 0))[1]
+        if size > self.bytes_:
+            return
+        self._kept[key] = (value, size)
+        self.used += size
+        while self.used > self.bytes_ or len(self._kept) > self.entries:
+            self.used -= self._kept.popitem(last=False)[1][1]
 
 
 def keep(body: bytes, *, media_type: str, updated: datetime | None = None, headers: Mapping[str, str] | None = None) -> Kept:

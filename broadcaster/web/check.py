@@ -5,6 +5,7 @@ foreign host; not found yet, which never means "hoax".
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,7 @@ from broadcaster.signing import ALPHABET, normalise_code
 from broadcaster.store import announcements
 from broadcaster.web import pages
 from broadcaster.web.access import app_of, note_miss
+from broadcaster.web.bulkhead import read
 from broadcaster.web.standing import View, view
 from broadcaster.wording import words
 from channels.base.contract import Edition
@@ -40,25 +42,30 @@ class Answer:
     has_code: bool = False
 
 
+def known_query(_app: App, query: Mapping[str, str]) -> Mapping[str, str]:
+    """What of a query changes the page."""
+    asked = query.get("kode", "").strip()[: TEXT_LIMIT + 1]  # the one more tells that there was more
+    return {"kode": asked} if asked else {}
+
+
 async def show(request: Request) -> Response:
     """The page with the box, and the answer where something was asked."""
-    app = app_of(request)
     asked = request.query_params.get("kode", "").strip()
-    answer = await _answer(app, asked, pages.lang_of(request)) if asked else None
+    answer = await _answer(request, asked) if asked else None
     if answer is not None and answer.view is None:
         note_miss(request)
-    sample = sample_code(app.settings.code_prefix)
+    sample = sample_code(app_of(request).settings.code_prefix)
     return pages.page(request, "check.html", asked=asked[:TEXT_LIMIT], answer=answer, sample=sample)
 
 
-async def _answer(app: App, asked: str, lang: str) -> Answer:
-    text = asked[:TEXT_LIMIT]
+async def _answer(request: Request, asked: str) -> Answer:
+    app, text = app_of(request), asked[:TEXT_LIMIT]
     hosts = set(hyperlinks.hosts_in(text)) - {hyperlinks.host_of(app.site.base_url)}
     codes = codes_in(text, app.settings.code_prefix)
     for code in codes:
-        versions = await app.database.read(announcements.versions, code)
+        versions = await read(request, announcements.versions, code)
         if versions:
-            newest = view(versions[-1].edition, now=app.clock(), lang=lang, base_url=app.site.base_url)
+            newest = view(versions[-1].edition, now=app.clock(), lang=pages.lang_of(request), base_url=app.site.base_url)
             if normalise_code(asked, app.settings.code_prefix) == code:
                 return Answer(verdict="official", view=newest, has_code=True)
             spoken = [_official(app, version.edition) for version in versions]

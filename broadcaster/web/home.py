@@ -1,10 +1,11 @@
 """The archive of announcements: newest first, filtered by area, category and word, with the feed of the same area."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
+from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from broadcaster.app import App
 from broadcaster.store import announcements
 from broadcaster.web import links, pages
 from broadcaster.web.access import app_of
+from broadcaster.web.bulkhead import read
 from broadcaster.web.standing import View, view
 from broadcaster.wording import words
 from channels.base.contract import Edition, Topic
@@ -21,8 +23,6 @@ from subscribers.areas import Area
 
 TEXT_LIMIT = 60
 """Characters of a search."""
-CURSOR_LIMIT = 60
-"""Characters of a cursor; one that cannot be read shows the first page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Day:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a visitor asked for; an unknown category is ignored rather than refused."""
+    """What a visitor asked for; an unknown category or an unreadable cursor is ignored rather than refused."""
 
     area: Area
     topic: Topic | None
@@ -53,9 +53,21 @@ class Asked:
         return bool(self.topic or self.text)
 
 
-def read_query(request: Request, app: App) -> Asked:
+def known_query(app: App, query: Mapping[str, str]) -> Mapping[str, str]:
+    """What of a query changes the page; 404 for an area that does not exist."""
+    asked = read_query(app, query)
+    named = {
+        "wilayah": asked.area.slug if asked.area != app.tree.city else "",
+        "kategori": asked.topic.slug if asked.topic else "",
+        "kata": asked.text,
+        "sebelum": asked.before,
+    }
+    return {name: value for name, value in named.items() if value}
+
+
+def read_query(app: App, query: Mapping[str, str]) -> Asked:
     """The filter in the query; 404 for an area that does not exist."""
-    query = request.query_params
+    before = query.get("sebelum", "")
     area = app.tree.get(query.get("wilayah", "").strip() or app.tree.city.code)
     if area is None:
         raise HTTPException(404)
@@ -63,16 +75,15 @@ def read_query(request: Request, app: App) -> Asked:
         area=area,
         topic=next((topic for topic in app.settings.topics if topic.slug == query.get("kategori")), None),
         text=clean(query.get("kata", ""))[:TEXT_LIMIT].strip(),
-        before=query.get("sebelum", "")[:CURSOR_LIMIT],
+        before=before if announcements.is_cursor(before) else "",
     )
 
 
 async def show(request: Request) -> Response:
     """The page."""
     app, lang = app_of(request), pages.lang_of(request)
-    asked = read_query(request, app)
-    found = await app.database.read(announcements.list_public, asked.filter, before=asked.before)
-    total = await app.database.read(announcements.count_public, asked.filter)
+    asked = read_query(app, request.query_params)
+    found, total = await read(request, _archive, asked)
     views = [_view(app, edition, lang) for edition in found.editions]
     return pages.page(
         request,
@@ -83,7 +94,7 @@ async def show(request: Request) -> Response:
         text=asked.text,
         filtered=asked.searched or asked.area != app.tree.city,
         heading=words(lang)("home.count.filtered" if asked.searched else "home.count", n=total, area=asked.area.label),
-        emergencies=await _emergencies(app, asked.area, lang),
+        emergencies=await _emergencies(request, asked.area, lang),
         days=list(_days(views)),
         groups=groups(app),
         feeds=links.of_area(app.pull.values(), asked.area, {"bahasa": "en"} if lang == "en" else None),
@@ -93,10 +104,17 @@ async def show(request: Request) -> Response:
     )
 
 
-async def _emergencies(app: App, area: Area, lang: str) -> list[View]:
+def _archive(connection: Connection, asked: Asked) -> tuple[announcements.Page, int]:
+    """The page asked for, and how many announcements there are in all."""
+    page = announcements.list_public(connection, asked.filter, before=asked.before)
+    return page, announcements.count_public(connection, asked.filter)
+
+
+async def _emergencies(request: Request, area: Area, lang: str) -> list[View]:
     """What everyone in the area must know first, wherever it stands in the archive."""
+    app = app_of(request)
     now = app.clock()
-    found = await app.database.read(announcements.concerning, area.code, since=now.timestamp())
+    found = await read(request, announcements.concerning, area.code, since=now.timestamp())
     views = [_view(app, edition, lang) for edition in found.editions if edition.emergency and edition.effective <= now]
     return [view for view in views if view.current]
 

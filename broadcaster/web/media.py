@@ -1,7 +1,6 @@
 """Pictures that staff uploaded, for everyone: an address never changes what it shows, so whoever has it keeps it."""
 
 import re
-from collections import OrderedDict
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -12,12 +11,13 @@ from broadcaster import gallery
 from broadcaster.depots import StoreDown
 from broadcaster.media import VARIANTS
 from broadcaster.web.access import app_of
-from broadcaster.web.caching import Kept, keep, serve
+from broadcaster.web.caching import BoundedCache, Kept, keep, serve
 from broadcaster.web.static import IMMUTABLE
 from channels.base.pictures import MEDIA_TYPE
 
 CACHE_BYTES = 32 * 1024 * 1024
 """Bytes of pictures that a web process keeps at hand: a minute after publication everyone asks for the same ones."""
+CACHE_ENTRIES = 10_000
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",  # mail programs and feed readers on the web show them too
@@ -27,27 +27,11 @@ log = structlog.get_logger(__name__)
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
-class MediaCache:
-    """The pictures asked for last, by name, up to CACHE_BYTES."""
+class MediaCache(BoundedCache[tuple[str, str], Kept]):
+    """The pictures asked for last, by name."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str], Kept] = OrderedDict()
-        self._bytes = 0
-
-    def get(self, key: tuple[str, str]) -> Kept | None:
-        """A picture at hand."""
-        found = self._kept.get(key)
-        if found is not None:
-            self._kept.move_to_end(key)
-        return found
-
-    def put(self, key: tuple[str, str], kept: Kept) -> None:
-        """Keep a picture at hand; those asked for longest ago make room."""
-        if key not in self._kept:
-            self._kept[key] = kept
-            self._bytes += len(kept.body)
-        while self._bytes > CACHE_BYTES and len(self._kept) > 1:
-            self._bytes -= len(self._kept.popitem(last=False)[1].body)
+        super().__init__(entries=CACHE_ENTRIES, bytes_=CACHE_BYTES)
 
 
 async def show(request: Request) -> Response:
@@ -57,7 +41,7 @@ async def show(request: Request) -> Response:
     kept = cache.get(key)
     if kept is None:
         kept = keep(await _body(request, *key), media_type=MEDIA_TYPE, headers=HEADERS)
-        cache.put(key, kept)
+        cache.put(key, kept, kept.size)
     return serve(request, kept, cache_control=IMMUTABLE)
 
 

@@ -24,6 +24,7 @@ from broadcaster.wording import LANGUAGES, words
 from channels.base import rendering
 
 LANGUAGE_COOKIE = "bahasa"
+HTML = "text/html; charset=utf-8"
 PUBLIC = "public, max-age=30"
 PRIVATE = "no-store"
 YEAR = 365 * 24 * 3600
@@ -93,16 +94,12 @@ def page(
 ) -> Response:
     """Render a template; the answer carries an ETag, or is not kept at all when it belongs to one visitor."""
     body = render(request, template, **values).encode()
-    kept = keep(body, media_type="text/html; charset=utf-8", updated=updated, headers=headers)
-    asked = request.query_params.get(LANGUAGE_COOKIE, "")
-    personal = hasattr(request.state, "csrf") or hasattr(request.state, "session") or asked in LANGUAGES
+    kept = keep(body, media_type=HTML, updated=updated, headers=headers)
+    personal = hasattr(request.state, "csrf") or hasattr(request.state, "session")
     rendered = Rendered(kept=kept, cache_control=PRIVATE if personal else cache_control, status=status)
     if status == 200 and not personal:
         request.state.rendered = rendered
     response = answer(request, rendered)
-    if asked in LANGUAGES:
-        secure = app_of(request).site.base_url.startswith("https://")
-        response.set_cookie(LANGUAGE_COOKIE, asked, max_age=YEAR, samesite="lax", httponly=True, secure=secure, path="/")
     forms.give(request, response)
     return response
 
@@ -113,10 +110,15 @@ def render(request: Request, template: str, **values: Any) -> str:
 
 
 def answer(request: Request, rendered: Rendered) -> Response:
-    """A rendered page for this visitor: whole, or 304."""
-    return serve(
-        request, rendered.kept, cache_control=rendered.cache_control, vary="Accept-Encoding, Cookie", status=rendered.status
-    )
+    """A rendered page for this visitor: whole, or 304; who has just chosen a language keeps it, and nobody else the answer."""
+    asked = request.query_params.get(LANGUAGE_COOKIE, "")
+    chooses = asked in LANGUAGES
+    cache_control = PRIVATE if chooses else rendered.cache_control
+    response = serve(request, rendered.kept, cache_control=cache_control, vary="Accept-Encoding, Cookie", status=rendered.status)
+    if chooses:
+        secure = app_of(request).site.base_url.startswith("https://")
+        response.set_cookie(LANGUAGE_COOKIE, asked, max_age=YEAR, samesite="lax", httponly=True, secure=secure, path="/")
+    return response
 
 
 def _shared(request: Request) -> dict[str, Any]:

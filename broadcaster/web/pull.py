@@ -3,10 +3,11 @@
 import asyncio
 import math
 import time
-from collections import OrderedDict
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,8 +16,10 @@ from starlette.responses import Response
 from broadcaster.app import App
 from broadcaster.store import announcements
 from broadcaster.web.access import Endpoint, Row, app_of
-from broadcaster.web.caching import Kept, keep, serve
+from broadcaster.web.bulkhead import Bulkhead, SingleFlight, read, take_share
+from broadcaster.web.caching import BoundedCache, Kept, keep, serve
 from broadcaster.web.middleware import FRAMED_CSP
+from broadcaster.web.rush import Publications
 from channels.base.contract import Area as ContractArea
 from channels.base.contract import Document, PageRequest, PullChannel
 from subscribers.areas import Area
@@ -27,14 +30,26 @@ EDITIONS = 1_000
 """Editions a document may be made of; no area has this many within the time."""
 STAMP_SECONDS = 1.0
 """How long the store's stamp is believed: what is published shows within this beyond max-age."""
-PLAIN_DOCUMENTS = 1_000
-"""Documents without a query kept at most: all areas of a city in all formats."""
-QUERIED_DOCUMENTS = 200
-"""Documents with a query kept at most; strangers choose these, so they never push out the plain ones."""
+DOCUMENTS = 1_000
+"""Documents of each kind kept at most: all areas of a city in all formats."""
+PLAIN_BYTES, QUERIED_BYTES = 32 * 1024 * 1024, 8 * 1024 * 1024
+"""Bytes of documents kept at most; strangers choose those with a query, so they never push out the plain ones."""
 QUERY_LIMIT = 200
 """Characters of a query; a longer one is refused."""
 DEMO_SCREEN = "demo-"
 """Tokens of the demo's screens begin so; the rest is the area's slug."""
+
+
+Key = tuple[object, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A path of a channel, an area, and what of the query the channel knows."""
+
+    path: str
+    area: Area
+    query: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,41 +60,42 @@ class _Built:
     fresh_until: datetime | None
 
 
-@dataclass(kw_only=True)
 class PullCache:
-    """The documents of one web process; each is built once per stamp, one at a time, and those with a query by themselves."""
+    """The documents of one web process; each is built once per stamp, those of a channel one at a time."""
 
-    building: Mapping[bool, asyncio.Lock] = field(default_factory=lambda: {False: asyncio.Lock(), True: asyncio.Lock()})
-    """By whether the document has a query: strangers choose these, and never keep the plain ones waiting."""
-    _stamp: tuple[float, object] = (-math.inf, None)
-    _plain: OrderedDict[tuple[object, ...], _Built] = field(default_factory=OrderedDict)
-    _queried: OrderedDict[tuple[object, ...], _Built] = field(default_factory=OrderedDict)
+    def __init__(self) -> None:
+        self.building: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """By channel: screens never wait for the feeds of rare areas."""
+        self.bulkhead = Bulkhead(places=1)
+        """Documents with a query are built here: strangers choose these, and never keep the plain ones waiting."""
+        self.flights = SingleFlight()
+        self._publications = Publications()
+        self._stamp: tuple[float, object] = (-math.inf, None)
+        self._plain: BoundedCache[Key, _Built] = BoundedCache(entries=DOCUMENTS, bytes_=PLAIN_BYTES)
+        self._queried: BoundedCache[Key, _Built] = BoundedCache(entries=DOCUMENTS, bytes_=QUERIED_BYTES)
 
     async def stamp(self, app: App) -> object:
         """What changes with every publication."""
         read_at, stamp = self._stamp
         if time.monotonic() - read_at >= STAMP_SECONDS:
             moment = time.monotonic()
-            stamp = await app.database.read(announcements.stamp)
+            stamp = (await self._publications.read(app)).stamp
             self._stamp = (moment, stamp)
         return stamp
 
-    def get(self, key: tuple[object, ...], stamp: object, now: datetime, *, queried: bool) -> _Built | None:
+    def get(self, key: Key, stamp: object, now: datetime, *, queried: bool) -> _Built | None:
         """The document, if nothing has changed since it was built."""
-        found = self._shelf(queried).get(key)
+        found = self.shelf(queried=queried).get(key)
         if found is None or found.stamp != stamp or (found.fresh_until is not None and found.fresh_until <= now):
             return None
         return found
 
-    def put(self, key: tuple[object, ...], built: _Built, *, queried: bool) -> None:
-        """Keep a document; the one built longest ago makes room."""
-        shelf = self._shelf(queried)
-        shelf[key] = built
-        shelf.move_to_end(key)
-        while len(shelf) > (QUERIED_DOCUMENTS if queried else PLAIN_DOCUMENTS):
-            shelf.popitem(last=False)
+    def put(self, key: Key, built: _Built, *, queried: bool) -> None:
+        """Keep a document; those used longest ago make room."""
+        self.shelf(queried=queried).put(key, built, built.kept.size)
 
-    def _shelf(self, queried: bool) -> OrderedDict[tuple[object, ...], _Built]:
+    def shelf(self, *, queried: bool) -> BoundedCache[Key, _Built]:
+        """The documents with a query, or those without."""
         return self._queried if queried else self._plain
 
 
@@ -94,7 +110,8 @@ def _endpoint(channel: PullChannel, path: str) -> Endpoint:
             raise HTTPException(400)
         app = app_of(request)
         area = _area(app, request.path_params["area"])
-        built = await _document(app, request.app.state.documents, channel, path, area, dict(request.query_params))
+        query = channel.known_query(path, request.query_params)
+        built = await _document(request, channel, _Asked(path=path, area=area, query=query))
         return serve(request, built.kept, cache_control=_cache_control(built, app.clock()))
 
     return endpoint
@@ -110,30 +127,41 @@ def _area(app: App, name: str) -> Area:
     return found
 
 
-async def _document(app: App, cache: PullCache, channel: PullChannel, path: str, area: Area, query: Mapping[str, str]) -> _Built:
-    key = (channel.name, path, area.code, tuple(sorted(query.items())))
-    queried = bool(query)
+async def _document(request: Request, channel: PullChannel, asked: _Asked) -> _Built:
+    """The document as it is now; what many ask for at once is built once."""
+    app, cache = app_of(request), _cache(request)
+    key = (channel.name, asked.path, asked.area.code, tuple(sorted(asked.query.items())))
     stamp = await cache.stamp(app)
-    found = cache.get(key, stamp, app.clock(), queried=queried)
+    found = cache.get(key, stamp, app.clock(), queried=bool(asked.query))
     if found is not None:
         return found
-    async with cache.building[queried]:
-        now = app.clock()
-        found = cache.get(key, stamp, now, queried=queried)
-        if found is None:
-            asked = await _request(app, channel, path, area, query, now)
-            found = _built(stamp, await asyncio.to_thread(channel.render_page, asked))
-            cache.put(key, found, queried=queried)
-    return found
+    flight = (key, stamp)
+    if asked.query and not cache.flights.runs(flight):
+        take_share(request)
+    return await cache.flights.once(flight, partial(_build, request, channel, asked, key, stamp))
 
 
-async def _request(app: App, channel: PullChannel, path: str, area: Area, query: Mapping[str, str], now: datetime) -> PageRequest:
-    page = await app.database.read(
-        announcements.concerning, area.code, since=(now - SHOWN_FOR).timestamp(), limit=EDITIONS, channel=channel.name
-    )
-    return PageRequest(
-        path=path, area=contract_area(area), query=query, editions=[one.on(channel.name) for one in page.editions], now=now
-    )
+async def _build(request: Request, channel: PullChannel, asked: _Asked, key: Key, stamp: object) -> _Built:
+    """Build a document and keep it: those with a query in the bulkhead, others in their channel's turn."""
+    cache, queried = _cache(request), bool(asked.query)
+    async with cache.bulkhead.entered(request) if queried else cache.building[channel.name]:
+        wanted = await _request(request, channel, asked)
+        built = _built(stamp, await asyncio.to_thread(channel.render_page, wanted))
+        cache.put(key, built, queried=queried)
+        return built
+
+
+async def _request(request: Request, channel: PullChannel, asked: _Asked) -> PageRequest:
+    now = app_of(request).clock()
+    since = (now - SHOWN_FOR).timestamp()
+    found = await read(request, announcements.concerning, asked.area.code, since=since, limit=EDITIONS, channel=channel.name)
+    editions = [edition.on(channel.name) for edition in found.editions]
+    return PageRequest(path=asked.path, area=contract_area(asked.area), query=asked.query, editions=editions, now=now)
+
+
+def _cache(request: Request) -> PullCache:
+    cache: PullCache = request.app.state.documents
+    return cache
 
 
 def contract_area(area: Area) -> ContractArea:

@@ -5,6 +5,7 @@ from broadcaster.newsroom import FORM_BYTES
 from broadcaster.web import announcement, check, health, home, media, privacy, pull, simulation, static, stop, subscribe, webhook
 from broadcaster.web.access import Operation, Row
 from broadcaster.web.api import announcements, bodies, openapi, places, subscribers
+from broadcaster.web.bulkhead import bounded
 from broadcaster.web.rush import shared
 from broadcaster.web.staff import account as own_account
 from broadcaster.web.staff import (
@@ -40,14 +41,14 @@ JSON_BYTES = 256 * 1024
 """Bytes of an API request: the longest announcement in three languages is a tenth of it."""
 
 RESIDENTS = (
-    Row("/", shared(home.show), access="public"),
-    Row("/p/{code}.json", announcement.signed, access="public"),
+    Row("/", shared(home.show, query=home.known_query), access="public"),
+    Row("/p/{code}.json", bounded(announcement.signed), access="public"),
     Row("/p/{code}", shared(announcement.show), access="public"),
     Row("/daftar", shared(subscribe.show), access="public"),
-    Row("/cek", check.show, access="public", guessing=True),
+    Row("/cek", shared(check.show, query=check.known_query), access="public", guessing=True),
     Row("/berhenti/{token}", stop.ask, access="signed token"),
     Row("/berhenti/{token}", stop.stop, access="signed token", methods=("POST",)),
-    Row("/privasi", privacy.show, access="public"),
+    Row("/privasi", shared(privacy.show), access="public"),
     Row("/media/{id}/{variant}.jpg", media.show, access="public"),
     Row("/static/{path:path}", static.show, access="public"),
     Row("/favicon.ico", static.favicon, access="public"),
@@ -63,7 +64,7 @@ MACHINES = (
 )
 
 API = (
-    Row("/api/v1/", places.explain, access="public"),
+    Row("/api/v1/", shared(places.explain), access="public"),
     Row("/api/v1/openapi.json", openapi.show, access="public"),
     Row(
         ANNOUNCEMENTS, announcements.create, access="token:write", methods=("POST",), cap=JSON_BYTES,

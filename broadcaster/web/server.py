@@ -51,6 +51,7 @@ def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
     web.state.documents = PullCache()
     web.state.pictures = MediaCache()
     web.state.rush = Rush()
+    web.state.error_pages = {}
     web.state.watching = Watching()
     web.state.estimates = Estimates()
     web.state.sign_on = SignOn(app.settings, app.clock)

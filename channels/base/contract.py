@@ -482,5 +482,8 @@ class PullChannel(Protocol):
     def paths(self) -> tuple[str, ...]:
         """Route patterns with `{area}`, e.g. `/feed/{area}.rss`."""
 
+    def known_query(self, path: str, query: Mapping[str, str]) -> Mapping[str, str]:
+        """Pure: what of a query changes the document: names of ours with valid values."""
+
     def render_page(self, request: PageRequest) -> Document:
-        """Pure: the document of one area."""
+        """Pure: the document of one area; `request.query` is known."""

@@ -17,16 +17,20 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, inspect, make_url, select, text
 
+from broadcaster import publishing
 from broadcaster.accounts import Account
 from broadcaster.independence import Control
 from broadcaster.simulation.graph_api import wamid
-from broadcaster.store import accounts, audit, controls, tables
+from broadcaster.store import accounts, announcements, audit, controls, tables
 from broadcaster.store.database import Database
 from broadcaster.store.migrating import METADATA, MIGRATIONS, differences, migrate, pending
 from broadcaster.store.migrating import _config as alembic_config
+from desk import NOW, checked, press
 from postgres import cluster_files
 from subscribers import store
 from traces import Traces
+
+PRESS = press()
 
 
 def test_migrating_an_empty_database_gives_the_tables_the_code_declares(empty_database_url: str) -> None:
@@ -80,7 +84,7 @@ def test_what_administrators_did_before_the_upgrade_binds_after_it(empty_databas
             at = datetime.fromtimestamp(100.0 + number, UTC)
             entry = partial(audit.append, at=at, actor="staff:ani", act=act, subject=f"staff:{subject}")
             opened.write_now(entry)
-        opened.write_now(lambda c: command.downgrade(alembic_config(c), step(c).down_revision))
+        opened.write_now(lambda c: command.downgrade(alembic_config(c), step(c, "who controls an account").down_revision))
         opened.write_now(lambda c: command.upgrade(alembic_config(c), "head"))
         assert opened.read_now(controls.since, 0.0) == [Control(account=people[1].id, maker=people[0].id, at=100.0)]
         assert opened.read_now(differences) == []
@@ -88,10 +92,34 @@ def test_what_administrators_did_before_the_upgrade_binds_after_it(empty_databas
         opened.close()
 
 
-def step(connection: Connection) -> Script:
-    """The migration that begins to remember who controls an account."""
+def step(connection: Connection, words: str) -> Script:
+    """The migration with these words in its title."""
     scripts = ScriptDirectory.from_config(alembic_config(connection)).walk_revisions()
-    return next(script for script in scripts if "who controls an account" in script.doc)
+    return next(script for script in scripts if words in script.doc)
+
+
+def test_what_was_published_before_there_was_an_index_is_found_by_it_and_so_is_what_comes_after(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    opened = Database(empty_database_url)
+
+    def publish(title: str) -> str:
+        return opened.write_now(publishing.publish, PRESS, checked(title=title, expires=None), actor="rina", now=NOW).code
+
+    def found(text: str) -> list[str]:
+        page = opened.read_now(announcements.list_public, announcements.Filter(text=text))
+        return [edition.code for edition in page.editions]
+
+    try:
+        code = publish("Posyandu balita di Melong")
+        opened.write_now(lambda c: command.downgrade(alembic_config(c), step(c, "an index of the public archive").down_revision))
+        migrate(empty_database_url)
+        assert found("posyandu") == [code]
+        assert found(code.lower()) == [code]
+        after = publish("Posyandu lansia di Utama")
+        assert sorted(found("posyandu")) == sorted([code, after])
+        assert found("lansia") == [after]
+    finally:
+        opened.close()
 
 
 def test_a_table_of_ours_that_is_missing_or_changed_is_a_difference(empty_database_url: str) -> None:

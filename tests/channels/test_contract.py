@@ -383,3 +383,19 @@ def test_a_simulated_page_says_so_and_no_other_does(name: str, path: str) -> Non
     request = asked(path, samples.CIBABAT, samples.notice())
     assert "[SIMULASI]" in opened(name, simulated=True).render_page(request).body.decode()
     assert "[SIMULASI]" not in opened(name).render_page(request).body.decode()
+
+
+@PAGES
+def test_a_page_knows_only_what_changes_it(name: str, path: str) -> None:
+    channel = opened(name)
+    assert dict(channel.known_query(path, {})) == {}
+    for odd in ("x", "", "99", "en%00", "1." + "A" * 500, "語" * 100):
+        query = dict.fromkeys(("x", "utm_source", "halaman", "bahasa", "bentuk", "sebelum"), odd)
+        assert dict(channel.known_query(path, query)) == {}, odd
+    for known in ({"bahasa": "en"}, {"bentuk": "layar"}, {"bentuk": "concerto"}, {"sebelum": "1.CMH-7K4Q-2M"}):
+        once = dict(channel.known_query(path, {**known, "x": "1"}))
+        assert dict(channel.known_query(path, once)) == once
+        assert once.items() <= known.items()
+        request = asked(path, samples.CIBABAT, samples.notice())
+        as_sent = channel.render_page(replace(request, query={**known, "x": "1"}))
+        assert channel.render_page(replace(request, query=once)) == as_sent

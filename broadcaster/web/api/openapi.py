@@ -14,7 +14,7 @@ from starlette.responses import Response
 from broadcaster.web import pages
 from broadcaster.web.access import Operation, Row, app_of
 from broadcaster.web.api.bodies import ProblemDetails
-from broadcaster.web.caching import keep, serve
+from broadcaster.web.caching import Kept, keep, serve
 from broadcaster.web.health import version
 
 PREFIX = "/api/v1/"
@@ -25,9 +25,13 @@ _REFERENCE = "#/components/schemas/{model}"
 async def show(request: Request) -> Response:
     """The document."""
     rows: tuple[Row, ...] = request.app.state.rows
-    text = msgspec.json.encode(document(rows, app_of(request).site.base_url))
-    kept = keep(text, media_type="application/json", headers={"Access-Control-Allow-Origin": "*"})
-    return serve(request, kept, cache_control=pages.PUBLIC)
+    return serve(request, _kept(rows, app_of(request).site.base_url), cache_control=pages.PUBLIC)
+
+
+@cache
+def _kept(rows: tuple[Row, ...], base_url: str) -> Kept:
+    text = msgspec.json.encode(document(rows, base_url))
+    return keep(text, media_type="application/json", headers={"Access-Control-Allow-Origin": "*"})
 
 
 @cache

@@ -1,11 +1,13 @@
 """The store's files on disk: addresses are sealed, but who receives what is nobody else's business either."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import text
+import pytest
+from sqlalchemy import Connection, text
 
 from broadcaster import config, secret_key
-from broadcaster.store.database import Database
+from broadcaster.store.database import Database, ReadTimeout
 
 
 def mode(path: Path) -> int:
@@ -36,3 +38,46 @@ def test_the_secret_key_and_its_folder_are_its_owners_alone(tmp_path: Path) -> N
     folder = tmp_path / "data"
     secret_key.make(config.Settings(data_dir=folder))
     assert (mode(folder), mode(folder / "secret.key")) == (0o700, 0o600)
+
+
+ENDLESS = text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")
+
+
+@pytest.fixture
+def impatient(database_url: str) -> Iterator[Database]:
+    """The store, whose bounded reads end after 0.1 s."""
+    opened = Database(database_url, bounded_seconds=0.1)
+    yield opened
+    opened.close()
+
+
+def endless(connection: Connection) -> None:
+    """A read that never ends by itself."""
+    connection.execute(ENDLESS)
+
+
+def one(connection: Connection) -> int:
+    """A read that ends at once."""
+    return int(connection.execute(text("SELECT 1")).scalar_one())
+
+
+async def test_a_bounded_read_that_lasts_too_long_is_interrupted_and_its_connection_reads_on(impatient: Database) -> None:
+    for _ in range(5):
+        with pytest.raises(ReadTimeout):
+            await impatient.read_bounded(endless)
+        assert await impatient.read_bounded(one) == 1
+    assert await impatient.read(one) == 1
+    assert await impatient.write(one) == 1
+
+
+def test_only_what_was_interrupted_is_a_timeout(impatient: Database) -> None:
+    with pytest.raises(Exception, match="nowhere") as raised:
+        impatient.read_bounded_now(lambda connection: connection.execute(text("SELECT 1 FROM nowhere")))
+    assert not isinstance(raised.value, ReadTimeout)
+
+
+def test_a_bounded_read_cannot_write_on_sqlite(sqlite_url: str) -> None:
+    opened = Database(sqlite_url)
+    with pytest.raises(Exception, match="readonly"):
+        opened.read_bounded_now(lambda connection: connection.execute(text("DELETE FROM announcement")))
+    opened.close()

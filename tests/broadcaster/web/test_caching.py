@@ -3,11 +3,13 @@
 import gzip
 from datetime import UTC, datetime, timedelta, timezone
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.web.caching import Kept, keep, serve
+from broadcaster.web.caching import ENTRY_BYTES, BoundedCache, Kept, keep, serve
 
 TEXT = b"Air PDAM mati di Cibabat. " * 100
 MOMENT = datetime(2026, 11, 25, 7, 43, 12, 345678, tzinfo=timezone(timedelta(hours=7)))
@@ -123,3 +125,39 @@ def test_a_documents_own_headers_stand() -> None:
     response = served(kept, asked())
     assert response.headers["cache-control"] == "no-cache"
     assert response.headers["x-own"] == "1"
+
+
+@hypothesis.given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 60_000)), max_size=200))
+def test_a_cache_never_holds_more_bytes_or_entries_than_it_may(puts: list[tuple[int, int]]) -> None:
+    cache: BoundedCache[int, int] = BoundedCache(entries=10, bytes_=100_000)
+    sizes: dict[int, int] = {}
+    for key, size in puts:
+        cache.put(key, size, size)
+        sizes[key] = size
+        held = {key: kept for key in sizes if (kept := cache.get(key)) is not None}
+        assert len(held) == len(cache) <= 10
+        assert all(sizes[key] == kept for key, kept in held.items())
+        assert sum(held.values()) == cache.used <= 100_000
+
+
+def test_the_entries_asked_for_last_stay() -> None:
+    cache: BoundedCache[str, str] = BoundedCache(entries=2, bytes_=100)
+    cache.put("a", "a", 1)
+    cache.put("b", "b", 1)
+    assert cache.get("a") == "a"
+    cache.put("c", "c", 1)
+    assert (cache.get("a"), cache.get("b"), cache.get("c")) == ("a", None, "c")
+
+
+def test_what_is_larger_than_the_cache_is_not_kept_nor_is_what_it_replaces() -> None:
+    cache: BoundedCache[str, str] = BoundedCache(entries=2, bytes_=100)
+    cache.put("a", "small", 1)
+    cache.put("a", "large", 101)
+    assert cache.get("a") is None
+    assert cache.used == 0
+
+
+def test_a_body_counts_with_its_gzip_and_what_goes_with_it() -> None:
+    kept = keep(TEXT, media_type="text/plain")
+    assert kept.packed is not None
+    assert kept.size == len(TEXT) + len(kept.packed) + ENTRY_BYTES

@@ -1,15 +1,22 @@
 """Pull channels over HTTP: the right areas, strong tags, 304 without a body, and never stale beyond max-age + 5 s."""
 
 import asyncio
+import contextlib
 import gzip
 import json
+import random
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from broadcaster.web.pull import PullCache
-from browsing import EMERGENCY, Running, running
+from broadcaster.web.caching import keep
+from broadcaster.web.pull import QUERIED_BYTES, PullCache, _Built
+from broadcaster.web.serving import serve
+from browsing import EMERGENCY, Running, listening, running
+from channels.base.contract import Document, PageRequest, PullChannel
 
 FEEDS = [".rss", ".atom", ".json"]
 PLAIN = {"Accept-Encoding": "identity"}
@@ -136,12 +143,115 @@ async def test_many_readers_cost_no_rendering(site: Running) -> None:
     assert set(statuses) == {304}
 
 
-async def test_strangers_queries_never_push_out_the_plain_documents(site: Running) -> None:
+@dataclass(kw_only=True)
+class Counting:
+    """A pull channel that notes what it is asked to build."""
+
+    channel: PullChannel
+    built: list[PageRequest] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The channel's."""
+        return self.channel.name
+
+    @property
+    def label(self) -> str:
+        """The channel's."""
+        return self.channel.label
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The channel's."""
+        return self.channel.paths
+
+    def known_query(self, path: str, query: Mapping[str, str]) -> Mapping[str, str]:
+        """The channel's."""
+        return self.channel.known_query(path, query)
+
+    def render_page(self, request: PageRequest) -> Document:
+        """The channel's."""
+        self.built.append(request)
+        return self.channel.render_page(request)
+
+
+@contextlib.asynccontextmanager
+async def counted(site: Running) -> AsyncIterator[tuple[Running, list[PageRequest]]]:
+    """The site with channels that count, on a port of its own, and what they built."""
+    built: list[PageRequest] = []
+    pull = {name: Counting(channel=channel, built=built) for name, channel in site.app.pull.items()}
+    with listening() as (sock, port):
+        ready = asyncio.Event()
+        serving = asyncio.create_task(serve(replace(site.app, pull=pull), "127.0.0.1", port, ready, listening=sock))
+        await ready.wait()
+        yield replace(site, url=f"http://127.0.0.1:{port}"), built
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+ODD = (
+    "x=1",
+    "x=2",
+    "utm_source=wa",
+    "bahasa=xx",
+    "bentuk=",
+    "bentuk=../x",
+    "sebelum=rusak",
+    "halaman=9&x=%00",
+    "x=%F0%9F%98%80&" + "y=1&" * 20,
+)
+
+
+@pytest.mark.parametrize(
+    "path", ["/feed/cibabat.rss", "/feed/cibabat.atom", "/feed/cibabat.json", "/layar/cibabat", "/layar/cibabat/data"]
+)
+async def test_what_a_document_does_not_know_builds_nothing_anew(site: Running, path: str) -> None:
+    await site.publish()
+    async with counted(site) as (counting, built):
+        plain = await counting.ask(path, headers=PLAIN)
+        for query in ODD:
+            answer = await counting.ask(f"{path}?{query}", headers=PLAIN)
+            assert (answer.status, answer.raw, answer.headers["ETag"]) == (200, plain.raw, plain.headers["ETag"]), query
+        assert len(built) == 1
+
+
+async def test_random_queries_cost_few_builds_and_bounded_memory(site: Running) -> None:
+    await site.publish()
+    dice = random.Random(7)
+    async with counted(site) as (counting, built):
+        for _ in range(150):
+            name = dice.choice(["x", "bahasa", "bentuk", "語", "wilayah"])
+            value = dice.choice(["en", "id", "layar", "concerto", str(dice.random()), "語" * 5])
+            assert (await counting.ask("/feed/cibabat.json", params={name: value})).status == 200
+        assert len(built) <= 3
+
+
+async def test_a_document_that_many_ask_for_at_once_is_built_once(site: Running) -> None:
+    await site.publish()
+    async with counted(site) as (counting, built):
+        answers = await asyncio.gather(*(counting.ask("/feed/cibabat.atom?bahasa=en") for _ in range(60)))
+        assert {answer.status for answer in answers} == {200}
+        assert len(built) == 1
+
+
+async def test_documents_that_strangers_choose_never_push_out_the_plain_ones(site: Running) -> None:
     cache = PullCache()
-    assert cache.get(("feed",), 1, site.clock(), queried=False) is None
-    for number in range(30):
-        assert (await site.ask(f"/feed/cibabat.json?x={number}")).status == 200
+    kept = keep(b"x" * 1_000_000, media_type="image/png")
+    cache.put(("plain",), _Built(stamp=1, kept=kept, max_age=0, fresh_until=None), queried=False)
+    for number in range(100):
+        cache.put(("chosen", number), _Built(stamp=1, kept=kept, max_age=0, fresh_until=None), queried=True)
+    assert cache.get(("plain",), 1, site.clock(), queried=False) is not None
+    assert cache.get(("chosen", 99), 1, site.clock(), queried=True) is not None
+    assert cache.shelf(queried=True).used <= QUERIED_BYTES
     assert (await site.ask("/feed/cibabat.json?" + "x" * 500)).status == 400
+
+
+async def test_a_feed_of_a_place_far_back_is_refused_to_who_asks_for_ever_others(site: Running) -> None:
+    statuses = [(await site.ask(f"/feed/cibabat.json?sebelum={number}.CMH-2222-22")).status for number in range(80)]
+    assert statuses[0] == 200
+    assert statuses[-1] == 429
+    assert (await site.ask("/feed/cibabat.json")).status == 200
+    assert (await site.ask("/layar/cibabat/data")).status == 200
 
 
 async def test_a_screen_may_be_framed_by_our_own_pages_only(site: Running) -> None:

@@ -43,9 +43,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Back to the version before."""
-    with op.batch_alter_table("recurring", schema=None) as batch_op:
-        batch_op.drop_column("blanks")
-    with op.batch_alter_table("announcement", schema=None) as batch_op:
-        batch_op.drop_column("blanks")
+    op.drop_column("recurring", "blanks")
+    op.drop_column("announcement", "blanks")
     op.drop_index("account_control_recent", table_name="account_control")
     op.drop_table("account_control")
