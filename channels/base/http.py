@@ -126,7 +126,7 @@ def deferred(error: BaseException) -> Deferred:
     code = type(error).__name__
     if never_written(error):
         return Deferred(code=code, detail="no connection")
-    return Deferred(uncertain=True, code=code, detail="no answer")
+    return Deferred(uncertain=True, code=code, detail="no answer", about="recipient")
 
 
 def seconds(text: str | None) -> float | None:
