@@ -248,8 +248,8 @@ class Pipe(asyncio.Protocol):
             written.batch.settle(written, disconnected("content", why))
         if opened is not None:
             blameless = self._step in (_CONTENT, _RSET)
-            stage: Stage = "rcpt" if self._step in (_RCPT, _DATA) else "mail"
-            self._give_back(opened, disconnected(stage, why), free=blameless)
+            # the whole envelope was written at once: whatever reply was next, the recipient may have been the reason
+            self._give_back(opened, disconnected("mail" if blameless else "rcpt", why), free=blameless)
         self._source.lost(self)
 
     def _give_back(self, piece: Piece, failure: Failure, *, free: bool = False) -> None:
