@@ -69,18 +69,25 @@ def in_slot_order(app: App, channel: str) -> list[str]:
 
 @dataclass(kw_only=True)
 class PickyGraph(GraphApi):
-    """Meta, but for some addresses, which get an error (code and HTTP status) after `delays` seconds."""
+    """Meta, but for some addresses, which get an error (code and HTTP status); or whose answers wait, see `hold`."""
 
     errors: dict[str, tuple[int, int]] = field(default_factory=dict)
-    delays: dict[str, float] = field(default_factory=dict)
     arrived: dict[str, float] = field(default_factory=dict)
     tried: int = 0
+    held: int = 0
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    def hold(self, address: str) -> asyncio.Event:
+        """Answer nothing about this address until the event is set."""
+        self.gates[address] = asyncio.Event()
+        return self.gates[address]
 
     async def _messages(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        for address, seconds in self.delays.items():
+        for address, gate in self.gates.items():
             if address.encode() in body:
-                await asyncio.sleep(seconds)
+                self.held += 1
+                await gate.wait()
         return await super()._messages(request)
 
     def _take(self, message: _Request) -> web.Response:
