@@ -11,14 +11,11 @@ from broadcaster.blame import WINDOW_SECONDS, Successes, judge, kind_of
 from broadcaster.store import channels as channel_store
 from broadcaster.store import suspicions
 from broadcaster.store.database import now
-from broadcaster.store.suspicions import Seen
+from broadcaster.store.suspicions import LATER, Seen
 from broadcaster.store.tables import DELIVERED, READ, SENT
-from channels.base.contract import Deferred, Halted
+from channels.base.contract import Deferred, Halted, Rejected
 
 log = structlog.get_logger(__name__)
-
-LATER = "later:"
-"""Before the kind of what a receipt told later: that a provider took a message at first proves nothing against it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +53,7 @@ def weigh(
     `idle`: nobody else is left to try. `later`: receipts told of them, not the answers to our requests.
     """
     prefix = LATER if later else ""
-    suspicions.note_success(connection, channel, {prefix + domain: at for domain, at in arrived.items()})
+    suspicions.note_success(connection, channel, arrived)
     closed, domains = False, dict[str, float]()
     for kind, group in groupby(sorted(reports, key=lambda report: report.kind), key=lambda report: report.kind):
         same = list(group)
@@ -73,6 +70,8 @@ def _weigh_kind(
     wall = now(connection)
     known = suspicions.successes(connection, channel)
     success_at = known.get(prefix, 0.0)
+    if prefix and prefix not in known:
+        suspicions.note_success(connection, channel, {prefix: 0.0})  # from now on arrivals are noted there
     suspicions.note(connection, channel, kind, outcome.code, (report.seen for report in same), success_at=success_at)
     seen = suspicions.newest(connection, channel, kind, since=wall - WINDOW_SECONDS)
     reaching = (DELIVERED, READ) if prefix else (SENT, DELIVERED, READ)
@@ -97,3 +96,14 @@ def _close(connection: Connection, channel: str, outcome: Halted | Deferred) -> 
     if channel_store.pause_channel(connection, channel, outcome.retry_after or 0.0, suspected=True):
         log.error("channel_paused", channel=channel, code=outcome.code, detail=outcome.detail, seconds=outcome.retry_after)
     return True
+
+
+def rejected_by(connection: Connection, channel: str, edition: int, failure: Rejected, seen: Seen) -> int:
+    """Note that a receipt told of a rejection; how many addresses got it for this edition with no arrival between."""
+    kind = f"{LATER}{edition} {failure.code}"
+    known = suspicions.successes(connection, channel)
+    if LATER not in known:
+        suspicions.note_success(connection, channel, {LATER: 0.0})
+    success_at = known.get(LATER, 0.0)
+    suspicions.note(connection, channel, kind, failure.code, [seen], success_at=success_at)
+    return len(suspicions.newest(connection, channel, kind, since=success_at))

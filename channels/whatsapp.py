@@ -199,7 +199,8 @@ class WhatsApp:
     def __init__(self, settings: Settings) -> None:
         self._settings, self.rate, self.tier = settings, settings.rate, settings.tier
         self.receipt_wait = settings.receipt_wait
-        self._sessions = http.Sessions(connections=min(max(int(settings.rate or 128), 16), 250))
+        self._at_once = min(max(int(settings.rate or 128), 16), http.CONNECTIONS)
+        self._sessions = http.Sessions(connections=http.CONNECTIONS)
         self._base = settings.api_url.rstrip("/")
         self._messages = f"{self._base}/{settings.phone_id}/messages"
         self._headers = {"Authorization": f"Bearer {settings.token}", "Content-Type": "application/json"}
@@ -228,7 +229,7 @@ class WhatsApp:
 
     def send(self, messages: Sequence[Outgoing], *, may_write: contract.MayWrite) -> AsyncIterator[contract.Result]:
         """One request per message, at most as many at once as messages are granted in a second."""
-        return each(messages, self._send_one, concurrency=self._sessions.connections, may_write=may_write)
+        return each(messages, self._send_one, concurrency=self._at_once, may_write=may_write)
 
     async def _send_one(self, outgoing: Outgoing) -> Outcome:
         return await self._post(outgoing.payload, outgoing.recipient.address, outgoing.recipient.attempt)

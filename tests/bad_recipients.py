@@ -109,10 +109,10 @@ async def served(app: web.Application) -> AsyncIterator[str]:
 @asynccontextmanager
 async def email_city(url: str, folder: Path, server: PickySmtp, people: Iterable[str], **more: str) -> AsyncIterator[App]:
     """A city of residents with mail."""
-    async with server.running() as smtp:
-        async with program(variables(url, folder, EMAIL_URL=smtp, EMAIL_FROM="info@info.cimahi.example", **more)) as app:
-            await subscribe(app, "email", [(person, "cibabat") for person in people])
-            yield app
+    settings = {"EMAIL_FROM": "info@info.cimahi.example", **more}
+    async with server.running() as smtp, program(variables(url, folder, EMAIL_URL=smtp, **settings)) as app:
+        await subscribe(app, "email", [(person, "cibabat") for person in people])
+        yield app
 
 
 def graph(**changes: Any) -> PickyGraph:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What one recipient gets: at "rcpt", "data" or "content" this reply, after so many seconds."""
+    """What one recipient gets: at "rcpt", "data" or "content" this reply, once `gate` is set where there is one."""
 
     reply: str
     stage: str = "rcpt"
-    delay: float = 0.0
+    gate: asyncio.Event | None = None
 
 
 @dataclass
@@ -79,6 +79,6 @@ class PickySmtp:
         answer = self.answers.get(address)
         if answer is None or answer.stage != stage:
             return otherwise
-        if answer.delay:
-            await asyncio.sleep(answer.delay)
-        return answer.reply or otherwise
+        if answer.gate is not None:
+            await answer.gate.wait()
+        return answer.reply

@@ -9,6 +9,8 @@ from broadcaster.store.tables import PENDING, STATES, delivery, last_success, ru
 
 KEEP_SECONDS = 48 * 3600.0
 """How long an address stays known as one whose reply was its own: longer than any row is tried again."""
+LATER = "later:"
+"""Before the kind and the success of what receipts told: that a provider took a message at first proves nothing against it."""
 LOOKED_AT = 500
 """Newest replies of a kind that are weighed."""
 
@@ -30,6 +32,12 @@ def note_success(connection: Connection, channel: str, domains: Mapping[str, flo
                  " ON CONFLICT (channel, domain) DO UPDATE SET at = :at WHERE last_success.at < :at"),
             [{"channel": channel, "domain": domain, "at": at} for domain, at in domains.items()],
         )  # fmt: skip
+
+
+def note_later_success(connection: Connection, channel: str, at: float) -> None:
+    """Note that a receipt told of an arrival, where receipts told of suspect failures."""
+    later = (last_success.c.channel == channel, last_success.c.domain == LATER, last_success.c.at < at)
+    connection.execute(update(last_success).where(*later).values(at=at))
 
 
 def successes(connection: Connection, channel: str) -> Mapping[str, float]:

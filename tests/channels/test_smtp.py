@@ -147,7 +147,18 @@ async def test_a_reply_means_what_the_table_says(step: str, reply: str, expected
     got = await outcome(step, reply)
     assert type(got) is type(expected)
     assert got.code.startswith(reply[:3])  # type: ignore[union-attr]
-    for field in ("reason", "retry_after", "throttle", "scope", "strikes", "uncertain", "alarm", "whole_edition", "resume", "about"):
+    for field in (
+        "reason",
+        "retry_after",
+        "throttle",
+        "scope",
+        "strikes",
+        "uncertain",
+        "alarm",
+        "whole_edition",
+        "resume",
+        "about",
+    ):
         assert getattr(got, field, None) == getattr(expected, field, None)
 
 

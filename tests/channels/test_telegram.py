@@ -500,7 +500,9 @@ def test_retry_after_may_be_a_number_as_in_older_releases(monkeypatch: pytest.Mo
     with pytest.warns(DeprecationWarning):
         older = error.RetryAfter(7)
     with pytest.warns(DeprecationWarning):
-        assert telegram.failure_of(older) == Deferred(retry_after=7, throttle=True, code="429", detail="rate limit", about="either")
+        assert telegram.failure_of(older) == Deferred(
+            retry_after=7, throttle=True, code="429", detail="rate limit", about="either"
+        )
     monkeypatch.setenv("PTB_TIMEDELTA", "true")
     newer = error.RetryAfter(timedelta(seconds=9))
     assert telegram.failure_of(newer) == Deferred(retry_after=9, throttle=True, code="429", detail="rate limit", about="either")
