@@ -73,16 +73,18 @@ class Deliverer:
         job = _Job(deliverer=self, channel=self.app.push[channel], lane=lane, deadline=deadline)
         self._settling += 1
         try:
-            try:
-                await job.work()
-            finally:
-                again = self._running.pop((channel, lane))
-            late = suspend_proof() >= deadline
-            await job.settle()  # meanwhile the next call may begin: a slow answer keeps nobody waiting
+            await job.work()
+        except asyncio.CancelledError:
+            await job.abandon()
+            raise
         finally:
-            self._settling -= 1
-            if not self._settling:
-                self._quiet.set()
+            again, late = self._running.pop((channel, lane)), suspend_proof() >= deadline
+            try:
+                await job.settle()  # meanwhile the next call may begin: a slow answer keeps nobody waiting
+            finally:
+                self._settling -= 1
+                if not self._settling:
+                    self._quiet.set()
         return again or late or bool(job.slow)
 
     def works_on(self, channel: str, lane: str) -> bool:
@@ -173,10 +175,15 @@ class _Job:
         if errors := [result for result in ended if result is not None]:
             raise BaseExceptionGroup("a part of the draining failed", errors)
 
+    async def abandon(self) -> None:
+        """Wait for nothing any more: what is under way is left uncertain."""
+        for task in self.slow:
+            await cancelling.end(task)
+
     async def settle(self) -> None:
         """Wait for slow answers; raises a group of what went wrong with them."""
         ended = await asyncio.gather(*self.slow, return_exceptions=True)
-        if errors := [result for result in ended if result is not None]:
+        if errors := [result for result in ended if isinstance(result, Exception)]:
             raise BaseExceptionGroup("a part of the draining failed", errors)
 
     def _ended(self) -> bool:

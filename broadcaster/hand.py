@@ -75,8 +75,10 @@ class Hand:
         )
 
     def _is_over(self) -> bool:
-        """Whether to end here; with answers still to come our slice cannot be given to others, so we go on with it."""
-        return self.ended() if any(not task.done() for task in self._slow) else self.over()
+        """Whether to end here. While answers are to come nobody else can have our slice: an emergency goes on with it."""
+        if self.claim.lane == "emergency" and any(not task.done() for task in self._slow):
+            return self.ended()
+        return self.over()
 
     async def work(self) -> None:
         """Mark, send and settle until nothing is due; then give the slice back."""
