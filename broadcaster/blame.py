@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TypeGuard
 
 from broadcaster.store.suspicions import Seen
-from channels.base.contract import SEVERAL, Deferred, Failure, Halted
+from channels.base.contract import Deferred, Failure, Halted
+from channels.base.sending import SEVERAL
 
 PLACES = 3
 """Mail domains (elsewhere: addresses) that must agree before the channel is blamed."""
@@ -38,7 +39,7 @@ def is_suspect(outcome: Failure) -> TypeGuard[Halted | Deferred]:
     """Whether a reply to one recipient may be about the sender, or about the recipient's whole domain."""
     match outcome:
         case Halted():
-            return not outcome.at_once
+            return outcome.about != "sender"
         case Deferred(throttle=True, about="recipient" | "either"):
             return outcome.scope == "domain" or outcome.alarm
     return False

@@ -71,7 +71,7 @@ def decide(row: MarkedRow, outcome: Outcome, moment: Moment) -> Decision:
             return _closed(row, SKIPPED, "skipped", outcome.code)
         case Deferred():
             return _deferred(row, outcome, moment)
-        case Halted() if not outcome.at_once:
+        case Halted(about="either" | "recipient"):
             return _retry(row, moment.now + SUSPECT_WAIT, outcome, moment, spend=True)
         case Halted():
             return Decision(slot=row.slot, attempt=row.attempt, state=PENDING, provider_code=outcome.code)

@@ -71,7 +71,7 @@ class Batch:
     @property
     def closes(self) -> bool:
         """Whether this ends the sending by this channel for now. What single recipients said never ends an emergency."""
-        halts = self.halt is not None and (self.halt.at_once or self.claim.lane != "emergency")
+        halts = self.halt is not None and (is_ours(self.halt) or self.claim.lane != "emergency")
         return halts or self.pause > 0 or (self.shut and self.claim.lane != "emergency")
 
     def record(self, connection: Connection) -> list[tuple[str, int]]:
@@ -94,7 +94,7 @@ class Batch:
 
     def _halt(self, connection: Connection, halt: Halted) -> bool:
         detail = f"{halt.code} {halt.detail}".strip()
-        return channel_store.halt_channel(connection, self.claim.channel, detail, halt.resume, suspected=not halt.at_once)
+        return channel_store.halt_channel(connection, self.claim.channel, detail, halt.resume, suspected=not is_ours(halt))
 
     def _weigh(self, connection: Connection) -> None:
         """Let suspect replies close the channel, and a success of an emergency open it again."""
@@ -228,7 +228,7 @@ class Outcomes:
         self._mean(row, outcome, datetime.fromtimestamp(moment.now, WIB).date().isoformat())
         claim, batch = self.claim, self._batch
         if isinstance(outcome, Halted):
-            batch.halt = outcome if outcome.at_once else batch.halt
+            batch.halt = outcome if is_ours(outcome) else batch.halt
         elif self._is_broken(row, outcome):
             about: About = "sender" if is_ours(outcome) else "recipient"
             batch.halt = Halted(detail="more than half of the last calls failed", resume="probe", about=about)

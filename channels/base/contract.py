@@ -230,12 +230,9 @@ class Skipped:
     detail: str = ""
 
 
-SEVERAL = 10
-"""Different addresses that must get the same reply, with no success between, before it counts as about the sender."""
 About = Literal["sender", "either", "recipient"]
-"""Whom a reply is about. "sender": it came before a recipient was named, so it holds for all. "recipient": it answered one
-recipient and may be that one's own. "either": it answered one recipient but names our account, so it holds for all unless
-others are served."""
+"""Whom a reply is about. All but "sender" answered one recipient: only that row waits, until several addresses got the same.
+"either" names our account, so it holds for all unless others are served; "recipient" may be that one's own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -245,7 +242,6 @@ class Deferred:
     `retry_after` in seconds overrides the usual waits. `throttle`: the provider limits us; never spends an attempt.
     `scope` says what is limited. `uncertain`: written, no answer, so it may arrive twice. `strikes` > 0: a soft bounce;
     that many on different days without a success between make the address dead. `moved_to`: the address's new id.
-    `about` other than "sender": only this row waits, until several addresses got the same.
     """
 
     retry_after: float | None = None
@@ -262,20 +258,12 @@ class Deferred:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Halted:
-    """The channel is broken or misconfigured: pause it, raise the alarm, burn no recipient.
-
-    `about` other than "sender": this row waits and the others go on, until several addresses got the same.
-    """
+    """The channel is broken or misconfigured: pause it, raise the alarm, burn no recipient."""
 
     code: str = ""
     detail: str = ""
     resume: Literal["probe", "manual"] = "manual"
     about: About = "sender"
-
-    @property
-    def at_once(self) -> bool:
-        """Whether one such reply ends the sending."""
-        return self.about == "sender"
 
 
 Failure = Refused | Rejected | Skipped | Deferred | Halted
@@ -419,8 +407,7 @@ class PushChannel(Protocol):
     def send(self, messages: Sequence[Outgoing], *, may_write: MayWrite) -> AsyncIterator[Result]:
         """Hand the messages over; one Result each, in any order.
 
-        After Halted about the sender, or once `may_write()` is False, nothing more is begun: messages without a Result were
-        not sent.
+        After Halted (of the sender) or once `may_write()` is False nothing more begins: what has no Result was not sent.
         """
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:

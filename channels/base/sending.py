@@ -7,9 +7,11 @@ from pathlib import Path
 
 import structlog
 
-from channels.base.contract import SEVERAL, Deferred, Halted, MayWrite, Outcome, Outgoing, Receipt, Result
+from channels.base.contract import Deferred, Halted, MayWrite, Outcome, Outgoing, Receipt, Result
 from channels.base.http import NotWritten, writing
 
+SEVERAL = 10
+"""Different addresses that must get the same reply, with no success between, before it counts as about the sender."""
 SendOne = Callable[[Outgoing], Awaitable[Outcome]]
 
 log = structlog.get_logger(__name__)
@@ -53,7 +55,7 @@ class Halts:
             self._in_a_row = 0
         elif isinstance(outcome, Halted):
             self._in_a_row += outcome.about == "either"
-            return outcome.at_once or self._in_a_row >= SEVERAL
+            return outcome.about == "sender" or self._in_a_row >= SEVERAL
         return False
 
 

@@ -1,6 +1,7 @@
 """The channels and the list of sendings over HTTP: how each stands in words, and what people do about it."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import insert
@@ -48,6 +49,12 @@ async def test_a_channel_without_settings_says_so(sqlite_url: str, tmp_path: Pat
     async with running(sqlite_url, tmp_path, TELEGRAM_TOKEN="") as site:
         rina = await signed_in(site, "rina", "author")
         assert "Belum disetel" in (await rina.get("/redaksi/kanal")).text
+
+
+async def test_a_channel_that_only_single_recipients_speak_against_says_that_emergencies_go_on(site: Running) -> None:
+    await site.app.database.write(partial(channels.halt_channel, suspected=True), "email", "554 5.7.1 Blocked", "manual")
+    dewi = await signed_in(site, "dewi", "approver")
+    assert "Pengumuman darurat tetap dikirim" in (await dewi.get("/redaksi/kanal")).text
 
 
 async def test_a_halted_channel_is_opened_again(site: Running) -> None:
