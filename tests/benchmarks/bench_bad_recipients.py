@@ -36,10 +36,7 @@ CASES: Mapping[str, Choice] = {
 
 async def last_good(app: App, channel: str, began: float, arrived: Mapping[str, float], good: int) -> float:
     """Publish, send, and tell seconds until the last good recipient had it. Raises RuntimeError where some never got it."""
-    draining = asyncio.create_task(deliverer(app).drain(channel, "emergency", seconds=120))
-    while len(arrived) < good and not draining.done():
-        await asyncio.sleep(0.01)
-    await draining
+    await deliverer(app).drain(channel, "emergency", seconds=120)
     if len(arrived) != good:
         raise RuntimeError(f"{len(arrived)} of {good} arrived")
     return max(arrived.values()) - began
@@ -96,6 +93,7 @@ async def measure(people: int) -> list[dict[str, str]]:
             with tempfile.TemporaryDirectory() as folder:
                 took = await run(Path(folder), choice)  # type: ignore[misc]
             without = without or took
+            sys.stderr.write(f"{name}, {case}: {took:.2f} s\n")
             lines.append(
                 {"refusal": name, "bad ones": case, "seconds": f"{took:.2f}", "ratio": f"{took / without:.2f}",
                  "delay": f"{took - without:.2f}"}
