@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from sqlalchemy import select
 
 import samples
@@ -101,9 +100,15 @@ class PickyGraph(GraphApi):
 
 @asynccontextmanager
 async def served(app: web.Application) -> AsyncIterator[str]:
-    """The URL of an application on loopback."""
-    async with TestServer(app) as server:
-        yield str(server.make_url("")).rstrip("/")
+    """The URL of an application on loopback that takes as many connections at once as a worker opens."""
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 @asynccontextmanager
