@@ -21,6 +21,8 @@ REJECTIONS = 3
 """Different addresses (email: domains) with the same rejection and no success between, after which the edition stops."""
 UNOPENED = 5
 """Different addresses in a row that cannot be opened, after which the key itself is in doubt."""
+SUSPECT_WAIT = 3600.0
+"""Seconds before a row is tried again whose reply may be about the sender."""
 UNCERTAIN_PAUSE = 5.0
 """Seconds at least before an attempt that got no answer is made again."""
 
@@ -59,7 +61,7 @@ def wait_before(attempt: int, *, emergency: bool) -> float:
 
 
 def decide(row: MarkedRow, outcome: Outcome, moment: Moment) -> Decision:
-    """What becomes of a row after an attempt (pure). Halted leaves it waiting as it was."""
+    """What becomes of a row after an attempt (pure). Halted leaves it waiting as it was, or for an hour where others go on."""
     match outcome:
         case Receipt():
             return Decision(
@@ -74,6 +76,8 @@ def decide(row: MarkedRow, outcome: Outcome, moment: Moment) -> Decision:
             return _closed(row, SKIPPED, "skipped", outcome.code)
         case Deferred():
             return _deferred(row, outcome, moment)
+        case Halted(about="either" | "recipient"):
+            return _retry(row, moment.now + SUSPECT_WAIT, outcome, moment, spend=True)
         case Halted():
             return Decision(slot=row.slot, attempt=row.attempt, state=PENDING, provider_code=outcome.code)
 
@@ -101,7 +105,14 @@ def _uncertain(row: MarkedRow, outcome: Deferred, moment: Moment) -> Decision:
     return _retry(row, moment.now + wait, outcome, moment, spend=False, uncertain=True)
 
 
-def _retry(row: MarkedRow, due_at: float, outcome: Deferred, moment: Moment, *, spend: bool, uncertain: bool = False) -> Decision:
+def doubtful(row: MarkedRow, outcome: Rejected, moment: Moment) -> Decision:
+    """What becomes of a row of an emergency whose message may be at fault: it waits until the others have been tried."""
+    return _retry(row, moment.now + EMERGENCY_WAITS[-1], outcome, moment, spend=True)
+
+
+def _retry(
+    row: MarkedRow, due_at: float, outcome: Deferred | Halted | Rejected, moment: Moment, *, spend: bool, uncertain: bool = False
+) -> Decision:
     if moment.expires_at is not None:
         due_at = min(due_at, max(moment.expires_at, moment.now))  # the gate closes it then, as expired
     elif due_at > moment.published_at + PATIENCE:

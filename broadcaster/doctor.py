@@ -241,6 +241,10 @@ async def _sign_in(settings: config.Settings) -> list[Finding]:
     return found
 
 
+SUSPECTED = " (jawaban yang sama untuk beberapa alamat berturut-turut; darurat tetap dikirim)"
+"""Why a channel is closed that only replies to single recipients speak against."""
+
+
 async def _channels(loaded: config.Loaded) -> AsyncIterator[Finding]:
     async with open_app(loaded) as app:
         states = await app.database.read(channel_store.channel_states)
@@ -253,7 +257,7 @@ async def _channels(loaded: config.Loaded) -> AsyncIterator[Finding]:
             if state is not None and state.halted:
                 yield Finding(
                     ok=False,
-                    what=f"{channel.label} berhenti: {state.detail}",
+                    what=f"{channel.label} berhenti: {state.detail}{SUSPECTED if state.suspected else ''}",
                     mend=f"Perbaiki sebabnya, lalu: broadcaster channel resume {name}",
                 )
             if channel.tier:

@@ -1,23 +1,23 @@
 """Draining: fill the ledger, pass the gate, render, send, record, for at most ten seconds at a time."""
 
 import asyncio
-from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from broadcaster import cancelling
 from broadcaster.app import App
-from broadcaster.delivery import REJECTIONS, UNOPENED
+from broadcaster.delivery import UNOPENED
 from broadcaster.hand import Hand
 from broadcaster.limits import Limiter, Window
 from broadcaster.pacing import Pacing
+from broadcaster.replies import Replies
 from broadcaster.store import channels as channel_store
 from broadcaster.store import fanout, slices
 from broadcaster.store.announcements import edition_document
 from broadcaster.store.leases import Holder, LeaseLost, suspend_proof
 from broadcaster.store.statements import MarkedRow
-from channels.base.contract import Area, Message, PushChannel, Recipient, Rejected
+from channels.base.contract import Area, Message, PushChannel, Recipient
 from channels.base.rendering import WIB
 
 WORK_SECONDS = 10.0
@@ -30,8 +30,6 @@ RENDERED = 64
 """Rendered messages kept per process."""
 DAYS = 4096
 """Days of consent kept as dates."""
-FAILURE_SAMPLE = 50
-"""Calls over which the failure breaker looks."""
 COUNT_SECONDS = 1.0
 """How long results may wait to be counted for the mass-suppression breaker; an address called dead is counted at once."""
 YIELDING = 3.0
@@ -50,10 +48,10 @@ class Deliverer:
     stopping: bool = False
     _rendered: dict[tuple[int, str, str], Message] = field(default_factory=dict)
     _running: dict[tuple[str, str], bool] = field(default_factory=dict)
-    _rejections: dict[tuple[int, str], dict[str, set[str]]] = field(default_factory=dict)
-    _recent: dict[str, deque[bool]] = field(default_factory=dict)
+    replies: Replies = field(default_factory=Replies)
     _unopened: dict[str, set[int]] = field(default_factory=dict)
     _days: dict[int, date] = field(default_factory=dict)
+    _settling: int = 0
     _uncounted: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -74,13 +72,22 @@ class Deliverer:
         self._running[channel, lane] = False
         self._quiet.clear()
         deadline = suspend_proof() + seconds
+        job = _Job(deliverer=self, channel=self.app.push[channel], lane=lane, deadline=deadline)
+        self._settling += 1
         try:
-            await _Job(deliverer=self, channel=self.app.push[channel], lane=lane, deadline=deadline).work()
+            await job.work()
+        except asyncio.CancelledError:
+            await job.abandon()
+            raise
         finally:
-            again = self._running.pop((channel, lane))
-            if not self._running:
-                self._quiet.set()
-        return again or suspend_proof() >= deadline
+            again, late = self._running.pop((channel, lane)), suspend_proof() >= deadline
+            try:
+                await job.settle()  # meanwhile the next call may begin: a slow answer keeps nobody waiting
+            finally:
+                self._settling -= 1
+                if not self._settling:
+                    self._quiet.set()
+        return again or late or bool(job.slow)
 
     def works_on(self, channel: str, lane: str) -> bool:
         """Whether this process is draining this lane of this channel."""
@@ -141,16 +148,6 @@ class Deliverer:
         self._uncounted[channel] = 0, clock
         return count + more
 
-    def edition_should_stop(self, edition_id: int, channel: str, outcome: Rejected, address: int) -> bool:
-        """Count a rejection; True once it is the message's fault and not the addresses'."""
-        seen = self._rejections.setdefault((edition_id, channel), {}).setdefault(outcome.code, set())
-        seen.add(outcome.domain or str(address))
-        return outcome.whole_edition or len(seen) >= REJECTIONS
-
-    def succeeded(self, edition_id: int, channel: str) -> None:
-        """A success: the rejections before it were the addresses' own."""
-        self._rejections.pop((edition_id, channel), None)
-
     def key_is_doubtful(self, channel: str, address: int) -> bool:
         """Note an address that cannot be opened; True once several different ones came in a row."""
         unopened = self._unopened.setdefault(channel, set())
@@ -162,14 +159,7 @@ class Deliverer:
 
     def channel_should_halt(self, channel: str, *, failed: bool) -> bool:
         """Note a call; True once more than half of the last fifty came back with nothing (failure breaker)."""
-        recent = self._recent.get(channel)
-        if recent is None:
-            recent = self._recent[channel] = deque(maxlen=FAILURE_SAMPLE)
-        recent.append(failed)
-        if failed and len(recent) == FAILURE_SAMPLE and sum(recent) * 2 > FAILURE_SAMPLE:
-            recent.clear()
-            return True
-        return False
+        return self.replies.call(channel, failed=failed)
 
 
 @dataclass(kw_only=True)
@@ -182,6 +172,8 @@ class _Job:
     deadline: float
     filling: bool = True
     closed: bool = False
+    slow: set[asyncio.Task[None]] = field(default_factory=set)
+    """Hands that only wait for slow answers."""
 
     async def work(self) -> None:
         """Fill and send until nothing is due, the time is over, or the channel closes. Raises a group of what went wrong.
@@ -196,8 +188,22 @@ class _Job:
         if errors := [result for result in ended if result is not None]:
             raise BaseExceptionGroup("a part of the draining failed", errors)
 
+    async def abandon(self) -> None:
+        """Wait for nothing any more: what is under way is left uncertain."""
+        for task in self.slow:
+            await cancelling.end(task)
+
+    async def settle(self) -> None:
+        """Wait for slow answers; raises a group of what went wrong with them."""
+        ended = await asyncio.gather(*self.slow, return_exceptions=True)
+        if errors := [result for result in ended if isinstance(result, Exception)]:
+            raise BaseExceptionGroup("a part of the draining failed", errors)
+
+    def _ended(self) -> bool:
+        return self.closed or self.deliverer.stopping
+
     def _over(self) -> bool:
-        return self.closed or self.deliverer.stopping or suspend_proof() >= self.deadline
+        return self._ended() or suspend_proof() >= self.deadline
 
     async def _fill(self) -> None:
         app, holder = self.deliverer.app, self.deliverer.holder
@@ -239,5 +245,18 @@ class _Job:
         def close() -> None:
             self.closed = True
 
-        hand = Hand(deliverer=self.deliverer, channel=self.channel, claim=claim, over=self._over, close=close)
-        await hand.work()
+        hand = Hand(
+            deliverer=self.deliverer, channel=self.channel, claim=claim, over=self._over, ended=self._ended, close=close
+        )  # fmt: skip
+        working, tried = asyncio.create_task(hand.work()), asyncio.create_task(hand.tried.wait())
+        try:
+            await asyncio.wait((working, tried), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await cancelling.end(working)
+            raise
+        finally:
+            await cancelling.end(tried)
+        if working.done():
+            working.result()
+        else:
+            self.slow.add(working)

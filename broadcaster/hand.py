@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from broadcaster import cancelling
 from broadcaster.logs import told
 from broadcaster.outcomes import Batch, Outcomes
+from broadcaster.pacing import DOMAIN_SECONDS
 from broadcaster.store import channels as channel_store
 from broadcaster.store import outcomes as outcome_store
 from broadcaster.store import slices
@@ -33,22 +34,30 @@ GROUP_SECONDS = 0.1
 """The longest that an outcome waits to be committed."""
 LEASE_MARGIN = 5.0
 """Seconds before the end of a lease at which its holder stops writing (a quarter of a short lease)."""
+SLOW_SECONDS = 0.1
+"""How long a hand waits for what it handed over before it goes on: a slow answer holds up nobody else."""
 DATABASE_PAUSE = 0.5
 """Seconds between tries to save outcomes while the database does not take them (restart, full disk)."""
 
 
 @dataclass(kw_only=True)
 class Hand:
-    """One claimed slice; `over` says that nothing more may begin, `close` that the channel takes no more from this job."""
+    """One claimed slice; `over` says that our turn is over, `ended` that nothing more may begin whatever is under way.
+
+    `close` says that the channel takes no more from this job; `tried` that only slow answers are left to wait for.
+    """
 
     deliverer: "Deliverer"
     channel: PushChannel
     claim: Claim
     over: Callable[[], bool]
+    ended: Callable[[], bool]
     close: Callable[[], None]
     lease_until: float = 0.0
     places: int = 0
-    """Places of the process's window that this hand holds: its rows that are marked and unsettled are never more."""
+    """Places of the process's window that this hand holds for rows that are marked and unsettled; slow ones hold their own."""
+    tried: asyncio.Event = field(default_factory=asyncio.Event)
+    _slow: set[asyncio.Task[None]] = field(default_factory=set)
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -60,44 +69,97 @@ class Hand:
     def may_write(self) -> bool:
         """Whether a write may still begin: the lease and our time hold for a while, and nobody asked us to stop or to rest."""
         return (
-            not self.over()
+            not self._is_over()
             and suspend_proof() < self.lease_until - self.margin
             and self.deliverer.limiter.open_for(self.channel.name, self.claim.lane)
         )
+
+    def _is_over(self) -> bool:
+        """Whether to end here. While answers are to come nobody else can have our slice: an emergency goes on with it."""
+        if self.claim.lane == "emergency" and any(not task.done() for task in self._slow):
+            return self.ended()
+        return self.over()
 
     async def work(self) -> None:
         """Mark, send and settle until nothing is due; then give the slice back."""
         ticking = asyncio.create_task(self._tick())
         try:
-            await self._send_all()
+            if await self._send_and_settle():
+                self.outcomes.tried_all()
         except LeaseLost:
             log.warning("lease_lost", edition=self.claim.edition, channel=self.channel.name, slice=self.claim.number)
         finally:
-            await cancelling.end(ticking)
+            for task in (*self._slow, ticking):
+                await cancelling.end(task)
             try:
                 await self._flush()
             finally:
                 await self._save(lambda c: slices.release(c, self.claim, self.holder))
                 await self.deliverer.window.release(self.places)
 
-    async def _send_all(self) -> None:
+    async def _send_and_settle(self) -> bool:
+        """Send until nothing is due, or we should end, and wait for slow answers; whether nobody is left to try."""
+        try:
+            everybody = await self._send_all()
+        except Exception:  # reason: what is under way must get its outcome; it is raised again
+            await self._settle_slow()
+            raise
+        await self._settle_slow()
+        for ended in self._slow:
+            ended.result()
+        return everybody
+
+    async def _settle_slow(self) -> None:
+        if under_way := [task for task in self._slow if not task.done()]:
+            self.tried.set()
+            await asyncio.wait(under_way)
+
+    async def _send_all(self) -> bool:
+        """Send until nothing is due, or we should end; whether nobody is left."""
         cursor, exhausted = self.claim.after_slot, False
         take, pacing = self.deliverer.limiter.take, self.deliverer.pacing
-        while not exhausted and not self.over():
+        while not exhausted and not self._is_over():
             rate = await pacing.rate(self.channel)
             granted = await take(self.channel.name, self.claim.lane, rate=rate, wanted=BATCH)
             if not granted:
                 await self._flush()
             while granted and not exhausted:
                 if not self.may_write():
-                    return
+                    return False
                 limit = await self._hold(granted)
                 marked = await self._turn(cursor, limit)
                 granted -= limit
                 cursor, exhausted = marked.cursor, marked.exhausted
                 await self._give_back(len(marked.rows))
                 if marked.rows:
-                    await self._send(marked.rows)
+                    await self._begin(marked.rows)
+        return exhausted
+
+    async def _begin(self, rows: Sequence[MarkedRow]) -> None:
+        """Send these rows; what takes long goes on beside the rows after it."""
+        waiting: dict[str, MarkedRow] = {}
+        sending = asyncio.create_task(self._send(rows, waiting))
+        try:
+            await asyncio.wait((sending,), timeout=SLOW_SECONDS)
+        except asyncio.CancelledError:
+            await cancelling.end(sending)
+            raise
+        if sending.done():
+            return sending.result()
+        for ended in [task for task in self._slow if task.done()]:
+            self._slow.discard(ended)
+            ended.result()
+        places = len(waiting)
+        self.places -= places
+        self._slow.add(asyncio.create_task(self._outlast(sending, places)))
+        return None
+
+    async def _outlast(self, sending: asyncio.Task[None], places: int) -> None:
+        """Wait for slow rows, which hold their places until then."""
+        try:
+            await sending
+        finally:
+            await self.deliverer.window.release(places)
 
     async def _hold(self, wanted: int) -> int:
         """Take places for the next turn, up to our share of the window; waits for the first. How many rows may be marked."""
@@ -150,10 +212,21 @@ class Hand:
     async def _recorded(self, batch: Batch, fallen: Sequence[tuple[str, int]]) -> None:
         """What follows once a batch is safe: tell what waits, and ring for those fallen back to."""
         batch.tell()
+        if batch.shut:
+            self.deliverer.replies.closed.add(self.channel.name)
         if batch.closes:
             self.close()
+        await self._rest(batch)
         for channel in {channel for channel, _address in fallen}:
             await self.app.queue.ring(channel, self.claim.lane)
+
+    async def _rest(self, batch: Batch) -> None:
+        """Tell all workers of the channel's or a domain's rest."""
+        if batch.pause:
+            await self.deliverer.limiter.pause(self.channel.name, batch.pause)
+        for domain, seconds in batch.resting.items():
+            name = self.deliverer.replies.name_of(self.channel.name, domain)
+            await self.deliverer.pacing.hold_domain(self.channel, name, seconds or DOMAIN_SECONDS)
 
     async def _save(self, act: Callable[[Connection], T]) -> T:
         """Write to the ledger, however long it is away: until it is saved nothing more is marked."""
@@ -187,15 +260,14 @@ class Hand:
 
     # --- messages -------------------------------------------------------------------------------
 
-    async def _send(self, rows: Sequence[MarkedRow]) -> None:
-        """Hand marked rows over and note what became of each; what was never written waits again."""
+    async def _send(self, rows: Sequence[MarkedRow], waiting: dict[str, MarkedRow]) -> None:
+        """Hand marked rows over and note what became of each; `waiting` are those of which it is not known yet."""
         messages = await self._render(rows)
         if messages is None:
             return
         composed = [(row, one) for row in rows if (one := self._compose(messages[row.language], row)) is not None]
         outcomes, pacing = self.outcomes, self.deliverer.pacing
         held = await pacing.held_back(self.channel, composed, emergency=self.claim.lane == "emergency")
-        waiting: dict[str, MarkedRow] = {}
         outgoing = []
         for row, one in composed:
             if row.slot in held:
@@ -204,7 +276,8 @@ class Hand:
                 waiting[one.recipient.delivery] = row
                 outgoing.append(one)
         async for result in self.channel.send(outgoing, may_write=self.may_write):
-            outcomes.add(waiting.pop(result.outgoing.recipient.delivery), result.outcome)
+            recipient = result.outgoing.recipient
+            outcomes.add(waiting.pop(recipient.delivery), result.outcome, recipient.address)
             await pacing.heard(self.channel, result.outgoing, result.outcome)
             if outcomes.urgent:
                 await self._flush()

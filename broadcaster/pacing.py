@@ -65,17 +65,21 @@ class Pacing:
         return {slots[address]: _later(wait, "spacing", "address") for address, wait in waits.items() if wait > 0}
 
     async def heard(self, channel: PushChannel, one: Outgoing, outcome: Outcome) -> None:
-        """Take in an outcome: "too fast" without a time halves the rate of all workers, a domain's wait holds for all of them."""
-        if not isinstance(outcome, Deferred) or not outcome.throttle:
+        """Take in an outcome: "too fast" without a time halves the rate of all workers, a domain's wait holds for all of them.
+
+        What may be about one recipient alone is weighed with the replies that others got, see suspecting.py.
+        """
+        if not isinstance(outcome, Deferred) or not outcome.throttle or outcome.about != "sender":
             return
         if outcome.scope == "channel" and outcome.retry_after is None:
             await self._slow_down(channel)
         elif outcome.scope == "channel" and outcome.retry_after:
             await self.limiter.pause(channel.name, outcome.retry_after)
         elif outcome.scope == "domain":
-            await self._hold_domain(channel, _domain(one), outcome.retry_after or DOMAIN_SECONDS)
+            await self.hold_domain(channel, _domain(one), outcome.retry_after or DOMAIN_SECONDS)
 
-    async def _hold_domain(self, channel: PushChannel, domain: str, seconds: float) -> None:
+    async def hold_domain(self, channel: PushChannel, domain: str, seconds: float) -> None:
+        """Leave a domain alone, on all workers."""
         pace, at = await self._pace(channel.name)
         key = store.domain_key(self.app.book, channel.name, domain)
         if domain and pace.domains.get(key, 0.0) - at < seconds - FRESH_SECONDS:  # else it is known

@@ -21,7 +21,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from channels.base import contract
 from channels.base.batches import Batch
-from channels.base.contract import Area, Deferred, Edition, Finding, Halted, Outcome, Recipient, Refused
+from channels.base.contract import Area, Edition, Finding, Halted, Recipient, Refused
 from channels.base.envelope import Envelope
 from channels.base.letter import Letters
 from channels.base.mime import VALUE_LIMIT, Frame, GroupFrames, alternative, hole, mailbox, part, phrase, quoted_value
@@ -33,8 +33,6 @@ from channels.base.smtp_pool import Pool
 
 PART_LIMIT = 100_000
 """Bytes of one part: mail programs clip longer ones, and the way to unsubscribe stands at the end."""
-POLICY_WINDOW = 900.0
-"""Seconds in which refusals of policy by three domains halt the channel."""
 _SAFE_ADDRESS = re.compile(r'[^\s<>"@\x00-\x1f\x7f]+@[^\s<>"@\x00-\x1f\x7f]+')
 
 
@@ -236,7 +234,6 @@ class Email(Letters):
         self._clock = clock
         self._address = settings.sender[1]
         self._pool = Pool(self._connection, size=settings.connections, clock=clock)
-        self._distrusting: dict[str, float] = {}
 
     @property
     def rate(self) -> float:
@@ -298,21 +295,9 @@ class Email(Letters):
         for outgoing in messages:
             carried = outgoing.payload.sound or _SAFE_ADDRESS.fullmatch(outgoing.payload.to)
             (able if carried else unable).append(outgoing)
-        batch = Batch(able, may_write=may_write, judge=self._with_policy)
+        batch = Batch(able, may_write=may_write)
         batch.refuse(unable, Refused(reason="address_dead", code="unsafe", detail="not an address that SMTP can carry"))
         return self._pool.send(batch)
-
-    def _with_policy(self, outcome: Outcome, outgoing: contract.Outgoing) -> Outcome:
-        """Three domains that refuse us by policy are no longer the domains' affair."""
-        if not (isinstance(outcome, Deferred) and outcome.alarm and outcome.scope == "domain"):
-            return outcome
-        now = self._clock()
-        self._distrusting = {domain: at for domain, at in self._distrusting.items() if now - at < POLICY_WINDOW}
-        self._distrusting[outgoing.payload.to.rpartition("@")[2]] = now
-        if len(self._distrusting) < 3:
-            return outcome
-        self._distrusting.clear()
-        return Halted(code=outcome.code, detail=outcome.detail)
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
         """Email has no webhook."""

@@ -148,7 +148,7 @@ DESCRIPTIONS: tuple[tuple[str, Failure], ...] = (
 """What a 400 or 403 says (a pattern for its lower-case description), and what it means."""
 _STATUSES: dict[str, Failure] = {
     "413": Rejected(code="413", detail="request too large", whole_edition=True),
-    "429": Deferred(retry_after=5, throttle=True, code="429", detail="rate limit"),
+    "429": Deferred(retry_after=5, throttle=True, code="429", detail="rate limit", about="either"),
 }
 _NO_TEXT = "no text in the message"
 _NOT_EDITABLE = f"message to edit not found|can't be edited|message_id_invalid|{_NO_TEXT}"
@@ -160,24 +160,26 @@ def failure_of(problem: error.TelegramError) -> Failure:
         case error.RetryAfter():
             wait = problem.retry_after
             seconds = wait.total_seconds() if isinstance(wait, timedelta) else wait
-            return Deferred(retry_after=seconds, throttle=True, code="429", detail="rate limit")
+            # a group has a limit of its own: while the whole bot is limited, every call says so
+            return Deferred(retry_after=seconds, throttle=True, code="429", detail="rate limit", about="either")
         case error.ChatMigrated():
             moved = str(problem.new_chat_id)
             return Deferred(retry_after=0, throttle=True, scope="address", code="400", detail="chat migrated", moved_to=moved)
         case error.Forbidden():
             return _described("403", problem.message, Skipped())
         case error.InvalidToken():
-            return Halted(code="401", detail="token refused")
+            # 401 names our token and so holds for all; but PTB says the same of a 404, and a proxy may say either of one message
+            return Halted(code="401", detail="token refused", about="either")
         case error.Conflict():
-            return Deferred(code="409", detail="another program reads this bot's updates", alarm=True)
+            return Deferred(code="409", detail="another program reads this bot's updates", alarm=True, about="recipient")
         case error.BadRequest():
             return _described("400", problem.message, Rejected())
         case error.NetworkError(message=message) if status := re.search(r"\((413|429|5..)\)$", message):
-            return _STATUSES.get(status[1], Deferred(code=status[1], detail="server error"))
+            return _STATUSES.get(status[1], Deferred(code=status[1], detail="server error", about="recipient"))
         case error.TimedOut() | error.NetworkError():
             return http.deferred(problem.__cause__ or problem)
         case _:
-            return Deferred(code=type(problem).__name__, detail=redacted(problem.message))
+            return Deferred(code=type(problem).__name__, detail=redacted(problem.message), about="recipient")
 
 
 def _described(status: str, description: str, otherwise: Failure) -> Failure:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import msgspec
@@ -11,7 +11,8 @@ from pydantic import Field
 
 from channels.base import contract, graph, http
 from channels.base.approved import Definition, definition, filled, values_for, variables
-from channels.base.contract import Deferred, Edition, Failure, Finding, Halted, Kind, Message, Outcome, Outgoing, Skipped
+from channels.base.contract import Deferred, Edition, Failure, Finding, Kind, Message, Outcome, Outgoing
+from channels.base.graph_errors import PAIR_WAIT, failure_of
 from channels.base.phones import abroad
 from channels.base.rendering import area_names, clean, cut, template_name, utf16
 from channels.base.sending import each
@@ -25,8 +26,6 @@ LANGUAGES = ("id", "en")
 STOP = "STOP"
 """Payload of the button that ends a subscription."""
 SIMULATED = "[SIMULASI] "
-PAIR_WAIT = 6.0
-"""Seconds until the same person can be written to again; four times as long at each further attempt."""
 _ENCODER = msgspec.json.Encoder()
 
 log = structlog.get_logger(__name__)
@@ -144,52 +143,7 @@ def parts(template: Definition, values: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-# --- errors -------------------------------------------------------------------------------------
-
-ERRORS: tuple[tuple[tuple[int, ...], Failure], ...] = (
-    ((131026, 131021), contract.Refused(reason="address_dead")),  # not on WhatsApp, old app, blocked; our own number
-    ((131050,), contract.Refused(reason="opted_out")),
-    ((131049, 130472), Skipped()),  # cap per person; experiment
-    ((131062, 131047), Skipped()),  # id not supported here; window for answers closed
-    ((130497,), Halted()),  # country not allowed; for numbers abroad Skipped
-    ((4, 80007, 130429), Deferred(throttle=True)),
-    ((131056,), Deferred(throttle=True, scope="address", retry_after=PAIR_WAIT)),
-    ((131048, 131064, 133016), Deferred(retry_after=3600.0, throttle=True, alarm=True)),  # spam, quality, registration
-    ((1, 2, 131000, 131016, 135000, 137000), Deferred()),  # unknown, down
-    ((131057,), Halted(resume="probe")),  # maintenance, upgrade
-    ((131052, 131053), Deferred()),  # media
-    ((0, 3, 10, 190, *range(200, 300), 131005), Halted()),  # token, permission
-    ((33, 131030, 131037, 131045, *range(133000, 133016)), Halted()),  # number, test number, registration
-    ((368, 131031, 131042, 131044), Halted()),  # policy, lock, payment
-    ((100, 131008, 131009, 131051), contract.Rejected()),  # parameter, type
-    ((132000, 132001, 132005, 132007, 132008, 132012, 132018), contract.Rejected(whole_edition=True)),  # the template's shape
-    ((132015, 132016, 132068, 132069, 131063), contract.Rejected(whole_edition=True)),  # paused, disabled; flow; marketing off
-)
-"""Meta's error codes and what each means for its message."""
-
-_BY_CODE = {code: failure for codes, failure in ERRORS for code in codes}
-
-
-def failure_of(error: graph.GraphError, *, status: int, address: str, attempt: int = 1, wait: float | None = None) -> Failure:
-    """What an error means for its message. `status`: of HTTP, 0 in a webhook; `wait`: seconds the provider asks for."""
-    known = _BY_CODE.get(error.code) or _by_status(status, error.code)
-    if error.code == 130497 and not address.startswith(("62", "ID.")):
-        known = Skipped()
-    if isinstance(known, Deferred) and known.scope == "address":
-        known = replace(known, retry_after=min(PAIR_WAIT * 4 ** (attempt - 1), 3600.0))
-    elif isinstance(known, Deferred) and known.throttle and wait is not None:
-        known = replace(known, retry_after=max(wait, known.retry_after or 0.0))
-    code = str(error.code) if error.code >= 0 else f"HTTP {status}" if status else "no code"
-    return replace(known, code=code, detail=error.detail)
-
-
-def _by_status(status: int, code: int) -> Failure:
-    if status == 429:
-        return Deferred(throttle=True)
-    if status >= 500:
-        return Deferred()
-    log.warning("whatsapp_unknown_error", status=status, code=code)
-    return Halted() if status in {401, 403} or 300 <= status < 400 else contract.Rejected()
+# --- answers -------------------------------------------------------------------------------------
 
 
 def outcome_of(status: int, headers: Mapping[str, str], body: bytes, *, address: str, attempt: int = 1) -> Outcome:
@@ -235,7 +189,8 @@ class WhatsApp:
     def __init__(self, settings: Settings) -> None:
         self._settings, self.rate, self.tier = settings, settings.rate, settings.tier
         self.receipt_wait = settings.receipt_wait
-        self._sessions = http.Sessions(connections=min(max(int(settings.rate or 128), 16), 250))
+        self._at_once = min(max(int(settings.rate or 128), 16), http.CONNECTIONS)
+        self._sessions = http.Sessions(connections=http.CONNECTIONS)
         self._base = settings.api_url.rstrip("/")
         self._messages = f"{self._base}/{settings.phone_id}/messages"
         self._headers = {"Authorization": f"Bearer {settings.token}", "Content-Type": "application/json"}
@@ -264,7 +219,7 @@ class WhatsApp:
 
     def send(self, messages: Sequence[Outgoing], *, may_write: contract.MayWrite) -> AsyncIterator[contract.Result]:
         """One request per message, at most as many at once as messages are granted in a second."""
-        return each(messages, self._send_one, concurrency=self._sessions.connections, may_write=may_write)
+        return each(messages, self._send_one, concurrency=self._at_once, may_write=may_write)
 
     async def _send_one(self, outgoing: Outgoing) -> Outcome:
         return await self._post(outgoing.payload, outgoing.recipient.address, outgoing.recipient.attempt)

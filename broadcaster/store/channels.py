@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, select, text, update
 
+from broadcaster.store import suspicions
 from broadcaster.store.database import now
 from broadcaster.store.tables import channel_minute, channel_state, held_suppression, run, worker
 from subscribers import consent
@@ -29,6 +30,7 @@ class ChannelState:
     since: float | None = None
     next_probe: float | None = None
     holding: bool = False
+    suspected: bool = False
 
 
 def channel_states(connection: Connection) -> Mapping[str, ChannelState]:
@@ -36,7 +38,7 @@ def channel_states(connection: Connection) -> Mapping[str, ChannelState]:
     return {
         row.channel: ChannelState(
             paused_until=row.paused_until, halted=row.halted, detail=row.detail, since=row.since,
-            next_probe=row.next_probe, holding=row.holding,
+            next_probe=row.next_probe, holding=row.holding, suspected=row.suspected,
         )
         for row in connection.execute(select(channel_state))
     }  # fmt: skip
@@ -45,37 +47,57 @@ def channel_states(connection: Connection) -> Mapping[str, ChannelState]:
 def closed_for(connection: Connection, channel: str, lane: str = "routine") -> float:
     """Seconds for which the channel sends nothing in a lane: 0 = open; halted counts as until the next probe.
 
-    Suppressions held for an operator halt routine sending only: an emergency goes on.
+    Suppressions held for an operator, and replies to single recipients, close routine sending only: an emergency goes on.
     """
     row = connection.execute(select(channel_state).where(channel_state.c.channel == channel)).first()
     if row is None:
+        return 0.0
+    if lane == "emergency" and row.suspected:
         return 0.0
     if row.halted and not (row.holding and lane == "emergency"):
         return PROBE_SECONDS
     return max(0.0, float(row.paused_until) - now(connection))
 
 
-def pause_channel(connection: Connection, channel: str, seconds: float) -> None:
-    """The provider asked us to wait: nobody sends by this channel until then."""
-    ensure(connection, channel)
-    until = now(connection) + seconds
-    connection.execute(
-        update(channel_state)
-        .where(channel_state.c.channel == channel, channel_state.c.paused_until < until)
-        .values(paused_until=until)
-    )
+def pause_channel(connection: Connection, channel: str, seconds: float, *, suspected: bool = False) -> bool:
+    """The provider asked us to wait: nobody sends by this channel until then; False when a longer pause holds.
 
-
-def halt_channel(connection: Connection, channel: str, detail: str, resume: str) -> bool:
-    """Open the circuit breaker; False when it was open already."""
+    `suspected`: only replies to single recipients say so.
+    """
     ensure(connection, channel)
     wall = now(connection)
+    shorter = (channel_state.c.channel == channel, channel_state.c.paused_until < wall + seconds)
+    values: dict[str, object] = {"paused_until": wall + seconds}
+    if suspected:
+        # what is closed for a better reason stays closed to emergencies too
+        free = (channel_state.c.halted == "") & (channel_state.c.paused_until <= wall)
+        values |= {"suspected": channel_state.c.suspected | free, "since": func.coalesce(channel_state.c.since, wall)}
+    changed = connection.execute(update(channel_state).where(*shorter).values(**values))
+    return changed.rowcount == 1
+
+
+def halt_channel(connection: Connection, channel: str, detail: str, resume: str, *, suspected: bool = False) -> bool:
+    """Open the circuit breaker; False when it was open already. `suspected`: only replies to single recipients say so."""
+    ensure(connection, channel)
+    wall, state = now(connection), channel_state.c
+    weaker = state.halted.in_(("", "probe")) & (state.halted != resume)
+    weaker = weaker & ((state.halted == "") | state.suspected) if suspected else weaker | state.suspected
     changed = connection.execute(
         update(channel_state)
-        .where(channel_state.c.channel == channel, channel_state.c.halted.in_(("", "probe")), channel_state.c.halted != resume)
-        .values(halted=resume, detail=detail, since=wall, next_probe=wall + PROBE_SECONDS if resume == "probe" else None)
-    )
+        .where(state.channel == channel, weaker)
+        .values(
+            halted=resume, detail=detail, since=wall, suspected=suspected,
+            next_probe=wall + PROBE_SECONDS if resume == "probe" else None,
+        )
+    )  # fmt: skip
     return changed.rowcount == 1
+
+
+def clear_suspicion(connection: Connection, channel: str, at: float) -> bool:
+    """Open a channel again that is closed because of replies to single recipients, as something arrived at a later time."""
+    mine = (channel_state.c.channel == channel, channel_state.c.suspected, func.coalesce(channel_state.c.since, 0) < at)
+    opened = {"halted": "", "detail": "", "since": None, "next_probe": None, "paused_until": 0, "suspected": False}
+    return connection.execute(update(channel_state).where(*mine).values(**opened)).rowcount == 1
 
 
 def resume_channel(connection: Connection, channel: str) -> bool:
@@ -84,15 +106,17 @@ def resume_channel(connection: Connection, channel: str) -> bool:
     changed = connection.execute(
         update(channel_state)
         .where(channel_state.c.channel == channel, shut)
-        .values(halted="", detail="", since=None, next_probe=None, paused_until=0)
+        .values(halted="", detail="", since=None, next_probe=None, paused_until=0, suspected=False)
     )
+    suspicions.forget(connection, channel)
     return changed.rowcount == 1
 
 
 def recover_channel(connection: Connection, channel: str) -> bool:
     """A probe succeeded: close the breaker, unless it came to wait for an operator meanwhile. A pause goes on."""
     probed = (channel_state.c.channel == channel, channel_state.c.halted == "probe")
-    changed = connection.execute(update(channel_state).where(*probed).values(halted="", detail="", since=None, next_probe=None))
+    opened = {"halted": "", "detail": "", "since": None, "next_probe": None, "suspected": False}
+    changed = connection.execute(update(channel_state).where(*probed).values(**opened))
     return changed.rowcount == 1
 
 
@@ -203,7 +227,8 @@ def release_held(connection: Connection, channel: str, *, apply: bool) -> int:
 def ensure(connection: Connection, channel: str) -> None:
     """Give the channel a row of state, where it has none yet."""
     connection.execute(
-        text("INSERT INTO channel_state (channel, paused_until, halted, detail, holding) VALUES (:channel, 0, '', '', :no)"
+        text("INSERT INTO channel_state (channel, paused_until, halted, detail, holding, suspected)"
+             " VALUES (:channel, 0, '', '', :no, :no)"
              " ON CONFLICT DO NOTHING"),
         {"channel": channel, "no": False},
     )  # fmt: skip

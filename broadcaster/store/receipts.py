@@ -9,12 +9,14 @@ from typing import Any, Literal
 import structlog
 from sqlalchemy import ColumnElement, Connection, Row, Update, and_, func, select, update
 
-from broadcaster.delivery import Moment, consequence, decide
+from broadcaster.blame import is_suspect
+from broadcaster.delivery import REJECTIONS, Moment, consequence, decide
 from broadcaster.store import channels as channel_store
-from broadcaster.store import consequences
+from broadcaster.store import consequences, suspicions
 from broadcaster.store.outcomes import Decision
 from broadcaster.store.slices import finish_run
 from broadcaster.store.statements import MarkedRow
+from broadcaster.store.suspicions import Seen
 from broadcaster.store.tables import (
     CANCELLED,
     DELIVERED,
@@ -32,6 +34,7 @@ from broadcaster.store.tables import (
     run,
     slice_,
 )
+from broadcaster.suspecting import Report, rejected_by, weigh
 from channels.base.contract import Deferred, Failure, Halted, Rejected, StatusEvent
 from channels.base.rendering import WIB
 from subscribers import residents
@@ -61,6 +64,7 @@ def apply_status(
         return True
     key = book.provider_key(channel, event.provider_id)
     if to != FAILED:
+        suspicions.note_later_success(connection, channel, now)
         known = func.coalesce(delivery.c.provider_key, key or None)
         _move(connection, found, to, {"closed_at": now, "reason": None, "provider_code": None, "provider_key": known})
     elif not _is_stale(found, place.attempt, key):
@@ -161,7 +165,7 @@ def _fail(connection: Connection, book: AddressBook, found: Row[Any], failure: F
         consequences.apply(
             connection, book, edition=found.edition, channel=found.channel, results=1, consequences=[meaning]
         )  # fmt: skip
-    _hold_back(connection, found, failure)
+    _hold_back(connection, found, failure, now)
 
 
 def _over(connection: Connection, bounds: Row[Any], now: float) -> str:
@@ -181,18 +185,28 @@ def _changes(found: Row[Any], decision: Decision, now: float) -> dict[str, objec
     }  # fmt: skip
 
 
-def _hold_back(connection: Connection, found: Row[Any], failure: Failure) -> None:
-    """What a failure means for the messages behind it: the channel is broken or limited, or the edition is refused."""
+def _hold_back(connection: Connection, found: Row[Any], failure: Failure, now: float) -> None:
+    """What a failure means for the messages behind it: each told of one recipient, so several must agree."""
     match failure:
-        case Halted():
+        case Halted(about="sender"):
             if channel_store.halt_channel(connection, found.channel, failure.detail, failure.resume):
                 log.error("channel_halted", channel=found.channel, code=failure.code, detail=failure.detail)
-        case Deferred(throttle=True, scope="channel") if failure.retry_after:
+        case Halted() | Deferred() if is_suspect(failure):
+            report = Report(seen=Seen(address=found.address, at=now), outcome=failure)
+            weigh(connection, found.channel, [report], {}, later=True)
+        case Deferred(throttle=True, scope="channel", about="sender") if failure.retry_after:
             channel_store.pause_channel(connection, found.channel, failure.retry_after)
         case Rejected(whole_edition=True):
-            why = f"{failure.code} {failure.detail}".strip()
-            if channel_store.pause_run(connection, found.edition, found.channel, why):
-                log.error("edition_stopped", edition=found.edition, channel=found.channel, reason=why)
+            _reject_edition(connection, found, failure, now)
+
+
+def _reject_edition(connection: Connection, found: Row[Any], failure: Rejected, now: float) -> None:
+    """Stop the edition once several addresses were refused for its template, with no success between."""
+    if rejected_by(connection, found.channel, found.edition, failure, Seen(address=found.address, at=now)) < REJECTIONS:
+        return
+    why = f"{failure.code} {failure.detail}".strip()
+    if channel_store.pause_run(connection, found.edition, found.channel, why):
+        log.error("edition_stopped", edition=found.edition, channel=found.channel, reason=why)
 
 
 # --- rows and counters --------------------------------------------------------------------------

@@ -53,7 +53,8 @@ class Candidate(MarkedRow, frozen=True, kw_only=True, array_like=True):
 
 
 _GATE = """
-SELECT r.state, {wall} AS wall, coalesce(s.halted, ''), coalesce(s.holding, {no}), coalesce(s.paused_until, 0)
+SELECT r.state, {wall} AS wall, coalesce(s.halted, ''), coalesce(s.holding, {no}), coalesce(s.paused_until, 0),
+       coalesce(s.suspected, {no})
 FROM run r LEFT JOIN channel_state s ON s.channel = r.channel WHERE r.edition = :edition AND r.channel = :channel
 """
 _gate = Statement(
@@ -64,8 +65,10 @@ _gate = Statement(
 def gate(connection: Connection, edition: int, channel: str, lane: str) -> tuple[str, float, bool]:
     """State of a run, the database's wall clock (epoch seconds), whether the channel is closed to this lane (channels.py)."""
     found: Any = _gate(connection, edition=edition, channel=channel).one()
-    state, wall, halted, holding, paused_until = found
+    state, wall, halted, holding, paused_until, suspected = found
     wall = time.time() if is_sqlite(connection) else wall
+    if lane == "emergency" and suspected:
+        return state, wall, False
     return state, wall, bool(halted and not (holding and lane == "emergency")) or paused_until > wall
 
 

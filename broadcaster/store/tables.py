@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -243,6 +244,8 @@ channel_state = Table(
     Column("since", Double),
     Column("next_probe", Double),
     Column("holding", Boolean, nullable=False, default=False),  # suppressions are held for an operator
+    # closed because of replies to single recipients: an emergency goes on, and a success opens it again
+    Column("suspected", Boolean, nullable=False, default=False, server_default=false()),
 )
 
 channel_minute = Table(
@@ -360,6 +363,30 @@ held_domain = Table(
     Column("lookup", LargeBinary(16), primary_key=True),  # keyed hash of e.g. gmail.com
     Column("cipher", LargeBinary, nullable=False),  # the same sealed, for staff
     Column("until", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+suspicion = Table(
+    "suspicion",
+    metadata,
+    # replies to single recipients that may be about the sender
+    Column("channel", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),  # what counts as the same reply
+    Column("address", BigInteger, primary_key=True, autoincrement=False),
+    Column("domain", Text, nullable=False),  # keyed hash, empty where the channel has none
+    Column("code", Text, nullable=False),  # the provider's
+    Column("at", Double, nullable=False),
+    Index("suspicion_at", "channel", "kind", "at"),
+    sqlite_with_rowid=False,
+)
+
+last_success = Table(
+    "last_success",
+    metadata,
+    # when something arrived, noted only beside suspicions
+    Column("channel", Text, primary_key=True),
+    Column("domain", Text, primary_key=True),  # keyed hash; empty: anywhere on the channel
+    Column("at", Double, nullable=False),
     sqlite_with_rowid=False,
 )
 

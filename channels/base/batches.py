@@ -2,13 +2,10 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from channels.base.contract import Halted, MayWrite, Outcome, Outgoing, Receipt, Result
-from channels.base.sending import unforeseen
-
-Judge = Callable[[Outcome, Outgoing], Outcome]
-"""What the channel makes of a server's refusal."""
+from channels.base.contract import MayWrite, Outcome, Outgoing, Result
+from channels.base.sending import Halts
 
 
 class Piece:
@@ -25,13 +22,13 @@ class Piece:
 class Batch:
     """What waits, how many are out, and the results not yet fetched. No result = not written, or nobody asks any more."""
 
-    def __init__(self, messages: Iterable[Outgoing], *, may_write: MayWrite, judge: Judge) -> None:
+    def __init__(self, messages: Iterable[Outgoing], *, may_write: MayWrite) -> None:
         self.pending = deque(Piece(self, outgoing) for outgoing in messages)
         self.results: list[Result] = []
         self.stopped = False
         self.owed = 0
         self._may_write = may_write
-        self._judge = judge
+        self._halts = Halts()
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
 
@@ -67,13 +64,8 @@ class Batch:
         self.answer(piece.outgoing, outcome)
 
     def answer(self, outgoing: Outgoing, outcome: Outcome) -> None:
-        """Note an outcome, also of a message that never waited; Halted stops the batch."""
-        if type(outcome) is not Receipt:
-            try:
-                outcome = self._judge(outcome, outgoing)
-            except Exception as error:  # noqa: BLE001 # reason: a message that is out must get an outcome
-                outcome = unforeseen(error, outgoing)
-            self.stopped |= isinstance(outcome, Halted)
+        """Note an outcome, also of a message that never waited; what halts the channel stops the batch."""
+        self.stopped |= self._halts.end(outcome)
         self.results.append(Result(outgoing=outgoing, outcome=outcome))
         self._wake()
 

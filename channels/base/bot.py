@@ -12,7 +12,7 @@ from telegram.request import BaseRequest, RequestData
 
 from channels.base import http
 
-AT_ONCE = 64  # requests in flight: 1,000 messages a second at 60 ms an answer
+AT_ONCE = 64  # requests in flight of one batch: 1,000 messages a second at 60 ms an answer
 PICTURES = 64
 """Pictures remembered at most: more announcements than that do not go out at once."""
 REFUSED_SECONDS = 60.0
@@ -38,7 +38,7 @@ class AioRequest(BaseRequest):
     read_timeout = http.TOTAL_SECONDS
 
     def __init__(self) -> None:
-        self._sessions = http.Sessions(connections=AT_ONCE, total_seconds=self.read_timeout)
+        self._sessions = http.Sessions(connections=http.CONNECTIONS, total_seconds=self.read_timeout)
 
     async def initialize(self) -> None:
         """The session opens with the first request."""

@@ -234,6 +234,11 @@ class Skipped:
     detail: str = ""
 
 
+About = Literal["sender", "either", "recipient"]
+"""Whom a reply is about. All but "sender" answered one recipient: only that row waits, until several addresses got the same.
+"either" names our account, so it holds for all unless others are served; "recipient" may be that one's own."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deferred:
     """Try later.
@@ -252,6 +257,7 @@ class Deferred:
     strikes: int = 0
     moved_to: str = ""
     alarm: bool = False
+    about: About = "sender"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -261,6 +267,7 @@ class Halted:
     code: str = ""
     detail: str = ""
     resume: Literal["probe", "manual"] = "manual"
+    about: About = "sender"
 
 
 Failure = Refused | Rejected | Skipped | Deferred | Halted
@@ -405,7 +412,7 @@ class PushChannel(Protocol):
     def send(self, messages: Sequence[Outgoing], *, may_write: MayWrite) -> AsyncIterator[Result]:
         """Hand the messages over; one Result each, in any order.
 
-        After Halted, or once `may_write()` is False, nothing more is begun: messages without a Result were not sent.
+        After Halted (of the sender) or once `may_write()` is False nothing more begins: what has no Result was not sent.
         """
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:

@@ -17,6 +17,8 @@ from channels.base.contract import BadSignature, Deferred
 CONNECT_SECONDS = 3.0
 TOTAL_SECONDS = 9.0
 """A worker's turn ends within 20 s of its start and begins its last write within 10 s: no request may take longer."""
+CONNECTIONS = 250
+"""Requests of a channel under way at once: as many as a worker may owe, so that none waits behind slow answers."""
 IDLE_SECONDS = 10.0
 """Idle connections are dropped before the other side drops them: a write into a dead one would count as uncertain."""
 
@@ -126,7 +128,7 @@ def deferred(error: BaseException) -> Deferred:
     code = type(error).__name__
     if never_written(error):
         return Deferred(code=code, detail="no connection")
-    return Deferred(uncertain=True, code=code, detail="no answer")
+    return Deferred(uncertain=True, code=code, detail="no answer", about="recipient")
 
 
 def seconds(text: str | None) -> float | None:

@@ -8,10 +8,10 @@ import asyncio
 from typing import Protocol
 
 from channels.base.batches import Batch, Piece
-from channels.base.contract import Deferred, Failure, Outcome, Receipt
+from channels.base.contract import Failure, Outcome, Receipt
 from channels.base.envelope import Offer, content, opening, unfit
 from channels.base.sending import unforeseen
-from channels.base.smtp_replies import Stage, failure_of
+from channels.base.smtp_replies import Stage, disconnected, failure_of
 
 LINE_LIMIT = 2048
 """Octets of one line of a reply; RFC 5321 allows 512."""
@@ -216,7 +216,7 @@ class Pipe(asyncio.Protocol):
     def _outcome(piece: Piece, code: int, line: bytes, *, early: bool) -> Outcome:
         envelope = piece.outgoing.payload
         if code == 250 and early:
-            return Deferred(uncertain=True, code="disconnected", detail="answered before all was written")
+            return disconnected("content", "answered before all was written")
         if code == 250:
             return Receipt(provider_id=envelope.message_id)
         return failure_of("content", code, _text(line), envelope.to.rpartition("@")[2])
@@ -245,10 +245,11 @@ class Pipe(asyncio.Protocol):
         written, self._written = self._written, None
         opened, self._opened = self._opened, None
         if written is not None:
-            written.batch.settle(written, Deferred(uncertain=True, code="disconnected", detail=why))
+            written.batch.settle(written, disconnected("content", why))
         if opened is not None:
             blameless = self._step in (_CONTENT, _RSET)
-            self._give_back(opened, Deferred(code="disconnected", detail=why), free=blameless)
+            # the whole envelope was written at once: whatever reply was next, the recipient may have been the reason
+            self._give_back(opened, disconnected("mail" if blameless else "rcpt", why), free=blameless)
         self._source.lost(self)
 
     def _give_back(self, piece: Piece, failure: Failure, *, free: bool = False) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import structlog
 
-from channels.base.contract import Deferred, Halted, MayWrite, Outcome, Outgoing, Result
+from channels.base.contract import Deferred, Halted, MayWrite, Outcome, Outgoing, Receipt, Result
 from channels.base.http import NotWritten, writing
 
+SEVERAL = 10
+"""Different addresses that must get the same reply, with no success between, before it counts as about the sender."""
 SendOne = Callable[[Outgoing], Awaitable[Outcome]]
 
 log = structlog.get_logger(__name__)
@@ -20,7 +22,7 @@ async def each(
 ) -> AsyncGenerator[Result, None]:
     """Hand every message to `send_one`, at most `concurrency` at once, and yield a Result as each is done.
 
-    Nothing new is begun after a Halted or once `may_write()` is False; what is in flight then is still awaited and
+    Nothing new is begun after Halts.end or once `may_write()` is False; what is in flight then is still awaited and
     yielded. Closing the generator early cancels what is in flight.
     """
     done: asyncio.Queue[Result | None] = asyncio.Queue()
@@ -41,6 +43,22 @@ async def each(
         await asyncio.gather(*workers, return_exceptions=True)
 
 
+class Halts:
+    """The refusals of one call that name our account, up to the number that ends it."""
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+
+    def end(self, outcome: Outcome) -> bool:
+        """Count an outcome; True once nothing more should begin: halted at once, or as often as SEVERAL without a success."""
+        if isinstance(outcome, Receipt):
+            self._in_a_row = 0
+        elif isinstance(outcome, Halted):
+            self._in_a_row += outcome.about == "either"
+            return outcome.about == "sender" or self._in_a_row >= SEVERAL
+        return False
+
+
 class _Round:
     """What the workers of one call share: the messages left, and whether to stop."""
 
@@ -51,6 +69,7 @@ class _Round:
         self._send_one = send_one
         self._may_write = may_write
         self._done = done
+        self._halts = Halts()
         self._stopped = False
 
     async def work(self) -> None:
@@ -60,7 +79,7 @@ class _Round:
             with suppress(NotWritten):  # a message without a Result was not sent
                 while (outgoing := self._next()) is not None:
                     outcome = await attempt(self._send_one, outgoing)
-                    self._stopped |= isinstance(outcome, Halted)
+                    self._stopped |= self._halts.end(outcome)
                     self._done.put_nowait(Result(outgoing=outgoing, outcome=outcome))
         finally:
             self._done.put_nowait(None)

@@ -12,7 +12,7 @@ import aiosmtplib
 from channels.base.contract import Deferred, Failure, MayWrite, Outcome, Receipt
 from channels.base.envelope import Envelope, Offer, content, parameters, unfit
 from channels.base.pipelining import PING_TIMEOUT, Pipe, Source
-from channels.base.smtp_replies import Stage, connect_failure, failure_of, said
+from channels.base.smtp_replies import Stage, connect_failure, disconnected, failure_of, said
 
 STALE_AFTER = 30.0
 """Seconds of rest after which a connection is asked whether it still lives."""
@@ -179,7 +179,7 @@ class Connection:
             reply = await self._write(client, content(envelope))
         except (aiosmtplib.SMTPException, OSError) as error:
             self.close()
-            failure = Deferred(uncertain=stage == "content", code="disconnected", detail=type(error).__name__)
+            failure = disconnected(stage, type(error).__name__)
             if stage == "content":
                 return failure
             raise _Lost(failure) from error

@@ -7,7 +7,7 @@ from typing import Literal
 
 import aiosmtplib
 
-from channels.base.contract import Deferred, Failure, Halted, Refused, Rejected, Skipped
+from channels.base.contract import About, Deferred, Failure, Halted, Refused, Rejected, Skipped
 from channels.base.redacting import redacted
 
 Stage = Literal["connect", "mail", "rcpt", "data", "content"]
@@ -56,7 +56,9 @@ PERMANENT: tuple[Rule, ...] = (
     Rule(enhanced=("6.7",), outcome=Skipped()),
     Rule(stages=_EARLY, codes=tuple(range(500, 600)), outcome=Halted()),
     Rule(enhanced=("1.1", "1.2", "1.3", "1.6", "1.10", "2.1"), outcome=_DEAD),
-    Rule(enhanced=("1.7", "1.8", "5."), outcome=Halted()),
+    Rule(enhanced=("1.7", "1.8"), outcome=Halted()),
+    Rule(stages=_LATE, enhanced=("5.",), outcome=Halted()),
+    Rule(stages=_RCPT, codes=(500, 502, 503), outcome=Halted()),  # of the dialogue: no mailbox is named
     Rule(enhanced=("7.",), outcome=Deferred(retry_after=_HOUR, throttle=True, scope="domain", alarm=True)),
     Rule(enhanced=("4.4",), outcome=_THREE_STRIKES),
     Rule(enhanced=("2.2",), outcome=_MAILBOX_FULL),
@@ -66,7 +68,8 @@ PERMANENT: tuple[Rule, ...] = (
     Rule(stages=_RCPT, codes=tuple(range(500, 600)), outcome=_THREE_STRIKES),
     Rule(stages=_LATE, codes=tuple(range(500, 600)), outcome=Rejected()),
 )
-"""Replies 5xx, the first row that fits."""
+"""Replies 5xx, the first row that fits. From RCPT on each answers one recipient, so none of them halts or holds anything alone
+(`_about`): also what names our authentication is said by single servers of others that are wrong about us."""
 
 TRANSIENT: tuple[Rule, ...] = (
     Rule(stages=_EARLY, codes=(421,), outcome=Deferred(throttle=True)),
@@ -81,10 +84,10 @@ def failure_of(stage: Stage, code: int, text: str, domain: str = "") -> Failure:
     """What a reply other than the wanted one means; its text is kept without addresses."""
     rules = {4: TRANSIENT, 5: PERMANENT}.get(code // 100)
     if rules is None:
-        return Deferred(uncertain=stage == "content", code=str(code), detail="unexpected reply")
+        return _about(stage, Deferred(uncertain=stage == "content", code=str(code), detail="unexpected reply"))
     found = _ENHANCED.search(text)
     detail = found[1] if found else ""
-    outcome = next(rule.outcome for rule in rules if rule.fits(stage, code, detail, text))
+    outcome = _about(stage, next(rule.outcome for rule in rules if rule.fits(stage, code, detail, text)))
     name = f"{code} {code // 100}.{detail}" if detail else str(code)
     if isinstance(outcome, Rejected):
         return replace(outcome, code=name, detail=said(text, domain), domain=domain)
@@ -94,6 +97,21 @@ def failure_of(stage: Stage, code: int, text: str, domain: str = "") -> Failure:
 def said(text: str, domain: str = "") -> str:
     """A reply's text on one line, short and without the recipient's address and domain."""
     return redacted(" ".join(text.split()), domain)[:200]
+
+
+def _about(stage: Stage, outcome: Failure) -> Failure:
+    """Say whom a reply is about: before RCPT nobody but us was named."""
+    if stage in _EARLY:
+        return outcome
+    if isinstance(outcome, Halted):
+        return replace(outcome, about="either")
+    return replace(outcome, about="recipient") if isinstance(outcome, Deferred) else outcome
+
+
+def disconnected(stage: Stage, why: str) -> Deferred:
+    """A connection that ended at `stage`: from RCPT on it may have been the recipient's doing; after the content, uncertain."""
+    about: About = "sender" if stage in _EARLY else "recipient"
+    return Deferred(uncertain=stage == "content", code="disconnected", detail=why, about=about)
 
 
 def connect_failure(error: Exception) -> Failure:

@@ -564,6 +564,41 @@ async def test_a_broken_channel_is_halted_also_when_its_provider_says_so_later(c
     assert city.channel.accepted[FIRST] == 2
 
 
+SUSPECT = Halted(code="131042", detail="payment", about="either")
+
+
+async def with_twelve(town: City) -> list[str]:
+    """Twelve people more, to whom a notice went; their addresses."""
+    people = [f"lain{n:02}@contoh.example" for n in range(12)]
+    await subscribe(town.app, "email", [(person, "cibabat") for person in people])
+    await town.send()
+    return people
+
+
+async def test_one_receipt_of_a_senders_fault_is_that_recipients(city: City) -> None:
+    people = await with_twelve(city)
+    await city.hear(city.failed(SUSPECT, people[0]))
+    assert not city.app.database.read_now(channel_store.channel_states)
+    assert (city.state(people[0]), city.row(people[0]).provider_code) == ("pending", "131042")
+
+
+async def test_twelve_receipts_of_a_senders_fault_halt_the_channel_and_say_why(city: City) -> None:
+    for person in await with_twelve(city):
+        await city.hear(city.failed(SUSPECT, person))
+    state = city.app.database.read_now(channel_store.channel_states)["email"]
+    assert (state.halted, state.suspected, state.detail) == ("manual", True, "131042 payment")
+
+
+async def test_an_arrival_between_clears_what_receipts_said(city: City) -> None:
+    people = await with_twelve(city)
+    for person in people[:6]:
+        await city.hear(city.failed(SUSPECT, person))
+    await city.hear(city.status("delivered"))
+    for person in people[6:]:
+        await city.hear(city.failed(SUSPECT, person))
+    assert not city.app.database.read_now(channel_store.channel_states)
+
+
 async def test_a_limit_that_is_told_later_pauses_the_channel_and_spends_nothing(town: City) -> None:
     await town.send()
     await town.hear(town.failed(Deferred(code="131048", throttle=True, retry_after=3600)))
@@ -574,7 +609,11 @@ async def test_a_limit_that_is_told_later_pauses_the_channel_and_spends_nothing(
 async def test_a_refused_template_pauses_what_is_left_of_the_edition(town: City) -> None:
     done = await town.send()
     await town.hear(town.failed(Deferred(code="131000"), PEOPLE[1][0]))
-    await town.hear(town.failed(Rejected(code="132015", detail="template paused", whole_edition=True)))
+    refused = Rejected(code="132015", detail="template paused", whole_edition=True)
+    for address, _areas in PEOPLE[2:4]:
+        await town.hear(town.failed(refused, address))
+    assert town.app.database.read_now(ledger.progress, done).sending == "running", "two may have a language of their own"
+    await town.hear(town.failed(refused, FIRST))
     progress = town.app.database.read_now(ledger.progress, done)
     assert progress.sending == "paused"
     assert progress.why == {"email": "132015 template paused"}

@@ -127,28 +127,27 @@ async def test_an_address_that_smtp_cannot_carry_is_dead_and_reaches_no_server()
     assert not server.accepted and not server.counts["connections"]
 
 
-async def test_three_domains_that_refuse_us_by_policy_halt_the_channel() -> None:
+async def test_refusals_by_policy_are_each_recipients_own_until_delivery_weighs_them() -> None:
     script = ScriptedSmtp(RCPT="550 5.7.1 Blocked")
     async with script.running() as url:
         way = channel(url, connections=1)
         addresses = ["a@satu.example", "b@satu.example", "c@dua.example", "d@tiga.example", "e@empat.example"]
         outcomes = [result.outcome for result in await sent(way, batch(way, addresses))]
         await way.aclose()
-    assert [type(outcome) for outcome in outcomes] == [Deferred, Deferred, Deferred, Halted]
-    assert isinstance(outcomes[0], Deferred) and outcomes[0].scope == "domain" and outcomes[0].alarm
+    assert len(outcomes) == 5
+    for outcome in outcomes:
+        assert isinstance(outcome, Deferred)
+        assert (outcome.about, outcome.scope, outcome.alarm) == ("recipient", "domain", True)
 
 
-async def test_refusals_by_policy_long_apart_stay_the_domains_affair() -> None:
-    now = [0.0]
-    script = ScriptedSmtp(RCPT="550 5.7.1 Blocked")
+async def test_a_batch_ends_once_ten_recipients_in_a_row_are_told_that_our_sign_in_is_wrong() -> None:
+    script = ScriptedSmtp(RCPT="530 5.7.0 Authentication required")
     async with script.running() as url:
-        settings = Settings(site=samples.site(), url=url, from_="info@info.cimahi.example")
-        way = Email(settings, clock=lambda: now[0])
-        for address in ("a@satu.example", "b@dua.example", "c@tiga.example"):
-            (result,) = await sent(way, batch(way, [address]))
-            assert isinstance(result.outcome, Deferred)
-            now[0] += 600
+        way = channel(url, connections=1)
+        outcomes = [result.outcome for result in await sent(way, batch(way, residents(40)))]
         await way.aclose()
+    assert 10 <= len(outcomes) < 20
+    assert all(isinstance(outcome, Halted) and outcome.about == "either" for outcome in outcomes)
 
 
 async def test_a_server_that_is_away_defers_all_and_a_later_batch_arrives() -> None:

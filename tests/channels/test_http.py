@@ -101,7 +101,7 @@ async def test_a_connection_cut_after_the_request_is_uncertain() -> None:
     async with listening(cut) as url:
         error = await failure_of(url)
     assert not never_written(error)
-    assert deferred(error) == Deferred(uncertain=True, code="ServerDisconnectedError", detail="no answer")
+    assert deferred(error) == Deferred(uncertain=True, code="ServerDisconnectedError", detail="no answer", about="recipient")
 
 
 async def test_an_answer_that_ends_half_way_is_uncertain() -> None:
@@ -119,7 +119,7 @@ async def test_an_answer_that_never_comes_is_uncertain() -> None:
 
     async with listening(silent) as url:
         error = await failure_of(url, total_seconds=0.2)
-    assert deferred(error) == Deferred(uncertain=True, code="TimeoutError", detail="no answer")
+    assert deferred(error) == Deferred(uncertain=True, code="TimeoutError", detail="no answer", about="recipient")
 
 
 async def test_an_answer_that_is_no_http_is_uncertain() -> None:

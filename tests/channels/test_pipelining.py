@@ -51,7 +51,7 @@ def pool(port: int, *, size: int = 1, patience: float = 5.0, clock: Callable[[],
 
 def batch(messages: Sequence[Outgoing], may_write: Callable[[], bool] = lambda: True) -> Batch:
     """One call of send."""
-    return Batch(messages, may_write=may_write, judge=lambda outcome, _: outcome)
+    return Batch(messages, may_write=may_write)
 
 
 async def played(
@@ -273,7 +273,7 @@ async def test_silence_before_a_content_is_certain() -> None:
     server = HostileSmtp([GOOD, SILENCE])
     found = await outcomes(server, patience=0.2)
     assert kinds(found) == ["Deferred", "Receipt", "Receipt"]
-    assert found[0] == Deferred(code="disconnected", detail="timeout")
+    assert found[0] == Deferred(code="disconnected", detail="timeout", about="recipient")
 
 
 async def test_replies_in_single_bytes_or_many_lines_are_replies() -> None:

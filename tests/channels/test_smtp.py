@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from aiosmtplib import SMTP
@@ -19,7 +20,12 @@ from scripted_smtp import DROP, SILENCE, ScriptedSmtp
 SIX_HOURS = 6 * 3600.0
 MAIL = Envelope("bounce@info.cimahi.example", "siti@contoh.example", b"Subject: uji\r\n\r\nIsi\r\n", "1.1.k@info.cimahi.example")
 DEAD = Refused(reason="address_dead")
-POLICY = Deferred(retry_after=3600.0, throttle=True, scope="domain", alarm=True)
+POLICY = Deferred(retry_after=3600.0, throttle=True, scope="domain", alarm=True, about="recipient")
+STRIKES = Deferred(strikes=3, about="recipient")
+FULL = Deferred(retry_after=SIX_HOURS, strikes=5, about="recipient")
+OURS = Halted(about="either")
+LATER = Deferred(about="recipient")
+BUSY = Deferred(throttle=True, scope="domain", about="recipient")
 
 
 class Clock:
@@ -66,7 +72,7 @@ async def deliver(pool: Pool, mail: Envelope = MAIL) -> Outcome:
     outgoing = Outgoing(
         recipient=samples.recipient(mail.to), message=Message(edition=samples.notice(), lang="id", frame=None), payload=mail
     )
-    batch = Batch([outgoing], may_write=lambda: True, judge=lambda outcome, _: outcome)
+    batch = Batch([outgoing], may_write=lambda: True)
     (result,) = [result async for result in pool.send(batch)]
     return result.outcome
 
@@ -84,15 +90,15 @@ ROWS: list[tuple[str, str, Outcome]] = [
     ("RCPT", "550 Requested action not taken: user unknown", DEAD),
     ("RCPT", "550 sorry, no mailbox here by that name (#5.1.1)", DEAD),
     ("RCPT", "550-5.1.1 The account does not exist\r\n550 5.1.1 see elsewhere", DEAD),
-    ("RCPT", "550 5.4.4 Unable to route", Deferred(strikes=3)),
-    ("RCPT", "550 Requested action not taken: mailbox unavailable", Deferred(strikes=3)),
-    ("RCPT", "551 User not local", Deferred(strikes=3)),
-    ("RCPT", "553 Mailbox name not allowed", Deferred(strikes=3)),
-    ("RCPT", "550 5.4.1 Recipient address rejected: Access denied", Deferred(strikes=3)),
-    ("RCPT", "552 5.2.2 Mailbox full", Deferred(retry_after=SIX_HOURS, strikes=5)),
-    ("RCPT", "452 4.2.2 Mailbox full", Deferred(retry_after=SIX_HOURS, strikes=5)),
-    ("RCPT", "552 Quota exceeded", Deferred(retry_after=SIX_HOURS, strikes=5)),
-    ("content", "552 5.2.2 Mailbox full", Deferred(retry_after=SIX_HOURS, strikes=5)),
+    ("RCPT", "550 5.4.4 Unable to route", STRIKES),
+    ("RCPT", "550 Requested action not taken: mailbox unavailable", STRIKES),
+    ("RCPT", "551 User not local", STRIKES),
+    ("RCPT", "553 Mailbox name not allowed", STRIKES),
+    ("RCPT", "550 5.4.1 Recipient address rejected: Access denied", STRIKES),
+    ("RCPT", "552 5.2.2 Mailbox full", FULL),
+    ("RCPT", "452 4.2.2 Mailbox full", FULL),
+    ("RCPT", "552 Quota exceeded", FULL),
+    ("content", "552 5.2.2 Mailbox full", FULL),
     ("content", "552 5.2.3 Message too long for the mailbox", Rejected()),
     ("content", "552 5.3.4 Message too big for the system", Rejected()),
     ("content", "554 5.6.0 Bad media", Rejected()),
@@ -103,25 +109,35 @@ ROWS: list[tuple[str, str, Outcome]] = [
     ("RCPT", "550 5.7.1 Blocked", POLICY),
     ("content", "550 5.7.515 Access denied, sending domain does not meet the required level", POLICY),
     ("content", "554 5.7.1 Spam", POLICY),
-    ("RCPT", "535 5.7.8 Authentication credentials invalid", Halted()),
+    ("RCPT", "535 5.7.8 Authentication credentials invalid", OURS),
     ("MAIL", "534 5.7.9 Authentication mechanism is too weak", Halted()),
-    ("content", "550 5.7.20 No passing DKIM signature found", Halted()),
-    ("content", "550 5.7.26 Multiple authentication checks failed", Halted()),
-    ("content", "550 5.7.27 Sender address has null MX", Halted()),
+    ("content", "550 5.7.20 No passing DKIM signature found", OURS),
+    ("content", "550 5.7.26 Multiple authentication checks failed", OURS),
+    ("content", "550 5.7.27 Sender address has null MX", OURS),
     ("MAIL", "530 5.7.0 Authentication required", Halted()),
-    ("RCPT", "530 Authentication required", Halted()),
-    ("RCPT", "550 5.1.7 Bad sender's mailbox address syntax", Halted()),
-    ("RCPT", "550 5.1.8 Bad sender's system address", Halted()),
-    ("RCPT", "503 5.5.1 Bad sequence of commands", Halted()),
+    ("RCPT", "530 Authentication required", OURS),
+    ("RCPT", "550 5.1.7 Bad sender's mailbox address syntax", OURS),
+    ("RCPT", "550 5.1.8 Bad sender's system address", OURS),
+    ("RCPT", "503 5.5.1 Bad sequence of commands", OURS),
+    ("RCPT", "550 5.5.0 Requested action not taken: mailbox unavailable", STRIKES),
+    ("RCPT", "550 5.5.1 Invalid mailbox", STRIKES),
+    ("RCPT", "501 5.5.4 Invalid address", STRIKES),
+    ("RCPT", "550 5.5.0 User unknown", DEAD),
+    ("RCPT", "550 5.7.133 Sender not authenticated for the group", POLICY),
+    ("RCPT", "554 5.7.1 Relay access denied", POLICY),
+    ("DATA", "554 5.5.1 No valid recipients", OURS),
+    ("MAIL", "550 5.1.7 Bad sender's mailbox address syntax", Halted()),
+    ("MAIL", "550 5.1.8 Bad sender's system address", Halted()),
+    ("MAIL", "501 5.5.4 Syntax error", Halted()),
     ("MAIL", "550 Sender rejected", Halted()),
     ("MAIL", "553 5.7.1 Sender address rejected: not owned by user", Halted()),
-    ("RCPT", "450 4.2.0 Greylisted", Deferred()),
-    ("RCPT", "450 5.1.1 the first digit decides", Deferred()),
+    ("RCPT", "450 4.2.0 Greylisted", LATER),
+    ("RCPT", "450 5.1.1 the first digit decides", LATER),
     ("MAIL", "451 4.3.0 Local error", Deferred()),
-    ("DATA", "451 4.3.0 Local error", Deferred()),
-    ("content", "451 4.3.0 Local error", Deferred()),
-    ("RCPT", "421 4.7.0 Too many messages", Deferred(throttle=True, scope="domain")),
-    ("content", "421 4.3.2 Shutting down", Deferred(throttle=True, scope="domain")),
+    ("DATA", "451 4.3.0 Local error", LATER),
+    ("content", "451 4.3.0 Local error", LATER),
+    ("RCPT", "421 4.7.0 Too many messages", BUSY),
+    ("content", "421 4.3.2 Shutting down", BUSY),
     ("MAIL", "421 4.3.2 Shutting down", Deferred(throttle=True)),
 ]
 
@@ -131,7 +147,18 @@ async def test_a_reply_means_what_the_table_says(step: str, reply: str, expected
     got = await outcome(step, reply)
     assert type(got) is type(expected)
     assert got.code.startswith(reply[:3])  # type: ignore[union-attr]
-    for field in ("reason", "retry_after", "throttle", "scope", "strikes", "uncertain", "alarm", "whole_edition", "resume"):
+    for field in (
+        "reason",
+        "retry_after",
+        "throttle",
+        "scope",
+        "strikes",
+        "uncertain",
+        "alarm",
+        "whole_edition",
+        "resume",
+        "about",
+    ):
         assert getattr(got, field, None) == getattr(expected, field, None)
 
 
@@ -203,8 +230,9 @@ def test_every_permanent_reply_has_a_row(stage: Stage) -> None:
 
 @pytest.mark.parametrize("code", [399, 250, 354, 220, 600, -1])
 def test_a_reply_out_of_turn_is_uncertain_only_after_the_content(code: int) -> None:
-    assert failure_of("content", code, "x") == Deferred(uncertain=True, code=str(code), detail="unexpected reply")
-    assert failure_of("rcpt", code, "x") == Deferred(code=str(code), detail="unexpected reply")
+    strange = Deferred(code=str(code), detail="unexpected reply", about="recipient")
+    assert failure_of("content", code, "x") == replace(strange, uncertain=True)
+    assert failure_of("rcpt", code, "x") == strange
 
 
 def test_no_failure_that_suppresses_comes_before_a_recipient_was_named() -> None:
@@ -269,6 +297,7 @@ async def test_one_connection_carries_many_messages() -> None:
 async def test_what_breaks_before_the_content_is_certain(step: str, fault: str) -> None:
     got = await outcome(step, fault, patience=1.0)
     assert isinstance(got, Deferred)
+    assert got.about == ("sender" if step == "MAIL" else "recipient")
     assert not got.uncertain
     assert not got.throttle
 
@@ -283,7 +312,7 @@ async def test_what_breaks_after_the_content_is_uncertain(fault: str) -> None:
 async def test_gibberish_instead_of_a_reply_closes_the_connection() -> None:
     server = ScriptedSmtp(RCPT=["was nun"])
     async with connected(server) as connection:
-        assert await connection.deliver(MAIL) == Deferred(code="disconnected", detail="SMTPResponseException")
+        assert await connection.deliver(MAIL) == Deferred(code="disconnected", detail="SMTPResponseException", about="recipient")
         assert not connection.alive
         assert isinstance(await connection.deliver(MAIL), Receipt)
     assert server.connections == 2

@@ -330,7 +330,7 @@ async def test_a_refused_token_halts_the_channel_and_burns_no_recipient() -> Non
     async with connected(token="1:salah") as (api, channel):
         sent = await results(channel, [outgoing(channel, RINA + number) for number in range(500)])
         assert len(sent) < 500
-        assert {result.outcome for result in sent} == {Halted(code="401", detail="token refused")}
+        assert {result.outcome for result in sent} == {Halted(code="401", detail="token refused", about="either")}
         assert api.accepted == []
 
 
@@ -369,13 +369,13 @@ ROWS: list[tuple[int, str, Outcome]] = [
     (400, "Bad Request: failed to get HTTP URL content", Rejected(whole_edition=True)),
     (400, "Bad Request: file is too big", Rejected(whole_edition=True)),
     (413, "Request Entity Too Large", Rejected(whole_edition=True)),
-    (401, "Unauthorized", Halted()),
-    (404, "Not Found", Halted()),
-    (409, "Conflict: terminated by other getUpdates request", Deferred(alarm=True)),
-    (429, "Too Many Requests", Deferred(retry_after=5, throttle=True)),
-    (500, "Internal Server Error", Deferred()),
-    (502, "Bad Gateway", Deferred()),
-    (504, "Gateway Timeout", Deferred()),
+    (401, "Unauthorized", Halted(about="either")),
+    (404, "Not Found", Halted(about="either")),
+    (409, "Conflict: terminated by other getUpdates request", Deferred(alarm=True, about="recipient")),
+    (429, "Too Many Requests", Deferred(retry_after=5, throttle=True, about="either")),
+    (500, "Internal Server Error", Deferred(about="recipient")),
+    (502, "Bad Gateway", Deferred(about="recipient")),
+    (504, "Gateway Timeout", Deferred(about="recipient")),
     (400, "Bad Request: something new", Rejected()),
     (403, "Forbidden: something new", Skipped()),
 ]
@@ -402,7 +402,7 @@ async def test_429_waits_as_long_as_it_says_and_spends_no_attempt() -> None:
     async with connected() as (api, channel):
         api.script(RINA, 429, "Too Many Requests: retry after 37", retry_after=37)
         outcome = await outcome_of(channel, outgoing(channel))
-        assert outcome == Deferred(retry_after=37, throttle=True, code="429", detail="rate limit")
+        assert outcome == Deferred(retry_after=37, throttle=True, code="429", detail="rate limit", about="either")
 
 
 async def test_a_group_that_moved_is_sent_to_at_once_under_its_new_id() -> None:
@@ -487,7 +487,7 @@ async def test_no_answer_in_time_is_ptbs_timed_out_and_uncertain() -> None:
     async with running(api.app) as url, Hasty() as request:
         problem = await failed_call(request, url)
     assert type(problem) is error.TimedOut
-    assert telegram.failure_of(problem) == Deferred(uncertain=True, code="TimeoutError", detail="no answer")
+    assert telegram.failure_of(problem) == Deferred(uncertain=True, code="TimeoutError", detail="no answer", about="recipient")
 
 
 def test_no_connection_in_time_was_never_written() -> None:
@@ -500,10 +500,12 @@ def test_retry_after_may_be_a_number_as_in_older_releases(monkeypatch: pytest.Mo
     with pytest.warns(DeprecationWarning):
         older = error.RetryAfter(7)
     with pytest.warns(DeprecationWarning):
-        assert telegram.failure_of(older) == Deferred(retry_after=7, throttle=True, code="429", detail="rate limit")
+        assert telegram.failure_of(older) == Deferred(
+            retry_after=7, throttle=True, code="429", detail="rate limit", about="either"
+        )
     monkeypatch.setenv("PTB_TIMEDELTA", "true")
     newer = error.RetryAfter(timedelta(seconds=9))
-    assert telegram.failure_of(newer) == Deferred(retry_after=9, throttle=True, code="429", detail="rate limit")
+    assert telegram.failure_of(newer) == Deferred(retry_after=9, throttle=True, code="429", detail="rate limit", about="either")
 
 
 @pytest.mark.parametrize(

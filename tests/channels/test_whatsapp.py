@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 import samples
 from broadcaster.simulation.graph_templates import check_template, received_parts, registry
 from channels import whatsapp
-from channels.base import contract
+from channels.base import contract, graph_errors
 from channels.base.contract import Deferred, Edition, Failure, Halted, Outcome, Receipt, Refused, Rejected, Skipped
 from channels.base.graph import GraphError
 from channels.base.http import FOREIGN
@@ -338,7 +338,8 @@ def test_what_is_no_number_is_refused_with_an_example_and_without_repeating_it(t
 
 DEAD, GONE = Refused(reason="address_dead"), Refused(reason="opted_out")
 THROTTLED = Deferred(throttle=True)
-ALARMING = Deferred(retry_after=3600.0, throttle=True, alarm=True)
+ALARMING = Deferred(retry_after=3600.0, throttle=True, alarm=True, about="either")
+ACCOUNT, PERSON, DOWN = Halted(about="either"), Halted(about="recipient"), Deferred(about="recipient")
 PAIR = Deferred(throttle=True, scope="address", retry_after=6.0)
 TEMPLATE = Rejected(whole_edition=True)
 ROWS: list[tuple[str, Sequence[int], Failure]] = [
@@ -346,17 +347,18 @@ ROWS: list[tuple[str, Sequence[int], Failure]] = [
     ("stopped marketing", [131050], GONE),
     ("cap per person, experiment", [131049, 130472], Skipped()),
     ("id not supported", [131062], Skipped()),
-    ("country not allowed", [130497], Halted(resume="manual")),
+    ("country not allowed", [130497], PERSON),
     ("window of 24 hours closed", [131047], Skipped()),
     ("throughput", [4, 80007, 130429], THROTTLED),
     ("pair limit", [131056], PAIR),
     ("spam, quality, registration", [131048, 131064, 133016], ALARMING),
-    ("down", [1, 2, 131000, 131016, 135000, 137000], Deferred()),
-    ("maintenance", [131057], Halted(resume="probe")),
-    ("media", [131052, 131053], Deferred()),
-    ("token, permission", [0, 3, 10, 190, 200, 250, 299, 131005], Halted(resume="manual")),
-    ("number", [33, 131030, 131037, 131045, 133000, 133004, 133010, 133015], Halted(resume="manual")),
-    ("policy, lock, payment", [368, 131031, 131042, 131044], Halted(resume="manual")),
+    ("down", [1, 2, 131000, 131016, 135000, 137000], DOWN),
+    ("maintenance", [131057], Halted(resume="probe", about="either")),
+    ("media", [131052, 131053], DOWN),
+    ("token, permission", [0, 3, 10, 190, 200, 250, 299], ACCOUNT),
+    ("access, policy block, test recipient", [131005, 368, 131030], PERSON),
+    ("number", [33, 131037, 131045, 133000, 133004, 133010, 133015], ACCOUNT),
+    ("lock, payment", [131031, 131042, 131044], ACCOUNT),
     ("parameter, type", [100, 131008, 131009, 131051], Rejected()),
     ("shape of the template", [132000, 132001, 132005, 132007, 132008, 132012, 132018], TEMPLATE),
     ("template paused, flow, marketing off", [132015, 132016, 132068, 132069, 131063], TEMPLATE),
@@ -391,14 +393,14 @@ def test_the_code_decides_and_not_the_status(status: int) -> None:
 
 
 def test_no_code_of_the_table_is_listed_twice() -> None:
-    listed = [code for codes, _ in whatsapp.ERRORS for code in codes]
+    listed = [code for codes, _ in graph_errors.ERRORS for code in codes]
     assert len(listed) == len(set(listed))
 
 
 def test_the_table_is_tested_in_full() -> None:
     tested = {code for code, _ in CODES}
     ranges = {*range(200, 300), *range(133000, 133016)}
-    assert {code for codes, _ in whatsapp.ERRORS for code in codes} == tested | ranges
+    assert {code for codes, _ in graph_errors.ERRORS for code in codes} == tested | ranges
 
 
 @pytest.mark.parametrize(

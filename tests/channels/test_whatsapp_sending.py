@@ -143,7 +143,7 @@ async def test_a_limit_defers_without_blame_and_as_long_as_asked() -> None:
 async def test_a_server_error_defers() -> None:
     async with connected(graph_api(faults=Faults(rate_5xx=1))) as (_, channel):
         (result,) = await results(channel, messages(channel, 1))
-    assert result.outcome == Deferred(code="131000", detail="Something went wrong")
+    assert result.outcome == Deferred(code="131000", detail="Something went wrong", about="recipient")
 
 
 async def test_a_blocked_address_is_refused() -> None:

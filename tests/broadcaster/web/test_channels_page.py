@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import insert
@@ -72,6 +73,12 @@ async def test_a_webhook_that_nobody_works_off_is_an_alarm_in_the_web_process(si
     with capture_logs() as logs:
         await receipts.accept(site.app, "email", [replace(event, dedupe="n")])
     assert [(entry["event"], entry["kind"]) for entry in logs] == [("inbox_late", "words")]
+
+
+async def test_a_channel_that_only_single_recipients_speak_against_says_that_emergencies_go_on(site: Running) -> None:
+    await site.app.database.write(partial(channels.halt_channel, suspected=True), "email", "554 5.7.1 Blocked", "manual")
+    dewi = await signed_in(site, "dewi", "approver")
+    assert "Pengumuman darurat tetap dikirim" in (await dewi.get("/redaksi/kanal")).text
 
 
 async def test_a_halted_channel_is_opened_again(site: Running) -> None:
