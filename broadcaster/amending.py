@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster import announcements, filling, publishing, second_person
+from broadcaster import announcements, filling, publishing, reasons, second_person
 from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, OwnWork, bound_of
 from broadcaster.newsroom import Desk, Form, form_text, judges, require, require_cover
 from broadcaster.publishing import Stored, held
@@ -28,9 +28,8 @@ def propose_correction(connection: Connection, desk: Desk, announcement_id: str,
         require_own_picture(desk.press, checked.fields)
     if checked.fields == row.fields:
         raise NotAllowed("Isi ralat sama dengan yang sudah terbit. Ubah dulu yang salah.")
-    why = publishing.read_reason(reason)
+    why = reasons.read_public(connection, reason, link_hosts=desk.press.allowed_hosts)
     filling.require_filled(connection, checked.fields, row.blanks)
-    filling.require_filled_reason(connection, why)
     form_text(form)
     bound = _bound(row, bound_of(checked), why)
     wanted = Proposal(
@@ -41,8 +40,7 @@ def propose_correction(connection: Connection, desk: Desk, announcement_id: str,
 
 def propose_withdrawal(connection: Connection, desk: Desk, announcement_id: str, *, reason: str) -> Proposal:
     """Ask a second person to take the announcement back. Raises NotAllowed, InvalidAnnouncement."""
-    why = publishing.read_reason(reason)
-    filling.require_filled_reason(connection, why)
+    why = reasons.read_public(connection, reason, link_hosts=desk.press.allowed_hosts)
     row = held(connection, announcement_id)
     checked = _as_published(desk, row)
     row = _open_for(connection, desk, announcement_id, "withdraw", checked)
@@ -73,7 +71,7 @@ def approve(connection: Connection, desk: Desk, announcement_id: str, *, seen: s
 
 def refuse(connection: Connection, desk: Desk, announcement_id: str, reason: str) -> None:
     """Turn the proposal down; whoever made it reads why. Raises NotAllowed, InvalidAnnouncement."""
-    why = publishing.read_reason(reason)
+    why = reasons.read(reason)
     _row, waiting = _judged(connection, desk, announcement_id)
     drafts.drop_proposal(connection, announcement_id)
     nudges.add(connection, accounts.acting(connection, waiting.actor), announcement_id, "rejected", desk.at)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from broadcaster import blanks, hyperlinks
+from broadcaster import blanks
 from broadcaster.fields import (
     VERDICTS,
     Fields,
@@ -23,6 +23,7 @@ from broadcaster.fields import (
     read_leniently,
     shown,
 )
+from channels.base import hyperlinks
 from channels.base.contract import Kind, Topic
 from channels.base.rendering import moment_text, plain
 from subscribers.areas import Area, AreaTree, UnknownArea
@@ -179,12 +180,17 @@ def _foreign_links(fields: Fields, hosts: Collection[str]) -> Iterator[Problem]:
     for prefix, words in _written(fields):
         linked |= {prefix + name: hyperlinks.in_markdown(getattr(words, name, "") or "") for name in _LINKING}
     for field, names in linked.items():
-        for host in sorted(names - {""}):
-            if not hyperlinks.within(host, hosts):
-                remedy = f"Pakai tautan ke {', '.join(sorted(hosts))}, atau minta pengelola menambahkan situs ini."
-                if field == "claim":
-                    remedy = "Tulis sehingga tidak dapat diketuk, misalnya bit[.]ly."
-                yield Problem(field=field, reason=f"Tautan ke {shown(host)} belum diizinkan.", remedy=remedy)
+        yield from foreign_links(field, names, hosts)
+
+
+def foreign_links(field: str, names: Collection[str], hosts: Collection[str]) -> Iterator[Problem]:
+    """Refuse each host that a field links to and that is none of `hosts`; without any of those none is refused."""
+    for host in sorted(set(names) - {""}):
+        if hosts and not hyperlinks.within(host, hosts):
+            remedy = f"Pakai tautan ke {', '.join(sorted(hosts))}, atau minta pengelola menambahkan situs ini."
+            if field == "claim":
+                remedy = "Tulis sehingga tidak dapat diketuk, misalnya bit[.]ly."
+            yield Problem(field=field, reason=f"Tautan ke {shown(host)} belum diizinkan.", remedy=remedy)
 
 
 def _times(fields: Fields, now: datetime) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from broadcaster.app import App
-from channels.base.contract import Answering
+from channels.base.telling import Answering
 
 log = structlog.get_logger(__name__)
 

@@ -13,8 +13,8 @@ from datetime import date
 
 import msgspec
 
-from broadcaster import hyperlinks
 from broadcaster.previewing import message_parts, sample_recipient
+from channels.base import hyperlinks
 from channels.base.contract import Area, Edition, PushChannel, Site
 from channels.base.rendering import area_names, plain, span_text
 

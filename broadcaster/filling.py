@@ -26,9 +26,3 @@ def require_filled_step(connection: Connection, act: Act, fields: Fields, own: s
     """Before a step towards residents: raises InvalidAnnouncement with each field that still holds a blank."""
     if act in ACTS:
         require_filled(connection, fields, own)
-
-
-def require_filled_reason(connection: Connection, reason: str) -> None:
-    """Before the reason of a correction or withdrawal is read by residents: raises InvalidAnnouncement."""
-    if held := blanks.in_text(reason, known(connection)):
-        raise InvalidAnnouncement([blanks.refused("reason", held)])

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster import announcements, publishing, second_person
+from broadcaster import announcements, publishing, reasons, second_person
 from broadcaster.accounts import Account, Right
 from broadcaster.announcements import CheckedAnnouncement, NotAllowed, OwnWork, Role, bound_of, may
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem, changed, read_leniently
@@ -215,7 +215,7 @@ def reject(connection: Connection, desk: Desk, announcement_id: str, reason: str
 
 def _decide(connection: Connection, desk: Desk, announcement_id: str, act: announcements.Act, reason: str) -> Announcement:
     require(desk, "approve")
-    why = publishing.read_reason(reason)
+    why = reasons.read(reason)
     row = held(connection, announcement_id)
     _holds_for(desk, row)
     if desk.account.actor in drafts.editors(connection, row.id) and not row.training:
@@ -261,7 +261,7 @@ def break_glass(
     """
     if not allowed:
         raise NotAllowed("Satu orang tidak dapat menerbitkan sendiri di sini. Minta penyetuju memeriksanya.")
-    why = publishing.read_reason(reason)
+    why = reasons.read(reason)
     row = held(connection, announcement_id)
     if version is not None and version != row.version:
         raise Outdated

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster import announcements, filling, freezing, hyperlinks, second_person
+from broadcaster import announcements, filling, freezing, reasons, second_person
 from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, Role, State, bound_of, content_hash, may
 from broadcaster.app import App
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem
@@ -19,14 +19,13 @@ from broadcaster.signing import Signer, draw_code
 from broadcaster.store import accounts, audit, media, nudges
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement, EditionRow
+from channels.base import hyperlinks
 from channels.base.contract import Edition, Site, Topic
-from channels.base.rendering import clean, moment_text
+from channels.base.rendering import moment_text
 from subscribers.areas import AreaTree
 
 STALE = timedelta(hours=2)
 """A schedule missed by more than this asks a person instead of sending."""
-REASON_LIMIT = 300
-"""Code points of the reason of a correction or withdrawal."""
 DUE_AT_ONCE = 20
 """Schedules that one call of `publish_due` takes at most."""
 
@@ -58,6 +57,11 @@ class Press:
         """Every channel that an announcement may name."""
         return self.push_channels + self.pull_channels
 
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """Where links may lead: our own site and the hosts that the city named; empty: anywhere."""
+        return (*self.link_hosts, hyperlinks.host_of(self.site.base_url)) if self.link_hosts else ()
+
     def check(self, fields: Fields, now: datetime) -> CheckedAnnouncement:
         """Hold fields against the rules; raises InvalidAnnouncement."""
         return announcements.check(fields, **self._rules, now=now)
@@ -68,8 +72,7 @@ class Press:
 
     @property
     def _rules(self) -> dict[str, Any]:
-        hosts = (*self.link_hosts, hyperlinks.host_of(self.site.base_url)) if self.link_hosts else ()
-        return {"tree": self.tree, "topics": self.topics, "channels": self.channels, "link_hosts": hosts}
+        return {"tree": self.tree, "topics": self.topics, "channels": self.channels, "link_hosts": self.allowed_hosts}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -234,8 +237,7 @@ def correct(
     reason: str, actor: str, now: datetime, role: Role = "grant",
 ) -> Stored:  # fmt: skip
     """Publish the next edition, to everyone the earlier ones may have reached too. Raises NotAllowed, InvalidAnnouncement."""
-    reason = read_reason(reason)
-    filling.require_filled_reason(connection, reason)
+    reason = reasons.read_public(connection, reason, link_hosts=press.allowed_hosts)
     if checked.fields.publish_at is not None:
         problem = Problem(field="publish_at", reason="Ralat terbit sekarang juga.", remedy="Hapus publish_at.")
         raise InvalidAnnouncement([problem])
@@ -259,8 +261,7 @@ def withdraw(
     connection: Connection, press: Press, announcement_id: str, *, reason: str, actor: str, now: datetime, role: Role = "grant"
 ) -> Stored:
     """Publish the edition that takes the announcement back, to everyone it may have reached. Raises NotAllowed."""
-    reason = read_reason(reason)
-    filling.require_filled_reason(connection, reason)
+    reason = reasons.read_public(connection, reason, link_hosts=press.allowed_hosts)
     row, previous = _published(connection, announcement_id, "withdraw", role)
     frozen = freezing.withdrawal(previous.edition, reason=reason, at=now)
     row = moved(connection, row, "withdraw", role, now)
@@ -377,17 +378,6 @@ def stored_as(press: Press, row: Announcement) -> Stored:
 def _joined(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
     """The channels of a correction: never fewer than before; none named means all."""
     return tuple(dict.fromkeys(before + after)) if before and after else ()
-
-
-def read_reason(text: str) -> str:
-    """Why somebody does this, in one sentence; raises InvalidAnnouncement."""
-    reason = " ".join(clean(text).split())
-    if not any(character.isalnum() for character in reason):
-        raise InvalidAnnouncement([Problem(field="reason", reason="Belum diisi.", remedy="Tulis alasannya dalam satu kalimat.")])
-    if len(reason) > REASON_LIMIT:
-        over = f"Kelebihan {len(reason) - REASON_LIMIT} karakter."
-        raise InvalidAnnouncement([Problem(field="reason", reason=over, remedy=f"Persingkat menjadi {REASON_LIMIT} karakter.")])
-    return reason
 
 
 def _said(stored: Stored, **more: Any) -> dict[str, Any]:

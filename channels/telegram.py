@@ -4,8 +4,7 @@ import itertools
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from html import escape, unescape
 from typing import Any, ClassVar
 
@@ -17,8 +16,9 @@ from telegram import Bot, Update, WebhookInfo, error
 
 from channels.base import contract, http, pictures
 from channels.base.bot import AT_ONCE, AioRequest, Pictures, as_caption, as_media, as_photo, shown_by, with_link
+from channels.base.bot_errors import NO_TEXT, NOT_EDITABLE, failure_of
 from channels.base.chat import Chats
-from channels.base.contract import Deferred, Failure, Finding, Halted, Outcome, Receipt, Refused, Rejected, Skipped
+from channels.base.contract import Finding, Outcome, Receipt, Rejected
 from channels.base.redacting import redacted
 from channels.base.rendering import ELLIPSIS, WIB, area_names, clean, cut, fill, template_name, tokens, utf16
 from channels.base.sending import each
@@ -135,62 +135,6 @@ def compose(edition: contract.Edition, lang: str, site: contract.Site) -> str:
     return re.sub(r"\n{3,}", "\n\n", fill(name, values))
 
 
-# --- what Telegram answers ------------------------------------------------------------------------
-_GONE = Refused(reason="address_dead")
-DESCRIPTIONS: tuple[tuple[str, Failure], ...] = (
-    ("bot was blocked by the user|bot was kicked", Refused(reason="opted_out")),
-    ("user is deactivated|can't initiate conversation|can't send messages to bots|bot is not a member", _GONE),
-    ("chat not found|peer_id_invalid|user not found|group is deactivated", _GONE),
-    ("not enough rights|have no rights|chat_write_forbidden|chat_restricted|topic_closed", Skipped()),
-    ("too long|text is empty|can't parse entities|button_[a-z_]*invalid", Rejected()),
-    ("wrong file identifier|failed to get http url content|file is too big", Rejected(whole_edition=True)),
-)
-"""What a 400 or 403 says (a pattern for its lower-case description), and what it means."""
-_STATUSES: dict[str, Failure] = {
-    "413": Rejected(code="413", detail="request too large", whole_edition=True),
-    "429": Deferred(retry_after=5, throttle=True, code="429", detail="rate limit", about="either"),
-}
-_NO_TEXT = "no text in the message"
-_NOT_EDITABLE = f"message to edit not found|can't be edited|message_id_invalid|{_NO_TEXT}"
-
-
-def failure_of(problem: error.TelegramError) -> Failure:
-    """Which of the five failures a PTB exception is. The order matters: BadRequest and TimedOut are NetworkErrors too."""
-    match problem:
-        case error.RetryAfter():
-            wait = problem.retry_after
-            seconds = wait.total_seconds() if isinstance(wait, timedelta) else wait
-            # a group has a limit of its own: while the whole bot is limited, every call says so
-            return Deferred(retry_after=seconds, throttle=True, code="429", detail="rate limit", about="either")
-        case error.ChatMigrated():
-            moved = str(problem.new_chat_id)
-            return Deferred(retry_after=0, throttle=True, scope="address", code="400", detail="chat migrated", moved_to=moved)
-        case error.Forbidden():
-            return _described("403", problem.message, Skipped())
-        case error.InvalidToken():
-            # 401 names our token and so holds for all; but PTB says the same of a 404, and a proxy may say either of one message
-            return Halted(code="401", detail="token refused", about="either")
-        case error.Conflict():
-            return Deferred(code="409", detail="another program reads this bot's updates", alarm=True, about="recipient")
-        case error.BadRequest():
-            return _described("400", problem.message, Rejected())
-        case error.NetworkError(message=message) if status := re.search(r"\((413|429|5..)\)$", message):
-            return _STATUSES.get(status[1], Deferred(code=status[1], detail="server error", about="recipient"))
-        case error.TimedOut() | error.NetworkError():
-            return http.deferred(problem.__cause__ or problem)
-        case _:
-            return Deferred(code=type(problem).__name__, detail=redacted(problem.message), about="recipient")
-
-
-def _described(status: str, description: str, otherwise: Failure) -> Failure:
-    description = redacted(description)
-    for pattern, failure in DESCRIPTIONS:
-        if found := re.search(pattern, description.lower()):
-            return replace(failure, code=f"{status} {found[0]}", detail=description)
-    log.warning("telegram_unknown_description", status=status, description=description)
-    return replace(otherwise, code=status, detail=description)
-
-
 # --- the channel ----------------------------------------------------------------------------------
 _BUTTONS = {"id": ("Rincian", "Periksa keaslian"), "en": ("Details", "Check authenticity")}
 _NO_PREVIEW = {"link_preview_options": '{"is_disabled":true}'}
@@ -281,7 +225,7 @@ class Telegram(Chats):
         try:
             await self._edit({**arguments, "message_id": int(previous)})
         except error.BadRequest as problem:
-            if re.search(_NOT_EDITABLE, problem.message.lower()):
+            if re.search(NOT_EDITABLE, problem.message.lower()):
                 return await self._new(outgoing.payload)
             if "message is not modified" not in problem.message.lower():
                 raise
@@ -305,7 +249,7 @@ class Telegram(Chats):
             await self._bot.edit_message_text(**plain)
         except error.BadRequest as problem:
             # a photo stands there, which nothing turns into a text: its words change, if all of them fit
-            if _NO_TEXT not in problem.message.lower() or utf16(parsed(plain["text"])) > CAPTION_LIMIT:
+            if NO_TEXT not in problem.message.lower() or utf16(parsed(plain["text"])) > CAPTION_LIMIT:
                 raise
             await self._bot.edit_message_caption(**as_caption(plain))
 

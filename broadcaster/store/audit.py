@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, insert, select, text, update
 
+from broadcaster.store.audit_tables import audit, audit_tail
 from broadcaster.store.database import is_sqlite
-from broadcaster.store.tables import audit, audit_tail
 
 BEGINNING = bytes(32)
 """What the first row names as the digest before it."""

@@ -9,7 +9,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, Select, case, fun
 
 from broadcaster.store import audit
 from broadcaster.store.audit import Entry
-from broadcaster.store.tables import audit as table
+from broadcaster.store.audit_tables import audit as table
 
 PAGE_SIZE = 50
 CHUNK = 500

@@ -17,7 +17,7 @@ from subscribers import store
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 METADATA = (staff_tables.metadata, store.metadata)
-"""The tables of both packages live in one database."""
+"""The tables of both packages live in one database; staff_tables knows all of ours."""
 ADVISORY_LOCK = 5_277_032_026
 """Key of the PostgreSQL lock under which one process at a time migrates."""
 

@@ -17,11 +17,13 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from broadcaster.store.audit_tables import audit
 from broadcaster.store.tables import big_key, metadata
 
 __all__ = [
     "account",
     "account_control",
+    "audit",
     "code_guard",
     "draft_version",
     "link_code",

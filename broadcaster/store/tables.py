@@ -21,8 +21,6 @@ from sqlalchemy import (
     text,
 )
 
-from broadcaster.store.audit_guard import guard
-
 metadata = MetaData()
 big_key = BigInteger().with_variant(Integer, "sqlite")
 
@@ -316,34 +314,6 @@ idempotency = Table(
     Column("answer", Text),
     Column("at", Double, nullable=False),
 )
-
-audit = Table(
-    "audit",
-    metadata,
-    # append-only, hash-chained: digest = SHA-256(previous digest + canonical row)
-    Column("id", big_key, primary_key=True, autoincrement=True),
-    Column("at", Double, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("act", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("detail", Text, nullable=False),
-    Column("previous", LargeBinary, nullable=False),
-    Column("digest", LargeBinary, nullable=False),
-    Index("audit_subject", "subject", "id"),
-    Index("audit_actor", "actor", "id"),
-    Index("audit_at", "at"),
-    Index("audit_act", "act", "id"),
-)
-
-audit_tail = Table(
-    "audit_tail",
-    metadata,
-    # where the audit log ends, so that rows taken from its end are missed: one row, which only ever moves forward
-    Column("one", Integer, primary_key=True, autoincrement=False),
-    Column("last", BigInteger, nullable=False),  # id of the last row
-    Column("digest", LargeBinary, nullable=False),  # and its digest, which the next row names
-)
-guard(audit, audit_tail)
 
 pace = Table(
     "pace",

@@ -12,7 +12,7 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster import authenticity, hyperlinks
+from broadcaster import authenticity
 from broadcaster.app import App
 from broadcaster.authenticity import Official
 from broadcaster.signing import ALPHABET, normalise_code
@@ -22,6 +22,7 @@ from broadcaster.web.access import app_of, note_miss
 from broadcaster.web.bulkhead import read
 from broadcaster.web.standing import View, view
 from broadcaster.wording import words
+from channels.base import hyperlinks
 from channels.base.contract import Edition
 
 TEXT_LIMIT = 2_000

@@ -2,8 +2,8 @@
 
 from telegram import Bot, error
 
-from channels.base.contract import Answering, Outcome
-from channels.base.telling import Note
+from channels.base.contract import Outcome
+from channels.base.telling import Answering, Note
 
 
 class Chats:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -195,14 +195,11 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """The provider took the message. `aliases` are further ids of the same address it told us.
+    """The provider took the message."""
 
-    Of `provider_id` a keyed hash is stored, `message_number` (to edit it by) as it is: it must not contain an address.
-    """
-
-    provider_id: str = ""
-    message_number: int | None = None
-    aliases: tuple[str, ...] = ()
+    provider_id: str = ""  # stored as a keyed hash
+    message_number: int | None = None  # to edit it by; stored as it is: no address may be in it
+    aliases: tuple[str, ...] = ()  # further ids of the same address that it told us
     detail: str = ""
 
 
@@ -222,8 +219,7 @@ class Rejected:
     code: str = ""
     detail: str = ""
     whole_edition: bool = False
-    domain: str = ""
-    """What counts as one address for "three different addresses": email gives the domain, others leave it empty."""
+    domain: str = ""  # counts as one address for "three different addresses": email gives it, others leave it empty
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -235,8 +231,7 @@ class Skipped:
 
 
 About = Literal["sender", "either", "recipient"]
-"""Whom a reply is about. All but "sender" answered one recipient: only that row waits, until several addresses got the same.
-"either" names our account, so it holds for all unless others are served; "recipient" may be that one's own."""
+"""Whom a reply is about. All but "sender" answered one recipient ("either": but names our account) and count only by number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -434,14 +429,6 @@ class PushChannel(Protocol):
         """Close connections."""
 
 
-@runtime_checkable
-class Answering(Protocol):
-    """A push channel through which residents can be answered (dialogues only, never announcements)."""
-
-    async def answer(self, address: str, text: str) -> Outcome:
-        """Send free text to one address."""
-
-
 # --- pull channels ------------------------------------------------------------------------------
 
 
@@ -462,16 +449,17 @@ class PageRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
-    """What a pull channel serves; the web layer adds the strong ETag, 304, HEAD and compression."""
+    """What a pull channel serves; the web layer adds the strong ETag, 304, HEAD and compression.
+
+    `fresh_until`: when it changes by itself (an expiry, a start); None = only when an edition is published.
+    """
 
     body: bytes
     media_type: str
     max_age: int
     headers: Mapping[str, str] = field(default_factory=dict)
-    updated: datetime | None = None
-    """For Last-Modified."""
+    updated: datetime | None = None  # for Last-Modified
     fresh_until: datetime | None = None
-    """When this document changes by itself (an expiry, a start); None = only when an edition is published."""
 
 
 class PullChannel(Protocol):

@@ -1,4 +1,4 @@
-"""What staff themselves are told: a few plain lines to one person, outside announcements. A channel may offer it or not."""
+"""What one person is told outside announcements: residents are answered, staff are told. A channel may offer it or not."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -13,6 +13,14 @@ class Note:
     key: str
     subject: str
     text: str
+
+
+@runtime_checkable
+class Answering(Protocol):
+    """A push channel through which residents can be answered (dialogues only, never announcements)."""
+
+    async def answer(self, address: str, text: str) -> Outcome:
+        """Send free text to one address."""
 
 
 @runtime_checkable

@@ -14,10 +14,10 @@ from sqlalchemy.exc import DatabaseError
 from broadcaster.store import audit, migrating
 from broadcaster.store.audit import BEGINNING, BrokenChain, CutShort, Forgotten
 from broadcaster.store.audit_guard import REFUSAL
+from broadcaster.store.audit_tables import audit as table
+from broadcaster.store.audit_tables import audit_tail
 from broadcaster.store.database import Database, is_sqlite
 from broadcaster.store.migrating import migrate
-from broadcaster.store.tables import audit as table
-from broadcaster.store.tables import audit_tail
 
 NOW = datetime(2026, 11, 25, 7, 43, 0, 123456, tzinfo=UTC)
 

@@ -14,7 +14,8 @@ from sqlalchemy import insert, select
 
 from broadcaster.app import App
 from broadcaster.store import channels, closed, ledger
-from broadcaster.store.tables import audit, held_suppression
+from broadcaster.store.audit_tables import audit
+from broadcaster.store.tables import held_suppression
 from channels.base.contract import Deferred, Outcome, Receipt, Recipient, Refused, Rejected, Skipped
 from commanding import Program
 from fakes import FakeChannel

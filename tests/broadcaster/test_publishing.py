@@ -22,9 +22,9 @@ from broadcaster.signing import Signer, is_code
 from broadcaster.store import announcements as rows
 from broadcaster.store import audit
 from broadcaster.store.announcements import Announcement, EditionRow
+from broadcaster.store.audit_tables import audit as audit_table
 from broadcaster.store.database import Database
 from broadcaster.store.tables import announcement, edition, edition_area, run
-from broadcaster.store.tables import audit as audit_table
 from desk import NOW, checked, count, later, press
 from subscribers.areas import AreaTree
 

@@ -22,7 +22,6 @@ from broadcaster.simulation.serving import running
 from channels import telegram
 from channels.base.contract import (
     AddressEvent,
-    Answering,
     BadAddress,
     BadSignature,
     BadWebhook,
@@ -41,6 +40,7 @@ from channels.base.contract import (
 )
 from channels.base.http import FOREIGN
 from channels.base.rendering import WIB, utf16
+from channels.base.telling import Answering
 
 GOLDEN = Path(__file__).parent / "golden" / "telegram"
 TOKEN = "110112:contoh"

@@ -10,9 +10,9 @@ from broadcaster.simulation.bot_api import BOT, BotApi
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.serving import running
 from broadcaster.simulation.smtp import SmtpStandIn, received_parts
-from channels.base.contract import Answering, Deferred, Receipt, Refused
+from channels.base.contract import Deferred, Receipt, Refused
 from channels.base.letter import letter
-from channels.base.telling import Inviting, Note, Telling
+from channels.base.telling import Answering, Inviting, Note, Telling
 from channels.email import Email
 from channels.email import Settings as MailSettings
 from channels.telegram import Settings as BotSettings

@@ -19,7 +19,6 @@ from broadcaster.simulation.serving import running
 from channels import whatsapp
 from channels.base import graph
 from channels.base.contract import (
-    Answering,
     Deferred,
     Halted,
     Outgoing,
@@ -29,6 +28,7 @@ from channels.base.contract import (
     Result,
     Skipped,
 )
+from channels.base.telling import Answering
 
 TOKEN, SECRET, WORD = "token-contoh", "rahasia-contoh", "kata-contoh"
 PHONE, ACCOUNT = "112000112", "112000200"

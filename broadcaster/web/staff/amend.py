@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import amending, newsroom, overriding, publishing
+from broadcaster import amending, newsroom, overriding, publishing, reasons
 from broadcaster.announcements import NotAllowed
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
 from broadcaster.newsroom import Form
@@ -67,7 +67,7 @@ async def correct(request: Request) -> Response:
     shown = Shown(values=_typed(form, sent), reason=reason)
     try:
         checked = desk.press.examine({name: value for name, value in form.items() if name != "publish_at"}, desk.now)
-        publishing.read_reason(reason)
+        reasons.read(reason)
         seen = fingerprint(form, reason)
         if not hmac.compare_digest(_text(sent, "seen").encode(), seen.encode()):
             changes = _changes(request, row.fields, checked.fields)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcaster.hyperlinks import host_of, hosts_in, within
+from channels.base.hyperlinks import host_of, hosts_in, within
 
 
 @pytest.mark.parametrize(

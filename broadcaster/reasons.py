@@ -1,0 +1,35 @@
+"""Reasons: one sentence why somebody returns, rejects, corrects or withdraws; residents read those of the last two."""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection
+
+from broadcaster import blanks, filling
+from broadcaster.announcements import foreign_links
+from broadcaster.fields import InvalidAnnouncement, Problem
+from channels.base import hyperlinks
+from channels.base.rendering import clean
+
+LIMIT = 300
+"""Code points of a reason."""
+
+
+def read(text: str) -> str:
+    """The reason on one line; raises InvalidAnnouncement."""
+    reason = " ".join(clean(text).split())
+    if not any(character.isalnum() for character in reason):
+        raise InvalidAnnouncement([Problem(field="reason", reason="Belum diisi.", remedy="Tulis alasannya dalam satu kalimat.")])
+    if (over := len(reason) - LIMIT) > 0:
+        remedy = f"Persingkat menjadi {LIMIT} karakter."
+        raise InvalidAnnouncement([Problem(field="reason", reason=f"Kelebihan {over} karakter.", remedy=remedy)])
+    return reason
+
+
+def read_public(connection: Connection, text: str, *, link_hosts: Collection[str]) -> str:
+    """The same for a reason that residents read: no blank of a template is left, no link leads to a host that nobody named."""
+    reason = read(text)
+    if held := blanks.in_text(reason, filling.known(connection)):
+        raise InvalidAnnouncement([blanks.refused("reason", held)])
+    if problems := list(foreign_links("reason", set(hyperlinks.hosts_in(reason)), link_hosts)):
+        raise InvalidAnnouncement(problems)
+    return reason
