@@ -94,7 +94,7 @@ async def open_app(loaded: config.Loaded, *, redis_url: str = "", clock: Clock |
     database = Database(loaded.settings.database)
     try:
         secret = await secret_key.unlock(database, loaded.settings)
-    except BaseException:
+    except BaseException:  # whatever stops us here, the threads of the database must end
         database.close()
         raise
     queue = Queue(redis_url or loaded.settings.redis_url)

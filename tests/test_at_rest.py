@@ -56,7 +56,7 @@ class City:
     providers: Providers
     folder: Path
     logs: list[Any]
-    library_logs: pytest.LogCaptureFixture
+    other_logs: pytest.LogCaptureFixture
 
     async def send(self, *channels: str) -> None:
         """Hand over what waits on these channels; retries count as due."""
@@ -92,7 +92,7 @@ class City:
                 yield path.name, path.read_bytes()
         if not self.app.database.sqlite:
             yield from cluster_files(self.app.database.url)
-        yield "logs", (json.dumps(self.logs, default=str) + self.library_logs.text).encode()
+        yield "logs", (json.dumps(self.logs, default=str) + self.other_logs.text).encode()
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ async def city(database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixtu
             stack.push_async_callback(_ended, site)
             await ready.wait()
             providers = await stack.enter_async_context(running(app.loaded))
-            yield City(app=app, providers=providers, folder=folder, logs=logs, library_logs=caplog)
+            yield City(app=app, providers=providers, folder=folder, logs=logs, other_logs=caplog)
 
 
 async def _ended(task: "asyncio.Task[None]") -> None:
