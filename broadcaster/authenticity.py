@@ -22,6 +22,8 @@ Words = tuple[str, ...]
 
 PERSONAL_WORDS = 8
 """Words in which a line may differ from recipient to recipient: the area they chose and the day on which they did."""
+WORD_BYTES = 80
+"""Bytes that a word costs in memory, about."""
 _ELSEWHERE = Area(code="0", name="Qxq", slug="qxq")
 _LONG_AGO = date(1998, 2, 13)
 _DATE_WORD = re.compile(r"\d{1,2}|\d{4}|jan|feb|mar|apr|mei|may|jun|jul|agu|agt|aug|sep|okt|oct|nov|des|dec", re.ASCII)
@@ -43,6 +45,12 @@ class Official:
     names: frozenset[str]
     """Words of the names of areas."""
     site: Site
+
+    @property
+    def size(self) -> int:
+        """About how many bytes this holds in memory."""
+        lines = sum(len(line) for lines in self.lines.values() for line in lines)
+        return WORD_BYTES * (lines + len(self.names) + sum(len(part) for line in self.personal for part in line))
 
     def says(self, text: str) -> bool:
         """Whether a text is made of whole lines of this edition and of nothing else."""

@@ -20,6 +20,7 @@ from broadcaster.store import announcements
 from broadcaster.web import pages
 from broadcaster.web.access import app_of, note_miss
 from broadcaster.web.bulkhead import read
+from broadcaster.web.caching import BoundedCache
 from broadcaster.web.standing import View, view
 from broadcaster.wording import words
 from channels.base import hyperlinks
@@ -69,7 +70,7 @@ async def _answer(request: Request, asked: str) -> Answer:
             newest = view(versions[-1].edition, now=app.clock(), lang=pages.lang_of(request), base_url=app.site.base_url)
             if normalise_code(asked, app.settings.code_prefix) == code:
                 return Answer(verdict="official", view=newest, has_code=True)
-            spoken = [_official(app, version.edition) for version in versions]
+            spoken = [_official(request, version.edition) for version in versions]
             foreign = tuple(sorted(hosts - {host for one in spoken for host in one.hosts}))
             same = len(asked) <= TEXT_LIMIT and any(one.says(text) for one in spoken)
             verdict: Verdict = "foreign" if foreign else "official" if same else "different"
@@ -77,8 +78,25 @@ async def _answer(request: Request, asked: str) -> Answer:
     return Answer(verdict="unknown", hosts=tuple(sorted(hosts))[:SHOWN_HOSTS], has_code=bool(codes))
 
 
-def _official(app: App, edition: Edition) -> Official:
-    """Everything that we say of an edition, also in the text that its page offers for sharing."""
+class Officials(BoundedCache[str, Official]):
+    """What the editions last asked for say, so that pasting costs no rendering."""
+
+    def __init__(self) -> None:
+        super().__init__(entries=128, bytes_=8 * 1024 * 1024)
+
+
+def _official(request: Request, edition: Edition) -> Official:
+    """Everything that we say of an edition; it never changes."""
+    kept: Officials = request.app.state.officials
+    official = kept.get(edition.key)
+    if official is None:
+        official = _read_out(app_of(request), edition)
+        kept.put(edition.key, official, official.size)
+    return official
+
+
+def _read_out(app: App, edition: Edition) -> Official:
+    """Collect what every channel says of an edition, and the text that its page offers for sharing."""
     areas = [f"Kelurahan Kecamatan Kota {area.name}" for area in app.tree.all()]
     shared = [
         words(lang)(

@@ -17,6 +17,7 @@ from broadcaster.signon import SignOn
 from broadcaster.web import errors
 from broadcaster.web.access import Endpoint, Limits, Row, guarded
 from broadcaster.web.bodies import Bodies
+from broadcaster.web.check import Officials
 from broadcaster.web.media import MediaCache
 from broadcaster.web.middleware import AccessLog, Failures, SecurityHeaders
 from broadcaster.web.proxy_watch import ProxyWatch
@@ -50,6 +51,7 @@ def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
     web.state.bodies = Bodies(web.state.refusals)
     web.state.documents = PullCache()
     web.state.pictures = MediaCache()
+    web.state.officials = Officials()
     web.state.rush = Rush()
     web.state.error_pages = {}
     web.state.watching = Watching()

@@ -1,6 +1,7 @@
 """A schedule: what goes wrong in a run and after how many accepted messages, drawn from a seed, and carried out."""
 
 import asyncio
+import os
 import random
 import signal
 from collections.abc import Awaitable, Callable, Iterator
@@ -231,9 +232,10 @@ class Performance:
 
 
 def seeds(count: int, first: int | None) -> Iterator[int]:
-    """`first` alone, or `count` seeds drawn anew."""
+    """`first` alone, or `count` seeds drawn anew: the same ones in each worker of one test run."""
     if first is not None:
         yield first
         return
+    dice = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID"))
     for _number in range(count):
-        yield random.randrange(2**32)
+        yield dice.randrange(2**32)
