@@ -126,8 +126,8 @@ async def test_a_form_that_our_own_page_did_not_send_is_refused_and_changes_noth
     assert real.status != 403, "else the refusals above prove nothing"
 
 
-TOLD = {"/redaksi/audit.csv", "/redaksi/audit.jsonl"}
-"""Who takes the audit log away stands in it afterwards."""
+TOLD = {"/redaksi/audit.csv", "/redaksi/audit.jsonl", "/redaksi/pengiriman/{id}/gagal.csv"}
+"""Who takes the audit log away, or a list of whom a message did not reach, stands in that log afterwards."""
 
 
 async def test_no_page_changes_anything_by_being_opened(stage: Stage) -> None:
