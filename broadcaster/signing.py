@@ -61,10 +61,10 @@ def is_code(text: str, prefix: str = "CMH") -> bool:
 def normalise_code(text: str, prefix: str = "CMH") -> str | None:
     """The official spelling of what someone typed: lower case, no hyphens or prefix, look-alikes. None when it is no code.
 
-    Whatever else is in the text makes it none: more than 64 characters, letters of another script.
+    Whatever else is in the text makes it none: more than 64 characters, anything but letters, digits and punctuation of ASCII.
     """
     folded = unicodedata.normalize("NFKC", text[:65]).upper()
-    if len(text) > 64 or any(character.isalnum() and not character.isascii() for character in folded):
+    if len(text) > 64 or not folded.replace("–", "-").replace("—", "-").isascii():
         return None
     typed = re.sub(r"[^A-Z0-9]", "", folded)
     body = typed[len(prefix) :] if len(typed) == len(prefix) + CODE_LENGTH and typed.startswith(prefix) else typed

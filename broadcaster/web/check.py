@@ -24,9 +24,9 @@ from broadcaster.web.caching import BoundedCache
 from broadcaster.web.standing import View, view
 from broadcaster.wording import words
 from channels.base import hyperlinks
-from channels.base.contract import Edition
+from channels.base.contract import Area, Edition
 
-TEXT_LIMIT = 2_000
+TEXT_LIMIT = 6_000
 """Characters looked at of what was pasted; a longer text is never called official, as its end was not looked at."""
 SHOWN_HOSTS = 3
 """Foreign hosts that are named; more make the warning no clearer."""
@@ -42,6 +42,8 @@ class Answer:
     view: View | None = None
     hosts: tuple[str, ...] = ()
     has_code: bool = False
+    misspelt: str = ""
+    """What begins like a code and cannot be one, where there is no other."""
 
 
 def known_query(_app: App, query: Mapping[str, str]) -> Mapping[str, str]:
@@ -68,14 +70,15 @@ async def _answer(request: Request, asked: str) -> Answer:
         versions = await read(request, announcements.versions, code)
         if versions:
             newest = view(versions[-1].edition, now=app.clock(), lang=pages.lang_of(request), base_url=app.site.base_url)
-            if normalise_code(asked, app.settings.code_prefix) == code:
+            if normalise_code(asked, app.settings.code_prefix) == code or authenticity.is_bare(asked, code, app.site):
                 return Answer(verdict="official", view=newest, has_code=True)
             spoken = [_official(request, version.edition) for version in versions]
             foreign = tuple(sorted(hosts - {host for one in spoken for host in one.hosts}))
             same = len(asked) <= TEXT_LIMIT and any(one.says(text) for one in spoken)
-            verdict: Verdict = "foreign" if foreign else "official" if same else "different"
+            verdict: Verdict = "official" if same else "foreign" if foreign else "different"
             return Answer(verdict=verdict, view=newest, hosts=foreign[:SHOWN_HOSTS], has_code=True)
-    return Answer(verdict="unknown", hosts=tuple(sorted(hosts))[:SHOWN_HOSTS], has_code=bool(codes))
+    wrong = "" if codes else _misspelt(text, app.settings.code_prefix)
+    return Answer(verdict="unknown", hosts=tuple(sorted(hosts))[:SHOWN_HOSTS], has_code=bool(codes), misspelt=wrong)
 
 
 class Officials(BoundedCache[str, Official]):
@@ -97,15 +100,15 @@ def _official(request: Request, edition: Edition) -> Official:
 
 def _read_out(app: App, edition: Edition) -> Official:
     """Collect what every channel says of an edition, and the text that its page offers for sharing."""
-    areas = [f"Kelurahan Kecamatan Kota {area.name}" for area in app.tree.all()]
-    shared = [
-        words(lang)(
+    areas = [Area(code=area.code, name=area.name, slug=area.slug) for area in app.tree.all()]
+    shared = {
+        lang: words(lang)(
             "announcement.share_text", title=wording.title, summary=wording.summary, city=app.site.city,
             address=app.site.permalink(edition.code),
         )
         for lang, wording in edition.wordings.items() if lang in ("id", "en")
-    ]  # fmt: skip
-    return authenticity.official(edition, channels=app.push.values(), site=app.site, area_names=areas, shared=shared)
+    }  # fmt: skip
+    return authenticity.official(edition, channels=app.push.values(), site=app.site, areas=areas, shared=shared)
 
 
 def codes_in(text: str, prefix: str) -> list[str]:
@@ -113,9 +116,18 @@ def codes_in(text: str, prefix: str) -> list[str]:
     whole = normalise_code(text, prefix)
     if whole is not None:
         return [whole]
-    pattern = rf"(?<![A-Za-z0-9]){re.escape(prefix)}[-\s]?[A-Za-z0-9]{{4}}[-\s]?[A-Za-z0-9]{{2}}(?![A-Za-z0-9])"
-    found = [normalise_code(match, prefix) for match in re.findall(pattern, text, re.IGNORECASE)]
+    found = [normalise_code(match, prefix) for match in _like_codes(text, prefix)]
     return list(dict.fromkeys(code for code in found if code is not None))[:3]
+
+
+def _like_codes(text: str, prefix: str) -> list[str]:
+    pattern = rf"(?<![A-Za-z0-9]){re.escape(prefix)}[-\s]?[A-Za-z0-9]{{4}}[-\s]?[A-Za-z0-9]{{2}}(?![A-Za-z0-9])"
+    return re.findall(pattern, text, re.IGNORECASE)
+
+
+def _misspelt(text: str, prefix: str) -> str:
+    """What is written like a code, with its hyphens, and is none: a letter must be wrong."""
+    return next((match.upper() for match in _like_codes(text, prefix) if match.count("-") == 2), "")
 
 
 def sample_code(prefix: str) -> str:

@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Callable
 from datetime import date, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -135,6 +136,54 @@ async def test_one_altered_fact_makes_it_another_text(site: Running) -> None:
         assert "ISINYA BERBEDA" in await answer(site, official.replace(f" {word}", "", 1)), word
 
 
+LISTS = "Posko yang BUKA:\n\n- SDN Cibabat 1\n- Masjid Agung\n\nPosko yang DITUTUP karena longsor:\n\n- GOR Sangkuriang\n- SMPN 2"
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        lambda text: text.replace("SDN Cibabat 1", "X").replace("SMPN 2", "SDN Cibabat 1").replace("X", "SMPN 2"),
+        lambda text: text.replace("Posko yang DITUTUP karena longsor:\n", ""),
+        lambda text: "\n".join(reversed(text.splitlines())),
+        lambda text: text[text.index("- GOR") :],
+        lambda text: text.replace("DITUTUP", "~DITUTUP~"),
+        lambda text: text.replace("SMPN 2", "SMPN \u202e2\u202c"),
+        lambda text: text.replace("SMPN 2", "SMPN \u202e 2 \u202c"),
+        lambda text: text.replace("SMPN 2", "SMPN 2²"),
+        lambda text: text + "\n🅺🅸🆁🅸🅼 🅿🅸🅽 🅰🆃🅼 🅺🅴 🅿🅴🅽🅶🅸🆁🅸🅼",
+        lambda text: text + "\nAnda mendaftar untuk 0812 9000 0101 pada 3 Mei 2025.",
+        lambda text: text.replace("Posko yang BUKA", "Posko yang BUKA?"),
+    ],
+)  # fmt: skip
+async def test_lines_exchanged_left_out_or_made_up_are_another_text(site: Running, altered: Callable[[str], str]) -> None:
+    stored = await site.publish(body=LISTS, title="Posko banjir Cibabat")
+    text = messages(site, await newest(site, stored.code))["email"]
+    assert "RESMI dan berlaku" in await answer(site, text)
+    assert altered(text) != text
+    assert "ISINYA BERBEDA" in await answer(site, altered(text))
+
+
+@pytest.mark.parametrize("beside", ["🅺🅸🆁🅸🅼 🅿🅸🅽", "🇰🇮🇷🇮🇲", "kirim PIN", "\u202eNIP", "💸"])
+async def test_a_code_with_anything_beside_it_is_not_a_code_alone(site: Running, beside: str) -> None:
+    stored = await site.publish()
+    assert "RESMI dan berlaku" not in await answer(site, f"{stored.code} {beside}")
+    assert "RESMI dan berlaku" not in await answer(site, f"{site.url}/p/{stored.code} {beside}")
+
+
+async def test_a_rumour_that_we_answered_is_never_certified_by_the_code_of_the_answer(site: Running) -> None:
+    claim = "Bansos Rp1,5 juta cair hari ini, daftar di bit.ly/bansos-cimahi"
+    stored = await site.publish(
+        kind="clarification", claim=claim, verdict="Hoaks", fact="Pendaftaran hanya di kantor kelurahan.",
+        evidence=["https://dinsos.cimahikota.go.id/bansos"], expires=None, effective=None,
+    )  # fmt: skip
+    found = await answer(site, f"{claim}\n{stored.code}")
+    assert "AWAS, TAUTAN ASING" in found
+    assert "bit.ly" in found
+    assert "RESMI dan berlaku" not in found
+    for channel, text in messages(site, await newest(site, stored.code)).items():
+        assert "RESMI dan berlaku" in await answer(site, text), channel
+
+
 @pytest.mark.parametrize(
     "link",
     ["https://jahat.com/p/{code}", "http://{host}.jahat.com/p/{code}", "https://{host}@jahat.com/p/{code}", "jahat.com/p/{code}",
@@ -179,9 +228,23 @@ async def test_what_was_pasted_is_shown_and_never_run(site: Running) -> None:
     assert "&lt;script&gt;" in page
 
 
+@pytest.mark.parametrize("typed", ["CMH-M5MM-TX", "Kode: CMH-7K4Q-22, benarkah?"])
+async def test_a_code_that_cannot_be_right_is_told_to_be_misspelt(site: Running, typed: str) -> None:
+    found = await answer(site, typed)
+    assert "BELUM DITEMUKAN" in found
+    assert "salah ketik" in found
+    assert "tempel kode itu saja" not in found
+
+
+async def test_a_message_as_long_as_telegram_carries_is_read_whole(site: Running) -> None:
+    stored = await site.publish(body="Air dapat diambil di tangki. " * 120)
+    for channel, text in messages(site, await newest(site, stored.code)).items():
+        assert "RESMI dan berlaku" in await answer(site, text), channel
+
+
 async def test_a_very_long_message_is_looked_at_in_part_and_never_called_official(site: Running) -> None:
     stored = await site.publish()
-    assert "ISINYA BERBEDA" in await answer(site, f"kode {stored.code} " * 200)
+    assert "ISINYA BERBEDA" in await answer(site, f"kode {stored.code} " * 600)
 
 
 async def test_who_guesses_codes_must_soon_wait(site: Running) -> None:
