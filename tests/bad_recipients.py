@@ -17,7 +17,8 @@ from broadcaster.simulation.graph_api import GraphApi, _Request
 from broadcaster.simulation.graph_templates import ApiError
 from broadcaster.store import channels as channel_store
 from broadcaster.store.channels import ChannelState
-from broadcaster.store.tables import held_domain, run
+from broadcaster.store.pacing import held_domains
+from broadcaster.store.tables import run
 from channels import whatsapp
 from picky_smtp import PickySmtp
 from subscribers.store import address as address_table
@@ -56,7 +57,7 @@ def stopped(app: App) -> list[Any]:
 
 def held(app: App) -> list[str]:
     """Domains that are held."""
-    return list(app.database.read_now(lambda c: c.execute(select(held_domain.c.domain)).scalars().all()))
+    return list(app.database.read_now(held_domains, app.book, "email"))
 
 
 def in_slot_order(app: App, channel: str) -> list[str]:

@@ -33,7 +33,11 @@ from world import deliverer, notice, program, publish, rows, subscribe, variable
 
 PHONES = ("6281298765432", "6285711223344", "6281355667788")
 CHATS = ("5512345678", "7098765432")
-MAILS = ("siti.rahmawati@rw07-cibabat.example", "dewi.lestari@rumahwarga.example")
+MAILS = (
+    "siti.rahmawati@rw07-cibabat.example", "dewi.lestari@rumahwarga.example", "joko.susilo@rumahwarga.example",
+    "tini.suryani@rumahwarga.example",
+)  # fmt: skip
+"""Three of one domain: so many are asked to wait before the domain is held."""
 DOMAINS = ("rw07-cibabat.example", "rumahwarga.example")
 BLOCKED = 0.5
 """Share of numbers that take nothing, in the part of the day in which some fail."""
@@ -43,7 +47,7 @@ UNREACHABLE = next(
 """A number that takes nothing in that part of the day; its owner has a mail address too."""
 SECOND = "budi.santoso@rumahwarga.example"
 PEOPLE = {"whatsapp": (*PHONES, UNREACHABLE), "telegram": CHATS, "email": (*MAILS, SECOND)}
-NAMES = ("siti.rahmawati", "dewi.lestari", "budi.santoso")
+NAMES = ("siti.rahmawati", "dewi.lestari", "joko.susilo", "tini.suryani", "budi.santoso")
 SCOPED = tuple(scoped_id(phone).removeprefix("ID.") for phone in PEOPLE["whatsapp"])
 SECRETS = (*PEOPLE["whatsapp"], *CHATS, *DOMAINS, *NAMES, *SCOPED)
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, select, update
 
-from broadcaster.store.tables import delivery, held_suppression, provider_message, reached, receipt, run
+from broadcaster.store.tables import delivery, held_suppression, provider_message, reached, receipt, run, suspicion
 from subscribers.addresses import AddressBook
 from subscribers.residents import AddressRow
 from subscribers.store import alias
 
-TABLES = (provider_message, held_suppression, reached, receipt)
+TABLES = (provider_message, held_suppression, reached, receipt, suspicion)
 """Tables of this package that rows or bodies are deleted from."""
 
 
@@ -37,7 +37,7 @@ def erase(connection: Connection, row: AddressRow) -> None:
     connection.execute(delete(provider_message).where(_messages(row)))
     mine = and_(delivery.c.edition.in_(_editions(row.channel)), delivery.c.channel == row.channel, delivery.c.slot == row.slot)
     connection.execute(update(delivery).where(mine).values(provider_key=None, message_number=None))
-    for table in (held_suppression, reached):
+    for table in (held_suppression, reached, suspicion):
         connection.execute(delete(table).where(table.c.address == row.id))
 
 
