@@ -253,7 +253,7 @@ async def test_progress_survives_a_restart_of_the_server_and_stays_at_100(city: 
         await until(lambda: len(rows(city.app)) == 3, seconds=30)
         await dewi.page.goto(f"{city.url}/redaksi/pengiriman/{announcement}")
         await dewi.page.wait_for_selector('#kirim [data-percent="66"]')
-        await says(dewi.page, "#kirim", "Dibatasi penyedia, lanjut ")
+        await says(dewi.page, "#kirim", "Penyedia meminta menunggu")
         await dewi.page.evaluate("() => { window.samePage = true; }")
         await city.close_web()
         await says(dewi.page, "#kirim-ulang", "Sambungan terputus")

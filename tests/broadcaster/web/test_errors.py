@@ -9,7 +9,7 @@ import pytest
 import structlog
 from sqlalchemy import text
 
-from browsing import Running
+from browsing import CREDENTIALS, Running
 from waiting import until
 
 
@@ -98,7 +98,9 @@ async def test_the_log_names_routes_never_tokens_addresses_or_queries(
 
 async def test_someone_who_leaves_in_mid_request_is_no_failure(site: Running, log: list[structlog.typing.EventDict]) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", int(site.url.rsplit(":", 1)[1]))
-    writer.write(b"POST /webhook/telegram HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
+    secret = CREDENTIALS["TELEGRAM_WEBHOOK_SECRET"].encode()
+    head = b"POST /webhook/telegram HTTP/1.1\r\nHost: x\r\nX-Telegram-Bot-Api-Secret-Token: " + secret + b"\r\n"
+    writer.write(head + b"Content-Length: 100\r\n\r\nabc")
     await writer.drain()
     sock = writer.get_extra_info("socket")
     sock.setsockopt(1, 13, struct.pack("ii", 1, 0))  # SO_LINGER 0: leave with a reset
