@@ -34,11 +34,21 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*):(.*)", re.IGNORECASE | re.ASCII | re
 _WITH_SCHEME = re.compile(r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]{1,20}):([^\s<>\"“”]+)", re.IGNORECASE | re.ASCII)
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = re.compile(rf"(?<![\w.,@])(?<!Rp )(?:{_OCTET}\.){{3}}{_OCTET}(?![\w,]|\.\d)")
-_NAME = re.compile(
-    r"(?<![^\W_])(?<![.\-@])((?:[^\W_](?:[\w\-]{0,61}[^\W_])?\.)+(?:xn--[a-zA-Z0-9\-]+|[^\W\d_]{2,63}))(?![^\W_]|@|\.[^\W_])(/?)"
-)
-_DEGREE = re.compile(r"[AMS]\.[A-Z][a-z]+")
-"""Academic degrees, such as "M.Si" and "S.Farm": no links, although .si and .farm are top-level domains."""
+_LABEL = r"(?:[\w\-]|[^\x00-\x7f\s\u2010-\u2027\u2030-\u205e\u3000-\u303f«»·])"
+"""A character of a name: letters, digits, and symbols, for emoji make names too; no quotes, dashes, bullets."""
+_DOMAIN = rf"(?:{_LABEL}{{1,63}}\.)+(?:xn--[a-zA-Z0-9\-]+|[^\W\d_]{{2,63}})"
+_NAME = re.compile(rf"(?<!{_LABEL})(?<![.@])({_DOMAIN})(?![^\W_]|@|\.[^\W_])(/?)")
+_AT = re.compile(rf"@({_DOMAIN})(?![^\W_]|\.[^\W_])(:\d|[/?#][^\s.,;:!?)])?")
+"""The name behind an "@", and the beginning of a port, path or query."""
+_USER = re.compile(r"[^\s@()<>\[\]\"'“‘*_]*\Z")
+_USER_LENGTH = 100
+"""Characters looked at before an "@"."""
+_MAILBOX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\-]*")
+_DEGREES = frozenset({
+    "A.Ma", "A.Md", "M.Ag", "M.Farm", "M.Sc", "M.Si", "M.Sn", "M.St", "M.Th", "M.Tr", "S.Ag", "S.Farm", "S.Pt", "S.Si", "S.Sn",
+    "S.St", "S.Th", "S.Tr",
+})  # fmt: skip
+"""Academic degrees that would be names: .si, .farm and the others are top-level domains."""
 _WWW = "www."
 _AFTER = ".,;:!?'’)]}*_~"
 """What may stand behind a link in a sentence."""
@@ -47,13 +57,19 @@ _AFTER = ".,;:!?'’)]}*_~"
 def host_of(link: str) -> str:
     """The host that a browser would ask, in ASCII; "tg:" or such where it names none; "" within our site."""
     scheme, rest = _split(re.sub(r"[\t\r\n]", "", _folded(link)).strip())
-    if scheme == "mailto":
-        return _mail_host(rest)
     if scheme and scheme not in SPECIAL:
         return _ascii(re.split(r"[/?#]", rest[2:], maxsplit=1)[0]) if rest.startswith("//") else f"{scheme}:"
     if not scheme and not re.match(r"[/\\]{2}", rest):
         return ""
     return _ascii(re.split(r"[/\\?#]", rest.lstrip("/\\"), maxsplit=1)[0])
+
+
+def hosts_of(link: str) -> set[str]:
+    """The host of a link; of "mailto:" those of every address in it, copies too."""
+    scheme, rest = _split(re.sub(r"[\t\r\n]", "", _folded(link)).strip())
+    if scheme != "mailto":
+        return {host_of(link)} - {""}
+    return {_ascii(domain) for domain in re.findall(r"@([^\s@,;?&<>]+)", unquote(rest))} or {"mailto:"}
 
 
 def hosts_in(text: str) -> Iterator[str]:
@@ -66,24 +82,29 @@ def hosts_in(text: str) -> Iterator[str]:
     for match in _WITH_SCHEME.finditer(folded):
         scheme, rest = match[1].lower(), match[2].rstrip(_AFTER)
         if scheme in LINKED or rest.startswith("//"):
-            yield host_of(f"{scheme}:{rest}")
+            yield from sorted(hosts_of(f"{scheme}:{rest}"))
             if "\\" in rest:
                 yield host_of(f"{scheme}:{rest.replace(chr(92), '')}")  # not every messenger takes it for a slash
             bare, end = bare + folded[end : match.start()] + " ", match.end()
     bare += folded[end:]
     for match in _NAME.finditer(bare):
         if _is_linked(match[1], path=bool(match[2])):
-            yield _ascii(match[1])
+            yield _ascii(match[1].lstrip("._-"))
+    for match in _AT.finditer(bare):
+        user = _USER.search(bare, max(0, match.start() - _USER_LENGTH), match.start())
+        if match[2] or user is None or not _MAILBOX.fullmatch(user[0]):
+            yield _ascii(match[1])  # no mail address: the name of a user, as in "https://user@host"
     yield from _IPV4.findall(bare)
 
 
 def in_markdown(text: str) -> set[str]:
     """The hosts of a light Markdown text: of its links, and of what its words would become on a phone."""
     targets = {
-        host_of(str(child.attrs.get("href", "")))
+        host
         for token in rendering.tokens(text)
         for child in token.children or ()
         if child.type == "link_open" and not str(child.attrs.get("href", "")).startswith("tel:")
+        for host in hosts_of(str(child.attrs.get("href", "")))
     }
     return (targets | set(hosts_in(rendering.plain(text)))) - {""}
 
@@ -99,19 +120,13 @@ def _is_linked(name: str, *, path: bool) -> bool:
     if path or name.lower().startswith(_WWW):
         return True
     suffix = _ascii(name).rpartition(".")[2]
-    return not _DEGREE.fullmatch(name) and (suffix in RESERVED or _suffixes().publicsuffix(suffix) is not None)
+    return name not in _DEGREES and (suffix in RESERVED or _suffixes().publicsuffix(suffix) is not None)
 
 
 def _split(link: str) -> tuple[str, str]:
     """The scheme of a link, "" where it has none, and what stands after it."""
     match = _SCHEME.match(link)
     return (match[1].lower(), match[2]) if match else ("", link)
-
-
-def _mail_host(rest: str) -> str:
-    """The last domain that a "mailto:" names, also among its copies: whoever hides one puts it there."""
-    domains = re.findall(r"@([^\s@,;?&<>]+)", unquote(rest))
-    return _ascii(domains[-1]) if domains else "mailto:"
 
 
 def _folded(text: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.base.hyperlinks import host_of, hosts_in, within
+from channels.base.hyperlinks import host_of, hosts_in, hosts_of, within
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,6 @@ from channels.base.hyperlinks import host_of, hosts_in, within
         ("https://cimahik\u043eta.go.id/", "xn--cimahikta-62h.go.id"),
         ("http://192.0.2.7/x", "192.0.2.7"),
         ("http://[2001:db8::1]/x", "2001:db8::1"),
-        ("mailto:dinas@cimahikota.go.id?cc=lain@jahat.com", "jahat.com"),
-        ("mailto:", "mailto:"),
         ("tg:resolve?domain=jahat", "tg:"),
         ("ftp://jahat.com/x", "jahat.com"),
         ("/p/CMH-7K4Q-2M", ""),
@@ -63,6 +61,37 @@ def test_a_link_leads_where_a_browser_would_go(link: str, host: str) -> None:
 )
 def test_messengers_link_more_than_what_begins_with_https(text: str, hosts: list[str]) -> None:
     assert list(hosts_in(text)) == hosts
+
+
+@pytest.mark.parametrize(
+    ("link", "hosts"),
+    [
+        ("mailto:dinas@cimahikota.go.id?cc=lain@jahat.com", {"cimahikota.go.id", "jahat.com"}),
+        ("mailto:a@jahat.com?cc=b@cimahikota.go.id", {"cimahikota.go.id", "jahat.com"}),
+        ("mailto:a%40jahat.com", {"jahat.com"}),
+        ("mailto:", {"mailto:"}),
+        ("https://jahat.com", {"jahat.com"}),
+        ("/p/CMH-7K4Q-2M", set()),
+    ],
+)
+def test_a_mail_link_leads_to_every_address_in_it(link: str, hosts: set[str]) -> None:
+    assert hosts_of(link) == hosts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Masuk di :portal@jahat.com", "admin!:x@jahat.com", "a!:b@jahat.com", "foo@jahat.com/masuk", "foo@jahat.com:8443",
+        "foo@jahat.com?x=1", "_.jahat.com", "x.-a.jahat.com", "Lihat ➡️.jahat.com/x",
+    ],
+)  # fmt: skip
+def test_what_is_no_plain_mail_address_is_a_link_of_its_host(text: str) -> None:
+    assert any(within(host, ("jahat.com",)) for host in hosts_in(text))
+
+
+@pytest.mark.parametrize("text", ["➡️.ws/x", "www.🤙.tk:1", "M.Me", "A.Co", "m.me", "S.Com"])
+def test_names_of_emoji_and_short_names_are_links(text: str) -> None:
+    assert list(hosts_in(text))
 
 
 @pytest.mark.parametrize(
