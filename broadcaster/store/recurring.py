@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -58,7 +59,7 @@ def read_blanks(text: str) -> frozenset[str]:
 def add(connection: Connection, name: str, form: Mapping[str, Any], *, actor: str, at: float, finished: bool = False) -> int:
     """Store a new one; its id. `finished`: its words were fit to be published, so no bracket is a blank. Raises NameTaken."""
     _require_free(connection, name)
-    open_words = blanks_text(() if finished else of_form(form))
+    open_words = blanks_text(()) if finished else None
     text = json.dumps(form, ensure_ascii=False, sort_keys=True)
     values = {"name": name, "form": text, "actor": actor, "at": at, "blanks": open_words}
     try:
@@ -98,4 +99,10 @@ def _template(row: Row[Any]) -> Template:
 
 
 def _blanks(stored: str | None, form: str) -> frozenset[str]:
-    return of_form(json.loads(form)) if stored is None else read_blanks(stored)
+    """What a template leaves open by today's rules, whichever it was stored under; an empty list: nothing, it was finished."""
+    return frozenset() if stored is not None and not read_blanks(stored) else _open_in(form)
+
+
+@lru_cache(maxsize=256)
+def _open_in(form: str) -> frozenset[str]:
+    return of_form(json.loads(form))

@@ -207,7 +207,7 @@ recurring = Table(
     Column("form", Text, nullable=False),  # JSON of the form
     Column("at", Double, nullable=False),
     Column("actor", Text, nullable=False),
-    Column("blanks", Text),  # JSON list of what it leaves open in brackets; NULL: whatever its form has there
+    Column("blanks", Text),  # JSON list; empty: its words were finished; else each bracket of its form is left open
 )
 
 media = Table(

@@ -22,6 +22,18 @@ LEFT = [
     "RW..", "di ...", "di …", "di...", "di ⋯",
     "pukul … WIB", "Jl. ...", "sampai ....", "Nama.... alamat", "........", "……", "(poé)", "(place, time)",
 ]  # fmt: skip
+MORE = [
+    "(. . .)", "(. . . .)", "(nama_jalan)", "(_wilayah_)", "(jenis_kegiatan)", "(nama_program)", "【wilayah】", "「nama warga」",
+    "〔NAMA PROGRAM〕", "⦅hari⦆", "❴nama❵", "[NAMA PROGRAM]", "[JENIS BANTUAN]", "<JENIS BANTUAN>", "[Nomor 1]", "{1}",
+    "{{ NAMA }}", "{x}", "Jl. XX", "jl. xx", "di XX", "RW XX", "RT 0X", "No. XX",
+    "tanggal XX Januari", "RW (XX)", "pukul XX.XX", "XX.XX", "XX:XX", "08.XX", "tanggal /12/2026", "xx.00",
+    "pukul 08.00-XX.XX", "XX/XX/2026", "xx-xx-20xx", "20XX", "XXXX", "Rp XX.000", "Rpxx", "dd/mm/yyyy",
+    "DD-MM-YYYY", "hh/bb/tttt", "tgl/bln/thn", "jj.mm", "hh:mm", "dd/mm/2026", "tanggal dd", "yyyy", "hari ? pukul ?", "hari ?",
+    "di ???", "di ?", "RW ?", "Jl. ?", "di?", "(?)", "[???]", "di __", "di _", "RT _/RW _", "jam _._", "_ _", "__/__/2026",
+    "tanggal /  / 2026", "tanggal / /", "/ / 2026", "12/ /2026", "- - 2026", "pukul . WIB", "pukul : WIB",
+    "[Daftar](nama tautan)", "[Daftar](https://info.cimahi.example/{slug})",
+]  # fmt: skip
+"""Shapes that no template need know."""
 ORDINARY = [
     "(lihat denah)", "(RT/RW)", "(RW 05)", "(WIB)", "(gratis)", "(jam kerja)", "(hari libur)", "(0265) 112",
     "(lihat: nama jalan)", "Tunggu kabar…", "Tunggu kabar...", "Tunggu kabar....", "kabar…. Nanti", "Datang saja... gratis",
@@ -29,6 +41,40 @@ ORDINARY = [
     "***penting***", "___penting___", "nama_berkas_panjang", "[PENTING] air mati", "0812-xxxx-1234", "PON XX", "a < b dan c > d",
     "Rp50.000,00", "https://info.cimahi.example/a..b", "08.00 s.d. 10.00.", "Rukun Warga (RW) 05",
 ]  # fmt: skip
+SENTENCES = [
+    "Posko ada di balai warga (lihat denah).",
+    "Air mati di Cibabat (RT 03/RW 05) sampai sore.",
+    "Rapat besok (Jumat) pukul 19.00 WIB.",
+    "Rapat Jumat (27/11/2026) pukul 19.00-21.00 WIB.",
+    "Pelatihan dua kali: Kamis (hari 1) dan Jumat (hari 2).",
+    "Tiap RW mengirim dua orang (maks. 3 titik).",
+    "Kirab PON XX lewat Jalan Ring XX, lalu ke XX Mall.",
+    "HUT ke-XX kampung kami di XXI Cimahi Mall.",
+    "Abad XX, Pasal XX, dan bab XXX tetap berlaku.",
+    "Bawa fotokopi KTP (1 lembar) dan KK (asli).",
+    "Hubungi (022) 6654274 atau 0812-xxxx-1234 (WhatsApp).",
+    "Golongan darah O(-) dan AB(+) paling dibutuhkan.",
+    "Timbang BB/TB balita, lalu suntik TT.",
+    "Hujan 50 mm/jam, angin 30 km/jam.",
+    "Berlaku 01/12/2026 sampai 31-12-2026, Senin/Selasa.",
+    "Nomor 045/12/Kominfo/2026 tanggal 5/12/2026.",
+    "Sampai kapan air mati? Sampai pukul 14.00.",
+    "Libur berapa hari? Dua hari. Di mana? Di Cibabat.",
+    "Benarkah bansos cair bulan ini??? Tidak.",
+    "Benarkah bansos cair ? Tidak.",
+    "Isi kolom hari/tanggal/jam di formulir.",
+    "Surel nama_warga@cimahi.example dan akun @info_cimahi (info_cimahi).",
+    "Unduh berkas daftar__warga.pdf di laman __resmi__.",
+    "Buka https://info.cimahi.example//2026/__a__/dd/mm.",
+    "Baca [pengumuman lengkap](https://info.cimahi.example/p/(1)).",
+    "[PENTING] Jalan Amir Machmud ditutup [HARI INI].",
+    "Suhu > 35 dan < 40 derajat; Drs. Asep, SS., MM.",
+    "Tarif Rp2.000/kg - Rp3.000/kg. Darurat: 112.",
+    "Ketua RW X dan RW V hadir. Mal XX-nya belum buka.",
+    "Kalau banjir... segera pindah. Tunggu kabar…",
+    "Sampai pukul 08.00: jalan ditutup - 2026 dibuka.",
+]
+"""What people write to residents, as it may stand."""
 EVERYWHERE = (
     "title", "summary", "body", "agency", "image_alt", "translations.en.title", "translations.en.body", "translations.en.summary",
     "translations.en.instruction", "overrides.email.title", "overrides.email.body", "overrides.email.summary", "instruction",
@@ -59,7 +105,7 @@ def with_text(field: str, text: str) -> dict[str, Any]:
     return raw
 
 
-@pytest.mark.parametrize("blank", LEFT)
+@pytest.mark.parametrize("blank", [*LEFT, *MORE])
 def test_every_shape_of_a_blank_is_found(blank: str) -> None:
     assert blanks.in_text(f"Air mati {blank}, tampung air.")
     assert blanks.in_text(blank)
@@ -69,6 +115,12 @@ def test_every_shape_of_a_blank_is_found(blank: str) -> None:
 def test_ordinary_writing_is_no_blank(text: str) -> None:
     assert blanks.in_text(f"Warga tahu: {text}") == []
     assert blanks.in_text(text, title=True) == []
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_a_sentence_for_residents_has_no_blank(sentence: str) -> None:
+    assert blanks.in_text(sentence) == []
+    assert blanks.in_text(f"Kabar untuk warga.\n\n- {sentence}\n\nTerima kasih.", title=False) == []
 
 
 @pytest.mark.parametrize("dots", ["...", "…", "⋯", "...."])
@@ -122,8 +174,52 @@ def test_whatever_a_template_leaves_open_in_brackets_is_a_blank_everywhere(words
     assert blanks.in_text("Rapat (lihat denah) besok", known) == []
 
 
-def test_a_template_leaves_open_neither_abbreviations_nor_numbers() -> None:
-    assert blanks.of_form({"title": "Posyandu (RW 05), (WIB), (nama kader)", "link": "https://a.example/(x)"}) == {"nama kader"}
+PLACEHOLDERS = st.recursive(
+    st.text(st.sampled_from("AbZé19 .,:;/'?!&%-"), min_size=1, max_size=90).filter(lambda words: any(map(str.isalnum, words))),
+    lambda inner: st.tuples(st.sampled_from(["()", "[]", "{}", "<>"]), inner, st.sampled_from(["", " B", " 2"])).map(
+        lambda parts: f"{parts[0][0]}{parts[1]}{parts[0][1]}{parts[2]}"
+    ),
+    max_leaves=3,
+)
+
+
+@given(
+    words=PLACEHOLDERS,
+    brackets=st.sampled_from(["()", "[]", "{}", "<>", "【】", "（）"]),
+    around=st.sampled_from(["", "(", ") ", "[", "} ", "> ", "1) "]),
+)
+def test_a_bracket_of_a_template_is_a_blank_in_any_case_with_figures_and_brackets_in_it(
+    words: str, brackets: str, around: str
+) -> None:
+    blank = f"{brackets[0]}a{words}{brackets[1]}"
+    known = blanks.of_form({"title": f"Rapat di {blank}."})
+    assert blanks.in_text(f"Besok {around}pindah ke {blank}, jam 9", known)
+    assert blanks.in_text(f"Besok {around}pindah ke {blank.upper()}, jam 9", known)
+
+
+@pytest.mark.parametrize(
+    "blank", ["(NAMA PROGRAM)", "(JENIS BANTUAN)", "(maks. 3 titik)", "(hari 1)", "(RW 05)", "(1)", "[HARI INI]", "<b>",
+              "(wilayah (RT/RW) terdampak)", f"({'tulis alamat lengkap beserta patokannya ' * 3})"],
+)  # fmt: skip
+def test_a_bracket_is_a_blank_where_a_template_has_it_and_only_there(blank: str) -> None:
+    known = blanks.of_form({"title": "Rapat", "overrides": {"email": {"body": f"**{blank}** besok"}}})
+    (named, *_inner) = blanks.in_text(f"Datang ke {blank}.", known)
+    assert named == " ".join(blank.split())
+    assert blanks.in_text("Datang ke balai (lihat denah) [PENTING].", known) == []
+    assert blanks.in_text(f"Datang ke {blank}.") == []
+
+
+def test_a_template_leaves_open_no_hour_no_sign_no_address_and_no_area_code() -> None:
+    form = {
+        "title": "Posyandu (RW 05), 08.00 (WIB), O(-), (nama kader)", "link": "https://a.example/(x)",
+        "body": "Hubungi (022) 6654274, <kader@cimahi.example> atau [denah](https://a.example/(x)).",
+    }  # fmt: skip
+    assert blanks.of_form(form) == {"rw 05", "nama kader"}
+
+
+def test_what_somebody_else_asked_is_no_blank() -> None:
+    assert refused({**CLARIFICATION, "claim": "Bansos (?) cair tanggal ???"}) == set()
+    assert refused({**CLARIFICATION, "fact": "Bansos (?) cair tanggal ???"}) == {"fact"}
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from broadcaster import amending, newsroom, publishing, recurring, warning
 from broadcaster.accounts import Account
@@ -14,6 +15,7 @@ from broadcaster.store import announcements as rows
 from broadcaster.store import recurring as store
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.database import Database
+from broadcaster.store.staff_tables import recurring as table
 from desk import EMERGENCY, NOTICE, NOW, later, press
 from staffing import person
 
@@ -162,6 +164,84 @@ def test_a_template_of_what_was_published_leaves_nothing_open(room: Room) -> Non
     assert template.blanks == frozenset()
     again = room.do(recurring.use, template.id)
     assert room.do(newsroom.submit, again.id).state == "review"
+
+
+PLACEHOLDERS = (
+    "(NAMA PROGRAM)", "(JENIS BANTUAN)", "(maks. 3 titik)", "(hari 1)", "(RT 03/RW 05)", "(wilayah (RT/RW) terdampak)",
+    "(alamat lengkap beserta patokannya, supaya warga tidak salah tempat)", "[NAMA PROGRAM]", "[HARI INI]", "<JENIS BANTUAN>",
+    "{1}", "【balai】", "pukul XX.XX",
+)  # fmt: skip
+
+
+def roads(room: Room, form: Any) -> dict[str, Any]:
+    """Each act by which a text goes towards residents, ready to be done."""
+    drafted, published = room.do(newsroom.save, form), room.granted(publishing.publish, NOTICE)
+    emergency = {**EMERGENCY, "body": form["body"]}
+    alarm = room.do(newsroom.save, emergency)
+    return {
+        "submit": lambda: room.do(newsroom.submit, drafted.id),
+        "warning": lambda: room.do(warning.submit, emergency),
+        "break glass": lambda: room.do(newsroom.break_glass, alarm.id, reason="Mendesak.", allowed=True),
+        "publish": lambda: room.granted(publishing.publish, form),
+        "schedule": lambda: room.granted(publishing.publish, {**form, "publish_at": "2026-11-25 09:00"}),
+        "stored draft": lambda: room.database.write_now(
+            publishing.publish_stored, press(), room.granted(publishing.save_draft, form, role="grant").id, actor="cli", now=NOW
+        ),
+        "correct": lambda: room.granted(publishing.correct, form, published.id, reason="Salah."),
+        "propose": lambda: room.do(amending.propose_correction, published.id, form, reason="Salah."),
+        "reason": lambda: room.do(amending.propose_withdrawal, published.id, reason=form["body"]),
+    }
+
+
+@pytest.mark.parametrize("blank", PLACEHOLDERS)
+def test_each_blank_of_each_stored_template_is_refused_on_every_road(room: Room, blank: str) -> None:
+    template = room.keep({**NOTICE, "body": f"Bawa KTP ke {blank}."})
+    begun = room.do(recurring.use, template.id)
+    acts = roads(room, {**NOTICE, "body": f"Datang besok ke {blank}, bawa KK."})
+    acts["use"] = lambda: room.do(newsroom.submit, begun.id)
+    for road, act in acts.items():
+        with pytest.raises(InvalidAnnouncement) as refused:
+            act()
+        (problem,) = refused.value.problems
+        named = blank.translate({ord("【"): "[", ord("】"): "]"})
+        assert (road, problem.field) == (road, "reason" if road == "reason" else "body")
+        assert f'Masih ada isian kosong: "{named}"' in problem.reason
+        assert "Ganti dengan isinya" in problem.remedy
+    room.do(recurring.delete, template.id)
+    with pytest.raises(InvalidAnnouncement, match="Masih ada isian kosong"):
+        acts["use"]()
+
+
+@pytest.mark.parametrize("blank", ["(NAMA PROGRAM)", "(maks. 3 titik)"])
+def test_what_a_template_leaves_open_does_not_go_out_though_it_was_approved_before(room: Room, blank: str) -> None:
+    form = {**NOTICE, "title": f"Rapat di {blank}"}
+    waiting, held, due = room.submitted(form), room.submitted(form), room.submitted({**form, "publish_at": "2026-11-25 09:00"})
+    room.approve(held)
+    room.approve(due)
+    room.keep(form)
+    with pytest.raises(InvalidAnnouncement, match="Masih ada isian kosong"):
+        room.approve(waiting)
+    assert room.database.write_now(newsroom.publish_held, press(), now=later(seconds=31)) == []
+    assert room.database.write_now(publishing.publish_due, press(), now=later(hours=2)) == []
+    assert (blank in room.now(held).note, blank in room.now(due).note) == (True, True)
+
+
+def test_a_template_of_before_is_held_against_the_rules_of_today(room: Room) -> None:
+    template = room.keep({**NOTICE, "title": "Rapat di (balai warga), (NAMA PROGRAM)"})
+    room.database.write_now(
+        lambda connection: connection.execute(update(table).where(table.c.id == template.id).values(blanks='["balai warga"]'))
+    )
+    row = room.do(newsroom.save, {**NOTICE, "title": "Rapat (NAMA PROGRAM)"})
+    with pytest.raises(InvalidAnnouncement, match="NAMA PROGRAM"):
+        room.do(newsroom.submit, row.id)
+
+
+@pytest.mark.parametrize("text", ["(lihat denah)", "(RT 03/RW 05)", "(NAMA RESMI)", "[HARI INI] (hari 1)"])
+def test_brackets_of_what_was_published_stay_words_in_its_template(room: Room, text: str) -> None:
+    published = room.granted(publishing.publish, {**NOTICE, "title": f"Rapat {text}"})
+    template = room.do(recurring.keep, published.id, "Rapat")
+    assert template.blanks == frozenset()
+    assert room.do(newsroom.submit, room.do(recurring.use, template.id).id).state == "review"
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
