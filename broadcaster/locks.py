@@ -27,9 +27,8 @@ class DataFolder:
         except BlockingIOError:
             holder = os.read(lock, 20).decode(errors="replace").strip() or "lain"
             os.close(lock)
-            raise CannotStart(
-                f"Folder data {self.path} sedang dipakai oleh proses {holder}. Hentikan itu dulu atau pakai --data lain."
-            ) from None
+            remedy = "Hentikan itu, atau pilih folder lain (BROADCASTER_DATA_DIR)."
+            raise CannotStart(f"Folder data {self.path} sedang dipakai oleh proses {holder}. {remedy}") from None
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         self._lock = lock

@@ -100,15 +100,18 @@ def run() -> None:
 
 
 async def _run(loaded: config.Loaded) -> None:
-    stop = _stop_signal()
-    with DataFolder(loaded.settings.data_dir):
+    stop, settings = _stop_signal(), loaded.settings
+    with DataFolder(settings.data_dir):
+        _refuse_busy(settings.host, settings.port, "Isi BROADCASTER_PORT dengan yang lain.")
         await _migrate(loaded)
         async with contextlib.AsyncExitStack() as stack:
             environ = await _with_redis(stack, loaded, config.environment())
             children = await stack.enter_async_context(Children())
             start_all(children, environ)
-            await until_ready(loaded.settings)
-            sys.stdout.write(f"Siap: {loaded.settings.base_url} (Ctrl-C untuk berhenti)\n")
+            await until_ready(settings)
+            own = f"http://{settings.host}:{settings.port}"
+            where = "" if own == settings.base_url else f", mendengar di {own}"
+            sys.stdout.write(f"Siap: {settings.base_url}{where} (Ctrl-C untuk berhenti)\n")
             sys.stdout.flush()
             await stop.wait()
 
@@ -162,7 +165,7 @@ async def _demo(port: int, data: Path, fast: bool, began: float) -> None:
     from broadcaster.simulation import city  # noqa: PLC0415  the demo alone needs the sample city
 
     _refuse_real(data)
-    _refuse_busy(port)
+    _refuse_busy("127.0.0.1", port, f"Pilih yang lain: broadcaster demo --port {port + 1}.")
     stop = _stop_signal()
     with DataFolder(data):
         variables = _prepare(port, data)
@@ -196,13 +199,13 @@ def _refuse_real(data: Path) -> None:
         raise Failed(f"Folder {data} berisi data asli. Pilih folder lain: broadcaster demo --data FOLDER.")
 
 
-def _refuse_busy(port: int) -> None:
-    with socket.socket() as probe:
+def _refuse_busy(host: str, port: int, remedy: str) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError as error:
-            raise Failed(f"Port {port} sedang dipakai. Pilih yang lain: broadcaster demo --port {port + 1}.") from error
+            raise Failed(f"Port {port} sedang dipakai. {remedy}") from error
 
 
 def _neutral(environ: Mapping[str, str]) -> dict[str, str]:

@@ -189,7 +189,7 @@ async def _entitled(request: Request, row: Row) -> Session:
     request.state.session = found
     right = row.access.removeprefix("staff:")
     if found.account.must_change and right != "own":
-        raise HTTPException(303, headers={"Location": CHOOSE_PASSWORD})
+        raise _elsewhere(request, CHOOSE_PASSWORD)
     if right != "own" and not found.account.may(cast("Right", right)):
         raise HTTPException(403)
     return found
@@ -206,10 +206,17 @@ async def _require_own_form(request: Request, found: Session, row: Row) -> None:
         raise HTTPException(403, detail="form")
 
 
+def _elsewhere(request: Request, address: str) -> HTTPException:
+    """To another page; what a page of ours asked for in the background goes there as a whole, or one page would hold another."""
+    if request.headers.get("hx-request"):
+        return HTTPException(401, headers={"HX-Redirect": address})
+    return HTTPException(303, headers={"Location": address})
+
+
 def _sign_in(request: Request) -> HTTPException:
     """To the sign-in page and back; what a page of ours asked for in the background is told to go there itself."""
     if request.headers.get("hx-request"):
-        return HTTPException(401, headers={"HX-Redirect": SIGN_IN})
+        return _elsewhere(request, SIGN_IN)
     if request.method not in SAFE:
         return HTTPException(401)
     back = request.url.path + (f"?{request.url.query}" if request.url.query else "")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from browsing import listening
 from commanding import Program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +34,17 @@ def test_a_process_ends_with_the_code_and_the_line_that_a_script_can_use(tmp_pat
     assert (code, said) == (2, "")
     assert "--tidak-ada" in complaint
     assert not (tmp_path / "data").exists()
+
+
+def test_run_on_a_port_in_use_says_so_and_ends(tmp_path: Path) -> None:
+    with listening() as (sock, port):
+        sock.listen()
+        program = Program(
+            tmp_path / "data", {"BROADCASTER_PORT": str(port), "BROADCASTER_BASE_URL": "https://info.contoh.example"}
+        )
+        done = program("run")
+    assert (done.code, done.err) == (1, f"Port {port} sedang dipakai. Isi BROADCASTER_PORT dengan yang lain.\n")
+    assert "Siap" not in done.out
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ def test_a_second_start_on_a_data_folder_says_who_uses_it(tmp_path: Path) -> Non
         with pytest.raises(CannotStart) as refused, DataFolder(folder):
             pass
     assert str(refused.value) == (
-        f"Folder data {folder} sedang dipakai oleh proses {os.getpid()}. Hentikan itu dulu atau pakai --data lain."
+        f"Folder data {folder} sedang dipakai oleh proses {os.getpid()}. "
+        "Hentikan itu, atau pilih folder lain (BROADCASTER_DATA_DIR)."
     )
     with DataFolder(folder):
         pass

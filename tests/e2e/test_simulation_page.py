@@ -180,7 +180,8 @@ def test_a_second_start_on_the_same_folder_says_who_uses_it(demo: Demo) -> None:
     second = subprocess.run(command(Path(str(data)), 0), cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert second.returncode == 1
     assert second.stderr.strip() == (
-        f"Folder data {data} sedang dipakai oleh proses {demo.process.pid}. Hentikan itu dulu atau pakai --data lain."
+        f"Folder data {data} sedang dipakai oleh proses {demo.process.pid}. "
+        "Hentikan itu, atau pilih folder lain (BROADCASTER_DATA_DIR)."
     )
 
 

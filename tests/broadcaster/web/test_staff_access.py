@@ -169,6 +169,17 @@ async def test_who_must_choose_a_password_reaches_only_what_is_their_own(stage: 
         assert (status, headers.get("Location")) == (303, CHOOSE_PASSWORD)
 
 
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_a_page_asks_for_by_itself_never_brings_another_page_into_it(stage: Stage) -> None:
+    who = await hired(stage, "baru", *ROLES, must_change=True)
+    headers = {"HX-Request": "true", "Cookie": f"redaksi={who.cookie}"}
+    answer = await stage.site.ask("/redaksi/alarm", headers=headers)
+    assert (answer.status, answer.headers.get("HX-Redirect"), answer.headers.get("Location")) == (401, CHOOSE_PASSWORD, None)
+    page = await stage.site.ask(CHOOSE_PASSWORD, headers={"Cookie": f"redaksi={who.cookie}"})
+    assert page.text.count("<header") == 1
+    assert 'id="alarm"' not in page.text
+
+
 # --- what belongs to others ---------------------------------------------------------------------------
 
 
