@@ -10,7 +10,7 @@ from channels.base.contract import Deferred, Failure, Halted
 from channels.base.sending import SEVERAL
 
 PLACES = 3
-"""Mail domains (elsewhere: addresses) that must agree before the channel is blamed."""
+"""Mail domains (elsewhere: addresses) that must agree before the channel is blamed; where nobody else is left they are enough."""
 ADDRESSES = 3
 """Addresses of one domain that must agree before it is held."""
 WINDOW_SECONDS = 900.0
@@ -55,10 +55,11 @@ def kind_of(outcome: Halted | Deferred) -> str:
     return POLICY if isinstance(outcome, Deferred) and outcome.alarm and outcome.scope == "domain" else outcome.code
 
 
-def judge(seen: Iterable[Seen], successes: Successes, *, now: float, about_us: bool, idle: bool) -> Verdict:
-    """Weigh the replies of one kind. `about_us`: they name our account; `idle`: nobody is left to try, and nobody was reached.
+def judge(seen: Iterable[Seen], successes: Successes, *, now: float, idle: bool) -> Verdict:
+    """Weigh the replies of one kind. `idle`: nobody is left to try, and nobody was reached.
 
-    Replies before the last success count for nothing: not against the channel, or not against that domain.
+    Replies before the last success count for nothing: not against the channel, or not against that domain. Fewer than PLACES
+    domains and SEVERAL addresses never halt, whatever they say of us: they wait, and nobody waits for them.
     """
     since = now - WINDOW_SECONDS
     addresses, places, domains = set[int](), defaultdict[str, set[int]](set), defaultdict[str, set[int]](set)
@@ -72,5 +73,4 @@ def judge(seen: Iterable[Seen], successes: Successes, *, now: float, about_us: b
     many = len(addresses) >= SEVERAL
     spread = len(places) >= PLACES
     refused = sum(len(among) >= ADDRESSES for among in places.values()) >= PLACES
-    alone = idle and bool(addresses) and (about_us or spread or many)
-    return Verdict(halt=(many and spread) or refused or alone, domains=held)
+    return Verdict(halt=(many and spread) or refused or (idle and (many or spread)), domains=held)

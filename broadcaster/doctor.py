@@ -132,7 +132,9 @@ async def _inbox(settings: config.Settings) -> Finding:
         database.close()
     if not waiting:
         return Finding(ok=True, what="Balasan warga dan laporan penyedia diterapkan tepat waktu")
-    kinds = {"words": "Balasan warga", "statuses": "Laporan penyedia", "postponed": "Yang ditunda"}
+    kinds = {
+        "stops": "Permintaan berhenti", "words": "Balasan warga", "statuses": "Laporan penyedia", "postponed": "Yang ditunda",
+    }  # fmt: skip
     what = ", ".join(f"{kinds[each.kind]} menunggu {each.seconds:.0f} detik" for each in waiting)
     mend = "Pastikan `broadcaster run` atau `worker` berjalan; sebab lain ada di log: receipts_wait, receipt_postponed."
     return Finding(ok=False, what=f"{what}: berhenti belum tentu berlaku", mend=mend)

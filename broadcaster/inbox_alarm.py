@@ -11,7 +11,7 @@ from broadcaster.store.database import Database
 
 log = structlog.get_logger(__name__)
 
-LIMITS: Mapping[int, float] = {inbox.WORDS: 10.0, inbox.STATUSES: 60.0, inbox.POSTPONED: 60.0}
+LIMITS: Mapping[int, float] = {inbox.STOPS: 10.0, inbox.WORDS: 10.0, inbox.STATUSES: 60.0, inbox.POSTPONED: 60.0}
 """Seconds for which each may be due; what matches nothing of ours may wait for its eight days."""
 LOOK_SECONDS = 2.0
 """Pause between looks of one process."""

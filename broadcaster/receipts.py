@@ -78,16 +78,35 @@ def decode(text: str) -> Event:
 async def accept(app: App, channel: str, events: Sequence[Event]) -> None:
     """Keep what a webhook said; once this returns nothing of it can be lost. The same event twice is kept once."""
     now = app.clock().timestamp()
+    urgent = [event for event in events if isinstance(event, InboundEvent | AddressEvent) and _is_stop(event)]
+    stops = await app.database.read(_by_subscribers, app.book, channel, urgent) if urgent else ()
     kept = [
         Kept(
             dedupe=app.book.dedupe_key(channel, event.dedupe),
             body=app.book.seal(sealed_as(channel), encode(event)),
-            priority=inbox.WORDS if isinstance(event, InboundEvent | AddressEvent) else inbox.STATUSES,
+            priority=inbox.STOPS if event.dedupe in stops else _priority(event),
         )
         for event in events
     ]
     await app.database.write(inbox.keep, channel, kept, now)
     await app.alarm.look(app.database, now)
+
+
+def _priority(event: Event) -> int:
+    return inbox.WORDS if isinstance(event, InboundEvent | AddressEvent) else inbox.STATUSES
+
+
+def _is_stop(event: InboundEvent | AddressEvent) -> bool:
+    if isinstance(event, AddressEvent):
+        return event.state == "opted_out"
+    return dialogue.understand(event.text, event.payload) == "stop"
+
+
+def _by_subscribers(
+    connection: Connection, book: AddressBook, channel: str, events: Sequence[InboundEvent | AddressEvent]
+) -> set[str]:
+    """Keep the dedupe keys of what comes from addresses that we know: a stranger's stop changes nothing, and waits its turn."""
+    return {event.dedupe for event in events if _address_of(connection, book, channel, event) is not None}
 
 
 def sealed_as(channel: str) -> str:
@@ -96,7 +115,7 @@ def sealed_as(channel: str) -> str:
 
 
 async def apply_due(app: App, answerer: Answerer) -> bool:
-    """Apply a round of what is in the inbox, what residents say first; whether more that can be applied may wait.
+    """Apply a round of what is in the inbox, subscribers who stop first; whether more that can be applied may wait.
 
     Residents are answered after the commit, and not waited for.
     """
@@ -234,9 +253,13 @@ def _apply_inbound(connection: Connection, app: App, channel: str, event: Inboun
 
 def _known(connection: Connection, app: App, channel: str, event: AddressEvent | InboundEvent) -> AddressRow | None:
     """The address that an event names by any of its ids, which are all kept as its own; None for a stranger."""
-    ids = (event.address, *event.aliases)
-    found = next((row for one in ids if (row := residents.find(connection, app.book, channel, one))), None)
+    found = _address_of(connection, app.book, channel, event)
     if found is not None:
-        for other in ids:
+        for other in (event.address, *event.aliases):
             residents.add_alias(connection, app.book, found.id, other)
     return found
+
+
+def _address_of(connection: Connection, book: AddressBook, channel: str, event: AddressEvent | InboundEvent) -> AddressRow | None:
+    ids = (event.address, *event.aliases)
+    return next((row for one in ids if (row := residents.find(connection, book, channel, one))), None)

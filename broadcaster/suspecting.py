@@ -76,7 +76,7 @@ def _weigh_kind(
     seen = suspicions.newest(connection, channel, kind, since=wall - WINDOW_SECONDS)
     reaching = (DELIVERED, READ) if prefix else (SENT, DELIVERED, READ)
     lonely = idle and not suspicions.reached_anybody(connection, channel, reaching, since=wall - WINDOW_SECONDS)
-    verdict = judge(seen, Successes(channel=success_at, domains=known), now=wall, about_us=outcome.about == "either", idle=lonely)
+    verdict = judge(seen, Successes(channel=success_at, domains=known), now=wall, idle=lonely)
     rest = outcome.retry_after or 0.0 if isinstance(outcome, Deferred) else WINDOW_SECONDS
     touched = {report.seen.domain for report in same}
     held = dict.fromkeys(verdict.domains & touched, rest)

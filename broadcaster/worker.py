@@ -266,8 +266,8 @@ class LaneWorker:
 
 def _is_late(connection: Connection, now: float) -> bool:
     """Whether what residents said has waited too long for the sweeper, which may be busy, hung or dead."""
-    since = inbox.oldest(connection, inbox.WORDS)
-    return since is not None and now - since > HELP_SECONDS
+    since = [inbox.oldest(connection, priority) for priority in (inbox.STOPS, inbox.WORDS)]
+    return any(due_at is not None and now - due_at > HELP_SECONDS for due_at in since)
 
 
 async def _end(jobs: Iterable[asyncio.Task[None]]) -> None:

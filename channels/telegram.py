@@ -12,9 +12,9 @@ import msgspec
 import structlog
 from markdown_it.token import Token
 from markupsafe import Markup
-from telegram import Bot, Update, WebhookInfo, error
+from telegram import Bot, WebhookInfo, error
 
-from channels.base import contract, http, pictures
+from channels.base import contract, http, pictures, updates
 from channels.base.bot import AT_ONCE, AioRequest, Pictures, as_caption, as_media, as_photo, shown_by, with_link
 from channels.base.bot_errors import NO_TEXT, NOT_EDITABLE, failure_of
 from channels.base.chat import Chats
@@ -23,6 +23,7 @@ from channels.base.redacting import redacted
 from channels.base.rendering import ELLIPSIS, WIB, area_names, clean, cut, fill, template_name, tokens, utf16
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings, Rate
+from channels.base.tolerant import Unreadable
 
 TEXT_LIMIT = 4096  # UTF-16 units of the parsed text: the strictest reading of Telegram's limit, safe under all others
 CAPTION_LIMIT = 1024  # the same for the words below a photo
@@ -266,13 +267,10 @@ class Telegram(Chats):
         """Compare our word, which is all that Telegram sends."""
         http.require(self._settings.webhook_secret, headers.get("x-telegram-bot-api-secret-token", ""))
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[contract.Event]:
-        """What residents write to the bot and press, and whether they block it; chatter in groups is nothing."""
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[contract.Event | Unreadable]:
+        """What residents write to the bot and press, and whether they block it."""
         self.precheck_webhook(headers)
-        try:
-            return _events(Update.de_json(msgspec.json.decode(body, type=dict[str, Any])))
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as broken:
-            raise contract.BadWebhook(type(broken).__name__) from broken
+        return updates.read(body)
 
     def challenge(self, query: Mapping[str, str]) -> str | None:
         """Telegram has no GET handshake."""
@@ -326,21 +324,6 @@ def pieces(text: str) -> list[str]:
     size = TEXT_LIMIT if utf16(text) == len(text) else TEXT_LIMIT // 2
     found = re.findall(rf".{{1,{size}}}(?=\n\n|\Z)|.{{1,{size}}}(?=\s|\Z)|.{{1,{size}}}", text, re.DOTALL)
     return [piece.strip() for piece in found if piece.strip()]
-
-
-def _events(update: Update) -> Sequence[contract.Event]:
-    dedupe, chat = f"update.{update.update_id}", update.effective_chat
-    if chat is None:
-        return ()
-    private, address = chat.type == "private", str(chat.id)
-    if change := update.my_chat_member:
-        gone = change.new_chat_member.status in {"kicked", "left"}
-        return [contract.AddressEvent(dedupe=dedupe, address=address, state="opted_out" if gone else "reachable")]
-    if private and update.callback_query:
-        return [contract.InboundEvent(dedupe=dedupe, address=address, payload=update.callback_query.data or "")]
-    if private and (said := update.message):
-        return [contract.InboundEvent(dedupe=dedupe, address=address, text=said.text or said.caption or "", at=said.date)]
-    return ()
 
 
 def open_channel(settings: Settings) -> contract.PushChannel:

@@ -17,6 +17,7 @@ from channels.base.phones import abroad
 from channels.base.rendering import area_names, clean, cut, template_name, utf16
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings
+from channels.base.tolerant import Unreadable
 
 BODY_LIMIT = 1024
 """UTF-16 units of a template's filled body; each of the other limits is named after what it limits."""
@@ -252,11 +253,12 @@ class WhatsApp:
         """Look for the shape of Meta's signature; whether it holds, only the body tells."""
         graph.precheck(self._settings.app_secret, headers)
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[contract.Event]:
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[contract.Event | Unreadable]:
         """Statuses, messages, preferences and alarms; what is unknown is passed over."""
-        changes = graph.changes(self._settings.app_secret, headers, body)
+        changes, unreadable = graph.changes(self._settings.app_secret, headers, body)
         ours = graph.ours(changes, number=self._settings.phone_id, account=self._settings.account_id)
-        return [event for change in ours for event in graph.events(change, _later_failure)]
+        events = [event for change in ours for event in graph.events(change, _later_failure)]
+        return [*events, *unreadable]
 
     async def probe(self) -> bool:
         """Whether the number answers."""

@@ -16,8 +16,8 @@ from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.graph_api import GraphApi, _Request
 from broadcaster.simulation.graph_templates import ApiError
 from broadcaster.store import channels as channel_store
+from broadcaster.store import pacing
 from broadcaster.store.channels import ChannelState
-from broadcaster.store.pacing import held_domains
 from broadcaster.store.tables import run
 from channels import whatsapp
 from picky_smtp import PickySmtp
@@ -56,8 +56,14 @@ def stopped(app: App) -> list[Any]:
 
 
 def held(app: App) -> list[str]:
-    """Domains that are held."""
-    return list(app.database.read_now(held_domains, app.book, "email"))
+    """Mail domains that are held."""
+    return list(app.database.read_now(pacing.held_domains, app.book, "email"))
+
+
+def undisturbed(app: App, channel: str) -> bool:
+    """Whether the channel is open and all editions run."""
+    standing = state(app, channel)
+    return not (standing.halted or standing.paused_until or standing.holding or stopped(app) or held(app))
 
 
 def in_slot_order(app: App, channel: str) -> list[str]:

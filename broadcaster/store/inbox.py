@@ -8,13 +8,14 @@ from sqlalchemy import Connection, delete, func, select, text, update
 
 from broadcaster.store.tables import receipt
 
-WORDS, STATUSES, POSTPONED, UNMATCHED, UNREADABLE = range(5)
-"""Priorities. What residents say comes first; what was put off stands beside what is fresh, never before it."""
+STOPS, WORDS, STATUSES, POSTPONED, UNMATCHED, UNREADABLE = range(-1, 5)
+"""Priorities. Who stops comes first, then all that is said; what was put off stands beside what is fresh, never before it."""
 KINDS: Mapping[int, str] = {
-    WORDS: "words", STATUSES: "statuses", POSTPONED: "postponed", UNMATCHED: "unmatched", UNREADABLE: "unreadable",
+    STOPS: "stops", WORDS: "words", STATUSES: "statuses", POSTPONED: "postponed", UNMATCHED: "unmatched",
+    UNREADABLE: "unreadable",
 }  # fmt: skip
-AT_ONCE: Mapping[int, int] = {WORDS: 500, STATUSES: 50, POSTPONED: 50, UNMATCHED: 200, UNREADABLE: 200}
-"""Rows of each priority in one round: new words wait for no more than that."""
+AT_ONCE: Mapping[int, int] = {STOPS: 500, WORDS: 500, STATUSES: 50, POSTPONED: 50, UNMATCHED: 200, UNREADABLE: 200}
+"""Rows of each priority in one round: a new stop waits for no more than that."""
 FIRST_WAIT = 5.0
 """Seconds until what was put off is looked at again; twice as long each further time."""
 LONGEST_WAIT: Mapping[int, float] = {POSTPONED: 60.0, UNMATCHED: 3600.0, UNREADABLE: 900.0}

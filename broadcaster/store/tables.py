@@ -213,7 +213,7 @@ receipt = Table(
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
     Column("applied_at", Double),
-    Column("priority", SmallInteger),  # see inbox.py: words before statuses before what was put off; NULL once worked off
+    Column("priority", SmallInteger),  # see inbox.py: stops, words, statuses, what was put off; NULL once worked off
     UniqueConstraint("channel", "dedupe"),
     Index("receipt_applied", "applied_at"),
     Index("receipt_turn", "priority", "due_at", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),

@@ -13,6 +13,7 @@ Kind = Literal[
     "dropped_for_client", "dropped_for_all", "full",  # connections beyond the number we hold
     "bodies", "bodies_full",  # bodies beyond the bytes we hold
     "unsigned",  # webhooks that no provider signed
+    "unreadable",  # signed webhooks, and parts of them, that say nothing we can read
 ]  # fmt: skip
 QUIET_SECONDS = 60.0
 """Between two log lines."""
@@ -29,11 +30,12 @@ class Refusals:
         self._unlogged: Counter[Kind] = Counter()
         self._logged_at = -QUIET_SECONDS + clock()
 
-    def note(self, kind: Kind) -> None:
-        """Count one refusal."""
-        self.counts[kind] += 1
-        self._unlogged[kind] += 1
-        self.report()
+    def note(self, kind: Kind, count: int = 1) -> None:
+        """Count refusals."""
+        if count:
+            self.counts[kind] += count
+            self._unlogged[kind] += count
+            self.report()
 
     def report(self) -> None:
         """Log what was refused since the last line, unless that was less than a minute ago."""

@@ -7,6 +7,8 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from channels.base.tolerant import Unreadable
+
 Lang = Literal["id", "en", "su"]
 Kind = Literal["notice", "alert", "clarification"]
 Level = Literal["info", "important", "emergency"]
@@ -32,17 +34,13 @@ class Area(msgspec.Struct, frozen=True, kw_only=True):
     def label(self) -> str:
         """The name that cannot be mistaken: "Kota Cimahi", "Kec. Cimahi Utara", "Kel. Cimahi"."""
         depth = self.code.count(".")
-        if depth <= 1:
-            return self.name
-        return f"{'Kec.' if depth == 2 else 'Kel.'} {self.name}"
+        return self.name if depth <= 1 else f"{'Kec.' if depth == 2 else 'Kel.'} {self.name}"
 
     @property
     def full_name(self) -> str:
         """The name in full words: "Kota Cimahi", "Kecamatan Cimahi Utara", "Kelurahan Cimahi"."""
         depth = self.code.count(".")
-        if depth <= 1:
-            return self.name
-        return f"{'Kecamatan' if depth == 2 else 'Kelurahan'} {self.name}"
+        return self.name if depth <= 1 else f"{'Kecamatan' if depth == 2 else 'Kelurahan'} {self.name}"
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
@@ -413,7 +411,7 @@ class PushChannel(Protocol):
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
         """Pure: refuse from the head alone what no provider sent, before its body is read. Raises BadSignature."""
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event | Unreadable]:
         """Pure: check the signature over the raw body, then read it; lower-case header names. Raises BadSignature, BadWebhook."""
 
     def challenge(self, query: Mapping[str, str]) -> str | None:

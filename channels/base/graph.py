@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 import structlog
 
-from channels.base import http
+from channels.base import http, tolerant
 from channels.base.contract import (
     AddressEvent,
     AlarmEvent,
@@ -22,6 +23,7 @@ from channels.base.contract import (
     StatusEvent,
 )
 from channels.base.redacting import redacted
+from channels.base.tolerant import Unreadable
 
 WEBHOOK_LIMIT = 3 * 1024 * 1024
 """Bytes of the largest webhook Meta sends."""
@@ -126,12 +128,16 @@ def wait_of(headers: Mapping[str, str]) -> float | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """One change of a webhook, about something of `account`; `mark` is the same each time the provider repeats it."""
+    """One change of a webhook, about something of `account`; `mark` is the same each time the provider repeats it.
+
+    `unreadable` gathers what of the webhook cannot be read.
+    """
 
     field: str
     value: Mapping[str, Any]
     mark: str
     account: str
+    unreadable: list[Unreadable]
 
     @property
     def number(self) -> str:
@@ -140,13 +146,30 @@ class Change:
         return str(metadata.get("phone_number_id", "")) if isinstance(metadata, dict) else ""
 
     def items(self, name: str, kind: type[T]) -> Iterator[T]:
-        """The entries of list `name` that can be read as `kind`; others are logged and passed over."""
-        listed = self.value.get(name)
-        for item in listed if isinstance(listed, list) else ():
-            try:
-                yield msgspec.convert(item, kind, strict=False)
-            except msgspec.ValidationError:
-                log.warning("graph_item_unreadable", field=self.field, list=name)
+        """The entries of list `name` that can be read as `kind`; of the others only the reasons are kept."""
+        where = f"{self.field}.{name}"
+        for item in _listed(self.value.get(name), where, self.unreadable):
+            with _gathering(where, self.unreadable) as tell:
+                yield tolerant.read(item, kind, tell)
+
+
+@contextmanager
+def _gathering(where: str, unreadable: list[Unreadable]) -> Iterator[tolerant.Tell]:
+    """Gather why something, or parts of it, cannot be read; an item that cannot be read at all ends the block."""
+
+    def tell(reason: str) -> None:
+        unreadable.append(Unreadable(where=where, reason=redacted(reason)[:200]))
+
+    try:
+        yield tell
+    except (msgspec.ValidationError, RecursionError) as error:
+        tell(str(error))
+
+
+def _listed(raw: Any, where: str, unreadable: list[Unreadable]) -> list[Any]:
+    with _gathering(where, unreadable):
+        return msgspec.convert([] if raw is None else raw, list[Any])
+    return []
 
 
 class _Change(msgspec.Struct):
@@ -157,11 +180,11 @@ class _Change(msgspec.Struct):
 class _Entry(msgspec.Struct):
     id: str = ""
     time: int = 0
-    changes: list[_Change] = []
+    changes: Any = None
 
 
 class _Envelope(msgspec.Struct):
-    entry: list[_Entry]
+    entry: list[Any]
 
 
 _SIGNATURE = re.compile(r"sha256=[0-9a-f]{64}")
@@ -174,8 +197,11 @@ def precheck(secret: str, headers: Mapping[str, str]) -> None:
         raise BadSignature
 
 
-def changes(secret: str, headers: Mapping[str, str], body: bytes) -> list[Change]:
-    """All changes of a webhook, once its signature over the raw body holds; raises BadSignature, BadWebhook."""
+def changes(secret: str, headers: Mapping[str, str], body: bytes) -> tuple[list[Change], list[Unreadable]]:
+    """All changes of a webhook once its signature over the raw body holds, and the growing list of what cannot be read.
+
+    Raises BadSignature, BadWebhook.
+    """
     signature = headers.get("x-hub-signature-256", "")
     if len(body) > WEBHOOK_LIMIT or not http.signed_by(secret, body, signature.removeprefix("sha256=")):
         raise BadSignature
@@ -183,16 +209,22 @@ def changes(secret: str, headers: Mapping[str, str], body: bytes) -> list[Change
         envelope = _ENVELOPE.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
         raise BadWebhook(f"not Meta's envelope: {type(error).__name__}") from None
-    return [
-        Change(
-            field=change.field,
-            value=change.value,
-            mark=mark(change.field, entry.id, entry.time, change.value),
-            account=entry.id,
-        )
-        for entry in envelope.entry
-        for change in entry.changes
-    ]
+    unreadable: list[Unreadable] = []
+    return list(_changes(envelope.entry, unreadable)), unreadable
+
+
+def _changes(entries: Sequence[Any], unreadable: list[Unreadable]) -> Iterator[Change]:
+    for listed in entries:
+        entry = _Entry()
+        with _gathering("entry", unreadable) as tell:
+            entry = tolerant.read(listed, _Entry, tell)
+        for raw in _listed(entry.changes, "changes", unreadable):
+            with _gathering("changes", unreadable) as tell:
+                if not isinstance(raw, dict) or not isinstance(raw.get("value", {}), dict):
+                    raise msgspec.ValidationError("a change or its value is no object")
+                change = tolerant.read(raw, _Change, tell)
+                known = mark(change.field, entry.id, entry.time, change.value)
+                yield Change(field=change.field, value=change.value, mark=known, account=entry.id, unreadable=unreadable)
 
 
 def ours(changes: Sequence[Change], *, number: str, account: str) -> list[Change]:
@@ -258,7 +290,7 @@ class _Interactive(msgspec.Struct):
 
 class _Inbound(msgspec.Struct, rename={"sender": "from"}):
     id: str
-    timestamp: Timestamp
+    timestamp: Timestamp | None = None
     type: str = ""
     sender: str | None = None
     from_user_id: str | None = None
@@ -283,7 +315,7 @@ class _Inbound(msgspec.Struct, rename={"sender": "from"}):
 
 class _Preference(msgspec.Struct):
     value: str
-    timestamp: Timestamp
+    timestamp: Timestamp | None = None
     wa_id: str | None = None
     user_id: str | None = None
 
@@ -338,7 +370,7 @@ def _messages(change: Change) -> Iterator[InboundEvent]:
             text=text,
             payload=payload,
             aliases=tuple(known for known in others if known and known != address),
-            at=moment(message.timestamp),
+            at=None if message.timestamp is None else moment(message.timestamp),
         )
 
 

@@ -16,10 +16,10 @@ from bad_recipients import (
     state,
     stopped,
     telegram_city,
+    undisturbed,
     whatsapp_city,
 )
 from broadcaster import operating
-from broadcaster.app import App
 from broadcaster.simulation.bot_api import BotApi
 from broadcaster.store import channels as channel_store
 from channels.base.graph_errors import ERRORS
@@ -31,12 +31,6 @@ from world import deliverer, emergency, notice, program, publish, rows, states, 
 
 PEOPLE = 60
 ONE = 30
-
-
-def undisturbed(app: App, channel: str) -> bool:
-    """Whether the channel is open and all editions run."""
-    standing = state(app, channel)
-    return not (standing.halted or standing.paused_until or standing.holding or stopped(app) or held(app))
 
 
 # --- one of N -------------------------------------------------------------------------------------

@@ -241,11 +241,12 @@ async def test_the_citys_sign_on_is_asked_whether_it_can_be_trusted(data_dir: Pa
         assert (other.ok, "another issuer" in other.what, "penerbit" in other.mend) == (False, True, True)
 
 
-async def test_what_a_resident_said_and_nobody_applies_is_told(data_dir: Path) -> None:
+@pytest.mark.parametrize(("priority", "what"), [(inbox.STOPS, "Permintaan berhenti"), (inbox.WORDS, "Balasan warga")])
+async def test_what_a_resident_said_and_nobody_applies_is_told(data_dir: Path, priority: int, what: str) -> None:
     assert about(await examined(data_dir), "tepat waktu").ok
-    word = Kept(dedupe=b"m", body=b"", priority=inbox.WORDS)
+    word = Kept(dedupe=b"m", body=b"", priority=priority)
     in_store(data_dir, inbox.keep, "email", [word], time() - 3600)
-    late = about(await examined(data_dir), "Balasan warga menunggu")
+    late = about(await examined(data_dir), f"{what} menunggu")
     assert late.ok is False
     assert "36" in late.what
     assert "worker" in late.mend

@@ -23,7 +23,7 @@ def wait_since(database: Database, priority: int, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     ("priority", "in_time", "too_long"),
-    [(inbox.WORDS, 9, 11), (inbox.STATUSES, 59, 61), (inbox.POSTPONED, 59, 61)],
+    [(inbox.STOPS, 9, 11), (inbox.WORDS, 9, 11), (inbox.STATUSES, 59, 61), (inbox.POSTPONED, 59, 61)],
 )
 def test_each_kind_has_its_limit(database: Database, priority: int, in_time: float, too_long: float) -> None:
     wait_since(database, priority, in_time)

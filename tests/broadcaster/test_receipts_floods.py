@@ -9,12 +9,15 @@ from typing import Any
 import aiohttp
 import pytest
 
-from broadcaster import config
+from broadcaster import config, receipts
+from broadcaster.answering import Answerer
 from broadcaster.app import App, open_app
+from broadcaster.store import inbox
 from broadcaster.store.tables import receipt
 from broadcaster.web.serving import serve
 from broadcaster.worker import LaneWorker
 from browsing import CREDENTIALS, listening
+from channels.base.contract import AddressEvent, InboundEvent
 from flooding import flood, say, written
 from sending import table
 from subscribers import residents
@@ -103,6 +106,52 @@ async def test_a_stop_to_another_number_of_the_app_stops_nobody_and_is_not_answe
         await say(session, url, written(SITI, "STOP", mark="2"))
         assert len(table(app, receipt)) == 1
         assert not is_stopped(app)
+
+
+async def chatter(app: App, words: str, count: int) -> None:
+    """Let fifty strangers say something so many times."""
+    said = [InboundEvent(dedupe=f"{words}.{n}", address=f"62877{n % 50:08}", text=words) for n in range(count)]
+    await receipts.accept(app, "whatsapp", said)
+
+
+@pytest.mark.parametrize("words", ["halo", "BERHENTI"])
+@pytest.mark.parametrize(
+    "stop",
+    [
+        InboundEvent(dedupe="stop", address=SITI, text="BERHENTI"),
+        InboundEvent(dedupe="stop", address="ID.77", payload="stop", aliases=(SITI,)),
+        AddressEvent(dedupe="stop", address=SITI, state="opted_out"),
+    ],
+    ids=["written", "pressed", "preferred"],
+)
+async def test_a_stop_behind_7000_words_of_strangers_is_applied_first(
+    sqlite_url: str, tmp_path: Path, stop: InboundEvent | AddressEvent, words: str
+) -> None:
+    async with served(sqlite_url, tmp_path) as (app, _url, _session):
+        await chatter(app, words, COUNT)
+        await receipts.accept(app, "whatsapp", [stop])
+        first = await app.database.read(receipts._look, app, next(iter(inbox.KINDS)))
+        assert [item.event for item in first.ready] == [stop]
+        assert await receipts.apply_due(app, Answerer(app))
+        assert is_stopped(app)
+        assert len([row for row in table(app, receipt) if row.applied_at]) == 1 + inbox.AT_ONCE[inbox.WORDS]
+
+
+async def test_a_stop_by_an_id_that_waiting_words_tell_of_is_applied_after_them(sqlite_url: str, tmp_path: Path) -> None:
+    async with served(sqlite_url, tmp_path) as (app, _url, _session):
+        hello = InboundEvent(dedupe="1", address=SITI, text="halo", aliases=("ID.77",))
+        await receipts.accept(app, "whatsapp", [hello, InboundEvent(dedupe="2", address="ID.77", text="BERHENTI")])
+        await receipts.apply_due(app, Answerer(app))
+        assert is_stopped(app)
+
+
+async def test_a_stop_that_waits_since_an_earlier_version_is_applied(sqlite_url: str, tmp_path: Path) -> None:
+    async with served(sqlite_url, tmp_path) as (app, _url, _session):
+        stop = InboundEvent(dedupe="stop", address=SITI, text="BERHENTI")
+        sealed = app.book.seal(receipts.sealed_as("whatsapp"), receipts.encode(stop))
+        await app.database.write(inbox.keep, "whatsapp", [inbox.Kept(dedupe=b"x", body=sealed, priority=0)], 0.0)
+        await receipts.apply_due(app, Answerer(app))
+        assert is_stopped(app)
 
 
 @pytest.mark.parametrize("words", ["BERHENTI", "halo"])

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ from channels.base.contract import (
     Skipped,
     StatusEvent,
 )
+from channels.base.tolerant import Unreadable
 
 SECRET, WORD = "rahasia-contoh", "kata-contoh"
 ACCOUNT = "112000200"
@@ -52,7 +54,19 @@ def events_as_sent(*changes: tuple[str, dict[str, Any]], account: str = ACCOUNT,
     listed = [{"field": field, "value": value} for field, value in changes]
     entry = {"id": account, "time": 1_795_600_000, "changes": listed}
     body = msgspec.json.encode({"object": "whatsapp_business_account", "entry": [entry]})
-    return list(whatsapp.WhatsApp(settings(**more)).parse_webhook(signed(body), body))
+    return events_in(whatsapp.WhatsApp(settings(**more)).parse_webhook(signed(body), body))
+
+
+def events_in(parts: Iterable[Event | Unreadable]) -> list[Event]:
+    """What could be read."""
+    return [part for part in parts if not isinstance(part, Unreadable)]
+
+
+def read(*entries: Any) -> tuple[list[Event], list[Unreadable]]:
+    """What a webhook with these very entries tells, and what of it cannot be read."""
+    body = msgspec.json.encode({"entry": entries})
+    parts = whatsapp.WhatsApp(settings()).parse_webhook(signed(body), body)
+    return events_in(parts), [part for part in parts if isinstance(part, Unreadable)]
 
 
 def status(state: str, **more: Any) -> dict[str, Any]:
@@ -192,10 +206,105 @@ def test_unknown_fields_types_and_statuses_are_acknowledged() -> None:
 
 def test_an_unreadable_item_is_passed_over_and_its_neighbours_are_kept() -> None:
     broken: list[Any] = [None, 7, {}, {"id": 5}, status("read", timestamp="soon"), status("read", timestamp=10**18)]
-    with capture_logs() as logs:
-        found = events_of(("messages", {"statuses": [status("sent"), *broken, status("read")], "messages": "none"}))
+    value = {**METADATA, "statuses": [status("sent"), *broken, status("read")], "messages": "none"}
+    found, unreadable = read({"id": ACCOUNT, "changes": [{"field": "messages", "value": value}]})
     assert [event.dedupe for event in found] == ["wamid.A:sent", "wamid.A:read"]
-    assert [entry["event"] for entry in logs] == ["graph_item_unreadable"] * len(broken)
+    assert [part.where for part in unreadable] == ["messages.statuses"] * len(broken) + ["messages.messages"]
+    assert all(part.reason for part in unreadable)
+
+
+BERHENTI = {"from": SITI, "id": "wamid.S", "timestamp": "1795567380", "type": "text", "text": {"body": "BERHENTI"}}
+GOOD = {"field": "messages", "value": {**METADATA, "messages": [BERHENTI]}}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"field": "x", "value": None}, {"field": "x", "value": []}, {"field": "x", "value": "a"}, {"field": 7.5, "value": {}},
+        {"field": None, "value": None}, None, [], 7, "x",
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_change_that_cannot_be_read_keeps_no_other_from_acting(bad: Any) -> None:
+    for entries in ([{"id": ACCOUNT, "changes": [bad, GOOD]}], [{"changes": [bad]}, {"changes": [GOOD]}]):
+        found, unreadable = read(*entries)
+        assert [event.dedupe for event in found] == ["wamid.S"]
+        assert [part.where for part in unreadable] == ["changes"]
+
+
+@pytest.mark.parametrize("bad", [None, [], 7, "x", {"changes": {}}, {"changes": "x"}], ids=str)
+def test_an_entry_that_cannot_be_read_keeps_no_other_from_acting(bad: Any) -> None:
+    found, unreadable = read(bad, {"id": ACCOUNT, "changes": [GOOD]})
+    assert [event.dedupe for event in found] == ["wamid.S"]
+    assert len(unreadable) == 1
+
+
+@pytest.mark.parametrize(
+    "about", [{"id": 7}, {"id": None}, {"id": []}, {"time": None}, {"time": "soon"}, {"time": 10**30}], ids=str
+)
+def test_an_entry_acts_whatever_its_id_and_time_are(about: dict[str, Any]) -> None:
+    found, _unreadable = read({**about, "changes": [GOOD]})
+    assert [event.dedupe for event in found] == ["wamid.S"]
+
+
+def test_an_entry_is_of_the_account_that_its_number_names() -> None:
+    body = msgspec.json.encode({"entry": [{"id": 7, "changes": [{"field": "security", "value": {"event": "x"}}]}]})
+    assert events_in(whatsapp.WhatsApp(settings(account_id="7")).parse_webhook(signed(body), body))
+
+
+@pytest.mark.parametrize("errors", [None, "x", [None], [{"code": []}], {}], ids=str)
+def test_a_status_whose_errors_cannot_be_read_tells_its_state(errors: Any) -> None:
+    (event,) = events_of(("messages", {"statuses": [status("failed", errors=errors)]}))
+    assert isinstance(event, StatusEvent)
+    assert event.state == "failed"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"type": "button", "text": None, "button": {"text": "BERHENTI", "payload": None}},
+        {"type": "button", "text": None, "button": {"text": "BERHENTI", "payload": 7.5}},
+        {"type": "button", "text": None, "button": {"text": "BERHENTI", "payload": []}},
+        {"button": "x"},
+        {"interactive": {"button_reply": None}},
+        {"interactive": []},
+        {"type": None},
+        {"type": 7},
+        {"from_user_id": []},
+        {"image": {"caption": {}}},
+        {"timestamp": "soon"},
+        {"timestamp": None},
+        {"from": int(SITI)},
+    ],
+    ids=str,
+)
+def test_a_stop_acts_whatever_else_of_its_message_cannot_be_read(changes: dict[str, Any]) -> None:
+    (event,) = events_of(("messages", {"contacts": None, "messages": [{**BERHENTI, **changes}], "statuses": None}))
+    assert isinstance(event, InboundEvent)
+    assert (event.address, event.text) == (SITI, "BERHENTI")
+
+
+@pytest.mark.parametrize("changes", [{"timestamp": None}, {"timestamp": "soon"}, {"user_id": []}, {"wa_id": int(SITI)}], ids=str)
+def test_a_preference_acts_whatever_else_of_it_cannot_be_read(changes: dict[str, Any]) -> None:
+    (event,) = events_of(("user_preferences", {"user_preferences": [{**WISH, **changes}]}))
+    assert isinstance(event, AddressEvent)
+    assert (event.address, event.state) == (SITI, "opted_out")
+
+
+def test_what_nests_too_deeply_keeps_no_other_from_acting() -> None:
+    deep: Any = {}
+    for _level in range(400):
+        deep = {"a": [deep]}
+    found, _unreadable = read({"id": ACCOUNT, "changes": [{"field": "x", "value": deep}, GOOD]})
+    assert [event.dedupe for event in found] == ["wamid.S"]
+
+
+def test_why_something_cannot_be_read_tells_nothing_of_what_was_said() -> None:
+    _found, unreadable = read(
+        {"changes": [{"field": "messages", "value": {**METADATA, "messages": [{"id": [SITI], "text": SITI}]}}]}
+    )
+    assert unreadable
+    assert SITI not in str(unreadable)
 
 
 ABOUT_OTHERS: tuple[dict[str, Any], ...] = (

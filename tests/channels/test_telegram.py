@@ -41,6 +41,7 @@ from channels.base.contract import (
 from channels.base.http import FOREIGN
 from channels.base.rendering import WIB, utf16
 from channels.base.telling import Answering
+from channels.base.tolerant import Unreadable
 
 GOLDEN = Path(__file__).parent / "golden" / "telegram"
 TOKEN = "110112:contoh"
@@ -751,6 +752,39 @@ def test_without_a_secret_of_ours_no_update_is_believed() -> None:
 def test_an_unreadable_update_is_kept_for_a_person(body: bytes) -> None:
     with pytest.raises(BadWebhook):
         channel_at().parse_webhook(head(), body)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"from": None}, {"from": 7}, {"from": {"id": RINA}}, {"entities": [None]}, {"entities": "x"}, {"entities": [{"type": 7}]},
+        {"reply_to_message": {}}, {"photo": [None]}, {"date": None}, {"date": "soon"}, {"date": -1}, {"message_id": None},
+        {"caption": 7.5}, {"reply_markup": {"inline_keyboard": 7}}, {"chat": {"id": RINA, "type": "private", "title": []}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_stop_acts_whatever_else_of_its_update_cannot_be_read(changes: dict[str, Any]) -> None:
+    message = {"message_id": 1, "date": 1, "chat": {"id": RINA, "type": "private"}, "text": "/berhenti", **changes}
+    event, *_unreadable = channel_at().parse_webhook(head(), msgspec.json.encode({"update_id": 5, "message": message}))
+    assert isinstance(event, InboundEvent)
+    assert (event.address, event.text) == (str(RINA), "/berhenti")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"from": None}, {"old_chat_member": None}, {"date": None}, {"new_chat_member": {"status": "kicked", "user": None}},
+        {"invite_link": 7},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_block_acts_whatever_else_of_its_update_cannot_be_read(changes: dict[str, Any]) -> None:
+    member = {"chat": {"id": RINA, "type": "private"}, "new_chat_member": {"status": "kicked"}, **changes}
+    update = {"update_id": 5, "my_chat_member": member, "message": {"text": 7}}
+    event, *unreadable = channel_at().parse_webhook(head(), msgspec.json.encode(update))
+    assert isinstance(event, AddressEvent)
+    assert (event.address, event.state) == (str(RINA), "opted_out")
+    assert [type(part) for part in unreadable] == [Unreadable]
 
 
 def test_updates_of_other_kinds_are_nothing() -> None:

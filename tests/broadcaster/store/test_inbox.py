@@ -5,7 +5,7 @@ from sqlalchemy import Connection, insert, text
 
 from broadcaster.store import inbox
 from broadcaster.store.database import Database
-from broadcaster.store.inbox import POSTPONED, STATUSES, UNMATCHED, WORDS, Kept
+from broadcaster.store.inbox import POSTPONED, STATUSES, STOPS, UNMATCHED, WORDS, Kept
 from broadcaster.store.tables import receipt
 
 NOW = 1_000_000.0
@@ -100,7 +100,7 @@ def test_the_same_event_twice_is_kept_once_with_its_first_priority(database: Dat
 def test_a_look_reads_an_index_and_never_the_backlog(database: Database, priority: int) -> None:
     """What the database says of its plan, with many rows there."""
     fill(database, *((str(n), UNMATCHED, NOW - n, 1) for n in range(2_000)))
-    bound = "" if priority in (WORDS, STATUSES) else " AND due_at <= :now"
+    bound = "" if priority in (STOPS, WORDS, STATUSES) else " AND due_at <= :now"
     order = "due_at DESC, id DESC" if priority == UNMATCHED else "due_at, id"
     query = f"SELECT id FROM receipt WHERE priority = :priority{bound} ORDER BY {order} LIMIT 10"
     values = {"priority": priority, "now": NOW} if bound else {"priority": priority}

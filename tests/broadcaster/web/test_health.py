@@ -116,7 +116,7 @@ async def test_what_holds_the_sending_up_is_a_figure(site: Running) -> None:
 
 async def test_what_waits_in_the_inbox_is_a_figure_by_kind_with_the_age_of_the_oldest(site: Running) -> None:
     nothing = figures_of((await site.ask("/metrics")).text)
-    for kind in ("words", "statuses", "postponed", "unmatched"):
+    for kind in ("stops", "words", "statuses", "postponed", "unmatched"):
         assert nothing[f'siaran_inbox_waiting{{kind="{kind}"}}'] == 0
         assert nothing[f'siaran_inbox_oldest_seconds{{kind="{kind}"}}'] == 0
     foreign = StatusEvent(dedupe="s", provider_id="nobody's", state="sent", at=site.clock.now)

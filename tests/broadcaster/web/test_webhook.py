@@ -9,6 +9,7 @@ import re
 
 import pytest
 from sqlalchemy import Connection, text
+from structlog.testing import capture_logs
 
 from browsing import CREDENTIALS, Running
 from stranger import stranger
@@ -67,6 +68,23 @@ async def test_a_signed_body_that_cannot_be_read_is_answered_so_that_it_is_not_s
     answer = await site.ask("/webhook/telegram", "POST", data=b"{not json", headers=SECRET)
     assert answer.status == 200
     assert await kept(site) == []
+    assert 'siaran_refused_total{kind="unreadable"} 1.0' in (await site.ask("/metrics")).text
+
+
+async def test_what_of_a_webhook_cannot_be_read_is_logged_and_counted_and_keeps_no_stop_from_acting(site: Running) -> None:
+    said = {"from": "6281200000001", "id": "wamid.S", "timestamp": "1764031380", "text": {"body": "BERHENTI"}}
+    value = {"metadata": {"phone_number_id": CREDENTIALS["WHATSAPP_PHONE_ID"]}, "messages": [None, None, said]}
+    changes = [{"field": "x", "value": None}, {"field": "messages", "value": value}]
+    body = json.dumps({"entry": [{"id": 7, "changes": changes}]}).encode()
+    digest = hmac.new(CREDENTIALS["WHATSAPP_APP_SECRET"].encode(), body, hashlib.sha256).hexdigest()
+    with capture_logs() as logs:
+        answer = await site.ask("/webhook/whatsapp", "POST", data=body, headers={"X-Hub-Signature-256": f"sha256={digest}"})
+    assert answer.status == 200
+    assert len(await kept(site)) == 1
+    lines = [entry for entry in logs if entry["event"] == "webhook_part_unreadable"]
+    assert [(line["where"], line["count"]) for line in lines] == [("messages.messages", 2), ("changes", 1)]
+    assert all(line["reason"] for line in lines)
+    assert 'siaran_refused_total{kind="unreadable"} 3.0' in (await site.ask("/metrics")).text
 
 
 async def test_a_body_over_three_mebibytes_is_refused_announced_or_not(site: Running) -> None:

@@ -1,0 +1,72 @@
+"""Reading what providers send part by part: what fits is taken, what does not is left out, with the reason."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import msgspec
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unreadable:
+    """A part of a webhook that could not be read: where it stood, and why; it holds nothing of what was said."""
+
+    where: str
+    reason: str
+
+
+Tell = Callable[[str], None]
+"""Takes the reason for which an optional part was left out."""
+
+
+def read(raw: Any, kind: type[T], tell: Tell) -> T:
+    """Read `raw` as the Struct `kind`; optional parts that do not fit are left out. Raises ValidationError, RecursionError."""
+    try:
+        return msgspec.convert(raw, kind, strict=False)
+    except msgspec.ValidationError:
+        if not isinstance(raw, dict):
+            raise
+        return _read_parts(raw, kind, tell)
+
+
+def _read_parts(raw: dict[str, Any], kind: type[T], tell: Tell) -> T:
+    parts: dict[str, Any] = {}
+    for field in msgspec.structs.fields(kind):  # type: ignore[arg-type]  # a Struct's type
+        part = raw.get(field.encode_name)
+        if part is None:
+            if field.required:
+                raise msgspec.ValidationError(f"Object missing required field `{field.encode_name}`")
+            continue  # null says as little as nothing
+        try:
+            parts[field.name] = _part(part, field.type, tell)
+        except msgspec.ValidationError as error:
+            if field.required:
+                raise msgspec.ValidationError(f"{error} in `{field.encode_name}`") from None
+            tell(f"{error} in `{field.encode_name}`")
+    return kind(**parts)
+
+
+def _part(raw: Any, wanted: Any, tell: Tell) -> Any:
+    """One part, whose own parts are read as tolerantly."""
+    kinds = get_args(wanted) if get_origin(wanted) in (Union, UnionType) else (wanted,)
+    if str in kinds and isinstance(raw, int) and not isinstance(raw, bool):
+        return str(raw)
+    for kind in kinds:
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            return read(raw, kind, tell)
+        if get_origin(kind) is list and isinstance(raw, list):
+            return _each(raw, get_args(kind)[0], tell)
+    return msgspec.convert(raw, wanted, strict=False)
+
+
+def _each(raw: list[Any], wanted: Any, tell: Tell) -> list[Any]:
+    parts = []
+    for item in raw:
+        try:
+            parts.append(_part(item, wanted, tell))
+        except msgspec.ValidationError as error:
+            tell(str(error))
+    return parts
