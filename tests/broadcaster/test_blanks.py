@@ -27,7 +27,7 @@ MORE = [
     "〔NAMA PROGRAM〕", "⦅hari⦆", "❴nama❵", "[NAMA PROGRAM]", "[JENIS BANTUAN]", "<JENIS BANTUAN>", "[Nomor 1]", "{1}",
     "{{ NAMA }}", "{x}", "Jl. XX", "jl. xx", "di XX", "RW XX", "RT 0X", "No. XX",
     "tanggal XX Januari", "RW (XX)", "pukul XX.XX", "XX.XX", "XX:XX", "08.XX", "tanggal /12/2026", "xx.00",
-    "pukul 08.00-XX.XX", "XX/XX/2026", "xx-xx-20xx", "20XX", "XXXX", "Rp XX.000", "Rpxx", "dd/mm/yyyy",
+    "pukul 08.00-XX.XX", "XX/XX/2026", "xx-xx-20xx", "20XX", "X" * 4, "Rp XX.000", "Rpxx", "dd/mm/yyyy",
     "DD-MM-YYYY", "hh/bb/tttt", "tgl/bln/thn", "jj.mm", "hh:mm", "dd/mm/2026", "tanggal dd", "yyyy", "hari ? pukul ?", "hari ?",
     "di ???", "di ?", "RW ?", "Jl. ?", "di?", "(?)", "[???]", "di __", "di _", "RT _/RW _", "jam _._", "_ _", "__/__/2026",
     "tanggal /  / 2026", "tanggal / /", "/ / 2026", "12/ /2026", "- - 2026", "pukul . WIB", "pukul : WIB",
