@@ -123,3 +123,11 @@ def test_any_text_is_read(text: str) -> None:
     for host in hosts_in(text):
         assert host
     host_of(text)
+
+
+@pytest.mark.parametrize(
+    "piece", ["حnh", "漢î名", "a.", "a@", "x", "-.", "@", "a.b@c.d:", "➡️.", "_.a", "https:", "a@a.", "é😀", "a-"]
+)
+def test_a_long_text_of_any_script_costs_little(piece: str) -> None:
+    list(hosts_in(piece * 8_000))  # a pattern with a choice in a repetition would not come to an end
+    host_of(piece * 8_000)
