@@ -1,5 +1,6 @@
 """What other administrators read of acts on accounts, over a real mail server: who did what to whom, and what to do."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -225,3 +226,19 @@ async def test_who_signs_in_by_the_city_under_a_name_that_is_taken_comes_in_and_
     await town.work()
     (letter,) = town.letters("joko")
     assert "PERHATIAN: akun lain bernama sama: Dewi Lestari (dewi)." in letter["text"]
+
+
+async def test_the_first_page_of_an_administrator_shows_what_was_done_to_accounts_for_a_day(town: PostOffice) -> None:
+    ani, joko, rina = await town.hire("ani", "admin"), await town.hire("joko", "admin"), await town.hire("rina", "author")
+    await changed(ani, joko, kabar="penyerang@contoh.example")
+    await made(ani, "budi", "Budi Santoso")
+    page = (await joko.get("/redaksi/")).text
+    assert "Perubahan akun 24 jam terakhir" in page
+    shown = re.findall(
+        r'<a href="/redaksi/pengguna/\d+">([^<]+)</a></h3>\s*<p class="meta"><span>([^<]+)</span><span>([^<]+)<', page
+    )
+    assert shown == [("Budi Santoso", "Akun dibuat", "Ani"), ("Joko", "Akun diubah", "Ani")]
+    assert "Perubahan akun" not in (await rina.get("/redaksi/")).text
+    town.pass_time(hours=24, seconds=1)
+    joko = await browser(town.site, joko.account)
+    assert "Perubahan akun" not in (await joko.get("/redaksi/")).text
