@@ -4,6 +4,7 @@ import hmac
 import json
 import secrets
 import shlex
+import string
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -179,14 +180,22 @@ def read_role_mapping(text: str) -> Mapping[str, AccountRole]:
         value, _, role = pair.rpartition("=")
         if not value or role not in known:
             raise BadAccount(f"berisi pasangan nilai=peran; peran yang ada: {', '.join(ROLE_WORDS)}")
-        mapping[value.casefold()] = known[role]
+        mapping[_plain(value)] = known[role]
     return mapping or OWN_MAPPING
 
 
 def mapped_roles(values: Iterable[str], mapping: Mapping[str, AccountRole]) -> tuple[AccountRole, ...]:
     """Roles that values of a claim stand for, in their own order; none where no value is known."""
-    given = {mapping[value.casefold()] for value in values if value.casefold() in mapping}
+    given = {mapping[_plain(value)] for value in values if _plain(value) in mapping}
     return tuple(role for role in ACCOUNT_ROLES if role in given)
+
+
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def _plain(value: str) -> str:
+    """A value as it is compared: only A to Z have another case, or "adminſ" would be "admins"."""
+    return value.translate(_LOWER)
 
 
 def name_from(text: str) -> str:

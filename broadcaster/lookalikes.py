@@ -15,3 +15,11 @@ def skeleton(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name).casefold()
     letters = "".join(character for character in plain if not unicodedata.combining(character)).translate(_ALIKE)
     return re.sub(r"[._-]+", "-", letters.replace("rn", "m").replace("vv", "w")).strip("-")
+
+
+def full_name_skeleton(name: str) -> str:
+    """What is left of a person's name to the eye, without spaces and signs, seen or not (Hangul fillers are letters).
+
+    A capital I is an l to many.
+    """
+    return re.sub("[\\W_\u115f\u1160]+", "", skeleton(name)).replace("l", "i")

@@ -18,9 +18,10 @@ from sqlalchemy import Connection
 from broadcaster.accounts import Account
 from broadcaster.app import App
 from broadcaster.logs import told as said_without_values
-from broadcaster.store import accounts, audit, drafts, nudges
+from broadcaster.store import accounts, audit, drafts, former_mails, nudges
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement
+from broadcaster.store.audit import Entry
 from broadcaster.store.nudges import Ending, Nudge
 from broadcaster.wording import words
 from channels.base.contract import BadAddress, Deferred, Halted, Outcome, Receipt, Refused
@@ -32,6 +33,8 @@ log = structlog.get_logger(__name__)
 TELL_SECONDS = 20.0
 """How long one channel may take for one nudge; less than a claim lasts."""
 LEVELS = {"info": "Info", "important": "Penting", "emergency": "Darurat"}
+WARNINGS = (*nudges.ABOUT_ACCOUNTS, "break_glass")
+"""Reasons of which people are told where they were told before, too: whoever changed their address keeps nothing from them."""
 ALIVE = {
     "returned": ("returned",),
     "rejected": ("rejected", "published", "ended"),
@@ -52,7 +55,7 @@ PAGES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Letter:
-    """A nudge ready to be sent: its ways are channels and the person's address at each."""
+    """A nudge ready to be sent: its ways are channels (numbered: an address from before) and the person's address at each."""
 
     nudge: Nudge
     note: Note
@@ -63,6 +66,15 @@ def ways(app: App, person: Account) -> dict[str, str]:
     """By which channels this person can be told, and where: those that are open, offer it, and of which they gave an address."""
     found = {name: str(getattr(person, name)) for name in accounts.REACHED_BY if able(app, name)}
     return {name: text for name, text in found.items() if text}
+
+
+def former_ways(connection: Connection, app: App, nudge: Nudge, person: Account) -> dict[str, str]:
+    """Where else this person is warned: mail addresses that were theirs until a day ago, each by a number behind the channel."""
+    if nudge.reason not in WARNINGS or not able(app, accounts.MAIL):
+        return {}
+    before = former_mails.lately(connection, app.book, person.id, nudge.at)
+    numbers = {mail: number for number, mail in before.items() if mail != person.email}
+    return {f"{accounts.MAIL}.{number}": mail for mail, number in numbers.items()}
 
 
 def able(app: App, channel: str) -> bool:
@@ -92,10 +104,15 @@ def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple
         person, about = accounts.by_id(connection, nudge.account), _subject(connection, nudge)
         if person is None or about is None or not _asks(connection, nudge, about, person):
             nudges.end(connection, nudge.id, "moot")
-        elif now - nudge.at > nudges.GIVE_UP_SECONDS:
+            continue
+        if now - nudge.at > nudges.GIVE_UP_SECONDS:
             _give_up(connection, nudge)
-        elif open_ways := {name: to for name, to in ways(app, person).items() if name not in nudge.settled}:
-            letters.append(Letter(nudge=nudge, note=_note(connection, app, nudge, about, person), ways=open_ways))
+            continue
+        before = former_ways(connection, app, nudge, person)
+        open_ways = {name: to for name, to in {**ways(app, person), **before}.items() if name not in nudge.settled}
+        if open_ways:
+            note = _note(connection, app, nudge, about, person, moved=bool(before))
+            letters.append(Letter(nudge=nudge, note=note, ways=open_ways))
         else:
             nudges.end(connection, nudge.id, "told" if nudge.told else "unreachable", "no way to this person")
     return len(claimed), letters
@@ -110,10 +127,8 @@ def _subject(connection: Connection, nudge: Nudge) -> Announcement | Account | N
 
 def _asks(connection: Connection, nudge: Nudge, row: Announcement | Account, person: Account) -> bool:
     """Whether the nudge still asks for something, and this person can still do it."""
-    if nudge.reason == "codes_stopped":
-        return person.disabled_at is None
-    if isinstance(row, Account):
-        return person.id == row.id or person.may("manage") or person.may("approve")
+    if isinstance(row, Account):  # who is told was decided when it was done: nobody's role may be taken away meanwhile
+        return person.disabled_at is None or (nudge.reason != "codes_stopped" and person.id == row.id)
     if person.disabled_at is not None or nudges.newer(connection, nudge):
         return False
     if nudge.reason == "break_glass":
@@ -138,13 +153,18 @@ def _give_up(connection: Connection, nudge: Nudge) -> None:
 # --- the words ----------------------------------------------------------------------------------------
 
 
-def _note(connection: Connection, app: App, nudge: Nudge, about: Announcement | Account, person: Account) -> Note:
-    """What this person reads: what happened, and the page where they act. Nothing in it opens anything by itself."""
+def _note(connection: Connection, app: App, nudge: Nudge, about: Announcement | Account, person: Account, *, moved: bool) -> Note:
+    """What this person reads: what happened, and the page where they act. Nothing in it opens anything by itself.
+
+    `moved`: it goes to an address from before as well.
+    """
     if isinstance(about, Account):
         text = _of_account(connection, app, nudge, about, person)
     else:
         text = _of_news(connection, app, nudge, about, person)
     subject, _, body = text.partition("\n")
+    if moved:
+        body = f"{body.strip()}\n\n{words('id')('staff.nudge.moved')}"
     return Note(key=f"redaksi.{nudge.id}.{int(nudge.at)}", subject=subject.strip(), text=body.strip())
 
 
@@ -169,11 +189,21 @@ def _of_account(connection: Connection, app: App, nudge: Nudge, about: Account, 
             "who": own_words.get(by) or one_line(_named(connection, by)),
             "when": moment_text(datetime.fromtimestamp(nudge.at, UTC)),
             "roles": ", ".join(t(f"staff.role.{role}") for role in about.roles),
+            "changed": ", ".join(_changed(entries[-1])) if nudge.reason == "account_change" and entries else "",
+            "namesakes": ", ".join(f"{one_line(one.full_name)} ({one.name})" for one in accounts.namesakes(connection, about)),
             "page": f"{site}/redaksi/pengguna/{about.id}" if person.may("manage") else "",
             "account_page": f"{site}/redaksi/akun",
             "site": app.site,
         },
     )
+
+
+def _changed(entry: Entry) -> list[str]:
+    """What of an account was changed, in words; with a name the one before."""
+    t, before = words("id"), entry.detail.get("before", {})
+    known = [name for name in ("full_name", "roles", "agencies", "areas", "mail") if name in entry.detail.get("after", {})]
+    was = {"full_name": f" (dahulu {one_line(str(before.get('full_name', '')))})"}
+    return [t(f"staff.audit.key.{name}") + was.get(name, "") for name in known]
 
 
 def _of_news(connection: Connection, app: App, nudge: Nudge, row: Announcement, person: Account) -> str:
@@ -225,7 +255,8 @@ def _named(connection: Connection, actor: str) -> str:
 
 async def _send(app: App, letter: Letter) -> None:
     """One letter by all its ways at once, and what came of it."""
-    outcomes = await asyncio.gather(*(tell(app, name, address, letter.note) for name, address in letter.ways.items()))
+    channels = ((way.partition(".")[0], address) for way, address in letter.ways.items())
+    outcomes = await asyncio.gather(*(tell(app, channel, address, letter.note) for channel, address in channels))
     await app.database.write(_record, app.clock().timestamp(), letter.nudge, dict(zip(letter.ways, outcomes, strict=True)))
 
 

@@ -3,6 +3,7 @@
 import base64
 import hmac
 import ipaddress
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ ALGORITHMS = frozenset({*(f"{kind}{size}" for kind in ("RS", "PS", "ES") for siz
 """Signatures that only the provider can make. With a shared secret, or without one at all, others could."""
 KEY_TYPES = ("RSA", "EC", "OKP")
 KEYS_AT_MOST, SUBJECT_LONGEST = 32, 255
+_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?=[a-z]){_LABEL}", re.ASCII | re.IGNORECASE)
+"""A host name of at least two labels, the last of which is no number: neither "false" nor "no"."""
 
 
 Separator = Literal["", "space", "comma"]
@@ -349,8 +353,14 @@ def _values(claimed: Any, separator: Separator) -> tuple[str, ...]:
 def _grants(value: Any) -> bool:
     """Whether an object's key is granted by its value: true, or by organisations, as Zitadel writes it ({id: domain})."""
     if isinstance(value, Mapping):
-        return bool(value) and all(isinstance(domain, str) and domain for domain in value.values())
+        return bool(value) and all(_is_organisation(identity, domain) for identity, domain in value.items())
     return value is True
+
+
+def _is_organisation(identity: Any, domain: Any) -> bool:
+    if not isinstance(identity, str) or not isinstance(domain, str):
+        return False
+    return identity.isascii() and identity.isdecimal() and _DOMAIN.fullmatch(domain) is not None
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:

@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from broadcaster import accounts as rules
 from broadcaster.accounts import Account, BadAccount
-from broadcaster.personnel import masked
-from broadcaster.store import accounts, audit, code_guard, sessions
+from broadcaster.personnel import masked, masked_apart
+from broadcaster.store import accounts, audit, code_guard, former_mails, sessions
 from subscribers.addresses import AddressBook, SealBroken
 
 SETUP_SECONDS = 900.0
@@ -73,13 +73,15 @@ def change_password(connection: Connection, owner: Owner, hashed: str) -> int:
     return ended
 
 
-def change_mail(connection: Connection, owner: Owner, mail: str) -> bool:
+def change_mail(connection: Connection, book: AddressBook, owner: Owner, mail: str) -> bool:
     """Where nudges go from now on, as `accounts.read_mail` gave it; False when that is where they went before."""
     person = accounts.by_id(connection, owner.account.id)
     if person is None or person.email == mail:
         return False
+    former_mails.keep(connection, book, person.id, person.email, owner.at)
     accounts.change(connection, replace(person, email=mail))
-    _note(connection, owner, "account_change", before={"mail": masked(person.email)}, after={"mail": masked(mail)}, own=True)
+    states = {"before": {"mail": masked(person.email)}, "after": {"mail": masked_apart(person.email, mail)}}
+    _note(connection, owner, "account_change", **states, own=True)
     return True
 
 

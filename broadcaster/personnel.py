@@ -15,8 +15,9 @@ from broadcaster import watching
 from broadcaster.accounts import Account, AccountRole, BadAccount, read_agency_names, read_full_name, read_mail, read_roles
 from broadcaster.announcements import NotAllowed
 from broadcaster.independence import Control
-from broadcaster.store import accounts, audit, code_guard, controls, sessions
+from broadcaster.store import accounts, audit, code_guard, controls, former_mails, sessions
 from broadcaster.store.nudges import AccountReason
+from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree, UnknownArea
 
 AccountAct = AccountReason | Literal["sessions_end"]
@@ -88,21 +89,28 @@ def read_areas(tree: AreaTree, names: Iterable[str]) -> tuple[str, ...]:
 def hire(connection: Connection, keeper: Keeper, name: str, particulars: Particulars, *, hashed: str) -> Account:
     """Add a person, whose password others know and who must choose their own first. Raises NotAllowed, BadAccount."""
     _require(keeper)
-    blank = Account(id=0, name=name, full_name="", roles=(), must_change=True)
-    added = accounts.add(connection, particulars.of(blank), password=hashed, at=keeper.at)
+    wanted = particulars.of(Account(id=0, name=name, full_name="", roles=(), must_change=True))
+    accounts.require_own_name(connection, wanted)
+    added = accounts.add(connection, wanted, password=hashed, at=keeper.at)
     _note(connection, keeper, "account_add", added, before={}, after=told(added))
     return added
 
 
-def change(connection: Connection, keeper: Keeper, account_id: int, particulars: Particulars) -> Account:
-    """Give a person another name, other roles or places. Raises NotAllowed, NoAccount, LastAdmin."""
+def change(connection: Connection, keeper: Keeper, account_id: int, particulars: Particulars, *, book: AddressBook) -> Account:
+    """Give a person another name, other roles or places. Raises NotAllowed, NoAccount, BadAccount, LastAdmin."""
     _require(keeper)
     before = _found(connection, account_id)
     after = particulars.of(before)
     if after == before:
         return before
+    if after.full_name != before.full_name:
+        accounts.require_own_name(connection, after)
     accounts.change(connection, after)
-    _note(connection, keeper, "account_change", after, before=told(before), after=told(after))
+    was, became = told(before), told(after)
+    if after.email != before.email:
+        former_mails.keep(connection, book, account_id, before.email, keeper.at)
+        became["mail"] = masked_apart(before.email, after.email)
+    _note(connection, keeper, "account_change", after, before=was, after=became)
     return after
 
 
@@ -119,11 +127,12 @@ def disable(connection: Connection, keeper: Keeper, account_id: int) -> Account:
 
 
 def enable(connection: Connection, keeper: Keeper, account_id: int) -> Account:
-    """Let a person in again. Raises NotAllowed, NoAccount."""
+    """Let a person in again. Raises NotAllowed, NoAccount, BadAccount."""
     _require(keeper)
     before = _found(connection, account_id)
     if before.disabled_at is None:
         return before
+    accounts.require_own_name(connection, before)
     accounts.enable(connection, account_id)
     _note(connection, keeper, "account_enable", before, before={"active": False}, after={"active": True})
     return replace(before, disabled_at=None)
@@ -179,6 +188,11 @@ def masked(mail: str) -> str:
     return f"{name[: min(2, len(name) // 2)]}***@{domain}" if at else ""
 
 
+def masked_apart(before: str, after: str) -> str:
+    """A new address masked, so that it is not taken for the one before."""
+    return f"{masked(after)} (alamat lain)" if masked(before) == masked(after) else masked(after)
+
+
 def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Of both, only what is not the same."""
     changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
@@ -214,8 +228,9 @@ def _note(
     own = keeper.account is not None and keeper.account.id == person.id
     if own:
         detail["own"] = True
-    if act != "sessions_end" and (act != "account_change" or set(became) & watching.POWERS):
-        if keeper.account is not None and not own and act != "account_disable":
-            controls.record(connection, Control(account=person.id, maker=keeper.account.id, at=keeper.at), act)
+    powers = act != "account_change" or bool(set(became) & watching.POWERS)
+    if act not in ("sessions_end", "account_disable") and powers and keeper.account is not None and not own:
+        controls.record(connection, Control(account=person.id, maker=keeper.account.id, at=keeper.at), act)
+    if act != "sessions_end" and (powers or set(became) & watching.TOLD):
         watching.tell(connection, act, person, by=keeper.actor, at=keeper.at)
     audit.append(connection, at=keeper.now, actor=keeper.actor, act=act, subject=person.actor, detail=detail)

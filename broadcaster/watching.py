@@ -9,6 +9,8 @@ from broadcaster.store.nudges import AccountReason
 
 POWERS = frozenset({"roles", "agencies", "areas", "mail"})
 """What of a person decides on what they may do, and on whom warnings reach."""
+TOLD = POWERS | {"full_name"}
+"""What of a person others are told of when it is changed: also by which name they know them."""
 
 
 def tell(connection: Connection, act: AccountReason, person: Account, *, by: str, at: float) -> None:

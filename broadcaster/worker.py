@@ -21,7 +21,7 @@ from broadcaster.draining import Deliverer
 from broadcaster.logs import told
 from broadcaster.queue import LANES, connect, decode, encode, queue_name
 from broadcaster.store import channels as channel_store
-from broadcaster.store import folding, inbox, nudges, slices, suspicions
+from broadcaster.store import folding, former_mails, inbox, nudges, slices, suspicions
 from broadcaster.store.leases import Holder, new_owner, suspend_proof, take_sweeper
 
 log = structlog.get_logger(__name__)
@@ -220,6 +220,7 @@ class LaneWorker:
         if suspend_proof() >= self._fold_at:
             now = app.clock().timestamp()
             await app.database.write(nudges.purge, now - nudges.KEEP_SECONDS)
+            await app.database.write(former_mails.purge, now)
             await app.database.write(suspicions.purge, now)
             folded = await app.database.write(folding.fold_old, now)
             self._fold_at = suspend_proof() + (0 if folded else FOLD_SECONDS)

@@ -25,7 +25,7 @@ NOTICE: Mapping[str, Any] = {
 
 def person(name: str, *roles: AccountRole, **values: Any) -> Account:
     """An account that is not stored yet."""
-    return Account(id=0, name=name, full_name=name.title(), roles=roles or ("author",), **values)
+    return Account(id=0, name=name, roles=roles or ("author",), **{"full_name": name.title(), **values})
 
 
 async def hire(app: App, name: str, *roles: AccountRole, **values: Any) -> Account:

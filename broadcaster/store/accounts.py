@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, text, upda
 from sqlalchemy.exc import IntegrityError
 
 from broadcaster.accounts import Account, AccountRole, BadAccount, agencies_text, read_agencies
-from broadcaster.lookalikes import skeleton
+from broadcaster.lookalikes import full_name_skeleton, skeleton
 from broadcaster.store import code_guard
 from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import account, recovery_code, session
@@ -16,7 +16,9 @@ _CHANGING_ROLES = 0x5349_4152_4143
 """Advisory lock: one transaction at a time changes who is pengelola, or adds a name (SQLite has one writer anyway)."""
 
 
-REACHED_BY = ("email", "telegram")
+MAIL = "email"
+"""The channel whose address others may change, too."""
+REACHED_BY = (MAIL, "telegram")
 """Channels by which staff themselves are told something: each is a column of an account."""
 
 
@@ -162,6 +164,23 @@ def _require_unlike(connection: Connection, name: str) -> None:
     for other in connection.execute(select(account.c.name)).scalars():
         if other != name and skeleton(other) == skeleton(name):
             raise BadAccount(f"Nama masuk {name} terlalu mirip dengan {other}, yang sudah ada. Pakai nama masuk lain.")
+
+
+def namesakes(connection: Connection, person: Account) -> list[Account]:
+    """Other active accounts whose full name people cannot tell from this one's."""
+    look = full_name_skeleton(person.full_name)
+    others = [one for one in everyone(connection) if one.disabled_at is None and one.name != person.name]
+    return [one for one in others if full_name_skeleton(one.full_name) == look]
+
+
+def require_own_name(connection: Connection, person: Account) -> None:
+    """Raises BadAccount where another active account is called the same, to the eye."""
+    _one_at_a_time(connection)
+    for other in namesakes(connection, person):
+        raise BadAccount(
+            f"Nama lengkap {person.full_name} sudah dipakai, atau terlalu mirip dengan, akun {other.name} ({other.full_name})."
+            " Tambahkan gelar atau tempat tugas agar keduanya dapat dibedakan."
+        )
 
 
 def _one_at_a_time(connection: Connection) -> None:

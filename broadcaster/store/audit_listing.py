@@ -1,6 +1,6 @@
 """The audit log as people look through it: filtered, page by page, with what was before; fast over a million rows."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +89,12 @@ def chunk(connection: Connection, wanted: Wanted, after: int, limit: int = CHUNK
     """The next rows of an export, the oldest first; `after` is the id of the last one before, 0 at the beginning."""
     statement = _statement(wanted).where(table.c.id > after).order_by(table.c.id).limit(limit)
     return [_line(row) for row in connection.execute(statement)]
+
+
+def latest(connection: Connection, acts: Collection[str], since: float, limit: int) -> list[Entry]:
+    """The last rows of these acts since then, the newest first."""
+    wanted = select(table).where(table.c.act.in_(acts), table.c.at >= since).order_by(table.c.id.desc()).limit(limit)
+    return [audit.read(row) for row in connection.execute(wanted)]
 
 
 def actors(connection: Connection) -> list[str]:

@@ -45,7 +45,7 @@ KEEP_SECONDS = 30 * 24 * 3600.0
 class Nudge:
     """One person to be told of one announcement, or of one account ("staff:budi") for reasons that are acts on accounts.
 
-    `settled` are the channels that took it or never will.
+    `settled` are the ways (channels, or one with the number of an address from before) that took it or never will.
     """
 
     id: int

@@ -26,6 +26,7 @@ __all__ = [
     "audit",
     "code_guard",
     "draft_version",
+    "former_mail",
     "link_code",
     "media",
     "metadata",
@@ -72,6 +73,17 @@ account_control = Table(
     Column("act", Text, nullable=False),  # as in the audit
     Column("at", Double, nullable=False),
     Index("account_control_recent", "at"),
+)
+
+former_mail = Table(
+    "former_mail",
+    metadata,
+    # where somebody was told until their address was changed, for a day: whoever changes it hides nothing from them
+    Column("id", big_key, primary_key=True, autoincrement=True),
+    Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
+    Column("mail", LargeBinary, nullable=False),  # AES-GCM
+    Column("at", Double, nullable=False),  # when it was changed
+    Index("former_mail_account", "account", "at"),
 )
 
 recovery_code = Table(

@@ -85,7 +85,7 @@ def city(tmp_path: Path) -> City:
     done = json.loads(run("publish", str(files / "notice.md"), "--json").ok)
     assert run("token", "add", "--name", "situs", "--scope", "read").code == 0
     for name in ("rina", "dewi"):
-        assert run("user", "add", name, "--full-name", "Rina", "--role", "admin", "--ask", text=PASSWORD + "\n").code == 0
+        assert run("user", "add", name, "--full-name", name.title(), "--role", "admin", "--ask", text=PASSWORD + "\n").code == 0
     return City(run=run, folder=files, announcement=done["id"])
 
 

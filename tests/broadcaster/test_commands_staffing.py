@@ -121,6 +121,13 @@ def test_a_password_is_asked_twice_before_a_screen_and_never_shown(program: Prog
     assert fits(program, "ani", "lima kata acak lagi")
 
 
+def test_nobody_is_added_under_the_full_name_of_another(program: Program) -> None:
+    program(*ANI)
+    refused = program("user", "add", "lain", "--full-name", "ani suryanl", "--role", "approver")
+    assert refused.code == 1
+    assert "terlalu mirip dengan, akun ani (Ani Suryani)" in refused.err
+
+
 def test_accounts_are_listed_for_people_and_machines(program: Program) -> None:
     program(*ANI)
     program("user", "add", "rina", "--full-name", "Rina", "--role", "author", "--role", "approver")

@@ -1,13 +1,21 @@
-"""Sign-in names that look like others: none is given to a second account."""
+"""Names that look like others, to sign in with or to be called by: none is given to a second account."""
+
+from dataclasses import replace
 
 import pytest
 
 from broadcaster import accounts as rules
+from broadcaster import personnel
 from broadcaster.accounts import BadAccount
-from broadcaster.lookalikes import skeleton
+from broadcaster.lookalikes import full_name_skeleton, skeleton
+from broadcaster.personnel import Keeper, Particulars
 from broadcaster.store import accounts
 from broadcaster.store.database import Database
+from desk import later
 from staffing import person
+from subscribers.addresses import AddressBook
+
+BOOK = AddressBook(b"a secret of sixteen bytes")
 
 
 @pytest.mark.parametrize("other", ["rіna", "rína", "ｒina", "rina.", "_rina", "rinα", "RINA"])
@@ -36,3 +44,37 @@ def test_an_account_from_before_is_still_found_and_nobody_gets_its_look(database
     assert database.read_now(accounts.find, rules.read_known_name(" RІNA ")) is not None
     with pytest.raises(BadAccount):
         database.write_now(accounts.add, person("rina"), at=2.0)
+
+
+@pytest.mark.parametrize(
+    "other", ["BUDI  SANTOSO", "Budi Sаntoso", "Budi Sant0so", "Budi-Santoso.", "BudI\u3164Santoso", "Budl Santoso"]
+)
+def test_full_names_that_are_read_alike_have_one_skeleton(other: str) -> None:
+    assert full_name_skeleton(other) == full_name_skeleton("Budi Santoso")
+    assert full_name_skeleton(other) != full_name_skeleton("Budi Santosa")
+
+
+def test_no_second_active_account_is_called_the_same(database: Database) -> None:
+    keeper = Keeper(now=later())
+    first, second = (
+        Particulars(full_name="Budi Santoso", roles=("author",)),
+        Particulars(full_name="budi sant0so", roles=("author",)),
+    )
+    budi = database.write_now(personnel.hire, keeper, "budi", first, hashed="x")
+    with pytest.raises(BadAccount, match=r"terlalu mirip dengan, akun budi \(Budi Santoso\)"):
+        database.write_now(personnel.hire, keeper, "lain", second, hashed="x")
+    dewi = database.write_now(personnel.hire, keeper, "dewi", replace(second, full_name="Dewi"), hashed="x")
+    with pytest.raises(BadAccount, match="Tambahkan gelar"):
+        database.write_now(personnel.change, keeper, dewi.id, second, book=BOOK)
+    database.write_now(personnel.disable, keeper, budi.id)
+    database.write_now(personnel.change, keeper, dewi.id, second, book=BOOK)
+    with pytest.raises(BadAccount):
+        database.write_now(personnel.enable, keeper, budi.id)
+
+
+def test_who_was_called_the_same_before_may_be_changed_otherwise(database: Database) -> None:
+    database.write_now(accounts.add, person("budi", full_name="Budi"), at=1.0)
+    other = database.write_now(accounts.add, person("budi2", full_name="Budi"), at=1.0)
+    particulars = Particulars(full_name="Budi", roles=("author", "screens"))
+    changed = database.write_now(personnel.change, Keeper(now=later()), other.id, particulars, book=BOOK)
+    assert changed.roles == ("author", "screens")

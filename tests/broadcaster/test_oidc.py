@@ -120,7 +120,10 @@ def test_an_attempt_has_secrets_of_its_own_and_ends() -> None:
         ({"roles": [["a"], {"b": True}, "c", True]}, "roles", ("c",)),
         ({"realm_access": {"roles": ["a"]}}, "realm_access.roles", ("a",)),
         ({"https://cimahi.example/peran": ["a"]}, "https://cimahi.example/peran", ("a",)),
-        ({"urn:peran": {"a": {"1": "x"}}}, "urn:peran", ("a",)),
+        ({"urn:peran": {"a": {"1": "cimahi.example"}}}, "urn:peran", ("a",)),
+        ({"roles": {"a": {"granted": "false"}, "b": {"enabled": "no"}, "c": {"1": "false"}, "d": {"1": True}}}, "roles", ()),
+        ({"roles": {"a": {"1": "x.example", "granted": "y.example"}, "b": {"1": "x.example", "2": "no"}}}, "roles", ()),
+        ({"roles": {"a": {"١": "x.example"}, "b": {"1": "0.0"}, "c": {"1": ".example"}, "d": {"1": "x.example "}}}, "roles", ()),
         ({"roles": 5}, "roles", ()),
         ({"roles": ["a"]}, "roles.dalam", ()),
         ({}, "roles", ()),
@@ -151,6 +154,14 @@ def test_roles_are_mapped_by_value_and_a_plain_admin_means_nothing() -> None:
     for wrong in ("tulis", "=penyusun", "tulis=", "tulis=raja", "'tulis=penyusun"):
         with pytest.raises(BadAccount):
             read_role_mapping(wrong)
+
+
+@pytest.mark.parametrize("value", ["adminſ", "ADMINſ", "adminß", "adminss\u0307", "\u212aepala"])
+def test_a_letter_that_only_folds_to_another_is_another(value: str) -> None:
+    own = read_role_mapping("admins=pengelola adminss=pengelola kepala=pengelola")
+    assert mapped_roles([value], own) == ()
+    assert mapped_roles(["ADMINS"], own) == ("admin",)
+    assert mapped_roles(["admins", "kepala"], read_role_mapping("adminſ=pengelola \u212aepala=pengelola")) == ()
 
 
 @pytest.mark.parametrize(

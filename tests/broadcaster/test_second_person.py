@@ -19,7 +19,9 @@ from broadcaster.store.database import Database
 from broadcaster.store.tables import edition
 from desk import EMERGENCY, NOTICE, later, press
 from staffing import person
+from subscribers.addresses import AddressBook
 
+BOOK = AddressBook(b"a secret of sixteen bytes")
 DAY = 24 * 3600.0
 SCHEDULED = {**NOTICE, "publish_at": "2026-11-25 09:00"}
 
@@ -58,7 +60,7 @@ class Hall:
         stands = Particulars(
             full_name=account.full_name, roles=account.roles, agencies=account.agencies, areas=account.areas, mail=account.email
         )  # fmt: skip
-        self.people[name] = self.keep(personnel.change, by, account.id, replace(stands, **values), after=after)
+        self.people[name] = self.keep(personnel.change, by, account.id, replace(stands, **values), after=after, book=BOOK)
 
     def submitted(self, who: str = "rina", raw: Any = NOTICE) -> Announcement:
         """Something in review."""

@@ -1,16 +1,20 @@
 """What other administrators read of acts on accounts, over a real mail server: who did what to whom, and what to do."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from broadcaster import newsroom, personnel
+from broadcaster import newsroom, own_account, personnel
 from broadcaster.admitting import admit
 from broadcaster.oidc import Identity
+from broadcaster.own_account import Owner
 from broadcaster.personnel import Keeper
 from broadcaster.publishing import Press
-from broadcaster.store import accounts
+from broadcaster.store import accounts, former_mails
+from broadcaster.store.staff_tables import former_mail
+from sending import table
 from staffing import NOTICE, Browser, browser
 from telling import PostOffice, post_office
 
@@ -119,3 +123,122 @@ async def test_the_page_of_a_second_account_says_why_it_may_not_approve_and_unti
     assert refused.status == 409
     assert "Joko, yang menyusun ini, baru saja mengatur akun Anda." in refused.text
     assert "tunggu sampai 26 Nov 2026 07.43 WIB" in refused.text
+
+
+# --- nobody keeps it from the others --------------------------------------------------------------------
+
+
+async def changed(ani: Browser, person: Browser, **values: str) -> None:
+    """Ani changes somebody's particulars."""
+    form = {
+        "lengkap": person.account.full_name, "peran": person.account.roles[0], "kabar": person.account.email, **values
+    }  # fmt: skip
+    answer = await ani.post(f"/redaksi/pengguna/{person.account.id}", form)
+    assert answer.status == 303, answer.text
+
+
+async def made(ani: Browser, name: str, full_name: str) -> None:
+    """Ani makes an approver."""
+    answer = await ani.post("/redaksi/pengguna/baru", {"nama": name, "lengkap": full_name, "peran": "approver"})
+    assert answer.status == 200, answer.text
+
+
+async def test_whose_address_somebody_changed_is_told_at_the_old_one_too_for_a_day(office: PostOffice) -> None:
+    ani, joko = await office.hire("ani", "admin"), await office.hire("joko", "admin")
+    await changed(ani, joko, kabar="penyerang@contoh.example")
+    office.pass_time(hours=23)
+    ani = await browser(office.site, ani.account)
+    await made(ani, "budi", "Budi Santoso")
+    await office.work()
+    assert sorted(office.subjects("joko")) == ["Akun baru: Budi Santoso", "Akun diubah: Joko"]
+    assert sorted(office.subjects("penyerang")) == ["Akun baru: Budi Santoso", "Akun diubah: Joko"]
+    letter = next(one for one in office.letters("joko") if one["subject"] == "Akun diubah: Joko")
+    assert "Yang diubah: Email." in letter["text"]
+    assert "dikirim juga ke alamat yang lama" in letter["text"]
+    office.pass_time(hours=1, seconds=1)
+    ani = await browser(office.site, ani.account)
+    await made(ani, "candra", "Candra")
+    await office.work()
+    assert office.subjects("penyerang")[-1] == "Akun baru: Candra"
+    assert "Akun baru: Candra" not in office.subjects("joko")
+
+
+async def test_an_old_address_is_sealed_and_gone_once_nothing_is_sent_there(office: PostOffice) -> None:
+    ani, joko = await office.hire("ani", "admin"), await office.hire("joko", "admin")
+    await changed(ani, joko, kabar="penyerang@contoh.example")
+    database, now = office.site.app.database, office.site.clock().timestamp()
+    (row,) = table(office.site.app, former_mail)
+    assert b"joko" not in bytes(row.mail)
+    await database.write(former_mails.purge, now + 2 * former_mails.KEEP_SECONDS - 1)
+    assert table(office.site.app, former_mail)
+    await database.write(former_mails.purge, now + 2 * former_mails.KEEP_SECONDS)
+    assert table(office.site.app, former_mail) == []
+
+
+async def test_an_address_that_looks_the_same_masked_and_one_that_was_set_with_a_new_password_hide_nothing(
+    town: PostOffice,
+) -> None:
+    ani, joko = await town.hire("ani", "admin"), await town.hire("joko", "admin")
+    await changed(ani, joko, kabar="jojo@contoh.example")
+    await town.site.app.database.write(personnel.reset_password, new(town, ani), joko.account.id, hashed="x")
+    owner = Owner(account=joko.account, session="", now=town.site.clock())
+    await town.site.app.database.write(own_account.change_mail, town.site.app.book, owner, "penyerang@contoh.example")
+    await made(ani, "budi", "Budi Santoso")
+    await town.work()
+    for name in ("joko", "jojo", "penyerang"):
+        assert sorted(town.subjects(name)) == ["Akun baru: Budi Santoso", "Akun diubah: Joko", "Kata sandi diganti: Joko"], name
+    assert {row.outcome for row in town.rows()} == {"told"}
+
+
+async def test_who_is_no_administrator_for_a_moment_is_told_all_the_same(office: PostOffice) -> None:
+    ani, joko = await office.hire("ani", "admin"), await office.hire("joko", "admin")
+    await made(ani, "budi", "Budi Santoso")
+    await changed(ani, joko, peran="author")
+    await office.work()
+    office.pass_time(seconds=1)
+    await changed(ani, joko, peran="admin")
+    await office.work()
+    assert sorted(office.subjects("joko")) == ["Akun baru: Budi Santoso", "Akun diubah: Joko", "Akun diubah: Joko"]
+    assert {row.outcome for row in office.rows() if row.account == joko.account.id} == {"told"}
+
+
+async def test_another_full_name_is_told_with_the_one_before(town: PostOffice) -> None:
+    ani, _joko, dewi = await town.hire("ani", "admin"), await town.hire("joko", "admin"), await town.hire("dewi", "approver")
+    await changed(ani, dewi, lengkap="Budi Santoso")
+    await town.work()
+    for name in ("joko", "dewi"):
+        (letter,) = town.letters(name)
+        assert letter["subject"] == "Akun diubah: Budi Santoso"
+        assert "Yang diubah: Nama (dahulu Dewi)." in letter["text"]
+
+
+async def test_who_signs_in_by_the_city_under_a_name_that_is_taken_comes_in_and_administrators_read_of_it(
+    town: PostOffice,
+) -> None:
+    await town.hire("joko", "admin")
+    await town.hire("dewi", "approver", full_name="Dewi Lestari")
+    identity = Identity(
+        issuer="https://sso.example", subject="u-1", name="dewi", full_name="DEWI LESTAR1", email="", values=("penyetuju",)
+    )  # fmt: skip
+    admission = await town.site.app.database.write(admit, identity, {"penyetuju": "approver"}, now=town.site.clock(), detail={})
+    assert admission.account is not None
+    assert (admission.problem, admission.account.full_name) == ("", "DEWI LESTAR1")
+    await town.work()
+    (letter,) = town.letters("joko")
+    assert "PERHATIAN: akun lain bernama sama: Dewi Lestari (dewi)." in letter["text"]
+
+
+async def test_the_first_page_of_an_administrator_shows_what_was_done_to_accounts_for_a_day(town: PostOffice) -> None:
+    ani, joko, rina = await town.hire("ani", "admin"), await town.hire("joko", "admin"), await town.hire("rina", "author")
+    await changed(ani, joko, kabar="penyerang@contoh.example")
+    await made(ani, "budi", "Budi Santoso")
+    page = (await joko.get("/redaksi/")).text
+    assert "Perubahan akun 24 jam terakhir" in page
+    shown = re.findall(
+        r'<a href="/redaksi/pengguna/\d+">([^<]+)</a></h3>\s*<p class="meta"><span>([^<]+)</span><span>([^<]+)<', page
+    )
+    assert shown == [("Budi Santoso", "Akun dibuat", "Ani"), ("Joko", "Akun diubah", "Ani")]
+    assert "Perubahan akun" not in (await rina.get("/redaksi/")).text
+    town.pass_time(hours=24, seconds=1)
+    joko = await browser(town.site, joko.account)
+    assert "Perubahan akun" not in (await joko.get("/redaksi/")).text

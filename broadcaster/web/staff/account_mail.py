@@ -22,7 +22,7 @@ async def change(request: Request) -> Response:
     try:
         mail = rules.read_mail(typed)
         if mail in ("", owner.account.email):
-            await app.database.write(own_account.change_mail, owner, mail)
+            await app.database.write(own_account.change_mail, app.book, owner, mail)
             return done("kabar")
         letters, who = request.app.state.limits.letters, str(owner.account.id)
         if not letters.take(who):
@@ -43,7 +43,7 @@ async def confirm(request: Request) -> Response:
         mail = confirming.confirmed(app.book, owner, _unpacked(begun), text_of(form, "kode"))
     except BadAccount as refused:
         return _asked(request, text_of(form, "kabar"), begun, problem=str(refused))
-    await app.database.write(own_account.change_mail, owner, mail)
+    await app.database.write(own_account.change_mail, app.book, owner, mail)
     return done("kabar")
 
 

@@ -9,16 +9,21 @@ from starlette.responses import Response
 
 from broadcaster.accounts import Account
 from broadcaster.inbox_alarm import Late, late
-from broadcaster.store import drafts, listing, recurring
+from broadcaster.store import accounts, audit_listing, drafts, listing, recurring
 from broadcaster.store.drafts import Proposal
 from broadcaster.store.listing import Item
+from broadcaster.store.nudges import ACCOUNT_REASONS
 from broadcaster.store.recurring import Template
+from broadcaster.web import pages
 from broadcaster.web.access import account_of, app_of
-from broadcaster.web.staff import frame
+from broadcaster.web.staff import actors, frame
+from broadcaster.web.staff.auditing_words import Subject, Told
 from channels.base.rendering import WIB
 
 SHORTCUTS = 5
 """Templates on the page; the others are on their own."""
+DEEDS, DEEDS_SECONDS = 20, 24 * 3600.0
+"""Acts on accounts that the page shows, and how far back; all are in the audit log."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +32,16 @@ class Waiting:
 
     proposal: Proposal
     item: Item
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deed:
+    """What was done to an account, by whom (in words) and when."""
+
+    act: str
+    subject: Subject
+    who: str
+    at: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +70,21 @@ async def show(request: Request) -> Response:
     app = app_of(request)
     now = app.clock()
     desktop = await app.database.read(look, account_of(request), now)
-    return frame.page(request, "home.html", desktop=desktop, topics={topic.slug: topic for topic in app.settings.topics})
+    told = Told(app, frame.words_of(request), pages.lang_of(request))
+    deeds = await app.database.read(account_deeds, now, told) if account_of(request).may("manage") else []
+    topics = {topic.slug: topic for topic in app.settings.topics}
+    return frame.page(request, "home.html", desktop=desktop, deeds=deeds, topics=topics)
+
+
+def account_deeds(connection: Connection, now: datetime, told: Told) -> list[Deed]:
+    """What was done to accounts within a day: who manages them sees it, wherever they are told."""
+    entries = audit_listing.latest(connection, ACCOUNT_REASONS, now.timestamp() - DEEDS_SECONDS, DEEDS)
+    who = actors.spoken(connection, [entry.actor for entry in entries], told.t)
+    people = {one.actor: one for one in accounts.everyone(connection)} if entries else {}
+    return [
+        Deed(act=told.act(entry.act), subject=told.subject(entry.subject, {}, people), who=who[entry.actor], at=entry.at)
+        for entry in entries
+    ]
 
 
 def look(connection: Connection, account: Account, now: datetime) -> Desktop:

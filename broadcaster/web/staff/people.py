@@ -104,7 +104,7 @@ async def save(request: Request) -> Response:
     """Store the particulars."""
     app, person, typed = app_of(request), await person_of(request), _typed(await request.form())
     try:
-        await app.database.write(personnel.change, keeper_of(request), person.id, typed.read(app))
+        await app.database.write(personnel.change, keeper_of(request), person.id, typed.read(app), book=app.book)
     except (BadAccount, NotAllowed) as refused:
         return await person_page(request, person, typed=typed, problem=str(refused), status=422)
     return RedirectResponse(f"{ADDRESS}/{person.id}?selesai=simpan", 303)

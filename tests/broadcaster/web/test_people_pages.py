@@ -18,7 +18,9 @@ from broadcaster.store.database import Database
 from browsing import Clock, Running
 from staffing import Browser, browser, hire, signed_in
 from staffing import person as unstored
+from subscribers.addresses import AddressBook
 
+BOOK = AddressBook(b"a secret of sixteen bytes")
 BUDI = {
     "nama": "Budi", "lengkap": "Budi  Santoso", "peran": ["author", "approver"], "opd": ["Kota Cimahi"],
     "opd_lain": "Dinas Kesehatan\r\n\r\nPerumda Tirta", "areas": ["cibabat", "cimahi-selatan", "melong"],
@@ -281,6 +283,18 @@ async def test_a_form_from_elsewhere_changes_nothing(site: Running, path: str) -
     assert await one(site, "rina") == rina
 
 
+async def test_nobody_is_given_the_full_name_of_another(site: Running) -> None:
+    ani = await admin(site)
+    rina = await hire(site.app, "rina", "author")
+    refused = await ani.post("/redaksi/pengguna/baru", {**BUDI, "lengkap": "RlNA"})
+    assert refused.status == 422
+    assert "terlalu mirip dengan, akun rina (Rina)" in refused.text
+    renamed = await ani.post(f"/redaksi/pengguna/{rina.id}", {"lengkap": "Anı", "peran": ["author"]})
+    assert renamed.status == 422
+    assert "akun ani (Ani)" in renamed.text
+    assert (await one(site, "rina")).full_name == "Rina"
+
+
 @pytest.mark.parametrize("who", ["0", "99999", "9" * 15, "9" * 40, "x", "-1", "²", "1.0"])
 async def test_nobody_by_that_number(site: Running, who: str) -> None:
     ani = await admin(site)
@@ -307,9 +321,9 @@ def test_the_rules_hold_without_any_page(database: Database) -> None:
     with pytest.raises(NotAllowed):
         database.write_now(personnel.hire, Keeper(now=now, account=rina), "x", particulars, hashed="x")
     with pytest.raises(NotAllowed):
-        database.write_now(personnel.change, Keeper(now=now, account=rina), rina.id, particulars)
+        database.write_now(personnel.change, Keeper(now=now, account=rina), rina.id, particulars, book=BOOK)
     with pytest.raises(LastAdmin):
         database.write_now(personnel.disable, shell, ani.id)
     with pytest.raises(LastAdmin):
-        database.write_now(personnel.change, shell, ani.id, Particulars(full_name="Ani", roles=("author",)))
+        database.write_now(personnel.change, shell, ani.id, Particulars(full_name="Ani", roles=("author",)), book=BOOK)
     assert database.read_now(audit.verify) == 2, "what was refused left no row"
