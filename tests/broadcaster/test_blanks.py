@@ -50,7 +50,7 @@ SENTENCES = [
     "Tiap RW mengirim dua orang (maks. 3 titik).",
     "Kirab PON XX lewat Jalan Ring XX, lalu ke XX Mall.",
     "HUT ke-XX kampung kami di XXI Cimahi Mall.",
-    f"Abad XX, Pasal XX, dan bab {'X' * 3'} tetap berlaku.",
+    f"Abad XX, Pasal XX, dan bab {'X' * 3} tetap berlaku.",
     "Bawa fotokopi KTP (1 lembar) dan KK (asli).",
     "Hubungi (022) 6654274 atau 0812-xxxx-1234 (WhatsApp).",
     "Golongan darah O(-) dan AB(+) paling dibutuhkan.",
