@@ -15,6 +15,7 @@ A browser in which its owner signed in before (web/staff/known.py) is counted by
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
@@ -64,6 +65,7 @@ class Turn:
     rank: int = 0
 
 
+@lru_cache(8_192)
 def place_of(address: str) -> str:
     """What counts as one place: an IPv4 address, or the /64 of an IPv6 address, which one household has to itself."""
     return _within(address, 32, 64)

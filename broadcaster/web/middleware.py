@@ -2,13 +2,15 @@
 
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from broadcaster.web.refusals import Kind
 
 CSP = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -27,6 +29,9 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+_COUNTED: Mapping[int, Kind] = {429: "too_often", 503: "busy"}
+"""Refusals that are counted and logged together, a line a minute."""
 
 log = structlog.get_logger("broadcaster.web")
 
@@ -84,7 +89,7 @@ class Failures:
 
 
 class AccessLog:
-    """One line per request: method, route pattern (never the path, which may hold a token), status, milliseconds."""
+    """One line per request, refusals of too many apart: method, route pattern (never the path: tokens), status, milliseconds."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -106,8 +111,11 @@ class AccessLog:
         try:
             await self.app(scope, receive, noting_send)
         finally:
-            elapsed = round((time.perf_counter() - begun) * 1000, 1)
-            log.info("request", method=scope["method"], route=_route(scope), status=status, ms=elapsed)
+            if kind := _COUNTED.get(status):  # a line for each would cost more than the refusal, and fill the disk
+                scope["app"].state.refusals.note(kind)
+            else:
+                elapsed = round((time.perf_counter() - begun) * 1000, 1)
+                log.info("request", method=scope["method"], route=_route(scope), status=status, ms=elapsed)
 
 
 def _route(scope: Scope) -> str:

@@ -12,6 +12,7 @@ Kind = Literal[
     "head_size", "head_time", "pipelined", "body_time", "body_framing", "unread",  # a connection beyond its limits
     "dropped_for_client", "dropped_for_all", "full",  # connections beyond the number we hold
     "bodies", "bodies_full",  # bodies beyond the bytes we hold
+    "too_often", "busy",  # answers 429 and 503 of the application
     "unsigned",  # webhooks that no provider signed
     "unreadable",  # signed webhooks, and parts of them, that say nothing we can read
 ]  # fmt: skip
