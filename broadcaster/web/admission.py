@@ -5,6 +5,7 @@ upload, is dropped for a newcomer. A flood of half-open connections therefore pu
 whose request follows its handshake at once, never waits long enough to be next.
 """
 
+import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -48,6 +49,10 @@ class Limits:
     """Bytes of all bodies together that came with their heads, before anybody asked for them."""
     pipelined: int = 16
     """Requests that may wait behind the one being answered."""
+    under_way: int = 8
+    """Ordinary requests that compute at the same time; see run_queue.py."""
+    under_way_seconds: float = 0.25
+    """Time after which a request no longer counts: it waits for something, and does not compute."""
     stall_seconds: float = 5.0
     unread_bytes: int = 64 * 1024 * 1024
     """Bytes of all answers together that wait for clients who have read nothing for `stall_seconds`."""
@@ -94,6 +99,8 @@ class Admission:
         self.limits = limits
         self.refusals = refusals
         self.early_bytes = 0
+        self.places = asyncio.Semaphore(limits.under_way)
+        """Of ordinary requests under way."""
         self._trusted = trusted
         self._clients: dict[Connection, str] = {}
         """Each open connection with its client; "" for proxies."""

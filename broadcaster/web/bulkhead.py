@@ -13,6 +13,8 @@ from starlette.responses import Response
 
 from broadcaster.store.database import ReadTimeout
 from broadcaster.web.access import Endpoint, Limits, app_of, household_of
+from broadcaster.web.connections import EXTENSION
+from broadcaster.web.run_queue import Turn
 
 PLACES = 2
 """Requests that run in a bulkhead at the same time."""
@@ -44,6 +46,9 @@ class Bulkhead:
         """Hold a place for the request, whose reads are bounded within. Raises 503 when all are taken."""
         if self._running.locked() and self._waiting >= self.queue:
             raise _busy()
+        turn: Turn | None = request.scope.get("extensions", {}).get(EXTENSION, {}).get("turn")
+        if turn is not None:
+            turn.release()
         self._waiting += 1
         try:
             await self._running.acquire()

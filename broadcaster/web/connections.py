@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 
 from broadcaster.web.admission import Admission
 from broadcaster.web.refusals import Kind
+from broadcaster.web.run_queue import Turn, is_urgent
 
 EXTENSION = "broadcaster"
 """Name of our extension in an ASGI scope; it holds the Exchange."""
@@ -229,7 +230,13 @@ class LimitedConnection(HttpToolsProtocol):
         exchange: Exchange = scope["extensions"][EXTENSION]["exchange"]
         self._answering = exchange
 
+        turn = Turn(self._admission.places, self._limits.under_way_seconds)
+        scope["extensions"][EXTENSION]["turn"] = turn
+        if not is_urgent(scope["path"], scope["headers"]):
+            await turn.take()
+
         async def noting_receive() -> Message:
+            turn.release()
             self._take_early(exchange)
             if exchange.asked_at is None:
                 exchange.asked_at = self.loop.time()
@@ -242,6 +249,7 @@ class LimitedConnection(HttpToolsProtocol):
                 self._sent += len(message.get("body", b""))
                 await send(message)
                 return
+            turn.release()
             exchange.closing = not exchange.complete
             if not exchange.closing:
                 await send(message)
@@ -253,6 +261,7 @@ class LimitedConnection(HttpToolsProtocol):
         try:
             await self.config.loaded_app(scope, noting_receive, closing_send)
         finally:
+            turn.release()
             self._take_early(exchange)
 
     def _take_early(self, exchange: Exchange) -> None:

@@ -406,3 +406,61 @@ async def test_who_is_being_answered_is_never_dropped_and_proxies_find_room() ->
             assert (await proxy.answer())[0] == 200
         assert server.refused == {"full": 1}
         await server.doing(answering=1)
+
+
+# --- whose turn it is ---------------------------------------------------------------------------------
+
+
+def get(path: str, *headers: str) -> bytes:
+    """A GET without a body."""
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: x", *headers, "", ""]).encode()
+
+
+@contextlib.asynccontextmanager
+async def crowded(**limits: Any) -> AsyncIterator[tuple[Server, contextlib.AsyncExitStack]]:
+    """A server with two places, both taken by requests that do not end by themselves."""
+    async with serving(under_way=2, **limits) as server, contextlib.AsyncExitStack() as stack:
+        for _ in range(2):
+            await (await stack.enter_async_context(stranger(server.port))).say(get("/later"))
+        await until(lambda: len(server.asked) == 2)
+        yield server, stack
+        server.go_on.set()
+
+
+@pytest.mark.parametrize(
+    "urgent",
+    [get("/readyz"), get("/layar/cibabat/data"), get("/redaksi/darurat", "Cookie: redaksi=x"), post("/webhook/telegram", 0)],
+)
+async def test_what_is_urgent_passes_those_who_wait_for_their_turn(urgent: bytes) -> None:
+    async with crowded(under_way_seconds=3_600) as (server, stack):
+        third, hurried = [await stack.enter_async_context(stranger(server.port)) for _ in range(2)]
+        await third.say(get("/redaksi/masuk"))
+        await hurried.say(urgent)
+        assert (await hurried.answer())[0] == 200
+        assert "/redaksi/masuk" not in server.asked
+        server.go_on.set()
+        assert (await third.answer())[0] == 200
+
+
+async def test_a_request_that_takes_long_no_longer_keeps_a_place() -> None:
+    async with crowded(under_way_seconds=0.01) as (server, stack):
+        third = await stack.enter_async_context(stranger(server.port))
+        await third.say(get("/at-once"))
+        assert (await third.answer())[0] == 200
+        assert not server.go_on.is_set()
+
+
+async def test_a_request_that_waits_for_its_body_keeps_no_place() -> None:
+    async with (
+        serving(under_way=1, under_way_seconds=3_600) as server,
+        stranger(server.port) as slow,
+        stranger(server.port) as other,
+    ):
+        await slow.say(post("/read", 10))
+        await server.doing(uploading=1)
+        await other.say(GET)
+        assert (await other.answer())[0] == 200
+        await slow.say(b"x" * 10)
+        assert (await slow.answer())[0] == 200
+        await other.say(GET)
+        assert (await other.answer())[0] == 200
