@@ -6,16 +6,16 @@ import itertools
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from broadcaster import publishing
 from broadcaster.app import App
@@ -27,6 +27,8 @@ from faults.providers import APP_SECRET, BOT_TOKEN, PHONE_ID, TOKEN, Providers
 from subscribers.areas import AreaTree
 from waiting import until
 from world import emergency, notice, program, subscribe, variables
+
+T = TypeVar("T")
 
 PEOPLE = {"email": 2_600, "whatsapp": 1_200, "telegram": 1_200}
 """5,000 residents, by the channel that each chose."""
@@ -154,7 +156,18 @@ class City:
             fields["expires"] = (datetime.now(UTC) + timedelta(seconds=expires_in)).isoformat()
         checked = Press.of(self.app).examine(fields, self.app.clock())
         self.areas[mark] = areas
-        self.published[mark] = await publishing.publish_now(self.app, checked, actor="uji")
+        self.published[mark] = await self._insist(lambda: publishing.publish_now(self.app, checked, actor="uji"))
+
+    async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Do what a person does again while it is refused because the disk is full: a refusal leaves nothing behind."""
+        while True:
+            try:
+                return await act()
+            except OperationalError as error:
+                if "full" not in str(error.orig):
+                    raise
+            self.say("refused: the disk is full")
+            await asyncio.sleep(0.1)
 
     async def correct(self, mark: str, after: str, *, expires_in: float | None = None) -> None:
         """Publish the next edition of an announcement."""
@@ -163,10 +176,9 @@ class City:
         if expires_in is not None:
             fields["expires"] = (datetime.now(UTC) + timedelta(seconds=expires_in)).isoformat()
         checked = Press.of(self.app).examine(fields, self.app.clock())
-        stored = await self.app.database.write(
-            publishing.correct, Press.of(self.app), self.published[after].id, checked,
-            reason="Jamnya keliru.", actor="uji", now=self.app.clock(),
-        )  # fmt: skip
+        correcting = (publishing.correct, Press.of(self.app), self.published[after].id, checked)
+        why = {"reason": "Jamnya keliru.", "actor": "uji", "now": self.app.clock()}
+        stored = await self._insist(lambda: self.app.database.write(*correcting, **why))
         self.published[mark] = stored
         await publishing.ring(self.app, stored)
 
@@ -174,9 +186,9 @@ class City:
         """Pause or resume an announcement, as a person does."""
         found = self.published[mark].id
         if act == "pause":
-            await self.app.database.write(ledger.pause, found, "uji")
+            await self._insist(lambda: self.app.database.write(ledger.pause, found, "uji"))
         else:
-            await self.app.database.write(ledger.resume, found)
+            await self._insist(lambda: self.app.database.write(ledger.resume, found))
 
     async def is_over(self) -> bool:
         """Whether the ledger says of every announcement that it is done."""
