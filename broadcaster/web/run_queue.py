@@ -10,7 +10,8 @@ from collections.abc import Iterable
 URGENT = ("/readyz", "/healthz", "/webhook/", "/layar/", "/berhenti/", "/atur/", "/api/")
 """Beginnings of paths that never wait: health checks, providers, screens, residents who stop, other systems with their tokens."""
 NEWSROOM, SESSION = "/redaksi/", b"redaksi="
-"""Whoever brings a session to the newsroom does not wait either: an emergency is written there."""
+"""Whoever brings a session to the newsroom does not wait either: an emergency is written there. It is not looked
+up here: who makes one up passes the queue and no other limit."""
 
 
 def is_urgent(path: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
