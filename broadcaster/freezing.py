@@ -9,6 +9,7 @@ from broadcaster.announcements import CheckedAnnouncement
 from broadcaster.fields import Fields, Translation
 from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Area, Change, Claim, Edition, Image, Site, Wording
 from channels.base.rendering import cut, moment_text, plain
+from channels.base.running_text import running
 
 _KINDS: Mapping[str, Mapping[str, str]] = {
     "id": {"notice": "pengumuman", "alert": "peringatan", "clarification": "klarifikasi"},
@@ -80,7 +81,7 @@ def whole_second(moment: datetime) -> datetime:
 
 def default_summary(body: str) -> str:
     """The first sentences of a body that fit into a summary."""
-    return cut(" ".join(plain(body).split()), SUMMARY_LIMIT)
+    return cut(running(plain(body)), SUMMARY_LIMIT)
 
 
 def _wordings(fields: Fields) -> dict[str, Wording]:

@@ -12,13 +12,14 @@ from broadcaster.newsroom import Desk, Form
 from broadcaster.store.announcements import Announcement
 from channels.base.contract import SUMMARY_LIMIT
 from channels.base.rendering import cut, plain
+from channels.base.running_text import running
 
 _NUMBER = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*])\s+", re.MULTILINE)
 
 
 def lead(instruction: str) -> str:
     """What to do on one line, as far as a screen can show it: the first of the instructions."""
-    return cut(" ".join(plain(_NUMBER.sub("", instruction)).split()), SUMMARY_LIMIT)
+    return cut(running(plain(_NUMBER.sub("- ", instruction))), SUMMARY_LIMIT)
 
 
 def submit(connection: Connection, desk: Desk, form: Form) -> Announcement:

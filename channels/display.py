@@ -11,6 +11,7 @@ import segno
 
 from channels.base import pictures, rendering, validity
 from channels.base.contract import SUMMARY_LIMIT, Area, Document, Edition, Image, PageRequest, PullChannel, Wording
+from channels.base.running_text import repeats, running
 from channels.base.settings import ChannelSettings
 
 VERSION = 1
@@ -164,9 +165,10 @@ def _to_come_or_on(edition: Edition, now: datetime) -> bool:
 
 
 def _lead(wording: Wording) -> str:
-    """The summary; where there is none, what to do, else how the text begins."""
-    text = rendering.one_line(rendering.plain(wording.instruction or wording.body))
-    return wording.summary or rendering.cut(text, SUMMARY_LIMIT)
+    """The summary; where there is none, what to do, else how the text begins; nothing where that is the title once more."""
+    text = running(rendering.plain(wording.instruction or wording.body))
+    lead = wording.summary or rendering.cut(text, SUMMARY_LIMIT)
+    return "" if repeats(lead, (wording.title,)) else lead
 
 
 def _instant(moment: datetime) -> str:

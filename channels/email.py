@@ -27,6 +27,7 @@ from channels.base.letter import Letters
 from channels.base.mime import VALUE_LIMIT, Frame, GroupFrames, alternative, hole, mailbox, part, phrase, quoted_value
 from channels.base.pictures import sized
 from channels.base.rendering import area_names, cut, fill, plain, scrubbed, span_text, template_name, verdict_text
+from channels.base.running_text import repeats
 from channels.base.settings import ChannelSettings, Rate
 from channels.base.smtp import Connection, NoConnection, Server
 from channels.base.smtp_pool import Pool
@@ -113,13 +114,13 @@ def _values(edition: Edition, lang: str, site: contract.Site) -> dict[str, Any]:
     words = edition.wording(lang)
     withdrawn = edition.change == "withdrawal"
     body = "" if withdrawn else words.body
-    lead = "" if withdrawn or plain(body).startswith(words.summary) else cut(words.summary, 500)
+    said_below = repeats(words.summary, (plain(body), plain(words.instruction)))
     title = cut(words.title, 250)
     return {
         "lang": lang,
         "subject": subject(edition, title, lang, simulated=site.simulated),
         "title": title,
-        "lead": lead,
+        "lead": "" if withdrawn or said_below else cut(words.summary, 500),
         "body": body,
         "instruction": "" if withdrawn else cut(words.instruction, 5000),
         "claim": edition.claim and _short(edition.claim),

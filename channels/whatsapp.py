@@ -11,10 +11,11 @@ from pydantic import Field
 
 from channels.base import contract, graph, http
 from channels.base.approved import Definition, definition, filled, values_for, variables
-from channels.base.contract import Deferred, Edition, Failure, Finding, Kind, Message, Outcome, Outgoing
+from channels.base.contract import Deferred, Edition, Failure, Finding, Kind, Message, Outcome, Outgoing, Wording
 from channels.base.graph_errors import PAIR_WAIT, failure_of
 from channels.base.phones import abroad
-from channels.base.rendering import area_names, clean, cut, template_name, utf16
+from channels.base.rendering import area_names, clean, cut, plain, template_name, utf16
+from channels.base.running_text import repeats
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings
 from channels.base.tolerant import Unreadable
@@ -111,11 +112,18 @@ def _values(template: Definition, edition: Edition, lang: str, *, simulated: boo
     context = {
         "edition": edition,
         "words": edition.wording(lang),
+        "news": _news(edition.wording(lang)),
         "areas": area_names(edition),
         "reason": f"{reason}." if reason and reason[-1] not in ".!?" else reason,
         "simulated": SIMULATED if simulated else "",
     }
     return values_for(template, context, limit=BODY_LIMIT, each=PARAMETER_LIMIT)
+
+
+def _news(words: Wording) -> str:
+    """The summary that somebody wrote; where it only repeats how the text begins, the text, which has more room here."""
+    body = plain(words.body)
+    return body if not words.summary or repeats(words.summary, (body, plain(words.instruction))) else words.summary
 
 
 def components(template: Definition, values: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -20,7 +20,8 @@ from broadcaster.web.standing import history, view
 from broadcaster.wording import words
 from channels.base import pictures
 from channels.base.contract import Wording
-from channels.base.rendering import ELLIPSIS, plain
+from channels.base.rendering import plain
+from channels.base.running_text import repeats
 
 QR_BORDER = 2
 """Modules of quiet zone inside the picture; the card around it is white too."""
@@ -57,8 +58,8 @@ async def show(request: Request) -> Response:
 
 
 def _lead(wording: Wording) -> str:
-    """The summary, unless the body begins with it (a summary that nobody wrote is the body's first sentences)."""
-    return "" if plain(wording.body).startswith(wording.summary.rstrip(ELLIPSIS)) else wording.summary
+    """The summary, unless body or instruction begin with it (a summary that nobody wrote is the body's first sentences)."""
+    return "" if repeats(wording.summary, (plain(wording.body), plain(wording.instruction))) else wording.summary
 
 
 async def signed(request: Request) -> Response:

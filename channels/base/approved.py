@@ -11,6 +11,7 @@ import yaml
 
 from channels.base.contract import Site
 from channels.base.rendering import TEMPLATES, clean, cut, environment, utf16
+from channels.base.running_text import running
 
 EMPTY = "-"
 """Stands for an empty value, which no provider takes."""
@@ -76,10 +77,9 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 
 
 def legal(text: str) -> str:
-    """`text` as parameters are: one line, single spaces, no formatting marks (but in links), nothing invisible; never empty."""
+    """`text` as parameters are: one running line, single spaces, no formatting marks (but in links); never empty."""
     text = _MARKS.sub(lambda found: found[1] or "", clean(text))
-    lines = (line.strip().removeprefix("- ") for line in text.splitlines())
-    return re.sub(r"\s+", " ", " - ".join(line for line in lines if line)).strip() or EMPTY
+    return running(text) or EMPTY
 
 
 def values_for(template: Definition, context: Mapping[str, Any], *, limit: int, each: int) -> dict[str, str]:

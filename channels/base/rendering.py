@@ -39,12 +39,18 @@ _ABBREVIATION = re.compile(
     r"""(?:(?:^|[\s("'“‘/*_])(?:[A-Z]|(?:[A-Z]{1,4}\.)+[A-Z]{1,4}  # initials and degrees: H., S.Sos., a.n.
     |Jl|Jln|Gg|Komp|Perum|Kp|Ds|Kel|Kec|Kab|Prov|Lt|Rd|Ave|No|Nr|Telp|Tel|Tlp|Fax|Hal|Hlm|Tgl|Pkl|Rp
     |Dr|Drs|Dra|Ir|Hj|KH|Prof|Jend|Kol|Ny|Tn|Sdr|Sdri|Bp|Bpk|Yth|Mr|Mrs|Ms|St|Sr|Jr|vs|approx
-    |Jan|Feb|Mar|Apr|Jun|Jul|Agu|Ags|Agt|Aug|Sep|Sept|Okt|Oct|Nov|Des|Dec)
-    |(?:^|\n)[ \t]*\d{1,3})\.$  # the number of a list item""",
+    |Jan|Feb|Mar|Apr|Jun|Jul|Agu|Ags|Agt|Aug|Sep|Sept|Okt|Oct|Nov|Des|Dec))\.$""",
     re.VERBOSE | re.IGNORECASE,
 )
-_DANGLING = " \t\n,;:–([“‘\"'*_-"
-_LIST_NUMBER = re.compile(r"(?:^|\n)[ \t]*\d{1,3}[.)]$")
+_DANGLING = " \t\n,;:–•([“‘\"'*_-"
+_CLOSING = "\"'”’»)]*_"
+_LIST_NUMBER = re.compile(r"(?:^|\s)(\d{1,3}|[a-z])[.)]$")
+# What says nothing without the word behind it.
+_OPENER = re.compile(
+    r"""(?:^|[\s("'“‘/*_])(?:(?:Jl|Jln|Gg|Komp|Perum|Kp|Ds|Kel|Kec|Kab|Prov|Lt|No|Nr|Telp|Tel|Tlp|Fax|Hal|Hlm|Tgl|Pkl)\.
+    |(?:Rp|IDR|RT|RW|pukul|jam|tanggal|nomor|jalan|gang|kelurahan|kecamatan)\.?)$""",
+    re.VERBOSE | re.IGNORECASE,
+)
 _MULTILINE = {"body", "instruction"}
 
 
@@ -114,10 +120,26 @@ def _last_sentence_end(text: str, fits: int) -> int:
         end = match.end()
         if end > fits:
             break
-        head = text[max(0, end - 24) : end].rstrip("\"'”’»)]*_")
-        if not (_ABBREVIATION.search(head) and head.endswith(".")):
+        head = text[max(0, end - 48) : end].rstrip(_CLOSING)
+        if not _ABBREVIATION.search(head) and _number_of_item(head) is None:
             last = end
     return last
+
+
+def _number_of_item(head: str) -> int | None:
+    """Where the number of a list item begins that a text ends with; None for a number that says something."""
+    match = _LIST_NUMBER.search(head)
+    if match is None:
+        return None
+    before = head[: match.start(1)].rstrip()
+    gap = head[len(before) : match.start(1)]
+    if not before or "\n" in gap or before[-1] in "-–—•;":
+        return match.start(1)
+    if before[-1] == ":":
+        return match.start(1) if match[1] in {"1", "a"} else None
+    sentence = before.rstrip(_CLOSING)
+    ended = sentence.endswith(tuple(".!?…")) and not _ABBREVIATION.search(sentence)
+    return match.start(1) if ended else None
 
 
 def _cut_words(text: str, limit: int, measure: Measure) -> str:
@@ -129,8 +151,18 @@ def _cut_words(text: str, limit: int, measure: Measure) -> str:
     if fits < len(text) and not text[fits].isspace():
         spaces = [m.start() for m in re.finditer(r"\s", head)]
         head = head[: spaces[-1]] if spaces else ""
-    head = _LIST_NUMBER.sub("", head.rstrip().rstrip(_DANGLING)).rstrip(_DANGLING)
-    return f"{head}{ELLIPSIS}"
+    return f"{_without_openers(head)}{ELLIPSIS}"
+
+
+def _without_openers(head: str) -> str:
+    """The text without what leads on at its end: dangling marks, "No.", "pukul", the number of a list item."""
+    while True:
+        shorter = _OPENER.sub("", head.rstrip(_DANGLING)).rstrip(_DANGLING)
+        number = _number_of_item(shorter)
+        shorter = shorter if number is None else shorter[:number].rstrip(_DANGLING)
+        if shorter == head:
+            return head
+        head = shorter
 
 
 @cache

@@ -65,6 +65,26 @@ def test_the_summary_is_the_first_sentences_that_fit() -> None:
     assert frozen(summary="Tampung air.").wording("id").summary == "Tampung air."
 
 
+@pytest.mark.parametrize(
+    ("body", "summary"),
+    [
+        ("Air mati.\n\nTampung air.\n\n- Cibabat\n- Melong", "Air mati. Tampung air. Cibabat; Melong."),
+        ("Bawa:\n\n1. KTP\n2. KK", "Bawa: 1) KTP. 2) KK."),
+        ("Jl. Gatot Subroto ditutup untuk pelapisan aspal pada Senin 30 November 2026 pukul 22.00 sampai pukul 04.00 WIB.",
+         "Jl. Gatot Subroto ditutup untuk pelapisan aspal pada Senin 30 November 2026 pukul 22.00…"),
+        ("Siapkan barang ini sebelum berangkat ke posko:\n\n14. Senter dan baterai cadangan\n15. Jas hujan\n16. Peluit",
+         "Siapkan barang ini sebelum berangkat ke posko: 14) Senter dan baterai cadangan."),
+    ],
+)  # fmt: skip
+def test_a_summary_out_of_paragraphs_and_lists_reads_as_one_line(body: str, summary: str) -> None:
+    assert default_summary(body) == summary
+
+
+@given(st.text(alphabet="abc .", max_size=90))
+def test_a_body_that_fits_is_its_own_summary(body: str) -> None:
+    assert default_summary(body) == " ".join(body.split())
+
+
 @given(st.text(max_size=400))
 def test_a_summary_always_fits_a_screen(body: str) -> None:
     assert len(default_summary(body)) <= 90

@@ -35,7 +35,7 @@ def values(limit: int = 200, each: int = 40, **context: Any) -> dict[str, str]:
         ("Air mati", "Air mati"),
         ("satu\ndua", "satu - dua"),
         ("satu\r\n\r\n\r\ndua", "satu - dua"),
-        ("Truk di:\n\n- Kantor\n- Lapangan", "Truk di: - Kantor - Lapangan"),
+        ("Truk di:\n\n- Kantor\n- Lapangan", "Truk di: Kantor; Lapangan."),
         ("a\tb     c\u00a0d\u2028e", "a b c d - e"),
         ("*tebal* _miring_ ~coret~ `kode`", "tebal miring coret kode"),
         ("lihat https://x.example/a_b*c dan d_e", "lihat https://x.example/a_b*c dan de"),

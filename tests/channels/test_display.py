@@ -142,7 +142,12 @@ def test_without_a_summary_the_screen_says_what_to_do_or_how_the_text_begins() -
     told = Wording(title="Judul", summary="", body="Isi.", instruction="1. Pindah ke tempat tinggi.\n2. Matikan listrik.")
     assert data(samples.notice(wordings={"id": bare}))["items"][0]["summary"].startswith("Kalimat pertama di sini.")
     assert len(data(samples.notice(wordings={"id": bare}))["items"][0]["summary"]) <= 90
-    assert data(samples.alert(wordings={"id": told}))["items"][0]["summary"] == "1. Pindah ke tempat tinggi. 2. Matikan listrik."
+    assert data(samples.alert(wordings={"id": told}))["items"][0]["summary"] == "1) Pindah ke tempat tinggi. 2) Matikan listrik."
+
+
+def test_a_screen_does_not_say_its_title_twice() -> None:
+    twice = Wording(title="Posyandu Melati libur", summary="Posyandu Melati libur.", body="Posyandu Melati libur.")
+    assert data(samples.notice(wordings={"id": twice}))["items"][0]["summary"] == ""
 
 
 def test_hostile_texts_lose_controls_and_line_breaks_but_no_letters() -> None:

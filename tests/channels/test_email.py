@@ -12,13 +12,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import samples
+from broadcaster.freezing import default_summary
 from broadcaster.simulation.smtp import SmtpStandIn, received_parts
-from channels.base.contract import Area, BadAddress, Claim, Edition, Image, Receipt
+from channels.base.contract import Area, BadAddress, Claim, Edition, Image, Receipt, Wording
 from channels.base.envelope import sound_lines
 from channels.base.rendering import one_line
 from channels.email import Email, Settings, open_channel, parse_address
@@ -40,6 +42,12 @@ def mail(edition: Edition | None = None, lang: str = "id", **changes: object) ->
     message = message_from_bytes(outgoing.payload.data, policy=policy.default)
     assert isinstance(message, EmailMessage)
     return message
+
+
+def sample_news() -> list[str]:
+    """The bodies of the news of the demo."""
+    raw = yaml.safe_load(Path("broadcaster/simulation/news.yaml").read_text(encoding="utf-8"))
+    return [item["body"] for items in raw.values() if isinstance(items, list) for item in items if "body" in item]
 
 
 # --- lines ----------------------------------------------------------------------------------------
@@ -231,6 +239,30 @@ def test_the_summary_leads_unless_the_body_begins_with_it() -> None:
     body = mail(samples.notice(wordings={"id": repeated})).get_body(("plain",))
     assert body is not None
     assert body.get_content().count("mengganti pipa induk") == 1
+
+
+@pytest.mark.parametrize(
+    ("summary", "body", "instruction"),
+    [
+        ("Air mati. Tampung air.", "Air mati.\n\nTampung air.\n\nTruk menunggu.", ""),
+        ("Air mati di Jl. Amir…", "Air mati di Jl. Amir Machmud sampai sore.", ""),
+        ("Air mati di: Cibabat; Melong.", "Air mati di:\n\n- Cibabat\n- Melong\n\nTampung air.", ""),
+        ("Air mati. Tampung air.", "Truk menunggu.", "1. Air mati.\n2. Tampung air."),
+    ],
+)
+def test_no_mail_says_its_first_sentences_twice(summary: str, body: str, instruction: str) -> None:
+    words = Wording(title="Pipa diganti", summary=summary, body=body, instruction=instruction)
+    for part in mail(samples.alert(wordings={"id": words})).iter_parts():
+        assert part.get_content().count("Air mati") == 1
+        assert 'class="lead"' not in part.get_content()
+
+
+@pytest.mark.parametrize("news", sample_news(), ids=str)
+def test_no_news_of_the_demo_is_said_twice_in_a_mail(news: str) -> None:
+    words = Wording(title="Judul", summary=default_summary(news), body=news)
+    page = mail(samples.notice(wordings={"id": words})).get_body(("html",))
+    assert page is not None
+    assert 'class="lead"' not in page.get_content()
 
 
 def test_links_that_are_none_are_no_links() -> None:

@@ -121,6 +121,65 @@ def test_a_numbered_list_is_cut_between_its_items() -> None:
     assert cut(text, 60) == "1. Pindah ke tempat tinggi.\n2. Matikan listrik."
 
 
+@pytest.mark.parametrize(
+    ("text", "limit", "short"),
+    [
+        ("Bawa: - 13. Senter. - 14. Peluit. - 15. Jas hujan", 42, "Bawa: - 13. Senter. - 14. Peluit."),
+        ("1) Pindah ke atas. 2) Matikan listrik. 3) Tunggu", 41, "1) Pindah ke atas. 2) Matikan listrik."),
+        ("Siapkan dokumen asli dan salinannya; 2) tunggu di rumah", 39, f"Siapkan dokumen asli dan salinannya{ELLIPSIS}"),
+        ("Ditutup mulai pukul 22.00 malam ini sampai pukul 04.00", 46, f"Ditutup mulai pukul 22.00 malam ini sampai{ELLIPSIS}"),
+        ("Pengungsian di lapangan Jl. Pesantren raya", 28, f"Pengungsian di lapangan{ELLIPSIS}"),
+        ("Pengungsian di rumah warga No. 12 dan 14", 31, f"Pengungsian di rumah warga{ELLIPSIS}"),
+        ("Bantuan sebesar Rp 1.500.000 untuk tiap keluarga", 21, f"Bantuan sebesar{ELLIPSIS}"),
+        ("Air mati di Kel. Cibabat RT 03 RW 05 sampai sore", 31, f"Air mati di Kel. Cibabat RT 03{ELLIPSIS}"),
+    ],
+)
+def test_nothing_that_leads_on_stands_last(text: str, limit: int, short: str) -> None:
+    assert cut(text, limit) == short
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("Kumpul di rumah Jl. Pesantren No. 12. Bawa ember sendiri dari rumah", "Kumpul di rumah Jl. Pesantren No. 12."),
+        ("Terjebak air? Telepon: 112. Petugas menjemput Anda di rumah", "Terjebak air? Telepon: 112."),
+        ("Truk menunggu di lapangan RW 05. Bawa ember sendiri dari rumah", "Truk menunggu di lapangan RW 05."),
+    ],
+)
+def test_a_number_that_says_something_may_stand_last(text: str, first: str) -> None:
+    assert cut(text, len(first) + 12) == first
+
+
+_PIECES = st.sampled_from(
+    [
+        "Pindah ke atas.",
+        "Matikan listrik",
+        "Jl. Melati No. 3",
+        "pukul 08.00",
+        "Rp 50.000",
+        "- 14.",
+        "15.",
+        "2)",
+        "\n3.",
+        "RW 05",
+        "di",
+    ]
+)
+
+
+@given(pieces=st.lists(_PIECES, min_size=2, max_size=20), limit=st.integers(1, 160))
+def test_no_cut_ends_with_the_number_of_a_step_or_a_word_that_leads_on(pieces: list[str], limit: int) -> None:
+    text = " ".join(pieces)
+    short = cut(text, limit)
+    if short != text.strip():
+        assert not re.search(r"(?:^|[.!?…;\n-]\s)\d{1,3}[.)]…?$|(?i:\b(?:Jl\.|No\.|pukul|Rp|RW)…?$)", short), short
+
+
+@given(st.text(max_size=90))
+def test_what_fits_is_never_cut(text: str) -> None:
+    assert cut(text, 90) == text.strip()
+
+
 def test_a_short_first_sentence_does_not_cost_the_rest() -> None:
     assert cut("Halo! " + "kata " * 40, 100).endswith(f"kata{ELLIPSIS}")
 

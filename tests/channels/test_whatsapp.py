@@ -153,7 +153,7 @@ def test_the_first_template_carries_everything_when_it_is_the_only_one_named() -
         assert sent(edition, template="kabar_kota")["template"]["name"] == "kabar_kota"
     alert = shown(samples.alert(), template="kabar_kota")
     assert alert["header"] == "Kota Cimahi (PERINGATAN DARURAT)"
-    assert "Lakukan sekarang: 1. Pindah ke tempat tinggi. - 2. Matikan listrik." in alert["text"]
+    assert "Lakukan sekarang: 1) Pindah ke tempat tinggi. 2) Matikan listrik." in alert["text"]
     clarification = shown(samples.clarification(), template="kabar_kota")
     assert clarification["header"] == "Kota Cimahi (Klarifikasi)"
     assert 'Hasil pemeriksaan: Hoaks. Kabar yang beredar: "Bansos' in clarification["text"]
@@ -215,6 +215,34 @@ def test_an_early_warning_says_that_it_is_one(level: str, header: str) -> None:
 def test_an_announcement_without_summary_shows_the_beginning_of_its_text() -> None:
     values = shown(worded(samples.notice(), summary=""))
     assert values["parameter.ringkasan"].startswith("Perumda Tirta mengganti pipa induk di Jl. Amir Machmud.")
+
+
+def test_steps_and_lists_stay_apart_on_one_line() -> None:
+    steps = "1. Pindah ke lantai dua\n2. Matikan listrik\n3. Bawa surat penting"
+    body = "Posko ada di:\n\n- SDN Cibabat 1\n- Balai RW 05"
+    values = shown(worded(samples.alert(change="correction", reason="Posko pindah"), instruction=steps, body=body))
+    assert values["parameter.instruksi"] == "1) Pindah ke lantai dua. 2) Matikan listrik. 3) Bawa surat penting."
+    assert values["parameter.isi"] == "Posko pindah. Posko ada di: SDN Cibabat 1; Balai RW 05."
+    early = shown(worded(samples.alert(level="important"), instruction=steps, body=body, summary="Pindah sekarang."))
+    assert early["parameter.ringkasan"] == (
+        "Lakukan sekarang: 1) Pindah ke lantai dua. 2) Matikan listrik. 3) Bawa surat penting. Pindah sekarang."
+    )
+
+
+@pytest.mark.parametrize("count", [3, 15, 40, 120])
+def test_a_long_list_of_steps_never_ends_with_a_number(count: int) -> None:
+    steps = "\n".join(f"{number}. Bawa barang nomor {number}" for number in range(1, count + 1))
+    for edition in (worded(samples.alert(), instruction=steps), worded(samples.notice(), body=steps, summary="")):
+        values = shown(edition)
+        text = values.get("parameter.instruksi") or values["parameter.ringkasan"]
+        assert re.fullmatch(r"(?:\d+\) Bawa barang nomor \d+\. ?)+", text), text
+
+
+def test_a_summary_that_the_text_begins_with_gives_way_to_the_text() -> None:
+    edition = worded(samples.notice(), summary="Air mati. Tampung air.", body="Air mati.\n\nTampung air.\n\nTruk menunggu.")
+    assert shown(edition)["parameter.ringkasan"] == "Air mati. Tampung air. Truk menunggu."
+    cut_off = worded(samples.notice(), summary="Perumda Tirta mengganti pipa induk di Jl. Amir…")
+    assert shown(cut_off)["parameter.ringkasan"].startswith("Perumda Tirta mengganti pipa induk di Jl. Amir Machmud. Air")
 
 
 # --- what Meta approves -------------------------------------------------------------------------

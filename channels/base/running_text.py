@@ -1,0 +1,87 @@
+"""Plain text with paragraphs and lists as one running line, for places that allow no line break. Pure."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_ITEM = re.compile(r"(?P<indent>[ \t]*)(?:(?P<number>\d{1,3})[.)]|(?P<letter>[a-z][.)])|[-*+•–])[ \t]+(?P<text>\S.*)")
+_MARKED = re.compile(r"[.!?…:;,][\"'”’»)\]*_]*$")
+_ADDRESS = re.compile(r"(?:://|@|www\.)\S*$")
+"""An address at the end: a mark behind it might be taken for its last character."""
+_WORD = re.compile(r"\w+")
+_LETTERS = 26
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    """One line: `label` is how an item of a numbered list begins, `depth` its indentation, None outside lists."""
+
+    text: str
+    label: str = ""
+    depth: int | None = None
+
+    @property
+    def shown(self) -> str:
+        """The line with its label."""
+        return f"{self.label} {self.text}" if self.label else self.text
+
+
+def running(text: str) -> str:
+    """The text on one line: steps keep their numbers ("1) ... 2) ..."), other items stand apart by semicolons."""
+    lines = text.strip().splitlines()
+    if len(lines) < 2:
+        return " ".join(text.split())
+    out, last, fresh = "", None, False
+    for line in lines:
+        if not line.strip():
+            fresh = True
+            continue
+        now = _read(line)
+        out += (_between(last, now, fresh=fresh) if last else "") + now.shown
+        last, fresh = now, False
+    closing = last is not None and last.depth is not None and not _MARKED.search(out) and not _ADDRESS.search(out)
+    return " ".join(f"{out}{'.' if closing else ''}".split())
+
+
+def _read(line: str) -> _Line:
+    item = _ITEM.fullmatch(line.rstrip())
+    if item is None:
+        return _Line(text=line.strip())
+    depth, number, letter = len(item["indent"].expandtabs(4)), item["number"], item["letter"]
+    if number and depth and 0 < int(number) <= _LETTERS:
+        letter = f"{chr(ord('a') + int(number) - 1)})"  # the outer steps have the numbers
+    label = letter or (f"{number})" if number else "")
+    return _Line(text=item["text"].strip(), label=label, depth=depth)
+
+
+def _between(before: _Line, after: _Line, *, fresh: bool) -> str:
+    """What parts two lines; `fresh` where an empty line stood between them."""
+    if _MARKED.search(before.text):
+        return " "
+    if before.depth is None:
+        return " - " if after.depth is None else ": "
+    if after.depth is None and not fresh:
+        return " "
+    if after.depth is not None and after.depth > before.depth:
+        return ": "
+    ends = after.depth is None or after.depth < before.depth or after.label
+    if _ADDRESS.search(before.text):
+        return " " if ends else " ; "
+    return ". " if ends else "; "
+
+
+def repeats(lead: str, texts: Iterable[str]) -> bool:
+    """Check whether one of these plain texts begins with the lead, whatever marks, numbers of steps and line breaks part them."""
+    wanted = _words(lead)
+    if not wanted:
+        return not lead.strip()
+    beginnings = (_words(text)[: len(wanted)] for whole in texts for text in (whole, _unlabelled(whole)))
+    return any(beginning == wanted for beginning in beginnings)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())
+
+
+def _unlabelled(text: str) -> str:
+    return "\n".join(_read(line).text for line in text.splitlines())
