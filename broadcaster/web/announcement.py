@@ -19,9 +19,6 @@ from broadcaster.web.caching import keep, serve
 from broadcaster.web.standing import history, view
 from broadcaster.wording import words
 from channels.base import pictures
-from channels.base.contract import Wording
-from channels.base.rendering import plain
-from channels.base.running_text import repeats
 
 QR_BORDER = 2
 """Modules of quiet zone inside the picture; the card around it is white too."""
@@ -44,7 +41,6 @@ async def show(request: Request) -> Response:
         "announcement.html",
         view=shown,
         picture=pictures.own_path(picture, app.site, "pesan") if picture is not None else "",
-        lead=_lead(wording),
         versions=history([version.edition for version in found], lang),
         permalink=permalink,
         share_text=words(lang)(
@@ -55,11 +51,6 @@ async def show(request: Request) -> Response:
         signature=found[-1].signature,
         public_key=app.signer.public_pem,
     )
-
-
-def _lead(wording: Wording) -> str:
-    """The summary, unless body or instruction begin with it (a summary that nobody wrote is the body's first sentences)."""
-    return "" if repeats(wording.summary, (plain(wording.body), plain(wording.instruction))) else wording.summary
 
 
 async def signed(request: Request) -> Response:

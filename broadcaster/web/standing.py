@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Literal
 
@@ -13,8 +13,9 @@ from markupsafe import Markup, escape
 
 from channels.base import rendering, validity
 from channels.base.contract import Edition
+from channels.base.running_text import repeats
 
-Standing = Literal["valid", "corrected", "ended", "withdrawn"]
+Standing = Literal["valid", "upcoming", "corrected", "ended", "withdrawn"]
 
 PAIRS = 60_000
 """Equal pieces that comparing two texts may pair: its time grows with these; beyond, all that differs counts as replaced."""
@@ -34,11 +35,20 @@ class View:
     lang: str
     areas: str
     own_image: bool
+    starts: str = ""
+    """When it begins to hold ("besok 08.00"); empty where it holds by now, or no longer."""
 
     @property
     def current(self) -> bool:
-        """Whether it still holds."""
-        return self.standing in {"valid", "corrected"}
+        """Whether it holds now, or will."""
+        return self.standing in {"valid", "upcoming", "corrected"}
+
+    @property
+    def lead(self) -> str:
+        """The summary, unless body or instruction begin with it (one that nobody wrote is the body's first sentences)."""
+        words = self.edition.wording(self.lang)
+        below = (rendering.plain(words.body), rendering.plain(words.instruction))
+        return "" if repeats(words.summary, below) else words.summary
 
     @property
     def address(self) -> str:
@@ -66,19 +76,35 @@ class Version:
 
 
 def standing(edition: Edition, now: datetime) -> Standing:
-    """Withdrawn, else ended, else corrected, else valid."""
+    """Withdrawn, else ended, else corrected, else upcoming, else valid."""
     if edition.change == "withdrawal":
         return "withdrawn"
     if validity.expired(edition, now):
         return "ended"
-    return "corrected" if edition.change == "correction" else "valid"
+    if edition.change == "correction":
+        return "corrected"
+    return "upcoming" if edition.effective > now else "valid"
+
+
+def start_text(start: datetime, now: datetime, lang: str) -> str:
+    """ "hari ini 08.00", "besok 08.00", "1 Des 08.00" or "4 Jan 2027 08.00", in WIB."""
+    moment, today = start.astimezone(rendering.WIB), now.astimezone(rendering.WIB)
+    days = (moment.date() - today.date()) // timedelta(days=1)
+    near = {"id": ("hari ini", "besok"), "en": ("today", "tomorrow")}["en" if lang == "en" else "id"]
+    if 0 <= days < len(near):
+        return f"{near[days]} {rendering.clock(start)}"
+    text = rendering.moment_text(start, lang).removesuffix(" WIB")
+    return text.replace(f" {today.year} ", " ") if moment.year == today.year else text
 
 
 def view(edition: Edition, *, now: datetime, lang: str, base_url: str) -> View:
     """The edition for a visitor who reads `lang`."""
+    stands = standing(edition, now)
+    to_come = stands in {"upcoming", "corrected"} and edition.effective > now
     return View(
         edition=edition,
-        standing=standing(edition, now),
+        standing=stands,
+        starts=start_text(edition.effective, now, lang) if to_come else "",
         lang=lang if lang in edition.wordings else "id",
         areas=rendering.area_names(edition),
         own_image=edition.image is not None and edition.image.url.startswith(f"{base_url}/"),

@@ -24,6 +24,7 @@ CLARIFICATION = {
 
 async def test_the_page_says_first_how_the_announcement_stands(site: Running) -> None:
     stored = await site.publish()
+    site.clock.now += timedelta(minutes=17)
     page = (await site.ask(f"/p/{stored.code}")).text
     assert page.index("Berlaku") < page.index("<h1>")
     assert "Sampai 25 Nov 2026 14.00 WIB" in page
@@ -39,6 +40,28 @@ async def test_an_ended_announcement_says_so_at_the_minute_it_ends(site: Running
     assert "<strong>Berlaku</strong>\nSampai" in (await site.ask(f"/p/{stored.code}")).text
     site.clock.now += timedelta(seconds=1)
     assert "<strong>Berakhir</strong>\nPada 25 Nov 2026 14.00 WIB" in (await site.ask(f"/p/{stored.code}")).text
+
+
+async def test_an_outage_of_tomorrow_is_not_in_force_today(site: Running) -> None:
+    stored = await site.publish(effective="2026-11-26 08:00", expires="2026-11-26 14:00")
+    page = (await site.ask(f"/p/{stored.code}")).text
+    assert "<strong>Mulai besok 08.00</strong>\nSampai 26 Nov 2026 14.00 WIB" in page
+    assert "<title>Mulai besok 08.00: Air PDAM mati" in page
+    assert ">Berlaku<" not in page
+    assert "<strong>From tomorrow 08.00</strong>" in (await site.ask(f"/p/{stored.code}?bahasa=en")).text
+    for path in ("/", f"/cek?kode={stored.code}"):
+        page = (await site.ask(path)).text
+        assert "ulai besok 08.00" in page
+        assert "Berlaku</span>" not in page
+    await site.correct(stored, "Sampai 16.00.", effective="2026-11-26 08:00", expires="2026-11-26 16:00")
+    page = (await site.ask(f"/p/{stored.code}")).text
+    assert "<strong>Diralat</strong>" in page
+    assert "Mulai besok 08.00" in page
+    assert "Mulai besok 08.00</span>" in (await site.ask("/")).text
+    site.clock.now += timedelta(days=1)
+    assert "Mulai hari ini 08.00" in (await site.ask(f"/p/{stored.code}")).text
+    site.clock.now += timedelta(minutes=17)
+    assert "Mulai" not in (await site.ask(f"/p/{stored.code}")).text
 
 
 async def test_a_correction_shows_the_new_text_the_reason_and_what_changed(site: Running) -> None:
@@ -63,6 +86,17 @@ async def test_a_withdrawn_announcement_keeps_its_reason_and_loses_its_text(site
     assert "Pekerjaan ditunda. Air tetap mengalir." in page
     assert "Air berhenti mengalir besok." not in page
     assert "Tampung air." not in page
+    assert "Waktu berlaku" not in page
+
+
+async def test_a_withdrawn_emergency_looks_like_none(site: Running) -> None:
+    stored = await site.publish(EMERGENCY)
+    await site.withdraw(stored, "Salah kirim.")
+    for path in (f"/p/{stored.code}", "/", f"/cek?kode={stored.code}"):
+        page = (await site.ask(path)).text
+        assert "Dicabut" in page or "dicabut" in page
+        assert 'class="tag emergency"' not in page
+        assert "item emergency" not in page
 
 
 async def test_an_emergency_shows_what_to_do_before_the_rest(site: Running) -> None:
@@ -159,6 +193,22 @@ async def test_indonesian_words_on_an_english_page_are_marked_as_such(site: Runn
     assert '<html lang="en">' in page
     assert '<div class="stack" lang="id">' in page
     assert "This announcement is available in Indonesian only." in page
+    urgent = (await site.ask(f"/p/{(await site.publish(EMERGENCY)).code}?bahasa=en")).text
+    assert '<section class="act"><h2 lang="en">' in urgent
+
+
+async def test_a_reason_on_an_english_page_is_marked_as_indonesian(site: Running) -> None:
+    english = {"title": "No tap water in Cibabat", "body": "A pipe is being replaced."}
+    stored = await site.publish(translations={"en": english})
+    await site.correct(stored, "Air kembali pukul 16.00.", expires="2026-11-25 16:00", translations={"en": english})
+    for path in (f"/p/{stored.code}?bahasa=en", f"/cek?kode={stored.code}&bahasa=en"):
+        page = (await site.ask(path)).text
+        assert page.count('<p lang="id">Air kembali pukul 16.00.</p>') == page.count("Air kembali pukul 16.00.")
+    urgent = await site.publish(EMERGENCY)
+    band = (await site.ask("/?bahasa=en")).text
+    assert '<strong lang="id">Banjir di Jl. Amir Machmud' in band
+    await site.withdraw(urgent, "Salah kirim.")
+    assert '<p class="summary" lang="id">Salah kirim.' in (await site.ask("/?bahasa=en")).text
 
 
 async def test_hostile_text_is_inert_in_every_field(site: Running) -> None:

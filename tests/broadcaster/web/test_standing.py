@@ -8,14 +8,17 @@ import msgspec
 import pytest
 
 import samples
-from broadcaster.web.standing import differences, history, marked, standing, view
+from broadcaster.web.standing import differences, history, marked, standing, start_text, view
 from channels.base.contract import Edition, Image
 
 
 @pytest.mark.parametrize(
     ("edition", "at", "expected"),
     [
-        (samples.notice(), samples.NOW, "valid"),
+        (samples.notice(), samples.NOW, "upcoming"),
+        (samples.notice(), samples.WATER_OFF - timedelta(microseconds=1), "upcoming"),
+        (samples.notice(), samples.WATER_OFF, "valid"),
+        (samples.alert(), samples.NOW, "valid"),
         (samples.notice(), samples.WATER_BACK - timedelta(microseconds=1), "valid"),
         (samples.notice(), samples.WATER_BACK, "ended"),
         (samples.notice(expires=None), samples.WATER_BACK + timedelta(days=400), "valid"),
@@ -25,8 +28,53 @@ from channels.base.contract import Edition, Image
         (samples.withdrawal(), samples.WATER_BACK_LATE + timedelta(days=9), "withdrawn"),
     ],
 )
-def test_an_edition_stands_in_one_of_four_ways(edition: Edition, at: datetime, expected: str) -> None:
+def test_an_edition_stands_in_one_of_five_ways(edition: Edition, at: datetime, expected: str) -> None:
     assert standing(edition, at) == expected
+
+
+@pytest.mark.parametrize(
+    ("later", "lang", "text"),
+    [
+        (timedelta(minutes=17), "id", "hari ini 08.00"),
+        (timedelta(days=1, minutes=17), "id", "besok 08.00"),
+        (timedelta(days=1, minutes=17), "en", "tomorrow 08.00"),
+        (timedelta(days=2, minutes=17), "id", "27 Nov 08.00"),
+        (timedelta(days=6, minutes=17), "id", "1 Des 08.00"),
+        (timedelta(days=6, minutes=17), "en", "1 Dec 08.00"),
+        (timedelta(days=40, minutes=17), "id", "4 Jan 2027 08.00"),
+        (timedelta(hours=16, minutes=17), "id", "besok 00.00"),
+    ],
+)
+def test_a_start_is_named_as_people_say_it(later: timedelta, lang: str, text: str) -> None:
+    assert start_text(samples.NOW + later, samples.NOW, lang) == text
+
+
+@pytest.mark.parametrize(
+    ("edition", "starts"),
+    [
+        (samples.notice(), "hari ini 08.00"),
+        (samples.alert(), ""),
+        (msgspec.structs.replace(samples.correction(), effective=samples.NOW + timedelta(days=1, minutes=17)), "besok 08.00"),
+        (msgspec.structs.replace(samples.withdrawal(), effective=samples.NOW + timedelta(days=1)), ""),
+    ],
+)
+def test_a_view_says_when_it_starts_until_it_does(edition: Edition, starts: str) -> None:
+    assert view(edition, now=samples.NOW, lang="id", base_url="https://x").starts == starts
+
+
+def test_a_view_that_starts_later_is_current() -> None:
+    assert view(samples.notice(), now=samples.NOW, lang="id", base_url="https://x").current
+
+
+def test_a_lead_is_shown_unless_the_text_begins_with_it() -> None:
+    words = msgspec.structs.replace(
+        samples.notice().wording("id"), summary="Air mati. Tampung air.", body="Air mati.\n\nTampung air."
+    )
+    shown = [
+        view(item, now=samples.NOW, lang="id", base_url="https://x").lead
+        for item in (samples.notice(wordings={"id": words}), samples.notice())
+    ]
+    assert shown == ["", samples.notice().wording("id").summary]
 
 
 def test_a_view_says_which_language_its_words_are_in() -> None:
