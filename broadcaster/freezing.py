@@ -1,6 +1,5 @@
 """How an announcement becomes an edition: the words as they will stand, whole seconds, nothing left to default. Pure."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -8,13 +7,8 @@ import msgspec
 from broadcaster.announcements import CheckedAnnouncement
 from broadcaster.fields import Fields, Translation
 from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Area, Change, Claim, Edition, Image, Site, Wording
-from channels.base.rendering import cut, moment_text, plain
+from channels.base.rendering import cut, kind_text, moment_text, plain
 from channels.base.running_text import running
-
-_KINDS: Mapping[str, Mapping[str, str]] = {
-    "id": {"notice": "pengumuman", "alert": "peringatan", "clarification": "klarifikasi"},
-    "en": {"notice": "notice", "alert": "alert", "clarification": "clarification"},
-}
 
 
 def freeze(
@@ -126,7 +120,7 @@ def _claim(fields: Fields) -> Claim:
 
 def _withdrawn_id(edition: Edition, reason: str) -> Wording:
     at = moment_text(edition.first_published_at)
-    what = f"{_KINDS['id'][edition.kind]} {at}"
+    what = f"{kind_text(edition)} {at}"
     return Wording(
         title=_title(f"{edition.topic.label('id')}: {what}", what),
         summary=cut(reason, SUMMARY_LIMIT),
@@ -136,7 +130,7 @@ def _withdrawn_id(edition: Edition, reason: str) -> Wording:
 
 def _withdrawn_en(edition: Edition, reason: str) -> Wording:
     at = moment_text(edition.first_published_at, "en")
-    what = f"{_KINDS['en'][edition.kind]} of {at}"
+    what = f"{kind_text(edition, 'en')} of {at}"
     return Wording(
         title=_title(f"{edition.topic.label('en')}: {what}", what),
         summary=cut(reason, SUMMARY_LIMIT),

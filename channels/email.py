@@ -19,14 +19,14 @@ from babel.dates import format_date
 from email_validator import EmailNotValidError, validate_email
 from pydantic import ConfigDict, Field, field_validator
 
-from channels.base import contract
+from channels.base import contract, tongues
 from channels.base.batches import Batch
 from channels.base.contract import Area, Edition, Finding, Halted, Recipient, Refused
 from channels.base.envelope import Envelope
 from channels.base.letter import Letters
 from channels.base.mime import VALUE_LIMIT, Frame, GroupFrames, alternative, hole, mailbox, part, phrase, quoted_value
 from channels.base.pictures import sized
-from channels.base.rendering import area_names, cut, fill, plain, scrubbed, span_text, template_name, verdict_text
+from channels.base.rendering import area_names, cut, fill, kind_text, plain, scrubbed, span_text, template_name, verdict_text
 from channels.base.running_text import repeats
 from channels.base.settings import ChannelSettings, Rate
 from channels.base.smtp import Connection, NoConnection, Server
@@ -95,7 +95,8 @@ def compose(edition: Edition, lang: str, settings: Settings) -> Frame:
     for extension in ("txt", "html"):
         name = template_name("email", edition, lang, extension)
         pages.append(_fitted(name, {**values, "hole_area": hole(f"area_{extension}")}))
-    parts = [part("text/plain", lang, pages[0]), part("text/html", lang, pages[1])]
+    languages = ", ".join(tongues.spoken(edition, lang))
+    parts = [part("text/plain", languages, pages[0]), part("text/html", languages, pages[1])]
     boundary = blake2b(f"{edition.key} {lang}".encode(), digest_size=9).hexdigest()
     return Frame.of(alternative(_headers(edition, values["subject"], settings), parts, boundary))
 
@@ -112,25 +113,28 @@ def _fitted(name: str, values: dict[str, Any]) -> str:
 
 def _values(edition: Edition, lang: str, site: contract.Site) -> dict[str, Any]:
     words = edition.wording(lang)
-    withdrawn = edition.change == "withdrawal"
+    withdrawn, frame = edition.change == "withdrawal", tongues.of_frame(lang)
     body = "" if withdrawn else words.body
     said_below = repeats(words.summary, (plain(body), plain(words.instruction)))
     title = cut(words.title, 250)
     return {
-        "lang": lang,
+        "lang": frame,
+        "of_words": tongues.marked(tongues.of_words(edition, lang), frame),
+        "indonesian": tongues.marked("id", frame),
+        "what": kind_text(edition, frame),
         "subject": subject(edition, title, lang, simulated=site.simulated),
         "title": title,
         "lead": "" if withdrawn or said_below else cut(words.summary, 500),
         "body": body,
         "instruction": "" if withdrawn else cut(words.instruction, 5000),
-        "claim": edition.claim and _short(edition.claim),
+        "claim": edition.claim and not withdrawn and _short(edition.claim),
         "hoax": edition.claim is None or edition.claim.verdict.casefold() == "hoaks",
         "verdict": verdict_text(edition.claim, lang) if edition.claim else "",
         "web": _is_web,
         "change": edition.change,
         "reason": cut(edition.reason, 500),
         "published": edition.published_at,
-        "emergency": edition.emergency,
+        "emergency": edition.emergency and not withdrawn,
         "topic": edition.topic.label(lang),
         "areas": area_names(edition),
         "when": span_text(edition.effective, edition.expires, lang) if edition.expires and not withdrawn else "",
@@ -170,15 +174,13 @@ _PREFIXES = {
 def subject(edition: Edition, title: str, lang: str, *, simulated: bool) -> str:
     """The title, behind the prefixes that it needs."""
     prefixes = _PREFIXES.get(lang, _PREFIXES["id"])
-    found = [prefixes[mark] for mark in (edition.level, edition.change) if mark in prefixes]
+    marks = (edition.change,) if edition.change == "withdrawal" else (edition.level, edition.change)
+    found = [prefixes[mark] for mark in marks if mark in prefixes]
     return " ".join([*(["[SIMULASI]"] if simulated else []), *found, title])
 
 
 def _headers(edition: Edition, title: str, settings: Settings) -> list[tuple[str, str]]:
     site, (name, address) = settings.site, settings.sender
-    stop = f"mailto:{address}?subject=berhenti%20{hole('token')}"
-    if settings.bounce_domain:
-        stop = f"mailto:berhenti+{hole('token')}@{settings.bounce_domain}"
     earlier = [_message_id(edition, number, hole("key"), site) for number in range(max(1, edition.number - 9), edition.number)]
     return [
         ("From", mailbox(name, address)),
@@ -189,7 +191,7 @@ def _headers(edition: Edition, title: str, settings: Settings) -> list[tuple[str
         *([("References", "\r\n ".join(f"<{message_id}>" for message_id in earlier))] if earlier else []),
         ("Auto-Submitted", "auto-generated"),
         ("List-Id", hole("list")),
-        ("List-Unsubscribe", f"<{site.stop_url(hole('token'))}>,\r\n <{stop}>"),
+        ("List-Unsubscribe", f"<{site.stop_url(hole('token'))}>"),  # no mailto: nobody reads a mailbox
         ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
     ]
 
@@ -203,7 +205,7 @@ def _area_values(area: Area, domain: str) -> dict[str, bytes]:
     return {
         "area_txt": quoted_value(area.full_name),
         "area_html": quoted_value(escape(area.full_name)),
-        "list": f"{phrase(area.full_name, 'List-Id')} <{area.slug}.{kind}.{domain}>".encode(),
+        "list": mailbox(area.full_name, f"{area.slug}.{kind}.{domain}", "List-Id").encode(),
     }
 
 
@@ -337,17 +339,18 @@ class Email(Letters):
                 what=f"Alamat pengirim memakai domain {domain}",
                 mend="" if aligned else f"Pakai domain situs ({self._site.domain}), dengan SPF, DKIM, dan DMARC.",
             ),
-            Finding(
-                ok=True if self._site.base_url.startswith("https://") else None if self._site.simulated else False,
-                what="Berhenti berlangganan dengan satu tekan (RFC 8058) memerlukan https",
-                mend="Isi BROADCASTER_BASE_URL dengan alamat https.",
-            ),
-            Finding(
-                ok=True if self._settings.bounce_domain else None,
-                what="Email yang terpantul dicocokkan dengan pengirimannya",
-                mend="" if self._settings.bounce_domain else "Isi EMAIL_BOUNCE_DOMAIN.",
-            ),
+            self._one_click_finding(),
+            Finding(ok=True, what="Email yang terpantul kembali ke alamat yang menyebut pengirimannya")
+            if self._settings.bounce_domain
+            else Finding(ok=None, what="Email yang terpantul kembali ke alamat pengirim", mend="Isi EMAIL_BOUNCE_DOMAIN."),
         ]
+
+    def _one_click_finding(self) -> Finding:
+        if self._site.base_url.startswith("https://"):
+            return Finding(ok=True, what="Berhenti berlangganan cukup satu tekan (RFC 8058), lewat https")
+        mend = "Isi BROADCASTER_BASE_URL dengan alamat https."
+        what = "Berhenti berlangganan dengan satu tekan (RFC 8058) memerlukan https"
+        return Finding(ok=None if self._site.simulated else False, what=what, mend=mend)
 
     async def probe(self) -> bool:
         """EHLO and AUTH on a connection of its own."""

@@ -155,8 +155,8 @@ class FeedChannel:
     def _html(self, edition: Edition, wording: Wording, lang: Lang) -> str:
         return nh3.clean(
             self._filled(edition, wording, lang, "html"),
-            tags={"p", "br", "strong", "em", "a", "ul", "ol", "li", "blockquote", "img"},
-            attributes={"a": {"href"}, "ol": {"start"}, "img": {"src", "alt"}},
+            tags={"p", "br", "strong", "em", "a", "ul", "ol", "li", "blockquote", "img", "span"},
+            attributes={"a": {"href"}, "ol": {"start"}, "img": {"src", "alt"}, "span": {"lang"}},
             attribute_filter=lambda _tag, name, value: self._absolute(value) if name in {"href", "src"} else value,
             url_schemes={"http", "https", "mailto", "tel"},
             link_rel="noopener nofollow",

@@ -212,6 +212,28 @@ def picture() -> Edition:
     return notice(image=PICTURE)
 
 
+def withdrawn_alert() -> Edition:
+    """Edition 2 of the flood warning, as publishing makes it of a warning that is taken back."""
+    titles = {
+        "id": "Cuaca: peringatan darurat 25 Nov 2026 07.43 WIB",
+        "en": "Weather: emergency warning of 25 Nov 2026 07.43 WIB",
+    }
+    bodies = {
+        "id": f"Pengumuman dengan kode {ALERT_CODE}, terbit 25 Nov 2026 07.43 WIB.",
+        "en": f"The announcement with the code {ALERT_CODE}, published 25 Nov 2026 07.43 WIB.",
+    }
+    reason = "Salah kirim: sungai tidak meluap."
+    return alert(
+        number=2,
+        change="withdrawal",
+        reason=reason,
+        published_at=WITHDRAWN,
+        effective=WITHDRAWN,
+        expires=None,
+        wordings={lang: Wording(title=titles[lang], summary=reason, body=bodies[lang]) for lang in titles},
+    )
+
+
 def editions() -> dict[str, Edition]:
     """Every sample by the name its golden files bear."""
     return {
@@ -221,6 +243,7 @@ def editions() -> dict[str, Edition]:
         "correction": correction(),
         "withdrawal": withdrawal(),
         "picture": picture(),
+        "withdrawn_alert": withdrawn_alert(),
     }
 
 

@@ -1,12 +1,13 @@
 """Bytes of an email with holes: built once per edition and language, then filled per recipient by joining bytes."""
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from email.header import Header
 from email.quoprimime import body_encode
 from email.utils import formataddr
 from functools import lru_cache
+from itertools import groupby
 
 from channels.base.envelope import sound_lines
 
@@ -18,6 +19,10 @@ _HOLE_BYTES = re.compile(rb"\x01([a-z_]+)\x01")
 _SOFT = b"=\r\n"
 # Two short of the 76 that quoted-printable allows: a leading dot grows to "=2E".
 _LINE = 74
+_COLUMNS = 76
+_PLAIN_NAME = 60
+"""Characters of a name that stands as it is; a longer one is folded between its words."""
+_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,60}")
 
 
 def hole(name: str) -> str:
@@ -57,9 +62,33 @@ def phrase(text: str, header_name: str) -> str:
     return Header(text, "utf-8", header_name=header_name, maxlinelen=76).encode(linesep="\r\n")
 
 
-def mailbox(name: str, address: str) -> str:
-    """`Info Kota Cimahi <info@...>`, the name quoted or encoded where it must be."""
-    return formataddr((name, address))
+def mailbox(name: str, address: str, header_name: str = "From") -> str:
+    """`Info Kota Cimahi <info@...>`: the name quoted, or in encoded words of at most 75 octets; folded to 76 columns."""
+    if not name:
+        return address
+    if name.isascii() and name.isprintable() and "=?" not in name and len(name) <= _PLAIN_NAME:
+        shown = [formataddr((name, "x@x")).removesuffix(" <x@x>")]
+    else:
+        shown = _display_name(name, 73 - len(header_name))
+    return _folded([*shown, f"<{address}>"], len(header_name) + 2)
+
+
+def _display_name(name: str, limit: int) -> list[str]:
+    """A name as words: plain ones stand as they are between encoded ones, whose gaps not every reader takes away."""
+    words: list[str] = []
+    for plain, run in groupby(name.split(), key=lambda word: _ATOM.fullmatch(word) is not None and "=?" not in word):
+        same = list(run)
+        words += same if plain else Header(" ".join(same), "utf-8", maxlinelen=limit).encode(linesep="\n").split("\n ")
+    return words
+
+
+def _folded(words: Iterable[str], column: int) -> str:
+    out = ""
+    for word in words:
+        fits = not out or column + 1 + len(word) <= _COLUMNS
+        out += (" " if out and fits else "" if fits else "\r\n ") + word
+        column = column + len(word) + (1 if out != word else 0) if fits else len(word) + 1
+    return out
 
 
 def part(content_type: str, language: str, text: str) -> bytes:

@@ -291,6 +291,17 @@ def verdict_text(claim: Claim, lang: str = "id") -> str:
     return f"{words[0]} ({words[1]})" if words[1] else words[0]
 
 
+_KINDS = {
+    "id": {"notice": "pengumuman", "alert": "peringatan", "clarification": "klarifikasi", "emergency": "peringatan darurat"},
+    "en": {"notice": "notice", "alert": "warning", "clarification": "clarification", "emergency": "emergency warning"},
+}
+
+
+def kind_text(edition: Edition, lang: str = "id") -> str:
+    """ "pengumuman", "peringatan darurat", "emergency warning": the edition in a sentence."""
+    return _KINDS[_locale(lang)]["emergency" if edition.emergency else edition.kind]
+
+
 def area_names(edition: Edition) -> str:
     """ "Kel. Cibabat, Kel. Pasirkaliki" or "Kota Cimahi"."""
     return ", ".join(area.label for area in edition.areas)
@@ -308,7 +319,7 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=False,
     )
     env.filters |= {"plain": plain, "md": _markup, "moment": moment_text, "clock": clock, "day": day}
-    env.globals |= {"span": span_text}
+    env.globals |= {"span": span_text, "kind_text": kind_text}
     return env
 
 

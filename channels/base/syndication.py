@@ -1,9 +1,11 @@
 """One page of a feed as RSS, Atom or JSON Feed 1.1: feedgen with its faults repaired by lxml, JSON by hand."""
 
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from html import unescape
 from typing import Any
 
 import msgspec
@@ -21,6 +23,9 @@ _ATOM = "http://www.w3.org/2005/Atom"
 _DC = "http://purl.org/dc/elements/1.1/"
 _MEDIA = "http://search.yahoo.com/mrss/"
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+
+_TAG_BEGINS = re.compile(r"<(?=[A-Za-z/!?])")
+_REFERENCE = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]{1,31});?")
 
 _rss_builder = threading.Lock()
 """feedgen writes RSS dates under another locale, which belongs to the whole process: one builder at a time."""
@@ -109,13 +114,32 @@ def rss(page: Page) -> bytes:
             channel.insert(1, etree.Element(f"{{{_ATOM}}}link", link.attributes()))
     items = channel.findall("item")
     _pair([item.findtext("guid") for item in items], page.entries)
+    for element in (channel, *items):
+        for name in ("title", "description"):
+            _keep_seen(element.find(name))
     for item, entry in zip(items, page.entries, strict=True):
+        if entry.lang != page.lang:
+            etree.SubElement(item, f"{{{_DC}}}language").text = entry.lang
         etree.SubElement(item, f"{{{_DC}}}creator").text = entry.author
         etree.SubElement(item, f"{{{_ATOM}}}updated").text = entry.updated.isoformat()
         _add_picture(item, entry)
     pictured = {"media": _MEDIA} if any(entry.image for entry in page.entries) else {}
     etree.cleanup_namespaces(root, top_nsmap={"dc": _DC, **pictured}, keep_ns_prefixes=["atom", "content", "dc"])
     return _bytes(root)
+
+
+def seen(text: str) -> str:
+    """Plain text for readers that take it for HTML: "<x>" and "&lt;" become character references, all else stays as it is.
+
+    RSS does not say which of the two a title is; only what HTML would swallow is escaped, so that others read it too.
+    """
+    escaped = _REFERENCE.sub(lambda found: found[0] if unescape(found[0]) == found[0] else f"&#x26;{found[0][1:]}", text)
+    return _TAG_BEGINS.sub("&#x3C;", escaped)
+
+
+def _keep_seen(element: etree._Element | None) -> None:
+    if element is not None and element.text:
+        element.text = seen(element.text)
 
 
 def _add_picture(item: etree._Element, entry: Entry) -> None:
@@ -137,6 +161,9 @@ def atom(page: Page) -> bytes:
     _replace_links(root, page.links(ATOM))
     for element, entry in zip(elements, page.entries, strict=True):
         element.set(_LANG, entry.lang)
+        for name in ("title", "summary"):
+            for text in element.findall(f"{{{_ATOM}}}{name}"):
+                text.set("type", "text")
         _replace_links(element, entry.links)
     return _bytes(root)
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import desk
+import samples
 from broadcaster.freezing import default_summary, freeze, withdrawal
 from broadcaster.signing import canonical, decode
 from channels.base.contract import Edition, Site, Topic
@@ -119,6 +120,10 @@ def test_a_withdrawal_says_what_why_and_since_when() -> None:
     assert english.title == "Service disruption: notice of 25 Nov 2026 07.43 WIB"
     assert indonesian.summary == "Pekerjaan pipa ditunda. Air tetap mengalir."
     assert original.code in indonesian.body
+
+
+def test_a_withdrawn_warning_is_the_sample_that_channels_are_shown() -> None:
+    assert withdrawal(samples.alert(), reason=samples.withdrawn_alert().reason, at=samples.WITHDRAWN) == samples.withdrawn_alert()
 
 
 @pytest.mark.parametrize("raw", [desk.NOTICE, desk.EMERGENCY, desk.CLARIFICATION])

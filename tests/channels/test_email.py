@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import samples
-from broadcaster.freezing import default_summary
+from broadcaster.freezing import default_summary, withdrawal
 from broadcaster.simulation.smtp import SmtpStandIn, received_parts
 from channels.base.contract import Area, BadAddress, Claim, Edition, Image, Receipt, Wording
 from channels.base.envelope import sound_lines
@@ -97,15 +97,15 @@ async def test_the_mailbox_gets_what_the_preview_shows(sample: str, lang: str) -
 def test_the_headers_let_a_resident_stop_with_one_press() -> None:
     token = samples.recipient("x").token
     message = mail()
-    assert message["List-Unsubscribe"] == f"<https://info.cimahi.example/berhenti/{token}>, <mailto:berhenti+{token}@{BOUNCES}>"
+    assert message["List-Unsubscribe"] == f"<https://info.cimahi.example/berhenti/{token}>"
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
 
-def test_without_a_bounce_domain_one_can_still_stop_by_mail_to_the_sender() -> None:
-    way = channel(bounce_domain="")
+@pytest.mark.parametrize("bounces", ["", BOUNCES])
+def test_no_mailbox_is_offered_for_stopping_that_nobody_reads(bounces: str) -> None:
+    way = channel(bounce_domain=bounces)
     data = way.personalise(way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")).payload.data
-    token = samples.recipient("x").token
-    assert f"<mailto:info@info.cimahi.example?subject=berhenti%20{token}>".encode() in data
+    assert b"mailto:" not in data
 
 
 def test_one_recipient_one_sender_and_no_answer_from_robots() -> None:
@@ -178,6 +178,8 @@ def test_a_correction_refers_to_the_message_it_corrects() -> None:
         (samples.correction(), "id", "[Ralat] "),
         (samples.withdrawal(), "id", "[Dicabut] "),
         (samples.alert(change="correction", number=2), "id", "[Darurat] [Ralat] "),
+        (samples.alert(change="withdrawal", number=2), "id", "[Dicabut] "),
+        (samples.alert(change="withdrawal", number=2), "en", "[Withdrawn] "),
     ],
 )
 def test_the_subject_is_the_title_behind_at_most_what_matters(edition: Edition, lang: str, prefix: str) -> None:
@@ -231,6 +233,94 @@ def test_a_withdrawal_does_not_repeat_what_no_longer_holds() -> None:
         assert "Matikan listrik" not in content
         assert "Posko" not in content
         assert edition.code in content
+
+
+@pytest.mark.parametrize(
+    "edition", [samples.notice(), samples.alert(), samples.alert(level="important"), samples.clarification()]
+)
+@pytest.mark.parametrize(
+    ("lang", "first", "holds"), [("id", "DICABUT", "tidak berlaku lagi"), ("en", "WITHDRAWN", "no longer holds")]
+)
+def test_a_withdrawal_says_first_that_it_no_longer_holds(edition: Edition, lang: str, first: str, holds: str) -> None:
+    taken_back = withdrawal(edition, reason="Salah kirim.", at=samples.WITHDRAWN)
+    message = mail(taken_back, lang)
+    text, page = message.get_body(("plain",)), message.get_body(("html",))
+    assert text is not None and page is not None
+    opening = text.get_content().splitlines()[0]
+    assert opening.startswith(first) and holds in opening
+    body = page.get_content().partition("<body")[2]
+    assert body.index(holds) < body.index("Salah kirim.") < body.index("<h1")
+    for content in (text.get_content(), body):
+        for alarming in ("PERINGATAN", "EMERGENCY WARNING", "Lakukan sekarang", "Do this now", "#9d0f10", "bit.example"):
+            assert alarming not in content
+
+
+def test_a_withdrawn_emergency_is_named_as_one_and_no_longer_marked_as_urgent() -> None:
+    message = mail(withdrawal(samples.alert(), reason="Salah kirim.", at=samples.WITHDRAWN))
+    assert message["Subject"] == "[Dicabut] Cuaca: peringatan darurat 25 Nov 2026 07.43 WIB"
+    text = message.get_body(("plain",))
+    assert text is not None
+    assert text.get_content().splitlines()[:4] == [
+        "DICABUT 25 Nov 2026 09.40 WIB: peringatan darurat ini tidak berlaku lagi.",
+        "Alasan: Salah kirim.",
+        "Abaikan peringatan darurat yang kami kirim sebelumnya.",
+        "",
+    ]
+
+
+def only_indonesian(edition: Edition) -> Edition:
+    """The edition without its English words."""
+    return msgspec.structs.replace(edition, wordings={"id": edition.wording("id")})
+
+
+def test_words_without_a_translation_are_marked_with_their_language() -> None:
+    message = mail(only_indonesian(samples.alert()), "en")
+    page = message.get_body(("html",))
+    assert page is not None
+    markup = page.get_content()
+    assert '<html lang="en">' in markup
+    for piece in ('<h1 lang="id">Banjir', '<p class="lead" lang="id">Pindah', '<div class="body" lang="id">'):
+        assert piece in markup
+    assert "<h2>Do this now</h2>" in markup
+    assert re.search(r'<div lang="id">\s*<ol>\s*<li>Pindah ke tempat tinggi', markup)
+
+
+@pytest.mark.parametrize(
+    ("edition", "lang", "languages"),
+    [
+        (samples.notice(), "id", "id"),
+        (samples.notice(), "en", "en"),
+        (only_indonesian(samples.notice()), "en", "en, id"),
+        (samples.correction(), "id", "id"),
+        (samples.correction(), "en", "en, id"),
+        (samples.clarification(), "en", "en, id"),
+        (samples.notice(), "su", "id"),
+        (samples.notice(wordings={"id": samples.notice().wording("id"), "su": samples.notice().wording("id")}), "su", "id, su"),
+    ],
+)
+def test_a_mail_names_every_language_that_it_is_in(edition: Edition, lang: str, languages: str) -> None:
+    assert [part["Content-Language"] for part in mail(edition, lang).iter_parts()] == [languages, languages]
+
+
+def test_a_reason_and_a_claim_in_an_english_mail_are_marked_as_indonesian() -> None:
+    for edition, words in (
+        (samples.correction(), "Air kembali"),
+        (samples.withdrawal(), "Pekerjaan"),
+        (samples.clarification(), "“Bansos"),
+    ):
+        page = mail(edition, "en").get_body(("html",))
+        assert page is not None
+        assert f'<span lang="id">{words.replace("“", "&ldquo;")}' in page.get_content()
+
+
+def test_a_sender_with_a_long_name_is_named_in_short_encoded_words() -> None:
+    name = "Pemérintah Kota Cimahi, Dinas Komunikasi, Informatika, dan Persandian"
+    way = channel(from_=f'"{name}" <info@info.cimahi.example>')
+    data = way.personalise(way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")).payload.data
+    head = data.partition(b"\r\n\r\n")[0].decode()
+    assert all(len(word) <= 75 for word in re.findall(r"=\?\S+\?=", head))
+    message = message_from_bytes(data, policy=policy.default)
+    assert message["From"].addresses[0].display_name == name
 
 
 def test_the_summary_leads_unless_the_body_begins_with_it() -> None:

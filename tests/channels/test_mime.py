@@ -3,6 +3,7 @@
 import quopri
 import re
 from email import message_from_bytes, policy
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 
 import pytest
@@ -77,6 +78,52 @@ def test_a_subject_cannot_pretend_and_is_folded(title: str) -> None:
     assert all(len(line) <= 78 for line in f"Subject: {value}".split("\r\n"))
     raw = alternative([("Subject", value)], [part("text/plain", "id", "x")], "b")
     assert str(read_back(raw)["subject"]) == title.strip()
+
+
+def check_encoded_words(value: str, header_name: str) -> None:
+    """RFC 2047, section 2: encoded words of at most 75 octets, lines with one of at most 76."""
+    assert value.isascii()
+    assert all(len(word) <= 75 for word in re.findall(r"=\?\S+?\?[bq]\?\S*?\?=", value))
+    assert all(len(line) <= 76 or "=?" not in line for line in f"{header_name}: {value}".split("\r\n"))
+
+
+TITLES = st.one_of(
+    LINES,
+    st.text(st.sampled_from('é\U0001f30a\U0001f468\u200d\U0001f469 ab=?_<>,"\\'), max_size=200).map(one_line),
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=200),
+)
+
+
+@given(name=TITLES)
+def test_any_name_comes_back_from_a_mailbox_in_short_encoded_words(name: str) -> None:
+    value = mailbox(name, "info@contoh.example")
+    check_encoded_words(value, "From")
+    raw = alternative([("From", value)], [part("text/plain", "id", "x")], "b")
+    check_lines(raw)
+    (address,) = read_back(raw)["from"].addresses
+    assert address.addr_spec == "info@contoh.example"
+    shown = value.replace("\r\n", "").removesuffix("<info@contoh.example>").strip()
+    if "=?" in shown:  # as RFC 2047 has it read; the standard library's newer parser keeps the gap between encoded words
+        assert str(make_header(decode_header(shown))) == name
+    if len(re.findall(r"\?=\s+=\?", value)) == 0:
+        assert address.display_name == name
+
+
+@given(title=TITLES)
+def test_any_subject_is_in_short_encoded_words(title: str) -> None:
+    value = phrase(title, "Subject")
+    check_encoded_words(value, "Subject")
+    assert str(read_back(f"Subject: {value}\r\n\r\n".encode())["subject"]) == title
+
+
+@pytest.mark.parametrize("name", ["Pemérintah Kota Cimahi, Dinas Komunikasi dan Informatika Kota Cimahi", "é" * 90, "Info " * 20])
+def test_a_long_name_of_a_sender_is_folded(name: str) -> None:
+    value = mailbox(name.strip(), "info@info.cimahi.example")
+    check_encoded_words(value, "From")
+    assert "\r\n" in value
+    assert read_back(f"From: {value}\r\n\r\n".encode())["from"].addresses[0].display_name.replace(" ", "") == name.replace(
+        " ", ""
+    )
 
 
 def test_a_short_plain_subject_stays_readable() -> None:

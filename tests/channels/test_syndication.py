@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ import feedparser
 import msgspec
 import pytest
 from feedgen.feed import FeedGenerator
+from hypothesis import given
+from hypothesis import strategies as st
 from lxml import etree
 
 import samples
 from channels.base.contract import Area, Edition, Image, Wording
+from channels.base.syndication import seen
 from feeds import AREAS, EDITIONS, FORMATS, LATER, asked, items, many, told
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,6 +124,70 @@ def test_feedgen_alone_would_lose_them() -> None:
     link = etree.fromstring(raw.atom_str()).find(f"{ATOM}entry/{ATOM}link")
     assert link is not None
     assert dict(link.attrib) == {"href": "https://info.cimahi.example/"}
+
+
+class Shown(HTMLParser):
+    """The text that a reader shows of HTML."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.feed(markup)
+        self.close()
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+ANGLED = [
+    "Uji <x> dan </x>, <b>tebal</b>",
+    "Kode &lt;A&gt; &amp; &copy2026 &#60;",
+    "Air & listrik, Q&A, 3 < 5 > 2, a<b",
+    "<!-- rahasia --> terlihat <?php ?>",
+]
+
+
+@pytest.mark.parametrize("text", ANGLED)
+def test_what_stands_in_angles_is_seen_in_every_rss_reader(text: str) -> None:
+    words = msgspec.structs.replace(samples.notice().wording("id"), title=text, summary=text)
+    item = etree.fromstring(asked("rss", [samples.notice(wordings={"id": words})]).body).find("channel/item")
+    for name in ("title", "description"):
+        assert Shown(item.findtext(name)).text == text  # readers that take it for HTML
+        assert unescape(item.findtext(name)) == text  # and those that only resolve references
+    entry = etree.fromstring(asked("atom", [samples.notice(wordings={"id": words})]).body).find(f"{ATOM}entry")
+    for name in ("title", "summary"):
+        assert (entry.findtext(f"{ATOM}{name}"), entry.find(f"{ATOM}{name}").get("type")) == (text, "text")
+    (found,) = items([samples.notice(wordings={"id": words})])
+    assert (found["title"], found["summary"]) == (text, text)
+
+
+@given(st.text(st.sampled_from("ab<>&;#x3/! lt"), max_size=60))
+def test_text_that_html_would_change_is_seen_and_other_text_stays(text: str) -> None:
+    assert Shown(seen(text)).text == text
+    if Shown(text).text == text and "<" not in text:
+        assert seen(text) == text
+
+
+@pytest.mark.parametrize("text", ["Air & listrik", "Q&A", "3 < 5", "AT&T", "Rp1,5 juta", "R&D; lain"])
+def test_plain_titles_stay_plain(text: str) -> None:
+    assert seen(text) == text
+
+
+def test_an_entry_without_translation_names_its_own_language() -> None:
+    only = samples.notice(wordings={"id": samples.notice().wording("id")})
+    item = etree.fromstring(asked("rss", [only], query={"bahasa": "en"}).body).find("channel/item")
+    assert item.findtext("{http://purl.org/dc/elements/1.1/}language") == "id"
+    entry = etree.fromstring(asked("atom", [only], query={"bahasa": "en"}).body).find(f"{ATOM}entry")
+    assert entry.get(XML_LANG) == "id"
+    assert items([only], query={"bahasa": "en"})[0]["language"] == "id"
+    assert "language" not in [
+        child.tag.rpartition("}")[2] for child in etree.fromstring(asked("rss", [only]).body).find("channel/item")
+    ]
+
+
+def test_a_reason_in_an_english_feed_is_marked_as_indonesian() -> None:
+    (item,) = items([samples.correction()], query={"bahasa": "en"})
+    assert '<span lang="id">Air kembali pukul 16.00, bukan 14.00.</span>' in item["content_html"]
 
 
 # --- hostile texts -------------------------------------------------------------------------------

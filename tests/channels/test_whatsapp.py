@@ -183,7 +183,7 @@ def test_a_withdrawn_emergency_tells_nobody_to_act() -> None:
     text = shown(samples.alert(change="withdrawal", reason="Air sudah surut", published_at=samples.WITHDRAWN))
     assert text["header"] == "Kota Cimahi (Peringatan dicabut)"
     assert "[DICABUT] Banjir" in text["text"]
-    assert "Air sudah surut. Kabar sebelumnya dengan kode ini tidak berlaku lagi." in text["text"]
+    assert "Peringatan darurat ini tidak berlaku lagi. Air sudah surut. Abaikan kabar sebelumnya dengan kode ini." in text["text"]
     assert "Berlaku: tidak lagi, dicabut 25 Nov 2026 09.40 WIB" in text["text"]
     assert "Matikan listrik" not in text["text"]
 
