@@ -145,6 +145,7 @@ def test_emergencies_and_clarifications_have_templates_of_their_own() -> None:
         "correction": "info_kelurahan",
         "withdrawal": "info_kelurahan",
         "picture": "info_kelurahan",
+        "withdrawn_alert": "info_kelurahan",
     }
 
 
