@@ -36,6 +36,8 @@ class Pushed:
     limit: int
     open: bool
     adjusted: bool
+    marks: str
+    """How the text says what is bold (see `contract.Limits`)."""
 
     @property
     def lengthy(self) -> bool:
@@ -144,7 +146,7 @@ def _pushed(app: App, channel: PushChannel, edition: Edition, lang: str) -> Push
     text = max((part for name, part in parts.items() if name != "html"), key=len, default="")
     return Pushed(
         name=channel.name, label=channel.label, parts=parts, used=measured(text, limits.measure), limit=limits.text,
-        open=app.loaded.is_open(channel.name), adjusted=channel.name in edition.overrides,
+        open=app.loaded.is_open(channel.name), marks=limits.marks, adjusted=channel.name in edition.overrides,
     )  # fmt: skip
 
 

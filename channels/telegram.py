@@ -146,7 +146,7 @@ class Telegram(Chats):
 
     name = "telegram"
     label = "Telegram"
-    limits = contract.Limits(text=TEXT_LIMIT, measure="utf-16 units", caption=CAPTION_LIMIT)
+    limits = contract.Limits(text=TEXT_LIMIT, measure="utf-16 units", caption=CAPTION_LIMIT, marks="html")
     receipt_wait, spaced, tier = 0.0, True, 0
 
     def __init__(self, settings: Settings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:

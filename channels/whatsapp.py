@@ -192,7 +192,7 @@ class WhatsApp:
 
     name = "whatsapp"
     label = "WhatsApp"
-    limits = contract.Limits(text=BODY_LIMIT, measure="utf-16 units")
+    limits = contract.Limits(text=BODY_LIMIT, measure="utf-16 units", marks="asterisks")
     spaced = True
 
     def __init__(self, settings: Settings) -> None:

@@ -11,7 +11,7 @@ from broadcaster.announcements import State
 from broadcaster.signing import normalise_code
 from broadcaster.store.drafts import EDITING
 from broadcaster.store.staff_tables import draft_version
-from broadcaster.store.tables import announcement
+from broadcaster.store.tables import announcement, edition
 
 Tab = Literal["draft", "waiting", "scheduled", "published", "ended", "archived"]
 TABS: tuple[Tab, ...] = get_args(Tab)
@@ -63,6 +63,7 @@ class Item:
     expires_at: float | None
     release_at: float | None
     note: str
+    withdrawn: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +74,9 @@ class Page:
     following: str
 
 
-_COLUMNS = tuple(announcement.c[name] for name in Item.__slots__)
+_OF_ITSELF = tuple(announcement.c[name] for name in Item.__slots__ if name in announcement.c)
+_TAKEN_BACK = exists().where(edition.c.announcement == announcement.c.id, edition.c.newest, edition.c.withdrawn)
+_COLUMNS = (*_OF_ITSELF, _TAKEN_BACK.label("withdrawn"))
 
 
 def page(connection: Connection, wanted: Wanted, *, before: str = "", limit: int = PAGE_SIZE) -> Page:

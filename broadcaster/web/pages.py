@@ -173,17 +173,15 @@ _INLINE = {"b", "i", "s", "u", "strong", "em", "a"}
 _BLOCKS = _INLINE | {"p", "ul", "ol", "li", "br", "blockquote"}
 
 
-_MESSENGERS = re.compile(r"(?:[^<>]|</?(?:b|i|s|u|strong|em)>|<a href=\"[^\"<>]*\">|</a>)*+")
+_BOLD = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+)(?<=\S)\*(?![\w*])")
 
 
-def _marked(text: str) -> Markup:
-    """A message's text with the marks of a messenger's own HTML, where it has some; anything else is shown as it is.
-
-    A text with any other tag is none of that HTML, which would hold it escaped: nothing of it may vanish from a preview.
-    """
-    if any(f"<{tag}>" in text for tag in _INLINE) and _MESSENGERS.fullmatch(text):
+def _marked(text: str, marks: str) -> Markup:
+    """A message's text with bold as its platform shows it; where that knows no marks, as it is."""
+    if marks == "html":
         return Markup(nh3.clean(text, tags=_INLINE, attributes={"a": {"href"}}))  # noqa: S704  reason: nh3 cleaned it
-    return Markup.escape(text)
+    safe = Markup.escape(text)
+    return Markup(_BOLD.sub(r"<strong>\1</strong>", str(safe))) if marks == "asterisks" else safe  # noqa: S704  reason: escaped above
 
 
 def _cleaned(html: str) -> Markup:

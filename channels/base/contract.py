@@ -353,6 +353,7 @@ class Limits:
     text: int
     measure: Literal["code points", "utf-16 units", "bytes"]
     caption: int | None = None
+    marks: Literal["none", "html", "asterisks"] = "none"  # how its text says what is bold
 
 
 MayWrite = Callable[[], bool]

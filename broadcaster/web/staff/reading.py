@@ -49,6 +49,7 @@ async def show(request: Request) -> Response:
     return frame.page(
         request, "reading.html", row=row, fields=row.fields, past=past, said=said if SAID.get(said) == row.state else "",
         areas=[area.label for area in areas if area is not None], topic=topic, archivable=row.state in ARCHIVABLE,
+        given=actors.given,
     )  # fmt: skip
 
 

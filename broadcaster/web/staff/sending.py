@@ -158,7 +158,8 @@ async def _page(request: Request, row: Announcement, *, problem: str = "", statu
     finished = request.query_params.get("selesai", "")
     template = "sending_receipt.html" if request.query_params.get("cetak") else "sending.html"
     return frame.page(
-        request, template, status=status, problem=problem, acts=acts, names=names, newest=newest, waiting=waiting,
+        request, template, status=status, problem=problem, acts=acts, names=names, given=actors.given, newest=newest,
+        waiting=waiting, withdrawal=next((entry for entry in reversed(acts) if entry.act == "withdraw"), None),
         finished=finished if finished in DONE and not problem else "", retried=_retried(acts), left_out=steering.LEFT_OUT,
         content=_content(acts, row), kept_days=KEPT_DAYS, **_live(request, row, sight),
     )  # fmt: skip

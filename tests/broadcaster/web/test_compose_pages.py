@@ -309,6 +309,16 @@ async def test_each_version_shows_what_differs_and_can_be_put_back(site: Running
     assert "Versi ini tidak ada" in (await rina.post(f"{address}/pulihkan", {"nomor": "99"})).text
 
 
+async def test_previews_look_as_their_platforms_show_them(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    page = (await rina.post("/redaksi/pratinjau", {**FORM, "title": "Air <i>mati</i> di Cibabat"})).text
+    previews = dict(re.findall(r'id="pratinjau-(\w+)">(.*?)</section>', page, re.DOTALL))
+    assert "<strong>Air &lt;i&gt;mati&lt;/i&gt; di Cibabat</strong>" in previews["whatsapp"]
+    assert "<b>Air &lt;i&gt;mati&lt;/i&gt; di Cibabat</b>" in previews["telegram"]
+    assert "Air &lt;i&gt;mati&lt;/i&gt; di Cibabat" in previews["email"]
+    assert "<i>" not in page
+
+
 # --- pictures -----------------------------------------------------------------------------------------
 
 

@@ -122,6 +122,16 @@ async def test_the_list_finds_by_tab_words_code_and_filters(site: Running) -> No
         assert "Tidak ada pengumuman di sini" in (await rina.get(f"/redaksi/pengumuman?tab=draf&{query}")).text, query
 
 
+async def test_what_was_withdrawn_is_called_so_wherever_it_stands(site: Running) -> None:
+    dewi = await signed_in(site, "dewi", "approver")
+    stored = await site.publish(NOTICE)
+    await site.withdraw(stored, "Salah tanggal.")
+    for path in ("/redaksi/pengumuman?tab=berakhir", f"/redaksi/pengumuman/{stored.id}", "/redaksi/"):
+        page = (await dewi.get(path)).text
+        assert '<span class="state withdrawn">Dicabut</span>' in page, path
+        assert '<span class="state ended">' not in page, path
+
+
 async def test_one_announcement_shows_what_it_says_and_who_did_what(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     notice = {**NOTICE, "title": "<b>Air</b> mati"}

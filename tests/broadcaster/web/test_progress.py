@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from broadcaster import publishing
 from broadcaster.app import App
 from broadcaster.delivery import REASONS
 from broadcaster.overview import ChannelView, Overview
-from broadcaster.publishing import Stored
+from broadcaster.publishing import Press, Stored
 from broadcaster.store import audit
 from broadcaster.store.causes import Causes, Waiting
 from broadcaster.store.channels import ChannelState, pause_channel
@@ -247,6 +249,27 @@ async def test_pause_resume_and_stop(site: Running) -> None:
     assert "Tidak ada pengiriman yang sedang berjalan." in refused.text
     told = await site.app.database.read(audit.about, stored.id)
     assert [entry.act for entry in told if entry.actor == "staff:dewi"] == ["pause", "resume", "cancel"]
+
+
+async def test_the_history_of_a_sending_says_who_paused_once_and_shows_no_hash(site: Running) -> None:
+    stored = await sent(site, drained=False)
+    dewi, address = await signed_in(site, "dewi", "approver"), f"/redaksi/pengiriman/{stored.id}"
+    await dewi.post(f"{address}/jeda")
+    for path in (address, f"/redaksi/pengumuman/{stored.id}"):
+        page = (await dewi.get(path)).text
+        history = page[page.index("Dijeda</strong>") :].partition("</li>")[0]
+        assert history.count("Dewi") == 1, path
+        assert "hash isi" not in page, path
+
+
+async def test_the_page_of_a_withdrawn_sending_names_who_withdrew_it(site: Running) -> None:
+    stored = await sent(site, drained=False)
+    dewi = await signed_in(site, "dewi", "approver")
+    withdrawal = {"reason": "Salah tanggal.", "actor": "staff:dewi", "now": site.clock()}
+    await site.app.database.write(publishing.withdraw, Press.of(site.app), stored.id, **withdrawal)
+    page = (await dewi.get(f"/redaksi/pengiriman/{stored.id}")).text
+    assert re.search(r'<p class="quiet">Dicabut [^<]+ WIB, oleh Dewi</p>', page)
+    assert "<dt>Dicabut</dt><dd>Dewi, " in (await dewi.get(f"/redaksi/pengiriman/{stored.id}?cetak=1")).text
 
 
 async def test_who_holds_for_another_area_steers_nothing(site: Running) -> None:
