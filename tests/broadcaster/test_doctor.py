@@ -32,9 +32,11 @@ EMAIL = {"EMAIL_URL": "smtp://127.0.0.1:1", "EMAIL_FROM": "info@cimahi.example",
 
 
 async def examined(data_dir: Path, **environ: str) -> list[Finding]:
-    """Everything doctor finds under these settings."""
+    """Everything doctor finds under these settings; what is in order comes without advice."""
     loaded = config.read({"BROADCASTER_DATA_DIR": str(data_dir), "BROADCASTER_BASE_URL": "http://127.0.0.1:9", **environ})
-    return [finding async for finding in findings(loaded)]
+    found = [finding async for finding in findings(loaded)]
+    assert not [finding for finding in found if finding.ok and finding.mend]
+    return found
 
 
 def about(found: list[Finding], word: str) -> Finding:

@@ -495,6 +495,7 @@ async def test_the_doctor_finds_a_good_server_good() -> None:
         findings = await way.check()
         await way.aclose()
     assert [finding.ok for finding in findings] == [True, True, True, True]
+    assert [finding.mend for finding in findings] == ["", "", "", ""], "advice under what is in order"
 
 
 async def test_the_doctor_says_what_to_mend() -> None:
