@@ -12,6 +12,7 @@
   const STALE = 6 * HOUR; // after so long it shows no announcement any more
   const SHIFT = 300 * SECOND;
   const FADE = 150;
+  const FAREWELL = 120 * SECOND; // for so long a takeover that left is said to be over
   const ROTATED = 5;
   const NEXT = Infinity; // due: not known before it is drawn
   const HEADLINES = [136, 120, 108, 96, 88, 80, 76];
@@ -33,6 +34,8 @@
   let heard = 0; // when the last good answer came, by the steady clock
   let pictures = {}; // by address: those of the payload, loaded before they are shown
   let showing = { key: "", items: [], index: 0, page: 0, pages: 1, due: NEXT };
+  let alarms = []; // the emergencies that have the screen
+  let farewell = { kind: "", title: "", due: 0 };
   let fading = 0;
 
   // --- time: the server's, told by its Date header, carried on by a steady clock that nobody can set ---
@@ -194,7 +197,7 @@
 
   function keyOf(plan) {
     const codes = plan.items.map(function (item) { return item.code; });
-    return [serial, plan.emergency, plan.cut].concat(codes).join(" ");
+    return [serial, plan.emergency, plan.cut, farewell.kind].concat(codes).join(" ");
   }
 
   // --- drawing: text nodes only ---
@@ -313,9 +316,11 @@
 
   function drawStrip(plan, item) {
     const other = plan.strips.filter(function (strip) { return item && strip.code !== item.code; })[0];
-    parts.strip.hidden = !other;
-    body.classList.toggle("striped", Boolean(other));
-    write(parts["strip-title"], other ? other.title : "");
+    const shown = farewell.kind || Boolean(other);
+    parts.strip.hidden = !shown;
+    body.classList.toggle("striped", Boolean(shown));
+    write(parts["strip-kind"], farewell.kind || "Peringatan dini:");
+    write(parts["strip-title"], farewell.kind ? farewell.title : other ? other.title : "");
   }
 
   function drawAddress(plan, item) {
@@ -401,9 +406,26 @@
     }
   }
 
+  function takeLeave(plan, time) {
+    // whoever saw the alarm learns that it is over; an alarm that only nobody has heard of for hours is not
+    const gone = alarms.filter(function (item) {
+      return !payload.items.some(function (other) { return other.code === item.code; }) || (item.expires && Date.parse(item.expires) <= time);
+    });
+    if (plan.emergency || plan.lost || since(farewell.due) >= 0) {
+      farewell = { kind: "", title: "", due: Infinity };
+    }
+    if (gone.length && !plan.emergency && !plan.lost) {
+      const ended = gone[0].expires && Date.parse(gone[0].expires) <= time;
+      const kind = "Peringatan " + (ended ? "berakhir " : "dibatalkan ") + clock(time) + ":";
+      farewell = { kind: kind, title: gone[0].title, due: performance.now() + FAREWELL };
+    }
+    alarms = plan.emergency ? plan.items : [];
+  }
+
   function tick() {
     const time = now();
     const plan = programme(time);
+    takeLeave(plan, time);
     const key = keyOf(plan);
     drawClock(time);
     if (key !== showing.key) {

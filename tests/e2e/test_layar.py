@@ -154,6 +154,26 @@ def test_an_emergency_takes_the_whole_screen_and_leaves_by_itself_offline(
     screen.pass_time(15)
     assert "emergency" not in screen.classes()
     assert screen.text("headline") == samples.notice().wording("id").title
+    assert screen.text("strip") == f"Peringatan berakhir 07.46: {samples.alert().wording('id').title}"
+    assert_inside(screen)
+    screen.pass_time(125)
+    assert not screen.seen("strip")
+
+
+def test_a_withdrawn_emergency_is_said_to_be_called_off_for_two_minutes(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
+    station.editions = [samples.alert(), samples.notice(expires=None)]
+    screen = open_screen()
+    assert "emergency" in screen.classes()
+    station.editions = [samples.withdrawn_alert(), samples.notice(expires=None)]
+    screen.pass_time(16)
+    assert "emergency" not in screen.classes()
+    assert screen.text("strip") == f"Peringatan dibatalkan 07.43: {samples.alert().wording('id').title}"
+    assert_inside(screen)
+    screen.pass_time(125)
+    assert not screen.seen("strip")
+    assert samples.alert().wording("id").title not in screen.page.content()
 
 
 def pictured(**changes: Any) -> Edition:

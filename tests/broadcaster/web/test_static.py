@@ -14,6 +14,16 @@ FILES = sorted(
 )
 
 
+SHEETS = sorted(path.name for path in static.FOLDER.glob("*.css") if "@font-face" in path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_our_font_makes_no_other_signs_of_what_is_written(name: str) -> None:
+    """Its contextual alternates show "5xx" as "5×x"."""
+    sheet = (static.FOLDER / name).read_text(encoding="utf-8")
+    assert re.search(r"body \{[^}]*font-variant-ligatures: no-contextual", sheet)
+
+
 @pytest.mark.parametrize("name", FILES)
 async def test_each_file_is_served_under_both_names(site: Running, name: str) -> None:
     hashed = await site.ask(static.address(name))
