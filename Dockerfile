@@ -9,8 +9,12 @@ COPY broadcaster broadcaster
 COPY channels channels
 COPY subscribers subscribers
 COPY templates templates
+# pip's isolated builds would ask for packages that the lock does not have
 RUN python -m venv /opt/siaran \
- && /opt/siaran/bin/pip install --no-cache-dir --disable-pip-version-check --no-index --find-links /packages '.[postgres]'
+ && pip="/opt/siaran/bin/pip --disable-pip-version-check" \
+ && $pip install --no-cache-dir --no-index --find-links /packages setuptools \
+ && $pip install --no-cache-dir --no-index --find-links /packages --use-pep517 --no-build-isolation '.[postgres]' \
+ && $pip uninstall --yes setuptools
 
 FROM python:3.11.13-slim-bookworm
 RUN useradd --system --uid 10112 --home-dir /data siaran && install -d -o siaran -g siaran -m 0700 /data
