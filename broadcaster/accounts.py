@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import re
 import secrets
 import shlex
 import string
@@ -16,6 +17,8 @@ import pyotp
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from email_validator import EmailNotValidError, validate_email
+
+from channels.base.settings import items
 
 AccountRole = Literal["author", "approver", "screens", "admin"]
 """Penyusun, Penyetuju, Operator layar, Pengelola."""
@@ -142,23 +145,31 @@ def read_agency_names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def read_roles(names: Iterable[str]) -> tuple[AccountRole, ...]:
-    """Roles in their own order; raises BadAccount for an unknown one, or for none at all."""
-    given = set(names)
-    if unknown := given - set(ACCOUNT_ROLES):
-        raise BadAccount(f"Peran {', '.join(sorted(unknown))} tidak dikenal. Yang ada: {', '.join(ACCOUNT_ROLES)}.")
-    if not given:
-        raise BadAccount("Pilih paling sedikit satu peran.")
-    return tuple(role for role in ACCOUNT_ROLES if role in given)
-
-
 ROLE_WORDS: Mapping[str, AccountRole] = {
     "penyusun": "author",
     "penyetuju": "approver",
     "operator-layar": "screens",
     "pengelola": "admin",
 }
-"""Our own words for roles: a plain "admin" at a provider may mean anything."""
+"""Roles as people write them, in settings and commands alike: a plain "admin" at a provider may mean anything."""
+_ROLES: Mapping[str, AccountRole] = dict(zip(ACCOUNT_ROLES, ACCOUNT_ROLES, strict=True)) | dict(ROLE_WORDS)
+
+
+def read_roles(names: Iterable[str]) -> tuple[AccountRole, ...]:
+    """Roles in their own order, in either language, several in one text too; raises BadAccount for an unknown one or none."""
+    words = {word.lower().replace("_", "-") for name in names for word in items(name)}
+    if unknown := words - set(_ROLES):
+        raise BadAccount(f"Peran {', '.join(sorted(unknown))} tidak dikenal. Yang ada: {', '.join(ROLE_WORDS)}.")
+    if not words:
+        raise BadAccount("Pilih paling sedikit satu peran.")
+    given = {_ROLES[word] for word in words}
+    return tuple(role for role in ACCOUNT_ROLES if role in given)
+
+
+def role_words(roles: Iterable[AccountRole]) -> tuple[str, ...]:
+    """Roles as settings and commands spell them."""
+    words = {role: word for word, role in ROLE_WORDS.items()}
+    return tuple(words[role] for role in roles)
 
 
 OWN_MAPPING: Mapping[str, AccountRole] = {word: role for word, role in ROLE_WORDS.items() if role != "admin"}
@@ -166,22 +177,27 @@ OWN_MAPPING: Mapping[str, AccountRole] = {word: role for word, role in ROLE_WORD
 
 
 def read_role_mapping(text: str) -> Mapping[str, AccountRole]:
-    """Role by value of a claim, in lower case, from value=role pairs between spaces (in quotes where a value has spaces).
+    """Role by value of a claim, in lower case, from value=role pairs between spaces or commas (quoted where a value has spaces).
 
     Roles may be named in either language; "" is OWN_MAPPING. Raises BadAccount.
     """
-    known: dict[str, AccountRole] = dict(zip(ACCOUNT_ROLES, ACCOUNT_ROLES, strict=True)) | dict(ROLE_WORDS)
     mapping: dict[str, AccountRole] = {}
     try:
         pairs = shlex.split(text)
     except ValueError as error:
         raise BadAccount("tanda kutipnya tidak berpasangan") from error
-    for pair in pairs:
+    for pair in (one for joined in pairs for one in _apart(joined)):
         value, _, role = pair.rpartition("=")
-        if not value or role not in known:
+        if not value or role not in _ROLES:
             raise BadAccount(f"berisi pasangan nilai=peran; peran yang ada: {', '.join(ROLE_WORDS)}")
-        mapping[_plain(value)] = known[role]
+        mapping[_plain(value)] = _ROLES[role]
     return mapping or OWN_MAPPING
+
+
+def _apart(pairs: str) -> list[str]:
+    """Cut at commas and semicolons, but only after a role: a value may hold them (`cn=siaran,ou=grup=penyusun`)."""
+    apart = re.sub(rf"(=(?:{'|'.join(_ROLES)}))[,;]+", r"\1\n", pairs)
+    return [pair for pair in apart.split("\n") if pair]
 
 
 def mapped_roles(values: Iterable[str], mapping: Mapping[str, AccountRole]) -> tuple[AccountRole, ...]:

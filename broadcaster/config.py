@@ -16,9 +16,11 @@ from pydantic_core import ErrorDetails
 
 import channels
 from broadcaster.accounts import read_role_mapping
+from broadcaster.misspelling import Spelling
 from broadcaster.s3 import Location
+from broadcaster.setting_values import Hosts, Phones, Proxies
 from channels.base.contract import PullChannel, PushChannel, Site, Topic
-from channels.base.settings import ChannelSettings
+from channels.base.settings import ChannelSettings, Items
 
 PREFIX = "BROADCASTER_"
 OIDC = "OIDC_"
@@ -53,10 +55,12 @@ class Settings(BaseModel):
     redis_url: str = Field(default="", description="redis://host:6379/0; empty: the embedded Valkey.")
     base_url: str = Field(default="", description="The address residents see; empty: this machine, at the web server's port.")
     secret_key: str = Field(default="", description="32 bytes, base64 or hex; empty: made and kept (0600) in the data folder.")
-    channels: str = Field(default="", description="Channels that are open, separated by spaces; empty: all that are configured.")
+    channels: Items = Field(default=(), description="Channels that are open; empty: all that are configured.")
     host: str = Field(default="127.0.0.1", description="Where the web server listens.")
     port: int = Field(default=8000, ge=0, le=65535, description="The web server's port.")
-    trusted_proxies: str = Field(default="127.0.0.1 ::1", description="Addresses or networks whose X-Forwarded-For is believed.")
+    trusted_proxies: Proxies = Field(
+        default=("127.0.0.1", "::1"), description="Addresses or networks whose X-Forwarded-For is believed."
+    )
     lease: float = Field(default=30.0, ge=1, le=600, description="Seconds a worker may hold a slice without renewing.")
     city: str = Field(default="Kota Cimahi", description="The city's name in messages.")
     sender: str = Field(default="Info Kota Cimahi", description="The sender's name in messages.")
@@ -65,12 +69,8 @@ class Settings(BaseModel):
     break_glass: bool = Field(
         default=False, description="Whether one person alone may publish an emergency; alarms every pengelola."
     )
-    link_hosts: str = Field(
-        default="", description="Hosts that links may name, separated by spaces, with their subdomains; empty: any."
-    )
-    phones: str = Field(
-        default="", description="The city's own telephone numbers, separated by commas; others are pointed out. Empty: none is."
-    )
+    link_hosts: Hosts = Field(default=(), description="Hosts that links may name, with their subdomains; empty: any.")
+    phones: Phones = Field(default=(), description="The city's own telephone numbers; others are pointed out. Empty: none is.")
     media_url: str = Field(
         default="", repr=False, description="s3://key:secret@host/bucket?region=..&tls=.. for pictures; empty: the data folder."
     )
@@ -85,7 +85,7 @@ class Settings(BaseModel):
     )
     oidc_roles: str = Field(
         default="",
-        description="Single sign-on: value=role pairs, separated by spaces; empty: our words but pengelola (OIDC_ROLES).",
+        description="Single sign-on: value=role pairs; empty: our words but pengelola (OIDC_ROLES).",
     )
 
     @field_validator("base_url")
@@ -159,10 +159,12 @@ class Loaded:
     variables: Mapping[str, str] = field(repr=False)
     modules: Mapping[str, ModuleType]
     channel_settings: Mapping[str, ChannelSettings]
+    unknown: tuple[str, ...] = ()
+    """A sentence for each variable that has one of our first words and is no setting."""
 
     def is_open(self, name: str) -> bool:
         """Whether announcements go out by this channel: it is chosen, and all it requires is set."""
-        chosen = self.settings.channels.split()
+        chosen = self.settings.channels
         return (not chosen or name in chosen) and not self.channel_settings[name].missing()
 
 
@@ -204,7 +206,7 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
     except ValidationError as error:
         problems += _sentences("", error)
         # so that what is wrong with the channels is told in the same breath
-        settings = Settings(channels=own.get("channels", ""))
+        settings = Settings.model_validate({"channels": own.get("channels", "")})
     modules = channel_modules()
     per_channel: dict[str, ChannelSettings] = {}
     for name, module in modules.items():
@@ -214,16 +216,27 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
             problems += _sentences(module.Settings.prefix, error)
     problems += _unknown(settings, modules) + _mixed(settings, modules, per_channel)
     problems += _missing(settings, per_channel)
+    spelling = Spelling(known=_known(modules), own=PREFIX)
+    problems += spelling.mistakes(variables)
     if problems:
         raise BadSettings("\n".join(problems))
-    return Loaded(settings=settings, variables=variables, modules=modules, channel_settings=per_channel)
+    return Loaded(
+        settings=settings, variables=variables, modules=modules, channel_settings=per_channel,
+        unknown=tuple(spelling.unknown(variables)),
+    )  # fmt: skip
+
+
+def _known(modules: Mapping[str, ModuleType]) -> frozenset[str]:
+    """Every variable that is read."""
+    own = (variable(name) for name in Settings.model_fields)
+    return frozenset(own).union(*(module.Settings.variables() for module in modules.values()))
 
 
 def _unknown(settings: Settings, known: Collection[str]) -> list[str]:
     names = ", ".join(sorted(known))
     return [
         f"{PREFIX}CHANNELS menyebut {name!r}, yang bukan kanal. Yang ada: {names}."
-        for name in settings.channels.split()
+        for name in settings.channels
         if name not in known
     ]
 
@@ -250,7 +263,7 @@ def _missing(settings: Settings, per_channel: Mapping[str, ChannelSettings]) -> 
     missing = [
         variable
         for name, channel in per_channel.items()
-        if name in settings.channels.split() or (channel.missing() and len(channel.missing()) < len(channel.required))
+        if name in settings.channels or (channel.missing() and len(channel.missing()) < len(channel.required))
         for variable in channel.missing()
     ]
     sign_on = {name: getattr(settings, name) for name in ("oidc_issuer", "oidc_client_id", "oidc_client_secret")}

@@ -36,6 +36,8 @@ SKEW_SECONDS = 5.0
 async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
     """Everything that can be checked, cheapest first."""
     yield Finding(ok=True, what=f"Setelan terbaca; folder data {loaded.settings.data_dir.resolve()}")
+    for sentence in loaded.unknown:
+        yield Finding(ok=None, what=sentence)
     async for finding in _database(loaded.settings):
         yield finding
         if finding.ok is False:
@@ -119,7 +121,7 @@ async def _staff(settings: config.Settings) -> Finding:
         database.close()
     if admins or settings.oidc_issuer:
         return Finding(ok=True, what=f"Redaksi: {len(admins)} pengelola")
-    mend = "Tambahkan yang pertama: broadcaster user add NAMA --full-name 'Nama Lengkap' --role admin"
+    mend = "Tambahkan yang pertama: broadcaster user add NAMA --full-name 'Nama Lengkap' --role pengelola"
     return Finding(ok=None, what="Redaksi belum punya pengelola", mend=mend)
 
 

@@ -29,7 +29,7 @@ def peer_of(address: str) -> str:
 
 def trusts(settings: Settings, peer: str) -> bool:
     """Return whether this peer's word about its client is believed, as the web server reads the setting."""
-    return peer in ProxyHeadersMiddleware(_nothing, settings.trusted_proxies.split()).trusted_hosts
+    return peer in ProxyHeadersMiddleware(_nothing, list(settings.trusted_proxies)).trusted_hosts
 
 
 async def findings(settings: Settings) -> AsyncIterator[Finding]:

@@ -49,7 +49,7 @@ class Press:
         return cls(
             tree=app.tree, signer=app.signer, site=app.site, topics=app.settings.topics, code_prefix=app.settings.code_prefix,
             push_channels=app.open_push, pull_channels=tuple(name for name in app.pull if app.loaded.is_open(name)),
-            link_hosts=tuple(app.settings.link_hosts.lower().split()),
+            link_hosts=app.settings.link_hosts,
         )  # fmt: skip
 
     @property

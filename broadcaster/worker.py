@@ -19,6 +19,7 @@ from broadcaster.answering import Answerer
 from broadcaster.app import App, SharedClock
 from broadcaster.draining import Deliverer
 from broadcaster.logs import told
+from broadcaster.pulse import Pulse
 from broadcaster.queue import LANES, connect, decode, encode, queue_name
 from broadcaster.store import channels as channel_store
 from broadcaster.store import folding, former_mails, inbox, nudges, slices, suspicions
@@ -69,6 +70,7 @@ class LaneWorker:
         self.deliverer = Deliverer(app=app, holder=Holder(owner=self.owner, lease=app.settings.lease, is_dead=is_dead))
         locks.forget_dead(folder)
         self._lock = locks.WorkerLock(folder, self.owner) if app.database.sqlite else None
+        self._pulse = Pulse(app.settings.database, lane)
         self._stop = asyncio.Event()
         self._sweeps = False
         self._sweeper_lease = min(SWEEPER_LEASE, app.settings.lease)
@@ -100,6 +102,7 @@ class LaneWorker:
             ended = await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.gather(settled, *self._drains, return_exceptions=True)
             await self._answerer.settle(max(0.0, ended_by - clock()))
+            self._pulse.end()
             if self._lock is not None:
                 self._lock.release()
             for result in ended:
@@ -203,6 +206,7 @@ class LaneWorker:
                 for channel, lane in await self.app.database.read(slices.busy_lanes):
                     if lane == self.lane and not self.deliverer.works_on(channel, lane) and not self._stop.is_set():
                         self._start(channel)
+                self._pulse.beat()
 
     async def _keep_house(self) -> None:
         """What one process at a time does for all: schedules, endings, probes of halted channels."""

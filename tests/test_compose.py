@@ -16,15 +16,22 @@ ROOT = Path(__file__).resolve().parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
-START = ROOT / ".docker" / "start"
+WRAPPER = ROOT / ".docker" / "broadcaster"
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
-def started(**variables: str) -> dict[str, str]:
+def wrapped(folder: Path, command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What the image's `broadcaster` runs, where the program itself prints its variables."""
+    program = folder / "broadcaster"
+    program.write_text("#!/bin/sh\nexec env\n")
+    program.chmod(0o755)
+    path = f"{folder}:/usr/bin:/bin"
+    return subprocess.run(["sh", WRAPPER, command], env={"PATH": path, **variables}, capture_output=True, text=True, check=True)
+
+
+def started(folder: Path, **variables: str) -> dict[str, str]:
     """The variables under which a container's command runs."""
-    done = subprocess.run(
-        ["sh", START, "env"], env={"PATH": "/usr/bin:/bin", **variables}, capture_output=True, text=True, check=True
-    )
-    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+    return dict(line.split("=", 1) for line in wrapped(folder, "web", **variables).stdout.splitlines())
 
 
 SIMULATED = {"BROADCASTER_SIMULATION_URL": "http://providers:9000", "MAIL_CATCHER_URL": "smtp://mail:1025"}
@@ -37,7 +44,7 @@ def test_it_is_web_worker_postgresql_valkey_mail_and_stand_ins() -> None:
 
 def test_every_image_is_pinned() -> None:
     images = [service["image"] for service in SERVICES.values()]
-    images += re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    images += re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     assert [image for image in images if not re.search(r":v?\d+\.\d+", image)] == []
 
 
@@ -46,7 +53,7 @@ def test_our_containers_run_without_privileges() -> None:
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
-    assert "\nUSER siaran\n" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert "\nUSER siaran\n" in DOCKERFILE
 
 
 def test_only_the_site_and_the_mail_catcher_listen_and_on_this_machine_alone() -> None:
@@ -54,7 +61,7 @@ def test_only_the_site_and_the_mail_catcher_listen_and_on_this_machine_alone() -
     assert ports == ["127.0.0.1:8025:8025", "127.0.0.1:8000:8000"]
 
 
-@pytest.mark.parametrize("name", ["database", "doorbell", "mail", "providers", "web"])
+@pytest.mark.parametrize("name", ["database", "doorbell", "mail", "providers", "web", "worker"])
 def test_what_can_be_asked_has_a_health_check(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"]
 
@@ -67,7 +74,8 @@ def test_every_command_is_one_of_the_programs() -> None:
 
 
 def test_every_variable_is_a_setting() -> None:
-    known = {config.variable(name) for name in config.Settings.model_fields} | {"MAIL_CATCHER_URL"}
+    # what the wrapper reads, and what PostgreSQL's own client does
+    known = {config.variable(name) for name in config.Settings.model_fields} | {"MAIL_CATCHER_URL", "PGPASSWORD"}
     for module in channel_modules().values():
         known |= {module.Settings.prefix + (field.alias or name).upper() for name, field in module.Settings.model_fields.items()}
     for service in OURS.values():
@@ -75,7 +83,7 @@ def test_every_variable_is_a_setting() -> None:
 
 
 def test_without_credentials_every_channel_is_open_and_simulated(tmp_path: Path) -> None:
-    variables = started(**SIMULATED)
+    variables = started(tmp_path, **SIMULATED)
     loaded = config.read(variables, data_dir=tmp_path)
     assert loaded.settings.simulated
     assert all(loaded.is_open(name) for name in ("whatsapp", "telegram", "email"))
@@ -92,8 +100,57 @@ def test_without_credentials_every_channel_is_open_and_simulated(tmp_path: Path)
     ],
 )
 def test_one_real_credential_ends_the_simulation_of_all(tmp_path: Path, real: str, given: dict[str, str]) -> None:
-    variables = started(**SIMULATED, **given)
+    variables = started(tmp_path, **SIMULATED, **given)
     loaded = config.read(variables, data_dir=tmp_path)
     assert not loaded.settings.simulated
     assert loaded.settings.simulation_url == ""
     assert [name for name in ("whatsapp", "telegram", "email") if loaded.is_open(name)] == [real]
+
+
+def test_every_setting_may_stand_in_the_file_of_settings() -> None:
+    fixed = {
+        "BROADCASTER_DATA_DIR", "BROADCASTER_HOST", "BROADCASTER_PORT",  # the container's own
+        "BROADCASTER_SIMULATION_URL", "MAIL_CATCHER_URL", "PGPASSWORD",
+    }  # fmt: skip
+    for service in OURS.values():
+        assert service["env_file"] == ".env"
+        for name, value in service["environment"].items():
+            assert name in fixed or str(value).startswith(f"${{{name}:-")
+
+
+def test_the_database_has_no_password_that_everybody_knows() -> None:
+    given = [SERVICES["database"]["environment"]["POSTGRES_PASSWORD"], SERVICES["web"]["environment"]["PGPASSWORD"]]
+    assert all(value.startswith("${POSTGRES_PASSWORD:?") for value in given)
+    assert "siaran@database" in SERVICES["web"]["environment"]["BROADCASTER_DATABASE_URL"]
+
+
+def test_the_stand_ins_start_only_in_simulation() -> None:
+    assert {name for name, service in SERVICES.items() if service.get("profiles")} == {"providers", "mail"}
+    assert all(SERVICES[name]["profiles"] == ["simulation"] for name in ("providers", "mail"))
+
+
+def test_beside_real_credentials_the_stand_ins_end_and_are_not_started_again(tmp_path: Path) -> None:
+    done = wrapped(tmp_path, "providers", **SIMULATED, TELEGRAM_TOKEN="1234567:real")
+    assert done.stdout == ""
+    assert "tidak ada yang disimulasikan" in done.stderr
+    assert SERVICES["providers"]["restart"] == "on-failure"
+    assert wrapped(tmp_path, "providers", **SIMULATED).stdout != ""
+
+
+def test_a_command_typed_into_a_container_runs_under_the_settings_of_its_service() -> None:
+    assert "COPY --chmod=0755 .docker/broadcaster /usr/local/bin/broadcaster" in DOCKERFILE
+    assert "ENV PATH=/usr/local/bin:/opt/siaran/bin:" in DOCKERFILE
+    assert "ENTRYPOINT" not in DOCKERFILE
+
+
+def test_the_image_holds_what_the_lock_has_by_hash() -> None:
+    assert "--require-hashes -r requirements.lock" in DOCKERFILE
+    installs = re.findall(r"pip install (.*)", DOCKERFILE)
+    assert len(installs) == 2
+    assert all("--no-index --find-links /packages" in words for words in installs)
+
+
+def test_no_container_may_fill_the_memory_or_the_disk() -> None:
+    for service in SERVICES.values():
+        assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}

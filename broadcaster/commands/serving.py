@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Annotated
 
 import aiohttp
+import structlog
 import typer
 import uvloop
 
-from broadcaster import config, secret_key
+from broadcaster import config, pulse, secret_key
 from broadcaster.app import open_app
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import opened
@@ -44,28 +45,46 @@ def _configure_logs() -> None:
     configure(quiet=bool(config.simulation(config.data_folder())))
 
 
+def _tell_unknown(loaded: config.Loaded) -> None:
+    """Name variables that look like settings and are none."""
+    for sentence in loaded.unknown:
+        structlog.get_logger(__name__).warning("unknown_setting", sentence=sentence)
+
+
 async def _web() -> None:
     from broadcaster.web.serving import serve  # noqa: PLC0415  other commands need no web server
 
     async with opened() as app:
+        _tell_unknown(app.loaded)
         await serve(app, app.settings.host, app.settings.port)
 
 
 def worker(
     lane: Annotated[str, typer.Option(help="emergency atau routine; kosong: keduanya, masing-masing satu proses.")] = "",
+    check: Annotated[bool, typer.Option("--check", help="Periksa saja apakah worker di mesin ini hidup (0 = ya).")] = False,
 ) -> None:
     """Jalankan worker pengiriman."""
-    _configure_logs()
-    raise_file_limit()
     if lane and lane not in LANES:
         raise Failed(f"Jalur {lane!r} tidak ada. Pilih {' atau '.join(LANES)}.")
+    if check:
+        _check((lane,) if lane else LANES)
+        return
+    _configure_logs()
+    raise_file_limit()
     uvloop.run(_worker(lane) if lane else _workers())
+
+
+def _check(lanes: tuple[str, ...]) -> None:
+    """Raise Failed where a lane has no living worker on this machine."""
+    if dead := pulse.silent(config.read().settings.database, lanes, time.time()):
+        raise Failed(f"Tidak ada worker yang hidup di mesin ini untuk jalur {', '.join(dead)}. Lihat catatannya.")
 
 
 async def _worker(lane: str) -> None:
     from broadcaster.worker import run as run_lane  # noqa: PLC0415  other commands need no arq
 
     async with opened() as app:
+        _tell_unknown(app.loaded)
         await run_lane(app, lane, _stop_signal())
 
 

@@ -31,7 +31,7 @@ ASK = Annotated[
 def add(
     name: NAME,
     full_name: Annotated[str, typer.Option(help="Nama lengkap.")],
-    role: Annotated[list[str], typer.Option(help="author, approver, screens, admin; boleh berulang.")],
+    role: Annotated[list[str], typer.Option(help="penyusun, penyetuju, operator-layar, pengelola; boleh berulang.")],
     agency: Annotated[list[str] | None, typer.Option(help="Perangkat daerahnya; boleh berulang. Kosong: semua.")] = None,
     area: Annotated[list[str] | None, typer.Option(help="Wilayahnya; boleh berulang. Kosong: seluruh kota.")] = None,
     mail: Annotated[str, typer.Option(help="Alamat email untuk pemberitahuan.")] = "",
@@ -70,7 +70,9 @@ def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
                 "harus ganti kata sandi" if one.must_change else "",
             ]
             said = ", ".join(note for note in notes if note)
-            sys.stdout.write(f"{one.name}  {one.full_name}  {' '.join(one.roles)}{f'  ({said})' if said else ''}\n")
+            sys.stdout.write(
+                f"{one.name}  {one.full_name}  {' '.join(rules.role_words(one.roles))}{f'  ({said})' if said else ''}\n"
+            )
 
     asyncio.run(run())
 

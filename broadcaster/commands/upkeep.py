@@ -15,6 +15,7 @@ from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import ACTOR, opened
 from broadcaster.store import channels as channel_store
 from broadcaster.store import tokens as token_store
+from channels.base.settings import items
 
 tokens = typer.Typer(help="Token API: tambah, daftar, cabut.", no_args_is_help=True)
 channels = typer.Typer(help="Kanal: keadaan, lanjutkan, penonaktifan yang ditahan.", no_args_is_help=True)
@@ -51,10 +52,10 @@ async def _doctor(as_json: bool) -> bool:
 @tokens.command("add")
 def add(
     name: Annotated[str, typer.Option(help="Nama pemakai token, misalnya nama sistem.")],
-    scope: Annotated[str, typer.Option(help="write, publish, read; dipisah koma.")],
+    scope: Annotated[str, typer.Option(help="write, publish, read; dipisah koma atau spasi.")],
 ) -> None:
     """Buat token; ditampilkan satu kali saja."""
-    asyncio.run(_add(name, [part.strip() for part in scope.split(",") if part.strip()]))
+    asyncio.run(_add(name, list(items(scope))))
 
 
 async def _add(name: str, scopes: list[str]) -> None:

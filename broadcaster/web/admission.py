@@ -7,7 +7,7 @@ whose request follows its handshake at once, never waits long enough to be next.
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
@@ -70,9 +70,8 @@ class Connection(Protocol):
         """Close it at once, saying why if nothing was answered yet."""
 
 
-def trusts(addresses: str) -> Callable[[str], bool]:
-    """A test for proxies: addresses and networks separated by spaces, `*` for all; this machine's own sockets always pass."""
-    given = addresses.split()
+def trusts(given: Collection[str]) -> Callable[[str], bool]:
+    """A test for proxies: addresses and networks, `*` for all; this machine's own sockets always pass."""
     networks = [ip_network(name, strict=False) for name in (*given, *LOOPBACK) if _is_network(name)]
 
     @lru_cache(4_096)

@@ -26,7 +26,7 @@ class ProxyWatch:
     """Replaces the client's address as uvicorn does (X-Forwarded-For of trusted peers alone), and notes what does not fit."""
 
     def __init__(self, app: ASGIApp, *, program: App) -> None:
-        inner = ProxyHeadersMiddleware(app, program.settings.trusted_proxies.split())  # type: ignore[arg-type]  # its own ASGI types
+        inner = ProxyHeadersMiddleware(app, list(program.settings.trusted_proxies))  # type: ignore[arg-type]  # its own ASGI types
         self.app: ASGIApp = inner  # type: ignore[assignment]  # the same
         self._trusted = inner.trusted_hosts
         self._program = program

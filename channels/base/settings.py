@@ -1,14 +1,24 @@
 """Settings of a channel: its own variables, named after the module, and the site it speaks for."""
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from channels.base.contract import Site
 
 Rate = Annotated[float, Field(ge=0)]
 """Messages a second; 0: no limit of our own."""
+
+
+def items(value: Any) -> Any:
+    """Split a list as people write one: commas, semicolons, white space or several of them; what is no text stays."""
+    return tuple(part for part in re.split(r"[,;\s]+", value) if part) if isinstance(value, str) else value
+
+
+Items = Annotated[tuple[str, ...], BeforeValidator(items)]
+"""A list in one variable."""
 
 
 class ChannelSettings(BaseModel):
@@ -34,6 +44,12 @@ class ChannelSettings(BaseModel):
         }
         own.pop("site", None)
         return cls.model_validate({**own, "site": site})
+
+    @classmethod
+    def variables(cls) -> frozenset[str]:
+        """Names of the variables that are read."""
+        fields = ((name, field.alias) for name, field in cls.model_fields.items() if name != "site")
+        return frozenset(f"{cls.prefix}{alias or name.rstrip('_')}".upper() for name, alias in fields)
 
     def missing(self) -> tuple[str, ...]:
         """Names of the variables without which nothing can be sent."""

@@ -51,7 +51,7 @@ def _known(connection: Connection, app: App, fields: Fields, since: float, annou
     going = [name for name in app.open_push if not fields.channels or name in fields.channels]
     return advice.Known(
         same_title=listing.same_title(connection, fields.title, since, announcement),
-        phones=[number.strip() for number in app.settings.phones.split(",") if number.strip()],
+        phones=app.settings.phones,
         halted=[app.push[name].label for name in going if name in states and states[name].halted],
     )
 

@@ -32,11 +32,11 @@ class Line:
     ],
 )
 def test_proxies_are_those_that_the_settings_name_and_this_machine(proxies: str, address: str, trusted: bool) -> None:
-    assert trusts(proxies)(address) is trusted
+    assert trusts(proxies.split())(address) is trusted
 
 
 def test_a_household_with_many_ipv6_addresses_is_one_client() -> None:
-    admission = Admission(Limits(per_client=2), Refusals(), trusts(""))
+    admission = Admission(Limits(per_client=2), Refusals(), trusts(()))
     lines = [Line() for _ in range(4)]
     for number, line in enumerate(lines):
         assert admission.enter(line, f"2001:db8:0:1::{number + 1}")
@@ -46,14 +46,14 @@ def test_a_household_with_many_ipv6_addresses_is_one_client() -> None:
 
 
 def test_proxies_have_no_limit_of_one_client() -> None:
-    admission = Admission(Limits(per_client=1, connections=5), Refusals(), trusts("10.0.0.5"))
+    admission = Admission(Limits(per_client=1, connections=5), Refusals(), trusts(("10.0.0.5",)))
     lines = [Line() for _ in range(5)]
     assert all(admission.enter(line, "10.0.0.5") for line in lines)
     assert not any(line.dropped for line in lines)
 
 
 def test_a_stranger_never_takes_the_place_of_a_proxy() -> None:
-    admission = Admission(Limits(connections=2), Refusals(), trusts(""))
+    admission = Admission(Limits(connections=2), Refusals(), trusts(()))
     proxies = [Line(), Line()]
     assert all(admission.enter(line, "127.0.0.1") for line in proxies)
     assert not admission.enter(Line(), "203.0.113.9")
@@ -61,7 +61,7 @@ def test_a_stranger_never_takes_the_place_of_a_proxy() -> None:
 
 
 def test_who_sees_an_answer_off_goes_before_who_waits() -> None:
-    admission = Admission(Limits(connections=2), Refusals(), trusts(""))
+    admission = Admission(Limits(connections=2), Refusals(), trusts(()))
     first, second = Line(), Line()
     admission.enter(first, "203.0.113.1")
     admission.enter(second, "203.0.113.2")

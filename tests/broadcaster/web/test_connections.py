@@ -85,7 +85,7 @@ async def serving(**limits: Any) -> AsyncIterator[Server]:
     """Serve on a free port until the block ends."""
     with listening() as (sock, port):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
-        server = Server(port=port, admission=Admission(Limits(**limits), Refusals(), trusts("")))
+        server = Server(port=port, admission=Admission(Limits(**limits), Refusals(), trusts(())))
         config = uvicorn.Config(server, lifespan="off", log_config=None, ws="none", proxy_headers=False)
         config.load()
         state = State(server.admission)

@@ -76,7 +76,7 @@ async def test_it_is_logged_once_an_hour_and_doctor_forgets_what_was_mended(site
                 site.clock.now += timedelta(minutes=25)
     assert [entry["event"] for entry in entries].count("proxy_untrusted") == 2
     await until(lambda: table(site.app, proxy_sighting))
-    mended = site.app.settings.model_copy(update={"trusted_proxies": "127.0.0.0/24"})
+    mended = site.app.settings.model_copy(update={"trusted_proxies": ("127.0.0.0/24",)})
     assert [finding async for finding in proxies.findings(mended)] == []
 
 

@@ -1,0 +1,58 @@
+"""Lists in settings: written as people write lists, and read or refused as a whole. Pure."""
+
+import re
+from ipaddress import ip_network
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator
+
+from channels.base.settings import Items
+
+ANYONE = "*"
+"""In the place of proxies: every peer is believed, as behind a network that only proxies can reach."""
+_WHOLE_NUMBER = re.compile(r"(?:\+|0)[\d().-]{7,}|1\d{2,4}|\d{3}")
+"""A telephone number without spaces that is complete: with its prefix, or short (112, 119, 14045)."""
+
+
+def _proxies(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Addresses and networks in the form that the web server matches; raises ValueError for anything else."""
+    return tuple(_network(value) for value in values)
+
+
+def _network(value: str) -> str:
+    if value == ANYONE:
+        return value
+    try:
+        network = ip_network(value, strict=False)  # 10.1.2.3/8 is meant as 10.0.0.0/8
+    except ValueError:
+        raise ValueError(f"{value!r} bukan alamat IP atau jaringan, misalnya 10.0.0.5 atau 10.0.0.0/24") from None
+    return str(network) if "/" in value else str(network.network_address)
+
+
+def _hosts(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Host names in small letters, "*." and a dot in front left out; raises ValueError for whole links."""
+    for value in values:
+        if "/" in value or ":" in value or "@" in value:
+            raise ValueError(f"{value!r} bukan nama host; tulis misalnya cimahikota.go.id")
+    return tuple(value.lower().removeprefix("*.").strip(".") for value in values)
+
+
+def phones(text: Any) -> Any:
+    """Split telephone numbers: at commas, semicolons and line ends, and at spaces where every part is a number of its own."""
+    if not isinstance(text, str):
+        return text
+    pieces = [piece.strip() for piece in re.split(r"[,;\n]+", text) if piece.strip()]
+    return tuple(number for piece in pieces for number in _numbers(piece))
+
+
+def _numbers(piece: str) -> list[str]:
+    words = piece.split()
+    return words if all(_WHOLE_NUMBER.fullmatch(word) for word in words) else [piece]
+
+
+Proxies = Annotated[Items, AfterValidator(_proxies)]
+"""Whose word about their client is believed."""
+Hosts = Annotated[Items, AfterValidator(_hosts)]
+"""Host names; each stands for its subdomains too."""
+Phones = Annotated[tuple[str, ...], BeforeValidator(phones)]
+"""Telephone numbers as people write them, spaces within included."""

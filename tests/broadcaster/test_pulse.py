@@ -1,0 +1,52 @@
+"""A worker's sign of life: young and of a living process, or the lane is silent."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from broadcaster import pulse
+from broadcaster.pulse import Pulse, silent
+
+LANES = ("emergency", "routine")
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The address of a database that no other worker uses."""
+    name = f"sqlite:///{uuid4()}"
+    yield name
+    for sign in pulse.folder(name).glob("*"):
+        sign.unlink()
+    if pulse.folder(name).exists():
+        pulse.folder(name).rmdir()
+
+
+def test_a_lane_lives_while_its_worker_gives_signs(database: str) -> None:
+    assert silent(database, LANES, time.time()) == ["emergency", "routine"]
+    worker = Pulse(database, "emergency")
+    worker.beat()
+    assert silent(database, LANES, time.time()) == ["routine"]
+    assert silent("sqlite:///another", LANES, time.time()) == ["emergency", "routine"]
+    worker.end()
+    assert silent(database, LANES, time.time()) == ["emergency", "routine"]
+
+
+def test_a_worker_that_hangs_is_silent(database: str) -> None:
+    Pulse(database, "routine").beat()
+    assert silent(database, ("routine",), time.time() + pulse.SILENT_SECONDS) == ["routine"]
+
+
+def test_the_sign_of_a_dead_process_counts_for_nothing_and_goes(database: str) -> None:
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
+    Pulse(database, "routine").beat()
+    left = pulse.folder(database) / f"emergency-{dead.stdout.strip()}"
+    left.touch()
+    assert silent(database, LANES, time.time()) == ["emergency"]
+    Pulse(database, "routine").beat()
+    assert not left.exists()
+    assert {sign.name for sign in pulse.folder(database).iterdir()} == {f"routine-{os.getpid()}"}
