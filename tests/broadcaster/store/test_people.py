@@ -70,7 +70,7 @@ async def test_the_estimate_is_what_the_fan_out_makes(app: App, seed: int) -> No
     counted = app.database.read_now(people.count, done.edition)
     assert counted == estimate.people > 0
     made = [row for channel in ("email", "telegram") for row in rows(app, channel)]
-    assert len(made) == sum(estimate.addresses.values()) > counted
+    assert len(made) == sum(estimate.addresses.values()) >= counted
 
     app.database.write_now(people.keep, done.edition, counted)
     assert app.database.read_now(people.uncounted, app.clock().timestamp()) is None
