@@ -62,6 +62,7 @@ class Overview:
             "url": self.url,
             "sending": self.progress.sending,
             "possible_duplicates": self.progress.possible_duplicates,
+            "people": self.progress.people,
             "deliveries": {channel: dict(counts) for channel, counts in self.progress.deliveries.items()},
             "channels": {name: view.as_json() for name, view in self.channels.items()},
             "waiting": [

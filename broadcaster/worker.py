@@ -22,7 +22,7 @@ from broadcaster.logs import told
 from broadcaster.pulse import Pulse
 from broadcaster.queue import LANES, connect, decode, encode, queue_name
 from broadcaster.store import channels as channel_store
-from broadcaster.store import folding, former_mails, inbox, nudges, slices, suspicions
+from broadcaster.store import folding, former_mails, inbox, nudges, people, slices, suspicions
 from broadcaster.store.leases import Holder, new_owner, suspend_proof, take_sweeper
 
 log = structlog.get_logger(__name__)
@@ -221,6 +221,8 @@ class LaneWorker:
             await publishing.ring(app, stored)
         await app.database.write(publishing.end_expired, app.clock())
         await app.database.write(slices.finish_idle)
+        if (uncounted := await app.database.read(people.uncounted, app.clock().timestamp())) is not None:
+            await app.database.write(people.keep, uncounted, await app.database.read(people.count, uncounted))
         if suspend_proof() >= self._fold_at:
             now = app.clock().timestamp()
             await app.database.write(nudges.purge, now - nudges.KEEP_SECONDS)

@@ -1,9 +1,9 @@
 """Who gets an edition: decided by one SQL condition, walked in slot order, so that any beginning is a sample of the city."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, exists, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, distinct, exists, func, not_, or_, select, true
 
 from subscribers import store
 from subscribers.store import State, address, slot_counter, subscriber, subscription
@@ -51,7 +51,7 @@ def share(conn: Connection, audience: Audience, channel: str) -> float:
 
 
 def count(conn: Connection, audience: Audience) -> Mapping[str, int]:
-    """How many would get it, by channel: reads every address, for estimates."""
+    """How many addresses would get it, by channel: reads every address, for estimates."""
     query = (
         select(address.c.channel, func.count().label("number"))
         .where(concerns(audience, address), _newest(audience))
@@ -60,21 +60,39 @@ def count(conn: Connection, audience: Audience) -> Mapping[str, int]:
     return {row.channel: row.number for row in conn.execute(query)}
 
 
-def left_out(conn: Connection, audience: Audience) -> Mapping[str, int]:
-    """How many subscribed to these areas and do not get it, by why: unconfirmed | dead | topic. Reads every address.
+def people(conn: Connection, audience: Audience, channels: Collection[str]) -> int:
+    """How many different persons would get it by one of these channels: who has several addresses is one. Reads every address."""
+    return int(conn.execute(select(func.count(distinct(address.c.subscriber))).where(*_gets(audience, channels))).scalar_one())
 
-    Who said stop is no subscriber any more and is not counted.
+
+def _gets(audience: Audience, channels: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    return address.c.channel.in_(sorted(channels)), concerns(audience, address), _newest(audience)
+
+
+REASONS = ("topic", "unconfirmed", "dead")
+"""Why a person gets nothing; of several addresses the first of these counts."""
+
+
+def left_out(conn: Connection, audience: Audience, channels: Collection[str]) -> Mapping[str, int]:
+    """How many persons subscribed to these areas and get it by no address, by why (REASONS). Reads every address.
+
+    `channels`: those by which it goes. Who said stop is no subscriber any more and is not counted.
     """
     here = or_(address.c.home.in_(_sorted(audience)), and_(address.c.places > 1, exists().where(*_subscribed(audience, address))))
     dead = and_(address.c.state == State.SUPPRESSED, address.c.reason == "address_dead")
-    why = case((address.c.state == State.UNCONFIRMED, "unconfirmed"), (dead, "dead"), else_="topic").label("why")
+    rank = case((address.c.state == State.UNCONFIRMED, REASONS.index("unconfirmed")), (dead, REASONS.index("dead")), else_=0)
     unwanted = and_(address.c.state == State.CONFIRMED, not_(_wants_topic(audience, address)))
-    query = (
-        select(why, func.count().label("number"))
-        .where(here, or_(address.c.state == State.UNCONFIRMED, dead, unwanted))
-        .group_by(why)
+    other = store.address.alias("other")
+    reached = exists().where(
+        other.c.subscriber == address.c.subscriber, other.c.channel.in_(sorted(channels)), concerns(audience, other)
     )
-    return {row.why: row.number for row in conn.execute(query)}
+    persons = (
+        select(func.min(rank).label("why"))
+        .where(here, or_(address.c.state == State.UNCONFIRMED, dead, unwanted), ~reached)
+        .group_by(address.c.subscriber)
+    ).subquery()
+    query = select(persons.c.why, func.count().label("number")).group_by(persons.c.why)
+    return {REASONS[row.why]: row.number for row in conn.execute(query)}
 
 
 def concerns(audience: Audience, who: FromClause) -> ColumnElement[bool]:

@@ -105,8 +105,10 @@ def _print(app: App, shown: Overview, areas: Mapping[str, Mapping[str, int]]) ->
     console, progress = Console(), shown.progress
     console.print(
         f"{shown.code}  {STATE_WORDS[shown.status]}, {SENDING[progress.sending]}: "
-        f"{progress.total - progress.open} dari {progress.total} diproses ({progress.percent}%)"
+        f"{_number(progress.total - progress.open)} dari {_number(progress.total)} diproses ({progress.percent}%)"
     )
+    if progress.people is not None:
+        console.print(f"{_number(progress.people)} warga, {_number(progress.total)} alamat")
     console.print(f"Mungkin ganda: {progress.possible_duplicates}   {shown.url}")
     console.print(_counts("Kanal", progress.deliveries))
     console.print(_counts("Wilayah", {_label(app.tree, code): counts for code, counts in sorted(areas.items())}))

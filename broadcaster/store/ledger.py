@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select, union_all, update
 
+from broadcaster.store import people
 from broadcaster.store.fanout import rows_without_slice, seal
 from broadcaster.store.slices import finish_run
 from broadcaster.store.tables import (
@@ -53,6 +54,8 @@ class Progress:
     deliveries: Mapping[str, Mapping[str, int]]
     states: Mapping[str, str]
     why: Mapping[str, str]
+    people: int | None = None
+    """Different persons among the rows; None while it is not counted."""
 
     @property
     def total(self) -> int:
@@ -100,6 +103,7 @@ def progress(connection: Connection, announcement: str) -> Progress:
         deliveries=deliveries,
         states={row.channel: row.state for row in runs},
         why={row.channel: row.stopped_by for row in runs if row.stopped_by},
+        people=people.known(connection, newest),
     )
 
 

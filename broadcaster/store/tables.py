@@ -79,6 +79,7 @@ edition = Table(
     Column("expires_at", Double),
     Column("newest", Boolean, nullable=False),  # False once a later edition of the announcement exists
     Column("withdrawn", Boolean, nullable=False, default=False),
+    Column("people", BigInteger),  # how many different persons its deliveries are for; empty until all are there
     UniqueConstraint("announcement", "number"),
     Index("edition_newest", "newest", "first_published_at"),
 )

@@ -225,7 +225,8 @@ async def _values(request: Request, area: Area) -> dict[str, Any]:
         "doubled": sum(counts["doubled"] for counts in phones["counters"].values()) if phones else 0,
         "drafts": drafts,
         "newest": newest,
-        "tiles": _tiles(app, {code: sum(states.values()) for code, states in counts.items()}),
+        "tiles": _tiles(app, messages := {code: sum(states.values()) for code, states in counts.items()}),
+        "elsewhere": _elsewhere(app, messages),
         "entries": [_entry(edition, lang) for edition in feed.editions],
     }
 
@@ -286,6 +287,12 @@ def _tiles(app: App, counts: Mapping[str, int]) -> list[Tile]:
         if area.tile is not None
     ]
     return sorted(tiles, key=lambda tile: (tile.row, tile.column))
+
+
+def _elsewhere(app: App, counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Messages to those who subscribed to the whole city or a kecamatan, and so have no tile."""
+    tiled = {area.code for area in app.tree.kelurahan if area.tile is not None}
+    return [(app.tree[code].label, count) for code, count in sorted(counts.items()) if code in app.tree and code not in tiled]
 
 
 # --- the providers' process ---------------------------------------------------------------------

@@ -84,7 +84,7 @@ def test_show_answers_as_the_api_does(program: Program) -> None:
     shown = json.loads(program("show", done["id"], "--json").ok)
     assert {**done} == {name: shown[name] for name in done}
     assert list(shown) == [
-        "id", "code", "status", "url", "sending", "possible_duplicates", "deliveries",
+        "id", "code", "status", "url", "sending", "possible_duplicates", "people", "deliveries",
         "channels", "waiting", "failures", "causes_complete",
     ]  # fmt: skip
     assert (shown["sending"], shown["possible_duplicates"]) == ("preparing", 0)

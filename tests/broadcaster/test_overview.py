@@ -46,6 +46,7 @@ async def test_the_answer_has_exactly_these_names(app: App) -> None:
         "url": stored.url,
         "sending": "preparing",
         "possible_duplicates": 0,
+        "people": None,
         "deliveries": {"email": zero, "telegram": zero},
         "channels": {"email": CHANNEL, "telegram": CHANNEL},
         "waiting": [],

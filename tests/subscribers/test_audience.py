@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 from subscribers import consent, store
 from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
-from subscribers.audience import Audience, chunk, count, left_out, window
+from subscribers.audience import Audience, chunk, count, left_out, people, window
 from subscribers.enrolment import Subscription, enrol
 from subscribers.store import State, address
 from subscribers.subscriptions import EMERGENCIES_ONLY
@@ -181,10 +181,21 @@ def populate(conn: Connection, book: AddressBook, chance: random.Random, size: i
     return people
 
 
+def _without(known: list[Person], who: Audience, reached: set[str]) -> set[str]:
+    """Persons who subscribed to these areas, did not say stop, and get nothing."""
+    names = set()
+    for person in known:
+        here = TREE.counted_under(person.wanted.areas, who.areas)
+        wants = who.emergency or not person.wanted.topics or who.topic in person.wanted.topics
+        if here and (person.state == State.UNCONFIRMED or (person.state == State.CONFIRMED and not wants)):
+            names.add(person.wanted.person or f"only {person.number}")
+    return names - reached
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_sql_says_what_the_rule_says(conn: Connection, book: AddressBook, seed: int) -> None:
     chance = random.Random(seed)
-    people = populate(conn, book, chance, 150)
+    known = populate(conn, book, chance, 150)
     for _ in range(12):
         who = audience(
             *chance.sample(CODES, chance.choice([1, 1, 2])),
@@ -193,9 +204,14 @@ def test_the_sql_says_what_the_rule_says(conn: Connection, book: AddressBook, se
         )
         for channel in ("email", "telegram"):
             rows: list[Any] = [tuple(row) for row in conn.execute(chunk(who, channel, -1, LAST))]
-            assert rows == expected(people, who, channel)
-        numbers = {channel: len(expected(people, who, channel)) for channel in ("email", "telegram")}
+            assert rows == expected(known, who, channel)
+        numbers = {channel: len(expected(known, who, channel)) for channel in ("email", "telegram")}
         assert count(conn, who) == {channel: number for channel, number in numbers.items() if number}
+        for channels in (["email"], ["email", "telegram"]):
+            found = {one[1] for channel in channels for one in expected(known, who, channel)}
+            names = {one.wanted.person or f"only {one.number}" for one in known if one.number in found}
+            assert people(conn, who, channels) == len(names)
+            assert sum(left_out(conn, who, channels).values()) == len(_without(known, who, names))
 
 
 # --- in parts, by the index ---------------------------------------------------------------------
@@ -264,6 +280,20 @@ def test_who_is_left_out_is_counted_by_why(conn: Connection, sign_up: Any, look_
         ("e", {"state": State.SUPPRESSED, "reason": "opted_out"}),
     ):
         conn.execute(update(address).where(address.c.id == look_up(f"{name}@contoh.example").id).values(values))
-    assert left_out(conn, audience("cibabat")) == {"topic": 1, "unconfirmed": 1, "dead": 1}
-    assert left_out(conn, audience("melong")) == {"topic": 1, "unconfirmed": 1}
-    assert left_out(conn, audience("cibabat", emergency=True)) == {"unconfirmed": 1, "dead": 1}
+    assert left_out(conn, audience("cibabat"), ["email"]) == {"topic": 1, "unconfirmed": 1, "dead": 1}
+    assert left_out(conn, audience("melong"), ["email"]) == {"topic": 1, "unconfirmed": 1}
+    assert left_out(conn, audience("cibabat", emergency=True), ["email"]) == {"unconfirmed": 1, "dead": 1}
+
+
+def test_who_has_two_addresses_is_one_person_reached_or_left_out(conn: Connection, sign_up: Any, look_up: Any) -> None:
+    for person, channels in (("sari", ("email", "telegram")), ("budi", ("email", "telegram")), ("", ("email",))):
+        for channel in channels:
+            sign_up(f"{person or 'x'}@contoh.example", "cibabat", channel=channel, person=person)
+    unconfirmed = {"state": State.UNCONFIRMED, "confirmed_at": None}
+    conn.execute(update(address).where(address.c.id == look_up("sari@contoh.example").id).values(unconfirmed))
+    both = ["email", "telegram"]
+    assert count(conn, audience("cibabat")) == {"email": 2, "telegram": 2}
+    assert people(conn, audience("cibabat"), both) == 3
+    assert people(conn, audience("cibabat"), ["email"]) == 2
+    assert left_out(conn, audience("cibabat"), both) == {}
+    assert left_out(conn, audience("cibabat"), ["email"]) == {"unconfirmed": 1}

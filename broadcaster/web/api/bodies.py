@@ -92,6 +92,9 @@ class Announcement(Published):
 
     sending: str = Field(description="preparing, running, paused, stopped or done")
     possible_duplicates: int
+    people: int | None = Field(
+        default=None, description="Different persons among the deliveries; null until all of these are there."
+    )
     deliveries: dict[str, dict[str, int]]
     channels: dict[str, Channel]
     waiting: list[WaitingRows]

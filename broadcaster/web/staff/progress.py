@@ -174,6 +174,7 @@ class Sight(Bar):
     """The whole page."""
 
     sending: str
+    people: int | None
     pace: Pace | None
     heaps: Sequence[Heap]
     channels: Sequence[ChannelLine]
@@ -201,6 +202,7 @@ def view(
     sending = progress.sending if progress.states else "none"
     return Sight(
         sending=sending,
+        people=progress.people,
         tally=whole,
         percent=line.percent,
         pace=pace(seen, whole.heaps["waiting"]) if sending == "running" else None,

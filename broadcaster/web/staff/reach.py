@@ -1,7 +1,7 @@
-"""Whom an announcement would reach: recipients by channel, kelurahan with a screen, who is left out and why."""
+"""Whom an announcement would reach: people, their addresses by channel, kelurahan with a screen, who is left out and why."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -21,48 +21,63 @@ KEPT = 500
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reach:
-    """An estimate: recipients of each open channel (by label), those who would have been by a closed one, kelurahan whose
-    screens show it, subscribers left out by why, minutes until the last message at the providers' rates."""
+    """An estimate. `people` get it, each by one address of each open channel: `recipients` are addresses by the channel's label.
 
+    `closed`, `unchosen`: further people whom only a channel that is not open, or not chosen, would have reached, by its label;
+    `left_out`: people who subscribed here and no channel reaches, by why. Kelurahan whose screens show it; minutes until the
+    last message at the providers' rates.
+    """
+
+    people: int
     recipients: Mapping[str, int]
     closed: Mapping[str, int]
+    unchosen: Mapping[str, int]
     screens: int
     left_out: Mapping[str, int]
     minutes: int
 
     @property
-    def people(self) -> int:
+    def addresses(self) -> int:
         """Messages in all."""
         return sum(self.recipients.values())
 
     @property
-    def skipped(self) -> int:
-        """Subscribers of these areas who get nothing by an address of theirs."""
-        return sum(self.left_out.values()) + sum(self.closed.values())
+    def without(self) -> int:
+        """People of these areas who get nothing."""
+        return sum((*self.left_out.values(), *self.closed.values(), *self.unchosen.values()))
 
 
-Counted = tuple[Mapping[str, int], Mapping[str, int]]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counted:
+    """Addresses by channel; people reached, further ones of each other channel alone, and left out by why."""
+
+    addresses: Mapping[str, int]
+    people: int
+    further: Mapping[str, int]
+    left_out: Mapping[str, int]
 
 
 @dataclass(kw_only=True)
 class Estimates:
     """What one web process counted lately."""
 
-    known: dict[tuple[frozenset[str], str, bool], tuple[float, Counted]] = field(default_factory=dict)
+    known: dict[tuple[frozenset[str], str, bool, frozenset[str]], tuple[float, Counted]] = field(default_factory=dict)
 
 
 async def of(request: Request, edition: Edition, chosen: tuple[str, ...] = ()) -> Reach:
     """The reach of an edition by the channels chosen (none: all that are open)."""
     app = app_of(request)
     areas = app.tree.concerned(area.code for area in edition.areas)
-    counted, left_out = await _counted(request.app.state.estimates, app, areas, edition)
     going = [name for name in app.open_push if not chosen or name in chosen]
-    rates = [(counted.get(name, 0), app.push[name].rate) for name in going]
+    counted = await _counted(request.app.state.estimates, app, areas, edition, going)
+    rates = [(counted.addresses.get(name, 0), app.push[name].rate) for name in going]
     return Reach(
-        recipients={app.push[name].label: counted.get(name, 0) for name in going},
-        closed={one.label: counted[name] for name, one in app.push.items() if name not in app.open_push and counted.get(name)},
+        people=counted.people,
+        recipients={app.push[name].label: counted.addresses.get(name, 0) for name in going},
+        closed={app.push[name].label: number for name, number in counted.further.items() if name not in app.open_push},
+        unchosen={app.push[name].label: number for name, number in counted.further.items() if name in app.open_push},
         screens=sum(area.code in areas for area in app.tree.kelurahan),
-        left_out=left_out,
+        left_out=counted.left_out,
         minutes=math.ceil(max((number / rate / 60 for number, rate in rates if rate), default=0)),
     )
 
@@ -72,17 +87,23 @@ async def agencies(app: App) -> list[str]:
     return list(dict.fromkeys([app.site.city, *await app.database.read(listing.agencies)]))
 
 
-async def _counted(estimates: Estimates, app: App, areas: frozenset[str], edition: Edition) -> Counted:
-    key, now = (areas, edition.topic.slug, edition.emergency), app.clock().timestamp()
-    at, counted = estimates.known.get(key, (0.0, ({}, {})))
-    if not at <= now < at + SECONDS:
+async def _counted(estimates: Estimates, app: App, areas: frozenset[str], edition: Edition, going: Collection[str]) -> Counted:
+    key, now = (areas, edition.topic.slug, edition.emergency, frozenset(going)), app.clock().timestamp()
+    at, counted = estimates.known.get(key, (0.0, None))
+    if counted is None or not at <= now < at + SECONDS:
         who = Audience(areas=areas, topic=edition.topic.slug, emergency=edition.emergency, confirmed_before=now)
-
-        def count(connection: Connection) -> Counted:
-            return audience.count(connection, who), audience.left_out(connection, who)
-
-        counted = await app.database.read(count)
+        counted = await app.database.read(_count, who, going, [name for name in app.push if name not in going])
         if len(estimates.known) >= KEPT:
             estimates.known.clear()
         estimates.known[key] = (now, counted)
     return counted
+
+
+def _count(connection: Connection, who: Audience, going: Collection[str], others: Collection[str]) -> Counted:
+    addresses = audience.count(connection, who)
+    people = audience.people(connection, who, going)
+    also = {name: audience.people(connection, who, [*going, name]) - people for name in others if addresses.get(name)}
+    return Counted(
+        addresses=addresses, people=people, further={name: number for name, number in also.items() if number},
+        left_out=audience.left_out(connection, who, [*going, *others]),
+    )  # fmt: skip

@@ -175,7 +175,7 @@ async def test_whom_it_reaches_and_who_is_left_out(site: Running) -> None:
     await site.subscriber("a@contoh.example")
     await site.subscriber("b@contoh.example", areas="melong")
     page = (await rina.post("/redaksi/pratinjau", FORM)).text
-    assert "<strong>1 penerima</strong>" in page
+    assert "<strong>1 warga</strong>:" in page
     assert "Layar di 2 kelurahan." in page
     assert "Belum ada wilayah yang dipilih" in (await rina.post("/redaksi/pratinjau", {**FORM, "areas": []})).text
 

@@ -13,6 +13,7 @@ from broadcaster.simulation.residents import neighbours
 from browsing import Answer, Running, running
 from channels.base.contract import Receipt
 from samples import notice, recipient
+from sending import fill
 
 CIBABAT = neighbours()["cibabat"]
 
@@ -181,3 +182,15 @@ async def test_another_sites_form_changes_nothing(played: tuple[Running, Provide
     assert stand_ins.faults.shown()["rate_429"] == 0
     assert (await site.app.database.read(city.announcements_of)).keys() == {"air", "jalan", "hoaks", "banjir"}
     assert "published" not in (await site.ask("/simulasi")).text
+
+
+async def test_the_map_counts_subscribers_of_the_whole_city_too(played: tuple[Running, Providers]) -> None:
+    site, _ = played
+    await site.subscriber("a@contoh.example", areas="cibabat")
+    await site.subscriber("b@contoh.example", areas="cimahi")
+    await site.subscriber("c@contoh.example", areas="cimahi-utara")
+    await site.publish(expires=None, effective=None, channels="email")
+    fill(site.app)
+    page = (await site.ask("/simulasi")).text
+    assert "1 pesan untuk pelanggan Kota Cimahi." in page
+    assert "1 pesan untuk pelanggan Kec. Cimahi Utara." in page

@@ -1,0 +1,36 @@
+"""How many different persons an edition's deliveries are for: who gets it by two channels is one."""
+
+from sqlalchemy import Connection, distinct, exists, func, select, update
+
+from broadcaster.store.tables import delivery, edition, run
+from subscribers.store import address
+
+COUNTED_WITHIN = 8 * 86_400.0
+"""Seconds after its publication within which an edition is counted; earlier ones, of another version, may have folded."""
+
+
+def known(connection: Connection, edition_id: int | None) -> int | None:
+    """The number of an edition's people; None while it is not counted."""
+    return connection.execute(select(edition.c.people).where(edition.c.id == edition_id)).scalar()
+
+
+def uncounted(connection: Connection, now: float) -> int | None:
+    """The id of an edition whose rows are all there and whose people are not counted; None when there is none."""
+    unsealed = exists().where(run.c.edition == edition.c.id, ~run.c.sealed)
+    recent = (edition.c.people.is_(None), edition.c.published_at > now - COUNTED_WITHIN)
+    found = select(edition.c.id).where(*recent, ~unsealed).order_by(edition.c.published_at.desc()).limit(1)
+    return connection.execute(found).scalar()
+
+
+def count(connection: Connection, edition_id: int) -> int:
+    """Count an edition's people (reads every row of it: about a second for a million).
+
+    A later fallback adds rows, but no person.
+    """
+    rows = select(func.count(distinct(address.c.subscriber))).join(delivery, delivery.c.address == address.c.id)
+    return int(connection.execute(rows.where(delivery.c.edition == edition_id)).scalar_one())
+
+
+def keep(connection: Connection, edition_id: int, people: int) -> None:
+    """Remember the number."""
+    connection.execute(update(edition).where(edition.c.id == edition_id).values(people=people))
