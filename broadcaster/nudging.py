@@ -40,6 +40,9 @@ ALIVE = {
     "rejected": ("rejected", "published", "ended"),
     "missed": ("approved", "review"),
     "lapsed": ("review",),
+    "late": ("published", "ended"),
+    "held_up": ("published",),
+    "resumed": ("published", "ended"),
 }
 """States of the announcement in which a nudge still asks for something; "published" after a rejected correction."""
 PAGES = {
@@ -51,6 +54,8 @@ PAGES = {
     "lapsed": "/periksa",
 }
 """The page on which the person acts, below the announcement's: by what is proposed, else by the reason."""
+PLACES = {"held_up": "pengiriman", "resumed": "pengiriman"}
+"""Where that page is not below the announcement's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +229,7 @@ def _of_news(connection: Connection, app: App, nudge: Nudge, row: Announcement, 
             "change": change,
             "who": who,
             "why": why,
-            "page": f"{site}/redaksi/pengumuman/{row.id}{below}",
+            "page": f"{site}/redaksi/{PLACES.get(nudge.reason, 'pengumuman')}/{row.id}{below}",
             "account_page": f"{site}/redaksi/akun",
             "site": app.site,
         },
@@ -238,11 +243,22 @@ def _story(connection: Connection, nudge: Nudge, row: Announcement) -> tuple[str
     if nudge.reason == "break_glass":
         broke = [entry for entry in audit.about(connection, row.id) if entry.act == "break_glass"]
         return ("", _named(connection, broke[-1].actor), str(broke[-1].detail.get("reason", ""))) if broke else ("", "", "")
+    if nudge.reason == "late":
+        return "", "", _how_late(connection, row)
     if nudge.reason == "rejected" and row.state != "rejected":
         refused = [entry for entry in audit.about(connection, row.id) if entry.act.startswith("refuse_")]
         last = refused[-1] if refused else None
         return (last.act.removeprefix("refuse_"), "", str(last.detail.get("reason", ""))) if last else ("correction", "", "")
     return "", _named(connection, row.submitted_by) if nudge.reason == "review" else "", row.note
+
+
+def _how_late(connection: Connection, row: Announcement) -> str:
+    """When it should have gone out, and when it did."""
+    entry = next((entry for entry in reversed(audit.about(connection, row.id)) if entry.act == "late"), None)
+    if entry is None:
+        return ""
+    planned, went = datetime.fromisoformat(str(entry.detail["planned"])), datetime.fromtimestamp(entry.at, UTC)
+    return f"Jadwalnya {moment_text(planned)}, terbit {moment_text(went)}: {entry.detail['minutes']} menit kemudian."
 
 
 def _named(connection: Connection, actor: str) -> str:

@@ -35,6 +35,14 @@ class Waiting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Delayed:
+    """What went out late, and when it should have gone out (epoch seconds)."""
+
+    item: Item
+    planned: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Deed:
     """What was done to an account, by whom (in words) and when."""
 
@@ -58,6 +66,7 @@ class Desktop:
     today: list[Item]
     templates: list[Template]
     late: list[Late]
+    delayed: list[Delayed]
 
     @property
     def calls(self) -> int:
@@ -105,7 +114,19 @@ def look(connection: Connection, account: Account, now: datetime) -> Desktop:
         today=listing.since(connection, midnight),
         templates=recurring.everything(connection)[:SHORTCUTS] if writes else [],
         late=late(connection, now.timestamp()),
+        delayed=_delayed(connection, now),
     )
+
+
+def _delayed(connection: Connection, now: datetime) -> list[Delayed]:
+    """What went out late within a day, the last first."""
+    entries = audit_listing.latest(connection, ("late",), now.timestamp() - DEEDS_SECONDS, DEEDS)
+    items = listing.items(connection, [entry.subject for entry in entries])
+    return [
+        Delayed(item=items[entry.subject], planned=datetime.fromisoformat(str(entry.detail["planned"])).timestamp())
+        for entry in entries
+        if entry.subject in items
+    ]
 
 
 def _may_judge(connection: Connection, account: Account, item: Item) -> bool:
