@@ -8,13 +8,14 @@ exercise the call; no resident ever hears of it.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy import Connection
 
+from broadcaster import hold_ups
 from broadcaster.accounts import Account
 from broadcaster.app import App
 from broadcaster.logs import told as said_without_values
@@ -22,6 +23,7 @@ from broadcaster.store import accounts, audit, drafts, former_mails, nudges
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.audit import Entry
+from broadcaster.store.channels import channel_states
 from broadcaster.store.nudges import Ending, Nudge
 from broadcaster.wording import words
 from channels.base.contract import BadAddress, Deferred, Halted, Outcome, Receipt, Refused
@@ -105,6 +107,7 @@ async def send_due(app: App, *, urgent: bool) -> int:
 def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple[int, list[Letter]]:
     """Claim what is due: how many, and the letters of those that still have a reason. The others end here."""
     claimed, letters = nudges.claim(connection, now, urgent=urgent), []
+    shut = {name for name, state in channel_states(connection).items() if state.halted or state.paused_until > now}
     for nudge in claimed:
         person, about = accounts.by_id(connection, nudge.account), _subject(connection, nudge)
         if person is None or about is None or not _asks(connection, nudge, about, person):
@@ -115,12 +118,18 @@ def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple
             continue
         before = former_ways(connection, app, nudge, person)
         open_ways = {name: to for name, to in {**ways(app, person), **before}.items() if name not in nudge.settled}
+        open_ways = _passable(open_ways, shut) or open_ways
         if open_ways:
             note = _note(connection, app, nudge, about, person, moved=bool(before))
             letters.append(Letter(nudge=nudge, note=note, ways=open_ways))
         else:
             nudges.end(connection, nudge.id, "told" if nudge.told else "unreachable", "no way to this person")
     return len(claimed), letters
+
+
+def _passable(ways: Mapping[str, str], shut: Collection[str]) -> dict[str, str]:
+    """The ways by channels that are open: by the others nothing gets through just now."""
+    return {name: to for name, to in ways.items() if name.partition(".")[0] not in shut}
 
 
 def _subject(connection: Connection, nudge: Nudge) -> Announcement | Account | None:
@@ -140,6 +149,8 @@ def _asks(connection: Connection, nudge: Nudge, row: Announcement | Account, per
         return person.may("manage") or person.may("approve")
     if nudge.reason == "review":
         return person.may("approve") and _to_judge(connection, row, person)
+    if nudge.reason == "held_up" and not hold_ups.stands(connection, row.id):
+        return False
     return row.state in ALIVE[nudge.reason]
 
 
@@ -214,6 +225,8 @@ def _changed(entry: Entry) -> list[str]:
 def _of_news(connection: Connection, app: App, nudge: Nudge, row: Announcement, person: Account) -> str:
     """What waits, or what became of it."""
     change, who, why = _story(connection, nudge, row)
+    if nudge.reason in PLACES:
+        why = hold_ups.story(connection, app, row.id)
     site = app.site.base_url.rstrip("/")
     below = PAGES.get(change if nudge.reason == "review" and change else nudge.reason, "")
     areas = [area.label for area in (app.tree.get(name) for name in row.fields.areas) if area is not None]

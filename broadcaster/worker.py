@@ -14,7 +14,7 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from broadcaster import gallery, locks, newsroom, nudging, publishing, receipts
+from broadcaster import gallery, hold_ups, locks, newsroom, nudging, publishing, receipts
 from broadcaster.answering import Answerer
 from broadcaster.app import App, SharedClock
 from broadcaster.draining import Deliverer
@@ -172,7 +172,7 @@ class LaneWorker:
 
     async def _sweep(self) -> None:
         while not self._stop.is_set():
-            for part in (self._take_turn, self._ring_for_work, self._keep_house):
+            for part in (self._take_turn, self._ring_for_work, self._keep_house, self._watch_emergencies):
                 with self._outliving("sweep_failed"):
                     if not self._stop.is_set():
                         await part()
@@ -226,6 +226,11 @@ class LaneWorker:
             self._fold_at = suspend_proof() + (0 if folded else FOLD_SECONDS)
         for channel in await app.database.write(channel_store.take_probes):
             await self._probe(channel)
+
+    async def _watch_emergencies(self) -> None:
+        """Have people told of emergencies that must wait, and of those that go on again."""
+        if self._sweeps:
+            await hold_ups.look(self.app)
 
     async def _probe(self, channel: str) -> None:
         """Ask a halted channel whether it is back."""

@@ -319,5 +319,5 @@ async def test_a_worker_tells_by_itself(town: PostOffice, lane: str, form: Any) 
 
 def test_every_reason_has_words() -> None:
     names = {path.name for path in (Path(nudging.__file__).parents[1] / "templates" / "nudge").iterdir()}
-    reasons = {"review", "returned", "rejected", "missed", "lapsed", "late", "break_glass", "account", "codes_stopped"}
-    assert names == {f"{name}.id.txt" for name in (*reasons, "_foot", "_mark", "_training")}
+    reasons = {"review", "returned", "rejected", "missed", "lapsed", "late", "held_up", "resumed", "break_glass"}
+    assert names == {f"{name}.id.txt" for name in (*reasons, "account", "codes_stopped", "_foot", "_mark", "_training")}

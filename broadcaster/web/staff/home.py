@@ -7,7 +7,9 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broadcaster import hold_ups, waiting
 from broadcaster.accounts import Account
+from broadcaster.app import App
 from broadcaster.inbox_alarm import Late, late
 from broadcaster.store import accounts, audit_listing, drafts, listing, recurring
 from broadcaster.store.drafts import Proposal
@@ -18,6 +20,7 @@ from broadcaster.web import pages
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.staff import actors, frame
 from broadcaster.web.staff.auditing_words import Subject, Told
+from broadcaster.wording import Words
 from channels.base.rendering import WIB
 
 SHORTCUTS = 5
@@ -40,6 +43,15 @@ class Delayed:
 
     item: Item
     planned: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """An emergency that must wait on a channel, in words."""
+
+    item: Item
+    words: str
+    remedy: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +92,25 @@ async def show(request: Request) -> Response:
     now = app.clock()
     desktop = await app.database.read(look, account_of(request), now)
     told = Told(app, frame.words_of(request), pages.lang_of(request))
+    held_up = await app.database.read(held, app, frame.words_of(request), pages.lang_of(request))
     deeds = await app.database.read(account_deeds, now, told) if account_of(request).may("manage") else []
     topics = {topic.slug: topic for topic in app.settings.topics}
-    return frame.page(request, "home.html", desktop=desktop, deeds=deeds, topics=topics)
+    return frame.page(request, "home.html", desktop=desktop, held_up=held_up, deeds=deeds, topics=topics)
+
+
+def held(connection: Connection, app: App, t: Words, lang: str) -> list[Held]:
+    """Emergencies that must wait: everybody sees them, whatever way their own news takes."""
+    standing = hold_ups.told(connection)
+    items = listing.items(connection, [one.announcement for one in standing])
+    return [
+        Held(
+            item=items[one.announcement],
+            words=waiting.sentence(one.hold, app.labels.get(one.hold.channel, one.hold.channel), t, lang),
+            remedy=waiting.remedy(one.hold, t),
+        )
+        for one in standing
+        if one.announcement in items
+    ]
 
 
 def account_deeds(connection: Connection, now: datetime, told: Told) -> list[Deed]:
