@@ -16,6 +16,7 @@ from broadcaster.store import announcements as rows
 from broadcaster.store import audit, nudges, tier
 from broadcaster.store import hold_ups as store
 from broadcaster.store.channels import ChannelState, channel_states
+from broadcaster.store.custody import is_held
 from broadcaster.store.database import now
 from broadcaster.store.hold_ups import HoldUp
 from broadcaster.waiting import Hold, Shut
@@ -105,6 +106,8 @@ def _tell(connection: Connection, app: App, one: HoldUp, reason: nudges.Reason) 
 
 def shut(connection: Connection, app: App, names: Iterable[str], *, emergency: bool) -> list[Shut]:
     """Which of these channels would let an announcement wait, were it published now."""
+    if is_held(connection):
+        return [Shut(label=app.push[name].label, cause="moved") for name in names]
     states, wall, found = channel_states(connection), now(connection), []
     for name in names:
         state, channel = states.get(name, ChannelState()), app.push[name]

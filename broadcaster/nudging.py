@@ -24,6 +24,7 @@ from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.audit import Entry
 from broadcaster.store.channels import channel_states
+from broadcaster.store.custody import is_held
 from broadcaster.store.nudges import Ending, Nudge
 from broadcaster.wording import words
 from channels.base.contract import BadAddress, Deferred, Halted, Outcome, Receipt, Refused
@@ -97,7 +98,7 @@ def can_tell(app: App, channel: str) -> bool:
 async def send_due(app: App, *, urgent: bool) -> int:
     """Send what is due of emergencies, or of all else; how many nudges were looked at."""
     now = app.clock().timestamp()
-    if not await app.database.read(nudges.due, now, urgent=urgent):
+    if await app.database.read(is_held) or not await app.database.read(nudges.due, now, urgent=urgent):
         return 0
     taken, letters = await app.database.write(take, app, now, urgent=urgent)
     await asyncio.gather(*(_send(app, letter) for letter in letters))
@@ -294,6 +295,8 @@ async def tell(app: App, channel: str, address: str, note: Note) -> Outcome:
     out = app.push[channel]
     if not isinstance(out, Telling):
         return Halted(code="mute")
+    if await app.database.read(is_held):
+        return Halted(code="not at home")
     try:
         async with asyncio.timeout(TELL_SECONDS):
             return await out.tell(app.loaded.modules[channel].parse_address(address), note)

@@ -14,9 +14,9 @@ from channels.base.rendering import full_moment_text
 if TYPE_CHECKING:
     from broadcaster.overview import ChannelView
 
-Cause = Literal["halted", "probing", "limited", "stopped", "unreachable", "trouble", "tier", "unreadable", "later"]
-"""halted: until a person opens the channel; probing: asked each minute; limited: the provider named a time; stopped: the run is
-paused; the others are what single messages wait for."""
+Cause = Literal["moved", "halted", "probing", "limited", "stopped", "unreachable", "trouble", "tier", "unreadable", "later"]
+"""moved: the database is not at home; halted: until a person opens the channel; probing: asked each minute; limited: the provider
+named a time; stopped: the run is paused; the others are what single messages wait for."""
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 
@@ -55,6 +55,8 @@ class Shut:
     @property
     def reason(self) -> str:
         """Until when, with the date."""
+        if self.cause == "moved":
+            return f"{self.label} ditahan: basis data ini disalin, dipindahkan atau dipulihkan."
         if self.until is None:
             return f"{self.label} sedang berhenti."
         until = full_moment_text(datetime.fromtimestamp(self.until, UTC))
@@ -64,6 +66,8 @@ class Shut:
     @property
     def remedy(self) -> str:
         """What becomes of its messages."""
+        if self.cause == "moved":
+            return "Pesannya menunggu sampai orang menjalankan di server: broadcaster adopt."
         if self.until is None:
             return "Lihat sebabnya di halaman Kanal. Pesannya menunggu sampai kanal itu dibuka lagi."
         return "Pesannya menunggu sampai saat itu. Bila mendesak, sampaikan juga lewat jalan lain."

@@ -14,7 +14,7 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from broadcaster import gallery, hold_ups, locks, newsroom, nudging, publishing, receipts
+from broadcaster import custody, gallery, hold_ups, locks, newsroom, nudging, publishing, receipts
 from broadcaster.answering import Answerer
 from broadcaster.app import App, SharedClock
 from broadcaster.draining import Deliverer
@@ -22,6 +22,7 @@ from broadcaster.logs import told
 from broadcaster.queue import LANES, connect, decode, encode, queue_name
 from broadcaster.store import channels as channel_store
 from broadcaster.store import folding, former_mails, inbox, nudges, slices, suspicions
+from broadcaster.store.custody import is_held
 from broadcaster.store.leases import Holder, new_owner, suspend_proof, take_sweeper
 
 log = structlog.get_logger(__name__)
@@ -73,6 +74,7 @@ class LaneWorker:
         self._sweeps = False
         self._sweeper_lease = min(SWEEPER_LEASE, app.settings.lease)
         self._fold_at = 0.0
+        self._mark_at = 0.0
         self.tidy_seconds = TIDY_SECONDS
         self._answerer = Answerer(app)
         self._drains: set[asyncio.Task[None]] = set()
@@ -209,6 +211,11 @@ class LaneWorker:
         if not self._sweeps:
             return
         app = self.app
+        if suspend_proof() >= self._mark_at:
+            await custody.keep_mark(app.database, app.settings)
+            self._mark_at = suspend_proof() + custody.MARK_SECONDS
+        if await app.database.read(is_held):
+            return  # what is due elsewhere must not be done here as well
         for stored in await app.database.write(publishing.publish_due, publishing.Press.of(app), now=app.clock()):
             log.info("schedule_published", announcement=stored.id)
             await publishing.ring(app, stored)

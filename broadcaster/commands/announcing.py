@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from broadcaster import config, hold_ups, publishing, subscriber_register
+from broadcaster import config, custody, hold_ups, publishing, subscriber_register
 from broadcaster.announcements import check
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
@@ -122,6 +122,8 @@ async def _publish(text: str, as_json: bool) -> None:
             await _tell_shut(app, done)
             for name in done.channels:
                 await _tell_need(app, app.push[name], audience)
+        if done.edition is None and (away := await app.database.read(custody.held)) is not None:
+            sys.stderr.write(f"{away.sentence} {custody.REMEDY}\n")
         if not app.open_push:
             sys.stderr.write(
                 "Belum ada kanal kirim yang disetel: hanya umpan dan layar yang memuatnya. Lihat broadcaster doctor.\n"

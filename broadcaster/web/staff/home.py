@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster import hold_ups, waiting
+from broadcaster import custody, hold_ups, waiting
 from broadcaster.accounts import Account
 from broadcaster.app import App
 from broadcaster.inbox_alarm import Late, late
@@ -93,9 +93,10 @@ async def show(request: Request) -> Response:
     desktop = await app.database.read(look, account_of(request), now)
     told = Told(app, frame.words_of(request), pages.lang_of(request))
     held_up = await app.database.read(held, app, frame.words_of(request), pages.lang_of(request))
+    away = await app.database.read(custody.held)
     deeds = await app.database.read(account_deeds, now, told) if account_of(request).may("manage") else []
     topics = {topic.slug: topic for topic in app.settings.topics}
-    return frame.page(request, "home.html", desktop=desktop, held_up=held_up, deeds=deeds, topics=topics)
+    return frame.page(request, "home.html", desktop=desktop, held_up=held_up, away=away, deeds=deeds, topics=topics)
 
 
 def held(connection: Connection, app: App, t: Words, lang: str) -> list[Held]:
