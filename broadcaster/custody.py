@@ -123,8 +123,6 @@ async def check(database: Database, settings: Settings) -> Held | None:
     verdict = await database.read(judged, settings)
     if verdict.news:
         verdict = await database.write(settled, settings)
-    if verdict.held is not None:
-        log.error("database_not_at_home", because=verdict.held.because)
     return verdict.held
 
 
@@ -166,7 +164,10 @@ def held(connection: Connection) -> Held | None:
 
 async def keep_mark(database: Database, settings: Settings) -> None:
     """Count the mark up, in the database first and then beside it; hold everything back where it is behind."""
-    if settings.simulated or await check(database, settings) is not None:
+    if settings.simulated:
+        return
+    if (away := await check(database, settings)) is not None:
+        log.error("database_not_at_home", because=away.because)
         return
     identity, mark = await database.write(_raised)
     write_mark(settings.data_dir, identity, mark)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from broadcaster import config, custody, nudging
+from broadcaster import config, custody, newsroom, nudging
 from broadcaster.app import App
 from broadcaster.custody import Home, is_elsewhere
 from broadcaster.draining import Deliverer
@@ -25,6 +25,8 @@ from channels.base.telling import Note
 from commanding import Program
 from fakes import FakeChannel
 from sending import fill, with_channels
+from staffing import NOTICE
+from telling import post_office
 from world import notice, program, publish, subscribe, variables
 
 EMAIL = {"EMAIL_URL": "smtp://127.0.0.1:1", "EMAIL_FROM": "info@cimahi.example"}
@@ -221,8 +223,8 @@ def test_doctor_publish_and_adopt_say_what_waits_and_since_when(copied: Program)
     assert "40 pesan dari 1 pengumuman menunggu, yang paling lama sejak " in said
     assert "broadcaster adopt" in said
     text = "---\ntitle: Air PDAM mati di Cibabat\nareas: [cibabat]\n---\nTampung air sekarang.\n"
-    published = copied("publish", "-", text=text)
-    assert published.code == 0
+    published = copied("publish", "-", "--json", text=text)
+    assert (published.code, json.loads(published.out)["status"]) == (0, "published")
     assert "Email ditahan: basis data ini disalin, dipindahkan atau dipulihkan." in published.err
     refused = copied("adopt")
     assert refused.code == 1
@@ -245,6 +247,22 @@ async def test_adopted_it_sends_again_what_waits_or_stops_it(original: Path, tmp
 def test_adopting_what_is_at_home_says_so(original: Path) -> None:
     said = Program(original, settings_of(original))("adopt", "--waiting", "send")
     assert (said.code, "sudah di tempatnya" in said.err) == (1, True)
+
+
+async def test_the_first_page_says_it_to_everybody_and_no_nudge_leaves(sqlite_url: str, tmp_path: Path) -> None:
+    async with post_office(sqlite_url, tmp_path) as office:
+        rina, _dewi = await office.hire("rina", "author"), await office.hire("dewi", "approver")
+        row = await office.act(rina, newsroom.save, dict(NOTICE))
+        await office.act(rina, newsroom.submit, row.id)
+        office.site.app.database.write_now(store.hold, "moved", 1_795_567_560.0)
+        page = (await rina.get("/redaksi/")).text
+        assert "Tidak ada pesan yang dikirim." in page
+        assert "sejak Rabu 25 November 2026 07.46 WIB" in page
+        assert "broadcaster adopt" in page
+        composed = (await rina.get(f"/redaksi/pengumuman/{row.id}/tulis")).text
+        assert "Email ditahan: basis data ini disalin, dipindahkan atau dipulihkan." in composed
+        assert await office.work() == 0
+        assert office.letters("dewi") == []
 
 
 # --- PostgreSQL -------------------------------------------------------------------------------------------
