@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import phonenumbers
 
 from broadcaster.fields import Fields, Problem
+from broadcaster.waiting import Shut
 from channels.base.rendering import WIB, clock, plain
 
 QUIET_FROM, QUIET_UNTIL = 21, 5
@@ -23,16 +24,16 @@ _DATE = re.compile(r"\b\d{1,2}(?:[/-]\d{1,2}\b|[ -](?:jan|feb|mar|apr|mei|jun|ju
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
     """What the advice is held against: whether the same title went out lately, and the city's own telephone numbers (E.164 or
-    short; none: numbers are not looked at), and what people call the channels that stand still."""
+    short; none: numbers are not looked at), and the channels that would let it wait."""
 
     same_title: bool = False
     phones: Collection[str] = ()
-    halted: Collection[str] = ()
+    shut: Collection[Shut] = ()
 
 
 def advise(fields: Fields, *, now: datetime, known: Known) -> list[Problem]:
     """Everything worth a second look, in Indonesian; each with what to do."""
-    rules = (_halted, _night, _repeated, _undated, _shouted, _phones)
+    rules = (_shut, _night, _repeated, _undated, _shouted, _phones)
     return [found for rule in rules for found in rule(fields, now, known)]
 
 
@@ -41,10 +42,11 @@ def _texts(fields: Fields) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _halted(_fields: Fields, _now: datetime, known: Known) -> Iterator[Problem]:
-    for label in sorted(known.halted):
-        remedy = "Lihat sebabnya di halaman Kanal. Pesannya menunggu sampai kanal itu dibuka lagi."
-        yield Problem(field="channels", reason=f"{label} sedang berhenti.", remedy=remedy)
+def _shut(fields: Fields, now: datetime, known: Known) -> Iterator[Problem]:
+    going = (fields.publish_at or now).timestamp()
+    for channel in sorted(known.shut, key=lambda channel: channel.label):
+        if channel.until is None or channel.until > going:
+            yield Problem(field="channels", reason=channel.reason, remedy=channel.remedy)
 
 
 def _night(fields: Fields, now: datetime, _known: Known) -> Iterator[Problem]:

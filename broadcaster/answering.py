@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from broadcaster.app import App
+from broadcaster.store.custody import is_held
 from channels.base.telling import Answering
 
 log = structlog.get_logger(__name__)
@@ -75,6 +76,8 @@ class Answerer:
         out = self._app.push[due.channel]
         if not isinstance(out, Answering) or not self._app.loaded.is_open(due.channel):
             return
+        if await self._app.database.read(is_held):
+            return  # where this database is at home they are answered
         async with self._places[due.channel]:
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):

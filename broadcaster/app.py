@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from broadcaster import config, secret_key
+from broadcaster import config, custody, secret_key
 from broadcaster.depots import Depot, open_depot
 from broadcaster.hashing import PasswordHasher
 from broadcaster.inbox_alarm import InboxAlarm
@@ -95,6 +95,11 @@ async def open_app(loaded: config.Loaded, *, redis_url: str = "", clock: Clock |
     try:
         secret = await secret_key.unlock(database, loaded.settings)
     except BaseException:  # whatever stops us here, the threads of the database must end
+        database.close()
+        raise
+    try:
+        await custody.check(database, loaded.settings)
+    except BaseException:  # as above
         database.close()
         raise
     queue = Queue(redis_url or loaded.settings.redis_url)

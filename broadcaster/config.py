@@ -62,6 +62,9 @@ class Settings(BaseModel):
         default=("127.0.0.1", "::1"), description="Addresses or networks whose X-Forwarded-For is believed."
     )
     lease: float = Field(default=30.0, ge=1, le=600, description="Seconds a worker may hold a slice without renewing.")
+    instance: str = Field(
+        default="", description="Name of this installation, where its disk has no lasting numbers: a copy must have another name."
+    )
     city: str = Field(default="Kota Cimahi", description="The city's name in messages.")
     sender: str = Field(default="Info Kota Cimahi", description="The sender's name in messages.")
     domain: str = Field(default="", description="Domain in Message-IDs, List-Ids and feed ids; empty: the base URL's host.")

@@ -41,6 +41,13 @@ REASONS = {
     "unreadable": "Pesan tidak dapat dibuat untuk alamat ini",
 }
 """Why a row closed, in words; the provider's own code stands beside it."""
+WAITS = {
+    "": "Penyedia meminta menunggu",
+    "unreachable": "Tidak terhubung dengan penyedia",
+    "trouble": "Penyedia sedang bermasalah",
+    "tier": "Batas orang per hari dari penyedia sudah terpakai",
+}
+"""Why a row waits, in words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

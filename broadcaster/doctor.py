@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from sqlalchemy import text
 
-from broadcaster import config, inbox_alarm, proxies, secret_key
+from broadcaster import config, custody, inbox_alarm, proxies, secret_key
 from broadcaster.accounts import read_role_mapping
 from broadcaster.app import App, open_app
 from broadcaster.depots import StoreDown, open_depot
@@ -45,6 +45,7 @@ async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
     yield _files()
     key = await _key(loaded.settings)
     yield key
+    yield await _custody(loaded.settings)
     yield await _staff(loaded.settings)
     yield await _inbox(loaded.settings)
     yield await _redis(loaded.settings)
@@ -110,6 +111,19 @@ async def _key(settings: config.Settings) -> Finding:
     finally:
         database.close()
     return Finding(ok=True, what=f"Kunci rahasia dari {secret_key.place(settings)} cocok dengan basis data; simpan cadangannya")
+
+
+async def _custody(settings: config.Settings) -> Finding:
+    """Check that this database is at home, and not a copy or an older state that must send nothing."""
+    database = Database(settings.database)
+    try:
+        held = None if settings.simulated else (await database.read(custody.judged, settings)).held
+        waits = await database.read(custody.told) if held is not None else ""
+    finally:
+        database.close()
+    if held is None:
+        return Finding(ok=True, what="Basis data ini di tempatnya: pesan boleh dikirim dari sini")
+    return Finding(ok=False, what=f"{held.sentence} {waits}", mend=custody.REMEDY)
 
 
 async def _staff(settings: config.Settings) -> Finding:

@@ -8,13 +8,14 @@ exercise the call; no resident ever hears of it.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy import Connection
 
+from broadcaster import hold_ups
 from broadcaster.accounts import Account
 from broadcaster.app import App
 from broadcaster.logs import told as said_without_values
@@ -22,6 +23,8 @@ from broadcaster.store import accounts, audit, drafts, former_mails, nudges
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.audit import Entry
+from broadcaster.store.channels import channel_states
+from broadcaster.store.custody import is_held
 from broadcaster.store.nudges import Ending, Nudge
 from broadcaster.wording import words
 from channels.base.contract import BadAddress, Deferred, Halted, Outcome, Receipt, Refused
@@ -40,6 +43,9 @@ ALIVE = {
     "rejected": ("rejected", "published", "ended"),
     "missed": ("approved", "review"),
     "lapsed": ("review",),
+    "late": ("published", "ended"),
+    "held_up": ("published",),
+    "resumed": ("published", "ended"),
 }
 """States of the announcement in which a nudge still asks for something; "published" after a rejected correction."""
 PAGES = {
@@ -51,6 +57,8 @@ PAGES = {
     "lapsed": "/periksa",
 }
 """The page on which the person acts, below the announcement's: by what is proposed, else by the reason."""
+PLACES = {"held_up": "pengiriman", "resumed": "pengiriman"}
+"""Where that page is not below the announcement's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +98,7 @@ def can_tell(app: App, channel: str) -> bool:
 async def send_due(app: App, *, urgent: bool) -> int:
     """Send what is due of emergencies, or of all else; how many nudges were looked at."""
     now = app.clock().timestamp()
-    if not await app.database.read(nudges.due, now, urgent=urgent):
+    if await app.database.read(is_held) or not await app.database.read(nudges.due, now, urgent=urgent):
         return 0
     taken, letters = await app.database.write(take, app, now, urgent=urgent)
     await asyncio.gather(*(_send(app, letter) for letter in letters))
@@ -100,6 +108,7 @@ async def send_due(app: App, *, urgent: bool) -> int:
 def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple[int, list[Letter]]:
     """Claim what is due: how many, and the letters of those that still have a reason. The others end here."""
     claimed, letters = nudges.claim(connection, now, urgent=urgent), []
+    shut = {name for name, state in channel_states(connection).items() if state.halted or state.paused_until > now}
     for nudge in claimed:
         person, about = accounts.by_id(connection, nudge.account), _subject(connection, nudge)
         if person is None or about is None or not _asks(connection, nudge, about, person):
@@ -110,12 +119,18 @@ def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple
             continue
         before = former_ways(connection, app, nudge, person)
         open_ways = {name: to for name, to in {**ways(app, person), **before}.items() if name not in nudge.settled}
+        open_ways = _passable(open_ways, shut) or open_ways
         if open_ways:
             note = _note(connection, app, nudge, about, person, moved=bool(before))
             letters.append(Letter(nudge=nudge, note=note, ways=open_ways))
         else:
             nudges.end(connection, nudge.id, "told" if nudge.told else "unreachable", "no way to this person")
     return len(claimed), letters
+
+
+def _passable(ways: Mapping[str, str], shut: Collection[str]) -> dict[str, str]:
+    """The ways by channels that are open: by the others nothing gets through just now."""
+    return {name: to for name, to in ways.items() if name.partition(".")[0] not in shut}
 
 
 def _subject(connection: Connection, nudge: Nudge) -> Announcement | Account | None:
@@ -135,6 +150,8 @@ def _asks(connection: Connection, nudge: Nudge, row: Announcement | Account, per
         return person.may("manage") or person.may("approve")
     if nudge.reason == "review":
         return person.may("approve") and _to_judge(connection, row, person)
+    if nudge.reason == "held_up" and not hold_ups.stands(connection, row.id):
+        return False
     return row.state in ALIVE[nudge.reason]
 
 
@@ -209,6 +226,8 @@ def _changed(entry: Entry) -> list[str]:
 def _of_news(connection: Connection, app: App, nudge: Nudge, row: Announcement, person: Account) -> str:
     """What waits, or what became of it."""
     change, who, why = _story(connection, nudge, row)
+    if nudge.reason in PLACES:
+        why = hold_ups.story(connection, app, row.id)
     site = app.site.base_url.rstrip("/")
     below = PAGES.get(change if nudge.reason == "review" and change else nudge.reason, "")
     areas = [area.label for area in (app.tree.get(name) for name in row.fields.areas) if area is not None]
@@ -224,7 +243,7 @@ def _of_news(connection: Connection, app: App, nudge: Nudge, row: Announcement, 
             "change": change,
             "who": who,
             "why": why,
-            "page": f"{site}/redaksi/pengumuman/{row.id}{below}",
+            "page": f"{site}/redaksi/{PLACES.get(nudge.reason, 'pengumuman')}/{row.id}{below}",
             "account_page": f"{site}/redaksi/akun",
             "site": app.site,
         },
@@ -238,11 +257,22 @@ def _story(connection: Connection, nudge: Nudge, row: Announcement) -> tuple[str
     if nudge.reason == "break_glass":
         broke = [entry for entry in audit.about(connection, row.id) if entry.act == "break_glass"]
         return ("", _named(connection, broke[-1].actor), str(broke[-1].detail.get("reason", ""))) if broke else ("", "", "")
+    if nudge.reason == "late":
+        return "", "", _how_late(connection, row)
     if nudge.reason == "rejected" and row.state != "rejected":
         refused = [entry for entry in audit.about(connection, row.id) if entry.act.startswith("refuse_")]
         last = refused[-1] if refused else None
         return (last.act.removeprefix("refuse_"), "", str(last.detail.get("reason", ""))) if last else ("correction", "", "")
     return "", _named(connection, row.submitted_by) if nudge.reason == "review" else "", row.note
+
+
+def _how_late(connection: Connection, row: Announcement) -> str:
+    """When it should have gone out, and when it did."""
+    entry = next((entry for entry in reversed(audit.about(connection, row.id)) if entry.act == "late"), None)
+    if entry is None:
+        return ""
+    planned, went = datetime.fromisoformat(str(entry.detail["planned"])), datetime.fromtimestamp(entry.at, UTC)
+    return f"Jadwalnya {moment_text(planned)}, terbit {moment_text(went)}: {entry.detail['minutes']} menit kemudian."
 
 
 def _named(connection: Connection, actor: str) -> str:
@@ -265,6 +295,8 @@ async def tell(app: App, channel: str, address: str, note: Note) -> Outcome:
     out = app.push[channel]
     if not isinstance(out, Telling):
         return Halted(code="mute")
+    if await app.database.read(is_held):
+        return Halted(code="not at home")
     try:
         async with asyncio.timeout(TELL_SECONDS):
             return await out.tell(app.loaded.modules[channel].parse_address(address), note)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from broadcaster.announcements import State
-from broadcaster.delivery import REASONS
+from broadcaster.delivery import REASONS, WAITS
 from broadcaster.signing import normalise_code
 from broadcaster.store import ledger
 from broadcaster.store.causes import Causes, Watcher
@@ -16,6 +16,8 @@ from broadcaster.store.channels import ChannelState, channel_states
 from broadcaster.store.database import now
 from broadcaster.store.ledger import Progress
 from broadcaster.store.tables import announcement, held_suppression
+from broadcaster.waiting import Hold, holds, remedy, sentence
+from broadcaster.wording import words as catalogue
 from channels.base.contract import Site
 from channels.base.rendering import WIB
 
@@ -52,6 +54,13 @@ class Overview:
     progress: Progress
     causes: Causes = field(default_factory=Causes)
     channels: Mapping[str, ChannelView] = field(default_factory=dict)
+    emergency: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> list[Hold]:
+        """What keeps it from going on, by channel."""
+        return holds(self.progress, self.channels, self.causes, emergency=self.emergency)
 
     def as_json(self) -> dict[str, Any]:
         """The answer of the API; other systems read it, so its names never change."""
@@ -79,13 +88,19 @@ class Overview:
                 }
                 for item in self.causes.failures
             ],
+            "held_up": [self._held_up(hold) for hold in self.holds],
             "causes_complete": self.causes.complete,
         }  # fmt: skip
+
+    def _held_up(self, hold: Hold) -> dict[str, Any]:
+        t, label = catalogue("id"), self.labels.get(hold.channel, hold.channel)
+        until = when(hold.until) if hold.until is not None else None
+        return {**hold.as_json(), "until": until, "words": sentence(hold, label, t), "remedy": remedy(hold, t)}
 
 
 def words(reason: str) -> str:
     """A reason as people read it."""
-    return REASONS.get(reason, reason)
+    return REASONS.get(reason) or WAITS.get(reason, reason)
 
 
 def when(at: float) -> str:
@@ -93,11 +108,13 @@ def when(at: float) -> str:
     return datetime.fromtimestamp(at, WIB).isoformat(timespec="seconds")
 
 
-def overview(connection: Connection, key: str, site: Site, watcher: Watcher | None = None) -> Overview | None:
+def overview(
+    connection: Connection, key: str, site: Site, watcher: Watcher | None = None, labels: Mapping[str, str] | None = None
+) -> Overview | None:
     """The announcement with this id or code; None when there is none.
 
     Costs a look at the slices' counters, however many rows there are: it is made to be asked each second. `watcher` adds what
-    keeps messages from arriving, at some 50 ms more at most.
+    keeps messages from arriving, at some 50 ms more at most. `labels`: what people call the channels.
     """
     row = _named(connection, key)
     if row is None:
@@ -106,7 +123,7 @@ def overview(connection: Connection, key: str, site: Site, watcher: Watcher | No
     return Overview(
         id=row.id, code=row.code, status=row.state, url=site.permalink(row.code), progress=progress,
         causes=watcher.look(connection, row.id, now(connection)) if watcher else Causes(),
-        channels=_channels(connection, progress),
+        channels=_channels(connection, progress), emergency=row.level == "emergency", labels=labels or {},
     )  # fmt: skip
 
 
@@ -130,12 +147,13 @@ def _channels(connection: Connection, progress: Progress) -> Mapping[str, Channe
             select(held_suppression.c.channel, func.count().label("n")).group_by(held_suppression.c.channel)
         )
     }
-    current = {name: _current(states.get(name, ChannelState()), wall) for name in progress.states}
+    standing = {name: current(states.get(name, ChannelState()), wall) for name in progress.states}
     return {
-        name: ChannelView(sending=sending, why=progress.why.get(name, ""), state=current[name], held=held.get(name, 0))
+        name: ChannelView(sending=sending, why=progress.why.get(name, ""), state=standing[name], held=held.get(name, 0))
         for name, sending in progress.states.items()
     }
 
 
-def _current(state: ChannelState, wall: float) -> ChannelState:
+def current(state: ChannelState, wall: float) -> ChannelState:
+    """The state with its pause only where that lies ahead."""
     return state if state.paused_until > wall else replace(state, paused_until=0.0)

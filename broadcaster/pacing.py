@@ -72,7 +72,7 @@ class Pacing:
         if not isinstance(outcome, Deferred) or not outcome.throttle or outcome.about != "sender":
             return
         if outcome.scope == "channel" and outcome.retry_after is None:
-            await self._slow_down(channel)
+            await self._slow_down(channel, outcome.code)
         elif outcome.scope == "channel" and outcome.retry_after:
             await self.limiter.pause(channel.name, outcome.retry_after)
         elif outcome.scope == "domain":
@@ -97,13 +97,13 @@ class Pacing:
                 pace, _, lead = self._read[channel]
                 self._read[channel] = pace, -math.inf, lead
 
-    async def _slow_down(self, channel: PushChannel) -> None:
+    async def _slow_down(self, channel: PushChannel, code: str) -> None:
         clock = suspend_proof()
         if clock - self._told.get(channel.name, -SETTLE_SECONDS) < SETTLE_SECONDS:
             return
         self._told[channel.name] = clock
         log.warning("channel_slowed", channel=channel.name)
-        await self._write(channel.name, store.slow_down, channel.rate)
+        await self._write(channel.name, store.slow_down, channel.rate, code)
 
     async def _pace(self, channel: str) -> tuple[Pace, float]:
         """The pace of a channel and the database's time."""

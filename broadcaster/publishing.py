@@ -6,26 +6,24 @@ Each function with a Connection is one transaction, to be run through `Database.
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster import announcements, filling, freezing, reasons, second_person
+from broadcaster import announcements, filling, freezing, lateness, reasons, second_person
 from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, Role, State, bound_of, content_hash, may
 from broadcaster.app import App
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem
 from broadcaster.signing import Signer, draw_code
-from broadcaster.store import accounts, audit, media, nudges
 from broadcaster.store import announcements as rows
+from broadcaster.store import audit, media, nudges
 from broadcaster.store.announcements import Announcement, EditionRow
 from channels.base import hyperlinks
 from channels.base.contract import Edition, Site, Topic
 from channels.base.rendering import moment_text
 from subscribers.areas import AreaTree
 
-STALE = timedelta(hours=2)
-"""A schedule missed by more than this asks a person instead of sending."""
 DUE_AT_ONCE = 20
 """Schedules that one call of `publish_due` takes at most."""
 
@@ -169,6 +167,7 @@ async def ring(app: App, stored: Stored) -> None:
 def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[Stored]:
     """Publish what is due, each once however many processes ask; what came too late or no longer holds waits for a person."""
     published: list[Stored] = []
+    released: list[Announcement] = []
     missed: list[Announcement] = []
     for row in rows.due(connection, now.timestamp(), DUE_AT_ONCE):
         checked = _still_holds(connection, press, row, now)
@@ -179,19 +178,21 @@ def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[
         else:
             went = moved(connection, row, "publish", "clock", now, fields=checked.fields, published_at=now.timestamp())
             published.append(_release(connection, press, went, checked, now))
+            released.append(went)
     for row in missed:
-        nudges.add(connection, accounts.acting(connection, row.approved_by), row.id, "missed", now.timestamp())
+        lateness.tell_missed(connection, row, now)
         note(connection, now, "clock", "miss", row, "clock", why=row.note)
-    for stored in published:
+    for stored, row in zip(published, released, strict=True):
         audit.append(connection, at=now, actor="clock", act="publish", subject=stored.id, detail=_said(stored))
+        lateness.tell_late(connection, row, lateness.planned_at(row.publish_at), now)
     return published
 
 
 def _still_holds(connection: Connection, press: Press, row: Announcement, now: datetime) -> CheckedAnnouncement | str:
     """The announcement as it may be published now, or why a person must look at it."""
-    planned = datetime.fromtimestamp(row.publish_at or 0, UTC)
-    if now - planned > STALE:
-        return f"Jadwal {moment_text(planned)} terlewat lebih dari 2 jam. Periksa, lalu terbitkan atau jadwalkan lagi."
+    planned = lateness.planned_at(row.publish_at)
+    if lateness.is_stale(planned, now):
+        return lateness.why_stale(planned)
     try:
         filling.require_filled(connection, row.fields, row.blanks)
         return press.check(row.fields.model_copy(update={"publish_at": None}), now)

@@ -4,12 +4,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from broadcaster import filling, publishing, second_person
+from broadcaster import filling, lateness, publishing, second_person
 from broadcaster.announcements import NotAllowed
 from broadcaster.fields import InvalidAnnouncement
 from broadcaster.publishing import DUE_AT_ONCE, Press, Stored, moved
-from broadcaster.store import accounts, audit, nudges
 from broadcaster.store import announcements as rows
+from broadcaster.store import audit
 from broadcaster.store.announcements import Announcement
 from broadcaster.vouching import still_bound
 
@@ -21,6 +21,10 @@ def publish_held(connection: Connection, press: Press, *, now: datetime) -> list
         if why := second_person.lapsed(connection, row, tree=press.tree, city=press.site.city):
             publishing.lapse(connection, press, row, why, now)
             continue
+        planned = lateness.planned_at(row.release_at)
+        if lateness.is_stale(planned, now):
+            _call_back(connection, row, f"Tidak jadi terbit. {lateness.why_stale(planned)}", now)
+            continue
         try:
             filling.require_filled(connection, row.fields, row.blanks)
             still_bound(row, press.check(row.fields, now))
@@ -28,10 +32,11 @@ def publish_held(connection: Connection, press: Press, *, now: datetime) -> list
             _call_back(connection, row, f"Tidak jadi terbit. {' '.join(str(refused).split())}", now)
         else:
             published.append(publishing.publish_stored(connection, press, row.id, actor=row.approved_by, now=now, role="clock"))
+            lateness.tell_late(connection, row, planned, now)
     return published
 
 
 def _call_back(connection: Connection, row: Announcement, why: str, now: datetime) -> None:
     row = moved(connection, row, "call_back", "approver", now, release_at=None, note=why)
-    nudges.add(connection, accounts.acting(connection, row.approved_by), row.id, "missed", now.timestamp())
+    lateness.tell_missed(connection, row, now)
     audit.append(connection, at=now, actor="clock", act="call_back", subject=row.id, detail={"why": why})

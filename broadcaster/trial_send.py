@@ -20,7 +20,8 @@ from broadcaster.nudging import can_tell, ways
 from broadcaster.store import audit
 from broadcaster.store.accounts import REACHED_BY
 from broadcaster.store.announcements import Announcement
-from channels.base.contract import BadAddress, Deferred, Edition, Outcome, Receipt, Refused, Wording
+from broadcaster.store.custody import is_held
+from channels.base.contract import BadAddress, Deferred, Edition, Halted, Outcome, Receipt, Refused, Wording
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +82,8 @@ async def _one(app: App, name: str, address: str, edition: Edition) -> Tried:
 async def _outcome(app: App, name: str, address: str, edition: Edition) -> Outcome:
     """Render, personalise and send as a worker does; whatever goes wrong is an outcome."""
     channel = app.push[name]
+    if await app.database.read(is_held):
+        return Halted(code="not at home")
     try:
         to = previewing.sample_recipient(edition, app.loaded.modules[name].parse_address(address))
         message = channel.personalise(channel.render(edition.on(name), "id"), to)

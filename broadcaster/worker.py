@@ -14,7 +14,7 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from broadcaster import gallery, locks, newsroom, nudging, publishing, receipts
+from broadcaster import custody, gallery, hold_ups, locks, newsroom, nudging, publishing, receipts
 from broadcaster.answering import Answerer
 from broadcaster.app import App, SharedClock
 from broadcaster.draining import Deliverer
@@ -23,6 +23,7 @@ from broadcaster.pulse import Pulse
 from broadcaster.queue import LANES, connect, decode, encode, queue_name
 from broadcaster.store import channels as channel_store
 from broadcaster.store import folding, former_mails, inbox, nudges, people, slices, suspicions
+from broadcaster.store.custody import is_held
 from broadcaster.store.leases import Holder, new_owner, suspend_proof, take_sweeper
 
 log = structlog.get_logger(__name__)
@@ -75,6 +76,7 @@ class LaneWorker:
         self._sweeps = False
         self._sweeper_lease = min(SWEEPER_LEASE, app.settings.lease)
         self._fold_at = 0.0
+        self._mark_at = 0.0
         self.tidy_seconds = TIDY_SECONDS
         self._answerer = Answerer(app)
         self._drains: set[asyncio.Task[None]] = set()
@@ -175,7 +177,7 @@ class LaneWorker:
 
     async def _sweep(self) -> None:
         while not self._stop.is_set():
-            for part in (self._take_turn, self._ring_for_work, self._keep_house):
+            for part in (self._take_turn, self._ring_for_work, self._keep_house, self._watch_emergencies):
                 with self._outliving("sweep_failed"):
                     if not self._stop.is_set():
                         await part()
@@ -213,6 +215,11 @@ class LaneWorker:
         if not self._sweeps:
             return
         app = self.app
+        if suspend_proof() >= self._mark_at:
+            await custody.keep_mark(app.database, app.settings)
+            self._mark_at = suspend_proof() + custody.MARK_SECONDS
+        if await app.database.read(is_held):
+            return  # what is due elsewhere must not be done here as well
         for stored in await app.database.write(publishing.publish_due, publishing.Press.of(app), now=app.clock()):
             log.info("schedule_published", announcement=stored.id)
             await publishing.ring(app, stored)
@@ -232,6 +239,11 @@ class LaneWorker:
             self._fold_at = suspend_proof() + (0 if folded else FOLD_SECONDS)
         for channel in await app.database.write(channel_store.take_probes):
             await self._probe(channel)
+
+    async def _watch_emergencies(self) -> None:
+        """Have people told of emergencies that must wait, and of those that go on again."""
+        if self._sweeps:
+            await hold_ups.look(self.app)
 
     async def _probe(self, channel: str) -> None:
         """Ask a halted channel whether it is back."""

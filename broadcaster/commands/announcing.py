@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from broadcaster import config, publishing, subscriber_register
+from broadcaster import config, custody, hold_ups, publishing, subscriber_register
 from broadcaster.announcements import check
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
@@ -19,6 +19,7 @@ from broadcaster.commands.opening import ACTOR, has_database, opened
 from broadcaster.fields import Fields
 from broadcaster.frontmatter import parse
 from broadcaster.previewing import document_parts, message_parts, sample_recipient
+from broadcaster.publishing import Stored
 from broadcaster.store import tier
 from broadcaster.store.fanout import audience_of
 from channels.base.contract import Area, Edition, PushChannel, Recipient
@@ -118,12 +119,22 @@ async def _publish(text: str, as_json: bool) -> None:
             sys.stdout.write(f"id    {done.id}\nkode  {done.code}\nurl   {done.url}\n")
         if done.edition is not None:
             audience = await app.database.read(audience_of, done.edition)
+            await _tell_shut(app, done)
             for name in done.channels:
                 await _tell_need(app, app.push[name], audience)
+        if done.edition is None and (away := await app.database.read(custody.held)) is not None:
+            sys.stderr.write(f"{away.sentence} {custody.REMEDY}\n")
         if not app.open_push:
             sys.stderr.write(
                 "Belum ada kanal kirim yang disetel: hanya umpan dan layar yang memuatnya. Lihat broadcaster doctor.\n"
             )
+
+
+async def _tell_shut(app: App, done: Stored) -> None:
+    """Say on the error stream which channels let it wait, until when, and what can be done."""
+    emergency = done.lane == "emergency"
+    for shut in await app.database.read(lambda c: hold_ups.shut(c, app, done.channels, emergency=emergency)):
+        sys.stderr.write(f"{'PERHATIAN, darurat tertahan: ' if emergency else ''}{shut.reason} {shut.remedy}\n")
 
 
 def _text(file: str) -> str:

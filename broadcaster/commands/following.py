@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -16,6 +16,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from broadcaster import waiting
 from broadcaster.announcements import STATE_WORDS
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
@@ -26,7 +27,8 @@ from broadcaster.store import audit, closed, ledger
 from broadcaster.store.causes import Watcher
 from broadcaster.store.closed import ClosedRow
 from broadcaster.store.tables import STATES
-from channels.base.rendering import WIB
+from broadcaster.wording import words as catalogue
+from channels.base.rendering import full_moment_text
 from subscribers.addresses import SealBroken
 from subscribers.areas import AreaTree
 
@@ -53,7 +55,7 @@ async def found_id(app: App, key: str) -> str:
 
 async def watched(app: App, found: str, watcher: Watcher | None = None) -> Overview:
     """How the announcement stands; without `watcher` its causes are complete, however long that takes."""
-    shown = await app.database.read(overview, found, app.site, watcher or Watcher(looks=float("inf")))
+    shown = await app.database.read(overview, found, app.site, watcher or Watcher(looks=float("inf")), app.labels)
     if shown is None:
         raise Failed(f"Pengumuman {found} tidak ditemukan.")
     return shown
@@ -118,13 +120,15 @@ def _print(app: App, shown: Overview, areas: Mapping[str, Mapping[str, int]]) ->
 
 def _notes(app: App, shown: Overview) -> Iterator[str]:
     """What holds the sending up, what waits, and what did not arrive, a line each."""
+    for hold in shown.holds if shown.emergency else ():
+        label, t = shown.labels.get(hold.channel, hold.channel), catalogue("id")
+        yield f"PERHATIAN, darurat tertahan: {waiting.sentence(hold, label, t)} {waiting.remedy(hold, t)}"
     for name, view in shown.channels.items():
         yield from (f"{app.push[name].label if name in app.push else name}: {text}" for text in _held_up(name, view))
     for wait in shown.causes.waiting:
         code = f", kode {wait.provider_code}" if wait.provider_code else ""
         code = f" ({words(wait.reason)}{code})" if wait.reason else code
-        at = datetime.fromtimestamp(wait.next_try, WIB)
-        yield f"{wait.channel}: {_number(wait.count)} menunggu{code}, coba lagi {at:%H.%M.%S}"
+        yield f"{wait.channel}: {_number(wait.count)} menunggu{code}, coba lagi {_moment(wait.next_try)}"
     for cause in shown.causes.failures:
         code = f" (kode {cause.provider_code})" if cause.provider_code else ""
         yield f"{_number(cause.count):>7}  {cause.channel}  {WORDS[cause.state]}  {words(cause.reason)}{code}"
@@ -139,9 +143,13 @@ def _held_up(name: str, view: ChannelView) -> Iterator[str]:
         how = "dicoba lagi tiap menit" if view.state.halted == "probe" else f"buka lagi: broadcaster channel resume {name}"
         yield f"kanal berhenti ({view.state.detail}); {how}"
     if view.state.paused_until:
-        yield f"penyedia minta menunggu sampai {datetime.fromtimestamp(view.state.paused_until, WIB):%H.%M.%S}"
+        yield f"penyedia minta menunggu sampai {_moment(view.state.paused_until)}"
     if view.held:
         yield f"{_number(view.held)} penonaktifan alamat ditahan; putuskan: broadcaster channel held {name}"
+
+
+def _moment(at: float) -> str:
+    return full_moment_text(datetime.fromtimestamp(at, UTC))
 
 
 def _label(tree: AreaTree, code: str) -> str:

@@ -17,7 +17,7 @@ import structlog
 import typer
 import uvloop
 
-from broadcaster import config, pulse, secret_key
+from broadcaster import config, custody, pulse, secret_key
 from broadcaster.app import open_app
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import opened
@@ -26,6 +26,7 @@ from broadcaster.files import raise_file_limit
 from broadcaster.locks import DataFolder
 from broadcaster.logs import configure
 from broadcaster.queue import LANES
+from broadcaster.store.database import Database
 
 START_SECONDS = 60.0
 """How long the web process may take until it answers."""
@@ -130,9 +131,20 @@ async def _run(loaded: config.Loaded) -> None:
             await until_ready(settings)
             own = f"http://{settings.host}:{settings.port}"
             where = "" if own == settings.base_url else f", mendengar di {own}"
+            if (away := await _away(settings)) is not None:
+                sys.stdout.write(f"PERHATIAN: {away.sentence} {custody.REMEDY}\n")
             sys.stdout.write(f"Siap: {settings.base_url}{where} (Ctrl-C untuk berhenti)\n")
             sys.stdout.flush()
             await stop.wait()
+
+
+async def _away(settings: config.Settings) -> custody.Held | None:
+    """Why nothing is sent from here, if it is so."""
+    database = Database(settings.database)
+    try:
+        return await custody.check(database, settings)
+    finally:
+        database.close()
 
 
 async def _migrate(loaded: config.Loaded) -> None:

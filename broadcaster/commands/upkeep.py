@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from broadcaster import config, operating, secret_key
+from broadcaster import config, custody, operating, secret_key
 from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
@@ -78,6 +78,29 @@ def list_() -> None:
                 sys.stdout.write(f"{token.name}  {' '.join(sorted(token.scopes))}{revoked}\n")
 
     asyncio.run(run())
+
+
+def adopt(
+    waiting: Annotated[
+        str, typer.Option(help="Pesan yang menunggu: send (kirim) atau stop (hentikan, bila mungkin sudah terkirim).")
+    ] = "",
+) -> None:
+    """Nyatakan bahwa basis data yang disalin, dipindahkan, atau dipulihkan ini sekarang bertugas di sini: pesan dikirim lagi."""
+    if waiting not in ("", "send", "stop"):
+        raise typer.BadParameter("Pilih send atau stop.", param_hint="--waiting")
+    asyncio.run(_adopt(None if not waiting else waiting == "stop"))
+
+
+async def _adopt(stop: bool | None) -> None:
+    async with opened() as app:
+        try:
+            done = await app.database.write(custody.adopt, app.settings, actor=ACTOR, at=app.clock(), stop=stop)
+        except NotAllowed as refusal:
+            raise Failed(str(refusal)) from refusal
+        custody.write_mark(app.settings.data_dir, done.identity, done.mark)
+        what = "dihentikan" if done.stopped else "dikirim"
+        told = f" {done.waiting.messages} pesan yang menunggu {what}." if done.waiting.announcements else ""
+        sys.stdout.write(f"Basis data ini sekarang di tempatnya; pesan dikirim lagi.{told}\n")
 
 
 @tokens.command()

@@ -5,6 +5,7 @@ call looks at LOOKS slices at most; what it could not look at is told as it was,
 """
 
 import math
+import re
 import threading
 import time
 from collections import Counter, OrderedDict
@@ -21,6 +22,10 @@ LOOKS = 100
 """Slices (of some 1,000 rows) that one call looks at: about 40 ms."""
 GOOD_FOR = 60.0
 """Seconds after which a slice is looked at once more although nothing seems to have changed."""
+UNREACHABLE = re.compile(r"unreachable|disconnected|timeout|slow|\w*(Error|TimedOut|Timeout)")
+"""Codes under which channels say that nobody answered: their own, and names of errors of the connection."""
+TROUBLE = re.compile(r"(HTTP )?50[0-4]")
+"""Codes of a provider that is out of order."""
 EDITIONS = 16
 """Editions of which a process remembers what it saw."""
 
@@ -29,7 +34,7 @@ EDITIONS = 16
 class Waiting:
     """Rows that wait for a later try, by what the provider said; `next_try` of the first of them, epoch seconds.
 
-    `reason`, a key of delivery.REASONS, is given where it is not the provider for whom they wait.
+    `reason`, a key of delivery.REASONS or WAITS, is given where it is not the provider who asked for it.
     """
 
     channel: str
@@ -148,10 +153,18 @@ def _told(seen: Mapping[tuple[str, int], _Seen], closed: Counter[Cause], wall: f
         closed.update(part.closed)
         for reason, code, count, first, last in part.waits:
             if last > wall:
-                before, earliest = waits.get((channel, reason, code), (0, math.inf))
-                waits[channel, reason, code] = (before + count, min(earliest, first))
+                place = (channel, reason or reason_of(code), code)
+                before, earliest = waits.get(place, (0, math.inf))
+                waits[place] = (before + count, min(earliest, first))
     waiting = [
         Waiting(channel=channel, reason=reason, provider_code=code, count=count, next_try=due_at)
         for (channel, reason, code), (count, due_at) in sorted(waits.items(), key=lambda item: item[1][1])
     ]
     return Causes(failures=most_first(closed), waiting=waiting, complete=complete)
+
+
+def reason_of(code: str) -> str:
+    """Why rows with this code wait: a key of delivery.WAITS; empty where the provider asked for it."""
+    if code == "tier":
+        return code
+    return "unreachable" if UNREACHABLE.fullmatch(code) else "trouble" if TROUBLE.fullmatch(code) else ""

@@ -26,6 +26,7 @@ class ChannelFigures:
     held: int
     rate: float
     slowed: bool
+    unreachable: bool
     domains: Mapping[str, float]
     reached: int
     results: int
@@ -51,6 +52,7 @@ def channel_figures(connection: Connection, book: AddressBook, channel: str, *, 
         held=int(connection.execute(held).scalar_one()),
         rate=allowed,
         slowed=allowed != rate,
+        unreachable=pace.unreachable(wall),
         domains=pacing.held_domains(connection, book, channel),
         reached=tier.used(connection, channel) if limited else 0,
         results=int(lately[0] or 0),

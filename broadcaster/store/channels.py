@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, select, text, update
 
 from broadcaster.store import suspicions
+from broadcaster.store.custody import is_held
 from broadcaster.store.database import now
 from broadcaster.store.tables import channel_minute, channel_state, held_suppression, run, worker
 from subscribers import consent
@@ -47,8 +48,11 @@ def channel_states(connection: Connection) -> Mapping[str, ChannelState]:
 def closed_for(connection: Connection, channel: str, lane: str = "routine") -> float:
     """Seconds for which the channel sends nothing in a lane: 0 = open; halted counts as until the next probe.
 
-    Suppressions held for an operator, and replies to single recipients, close routine sending only: an emergency goes on.
+    A database that is not at home closes everything. Suppressions held for an operator, and replies to single recipients, close
+    routine sending only: an emergency goes on.
     """
+    if is_held(connection):
+        return PROBE_SECONDS
     row = connection.execute(select(channel_state).where(channel_state.c.channel == channel)).first()
     if row is None:
         return 0.0

@@ -26,7 +26,11 @@ OwnReason = Literal["codes_stopped"]
 """What happened to somebody's own account, of which they are told."""
 ABOUT_ACCOUNTS = (*ACCOUNT_REASONS, *get_args(OwnReason))
 """Reasons of nudges that name an account in the place of an announcement."""
-Reason = Literal["review", "returned", "rejected", "missed", "lapsed", "break_glass"] | AccountReason | OwnReason
+Reason = (
+    Literal["review", "returned", "rejected", "missed", "lapsed", "late", "held_up", "resumed", "break_glass"]
+    | AccountReason
+    | OwnReason
+)
 Ending = Literal["told", "moot", "unreachable", "given_up"]
 """told: by each way that takes it; moot: its reason was gone; unreachable: no way takes it; given_up: too late."""
 FIRST_WAIT, LONGEST_WAIT = 10.0, 900.0

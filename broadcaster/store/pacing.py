@@ -16,6 +16,10 @@ FLOOR = 1 / 16
 """Part of the full rate below which a channel is never slowed."""
 SETTLE_SECONDS = 10.0
 """After a halving, complaints about what was on its way already halve nothing more."""
+UNREACHABLE = "unreachable"
+"""The code under which a channel says that nobody answered at all: nothing was limited."""
+UNREACHABLE_SECONDS = 90.0
+"""How long after the last try a channel is still called unreachable: everyday news is tried again each minute."""
 LEAST_RATE = 20.0
 """Messages a second that any provider who complains will take: an unlimited channel is taken to have sent as many at least."""
 
@@ -27,6 +31,7 @@ class Pace:
     full_rate: float = 0.0
     slowed_rate: float = 0.0
     slowed_at: float = 0.0
+    code: str = ""
     domains: Mapping[bytes, float] = field(default_factory=dict)
 
     def rate(self, granted: float, at: float) -> float:
@@ -36,6 +41,10 @@ class Pace:
             return granted
         return min(allowed, granted) if granted > 0 else allowed
 
+    def unreachable(self, at: float) -> bool:
+        """Check whether it is slow because nobody answers, and not because the provider wants it so."""
+        return self.code == UNREACHABLE and at - self.slowed_at < UNREACHABLE_SECONDS
+
 
 def pace_of(connection: Connection, channel: str) -> tuple[Pace, float]:
     """The pace of a channel, and the database's time."""
@@ -44,13 +53,11 @@ def pace_of(connection: Connection, channel: str) -> tuple[Pace, float]:
     domains = {bytes(row.lookup): row.until for row in _held(connection, channel, wall)}
     if found is None:
         return Pace(domains=domains), wall
-    return (
-        Pace(full_rate=found.full_rate, slowed_rate=found.slowed_rate, slowed_at=found.slowed_at, domains=domains),
-        wall,
-    )  # fmt: skip
+    slowed = {"full_rate": found.full_rate, "slowed_rate": found.slowed_rate, "slowed_at": found.slowed_at}
+    return Pace(**slowed, code=found.code, domains=domains), wall
 
 
-def slow_down(connection: Connection, channel: str, granted: float) -> float:
+def slow_down(connection: Connection, channel: str, granted: float, code: str = "") -> float:
     """Halve the rate, unless it was halved just now; returns the rate. `granted` 0 (unlimited): half of what was sent lately."""
     wall = now(connection)
     connection.execute(
@@ -64,7 +71,7 @@ def slow_down(connection: Connection, channel: str, granted: float) -> float:
     full = granted or (row.full_rate if before else max(_sent_lately(connection, channel, wall), LEAST_RATE))
     slowed = max((before or full) / 2, full * FLOOR)
     connection.execute(
-        pace.update().where(pace.c.channel == channel).values(full_rate=full, slowed_rate=slowed, slowed_at=wall)
+        pace.update().where(pace.c.channel == channel).values(full_rate=full, slowed_rate=slowed, slowed_at=wall, code=code)
     )  # fmt: skip
     return slowed
 

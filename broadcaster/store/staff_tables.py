@@ -25,8 +25,10 @@ __all__ = [
     "account_control",
     "audit",
     "code_guard",
+    "custody",
     "draft_version",
     "former_mail",
+    "hold_up",
     "link_code",
     "media",
     "metadata",
@@ -189,7 +191,7 @@ nudge = Table(
     Column("id", big_key, primary_key=True, autoincrement=True),
     Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
     Column("announcement", Text, nullable=False),  # or whose account it is about: "staff:budi"
-    Column("reason", Text, nullable=False),  # review | returned | rejected | missed | lapsed | break_glass | an act on an account
+    Column("reason", Text, nullable=False),  # see nudges.Reason
     Column("at", Double, nullable=False),
     Column("due_at", Double, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
@@ -232,4 +234,33 @@ media = Table(
     Column("sizes", Text, nullable=False),  # JSON: variant -> bytes
     Column("at", Double, nullable=False),
     Column("actor", Text, nullable=False),
+)
+
+hold_up = Table(
+    "hold_up",
+    metadata,
+    # what kept an emergency from going out by a channel, from when to when: its people are told once, and when it is over
+    Column("announcement", Text, ForeignKey("announcement.id"), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("since", Double, primary_key=True),
+    Column("cause", Text, nullable=False),  # see waiting.Cause
+    Column("why", Text, nullable=False, default=""),  # in words, where a message was stopped
+    Column("messages", Integer, nullable=False),  # that wait
+    Column("until", Double),  # when the first of them is tried again; NULL: nobody knows, or a person must act
+    Column("seen_at", Double, nullable=False),  # last
+    Column("told_at", Double),  # when its people were to be told
+    Column("over_at", Double),  # NULL: it still waits
+    Index("hold_up_open", "over_at"),
+    sqlite_with_rowid=False,
+)
+
+custody = Table(
+    "custody",
+    metadata,
+    # where this database is at home, one row: a copy of it that wakes elsewhere, or an older state of it, sends nothing
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("home", Text, nullable=False),  # JSON of custody.Home
+    Column("mark", BigInteger, nullable=False),  # rises while the program runs; the same stands beside the database
+    Column("held_at", Double),  # since when nothing is sent; NULL: it is at home
+    Column("held_because", Text, nullable=False, default=""),  # moved | older
 )

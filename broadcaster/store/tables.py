@@ -324,6 +324,7 @@ pace = Table(
     Column("full_rate", Double, nullable=False),  # messages a second towards which it returns
     Column("slowed_rate", Double, nullable=False),  # at `slowed_at`
     Column("slowed_at", Double, nullable=False),
+    Column("code", Text, nullable=False, default="", server_default=""),  # what it last said; "unreachable": nothing
 )
 
 held_domain = Table(

@@ -47,6 +47,16 @@ def used(connection: Connection, channel: str) -> int:
     return int(connection.execute(select(func.count()).select_from(reached).where(*recent)).scalar_one())
 
 
+def full_until(connection: Connection, channel: str, tier: int, *, emergency: bool) -> float | None:
+    """When the next place frees (epoch seconds), where all of the day's are taken; None while there is room."""
+    over = used(connection, channel) - ceiling(tier, emergency=emergency)
+    if over < 0:
+        return None
+    recent = (reached.c.channel == channel, reached.c.at > now(connection) - DAY)
+    oldest = select(reached.c.at).where(*recent).order_by(reached.c.at).limit(1).offset(over)
+    return (connection.execute(oldest).scalar() or now(connection)) + DAY
+
+
 def need(connection: Connection, channel: str, tier: int, audience: Audience) -> Need:
     """What an announcement to these asks of the tier; those reached in the last 24 hours are free. Reads every address."""
     all_of_them = chunk(audience, channel, -1, EVERYBODY).subquery()

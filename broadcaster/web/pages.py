@@ -61,6 +61,14 @@ class Format:
         """A moment in epoch seconds: "25 Nov 2026 07.42 WIB"."""
         return self.moment(datetime.fromtimestamp(seconds, UTC))
 
+    def full(self, seconds: float) -> str:
+        """A moment in epoch seconds for which people wait: "Rabu 25 November 2026 07.42 WIB"."""
+        return rendering.full_moment_text(datetime.fromtimestamp(seconds, UTC), self.lang)
+
+    def due(self, seconds: float, now: datetime) -> str:
+        """The same, of today the hour alone: "07.42 WIB"."""
+        return rendering.due_text(datetime.fromtimestamp(seconds, UTC), now, self.lang)
+
     def ago(self, seconds: float, now: datetime) -> str:
         """How long ago a moment in epoch seconds was: "3 menit yang lalu"."""
         passed = datetime.fromtimestamp(seconds, UTC) - now

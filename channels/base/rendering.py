@@ -254,6 +254,17 @@ def moment_text(moment: datetime, lang: str = "id") -> str:
     return f"{date_text} {clock(moment)} WIB"
 
 
+def full_moment_text(moment: datetime, lang: str = "id") -> str:
+    """ "Rabu 25 November 2026 07.42 WIB", for what people wait for: the hour alone may be tomorrow's."""
+    return f"{format_date(moment.astimezone(WIB).date(), 'EEEE d MMMM y', locale=_locale(lang))} {clock(moment)} WIB"
+
+
+def due_text(moment: datetime, now: datetime, lang: str = "id") -> str:
+    """ "07.42 WIB" of today, else with its date."""
+    today = moment.astimezone(WIB).date() == now.astimezone(WIB).date()
+    return f"{clock(moment)} WIB" if today else full_moment_text(moment, lang)
+
+
 def span_text(start: datetime, end: datetime | None, lang: str = "id") -> str:
     """ "25 Nov 2026 06.00-14.00 WIB", "25 Nov 2026 06.00 WIB - 26 Nov 2026 14.00 WIB", or "mulai ..." without an end."""
     if end is None:

@@ -7,6 +7,7 @@ import pytest
 
 from broadcaster.advice import Known, advise
 from broadcaster.fields import Fields
+from broadcaster.waiting import Shut
 from channels.base.rendering import WIB
 from desk import EMERGENCY, NOTICE
 
@@ -61,7 +62,7 @@ def test_shouting(title: str, told: bool) -> None:
 
 
 def test_a_channel_that_stands_still_is_named() -> None:
-    assert said(NOTICE, known=Known(halted=["WhatsApp"])) == ["channels"]
+    assert said(NOTICE, known=Known(shut=[Shut(label="WhatsApp", cause="halted")])) == ["channels"]
 
 
 def test_telephone_numbers_are_held_against_the_citys_own() -> None:

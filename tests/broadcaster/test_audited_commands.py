@@ -15,6 +15,7 @@ from sqlalchemy.exc import DatabaseError
 
 from broadcaster.cli import program as commands
 from broadcaster.store import channels as channel_store
+from broadcaster.store import custody
 from broadcaster.store.database import Database
 from commanding import Program
 from subscribers.store import address
@@ -101,6 +102,11 @@ def hold(connection: Connection) -> None:
     channel_store._hold(connection, "email", connection.execute(address.select()).first().id, 1.0)  # type: ignore[union-attr]
 
 
+def away(connection: Connection) -> None:
+    """The database woke elsewhere."""
+    custody.hold(connection, "moved", 1.0)
+
+
 def fail(connection: Connection) -> None:
     """One message that did not arrive."""
     row = connection.execute(text("SELECT edition FROM run WHERE channel = 'email'")).scalar_one()
@@ -142,6 +148,7 @@ CHANGES = {
     "token revoke": Act(words=("token", "revoke", "situs"), acts=("token_revoke",)),
     "channel resume": Act(words=("channel", "resume", "email"), acts=("channel_resume",), before=halt),
     "channel held": Act(words=("channel", "held", "email", "--apply"), acts=("held_decided",), before=hold),
+    "adopt": Act(words=("adopt", "--waiting", "send"), acts=("adopt",), before=away),
     "user add": Act(words=("user", "add", "budi", "--full-name", "Budi", "--role", "author", "--ask"), acts=("account_add",)),
     "user disable": Act(words=("user", "disable", "dewi"), acts=("account_disable",)),
     "user enable": Act(words=("user", "enable", "dewi"), acts=("account_enable",), first=("user", "disable", "dewi")),

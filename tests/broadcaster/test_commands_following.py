@@ -6,6 +6,7 @@ import io
 import json
 import stat
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from broadcaster.store import channels, closed, ledger
 from broadcaster.store.audit_tables import audit
 from broadcaster.store.tables import held_suppression
 from channels.base.contract import Deferred, Outcome, Receipt, Recipient, Refused, Rejected, Skipped
+from channels.base.rendering import WIB, full_moment_text
 from commanding import Program
 from fakes import FakeChannel
-from sending import drain_all, with_channels
+from sending import drain_all, fill, with_channels
 from world import notice, publish, subscribe, variables
 from world import program as opened
 
@@ -55,6 +57,11 @@ def within(program: Program, act: Callable[[App], Awaitable[Any]]) -> Any:
     return asyncio.run(run())
 
 
+async def filled(app: App) -> None:
+    """The emergency lane is fanned out, and nothing sent."""
+    fill(app, "email", "emergency")
+
+
 async def _send(app: App) -> str:
     await subscribe(app, "email", [(address, "cibabat") for address in PEOPLE])
     app = with_channels(app, FakeChannel(provider=answer))
@@ -85,7 +92,7 @@ def test_show_answers_as_the_api_does(program: Program) -> None:
     assert {**done} == {name: shown[name] for name in done}
     assert list(shown) == [
         "id", "code", "status", "url", "sending", "possible_duplicates", "people", "deliveries",
-        "channels", "waiting", "failures", "causes_complete",
+        "channels", "waiting", "failures", "held_up", "causes_complete",
     ]  # fmt: skip
     assert (shown["sending"], shown["possible_duplicates"]) == ("preparing", 0)
     states = ["pending", "sending", "sent", "delivered", "read", "failed", "skipped", "cancelled", "expired", "unconfirmed"]
@@ -114,6 +121,30 @@ def test_show_says_what_failed_and_what_waits_in_words_with_the_providers_code(p
     assert "email  gagal  Alamat tidak aktif lagi (kode 5.1.1)" in text
     assert "email  dilewati  Tidak dapat dikirim ke alamat ini (kode cap)" in text
     assert "email: 2 menunggu, kode 4.7.28, coba lagi " in text
+
+
+def test_publish_and_show_say_until_when_an_emergency_waits_with_date(program: Program) -> None:
+    async def rest(app: App) -> float:
+        await app.database.write(channels.pause_channel, "email", 10072.0)
+        return (await app.database.read(channels.channel_states))["email"].paused_until
+
+    until = full_moment_text(datetime.fromtimestamp(within(program, rest), UTC))
+    expires = (datetime.now(WIB) + timedelta(hours=8)).isoformat()
+    head = f"title: Banjir di Cibabat\nareas: [cibabat]\nlevel: emergency\nexpires: {expires}\ninstruction: Pindah.\n"
+    text = f"---\n{head}---\nSungai meluap.\n"
+    said = program("publish", "-", "--json", text=text)
+    assert said.code == 0
+    assert f"PERHATIAN, darurat tertahan: Email baru bisa menerima lagi {until}." in said.err
+
+    async def subscribed(app: App) -> None:
+        await subscribe(app, "email", [("wati@contoh.example", "cibabat")])
+
+    within(program, subscribed)
+    again = json.loads(program("publish", "-", "--json", text=text.replace("Banjir", "Air naik")).ok)
+    within(program, filled)
+    shown = program("show", again["id"]).ok
+    assert f"PERHATIAN, darurat tertahan: Email baru bisa menerima lagi {until}: 1 pesan menunggu." in shown
+    assert f"penyedia minta menunggu sampai {until}" in shown
 
 
 def test_show_says_what_holds_a_channel_up_and_what_to_do(program: Program, sent: str) -> None:

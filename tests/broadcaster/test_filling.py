@@ -111,7 +111,7 @@ def test_what_a_template_leaves_open_does_not_go_out_by_a_schedule(room: Room) -
     row = room.submitted({**OPEN, "publish_at": "2026-11-25 09:00"})
     room.approve(row)
     room.keep()
-    assert room.database.write_now(publishing.publish_due, press(), now=later(hours=2)) == []
+    assert room.database.write_now(publishing.publish_due, press(), now=later(hours=1.5)) == []
     assert (room.now(row).state, BLANK in room.now(row).note) == ("approved", True)
 
 
@@ -222,7 +222,7 @@ def test_what_a_template_leaves_open_does_not_go_out_though_it_was_approved_befo
     with pytest.raises(InvalidAnnouncement, match="Masih ada isian kosong"):
         room.approve(waiting)
     assert room.database.write_now(newsroom.publish_held, press(), now=later(seconds=31)) == []
-    assert room.database.write_now(publishing.publish_due, press(), now=later(hours=2)) == []
+    assert room.database.write_now(publishing.publish_due, press(), now=later(hours=1.5)) == []
     assert (blank in room.now(held).note, blank in room.now(due).note) == (True, True)
 
 

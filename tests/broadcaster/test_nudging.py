@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -171,8 +172,26 @@ async def test_what_did_not_go_out_is_told_to_who_approved_it(office: PostOffice
     assert await office.site.app.database.write(publishing.publish_due, press, now=office.site.clock()) == []
     await office.work()
     letter = office.letters("dewi")[-1]
-    assert letter["subject"].startswith("Tidak jadi terbit, perlu keputusan Anda: ")
-    assert "terlewat lebih dari 2 jam" in letter["text"]
+    assert letter["subject"].startswith("Tidak jadi terbit, perlu keputusan penyetuju: ")
+    assert "terlewat lebih dari 30 menit" in letter["text"]
+
+
+async def test_what_went_out_late_is_told_with_both_times_and_stands_on_the_first_page(office: PostOffice) -> None:
+    rina, dewi = await staff(office)
+    row = await submitted(office, rina, publish_at="2026-11-25 09:00")
+    await office.act(dewi, newsroom.approve, row.id, seen=row.bound, version=row.version)
+    planned = datetime.fromisoformat("2026-11-25T09:29:00+07:00")
+    office.site.clock.now = planned
+    press = Press.of(office.site.app)
+    assert len(await office.site.app.database.write(publishing.publish_due, press, now=planned)) == 1
+    await office.work()
+    for name in ("rina", "dewi"):
+        letter = office.letters(name)[-1]
+        assert letter["subject"] == f"Terbit terlambat: {NOTICE['title']}"
+        assert "Jadwalnya 25 Nov 2026 09.00 WIB, terbit 25 Nov 2026 09.29 WIB: 29 menit kemudian." in letter["text"]
+    page = await rina.get("/redaksi/")
+    assert "Terbit terlambat, 24 jam terakhir" in page.text
+    assert "Jadwalnya 25 Nov 2026 09.00 WIB, terbit 25 Nov 2026 09.29 WIB" in page.text
 
 
 async def test_who_gave_no_address_is_left_to_the_first_page(town: PostOffice) -> None:
@@ -300,5 +319,5 @@ async def test_a_worker_tells_by_itself(town: PostOffice, lane: str, form: Any) 
 
 def test_every_reason_has_words() -> None:
     names = {path.name for path in (Path(nudging.__file__).parents[1] / "templates" / "nudge").iterdir()}
-    reasons = {"review", "returned", "rejected", "missed", "lapsed", "break_glass", "account", "codes_stopped"}
-    assert names == {f"{name}.id.txt" for name in (*reasons, "_foot", "_mark", "_training")}
+    reasons = {"review", "returned", "rejected", "missed", "lapsed", "late", "held_up", "resumed", "break_glass"}
+    assert names == {f"{name}.id.txt" for name in (*reasons, "account", "codes_stopped", "_foot", "_mark", "_training")}

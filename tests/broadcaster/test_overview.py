@@ -51,6 +51,7 @@ async def test_the_answer_has_exactly_these_names(app: App) -> None:
         "channels": {"email": CHANNEL, "telegram": CHANNEL},
         "waiting": [],
         "failures": [],
+        "held_up": [],
         "causes_complete": True,
     }
     assert list(zero) == [

@@ -205,3 +205,13 @@ async def test_without_the_pace_everything_goes_on_as_it_was_known(app: App) -> 
         outgoing = channel.personalise(channel.render(sample(), "id"), one)
         await engine.pacing.heard(channel, outgoing, TOO_FAST)
     assert [entry["event"] for entry in said] == ["pace_not_read", "pace_not_read", "channel_slowed", "pace_not_saved"]
+
+
+def test_a_channel_that_nobody_answers_is_unreachable_and_not_slowed_by_its_provider(database: Database) -> None:
+    database.write_now(store.slow_down, "email", 80, "unreachable")
+    pace, wall = database.read_now(store.pace_of, "email")
+    assert pace.unreachable(wall)
+    assert not pace.unreachable(wall + store.UNREACHABLE_SECONDS + 1), "it answers again"
+    database.write_now(store.slow_down, "telegram", 80, "429")
+    pace, wall = database.read_now(store.pace_of, "telegram")
+    assert not pace.unreachable(wall)

@@ -17,7 +17,8 @@ import desk
 import world
 from broadcaster import publishing, signing
 from broadcaster.announcements import Fields, InvalidAnnouncement, NotAllowed
-from broadcaster.publishing import STALE, Stored
+from broadcaster.lateness import STALE
+from broadcaster.publishing import Stored
 from broadcaster.signing import Signer, is_code
 from broadcaster.store import announcements as rows
 from broadcaster.store import audit
@@ -272,13 +273,13 @@ def test_racing_workers_publish_a_schedule_once(database_url: str) -> None:
     database.close()
 
 
-def test_a_schedule_missed_by_more_than_two_hours_asks_a_person(database: Database) -> None:
+def test_a_schedule_missed_by_more_than_thirty_minutes_asks_a_person(database: Database) -> None:
     planned = publish(database, publish_at="2026-11-25 09:00", expires=None)
     due = datetime.fromisoformat("2026-11-25T09:00:00+07:00")
     assert database.write_now(publishing.publish_due, PRESS, now=due + STALE + (later(seconds=1) - NOW)) == []
     row = found(database, planned)
     assert (row.state, row.note) == (
-        "approved", "Jadwal 25 Nov 2026 09.00 WIB terlewat lebih dari 2 jam. Periksa, lalu terbitkan atau jadwalkan lagi.",
+        "approved", "Jadwal 25 Nov 2026 09.00 WIB terlewat lebih dari 30 menit. Periksa, lalu terbitkan atau jadwalkan lagi.",
     )  # fmt: skip
     assert acts(database)[-1] == ("clock", "miss")
     published = database.write_now(publishing.publish_stored, PRESS, planned.id, actor="dewi", now=later(hours=5))
@@ -286,17 +287,17 @@ def test_a_schedule_missed_by_more_than_two_hours_asks_a_person(database: Databa
     assert found(database, planned).note == ""
 
 
-def test_a_schedule_missed_by_two_hours_is_still_kept(database: Database) -> None:
+def test_a_schedule_missed_by_thirty_minutes_is_still_kept(database: Database) -> None:
     publish(database, publish_at="2026-11-25 09:00", expires=None)
     due = datetime.fromisoformat("2026-11-25T09:00:00+07:00")
     assert len(database.write_now(publishing.publish_due, PRESS, now=due + STALE)) == 1
 
 
 def test_a_schedule_past_its_expiry_asks_a_person_and_holds_nobody_up(database: Database) -> None:
-    over = publish(database, publish_at="2026-11-25 09:00", expires="2026-11-25 09:30")
+    over = publish(database, publish_at="2026-11-25 09:00", expires="2026-11-25 09:15")
     closed = publish(database, publish_at="2026-11-25 09:10", channels=["telegram"])
     good = publish(database, publish_at="2026-11-25 09:20")
-    now = datetime.fromisoformat("2026-11-25T10:00:00+07:00")
+    now = datetime.fromisoformat("2026-11-25T09:25:00+07:00")
     published = database.write_now(publishing.publish_due, press(push_channels=("email",)), now=now)
     assert [stored.id for stored in published] == [good.id]
     assert "sudah lewat" in found(database, over).note

@@ -94,7 +94,7 @@ class Hall:
 
     def pass_schedule(self) -> list[Any]:
         """What the clock does once the scheduled time has come."""
-        found: list[Any] = self.database.write_now(publishing.publish_due, press(), now=later(hours=2))
+        found: list[Any] = self.database.write_now(publishing.publish_due, press(), now=later(hours=1.5))
         return found
 
 

@@ -126,7 +126,7 @@ async def _found(request: Request) -> str:
 
 async def _overview(request: Request) -> Overview:
     app = app_of(request)
-    shown = await app.database.read(overview, request.path_params["id"], app.site, app.causes)
+    shown = await app.database.read(overview, request.path_params["id"], app.site, app.causes, app.labels)
     if shown is None:
         raise Missing
     return shown

@@ -70,10 +70,24 @@ class WaitingRows(BaseModel):
     """Deliveries that wait for a later try."""
 
     channel: str
-    reason: str = Field(description="Empty where the provider asked us to wait; unreadable: the address cannot be opened.")
+    reason: str = Field(
+        description="Empty where the provider asked for it; unreachable: nobody answers; trouble: the provider is out of order; "
+        "tier: its people a day are used up; unreadable: the address cannot be opened."
+    )
     provider_code: str
     count: int
     next_try: str = Field(description="When the first of them is tried again.")
+
+
+class HeldUp(BaseModel):
+    """What keeps one channel from going on."""
+
+    channel: str
+    cause: str = Field(description="halted, probing, limited, stopped, unreachable, trouble, tier, unreadable or later")
+    count: int
+    until: str | None = Field(description="Until when, with date; null where a person must act or nobody knows.")
+    words: str = Field(description="The same as people read it.")
+    remedy: str = Field(description="What can be done.")
 
 
 class FailedRows(BaseModel):
@@ -99,6 +113,7 @@ class Announcement(Published):
     channels: dict[str, Channel]
     waiting: list[WaitingRows]
     failures: list[FailedRows]
+    held_up: list[HeldUp]
     causes_complete: bool = Field(
         description="False while `waiting` and `failures` do not yet count every row of a large sending: ask again."
     )

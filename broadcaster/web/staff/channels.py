@@ -69,6 +69,8 @@ def word_of(figures: ChannelFigures, *, is_open: bool) -> str:
         return "probing" if figures.state.halted == "probe" else "halted"
     if figures.paused:
         return "limited"
+    if figures.unreachable:
+        return "unreachable"
     return "slowed" if figures.slowed else "open"
 
 

@@ -7,13 +7,12 @@ from typing import Any
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from broadcaster import advice, blanks, filling, previewing
+from broadcaster import advice, blanks, filling, hold_ups, previewing
 from broadcaster.app import App
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
 from broadcaster.newsroom import Desk
 from broadcaster.store import announcements as rows
 from broadcaster.store import listing
-from broadcaster.store.channels import channel_states
 from broadcaster.vouching import examined
 from broadcaster.web.access import app_of
 from broadcaster.web.staff import frame, refusals
@@ -47,12 +46,11 @@ async def of(request: Request, form: Mapping[str, Any], announcement: str = "") 
 
 
 def _known(connection: Connection, app: App, fields: Fields, since: float, announcement: str) -> advice.Known:
-    states = channel_states(connection)
     going = [name for name in app.open_push if not fields.channels or name in fields.channels]
     return advice.Known(
         same_title=listing.same_title(connection, fields.title, since, announcement),
         phones=app.settings.phones,
-        halted=[app.push[name].label for name in going if name in states and states[name].halted],
+        shut=hold_ups.shut(connection, app, going, emergency=fields.level == "emergency"),
     )
 
 

@@ -7,7 +7,9 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broadcaster import custody, hold_ups, waiting
 from broadcaster.accounts import Account
+from broadcaster.app import App
 from broadcaster.inbox_alarm import Late, late
 from broadcaster.store import accounts, audit_listing, drafts, listing, recurring
 from broadcaster.store.drafts import Proposal
@@ -18,6 +20,7 @@ from broadcaster.web import pages
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.staff import actors, frame
 from broadcaster.web.staff.auditing_words import Subject, Told
+from broadcaster.wording import Words
 from channels.base.rendering import WIB
 
 SHORTCUTS = 5
@@ -32,6 +35,23 @@ class Waiting:
 
     proposal: Proposal
     item: Item
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delayed:
+    """What went out late, and when it should have gone out (epoch seconds)."""
+
+    item: Item
+    planned: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """An emergency that must wait on a channel, in words."""
+
+    item: Item
+    words: str
+    remedy: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +78,7 @@ class Desktop:
     today: list[Item]
     templates: list[Template]
     late: list[Late]
+    delayed: list[Delayed]
 
     @property
     def calls(self) -> int:
@@ -71,9 +92,26 @@ async def show(request: Request) -> Response:
     now = app.clock()
     desktop = await app.database.read(look, account_of(request), now)
     told = Told(app, frame.words_of(request), pages.lang_of(request))
+    held_up = await app.database.read(held, app, frame.words_of(request), pages.lang_of(request))
+    away = await app.database.read(custody.held)
     deeds = await app.database.read(account_deeds, now, told) if account_of(request).may("manage") else []
     topics = {topic.slug: topic for topic in app.settings.topics}
-    return frame.page(request, "home.html", desktop=desktop, deeds=deeds, topics=topics)
+    return frame.page(request, "home.html", desktop=desktop, held_up=held_up, away=away, deeds=deeds, topics=topics)
+
+
+def held(connection: Connection, app: App, t: Words, lang: str) -> list[Held]:
+    """Emergencies that must wait: everybody sees them, whatever way their own news takes."""
+    standing = hold_ups.told(connection)
+    items = listing.items(connection, [one.announcement for one in standing])
+    return [
+        Held(
+            item=items[one.announcement],
+            words=waiting.sentence(one.hold, app.labels.get(one.hold.channel, one.hold.channel), t, lang),
+            remedy=waiting.remedy(one.hold, t),
+        )
+        for one in standing
+        if one.announcement in items
+    ]
 
 
 def account_deeds(connection: Connection, now: datetime, told: Told) -> list[Deed]:
@@ -105,7 +143,19 @@ def look(connection: Connection, account: Account, now: datetime) -> Desktop:
         today=listing.since(connection, midnight),
         templates=recurring.everything(connection)[:SHORTCUTS] if writes else [],
         late=late(connection, now.timestamp()),
+        delayed=_delayed(connection, now),
     )
+
+
+def _delayed(connection: Connection, now: datetime) -> list[Delayed]:
+    """What went out late within a day, the last first."""
+    entries = audit_listing.latest(connection, ("late",), now.timestamp() - DEEDS_SECONDS, DEEDS)
+    items = listing.items(connection, [entry.subject for entry in entries])
+    return [
+        Delayed(item=items[entry.subject], planned=datetime.fromisoformat(str(entry.detail["planned"])).timestamp())
+        for entry in entries
+        if entry.subject in items
+    ]
 
 
 def _may_judge(connection: Connection, account: Account, item: Item) -> bool:

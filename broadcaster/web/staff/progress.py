@@ -13,8 +13,9 @@ from typing import Literal
 from broadcaster.overview import ChannelView, Overview
 from broadcaster.store.causes import Causes
 from broadcaster.store.ledger import Progress
+from broadcaster.waiting import Hold
 from channels.base.contract import PushChannel
-from channels.base.rendering import WIB, clock
+from channels.base.rendering import WIB
 from subscribers.areas import Area, AreaTree
 
 Heap = Literal["waiting", "sent", "arrived", "failed", "unconfirmed", "skipped", "cancelled", "expired"]
@@ -133,7 +134,7 @@ def bar(progress: Progress) -> Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelLine:
-    """One channel: `word` is a key below "staff.send.channel.", `at` its clock; `arrived` in per cent, None without proof."""
+    """One channel: `word` is a key below "staff.send.channel.", `at` its time; `arrived` in per cent, None without proof."""
 
     name: str
     label: str
@@ -141,21 +142,21 @@ class ChannelLine:
     percent: int
     arrived: int | None
     word: str
-    at: str
+    at: float
     why: str
     held: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failing:
-    """Rows of one channel that did not arrive for one reason, or that wait for another try (`next_try`, "07.46")."""
+    """Rows of one channel that did not arrive for one reason, or are tried again at `next_try` (epoch seconds; 0: not)."""
 
     channel: str
     state: str
     reason: str
     count: int
     codes: Sequence[tuple[str, int]]
-    next_try: str = ""
+    next_try: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +181,7 @@ class Sight(Bar):
     channels: Sequence[ChannelLine]
     failing: Sequence[Failing]
     causes_complete: bool
+    holds: Sequence[Hold]
     doubles: int
     tiles: Sequence[Tile]
     elsewhere: Sequence[tuple[str, Tally]]
@@ -210,6 +212,7 @@ def view(
         channels=[_channel(name, counts, shown.channels[name], push.get(name)) for name, counts in progress.deliveries.items()],
         failing=failing(shown.causes),
         causes_complete=shown.causes.complete,
+        holds=shown.holds,
         doubles=progress.possible_duplicates,
         tiles=_tiles(tree, areas, progress.sending),
         elsewhere=_elsewhere(tree, areas),
@@ -243,7 +246,7 @@ def failing(causes: Causes) -> list[Failing]:
             reason=reason,
             count=codes.total(),
             codes=_codes(codes),
-            next_try=_clock(first[channel, reason]),
+            next_try=first[channel, reason],
         )
         for (channel, reason), codes in waits.items()
     ]
@@ -282,15 +285,15 @@ def _channel(name: str, counts: Mapping[str, int], standing: ChannelView, channe
     )  # fmt: skip
 
 
-def _word(standing: ChannelView) -> tuple[str, str]:
+def _word(standing: ChannelView) -> tuple[str, float]:
     """What people read of a channel: what a person or the end of the run says before what the provider says."""
     if standing.sending not in ("preparing", "running"):
-        return standing.sending, ""
+        return standing.sending, 0.0
     if standing.state.halted:
-        return ("probing" if standing.state.halted == "probe" else "halted"), ""
+        return ("probing" if standing.state.halted == "probe" else "halted"), 0.0
     if standing.state.paused_until:
-        return "limited", _clock(standing.state.paused_until)
-    return standing.sending, ""
+        return "limited", standing.state.paused_until
+    return standing.sending, 0.0
 
 
 def _tiles(tree: AreaTree, areas: Mapping[str, Mapping[str, int]], sending: str) -> list[Tile]:
@@ -321,7 +324,3 @@ def _elsewhere(tree: AreaTree, areas: Mapping[str, Mapping[str, int]]) -> list[t
 def _label(tree: AreaTree, code: str) -> str:
     area = tree.get(code)
     return area.label if area is not None else code
-
-
-def _clock(at: float) -> str:
-    return clock(datetime.fromtimestamp(at, WIB))

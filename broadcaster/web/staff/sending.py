@@ -16,6 +16,7 @@ from broadcaster.store import announcements as rows
 from broadcaster.store import audit, drafts, folding
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.audit import Entry
+from broadcaster.waiting import remedy, sentence
 from broadcaster.web import pages
 from broadcaster.web.access import HALF, account_of, app_of, current_session
 from broadcaster.web.staff import actors, frame
@@ -167,10 +168,14 @@ async def _page(request: Request, row: Announcement, *, problem: str = "", statu
 
 def _live(request: Request, row: Announcement, sight: Sight) -> dict[str, Any]:
     """What the changing piece needs."""
-    app = app_of(request)
+    app, lang, t = app_of(request), pages.lang_of(request), words(pages.lang_of(request))
     return {
+        "held_up": [
+            (sentence(hold, app.labels.get(hold.channel, hold.channel), t, lang), remedy(hold, t)) for hold in sight.holds
+        ],
         "row": row,
         "sight": sight,
+        "current": app.clock(),
         "labels": {name: channel.label for name, channel in app.push.items()},
         "pulled": [app.pull[name].label for name in app.pull if not row.fields.channels or name in row.fields.channels],
         "columns": app.tree.grid[0],

@@ -9,7 +9,7 @@ from sqlalchemy import delete, event, update
 
 from broadcaster.app import App
 from broadcaster.store import causes, ledger
-from broadcaster.store.causes import Causes, Watcher
+from broadcaster.store.causes import Causes, Watcher, reason_of
 from broadcaster.store.database import now
 from broadcaster.store.tables import delivery, slice_
 from channels.base.contract import Deferred, Outcome, Receipt, Recipient, Skipped
@@ -141,3 +141,22 @@ async def test_a_process_remembers_a_few_editions_only(app: App, sent: str) -> N
 
 async def test_before_the_first_publication_nothing_keeps_it_from_arriving(app: App) -> None:
     assert look(app, "nothing", Watcher()) == Causes()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("unreachable", "unreachable"),
+        ("disconnected", "unreachable"),
+        ("ClientConnectorError", "unreachable"),
+        ("TimedOut", "unreachable"),
+        ("502", "trouble"),
+        ("tier", "tier"),
+        ("429", ""),
+        ("421", ""),
+        ("452", ""),
+        ("", ""),
+    ],
+)
+def test_only_a_provider_that_asks_to_wait_is_said_to(code: str, reason: str) -> None:
+    assert reason_of(code) == reason

@@ -23,13 +23,24 @@ from sending import drain_all, fill, with_channels
 from staffing import signed_in
 
 OPEN = ChannelFigures(
-    state=ChannelState(), paused=False, waiting=0, held=0, rate=80, slowed=False, domains={}, reached=0, results=0, dead=0
+    state=ChannelState(),
+    paused=False,
+    waiting=0,
+    held=0,
+    rate=80,
+    slowed=False,
+    unreachable=False,
+    domains={},
+    reached=0,
+    results=0,
+    dead=0,
 )
 
 
 def test_the_gravest_word_is_told() -> None:
     halted = replace(OPEN, state=ChannelState(halted="manual"), paused=True, slowed=True)
     assert word_of(halted, is_open=False) == "closed"
+    assert word_of(replace(OPEN, slowed=True, unreachable=True), is_open=True) == "unreachable"
     assert word_of(halted, is_open=True) == "halted"
     assert word_of(replace(halted, state=ChannelState(halted="probe")), is_open=True) == "probing"
     assert word_of(replace(OPEN, paused=True, slowed=True), is_open=True) == "limited"

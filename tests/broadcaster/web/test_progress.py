@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from broadcaster import publishing
 from broadcaster.app import App
-from broadcaster.delivery import REASONS
+from broadcaster.delivery import REASONS, WAITS
 from broadcaster.overview import ChannelView, Overview
 from broadcaster.publishing import Press, Stored
 from broadcaster.store import audit
@@ -110,7 +110,7 @@ def test_arrival_is_told_only_where_the_channel_gives_proof() -> None:
 def test_a_channel_says_in_words_how_it_stands(run: str, state: ChannelState, word: str) -> None:
     line = sight(shown(counted(pending=1), run, state)).channels[0]
     assert line.word == word
-    assert line.at == ("07.46" if word == "limited" else "")
+    assert line.at == (state.paused_until if word == "limited" else 0.0)
 
 
 def test_a_rate_needs_two_observations_and_progress() -> None:
@@ -145,9 +145,9 @@ def test_causes_are_grouped_by_reason_with_the_providers_codes() -> None:
     )
     found = failing(causes)
     assert [(one.state, one.count, one.next_try) for one in found] == [
-        ("pending", 3, "07.46"),
-        ("skipped", 9, ""),
-        ("failed", 7, ""),
+        ("pending", 3, 1_795_567_560.0),
+        ("skipped", 9, 0.0),
+        ("failed", 7, 0.0),
     ]
     assert found[2].codes == [("554", 4), ("550", 3)]
     assert found[1].codes == []
@@ -172,6 +172,7 @@ def test_every_reason_has_words() -> None:
     for lang in LANGUAGES:
         assert {f"staff.send.reason.{reason}" for reason in REASONS} <= words(lang).keys
     assert {reason: words("id")(f"staff.send.reason.{reason}") for reason in REASONS} == dict(REASONS)
+    assert {reason: words("id")(f"staff.send.reason.{reason or 'later'}") for reason in WAITS} == dict(WAITS)
 
 
 # --- the page -----------------------------------------------------------------------------------------

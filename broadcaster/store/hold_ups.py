@@ -1,0 +1,84 @@
+"""Rows of what kept emergencies from going out: opened when it is first seen, told once, closed when it is over."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, insert, select, update
+
+from broadcaster.store.staff_tables import hold_up
+from broadcaster.store.tables import edition, run
+from broadcaster.waiting import Hold
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HoldUp:
+    """One channel of one announcement that stood still; times in epoch seconds."""
+
+    announcement: str
+    hold: Hold
+    since: float
+    seen_at: float
+    told_at: float | None
+    over_at: float | None
+
+
+def emergencies(connection: Connection) -> list[str]:
+    """Announcements whose newest edition goes out in the emergency lane and has not ended."""
+    unfinished = (
+        select(edition.c.announcement)
+        .join(run, run.c.edition == edition.c.id)
+        .where(run.c.finished_at.is_(None), run.c.lane == "emergency", edition.c.newest)
+        .distinct()
+    )
+    return list(connection.execute(unfinished).scalars())
+
+
+def standing(connection: Connection) -> list[HoldUp]:
+    """Those that are not over, the oldest first."""
+    return _read(connection, select(hold_up).where(hold_up.c.over_at.is_(None)))
+
+
+def of(connection: Connection, announcement: str) -> list[HoldUp]:
+    """Those of one announcement, the oldest first."""
+    return _read(connection, select(hold_up).where(hold_up.c.announcement == announcement))
+
+
+def begin(connection: Connection, announcement: str, hold: Hold, at: float) -> None:
+    """Note a new one."""
+    place = {"announcement": announcement, "channel": hold.channel, "since": at}
+    connection.execute(insert(hold_up).values(**place, **_values(hold), seen_at=at))
+
+
+def see(connection: Connection, known: HoldUp, hold: Hold, at: float) -> None:
+    """Note that it still stands, and how."""
+    connection.execute(update(hold_up).where(*_place(known)).values(**_values(hold), seen_at=at))
+
+
+def tell(connection: Connection, known: HoldUp, at: float) -> None:
+    """Note that its people are told."""
+    connection.execute(update(hold_up).where(*_place(known)).values(told_at=at))
+
+
+def end(connection: Connection, known: HoldUp, at: float) -> None:
+    """Note that it is over."""
+    connection.execute(update(hold_up).where(*_place(known)).values(over_at=at))
+
+
+def _values(hold: Hold) -> dict[str, Any]:
+    return {"cause": hold.cause, "why": hold.why, "messages": hold.count, "until": hold.until}
+
+
+def _place(known: HoldUp) -> tuple[Any, ...]:
+    mine = hold_up.c
+    return mine.announcement == known.announcement, mine.channel == known.hold.channel, mine.since == known.since
+
+
+def _read(connection: Connection, statement: Select[Any]) -> list[HoldUp]:
+    return [_hold_up(row) for row in connection.execute(statement.order_by(hold_up.c.since, hold_up.c.channel))]
+
+
+def _hold_up(row: Row[Any]) -> HoldUp:
+    hold = Hold(channel=row.channel, cause=row.cause, count=row.messages, until=row.until, why=row.why)
+    return HoldUp(
+        announcement=row.announcement, hold=hold, since=row.since, seen_at=row.seen_at, told_at=row.told_at, over_at=row.over_at
+    )

@@ -1,0 +1,276 @@
+"""Emergencies that must wait, on both databases: told once, by a way that is open and on the first page; then an all-clear."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from broadcaster import hold_ups
+from broadcaster.app import App
+from broadcaster.draining import Deliverer
+from broadcaster.publishing import Stored
+from broadcaster.store import audit, channels, ledger, tier
+from broadcaster.store import hold_ups as store
+from broadcaster.store.leases import Holder, new_owner
+from broadcaster.store.staff_tables import hold_up
+from browsing import EMERGENCY, NOTICE
+from channels.base.contract import Deferred, Halted, Outcome, Receipt, Recipient, Rejected
+from channels.base.rendering import WIB, full_moment_text
+from fakes import FakeChannel
+from sending import everything_due, fill, with_channels
+from telling import DEWI_CHAT, PostOffice, post_office
+
+LONG = 10072.0
+
+
+@pytest.fixture
+async def office(database_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
+    """On each database in turn, at the present time: what waits is measured by the database's clock."""
+    async with post_office(database_url, tmp_path) as opened:
+        opened.site.clock.now = datetime.now(UTC)
+        yield opened
+
+
+async def warned(office: PostOffice, fields: Any = EMERGENCY, **changes: Any) -> Stored:
+    """An emergency for five chats and one mail box, published and filled."""
+    for number in range(5):
+        await office.site.subscriber(str(7_100_000_000 + number), "telegram")
+    await office.site.subscriber("wati@contoh.example")
+    expires = (office.site.clock.now + timedelta(hours=8)).astimezone(WIB).isoformat()
+    stored = await office.site.publish(fields, effective=None, **{"expires": expires, **changes})
+    for channel in ("telegram", "email"):
+        fill(office.site.app, channel, "emergency" if fields is EMERGENCY else "routine")
+    return stored
+
+
+async def drained(office: PostOffice, answer: Any, channel: str = "telegram", lane: str = "emergency") -> None:
+    """One pass over a channel whose provider answers so."""
+    provider = answer if callable(answer) else lambda _recipient: answer
+    app = with_channels(office.site.app, FakeChannel(name=channel, label="Telegram", provider=provider))
+    await Deliverer(app=app, holder=Holder(owner=new_owner(), lease=30)).drain(channel, lane, seconds=2)
+
+
+async def staff(office: PostOffice) -> None:
+    """An administrator who can be told by mail and chat."""
+    await office.hire("dewi", "approver", "admin", telegram=str(DEWI_CHAT))
+
+
+def aged(app: App, seconds: float) -> None:
+    """So much time goes by for what is known to wait."""
+    shifted = {"since": hold_up.c.since - seconds, "seen_at": hold_up.c.seen_at - seconds}
+    app.database.write_now(lambda c: c.execute(update(hold_up).where(hold_up.c.over_at.is_(None)).values(shifted)))
+
+
+def known(office: PostOffice) -> list[store.HoldUp]:
+    """What stands and was told."""
+    return office.site.app.database.read_now(hold_ups.told)
+
+
+async def test_an_emergency_that_waits_for_hours_is_told_by_mail_with_date_and_time(office: PostOffice) -> None:
+    await staff(office)
+    stored = await warned(office)
+    await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"))
+    await hold_ups.look(office.site.app)
+    await office.work()
+    (one,) = known(office)
+    assert (one.hold.channel, one.hold.cause, one.hold.count) == ("telegram", "limited", 5)
+    assert one.hold.until == pytest.approx(datetime.now(UTC).timestamp() + LONG, abs=60)
+    until = full_moment_text(datetime.fromtimestamp(one.hold.until or 0, UTC))
+    (letter,) = office.letters("dewi")
+    assert letter["subject"] == f"[Darurat] PERHATIAN, peringatan tertahan: {EMERGENCY['title']}"
+    assert f"Telegram baru bisa menerima lagi {until}: 5 pesan menunggu." in letter["text"]
+    assert f"/redaksi/pengiriman/{stored.id}\n" in letter["text"]
+    assert office.bot.inbox(DEWI_CHAT) == [], "not by the channel that rests"
+
+
+async def test_it_is_told_once_and_again_when_it_goes_on(office: PostOffice) -> None:
+    await staff(office)
+    stored = await warned(office)
+    await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"))
+    for _look in range(3):
+        await hold_ups.look(office.site.app)
+        await office.work()
+    assert len(office.letters("dewi")) == 1
+    await office.site.app.database.write(channels.resume_channel, "telegram")
+    everything_due(office.site.app)
+    await drained(office, Receipt())
+    office.pass_time(seconds=1)
+    await hold_ups.look(office.site.app)
+    await office.work()
+    letter = office.letters("dewi")[-1]
+    assert letter["subject"] == f"[Darurat] Berjalan lagi: {EMERGENCY['title']}"
+    assert "Telegram berjalan lagi. Tertahan sejak " in letter["text"]
+    assert known(office) == []
+    acts = [entry.act for entry in office.site.app.database.read_now(audit.about, stored.id)]
+    assert acts[-2:] == ["held_up", "resumed"]
+
+
+async def test_it_stands_on_the_first_page_for_everybody_and_on_the_sending(office: PostOffice) -> None:
+    stored = await warned(office)
+    rina = await office.hire("rina", "author")
+    await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"))
+    await hold_ups.look(office.site.app)
+    for address in ("/redaksi/", f"/redaksi/pengiriman/{stored.id}"):
+        page = (await rina.get(address)).text
+        assert "Telegram baru bisa menerima lagi " in page, address
+        assert "pengeras suara" in page
+    assert "Peringatan darurat tertahan" in (await rina.get("/redaksi/")).text
+
+
+async def test_the_api_says_what_holds_it_up_and_until_when(office: PostOffice) -> None:
+    stored = await warned(office)
+    await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"))
+    token = await office.site.token("read")
+    answer = await office.site.ask(f"/api/v1/announcements/{stored.id}", headers={"Authorization": f"Bearer {token}"})
+    (held,) = json.loads(answer.text)["held_up"]
+    assert (held["channel"], held["cause"], held["count"]) == ("telegram", "limited", 5)
+    assert datetime.fromisoformat(held["until"]).timestamp() == pytest.approx(datetime.now(UTC).timestamp() + LONG, abs=60)
+    assert held["words"].startswith("Telegram baru bisa menerima lagi ")
+    assert held["remedy"]
+
+
+async def test_a_channel_that_was_halted_before_is_told_as_soon_as_an_emergency_needs_it(office: PostOffice) -> None:
+    await staff(office)
+    await office.site.app.database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
+    await hold_ups.look(office.site.app)
+    assert known(office) == []
+    await warned(office)
+    await hold_ups.look(office.site.app)
+    await office.work()
+    (letter,) = office.letters("dewi")
+    assert "Telegram berhenti dan menunggu petugas: 5 pesan belum berangkat." in letter["text"]
+    assert "buka lagi di halaman Kanal" in letter["text"]
+
+
+async def test_everyday_news_that_waits_calls_nobody(office: PostOffice) -> None:
+    await staff(office)
+    await warned(office, NOTICE)
+    await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"), lane="routine")
+    await hold_ups.look(office.site.app)
+    await office.work()
+    assert (known(office), office.letters("dewi")) == ([], [])
+
+
+async def test_a_server_that_does_not_answer_is_told_after_a_minute_and_not_as_asking_to_wait(office: PostOffice) -> None:
+    await staff(office)
+    await warned(office)
+    await drained(office, Deferred(throttle=True, code="unreachable"))
+    await hold_ups.look(office.site.app)
+    assert known(office) == []
+    aged(office.site.app, hold_ups.PATIENCE)
+    await hold_ups.look(office.site.app)
+    (one,) = known(office)
+    assert one.hold.cause == "unreachable"
+    await office.work()
+    (letter,) = office.letters("dewi")
+    assert "Telegram tidak terhubung: 5 pesan menunggu, dicoba lagi " in letter["text"]
+
+
+async def test_a_try_in_between_is_no_all_clear(office: PostOffice) -> None:
+    await staff(office)
+    await warned(office)
+    await drained(office, Deferred(throttle=True, code="unreachable"))
+    await hold_ups.look(office.site.app)
+    aged(office.site.app, hold_ups.PATIENCE)
+    await hold_ups.look(office.site.app)
+    everything_due(office.site.app)  # its rows are on the wire, or about to be
+    await hold_ups.look(office.site.app)
+    assert len(known(office)) == 1
+    aged(office.site.app, hold_ups.CALM)
+    await hold_ups.look(office.site.app)
+    assert known(office) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (Halted(code="401", detail="token refused"), "halted"),
+        (Halted(code="unreachable", resume="probe"), "probing"),
+        (Rejected(code="132001", detail="template not approved"), "stopped"),
+    ],
+    ids=["token", "down", "template"],
+)
+async def test_every_cause_for_which_an_emergency_stands_still_is_told(office: PostOffice, answer: Outcome, cause: str) -> None:
+    await staff(office)
+    await warned(office)
+    for _pass in range(3):
+        await drained(office, answer)
+        everything_due(office.site.app)
+    await hold_ups.look(office.site.app)
+    (one,) = known(office)
+    assert (one.hold.channel, one.hold.cause) == ("telegram", cause)
+
+
+async def test_a_used_up_tier_is_told_with_the_time_of_the_next_place(office: PostOffice) -> None:
+    await staff(office)
+    await warned(office)
+    app = office.site.app
+    others = range(900, 903)
+    await app.database.write(lambda c: tier.admit(c, "telegram", 3, list(others), emergency=True))
+    limited = with_channels(app, FakeChannel(name="telegram", label="Telegram", tier=3))
+    await Deliverer(app=limited, holder=Holder(owner=new_owner(), lease=30)).drain("telegram", "emergency", seconds=2)
+    await hold_ups.look(app)
+    (one,) = known(office)
+    assert (one.hold.cause, one.hold.count) == ("tier", 5)
+    (shut,) = app.database.read_now(lambda c: hold_ups.shut(c, limited, ["telegram"], emergency=True))
+    assert shut.cause == "tier"
+    assert shut.until == pytest.approx(datetime.now(UTC).timestamp() + tier.DAY, abs=60)
+
+
+async def test_who_paused_it_knows_and_nobody_is_called(office: PostOffice) -> None:
+    from broadcaster.steering import steer
+
+    await staff(office)
+    stored = await warned(office)
+    await steer(office.site.app, stored.id, "pause", why="salah ketik", actor="staff:dewi")
+    await hold_ups.look(office.site.app)
+    assert known(office) == []
+    assert office.site.app.database.read_now(ledger.progress, stored.id).sending == "paused"
+
+
+async def test_what_single_recipients_said_closes_no_emergency_and_is_not_told(office: PostOffice) -> None:
+    await staff(office)
+    await office.site.app.database.write(lambda c: channels.pause_channel(c, "telegram", LONG, suspected=True))
+    await warned(office)
+    await hold_ups.look(office.site.app)
+    assert known(office) == []
+
+
+async def test_who_has_only_the_halted_channel_still_finds_it_on_the_first_page(office: PostOffice) -> None:
+    only = await office.hire("tono", "admin", email="", telegram=str(DEWI_CHAT))
+    await warned(office)
+    await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"))
+    await hold_ups.look(office.site.app)
+    assert "Peringatan darurat tertahan" in (await only.get("/redaksi/")).text
+
+
+async def test_the_composer_says_until_when_a_channel_takes_nothing(office: PostOffice) -> None:
+    from broadcaster import newsroom
+
+    rina = await office.hire("rina", "author")
+    await office.site.app.database.write(channels.pause_channel, "telegram", LONG)
+    row = await office.act(rina, newsroom.save, {**NOTICE, "expires": "", "effective": ""})
+    page = (await rina.get(f"/redaksi/pengumuman/{row.id}/tulis")).text
+    until = office.site.app.database.read_now(channels.channel_states)["telegram"].paused_until
+    assert f"Telegram baru bisa menerima lagi {full_moment_text(datetime.fromtimestamp(until, UTC))}." in page
+
+
+def moods(bad: Outcome) -> Any:
+    """A provider that refuses one chat and takes the others."""
+
+    def answer(recipient: Recipient) -> Outcome:
+        return bad if recipient.address.endswith("0") else Receipt()
+
+    return answer
+
+
+async def test_one_chat_that_is_told_to_wait_for_a_moment_calls_nobody(office: PostOffice) -> None:
+    await staff(office)
+    await warned(office)
+    await drained(office, moods(Deferred(retry_after=5, throttle=True, scope="address", code="429")))
+    await hold_ups.look(office.site.app)
+    assert known(office) == []
