@@ -77,7 +77,7 @@ def enrol(conn: Connection, book: AddressBook, tree: AreaTree, wanted: Sequence[
     KeyError for an unknown area.
     """
     store.lock_making(conn)
-    keys = [(item.channel, book.lookup(item.channel, item.address)) for item in wanted]
+    keys = [(item.channel, book.address_lookup(item.channel, item.address)) for item in wanted]
     known = _known(conn, keys)
     chosen = sorted({known[key].id if key in known else key: number for number, key in enumerate(keys)}.values())
     references = _references(conn, {book.reference(item.person) for item in wanted if item.person})

@@ -58,7 +58,7 @@ def subscribe(conn: Connection, book: AddressBook, tree: AreaTree, wanted: Subsc
 
 def find(conn: Connection, book: AddressBook, channel: str, text: str) -> AddressRow | None:
     """The address that `text` (as parse_address gives it) is, or is another id of."""
-    lookup = book.lookup(channel, text)
+    lookup = book.address_lookup(channel, text)
     found = conn.execute(select(*_COLUMNS).where(address.c.channel == channel, address.c.lookup == lookup)).first()
     if found is None:
         other = select(alias.c.address).where(alias.c.channel == channel, alias.c.lookup == lookup)
@@ -101,14 +101,14 @@ def add_alias(conn: Connection, book: AddressBook, address_id: int, other: str) 
         return
     found = find(conn, book, channel, other)
     if found is None:
-        _alias(conn, address_id, channel, book.lookup(channel, other), book.seal(channel, other))
+        _alias(conn, address_id, channel, book.address_lookup(channel, other), book.seal(channel, other))
     elif found.id != address_id:
         _merge(conn, keep=address_id, gone=found.id)
 
 
 def add_aliases(conn: Connection, book: AddressBook, channel: str, told: Iterable[tuple[int, str]]) -> None:
     """`add_alias` for many (address id, other id) pairs of one channel at once: a provider repeats them with every message."""
-    by_lookup = {book.lookup(channel, other): (address_id, other) for address_id, other in told}
+    by_lookup = {book.address_lookup(channel, other): (address_id, other) for address_id, other in told}
     known: dict[bytes, int] = {}
     taken: set[bytes] = set()
     for batch in store.batches(by_lookup, 500):
@@ -140,7 +140,7 @@ def move(conn: Connection, book: AddressBook, address_id: int, new: str) -> int:
     if found is not None and found.id != address_id:
         _merge(conn, keep=found.id, gone=address_id)
         return found.id
-    lookup = book.lookup(row.channel, new)
+    lookup = book.address_lookup(row.channel, new)
     if lookup != row.lookup:
         conn.execute(delete(alias).where(alias.c.channel == row.channel, alias.c.lookup == lookup))
         conn.execute(update(address).where(address.c.id == address_id).values(lookup=lookup, cipher=book.seal(row.channel, new)))
