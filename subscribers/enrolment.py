@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Insert, Table, Update, bindparam, delete, exists, insert, select, update
@@ -85,8 +85,12 @@ def enrol(conn: Connection, book: AddressBook, tree: AreaTree, wanted: Sequence[
     people = iter(store.reserve_ids(conn, subscriber, most))
     group = _Group(book=book, tree=tree, now=now, references=references, people=people)
     outcomes: list[Outcome] = ["repeated"] * len(wanted)
+    spelled = {key: item.address for key, item in zip(reversed(keys), reversed(wanted), strict=True)}  # as first written
     for number in chosen:
-        outcomes[number] = group.take(wanted[number], keys[number][1], known.get(keys[number]))
+        item = wanted[number]
+        if item.address != (first := spelled[keys[number]]):
+            item = replace(item, address=first)
+        outcomes[number] = group.take(item, keys[number][1], known.get(keys[number]))
     _write(conn, group.plan, now)
     return outcomes
 

@@ -12,12 +12,12 @@ from subscribers.addresses import AddressBook, SealBroken
 from subscribers.areas import AreaTree
 from subscribers.consent import note_agreed
 from subscribers.enrolment import Outcome, Subscription, enrol
-from subscribers.store import State, address, alias, consent, subscriber, subscription
+from subscribers.store import State, address, alias, consent, merged, subscriber, subscription
 from subscribers.subscriptions import home_of, pack_topics, read, unpack_topics
 
 __all__ = [
-    "AddressRow", "Subscription", "Unopened", "add_alias", "add_aliases", "channel_of", "count", "erase", "export_rows", "find",
-    "get", "move", "other_addresses", "subscribe",
+    "AddressRow", "Subscription", "Unopened", "add_alias", "add_aliases", "addresses_of", "channel_of", "count", "erase",
+    "erase_row", "export_rows", "find", "get", "move", "other_addresses", "remaining_id", "subscribe",
 ]  # fmt: skip
 
 _EXPORT_BATCH = 2_000
@@ -71,9 +71,21 @@ def get(conn: Connection, address_id: int) -> AddressRow | None:
     return _row(conn.execute(select(*_COLUMNS).where(address.c.id == address_id)).first())
 
 
+def remaining_id(conn: Connection, address_id: int) -> int:
+    """The id that an address has now: another one where it was joined with another spelling of it."""
+    kept = conn.execute(select(merged.c.kept).where(merged.c.gone == address_id)).scalar()
+    return address_id if kept is None else int(kept)
+
+
 def channel_of(conn: Connection, address_id: int) -> str | None:
     """The channel of an address, None when there is none with this id."""
     return conn.execute(select(address.c.channel).where(address.c.id == address_id)).scalar()
+
+
+def addresses_of(conn: Connection, person: int) -> Sequence[AddressRow]:
+    """Every address of a person (AddressRow.subscriber), also those that are written to no more."""
+    query = select(*_COLUMNS).where(address.c.subscriber == person).order_by(address.c.id)
+    return [row for found in conn.execute(query) if (row := _row(found))]
 
 
 def other_addresses(conn: Connection, address_id: int) -> Sequence[AddressRow]:
@@ -193,16 +205,22 @@ def erase(conn: Connection, book: AddressBook, channel: str, text: str) -> bool:
     row = find(conn, book, channel, text)
     if row is None:
         return False
+    erase_row(conn, row)
+    return True
+
+
+def erase_row(conn: Connection, row: AddressRow) -> None:
+    """Forget an address that was found."""
     for table in (alias, consent):
         conn.execute(delete(table).where(table.c.address == row.id))
     _delete(conn, row)
-    return True
 
 
 def _delete(conn: Connection, row: AddressRow) -> None:
     """Remove an address that has no alias and no proof left, and its person if this was the last one."""
     for table in (subscription, store.strike):
         conn.execute(delete(table).where(table.c.address == row.id))
+    conn.execute(delete(merged).where(merged.c.kept == row.id))
     conn.execute(delete(address).where(address.c.id == row.id))
     lonely = ~exists().where(address.c.subscriber == subscriber.c.id)
     conn.execute(delete(subscriber).where(subscriber.c.id == row.subscriber, lonely))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +11,16 @@ from typing import Annotated
 import typer
 
 from broadcaster import erasing, subscriber_register
+from broadcaster.app import App
 from broadcaster.commands import enrolling
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import ACTOR, opened
 from broadcaster.commands.private import FORCE, private, refuse_existing
+from broadcaster.masking import masked
 from broadcaster.spreadsheet import line
 from subscribers import importing, residents
+from subscribers.addresses import SealBroken
+from subscribers.residents import AddressRow
 
 NOT_CLEARED = (
     "Sisanya masih ada di berkas basis data, karena sedang dibaca program lain. Tunggu sampai selesai (misalnya ekspor), "
@@ -58,32 +63,69 @@ async def _export(file: Path | None) -> None:
 def erase(
     address: Annotated[str, typer.Argument(help="Alamat yang dihapus, misalnya 0812... atau nama@contoh.id")],
     channel: Annotated[str, typer.Option(help="Hanya di kanal ini; kosong: di mana pun alamat itu sah.")] = "",
+    person: Annotated[bool, typer.Option("--person", help="Hapus juga semua alamat lain orang itu.")] = False,
 ) -> None:
-    """Hapus data kontak satu alamat (hak warga). Angka pengiriman tetap."""
-    asyncio.run(_erase(address, channel))
+    """Hapus data kontak satu alamat, atau satu orang (hak warga). Angka pengiriman tetap."""
+    asyncio.run(_erase(address, channel, whole_person=person))
 
 
-async def _erase(address: str, channel: str) -> None:
+async def _erase(address: str, channel: str, *, whole_person: bool) -> None:
     async with opened() as app:
-        erased, cleared = [], True
-        for name in (channel,) if channel else tuple(app.push):
-            if name not in app.push:
-                raise Failed(f"Kanal {name!r} tidak ada. Yang ada: {', '.join(sorted(app.push))}.")
-            try:
-                parsed = app.loaded.modules[name].parse_address(address)
-            except ValueError as error:
-                if channel:
-                    raise Failed(str(error)) from error
-                continue
-            done = await erasing.erase(app, name, parsed, actor=ACTOR)
-            if done.erased:
-                erased.append(name)
-                cleared &= done.cleared
-        if not erased:
+        named = [row for name, parsed in _readings(app, address, channel) if (row := await _find(app, name, parsed))]
+        if not named:
             raise Failed("Alamat itu tidak terdaftar.")
+        others = await _others(app, named)
+        erased, cleared = [], True
+        for row in (*named, *(others if whole_person else ())):
+            done = await erasing.erase_row(app, row, actor=ACTOR)
+            if done.erased:
+                erased.append(row.channel)
+                cleared &= done.cleared
         sys.stdout.write(f"Dihapus dari {', '.join(erased)}.\n")
+        if others and not whole_person:
+            sys.stderr.write(_still_there(app, others))
         if not cleared:
             sys.stderr.write(NOT_CLEARED)
+
+
+def _readings(app: App, address: str, channel: str) -> Iterator[tuple[str, str]]:
+    """The channels on which the text is an address, and how it is kept there; raises Failed for a channel that is none."""
+    for name in (channel,) if channel else tuple(app.push):
+        if name not in app.push:
+            raise Failed(f"Kanal {name!r} tidak ada. Yang ada: {', '.join(sorted(app.push))}.")
+        try:
+            yield name, app.loaded.modules[name].parse_address(address)
+        except ValueError as error:
+            if channel:
+                raise Failed(str(error)) from error
+
+
+async def _find(app: App, channel: str, address: str) -> AddressRow | None:
+    return await app.database.read(residents.find, app.book, channel, address)
+
+
+async def _others(app: App, named: Sequence[AddressRow]) -> list[AddressRow]:
+    """All other addresses of the people whose these are, stopped ones too."""
+    mine = {row.id for row in named}
+    people = {row.subscriber for row in named}
+    rows = [row for person in people for row in await app.database.read(residents.addresses_of, person)]
+    return [row for row in rows if row.id not in mine]
+
+
+def _still_there(app: App, others: Sequence[AddressRow]) -> str:
+    """That the person has other addresses, each so that its owner can tell it, and how they go too."""
+    shown = ", ".join(f"{row.channel} {_masked(app, row)}" for row in others)
+    return (
+        f"Orang ini masih terdaftar dengan {len(others)} alamat lain: {shown}. Bila itu juga harus hilang, "
+        "hapus dengan salah satu alamatnya dan --person.\n"
+    )
+
+
+def _masked(app: App, row: AddressRow) -> str:
+    try:
+        return masked(app.book.open(row.channel, row.cipher))
+    except SealBroken:
+        return "(tidak dapat dibuka)"
 
 
 @program.command()

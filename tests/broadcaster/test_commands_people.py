@@ -210,6 +210,23 @@ def test_an_erased_address_leaves_nothing_behind(program: Program, tmp_path: Pat
     assert program("subscribers", "erase", "siti@CONTOH.example", "--channel", "email").ok == "Dihapus dari email.\n"
 
 
+def test_erasing_one_address_tells_of_the_others_of_its_person_and_how_they_go(program: Program, tmp_path: Path) -> None:
+    more = "email,Siti.Lama@contoh.example,cibabat,,id,formulir,2026-03-01T09:00,orang-1"
+    program("subscribers", "import", file_of(tmp_path, *GOOD, more))
+    done = program("subscribers", "erase", "siti@contoh.example")
+    assert done.ok == "Dihapus dari email.\n"
+    assert "masih terdaftar dengan 2 alamat lain: telegram ***, email Si***@contoh.example." in done.err
+    assert "--person" in done.err
+    assert program("subscribers", "erase", "mailto:SITI.LAMA@Contoh.example", "--person").ok == "Dihapus dari email, telegram.\n"
+    assert list(counts(program)) == ["whatsapp"]
+
+
+def test_erasing_an_only_address_says_nothing_of_others(program: Program, tmp_path: Path) -> None:
+    program("subscribers", "import", file_of(tmp_path, *GOOD))
+    done = program("subscribers", "erase", "(0812) 0000-0001", "--person")
+    assert (done.out, done.err) == ("Dihapus dari whatsapp.\n", "")
+
+
 def test_erasing_while_somebody_reads_says_that_the_file_still_holds_the_rest(program: Program, tmp_path: Path) -> None:
     program("subscribers", "import", file_of(tmp_path, *GOOD))
     with contextlib.closing(sqlite3.connect(program.folder / "siaran.db")) as reading:

@@ -165,6 +165,54 @@ def test_a_file_in_another_encoding_is_told(tmp_path: Any) -> None:
         list(read_rows(lines, TREE, TOPICS, PARSERS))
 
 
+def test_all_that_is_wrong_with_a_row_is_told_at_once() -> None:
+    (row,) = parsed(cells(channel="sms", areas="Lembang", topics="gosip", language="fr", consent_at="kemarin", consent_source=""))
+    assert isinstance(row, BadRow)
+    assert [problem.column for problem in row.problems] == ["channel", "areas", "topics", "language", "consent_source"]
+    assert row.reason == " ".join(problem.reason for problem in row.problems)
+    assert row.cells[1] == "rina@contoh.example"
+
+
+@pytest.mark.parametrize(
+    ("text", "topics"),
+    [
+        ("Kesehatan", ("kesehatan",)), ("bansos;cuaca", ("bansos", "cuaca")),
+        ("Cuaca | Bansos / kesehatan", ("bansos", "cuaca", "kesehatan")),
+        ("cuaca bansos", ("bansos", "cuaca")), ("semua", ()), ("DARURAT", ("darurat",)), (" ; ", ()),
+    ],
+)  # fmt: skip
+def test_topics_are_known_by_their_names_in_any_list(text: str, topics: tuple[str, ...]) -> None:
+    assert good(cells(topics=text))[0].subscription.topics == topics
+
+
+@pytest.mark.parametrize(
+    ("text", "language"), [("Indonesia", "id"), ("Bahasa Sunda", "su"), ("English", "en"), ("INGGRIS", "en")]
+)
+def test_languages_have_names(text: str, language: str) -> None:
+    assert good(cells(language=text))[0].subscription.language == language
+
+
+def test_a_channel_is_known_however_it_is_spelt() -> None:
+    assert [row.subscription.channel for row in good(cells(channel="E-mail"), cells(channel="E mail "))] == ["email", "email"]
+
+
+def test_spellings_of_one_mail_address_are_one_that_is_sent_to_as_first_written(
+    conn: Connection, book: AddressBook, look_up: Any
+) -> None:
+    parsers = {"email": str}
+
+    def take(*addresses: str) -> dict[str, int]:
+        lines = [f"{line}\n" for line in (HEADER, *(cells(address=text) for text in addresses))]
+        rows = [row for row in read_rows(lines, TREE, TOPICS, parsers) if isinstance(row, Row)]
+        assert [row.replaces for row in rows] == [None, *range(2, len(rows) + 1)]
+        return import_rows(conn, book, TREE, rows, NOW)
+
+    assert take("Sari.B@contoh.example", "sari.b@contoh.example") == {"repeated": 1, "new": 1}
+    assert take("SARI.B@contoh.example") == {"same": 1}
+    row = look_up("sari.B@contoh.example")
+    assert book.open("email", row.cipher) == "Sari.B@contoh.example"
+
+
 def test_a_later_row_of_the_same_address_is_noted() -> None:
     rows = good(GOOD, cells(address="dewi@contoh.example"), cells(address="RINA@contoh.example", areas="melong"))
     assert [row.replaces for row in rows] == [None, None, 2]
