@@ -169,6 +169,8 @@ class _Reader:
         self._areas = _Cached(self._read_areas)
         self._topic_lists = _Cached(self._read_topics)
         self._moments = _Cached(self._read_moment)
+        self._languages = _Cached(_read_language)
+        self._channels = _Cached(self._read_channel)
 
     def read(self, record: Record, columns: Sequence[str]) -> Subscription:
         """The subscription of a record; raises _BadCells."""
@@ -184,12 +186,12 @@ class _Reader:
                 problems.append(BadCell(column=column, reason=str(error)))
                 return None
 
-        channel = take("channel", self._read_channel)
+        channel = take("channel", self._channels.__getitem__)
         values = (
             take("address", lambda text: self._read_address(channel, text)),
             take("areas", self._areas.__getitem__),
             take("topics", self._topic_lists.__getitem__),
-            take("language", _read_language),
+            take("language", self._languages.__getitem__),
             take("consent_source", lambda text: _read_source(text, cells["consent_at"])),
             take("consent_at", lambda text: self._moments[text] if text.strip() and cells["consent_source"].strip() else 0.0),
             take("state", _suppressed),
