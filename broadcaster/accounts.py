@@ -16,8 +16,9 @@ from typing import Literal, get_args
 import pyotp
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from email_validator import EmailNotValidError, validate_email
 
+from channels.base import mails
+from channels.base.contract import BadAddress
 from channels.base.settings import items
 
 AccountRole = Literal["author", "approver", "screens", "admin"]
@@ -131,10 +132,9 @@ def read_mail(text: str) -> str:
     if not text.strip():
         return ""
     try:
-        valid = validate_email(text.strip(), check_deliverability=False)
-    except EmailNotValidError as error:
-        raise BadAccount("Alamat email seperti ini: nama@contoh.id") from error
-    return f"{valid.local_part}@{valid.ascii_domain}"
+        return mails.read_mail(text)
+    except BadAddress as error:
+        raise BadAccount(str(error)) from error
 
 
 def read_agency_names(names: Iterable[str]) -> tuple[str, ...]:

@@ -1,12 +1,13 @@
 """Composition root: builds store, queue and channels once, for web, worker, command line and tests alike."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from broadcaster import config, custody, secret_key
+from broadcaster import config, custody, respelling, secret_key
 from broadcaster.depots import Depot, open_depot
 from broadcaster.hashing import PasswordHasher
 from broadcaster.inbox_alarm import InboxAlarm
@@ -94,12 +95,10 @@ async def open_app(loaded: config.Loaded, *, redis_url: str = "", clock: Clock |
     database = Database(loaded.settings.database)
     try:
         secret = await secret_key.unlock(database, loaded.settings)
-    except BaseException:  # whatever stops us here, the threads of the database must end
-        database.close()
-        raise
-    try:
+        book = AddressBook(derive(secret, "addresses"))
+        await asyncio.to_thread(respelling.finish, database, book)
         await custody.check(database, loaded.settings)
-    except BaseException:  # as above
+    except BaseException:  # whatever stops us here, the threads of the database must end
         database.close()
         raise
     queue = Queue(redis_url or loaded.settings.redis_url)
@@ -114,7 +113,7 @@ async def open_app(loaded: config.Loaded, *, redis_url: str = "", clock: Clock |
             loaded=loaded,
             database=database,
             queue=queue,
-            book=AddressBook(derive(secret, "addresses")),
+            book=book,
             signer=Signer.from_seed(derive(secret, "editions")),
             tree=await database.read(AreaTree.from_store),
             push=push,

@@ -16,12 +16,13 @@ from channels.base.contract import AddressEvent, Event, InboundEvent, StatusEven
 from subscribers import residents
 from subscribers import store as subscriber_store
 from subscribers.addresses import AddressBook, SealBroken
+from subscribers.residents import AddressRow
 
 AT_ONCE = 500
 """Receipts looked through in one reading."""
 TABLES = (
     *store.TABLES, subscriber_store.address, subscriber_store.alias, subscriber_store.consent, subscriber_store.strike,
-    subscriber_store.subscription, subscriber_store.subscriber,
+    subscriber_store.subscription, subscriber_store.subscriber, subscriber_store.merged,
 )  # fmt: skip
 """Tables that rows are deleted from."""
 
@@ -39,28 +40,34 @@ async def erase(app: App, channel: str, text: str, *, actor: str) -> Erased:
 
     The address goes last: whoever is interrupted can begin again.
     """
-    known = await app.database.read(_traits, app.book, channel, text)
+    row = await app.database.read(residents.find, app.book, channel, text)
+    return await erase_row(app, row, actor=actor) if row is not None else Erased(erased=False)
+
+
+async def erase_row(app: App, row: AddressRow, *, actor: str) -> Erased:
+    """Erase one address that was found, whether or not our key opens it."""
+    known = await app.database.read(_traits, row.id)
     if known is None:
         return Erased(erased=False)
     await _forget_receipts(app, known)
-    if not await app.database.write(_forget, app, channel, text, actor):
+    if not await app.database.write(_forget, app, row.id, actor):
         return Erased(erased=False)  # somebody else was quicker
     cleared = await asyncio.to_thread(remnants.clear, app.database, TABLES)
     return Erased(erased=True, cleared=cleared)
 
 
-def _traits(connection: Connection, book: AddressBook, channel: str, text: str) -> Traits | None:
-    row = residents.find(connection, book, channel, text)
+def _traits(connection: Connection, address_id: int) -> Traits | None:
+    row = residents.get(connection, address_id)
     return store.traits(connection, row) if row is not None else None
 
 
-def _forget(connection: Connection, app: App, channel: str, text: str, actor: str) -> bool:
-    row = residents.find(connection, app.book, channel, text)
+def _forget(connection: Connection, app: App, address_id: int, actor: str) -> bool:
+    row = residents.get(connection, address_id)
     if row is None:
         return False
     store.erase(connection, row)
-    residents.erase(connection, app.book, channel, text)
-    subscriber_register.note_erasure(connection, app, row.id, channel=channel, actor=actor)
+    residents.erase_row(connection, row)
+    subscriber_register.note_erasure(connection, app, row.id, channel=row.channel, actor=actor)
     return True
 
 

@@ -14,7 +14,7 @@ from broadcaster import accounts as rules
 from broadcaster.accounts import Account, BadAccount
 from broadcaster.personnel import masked, masked_apart
 from broadcaster.store import accounts, audit, code_guard, former_mails, sessions
-from subscribers.addresses import AddressBook, SealBroken
+from subscribers.addresses import AddressBook, SealBroken, identity
 
 SETUP_SECONDS = 900.0
 """How long a second factor may take from its picture to its first code."""
@@ -76,7 +76,7 @@ def change_password(connection: Connection, owner: Owner, hashed: str) -> int:
 def change_mail(connection: Connection, book: AddressBook, owner: Owner, mail: str) -> bool:
     """Where nudges go from now on, as `accounts.read_mail` gave it; False when that is where they went before."""
     person = accounts.by_id(connection, owner.account.id)
-    if person is None or person.email == mail:
+    if person is None or identity(person.email) == identity(mail):
         return False
     former_mails.keep(connection, book, person.id, person.email, owner.at)
     accounts.change(connection, replace(person, email=mail))

@@ -17,7 +17,7 @@ from broadcaster.announcements import NotAllowed
 from broadcaster.independence import Control
 from broadcaster.store import accounts, audit, code_guard, controls, former_mails, sessions
 from broadcaster.store.nudges import AccountReason
-from subscribers.addresses import AddressBook
+from subscribers.addresses import AddressBook, identity
 from subscribers.areas import AreaTree, UnknownArea
 
 AccountAct = AccountReason | Literal["sessions_end"]
@@ -107,7 +107,7 @@ def change(connection: Connection, keeper: Keeper, account_id: int, particulars:
         accounts.require_own_name(connection, after)
     accounts.change(connection, after)
     was, became = told(before), told(after)
-    if after.email != before.email:
+    if identity(after.email) != identity(before.email):
         former_mails.keep(connection, book, account_id, before.email, keeper.at)
         became["mail"] = masked_apart(before.email, after.email)
     _note(connection, keeper, "account_change", after, before=was, after=became)

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Connection
 
+from broadcaster import respelling
 from broadcaster.config import PREFIX, BadSettings, Settings
 from broadcaster.signing import Signer
 from broadcaster.store import key_binding as store
@@ -198,8 +199,8 @@ def prepare(settings: Settings) -> list[str]:
     try:
         database.read_now(examine, settings)
         applied = migrate(settings.database)
-        if database.read_now(bound, settings) is None:
-            database.write_now(bind, settings)
+        key = database.read_now(bound, settings) or database.write_now(bind, settings)
+        respelling.finish(database, AddressBook(derive(key, "addresses")))
         return applied
     finally:
         database.close()

@@ -4,15 +4,11 @@ import csv
 import io
 from collections.abc import Iterable
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from subscribers.spreadsheet import guarded
 
 
-def line(values: Iterable[str]) -> str:
+def line(values: Iterable[str], *, delimiter: str = ",") -> str:
     """One line of CSV; what a spreadsheet would take for a formula begins with an apostrophe."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerow([_safe(value) for value in values])
+    csv.writer(out, delimiter=delimiter, lineterminator="\r\n").writerow([guarded(value) for value in values])
     return out.getvalue()
-
-
-def _safe(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,5 +1,6 @@
 """What operators do to subscribers' data, each act together with its row of the audit log in one transaction."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,20 +9,33 @@ from sqlalchemy import Connection
 from broadcaster.app import App
 from broadcaster.store import audit
 from subscribers import importing, residents
+from subscribers.enrolment import Outcome
 
 SUBJECT = "subscribers"
 
 
-async def import_rows(app: App, rows: Sequence[importing.Row], *, file: str, actor: str) -> dict[str, int]:
-    """Take one chunk of a file in, which `file` names (its SHA-256); counts by what became of the rows."""
+async def import_rows(app: App, rows: Sequence[importing.Row], *, file: str, actor: str) -> list[Outcome]:
+    """Take one chunk of a file in, which `file` names (its SHA-256); what became of each row."""
 
-    def act(connection: Connection) -> dict[str, int]:
-        done = importing.import_rows(connection, app.book, app.tree, rows, app.clock().timestamp())
-        detail = {"file": file, "lines": f"{rows[0].line}-{rows[-1].line}", **done}
+    def act(connection: Connection) -> list[Outcome]:
+        done = importing.take_rows(connection, app.book, app.tree, rows, app.clock().timestamp())
+        detail = {"file": file, "lines": f"{rows[0].line}-{rows[-1].line}", **Counter[str](done)}
         _note(connection, app, actor, "subscribers_import", SUBJECT, detail)
         return done
 
-    return await app.database.write(act) if rows else {}
+    return await app.database.write(act) if rows else []
+
+
+async def try_rows(app: App, rows: Sequence[importing.Row]) -> list[Outcome]:
+    """What would become of each row of a chunk; nothing is stored."""
+
+    def act(connection: Connection) -> list[Outcome]:
+        with connection.begin_nested() as trial:
+            done = importing.take_rows(connection, app.book, app.tree, rows, app.clock().timestamp())
+            trial.rollback()
+        return done
+
+    return await app.database.write(act) if rows else []
 
 
 async def note_export(app: App, *, actor: str) -> None:

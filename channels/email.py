@@ -16,7 +16,6 @@ from urllib.parse import quote
 import aiosmtplib
 import msgspec
 from babel.dates import format_date
-from email_validator import EmailNotValidError, validate_email
 from pydantic import ConfigDict, Field, field_validator
 
 from channels.base import contract, tongues
@@ -24,6 +23,7 @@ from channels.base.batches import Batch
 from channels.base.contract import Area, Edition, Finding, Halted, Recipient, Refused
 from channels.base.envelope import Envelope
 from channels.base.letter import Letters
+from channels.base.mails import read_mail
 from channels.base.mime import VALUE_LIMIT, Frame, GroupFrames, alternative, hole, mailbox, part, phrase, quoted_value
 from channels.base.pictures import sized
 from channels.base.rendering import area_names, cut, fill, kind_text, plain, scrubbed, span_text, template_name, verdict_text
@@ -76,12 +76,8 @@ class Settings(ChannelSettings):
 
 
 def parse_address(text: str) -> str:
-    """The address with its domain in lower-case ASCII; raises BadAddress."""
-    try:
-        valid = validate_email(text.strip(), check_deliverability=False)
-    except EmailNotValidError as invalid:
-        raise contract.BadAddress("Alamat email seperti ini: nama@contoh.id") from invalid
-    return f"{valid.local_part}@{valid.ascii_domain}"
+    """The address as it was written, its domain in lower-case ASCII; raises BadAddress."""
+    return read_mail(text)
 
 
 # --- one message ----------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from channels.base.rendering import ELLIPSIS, WIB, area_names, clean, cut, fill,
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings, Rate
 from channels.base.tolerant import Unreadable
+from channels.base.typed import seen
 
 TEXT_LIMIT = 4096  # UTF-16 units of the parsed text: the strictest reading of Telegram's limit, safe under all others
 CAPTION_LIMIT = 1024  # the same for the words below a photo
@@ -47,7 +48,7 @@ class Settings(ChannelSettings):
 
 def parse_address(text: str) -> str:
     """The chat id, a number that is negative for groups; raises BadAddress."""
-    number = text.strip()
+    number = seen(text).lstrip("'").replace("\u2212", "-")
     if not re.fullmatch(r"-?[1-9][0-9]{0,15}", number) or abs(int(number)) >= 2**52:
         raise contract.BadAddress("Alamat Telegram adalah nomor obrolan, misalnya 123456789, atau -1001234567890 untuk grup.")
     return number

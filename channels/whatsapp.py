@@ -13,12 +13,13 @@ from channels.base import contract, graph, http
 from channels.base.approved import Definition, definition, filled, values_for, variables
 from channels.base.contract import Deferred, Edition, Failure, Finding, Kind, Message, Outcome, Outgoing, Wording
 from channels.base.graph_errors import PAIR_WAIT, failure_of
-from channels.base.phones import abroad
+from channels.base.phones import abroad, digits_of
 from channels.base.rendering import area_names, clean, cut, plain, template_name, utf16
 from channels.base.running_text import repeats
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings
 from channels.base.tolerant import Unreadable
+from channels.base.typed import seen
 
 BODY_LIMIT = 1024
 """UTF-16 units of a template's filled body; each of the other limits is named after what it limits."""
@@ -66,14 +67,15 @@ class Settings(ChannelSettings):
 # --- addresses ----------------------------------------------------------------------------------
 
 _SCOPED = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}")
-_MOBILE = re.compile(r"(?:\+?620?|0)(8[1-35-9][0-9]{7,10})")
+_MOBILE = re.compile(r"(?:\+?620?|0|)(8[1-35-9][0-9]{7,10})")
+"""Also without its zero: spreadsheets take it off, and few lists hold numbers of Japan or China without "+"."""
 
 
 def parse_address(text: str) -> str:
     """E.164 digits without "+" (6281200000001), or a business-scoped id (ID.1349...) as it stands; raises BadAddress."""
-    if _SCOPED.fullmatch(text.strip()):
-        return text.strip()
-    digits = re.sub(r"[\s().\-\u2010-\u2015]", "", text)
+    if _SCOPED.fullmatch(scoped := seen(text)):
+        return scoped
+    digits = digits_of(text)
     if mobile := _MOBILE.fullmatch(digits):
         return f"62{mobile[1]}"
     if foreign := abroad(digits):

@@ -67,10 +67,14 @@ class AddressBook:
             return False
         return True
 
-    def lookup(self, channel: str, address: str) -> bytes:
-        """16 bytes that stand for the address in searches: always the same, not reversible without the key."""
+    def address_lookup(self, channel: str, address: str) -> bytes:
+        """16 bytes that stand for an address in searches, the same for each of its spellings."""
+        return self.lookup(channel, identity(address))
+
+    def lookup(self, purpose: str, text: str) -> bytes:
+        """16 bytes that stand for the text in searches: always the same, not reversible without the key."""
         digest = self._lookup.copy()
-        digest.update(f"{channel}\0{address}".encode())
+        digest.update(f"{purpose}\0{text}".encode())
         return digest.digest()
 
     def provider_key(self, channel: str, provider_id: str) -> str:
@@ -121,6 +125,11 @@ class AddressBook:
         digest = self._reference.copy()
         digest.update(name.encode())
         return "~" + _base32(digest.digest(), 32)
+
+
+def identity(address: str) -> str:
+    """What two spellings of one address have in common: a mail address is the same in any case, ids of providers are not."""
+    return address.casefold() if "@" in address else address
 
 
 def _derive(secret: bytes, purpose: bytes) -> bytes:

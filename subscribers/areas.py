@@ -1,7 +1,8 @@
 """The only place that knows the map: city > kecamatan > kelurahan, their names, and which area concerns which."""
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,18 @@ from subscribers import store
 from subscribers.area_document import Area, BadAreas, Level, read_document
 from subscribers.matching import Match, Spellings
 
-__all__ = ["Area", "AreaTree", "BadAreas", "Level", "Match", "UnknownArea", "add_outlines", "deepest", "replace_tree"]
+__all__ = [
+    "AmbiguousArea",
+    "Area",
+    "AreaTree",
+    "BadAreas",
+    "Level",
+    "Match",
+    "UnknownArea",
+    "add_outlines",
+    "deepest",
+    "replace_tree",
+]
 
 _BUILT_IN = Path(__file__).with_name("cimahi.json")
 _SHAPES = ("Polygon", "MultiPolygon")
@@ -27,6 +39,15 @@ class UnknownArea(ValueError):
         self.suggestions = suggestions
         ask = f"Maksud Anda {' atau '.join(suggestions)}?" if suggestions else "Lihat: broadcaster areas list."
         super().__init__(f'Wilayah "{text}" tidak dikenal. {ask}')
+
+
+class AmbiguousArea(UnknownArea):
+    """Several areas have this very name; the sentence says which and how each is written."""
+
+    def __init__(self, text: str, areas: Sequence[Area]) -> None:
+        super().__init__(text, tuple(area.slug for area in areas))
+        choices = " atau ".join(f"{area.label} (tulis: {area.slug})" for area in areas)
+        self.args = (f'Wilayah "{text}" dapat berarti {choices}.',)
 
 
 class AreaTree:
@@ -108,6 +129,28 @@ class AreaTree:
         if area is None:
             raise UnknownArea(text.strip()[:80], tuple(near.slug for near in self._spellings.near(text)[:3]))
         return area
+
+    def named(self, text: str) -> tuple[Area, ...]:
+        """For lists that people type: slugs and codes apart by spaces, or names and aliases apart by `;`, `|`, `/` or `,`.
+
+        Raises UnknownArea for what is none of ours, or not surely one.
+        """
+        words = text.split()
+        if all(word in self._by_key for word in words):
+            return tuple(self._by_key[word] for word in words)
+        parts = [part for piece in re.split(r"[;|/,\n]", text) if (part := " ".join(piece.split()))]
+        return tuple(area for part in parts for area in self._of_part(part))
+
+    def _of_part(self, text: str) -> tuple[Area, ...]:
+        words = text.split()
+        if all(word in self._by_key for word in words):
+            return tuple(self._by_key[word] for word in words)
+        match = self._spellings.match(text)
+        if match.certain:
+            return match.areas
+        if len(areas := self._spellings.named(text)) > 1:
+            raise AmbiguousArea(text[:80], areas)
+        raise UnknownArea(text[:80], tuple(area.slug for area in match.areas[:3]))
 
     def match(self, text: str) -> Match:
         """For residents: misspelt, abbreviated, several at once; unsure is never guessed."""

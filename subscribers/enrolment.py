@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Insert, Table, Update, bindparam, delete, exists, insert, select, update
@@ -77,7 +77,7 @@ def enrol(conn: Connection, book: AddressBook, tree: AreaTree, wanted: Sequence[
     KeyError for an unknown area.
     """
     store.lock_making(conn)
-    keys = [(item.channel, book.lookup(item.channel, item.address)) for item in wanted]
+    keys = [(item.channel, book.address_lookup(item.channel, item.address)) for item in wanted]
     known = _known(conn, keys)
     chosen = sorted({known[key].id if key in known else key: number for number, key in enumerate(keys)}.values())
     references = _references(conn, {book.reference(item.person) for item in wanted if item.person})
@@ -85,8 +85,12 @@ def enrol(conn: Connection, book: AddressBook, tree: AreaTree, wanted: Sequence[
     people = iter(store.reserve_ids(conn, subscriber, most))
     group = _Group(book=book, tree=tree, now=now, references=references, people=people)
     outcomes: list[Outcome] = ["repeated"] * len(wanted)
+    spelled = {key: item.address for key, item in zip(reversed(keys), reversed(wanted), strict=True)}  # as first written
     for number in chosen:
-        outcomes[number] = group.take(wanted[number], keys[number][1], known.get(keys[number]))
+        item = wanted[number]
+        if item.address != (first := spelled[keys[number]]):
+            item = replace(item, address=first)
+        outcomes[number] = group.take(item, keys[number][1], known.get(keys[number]))
     _write(conn, group.plan, now)
     return outcomes
 

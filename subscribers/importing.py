@@ -1,44 +1,55 @@
-"""Subscribers from a CSV file: a bad row is told with its line and reason and never stops the good ones."""
+"""Subscribers from a CSV file: a bad row is told with its line and reasons and never stops the good ones."""
 
-import csv
-import difflib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TypeVar, cast
+from dataclasses import dataclass, field
+from typing import TypeVar, cast, get_args
 
 from sqlalchemy import Connection
 
 from subscribers import consent
-from subscribers.addresses import AddressBook
+from subscribers.addresses import AddressBook, identity
 from subscribers.areas import AreaTree
-from subscribers.enrolment import Subscription, enrol
-from subscribers.subscriptions import check_topics
+from subscribers.encodings import BadFile
+from subscribers.enrolment import Outcome, Subscription, enrol
+from subscribers.moments import read_moment
+from subscribers.spreadsheet import plain
+from subscribers.subscriptions import EMERGENCIES_ONLY, check_topics
+from subscribers.table import COLUMNS, REQUIRED, Record, Table
+
+__all__ = [
+    "COLUMNS", "REQUIRED", "BadCell", "BadFile", "BadRow", "Row", "Table", "Tally", "import_rows", "read_rows", "take_rows",
+]  # fmt: skip
 
 T = TypeVar("T")
 
-REQUIRED = ("channel", "address", "areas", "topics", "language", "consent_source", "consent_at")
-COLUMNS = (*REQUIRED, "subscriber", "state")
-"""`subscriber` joins rows of one person; `state` stands in exports, so that who stopped there stays stopped elsewhere."""
 LANGUAGES = ("id", "en", "su")
 
+_LANGUAGE_WORDS = {"indonesia": "id", "inggris": "en", "english": "en", "sunda": "su"}
+_ALL_TOPICS = ("semua", "all")
 _REASONS = ("address_dead", "opted_out")
 _LONGEST_CELL = 500
 _CACHED = 10_000
 """Different area or topic lists, dates: files repeat a few of them."""
 
 
-class BadFile(ValueError):
-    """The file as a whole is no such CSV; the sentence says what to mend."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BadCell:
+    """One thing that is wrong with a row; `column` is empty where it is the whole row."""
+
+    column: str
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BadRow:
-    """A row that was left out, and why."""
+    """A row that was left out, and why: `reason` is all of its reasons, each a sentence."""
 
     line: int
     reason: str
+    problems: tuple[BadCell, ...] = field(default=(), compare=False)
+    cells: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,8 +61,14 @@ class Row:
     replaces: int | None = None
 
 
+class _BadCells(ValueError):
+    def __init__(self, problems: Sequence[BadCell]) -> None:
+        super().__init__()
+        self.problems = tuple(problems)
+
+
 def read_rows(
-    lines: Iterable[str],
+    lines: Iterable[str] | Table,
     tree: AreaTree,
     topics: Sequence[str],
     parsers: Mapping[str, Callable[[str], str]],
@@ -62,138 +79,199 @@ def read_rows(
 
     Raises BadFile for a header or an encoding that cannot be read.
     """
-    numbered = enumerate(_decoded(lines), 1)
-    columns = _header(next((line for _, line in numbered), ""))
+    table = lines if isinstance(lines, Table) else Table(lines)
     reader = _Reader(tree, topics, parsers, now)
     seen: dict[int, int] = {}
-    for number, line in numbered:
-        if not line.strip():
-            continue
+    for record in table:
         try:
-            wanted = reader.read(dict(zip(columns, _cells(line, len(columns)), strict=True)))
-        except ValueError as error:
-            yield BadRow(line=number, reason=str(error))
+            wanted = reader.read(record, table.columns)
+        except _BadCells as bad:
+            reason = " ".join(problem.reason for problem in bad.problems)
+            yield BadRow(line=record.line, reason=reason, problems=bad.problems, cells=record.cells)
             continue
         # a 64-bit hash instead of the address: a million rows take 100 MB less
-        key = hash((wanted.channel, wanted.address))
-        yield Row(line=number, subscription=wanted, replaces=seen.get(key))
-        seen[key] = number
+        key = hash((wanted.channel, identity(wanted.address)))
+        yield Row(line=record.line, subscription=wanted, replaces=seen.get(key))
+        seen[key] = record.line
 
 
 def import_rows(conn: Connection, book: AddressBook, tree: AreaTree, rows: Sequence[Row], now: float) -> dict[str, int]:
     """Take one chunk of rows in; counts of "new", "changed", "same", "suppressed", "repeated" (replaced in this chunk)."""
-    return dict(Counter(enrol(conn, book, tree, [row.subscription for row in rows], now)))
+    return dict(Counter(take_rows(conn, book, tree, rows, now)))
 
 
-# --- the file -----------------------------------------------------------------------------------
+def take_rows(conn: Connection, book: AddressBook, tree: AreaTree, rows: Sequence[Row], now: float) -> list[Outcome]:
+    """Take one chunk of rows in; what became of each."""
+    return enrol(conn, book, tree, [row.subscription for row in rows], now)
 
 
-def _decoded(lines: Iterable[str]) -> Iterator[str]:
-    try:
-        for number, line in enumerate(lines):
-            yield line.removeprefix("\ufeff") if number == 0 else line
-    except UnicodeDecodeError:
-        raise BadFile("Berkas ini bukan UTF-8. Simpan ulang sebagai CSV UTF-8.") from None
+_OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
-def _header(line: str) -> tuple[str, ...]:
-    """The names of the columns."""
-    names = tuple(name.strip().lower() for name in next(csv.reader([line.strip()]), []))
-    if not any(names):
-        raise BadFile(f"Berkas kosong: baris pertama harus {','.join(REQUIRED)}.")
-    for separator, word in ((";", "titik koma"), ("\t", "tab"), ("|", "garis tegak")):
-        if len(names) < len(REQUIRED) and line.count(separator) >= len(REQUIRED) - 1:
-            raise BadFile(f"Kolom dipisah {word}; pakai koma. Di Excel: simpan sebagai CSV UTF-8 (dipisah koma).")
-    problems = [f"kolom {name} tidak ada" for name in REQUIRED if name not in names]
-    problems += [f'kolom "{name}" tidak dikenal{_near(name, COLUMNS)}' for name in names if name not in COLUMNS]
-    problems += [f"kolom {name} ada {times} kali" for name, times in Counter(names).items() if times > 1]
-    if problems:
-        raise BadFile(f"Baris pertama salah: {'; '.join(problems)}. Kolomnya: {','.join(REQUIRED)}[,subscriber].")
-    return names
+@dataclass(slots=True)
+class Tally:
+    """What became of the addresses of a whole file, however it was cut into chunks; `tried`: nothing was stored in between."""
 
+    tried: bool = False
+    counts: Counter[str] = field(default_factory=Counter)
+    named: set[int] = field(default_factory=set)
+    unnamed: int = 0
+    _by_line: bytearray = field(default_factory=bytearray)
+    """Index in _OUTCOMES + 1 by line: a dictionary of a million rows would take a hundred times as much."""
 
-def _near(word: str, choices: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, choices, n=1)
-    return f" (maksud Anda {near[0]}?)" if near else ""
+    def take(self, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> None:
+        """Count a chunk; an address that stood in an earlier chunk counts once, its other rows as repeated."""
+        for row, outcome in zip(rows, outcomes, strict=True):
+            earlier = self._earlier(row)
+            final = outcome
+            if earlier is not None and earlier != "repeated":
+                final = outcome if self.tried or earlier == "same" else earlier
+                self.counts[earlier] -= 1
+                self.counts["repeated"] += 1
+            self.counts[final] += 1
+            self._note(row.line, final)
+            if row.subscription.person:
+                self.named.add(hash(row.subscription.person))
+            elif row.replaces is None:
+                self.unnamed += 1
 
+    def _earlier(self, row: Row) -> Outcome | None:
+        """What became of the row that this one replaces, where an earlier chunk had it."""
+        number = self._by_line[row.replaces] if row.replaces is not None and row.replaces < len(self._by_line) else 0
+        return _OUTCOMES[number - 1] if number else None
 
-def _cells(line: str, expected: int) -> list[str]:
-    """Cells of one line. Line by line, so that a forgotten quotation mark spoils one row and not all that follow."""
-    text = line.rstrip("\r\n")
-    if '"' not in text:
-        cells = text.split(",")
-    else:
-        try:
-            cells = next(csv.reader([text], strict=True))
-        except csv.Error:
-            raise ValueError("Tanda kutip tidak berpasangan.") from None
-    if len(cells) != expected:
-        raise ValueError(f"Ada {len(cells)} kolom, seharusnya {expected}.")
-    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise ValueError("Baris ini bukan UTF-8.")
-    if "\0" in text:
-        raise ValueError("Baris ini berisi karakter NUL.")
-    return cells
+    def _note(self, line: int, outcome: Outcome) -> None:
+        if line >= len(self._by_line):
+            self._by_line.extend(bytes(line + 1 - len(self._by_line)))
+        self._by_line[line] = _OUTCOMES.index(outcome) + 1
+
+    @property
+    def addresses(self) -> int:
+        """Different addresses in good rows."""
+        return self.counts.total() - self.counts["repeated"]
+
+    @property
+    def people(self) -> int:
+        """People as the file joins them."""
+        return len(self.named) + self.unnamed
 
 
 # --- a row --------------------------------------------------------------------------------------
 
 
 class _Reader:
-    """Turns cells into a subscription; every refusal is a ValueError with its reason."""
+    """Turns cells into a subscription; what is wrong with a row is told at once, all of it."""
 
     def __init__(
         self, tree: AreaTree, topics: Sequence[str], parsers: Mapping[str, Callable[[str], str]], now: float | None
     ) -> None:
         self._tree, self._topics, self._parsers, self._now = tree, topics, parsers, now
         self._areas = _Cached(self._read_areas)
-        self._topic_lists = _Cached(lambda text: check_topics(text.split(), self._topics))
+        self._topic_lists = _Cached(self._read_topics)
         self._moments = _Cached(self._read_moment)
+        self._languages = _Cached(_read_language)
+        self._channels = _Cached(self._read_channel)
 
-    def read(self, cells: Mapping[str, str]) -> Subscription:
-        channel = cells["channel"].strip().lower()
-        parse = self._parsers.get(channel)
-        if parse is None:
-            raise ValueError(f'Kanal "{channel[:40]}" tidak dikenal. Yang ada: {", ".join(sorted(self._parsers))}.')
-        if not (text := cells["address"].strip()):
-            raise ValueError("Alamat kosong.")
-        source = cells["consent_source"].strip()
-        if not source or not cells["consent_at"].strip():
-            raise ValueError("Tanpa bukti persetujuan: isi consent_source dan consent_at.")
-        if len(source) > _LONGEST_CELL or len(text) > _LONGEST_CELL:
-            raise ValueError(f"Sel lebih dari {_LONGEST_CELL} karakter.")
-        return Subscription(
-            channel=channel,
-            address=parse(text),
-            areas=self._areas[cells["areas"]],
-            topics=self._topic_lists[cells["topics"]],
-            language=_language(cells["language"]),
-            source=source,
-            consent_at=self._moments[cells["consent_at"]],
-            act="imported",
-            person=cells.get("subscriber", "").strip()[:_LONGEST_CELL],
-            suppressed=_suppressed(cells.get("state", "")),
+    def read(self, record: Record, columns: Sequence[str]) -> Subscription:
+        """The subscription of a record; raises _BadCells."""
+        if record.problem:
+            raise _BadCells([BadCell(column="", reason=record.problem)])
+        cells = dict(zip(columns, record.cells, strict=True))
+        problems: list[BadCell] = []
+
+        def take(column: str, read: Callable[[str], T]) -> T | None:
+            try:
+                return read(cells.get(column, ""))
+            except ValueError as error:
+                problems.append(BadCell(column=column, reason=str(error)))
+                return None
+
+        channel = take("channel", self._channels.__getitem__)
+        values = (
+            take("address", lambda text: self._read_address(channel, text)),
+            take("areas", self._areas.__getitem__),
+            take("topics", self._topic_lists.__getitem__),
+            take("language", self._languages.__getitem__),
+            take("consent_source", lambda text: _read_source(text, cells["consent_at"])),
+            take("consent_at", lambda text: self._moments[text] if text.strip() and cells["consent_source"].strip() else 0.0),
+            take("state", _suppressed),
         )
+        if problems:
+            raise _BadCells(problems)
+        return _subscription(cast(str, channel), values, _cut(plain(cells.get("subscriber", ""))))
+
+    def _read_channel(self, text: str) -> str:
+        channel = "".join(re.findall(r"[a-z0-9]+", text.casefold()))
+        if channel not in self._parsers:
+            raise ValueError(f'Kanal "{plain(text)[:40]}" tidak dikenal. Yang ada: {", ".join(sorted(self._parsers))}.')
+        return channel
+
+    def _read_address(self, channel: str | None, text: str) -> str:
+        if not plain(text):
+            raise ValueError("Alamat kosong.")
+        if len(text) > _LONGEST_CELL:
+            raise ValueError(f"Sel lebih dari {_LONGEST_CELL} karakter.")
+        return self._parsers[channel](text.strip()) if channel is not None else ""
 
     def _read_areas(self, text: str) -> tuple[str, ...]:
-        names = text.split()
-        if not names:
+        if not plain(text):
             raise ValueError("Wilayah kosong: tulis slug atau kode, misalnya cibabat.")
-        return tuple(sorted({self._tree.exact(name).code for name in names}))
+        return tuple(sorted({area.code for area in self._tree.named(text)}))
+
+    def _read_topics(self, text: str) -> tuple[str, ...]:
+        wanted = [slug for part in re.split(r"[;|/,\n]", text) for slug in self._topics_of(plain(part))]
+        return check_topics(wanted, self._topics)
+
+    def _topics_of(self, text: str) -> list[str]:
+        """Slugs of one part of a list: a topic by its slug or name, or slugs apart by spaces."""
+        words = re.findall(r"[a-z0-9-]+", text.casefold())
+        slug = "-".join(words)
+        if slug in _ALL_TOPICS:
+            return []
+        return [slug] if slug in (*self._topics, EMERGENCIES_ONLY) else words or text.split()
 
     def _read_moment(self, text: str) -> float:
-        try:
-            moment = datetime.fromisoformat(text.strip())
-        except ValueError:
-            raise ValueError(f'Waktu "{text.strip()[:40]}" tidak terbaca: tulis seperti 2026-11-03T09:00.') from None
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=self._tree.zone)).timestamp()
-        if self._now is not None and seconds > self._now:
-            raise ValueError(f"Persetujuan bertanggal di masa depan: {text.strip()}.")
-        return seconds
+        return read_moment(plain(text), self._tree.zone, self._now)
 
 
-def _language(text: str) -> str:
-    language = text.strip().lower() or LANGUAGES[0]
+_Values = tuple[
+    str | None, tuple[str, ...] | None, tuple[str, ...] | None, str | None, str | None, float | None, consent.Reason | None
+]
+
+
+def _subscription(channel: str, values: _Values, person: str) -> Subscription:
+    address, areas, topics, language, source, consent_at, suppressed = values
+    return Subscription(
+        channel=channel,
+        address=address or "",
+        areas=areas or (),
+        topics=topics or (),
+        language=language or "",
+        source=source or "",
+        consent_at=consent_at or 0.0,
+        act="imported",
+        person=person,
+        suppressed=suppressed,
+    )
+
+
+def _cut(text: str) -> str:
+    return text[:_LONGEST_CELL]
+
+
+def _read_source(text: str, consent_at: str) -> str:
+    """By which way consent was given; a proof needs its time too."""
+    source = plain(text)
+    if not source or not consent_at.strip():
+        raise ValueError("Tanpa bukti persetujuan: isi consent_source dan consent_at.")
+    if len(source) > _LONGEST_CELL:
+        raise ValueError(f"Sel lebih dari {_LONGEST_CELL} karakter.")
+    return source
+
+
+def _read_language(text: str) -> str:
+    words = plain(text).casefold().removeprefix("bahasa ").strip()
+    language = _LANGUAGE_WORDS.get(words, words) or LANGUAGES[0]
     if language not in LANGUAGES:
         raise ValueError(f'Bahasa "{language[:40]}" tidak dikenal. Yang ada: {", ".join(LANGUAGES)}.')
     return language

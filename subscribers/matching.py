@@ -69,6 +69,10 @@ class Spellings:
             return self._together([self._phrase(part) for part in parts])
         return self._phrase(words)
 
+    def named(self, text: str) -> tuple[Area, ...]:
+        """Areas that have exactly this name, alias or code: more than one where it is ambiguous."""
+        return self._exact(words_of(text)).areas
+
     def near(self, text: str) -> tuple[Area, ...]:
         """Areas to suggest when an exact name was needed."""
         return self.match(text).areas

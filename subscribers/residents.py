@@ -12,12 +12,12 @@ from subscribers.addresses import AddressBook, SealBroken
 from subscribers.areas import AreaTree
 from subscribers.consent import note_agreed
 from subscribers.enrolment import Outcome, Subscription, enrol
-from subscribers.store import State, address, alias, consent, subscriber, subscription
+from subscribers.store import State, address, alias, consent, merged, subscriber, subscription
 from subscribers.subscriptions import home_of, pack_topics, read, unpack_topics
 
 __all__ = [
-    "AddressRow", "Subscription", "Unopened", "add_alias", "add_aliases", "channel_of", "count", "erase", "export_rows", "find",
-    "get", "move", "other_addresses", "subscribe",
+    "AddressRow", "Subscription", "Unopened", "add_alias", "add_aliases", "addresses_of", "channel_of", "count", "erase",
+    "erase_row", "export_rows", "find", "get", "move", "other_addresses", "remaining_id", "subscribe",
 ]  # fmt: skip
 
 _EXPORT_BATCH = 2_000
@@ -58,7 +58,7 @@ def subscribe(conn: Connection, book: AddressBook, tree: AreaTree, wanted: Subsc
 
 def find(conn: Connection, book: AddressBook, channel: str, text: str) -> AddressRow | None:
     """The address that `text` (as parse_address gives it) is, or is another id of."""
-    lookup = book.lookup(channel, text)
+    lookup = book.address_lookup(channel, text)
     found = conn.execute(select(*_COLUMNS).where(address.c.channel == channel, address.c.lookup == lookup)).first()
     if found is None:
         other = select(alias.c.address).where(alias.c.channel == channel, alias.c.lookup == lookup)
@@ -71,9 +71,21 @@ def get(conn: Connection, address_id: int) -> AddressRow | None:
     return _row(conn.execute(select(*_COLUMNS).where(address.c.id == address_id)).first())
 
 
+def remaining_id(conn: Connection, address_id: int) -> int:
+    """The id that an address has now: another one where it was joined with another spelling of it."""
+    kept = conn.execute(select(merged.c.kept).where(merged.c.gone == address_id)).scalar()
+    return address_id if kept is None else int(kept)
+
+
 def channel_of(conn: Connection, address_id: int) -> str | None:
     """The channel of an address, None when there is none with this id."""
     return conn.execute(select(address.c.channel).where(address.c.id == address_id)).scalar()
+
+
+def addresses_of(conn: Connection, person: int) -> Sequence[AddressRow]:
+    """Every address of a person (AddressRow.subscriber), also those that are written to no more."""
+    query = select(*_COLUMNS).where(address.c.subscriber == person).order_by(address.c.id)
+    return [row for found in conn.execute(query) if (row := _row(found))]
 
 
 def other_addresses(conn: Connection, address_id: int) -> Sequence[AddressRow]:
@@ -101,14 +113,14 @@ def add_alias(conn: Connection, book: AddressBook, address_id: int, other: str) 
         return
     found = find(conn, book, channel, other)
     if found is None:
-        _alias(conn, address_id, channel, book.lookup(channel, other), book.seal(channel, other))
+        _alias(conn, address_id, channel, book.address_lookup(channel, other), book.seal(channel, other))
     elif found.id != address_id:
         _merge(conn, keep=address_id, gone=found.id)
 
 
 def add_aliases(conn: Connection, book: AddressBook, channel: str, told: Iterable[tuple[int, str]]) -> None:
     """`add_alias` for many (address id, other id) pairs of one channel at once: a provider repeats them with every message."""
-    by_lookup = {book.lookup(channel, other): (address_id, other) for address_id, other in told}
+    by_lookup = {book.address_lookup(channel, other): (address_id, other) for address_id, other in told}
     known: dict[bytes, int] = {}
     taken: set[bytes] = set()
     for batch in store.batches(by_lookup, 500):
@@ -140,7 +152,7 @@ def move(conn: Connection, book: AddressBook, address_id: int, new: str) -> int:
     if found is not None and found.id != address_id:
         _merge(conn, keep=found.id, gone=address_id)
         return found.id
-    lookup = book.lookup(row.channel, new)
+    lookup = book.address_lookup(row.channel, new)
     if lookup != row.lookup:
         conn.execute(delete(alias).where(alias.c.channel == row.channel, alias.c.lookup == lookup))
         conn.execute(update(address).where(address.c.id == address_id).values(lookup=lookup, cipher=book.seal(row.channel, new)))
@@ -193,16 +205,22 @@ def erase(conn: Connection, book: AddressBook, channel: str, text: str) -> bool:
     row = find(conn, book, channel, text)
     if row is None:
         return False
+    erase_row(conn, row)
+    return True
+
+
+def erase_row(conn: Connection, row: AddressRow) -> None:
+    """Forget an address that was found."""
     for table in (alias, consent):
         conn.execute(delete(table).where(table.c.address == row.id))
     _delete(conn, row)
-    return True
 
 
 def _delete(conn: Connection, row: AddressRow) -> None:
     """Remove an address that has no alias and no proof left, and its person if this was the last one."""
     for table in (subscription, store.strike):
         conn.execute(delete(table).where(table.c.address == row.id))
+    conn.execute(delete(merged).where(merged.c.kept == row.id))
     conn.execute(delete(address).where(address.c.id == row.id))
     lonely = ~exists().where(address.c.subscriber == subscriber.c.id)
     conn.execute(delete(subscriber).where(subscriber.c.id == row.subscriber, lonely))

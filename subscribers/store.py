@@ -103,6 +103,23 @@ alias = Table(
     comment="another id of the same address (business-scoped, migrated)",
 )
 
+merged = Table(
+    "merged",
+    metadata,
+    Column("gone", BigInteger, primary_key=True, autoincrement=False),
+    Column("kept", Id, ForeignKey("address.id"), nullable=False),
+    Index("merged_kept", "kept"),
+    comment="ids of addresses that are another one now: links in old messages name them",
+)
+
+unspelled = Table(
+    "unspelled",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("after", BigInteger, nullable=False),
+    comment="a row while addresses above this id may still be found by the spelling they came in",
+)
+
 consent = Table(
     "consent",
     metadata,

@@ -16,7 +16,7 @@ from broadcaster.app import App
 from broadcaster.auditing import Form
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import opened
-from broadcaster.commands.private import private
+from broadcaster.commands.private import FORCE, private, refuse_existing
 from broadcaster.overview import identify
 from broadcaster.store import audit
 from broadcaster.store.audit import BrokenChain, CutShort, Forgotten
@@ -72,9 +72,11 @@ def export(
     about: Annotated[str, typer.Option(help="Hanya tentang ini: id atau kode pengumuman, staff:rina, channel:...")] = "",
     since: Annotated[str, typer.Option(help="Sejak tanggal ini (2026-11-25).")] = "",
     until: Annotated[str, typer.Option(help="Sampai dengan tanggal ini.")] = "",
+    force: FORCE = False,
 ) -> None:
     """Ekspor catatan audit, yang tertua dulu. Ekspor ini sendiri ikut tercatat."""
     span = {"since": _midnight(since, "--since"), "until": _midnight(until, "--until", days=1)}
+    refuse_existing(file, force=force)
     asyncio.run(_export(file, "csv" if as_csv else "jsonl", Wanted(actor=who, act=act, subject=about, **span)))
 
 
@@ -82,7 +84,7 @@ async def _export(file: Path | None, form: Form, wanted: Wanted) -> None:
     async with opened() as app:
         wanted = await _about(app, wanted)
         await app.database.write(auditing.note_export, now=app.clock(), actor="cli", wanted=wanted, form=form)
-        with private(file) if file is not None else nullcontext(sys.stdout) as target:
+        with private(file, force=True) if file is not None else nullcontext(sys.stdout) as target:
             async for lines in auditing.exported(app.database, wanted, form):
                 target.write(lines)
 

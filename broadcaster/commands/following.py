@@ -1,11 +1,10 @@
 """`show` and `failed`: what became of one announcement, in figures and row by row."""
 
 import asyncio
-import csv
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +20,9 @@ from broadcaster.announcements import STATE_WORDS
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import ACTOR, opened
-from broadcaster.commands.private import private
+from broadcaster.commands.private import FORCE, private, refuse_existing
 from broadcaster.overview import ChannelView, Overview, identify, overview, when, words
+from broadcaster.spreadsheet import line as csv_line
 from broadcaster.store import audit, closed, ledger
 from broadcaster.store.causes import Watcher
 from broadcaster.store.closed import ClosedRow
@@ -195,10 +195,12 @@ def failed(
     file: Annotated[str, typer.Option("--csv", help="Berkas CSV; - menulis ke keluaran baku.")] = "",
     addresses: Annotated[bool, typer.Option("--addresses", help="Sertakan alamat; tercatat di log audit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Satu objek JSON per baris.")] = False,
+    force: FORCE = False,
 ) -> None:
     """Daftar pengiriman yang tidak sampai atau belum pasti: kanal, wilayah, sebab, kode penyedia, berapa kali dicoba, kapan."""
     if file and as_json:
         raise typer.BadParameter("Pilih salah satu: --csv atau --json.")
+    refuse_existing(Path(file) if file not in ("", "-") else None, force=force)
     asyncio.run(_failed(id, file, addresses, as_json))
 
 
@@ -213,15 +215,14 @@ async def _failed(key: str, file: str, addresses: bool, as_json: bool) -> None:
             )
         columns = (*COLUMNS, "address") if addresses else COLUMNS
         with _target(file) as target:
-            writer = csv.DictWriter(target, columns, extrasaction="ignore")
             if file:
-                writer.writeheader()
+                target.write(csv_line(columns))
             for part in await app.database.read(closed.parts, found):
                 after = -1
                 while page := await app.database.read(closed.page, part, after):
                     after = page[-1].slot
                     for row in page:
-                        _write(app, target, writer if file else None, _told(app, row, addresses), as_json)
+                        _write(target, _told(app, row, addresses), columns if file else (), as_json)
 
 
 @contextmanager
@@ -229,7 +230,7 @@ def _target(file: str) -> Iterator[TextIO]:
     if file in ("", "-"):
         yield sys.stdout
     else:
-        with private(Path(file)) as target:
+        with private(Path(file), force=True) as target:
             yield target
 
 
@@ -252,9 +253,9 @@ def _address(app: App, row: ClosedRow) -> str:
         return UNOPENED
 
 
-def _write(app: App, target: TextIO, writer: Any, told: Mapping[str, Any], as_json: bool) -> None:
-    if writer is not None:
-        writer.writerow(told)
+def _write(target: TextIO, told: Mapping[str, Any], columns: Sequence[str], as_json: bool) -> None:
+    if columns:
+        target.write(csv_line(str(told[name]) for name in columns))
     elif as_json:
         target.write(json.dumps(told, ensure_ascii=False) + "\n")
     else:

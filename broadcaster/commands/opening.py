@@ -36,7 +36,7 @@ def operator() -> str:
 async def opened(*, create: bool = False) -> AsyncIterator[App]:
     """The app of the data folder in force, joined to the Valkey that runs there; `create` makes a missing SQLite database."""
     loaded = config.read()
-    if not is_current(loaded.settings.database):
+    if not has_database(loaded.settings):
         if not (create and loaded.settings.database.startswith("sqlite")):
             raise Failed("Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu.")
         secret_key.prepare(loaded.settings)

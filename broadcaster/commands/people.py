@@ -1,33 +1,26 @@
-"""`broadcaster subscribers`: import, export, erase, count."""
+"""`broadcaster subscribers`: export, erase, count; `import` has its own module."""
 
 import asyncio
-import csv
-import hashlib
-import io
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from itertools import islice
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from broadcaster import erasing, subscriber_register
 from broadcaster.app import App
+from broadcaster.commands import enrolling
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import ACTOR, opened
-from broadcaster.commands.private import private
+from broadcaster.commands.private import FORCE, private, refuse_existing
+from broadcaster.masking import masked
+from broadcaster.spreadsheet import line
 from subscribers import importing, residents
-
-T = TypeVar("T")
-ROWS_A_TRANSACTION = 2_000
-"""Rows imported together: what stands before a bad row or a power cut is kept."""
-SHOWN_BAD_ROWS = 50
-"""Bad rows told on the screen; `--bad-rows FILE` takes all."""
+from subscribers.addresses import SealBroken
+from subscribers.residents import AddressRow
 
 NOT_CLEARED = (
     "Sisanya masih ada di berkas basis data, karena sedang dibaca program lain. Tunggu sampai selesai (misalnya ekspor), "
@@ -35,97 +28,18 @@ NOT_CLEARED = (
 )
 
 program = typer.Typer(help="Pelanggan: impor, ekspor, hapus, hitung.", no_args_is_help=True)
+program.command("import")(enrolling.import_)
 
-
-@program.command("import")
-def import_(
-    file: Annotated[
-        Path, typer.Argument(help="CSV: channel,address,areas,topics,language,consent_source,consent_at[,subscriber]")
-    ],
-    bad_rows: Annotated[Path | None, typer.Option(help="Tulis semua baris yang ditolak ke berkas ini.")] = None,
-) -> None:
-    """Impor pelanggan dari CSV. Baris buruk dilaporkan, baris baik disimpan; impor kedua tidak mengubah apa pun."""
-    asyncio.run(_import(file, bad_rows))
-
-
-async def _import(file: Path, bad_rows: Path | None) -> None:
-    try:
-        content = file.open("rb")
-    except OSError as error:
-        raise Failed(f"{file} tidak dapat dibuka. Periksa nama, folder, dan izin bacanya.") from error
-    with io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-        digest, size = _measure(content)
-        async with opened(create=True) as app:
-            try:
-                tally, bad = await import_file(app, lines, size, digest=digest)
-            except importing.BadFile as error:
-                raise Failed(f"{file}: {error}") from error
-    for problem in bad[:SHOWN_BAD_ROWS]:
-        sys.stderr.write(f"baris {problem.line}: {problem.reason}\n")
-    if len(bad) > SHOWN_BAD_ROWS:
-        sys.stderr.write(f"... dan {len(bad) - SHOWN_BAD_ROWS} baris lain (pakai --bad-rows BERKAS)\n")
-    if bad_rows is not None:
-        bad_rows.write_text("".join(f"{p.line}\t{p.reason}\n" for p in bad), encoding="utf-8")
-    names = {"new": "baru", "changed": "diubah", "same": "sama", "suppressed": "tetap berhenti", "repeated": "berulang"}
-    sys.stdout.write(", ".join(f"{count} {names.get(name, name)}" for name, count in sorted(tally.items())) or "0 baris")
-    sys.stdout.write(f", {len(bad)} ditolak\n")
-    if bad and not tally:
-        raise Failed("Tidak ada baris yang dapat diimpor.")
-
-
-async def import_file(app: App, lines: Iterable[str], size: int, *, digest: str) -> tuple[dict[str, int], list[importing.BadRow]]:
-    """Import rows with a progress bar; returns what became of the good ones, and the bad ones."""
-    parsers = {name: app.loaded.modules[name].parse_address for name in app.push}
-    topics = tuple(topic.slug for topic in app.settings.topics)
-    counted = _Counted(lines)
-    tally: dict[str, int] = {}
-    bad: list[importing.BadRow] = []
-    columns = (SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn(), TextColumn("{task.fields[rows]} baris"))
-    bar = Progress(*columns, console=Console(stderr=True))
-    with bar:
-        task = bar.add_task("Impor", total=size, rows=0)
-        rows = importing.read_rows(counted, app.tree, topics, parsers)
-        while chunk := await asyncio.to_thread(_take, rows, ROWS_A_TRANSACTION):
-            bad += [row for row in chunk if isinstance(row, importing.BadRow)]
-            good = [row for row in chunk if not isinstance(row, importing.BadRow)]
-            done = await subscriber_register.import_rows(app, good, file=digest, actor=ACTOR)
-            for name, count in done.items():
-                tally[name] = tally.get(name, 0) + count
-            bar.update(task, completed=counted.size, rows=sum(tally.values()) + len(bad))
-        bar.update(task, completed=size)
-    return tally, bad
-
-
-def _measure(content: io.BufferedReader) -> tuple[str, int]:
-    """SHA-256 and size of a file, which is read from its beginning again; ("", 0) for a pipe, which can be read only once."""
-    if not content.seekable():
-        return "", 0
-    digest = hashlib.file_digest(content, "sha256").hexdigest()
-    size = content.tell()
-    content.seek(0)
-    return digest, size
-
-
-def _take(rows: Iterator[T], count: int) -> list[T]:
-    return list(islice(rows, count))
-
-
-class _Counted:
-    """Lines, and how many bytes of them were read."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self._lines = iter(lines)
-        self.size = 0
-
-    def __iter__(self) -> Iterator[str]:
-        for line in self._lines:
-            self.size += len(line.encode(errors="surrogateescape"))
-            yield line
+STATES = {"unconfirmed": "menunggu konfirmasi", "confirmed": "aktif", "address_dead": "tidak terjangkau", "opted_out": "berhenti"}
+"""Words for the states of addresses."""
 
 
 @program.command()
-def export(file: Annotated[Path | None, typer.Argument(help="Tujuan; kosong: keluaran baku.")] = None) -> None:
+def export(
+    file: Annotated[Path | None, typer.Argument(help="Tujuan; kosong: keluaran baku.")] = None, force: FORCE = False
+) -> None:
     """Ekspor semua pelanggan ke CSV (berisi alamat: simpan dengan aman)."""
+    refuse_existing(file, force=force)
     asyncio.run(_export(file))
 
 
@@ -133,10 +47,11 @@ async def _export(file: Path | None) -> None:
     async with opened() as app:
         await subscriber_register.note_export(app, actor=ACTOR)
         found = await app.database.read(lambda connection: list(residents.export_rows(connection, app.book)))
-    with private(file) if file is not None else nullcontext(sys.stdout) as target:
-        writer = csv.DictWriter(target, importing.COLUMNS, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(row for row in found if not isinstance(row, residents.Unopened))
+    with private(file, force=True) if file is not None else nullcontext(sys.stdout) as target:
+        target.write(line(importing.COLUMNS))
+        target.writelines(
+            line(row[name] for name in importing.COLUMNS) for row in found if not isinstance(row, residents.Unopened)
+        )
     if unopened := [f"{row.channel} {row.id}" for row in found if isinstance(row, residents.Unopened)]:
         raise Failed(
             f"{len(unopened)} alamat tidak dapat dibuka dan tidak ikut diekspor: {', '.join(unopened)}. "
@@ -148,32 +63,69 @@ async def _export(file: Path | None) -> None:
 def erase(
     address: Annotated[str, typer.Argument(help="Alamat yang dihapus, misalnya 0812... atau nama@contoh.id")],
     channel: Annotated[str, typer.Option(help="Hanya di kanal ini; kosong: di mana pun alamat itu sah.")] = "",
+    person: Annotated[bool, typer.Option("--person", help="Hapus juga semua alamat lain orang itu.")] = False,
 ) -> None:
-    """Hapus data kontak satu alamat (hak warga). Angka pengiriman tetap."""
-    asyncio.run(_erase(address, channel))
+    """Hapus data kontak satu alamat, atau satu orang (hak warga). Angka pengiriman tetap."""
+    asyncio.run(_erase(address, channel, whole_person=person))
 
 
-async def _erase(address: str, channel: str) -> None:
+async def _erase(address: str, channel: str, *, whole_person: bool) -> None:
     async with opened() as app:
-        erased, cleared = [], True
-        for name in (channel,) if channel else tuple(app.push):
-            if name not in app.push:
-                raise Failed(f"Kanal {name!r} tidak ada. Yang ada: {', '.join(sorted(app.push))}.")
-            try:
-                parsed = app.loaded.modules[name].parse_address(address)
-            except ValueError as error:
-                if channel:
-                    raise Failed(str(error)) from error
-                continue
-            done = await erasing.erase(app, name, parsed, actor=ACTOR)
-            if done.erased:
-                erased.append(name)
-                cleared &= done.cleared
-        if not erased:
+        named = [row for name, parsed in _readings(app, address, channel) if (row := await _find(app, name, parsed))]
+        if not named:
             raise Failed("Alamat itu tidak terdaftar.")
+        others = await _others(app, named)
+        erased, cleared = [], True
+        for row in (*named, *(others if whole_person else ())):
+            done = await erasing.erase_row(app, row, actor=ACTOR)
+            if done.erased:
+                erased.append(row.channel)
+                cleared &= done.cleared
         sys.stdout.write(f"Dihapus dari {', '.join(erased)}.\n")
+        if others and not whole_person:
+            sys.stderr.write(_still_there(app, others))
         if not cleared:
             sys.stderr.write(NOT_CLEARED)
+
+
+def _readings(app: App, address: str, channel: str) -> Iterator[tuple[str, str]]:
+    """The channels on which the text is an address, and how it is kept there; raises Failed for a channel that is none."""
+    for name in (channel,) if channel else tuple(app.push):
+        if name not in app.push:
+            raise Failed(f"Kanal {name!r} tidak ada. Yang ada: {', '.join(sorted(app.push))}.")
+        try:
+            yield name, app.loaded.modules[name].parse_address(address)
+        except ValueError as error:
+            if channel:
+                raise Failed(str(error)) from error
+
+
+async def _find(app: App, channel: str, address: str) -> AddressRow | None:
+    return await app.database.read(residents.find, app.book, channel, address)
+
+
+async def _others(app: App, named: Sequence[AddressRow]) -> list[AddressRow]:
+    """All other addresses of the people whose these are, stopped ones too."""
+    mine = {row.id for row in named}
+    people = {row.subscriber for row in named}
+    rows = [row for person in people for row in await app.database.read(residents.addresses_of, person)]
+    return [row for row in rows if row.id not in mine]
+
+
+def _still_there(app: App, others: Sequence[AddressRow]) -> str:
+    """That the person has other addresses, each so that its owner can tell it, and how they go too."""
+    shown = ", ".join(f"{row.channel} {_masked(app, row)}" for row in others)
+    return (
+        f"Orang ini masih terdaftar dengan {len(others)} alamat lain: {shown}. Bila itu juga harus hilang, "
+        "hapus dengan salah satu alamatnya dan --person.\n"
+    )
+
+
+def _masked(app: App, row: AddressRow) -> str:
+    try:
+        return masked(app.book.open(row.channel, row.cipher))
+    except SealBroken:
+        return "(tidak dapat dibuka)"
 
 
 @program.command()
@@ -189,4 +141,4 @@ async def _count(as_json: bool) -> None:
         sys.stdout.write(json.dumps(counts) + "\n")
         return
     for channel, states in sorted(counts.items()):
-        sys.stdout.write(f"{channel}: " + ", ".join(f"{number} {state}" for state, number in states.items()) + "\n")
+        sys.stdout.write(f"{channel}: " + ", ".join(f"{number} {STATES[state]}" for state, number in states.items()) + "\n")

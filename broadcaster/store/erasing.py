@@ -51,7 +51,7 @@ def waiting(connection: Connection, channel: str, after: int, limit: int) -> Seq
 
 def concerns(book: AddressBook, known: Traits, *, ids: Collection[str], provider_id: str = "", delivery: str = "") -> bool:
     """Whether an event is about the address: by an id of its own, by our callback data or by the id of a message to it."""
-    if any(book.lookup(known.channel, text) in known.lookups for text in ids if text):
+    if any(book.address_lookup(known.channel, text) in known.lookups for text in ids if text):
         return True
     if provider_id and book.provider_key(known.channel, provider_id) in known.keys:
         return True

@@ -15,24 +15,25 @@ PRIVATE_HEADERS = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
 
 async def ask(request: Request) -> Response:
     """The page with the button."""
-    return await _page(request, _address(request), stopped=False)
+    return await _page(request, await _address(request), stopped=False)
 
 
 async def stop(request: Request) -> Response:
     """Stop the address that the link names. No cookie, no login; a second time changes nothing and says the same."""
-    app, address = app_of(request), _address(request)
+    app, address = app_of(request), await _address(request)
     body = await request.body()
     source = "one-click" if any(sign in body for sign in ONE_CLICK) else "web"
     await app.database.write(consent.stop, address, source=source, at=app.clock().timestamp())
     return await _page(request, address, stopped=True)
 
 
-def _address(request: Request) -> int:
-    """The id in the link; 404 for one that we never made."""
-    found = app_of(request).book.read_token(request.path_params["token"])
-    if found is None:
+async def _address(request: Request) -> int:
+    """The address that the link names; 404 for one that we never made."""
+    app = app_of(request)
+    named = app.book.read_token(request.path_params["token"])
+    if named is None:
         raise HTTPException(404)
-    return found
+    return await app.database.read(residents.remaining_id, named)
 
 
 async def _page(request: Request, address: int, *, stopped: bool) -> Response:

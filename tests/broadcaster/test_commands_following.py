@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 
 from broadcaster.app import App
 from broadcaster.store import channels, closed, ledger
@@ -229,6 +229,17 @@ def test_addresses_are_told_only_when_asked_for_and_that_is_noted(program: Progr
         assert {row["address"] for row in csv.DictReader(lines)} == {PEOPLE[n] for n in (0, 1, 2, 6, 7, 8)}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert acts(program).count("read-addresses") == 1
+    again = program("failed", sent, "--csv", str(file), "--addresses")
+    assert (again.code, again.err) == (1, f"{file} sudah ada. Pilih nama lain, atau timpa dengan --force.\n")
+    assert acts(program).count("read-addresses") == 1, "nothing was revealed"
+    assert program("failed", sent, "--csv", str(file), "--force").code == 0
+
+
+def test_no_cell_of_the_list_is_a_formula(program: Program, sent: str) -> None:
+    spoil = text("UPDATE delivery SET provider_code = '=HYPERLINK(1)' WHERE provider_code = 'cap'")
+    within(program, lambda app: app.database.write(lambda connection: connection.execute(spoil) and None))
+    rows = list(csv.DictReader(io.StringIO(program("failed", sent, "--csv", "-").ok)))
+    assert [row["provider_code"] for row in rows].count("'=HYPERLINK(1)") == 2
 
 
 def test_an_erased_address_leaves_its_row_in_the_list(program: Program, sent: str) -> None:

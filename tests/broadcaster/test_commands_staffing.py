@@ -279,8 +279,12 @@ def test_an_export_may_be_narrowed_and_written_to_a_file_for_its_owner_alone(pro
     (row,) = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")))
     assert (row["subject"], row["act"], row["from"]) == ("staff:dewi", "account_add", operator())
     assert json.loads(row["after"])["full_name"] == "Dewi"
+    kept = file.read_text(encoding="utf-8")
+    assert program("audit", "export", str(file)).code == 1
+    assert file.read_text(encoding="utf-8") == kept, "it is overwritten only with --force"
+    assert program("audit", "export", str(file), "--force").code == 0
     assert program("audit", "export", "--until", "2001-01-01").ok == ""
-    assert len(program("audit", "export", "--since", "2001-01-01").ok.splitlines()) == 7
+    assert len(program("audit", "export", "--since", "2001-01-01").ok.splitlines()) == 8
     assert program("audit", "export", "--since", "kemarin").code == 2
 
 

@@ -175,6 +175,16 @@ async def test_an_old_address_is_sealed_and_gone_once_nothing_is_sent_there(offi
     assert table(office.site.app, former_mail) == []
 
 
+async def test_a_persons_own_address_in_another_case_is_no_other_address(town: PostOffice) -> None:
+    ani, joko = await town.hire("ani", "admin"), await town.hire("joko", "admin")
+    owner, database = Owner(account=joko.account, session="", now=town.site.clock()), town.site.app.database
+    await changed(ani, joko, kabar="Jojo@contoh.example")
+    former = table(town.site.app, former_mail)
+    assert await database.write(own_account.change_mail, town.site.app.book, owner, "jojo@contoh.example") is False
+    await changed(ani, joko, kabar="JOJO@contoh.example")
+    assert table(town.site.app, former_mail) == former
+
+
 async def test_an_address_that_looks_the_same_masked_and_one_that_was_set_with_a_new_password_hide_nothing(
     town: PostOffice,
 ) -> None:

@@ -438,6 +438,15 @@ def test_what_proved_true_is_not_headed_as_a_hoax(verdict: str, tag: str) -> Non
         ("siti+rw05@contoh.example", "siti+rw05@contoh.example"),
         ("siti@bücher.example", "siti@xn--bcher-kva.example"),
         ("sité@contoh.example", "sité@contoh.example"),
+        ("Ibu Sari <sari@contoh.example>", "sari@contoh.example"),
+        ('"Sari, Ibu" < Sari.B@contoh.example >', "Sari.B@contoh.example"),
+        ("<sari@contoh.example>", "sari@contoh.example"),
+        ("mailto:sari@contoh.example", "sari@contoh.example"),
+        ("MailTo:sari@contoh.example?subject=Halo", "sari@contoh.example"),
+        ("sa\u200bri@con\u00adtoh.example\ufeff", "sari@contoh.example"),
+        ("sari@contoh.example.", "sari@contoh.example"),
+        ("sari@contoh.example;", "sari@contoh.example"),
+        ("\xa0sari@contoh.example\u202c ,", "sari@contoh.example"),
     ],
 )
 def test_an_address_is_kept_as_it_was_but_for_its_domain(text: str, address: str) -> None:

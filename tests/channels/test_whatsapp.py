@@ -325,10 +325,43 @@ def test_long_instructions_leave_room_for_the_situation() -> None:
         " 62 812 0000 0001 ",
         "+62.812.0000.0001",
         "0812\u20110000\u20110001",
+        "0062 812 0000 0001",
+        "\u202a+62 812-0000-0001\u202c",
+        "(0812) 0000-0001",
+        "'+6281200000001",
+        "\u20180812 0000 0001",
+        "81200000001",
+        "812-0000-0001",
+        "tel:+62-812-0000-0001",
+        "0812/0000/0001",
+        "0812_0000_0001",
+        "\uff10\uff18\uff11\uff12 0000 0001",
+        "+62\xa0812\u20090000\u200b0001",
+        "6281200000001.0",
+        "081200000001,00",
+        '"081200000001"',
     ],
 )
 def test_an_indonesian_number_is_read_however_it_is_written(text: str) -> None:
     assert whatsapp.parse_address(text) == SITI
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("0812-OOOO-0001", "tidak berisi huruf"),
+        ("WA 0812-0000-0001", "tidak berisi huruf"),
+        ("6.28123E+12", "dibulatkan Excel"),
+        ("6,28123E+12", "dibulatkan Excel"),
+        ("6E+12", "dibulatkan Excel"),
+        ("0812-0000-0001 / 0812-0000-0002", "lebih dari satu nomor"),
+    ],
+)
+def test_what_is_wrong_with_a_number_has_its_own_sentence(text: str, says: str) -> None:
+    with pytest.raises(contract.BadAddress, match=says) as refused:
+        whatsapp.parse_address(text)
+    assert "misalnya 0812-0000-0001" in str(refused.value)
+    assert text not in str(refused.value)
 
 
 def test_numbers_abroad_need_their_country_code() -> None:

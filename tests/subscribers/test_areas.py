@@ -52,6 +52,43 @@ def test_times_without_a_zone_are_western_indonesian() -> None:
     assert TREE.zone.utcoffset(None) == timedelta(hours=7)
 
 
+@pytest.mark.parametrize(
+    ("text", "slugs"),
+    [
+        ("cibabat melong", "cibabat melong"),
+        ("Kel. Cibeber", "cibeber"),
+        ("Kelurahan Cibeber; Kec. Cimahi Utara", "cibeber cimahi-utara"),
+        ("Cigugur Tengah", "cigugur-tengah"),
+        ("citereup", "citeureup"),
+        ("CIBABAT | Cigugur Tgh / leuwi gajah, 32.77.01.1001", "cibabat cigugur-tengah leuwigajah melong"),
+        ("cibabat;melong utama", "cibabat melong utama"),
+        ("Cibeber dan Melong", "cibeber melong"),
+        ("Kel. Cimahi\nKota Cimahi", "kelurahan-cimahi cimahi"),
+        ("Ci\u200bbeber\u202c ;", "cibeber"),
+    ],
+)
+def test_lists_that_people_type_name_areas_in_several_ways(text: str, slugs: str) -> None:
+    assert sorted(area.slug for area in TREE.named(text)) == sorted(slugs.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "Cibabat; Cimahi",
+            'Wilayah "Cimahi" dapat berarti Kota Cimahi (tulis: cimahi) atau Kel. Cimahi (tulis: kelurahan-cimahi).',
+        ),
+        ("cibabat; Lembang", 'Wilayah "Lembang" tidak dikenal. Lihat: broadcaster areas list.'),
+        ("cibabet", 'Wilayah "cibabet" tidak dikenal. Maksud Anda cibabat?'),
+        ("Cibabat Lembang", 'Wilayah "Cibabat Lembang" tidak dikenal. Maksud Anda cibabat?'),
+    ],
+)
+def test_what_is_not_surely_an_area_is_asked_about(text: str, says: str) -> None:
+    with pytest.raises(UnknownArea) as refused:
+        TREE.named(text)
+    assert str(refused.value) == says
+
+
 def test_exact_takes_slugs_and_codes_only() -> None:
     assert TREE.exact(" cibabat ") is TREE["cibabat"]
     assert TREE.exact("32.77.03.1002") is TREE["cibabat"]

@@ -138,12 +138,11 @@ def test_a_byte_order_mark_and_windows_line_ends_do_not_matter() -> None:
 @pytest.mark.parametrize(
     ("header", "says"),
     [
-        ("", "Berkas kosong"),
         (HEADER.replace(",consent_at", ""), "kolom consent_at tidak ada"),
         (HEADER.replace("topics", "topic"), 'kolom "topic" tidak dikenal (maksud Anda topics?)'),
         (HEADER + ",topics", "kolom topics ada 2 kali"),
-        (HEADER.replace(",", ";"), "Kolom dipisah titik koma; pakai koma"),
-        (HEADER.replace(",", "\t"), "Kolom dipisah tab; pakai koma"),
+        (HEADER + ",NIK", 'kolom "NIK" tidak dikenal'),
+        ("kanal," + HEADER, "kolom channel ada 2 kali (kanal, channel)"),
         (GOOD, "kolom channel tidak ada"),
     ],
 )
@@ -153,9 +152,10 @@ def test_a_bad_header_is_told_at_once(header: str, says: str) -> None:
     assert says in str(caught.value)
 
 
-def test_an_empty_file_is_no_csv() -> None:
+@pytest.mark.parametrize("lines", [[], ["\n"], ["\ufeff\n", ",,,\n", "sep=;\n"]])
+def test_an_empty_file_is_no_csv(lines: list[str]) -> None:
     with pytest.raises(BadFile, match="Berkas kosong"):
-        list(read_rows([], TREE, TOPICS, PARSERS))
+        list(read_rows(lines, TREE, TOPICS, PARSERS))
 
 
 def test_a_file_in_another_encoding_is_told(tmp_path: Any) -> None:
@@ -163,6 +163,54 @@ def test_a_file_in_another_encoding_is_told(tmp_path: Any) -> None:
     path.write_bytes(f"{HEADER}\nemail,andré@contoh.example".encode("latin-1"))
     with path.open(encoding="utf-8") as lines, pytest.raises(BadFile, match="bukan UTF-8"):
         list(read_rows(lines, TREE, TOPICS, PARSERS))
+
+
+def test_all_that_is_wrong_with_a_row_is_told_at_once() -> None:
+    (row,) = parsed(cells(channel="sms", areas="Lembang", topics="gosip", language="fr", consent_at="kemarin", consent_source=""))
+    assert isinstance(row, BadRow)
+    assert [problem.column for problem in row.problems] == ["channel", "areas", "topics", "language", "consent_source"]
+    assert row.reason == " ".join(problem.reason for problem in row.problems)
+    assert row.cells[1] == "rina@contoh.example"
+
+
+@pytest.mark.parametrize(
+    ("text", "topics"),
+    [
+        ("Kesehatan", ("kesehatan",)), ("bansos;cuaca", ("bansos", "cuaca")),
+        ("Cuaca | Bansos / kesehatan", ("bansos", "cuaca", "kesehatan")),
+        ("cuaca bansos", ("bansos", "cuaca")), ("semua", ()), ("DARURAT", ("darurat",)), (" ; ", ()),
+    ],
+)  # fmt: skip
+def test_topics_are_known_by_their_names_in_any_list(text: str, topics: tuple[str, ...]) -> None:
+    assert good(cells(topics=text))[0].subscription.topics == topics
+
+
+@pytest.mark.parametrize(
+    ("text", "language"), [("Indonesia", "id"), ("Bahasa Sunda", "su"), ("English", "en"), ("INGGRIS", "en")]
+)
+def test_languages_have_names(text: str, language: str) -> None:
+    assert good(cells(language=text))[0].subscription.language == language
+
+
+def test_a_channel_is_known_however_it_is_spelt() -> None:
+    assert [row.subscription.channel for row in good(cells(channel="E-mail"), cells(channel="E mail "))] == ["email", "email"]
+
+
+def test_spellings_of_one_mail_address_are_one_that_is_sent_to_as_first_written(
+    conn: Connection, book: AddressBook, look_up: Any
+) -> None:
+    parsers = {"email": str}
+
+    def take(*addresses: str) -> dict[str, int]:
+        lines = [f"{line}\n" for line in (HEADER, *(cells(address=text) for text in addresses))]
+        rows = [row for row in read_rows(lines, TREE, TOPICS, parsers) if isinstance(row, Row)]
+        assert [row.replaces for row in rows] == [None, *range(2, len(rows) + 1)]
+        return import_rows(conn, book, TREE, rows, NOW)
+
+    assert take("Sari.B@contoh.example", "sari.b@contoh.example") == {"repeated": 1, "new": 1}
+    assert take("SARI.B@contoh.example") == {"same": 1}
+    row = look_up("sari.B@contoh.example")
+    assert book.open("email", row.cipher) == "Sari.B@contoh.example"
 
 
 def test_a_later_row_of_the_same_address_is_noted() -> None:

@@ -40,7 +40,7 @@ class NewSubscriber(_Body):
     address: str = Field(max_length=320)
     areas: str | list[str] = Field(description="Slugs or codes, as a list or separated by spaces.")
     topics: str | list[str] = Field("", description="Slugs; empty: all; `darurat`: emergencies only.")
-    language: str = Field("id", max_length=5)
+    language: str = Field("id", max_length=40)
     consent_source: str = Field(max_length=200, description="By which way consent was given.")
     consent_at: str = Field(max_length=40, description="When; without a zone it is WIB.")
     subscriber: str = Field("", max_length=200, description="Joins several addresses of one person.")

@@ -43,7 +43,9 @@ def _row(app: App, given: NewSubscriber) -> Row:
     parsers = {name: app.loaded.modules[name].parse_address for name in app.push}
     read = next(importing.read_rows(_lines(given), app.tree, topics, parsers, now=app.clock().timestamp()))
     if isinstance(read, BadRow):
-        raise InvalidAnnouncement([Problem(field="", reason=read.reason, remedy="Perbaiki, lalu kirim lagi.")])
+        raise InvalidAnnouncement(
+            Problem(field=bad.column, reason=bad.reason, remedy="Perbaiki, lalu kirim lagi.") for bad in read.problems
+        )
     return read
 
 
@@ -55,5 +57,5 @@ def _lines(given: NewSubscriber) -> list[str]:
 
 
 def _cell(value: str | list[str]) -> str:
-    """One line, whatever was given: a line break would be another row."""
-    return " ".join((" ".join(value) if isinstance(value, list) else value).split())
+    """One line, whatever was given: a line break would be another row. A list's names may have spaces in them."""
+    return " ".join((";".join(value) if isinstance(value, list) else value).split())

@@ -8,6 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from broadcaster.app import App
 from broadcaster.delivery import REASONS
+from broadcaster.masking import masked
 from broadcaster.spreadsheet import line
 from broadcaster.store import audit, closed
 from broadcaster.store.closed import ClosedRow
@@ -58,14 +59,6 @@ def told(app: App, row: ClosedRow, t: Callable[[str], str]) -> Mapping[str, str]
         "attempts": str(row.attempts),
         "at": datetime.fromtimestamp(row.closed_at, WIB).strftime("%Y-%m-%d %H:%M:%S") if row.closed_at else "",
     }
-
-
-def masked(address: str) -> str:
-    """An address by which its owner can be told apart, but not be written to: "wa***@contoh.example", "***9012"."""
-    name, at, domain = address.rpartition("@")
-    if at and name:
-        return f"{name[: min(2, len(name) // 2)]}***@{domain}"
-    return f"***{address[-4:]}" if len(address) > 6 else "***" if address else ""
 
 
 def _address(app: App, row: ClosedRow, t: Callable[[str], str]) -> str:

@@ -23,7 +23,6 @@ from broadcaster.store.channels import ChannelState, pause_channel
 from broadcaster.store.ledger import Failure, Progress
 from broadcaster.store.tables import STATES
 from broadcaster.web.server import create_web
-from broadcaster.web.staff import failed_csv
 from broadcaster.web.staff.progress import HEAPS, Observation, Sight, acts, failing, pace, share, tally, view
 from broadcaster.web.staff.watching import STREAMS, Watching
 from broadcaster.wording import LANGUAGES, words
@@ -327,13 +326,6 @@ async def test_an_address_that_cannot_be_opened_is_told_apart_from_one_that_was_
     rina = await signed_in(site, "rina", "author")
     answer = await rina.get(f"/redaksi/pengiriman/{stored.id}/gagal.csv")
     assert answer.text.count("tidak dapat dibuka") == 2
-
-
-@pytest.mark.parametrize(
-    ("address", "masked"), [("a@b.example", "***@b.example"), ("6289912345678", "***5678"), ("12", "***"), ("", "")]
-)
-def test_masked(address: str, masked: str) -> None:
-    assert failed_csv.masked(address) == masked
 
 
 # --- the stream ---------------------------------------------------------------------------------------

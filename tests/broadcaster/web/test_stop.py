@@ -127,3 +127,12 @@ async def test_many_stops_from_one_mail_provider_are_all_taken(site: Running) ->
     for _ in range(120):
         answer = await site.ask(f"/berhenti/{site.app.book.token(address)}", "POST", data={"List-Unsubscribe": "One-Click"})
         assert answer.status == 200
+
+
+async def test_a_link_that_names_another_spelling_of_the_address_stops_the_one_that_is_left(site: Running) -> None:
+    address, gone = await site.subscriber(), 9_999
+    await site.app.database.write(
+        lambda c: c.execute(text("INSERT INTO merged VALUES (:gone, :kept)"), {"gone": gone, "kept": address})
+    )
+    answer = await site.ask(f"/berhenti/{site.app.book.token(gone)}", "POST")
+    assert (answer.status, await state_of(site, address)) == (200, (SUPPRESSED, "opted_out"))

@@ -74,6 +74,30 @@ async def test_a_bad_row_is_refused_with_its_reason_and_nothing_is_stored(site: 
     assert await addresses(site) == []
 
 
+async def test_all_that_is_wrong_is_told_with_the_field_it_is_in(site: Running) -> None:
+    token = await site.token("write")
+    change = {"areas": ["Cibabat", "Cimahi"], "topics": ["gosip"], "consent_at": "2026-W45-2", "address": "x"}
+    answer = await site.post(PATH, {**ROW, **change}, token)
+    assert answer.status == 422
+    problems = {problem["field"]: problem["reason"] for problem in json.loads(answer.text)["problems"]}
+    assert sorted(problems) == ["address", "areas", "consent_at", "topics"]
+    assert "Kota Cimahi (tulis: cimahi)" in problems["areas"]
+    assert "nomor pekan" in problems["consent_at"]
+
+
+async def test_what_a_file_may_say_the_interface_may_say_too(site: Running) -> None:
+    token = await site.token("write")
+    change = {
+        "address": "Ibu Sari <Rahasia@contoh.example>", "areas": ["Kel. Cibeber", "Cigugur Tengah"], "topics": "Kesehatan;Bansos",
+        "consent_at": "3 November 2026 09.00", "channel": "E-mail", "language": "Indonesia",
+    }  # fmt: skip
+    first = await site.post(PATH, {**ROW, **change}, token)
+    assert (first.status, json.loads(first.text)) == (201, {"result": "new"})
+    again = await site.post(PATH, {**ROW, **change, "address": "mailto:rahasia@contoh.example"}, token)
+    assert (again.status, json.loads(again.text)) == (200, {"result": "same"})
+    assert {area for _, area in await addresses(site)} == {"32.77.01.1005", "32.77.02.1002"}
+
+
 async def test_a_line_break_or_quote_never_makes_another_row(site: Running) -> None:
     token = await site.token("write")
     source = 'formulir"\nemail,lain@contoh.example,cimahi,,id,x,2026-11-03T09:00'

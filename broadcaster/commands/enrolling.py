@@ -1,0 +1,192 @@
+"""`broadcaster subscribers import`: a file of subscribers is read, tried or taken in, and what was refused is given back."""
+
+import asyncio
+import hashlib
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, BinaryIO, TextIO, TypeVar, cast
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from broadcaster import subscriber_register
+from broadcaster.app import App
+from broadcaster.commands.failing import Failed
+from broadcaster.commands.opening import ACTOR, opened
+from broadcaster.commands.private import FORCE, private, refuse_existing
+from broadcaster.spreadsheet import line
+from subscribers import encodings, importing
+from subscribers.importing import BadFile, BadRow, Row, Table, Tally
+from subscribers.table import DELIMITERS
+
+T = TypeVar("T")
+ROWS_A_TRANSACTION = 2_000
+"""Rows imported together: what stands before a bad row or a power cut is kept."""
+SHOWN_BAD_ROWS = 50
+"""Bad rows told on the screen; `--bad-rows FILE` takes all."""
+SOME_REFUSED = 3
+"""Exit code where rows were refused; the good ones are in."""
+_IN_MEMORY = 16 * 1024 * 1024
+"""Bytes of a pipe kept in memory; more goes to a file without a name."""
+_REASON = "alasan"
+_WORDS = {"new": "baru", "changed": "diubah", "same": "sama", "suppressed": "tetap berhenti", "repeated": "berulang"}
+
+
+def import_(
+    file: Annotated[
+        Path, typer.Argument(help="CSV: channel,address,areas,topics,language,consent_source,consent_at[,subscriber]")
+    ],
+    bad_rows: Annotated[
+        Path | None, typer.Option(help="Tulis semua baris yang ditolak, dengan alasannya, ke berkas ini: perbaiki, lalu impor.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Katakan apa yang akan terjadi; tidak menyimpan apa pun.")] = False,
+    force: FORCE = False,
+) -> None:
+    """Impor pelanggan dari CSV. Baris buruk dilaporkan, baris baik disimpan; impor kedua tidak mengubah apa pun.
+
+    Selesai dengan kode 0 bila semua baris baik, 3 bila ada yang ditolak, 1 bila gagal.
+    """
+    refuse_existing(bad_rows, force=force)
+    if bad_rows is not None and bad_rows.exists() and file.exists() and bad_rows.samefile(file):
+        raise Failed(f"{bad_rows} adalah berkas yang diimpor. Pilih nama lain untuk baris yang ditolak.")
+    refused = asyncio.run(_import(file, bad_rows, dry_run=dry_run))
+    if refused:
+        raise typer.Exit(SOME_REFUSED)
+
+
+async def _import(file: Path, bad_rows: Path | None, *, dry_run: bool) -> int:
+    """Import the file and tell what became of it; returns how many rows were refused."""
+    with ExitStack() as stack:
+        content = stack.enter_context(_content(file))
+        try:
+            encoding = encodings.detect(content)
+            counted = _Counted(stack.enter_context(encoding.open(content)))
+            digest, counted.total = _measure(content)
+            table = Table(counted)
+        except BadFile as error:
+            raise Failed(f"{file}: {error}") from error
+        if (encoding.name, table.delimiter) != ("UTF-8", ","):
+            delimiter = DELIMITERS.get(table.delimiter, f'"{table.delimiter}"')
+            sys.stderr.write(f"{file} dibaca sebagai {encoding.name}, dipisah {delimiter}.\n")
+        async with opened(create=not dry_run) as app:
+            refusals = Refusals(stack.enter_context(private(bad_rows, force=True)) if bad_rows else None, table)
+            tally = await import_file(app, table, counted, refusals, digest="" if dry_run else digest, dry_run=dry_run)
+    _tell(tally, refusals, dry_run=dry_run)
+    return refusals.count
+
+
+async def import_file(
+    app: App, table: Table, counted: "_Counted", refusals: "Refusals", *, digest: str, dry_run: bool = False
+) -> Tally:
+    """Import the rows of a file with a progress bar; what became of the good ones."""
+    parsers = {name: app.loaded.modules[name].parse_address for name in app.push}
+    topics = tuple(topic.slug for topic in app.settings.topics)
+    tally = Tally(tried=dry_run)
+    columns = (SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn(), TextColumn("{task.fields[rows]} baris"))
+    bar = Progress(*columns, console=Console(stderr=True))
+    with bar:
+        task = bar.add_task("Impor", total=counted.total, rows=0)
+        rows = importing.read_rows(table, app.tree, topics, parsers, now=app.clock().timestamp())
+        while chunk := await asyncio.to_thread(_take, rows, ROWS_A_TRANSACTION):
+            good = [row for row in chunk if isinstance(row, Row)]
+            if dry_run:
+                outcomes = await subscriber_register.try_rows(app, good)
+            else:
+                outcomes = await subscriber_register.import_rows(app, good, file=digest, actor=ACTOR)
+            tally.take(good, outcomes)
+            refusals.take(row for row in chunk if isinstance(row, BadRow))
+            bar.update(task, completed=counted.size, rows=tally.counts.total() + refusals.count)
+        bar.update(task, completed=counted.total)
+    return tally
+
+
+def _tell(tally: Tally, refusals: "Refusals", *, dry_run: bool) -> None:
+    for problem in refusals.first:
+        sys.stderr.write(f"baris {problem.line}: {problem.reason}\n")
+    if refusals.count > SHOWN_BAD_ROWS:
+        sys.stderr.write(f"... dan {refusals.count - SHOWN_BAD_ROWS} baris lain (pakai --bad-rows BERKAS)\n")
+    if dry_run:
+        sys.stderr.write("Hanya percobaan: tidak ada yang disimpan.\n")
+    if tally.addresses:
+        sys.stderr.write(f"{tally.addresses} alamat milik {tally.people} orang.\n")
+    counts = [f"{count} {_WORDS[name]}" for name, count in sorted(tally.counts.items()) if count]
+    sys.stdout.write(f"{', '.join(counts) or '0 baris'}, {refusals.count} ditolak\n")
+    if refusals.count and not tally.addresses:
+        sys.stderr.write("Tidak ada baris yang dapat diimpor.\n")
+
+
+class Refusals:
+    """The rows that were left out: the first of them to tell, all of them into a file that can be mended and imported again."""
+
+    def __init__(self, target: TextIO | None, table: Table) -> None:
+        self._target, self._delimiter = target, table.delimiter
+        self.first: list[BadRow] = []
+        self.count = 0
+        if target is not None:
+            names = [name for name in table.header if name.casefold() != _REASON]
+            self._places = [number for number, name in enumerate(table.header) if name.casefold() != _REASON]
+            self._width = len(table.header)
+            target.write("\ufeff" + line([_REASON, *names], delimiter=self._delimiter))
+
+    def take(self, rows: Iterable[BadRow]) -> None:
+        """Keep these."""
+        for row in rows:
+            self.count += 1
+            if len(self.first) < SHOWN_BAD_ROWS:
+                self.first.append(row)
+            if self._target is not None:
+                self._target.write(line([row.reason, *self._without_reason(row.cells)], delimiter=self._delimiter))
+
+    def _without_reason(self, cells: Sequence[str]) -> list[str]:
+        """The cells as they were, without the reason of an earlier time."""
+        return [cells[place] for place in self._places if place < len(cells)] + list(cells[self._width :])
+
+
+@contextmanager
+def _content(file: Path) -> Iterator[BinaryIO]:
+    """The file's bytes, seekable: those of a pipe are kept until the end."""
+    try:
+        content = file.open("rb")
+    except OSError as error:
+        raise Failed(f"{file} tidak dapat dibuka. Periksa nama, folder, dan izin bacanya.") from error
+    with content, tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
+        if content.seekable():
+            yield content
+            return
+        while (chunk := content.read(1 << 20)) and kept.tell() <= encodings.LIMIT:
+            kept.write(chunk)
+        yield cast(BinaryIO, kept)
+
+
+def _measure(content: BinaryIO) -> tuple[str, int]:
+    """SHA-256 and size of a file, which is read from its beginning again."""
+    content.seek(0)
+    digest = hashlib.sha256()
+    while chunk := content.read(1 << 20):
+        digest.update(chunk)
+    size = content.tell()
+    content.seek(0)
+    return digest.hexdigest(), size
+
+
+def _take(rows: Iterator[T], count: int) -> list[T]:
+    return list(islice(rows, count))
+
+
+class _Counted:
+    """Lines, and how many bytes of them were read, about."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self.size = 0
+        self.total = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for text in self._lines:
+            self.size += len(text)
+            yield text

@@ -1,0 +1,23 @@
+"""The first start after mail addresses became one in whatever case: stored ones follow, in bounded steps, on any process."""
+
+from sqlalchemy import Connection
+
+from broadcaster.store import twins
+from broadcaster.store.database import Database
+from subscribers import respelling
+from subscribers.addresses import AddressBook
+
+
+def step(connection: Connection, book: AddressBook) -> bool:
+    """Look at the next addresses, in one transaction; False once none is left."""
+    joined = respelling.respell(connection, book)
+    for pair in joined or ():
+        twins.follow(connection, keep=pair.keep, gone=pair.gone, channel=pair.channel, slot=pair.slot)
+    return joined is not None
+
+
+def finish(database: Database, book: AddressBook) -> None:
+    """Look at all that is left; whoever was interrupted goes on where they were."""
+    if database.read_now(respelling.is_pending):
+        while database.write_now(step, book):
+            pass

@@ -1,0 +1,147 @@
+"""Addresses stored before their spellings were one: found by what these have in common, chunk by chunk, twins joined."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, select, update
+
+from subscribers import store
+from subscribers.addresses import AddressBook, SealBroken
+from subscribers.consent import note_agreed
+from subscribers.store import State, address, alias, consent, merged, subscriber, subscription, unspelled
+
+AT_ONCE = 1_000
+"""Addresses looked at in one transaction."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Joined:
+    """Two that are one address now: the one that stays; the one that is gone, its channel and its place in runs."""
+
+    keep: int
+    gone: int
+    channel: str
+    slot: int
+
+
+_TWIN = [address.c[name] for name in (
+    "id", "subscriber", "channel", "slot", "state", "reason", "language", "topics", "home", "places", "confirmed_at",
+    "suppressed_at", "agreed_at",
+)]  # fmt: skip
+
+
+def is_pending(conn: Connection) -> bool:
+    """Whether some addresses may still be found by the spelling that they came in."""
+    return conn.execute(select(unspelled.c.after)).first() is not None
+
+
+def respell(conn: Connection, book: AddressBook, at_once: int = AT_ONCE) -> list[Joined] | None:
+    """Look at the next addresses and join those that are one; the pairs joined, None once nothing is left.
+
+    An address that the key does not open stays as it is.
+    """
+    store.lock_making(conn)
+    after = conn.execute(select(unspelled.c.after)).scalar()
+    if after is None:
+        return None
+    columns = (address.c.id, address.c.channel, address.c.lookup, address.c.cipher)
+    rows = conn.execute(select(*columns).where(address.c.id > after).order_by(address.c.id).limit(at_once)).all()
+    if not rows:
+        _respell_aliases(conn, book)
+        conn.execute(delete(unspelled))
+        return None
+    pairs = _respell(conn, _moved(book, rows))
+    conn.execute(update(unspelled).values(after=rows[-1].id))
+    return pairs
+
+
+def _moved(book: AddressBook, rows: Sequence[Row[int, str, bytes, bytes]]) -> Mapping[tuple[str, bytes], list[int]]:
+    """Ids by the channel and lookup that they should have and have not."""
+    moved: dict[tuple[str, bytes], list[int]] = defaultdict(list)
+    for row in rows:
+        try:
+            lookup = book.address_lookup(row.channel, book.open(row.channel, bytes(row.cipher)))
+        except SealBroken:
+            continue
+        if lookup != bytes(row.lookup):
+            moved[row.channel, lookup].append(row.id)
+    return moved
+
+
+def _respell(conn: Connection, moved: Mapping[tuple[str, bytes], list[int]]) -> list[Joined]:
+    """Give addresses their lookups; of those that share one, the oldest stays, which was first written."""
+    by_channel: dict[str, list[bytes]] = defaultdict(list)
+    for channel, lookup in moved:
+        by_channel[channel].append(lookup)
+    ids = {key: list(numbers) for key, numbers in moved.items()}
+    for channel, lookups in by_channel.items():
+        holders = select(address.c.lookup, address.c.id).where(address.c.channel == channel, address.c.lookup.in_(lookups))
+        for lookup, number in conn.execute(holders):
+            ids[channel, bytes(lookup)].append(number)
+    pairs = []
+    for numbers in ids.values():
+        keep, *gone = sorted(numbers)
+        pairs += [join(conn, keep=keep, gone=number) for number in gone]
+    values = [{"key": min(numbers), "new_lookup": lookup} for (_, lookup), numbers in ids.items()]
+    if values:
+        conn.execute(update(address).where(address.c.id == bindparam("key")).values(lookup=bindparam("new_lookup")), values)
+    return pairs
+
+
+def _respell_aliases(conn: Connection, book: AddressBook) -> None:
+    """Other ids that are mail addresses: few, if any."""
+    for row in conn.execute(select(alias)).all():
+        try:
+            lookup = book.address_lookup(row.channel, book.open(row.channel, bytes(row.cipher)))
+        except SealBroken:
+            continue
+        if lookup == bytes(row.lookup):
+            continue
+        conn.execute(delete(alias).where(alias.c.channel == row.channel, alias.c.lookup == row.lookup))
+        own = exists().where(address.c.channel == row.channel, address.c.lookup == lookup)
+        if not conn.execute(select(own)).scalar():
+            conn.execute(store.insert_new(conn, alias).values({**row._mapping, "lookup": lookup}))
+
+
+def join(conn: Connection, *, keep: int, gone: int) -> Joined:
+    """Make one address of two: a stop of either holds, else the newest own word; links that name the one that goes still work."""
+    kept, lost = (conn.execute(select(*_TWIN).where(address.c.id == number)).one() for number in (keep, gone))
+    newest = max((kept, lost), key=lambda row: (row.agreed_at or 0.0, row is kept))
+    values = {name: getattr(newest, name) for name in ("language", "topics", "home", "places")}
+    values |= {**_state(kept, lost), "subscriber": _person(conn, kept, lost)}
+    conn.execute(update(address).where(address.c.id == keep).values(values))
+    if newest is lost:
+        conn.execute(delete(subscription).where(subscription.c.address == keep))
+        conn.execute(update(subscription).where(subscription.c.address == gone).values(address=keep))
+    for table in (alias, consent):
+        conn.execute(update(table).where(table.c.address == gone).values(address=keep))
+    strikes = select(bindparam("keep", keep), store.strike.c.day).where(store.strike.c.address == gone)
+    conn.execute(store.insert_new(conn, store.strike).from_select(["address", "day"], strikes))
+    for table in (subscription, store.strike):
+        conn.execute(delete(table).where(table.c.address == gone))
+    conn.execute(update(merged).where(merged.c.kept == gone).values(kept=keep))
+    conn.execute(delete(address).where(address.c.id == gone))
+    conn.execute(insert(merged).values(gone=gone, kept=keep))
+    lonely = ~exists().where(address.c.subscriber == subscriber.c.id)
+    conn.execute(delete(subscriber).where(subscriber.c.id.in_((kept.subscriber, lost.subscriber)), lonely))
+    note_agreed(conn, [keep])
+    return Joined(keep=keep, gone=gone, channel=lost.channel, slot=lost.slot)
+
+
+def _state(kept: Row[Any], lost: Row[Any]) -> Mapping[str, Any]:
+    """The stricter state of the two, since when it is confirmed by either."""
+    ranked = sorted((lost, kept), key=lambda row: (row.reason == "opted_out", row.state == State.SUPPRESSED, row.state))
+    since = [moment for moment in (kept.confirmed_at, lost.confirmed_at) if moment is not None]
+    stricter = {name: getattr(ranked[-1], name) for name in ("state", "reason", "suppressed_at")}
+    return {**stricter, "confirmed_at": min(since, default=None)}
+
+
+def _person(conn: Connection, kept: Row[Any], lost: Row[Any]) -> int:
+    """The person whose address it is: one that a file named rather than one without a name."""
+    named = select(subscriber.c.id).where(
+        subscriber.c.id.in_((kept.subscriber, lost.subscriber)), subscriber.c.reference.is_not(None)
+    )
+    people = set(conn.execute(named).scalars())
+    return int(lost.subscriber if kept.subscriber not in people and lost.subscriber in people else kept.subscriber)

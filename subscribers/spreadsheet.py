@@ -1,0 +1,24 @@
+"""Cells as spreadsheets have them: guarded on the way out so that none is a formula, the guard taken off on the way in."""
+
+import re
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_GUARDED = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
+
+
+def guarded(text: str) -> str:
+    """The text with an apostrophe before what a spreadsheet would take for a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguarded(text: str) -> str:
+    """The text as it was before `guarded`; what was never guarded stays as it is."""
+    return text[1:] if _GUARDED.match(text) else text
+
+
+def plain(text: str) -> str:
+    """The text without invisible characters, runs of white space as one space."""
+    return " ".join((text if text.isascii() else _INVISIBLE.sub("", text)).split())

@@ -1,0 +1,28 @@
+"""Cells that no spreadsheet takes for a formula, and that come back as they were."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from subscribers.spreadsheet import guarded, plain, unguarded
+
+
+@pytest.mark.parametrize("text", ['=HYPERLINK("x")', "=1+1@contoh.example", "+62812", "-1001", "@x", "\tx", "\rx", "＝1"])
+def test_no_cell_starts_a_formula(text: str) -> None:
+    assert guarded(text) == f"'{text}"
+
+
+def test_what_is_no_formula_stays_as_it_is() -> None:
+    assert [guarded(text) for text in ("siti@contoh.example", "'Ali", "", "6281200000001")] == [
+        "siti@contoh.example", "'Ali", "", "6281200000001",
+    ]  # fmt: skip
+
+
+@given(st.text(alphabet="'=+-@\t\ra1", max_size=6))
+def test_the_guard_comes_off_again(text: str) -> None:
+    assert unguarded(guarded(text)) == text
+    assert guarded(text)[:1] not in ("=", "+", "-", "@", "\t", "\r")
+
+
+def test_what_nobody_sees_is_dropped() -> None:
+    assert plain("\ufeff Kel.\u200b\xa0Cibeber\n ") == "Kel. Cibeber"

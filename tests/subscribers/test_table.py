@@ -1,0 +1,97 @@
+"""Files of rows as clerks make them: delimiters, header words, cells over several lines, empty rows and columns."""
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from subscribers.table import Table
+
+HEADER = "channel,address,areas,topics,language,consent_source,consent_at"
+GOOD = "email,rina@contoh.example,cibabat,,id,formulir,2026-11-03"
+CELLS = tuple(GOOD.split(","))
+
+
+def table(*lines: str) -> Table:
+    """The table of these lines, whose ends they bring along or not."""
+    return Table(io.StringIO("\n".join(lines) + "\n", newline=""))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("declared", [True, False])
+def test_the_delimiter_is_found_or_declared(delimiter: str, declared: bool) -> None:
+    lines = [text.replace(",", delimiter) for text in (HEADER, GOOD)]
+    read = table(*([f"sep={delimiter}"] if declared else []), *lines)
+    assert read.delimiter == delimiter
+    assert [(record.line, record.cells) for record in read] == [(2 + declared, CELLS)]
+
+
+@pytest.mark.parametrize("first", ['"sep=;"', "SEP=;", "\ufeffsep=;", "sep=;;;;;;;"])
+def test_the_line_that_declares_a_delimiter_may_look_odd(first: str) -> None:
+    assert [record.cells for record in table(first, HEADER.replace(",", ";"), GOOD.replace(",", ";"))] == [CELLS]
+
+
+def test_a_declared_delimiter_that_is_wrong_does_not_count() -> None:
+    assert [record.cells for record in table("sep=,", HEADER.replace(",", ";"), GOOD.replace(",", ";"))] == [CELLS]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Kanal,Alamat,Wilayah,Topik,Bahasa,Sumber Persetujuan,Tanggal Persetujuan",
+        "KANAL,ALAMAT,KELURAHAN,KATEGORI,BAHASA,SUMBER_PERSETUJUAN,WAKTU_PERSETUJUAN",
+        "saluran, alamat ,area,topik,bahasa,sumber-persetujuan,tanggal  persetujuan",
+        "Channel,Address,Areas,Topics,Language,Consent Source,Consent At",
+        "\ufeffchannel,\u200baddress,areas,topics,language,consent_source,CONSENT_AT",
+        '"channel","address","areas","topics","language","consent_source","consent_at"',
+    ],
+)
+def test_header_words_may_be_indonesian_and_spelt_with_spaces(header: str) -> None:
+    assert ",".join(table(header, GOOD).columns) == HEADER
+
+
+def test_blank_rows_and_empty_columns_are_passed_over() -> None:
+    read = table(HEADER + ",,,", ",,,,,,", GOOD + ",,,", "", ' , ,"",,, ,', "\xa0", GOOD)
+    assert [(record.line, record.cells, record.problem) for record in read] == [(3, CELLS, ""), (7, CELLS, "")]
+
+
+def test_optional_columns_may_be_missing_at_the_end_as_excel_leaves_them_out() -> None:
+    (record,) = table(HEADER + ",pelanggan,state", GOOD)
+    assert (record.cells, record.problem) == ((*CELLS, "", ""), "")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_cell_over_several_lines_is_one_record_and_lines_are_still_counted_right(end: str) -> None:
+    lines = [HEADER, 'email,rina@contoh.example,cibabat,,id,"formulir', 'RW 05",2026-11-03', GOOD]
+    read = Table(io.StringIO(end.join(lines) + end, newline=""))
+    assert [(record.line, record.problem) for record in read] == [(2, ""), (4, "")]
+
+
+def test_a_forgotten_quotation_mark_spoils_one_row() -> None:
+    read = list(table(HEADER, GOOD.replace("rina", '"rina'), GOOD, GOOD.replace("cibabat", '"cibabat\nmelong"'), GOOD))
+    assert [(record.line, record.problem) for record in read] == [
+        (2, "Tanda kutip tidak berpasangan."), (3, ""), (4, ""), (6, ""),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("email,rina@contoh.example", "Ada 2 kolom, seharusnya 7."),
+        (GOOD + ",lebih", "Ada 8 kolom, seharusnya 7."),
+        (GOOD.replace("formulir", "formulir, RW 05"), "Ada 8 kolom, seharusnya 7."),
+        (GOOD.replace("rina", "r\0na"), "Baris ini berisi karakter NUL."),
+        (GOOD.replace("rina", "r\ufffdna"), "Baris ini rusak: ada huruf yang tidak terbaca. Tulis ulang hurufnya."),
+        (GOOD.replace("rina", "r\udce9na"), "Baris ini bukan UTF-8."),
+        (GOOD.replace("rina", "r" * 70_000), "Baris lebih dari 64 KiB."),
+    ],
+)
+def test_a_row_that_cannot_be_read_has_its_own_sentence(row: str, problem: str) -> None:
+    assert [record.problem for record in table(HEADER, row, GOOD)] == [problem, ""]
+
+
+@given(st.lists(st.text(alphabet="a,;\"'\n= ", max_size=12), max_size=30))
+def test_no_junk_of_quotation_marks_stops_the_file(junk: list[str]) -> None:
+    records = list(table(HEADER, *junk, *["x"] * 25, GOOD))
+    assert records[-1].cells == CELLS
