@@ -17,6 +17,9 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from email_validator import EmailNotValidError, validate_email
 
+from channels.base.legible import MARKS_AT_MOST, has_letter, overloaded
+from channels.base.rendering import one_line
+
 AccountRole = Literal["author", "approver", "screens", "admin"]
 """Penyusun, Penyetuju, Operator layar, Pengelola."""
 ACCOUNT_ROLES: tuple[AccountRole, ...] = get_args(AccountRole)
@@ -117,10 +120,20 @@ def _in_names(character: str) -> bool:
 
 def read_full_name(text: str) -> str:
     """What a person is called; raises BadAccount."""
-    name = " ".join(unicodedata.normalize("NFC", text).split())
-    if not any(character.isalpha() for character in name) or len(name) > FULL_NAME_LIMIT or not name.isprintable():
+    name = one_line(text)
+    if (
+        not any(letter.isalpha() and has_letter(letter) for letter in name)
+        or len(name) > FULL_NAME_LIMIT
+        or not name.isprintable()
+    ):
         raise BadAccount(f"Isi nama lengkap, paling banyak {FULL_NAME_LIMIT} karakter.")
+    _require_readable(text)
     return name
+
+
+def _require_readable(text: str) -> None:
+    if (letter := next(overloaded(text), None)) is not None:
+        raise BadAccount(f'Huruf "{letter}" memuat lebih dari {MARKS_AT_MOST} tanda. Tulis ulang tanpa tanda bertumpuk itu.')
 
 
 def read_mail(text: str) -> str:
@@ -136,7 +149,12 @@ def read_mail(text: str) -> str:
 
 def read_agency_names(names: Iterable[str]) -> tuple[str, ...]:
     """Names of agencies, each once, by alphabet; none: every agency. Raises BadAccount."""
-    found = sorted({" ".join(name.split()) for name in names} - {""})
+    given = list(names)
+    found = sorted({one_line(name) for name in given} - {""})
+    for name in given:
+        _require_readable(name)
+    if not all(map(has_letter, found)):
+        raise BadAccount("Nama perangkat daerah tidak terbaca. Tulis dengan kata-kata.")
     if len(found) > AGENCIES_LIMIT or any(len(name) > AGENCY_LIMIT or not name.isprintable() for name in found):
         raise BadAccount(f"Paling banyak {AGENCIES_LIMIT} perangkat daerah, masing-masing {AGENCY_LIMIT} karakter.")
     return tuple(found)

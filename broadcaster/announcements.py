@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from broadcaster import blanks
+from broadcaster import blanks, timing
 from broadcaster.fields import (
     VERDICTS,
     Fields,
@@ -25,7 +25,8 @@ from broadcaster.fields import (
 )
 from channels.base import hyperlinks
 from channels.base.contract import Kind, Topic
-from channels.base.rendering import moment_text, plain
+from channels.base.legible import has_letter
+from channels.base.rendering import plain
 from subscribers.areas import Area, AreaTree, UnknownArea
 
 __all__ = [
@@ -53,15 +54,16 @@ class CheckedAnnouncement:
 def check(
     fields: Fields, *,
     tree: AreaTree, topics: Sequence[Topic], channels: Collection[str], now: datetime, link_hosts: Collection[str] = (),
+    since: datetime | None = None,
 ) -> CheckedAnnouncement:  # fmt: skip
     """Hold the fields against every rule; `channels` are all that are open, `link_hosts` the only hosts that links may name
-    (with their subdomains; none: any). Raises InvalidAnnouncement with all refusals."""
+    (with their subdomains; none: any), `since` when what is corrected now began. Raises InvalidAnnouncement with all refusals."""
     areas, problems = _resolve(fields.areas, tree)
     for rule in (_visible_words, _web_addresses, _kinds, _emergency, _clarification):
         problems += rule(fields)
     problems += _foreign_links(fields, link_hosts)
     problems += blanks.problems(fields)
-    problems += _times(fields, now)
+    problems += timing.problems(fields, now, alert=_kind_of(fields) == "alert", since=since)
     problems += _unknown_channels(fields, channels)
     topic = next((topic for topic in topics if topic.slug == fields.category), None)
     if topic is None:
@@ -75,12 +77,13 @@ def check(
 def examine(
     raw: Mapping[str, Any], *,
     tree: AreaTree, topics: Sequence[Topic], channels: Collection[str], now: datetime, link_hosts: Collection[str] = (),
+    since: datetime | None = None,
 ) -> CheckedAnnouncement:  # fmt: skip
     """`Fields.read` and `check` in one, so that the refusals of both are named at once."""
     fields, problems = read_leniently(raw)
     told = {problem.field.split(".")[0] for problem in problems}
     try:
-        checked = check(fields, tree=tree, topics=topics, channels=channels, now=now, link_hosts=link_hosts)
+        checked = check(fields, tree=tree, topics=topics, channels=channels, now=now, link_hosts=link_hosts, since=since)
     except InvalidAnnouncement as refused:
         problems += [problem for problem in refused.problems if problem.field.split(".")[0] not in told]
         raise InvalidAnnouncement(problems) from None
@@ -136,11 +139,12 @@ def _resolve(names: Iterable[str], tree: AreaTree) -> tuple[tuple[Area, ...], li
 
 
 def _visible_words(fields: Fields) -> Iterator[Problem]:
-    for prefix, words in _written(fields):
-        texts = {"title": words.title, "body": words.body, "instruction": getattr(words, "instruction", None)}
-        for name, text in texts.items():
-            if text is not None and not any(character.isalnum() for character in (text if name == "title" else plain(text))):
-                yield Problem(field=prefix + name, reason="Tidak ada huruf yang terbaca.", remedy="Tulis dengan kata-kata.")
+    """Refuse each text in which a reader would find no letter: signs, marks, or characters that nobody sees."""
+    texts = {prefix + name: getattr(words, name, None) for prefix, words in _written(fields) for name in _LINKING}
+    texts |= {name: getattr(fields, name) for name in _LINKING_ONCE}
+    for field, text in texts.items():
+        if text is not None and not has_letter(plain(text) if field.rpartition(".")[2] in _MARKDOWN else text):
+            yield Problem(field=field, reason="Tidak ada huruf yang terbaca.", remedy="Tulis dengan kata-kata.")
 
 
 _WEB_ADDRESS = re.compile(r"https?://[a-z0-9.\-\[\]:]+(?:[/?#][a-z0-9!#$%&'()*+,\-./:;=?@\[\]_~]*)?", re.IGNORECASE | re.ASCII)
@@ -169,6 +173,7 @@ _LINKING = ("title", "summary", "body", "instruction")
 """Words of every wording in which a link may stand."""
 _LINKING_ONCE = ("agency", "image_alt", "seen_at", "hoax_type", "claim", "fact")
 """Words that an announcement has once."""
+_MARKDOWN = ("body", "instruction", "fact")
 
 
 def _foreign_links(fields: Fields, hosts: Collection[str]) -> Iterator[Problem]:
@@ -191,19 +196,6 @@ def foreign_links(field: str, names: Collection[str], hosts: Collection[str]) ->
             if field == "claim":
                 remedy = "Tulis sehingga tidak dapat diketuk, misalnya bit[.]ly."
             yield Problem(field=field, reason=f"Tautan ke {shown(host)} belum diizinkan.", remedy=remedy)
-
-
-def _times(fields: Fields, now: datetime) -> Iterator[Problem]:
-    begins = max(moment for moment in (fields.effective, fields.publish_at, now) if moment)
-    if fields.publish_at and fields.publish_at <= now:
-        remedy = "Pilih waktu yang akan datang, atau hapus publish_at untuk terbit sekarang."
-        yield Problem(field="publish_at", reason=f"{moment_text(fields.publish_at)} sudah lewat.", remedy=remedy)
-    if fields.expires and fields.expires <= now:
-        reason = f"{moment_text(fields.expires)} sudah lewat."
-        yield Problem(field="expires", reason=reason, remedy="Pilih waktu yang akan datang.")
-    elif fields.expires and fields.expires <= begins:
-        remedy = f"Pilih waktu sesudah {moment_text(begins)}."
-        yield Problem(field="expires", reason="Berakhir sebelum mulai berlaku.", remedy=remedy)
 
 
 def _unknown_channels(fields: Fields, channels: Collection[str]) -> Iterator[Problem]:
