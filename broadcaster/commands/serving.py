@@ -19,7 +19,7 @@ import uvloop
 from broadcaster import config, secret_key
 from broadcaster.app import open_app
 from broadcaster.commands.failing import Failed
-from broadcaster.commands.opening import opened
+from broadcaster.commands.opening import opened, require_database
 from broadcaster.embedded import Children, program, valkey
 from broadcaster.files import raise_file_limit
 from broadcaster.locks import DataFolder
@@ -70,6 +70,9 @@ async def _worker(lane: str) -> None:
 
 
 async def _workers() -> None:
+    loaded = config.read()
+    if loaded.settings.database.startswith("sqlite"):  # what the children would say again and again; a server may come later
+        require_database(loaded)
     stop = _stop_signal()
     async with Children() as children:
         for lane in LANES:
