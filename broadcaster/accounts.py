@@ -17,6 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from email_validator import EmailNotValidError, validate_email
 
+from broadcaster.guessable import is_guessable
 from channels.base.legible import MARKS_AT_MOST, has_letter, overloaded
 from channels.base.rendering import one_line
 
@@ -38,8 +39,6 @@ FULL_NAME_LIMIT, AGENCY_LIMIT, AGENCIES_LIMIT = 80, 80, 40
 """Characters of a person's name, characters of an agency's, agencies of a person."""
 PASSWORD_SHORTEST, PASSWORD_LONGEST = 10, 200
 """Characters of a password (Argon2 takes any length; more than this is no password)."""
-_COMMON = ("password", "katasandi", "cimahi", "qwerty", "123456", "rahasia", "bandung", "indonesia", "admin")
-"""A password made of nothing but one of these and digits is guessed at once."""
 TOTP_SECONDS, TOTP_DRIFT = 30, 1
 """RFC 6238: the step, and how many steps a phone's clock may be off."""
 ONE_TIME_LENGTH = 16
@@ -234,7 +233,7 @@ def check_password(password: str, *, names: Collection[str] = ()) -> str:
     if len(normal) > PASSWORD_LONGEST:
         raise BadAccount(f"Kata sandi paling banyak {PASSWORD_LONGEST} karakter.")
     letters = "".join(character for character in normal.lower() if character.isalpha())
-    if letters in {*_COMMON, *(name.lower() for name in names), ""} or len(set(normal)) < 4:
+    if letters in {*(name.lower() for name in names), ""} or len(set(normal)) < 4 or is_guessable(normal, names):
         raise BadAccount("Kata sandi ini mudah ditebak. Pilih yang lain.")
     return normal
 
