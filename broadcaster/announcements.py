@@ -27,11 +27,11 @@ from channels.base import hyperlinks
 from channels.base.contract import Kind, Topic
 from channels.base.legible import has_letter
 from channels.base.rendering import plain
-from subscribers.areas import Area, AreaTree, UnknownArea
+from subscribers.areas import Area, AreaTree
 
 __all__ = [
     "Act", "CheckedAnnouncement", "Fields", "InvalidAnnouncement", "NotAllowed", "OwnWork", "Problem", "Role", "State",
-    "approve", "as_it_stands", "bound_of", "check", "content_hash", "examine", "may",
+    "approve", "as_it_stands", "bound_of", "check", "content_hash", "examine", "may", "named_areas",
 ]  # fmt: skip
 
 CLARIFICATION_FIELDS = ("claim", "seen_at", "verdict", "hoax_type", "evidence", "fact")
@@ -71,6 +71,8 @@ def check(
         problems.append(Problem(field="category", reason=f'Kategori "{shown(fields.category)}" tidak dikenal.', remedy=remedy))
     if problems or topic is None:
         raise InvalidAnnouncement(problems)
+    if any(tree.get(name) is None for name in fields.areas):  # stored by slug, however they were written
+        fields = fields.model_copy(update={"areas": tuple(area.slug for area in areas)})
     return CheckedAnnouncement(fields=fields, kind=_kind_of(fields), topic=topic, areas=areas)
 
 
@@ -101,7 +103,7 @@ def as_it_stands(fields: Fields, *, tree: AreaTree, topics: Sequence[Topic]) -> 
 
     Unknown areas are left out, an unknown topic is the last one; `areas` may be empty.
     """
-    found = {area.code: area for area in (tree.get(name) for name in fields.areas) if area is not None}
+    found = {area.code: area for area in named_areas(fields.areas, tree)}
     topic = next((topic for topic in topics if topic.slug == fields.category), topics[-1])
     return CheckedAnnouncement(fields=fields, kind=_kind_of(fields), topic=topic, areas=_outermost(found))
 
@@ -124,17 +126,29 @@ def _wordings(fields: Fields) -> Iterator[tuple[str, Fields | Translation]]:
         yield f"translations.{lang}.", translation
 
 
-def _resolve(names: Iterable[str], tree: AreaTree) -> tuple[tuple[Area, ...], list[Problem]]:
-    found: dict[str, Area] = {}
+def named_areas(names: Sequence[str], tree: AreaTree) -> tuple[Area, ...]:
+    """Areas that the names mean for certain, as residents' own words are understood; one name may stand in several of them."""
+    found = [area for name in names for area in _certain(name, tree)]
+    whole = _certain(" ".join(names), tree) if any(not _certain(name, tree) for name in names) else ()
+    return whole or tuple(found)
+
+
+def _certain(name: str, tree: AreaTree) -> tuple[Area, ...]:
+    exact = tree.get(name.strip().lower())
+    if exact is not None:
+        return (exact,)
+    match = tree.match(name)
+    return match.areas if match.certain else ()
+
+
+def _resolve(names: Sequence[str], tree: AreaTree) -> tuple[tuple[Area, ...], list[Problem]]:
+    found = {area.code: area for area in named_areas(names, tree)}
     problems: list[Problem] = []
-    for name in names:
-        try:
-            area = tree.exact(name)
-        except UnknownArea as unknown:
-            remedy = did_you_mean(name, unknown.suggestions) if unknown.suggestions else "Lihat: broadcaster areas list."
+    for name in names if not _certain(" ".join(names), tree) else ():
+        if not _certain(name, tree):
+            near = tuple(area.slug for area in tree.match(name).areas[:3])
+            remedy = did_you_mean(name, near) if near else "Lihat: broadcaster areas list."
             problems.append(Problem(field="areas", reason=f'Wilayah "{shown(name)}" tidak dikenal.', remedy=remedy))
-        else:
-            found[area.code] = area
     return _outermost(found), problems
 
 
