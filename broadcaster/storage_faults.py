@@ -37,7 +37,7 @@ def told(error: BaseException | None) -> tuple[str, str] | None:
     """Reason and remedy of an error of the disk, or of SQLite upon it; None for any other."""
     if isinstance(error, sqlite3.Error):
         known = _BY_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
-        return (f"Berkas basis data {known[0]}.", known[1]) if known is not None else None
+        return (f"Basis data tidak dapat dipakai: berkasnya {known[0]}.", known[1]) if known is not None else None
     if isinstance(error, OSError) and error.errno in _BY_ERRNO:
         reason, remedy = _BY_ERRNO[error.errno]
         return f"{error.filename or 'Folder data'} {reason}.", remedy
