@@ -17,8 +17,11 @@ import pyotp
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from broadcaster.guessable import is_guessable
 from channels.base import mails
 from channels.base.contract import BadAddress
+from channels.base.legible import MARKS_AT_MOST, has_letter, overloaded
+from channels.base.rendering import one_line
 from channels.base.settings import items
 
 AccountRole = Literal["author", "approver", "screens", "admin"]
@@ -39,8 +42,6 @@ FULL_NAME_LIMIT, AGENCY_LIMIT, AGENCIES_LIMIT = 80, 80, 40
 """Characters of a person's name, characters of an agency's, agencies of a person."""
 PASSWORD_SHORTEST, PASSWORD_LONGEST = 10, 200
 """Characters of a password (Argon2 takes any length; more than this is no password)."""
-_COMMON = ("password", "katasandi", "cimahi", "qwerty", "123456", "rahasia", "bandung", "indonesia", "admin")
-"""A password made of nothing but one of these and digits is guessed at once."""
 TOTP_SECONDS, TOTP_DRIFT = 30, 1
 """RFC 6238: the step, and how many steps a phone's clock may be off."""
 ONE_TIME_LENGTH = 16
@@ -121,10 +122,20 @@ def _in_names(character: str) -> bool:
 
 def read_full_name(text: str) -> str:
     """What a person is called; raises BadAccount."""
-    name = " ".join(unicodedata.normalize("NFC", text).split())
-    if not any(character.isalpha() for character in name) or len(name) > FULL_NAME_LIMIT or not name.isprintable():
+    name = one_line(text)
+    if (
+        not any(letter.isalpha() and has_letter(letter) for letter in name)
+        or len(name) > FULL_NAME_LIMIT
+        or not name.isprintable()
+    ):
         raise BadAccount(f"Isi nama lengkap, paling banyak {FULL_NAME_LIMIT} karakter.")
+    _require_readable(text)
     return name
+
+
+def _require_readable(text: str) -> None:
+    if (letter := next(overloaded(text), None)) is not None:
+        raise BadAccount(f'Huruf "{letter}" memuat lebih dari {MARKS_AT_MOST} tanda. Tulis ulang tanpa tanda bertumpuk itu.')
 
 
 def read_mail(text: str) -> str:
@@ -139,7 +150,12 @@ def read_mail(text: str) -> str:
 
 def read_agency_names(names: Iterable[str]) -> tuple[str, ...]:
     """Names of agencies, each once, by alphabet; none: every agency. Raises BadAccount."""
-    found = sorted({" ".join(name.split()) for name in names} - {""})
+    given = list(names)
+    found = sorted({one_line(name) for name in given} - {""})
+    for name in given:
+        _require_readable(name)
+    if not all(map(has_letter, found)):
+        raise BadAccount("Nama perangkat daerah tidak terbaca. Tulis dengan kata-kata.")
     if len(found) > AGENCIES_LIMIT or any(len(name) > AGENCY_LIMIT or not name.isprintable() for name in found):
         raise BadAccount(f"Paling banyak {AGENCIES_LIMIT} perangkat daerah, masing-masing {AGENCY_LIMIT} karakter.")
     return tuple(found)
@@ -232,7 +248,7 @@ def check_password(password: str, *, names: Collection[str] = ()) -> str:
     if len(normal) > PASSWORD_LONGEST:
         raise BadAccount(f"Kata sandi paling banyak {PASSWORD_LONGEST} karakter.")
     letters = "".join(character for character in normal.lower() if character.isalpha())
-    if letters in {*_COMMON, *(name.lower() for name in names), ""} or len(set(normal)) < 4:
+    if letters in {*(name.lower() for name in names), ""} or len(set(normal)) < 4 or is_guessable(normal, names):
         raise BadAccount("Kata sandi ini mudah ditebak. Pilih yang lain.")
     return normal
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import phonenumbers
 
+from broadcaster import timing
 from broadcaster.fields import Fields, Problem
 from broadcaster.waiting import Shut
 from channels.base.rendering import WIB, clock, plain
@@ -33,7 +34,7 @@ class Known:
 
 def advise(fields: Fields, *, now: datetime, known: Known) -> list[Problem]:
     """Everything worth a second look, in Indonesian; each with what to do."""
-    rules = (_shut, _night, _repeated, _undated, _shouted, _phones)
+    rules = (_shut, _night, _doubtful_times, _repeated, _undated, _shouted, _phones)
     return [found for rule in rules for found in rule(fields, now, known)]
 
 
@@ -54,6 +55,10 @@ def _night(fields: Fields, now: datetime, _known: Known) -> Iterator[Problem]:
     if fields.level != "emergency" and not QUIET_UNTIL <= going.hour < QUIET_FROM:
         reason = f"Terbit pukul {clock(going)}, saat banyak warga tidur."
         yield Problem(field="publish_at", reason=reason, remedy="Bila tidak mendesak, jadwalkan untuk pagi.")
+
+
+def _doubtful_times(fields: Fields, now: datetime, _known: Known) -> Iterator[Problem]:
+    yield from timing.doubtful(fields, now)
 
 
 def _repeated(_fields: Fields, _now: datetime, known: Known) -> Iterator[Problem]:

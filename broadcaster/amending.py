@@ -22,7 +22,7 @@ from broadcaster.vouching import require_own_picture
 
 def propose_correction(connection: Connection, desk: Desk, announcement_id: str, form: Form, *, reason: str) -> Proposal:
     """Ask a second person to publish the next edition. Raises NotAllowed, InvalidAnnouncement."""
-    checked = _examined(desk, form)
+    checked = examined(desk, held(connection, announcement_id), form)
     row = _open_for(connection, desk, announcement_id, "correct", checked)
     if checked.fields.image != row.fields.image:
         require_own_picture(desk.press, checked.fields)
@@ -62,7 +62,7 @@ def approve(connection: Connection, desk: Desk, announcement_id: str, *, seen: s
     who: dict[str, Any] = {"actor": desk.account.actor, "now": desk.now, "role": "approver"}
     if waiting.change == "withdrawal":
         return publishing.withdraw(connection, desk.press, announcement_id, reason=waiting.reason, **who)
-    checked = _examined(desk, waiting.form)
+    checked = examined(desk, row, waiting.form)
     require_cover(desk, checked)
     if _bound(row, bound_of(checked), waiting.reason) != waiting.bound:
         raise NotAllowed("Yang terbit atau ralatnya tidak lagi sama. Tolak ralat ini, lalu susun yang baru.")
@@ -121,9 +121,10 @@ def _waiting(connection: Connection, announcement_id: str) -> Proposal:
     return waiting
 
 
-def _examined(desk: Desk, form: Form) -> CheckedAnnouncement:
-    """The corrected announcement; it goes out at once, so it has no schedule."""
-    return desk.press.examine({name: value for name, value in form.items() if name != "publish_at"}, desk.now)
+def examined(desk: Desk, row: Announcement, form: Form) -> CheckedAnnouncement:
+    """Hold a correction of `row` against the rules; it goes out at once, so it has no schedule. Raises InvalidAnnouncement."""
+    unscheduled = {name: value for name, value in form.items() if name != "publish_at"}
+    return desk.press.examine(unscheduled, desk.now, corrected=row)
 
 
 def _as_published(desk: Desk, row: Announcement) -> CheckedAnnouncement:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from broadcaster import blanks
+from broadcaster import blanks, timing
 from broadcaster.fields import (
     VERDICTS,
     Fields,
@@ -25,12 +25,13 @@ from broadcaster.fields import (
 )
 from channels.base import hyperlinks
 from channels.base.contract import Kind, Topic
-from channels.base.rendering import moment_text, plain
-from subscribers.areas import Area, AreaTree, UnknownArea
+from channels.base.legible import has_letter
+from channels.base.rendering import plain
+from subscribers.areas import Area, AreaTree
 
 __all__ = [
     "Act", "CheckedAnnouncement", "Fields", "InvalidAnnouncement", "NotAllowed", "OwnWork", "Problem", "Role", "State",
-    "approve", "as_it_stands", "bound_of", "check", "content_hash", "examine", "may",
+    "approve", "as_it_stands", "bound_of", "check", "content_hash", "examine", "may", "named_areas",
 ]  # fmt: skip
 
 CLARIFICATION_FIELDS = ("claim", "seen_at", "verdict", "hoax_type", "evidence", "fact")
@@ -53,15 +54,16 @@ class CheckedAnnouncement:
 def check(
     fields: Fields, *,
     tree: AreaTree, topics: Sequence[Topic], channels: Collection[str], now: datetime, link_hosts: Collection[str] = (),
+    since: datetime | None = None,
 ) -> CheckedAnnouncement:  # fmt: skip
     """Hold the fields against every rule; `channels` are all that are open, `link_hosts` the only hosts that links may name
-    (with their subdomains; none: any). Raises InvalidAnnouncement with all refusals."""
+    (with their subdomains; none: any), `since` when what is corrected now began. Raises InvalidAnnouncement with all refusals."""
     areas, problems = _resolve(fields.areas, tree)
     for rule in (_visible_words, _web_addresses, _kinds, _emergency, _clarification):
         problems += rule(fields)
     problems += _foreign_links(fields, link_hosts)
     problems += blanks.problems(fields)
-    problems += _times(fields, now)
+    problems += timing.problems(fields, now, alert=_kind_of(fields) == "alert", since=since)
     problems += _unknown_channels(fields, channels)
     topic = next((topic for topic in topics if topic.slug == fields.category), None)
     if topic is None:
@@ -69,18 +71,21 @@ def check(
         problems.append(Problem(field="category", reason=f'Kategori "{shown(fields.category)}" tidak dikenal.', remedy=remedy))
     if problems or topic is None:
         raise InvalidAnnouncement(problems)
+    if any(tree.get(name) is None for name in fields.areas):  # stored by slug, however they were written
+        fields = fields.model_copy(update={"areas": tuple(area.slug for area in areas)})
     return CheckedAnnouncement(fields=fields, kind=_kind_of(fields), topic=topic, areas=areas)
 
 
 def examine(
     raw: Mapping[str, Any], *,
     tree: AreaTree, topics: Sequence[Topic], channels: Collection[str], now: datetime, link_hosts: Collection[str] = (),
+    since: datetime | None = None,
 ) -> CheckedAnnouncement:  # fmt: skip
     """`Fields.read` and `check` in one, so that the refusals of both are named at once."""
     fields, problems = read_leniently(raw)
     told = {problem.field.split(".")[0] for problem in problems}
     try:
-        checked = check(fields, tree=tree, topics=topics, channels=channels, now=now, link_hosts=link_hosts)
+        checked = check(fields, tree=tree, topics=topics, channels=channels, now=now, link_hosts=link_hosts, since=since)
     except InvalidAnnouncement as refused:
         problems += [problem for problem in refused.problems if problem.field.split(".")[0] not in told]
         raise InvalidAnnouncement(problems) from None
@@ -98,7 +103,7 @@ def as_it_stands(fields: Fields, *, tree: AreaTree, topics: Sequence[Topic]) -> 
 
     Unknown areas are left out, an unknown topic is the last one; `areas` may be empty.
     """
-    found = {area.code: area for area in (tree.get(name) for name in fields.areas) if area is not None}
+    found = {area.code: area for area in named_areas(fields.areas, tree)}
     topic = next((topic for topic in topics if topic.slug == fields.category), topics[-1])
     return CheckedAnnouncement(fields=fields, kind=_kind_of(fields), topic=topic, areas=_outermost(found))
 
@@ -121,26 +126,39 @@ def _wordings(fields: Fields) -> Iterator[tuple[str, Fields | Translation]]:
         yield f"translations.{lang}.", translation
 
 
-def _resolve(names: Iterable[str], tree: AreaTree) -> tuple[tuple[Area, ...], list[Problem]]:
-    found: dict[str, Area] = {}
+def named_areas(names: Sequence[str], tree: AreaTree) -> tuple[Area, ...]:
+    """Areas that the names mean for certain, as residents' own words are understood; one name may stand in several of them."""
+    found = [area for name in names for area in _certain(name, tree)]
+    whole = _certain(" ".join(names), tree) if any(not _certain(name, tree) for name in names) else ()
+    return whole or tuple(found)
+
+
+def _certain(name: str, tree: AreaTree) -> tuple[Area, ...]:
+    exact = tree.get(name.strip().lower())
+    if exact is not None:
+        return (exact,)
+    match = tree.match(name)
+    return match.areas if match.certain else ()
+
+
+def _resolve(names: Sequence[str], tree: AreaTree) -> tuple[tuple[Area, ...], list[Problem]]:
+    found = {area.code: area for area in named_areas(names, tree)}
     problems: list[Problem] = []
-    for name in names:
-        try:
-            area = tree.exact(name)
-        except UnknownArea as unknown:
-            remedy = did_you_mean(name, unknown.suggestions) if unknown.suggestions else "Lihat: broadcaster areas list."
+    for name in names if not _certain(" ".join(names), tree) else ():
+        if not _certain(name, tree):
+            near = tuple(area.slug for area in tree.match(name).areas[:3])
+            remedy = did_you_mean(name, near) if near else "Lihat: broadcaster areas list."
             problems.append(Problem(field="areas", reason=f'Wilayah "{shown(name)}" tidak dikenal.', remedy=remedy))
-        else:
-            found[area.code] = area
     return _outermost(found), problems
 
 
 def _visible_words(fields: Fields) -> Iterator[Problem]:
-    for prefix, words in _written(fields):
-        texts = {"title": words.title, "body": words.body, "instruction": getattr(words, "instruction", None)}
-        for name, text in texts.items():
-            if text is not None and not any(character.isalnum() for character in (text if name == "title" else plain(text))):
-                yield Problem(field=prefix + name, reason="Tidak ada huruf yang terbaca.", remedy="Tulis dengan kata-kata.")
+    """Refuse each text in which a reader would find no letter: signs, marks, or characters that nobody sees."""
+    texts = {prefix + name: getattr(words, name, None) for prefix, words in _written(fields) for name in _LINKING}
+    texts |= {name: getattr(fields, name) for name in _LINKING_ONCE}
+    for field, text in texts.items():
+        if text is not None and not has_letter(plain(text) if field.rpartition(".")[2] in _MARKDOWN else text):
+            yield Problem(field=field, reason="Tidak ada huruf yang terbaca.", remedy="Tulis dengan kata-kata.")
 
 
 _WEB_ADDRESS = re.compile(r"https?://[a-z0-9.\-\[\]:]+(?:[/?#][a-z0-9!#$%&'()*+,\-./:;=?@\[\]_~]*)?", re.IGNORECASE | re.ASCII)
@@ -169,6 +187,7 @@ _LINKING = ("title", "summary", "body", "instruction")
 """Words of every wording in which a link may stand."""
 _LINKING_ONCE = ("agency", "image_alt", "seen_at", "hoax_type", "claim", "fact")
 """Words that an announcement has once."""
+_MARKDOWN = ("body", "instruction", "fact")
 
 
 def _foreign_links(fields: Fields, hosts: Collection[str]) -> Iterator[Problem]:
@@ -191,19 +210,6 @@ def foreign_links(field: str, names: Collection[str], hosts: Collection[str]) ->
             if field == "claim":
                 remedy = "Tulis sehingga tidak dapat diketuk, misalnya bit[.]ly."
             yield Problem(field=field, reason=f"Tautan ke {shown(host)} belum diizinkan.", remedy=remedy)
-
-
-def _times(fields: Fields, now: datetime) -> Iterator[Problem]:
-    begins = max(moment for moment in (fields.effective, fields.publish_at, now) if moment)
-    if fields.publish_at and fields.publish_at <= now:
-        remedy = "Pilih waktu yang akan datang, atau hapus publish_at untuk terbit sekarang."
-        yield Problem(field="publish_at", reason=f"{moment_text(fields.publish_at)} sudah lewat.", remedy=remedy)
-    if fields.expires and fields.expires <= now:
-        reason = f"{moment_text(fields.expires)} sudah lewat."
-        yield Problem(field="expires", reason=reason, remedy="Pilih waktu yang akan datang.")
-    elif fields.expires and fields.expires <= begins:
-        remedy = f"Pilih waktu sesudah {moment_text(begins)}."
-        yield Problem(field="expires", reason="Berakhir sebelum mulai berlaku.", remedy=remedy)
 
 
 def _unknown_channels(fields: Fields, channels: Collection[str]) -> Iterator[Problem]:

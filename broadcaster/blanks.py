@@ -101,7 +101,7 @@ _NO_GAP = frozenset({"wib", "wit", "wita"})
 """Abbreviations that no template leaves open: there is nothing to put in their place."""
 _PAIRS = {")": "(", "]": "[", "}": "{", ">": "<"}
 _OTHER_BRACKETS = str.maketrans(
-    "【】〔〕〖〗〘〙〚〛「」『』〈〉《》⟦⟧⟨⟩⟪⟫❲❳⦅⦆❨❩❪❫❬❭❮❯❰❱‹›❴❵", "[]" * 13 + "()" * 3 + "<>" * 4 + "{}"
+    "【】〔〕〖〗〘〙〚〛「」『』〈〉《》⟦⟧⟨⟩⟪⟫❲❳⦅⦆❨❩❪❫❬❭❮❯❰❱‹›«»❴❵", "[]" * 13 + "()" * 3 + "<>" * 5 + "{}"
 )
 
 _LINK = re.compile(r"!?\[([^\[\]]*)\]\(((?:\w+:|[/#]|[\w-]+\.\w)(?:[^()\s]|\([^()\s]*\))*)\)")
@@ -144,7 +144,9 @@ _PLAIN_SHAPES = (
     re.compile(r"\.{5,}|…{2,}|(?<![\w.])\.{4}(?![./\w])|(?<=\w)\.{4}(?!\.|[ \t]*$)", re.MULTILINE),
     re.compile(r"(?<![\w.…])\.\.(?![\w./…])"),
     re.compile(r"(?:^|(?<=\s))(?:\. ){2,}\.(?=\s|,|$)"),
-    re.compile(rf"(?<!\w)(?:{_ASKING})\b\.?\s*(?<!\.)(?:\.{{2,4}}|…)(?![\w.…])", re.IGNORECASE),
+    re.compile(rf"(?<!\w)(?:{_ASKING})\b\.?\s*(?<!\.)(?:\.{{2,4}}|…\.?|\.(?: \.)+)(?![\w.…])", re.IGNORECASE),
+    re.compile(rf"(?<!\w)(?:{_ASKING})\b\.?:?[ \t]+(?:[-–—]+(?=[ \t]*(?:[,;.!]|$))|[□▢▯☐])", re.IGNORECASE | re.MULTILINE),
+    re.compile(r"[□▢▯☐]{2,}|[\[{<]\s*[-–—]+\s*[\]}>]|[(\[{<]\s*(?:[-–—]{2,}|[□▢▯☐]|tba|tbd|n/a)\s*[)\]}>]", re.IGNORECASE),
     re.compile(rf"^[ \t•-]*[^\W\d_][\w /]{{0,30}}:\s*{_DOTS}[ \t]*$", re.MULTILINE),
     re.compile(rf"^\s*{_DOTS}\s*$"),
 )
@@ -154,7 +156,14 @@ _OPEN_IN_OUR_WORDS = (
     re.compile(r"^[ \t•-]*(?:[^\W\d_][\w /]{0,30}:[ \t]*)?\?+[ \t]*$", re.MULTILINE),
 )
 """Gaps, except in what somebody else said: there dots stand for what was left out, and question marks for doubt."""
-_FREE_DOTS = re.compile(rf"""(?:^|(?<=[\s("'“‘])){_DOTS}{_AFTER}""")
+_IN_TITLES = (
+    re.compile(rf"""(?:^|(?<=[\s("'“‘])){_DOTS}{_AFTER}"""),
+    re.compile(rf"(?<!\w)(?:{_ASKING})\b\.?[ \t]*{_DOTS}", re.IGNORECASE),
+    re.compile(r"-{3,}|[–—]{2,}|(?:^|(?<=\s))(?:[-–—] ){2,}[-–—](?!\S)|#{3,}"),
+    re.compile(r"(?<!\w)(?:TBA|TBD)(?!\w)"),
+)
+"""Gaps in a title, where nothing is left out on purpose and nothing is underlined or divided."""
+_OTHER_DOTS = re.compile("[·‧・･∙⋅•。｡]{3,}")
 _NAMED = re.compile(r"[\[<]([^\[\]<>]" + _SHORT + r")[\]>]")
 
 
@@ -181,7 +190,7 @@ def in_text(text: str, known: Collection[str] = (), *, title: bool = False, quot
     if known:
         spans += [span for span in _bracketed(read) if _as_known(read[slice(*span)]) in known]
     if title:
-        spans += [match.span() for match in _FREE_DOTS.finditer(read)]
+        spans += [match.span() for shape in _IN_TITLES for match in shape.finditer(read)]
     return list(dict.fromkeys(" ".join(read[start:end].split()) for start, end in _outermost(spans)))
 
 
@@ -244,7 +253,7 @@ def _prose(value: Any) -> Iterator[str]:
 def _readable(text: str) -> str:
     """The text as it is read: without emphasis, addresses of links, escapes and invisible characters, in one width."""
     plain = _LINK.sub(_link_as_read, html.unescape(text).translate(_OTHER_BRACKETS))
-    plain = "".join(character for character in plain if unicodedata.category(character) != "Cf")
+    plain = _OTHER_DOTS.sub("...", "".join(character for character in plain if unicodedata.category(character) != "Cf"))
     wide = unicodedata.normalize("NFKC", plain.replace(_ELLIPSIS, "\0").replace("⋯", "\0")).replace("\0", _ELLIPSIS)
     return re.sub(r"\\(?=[^A-Za-z0-9\s])|\*", "", re.sub(r"(?<![\w_])___?(?=\w)([^_\n]+)(?<=\w)___?(?![\w_])", r"\1", wide))
 

@@ -1,10 +1,12 @@
 """The program `broadcaster`: its commands, and how their errors are told (one clear line; exit 2 for usage, 1 for failure)."""
 
+import os
 import sys
 
 import typer
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from broadcaster import storage_faults
 from broadcaster.announcements import InvalidAnnouncement
 from broadcaster.commands import announcing, auditing, following, people, places, serving, staffing, steering, upkeep
 from broadcaster.commands.failing import Failed
@@ -47,7 +49,13 @@ program.add_typer(auditing.program, name="audit")
 def main() -> None:
     """Run the program; every foreseen failure is one line on standard error and exit code 1."""
     try:
-        program()
+        try:
+            program()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our words has enough: `doctor | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except InvalidAnnouncement as error:
         _fail("\n".join(f"{p.field + ': ' if p.field else ''}{p.reason} {p.remedy}".strip() for p in error.problems))
     except (Failed, BadSettings, BadDatabase, CannotStart) as error:
@@ -55,7 +63,14 @@ def main() -> None:
     except DatabaseError as error:
         if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
             raise  # a mistake of ours in a statement, not the database's
-        _fail(f"Basis data tidak dapat dipakai: {str(error.orig).strip().splitlines()[0]}. Periksa BROADCASTER_DATABASE_URL.")
+        words = storage_faults.told(error.orig)
+        reason = str(error.orig).strip().splitlines()[0]
+        _fail(" ".join(words) if words else f"Basis data tidak dapat dipakai: {reason}. Periksa BROADCASTER_DATABASE_URL.")
+    except OSError as error:
+        words = storage_faults.told(error)
+        if words is None:
+            raise  # no matter of folders and files
+        _fail(" ".join(words))
 
 
 def _fail(text: str) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from sqlalchemy import text
 
-from broadcaster import config, custody, inbox_alarm, proxies, secret_key
+from broadcaster import config, custody, inbox_alarm, proxies, secret_key, storage_faults
 from broadcaster.accounts import read_role_mapping
 from broadcaster.app import App, open_app
 from broadcaster.depots import StoreDown, open_depot
@@ -74,11 +74,10 @@ async def _database(settings: config.Settings) -> AsyncIterator[Finding]:
             database.close()
         missing = pending(settings.database)
     except Exception as error:  # noqa: BLE001  whatever keeps the database from answering is what the operator must read
-        yield Finding(
-            ok=False,
-            what=f"Basis data tidak menjawab: {_first_line(error)}",
-            mend="Periksa BROADCASTER_DATABASE_URL dan apakah servernya hidup.",
-        )
+        what, mend = storage_faults.told(getattr(error, "orig", error)) or (
+            f"Basis data tidak menjawab: {_first_line(error)}", "Periksa BROADCASTER_DATABASE_URL dan apakah servernya hidup.",
+        )  # fmt: skip
+        yield Finding(ok=False, what=what, mend=mend)
         return
     if missing:
         yield Finding(ok=False, what=f"{len(missing)} migrasi belum dijalankan", mend="Jalankan: broadcaster migrate")

@@ -1,7 +1,8 @@
 """The fields of an announcement, the same in a file's front matter and in the API, and how a bad one is refused. Pure."""
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -11,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Kind, Level
+from channels.base.legible import MARKS_AT_MOST, overloaded
 from channels.base.rendering import WIB, clean
 
 BODY_LIMIT = 10_000
@@ -185,13 +187,17 @@ class Fields(_Given):
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> Self:
         """The fields of a mapping; raises InvalidAnnouncement with each that is missing, unknown or of the wrong shape."""
+        problems = list(_piled(raw))
         try:
-            return cls.model_validate(raw)
+            fields = cls.model_validate(raw)
         except ValidationError as error:
-            raise InvalidAnnouncement(_problems(error)) from None
+            problems += _problems(error)
+        if problems:
+            raise InvalidAnnouncement(problems)
+        return fields
 
     def as_json(self) -> str:
-        """What was given, as JSON that `Fields.model_validate_json` reads back."""
+        """What was given, as JSON that `restored` reads back."""
         return self.model_dump_json(exclude_defaults=True)
 
 
@@ -200,13 +206,41 @@ _STAND_IN = {"title": "-", "body": "-", "areas": ("-",)}
 
 def read_leniently(raw: Mapping[str, Any]) -> tuple[Fields, list[Problem]]:
     """What can be read, with stand-ins for what cannot, so that the other rules can still be asked; and the problems."""
+    piled = list(_piled(raw))
     try:
-        return Fields.model_validate(raw), []
+        return Fields.model_validate(raw), piled
     except ValidationError as error:
         problems = _problems(error)
     broken = {problem.field.split(".")[0] for problem in problems}
     sound = {name: value for name, value in raw.items() if name not in broken and not _is_empty(value)}
-    return Fields.model_validate({**_STAND_IN, **sound}), problems
+    return Fields.model_validate({**_STAND_IN, **sound}), problems + piled
+
+
+def restored(text: str) -> Fields:
+    """Read what `Fields.as_json` stored; words that today's rules leave nothing of have a stand-in."""
+    try:
+        return Fields.model_validate_json(text)
+    except ValidationError:  # stored before a rule was made: its page must open all the same
+        return read_leniently(json.loads(text))[0]
+
+
+def _piled(value: object, field: str = "") -> Iterator[Problem]:
+    """Refuse each text in which marks pile up on a letter; cleaning would drop them unsaid."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _piled(inner, f"{field}.{name}".lstrip("."))
+    elif isinstance(value, str) and (problem := piled(field, value)) is not None:
+        yield problem
+
+
+def piled(field: str, text: str) -> Problem | None:
+    """Refuse a text in which a letter bears more marks than can be read; names the letter."""
+    letter = next(overloaded(text), None)
+    if letter is None:
+        return None
+    where = f'Huruf "{letter}"' if letter else "Satu tempat tanpa huruf"
+    reason = f"{where} memuat lebih dari {MARKS_AT_MOST} tanda, sehingga menutupi baris lain."
+    return Problem(field=shown(field), reason=reason, remedy="Tulis ulang tanpa tanda bertumpuk itu.")
 
 
 TOLD = ("title", "level", "areas", "agency")

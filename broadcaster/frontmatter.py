@@ -1,8 +1,8 @@
 """Markdown with YAML front matter: how an announcement is written as a file. Pure."""
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import yaml
 
@@ -11,6 +11,11 @@ from broadcaster.fields import InvalidAnnouncement, Problem, shown
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 6
 FENCE = "---"
+MOST_LINES_LEFT_OUT = 20
+"""Lines that cannot be read and are named at once."""
+_LINE = re.compile(r"Baris (\d+):")
+_NAME = re.compile(r"[ \t]*([\w-]+)[ \t]*:")
+T = TypeVar("T")
 
 _START = "Mulai berkas dengan baris ---, lalu title: ... dan areas: ..., tutup dengan baris ---, lalu isi pengumuman."
 _SIMPLE = "Tulis lebih sederhana: nama: isi, satu baris untuk tiap isian."
@@ -36,6 +41,42 @@ def parse(text: str) -> dict[str, Any]:
     if body and values.get("body"):
         raise _refused("Isi ditulis dua kali.", "Hapus body dari front matter, atau teks di bawahnya.", field="body")
     return {**values, "body": body} if body else values
+
+
+def checked(text: str, check: Callable[[Mapping[str, Any]], T]) -> T:
+    """`check` of the file's values; raises InvalidAnnouncement with what is wrong with the file and with its values at once."""
+    values, problems, unread = _salvaged(text)
+    try:
+        found = check(values)
+    except InvalidAnnouncement as refused:
+        told = {problem.field for problem in problems} | unread
+        problems += [problem for problem in refused.problems if problem.field.split(".")[0] not in told]
+        raise InvalidAnnouncement(problems) from None
+    if problems:
+        raise InvalidAnnouncement(problems)
+    return found
+
+
+def _salvaged(text: str) -> tuple[dict[str, Any], list[Problem], set[str]]:
+    """What can be read once each line that cannot be is left out; what is wrong with those, and the names that they begin with.
+
+    Raises InvalidAnnouncement for a file without front matter, or with too much that is wrong.
+    """
+    problems: list[Problem] = []
+    unread: set[str] = set()
+    while True:
+        try:
+            return parse(text), problems, unread
+        except InvalidAnnouncement as refused:
+            problems += refused.problems
+            match = _LINE.match(refused.problems[0].reason)
+            lines = text.removeprefix("\ufeff").splitlines()
+            number = int(match[1]) - 1 if match is not None else -1
+            if not 0 <= number < len(lines) or len(problems) >= MOST_LINES_LEFT_OUT or not lines[number].strip("- \t"):
+                raise InvalidAnnouncement(problems) from None
+            unread |= {name[1] for name in [_NAME.match(lines[number])] if name is not None}
+            lines[number] = ""
+            text = "\n".join(lines)
 
 
 class _Unwanted(Exception):

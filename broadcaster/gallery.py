@@ -8,7 +8,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from broadcaster import media
+from broadcaster import picture_process
 from broadcaster.app import App
 from broadcaster.depots import StoreDown
 from broadcaster.media import UPLOAD_BYTES, VARIANTS, BadPicture, Picture
@@ -21,7 +21,7 @@ UNUSED_FOR = timedelta(days=7)
 """A picture that nothing names is thrown away so long after its last upload."""
 
 _decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="picture")
-"""One picture at a time in each process: the largest takes half a gigabyte."""
+"""One picture at a time for each process: its child may take a gigabyte."""
 
 
 class Upload(Protocol):
@@ -69,7 +69,7 @@ async def _decoded(upload: Upload) -> Picture:
         data = asyncio.run_coroutine_threadsafe(upload.read(UPLOAD_BYTES + 1), loop).result()
         if not data:
             raise BadPicture("Berkasnya kosong. Pilih gambar lain.")
-        return media.read(data)
+        return picture_process.read(data)
 
     return await loop.run_in_executor(_decoder, decode)
 

@@ -9,6 +9,7 @@ from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
 from broadcaster.newsroom import Desk, require
 from broadcaster.store import audit, channels, tokens
+from channels.base.rendering import one_line
 from subscribers import areas
 
 LANES = ("emergency", "routine")
@@ -55,7 +56,7 @@ async def add_token(app: App, name: str, scopes: list[str], *, actor: str) -> st
     def transaction(connection: Connection) -> str:
         secret = tokens.add(connection, name, scopes)
         detail = {"scopes": scopes}
-        audit.append(connection, at=app.clock(), actor=actor, act="token_add", subject=f"token:{name.strip()}", detail=detail)
+        audit.append(connection, at=app.clock(), actor=actor, act="token_add", subject=f"token:{one_line(name)}", detail=detail)
         return secret
 
     return await app.database.write(transaction)

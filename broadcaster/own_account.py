@@ -50,7 +50,7 @@ class Recovery:
 
 def check_new_password(password: str, repeated: str, account: Account) -> str:
     """Return the password as it is hashed; raises BadAccount when it is weak or mistyped."""
-    names = (account.name, *account.full_name.split())
+    names = (account.name, *account.full_name.split(), *account.agencies)
     normal = rules.check_password(password, names=names)
     if password != repeated:
         raise BadAccount("Kedua kata sandi baru tidak sama. Ketik lagi.")

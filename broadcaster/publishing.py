@@ -64,9 +64,10 @@ class Press:
         """Hold fields against the rules; raises InvalidAnnouncement."""
         return announcements.check(fields, **self._rules, now=now)
 
-    def examine(self, raw: Mapping[str, Any], now: datetime) -> CheckedAnnouncement:
-        """Read fields and hold them against the rules, all refusals at once; raises InvalidAnnouncement."""
-        return announcements.examine(raw, **self._rules, now=now)
+    def examine(self, raw: Mapping[str, Any], now: datetime, *, corrected: Announcement | None = None) -> CheckedAnnouncement:
+        """Read fields and hold them against the rules, all refusals at once; raises InvalidAnnouncement. `corrected`: of what."""
+        since = corrected.began if corrected is not None else None
+        return announcements.examine(raw, **self._rules, now=now, since=since)
 
     @property
     def _rules(self) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from sqlalchemy import Connection
 
 from broadcaster import blanks, filling
 from broadcaster.announcements import foreign_links
-from broadcaster.fields import InvalidAnnouncement, Problem
+from broadcaster.fields import InvalidAnnouncement, Problem, piled
 from channels.base import hyperlinks
-from channels.base.rendering import clean
+from channels.base.legible import has_letter
+from channels.base.rendering import one_line
 
 LIMIT = 300
 """Code points of a reason."""
@@ -16,12 +17,14 @@ LIMIT = 300
 
 def read(text: str) -> str:
     """The reason on one line; raises InvalidAnnouncement."""
-    reason = " ".join(clean(text).split())
-    if not any(character.isalnum() for character in reason):
+    reason = one_line(text)
+    if not has_letter(reason):
         raise InvalidAnnouncement([Problem(field="reason", reason="Belum diisi.", remedy="Tulis alasannya dalam satu kalimat.")])
     if (over := len(reason) - LIMIT) > 0:
         remedy = f"Persingkat menjadi {LIMIT} karakter."
         raise InvalidAnnouncement([Problem(field="reason", reason=f"Kelebihan {over} karakter.", remedy=remedy)])
+    if (unreadable := piled("reason", text)) is not None:
+        raise InvalidAnnouncement([unreadable])
     return reason
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from broadcaster import newsroom
 from broadcaster.announcements import NotAllowed
-from broadcaster.fields import InvalidAnnouncement, Problem
+from broadcaster.fields import InvalidAnnouncement, Problem, piled
 from broadcaster.newsroom import Desk, Form
 from broadcaster.publishing import held
 from broadcaster.store import announcements as rows
@@ -18,6 +18,7 @@ from broadcaster.store import audit
 from broadcaster.store import recurring as store
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.recurring import NameTaken, Template
+from channels.base.legible import has_letter
 from channels.base.rendering import one_line
 
 NAME_LIMIT = 60
@@ -89,10 +90,12 @@ def timeless(form: Form) -> dict[str, Any]:
 def read_name(text: str) -> str:
     """A name on one line. Raises InvalidAnnouncement."""
     name = one_line(text)
-    if not name:
+    if not has_letter(name):
         raise _refused("Templat belum bernama.", "Beri nama yang mudah dikenali, misalnya Posyandu bulanan.")
     if len(name) > NAME_LIMIT:
         raise _refused(f"Nama terlalu panjang: {len(name)} karakter.", f"Paling banyak {NAME_LIMIT}.")
+    if (unreadable := piled("name", text)) is not None:
+        raise InvalidAnnouncement([unreadable])
     return name
 
 

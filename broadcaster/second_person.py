@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from broadcaster.accounts import Account
-from broadcaster.announcements import NotAllowed
+from broadcaster.announcements import NotAllowed, named_areas
 from broadcaster.fields import Fields
 from broadcaster.independence import HOLD_SECONDS, bond
 from broadcaster.store import accounts, controls, tokens
@@ -90,4 +90,4 @@ def watchers(connection: Connection, but: Iterable[str]) -> list[Account]:
 
 def codes_of(fields: Fields, tree: AreaTree) -> list[str]:
     """Codes of the areas that fields name, as far as they are known."""
-    return [area.code for area in (tree.get(name) for name in fields.areas) if area is not None]
+    return [area.code for area in named_areas(fields.areas, tree)]

@@ -11,13 +11,11 @@ from typing import Annotated
 
 import typer
 
-from broadcaster import config, custody, hold_ups, publishing, subscriber_register
-from broadcaster.announcements import check
+from broadcaster import config, custody, frontmatter, hold_ups, publishing, subscriber_register
+from broadcaster.announcements import examine
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import ACTOR, has_database, opened
-from broadcaster.fields import Fields
-from broadcaster.frontmatter import parse
 from broadcaster.previewing import document_parts, message_parts, sample_recipient
 from broadcaster.publishing import Stored
 from broadcaster.store import tier
@@ -55,7 +53,8 @@ async def _preview(text: str, channel: str, lang: str, to: str) -> Mapping[str, 
     now = datetime.now(UTC)
     async with opened() if has_database(loaded.settings) else contextlib.nullcontext() as app:
         tree = app.tree if app else AreaTree.built_in()
-        checked = check(Fields.read(parse(text)), tree=tree, topics=loaded.settings.topics, channels=(*push, *pull), now=now)
+        topics, ways = loaded.settings.topics, (*push, *pull)
+        checked = frontmatter.checked(text, lambda values: examine(values, tree=tree, topics=topics, channels=ways, now=now))
         edition = publishing.preview_edition(checked, site=loaded.settings.site, now=now, prefix=loaded.settings.code_prefix)
         if channel in pull:
             return document_parts(pull[channel], edition, lang)
@@ -111,7 +110,8 @@ def publish(file: FILE, as_json: JSON = False) -> None:
 
 async def _publish(text: str, as_json: bool) -> None:
     async with opened() as app:
-        checked = publishing.Press.of(app).examine(parse(text), app.clock())
+        press, now = publishing.Press.of(app), app.clock()
+        checked = frontmatter.checked(text, lambda values: press.examine(values, now))
         done = await publishing.publish_now(app, checked, actor=ACTOR)
         if as_json:
             sys.stdout.write(json.dumps({"id": done.id, "code": done.code, "status": done.status, "url": done.url}) + "\n")

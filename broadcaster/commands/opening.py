@@ -32,14 +32,19 @@ def operator() -> str:
     return f"{name}@{socket.gethostname()}"
 
 
+def require_database(loaded: config.Loaded) -> None:
+    """Raises Failed unless the database has this version's tables."""
+    if not has_database(loaded.settings):
+        raise Failed("Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu.")
+
+
 @asynccontextmanager
 async def opened(*, create: bool = False) -> AsyncIterator[App]:
     """The app of the data folder in force, joined to the Valkey that runs there; `create` makes a missing SQLite database."""
     loaded = config.read()
-    if not has_database(loaded.settings):
-        if not (create and loaded.settings.database.startswith("sqlite")):
-            raise Failed("Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu.")
+    if create and loaded.settings.database.startswith("sqlite") and not has_database(loaded.settings):
         secret_key.prepare(loaded.settings)
+    require_database(loaded)
     audit.come_from(operator())
     redis_url = loaded.settings.redis_url or running_valkey(loaded.settings.data_dir)
     async with open_app(loaded, redis_url=redis_url) as app:

@@ -20,7 +20,7 @@ import uvloop
 from broadcaster import config, custody, pulse, secret_key
 from broadcaster.app import open_app
 from broadcaster.commands.failing import Failed
-from broadcaster.commands.opening import opened
+from broadcaster.commands.opening import opened, require_database
 from broadcaster.embedded import Children, program, valkey
 from broadcaster.files import raise_file_limit
 from broadcaster.locks import DataFolder
@@ -90,6 +90,9 @@ async def _worker(lane: str) -> None:
 
 
 async def _workers() -> None:
+    loaded = config.read()
+    if loaded.settings.database.startswith("sqlite"):  # what the children would say again and again; a server may come later
+        require_database(loaded)
     stop = _stop_signal()
     async with Children() as children:
         for lane in LANES:

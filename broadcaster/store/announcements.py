@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, literal, or_, select, update
@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from broadcaster import signing
 from broadcaster.announcements import State
-from broadcaster.fields import Fields
+from broadcaster.fields import Fields, restored
 from broadcaster.store import search
 from broadcaster.store.database import is_sqlite
 from broadcaster.store.ledger import end_runs
@@ -61,6 +61,14 @@ class Announcement:
     def title(self) -> str:
         """What it is called in lists."""
         return self.fields.title
+
+    @property
+    def began(self) -> datetime | None:
+        """Moment from which a published announcement holds."""
+        if self.published_at is None:
+            return None
+        published = datetime.fromtimestamp(self.published_at, UTC)
+        return min(published, self.fields.effective or published)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -369,7 +377,7 @@ def _page(connection: Connection, conditions: Sequence[ColumnElement[bool]], bef
 
 def _announcement(row: Row[Any]) -> Announcement:
     values = {name: getattr(row, name) for name in Announcement.__slots__}
-    return Announcement(**{**values, "fields": Fields.model_validate_json(row.fields)})
+    return Announcement(**{**values, "fields": restored(row.fields)})
 
 
 def _edition_row(row: Row[Any]) -> EditionRow:

@@ -11,6 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from broadcaster.store.database import now
 from broadcaster.store.tables import token as tokens
+from channels.base.legible import has_letter
+from channels.base.rendering import one_line
 
 SCOPES = ("read", "write", "publish")
 PREFIX = "siaran_"
@@ -44,11 +46,12 @@ def add(connection: Connection, name: str, scopes: list[str]) -> str:
     if unknown or not scopes:
         wrong = f"Cakupan {', '.join(unknown)} tidak dikenal." if unknown else "Token perlu paling sedikit satu cakupan."
         raise BadToken(f"{wrong} Yang ada: {', '.join(SCOPES)}.")
-    if not name.strip():
+    name = one_line(name)
+    if not has_letter(name):
         raise BadToken("Token perlu nama. Isi --name.")
     secret = PREFIX + secrets.token_urlsafe(32)
     row = {
-        "name": name.strip(),
+        "name": name,
         "digest": _digest(secret),
         "scopes": " ".join(scope for scope in SCOPES if scope in scopes),
         "created_at": now(connection),
@@ -58,7 +61,7 @@ def add(connection: Connection, name: str, scopes: list[str]) -> str:
             connection.execute(insert(tokens).values(row))
     except IntegrityError as error:
         raise BadToken(
-            f"Token bernama {name.strip()} sudah ada. Pakai nama lain, atau cabut yang lama dengan `broadcaster token revoke`."
+            f"Token bernama {name} sudah ada. Pakai nama lain, atau cabut yang lama dengan `broadcaster token revoke`."
         ) from error
     return secret
 

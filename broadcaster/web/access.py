@@ -17,6 +17,7 @@ from broadcaster.store.sessions import Session
 from broadcaster.web import forms
 from broadcaster.web.bodies import Body
 from broadcaster.web.buckets import Buckets
+from broadcaster.web.storable import StorableRequest
 
 Access = Literal[
     "public", "token:read", "token:write", "token:publish", "signed token", "provider signature", "demo",
@@ -137,7 +138,7 @@ def guarded(row: Row) -> Endpoint:
         if row.access == "demo" and not app_of(request).site.simulated:
             raise HTTPException(404)
         body = Body(request, row.cap, request.app.state.bodies.of(row.access))
-        request = Request(request.scope, body.receive)
+        request = StorableRequest(request.scope, body.receive)
         client = household_of(request)
         audit.come_from(client_of(request))
         if row.guessing and not limits.misses.has(client):

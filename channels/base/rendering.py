@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
+from channels.base import legible
 from channels.base.contract import Claim, Edition
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
@@ -55,9 +56,9 @@ _MULTILINE = {"body", "instruction"}
 
 
 def clean(text: str) -> str:
-    """NFC without control characters, lone surrogates and bidi marks; every kind of line end becomes a newline."""
-    text = _LINE_END.sub("\n", text)
-    return _HOSTILE.sub("", unicodedata.normalize("NFC", _HOSTILE.sub("", text)))
+    """NFC without controls, lone surrogates, bidi marks, unseen characters and piles of marks; any line end becomes a newline."""
+    text = legible.visible(_HOSTILE.sub("", _LINE_END.sub("\n", text)))
+    return legible.capped(_HOSTILE.sub("", unicodedata.normalize("NFC", text)))
 
 
 def one_line(text: str) -> str:

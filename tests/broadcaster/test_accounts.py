@@ -47,6 +47,39 @@ def test_a_password_that_is_short_long_or_guessed_at_once_is_refused(password: s
         rules.check_password(password, names=["rinarina"])
 
 
+@pytest.mark.parametrize(
+    "password",
+    [
+        "Passw0rd123", "KotaCimahi1", "qwertyuiop", "P@ssw0rd2026", "Cimahi2026!", "Bismillah123", "1qaz2wsx3edc", "asdfghjkl;",
+        "Persib1933!", "SelamatPagi1", "pemerintah kota cimahi", "k0t4 c1m4h1", "abcdefghij", "20261125000", "Pemkot-2026",
+        "password password", "rinaaminah1", "Perhubungan2026", "zaq12wsxcde3", "Kelurahan#123", "adminadmin1", "Januari2026!",
+    ],
+)  # fmt: skip
+def test_a_password_that_others_would_try_first_is_refused(password: str) -> None:
+    with pytest.raises(BadAccount, match="mudah ditebak"):
+        rules.check_password(password, names=["rina", "Rina Aminah", "Dinas Perhubungan"])
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "lima kata acak sekali",
+        "kopi é susu pagi",
+        "8f2k-m39x-qwpz",
+        "anjing biru",
+        "sandi-baru-99",
+        "Z" + "q7!x" * 40,
+        "t4nam-cabai",
+    ],
+)
+def test_a_password_of_ones_own_is_taken(password: str) -> None:
+    assert rules.check_password(password, names=["rina"]) == password
+
+
+def test_a_password_that_we_make_is_never_guessable() -> None:
+    assert all(rules.check_password(rules.new_password()) for _ in range(20))
+
+
 def test_a_password_fits_however_its_accents_are_typed() -> None:
     stored = rules.hash_password("kopi é susu pagi")
     assert stored.startswith("$argon2id$")

@@ -31,6 +31,8 @@ MORE = [
     "DD-MM-YYYY", "hh/bb/tttt", "tgl/bln/thn", "jj.mm", "hh:mm", "dd/mm/2026", "tanggal dd", "yyyy", "hari ? pukul ?", "hari ?",
     "di ???", "di ?", "RW ?", "Jl. ?", "di?", "(?)", "[???]", "di __", "di _", "RT _/RW _", "jam _._", "_ _", "__/__/2026",
     "tanggal /  / 2026", "tanggal / /", "/ / 2026", "12/ /2026", "- - 2026", "pukul . WIB", "pukul : WIB",
+    "di ….", "di . .", "di . . .", "di —", "di -", "di ‥", "di ․․․", "di ···", "di •••", "RW □", "□□□",
+    "[—]", "( -- )", "[TBA]", "(tbd)", "«isi»", "«nama jalan»", "{…}", "((…))",
     "[Daftar](nama tautan)", "[Daftar](https://info.cimahi.example/{slug})",
 ]  # fmt: skip
 """Shapes that no template need know."""
@@ -123,10 +125,26 @@ def test_a_sentence_for_residents_has_no_blank(sentence: str) -> None:
     assert blanks.in_text(f"Kabar untuk warga.\n\n- {sentence}\n\nTerima kasih.", title=False) == []
 
 
-@pytest.mark.parametrize("dots", ["...", "…", "⋯", "...."])
+@pytest.mark.parametrize(
+    "dots", ["...", "…", "⋯", "....", ". . .", "‥", "___", "xxx", "[...]", "((...))", "{...}", "<isi>", "···"]
+)
 def test_a_warning_whose_place_is_still_dots_is_refused_however_they_are_typed(dots: str) -> None:
     for title in (f"Kebakaran di {dots}, jauhi lokasi", f"{dots} banjir", f"Banjir {dots} pindah"):
         assert refused({**EMERGENCY, "title": title}) == {"title"}
+
+
+@pytest.mark.parametrize(
+    "gap", ["di …jauhi", "di Jalan...ditutup", "Cibabat --- pindah", "di –– pindah", "- - - pindah", "di TBA"]
+)
+def test_a_title_leaves_nothing_open_where_a_sentence_may(gap: str) -> None:
+    assert refused({**EMERGENCY, "title": f"Kebakaran {gap}"}) == {"title"}
+
+
+@pytest.mark.parametrize(
+    "title", ["Air mati: Cibabat-Melong", "Buka 08.00 - 14.00", "HUT ke-80 -- lomba", "Bersih-bersih #CimahiBersih"]
+)
+def test_dashes_and_signs_between_words_leave_nothing_open(title: str) -> None:
+    assert refused({**NOTICE, "title": title}) == set()
 
 
 @pytest.mark.parametrize("field", EVERYWHERE)

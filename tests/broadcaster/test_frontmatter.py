@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcaster.fields import Fields, InvalidAnnouncement
-from broadcaster.frontmatter import MAX_BYTES, parse
+from broadcaster.frontmatter import MAX_BYTES, checked, parse
+from desk import NOW, press
 
 NOTICE = """---
 # written by the kelurahan office
@@ -134,3 +135,44 @@ def test_any_text_is_read_or_refused_in_words(text: str, fenced: bool) -> None:
 def test_a_body_passes_unchanged_but_for_its_edges(body: str) -> None:
     read = parse(f"---\ntitle: x\n---\n{body}").get("body", "")
     assert read == body.replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
+def test_all_that_is_wrong_with_a_file_is_told_at_once() -> None:
+    text = "---\ntitle: Air mati\nlevel: &x info\nareas: [cibabat]\ncategory: Rabu: siang\nwarna: biru\nexpires: kemarin\n---\n"
+    with pytest.raises(InvalidAnnouncement) as refused:
+        checked(text, lambda values: press().examine(values, NOW))
+    told = [f"{problem.field} {problem.reason}" for problem in refused.value.problems]
+    assert [said.split(":")[0].strip() for said in told] == [
+        "Baris 3", "Baris 5", "body Belum diisi.", "expires Bukan waktu yang dapat dibaca.", "warna Nama ini tidak dikenal.",
+    ]  # fmt: skip
+
+
+def test_what_a_line_left_out_would_have_said_is_not_called_missing() -> None:
+    with pytest.raises(InvalidAnnouncement) as refused:
+        checked("---\ntitle: !x Air mati\nareas: [cibabat]\n---\nTampung air.\n", lambda values: press().examine(values, NOW))
+    assert len(refused.value.problems) == 1
+
+
+def test_a_file_without_front_matter_is_refused_as_ever() -> None:
+    with pytest.raises(InvalidAnnouncement, match="tidak dimulai dengan front matter"):
+        checked("Air mati.", lambda values: press().examine(values, NOW))
+
+
+@pytest.mark.parametrize(
+    "areas", ["[Cibeber]", "[CIBEBER]", "Cibeber", "Kel. Cibeber", "[Kel. Cibeber]", "[Kelurahan Cibeber]", "[32.77.01.1005]"]
+)
+def test_an_area_may_be_written_as_people_write_it(areas: str) -> None:
+    text = f"---\ntitle: Air mati\nareas: {areas}\n---\nTampung air.\n"
+    found = checked(text, lambda values: press().examine(values, NOW))
+    assert [area.slug for area in found.areas] == ["cibeber"]
+    assert set(found.fields.areas) <= {"cibeber", "32.77.01.1005"}
+
+
+def test_several_areas_may_be_written_in_words_and_what_is_unsure_is_asked() -> None:
+    several = checked(
+        "---\ntitle: Air mati\nareas: [Cigugur Tengah, Kec. Cimahi Utara]\n---\nTampung air.\n",
+        lambda values: press().examine(values, NOW),
+    )
+    assert several.fields.areas == ("cigugur-tengah", "cimahi-utara")
+    with pytest.raises(InvalidAnnouncement, match=r"Maksud Anda|Yang dikenal|Lihat"):
+        checked("---\ntitle: Air mati\nareas: [Cibeur]\n---\nTampung air.\n", lambda values: press().examine(values, NOW))

@@ -54,7 +54,7 @@ async def correct(request: Request) -> Response:
     found = await _found(request)
 
     def act(connection: Connection) -> Stored:
-        checked = press.examine(raw, now)
+        checked = press.examine(raw, now, corrected=publishing.held(connection, found))
         return publishing.correct(connection, press, found, checked, reason=reason, actor=actor, now=now)
 
     return await _publication(request, act, status=200)

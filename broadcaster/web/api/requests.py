@@ -1,7 +1,7 @@
 """What every API endpoint does alike: read JSON, refuse in problem details, do repeated requests once."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,22 +12,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.announcements import NotAllowed
-from broadcaster.fields import InvalidAnnouncement, Problem
+from broadcaster.fields import InvalidAnnouncement, Problem, shown
 from broadcaster.publishing import Stored
 from broadcaster.store import idempotency
 from broadcaster.store.idempotency import Answer, KeyReused
 from broadcaster.web.access import Endpoint, app_of, token_of
 from broadcaster.web.errors import problem
+from broadcaster.web.storable import NUL
 
 Model = TypeVar("Model", bound=BaseModel)
 
 KEY_LIMIT = 200
-"""Characters of an Idempotency-Key."""
+"""Characters of an Idempotency-Key, which are printable ASCII."""
 KEY_REUSED = Problem(
     field="Idempotency-Key",
     reason="Kunci ini sudah dipakai untuk permintaan lain.",
     remedy="Pakai kunci baru untuk permintaan baru.",
 )
+UNSTORABLE, MEND_UNSTORABLE = "Memuat karakter NUL.", "Hapus karakter itu, lalu kirim lagi."
 
 
 class Missing(Exception):
@@ -61,7 +63,21 @@ async def read_object(request: Request) -> dict[str, Any]:
         raise HTTPException(400) from error
     if not isinstance(content, dict):
         raise HTTPException(400)
+    if unstorable := list(_with_nul(content)):
+        raise InvalidAnnouncement(Problem(field=name, reason=UNSTORABLE, remedy=MEND_UNSTORABLE) for name in unstorable)
     return content
+
+
+def _with_nul(value: object, place: str = "") -> Iterator[str]:
+    """Name each place of a JSON value in which a text, or a name, holds a NUL."""
+    if isinstance(value, str) and NUL in value:
+        yield shown(place)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            within = f"{place}.{name}".lstrip(".")
+            yield from [shown(within)] if NUL in name else _with_nul(inner, within)
+    elif isinstance(value, list):
+        yield from dict.fromkeys(name for inner in value for name in _with_nul(inner, place))
 
 
 def read_model(model: type[Model], content: Mapping[str, Any]) -> Model:
@@ -85,7 +101,7 @@ async def once(request: Request, act: Callable[[Connection], Stored], *, status:
     `act` must read what it decides by inside the transaction: a request repeated later must still get its first answer.
     """
     key = request.headers.get("idempotency-key", "")
-    if len(key) > KEY_LIMIT:
+    if len(key) > KEY_LIMIT or not key.isascii() or not key.isprintable():
         raise HTTPException(400)
     digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode() + await request.body()).digest()
     token = token_of(request).id

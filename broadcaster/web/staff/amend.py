@@ -66,7 +66,7 @@ async def correct(request: Request) -> Response:
     form = corrected(row, sent, request)
     shown = Shown(values=_typed(form, sent), reason=reason)
     try:
-        checked = desk.press.examine({name: value for name, value in form.items() if name != "publish_at"}, desk.now)
+        checked = amending.examined(desk, row, form)
         reasons.read(reason)
         seen = fingerprint(form, reason)
         if not hmac.compare_digest(_text(sent, "seen").encode(), seen.encode()):

@@ -14,6 +14,7 @@ from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
 from broadcaster.fields import BODY_LIMIT, VERDICTS, InvalidAnnouncement, Problem
 from broadcaster.media import UPLOAD_BYTES
+from broadcaster.signing import normalise_code
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.home import groups
@@ -139,9 +140,12 @@ async def _autosaved(request: Request, saving: Awaitable[Announcement]) -> Respo
 
 
 async def preview(request: Request) -> Response:
-    """The previews alone, of what the form holds now; nothing is stored."""
+    """The previews alone, of what the form holds now; nothing is stored. 400 for what is no code."""
     data = await request.form()
-    shown = await _shown(request, forms.read(data), str(data.get("id", "")), str(data.get("kode") or NO_CODE), data)
+    code = str(data.get("kode") or NO_CODE)
+    if code != NO_CODE and normalise_code(code, code.partition("-")[0]) != code:
+        raise HTTPException(400)
+    shown = await _shown(request, forms.read(data), str(data.get("id", "")), code, data)
     return frame.page(request, "previews.html", row=None, **shown)
 
 

@@ -1,0 +1,57 @@
+"""Pictures are decoded in a child: the same as by hand, within bounds, and the process that asks stays small."""
+
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+import uploads
+from broadcaster import media, picture_process
+from broadcaster.media import BadPicture
+from broadcaster.picture_process import MIB, Bounds
+
+LARGEST = uploads.encoded(Image.new("RGBA", (8_000, 5_000), (3, 4, 5, 100)), "WEBP", lossless=True)
+"""Two kilobytes that unpack to 40 megapixels."""
+HEAVY = uploads.encoded(Image.new("RGBA", (8_000, 5_000), (3, 4, 5, 100)), "PNG")
+PEAK = """
+import resource, sys
+from broadcaster import picture_process
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+picture = picture_process.read(sys.stdin.buffer.read())
+print(picture.width, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.parametrize("data", [uploads.photo(), uploads.encoded(uploads.scene(), "PNG"), *uploads.polyglots().values()])
+def test_a_child_reads_what_media_reads(data: bytes) -> None:
+    assert picture_process.read(data) == media.read(data)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", uploads.SVG, uploads.endless(), uploads.moving("PNG"), uploads.lying_head(2_000, 2_000), uploads.bomb()]
+)
+def test_a_child_refuses_in_the_same_words(data: bytes) -> None:
+    with pytest.raises(BadPicture) as by_child:
+        picture_process.read(data)
+    with pytest.raises(BadPicture) as by_hand:
+        media.read(data)
+    assert str(by_child.value) == str(by_hand.value)
+
+
+def test_the_largest_picture_takes_no_memory_of_the_process_that_asks() -> None:
+    done = subprocess.run([sys.executable, "-c", PEAK], input=LARGEST, capture_output=True, check=True)
+    width, grown = done.stdout.split()
+    assert int(width) == 1600
+    assert int(grown) < 20
+
+
+@pytest.mark.parametrize("bounds", [Bounds(memory_bytes=300 * MIB), Bounds(wall_seconds=0.01)], ids=["memory", "time"])
+def test_a_picture_beyond_its_bounds_is_refused_in_words(bounds: Bounds) -> None:
+    with pytest.raises(BadPicture, match="terlalu berat untuk diolah"):
+        picture_process.read(HEAVY, bounds)
+
+
+def test_what_is_too_heavy_starts_no_child() -> None:
+    with pytest.raises(BadPicture, match="lebih besar dari 10 MB"):
+        picture_process.read(bytes(media.UPLOAD_BYTES + 1), Bounds(wall_seconds=0))
