@@ -2,13 +2,14 @@
 
 import os
 import sys
+from typing import NoReturn
 
 import typer
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from broadcaster import storage_faults
 from broadcaster.announcements import InvalidAnnouncement
-from broadcaster.commands import announcing, auditing, following, people, places, serving, staffing, steering, upkeep
+from broadcaster.commands import announcing, auditing, following, people, places, serving, staffing, steering, upkeep, usage
 from broadcaster.commands.failing import Failed
 from broadcaster.config import BadSettings
 from broadcaster.locks import CannotStart
@@ -50,9 +51,16 @@ def main() -> None:
     """Run the program; every foreseen failure is one line on standard error and exit code 1."""
     try:
         try:
-            program()
+            code = program(prog_name="broadcaster", standalone_mode=False)
         finally:
             sys.stdout.flush()
+    except usage.NoArguments as error:
+        error.show()  # the list of commands
+        raise SystemExit(2) from None
+    except usage.UsageError as error:
+        _fail(usage.sentence(error), code=2)
+    except typer.Abort:
+        raise SystemExit(1) from None
     except BrokenPipeError:  # whoever read our words has enough: `doctor | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
@@ -71,8 +79,9 @@ def main() -> None:
         if words is None:
             raise  # no matter of folders and files
         _fail(" ".join(words))
+    raise SystemExit(code if isinstance(code, int) else 0)
 
 
-def _fail(text: str) -> None:
+def _fail(text: str, *, code: int = 1) -> NoReturn:
     sys.stderr.write(text + "\n")
-    raise SystemExit(1)
+    raise SystemExit(code)

@@ -66,9 +66,14 @@ def _is_variation(character: str) -> bool:
     return "\u180b" <= character <= "\u180f" or "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
 
 
+def drawn(text: str) -> str:
+    """The text without any character that is drawn as nothing: for addresses, in which none of them means anything."""
+    return text if text.isascii() else re.sub(f"[{_IGNORABLE}]", "", text)
+
+
 def has_letter(text: str) -> bool:
     """Whether a letter or digit of the text can be seen; signs, emoji, marks, fillers and spaces of any kind are none."""
-    return any(character.isalnum() and character not in _UNSEEN_LETTERS for character in re.sub(f"[{_IGNORABLE}]", "", text))
+    return any(character.isalnum() and character not in _UNSEEN_LETTERS for character in drawn(text))
 
 
 def capped(text: str) -> str:
