@@ -14,7 +14,7 @@ from channels.base.approved import Definition, definition, filled, values_for, v
 from channels.base.contract import Deferred, Edition, Failure, Finding, Kind, Message, Outcome, Outgoing
 from channels.base.graph_errors import PAIR_WAIT, failure_of
 from channels.base.phones import abroad
-from channels.base.rendering import area_names, clean, cut, template_name, utf16
+from channels.base.rendering import area_names, clean, cut, template_name, utf16, with_addresses
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings
 from channels.base.tolerant import Unreadable
@@ -203,7 +203,8 @@ class WhatsApp:
     def render(self, edition: Edition, lang: str) -> Message:
         """The template message of an edition; "[SIMULASI]" stands before the title in the demo."""
         template = definition_for(edition, lang, self._settings)
-        values = _values(template, edition, lang, simulated=self._settings.site.simulated)
+        whole = with_addresses(edition, self._settings.site.base_url)
+        values = _values(template, whole, lang, simulated=self._settings.site.simulated)
         language = {"policy": "deterministic", "code": template.document["language"]}
         message = {"name": template.document["name"], "language": language, "components": components(template, values)}
         tail = b',"type":"template","template":' + _ENCODER.encode(message) + b"}"

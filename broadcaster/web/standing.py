@@ -77,7 +77,7 @@ def standing(edition: Edition, now: datetime) -> Standing:
 def view(edition: Edition, *, now: datetime, lang: str, base_url: str) -> View:
     """The edition for a visitor who reads `lang`."""
     return View(
-        edition=edition,
+        edition=rendering.with_addresses(edition, base_url),
         standing=standing(edition, now),
         lang=lang if lang in edition.wordings else "id",
         areas=rendering.area_names(edition),
@@ -115,7 +115,8 @@ def _readable(edition: Edition, field: str, lang: str) -> str:
         return rendering.span_text(edition.effective, edition.expires, lang)
     if field == "areas":
         return rendering.area_names(edition)
-    return rendering.plain(getattr(edition.wording(lang), field))
+    text: str = getattr(edition.wording(lang), field)
+    return rendering.plain(text) if field in {"instruction", "body"} else text
 
 
 @lru_cache(maxsize=256)

@@ -10,6 +10,7 @@ import jinja2
 import yaml
 
 from channels.base.contract import Site
+from channels.base.pairing import unpaired
 from channels.base.rendering import TEMPLATES, clean, cut, environment, utf16
 
 EMPTY = "-"
@@ -20,7 +21,8 @@ LEAST = 120
 """Units that each flexible value keeps, if it has them, however long those before it are."""
 
 _VARIABLE = re.compile(r"\{\{(\w+)\}\}")
-_MARKS = re.compile(r"(\S*://\S*)|[*_~`]")
+_BOXED = re.compile(r"([*_~])\{\{(\w+)\}\}\1")
+_AMOUNT = re.compile(r"- (?=\d)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,10 +78,18 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 
 
 def legal(text: str) -> str:
-    """`text` as parameters are: one line, single spaces, no formatting marks (but in links), nothing invisible; never empty."""
-    text = _MARKS.sub(lambda found: found[1] or "", clean(text))
-    lines = (line.strip().removeprefix("- ") for line in text.splitlines())
+    """`text` as parameters are: one line, single spaces, nothing invisible; never empty."""
+    lines = [line.strip() for line in clean(text).splitlines()]
+    lines = [line if number == 0 and _AMOUNT.match(line) else line.removeprefix("- ") for number, line in enumerate(lines)]
     return re.sub(r"\s+", " ", " - ".join(line for line in lines if line)).strip() or EMPTY
+
+
+def fitted(text: str, limit: int, *, boxed: str = "") -> str:
+    """A legal text cut to `limit` UTF-16 units, with every character to be seen (`pairing.unpaired`)."""
+    room = limit
+    while room > 0 and (over := utf16(shown := unpaired(cut(text, room, utf16), boxed=boxed)) - limit) > 0:
+        room -= over
+    return shown if room > 0 else ""
 
 
 def values_for(template: Definition, context: Mapping[str, Any], *, limit: int, each: int) -> dict[str, str]:
@@ -89,19 +99,21 @@ def values_for(template: Definition, context: Mapping[str, Any], *, limit: int, 
     these share the room that is left, by sentence. The header's one variable gets what fits there.
     """
     whole = {name: legal(_expression(source).render(context)) for name, source in template.parameters.items()}
+    boxes = {name: mark for mark, name in _BOXED.findall(template.text("BODY"))}
     while True:
-        values = {name: "" if name in template.flexible else cut(whole[name], each, utf16) for name in whole}
+        values = dict.fromkeys(whole, "")
+        values |= {name: fitted(whole[name], each, boxed=boxes.get(name, "")) for name in whole if name not in template.flexible}
         room = limit - utf16(filled(template.text("BODY"), values))
         if room >= LEAST or each <= LEAST // 4:
             break
         each //= 2
     for position, name in enumerate(template.flexible, start=1):
         kept_back = sum(min(utf16(whole[later]), LEAST) for later in template.flexible[position:])
-        values[name] = cut(whole[name], room - kept_back, utf16) or EMPTY
+        values[name] = fitted(whole[name], room - kept_back, boxed=boxes.get(name, "")) or EMPTY
         room -= utf16(values[name])
     header = template.text("HEADER")
     for name in variables(header):
-        values[name] = cut(values[name], HEADER_LIMIT - utf16(filled(header, {name: ""})), utf16) or EMPTY
+        values[name] = fitted(values[name], HEADER_LIMIT - utf16(filled(header, {name: ""}))) or EMPTY
     return values
 
 
