@@ -11,7 +11,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from markdown_it.token import Token
 
@@ -24,7 +24,7 @@ _ATOM = re.compile(
     rf"\[(?P<label>{_LABEL})\]\((?P<target>{_TARGET})\)"
     r"|<(?P<auto>(?:https?|mailto|tel):[^\s<>]++|[a-z0-9][a-z0-9._%+\-]*+@[a-z0-9][a-z0-9.\-]*+)>"
     r"|(?P<url>(?<![a-z0-9+.\-])[a-z][a-z0-9+.\-]{1,20}://[^\s<>]++)"
-    r"|(?P<code>(?<![*#])(?<![^\W_])[*#]{1,2}\d(?:[\d*#]*\#|\d*+(?:[*#]++\d++)++[*#]*+))"  # dialled: *123*4#
+    r"|(?P<code>(?<![*#])(?<![^\W_])[*#]++\d(?:[\d*#]*\#|\d*+(?:[*#]++\d++)++[*#]*+))"  # dialled: *123*4#
     r"|(?P<run>\*++|_++)",
     re.IGNORECASE | re.ASCII,
 )
@@ -193,6 +193,9 @@ def _mark_borders(runs: list[_Run], text: str) -> None:
     """Note of each run whether a word begins behind it or ends before it."""
     begins = _borders(text, _is_opening)
     ends = _borders(text[::-1], _is_closing)[::-1]
+    for one, other in pairwise(runs):
+        if "*" in one.marks == other.marks and text[one.end : other.start] == "-":  # **08.00**-**14.00**
+            ends[one.end] = begins[other.start] = True
     for run in runs:
         if len(run.marks) in _TAGS:
             first, last = text[run.end : run.end + 1], text[max(run.start - 1, 0) : run.start]

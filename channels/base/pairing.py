@@ -13,6 +13,8 @@ HAIR = "\u200a"
 GUARD = "\u2060"
 """Word joiner: nobody sees it; before a ">" it keeps a line from being a quotation."""
 
+SHORTEST = 3
+"""Marks in a row that can be a pair with something between."""
 _ADDRESS = re.compile(
     r"\b[a-z][a-z0-9+.\-]{1,20}://[^\s<>]+|\bwww\.[^\s<>]+|(?<![\w.+\-])[a-z0-9][\w.+\-]*@[\w.\-]+", re.IGNORECASE
 )
@@ -26,11 +28,14 @@ def unpaired(text: str, *, boxed: str = "") -> str:
     own = False
     out, end = [], 0
     for run in _runs(text):
-        mark, before, after = run[0][0], text[max(run.start() - 1, 0) : run.start()], text[run.end() : run.end() + 1]
-        if mark in opened and before and not before.isspace() and not after.isalnum():
-            out += [text[end : run.start()], *(f"{HAIR}{mark}" for _ in run[0])]
+        mark, long = run[0][0], len(run[0]) > 1
+        before, after = text[max(run.start() - 1, 0) : run.start()], text[run.end() : run.end() + 1]
+        spaced = not before or before.isspace()
+        closes = not after.isalnum() or (long and not spaced)  # in a row the first stands before a mark, the last behind one
+        if len(run[0]) >= SHORTEST or (mark in opened and closes):
+            out += [text[end : run.start()], HAIR if mark in opened and not spaced else "", HAIR.join(run[0])]
             end = run.end()
-        elif not before.isalnum() and after and not after.isspace():
+        if (after.strip() and (long or not before.isalnum())) or (long and not before.isalnum()):
             opened.add(mark)
             own = own or mark == boxed
     shown = "".join([*out, text[end:]]) + (HAIR if own else "")
