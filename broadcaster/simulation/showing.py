@@ -15,7 +15,7 @@ from channels.base.pictures import FILE
 _TAGS = {"b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "a", "code", "pre", "blockquote"}
 _MARKS = (("*", "strong"), ("_", "em"), ("~", "s"))
 _WEB = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)]")
-_ADDRESS = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)*_~]|(?<![\w.+-])[A-Za-z0-9][\w.+-]*@[\w.-]+\w")
+_ADDRESS = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)*_~]|(?<![\w.+-])\w[\w.+-]*@[\w.-]+\w")
 _PLACE = "\x00"
 """Stands for an address while the marks around it are read."""
 

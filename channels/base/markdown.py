@@ -59,10 +59,10 @@ def _blocks(lines: list[str], *, depth: int, tight: bool) -> list[Token]:
             place += 1
             continue
         may_be_list = depth < DEEPEST and not (depth and place == 0)
-        found = _list_at(lines, place) if may_be_list else None
-        if found is not None:
-            tokens += _list_tokens(found, depth)
-            place = found.end
+        listing = _list_at(lines, place) if may_be_list else None
+        if listing is not None:
+            tokens += _list_tokens(listing, depth)
+            place = listing.end
         else:
             end = _paragraph_end(lines, place, lists=depth < DEEPEST)
             tokens += _paragraph(lines[place:end], tight=tight)
@@ -95,12 +95,12 @@ def _list_at(lines: list[str], place: int) -> _List | None:
     marker = _MARKER.fullmatch(lines[place])
     if marker is None:
         return None
-    found = _List()
-    while marker is not None and _follows(marker, found.items):
-        place = _take_item(lines, place, marker, found)
-        found.end = place
+    listing = _List()
+    while marker is not None and _follows(marker, listing.items):
+        place = _take_item(lines, place, marker, listing)
+        listing.end = place
         marker = _MARKER.fullmatch(lines[place]) if place < len(lines) else None
-    return found if found.sound else None
+    return listing if listing.sound else None
 
 
 def _follows(marker: re.Match[str], items: list[_Item]) -> bool:
@@ -111,11 +111,11 @@ def _follows(marker: re.Match[str], items: list[_Item]) -> bool:
     return number is None if last is None else number == last + 1 and bool(marker["words"])
 
 
-def _take_item(lines: list[str], place: int, marker: re.Match[str], found: _List) -> int:
+def _take_item(lines: list[str], place: int, marker: re.Match[str], listing: _List) -> int:
     """Add an item with all lines that belong to it; the place of the next line that does not."""
     inner = marker.start("words") if marker["words"] else marker.end("gap") + 1
     item = _Item(number=int(marker["number"]) if marker["number"] else None, lines=[marker["words"]])
-    found.items.append(item)
+    listing.items.append(item)
     place += 1
     while place < len(lines):
         line = lines[place]
@@ -135,12 +135,12 @@ def _take_item(lines: list[str], place: int, marker: re.Match[str], found: _List
     return place
 
 
-def _list_tokens(found: _List, depth: int) -> list[Token]:
-    first = found.items[0].number
+def _list_tokens(listing: _List, depth: int) -> list[Token]:
+    first = listing.items[0].number
     name, tag = ("bullet_list", "ul") if first is None else ("ordered_list", "ol")
     attrs: dict[str, str | int | float] = {} if first in {None, 1} else {"start": first or 1}
-    tokens, tight = [Token(f"{name}_open", tag, 1, block=True, attrs=attrs)], not found.loose
-    for item in found.items:
+    tokens, tight = [Token(f"{name}_open", tag, 1, block=True, attrs=attrs)], not listing.loose
+    for item in listing.items:
         tokens.append(Token("list_item_open", "li", 1, block=True))
         tokens += _blocks(item.lines, depth=depth + 1, tight=tight)
         tokens.append(Token("list_item_close", "li", -1, block=True))

@@ -64,14 +64,14 @@ def inline(text: str) -> list[Token]:
     """The tokens of one paragraph: text, softbreak, strong, em and link."""
     pieces = list(_pieces(text))
     _pair([piece for piece in pieces if isinstance(piece, _Run)], text)
-    found: list[Token] = []
+    merged: list[Token] = []
     for piece in pieces:
         for token in piece.tokens() if isinstance(piece, _Run) else piece:
-            if token.type == "text" and found and found[-1].type == "text":
-                found[-1].content += token.content
+            if token.type == "text" and merged and merged[-1].type == "text":
+                merged[-1].content += token.content
             else:
-                found.append(token)
-    return [part for token in found for part in _broken(token)]
+                merged.append(token)
+    return [part for token in merged for part in _broken(token)]
 
 
 def targets(text: str) -> Iterator[str]:
@@ -193,9 +193,9 @@ def _mark_borders(runs: list[_Run], text: str) -> None:
     """Note of each run whether a word begins behind it or ends before it."""
     begins = _borders(text, _is_opening)
     ends = _borders(text[::-1], _is_closing)[::-1]
-    for one, other in pairwise(runs):
-        if "*" in one.marks == other.marks and text[one.end : other.start] == "-":  # **08.00**-**14.00**
-            ends[one.end] = begins[other.start] = True
+    for left, right in pairwise(runs):
+        if "*" in left.marks == right.marks and text[left.end : right.start] == "-":  # **08.00**-**14.00**
+            ends[left.end] = begins[right.start] = True
     for run in runs:
         if len(run.marks) in _TAGS:
             first, last = text[run.end : run.end + 1], text[max(run.start - 1, 0) : run.start]
