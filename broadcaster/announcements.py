@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import html
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -139,7 +140,8 @@ def _visible_words(fields: Fields) -> Iterator[Problem]:
     for prefix, words in _written(fields):
         texts = {"title": words.title, "body": words.body, "instruction": getattr(words, "instruction", None)}
         for name, text in texts.items():
-            if text is not None and not any(character.isalnum() for character in (text if name == "title" else plain(text))):
+            read = text if name == "title" or text is None else html.unescape(plain(text))  # "&#8203;" alone says nothing either
+            if read is not None and not any(character.isalnum() for character in read):
                 yield Problem(field=prefix + name, reason="Tidak ada huruf yang terbaca.", remedy="Tulis dengan kata-kata.")
 
 
