@@ -60,9 +60,9 @@ class _Run:
         return [Token(f"{tag}_close", tag, -1, markup=self.marks) for tag in reversed(tags)]
 
 
-def inline(text: str) -> list[Token]:
-    """The tokens of one paragraph: text, softbreak, strong, em and link."""
-    pieces = list(_pieces(text))
+def inline(text: str, *, links: bool = True) -> list[Token]:
+    """The tokens of one paragraph: text, softbreak, strong, em and link; without `links`, as within one, these are text."""
+    pieces = list(_pieces(text, links))
     _pair([piece for piece in pieces if isinstance(piece, _Run)], text)
     merged: list[Token] = []
     for piece in pieces:
@@ -86,7 +86,7 @@ def rooted(text: str, base_url: str) -> str:
     out, end = [], 0
     for atom in _atoms(text):
         if atom["target"] and is_path(_typed(atom["target"])):
-            out += [text[end : atom.start("target")], base_url.rstrip("/"), _typed(atom["target"])]
+            out += [text[end : atom.start("target")], base_url.rstrip("/"), _typed(atom["target"]).replace(" ", "%20")]
             end = atom.end("target")
     return "".join([*out, text[end:]])
 
@@ -116,10 +116,10 @@ def _bare(url: str) -> str:
     return url.rstrip(_MARKS + _STOPS + _QUOTES + ")]") or url
 
 
-def _pieces(text: str) -> Iterator[_Run | list[Token]]:
+def _pieces(text: str, links: bool) -> Iterator[_Run | list[Token]]:
     end = 0
     for atom in _atoms(text):
-        if atom["url"] or atom["code"]:
+        if atom["url"] or atom["code"] or not (links or atom["run"]):
             stop = atom.start() + len(_bare(atom["url"])) if atom["url"] else atom.end()
             yield [_text(text[end:stop])]
         else:
@@ -136,9 +136,10 @@ def _link(atom: re.Match[str]) -> list[Token]:
     target, label = _typed(atom["target"]), atom["label"]
     if _SCRIPTS.match(target):
         return [_text(atom[0])]
+    words = inline(label, links=False)
     if is_linked(target):
-        return _linked(target, inline(label))
-    return inline(label) if label == target else [*inline(label), _text(f" ({target})")]
+        return _linked(target, words)
+    return words if label == target else [*words, _text(f" ({target})")]
 
 
 def _linked(target: str, label: list[Token]) -> list[Token]:

@@ -77,6 +77,7 @@ def test_everything_else_stays_as_typed(text: str) -> None:
         ("**[a](https://x.example)**", "<b><a https://x.example>a</a></b>"),
         ("[RT [03]](tel:112)", "<a tel:112>RT [03]</a>"),
         ("[a](<https://x.example/a b>)", "<a https://x.example/a%20b>a</a>"),
+        ("[<https://x.example> [b](c)](https://y.example)", "<a https://y.example><https://x.example> [b](c)</a>"),
         ("<https://x.example/a_b>", "<a https://x.example/a_b>https://x.example/a_b</a>"),
         ("<a_b@x.example>", "<a mailto:a_b@x.example>a_b@x.example</a>"),
         ("[a](b.pdf) [a](//x.example) [a](#b) [a](/c)", "a (b.pdf) a (//x.example) a (#b) a (/c)"),
@@ -90,7 +91,7 @@ def test_links_are_whole_or_show_their_target(text: str, expected: str) -> None:
 def test_paths_of_our_own_site_get_its_base_url_and_nothing_else_does() -> None:
     text = "[a](/p/1) [b](//x.example) [c](/\\x.example) [d](d.pdf) [e](</f g>) /h https://x.example/[i](/j)"
     assert rooted(text, "https://kota.example/") == (
-        "[a](https://kota.example/p/1) [b](//x.example) [c](/\\x.example) [d](d.pdf) [e](https://kota.example/f g) /h "
+        "[a](https://kota.example/p/1) [b](//x.example) [c](/\\x.example) [d](d.pdf) [e](https://kota.example/f%20g) /h "
         "https://x.example/[i](/j)"
     )
 
