@@ -56,6 +56,7 @@ def test_pairs_at_the_borders_of_words_are_marks(text: str, expected: str) -> No
         "*a** **b",
         "*) syarat, harga 5.000*",
         "_jadwal_.pdf /_berkas_/x *.pdf **/*.py",
+        "__init__.py dan __main__.py__",
         "*_* *,* **!**",
         "*c*x x*d *e*/f",
         "\\*a\\* `*a*`x ~~a~~ &amp; <b>a</b>",
