@@ -16,7 +16,8 @@ GUARD = "\u2060"
 SHORTEST = 3
 """Marks in a row that can be a pair with something between."""
 _ADDRESS = re.compile(
-    r"\b[a-z][a-z0-9+.\-]{1,20}://[^\s<>]+|\bwww\.[^\s<>]+|(?<![\w.+\-])[a-z0-9][\w.+\-]*@[\w.\-]+", re.IGNORECASE
+    r"(?<![a-z0-9+.\-])(?:[a-z][a-z0-9+.\-]{1,20}://[^\s<>]+|www\.[^\s<>]+)|(?<![a-z0-9.+\-])[a-z0-9][\w.+\-]{0,63}@[\w.\-]+",
+    re.IGNORECASE,
 )
 _CLOSING = "*_~`.,;:!?…)]\"'”’"
 _RUN = re.compile(r"\*+|_+|~+|`+")

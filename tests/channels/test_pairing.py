@@ -17,6 +17,8 @@ from channels.base.pairing import GUARD, HAIR, unpaired
         "* a, Rp5.000*, a * b * c",
         "https://contoh.example/_a_/*b* _x",
         "a_b@contoh.example _c",
+        "*x _https://contoh.example/a*-b",
+        "*x _a_b@contoh.example",
     ],
 )
 def test_what_no_app_reads_as_a_pair_is_left_alone(text: str) -> None:
