@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 import phonenumbers
 
 from broadcaster import timing
-from broadcaster.fields import Fields, Problem
+from broadcaster.fields import Fields, Problem, shown
 from broadcaster.waiting import Shut
+from channels.base import marks
 from channels.base.rendering import WIB, clock, plain
 
 QUIET_FROM, QUIET_UNTIL = 21, 5
@@ -34,7 +35,7 @@ class Known:
 
 def advise(fields: Fields, *, now: datetime, known: Known) -> list[Problem]:
     """Everything worth a second look, in Indonesian; each with what to do."""
-    rules = (_shut, _night, _doubtful_times, _repeated, _undated, _shouted, _phones)
+    rules = (_shut, _night, _doubtful_times, _repeated, _undated, _shouted, _links, _phones)
     return [found for rule in rules for found in rule(fields, now, known)]
 
 
@@ -78,6 +79,28 @@ def _shouted(fields: Fields, _now: datetime, _known: Known) -> Iterator[Problem]
     letters = [character for character in fields.title if character.isalpha()]
     if len(letters) >= _SHOUTED_LETTERS and all(character.isupper() for character in letters):
         yield Problem(field="title", reason="Judul memakai huruf besar semua.", remedy="Tulis seperti kalimat biasa.")
+
+
+def _links(fields: Fields, _now: datetime, _known: Known) -> Iterator[Problem]:
+    for field, text in _prose(fields):
+        for target in dict.fromkeys(marks.targets(text)):
+            if marks.is_path(target):
+                remedy = "Periksa di pratinjau apakah alamatnya benar."
+                yield Problem(field=field, reason=f'Tautan "{shown(target)}" dilengkapi dengan alamat situs ini.', remedy=remedy)
+            elif not marks.is_linked(target):
+                remedy = "Tulis alamat lengkap, misalnya https://cimahikota.go.id/jadwal.pdf."
+                yield Problem(field=field, reason=f'Tautan "{shown(target)}" tidak dapat diketuk warga.', remedy=remedy)
+
+
+def _prose(fields: Fields) -> Iterator[tuple[str, str]]:
+    """Every text in which links may stand, by the name of its field."""
+    yield "body", fields.body
+    yield "instruction", fields.instruction or ""
+    for lang, translation in fields.translations.items():
+        yield f"translations.{lang}.body", translation.body
+        yield f"translations.{lang}.instruction", translation.instruction or ""
+    for channel, override in fields.overrides.items():
+        yield f"overrides.{channel}.body", override.body or ""
 
 
 def _phones(fields: Fields, _now: datetime, known: Known) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import html
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -157,7 +158,7 @@ def _visible_words(fields: Fields) -> Iterator[Problem]:
     texts = {prefix + name: getattr(words, name, None) for prefix, words in _written(fields) for name in _LINKING}
     texts |= {name: getattr(fields, name) for name in _LINKING_ONCE}
     for field, text in texts.items():
-        if text is not None and not has_letter(plain(text) if field.rpartition(".")[2] in _MARKDOWN else text):
+        if text is not None and not has_letter(html.unescape(plain(text)) if field.rpartition(".")[2] in _MARKDOWN else text):
             yield Problem(field=field, reason="Tidak ada huruf yang terbaca.", remedy="Tulis dengan kata-kata.")
 
 

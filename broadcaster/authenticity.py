@@ -16,6 +16,7 @@ import msgspec
 from broadcaster.previewing import message_parts, sample_recipient
 from channels.base import hyperlinks
 from channels.base.contract import Area, Edition, PushChannel, Site
+from channels.base.pairing import GUARD
 
 Words = tuple[str, ...]
 
@@ -124,7 +125,7 @@ def is_bare(text: str, code: str, site: Site) -> bool:
 
 def words_of(text: str, site: Site) -> Words:
     """The words of a text as they are compared: without marks of emphasis; links to our site by their page alone."""
-    folded = unicodedata.normalize("NFC", text).casefold()
+    folded = unicodedata.normalize("NFC", text).casefold().replace(GUARD, "")
     return tuple(_word(word, site) for word in folded.split() if not _SEPARATOR.fullmatch(word))
 
 

@@ -1,14 +1,18 @@
 """How an announcement becomes an edition: the words as they will stand, whole seconds, nothing left to default. Pure."""
 
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import msgspec
 
 from broadcaster.announcements import CheckedAnnouncement
-from broadcaster.fields import Fields, Translation
+from broadcaster.fields import Fields, Override, Translation
 from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Area, Change, Claim, Edition, Image, Site, Wording
+from channels.base.marks import rooted
 from channels.base.rendering import cut, kind_text, moment_text, plain
 from channels.base.running_text import running
+
+Words = TypeVar("Words", Fields, Translation, Override)
 
 
 def freeze(
@@ -24,7 +28,7 @@ def freeze(
     first: datetime | None = None,
 ) -> Edition:
     """The edition published `at`; `first` is when the announcement's first one was."""
-    fields, published = checked.fields, whole_second(at)
+    fields, published = with_addresses(checked.fields, site.base_url), whole_second(at)
     first = first or published
     return Edition(
         announcement=announcement,
@@ -71,6 +75,18 @@ def withdrawal(previous: Edition, *, reason: str, at: datetime) -> Edition:
 def whole_second(moment: datetime) -> datetime:
     """The moment in UTC without its fraction, as editions name it."""
     return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def with_addresses(fields: Fields, base_url: str) -> Fields:
+    """The same fields with links to paths of our own site under its base URL, so that a summary cut from a body has them too."""
+
+    def complete(words: Words) -> Words:
+        texts = {name: getattr(words, name, None) for name in ("body", "instruction")}
+        return words.model_copy(update={name: rooted(text, base_url) for name, text in texts.items() if text})
+
+    translations = {lang: complete(words) for lang, words in fields.translations.items()}
+    overrides = {channel: complete(words) for channel, words in fields.overrides.items()}
+    return complete(fields).model_copy(update={"translations": translations, "overrides": overrides})
 
 
 def default_summary(body: str) -> str:

@@ -100,7 +100,7 @@ class DisplayChannel:
 
     def item(self, edition: Edition) -> dict[str, Any]:
         """One announcement as a screen shows it: texts on one line, times in UTC, the QR code as an SVG path."""
-        edition = rendering.scrubbed(edition)
+        edition = rendering.with_addresses(rendering.scrubbed(edition), self._site.base_url)
         wording, picture = edition.wording("id"), pictures.own_picture(edition, self._site)
         return {
             "code": edition.code,

@@ -26,7 +26,18 @@ from channels.base.letter import Letters
 from channels.base.mails import read_mail
 from channels.base.mime import VALUE_LIMIT, Frame, GroupFrames, alternative, hole, mailbox, part, phrase, quoted_value
 from channels.base.pictures import sized
-from channels.base.rendering import area_names, cut, fill, kind_text, plain, scrubbed, span_text, template_name, verdict_text
+from channels.base.rendering import (
+    area_names,
+    cut,
+    fill,
+    kind_text,
+    plain,
+    scrubbed,
+    span_text,
+    template_name,
+    verdict_text,
+    with_addresses,
+)
 from channels.base.running_text import repeats
 from channels.base.settings import ChannelSettings, Rate
 from channels.base.smtp import Connection, NoConnection, Server
@@ -85,7 +96,7 @@ def parse_address(text: str) -> str:
 
 def compose(edition: Edition, lang: str, settings: Settings) -> Frame:
     """The whole message with holes for what differs per recipient."""
-    edition = scrubbed(edition)
+    edition = with_addresses(scrubbed(edition), settings.site.base_url)
     values = _values(edition, lang, settings.site)
     pages = []
     for extension in ("txt", "html"):

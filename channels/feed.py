@@ -130,7 +130,7 @@ class FeedChannel:
 
     def entry(self, edition: Edition, wanted: Lang) -> Entry:
         """The edition as all formats say it, in `wanted` where it has such words, else in Indonesian."""
-        edition = rendering.scrubbed(edition)
+        edition = rendering.with_addresses(rendering.scrubbed(edition), self._site.base_url)
         lang = wanted if wanted in edition.wordings else "id"
         wording, links = edition.wording(lang), tuple(self._links(edition, lang))
         published = edition.first_published_at.astimezone(rendering.WIB).replace(microsecond=0)

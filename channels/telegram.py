@@ -20,7 +20,7 @@ from channels.base.bot_errors import NO_TEXT, NOT_EDITABLE, failure_of
 from channels.base.chat import Chats
 from channels.base.contract import Finding, Outcome, Receipt, Rejected
 from channels.base.redacting import redacted
-from channels.base.rendering import ELLIPSIS, WIB, area_names, clean, cut, fill, template_name, tokens, utf16
+from channels.base.rendering import ELLIPSIS, WIB, area_names, clean, cut, fill, template_name, tokens, utf16, with_addresses
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings, Rate
 from channels.base.tolerant import Unreadable
@@ -57,6 +57,9 @@ def parse_address(text: str) -> str:
 # --- from Markdown to Telegram's HTML -------------------------------------------------------------
 _TAGS = {"strong_open": "<b>", "strong_close": "</b>", "em_open": "<i>", "em_close": "</i>", "softbreak": "\n", "hardbreak": "\n"}
 _OPENING = re.compile("<[a-z]")
+_STYLE = re.compile("</?[bi]>")
+_LINK = re.compile('<a href="([^"]*)">([^<]*)</a>')
+_PIECE = re.compile("<[^>]*>|[^<]+")
 
 
 def blocks(markdown: str) -> list[tuple[str, str]]:
@@ -101,21 +104,59 @@ def parsed(html: str) -> str:
 
 
 def flow(markdown: str, beside: str, share: float = 1.0) -> Markup:
-    """HTML of the blocks that fit into `share` of the room that `beside` leaves; the next is cut by sentence, without style."""
+    """HTML of the blocks that fit into `share` of the room that `beside` leaves; the next is cut by sentence.
+
+    Where all entities would be too many, bold and italic go first; links that are still too many stand as text.
+    """
     room = int((TEXT_LIMIT - utf16(parsed(beside))) * share)
     tags = int((ENTITY_LIMIT - len(_OPENING.findall(beside))) * share)
+    parts = blocks(markdown)
+    links = sum(html.count("<a ") for _, html in parts)
     out = ""
-    for lead, html in blocks(markdown):
-        text = parsed(html)
-        styled = html if len(_OPENING.findall(html)) <= tags else escape(text, quote=False)
+    for lead, html in parts:
+        links -= html.count("<a ")
+        styled = _within(html, tags, kept_back=links)
+        text = parsed(styled)
         if utf16(lead + text) > room:
             head = cut(text, room - utf16(lead), utf16)
-            out += "" if not head or (out and head == ELLIPSIS) else lead + escape(head, quote=False)
+            out += "" if not head or (out and head == ELLIPSIS) else lead + _clipped(styled, head, text)
             break
         out += lead + styled
         room -= utf16(lead + text)
         tags -= len(_OPENING.findall(styled))
     return Markup(out)  # noqa: S704 # reason: each block is escaped
+
+
+def _within(html: str, tags: int, *, kept_back: int) -> str:
+    """A block with at most so many entities: all, the links alone, or none; `kept_back` are for the links of later blocks."""
+    if len(_OPENING.findall(html)) <= tags - kept_back:
+        return html
+    bare = _STYLE.sub("", html)
+    return bare if bare.count("<a ") <= tags else _LINK.sub(_as_text, bare)
+
+
+def _as_text(link: re.Match[str]) -> str:
+    target, label = unescape(link[1]), unescape(link[2])
+    shown = label if label == target or not target.startswith(("http://", "https://")) else f"{label} ({target})"
+    return escape(shown, quote=False)
+
+
+def _clipped(html: str, head: str, text: str) -> str:
+    """The beginning of a block that shows `head`, a beginning of its `text` with or without an ellipsis: links stay links."""
+    kept = head if text.startswith(head) else head.removesuffix(ELLIPSIS)
+    if not text.startswith(kept):
+        return escape(head, quote=False)
+    out, left, inside = "", len(kept), list[str]()
+    for piece in _PIECE.findall(html):
+        if not left:
+            break
+        if piece.startswith("<"):
+            inside = inside[:-1] if piece.startswith("</") else [*inside, piece[1:].split(" ")[0].rstrip(">")]
+            out += piece
+        else:
+            words = unescape(piece)[:left]
+            out, left = out + escape(words, quote=False), left - len(words)
+    return out + "".join(f"</{tag}>" for tag in reversed(inside)) + head[len(kept) :]
 
 
 def short(text: str, limit: int) -> str:
@@ -125,6 +166,7 @@ def short(text: str, limit: int) -> str:
 
 def compose(edition: contract.Edition, lang: str, site: contract.Site) -> str:
     """The whole message as HTML: what is fixed first, then as much of instruction and body as fits beside it."""
+    edition = with_addresses(edition, site.base_url)
     name, wording = template_name("telegram", edition, lang, "html"), edition.wording(lang)
     withdrawn = edition.change == "withdrawal"
     strike = Markup("<s>{}</s>" if withdrawn else "{}").format  # noqa: S704 # reason: both are literals

@@ -14,8 +14,8 @@ from channels.base.approved import Definition, definition, filled, values_for, v
 from channels.base.contract import Deferred, Edition, Failure, Finding, Kind, Message, Outcome, Outgoing, Wording
 from channels.base.graph_errors import PAIR_WAIT, failure_of
 from channels.base.phones import abroad, digits_of
-from channels.base.rendering import area_names, clean, cut, plain, template_name, utf16
-from channels.base.running_text import repeats
+from channels.base.rendering import area_names, clean, cut, plain, template_name, utf16, with_addresses
+from channels.base.running_text import repeats, running
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings
 from channels.base.tolerant import Unreadable
@@ -125,7 +125,7 @@ def _values(template: Definition, edition: Edition, lang: str, *, simulated: boo
 def _news(words: Wording) -> str:
     """The summary that somebody wrote; where it only repeats how the text begins, the text, which has more room here."""
     body = plain(words.body)
-    return body if not words.summary or repeats(words.summary, (body, plain(words.instruction))) else words.summary
+    return running(body) if not words.summary or repeats(words.summary, (body, plain(words.instruction))) else words.summary
 
 
 def components(template: Definition, values: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -213,7 +213,8 @@ class WhatsApp:
     def render(self, edition: Edition, lang: str) -> Message:
         """The template message of an edition; "[SIMULASI]" stands before the title in the demo."""
         template = definition_for(edition, lang, self._settings)
-        values = _values(template, edition, lang, simulated=self._settings.site.simulated)
+        whole = with_addresses(edition, self._settings.site.base_url)
+        values = _values(template, whole, lang, simulated=self._settings.site.simulated)
         language = {"policy": "deterministic", "code": template.document["language"]}
         message = {"name": template.document["name"], "language": language, "components": components(template, values)}
         tail = b',"type":"template","template":' + _ENCODER.encode(message) + b"}"

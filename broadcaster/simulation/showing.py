@@ -15,6 +15,9 @@ from channels.base.pictures import FILE
 _TAGS = {"b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "a", "code", "pre", "blockquote"}
 _MARKS = (("*", "strong"), ("_", "em"), ("~", "s"))
 _WEB = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)]")
+_ADDRESS = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)*_~]|(?<![\w.+-])\w[\w.+-]*@[\w.-]+\w")
+_PLACE = "\x00"
+"""Stands for an address while the marks around it are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +75,19 @@ def picture_path(url: str) -> str:
 
 
 def phone_markup(text: str) -> Markup:
-    """WhatsApp's *bold*, _italic_ and ~struck~, and web addresses as links."""
-    safe = str(escape(text))
+    """WhatsApp's *bold*, _italic_ and ~struck~, and web addresses as links; within addresses no mark counts."""
+    addresses = _ADDRESS.findall(text)
+    safe = _escaped(_ADDRESS.sub(_PLACE, text.replace(_PLACE, "")))
     for mark, tag in _MARKS:
         inner = re.escape(mark)
         safe = re.sub(rf"(?<![\w{inner}]){inner}(?=\S)([^{inner}\n]+?)(?<=\S){inner}(?![\w{inner}])", rf"<{tag}>\1</{tag}>", safe)
+    rest = iter(addresses)
+    safe = re.sub(_PLACE, lambda _: _escaped(next(rest)), safe)
     return Markup(_WEB.sub(r'<a href="\g<0>" target="_blank" rel="noopener noreferrer">\g<0></a>', safe))  # noqa: S704  escaped above
+
+
+def _escaped(text: str) -> str:
+    return str(escape(text))
 
 
 def chat_markup(html: str) -> Markup:

@@ -194,4 +194,4 @@ def _marked(text: str, marks: str) -> Markup:
 
 def _cleaned(html: str) -> Markup:
     """A document's HTML with its plain marks alone."""
-    return Markup(nh3.clean(html, tags=_BLOCKS, attributes={"a": {"href"}}))  # noqa: S704  reason: nh3 cleaned it
+    return Markup(nh3.clean(html, tags=_BLOCKS, attributes={"a": {"href"}, "ol": {"start"}}))  # noqa: S704  reason: nh3 cleaned it

@@ -102,7 +102,7 @@ def view(edition: Edition, *, now: datetime, lang: str, base_url: str) -> View:
     stands = standing(edition, now)
     to_come = stands in {"upcoming", "corrected"} and edition.effective > now
     return View(
-        edition=edition,
+        edition=rendering.with_addresses(edition, base_url),
         standing=stands,
         starts=start_text(edition.effective, now, lang) if to_come else "",
         lang=lang if lang in edition.wordings else "id",
@@ -141,7 +141,8 @@ def _readable(edition: Edition, field: str, lang: str) -> str:
         return rendering.span_text(edition.effective, edition.expires, lang)
     if field == "areas":
         return rendering.area_names(edition)
-    return rendering.plain(getattr(edition.wording(lang), field))
+    text: str = getattr(edition.wording(lang), field)
+    return rendering.plain(text) if field in {"instruction", "body"} else text
 
 
 @lru_cache(maxsize=256)

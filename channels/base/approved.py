@@ -10,8 +10,9 @@ import jinja2
 import yaml
 
 from channels.base.contract import Site
+from channels.base.pairing import unpaired
 from channels.base.rendering import TEMPLATES, clean, cut, environment, utf16
-from channels.base.running_text import running
+from channels.base.running_text import joined
 
 EMPTY = "-"
 """Stands for an empty value, which no provider takes."""
@@ -21,7 +22,8 @@ LEAST = 120
 """Units that each flexible value keeps, if it has them, however long those before it are."""
 
 _VARIABLE = re.compile(r"\{\{(\w+)\}\}")
-_MARKS = re.compile(r"(\S*://\S*)|[*_~`]")
+_BOXED = re.compile(r"([*_~])\{\{(\w+)\}\}\1")
+_AMOUNT = re.compile(r"- (?=\d)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,9 +79,16 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 
 
 def legal(text: str) -> str:
-    """`text` as parameters are: one running line, single spaces, no formatting marks (but in links); never empty."""
-    text = _MARKS.sub(lambda found: found[1] or "", clean(text))
-    return running(text) or EMPTY
+    """`text` as parameters are: one line, single spaces, nothing invisible; never empty."""
+    return joined(clean(text)) or EMPTY
+
+
+def fitted(text: str, limit: int, *, boxed: str = "") -> str:
+    """A legal text cut to `limit` UTF-16 units, with every character to be seen (`pairing.unpaired`)."""
+    room = limit
+    while room > 0 and (over := utf16(shown := unpaired(cut(text, room, utf16), boxed=boxed)) - limit) > 0:
+        room -= over
+    return shown if room > 0 else ""
 
 
 def values_for(template: Definition, context: Mapping[str, Any], *, limit: int, each: int) -> dict[str, str]:
@@ -89,19 +98,21 @@ def values_for(template: Definition, context: Mapping[str, Any], *, limit: int, 
     these share the room that is left, by sentence. The header's one variable gets what fits there.
     """
     whole = {name: legal(_expression(source).render(context)) for name, source in template.parameters.items()}
+    boxes = {name: mark for mark, name in _BOXED.findall(template.text("BODY"))}
     while True:
-        values = {name: "" if name in template.flexible else cut(whole[name], each, utf16) for name in whole}
+        values = dict.fromkeys(whole, "")
+        values |= {name: fitted(whole[name], each, boxed=boxes.get(name, "")) for name in whole if name not in template.flexible}
         room = limit - utf16(filled(template.text("BODY"), values))
         if room >= LEAST or each <= LEAST // 4:
             break
         each //= 2
     for position, name in enumerate(template.flexible, start=1):
         kept_back = sum(min(utf16(whole[later]), LEAST) for later in template.flexible[position:])
-        values[name] = cut(whole[name], room - kept_back, utf16) or EMPTY
+        values[name] = fitted(whole[name], room - kept_back, boxed=boxes.get(name, "")) or EMPTY
         room -= utf16(values[name])
     header = template.text("HEADER")
     for name in variables(header):
-        values[name] = cut(values[name], HEADER_LIMIT - utf16(filled(header, {name: ""})), utf16) or EMPTY
+        values[name] = fitted(values[name], HEADER_LIMIT - utf16(filled(header, {name: ""}))) or EMPTY
     return values
 
 

@@ -17,7 +17,10 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from channels.base import legible
-from channels.base.contract import Claim, Edition
+from channels.base.contract import Claim, Edition, Wording
+from channels.base.markdown import parse
+from channels.base.marks import rooted
+from channels.base.running_text import running
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 WIB = timezone(timedelta(hours=7), "WIB")
@@ -168,15 +171,24 @@ def _without_openers(head: str) -> str:
 
 @cache
 def _markdown() -> MarkdownIt:
-    # light Markdown: paragraphs, bold, italic, links, lists; raw HTML is text, images are not shown
-    return MarkdownIt("commonmark", {"html": False, "breaks": True}).disable(
-        ["image", "heading", "lheading", "code", "fence", "hr", "reference", "html_block", "html_inline"]
-    )
+    return MarkdownIt("commonmark", {"html": False, "breaks": True})
 
 
 def tokens(markdown: str) -> list[Token]:
     """The parsed light Markdown (paragraph, list and inline tokens only)."""
-    return _markdown().parse(clean(markdown))
+    return parse(clean(markdown))
+
+
+def with_addresses(edition: Edition, base_url: str) -> Edition:
+    """The same edition with links to paths of our own site under its base URL, as residents need them."""
+
+    def complete(wording: Wording) -> Wording:
+        body, instruction = rooted(wording.body, base_url), rooted(wording.instruction, base_url)
+        return msgspec.structs.replace(wording, body=body, instruction=instruction)
+
+    wordings = {lang: complete(wording) for lang, wording in edition.wordings.items()}
+    overrides = {channel: complete(wording) for channel, wording in edition.overrides.items()}
+    return msgspec.structs.replace(edition, wordings=wordings, overrides=overrides)
 
 
 _TAGS = {"p", "br", "strong", "em", "a", "ul", "ol", "li", "blockquote"}
@@ -186,7 +198,7 @@ _TAGS = {"p", "br", "strong", "em", "a", "ul", "ol", "li", "blockquote"}
 def html(markdown: str) -> str:
     """Safe HTML of light Markdown (nh3 allow-list; links get rel=noopener)."""
     return nh3.clean(
-        clean(_markdown().render(clean(markdown))).strip(),  # again: `&#x202e;` has become the character itself
+        clean(_markdown().renderer.render(tokens(markdown), _markdown().options, {})).strip(),
         tags=_TAGS,
         attributes={"a": {"href"}, "ol": {"start"}},
         url_schemes={"http", "https", "mailto", "tel"},
@@ -330,7 +342,14 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
-    env.filters |= {"plain": plain, "md": _markup, "moment": moment_text, "clock": clock, "day": day}
+    env.filters |= {
+        "plain": plain,
+        "running": lambda markdown: running(plain(markdown)),
+        "md": _markup,
+        "moment": moment_text,
+        "clock": clock,
+        "day": day,
+    }
     env.globals |= {"span": span_text, "kind_text": kind_text}
     return env
 

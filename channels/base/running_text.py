@@ -1,13 +1,17 @@
 """Plain text with paragraphs and lists as one running line, for places that allow no line break. Pure."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
-_ITEM = re.compile(r"(?P<indent>[ \t]*)(?:(?P<number>\d{1,3})[.)]|(?P<letter>[a-z][.)])|[-*+•–])[ \t]+(?P<text>\S.*)")
+_ITEM = re.compile(r"(?P<indent>[ \t]*)(?:(?P<number>\d{1,3})[.)]|(?P<letter>[a-z][.)])|[-•])[ \t]+(?P<text>\S.*)")
 _MARKED = re.compile(r"[.!?…:;,][\"'”’»)\]*_]*$")
 _ADDRESS = re.compile(r"(?:://|@|www\.)\S*$")
 """An address at the end: a mark behind it might be taken for its last character."""
+_FACT = re.compile(r"\s*(?:\d|-[ \t]+\d)")
+"""A number, or a sum below nothing, at the beginning of a line: alone it is no item of a list."""
 _WORD = re.compile(r"\w+")
 _LETTERS = 26
 
@@ -26,21 +30,37 @@ class _Line:
         return f"{self.label} {self.text}" if self.label else self.text
 
 
+def joined(text: str) -> str:
+    """The lines of a text on one line, none of them an item of a list; marks or dashes part them."""
+    lines = [_Line(text=line.strip()) for line in text.splitlines() if line.strip()]
+    out = "".join((_between(*pair, fresh=True) + pair[1].text) for pair in pairwise(lines))
+    return " ".join(f"{lines[0].text}{out}".split()) if lines else ""
+
+
 def running(text: str) -> str:
-    """The text on one line: steps keep their numbers ("1) ... 2) ..."), other items stand apart by semicolons."""
+    """Plain text (rendering.plain) on one line: steps keep their numbers ("1) ... 2) ..."), other items stand apart by semicolons."""
     lines = text.strip().splitlines()
     if len(lines) < 2:
         return " ".join(text.split())
     out, last, fresh = "", None, False
+    kinds = Counter(kind for line in lines if (kind := _kind(line)))
     for line in lines:
         if not line.strip():
             fresh = True
             continue
-        now = _read(line)
+        now = _read(line) if kinds[_kind(line)] > 1 or not _FACT.match(line) else _Line(text=line.strip())
         out += (_between(last, now, fresh=fresh) if last else "") + now.shown
         last, fresh = now, False
     closing = last is not None and last.depth is not None and not _MARKED.search(out) and not _ADDRESS.search(out)
     return " ".join(f"{out}{'.' if closing else ''}".split())
+
+
+def _kind(line: str) -> str:
+    """What the line would be an item of: "number", "point" or nothing."""
+    item = _ITEM.fullmatch(line.rstrip())
+    if item is None:
+        return ""
+    return "number" if item["number"] else "point"
 
 
 def _read(line: str) -> _Line:

@@ -61,6 +61,28 @@ def test_shouting(title: str, told: bool) -> None:
     assert (said({**NOTICE, "title": title}) == ["title"]) is told
 
 
+@pytest.mark.parametrize(
+    "target", ["jadwal.pdf", "//contoh.example/a", "#lokasi", "www.contoh.example", "ftp://contoh.example/a", "x/y"]
+)
+def test_links_that_nobody_can_follow_are_pointed_out(target: str) -> None:
+    text = f"Lihat [denah]({target}) pada 25/11."
+    assert said({**NOTICE, "body": text}) == ["body"]
+    assert said({**NOTICE, "translations": {"en": {"title": "x", "body": text}}}) == ["translations.en.body"]
+    assert said({**NOTICE, "overrides": {"whatsapp": {"body": text}}}) == ["overrides.whatsapp.body"]
+    [problem] = advise(Fields.read({**NOTICE, "body": text}), now=MORNING, known=Known())
+    assert f'"{target}"' in problem.reason
+
+
+def test_a_path_of_our_own_site_is_said_to_be_completed() -> None:
+    [problem] = advise(Fields.read({**NOTICE, "body": "Lihat [denah](/media/denah.pdf)."}), now=MORNING, known=Known())
+    assert problem.reason == 'Tautan "/media/denah.pdf" dilengkapi dengan alamat situs ini.'
+
+
+@pytest.mark.parametrize("target", ["https://contoh.example/a", "mailto:info@contoh.example", "tel:112"])
+def test_whole_addresses_need_no_advice(target: str) -> None:
+    assert said({**NOTICE, "body": f"Lihat [denah]({target})."}) == []
+
+
 def test_a_channel_that_stands_still_is_named() -> None:
     assert said(NOTICE, known=Known(shut=[Shut(label="WhatsApp", cause="halted")])) == ["channels"]
 

@@ -21,6 +21,21 @@ def frozen(raw: dict[str, object] = desk.NOTICE, **changes: object) -> Edition:
     return freeze(desk.checked(raw, **changes), site=SITE, announcement="a" * 32, code="CMH-7K4Q-2M", at=desk.NOW)
 
 
+def test_links_to_our_own_paths_are_whole_in_every_wording_and_in_summaries_cut_from_them() -> None:
+    body = "Lihat [denah](/media/d_1.pdf)."
+    edition = frozen(
+        body=body,
+        instruction=body,
+        translations={"en": {"title": "x", "body": body}},
+        overrides={"feed": {"body": f"Baca. {body}"}},
+    )
+    whole = f"Lihat [denah]({SITE.base_url}/media/d_1.pdf)."
+    assert {words.body for words in edition.wordings.values()} == {whole}
+    assert edition.overrides["feed"].body == f"Baca. {whole}"
+    assert edition.wording("id").instruction == whole
+    assert edition.wording("id").summary == f"Lihat denah ({SITE.base_url}/media/d_1.pdf)."
+
+
 def test_nothing_is_left_to_default() -> None:
     edition = frozen(expires=None)
     assert edition.agency == "Kota Cimahi"

@@ -298,11 +298,11 @@ def test_markdown_becomes_plain_text_that_reads_well() -> None:
         ("[info@contoh.example](mailto:info@contoh.example)", "info@contoh.example"),
         ("[112](tel:112)", "112"),
         ("<script>x</script> & <b>", "<script>x</script> & <b>"),
-        ("&lt;b&gt; &amp;", "<b> &"),
+        ("&lt;b&gt; &amp;", "&lt;b&gt; &amp;"),
         ("# bukan judul", "# bukan judul"),
         ("![gambar](https://contoh.example/a.png)", "!gambar (https://contoh.example/a.png)"),
         ("[x](javascript:alert(1))", "[x](javascript:alert(1))"),
-        ("5 * 3 = 15 \\*bintang\\*", "5 * 3 = 15 *bintang*"),
+        ("5 * 3 = 15 \\*bintang\\*", "5 * 3 = 15 \\*bintang\\*"),
         ("", ""),
     ],
 )

@@ -172,8 +172,8 @@ def test_link_and_picture_become_links() -> None:
         ("[112](tel:112)", '<a href="tel:112">112</a>'),
         ("[tipu](javascript:alert(1))", "[tipu](javascript:alert(1))"),
         ("![gambar](https://a.example/x.png)", '!<a href="https://a.example/x.png">gambar</a>'),
-        ("kode `x<y`", "kode x&lt;y"),
-        ("balik &#x202e;arah", "balik arah"),
+        ("kode `x<y`", "kode `x&lt;y`"),
+        ("balik &#x202e;arah", "balik &amp;#x202e;arah"),
         ("# bukan judul", "# bukan judul"),
     ],
 )

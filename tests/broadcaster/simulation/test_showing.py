@@ -13,6 +13,12 @@ from broadcaster.simulation.showing import Button, bubbles, buttons, chat_markup
         ("5 * 3 * 2 dan snake_case_name", "5 * 3 * 2 dan snake_case_name"),
         ("*dua\nbaris*", "*dua\nbaris*"),
         ("<b>&", "&lt;b&gt;&amp;"),
+        ("_a_@contoh.example *b*", "_a_@contoh.example <strong>b</strong>"),
+        (
+            "*Lihat https://contoh.example/_a_/*b*/c*",
+            '<strong>Lihat <a href="https://contoh.example/_a_/*b*/c" target="_blank" rel="noopener noreferrer">'
+            "https://contoh.example/_a_/*b*/c</a></strong>",
+        ),
         (
             "Lihat https://info.cimahi.example/p/X.",
             'Lihat <a href="https://info.cimahi.example/p/X" target="_blank" rel="noopener noreferrer">'

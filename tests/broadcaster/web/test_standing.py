@@ -98,6 +98,24 @@ def test_only_pictures_below_our_own_address_are_ours(url: str, own: bool) -> No
     assert view(edition, now=samples.NOW, lang="id", base_url="https://info.cimahi.example").own_image is own
 
 
+def test_a_link_to_a_path_of_our_own_leads_there_from_any_copy_of_the_page() -> None:
+    words = msgspec.structs.replace(samples.notice().wording("id"), body="[denah](/media/denah_1.pdf)")
+    shown = view(samples.notice(wordings={"id": words}), now=samples.NOW, lang="id", base_url="https://info.cimahi.example")
+    assert shown.edition.wording("id").body == "[denah](https://info.cimahi.example/media/denah_1.pdf)"
+
+
+def test_the_history_tells_titles_and_summaries_as_they_were_typed() -> None:
+    before, after = (
+        msgspec.structs.replace(samples.notice().wording("id"), title=f"Tekan *{number}*", summary=f"- {number} _berkas_")
+        for number in (1, 2)
+    )
+    changes = differences(samples.notice(wordings={"id": before}), samples.notice(wordings={"id": after}), "id")
+    assert {change.field: re.sub("<del>.*?</del>|</?ins>", "", change.marked) for change in changes} == {
+        "title": "Tekan *2*",
+        "summary": "- 2 _berkas_",
+    }
+
+
 def test_the_history_is_newest_first_with_what_each_correction_changed() -> None:
     versions = history([samples.notice(), samples.correction()], "id")
     assert [version.number for version in versions] == [2, 1]
