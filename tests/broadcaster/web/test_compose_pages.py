@@ -126,9 +126,9 @@ async def test_saving_by_itself_says_when_another_tab_was_faster(site: Running) 
     assert "sudah diubah di tempat lain" in json.loads(refused.text)["problem"]
 
 
-async def test_changes_of_one_person_within_minutes_are_one_version(site: Running) -> None:
+async def test_small_changes_of_one_person_within_minutes_are_one_version(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    address = await begun(rina)
+    address = await begun(rina, title="Judul")
     for number in range(3):
         sent = {**FORM, "title": f"Judul {number}", "versi": await version_of(site, address)}
         assert (await rina.post(f"{address}/simpan", sent)).status == 200
