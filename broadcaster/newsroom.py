@@ -80,10 +80,10 @@ def save(
     if announcement_id is None:
         return _begin(connection, desk, form, text, fields, training=training)
     row = held(connection, announcement_id)
-    if version is not None and version != row.version:
-        raise Outdated
     if row.form == text:
         return row
+    if version is not None and version != row.version:
+        raise Outdated
     if desk.account.actor in drafts.returners(connection, row.id):
         raise NotAllowed("Anda mengembalikan pengumuman ini, jadi orang lain yang memperbaikinya.")
     _holds_for(desk, row)

@@ -14,14 +14,14 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from broadcaster import gallery, locks, newsroom, nudging, publishing, receipts
+from broadcaster import amending, gallery, locks, newsroom, nudging, publishing, receipts
 from broadcaster.answering import Answerer
 from broadcaster.app import App, SharedClock
 from broadcaster.draining import Deliverer
 from broadcaster.logs import told
 from broadcaster.queue import LANES, connect, decode, encode, queue_name
 from broadcaster.store import channels as channel_store
-from broadcaster.store import folding, former_mails, inbox, nudges, slices, suspicions
+from broadcaster.store import folding, form_acts, former_mails, inbox, nudges, slices, suspicions
 from broadcaster.store.leases import Holder, new_owner, suspend_proof, take_sweeper
 
 log = structlog.get_logger(__name__)
@@ -215,12 +215,16 @@ class LaneWorker:
         for stored in await app.database.write(newsroom.publish_held, publishing.Press.of(app), now=app.clock()):
             log.info("hold_published", announcement=stored.id)
             await publishing.ring(app, stored)
+        for stored in await app.database.write(amending.publish_held, publishing.Press.of(app), now=app.clock()):
+            log.info("amendment_published", announcement=stored.id)
+            await publishing.ring(app, stored)
         await app.database.write(publishing.end_expired, app.clock())
         await app.database.write(slices.finish_idle)
         if suspend_proof() >= self._fold_at:
             now = app.clock().timestamp()
             await app.database.write(nudges.purge, now - nudges.KEEP_SECONDS)
             await app.database.write(former_mails.purge, now)
+            await app.database.write(form_acts.purge, now)
             await app.database.write(suspicions.purge, now)
             folded = await app.database.write(folding.fold_old, now)
             self._fold_at = suspend_proof() + (0 if folded else FOLD_SECONDS)
