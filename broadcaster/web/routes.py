@@ -12,6 +12,7 @@ from broadcaster.web.staff import (
     account_factor,
     account_mail,
     account_password,
+    addresses,
     amend,
     auditing,
     channels,
@@ -252,5 +253,5 @@ DEMO = (
 
 
 def table(app: App) -> tuple[Row, ...]:
-    """All rows: the fixed ones, and one for each path of each pull channel that is installed."""
-    return (*RESIDENTS, *pull.rows(app), *MACHINES, *API, *STAFF, *DEMO)
+    """All rows: the fixed ones, one for each path of each pull channel, and the ways back from forms of the newsroom."""
+    return (*RESIDENTS, *pull.rows(app), *MACHINES, *API, *STAFF, *addresses.ways_back(STAFF), *DEMO)
