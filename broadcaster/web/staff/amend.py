@@ -27,6 +27,7 @@ from broadcaster.web.access import account_of, app_of
 from broadcaster.web.staff import actors, frame, once, refusals
 from broadcaster.web.staff import form as forms
 from broadcaster.web.staff.differences import Difference, differences
+from broadcaster.web.staff.judging import judgement
 from broadcaster.web.staff.reading import found
 from broadcaster.wording import words
 from channels.base.rendering import WIB
@@ -227,6 +228,8 @@ async def _show(request: Request, change: Change, shown: Shown) -> Response:
         return newest, waiting, actors.spoken(connection, people, t), _unpublished(connection, row, newest, account_of(request))
 
     newest, waiting, people, unused = await app.database.read(look)
+    desk, writers = frame.desk_of(request), {waiting.actor} if waiting is not None else set()
+    judged = await app.database.read(judgement, desk.press, row, desk.account, writers, desk.now)
     if newest is None:
         raise HTTPException(404)
     if waiting is not None and waiting.change != change and request.method == "GET":
@@ -241,7 +244,7 @@ async def _show(request: Request, change: Change, shown: Shown) -> Response:
         request, "amend.html", status=shown.status, row=row, change=change, shown=shown, newest=newest, waiting=proposed,
         values=values, unused=unused is not None and not again and not shown.values,
         proposer=people[proposed.actor] if proposed else "", approver=people[proposed.approved_by] if proposed else "",
-        left=max(left, 0),
+        left=max(left, 0), judged=judged,
         changes=_changes(request, row.fields, read_leniently(proposed.form)[0]) if proposed and proposed.form else shown.changes,
         mine=proposed is not None and proposed.actor == account_of(request).actor, topics=app.settings.topics, tree=app.tree,
         marked=_marked(request, values["areas"] if change == "correction" else ()),

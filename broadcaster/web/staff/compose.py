@@ -201,11 +201,12 @@ async def _page(
     """The page; `sent` is the form that is shown again, `both` what somebody else stored meanwhile."""
     app = app_of(request)
     announcement, code = (row.id, row.code) if row is not None else ("", NO_CODE)
-    shown = await _shown(request, form, announcement, code, {})
+    tried = row is not None or sent is not None
+    shown = await _shown(request, form, announcement, code, {"dicoba": "1"} if tried else {})
     used = {name for name, value in form.items() if value} | {problem.field for problem in problems}
     seen = max(saving.version_of(sent), 0) if sent is not None else row.version if row is not None else ""
     return frame.page(
-        request, "compose.html", status=status, row=row, seen=seen, sent_id=once.id_of(sent or {}), both=both,
+        request, "compose.html", status=status, row=row, seen=seen, tried=tried, sent_id=once.id_of(sent or {}), both=both,
         form=forms.shown(form), training=training, problems=problems,
         anchors=ANCHORS, levels=get_args(Level), topics=app.settings.topics,
         agencies=account_of(request).agencies or await reach.agencies(app), verdicts=VERDICTS, groups=groups(app),
@@ -232,7 +233,7 @@ async def _shown(request: Request, form: dict[str, Any], announcement: str, code
     chosen = tuple(name for name in form.get("channels") or () if name in app.push or name in app.pull)
     return {
         "previews": previews, "reach": await reach.of(request, previews.edition, chosen), "spoken": spoken, "preview_lang": lang,
-        "placed": bool(form.get("areas")), "checks": await checks.of(request, form, announcement),
+        "placed": bool(form.get("areas")), "checks": await checks.of(request, form, announcement, tried=bool(data.get("dicoba"))),
         "outdated": overriding.outdated(form), "editing": True, "picture": thumbnail(app, previews.edition),
     }  # fmt: skip
 

@@ -17,9 +17,10 @@ from broadcaster.publishing import Stored
 from broadcaster.store import drafts
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import Version
-from broadcaster.web.access import account_of, app_of
+from broadcaster.web.access import app_of
 from broadcaster.web.staff import actors, checks, frame, once, reach, refusals
 from broadcaster.web.staff.compose import thumbnail
+from broadcaster.web.staff.judging import Judgement, judgement
 from broadcaster.web.staff.reading import found
 from broadcaster.wording import Words
 
@@ -75,32 +76,37 @@ async def show(request: Request) -> Response:
 async def _page(
     request: Request, row: Announcement, problems: tuple[Problem, ...] = (), status: int = 200, *, reason: str = ""
 ) -> Response:
-    app, account = app_of(request), account_of(request)
+    app = app_of(request)
     form = newsroom.form_of(row)
     previews = await previewing.beside(lambda: previewing.look(app, form, announcement=row.id, code=row.code))
-    versions, editors, names = await app.database.read(_people, row, frame.words_of(request))
+    versions, names = await app.database.read(_people, row, frame.words_of(request))
+    judged = await app.database.read(_judgement, frame.desk_of(request), row)
     looked = await checks.of(request, form, row.id) if row.state in newsroom.EDITABLE else checks.NOTHING
     if not problems and row.state in ("draft", "returned"):
         problems = looked.problems
-    judges = account.may("approve") and (row.training or account.actor not in editors | {row.submitted_by})
     left = round(row.release_at - app.clock().timestamp()) if row.release_at is not None else 0
     return frame.page(
         request, "review.html", status=status, row=row, previews=previews, problems=problems, versions=versions, checks=looked,
         editing=False, placed=True, picture=thumbnail(app, previews.edition),
         outdated=overriding.outdated(form), spoken=(), preview_lang="id",
         spoken_words=spoken(app, row.fields), more_facts=facts(row.fields),
-        reach=await reach.of(request, previews.edition, row.fields.channels), judges=judges, left=max(left, 0),
+        reach=await reach.of(request, previews.edition, row.fields.channels), judges=judged.may, judged=judged, left=max(left, 0),
         names=names, reason=reason, said=_done(request, row) if not problems else "",
         sending=f"/redaksi/pengiriman/{row.id}" if row.published_at else "",
         break_glass=app.settings.break_glass and row.fields.level == "emergency",
     )  # fmt: skip
 
 
-def _people(connection: Connection, row: Announcement, t: Words) -> tuple[list[Version], frozenset[str], Mapping[str, str]]:
-    """The versions, who edited, and everybody's name."""
+def _judgement(connection: Connection, desk: Desk, row: Announcement) -> Judgement:
+    writers = drafts.editors(connection, row.id) | {row.submitted_by}
+    return judgement(connection, desk.press, row, desk.account, writers, desk.now)
+
+
+def _people(connection: Connection, row: Announcement, t: Words) -> tuple[list[Version], Mapping[str, str]]:
+    """The versions, and everybody's name."""
     versions = drafts.history(connection, row.id, limit=VERSIONS)
     named = [row.submitted_by, row.approved_by, *(version.actor for version in versions)]
-    return versions, drafts.editors(connection, row.id), actors.spoken(connection, named, t)
+    return versions, actors.spoken(connection, named, t)
 
 
 def _done(request: Request, row: Announcement) -> str:
