@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 
 from broadcaster.store import form_acts
-from broadcaster.store.form_acts import FormAct
 from broadcaster.web import forms
 from broadcaster.web.access import account_of, app_of
 
@@ -51,33 +50,3 @@ async def write(
         return Done(result=name(made), made=made)
 
     return await app_of(request).database.write(once)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Errand:
-    """An act outside the database, such as a letter: claimed before it begins, so that it is not run twice."""
-
-    request: Request
-    form: str
-
-    @classmethod
-    def of(cls, request: Request, data: Any, kind: str) -> "Errand":
-        """The errand of a form; one without an id is given one."""
-        return cls(request=request, form=f"{kind} {id_of(data) or forms.fresh_id()}")
-
-    async def begin(self) -> FormAct | None:
-        """Claim it; the earlier act where the form was sent before."""
-        at = app_of(self.request).clock().timestamp()
-        return await app_of(self.request).database.write(form_acts.take, account_of(self.request).id, self.form, at)
-
-    async def find(self) -> FormAct | None:
-        """Look up what it came to."""
-        return await app_of(self.request).database.read(form_acts.find, account_of(self.request).id, self.form)
-
-    async def finish(self, result: str) -> None:
-        """Store what it came to."""
-        await app_of(self.request).database.write(form_acts.keep, account_of(self.request).id, self.form, result)
-
-    async def give_up(self) -> None:
-        """Let it be sent again."""
-        await app_of(self.request).database.write(form_acts.forget, account_of(self.request).id, self.form)
