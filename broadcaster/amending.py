@@ -6,35 +6,32 @@ Each function with a Connection is one transaction, to be run through `Database.
 import hashlib
 import hmac
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster import announcements, filling, publishing, reasons, second_person
-from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, OwnWork, bound_of
-from broadcaster.newsroom import Desk, Form, form_text, judges, require, require_cover
-from broadcaster.publishing import Stored, held
+from broadcaster import announcements, filling, lateness, publishing, reasons, second_person
+from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, OwnWork, bound_of, may
+from broadcaster.fields import InvalidAnnouncement, Problem
+from broadcaster.newsroom import Desk, Form, form_text, judges, require, require_cover, require_steering
+from broadcaster.publishing import DUE_AT_ONCE, Press, Stored, held
 from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.drafts import Proposal
+from broadcaster.store.drafts import Proposal, Version
 from broadcaster.vouching import require_own_picture
 
 
 def propose_correction(connection: Connection, desk: Desk, announcement_id: str, form: Form, *, reason: str) -> Proposal:
     """Ask a second person to publish the next edition. Raises NotAllowed, InvalidAnnouncement."""
-    checked = examined(desk, held(connection, announcement_id), form)
-    row = _open_for(connection, desk, announcement_id, "correct", checked)
-    if checked.fields.image != row.fields.image:
-        require_own_picture(desk.press, checked.fields)
-    if checked.fields == row.fields:
-        raise NotAllowed("Isi ralat sama dengan yang sudah terbit. Ubah dulu yang salah.")
-    why = reasons.read_public(connection, reason, link_hosts=desk.press.allowed_hosts)
-    filling.require_filled(connection, checked.fields, row.blanks)
+    row = held(connection, announcement_id)
+    checked, why = examine_correction(connection, desk, row, form, reason=reason)
     form_text(form)
     bound = _bound(row, bound_of(checked), why)
     wanted = Proposal(
         announcement=row.id, change="correction", form=form, reason=why, bound=bound, actor=desk.account.actor, at=desk.at
     )
+    _keep_words(connection, desk, row, form)
     return _propose(connection, desk, row, wanted, checked)
 
 
@@ -42,8 +39,8 @@ def propose_withdrawal(connection: Connection, desk: Desk, announcement_id: str,
     """Ask a second person to take the announcement back. Raises NotAllowed, InvalidAnnouncement."""
     why = reasons.read_public(connection, reason, link_hosts=desk.press.allowed_hosts)
     row = held(connection, announcement_id)
-    checked = _as_published(desk, row)
-    row = _open_for(connection, desk, announcement_id, "withdraw", checked)
+    checked = _as_published(desk.press, row)
+    _require_open(desk, row, "withdraw", checked)
     wanted = Proposal(
         announcement=row.id, change="withdrawal", form={}, reason=why, bound=_bound(row, "withdrawal", why),
         actor=desk.account.actor, at=desk.at,
@@ -52,21 +49,77 @@ def propose_withdrawal(connection: Connection, desk: Desk, announcement_id: str,
 
 
 def approve(connection: Connection, desk: Desk, announcement_id: str, *, seen: str) -> Stored:
-    """Publish what was proposed, if it is what was seen (its `bound`). Raises NotAllowed, InvalidAnnouncement."""
+    """Approve what was proposed, if it is what was seen (its `bound`): it goes out after the hold, of an emergency at once.
+
+    Raises NotAllowed, InvalidAnnouncement.
+    """
     desk = replace(desk, account=second_person.as_of_now(connection, desk.account))
     row, waiting = _judged(connection, desk, announcement_id)
+    if waiting.release_at is not None:
+        raise NotAllowed("Usulan ini sudah disetujui dan segera terbit.")
     second_person.require_independent(connection, desk.account, {waiting.actor}, desk.now)
     if not hmac.compare_digest(seen.encode(), waiting.bound.encode()):
         raise NotAllowed("Usulan ini berubah sesudah Anda melihatnya. Periksa lagi, lalu setujui.")
-    drafts.drop_proposal(connection, announcement_id)
-    who: dict[str, Any] = {"actor": desk.account.actor, "now": desk.now, "role": "approver"}
-    if waiting.change == "withdrawal":
-        return publishing.withdraw(connection, desk.press, announcement_id, reason=waiting.reason, **who)
-    checked = examined(desk, row, waiting.form)
+    may(row.state, "correct" if waiting.change == "correction" else "withdraw", "approver")
+    checked = _still_bound(desk.press, row, waiting, desk.now)
     require_cover(desk, checked)
-    if _bound(row, bound_of(checked), waiting.reason) != waiting.bound:
-        raise NotAllowed("Yang terbit atau ralatnya tidak lagi sama. Tolak ralat ini, lalu susun yang baru.")
-    return publishing.correct(connection, desk.press, announcement_id, checked, reason=waiting.reason, **who)
+    waiting = replace(waiting, approved_by=desk.account.actor, release_at=(desk.now + desk.hold).timestamp())
+    if "emergency" in (row.fields.level, checked.fields.level):
+        return _publish(connection, desk.press, waiting, checked, desk.now)
+    drafts.hold_proposal(connection, row.id, waiting.approved_by, waiting.release_at)
+    _note(connection, desk, f"approve_{waiting.change}", row.id, content=waiting.bound)
+    return publishing.stored_as(desk.press, row)
+
+
+def call_back(connection: Connection, desk: Desk, announcement_id: str) -> None:
+    """Take an approval back within the hold: nothing was sent, and it waits for a second person again. Raises NotAllowed."""
+    require_steering(connection, desk, announcement_id)
+    waiting = _waiting(connection, announcement_id)
+    if waiting.release_at is None:
+        raise NotAllowed("Usulan ini belum disetujui, jadi tidak ada yang perlu dibatalkan.")
+    drafts.hold_proposal(connection, announcement_id, "", None)
+    _note(connection, desk, f"call_back_{waiting.change}", announcement_id)
+
+
+def publish_held(connection: Connection, press: Press, *, now: datetime) -> list[Stored]:
+    """Publish every approved proposal whose hold is over, each once; what no longer holds waits for a second person again."""
+    published: list[Stored] = []
+    for waiting in drafts.released(connection, now.timestamp(), DUE_AT_ONCE):
+        row, planned = held(connection, waiting.announcement), lateness.planned_at(waiting.release_at)
+        approved = replace(row, approved_by=waiting.approved_by)
+        why = second_person.lapsed(connection, approved, tree=press.tree, city=press.site.city)
+        if not why and lateness.is_stale(planned, now):
+            why = lateness.why_stale(planned)
+            lateness.tell_missed(connection, approved, now)
+        try:
+            if not why:
+                with connection.begin_nested():
+                    checked = _still_bound(press, row, waiting, now)
+                    published.append(_publish(connection, press, waiting, checked, now))
+                    lateness.tell_late(connection, approved, planned, now)
+        except (InvalidAnnouncement, NotAllowed) as refused:
+            why = " ".join(str(refused).split())
+        if why:
+            _ask_again(connection, press, row, waiting, why, now)
+    return published
+
+
+def _publish(connection: Connection, press: Press, waiting: Proposal, checked: CheckedAnnouncement, now: datetime) -> Stored:
+    """Publish the next edition in the name of who approved it."""
+    drafts.drop_proposal(connection, waiting.announcement)
+    who: dict[str, Any] = {"actor": waiting.approved_by, "now": now, "role": "approver", "reason": waiting.reason}
+    if waiting.change == "withdrawal":
+        return publishing.withdraw(connection, press, waiting.announcement, **who)
+    return publishing.correct(connection, press, waiting.announcement, checked, **who)
+
+
+def _ask_again(connection: Connection, press: Press, row: Announcement, waiting: Proposal, why: str, now: datetime) -> None:
+    """Put an approved proposal before a second person again; they are told, and the audit log says why."""
+    drafts.hold_proposal(connection, row.id, "", None)
+    codes = second_person.codes_of(row.fields, press.tree)
+    able = second_person.able(connection, row.fields.agency or press.site.city, codes, {waiting.actor})
+    nudges.add(connection, able, row.id, "review", now.timestamp())
+    audit.append(connection, at=now, actor="clock", act=f"lapse_{waiting.change}", subject=row.id, detail={"why": why})
 
 
 def refuse(connection: Connection, desk: Desk, announcement_id: str, reason: str) -> None:
@@ -87,6 +140,14 @@ def take_back(connection: Connection, desk: Desk, announcement_id: str) -> None:
     _note(connection, desk, f"take_back_{waiting.change}", announcement_id)
 
 
+def _keep_words(connection: Connection, desk: Desk, row: Announcement, form: Form) -> None:
+    """Keep what was typed among the versions: a proposal that is refused or taken back is gone."""
+    last = drafts.newest(connection, row.id)
+    number = max(row.version, last.number if last is not None else 0) + 1
+    words = Version(announcement=row.id, number=number, at=desk.at, actor=desk.account.actor, act="correct", form=form)
+    drafts.keep(connection, words)
+
+
 def _propose(connection: Connection, desk: Desk, row: Announcement, wanted: Proposal, checked: CheckedAnnouncement) -> Proposal:
     if not drafts.propose(connection, wanted):
         raise NotAllowed("Sudah ada ralat atau pencabutan yang menunggu persetujuan untuk pengumuman ini.")
@@ -95,20 +156,47 @@ def _propose(connection: Connection, desk: Desk, row: Announcement, wanted: Prop
     return wanted
 
 
-def _open_for(connection: Connection, desk: Desk, announcement_id: str, act: Act, checked: CheckedAnnouncement) -> Announcement:
+def examine_correction(
+    connection: Connection, desk: Desk, row: Announcement, form: Form, *, reason: str
+) -> tuple[CheckedAnnouncement, str]:
+    """Hold a correction and its public reason against every rule, all refusals at once.
+
+    Raises NotAllowed, InvalidAnnouncement.
+    """
+    problems: list[Problem] = []
+    checked, why = None, ""
+    try:
+        checked = _examined(desk.press, row, form, desk.now)
+        if checked.fields.image != row.fields.image:
+            require_own_picture(desk.press, checked.fields)
+        filling.require_filled(connection, checked.fields, row.blanks)
+    except InvalidAnnouncement as refused:
+        problems += refused.problems
+    try:
+        why = reasons.read_public(connection, reason, link_hosts=desk.press.allowed_hosts)
+    except InvalidAnnouncement as refused:
+        problems += refused.problems
+    if problems or checked is None:
+        raise InvalidAnnouncement(problems)
+    _require_open(desk, row, "correct", checked)
+    if checked.fields == row.fields:
+        raise NotAllowed("Isi ralat sama dengan yang sudah terbit. Ubah dulu yang salah.")
+    return checked, why
+
+
+def _require_open(desk: Desk, row: Announcement, act: Act, checked: CheckedAnnouncement) -> None:
+    """Raises NotAllowed unless this may be done to it now, by this person."""
     require(desk, "write")
-    row = held(connection, announcement_id)
-    announcements.may(row.state, act, "approver")
-    require_cover(desk, _as_published(desk, row))
+    may(row.state, act, "approver")
+    require_cover(desk, _as_published(desk.press, row))
     require_cover(desk, checked)
-    return row
 
 
 def _judged(connection: Connection, desk: Desk, announcement_id: str) -> tuple[Announcement, Proposal]:
     require(desk, "approve")
     row = held(connection, announcement_id)
     waiting = _waiting(connection, announcement_id)
-    require_cover(desk, _as_published(desk, row))
+    require_cover(desk, _as_published(desk.press, row))
     if waiting.actor == desk.account.actor:
         raise OwnWork("Pengusul tidak dapat memutuskan usulannya sendiri. Minta orang lain memeriksanya.")
     return row, waiting
@@ -121,15 +209,24 @@ def _waiting(connection: Connection, announcement_id: str) -> Proposal:
     return waiting
 
 
-def examined(desk: Desk, row: Announcement, form: Form) -> CheckedAnnouncement:
-    """Hold a correction of `row` against the rules; it goes out at once, so it has no schedule. Raises InvalidAnnouncement."""
-    unscheduled = {name: value for name, value in form.items() if name != "publish_at"}
-    return desk.press.examine(unscheduled, desk.now, corrected=row)
+def _examined(press: Press, row: Announcement, form: Form, now: datetime) -> CheckedAnnouncement:
+    """The corrected announcement; it has no schedule of its own."""
+    return press.examine({name: value for name, value in form.items() if name != "publish_at"}, now, corrected=row)
 
 
-def _as_published(desk: Desk, row: Announcement) -> CheckedAnnouncement:
+def _still_bound(press: Press, row: Announcement, waiting: Proposal, now: datetime) -> CheckedAnnouncement:
+    """What is about to be published; raises NotAllowed where it is no longer what was proposed."""
+    if waiting.change == "withdrawal":
+        return _as_published(press, row)
+    checked = _examined(press, row, waiting.form, now)
+    if _bound(row, bound_of(checked), waiting.reason) != waiting.bound:
+        raise NotAllowed("Yang terbit atau ralatnya tidak lagi sama. Tolak ralat ini, lalu susun yang baru.")
+    return checked
+
+
+def _as_published(press: Press, row: Announcement) -> CheckedAnnouncement:
     """The published fields, with their areas; what has expired meanwhile is no matter here."""
-    return announcements.as_it_stands(row.fields, tree=desk.press.tree, topics=desk.press.topics)
+    return announcements.as_it_stands(row.fields, tree=press.tree, topics=press.topics)
 
 
 def _bound(row: Announcement, content: str, reason: str) -> str:

@@ -68,27 +68,32 @@ class Desk:
 def save(
     connection: Connection, desk: Desk, form: Form, *,
     announcement_id: str | None = None, version: int | None = None, training: bool = False, act: VersionAct = "edit",
+    apart: bool = False,
 ) -> Announcement:  # fmt: skip
-    """Store a form as it stands, complete or not; an approval is void. Raises NotAllowed, Outdated, InvalidAnnouncement."""
+    """Store a form as it stands, complete or not; an approval is void. Raises NotAllowed, Outdated, InvalidAnnouncement.
+
+    `apart`: what stood there stays a version of its own, however little it differs.
+    """
     require(desk, "write")
     text = form_text(form)
     fields = read_leniently(form)[0]
     if announcement_id is None:
         return _begin(connection, desk, form, text, fields, training=training)
     row = held(connection, announcement_id)
-    if version is not None and version != row.version:
-        raise Outdated
     if row.form == text:
         return row
+    if version is not None and version != row.version:
+        raise Outdated
     if desk.account.actor in drafts.returners(connection, row.id):
         raise NotAllowed("Anda mengembalikan pengumuman ini, jadi orang lain yang memperbaikinya.")
     _holds_for(desk, row)
     if row.state not in OWN_STATES:
         _require_hold(desk, replace(row, fields=fields))
     bound = "" if row.state in OWN_STATES else bound_anew(desk.press, form, desk.now)
+    _keep_original(connection, row)
     before, values = row, {**_UNAPPROVED, "bound": bound, "form": text, "version": row.version + 1}
     row = moved(connection, row, "edit", "author", desk.now, fields=fields, **values)
-    if _keep(connection, desk, row, form, act) or before.state in ("approved", "scheduled"):
+    if _keep(connection, desk, row, form, act, apart=apart) or before.state in ("approved", "scheduled"):
         _note(connection, desk, "edit", row, was=before.state, number=row.version, **changed(before.fields, fields))
     if before.state in ("approved", "scheduled") and row.bound:
         _ask(connection, desk, row, desk.press.check(fields, desk.now))
@@ -107,12 +112,12 @@ def _begin(connection: Connection, desk: Desk, form: Form, text: str, fields: Fi
     return stored
 
 
-def restore(connection: Connection, desk: Desk, announcement_id: str, number: int) -> Announcement:
-    """Put an earlier version back as the newest one. Raises NotAllowed."""
-    found = drafts.version(connection, announcement_id, number)
-    if found is None:
+def restore(connection: Connection, desk: Desk, announcement_id: str, number: int, *, version: int | None = None) -> Announcement:
+    """Put an earlier version back as the newest one; `version` is the newest that was seen. Raises NotAllowed, Outdated."""
+    earlier = drafts.version(connection, announcement_id, number)
+    if earlier is None:
         raise NotAllowed("Versi ini tidak ada.")
-    return save(connection, desk, found.form, announcement_id=announcement_id, act="restore")
+    return save(connection, desk, earlier.form, announcement_id=announcement_id, version=version, act="restore")
 
 
 def duplicate(connection: Connection, desk: Desk, announcement_id: str, *, training: bool = False) -> Announcement:
@@ -366,11 +371,18 @@ def judges(connection: Connection, desk: Desk, checked: CheckedAnnouncement, edi
     return second_person.able(connection, agency, [area.code for area in checked.areas], editors)
 
 
-def _keep(connection: Connection, desk: Desk, row: Announcement, form: Form, act: VersionAct) -> bool:
-    return drafts.keep(
-        connection,
-        Version(announcement=row.id, number=row.version, at=desk.at, actor=desk.account.actor, act=act, form=form),
-    )
+def _keep(connection: Connection, desk: Desk, row: Announcement, form: Form, act: VersionAct, *, apart: bool = False) -> bool:
+    version = Version(announcement=row.id, number=row.version, at=desk.at, actor=desk.account.actor, act=act, form=form)
+    return drafts.keep(connection, version, apart=apart)
+
+
+def _keep_original(connection: Connection, row: Announcement) -> None:
+    """Keep what came another way than by the composer, before it is written over there for the first time."""
+    if drafts.newest(connection, row.id) is None:
+        original = Version(
+            announcement=row.id, number=row.version, at=row.created_at, actor=row.created_by, act="edit", form=form_of(row)
+        )
+        drafts.keep(connection, original)
 
 
 def _note(connection: Connection, desk: Desk, act: str, row: Announcement, **more: Any) -> None:

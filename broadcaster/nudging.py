@@ -159,7 +159,7 @@ def _to_judge(connection: Connection, row: Announcement, person: Account) -> boo
     if row.state == "review":
         return row.training or person.actor not in drafts.editors(connection, row.id)
     waiting = drafts.proposed(connection, row.id)
-    return waiting is not None and waiting.actor != person.actor
+    return waiting is not None and waiting.actor != person.actor and waiting.release_at is None
 
 
 def _give_up(connection: Connection, nudge: Nudge) -> None:

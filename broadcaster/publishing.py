@@ -255,7 +255,9 @@ def correct(
     went = rows.supersede_runs(connection, row.id, "Digantikan ralat.")
     going = tuple(name for name in press.push_channels if not chosen or name in chosen or name in went)
     stored = _issue(connection, press, row, frozen, chosen=chosen, going=going, now=now, follows=previous.id)
-    audit.append(connection, at=now, actor=actor, act="correct", subject=row.id, detail=_said(stored, role=role, reason=reason))
+    content = content_hash(checked.fields, [area.code for area in checked.areas])
+    detail = _said(stored, role=role, reason=reason, content=content)
+    audit.append(connection, at=now, actor=actor, act="correct", subject=row.id, detail=detail)
     return stored
 
 

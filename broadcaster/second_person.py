@@ -51,6 +51,15 @@ def require_independent(connection: Connection, approver: Account, writers: Coll
     raise NotIndependent(f"{why} Minta penyetuju lain, atau tunggu sampai {until}.")
 
 
+def barred(connection: Connection, approver: Account, writers: Collection[str], now: datetime) -> str:
+    """Say why somebody is no second person for those who wrote it; "" where they are."""
+    try:
+        require_independent(connection, approver, writers, now)
+    except NotIndependent as refused:
+        return str(refused)
+    return ""
+
+
 def able(connection: Connection, agency: str, codes: Collection[str], but: Collection[str] = ()) -> list[Account]:
     """Everyone who may approve what is of this agency and these areas, without some (`but`, actors)."""
     approvers = accounts.with_role(connection, "approver")

@@ -5,7 +5,7 @@ It is no edition: nothing of it stands in a ledger, no resident gets it, and its
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import Connection
 
 from broadcaster import newsroom, previewing
+from broadcaster.accounts import Account
 from broadcaster.app import App
 from broadcaster.logs import told as said_without_values
 from broadcaster.newsroom import Desk
@@ -30,34 +31,46 @@ SEND_SECONDS = 20.0
 """How long one channel may take."""
 
 
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one channel; `problem` is the failure by its name and the provider's code, "" where it was taken."""
+
+    name: str
+    problem: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tried:
-    """One channel: where it went, or why not. `outcome` None: this person gave no address there."""
+    """One channel as its person sees it: where it went, or why not. `attempt` None: it was not tried, for want of an address."""
 
     name: str
     label: str
     address: str
-    outcome: Outcome | None
+    attempt: Attempt | None
 
     @property
     def sent(self) -> bool:
         """Whether the provider took it."""
-        return isinstance(self.outcome, Receipt)
-
-    @property
-    def problem(self) -> str:
-        """The failure by its name and the provider's code."""
-        return f"{type(self.outcome).__name__} {getattr(self.outcome, 'code', '')}".strip()
+        return self.attempt is not None and not self.attempt.problem
 
 
-async def send(app: App, desk: Desk, row: Announcement) -> list[Tried]:
+async def send(app: App, desk: Desk, row: Announcement) -> list[Attempt]:
     """Send the stored form to its writer by each channel that reaches them. Raises NotAllowed without the right to write."""
     newsroom.require(desk, "write")
     edition = trial_edition(app, row)
     places = ways(app, desk.account)
-    found = await asyncio.gather(*(_one(app, name, places.get(name, ""), edition) for name in _able(app)))
-    await app.database.write(_note, desk, row, {one.name: one.sent for one in found if one.outcome is not None})
-    return list(found)
+    reached = [name for name in _able(app) if places.get(name)]
+    attempts = await asyncio.gather(*(_attempt(app, name, places[name], edition) for name in reached))
+    await app.database.write(_note, desk, row, [one.name for one in attempts if not one.problem])
+    return list(attempts)
+
+
+def tried(app: App, account: Account, attempts: Collection[Attempt]) -> list[Tried]:
+    """Every channel by which this person could be reached, with what became of it."""
+    places, by_name = ways(app, account), {attempt.name: attempt for attempt in attempts}
+    return [
+        Tried(name=name, label=app.push[name].label, address=places.get(name, ""), attempt=by_name.get(name))
+        for name in _able(app)
+    ]
 
 
 def trial_edition(app: App, row: Announcement) -> Edition:
@@ -74,9 +87,11 @@ def _able(app: App) -> list[str]:
     return [name for name in REACHED_BY if name in app.push and can_tell(app, name)]
 
 
-async def _one(app: App, name: str, address: str, edition: Edition) -> Tried:
-    outcome = await _outcome(app, name, address, edition) if address else None
-    return Tried(name=name, label=app.push[name].label, address=address, outcome=outcome)
+async def _attempt(app: App, name: str, address: str, edition: Edition) -> Attempt:
+    outcome = await _outcome(app, name, address, edition)
+    if isinstance(outcome, Receipt):
+        return Attempt(name=name)
+    return Attempt(name=name, problem=f"{type(outcome).__name__} {getattr(outcome, 'code', '')}".strip())
 
 
 async def _outcome(app: App, name: str, address: str, edition: Edition) -> Outcome:
@@ -100,6 +115,6 @@ async def _outcome(app: App, name: str, address: str, edition: Edition) -> Outco
     return Deferred(code="unwritten")
 
 
-def _note(connection: Connection, desk: Desk, row: Announcement, went: Mapping[str, bool]) -> None:
-    detail = {"code": row.code, "version": row.version, "from": desk.place, "sent": sorted(n for n, ok in went.items() if ok)}
+def _note(connection: Connection, desk: Desk, row: Announcement, sent: Collection[str]) -> None:
+    detail = {"code": row.code, "version": row.version, "from": desk.place, "sent": sorted(sent)}
     audit.append(connection, at=desk.now, actor=desk.account.actor, act="test_send", subject=row.id, detail=detail)

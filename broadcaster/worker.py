@@ -14,7 +14,7 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from broadcaster import custody, gallery, hold_ups, locks, newsroom, nudging, publishing, receipts
+from broadcaster import amending, custody, gallery, hold_ups, locks, newsroom, nudging, publishing, receipts
 from broadcaster.answering import Answerer
 from broadcaster.app import App, SharedClock
 from broadcaster.draining import Deliverer
@@ -22,7 +22,7 @@ from broadcaster.logs import told
 from broadcaster.pulse import Pulse
 from broadcaster.queue import LANES, connect, decode, encode, queue_name
 from broadcaster.store import channels as channel_store
-from broadcaster.store import folding, former_mails, inbox, nudges, people, slices, suspicions
+from broadcaster.store import folding, form_acts, former_mails, inbox, nudges, people, slices, suspicions
 from broadcaster.store.custody import is_held
 from broadcaster.store.leases import Holder, new_owner, suspend_proof, take_sweeper
 
@@ -226,6 +226,9 @@ class LaneWorker:
         for stored in await app.database.write(newsroom.publish_held, publishing.Press.of(app), now=app.clock()):
             log.info("hold_published", announcement=stored.id)
             await publishing.ring(app, stored)
+        for stored in await app.database.write(amending.publish_held, publishing.Press.of(app), now=app.clock()):
+            log.info("amendment_published", announcement=stored.id)
+            await publishing.ring(app, stored)
         await app.database.write(publishing.end_expired, app.clock())
         await app.database.write(slices.finish_idle)
         if (uncounted := await app.database.read(people.uncounted, app.clock().timestamp())) is not None:
@@ -234,6 +237,7 @@ class LaneWorker:
             now = app.clock().timestamp()
             await app.database.write(nudges.purge, now - nudges.KEEP_SECONDS)
             await app.database.write(former_mails.purge, now)
+            await app.database.write(form_acts.purge, now)
             await app.database.write(suspicions.purge, now)
             folded = await app.database.write(folding.fold_old, now)
             self._fold_at = suspend_proof() + (0 if folded else FOLD_SECONDS)

@@ -162,6 +162,15 @@ async def corrected(stage: Stage) -> str:
     return announcement
 
 
+async def approved_correction(stage: Stage) -> str:
+    """Something published whose correction dewi has approved just now."""
+    announcement = await corrected(stage)
+    waiting = await stage.site.app.database.read(drafts.proposed, announcement)
+    assert waiting is not None
+    await stage.do(stage.dewi, amending.approve, announcement, seen=waiting.bound)
+    return announcement
+
+
 async def email(_stage: Stage) -> str:
     """A channel."""
     return "email"
@@ -397,6 +406,7 @@ DEEDS: Mapping[str, Deed] = {
     "/redaksi/pengguna/{id}/sesi": Deed(stands=signed_in_elsewhere),
     "/redaksi/gambar": Deed(form=chosen),
     ONE + "/usulan/setujui": Deed(form=proposed, stands=corrected),
+    ONE + "/usulan/batalkan": Deed(stands=approved_correction),
     ONE + "/usulan/tolak": Deed(form=proposed, stands=corrected),
     ONE + "/usulan/tarik": Deed(stands=corrected, own=True),
     "/redaksi/kanal/{name}/lanjut": Deed(stands=halted),

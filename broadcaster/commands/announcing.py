@@ -5,29 +5,35 @@ import contextlib
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
 from broadcaster import config, custody, frontmatter, hold_ups, publishing, subscriber_register
-from broadcaster.announcements import examine
+from broadcaster.announcements import CheckedAnnouncement, content_hash, examine
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import ACTOR, has_database, opened
 from broadcaster.previewing import document_parts, message_parts, sample_recipient
 from broadcaster.publishing import Stored
-from broadcaster.store import tier
+from broadcaster.store import announcements as rows
+from broadcaster.store import form_acts, tier
 from broadcaster.store.fanout import audience_of
 from channels.base.contract import Area, Edition, PushChannel, Recipient
-from channels.base.rendering import WIB
+from channels.base.rendering import WIB, moment_text
 from subscribers import consent, residents
 from subscribers.areas import AreaTree
 from subscribers.audience import Audience
 
 FILE = Annotated[str, typer.Argument(help="Markdown dengan front matter YAML; - membaca masukan baku.")]
 JSON = Annotated[bool, typer.Option("--json", help="Cetak sebagai JSON.")]
+AGAIN = Annotated[bool, typer.Option("--again", help="Terbitkan lagi isi yang sudah diterbitkan dalam 24 jam terakhir.")]
+ASKS_SECONDS = 24 * 3600.0
+"""For so long the same content is published again only when asked to."""
 LANGUAGES = ("id", "en", "su")
 
 
@@ -103,16 +109,22 @@ async def _known(app: App, channel: str, address: str) -> Recipient | None:
     )  # fmt: skip
 
 
-def publish(file: FILE, as_json: JSON = False) -> None:
+def publish(file: FILE, as_json: JSON = False, again: AGAIN = False) -> None:
     """Terbitkan satu pengumuman; selesai begitu tersimpan aman. Mencetak id, kode, dan alamatnya."""
-    asyncio.run(_publish(_text(file), as_json))
+    asyncio.run(_publish(_text(file), as_json=as_json, again=again, may_ask=file != "-" and not as_json))
 
 
-async def _publish(text: str, as_json: bool) -> None:
+async def _publish(text: str, *, as_json: bool, again: bool, may_ask: bool) -> None:
     async with opened() as app:
         press, now = publishing.Press.of(app), app.clock()
         checked = frontmatter.checked(text, lambda values: press.examine(values, now))
-        done = await publishing.publish_now(app, checked, actor=ACTOR)
+        done = await app.database.write(_publish_once, app, checked, again=again)
+        if isinstance(done, Earlier):
+            _require_again(done, as_json=as_json, may_ask=may_ask)
+            done = await app.database.write(_publish_once, app, checked, again=True)
+        if isinstance(done, Earlier):
+            raise Failed(done.words)
+        await publishing.ring(app, done)
         if as_json:
             sys.stdout.write(json.dumps({"id": done.id, "code": done.code, "status": done.status, "url": done.url}) + "\n")
         else:
@@ -135,6 +147,47 @@ async def _tell_shut(app: App, done: Stored) -> None:
     emergency = done.lane == "emergency"
     for shut in await app.database.read(lambda c: hold_ups.shut(c, app, done.channels, emergency=emergency)):
         sys.stderr.write(f"{'PERHATIAN, darurat tertahan: ' if emergency else ''}{shut.reason} {shut.remedy}\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """The same content, published by a command within a day."""
+
+    id: str
+    code: str
+    at: datetime
+
+    @property
+    def words(self) -> str:
+        """What a person reads."""
+        return f"Isi yang sama sudah diterbitkan {moment_text(self.at)}, kode {self.code}, id {self.id}."
+
+
+def _publish_once(connection: Connection, app: App, checked: CheckedAnnouncement, *, again: bool) -> Stored | Earlier:
+    """Publish, unless the same content was published by a command within a day; one transaction."""
+    now = app.clock()
+    content = f"publish {content_hash(checked.fields, [area.code for area in checked.areas])}"
+    if again:
+        form_acts.forget(connection, form_acts.COMMAND_LINE, content)
+    earlier = form_acts.take(connection, form_acts.COMMAND_LINE, content, now.timestamp(), within=ASKS_SECONDS)
+    row = rows.find(connection, earlier.result) if earlier is not None else None
+    if earlier is not None and row is not None:
+        return Earlier(id=row.id, code=row.code, at=datetime.fromtimestamp(earlier.at, UTC))
+    stored = publishing.publish(connection, publishing.Press.of(app), checked, actor=ACTOR, now=now)
+    form_acts.keep(connection, form_acts.COMMAND_LINE, content, stored.id)
+    return stored
+
+
+def _require_again(earlier: Earlier, *, as_json: bool, may_ask: bool) -> None:
+    """Ask at a terminal whether to publish it once more; raises Failed for "no", and where nobody can be asked."""
+    if may_ask and sys.stdin.isatty() and sys.stdout.isatty():
+        if not typer.confirm(f"{earlier.words} Terbitkan sekali lagi?"):
+            raise Failed("Tidak diterbitkan lagi.")
+        return
+    if as_json:
+        at = earlier.at.astimezone(WIB).isoformat(timespec="seconds")
+        sys.stdout.write(json.dumps({"id": earlier.id, "code": earlier.code, "status": "duplicate", "published_at": at}) + "\n")
+    raise Failed(f"{earlier.words} Tambahkan --again bila memang harus terbit sekali lagi.")
 
 
 def _text(file: str) -> str:

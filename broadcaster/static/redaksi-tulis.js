@@ -22,6 +22,7 @@
       if (answer.ok) { keep(said); redaksi.active(); } else { changed = true; stuck = answer.status === 409; wait = over ? Infinity : AGAIN; }
       if (answer.ok && !changed) form.dispatchEvent(new Event("redaksi:tersimpan"));
       if (over) redaksi.lost();
+      if (said.conflict) document.getElementById("bandingkan").hidden = false;
       tell(said.said || said.problem || (over ? form.dataset.out : form.dataset.unsaved));
     } catch { changed = true; wait = AGAIN; tell(form.dataset.unsaved); }
     saving = false;

@@ -31,7 +31,7 @@
     const button = (label, act) => {
       const made = document.createElement("button");
       made.type = "button"; made.className = "button second"; made.textContent = label;
-      made.addEventListener("click", () => { note.remove(); act(); form.querySelector("input:not([type=hidden], [type=radio])").focus(); });
+      made.addEventListener("click", () => { note.remove(); act(); form.querySelector("input:not([type=hidden], [type=radio]), textarea").focus(); });
       acts.append(made);
     };
     button(words.use, () => put(form, Object.fromEntries(JSON.parse(kept.typed))));

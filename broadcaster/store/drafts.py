@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from broadcaster.form_losses import is_small, loss
 from broadcaster.store.staff_tables import draft_version, proposal
 
 TOGETHER_SECONDS = 600.0
@@ -14,12 +15,12 @@ TOGETHER_SECONDS = 600.0
 EDITING = ("edit", "submit", "restore")
 """Acts whose actors are editors: none of them approves."""
 
-VersionAct = Literal["edit", "submit", "restore", "send_back"]
+VersionAct = Literal["edit", "submit", "restore", "send_back", "correct"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Version:
-    """A form as somebody left it; `at` (epoch seconds) is when this person began."""
+    """A form as somebody left it; `at` (epoch seconds) is when this person began, `lost` what was cut from it since."""
 
     announcement: str
     number: int
@@ -27,11 +28,12 @@ class Version:
     actor: str
     act: VersionAct
     form: Mapping[str, Any]
+    lost: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Proposal:
-    """A correction or withdrawal that waits for a second person."""
+    """A correction or withdrawal that waits for a second person; approved by one, it is held until `release_at`."""
 
     announcement: str
     change: Literal["correction", "withdrawal"]
@@ -40,18 +42,21 @@ class Proposal:
     bound: str
     actor: str
     at: float
+    approved_by: str = ""
+    release_at: float | None = None
 
 
-def keep(connection: Connection, version: Version) -> bool:
-    """Store a version; one by the same person that is younger than ten minutes is written over, if both are plain edits.
+def keep(connection: Connection, version: Version, *, apart: bool = False) -> bool:
+    """Store a version; an edit is folded into this person's last one if that is young and loses no more than mistypings.
 
-    Whether it is one more.
+    `apart`: never folded. Whether it is one more.
     """
-    last = _last(connection, version.announcement)
+    last = newest(connection, version.announcement)
     form = json.dumps(version.form, ensure_ascii=False, sort_keys=True)
-    if last is not None and _belongs_to(version, last):
+    if last is not None and not apart and _belongs_to(version, last):
         same = (draft_version.c.announcement == version.announcement, draft_version.c.number == last.number)
-        connection.execute(update(draft_version).where(*same).values(number=version.number, form=form))
+        lost = last.lost + loss(last.form, version.form)
+        connection.execute(update(draft_version).where(*same).values(number=version.number, form=form, lost=lost))
         return False
     connection.execute(
         insert(draft_version).values(
@@ -119,16 +124,31 @@ def proposals(connection: Connection) -> list[Proposal]:
     return [_proposal(row) for row in connection.execute(select(proposal).order_by(proposal.c.at))]
 
 
+def hold_proposal(connection: Connection, announcement: str, approved_by: str, release_at: float | None) -> None:
+    """Set who approved it and when it goes out; "" and None: it waits for a second person again."""
+    values = {"approved_by": approved_by, "release_at": release_at}
+    connection.execute(update(proposal).where(proposal.c.announcement == announcement).values(values))
+
+
+def released(connection: Connection, at: float, limit: int) -> list[Proposal]:
+    """Find approved ones whose hold is over, the longest over first."""
+    over = select(proposal).where(proposal.c.release_at <= at).order_by(proposal.c.release_at).limit(limit)
+    return [_proposal(row) for row in connection.execute(over)]
+
+
 def drop_proposal(connection: Connection, announcement: str) -> None:
     """It was decided, or taken back."""
     connection.execute(proposal.delete().where(proposal.c.announcement == announcement))
 
 
 def _belongs_to(version: Version, last: Version) -> bool:
-    return last.actor == version.actor and last.act == version.act == "edit" and version.at - last.at < TOGETHER_SECONDS
+    young = version.at - last.at < TOGETHER_SECONDS
+    same = last.actor == version.actor and last.act == version.act == "edit"
+    return same and young and is_small(last.form, version.form, last.lost)
 
 
-def _last(connection: Connection, announcement: str) -> Version | None:
+def newest(connection: Connection, announcement: str) -> Version | None:
+    """Find the newest version."""
     newest_first = select(draft_version).where(draft_version.c.announcement == announcement)
     row = connection.execute(newest_first.order_by(draft_version.c.number.desc()).limit(1)).one_or_none()
     return _version(row) if row is not None else None
@@ -136,12 +156,13 @@ def _last(connection: Connection, announcement: str) -> Version | None:
 
 def _version(row: Row[Any]) -> Version:
     return Version(
-        announcement=row.announcement, number=row.number, at=row.at, actor=row.actor, act=row.act, form=json.loads(row.form)
-    )
+        announcement=row.announcement, number=row.number, at=row.at, actor=row.actor, act=row.act, form=json.loads(row.form),
+        lost=row.lost,
+    )  # fmt: skip
 
 
 def _proposal(row: Row[Any]) -> Proposal:
     return Proposal(
         announcement=row.announcement, change=row.change, form=json.loads(row.form), reason=row.reason, bound=row.bound,
-        actor=row.actor, at=row.at,
+        actor=row.actor, at=row.at, approved_by=row.approved_by, release_at=row.release_at,
     )  # fmt: skip

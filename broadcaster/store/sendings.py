@@ -17,10 +17,11 @@ GOING = ("preparing", "running", "paused")
 
 @dataclass(frozen=True, kw_only=True)
 class Sending:
-    """One announcement and how its newest edition goes."""
+    """One announcement, how its newest edition goes, and when that was published (epoch seconds)."""
 
     item: Item
     progress: Progress
+    published_at: float
 
 
 def going(connection: Connection) -> list[Sending]:
@@ -48,4 +49,10 @@ def recent(connection: Connection, but: Sequence[str] = ()) -> list[Sending]:
 
 def _sendings(connection: Connection, ids: Sequence[str]) -> list[Sending]:
     items = listing.items(connection, list(ids))
-    return [Sending(item=items[one], progress=ledger.progress(connection, one)) for one in ids if one in items]
+    newest = select(edition.c.announcement, edition.c.published_at).where(edition.c.newest, edition.c.announcement.in_(ids))
+    published = {row.announcement: row.published_at for row in connection.execute(newest)}
+    return [
+        Sending(item=items[one], progress=ledger.progress(connection, one), published_at=published[one])
+        for one in ids
+        if one in items and one in published
+    ]

@@ -27,6 +27,7 @@ __all__ = [
     "code_guard",
     "custody",
     "draft_version",
+    "form_act",
     "former_mail",
     "hold_up",
     "link_code",
@@ -167,6 +168,7 @@ draft_version = Table(
     Column("actor", Text, nullable=False),
     Column("act", Text, nullable=False),  # edit | submit | restore | correct
     Column("form", Text, nullable=False),  # JSON of the form, as typed
+    Column("lost", Integer, nullable=False, default=0, server_default="0"),  # characters it lost to later changes folded into it
     Index("draft_version_actor", "announcement", "actor"),
 )
 
@@ -181,6 +183,20 @@ proposal = Table(
     Column("bound", Text, nullable=False),  # what an approval is bound to
     Column("actor", Text, nullable=False),
     Column("at", Double, nullable=False),
+    Column("approved_by", Text, nullable=False, default="", server_default=""),  # actor; set while it is held
+    Column("release_at", Double),  # when an approved one is published of itself
+    sqlite_with_rowid=False,
+)
+
+form_act = Table(
+    "form_act",
+    metadata,
+    # forms that were sent once, so that the same form sent again does nothing again; kept for two days
+    Column("account", BigInteger, primary_key=True, autoincrement=False),  # whose form; 0: the command line
+    Column("form", Text, primary_key=True),  # the id that the page gave it
+    Column("result", Text, nullable=False, default="", server_default=""),  # what it made, e.g. the id of a draft
+    Column("at", Double, nullable=False),
+    Index("form_act_at", "at"),
     sqlite_with_rowid=False,
 )
 

@@ -10,7 +10,14 @@ from starlette.responses import Response
 
 FIELD = "csrf"
 HEADER = "x-csrf-token"
+ID_FIELD = "formulir"
+"""Name of the hidden field by which a form that was sent before is known (staff/once.py)."""
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+def fresh_id() -> str:
+    """Draw an id for a form that is about to be shown."""
+    return secrets.token_urlsafe(18)
 
 
 def token(request: Request) -> str:

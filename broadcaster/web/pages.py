@@ -144,6 +144,7 @@ def _shared(request: Request) -> dict[str, Any]:
         "canonical": app.site.base_url + request.url.path,
         "languages": [(other, address_with(request, bahasa=other)) for other in LANGUAGES],
         "csrf_token": lambda: session.csrf if session is not None else forms.token(request),
+        "form_id": forms.fresh_id,
         "account": session.account if session is not None else None,
         "session_idle": IDLE_SECONDS,
         "session_latest": round(session.latest - app.clock().timestamp()) if session is not None else 0,

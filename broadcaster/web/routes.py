@@ -12,6 +12,7 @@ from broadcaster.web.staff import (
     account_factor,
     account_mail,
     account_password,
+    addresses,
     amend,
     auditing,
     channels,
@@ -194,8 +195,10 @@ STAFF = (
     Row("/redaksi/pengumuman/{id}/cabut", amend.show_withdrawal, access="staff:read"),
     Row("/redaksi/pengumuman/{id}/cabut", amend.withdraw, access="staff:write", methods=("POST",)),
     Row("/redaksi/pengumuman/{id}/usulan/setujui", amend.approve, access="staff:approve", methods=("POST",)),
+    Row("/redaksi/pengumuman/{id}/usulan/batalkan", amend.call_back, access="staff:steer", methods=("POST",)),
     Row("/redaksi/pengumuman/{id}/usulan/tolak", amend.refuse, access="staff:approve", methods=("POST",)),
     Row("/redaksi/pengumuman/{id}/usulan/tarik", amend.take_back, access="staff:write", methods=("POST",)),
+    Row(ONE + "/uji", trial_send.show, access="staff:write"),
     Row(ONE + "/uji", trial_send.send, access="staff:write", methods=("POST",)),
     Row(ONE + "/templat", templates.keep, access="staff:write", methods=("POST",)),
     Row("/redaksi/templat", templates.show, access="staff:read"),
@@ -250,5 +253,5 @@ DEMO = (
 
 
 def table(app: App) -> tuple[Row, ...]:
-    """All rows: the fixed ones, and one for each path of each pull channel that is installed."""
-    return (*RESIDENTS, *pull.rows(app), *MACHINES, *API, *STAFF, *DEMO)
+    """All rows: the fixed ones, one for each path of each pull channel, and the ways back from forms of the newsroom."""
+    return (*RESIDENTS, *pull.rows(app), *MACHINES, *API, *STAFF, *addresses.ways_back(STAFF), *DEMO)

@@ -342,14 +342,8 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
-    env.filters |= {
-        "plain": plain,
-        "running": lambda markdown: running(plain(markdown)),
-        "md": _markup,
-        "moment": moment_text,
-        "clock": clock,
-        "day": day,
-    }
+    env.filters |= {"plain": plain, "md": _markup, "moment": moment_text, "clock": clock, "day": day}
+    env.filters["running"] = lambda markdown: running(plain(markdown))
     env.globals |= {"span": span_text, "kind_text": kind_text}
     return env
 

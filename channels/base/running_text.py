@@ -38,7 +38,7 @@ def joined(text: str) -> str:
 
 
 def running(text: str) -> str:
-    """Plain text (rendering.plain) on one line: steps keep their numbers ("1) ... 2) ..."), other items stand apart by semicolons."""
+    """Plain text (rendering.plain) on one line: steps keep their numbers ("1) ... 2) ..."), semicolons part other items."""
     lines = text.strip().splitlines()
     if len(lines) < 2:
         return " ".join(text.split())

@@ -136,7 +136,7 @@ class Act:
 
 
 CHANGES = {
-    "publish": Act(words=("publish", "NOTICE"), acts=("publish",)),
+    "publish": Act(words=("publish", "NOTICE", "--again"), acts=("publish",)),
     "pause": Act(words=("pause", "ID"), acts=("pause",)),
     "resume": Act(words=("resume", "ID"), acts=("resume",), first=("pause", "ID")),
     "cancel": Act(words=("cancel", "ID"), acts=("cancel",)),

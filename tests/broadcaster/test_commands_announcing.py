@@ -1,8 +1,11 @@
 """`broadcaster preview` and `publish`: from a file to its readers; what is wrong is one clear line and nothing is stored."""
 
 import json
+import os
 import re
 import sqlite3
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -76,10 +79,47 @@ def test_an_announcement_with_a_time_is_scheduled(program: Program) -> None:
     assert stored(program)["edition"] == 0
 
 
-def test_publishing_twice_are_two_announcements(program: Program, tmp_path: Path) -> None:
+def test_the_same_content_within_a_day_is_published_again_only_when_asked_to(program: Program, tmp_path: Path) -> None:
     file = file_of(tmp_path)
-    assert program("publish", file).ok != program("publish", file).ok
-    assert stored(program)["announcement"] == 2
+    identity = program("publish", file).ok.split()[1]
+    refused = program("publish", file)
+    assert (refused.code, refused.out) == (1, "")
+    assert f"id {identity}" in refused.err
+    assert re.search(r"sudah diterbitkan \d{1,2} \w{3} \d{4} \d\d\.\d\d WIB", refused.err)
+    assert "--again" in refused.err
+    assert stored(program)["announcement"] == 1
+    assert identity not in program("publish", file, "--again").ok
+    assert stored(program) == {"announcement": 2, "edition": 2, "run": 2, "audit": 2}
+
+
+def test_the_same_content_by_standard_input_is_told_in_json(program: Program, tmp_path: Path) -> None:
+    first = json.loads(program("publish", "-", "--json", text=NOTICE).ok)
+    refused = program("publish", "-", "--json", text=NOTICE)
+    said = json.loads(refused.out)
+    assert refused.code == 1
+    assert (said["id"], said["code"], said["status"]) == (first["id"], first["code"], "duplicate")
+    assert datetime.fromisoformat(said["published_at"]).utcoffset() == timedelta(hours=7)
+    assert program("publish", file_of(tmp_path)).code == 1, "a file with the same words is the same content"
+    assert program("publish", "-", text=fields(agency="Perumda Tirta")).ok
+
+
+def test_the_same_content_at_once_from_two_processes_is_published_once(program: Program, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "broadcaster", "publish", file_of(tmp_path), "--json"]
+    environ = {**os.environ, **EMAIL, "BROADCASTER_DATA_DIR": str(program.folder)}
+    pair = [subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _process in range(2)]
+    said = [json.loads(process.communicate(timeout=120)[0]) for process in pair]
+    assert sorted(process.returncode for process in pair) == [0, 1]
+    assert said[0]["id"] == said[1]["id"]
+    assert stored(program)["announcement"] == 1
+
+
+def test_the_same_content_a_day_later_is_published(program: Program, tmp_path: Path) -> None:
+    file = file_of(tmp_path)
+    assert program("publish", file).ok
+    with sqlite3.connect(program.folder / "siaran.db") as connection:
+        connection.execute("UPDATE form_act SET at = at - 86401")
+    connection.close()
+    assert program("publish", file).ok
 
 
 def test_without_any_push_channel_one_line_says_that_only_feeds_and_screens_carry_it(tmp_path: Path) -> None:

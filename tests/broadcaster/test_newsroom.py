@@ -17,7 +17,7 @@ from broadcaster.store.announcements import Announcement
 from broadcaster.store.database import Database
 from broadcaster.store.listing import Wanted
 from broadcaster.store.tables import edition
-from desk import EMERGENCY, NOTICE, NOW, later, press
+from desk import EMERGENCY, NOTICE, NOW, checked, later, press
 from staffing import person
 
 
@@ -122,9 +122,10 @@ def test_autosave_makes_a_version_each_ten_minutes_and_for_each_person(room: New
     found = room.database.read_now(drafts.history, row.id)
     assert [(one.actor, one.form["title"]) for one in found] == [
         ("staff:rina", "Judul 4"), ("staff:budi", "Judul 3"), ("staff:rina", "Judul 2"), ("staff:rina", "Judul 1"),
+        ("staff:rina", NOTICE["title"]),
     ]  # fmt: skip
     assert room.database.read_now(drafts.editors, row.id) == {"staff:rina", "staff:budi"}
-    room.do(newsroom.restore, "rina", row.id, found[-1].number)
+    room.do(newsroom.restore, "rina", row.id, found[-2].number)
     assert room.now(row).title == "Judul 1"
 
 
@@ -345,10 +346,84 @@ def test_a_correction_waits_for_a_second_person_and_changes_nothing_until_then(r
     with pytest.raises(NotAllowed, match="berubah"):
         room.do(amending.approve, "dewi", row.id, seen="lain", after=62)
     stored = room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=63)
+    with pytest.raises(NotAllowed, match="segera terbit"):
+        room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=64)
+    assert (stored.number, room.editions(), released(room, 92)) == (None, 1, [])
+    (stored,) = released(room, 94)
     assert (stored.number, room.now(row).title) == (2, "Air PDAM mati sampai 16.00")
     with pytest.raises(NotAllowed):
-        room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=64)
-    assert room.editions() == 2
+        room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=95)
+    assert (room.editions(), released(room, 96)) == (2, [])
+
+
+def released(room: Newsroom, seconds: float) -> Any:
+    """What is published when the clock looks at proposals."""
+    return room.database.write_now(amending.publish_held, press(), now=later(seconds=seconds))
+
+
+def test_a_correction_and_a_withdrawal_can_be_called_back_within_the_hold(room: Newsroom) -> None:
+    row = published(room)
+    for propose, options in (
+        (amending.propose_correction, {"form": {**NOTICE, "title": "Air mati"}}),
+        (amending.propose_withdrawal, {}),
+    ):
+        waiting = room.do(propose, "rina", row.id, reason="Salah.", after=60, **options)
+        room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=61)
+        room.do(amending.call_back, "dewi", row.id, after=62)
+        assert released(room, 200) == []
+        with pytest.raises(NotAllowed, match="belum disetujui"):
+            room.do(amending.call_back, "dewi", row.id, after=63)
+        assert room.database.read_now(drafts.proposed, row.id).bound == waiting.bound, "it waits for a second person again"
+        room.do(amending.take_back, "rina", row.id, after=64)
+    assert room.editions() == 1
+    assert room.acts(row)[-8:] == [
+        "propose_correction", "approve_correction", "call_back_correction", "take_back_correction",
+        "propose_withdrawal", "approve_withdrawal", "call_back_withdrawal", "take_back_withdrawal",
+    ]  # fmt: skip
+
+
+def test_a_correction_of_an_emergency_is_not_held(desk: Newsroom) -> None:
+    row = desk.submitted(**EMERGENCY)
+    desk.approve(row, read=True)
+    form = {**NOTICE, **EMERGENCY, "title": "Banjir di Jl. Gandawijaya"}
+    waiting = desk.do(amending.propose_correction, "rina", row.id, form, reason="Salah jalan.", after=60)
+    stored = desk.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=61)
+    assert (stored.number, stored.lane) == (2, "emergency")
+
+
+def test_who_was_shut_out_within_the_hold_publishes_no_correction(room: Newsroom) -> None:
+    row = published(room)
+    waiting = room.do(amending.propose_correction, "rina", row.id, {**NOTICE, "title": "Air mati"}, reason="Salah.", after=60)
+    room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=61)
+    room.database.write_now(accounts.disable, room.people["dewi"].id, later(seconds=70).timestamp())
+    assert released(room, 100) == []
+    assert room.editions() == 1
+    assert room.acts(row)[-1] == "lapse_correction"
+    assert room.database.read_now(drafts.proposed, row.id).release_at is None
+
+
+def test_a_held_correction_of_what_was_corrected_meanwhile_waits_again(room: Newsroom) -> None:
+    row = published(room)
+    waiting = room.do(amending.propose_correction, "rina", row.id, {**NOTICE, "title": "Air mati"}, reason="Salah.", after=60)
+    room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=61)
+    other = checked({**NOTICE, "title": "Air mati lama"})
+    room.database.write_now(
+        publishing.correct, press(), row.id, other, reason="Lain.", actor="token:portal", now=later(seconds=70)
+    )
+    assert (released(room, 100), room.editions(), room.acts(row)[-1]) == ([], 2, "lapse_correction")
+
+
+def test_words_of_a_correction_that_was_refused_or_taken_back_are_kept(room: Newsroom) -> None:
+    row = published(room)
+    for end in (
+        lambda: room.do(amending.refuse, "dewi", row.id, "Belum pasti."),
+        lambda: room.do(amending.take_back, "rina", row.id),
+    ):
+        room.do(amending.propose_correction, "rina", row.id, {**NOTICE, "title": "Air PDAM mati sampai sore"}, reason="Salah.")
+        end()
+    versions = room.database.read_now(drafts.history, row.id)
+    assert [(one.act, one.form["title"]) for one in versions[:2]] == [("correct", "Air PDAM mati sampai sore")] * 2
+    assert "staff:dewi" not in room.database.read_now(drafts.editors, row.id)
 
 
 def test_who_proposes_does_not_approve(desk: Newsroom) -> None:
@@ -357,7 +432,8 @@ def test_who_proposes_does_not_approve(desk: Newsroom) -> None:
     waiting = desk.do(amending.propose_withdrawal, "eka", row.id, reason="Batal.", after=60)
     with pytest.raises(NotAllowed, match="sendiri"):
         desk.do(amending.approve, "eka", row.id, seen=waiting.bound, after=61)
-    stored = desk.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=62)
+    desk.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=62)
+    (stored,) = released(desk, 93)
     assert (stored.status, stored.number) == ("ended", 2)
 
 
@@ -438,6 +514,7 @@ def test_a_copy_of_what_was_corrected_has_the_corrected_words(desk: Newsroom) ->
     right = {**NOTICE, "title": "Air PDAM mati di Cibabat sampai malam"}
     waiting = desk.do(amending.propose_correction, "rina", row.id, right, reason="Salah jam.")
     desk.do(amending.approve, "dewi", row.id, seen=waiting.bound)
+    released(desk, 31)
     copy = desk.do(newsroom.duplicate, "rina", row.id)
     assert copy.title == right["title"]
 

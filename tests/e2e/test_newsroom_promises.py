@@ -52,6 +52,47 @@ async def test_who_types_without_a_pause_loses_at_most_two_seconds(city: City) -
         await typing
 
 
+async def saved_as(page: Any, version: int) -> None:
+    """Wait until the page names this version of its draft."""
+    await page.wait_for_function("(n) => document.getElementById('tulis').elements.versi.value === String(n)", arg=version)
+
+
+async def test_what_was_typed_and_cleared_again_is_put_back_from_the_history(city: City) -> None:
+    text = "Perumda Tirta mengganti pipa induk. Tampung air sekarang."
+    async with browsing(viewport=DESK) as opening:
+        rina = await author(city, await opening())
+        await rina.page.goto(f"{city.url}/redaksi/tulis")
+        await rina.page.fill("#teks", text)
+        await saved_as(rina.page, 1)
+        await rina.page.fill("#teks", "")
+        await saved_as(rina.page, 2)
+        await rina.page.goto(rina.page.url.replace("/tulis", "/riwayat"))
+        await rina.press('form[action$="/pulihkan"] button')
+        assert await rina.page.input_value("#teks") == text
+
+
+async def test_of_two_editors_the_second_sees_both_texts_and_chooses(city: City) -> None:
+    async with browsing(viewport=DESK, excused="status of 409|status of 422") as opening:
+        rina, budi = await author(city, await opening()), await author(city, await opening(), "budi")
+        await rina.page.goto(f"{city.url}/redaksi/tulis")
+        await rina.page.fill("#teks", "Tampung air sekarang.")
+        await saved_as(rina.page, 1)
+        await budi.page.goto(rina.page.url)
+        await rina.page.fill("#teks", "Tampung air sekarang. Dari Rina.")
+        await saved_as(rina.page, 2)
+        await budi.page.fill("#teks", "Tampung air sekarang. Dari Budi.")
+        await says(budi.page, "#tersimpan", "sudah diubah di tempat lain")
+        await budi.press("#bandingkan")
+        shown = await budi.page.inner_text("#galat")
+        assert "Dari Rina." in shown
+        assert "Dari Budi." in shown
+        await rina.page.reload()
+        assert await rina.page.input_value("#teks") == "Tampung air sekarang. Dari Rina.", "nothing is written over unasked"
+        await budi.press('button[value^="timpa:"]')
+        await rina.page.reload()
+        assert await rina.page.input_value("#teks") == "Tampung air sekarang. Dari Budi."
+
+
 async def test_a_sign_in_that_ends_in_the_middle_of_a_text_loses_nothing(city: City) -> None:
     async with browsing(viewport=DESK, excused=SIGNED_OUT) as opening:
         rina = await author(city, await opening())

@@ -10,29 +10,47 @@ from broadcaster import accounts as rules
 from broadcaster import confirming, own_account
 from broadcaster.accounts import BadAccount
 from broadcaster.confirming import NotSent
+from broadcaster.own_account import Owner
+from broadcaster.store import form_acts
+from broadcaster.web import forms
 from broadcaster.web.access import app_of
-from broadcaster.web.staff import account, frame
+from broadcaster.web.staff import account, frame, once
 from broadcaster.web.staff.account import done, owner_of, text_of
 
 
 async def change(request: Request) -> Response:
-    """Send a code to a new address; none at all, or the same one, is stored at once."""
-    app, owner = app_of(request), owner_of(request)
-    typed = text_of(await request.form(), "kabar")
+    """Send a code to a new address, once for a form; none at all, or the same address, is stored at once."""
+    app, owner, form = app_of(request), owner_of(request), await request.form()
+    typed = text_of(form, "kabar")
     try:
         mail = rules.read_mail(typed)
         if mail in ("", owner.account.email):
             await app.database.write(own_account.change_mail, app.book, owner, mail)
             return done("kabar")
-        letters, who = request.app.state.limits.letters, str(owner.account.id)
-        if not letters.take(who):
-            return await account.page(
-                request, problem=frame.words_of(request)("staff.account.mail.often"), mail=typed, status=429
-            )
-        sealed = await confirming.send_code(app, owner, mail)
+        return await _send(request, owner, mail, once.id_of(form) or forms.fresh_id())
     except BadAccount as refused:
         return await account.page(request, problem=str(refused), mail=typed, status=503 if isinstance(refused, NotSent) else 422)
-    return _asked(request, mail, base64.urlsafe_b64encode(sealed).decode())
+
+
+async def _send(request: Request, owner: Owner, mail: str, form: str) -> Response:
+    """Send the code, unless this form sent it before; raises NotSent."""
+    app, t = app_of(request), frame.words_of(request)
+    key = f"mail {form} {app.book.lookup('mail form', mail).hex()}"
+    earlier = await app.database.read(form_acts.find, owner.account.id, key)
+    if earlier is None and not request.app.state.limits.letters.take(str(owner.account.id)):
+        return await account.page(request, problem=t("staff.account.mail.often"), mail=mail, status=429)
+    earlier = await app.database.write(form_acts.take, owner.account.id, key, owner.at)
+    if earlier is not None and not earlier.result:
+        return await account.page(request, problem=t("staff.trial.going.advice"), mail=mail, status=409)
+    if earlier is not None:
+        return _asked(request, mail, earlier.result)
+    try:
+        begun = base64.urlsafe_b64encode(await confirming.send_code(app, owner, mail)).decode()
+    except NotSent:
+        await app.database.write(form_acts.forget, owner.account.id, key)
+        raise
+    await app.database.write(form_acts.keep, owner.account.id, key, begun)
+    return _asked(request, mail, begun)
 
 
 async def confirm(request: Request) -> Response:

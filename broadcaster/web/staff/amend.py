@@ -2,8 +2,9 @@
 
 import hashlib
 import hmac
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from sqlalchemy import Connection
@@ -12,19 +13,21 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import amending, newsroom, overriding, publishing, reasons
+from broadcaster import amending, newsroom, overriding, publishing
+from broadcaster.accounts import Account
 from broadcaster.announcements import NotAllowed
 from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
 from broadcaster.newsroom import Form
 from broadcaster.store import announcements as rows
 from broadcaster.store import drafts
 from broadcaster.store.announcements import Announcement, EditionRow
-from broadcaster.store.drafts import Proposal
+from broadcaster.store.drafts import Proposal, Version
 from broadcaster.web import pages
 from broadcaster.web.access import account_of, app_of
-from broadcaster.web.staff import actors, frame, refusals
+from broadcaster.web.staff import actors, frame, once, refusals
 from broadcaster.web.staff import form as forms
 from broadcaster.web.staff.differences import Difference, differences
+from broadcaster.web.staff.judging import judgement
 from broadcaster.web.staff.reading import found
 from broadcaster.wording import words
 from channels.base.rendering import WIB
@@ -33,6 +36,8 @@ Change = Literal["correction", "withdrawal"]
 TIMES = ("effective", "expires")
 TYPED = ("title", "summary", "body", "instruction", "category", "agency", "link", "image", "image_alt", *TIMES)
 """Fields of the form that are one text each; areas are check-boxes."""
+SAID = ("diajukan", "ditolak", "ditarik", "disetujui", "dibatalkan")
+"""What the page says was done; keys below "staff.send.said."."""
 PATHS: Mapping[Change, str] = {"correction": "ralat", "withdrawal": "cabut"}
 
 
@@ -47,6 +52,7 @@ class Shown:
     problems: Sequence[Problem] = ()
     refusal: str = ""
     status: int = 200
+    sent_id: str = ""
 
 
 async def show_correction(request: Request) -> Response:
@@ -62,19 +68,21 @@ async def show_withdrawal(request: Request) -> Response:
 async def correct(request: Request) -> Response:
     """First show the differences; a form that was seen with its differences is proposed."""
     row, sent = await found(request), await request.form()
-    desk, reason = frame.desk_of(request), _text(sent, "reason")
+    app, desk, reason = app_of(request), frame.desk_of(request), _text(sent, "reason")
     form = corrected(row, sent, request)
-    shown = Shown(values=_typed(form, sent), reason=reason)
+    shown = Shown(values=_typed(form, sent), reason=reason, sent_id=once.id_of(sent))
+    seen = fingerprint(form, reason)
     try:
-        checked = amending.examined(desk, row, form)
-        reasons.read(reason)
-        seen = fingerprint(form, reason)
         if not hmac.compare_digest(_text(sent, "seen").encode(), seen.encode()):
+            checked, _why = await app.database.read(amending.examine_correction, desk, row, form, reason=reason)
             changes = _changes(request, row.fields, checked.fields)
             if not changes:
                 raise NotAllowed(words("id")("staff.send.same"))
-            return await _show(request, "correction", Shown(values=shown.values, reason=reason, changes=changes, seen=seen))
-        await app_of(request).database.write(amending.propose_correction, desk, row.id, form, reason=reason)
+            return await _show(request, "correction", replace(shown, changes=changes, seen=seen))
+        await once.write(
+            request, sent, "correction",
+            lambda c: amending.propose_correction(c, desk, row.id, form, reason=reason), lambda made: made.bound,
+        )  # fmt: skip
     except (InvalidAnnouncement, NotAllowed) as refused:
         return await _refused(request, "correction", shown, refused)
     return _to(row, "correction", "diajukan")
@@ -84,31 +92,41 @@ async def show_again(request: Request) -> Response:
     """The correction as it was typed, for a session that began after it was opened; nothing is proposed."""
     row, sent = await found(request), await request.form()
     values = _typed(corrected(row, sent, request), sent)
-    problems = (frame.stale(request),)
-    return await _show(request, "correction", Shown(values=values, reason=_text(sent, "reason"), problems=problems, status=403))
+    shown = Shown(values=values, reason=_text(sent, "reason"), problems=(frame.stale(request),), status=403)
+    return await _show(request, "correction", replace(shown, sent_id=once.id_of(sent)))
 
 
 async def withdraw(request: Request) -> Response:
     """Propose to take it back."""
     row, sent = await found(request), await request.form()
-    reason = _text(sent, "reason")
+    desk, reason = frame.desk_of(request), _text(sent, "reason")
     try:
-        await app_of(request).database.write(amending.propose_withdrawal, frame.desk_of(request), row.id, reason=reason)
+        await once.write(
+            request, sent, "withdrawal",
+            lambda c: amending.propose_withdrawal(c, desk, row.id, reason=reason), lambda made: made.bound,
+        )  # fmt: skip
     except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _refused(request, "withdrawal", Shown(reason=reason), refused)
+        return await _refused(request, "withdrawal", Shown(reason=reason, sent_id=once.id_of(sent)), refused)
     return _to(row, "withdrawal", "diajukan")
 
 
 async def approve(request: Request) -> Response:
-    """Publish what was proposed."""
+    """Approve what was proposed: it is held for a moment, or goes out at once."""
     app, row, sent = app_of(request), await found(request), await request.form()
     waiting = await app.database.read(drafts.proposed, row.id)
     try:
         stored = await app.database.write(amending.approve, frame.desk_of(request), row.id, seen=_text(sent, "seen"))
     except (InvalidAnnouncement, NotAllowed) as refused:
         return await _refused(request, _change(waiting), Shown(), refused)
+    if stored.edition is None:
+        return _to(row, _change(waiting), "disetujui")
     await publishing.ring(app, stored)
     return RedirectResponse(f"/redaksi/pengiriman/{row.id}?selesai={PATHS[_change(waiting)]}", 303)
+
+
+async def call_back(request: Request) -> Response:
+    """Take an approval back within the hold."""
+    return await _decide(request, lambda c, desk, row: amending.call_back(c, desk, row.id), "dibatalkan")
 
 
 async def refuse(request: Request) -> Response:
@@ -172,6 +190,25 @@ def _published(fields: Fields) -> dict[str, Any]:
     }
 
 
+def _proposed(row: Announcement, form: Form) -> dict[str, Any]:
+    """The form as it was proposed before."""
+    times = {name: forms.shown(form)[name] for name in TIMES}
+    texts = {name: str(form.get(name) or "") for name in TYPED}
+    return {
+        **_published(row.fields), **texts, **times, "areas": list(form.get("areas") or ()),
+        "translations": bool(form.get("translations")), "words": forms.shown(form)["translations"],
+    }  # fmt: skip
+
+
+def _unpublished(connection: Connection, row: Announcement, newest: EditionRow | None, account: Account) -> Version | None:
+    """Find this person's last correction, if it was refused or taken back."""
+    last = drafts.newest(connection, row.id)
+    if last is None or newest is None or last.act != "correct" or last.actor != account.actor:
+        return None
+    is_out = last.at < math.floor(newest.published_at) or read_leniently(last.form)[0] == row.fields
+    return None if is_out else last
+
+
 def _changes(request: Request, before: Fields, after: Fields) -> list[Difference]:
     app = app_of(request)
     found = differences(before, after, tree=app.tree, topics=app.settings.topics)
@@ -184,12 +221,15 @@ def _changes(request: Request, before: Fields, after: Fields) -> list[Difference
 async def _show(request: Request, change: Change, shown: Shown) -> Response:
     app, row, t = app_of(request), await found(request), words(pages.lang_of(request))
 
-    def look(connection: Connection) -> tuple[EditionRow | None, Proposal | None, str]:
+    def look(connection: Connection) -> tuple[EditionRow | None, Proposal | None, Mapping[str, str], Version | None]:
         waiting = drafts.proposed(connection, row.id)
-        name = actors.spoken(connection, [waiting.actor], t)[waiting.actor] if waiting else ""
-        return rows.newest_edition(connection, row.id), waiting, name
+        people = [waiting.actor, waiting.approved_by] if waiting else []
+        newest = rows.newest_edition(connection, row.id)
+        return newest, waiting, actors.spoken(connection, people, t), _unpublished(connection, row, newest, account_of(request))
 
-    newest, waiting, name = await app.database.read(look)
+    newest, waiting, people, unused = await app.database.read(look)
+    desk, writers = frame.desk_of(request), {waiting.actor} if waiting is not None else set()
+    judged = await app.database.read(judgement, desk.press, row, desk.account, writers, desk.now)
     if newest is None:
         raise HTTPException(404)
     if waiting is not None and waiting.change != change and request.method == "GET":
@@ -197,15 +237,20 @@ async def _show(request: Request, change: Change, shown: Shown) -> Response:
     proposed = waiting if waiting is not None and waiting.change == change else None
     chosen = row.fields.channels
     said = request.query_params.get("selesai", "")
+    again = unused is not None and "pakai" in request.query_params
+    values = shown.values or (_proposed(row, unused.form) if unused is not None and again else _published(row.fields))
+    left = round(proposed.release_at - app.clock().timestamp()) if proposed and proposed.release_at else 0
     return frame.page(
         request, "amend.html", status=shown.status, row=row, change=change, shown=shown, newest=newest, waiting=proposed,
-        values=shown.values or _published(row.fields), proposer=name,
+        values=values, unused=unused is not None and not again and not shown.values,
+        proposer=people[proposed.actor] if proposed else "", approver=people[proposed.approved_by] if proposed else "",
+        left=max(left, 0), judged=judged,
         changes=_changes(request, row.fields, read_leniently(proposed.form)[0]) if proposed and proposed.form else shown.changes,
         mine=proposed is not None and proposed.actor == account_of(request).actor, topics=app.settings.topics, tree=app.tree,
-        marked=_marked(request, (shown.values or _published(row.fields))["areas"] if change == "correction" else ()),
+        marked=_marked(request, values["areas"] if change == "correction" else ()),
         pushed=[app.push[one].label for one in app.open_push if not chosen or one in chosen],
         pulled=[app.pull[one].label for one in app.pull if not chosen or one in chosen],
-        said=said if said in ("diajukan", "ditolak", "ditarik") else "",
+        said=said if said in SAID else "",
     )  # fmt: skip
 
 
@@ -229,10 +274,7 @@ async def _refused(request: Request, change: Change, shown: Shown, refused: Inva
     problems = refusals.worded(given, frame.words_of(request))
     refusal = "" if problems else str(refused)
     status = 422 if problems else frame.status_of(refused)
-    return await _show(
-        request, change,
-        Shown(values=shown.values, reason=shown.reason, problems=problems, refusal=refusal, status=status),
-    )  # fmt: skip
+    return await _show(request, change, replace(shown, problems=problems, refusal=refusal, status=status))
 
 
 def _change(waiting: Proposal | None) -> Change:

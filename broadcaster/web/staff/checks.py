@@ -29,8 +29,11 @@ class Checks:
 NOTHING = Checks(problems=(), advice=())
 
 
-async def of(request: Request, form: Mapping[str, Any], announcement: str = "") -> Checks:
-    """Hold a form against the rules and against the advice; `announcement` is its id once it is stored."""
+async def of(request: Request, form: Mapping[str, Any], announcement: str = "", *, tried: bool = True) -> Checks:
+    """Hold a form against the rules and against the advice; `announcement` is its id once it is stored.
+
+    What is still empty is no error of a form that is just being begun (`tried`: it was sent before).
+    """
     app, desk, t = app_of(request), frame.desk_of(request), frame.words_of(request)
     fields = read_leniently(form)[0]
     since = (desk.now - advice.SAME_TITLE).timestamp()
@@ -42,7 +45,8 @@ async def of(request: Request, form: Mapping[str, Any], announcement: str = "") 
 
     known, left_open = await app.database.read(read)
     looked = await previewing.beside(lambda: _looked(desk, form, fields, known, left_open))
-    return Checks(problems=refusals.worded(looked.problems, t), advice=looked.advice)
+    problems = [problem for problem in looked.problems if tried or problem.reason != refusals.MISSING]
+    return Checks(problems=refusals.worded(problems, t), advice=looked.advice)
 
 
 def _known(connection: Connection, app: App, fields: Fields, since: float, announcement: str) -> advice.Known:

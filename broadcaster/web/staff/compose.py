@@ -18,7 +18,7 @@ from broadcaster.signing import normalise_code
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.home import groups
-from broadcaster.web.staff import checks, frame, pictures, reach, refusals, trial_send
+from broadcaster.web.staff import checks, frame, once, pictures, reach, refusals, saving, trial_send
 from broadcaster.web.staff import form as forms
 from broadcaster.web.staff.reading import found
 from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Edition, Level
@@ -48,6 +48,8 @@ FOLDS = {
     "kinds": {"kind", "claim", "verdict", "seen_at", "fact", "evidence"},
 }
 """Fields that lie folded away until they are used or refused."""
+OVERWRITE = "timpa"
+"""The button by which a person chooses to write over what another stored; its value names the version that was shown."""
 ADJUSTMENTS = {"sesuaikan": overriding.adjust, "otomatis": overriding.make_automatic, "diperiksa": overriding.agree}
 """What the buttons of one channel do to the form; their value is "sesuaikan:telegram"."""
 
@@ -83,10 +85,11 @@ async def create(request: Request) -> Response:
     wanted = str(data.get("aksi", ""))
     try:
         form |= await pictures.taken(request, data)
-        row = await _first(request, _adjusted(form, wanted), training=training)
+        row = await saving.first(request, data, _adjusted(form, wanted), training=training)
     except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _page(request, None, form, training=training, problems=_said(request, refused), status=422)
-    return await _next(request, row, wanted)
+        made = await saving.made_before(request, data) if isinstance(refused, newsroom.Outdated) else None
+        return await _refused(request, made, form, data, refused)
+    return await _next(request, row, data, wanted)
 
 
 async def edit(request: Request) -> Response:
@@ -103,38 +106,53 @@ async def save(request: Request) -> Response:
     form, wanted = forms.read(data), str(data.get("aksi", ""))
     try:
         form |= await pictures.taken(request, data)
-        row = await _save(request, row, _adjusted(form, wanted), _version(data))
+        act, _, seen = wanted.partition(":")
+        over, version = act == OVERWRITE, saving.number(seen) if act == OVERWRITE else saving.version_of(data)
+        row = await saving.later(request, row, _adjusted(form, wanted), version, apart=over)
     except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _page(request, row, form, training=row.training, problems=_said(request, refused), status=422)
-    return await _next(request, row, wanted)
+        return await _refused(request, row, form, data, refused)
+    return await _next(request, row, data, wanted)
+
+
+async def _refused(
+    request: Request, row: Announcement | None, form: dict[str, Any], data: Mapping[str, Any],
+    refused: InvalidAnnouncement | NotAllowed,
+) -> Response:  # fmt: skip
+    """The composer as it was typed, and why not; where somebody else was faster, with their text beside it."""
+    both = await saving.conflict(request, row.id, form) if row is not None and isinstance(refused, newsroom.Outdated) else None
+    training = row.training if row is not None else bool(data.get("latihan"))
+    return await _page(
+        request, row, form, training=training, problems=_said(request, refused), status=422, sent=data, both=both
+    )  # fmt: skip
 
 
 async def show_again(request: Request) -> Response:
     """The form as it was sent, for a session that began after it was opened; nothing is stored."""
     row, data = (await found(request) if "id" in request.path_params else None), await request.form()
     training, problems = (row.training if row is not None else bool(data.get("latihan"))), [frame.stale(request)]
-    if row is not None and _version(data) != row.version:
+    if row is not None and saving.version_of(data) != row.version:
         problems += _said(request, newsroom.Outdated())
-    return await _page(request, row, forms.read(data), training=training, problems=problems, status=403)
+    return await _page(request, row, forms.read(data), training=training, problems=problems, status=403, sent=data)
 
 
 async def begin_autosave(request: Request) -> Response:
     """The first save of a page that goes on being written; answers where it is kept from now on."""
     data = await request.form()
-    return await _autosaved(request, _first(request, forms.read(data), training=bool(data.get("latihan"))))
+    return await _autosaved(request, saving.first(request, data, forms.read(data), training=bool(data.get("latihan"))))
 
 
 async def autosave(request: Request) -> Response:
     """Save from a page that goes on being written; answers the version to name next time, or why not."""
     row, data = await found(request), await request.form()
-    return await _autosaved(request, _save(request, row, forms.read(data), _version(data)))
+    return await _autosaved(request, saving.later(request, row, forms.read(data), saving.version_of(data)))
 
 
 async def _autosaved(request: Request, saving: Awaitable[Announcement]) -> Response:
     try:
         row = await saving
     except (InvalidAnnouncement, NotAllowed) as refused:
-        return JSONResponse({"problem": " ".join(problem.reason for problem in _said(request, refused))}, 409)
+        problem = " ".join(problem.reason for problem in _said(request, refused))
+        return JSONResponse({"problem": problem, "conflict": isinstance(refused, newsroom.Outdated)}, 409)
     said = frame.words_of(request)("staff.compose.saved", at=frame.clock_text(app_of(request).clock()))
     return JSONResponse({"version": row.version, "said": said, "code": row.code, "place": f"/redaksi/pengumuman/{row.id}"})
 
@@ -159,26 +177,17 @@ async def letter(request: Request) -> Response:
     raise HTTPException(404)
 
 
-async def _first(request: Request, form: dict[str, Any], *, training: bool) -> Announcement:
-    return await app_of(request).database.write(newsroom.save, frame.desk_of(request), form, training=training)
-
-
-async def _save(request: Request, row: Announcement, form: dict[str, Any], version: int | None) -> Announcement:
-    desk = frame.desk_of(request)
-    return await app_of(request).database.write(newsroom.save, desk, form, announcement_id=row.id, version=version)
-
-
 def _adjusted(form: dict[str, Any], wanted: str) -> dict[str, Any]:
     act, _, channel = wanted.partition(":")
     return ADJUSTMENTS[act](form, channel) if act in ADJUSTMENTS else form
 
 
-async def _next(request: Request, row: Announcement, wanted: str) -> Response:
+async def _next(request: Request, row: Announcement, data: Mapping[str, Any], wanted: str) -> Response:
     """Where a save leads: to the check before submitting, if nothing must be mended first, or back to the composer."""
     there = f"/redaksi/pengumuman/{row.id}"
     act, _, channel = wanted.partition(":")
     if act == "uji":
-        return await trial_send.answer(request, row)
+        return await trial_send.answer(request, row, data)
     if act == "periksa":
         looked = await checks.of(request, form := newsroom.form_of(row), row.id)
         if looked.problems:
@@ -191,13 +200,18 @@ async def _next(request: Request, row: Announcement, wanted: str) -> Response:
 async def _page(
     request: Request, row: Announcement | None, form: dict[str, Any], *,
     training: bool, problems: Sequence[Problem] = (), status: int = 200,
+    sent: Mapping[str, Any] | None = None, both: saving.Conflict | None = None,
 ) -> Response:  # fmt: skip
+    """The page; `sent` is the form that is shown again, `both` what somebody else stored meanwhile."""
     app = app_of(request)
     announcement, code = (row.id, row.code) if row is not None else ("", NO_CODE)
-    shown = await _shown(request, form, announcement, code, {})
+    tried = row is not None or sent is not None
+    shown = await _shown(request, form, announcement, code, {"dicoba": "1"} if tried else {})
     used = {name for name, value in form.items() if value} | {problem.field for problem in problems}
+    seen = max(saving.version_of(sent), 0) if sent is not None else row.version if row is not None else ""
     return frame.page(
-        request, "compose.html", status=status, row=row, form=forms.shown(form), training=training, problems=problems,
+        request, "compose.html", status=status, row=row, seen=seen, tried=tried, sent_id=once.id_of(sent or {}), both=both,
+        form=forms.shown(form), training=training, problems=problems,
         anchors=ANCHORS, levels=get_args(Level), topics=app.settings.topics,
         agencies=account_of(request).agencies or await reach.agencies(app), verdicts=VERDICTS, groups=groups(app),
         places=places(request), channels=[*app.push.values(), *app.pull.values()], limits=LIMITS,
@@ -223,7 +237,7 @@ async def _shown(request: Request, form: dict[str, Any], announcement: str, code
     chosen = tuple(name for name in form.get("channels") or () if name in app.push or name in app.pull)
     return {
         "previews": previews, "reach": await reach.of(request, previews.edition, chosen), "spoken": spoken, "preview_lang": lang,
-        "placed": bool(form.get("areas")), "checks": await checks.of(request, form, announcement),
+        "placed": bool(form.get("areas")), "checks": await checks.of(request, form, announcement, tried=bool(data.get("dicoba"))),
         "outdated": overriding.outdated(form), "editing": True, "picture": thumbnail(app, previews.edition),
     }  # fmt: skip
 
@@ -253,11 +267,6 @@ def places(request: Request) -> list[Place]:
         if area.tile is not None
     ]
     return sorted(listed, key=lambda place: (place.row, place.column))
-
-
-def _version(data: Any) -> int | None:
-    text = str(data.get("versi", ""))
-    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def _said(request: Request, refused: Exception) -> Sequence[Problem]:

@@ -1,5 +1,6 @@
 """The first page: what needs this person, with its age, and what went out today."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time
 
@@ -71,6 +72,7 @@ class Desktop:
     to_approve: list[Item]
     amendments: list[Waiting]
     held: list[Item]
+    held_amendments: list[Waiting]
     returned: list[Item]
     stuck: list[Item]
     asked: list[Item]
@@ -134,7 +136,8 @@ def look(connection: Connection, account: Account, now: datetime) -> Desktop:
     asked = listing.in_states(connection, "review", author=account.actor) if writes else []
     return Desktop(
         to_approve=to_approve,
-        amendments=_amendments(connection, account) if judges else [],
+        amendments=_amendments(connection, lambda one: one.actor != account.actor and one.release_at is None) if judges else [],
+        held_amendments=_amendments(connection, lambda one: one.release_at is not None),
         held=[item for item in approved if item.release_at is not None],
         returned=listing.in_states(connection, "returned", author=account.actor) if writes else [],
         stuck=[item for item in approved if item.release_at is None],
@@ -162,7 +165,7 @@ def _may_judge(connection: Connection, account: Account, item: Item) -> bool:
     return account.may("approve") and (item.training or account.actor not in drafts.editors(connection, item.id))
 
 
-def _amendments(connection: Connection, account: Account) -> list[Waiting]:
-    waiting = [one for one in drafts.proposals(connection) if one.actor != account.actor]
+def _amendments(connection: Connection, wanted: Callable[[Proposal], bool]) -> list[Waiting]:
+    waiting = [one for one in drafts.proposals(connection) if wanted(one)]
     found = listing.items(connection, [one.announcement for one in waiting])
     return [Waiting(proposal=one, item=found[one.announcement]) for one in waiting if one.announcement in found]

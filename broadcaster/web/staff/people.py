@@ -20,14 +20,14 @@ from broadcaster.store import accounts, listing, sessions
 from broadcaster.web import pages
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.home import groups
-from broadcaster.web.staff import compose, frame
+from broadcaster.web.staff import compose, frame, once
 from broadcaster.web.staff.account import place_names, text_of
 
 ADDRESS = "/redaksi/pengguna"
 PAGE_SIZE = 50
 STATES = ("aktif", "nonaktif", "tanpa-kode")
 """What the list may be narrowed to; keys below "staff.people.state."."""
-DONE = ("simpan", "nonaktif", "aktif", "kode", "sesi")
+DONE = ("simpan", "nonaktif", "aktif", "kode", "sesi", "sekali")
 """What a person's page says was done; keys below "staff.people.done."."""
 LIMITS = {"name": NAME_LIMIT, "full_name": FULL_NAME_LIMIT, "agency": AGENCY_LIMIT}
 
@@ -84,15 +84,23 @@ async def begin(request: Request) -> Response:
 
 async def create(request: Request) -> Response:
     """Add the person; their one-time password is shown, now only."""
-    app, typed = app_of(request), _typed(await request.form())
-    password = rules.new_password()
+    app, data, keeper = app_of(request), await request.form(), keeper_of(request)
+    typed, password = _typed(data), rules.new_password()
     try:
         name, particulars = rules.read_name(typed.name), typed.read(app)
         hashed = await app.hasher.run(partial(rules.hash_password, password))
-        added = await app.database.write(personnel.hire, keeper_of(request), name, particulars, hashed=hashed)
+        added = await once.write(
+            request,
+            data,
+            "person",
+            lambda c: personnel.hire(c, keeper, name, particulars, hashed=hashed),
+            lambda one: str(one.id),
+        )
     except BadAccount as refused:
         return await _new(request, typed, problem=str(refused))
-    return frame.page(request, "people_password.html", person=added, password=password, fresh=True)
+    if added.made is None:
+        return RedirectResponse(f"{ADDRESS}/{added.result}?selesai=sekali", 303)
+    return frame.page(request, "people_password.html", person=added.made, password=password, fresh=True)
 
 
 async def edit(request: Request) -> Response:

@@ -12,7 +12,7 @@ from broadcaster import personnel
 from broadcaster.accounts import Account, BadAccount
 from broadcaster.announcements import NotAllowed
 from broadcaster.web.access import app_of
-from broadcaster.web.staff import frame
+from broadcaster.web.staff import frame, once
 from broadcaster.web.staff.people import ADDRESS, keeper_of, person_of, person_page
 
 
@@ -46,12 +46,17 @@ async def end_sessions(request: Request) -> Response:
 
 async def reset_password(request: Request) -> Response:
     """A one-time password, shown now only."""
-    person, password = await person_of(request), rules.new_password()
+    person, password, data = await person_of(request), rules.new_password(), await request.form()
     hashed = await app_of(request).hasher.run(partial(rules.hash_password, password))
+    keeper = keeper_of(request)
     try:
-        await app_of(request).database.write(personnel.reset_password, keeper_of(request), person.id, hashed=hashed)
+        reset = await once.write(
+            request, data, "password", lambda c: personnel.reset_password(c, keeper, person.id, hashed=hashed), lambda _: "reset"
+        )
     except NotAllowed as refused:
         return await person_page(request, person, problem=str(refused), status=409)
+    if reset.made is None:
+        return RedirectResponse(f"{ADDRESS}/{person.id}?selesai=sekali", 303)
     return frame.page(request, "people_password.html", person=person, password=password, fresh=False)
 
 

@@ -17,9 +17,10 @@ from broadcaster.publishing import Stored
 from broadcaster.store import drafts
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import Version
-from broadcaster.web.access import account_of, app_of
-from broadcaster.web.staff import actors, checks, frame, reach, refusals
+from broadcaster.web.access import app_of
+from broadcaster.web.staff import actors, checks, frame, once, reach, refusals
 from broadcaster.web.staff.compose import thumbnail
+from broadcaster.web.staff.judging import Judgement, judgement
 from broadcaster.web.staff.reading import found
 from broadcaster.wording import Words
 
@@ -72,33 +73,40 @@ async def show(request: Request) -> Response:
     return await _page(request, await found(request))
 
 
-async def _page(request: Request, row: Announcement, problems: tuple[Problem, ...] = (), status: int = 200) -> Response:
-    app, account = app_of(request), account_of(request)
+async def _page(
+    request: Request, row: Announcement, problems: tuple[Problem, ...] = (), status: int = 200, *, reason: str = ""
+) -> Response:
+    app = app_of(request)
     form = newsroom.form_of(row)
     previews = await previewing.beside(lambda: previewing.look(app, form, announcement=row.id, code=row.code))
-    versions, editors, names = await app.database.read(_people, row, frame.words_of(request))
+    versions, names = await app.database.read(_people, row, frame.words_of(request))
+    judged = await app.database.read(_judgement, frame.desk_of(request), row)
     looked = await checks.of(request, form, row.id) if row.state in newsroom.EDITABLE else checks.NOTHING
     if not problems and row.state in ("draft", "returned"):
         problems = looked.problems
-    judges = account.may("approve") and (row.training or account.actor not in editors | {row.submitted_by})
     left = round(row.release_at - app.clock().timestamp()) if row.release_at is not None else 0
     return frame.page(
         request, "review.html", status=status, row=row, previews=previews, problems=problems, versions=versions, checks=looked,
         editing=False, placed=True, picture=thumbnail(app, previews.edition),
         outdated=overriding.outdated(form), spoken=(), preview_lang="id",
         spoken_words=spoken(app, row.fields), more_facts=facts(row.fields),
-        reach=await reach.of(request, previews.edition, row.fields.channels), judges=judges, left=max(left, 0),
-        names=names, said=_done(request, row) if not problems else "",
+        reach=await reach.of(request, previews.edition, row.fields.channels), judges=judged.may, judged=judged, left=max(left, 0),
+        names=names, reason=reason, said=_done(request, row) if not problems else "",
         sending=f"/redaksi/pengiriman/{row.id}" if row.published_at else "",
         break_glass=app.settings.break_glass and row.fields.level == "emergency",
     )  # fmt: skip
 
 
-def _people(connection: Connection, row: Announcement, t: Words) -> tuple[list[Version], frozenset[str], Mapping[str, str]]:
-    """The versions, who edited, and everybody's name."""
+def _judgement(connection: Connection, desk: Desk, row: Announcement) -> Judgement:
+    writers = drafts.editors(connection, row.id) | {row.submitted_by}
+    return judgement(connection, desk.press, row, desk.account, writers, desk.now)
+
+
+def _people(connection: Connection, row: Announcement, t: Words) -> tuple[list[Version], Mapping[str, str]]:
+    """The versions, and everybody's name."""
     versions = drafts.history(connection, row.id, limit=VERSIONS)
     named = [row.submitted_by, row.approved_by, *(version.actor for version in versions)]
-    return versions, drafts.editors(connection, row.id), actors.spoken(connection, named, t)
+    return versions, actors.spoken(connection, named, t)
 
 
 def _done(request: Request, row: Announcement) -> str:
@@ -111,15 +119,15 @@ def decided(act: Act, *, to: str = "") -> Callable[[Request], Awaitable[Response
 
     async def endpoint(request: Request) -> Response:
         app, row, data = app_of(request), await found(request), await request.form()
-        desk = frame.desk_of(request)
+        desk, kind = frame.desk_of(request), request.url.path.rsplit("/", 1)[-1]
         try:
-            done = await app.database.write(lambda connection: act(connection, desk, row.id, data))
+            done = await once.write(request, data, kind, lambda c: act(c, desk, row.id, data), lambda made: str(made.id))
         except (InvalidAnnouncement, NotAllowed) as refused:
-            problems = refusals.of(refused, frame.words_of(request))
-            return await _page(request, await found(request), problems, status=frame.status_of(refused))
-        if isinstance(done, Stored):
-            await publishing.ring(app, done)
-        return RedirectResponse(f"/redaksi/pengumuman/{done.id}{to}", 303)
+            problems, reason = refusals.of(refused, frame.words_of(request)), str(data.get("alasan", ""))
+            return await _page(request, await found(request), problems, status=frame.status_of(refused), reason=reason)
+        if isinstance(done.made, Stored):
+            await publishing.ring(app, done.made)
+        return RedirectResponse(f"/redaksi/pengumuman/{done.result}{to}", 303)
 
     return endpoint
 
@@ -127,6 +135,11 @@ def decided(act: Act, *, to: str = "") -> Callable[[Request], Awaitable[Response
 def _number(data: Any, name: str) -> int:
     text = str(data.get(name, ""))
     return int(text) if text.isdecimal() and len(text) < 10 else -1
+
+
+def _seen(data: Any) -> int | None:
+    """Read the version that was seen; None where a page of an older version names none."""
+    return _number(data, "versi") if data.get("versi") else None
 
 
 submit = decided(lambda c, desk, id_, data: newsroom.submit(c, desk, id_, version=_number(data, "versi")), to="/periksa")
@@ -145,7 +158,9 @@ unschedule = decided(lambda c, desk, id_, _data: newsroom.unschedule(c, desk, id
 publish = decided(lambda c, desk, id_, _data: newsroom.publish_approved(c, desk, id_), to="/periksa")
 archive = decided(lambda c, desk, id_, _data: newsroom.archive(c, desk, id_), to="?selesai=diarsipkan")
 duplicate = decided(lambda c, desk, id_, _data: newsroom.duplicate(c, desk, id_), to="/tulis")
-restore = decided(lambda c, desk, id_, data: newsroom.restore(c, desk, id_, _number(data, "nomor")), to="/tulis")
+restore = decided(
+    lambda c, desk, id_, data: newsroom.restore(c, desk, id_, _number(data, "nomor"), version=_seen(data)), to="/tulis"
+)
 
 
 async def break_glass(request: Request) -> Response:

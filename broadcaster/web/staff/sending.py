@@ -20,6 +20,7 @@ from broadcaster.waiting import remedy, sentence
 from broadcaster.web import pages
 from broadcaster.web.access import HALF, account_of, app_of, current_session
 from broadcaster.web.staff import actors, frame
+from broadcaster.web.staff.edition_history import publication
 from broadcaster.web.staff.progress import Sight
 from broadcaster.web.staff.reading import found
 from broadcaster.web.staff.watching import Watching
@@ -148,13 +149,14 @@ async def _page(request: Request, row: Announcement, *, problem: str = "", statu
 
     def look(connection: Connection) -> tuple[list[Entry], Mapping[str, str], Any, Any]:
         acts = audit.about(connection, row.id)
-        named = [entry.actor for entry in acts] + [row.created_by, row.submitted_by, row.approved_by]
+        named = [entry.actor for entry in acts] + [row.created_by, row.submitted_by, row.approved_by, ""]
         return (
             acts, actors.spoken(connection, named, t), rows.newest_edition(connection, row.id),
             drafts.proposed(connection, row.id),
         )  # fmt: skip
 
     acts, names, newest, waiting = await app.database.read(look)
+    issued = publication(row, newest, acts)
     sight = await watching_of(request).look(app, row.id)
     finished = request.query_params.get("selesai", "")
     template = "sending_receipt.html" if request.query_params.get("cetak") else "sending.html"
@@ -162,7 +164,7 @@ async def _page(request: Request, row: Announcement, *, problem: str = "", statu
         request, template, status=status, problem=problem, acts=acts, names=names, given=actors.given, newest=newest,
         waiting=waiting, withdrawal=next((entry for entry in reversed(acts) if entry.act == "withdraw"), None),
         finished=finished if finished in DONE and not problem else "", retried=_retried(acts), left_out=steering.LEFT_OUT,
-        content=_content(acts, row), kept_days=KEPT_DAYS, **_live(request, row, sight),
+        issued=issued, kept_days=KEPT_DAYS, **_live(request, row, sight),
     )  # fmt: skip
 
 
@@ -186,9 +188,3 @@ def _live(request: Request, row: Announcement, sight: Sight) -> dict[str, Any]:
 def _retried(acts: list[Entry]) -> Mapping[str, Any]:
     """What the last "try again" did: `retried` rows opened, `left_out` by reason."""
     return next((entry.detail for entry in reversed(acts) if entry.act == "retried"), {"retried": 0, "left_out": {}})
-
-
-def _content(acts: list[Entry], row: Announcement) -> str:
-    """The hash of what was approved and published."""
-    published = (str(entry.detail.get("content", "")) for entry in reversed(acts) if entry.act in ("publish", "approve"))
-    return next((content for content in published if content), row.bound)

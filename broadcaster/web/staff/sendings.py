@@ -21,6 +21,7 @@ class Line:
     item: Item
     sending: str
     bar: Bar
+    published_at: float
 
 
 async def show(request: Request) -> Response:
@@ -37,4 +38,5 @@ def look(connection: Connection) -> tuple[list[Line], list[Line]]:
 
 
 def _line(one: Sending) -> Line:
-    return Line(item=one.item, sending=one.progress.sending if one.progress.states else "none", bar=bar(one.progress))
+    sending = one.progress.sending if one.progress.states else "none"
+    return Line(item=one.item, sending=sending, bar=bar(one.progress), published_at=one.published_at)

@@ -1,7 +1,6 @@
 """Signing in and out: name and password, then the second factor where there is one. Who guesses waits longer and longer."""
 
 import math
-import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,11 +19,11 @@ from broadcaster.store import accounts, audit, code_guard, nudges, sessions, thr
 from broadcaster.web import pages
 from broadcaster.web.access import HALF, SIGN_IN, app_of, client_of, cookie_name, current_session, session_of
 from broadcaster.web.staff import known
+from broadcaster.web.staff.addresses import HOME, safe_target
 from broadcaster.web.staff.guessing import asker_of, begin_try, rank_of, spelled
 from broadcaster.wording import words
 from subscribers.addresses import SealBroken
 
-HOME = "/redaksi/"
 CODE = "/redaksi/masuk/kode"
 BUSY = "signin.busy"
 """Key of the words for who finds no place to have a password looked at."""
@@ -32,7 +31,6 @@ STOPPED = "signin.code.stopped"
 """Key of the words for whose codes are not looked at any more."""
 HALF_SECONDS = 300.0
 """How long the second factor may take."""
-_WITHIN = re.compile(r"/redaksi/[A-Za-z0-9/_.\-?=&%+~]*", re.ASCII)
 
 log = structlog.get_logger(__name__)
 
@@ -45,11 +43,6 @@ class Outcome:
     half: bool = False
     problem: str = ""
     wait: int = 0
-
-
-def safe_target(text: str) -> str:
-    """Where to go after signing in: a page of the newsroom, else its first page. Never another site."""
-    return text if _WITHIN.fullmatch(text) and "//" not in text and not text.startswith(SIGN_IN) else HOME
 
 
 async def show(request: Request) -> Response:

@@ -22,6 +22,7 @@ from broadcaster.store import accounts, audit, sessions
 from broadcaster.web import pages
 from broadcaster.web.access import HALF, SIGN_IN, app_of, client_of, current_session, note_miss, session_of
 from broadcaster.web.staff import frame, signin
+from broadcaster.web.staff.addresses import HOME, safe_target
 from broadcaster.wording import LANGUAGES, words
 from subscribers.addresses import SealBroken
 
@@ -45,7 +46,7 @@ def sign_on_of(request: Request) -> SignOn:
 async def begin(request: Request) -> Response:
     """To the provider; state, nonce and verifier stay in this browser's sealed cookie. `akun=lain`: it asks anew who it is."""
     sign_on, app = sign_on_of(request), app_of(request)
-    target = signin.safe_target(request.query_params.get("ke", ""))
+    target = safe_target(request.query_params.get("ke", ""))
     found = await current_session(request)
     if found is not None and found.way != HALF:
         return RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
@@ -85,7 +86,7 @@ async def come_back(request: Request) -> Response:
 
 async def show_kept(request: Request) -> Response:
     """Tell the last pengelola that the role stays although the provider took it away, and what to do."""
-    target = signin.safe_target(request.query_params.get("ke", ""))
+    target = safe_target(request.query_params.get("ke", ""))
     return frame.page(request, "sso_kept.html", target=target)
 
 
@@ -152,7 +153,7 @@ def _open_hint(app: App, hint: str) -> str:
         return ""
 
 
-def _refuse(request: Request, error: SignOnError, target: str = signin.HOME) -> Response:
+def _refuse(request: Request, error: SignOnError, target: str = HOME) -> Response:
     """The sign-in page, which says what happened and what to do; the local accounts still open it."""
     log.warning("sso_refused", reason=error.reason)
     if isinstance(error, oidc.Refused | oidc.Stale):

@@ -15,7 +15,7 @@ from broadcaster.store import recurring as store
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.recurring import Template
 from broadcaster.web.access import account_of, app_of
-from broadcaster.web.staff import actors, frame, refusals
+from broadcaster.web.staff import actors, frame, once, refusals
 from broadcaster.web.staff.reading import found
 from channels.base.contract import Level, Topic
 
@@ -42,10 +42,10 @@ async def show(request: Request) -> Response:
 
 async def keep(request: Request) -> Response:
     """Keep the announcement that the path names."""
-    row, data = await found(request), await request.form()
+    row, data, desk = await found(request), await request.form(), frame.desk_of(request)
     name = str(data.get("nama", ""))
     try:
-        await app_of(request).database.write(recurring.keep, frame.desk_of(request), row.id, name)
+        await once.write(request, data, "template", lambda c: recurring.keep(c, desk, row.id, name), lambda kept: str(kept.id))
     except (InvalidAnnouncement, NotAllowed) as refused:
         return await _page(request, problems=refusals.of(refused, frame.words_of(request)), status=422, source=row, typed=name)
     return RedirectResponse(f"{ADDRESS}?selesai=disimpan", 303)
@@ -53,11 +53,12 @@ async def keep(request: Request) -> Response:
 
 async def use(request: Request) -> Response:
     """A new draft, in the composer."""
+    template, data, desk = _id(request), await request.form(), frame.desk_of(request)
     try:
-        row = await app_of(request).database.write(recurring.use, frame.desk_of(request), _id(request))
+        used = await once.write(request, data, "use", lambda c: recurring.use(c, desk, template), lambda row: str(row.id))
     except NotAllowed as refused:
         return await _page(request, problems=refusals.of(refused, frame.words_of(request)), status=409)
-    return RedirectResponse(f"/redaksi/pengumuman/{row.id}/tulis", 303)
+    return RedirectResponse(f"/redaksi/pengumuman/{used.result}/tulis", 303)
 
 
 async def rename(request: Request) -> Response:

@@ -1,31 +1,84 @@
-""" "Kirim uji ke saya": what was sent to the writer's own addresses, or what is missing and how to add it."""
+""" "Kirim uji ke saya": what was sent to the writer's own addresses, or what is missing and how to add it.
 
+The send redirects to the page of its result, so that loading that again sends nothing.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from broadcaster import trial_send
 from broadcaster.announcements import NotAllowed
+from broadcaster.store import form_acts
 from broadcaster.store.announcements import Announcement
+from broadcaster.trial_send import SEND_SECONDS, Attempt, Tried
+from broadcaster.web import forms
 from broadcaster.web.access import account_of, app_of
-from broadcaster.web.staff import frame
+from broadcaster.web.staff import frame, once
 from broadcaster.web.staff.reading import found
+
+_RESULT = re.compile(r"[0-9a-f]{12}\.[A-Za-z0-9_-]{16,64}", re.ASCII)
+
+
+async def show(request: Request) -> Response:
+    """What became of a test; `hasil` in the query names it. Raises 404."""
+    row, name = await found(request), request.query_params.get("hasil", "")
+    if not _RESULT.fullmatch(name):
+        return RedirectResponse(f"/redaksi/pengumuman/{row.id}", 303)
+    app, account = app_of(request), account_of(request)
+    act = await app.database.read(form_acts.find, account.id, _key(row, name))
+    if act is None:
+        raise HTTPException(404)
+    if not act.result:
+        going = app.clock().timestamp() - act.at <= 2 * SEND_SECONDS
+        return _page(request, row, state="going" if going else "unknown")
+    attempts = msgspec.json.decode(act.result, type=list[Attempt])
+    return _page(request, row, tried=trial_send.tried(app, account, attempts))
 
 
 async def send(request: Request) -> Response:
     """Send what is stored of the announcement that the path names."""
-    return await answer(request, await found(request))
+    return await answer(request, await found(request), await request.form())
 
 
-async def answer(request: Request, row: Announcement) -> Response:
-    """Send this announcement's stored draft to whoever asks, and say what came of it; at most five a minute."""
-    trials, who = request.app.state.limits.trials, str(account_of(request).id)
+async def answer(request: Request, row: Announcement, data: Mapping[str, Any]) -> Response:
+    """Send this announcement's stored draft to whoever asks, once for a form and its text; at most five a minute."""
+    app, account = app_of(request), account_of(request)
+    name = f"{hashlib.sha256(row.form.encode()).hexdigest()[:12]}.{once.id_of(data) or forms.fresh_id()}"
+    there = RedirectResponse(f"/redaksi/pengumuman/{row.id}/uji?hasil={name}", 303)
+    if await app.database.read(form_acts.find, account.id, _key(row, name)) is not None:
+        return there
+    trials, who = request.app.state.limits.trials, str(account.id)
     if not trials.take(who):
         wait = trials.wait(who)
-        headers = {"Retry-After": str(wait)}
-        return frame.page(request, "trial_send.html", status=429, headers=headers, row=row, tried=(), mark="", wait=wait)
+        return _page(request, row, state="wait", wait=wait, status=429, headers={"Retry-After": str(wait)})
+    if await app.database.write(form_acts.take, account.id, _key(row, name), app.clock().timestamp()) is not None:
+        return there
     try:
-        tried = await trial_send.send(app_of(request), frame.desk_of(request), row)
+        attempts = await trial_send.send(app, frame.desk_of(request), row)
     except NotAllowed as refused:
+        await app.database.write(form_acts.forget, account.id, _key(row, name))
         raise HTTPException(403) from refused
-    return frame.page(request, "trial_send.html", row=row, tried=tried, mark=trial_send.MARK, wait=0)
+    result = msgspec.json.encode(attempts).decode()
+    await app.database.write(form_acts.keep, account.id, _key(row, name), result)
+    return there
+
+
+def _key(row: Announcement, name: str) -> str:
+    return f"trial {row.id} {name}"
+
+
+def _page(
+    request: Request, row: Announcement, *, tried: list[Tried] | None = None, state: str = "", wait: int = 0,
+    status: int = 200, headers: Mapping[str, str] | None = None,
+) -> Response:  # fmt: skip
+    return frame.page(
+        request, "trial_send.html", status=status, headers=headers, row=row, tried=tried or [], state=state, wait=wait,
+        mark=trial_send.MARK, query=request.url.query,
+    )  # fmt: skip

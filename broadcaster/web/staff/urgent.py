@@ -15,7 +15,7 @@ from broadcaster.store import listing
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.home import groups
 from broadcaster.web.staff import form as forms
-from broadcaster.web.staff import frame, refusals
+from broadcaster.web.staff import frame, once, refusals
 from broadcaster.web.staff.compose import LIMITS, places
 from channels.base.rendering import WIB
 
@@ -40,18 +40,20 @@ async def submit(request: Request) -> Response:
     form = {**forms.read(data), "level": "emergency", "category": hazard.category}
     form.setdefault("body", f"{hazard.name}.")
     form["summary"] = warning.lead(str(form.get("instruction", "")))
+    desk = frame.desk_of(request)
     try:
-        row = await app_of(request).database.write(warning.submit, frame.desk_of(request), form)
+        asked = await once.write(request, data, "warning", lambda c: warning.submit(c, desk, form), lambda row: row.id)
     except (InvalidAnnouncement, NotAllowed) as refused:
-        problems = refusals.of(refused, frame.words_of(request))
-        return _page(request, hazard, form, problems, status=frame.status_of(refused))
-    return RedirectResponse(f"/redaksi/pengumuman/{row.id}/periksa", 303)
+        problems, status = refusals.of(refused, frame.words_of(request)), frame.status_of(refused)
+        return _page(request, hazard, form, problems, status=status, sent_id=once.id_of(data))
+    return RedirectResponse(f"/redaksi/pengumuman/{asked.result}/periksa", 303)
 
 
 async def show_again(request: Request) -> Response:
     """The form as it was sent, for a session that began after it was opened; nothing is stored."""
     data = await request.form()
-    return _page(request, _hazard(data), forms.read(data), (frame.stale(request),), status=403)
+    problems = (frame.stale(request),)
+    return _page(request, _hazard(data), forms.read(data), problems, status=403, sent_id=once.id_of(data))
 
 
 async def alarm(request: Request) -> Response:
@@ -71,10 +73,11 @@ def _begun(hazard: Hazard, now: datetime) -> dict[str, Any]:
 
 
 def _page(
-    request: Request, hazard: Hazard, form: Mapping[str, Any], problems: Sequence[Problem] = (), status: int = 200
-) -> Response:
+    request: Request, hazard: Hazard, form: Mapping[str, Any], problems: Sequence[Problem] = (), status: int = 200, *,
+    sent_id: str = "",
+) -> Response:  # fmt: skip
     return frame.page(
-        request, "urgent.html", status=status, hazard=hazard, form=forms.shown(form),
+        request, "urgent.html", status=status, hazard=hazard, form=forms.shown(form), sent_id=sent_id,
         problems=problems, anchors=ANCHORS,
         broken={problem.field for problem in problems}, places=places(request), groups=groups(app_of(request)), limits=LIMITS,
     )  # fmt: skip

@@ -76,6 +76,18 @@ async def test_the_page_says_who_one_is_and_where_one_is_signed_in(site: Running
     assert (await site.ask("/redaksi/akun")).status == 303
 
 
+async def test_the_page_of_a_code_loaded_again_sends_no_second_letter(sqlite_url: str, tmp_path: Path) -> None:
+    async with post_office(sqlite_url, tmp_path) as office:
+        rina = await signed_in(office.site, "rina", "author")
+        form = {"kabar": "rina@contoh.example", "formulir": "satu-formulir-dari-satu-halaman"}
+        pages = [await rina.post("/redaksi/akun/kabar", form) for _time in range(3)]
+        carried = {re.search(r'name="mulai" value="([^"]+)"', page.text)[1] for page in pages}  # type: ignore[index]
+        assert len(carried) == 1
+        assert len(office.letters("rina")) == 1
+        await rina.post("/redaksi/akun/kabar", {**form, "kabar": "lain@contoh.example"})
+        assert len(office.letters("lain")) == 1, "another address is another letter"
+
+
 async def test_where_nudges_go_is_ones_own_to_say_once_the_code_came_back(sqlite_url: str, tmp_path: Path) -> None:
     async with post_office(sqlite_url, tmp_path) as office:
         site, rina = office.site, await signed_in(office.site, "rina", "author")

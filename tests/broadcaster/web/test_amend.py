@@ -2,15 +2,16 @@
 
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broadcaster import amending
 from broadcaster.fields import Fields, Override, Translation
-from broadcaster.publishing import Stored
+from broadcaster.publishing import Press, Stored
 from broadcaster.store import announcements as rows
 from broadcaster.store import drafts
 from broadcaster.store.drafts import Proposal
@@ -37,6 +38,12 @@ def seen_in(page: Answer) -> str:
     found = re.search(r'name="seen" value="([0-9a-f]{64})"', page.text)
     assert found, page.text
     return found[1]
+
+
+async def release(site: Running, seconds: float = 31) -> None:
+    """Let the hold pass and the clock look."""
+    site.clock.now += timedelta(seconds=seconds)
+    await site.app.database.write(amending.publish_held, Press.of(site.app), now=site.clock())
 
 
 async def propose(rina: Browser, stored: Stored, **changes: Any) -> Answer:
@@ -118,8 +125,13 @@ async def test_a_correction_is_proposed_after_its_differences_and_published_by_a
     assert "Jam salah." in shown.text
     assert "16.00" in shown.text
     done = await dewi.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": seen_in(shown)})
-    assert (done.status, done.headers["Location"]) == (303, f"/redaksi/pengiriman/{stored.id}?selesai=ralat")
-    assert "Ralat terbit." in (await dewi.get(done.headers["Location"])).text
+    assert (done.status, done.headers["Location"]) == (303, f"{path}?selesai=disetujui")
+    held = await dewi.get(done.headers["Location"])
+    assert "Terbit dalam 30 detik" in held.text
+    assert "usulan/batalkan" in held.text
+    assert path in (await rina.get("/redaksi/")).text
+    await release(site)
+    assert f'href="/redaksi/pengiriman/{stored.id}"' in (await dewi.get(done.headers["Location"])).text
     newest = await site.app.database.read(rows.newest_edition, stored.id)
     assert newest is not None
     assert (newest.number, newest.edition.change, newest.edition.reason) == (2, "correction", "Jam salah.")
@@ -200,6 +212,7 @@ async def test_a_withdrawal_says_what_happens_and_needs_a_second_person(site: Ru
     stale = await siti.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": "0" * 64})
     assert stale.status == 409
     assert (await siti.post(f"/redaksi/pengumuman/{stored.id}/usulan/setujui", {"seen": waits.bound})).status == 303
+    await release(site)
     assert "sudah dicabut" in (await rina.get(path)).text
 
 
@@ -243,3 +256,81 @@ def test_no_two_texts_hold_the_page_up_however_they_repeat_themselves(old: str, 
     assert time.process_time() - began < 1
     assert "".join(text for kind, text in found if kind != "new") == f"Mulai {old} selesai"
     assert "".join(text for kind, text in found if kind != "gone") == f"Mulai {new} selesai"
+
+
+async def approved(site: Running, rina: Browser, dewi: Browser, change: str, **typed: Any) -> Stored:
+    """What was published an hour ago and is corrected or withdrawn, approved just now."""
+    stored = await site.publish()
+    site.clock.now += timedelta(hours=1)
+    path = f"/redaksi/pengumuman/{stored.id}"
+    await (propose(rina, stored, **typed) if change == "ralat" else rina.post(f"{path}/cabut", {"reason": "Salah alamat."}))
+    waits = await waiting(site, stored)
+    assert waits is not None
+    assert (await dewi.post(f"{path}/usulan/setujui", {"seen": waits.bound})).status == 303
+    return stored
+
+
+@pytest.mark.parametrize("change", ["ralat", "cabut"])
+async def test_an_approved_change_can_be_called_back_on_its_page(site: Running, change: str) -> None:
+    rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
+    stored = await approved(site, rina, dewi, change, expires="2026-11-25T16:00")
+    path = f"/redaksi/pengumuman/{stored.id}"
+    assert "segera terbit" in (await dewi.get(path)).text
+    assert "segera terbit" in (await dewi.get(f"/redaksi/pengiriman/{stored.id}")).text
+    back = await dewi.post(f"{path}/usulan/batalkan")
+    assert back.headers["Location"] == f"{path}/{change}?selesai=dibatalkan"
+    assert "Tidak ada yang dikirim" in (await dewi.get(back.headers["Location"])).text
+    await release(site)
+    newest = await site.app.database.read(rows.newest_edition, stored.id)
+    assert newest is not None
+    assert newest.number == 1
+
+
+@pytest.mark.parametrize("change", ["ralat", "cabut"])
+async def test_pages_show_the_time_and_the_people_of_this_edition(site: Running, change: str) -> None:
+    rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
+    stored = await approved(site, rina, dewi, change, expires="2026-11-25T16:00")
+    await release(site)
+    page = (await dewi.get(f"/redaksi/pengiriman/{stored.id}")).text
+    assert "Terbit 25 Nov 2026 08.43 WIB, disetujui Dewi, disusun Rina. Pertama terbit 25 Nov 2026 07.43 WIB" in page
+    receipt = (await dewi.get(f"/redaksi/pengiriman/{stored.id}?cetak=1")).text
+    assert "Dewi, 25 Nov 2026 08.43 WIB" in receipt
+    assert "07.43" not in receipt
+    assert (re.search(r'class="hash">[0-9a-f]{64}<', receipt) is not None) == (change == "ralat")
+    listed = (await dewi.get("/redaksi/pengiriman")).text
+    assert "Terbit 25 Nov 2026 08.43 WIB" in listed
+
+
+async def test_an_edition_that_nobody_approved_names_nobody_of_the_first(site: Running) -> None:
+    stored = await site.publish()
+    await site.correct(stored, "Jam salah.", title="Air PDAM mati lebih lama")
+    dewi = await signed_in(site, "dewi", "approver")
+    assert "disetujui" not in (await dewi.get(f"/redaksi/pengiriman/{stored.id}")).text
+
+
+async def test_words_of_a_correction_that_was_refused_can_be_used_again(site: Running) -> None:
+    rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
+    stored = await site.publish()
+    path = f"/redaksi/pengumuman/{stored.id}"
+    await propose(rina, stored, title="Air PDAM mati lebih lama", expires="2026-11-25T16:00")
+    await dewi.post(f"{path}/usulan/tolak", {"reason": "Belum pasti."})
+    assert "?pakai=1" in (await rina.get(f"{path}/ralat")).text
+    assert "?pakai=1" not in (await dewi.get(f"{path}/ralat")).text
+    again = (await rina.get(f"{path}/ralat?pakai=1")).text
+    assert 'value="Air PDAM mati lebih lama"' in again
+    assert 'value="2026-11-25T16:00"' in again
+
+
+async def test_a_blank_in_a_reason_is_told_with_the_differences(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    stored = await site.publish()
+    page = await rina.post(
+        f"/redaksi/pengumuman/{stored.id}/ralat", {**FORM, "title": "Air mati", "reason": "Jamnya (JAM BARU)."}
+    )
+    assert page.status == 200
+    await rina.post(f"/redaksi/pengumuman/{stored.id}/templat", {"nama": "Air"})
+    blank = await rina.post(
+        f"/redaksi/pengumuman/{stored.id}/ralat", {**FORM, "title": "Air mati", "reason": "Jamnya RW .. saja."}
+    )
+    assert blank.status == 422
+    assert "RW .." in blank.text

@@ -126,9 +126,9 @@ async def test_saving_by_itself_says_when_another_tab_was_faster(site: Running) 
     assert "sudah diubah di tempat lain" in json.loads(refused.text)["problem"]
 
 
-async def test_changes_of_one_person_within_minutes_are_one_version(site: Running) -> None:
+async def test_small_changes_of_one_person_within_minutes_are_one_version(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    address = await begun(rina)
+    address = await begun(rina, title="Judul")
     for number in range(3):
         sent = {**FORM, "title": f"Judul {number}", "versi": await version_of(site, address)}
         assert (await rina.post(f"{address}/simpan", sent)).status == 200
@@ -365,3 +365,105 @@ async def test_a_foreign_picture_is_not_loaded_by_our_pages(site: Running) -> No
     page = await rina.post("/redaksi/pratinjau", {**FORM, "image": "https://lain.example/foto.jpg", "image_alt": "Foto"})
     assert page.status == 200
     assert 'class="picture"' not in page.text
+
+
+# --- two editors, one draft ---------------------------------------------------------------------------
+
+LONG = "Perumda Tirta mengganti pipa induk. Tampung air sekarang. Truk tangki menunggu di kantor kelurahan."
+
+
+async def test_two_editors_see_both_texts_and_writing_over_is_a_choice(site: Running) -> None:
+    rina, budi = await signed_in(site, "rina", "author"), await signed_in(site, "budi", "author")
+    address = await begun(rina)
+    await rina.post(f"{address}/simpan", {**FORM, "body": "Kata dari Rina.", "versi": "1"})
+    own = {**FORM, "body": "Kata dari Budi.", "versi": "1"}
+    saved_itself = await budi.post(f"{address}/simpan", own)
+    assert (saved_itself.status, json.loads(saved_itself.text)["conflict"]) == (409, True)
+    page = await budi.post(f"{address}/tulis", {**own, "aksi": "simpan"})
+    for text in ("Kata dari <mark>Rina.</mark>", "Kata dari <mark>Budi.</mark>", "Rina menyimpannya pada", 'value="timpa:2"'):
+        assert text in page.text
+    assert 'name="versi" value="1"' in page.text, "saving again without a choice is refused again"
+    again = await budi.post(f"{address}/tulis", {**own, "aksi": "simpan"})
+    assert (again.status, (await stored(site, address)).fields.body) == (422, "Kata dari Rina.")
+    over = await budi.post(f"{address}/tulis", {**own, "aksi": "timpa:2"})
+    assert (over.status, (await stored(site, address)).fields.body) == (303, "Kata dari Budi.")
+    assert "Kata dari" in (await rina.get(f"{address}/riwayat")).text
+    versions = await site.app.database.read(drafts.history, address.rsplit("/", 1)[1])
+    assert [one.form["body"] for one in versions][:2] == ["Kata dari Budi.", "Kata dari Rina."]
+
+
+async def test_what_was_changed_again_after_the_choice_is_not_written_over(site: Running) -> None:
+    rina, budi = await signed_in(site, "rina", "author"), await signed_in(site, "budi", "author")
+    address = await begun(rina)
+    for number, body in ((1, "Satu dari Rina."), (2, "Dua dari Rina.")):
+        await rina.post(f"{address}/simpan", {**FORM, "body": body, "versi": str(number)})
+    late = await budi.post(f"{address}/tulis", {**FORM, "body": "Budi.", "versi": "1", "aksi": "timpa:2"})
+    assert late.status == 422
+    assert 'value="timpa:3"' in late.text
+    assert (await stored(site, address)).fields.body == "Dua dari Rina."
+
+
+async def test_one_person_in_two_tabs_sees_both_texts_too(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    address = await begun(rina, body=LONG)
+    await rina.post(f"{address}/simpan", {**FORM, "body": f"{LONG} Tab pertama.", "versi": "1"})
+    second = {**FORM, "body": f"{LONG} Tab kedua.", "versi": "1"}
+    assert 'value="timpa:2"' in (await rina.post(f"{address}/tulis", second)).text
+    await rina.post(f"{address}/tulis", {**second, "aksi": "timpa:2"})
+    versions = await site.app.database.read(drafts.history, address.rsplit("/", 1)[1])
+    assert f"{LONG} Tab pertama." in [one.form["body"] for one in versions], (
+        "however little differs, what was chosen over is kept"
+    )
+
+
+@pytest.mark.parametrize("version", ["", "x", "9999999999", "\u0663"])
+async def test_a_form_that_names_no_version_writes_over_nothing(site: Running, version: str) -> None:
+    rina = await signed_in(site, "rina", "author")
+    address = await begun(rina)
+    assert (await rina.post(f"{address}/tulis", {**FORM, "title": "Lain", "versi": version})).status == 422
+    assert (await rina.post(f"{address}/simpan", {**FORM, "title": "Lain", "versi": version})).status == 409
+    assert (await stored(site, address)).fields.title == FORM["title"]
+
+
+async def test_an_old_tab_with_the_same_words_goes_on(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    address = await begun(rina)
+    await rina.post(f"{address}/simpan", {**FORM, "title": "Air mati", "versi": "1"})
+    answer = await rina.post(f"{address}/simpan", {**FORM, "title": "Air mati", "versi": "1"})
+    assert (answer.status, json.loads(answer.text)["version"]) == (200, 2)
+
+
+async def test_an_earlier_version_is_not_put_back_over_one_that_nobody_saw(site: Running) -> None:
+    rina, budi = await signed_in(site, "rina", "author"), await signed_in(site, "budi", "author")
+    address = await begun(rina)
+    await rina.post(f"{address}/simpan", {**FORM, "body": "Baru.", "versi": "1"})
+    assert 'name="versi" value="2"' in (await rina.get(f"{address}/riwayat")).text
+    await budi.post(f"{address}/simpan", {**FORM, "body": "Dari Budi.", "versi": "2"})
+    assert (await rina.post(f"{address}/pulihkan", {"nomor": "1", "versi": "2"})).status == 409
+    assert (await rina.post(f"{address}/pulihkan", {"nomor": "1", "versi": "3"})).status == 303
+    assert (await stored(site, address)).fields.body.startswith("Perumda Tirta")
+
+
+async def test_a_fresh_composer_shows_no_errors_until_it_was_tried(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    fresh = (await rina.get("/redaksi/tulis")).text
+    assert "Periksa: 0 galat" in fresh
+    assert 'class="checks bad"' not in fresh
+    begun_form = (await rina.post("/redaksi/pratinjau", {"title": "Air mati"})).text
+    assert "Periksa: 0 galat" in begun_form
+    wrong = (await rina.post("/redaksi/pratinjau", {"title": "x" * 71})).text
+    assert "Kelebihan 1 karakter" in wrong, "what was typed wrong is told at once"
+    tried = await rina.post("/redaksi/tulis", {"title": "Air mati", "aksi": "periksa"})
+    assert tried.status == 422
+    assert 'name="dicoba" value="1"' in tried.text
+    assert 'class="checks bad"' in tried.text
+    assert 'class="checks bad"' in (await rina.post("/redaksi/pratinjau", {"title": "Air mati", "dicoba": "1"})).text
+
+
+async def test_the_reason_of_a_return_that_was_refused_stands_there_again(site: Running) -> None:
+    rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
+    address = await begun(rina)
+    await rina.post(f"{address}/ajukan", {"versi": "1"})
+    refused = await dewi.post(f"{address}/kembalikan", {"alasan": "Jam " + "x" * 300})
+    assert refused.status == 422
+    assert "Jam xxx" in refused.text

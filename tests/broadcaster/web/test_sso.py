@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from broadcaster.store import accounts, sessions
-from broadcaster.web.staff.signin import HOME
+from broadcaster.web.staff.addresses import HOME
 from browsing import Answer, Running
 from oidc_provider import RunningProvider, running_provider
 from signing_on import SITI, City, Visitor, opened

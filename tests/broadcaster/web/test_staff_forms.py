@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from broadcaster import newsroom
+from broadcaster import amending, newsroom
 from broadcaster.publishing import Press
 from broadcaster.store import announcements as rows
 from broadcaster.store import audit
@@ -164,7 +164,8 @@ async def at_once(who: Browser, path: str, form: Mapping[str, Any], times: int =
 async def hold_over(stage: Stage) -> None:
     """Half a minute passes, and the clock publishes what is due."""
     stage.site.clock.now += timedelta(seconds=31)
-    await stage.site.app.database.write(newsroom.publish_held, Press.of(stage.site.app), now=stage.site.clock())
+    for publish_held in (newsroom.publish_held, amending.publish_held):
+        await stage.site.app.database.write(publish_held, Press.of(stage.site.app), now=stage.site.clock())
 
 
 async def test_a_double_click_on_approve_approves_once_and_publishes_once(stage: Stage) -> None:
@@ -202,6 +203,8 @@ async def test_a_proposal_approved_twice_is_one_edition(stage: Stage) -> None:
     dewi = await browser(stage.site, stage.dewi)
     form = await proposed(stage, {"id": announcement})
     assert await at_once(dewi, f"/redaksi/pengumuman/{announcement}/usulan/setujui", form) == [303, 409, 409, 409]
+    await hold_over(stage)
+    await hold_over(stage)
     assert await editions(stage, announcement) == 2
 
 

@@ -9,17 +9,20 @@ from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import urljoin
 
 import aiohttp
 import pyotp
 import pytest
 from argon2 import PasswordHasher
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broadcaster.accounts import read_recovery_code
 from broadcaster.store import accounts, sessions, throttle
 from broadcaster.store.throttle import FREE_NAME, FREE_PAIR, FREE_PLACE, LONGEST_WAIT, place_of
+from broadcaster.web.staff.addresses import safe_target
 from broadcaster.web.staff.guessing import counted
-from broadcaster.web.staff.signin import safe_target
 from browsing import Answer, Running, running
 from staff_rows import sign_in_form
 from staffing import PASSWORD, browser, form_token, hire
@@ -138,7 +141,11 @@ EVIL = [
     "/\t/jahat.example", "/redaksi/@jahat.example", "/redaksi/#@jahat.example", "/redaksi@jahat.example",
     "/redaksi.jahat.example/", "//redaksi/", "/", "/daftar", "redaksi/", "/redaksi/masuk", "/redaksi/masuk/kode",
     "/redaksi/\u2028", "/redaksi/\uff0f\uff0fjahat.example", "https:/redaksi/", "//127.0.0.1@jahat.example/redaksi/",
-    "/redaksi/ x",
+    "/redaksi/ x", "/redaksi/../../jahat.example", "/redaksi/%2e%2e/%2E%2E/jahat.example", "/redaksi/..", "/redaksi/../daftar",
+    "/redaksi/x/../../daftar", "/redaksi\\..\\jahat.example", "/redaksi/..\\jahat.example", "/redaksi/%5c..%5cjahat.example",
+    "/redaksi/..;/jahat.example", "/redaksi/;jahat.example", "/redaksi/%2f%2fjahat.example", "/redaksi/%252e%252e/daftar",
+    "/redaksi/%00", "/redaksi/%0d%0aSet-Cookie:a=b", "/redaksi/x/../masuk/kode", "/redaksi/./masuk", "/redaksi/" + "a" * 600,
+    "/redaksi/pengumuman?kata=//jahat.example", "/redaksi/pengumuman?kata=a#b", "/redaksi/x/..//jahat.example",
 ]  # fmt: skip
 """Where nobody is sent after signing in."""
 GOOD = [
@@ -148,7 +155,7 @@ GOOD = [
 ]
 
 
-@pytest.mark.parametrize("targets", [EVIL[:20], EVIL[20:]], ids=["first", "rest"])
+@pytest.mark.parametrize("targets", [EVIL[:20], EVIL[20:40], EVIL[40:]], ids=["first", "second", "rest"])
 async def test_nobody_is_led_to_another_site_by_signing_in(site: Running, targets: list[str]) -> None:
     await hire(site.app, "rina", "author")
     for target in targets:
@@ -168,6 +175,26 @@ async def test_nor_by_the_second_factor(site: Running, target: str) -> None:
     half = await enter(site, "rina", ke=target)
     assert half.headers["Location"] == CODE
     assert (await enter_code(site, half, ke=target)).headers["Location"] == HOME
+
+
+@pytest.mark.parametrize(
+    ("target", "plain"),
+    [
+        ("/redaksi/pengumuman/../akun", "/redaksi/akun"),
+        ("/redaksi/./pengumuman/x/%2e%2e/y?tab=draf", "/redaksi/pengumuman/y?tab=draf"),
+        ("/redaksi/pengumuman/x/..", "/redaksi/pengumuman/"),
+        ("/redaksi/%61kun", "/redaksi/akun"),
+    ],
+)
+def test_a_target_is_named_by_its_plain_path(target: str, plain: str) -> None:
+    assert safe_target(target) == plain
+
+
+@given(st.text(alphabet="/.%2ef5c;\\?a#\x00:@", max_size=40))
+def test_whatever_is_asked_for_a_browser_stays_in_the_newsroom(text: str) -> None:
+    there = urljoin("https://info.cimahi.example/redaksi/masuk", safe_target("/redaksi/" + text))
+    assert there.startswith("https://info.cimahi.example/redaksi/")
+    assert "\\" not in there
 
 
 @pytest.mark.parametrize("target", GOOD)

@@ -1,0 +1,58 @@
+"""Addresses within the newsroom: where a person may be sent on to, and the page on which a form stands. Never another site."""
+
+import posixpath
+import re
+from collections.abc import Sequence
+from urllib.parse import quote, unquote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broadcaster.web.access import SIGN_IN, Endpoint, Row
+
+HOME = "/redaksi/"
+LONGEST = 500
+"""Characters of an address to go on to; ours are a tenth of it."""
+_PATH = re.compile(r"/redaksi/[A-Za-z0-9/_.\-~]*", re.ASCII)
+_QUERY = re.compile(r"[A-Za-z0-9/_.\-=&%+~]*", re.ASCII)
+
+
+def safe_target(text: str) -> str:
+    """Read where to go after signing in: a page of the newsroom by its plain path, else its first page."""
+    path, mark, query = text.partition("?")
+    plain = _plain(path)
+    if len(text) > LONGEST or not _QUERY.fullmatch(query) or "//" in query or not plain or plain.startswith(SIGN_IN):
+        return HOME
+    return plain + mark + query
+
+
+def _plain(path: str) -> str:
+    """The path without dots and escapes, as a browser would follow it; "" where that leaves the newsroom."""
+    decoded = unquote(path)
+    if not _PATH.fullmatch(decoded) or "//" in decoded:
+        return ""
+    plain = posixpath.normpath(decoded) + ("/" if decoded.endswith(("/", "/.", "/..")) else "")
+    return plain if _PATH.fullmatch(plain) else ""
+
+
+def ways_back(table: Sequence[Row]) -> list[Row]:
+    """A row for each path that takes forms alone: whoever opens it, say after signing in again, finds the page above it."""
+    pages = {row.path for row in table if "GET" in row.methods}
+    forms = {row.path: None for row in table if row.path not in pages}
+    return [Row(path, _way_back(_page_above(path, pages)), access="staff:own") for path in forms]
+
+
+def _page_above(path: str, pages: set[str]) -> str:
+    while path:
+        path = path.rpartition("/")[0]
+        if above := {path, f"{path}/"} & pages:
+            return above.pop()
+    return HOME
+
+
+def _way_back(page: str) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        values = {name: quote(str(value), safe="") for name, value in request.path_params.items()}
+        return RedirectResponse(page.format(**values), 303)
+
+    return endpoint

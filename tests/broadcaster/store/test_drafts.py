@@ -1,0 +1,148 @@
+"""Versions of drafts: whatever stood on the server and was more than a few words can be found in the history."""
+
+import difflib
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from broadcaster import newsroom, publishing
+from broadcaster.newsroom import Desk
+from broadcaster.store import accounts, drafts
+from broadcaster.store.database import Database
+from broadcaster.store.drafts import Version
+from desk import NOTICE, NOW, checked, later, press
+from staffing import person
+
+LONG = "Perumda Tirta mengganti pipa induk. Tampung air sekarang. Truk tangki menunggu di kantor kelurahan sampai sore."
+
+
+class Writer:
+    """One person who types; every save is an autosave some seconds after the one before."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.account = database.write_now(accounts.add, person("rina"), at=NOW.timestamp())
+        self.announcement: str | None = None
+        self.seconds = 0.0
+
+    def save(self, form: dict[str, Any], after: float = 3.0, **options: Any) -> None:
+        """Leave the form so."""
+        self.seconds += after
+        desk = Desk(press=press(), account=self.account, now=later(seconds=self.seconds))
+        row = self.database.write_now(newsroom.save, desk, form, announcement_id=self.announcement, **options)
+        self.announcement = row.id
+
+    def history(self) -> list[Version]:
+        """The newest first."""
+        assert self.announcement is not None
+        return self.database.read_now(drafts.history, self.announcement)
+
+    def bodies(self) -> list[str]:
+        """The bodies of the history."""
+        return [str(version.form.get("body", "")) for version in self.history()]
+
+
+@pytest.fixture
+def rina(database: Database) -> Writer:
+    return Writer(database)
+
+
+def test_what_was_cleared_three_seconds_later_is_in_the_history(rina: Writer) -> None:
+    rina.save({"body": LONG})
+    rina.save({})
+    assert rina.bodies() == ["", LONG]
+
+
+def test_what_was_typed_on_is_one_version(rina: Writer) -> None:
+    for end in range(10, len(LONG), 10):
+        rina.save({"body": LONG[:end]})
+    rina.save({"body": LONG})
+    assert rina.bodies() == [LONG]
+
+
+def test_what_is_taken_away_little_by_little_is_kept_too(rina: Writer) -> None:
+    for end in range(len(LONG), 0, -5):
+        rina.save({"body": LONG[:end]})
+    assert len(LONG) - len(rina.bodies()[-1]) <= 20
+    gaps = [len(longer) - len(shorter) for shorter, longer in zip(rina.bodies(), rina.bodies()[1:], strict=False)]
+    assert max(gaps) <= 25
+
+
+def test_a_text_that_was_written_over_is_kept_and_can_be_put_back(rina: Writer) -> None:
+    rina.save({"title": "Air mati", "body": LONG})
+    rina.save({"title": "Air mati", "body": "Listrik padam di seluruh kecamatan sejak pagi ini."})
+    first = rina.history()[-1]
+    desk = Desk(press=press(), account=rina.account, now=later(seconds=60))
+    rina.database.write_now(newsroom.restore, desk, rina.announcement, first.number)
+    assert rina.bodies()[0] == LONG
+    assert "Listrik padam di seluruh kecamatan sejak pagi ini." in rina.bodies(), "what was there before is not lost by it"
+
+
+def test_words_of_a_channel_and_a_picture_that_were_taken_away_are_kept(rina: Writer) -> None:
+    own = {
+        "body": "Air mati.",
+        "overrides": {"telegram": {"body": LONG}},
+        "image": "https://info.cimahi.example/media/a/besar.jpg",
+    }
+    rina.save(own)
+    rina.save({"body": "Air mati."})
+    assert rina.history()[1].form == own
+
+
+def test_what_came_by_the_api_is_kept_before_the_composer_writes_over_it(rina: Writer) -> None:
+    stored = rina.database.write_now(publishing.save_draft, press(), checked(), actor="token:portal", now=NOW)
+    rina.announcement = stored.id
+    rina.save({**NOTICE, "body": "Semua diganti oleh orang lain."})
+    assert rina.bodies() == ["Semua diganti oleh orang lain.", NOTICE["body"]]
+    assert rina.history()[-1].actor == "token:portal"
+
+
+def test_an_overwriting_that_was_chosen_keeps_what_it_wrote_over(rina: Writer) -> None:
+    rina.save({"body": LONG})
+    rina.save({"body": LONG[:-1]}, apart=True)
+    assert rina.bodies() == [LONG[:-1], LONG]
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["type", "cut", "clear", "replace", "undo"]),
+        st.text(alphabet="abcde fghij.", min_size=25, max_size=80),
+        st.floats(min_value=0, max_value=1),
+        st.sampled_from([1.5, 3.0, 400.0]),
+    ),
+    min_size=1,
+    max_size=14,
+)
+
+
+def changed(body: str, before: str, act: str, text: str, place: float) -> str:
+    """The body after somebody's hand was at it."""
+    at = int(place * len(body))
+    pieces = {"type": body[:at] + text + body[at:], "cut": body[:at], "clear": "", "replace": text, "undo": before}
+    return pieces[act].strip()
+
+
+def held_in(text: str, version: str) -> int:
+    """Characters of a text that a version holds, in order."""
+    return sum(block.size for block in difflib.SequenceMatcher(None, text, version, autojunk=False).get_matching_blocks())
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(CHANGES)
+def test_whatever_stood_on_the_server_is_found_in_the_history(database: Database, changes: list[Any]) -> None:
+    rina = Writer.__new__(Writer)
+    rina.database, rina.announcement, rina.seconds = database, None, 0.0
+    rina.account = next(iter(database.read_now(accounts.everyone)), None) or database.write_now(
+        accounts.add, person("rina"), at=NOW.timestamp()
+    )
+    stood, body, before = [], "", ""
+    for act, text, place, seconds in changes:
+        body, before = changed(body, before, act, text, place), body
+        rina.save({"body": body} if body else {}, after=seconds)
+        stood.append(body)
+    bodies = rina.bodies()
+    for text in stood:
+        if len(text) > 20:
+            assert max(held_in(text, version) for version in bodies) >= len(text) - 20, text
