@@ -16,12 +16,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from broadcaster import wording
 from broadcaster.announcements import STATE_WORDS
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import ACTOR, opened
 from broadcaster.commands.private import private
 from broadcaster.overview import ChannelView, Overview, identify, overview, when, words
+from broadcaster.provider_codes import explained
 from broadcaster.store import audit, closed, ledger
 from broadcaster.store.causes import Watcher
 from broadcaster.store.closed import ClosedRow
@@ -122,12 +124,18 @@ def _notes(app: App, shown: Overview) -> Iterator[str]:
         code = f", kode {wait.provider_code}" if wait.provider_code else ""
         code = f" ({words(wait.reason)}{code})" if wait.reason else code
         at = datetime.fromtimestamp(wait.next_try, WIB)
-        yield f"{wait.channel}: {_number(wait.count)} menunggu{code}, coba lagi {at:%H.%M.%S}"
+        yield f"{wait.channel}: {_number(wait.count)} menunggu{code}, coba lagi {at:%H.%M.%S}{_meaning(wait.provider_code)}"
     for cause in shown.causes.failures:
-        code = f" (kode {cause.provider_code})" if cause.provider_code else ""
+        code = f" (kode {cause.provider_code}){_meaning(cause.provider_code)}" if cause.provider_code else ""
         yield f"{_number(cause.count):>7}  {cause.channel}  {WORDS[cause.state]}  {words(cause.reason)}{code}"
     if not shown.causes.complete:
         yield "Sebab gagal dan menunggu masih dihitung."
+
+
+def _meaning(code: str) -> str:
+    """What a provider's code says, as the end of a line."""
+    key = explained(code)
+    return f": {wording.words('id')(f'staff.send.code.{key}')}" if key else ""
 
 
 def _held_up(name: str, view: ChannelView) -> Iterator[str]:

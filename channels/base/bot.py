@@ -17,10 +17,8 @@ PICTURES = 64
 """Pictures remembered at most: more announcements than that do not go out at once."""
 REFUSED_SECONDS = 60.0
 """How long a picture that Telegram could not use is left out: our server may only have been restarting."""
-_BAD_PICTURE = re.compile(
-    "wrong file identifier|wrong remote file|failed to get http url content|wrong type of the web page|webpage_|photo_|image_|"
-    "file is too big|media_empty|media_invalid"
-)
+_BAD_PICTURE = re.compile("file|http url|url content|web ?page|photo|image|picture|media|caption")
+"""What a 400 says that is about the picture, or about words below one."""
 _NO_PICTURES_HERE = re.compile("rights to send photos|send_photos_forbidden")
 
 

@@ -360,6 +360,13 @@ ROWS: list[tuple[int, str, Outcome]] = [
     (400, "Bad Request: CHAT_WRITE_FORBIDDEN", Skipped()),
     (400, "Bad Request: CHAT_RESTRICTED", Skipped()),
     (400, "Bad Request: TOPIC_CLOSED", Skipped()),
+    (400, "Bad Request: message thread not found", Skipped()),
+    (400, "Bad Request: TOPIC_DELETED", Skipped()),
+    (400, "Bad Request: need administrator rights in the channel chat", Skipped()),
+    (400, "Bad Request: CHAT_SEND_PLAIN_FORBIDDEN", Skipped()),
+    (403, "Forbidden: the group chat was deleted", DEAD),
+    (403, "Forbidden: USER_IS_BLOCKED", STOPPED),
+    (400, "Bad Request: MESSAGE_TOO_LONG", Rejected()),
     (400, "Bad Request: message is too long", Rejected()),
     (400, "Bad Request: message text is empty", Rejected()),
     (400, 'Bad Request: can\'t parse entities: Unsupported start tag "p" at byte offset 0', Rejected()),
@@ -391,6 +398,13 @@ async def test_each_answer_means_one_failure(status: int, description: str, expe
         assert outcome.code.startswith("401" if status == 404 else str(status))
         assert str(RINA) not in outcome.detail
         assert plain(outcome) == plain(expected)
+
+
+async def test_an_answer_that_nobody_knows_goes_by_its_own_words() -> None:
+    async with connected() as (api, channel):
+        api.script(RINA, 400, f"Bad Request: SOMETHING_NEW about {RINA}")
+        outcome = await outcome_of(channel, outgoing(channel))
+        assert isinstance(outcome, Rejected) and outcome.code == "400 something_new about"
 
 
 def plain(outcome: Outcome) -> tuple[str, dict[str, Any]]:
@@ -785,6 +799,15 @@ def test_a_block_acts_whatever_else_of_its_update_cannot_be_read(changes: dict[s
     assert isinstance(event, AddressEvent)
     assert (event.address, event.state) == (str(RINA), "opted_out")
     assert [type(part) for part in unreadable] == [Unreadable]
+
+
+def test_a_group_that_becomes_a_supergroup_has_a_new_id() -> None:
+    old, new = {"id": -5, "type": "group"}, {"id": -1_005, "type": "supergroup"}
+    for message in ({"chat": old, "migrate_to_chat_id": -1_005}, {"chat": new, "migrate_from_chat_id": -5}):
+        body = msgspec.json.encode({"update_id": 5, "message": {"message_id": 1, "date": 1, **message}})
+        [event] = channel_at().parse_webhook(head(), body)
+        assert isinstance(event, AddressEvent)
+        assert (event.address, event.state, event.moved_to) == ("-5", "moved", "-1005")
 
 
 def test_updates_of_other_kinds_are_nothing() -> None:
