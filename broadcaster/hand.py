@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from broadcaster import cancelling
+from broadcaster.delivery import bounded
 from broadcaster.logs import told
 from broadcaster.outcomes import Batch, Outcomes
 from broadcaster.pacing import DOMAIN_SECONDS
@@ -284,10 +285,10 @@ class Hand:
         outcomes, pacing = self.outcomes, self.deliverer.pacing
         sent = {one.recipient.delivery: row for row, one in outgoing}
         async for result in self.channel.send([one for _row, one in outgoing], may_write=self.may_write):
-            recipient = result.outgoing.recipient
+            recipient, outcome = result.outgoing.recipient, bounded(result.outcome)
             row = sent[recipient.delivery]
-            outcomes.add(waiting.pop(row.slot), result.outcome, recipient.address)
-            await pacing.heard(self.channel, result.outgoing, result.outcome)
+            outcomes.add(waiting.pop(row.slot), outcome, recipient.address)
+            await pacing.heard(self.channel, result.outgoing, outcome)
             if outcomes.urgent:
                 await self._flush()
         outcomes.unwritten(waiting.values())

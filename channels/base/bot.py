@@ -12,6 +12,8 @@ from telegram.request import BaseRequest, RequestData
 
 from channels.base import http
 
+LONGEST_REST = 86_400
+"""Seconds that are believed when the bot is told to wait; more would be a slip."""
 AT_ONCE = 64  # requests in flight of one batch: 1,000 messages a second at 60 ms an answer
 PICTURES = 64
 """Pictures remembered at most: more announcements than that do not go out at once."""
@@ -56,8 +58,8 @@ class AioRequest(BaseRequest):
                 status, payload = answer.status, await answer.read()
         except TimeoutError as slow:
             raise error.TimedOut from slow
-        if status == 429 and (wait := re.search(rb'"retry_after": ?(\d+)', payload)):
-            raise _RetryAfter(int(wait[1]))
+        if status == 429 and (wait := re.search(rb'"retry_after"\s*:\s*"?(\d+)', payload)):
+            raise _RetryAfter(min(int(wait[1][:9]), LONGEST_REST))
         # without a description PTB names the status, which else it would lose
         return status, payload if status < 500 and status not in {413, 429} else b"{}"
 

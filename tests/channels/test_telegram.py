@@ -420,6 +420,24 @@ async def test_429_waits_as_long_as_it_says_and_spends_no_attempt() -> None:
         assert outcome == Deferred(retry_after=37, throttle=True, code="429", detail="rate limit", about="either")
 
 
+LIMITS = {b"10072": 10_072.0, b"0": 0.0, b"-5": 5.0, b'"7"': 7.0, b'"soon"': 5.0, b"null": 5.0, b"9" * 5000: 86_400.0, b"1e9": 1.0}
+
+
+@pytest.mark.parametrize("told", LIMITS, ids=lambda told: told[:8].decode())
+async def test_however_odd_a_wait_is_the_whole_bot_waits_and_nothing_breaks(told: bytes) -> None:
+    async def limited(_request: web.Request) -> web.Response:
+        body = b'{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after": %s}}' % told
+        return web.Response(body=body, status=429, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_post("/bot{token}/{method}", limited)
+    async with running(app) as url:
+        channel = channel_at(url)
+        outcome = await outcome_of(channel, outgoing(channel))
+        await channel.aclose()
+    assert outcome == Deferred(retry_after=LIMITS[told], throttle=True, code="429", detail="rate limit", about="either")
+
+
 async def test_a_group_that_moved_is_sent_to_at_once_under_its_new_id() -> None:
     async with connected() as (api, channel):
         api.script(GROUP, 400, "Bad Request: group chat was upgraded", migrate_to_chat_id=-1_009_000_000_009)
