@@ -420,7 +420,16 @@ async def test_429_waits_as_long_as_it_says_and_spends_no_attempt() -> None:
         assert outcome == Deferred(retry_after=37, throttle=True, code="429", detail="rate limit", about="either")
 
 
-LIMITS = {b"10072": 10_072.0, b"0": 0.0, b"-5": 5.0, b'"7"': 7.0, b'"soon"': 5.0, b"null": 5.0, b"9" * 5000: 86_400.0, b"1e9": 1.0}
+LIMITS = {
+    b"10072": 10_072.0,
+    b"0": 0.0,
+    b"-5": 5.0,
+    b'"7"': 7.0,
+    b'"soon"': 5.0,
+    b"null": 5.0,
+    b"9" * 5000: 86_400.0,
+    b"1e9": 1.0,
+}
 
 
 @pytest.mark.parametrize("told", LIMITS, ids=lambda told: told[:8].decode())
