@@ -335,6 +335,23 @@ async def test_a_refused_token_halts_the_channel_and_burns_no_recipient() -> Non
         assert api.accepted == []
 
 
+async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wait() -> None:
+    async with connected(token="1:salah") as (api, channel):
+        for _batch in range(3):
+            sent = await results(channel, [outgoing(channel, RINA + number) for number in range(100)])
+            assert {type(result.outcome) for result in sent} == {Halted}
+        assert isinstance(await channel.answer(str(RINA), "Halo"), Halted)
+        assert api.counts["requests"] == 2
+
+
+async def test_one_chat_that_answers_401_among_many_is_that_chat_alone() -> None:
+    async with connected() as (api, channel):
+        api.script(RINA, 401, "Unauthorized")
+        sent = await results(channel, [outgoing(channel, RINA + number) for number in range(50)])
+        assert sum(isinstance(result.outcome, Receipt) for result in sent) == 49
+        assert api.counts["requests"] == 51
+
+
 async def test_without_a_token_it_renders_and_halts() -> None:
     async with connected(token="") as (_, channel):
         assert isinstance(await outcome_of(channel, outgoing(channel)), Halted)
