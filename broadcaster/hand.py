@@ -106,12 +106,12 @@ class Hand:
         """Send until nothing is due, or we should end, and wait for slow answers; whether nobody is left to try."""
         try:
             everybody = await self._send_all()
+            while await self._settle_slow(timeout=LOOK_AGAIN if everybody and not self._is_over() else None):
+                if await self.app.database.read(slices.has_due, self.claim):
+                    everybody = await self._send_all()
         except Exception:  # reason: what is under way must get its outcome; it is raised again
             await self._settle_slow()
             raise
-        while await self._settle_slow(timeout=LOOK_AGAIN if everybody and not self._is_over() else None):
-            if await self.app.database.read(slices.has_due, self.claim):
-                everybody = await self._send_all()
         for ended in self._slow:
             ended.result()
         return everybody
