@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import pkgutil
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +83,7 @@ class Settings(BaseModel):
     oidc_issuer: str = Field(default="", description="Single sign-on: the provider's address (OIDC_ISSUER).")
     oidc_client_id: str = Field(default="", description="Single sign-on: who we are there (OIDC_CLIENT_ID).")
     oidc_client_secret: str = Field(default="", repr=False, description="Single sign-on: our secret (OIDC_CLIENT_SECRET).")
+    oidc_scope: str = Field(default="openid profile email", description="Single sign-on: what we ask for (OIDC_SCOPE).")
     oidc_role_claim: str = Field(default="roles", description="Single sign-on: the claim that names roles (OIDC_ROLE_CLAIM).")
     oidc_role_separator: Literal["", "space", "comma"] = Field(
         default="", description="Single sign-on: what cuts a text claim into values; empty: it is one (OIDC_ROLE_SEPARATOR)."
@@ -118,6 +120,16 @@ class Settings(BaseModel):
         if value and not loopback and not value.startswith("https://"):
             raise ValueError("harus diawali https://")
         return value
+
+    @field_validator("oidc_scope")
+    @classmethod
+    def _scope(cls, value: str) -> str:
+        scopes = value.replace(",", " ").split()
+        if "openid" not in scopes:
+            raise ValueError("harus memuat openid, misalnya: openid profile email roles")
+        if not all(re.fullmatch(r"[!#-\[\]-~]+", scope) for scope in scopes):
+            raise ValueError("berisi huruf atau tanda yang tidak boleh")
+        return " ".join(scopes)
 
     @field_validator("oidc_roles")
     @classmethod

@@ -1,6 +1,6 @@
 """The ONE retry policy: what each outcome of a channel means for its row and its address. Pure; draining.py carries it out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from broadcaster.store.consequences import Consequence
 from broadcaster.store.outcomes import Decision
@@ -23,6 +23,8 @@ UNOPENED = 5
 """Different addresses in a row that cannot be opened, after which the key itself is in doubt."""
 SUSPECT_WAIT = 3600.0
 """Seconds before a row is tried again whose reply may be about the sender."""
+LONGEST_WAIT = 6 * 3600.0
+"""Seconds after which we ask again whatever a provider says: a slip of its clock must not end an announcement."""
 UNCERTAIN_PAUSE = 5.0
 """Seconds at least before an attempt that got no answer is made again."""
 
@@ -65,6 +67,13 @@ def wait_before(attempt: int, *, emergency: bool) -> float:
     """Seconds before the attempt after the `attempt`-th spent one (1, 2, ...): the last wait repeats for ever."""
     waits = EMERGENCY_WAITS if emergency else ROUTINE_WAITS
     return waits[min(max(attempt, 1), len(waits)) - 1]
+
+
+def bounded(outcome: Outcome) -> Outcome:
+    """The outcome with a wait that can be kept: none below zero, none beyond LONGEST_WAIT (pure)."""
+    if not isinstance(outcome, Deferred) or outcome.retry_after is None or 0 <= outcome.retry_after <= LONGEST_WAIT:
+        return outcome
+    return replace(outcome, retry_after=LONGEST_WAIT if outcome.retry_after > 0 else None)
 
 
 def decide(row: MarkedRow, outcome: Outcome, moment: Moment) -> Decision:

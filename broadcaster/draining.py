@@ -24,6 +24,8 @@ WORK_SECONDS = 10.0
 """How long one job works before it rings again and ends."""
 WINDOW = 250
 """Rows of one process that may be marked and unsettled: what a kill can leave uncertain."""
+RESERVED = 10
+"""Places of the window that a channel leaves to each other one."""
 HANDS = 2
 """Slices that one job works on side by side, so that the provider never waits for the database."""
 RENDERED = 64
@@ -57,7 +59,8 @@ class Deliverer:
     def __post_init__(self) -> None:
         self.limiter = Limiter(self.app.queue, lambda: self.workers)
         self.pacing = Pacing(self.app, self.limiter)
-        self.window = Window(WINDOW)
+        others = sum(map(self.app.loaded.is_open, self.app.push)) - 1
+        self.window = Window(WINDOW, reserved=RESERVED * max(0, others))
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._areas = {a.code: Area(code=a.code, name=a.name, slug=a.slug) for a in self.app.tree.all()}

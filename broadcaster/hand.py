@@ -1,7 +1,7 @@
 """A hand: works through one claimed slice. Each turn is one transaction that records what is known and marks what comes next."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from broadcaster import cancelling
+from broadcaster.delivery import bounded
 from broadcaster.logs import told
 from broadcaster.outcomes import Batch, Outcomes
 from broadcaster.pacing import DOMAIN_SECONDS
@@ -36,6 +37,8 @@ LEASE_MARGIN = 5.0
 """Seconds before the end of a lease at which its holder stops writing (a quarter of a short lease)."""
 SLOW_SECONDS = 0.1
 """How long a hand waits for what it handed over before it goes on: a slow answer holds up nobody else."""
+LOOK_AGAIN = 0.25
+"""Seconds between looks for rows that became due again while slow answers are awaited."""
 DATABASE_PAUSE = 0.5
 """Seconds between tries to save outcomes while the database does not take them (restart, full disk)."""
 
@@ -55,9 +58,11 @@ class Hand:
     close: Callable[[], None]
     lease_until: float = 0.0
     places: int = 0
-    """Places of the process's window that this hand holds for rows that are marked and unsettled; slow ones hold their own."""
+    """Places of the process's window that this hand holds for rows that are marked and unsettled, but for late ones."""
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     _slow: set[asyncio.Task[None]] = field(default_factory=set)
+    _late: set[int] = field(default_factory=set)
+    """Slots of rows whose answers are slow: each holds a place of its own until its outcome is recorded."""
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -95,24 +100,32 @@ class Hand:
                 await self._flush()
             finally:
                 await self._save(lambda c: slices.release(c, self.claim, self.holder))
-                await self.deliverer.window.release(self.places)
+                await self._release(self.places + len(self._late))
 
     async def _send_and_settle(self) -> bool:
         """Send until nothing is due, or we should end, and wait for slow answers; whether nobody is left to try."""
         try:
             everybody = await self._send_all()
+            while await self._settle_slow(timeout=LOOK_AGAIN if everybody and not self._is_over() else None):
+                if await self.app.database.read(slices.has_due, self.claim):
+                    everybody = await self._send_all()
         except Exception:  # reason: what is under way must get its outcome; it is raised again
             await self._settle_slow()
             raise
-        await self._settle_slow()
         for ended in self._slow:
             ended.result()
         return everybody
 
-    async def _settle_slow(self) -> None:
-        if under_way := [task for task in self._slow if not task.done()]:
-            self.tried.set()
-            await asyncio.wait(under_way)
+    async def _settle_slow(self, *, timeout: float | None = None) -> bool:  # noqa: ASYNC109  not ours to end: it outlasts this
+        """Wait for slow answers, holding no place for anybody else; whether some are still to come after `timeout` seconds."""
+        under_way = [task for task in self._slow if not task.done()]
+        if not under_way:
+            return False
+        await self._flush()
+        places, self.places = self.places, 0
+        await self._release(places)
+        self.tried.set()
+        return bool((await asyncio.wait(under_way, timeout=timeout))[1])
 
     async def _send_all(self) -> bool:
         """Send until nothing is due, or we should end; whether nobody is left."""
@@ -137,7 +150,7 @@ class Hand:
 
     async def _begin(self, rows: Sequence[MarkedRow]) -> None:
         """Send these rows; what takes long goes on beside the rows after it."""
-        waiting: dict[str, MarkedRow] = {}
+        waiting = {row.slot: row for row in rows}
         sending = asyncio.create_task(self._send(rows, waiting))
         try:
             await asyncio.wait((sending,), timeout=SLOW_SECONDS)
@@ -149,25 +162,18 @@ class Hand:
         for ended in [task for task in self._slow if task.done()]:
             self._slow.discard(ended)
             ended.result()
-        places = len(waiting)
-        self.places -= places
-        self._slow.add(asyncio.create_task(self._outlast(sending, places)))
+        self.places -= len(waiting)
+        self._late |= waiting.keys()
+        self._slow.add(sending)
         return None
-
-    async def _outlast(self, sending: asyncio.Task[None], places: int) -> None:
-        """Wait for slow rows, which hold their places until then."""
-        try:
-            await sending
-        finally:
-            await self.deliverer.window.release(places)
 
     async def _hold(self, wanted: int) -> int:
         """Take places for the next turn, up to our share of the window; waits for the first. How many rows may be marked."""
         window, wanted = self.deliverer.window, min(wanted, self.deliverer.share, BATCH)
         if self.places < wanted:
-            more = window.take(wanted - self.places)
+            more = window.take(wanted - self.places, self.channel.name)
             if not self.places + more:
-                more = await window.acquire(wanted)
+                more = await window.acquire(wanted, self.channel.name)
             self.places += more
         return min(wanted, self.places)
 
@@ -176,7 +182,10 @@ class Hand:
         surplus = self.places - max(used, min(self.deliverer.share, BATCH))
         if surplus > 0:
             self.places -= surplus
-            await self.deliverer.window.release(surplus)
+            await self._release(surplus)
+
+    async def _release(self, places: int) -> None:
+        await self.deliverer.window.release(places, self.channel.name)
 
     # --- transactions ---------------------------------------------------------------------------
 
@@ -212,6 +221,7 @@ class Hand:
     async def _recorded(self, batch: Batch, fallen: Sequence[tuple[str, int]]) -> None:
         """What follows once a batch is safe: tell what waits, and ring for those fallen back to."""
         batch.tell()
+        await self._settled(batch.slots)
         if batch.shut:
             self.deliverer.replies.closed.add(self.channel.name)
         if batch.closes:
@@ -219,6 +229,12 @@ class Hand:
         await self._rest(batch)
         for channel in {channel for channel, _address in fallen}:
             await self.app.queue.ring(channel, self.claim.lane)
+
+    async def _settled(self, slots: set[int]) -> None:
+        """Give the places of late rows back whose outcomes are recorded."""
+        late = self._late & slots
+        self._late -= late
+        await self._release(len(late))
 
     async def _rest(self, batch: Batch) -> None:
         """Tell all workers of the channel's or a domain's rest."""
@@ -260,28 +276,34 @@ class Hand:
 
     # --- messages -------------------------------------------------------------------------------
 
-    async def _send(self, rows: Sequence[MarkedRow], waiting: dict[str, MarkedRow]) -> None:
-        """Hand marked rows over and note what became of each; `waiting` are those of which it is not known yet."""
+    async def _send(self, rows: Sequence[MarkedRow], waiting: dict[int, MarkedRow]) -> None:
+        """Hand marked rows over and note what became of each; `waiting` (by slot) are those of which it is not known yet."""
         messages = await self._render(rows)
         if messages is None:
             return
-        composed = [(row, one) for row in rows if (one := self._compose(messages[row.language], row)) is not None]
+        outgoing = await self._outgoing(rows, messages, waiting)
         outcomes, pacing = self.outcomes, self.deliverer.pacing
-        held = await pacing.held_back(self.channel, composed, emergency=self.claim.lane == "emergency")
-        outgoing = []
-        for row, one in composed:
-            if row.slot in held:
-                outcomes.add(row, held[row.slot])
-            else:
-                waiting[one.recipient.delivery] = row
-                outgoing.append(one)
-        async for result in self.channel.send(outgoing, may_write=self.may_write):
-            recipient = result.outgoing.recipient
-            outcomes.add(waiting.pop(recipient.delivery), result.outcome, recipient.address)
-            await pacing.heard(self.channel, result.outgoing, result.outcome)
+        sent = {one.recipient.delivery: row for row, one in outgoing}
+        async for result in self.channel.send([one for _row, one in outgoing], may_write=self.may_write):
+            recipient, outcome = result.outgoing.recipient, bounded(result.outcome)
+            row = sent[recipient.delivery]
+            outcomes.add(waiting.pop(row.slot), outcome, recipient.address)
+            await pacing.heard(self.channel, result.outgoing, outcome)
             if outcomes.urgent:
                 await self._flush()
         outcomes.unwritten(waiting.values())
+
+    async def _outgoing(
+        self, rows: Sequence[MarkedRow], messages: Mapping[str, Message], waiting: dict[int, MarkedRow]
+    ) -> list[tuple[MarkedRow, Outgoing]]:
+        """Personal messages for those who may be written to now; what becomes of the others is noted."""
+        composed = [(row, one) for row in rows if (one := self._compose(messages[row.language], row)) is not None]
+        for slot in waiting.keys() - {row.slot for row, _one in composed}:
+            del waiting[slot]
+        held = await self.deliverer.pacing.held_back(self.channel, composed, emergency=self.claim.lane == "emergency")
+        for slot, outcome in held.items():
+            self.outcomes.add(waiting.pop(slot), outcome)
+        return [(row, one) for row, one in composed if row.slot not in held]
 
     async def _render(self, rows: Sequence[MarkedRow]) -> dict[str, Message] | None:
         """The message in each language of these rows; None, and the edition waits for a person, where it cannot be rendered."""
@@ -300,6 +322,7 @@ class Hand:
             channel_store.pause_run(connection, edition, name, why)
 
         await self._save(stop)
+        await self._settled({row.slot for row in rows})
         return None
 
     def _compose(self, message: Message, row: MarkedRow) -> Outgoing | None:

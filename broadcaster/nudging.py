@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from broadcaster import hold_ups
 from broadcaster.accounts import Account
 from broadcaster.app import App
+from broadcaster.delivery import bounded
 from broadcaster.logs import told as said_without_values
 from broadcaster.store import accounts, audit, drafts, former_mails, nudges
 from broadcaster.store import announcements as rows
@@ -320,7 +321,8 @@ def _record(connection: Connection, now: float, nudge: Nudge, outcomes: Mapping[
         ending: Ending = "told" if told or nudge.told else "unreachable"
         nudges.end(connection, nudge.id, ending, problem)
         return
-    wait = max((outcome.retry_after or 0.0 for outcome in waiting.values() if isinstance(outcome, Deferred)), default=0.0)
+    asked = [outcome for outcome in map(bounded, waiting.values()) if isinstance(outcome, Deferred)]
+    wait = max((outcome.retry_after or 0.0 for outcome in asked), default=0.0)
     nudges.failed(connection, nudge, now, problem, wait=wait)
 
 

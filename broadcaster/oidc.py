@@ -18,7 +18,6 @@ from joserfc.errors import ClaimError, InvalidKeyIdError, JoseError
 from joserfc.jwk import JWKRegistry, KeySet
 from joserfc.jws import JWSRegistry
 
-SCOPE = "openid profile email"
 ATTEMPT_SECONDS = 600.0
 """How long a person may take at the provider."""
 LEEWAY_SECONDS = 60
@@ -212,11 +211,11 @@ def is_public(host: str) -> bool:
 # --- what is asked ----------------------------------------------------------------------------------------
 
 
-def authorize_address(discovery: Discovery, client: str, attempt: Attempt, back: str, *, anew: bool = False) -> str:
+def authorize_address(discovery: Discovery, client: str, attempt: Attempt, back: str, scope: str, *, anew: bool = False) -> str:
     """Where the browser goes to sign in; `anew`: the provider is to ask who it is, even if it knows."""
     return str(
         prepare_grant_uri(
-            discovery.authorize, client, "code", back, SCOPE, attempt.state,
+            discovery.authorize, client, "code", back, scope, attempt.state,
             nonce=attempt.nonce, code_challenge=create_s256_code_challenge(attempt.verifier), code_challenge_method="S256",
             prompt="login" if anew else None,
         )

@@ -74,6 +74,11 @@ class Batch:
         return bool(self.decisions or self.unwritten or self.idle)
 
     @property
+    def slots(self) -> set[int]:
+        """The rows that it settles."""
+        return {decision.slot for decision in self.decisions} | {row.slot for row in self.unwritten}
+
+    @property
     def closes(self) -> bool:
         """Whether this ends the sending by this channel for now. What single recipients said never ends an emergency."""
         halts = self.halt is not None and (is_ours(self.halt) or self.claim.lane != "emergency")

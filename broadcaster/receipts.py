@@ -108,7 +108,7 @@ def _priority(event: Event) -> int:
 
 def _is_stop(event: InboundEvent | AddressEvent) -> bool:
     if isinstance(event, AddressEvent):
-        return event.state == "opted_out"
+        return event.state in ("opted_out", "moved")  # a group leaves its former id as soon as it has moved
     return dialogue.understand(event.text, event.payload) == "stop"
 
 
@@ -239,6 +239,8 @@ def _apply_address(connection: Connection, app: App, channel: str, event: Addres
         return
     if event.state == "reachable":
         channel_store.heard_from(connection, found.id, at=now, source=channel)
+    elif event.state == "moved":
+        residents.move(connection, app.book, found.id, event.moved_to)
     elif event.state == "opted_out":
         consent.stop(connection, found.id, source=channel, at=now)
     else:
@@ -271,5 +273,5 @@ def _known(connection: Connection, app: App, channel: str, event: AddressEvent |
 
 
 def _address_of(connection: Connection, book: AddressBook, channel: str, event: AddressEvent | InboundEvent) -> AddressRow | None:
-    ids = (event.address, *event.aliases)
-    return next((row for one in ids if (row := residents.find(connection, book, channel, one))), None)
+    ids, exact = (event.address, *event.aliases), isinstance(event, AddressEvent) and event.exact
+    return next((row for one in ids if (row := residents.find(connection, book, channel, one, exact=exact))), None)

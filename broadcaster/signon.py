@@ -94,7 +94,8 @@ class SignOn:
 
     async def begin(self, attempt: Attempt, *, anew: bool = False) -> str:
         """Where the browser goes to sign in; raises Unavailable or Misconfigured."""
-        return oidc.authorize_address(await self.discovery(), self._settings.oidc_client_id, attempt, self.back, anew=anew)
+        client, scope = self._settings.oidc_client_id, self._settings.oidc_scope
+        return oidc.authorize_address(await self.discovery(), client, attempt, self.back, scope, anew=anew)
 
     async def finish(self, query: Mapping[str, str], attempt: Attempt) -> tuple[Identity, str]:
         """Who came back, and the id token that says so; raises a SignOnError. The caller has checked the state."""

@@ -18,6 +18,7 @@ from broadcaster import amending, custody, gallery, hold_ups, locks, newsroom, n
 from broadcaster.answering import Answerer
 from broadcaster.app import App, SharedClock
 from broadcaster.draining import Deliverer
+from broadcaster.hubs import Hubs
 from broadcaster.logs import told
 from broadcaster.pulse import Pulse
 from broadcaster.queue import LANES, connect, decode, encode, queue_name
@@ -50,6 +51,8 @@ HANG_UP_SECONDS = 2.0
 """How long a doorbell that is hung up waits for its jobs to end."""
 FOLD_SECONDS = 60.0
 """Pause between looks for old editions to fold into counts; while there are some, each sweep folds a chunk."""
+HUB_SECONDS = 2.0
+"""Pause between looks for publications that hubs do not know of yet."""
 TIDY_SECONDS = 3600.0
 """Pause between looks for pictures that nobody uses; the first comes a minute after the start."""
 GARBAGE = 20_000
@@ -78,7 +81,7 @@ class LaneWorker:
         self._fold_at = 0.0
         self._mark_at = 0.0
         self.tidy_seconds = TIDY_SECONDS
-        self._answerer = Answerer(app)
+        self._answerer, self._hubs = Answerer(app), Hubs(app)
         self._drains: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
@@ -88,7 +91,7 @@ class LaneWorker:
 
     async def run(self) -> None:
         """Work until `stop()`."""
-        loops = (self._sweep, self._look, self._apply_receipts, self._nudge, self._tidy, self._listen)
+        loops = (self._sweep, self._look, self._apply_receipts, self._nudge, self._tidy, self._announce, self._listen)
         tasks = [asyncio.create_task(loop()) for loop in loops]
         try:
             waiting = asyncio.create_task(self._stop.wait())
@@ -276,6 +279,14 @@ class LaneWorker:
                 if self._sweeps and (count := await gallery.forget_unused(self.app)):
                     log.info("pictures_forgotten", count=count)
             await self._pause(self.tidy_seconds)
+
+    async def _announce(self) -> None:
+        """Tell hubs of changed feeds."""
+        while not self._stop.is_set():
+            with self._outliving("hubs_wait"):
+                if self._sweeps:
+                    await self._hubs.tell_due()
+            await self._pause(HUB_SECONDS)
 
     async def _nudge(self) -> None:
         """Tell staff what waits for them; whom an emergency needs is told by its own lane."""

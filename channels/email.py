@@ -243,7 +243,7 @@ class Email(Letters):
         self._tls = tls
         self._clock = clock
         self._address = settings.sender[1]
-        self._pool = Pool(self._connection, size=settings.connections, clock=clock)
+        self._pool = Pool(self._connection, size=settings.connections, signs_in=_signs_in(settings.url), clock=clock)
 
     @property
     def rate(self) -> float:
@@ -387,6 +387,10 @@ class Email(Letters):
     async def aclose(self) -> None:
         """Take leave on every connection."""
         await self._pool.aclose()
+
+
+def _signs_in(url: str) -> bool:
+    return bool(url and Server.of(url).user)
 
 
 def open_channel(settings: Settings) -> contract.PushChannel:

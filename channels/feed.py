@@ -5,14 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
-from urllib.parse import quote, urlencode, urljoin
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import msgspec
 import nh3
 import structlog
+from pydantic import field_validator
 
 from channels.base import rendering, syndication, validity
-from channels.base.contract import Document, Edition, Lang, PageRequest, PullChannel, Wording
+from channels.base.contract import Area, Document, Edition, Lang, PageRequest, PullChannel, Wording
 from channels.base.settings import ChannelSettings
 from channels.base.syndication import Entry, Link, Page
 
@@ -52,11 +53,29 @@ _log = structlog.get_logger(__name__)
 
 
 class Settings(ChannelSettings):
-    """FEED_HUB: address of a WebSub hub, announced in every feed where given."""
+    """FEED_HUB: address of a WebSub hub, named in every feed and told of its changes where given."""
 
     prefix: ClassVar[str] = "FEED_"
 
     hub: str = ""
+
+    @field_validator("hub")
+    @classmethod
+    def _web(cls, address: str) -> str:
+        if address and not is_hub(address):
+            raise ValueError("harus alamat https, misalnya https://hub.contoh.id/")
+        return address
+
+
+def is_hub(address: str) -> bool:
+    """Whether a hub can be told at this address: https, or plain http on this machine; no name and password within."""
+    try:
+        url = urlsplit(address)
+        _port = url.port
+    except ValueError:
+        return False
+    loopback = url.scheme == "http" and url.hostname in ("127.0.0.1", "localhost", "::1")
+    return bool(url.hostname) and not url.username and not url.fragment and (url.scheme == "https" or loopback)
 
 
 class FeedChannel:
@@ -69,6 +88,18 @@ class FeedChannel:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._site = settings.site
+
+    @property
+    def hub(self) -> str:
+        """The hub that every feed names; empty where there is none."""
+        return self._settings.hub
+
+    def addresses(self, area: Area) -> list[str]:
+        """Every feed of an area that names the hub, as it names itself."""
+        forms: tuple[dict[str, str], ...] = ({}, {"bahasa": "en"})
+        signage: tuple[dict[str, str], ...] = ({"bentuk": "layar"},)
+        extensions = (("rss", forms + signage), ("atom", forms), ("json", forms))
+        return [self._url(f"/feed/{area.slug}.{extension}", form) for extension, known in extensions for form in known]
 
     def known_query(self, path: str, query: Mapping[str, str]) -> Mapping[str, str]:
         """The one form, or the language and the page of those formats that have pages."""

@@ -3,8 +3,10 @@
 import itertools
 import logging
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from html import escape, unescape
 from typing import Any, ClassVar
 
@@ -23,6 +25,7 @@ from channels.base.redacting import redacted
 from channels.base.rendering import ELLIPSIS, WIB, area_names, clean, cut, fill, template_name, tokens, utf16, with_addresses
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings, Rate
+from channels.base.sign_in import Credential
 from channels.base.tolerant import Unreadable
 from channels.base.typed import seen
 
@@ -198,6 +201,7 @@ class Telegram(Chats):
         self._request, self._pictures = AioRequest(), Pictures()
         url, request = f"{settings.api_url.rstrip('/')}/bot", self._request
         self._bot = Bot(settings.token or "0:none", base_url=url, request=request, get_updates_request=request)
+        self._token = Credential(time.monotonic, codes=frozenset({"401"}), check=self._is_refused)
 
     def spacing(self, address: str) -> float:
         """Seconds between two messages to a chat; groups, whose ids are negative, take 20 a minute."""
@@ -238,7 +242,16 @@ class Telegram(Chats):
         return each(messages, self._send_one, concurrency=AT_ONCE, may_write=may_write)
 
     async def _send_one(self, outgoing: contract.Outgoing) -> Outcome:
-        return await _outcome(self._edited_or_new(outgoing) if _edits(outgoing) else self._new(outgoing.payload))
+        act = partial(self._edited_or_new, outgoing) if _edits(outgoing) else partial(self._new, outgoing.payload)
+        return await self._token.guarded(lambda: _outcome(act()))
+
+    async def _is_refused(self) -> bool:
+        """Whether the token is refused by getMe too."""
+        try:
+            await self._bot.get_me()
+        except error.TelegramError as problem:
+            return isinstance(problem, error.InvalidToken)
+        return False
 
     async def _new(self, arguments: Mapping[str, Any]) -> Outcome:
         if "photo" in arguments:
@@ -301,7 +314,8 @@ class Telegram(Chats):
         """Plain text, in several messages where it is long; the first failure ends it."""
         outcome: Outcome = Rejected(code="400", detail="empty text")
         for piece in pieces(clean(f"[SIMULASI] {text}" if self._settings.site.simulated else text)):
-            outcome = await _outcome(self._new({"chat_id": int(address), "text": piece, "api_kwargs": _NO_PREVIEW}))
+            act = partial(self._new, {"chat_id": int(address), "text": piece, "api_kwargs": _NO_PREVIEW})
+            outcome = await self._token.guarded(lambda act=act: _outcome(act()))  # type: ignore[misc]
             if not isinstance(outcome, Receipt):
                 break
         return outcome

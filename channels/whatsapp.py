@@ -1,6 +1,7 @@
 """WhatsApp by Meta's Cloud API: announcements as template messages, answers as text, receipts by signed webhook."""
 
 import re
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -18,6 +19,7 @@ from channels.base.rendering import area_names, clean, cut, plain, template_name
 from channels.base.running_text import repeats, running
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings
+from channels.base.sign_in import Credential
 from channels.base.tolerant import Unreadable
 from channels.base.typed import seen
 
@@ -27,6 +29,8 @@ PARAMETER_LIMIT = 240
 TEXT_LIMIT = 4096
 LANGUAGES = ("id", "en")
 STOP = "STOP"
+REFUSALS = frozenset({"190", "0", "HTTP 401"})
+"""What a token that is not valid goes by."""
 """Payload of the button that ends a subscription."""
 SIMULATED = "[SIMULASI] "
 _ENCODER = msgspec.json.Encoder()
@@ -205,6 +209,7 @@ class WhatsApp:
         self._base = settings.api_url.rstrip("/")
         self._messages = f"{self._base}/{settings.phone_id}/messages"
         self._headers = {"Authorization": f"Bearer {settings.token}", "Content-Type": "application/json"}
+        self._token = Credential(time.monotonic, codes=REFUSALS, check=self._is_refused)
 
     def spacing(self, address: str) -> float:
         """Seconds between two messages to a person."""
@@ -243,7 +248,16 @@ class WhatsApp:
         fields = b',"biz_opaque_callback_data":"%b","type":"text","text":%b}' % (graph.ANSWER.encode(), body)
         return await self._post(_opening(address) + fields, address)
 
+    async def _is_refused(self) -> bool:
+        """Whether the token is refused when it asks for our number too."""
+        status, answer = await self._get(self._settings.phone_id, fields="id")
+        error = answer.get("error", {})
+        return status == 401 or (isinstance(error, dict) and str(error.get("code")) in REFUSALS)
+
     async def _post(self, payload: bytes, address: str, attempt: int = 1) -> Outcome:
+        return await self._token.guarded(lambda: self._posted(payload, address, attempt))
+
+    async def _posted(self, payload: bytes, address: str, attempt: int) -> Outcome:
         request = self._sessions.get().post(self._messages, data=http.Body(payload), headers=self._headers, allow_redirects=False)
         try:
             async with request as response:

@@ -56,11 +56,11 @@ def subscribe(conn: Connection, book: AddressBook, tree: AreaTree, wanted: Subsc
     return enrol(conn, book, tree, [wanted], now)[0]
 
 
-def find(conn: Connection, book: AddressBook, channel: str, text: str) -> AddressRow | None:
-    """The address that `text` (as parse_address gives it) is, or is another id of."""
+def find(conn: Connection, book: AddressBook, channel: str, text: str, *, exact: bool = False) -> AddressRow | None:
+    """The address that `text` (as parse_address gives it) is, or, but for `exact`, is another id of."""
     lookup = book.address_lookup(channel, text)
     found = conn.execute(select(*_COLUMNS).where(address.c.channel == channel, address.c.lookup == lookup)).first()
-    if found is None:
+    if found is None and not exact:
         other = select(alias.c.address).where(alias.c.channel == channel, alias.c.lookup == lookup)
         found = conn.execute(select(*_COLUMNS).where(address.c.id == other.scalar_subquery())).first()
     return _row(found)

@@ -15,13 +15,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from broadcaster import waiting
+from broadcaster import waiting, wording
 from broadcaster.announcements import STATE_WORDS
 from broadcaster.app import App
 from broadcaster.commands.failing import Failed
 from broadcaster.commands.opening import ACTOR, opened
 from broadcaster.commands.private import FORCE, private, refuse_existing
 from broadcaster.overview import ChannelView, Overview, identify, overview, when, words
+from broadcaster.provider_codes import explained
 from broadcaster.spreadsheet import line as csv_line
 from broadcaster.store import audit, closed, ledger
 from broadcaster.store.causes import Watcher
@@ -128,12 +129,18 @@ def _notes(app: App, shown: Overview) -> Iterator[str]:
     for wait in shown.causes.waiting:
         code = f", kode {wait.provider_code}" if wait.provider_code else ""
         code = f" ({words(wait.reason)}{code})" if wait.reason else code
-        yield f"{wait.channel}: {_number(wait.count)} menunggu{code}, coba lagi {_moment(wait.next_try)}"
+        yield f"{wait.channel}: {_number(wait.count)} menunggu{code}, coba lagi {_moment(wait.next_try)}{_meaning(wait.provider_code)}"
     for cause in shown.causes.failures:
-        code = f" (kode {cause.provider_code})" if cause.provider_code else ""
+        code = f" (kode {cause.provider_code}){_meaning(cause.provider_code)}" if cause.provider_code else ""
         yield f"{_number(cause.count):>7}  {cause.channel}  {WORDS[cause.state]}  {words(cause.reason)}{code}"
     if not shown.causes.complete:
         yield "Sebab gagal dan menunggu masih dihitung."
+
+
+def _meaning(code: str) -> str:
+    """What a provider's code says, as the end of a line."""
+    key = explained(code)
+    return f": {wording.words('id')(f'staff.send.code.{key}')}" if key else ""
 
 
 def _held_up(name: str, view: ChannelView) -> Iterator[str]:

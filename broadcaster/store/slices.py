@@ -249,6 +249,14 @@ def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, l
     return Marked(rows=rows, cursor=found[-1].slot, exhausted=shut or len(found) < limit, at=wall)
 
 
+def has_due(connection: Connection, claim: Claim) -> bool:
+    """Whether the gate would find something in the claimed slice."""
+    state, wall, _closed = statements.gate(connection, claim.edition, claim.channel, claim.lane)
+    span: dict[str, Any] = {"edition": claim.edition, "channel": claim.channel, "cursor": claim.after_slot}
+    due = statements.candidates(connection, **span, until=_due_until(state, wall), last=claim.last_slot, limit=1)
+    return state != "paused" and bool(due)
+
+
 def _within_tier(connection: Connection, claim: Claim, people: int, rows: list[Candidate]) -> list[Candidate]:
     """Those whom the day's number of people allows; the others wait until there is room, or for their end."""
     emergency = claim.lane == "emergency"

@@ -372,3 +372,12 @@ reached = Table(
     Index("reached_at", "channel", "at"),
     sqlite_with_rowid=False,
 )
+
+hub_told = Table(
+    "hub_told",
+    metadata,
+    # editions of the last days whose changed documents every WebSub hub was told of
+    Column("edition", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -40,10 +40,10 @@ async def receive(request: Request) -> Response:
     except BadSignature:
         request.app.state.refusals.note("unsigned")
         return PlainTextResponse(REFUSED, 403)
-    except BadWebhook:
+    except BadWebhook as error:
         # a keyed hash: a short body with little in it but a number could be guessed from its SHA-256
         key = app.book.dedupe_key(channel.name, body.decode("latin-1")).hex()
-        log.warning("webhook_unreadable", channel=channel.name, bytes=len(body), key=key)
+        log.warning("webhook_unreadable", channel=channel.name, bytes=len(body), key=key, reason=str(error))
         request.app.state.refusals.note("unreadable")
         return PlainTextResponse(TAKEN)
     await receipts.accept(app, channel.name, [part for part in parts if not isinstance(part, Unreadable)])

@@ -12,15 +12,15 @@ from telegram.request import BaseRequest, RequestData
 
 from channels.base import http
 
+LONGEST_REST = 86_400
+"""Seconds that are believed when the bot is told to wait; more would be a slip."""
 AT_ONCE = 64  # requests in flight of one batch: 1,000 messages a second at 60 ms an answer
 PICTURES = 64
 """Pictures remembered at most: more announcements than that do not go out at once."""
 REFUSED_SECONDS = 60.0
 """How long a picture that Telegram could not use is left out: our server may only have been restarting."""
-_BAD_PICTURE = re.compile(
-    "wrong file identifier|wrong remote file|failed to get http url content|wrong type of the web page|webpage_|photo_|image_|"
-    "file is too big|media_empty|media_invalid"
-)
+_BAD_PICTURE = re.compile("file|http url|url content|web ?page|photo|image|picture|media|caption")
+"""What a 400 says that is about the picture, or about words below one."""
 _NO_PICTURES_HERE = re.compile("rights to send photos|send_photos_forbidden")
 
 
@@ -58,8 +58,8 @@ class AioRequest(BaseRequest):
                 status, payload = answer.status, await answer.read()
         except TimeoutError as slow:
             raise error.TimedOut from slow
-        if status == 429 and (wait := re.search(rb'"retry_after": ?(\d+)', payload)):
-            raise _RetryAfter(int(wait[1]))
+        if status == 429 and (wait := re.search(rb'"retry_after"\s*:\s*"?(\d+)', payload)):
+            raise _RetryAfter(min(int(wait[1][:9]), LONGEST_REST))
         # without a description PTB names the status, which else it would lose
         return status, payload if status < 500 and status not in {413, 429} else b"{}"
 

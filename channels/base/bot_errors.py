@@ -15,11 +15,15 @@ log = structlog.get_logger(__name__)
 
 _GONE = Refused(reason="address_dead")
 DESCRIPTIONS: tuple[tuple[str, Failure], ...] = (
-    ("bot was blocked by the user|bot was kicked", Refused(reason="opted_out")),
-    ("user is deactivated|can't initiate conversation|can't send messages to bots|bot is not a member", _GONE),
-    ("chat not found|peer_id_invalid|user not found|group is deactivated", _GONE),
-    ("not enough rights|have no rights|chat_write_forbidden|chat_restricted|topic_closed", Skipped()),
-    ("too long|text is empty|can't parse entities|button_[a-z_]*invalid", Rejected()),
+    ("bot was blocked by the user|user_is_blocked|bot was kicked", Refused(reason="opted_out")),
+    ("user is deactivated|user_deactivated|can't initiate conversation|can't send messages to bots|bot is not a member", _GONE),
+    ("chat not found|peer_id_invalid|chat_id_invalid|user not found|channel_private", _GONE),
+    ("group is deactivated|group chat was deactivated|group chat was deleted", _GONE),
+    ("thread not found|topic_closed|topic_deleted|topic_id_invalid", Skipped()),
+    ("not enough rights|have no rights|need administrator rights|chat_admin_required", Skipped()),
+    ("chat_restricted|user_restricted|chat_[a-z_]*forbidden|payment_required", Skipped()),
+    ("too long|too_long|text is empty|message_empty|can't parse entities|entity_[a-z_]*invalid", Rejected()),
+    ("button_[a-z_]*invalid|keyboard button|reply_markup_invalid", Rejected()),
     ("wrong file identifier|failed to get http url content|file is too big", Rejected(whole_edition=True)),
 )
 """What a 400 or 403 says (a pattern for its lower-case description), and what it means."""
@@ -65,4 +69,10 @@ def _described(status: str, description: str, otherwise: Failure) -> Failure:
         if found := re.search(pattern, description.lower()):
             return replace(failure, code=f"{status} {found[0]}", detail=description)
     log.warning("telegram_unknown_description", status=status, description=description)
-    return replace(otherwise, code=status, detail=description)
+    return replace(otherwise, code=f"{status} {_named(description)}".strip(), detail=description)
+
+
+def _named(description: str) -> str:
+    """A short name for a description that nobody knows, the same for all whom it is about."""
+    words = re.findall("[a-z_']+", description.lower().removeprefix("bad request: ").removeprefix("forbidden: "))
+    return " ".join(words)[:48].strip()

@@ -305,12 +305,14 @@ class InboundEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AddressEvent:
-    """The provider says that an address is gone, has stopped us or is back."""
+    """An address is gone, has stopped us, is back or has a new id, `moved_to`; `exact`: of a former id it says nothing."""
 
     dedupe: str
     address: str
-    state: Literal["address_dead", "opted_out", "reachable"]
+    state: Literal["address_dead", "opted_out", "reachable", "moved"]
     aliases: tuple[str, ...] = ()
+    moved_to: str = ""
+    exact: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

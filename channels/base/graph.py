@@ -188,7 +188,6 @@ class _Envelope(msgspec.Struct):
 
 
 _SIGNATURE = re.compile(r"sha256=[0-9a-f]{64}")
-_ENVELOPE = msgspec.json.Decoder(_Envelope, strict=False)
 
 
 def precheck(secret: str, headers: Mapping[str, str]) -> None:
@@ -205,11 +204,12 @@ def changes(secret: str, headers: Mapping[str, str], body: bytes) -> tuple[list[
     signature = headers.get("x-hub-signature-256", "")
     if len(body) > WEBHOOK_LIMIT or not http.signed_by(secret, body, signature.removeprefix("sha256=")):
         raise BadSignature
-    try:
-        envelope = _ENVELOPE.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise BadWebhook(f"not Meta's envelope: {type(error).__name__}") from None
     unreadable: list[Unreadable] = []
+    try:
+        raw = tolerant.decode(body, lambda reason: unreadable.append(Unreadable(where="webhook", reason=reason)))
+        envelope = msgspec.convert(raw, _Envelope, strict=False)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadWebhook(f"not Meta's envelope: {redacted(str(error))[:200]}") from None
     return list(_changes(envelope.entry, unreadable)), unreadable
 
 

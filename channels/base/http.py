@@ -3,8 +3,10 @@
 import hashlib
 import hmac
 import math
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -131,13 +133,21 @@ def deferred(error: BaseException) -> Deferred:
     return Deferred(uncertain=True, code=code, detail="no answer", about="recipient")
 
 
-def seconds(text: str | None) -> float | None:
-    """A Retry-After header in seconds; None when absent, a date, or nonsense."""
+def seconds(text: str | None, *, clock: Callable[[], float] = time.time) -> float | None:
+    """A Retry-After header, a number or a date, in seconds from now; None when absent, past or nonsense."""
     try:
         value = float(text or "")
     except ValueError:
-        return None
+        return _until(text or "", clock())
     return value if math.isfinite(value) and value >= 0 else None
+
+
+def _until(date: str, now: float) -> float | None:
+    try:
+        wait = parsedate_to_datetime(date).timestamp() - now
+    except (ValueError, TypeError, OverflowError):  # also years that no clock knows
+        return None
+    return wait if wait > 0 else None
 
 
 def signed_by(secret: str, body: bytes, signature: str) -> bool:

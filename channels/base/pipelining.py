@@ -21,6 +21,8 @@ TRIES = 1
 """How often a message is opened anew after a connection broke under its envelope."""
 PING_TIMEOUT = 5.0
 """Seconds in which a server answers NOOP and QUIT."""
+STALL = 1.0
+"""Seconds without a reply after which whoever merely waits behind a message is given to another connection."""
 SLACK = 64
 """Octets that TLS adds to what waits to be written."""
 
@@ -37,6 +39,12 @@ class Source(Protocol):
 
     def requeue(self, piece: Piece) -> None:
         """Take back a message of which nothing was written."""
+
+    def spare(self) -> bool:
+        """Whether another connection could take a message now."""
+
+    def take_over(self, piece: Piece) -> None:
+        """Give a message of which only the envelope was written to another connection."""
 
     def resting(self, pipe: "Pipe") -> None:
         """Nothing waits and nothing is owed: `pump` wakes it."""
@@ -146,7 +154,7 @@ class Pipe(asyncio.Protocol):
         self._step = _RSET if self._unclean else _MAIL
         self._since = self._loop.time()
         if self._timer is None:
-            self._timer = self._loop.call_later(self._timeout, self._watch)
+            self._timer = self._loop.call_later(min(self._timeout, STALL), self._watch)
         self._transport.write(b"RSET\r\n" + envelope if self._unclean else envelope)
         self._unclean = False
         return None
@@ -277,12 +285,16 @@ class Pipe(asyncio.Protocol):
         """The one timer of a connection, set again for what is left of the dialogue under way."""
         self._timer = None
         if self._lost or self._step in (_IDLE, _ASKED):
-            return
-        left = self._since + self._timeout - self._loop.time()
-        if left > 0:
-            self._timer = self._loop.call_later(left, self._watch)
-        else:
-            self.drop("timeout")
+            return None
+        waited = self._loop.time() - self._since
+        if waited >= self._timeout:
+            return self.drop("timeout")
+        if waited >= STALL and self._step == _CONTENT and self._opened is not None and self._source.spare():
+            # the server may still ask for its content: then this connection ends, see _write
+            opened, self._opened = self._opened, None
+            self._source.take_over(opened)
+        self._timer = self._loop.call_later(max(0.01, min(self._timeout - waited, STALL)), self._watch)
+        return None
 
     # --- while it rests ---------------------------------------------------------------------------
 

@@ -70,16 +70,17 @@ class _Round:
         self._may_write = may_write
         self._done = done
         self._halts = Halts()
-        self._stopped = False
+        self._stopped = self._halted = False
 
     async def work(self) -> None:
         """Take messages until none is left or the round stops; a None in the queue says that this worker ended."""
-        writing.set(self._may_write)
+        writing.set(self._may_begin)
         try:
             with suppress(NotWritten):  # a message without a Result was not sent
                 while (outgoing := self._next()) is not None:
                     outcome = await attempt(self._send_one, outgoing)
-                    self._stopped |= self._halts.end(outcome)
+                    self._halted |= self._halts.end(outcome)
+                    self._stopped |= self._halted
                     self._done.put_nowait(Result(outgoing=outgoing, outcome=outcome))
         finally:
             self._done.put_nowait(None)
@@ -92,6 +93,10 @@ class _Round:
             self._stopped = True
             return None
         return outgoing
+
+    def _may_begin(self) -> bool:
+        """Whether a request that waited may still be written: not once another one ended the round."""
+        return not self._halted and self._may_write()
 
 
 async def attempt(send_one: SendOne, outgoing: Outgoing) -> Outcome:

@@ -7,8 +7,9 @@ from collections.abc import AsyncGenerator, Callable
 
 from channels.base.batches import Batch, Piece
 from channels.base.contract import Deferred, Failure, Halted, Result
-from channels.base.pipelining import Pipe
+from channels.base.pipelining import STALL, Pipe
 from channels.base.sending import unforeseen
+from channels.base.sign_in import SignIn
 from channels.base.smtp import Connection, NoConnection
 
 REST = 5.0
@@ -20,15 +21,19 @@ DOWN_AFTER = 300.0
 class Pool:
     """Connections that live from one batch to the next; the batches take turns, message by message."""
 
-    def __init__(self, make: Callable[[], Connection], *, size: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """`make` gives a connection that is not yet open; `size`: how many at most."""
+    def __init__(
+        self, make: Callable[[], Connection], *, size: int, signs_in: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`make` gives a connection that is not yet open; `size`: how many at most; `signs_in`: with a password."""
         self._make = make
         self._clock = clock
+        self._sign_in = SignIn(clock, accepted=not signs_in)
         self._connections = [make() for _ in range(size)]
         self._idle = list(self._connections)
         self._batches: deque[Batch] = deque()
         self._pipes: dict[Pipe, Connection] = {}
         self._opening: dict[Connection, asyncio.Task[None]] = {}
+        self._overdue: set[Connection] = set()  # opened for so long that others are opened beside them
         self._talking: dict[Connection, tuple[Piece, asyncio.Task[None]]] = {}
         self._resting: dict[Connection, asyncio.TimerHandle] = {}
         self._unreachable: tuple[float, Failure] | None = None
@@ -83,6 +88,15 @@ class Pool:
         if piece.batch not in self._batches:
             self._batches.append(piece.batch)
 
+    def spare(self) -> bool:
+        """Whether another connection could take a message now."""
+        return bool(self._idle) and self._sign_in.accepted
+
+    def take_over(self, piece: Piece) -> None:
+        """Give a message, of which only the envelope was opened at a silent connection, to another one."""
+        self.requeue(piece)
+        self._serve()
+
     def resting(self, pipe: Pipe) -> None:
         """A pipe found nothing that waits."""
         connection = self._pipes[pipe]
@@ -101,11 +115,11 @@ class Pool:
 
     def _serve(self) -> None:
         """Wake as many connections as there are messages waiting."""
-        wanted = sum(len(batch.pending) for batch in self._batches if not batch.stopped) - len(self._opening)
+        waiting = sum(len(batch.pending) for batch in self._batches if not batch.stopped)
+        wanted = waiting - len(self._opening.keys() - self._overdue)
         while wanted > 0 and self._idle:
             connection = next((each for each in reversed(self._idle) if each.alive), self._idle[-1])
-            if not connection.alive and (failure := self._known_unreachable()):
-                self._fail(failure)
+            if not connection.alive and not self._may_open():
                 return
             self._idle.remove(connection)
             wanted -= 1
@@ -113,6 +127,21 @@ class Pool:
                 connection.pipe.pump()
             else:
                 self._opening[connection] = asyncio.create_task(self._work(connection))
+                asyncio.get_running_loop().call_later(STALL, self._look_at, connection)
+
+    def _may_open(self) -> bool:
+        """Whether one more connection may be opened; where none can be had, all that wait are told so."""
+        if not self._sign_in.accepted and self._opening:
+            return False  # whether we are let in, the one under way tells
+        if failure := self._known_unreachable():
+            self._fail(failure)
+        return failure is None
+
+    def _look_at(self, connection: Connection) -> None:
+        """Open others beside a connection that takes long."""
+        if connection in self._opening:
+            self._overdue.add(connection)
+            self._serve()
 
     async def _work(self, connection: Connection) -> None:
         """Open a connection and put it to work; a pipe gives itself back, other connections are given back here."""
@@ -124,6 +153,8 @@ class Pool:
                 self._pipes[pipe] = connection
             self._unreachable = self._down_since = None
             task = self._opening.pop(connection)
+            self._sign_in.took()
+            self._serve()
             if pipe is None:
                 await self._talk(connection, task)
         except NoConnection as none:
@@ -137,6 +168,7 @@ class Pool:
                 piece.batch.settle(piece, unforeseen(error, piece.outgoing))
         finally:
             self._opening.pop(connection, None)
+            self._overdue.discard(connection)
             if pipe is None:
                 self._give_back(connection, rests=rests)
         if pipe is not None:
@@ -181,19 +213,19 @@ class Pool:
     # --- no connection ----------------------------------------------------------------------------
 
     def _known_unreachable(self) -> Failure | None:
-        if (
-            self._unreachable
-            and self._clock() < self._unreachable[0]
-            and not any(connection.alive for connection in self._connections)
-        ):
+        if any(connection.alive for connection in self._connections):
+            return None
+        if self._unreachable and self._clock() < self._unreachable[0]:
             return self._unreachable[1]
-        return None
+        return self._sign_in.pause()
 
     def _not_connected(self, failure: Failure) -> Failure:
         now = self._clock()
         self._down_since = now if self._down_since is None else self._down_since
         if isinstance(failure, Deferred) and now - self._down_since >= DOWN_AFTER:
             failure = Halted(code=failure.code, detail=failure.detail, resume="probe")
+        elif isinstance(failure, Halted):
+            self._sign_in.refused(failure)
         self._unreachable = (now + 1.0, failure)
         return failure
 
@@ -211,6 +243,7 @@ class Pool:
             return none.failure
         await connection.quit()
         self._unreachable = self._down_since = None
+        self._sign_in.took()
         return None
 
     async def aclose(self) -> None:

@@ -1,5 +1,7 @@
 """Reading what providers send part by part: what fits is taken, what does not is left out, with the reason."""
 
+import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import UnionType
@@ -20,6 +22,39 @@ class Unreadable:
 
 Tell = Callable[[str], None]
 """Takes the reason for which an optional part was left out."""
+
+
+def decode(body: bytes, tell: Tell) -> Any:
+    """Decode JSON; octets that are no UTF-8, halves of surrogate pairs and impossible numbers are left out.
+
+    Raises DecodeError, RecursionError.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        try:
+            parsed = json.loads(body.decode("utf-8", "replace"), parse_int=_whole, parse_float=_finite, parse_constant=_none)
+        except ValueError:
+            raise msgspec.DecodeError(_reason(error)) from None
+        tell(_reason(error))
+        return msgspec.json.decode(json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _reason(error: Exception) -> str:
+    return f"not UTF-8 at octet {error.start}" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+def _whole(digits: str) -> int | None:
+    return int(digits) if len(digits) < 20 else None
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def _none(_constant: str) -> None:
+    """NaN and infinity are no JSON."""
 
 
 def read(raw: Any, kind: type[T], tell: Tell) -> T:

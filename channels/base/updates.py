@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -29,6 +29,8 @@ class _Message(msgspec.Struct):
     date: _Date | None = None
     text: str = ""
     caption: str = ""
+    migrate_to_chat_id: int | None = None
+    migrate_from_chat_id: int | None = None
 
 
 class _Pressed(msgspec.Struct):
@@ -53,13 +55,15 @@ class _Update(msgspec.Struct):
 
 
 def read(body: bytes) -> Sequence[Event | Unreadable]:
-    """What residents write to the bot and press, and whether they block it; chatter in groups is nothing. Raises BadWebhook."""
+    """What residents write to the bot and press, whether they block it, and new ids of groups, whose chatter is nothing.
+
+    Raises BadWebhook.
+    """
     reasons: list[str] = []
     try:
-        raw: Any = msgspec.json.decode(body)
-        update = tolerant.read(raw, _Update, reasons.append)
+        update = tolerant.read(tolerant.decode(body, reasons.append), _Update, reasons.append)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise BadWebhook(type(error).__name__) from error
+        raise BadWebhook(f"{type(error).__name__}: {redacted(str(error))[:200]}") from error
     events = list(_events(update))
     if reasons and not events:
         raise BadWebhook(redacted(reasons[0])[:200])
@@ -70,9 +74,12 @@ def _events(update: _Update) -> Iterator[Event]:
     dedupe = f"update.{update.update_id}"
     if change := update.my_chat_member:
         gone = change.new_chat_member.status in _GONE
-        yield AddressEvent(dedupe=dedupe, address=str(change.chat.id), state="opted_out" if gone else "reachable")
+        yield AddressEvent(dedupe=dedupe, address=str(change.chat.id), state="opted_out" if gone else "reachable", exact=True)
     elif (pressed := update.callback_query) and pressed.message.chat.private:
         yield InboundEvent(dedupe=dedupe, address=str(pressed.message.chat.id), payload=pressed.data)
     elif (said := update.message) and said.chat.private:
         at = None if said.date is None else datetime.fromtimestamp(said.date, UTC)
         yield InboundEvent(dedupe=dedupe, address=str(said.chat.id), text=said.text or said.caption, at=at)
+    elif said and (said.migrate_to_chat_id or said.migrate_from_chat_id):
+        old, new = said.migrate_from_chat_id or said.chat.id, said.migrate_to_chat_id or said.chat.id
+        yield AddressEvent(dedupe=dedupe, address=str(old), state="moved", moved_to=str(new), exact=True)

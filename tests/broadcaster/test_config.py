@@ -155,3 +155,13 @@ def test_what_is_wrong_with_single_sign_on_is_told_by_its_own_name() -> None:
     assert problems(**SIGN_ON, OIDC_ROLES="'tulis=penyusun") == ["OIDC_ROLES: tanda kutipnya tidak berpasangan."]
     for issuer in ("http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9"):
         assert config.read({**SIGN_ON, "OIDC_ISSUER": issuer}).settings.oidc_issuer == issuer
+
+
+def test_what_single_sign_on_asks_for_is_a_setting_that_holds_openid() -> None:
+    assert config.read(SIGN_ON).settings.oidc_scope == "openid profile email"
+    for given in ("openid roles", "openid,roles", " openid,  roles "):
+        assert config.read({**SIGN_ON, "OIDC_SCOPE": given}).settings.oidc_scope == "openid roles"
+    without = ["OIDC_SCOPE: harus memuat openid, misalnya: openid profile email roles."]
+    assert problems(**SIGN_ON, OIDC_SCOPE="profile email") == without
+    assert problems(**SIGN_ON, OIDC_SCOPE="OpenID") == without
+    assert problems(**SIGN_ON, OIDC_SCOPE='openid "x"') == ["OIDC_SCOPE: berisi huruf atau tanda yang tidak boleh."]

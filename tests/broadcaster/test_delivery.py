@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 
 from broadcaster.delivery import (
     EMERGENCY_WAITS,
+    LONGEST_WAIT,
     PATIENCE,
     REASONS,
     ROUTINE_WAITS,
     UNCERTAIN_PAUSE,
     Moment,
+    bounded,
     consequence,
     decide,
     wait_before,
@@ -159,3 +161,21 @@ def test_every_reason_that_the_policy_gives_has_words() -> None:
     reasons = {decide(row(uncertain=4), outcome, moment(published_at=0)).reason for outcome in outcomes}
     assert reasons <= set(REASONS)
     assert "too_late" in reasons
+
+
+@pytest.mark.parametrize("asked", [1e9, 10.0**300, float("inf")])
+def test_whatever_a_provider_asks_for_an_announcement_is_tried_again(asked: float) -> None:
+    outcome = bounded(Deferred(retry_after=asked, throttle=True))
+    decision = decide(row(), outcome, moment())
+    assert (decision.state, decision.due_at) == (PENDING, NOW + LONGEST_WAIT)
+
+
+@pytest.mark.parametrize("asked", [-5.0, float("-inf"), float("nan")])
+def test_a_wait_that_is_none_is_the_usual_one(asked: float) -> None:
+    decision = decide(row(), bounded(Deferred(retry_after=asked)), moment())
+    assert (decision.state, decision.due_at) == (PENDING, NOW + ROUTINE_WAITS[0])
+
+
+@given(st.floats(min_value=0, max_value=LONGEST_WAIT))
+def test_a_wait_that_can_be_kept_is_kept(asked: float) -> None:
+    assert bounded(Deferred(retry_after=asked)) == Deferred(retry_after=asked)

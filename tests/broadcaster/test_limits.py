@@ -510,3 +510,14 @@ def test_ten_ticks_in_a_row_let_exactly_one_seconds_rate_pass(rate: int, start: 
     assert sum(quotas) == rate
     assert max(quotas) - min(quotas) <= 1
     assert 10 * TICK >= 1 + LATE
+
+
+async def test_no_channel_takes_the_places_that_it_leaves_to_others() -> None:
+    window = Window(250, reserved=20)
+    assert await window.acquire(1000, "whatsapp") == 230
+    waiting = asyncio.create_task(window.acquire(1, "whatsapp"))
+    assert await window.acquire(1000, "telegram") == 20
+    await window.release(20, "telegram")
+    assert not waiting.done()
+    await window.release(1, "whatsapp")
+    assert await waiting == 1

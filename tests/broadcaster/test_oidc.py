@@ -1,6 +1,7 @@
 """The protocol by itself: what of a provider is believed, where we may ask, what claims tell."""
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from joserfc.jwk import ECKey, RSAKey
@@ -178,3 +179,9 @@ def test_a_long_token_is_left_out_of_the_address_and_a_query_is_kept() -> None:
     assert address.startswith(
         f"{ISSUER}/keluar?realm=kota&client_id=siaran&post_logout_redirect_uri=https%3A%2F%2Finfo.example%2F"
     )
+
+
+def test_the_provider_is_asked_for_what_the_setting_says() -> None:
+    discovery, attempt = oidc.read_discovery(DOCUMENT, ISSUER), Attempt.begin("/redaksi/", 0.0)
+    address = oidc.authorize_address(discovery, "siaran", attempt, "https://info.example/kembali", "openid roles")
+    assert parse_qs(urlsplit(address).query)["scope"] == ["openid roles"]

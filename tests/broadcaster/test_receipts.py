@@ -853,3 +853,27 @@ async def test_receipts_that_cannot_be_read_are_a_figure(town: City) -> None:
     await apply_due(town.app, town.answerer)
     read = town.app.database.read_now(figures.read, town.clock().timestamp())
     assert read.inbox["unreadable"].count == 1
+
+
+# --- a group with a new id ------------------------------------------------------------------------
+
+OLD, NEW = "lama@contoh.example", "baru@contoh.example"
+MOVED = AddressEvent(dedupe="m1", address=OLD, state="moved", moved_to=NEW, exact=True)
+
+
+@pytest.mark.parametrize("state", ["opted_out", "address_dead", "reachable"])
+async def test_what_is_said_of_a_former_id_changes_nothing(city: City, state: Any) -> None:
+    await subscribe(city.app, "email", [(OLD, "cibabat")])
+    await city.hear(MOVED, AddressEvent(dedupe="l1", address=OLD, state=state, exact=True))
+    moved = city.address(NEW)
+    assert moved is not None and moved.state == State.CONFIRMED
+    await city.hear(AddressEvent(dedupe="l2", address=NEW, state="opted_out", exact=True))
+    gone = city.address(NEW)
+    assert gone is not None and gone.state != State.CONFIRMED
+
+
+async def test_another_id_of_the_same_person_still_stops(city: City) -> None:
+    await subscribe(city.app, "email", [(OLD, "cibabat")])
+    await city.hear(MOVED, AddressEvent(dedupe="l1", address=OLD, state="opted_out"))
+    gone = city.address(NEW)
+    assert gone is not None and gone.state != State.CONFIRMED

@@ -64,7 +64,7 @@ class Older:
 
     def start(self) -> None:
         """Go back to the tables of the version before, and start this one."""
-        self.store(lambda connection: command.downgrade(migrating._config(connection), "0017"))
+        self.store(lambda connection: command.downgrade(migrating._config(connection), "0019"))
         secret_key.prepare(self.settings)
 
 
@@ -151,7 +151,7 @@ def test_many_follow_in_bounded_steps_that_may_be_interrupted(older: Older) -> N
         for n in range(600) for name in ("Warga", "warga", "Tetangga")
     ]  # fmt: skip
     older.store(enrolment.enrol, FORMER, TREE, items, NOW)
-    older.store(lambda connection: command.downgrade(migrating._config(connection), "0017"))
+    older.store(lambda connection: command.downgrade(migrating._config(connection), "0019"))
     migrating.migrate(older.settings.database)
     assert older.store(respelling.step, BOOK), "whoever does this is ended here"
     assert older.database.read_now(stored.is_pending)

@@ -18,7 +18,9 @@ from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.smtp import SmtpStandIn
 from channels.base.contract import Deferred, Halted, Outgoing, Receipt, Refused, Result
 from channels.email import Email, Settings
-from scripted_smtp import ScriptedSmtp
+from picky_smtp import Answer, PickySmtp
+from scripted_smtp import SILENCE, ScriptedSmtp
+from waiting import until
 
 
 def channel(url: str = "", *, tls: ssl.SSLContext | None = None, connections: int = 4) -> Email:
@@ -186,6 +188,80 @@ async def test_the_right_password_opens_the_server_and_a_wrong_one_halts() -> No
             outcome = (await sent(bad, batch(bad, residents(1))))[0].outcome
             assert isinstance(outcome, Halted) and outcome.code == code
             await bad.aclose()
+
+
+PASSWORD_ASKED = "250-scripted.example\r\n250-PIPELINING\r\n250 AUTH PLAIN"
+
+
+def clocked(url: str, now: list[float], connections: int = 10) -> Email:
+    """The channel with a clock that tests put forward, signing in with some password."""
+    settings = Settings(
+        site=samples.site(), url=url.replace("://", "://u:salah@"), from_="info@info.cimahi.example", connections=connections,
+        timeout=5,
+    )  # fmt: skip
+    return Email(settings, clock=lambda: now[0])
+
+
+def sign_ins(server: ScriptedSmtp) -> int:
+    """How often somebody tried to sign in."""
+    return sum(command.startswith("AUTH") for command in server.commands)
+
+
+@pytest.mark.parametrize("reply", ["535 5.7.8 Wrong", "534 5.7.9 Weak", "550 5.7.1 Banned"])
+async def test_a_wrong_password_is_one_try_a_pause_however_many_wait(reply: str) -> None:
+    server, now = ScriptedSmtp(EHLO=PASSWORD_ASKED, AUTH=reply), [1000.0]
+    async with server.running() as url:
+        way = clocked(url, now)
+        two = await asyncio.gather(*(sent(way, batch(way, residents(50))) for _hand in range(2)))
+        assert {type(result.outcome) for results in two for result in results} == {Halted}
+        assert sign_ins(server) == 1
+        for wait in (5, 20, 30):
+            now[0] += wait
+            (result,) = await sent(way, batch(way, residents(1)))
+            assert isinstance(result.outcome, Deferred) and result.outcome.retry_after == 1060 - now[0]
+            assert result.outcome.code == reply[:9]
+        assert sign_ins(server) == 1
+        for tries, pause in ((2, 60), (3, 120), (4, 240), (5, 480), (6, 600), (7, 600)):
+            now[0] += pause if tries > 2 else 10
+            await sent(way, batch(way, residents(3)))
+            now[0] += 2
+            await sent(way, batch(way, residents(3)))
+            assert sign_ins(server) == tries
+        await way.aclose()
+
+
+async def test_after_the_right_password_all_connections_open_and_a_refusal_is_forgotten() -> None:
+    server, now = ScriptedSmtp(EHLO=PASSWORD_ASKED, AUTH=["535 5.7.8 Wrong"]), [1000.0]
+    async with server.running() as url:
+        way = clocked(url, now, connections=4)
+        assert {type(result.outcome) for result in await sent(way, batch(way, residents(9)))} == {Halted}
+        now[0] += 61
+        assert {type(result.outcome) for result in await sent(way, batch(way, residents(200)))} == {Receipt}
+        assert (len(server.mails), sign_ins(server)) == (200, 5)
+        await way.aclose()
+
+
+async def test_a_greeting_that_does_not_come_holds_up_no_message() -> None:
+    server = ScriptedSmtp(greeting=[SILENCE, "220 scripted.example ESMTP"])
+    async with server.running() as url:
+        way = channel(url, connections=2)
+        sending = asyncio.create_task(sent(way, batch(way, residents(1))))
+        await asyncio.wait_for(server.got_mail.wait(), 4)  # the silent connection is given up after five
+        assert {type(result.outcome) for result in await sending} == {Receipt}
+        await way.aclose()
+
+
+async def test_nobody_waits_behind_a_content_that_is_not_answered() -> None:
+    people, gate = residents(30), asyncio.Event()
+    server = PickySmtp({people[0]: Answer(stage="content", reply="250 2.0.0 at last", gate=gate)})
+    async with server.running() as url:
+        way = channel(url, connections=10)
+        sending = asyncio.create_task(sent(way, batch(way, people)))
+        await until(lambda: len(server.arrived) == 29, seconds=4, what="all others, before the silent connection is given up")
+        gate.set()
+        assert [type(result.outcome) for result in await sending] == [Receipt] * 30
+        await way.aclose()
+    assert len(server.arrived) == 30
 
 
 # --- TLS ------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import hmac
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import aiohttp
 import pytest
@@ -188,10 +189,21 @@ async def test_a_request_ends_before_the_turn_of_its_worker() -> None:
         ("-1", None),
         ("inf", None),
         ("nan", None),
+        ("1e999", None),
+        ("9" * 5000, None),
+        ("soon", None),
+        ("Wed, 25 Nov 99999999999 07:43:00 GMT", None),
+        ("Wed, 99 Nov 2026 07:43:00 GMT", None),
     ],
 )
 def test_retry_after_is_read_in_seconds_or_not_at_all(text: str | None, expected: float | None) -> None:
     assert seconds(text) == expected
+
+
+def test_retry_after_may_be_a_date() -> None:
+    now = datetime(2026, 11, 25, 7, 42, tzinfo=UTC).timestamp()
+    assert seconds("Wed, 25 Nov 2026 07:43:00 GMT", clock=lambda: now) == 60.0
+    assert seconds("Wed, 25 Nov 2026 07:41:00 GMT", clock=lambda: now) is None
 
 
 def test_a_signature_holds_only_for_the_same_secret_and_the_same_bytes() -> None:

@@ -335,6 +335,23 @@ async def test_a_refused_token_halts_the_channel_and_burns_no_recipient() -> Non
         assert api.accepted == []
 
 
+async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wait() -> None:
+    async with connected(token="1:salah") as (api, channel):
+        for _batch in range(3):
+            sent = await results(channel, [outgoing(channel, RINA + number) for number in range(100)])
+            assert {type(result.outcome) for result in sent} == {Halted}
+        assert isinstance(await channel.answer(str(RINA), "Halo"), Halted)
+        assert api.counts["requests"] == 2
+
+
+async def test_one_chat_that_answers_401_among_many_is_that_chat_alone() -> None:
+    async with connected() as (api, channel):
+        api.script(RINA, 401, "Unauthorized")
+        sent = await results(channel, [outgoing(channel, RINA + number) for number in range(50)])
+        assert sum(isinstance(result.outcome, Receipt) for result in sent) == 49
+        assert api.counts["requests"] == 51
+
+
 async def test_without_a_token_it_renders_and_halts() -> None:
     async with connected(token="") as (_, channel):
         assert isinstance(await outcome_of(channel, outgoing(channel)), Halted)
@@ -360,6 +377,13 @@ ROWS: list[tuple[int, str, Outcome]] = [
     (400, "Bad Request: CHAT_WRITE_FORBIDDEN", Skipped()),
     (400, "Bad Request: CHAT_RESTRICTED", Skipped()),
     (400, "Bad Request: TOPIC_CLOSED", Skipped()),
+    (400, "Bad Request: message thread not found", Skipped()),
+    (400, "Bad Request: TOPIC_DELETED", Skipped()),
+    (400, "Bad Request: need administrator rights in the channel chat", Skipped()),
+    (400, "Bad Request: CHAT_SEND_PLAIN_FORBIDDEN", Skipped()),
+    (403, "Forbidden: the group chat was deleted", DEAD),
+    (403, "Forbidden: USER_IS_BLOCKED", STOPPED),
+    (400, "Bad Request: MESSAGE_TOO_LONG", Rejected()),
     (400, "Bad Request: message is too long", Rejected()),
     (400, "Bad Request: message text is empty", Rejected()),
     (400, 'Bad Request: can\'t parse entities: Unsupported start tag "p" at byte offset 0', Rejected()),
@@ -393,6 +417,13 @@ async def test_each_answer_means_one_failure(status: int, description: str, expe
         assert plain(outcome) == plain(expected)
 
 
+async def test_an_answer_that_nobody_knows_goes_by_its_own_words() -> None:
+    async with connected() as (api, channel):
+        api.script(RINA, 400, f"Bad Request: SOMETHING_NEW about {RINA}")
+        outcome = await outcome_of(channel, outgoing(channel))
+        assert isinstance(outcome, Rejected) and outcome.code == "400 something_new about"
+
+
 def plain(outcome: Outcome) -> tuple[str, dict[str, Any]]:
     """An outcome without its code and detail."""
     values = msgspec.to_builtins(outcome)
@@ -404,6 +435,33 @@ async def test_429_waits_as_long_as_it_says_and_spends_no_attempt() -> None:
         api.script(RINA, 429, "Too Many Requests: retry after 37", retry_after=37)
         outcome = await outcome_of(channel, outgoing(channel))
         assert outcome == Deferred(retry_after=37, throttle=True, code="429", detail="rate limit", about="either")
+
+
+LIMITS = {
+    b"10072": 10_072.0,
+    b"0": 0.0,
+    b"-5": 5.0,
+    b'"7"': 7.0,
+    b'"soon"': 5.0,
+    b"null": 5.0,
+    b"9" * 5000: 86_400.0,
+    b"1e9": 1.0,
+}
+
+
+@pytest.mark.parametrize("told", LIMITS, ids=lambda told: told[:8].decode())
+async def test_however_odd_a_wait_is_the_whole_bot_waits_and_nothing_breaks(told: bytes) -> None:
+    async def limited(_request: web.Request) -> web.Response:
+        body = b'{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after": %s}}' % told
+        return web.Response(body=body, status=429, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_post("/bot{token}/{method}", limited)
+    async with running(app) as url:
+        channel = channel_at(url)
+        outcome = await outcome_of(channel, outgoing(channel))
+        await channel.aclose()
+    assert outcome == Deferred(retry_after=LIMITS[told], throttle=True, code="429", detail="rate limit", about="either")
 
 
 async def test_a_group_that_moved_is_sent_to_at_once_under_its_new_id() -> None:
@@ -785,6 +843,15 @@ def test_a_block_acts_whatever_else_of_its_update_cannot_be_read(changes: dict[s
     assert isinstance(event, AddressEvent)
     assert (event.address, event.state) == (str(RINA), "opted_out")
     assert [type(part) for part in unreadable] == [Unreadable]
+
+
+def test_a_group_that_becomes_a_supergroup_has_a_new_id() -> None:
+    old, new = {"id": -5, "type": "group"}, {"id": -1_005, "type": "supergroup"}
+    for message in ({"chat": old, "migrate_to_chat_id": -1_005}, {"chat": new, "migrate_from_chat_id": -5}):
+        body = msgspec.json.encode({"update_id": 5, "message": {"message_id": 1, "date": 1, **message}})
+        [event] = channel_at().parse_webhook(head(), body)
+        assert isinstance(event, AddressEvent)
+        assert (event.address, event.state, event.moved_to) == ("-5", "moved", "-1005")
 
 
 def test_updates_of_other_kinds_are_nothing() -> None:

@@ -140,6 +140,12 @@ REFUSALS = (
     "Bad Request: PHOTO_INVALID_DIMENSIONS",
     "Bad Request: IMAGE_PROCESS_FAILED",
     "Bad Request: file is too big",
+    "Bad Request: MEDIA_CAPTION_TOO_LONG",
+    "Bad Request: message caption is too long",
+    "Bad Request: PHOTO_CONTENT_URL_EMPTY",
+    "Bad Request: MEDIA_FILE_INVALID",
+    "Bad Request: WEBPAGE_CURL_FAILED",
+    "Bad Request: wrong remote file identifier specified: can't unserialize it",
 )
 
 

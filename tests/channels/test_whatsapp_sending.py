@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -123,6 +123,25 @@ async def test_a_wrong_token_halts_the_channel_and_burns_nobody() -> None:
     assert all(isinstance(r.outcome, Halted) and r.outcome.code == "190" for r in found)
     assert len(found) <= 2 * 80
     assert api.accepted == 0
+
+
+async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wait() -> None:
+    api = graph_api(token="another")
+    asked: list[str] = []
+
+    @web.middleware
+    async def note(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+        asked.append(f"{request.method} {request.path}")
+        return await handler(request)
+
+    app = api.app
+    app.middlewares.append(note)
+    async with running(app) as url:
+        channel = whatsapp.WhatsApp(settings(url))
+        for _batch in range(3):
+            assert {type(each.outcome) for each in await results(channel, messages(channel, 50))} == {Halted}
+        await channel.aclose()
+    assert [line.partition(" ")[0] for line in asked] == ["POST", "GET"]
 
 
 async def test_a_template_that_meta_does_not_know_stops_the_whole_edition() -> None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from broadcaster.overview import ChannelView, Overview
+from broadcaster.provider_codes import explanations
 from broadcaster.store.causes import Causes
 from broadcaster.store.ledger import Progress
 from broadcaster.waiting import Hold
@@ -157,6 +158,11 @@ class Failing:
     count: int
     codes: Sequence[tuple[str, int]]
     next_try: float = 0.0
+
+    @property
+    def explanations(self) -> list[str]:
+        """What its codes mean, as keys below "staff.send.code."."""
+        return explanations(code for code, _count in self.codes)
 
 
 @dataclass(frozen=True, kw_only=True)

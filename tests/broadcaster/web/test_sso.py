@@ -77,6 +77,7 @@ async def test_what_is_asked_of_the_provider(city: City) -> None:
     assert (query["response_type"], query["code_challenge_method"]) == ("code", "S256")
     assert query["redirect_uri"] == f"{city.site.url}/redaksi/masuk/sso/kembali"
     assert len(query["code_challenge"]) == 43
+    assert query["scope"] == "openid profile email"
     cookie = answer.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "samesite=lax" in cookie.lower()

@@ -11,7 +11,9 @@ import pytest
 from sqlalchemy import Connection, text
 from structlog.testing import capture_logs
 
+from broadcaster.receipts import decode
 from browsing import CREDENTIALS, Running
+from channels.base.contract import InboundEvent
 from stranger import stranger
 
 UPDATE = {
@@ -85,6 +87,69 @@ async def test_what_of_a_webhook_cannot_be_read_is_logged_and_counted_and_keeps_
     assert [(line["where"], line["count"]) for line in lines] == [("messages.messages", 2), ("changes", 1)]
     assert all(line["reason"] for line in lines)
     assert 'siaran_refused_total{kind="unreadable"} 3.0' in (await site.ask("/metrics")).text
+
+
+def whatsapp_signed(body: bytes) -> dict[str, str]:
+    """The headers with which Meta posts this body."""
+    digest = hmac.new(CREDENTIALS["WHATSAPP_APP_SECRET"].encode(), body, hashlib.sha256).hexdigest()
+    return {"X-Hub-Signature-256": f"sha256={digest}"}
+
+
+PRIVATE = b'"message_id":1,"date":1764031380,"chat":{"id":5,"type":"private"}'
+WRITTEN = b'"from":"6281200000001","id":"wamid.S","timestamp":"1764031380"'
+SAID = b'{"entry":[{"id":"7","changes":[{"field":"messages","value":{"metadata":{"phone_number_id":"%s"},"messages":[{%s}]}}]}]}'
+NUMBER = CREDENTIALS["WHATSAPP_PHONE_ID"].encode()
+ODD: dict[str, tuple[bytes, bytes]] = {
+    "broken UTF-8": (b'"text":"a\xff\xfe"', b'"text":{"body":"a\xff\xfe"}'),
+    "broken UTF-8 in a key": (b'"\xc3":1,"text":"a"', b'"\xc3":1,"text":{"body":"a"}'),
+    "half a surrogate pair": (b'"text":"\\ud83d"', b'"text":{"body":"\\ud83d"}'),
+    "NUL": (b'"text":"BERHENTI\\u0000"', b'"text":{"body":"BERHENTI\\u0000"}'),
+    "a raw NUL": (b'"text":"a\x00"', b'"text":{"body":"a\x00"}'),
+    "NaN": (b'"text":NaN', b'"text":NaN'),
+    "infinity": (b'"date":1e999,"text":"a"', b'"timestamp":1e999,"text":{"body":"a"}'),
+    "a huge number": (b'"date":%s,"text":"a"' % (b"9" * 5000), b'"timestamp":%s,"text":{"body":"a"}' % (b"9" * 5000)),
+    "a key twice": (b'"text":"a","text":7,"text":"b"', b'"text":{"body":"a"},"text":7,"text":{"body":"b"}'),
+    "deep nesting": (b'"text":' + b"[" * 100_000, b'"text":' + b"[" * 100_000),
+    "deep and closed": (b'"x":' + b"[" * 100_000 + b"]" * 100_000, b'"x":' + b"[" * 100_000 + b"]" * 100_000),
+    "cut off": (b'"text":"a', b'"text":{"body":"a'),
+}
+
+
+@pytest.mark.parametrize("name", ["telegram", "whatsapp"])
+@pytest.mark.parametrize("odd", ODD)
+async def test_no_signed_body_however_odd_is_our_fault(site: Running, name: str, odd: str) -> None:
+    update, said = ODD[odd]
+    bodies = {
+        "telegram": b'{"update_id":7,"message":{%s,%s}}' % (PRIVATE, update),
+        "whatsapp": SAID % (NUMBER, WRITTEN + b"," + said),
+    }
+    body = bodies[name]
+    with capture_logs() as logs:
+        answer = await site.ask(f"/webhook/{name}", "POST", data=body, headers=SECRET | whatsapp_signed(body))
+    assert answer.status == 200
+    counted = 'siaran_refused_total{kind="unreadable"}' in (await site.ask("/metrics")).text
+    reasons = [entry["reason"] for entry in logs if entry["event"] in ("webhook_unreadable", "webhook_part_unreadable")]
+    assert bool(await kept(site)) or (counted and all(reasons) and reasons)
+    assert not [entry for entry in logs if entry["log_level"] == "error"]
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "\xff"])
+async def test_a_signed_body_is_read_whatever_it_calls_itself(site: Running, kind: str) -> None:
+    body = json.dumps(UPDATE).encode()
+    answer = await site.ask("/webhook/telegram", "POST", data=body, headers=SECRET | {"Content-Type": kind})
+    assert (answer.status, len(await kept(site))) == (200, 1)
+
+
+@pytest.mark.parametrize("bad", [b'"\xff"', b'"\\udc00"', b"NaN", b"1e999"], ids=repr)
+async def test_a_stop_acts_beside_a_message_that_is_no_text(site: Running, bad: bytes) -> None:
+    messages = b'"id":"wamid.X","from":"6281200000002","text":{"body":%s}},{%s,"text":{"body":"BERHENTI"}' % (bad, WRITTEN)
+    body = SAID % (NUMBER, messages)
+    with capture_logs() as logs:
+        answer = await site.ask("/webhook/whatsapp", "POST", data=body, headers=whatsapp_signed(body))
+    assert answer.status == 200
+    events = [decode(site.app.book.open("receipt.whatsapp", each)) for each in await kept(site)]
+    assert "BERHENTI" in [event.text for event in events if isinstance(event, InboundEvent)]
+    assert [entry for entry in logs if entry["event"] == "webhook_part_unreadable"]
 
 
 async def test_a_body_over_three_mebibytes_is_refused_announced_or_not(site: Running) -> None:
