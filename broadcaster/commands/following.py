@@ -129,7 +129,8 @@ def _notes(app: App, shown: Overview) -> Iterator[str]:
     for wait in shown.causes.waiting:
         code = f", kode {wait.provider_code}" if wait.provider_code else ""
         code = f" ({words(wait.reason)}{code})" if wait.reason else code
-        yield f"{wait.channel}: {_number(wait.count)} menunggu{code}, coba lagi {_moment(wait.next_try)}{_meaning(wait.provider_code)}"
+        again = f"coba lagi {_moment(wait.next_try)}{_meaning(wait.provider_code)}"
+        yield f"{wait.channel}: {_number(wait.count)} menunggu{code}, {again}"
     for cause in shown.causes.failures:
         code = f" (kode {cause.provider_code}){_meaning(cause.provider_code)}" if cause.provider_code else ""
         yield f"{_number(cause.count):>7}  {cause.channel}  {WORDS[cause.state]}  {words(cause.reason)}{code}"
