@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, literal, or_, select, update
 
+from broadcaster.store import erasing
 from broadcaster.store.channels import count_results, suppress_or_hold
 from broadcaster.store.database import now
 from broadcaster.store.fanout import audience_of
@@ -63,7 +64,7 @@ def apply(
         if item.opted_out:
             consent.suppress(connection, item.address, "opted_out", at=wall, source="provider")
         if item.moved_to:
-            residents.move(connection, book, item.address, item.moved_to)
+            _move(connection, book, item.address, item.moved_to)
         if item.fall_back:
             fallen += fall_back(connection, edition, item.address)
     if results or dead:
@@ -74,6 +75,14 @@ def apply(
         consent.clear_strikes(connection, [item.address for item in consequences if item.succeeded])
         suppress_or_hold(connection, channel, dead, at=wall)
     return fallen
+
+
+def _move(connection: Connection, book: AddressBook, address: int, new: str) -> None:
+    """Give an address its new id; what the chat before numbered is not edited in this one."""
+    row = residents.get(connection, address)
+    if row is not None:
+        erasing.forget_numbers(connection, row)
+    residents.move(connection, book, address, new)
 
 
 def fall_back(connection: Connection, edition: int, closed: int) -> list[tuple[str, int]]:
