@@ -139,7 +139,9 @@ def compose(edition: contract.Edition, lang: str, site: contract.Site) -> str:
 
 def replaced(edition: contract.Edition, lang: str, site: contract.Site) -> str:
     """What stands below an old photo, as HTML, until it is gone: that its words no longer hold, and why."""
-    return fill(f"telegram/replaced.{lang if lang in _BUTTONS else 'id'}.html", {"edition": edition, "site": site, "short": short})
+    return fill(
+        f"telegram/replaced.{lang if lang in _BUTTONS else 'id'}.html", {"edition": edition, "site": site, "short": short}
+    )
 
 
 # --- the channel ----------------------------------------------------------------------------------

@@ -59,7 +59,13 @@ class BotApi:
     """
 
     def __init__(
-        self, *, token: str = "", faults: Faults | None = None, record: bool = False, phones: int = 20_000, inbox_size: int = INBOX
+        self,
+        *,
+        token: str = "",
+        faults: Faults | None = None,
+        record: bool = False,
+        phones: int = 20_000,
+        inbox_size: int = INBOX,
     ) -> None:
         self.token = token
         self.phones = phones

@@ -158,7 +158,8 @@ def audience_of(connection: Connection, edition_id: int) -> Audience:
     row = connection.execute(
         select(edition.c.level, edition.c.topic, edition.c.published_at).where(edition.c.id == edition_id)
     ).one()
-    areas = connection.execute(select(edition_area.c.area).where(edition_area.c.edition == edition_id)).scalars()
+    own = (edition_area.c.edition == edition_id, ~edition_area.c.former)
+    areas = connection.execute(select(edition_area.c.area).where(*own)).scalars()
     return Audience(
         areas=frozenset(areas), topic=row.topic, emergency=row.level == "emergency", confirmed_before=row.published_at
     )

@@ -39,7 +39,7 @@ class Editor:
         self._bot, self._pictures = bot, pictures
 
     async def edit(self, arguments: Mapping[str, Any], mark: str) -> Became:
-        """Put the new picture and words, or the words alone, in place of a message; `mark` goes below a photo that no words replace."""
+        """Put the new picture and words, or words alone, in place of a message; `mark` goes below a photo that must go."""
         media = await self._edit_media(arguments) if "photo" in arguments else None
         return media or await self._edit_text(with_link(arguments) if "photo" in arguments else arguments, mark)
 

@@ -301,6 +301,18 @@ async def test_a_correction_goes_to_those_reached_and_to_its_own_audience_once_e
     check_counters(app)
 
 
+async def test_a_correction_to_other_areas_goes_to_those_reached_and_to_nobody_new_where_it_left(app: App) -> None:
+    done = await publish(app, notice())
+    await drain_all(app)
+    await subscribe(app, "email", [("baru@x.example", "cibabat"), ("baru-melong@x.example", "melong")])
+    second = correct(app, done.id, areas=["melong"])
+    await drain_all(app)
+    assert reached(app, second) == {*CIBABAT, *MELONG, "baru-melong@x.example"}
+    third = withdraw(app, done.id)
+    await drain_all(app)
+    assert reached(app, third) == {*CIBABAT, *MELONG, "baru-melong@x.example"}
+
+
 async def test_a_correction_knows_every_message_of_earlier_editions_the_newest_first(app: App) -> None:
     numbers = itertools.count(1)
     channel = FakeChannel(provider=lambda _r: Receipt(message_number=next(numbers)))

@@ -608,7 +608,9 @@ async def test_a_correction_to_one_that_blocked_us_is_refused() -> None:
     async with connected() as (api, channel):
         old = await first_sent(channel, samples.notice())
         api.blocked.add(RINA)
-        assert isinstance(await outcome_of(channel, outgoing(channel, edition=samples.correction(), corrects=(int(old),))), Refused)
+        assert isinstance(
+            await outcome_of(channel, outgoing(channel, edition=samples.correction(), corrects=(int(old),))), Refused
+        )
 
 
 # --- answers --------------------------------------------------------------------------------------
