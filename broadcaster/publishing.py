@@ -247,6 +247,7 @@ def correct(
     frozen = freezing.freeze(
         checked, site=press.site, announcement=row.id, code=row.code, at=now, number=previous.number + 1,
         change="correction", reason=reason, first=previous.edition.first_published_at,
+        urgent=previous.edition.emergency,
     )  # fmt: skip
     chosen = _joined(tuple(previous.channels.split()), checked.fields.channels)
     row = moved(connection, row, "correct", role, now, fields=checked.fields)

@@ -185,7 +185,7 @@ class Telegram(Chats):
 
     def personalise(self, message: contract.Message, recipient: contract.Recipient) -> contract.Outgoing:
         """Adds the chat, and whether the phone stays silent at this hour."""
-        loud = message.edition.emergency or (message.edition.level != "info" and 5 <= self.now().astimezone(WIB).hour < 21)
+        loud = _aloud(message.edition) or (message.edition.level != "info" and 5 <= self.now().astimezone(WIB).hour < 21)
         payload = {**message.frame, "chat_id": int(recipient.address), "disable_notification": not loud}
         return contract.Outgoing(recipient=recipient, message=message, payload=payload)
 
@@ -193,7 +193,7 @@ class Telegram(Chats):
         """HTML text, buttons with their addresses, "ya" or "tidak" for silent (an edit makes no sound), and its picture."""
         extra = outgoing.payload["api_kwargs"]
         rows = msgspec.json.decode(extra["reply_markup"])["inline_keyboard"]
-        silent = outgoing.payload["disable_notification"] or (_edits(outgoing) and not outgoing.message.edition.emergency)
+        silent = outgoing.payload["disable_notification"] or (_edits(outgoing) and not _aloud(outgoing.message.edition))
         buttons = "\n".join(f"[{button['text']}] {button['url']}" for row in rows for button in row)
         parts = {"text": outgoing.payload["text"], "buttons": buttons, "silent": "ya" if silent else "tidak"}
         shown = {"photo": outgoing.payload.get("photo"), "link_preview": shown_by(extra["link_preview_options"])}
@@ -233,7 +233,7 @@ class Telegram(Chats):
 
         What cannot show the new words goes once they are there. A new message is sent before anything is removed.
         """
-        if outgoing.message.edition.emergency:  # an edit makes no sound, and nothing may hold the new message up
+        if _aloud(outgoing.message.edition):  # an edit makes no sound, and nothing may hold the new message up
             return await self._new_before_old(outgoing)
         became = {number: await self._editor.edit(*self._edit(outgoing, number)) for number in outgoing.recipient.corrects}
         shown = [number for number, what in became.items() if what is Became.EDITED]
@@ -317,6 +317,10 @@ class Telegram(Chats):
     async def aclose(self) -> None:
         """Close the connections."""
         await self._request.shutdown()
+
+
+def _aloud(edition: contract.Edition) -> bool:
+    return edition.emergency or edition.urgent
 
 
 def _edits(outgoing: contract.Outgoing) -> bool:

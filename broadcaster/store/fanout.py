@@ -62,7 +62,8 @@ SPARSE, MOST_LOOKED_AT = 10, 200_000
 """A chunk looks at up to ten times as many addresses where few are concerned, and at so many at most."""
 MAX_SLOT = 2**63 - 1
 
-_MAY_HAVE_REACHED = (SENDING, SENT, DELIVERED, READ, UNCONFIRMED)
+MAY_HAVE_REACHED = (SENDING, SENT, DELIVERED, READ, UNCONFIRMED)
+"""States of a row whose message may have been read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +181,7 @@ def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: 
             delivery.c.channel == claim.channel,
             delivery.c.slot > cursor,
             delivery.c.slot <= until,
-            delivery.c.state.in_(_MAY_HAVE_REACHED),
+            delivery.c.state.in_(MAY_HAVE_REACHED),
         )
     )
     both = (reached if row.withdrawn else union_all(reached, select(fresh.subquery()))).subquery()

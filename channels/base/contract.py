@@ -107,6 +107,8 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
     link: str | None = None
     image: Image | None = None
     claim: Claim | None = None
+    urgent: bool = False
+    """Whether it corrects an emergency, whatever its own level: as loud as that was."""
 
     @property
     def key(self) -> str:

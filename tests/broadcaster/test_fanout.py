@@ -21,7 +21,7 @@ from broadcaster.store.fanout import MAX_SLOT, FanOut, Sizes
 from broadcaster.store.leases import Holder
 from broadcaster.store.outcomes import Decision
 from broadcaster.store.tables import SENDING, SENT, delivery, run, slice_
-from channels.base.contract import Deferred, Receipt, Rejected
+from channels.base.contract import Deferred, Receipt, Refused, Rejected
 from fakes import FakeChannel
 from sending import HOLDER, check_counters, drain_all, fill, forget_leases, table, with_channels
 from subscribers import audience, consent, residents
@@ -241,6 +241,23 @@ async def test_a_fallback_row_before_the_fan_out_reaches_its_slot_is_counted_onc
     assert len(rows(app, "telegram")) == 6
     sealed = run_of(app, edition, "telegram")
     assert (sealed.total, sealed.sealed) == (6, True)
+    check_counters(app)
+
+
+@pytest.mark.parametrize("act", ["correct", "withdraw"])
+async def test_whoever_was_reached_hears_of_a_correction_at_their_next_address_wherever_it_went(app: App, act: str) -> None:
+    await subscribe(app, "email", [("pindah@x.example", "cibabat")], subscriber="pindah")
+    channel, chat = FakeChannel(), FakeChannel(name="telegram")
+    app = with_channels(app, channel, chat)
+    done = await publish(app, notice())
+    await drain_all(app)
+    await subscribe(app, "telegram", [("1001", "utama")], subscriber="pindah")
+    channel.provider = lambda r: Refused(reason="address_dead") if r.address == "pindah@x.example" else Receipt()
+    edition = correct(app, done.id, areas=["melong"]) if act == "correct" else withdraw(app, done.id)
+    await drain_all(app)
+    await drain_all(app, "telegram")
+    assert dict(chat.accepted) == {"1001": 1}
+    assert [row.area for row in rows(app, "telegram") if row.edition == edition] == ["32.77.03.1002"]
     check_counters(app)
 
 

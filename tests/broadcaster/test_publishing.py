@@ -434,7 +434,9 @@ def test_a_channel_taken_off_keeps_showing_what_became_of_it(database: Database)
 def test_what_corrects_an_emergency_is_as_urgent_as_it_was(database: Database) -> None:
     original = publish(database, desk.EMERGENCY)
     stored = correct(database, original, later(minutes=5))
-    assert newest(database, stored).edition.level == "info"
+    calmed = newest(database, stored).edition
+    assert (calmed.level, calmed.urgent) == ("info", True)
+    assert not newest(database, correct(database, original, later(minutes=7), title="Air mati lagi")).edition.urgent
     assert (stored.lane, {row.lane for row in runs_of(database, stored.edition).values()}) == ("emergency", {"emergency"})
     last = withdraw(database, original, later(minutes=9))
     assert (last.lane, {row.lane for row in runs_of(database, last.edition).values()}) == ("emergency", {"emergency"})

@@ -336,6 +336,20 @@ async def test_a_corrected_emergency_goes_out_first_and_then_the_old_photo_goes(
     assert new.parts == channel.preview(message)
 
 
+async def test_what_turns_an_emergency_into_a_notice_is_told_aloud_at_any_hour() -> None:
+    async with connected() as (api, channel):
+        old = await first(channel, samples.alert())
+        channel.now = lambda: NOON.replace(hour=2)
+        calm = corrected_alert(level="info", urgent=True)
+        message = outgoing(channel, calm, corrects=(int(old),))
+        await sent(channel, message)
+        edited, new = api.inbox(RINA)
+    assert edited.edited
+    assert edited.text == new.text
+    assert new.parts == channel.preview(message)
+    assert new.parts["silent"] == "tidak"
+
+
 @pytest.mark.parametrize(("status", "extra"), [(502, {}), (429, {"retry_after": 1})])
 async def test_a_passing_fault_leaves_no_old_words_of_an_emergency(status: int, extra: dict[str, int]) -> None:
     from broadcaster.simulation.bot_requests import Refusal
