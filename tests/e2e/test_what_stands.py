@@ -138,9 +138,13 @@ async def wrong_on_pages(chronicle: Chronicle) -> list[str]:
 
 
 async def text_of(session: aiohttp.ClientSession, path: str) -> str:
-    async with session.get(path) as answer:
-        assert answer.status == 200, path
-        return await answer.text()
+    """A page; where the site asks to come again later, later."""
+    while True:
+        async with session.get(path) as answer:
+            if answer.status == 200:
+                return await answer.text()
+            assert answer.status == 429, (path, answer.status)
+            await asyncio.sleep(float(answer.headers["Retry-After"]))
 
 
 async def in_feed(session: aiohttp.ClientSession, chronicle: Chronicle, slug: str, query: str) -> list[str]:
