@@ -10,7 +10,7 @@ import structlog
 from telegram import Bot, error
 
 from channels.base.bot import Pictures, as_caption, as_media, with_link
-from channels.base.bot_errors import NO_TEXT, NOT_EDITABLE, NOT_FOUND, NOT_MODIFIED
+from channels.base.bot_errors import NO_TEXT, NOT_FOUND, NOT_MODIFIED
 from channels.base.redacting import redacted
 
 TRIES = 3
@@ -75,8 +75,7 @@ class Editor:
                 return Became.EDITED
             if re.search(NOT_FOUND, description):
                 return Became.GONE
-            if not self._pictures.refused(arguments["photo"], problem) and not re.search(NOT_EDITABLE, description):
-                raise
+            self._pictures.refused(arguments["photo"], problem)
             return None
         return Became.EDITED
 
@@ -91,8 +90,7 @@ class Editor:
                 return Became.GONE
             if NO_TEXT in description:
                 await self._mark({**arguments, "text": mark})
-            elif not re.search(NOT_EDITABLE, description):
-                raise
+            # whatever else keeps it from being edited, the words go out anew, where what is wrong with them or the chat is told
             return Became.LEFT
         return Became.EDITED
 
@@ -101,6 +99,5 @@ class Editor:
         try:
             await self._bot.edit_message_caption(**as_caption(arguments))
         except error.BadRequest as problem:
-            description = problem.message.lower()
-            if NOT_MODIFIED not in description and not re.search(f"{NOT_FOUND}|{NOT_EDITABLE}", description):
-                raise
+            if NOT_MODIFIED not in problem.message.lower():
+                log.info("telegram_photo_not_marked", description=redacted(problem.message))

@@ -30,7 +30,6 @@ _STATUSES: dict[str, Failure] = {
 NOT_MODIFIED = "message is not modified"
 NO_TEXT = "no text in the message"
 NOT_FOUND = "message to edit not found|message_id_invalid"
-NOT_EDITABLE = f"can't be edited|no media in the message|no caption in the message|{NO_TEXT}"
 
 
 def failure_of(problem: error.TelegramError) -> Failure:

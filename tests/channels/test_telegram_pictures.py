@@ -282,7 +282,9 @@ async def test_while_the_new_words_cannot_be_sent_the_old_photo_stays_marked_and
     assert shown.parts == channel.preview(message)
 
 
-@pytest.mark.parametrize("description", ["message to edit not found", "message can't be edited", "MESSAGE_ID_INVALID"])
+@pytest.mark.parametrize(
+    "description", ["message to edit not found", "message can't be edited", "MESSAGE_ID_INVALID", "something new"]
+)
 @pytest.mark.parametrize("after", ["text", "photo"])
 async def test_where_the_old_message_cannot_be_edited_the_correction_is_a_new_one(description: str, after: str) -> None:
     from broadcaster.simulation.bot_requests import Refusal
@@ -298,6 +300,22 @@ async def test_where_the_old_message_cannot_be_edited_the_correction_is_a_new_on
         shown = api.inbox(RINA)[-1]
     assert outcome == Receipt(message_number=shown.message_id)
     assert shown.parts == channel.preview(message)
+
+
+async def test_what_can_neither_be_edited_nor_deleted_holds_no_correction_up() -> None:
+    from broadcaster.simulation.bot_requests import Refusal
+
+    def refuse(_: Any) -> Any:
+        raise Refusal(400, "Bad Request: message can't be edited")
+
+    async with connected() as (api, channel):
+        old = await first(channel, samples.picture())
+        api._methods |= dict.fromkeys(("editmessagecaption", "deletemessage"), refuse)
+        message = outgoing(channel, FORMS["text"], corrects=(int(old),))
+        [outcome] = await sent(channel, message)
+        _, new = api.inbox(RINA)
+    assert outcome == Receipt(message_number=new.message_id)
+    assert new.parts == channel.preview(message)
 
 
 async def test_a_correction_whose_picture_is_refused_changes_the_words() -> None:
