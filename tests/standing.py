@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import select
 
-from awkward import PUSH, Fields, Writer, found_in, picture_id, word, words_of
 from broadcaster import publishing
 from broadcaster.app import App
 from broadcaster.publishing import Press, Stored
@@ -16,6 +15,7 @@ from broadcaster.simulation.providers import Providers
 from broadcaster.simulation.smtp import received_parts
 from broadcaster.store import slices
 from broadcaster.store.tables import run
+from own_words import PUSH, Fields, Writer, found_in, picture_id, word, words_of
 from sending import everything_due, forget_leases
 from world import deliverer
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from awkward import KELURAHAN, PUSH, Writer, found_in
 from broadcaster.app import App
 from broadcaster.simulation.providers import demo_variables
 from broadcaster.simulation.providers import running as simulated
 from broadcaster.web.serving import serve
 from browsing import listening
+from own_words import KELURAHAN, PUSH, Writer, found_in
 from standing import Chronicle, City, Resident, Story, wrong_entry, wrong_item, wrong_on_phones
 from world import program, subscribe, variables
 
