@@ -129,7 +129,7 @@ class Deliverer:
             since=self._day(row.consented_at),
             token=token,
             address_key=key,
-            previous_id=row.previous_id,
+            corrects=row.corrects,
         )
 
     def _day(self, at: float) -> date:

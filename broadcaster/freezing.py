@@ -26,8 +26,9 @@ def freeze(
     change: Change = "original",
     reason: str = "",
     first: datetime | None = None,
+    urgent: bool = False,
 ) -> Edition:
-    """The edition published `at`; `first` is when the announcement's first one was."""
+    """The edition published `at`; `first` is when the announcement's first one was, `urgent` whether it corrects an emergency."""
     fields, published = with_addresses(checked.fields, site.base_url), whole_second(at)
     first = first or published
     return Edition(
@@ -50,6 +51,7 @@ def freeze(
         link=fields.link,
         image=Image(url=fields.image, alt=fields.image_alt) if fields.image and fields.image_alt else None,
         claim=_claim(fields) if checked.kind == "clarification" else None,
+        urgent=urgent,
     )
 
 
@@ -69,6 +71,7 @@ def withdrawal(previous: Edition, *, reason: str, at: datetime) -> Edition:
         link=None,
         image=None,
         claim=None,
+        urgent=previous.emergency,
     )
 
 

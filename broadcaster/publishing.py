@@ -249,8 +249,9 @@ def correct(
     frozen = freezing.freeze(
         checked, site=press.site, announcement=row.id, code=row.code, at=now, number=previous.number + 1,
         change="correction", reason=reason, first=previous.edition.first_published_at,
+        urgent=previous.edition.emergency,
     )  # fmt: skip
-    chosen = _joined(row.fields.channels, checked.fields.channels)
+    chosen = _joined(tuple(previous.channels.split()), checked.fields.channels)
     row = moved(connection, row, "correct", role, now, fields=checked.fields)
     went = rows.supersede_runs(connection, row.id, "Digantikan ralat.")
     going = tuple(name for name in press.push_channels if not chosen or name in chosen or name in went)
@@ -271,7 +272,9 @@ def withdraw(
     row = moved(connection, row, "withdraw", role, now)
     went = rows.supersede_runs(connection, row.id, "Pengumuman dicabut.")
     going = tuple(name for name in press.push_channels if name in went)
-    stored = _issue(connection, press, row, frozen, chosen=row.fields.channels, going=going, now=now, follows=previous.id)
+    stored = _issue(
+        connection, press, row, frozen, chosen=tuple(previous.channels.split()), going=going, now=now, follows=previous.id
+    )
     audit.append(connection, at=now, actor=actor, act="withdraw", subject=row.id, detail=_said(stored, role=role, reason=reason))
     return stored
 
@@ -368,9 +371,8 @@ def _issue(
     frozen = media.measured(connection, frozen, press.site)
     concerned = press.tree.concerned(area.code for area in frozen.areas)
     edition_id = rows.insert_edition(connection, frozen, signer=press.signer, channels=chosen, concerned=concerned, at=now)
-    rows.open_runs(connection, edition_id, going, follows)
+    lane = rows.open_runs(connection, edition_id, going, follows)
     stored = stored_as(press, row)
-    lane = "emergency" if frozen.emergency else "routine"
     return replace(stored, edition=edition_id, number=frozen.number, channels=going, lane=lane)
 
 

@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 
 from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
-from broadcaster.store import announcements as store
 from broadcaster.store import audit, ledger, retrying
 
 Act = Literal["pause", "resume", "cancel"]
@@ -92,10 +91,8 @@ async def retry_failed(app: App, announcement: str, *, actor: str) -> Retried:
 
 async def _ring(app: App, announcement: str) -> None:
     """Wake the workers of every channel by which the newest edition goes."""
-    newest = await app.database.read(store.newest_edition, announcement)
-    if newest is not None:
-        for channel in (await app.database.read(ledger.progress, announcement)).states:
-            await app.queue.ring(channel, "emergency" if newest.edition.emergency else "routine")
+    for channel, lane in await app.database.read(ledger.lanes, announcement):
+        await app.queue.ring(channel, lane)
 
 
 def _note(connection: Connection, app: App, actor: str, act: str, subject: str, detail: Mapping[str, Any]) -> None:

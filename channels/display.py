@@ -77,7 +77,7 @@ class DisplayChannel:
         )
 
     def _data(self, request: PageRequest) -> Document:
-        shown = [edition for edition in request.editions if _to_come_or_on(edition, request.now)]
+        shown = [_as_seen_in(request.area, edition) for edition in request.editions if _to_come_or_on(edition, request.now)]
         shown.sort(key=lambda edition: (edition.first_published_at, edition.code), reverse=True)
         shown.sort(key=_rank)
         generated = max((edition.published_at for edition in request.editions), default=EPOCH)
@@ -157,6 +157,13 @@ def _rank(edition: Edition) -> int:
     if edition.kind == "alert":
         return 1 if edition.level == "important" else 2
     return 3 if edition.level == "important" else 4
+
+
+def _as_seen_in(area: Area, edition: Edition) -> Edition:
+    """An alert that a correction moved elsewhere is shown as corrected, and takes no screen over where it no longer holds."""
+    if edition.kind != "alert" or validity.concerns(edition, area.code):
+        return edition
+    return msgspec.structs.replace(edition, level="info")
 
 
 def _to_come_or_on(edition: Edition, now: datetime) -> bool:

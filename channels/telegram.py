@@ -17,8 +17,9 @@ from markupsafe import Markup
 from telegram import Bot, WebhookInfo, error
 
 from channels.base import contract, http, pictures, updates
-from channels.base.bot import AT_ONCE, AioRequest, Pictures, as_caption, as_media, as_photo, shown_by, with_link
-from channels.base.bot_errors import NO_TEXT, NOT_EDITABLE, failure_of
+from channels.base.bot import AT_ONCE, AioRequest, Pictures, as_photo, shown_by, with_link
+from channels.base.bot_edits import Became, Editor
+from channels.base.bot_errors import failure_of
 from channels.base.chat import Chats
 from channels.base.contract import Finding, Outcome, Receipt, Rejected
 from channels.base.redacting import redacted
@@ -182,6 +183,13 @@ def compose(edition: contract.Edition, lang: str, site: contract.Site) -> str:
     return re.sub(r"\n{3,}", "\n\n", fill(name, values))
 
 
+def replaced(edition: contract.Edition, lang: str, site: contract.Site) -> str:
+    """What stands below an old photo, as HTML, until it is gone: that its words no longer hold, and why."""
+    return fill(
+        f"telegram/replaced.{lang if lang in _BUTTONS else 'id'}.html", {"edition": edition, "site": site, "short": short}
+    )
+
+
 # --- the channel ----------------------------------------------------------------------------------
 _BUTTONS = {"id": ("Rincian", "Periksa keaslian"), "en": ("Details", "Check authenticity")}
 _NO_PREVIEW = {"link_preview_options": '{"is_disabled":true}'}
@@ -202,6 +210,7 @@ class Telegram(Chats):
         url, request = f"{settings.api_url.rstrip('/')}/bot", self._request
         self._bot = Bot(settings.token or "0:none", base_url=url, request=request, get_updates_request=request)
         self._token = Credential(time.monotonic, codes=frozenset({"401"}), check=self._is_refused)
+        self._editor = Editor(self._bot, self._pictures)
 
     def spacing(self, address: str) -> float:
         """Seconds between two messages to a chat; groups, whose ids are negative, take 20 a minute."""
@@ -223,7 +232,7 @@ class Telegram(Chats):
 
     def personalise(self, message: contract.Message, recipient: contract.Recipient) -> contract.Outgoing:
         """Adds the chat, and whether the phone stays silent at this hour."""
-        loud = message.edition.emergency or (message.edition.level != "info" and 5 <= self.now().astimezone(WIB).hour < 21)
+        loud = _aloud(message.edition) or (message.edition.level != "info" and 5 <= self.now().astimezone(WIB).hour < 21)
         payload = {**message.frame, "chat_id": int(recipient.address), "disable_notification": not loud}
         return contract.Outgoing(recipient=recipient, message=message, payload=payload)
 
@@ -231,18 +240,18 @@ class Telegram(Chats):
         """HTML text, buttons with their addresses, "ya" or "tidak" for silent (an edit makes no sound), and its picture."""
         extra = outgoing.payload["api_kwargs"]
         rows = msgspec.json.decode(extra["reply_markup"])["inline_keyboard"]
-        silent = outgoing.payload["disable_notification"] or (_edits(outgoing) and not outgoing.message.edition.emergency)
+        silent = outgoing.payload["disable_notification"] or (_edits(outgoing) and not _aloud(outgoing.message.edition))
         buttons = "\n".join(f"[{button['text']}] {button['url']}" for row in rows for button in row)
         parts = {"text": outgoing.payload["text"], "buttons": buttons, "silent": "ya" if silent else "tidak"}
         shown = {"photo": outgoing.payload.get("photo"), "link_preview": shown_by(extra["link_preview_options"])}
         return parts | {name: url for name, url in shown.items() if url}
 
     def send(self, messages: Sequence[contract.Outgoing], *, may_write: contract.MayWrite) -> AsyncIterator[contract.Result]:
-        """One sendMessage each, or an edit of the message that is corrected."""
+        """One sendMessage each, or edits of the messages that are corrected."""
         return each(messages, self._send_one, concurrency=AT_ONCE, may_write=may_write)
 
     async def _send_one(self, outgoing: contract.Outgoing) -> Outcome:
-        act = partial(self._edited_or_new, outgoing) if _edits(outgoing) else partial(self._new, outgoing.payload)
+        act = partial(self._corrected, outgoing) if _edits(outgoing) else partial(self._new, outgoing.payload)
         return await self._token.guarded(lambda: _outcome(act()))
 
     async def _is_refused(self) -> bool:
@@ -275,40 +284,42 @@ class Telegram(Chats):
                 return Receipt(message_number=sent.message_id) if sent.chat.id == arguments["chat_id"] else http.FOREIGN
         return await self._new(with_link(arguments))
 
-    async def _edited_or_new(self, outgoing: contract.Outgoing) -> Outcome:
-        """Edits are silent, so an emergency gets a new message as well."""
-        emergency, previous = outgoing.message.edition.emergency, outgoing.recipient.previous_id
-        arguments = {name: value for name, value in outgoing.payload.items() if name != "disable_notification"}
-        try:
-            await self._edit({**arguments, "message_id": int(previous)})
-        except error.BadRequest as problem:
-            if re.search(NOT_EDITABLE, problem.message.lower()):
-                return await self._new(outgoing.payload)
-            if "message is not modified" not in problem.message.lower():
-                raise
-        except error.NetworkError as problem:
-            if not emergency:  # repeated it doubles nothing, but where it is not repeated nobody may say that it never arrived
-                return failure_of(problem)
-        return await self._new(outgoing.payload) if emergency else Receipt(message_number=int(previous))
+    async def _corrected(self, outgoing: contract.Outgoing) -> Outcome:
+        """Edit whatever still stands of earlier editions; new where nothing could be edited, and always in an emergency.
 
-    async def _edit(self, arguments: Mapping[str, Any]) -> None:
-        """Put picture and words, or the words alone, where the message stood, whether it had a picture or not."""
-        if name := self._pictures.name(arguments.get("photo", "")):
+        What cannot show the new words goes once they are there. A new message is sent before anything is removed.
+        """
+        if _aloud(outgoing.message.edition):  # an edit makes no sound, and nothing may hold the new message up
+            return await self._new_before_old(outgoing)
+        became = {number: await self._editor.edit(*self._edit(outgoing, number)) for number in outgoing.recipient.corrects}
+        shown = [number for number, what in became.items() if what is Became.EDITED]
+        outcome = Receipt(message_number=shown[0]) if shown else await self._new(outgoing.payload)
+        if isinstance(outcome, Receipt):
+            await self._remove(outgoing, became)
+        return outcome
+
+    async def _new_before_old(self, outgoing: contract.Outgoing) -> Outcome:
+        outcome = await self._new(outgoing.payload)
+        if not isinstance(outcome, Receipt):
+            return outcome
+        became: dict[int, Became] = {}
+        for number in outgoing.recipient.corrects:
             try:
-                await self._bot.edit_message_media(**as_media(arguments, name))
-            except error.BadRequest as problem:
-                if not self._pictures.refused(arguments["photo"], problem):
-                    raise
-            else:
-                return
-        plain = with_link(arguments) if "photo" in arguments else arguments
-        try:
-            await self._bot.edit_message_text(**plain)
-        except error.BadRequest as problem:
-            # a photo stands there, which nothing turns into a text: its words change, if all of them fit
-            if NO_TEXT not in problem.message.lower() or utf16(parsed(plain["text"])) > CAPTION_LIMIT:
-                raise
-            await self._bot.edit_message_caption(**as_caption(plain))
+                became[number] = await self._editor.edit_patiently(*self._edit(outgoing, number))
+            except error.TelegramError as problem:  # the new message has arrived: repeating it would double it
+                log.warning("telegram_old_message_left", description=redacted(str(problem)))
+        await self._remove(outgoing, became)
+        return outcome
+
+    async def _remove(self, outgoing: contract.Outgoing, became: Mapping[int, Became]) -> None:
+        for number, what in became.items():
+            if what is Became.LEFT:
+                await self._editor.remove(outgoing.payload["chat_id"], number)
+
+    def _edit(self, outgoing: contract.Outgoing, number: int) -> tuple[dict[str, Any], str]:
+        """The arguments of an edit, and the words below a photo that the new words cannot replace."""
+        arguments = {name: value for name, value in outgoing.payload.items() if name != "disable_notification"}
+        return arguments | {"message_id": number}, replaced(outgoing.message.edition, outgoing.message.lang, self._settings.site)
 
     async def answer(self, address: str, text: str) -> Outcome:
         """Plain text, in several messages where it is long; the first failure ends it."""
@@ -365,8 +376,12 @@ class Telegram(Chats):
         await self._request.shutdown()
 
 
+def _aloud(edition: contract.Edition) -> bool:
+    return edition.emergency or edition.urgent
+
+
 def _edits(outgoing: contract.Outgoing) -> bool:
-    return outgoing.message.edition.change != "original" and outgoing.recipient.previous_id.isdigit()
+    return outgoing.message.edition.change != "original" and bool(outgoing.recipient.corrects)
 
 
 async def _outcome(call: Awaitable[Outcome]) -> Outcome:

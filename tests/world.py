@@ -39,12 +39,12 @@ async def program(environ: Mapping[str, str], *, redis_url: str = "") -> AsyncIt
         yield app
 
 
-async def subscribe(app: App, channel: str, people: Iterable[tuple[str, str]], **columns: str) -> None:
-    """Import (address, areas) pairs as confirmed subscribers of a channel."""
+async def subscribe(app: App, channel: str, people: Iterable[tuple[str, str]], *, language: str = "id", **columns: str) -> None:
+    """Import (address, areas) pairs as confirmed subscribers of a channel who read `language`."""
     header = ["channel", "address", "areas", "topics", "language", "consent_source", "consent_at", *columns]
     lines = [",".join(header)]
     for address, areas in people:
-        lines.append(",".join([channel, address, areas, "", "id", "test", BEFORE, *columns.values()]))
+        lines.append(",".join([channel, address, areas, "", language, "test", BEFORE, *columns.values()]))
     parsers = {name: app.loaded.modules[name].parse_address for name in app.push}
     topics = [topic.slug for topic in app.settings.topics]
     rows = list(importing.read_rows(iter(f"{line}\n" for line in lines), app.tree, topics, parsers))

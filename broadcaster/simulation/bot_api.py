@@ -24,6 +24,8 @@ from broadcaster.simulation.bot_requests import (
 from broadcaster.simulation.faults import Faults
 
 INBOX = 20  # messages that a phone keeps
+DELETABLE_SECONDS = 48 * 3600.0
+"""How old a message may be that the bot deletes."""
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 # reason: the name of a header
 NOT_MODIFIED = (
     "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a "
@@ -33,13 +35,17 @@ BOT = {"id": 110112, "is_bot": True, "first_name": "Info Kota (simulasi)", "user
 
 
 class Shown(msgspec.Struct, kw_only=True):
-    """A message as a phone shows it: parsed `text`, `photo` where its picture came from; `parts` are what was received."""
+    """A message as a phone shows it: parsed `text`, `photo` where its picture came from; `parts` are what was received.
+
+    `at` is when it came, in epoch seconds.
+    """
 
     message_id: int
     text: str
     parts: dict[str, str]
     photo: str = ""
     edited: bool = False
+    at: float = msgspec.field(default_factory=time.time)
 
 
 # --- the server -----------------------------------------------------------------------------------
@@ -48,12 +54,22 @@ class Shown(msgspec.Struct, kw_only=True):
 class BotApi:
     """One bot's server: serve `app`, look into `inbox(chat)`, `counts` and, with `record`, every `accepted` (chat, HTML).
 
-    An empty `token` takes any; `faults` may change at any time; of more than `phones` chats the oldest are forgotten.
+    An empty `token` takes any; `faults` may change at any time; of more than `phones` chats, and in a chat of more than
+    `inbox_size` messages, the oldest are forgotten.
     """
 
-    def __init__(self, *, token: str = "", faults: Faults | None = None, record: bool = False, phones: int = 20_000) -> None:
+    def __init__(
+        self,
+        *,
+        token: str = "",
+        faults: Faults | None = None,
+        record: bool = False,
+        phones: int = 20_000,
+        inbox_size: int = INBOX,
+    ) -> None:
         self.token = token
         self.phones = phones
+        self.inbox_size = inbox_size
         self.faults = faults or Faults()
         self.record = record
         self.accepted: list[tuple[int, str]] = []
@@ -219,7 +235,13 @@ class BotApi:
         return _sent(chat_id, old)
 
     def _delete(self, fields: Fields) -> bool:
-        self._inboxes[number(fields, "chat_id")].remove(self._find(fields, "message to delete not found"))
+        chat_id = number(fields, "chat_id")
+        self._admit(chat_id)
+        shown = self._find(fields, "message to delete not found")
+        if time.time() - shown.at > DELETABLE_SECONDS:
+            raise Refusal(400, "Bad Request: message can't be deleted for everyone")
+        self._inboxes[chat_id].remove(shown)
+        self.counts["deleted"] += 1
         return True
 
     def _find(self, fields: Fields, otherwise: str) -> Shown:
@@ -234,7 +256,7 @@ class BotApi:
         if inbox is None:
             if len(self._inboxes) >= self.phones:
                 del self._inboxes[next(iter(self._inboxes))]
-            inbox = self._inboxes[chat_id] = deque(maxlen=INBOX)
+            inbox = self._inboxes[chat_id] = deque(maxlen=self.inbox_size)
         return inbox
 
     def _webhook_info(self, _: Fields) -> dict[str, Any]:

@@ -62,7 +62,8 @@ class Received:
 class GraphApi:
     """One number of one account. Statuses and what residents write are posted to `callback_url`, signed with `app_secret`.
 
-    Totals are always counted; inboxes are kept for watched addresses, `pairs` of (address, callback data) with `record`.
+    Totals are always counted; of watched addresses the last `inbox_size` messages are kept, with `record` also `pairs` of
+    (address, callback data).
     Blocked addresses fail by webhook as they really do, at once where there is none.
     """
 
@@ -74,6 +75,7 @@ class GraphApi:
     templates: Sequence[Mapping[str, Any]] = ()
     faults: Faults = field(default_factory=Faults)
     record: bool = False
+    inbox_size: int = INBOX_LIMIT
     accepted: int = 0
     refused: int = 0
     doubled: int = 0
@@ -97,7 +99,7 @@ class GraphApi:
     def watch(self, *addresses: str) -> None:
         """Keep the last messages of these addresses."""
         for address in addresses:
-            self._inboxes.setdefault(address, deque(maxlen=INBOX_LIMIT))
+            self._inboxes.setdefault(address, deque(maxlen=self.inbox_size))
 
     def inbox(self, address: str) -> list[Received]:
         """The last messages of a watched address, oldest first."""

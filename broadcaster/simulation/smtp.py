@@ -67,12 +67,14 @@ class SmtpStandIn:
         watch: Collection[str] = (),
         record: bool = False,
         pipelining: bool = True,
+        inbox_size: int = MAILS,
     ) -> None:
         self.credentials = credentials
         self.faults = faults or Faults()
         self.watch = frozenset(item.lower() for item in watch)
         self.record = record
         self.pipelining = pipelining
+        self.inbox_size = inbox_size
         self.accepted: list[tuple[str, str]] = []
         """(recipient, Message-ID) of each message, written before it is answered."""
         self.counts: Counter[str] = Counter()
@@ -137,7 +139,7 @@ class SmtpStandIn:
         return bool(self.watch) and (address in self.watch or address.rpartition("@")[2] in self.watch)
 
     def _keep(self, mail: Mail) -> None:
-        self._inboxes.setdefault(mail.to, deque(maxlen=MAILS)).append(mail)
+        self._inboxes.setdefault(mail.to, deque(maxlen=self.inbox_size)).append(mail)
         self.newest.append(mail)
 
 

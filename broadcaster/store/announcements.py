@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broadcaster import signing
@@ -73,7 +73,7 @@ class Announcement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EditionRow:
-    """A stored edition; `document` is what `signature` signs."""
+    """A stored edition; `document` is what `signature` signs, `channels` the chosen ones between spaces (empty: all)."""
 
     id: int
     announcement: str
@@ -84,6 +84,7 @@ class EditionRow:
     published_at: float
     first_published_at: float
     expires_at: float | None
+    channels: str
     newest: bool
     withdrawn: bool
 
@@ -212,18 +213,36 @@ def insert_edition(
     }
     edition_id = int(connection.execute(insert(edition).values(**values).returning(edition.c.id)).scalar_one())
     connection.execute(insert(edition_area), [{"edition": edition_id, "area": code} for code in sorted(concerned)])
+    _carry_areas(connection, frozen.announcement, edition_id)
     search.index(connection, edition_id, frozen)
     return edition_id
 
 
-def open_runs(connection: Connection, edition_id: int, channels: Iterable[str], follows: int | None = None) -> None:
-    """The outbox: one run for each push channel by which the edition goes, to the recipients of `follows` too."""
+def _carry_areas(connection: Connection, announcement_id: str, edition_id: int) -> None:
+    """Where an earlier edition stood the new one stands too, so that nobody keeps reading the old one there."""
+    mine = select(edition_area.c.area).where(edition_area.c.edition == edition_id)
+    stood = (
+        select(literal(edition_id), edition_area.c.area, literal(True))
+        .join(edition, edition.c.id == edition_area.c.edition)
+        .where(edition.c.announcement == announcement_id, edition.c.id < edition_id, edition_area.c.area.not_in(mine))
+        .distinct()
+    )
+    connection.execute(insert(edition_area).from_select(["edition", "area", "former"], stood))
+
+
+def open_runs(connection: Connection, edition_id: int, channels: Iterable[str], follows: int | None = None) -> str:
+    """The outbox: one run for each push channel by which the edition goes, to the recipients of `follows` too; their lane.
+
+    What corrects an emergency is as urgent as the emergency was.
+    """
     found = connection.execute(select(edition).where(edition.c.id == edition_id)).one()
-    lane = "emergency" if found.level == "emergency" else "routine"
+    urgent = exists().where(edition.c.announcement == found.announcement, edition.c.level == "emergency")
+    lane = "emergency" if connection.execute(select(urgent)).scalar() else "routine"
     times = {"published_at": found.published_at, "expires_at": found.expires_at}
     for name in channels:
         values = {"edition": edition_id, "channel": name, "lane": lane, "state": "preparing", "follows": follows, **times}
         connection.execute(insert(run).values(**values))
+    return lane
 
 
 def supersede_runs(connection: Connection, announcement_id: str, reason: str) -> tuple[str, ...]:
@@ -298,9 +317,9 @@ def latest(connection: Connection, limit: int = LATEST) -> Latest:
 def concerning(
     connection: Connection, area_code: str, *, since: float, limit: int = 50, before: str = "", channel: str = ""
 ) -> Page:
-    """Newest editions that concern an area: in force, or changed or expired after `since` (epoch seconds).
+    """Newest editions that concern an area, or concerned it until a correction: in force, or changed or expired after `since`.
 
-    With `channel` only those that are to go there. `before` is a cursor, `following` of the page before.
+    `since` in epoch seconds; with `channel` only those to go there. `before` is a cursor, `following` of the page before.
     """
     kept = or_(
         edition.c.published_at >= since,

@@ -3,18 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, literal, or_, select, update
+from sqlalchemy import Connection, func, literal, or_, select, update
 
+from broadcaster.store import erasing
 from broadcaster.store.channels import count_results, suppress_or_hold
 from broadcaster.store.database import now
-from broadcaster.store.fanout import audience_of
+from broadcaster.store.fanout import MAY_HAVE_REACHED, audience_of
 from broadcaster.store.outcomes import Decision, settle
 from broadcaster.store.slices import Claim
 from broadcaster.store.tables import PENDING, delivery, run, slice_
+from broadcaster.store.tables import edition as editions
 from subscribers import consent, residents
 from subscribers.addresses import AddressBook
 from subscribers.audience import concerns, counted_under
-from subscribers.store import address, insert_new
+from subscribers.store import State, address, insert_new
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +65,7 @@ def apply(
         if item.opted_out:
             consent.suppress(connection, item.address, "opted_out", at=wall, source="provider")
         if item.moved_to:
-            residents.move(connection, book, item.address, item.moved_to)
+            _move(connection, book, item.address, item.moved_to)
         if item.fall_back:
             fallen += fall_back(connection, edition, item.address)
     if results or dead:
@@ -74,6 +76,14 @@ def apply(
         consent.clear_strikes(connection, [item.address for item in consequences if item.succeeded])
         suppress_or_hold(connection, channel, dead, at=wall)
     return fallen
+
+
+def _move(connection: Connection, book: AddressBook, address: int, new: str) -> None:
+    """Give an address its new id; what the chat before numbered is not edited in this one."""
+    row = residents.get(connection, address)
+    if row is not None:
+        erasing.forget_numbers(connection, row)
+    residents.move(connection, book, address, new)
 
 
 def fall_back(connection: Connection, edition: int, closed: int) -> list[tuple[str, int]]:
@@ -87,21 +97,37 @@ def fall_back(connection: Connection, edition: int, closed: int) -> list[tuple[s
             )
         )
     }
+    area = _area_of_reached(connection, edition, closed)
     for candidate in residents.other_addresses(connection, closed):
-        if candidate.channel in runs and _add(connection, edition, candidate.id):
+        if candidate.channel in runs and _add(connection, edition, candidate.id, area):
             return [(candidate.channel, candidate.id)]
     return []
 
 
-def _add(connection: Connection, edition: int, to: int) -> bool:
-    """Add a row for an address that the edition concerns; False when it has one, or is none of its audience."""
+def _area_of_reached(connection: Connection, edition: int, closed: int) -> str | None:
+    """The area under which an earlier edition may have reached an address; None: the first of which this person is to hear."""
+    row = residents.get(connection, closed)
+    if row is None:
+        return None
+    mine = select(editions.c.announcement).where(editions.c.id == edition).scalar_subquery()
+    earlier = select(editions.c.id).where(editions.c.announcement == mine, editions.c.id < edition)
+    reached = (delivery.c.channel == row.channel, delivery.c.slot == row.slot, delivery.c.state.in_(MAY_HAVE_REACHED))
+    return connection.execute(select(delivery.c.area).where(delivery.c.edition.in_(earlier), *reached).limit(1)).scalar()
+
+
+def _add(connection: Connection, edition: int, to: int, area: str | None) -> bool:
+    """Add a row for an address that the edition concerns; False when it has one, or is none of its audience.
+
+    Whoever may have read an earlier edition, counted under `area`, hears what became of it, wherever that is now.
+    """
     audience = audience_of(connection, edition)
+    counted = func.coalesce(counted_under(audience), area) if area else counted_under(audience)
     candidate = (
         select(
-            literal(edition), address.c.channel, address.c.slot, address.c.id, counted_under(audience),
+            literal(edition), address.c.channel, address.c.slot, address.c.id, counted,
             literal(PENDING), literal(0), literal(0), literal(0), literal(0.0),
         )
-        .where(address.c.id == to, concerns(audience, address))
+        .where(address.c.id == to, address.c.state == State.CONFIRMED if area else concerns(audience, address))
     )  # fmt: skip
     add = insert_new(connection, delivery).from_select(
         ["edition", "channel", "slot", "address", "area", "state", "attempt", "spent", "uncertain", "due_at"], candidate

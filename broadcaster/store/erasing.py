@@ -35,10 +35,14 @@ def traits(connection: Connection, row: AddressRow) -> Traits:
 def erase(connection: Connection, row: AddressRow) -> None:
     """Remove what refers to the address, and what names its messages; its rows in runs stay, as counts add them up."""
     connection.execute(delete(provider_message).where(_messages(row)))
-    mine = and_(delivery.c.edition.in_(_editions(row.channel)), delivery.c.channel == row.channel, delivery.c.slot == row.slot)
-    connection.execute(update(delivery).where(mine).values(provider_key=None, message_number=None))
+    connection.execute(update(delivery).where(_deliveries(row)).values(provider_key=None, message_number=None))
     for table in (held_suppression, reached, suspicion):
         connection.execute(delete(table).where(table.c.address == row.id))
+
+
+def forget_numbers(connection: Connection, row: AddressRow) -> None:
+    """Forget the numbers of messages to an address: in the chat that it moved to they may name others."""
+    connection.execute(update(delivery).where(_deliveries(row)).values(message_number=None))
 
 
 def waiting(connection: Connection, channel: str, after: int, limit: int) -> Sequence[Row[int, bytes]]:
@@ -61,6 +65,11 @@ def concerns(book: AddressBook, known: Traits, *, ids: Collection[str], provider
 
 def _editions(channel: str) -> Select[tuple[int]]:
     return select(run.c.edition).where(run.c.channel == channel)
+
+
+def _deliveries(row: AddressRow) -> ColumnElement[bool]:
+    """Rows of the ledger that are of this address."""
+    return and_(delivery.c.edition.in_(_editions(row.channel)), delivery.c.channel == row.channel, delivery.c.slot == row.slot)
 
 
 def _messages(row: AddressRow) -> ColumnElement[bool]:

@@ -62,7 +62,8 @@ SPARSE, MOST_LOOKED_AT = 10, 200_000
 """A chunk looks at up to ten times as many addresses where few are concerned, and at so many at most."""
 MAX_SLOT = 2**63 - 1
 
-_MAY_HAVE_REACHED = (SENDING, SENT, DELIVERED, READ, UNCONFIRMED)
+MAY_HAVE_REACHED = (SENDING, SENT, DELIVERED, READ, UNCONFIRMED)
+"""States of a row whose message may have been read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +159,8 @@ def audience_of(connection: Connection, edition_id: int) -> Audience:
     row = connection.execute(
         select(edition.c.level, edition.c.topic, edition.c.published_at).where(edition.c.id == edition_id)
     ).one()
-    areas = connection.execute(select(edition_area.c.area).where(edition_area.c.edition == edition_id)).scalars()
+    own = (edition_area.c.edition == edition_id, ~edition_area.c.former)
+    areas = connection.execute(select(edition_area.c.area).where(*own)).scalars()
     return Audience(
         areas=frozenset(areas), topic=row.topic, emergency=row.level == "emergency", confirmed_before=row.published_at
     )
@@ -179,7 +181,7 @@ def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: 
             delivery.c.channel == claim.channel,
             delivery.c.slot > cursor,
             delivery.c.slot <= until,
-            delivery.c.state.in_(_MAY_HAVE_REACHED),
+            delivery.c.state.in_(MAY_HAVE_REACHED),
         )
     )
     both = (reached if row.withdrawn else union_all(reached, select(fresh.subquery()))).subquery()

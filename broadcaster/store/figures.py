@@ -150,7 +150,12 @@ def in_force_by_area(connection: Connection, now: float) -> Mapping[str, int]:
     rows = connection.execute(
         select(edition_area.c.area, func.count().label("n"))
         .join(edition, edition.c.id == edition_area.c.edition)
-        .where(edition.c.newest, ~edition.c.withdrawn, or_(edition.c.expires_at.is_(None), edition.c.expires_at > now))
+        .where(
+            edition.c.newest,
+            ~edition.c.withdrawn,
+            ~edition_area.c.former,
+            or_(edition.c.expires_at.is_(None), edition.c.expires_at > now),
+        )
         .group_by(edition_area.c.area)
     )
     return {row.area: int(row.n) for row in rows}

@@ -81,6 +81,12 @@ def newest_edition_id(connection: Connection, announcement: str) -> int | None:
     return connection.execute(found).scalar()
 
 
+def lanes(connection: Connection, announcement: str) -> list[tuple[str, str]]:
+    """Channel and lane of every run of the announcement's newest edition."""
+    newest = select(run.c.channel, run.c.lane).where(run.c.edition == newest_edition_id(connection, announcement))
+    return [(row.channel, row.lane) for row in connection.execute(newest.order_by(run.c.channel))]
+
+
 def progress(connection: Connection, announcement: str) -> Progress:
     """Counts per channel and state of the announcement's newest edition; all empty before the first publication."""
     newest = newest_edition_id(connection, announcement)

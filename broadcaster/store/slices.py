@@ -25,6 +25,7 @@ from broadcaster.store.tables import (
     STATES,
     UNCONFIRMED,
     delivery,
+    edition,
     run,
     slice_,
 )
@@ -244,8 +245,8 @@ def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, l
     move_counters(connection, claim, change, holder=holder)
     rows: list[MarkedRow] = [row for row in passing if row.slot in marked]
     if claim.follows is not None and marked:
-        previous = _previous_ids(connection, claim, sorted(marked))
-        rows = [msgspec.structs.replace(row, previous_id=previous.get(row.slot, "")) for row in rows]
+        standing = _message_numbers(connection, claim, sorted(marked))
+        rows = [msgspec.structs.replace(row, corrects=tuple(standing.get(row.slot, ()))) for row in rows]
     return Marked(rows=rows, cursor=found[-1].slot, exhausted=shut or len(found) < limit, at=wall)
 
 
@@ -298,12 +299,20 @@ def _verdict(row: Candidate, state: str, claim: Claim, wall: float) -> tuple[int
     return (UNCONFIRMED, why[1]) if row.uncertain else why
 
 
-def _previous_ids(connection: Connection, claim: Claim, slots: list[int]) -> dict[int, str]:
-    """The provider's numbers of the messages that a correction corrects."""
-    found = select(delivery.c.slot, delivery.c.message_number).where(
-        delivery.c.edition == claim.follows, delivery.c.channel == claim.channel, delivery.c.slot.in_(slots)
+def _message_numbers(connection: Connection, claim: Claim, slots: list[int]) -> dict[int, dict[int, None]]:
+    """The provider's numbers of every message of earlier editions, by slot, newest first: an edit keeps its number."""
+    mine = select(edition.c.announcement).where(edition.c.id == claim.edition).scalar_subquery()
+    earlier = select(edition.c.id).where(edition.c.announcement == mine, edition.c.id < claim.edition)
+    numbered = select(delivery.c.slot, delivery.c.message_number).where(
+        delivery.c.edition.in_(connection.execute(earlier).scalars().all()),
+        delivery.c.channel == claim.channel,
+        delivery.c.slot.in_(slots),
+        delivery.c.message_number.is_not(None),
     )
-    return {row.slot: str(row.message_number or "") for row in connection.execute(found)}
+    numbers: dict[int, dict[int, None]] = {}
+    for row in connection.execute(numbered.order_by(delivery.c.edition.desc())):
+        numbers.setdefault(row.slot, {})[row.message_number] = None
+    return numbers
 
 
 _HELD = " WHERE edition = :edition AND channel = :channel AND number = :number AND owner = :owner AND epoch = :epoch"

@@ -42,7 +42,7 @@ class MarkedRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     sealed: str
     language: str
     consented_at: float
-    previous_id: str = ""
+    corrects: tuple[int, ...] = ()
 
 
 class Candidate(MarkedRow, frozen=True, kw_only=True, array_like=True):
@@ -76,18 +76,21 @@ _CANDIDATES = """
 SELECT d.slot, d.address, d.area, d.attempt + 1 AS attempt, d.spent, d.uncertain, coalesce({hex}, '') AS sealed,
        coalesce(a.language, '') AS language,
        coalesce(a.agreed_at, 0.0) AS consented_at,
-       '' AS previous_id, coalesce(a.state, -1) AS address_state, coalesce(a.reason, '') AS address_reason
+       {none} AS corrects, coalesce(a.state, -1) AS address_state, coalesce(a.reason, '') AS address_reason
 FROM delivery d LEFT JOIN address a ON a.id = d.address
 WHERE d.edition = :edition AND d.channel = :channel AND d.slot > :cursor AND d.slot <= :last
   AND d.state = 0 AND d.due_at <= :until
 ORDER BY d.slot LIMIT :limit
 """
 _ONE_VALUE = """
-SELECT json_group_array(json_array(slot, address, area, attempt, spent, uncertain, sealed, language, consented_at, previous_id,
+SELECT json_group_array(json_array(slot, address, area, attempt, spent, uncertain, sealed, language, consented_at, json(corrects),
                                    address_state, address_reason))
 FROM (%s)
 """
-_candidates = Statement(_ONE_VALUE % _CANDIDATES.format(hex="hex(a.cipher)"), _CANDIDATES.format(hex="encode(a.cipher, 'hex')"))
+_candidates = Statement(
+    _ONE_VALUE % _CANDIDATES.format(hex="hex(a.cipher)", none="'[]'"),
+    _CANDIDATES.format(hex="encode(a.cipher, 'hex')", none="'{}'::bigint[]"),
+)
 _decode = msgspec.json.Decoder(list[Candidate]).decode  # made here also for `convert` below: see signing.py
 
 

@@ -90,6 +90,8 @@ edition_area = Table(
     # every area the edition concerns: its own, those that contain them, those within them
     Column("edition", BigInteger, primary_key=True),
     Column("area", Text, primary_key=True),
+    # it concerned an earlier edition only: feeds and screens there show what became of it, nobody new is written to
+    Column("former", Boolean, nullable=False, default=False, server_default=false()),
     Index("edition_area_area", "area", "edition"),
     sqlite_with_rowid=False,
 )

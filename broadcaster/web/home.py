@@ -17,6 +17,7 @@ from broadcaster.web.access import app_of
 from broadcaster.web.bulkhead import read
 from broadcaster.web.standing import View, view
 from broadcaster.wording import words
+from channels.base import validity
 from channels.base.contract import Edition, Topic
 from channels.base.rendering import WIB, clean
 from subscribers.areas import Area
@@ -115,7 +116,8 @@ async def _emergencies(request: Request, area: Area, lang: str) -> list[View]:
     app = app_of(request)
     now = app.clock()
     found = await read(request, announcements.concerning, area.code, since=now.timestamp())
-    views = [_view(app, edition, lang) for edition in found.editions if edition.emergency and edition.effective <= now]
+    here = [edition for edition in found.editions if edition.emergency and validity.concerns(edition, area.code)]
+    views = [_view(app, edition, lang) for edition in here if edition.effective <= now]
     return [view for view in views if view.current]
 
 

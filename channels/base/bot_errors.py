@@ -31,8 +31,9 @@ _STATUSES: dict[str, Failure] = {
     "413": Rejected(code="413", detail="request too large", whole_edition=True),
     "429": Deferred(retry_after=5, throttle=True, code="429", detail="rate limit", about="either"),
 }
+NOT_MODIFIED = "message is not modified"
 NO_TEXT = "no text in the message"
-NOT_EDITABLE = f"message to edit not found|can't be edited|message_id_invalid|{NO_TEXT}"
+NOT_FOUND = "message to edit not found|message_id_invalid"
 
 
 def failure_of(problem: error.TelegramError) -> Failure:

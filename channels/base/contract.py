@@ -107,6 +107,8 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
     link: str | None = None
     image: Image | None = None
     claim: Claim | None = None
+    urgent: bool = False
+    """Whether it corrects an emergency, whatever its own level: as loud as that was."""
 
     @property
     def key(self) -> str:
@@ -180,8 +182,8 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     since: date
     token: str
     address_key: str
-    previous_id: str = ""
-    """Number of the message this one corrects, where the provider gave one (`Receipt.message_number`)."""
+    corrects: tuple[int, ...] = ()
+    """Numbers of the messages of earlier editions, newest first, where the provider gave some (`Receipt.message_number`)."""
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,11 @@ def expired(edition: Edition, now: datetime) -> bool:
     return edition.expires is not None and edition.expires <= now
 
 
+def concerns(edition: Edition, area: str) -> bool:
+    """Whether an edition is about an area (a Kemendagri code), not only an earlier edition of it."""
+    return any(f"{one.code}.".startswith(f"{area}.") or f"{area}.".startswith(f"{one.code}.") for one in edition.areas)
+
+
 def listed(edition: Edition, now: datetime) -> bool:
     """Whether a feed shows it: unexpired, or withdrawn within the last 30 days."""
     if edition.change == "withdrawal":

@@ -1,5 +1,6 @@
 """Filling the ledger on both databases: who gets a row, in what order, when, and that the counters are the rows."""
 
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from broadcaster.store.fanout import MAX_SLOT, FanOut, Sizes
 from broadcaster.store.leases import Holder
 from broadcaster.store.outcomes import Decision
 from broadcaster.store.tables import SENDING, SENT, delivery, run, slice_
-from channels.base.contract import Receipt, Rejected
+from channels.base.contract import Deferred, Receipt, Refused, Rejected
 from fakes import FakeChannel
 from sending import HOLDER, check_counters, drain_all, fill, forget_leases, table, with_channels
 from subscribers import audience, consent, residents
@@ -243,6 +244,23 @@ async def test_a_fallback_row_before_the_fan_out_reaches_its_slot_is_counted_onc
     check_counters(app)
 
 
+@pytest.mark.parametrize("act", ["correct", "withdraw"])
+async def test_whoever_was_reached_hears_of_a_correction_at_their_next_address_wherever_it_went(app: App, act: str) -> None:
+    await subscribe(app, "email", [("pindah@x.example", "cibabat")], subscriber="pindah")
+    channel, chat = FakeChannel(), FakeChannel(name="telegram")
+    app = with_channels(app, channel, chat)
+    done = await publish(app, notice())
+    await drain_all(app)
+    await subscribe(app, "telegram", [("1001", "utama")], subscriber="pindah")
+    channel.provider = lambda r: Refused(reason="address_dead") if r.address == "pindah@x.example" else Receipt()
+    edition = correct(app, done.id, areas=["melong"]) if act == "correct" else withdraw(app, done.id)
+    await drain_all(app)
+    await drain_all(app, "telegram")
+    assert dict(chat.accepted) == {"1001": 1}
+    assert [row.area for row in rows(app, "telegram") if row.edition == edition] == ["32.77.03.1002"]
+    check_counters(app)
+
+
 @pytest.fixture
 async def app_of_pairs(sqlite_url: str, tmp_path: Path) -> AsyncIterator[tuple[App, list[int]]]:
     environ = variables(
@@ -298,6 +316,68 @@ async def test_a_correction_goes_to_those_reached_and_to_its_own_audience_once_e
     assert reached(app, second) == {*CIBABAT, *MELONG, "dua@x.example"} - {odd}
     assert len(rows(app)) == 13 + 16
     check_counters(app)
+
+
+async def test_a_correction_to_other_areas_goes_to_those_reached_and_to_nobody_new_where_it_left(app: App) -> None:
+    done = await publish(app, notice())
+    await drain_all(app)
+    await subscribe(app, "email", [("baru@x.example", "cibabat"), ("baru-melong@x.example", "melong")])
+    second = correct(app, done.id, areas=["melong"])
+    await drain_all(app)
+    assert reached(app, second) == {*CIBABAT, *MELONG, "baru-melong@x.example"}
+    third = withdraw(app, done.id)
+    await drain_all(app)
+    assert reached(app, third) == {*CIBABAT, *MELONG, "baru-melong@x.example"}
+
+
+async def test_a_correction_knows_every_message_of_earlier_editions_the_newest_first(app: App) -> None:
+    numbers = itertools.count(1)
+    channel = FakeChannel(provider=lambda _r: Receipt(message_number=next(numbers)))
+    app = with_channels(app, channel)
+    done = await publish(app, notice())
+    await drain_all(app)
+    first = {recipient.address: recipient for recipient in channel.order}
+    assert {recipient.corrects for recipient in channel.order} == {()}
+    correct(app, done.id)
+    assert fill(app)
+    correct(app, done.id, summary="Sampai pukul 16.00.")  # before the second has left
+    channel.order.clear()
+    await drain_all(app)
+    assert len(first) == len(channel.order) == 12
+    third = {recipient.address: recipient.corrects for recipient in channel.order}
+    assert sorted(third.values()) == [(number,) for number in range(1, 13)]
+    channel.order.clear()
+    withdraw(app, done.id)
+    await drain_all(app)
+    assert all(recipient.corrects[1:] == third[recipient.address] for recipient in channel.order)
+    assert {recipient.corrects[0] for recipient in channel.order} == set(range(13, 25))
+
+
+async def test_a_message_edited_in_place_is_corrected_once(local: App) -> None:
+    channel = FakeChannel(provider=lambda _r: Receipt(message_number=57))
+    local = with_channels(local, channel)
+    done = await publish(local, notice())
+    for act in (correct, withdraw):
+        await drain_all(local)
+        act(local, done.id)
+    await drain_all(local)
+    assert {recipient.corrects for recipient in channel.order} == {(), (57,)}
+
+
+async def test_a_chat_that_moved_is_not_edited_by_the_numbers_of_the_old_one(app: App) -> None:
+    channel = FakeChannel(provider=lambda _r: Receipt(message_number=57))
+    app = with_channels(app, channel)
+    done = await publish(app, notice())
+    await drain_all(app)
+    moved = Deferred(retry_after=0, throttle=True, scope="address", moved_to="pindah@x.example")
+    channel.provider = lambda r: moved if r.address == CIBABAT[0] else Receipt(message_number=57)
+    correct(app, done.id)
+    channel.order.clear()
+    for _ring in range(2):
+        await drain_all(app)
+    assert {recipient.address: recipient.corrects for recipient in channel.order} == {
+        "pindah@x.example": (), **dict.fromkeys(CIBABAT[1:], (57,))
+    }  # fmt: skip
 
 
 async def test_a_correction_is_counted_under_the_area_where_the_original_was(local: App) -> None:

@@ -291,3 +291,37 @@ def test_rows_of_an_older_version_keep_what_is_no_address(empty_database_url: st
     assert {row.provider_key for row in rows} == {None}
     assert {row.channel: row.message_number for row in rows} == {"whatsapp": None, "telegram": 4711, "email": None}
     assert [(bytes(row.body), len(row.dedupe), row.applied_at) for row in waiting] == [(b"\0", 16, None)]
+
+
+def test_what_was_corrected_to_other_areas_before_stands_again_where_it_stood(empty_database_url: str) -> None:
+    _migrate_to(empty_database_url, "0017")
+    opened = Database(empty_database_url)
+    edition = (
+        "INSERT INTO edition (id, announcement, number, document, signature, key_id, level, topic, channels, published_at,"
+        " first_published_at, newest, withdrawn)"
+        " VALUES (:id, 'a', :id, '', '', '', 'info', 'acara', '', 0, 0, :newest, :withdrawn)"
+    )
+    area = "INSERT INTO edition_area (edition, area) VALUES (:edition, :area)"
+
+    def fill(connection: Connection) -> None:
+        announcement = (
+            "INSERT INTO announcement (id, code, state, fields, created_at, updated_at, created_by, training, note, form,"
+            " version, bound, submitted_by, approved_by, blanks, title, words, level, topic, agency)"
+            " VALUES ('a', 'CMH-1', 'published', '{}', 0, 0, 'x', false, '', '', 0, '', '', '', '', '', '', 'info', '', '')"
+        )
+        connection.execute(text(announcement))
+        for number in (1, 2, 3):
+            connection.execute(text(edition), {"id": number, "newest": number == 3, "withdrawn": number == 3})
+        for number, code in ((1, "32.77"), (1, "32.77.01"), (2, "32.77"), (2, "32.77.02"), (3, "32.77"), (3, "32.77.02")):
+            connection.execute(text(area), {"edition": number, "area": code})
+
+    columns = (tables.edition_area.c.edition, tables.edition_area.c.area)
+    former = select(*columns).where(tables.edition_area.c.former).order_by(*columns)
+    try:
+        opened.write_now(fill)
+        migrate(empty_database_url)
+        assert [tuple(row) for row in opened.read_now(lambda c: c.execute(former).all())] == [(2, "32.77.01"), (3, "32.77.01")]
+        opened.write_now(lambda connection: command.downgrade(alembic_config(connection), "0017"))
+        assert opened.read_now(lambda c: c.execute(text("SELECT count(*) FROM edition_area")).scalar()) == 6
+    finally:
+        opened.close()

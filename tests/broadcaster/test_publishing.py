@@ -21,7 +21,7 @@ from broadcaster.lateness import STALE
 from broadcaster.publishing import Stored
 from broadcaster.signing import Signer, is_code
 from broadcaster.store import announcements as rows
-from broadcaster.store import audit
+from broadcaster.store import audit, figures
 from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.audit_tables import audit as audit_table
 from broadcaster.store.database import Database
@@ -392,6 +392,60 @@ def test_a_correction_may_widen_the_areas(database: Database) -> None:
     correct(database, original, later(hours=1), areas=["cibabat", "melong"])
     melong = AreaTree.built_in()["melong"].code
     assert [found.number for found in database.read_now(rows.concerning, melong, since=0).editions] == [2]
+
+
+def shown_in(database: Database, slug: str, channel: str = "feed") -> list[tuple[int, str]]:
+    """Number and change of the editions that feeds or screens of an area are made of."""
+    page = database.read_now(rows.concerning, AreaTree.built_in()[slug].code, since=0, channel=channel)
+    return [(found.number, found.change) for found in page.editions]
+
+
+@pytest.mark.parametrize("channel", ["feed", "display"])
+def test_a_correction_to_other_areas_stands_wherever_an_earlier_edition_stood(database: Database, channel: str) -> None:
+    original = publish(database, areas=["cibabat"])
+    correct(database, original, later(hours=1), areas=["melong"])
+    assert shown_in(database, "cibabat", channel) == shown_in(database, "melong", channel) == [(2, "correction")]
+    correct(database, original, later(hours=2), areas=["leuwigajah"])
+    for slug in ("cibabat", "cimahi-utara", "melong", "leuwigajah", "cimahi"):
+        assert shown_in(database, slug, channel) == [(3, "correction")]
+    withdraw(database, original, later(hours=3))
+    for slug in ("cibabat", "cimahi-utara", "melong", "leuwigajah", "cimahi"):
+        assert shown_in(database, slug, channel) == [(4, "withdrawal")]
+    assert shown_in(database, "pasirkaliki", channel) == []
+
+
+def test_areas_that_a_correction_left_count_no_announcement_in_force(database: Database) -> None:
+    original = publish(database, areas=["cibabat"])
+    correct(database, original, later(hours=1), areas=["melong"])
+    tree = AreaTree.built_in()
+    in_force = database.read_now(figures.in_force_by_area, later(hours=2).timestamp())
+    assert set(in_force) == tree.concerned([tree["melong"].code])
+
+
+def test_a_channel_taken_off_keeps_showing_what_became_of_it(database: Database) -> None:
+    original = publish(database, channels=["email", "feed"])
+    for hours, act in ((1, {"title": "Air mati dua"}), (2, {"title": "Air mati tiga"})):
+        correct(database, original, later(hours=hours), channels=["email"], **act)
+        assert shown_in(database, "cibabat") == [(hours + 1, "correction")]
+    withdraw(database, original, later(hours=3))
+    assert shown_in(database, "cibabat") == [(4, "withdrawal")]
+    assert shown_in(database, "cibabat", "display") == []
+
+
+def test_what_corrects_an_emergency_is_as_urgent_as_it_was(database: Database) -> None:
+    original = publish(database, desk.EMERGENCY)
+    stored = correct(database, original, later(minutes=5))
+    calmed = newest(database, stored).edition
+    assert (calmed.level, calmed.urgent) == ("info", True)
+    assert not newest(database, correct(database, original, later(minutes=7), title="Air mati lagi")).edition.urgent
+    assert (stored.lane, {row.lane for row in runs_of(database, stored.edition).values()}) == ("emergency", {"emergency"})
+    last = withdraw(database, original, later(minutes=9))
+    assert (last.lane, {row.lane for row in runs_of(database, last.edition).values()}) == ("emergency", {"emergency"})
+
+
+def test_a_notice_that_becomes_an_emergency_goes_by_the_lane_of_emergencies(database: Database) -> None:
+    stored = correct(database, publish(database), later(minutes=5), **desk.EMERGENCY)
+    assert {row.lane for row in runs_of(database, stored.edition).values()} == {"emergency"}
 
 
 def test_an_ended_announcement_can_be_corrected_and_is_published_again(database: Database) -> None:

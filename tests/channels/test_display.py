@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import segno
 
@@ -107,6 +108,18 @@ def test_emergencies_lead_then_alerts_then_what_matters_then_the_newest() -> Non
 def test_withdrawn_and_expired_announcements_are_left_out() -> None:
     assert codes(data(samples.withdrawal(), samples.alert(), now=samples.FLOOD_ENDS)) == []
     assert codes(data(samples.alert(), now=samples.FLOOD_ENDS - timedelta(seconds=1))) == [samples.ALERT_CODE]
+
+
+@pytest.mark.parametrize("level", ["emergency", "important"])
+def test_an_alert_that_moved_elsewhere_is_shown_as_corrected_and_takes_nothing_over(level: Any) -> None:
+    moved = samples.alert(level=level, change="correction", number=2, reason="Salah kelurahan.", areas=(samples.MELONG,))
+    [item] = data(moved)["items"]
+    assert (item["level"], item["change"], item["areas"]) == ("info", "correction", ["Kel. Melong"])
+    for area in (samples.MELONG, samples.CITY):
+        [there] = data(moved, area=area)["items"]
+        assert there["level"] == level
+    within = msgspec.structs.replace(moved, areas=(samples.CIMAHI_UTARA,))
+    assert data(within)["items"][0]["level"] == level
 
 
 def test_an_alert_to_come_travels_ahead_so_that_the_screen_starts_it_by_itself() -> None:

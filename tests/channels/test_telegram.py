@@ -295,10 +295,10 @@ def test_phones_sound_by_day_for_what_matters_and_always_in_an_emergency(level: 
 def test_an_edit_makes_no_sound_unless_it_is_an_emergency() -> None:
     channel = channel_at()
     correction = samples.alert(change="correction", reason="Posko pindah.", level="important")
-    assert channel.preview(outgoing(channel, edition=correction, previous_id="5"))["silent"] == "ya"
+    assert channel.preview(outgoing(channel, edition=correction, corrects=(5,)))["silent"] == "ya"
     assert channel.preview(outgoing(channel, edition=correction))["silent"] == "tidak"
     emergency = msgspec.structs.replace(correction, level="emergency")
-    assert channel.preview(outgoing(channel, edition=emergency, previous_id="5"))["silent"] == "tidak"
+    assert channel.preview(outgoing(channel, edition=emergency, corrects=(5,)))["silent"] == "tidak"
 
 
 # --- sending --------------------------------------------------------------------------------------
@@ -612,7 +612,7 @@ async def first_sent(channel: telegram.Telegram, edition: Edition) -> str:
 async def test_a_correction_edits_the_message_that_was_sent() -> None:
     async with connected() as (api, channel):
         old = await first_sent(channel, samples.notice())
-        message = outgoing(channel, edition=samples.correction(), previous_id=old)
+        message = outgoing(channel, edition=samples.correction(), corrects=(int(old),))
         assert await outcome_of(channel, message) == Receipt(message_number=int(old))
         [shown] = api.inbox(RINA)
         assert shown.edited
@@ -623,7 +623,7 @@ async def test_a_correction_edits_the_message_that_was_sent() -> None:
 async def test_the_same_edit_again_is_a_success() -> None:
     async with connected() as (api, channel):
         old = await first_sent(channel, samples.notice())
-        message = outgoing(channel, edition=samples.correction(), previous_id=old)
+        message = outgoing(channel, edition=samples.correction(), corrects=(int(old),))
         await outcome_of(channel, message)
         assert await outcome_of(channel, message) == Receipt(message_number=int(old))
         assert len(api.inbox(RINA)) == 1
@@ -631,7 +631,7 @@ async def test_the_same_edit_again_is_a_success() -> None:
 
 async def test_a_correction_of_a_message_that_is_gone_is_sent_anew() -> None:
     async with connected() as (api, channel):
-        outcome = await outcome_of(channel, outgoing(channel, edition=samples.withdrawal(), previous_id="404"))
+        outcome = await outcome_of(channel, outgoing(channel, edition=samples.withdrawal(), corrects=(404,)))
         [shown] = api.inbox(RINA)
         assert outcome == Receipt(message_number=shown.message_id)
         assert shown.text.startswith("DICABUT 09.40")
@@ -641,7 +641,7 @@ async def test_a_corrected_emergency_is_edited_and_sent_again_with_sound() -> No
     async with connected() as (api, channel):
         old = await first_sent(channel, samples.alert())
         correction = samples.alert(number=2, change="correction", reason="Posko pindah.", published_at=samples.CORRECTED)
-        message = outgoing(channel, edition=correction, previous_id=old)
+        message = outgoing(channel, edition=correction, corrects=(int(old),))
         outcome = await outcome_of(channel, message)
         edited, new = api.inbox(RINA)
         assert edited.edited
@@ -653,7 +653,7 @@ async def test_an_edit_without_an_answer_may_have_arrived_and_is_repeated_withou
     async with connected() as (api, channel):
         old = await first_sent(channel, samples.notice())
         api.faults.change(cut=1)
-        message = outgoing(channel, edition=samples.correction(), previous_id=old)
+        message = outgoing(channel, edition=samples.correction(), corrects=(int(old),))
         outcome = await outcome_of(channel, message)
         assert isinstance(outcome, Deferred)
         assert outcome.uncertain
@@ -666,7 +666,9 @@ async def test_a_correction_to_one_that_blocked_us_is_refused() -> None:
     async with connected() as (api, channel):
         old = await first_sent(channel, samples.notice())
         api.blocked.add(RINA)
-        assert isinstance(await outcome_of(channel, outgoing(channel, edition=samples.correction(), previous_id=old)), Refused)
+        assert isinstance(
+            await outcome_of(channel, outgoing(channel, edition=samples.correction(), corrects=(int(old),))), Refused
+        )
 
 
 # --- answers --------------------------------------------------------------------------------------

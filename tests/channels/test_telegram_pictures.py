@@ -14,7 +14,7 @@ from broadcaster.simulation.bot_requests import parse_html
 from broadcaster.simulation.serving import running
 from channels import telegram
 from channels.base import bot
-from channels.base.contract import Edition, Outcome, Outgoing, Receipt, Rejected, Skipped
+from channels.base.contract import Deferred, Edition, Outcome, Outgoing, Receipt, Rejected, Skipped
 from channels.base.rendering import WIB, utf16
 
 TOKEN = "110112:contoh"
@@ -64,9 +64,9 @@ async def sent(channel: telegram.Telegram, *messages: Outgoing) -> list[Outcome]
     return [next(r.outcome for r in results if r.outgoing is message) for message in messages]
 
 
-async def first(channel: telegram.Telegram, edition: Edition) -> str:
-    """The provider's id of a message that Rina got."""
-    [outcome] = await sent(channel, outgoing(channel, edition))
+async def first(channel: telegram.Telegram, edition: Edition, chat: int = RINA) -> str:
+    """The provider's id of a message that a chat got."""
+    [outcome] = await sent(channel, outgoing(channel, edition, chat))
     assert isinstance(outcome, Receipt)
     return str(outcome.message_number)
 
@@ -205,7 +205,7 @@ async def test_a_correction_with_a_picture_edits_whatever_stood_there(before: Ed
     other = msgspec.structs.replace(samples.PICTURE, url=samples.PICTURE.url.replace("5f0c", "6f0c"))
     async with connected() as (api, channel):
         old = await first(channel, before)
-        message = outgoing(channel, correction(image=other), previous_id=old)
+        message = outgoing(channel, correction(image=other), corrects=(int(old),))
         assert await sent(channel, message) == [Receipt(message_number=int(old))]
         assert await sent(channel, message) == [Receipt(message_number=int(old))]  # again: nothing to change is a success
         [shown] = api.inbox(RINA)
@@ -215,25 +215,113 @@ async def test_a_correction_with_a_picture_edits_whatever_stood_there(before: Ed
     assert shown.text.startswith("DIRALAT 09.10")
 
 
-async def test_words_alone_take_the_place_of_a_photos_caption() -> None:
+OTHER_PICTURE = msgspec.structs.replace(samples.PICTURE, url=samples.PICTURE.url.replace("5f0c", "6f0c"))
+FORMS = {
+    "text": correction(),
+    "long": correction(wordings={"id": worded(LONG)}),
+    "photo": correction(image=OTHER_PICTURE),
+    "long photo": correction(image=OTHER_PICTURE, wordings={"id": worded(LONG)}),
+    "withdrawal": samples.withdrawal(),
+}
+BEFORE = {"photo": samples.picture(), "text": samples.notice(), "long photo": long_one()}
+
+
+@pytest.mark.parametrize("chat", [RINA, GROUP])
+@pytest.mark.parametrize("after", FORMS)
+@pytest.mark.parametrize("before", BEFORE)
+async def test_after_a_correction_a_chat_shows_the_new_words_and_picture_alone(before: str, after: str, chat: int) -> None:
     async with connected() as (api, channel):
-        old = await first(channel, samples.picture())
-        message = outgoing(channel, samples.withdrawal(), previous_id=old)
-        assert await sent(channel, message) == [Receipt(message_number=int(old))]
-        [shown] = api.inbox(RINA)
-    assert shown.text.startswith("DICABUT 09.40")
+        old = await first(channel, BEFORE[before], chat)
+        message = outgoing(channel, FORMS[after], chat, corrects=(int(old),))
+        [outcome] = await sent(channel, message)
+        [shown] = api.inbox(chat)
+    assert outcome == Receipt(message_number=shown.message_id)
     assert shown.parts == channel.preview(message)
-    assert shown.photo == SENT  # nothing turns a photo into a text
+    assert shown.photo == channel.preview(message).get("photo", "")
 
 
-async def test_words_too_long_for_a_caption_come_as_a_new_message() -> None:
+@pytest.mark.parametrize("after", ["text", "long", "long photo", "withdrawal"])
+async def test_a_photo_too_old_to_be_deleted_is_marked_and_the_new_words_follow_it(after: str) -> None:
     async with connected() as (api, channel):
         old = await first(channel, samples.picture())
-        message = outgoing(channel, correction(wordings={"id": worded(LONG)}), previous_id=old)
+        api.inbox(RINA)[0].at -= 49 * 3600
+        message = outgoing(channel, FORMS[after], corrects=(int(old),))
+        await sent(channel, message)
+        photo, new = api.inbox(RINA)
+    assert photo.text.startswith(("DIRALAT 09.10: ", "DICABUT 09.40: "))
+    assert "tidak berlaku lagi" in photo.text
+    assert "Perumda Tirta mengganti pipa induk" not in photo.text
+    assert new.parts == channel.preview(message)
+
+
+async def test_a_withdrawal_reaches_the_old_photo_and_the_message_that_followed_it() -> None:
+    async with connected() as (api, channel):
+        old = int(await first(channel, samples.picture()))
+        api.inbox(RINA)[0].at -= 49 * 3600
+        [corrected] = await sent(channel, outgoing(channel, FORMS["long"], corrects=(old,)))
+        assert isinstance(corrected, Receipt)
+        assert corrected.message_number is not None
+        withdrawn = msgspec.structs.replace(samples.withdrawal(), number=3)
+        await sent(channel, outgoing(channel, withdrawn, corrects=(corrected.message_number, old)))
+        photo, new = api.inbox(RINA)
+    assert photo.text.startswith("DICABUT 09.40: ")
+    assert new.message_id == corrected.message_number
+    assert new.text.startswith("DICABUT 09.40: ")
+
+
+async def test_while_the_new_words_cannot_be_sent_the_old_photo_stays_marked_and_nothing_is_lost() -> None:
+    from broadcaster.simulation.bot_requests import Refusal
+
+    def refuse(_: Any) -> Any:
+        raise Refusal(502, "Bad Gateway")
+
+    async with connected() as (api, channel):
+        old = await first(channel, samples.picture())
+        message = outgoing(channel, FORMS["long"], corrects=(int(old),))
+        take, api._methods["sendmessage"] = api._methods["sendmessage"], refuse
+        assert isinstance((await sent(channel, message))[0], Deferred)
+        [photo] = api.inbox(RINA)
+        assert photo.text.startswith("DIRALAT 09.10: ")
+        api._methods["sendmessage"] = take
+        await sent(channel, message)
+        [shown] = api.inbox(RINA)
+    assert shown.parts == channel.preview(message)
+
+
+@pytest.mark.parametrize(
+    "description", ["message to edit not found", "message can't be edited", "MESSAGE_ID_INVALID", "something new"]
+)
+@pytest.mark.parametrize("after", ["text", "photo"])
+async def test_where_the_old_message_cannot_be_edited_the_correction_is_a_new_one(description: str, after: str) -> None:
+    from broadcaster.simulation.bot_requests import Refusal
+
+    def refuse(_: Any) -> Any:
+        raise Refusal(400, f"Bad Request: {description}")
+
+    async with connected() as (api, channel):
+        old = await first(channel, samples.notice())
+        api._methods |= dict.fromkeys(("editmessagetext", "editmessagemedia", "editmessagecaption"), refuse)
+        message = outgoing(channel, FORMS[after], corrects=(int(old),))
+        [outcome] = await sent(channel, message)
+        shown = api.inbox(RINA)[-1]
+    assert outcome == Receipt(message_number=shown.message_id)
+    assert shown.parts == channel.preview(message)
+
+
+async def test_what_can_neither_be_edited_nor_deleted_holds_no_correction_up() -> None:
+    from broadcaster.simulation.bot_requests import Refusal
+
+    def refuse(_: Any) -> Any:
+        raise Refusal(400, "Bad Request: message can't be edited")
+
+    async with connected() as (api, channel):
+        old = await first(channel, samples.picture())
+        api._methods |= dict.fromkeys(("editmessagecaption", "deletemessage"), refuse)
+        message = outgoing(channel, FORMS["text"], corrects=(int(old),))
         [outcome] = await sent(channel, message)
         _, new = api.inbox(RINA)
     assert outcome == Receipt(message_number=new.message_id)
-    assert new.parts["text"] == channel.preview(message)["text"]
+    assert new.parts == channel.preview(message)
 
 
 async def test_a_correction_whose_picture_is_refused_changes_the_words() -> None:
@@ -245,7 +333,7 @@ async def test_a_correction_whose_picture_is_refused_changes_the_words() -> None
     async with connected() as (api, channel):
         old = await first(channel, samples.notice())
         api._methods["editmessagemedia"] = refuse
-        assert await sent(channel, outgoing(channel, correction(image=samples.PICTURE), previous_id=old)) == [
+        assert await sent(channel, outgoing(channel, correction(image=samples.PICTURE), corrects=(int(old),))) == [
             Receipt(message_number=int(old))
         ]
         [shown] = api.inbox(RINA)
@@ -253,11 +341,63 @@ async def test_a_correction_whose_picture_is_refused_changes_the_words() -> None
     assert shown.parts["link_preview"] == SENT
 
 
+def corrected_alert(**changes: Any) -> Edition:
+    """Edition 2 of the alert."""
+    return samples.alert(number=2, change="correction", reason="Posko pindah.", published_at=samples.CORRECTED, **changes)
+
+
+async def test_a_corrected_emergency_goes_out_first_and_then_the_old_photo_goes() -> None:
+    async with connected() as (api, channel):
+        old = await first(channel, samples.alert(image=samples.PICTURE))
+        calls: list[str] = []
+        for name in ("sendmessage", "editmessagetext", "editmessagecaption", "deletemessage"):
+            api._methods[name] = lambda fields, name=name, take=api._methods[name]: calls.append(name) or take(fields)
+        message = outgoing(channel, corrected_alert(), corrects=(int(old),))
+        await sent(channel, message)
+        [new] = api.inbox(RINA)
+    assert calls[0] == "sendmessage"
+    assert calls[-1] == "deletemessage"
+    assert new.parts == channel.preview(message)
+
+
+async def test_what_turns_an_emergency_into_a_notice_is_told_aloud_at_any_hour() -> None:
+    async with connected() as (api, channel):
+        old = await first(channel, samples.alert())
+        channel.now = lambda: NOON.replace(hour=2)
+        calm = corrected_alert(level="info", urgent=True)
+        message = outgoing(channel, calm, corrects=(int(old),))
+        await sent(channel, message)
+        edited, new = api.inbox(RINA)
+    assert edited.edited
+    assert edited.text == new.text
+    assert new.parts == channel.preview(message)
+    assert new.parts["silent"] == "tidak"
+
+
+@pytest.mark.parametrize(("status", "extra"), [(502, {}), (429, {"retry_after": 1})])
+async def test_a_passing_fault_leaves_no_old_words_of_an_emergency(status: int, extra: dict[str, int]) -> None:
+    from broadcaster.simulation.bot_requests import Refusal
+
+    async with connected() as (api, channel):
+        old = await first(channel, samples.alert())
+        edit, faults = api._methods["editmessagetext"], [Refusal(status, "later", **extra)]
+
+        def faulty(fields: Any) -> Any:
+            if faults:
+                raise faults.pop()
+            return edit(fields)
+
+        api._methods["editmessagetext"] = faulty
+        message = outgoing(channel, corrected_alert(), corrects=(int(old),))
+        await sent(channel, message)
+        assert [shown.text.startswith("DIRALAT 09.10") for shown in api.inbox(RINA)] == [True, True]
+
+
 async def test_a_corrected_emergency_with_a_picture_is_edited_and_sent_again() -> None:
     async with connected() as (api, channel):
         old = await first(channel, samples.alert(image=samples.PICTURE))
         change = {"number": 2, "change": "correction", "reason": "Posko pindah.", "published_at": samples.CORRECTED}
-        message = outgoing(channel, samples.alert(image=samples.PICTURE, **change), previous_id=old)
+        message = outgoing(channel, samples.alert(image=samples.PICTURE, **change), corrects=(int(old),))
         await sent(channel, message)
         edited, new = api.inbox(RINA)
     assert edited.edited

@@ -176,6 +176,42 @@ def test_a_withdrawn_emergency_is_said_to_be_called_off_for_two_minutes(
     assert samples.alert().wording("id").title not in screen.page.content()
 
 
+CHANGED = {"number": 2, "reason": "Salah kelurahan.", "published_at": samples.NOW + timedelta(seconds=1)}
+NO_EMERGENCY_ANY_MORE = {
+    "withdrawn": samples.alert(change="withdrawal", **CHANGED),
+    "a notice now": samples.alert(change="correction", level="info", kind="notice", **CHANGED),
+    "an early warning now": samples.alert(change="correction", level="important", **CHANGED),
+    "elsewhere now": samples.alert(change="correction", areas=(samples.MELONG,), **CHANGED),
+    "later now": samples.alert(change="correction", effective=samples.NOW + timedelta(hours=1), **CHANGED),
+}
+
+
+@pytest.mark.parametrize("why", NO_EMERGENCY_ANY_MORE)
+def test_a_screen_is_free_with_the_next_answer_once_the_emergency_is_over(
+    station: Station, open_screen: Callable[..., Screen], why: str
+) -> None:
+    station.editions = [samples.notice(expires=None), samples.alert()]
+    screen = open_screen()
+    assert "emergency" in screen.classes()
+    station.editions = [samples.notice(expires=None), NO_EMERGENCY_ANY_MORE[why]]
+    screen.pass_time(16)
+    assert "emergency" not in screen.classes()
+    assert screen.text("tag") != "PERINGATAN DARURAT"
+    assert_inside(screen)
+
+
+def test_a_notice_that_becomes_an_emergency_takes_the_screen_with_the_next_answer(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
+    station.editions = [samples.notice(), samples.clarification()]
+    screen = open_screen()
+    assert "emergency" not in screen.classes()
+    station.editions = [samples.clarification(), samples.alert(code=samples.NOTICE_CODE, change="correction", **CHANGED)]
+    screen.pass_time(16)
+    assert "emergency" in screen.classes()
+    assert screen.text("headline") == samples.alert().wording("id").title
+
+
 def pictured(**changes: Any) -> Edition:
     """A notice with a picture of our own."""
     return samples.notice(image=samples.PICTURE, expires=None, **changes)
