@@ -1,18 +1,15 @@
 """The Telegram channel: editions as HTML messages of a bot (Bot API 10.1), by python-telegram-bot ("PTB") over aiohttp."""
 
-import itertools
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from html import escape, unescape
 from typing import Any, ClassVar
 
 import msgspec
 import structlog
-from markdown_it.token import Token
 from markupsafe import Markup
 from telegram import Bot, WebhookInfo, error
 
@@ -20,19 +17,18 @@ from channels.base import contract, http, pictures, updates
 from channels.base.bot import AT_ONCE, AioRequest, Pictures, as_photo, shown_by, with_link
 from channels.base.bot_edits import Became, Editor
 from channels.base.bot_errors import failure_of
+from channels.base.bot_markup import TEXT_LIMIT, flow, parsed
 from channels.base.chat import Chats
 from channels.base.contract import Finding, Outcome, Receipt, Rejected
 from channels.base.redacting import redacted
-from channels.base.rendering import ELLIPSIS, WIB, area_names, clean, cut, fill, template_name, tokens, utf16, with_addresses
+from channels.base.rendering import WIB, area_names, clean, cut, fill, template_name, utf16, with_addresses
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings, Rate
 from channels.base.sign_in import Credential
 from channels.base.tolerant import Unreadable
 from channels.base.typed import seen
 
-TEXT_LIMIT = 4096  # UTF-16 units of the parsed text: the strictest reading of Telegram's limit, safe under all others
 CAPTION_LIMIT = 1024  # the same for the words below a photo
-ENTITY_LIMIT = 100
 
 log = structlog.get_logger(__name__)
 logging.getLogger("telegram").setLevel(logging.INFO)  # PTB's debug lines hold the token, addresses and texts
@@ -58,109 +54,7 @@ def parse_address(text: str) -> str:
     return number
 
 
-# --- from Markdown to Telegram's HTML -------------------------------------------------------------
-_TAGS = {"strong_open": "<b>", "strong_close": "</b>", "em_open": "<i>", "em_close": "</i>", "softbreak": "\n", "hardbreak": "\n"}
-_OPENING = re.compile("<[a-z]")
-_STYLE = re.compile("</?[bi]>")
-_LINK = re.compile('<a href="([^"]*)">([^<]*)</a>')
-_PIECE = re.compile("<[^>]*>|[^<]+")
-
-
-def blocks(markdown: str) -> list[tuple[str, str]]:
-    """Paragraphs and list items of light Markdown: what stands before each ("\\n\\n", "\\n- "), and its balanced HTML."""
-    found: list[tuple[str, str]] = []
-    lists: list[Iterator[str]] = []
-    gap = mark = ""
-    for token in tokens(markdown):
-        if token.type in {"bullet_list_open", "ordered_list_open"}:
-            numbers = (f"{number}. " for number in itertools.count(int(token.attrs.get("start", 1))))
-            lists.append(numbers if token.type[0] == "o" else itertools.repeat("- "))
-        elif token.type.endswith("_list_close"):
-            lists.pop()
-            gap, mark = "\n" if lists else "\n\n", ""
-        elif token.type == "list_item_open":
-            mark = "  " * (len(lists) - 1) + next(lists[-1])
-        elif token.type == "inline":
-            found.append(((gap if found else "") + mark, _inline(token.children or [])))
-            gap, mark = "\n" if lists else "\n\n", ""
-    return found
-
-
-def _inline(children: Iterable[Token]) -> str:
-    out: list[str] = []
-    shown = ""
-    for child in children:
-        if child.type == "link_open":
-            href = str(child.attrs.get("href", ""))
-            out.append(f'<a href="{escape(href)}">')
-            # Telegram knows web links only: of others it shows the label alone
-            shown = "" if href.startswith(("http://", "https://")) else clean(unescape(re.sub("^(tel|mailto):", "", href)))
-        elif child.type == "link_close":
-            out.append("</a>" if shown in {"", unescape(out[-1])} else f"</a> ({escape(shown, quote=False)})")
-        else:
-            out.append(_TAGS.get(child.type) or escape(clean(child.content), quote=False))
-    return "".join(out)
-
-
-def parsed(html: str) -> str:
-    """The text that Telegram shows for our HTML."""
-    return unescape(re.sub(r"<[^>]*>", "", html))
-
-
-def flow(markdown: str, beside: str, share: float = 1.0) -> Markup:
-    """HTML of the blocks that fit into `share` of the room that `beside` leaves; the next is cut by sentence.
-
-    Where all entities would be too many, bold and italic go first; links that are still too many stand as text.
-    """
-    room = int((TEXT_LIMIT - utf16(parsed(beside))) * share)
-    tags = int((ENTITY_LIMIT - len(_OPENING.findall(beside))) * share)
-    parts = blocks(markdown)
-    links = sum(html.count("<a ") for _, html in parts)
-    out = ""
-    for lead, html in parts:
-        links -= html.count("<a ")
-        styled = _within(html, tags, kept_back=links)
-        text = parsed(styled)
-        if utf16(lead + text) > room:
-            head = cut(text, room - utf16(lead), utf16)
-            out += "" if not head or (out and head == ELLIPSIS) else lead + _clipped(styled, head, text)
-            break
-        out += lead + styled
-        room -= utf16(lead + text)
-        tags -= len(_OPENING.findall(styled))
-    return Markup(out)  # noqa: S704 # reason: each block is escaped
-
-
-def _within(html: str, tags: int, *, kept_back: int) -> str:
-    """A block with at most so many entities: all, the links alone, or none; `kept_back` are for the links of later blocks."""
-    if len(_OPENING.findall(html)) <= tags - kept_back:
-        return html
-    bare = _STYLE.sub("", html)
-    return bare if bare.count("<a ") <= tags else _LINK.sub(_as_text, bare)
-
-
-def _as_text(link: re.Match[str]) -> str:
-    target, label = unescape(link[1]), unescape(link[2])
-    shown = label if label == target or not target.startswith(("http://", "https://")) else f"{label} ({target})"
-    return escape(shown, quote=False)
-
-
-def _clipped(html: str, head: str, text: str) -> str:
-    """The beginning of a block that shows `head`, a beginning of its `text` with or without an ellipsis: links stay links."""
-    kept = head if text.startswith(head) else head.removesuffix(ELLIPSIS)
-    if not text.startswith(kept):
-        return escape(head, quote=False)
-    out, left, inside = "", len(kept), list[str]()
-    for piece in _PIECE.findall(html):
-        if not left:
-            break
-        if piece.startswith("<"):
-            inside = inside[:-1] if piece.startswith("</") else [*inside, piece[1:].split(" ")[0].rstrip(">")]
-            out += piece
-        else:
-            words = unescape(piece)[:left]
-            out, left = out + escape(words, quote=False), left - len(words)
-    return out + "".join(f"</{tag}>" for tag in reversed(inside)) + head[len(kept) :]
+# --- the words -----------------------------------------------------------------------------------
 
 
 def short(text: str, limit: int) -> str:

@@ -14,10 +14,8 @@ Kind = Literal["notice", "alert", "clarification"]
 Level = Literal["info", "important", "emergency"]
 Change = Literal["original", "correction", "withdrawal"]
 
-TITLE_LIMIT = 70
-"""Code points of a title: the longest that a kelurahan screen shows in both orientations."""
-SUMMARY_LIMIT = 90
-"""Code points of a summary, for the same reason."""
+TITLE_LIMIT, SUMMARY_LIMIT = 70, 90
+"""Code points of a title and of a summary: the longest that a kelurahan screen shows in both orientations."""
 
 
 # --- what goes in -------------------------------------------------------------------------------
@@ -107,8 +105,7 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
     link: str | None = None
     image: Image | None = None
     claim: Claim | None = None
-    urgent: bool = False
-    """Whether it corrects an emergency, whatever its own level: as loud as that was."""
+    urgent: bool = False  # whether it corrects an emergency, whatever its own level: as loud as that was
 
     @property
     def key(self) -> str:
@@ -182,8 +179,9 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     since: date
     token: str
     address_key: str
-    corrects: tuple[int, ...] = ()
-    """Numbers of the messages of earlier editions, newest first, where the provider gave some (`Receipt.message_number`)."""
+    corrects: tuple[
+        int, ...
+    ] = ()  # numbers of messages of earlier editions, newest first, where given (`Receipt.message_number`)
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.bot_requests import parse_html
 from broadcaster.simulation.serving import running
 from channels import telegram
+from channels.base import bot_markup
 from channels.base.contract import (
     AddressEvent,
     BadAddress,
@@ -234,7 +235,7 @@ def test_any_words_make_one_valid_message_with_link_and_code(body: str, instruct
 @settings(deadline=None, max_examples=200)
 @given(body=BODIES, taken=st.integers(min_value=0, max_value=4096))
 def test_a_long_body_ends_with_a_whole_word(body: str, taken: int) -> None:
-    whole = "".join(lead + telegram.parsed(html) for lead, html in telegram.blocks(body)).split()
+    whole = "".join(lead + telegram.parsed(html) for lead, html in bot_markup.blocks(body)).split()
     shown = telegram.parsed(telegram.flow(body, beside="x" * taken))
     assert utf16(shown) <= 4096 - taken
     words = shown.removesuffix("…").split() if shown.split() != whole else whole
