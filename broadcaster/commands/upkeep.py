@@ -65,6 +65,7 @@ async def _add(name: str, scopes: list[str]) -> None:
         except token_store.BadToken as error:
             raise Failed(str(error)) from error
         sys.stdout.write(secret + "\n")
+        sys.stderr.write("Simpan sekarang: token ini hanya tampil kali ini.\n")
 
 
 @tokens.command("list")
