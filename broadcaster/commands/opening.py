@@ -18,9 +18,13 @@ ACTOR = "cli"
 
 
 def has_database(settings: config.Settings) -> bool:
-    """Whether there is a database ready for use; looking for one makes none."""
-    path = settings.data_dir / "siaran.db" if not settings.database_url else None
-    return (path is None or path.exists()) and is_current(settings.database)
+    """Whether there is a database ready for use; looking for one makes none. Raises OSError for a folder that cannot be used."""
+    if not settings.database_url:
+        try:
+            (settings.data_dir / "siaran.db").stat()
+        except FileNotFoundError:
+            return False
+    return is_current(settings.database)
 
 
 def operator() -> str:

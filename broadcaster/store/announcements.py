@@ -268,12 +268,6 @@ def find(connection: Connection, key: str) -> Announcement | None:
     return _announcement(row) if row is not None else None
 
 
-def state_of(connection: Connection, key: str) -> State | None:
-    """The state of the announcement with this id or code."""
-    state: State | None = connection.execute(select(announcement.c.state).where(_named(key))).scalar()
-    return state
-
-
 def edition_document(connection: Connection, edition_id: int) -> Edition:
     """The edition with this id; raises LookupError."""
     document = connection.execute(select(edition.c.document).where(edition.c.id == edition_id)).scalar()

@@ -158,7 +158,7 @@ async def town(sqlite_url: str, tmp_path: Path) -> AsyncIterator[City]:
 
 # --- kept -----------------------------------------------------------------------------------------------
 
-words = st.text(max_size=40)
+words = st.text(st.characters(exclude_characters="\0"), max_size=40)  # NUL is left out on reading: no database stores it
 moments = st.datetimes(min_value=datetime(2020, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  the zone is given beside it
 failures = st.one_of(
     st.none(),
