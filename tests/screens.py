@@ -26,6 +26,8 @@ class Station:
         self.fault: tuple[int, bytes] | None = None
         self.answers: list[int] = []
         self.pictures: dict[str, bytes] = {}
+        self.script: bytes | None = None
+        self.pages = 0
         station = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,7 +52,8 @@ class Station:
         """Serve a static file, the page or the data."""
         if handler.path.startswith("/static/"):
             file = STATIC / handler.path.removeprefix("/static/")
-            self._send(handler, 200, file.read_bytes(), {"Content-Type": TYPES[file.suffix]})
+            body = self.script if self.script is not None and file.name == "layar.js" else file.read_bytes()
+            self._send(handler, 200, body, {"Content-Type": TYPES[file.suffix], "Cache-Control": "no-store"})
             return
         if handler.path.startswith("/media/"):
             known = self.pictures.get(handler.path)
@@ -58,6 +61,7 @@ class Station:
             self._send(handler, 200 if known else 404, known or b"", kept)
             return
         data = handler.path.endswith("/data")
+        self.pages += not data
         if data and self.fault:
             self.answers.append(self.fault[0])
             self._send(handler, self.fault[0], self.fault[1], {"Content-Type": "text/html"})

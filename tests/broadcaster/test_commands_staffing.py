@@ -165,7 +165,7 @@ def test_a_forgotten_password_is_replaced(program: Program) -> None:
         (("user", "disable", "ani"), "pengelola terakhir"),
         (("user", "disable", "siapa"), "Akun 'siapa' tidak ada."),
         (ANI, "Akun ani sudah ada."),
-        (("user", "add", "a b", "--full-name", "A", "--role", "author"), "Nama masuk berisi"),
+        (("user", "add", "a b", "--full-name", "A", "--role", "author"), "Nama pengguna berisi"),
         (("user", "add", "x", "--full-name", "  ", "--role", "author"), "nama lengkap"),
         (("user", "add", "x", "--full-name", "X", "--role", "raja"), "Peran raja tidak dikenal."),
         (("user", "add", "x", "--full-name", "X", "--role", "author", "--area", "bandung"), '"bandung" tidak dikenal'),

@@ -183,10 +183,10 @@ async def test_whom_it_reaches_and_who_is_left_out(site: Running) -> None:
 async def test_checks_are_told_while_writing(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     page = (await rina.post("/redaksi/pratinjau", {**FORM, "expires": "2026-11-24T08:00"})).text
-    assert "Periksa: 1 galat, 0 saran" in page
+    assert "Periksa: 1 kesalahan, 0 saran" in page
     assert "sudah lewat" in page
     page = (await rina.post("/redaksi/pratinjau", {**FORM, "body": "Besok air mati."})).text
-    assert "Periksa: 0 galat, 1 saran" in page
+    assert "Periksa: 0 kesalahan, 1 saran" in page
     assert "tanpa tanggal" in page
     await site.publish(title=FORM["title"])
     assert "Judul yang sama sudah terbit" in (await rina.post("/redaksi/pratinjau", FORM)).text
@@ -365,3 +365,22 @@ async def test_a_foreign_picture_is_not_loaded_by_our_pages(site: Running) -> No
     page = await rina.post("/redaksi/pratinjau", {**FORM, "image": "https://lain.example/foto.jpg", "image_alt": "Foto"})
     assert page.status == 200
     assert 'class="picture"' not in page.text
+
+
+async def test_the_preview_of_a_screen_has_clock_and_code_and_counts_no_mark_of_ours(demo: Running) -> None:
+    rina = await signed_in(demo, "rina", "author")
+    page = (await rina.post("/redaksi/pratinjau", {**FORM, "title": "T" * 70})).text
+    screen = page[page.index('id="pratinjau-display"') :].partition("</section>")[0]
+    assert "[SIMULASI] " + "T" * 70 in screen
+    assert '<span class="count">70/70,' in screen
+    assert re.search(r'class="screen-clock">\d\d\.\d\d WIB<', screen)
+    assert re.search(r'<path d="M\d', screen)
+
+
+async def test_the_preview_of_a_phone_shows_buttons_and_not_what_they_send(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    page = (await rina.post("/redaksi/pratinjau", FORM)).text
+    phone = page[page.index('id="pratinjau-whatsapp"') :].partition("</section>")[0]
+    assert '<span class="key"><strong>Berhenti</strong></span>' in phone
+    assert "STOP" not in phone
+    assert re.search(r'<span class="key"><strong>Rincian</strong> <span class="quiet">\S+/p/\S+</span></span>', phone)
