@@ -7,9 +7,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import samples
 from channels import display
 from channels.base.contract import Area, Edition, PageRequest, Site
+
+sync_api = pytest.importorskip("playwright.sync_api")
 
 STATIC = Path(__file__).resolve().parents[1] / "broadcaster" / "static"
 TYPES = {".css": "text/css", ".js": "text/javascript", ".woff2": "font/woff2"}
@@ -119,10 +123,20 @@ class Screen:
 
     def settle(self) -> None:
         """Let requests and what follows from them come to their end, while the screen's clock stands still."""
-        self.page.evaluate("1")
+        self._breathe()
         while self._under_way:
             self.page.wait_for_timeout(2)
-        self.page.evaluate("1")
+        self._breathe()
+
+    def _breathe(self) -> None:
+        """Let the page do what is due; one that is loading itself anew first comes to be there."""
+        try:
+            self.page.evaluate("1")
+        except sync_api.Error as error:
+            if "navigation" not in str(error):
+                raise
+            self.page.wait_for_load_state()
+            self.page.evaluate("1")
 
     def pass_time(self, seconds: int, *, step: int = 1) -> None:
         """Let the screen's and the server's clocks run on."""

@@ -38,7 +38,7 @@
   let etag = "";
   let heard = 0; // when the last good answer came, by the steady clock
   let pictures = {}; // by address: those of the payload, loaded before they are shown
-  let showing = { key: "", items: [], index: 0, page: 0, pages: 1, due: NEXT };
+  let showing = { key: "", items: [], index: 0, page: 0, pages: 1, next: -1, due: NEXT };
   let alarms = []; // the emergencies that have the screen
   let farewell = { kind: "", title: "", due: 0 };
   let arrivals = {}; // when what came while the screen ran was first known, by announcement and edition
@@ -460,6 +460,7 @@
       index: kept ? place : 0,
       page: kept ? showing.page : 0,
       pages: 1,
+      next: -1,
       due: kept ? showing.due : NEXT,
     };
   }
@@ -469,8 +470,10 @@
       showing.page += 1;
     } else {
       const news = showing.items.findIndex(function (item) { return !arrivals[identity(item)].seen; });
+      const following = showing.next >= 0 ? showing.next : (showing.index + 1) % showing.items.length;
       showing.page = 0;
-      showing.index = news >= 0 ? news : (showing.index + 1) % showing.items.length;
+      showing.index = news >= 0 ? news : following;
+      showing.next = news >= 0 && news !== following ? following : -1; // the round goes on where news broke it
     }
   }
 

@@ -383,4 +383,6 @@ async def test_the_preview_of_a_phone_shows_buttons_and_not_what_they_send(site:
     phone = page[page.index('id="pratinjau-whatsapp"') :].partition("</section>")[0]
     assert '<span class="key"><strong>Berhenti</strong></span>' in phone
     assert "STOP" not in phone
-    assert re.search(r'<span class="key"><strong>Rincian</strong> <span class="quiet">\S+/p/\S+</span></span>', phone)
+    chat = page[page.index('id="pratinjau-telegram"') :].partition("</section>")[0]
+    assert '<span class="key">[<strong>Rincian</strong>] <span class="quiet">' in chat
+    assert re.search(r'<span class="key"><strong>Rincian</strong>: <span class="quiet">\S+/p/\S+</span></span>', phone)
