@@ -113,7 +113,7 @@ def read_known_name(text: str) -> str:
     return name
 
 
-_NAME_RULE = f"Nama masuk berisi huruf a-z, angka, titik, atau tanda hubung; paling banyak {NAME_LIMIT} karakter."
+_NAME_RULE = f"Nama pengguna berisi huruf a-z, angka, titik, atau tanda hubung; paling banyak {NAME_LIMIT} karakter."
 
 
 def _in_names(character: str) -> bool:

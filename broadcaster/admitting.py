@@ -93,7 +93,7 @@ def _make(connection: Connection, identity: Identity, roles: tuple[AccountRole, 
             other = accounts.by_subject(connection, identity.issuer, identity.subject)
             if other is not None:
                 return other
-    raise BadAccount("Nama masuk ini sudah dipakai terlalu banyak orang.")
+    raise BadAccount("Nama pengguna ini sudah dipakai terlalu banyak orang.")
 
 
 def _names(identity: Identity) -> Iterator[str]:

@@ -251,7 +251,7 @@ async def _sign_in(settings: config.Settings) -> list[Finding]:
         database.close()
     if names:
         mend = "Buatkan akun baru dengan huruf a-z, lalu nonaktifkan yang lama: broadcaster user add dan user disable."
-        found.append(Finding(ok=None, what=f"Nama masuk dengan huruf yang bisa menyerupai lain: {', '.join(names)}", mend=mend))
+        found.append(Finding(ok=None, what=f"Nama pengguna berhuruf yang bisa menyerupai lain: {', '.join(names)}", mend=mend))
     if settings.oidc_issuer and "admin" not in read_role_mapping(settings.oidc_roles).values():
         mend = "Petakan satu nilai, misalnya OIDC_ROLES='siaran-kelola=pengelola', atau kelola lewat akun lokal."
         found.append(Finding(ok=None, what="Masuk tunggal tidak menjadikan siapa pun pengelola", mend=mend))

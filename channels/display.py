@@ -31,6 +31,7 @@ POLICY = "; ".join(
         "img-src 'self' data:",
         "font-src 'self'",
         "connect-src 'self'",
+        "frame-src 'self'",  # a screen tries its page in a frame before it loads it anew
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'self'",
@@ -48,7 +49,7 @@ class DisplayChannel:
     """The public, unpaired screens of every area."""
 
     name = "display"
-    label = "Layar kelurahan"
+    label = "Layar"
     paths = ("/layar/{area}", "/layar/{area}/data")
 
     def __init__(self, settings: Settings) -> None:
@@ -82,11 +83,13 @@ class DisplayChannel:
         shown.sort(key=_rank)
         generated = max((edition.published_at for edition in request.editions), default=EPOCH)
         items = [self.item(edition) for edition in shown[:MOST_ITEMS]]
+        beyond = sum(validity.on_screen(edition, request.now) for edition in shown[MOST_ITEMS:])
         payload = {
             "version": VERSION,
             "generated": _instant(generated),
             "area": {"code": request.area.code, "name": request.area.full_name, "slug": request.area.slug},
             "count": len(items),
+            "beyond": beyond,
             "items": items,
         }
         return Document(

@@ -7,9 +7,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import samples
 from channels import display
 from channels.base.contract import Area, Edition, PageRequest, Site
+
+sync_api = pytest.importorskip("playwright.sync_api")
 
 STATIC = Path(__file__).resolve().parents[1] / "broadcaster" / "static"
 TYPES = {".css": "text/css", ".js": "text/javascript", ".woff2": "font/woff2"}
@@ -26,6 +30,8 @@ class Station:
         self.fault: tuple[int, bytes] | None = None
         self.answers: list[int] = []
         self.pictures: dict[str, bytes] = {}
+        self.script: bytes | None = None
+        self.pages = 0
         station = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,7 +56,8 @@ class Station:
         """Serve a static file, the page or the data."""
         if handler.path.startswith("/static/"):
             file = STATIC / handler.path.removeprefix("/static/")
-            self._send(handler, 200, file.read_bytes(), {"Content-Type": TYPES[file.suffix]})
+            body = self.script if self.script is not None and file.name == "layar.js" else file.read_bytes()
+            self._send(handler, 200, body, {"Content-Type": TYPES[file.suffix], "Cache-Control": "no-store"})
             return
         if handler.path.startswith("/media/"):
             known = self.pictures.get(handler.path)
@@ -58,6 +65,7 @@ class Station:
             self._send(handler, 200 if known else 404, known or b"", kept)
             return
         data = handler.path.endswith("/data")
+        self.pages += not data
         if data and self.fault:
             self.answers.append(self.fault[0])
             self._send(handler, self.fault[0], self.fault[1], {"Content-Type": "text/html"})
@@ -115,10 +123,20 @@ class Screen:
 
     def settle(self) -> None:
         """Let requests and what follows from them come to their end, while the screen's clock stands still."""
-        self.page.evaluate("1")
+        self._breathe()
         while self._under_way:
             self.page.wait_for_timeout(2)
-        self.page.evaluate("1")
+        self._breathe()
+
+    def _breathe(self) -> None:
+        """Let the page do what is due; one that is loading itself anew first comes to be there."""
+        try:
+            self.page.evaluate("1")
+        except sync_api.Error as error:
+            if "navigation" not in str(error):
+                raise
+            self.page.wait_for_load_state()
+            self.page.evaluate("1")
 
     def pass_time(self, seconds: int, *, step: int = 1) -> None:
         """Let the screen's and the server's clocks run on."""

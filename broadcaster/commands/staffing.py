@@ -21,7 +21,7 @@ from broadcaster.store import accounts
 
 program = typer.Typer(help="Akun staf: tambah, daftar, nonaktifkan, aktifkan, ganti kata sandi.", no_args_is_help=True)
 
-NAME = Annotated[str, typer.Argument(help="Nama masuk.")]
+NAME = Annotated[str, typer.Argument(help="Nama pengguna.")]
 ASK = Annotated[
     bool, typer.Option("--ask", help="Ketik kata sandinya sendiri (atau kirim lewat masukan baku); tanpa ini dibuatkan.")
 ]

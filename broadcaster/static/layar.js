@@ -13,7 +13,12 @@
   const SHIFT = 300 * SECOND;
   const FADE = 150;
   const FAREWELL = 120 * SECOND; // for so long a takeover that left is said to be over
+  const NEW = 600 * SECOND; // for so long what came while the screen ran is marked as new
   const ROTATED = 5;
+  const DAY = 24 * HOUR; // by then the page is loaded anew: servers change, screens run for months
+  const SOON = 600 * SECOND; // after so long at most, if the data are of another version
+  const PROBE = "uji"; // the frame in which the new page shows that it works
+  const PROBE_TIME = 60 * SECOND;
   const NEXT = Infinity; // due: not known before it is drawn
   const HEADLINES = [136, 120, 108, 96, 88, 80, 76];
   const LEADS = [64, 56, 48];
@@ -33,10 +38,14 @@
   let etag = "";
   let heard = 0; // when the last good answer came, by the steady clock
   let pictures = {}; // by address: those of the payload, loaded before they are shown
-  let showing = { key: "", items: [], index: 0, page: 0, pages: 1, due: NEXT };
+  let showing = { key: "", items: [], index: 0, page: 0, pages: 1, next: -1, due: NEXT };
   let alarms = []; // the emergencies that have the screen
   let farewell = { kind: "", title: "", due: 0 };
+  let arrivals = {}; // when what came while the screen ran was first known, by announcement and edition
   let fading = 0;
+  let outdated = false; // the data are of another version than this script
+  let renewal = performance.now() + DAY * (0.75 + Math.random() / 4); // when the page is to be loaded anew
+  let probe = null;
 
   // --- time: the server's, told by its Date header, carried on by a steady clock that nobody can set ---
 
@@ -104,6 +113,9 @@
     } catch (error) {
       return null;
     }
+    if (answer !== null && typeof answer === "object" && typeof answer.version === "number") {
+      noteVersion(answer.version);
+    }
     const complete =
       answer !== null &&
       typeof answer === "object" &&
@@ -116,9 +128,30 @@
     return complete ? answer : null;
   }
 
+  function identity(item) {
+    return item.code + " " + item.number;
+  }
+
+  function noteArrivals(answer) {
+    // what is there at the start, or after a silence in which all was forgotten, is nobody's news
+    const known = arrivals;
+    arrivals = {};
+    answer.items.forEach(function (item) {
+      const name = identity(item);
+      const before = known[name];
+      arrivals[name] = before || { at: payload ? performance.now() : -Infinity, seen: !payload };
+    });
+  }
+
+  function isNew(item) {
+    const arrival = arrivals[identity(item)];
+    return Boolean(arrival) && since(arrival.at) < NEW;
+  }
+
   function settle(request) {
     const answer = request.status === 200 ? read(request.responseText) : null;
     if (answer) {
+      noteArrivals(answer);
       serial += request.responseText === text ? 0 : 1;
       text = request.responseText;
       payload = answer;
@@ -129,6 +162,9 @@
     setClock(request.getResponseHeader("Date"), request.getResponseHeader("Age"));
     heard = performance.now();
     fetchPictures();
+    if (window.name === PROBE && window.parent !== window) {
+      window.parent.postMessage(PROBE, location.origin);
+    }
   }
 
   function poll() {
@@ -179,17 +215,26 @@
     return begun && (item.expires === null || time < Date.parse(item.expires));
   }
 
+  function forget() {
+    // after hours of silence nothing is shown any more: it may have been withdrawn
+    payload = null;
+    text = etag = "";
+    pictures = {};
+    alarms = [];
+  }
+
   function programme(time) {
     const silence = payload ? since(heard) : STALE;
     const known = silence < STALE ? payload.items : [];
     const valid = known.filter(function (item) { return inForce(item, time); });
     const emergencies = valid.filter(function (item) { return item.level === "emergency"; });
     const strips = valid.filter(function (item) { return item.kind === "alert" && item.level === "important"; });
+    const wanted = emergencies.length ? emergencies : valid;
     return {
       emergency: emergencies.length > 0,
-      items: (emergencies.length ? emergencies : valid).slice(0, ROTATED),
+      items: wanted.slice(0, ROTATED),
       strips: emergencies.length ? [] : strips,
-      more: emergencies.length ? 0 : Math.max(0, valid.length - ROTATED),
+      more: Math.max(0, wanted.length - ROTATED) + (emergencies.length || !known.length ? 0 : Number(payload.beyond) || 0),
       cut: silence > SILENT && silence < STALE,
       lost: silence >= STALE,
     };
@@ -278,21 +323,29 @@
     parts.picture.hidden = true;
     parts.words.hidden = false;
     divideWords(page);
-    if (loaded(item)) {
-      parts.picture.hidden = page < showing.pages;
-      parts.words.hidden = !parts.picture.hidden;
-      drawPicture(item);
-      showing.pages += 1;
+    if (!loaded(item)) {
+      clearPicture();
+      return;
     }
+    parts.picture.hidden = page < showing.pages;
+    parts.words.hidden = !parts.picture.hidden;
+    drawPicture(item);
+    showing.pages += 1;
   }
 
   function drawPicture(item) {
     const image = pictures[address(item)]; // the very one that was loaded: it needs no network any more
     image.alt = String(item.picture.alt || "");
-    if (parts.picture.firstChild !== image) {
-      parts.picture.textContent = "";
-      parts.picture.appendChild(image);
+    if (parts.frame.firstChild !== image) {
+      parts.frame.textContent = "";
+      parts.frame.appendChild(image);
     }
+    write(parts.caption, item.title);
+  }
+
+  function clearPicture() {
+    parts.picture.hidden = true;
+    parts.frame.textContent = parts.caption.textContent = "";
   }
 
   function divideWords(page) {
@@ -334,18 +387,31 @@
     parts.slide.lang = item.lang || "id";
     write(parts.tag, item.tag);
     parts.change.hidden = item.change !== "correction";
+    parts.new.hidden = !isNew(item) || item.change === "correction" || item.level === "emergency";
     write(parts.headline, item.title);
     write(parts.lead, item.summary);
     write(parts.where, where(item));
     drawSource(item);
     write(parts.position, position(plan, showing.index));
-    write(parts.rest, plan.more ? "Lainnya di " + home.host : "");
+    write(parts.rest, plan.more ? plan.more + " lainnya di " + home.host : "");
     parts.rest.hidden = !plan.more;
     drawCode(item);
     divide(item, showing.page);
+    if (arrivals[identity(item)]) {
+      arrivals[identity(item)].seen = true;
+    }
     if (showing.due === NEXT) {
       showing.due = performance.now() + dwell(item);
     }
+  }
+
+  function clearSlide() {
+    // hidden is not enough: what no longer holds is nowhere on the page
+    ["tag", "headline", "lead", "where", "source", "issuer", "position", "rest", "code"].forEach(function (name) {
+      write(parts[name], "");
+    });
+    parts.modules.setAttribute("d", "");
+    clearPicture();
   }
 
   function draw(plan) {
@@ -360,6 +426,7 @@
     if (item) {
       drawItem(plan, item);
     } else {
+      clearSlide();
       body.classList.remove("dense");
     }
   }
@@ -378,13 +445,13 @@
     }, FADE);
   }
 
-  // --- once a second ---
+  // --- what comes next ---
 
   function replaced(plan, key) {
     // an announcement that stays as it was keeps its place and its time
     const before = showing.items[showing.index];
     const place = plan.items.findIndex(function (item) {
-      return before && item.code === before.code && item.number === before.number;
+      return before && identity(item) === identity(before);
     });
     const kept = place >= 0;
     showing = {
@@ -393,6 +460,7 @@
       index: kept ? place : 0,
       page: kept ? showing.page : 0,
       pages: 1,
+      next: -1,
       due: kept ? showing.due : NEXT,
     };
   }
@@ -401,8 +469,11 @@
     if (showing.page + 1 < showing.pages) {
       showing.page += 1;
     } else {
+      const news = showing.items.findIndex(function (item) { return !arrivals[identity(item)].seen; });
+      const following = showing.next >= 0 ? showing.next : (showing.index + 1) % showing.items.length;
       showing.page = 0;
-      showing.index = (showing.index + 1) % showing.items.length;
+      showing.index = news >= 0 ? news : following;
+      showing.next = news >= 0 && news !== following ? following : -1; // the round goes on where news broke it
     }
   }
 
@@ -422,10 +493,58 @@
     alarms = plan.emergency ? plan.items : [];
   }
 
+  // --- renewing: first in a frame; only a page that shows there that it works takes this one's place ---
+
+  function noteVersion(version) {
+    if (version !== VERSION && !outdated) {
+      outdated = true;
+      renewal = Math.min(renewal, performance.now() + SOON * (0.1 + 0.9 * Math.random())); // not all screens at once
+    }
+  }
+
+  function stopProbe() {
+    if (probe) {
+      body.removeChild(probe);
+      probe = null;
+    }
+  }
+
+  function mayRenew(plan) {
+    return !plan.emergency && !farewell.kind;
+  }
+
+  function renew(plan) {
+    if (probe || window.parent !== window || since(renewal) < 0 || !mayRenew(plan)) {
+      return;
+    }
+    renewal = performance.now() + HOUR * (1 + Math.random());
+    probe = document.createElement("iframe");
+    probe.name = PROBE;
+    probe.hidden = true;
+    probe.src = location.pathname;
+    body.appendChild(probe);
+    setTimeout(stopProbe, PROBE_TIME);
+  }
+
+  function heardFromProbe(event) {
+    if (probe && event.source === probe.contentWindow && event.data === PROBE) {
+      stopProbe();
+      if (mayRenew(programme(now()))) {
+        location.reload();
+      }
+    }
+  }
+
+  // --- once a second ---
+
   function tick() {
     const time = now();
+    if (payload && since(heard) >= STALE) {
+      forget();
+    }
     const plan = programme(time);
     takeLeave(plan, time);
+    renew(plan);
     const key = keyOf(plan);
     drawClock(time);
     if (key !== showing.key) {
@@ -450,6 +569,7 @@
     }
   }
 
+  window.addEventListener("message", heardFromProbe);
   window.addEventListener("resize", redraw);
   document.addEventListener("visibilitychange", stayAwake);
   if (document.fonts) {

@@ -88,7 +88,7 @@ def add(connection: Connection, found: Account, *, password: str = "", at: float
         with connection.begin_nested():
             identity = connection.execute(insert(account).values(values).returning(account.c.id)).scalar_one()
     except IntegrityError as error:
-        raise BadAccount(f"Akun {found.name} sudah ada. Pakai nama masuk lain.") from error
+        raise BadAccount(f"Akun {found.name} sudah ada. Pakai nama pengguna lain.") from error
     added = by_id(connection, int(identity))
     if added is None:
         raise LookupError("the account was not stored")
@@ -163,7 +163,7 @@ def _require_unlike(connection: Connection, name: str) -> None:
     _one_at_a_time(connection)
     for other in connection.execute(select(account.c.name)).scalars():
         if other != name and skeleton(other) == skeleton(name):
-            raise BadAccount(f"Nama masuk {name} terlalu mirip dengan {other}, yang sudah ada. Pakai nama masuk lain.")
+            raise BadAccount(f"Nama pengguna {name} terlalu mirip dengan {other}, yang sudah ada. Pakai nama pengguna lain.")
 
 
 def namesakes(connection: Connection, person: Account) -> list[Account]:

@@ -104,11 +104,15 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filter:
-    """What the public archive shows; empty = no restriction. `since` <= first publication < `until`, epoch seconds."""
+    """What the public archive shows; empty = no restriction. `since` <= first publication < `until`, epoch seconds.
+
+    `in_force_at`: only what is neither withdrawn nor over at that moment.
+    """
 
     area: str = ""
     category: str = ""
     text: str = ""
+    in_force_at: float | None = None
     since: float | None = None
     until: float | None = None
 
@@ -367,6 +371,9 @@ def _conditions(connection: Connection, wanted: Filter) -> list[ColumnElement[bo
         conditions.append(edition.c.first_published_at >= wanted.since)
     if wanted.until is not None:
         conditions.append(edition.c.first_published_at < wanted.until)
+    if wanted.in_force_at is not None:
+        over = edition.c.expires_at <= wanted.in_force_at
+        conditions += [~edition.c.withdrawn, or_(edition.c.expires_at.is_(None), ~over)]
     return conditions + search.matching(connection, wanted.text)
 
 

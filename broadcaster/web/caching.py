@@ -2,10 +2,11 @@
 
 import gzip
 import hashlib
+import re
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Generic, TypeVar
 
@@ -16,7 +17,12 @@ SMALLEST_PACKED = 512
 """Bytes below which gzip is not worth its header."""
 ENTRY_BYTES = 1024
 """What an entry of a cache costs beside its bytes: key, tag, headers."""
+SETTLED = timedelta(seconds=60)
+"""How long after a change a document is dated: what was published before that moment shows by then, whatever held it up."""
 PACKED_TYPES = ("text/", "application/json", "application/feed+json", "image/svg+xml")
+
+
+_TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +34,12 @@ class Kept:
     tag: str
     media_type: str
     updated: datetime | None = None
+    """From when on it is known to be as it is, to the second."""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def dated(self, now: datetime) -> datetime | None:
+        """Its Last-Modified, once no other state can bear the same or an earlier one."""
+        return self.updated if self.updated is not None and self.updated <= now else None
 
     @property
     def size(self) -> int:
@@ -81,13 +92,27 @@ def keep(body: bytes, *, media_type: str, updated: datetime | None = None, heade
         packed=packed,
         tag=hashlib.blake2b(body, digest_size=16).hexdigest(),
         media_type=media_type,
-        updated=updated and updated.astimezone(UTC).replace(microsecond=0),
+        updated=updated and _settled(updated),
         headers=headers or {},
     )
 
 
-def serve(request: Request, kept: Kept, *, cache_control: str, vary: str = "Accept-Encoding", status: int = 200) -> Response:
+def _settled(moment: datetime) -> datetime:
+    """Round up and wait: a date of whole seconds never tells apart what came within one, nor what showed late."""
+    return moment.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1 if moment.microsecond else 0) + SETTLED
+
+
+def serve(
+    request: Request,
+    kept: Kept,
+    *,
+    cache_control: str,
+    vary: str = "Accept-Encoding",
+    status: int = 200,
+    now: datetime | None = None,
+) -> Response:
     """The answer to GET or HEAD: 304 without a body where the reader has it already, else the bytes, packed where they may be."""
+    now = now or datetime.now(UTC)
     packed = kept.packed is not None and _takes_gzip(request.headers.get("accept-encoding", ""))
     headers = {
         **kept.headers,
@@ -95,9 +120,10 @@ def serve(request: Request, kept: Kept, *, cache_control: str, vary: str = "Acce
         "Vary": vary,
     }
     headers.setdefault("Cache-Control", cache_control)
-    if kept.updated is not None:
-        headers["Last-Modified"] = format_datetime(kept.updated, usegmt=True)
-    if status == 200 and _has_it(request, kept):
+    dated = kept.dated(now)
+    if dated is not None:
+        headers["Last-Modified"] = format_datetime(dated, usegmt=True)
+    if status == 200 and _has_it(request, kept, now):
         return Response(status_code=304, headers=headers)
     body = kept.packed if packed and kept.packed is not None else kept.body
     if packed:
@@ -120,16 +146,20 @@ def _takes_gzip(accepted: str) -> bool:
     return False
 
 
-def _has_it(request: Request, kept: Kept) -> bool:
-    # If-None-Match wins over If-Modified-Since (RFC 9110, 13.2.2); the tag of either coding matches
-    known = request.headers.get("if-none-match")
-    if known is not None:
-        tags = {tag.strip().removeprefix("W/").strip('"').removesuffix("-gzip") for tag in known.split(",")}
-        return "*" in tags or kept.tag in tags
-    since = request.headers.get("if-modified-since")
-    if since is None or kept.updated is None:
-        return False
+def _has_it(request: Request, kept: Kept, now: datetime) -> bool:
+    # If-None-Match wins over If-Modified-Since (RFC 9110, 13.2.2); the tag of either coding matches, weakly compared
+    known = ", ".join(request.headers.getlist("if-none-match"))
+    if "if-none-match" in request.headers:
+        return known.strip() == "*" or kept.tag in {tag.removesuffix("-gzip") for tag in _TAG.findall(known)}
+    since = _date(request.headers.get("if-modified-since", ""))
+    dated = kept.dated(now)
+    return since is not None and dated is not None and dated <= since <= now
+
+
+def _date(text: str) -> datetime | None:
+    """Read an HTTP date in any of its three forms, all of them UTC; None for anything else."""
     try:
-        return kept.updated <= parsedate_to_datetime(since).astimezone(UTC)
+        date = parsedate_to_datetime(text)
+        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
     except (ValueError, OverflowError):
-        return False
+        return None

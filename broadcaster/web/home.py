@@ -42,15 +42,21 @@ class Asked:
     topic: Topic | None
     text: str
     before: str
+    in_force: bool
+    """Leave out what is over or withdrawn."""
 
-    @property
-    def filter(self) -> announcements.Filter:
+    def filter(self, now: datetime) -> announcements.Filter:
         """For the store."""
-        return announcements.Filter(area=self.area.code, category=self.topic.slug if self.topic else "", text=self.text)
+        return announcements.Filter(
+            area=self.area.code,
+            category=self.topic.slug if self.topic else "",
+            text=self.text,
+            in_force_at=now.timestamp() if self.in_force else None,
+        )
 
     @property
     def searched(self) -> bool:
-        """Whether anything was filtered beyond the area."""
+        """Whether anything was filtered beyond the area and the time."""
         return bool(self.topic or self.text)
 
 
@@ -61,6 +67,7 @@ def known_query(app: App, query: Mapping[str, str]) -> Mapping[str, str]:
         "wilayah": asked.area.slug if asked.area != app.tree.city else "",
         "kategori": asked.topic.slug if asked.topic else "",
         "kata": asked.text,
+        "berlaku": "ya" if asked.in_force else "",
         "sebelum": asked.before,
     }
     return {name: value for name, value in named.items() if value}
@@ -77,6 +84,7 @@ def read_query(app: App, query: Mapping[str, str]) -> Asked:
         topic=next((topic for topic in app.settings.topics if topic.slug == query.get("kategori")), None),
         text=clean(query.get("kata", ""))[:TEXT_LIMIT].strip(),
         before=before if announcements.is_cursor(before) else "",
+        in_force=query.get("berlaku") == "ya",
     )
 
 
@@ -84,7 +92,7 @@ async def show(request: Request) -> Response:
     """The page."""
     app, lang = app_of(request), pages.lang_of(request)
     asked = read_query(app, request.query_params)
-    found, total = await read(request, _archive, asked)
+    found, total = await read(request, _archive, asked.filter(app.clock()), asked.before)
     views = [_view(app, edition, lang) for edition in found.editions]
     return pages.page(
         request,
@@ -93,8 +101,11 @@ async def show(request: Request) -> Response:
         topic=asked.topic,
         topics=app.settings.topics,
         text=asked.text,
-        filtered=asked.searched or asked.area != app.tree.city,
-        heading=words(lang)("home.count.filtered" if asked.searched else "home.count", n=total, area=asked.area.label),
+        filtered=asked.searched or asked.in_force or asked.area != app.tree.city,
+        heading=words(lang)(_heading(asked), n=total, area=asked.area.label),
+        in_force=asked.in_force,
+        everything=pages.address_with(request, bahasa="", sebelum="", berlaku=""),
+        only_in_force=pages.address_with(request, bahasa="", sebelum="", berlaku="ya"),
         emergencies=await _emergencies(request, asked.area, lang),
         days=list(_days(views)),
         groups=groups(app),
@@ -105,10 +116,17 @@ async def show(request: Request) -> Response:
     )
 
 
-def _archive(connection: Connection, asked: Asked) -> tuple[announcements.Page, int]:
+def _heading(asked: Asked) -> str:
+    """The key of the words above the list."""
+    if asked.in_force:
+        return "home.count.filtered.in_force" if asked.searched else "home.count.in_force"
+    return "home.count.filtered" if asked.searched else "home.count"
+
+
+def _archive(connection: Connection, wanted: announcements.Filter, before: str) -> tuple[announcements.Page, int]:
     """The page asked for, and how many announcements there are in all."""
-    page = announcements.list_public(connection, asked.filter, before=asked.before)
-    return page, announcements.count_public(connection, asked.filter)
+    page = announcements.list_public(connection, wanted, before=before)
+    return page, announcements.count_public(connection, wanted)
 
 
 async def _emergencies(request: Request, area: Area, lang: str) -> list[View]:

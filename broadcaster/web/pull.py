@@ -112,7 +112,8 @@ def _endpoint(channel: PullChannel, path: str) -> Endpoint:
         area = _area(app, request.path_params["area"])
         query = channel.known_query(path, request.query_params)
         built = await _document(request, channel, _Asked(path=path, area=area, query=query))
-        return serve(request, built.kept, cache_control=_cache_control(built, app.clock()))
+        now = app.clock()
+        return serve(request, built.kept, cache_control=_cache_control(built, now), now=now)
 
     return endpoint
 

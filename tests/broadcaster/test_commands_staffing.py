@@ -133,7 +133,7 @@ def test_accounts_are_listed_for_people_and_machines(program: Program) -> None:
     program("user", "add", "rina", "--full-name", "Rina", "--role", "author", "--role", "approver")
     program("user", "disable", "rina")
     assert program("user", "list").ok.splitlines() == [
-        "ani  Ani Suryani  admin  (harus ganti kata sandi)",
+        "ani  Ani Suryani  pengelola  (harus ganti kata sandi)",
         "rina  Rina  author approver  (nonaktif, harus ganti kata sandi)",
     ]
     ani, rina = json.loads(program("user", "list", "--json").ok)
@@ -165,7 +165,7 @@ def test_a_forgotten_password_is_replaced(program: Program) -> None:
         (("user", "disable", "ani"), "pengelola terakhir"),
         (("user", "disable", "siapa"), "Akun 'siapa' tidak ada."),
         (ANI, "Akun ani sudah ada."),
-        (("user", "add", "a b", "--full-name", "A", "--role", "author"), "Nama masuk berisi"),
+        (("user", "add", "a b", "--full-name", "A", "--role", "author"), "Nama pengguna berisi"),
         (("user", "add", "x", "--full-name", "  ", "--role", "author"), "nama lengkap"),
         (("user", "add", "x", "--full-name", "X", "--role", "raja"), "Peran raja tidak dikenal."),
         (("user", "add", "x", "--full-name", "X", "--role", "author", "--area", "bandung"), '"bandung" tidak dikenal'),

@@ -179,6 +179,7 @@ def test_a_payload_stays_small_enough_for_a_television_set() -> None:
     editions = [samples.notice(code=f"CMH-{number:04}-2M") for number in range(200)]
     body = asked(DATA, editions).body
     assert json.loads(body)["count"] == display.MOST_ITEMS
+    assert json.loads(body)["beyond"] == 200 - display.MOST_ITEMS
     assert len(body) < 100_000
 
 

@@ -10,8 +10,8 @@ import pytest
 import samples
 import uploads
 from channels import display
-from channels.base.contract import Edition, Wording
-from screens import Screen, Station, assert_inside, contrast, visible_text
+from channels.base.contract import Edition, PageRequest, Wording
+from screens import STATIC, Screen, Station, assert_inside, contrast, visible_text
 
 CHROMIUM = Path("/usr/bin/chromium")
 LANDSCAPE = {"width": 1920, "height": 1080}
@@ -133,11 +133,192 @@ def test_the_announcements_take_turns(station: Station, open_screen: Callable[..
     assert screen.watch("headline", 50) == [second, first, second]
 
 
-def test_a_seventh_announcement_is_left_to_the_site(station: Station, open_screen: Callable[..., Screen]) -> None:
-    station.editions = [samples.notice(code=f"CMH-000{number}-2M") for number in range(7)]
+@pytest.mark.parametrize(("published", "others"), [(7, 2), (9, 4), (25, 20)])
+def test_a_screen_says_how_many_others_the_site_has(
+    station: Station, open_screen: Callable[..., Screen], published: int, others: int
+) -> None:
+    station.editions = [samples.notice(code=f"CMH-00{number:02}-2M") for number in range(published)]
     screen = open_screen()
     assert screen.text("position") == "Pengumuman 1 dari 5"
-    assert screen.text("rest") == "Lainnya di info.cimahi.example"
+    assert screen.text("rest") == f"{others} lainnya di info.cimahi.example"
+    assert_inside(screen)
+
+
+def test_a_sixth_emergency_is_not_passed_over_in_silence(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.alert(code=f"CMH-000{number}-2M") for number in range(6)]
+    screen = open_screen()
+    assert screen.text("position") == "Peringatan 1 dari 5"
+    assert screen.text("rest") == "1 lainnya di info.cimahi.example"
+
+
+def test_what_has_just_come_is_shown_at_the_next_step_and_marked(station: Station, open_screen: Callable[..., Screen]) -> None:
+    known = [samples.notice(code=f"CMH-000{number}-2M", wordings=words(f"Kabar {number}", "Besok.")) for number in range(4)]
+    station.editions = known
+    screen = open_screen()
+    assert screen.text("headline") == "Kabar 3"
+    assert not screen.seen("new")
+    news = samples.notice(code="CMH-0000-2A", wordings=words("Kabar baru", "Hari ini."))
+    station.editions = [*known, news]
+    while station.answers.count(200) < 2:
+        screen.pass_time(1)
+    shown = screen.text("headline")
+    following = f"Kabar {int(shown[-1]) - 1}"
+    assert screen.watch("headline", 45)[:3] == [shown, "Kabar baru", following]
+    for _ in range(90):
+        screen.pass_time(1)
+        if screen.text("headline") == "Kabar baru":
+            break
+    assert screen.text("new") == "Baru"
+    assert_inside(screen)
+    screen.page.clock.fast_forward("00:11:00")
+    screen.settle()
+    for _ in range(90):
+        screen.pass_time(1)
+        if screen.text("headline") == "Kabar baru":
+            break
+    assert not screen.seen("new")
+
+
+LEFT = ["headline", "tag", "lead", "where", "source", "issuer", "position", "rest", "code", "caption"]
+
+
+def test_what_was_withdrawn_is_nowhere_on_the_page(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions, station.pictures = [pictured()], {SHOWN: uploads.photo(1620, 1080)}
+    screen = open_screen()
+    screen.pass_time(25)
+    assert screen.text("caption") == samples.notice().wording("id").title
+    station.editions = []
+    screen.pass_time(16)
+    assert screen.seen("neutral")
+    page = screen.page.content()
+    assert samples.notice().wording("id").title not in page
+    assert samples.NOTICE_CODE not in page
+    assert screen.page.locator("#slide img").count() == 0
+    assert [screen.page.locator(f"#{name}").text_content() for name in LEFT] == [""] * len(LEFT)
+
+
+def test_after_six_hours_without_an_answer_nothing_of_the_old_is_left(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
+    station.editions = [samples.alert(expires=None), samples.notice(expires=None)]
+    screen = open_screen()
+    screen.page.context.set_offline(True)
+    screen.page.clock.fast_forward("06:00:01")
+    screen.settle()
+    screen.pass_time(5)
+    assert screen.seen("neutral")
+    assert samples.alert().wording("id").title not in screen.page.content()
+    assert screen.complaints == [] or all("ERR_INTERNET_DISCONNECTED" in said for said in screen.complaints)
+
+
+# --- renewing the page ----------------------------------------------------------------------------
+
+OTHER = (STATIC / "layar.js").read_bytes().replace(b"const VERSION = 1;", b"const VERSION = 2;")
+
+
+def other_version(station: Station) -> tuple[int, bytes]:
+    """The data as a newer server gives them."""
+    channel = display.open_channel(display.Settings(site=station.site))
+    asked = PageRequest(path=channel.paths[1], area=station.area, query={}, editions=station.editions, now=station.now)
+    return 200, channel.render_page(asked).body.replace(b'"version":1', b'"version":2')
+
+
+def skip(screen: Screen, hours: int) -> None:
+    """Let hours go by in which the server answers."""
+    for _ in range(hours // 3):
+        screen.page.clock.fast_forward("03:00:00")
+        screen.station.now += timedelta(hours=3)
+        screen.settle()
+        screen.pass_time(20)
+
+
+def test_a_screen_loads_its_page_anew_within_a_day_and_once(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.notice(expires=None)]
+    screen = open_screen()
+    screen.page.evaluate("window.old = true")
+    skip(screen, 15)
+    assert screen.page.evaluate("window.old")
+    assert station.pages == 1
+    skip(screen, 9)
+    assert not screen.page.evaluate("window.old")
+    assert screen.text("headline") == samples.notice().wording("id").title
+    assert station.pages == 3  # once in the frame, once for good
+    screen.pass_time(60)
+    assert station.pages == 3
+    assert screen.page.locator("iframe").count() == 0
+    assert screen.complaints == []
+
+
+def test_a_screen_never_loads_its_page_anew_while_an_emergency_has_it(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
+    station.editions = [samples.alert(expires=None), samples.notice(expires=None)]
+    screen = open_screen()
+    station.script, station.fault = OTHER, other_version(station)
+    screen.pass_time(30)
+    station.fault = None
+    skip(screen, 30)
+    assert "emergency" in screen.classes()
+    assert station.pages == 1
+    station.editions, station.script = [samples.notice(expires=None)], None
+    screen.pass_time(60)
+    assert screen.text("strip").startswith("Peringatan dibatalkan")
+    assert station.pages == 1
+    screen.pass_time(90)
+    assert station.pages == 3
+
+
+def test_data_of_another_version_bring_the_new_page_within_minutes(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.notice(expires=None)]
+    screen = open_screen()
+    station.script, station.fault = OTHER, other_version(station)
+    screen.pass_time(50)
+    assert station.pages == 1
+    assert screen.text("headline") == samples.notice().wording("id").title
+    screen.pass_time(600, step=5)
+    assert station.pages == 3
+    assert screen.text("headline") == samples.notice().wording("id").title
+    screen.pass_time(30)
+    assert not screen.seen("neutral")
+
+
+@pytest.mark.parametrize("script", [b"syntax error(", b"", None], ids=["broken", "empty", "old"])
+def test_a_new_page_that_does_not_work_never_takes_the_place_of_the_old_one(
+    station: Station, open_screen: Callable[..., Screen], script: bytes | None
+) -> None:
+    station.editions = [samples.notice(expires=None)]
+    screen = open_screen()
+    screen.page.evaluate("window.old = true")
+    station.script, station.fault = script, other_version(station)
+    screen.pass_time(700, step=5)
+    assert station.pages == 2  # tried in the frame, once
+    assert screen.page.evaluate("window.old")
+    assert screen.page.locator("iframe").count() == 0
+    assert screen.text("headline") == samples.notice().wording("id").title
+    screen.pass_time(1800, step=10)
+    assert station.pages == 2
+
+
+def test_an_offline_screen_keeps_its_page(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.notice(expires=None)]
+    screen = open_screen()
+    skip(screen, 15)
+    screen.page.evaluate("window.old = true")
+    screen.page.context.set_offline(True)
+    screen.page.clock.fast_forward("05:00:00")
+    screen.pass_time(80)
+    screen.page.clock.fast_forward("05:00:00")
+    screen.pass_time(80)
+    assert screen.page.evaluate("window.old")
+    assert screen.seen("neutral")
+
+
+def test_a_stranger_in_a_frame_cannot_make_a_screen_load_anew(station: Station, open_screen: Callable[..., Screen]) -> None:
+    station.editions = [samples.notice(expires=None)]
+    screen = open_screen()
+    screen.page.evaluate("window.old = true; window.postMessage('uji', '*')")
+    screen.pass_time(5)
+    assert screen.page.evaluate("window.old")
 
 
 def test_an_emergency_takes_the_whole_screen_and_leaves_by_itself_offline(

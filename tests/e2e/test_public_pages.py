@@ -167,3 +167,19 @@ async def test_the_first_visit_to_an_announcement_costs_at_most_60_kilobytes(sit
     sizes = "performance.getEntries().filter(e => 'transferSize' in e).map(e => [e.name, e.transferSize])"
     found = await page.evaluate(sizes)
     assert sum(size for _, size in found) <= 60_000, found
+
+
+async def test_a_card_alone_stands_in_the_middle_and_what_stands_beside_the_list_stays(
+    site: Running, open_page: OpenPage
+) -> None:
+    page = await open_page()
+    for path in ("/privasi", "/api/v1/", "/cek"):
+        await page.goto(site.url + path)
+        card = await page.locator("main .card").first.bounding_box()
+        room = await page.locator("main .wrap").bounding_box()
+        assert abs(card["x"] + card["width"] / 2 - room["x"] - room["width"] / 2) < 1, path
+    for number in range(12):
+        await site.publish(title=f"Kabar nomor {number}")
+    await page.goto(site.url + "/?wilayah=cibabat")
+    await page.evaluate("window.scrollTo(0, 900)")
+    assert await page.evaluate("document.querySelector('aside').getBoundingClientRect().top") >= 0

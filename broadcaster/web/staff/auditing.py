@@ -112,7 +112,7 @@ def _look(connection: Connection, wanted: Wanted, before: int, told: Told) -> Si
         shown=[
             Shown(
                 line=line, who=names[line.entry.actor], act=told.act(line.entry.act),
-                subject=told.subject(line.entry.subject, items, people), changes=told.changes(line), more=told.more(line),
+                subject=told.subject(line.entry, items, people), changes=told.changes(line), more=told.more(line),
                 exact=auditing.time_text(line.entry.at), alarm=_alarming(line),
             )
             for line in page.lines

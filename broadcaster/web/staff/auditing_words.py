@@ -8,9 +8,11 @@ import msgspec
 
 from broadcaster.accounts import Account
 from broadcaster.app import App
+from broadcaster.store.audit import Entry
 from broadcaster.store.audit_listing import Line
 from broadcaster.store.listing import Item
 from broadcaster.wording import Words
+from channels.base import pictures
 
 HIDDEN = ("own",)
 """What the page shows by other means."""
@@ -48,17 +50,22 @@ class Told:
         """The act in words; one for which there are none as it is written."""
         return self._first(f"staff.act.{act}", f"staff.audit.act.{act}") or act
 
-    def subject(self, subject: str, items: Mapping[str, Item], people: Mapping[str, Account]) -> Subject:
-        """What it was done to: an announcement, a person, a channel, or as it is written."""
+    def subject(self, entry: Entry, items: Mapping[str, Item], people: Mapping[str, Account]) -> Subject:
+        """What it was done to, as a page or by its name then; what is neither stands as it is written."""
+        subject = entry.subject
         if subject in items:
             item = items[subject]
             title = item.title if item.title != "-" else self.t("staff.untitled")
             return Subject(text=title, address=f"/redaksi/pengumuman/{item.id}", code=item.code)
         if subject in people:
             return Subject(text=people[subject].full_name, address=f"/redaksi/pengguna/{people[subject].id}")
+        if entry.act == "upload":
+            return Subject(text=self.t("staff.audit.subject.picture"), address=pictures.path(subject, "web"))
         kind, _, name = subject.partition(":")
         if kind == "channel" and name in self.app.push:
             return Subject(text=self.app.push[name].label)
+        if f"staff.audit.subject.{kind}" in self.t.keys and (known := str(entry.detail.get("name") or "") or name):
+            return Subject(text=self.t(f"staff.audit.subject.{kind}", name=known))
         return Subject(text=self._first(f"staff.audit.subject.{subject}") or subject)
 
     def changes(self, line: Line) -> list[Change]:

@@ -122,7 +122,7 @@ def account_deeds(connection: Connection, now: datetime, told: Told) -> list[Dee
     who = actors.spoken(connection, [entry.actor for entry in entries], told.t)
     people = {one.actor: one for one in accounts.everyone(connection)} if entries else {}
     return [
-        Deed(act=told.act(entry.act), subject=told.subject(entry.subject, {}, people), who=who[entry.actor], at=entry.at)
+        Deed(act=told.act(entry.act), subject=told.subject(entry, {}, people), who=who[entry.actor], at=entry.at)
         for entry in entries
     ]
 

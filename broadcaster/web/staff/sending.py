@@ -12,9 +12,10 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from broadcaster import newsroom, steering
 from broadcaster.announcements import NotAllowed
+from broadcaster.app import App
 from broadcaster.store import announcements as rows
 from broadcaster.store import audit, drafts, folding
-from broadcaster.store.announcements import Announcement
+from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.audit import Entry
 from broadcaster.waiting import remedy, sentence
 from broadcaster.web import pages
@@ -24,6 +25,7 @@ from broadcaster.web.staff.edition_history import publication
 from broadcaster.web.staff.progress import Sight
 from broadcaster.web.staff.reading import found
 from broadcaster.web.staff.watching import Watching
+from broadcaster.web.standing import view
 from broadcaster.wording import words
 
 EVERY = 1.0
@@ -164,7 +166,7 @@ async def _page(request: Request, row: Announcement, *, problem: str = "", statu
         request, template, status=status, problem=problem, acts=acts, names=names, given=actors.given, newest=newest,
         waiting=waiting, withdrawal=next((entry for entry in reversed(acts) if entry.act == "withdraw"), None),
         finished=finished if finished in DONE and not problem else "", retried=_retried(acts), left_out=steering.LEFT_OUT,
-        issued=issued, kept_days=KEPT_DAYS, **_live(request, row, sight),
+        issued=issued, kept_days=KEPT_DAYS, lead=_lead(app, newest), **_live(request, row, sight),
     )  # fmt: skip
 
 
@@ -188,3 +190,10 @@ def _live(request: Request, row: Announcement, sight: Sight) -> dict[str, Any]:
 def _retried(acts: list[Entry]) -> Mapping[str, Any]:
     """What the last "try again" did: `retried` rows opened, `left_out` by reason."""
     return next((entry.detail for entry in reversed(acts) if entry.act == "retried"), {"retried": 0, "left_out": {}})
+
+
+def _lead(app: App, newest: EditionRow | None) -> str:
+    """The summary of the newest edition, unless its text begins with it."""
+    if newest is None:
+        return ""
+    return view(newest.edition, now=app.clock(), lang="id", base_url=app.site.base_url).lead

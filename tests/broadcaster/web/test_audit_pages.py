@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from broadcaster import newsroom
+from broadcaster import newsroom, recurring
 from broadcaster.newsroom import Desk
 from broadcaster.publishing import Press
 from broadcaster.store import audit, audit_listing
@@ -222,3 +222,22 @@ def test_every_act_that_the_code_notes_has_words() -> None:
 async def test_actors_of_one_kind_can_be_told_apart(site: Running) -> None:
     told = await site.app.database.read(actors.spoken, ["simulasi", "simulasi:air", "clock"], words("id"))
     assert told == {"simulasi": "simulasi", "simulasi:air": "simulasi (air)", "clock": "jadwal otomatis"}
+
+
+async def test_templates_tokens_and_pictures_are_named_as_people_know_them(site: Running) -> None:
+    ani, rina = await signed_in(site, "ani", "admin"), await signed_in(site, "rina", "author")
+    row = await act(rina, newsroom.save, NOTICE)
+    template = await act(rina, recurring.keep, row.id, "Air & pipa")
+    await act(rina, recurring.rename, template.id, "Pipa bocor")
+    await act(rina, recurring.delete, template.id)
+
+    def others(connection: Connection) -> None:
+        audit.append(connection, at=Clock()(), actor="cli", act="token_add", subject="token:situs", detail={"scopes": ["read"]})
+        audit.append(connection, at=Clock()(), actor="cli", act="upload", subject="a1" * 16, detail={"bytes": 7})
+
+    await site.app.database.write(others)
+    page = (await ani.get("/redaksi/audit")).text
+    for named in ("Templat Air &amp; pipa", "Templat Pipa bocor", "Token situs", f'href="/media/{"a1" * 16}/web.jpg">Gambar</a>'):
+        assert named in page, named
+    assert "template:" not in page
+    assert "token:situs" not in page

@@ -183,10 +183,10 @@ async def test_whom_it_reaches_and_who_is_left_out(site: Running) -> None:
 async def test_checks_are_told_while_writing(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     page = (await rina.post("/redaksi/pratinjau", {**FORM, "expires": "2026-11-24T08:00"})).text
-    assert "Periksa: 1 galat, 0 saran" in page
+    assert "Periksa: 1 kesalahan, 0 saran" in page
     assert "sudah lewat" in page
     page = (await rina.post("/redaksi/pratinjau", {**FORM, "body": "Besok air mati."})).text
-    assert "Periksa: 0 galat, 1 saran" in page
+    assert "Periksa: 0 kesalahan, 1 saran" in page
     assert "tanpa tanggal" in page
     await site.publish(title=FORM["title"])
     assert "Judul yang sama sudah terbit" in (await rina.post("/redaksi/pratinjau", FORM)).text
@@ -447,10 +447,10 @@ async def test_an_earlier_version_is_not_put_back_over_one_that_nobody_saw(site:
 async def test_a_fresh_composer_shows_no_errors_until_it_was_tried(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     fresh = (await rina.get("/redaksi/tulis")).text
-    assert "Periksa: 0 galat" in fresh
+    assert "Periksa: 0 kesalahan" in fresh
     assert 'class="checks bad"' not in fresh
     begun_form = (await rina.post("/redaksi/pratinjau", {"title": "Air mati"})).text
-    assert "Periksa: 0 galat" in begun_form
+    assert "Periksa: 0 kesalahan" in begun_form
     wrong = (await rina.post("/redaksi/pratinjau", {"title": "x" * 71})).text
     assert "Kelebihan 1 karakter" in wrong, "what was typed wrong is told at once"
     tried = await rina.post("/redaksi/tulis", {"title": "Air mati", "aksi": "periksa"})
@@ -467,3 +467,24 @@ async def test_the_reason_of_a_return_that_was_refused_stands_there_again(site: 
     refused = await dewi.post(f"{address}/kembalikan", {"alasan": "Jam " + "x" * 300})
     assert refused.status == 422
     assert "Jam xxx" in refused.text
+
+
+async def test_the_preview_of_a_screen_has_clock_and_code_and_counts_no_mark_of_ours(demo: Running) -> None:
+    rina = await signed_in(demo, "rina", "author")
+    page = (await rina.post("/redaksi/pratinjau", {**FORM, "title": "T" * 70})).text
+    screen = page[page.index('id="pratinjau-display"') :].partition("</section>")[0]
+    assert "[SIMULASI] " + "T" * 70 in screen
+    assert '<span class="count">70/70,' in screen
+    assert re.search(r'class="screen-clock">\d\d\.\d\d WIB<', screen)
+    assert re.search(r'<path d="M\d', screen)
+
+
+async def test_the_preview_of_a_phone_shows_buttons_and_not_what_they_send(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    page = (await rina.post("/redaksi/pratinjau", FORM)).text
+    phone = page[page.index('id="pratinjau-whatsapp"') :].partition("</section>")[0]
+    assert '<span class="key"><strong>Berhenti</strong></span>' in phone
+    assert "STOP" not in phone
+    chat = page[page.index('id="pratinjau-telegram"') :].partition("</section>")[0]
+    assert '<span class="key">[<strong>Rincian</strong>] <span class="quiet">' in chat
+    assert re.search(r'<span class="key"><strong>Rincian</strong>: <span class="quiet">\S+/p/\S+</span></span>', phone)

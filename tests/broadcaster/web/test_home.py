@@ -123,3 +123,48 @@ async def test_titles_are_shown_and_never_run(site: Running) -> None:
     assert "<script>alert" not in page
     assert "<img src=x" not in page
     assert "&lt;script&gt;" in page
+
+
+async def test_only_what_still_holds_can_be_asked_for(site: Running) -> None:
+    held = await site.publish(title="Masih berlaku sampai besok", expires="2026-11-26 12:00")
+    await site.publish(title="Tanpa akhir", expires=None)
+    await site.publish(title="Sudah lewat", expires="2026-11-25 09:00")
+    gone = await site.publish(title="Sudah dicabut")
+    corrected = await site.publish(title="Sudah diralat", expires="2026-11-26 12:00")
+    site.clock.now = site.clock.now.replace(hour=10)
+    await site.withdraw(gone, "Batal.")
+    await site.correct(corrected, "Jamnya.", title="Sudah diralat", expires="2026-11-27 12:00")
+    page = (await site.ask("/?wilayah=cibabat&berlaku=ya")).text
+    shown = [title for title in ("Masih berlaku sampai besok", "Tanpa akhir", "Sudah lewat", "Sudah dicabut", "Sudah diralat")
+             if f">{title}</a>" in page]  # fmt: skip
+    assert shown == ["Masih berlaku sampai besok", "Tanpa akhir", "Sudah diralat"]
+    assert "3 pengumuman masih berlaku untuk Kel. Cibabat" in page
+    assert 'name="berlaku" value="ya"' in page, "another filter keeps this one"
+    assert f'href="/p/{held.code}"' in page
+    assert "5 pengumuman untuk" in (await site.ask("/?wilayah=cibabat&berlaku=tidak")).text
+
+
+async def test_the_way_to_what_still_holds_keeps_the_other_filters(site: Running) -> None:
+    links = [html.unescape(link) for link in hrefs((await site.ask("/?wilayah=melong&kata=air&sebelum=1.CMH-2222-22")).text)]
+    assert "/?wilayah=melong&kata=air&berlaku=ya" in links
+    assert "/?wilayah=melong&kata=air" in links
+
+
+async def test_a_danger_that_holds_bears_a_warning_mark_and_no_tick(site: Running) -> None:
+    stored = await site.publish(EMERGENCY)
+    for path in ("/", f"/p/{stored.code}"):
+        page = (await site.ask(path)).text
+        assert re.search(r'class="(state|standing) warning emergency"', page), path
+        assert not re.search(r'class="(state|standing) valid"', page), path
+    checked = (await site.ask(f"/cek?kode={stored.code}")).text
+    assert re.search(r'class="standing valid"', checked), "that it is genuine is another thing"
+    await site.publish(EMERGENCY, kind="alert", level="important", title="Waspada hujan lebat")
+    assert 'class="state warning"' in (await site.ask("/")).text
+
+
+async def test_feeds_are_named_by_their_address_not_opened_by_a_button(site: Running) -> None:
+    for path in ("/?wilayah=melong", "/daftar"):
+        page = (await site.ask(path)).text
+        assert re.search(r'<a href="/feed/melong\.rss" type="application/rss\+xml">\S+/feed/melong\.rss</a>', page), path
+        assert re.search(r'data-copy="https?://[^"]+/feed/melong\.rss"', page), path
+        assert "Layar kelurahan</a>" not in page, path

@@ -44,7 +44,7 @@ async def test_a_wrong_password_says_no_more_than_that(site: Running) -> None:
     await hire(site.app, "rina", "author")
     wrong, unknown = await sign_in(site, "rina", "bukan ini"), await sign_in(site, "siapa", "bukan ini")
     assert wrong.status == unknown.status == 401
-    assert "Nama masuk atau kata sandi salah" in wrong.text
+    assert "Nama pengguna atau kata sandi salah" in wrong.text
     assert "redaksi" not in wrong.cookies
     assert 'value="rina"' in wrong.text
     assert "bukan ini" not in wrong.text

@@ -119,7 +119,7 @@ async def test_a_new_person_has_a_password_shown_once_and_must_choose_their_own(
     ("change", "said"),
     [
         ({"nama": "ani"}, "sudah ada"),
-        ({"nama": "a b"}, "Nama masuk berisi"),
+        ({"nama": "a b"}, "Nama pengguna berisi"),
         ({"lengkap": " "}, "nama lengkap"),
         ({"peran": []}, "paling sedikit satu peran"),
         ({"peran": ["raja"]}, "tidak dikenal"),

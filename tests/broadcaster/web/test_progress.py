@@ -228,6 +228,16 @@ async def test_the_page_of_a_sending_that_is_done(site: Running) -> None:
     assert "Bukti pengiriman" in receipt.text
 
 
+async def test_the_receipt_holds_what_was_sent_where_and_a_button_to_print_it(site: Running) -> None:
+    stored = await sent(site)
+    rina = await signed_in(site, "rina", "author")
+    receipt = (await rina.get(f"/redaksi/pengiriman/{stored.id}?cetak=1")).text
+    for said in ("Kelurahan Cibabat", "Teks yang dikirim", "Perumda Tirta mengganti pipa induk"):
+        assert said in receipt, said
+    assert re.search(r"<button[^>]+data-print", receipt)
+    assert re.search(r'<script src="/static/site\.\w+\.js"', receipt)
+
+
 async def test_what_was_never_published_has_no_such_page(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     assert (await rina.get("/redaksi/pengiriman/CMH-0000-00")).status == 404

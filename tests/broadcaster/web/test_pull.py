@@ -7,7 +7,8 @@ import json
 import random
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -82,12 +83,53 @@ async def test_gzip_has_a_tag_of_its_own_and_either_tag_matches(site: Running) -
 
 async def test_if_none_match_wins_over_if_modified_since(site: Running) -> None:
     await site.publish()
+    site.clock.now += timedelta(minutes=2)
     first = await site.ask("/feed/cibabat.rss")
     date = first.headers["Last-Modified"]
     assert (await site.ask("/feed/cibabat.rss", headers={"If-Modified-Since": date})).status == 304
     both = {"If-Modified-Since": date, "If-None-Match": '"something-else"'}
     assert (await site.ask("/feed/cibabat.rss", headers=both)).status == 200
     assert (await site.ask("/feed/cibabat.rss", headers={"If-Modified-Since": "yesterday"})).status == 200
+
+
+DATED = ["/feed/cibabat.rss", "/feed/cibabat.atom", "/feed/cibabat.json", "/layar/cibabat/data"]
+UNDATED = ["/layar/cibabat", "/"]
+
+
+@pytest.mark.parametrize("path", [*DATED, *UNDATED])
+async def test_two_publications_of_one_second_never_hide_each_other(site: Running, path: str) -> None:
+    site.clock.now = site.clock.now.replace(second=59, microsecond=300_000)
+    await site.publish(title="Kabar pertama")
+    first = await site.ask(path)
+    dates = [first.headers.get("Last-Modified"), format_datetime(site.clock.now.astimezone(UTC), usegmt=True)]
+    site.clock.now += timedelta(milliseconds=30)
+    await site.publish(title="Kabar kedua")
+    await fresh(site, path, "Kabar kedua")
+    for wait in (0, 1, 30, 31, 3600):
+        site.clock.now += timedelta(seconds=wait)
+        for date in filter(None, dates):
+            for method in ("GET", "HEAD"):
+                answer = await site.ask(path, method, headers={"If-Modified-Since": date})
+                assert answer.status == 200, (date, wait, method)
+
+
+async def fresh(site: Running, path: str, words: str) -> None:
+    """Wait until what was published shows: the stamp is believed for a second."""
+    for _ in range(300):
+        if path == "/layar/cibabat" or words in (await site.ask(path)).text:
+            return
+        await asyncio.sleep(0.05)
+    raise TimeoutError(path)
+
+
+@pytest.mark.parametrize("path", DATED)
+async def test_a_reader_that_knows_dates_alone_gets_304_in_the_end(site: Running, path: str) -> None:
+    await site.publish()
+    site.clock.now += timedelta(minutes=2)
+    date = (await site.ask(path)).headers["Last-Modified"]
+    site.clock.now += timedelta(minutes=2)
+    answer = await site.ask(path, headers={"If-Modified-Since": date})
+    assert (answer.status, answer.raw, answer.headers["Last-Modified"]) == (304, b"", date)
 
 
 @pytest.mark.parametrize("path", ["/feed/cibabat.rss", "/feed/cibabat.json", "/layar/cibabat", "/layar/cibabat/data", "/"])

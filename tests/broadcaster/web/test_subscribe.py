@@ -48,3 +48,12 @@ async def test_each_tile_leads_to_its_kelurahan_in_the_list(site: Running) -> No
     for area in site.app.tree.kelurahan:
         assert f'href="#{area.slug}"' in page
         assert f'id="{area.slug}"' in page
+
+
+async def test_the_ways_of_each_kelurahan_are_folded_away(site: Running) -> None:
+    page = (await site.ask("/daftar")).text
+    for area in site.app.tree.kelurahan:
+        fold = page[page.index(f"<summary>{area.full_name}</summary>") :].partition("</details>")[0]
+        assert f'id="{area.slug}"' in fold
+        assert f"/feed/{area.slug}.rss" in fold
+    assert "<details open" not in page
