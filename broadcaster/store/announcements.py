@@ -21,8 +21,6 @@ from channels.base.contract import Edition
 CODE_TRIES = 50
 """Draws before giving up: with half of all codes taken, 50 collisions in a row have a chance of 1 in 10^15."""
 PAGE_SIZE = 20
-LATEST = 10
-"""Editions whose pages everybody opens now."""
 
 _CURSOR = re.compile(r"(\d{1,18})\.([A-Z0-9-]{1,20})", re.ASCII)
 
@@ -295,21 +293,6 @@ def stamp(connection: Connection) -> tuple[int, int]:
     """(highest edition id, number of editions): changes whenever anything published changes, so caches can be keyed by it."""
     newest, count = connection.execute(select(func.max(edition.c.id), func.count())).one()
     return newest or 0, count
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Latest:
-    """The stamp, and the codes of what was published last: the pages that everybody opens now."""
-
-    stamp: tuple[int, int]
-    codes: frozenset[str]
-
-
-def latest(connection: Connection, limit: int = LATEST) -> Latest:
-    """What was published last."""
-    newest = select(edition.c.announcement).order_by(edition.c.id.desc()).limit(limit)
-    codes = select(announcement.c.code).where(announcement.c.id.in_(newest.scalar_subquery()))
-    return Latest(stamp=stamp(connection), codes=frozenset(connection.execute(codes).scalars()))
 
 
 def concerning(

@@ -16,8 +16,7 @@ from starlette.responses import Response
 
 from broadcaster.app import App
 from broadcaster.signing import normalise_code
-from broadcaster.store import announcements
-from broadcaster.store.announcements import Latest
+from broadcaster.store.latest import Latest, latest
 from broadcaster.web import pages
 from broadcaster.web.access import Endpoint, app_of
 from broadcaster.web.bulkhead import Bulkhead, SingleFlight, take_share
@@ -51,7 +50,7 @@ class Publications:
     async def _read(self, app: App) -> Latest:
         async with self._turns:
             self._turn += 1
-            return await app.database.read(announcements.latest)
+            return await app.database.read(latest)
 
 
 @dataclass(kw_only=True)
