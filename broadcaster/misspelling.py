@@ -35,7 +35,8 @@ class Spelling:
     def _meant(self, name: str) -> str | None:
         prefix, rest = _split(name)
         candidates = {_split(known)[1]: known for known in self.known if _split(known)[0] == prefix}
-        close = get_close_matches(rest, candidates, n=1, cutoff=LIKENESS)
+        swapped = [known for known in candidates if sorted(known) == sorted(rest)]  # ULR: too short to be like URL by count
+        close = swapped or get_close_matches(rest, candidates, n=1, cutoff=LIKENESS)
         return candidates[close[0]] if close else None
 
     def _sentence(self, name: str) -> str:

@@ -26,7 +26,8 @@ T = TypeVar("T")
 
 LANGUAGES = ("id", "en", "su")
 
-_LANGUAGE_WORDS = {"indonesia": "id", "inggris": "en", "english": "en", "sunda": "su"}
+_LANGUAGE_WORDS = {"indonesia": "id", "indonesian": "id", "inggris": "en", "english": "en", "sunda": "su"}
+_EMERGENCY_WORDS = ("hanya-darurat", "darurat-saja")
 _ALL_TOPICS = ("semua", "all")
 _REASONS = ("address_dead", "opted_out")
 _LONGEST_CELL = 500
@@ -214,12 +215,17 @@ class _Reader:
         return self._parsers[channel](text.strip()) if channel is not None else ""
 
     def _read_areas(self, text: str) -> tuple[str, ...]:
-        if not plain(text):
+        codes = {area.code for area in self._tree.named(text)}
+        if not codes:  # marks alone, such as ";", name none
             raise ValueError("Wilayah kosong: tulis slug atau kode, misalnya cibabat.")
-        return tuple(sorted({area.code for area in self._tree.named(text)}))
+        return tuple(sorted(codes))
 
     def _read_topics(self, text: str) -> tuple[str, ...]:
-        wanted = [slug for part in re.split(r"[;|/,\n]", text) for slug in self._topics_of(plain(part))]
+        wanted = [
+            slug
+            for part in re.split(r"[;|/,&+\n]|\b(?:dan|and)\b", text, flags=re.IGNORECASE)
+            for slug in self._topics_of(plain(part))
+        ]
         return check_topics(wanted, self._topics)
 
     def _topics_of(self, text: str) -> list[str]:
@@ -228,6 +234,8 @@ class _Reader:
         slug = "-".join(words)
         if slug in _ALL_TOPICS:
             return []
+        if slug in _EMERGENCY_WORDS:
+            return [EMERGENCIES_ONLY]
         return [slug] if slug in (*self._topics, EMERGENCIES_ONLY) else words or text.split()
 
     def _read_moment(self, text: str) -> float:

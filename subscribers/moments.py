@@ -27,6 +27,8 @@ _FORMS = tuple(
         r"(?P<day>\d{1,2})(?P<between>[-/.\s])\s*(?P<month>[a-z]+)\.?(?P=between)\s*(?P<year>\d{4})",
     )
 )
+_DASH = re.compile("[\u2010-\u2015\u2212]")
+_TOGETHER = re.compile(r"(\dT|\d{4}\s+)(\d{2})[:.]?(\d{2})(?=[:.\s+Z-]|$)", re.IGNORECASE)
 _SHORT_YEAR = re.compile(r"\d{1,2}[-/.\s]\s*(?:\d{1,2}|[A-Za-z]+\.?)[-/.\s]\s*\d{2}(?:\D.*)?|00\d\d[-/.].*")
 _WEEK = re.compile(r"\d{4}-?W\d{2}.*", re.IGNORECASE)
 
@@ -43,7 +45,8 @@ def read_moment(text: str, zone: tzinfo, now: float | None = None) -> float:
 
 
 def _moment(text: str, zone: tzinfo) -> datetime:
-    match = next((match for form in _FORMS if (match := form.fullmatch(text))), None)
+    written = _TOGETHER.sub(r"\1\2:\3", _DASH.sub("-", text.strip("'\u2018\u2019` ")))
+    match = next((match for form in _FORMS if (match := form.fullmatch(written))), None)
     if match is None:
         raise ValueError(_why(text))
     parts = match.groupdict()

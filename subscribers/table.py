@@ -53,7 +53,7 @@ class Table:
         """Names as they stand in the file, without the empty ones at the end."""
         self.columns = _columns(self.header)
         """Our names of the columns; "" for those that are passed over."""
-        self._blank = f'{self.delimiter}" \t\r\n\v\f\xa0\u200b\ufeff'
+        self._blank = f'{self.delimiter}{"".join(DELIMITERS)}" \t\r\n\v\f\xa0\u200b\ufeff'
         self._fewest = max(number for number, name in enumerate(self.columns, 1) if name in REQUIRED)
 
     def __iter__(self) -> Iterator[Record]:

@@ -36,6 +36,8 @@ _MARKS = "*_"
 _GAPS = "–—•→"
 """Signs beside which words begin and end as beside a space; so do emoji."""
 _JOINERS = "\ufe0f\u200d"
+_UNSEEN = " \t\n\u00a0\u2800"
+"""What shows nothing: a link whose label is made of these could not be seen, so it shows its address."""
 _TAGS = {1: ("em",), 2: ("strong",), 3: ("em", "strong")}
 """What a mark of so many characters stands for, the outer one first."""
 
@@ -137,10 +139,10 @@ def _link(atom: re.Match[str]) -> list[Token]:
     target, label = _typed(atom["target"]), atom["label"]
     if _SCRIPTS.match(target):
         return [_text(atom[0])]
-    words = inline(label, links=False)
+    words = inline(label, links=False) if label.strip(_UNSEEN) else [_text(target)]
     if is_linked(target):
         return _linked(target, words)
-    return words if label == target else [*words, _text(f" ({target})")]
+    return words if target in {label, words[0].content} else [*words, _text(f" ({target})")]
 
 
 def _linked(target: str, label: list[Token]) -> list[Token]:

@@ -1,6 +1,7 @@
 """Telephone numbers as people write them, and those of other countries as their own rules have them."""
 
 import re
+import unicodedata
 
 import phonenumbers
 
@@ -10,22 +11,27 @@ from channels.base.typed import seen
 EXAMPLE = "misalnya 0812-0000-0001"
 _ROUNDED = re.compile(r"\+?\d+(?:[.,]\d+)?e\+?\d+", re.IGNORECASE)
 _AS_DECIMAL = re.compile(r"(\+?\d{9,})[.,]0+")
-_PUNCTUATION = re.compile(r"[\s().,/_\-\u2010-\u2015\u2212'`\u2018\u2019\u00b4\"\u00b7]")
+_PLUS = "+"
 
 
 def digits_of(text: str) -> str:
     """The number without spaces and punctuation, "+" before a country's code; letters and rounded numbers raise BadAddress."""
-    number = seen(text).removeprefix("tel:").lstrip("'`\u2018\u2019")
+    number = re.sub("^tel:", "", seen(text), flags=re.IGNORECASE).lstrip("='\"`\u2018\u2019")
     if _ROUNDED.fullmatch(number):
         raise BadAddress(f"Nomor ini sudah dibulatkan Excel. Jadikan kolomnya Teks, lalu tulis ulang nomornya, {EXAMPLE}.")
     if any(letter.isalpha() for letter in number):
         raise BadAddress(f"Nomor telepon tidak berisi huruf. Tulis angkanya saja, {EXAMPLE}.")
     if decimal := _AS_DECIMAL.fullmatch(number):
         number = decimal[1]
-    digits = _PUNCTUATION.sub("", number)
-    if len(digits.lstrip("+")) > 2 * 9 and digits.lstrip("+").isascii() and digits.lstrip("+").isdecimal():
+    digits = "".join(sign for sign in number if _says(sign))
+    if len(digits.lstrip(_PLUS)) > 2 * 9 and digits.lstrip(_PLUS).isascii() and digits.lstrip(_PLUS).isdecimal():
         raise BadAddress(f"Satu sel memuat lebih dari satu nomor. Tulis satu nomor untuk tiap baris, {EXAMPLE}.")
     return f"+{digits[2:]}" if re.match(r"00[1-9]", digits) else digits
+
+
+def _says(sign: str) -> bool:
+    """Whether a sign is part of a number: figures and "+"; punctuation, other signs and spaces are none."""
+    return sign == _PLUS or unicodedata.category(sign)[0] not in "PSZC"
 
 
 def abroad(number: str) -> str:

@@ -91,10 +91,13 @@ def _between(before: _Line, after: _Line, *, fresh: bool) -> str:
 
 
 def repeats(lead: str, texts: Iterable[str]) -> bool:
-    """Check whether one of these plain texts begins with the lead, whatever marks, numbers of steps and line breaks part them."""
+    """Check whether one of these plain texts begins with the lead, whatever marks, numbers of steps and line breaks part them.
+
+    A lead without a word ("…", all that is left of an address too long for it) says nothing that is not said elsewhere.
+    """
     wanted = _words(lead)
     if not wanted:
-        return not lead.strip()
+        return True
     beginnings = (_words(text)[: len(wanted)] for whole in texts for text in (whole, _unlabelled(whole)))
     return any(beginning == wanted for beginning in beginnings)
 

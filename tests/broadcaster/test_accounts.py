@@ -50,7 +50,8 @@ def test_a_password_that_is_short_long_or_guessed_at_once_is_refused(password: s
 @pytest.mark.parametrize(
     "password",
     [
-        "Passw0rd123", "KotaCimahi1", "qwertyuiop", "P@ssw0rd2026", "Cimahi2026!", "Bismillah123", "1qaz2wsx3edc", "asdfghjkl;",
+        "Passw0rd123", "KotaCimahi1", "qwertyuiop", "P@ssw0rd2026", "Cimahi2026!", "Cibeber2026", "pasirkaliki26",
+        "CigugurTengah1", "Bismillah123", "1qaz2wsx3edc", "asdfghjkl;",
         "Persib1933!", "SelamatPagi1", "pemerintah kota cimahi", "k0t4 c1m4h1", "abcdefghij", "20261125000", "Pemkot-2026",
         "password password", "rinaaminah1", "Perhubungan2026", "zaq12wsxcde3", "Kelurahan#123", "adminadmin1", "Januari2026!",
     ],

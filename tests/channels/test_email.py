@@ -447,6 +447,11 @@ def test_what_proved_true_is_not_headed_as_a_hoax(verdict: str, tag: str) -> Non
         ("sari@contoh.example.", "sari@contoh.example"),
         ("sari@contoh.example;", "sari@contoh.example"),
         ("\xa0sari@contoh.example\u202c ,", "sari@contoh.example"),
+        ("'sari@contoh.example'", "sari@contoh.example"),
+        ("“sari@contoh.example”", "sari@contoh.example"),
+        ("sari@contoh.example (Sari)", "sari@contoh.example"),
+        ("Ibu Sari [sari@contoh.example]", "sari@contoh.example"),
+        ("mailto:sari%40contoh.example", "sari@contoh.example"),
     ],
 )
 def test_an_address_is_kept_as_it_was_but_for_its_domain(text: str, address: str) -> None:
@@ -459,6 +464,11 @@ def test_an_address_is_kept_as_it_was_but_for_its_domain(text: str, address: str
 def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(BadAddress, match=r"nama@contoh\.id"):
         parse_address(text)
+
+
+def test_two_addresses_in_one_cell_are_told_apart_from_a_misspelt_one() -> None:
+    with pytest.raises(BadAddress, match="lebih dari satu alamat email"):
+        parse_address("sari@contoh.example, budi@contoh.example")
 
 
 def test_settings_come_from_variables_with_the_channels_name() -> None:

@@ -82,6 +82,8 @@ def test_everything_else_stays_as_typed(text: str) -> None:
         ("<https://x.example/a_b>", "<a https://x.example/a_b>https://x.example/a_b</a>"),
         ("<a_b@x.example>", "<a mailto:a_b@x.example>a_b@x.example</a>"),
         ("[a](b.pdf) [a](//x.example) [a](#b) [a](/c)", "a (b.pdf) a (//x.example) a (#b) a (/c)"),
+        ("[](https://x.example/_a_) ![ ](tel:112)", "<a https://x.example/_a_>https://x.example/_a_</a> !<a tel:112>tel:112</a>"),
+        ("[\u2800](/_c_) [](//x.example/_a_)", "/_c_ //x.example/_a_"),
         ("[b.pdf](b.pdf) [a](ftp://x.example/_c_)", "b.pdf a (ftp://x.example/_c_)"),
     ],
 )  # fmt: skip

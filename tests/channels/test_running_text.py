@@ -53,6 +53,7 @@ def test_a_running_text_is_one_line_with_every_word_in_its_order(text: str) -> N
         ("1) Pindah. 2) Tunggu.", "1. Pindah\n2. Tunggu"),
         ("Pindah; Tunggu.", "1. Pindah\n2. Tunggu"),
         ("", "Air mati."),
+        ("…", f"https://contoh.example/{400 * 'a'}"),
     ],
 )
 def test_a_lead_that_the_text_begins_with_is_repeated(lead: str, text: str) -> None:

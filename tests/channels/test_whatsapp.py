@@ -340,6 +340,11 @@ def test_long_instructions_leave_room_for_the_situation() -> None:
         "6281200000001.0",
         "081200000001,00",
         '"081200000001"',
+        '="081200000001"',
+        "TEL:0812-0000-0001",
+        "0812 0000 0001;",
+        "[0812] 0000:0001",
+        "~0812*0000*0001 #",
     ],
 )
 def test_an_indonesian_number_is_read_however_it_is_written(text: str) -> None:

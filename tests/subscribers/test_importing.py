@@ -87,6 +87,7 @@ def test_an_empty_language_is_indonesian_and_case_does_not_matter() -> None:
         (cells(address="rina"), '"rina" bukan alamat email.'),
         (cells(address=" "), "Alamat kosong."),
         (cells(areas="cibabet"), 'Wilayah "cibabet" tidak dikenal. Maksud Anda cibabat?'),
+        (cells(areas=";|"), "Wilayah kosong: tulis slug atau kode, misalnya cibabat."),
         (cells(areas=""), "Wilayah kosong: tulis slug atau kode, misalnya cibabat."),
         (cells(topics="cuca"), 'Topik "cuca" tidak dikenal. Maksud Anda cuaca?'),
         (cells(language="fr"), 'Bahasa "fr" tidak dikenal. Yang ada: id, en, su.'),
@@ -179,6 +180,7 @@ def test_all_that_is_wrong_with_a_row_is_told_at_once() -> None:
         ("Kesehatan", ("kesehatan",)), ("bansos;cuaca", ("bansos", "cuaca")),
         ("Cuaca | Bansos / kesehatan", ("bansos", "cuaca", "kesehatan")),
         ("cuaca bansos", ("bansos", "cuaca")), ("semua", ()), ("DARURAT", ("darurat",)), (" ; ", ()),
+        ("Bansos dan Cuaca", ("bansos", "cuaca")), ("Hanya darurat", ("darurat",)),
     ],
 )  # fmt: skip
 def test_topics_are_known_by_their_names_in_any_list(text: str, topics: tuple[str, ...]) -> None:

@@ -52,8 +52,8 @@ def test_header_words_may_be_indonesian_and_spelt_with_spaces(header: str) -> No
 
 
 def test_blank_rows_and_empty_columns_are_passed_over() -> None:
-    read = table(HEADER + ",,,", ",,,,,,", GOOD + ",,,", "", ' , ,"",,, ,', "\xa0", GOOD)
-    assert [(record.line, record.cells, record.problem) for record in read] == [(3, CELLS, ""), (7, CELLS, "")]
+    read = table(HEADER + ",,,", ",,,,,,", GOOD + ",,,", "", ' , ,"",,, ,', "\xa0", ";;;;;;", GOOD)
+    assert [(record.line, record.cells, record.problem) for record in read] == [(3, CELLS, ""), (8, CELLS, "")]
 
 
 def test_optional_columns_may_be_missing_at_the_end_as_excel_leaves_them_out() -> None:

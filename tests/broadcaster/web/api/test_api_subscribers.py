@@ -98,6 +98,13 @@ async def test_what_a_file_may_say_the_interface_may_say_too(site: Running) -> N
     assert {area for _, area in await addresses(site)} == {"32.77.01.1005", "32.77.02.1002"}
 
 
+@pytest.mark.parametrize("areas", [";", [";", "|"], "", []])
+async def test_no_area_is_refused_however_it_is_written(site: Running, areas: str | list[str]) -> None:
+    answer = await site.post(PATH, {**ROW, "areas": areas}, await site.token("write"))
+    assert answer.status == 422
+    assert "Wilayah kosong" in answer.text
+
+
 async def test_a_line_break_or_quote_never_makes_another_row(site: Running) -> None:
     token = await site.token("write")
     source = 'formulir"\nemail,lain@contoh.example,cimahi,,id,x,2026-11-03T09:00'
