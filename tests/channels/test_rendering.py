@@ -181,7 +181,7 @@ def test_what_fits_is_never_cut(text: str) -> None:
     assert cut(text, 90) == text.strip()
 
 
-@pytest.mark.parametrize("limit", range(0, len(PIPES) + 2))
+@pytest.mark.parametrize("limit", range(len(PIPES) + 2))
 def test_a_shortened_text_says_that_more_was_left_out(limit: int) -> None:
     short = shortened(PIPES, limit)
     assert len(short) <= limit
