@@ -33,6 +33,7 @@ from channels.base.rendering import (
     kind_text,
     plain,
     scrubbed,
+    shortened,
     span_text,
     template_name,
     verdict_text,
@@ -111,7 +112,7 @@ def compose(edition: Edition, lang: str, settings: Settings) -> Frame:
 def _fitted(name: str, values: dict[str, Any]) -> str:
     room = len(values["body"])
     while True:
-        page = fill(name, {**values, "body": cut(values["body"], room)})
+        page = fill(name, {**values, "body": shortened(values["body"], room)})
         size = len(page.encode())
         if size <= PART_LIMIT or room == 0:
             return page

@@ -21,7 +21,7 @@ from channels.base.bot_markup import TEXT_LIMIT, flow, parsed
 from channels.base.chat import Chats
 from channels.base.contract import Finding, Outcome, Receipt, Rejected
 from channels.base.redacting import redacted
-from channels.base.rendering import WIB, area_names, clean, cut, fill, template_name, utf16, with_addresses
+from channels.base.rendering import WIB, area_names, clean, fill, shortened, template_name, utf16, with_addresses
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings, Rate
 from channels.base.sign_in import Credential
@@ -59,7 +59,7 @@ def parse_address(text: str) -> str:
 
 def short(text: str, limit: int) -> str:
     """One line of at most `limit` UTF-16 units."""
-    return cut(" ".join(clean(text).split()), limit, utf16)
+    return shortened(" ".join(clean(text).split()), limit, utf16)
 
 
 def compose(edition: contract.Edition, lang: str, site: contract.Site) -> str:

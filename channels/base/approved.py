@@ -11,7 +11,7 @@ import yaml
 
 from channels.base.contract import Site
 from channels.base.pairing import unpaired
-from channels.base.rendering import TEMPLATES, clean, cut, environment, utf16
+from channels.base.rendering import TEMPLATES, clean, environment, shortened, utf16
 from channels.base.running_text import joined
 
 EMPTY = "-"
@@ -86,7 +86,7 @@ def legal(text: str) -> str:
 def fitted(text: str, limit: int, *, boxed: str = "") -> str:
     """A legal text cut to `limit` UTF-16 units, with every character to be seen (`pairing.unpaired`)."""
     room = limit
-    while room > 0 and (over := utf16(shown := unpaired(cut(text, room, utf16), boxed=boxed)) - limit) > 0:
+    while room > 0 and (over := utf16(shown := unpaired(shortened(text, room, utf16), boxed=boxed)) - limit) > 0:
         room -= over
     return shown if room > 0 else ""
 

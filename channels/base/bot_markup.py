@@ -2,16 +2,18 @@
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape, unescape
 
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from channels.base.rendering import ELLIPSIS, clean, cut, tokens, utf16
+from channels.base.rendering import ELLIPSIS, clean, shortened, tokens, utf16
 
 TEXT_LIMIT = 4096  # UTF-16 units of the parsed text: the strictest reading of Telegram's limit, safe under all others
 ENTITY_LIMIT = 100
+_GAP = f"\n\n{ELLIPSIS}"
+"""Stands below the last block that fits."""
 
 _TAGS = {"strong_open": "<b>", "strong_close": "</b>", "em_open": "<i>", "em_close": "</i>", "softbreak": "\n", "hardbreak": "\n"}
 _OPENING = re.compile("<[a-z]")
@@ -62,13 +64,22 @@ def parsed(html: str) -> str:
 
 
 def flow(markdown: str, beside: str, share: float = 1.0) -> Markup:
-    """HTML of the blocks that fit into `share` of the room that `beside` leaves; the next is cut by sentence.
+    """HTML of the blocks that fit into `share` of the room that `beside` leaves; the next is cut, and an ellipsis says so.
 
     Where all entities would be too many, bold and italic go first; links that are still too many stand as text.
     """
     room = int((TEXT_LIMIT - utf16(parsed(beside))) * share)
     tags = int((ENTITY_LIMIT - len(_OPENING.findall(beside))) * share)
     parts = blocks(markdown)
+    out, whole = _filled(parts, room, tags)
+    if not whole:
+        out, _ = _filled(parts, room - utf16(_GAP), tags)
+        out += "" if out.endswith(ELLIPSIS) or room < utf16(_GAP) else _GAP.strip() if not out else _GAP
+    return Markup(out)  # noqa: S704 # reason: each block is escaped
+
+
+def _filled(parts: Sequence[tuple[str, str]], room: int, tags: int) -> tuple[str, bool]:
+    """HTML of the blocks that fit, the next shortened, and whether they are all there."""
     links = sum(html.count("<a ") for _, html in parts)
     out = ""
     for lead, html in parts:
@@ -76,13 +87,12 @@ def flow(markdown: str, beside: str, share: float = 1.0) -> Markup:
         styled = _within(html, tags, kept_back=links)
         text = parsed(styled)
         if utf16(lead + text) > room:
-            head = cut(text, room - utf16(lead), utf16)
-            out += "" if not head or (out and head == ELLIPSIS) else lead + _clipped(styled, head, text)
-            break
+            head = shortened(text, room - utf16(lead), utf16)
+            return (out if head in {"", ELLIPSIS} else out + lead + _clipped(styled, head, text)), False
         out += lead + styled
         room -= utf16(lead + text)
         tags -= len(_OPENING.findall(styled))
-    return Markup(out)  # noqa: S704 # reason: each block is escaped
+    return out, True
 
 
 def _within(html: str, tags: int, *, kept_back: int) -> str:
@@ -101,7 +111,7 @@ def _as_text(link: re.Match[str]) -> str:
 
 def _clipped(html: str, head: str, text: str) -> str:
     """The beginning of a block that shows `head`, a beginning of its `text` with or without an ellipsis: links stay links."""
-    kept = head if text.startswith(head) else head.removesuffix(ELLIPSIS)
+    kept = head if text.startswith(head) else head.removesuffix(ELLIPSIS).rstrip()
     if not text.startswith(kept):
         return escape(head, quote=False)
     out, left, inside = "", len(kept), list[str]()

@@ -25,6 +25,8 @@ from channels.base.running_text import running
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 WIB = timezone(timedelta(hours=7), "WIB")
 ELLIPSIS = "…"
+GAP = f" {ELLIPSIS}"
+"""Stands behind a whole sentence where more was left out."""
 
 Measure = Callable[[str], int]
 
@@ -108,6 +110,15 @@ def cut(text: str, limit: int, measure: Measure = len) -> str:
     if end * 3 >= fits > 0:
         return text[:end].rstrip()
     return _cut_words(text, limit, measure)
+
+
+def shortened(text: str, limit: int, measure: Measure = len) -> str:
+    """`cut` for texts that people read without the rest beside them: an ellipsis stands behind whole sentences, too."""
+    text, short = text.strip(), cut(text, limit, measure)
+    if short in {"", text} or short.endswith(ELLIPSIS):
+        return short
+    short = cut(text, limit - measure(GAP), measure)
+    return short if not short or short.endswith(ELLIPSIS) else f"{short}{GAP}"
 
 
 def _longest_fit(text: str, limit: int, measure: Measure) -> int:

@@ -533,3 +533,25 @@ async def test_the_doctor_names_missing_settings() -> None:
     (finding,) = await Email(Settings()).check()
     assert finding.ok is False
     assert "EMAIL_URL" in finding.what and "EMAIL_FROM" in finding.what
+
+
+@pytest.mark.parametrize("lang", ["id", "en"])
+@pytest.mark.parametrize("name", ["notice", "alert", "clarification", "correction"])
+def test_every_kind_shows_what_to_do_and_a_summary_that_repeats_it_is_lost_on_no_channel(name: str, lang: str) -> None:
+    edition = samples.editions()[name]
+    steps = "1. Tekan *123*4#.\n2. Telepon 112."
+    words = {lang: Wording(title="Air mati", summary="Tekan *123*4#.", body="Isi.", instruction=steps) for lang in ("id", "en")}
+    message = mail(msgspec.structs.replace(edition, wordings=words), lang)
+    for kind in ("plain", "html"):
+        part = message.get_body((kind,))
+        assert part is not None
+        assert "Tekan *123*4#." in part.get_content()
+        assert "Telepon 112." in part.get_content()
+
+
+def test_a_body_that_mail_programs_would_clip_says_that_it_was_cut() -> None:
+    words = Wording(title="Air mati", summary="", body="Air \"mati\" di '&' sini. " * 6_000, instruction="")
+    message = mail(samples.notice(wordings={"id": words}))
+    part = message.get_body(("html",))
+    assert part is not None
+    assert "sini. …" in part.get_content()

@@ -13,6 +13,7 @@ from lxml import etree
 
 import samples
 from channels.base.contract import Edition, Image, Wording
+from channels.feed import FeedChannel, Settings
 from feeds import AREAS, EDITIONS, FORMATS, LATER, asked, items, many, told
 
 GOLDEN = Path(__file__).parent / "golden" / "feed"
@@ -271,3 +272,13 @@ def write_goldens() -> None:
 
 if __name__ == "__main__":
     write_goldens()
+
+
+@pytest.mark.parametrize("lang", ["id", "en"])
+@pytest.mark.parametrize("name", ["notice", "alert", "clarification", "correction"])
+def test_every_kind_shows_what_to_do(name: str, lang: str) -> None:
+    words = {one: Wording(title="Air mati", summary="", body="Isi.", instruction="Tekan *123*4#.") for one in ("id", "en")}
+    edition = msgspec.structs.replace(samples.editions()[name], wordings=words)
+    entry = FeedChannel(Settings(site=samples.site())).entry(edition, lang)
+    assert "Tekan *123*4#." in entry.html
+    assert "Tekan *123*4#." in entry.text

@@ -292,3 +292,22 @@ def test_a_link_in_a_paragraph_that_is_cut_stays_a_link() -> None:
     body = "[denah](https://contoh.example/a) **tebal** " + "kata " * 2_000
     fields = dict.fromkeys(FIELDS, Text("Air mati")) | {"body": Text(body, ("denah tebal kata",), ("https://contoh.example/a",))}
     check_all_seen("telegram", "notice", "id", fields)
+
+
+@settings(max_examples=30)
+@given(
+    paragraphs=st.lists(st.sampled_from(["Tekan {}.", "Telepon {}", "- {}", "Rp{} per orang!", "{}"]), min_size=1, max_size=400),
+    steps=st.lists(st.sampled_from(["Tekan {}.", "Telepon {}", "{}"]), max_size=100),
+    gap=st.sampled_from([" ", "\n", "\n\n"]),
+    sample=st.sampled_from(["notice", "alert", "correction", "picture"]),
+)
+def test_every_number_is_seen_or_the_text_says_that_it_was_cut(
+    paragraphs: list[str], steps: list[str], gap: str, sample: str
+) -> None:
+    body = gap.join(text.format(f"9{number:03}7") for number, text in enumerate(paragraphs))
+    instruction = gap.join(text.format(f"8{number:03}7") for number, text in enumerate(steps))
+    fields = dict.fromkeys(FIELDS, Text("Air mati")) | {"summary": Text(""), "body": Text(body), "instruction": Text(instruction)}
+    for name in ("whatsapp", "telegram", "email", "feed"):
+        for seen in readings(name, written(sample, fields), "id"):
+            missing = [number for number in re.findall(r"[89]\d{3}7", body + instruction) if number not in seen.words]
+            assert not missing or "…" in seen.words, (name, missing[:3])

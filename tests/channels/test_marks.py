@@ -64,7 +64,7 @@ def test_pairs_at_the_borders_of_words_are_marks(text: str, expected: str) -> No
         "https://x.example/[a](b)",
         "[a] [a]( [a](b c) [a]() [](",
         "[a](javascript:alert(1)) [a](DATA:x) [a](vbscript:x) [a](file:///x)",
-        "<nama> <ftp://x.example> <a@>",
+        "<nama> <ftp://x.example> <a@> <nama@kantor> <a@.> <a@b.>",
     ],
 )
 def test_everything_else_stays_as_typed(text: str) -> None:

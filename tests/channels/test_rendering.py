@@ -29,6 +29,7 @@ from channels.base.rendering import (
     one_line,
     plain,
     scrubbed,
+    shortened,
     span_text,
     template_name,
     utc,
@@ -178,6 +179,13 @@ def test_no_cut_ends_with_the_number_of_a_step_or_a_word_that_leads_on(pieces: l
 @given(st.text(max_size=90))
 def test_what_fits_is_never_cut(text: str) -> None:
     assert cut(text, 90) == text.strip()
+
+
+@pytest.mark.parametrize("limit", range(len(PIPES) + 2))
+def test_a_shortened_text_says_that_more_was_left_out(limit: int) -> None:
+    short = shortened(PIPES, limit)
+    assert len(short) <= limit
+    assert short == PIPES or short.endswith(ELLIPSIS) or limit < len(ELLIPSIS)
 
 
 def test_a_short_first_sentence_does_not_cost_the_rest() -> None:

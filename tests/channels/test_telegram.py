@@ -239,14 +239,15 @@ def test_a_long_body_ends_with_a_whole_word(body: str, taken: int) -> None:
     shown = telegram.parsed(telegram.flow(body, beside="x" * taken))
     assert utf16(shown) <= 4096 - taken
     words = shown.removesuffix("…").split() if shown.split() != whole else whole
+    assert shown.split() == whole or taken > 4090 or shown.endswith("…")
     assert words[:-1] == whole[: max(len(words) - 1, 0)]
     assert not words or re.fullmatch(re.escape(words[-1]) + "[,;:–…-]*", whole[len(words) - 1])
 
 
-def test_a_body_of_many_sentences_is_cut_after_a_sentence() -> None:
+def test_a_body_of_many_sentences_is_cut_after_a_sentence_and_says_so() -> None:
     html = telegram.compose(worded(samples.notice(), body="Air mati sampai sore nanti. " * 400), "id", samples.site())
     shown, _ = parse_html(html)
-    assert "Air mati sampai sore nanti.\n\nGangguan layanan" in shown
+    assert "Air mati sampai sore nanti. …\n\nGangguan layanan" in shown
     assert 4096 - 40 < utf16(shown) <= 4096
 
 
@@ -255,6 +256,23 @@ def test_instructions_come_before_the_body_and_leave_it_room() -> None:
     shown, _ = parse_html(telegram.compose(edition, "id", samples.site()))
     assert 2000 < shown.index("Isi panjang") < 3000
     assert shown.endswith("Kode: CMH-9XQ2-TD")
+
+
+@pytest.mark.parametrize("last", ["Telepon 112.", "- 112", "x" * 5000])
+def test_a_block_for_which_no_room_is_left_is_not_dropped_in_silence(last: str) -> None:
+    for fill in range(3_700, 4_000):
+        shown, _ = parse_html(telegram.compose(worded(samples.notice(), body=f"{'k' * fill}.\n\n{last}"), "id", samples.site()))
+        assert utf16(shown) <= 4096
+        assert last in shown or "…" in shown
+
+
+def test_evidence_beyond_the_fifth_is_said_to_be_there() -> None:
+    links = tuple(f"https://contoh.example/{number}" for number in range(6))
+    claim = msgspec.structs.replace(samples.clarification().claim, evidence=links, fact="Kata. " * 150)
+    for lang in ("id", "en"):
+        shown, _ = parse_html(telegram.compose(samples.clarification(claim=claim), lang, samples.site()))
+        assert "https://contoh.example/4, …" in shown
+        assert "Kata. …" in shown
 
 
 def test_text_is_counted_in_utf_16_units_and_never_cut_inside_an_emoji() -> None:

@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from broadcaster import amending, newsroom, overriding, publishing
 from broadcaster.accounts import Account
 from broadcaster.announcements import NotAllowed
-from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
+from broadcaster.fields import VERDICTS, Fields, InvalidAnnouncement, Problem, read_leniently
 from broadcaster.newsroom import Form
 from broadcaster.store import announcements as rows
 from broadcaster.store import drafts
@@ -36,6 +36,8 @@ Change = Literal["correction", "withdrawal"]
 TIMES = ("effective", "expires")
 TYPED = ("title", "summary", "body", "instruction", "category", "agency", "link", "image", "image_alt", *TIMES)
 """Fields of the form that are one text each; areas are check-boxes."""
+CLAIMED = ("claim", "seen_at", "verdict", "fact", "evidence")
+"""What a clarification says besides; the form of any other announcement has none of it."""
 SAID = ("diajukan", "ditolak", "ditarik", "disetujui", "dibatalkan")
 """What the page says was done; keys below "staff.send.said."."""
 PATHS: Mapping[Change, str] = {"correction": "ralat", "withdrawal": "cabut"}
@@ -148,6 +150,9 @@ def corrected(row: Announcement, sent: FormData, request: Request) -> dict[str, 
     tree = app_of(request).tree
     form = row.fields.model_dump(mode="json", exclude_defaults=True)
     form |= {name: _text(sent, name) for name in TYPED}
+    if row.fields.kind == "clarification":
+        given = forms.read(sent)
+        form |= {name: given.get(name, "") for name in CLAIMED if name in sent}
     wanted = {value for value in sent.getlist("areas") if isinstance(value, str)}
     kept = [name for name in row.fields.areas if (area := tree.get(name)) is not None and area.slug in wanted]
     known = {area.slug for area in (tree.get(name) for name in kept) if area is not None}
@@ -167,13 +172,19 @@ def _typed(form: Form, sent: FormData) -> dict[str, Any]:
     """The form as it is shown again."""
     typed = {name: _text(sent, name) for name in TYPED}
     shown = forms.shown({"translations": _translations(sent)})["translations"]
-    return {**typed, "areas": form["areas"], "translations": bool(sent.get("translations")), "words": shown}
+    return {**typed, **_claimed(form), "areas": form["areas"], "translations": bool(sent.get("translations")), "words": shown}
 
 
 def _translations(sent: FormData) -> dict[str, dict[str, str]]:
     """Every language that was written."""
     written = {lang: forms.translation(sent, lang) for lang in forms.LANGUAGES}
     return {lang: words for lang, words in written.items() if words}
+
+
+def _claimed(form: Form) -> dict[str, str]:
+    """What is said of a claim, as the fields of the page hold it."""
+    values = forms.shown(form)
+    return {name: values[name] for name in CLAIMED}
 
 
 def _published(fields: Fields) -> dict[str, Any]:
@@ -184,6 +195,7 @@ def _published(fields: Fields) -> dict[str, Any]:
     stored = {lang: words.model_dump(exclude_none=True) for lang, words in fields.translations.items()}
     return {
         **values,
+        **_claimed(fields.model_dump(mode="json", exclude_defaults=True)),
         "areas": list(fields.areas),
         "translations": False,
         "words": forms.shown({"translations": stored})["translations"],
@@ -195,7 +207,7 @@ def _proposed(row: Announcement, form: Form) -> dict[str, Any]:
     times = {name: forms.shown(form)[name] for name in TIMES}
     texts = {name: str(form.get(name) or "") for name in TYPED}
     return {
-        **_published(row.fields), **texts, **times, "areas": list(form.get("areas") or ()),
+        **_published(row.fields), **texts, **times, **_claimed(form), "areas": list(form.get("areas") or ()),
         "translations": bool(form.get("translations")), "words": forms.shown(form)["translations"],
     }  # fmt: skip
 
@@ -247,7 +259,7 @@ async def _show(request: Request, change: Change, shown: Shown) -> Response:
         left=max(left, 0), judged=judged,
         changes=_changes(request, row.fields, read_leniently(proposed.form)[0]) if proposed and proposed.form else shown.changes,
         mine=proposed is not None and proposed.actor == account_of(request).actor, topics=app.settings.topics, tree=app.tree,
-        marked=_marked(request, values["areas"] if change == "correction" else ()),
+        verdicts=VERDICTS, marked=_marked(request, values["areas"] if change == "correction" else ()),
         pushed=[app.push[one].label for one in app.open_push if not chosen or one in chosen],
         pulled=[app.pull[one].label for one in app.pull if not chosen or one in chosen],
         said=said if said in SAID else "",

@@ -191,6 +191,34 @@ async def test_a_wrong_link_and_a_wrong_start_can_be_corrected(site: Running) ->
     assert (kept.form["link"], kept.form["effective"]) == ("https://benar.example/", "2026-11-25T09:00")
 
 
+async def test_what_a_clarification_says_of_a_claim_can_be_corrected(site: Running) -> None:
+    claimed = {"claim": "Air beracun", "verdict": "Hoaks", "fact": "Air aman.", "evidence": ["https://contoh.example/satu"]}
+    told = {**claimed, "kind": "clarification", "seen_at": "WhatsApp", "hoax_type": "konten palsu"}
+    stored = await site.publish(**told)
+    rina = await signed_in(site, "rina", "author")
+    page = await rina.get(f"/redaksi/pengumuman/{stored.id}/ralat")
+    assert 'name="claim" value="Air beracun"' in page.text
+    mended = {"claim": "Air bau", "verdict": "Menyesatkan", "fact": "Air bau\r\nsampai sore.", "seen_at": ""}
+    links = "https://contoh.example/dua\r\nhttps://contoh.example/tiga"
+    answer = await propose(rina, stored, **mended, evidence=links)
+    assert answer.status == 303
+    proposal = await waiting(site, stored)
+    assert proposal is not None
+    fields = Fields.read(proposal.form)
+    assert (fields.claim, fields.verdict, fields.fact) == ("Air bau", "Menyesatkan", "Air bau\nsampai sore.")
+    assert (fields.seen_at, fields.hoax_type) == (None, "konten palsu")
+    assert fields.evidence == ("https://contoh.example/dua", "https://contoh.example/tiga")
+
+
+async def test_a_notice_takes_on_no_claim_by_its_correction(site: Running) -> None:
+    stored = await site.publish()
+    rina = await signed_in(site, "rina", "author")
+    await propose(rina, stored, title="Air mati lagi", claim="Air beracun", verdict="Hoaks", fact="Tidak.")
+    proposal = await waiting(site, stored)
+    assert proposal is not None
+    assert Fields.read(proposal.form).claim is None
+
+
 async def test_a_withdrawal_says_what_happens_and_needs_a_second_person(site: Running) -> None:
     stored = await site.publish()
     rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver", "author")
