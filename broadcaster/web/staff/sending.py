@@ -164,7 +164,9 @@ async def _page(request: Request, row: Announcement, *, problem: str = "", statu
         request, template, status=status, problem=problem, acts=acts, names=names, given=actors.given, newest=newest,
         waiting=waiting, withdrawal=next((entry for entry in reversed(acts) if entry.act == "withdraw"), None),
         finished=finished if finished in DONE and not problem else "", retried=_retried(acts), left_out=steering.LEFT_OUT,
-        issued=issued, kept_days=KEPT_DAYS, **_live(request, row, sight),
+        issued=issued, kept_days=KEPT_DAYS,
+        areas=[area.label for area in (app.tree.get(name) for name in row.fields.areas) if area is not None],
+        **_live(request, row, sight),
     )  # fmt: skip
 
 
