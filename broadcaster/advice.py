@@ -35,7 +35,7 @@ class Known:
 
 def advise(fields: Fields, *, now: datetime, known: Known) -> list[Problem]:
     """Everything worth a second look, in Indonesian; each with what to do."""
-    rules = (_shut, _night, _doubtful_times, _repeated, _undated, _shouted, _links, _phones)
+    rules = (waits, _night, _doubtful_times, _repeated, _undated, _shouted, _links, _phones)
     return [found for rule in rules for found in rule(fields, now, known)]
 
 
@@ -44,7 +44,8 @@ def _texts(fields: Fields) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _shut(fields: Fields, now: datetime, known: Known) -> Iterator[Problem]:
+def waits(fields: Fields, now: datetime, known: Known) -> Iterator[Problem]:
+    """Each channel that would let it wait: until when, and what to do meanwhile."""
     going = (fields.publish_at or now).timestamp()
     for channel in sorted(known.shut, key=lambda channel: channel.label):
         if channel.until is None or channel.until > going:

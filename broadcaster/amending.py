@@ -31,6 +31,8 @@ def propose_correction(connection: Connection, desk: Desk, announcement_id: str,
     wanted = Proposal(
         announcement=row.id, change="correction", form=form, reason=why, bound=bound, actor=desk.account.actor, at=desk.at
     )
+    if (waiting := _proposed_before(connection, wanted)) is not None:
+        return waiting
     _keep_words(connection, desk, row, form)
     return _propose(connection, desk, row, wanted, checked)
 
@@ -45,7 +47,7 @@ def propose_withdrawal(connection: Connection, desk: Desk, announcement_id: str,
         announcement=row.id, change="withdrawal", form={}, reason=why, bound=_bound(row, "withdrawal", why),
         actor=desk.account.actor, at=desk.at,
     )  # fmt: skip
-    return _propose(connection, desk, row, wanted, checked)
+    return _proposed_before(connection, wanted) or _propose(connection, desk, row, wanted, checked)
 
 
 def approve(connection: Connection, desk: Desk, announcement_id: str, *, seen: str) -> Stored:
@@ -146,6 +148,13 @@ def _keep_words(connection: Connection, desk: Desk, row: Announcement, form: For
     number = max(row.version, last.number if last is not None else 0) + 1
     words = Version(announcement=row.id, number=number, at=desk.at, actor=desk.account.actor, act="correct", form=form)
     drafts.keep(connection, words)
+
+
+def _proposed_before(connection: Connection, wanted: Proposal) -> Proposal | None:
+    """Find the same proposal of the same person, where it waits already: its form was sent twice."""
+    waiting = drafts.proposed(connection, wanted.announcement)
+    same = waiting is not None and (waiting.actor, waiting.bound) == (wanted.actor, wanted.bound)
+    return waiting if same else None
 
 
 def _propose(connection: Connection, desk: Desk, row: Announcement, wanted: Proposal, checked: CheckedAnnouncement) -> Proposal:

@@ -24,7 +24,7 @@ from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.drafts import Proposal, Version
 from broadcaster.web import pages
 from broadcaster.web.access import account_of, app_of
-from broadcaster.web.staff import actors, frame, once, refusals
+from broadcaster.web.staff import actors, frame, refusals
 from broadcaster.web.staff import form as forms
 from broadcaster.web.staff.differences import Difference, differences
 from broadcaster.web.staff.judging import judgement
@@ -38,8 +38,14 @@ TYPED = ("title", "summary", "body", "instruction", "category", "agency", "link"
 """Fields of the form that are one text each; areas are check-boxes."""
 CLAIMED = ("claim", "seen_at", "verdict", "fact", "evidence")
 """What a clarification says besides; the form of any other announcement has none of it."""
-SAID = ("diajukan", "ditolak", "ditarik", "disetujui", "dibatalkan")
-"""What the page says was done; keys below "staff.send.said."."""
+SAID = {
+    "diajukan": ("asked",),
+    "dibatalkan": ("asked",),
+    "disetujui": ("held", "out"),
+    "ditolak": ("", "out"),
+    "ditarik": ("", "out"),
+}
+"""What the page says was done, and how the proposal may stand while it says so; keys below "staff.send.said."."""
 PATHS: Mapping[Change, str] = {"correction": "ralat", "withdrawal": "cabut"}
 
 
@@ -54,7 +60,6 @@ class Shown:
     problems: Sequence[Problem] = ()
     refusal: str = ""
     status: int = 200
-    sent_id: str = ""
 
 
 async def show_correction(request: Request) -> Response:
@@ -72,7 +77,7 @@ async def correct(request: Request) -> Response:
     row, sent = await found(request), await request.form()
     app, desk, reason = app_of(request), frame.desk_of(request), _text(sent, "reason")
     form = corrected(row, sent, request)
-    shown = Shown(values=_typed(form, sent), reason=reason, sent_id=once.id_of(sent))
+    shown = Shown(values=_typed(form, sent), reason=reason)
     seen = fingerprint(form, reason)
     try:
         if not hmac.compare_digest(_text(sent, "seen").encode(), seen.encode()):
@@ -81,10 +86,7 @@ async def correct(request: Request) -> Response:
             if not changes:
                 raise NotAllowed(words("id")("staff.send.same"))
             return await _show(request, "correction", replace(shown, changes=changes, seen=seen))
-        await once.write(
-            request, sent, "correction",
-            lambda c: amending.propose_correction(c, desk, row.id, form, reason=reason), lambda made: made.bound,
-        )  # fmt: skip
+        await app.database.write(amending.propose_correction, desk, row.id, form, reason=reason)
     except (InvalidAnnouncement, NotAllowed) as refused:
         return await _refused(request, "correction", shown, refused)
     return _to(row, "correction", "diajukan")
@@ -95,7 +97,7 @@ async def show_again(request: Request) -> Response:
     row, sent = await found(request), await request.form()
     values = _typed(corrected(row, sent, request), sent)
     shown = Shown(values=values, reason=_text(sent, "reason"), problems=(frame.stale(request),), status=403)
-    return await _show(request, "correction", replace(shown, sent_id=once.id_of(sent)))
+    return await _show(request, "correction", shown)
 
 
 async def withdraw(request: Request) -> Response:
@@ -103,12 +105,9 @@ async def withdraw(request: Request) -> Response:
     row, sent = await found(request), await request.form()
     desk, reason = frame.desk_of(request), _text(sent, "reason")
     try:
-        await once.write(
-            request, sent, "withdrawal",
-            lambda c: amending.propose_withdrawal(c, desk, row.id, reason=reason), lambda made: made.bound,
-        )  # fmt: skip
+        await app_of(request).database.write(amending.propose_withdrawal, desk, row.id, reason=reason)
     except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _refused(request, "withdrawal", Shown(reason=reason, sent_id=once.id_of(sent)), refused)
+        return await _refused(request, "withdrawal", Shown(reason=reason), refused)
     return _to(row, "withdrawal", "diajukan")
 
 
@@ -262,8 +261,15 @@ async def _show(request: Request, change: Change, shown: Shown) -> Response:
         verdicts=VERDICTS, marked=_marked(request, values["areas"] if change == "correction" else ()),
         pushed=[app.push[one].label for one in app.open_push if not chosen or one in chosen],
         pulled=[app.pull[one].label for one in app.pull if not chosen or one in chosen],
-        said=said if said in SAID else "",
+        said=said if _standing(proposed, newest) in SAID.get(said, ()) else "",
     )  # fmt: skip
+
+
+def _standing(proposed: Proposal | None, newest: EditionRow) -> str:
+    """How a proposal stands, as SAID names it; "out": none waits, and one was published at some time."""
+    if proposed is None:
+        return "out" if newest.number > 1 else ""
+    return "asked" if proposed.release_at is None else "held"
 
 
 def _marked(request: Request, names: Sequence[str]) -> set[str]:

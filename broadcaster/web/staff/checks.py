@@ -20,10 +20,11 @@ from broadcaster.web.staff import frame, refusals
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checks:
-    """`problems` stop it, `advice` does not."""
+    """`problems` stop it, `advice` does not; `waits` of an emergency: channels that would let it wait, said before all else."""
 
     problems: tuple[Problem, ...]
     advice: tuple[Problem, ...]
+    waits: tuple[Problem, ...] = ()
 
 
 NOTHING = Checks(problems=(), advice=())
@@ -46,7 +47,15 @@ async def of(request: Request, form: Mapping[str, Any], announcement: str = "", 
     known, left_open = await app.database.read(read)
     looked = await previewing.beside(lambda: _looked(desk, form, fields, known, left_open))
     problems = [problem for problem in looked.problems if tried or problem.reason != refusals.MISSING]
-    return Checks(problems=refusals.worded(problems, t), advice=looked.advice)
+    return Checks(problems=refusals.worded(problems, t), advice=looked.advice, waits=looked.waits)
+
+
+async def waits(request: Request) -> tuple[Problem, ...]:
+    """Which channels would let an emergency wait, were it published now."""
+    app, now = app_of(request), app_of(request).clock()
+    fields = read_leniently({"level": "emergency"})[0]
+    known = await app.database.read(lambda connection: _known(connection, app, fields, now.timestamp(), ""))
+    return tuple(advice.waits(fields, now, known))
 
 
 def _known(connection: Connection, app: App, fields: Fields, since: float, announcement: str) -> advice.Known:
@@ -67,5 +76,7 @@ def _looked(desk: Desk, form: Mapping[str, Any], fields: Fields, known: advice.K
     broken = {problem.field for problem in problems}
     problems += tuple(problem for problem in blanks.problems(fields, left_open) if problem.field not in broken)
     broken |= {problem.field for problem in problems}
-    told = [one for one in advice.advise(fields, now=desk.now, known=known) if one.field not in broken]
-    return Checks(problems=problems, advice=tuple(told))
+    waiting = tuple(advice.waits(fields, desk.now, known)) if fields.level == "emergency" else ()
+    advised = advice.advise(fields, now=desk.now, known=known)
+    told = tuple(one for one in advised if one.field not in broken and one not in waiting)
+    return Checks(problems=problems, advice=told, waits=waiting)

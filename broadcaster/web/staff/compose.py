@@ -270,4 +270,8 @@ def places(request: Request) -> list[Place]:
 
 
 def _said(request: Request, refused: Exception) -> Sequence[Problem]:
-    return refusals.of(refused, frame.words_of(request))
+    """What is wrong; where somebody else was faster, the page still holds what was typed, and loading it again would not."""
+    t = frame.words_of(request)
+    if isinstance(refused, newsroom.Outdated):
+        return (Problem(field="", reason=t("staff.conflict.kept"), remedy=""),)
+    return refusals.of(refused, t)

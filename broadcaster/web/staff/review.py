@@ -114,14 +114,19 @@ def _done(request: Request, row: Announcement) -> str:
     return said if SAID.get(said) == row.state else ""
 
 
-def decided(act: Act, *, to: str = "") -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint of one act: do it, ring where something was published, and go to `to` below the announcement's address."""
+def decided(act: Act, *, to: str = "", makes: bool = False) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint of one act: do it, ring where something was published, and go to `to` below the announcement's address.
+
+    `makes`: it makes another announcement.
+    """
 
     async def endpoint(request: Request) -> Response:
         app, row, data = app_of(request), await found(request), await request.form()
         desk, kind = frame.desk_of(request), request.url.path.rsplit("/", 1)[-1]
         try:
-            done = await once.write(request, data, kind, lambda c: act(c, desk, row.id, data), lambda made: str(made.id))
+            done = await once.write(
+                request, data, kind, lambda c: act(c, desk, row.id, data), lambda made: str(made.id), makes=makes
+            )  # fmt: skip
         except (InvalidAnnouncement, NotAllowed) as refused:
             problems, reason = refusals.of(refused, frame.words_of(request)), str(data.get("alasan", ""))
             return await _page(request, await found(request), problems, status=frame.status_of(refused), reason=reason)
@@ -157,7 +162,7 @@ call_back = decided(lambda c, desk, id_, _data: newsroom.call_back(c, desk, id_)
 unschedule = decided(lambda c, desk, id_, _data: newsroom.unschedule(c, desk, id_), to="/periksa?selesai=jadwal")
 publish = decided(lambda c, desk, id_, _data: newsroom.publish_approved(c, desk, id_), to="/periksa")
 archive = decided(lambda c, desk, id_, _data: newsroom.archive(c, desk, id_), to="?selesai=diarsipkan")
-duplicate = decided(lambda c, desk, id_, _data: newsroom.duplicate(c, desk, id_), to="/tulis")
+duplicate = decided(lambda c, desk, id_, _data: newsroom.duplicate(c, desk, id_), to="/tulis", makes=True)
 restore = decided(
     lambda c, desk, id_, data: newsroom.restore(c, desk, id_, _number(data, "nomor"), version=_seen(data)), to="/tulis"
 )

@@ -14,8 +14,8 @@ from broadcaster.hazards import HAZARDS, Hazard
 from broadcaster.store import listing
 from broadcaster.web.access import account_of, app_of
 from broadcaster.web.home import groups
+from broadcaster.web.staff import checks, frame, once, refusals
 from broadcaster.web.staff import form as forms
-from broadcaster.web.staff import frame, once, refusals
 from broadcaster.web.staff.compose import LIMITS, places
 from channels.base.rendering import WIB
 
@@ -30,7 +30,7 @@ async def show(request: Request) -> Response:
     hazard = HAZARDS.get(request.query_params.get("bahaya", ""))
     if hazard is None:
         return frame.page(request, "urgent_choose.html", hazards=HAZARDS.values())
-    return _page(request, hazard, _begun(hazard, app_of(request).clock()))
+    return await _page(request, hazard, _begun(hazard, app_of(request).clock()))
 
 
 async def submit(request: Request) -> Response:
@@ -45,7 +45,7 @@ async def submit(request: Request) -> Response:
         asked = await once.write(request, data, "warning", lambda c: warning.submit(c, desk, form), lambda row: row.id)
     except (InvalidAnnouncement, NotAllowed) as refused:
         problems, status = refusals.of(refused, frame.words_of(request)), frame.status_of(refused)
-        return _page(request, hazard, form, problems, status=status, sent_id=once.id_of(data))
+        return await _page(request, hazard, form, problems, status=status, sent_id=once.id_of(data))
     return RedirectResponse(f"/redaksi/pengumuman/{asked.result}/periksa", 303)
 
 
@@ -53,7 +53,7 @@ async def show_again(request: Request) -> Response:
     """The form as it was sent, for a session that began after it was opened; nothing is stored."""
     data = await request.form()
     problems = (frame.stale(request),)
-    return _page(request, _hazard(data), forms.read(data), problems, status=403, sent_id=once.id_of(data))
+    return await _page(request, _hazard(data), forms.read(data), problems, status=403, sent_id=once.id_of(data))
 
 
 async def alarm(request: Request) -> Response:
@@ -72,12 +72,12 @@ def _begun(hazard: Hazard, now: datetime) -> dict[str, Any]:
     return {"title": hazard.title, "instruction": hazard.instruction, "expires": f"{until:%Y-%m-%d %H:%M}"}
 
 
-def _page(
+async def _page(
     request: Request, hazard: Hazard, form: Mapping[str, Any], problems: Sequence[Problem] = (), status: int = 200, *,
     sent_id: str = "",
 ) -> Response:  # fmt: skip
     return frame.page(
         request, "urgent.html", status=status, hazard=hazard, form=forms.shown(form), sent_id=sent_id,
-        problems=problems, anchors=ANCHORS,
+        problems=problems, anchors=ANCHORS, waits=await checks.waits(request),
         broken={problem.field for problem in problems}, places=places(request), groups=groups(app_of(request)), limits=LIMITS,
     )  # fmt: skip

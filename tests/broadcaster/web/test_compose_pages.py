@@ -124,6 +124,7 @@ async def test_saving_by_itself_says_when_another_tab_was_faster(site: Running) 
     refused = await rina.post(f"{address}/simpan", {**FORM, "title": "Lain", "versi": "7"})
     assert refused.status == 409
     assert "sudah diubah di tempat lain" in json.loads(refused.text)["problem"]
+    assert "Tulisan Anda masih ada di halaman ini" in json.loads(refused.text)["problem"], "loading it again would lose it"
 
 
 async def test_small_changes_of_one_person_within_minutes_are_one_version(site: Running) -> None:

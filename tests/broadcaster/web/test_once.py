@@ -4,16 +4,18 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
+from broadcaster import newsroom
 from broadcaster.store import accounts
 from broadcaster.store.staff_tables import account, draft_version, proposal, recurring
 from broadcaster.store.tables import announcement
 from browsing import Answer, Running, running
-from staff_rows import AMENDED, COMPOSED, drafted, published, staged
+from staff_rows import AMENDED, COMPOSED, approved, drafted, published, staged
 from staffing import Browser, browser, signed_in
 
 FORM_ID = "satu-formulir-dari-satu-halaman"
@@ -132,7 +134,7 @@ async def test_an_id_of_another_account_says_nothing_and_makes_a_draft_of_ones_o
     assert first.headers["Location"] != other.headers["Location"]
 
 
-@pytest.mark.parametrize("forged", ["", "kurang", "x" * 65, "satu\x00formulir-dari-satu-halaman", "a b c d e f g h i j k l"])
+@pytest.mark.parametrize("forged", ["", "kurang", "x" * 65, "a b c d e f g h i j k l"])
 async def test_a_form_without_a_fit_id_is_taken_each_time(site: Running, forged: str) -> None:
     rina = await signed_in(site, "rina", "author")
     for _time in range(2):
@@ -168,3 +170,45 @@ async def test_two_servers_at_one_postgresql_make_one_draft(postgresql_url: str,
         assert [answer.status for answer in answers] == [303] * 4
         assert len({answer.headers["Location"] for answer in answers}) == 1
         assert await count(first, announcement) == 1
+
+
+async def test_a_warning_sent_again_with_other_words_is_no_repetition(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    first = await rina.post("/redaksi/darurat", {**WARNING, "formulir": FORM_ID})
+    mended = await rina.post("/redaksi/darurat", {**WARNING, "areas": "utama", "formulir": FORM_ID})
+    assert (first.status, mended.status) == (303, 303)
+    assert first.headers["Location"] != mended.headers["Location"]
+    assert "Kel. Utama" in (await rina.get(mended.headers["Location"])).text
+
+
+@pytest.mark.parametrize(("word", "form"), [("ralat", AMENDED), ("cabut", {"reason": "Batal."})])
+async def test_a_change_taken_back_and_sent_again_from_the_same_page_is_proposed_again(
+    site: Running, word: str, form: Mapping[str, Any]
+) -> None:
+    stage = await staged(site)
+    out, rina = await published(stage), await browser(site, stage.rina)
+    path, sent = f"/redaksi/pengumuman/{out}/{word}", {**form, "formulir": FORM_ID}
+    if word == "ralat":
+        seen = re.search(r'name="seen" value="([0-9a-f]{64})"', (await rina.post(path, dict(sent))).text)
+        sent["seen"] = seen[1] if seen else ""
+    said = (await rina.post(path, dict(sent))).headers["Location"]
+    assert "Usulan dikirim" in (await rina.get(said)).text
+    await rina.post(f"/redaksi/pengumuman/{out}/usulan/tarik", {})
+    assert "Usulan dikirim" not in (await rina.get(said)).text, "the same address, loaded again"
+    assert (await rina.post(path, dict(sent))).headers["Location"] == said
+    assert await count(site, proposal) == 1
+    assert "Usulan dikirim" in (await rina.get(said)).text
+
+
+async def test_a_call_back_from_a_page_that_called_back_before_is_carried_out(site: Running) -> None:
+    stage = await staged(site)
+    made, dewi = await approved(stage), await browser(site, stage.dewi)
+    path = f"/redaksi/pengumuman/{made}/batalkan"
+    answers = await twice(dewi, path, {"versi": "2"})
+    assert [answer.status for answer in answers] == [303] * 4
+    row = await stage.row(made)
+    await stage.do(stage.dewi, newsroom.approve, made, seen=row.bound, version=row.version)
+    assert (await dewi.post(path, {"versi": "2", "formulir": FORM_ID})).status == 303
+    assert (await stage.row(made)).state == "review"
+    site.clock.now += timedelta(minutes=2)
+    assert (await dewi.post(path, {"versi": "2", "formulir": FORM_ID})).status == 409, "long after, it is told"

@@ -226,6 +226,9 @@ async def test_the_page_of_a_sending_that_is_done(site: Running) -> None:
     receipt = await rina.get(f"/redaksi/pengiriman/{stored.id}?cetak=1")
     assert stored.code in receipt.text
     assert "Bukti pengiriman" in receipt.text
+    assert "Cibabat" in receipt.text, "where it went"
+    assert "Perumda Tirta mengganti pipa induk" in receipt.text, "and what it said"
+    assert "data-print" in receipt.text
 
 
 async def test_the_receipt_holds_what_was_sent_where_and_a_button_to_print_it(site: Running) -> None:

@@ -44,6 +44,7 @@ async def test_what_a_colleague_changed_meanwhile_is_not_written_over_unseen(sit
     await rina.post(path, {**TYPED, "title": "Dari tab lain", "versi": "1"})
     again = await replace(rina, csrf="lama").post(path, {**TYPED, "versi": "1"})
     assert "sudah diubah di tempat lain" in again.text
+    assert "Tulisan Anda masih ada di halaman ini" in again.text
     row = await site.app.database.read(rows.find, path.split("/")[3])
     assert row is not None
     assert row.title == "Dari tab lain"

@@ -10,6 +10,7 @@ from broadcaster.config import TOPICS
 from broadcaster.fields import Fields
 from broadcaster.hazards import HAZARDS, PLACE
 from broadcaster.store import announcements as rows
+from broadcaster.store import channels
 from broadcaster.warning import lead
 from browsing import Running
 from desk import NOW
@@ -102,3 +103,16 @@ async def test_an_exercise_calls_nobody(site: Running) -> None:
     address = begun.headers["Location"].split("/tulis")[0]
     assert (await rina.post(f"{address}/ajukan", {"versi": "1"})).status == 303
     assert FORM["title"] not in (await dewi.get("/redaksi/alarm")).text
+
+
+async def test_a_channel_that_would_let_a_warning_wait_is_told_where_it_is_written(site: Running) -> None:
+    rina = await signed_in(site, "rina", "author")
+    assert "baru bisa menerima lagi" not in (await rina.get("/redaksi/darurat?bahaya=banjir")).text
+    await site.app.database.write(channels.pause_channel, "telegram", 10072)
+    told = "<strong>Telegram baru bisa menerima lagi"
+    assert told in (await rina.get("/redaksi/darurat?bahaya=banjir")).text
+    begun = {"level": "emergency", "title": "Banjir", "areas": "cibabat"}
+    shown = (await rina.post("/redaksi/pratinjau", {**begun, "dicoba": "1"})).text
+    assert "must" in shown, "there is still something to mend, and the list of it is folded"
+    assert 0 < shown.find(told) < shown.find("<details")
+    assert told not in (await rina.post("/redaksi/pratinjau", {**begun, "level": "info"})).text, "everyday news can wait"
