@@ -93,11 +93,11 @@ def _between(before: _Line, after: _Line, *, fresh: bool) -> str:
 def repeats(lead: str, texts: Iterable[str]) -> bool:
     """Check whether one of these plain texts begins with the lead, whatever marks, numbers of steps and line breaks part them.
 
-    A lead without a word ("…", all that is left of an address too long for it) says nothing that is not said elsewhere.
+    "…" alone, all that is left of an address too long for a lead, says nothing that is not said below.
     """
     wanted = _words(lead)
     if not wanted:
-        return True
+        return not lead.strip("… \n")
     beginnings = (_words(text)[: len(wanted)] for whole in texts for text in (whole, _unlabelled(whole)))
     return any(beginning == wanted for beginning in beginnings)
 
