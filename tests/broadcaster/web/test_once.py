@@ -212,3 +212,14 @@ async def test_a_call_back_from_a_page_that_called_back_before_is_carried_out(si
     assert (await stage.row(made)).state == "review"
     site.clock.now += timedelta(minutes=2)
     assert (await dewi.post(path, {"versi": "2", "formulir": FORM_ID})).status == 409, "long after, it is told"
+
+
+async def test_a_change_approved_twice_at_once_is_approved_and_nobody_is_refused(site: Running) -> None:
+    stage = await staged(site)
+    out, rina, dewi = await published(stage), await browser(site, stage.rina), await browser(site, stage.dewi)
+    await rina.post(f"/redaksi/pengumuman/{out}/cabut", {"reason": "Batal."})
+    page = (await dewi.get(f"/redaksi/pengumuman/{out}/cabut")).text
+    seen = re.search(r'name="seen" value="([0-9a-f]{64})"', page)
+    answers = await twice(dewi, f"/redaksi/pengumuman/{out}/usulan/setujui", {"seen": seen[1] if seen else ""})
+    assert {answer.headers.get("Location") for answer in answers} == {f"/redaksi/pengumuman/{out}/cabut?selesai=disetujui"}
+    assert await count(site, proposal) == 1, "held, and not published yet"
