@@ -133,8 +133,8 @@ def test_accounts_are_listed_for_people_and_machines(program: Program) -> None:
     program("user", "add", "rina", "--full-name", "Rina", "--role", "author", "--role", "approver")
     program("user", "disable", "rina")
     assert program("user", "list").ok.splitlines() == [
-        "ani  Ani Suryani  admin  (harus ganti kata sandi)",
-        "rina  Rina  author approver  (nonaktif, harus ganti kata sandi)",
+        "ani  Ani Suryani  pengelola  (harus ganti kata sandi)",
+        "rina  Rina  penyusun penyetuju  (nonaktif, harus ganti kata sandi)",
     ]
     ani, rina = json.loads(program("user", "list", "--json").ok)
     assert (ani["name"], ani["roles"], ani["active"]) == ("ani", ["admin"], True)
