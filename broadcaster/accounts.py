@@ -173,13 +173,18 @@ _ROLES: Mapping[str, AccountRole] = dict(zip(ACCOUNT_ROLES, ACCOUNT_ROLES, stric
 
 def read_roles(names: Iterable[str]) -> tuple[AccountRole, ...]:
     """Roles in their own order, in either language, several in one text too; raises BadAccount for an unknown one or none."""
-    words = {word.lower().replace("_", "-") for name in names for word in items(name)}
+    words = {_role_word(word) for name in names for word in items(name)}
     if unknown := words - set(_ROLES):
         raise BadAccount(f"Peran {', '.join(sorted(unknown))} tidak dikenal. Yang ada: {', '.join(ROLE_WORDS)}.")
     if not words:
         raise BadAccount("Pilih paling sedikit satu peran.")
     given = {_ROLES[word] for word in words}
     return tuple(role for role in ACCOUNT_ROLES if role in given)
+
+
+def _role_word(text: str) -> str:
+    """A role's name as it is looked up: settings and commands take the same spellings."""
+    return _plain(text).replace("_", "-")
 
 
 def role_words(roles: Iterable[AccountRole]) -> tuple[str, ...]:
@@ -204,6 +209,7 @@ def read_role_mapping(text: str) -> Mapping[str, AccountRole]:
         raise BadAccount("tanda kutipnya tidak berpasangan") from error
     for pair in (one for joined in pairs for one in _apart(joined)):
         value, _, role = pair.rpartition("=")
+        role = _role_word(role)
         if not value or role not in _ROLES:
             raise BadAccount(f"berisi pasangan nilai=peran; peran yang ada: {', '.join(ROLE_WORDS)}")
         mapping[_plain(value)] = _ROLES[role]
@@ -212,7 +218,8 @@ def read_role_mapping(text: str) -> Mapping[str, AccountRole]:
 
 def _apart(pairs: str) -> list[str]:
     """Cut at commas and semicolons, but only after a role: a value may hold them (`cn=siaran,ou=grup=penyusun`)."""
-    apart = re.sub(rf"(=(?:{'|'.join(_ROLES)}))[,;]+", r"\1\n", pairs)
+    roles = "|".join(role.replace("-", "[-_]") for role in _ROLES)
+    apart = re.sub(rf"(=(?:{roles}))[,;]+", r"\1\n", pairs, flags=re.IGNORECASE | re.ASCII)
     return [pair for pair in apart.split("\n") if pair]
 
 

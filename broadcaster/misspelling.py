@@ -27,16 +27,17 @@ class Spelling:
     def _strange(self, names: Collection[str]) -> Iterator[str]:
         prefixes = tuple({self.own, *(_split(name)[0] for name in self.known)})
         known = {name.upper() for name in self.known}
-        return (name for name in sorted(names) if name.startswith(prefixes) and name not in known)
+        return (name for name in sorted(names) if name.upper().startswith(prefixes) and name not in known)
 
     def _is_mistake(self, name: str) -> bool:
-        return name.startswith(self.own) or self._meant(name) is not None
+        return name.upper().startswith(self.own) or self._meant(name) is not None
 
     def _meant(self, name: str) -> str | None:
-        prefix, rest = _split(name)
+        prefix, rest = _split(name.upper())
         candidates = {_split(known)[1]: known for known in self.known if _split(known)[0] == prefix}
-        swapped = [known for known in candidates if sorted(known) == sorted(rest)]  # ULR: too short to be like URL by count
-        close = swapped or get_close_matches(rest, candidates, n=1, cutoff=LIKENESS)
+        if swapped := [known for word, known in candidates.items() if sorted(word) == sorted(rest)]:
+            return swapped[0]  # the same letters: in short names the likeness would not tell
+        close = get_close_matches(rest, candidates, n=1, cutoff=LIKENESS)
         return candidates[close[0]] if close else None
 
     def _sentence(self, name: str) -> str:

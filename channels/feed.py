@@ -63,7 +63,7 @@ class Settings(ChannelSettings):
     @classmethod
     def _web(cls, address: str) -> str:
         if address and not is_hub(address):
-            raise ValueError("harus alamat https, misalnya https://hub.contoh.id/")
+            raise ValueError("harus satu alamat https, misalnya https://hub.contoh.id/")
         return address
 
 
@@ -74,6 +74,8 @@ def is_hub(address: str) -> bool:
         _port = url.port
     except ValueError:
         return False
+    if address.count("://") > 1 or re.search(r"\s", address) or "," in url.netloc:
+        return False  # several addresses, and there is one hub
     loopback = url.scheme == "http" and url.hostname in ("127.0.0.1", "localhost", "::1")
     return bool(url.hostname) and not url.username and not url.fragment and (url.scheme == "https" or loopback)
 

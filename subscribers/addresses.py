@@ -7,6 +7,7 @@ import hmac
 import os
 from base64 import b32decode, urlsafe_b64encode
 from binascii import Error as Base32Error
+from collections.abc import Callable
 from hashlib import blake2b
 
 from cryptography.exceptions import InvalidTag
@@ -125,6 +126,17 @@ class AddressBook:
         digest = self._reference.copy()
         digest.update(name.encode())
         return "~" + _base32(digest.digest(), 32)
+
+
+def spelled(address: str, parse: Callable[[str], str]) -> str:
+    """Return an address as people may write it, which `parse` reads back: a number abroad needs its "+"."""
+    for text in (address, f"+{address}"):
+        try:
+            if parse(text) == address:
+                return text
+        except ValueError:
+            continue
+    return address
 
 
 def identity(address: str) -> str:

@@ -4,6 +4,8 @@ import re
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 _GUARDED = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
+_AS_TEXT = re.compile(r'="([^"]*)"')
+"""How lists keep a spreadsheet from taking a cell for a number."""
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
 )
@@ -15,7 +17,9 @@ def guarded(text: str) -> str:
 
 
 def unguarded(text: str) -> str:
-    """The text as it was before `guarded`; what was never guarded stays as it is."""
+    """The text as it was before `guarded`, or within ="..."; what was never guarded stays as it is."""
+    if as_text := _AS_TEXT.fullmatch(text):
+        return as_text[1]
     return text[1:] if _GUARDED.match(text) else text
 
 

@@ -85,7 +85,7 @@ class Table:
             text, cells = joined
         if problem := _unreadable(text) or self._unfit(cells):
             return Record(line=number, cells=_safe(cells), problem=problem)
-        if "'" in text:
+        if "'" in text or '="' in text:
             cells = [unguarded(cell) for cell in cells]
         width = len(self.columns)
         return Record(line=number, cells=tuple([*cells, *[""] * (width - len(cells))][:width]))

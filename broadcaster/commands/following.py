@@ -30,7 +30,7 @@ from broadcaster.store.closed import ClosedRow
 from broadcaster.store.tables import STATES
 from broadcaster.wording import words as catalogue
 from channels.base.rendering import full_moment_text
-from subscribers.addresses import SealBroken
+from subscribers.addresses import SealBroken, spelled
 from subscribers.areas import AreaTree
 
 ID = Annotated[str, typer.Argument(help="Id atau kode pengumuman.")]
@@ -256,9 +256,11 @@ def _told(app: App, row: ClosedRow, addresses: bool) -> dict[str, Any]:
 def _address(app: App, row: ClosedRow) -> str:
     """The address in clear, UNOPENED where its seal is broken; empty when it was erased."""
     try:
-        return app.book.open(row.channel, row.cipher) if row.cipher else ""
+        address = app.book.open(row.channel, row.cipher) if row.cipher else ""
     except SealBroken:
         return UNOPENED
+    module = app.loaded.modules.get(row.channel)
+    return spelled(address, module.parse_address) if address and module is not None else address
 
 
 def _write(target: TextIO, told: Mapping[str, Any], columns: Sequence[str], as_json: bool) -> None:

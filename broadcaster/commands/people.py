@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ from broadcaster.commands.private import FORCE, private, refuse_existing
 from broadcaster.masking import masked
 from broadcaster.spreadsheet import line
 from subscribers import importing, residents
-from subscribers.addresses import SealBroken
+from subscribers.addresses import SealBroken, spelled
 from subscribers.residents import AddressRow
 
 NOT_CLEARED = (
@@ -49,14 +49,19 @@ async def _export(file: Path | None) -> None:
         found = await app.database.read(lambda connection: list(residents.export_rows(connection, app.book)))
     with private(file, force=True) if file is not None else nullcontext(sys.stdout) as target:
         target.write(line(importing.COLUMNS))
-        target.writelines(
-            line(row[name] for name in importing.COLUMNS) for row in found if not isinstance(row, residents.Unopened)
-        )
+        target.writelines(line(_as_imported(app, row)) for row in found if not isinstance(row, residents.Unopened))
     if unopened := [f"{row.channel} {row.id}" for row in found if isinstance(row, residents.Unopened)]:
         raise Failed(
             f"{len(unopened)} alamat tidak dapat dibuka dan tidak ikut diekspor: {', '.join(unopened)}. "
             "Tersegel dengan kunci lain, atau rusak: pulihkan kuncinya, atau impor lagi alamatnya."
         )
+
+
+def _as_imported(app: App, row: Mapping[str, str]) -> list[str]:
+    """The cells of a row, its address such that the import reads it back."""
+    module = app.loaded.modules.get(row["channel"])
+    address = spelled(row["address"], module.parse_address) if module is not None else row["address"]
+    return [address if name == "address" else row[name] for name in importing.COLUMNS]
 
 
 @program.command()

@@ -47,11 +47,11 @@ def import_(
 async def _import(file: Path) -> None:
     try:
         content = file.read_bytes()
-        document = json.loads(content.decode())
+        document = json.loads(content.decode("utf-8-sig"))
     except OSError as error:
         raise Failed(f"{file} tidak dapat dibuka. Periksa nama, folder, dan izin bacanya.") from error
     except (ValueError, RecursionError) as error:
-        raise Failed(f"{file} tidak dapat dibaca sebagai JSON: {error}.") from error
+        raise Failed(f"{file} bukan JSON dalam UTF-8{_where(error)}. Periksa tanda koma, kurung, dan kutipnya.") from error
     if not isinstance(document, dict):
         raise Failed(f"{file} bukan pohon wilayah dan bukan GeoJSON: isinya harus satu objek JSON.")
     async with opened(create=True) as app:
@@ -62,3 +62,8 @@ async def _import(file: Path) -> None:
             raise Failed(f"{file}: {error}") from error
     done = "Pohon wilayah diganti. Mulai ulang web dan worker supaya memakainya." if replaced else "Batas wilayah disimpan."
     sys.stdout.write(done + "\n")
+
+
+def _where(error: Exception) -> str:
+    """At which line the file stops being JSON, where that is known."""
+    return f": berhenti di baris {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""

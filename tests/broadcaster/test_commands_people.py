@@ -82,6 +82,17 @@ def test_what_was_exported_is_imported_elsewhere_as_it_was(program: Program, tmp
     assert other("subscribers", "export").ok.splitlines() == file.read_text(encoding="utf-8").splitlines()
 
 
+def test_a_number_abroad_comes_back_from_an_export_and_is_erased_as_it_stands_there(program: Program, tmp_path: Path) -> None:
+    abroad = "whatsapp,+65 9123 4567,cibabat,,id,loket,2026-11-03T09:00,"
+    assert program("subscribers", "import", file_of(tmp_path, abroad, GOOD[2])).ok == "2 baru, 0 ditolak\n"
+    exported = tmp_path / "ekspor.csv"
+    program("subscribers", "export", str(exported))
+    addresses = [row["address"] for row in csv.DictReader(exported.read_text(encoding="utf-8").splitlines())]
+    assert addresses == ["'+6591234567", "6281200000001"]
+    assert program("subscribers", "import", str(exported)).ok == "2 sama, 0 ditolak\n"
+    assert program("subscribers", "erase", "'+6591234567").ok == "Dihapus dari whatsapp.\n"
+
+
 def test_an_export_overwrites_an_older_file_only_when_told_to_and_whole(program: Program, tmp_path: Path) -> None:
     program("subscribers", "import", file_of(tmp_path, GOOD[0]))
     file = tmp_path / "ekspor.csv"

@@ -51,6 +51,14 @@ def test_a_file_of_the_same_shape_replaces_the_tree(program: Program, tmp_path: 
     assert "Cibabat Baru" not in program("areas", "list").ok
 
 
+def test_a_file_with_a_byte_order_mark_is_read_and_what_is_no_json_is_told_in_words(program: Program, tmp_path: Path) -> None:
+    marked = tmp_path / "wilayah.json"
+    marked.write_text(json.dumps(renamed()), encoding="utf-8-sig")
+    assert "Pohon wilayah diganti" in program("areas", "import", str(marked)).ok
+    marked.write_text('{"a": 1,\n b}', encoding="utf-8")
+    assert "bukan JSON dalam UTF-8: berhenti di baris 2." in program("areas", "import", str(marked)).err
+
+
 def test_previews_speak_of_the_tree_that_was_imported(program: Program, tmp_path: Path) -> None:
     program("areas", "import", file_of(tmp_path, renamed()))
     notice = "---\ntitle: Air mati\nareas: [cibabat]\n---\nTampung air."

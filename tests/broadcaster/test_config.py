@@ -165,3 +165,12 @@ def test_what_single_sign_on_asks_for_is_a_setting_that_holds_openid() -> None:
     assert problems(**SIGN_ON, OIDC_SCOPE="profile email") == without
     assert problems(**SIGN_ON, OIDC_SCOPE="OpenID") == without
     assert problems(**SIGN_ON, OIDC_SCOPE='openid "x"') == ["OIDC_SCOPE: berisi huruf atau tanda yang tidak boleh."]
+
+
+@pytest.mark.parametrize(
+    "hub",
+    ["https://a.example,https://b.example", "https://a.example/ https://b.example/", "https://a.example/,https://b.example/"],
+)
+def test_two_hubs_are_refused_and_not_taken_for_one_address(hub: str) -> None:
+    with pytest.raises(BadSettings, match="FEED_HUB: harus satu alamat https"):
+        config.read({"FEED_HUB": hub})

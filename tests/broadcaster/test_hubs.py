@@ -157,4 +157,4 @@ async def test_the_worker_tells_the_hub(sqlite_url: str, tmp_path: Path) -> None
 def test_a_hub_that_cannot_be_told_is_an_error_at_the_start(hub: str) -> None:
     with pytest.raises(config.BadSettings) as wrong:
         config.read({"FEED_HUB": hub})
-    assert "FEED_HUB: harus alamat https, misalnya https://hub.contoh.id/." in str(wrong.value)
+    assert "FEED_HUB: harus satu alamat https, misalnya https://hub.contoh.id/." in str(wrong.value)

@@ -21,6 +21,9 @@ from broadcaster.config import BadSettings
         ("WHATSAPP_VERIFY_TOKE", "WHATSAPP_VERIFY_TOKEN"),
         ("OIDC_CLIENTID", "OIDC_CLIENT_ID"),
         ("FEED_HUBS", "FEED_HUB"),
+        ("EMAIL_ULR", "EMAIL_URL"),
+        ("broadcaster_channels", "BROADCASTER_CHANNELS"),
+        ("Email_From", "EMAIL_FROM"),
     ],
 )
 def test_a_slip_of_the_pen_is_named_with_what_was_meant(name: str, meant: str) -> None:

@@ -185,3 +185,8 @@ def test_the_provider_is_asked_for_what_the_setting_says() -> None:
     discovery, attempt = oidc.read_discovery(DOCUMENT, ISSUER), Attempt.begin("/redaksi/", 0.0)
     address = oidc.authorize_address(discovery, "siaran", attempt, "https://info.example/kembali", "openid roles")
     assert parse_qs(urlsplit(address).query)["scope"] == ["openid roles"]
+
+
+def test_a_mapping_takes_roles_in_every_spelling_that_commands_take() -> None:
+    mapping = read_role_mapping("cn=a,ou=b=Penyusun,layar=Operator_Layar;kelola=PENGELOLA")
+    assert mapping == {"cn=a,ou=b": "author", "layar": "screens", "kelola": "admin"}

@@ -24,5 +24,11 @@ def test_the_guard_comes_off_again(text: str) -> None:
     assert guarded(text)[:1] not in ("=", "+", "-", "@", "\t", "\r")
 
 
+@pytest.mark.parametrize("text", ['="081200000001"', '="=1+1"', "'='x"])
+def test_what_a_list_keeps_as_text_by_a_formula_is_that_text_and_what_we_guarded_stays(text: str) -> None:
+    assert unguarded('="081200000001"') == "081200000001"
+    assert unguarded(guarded(text)) == text
+
+
 def test_what_nobody_sees_is_dropped() -> None:
     assert plain("\ufeff Kel.\u200b\xa0Cibeber\n ") == "Kel. Cibeber"

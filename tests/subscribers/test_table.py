@@ -95,3 +95,9 @@ def test_a_row_that_cannot_be_read_has_its_own_sentence(row: str, problem: str) 
 def test_no_junk_of_quotation_marks_stops_the_file(junk: list[str]) -> None:
     records = list(table(HEADER, *junk, *["x"] * 25, GOOD))
     assert records[-1].cells == CELLS
+
+
+def test_numbers_kept_as_text_by_a_formula_are_those_numbers() -> None:
+    header = HEADER.replace(",", ";")
+    found = table(header, 'whatsapp;="0812";cibabat;;id;loket;2026-11-03', 'whatsapp;"=""0812""";cibabat;;id;loket;2026-11-03')
+    assert [record.cells[1] for record in found] == ["0812", "0812"]
