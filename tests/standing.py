@@ -23,6 +23,10 @@ ROUNDS = 60
 """Times that workers may begin anew until everything has left."""
 CODE = re.compile(r"CMH-[0-9A-Z]{4}-[0-9A-Z]{2}")
 MARKED = re.compile("DIRALAT|CORRECTED|RALAT|CORRECTION", re.IGNORECASE)
+REPLACED = re.compile(
+    r"pesan ini tidak berlaku lagi\. Baca pesan baru|this message no longer hold\. Read the new message", re.IGNORECASE
+)
+"""Below an old photo whose words stand in another message; a withdrawal itself says that it no longer holds, too."""
 WITHDRAWN = re.compile("DICABUT|WITHDRAWN", re.IGNORECASE)
 
 
@@ -228,7 +232,7 @@ def _on_chat(resident: Resident, story: Story, received: Sequence[dict[str, str]
     for parts in received:
         text = _words({name: value for name, value in parts.items() if name != "photo"})
         yield from (f"{old!r} stands" for old in story.former_words() & found_in(text))
-        replaced = "tidak berlaku lagi" in text or "no longer hold" in text
+        replaced = REPLACED.search(text) is not None
         own = picture_id(story.number, story.newest)
         if (parts["photo"] and own not in parts["photo"] and not replaced) or (own in parts["photo"] and story.withdrawn):
             yield "a former picture stands"
@@ -236,7 +240,7 @@ def _on_chat(resident: Resident, story: Story, received: Sequence[dict[str, str]
             yield "a message that is not the newest"
         if story.newest > 1 and not (WITHDRAWN if story.withdrawn else MARKED).search(parts["shown"][:60]):
             yield "it does not say that it corrects"
-    if received and all("tidak berlaku lagi" in str(parts) or "no longer hold" in str(parts) for parts in received):
+    if received and all(REPLACED.search(str(parts)) for parts in received):
         yield "the newest words do not stand"
 
 
