@@ -151,7 +151,10 @@ def _judged(known: Custody | None, connection: Connection, settings: Settings) -
     if (away := _held(known)) is not None:
         return Verdict(home=known.home, held=away)
     was = msgspec.json.decode(known.home, type=Home)
-    if (because := _because(was, found, known.mark, settings)) is not None:
+    because = _because(was, found, known.mark, settings)
+    if because is not None and not store.may_send(connection):
+        return Verdict(home=_written(found, secrets.token_hex(8)), news=True)  # nothing can leave twice: it begins here
+    if because is not None:
         return Verdict(home=known.home, held=Held(since=datetime.fromtimestamp(now(connection), UTC), because=because), news=True)
     merged = _written(_merged(was, found), was.identity)
     return Verdict(home=merged, news=merged != known.home)

@@ -226,6 +226,7 @@ def withdrawn_alert() -> Edition:
     return alert(
         number=2,
         change="withdrawal",
+        urgent=True,
         reason=reason,
         published_at=WITHDRAWN,
         effective=WITHDRAWN,

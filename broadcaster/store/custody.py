@@ -45,6 +45,13 @@ def is_held(connection: Connection) -> bool:
     return connection.execute(select(custody.c.held_at)).scalar() is not None
 
 
+def may_send(connection: Connection) -> bool:
+    """Check whether something was published ever, or goes out by itself: a copy of anything less sends nothing twice."""
+    planned = select(announcement.c.id).where(announcement.c.state.in_(("approved", "scheduled"))).limit(1)
+    published = select(edition.c.id).limit(1)
+    return connection.execute(planned).first() is not None or connection.execute(published).first() is not None
+
+
 def locked(connection: Connection) -> Custody | None:
     """The row, settled by nobody else until this transaction ends."""
     if not is_sqlite(connection):

@@ -346,8 +346,10 @@ def test_a_correction_waits_for_a_second_person_and_changes_nothing_until_then(r
     with pytest.raises(NotAllowed, match="berubah"):
         room.do(amending.approve, "dewi", row.id, seen="lain", after=62)
     stored = room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=63)
+    pressed_twice = room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=64)
+    assert (pressed_twice.number, room.editions()) == (None, 1)
     with pytest.raises(NotAllowed, match="segera terbit"):
-        room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=64)
+        room.do(amending.approve, "dewi", row.id, seen="lain", after=64)
     assert (stored.number, room.editions(), released(room, 92)) == (None, 1, [])
     (stored,) = released(room, 94)
     assert (stored.number, room.now(row).title) == (2, "Air PDAM mati sampai 16.00")

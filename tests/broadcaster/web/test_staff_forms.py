@@ -202,7 +202,7 @@ async def test_a_proposal_approved_twice_is_one_edition(stage: Stage) -> None:
     announcement = await corrected(stage)
     dewi = await browser(stage.site, stage.dewi)
     form = await proposed(stage, {"id": announcement})
-    assert await at_once(dewi, f"/redaksi/pengumuman/{announcement}/usulan/setujui", form) == [303, 409, 409, 409]
+    assert await at_once(dewi, f"/redaksi/pengumuman/{announcement}/usulan/setujui", form) == [303, 303, 303, 303]
     await hold_over(stage)
     await hold_over(stage)
     assert await editions(stage, announcement) == 2
