@@ -119,6 +119,24 @@ async def test_a_copied_folder_sends_nothing_and_the_original_goes_on(original: 
         assert await sends(app) == 40
 
 
+async def test_a_copy_of_what_never_published_anything_is_an_installation_of_its_own(tmp_path: Path) -> None:
+    prepared, copy = tmp_path / "siapan", tmp_path / "salinan"
+    prepared.mkdir()
+    migrate(f"sqlite:///{prepared / 'siaran.db'}")
+    async with at(prepared) as app:
+        await custody.keep_mark(app.database, app.settings)
+        await subscribe(app, "email", PEOPLE)
+    shutil.copytree(prepared, copy)
+    async with at(copy) as app:
+        await publish(app, notice(channels=["email"]))
+        fill(app)
+        assert await sends(app) == 40
+    again = tmp_path / "lagi"
+    shutil.copytree(copy, again)
+    async with at(again) as app:
+        assert app.database.read_now(custody.held) is not None, "but from then on it is at home there"
+
+
 async def test_starting_again_is_no_copy(original: Path) -> None:
     for _start in range(3):
         async with at(original) as app:
