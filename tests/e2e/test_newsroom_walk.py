@@ -76,7 +76,12 @@ async def test_two_people_publish_and_it_arrives_as_it_was_shown(
         (received,) = city.received(channel)
         assert parts[channel]
         for name, text in parts[channel].items():
-            assert plain(received[name]) == plain(text), (channel, name)
+            assert on_a_phone(plain(received[name])) == plain(text), (channel, name)
+
+
+def on_a_phone(text: str) -> str:
+    """A message as phones show it: marks in pairs are bold, and nobody sees what a button sends."""
+    return re.sub(r"\*(\S[^*]*\S)\*", r"\1", text).removesuffix(": STOP")
 
 
 async def until_page(page: Any, text: str) -> None:
