@@ -32,6 +32,14 @@ class Became(Enum):
     """It cannot show the new words: they go out anew, and this one goes."""
 
 
+def _settled(problem: error.BadRequest) -> Became | None:
+    """What a refused edit says of the message: it shows this already, or is gone; None where it says nothing of either."""
+    description = problem.message.lower()
+    if NOT_MODIFIED in description:
+        return Became.EDITED
+    return Became.GONE if re.search(NOT_FOUND, description) else None
+
+
 class Editor:
     """Edits and removes the messages of one bot."""
 
@@ -70,11 +78,8 @@ class Editor:
         try:
             await self._bot.edit_message_media(**as_media(arguments, name))
         except error.BadRequest as problem:
-            description = problem.message.lower()
-            if NOT_MODIFIED in description:
-                return Became.EDITED
-            if re.search(NOT_FOUND, description):
-                return Became.GONE
+            if (became := _settled(problem)) is not None:
+                return became
             self._pictures.refused(arguments["photo"], problem)
             return None
         return Became.EDITED
@@ -83,12 +88,9 @@ class Editor:
         try:
             await self._bot.edit_message_text(**arguments)
         except error.BadRequest as problem:
-            description = problem.message.lower()
-            if NOT_MODIFIED in description:
-                return Became.EDITED
-            if re.search(NOT_FOUND, description):
-                return Became.GONE
-            if NO_TEXT in description:
+            if (became := _settled(problem)) is not None:
+                return became
+            if NO_TEXT in problem.message.lower():
                 await self._mark({**arguments, "text": mark})
             # whatever else keeps it from being edited, the words go out anew, where what is wrong with them or the chat is told
             return Became.LEFT
