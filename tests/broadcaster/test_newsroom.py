@@ -363,6 +363,18 @@ def released(room: Newsroom, seconds: float) -> Any:
     return room.database.write_now(amending.publish_held, press(), now=later(seconds=seconds))
 
 
+@pytest.mark.parametrize(("minutes", "out"), [(4, 1), (29, 1), (31, 0)])
+def test_a_correction_whose_hold_ended_long_ago_asks_a_person(room: Newsroom, minutes: int, out: int) -> None:
+    row = published(room)
+    form = {**NOTICE, "title": "Air PDAM mati sampai 16.00"}
+    waiting = room.do(amending.propose_correction, "rina", row.id, form, reason="Jamnya salah.", after=60)
+    room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=61)
+    assert len(released(room, 61 + 30 + minutes * 60)) == out
+    proposal = room.database.read_now(drafts.proposed, row.id)
+    assert (proposal is None) == bool(out), "what asks a person waits for approval again"
+    assert proposal is None or proposal.release_at is None
+
+
 def test_a_correction_and_a_withdrawal_can_be_called_back_within_the_hold(room: Newsroom) -> None:
     row = published(room)
     for propose, options in (
