@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -42,17 +43,20 @@ class Answerer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._minute = 0
         self._answered: Counter[tuple[str, str]] = Counter()
+        self._latest: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     def post(self, answers: Iterable[Answer]) -> None:
-        """Begin to send these, and return at once."""
+        """Begin to send these, and return at once; each person reads their answers in the order of what they wrote."""
         withheld: Counter[str] = Counter()
         for due in answers:
             if not self._may(due):
                 withheld[due.channel] += 1
                 continue
-            task = asyncio.create_task(self._answer(due))
+            person = (due.channel, due.address)
+            task = asyncio.create_task(self._in_turn(due, self._latest.get(person)))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._latest[person] = task
+            task.add_done_callback(partial(self._forget, person))
         for channel, count in withheld.items():
             log.warning("answers_withheld", channel=channel, count=count)
 
@@ -71,6 +75,17 @@ class Answerer:
         person = (due.channel, due.address)
         self._answered[person] += 1
         return len(self._tasks) < WAITING_LIMIT and (due.owed or self._answered[person] <= ANSWERS_A_MINUTE)
+
+    def _forget(self, person: tuple[str, str], task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._latest.get(person) is task:
+            del self._latest[person]
+
+    async def _in_turn(self, due: Answer, before: asyncio.Task[None] | None) -> None:
+        """Answer once the person's answer before this one has ended, however it ended."""
+        if before is not None:
+            await asyncio.wait([before])
+        await self._answer(due)
 
     async def _answer(self, due: Answer) -> None:
         out = self._app.push[due.channel]

@@ -61,8 +61,10 @@ async def test_whose_password_was_reset_reads_of_it_too_and_each_act_is_told_of(
     ani, _joko, dewi = await town.hire("ani", "admin"), await town.hire("joko", "admin"), await town.hire("dewi", "approver")
     database, dewi_id = town.site.app.database, dewi.account.id
     await database.write(personnel.reset_password, new(town, ani), dewi_id, hashed="x")
+    await town.work()
     town.pass_time(seconds=1)
     await database.write(personnel.reset_password, new(town), dewi_id, hashed="y")
+    await town.work()
     town.pass_time(seconds=1)
     await database.write(personnel.disable, new(town, ani), dewi_id)
     await town.work()
@@ -81,6 +83,7 @@ async def test_accounts_that_single_sign_on_makes_are_told_of_too(town: PostOffi
     )  # fmt: skip
     now = town.site.clock()
     await town.site.app.database.write(admit, identity, {"penyetuju": "approver"}, now=now, detail={})
+    await town.work()
     town.pass_time(minutes=1)
     await town.site.app.database.write(admit, identity, {"penyetuju": "admin"}, now=town.site.clock(), detail={})
     await town.work()
