@@ -1,4 +1,4 @@
-"""Emergencies that must wait: noticed by the sweeper, told once to their people, and once more when they go on.
+"""Emergencies that must wait: noticed by the sweeper, told once to their people, and once more when they go on or expired.
 
 A channel that is closed, or a wait of known length, is told at once; what may pass by itself (a server that does not answer) only
 after a minute. It is over once nothing of it was seen for a minute, so that a try in between is no all-clear.
@@ -13,12 +13,13 @@ from sqlalchemy import Connection
 from broadcaster import lateness, overview, waiting
 from broadcaster.app import App
 from broadcaster.store import announcements as rows
-from broadcaster.store import audit, nudges, tier
+from broadcaster.store import audit, ledger, nudges, tier
 from broadcaster.store import hold_ups as store
 from broadcaster.store.channels import ChannelState, channel_states
 from broadcaster.store.custody import is_held
 from broadcaster.store.database import now
 from broadcaster.store.hold_ups import HoldUp
+from broadcaster.store.ledger import Progress
 from broadcaster.waiting import Hold, Shut
 from broadcaster.wording import words
 from channels.base.rendering import full_moment_text
@@ -27,6 +28,8 @@ PATIENCE = 60.0
 """Seconds that something may wait that will perhaps pass by itself; a known wait longer than this is told at once."""
 CALM = 60.0
 """Seconds for which nothing may have been seen of it before it is over."""
+SHARE = 0.01
+"""Part of a channel's messages that must wait at the same time: a mailbox that is asked again later is no hold-up."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,8 +59,9 @@ def _of(connection: Connection, app: App, announcement: str) -> Sight:
     found = shown.holds
     if any(hold.cause == "stopped" for hold in found) and _paused_by_person(connection, announcement):
         found = [hold for hold in found if hold.cause != "stopped"]
-    counts = shown.progress.deliveries.items()
-    return Sight(holds=found, busy=frozenset(name for name, rows in counts if rows["pending"] or rows["sending"]))
+    counts = shown.progress.deliveries
+    found = [hold for hold in found if hold.count >= SHARE * sum(counts[hold.channel].values())]
+    return Sight(holds=found, busy=frozenset(name for name, rows in counts.items() if rows["pending"] or rows["sending"]))
 
 
 def _paused_by_person(connection: Connection, announcement: str) -> bool:
@@ -85,8 +89,21 @@ def record(connection: Connection, app: App, seen: Mapping[str, Sight]) -> None:
                 _tell(connection, app, one, "held_up")
         elif place not in busy or wall - one.seen_at >= CALM:
             store.end(connection, one, wall)
-            if one.told_at is not None:
-                _tell(connection, app, one, "resumed")
+            if one.told_at is not None and (ending := _ending(connection, one)) is not None:
+                _tell(connection, app, one, ending)
+
+
+def _ending(connection: Connection, one: HoldUp) -> nudges.Reason | None:
+    """How it ended, as its people are told; None where a person stopped it or another edition takes its place: they know."""
+    sending = ledger.progress(connection, one.announcement)
+    if _expired(sending, one):
+        return "expired"
+    return "resumed" if sending.states.get(one.hold.channel) in ("preparing", "running", "done") else None
+
+
+def _expired(sending: Progress, one: HoldUp) -> int:
+    """Messages whose time was over before they could leave."""
+    return sending.deliveries.get(one.hold.channel, {}).get("expired", 0)
 
 
 def _is_sure(hold: Hold, wall: float) -> bool:
@@ -135,12 +152,14 @@ def stands(connection: Connection, announcement: str) -> bool:
 
 def story(connection: Connection, app: App, announcement: str) -> str:
     """What waits and what can be done, then what goes on again, a line each."""
-    t, lines = words("id"), []
+    t, lines, sending = words("id"), [], ledger.progress(connection, announcement)
     for one in store.of(connection, announcement):
         label = app.labels.get(one.hold.channel, one.hold.channel)
         if one.told_at is None:
             continue
-        if one.over_at is None:
+        if one.over_at is not None and (count := _expired(sending, one)):
+            lines.append(t("staff.wait.expired", channel=label, n=count))
+        elif one.over_at is None:
             lines.append(f"{waiting.sentence(one.hold, label, t)} {waiting.remedy(one.hold, t)}")
         else:
             since, over = (full_moment_text(datetime.fromtimestamp(at, UTC)) for at in (one.since, one.over_at))

@@ -45,8 +45,9 @@ ALIVE = {
     "missed": ("approved", "review"),
     "lapsed": ("review",),
     "late": ("published", "ended"),
-    "held_up": ("published",),
+    "held_up": ("published", "ended"),
     "resumed": ("published", "ended"),
+    "expired": ("published", "ended"),
 }
 """States of the announcement in which a nudge still asks for something; "published" after a rejected correction."""
 PAGES = {
@@ -58,7 +59,9 @@ PAGES = {
     "lapsed": "/periksa",
 }
 """The page on which the person acts, below the announcement's: by what is proposed, else by the reason."""
-PLACES = {"held_up": "pengiriman", "resumed": "pengiriman"}
+ASKING = ("review", "missed")
+"""Reasons that may be about a proposed correction or withdrawal."""
+PLACES = {"held_up": "pengiriman", "resumed": "pengiriman", "expired": "pengiriman"}
 """Where that page is not below the announcement's own."""
 
 
@@ -153,6 +156,8 @@ def _asks(connection: Connection, nudge: Nudge, row: Announcement | Account, per
         return person.may("approve") and _to_judge(connection, row, person)
     if nudge.reason == "held_up" and not hold_ups.stands(connection, row.id):
         return False
+    if nudge.reason == "missed" and row.published_at is not None:
+        return drafts.proposed(connection, row.id) is not None
     return row.state in ALIVE[nudge.reason]
 
 
@@ -230,7 +235,7 @@ def _of_news(connection: Connection, app: App, nudge: Nudge, row: Announcement, 
     if nudge.reason in PLACES:
         why = hold_ups.story(connection, app, row.id)
     site = app.site.base_url.rstrip("/")
-    below = PAGES.get(change if nudge.reason == "review" and change else nudge.reason, "")
+    below = PAGES.get(change if nudge.reason in ASKING and change else nudge.reason, "")
     areas = [area.label for area in (app.tree.get(name) for name in row.fields.areas) if area is not None]
     return fill(
         f"nudge/{nudge.reason}.id.txt",
@@ -253,8 +258,10 @@ def _of_news(connection: Connection, app: App, nudge: Nudge, row: Announcement, 
 
 def _story(connection: Connection, nudge: Nudge, row: Announcement) -> tuple[str, str, str]:
     """(kind of proposal or "", who did it by name, why) behind a nudge."""
-    if nudge.reason == "review" and row.state != "review" and (waiting := drafts.proposed(connection, row.id)) is not None:
-        return waiting.change, _named(connection, waiting.actor), waiting.reason
+    waiting = drafts.proposed(connection, row.id) if nudge.reason in ASKING and row.state != "review" else None
+    if waiting is not None:
+        why = _lapse_of(connection, row, waiting.change) if nudge.reason == "missed" else waiting.reason
+        return waiting.change, _named(connection, waiting.actor), why
     if nudge.reason == "break_glass":
         broke = [entry for entry in audit.about(connection, row.id) if entry.act == "break_glass"]
         return ("", _named(connection, broke[-1].actor), str(broke[-1].detail.get("reason", ""))) if broke else ("", "", "")
@@ -265,6 +272,12 @@ def _story(connection: Connection, nudge: Nudge, row: Announcement) -> tuple[str
         last = refused[-1] if refused else None
         return (last.act.removeprefix("refuse_"), "", str(last.detail.get("reason", ""))) if last else ("correction", "", "")
     return "", _named(connection, row.submitted_by) if nudge.reason == "review" else "", row.note
+
+
+def _lapse_of(connection: Connection, row: Announcement, change: str) -> str:
+    """Why an approved proposal did not go out."""
+    entry = next((entry for entry in reversed(audit.about(connection, row.id)) if entry.act == f"lapse_{change}"), None)
+    return str(entry.detail.get("why", "")) if entry is not None else ""
 
 
 def _how_late(connection: Connection, row: Announcement) -> str:

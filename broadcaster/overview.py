@@ -123,7 +123,8 @@ def overview(
     return Overview(
         id=row.id, code=row.code, status=row.state, url=site.permalink(row.code), progress=progress,
         causes=watcher.look(connection, row.id, now(connection)) if watcher else Causes(),
-        channels=_channels(connection, progress), emergency=row.level == "emergency", labels=labels or {},
+        channels=_channels(connection, progress), labels=labels or {},
+        emergency=progress.urgent if progress.states else row.level == "emergency",
     )  # fmt: skip
 
 

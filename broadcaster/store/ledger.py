@@ -56,6 +56,8 @@ class Progress:
     why: Mapping[str, str]
     people: int | None = None
     """Different persons among the rows; None while it is not counted."""
+    urgent: bool = False
+    """Whether it goes out in the lane of emergencies; of a correction whatever its own level is."""
 
     @property
     def total(self) -> int:
@@ -110,6 +112,7 @@ def progress(connection: Connection, announcement: str) -> Progress:
         states={row.channel: row.state for row in runs},
         why={row.channel: row.stopped_by for row in runs if row.stopped_by},
         people=people.known(connection, newest),
+        urgent=any(row.lane == "emergency" for row in runs),
     )
 
 

@@ -27,7 +27,7 @@ OwnReason = Literal["codes_stopped"]
 ABOUT_ACCOUNTS = (*ACCOUNT_REASONS, *get_args(OwnReason))
 """Reasons of nudges that name an account in the place of an announcement."""
 Reason = (
-    Literal["review", "returned", "rejected", "missed", "lapsed", "late", "held_up", "resumed", "break_glass"]
+    Literal["review", "returned", "rejected", "missed", "lapsed", "late", "held_up", "resumed", "expired", "break_glass"]
     | AccountReason
     | OwnReason
 )

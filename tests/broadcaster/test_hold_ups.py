@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from broadcaster import hold_ups
+from broadcaster import hold_ups, overview
 from broadcaster.app import App
 from broadcaster.draining import Deliverer
 from broadcaster.publishing import Stored
@@ -17,6 +17,7 @@ from broadcaster.store import audit, channels, ledger, tier
 from broadcaster.store import hold_ups as store
 from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.staff_tables import hold_up
+from broadcaster.store.tables import run
 from browsing import EMERGENCY, NOTICE
 from channels.base.contract import Deferred, Halted, Outcome, Receipt, Recipient, Rejected
 from channels.base.rendering import WIB, full_moment_text
@@ -271,6 +272,81 @@ def moods(bad: Outcome) -> Any:
 async def test_one_chat_that_is_told_to_wait_for_a_moment_calls_nobody(office: PostOffice) -> None:
     await staff(office)
     await warned(office)
-    await drained(office, moods(Deferred(retry_after=5, throttle=True, scope="address", code="429")))
+    await drained(office, moods(Deferred(retry_after=LONG, throttle=True, scope="address", code="429")))
     await hold_ups.look(office.site.app)
     assert known(office) == []
+
+
+async def held_and_told(office: PostOffice, **changes: Any) -> Stored:
+    """An emergency that Telegram lets wait for hours, of which Dewi has read."""
+    await staff(office)
+    stored = await warned(office, **changes)
+    await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"))
+    await hold_ups.look(office.site.app)
+    await office.work()
+    assert len(office.letters("dewi")) == 1
+    return stored
+
+
+async def looked(office: PostOffice) -> list[str]:
+    """What Dewi reads after the next look, beyond her first letter."""
+    office.pass_time(seconds=1)
+    await hold_ups.look(office.site.app)
+    await office.work()
+    return office.subjects("dewi")[1:]
+
+
+async def test_what_expires_while_it_waits_is_no_all_clear(office: PostOffice) -> None:
+    stored = await held_and_told(office)
+    over = update(run).where(run.c.edition == stored.edition).values(expires_at=datetime.now(UTC).timestamp() - 1)
+    office.site.app.database.write_now(lambda c: c.execute(over))
+    everything_due(office.site.app)
+    await drained(office, Receipt())
+    assert await looked(office) == [f"[Darurat] Habis waktunya, tidak terkirim: {EMERGENCY['title']}"]
+    letter = office.letters("dewi")[-1]
+    assert "Telegram: 5 pesan tidak terkirim, karena masa berlakunya habis sebelum dapat berangkat." in letter["text"]
+    assert [entry.act for entry in office.site.app.database.read_now(audit.about, stored.id)][-1] == "expired"
+
+
+async def test_who_stopped_what_waited_reads_no_all_clear(office: PostOffice) -> None:
+    from broadcaster.steering import steer
+
+    stored = await held_and_told(office)
+    await steer(office.site.app, stored.id, "cancel", why="salah kirim", actor="staff:dewi")
+    await drained(office, Receipt())
+    aged(office.site.app, hold_ups.CALM)
+    assert await looked(office) == []
+    assert known(office) == []
+
+
+async def test_a_withdrawn_emergency_that_must_wait_is_told_too(office: PostOffice) -> None:
+    await staff(office)
+    stored = await warned(office)
+    await drained(office, Receipt())
+    await office.site.app.database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
+    await office.site.withdraw(stored, "Salah kirim.")
+    fill(office.site.app, "telegram", "emergency")
+    await hold_ups.look(office.site.app)
+    await office.work()
+    (letter,) = office.letters("dewi")
+    assert letter["subject"].startswith("[Darurat] PERHATIAN, peringatan tertahan: ")
+
+
+async def test_one_mailbox_of_many_that_is_asked_again_later_calls_nobody(office: PostOffice) -> None:
+    await staff(office)
+    for number in range(150):
+        await office.site.subscriber(str(7_200_000_000 + number), "telegram")
+    await warned(office)
+    await drained(office, lambda recipient: Deferred(code="451") if recipient.address == "7100000000" else Receipt())
+    for _minute in range(3):
+        aged(office.site.app, hold_ups.PATIENCE)
+        await hold_ups.look(office.site.app)
+    assert (known(office), office.letters("dewi")) == ([], [])
+
+
+async def test_an_emergency_that_was_corrected_to_less_is_held_up_as_its_lane_is(office: PostOffice) -> None:
+    stored = await warned(office)
+    await office.site.correct(stored, "Sudah reda.", level="important", effective=None, expires=None)
+    view = office.site.app.database.read_now(overview.overview, stored.id, office.site.app.site)
+    assert view is not None
+    assert view.emergency, "what single recipients said, and held suppressions, close nothing for it"
