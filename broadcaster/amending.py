@@ -5,6 +5,7 @@ Each function with a Connection is one transaction, to be run through `Database.
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from broadcaster import announcements, filling, lateness, publishing, reasons, second_person
+from broadcaster.accounts import Account
 from broadcaster.announcements import Act, CheckedAnnouncement, NotAllowed, OwnWork, bound_of, may
-from broadcaster.fields import InvalidAnnouncement, Problem
-from broadcaster.newsroom import Desk, Form, form_text, judges, require, require_cover, require_steering
+from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
+from broadcaster.newsroom import Desk, Form, form_text, require, require_cover, require_steering
 from broadcaster.publishing import DUE_AT_ONCE, Press, Stored, held
 from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store.announcements import Announcement
@@ -90,7 +92,9 @@ def publish_held(connection: Connection, press: Press, *, now: datetime) -> list
     published: list[Stored] = []
     for waiting in drafts.released(connection, now.timestamp(), DUE_AT_ONCE):
         row, planned = held(connection, waiting.announcement), lateness.planned_at(waiting.release_at)
-        approved = replace(row, approved_by=waiting.approved_by)
+        if drafts.proposed(connection, row.id) != waiting:
+            continue  # somebody called it back while we waited for the announcement
+        approved = replace(row, submitted_by=waiting.actor, approved_by=waiting.approved_by)
         why = second_person.lapsed(connection, approved, tree=press.tree, city=press.site.city)
         if not why and lateness.is_stale(planned, now):
             why = lateness.why_stale(planned)
@@ -120,8 +124,8 @@ def _publish(connection: Connection, press: Press, waiting: Proposal, checked: C
 def _ask_again(connection: Connection, press: Press, row: Announcement, waiting: Proposal, why: str, now: datetime) -> None:
     """Put an approved proposal before a second person again; they are told, and the audit log says why."""
     drafts.hold_proposal(connection, row.id, "", None)
-    codes = second_person.codes_of(row.fields, press.tree)
-    able = second_person.able(connection, row.fields.agency or press.site.city, codes, {waiting.actor})
+    changed = [read_leniently(waiting.form)[0]] if waiting.change == "correction" else []
+    able = _judges(connection, press, row, changed, but=waiting.actor)
     nudges.add(connection, able, row.id, "review", now.timestamp())
     audit.append(connection, at=now, actor="clock", act=f"lapse_{waiting.change}", subject=row.id, detail={"why": why})
 
@@ -162,9 +166,16 @@ def _proposed_before(connection: Connection, wanted: Proposal) -> Proposal | Non
 def _propose(connection: Connection, desk: Desk, row: Announcement, wanted: Proposal, checked: CheckedAnnouncement) -> Proposal:
     if not drafts.propose(connection, wanted):
         raise NotAllowed("Sudah ada ralat atau pencabutan yang menunggu persetujuan untuk pengumuman ini.")
-    nudges.add(connection, judges(connection, desk, checked, {desk.account.actor}), row.id, "review", desk.at)
+    able = _judges(connection, desk.press, row, [checked.fields], but=desk.account.actor)
+    nudges.add(connection, able, row.id, "review", desk.at)
     _note(connection, desk, f"propose_{wanted.change}", row.id, reason=wanted.reason, content=wanted.bound)
     return wanted
+
+
+def _judges(connection: Connection, press: Press, row: Announcement, changed: Sequence[Fields], *, but: str) -> list[Account]:
+    """Everyone who holds for what is published and for what it is to become, but one (an actor)."""
+    texts = [row.fields, *changed]
+    return second_person.able_for_all(connection, texts, tree=press.tree, city=press.site.city, but={but})
 
 
 def examine_correction(

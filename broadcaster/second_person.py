@@ -4,7 +4,7 @@ Each function with a Connection runs in the transaction that decides or publishe
 so that whoever is shut out meanwhile is shut out before or after, never in between.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
@@ -62,8 +62,19 @@ def barred(connection: Connection, approver: Account, writers: Collection[str], 
 
 def able(connection: Connection, agency: str, codes: Collection[str], but: Collection[str] = ()) -> list[Account]:
     """Everyone who may approve what is of this agency and these areas, without some (`but`, actors)."""
+    return _able(connection, [(agency, codes)], but)
+
+
+def able_for_all(
+    connection: Connection, texts: Iterable[Fields], *, tree: AreaTree, city: str, but: Collection[str] = ()
+) -> list[Account]:
+    """Everyone who may approve each of these texts: what is published, and what a correction makes of it."""
+    return _able(connection, [(fields.agency or city, codes_of(fields, tree)) for fields in texts], but)
+
+
+def _able(connection: Connection, places: Sequence[tuple[str, Collection[str]]], but: Collection[str]) -> list[Account]:
     approvers = accounts.with_role(connection, "approver")
-    return [one for one in approvers if one.actor not in but and one.covers(agency, codes)]
+    return [one for one in approvers if one.actor not in but and all(one.covers(*place) for place in places)]
 
 
 def lapsed(connection: Connection, row: Announcement, *, tree: AreaTree, city: str) -> str:

@@ -1,10 +1,13 @@
 """The newsroom on both databases: drafts and versions, four eyes, the hold, exercises, breaking glass, corrections proposed."""
 
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from broadcaster import amending, newsroom, publishing
 from broadcaster.accounts import Account
@@ -14,11 +17,13 @@ from broadcaster.newsroom import HOLD, Desk, Outdated
 from broadcaster.store import accounts, audit, drafts, listing, nudges
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.database import Database
+from broadcaster.store.database import Database, is_sqlite
 from broadcaster.store.listing import Wanted
 from broadcaster.store.tables import edition
 from desk import EMERGENCY, NOTICE, NOW, checked, later, press
 from staffing import person
+from subscribers.areas import AreaTree
+from waiting import until
 
 
 class Newsroom:
@@ -367,12 +372,53 @@ def released(room: Newsroom, seconds: float) -> Any:
 def test_a_correction_whose_hold_ended_long_ago_asks_a_person(room: Newsroom, minutes: int, out: int) -> None:
     row = published(room)
     form = {**NOTICE, "title": "Air PDAM mati sampai 16.00"}
-    waiting = room.do(amending.propose_correction, "rina", row.id, form, reason="Jamnya salah.", after=60)
+    waiting = room.do(amending.propose_correction, "budi", row.id, form, reason="Jamnya salah.", after=60)
     room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=61)
     assert len(released(room, 61 + 30 + minutes * 60)) == out
     proposal = room.database.read_now(drafts.proposed, row.id)
     assert (proposal is None) == bool(out), "what asks a person waits for approval again"
     assert proposal is None or proposal.release_at is None
+    why = "late" if out else "missed"
+    told = {(name, reason) for name, reason in room.nudged() if reason in ("late", "missed")}
+    people = () if minutes == 4 else ("budi", "dewi", "ani")
+    assert told == {(name, why) for name in people}, "who proposed it hears of it, whoever wrote the announcement"
+
+
+def test_what_is_called_back_while_the_clock_reaches_for_it_stays_unpublished(room: Newsroom) -> None:
+    row, called = published(room), threading.Event()
+    waiting = room.do(amending.propose_correction, "rina", row.id, {**NOTICE, "title": "Air mati"}, reason="Salah.", after=60)
+    room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=61)
+
+    def call_back(connection: Any) -> None:
+        desk = Desk(press=press(), account=room.people["dewi"], now=later(seconds=90))
+        amending.call_back(connection, desk, row.id)
+        called.set()
+        asyncio.run(until(lambda: room.database.read_now(somebody_waits), what="the clock, which has read the proposal"))
+
+    with ThreadPoolExecutor(1) as other:
+        caller = other.submit(room.database.write_now, call_back)
+        assert called.wait(30)
+        assert released(room, 92) == []
+        caller.result(30)
+    assert room.editions() == 1
+
+
+def somebody_waits(connection: Any) -> bool:
+    """Whether a transaction waits for a row of another; SQLite has one writer, so nobody has read anything meanwhile."""
+    return is_sqlite(connection) or bool(connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar())
+
+
+def named(*slugs: str) -> tuple[str, ...]:
+    """Codes of these areas."""
+    return tuple(AreaTree.built_in()[slug].code for slug in slugs)
+
+
+def test_a_correction_to_further_areas_is_judged_by_who_holds_for_all_of_them(room: Newsroom) -> None:
+    row = published(room)
+    room.hire(person("eka", "approver", areas=named("leuwigajah")))
+    room.do(amending.propose_correction, "rina", row.id, {**NOTICE, "areas": ["leuwigajah"]}, reason="Salah.", after=60)
+    assert ("eka", "review") not in room.nudged(), "she holds for what it is to become, not for what is published"
+    assert ("dewi", "review") in room.nudged()
 
 
 def test_a_correction_and_a_withdrawal_can_be_called_back_within_the_hold(room: Newsroom) -> None:

@@ -176,6 +176,28 @@ async def test_what_did_not_go_out_is_told_to_who_approved_it(office: PostOffice
     assert "terlewat lebih dari 30 menit" in letter["text"]
 
 
+async def test_a_correction_that_did_not_go_out_is_told_with_its_own_page_and_reason(office: PostOffice) -> None:
+    rina, dewi = await staff(office)
+    budi = await office.hire("budi", "author")
+    row = await submitted(office, rina)
+    await office.act(dewi, newsroom.approve, row.id, seen=row.bound, version=row.version)
+    office.pass_time(minutes=1)
+    press = Press.of(office.site.app)
+    await office.site.app.database.write(newsroom.publish_held, press, now=office.site.clock())
+    form = {**NOTICE, "title": "Air PDAM mati di Cibabat sampai 16.00"}
+    waiting = await office.act(budi, amending.propose_correction, row.id, form, reason="Jamnya salah.")
+    await office.act(dewi, amending.approve, row.id, seen=waiting.bound)
+    office.pass_time(minutes=40)
+    assert await office.site.app.database.write(amending.publish_held, press, now=office.site.clock()) == []
+    await office.work()
+    for name in ("budi", "dewi"):
+        letter = next(one for one in office.letters(name) if "perlu keputusan" in one["subject"])
+        assert letter["subject"] == "Ralat tidak jadi terbit, perlu keputusan penyetuju: Air PDAM mati di Cibabat"
+        assert letter["text"].startswith("Ralat pengumuman ini tidak jadi terbit dan menunggu keputusan.")
+        assert "terlewat lebih dari 30 menit" in letter["text"]
+        assert f"/redaksi/pengumuman/{row.id}/ralat\n" in letter["text"]
+
+
 async def test_what_went_out_late_is_told_with_both_times_and_stands_on_the_first_page(office: PostOffice) -> None:
     rina, dewi = await staff(office)
     row = await submitted(office, rina, publish_at="2026-11-25 09:00")
@@ -319,5 +341,5 @@ async def test_a_worker_tells_by_itself(town: PostOffice, lane: str, form: Any) 
 
 def test_every_reason_has_words() -> None:
     names = {path.name for path in (Path(nudging.__file__).parents[1] / "templates" / "nudge").iterdir()}
-    reasons = {"review", "returned", "rejected", "missed", "lapsed", "late", "held_up", "resumed", "break_glass"}
+    reasons = {"review", "returned", "rejected", "missed", "lapsed", "late", "held_up", "resumed", "expired", "break_glass"}
     assert names == {f"{name}.id.txt" for name in (*reasons, "account", "codes_stopped", "_foot", "_mark", "_training")}

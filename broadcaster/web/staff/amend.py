@@ -240,7 +240,8 @@ async def _show(request: Request, change: Change, shown: Shown) -> Response:
 
     newest, waiting, people, unused = await app.database.read(look)
     desk, writers = frame.desk_of(request), {waiting.actor} if waiting is not None else set()
-    judged = await app.database.read(judgement, desk.press, row, desk.account, writers, desk.now)
+    after = read_leniently(waiting.form)[0] if waiting is not None and waiting.change == "correction" else None
+    judged = await app.database.read(judgement, desk.press, row, desk.account, writers, desk.now, after)
     if newest is None:
         raise HTTPException(404)
     if waiting is not None and waiting.change != change and request.method == "GET":

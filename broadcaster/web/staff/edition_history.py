@@ -23,9 +23,11 @@ def publication(row: Announcement, newest: EditionRow | None, acts: Sequence[Ent
     last = next((n for n in reversed(range(len(acts))) if newest is not None and _issued(acts[n], newest)), None)
     if newest is None or newest.number == 1 or last is None:
         return _original(row, newest, acts)
-    issued, before = acts[last], acts[:last]
+    issued = acts[last]
     change = "correction" if issued.act == "correct" else "withdrawal"
-    proposed, approved = _latest(before, f"propose_{change}"), _latest(before, f"approve_{change}")
+    began = next((n for n in reversed(range(last)) if acts[n].act == f"propose_{change}"), None)
+    proposed = acts[began] if began is not None else None
+    approved = _latest(acts[began or 0 : last], f"approve_{change}")
     judged = issued.detail.get("role") == "approver"
     return Publication(
         at=newest.published_at,

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from broadcaster import second_person
 from broadcaster.accounts import Account
+from broadcaster.fields import Fields
 from broadcaster.publishing import Press
 from broadcaster.store.announcements import Announcement
 
@@ -25,17 +26,15 @@ class Judgement:
 
 
 def judgement(
-    connection: Connection, press: Press, row: Announcement, account: Account, writers: Collection[str], now: datetime
-) -> Judgement:
-    """As the decision itself asks it, so that nobody is offered what they are refused."""
+    connection: Connection, press: Press, row: Announcement, account: Account, writers: Collection[str], now: datetime,
+    changed: Fields | None = None,
+) -> Judgement:  # fmt: skip
+    """As the decision itself asks it, so that nobody is offered what they are refused; `changed`: the corrected text."""
     if row.training:
         return Judgement(may=account.may("approve"))
-    agency, codes = row.fields.agency or press.site.city, second_person.codes_of(row.fields, press.tree)
-    people = [
-        one
-        for one in second_person.able(connection, agency, codes, writers)
-        if not second_person.barred(connection, one, writers, now)
-    ]
+    texts = [row.fields] if changed is None else [row.fields, changed]
+    able = second_person.able_for_all(connection, texts, tree=press.tree, city=press.site.city, but=writers)
+    people = [one for one in able if not second_person.barred(connection, one, writers, now)]
     others = tuple(one.full_name for one in people if one.id != account.id)[:MOST]
     if any(one.id == account.id for one in people):
         return Judgement(may=True, others=others)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -66,7 +66,7 @@ def _first(connection: Connection, desk: Desk, form: Form, sent: str, training: 
         made = _First.read(earlier.result)
         stored = rows.find(connection, made.announcement)
         if stored is not None and made.words == words:
-            return stored
+            return replace(stored, version=made.version)  # what this form has seen, whoever changed it since
         row = newsroom.save(connection, desk, form, announcement_id=made.announcement, version=made.version)
     if sent:
         result = _First(announcement=row.id, version=row.version, words=words)

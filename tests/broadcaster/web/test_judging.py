@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from broadcaster import amending
 from broadcaster.independence import Control
 from broadcaster.store import controls, drafts
 from browsing import Running
-from staff_rows import Stage, corrected, judging, staged, submitted
+from staff_rows import FORM, Stage, corrected, judging, published, staged, submitted
 from staffing import browser, hire
+from subscribers.areas import AreaTree
 
 
 @pytest.fixture
@@ -63,3 +65,15 @@ async def test_its_author_reads_who_can_decide(stage: Stage) -> None:
     announcement = await submitted(stage)
     rina = await browser(stage.site, stage.rina)
     assert "Yang dapat memutuskan: Dewi." in (await rina.get(f"/redaksi/pengumuman/{announcement}/periksa")).text
+
+
+async def test_a_correction_to_further_areas_is_offered_to_those_alone_who_hold_for_them_too(stage: Stage) -> None:
+    announcement = await published(stage)
+    form = {**FORM, "areas": ["cibabat", "leuwigajah"]}
+    await stage.do(stage.rina, amending.propose_correction, announcement, form, reason="Kurang satu.")
+    near = await hire(stage.site.app, "eka", "approver", areas=(AreaTree.built_in()["cibabat"].code,))
+    path = f"/redaksi/pengumuman/{announcement}/ralat"
+    page = (await (await browser(stage.site, near)).get(path)).text
+    assert "/usulan/setujui" not in page
+    assert "Yang dapat memutuskan: Dewi." in page
+    assert "/usulan/setujui" in (await (await browser(stage.site, stage.dewi)).get(path)).text

@@ -120,6 +120,8 @@ async def test_a_first_save_sent_again_never_writes_over_what_a_colleague_wrote_
     form = {**COMPOSED, "formulir": FORM_ID}
     place = json.loads((await rina.post("/redaksi/simpan", form)).text)["place"]
     assert (await budi.post(f"{place}/simpan", {**COMPOSED, "title": "Dari Budi", "versi": "1"})).status == 200
+    again = json.loads((await rina.post("/redaksi/simpan", form)).text)
+    assert (again["place"], again["version"]) == (place, 1), "the version that this form made, not the one that nobody saw here"
     assert (await rina.post("/redaksi/tulis", {**form, "aksi": "simpan"})).headers["Location"].startswith(place), "the same form"
     refused = await rina.post("/redaksi/tulis", {**form, "title": "Dari Rina", "aksi": "simpan"})
     assert refused.status == 422
