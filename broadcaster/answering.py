@@ -91,13 +91,12 @@ class Answerer:
         out = self._app.push[due.channel]
         if not isinstance(out, Answering) or not self._app.loaded.is_open(due.channel):
             return
-        if await self._app.database.read(is_held):
-            return  # where this database is at home they are answered
-        async with self._places[due.channel]:
-            try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    outcome = type(await out.answer(due.address, due.text)).__name__
-            except Exception as error:  # noqa: BLE001  whatever keeps one resident from an answer, the others get theirs
-                outcome = type(error).__name__
+        try:
+            if await self._app.database.read(is_held):
+                return  # where this database is at home they are answered
+            async with self._places[due.channel], asyncio.timeout(ANSWER_SECONDS):
+                outcome = type(await out.answer(due.address, due.text)).__name__
+        except Exception as error:  # noqa: BLE001  whatever keeps one resident from an answer, the others get theirs
+            outcome = type(error).__name__
         if outcome != "Receipt":
             log.warning("resident_not_answered", channel=due.channel, outcome=outcome)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from broadcaster.app import App
 from broadcaster.store import hubs as store
+from broadcaster.store.custody import is_held
 from channels.base.contract import Area
 from channels.base.http import REQUEST_ERRORS, open_session
 
@@ -48,7 +49,7 @@ class Hubs:
         now = self._app.clock().timestamp()
         if not self._channels or now < self._again_at:
             return False
-        owed = await self._app.database.read(store.owed, now, settle=SETTLE_SECONDS)
+        owed = await self._app.database.read(_owed, now)
         if not owed:
             return False
         if all([await self._tell(channel, owed) for channel in self._channels]):
@@ -90,6 +91,11 @@ async def _session() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
     finally:
         await session.close()
+
+
+def _owed(connection: Connection, now: float) -> Mapping[int, Sequence[str]]:
+    """What hubs are to be told; nothing where this database is not at home, as its feeds are not those they know."""
+    return {} if is_held(connection) else store.owed(connection, now, settle=SETTLE_SECONDS)
 
 
 def _settled(connection: Connection, owed: Mapping[int, Sequence[str]], now: float) -> None:

@@ -48,20 +48,18 @@ class Recovery:
         return cls(codes=codes, digests=[book.lookup("recovery", f"{account.id}:{code}") for code in codes])
 
 
-def check_new_password(password: str, repeated: str, account: Account) -> str:
-    """Return the password as it is hashed; raises BadAccount when it is weak or mistyped."""
+def hash_new_password(stored: str, password: str, repeated: str, account: Account) -> str:
+    """Check and hash a password; raises BadAccount when it is weak, mistyped or the one before.
+
+    Takes some 100 ms, and a second where the lists of guessable words are read for the first time: for hashing.py.
+    """
     names = (account.name, *account.full_name.split(), *account.agencies)
     normal = rules.check_password(password, names=names)
     if password != repeated:
         raise BadAccount("Kedua kata sandi baru tidak sama. Ketik lagi.")
-    return normal
-
-
-def hash_new_password(stored: str, password: str) -> str:
-    """Hash a password that was checked; raises BadAccount when it is the one before. Takes some 100 ms (hashing.py)."""
-    if rules.password_fits(stored, password):
+    if rules.password_fits(stored, normal):
         raise BadAccount("Kata sandi baru sama dengan yang lama. Pilih yang lain.")
-    return rules.hash_password(password)
+    return rules.hash_password(normal)
 
 
 def change_password(connection: Connection, owner: Owner, hashed: str) -> int:

@@ -3,6 +3,7 @@
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -29,10 +30,10 @@ class Pulse:
         if time.monotonic() - self._beaten_at < BEAT_SECONDS:
             return
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        if not self._beaten_at:
-            _forget_dead(self._path.parent)
         self._path.touch()
-        self._beaten_at = time.monotonic()
+        first, self._beaten_at = not self._beaten_at, time.monotonic()
+        if first:  # once the sign is given: whatever keeps old ones from being forgotten, this worker lives
+            _forget_dead(self._path.parent)
 
     def end(self) -> None:
         """Take the sign away."""
@@ -47,21 +48,29 @@ def silent(database: str, lanes: tuple[str, ...], now: float) -> list[str]:
 
 def _forget_dead(signs: Path) -> None:
     for sign in signs.glob("*-*"):
-        if not _runs(sign):
+        if not _is_there(sign):
             sign.unlink(missing_ok=True)
 
 
-def _runs(sign: Path) -> bool:
-    """Whether the process that left this sign is there."""
+def _is_there(sign: Path) -> bool:
+    """Whether the process that left this sign is there; one without a number is none's."""
+    number = sign.name.rpartition("-")[2]
+    return number.isdecimal() and runs(int(number))
+
+
+def runs(pid: int, kill: Callable[[int, int], None] = os.kill) -> bool:
+    """Whether there is such a process, be it another user's; `kill` asks as os.kill does with signal 0."""
     try:
-        os.kill(int(sign.name.rpartition("-")[2]), 0)
-    except (ProcessLookupError, ValueError):
+        kill(pid, 0)
+    except PermissionError:  # it is there, and another user's
+        return True
+    except (ProcessLookupError, OverflowError):  # no process has that number, or can have it
         return False
     return True
 
 
 def _lives(sign: Path, lane: str, now: float) -> bool:
     try:
-        return sign.name.startswith(f"{lane}-") and _runs(sign) and now - sign.stat().st_mtime < SILENT_SECONDS
+        return sign.name.startswith(f"{lane}-") and _is_there(sign) and now - sign.stat().st_mtime < SILENT_SECONDS
     except FileNotFoundError:  # it ended just now
         return False

@@ -13,7 +13,7 @@ from broadcaster import dialogue, linking
 from broadcaster.answering import Answer, Answerer
 from broadcaster.app import App
 from broadcaster.store import channels as channel_store
-from broadcaster.store import inbox
+from broadcaster.store import consequences, inbox
 from broadcaster.store import receipts as store
 from broadcaster.store.inbox import Kept, Waiting
 from broadcaster.store.receipts import Standing
@@ -240,7 +240,7 @@ def _apply_address(connection: Connection, app: App, channel: str, event: Addres
     if event.state == "reachable":
         channel_store.heard_from(connection, found.id, at=now, source=channel)
     elif event.state == "moved":
-        residents.move(connection, app.book, found.id, event.moved_to)
+        consequences.move(connection, app.book, found.id, event.moved_to)
     elif event.state == "opted_out":
         consent.stop(connection, found.id, source=channel, at=now)
     else:

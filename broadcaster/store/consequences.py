@@ -65,7 +65,7 @@ def apply(
         if item.opted_out:
             consent.suppress(connection, item.address, "opted_out", at=wall, source="provider")
         if item.moved_to:
-            _move(connection, book, item.address, item.moved_to)
+            move(connection, book, item.address, item.moved_to)
         if item.fall_back:
             fallen += fall_back(connection, edition, item.address)
     if results or dead:
@@ -78,12 +78,12 @@ def apply(
     return fallen
 
 
-def _move(connection: Connection, book: AddressBook, address: int, new: str) -> None:
-    """Give an address its new id; what the chat before numbered is not edited in this one."""
+def move(connection: Connection, book: AddressBook, address: int, new: str) -> None:
+    """Give an address its new id, unless it has it; what the chat before numbered is not edited in this one."""
     row = residents.get(connection, address)
-    if row is not None:
+    if row is not None and book.address_lookup(row.channel, new) != bytes(row.lookup):
         erasing.forget_numbers(connection, row)
-    residents.move(connection, book, address, new)
+        residents.move(connection, book, address, new)
 
 
 def fall_back(connection: Connection, edition: int, closed: int) -> list[tuple[str, int]]:

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    exists,
     func,
     insert,
     literal,
@@ -35,7 +36,7 @@ from broadcaster.store.tables import (
     slice_,
 )
 from subscribers.audience import Audience, chunk, share, window
-from subscribers.store import insert_new
+from subscribers.store import insert_new, merged
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,7 +168,10 @@ def audience_of(connection: Connection, edition_id: int) -> Audience:
 
 
 def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: int, until: int) -> Select[int, int, str]:
-    """Rows of these slots: the audience; for a correction also, for a withdrawal only, whom earlier editions may have reached."""
+    """Rows of these slots: the audience; for a correction also, for a withdrawal only, whom earlier editions may have reached.
+
+    Not a twin that is another address now: what it may have had that one has in its own place (twins.py).
+    """
     fresh = chunk(audience_of(connection, claim.edition), claim.channel, cursor, until)
     if follows is None:
         return fresh
@@ -182,6 +186,7 @@ def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: 
             delivery.c.slot > cursor,
             delivery.c.slot <= until,
             delivery.c.state.in_(MAY_HAVE_REACHED),
+            ~exists().where(merged.c.gone == delivery.c.address),
         )
     )
     both = (reached if row.withdrawn else union_all(reached, select(fresh.subquery()))).subquery()

@@ -3,23 +3,20 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, select
 
+from broadcaster.store.recent import is_recent
 from broadcaster.store.tables import edition, edition_area, hub_told
 from subscribers.store import insert_new
 
 OWED_SECONDS = 24 * 3600.0
 """How long after its publication an edition is news to a hub."""
-EDITIONS = 1_000
-"""Newest editions that are looked at: more are not published within that time."""
 
 
 def owed(connection: Connection, now: float, *, settle: float) -> Mapping[int, Sequence[str]]:
     """Editions that no hub was told of, and the areas whose documents they changed: also those where an earlier one stood."""
     told = select(hub_told.c.edition)
-    newest = select(func.coalesce(func.max(edition.c.id), 0)).scalar_subquery()
-    recent = edition.c.id > newest - EDITIONS  # rows of editions are long: never a look at all of them
-    span = (recent, edition.c.published_at > now - OWED_SECONDS, edition.c.published_at <= now - settle)
+    span = (is_recent(), edition.c.published_at > now - OWED_SECONDS, edition.c.published_at <= now - settle)
     fresh = select(edition.c.id, edition.c.announcement).where(*span, edition.c.id.not_in(told)).order_by(edition.c.id)
     rows = connection.execute(fresh).all()
     whole = select(edition.c.announcement, edition_area.c.area).join(edition_area, edition_area.c.edition == edition.c.id)

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, distinct, exists, func, select, update
 
+from broadcaster.store.recent import is_recent
 from broadcaster.store.tables import delivery, edition, run
 from subscribers.store import address
 
@@ -17,7 +18,7 @@ def known(connection: Connection, edition_id: int | None) -> int | None:
 def uncounted(connection: Connection, now: float) -> int | None:
     """The id of an edition whose rows are all there and whose people are not counted; None when there is none."""
     unsealed = exists().where(run.c.edition == edition.c.id, ~run.c.sealed)
-    recent = (edition.c.people.is_(None), edition.c.published_at > now - COUNTED_WITHIN)
+    recent = (is_recent(), edition.c.people.is_(None), edition.c.published_at > now - COUNTED_WITHIN)
     found = select(edition.c.id).where(*recent, ~unsealed).order_by(edition.c.published_at.desc()).limit(1)
     return connection.execute(found).scalar()
 

@@ -1,25 +1,93 @@
 """What the ledger keeps of an address that turned out to be another one's spelling."""
 
-from sqlalchemy import Connection, Table, delete, exists, select, update
+from collections import defaultdict
+from typing import Any
 
-from broadcaster.store.tables import delivery, held_suppression, reached, run, suspicion
+from sqlalchemy import Connection, Row, Table, case, delete, exists, select, update
+
+from broadcaster.store.fanout import MAY_HAVE_REACHED
+from broadcaster.store.tables import (
+    PENDING,
+    SENDING,
+    STATES,
+    delivery,
+    held_suppression,
+    provider_message,
+    reached,
+    run,
+    slice_,
+    suspicion,
+)
 from subscribers.store import address
+
+_NOWHERE = -2
+"""A place that no address has: where a row is put while two of them change places."""
 
 
 def follow(connection: Connection, *, keep: int, gone: int, channel: str, slot: int) -> None:
     """Refer to the address that stays instead of the one that goes, whose place in runs was `slot`.
 
-    Its messages stay where they are counted; those of editions that the other one never had become the other one's, so that a
-    correction reaches whoever was reached.
+    Of each edition that either may have had the one that stays has the row in its own place: whatever asks by its place whom
+    an edition reached (a correction, a fallback, an erasure) finds it there once. A row on the wire stays: it is settled there.
     """
-    other = delivery.alias()
-    kept_slot = select(address.c.slot).where(address.c.id == keep).scalar_subquery()
-    had_it = exists().where(other.c.edition == delivery.c.edition, other.c.channel == channel, other.c.slot == kept_slot)
+    own = connection.execute(select(address.c.slot).where(address.c.id == keep)).scalar_one()
     editions = select(run.c.edition).where(run.c.channel == channel)
-    mine = (delivery.c.edition.in_(editions), delivery.c.channel == channel, delivery.c.slot == slot)
-    connection.execute(update(delivery).where(*mine, ~had_it).values(address=keep))
+    places = (delivery.c.edition.in_(editions), delivery.c.channel == channel, delivery.c.slot.in_((own, slot)))
+    columns = (delivery.c.edition, delivery.c.channel, delivery.c.slot, delivery.c.state)
+    by_edition: defaultdict[int, dict[int, Any]] = defaultdict(dict)
+    for row in connection.execute(select(*columns).where(*places)):
+        by_edition[row.edition][row.slot] = row
+    for rows in by_edition.values():
+        _join(connection, lost=rows.get(slot), kept=rows.get(own), keep=keep, gone=gone, own=own)
     for table in (held_suppression, reached, suspicion):
         _rename(connection, table, keep, gone)
+
+
+def _join(connection: Connection, *, lost: Row[Any] | None, kept: Row[Any] | None, keep: int, gone: int, own: int) -> None:
+    """Let the row of the two that stands for the mailbox be that of the address that stays."""
+    if lost is None:
+        return
+    if lost.state == SENDING:
+        if kept is None:
+            _put(connection, lost, to=lost.slot, owner=keep)
+        return
+    if kept is not None:
+        if _worth(lost) <= _worth(kept):
+            return
+        _put(connection, kept, to=_NOWHERE, owner=gone)
+    _put(connection, lost, to=own, owner=keep)
+    if kept is not None:
+        connection.execute(update(delivery).where(*_at(kept, _NOWHERE)).values(slot=lost.slot))
+    _count(connection, lost, own)
+    if kept is not None:
+        _count(connection, kept, lost.slot)
+    mine = (provider_message.c.edition == lost.edition, provider_message.c.channel == lost.channel)
+    other = case((provider_message.c.slot == own, lost.slot), else_=own)
+    connection.execute(update(provider_message).where(*mine, provider_message.c.slot.in_((own, lost.slot))).values(slot=other))
+
+
+def _worth(row: Row[Any]) -> int:
+    """Rank what stands for a mailbox: what it may have had before what it is about to get, before what it did not get."""
+    return 2 if row.state in MAY_HAVE_REACHED else 1 if row.state == PENDING else 0
+
+
+def _at(row: Row[Any], slot: int) -> tuple[Any, ...]:
+    return delivery.c.edition == row.edition, delivery.c.channel == row.channel, delivery.c.slot == slot
+
+
+def _put(connection: Connection, row: Row[Any], *, to: int, owner: int) -> None:
+    connection.execute(update(delivery).where(*_at(row, row.slot)).values(slot=to, address=owner))
+
+
+def _count(connection: Connection, row: Row[Any], to: int) -> None:
+    """Count a row in the slice of its new place instead of the former; places that no slice has yet are counted with theirs."""
+    name = f"n_{STATES[row.state]}"
+    for slot, by in ((row.slot, -1), (to, 1)):
+        values: dict[str, Any] = {name: slice_.c[name] + by}
+        if row.state == PENDING:
+            values |= {"open": slice_.c.open + by, "due_at": 0}
+        mine = (slice_.c.edition == row.edition, slice_.c.channel == row.channel)
+        connection.execute(update(slice_).where(*mine, slice_.c.after_slot < slot, slice_.c.last_slot >= slot).values(values))
 
 
 def _rename(connection: Connection, table: Table, keep: int, gone: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from broadcaster.answering import ANSWERS_A_MINUTE, ANSWERS_AT_ONCE, WAITING_LIMIT, Answer, Answerer
@@ -64,12 +65,12 @@ async def test_each_person_reads_their_answers_in_the_order_of_what_they_wrote(s
     async with city(sqlite_url, tmp_path, channel) as app:
         answerer = Answerer(app)
         texts = [f"Balasan {n}" for n in range(ANSWERS_A_MINUTE)]
-        answerer.post(replace(to("warga@x.example"), text=text) for text in texts)
+        answerer.post(replace(to("warga@x.example"), text=said) for said in texts)
         answerer.post([to("lain@x.example")])
         await until(lambda: channel.begun == 2)
         channel.gate.set()
         await answerer.settle()
-    assert [text for address, text in channel.answers if address == "warga@x.example"] == texts
+    assert [said for address, said in channel.answers if address == "warga@x.example"] == texts
 
 
 async def test_one_address_is_answered_some_times_a_minute_and_others_still_are(sqlite_url: str, tmp_path: Path) -> None:
@@ -108,3 +109,20 @@ async def test_answers_beyond_what_may_wait_are_dropped(sqlite_url: str, tmp_pat
         assert [entry["count"] for entry in logs] == [7]
         await answerer.settle(0)
         assert slow.answers == []
+
+
+async def test_an_answer_that_the_database_keeps_from_leaving_is_logged(database_url: str, tmp_path: Path) -> None:
+    channel = FakeChannel()
+    async with city(database_url, tmp_path, channel) as app:
+        answerer = Answerer(app)
+        app.database.write_now(lambda connection: connection.execute(text("ALTER TABLE custody RENAME TO away")))
+        with capture_logs() as logs:
+            answerer.post([to("warga@x.example")])
+            await answerer.settle()
+        app.database.write_now(lambda connection: connection.execute(text("ALTER TABLE away RENAME TO custody")))
+        answerer.post([to("warga@x.example")])
+        await answerer.settle()
+    assert [(entry["event"], entry["outcome"]) for entry in logs] in (
+        [("resident_not_answered", "OperationalError")], [("resident_not_answered", "ProgrammingError")]
+    )  # fmt: skip
+    assert len(channel.answers) == 1

@@ -16,6 +16,7 @@ from broadcaster import config
 from broadcaster.app import App
 from broadcaster.hubs import AT_ONCE, Hubs
 from broadcaster.simulation.serving import running
+from broadcaster.store import custody
 from broadcaster.worker import LaneWorker
 from channels.base.contract import Area, PageRequest
 from waiting import until
@@ -158,3 +159,17 @@ def test_a_hub_that_cannot_be_told_is_an_error_at_the_start(hub: str) -> None:
     with pytest.raises(config.BadSettings) as wrong:
         config.read({"FEED_HUB": hub})
     assert "FEED_HUB: harus satu alamat https, misalnya https://hub.contoh.id/." in str(wrong.value)
+
+
+async def test_a_database_that_is_not_at_home_tells_no_hub_until_it_is(database_url: str, tmp_path: Path) -> None:
+    hub = Hub()
+    async with city(database_url, tmp_path, hub) as app:
+        await publish(app, notice())
+        known = app.database.read_now(custody.read)
+        assert known is not None
+        app.database.write_now(custody.hold, "moved", 1.0)
+        assert not await later(app, 5).tell_due()
+        assert hub.forms == []
+        app.database.write_now(custody.settle, known.home, known.mark)
+        assert await later(app, 6).tell_due()
+    assert hub.forms

@@ -1,5 +1,6 @@
 """A worker's sign of life: young and of a living process, or the lane is silent."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -50,3 +51,31 @@ def test_the_sign_of_a_dead_process_counts_for_nothing_and_goes(database: str) -
     Pulse(database, "routine").beat()
     assert not left.exists()
     assert {sign.name for sign in pulse.folder(database).iterdir()} == {f"routine-{os.getpid()}"}
+
+
+def denied(_pid: int, _signal: int) -> None:
+    """What the system says of another user's process."""
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def test_another_users_process_lives() -> None:
+    assert pulse.runs(1)  # who is not root is denied it by the system itself
+    assert pulse.runs(1, denied)
+
+
+def test_a_number_that_no_process_can_have_is_nobodys() -> None:
+    assert not pulse.runs(10**30)
+
+
+def test_a_worker_lives_though_the_signs_of_dead_ones_stay(database: str) -> None:
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
+    stuck = pulse.folder(database) / f"emergency-{dead.stdout.strip()}"
+    stuck.mkdir(parents=True, mode=0o700)  # which cannot be unlinked, whoever asks
+    worker = Pulse(database, "routine")
+    try:
+        with pytest.raises(OSError, match=stuck.name):
+            worker.beat()
+        worker.beat()
+        assert silent(database, LANES, time.time()) == ["emergency"]
+    finally:
+        stuck.rmdir()

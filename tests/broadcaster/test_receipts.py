@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import permutations
+from itertools import count, permutations
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, text, update
 from structlog.testing import capture_logs
 
-from broadcaster import receipts
+from broadcaster import publishing, receipts
 from broadcaster.answering import ANSWERS_A_MINUTE, Answerer
 from broadcaster.app import App
+from broadcaster.publishing import Press
 from broadcaster.receipts import KEEP_SECONDS, accept, apply_due, decode, encode
 from broadcaster.store import announcements as announcement_store
 from broadcaster.store import channels as channel_store
@@ -86,6 +87,13 @@ class City:
         done = await publish(self.app, fields or notice())
         await self.drain()
         return done.id
+
+    async def correct(self, announcement: str) -> None:
+        """Correct a notice, and hand all of that to the provider."""
+        press, now = Press.of(self.app), self.clock()
+        checked = press.examine(notice(title="Air PDAM mati sampai 16.00"), now)
+        await self.app.database.write(publishing.correct, press, announcement, checked, reason="Jam salah.", actor="t", now=now)
+        await self.drain()
 
     async def drain(self) -> None:
         """Send what is due."""
@@ -877,3 +885,27 @@ async def test_another_id_of_the_same_person_still_stops(city: City) -> None:
     await city.hear(MOVED, AddressEvent(dedupe="l1", address=OLD, state="opted_out"))
     gone = city.address(NEW)
     assert gone is not None and gone.state != State.CONFIRMED
+
+
+async def test_a_group_that_moved_is_not_edited_by_the_numbers_of_the_old_one(city: City) -> None:
+    city.channel.provider = lambda _recipient: Receipt(message_number=57)
+    await subscribe(city.app, "email", [(OLD, "cibabat")])
+    done = await city.send()
+    await city.hear(MOVED)
+    city.channel.order.clear()
+    await city.correct(done)
+    corrects = {recipient.address: recipient.corrects for recipient in city.channel.order}
+    assert corrects == {NEW: (), **dict.fromkeys((address for address, _areas in PEOPLE), (57,))}
+
+
+async def test_a_group_of_which_it_is_said_again_that_it_moved_is_edited_by_its_new_numbers(city: City) -> None:
+    numbers = count(1)
+    city.channel.provider = lambda _recipient: Receipt(message_number=next(numbers))
+    await subscribe(city.app, "email", [(OLD, "cibabat")])
+    await city.hear(MOVED)
+    done = await city.send()
+    (number,) = (row.message_number for row in [city.row(NEW)])
+    await city.hear(replace(MOVED, dedupe="m2", exact=False))
+    city.channel.order.clear()
+    await city.correct(done)
+    assert [recipient.corrects for recipient in city.channel.order if recipient.address == NEW] == [(number,)]

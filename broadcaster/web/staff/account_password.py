@@ -31,8 +31,8 @@ async def change(request: Request) -> Response:
     if asked.problem:
         return _form(request, field="lama", problem=asked.said(frame.words_of(request)), wait=asked.wait)
     try:
-        password = own_account.check_new_password(text_of(form, "baru"), text_of(form, "ulang"), owner.account)
-        hashed = await app.hasher.run(partial(own_account.hash_new_password, asked.stored, password))
+        typed = (text_of(form, "baru"), text_of(form, "ulang"))
+        hashed = await app.hasher.run(partial(own_account.hash_new_password, asked.stored, *typed, owner.account))
     except BadAccount as refused:
         return _form(request, field="baru", problem=str(refused))
     await app.database.write(own_account.change_password, owner, hashed)

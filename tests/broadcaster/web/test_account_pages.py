@@ -2,15 +2,18 @@
 
 import html
 import re
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
 
 import pyotp
 import pytest
 from sqlalchemy import text
 
 from broadcaster import accounts as rules
+from broadcaster import guessable
 from broadcaster.accounts import Account
 from broadcaster.store import accounts, audit, sessions
 from browsing import Answer, Running
@@ -174,6 +177,22 @@ async def test_a_password_that_cannot_be_is_refused(site: Running, change: dict[
     assert await fits(rina, PASSWORD)
     for typed in (NEW, PASSWORD, *change.values()):
         assert not typed or f'value="{typed}"' not in refused.text
+
+
+async def test_whether_a_new_password_is_guessable_is_looked_at_beside_the_pages(site: Running) -> None:
+    rina, served = await signed_in(site, "rina", "author"), []
+
+    def note(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call" and frame.f_code is guessable.is_guessable.__code__:
+            served.append(frame.f_code.co_name)
+
+    sys.setprofile(note)  # of this thread, which serves
+    try:
+        refused = await rina.post("/redaksi/akun/sandi", {**CHANGE, "baru": "kata-sandi-1", "ulang": "kata-sandi-1"})
+    finally:
+        sys.setprofile(None)
+    assert "mudah ditebak" in refused.text
+    assert served == []
 
 
 async def test_who_was_given_a_password_chooses_one_before_anything_else(site: Running) -> None:

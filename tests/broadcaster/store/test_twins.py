@@ -1,0 +1,212 @@
+"""Two spellings of one mail address, once they are one: whatever the ledger had of either, a mailbox is written to once."""
+
+import base64
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from broadcaster import publishing, respelling, secret_key
+from broadcaster.app import App
+from broadcaster.publishing import Press
+from broadcaster.store.tables import STATES, provider_message
+from channels.base.contract import Deferred, Receipt, Rejected
+from fakes import FakeChannel
+from sending import check_counters, drain_all, everything_due, fill, table, with_channels
+from subscribers import residents
+from subscribers.addresses import AddressBook
+from subscribers.store import unspelled
+from world import SECRET, notice, program, publish, rows, states, subscribe, variables
+
+FIRST, SECOND, THIRD = "Sari.B@contoh.example", "sari.b@contoh.example", "SARI.B@contoh.example"
+
+
+class FormerBook(AddressBook):
+    """Finds addresses by the spelling they came in, as the version before did."""
+
+    def address_lookup(self, channel: str, address: str) -> bytes:
+        return self.lookup(channel, address)
+
+
+@dataclass
+class City:
+    """A program in which people signed up by whatever spelling, and what has arrived in mailboxes."""
+
+    app: App
+    channel: FakeChannel
+
+    async def sign_up(self, *people: tuple[str, str]) -> None:
+        """Sign (address, areas) up as the version before did."""
+        former = FormerBook(secret_key.derive(base64.b64decode(SECRET), "addresses"))
+        await subscribe(replace(self.app, book=former), "email", people)
+
+    async def send(self, *, areas: str = "cibabat") -> str:
+        """Publish a notice and send all of it; the announcement's id."""
+        done = await publish(self.app, notice(areas=areas.split(), channels="email"))
+        await drain_all(self.app)
+        return done.id
+
+    async def correct(self, announcement: str, *, areas: str = "cibabat") -> int:
+        """Correct it and send all of that; the edition."""
+        self.channel.accepted.clear()
+        press, now = Press.of(self.app), datetime.now(UTC)
+        checked = press.examine(notice(title="Air PDAM mati sampai 16.00", areas=areas.split(), channels="email"), now)
+        act = (press, announcement, checked)
+        stored = self.app.database.write_now(publishing.correct, *act, reason="Jam salah.", actor="t", now=now)
+        await drain_all(self.app)
+        assert stored.edition is not None
+        return stored.edition
+
+    async def withdraw(self, announcement: str) -> None:
+        """Take it back, and tell everybody so."""
+        self.channel.accepted.clear()
+        now = datetime.now(UTC)
+        press = Press.of(self.app)
+        self.app.database.write_now(publishing.withdraw, press, announcement, reason="Batal.", actor="t", now=now)
+        await drain_all(self.app)
+
+    def join(self) -> None:
+        """Start the version in which spellings are one."""
+        self.app.database.write_now(lambda connection: connection.execute(insert(unspelled).values(one=1, after=0)))
+        respelling.finish(self.app.database, self.app.book)
+
+    @property
+    def mailboxes(self) -> Counter[str]:
+        """How many messages have arrived in each mailbox since the last correction."""
+        found: Counter[str] = Counter()
+        for address, number in self.channel.accepted.items():
+            found[address.lower()] += number
+        return found
+
+    def row_of(self, address: str) -> Any:
+        """The address as it is stored."""
+        return self.app.database.read_now(residents.find, self.app.book, "email", address)
+
+
+@pytest.fixture
+async def city(database_url: str, tmp_path: Path) -> AsyncIterator[City]:
+    environ = variables(database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+    async with program(environ) as opened:
+        channel = FakeChannel(provider=lambda r: Receipt(provider_id=f"id-{r.delivery}"))
+        yield City(app=with_channels(opened, channel), channel=channel)
+
+
+async def test_a_correction_has_one_row_for_a_person_whose_two_spellings_had_the_first_edition(city: City) -> None:
+    await city.sign_up((FIRST, "cibabat"), (SECOND, "cibabat"), ("budi@contoh.example", "cibabat"))
+    done = await city.send()
+    city.join()
+    second = await city.correct(done)
+    assert len([row for row in rows(city.app) if row.edition == second]) == 2
+    assert city.mailboxes == {"sari.b@contoh.example": 1, "budi@contoh.example": 1}
+    check_counters(city.app)
+
+
+async def test_a_mailbox_whose_other_spelling_had_the_first_edition_is_corrected_once(city: City) -> None:
+    await city.sign_up((FIRST, "melong"), (SECOND, "cibabat"))
+    done = await city.send()
+    city.join()
+    check_counters(city.app)
+    second = await city.correct(done, areas="cibabat melong")
+    (row,) = [row for row in rows(city.app) if row.edition == second]
+    stays = city.row_of(FIRST)
+    assert (row.address, row.slot) == (stays.id, stays.slot)
+    assert city.mailboxes == {"sari.b@contoh.example": 1}
+
+
+async def test_a_mailbox_of_three_spellings_is_corrected_once_also_where_it_is_no_audience_any_more(city: City) -> None:
+    await city.sign_up((FIRST, "melong"), (SECOND, "cibabat"), (THIRD, "cibabat"))
+    done = await city.send()
+    city.join()
+    await city.correct(done)
+    assert city.mailboxes == {"sari.b@contoh.example": 1}
+    await city.withdraw(done)
+    assert city.mailboxes == {"sari.b@contoh.example": 1}
+    check_counters(city.app)
+
+
+async def test_a_mailbox_that_was_reached_by_the_spelling_that_goes_hears_of_the_withdrawal(city: City) -> None:
+    city.channel.provider = lambda r: Rejected() if r.address == FIRST else Receipt(provider_id=f"id-{r.delivery}")
+    await city.sign_up((FIRST, "cibabat"), (SECOND, "cibabat"))
+    done = await city.send()
+    city.channel.provider = lambda _recipient: Receipt()
+    city.join()
+    check_counters(city.app)
+    stays = city.row_of(FIRST)
+    assert {(row.slot == stays.slot, STATES[row.state]) for row in rows(city.app)} == {(True, "sent"), (False, "failed")}
+    await city.withdraw(done)
+    assert city.mailboxes == {"sari.b@contoh.example": 1}
+    check_counters(city.app)
+
+
+@pytest.mark.parametrize("areas", ["cibabat", "melong"])
+async def test_what_still_waits_for_two_spellings_leaves_once(city: City, areas: str) -> None:
+    await city.sign_up((FIRST, areas), (SECOND, "cibabat"))
+    await publish(city.app, notice(channels="email"))
+    fill(city.app)
+    city.join()
+    check_counters(city.app)
+    await drain_all(city.app)
+    assert city.mailboxes == {"sari.b@contoh.example": 1}
+    check_counters(city.app)
+
+
+@pytest.mark.parametrize("waits", [FIRST, SECOND])
+async def test_what_one_spelling_had_already_does_not_leave_for_the_other(city: City, waits: str) -> None:
+    later = Deferred(retry_after=60, scope="address")
+    city.channel.provider = lambda r: later if r.address == waits else Receipt()
+    await city.sign_up((FIRST, "cibabat"), (SECOND, "cibabat"))
+    await city.send()
+    assert states(city.app) == {"sent": 1, "pending": 1}
+    city.channel.provider = lambda _recipient: Receipt()
+    city.join()
+    check_counters(city.app)
+    everything_due(city.app)
+    await drain_all(city.app)
+    assert city.mailboxes == {"sari.b@contoh.example": 1}
+    check_counters(city.app)
+
+
+async def test_what_a_status_names_by_the_providers_id_follows_the_message(city: City) -> None:
+    await city.sign_up((FIRST, "melong"), (SECOND, "cibabat"))
+    await city.send()
+    (row,) = rows(city.app)
+    key = city.app.book.provider_key("email", "id-1")
+    name = {"channel": "email", "provider_key": key, "edition": row.edition, "slot": row.slot}
+    city.app.database.write_now(lambda connection: connection.execute(insert(provider_message).values(name)))
+    city.join()
+    (named,) = table(city.app, provider_message)
+    assert (named.edition, named.slot) == (row.edition, city.row_of(FIRST).slot)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("withdrawn", [False, True], ids=["corrected", "withdrawn"])
+async def test_whatever_the_spellings_of_a_mailbox_had_it_hears_once(city: City, seed: int, withdrawn: bool) -> None:
+    chance = random.Random(seed)
+    people = []
+    for number in range(12):
+        spellings = chance.sample(
+            [f"W{number}@x.example", f"w{number}@x.example", f"w{number}@X.example"], chance.choice([1, 2, 3])
+        )
+        people += [(spelling, chance.choice(["cibabat", "cibabat", "melong"])) for spelling in spellings]
+    chance.shuffle(people)
+    await city.sign_up(*people)
+    outcomes = [Receipt(), Receipt(), Rejected(), Deferred(retry_after=60, scope="address")]
+    city.channel.provider = lambda _recipient: chance.choice(outcomes)
+    done = await city.send()
+    had = set(city.mailboxes)
+    city.channel.provider = lambda _recipient: Receipt()
+    city.join()
+    check_counters(city.app)
+    if withdrawn:
+        await city.withdraw(done)
+        assert city.mailboxes == dict.fromkeys(had, 1)
+    else:
+        await city.correct(done, areas="cibabat melong")
+        assert city.mailboxes == dict.fromkeys({address.lower() for address, _areas in people}, 1)
+    check_counters(city.app)
