@@ -8,8 +8,8 @@ from itertools import pairwise
 
 _ITEM = re.compile(r"(?P<indent>[ \t]*)(?:(?P<number>\d{1,3})[.)]|(?P<letter>[a-z][.)])|[-•])[ \t]+(?P<text>\S.*)")
 _MARKED = re.compile(r"[.!?…:;,][\"'”’»)\]*_]*$")
-_ADDRESS = re.compile(r"(?:://|@|www\.)\S*$")
-"""An address at the end: a mark behind it might be taken for its last character."""
+_ADDRESS = re.compile(r"://|@|www\.")
+"""Within the last word: a mark behind an address might be taken for its last character."""
 _FACT = re.compile(r"\s*(?:\d|-[ \t]+\d)")
 """A number, or a sum below nothing, at the beginning of a line: alone it is no item of a list."""
 _WORD = re.compile(r"\w+")
@@ -44,7 +44,7 @@ def running(text: str) -> str:
         return " ".join(text.split())
     parts = _parts(lines)
     out = parts[0].shown + "".join(_between(*pair) + pair[1].shown for pair in pairwise(parts))
-    closing = parts[-1].depth is not None and not _MARKED.search(out) and not _ADDRESS.search(out)
+    closing = parts[-1].depth is not None and not _MARKED.search(out) and not _is_address(out)
     return " ".join(f"{out}{'.' if closing else ''}".split())
 
 
@@ -91,9 +91,14 @@ def _between(before: _Line, after: _Line) -> str:
     if after.depth is not None and after.depth > before.depth:
         return ": "
     ends = after.depth is None or after.depth < before.depth or after.label
-    if _ADDRESS.search(before.text):
+    if _is_address(before.text):
         return " " if ends else " ; "
     return ". " if ends else "; "
+
+
+def _is_address(text: str) -> bool:
+    """Whether the last word of a text has an address in it."""
+    return _ADDRESS.search(text.rsplit(maxsplit=1)[-1]) is not None
 
 
 def repeats(lead: str, texts: Iterable[str]) -> bool:
