@@ -14,7 +14,7 @@ from subscribers.areas import AreaTree
 from subscribers.encodings import BadFile
 from subscribers.enrolment import Outcome, Subscription, enrol
 from subscribers.moments import read_moment
-from subscribers.spreadsheet import plain
+from subscribers.spreadsheet import has_letter, plain
 from subscribers.subscriptions import EMERGENCIES_ONLY, check_topics
 from subscribers.table import COLUMNS, REQUIRED, Record, Table
 
@@ -194,7 +194,7 @@ class _Reader:
             take("topics", self._topic_lists.__getitem__),
             take("language", self._languages.__getitem__),
             take("consent_source", lambda text: _read_source(text, cells["consent_at"])),
-            take("consent_at", lambda text: self._moments[text] if text.strip() and cells["consent_source"].strip() else 0.0),
+            take("consent_at", lambda text: self._moments[text] if plain(text) and has_letter(cells["consent_source"]) else 0.0),
             take("state", _suppressed),
         )
         if problems:
@@ -270,7 +270,7 @@ def _cut(text: str) -> str:
 def _read_source(text: str, consent_at: str) -> str:
     """By which way consent was given; a proof needs its time too."""
     source = plain(text)
-    if not source or not consent_at.strip():
+    if not has_letter(source) or not plain(consent_at):
         raise ValueError("Tanpa bukti persetujuan: isi consent_source dan consent_at.")
     if len(source) > _LONGEST_CELL:
         raise ValueError(f"Sel lebih dari {_LONGEST_CELL} karakter.")

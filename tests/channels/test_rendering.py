@@ -157,7 +157,9 @@ def test_what_leads_on_is_left_out_a_thousand_times(unit: str) -> None:
     assert cut(text, len(text) - 1) == f"Air mati di sini{ELLIPSIS}"
 
 
-@pytest.mark.parametrize("opener", ["Jl.", "Komp.", "Prov.", "Telp.", "(kelurahan.", "*Kecamatan.", "/tanggal.", "\n999)", "\n- z."])
+@pytest.mark.parametrize(
+    "opener", ["Jl.", "Komp.", "Prov.", "Telp.", "(kelurahan.", "*Kecamatan.", "/tanggal.", "\n999)", "\n- z."]
+)
 def test_what_leads_on_is_left_out_behind_a_long_text(opener: str) -> None:
     text = 2_000 * "kata " + f"{opener} " + 30 * "x"
     assert cut(text, len(text) - 1) == f"{(2_000 * 'kata ').strip()}{ELLIPSIS}"

@@ -108,6 +108,20 @@ def test_a_bad_row_is_told_with_its_reason_and_the_next_is_read(line: str, reaso
     assert isinstance(rows[1], Row)
 
 
+@pytest.mark.parametrize(
+    "unseen", ["\u200b", "\u3164", "\uffa0", "\u2800", "\U000e0041", "\U00013441", "\u3000\xa0", "-", '"?, ."']
+)
+def test_what_shows_no_letter_proves_no_consent(unseen: str) -> None:
+    refused = [BadRow(line=2, reason="Tanpa bukti persetujuan: isi consent_source dan consent_at.")]
+    assert parsed(cells(consent_source=unseen)) == refused
+
+
+@pytest.mark.parametrize("unseen", ["\u3164", "\u2800", "\U000e0041"])
+def test_a_time_that_nobody_sees_is_none(unseen: str) -> None:
+    refused = [BadRow(line=2, reason="Tanpa bukti persetujuan: isi consent_source dan consent_at.")]
+    assert parsed(cells(consent_at=unseen)) == refused
+
+
 def test_consent_of_the_future_is_refused_where_now_is_known() -> None:
     assert parsed(cells(consent_at="2026-12-01"), now=NOW) == [
         BadRow(line=2, reason="Persetujuan bertanggal di masa depan: 2026-12-01.")
