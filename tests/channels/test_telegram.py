@@ -41,6 +41,7 @@ from channels.base.contract import (
 )
 from channels.base.http import FOREIGN
 from channels.base.rendering import WIB, utf16
+from channels.base.sign_in import PATIENCE
 from channels.base.telling import Answering
 from channels.base.tolerant import Unreadable
 
@@ -53,10 +54,12 @@ GROUP = -1_007_000_000_003
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=WIB)
 
 
-def channel_at(url: str = "http://127.0.0.1:9", *, now: datetime = NOON, **changes: Any) -> telegram.Telegram:
+def channel_at(
+    url: str = "http://127.0.0.1:9", *, now: datetime = NOON, patience: float = PATIENCE, **changes: Any
+) -> telegram.Telegram:
     """The channel with sample settings, its clock standing at `now`."""
     values = {"token": TOKEN, "webhook_secret": SECRET, "api_url": url, "site": samples.site(), **changes}
-    return telegram.Telegram(telegram.Settings(**values), now=lambda: now)
+    return telegram.Telegram(telegram.Settings(**values), now=lambda: now, patience=patience)
 
 
 @asynccontextmanager
@@ -355,7 +358,7 @@ async def test_a_refused_token_halts_the_channel_and_burns_no_recipient() -> Non
 
 
 async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wait() -> None:
-    async with connected(token="1:salah") as (api, channel):
+    async with connected(token="1:salah", patience=60.0) as (api, channel):
         for _batch in range(3):
             sent = await results(channel, [outgoing(channel, RINA + number) for number in range(100)])
             assert {type(result.outcome) for result in sent} == {Halted}
