@@ -98,11 +98,16 @@ class Telegram(Chats):
     receipt_wait, spaced, tier = 0.0, True, 0
 
     def __init__(
-        self, settings: Settings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), patience: float = PATIENCE
+        self,
+        settings: Settings,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        patience: float = PATIENCE,
+        total_seconds: float = http.TOTAL_SECONDS,
     ) -> None:
         self._settings, self.rate, self.now = settings, settings.rate, now
         self._base = settings.site.base_url.rstrip("/")
-        self._request, self._pictures = AioRequest(), Pictures()
+        self._request, self._pictures = AioRequest(total_seconds), Pictures()
         url, request = f"{settings.api_url.rstrip('/')}/bot", self._request
         self._bot = Bot(settings.token or "0:none", base_url=url, request=request, get_updates_request=request)
         self._token = Credential(time.monotonic, codes=frozenset({"401"}), check=self._is_refused, patience=patience)

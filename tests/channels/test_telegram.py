@@ -549,12 +549,6 @@ async def test_the_answer_to_another_message_is_no_receipt_of_ours() -> None:
         await channel.aclose()
 
 
-class Hasty(telegram.AioRequest):
-    """A transport that waits a tenth of a second."""
-
-    read_timeout = 0.1
-
-
 async def failed_call(request: telegram.AioRequest, url: str) -> error.TelegramError:
     """What PTB raises for a getMe."""
     with pytest.raises(error.TelegramError) as raised:
@@ -565,7 +559,7 @@ async def failed_call(request: telegram.AioRequest, url: str) -> error.TelegramE
 async def test_no_answer_in_time_is_ptbs_timed_out_and_uncertain() -> None:
     api = BotApi()
     api.faults.change(latency_ms=2000)
-    async with running(api.app) as url, Hasty() as request:
+    async with running(api.app) as url, telegram.AioRequest(total_seconds=0.1) as request:
         problem = await failed_call(request, url)
     assert type(problem) is error.TimedOut
     assert telegram.failure_of(problem) == Deferred(uncertain=True, code="TimeoutError", detail="no answer", about="recipient")
