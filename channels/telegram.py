@@ -24,7 +24,7 @@ from channels.base.redacting import redacted
 from channels.base.rendering import WIB, area_names, clean, fill, shortened, template_name, utf16, with_addresses
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings, Rate
-from channels.base.sign_in import Credential
+from channels.base.sign_in import PATIENCE, Credential
 from channels.base.tolerant import Unreadable
 from channels.base.typed import seen
 
@@ -97,13 +97,20 @@ class Telegram(Chats):
     limits = contract.Limits(text=TEXT_LIMIT, measure="utf-16 units", caption=CAPTION_LIMIT, marks="html")
     receipt_wait, spaced, tier = 0.0, True, 0
 
-    def __init__(self, settings: Settings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        patience: float = PATIENCE,
+        total_seconds: float = http.TOTAL_SECONDS,
+    ) -> None:
         self._settings, self.rate, self.now = settings, settings.rate, now
         self._base = settings.site.base_url.rstrip("/")
-        self._request, self._pictures = AioRequest(), Pictures()
+        self._request, self._pictures = AioRequest(total_seconds), Pictures()
         url, request = f"{settings.api_url.rstrip('/')}/bot", self._request
         self._bot = Bot(settings.token or "0:none", base_url=url, request=request, get_updates_request=request)
-        self._token = Credential(time.monotonic, codes=frozenset({"401"}), check=self._is_refused)
+        self._token = Credential(time.monotonic, codes=frozenset({"401"}), check=self._is_refused, patience=patience)
         self._editor = Editor(self._bot, self._pictures)
 
     def spacing(self, address: str) -> float:

@@ -19,7 +19,7 @@ from channels.base.rendering import area_names, clean, cut, plain, template_name
 from channels.base.running_text import repeats, running
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings
-from channels.base.sign_in import Credential
+from channels.base.sign_in import PATIENCE, Credential
 from channels.base.tolerant import Unreadable
 from channels.base.typed import seen
 
@@ -29,9 +29,9 @@ PARAMETER_LIMIT = 240
 TEXT_LIMIT = 4096
 LANGUAGES = ("id", "en")
 STOP = "STOP"
+"""Payload of the button that ends a subscription."""
 REFUSALS = frozenset({"190", "0", "HTTP 401"})
 """What a token that is not valid goes by."""
-"""Payload of the button that ends a subscription."""
 SIMULATED = "[SIMULASI] "
 _ENCODER = msgspec.json.Encoder()
 
@@ -201,7 +201,7 @@ class WhatsApp:
     limits = contract.Limits(text=BODY_LIMIT, measure="utf-16 units", marks="asterisks")
     spaced = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, patience: float = PATIENCE) -> None:
         self._settings, self.rate, self.tier = settings, settings.rate, settings.tier
         self.receipt_wait = settings.receipt_wait
         self._at_once = min(max(int(settings.rate or 128), 16), http.CONNECTIONS)
@@ -209,7 +209,7 @@ class WhatsApp:
         self._base = settings.api_url.rstrip("/")
         self._messages = f"{self._base}/{settings.phone_id}/messages"
         self._headers = {"Authorization": f"Bearer {settings.token}", "Content-Type": "application/json"}
-        self._token = Credential(time.monotonic, codes=REFUSALS, check=self._is_refused)
+        self._token = Credential(time.monotonic, codes=REFUSALS, check=self._is_refused, patience=patience)
 
     def spacing(self, address: str) -> float:
         """Seconds between two messages to a person."""

@@ -74,12 +74,14 @@ class _Plan:
 def enrol(conn: Connection, book: AddressBook, tree: AreaTree, wanted: Sequence[Subscription], now: float) -> list[Outcome]:
     """Carry out all of `wanted`, later ones replacing earlier ones of the same address; one outcome each, in their order.
 
-    KeyError for an unknown area.
+    One that names nobody leaves the person whom an earlier one named. KeyError for an unknown area.
     """
     store.lock_making(conn)
     keys = [(item.channel, book.address_lookup(item.channel, item.address)) for item in wanted]
     known = _known(conn, keys)
-    chosen = sorted({known[key].id if key in known else key: number for number, key in enumerate(keys)}.values())
+    same = [known[key].id if key in known else key for key in keys]
+    chosen = sorted({address: number for number, address in enumerate(same)}.values())
+    named = {address: item.person for address, item in zip(same, wanted, strict=True) if item.person}
     references = _references(conn, {book.reference(item.person) for item in wanted if item.person})
     most = sum(keys[number] not in known for number in chosen) + sum(person is None for person in references.values())
     people = iter(store.reserve_ids(conn, subscriber, most))
@@ -87,9 +89,9 @@ def enrol(conn: Connection, book: AddressBook, tree: AreaTree, wanted: Sequence[
     outcomes: list[Outcome] = ["repeated"] * len(wanted)
     spelled = {key: item.address for key, item in zip(reversed(keys), reversed(wanted), strict=True)}  # as first written
     for number in chosen:
-        item = wanted[number]
-        if item.address != (first := spelled[keys[number]]):
-            item = replace(item, address=first)
+        item, first, person = wanted[number], spelled[keys[number]], named.get(same[number], "")
+        if (item.address, item.person) != (first, person):
+            item = replace(item, address=first, person=person)
         outcomes[number] = group.take(item, keys[number][1], known.get(keys[number]))
     _write(conn, group.plan, now)
     return outcomes

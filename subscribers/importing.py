@@ -1,9 +1,11 @@
 """Subscribers from a CSV file: a bad row is told with its line and reasons and never stops the good ones."""
 
 import re
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TypeVar, cast, get_args
 
 from sqlalchemy import Connection
@@ -14,7 +16,7 @@ from subscribers.areas import AreaTree
 from subscribers.encodings import BadFile
 from subscribers.enrolment import Outcome, Subscription, enrol
 from subscribers.moments import read_moment
-from subscribers.spreadsheet import plain
+from subscribers.spreadsheet import has_letter, plain
 from subscribers.subscriptions import EMERGENCIES_ONLY, check_topics
 from subscribers.table import COLUMNS, REQUIRED, Record, Table
 
@@ -115,10 +117,12 @@ class Tally:
 
     tried: bool = False
     counts: Counter[str] = field(default_factory=Counter)
-    named: set[int] = field(default_factory=set)
-    unnamed: int = 0
+    _owned: Counter[int] = field(default_factory=Counter)
+    """How many addresses belong to each name (its hash), and at 0 to nobody's name."""
     _by_line: bytearray = field(default_factory=bytearray)
     """Index in _OUTCOMES + 1 by line: a dictionary of a million rows would take a hundred times as much."""
+    _names: "array[int]" = field(default_factory=lambda: array("q"))
+    """Key in _owned by line."""
 
     def take(self, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> None:
         """Count a chunk; an address that stood in an earlier chunk counts once, its other rows as repeated."""
@@ -130,21 +134,32 @@ class Tally:
                 self.counts[earlier] -= 1
                 self.counts["repeated"] += 1
             self.counts[final] += 1
-            self._note(row.line, final)
-            if row.subscription.person:
-                self.named.add(hash(row.subscription.person))
-            elif row.replaces is None:
-                self.unnamed += 1
+            self._note(row.line, final, self._whose(row))
 
     def _earlier(self, row: Row) -> Outcome | None:
         """What became of the row that this one replaces, where an earlier chunk had it."""
         number = self._by_line[row.replaces] if row.replaces is not None and row.replaces < len(self._by_line) else 0
         return _OUTCOMES[number - 1] if number else None
 
-    def _note(self, line: int, outcome: Outcome) -> None:
+    def _whose(self, row: Row) -> int:
+        """Count the address for the name that its last row with a name has; the key of it in _owned."""
+        name = hash(row.subscription.person) if row.subscription.person else 0
+        if row.replaces is not None and row.replaces < len(self._names):
+            before = self._names[row.replaces]
+            name = name or before
+            self._owned[before] -= 1
+            if not self._owned[before]:
+                del self._owned[before]
+        self._owned[name] += 1
+        return name
+
+    def _note(self, line: int, outcome: Outcome, name: int) -> None:
         if line >= len(self._by_line):
-            self._by_line.extend(bytes(line + 1 - len(self._by_line)))
+            more = line + 1 - len(self._by_line)
+            self._by_line.extend(bytes(more))
+            self._names.extend(repeat(0, more))
         self._by_line[line] = _OUTCOMES.index(outcome) + 1
+        self._names[line] = name
 
     @property
     def addresses(self) -> int:
@@ -154,7 +169,8 @@ class Tally:
     @property
     def people(self) -> int:
         """People as the file joins them."""
-        return len(self.named) + self.unnamed
+        unnamed = self._owned[0]
+        return len(self._owned) - bool(unnamed) + unnamed
 
 
 # --- a row --------------------------------------------------------------------------------------
@@ -194,7 +210,7 @@ class _Reader:
             take("topics", self._topic_lists.__getitem__),
             take("language", self._languages.__getitem__),
             take("consent_source", lambda text: _read_source(text, cells["consent_at"])),
-            take("consent_at", lambda text: self._moments[text] if text.strip() and cells["consent_source"].strip() else 0.0),
+            take("consent_at", lambda text: self._moments[text] if plain(text) and has_letter(cells["consent_source"]) else 0.0),
             take("state", _suppressed),
         )
         if problems:
@@ -270,7 +286,7 @@ def _cut(text: str) -> str:
 def _read_source(text: str, consent_at: str) -> str:
     """By which way consent was given; a proof needs its time too."""
     source = plain(text)
-    if not source or not consent_at.strip():
+    if not has_letter(source) or not plain(consent_at):
         raise ValueError("Tanpa bukti persetujuan: isi consent_source dan consent_at.")
     if len(source) > _LONGEST_CELL:
         raise ValueError(f"Sel lebih dari {_LONGEST_CELL} karakter.")

@@ -11,12 +11,12 @@ from broadcaster.draining import Deliverer
 from broadcaster.store import fanout, retrying, slices
 from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.tables import STATES, delivery, run, slice_
-from fakes import FakeChannel
+from channels.base.contract import PushChannel
 
 HOLDER = Holder(owner="filler", lease=30)
 
 
-def with_channels(app: App, *channels: FakeChannel) -> App:
+def with_channels(app: App, *channels: PushChannel) -> App:
     """The program with these channels in place of its own."""
     return replace(app, push={**app.push, **{channel.name: channel for channel in channels}})
 

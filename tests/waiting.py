@@ -15,6 +15,12 @@ async def until(happened: Callable[[], object], *, seconds: float = 15, what: st
         await asyncio.sleep(0.02)
 
 
+async def turns() -> None:
+    """Let every task go on that waits for nothing but its turn: what has not happened then waits for more."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 def runs(pid: int) -> bool:
     """Whether a process with this id exists and is no zombie."""
     try:

@@ -2,8 +2,8 @@
 
 `**bold**`, `__bold__`, `*italic*`, `_italic_` and `***both***` open at the beginning of a word and close at the end of one: an
 opening mark stands after the start, a space or opening punctuation, a closing one before the end, a space or closing
-punctuation, and the same mark stands at both ends. So no mark changes `2*3*4`, `file_name_v2.pdf`, `*123*4#` or an address.
-Backslashes, backticks, "~", entities and tags are text, too.
+punctuation, and the same mark stands at both ends; between two pairs any signs will do: `**08.00**/**14.00**`. So no mark
+changes `2*3*4`, `file_name_v2.pdf`, `*123*4#` or an address. Backslashes, backticks, "~", entities and tags are text, too.
 """
 
 import re
@@ -11,7 +11,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, zip_longest
 
 from markdown_it.token import Token
 
@@ -181,9 +181,12 @@ def _pair(runs: list[_Run], text: str) -> None:
     _mark_borders(runs, text)
     letters = list(accumulate((character.isalnum() for character in text), initial=0))
     waiting: defaultdict[str, list[_Run]] = defaultdict(list)
-    for run in runs:
+    meetings = _meetings(runs, text, letters)
+    for run, after in zip_longest(runs, runs[1:]):
         same = waiting[run.marks]
-        if run.closes and same and letters[run.start] > letters[same[-1].end]:
+        if (run.closes or run.start in meetings) and same and letters[run.start] > letters[same[-1].end]:
+            if after is not None and run.start in meetings:
+                after.opens = True
             partner = same[-1]
             partner.role, run.role = "open", "close"
             for stack in waiting.values():
@@ -197,14 +200,46 @@ def _mark_borders(runs: list[_Run], text: str) -> None:
     """Note of each run whether a word begins behind it or ends before it."""
     begins = _borders(text, _is_opening)
     ends = _borders(text[::-1], _is_closing)[::-1]
-    for left, right in pairwise(runs):
-        if "*" in left.marks == right.marks and text[left.end : right.start] == "-":  # **08.00**-**14.00**
-            ends[left.end] = begins[right.start] = True
     for run in runs:
         if len(run.marks) in _TAGS:
-            first, last = text[run.end : run.end + 1], text[max(run.start - 1, 0) : run.start]
-            run.opens = begins[run.start] and bool(first.strip()) and (first in _QUOTES or not _is_closing(first))
-            run.closes = ends[run.end] and bool(last.strip()) and (last in _QUOTES or not _is_opening(last))
+            run.opens = begins[run.start] and _may_open(run, text)
+            run.closes = ends[run.end] and _may_close(run, text)
+
+
+def _meetings(runs: list[_Run], text: str, letters: list[int]) -> set[int]:
+    """Where a run may close as the next one opens again, with nothing but signs between them: **08.00**/**14.00**.
+
+    Only where the second pair is whole, too, so that no half of `*a*/*b` becomes a mark.
+    """
+    meetings: set[int] = set()
+    whole: set[int] = set()
+    behind: dict[str, _Run] = {}
+    for run, after in zip(reversed(runs), [None, *reversed(runs)], strict=False):
+        if after is not None and after.start in whole and _meets(run, after, text):
+            meetings.add(run.start)
+        closer = behind.get(run.marks)
+        if closer and letters[closer.start] > letters[run.end] and (closer.closes or closer.start in meetings):
+            whole.add(run.start)
+        behind[run.marks] = run
+    return meetings
+
+
+def _meets(run: _Run, after: _Run, text: str) -> bool:
+    if "*" not in run.marks or run.marks != after.marks or len(run.marks) not in _TAGS:
+        return False
+    between = text[run.end : after.start]
+    signs = not any(character.isspace() or character.isalnum() for character in between)
+    return signs and _may_close(run, text) and _may_open(after, text)
+
+
+def _may_open(run: _Run, text: str) -> bool:
+    first = text[run.end : run.end + 1]
+    return bool(first.strip()) and (first in _QUOTES or not _is_closing(first))
+
+
+def _may_close(run: _Run, text: str) -> bool:
+    last = text[max(run.start - 1, 0) : run.start]
+    return bool(last.strip()) and (last in _QUOTES or not _is_opening(last))
 
 
 def _borders(text: str, passes: Callable[[str], bool]) -> list[bool]:

@@ -57,6 +57,7 @@ _OPENER = re.compile(
     |(?:Rp|IDR|RT|RW|pukul|jam|tanggal|nomor|jalan|gang|kelurahan|kecamatan)\.?)$""",
     re.VERBOSE | re.IGNORECASE,
 )
+_LONGEST_OPENER = len("(kelurahan.")
 _MULTILINE = {"body", "instruction"}
 
 
@@ -143,7 +144,7 @@ def _last_sentence_end(text: str, fits: int) -> int:
 
 def _number_of_item(head: str) -> int | None:
     """Where the number of a list item begins that a text ends with; None for a number that says something."""
-    match = _LIST_NUMBER.search(head)
+    match = _LIST_NUMBER.search(head, max(0, len(head) - len(" 999.\n")))  # from the left, a long list would take seconds
     if match is None:
         return None
     before = head[: match.start(1)].rstrip()
@@ -153,7 +154,7 @@ def _number_of_item(head: str) -> int | None:
     if before[-1] == ":":
         return match.start(1) if match[1] in {"1", "a"} else None
     sentence = before.rstrip(_CLOSING)
-    ended = sentence.endswith(tuple(".!?…")) and not _ABBREVIATION.search(sentence)
+    ended = sentence.endswith(tuple(".!?…")) and not _ABBREVIATION.search(sentence.rsplit(maxsplit=1)[-1])
     return match.start(1) if ended else None
 
 
@@ -172,7 +173,9 @@ def _cut_words(text: str, limit: int, measure: Measure) -> str:
 def _without_openers(head: str) -> str:
     """The text without what leads on at its end: dangling marks, "No.", "pukul", the number of a list item."""
     while True:
-        shorter = _OPENER.sub("", head.rstrip(_DANGLING)).rstrip(_DANGLING)
+        shorter = head.rstrip(_DANGLING)
+        if opener := _OPENER.search(shorter, max(0, len(shorter) - _LONGEST_OPENER)):
+            shorter = shorter[: opener.start()].rstrip(_DANGLING)
         number = _number_of_item(shorter)
         shorter = shorter if number is None else shorter[:number].rstrip(_DANGLING)
         if shorter == head:

@@ -2,14 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 _ITEM = re.compile(r"(?P<indent>[ \t]*)(?:(?P<number>\d{1,3})[.)]|(?P<letter>[a-z][.)])|[-•])[ \t]+(?P<text>\S.*)")
 _MARKED = re.compile(r"[.!?…:;,][\"'”’»)\]*_]*$")
-_ADDRESS = re.compile(r"(?:://|@|www\.)\S*$")
-"""An address at the end: a mark behind it might be taken for its last character."""
+_ADDRESS = re.compile(r"://|@|www\.")
+"""Within the last word: a mark behind an address might be taken for its last character."""
 _FACT = re.compile(r"\s*(?:\d|-[ \t]+\d)")
 """A number, or a sum below nothing, at the beginning of a line: alone it is no item of a list."""
 _WORD = re.compile(r"\w+")
@@ -33,7 +33,7 @@ class _Line:
 def joined(text: str) -> str:
     """The lines of a text on one line, none of them an item of a list; marks or dashes part them."""
     lines = [_Line(text=line.strip()) for line in text.splitlines() if line.strip()]
-    out = "".join((_between(*pair, fresh=True) + pair[1].text) for pair in pairwise(lines))
+    out = "".join((_between(*pair) + pair[1].text) for pair in pairwise(lines))
     return " ".join(f"{lines[0].text}{out}".split()) if lines else ""
 
 
@@ -42,17 +42,25 @@ def running(text: str) -> str:
     lines = text.strip().splitlines()
     if len(lines) < 2:
         return " ".join(text.split())
-    out, last, fresh = "", None, False
-    kinds = Counter(kind for line in lines if (kind := _kind(line)))
-    for line in lines:
-        if not line.strip():
-            fresh = True
-            continue
-        now = _read(line) if kinds[_kind(line)] > 1 or not _FACT.match(line) else _Line(text=line.strip())
-        out += (_between(last, now, fresh=fresh) if last else "") + now.shown
-        last, fresh = now, False
-    closing = last is not None and last.depth is not None and not _MARKED.search(out) and not _ADDRESS.search(out)
+    parts = _parts(lines)
+    out = parts[0].shown + "".join(_between(*pair) + pair[1].shown for pair in pairwise(parts))
+    closing = parts[-1].depth is not None and not _MARKED.search(out) and not _is_address(out)
     return " ".join(f"{out}{'.' if closing else ''}".split())
+
+
+def _parts(lines: Sequence[str]) -> list[_Line]:
+    """The lines that are not empty; a plain one that follows an item at once is the rest of it."""
+    parts: list[_Line] = []
+    kinds = Counter(kind for line in lines if (kind := _kind(line)))
+    for above, line in pairwise(["", *lines]):
+        if not line.strip():
+            continue
+        part = _read(line) if kinds[_kind(line)] > 1 or not _FACT.match(line) else _Line(text=line.strip())
+        if above.strip() and part.depth is None and parts[-1].depth is not None:
+            parts[-1] = replace(parts[-1], text=f"{parts[-1].text} {part.text}")
+        else:
+            parts.append(part)
+    return parts
 
 
 def _kind(line: str) -> str:
@@ -74,20 +82,23 @@ def _read(line: str) -> _Line:
     return _Line(text=item["text"].strip(), label=label, depth=depth)
 
 
-def _between(before: _Line, after: _Line, *, fresh: bool) -> str:
-    """What parts two lines; `fresh` where an empty line stood between them."""
+def _between(before: _Line, after: _Line) -> str:
+    """What parts two lines."""
     if _MARKED.search(before.text):
         return " "
     if before.depth is None:
         return " - " if after.depth is None else ": "
-    if after.depth is None and not fresh:
-        return " "
     if after.depth is not None and after.depth > before.depth:
         return ": "
     ends = after.depth is None or after.depth < before.depth or after.label
-    if _ADDRESS.search(before.text):
+    if _is_address(before.text):
         return " " if ends else " ; "
     return ". " if ends else "; "
+
+
+def _is_address(text: str) -> bool:
+    """Whether the last word of a text has an address in it."""
+    return _ADDRESS.search(text.rsplit(maxsplit=1)[-1]) is not None
 
 
 def repeats(lead: str, texts: Iterable[str]) -> bool:

@@ -43,14 +43,22 @@ class SignIn:
 
 
 class Credential:
-    """A token that goes with each request: while it is doubted requests go one by one, once it is refused none goes.
+    """A token that goes with each request: while it is doubted requests go one by one, once it is refused one goes a pause.
 
-    A refusal answers one message, and may be about it alone: whether it holds for all, `check` is asked, once a pause.
+    Whoever waited `patience` seconds behind an answer that does not come goes beside it. A refusal answers one message, and may
+    be about it alone: whether it holds for all, `check` is asked, once a pause.
     """
 
-    def __init__(self, clock: Callable[[], float], *, codes: frozenset[str], check: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        codes: frozenset[str],
+        check: Callable[[], Awaitable[bool]],
+        patience: float = PATIENCE,
+    ) -> None:
         """`codes`: what a refusal goes by; `check` tells whether the token is refused when it is used by itself."""
-        self._clock = clock
+        self._clock, self._patience = clock, patience
         self._codes = codes
         self._check = check
         self._sign_in = SignIn(clock)
@@ -70,7 +78,7 @@ class Credential:
     @asynccontextmanager
     async def _one_by_one(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._patience):
                 await self._turn.acquire()
         except TimeoutError:
             yield

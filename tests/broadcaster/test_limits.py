@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 from broadcaster.embedded import valkey
 from broadcaster.limits import ALONE, LATE, LOOK_SECONDS, PAUSE_SECONDS, RETURN_SECONDS, SPACED, TICK, Limiter, Window
 from broadcaster.queue import LANES, Queue
+from waiting import turns
 
 T = TypeVar("T")
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -494,10 +495,11 @@ async def test_a_full_window_waits_and_a_cancelled_wait_takes_nothing() -> None:
     window = Window(3)
     assert await window.acquire(80) == 3
     waiting = [asyncio.create_task(window.acquire(2)) for _ in range(2)]
-    await asyncio.sleep(0)
+    await turns()
     waiting[0].cancel()
     await asyncio.gather(waiting[0], return_exceptions=True)
     await window.release(0)
+    await turns()
     assert not waiting[1].done()
     await window.release(3)
     assert await waiting[1] == 2
@@ -516,8 +518,10 @@ async def test_no_channel_takes_the_places_that_it_leaves_to_others() -> None:
     window = Window(250, reserved=20)
     assert await window.acquire(1000, "whatsapp") == 230
     waiting = asyncio.create_task(window.acquire(1, "whatsapp"))
+    await turns()
     assert await window.acquire(1000, "telegram") == 20
     await window.release(20, "telegram")
+    await turns()
     assert not waiting.done()
     await window.release(1, "whatsapp")
     assert await waiting == 1

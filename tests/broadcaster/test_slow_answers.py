@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import pytest
 from aiohttp import web
 
 from bad_recipients import chat, in_slot_order, telegram_city
 from broadcaster.app import App
-from broadcaster.draining import WINDOW
+from broadcaster.draining import RESERVED, WINDOW
+from broadcaster.limits import Window
 from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.bot_requests import fields_of
+from channels import telegram
 from channels.base.contract import Deferred, MayWrite, Outcome, Outgoing, Receipt, Result
 from channels.base.sending import each
 from fakes import FakeChannel
@@ -41,16 +45,19 @@ class SilentApi(BotApi):
 
 async def test_silent_chats_hold_up_none_of_four_hundred_others(sqlite_url: str, tmp_path: Path) -> None:
     api = SilentApi()
-    async with telegram_city(sqlite_url, tmp_path, api, map(chat, range(401))) as app:
-        order = in_slot_order(app, "telegram")
-        api.silent = {int(order[place]) for place in (0, 130, 260)}
-        await publish(app, emergency())
-        draining = asyncio.create_task(deliverer(app).drain("telegram", "emergency", seconds=60))
-        await until(lambda: len(api.accepted) == 398, seconds=60, what="all others")
-        assert states(app)["sending"] >= 3  # the silent ones: their time is not over yet
-        api.answering.set()
-        await draining
-        assert states(app) == {"sent": 401}
+    async with telegram_city(sqlite_url, tmp_path, api, map(chat, range(401))) as city:
+        settings = cast(telegram.Settings, city.loaded.channel_settings["telegram"])
+        async with aclosing(telegram.Telegram(settings, total_seconds=120.0)) as patient:
+            app = with_channels(city, patient)
+            order = in_slot_order(app, "telegram")
+            api.silent = {int(order[place]) for place in (0, 130, 260)}
+            await publish(app, emergency())
+            draining = asyncio.create_task(deliverer(app).drain("telegram", "emergency", seconds=60))
+            await until(lambda: len(api.accepted) == 398, seconds=60, what="all others")
+            assert states(app)["sending"] >= 3  # the silent ones: their time is not over yet
+            api.answering.set()
+            await draining
+            assert states(app) == {"sent": 401}
 
 
 @dataclass
@@ -60,9 +67,13 @@ class HangingChannel(FakeChannel):
     hangs: Callable[[str], bool] = lambda _address: False
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     begun: int = 0
+    unsettled: Callable[[], int] = lambda: 0
+    most_unsettled: int = 0
+    """The highest that `unsettled` told right after rows were marked."""
 
     async def send(self, messages: Sequence[Outgoing], *, may_write: MayWrite) -> AsyncIterator[Result]:
         """Each in a task of its own."""
+        self.most_unsettled = max(self.most_unsettled, self.unsettled())
         async for result in each(messages, self._one, concurrency=len(messages), may_write=may_write):
             yield result
 
@@ -115,15 +126,32 @@ async def test_a_provider_that_answers_nobody_holds_up_no_other_channel(app: App
     assert states(app, "email") == {"sent": WINDOW + 50}
 
 
+class WatchedWindow(Window):
+    """A window that tells who waits for a place."""
+
+    waiting = 0
+
+    async def acquire(self, wanted: int, channel: str = "") -> int:
+        """As ever."""
+        self.waiting += 1
+        try:
+            return await super().acquire(wanted, channel)
+        finally:
+            self.waiting -= 1
+
+
 async def test_never_more_rows_are_unsettled_than_the_window_holds(app: App) -> None:
     silent = HangingChannel(hangs=lambda _address: True)
     app = with_channels(app, silent)
+    silent.unsettled = lambda: states(app)["sending"]
     await subscribe(app, "email", [(f"warga{number}@contoh.example", "cibabat") for number in range(2 * WINDOW)])
     await publish(app, emergency())
-    draining = asyncio.create_task(deliverer(app).drain("email", "emergency", seconds=60))
-    await until(lambda: silent.begun >= WINDOW - 10, what="the window fills")
-    await asyncio.sleep(0.5)  # time to mark more, if it would
+    worker = deliverer(app)
+    worker.window = window = WatchedWindow(WINDOW, reserved=RESERVED)
+    draining = asyncio.create_task(worker.drain("email", "emergency", seconds=60))
+    await until(lambda: window.waiting or silent.begun > WINDOW, what="the window is full")
     assert silent.begun <= states(app)["sending"] <= WINDOW
     silent.answering.set()
     await draining
+    assert WINDOW - RESERVED <= silent.most_unsettled <= WINDOW
     assert states(app) == {"sent": 2 * WINDOW}

@@ -23,9 +23,9 @@ from scripted_smtp import SILENCE, ScriptedSmtp
 from waiting import until
 
 
-def channel(url: str = "", *, tls: ssl.SSLContext | None = None, connections: int = 4) -> Email:
+def channel(url: str = "", *, tls: ssl.SSLContext | None = None, connections: int = 4, timeout: float = 5) -> Email:
     """The channel for the server at `url`."""
-    settings = Settings(site=samples.site(), url=url, from_="info@info.cimahi.example", connections=connections, timeout=5)
+    settings = Settings(site=samples.site(), url=url, from_="info@info.cimahi.example", connections=connections, timeout=timeout)
     return Email(settings, tls=tls)
 
 
@@ -244,9 +244,9 @@ async def test_after_the_right_password_all_connections_open_and_a_refusal_is_fo
 async def test_a_greeting_that_does_not_come_holds_up_no_message() -> None:
     server = ScriptedSmtp(greeting=[SILENCE, "220 scripted.example ESMTP"])
     async with server.running() as url:
-        way = channel(url, connections=2)
+        way = channel(url, connections=2, timeout=60)
         sending = asyncio.create_task(sent(way, batch(way, residents(1))))
-        await asyncio.wait_for(server.got_mail.wait(), 4)  # the silent connection is given up after five
+        await asyncio.wait_for(server.got_mail.wait(), 30)  # the silent connection is given up after sixty
         assert {type(result.outcome) for result in await sending} == {Receipt}
         await way.aclose()
 
@@ -255,9 +255,9 @@ async def test_nobody_waits_behind_a_content_that_is_not_answered() -> None:
     people, gate = residents(30), asyncio.Event()
     server = PickySmtp({people[0]: Answer(stage="content", reply="250 2.0.0 at last", gate=gate)})
     async with server.running() as url:
-        way = channel(url, connections=10)
+        way = channel(url, connections=10, timeout=60)
         sending = asyncio.create_task(sent(way, batch(way, people)))
-        await until(lambda: len(server.arrived) == 29, seconds=4, what="all others, before the silent connection is given up")
+        await until(lambda: len(server.arrived) == 29, seconds=30, what="all others, before the silent connection is given up")
         gate.set()
         assert [type(result.outcome) for result in await sending] == [Receipt] * 30
         await way.aclose()

@@ -151,6 +151,20 @@ def test_a_number_that_says_something_may_stand_last(text: str, first: str) -> N
     assert cut(text, len(first) + 12) == first
 
 
+@pytest.mark.parametrize("unit", ["1. ", "999) \n", "; 1. ", "Jl. ", "(No. ", "RT RW ", "Rp. ", "pukul ", "kelurahan. "])
+def test_what_leads_on_is_left_out_a_thousand_times(unit: str) -> None:
+    text = "Air mati di sini\n" + 10_000 // len(unit) * unit + 30 * "x"
+    assert cut(text, len(text) - 1) == f"Air mati di sini{ELLIPSIS}"
+
+
+@pytest.mark.parametrize(
+    "opener", ["Jl.", "Komp.", "Prov.", "Telp.", "(kelurahan.", "*Kecamatan.", "/tanggal.", "\n999)", "\n- z."]
+)
+def test_what_leads_on_is_left_out_behind_a_long_text(opener: str) -> None:
+    text = 2_000 * "kata " + f"{opener} " + 30 * "x"
+    assert cut(text, len(text) - 1) == f"{(2_000 * 'kata ').strip()}{ELLIPSIS}"
+
+
 _PIECES = st.sampled_from(
     [
         "Pindah ke atas.",

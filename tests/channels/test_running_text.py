@@ -29,11 +29,26 @@ STEPS = "1. Pindah ke lantai dua\n2. Matikan listrik\n3. Bawa surat penting"
         ("A. Yani ditutup", "A. Yani ditutup"),
         ("1. Buka https://contoh.example/a\n2. Tulis ke a@contoh.example",
          "1) Buka https://contoh.example/a 2) Tulis ke a@contoh.example"),
+        ("1. Pindah ke tempat tinggi\nlewat Jl. Amir Machmud\n2. Matikan listrik",
+         "1) Pindah ke tempat tinggi lewat Jl. Amir Machmud. 2) Matikan listrik."),
+        ("- Cibabat\n  RW 05\n- Melong\n- Utama", "Cibabat RW 05; Melong; Utama."),
+        ("1. Bawa\n   surat:\n   - KTP\n     asli\n   - KK\n     juga\n     fotokopi\n2. Datang\n   ke kantor\n\nSelesai",
+         "1) Bawa surat: KTP asli; KK juga fotokopi. 2) Datang ke kantor. Selesai"),
+        ("1. Bawa\n   surat\n   1. KTP\n      asli\n   2. KK\n2. Datang", "1) Bawa surat: a) KTP asli. b) KK. 2) Datang."),
+        ("• KTP\nasli\n• KK\nfotokopi\nsaja", "KTP asli; KK fotokopi saja."),
+        ("1. Buka\n   https://contoh.example/a\n2. Pindah!\n   Sekarang\n3. Tunggu",
+         "1) Buka https://contoh.example/a 2) Pindah! Sekarang. 3) Tunggu."),
+        ("- Tulis ke a@contoh.example\n- Buka www.contoh.example/a, lalu tunggu\n- Tunggu",
+         "Tulis ke a@contoh.example ; Buka www.contoh.example/a, lalu tunggu; Tunggu."),
         ("", ""),
     ],
 )  # fmt: skip
 def test_a_text_with_lists_runs_on_one_line(markdown: str, line: str) -> None:
     assert running(plain(markdown)) == line
+
+
+def test_marks_of_an_address_before_the_last_word_are_none_of_it() -> None:
+    assert running(f"- {10_000 * '@'} x\n- Tunggu") == f"{10_000 * '@'} x; Tunggu."
 
 
 @given(st.text(max_size=300).map(clean))

@@ -41,6 +41,7 @@ from channels.base.contract import (
 )
 from channels.base.http import FOREIGN
 from channels.base.rendering import WIB, utf16
+from channels.base.sign_in import PATIENCE
 from channels.base.telling import Answering
 from channels.base.tolerant import Unreadable
 
@@ -53,10 +54,12 @@ GROUP = -1_007_000_000_003
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=WIB)
 
 
-def channel_at(url: str = "http://127.0.0.1:9", *, now: datetime = NOON, **changes: Any) -> telegram.Telegram:
+def channel_at(
+    url: str = "http://127.0.0.1:9", *, now: datetime = NOON, patience: float = PATIENCE, **changes: Any
+) -> telegram.Telegram:
     """The channel with sample settings, its clock standing at `now`."""
     values = {"token": TOKEN, "webhook_secret": SECRET, "api_url": url, "site": samples.site(), **changes}
-    return telegram.Telegram(telegram.Settings(**values), now=lambda: now)
+    return telegram.Telegram(telegram.Settings(**values), now=lambda: now, patience=patience)
 
 
 @asynccontextmanager
@@ -355,7 +358,7 @@ async def test_a_refused_token_halts_the_channel_and_burns_no_recipient() -> Non
 
 
 async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wait() -> None:
-    async with connected(token="1:salah") as (api, channel):
+    async with connected(token="1:salah", patience=60.0) as (api, channel):
         for _batch in range(3):
             sent = await results(channel, [outgoing(channel, RINA + number) for number in range(100)])
             assert {type(result.outcome) for result in sent} == {Halted}
@@ -546,12 +549,6 @@ async def test_the_answer_to_another_message_is_no_receipt_of_ours() -> None:
         await channel.aclose()
 
 
-class Hasty(telegram.AioRequest):
-    """A transport that waits a tenth of a second."""
-
-    read_timeout = 0.1
-
-
 async def failed_call(request: telegram.AioRequest, url: str) -> error.TelegramError:
     """What PTB raises for a getMe."""
     with pytest.raises(error.TelegramError) as raised:
@@ -562,7 +559,7 @@ async def failed_call(request: telegram.AioRequest, url: str) -> error.TelegramE
 async def test_no_answer_in_time_is_ptbs_timed_out_and_uncertain() -> None:
     api = BotApi()
     api.faults.change(latency_ms=2000)
-    async with running(api.app) as url, Hasty() as request:
+    async with running(api.app) as url, telegram.AioRequest(total_seconds=0.1) as request:
         problem = await failed_call(request, url)
     assert type(problem) is error.TimedOut
     assert telegram.failure_of(problem) == Deferred(uncertain=True, code="TimeoutError", detail="no answer", about="recipient")

@@ -137,7 +137,7 @@ async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wai
     app = api.app
     app.middlewares.append(note)
     async with running(app) as url:
-        channel = whatsapp.WhatsApp(settings(url))
+        channel = whatsapp.WhatsApp(settings(url), patience=60.0)
         for _batch in range(3):
             assert {type(each.outcome) for each in await results(channel, messages(channel, 50))} == {Halted}
         await channel.aclose()

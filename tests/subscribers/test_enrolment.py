@@ -151,6 +151,14 @@ def test_a_row_without_a_name_leaves_the_person_alone(sign_up: Any, look_up: Any
     assert look_up("rina@contoh.example").subscriber == person
 
 
+def test_a_row_without_a_name_leaves_the_person_of_an_earlier_row_of_its_group(
+    conn: Connection, book: AddressBook, tree: AreaTree, look_up: Any
+) -> None:
+    rows = [wanted("a@contoh.example", "cibabat", person=name) for name in ("x", "y", "")]
+    assert enrol(conn, book, tree, [*rows, wanted("b@contoh.example", "cibabat", person="y")], NOW)[2:] == ["new", "new"]
+    assert look_up("a@contoh.example").subscriber == look_up("b@contoh.example").subscriber
+
+
 def test_two_names_for_one_unnamed_person_make_two_people(
     conn: Connection, book: AddressBook, tree: AreaTree, sign_up: Any, look_up: Any
 ) -> None:

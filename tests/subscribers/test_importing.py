@@ -2,17 +2,18 @@
 
 import io
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
-from subscribers import consent, importing
+from subscribers import consent, importing, store
 from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
-from subscribers.importing import BadFile, BadRow, Row, import_rows, read_rows
+from subscribers.importing import BadFile, BadRow, Row, Tally, import_rows, read_rows, take_rows
 from subscribers.subscriptions import read
 
 NOW = 1_795_600_000.0
@@ -106,6 +107,20 @@ def test_a_bad_row_is_told_with_its_reason_and_the_next_is_read(line: str, reaso
     rows = parsed(line, cells(address="dewi@contoh.example"))
     assert rows[0] == BadRow(line=2, reason=reason)
     assert isinstance(rows[1], Row)
+
+
+@pytest.mark.parametrize(
+    "unseen", ["\u200b", "\u3164", "\uffa0", "\u2800", "\U000e0041", "\U00013441", "\u3000\xa0", "-", '"?, ."']
+)
+def test_what_shows_no_letter_proves_no_consent(unseen: str) -> None:
+    refused = [BadRow(line=2, reason="Tanpa bukti persetujuan: isi consent_source dan consent_at.")]
+    assert parsed(cells(consent_source=unseen)) == refused
+
+
+@pytest.mark.parametrize("unseen", ["\u3164", "\u2800", "\U000e0041"])
+def test_a_time_that_nobody_sees_is_none(unseen: str) -> None:
+    refused = [BadRow(line=2, reason="Tanpa bukti persetujuan: isi consent_source dan consent_at.")]
+    assert parsed(cells(consent_at=unseen)) == refused
 
 
 def test_consent_of_the_future_is_refused_where_now_is_known() -> None:
@@ -280,6 +295,49 @@ def test_rows_with_one_subscriber_are_one_person(conn: Connection, book: Address
     lines = [cells(address="rina@contoh.example") + ",w17", cells(channel="telegram", address="77") + ",w17"]
     assert take_in(conn, book, *lines, header=HEADER + ",subscriber") == {"new": 2}
     assert look_up("rina@contoh.example").subscriber == look_up("77", "telegram").subscriber
+
+
+def named(*people: str) -> list[Row]:
+    """Rows of addresses and the people they belong to: "rina:w17", "rina:" for nobody's name."""
+    lines = [f"{cells(address=address + '@contoh.example')},{person}" for address, _, person in map(_parted, people)]
+    return good(*lines, header=HEADER + ",subscriber")
+
+
+def _parted(text: str) -> tuple[str, str, str]:
+    return text.partition(":")
+
+
+@pytest.mark.parametrize(
+    ("people", "count"),
+    [
+        (("rina:A", "rina:B"), 1),
+        (("rina:", "rina:A"), 1),
+        (("rina:A", "rina:"), 1),
+        (("rina:A", "dewi:A", "rina:B"), 2),
+        (("rina:A", "dewi:B", "rina:B"), 1),
+        (("rina:A", "rina:", "dewi:A"), 1),
+        (("rina:", "rina:", "dewi:"), 2),
+        (("rina:A", "rina:B", "rina:A", "dewi:B"), 2),
+    ],
+)
+def test_of_two_rows_of_one_address_the_later_says_whose_it_is(people: tuple[str, ...], count: int) -> None:
+    tally = Tally(tried=True)
+    for row in named(*people):
+        tally.take([row], ["new"])
+    assert tally.people == count
+
+
+def test_people_are_counted_as_they_are_stored_however_the_file_is_cut(conn: Connection, book: AddressBook) -> None:
+    for people in product(("rina:", "rina:A", "rina:B", "dewi:", "dewi:A"), repeat=3):
+        for size in (1, 2, 3):
+            with conn.begin_nested() as transaction:
+                rows, tally = named(*people), Tally()
+                for start in range(0, 3, size):
+                    chunk = rows[start : start + size]
+                    tally.take(chunk, take_rows(conn, book, TREE, chunk, NOW))
+                stored = [conn.scalar(select(func.count()).select_from(table)) for table in (store.address, store.subscriber)]
+                assert [tally.addresses, tally.people] == stored, (people, size)
+                transaction.rollback()
 
 
 def test_states_of_an_export_are_kept(conn: Connection, book: AddressBook, look_up: Any) -> None:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subscribers.spreadsheet import guarded, plain, unguarded
+from channels.base import legible
+from subscribers.spreadsheet import guarded, has_letter, plain, unguarded
 
 
 @pytest.mark.parametrize("text", ['=HYPERLINK("x")', "=1+1@contoh.example", "+62812", "-1001", "@x", "\tx", "\rx", "＝1"])
@@ -32,3 +33,14 @@ def test_what_a_list_keeps_as_text_by_a_formula_is_that_text_and_what_we_guarded
 
 def test_what_nobody_sees_is_dropped() -> None:
     assert plain("\ufeff Kel.\u200b\xa0Cibeber\n ") == "Kel. Cibeber"
+    assert plain("\u2800Kel.\u3164\u2800Cibeber\uffa0\U000e0041") == "Kel. Cibeber"
+
+
+def test_lists_and_channels_call_the_same_characters_invisible() -> None:
+    characters = [chr(code) for code in range(0x110000)]
+    dropped = [ascii(character) for character in characters if plain(f"a{character}b") == "ab"]
+    assert dropped == [ascii(character) for character in characters if legible.drawn(character) == ""]
+
+
+def test_lists_and_channels_see_the_same_letters() -> None:
+    assert [code for code in range(0x110000) if has_letter(chr(code)) != legible.has_letter(chr(code))] == []

@@ -93,7 +93,8 @@ async def test_if_none_match_wins_over_if_modified_since(site: Running) -> None:
 
 
 DATED = ["/feed/cibabat.rss", "/feed/cibabat.atom", "/feed/cibabat.json", "/layar/cibabat/data"]
-UNDATED = ["/layar/cibabat", "/"]
+SCREEN = "/layar/cibabat"
+UNDATED = [SCREEN, "/"]
 
 
 @pytest.mark.parametrize("path", [*DATED, *UNDATED])
@@ -104,19 +105,20 @@ async def test_two_publications_of_one_second_never_hide_each_other(site: Runnin
     dates = [first.headers.get("Last-Modified"), format_datetime(site.clock.now.astimezone(UTC), usegmt=True)]
     site.clock.now += timedelta(milliseconds=30)
     await site.publish(title="Kabar kedua")
-    await fresh(site, path, "Kabar kedua")
+    words = f'data-source="{SCREEN}/data"' if path == SCREEN else "Kabar kedua"  # a screen's page asks for its announcements
+    await fresh(site, path, words)
     for wait in (0, 1, 30, 31, 3600):
         site.clock.now += timedelta(seconds=wait)
         for date in filter(None, dates):
             for method in ("GET", "HEAD"):
                 answer = await site.ask(path, method, headers={"If-Modified-Since": date})
-                assert answer.status == 200, (date, wait, method)
+                assert (answer.status, words in answer.text) == (200, method == "GET"), (date, wait, method)
 
 
 async def fresh(site: Running, path: str, words: str) -> None:
     """Wait until what was published shows: the stamp is believed for a second."""
     for _ in range(300):
-        if path == "/layar/cibabat" or words in (await site.ask(path)).text:
+        if words in (await site.ask(path)).text:
             return
         await asyncio.sleep(0.05)
     raise TimeoutError(path)
