@@ -16,6 +16,7 @@ import samples
 from broadcaster import config, publishing
 from broadcaster.app import App, open_app
 from broadcaster.publishing import Press, Stored
+from broadcaster.simulation.ports import LOOPBACK, free_port
 from broadcaster.store import tokens
 from broadcaster.web.admission import Limits
 from broadcaster.web.serving import serve
@@ -182,7 +183,7 @@ async def running(
 def listening() -> Iterator[tuple[socket.socket, int]]:
     """A socket bound to a free port of loopback, and the port; named as TCP, or answers wait 40 ms for the client's word."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as sock:
-        sock.bind(("127.0.0.1", 0))
+        sock.bind((LOOPBACK, free_port()))
         yield sock, sock.getsockname()[1]
 
 

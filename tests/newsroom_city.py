@@ -3,7 +3,6 @@
 import asyncio
 import html
 import re
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import pytest
 
 from broadcaster import config
 from broadcaster.app import App, open_app
+from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import Providers, demo_variables
 from broadcaster.simulation.providers import running as providers_running
 from broadcaster.simulation.smtp import received_parts
@@ -78,13 +78,6 @@ class City:
         if channel == "telegram":
             return [message.parts for message in self.providers.bot.inbox(int(to))]
         return [received_parts(mail.raw) for mail in self.providers.mail.inbox(to)]
-
-
-def free_port() -> int:
-    """A port of loopback that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

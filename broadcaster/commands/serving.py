@@ -250,7 +250,8 @@ def _neutral(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _prepare(port: int, data: Path) -> dict[str, str]:
     """The demo's settings, kept in its folder so that other commands there join it; stand-ins get free ports of their own."""
-    from broadcaster.simulation.providers import demo_variables  # noqa: PLC0415  the demo alone needs the stand-ins
+    from broadcaster.simulation.ports import free_port  # noqa: PLC0415  the demo alone needs the stand-ins
+    from broadcaster.simulation.providers import demo_variables  # noqa: PLC0415
 
     variables = {
         f"{config.PREFIX}SIMULATED": "true",
@@ -258,18 +259,12 @@ def _prepare(port: int, data: Path) -> dict[str, str]:
         f"{config.PREFIX}PORT": str(port),
         f"{config.PREFIX}BASE_URL": f"http://127.0.0.1:{port}",
         f"{config.PREFIX}DOMAIN": "info.cimahi.example",
-        **demo_variables(http_port=_free_port(), smtp_port=_free_port()),
+        **demo_variables(http_port=free_port(), smtp_port=free_port()),
     }
     path = data / config.SIMULATION
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(variables, file)
     return variables
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _greeting(base: str, seeded: str, seconds: float) -> str:

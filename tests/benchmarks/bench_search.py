@@ -8,7 +8,6 @@ import asyncio
 import itertools
 import os
 import random
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from sqlalchemy import Connection
 from broadcaster import config, embedded, publishing
 from broadcaster.app import App, open_app
 from broadcaster.publishing import Press
+from broadcaster.simulation.ports import free_port
 from broadcaster.store.migrating import migrate
 from browsing import CREDENTIALS
 
@@ -65,9 +65,7 @@ def load(app: App, count: int, text: Callable[[int], str]) -> None:
 @asynccontextmanager
 async def web(environ: dict[str, str], folder: Path) -> AsyncIterator[str]:
     """The program's own web process on a free port; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "broadcaster", "web"]
     served = {"BROADCASTER_HOST": "127.0.0.1", "BROADCASTER_PORT": str(port)}
     with (folder / "web.log").open("wb") as log:

@@ -14,7 +14,6 @@ import hmac
 import json
 import os
 import resource
-import socket
 import sys
 import tempfile
 import time
@@ -34,6 +33,7 @@ from benchmarks.standins import Clock, provider
 from benchmarks.strangers import KINDS
 from broadcaster.app import App
 from broadcaster.embedded import valkey
+from broadcaster.simulation.ports import free_port
 from broadcaster.store.migrating import migrate
 from subscribers.store import address as addresses
 from world import notice, program, publish, subscribe, variables
@@ -242,13 +242,6 @@ async def ready(site: Site, session: aiohttp.ClientSession) -> bool:
     seen = Seen()
     await site.answered(session, "/readyz", seen)
     return not seen.failed
-
-
-def free_port() -> int:
-    """A port of loopback that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def measure(seconds: float, only: Sequence[str]) -> bool:

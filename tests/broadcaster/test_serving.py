@@ -4,6 +4,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.serving import running
 
 
@@ -28,8 +29,8 @@ async def test_an_app_answers_on_a_free_port_of_loopback_until_left() -> None:
 
 
 async def test_a_given_port_is_used_and_a_taken_one_is_an_error() -> None:
-    async with running(app()) as url:
-        port = int(url.rsplit(":", 1)[1])
+    port = free_port()
+    async with running(app(), port) as url:
         with pytest.raises(OSError, match="address already in use"):
             async with running(app(), port):
                 pass

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import samples
 from broadcaster.simulation.faults import Faults
+from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.smtp import SmtpStandIn
 from channels.base.contract import Deferred, Halted, Outgoing, Receipt, Refused, Result
 from channels.email import Email, Settings
@@ -155,8 +156,8 @@ async def test_a_batch_ends_once_ten_recipients_in_a_row_are_told_that_our_sign_
 async def test_a_server_that_is_away_defers_all_and_a_later_batch_arrives() -> None:
     now = [0.0]
     server = SmtpStandIn(record=True)
-    async with server.running() as url:
-        port = int(url.rpartition(":")[2])
+    port = free_port()
+    url = f"smtp://127.0.0.1:{port}"
     way = Email(Settings(site=samples.site(), url=url, from_="info@info.cimahi.example"), clock=lambda: now[0])
     messages = batch(way, residents(30))
     outcomes = [result.outcome for result in await sent(way, messages)]

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import hmac
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 
+from broadcaster.simulation.ports import free_port
 from channels.base.contract import Deferred
 from channels.base.http import (
     REQUEST_ERRORS,
@@ -54,15 +54,8 @@ async def failure_of(url: str, *, total_seconds: float = 5, connect_seconds: flo
     return caught.value
 
 
-def closed_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def test_a_refused_connection_was_never_written() -> None:
-    error = await failure_of(f"http://127.0.0.1:{closed_port()}/")
+    error = await failure_of(f"http://127.0.0.1:{free_port()}/")
     assert never_written(error)
     assert deferred(error) == Deferred(code="ClientConnectorError", detail="no connection")
 

@@ -1,7 +1,6 @@
 """The WhatsApp channel against a Graph API on loopback: sending, faults, answers and doctor."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +14,7 @@ from structlog.testing import capture_logs
 import samples
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.graph_api import GraphApi, scoped_id
+from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.serving import running
 from channels import whatsapp
 from channels.base import graph
@@ -195,10 +195,7 @@ async def test_under_all_faults_each_message_is_taken_once_or_known_not_to_be() 
 
 
 async def test_nobody_listening_defers_without_doubt() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    channel = whatsapp.WhatsApp(settings(f"http://127.0.0.1:{port}"))
+    channel = whatsapp.WhatsApp(settings(f"http://127.0.0.1:{free_port()}"))
     (result,) = await results(channel, messages(channel, 1))
     await channel.aclose()
     assert result.outcome == Deferred(code="ClientConnectorError", detail="no connection")

@@ -1,6 +1,5 @@
 """One announcement, five channels, each for the right kelurahan only; and the preview is the message, on real protocols."""
 
-import socket
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from broadcaster.app import App
 from broadcaster.previewing import message_parts
+from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import Providers, demo_variables, running
 from broadcaster.simulation.smtp import received_parts
 from broadcaster.store.announcements import concerning, edition_document
@@ -27,12 +27,6 @@ def address(channel: str, number: int) -> str:
     return {"whatsapp": f"62860{number:08}", "telegram": str(7_000_000_000 + number), "email": f"warga{number}@surat.example"}[
         channel
     ]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from broadcaster.simulation.ports import free_port
 from waiting import runs
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -59,9 +59,7 @@ def command(data: Path, port: int) -> list[str]:
 @contextmanager
 def started(data: Path) -> Iterator[Demo]:
     """The demo once it says that it is ready; ended by Ctrl-C if the test has not done so."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with subprocess.Popen(command(data, port), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         demo = Demo(process=process, url=f"http://127.0.0.1:{port}")
         ready = threading.Event()

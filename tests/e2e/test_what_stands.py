@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 
 from broadcaster.app import App
+from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import demo_variables
 from broadcaster.simulation.providers import running as simulated
 from broadcaster.web.serving import serve
@@ -30,12 +31,6 @@ KEPT = 100_000
 """Messages that a phone of the trial keeps: all."""
 OLD = 49 * 3600
 """Seconds after which Telegram deletes nothing any more."""
-
-
-def free_port() -> int:
-    """A port of loopback that nobody has now."""
-    with listening() as (_, port):
-        return port
 
 
 def residents() -> Iterator[Resident]:

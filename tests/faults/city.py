@@ -20,9 +20,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from broadcaster import publishing
 from broadcaster.app import App
 from broadcaster.publishing import Press, Stored
+from broadcaster.simulation.ports import free_port
 from broadcaster.store import ledger, tokens
 from broadcaster.store.migrating import migrate
-from faults.processes import Disk, Postgresql, Supervisor, Valkey, free_port
+from faults.processes import Disk, Postgresql, Supervisor, Valkey
 from faults.providers import APP_SECRET, BOT_TOKEN, PHONE_ID, TOKEN, Providers
 from subscribers.areas import AreaTree
 from waiting import until

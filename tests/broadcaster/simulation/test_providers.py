@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from broadcaster import config
 from broadcaster.simulation import providers
+from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import Doubles, Providers
 from broadcaster.simulation.residents import neighbours
 from channels.base.contract import Outgoing, PushChannel, Receipt, Refused, Result
@@ -23,17 +24,17 @@ CIBABAT = neighbours()["cibabat"]
 ADDRESSES = {"whatsapp": CIBABAT.phone, "telegram": str(CIBABAT.chat), "email": CIBABAT.mail}
 
 
-def settings(folder: Path, unused_tcp_ports: list[int]) -> config.Loaded:
+def settings(folder: Path, ports: list[int]) -> config.Loaded:
     """The demo's settings on free ports."""
-    http, smtp, web = unused_tcp_ports
+    http, smtp, web = ports
     variables = providers.demo_variables(http_port=http, smtp_port=smtp)
     return config.read({**variables, "BROADCASTER_SIMULATED": "true", "BROADCASTER_PORT": str(web)}, data_dir=folder)
 
 
 @pytest.fixture
-def loaded(tmp_path: Path, unused_tcp_port_factory: Any) -> config.Loaded:
+def loaded(tmp_path: Path) -> config.Loaded:
     """The demo's settings on free ports."""
-    return settings(tmp_path, [unused_tcp_port_factory() for _ in range(3)])
+    return settings(tmp_path, [free_port() for _ in range(3)])
 
 
 @asynccontextmanager
@@ -157,10 +158,8 @@ def test_doubles_forget_the_oldest_and_count_the_rest() -> None:
     assert doubles.count == 2
 
 
-async def test_between_containers_http_is_served_to_all_and_mail_is_the_catchers(
-    tmp_path: Path, unused_tcp_port_factory: Any
-) -> None:
-    port = unused_tcp_port_factory()
+async def test_between_containers_http_is_served_to_all_and_mail_is_the_catchers(tmp_path: Path) -> None:
+    port = free_port()
     variables = providers.demo_variables(http_port=port, smtp_port=1)
     variables |= {"BROADCASTER_SIMULATION_URL": f"http://providers:{port}", "EMAIL_URL": "smtp://mail:1025"}
     loaded = config.read({**variables, "BROADCASTER_SIMULATED": "true", "BROADCASTER_HOST": "web"}, data_dir=tmp_path)
@@ -170,8 +169,8 @@ async def test_between_containers_http_is_served_to_all_and_mail_is_the_catchers
         assert running.bot.webhook["url"] == "http://web:8000/webhook/telegram"
 
 
-async def test_beside_real_providers_no_stand_in_listens(tmp_path: Path, unused_tcp_port_factory: Any) -> None:
-    port = unused_tcp_port_factory()
+async def test_beside_real_providers_no_stand_in_listens(tmp_path: Path) -> None:
+    port = free_port()
     loaded = config.read({"BROADCASTER_SIMULATION_URL": f"http://127.0.0.1:{port}"}, data_dir=tmp_path)
     stop = asyncio.Event()
     serving = asyncio.create_task(providers.serve(loaded, stop))

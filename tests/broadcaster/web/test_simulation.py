@@ -3,11 +3,11 @@
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from broadcaster.simulation import city, providers
+from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import Providers
 from broadcaster.simulation.residents import neighbours
 from browsing import Answer, Running, running
@@ -19,9 +19,9 @@ CIBABAT = neighbours()["cibabat"]
 
 
 @pytest.fixture
-async def played(sqlite_url: str, tmp_path: Path, unused_tcp_port_factory: Any) -> AsyncIterator[tuple[Running, Providers]]:
+async def played(sqlite_url: str, tmp_path: Path) -> AsyncIterator[tuple[Running, Providers]]:
     """The site in simulation mode beside its stand-in providers, with the drafts of the sample city."""
-    http, smtp = unused_tcp_port_factory(), unused_tcp_port_factory()
+    http, smtp = free_port(), free_port()
     variables = providers.demo_variables(http_port=http, smtp_port=smtp)
     async with running(sqlite_url, tmp_path, BROADCASTER_SIMULATED="true", **variables) as site:
         await site.app.database.write(city.add_drafts, city.Press.of(site.app), site.clock())
