@@ -91,14 +91,24 @@ async def test_no_second_sees_more_than_the_rate_and_the_mean_is_close_to_it(val
 
 
 async def test_an_emptied_redis_causes_no_burst(valkey_url: str) -> None:
+    most = 0
+    for _again in range(3):  # a machine that stalls grants less, never more
+        most = max(most, await most_while_redis_is_emptied(valkey_url))
+        assert most <= 100
+        if most > 50:
+            return
+    raise AssertionError(f"{most} in a second is no sending")
+
+
+async def most_while_redis_is_emptied(valkey_url: str) -> int:
+    """The most that was granted within a second at a rate of 80."""
     async with limiters(valkey_url, 2) as found:
         measuring = asyncio.create_task(measured(found, 2.5, 100, (80, 3, 80)))
         with redis.Redis.from_url(valkey_url) as client:
             for _times in range(4):
                 await asyncio.sleep(0.5)
                 client.flushall()
-        grants = await measuring
-    assert 50 < most_in_a_second(grants) <= 100
+        return most_in_a_second(await measuring)
 
 
 async def test_after_redis_was_emptied_nothing_is_granted_in_the_ticks_that_may_be_taken(valkey_url: str) -> None:

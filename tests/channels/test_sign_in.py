@@ -58,3 +58,18 @@ async def test_others_go_beside_a_try_that_gets_no_answer() -> None:
     assert not silent.done()
     provider.answering.set()
     assert await silent == REFUSED
+
+
+async def test_a_token_that_is_refused_to_many_at_once_is_looked_into_once() -> None:
+    provider = Provider()
+    token = provider.credential(patience=60.0)
+
+    async def taken() -> Outcome:
+        return Receipt()
+
+    assert await token.guarded(taken) == Receipt()
+    waiting = [asyncio.create_task(token.guarded(provider.refuse)) for _ in range(20)]
+    await turns()
+    provider.answering.set()
+    assert await asyncio.gather(*waiting) == 20 * [REFUSED]
+    assert (provider.tries, provider.checks) == (20, 1)
