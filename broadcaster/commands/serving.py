@@ -199,6 +199,8 @@ async def _demo(port: int, data: Path, fast: bool, began: float) -> None:
     from broadcaster.simulation import city  # noqa: PLC0415  the demo alone needs the sample city
 
     _refuse_real(data)
+    if not 0 < port < 65_536:
+        raise Failed(f"Port {port} tidak dapat dipakai. Pilih 1 sampai 65535: broadcaster demo --port 8000.")
     _refuse_busy("127.0.0.1", port, f"Pilih yang lain: broadcaster demo --port {port + 1}.")
     stop = _stop_signal()
     with DataFolder(data):

@@ -20,7 +20,7 @@ def test_a_second_start_on_a_data_folder_says_who_uses_it(tmp_path: Path) -> Non
             pass
     assert str(refused.value) == (
         f"Folder data {folder} sedang dipakai oleh proses {os.getpid()}. "
-        "Hentikan itu, atau pilih folder lain (BROADCASTER_DATA_DIR)."
+        "Hentikan itu, atau pilih folder lain (BROADCASTER_DATA_DIR, atau --data untuk demo)."
     )
     with DataFolder(folder):
         pass

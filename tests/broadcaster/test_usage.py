@@ -23,6 +23,13 @@ def test_a_command_line_that_cannot_be_read_is_one_line(tmp_path: Path, words: t
     assert (done.code, done.out, done.err) == (2, "", said + "\n")
 
 
+@pytest.mark.parametrize("port", ["0", "80000"])
+def test_a_port_on_which_no_demo_can_listen_is_one_line(tmp_path: Path, port: str) -> None:
+    done = Program(tmp_path / "data", {})("demo", "--port", port, "--data", str(tmp_path / "demo"))
+    assert (done.code, done.out) == (1, "")
+    assert done.err == f"Port {port} tidak dapat dipakai. Pilih 1 sampai 65535: broadcaster demo --port 8000.\n"
+
+
 def test_a_group_alone_lists_its_commands(tmp_path: Path) -> None:
     done = Program(tmp_path / "data", {})("channel")
     assert done.code == 2

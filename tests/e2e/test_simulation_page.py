@@ -179,7 +179,7 @@ def test_a_second_start_on_the_same_folder_says_who_uses_it(demo: Demo) -> None:
     assert second.returncode == 1
     assert second.stderr.strip() == (
         f"Folder data {data} sedang dipakai oleh proses {demo.process.pid}. "
-        "Hentikan itu, atau pilih folder lain (BROADCASTER_DATA_DIR)."
+        "Hentikan itu, atau pilih folder lain (BROADCASTER_DATA_DIR, atau --data untuk demo)."
     )
 
 
