@@ -29,15 +29,16 @@ PATIENCE = 60.0
 CALM = 60.0
 """Seconds for which nothing may have been seen of it before it is over."""
 SHARE = 0.01
-"""Part of a channel's messages that must wait at the same time: a mailbox that is asked again later is no hold-up."""
+"""Part of a channel's messages that must be told to come again later at the same time: one busy mailbox is no hold-up."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sight:
-    """One emergency as it stands: what holds it up, and the channels on which messages are open."""
+    """One emergency as it stands: what holds it up, channels on which messages are open, and those that have none yet."""
 
     holds: Sequence[Hold] = ()
     busy: frozenset[str] = frozenset()
+    preparing: frozenset[str] = frozenset()
 
 
 async def look(app: App) -> None:
@@ -59,9 +60,13 @@ def _of(connection: Connection, app: App, announcement: str) -> Sight:
     found = shown.holds
     if any(hold.cause == "stopped" for hold in found) and _paused_by_person(connection, announcement):
         found = [hold for hold in found if hold.cause != "stopped"]
-    counts = shown.progress.deliveries
-    found = [hold for hold in found if hold.count >= SHARE * sum(counts[hold.channel].values())]
-    return Sight(holds=found, busy=frozenset(name for name, rows in counts.items() if rows["pending"] or rows["sending"]))
+    counts, states = shown.progress.deliveries, shown.progress.states
+    found = [hold for hold in found if hold.cause != "later" or hold.count >= SHARE * sum(counts[hold.channel].values())]
+    return Sight(
+        holds=found,
+        busy=frozenset(name for name, rows in counts.items() if rows["pending"] or rows["sending"]),
+        preparing=frozenset(name for name, state in states.items() if state == "preparing"),
+    )
 
 
 def _paused_by_person(connection: Connection, announcement: str) -> bool:
@@ -81,12 +86,15 @@ def record(connection: Connection, app: App, seen: Mapping[str, Sight]) -> None:
                 store.begin(connection, announcement, hold, wall)
     waits = {(announcement, hold.channel) for announcement, sight in seen.items() for hold in sight.holds}
     busy = {(announcement, channel) for announcement, sight in seen.items() for channel in sight.busy}
+    preparing = {(announcement, channel) for announcement, sight in seen.items() for channel in sight.preparing}
     for one in store.standing(connection):
         place = (one.announcement, one.hold.channel)
         if place in waits:
             if one.told_at is None and (_is_sure(one.hold, wall) or wall - one.since >= PATIENCE):
                 store.tell(connection, one, wall)
                 _tell(connection, app, one, "held_up")
+        elif place in preparing:
+            continue  # another edition takes its place: whether that one waits is seen once its messages are there
         elif place not in busy or wall - one.seen_at >= CALM:
             store.end(connection, one, wall)
             if one.told_at is not None and (ending := _ending(connection, one)) is not None:
@@ -94,11 +102,11 @@ def record(connection: Connection, app: App, seen: Mapping[str, Sight]) -> None:
 
 
 def _ending(connection: Connection, one: HoldUp) -> nudges.Reason | None:
-    """How it ended, as its people are told; None where a person stopped it or another edition takes its place: they know."""
+    """How it ended, as its people are told; None where a person stopped it or left the channel out of a correction: they know."""
     sending = ledger.progress(connection, one.announcement)
     if _expired(sending, one):
         return "expired"
-    return "resumed" if sending.states.get(one.hold.channel) in ("preparing", "running", "done") else None
+    return "resumed" if sending.states.get(one.hold.channel) in ("running", "done") else None
 
 
 def _expired(sending: Progress, one: HoldUp) -> int:
@@ -164,4 +172,4 @@ def story(connection: Connection, app: App, announcement: str) -> str:
         else:
             since, over = (full_moment_text(datetime.fromtimestamp(at, UTC)) for at in (one.since, one.over_at))
             lines.append(t("staff.wait.over", channel=label, since=since, over=over))
-    return "\n".join(lines)
+    return "\n".join(dict.fromkeys(lines))  # two hold-ups of a channel may have ended in the same words

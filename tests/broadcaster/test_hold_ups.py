@@ -1,7 +1,7 @@
 """Emergencies that must wait, on both databases: told once, by a way that is open and on the first page; then an all-clear."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -269,7 +269,7 @@ def moods(bad: Outcome) -> Any:
     return answer
 
 
-async def test_one_chat_that_is_told_to_wait_for_a_moment_calls_nobody(office: PostOffice) -> None:
+async def test_one_chat_that_is_told_to_wait_for_hours_calls_nobody(office: PostOffice) -> None:
     await staff(office)
     await warned(office)
     await drained(office, moods(Deferred(retry_after=LONG, throttle=True, scope="address", code="429")))
@@ -332,12 +332,94 @@ async def test_a_withdrawn_emergency_that_must_wait_is_told_too(office: PostOffi
     assert letter["subject"].startswith("[Darurat] PERHATIAN, peringatan tertahan: ")
 
 
-async def test_one_mailbox_of_many_that_is_asked_again_later_calls_nobody(office: PostOffice) -> None:
+async def warned_many(office: PostOffice) -> Stored:
+    """An emergency for 155 chats, of which each is less than the share that is a hold-up."""
     await staff(office)
     for number in range(150):
         await office.site.subscriber(str(7_200_000_000 + number), "telegram")
-    await warned(office)
-    await drained(office, lambda recipient: Deferred(code="451") if recipient.address == "7100000000" else Receipt())
+    return await warned(office)
+
+
+def later(*chats: str) -> Callable[[Recipient], Outcome]:
+    """A provider that tells these to come again later, and takes all else."""
+    return lambda recipient: Deferred(code="451") if recipient.address.startswith(chats) else Receipt()
+
+
+FIVE, ONE = "710", "7100000000"
+"""How the chats of `warned` begin, and one of them."""
+
+
+@pytest.mark.parametrize("cause", ["halted", "tier"])
+async def test_the_last_few_behind_a_closed_channel_are_a_hold_up(office: PostOffice, cause: str) -> None:
+    await warned_many(office)
+    app = office.site.app
+    if cause == "tier":
+        limited = with_channels(app, FakeChannel(name="telegram", label="Telegram", tier=154))
+        await Deliverer(app=limited, holder=Holder(owner=new_owner(), lease=30)).drain("telegram", "emergency", seconds=5)
+    else:
+        await drained(office, later(ONE))
+        await app.database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
+    await hold_ups.look(app)
+    assert [(one.hold.cause, one.hold.count) for one in known(office)] == [(cause, 1)]
+
+
+async def test_a_channel_that_stays_closed_for_the_last_one_is_no_all_clear(office: PostOffice) -> None:
+    await warned_many(office)
+    database = office.site.app.database
+    await drained(office, later(FIVE))
+    await database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
+    await hold_ups.look(office.site.app)
+    await office.work()
+    assert len(known(office)) == 1
+    await database.write(channels.resume_channel, "telegram")
+    everything_due(office.site.app)
+    await drained(office, later(ONE))
+    await database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
+    aged(office.site.app, hold_ups.CALM)
+    assert await looked(office) == []
+    assert len(known(office)) == 1
+
+
+async def test_an_edition_that_takes_the_place_of_what_waits_is_no_all_clear(office: PostOffice) -> None:
+    await staff(office)
+    stored = await warned(office)
+    await office.site.app.database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
+    await looked(office)
+    expires = (office.site.clock.now + timedelta(hours=8)).isoformat()
+    changes = {**EMERGENCY, "title": "Banjir di Jalan Gandawijaya", "effective": None, "expires": expires}
+    await office.site.correct(stored, "Salah jalan.", **changes)
+    said = await looked(office)
+    await drained(office, Receipt())
+    fill(office.site.app, "telegram", "emergency")
+    assert (said, await looked(office)) == ([], [])
+    assert len(known(office)) == 1
+
+
+async def test_two_hold_ups_that_ended_alike_are_told_in_one_line(office: PostOffice) -> None:
+    await staff(office)
+    stored, database = await warned(office), office.site.app.database
+    for again in (False, True):
+        await database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
+        office.pass_time(seconds=1)
+        await looked(office)
+        assert "peringatan tertahan" in office.subjects("dewi")[-1]
+        await database.write(channels.resume_channel, "telegram")
+        if not again:
+            await hold_ups.look(office.site.app)
+            aged(office.site.app, hold_ups.CALM)
+            await looked(office)
+            assert "Berjalan lagi" in office.subjects("dewi")[-1]
+    over = update(run).where(run.c.edition == stored.edition).values(expires_at=datetime.now(UTC).timestamp() - 1)
+    database.write_now(lambda c: c.execute(over))
+    everything_due(office.site.app)
+    await drained(office, Receipt())
+    await looked(office)
+    assert office.letters("dewi")[-1]["text"].count("pesan tidak terkirim, karena masa berlakunya habis") == 1
+
+
+async def test_one_mailbox_of_many_that_is_asked_again_later_calls_nobody(office: PostOffice) -> None:
+    await warned_many(office)
+    await drained(office, later(ONE))
     for _minute in range(3):
         aged(office.site.app, hold_ups.PATIENCE)
         await hold_ups.look(office.site.app)
