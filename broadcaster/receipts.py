@@ -13,7 +13,7 @@ from broadcaster import dialogue, linking
 from broadcaster.answering import Answer, Answerer
 from broadcaster.app import App
 from broadcaster.store import channels as channel_store
-from broadcaster.store import consequences, inbox
+from broadcaster.store import consequences, inbox, twins
 from broadcaster.store import receipts as store
 from broadcaster.store.inbox import Kept, Waiting
 from broadcaster.store.receipts import Standing
@@ -268,7 +268,7 @@ def _known(connection: Connection, app: App, channel: str, event: AddressEvent |
     found = _address_of(connection, app.book, channel, event)
     if found is not None:
         for other in (event.address, *event.aliases):
-            residents.add_alias(connection, app.book, found.id, other)
+            twins.follow(connection, residents.add_alias(connection, app.book, found.id, other))
     return found
 
 

@@ -11,8 +11,7 @@ from subscribers.addresses import AddressBook
 def step(connection: Connection, book: AddressBook) -> bool:
     """Look at the next addresses, in one transaction; False once none is left."""
     joined = respelling.respell(connection, book)
-    for pair in joined or ():
-        twins.follow(connection, keep=pair.keep, gone=pair.gone, channel=pair.channel, slot=pair.slot)
+    twins.follow(connection, joined or ())
     return joined is not None
 
 

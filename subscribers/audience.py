@@ -31,7 +31,7 @@ def chunk(audience: Audience, channel: str, after_slot: int, until_slot: int) ->
             address.c.channel == channel, address.c.slot > after_slot, address.c.slot <= until_slot,
             # said first of all, as the index knows it: most of a city is passed over without reading the address
             or_(address.c.home.in_(_sorted(audience)), address.c.places > 1),
-            concerns(audience, address), _newest(audience),
+            reached_by(audience),
         )
         .order_by(address.c.slot)
     )  # fmt: skip
@@ -52,11 +52,7 @@ def share(conn: Connection, audience: Audience, channel: str) -> float:
 
 def count(conn: Connection, audience: Audience) -> Mapping[str, int]:
     """How many addresses would get it, by channel: reads every address, for estimates."""
-    query = (
-        select(address.c.channel, func.count().label("number"))
-        .where(concerns(audience, address), _newest(audience))
-        .group_by(address.c.channel)
-    )
+    query = select(address.c.channel, func.count().label("number")).where(reached_by(audience)).group_by(address.c.channel)
     return {row.channel: row.number for row in conn.execute(query)}
 
 
@@ -66,7 +62,7 @@ def people(conn: Connection, audience: Audience, channels: Collection[str]) -> i
 
 
 def _gets(audience: Audience, channels: Collection[str]) -> tuple[ColumnElement[bool], ...]:
-    return address.c.channel.in_(sorted(channels)), concerns(audience, address), _newest(audience)
+    return address.c.channel.in_(sorted(channels)), reached_by(audience)
 
 
 REASONS = ("topic", "unconfirmed", "dead")
@@ -104,6 +100,11 @@ def concerns(audience: Audience, who: FromClause) -> ColumnElement[bool]:
         # most have one area, their home: the table of subscriptions is read for the others only
         or_(who.c.home.in_(_sorted(audience)), and_(who.c.places > 1, exists().where(*_subscribed(audience, who)))),
     )
+
+
+def reached_by(audience: Audience) -> ColumnElement[bool]:
+    """Whether an address (a row of the table itself) gets this: concerned, and the newest of its person's on the channel."""
+    return and_(concerns(audience, address), _newest(audience))
 
 
 def _wants_topic(audience: Audience, who: FromClause) -> ColumnElement[bool]:

@@ -16,11 +16,21 @@ from subscribers.store import State, address, alias, consent, merged, subscriber
 from subscribers.subscriptions import home_of, pack_topics, read, unpack_topics
 
 __all__ = [
-    "AddressRow", "Subscription", "Unopened", "add_alias", "add_aliases", "addresses_of", "channel_of", "count", "erase",
-    "erase_row", "export_rows", "find", "get", "move", "other_addresses", "remaining_id", "subscribe",
+    "AddressRow", "Joined", "Subscription", "Unopened", "add_alias", "add_aliases", "addresses_of", "channel_of", "count",
+    "erase", "erase_row", "export_rows", "find", "get", "move", "other_addresses", "remaining_id", "subscribe",
 ]  # fmt: skip
 
 _EXPORT_BATCH = 2_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Joined:
+    """Two that are one address now: the one that stays; the one that is gone, its channel and its place in runs."""
+
+    keep: int
+    gone: int
+    channel: str
+    slot: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,19 +116,23 @@ def _row(found: Row[tuple[object, ...]] | None) -> AddressRow | None:
 # --- two ids of one address ---------------------------------------------------------------------
 
 
-def add_alias(conn: Connection, book: AddressBook, address_id: int, other: str) -> None:
-    """`other` is another id of this address (business-scoped): never a second address; one that was, is merged into this."""
+def add_alias(conn: Connection, book: AddressBook, address_id: int, other: str) -> list[Joined]:
+    """`other` is another id of this address (business-scoped): never a second address; one that was, is merged into this.
+
+    Returns what was merged, for whoever keeps rows of the address that is gone.
+    """
     channel = channel_of(conn, address_id)
     if channel is None:
-        return
+        return []
     found = find(conn, book, channel, other)
     if found is None:
         _alias(conn, address_id, channel, book.address_lookup(channel, other), book.seal(channel, other))
     elif found.id != address_id:
-        _merge(conn, keep=address_id, gone=found.id)
+        return _merge(conn, keep=address_id, gone=found.id)
+    return []
 
 
-def add_aliases(conn: Connection, book: AddressBook, channel: str, told: Iterable[tuple[int, str]]) -> None:
+def add_aliases(conn: Connection, book: AddressBook, channel: str, told: Iterable[tuple[int, str]]) -> list[Joined]:
     """`add_alias` for many (address id, other id) pairs of one channel at once: a provider repeats them with every message."""
     by_lookup = {book.address_lookup(channel, other): (address_id, other) for address_id, other in told}
     known: dict[bytes, int] = {}
@@ -130,34 +144,35 @@ def add_aliases(conn: Connection, book: AddressBook, channel: str, told: Iterabl
             conn.execute(select(address.c.lookup).where(address.c.channel == channel, address.c.lookup.in_(batch))).scalars()
         )
     fresh: list[dict[str, Any]] = []
+    joined: list[Joined] = []
     for lookup, (address_id, other) in by_lookup.items():
         if lookup in taken or known.get(lookup, address_id) != address_id:
-            add_alias(conn, book, address_id, other)
+            joined += add_alias(conn, book, address_id, other)
         elif lookup not in known:
             fresh.append({"channel": channel, "lookup": lookup, "address": address_id, "cipher": book.seal(channel, other)})
     alive = set(conn.execute(select(address.c.id).where(address.c.id.in_([row["address"] for row in fresh]))).scalars())
     if fresh := [row for row in fresh if row["address"] in alive]:
         conn.execute(store.insert_new(conn, alias), fresh)
+    return joined
 
 
-def move(conn: Connection, book: AddressBook, address_id: int, new: str) -> int:
-    """The address has a new id (migrated chat), the old one stays as its alias; returns the address that remains.
+def move(conn: Connection, book: AddressBook, address_id: int, new: str) -> list[Joined]:
+    """The address has a new id (migrated chat), the old one stays as its alias.
 
-    Where the new id is an address already, that one remains: it may have had the message.
+    Where the new id is an address already, that one remains, as it may have had the message: returns what was merged into it.
     """
     row = get(conn, address_id)
     if row is None:
-        return address_id
+        return []
     found = find(conn, book, row.channel, new)
     if found is not None and found.id != address_id:
-        _merge(conn, keep=found.id, gone=address_id)
-        return found.id
+        return _merge(conn, keep=found.id, gone=address_id)
     lookup = book.address_lookup(row.channel, new)
     if lookup != row.lookup:
         conn.execute(delete(alias).where(alias.c.channel == row.channel, alias.c.lookup == lookup))
         conn.execute(update(address).where(address.c.id == address_id).values(lookup=lookup, cipher=book.seal(row.channel, new)))
         _alias(conn, address_id, row.channel, row.lookup, row.cipher)
-    return address_id
+    return []
 
 
 def _alias(conn: Connection, address_id: int, channel: str, lookup: bytes, cipher: bytes) -> None:
@@ -165,11 +180,11 @@ def _alias(conn: Connection, address_id: int, channel: str, lookup: bytes, ciphe
     conn.execute(store.insert_new(conn, alias).values(row))
 
 
-def _merge(conn: Connection, *, keep: int, gone: int) -> None:
+def _merge(conn: Connection, *, keep: int, gone: int) -> list[Joined]:
     """Two addresses turn out to be one: `keep` takes over ids, areas, topics and proofs of `gone`; an opt-out of either holds."""
     kept, lost = get(conn, keep), get(conn, gone)
     if kept is None or lost is None:
-        return
+        return []
     wanted, more = read(conn, keep), read(conn, gone)
     areas = tuple(sorted({*wanted.areas, *more.areas}))
     topics = pack_topics({*wanted.topics, *more.topics} if wanted.topics and more.topics else ())
@@ -180,8 +195,11 @@ def _merge(conn: Connection, *, keep: int, gone: int) -> None:
     for table in (alias, consent):
         conn.execute(update(table).where(table.c.address == gone).values(address=keep))
     note_agreed(conn, [keep])
+    conn.execute(update(merged).where(merged.c.kept == gone).values(kept=keep))
     _delete(conn, lost)
+    conn.execute(insert(merged).values(gone=gone, kept=keep))
     _alias(conn, keep, lost.channel, lost.lookup, lost.cipher)
+    return [Joined(keep=keep, gone=gone, channel=lost.channel, slot=lost.slot)]
 
 
 def _merged_state(kept: AddressRow, lost: AddressRow) -> Mapping[str, object]:

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, select, update
@@ -10,20 +9,11 @@ from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, selec
 from subscribers import store
 from subscribers.addresses import AddressBook, SealBroken
 from subscribers.consent import note_agreed
+from subscribers.residents import Joined
 from subscribers.store import State, address, alias, consent, merged, subscriber, subscription, unspelled
 
 AT_ONCE = 1_000
 """Addresses looked at in one transaction."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Joined:
-    """Two that are one address now: the one that stays; the one that is gone, its channel and its place in runs."""
-
-    keep: int
-    gone: int
-    channel: str
-    slot: int
 
 
 _TWIN = [address.c[name] for name in (

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, func, literal, or_, select, update
 
-from broadcaster.store import erasing
+from broadcaster.store import erasing, twins
 from broadcaster.store.channels import count_results, suppress_or_hold
 from broadcaster.store.database import now
 from broadcaster.store.fanout import MAY_HAVE_REACHED, audience_of
@@ -72,7 +72,7 @@ def apply(
         count_results(connection, channel, results, len(dead))
     if consequences:
         told = [(item.address, alias) for item in consequences for alias in item.aliases]
-        residents.add_aliases(connection, book, channel, told)
+        twins.follow(connection, residents.add_aliases(connection, book, channel, told))
         consent.clear_strikes(connection, [item.address for item in consequences if item.succeeded])
         suppress_or_hold(connection, channel, dead, at=wall)
     return fallen
@@ -83,7 +83,7 @@ def move(connection: Connection, book: AddressBook, address: int, new: str) -> N
     row = residents.get(connection, address)
     if row is not None and book.address_lookup(row.channel, new) != bytes(row.lookup):
         erasing.forget_numbers(connection, row)
-        residents.move(connection, book, address, new)
+        twins.follow(connection, residents.move(connection, book, address, new))
 
 
 def fall_back(connection: Connection, edition: int, closed: int) -> list[tuple[str, int]]:

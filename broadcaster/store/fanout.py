@@ -35,8 +35,8 @@ from broadcaster.store.tables import (
     run,
     slice_,
 )
-from subscribers.audience import Audience, chunk, share, window
-from subscribers.store import insert_new, merged
+from subscribers.audience import Audience, chunk, reached_by, share, window
+from subscribers.store import address, insert_new, merged
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,9 +170,11 @@ def audience_of(connection: Connection, edition_id: int) -> Audience:
 def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: int, until: int) -> Select[int, int, str]:
     """Rows of these slots: the audience; for a correction also, for a withdrawal only, whom earlier editions may have reached.
 
-    Not a twin that is another address now: what it may have had that one has in its own place (twins.py).
+    Not a twin that is another address now: what it may have had that one has in its own place (twins.py), or in the twin's, where
+    it was on the wire: a correction that reaches the address in its own place anyway leaves that one out.
     """
-    fresh = chunk(audience_of(connection, claim.edition), claim.channel, cursor, until)
+    audience = audience_of(connection, claim.edition)
+    fresh = chunk(audience, claim.channel, cursor, until)
     if follows is None:
         return fresh
     row = connection.execute(select(edition.c.announcement, edition.c.withdrawn).where(edition.c.id == claim.edition)).one()
@@ -189,7 +191,8 @@ def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: 
             ~exists().where(merged.c.gone == delivery.c.address),
         )
     )
-    both = (reached if row.withdrawn else union_all(reached, select(fresh.subquery()))).subquery()
+    own = exists().where(address.c.id == delivery.c.address, address.c.slot != delivery.c.slot, reached_by(audience))
+    both = (reached if row.withdrawn else union_all(reached.where(~own), select(fresh.subquery()))).subquery()
     return (
         select(both.c.slot, func.min(both.c.address).label("address"), func.min(both.c.area).label("area"))
         .group_by(both.c.slot)

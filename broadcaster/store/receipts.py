@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Update, and_, func, selec
 from broadcaster.blame import is_suspect
 from broadcaster.delivery import REJECTIONS, Moment, consequence, decide
 from broadcaster.store import channels as channel_store
-from broadcaster.store import consequences, suspicions
+from broadcaster.store import consequences, suspicions, twins
 from broadcaster.store.outcomes import Decision
 from broadcaster.store.slices import finish_run
 from broadcaster.store.statements import MarkedRow
@@ -57,11 +57,19 @@ def apply_status(
     found = _row(connection, channel, place) if place is not None else None
     if place is None or found is None or found.state == SENDING:
         return False
-    for alias in event.aliases:
-        residents.add_alias(connection, book, found.address, alias)
+    _apply(connection, book, channel, event, found, place, now, receipt_wait=receipt_wait)
+    for alias in event.aliases:  # last: where that joins two addresses, their rows may change places
+        twins.follow(connection, residents.add_alias(connection, book, found.address, alias))
+    return True
+
+
+def _apply(
+    connection: Connection, book: AddressBook, channel: str, event: StatusEvent, found: Row[Any], place: "_Place", now: float,
+    *, receipt_wait: float,
+) -> None:  # fmt: skip
     to = _REACHES[event.state]
     if found.state not in _RANK or _RANK[to] <= _RANK[found.state]:
-        return True
+        return
     key = book.provider_key(channel, event.provider_id)
     if to != FAILED:
         suspicions.note_later_success(connection, channel, now)
@@ -69,7 +77,6 @@ def apply_status(
         _move(connection, found, to, {"closed_at": now, "reason": None, "provider_code": None, "provider_key": known})
     elif not _is_stale(found, place.attempt, key):
         _fail(connection, book, found, event.failure or Rejected(), now, receipt_wait)
-    return True
 
 
 Standing = Literal["ready", "sending", "unknown"]

@@ -1,6 +1,7 @@
-"""What the ledger keeps of an address that turned out to be another one's spelling."""
+"""What the ledger keeps of an address that turned out to be another one: its spelling, its other id, the chat it moved to."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, case, delete, exists, select, update
@@ -18,18 +19,24 @@ from broadcaster.store.tables import (
     slice_,
     suspicion,
 )
+from subscribers.residents import Joined
 from subscribers.store import address
 
 _NOWHERE = -2
 """A place that no address has: where a row is put while two of them change places."""
 
 
-def follow(connection: Connection, *, keep: int, gone: int, channel: str, slot: int) -> None:
-    """Refer to the address that stays instead of the one that goes, whose place in runs was `slot`.
+def follow(connection: Connection, joined: Iterable[Joined]) -> None:
+    """Refer to the addresses that stay instead of those that are gone.
 
     Of each edition that either may have had the one that stays has the row in its own place: whatever asks by its place whom
     an edition reached (a correction, a fallback, an erasure) finds it there once. A row on the wire stays: it is settled there.
     """
+    for pair in joined:
+        _follow(connection, keep=pair.keep, gone=pair.gone, channel=pair.channel, slot=pair.slot)
+
+
+def _follow(connection: Connection, *, keep: int, gone: int, channel: str, slot: int) -> None:
     own = connection.execute(select(address.c.slot).where(address.c.id == keep)).scalar_one()
     editions = select(run.c.edition).where(run.c.channel == channel)
     places = (delivery.c.edition.in_(editions), delivery.c.channel == channel, delivery.c.slot.in_((own, slot)))

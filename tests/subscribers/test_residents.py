@@ -12,6 +12,7 @@ from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
 from subscribers.importing import COLUMNS, Row, import_rows, read_rows
 from subscribers.residents import (
+    Joined,
     Subscription,
     add_alias,
     add_aliases,
@@ -23,6 +24,7 @@ from subscribers.residents import (
     get,
     move,
     other_addresses,
+    remaining_id,
 )
 from subscribers.subscriptions import read
 
@@ -129,7 +131,7 @@ def test_a_migrated_chat_keeps_its_place_under_its_new_id(
 ) -> None:
     sign_up("-500", channel="telegram")
     before = look_up("-500", "telegram")
-    assert move(conn, book, before.id, "-100500") == before.id
+    assert move(conn, book, before.id, "-100500") == []
     after = look_up("-100500", "telegram")
     assert (after.id, after.slot) == (before.id, before.slot)
     assert book.open("telegram", after.cipher) == "-100500"
@@ -140,7 +142,7 @@ def test_moving_twice_changes_nothing_more(conn: Connection, book: AddressBook, 
     sign_up("-500", channel="telegram")
     number = look_up("-500", "telegram").id
     for _ in range(2):
-        assert move(conn, book, number, "-100500") == number
+        assert move(conn, book, number, "-100500") == []
     assert totals(conn)["alias"] == 1
 
 
@@ -148,7 +150,7 @@ def test_moving_to_an_alias_makes_it_the_main_id(conn: Connection, book: Address
     sign_up("628120000001", channel="whatsapp")
     number = look_up("628120000001", "whatsapp").id
     add_alias(conn, book, number, "ID.77")
-    assert move(conn, book, number, "ID.77") == number
+    assert move(conn, book, number, "ID.77") == []
     assert book.open("whatsapp", look_up("628120000001", "whatsapp").cipher) == "ID.77"
     assert totals(conn)["alias"] == 1
 
@@ -156,16 +158,18 @@ def test_moving_to_an_alias_makes_it_the_main_id(conn: Connection, book: Address
 def test_moving_onto_another_address_leaves_that_one(conn: Connection, book: AddressBook, sign_up: Any, look_up: Any) -> None:
     sign_up("-500", "cibabat", channel="telegram")
     sign_up("-100500", "melong", channel="telegram")
-    old, new = look_up("-500", "telegram").id, look_up("-100500", "telegram").id
-    add_alias(conn, book, old, "-4")
-    assert move(conn, book, old, "-100500") == new
+    before, new = look_up("-500", "telegram"), look_up("-100500", "telegram").id
+    add_alias(conn, book, before.id, "-4")
+    (joined,) = move(conn, book, before.id, "-100500")
+    assert joined == Joined(keep=new, gone=before.id, channel="telegram", slot=before.slot)
+    assert remaining_id(conn, before.id) == new, "a link that names the one that is gone still works"
     assert {look_up(text, "telegram").id for text in ("-500", "-100500", "-4")} == {new}
     assert read(conn, new).areas == ("32.77.01.1001", "32.77.03.1002")
     assert totals(conn)["address"] == 1
 
 
 def test_moving_nobody_is_no_error(conn: Connection, book: AddressBook) -> None:
-    assert move(conn, book, NOBODY, "-100500") == NOBODY
+    assert move(conn, book, NOBODY, "-100500") == []
 
 
 def test_a_message_may_fall_back_to_the_newest_other_address(conn: Connection, sign_up: Any, look_up: Any) -> None:

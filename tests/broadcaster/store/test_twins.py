@@ -1,4 +1,4 @@
-"""Two spellings of one mail address, once they are one: whatever the ledger had of either, a mailbox is written to once."""
+"""Two addresses that turn out to be one (spellings, other ids, a moved chat): what the ledger had of either stands once."""
 
 import base64
 import random
@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 
-from broadcaster import publishing, respelling, secret_key
+from broadcaster import publishing, receipts, respelling, secret_key
 from broadcaster.app import App
 from broadcaster.publishing import Press
+from broadcaster.store import consequences, slices
+from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.tables import STATES, provider_message
-from channels.base.contract import Deferred, Receipt, Rejected
+from channels.base.contract import AddressEvent, Deferred, Receipt, Rejected
 from fakes import FakeChannel
-from sending import check_counters, drain_all, everything_due, fill, table, with_channels
+from sending import check_counters, drain_all, everything_due, fill, forget_leases, table, with_channels
 from subscribers import residents
 from subscribers.addresses import AddressBook
 from subscribers.store import unspelled
@@ -182,6 +184,53 @@ async def test_what_a_status_names_by_the_providers_id_follows_the_message(city:
     city.join()
     (named,) = table(city.app, provider_message)
     assert (named.edition, named.slot) == (row.edition, city.row_of(FIRST).slot)
+
+
+@pytest.mark.parametrize("areas", ["cibabat", "melong"])
+@pytest.mark.parametrize("withdrawn", [False, True], ids=["corrected", "withdrawn"])
+async def test_what_a_killed_worker_left_on_the_wire_is_corrected_once(city: City, areas: str, withdrawn: bool) -> None:
+    await city.sign_up((FIRST, areas), (SECOND, "cibabat"))
+    done = await publish(city.app, notice(channels="email"))
+    fill(city.app)
+    holder = Holder(owner=new_owner(), lease=30)
+
+    def mark(connection: Connection) -> None:
+        claim = slices.claim_slice(connection, channel="email", lane="routine", holder=holder, receipt_wait=0)
+        assert claim is not None
+        slices.mark(connection, claim, holder, cursor=-1, limit=10)
+
+    city.app.database.write_now(mark)
+    assert "sending" in states(city.app)
+    city.join()
+    check_counters(city.app)
+    forget_leases(city.app)
+    everything_due(city.app)
+    await drain_all(city.app)
+    check_counters(city.app)
+    if withdrawn:
+        await city.withdraw(done.id)
+    else:
+        await city.correct(done.id, areas="cibabat melong")
+    assert city.mailboxes == {SECOND: 1}
+
+
+@pytest.mark.parametrize("told", ["moved", "alias of a status", "alias of a word"])
+async def test_a_chat_that_turns_out_to_be_another_hears_what_becomes_of_all_that_either_had(city: City, told: str) -> None:
+    await subscribe(city.app, "email", [("dulu@contoh.example", "cibabat"), ("kini@contoh.example", "melong")])
+    done = await city.send()
+    database, book = city.app.database, city.app.book
+    before, now = city.row_of("dulu@contoh.example").id, city.row_of("kini@contoh.example").id
+    if told == "moved":
+        database.write_now(consequences.move, book, before, "kini@contoh.example")
+    elif told == "alias of a status":
+        meaning = consequences.Consequence(slot=0, address=now, aliases=("dulu@contoh.example",))
+        database.write_now(consequences.apply, book, edition=1, channel="email", results=0, consequences=[meaning])
+    else:
+        word = AddressEvent(dedupe="1", address="kini@contoh.example", state="reachable", aliases=("dulu@contoh.example",))
+        database.write_now(receipts._apply_address, city.app, "email", word, 0.0)
+    check_counters(city.app)
+    await city.withdraw(done)
+    assert city.mailboxes == {"kini@contoh.example": 1}
 
 
 @pytest.mark.parametrize("seed", range(3))
