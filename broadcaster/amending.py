@@ -95,7 +95,7 @@ def publish_held(connection: Connection, press: Press, *, now: datetime) -> list
         if drafts.proposed(connection, row.id) != waiting:
             continue  # somebody called it back while we waited for the announcement
         approved = replace(row, submitted_by=waiting.actor, approved_by=waiting.approved_by)
-        why = second_person.lapsed(connection, approved, tree=press.tree, city=press.site.city)
+        why = second_person.lapsed(connection, approved, _changed(waiting), tree=press.tree, city=press.site.city)
         if not why and lateness.is_stale(planned, now):
             why = lateness.why_stale(planned)
             lateness.tell_missed(connection, approved, now)
@@ -124,8 +124,7 @@ def _publish(connection: Connection, press: Press, waiting: Proposal, checked: C
 def _ask_again(connection: Connection, press: Press, row: Announcement, waiting: Proposal, why: str, now: datetime) -> None:
     """Put an approved proposal before a second person again; they are told, and the audit log says why."""
     drafts.hold_proposal(connection, row.id, "", None)
-    changed = [read_leniently(waiting.form)[0]] if waiting.change == "correction" else []
-    able = _judges(connection, press, row, changed, but=waiting.actor)
+    able = _judges(connection, press, row, _changed(waiting), but=waiting.actor)
     nudges.add(connection, able, row.id, "review", now.timestamp())
     audit.append(connection, at=now, actor="clock", act=f"lapse_{waiting.change}", subject=row.id, detail={"why": why})
 
@@ -170,6 +169,11 @@ def _propose(connection: Connection, desk: Desk, row: Announcement, wanted: Prop
     nudges.add(connection, able, row.id, "review", desk.at)
     _note(connection, desk, f"propose_{wanted.change}", row.id, reason=wanted.reason, content=wanted.bound)
     return wanted
+
+
+def _changed(waiting: Proposal) -> list[Fields]:
+    """What a correction makes of the published text; a withdrawal leaves it as it is."""
+    return [read_leniently(waiting.form)[0]] if waiting.change == "correction" else []
 
 
 def _judges(connection: Connection, press: Press, row: Announcement, changed: Sequence[Fields], *, but: str) -> list[Account]:

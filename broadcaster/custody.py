@@ -3,6 +3,7 @@
 A SQLite file is known by its number on its disk and by the machine, a PostgreSQL database by the numbers that its server gave it:
 a restart, a reboot, another host name, another container on the same volume change none of these. A mark that rises while the
 program runs stands in the database and beside it: a database with a lower mark than its folder is an older state of it.
+A copy from which nothing was published and nothing is due begins a life of its own, unless its folder saw a later state of it.
 """
 
 import hashlib
@@ -152,7 +153,7 @@ def _judged(known: Custody | None, connection: Connection, settings: Settings) -
         return Verdict(home=known.home, held=away)
     was = msgspec.json.decode(known.home, type=Home)
     because = _because(was, found, known.mark, settings)
-    if because is not None and not store.may_send(connection):
+    if because is not None and not _ran_on(was, known.mark, settings) and not store.may_send(connection):
         return Verdict(home=_written(found, secrets.token_hex(8)), news=True)  # nothing can leave twice: it begins here
     if because is not None:
         return Verdict(home=known.home, held=Held(since=datetime.fromtimestamp(now(connection), UTC), because=because), news=True)
@@ -185,7 +186,12 @@ def _raised(connection: Connection) -> tuple[str, int]:
 def _because(was: Home, found: Home, mark: int, settings: Settings) -> Because | None:
     if is_elsewhere(was, found):
         return "moved"
-    return "older" if read_mark(settings.data_dir, was.identity) > mark else None
+    return "older" if _ran_on(was, mark, settings) else None
+
+
+def _ran_on(was: Home, mark: int, settings: Settings) -> bool:
+    """Check whether a later state of this database ran in the data folder."""
+    return read_mark(settings.data_dir, was.identity) > mark
 
 
 def _merged(was: Home, found: Home) -> Home:

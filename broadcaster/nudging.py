@@ -157,7 +157,8 @@ def _asks(connection: Connection, nudge: Nudge, row: Announcement | Account, per
     if nudge.reason == "held_up" and not hold_ups.stands(connection, row.id):
         return False
     if nudge.reason == "missed" and row.published_at is not None:
-        return drafts.proposed(connection, row.id) is not None
+        waiting = drafts.proposed(connection, row.id)
+        return waiting is not None and waiting.release_at is None and waiting.at <= nudge.at  # neither approved again nor another
     return row.state in ALIVE[nudge.reason]
 
 

@@ -77,8 +77,8 @@ def _able(connection: Connection, places: Sequence[tuple[str, Collection[str]]],
     return [one for one in approvers if one.actor not in but and all(one.covers(*place) for place in places)]
 
 
-def lapsed(connection: Connection, row: Announcement, *, tree: AreaTree, city: str) -> str:
-    """Why what was approved, or granted, stands no longer, in words; "" while it does."""
+def lapsed(connection: Connection, row: Announcement, changed: Sequence[Fields] = (), *, tree: AreaTree, city: str) -> str:
+    """Why what was approved, or granted, stands no longer, in words; "" while it does. `changed`: as corrected."""
     if not row.approved_by:
         kind, _, name = row.created_by.partition(":")
         gone = kind == "token" and not tokens.in_force(connection, name)
@@ -89,7 +89,7 @@ def lapsed(connection: Connection, row: Announcement, *, tree: AreaTree, city: s
         return "Akun yang menyetujui ini sudah dinonaktifkan."
     if not approver.may("approve"):
         return f"{approver.full_name}, yang menyetujui ini, bukan penyetuju lagi."
-    if not approver.covers(row.fields.agency or city, codes_of(row.fields, tree)):
+    if not all(approver.covers(fields.agency or city, codes_of(fields, tree)) for fields in (row.fields, *changed)):
         return f"Perangkat daerah atau wilayah pengumuman ini sudah di luar tugas {approver.full_name}, yang menyetujuinya."
     return ""
 

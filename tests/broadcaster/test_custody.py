@@ -137,6 +137,29 @@ async def test_a_copy_of_what_never_published_anything_is_an_installation_of_its
         assert app.database.read_now(custody.held) is not None, "but from then on it is at home there"
 
 
+async def test_an_older_state_from_which_nothing_was_published_yet_is_an_older_state(tmp_path: Path) -> None:
+    folder, backup = tmp_path / "balai", tmp_path / "cadangan.db"
+    folder.mkdir()
+    migrate(f"sqlite:///{folder / 'siaran.db'}")
+    async with at(folder) as app:
+        await custody.keep_mark(app.database, app.settings)
+        await subscribe(app, "email", PEOPLE)
+    shutil.copy(folder / "siaran.db", backup)
+    async with at(folder) as app:
+        await custody.keep_mark(app.database, app.settings)
+        await publish(app, notice(channels=["email"]))
+        fill(app)
+        assert await sends(app) == 40
+    for file in folder.glob("siaran.db*"):
+        file.unlink()
+    shutil.copy(backup, folder / "siaran.db")
+    async with at(folder) as app:
+        assert app.database.read_now(custody.held) is not None, "who said stop since then would be written to"
+        await publish(app, notice(channels=["email"]))
+        fill(app)
+        assert await sends(app) == 0
+
+
 async def test_starting_again_is_no_copy(original: Path) -> None:
     for _start in range(3):
         async with at(original) as app:

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -416,9 +417,23 @@ def named(*slugs: str) -> tuple[str, ...]:
 def test_a_correction_to_further_areas_is_judged_by_who_holds_for_all_of_them(room: Newsroom) -> None:
     row = published(room)
     room.hire(person("eka", "approver", areas=named("leuwigajah")))
+    room.hire(person("uci", "approver", areas=named("cibabat", "pasirkaliki")))
     room.do(amending.propose_correction, "rina", row.id, {**NOTICE, "areas": ["leuwigajah"]}, reason="Salah.", after=60)
+    assert ("uci", "review") not in room.nudged(), "she holds for what is published, not for what it is to become"
     assert ("eka", "review") not in room.nudged(), "she holds for what it is to become, not for what is published"
     assert ("dewi", "review") in room.nudged()
+
+
+@pytest.mark.parametrize("left", [NOTICE["areas"], ["leuwigajah"]], ids=["published", "corrected"])
+def test_a_correction_lapses_when_its_approver_holds_no_more_for_all_of_it(room: Newsroom, left: list[str]) -> None:
+    row = published(room)
+    room.hire(person("eka", "approver", areas=named(*NOTICE["areas"], "leuwigajah")))
+    form = {**NOTICE, "areas": ["leuwigajah"]}
+    waiting = room.do(amending.propose_correction, "rina", row.id, form, reason="Salah.", after=60)
+    room.do(amending.approve, "eka", row.id, seen=waiting.bound, after=61)
+    room.database.write_now(accounts.change, replace(room.people["eka"], areas=named(*left)))
+    assert (released(room, 100), room.editions()) == ([], 1)
+    assert room.acts(row)[-1] == "lapse_correction"
 
 
 def test_a_correction_and_a_withdrawal_can_be_called_back_within_the_hold(room: Newsroom) -> None:

@@ -198,6 +198,52 @@ async def test_a_correction_that_did_not_go_out_is_told_with_its_own_page_and_re
         assert f"/redaksi/pengumuman/{row.id}/ralat\n" in letter["text"]
 
 
+async def missed_correction(office: PostOffice) -> tuple[Browser, Announcement, str]:
+    """An approved correction whose time went by, of which nobody was told yet: dewi, the announcement and the proposed text."""
+    rina, dewi = await staff(office)
+    row = await submitted(office, rina)
+    await office.act(dewi, newsroom.approve, row.id, seen=row.bound, version=row.version)
+    office.pass_time(minutes=1)
+    database, press = office.site.app.database, Press.of(office.site.app)
+    await database.write(newsroom.publish_held, press, now=office.site.clock())
+    form = {**NOTICE, "title": "Air PDAM mati di Cibabat sampai 16.00"}
+    waiting = await office.act(rina, amending.propose_correction, row.id, form, reason="Jamnya salah.")
+    await office.act(dewi, amending.approve, row.id, seen=waiting.bound)
+    office.pass_time(minutes=40)
+    assert await database.write(amending.publish_held, press, now=office.site.clock()) == []
+    return dewi, row, waiting.bound
+
+
+def told_as_missed(office: PostOffice) -> list[str]:
+    """Subjects by which rina reads that something was not published."""
+    return [subject for subject in office.subjects("rina") if "tidak jadi terbit" in subject]
+
+
+async def test_a_missed_correction_that_was_approved_again_asks_nobody(office: PostOffice) -> None:
+    dewi, row, bound = await missed_correction(office)
+    await office.act(dewi, amending.approve, row.id, seen=bound)
+    await office.work()
+    assert told_as_missed(office) == []
+
+
+async def test_a_correction_proposed_after_something_was_missed_is_not_told_as_missed(office: PostOffice) -> None:
+    rina, dewi = await staff(office)
+    tono = await office.hire("tono", "approver")
+    row = await submitted(office, rina, publish_at="2026-11-25 09:00")
+    await office.act(dewi, newsroom.approve, row.id, seen=row.bound, version=row.version)
+    await office.work()
+    office.pass_time(hours=4)
+    database, press = office.site.app.database, Press.of(office.site.app)
+    assert await database.write(publishing.publish_due, press, now=office.site.clock()) == []
+    await office.act(tono, newsroom.publish_approved, row.id)
+    office.pass_time(minutes=1)
+    await database.write(newsroom.publish_held, press, now=office.site.clock())
+    form = {**NOTICE, "title": "Air PDAM mati di Cibabat sampai 16.00"}
+    await office.act(rina, amending.propose_correction, row.id, form, reason="Jamnya salah.")
+    await office.work()
+    assert told_as_missed(office) == []
+
+
 async def test_what_went_out_late_is_told_with_both_times_and_stands_on_the_first_page(office: PostOffice) -> None:
     rina, dewi = await staff(office)
     row = await submitted(office, rina, publish_at="2026-11-25 09:00")

@@ -257,7 +257,7 @@ async def _show(request: Request, change: Change, shown: Shown) -> Response:
         values=values, unused=unused is not None and not again and not shown.values,
         proposer=people[proposed.actor] if proposed else "", approver=people[proposed.approved_by] if proposed else "",
         left=max(left, 0), judged=judged,
-        changes=_changes(request, row.fields, read_leniently(proposed.form)[0]) if proposed and proposed.form else shown.changes,
+        changes=_changes(request, row.fields, after) if proposed and after is not None else shown.changes,
         mine=proposed is not None and proposed.actor == account_of(request).actor, topics=app.settings.topics, tree=app.tree,
         verdicts=VERDICTS, marked=_marked(request, values["areas"] if change == "correction" else ()),
         pushed=[app.push[one].label for one in app.open_push if not chosen or one in chosen],
