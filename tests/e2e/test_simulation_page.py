@@ -175,7 +175,7 @@ def test_without_a_script_the_same_buttons_work(demo: Demo) -> None:
 
 def test_a_second_start_on_the_same_folder_says_who_uses_it(demo: Demo) -> None:
     data = demo.process.args[demo.process.args.index("--data") + 1]  # type: ignore[index,union-attr]
-    second = subprocess.run(command(Path(str(data)), 0), cwd=ROOT, capture_output=True, text=True, timeout=60)
+    second = subprocess.run(command(Path(str(data)), free_port()), cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert second.returncode == 1
     assert second.stderr.strip() == (
         f"Folder data {data} sedang dipakai oleh proses {demo.process.pid}. "

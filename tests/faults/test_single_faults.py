@@ -16,7 +16,7 @@ from sqlalchemy import Connection, make_url, text
 
 from faults.city import PART, ROUTINE, WORKERS, City, Ground, concerned, founded
 from faults.invariants import Inquest
-from faults.processes import FAKETIME, Disk, wrong_clock
+from faults.processes import FAKETIME, Disk, Part, wrong_clock
 from waiting import until
 
 LEASE = 2.0
@@ -66,6 +66,22 @@ def rows(connection: Connection, which: str) -> int:
     return int(connection.execute(text(f"SELECT count(*) FROM delivery WHERE {which}")).scalar_one())
 
 
+async def suspend(part: Part) -> None:
+    """Stop a process; on return none of its threads runs, so that what it holds now it goes on holding."""
+    assert part.send(signal.SIGSTOP)
+    assert part.process is not None
+    threads = Path(f"/proc/{part.process.pid}/task")
+    await until(lambda: all(state_of(thread) in "TZX" for thread in threads.iterdir()), what="all threads to stop")
+
+
+def state_of(thread: Path) -> str:
+    """The letter by which Linux says what a thread does; X for one that has ended."""
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+
+
 def holds_the_database(city: City) -> bool:
     """Whether a suspended worker is in the middle of a transaction: SQLite has one writer, and the others would wait for it."""
     path = make_url(city.app.database.url).database
@@ -86,11 +102,11 @@ async def test_a_worker_suspended_past_its_lease_writes_nothing_more(ground: Gro
         record = city.providers.record
         name = record.taken[-1].worker
         part = city.supervisor.parts[name]
-        part.send(signal.SIGSTOP)
+        await suspend(part)
         while holds_the_database(city):
             part.send(signal.SIGCONT)
             await taken(city, len(record.taken) + 1)
-            part.send(signal.SIGSTOP)
+            await suspend(part)
         async with asyncio.timeout(PATIENCE):
             await city.over()
         already = len(record.taken)
