@@ -1,4 +1,6 @@
-"""Who works in the newsroom: roles and rights, the places and agencies they hold for, passwords and second factors. Pure."""
+"""Who works in the newsroom: roles and rights, the places and agencies they hold for, passwords and
+second factors. Pure.
+"""
 
 import hmac
 import json
@@ -55,7 +57,9 @@ class BadAccount(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """One person of staff. No agencies or areas named: every one. `secured`: has a second factor; `local`: has a password."""
+    """One person of staff. No agencies or areas named: every one. `secured`: has a second factor;
+    `local`: has a password.
+    """
 
     id: int
     name: str
@@ -84,7 +88,9 @@ class Account:
         return self.disabled_at is None and any(right in _RIGHTS[role] for role in self.roles)
 
     def covers(self, agency: str, areas: Iterable[str]) -> bool:
-        """Whether this person holds for an announcement: its agency is one of theirs, each of its areas lies within theirs."""
+        """Whether this person holds for an announcement: its agency is one of theirs, each of its
+        areas lies within theirs.
+        """
         by_agency = not self.agencies or agency in self.agencies
         return by_agency and all(self._holds(code) for code in areas)
 
@@ -94,11 +100,15 @@ class Account:
         return not self.agencies and not self.areas
 
     def _holds(self, code: str) -> bool:
-        return not self.areas or any(code == own or code.startswith(f"{own}.") for own in self.areas)
+        return not self.areas or any(
+            code == own or code.startswith(f"{own}.") for own in self.areas
+        )
 
 
 def read_name(text: str) -> str:
-    """A sign-in name of a new account in its one spelling; raises BadAccount. ASCII: no letter only looks like another."""
+    """A sign-in name of a new account in its one spelling; raises BadAccount. ASCII: no letter only
+    looks like another.
+    """
     name = read_known_name(text)
     if not name.isascii():
         raise BadAccount(_NAME_RULE)
@@ -106,7 +116,9 @@ def read_name(text: str) -> str:
 
 
 def read_known_name(text: str) -> str:
-    """A sign-in name to find an account by, also one from before names had to be ASCII; raises BadAccount."""
+    """A sign-in name to find an account by, also one from before names had to be ASCII; raises
+    BadAccount.
+    """
     name = unicodedata.normalize("NFKC", text).strip().lower()
     if not name or len(name) > NAME_LIMIT or not all(_in_names(character) for character in name):
         raise BadAccount(_NAME_RULE)
@@ -135,7 +147,9 @@ def read_full_name(text: str) -> str:
 
 def _require_readable(text: str) -> None:
     if (letter := next(overloaded(text), None)) is not None:
-        raise BadAccount(f'Huruf "{letter}" memuat lebih dari {MARKS_AT_MOST} tanda. Tulis ulang tanpa tanda bertumpuk itu.')
+        raise BadAccount(
+            f'Huruf "{letter}" memuat lebih dari {MARKS_AT_MOST} tanda. Tulis ulang tanpa tanda bertumpuk itu.'
+        )
 
 
 def read_mail(text: str) -> str:
@@ -156,8 +170,12 @@ def read_agency_names(names: Iterable[str]) -> tuple[str, ...]:
         _require_readable(name)
     if not all(map(has_letter, found)):
         raise BadAccount("Nama perangkat daerah tidak terbaca. Tulis dengan kata-kata.")
-    if len(found) > AGENCIES_LIMIT or any(len(name) > AGENCY_LIMIT or not name.isprintable() for name in found):
-        raise BadAccount(f"Paling banyak {AGENCIES_LIMIT} perangkat daerah, masing-masing {AGENCY_LIMIT} karakter.")
+    if len(found) > AGENCIES_LIMIT or any(
+        len(name) > AGENCY_LIMIT or not name.isprintable() for name in found
+    ):
+        raise BadAccount(
+            f"Paling banyak {AGENCIES_LIMIT} perangkat daerah, masing-masing {AGENCY_LIMIT} karakter."
+        )
     return tuple(found)
 
 
@@ -167,15 +185,23 @@ ROLE_WORDS: Mapping[str, AccountRole] = {
     "operator-layar": "screens",
     "pengelola": "admin",
 }
-"""Roles as people write them, in settings and commands alike: a plain "admin" at a provider may mean anything."""
-_ROLES: Mapping[str, AccountRole] = dict(zip(ACCOUNT_ROLES, ACCOUNT_ROLES, strict=True)) | dict(ROLE_WORDS)
+"""Roles as people write them, in settings and commands alike: a plain "admin" at a provider may
+mean anything.
+"""
+_ROLES: Mapping[str, AccountRole] = dict(zip(ACCOUNT_ROLES, ACCOUNT_ROLES, strict=True)) | dict(
+    ROLE_WORDS
+)
 
 
 def read_roles(names: Iterable[str]) -> tuple[AccountRole, ...]:
-    """Roles in their own order, in either language, several in one text too; raises BadAccount for an unknown one or none."""
+    """Roles in their own order, in either language, several in one text too; raises BadAccount for
+    an unknown one or none.
+    """
     words = {_role_word(word) for name in names for word in items(name)}
     if unknown := words - set(_ROLES):
-        raise BadAccount(f"Peran {', '.join(sorted(unknown))} tidak dikenal. Yang ada: {', '.join(ROLE_WORDS)}.")
+        raise BadAccount(
+            f"Peran {', '.join(sorted(unknown))} tidak dikenal. Yang ada: {', '.join(ROLE_WORDS)}."
+        )
     if not words:
         raise BadAccount("Pilih paling sedikit satu peran.")
     given = {_ROLES[word] for word in words}
@@ -193,12 +219,17 @@ def role_words(roles: Iterable[AccountRole]) -> tuple[str, ...]:
     return tuple(words[role] for role in roles)
 
 
-OWN_MAPPING: Mapping[str, AccountRole] = {word: role for word, role in ROLE_WORDS.items() if role != "admin"}
-"""Without a mapping our own words stand for roles, but never for that of who manages accounts: somebody must say so."""
+OWN_MAPPING: Mapping[str, AccountRole] = {
+    word: role for word, role in ROLE_WORDS.items() if role != "admin"
+}
+"""Without a mapping our own words stand for roles, but never for that of who manages accounts:
+somebody must say so.
+"""
 
 
 def read_role_mapping(text: str) -> Mapping[str, AccountRole]:
-    """Role by value of a claim, in lower case, from value=role pairs between spaces or commas (quoted where a value has spaces).
+    """Role by value of a claim, in lower case, from value=role pairs between spaces or commas
+    (quoted where a value has spaces).
 
     Roles may be named in either language; "" is OWN_MAPPING. Raises BadAccount.
     """
@@ -211,19 +242,25 @@ def read_role_mapping(text: str) -> Mapping[str, AccountRole]:
         value, _, role = pair.rpartition("=")
         role = _role_word(role)
         if not value or role not in _ROLES:
-            raise BadAccount(f"berisi pasangan nilai=peran; peran yang ada: {', '.join(ROLE_WORDS)}")
+            raise BadAccount(
+                f"berisi pasangan nilai=peran; peran yang ada: {', '.join(ROLE_WORDS)}"
+            )
         mapping[_plain(value)] = _ROLES[role]
     return mapping or OWN_MAPPING
 
 
 def _apart(pairs: str) -> list[str]:
-    """Cut at commas and semicolons, but only after a role: a value may hold them (`cn=siaran,ou=grup=penyusun`)."""
+    """Cut at commas and semicolons, but only after a role: a value may hold them
+    (`cn=siaran,ou=grup=penyusun`).
+    """
     roles = "|".join(role.replace("-", "[-_]") for role in _ROLES)
     apart = re.sub(rf"(=(?:{roles}))[,;]+", r"\1\n", pairs, flags=re.IGNORECASE | re.ASCII)
     return [pair for pair in apart.split("\n") if pair]
 
 
-def mapped_roles(values: Iterable[str], mapping: Mapping[str, AccountRole]) -> tuple[AccountRole, ...]:
+def mapped_roles(
+    values: Iterable[str], mapping: Mapping[str, AccountRole]
+) -> tuple[AccountRole, ...]:
     """Roles that values of a claim stand for, in their own order; none where no value is known."""
     given = {mapping[_plain(value)] for value in values if _plain(value) in mapping}
     return tuple(role for role in ACCOUNT_ROLES if role in given)
@@ -238,7 +275,9 @@ def _plain(value: str) -> str:
 
 
 def name_from(text: str) -> str:
-    """An ASCII sign-in name made of what somebody is called elsewhere; "akun" where nothing of it can be kept."""
+    """An ASCII sign-in name made of what somebody is called elsewhere; "akun" where nothing of it
+    can be kept.
+    """
     plain = unicodedata.normalize("NFKD", text).strip().lower()
     kept = "".join(character for character in plain if character.isascii() and _in_names(character))
     return kept[: NAME_LIMIT - 4] or "akun"
@@ -248,14 +287,22 @@ def name_from(text: str) -> str:
 
 
 def check_password(password: str, *, names: Collection[str] = ()) -> str:
-    """The password as it is hashed (NFKC); raises BadAccount when it is too short, too long or easily guessed."""
+    """The password as it is hashed (NFKC); raises BadAccount when it is too short, too long or
+    easily guessed.
+    """
     normal = unicodedata.normalize("NFKC", password)
     if len(normal) < PASSWORD_SHORTEST:
-        raise BadAccount(f"Kata sandi paling sedikit {PASSWORD_SHORTEST} karakter. Beberapa kata acak mudah diingat.")
+        raise BadAccount(
+            f"Kata sandi paling sedikit {PASSWORD_SHORTEST} karakter. Beberapa kata acak mudah diingat."
+        )
     if len(normal) > PASSWORD_LONGEST:
         raise BadAccount(f"Kata sandi paling banyak {PASSWORD_LONGEST} karakter.")
     letters = "".join(character for character in normal.lower() if character.isalpha())
-    if letters in {*(name.lower() for name in names), ""} or len(set(normal)) < 4 or is_guessable(normal, names):
+    if (
+        letters in {*(name.lower() for name in names), ""}
+        or len(set(normal)) < 4
+        or is_guessable(normal, names)
+    ):
         raise BadAccount("Kata sandi ini mudah ditebak. Pilih yang lain.")
     return normal
 
@@ -285,7 +332,10 @@ def _nobodys_hash() -> str:
 def password_fits(stored: str, password: str) -> bool:
     """Whether this is the password; takes as long where there is none."""
     try:
-        fits = _hasher().verify(stored or _nobodys_hash(), unicodedata.normalize("NFKC", password[: PASSWORD_LONGEST + 1]))
+        fits = _hasher().verify(
+            stored or _nobodys_hash(),
+            unicodedata.normalize("NFKC", password[: PASSWORD_LONGEST + 1]),
+        )
     except (VerificationError, InvalidHashError):
         return False
     return fits and bool(stored)
@@ -310,7 +360,9 @@ def totp_address(secret: str, name: str, issuer: str) -> str:
 
 
 def totp_step(secret: str, code: str, now: datetime, *, last: int) -> int | None:
-    """The 30 s step that a code belongs to, later than `last` so that it serves once; None when it is wrong."""
+    """The 30 s step that a code belongs to, later than `last` so that it serves once; None when it
+    is wrong.
+    """
     current = int(now.timestamp()) // TOTP_SECONDS
     given = "".join(code.split())
     found = None
@@ -323,7 +375,10 @@ def totp_step(secret: str, code: str, now: datetime, *, last: int) -> int | None
 
 def new_recovery_codes() -> list[str]:
     """Codes that each replace the second factor once: 50 random bits, "xxxxx-xxxxx"."""
-    drawn = ["".join(secrets.choice(_RECOVERY_ALPHABET) for _ in range(10)) for _ in range(RECOVERY_CODES)]
+    drawn = [
+        "".join(secrets.choice(_RECOVERY_ALPHABET) for _ in range(10))
+        for _ in range(RECOVERY_CODES)
+    ]
     return [f"{code[:5]}-{code[5:]}" for code in drawn]
 
 
@@ -338,7 +393,9 @@ def read_recovery_code(text: str) -> str:
 
 def agencies_text(agencies: Iterable[str]) -> str:
     """Names of agencies as they are stored."""
-    return json.dumps([" ".join(name.split()) for name in agencies if name.strip()], ensure_ascii=False)
+    return json.dumps(
+        [" ".join(name.split()) for name in agencies if name.strip()], ensure_ascii=False
+    )
 
 
 def read_agencies(text: str) -> tuple[str, ...]:

@@ -1,4 +1,6 @@
-"""Who may come in by the city's sign-on: accounts are made when first needed, their roles follow the provider each time."""
+"""Who may come in by the city's sign-on: accounts are made when first needed, their roles follow
+the provider each time.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,9 +26,11 @@ Problem = Literal["", "no_role", "disabled"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Admission:
-    """What came of it. `account` is None for somebody who has none and gets none; with a problem nobody may come in.
+    """What came of it. `account` is None for somebody who has none and gets none; with a problem
+    nobody may come in.
 
-    `kept_admin`: the provider takes the role of pengelola from the last one; it stays, and that person must be told.
+    `kept_admin`: the provider takes the role of pengelola from the last one; it stays, and that
+    person must be told.
     """
 
     account: Account | None
@@ -35,12 +39,19 @@ class Admission:
 
 
 def admit(
-    connection: Connection, identity: Identity, mapping: Mapping[str, AccountRole], *, now: datetime, detail: Mapping[str, Any]
+    connection: Connection,
+    identity: Identity,
+    mapping: Mapping[str, AccountRole],
+    *,
+    now: datetime,
+    detail: Mapping[str, Any],
 ) -> Admission:
-    """Find or make the account of somebody whom the provider proved, and give it the roles that the provider names.
+    """Find or make the account of somebody whom the provider proved, and give it the roles that the
+    provider names.
 
-    Who has no role gets no account; who had one loses it, with every session, and cannot come in. The last pengelola is kept.
-    `detail` goes into the audit. Only issuer and subject find an account: nobody takes one over by its name or email.
+    Who has no role gets no account; who had one loses it, with every session, and cannot come in.
+    The last pengelola is kept. `detail` goes into the audit. Only issuer and subject find an
+    account: nobody takes one over by its name or email.
     """
     roles = rules.mapped_roles(identity.values, mapping)
     found = accounts.by_subject(connection, identity.issuer, identity.subject)
@@ -51,40 +62,76 @@ def admit(
         watching.tell(connection, "account_add", found, by=SIGN_ON, at=now.timestamp())
         _note(connection, found, "account_add", now, {**detail, "way": "oidc", "roles": roles})
     elif found.disabled_at is not None:
-        _note(connection, found, "sign_in_failed", now, {**detail, "way": "oidc", "why": "disabled"})
+        _note(
+            connection, found, "sign_in_failed", now, {**detail, "way": "oidc", "why": "disabled"}
+        )
         return Admission(account=found, problem="disabled")
     admission = _follow(connection, found, roles, now, detail)
     if admission.problem:
         sessions.end_all(connection, found.id)
-        _note(connection, found, "sign_in_failed", now, {**detail, "way": "oidc", "why": admission.problem})
+        _note(
+            connection,
+            found,
+            "sign_in_failed",
+            now,
+            {**detail, "way": "oidc", "why": admission.problem},
+        )
     return admission
 
 
 def _follow(
-    connection: Connection, found: Account, roles: tuple[AccountRole, ...], now: datetime, detail: Mapping[str, Any]
+    connection: Connection,
+    found: Account,
+    roles: tuple[AccountRole, ...],
+    now: datetime,
+    detail: Mapping[str, Any],
 ) -> Admission:
     """Give an account the provider's roles, and the last pengelola their own besides."""
     kept, changed = False, replace(found, roles=roles)
     try:
         accounts.change(connection, changed)
     except LastAdmin:
-        kept, changed = True, replace(found, roles=tuple(role for role in rules.ACCOUNT_ROLES if role in {*roles, "admin"}))
+        kept, changed = (
+            True,
+            replace(
+                found,
+                roles=tuple(role for role in rules.ACCOUNT_ROLES if role in {*roles, "admin"}),
+            ),
+        )
         accounts.change(connection, changed)
     if changed.roles != found.roles:
         watching.tell(connection, "account_roles", changed, by=SIGN_ON, at=now.timestamp())
-        _note(connection, found, "account_roles", now, {**detail, "way": "oidc", "before": found.roles, "after": changed.roles})
+        _note(
+            connection,
+            found,
+            "account_roles",
+            now,
+            {**detail, "way": "oidc", "before": found.roles, "after": changed.roles},
+        )
     if kept:
-        _note(connection, found, "last_admin_kept", now, {**detail, "way": "oidc", "provider": roles})
+        _note(
+            connection, found, "last_admin_kept", now, {**detail, "way": "oidc", "provider": roles}
+        )
     return Admission(account=changed, problem="" if roles else "no_role", kept_admin=kept)
 
 
-def _make(connection: Connection, identity: Identity, roles: tuple[AccountRole, ...], now: datetime) -> Account:
-    """A new account under the first free name; that of another web process which was quicker, where there is one."""
+def _make(
+    connection: Connection, identity: Identity, roles: tuple[AccountRole, ...], now: datetime
+) -> Account:
+    """A new account under the first free name; that of another web process which was quicker, where
+    there is one.
+    """
     for name in _names(identity):
         wanted = Account(
-            id=0, name=name, full_name=identity.full_name or name, roles=roles, email=_email(identity.email), local=False,
-            issuer=identity.issuer, subject=identity.subject,
-        )  # fmt: skip
+            id=0,
+            name=name,
+            full_name=identity.full_name or name,
+            roles=roles,
+            email=_email(identity.email),
+            local=False,
+            issuer=identity.issuer,
+            subject=identity.subject,
+        )
         if accounts.find(connection, name) is not None:
             continue
         try:
@@ -111,5 +158,7 @@ def _email(text: str) -> str:
         return ""
 
 
-def _note(connection: Connection, found: Account, act: str, now: datetime, detail: Mapping[str, Any]) -> None:
+def _note(
+    connection: Connection, found: Account, act: str, now: datetime, detail: Mapping[str, Any]
+) -> None:
     audit.append(connection, at=now, actor=found.actor, act=act, subject=found.actor, detail=detail)

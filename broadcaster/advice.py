@@ -1,4 +1,6 @@
-"""What a careful colleague would point out before an announcement goes out; nothing here refuses anything. Pure."""
+"""What a careful colleague would point out before an announcement goes out; nothing here refuses
+anything. Pure.
+"""
 
 import re
 from collections.abc import Collection, Iterator
@@ -19,14 +21,21 @@ SAME_TITLE = timedelta(hours=24)
 """Within this time a second announcement with the same title is probably the same one."""
 _SHOUTED_LETTERS = 12
 """A title with at least so many letters, all of them capitals, shouts; shorter ones are names."""
-_RELATIVE = re.compile(r"\b(besok|lusa|hari ini|nanti malam|tadi pagi|kemarin|minggu depan)\b", re.IGNORECASE)
-_DATE = re.compile(r"\b\d{1,2}(?:[/-]\d{1,2}\b|[ -](?:jan|feb|mar|apr|mei|jun|jul|agu|ags|sep|okt|nov|des))", re.IGNORECASE)
+_RELATIVE = re.compile(
+    r"\b(besok|lusa|hari ini|nanti malam|tadi pagi|kemarin|minggu depan)\b", re.IGNORECASE
+)
+_DATE = re.compile(
+    r"\b\d{1,2}(?:[/-]\d{1,2}\b|[ -](?:jan|feb|mar|apr|mei|jun|jul|agu|ags|sep|okt|nov|des))",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """What the advice is held against: whether the same title went out lately, and the city's own telephone numbers (E.164 or
-    short; none: numbers are not looked at), and the channels that would let it wait."""
+    """What the advice is held against: whether the same title went out lately, and the city's own
+    telephone numbers (E.164 or short; none: numbers are not looked at), and the channels that
+    would let it wait.
+    """
 
     same_title: bool = False
     phones: Collection[str] = ()
@@ -40,7 +49,12 @@ def advise(fields: Fields, *, now: datetime, known: Known) -> list[Problem]:
 
 
 def _texts(fields: Fields) -> str:
-    parts = (fields.title, fields.summary or "", plain(fields.body), plain(fields.instruction or ""))
+    parts = (
+        fields.title,
+        fields.summary or "",
+        plain(fields.body),
+        plain(fields.instruction or ""),
+    )
     return "\n".join(part for part in parts if part)
 
 
@@ -56,7 +70,9 @@ def _night(fields: Fields, now: datetime, _known: Known) -> Iterator[Problem]:
     going = (fields.publish_at or now).astimezone(WIB)
     if fields.level != "emergency" and not QUIET_UNTIL <= going.hour < QUIET_FROM:
         reason = f"Terbit pukul {clock(going)}, saat banyak warga tidur."
-        yield Problem(field="publish_at", reason=reason, remedy="Bila tidak mendesak, jadwalkan untuk pagi.")
+        yield Problem(
+            field="publish_at", reason=reason, remedy="Bila tidak mendesak, jadwalkan untuk pagi."
+        )
 
 
 def _doubtful_times(fields: Fields, now: datetime, _known: Known) -> Iterator[Problem]:
@@ -66,7 +82,11 @@ def _doubtful_times(fields: Fields, now: datetime, _known: Known) -> Iterator[Pr
 def _repeated(_fields: Fields, _now: datetime, known: Known) -> Iterator[Problem]:
     if known.same_title:
         remedy = "Bila isinya berubah, buat ralat dari pengumuman itu."
-        yield Problem(field="title", reason="Judul yang sama sudah terbit dalam 24 jam terakhir.", remedy=remedy)
+        yield Problem(
+            field="title",
+            reason="Judul yang sama sudah terbit dalam 24 jam terakhir.",
+            remedy=remedy,
+        )
 
 
 def _undated(fields: Fields, _now: datetime, _known: Known) -> Iterator[Problem]:
@@ -79,7 +99,11 @@ def _undated(fields: Fields, _now: datetime, _known: Known) -> Iterator[Problem]
 def _shouted(fields: Fields, _now: datetime, _known: Known) -> Iterator[Problem]:
     letters = [character for character in fields.title if character.isalpha()]
     if len(letters) >= _SHOUTED_LETTERS and all(character.isupper() for character in letters):
-        yield Problem(field="title", reason="Judul memakai huruf besar semua.", remedy="Tulis seperti kalimat biasa.")
+        yield Problem(
+            field="title",
+            reason="Judul memakai huruf besar semua.",
+            remedy="Tulis seperti kalimat biasa.",
+        )
 
 
 def _links(fields: Fields, _now: datetime, _known: Known) -> Iterator[Problem]:
@@ -87,10 +111,18 @@ def _links(fields: Fields, _now: datetime, _known: Known) -> Iterator[Problem]:
         for target in dict.fromkeys(marks.targets(text)):
             if marks.is_path(target):
                 remedy = "Periksa di pratinjau apakah alamatnya benar."
-                yield Problem(field=field, reason=f'Tautan "{shown(target)}" dilengkapi dengan alamat situs ini.', remedy=remedy)
+                yield Problem(
+                    field=field,
+                    reason=f'Tautan "{shown(target)}" dilengkapi dengan alamat situs ini.',
+                    remedy=remedy,
+                )
             elif not marks.is_linked(target):
                 remedy = "Tulis alamat lengkap, misalnya https://cimahikota.go.id/jadwal.pdf."
-                yield Problem(field=field, reason=f'Tautan "{shown(target)}" tidak dapat diketuk warga.', remedy=remedy)
+                yield Problem(
+                    field=field,
+                    reason=f'Tautan "{shown(target)}" tidak dapat diketuk warga.',
+                    remedy=remedy,
+                )
 
 
 def _prose(fields: Fields) -> Iterator[tuple[str, str]]:
@@ -111,7 +143,11 @@ def _phones(fields: Fields, _now: datetime, known: Known) -> Iterator[Problem]:
     for match in phonenumbers.PhoneNumberMatcher(_texts(fields), "ID"):
         if _digits(match.number) not in official:
             remedy = "Periksa nomornya, atau minta pengelola menambahkannya."
-            yield Problem(field="body", reason=f"Nomor {match.raw_string} tidak ada di daftar nomor resmi.", remedy=remedy)
+            yield Problem(
+                field="body",
+                reason=f"Nomor {match.raw_string} tidak ada di daftar nomor resmi.",
+                remedy=remedy,
+            )
 
 
 def _spelled(text: str) -> str:

@@ -1,4 +1,6 @@
-"""What an announcement may be: the rules each refusal comes from, its states and who may move it. Pure."""
+"""What an announcement may be: the rules each refusal comes from, its states and who may move it.
+Pure.
+"""
 
 import hashlib
 import hmac
@@ -53,12 +55,19 @@ class CheckedAnnouncement:
 
 
 def check(
-    fields: Fields, *,
-    tree: AreaTree, topics: Sequence[Topic], channels: Collection[str], now: datetime, link_hosts: Collection[str] = (),
+    fields: Fields,
+    *,
+    tree: AreaTree,
+    topics: Sequence[Topic],
+    channels: Collection[str],
+    now: datetime,
+    link_hosts: Collection[str] = (),
     since: datetime | None = None,
-) -> CheckedAnnouncement:  # fmt: skip
-    """Hold the fields against every rule; `channels` are all that are open, `link_hosts` the only hosts that links may name
-    (with their subdomains; none: any), `since` when what is corrected now began. Raises InvalidAnnouncement with all refusals."""
+) -> CheckedAnnouncement:
+    """Hold the fields against every rule; `channels` are all that are open, `link_hosts` the only
+    hosts that links may name (with their subdomains; none: any), `since` when what is corrected
+    now began. Raises InvalidAnnouncement with all refusals.
+    """
     areas, problems = _resolve(fields.areas, tree)
     for rule in (_visible_words, _web_addresses, _kinds, _emergency, _clarification):
         problems += rule(fields)
@@ -69,26 +78,49 @@ def check(
     topic = next((topic for topic in topics if topic.slug == fields.category), None)
     if topic is None:
         remedy = did_you_mean(fields.category, [topic.slug for topic in topics])
-        problems.append(Problem(field="category", reason=f'Kategori "{shown(fields.category)}" tidak dikenal.', remedy=remedy))
+        problems.append(
+            Problem(
+                field="category",
+                reason=f'Kategori "{shown(fields.category)}" tidak dikenal.',
+                remedy=remedy,
+            )
+        )
     if problems or topic is None:
         raise InvalidAnnouncement(problems)
-    if any(tree.get(name) is None for name in fields.areas):  # stored by slug, however they were written
+    if any(
+        tree.get(name) is None for name in fields.areas
+    ):  # stored by slug, however they were written
         fields = fields.model_copy(update={"areas": tuple(area.slug for area in areas)})
     return CheckedAnnouncement(fields=fields, kind=_kind_of(fields), topic=topic, areas=areas)
 
 
 def examine(
-    raw: Mapping[str, Any], *,
-    tree: AreaTree, topics: Sequence[Topic], channels: Collection[str], now: datetime, link_hosts: Collection[str] = (),
+    raw: Mapping[str, Any],
+    *,
+    tree: AreaTree,
+    topics: Sequence[Topic],
+    channels: Collection[str],
+    now: datetime,
+    link_hosts: Collection[str] = (),
     since: datetime | None = None,
-) -> CheckedAnnouncement:  # fmt: skip
+) -> CheckedAnnouncement:
     """`Fields.read` and `check` in one, so that the refusals of both are named at once."""
     fields, problems = read_leniently(raw)
     told = {problem.field.split(".")[0] for problem in problems}
     try:
-        checked = check(fields, tree=tree, topics=topics, channels=channels, now=now, link_hosts=link_hosts, since=since)
+        checked = check(
+            fields,
+            tree=tree,
+            topics=topics,
+            channels=channels,
+            now=now,
+            link_hosts=link_hosts,
+            since=since,
+        )
     except InvalidAnnouncement as refused:
-        problems += [problem for problem in refused.problems if problem.field.split(".")[0] not in told]
+        problems += [
+            problem for problem in refused.problems if problem.field.split(".")[0] not in told
+        ]
         raise InvalidAnnouncement(problems) from None
     if problems:
         raise InvalidAnnouncement(problems)
@@ -100,18 +132,25 @@ def _kind_of(fields: Fields) -> Kind:
 
 
 def as_it_stands(fields: Fields, *, tree: AreaTree, topics: Sequence[Topic]) -> CheckedAnnouncement:
-    """Names resolved as far as they are known, and no rule asked: for what is not finished yet, or was published long ago.
+    """Names resolved as far as they are known, and no rule asked: for what is not finished yet, or
+    was published long ago.
 
     Unknown areas are left out, an unknown topic is the last one; `areas` may be empty.
     """
     found = {area.code: area for area in named_areas(fields.areas, tree)}
     topic = next((topic for topic in topics if topic.slug == fields.category), topics[-1])
-    return CheckedAnnouncement(fields=fields, kind=_kind_of(fields), topic=topic, areas=_outermost(found))
+    return CheckedAnnouncement(
+        fields=fields, kind=_kind_of(fields), topic=topic, areas=_outermost(found)
+    )
 
 
 def _outermost(found: Mapping[str, Area]) -> tuple[Area, ...]:
     """Areas by code, without those that lie within another."""
-    return tuple(area for area in found.values() if not any(area.code.startswith(f"{code}.") for code in found))
+    return tuple(
+        area
+        for area in found.values()
+        if not any(area.code.startswith(f"{code}.") for code in found)
+    )
 
 
 def _written(fields: Fields) -> Iterator[tuple[str, Fields | Translation | Override]]:
@@ -128,9 +167,13 @@ def _wordings(fields: Fields) -> Iterator[tuple[str, Fields | Translation]]:
 
 
 def named_areas(names: Sequence[str], tree: AreaTree) -> tuple[Area, ...]:
-    """Areas that the names mean for certain, as residents' own words are understood; one name may stand in several of them."""
+    """Areas that the names mean for certain, as residents' own words are understood; one name may
+    stand in several of them.
+    """
     found = [area for name in names for area in _certain(name, tree)]
-    whole = _certain(" ".join(names), tree) if any(not _certain(name, tree) for name in names) else ()
+    whole = (
+        _certain(" ".join(names), tree) if any(not _certain(name, tree) for name in names) else ()
+    )
     return whole or tuple(found)
 
 
@@ -149,20 +192,39 @@ def _resolve(names: Sequence[str], tree: AreaTree) -> tuple[tuple[Area, ...], li
         if not _certain(name, tree):
             near = tuple(area.slug for area in tree.match(name).areas[:3])
             remedy = did_you_mean(name, near) if near else "Lihat: broadcaster areas list."
-            problems.append(Problem(field="areas", reason=f'Wilayah "{shown(name)}" tidak dikenal.', remedy=remedy))
+            problems.append(
+                Problem(
+                    field="areas", reason=f'Wilayah "{shown(name)}" tidak dikenal.', remedy=remedy
+                )
+            )
     return _outermost(found), problems
 
 
 def _visible_words(fields: Fields) -> Iterator[Problem]:
-    """Refuse each text in which a reader would find no letter: signs, marks, or characters that nobody sees."""
-    texts = {prefix + name: getattr(words, name, None) for prefix, words in _written(fields) for name in _LINKING}
+    """Refuse each text in which a reader would find no letter: signs, marks, or characters that
+    nobody sees.
+    """
+    texts = {
+        prefix + name: getattr(words, name, None)
+        for prefix, words in _written(fields)
+        for name in _LINKING
+    }
     texts |= {name: getattr(fields, name) for name in _LINKING_ONCE}
     for field, text in texts.items():
-        if text is not None and not has_letter(html.unescape(plain(text)) if field.rpartition(".")[2] in _MARKDOWN else text):
-            yield Problem(field=field, reason="Tidak ada huruf yang terbaca.", remedy="Tulis dengan kata-kata.")
+        if text is not None and not has_letter(
+            html.unescape(plain(text)) if field.rpartition(".")[2] in _MARKDOWN else text
+        ):
+            yield Problem(
+                field=field,
+                reason="Tidak ada huruf yang terbaca.",
+                remedy="Tulis dengan kata-kata.",
+            )
 
 
-_WEB_ADDRESS = re.compile(r"https?://[a-z0-9.\-\[\]:]+(?:[/?#][a-z0-9!#$%&'()*+,\-./:;=?@\[\]_~]*)?", re.IGNORECASE | re.ASCII)
+_WEB_ADDRESS = re.compile(
+    r"https?://[a-z0-9.\-\[\]:]+(?:[/?#][a-z0-9!#$%&'()*+,\-./:;=?@\[\]_~]*)?",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def _is_web_address(text: str) -> bool:
@@ -174,14 +236,28 @@ def _is_web_address(text: str) -> bool:
 
 
 def _web_addresses(fields: Fields) -> Iterator[Problem]:
-    for name, text in (("link", fields.link), ("image", fields.image), *(("evidence", text) for text in fields.evidence)):
+    for name, text in (
+        ("link", fields.link),
+        ("image", fields.image),
+        *(("evidence", text) for text in fields.evidence),
+    ):
         if text is not None and not _is_web_address(text):
             remedy = "Tulis alamat lengkap, misalnya https://cimahikota.go.id/berita."
-            yield Problem(field=name, reason=f'"{shown(text)}" bukan alamat web yang lengkap.', remedy=remedy)
+            yield Problem(
+                field=name, reason=f'"{shown(text)}" bukan alamat web yang lengkap.', remedy=remedy
+            )
     if fields.image and not fields.image_alt:
-        yield Problem(field="image_alt", reason="Gambar belum punya teks alternatif.", remedy="Tulis apa yang tampak di gambar.")
+        yield Problem(
+            field="image_alt",
+            reason="Gambar belum punya teks alternatif.",
+            remedy="Tulis apa yang tampak di gambar.",
+        )
     if fields.image_alt and not fields.image:
-        yield Problem(field="image", reason="Ada teks alternatif tanpa gambar.", remedy="Isi image, atau hapus image_alt.")
+        yield Problem(
+            field="image",
+            reason="Ada teks alternatif tanpa gambar.",
+            remedy="Isi image, atau hapus image_alt.",
+        )
 
 
 _LINKING = ("title", "summary", "body", "instruction")
@@ -192,25 +268,36 @@ _MARKDOWN = ("body", "instruction", "fact")
 
 
 def _foreign_links(fields: Fields, hosts: Collection[str]) -> Iterator[Problem]:
-    """Links to hosts that the city did not name; evidence is exempt, as it lies elsewhere by its nature."""
+    """Links to hosts that the city did not name; evidence is exempt, as it lies elsewhere by its
+    nature.
+    """
     if not hosts:
         return
     linked = {name: {hyperlinks.host_of(getattr(fields, name) or "")} for name in ("link", "image")}
-    linked |= {name: set(hyperlinks.hosts_in(getattr(fields, name) or "")) for name in _LINKING_ONCE}
+    linked |= {
+        name: set(hyperlinks.hosts_in(getattr(fields, name) or "")) for name in _LINKING_ONCE
+    }
     for prefix, words in _written(fields):
-        linked |= {prefix + name: hyperlinks.in_markdown(getattr(words, name, "") or "") for name in _LINKING}
+        linked |= {
+            prefix + name: hyperlinks.in_markdown(getattr(words, name, "") or "")
+            for name in _LINKING
+        }
     for field, names in linked.items():
         yield from foreign_links(field, names, hosts)
 
 
 def foreign_links(field: str, names: Collection[str], hosts: Collection[str]) -> Iterator[Problem]:
-    """Refuse each host that a field links to and that is none of `hosts`; without any of those none is refused."""
+    """Refuse each host that a field links to and that is none of `hosts`; without any of those none
+    is refused.
+    """
     for host in sorted(set(names) - {""}):
         if hosts and not hyperlinks.within(host, hosts):
             remedy = f"Pakai tautan ke {', '.join(sorted(hosts))}, atau minta pengelola menambahkan situs ini."
             if field == "claim":
                 remedy = "Tulis sehingga tidak dapat diketuk, misalnya bit[.]ly."
-            yield Problem(field=field, reason=f"Tautan ke {shown(host)} belum diizinkan.", remedy=remedy)
+            yield Problem(
+                field=field, reason=f"Tautan ke {shown(host)} belum diizinkan.", remedy=remedy
+            )
 
 
 def _unknown_channels(fields: Fields, channels: Collection[str]) -> Iterator[Problem]:
@@ -218,13 +305,19 @@ def _unknown_channels(fields: Fields, channels: Collection[str]) -> Iterator[Pro
         for name in names:
             if name not in channels:
                 remedy = did_you_mean(name, sorted(channels))
-                yield Problem(field=field, reason=f'Kanal "{shown(name)}" tidak dikenal atau belum dibuka.', remedy=remedy)
+                yield Problem(
+                    field=field,
+                    reason=f'Kanal "{shown(name)}" tidak dikenal atau belum dibuka.',
+                    remedy=remedy,
+                )
 
 
 def _kinds(fields: Fields) -> Iterator[Problem]:
     if fields.level == "emergency" and fields.kind not in (None, "alert"):
         remedy = "Isi kind: alert, atau turunkan level."
-        yield Problem(field="kind", reason="Keadaan darurat selalu berupa peringatan (alert).", remedy=remedy)
+        yield Problem(
+            field="kind", reason="Keadaan darurat selalu berupa peringatan (alert).", remedy=remedy
+        )
     given = [name for name in CLARIFICATION_FIELDS if getattr(fields, name)]
     if given and _kind_of(fields) != "clarification":
         remedy = f"Isi kind: clarification, atau hapus {', '.join(given)}."
@@ -236,11 +329,17 @@ def _emergency(fields: Fields) -> Iterator[Problem]:
         return
     if fields.expires is None:
         remedy = "Tambahkan expires, misalnya 2026-11-25 14:00."
-        yield Problem(field="expires", reason="Peringatan darurat harus punya batas waktu.", remedy=remedy)
+        yield Problem(
+            field="expires", reason="Peringatan darurat harus punya batas waktu.", remedy=remedy
+        )
     for prefix, words in _wordings(fields):
         if not words.instruction:
             remedy = "Tambahkan instruction: apa yang harus dilakukan warga sekarang."
-            yield Problem(field=f"{prefix}instruction", reason="Peringatan darurat harus memuat petunjuk.", remedy=remedy)
+            yield Problem(
+                field=f"{prefix}instruction",
+                reason="Peringatan darurat harus memuat petunjuk.",
+                remedy=remedy,
+            )
 
 
 _CLARIFICATION_REMEDIES = {
@@ -258,27 +357,42 @@ def _clarification(fields: Fields) -> Iterator[Problem]:
 
 
 def content_hash(fields: Fields, areas: Iterable[str]) -> str:
-    """What an approval is bound to: SHA-256 (hex) over every field and the codes of the areas, these in any order."""
+    """What an approval is bound to: SHA-256 (hex) over every field and the codes of the areas,
+    these in any order.
+    """
     bound = {"fields": fields.model_dump(mode="json"), "areas": sorted(set(areas))}
     return hashlib.sha256(msgspec.json.encode(bound, order="sorted")).hexdigest()
 
 
 def bound_of(checked: CheckedAnnouncement) -> str:
-    """What an approval is bound to: content and audience, not when it goes out (that may be missed, or taken back)."""
+    """What an approval is bound to: content and audience, not when it goes out (that may be missed,
+    or taken back).
+    """
     timeless = checked.fields.model_copy(update={"publish_at": None})
     return content_hash(timeless, [area.code for area in checked.areas])
 
 
 # --- the states ---------------------------------------------------------------------------------------
 
-State = Literal["draft", "review", "returned", "rejected", "approved", "scheduled", "published", "ended", "archived"]
+State = Literal[
+    "draft",
+    "review",
+    "returned",
+    "rejected",
+    "approved",
+    "scheduled",
+    "published",
+    "ended",
+    "archived",
+]
 Act = Literal[
     "edit", "submit", "send_back", "reject", "approve", "call_back", "lapse", "schedule", "unschedule",
     "publish", "rehearse", "miss", "correct", "withdraw", "end", "archive",
 ]  # fmt: skip
 Role = Literal["author", "approver", "grant", "breaker", "clock"]
-"""author and approver: two different people; grant: the program or a token with scope publish, itself the second person;
-breaker: one person alone in an emergency, where the city allows it."""
+"""author and approver: two different people; grant: the program or a token with scope publish,
+itself the second person; breaker: one person alone in an emergency, where the city allows it.
+"""
 
 _RULES: tuple[tuple[tuple[State, ...], Act, State, tuple[Role, ...]], ...] = (
     (("draft",), "edit", "draft", ("author", "grant")),
@@ -302,7 +416,12 @@ _RULES: tuple[tuple[tuple[State, ...], Act, State, tuple[Role, ...]], ...] = (
     (("published", "ended"), "correct", "published", ("approver", "grant")),
     (("published", "ended"), "withdraw", "ended", ("approver", "grant")),
     (("published",), "end", "ended", ("clock",)),
-    (("draft", "returned", "rejected", "ended"), "archive", "archived", ("author", "approver", "grant")),
+    (
+        ("draft", "returned", "rejected", "ended"),
+        "archive",
+        "archived",
+        ("author", "approver", "grant"),
+    ),
 )
 
 
@@ -330,7 +449,9 @@ ACT_WORDS: dict[Act, str] = {
 
 
 class NotAllowed(Exception):
-    """The announcement's state, or who asks, does not allow this; the message says why, in Indonesian."""
+    """The announcement's state, or who asks, does not allow this; the message says why, in
+    Indonesian.
+    """
 
 
 class OwnWork(NotAllowed):
@@ -344,14 +465,24 @@ def may(state: State, act: Act, role: Role) -> State:
         raise NotAllowed(f"Pengumuman ini {STATE_WORDS[state]}, jadi tidak dapat {ACT_WORDS[act]}.")
     to, roles = move
     if role not in roles:
-        raise NotAllowed(f"Peran Anda tidak dapat membuat pengumuman yang {STATE_WORDS[state]} {ACT_WORDS[act]}.")
+        raise NotAllowed(
+            f"Peran Anda tidak dapat membuat pengumuman yang {STATE_WORDS[state]} {ACT_WORDS[act]}."
+        )
     return to
 
 
-def approve(state: State, *, editors: Collection[str], approver: str, seen: str, current: str) -> State:
-    """Four eyes: none of its editors approves, and what was shown (`content_hash` seen and current). Raises NotAllowed."""
+def approve(
+    state: State, *, editors: Collection[str], approver: str, seen: str, current: str
+) -> State:
+    """Four eyes: none of its editors approves, and what was shown (`content_hash` seen and
+    current). Raises NotAllowed.
+    """
     if approver in editors:
-        raise OwnWork("Penyusun tidak dapat menyetujui pengumumannya sendiri. Minta orang lain memeriksanya.")
+        raise OwnWork(
+            "Penyusun tidak dapat menyetujui pengumumannya sendiri. Minta orang lain memeriksanya."
+        )
     if not hmac.compare_digest(seen.encode(), current.encode()):
-        raise NotAllowed("Isi atau wilayahnya berubah sesudah Anda melihatnya. Periksa lagi, lalu setujui.")
+        raise NotAllowed(
+            "Isi atau wilayahnya berubah sesudah Anda melihatnya. Periksa lagi, lalu setujui."
+        )
     return may(state, "approve", "approver")

@@ -1,4 +1,6 @@
-"""Answers to residents, sent beside the inbox: a slow provider holds up no stop, and nobody gets more than some a minute."""
+"""Answers to residents, sent beside the inbox: a slow provider holds up no stop, and nobody gets
+more than some a minute.
+"""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -19,7 +21,9 @@ ANSWERS_AT_ONCE = 20
 ANSWER_SECONDS = 15.0
 """How long one answer may take."""
 WAITING_LIMIT = 1_000
-"""Answers that may wait for their turn; further ones are dropped, as what they answer has been applied."""
+"""Answers that may wait for their turn; further ones are dropped, as what they answer has been
+applied.
+"""
 ANSWERS_A_MINUTE = 5
 """Answers to one address within a minute; a stop that is new is always confirmed."""
 
@@ -35,18 +39,24 @@ class Answer:
 
 
 class Answerer:
-    """Sends answers in tasks of its own; what fails is logged and forgotten. Belongs to one event loop."""
+    """Sends answers in tasks of its own; what fails is logged and forgotten. Belongs to one event
+    loop.
+    """
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._places: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(ANSWERS_AT_ONCE))
+        self._places: dict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(ANSWERS_AT_ONCE)
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._minute = 0
         self._answered: Counter[tuple[str, str]] = Counter()
         self._latest: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     def post(self, answers: Iterable[Answer]) -> None:
-        """Begin to send these, and return at once; each person reads their answers in the order of what they wrote."""
+        """Begin to send these, and return at once; each person reads their answers in the order of
+        what they wrote.
+        """
         withheld: Counter[str] = Counter()
         for due in answers:
             if not self._may(due):
@@ -74,7 +84,9 @@ class Answerer:
             self._minute, self._answered = minute, Counter()
         person = (due.channel, due.address)
         self._answered[person] += 1
-        return len(self._tasks) < WAITING_LIMIT and (due.owed or self._answered[person] <= ANSWERS_A_MINUTE)
+        return len(self._tasks) < WAITING_LIMIT and (
+            due.owed or self._answered[person] <= ANSWERS_A_MINUTE
+        )
 
     def _forget(self, person: tuple[str, str], task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

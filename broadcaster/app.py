@@ -1,4 +1,6 @@
-"""Composition root: builds store, queue and channels once, for web, worker, command line and tests alike."""
+"""Composition root: builds store, queue and channels once, for web, worker, command line and tests
+alike.
+"""
 
 import asyncio
 import time
@@ -26,7 +28,8 @@ Clock = Callable[[], datetime]
 
 
 class SharedClock:
-    """The database's wall clock in UTC, which all processes share: those of their machines may differ by minutes.
+    """The database's wall clock in UTC, which all processes share: those of their machines may
+    differ by minutes.
 
     It is asked again by `follow`, and goes on with this machine's between two answers.
     """
@@ -87,10 +90,14 @@ class App:
 
 
 @asynccontextmanager
-async def open_app(loaded: config.Loaded, *, redis_url: str = "", clock: Clock | None = None) -> AsyncIterator[App]:
-    """Build every part and close it again; the database must have been migrated. `clock`: another than the shared one.
+async def open_app(
+    loaded: config.Loaded, *, redis_url: str = "", clock: Clock | None = None
+) -> AsyncIterator[App]:
+    """Build every part and close it again; the database must have been migrated. `clock`: another
+    than the shared one.
 
-    Raises WrongKey, before anything else happens, where the secret key is not the one that the database belongs to.
+    Raises WrongKey, before anything else happens, where the secret key is not the one that the
+    database belongs to.
     """
     database = Database(loaded.settings.database)
     try:

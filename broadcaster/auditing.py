@@ -1,4 +1,6 @@
-"""The audit log for others to keep: each row as a line of JSON or CSV, from which the chain can be computed again."""
+"""The audit log for others to keep: each row as a line of JSON or CSV, from which the chain can be
+computed again.
+"""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -14,22 +16,42 @@ from broadcaster.store.database import Database
 from channels.base.rendering import WIB
 
 Form = Literal["csv", "jsonl"]
-COLUMNS = ("id", "time", "actor", "act", "subject", "from", "before", "after", "more", "previous", "digest")
+COLUMNS = (
+    "id",
+    "time",
+    "actor",
+    "act",
+    "subject",
+    "from",
+    "before",
+    "after",
+    "more",
+    "previous",
+    "digest",
+)
 """Of the CSV: time in WIB; before, after and more as JSON; digests in hex."""
 
 
 def json_line(line: Line) -> str:
-    """A row as JSON: `detail` as it is in the chain, `at` in exact epoch seconds, `state_before` where a state changed.
+    """A row as JSON: `detail` as it is in the chain, `at` in exact epoch seconds, `state_before`
+    where a state changed.
 
-    digest = SHA-256(previous, as bytes, followed by the JSON of at, actor, act, subject and detail, where detail is itself a
-    string of JSON; all with sorted names and without spaces).
+    digest = SHA-256(previous, as bytes, followed by the JSON of at, actor, act, subject and detail,
+    where detail is itself a string of JSON; all with sorted names and without spaces).
     """
     entry = line.entry
     told = {
-        "id": entry.id, "at": entry.at, "time": time_text(entry.at), "actor": entry.actor, "act": entry.act,
-        "subject": entry.subject, "detail": entry.detail, "state_before": line.state, "previous": line.previous,
+        "id": entry.id,
+        "at": entry.at,
+        "time": time_text(entry.at),
+        "actor": entry.actor,
+        "act": entry.act,
+        "subject": entry.subject,
+        "detail": entry.detail,
+        "state_before": line.state,
+        "previous": line.previous,
         "digest": line.digest,
-    }  # fmt: skip
+    }
     return msgspec.json.encode(told).decode() + "\n"
 
 
@@ -38,10 +60,19 @@ def table_line(line: Line) -> str:
     entry = line.entry
     return csv_line(
         [
-            str(entry.id), time_text(entry.at), entry.actor, entry.act, entry.subject, line.place, _json(line.before),
-            _json(line.after), _json(line.more), line.previous, line.digest,
+            str(entry.id),
+            time_text(entry.at),
+            entry.actor,
+            entry.act,
+            entry.subject,
+            line.place,
+            _json(line.before),
+            _json(line.after),
+            _json(line.more),
+            line.previous,
+            line.digest,
         ]
-    )  # fmt: skip
+    )
 
 
 async def exported(database: Database, wanted: Wanted, form: Form) -> AsyncIterator[str]:
@@ -55,10 +86,23 @@ async def exported(database: Database, wanted: Wanted, form: Form) -> AsyncItera
         yield "".join(written(line) for line in lines)
 
 
-def note_export(connection: Connection, *, now: datetime, actor: str, wanted: Wanted, form: Form) -> None:
+def note_export(
+    connection: Connection, *, now: datetime, actor: str, wanted: Wanted, form: Form
+) -> None:
     """Who took a copy of which part of the log is itself in the log."""
-    asked = {name: value for name in ("actor", "act", "subject", "since", "until") if (value := getattr(wanted, name))}
-    audit.append(connection, at=now, actor=actor, act="audit_export", subject="audit", detail={"form": form, "wanted": asked})
+    asked = {
+        name: value
+        for name in ("actor", "act", "subject", "since", "until")
+        if (value := getattr(wanted, name))
+    }
+    audit.append(
+        connection,
+        at=now,
+        actor=actor,
+        act="audit_export",
+        subject="audit",
+        detail={"form": form, "wanted": asked},
+    )
 
 
 def time_text(seconds: float) -> str:

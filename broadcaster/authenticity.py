@@ -1,7 +1,9 @@
-"""Whether a pasted text is an edition's own message, word for word, from its title to its code. Pure.
+"""Whether a pasted text is an edition's own message, word for word, from its title to its code.
+Pure.
 
-A code proves that an edition exists, not that the text around the code is that edition's. Nothing is guessed from likeness, and
-nothing is put together: a word more, a number less, two lines exchanged or a heading left out, and the text is another one.
+A code proves that an edition exists, not that the text around the code is that edition's. Nothing
+is guessed from likeness, and nothing is put together: a word more, a number less, two lines
+exchanged or a heading left out, and the text is another one.
 """
 
 import html
@@ -58,20 +60,28 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Text:
-    """One message or shared text, line by line; whoever copies it takes at least the lines from `title` to `code`."""
+    """One message or shared text, line by line; whoever copies it takes at least the lines from
+    `title` to `code`.
+    """
 
     lines: tuple[Line, ...]
     title: int
     code: int
 
     def is_said_by(self, words: Words) -> bool:
-        """Whether these words are this text, with or without what stands before its title and behind its code."""
+        """Whether these words are this text, with or without what stands before its title and
+        behind its code.
+        """
         return any(self._fits(words, first) for first in range(self.title + 1))
 
     def _fits(self, words: Words, first: int) -> bool:
         reached = {0}
         for number in range(first, len(self.lines)):
-            reached = {start + taken for start in reached for taken in self.lines[number].lengths(words, start)}
+            reached = {
+                start + taken
+                for start in reached
+                for taken in self.lines[number].lengths(words, start)
+            }
             if number >= self.code and len(words) in reached:
                 return True
         return False
@@ -98,17 +108,29 @@ class Official:
 
 
 def official(
-    edition: Edition, *, channels: Iterable[PushChannel], site: Site, areas: Collection[Area], shared: Mapping[str, str]
+    edition: Edition,
+    *,
+    channels: Iterable[PushChannel],
+    site: Site,
+    areas: Collection[Area],
+    shared: Mapping[str, str],
 ) -> Official:
-    """All that an edition says; `areas` are all there are, `shared` the text that its page offers for sharing, by language."""
+    """All that an edition says; `areas` are all there are, `shared` the text that its page offers
+    for sharing, by language.
+    """
     bodies = [
-        body for channel in channels for lang in edition.wordings for body in _messages(edition, channel, lang, site, areas)
+        body
+        for channel in channels
+        for lang in edition.wordings
+        for body in _messages(edition, channel, lang, site, areas)
     ]
     bodies += [[Line(words=words) for words in _lines(text, site)] for text in shared.values()]
     rumours = set(hyperlinks.hosts_in(edition.claim.claim)) if edition.claim is not None else set()
     return Official(
         texts=tuple(text for body in bodies if (text := _text(edition, body, site)) is not None),
-        hosts=frozenset(_hosts(edition) | ({host for body in bodies for host in _named(body)} - rumours)),
+        hosts=frozenset(
+            _hosts(edition) | ({host for body in bodies for host in _named(body)} - rumours)
+        ),
         site=site,
     )
 
@@ -117,14 +139,25 @@ def is_bare(text: str, code: str, site: Site) -> bool:
     """Whether a text is a code or our own link to it, and nothing else; what is long is neither."""
     if len(text) > BARE_LIMIT:
         return False
-    rest = re.sub(rf"https?://{re.escape(site.host)}/(?:p/|cek\?kode=)", " ", text.strip(), flags=re.IGNORECASE)
-    rest = re.sub(rf"(?<!\S){re.escape(site.host)}/(?:p/|cek\?kode=)", " ", rest, flags=re.IGNORECASE)
-    rest, found = re.subn(rf"(?<![\w-]){re.escape(code)}(?:\?[\w=&.-]*)?(?![\w-])", " ", rest, flags=re.IGNORECASE)
+    rest = re.sub(
+        rf"https?://{re.escape(site.host)}/(?:p/|cek\?kode=)",
+        " ",
+        text.strip(),
+        flags=re.IGNORECASE,
+    )
+    rest = re.sub(
+        rf"(?<!\S){re.escape(site.host)}/(?:p/|cek\?kode=)", " ", rest, flags=re.IGNORECASE
+    )
+    rest, found = re.subn(
+        rf"(?<![\w-]){re.escape(code)}(?:\?[\w=&.-]*)?(?![\w-])", " ", rest, flags=re.IGNORECASE
+    )
     return found > 0 and _PLAIN.fullmatch(rest.casefold()) is not None
 
 
 def words_of(text: str, site: Site) -> Words:
-    """The words of a text as they are compared: without marks of emphasis; links to our site by their page alone."""
+    """The words of a text as they are compared: without marks of emphasis; links to our site by
+    their page alone.
+    """
     folded = unicodedata.normalize("NFC", text).casefold().replace(GUARD, "")
     return tuple(_word(word, site) for word in folded.split() if not _SEPARATOR.fullmatch(word))
 
@@ -140,11 +173,18 @@ def _word(word: str, site: Site) -> str:
 # --- what an edition says -----------------------------------------------------------------------------
 
 
-def _messages(edition: Edition, channel: PushChannel, lang: str, site: Site, areas: Collection[Area]) -> Iterator[list[Line]]:
+def _messages(
+    edition: Edition, channel: PushChannel, lang: str, site: Site, areas: Collection[Area]
+) -> Iterator[list[Line]]:
     """A message as it is copied; lines that tell of the recipient become patterns."""
     mine = sample_recipient(edition, "")
-    yours = msgspec.structs.replace(mine, address="1", area=_ELSEWHERE, since=_LONG_AGO, token="b" * 32, address_key="b" * 16)
-    parts, other = message_parts(channel, edition, lang, mine), message_parts(channel, edition, lang, yours)
+    yours = msgspec.structs.replace(
+        mine, address="1", area=_ELSEWHERE, since=_LONG_AGO, token="b" * 32, address_key="b" * 16
+    )
+    parts, other = (
+        message_parts(channel, edition, lang, mine),
+        message_parts(channel, edition, lang, yours),
+    )
     for before in (_BEFORE, ()):
         chosen = [name for name in (*before, "text", *_AFTER) if name in parts]
         ours, theirs = ("\n".join(part[name] for name in chosen) for part in (parts, other))
@@ -160,16 +200,29 @@ def _line(mine: Words, yours: Words, area: Area, areas: Collection[Area], site: 
     own = " ".join(words_of(area.full_name, site))
     pieces = re.split(rf"({re.escape(own)}|{_DATE.pattern})", " ".join(mine))
     slots = {True: rf"(?:{names})", False: _DATE.pattern}
-    pattern = "".join(slots[piece == own] if number % 2 else re.escape(piece) for number, piece in enumerate(pieces))
+    pattern = "".join(
+        slots[piece == own] if number % 2 else re.escape(piece)
+        for number, piece in enumerate(pieces)
+    )
     return Line(words=mine, pattern=re.compile(pattern, re.ASCII))
 
 
 def _text(edition: Edition, lines: Sequence[Line], site: Site) -> Text | None:
     """The lines with the places of title and code; None where it has no code to be found by."""
-    titles = {words_of(wording.title, site) for wording in (*edition.wordings.values(), *edition.overrides.values())}
+    titles = {
+        words_of(wording.title, site)
+        for wording in (*edition.wordings.values(), *edition.overrides.values())
+    }
     code = edition.code.casefold()
-    title = next((at for at, line in enumerate(lines) if any(_holds(line.words, words) for words in titles)), 0)
-    named = (at for at, line in enumerate(lines) if at >= title and any(code in word for word in line.words))
+    title = next(
+        (at for at, line in enumerate(lines) if any(_holds(line.words, words) for words in titles)),
+        0,
+    )
+    named = (
+        at
+        for at, line in enumerate(lines)
+        if at >= title and any(code in word for word in line.words)
+    )
     last = next(named, None)
     return Text(lines=tuple(lines), title=title, code=last) if last is not None else None
 

@@ -1,4 +1,6 @@
-"""Blame: tells a sender's fault from the faults of single recipients, by how many of them got the same reply. Pure."""
+"""Blame: tells a sender's fault from the faults of single recipients, by how many of them got the
+same reply. Pure.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -10,7 +12,9 @@ from channels.base.contract import Deferred, Failure, Halted
 from channels.base.sending import SEVERAL
 
 PLACES = 3
-"""Mail domains (elsewhere: addresses) that must agree before the channel is blamed; where nobody else is left they are enough."""
+"""Mail domains (elsewhere: addresses) that must agree before the channel is blamed; where nobody
+else is left they are enough.
+"""
 ADDRESSES = 3
 """Addresses of one domain that must agree before it is held."""
 WINDOW_SECONDS = 900.0
@@ -29,14 +33,18 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Successes:
-    """When something last arrived (epoch seconds, 0: not known): on the channel, and at each domain."""
+    """When something last arrived (epoch seconds, 0: not known): on the channel, and at each
+    domain.
+    """
 
     channel: float = 0.0
     domains: Mapping[str, float] = field(default_factory=dict)
 
 
 def is_suspect(outcome: Failure) -> TypeGuard[Halted | Deferred]:
-    """Whether a reply to one recipient may be about the sender, or about the recipient's whole domain."""
+    """Whether a reply to one recipient may be about the sender, or about the recipient's whole
+    domain.
+    """
     match outcome:
         case Halted():
             return outcome.about != "sender"
@@ -52,17 +60,26 @@ def is_ours(outcome: Failure) -> bool:
 
 def kind_of(outcome: Halted | Deferred) -> str:
     """What counts as the same reply."""
-    return POLICY if isinstance(outcome, Deferred) and outcome.alarm and outcome.scope == "domain" else outcome.code
+    return (
+        POLICY
+        if isinstance(outcome, Deferred) and outcome.alarm and outcome.scope == "domain"
+        else outcome.code
+    )
 
 
 def judge(seen: Iterable[Seen], successes: Successes, *, now: float, idle: bool) -> Verdict:
     """Weigh the replies of one kind. `idle`: nobody is left to try, and nobody was reached.
 
-    Replies before the last success count for nothing: not against the channel, or not against that domain. Fewer than PLACES
-    domains and SEVERAL addresses never halt, whatever they say of us: they wait, and nobody waits for them.
+    Replies before the last success count for nothing: not against the channel, or not against that
+    domain. Fewer than PLACES domains and SEVERAL addresses never halt, whatever they say of us:
+    they wait, and nobody waits for them.
     """
     since = now - WINDOW_SECONDS
-    addresses, places, domains = set[int](), defaultdict[str, set[int]](set), defaultdict[str, set[int]](set)
+    addresses, places, domains = (
+        set[int](),
+        defaultdict[str, set[int]](set),
+        defaultdict[str, set[int]](set),
+    )
     for one in seen:
         if one.at > max(since, successes.channel):
             addresses.add(one.address)

@@ -1,17 +1,19 @@
-"""Blanks that nobody filled in: what a template leaves open, and the shapes in which people mark a gap. Pure.
+"""Blanks that nobody filled in: what a template leaves open, and the shapes in which people mark a
+gap. Pure.
 
 A blank is one of these, in any text that residents may read:
 
-- words in brackets that a stored template leaves open, whatever they are: "(NAMA PROGRAM)", "(hari 1)", "[A (B)]" (`of_form`);
-- words in round brackets that only name what belongs there: "(hari, tanggal)", "(wilayah)", "(nama_jalan)";
-- "[nama]", "[NAMA PROGRAM]", "{{nama}}", "{1}", "<nama>", "((nama))", "【nama】";
-- brackets around nothing: "( )", "[...]", "(?)";
-- a line to write on: "__"; a mask: "xx.xx", "08.xx", "20XX", "dd/mm/yyyy"; a date with nothing in it: "/ / 2026";
-- a mask, a question mark or dots after a word that asks for more: "Jl. XX", "hari ?", "RW ..", "di ...", "pukul …";
-- dots in the place of a word: "....", and "..." or "…" on its own in a title, or after a label ("Tempat: ...").
+- words in brackets that a stored template leaves open, whatever they are: "(NAMA PROGRAM)", "(hari
+1)", "[A (B)]" (`of_form`); - words in round brackets that only name what belongs there: "(hari,
+tanggal)", "(wilayah)", "(nama_jalan)"; - "[nama]", "[NAMA PROGRAM]", "{{nama}}", "{1}", "<nama>",
+"((nama))", "【nama】"; - brackets around nothing: "( )", "[...]", "(?)"; - a line to write on: "__";
+a mask: "xx.xx", "08.xx", "20XX", "dd/mm/yyyy"; a date with nothing in it: "/ / 2026"; - a mask, a
+question mark or dots after a word that asks for more: "Jl. XX", "hari ?", "RW ..", "di ...", "pukul
+…"; - dots in the place of a word: "....", and "..." or "…" on its own in a title, or after a label
+("Tempat: ...").
 
-Not a blank, unless a template has it: "(lihat denah)", "(RT 03/RW 05)", "Ring XX". Never: "Tunggu kabar…",
-"[tautan](https://...)", "(022) 6654274".
+Not a blank, unless a template has it: "(lihat denah)", "(RT 03/RW 05)", "Ring XX". Never: "Tunggu
+kabar…", "[tautan](https://...)", "(022) 6654274".
 """
 
 import html
@@ -24,7 +26,20 @@ from broadcaster.fields import Fields, Problem
 
 SHOWN_AT_MOST = 5
 """Blanks of one field that a refusal names."""
-NOT_PROSE = frozenset({"areas", "base", "category", "channels", "evidence", "image", "kind", "level", "link", "verdict"})
+NOT_PROSE = frozenset(
+    {
+        "areas",
+        "base",
+        "category",
+        "channels",
+        "evidence",
+        "image",
+        "kind",
+        "level",
+        "link",
+        "verdict",
+    }
+)
 """What of a form nobody reads as words."""
 REMEDY = "Ganti dengan isinya. Bila memang begitu bunyinya, tulis tanpa tanda itu."
 
@@ -44,7 +59,20 @@ _NAMES = frozenset(
             "kelurahan",
             "keterangan",
         ),
-        *("kontak", "lokasi", "nama", "nomor", "penyebab", "petugas", "pukul", "tahun", "tanggal", "tautan", "telepon", "tempat"),
+        *(
+            "kontak",
+            "lokasi",
+            "nama",
+            "nomor",
+            "penyebab",
+            "petugas",
+            "pukul",
+            "tahun",
+            "tanggal",
+            "tautan",
+            "telepon",
+            "tempat",
+        ),
         *("tgl", "waktu", "wilayah", "ngaran", "poe", "poé", "wewengkon"),
         *(
             "area",
@@ -101,7 +129,8 @@ _NO_GAP = frozenset({"wib", "wit", "wita"})
 """Abbreviations that no template leaves open: there is nothing to put in their place."""
 _PAIRS = {")": "(", "]": "[", "}": "{", ">": "<"}
 _OTHER_BRACKETS = str.maketrans(
-    "【】〔〕〖〗〘〙〚〛「」『』〈〉《》⟦⟧⟨⟩⟪⟫❲❳⦅⦆❨❩❪❫❬❭❮❯❰❱‹›«»❴❵", "[]" * 13 + "()" * 3 + "<>" * 5 + "{}"
+    "【】〔〕〖〗〘〙〚〛「」『』〈〉《》⟦⟧⟨⟩⟪⟫❲❳⦅⦆❨❩❪❫❬❭❮❯❰❱‹›«»❴❵",
+    "[]" * 13 + "()" * 3 + "<>" * 5 + "{}",
 )
 
 _LINK = re.compile(r"!?\[([^\[\]]*)\]\(((?:\w+:|[/#]|[\w-]+\.\w)(?:[^()\s]|\([^()\s]*\))*)\)")
@@ -113,22 +142,35 @@ _PLACE, _BETWEEN = "(?:dd|mm|yyyy|yy|20yy|tttt|tt|bb|hh|jj|tgl|bln|thn)", r"(?:[
 """Letters that stand for the figures of a date or hour."""
 _MASKS = (
     re.compile(_BEFORE_MASK + r"(?:x{2,}|X{4,})(?:[.:]x{2,})?" + _AFTER_MASK),
-    re.compile(_BEFORE_MASK + r"x{2,}[.:/-]x{2,}(?:[./-](?:(?:20)?x{2,}|\d{2,4}))?" + _AFTER_MASK, re.IGNORECASE),
-    re.compile(r"(?<![\w.:/])(?:\d{1,2}[.:]x{2}|x{2}[.:](?:\d{2}|x{2}))(?!\w|[.:]\w)", re.IGNORECASE),
+    re.compile(
+        _BEFORE_MASK + r"x{2,}[.:/-]x{2,}(?:[./-](?:(?:20)?x{2,}|\d{2,4}))?" + _AFTER_MASK,
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"(?<![\w.:/])(?:\d{1,2}[.:]x{2}|x{2}[.:](?:\d{2}|x{2}))(?!\w|[.:]\w)", re.IGNORECASE
+    ),
     re.compile(r"(?<![\w-])20xx(?!\w)", re.IGNORECASE),
     re.compile(r"(?<!\w)rp\.?[ \t]*(?:x{2,}|x(?=\.))(?:\.[x0]{3})*(?!\w)", re.IGNORECASE),
     re.compile(
-        rf"(?<!\w)(?:{_ASKING})(?<!\bke)\b\.?:?[ \t]*[(\[]?(?:x{{2,}}(?:[.:]x{{2,}})?|0x+|_(?=[\W_]|$)_*)(?!\w)", re.IGNORECASE
+        rf"(?<!\w)(?:{_ASKING})(?<!\bke)\b\.?:?[ \t]*[(\[]?(?:x{{2,}}(?:[.:]x{{2,}})?|0x+|_(?=[\W_]|$)_*)(?!\w)",
+        re.IGNORECASE,
     ),
     re.compile(rf"{_BEFORE_MASK}{_PLACE}(?:{_BETWEEN}{_PLACE})+(?!\w)", re.IGNORECASE),
     re.compile(
-        r"(?<![\w.:/-])(?:yyyy|tttt)(?!\w)|(?<!\w)(?:tanggal|tgl|pukul|jam)\b\.?:?[ \t]+(?:dd|tt|hh|jj)(?!\w)", re.IGNORECASE
+        r"(?<![\w.:/-])(?:yyyy|tttt)(?!\w)|(?<!\w)(?:tanggal|tgl|pukul|jam)\b\.?:?[ \t]+(?:dd|tt|hh|jj)(?!\w)",
+        re.IGNORECASE,
     ),
 )
-"""Letters in the place of figures or words. "XX" may also be a Roman number, except after a word that asks for one."""
+"""Letters in the place of figures or words. "XX" may also be a Roman number, except after a word
+that asks for one.
+"""
 _DATES = (
-    re.compile(r"(?:^|(?<=[\s(]))(?:\d{1,2}[ \t]*)?([/-])[ \t]*\1[ \t]*(?:20)?\d{2}(?![\w/])", re.MULTILINE),
-    re.compile(r"(?<!\w)(?:tanggal|tgl)\b\.?:?[ \t]+([/-])[ \t]*(?:\d{1,2}[ \t]*)?\1", re.IGNORECASE),
+    re.compile(
+        r"(?:^|(?<=[\s(]))(?:\d{1,2}[ \t]*)?([/-])[ \t]*\1[ \t]*(?:20)?\d{2}(?![\w/])", re.MULTILINE
+    ),
+    re.compile(
+        r"(?<!\w)(?:tanggal|tgl)\b\.?:?[ \t]+([/-])[ \t]*(?:\d{1,2}[ \t]*)?\1", re.IGNORECASE
+    ),
     re.compile(r"(?<!\w)(?:pukul|jam)\b[ \t]*[.:-][ \t]+wib\b", re.IGNORECASE),
 )
 """Dates and hours without their figures; a day and a year stay around the gap."""
@@ -138,24 +180,40 @@ _PLAIN_SHAPES = (
     re.compile(r"\(\([^()]" + _SHORT + r"\)\)"),
     re.compile(r"\{{1,3}[^{}]+\}{1,3}"),
     re.compile(r"\[ ?[a-zà-öø-ÿ][^\[\]\d]" + _SHORT + r"\]"),
-    re.compile(r"[\[<]\s*(?:nama|nomor|jenis|jumlah|isi|tulis|sebutkan)\b[^\[\]<>]*[\]>]", re.IGNORECASE),
+    re.compile(
+        r"[\[<]\s*(?:nama|nomor|jenis|jumlah|isi|tulis|sebutkan)\b[^\[\]<>]*[\]>]", re.IGNORECASE
+    ),
     re.compile(r"[(\[{<]\s*(?:_+|\.{2}|\.{4,}|(?:\. ){3,}\.?)?\s*[)\]}>]"),
     re.compile(r"_{3,}|(?:_ )+_(?!\w)|(?<![\w/.:])__(?!\w)"),
     re.compile(r"\.{5,}|…{2,}|(?<![\w.])\.{4}(?![./\w])|(?<=\w)\.{4}(?!\.|[ \t]*$)", re.MULTILINE),
     re.compile(r"(?<![\w.…])\.\.(?![\w./…])"),
     re.compile(r"(?:^|(?<=\s))(?:\. ){2,}\.(?=\s|,|$)"),
-    re.compile(rf"(?<!\w)(?:{_ASKING})\b\.?\s*(?<!\.)(?:\.{{2,4}}|…\.?|\.(?: \.)+)(?![\w.…])", re.IGNORECASE),
-    re.compile(rf"(?<!\w)(?:{_ASKING})\b\.?:?[ \t]+(?:[-–—]+(?=[ \t]*(?:[,;.!]|$))|[□▢▯☐])", re.IGNORECASE | re.MULTILINE),
-    re.compile(r"[□▢▯☐]{2,}|[\[{<]\s*[-–—]+\s*[\]}>]|[(\[{<]\s*(?:[-–—]{2,}|[□▢▯☐]|tba|tbd|n/a)\s*[)\]}>]", re.IGNORECASE),
+    re.compile(
+        rf"(?<!\w)(?:{_ASKING})\b\.?\s*(?<!\.)(?:\.{{2,4}}|…\.?|\.(?: \.)+)(?![\w.…])",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"(?<!\w)(?:{_ASKING})\b\.?:?[ \t]+(?:[-–—]+(?=[ \t]*(?:[,;.!]|$))|[□▢▯☐])",
+        re.IGNORECASE | re.MULTILINE,
+    ),
+    re.compile(
+        r"[□▢▯☐]{2,}|[\[{<]\s*[-–—]+\s*[\]}>]|[(\[{<]\s*(?:[-–—]{2,}|[□▢▯☐]|tba|tbd|n/a)\s*[)\]}>]",
+        re.IGNORECASE,
+    ),
     re.compile(rf"^[ \t•-]*[^\W\d_][\w /]{{0,30}}:\s*{_DOTS}[ \t]*$", re.MULTILINE),
     re.compile(rf"^\s*{_DOTS}\s*$"),
 )
 _OPEN_IN_OUR_WORDS = (
     re.compile(rf"[(\[{{<]\s*(?:{_DOTS}|\. \. \.?|\?+)\s*[)\]}}>]"),
-    re.compile(rf"(?<!\w)(?:{_ASKING})\b\.?:?[ \t]+\?+|(?<!\w)(?:(?:di|rp)\?|(?:jl|jln|no)\.\?)", re.IGNORECASE),
+    re.compile(
+        rf"(?<!\w)(?:{_ASKING})\b\.?:?[ \t]+\?+|(?<!\w)(?:(?:di|rp)\?|(?:jl|jln|no)\.\?)",
+        re.IGNORECASE,
+    ),
     re.compile(r"^[ \t•-]*(?:[^\W\d_][\w /]{0,30}:[ \t]*)?\?+[ \t]*$", re.MULTILINE),
 )
-"""Gaps, except in what somebody else said: there dots stand for what was left out, and question marks for doubt."""
+"""Gaps, except in what somebody else said: there dots stand for what was left out, and question
+marks for doubt.
+"""
 _IN_TITLES = (
     re.compile(rf"""(?:^|(?<=[\s("'“‘])){_DOTS}{_AFTER}"""),
     re.compile(rf"(?<!\w)(?:{_ASKING})\b\.?[ \t]*{_DOTS}", re.IGNORECASE),
@@ -170,7 +228,9 @@ _NAMED = re.compile(r"[\[<]([^\[\]<>]" + _SHORT + r")[\]>]")
 def problems(fields: Fields, known: Collection[str] = ()) -> Iterator[Problem]:
     """Refuse each field that still holds a blank; `known` are those of templates (`of_form`)."""
     for name, text in _texts(fields):
-        blanks = in_text(text, known, title=name.rpartition(".")[2] == "title", quoted=name == "claim")
+        blanks = in_text(
+            text, known, title=name.rpartition(".")[2] == "title", quoted=name == "claim"
+        )
         if blanks:
             yield refused(name, blanks)
 
@@ -181,24 +241,40 @@ def refused(field: str, blanks: Collection[str]) -> Problem:
     return Problem(field=field, reason=f"Masih ada isian kosong: {listed}.", remedy=REMEDY)
 
 
-def in_text(text: str, known: Collection[str] = (), *, title: bool = False, quoted: bool = False) -> list[str]:
-    """List the blanks of a text in reading order, each once; `quoted`: somebody else's words, who may have left some out."""
+def in_text(
+    text: str, known: Collection[str] = (), *, title: bool = False, quoted: bool = False
+) -> list[str]:
+    """List the blanks of a text in reading order, each once; `quoted`: somebody else's words, who
+    may have left some out.
+    """
     read = _readable(text)
     shapes = _PLAIN_SHAPES if quoted else (*_PLAIN_SHAPES, *_OPEN_IN_OUR_WORDS)
     spans = [match.span() for shape in shapes for match in shape.finditer(read)]
-    spans += [match.span() for shape in (_ROUND, _NAMED) for match in shape.finditer(read) if _only_names(match[1])]
+    spans += [
+        match.span()
+        for shape in (_ROUND, _NAMED)
+        for match in shape.finditer(read)
+        if _only_names(match[1])
+    ]
     if known:
         spans += [span for span in _bracketed(read) if _as_known(read[slice(*span)]) in known]
     if title:
         spans += [match.span() for shape in _IN_TITLES for match in shape.finditer(read)]
-    return list(dict.fromkeys(" ".join(read[start:end].split()) for start, end in _outermost(spans)))
+    return list(
+        dict.fromkeys(" ".join(read[start:end].split()) for start, end in _outermost(spans))
+    )
 
 
 def of_form(form: Mapping[str, Any]) -> frozenset[str]:
-    """Collect what a form leaves open in brackets of any kind, as `known` takes it; brackets within brackets count too."""
+    """Collect what a form leaves open in brackets of any kind, as `known` takes it; brackets within
+    brackets count too.
+    """
     texts = [_readable(text) for text in _prose(form)]
     return frozenset(
-        _as_known(text[start:end]) for text in texts for start, end in _bracketed(text) if _leaves_open(text, start, end)
+        _as_known(text[start:end])
+        for text in texts
+        for start, end in _bracketed(text)
+        if _leaves_open(text, start, end)
     )
 
 
@@ -219,11 +295,15 @@ def _as_known(bracketed: str) -> str:
 
 
 def _leaves_open(text: str, start: int, end: int) -> bool:
-    """Whether something may be missing there: no sign alone, no address, no code before a telephone number."""
+    """Whether something may be missing there: no sign alone, no address, no code before a telephone
+    number.
+    """
     words = _folded(text[start + 1 : end - 1])
     if not words.strip(" +-") or words in _NO_GAP:
         return False
-    return not (text[start] == "<" and _ADDRESS.fullmatch(words)) and not _AREA_CODE.match(text, start)
+    return not (text[start] == "<" and _ADDRESS.fullmatch(words)) and not _AREA_CODE.match(
+        text, start
+    )
 
 
 def _texts(fields: Fields) -> Iterator[tuple[str, str]]:
@@ -251,11 +331,21 @@ def _prose(value: Any) -> Iterator[str]:
 
 
 def _readable(text: str) -> str:
-    """The text as it is read: without emphasis, addresses of links, escapes and invisible characters, in one width."""
+    """The text as it is read: without emphasis, addresses of links, escapes and invisible
+    characters, in one width.
+    """
     plain = _LINK.sub(_link_as_read, html.unescape(text).translate(_OTHER_BRACKETS))
-    plain = _OTHER_DOTS.sub("...", "".join(character for character in plain if unicodedata.category(character) != "Cf"))
-    wide = unicodedata.normalize("NFKC", plain.replace(_ELLIPSIS, "\0").replace("⋯", "\0")).replace("\0", _ELLIPSIS)
-    return re.sub(r"\\(?=[^A-Za-z0-9\s])|\*", "", re.sub(r"(?<![\w_])___?(?=\w)([^_\n]+)(?<=\w)___?(?![\w_])", r"\1", wide))
+    plain = _OTHER_DOTS.sub(
+        "...", "".join(character for character in plain if unicodedata.category(character) != "Cf")
+    )
+    wide = unicodedata.normalize("NFKC", plain.replace(_ELLIPSIS, "\0").replace("⋯", "\0")).replace(
+        "\0", _ELLIPSIS
+    )
+    return re.sub(
+        r"\\(?=[^A-Za-z0-9\s])|\*",
+        "",
+        re.sub(r"(?<![\w_])___?(?=\w)([^_\n]+)(?<=\w)___?(?![\w_])", r"\1", wide),
+    )
 
 
 def _link_as_read(link: re.Match[str]) -> str:
@@ -268,7 +358,9 @@ def _folded(words: str) -> str:
 
 
 def _only_names(words: str) -> bool:
-    """Whether these words only name what belongs there; one name of what is missing is enough where "_" joins them."""
+    """Whether these words only name what belongs there; one name of what is missing is enough where
+    "_" joins them.
+    """
     given = {word.strip(".:") for word in re.split(r"[\s,;/&+_-]+", words.casefold())} - {""}
     if re.fullmatch(r"\s*(?=\w*_)[^\W\d]+\s*", words):
         return bool(given & _NAMES)

@@ -9,7 +9,8 @@ AGAIN_SECONDS = 0.1
 async def end(task: asyncio.Task[Any]) -> None:
     """Cancel a task until it has ended; its result, or what it raised, is dropped.
 
-    Once is not enough: a client library that is just losing its connection may take the cancellation for its own time-out.
+    Once is not enough: a client library that is just losing its connection may take the
+    cancellation for its own time-out.
     """
     while not task.done():
         task.cancel()

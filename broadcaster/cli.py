@@ -1,4 +1,6 @@
-"""The program `broadcaster`: its commands, and how their errors are told (one clear line; exit 2 for usage, 1 for failure)."""
+"""The program `broadcaster`: its commands, and how their errors are told (one clear line; exit 2
+for usage, 1 for failure).
+"""
 
 import os
 import sys
@@ -9,7 +11,18 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from broadcaster import storage_faults
 from broadcaster.announcements import InvalidAnnouncement
-from broadcaster.commands import announcing, auditing, following, people, places, serving, staffing, steering, upkeep, usage
+from broadcaster.commands import (
+    announcing,
+    auditing,
+    following,
+    people,
+    places,
+    serving,
+    staffing,
+    steering,
+    upkeep,
+    usage,
+)
 from broadcaster.commands.failing import Failed
 from broadcaster.config import BadSettings
 from broadcaster.locks import CannotStart
@@ -65,7 +78,12 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except InvalidAnnouncement as error:
-        _fail("\n".join(f"{p.field + ': ' if p.field else ''}{p.reason} {p.remedy}".strip() for p in error.problems))
+        _fail(
+            "\n".join(
+                f"{p.field + ': ' if p.field else ''}{p.reason} {p.remedy}".strip()
+                for p in error.problems
+            )
+        )
     except (Failed, BadSettings, BadDatabase, CannotStart) as error:
         _fail(str(error))
     except DatabaseError as error:
@@ -73,7 +91,11 @@ def main() -> None:
             raise  # a mistake of ours in a statement, not the database's
         words = storage_faults.told(error.orig)
         reason = str(error.orig).strip().splitlines()[0]
-        _fail(" ".join(words) if words else f"Basis data tidak dapat dipakai: {reason}. Periksa BROADCASTER_DATABASE_URL.")
+        _fail(
+            " ".join(words)
+            if words
+            else f"Basis data tidak dapat dipakai: {reason}. Periksa BROADCASTER_DATABASE_URL."
+        )
     except OSError as error:
         words = storage_faults.told(error)
         if words is None:

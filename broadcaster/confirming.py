@@ -1,7 +1,8 @@
 """A mail address of one's own counts once a code that was sent there has come back.
 
-Else whoever writes could have drafts, under the city's name, sent to any stranger: nobody approves a draft before it is tried.
-What is asked for stands nowhere until then: the page carries it, sealed.
+Else whoever writes could have drafts, under the city's name, sent to any stranger: nobody approves
+a draft before it is tried. What is asked for stands nowhere until then: the page carries it,
+sealed.
 """
 
 import secrets
@@ -28,7 +29,9 @@ class NotSent(BadAccount):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What the page carries: whose address is to be which, since when (epoch seconds), and the code that proves it."""
+    """What the page carries: whose address is to be which, since when (epoch seconds), and the code
+    that proves it.
+    """
 
     account: int
     at: float
@@ -37,14 +40,31 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def send_code(app: App, owner: Owner, mail: str) -> bytes:
-    """Send a code to an address that `accounts.read_mail` gave; what the page carries until it comes back. Raises NotSent."""
-    channel = next((name for name in REACHED_BY if nudging.able(app, name) and not isinstance(app.push[name], Inviting)), None)
+    """Send a code to an address that `accounts.read_mail` gave; what the page carries until it
+    comes back. Raises NotSent.
+    """
+    channel = next(
+        (
+            name
+            for name in REACHED_BY
+            if nudging.able(app, name) and not isinstance(app.push[name], Inviting)
+        ),
+        None,
+    )
     if channel is None:
         raise NotSent("Email belum dibuka di sini, jadi alamatnya tidak dapat dikonfirmasi.")
     asked = Asked(account=owner.account.id, at=owner.at, code=new_password()[:9], mail=mail)
-    values = {"person": one_line(owner.account.full_name), "code": asked.code, "site": app.site, "training": False}
+    values = {
+        "person": one_line(owner.account.full_name),
+        "code": asked.code,
+        "site": app.site,
+        "training": False,
+    }
     account_page = f"{app.site.base_url.rstrip('/')}/redaksi/akun"
-    text = fill("account/address.id.txt", {**values, "account_page": account_page, "minutes": int(HOLDS_SECONDS // 60)})
+    text = fill(
+        "account/address.id.txt",
+        {**values, "account_page": account_page, "minutes": int(HOLDS_SECONDS // 60)},
+    )
     subject, _, body = text.partition("\n")
     note = Note(key=f"alamat.{secrets.token_hex(8)}", subject=subject.strip(), text=body.strip())
     if not isinstance(await nudging.tell(app, channel, mail, note), Receipt):
@@ -53,7 +73,9 @@ async def send_code(app: App, owner: Owner, mail: str) -> bytes:
 
 
 def confirmed(book: AddressBook, owner: Owner, sealed: bytes, code: str) -> str:
-    """The address whose code came back; raises BadAccount where it is wrong, too late, or somebody else's."""
+    """The address whose code came back; raises BadAccount where it is wrong, too late, or somebody
+    else's.
+    """
     try:
         asked = msgspec.json.decode(book.open(_SEAL, sealed), type=Asked)
     except (SealBroken, msgspec.DecodeError) as error:

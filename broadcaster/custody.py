@@ -1,9 +1,12 @@
-"""Where a database is at home: a copy that wakes elsewhere, or an older state of it, sends nothing until a person says so.
+"""Where a database is at home: a copy that wakes elsewhere, or an older state of it, sends nothing
+until a person says so.
 
-A SQLite file is known by its number on its disk and by the machine, a PostgreSQL database by the numbers that its server gave it:
-a restart, a reboot, another host name, another container on the same volume change none of these. A mark that rises while the
-program runs stands in the database and beside it: a database with a lower mark than its folder is an older state of it.
-A copy from which nothing was published and nothing is due begins a life of its own, unless its folder saw a later state of it.
+A SQLite file is known by its number on its disk and by the machine, a PostgreSQL database by the
+numbers that its server gave it: a restart, a reboot, another host name, another container on the
+same volume change none of these. A mark that rises while the program runs stands in the database
+and beside it: a database with a lower mark than its folder is an older state of it. A copy from
+which nothing was published and nothing is due begins a life of its own, unless its folder saw a
+later state of it.
 """
 
 import hashlib
@@ -46,7 +49,9 @@ STOPPED = "Tidak dikirim lagi: basis data dipindahkan atau dipulihkan."
 
 
 class Home(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a database lives: `name` is the operator's, `machine` a hash, `file` and `disk` as the system numbers them."""
+    """Where a database lives: `name` is the operator's, `machine` a hash, `file` and `disk` as the
+    system numbers them.
+    """
 
     identity: str = ""
     name: str = ""
@@ -71,7 +76,9 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """Where a database is at home (as it is written down), whether it is held, and whether that is yet to be written down."""
+    """Where a database is at home (as it is written down), whether it is held, and whether that is
+    yet to be written down.
+    """
 
     home: str
     held: Held | None = None
@@ -87,7 +94,9 @@ def here(connection: Connection, settings: Settings) -> Home:
         return Home(name=settings.instance, file=store.place(connection))
     path = make_url(settings.database).database or ""
     numbers, disk = os.stat(path), os.statvfs(path)  # noqa: PTH116  the disk's number has no other way
-    return Home(name=settings.instance, machine=machine(), file=str(numbers.st_ino), disk=str(disk.f_fsid))
+    return Home(
+        name=settings.instance, machine=machine(), file=str(numbers.st_ino), disk=str(disk.f_fsid)
+    )
 
 
 def machine(machine_id: Path = MACHINE_ID, containers: tuple[Path, ...] = CONTAINERS) -> str:
@@ -102,9 +111,11 @@ def machine(machine_id: Path = MACHINE_ID, containers: tuple[Path, ...] = CONTAI
 
 
 def is_elsewhere(was: Home, here: Home) -> bool:
-    """Check whether a database woke in another place than where it last ran (pure). What is not known is no difference.
+    """Check whether a database woke in another place than where it last ran (pure). What is not
+    known is no difference.
 
-    Where the operator names the installation, the name alone counts. A disk may get another number on the same machine.
+    Where the operator names the installation, the name alone counts. A disk may get another number
+    on the same machine.
     """
     if was.name and here.name:
         return was.name != here.name
@@ -118,7 +129,9 @@ def is_elsewhere(was: Home, here: Home) -> bool:
 
 
 async def check(database: Database, settings: Settings) -> Held | None:
-    """Hold everything back where this database is a copy or an older state; to be asked before anything is sent."""
+    """Hold everything back where this database is a copy or an older state; to be asked before
+    anything is sent.
+    """
     if settings.simulated:
         return None  # nothing leaves anyway
     verdict = await database.read(judged, settings)
@@ -153,10 +166,20 @@ def _judged(known: Custody | None, connection: Connection, settings: Settings) -
         return Verdict(home=known.home, held=away)
     was = msgspec.json.decode(known.home, type=Home)
     because = _because(was, found, known.mark, settings)
-    if because is not None and not _ran_on(was, known.mark, settings) and not store.may_send(connection):
-        return Verdict(home=_written(found, secrets.token_hex(8)), news=True)  # nothing can leave twice: it begins here
+    if (
+        because is not None
+        and not _ran_on(was, known.mark, settings)
+        and not store.may_send(connection)
+    ):
+        return Verdict(
+            home=_written(found, secrets.token_hex(8)), news=True
+        )  # nothing can leave twice: it begins here
     if because is not None:
-        return Verdict(home=known.home, held=Held(since=datetime.fromtimestamp(now(connection), UTC), because=because), news=True)
+        return Verdict(
+            home=known.home,
+            held=Held(since=datetime.fromtimestamp(now(connection), UTC), because=because),
+            news=True,
+        )
     merged = _written(_merged(was, found), was.identity)
     return Verdict(home=merged, news=merged != known.home)
 
@@ -167,7 +190,9 @@ def held(connection: Connection) -> Held | None:
 
 
 async def keep_mark(database: Database, settings: Settings) -> None:
-    """Count the mark up, in the database first and then beside it; hold everything back where it is behind."""
+    """Count the mark up, in the database first and then beside it; hold everything back where it is
+    behind.
+    """
     if settings.simulated:
         return
     if (away := await check(database, settings)) is not None:
@@ -196,7 +221,12 @@ def _ran_on(was: Home, mark: int, settings: Settings) -> bool:
 
 def _merged(was: Home, found: Home) -> Home:
     """What is known now, and what was known before of what is not."""
-    return Home(name=found.name or was.name, machine=found.machine or was.machine, file=found.file, disk=found.disk)
+    return Home(
+        name=found.name or was.name,
+        machine=found.machine or was.machine,
+        file=found.file,
+        disk=found.disk,
+    )
 
 
 def _written(home: Home, identity: str) -> str:
@@ -222,7 +252,9 @@ def read_mark(folder: Path, identity: str) -> int:
 
 
 def write_mark(folder: Path, identity: str, mark: int) -> None:
-    """Keep the mark, whole or not at all; one that cannot be kept only makes an older state harder to notice."""
+    """Keep the mark, whole or not at all; one that cannot be kept only makes an older state harder
+    to notice.
+    """
     fresh = folder / f"{FILE}.{os.getpid()}"
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -248,8 +280,12 @@ class Adopted:
     mark: int
 
 
-def adopt(connection: Connection, settings: Settings, *, actor: str, at: datetime, stop: bool | None) -> Adopted:
-    """Make this the database's home and send again; `stop`: what waits is stopped (None: nothing may wait). Raises NotAllowed."""
+def adopt(
+    connection: Connection, settings: Settings, *, actor: str, at: datetime, stop: bool | None
+) -> Adopted:
+    """Make this the database's home and send again; `stop`: what waits is stopped (None: nothing
+    may wait). Raises NotAllowed.
+    """
     known = store.locked(connection)
     if known is None or known.held_at is None:
         raise NotAllowed("Basis data ini sudah di tempatnya: tidak ada yang ditahan.")
@@ -260,11 +296,19 @@ def adopt(connection: Connection, settings: Settings, *, actor: str, at: datetim
     for announcement in waits.announcements if stop else ():
         ledger.cancel(connection, announcement, STOPPED)
     mark = max(known.mark, read_mark(settings.data_dir, was.identity)) + 1
-    identity = secrets.token_hex(8)  # marks of its earlier life, on whichever machine, count no more
+    identity = secrets.token_hex(
+        8
+    )  # marks of its earlier life, on whichever machine, count no more
     store.settle(connection, _written(here(connection, settings), identity), mark)
-    detail: dict[str, Any] = {"because": known.held_because, "count": waits.messages, "stopped": bool(stop)}
+    detail: dict[str, Any] = {
+        "because": known.held_because,
+        "count": waits.messages,
+        "stopped": bool(stop),
+    }
     audit.append(connection, at=at, actor=actor, act="adopt", subject="database", detail=detail)
-    return Adopted(because=known.held_because, waiting=waits, stopped=bool(stop), identity=identity, mark=mark)
+    return Adopted(
+        because=known.held_because, waiting=waits, stopped=bool(stop), identity=identity, mark=mark
+    )
 
 
 def told(connection: Connection) -> str:

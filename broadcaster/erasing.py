@@ -1,4 +1,6 @@
-"""One person's right to be forgotten: an address leaves every table, the inbox and the files of the database."""
+"""One person's right to be forgotten: an address leaves every table, the inbox and the files of the
+database.
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -29,7 +31,9 @@ TABLES = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Erased:
-    """Whether the address was known, and whether the files of the database hold nothing of it any more."""
+    """Whether the address was known, and whether the files of the database hold nothing of it any
+    more.
+    """
 
     erased: bool
     cleared: bool = False
@@ -72,7 +76,9 @@ def _forget(connection: Connection, app: App, address_id: int, actor: str) -> bo
 
 
 async def _forget_receipts(app: App, known: Traits) -> None:
-    """Look through what waits in the inbox: its bodies are sealed, so nothing else tells whose they are."""
+    """Look through what waits in the inbox: its bodies are sealed, so nothing else tells whose they
+    are.
+    """
     after = 0
     while page := await app.database.read(store.waiting, known.channel, after, AT_ONCE):
         after = page[-1].id
@@ -89,7 +95,9 @@ def _concerns(book: AddressBook, known: Traits, body: bytes) -> bool:
     match event:
         case StatusEvent():
             ids = (event.address, *event.aliases)
-            return store.concerns(book, known, ids=ids, provider_id=event.provider_id, delivery=event.delivery)
+            return store.concerns(
+                book, known, ids=ids, provider_id=event.provider_id, delivery=event.delivery
+            )
         case InboundEvent() | AddressEvent():
             return store.concerns(book, known, ids=(event.address, *event.aliases))
     return False

@@ -1,4 +1,6 @@
-"""The fields of an announcement, the same in a file's front matter and in the API, and how a bad one is refused. Pure."""
+"""The fields of an announcement, the same in a file's front matter and in the API, and how a bad
+one is refused. Pure.
+"""
 
 import json
 import re
@@ -35,11 +37,17 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.reason} {self.remedy}" if self.field else f"{self.reason} {self.remedy}"
+        return (
+            f"{self.field}: {self.reason} {self.remedy}"
+            if self.field
+            else f"{self.reason} {self.remedy}"
+        )
 
 
 class InvalidAnnouncement(Exception):
-    """The announcement is refused and nothing of it was stored; `problems` are all that must be mended."""
+    """The announcement is refused and nothing of it was stored; `problems` are all that must be
+    mended.
+    """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -108,7 +116,9 @@ Fact = Annotated[str, Field(max_length=1_000), BeforeValidator(_prose)]
 Digest = Annotated[str, Field(max_length=64)]
 Slug = Annotated[str, Field(max_length=60), BeforeValidator(_lower)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
-Areas = Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_AREAS), BeforeValidator(_words)]
+Areas = Annotated[
+    tuple[Name, ...], Field(min_length=1, max_length=MAX_AREAS), BeforeValidator(_words)
+]
 Channels = Annotated[tuple[Slug, ...], Field(max_length=MAX_CHANNELS), BeforeValidator(_words)]
 Evidence = Annotated[tuple[Url, ...], Field(max_length=MAX_EVIDENCE), BeforeValidator(_words)]
 LevelName = Annotated[Level, BeforeValidator(_lower)]
@@ -155,38 +165,58 @@ class Override(_Given):
 
 
 class Fields(_Given):
-    """An announcement as staff and other systems write it: the front matter of a file, the body of an API request."""
+    """An announcement as staff and other systems write it: the front matter of a file, the body of
+    an API request.
+    """
 
     title: Title = Field(description="At most 70 code points.")
     body: Body = Field(description="Light Markdown: paragraphs, bold, italic, links, lists.")
     areas: Areas = Field(description="Slugs or codes of areas; `cimahi` is the whole city.")
-    summary: Summary | None = Field(None, description="At most 90 code points; default: first sentences of the body.")
+    summary: Summary | None = Field(
+        None, description="At most 90 code points; default: first sentences of the body."
+    )
     category: Slug = Field(DEFAULT_TOPIC, description="Slug of a topic.")
     level: LevelName = Field("info", description="`emergency` needs `expires` and `instruction`.")
     kind: KindName | None = Field(None, description="Default: notice; for emergencies alert.")
     channels: Channels = Field((), description="Ways out; default: all that are open.")
     agency: Name | None = Field(None, description="Who is responsible; default: the city.")
-    effective: Moment | None = Field(None, description="Default: when it is published. Without a zone it is WIB.")
-    expires: Moment | None = Field(None, description="Compulsory for emergencies. Without a zone it is WIB.")
-    publish_at: Moment | None = Field(None, description="When to publish; default: at once. Without a zone it is WIB.")
-    instruction: Instruction | None = Field(None, description="What to do now; compulsory for emergencies. Light Markdown.")
+    effective: Moment | None = Field(
+        None, description="Default: when it is published. Without a zone it is WIB."
+    )
+    expires: Moment | None = Field(
+        None, description="Compulsory for emergencies. Without a zone it is WIB."
+    )
+    publish_at: Moment | None = Field(
+        None, description="When to publish; default: at once. Without a zone it is WIB."
+    )
+    instruction: Instruction | None = Field(
+        None, description="What to do now; compulsory for emergencies. Light Markdown."
+    )
     translations: dict[Literal["en", "su"], Translation] = Field(default_factory=dict)
     overrides: dict[Slug, Override] = Field(
-        default_factory=dict, max_length=MAX_CHANNELS, description="Words of single channels, by the channel's name."
+        default_factory=dict,
+        max_length=MAX_CHANNELS,
+        description="Words of single channels, by the channel's name.",
     )
     link: Url | None = Field(None, description="Absolute http(s) address of a page with more.")
     image: Url | None = Field(None, description="Absolute http(s) address of a picture.")
-    image_alt: Sentence | None = Field(None, description="Text alternative of the picture, compulsory with it.")
+    image_alt: Sentence | None = Field(
+        None, description="Text alternative of the picture, compulsory with it."
+    )
     claim: Sentence | None = Field(None, description="Clarifications: what is being said.")
     seen_at: Name | None = Field(None, description="Clarifications: where and when it was seen.")
     verdict: VerdictName | None = Field(None, description="Clarifications: the finding.")
     hoax_type: Name | None = Field(None, description="Clarifications: its type.")
-    evidence: Evidence = Field((), description="Clarifications: absolute http(s) addresses, at least one.")
+    evidence: Evidence = Field(
+        (), description="Clarifications: absolute http(s) addresses, at least one."
+    )
     fact: Fact | None = Field(None, description="Clarifications: what is true.")
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> Self:
-        """The fields of a mapping; raises InvalidAnnouncement with each that is missing, unknown or of the wrong shape."""
+        """The fields of a mapping; raises InvalidAnnouncement with each that is missing, unknown or
+        of the wrong shape.
+        """
         problems = list(_piled(raw))
         try:
             fields = cls.model_validate(raw)
@@ -205,14 +235,18 @@ _STAND_IN = {"title": "-", "body": "-", "areas": ("-",)}
 
 
 def read_leniently(raw: Mapping[str, Any]) -> tuple[Fields, list[Problem]]:
-    """What can be read, with stand-ins for what cannot, so that the other rules can still be asked; and the problems."""
+    """What can be read, with stand-ins for what cannot, so that the other rules can still be asked;
+    and the problems.
+    """
     piled = list(_piled(raw))
     try:
         return Fields.model_validate(raw), piled
     except ValidationError as error:
         problems = _problems(error)
     broken = {problem.field.split(".")[0] for problem in problems}
-    sound = {name: value for name, value in raw.items() if name not in broken and not _is_empty(value)}
+    sound = {
+        name: value for name, value in raw.items() if name not in broken and not _is_empty(value)
+    }
     return Fields.model_validate({**_STAND_IN, **sound}), problems + piled
 
 
@@ -240,7 +274,9 @@ def piled(field: str, text: str) -> Problem | None:
         return None
     where = f'Huruf "{letter}"' if letter else "Satu tempat tanpa huruf"
     reason = f"{where} memuat lebih dari {MARKS_AT_MOST} tanda, sehingga menutupi baris lain."
-    return Problem(field=shown(field), reason=reason, remedy="Tulis ulang tanpa tanda bertumpuk itu.")
+    return Problem(
+        field=shown(field), reason=reason, remedy="Tulis ulang tanpa tanda bertumpuk itu."
+    )
 
 
 TOLD = ("title", "level", "areas", "agency")
@@ -250,7 +286,10 @@ TOLD = ("title", "level", "areas", "agency")
 def changed(before: Fields, after: Fields) -> dict[str, dict[str, Any]]:
     """What is told of an edit: "before" and "after" with each of those that differ."""
     names = [name for name in TOLD if getattr(before, name) != getattr(after, name)]
-    return {when: {name: getattr(fields, name) for name in names} for when, fields in (("before", before), ("after", after))}
+    return {
+        when: {name: getattr(fields, name) for name in names}
+        for when, fields in (("before", before), ("after", after))
+    }
 
 
 # --- refusals in words --------------------------------------------------------------------------------
@@ -260,7 +299,11 @@ def _problems(error: ValidationError) -> list[Problem]:
     problems = []
     for detail in error.errors(include_url=False):
         reason, remedy = _reason(detail)
-        problems.append(Problem(field=".".join(shown(part) for part in detail["loc"]), reason=reason, remedy=remedy))
+        problems.append(
+            Problem(
+                field=".".join(shown(part) for part in detail["loc"]), reason=reason, remedy=remedy
+            )
+        )
     return problems
 
 
@@ -278,11 +321,19 @@ def _reason(detail: ErrorDetails) -> tuple[str, str]:
             return "Nama ini tidak dikenal.", did_you_mean(shown(name), known.model_fields)
         case "string_too_long":
             limit = context["max_length"]
-            return f"Kelebihan {len(given) - limit} karakter.", f"Persingkat menjadi paling banyak {limit} karakter."
+            return (
+                f"Kelebihan {len(given) - limit} karakter.",
+                f"Persingkat menjadi paling banyak {limit} karakter.",
+            )
         case "too_long":
-            return f"Ada {context['actual_length']}, terlalu banyak.", f"Paling banyak {context['max_length']}."
+            return (
+                f"Ada {context['actual_length']}, terlalu banyak.",
+                f"Paling banyak {context['max_length']}.",
+            )
         case "literal_error":
-            choices = context["expected"].replace("'", "").replace(" or ", ", ").replace(" atau ", ", ")
+            choices = (
+                context["expected"].replace("'", "").replace(" or ", ", ").replace(" atau ", ", ")
+            )
             return f'"{shown(given)}" tidak dikenal.', f"Pilih: {choices}."
     return "Bentuk isinya salah.", _SHAPES.get(detail["type"], "Isi dengan teks.")
 

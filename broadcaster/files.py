@@ -5,7 +5,9 @@ import contextlib
 MOST = 65_536
 """More than we ever hold; some systems say that there is no limit, and refuse to be asked for none."""
 WANTED = 4_352
-"""Enough for every connection that the web server holds (web/admission.py), its backlog and what else it opens."""
+"""Enough for every connection that the web server holds (web/admission.py), its backlog and what
+else it opens.
+"""
 
 
 def file_limit() -> tuple[int, int]:
@@ -25,6 +27,10 @@ def raise_file_limit() -> int:
     if most > now:
         import resource  # noqa: PLC0415  not on Windows
 
-        with contextlib.suppress(OSError, ValueError):  # macOS grants less than it says: what we have must do
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        with contextlib.suppress(
+            OSError, ValueError
+        ):  # macOS grants less than it says: what we have must do
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+            )
     return file_limit()[0]

@@ -1,4 +1,6 @@
-"""Nothing leaves with a blank of a template in it: held against every stored template, whatever road a text comes by."""
+"""Nothing leaves with a blank of a template in it: held against every stored template, whatever
+road a text comes by.
+"""
 
 from sqlalchemy import Connection
 
@@ -12,7 +14,9 @@ ACTS: tuple[Act, ...] = ("submit", "approve", "schedule", "publish", "correct")
 
 
 def known(connection: Connection, own: str = "") -> frozenset[str]:
-    """Collect the blanks of every template, and those of one that is gone since the announcement was begun (`own`)."""
+    """Collect the blanks of every template, and those of one that is gone since the announcement
+    was begun (`own`).
+    """
     return recurring.blanks(connection) | recurring.read_blanks(own)
 
 
@@ -23,6 +27,8 @@ def require_filled(connection: Connection, fields: Fields, own: str = "") -> Non
 
 
 def require_filled_step(connection: Connection, act: Act, fields: Fields, own: str = "") -> None:
-    """Before a step towards residents: raises InvalidAnnouncement with each field that still holds a blank."""
+    """Before a step towards residents: raises InvalidAnnouncement with each field that still holds
+    a blank.
+    """
     if act in ACTS:
         require_filled(connection, fields, own)

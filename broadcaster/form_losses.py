@@ -1,10 +1,14 @@
-"""Characters that a change of a form takes away, field by field: what decides whether the text before it is kept. Pure."""
+"""Characters that a change of a form takes away, field by field: what decides whether the text
+before it is kept. Pure.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 SMALL = 20
-"""Characters that a version may lose in all before the next change is one of its own: mistypings, not a sentence."""
+"""Characters that a version may lose in all before the next change is one of its own: mistypings,
+not a sentence.
+"""
 SHARE = 5
 """Of a field with more than that, one change may take at most a fifth."""
 
@@ -16,7 +20,9 @@ def loss(before: Mapping[str, Any], after: Mapping[str, Any]) -> int:
 
 
 def is_small(before: Mapping[str, Any], after: Mapping[str, Any], lost: int = 0) -> bool:
-    """Whether a change may be folded into the version before it, which has lost `lost` characters already."""
+    """Whether a change may be folded into the version before it, which has lost `lost` characters
+    already.
+    """
     kept = dict(_texts(after))
     for name, text in _texts(before):
         gone = _lost(text, kept.get(name, ""))
@@ -27,7 +33,9 @@ def is_small(before: Mapping[str, Any], after: Mapping[str, Any], lost: int = 0)
 
 
 def _texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Every text of a form by its place; members of a list stand for themselves, whatever their order."""
+    """Every text of a form by its place; members of a list stand for themselves, whatever their
+    order.
+    """
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _texts(inner, f"{name}.{key}")
@@ -39,7 +47,9 @@ def _texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _lost(before: str, after: str) -> int:
-    """Count what stood between the ends that two texts share, unless it stands within the other's middle."""
+    """Count what stood between the ends that two texts share, unless it stands within the other's
+    middle.
+    """
     start = _shared(before, after)
     old, new = before[start:], after[start:]
     end = _shared(old[::-1], new[::-1])

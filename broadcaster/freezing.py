@@ -1,4 +1,6 @@
-"""How an announcement becomes an edition: the words as they will stand, whole seconds, nothing left to default. Pure."""
+"""How an announcement becomes an edition: the words as they will stand, whole seconds, nothing left
+to default. Pure.
+"""
 
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -7,7 +9,17 @@ import msgspec
 
 from broadcaster.announcements import CheckedAnnouncement
 from broadcaster.fields import Fields, Override, Translation
-from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Area, Change, Claim, Edition, Image, Site, Wording
+from channels.base.contract import (
+    SUMMARY_LIMIT,
+    TITLE_LIMIT,
+    Area,
+    Change,
+    Claim,
+    Edition,
+    Image,
+    Site,
+    Wording,
+)
 from channels.base.marks import rooted
 from channels.base.rendering import cut, kind_text, moment_text, plain
 from channels.base.running_text import running
@@ -28,7 +40,9 @@ def freeze(
     first: datetime | None = None,
     urgent: bool = False,
 ) -> Edition:
-    """The edition published `at`; `first` is when the announcement's first one was, `urgent` whether it corrects an emergency."""
+    """The edition published `at`; `first` is when the announcement's first one was, `urgent`
+    whether it corrects an emergency.
+    """
     fields, published = with_addresses(checked.fields, site.base_url), whole_second(at)
     first = first or published
     return Edition(
@@ -49,14 +63,18 @@ def freeze(
         effective=(fields.effective or first).astimezone(UTC),
         expires=fields.expires.astimezone(UTC) if fields.expires else None,
         link=fields.link,
-        image=Image(url=fields.image, alt=fields.image_alt) if fields.image and fields.image_alt else None,
+        image=Image(url=fields.image, alt=fields.image_alt)
+        if fields.image and fields.image_alt
+        else None,
         claim=_claim(fields) if checked.kind == "clarification" else None,
         urgent=urgent,
     )
 
 
 def withdrawal(previous: Edition, *, reason: str, at: datetime) -> Edition:
-    """The edition that takes an announcement back: it says why, and nothing of the old text stands in it."""
+    """The edition that takes an announcement back: it says why, and nothing of the old text stands
+    in it.
+    """
     published = whole_second(at)
     return msgspec.structs.replace(
         previous,
@@ -81,15 +99,21 @@ def whole_second(moment: datetime) -> datetime:
 
 
 def with_addresses(fields: Fields, base_url: str) -> Fields:
-    """The same fields with links to paths of our own site under its base URL, so that a summary cut from a body has them too."""
+    """The same fields with links to paths of our own site under its base URL, so that a summary cut
+    from a body has them too.
+    """
 
     def complete(words: Words) -> Words:
         texts = {name: getattr(words, name, None) for name in ("body", "instruction")}
-        return words.model_copy(update={name: rooted(text, base_url) for name, text in texts.items() if text})
+        return words.model_copy(
+            update={name: rooted(text, base_url) for name, text in texts.items() if text}
+        )
 
     translations = {lang: complete(words) for lang, words in fields.translations.items()}
     overrides = {channel: complete(words) for channel, words in fields.overrides.items()}
-    return complete(fields).model_copy(update={"translations": translations, "overrides": overrides})
+    return complete(fields).model_copy(
+        update={"translations": translations, "overrides": overrides}
+    )
 
 
 def default_summary(body: str) -> str:
@@ -98,7 +122,10 @@ def default_summary(body: str) -> str:
 
 
 def _wordings(fields: Fields) -> dict[str, Wording]:
-    return {"id": _wording(fields), **{lang: _wording(words) for lang, words in fields.translations.items()}}
+    return {
+        "id": _wording(fields),
+        **{lang: _wording(words) for lang, words in fields.translations.items()},
+    }
 
 
 def _wording(words: Fields | Translation) -> Wording:
@@ -115,11 +142,14 @@ def _overrides(fields: Fields) -> dict[str, Wording]:
     own = _wording(fields)
     adjusted = {
         channel: msgspec.structs.replace(
-            own, title=words.title or own.title, body=words.body or own.body,
-            summary=words.summary or (fields.summary or default_summary(words.body) if words.body else own.summary),
+            own,
+            title=words.title or own.title,
+            body=words.body or own.body,
+            summary=words.summary
+            or (fields.summary or default_summary(words.body) if words.body else own.summary),
         )
         for channel, words in fields.overrides.items()
-    }  # fmt: skip
+    }
     return {channel: words for channel, words in sorted(adjusted.items()) if words != own}
 
 

@@ -23,9 +23,11 @@ _QUOTE = 'Apit isi yang memuat titik dua, tanda kutip, atau tanda # dengan tanda
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The front matter's values, every scalar as text, and the Markdown below as `body`; raises InvalidAnnouncement.
+    """The front matter's values, every scalar as text, and the Markdown below as `body`; raises
+    InvalidAnnouncement.
 
-    Nothing is guessed from the look of a value: 32.70 stays an area, no stays a word, 14:00 is no number.
+    Nothing is guessed from the look of a value: 32.70 stays an area, no stays a word, 14:00 is no
+    number.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise _refused("Berkas terlalu besar.", f"Paling besar {MAX_BYTES // 1024} KiB.")
@@ -33,24 +35,36 @@ def parse(text: str) -> dict[str, Any]:
     start = next((number for number, line in enumerate(lines) if line.strip()), None)
     if start is None or lines[start].rstrip() != FENCE:
         raise _refused("Berkas tidak dimulai dengan front matter.", _START)
-    end = next((number for number in range(start + 1, len(lines)) if lines[number].rstrip() == FENCE), None)
+    end = next(
+        (number for number in range(start + 1, len(lines)) if lines[number].rstrip() == FENCE), None
+    )
     if end is None:
-        raise _refused("Front matter tidak ditutup.", "Tambahkan baris --- di antara isian dan isi pengumuman.")
+        raise _refused(
+            "Front matter tidak ditutup.", "Tambahkan baris --- di antara isian dan isi pengumuman."
+        )
     values = _mapping("\n".join(lines[start + 1 : end]), start + 2)
     body = "\n".join(lines[end + 1 :]).strip()
     if body and values.get("body"):
-        raise _refused("Isi ditulis dua kali.", "Hapus body dari front matter, atau teks di bawahnya.", field="body")
+        raise _refused(
+            "Isi ditulis dua kali.",
+            "Hapus body dari front matter, atau teks di bawahnya.",
+            field="body",
+        )
     return {**values, "body": body} if body else values
 
 
 def checked(text: str, check: Callable[[Mapping[str, Any]], T]) -> T:
-    """`check` of the file's values; raises InvalidAnnouncement with what is wrong with the file and with its values at once."""
+    """`check` of the file's values; raises InvalidAnnouncement with what is wrong with the file and
+    with its values at once.
+    """
     values, problems, unread = _salvaged(text)
     try:
         found = check(values)
     except InvalidAnnouncement as refused:
         told = {problem.field for problem in problems} | unread
-        problems += [problem for problem in refused.problems if problem.field.split(".")[0] not in told]
+        problems += [
+            problem for problem in refused.problems if problem.field.split(".")[0] not in told
+        ]
         raise InvalidAnnouncement(problems) from None
     if problems:
         raise InvalidAnnouncement(problems)
@@ -58,7 +72,8 @@ def checked(text: str, check: Callable[[Mapping[str, Any]], T]) -> T:
 
 
 def _salvaged(text: str) -> tuple[dict[str, Any], list[Problem], set[str]]:
-    """What can be read once each line that cannot be is left out; what is wrong with those, and the names that they begin with.
+    """What can be read once each line that cannot be is left out; what is wrong with those, and the
+    names that they begin with.
 
     Raises InvalidAnnouncement for a file without front matter, or with too much that is wrong.
     """
@@ -72,7 +87,11 @@ def _salvaged(text: str) -> tuple[dict[str, Any], list[Problem], set[str]]:
             match = _LINE.match(refused.problems[0].reason)
             lines = text.removeprefix("\ufeff").splitlines()
             number = int(match[1]) - 1 if match is not None else -1
-            if not 0 <= number < len(lines) or len(problems) >= MOST_LINES_LEFT_OUT or not lines[number].strip("- \t"):
+            if (
+                not 0 <= number < len(lines)
+                or len(problems) >= MOST_LINES_LEFT_OUT
+                or not lines[number].strip("- \t")
+            ):
                 raise InvalidAnnouncement(problems) from None
             unread |= {name[1] for name in [_NAME.match(lines[number])] if name is not None}
             lines[number] = ""
@@ -100,9 +119,14 @@ def _mapping(yaml_text: str, first_line: int) -> dict[str, Any]:
             raise _refused(f"{where}ada tab.", "Ganti tab dengan spasi.") from None
         raise _refused(f"{where}tidak dapat dibaca sebagai YAML.", _QUOTE) from None
     except yaml.YAMLError:  # the reader met a character that YAML does not allow
-        raise _refused("Ada karakter kendali.", "Hapus karakter itu, lalu simpan berkas sebagai UTF-8.") from None
+        raise _refused(
+            "Ada karakter kendali.", "Hapus karakter itu, lalu simpan berkas sebagai UTF-8."
+        ) from None
     if not isinstance(values, dict):
-        raise _refused("Front matter bukan pasangan nama dan isi.", "Tulis tiap baris sebagai nama: isi, misalnya title: ...")
+        raise _refused(
+            "Front matter bukan pasangan nama dan isi.",
+            "Tulis tiap baris sebagai nama: isi, misalnya title: ...",
+        )
     return values
 
 
@@ -125,7 +149,9 @@ def _value(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> objec
         raise _Unwanted(event, "susunannya terlalu dalam.")
     if isinstance(event, yaml.ScalarEvent):
         if event.style is None and _is_cut_short(event):
-            raise _Unwanted(event, "teks sesudah tanda # akan hilang; apit isinya dengan tanda kutip.")
+            raise _Unwanted(
+                event, "teks sesudah tanda # akan hilang; apit isinya dengan tanda kutip."
+            )
         return str(event.value)
     if isinstance(event, yaml.SequenceStartEvent):
         return [_value(item, events, depth + 1) for item in _until(yaml.SequenceEndEvent, events)]
@@ -133,13 +159,20 @@ def _value(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> objec
     for key in _until(yaml.MappingEndEvent, events):
         name = _value(key, events, MAX_DEPTH)
         if not isinstance(name, str) or name in values:
-            raise _Unwanted(key, f'"{shown(name)}" tertulis dua kali.' if isinstance(name, str) else "nama isian harus teks.")
+            raise _Unwanted(
+                key,
+                f'"{shown(name)}" tertulis dua kali.'
+                if isinstance(name, str)
+                else "nama isian harus teks.",
+            )
         values[name] = _value(next(events), events, depth + 1)
     return values
 
 
 def _is_cut_short(event: yaml.ScalarEvent) -> bool:
-    """Whether an unquoted value is cut short: "Jl. Pesantren #12" would be stored as "Jl. Pesantren"; "# 12" is a comment."""
+    """Whether an unquoted value is cut short: "Jl. Pesantren #12" would be stored as "Jl.
+    Pesantren"; "# 12" is a comment.
+    """
     mark = event.end_mark
     rest = (mark.buffer or "")[mark.pointer :] if isinstance(mark, yaml.Mark) else ""
     return bool(event.value) and re.match(r"[ \t]+#\S", rest) is not None
@@ -153,4 +186,6 @@ def _until(end: type[yaml.Event], events: Iterator[yaml.Event]) -> Iterator[yaml
 
 
 def _refused(reason: str, remedy: str, field: str = "") -> InvalidAnnouncement:
-    return InvalidAnnouncement([Problem(field=field, reason=reason[0].upper() + reason[1:], remedy=remedy)])
+    return InvalidAnnouncement(
+        [Problem(field=field, reason=reason[0].upper() + reason[1:], remedy=remedy)]
+    )

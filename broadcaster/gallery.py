@@ -1,4 +1,6 @@
-"""Pictures from the desk of staff to where residents fetch them: taken in, kept in every size, given out, thrown away unused."""
+"""Pictures from the desk of staff to where residents fetch them: taken in, kept in every size,
+given out, thrown away unused.
+"""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +39,9 @@ class NotKept(BadPicture):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stored:
-    """A picture that is kept: `url` is what an announcement's `image` holds, `thumbnail` a path of our own site."""
+    """A picture that is kept: `url` is what an announcement's `image` holds, `thumbnail` a path of
+    our own site.
+    """
 
     id: str
     url: str
@@ -47,22 +51,28 @@ class Stored:
 
 
 async def take(app: App, upload: Upload, *, actor: str, now: datetime, place: str = "") -> Stored:
-    """Check, write anew and keep an upload in every size. Raises BadPicture, whose message is for the person who chose it.
+    """Check, write anew and keep an upload in every size. Raises BadPicture, whose message is for
+    the person who chose it.
 
-    `actor` as in the audit log, `place` where the request came from. The same picture again is the same one.
+    `actor` as in the audit log, `place` where the request came from. The same picture again is the
+    same one.
     """
     picture = await _decoded(upload)
     try:
         for variant, body in picture.files.items():
             await app.depot.put(name_of(picture.id, variant), body)
     except StoreDown as down:
-        raise NotKept("Gambar belum dapat disimpan. Coba lagi sebentar; bila tetap gagal, hubungi pengelola.") from down
+        raise NotKept(
+            "Gambar belum dapat disimpan. Coba lagi sebentar; bila tetap gagal, hubungi pengelola."
+        ) from down
     kept = await app.database.write(_remember, picture, actor=actor, now=now, place=place)
     return stored_as(app, kept)
 
 
 async def _decoded(upload: Upload) -> Picture:
-    """The picture in an upload, which is taken into memory in its turn: those that wait stay on the disk. Raises BadPicture."""
+    """The picture in an upload, which is taken into memory in its turn: those that wait stay on the
+    disk. Raises BadPicture.
+    """
     loop = asyncio.get_running_loop()
 
     def decode() -> Picture:
@@ -74,9 +84,18 @@ async def _decoded(upload: Upload) -> Picture:
     return await loop.run_in_executor(_decoder, decode)
 
 
-def _remember(connection: Connection, picture: Picture, *, actor: str, now: datetime, place: str) -> Kept:
+def _remember(
+    connection: Connection, picture: Picture, *, actor: str, now: datetime, place: str
+) -> Kept:
     sizes = {variant: len(body) for variant, body in picture.files.items()}
-    kept = Kept(id=picture.id, width=picture.width, height=picture.height, sizes=sizes, at=now.timestamp(), actor=actor)
+    kept = Kept(
+        id=picture.id,
+        width=picture.width,
+        height=picture.height,
+        sizes=sizes,
+        at=now.timestamp(),
+        actor=actor,
+    )
     if rows.add(connection, kept):
         detail = {"width": kept.width, "height": kept.height, "bytes": sizes["web"], "from": place}
         audit.append(connection, at=now, actor=actor, act="upload", subject=kept.id, detail=detail)
@@ -86,7 +105,13 @@ def _remember(connection: Connection, picture: Picture, *, actor: str, now: date
 def stored_as(app: App, kept: Kept) -> Stored:
     """A kept picture as pages name it."""
     url = f"{app.site.base_url.rstrip('/')}{pictures.path(kept.id, 'web')}"
-    return Stored(id=kept.id, url=url, thumbnail=pictures.path(kept.id, "kecil"), width=kept.width, height=kept.height)
+    return Stored(
+        id=kept.id,
+        url=url,
+        thumbnail=pictures.path(kept.id, "kecil"),
+        width=kept.width,
+        height=kept.height,
+    )
 
 
 def name_of(picture_id: str, variant: str) -> str:
@@ -102,7 +127,9 @@ async def file(app: App, picture_id: str, variant: str) -> bytes | None:
 
 
 async def forget_unused(app: App) -> int:
-    """Throw away what nobody used for a week; how many pictures went. Raises StoreDown; what is left goes next time."""
+    """Throw away what nobody used for a week; how many pictures went. Raises StoreDown; what is
+    left goes next time.
+    """
     count = 0
     for kept in await app.database.read(rows.unused, (app.clock() - UNUSED_FOR).timestamp()):
         if await app.database.write(rows.forget, kept):

@@ -1,4 +1,6 @@
-"""Passwords guessed at once: common ones, walks on the keyboard, dates, names and words of the city and its areas. Pure."""
+"""Passwords guessed at once: common ones, walks on the keyboard, dates, names and words of the city
+and its areas. Pure.
+"""
 
 import re
 from collections.abc import Collection
@@ -26,18 +28,31 @@ OWN_WORDS = frozenset(_WORDS.split())
 @cache
 def _area_names() -> frozenset[str]:
     """The names of the city's own areas, also without their spaces."""
-    return frozenset(name for area in AreaTree.built_in().all() for name in (area.name, "".join(area.name.split())))
+    return frozenset(
+        name
+        for area in AreaTree.built_in().all()
+        for name in (area.name, "".join(area.name.split()))
+    )
 
 
 def is_guessable(password: str, names: Collection[str] = ()) -> bool:
-    """Whether a password is found within few tries by somebody who knows these names; letters in disguise count as themselves."""
+    """Whether a password is found within few tries by somebody who knows these names; letters in
+    disguise count as themselves.
+    """
     from zxcvbn import zxcvbn  # noqa: PLC0415  its lists of words cost memory that no other process needs
 
     own = sorted(
-        {word for name in (*OWN_WORDS, *_area_names(), *names) for word in (name.lower(), *name.lower().split()) if len(word) > 2}
+        {
+            word
+            for name in (*OWN_WORDS, *_area_names(), *names)
+            for word in (name.lower(), *name.lower().split())
+            if len(word) > 2
+        }
     )
     looked = zxcvbn(password[:LOOKED_AT], user_inputs=own)
     strength = float(looked["guesses_log10"]) + max(0, len(password) - LOOKED_AT)
-    others = re.sub("|".join(map(re.escape, sorted(own, key=len, reverse=True))), "", password.lower())
+    others = re.sub(
+        "|".join(map(re.escape, sorted(own, key=len, reverse=True))), "", password.lower()
+    )
     few = sum(map(str.isalpha, others)) < FEWEST_OTHER_LETTERS
     return strength < (FEWEST_GUESSES_OF_OWN_WORDS if few else FEWEST_GUESSES)

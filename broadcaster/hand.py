@@ -1,4 +1,6 @@
-"""A hand: works through one claimed slice. Each turn is one transaction that records what is known and marks what comes next."""
+"""A hand: works through one claimed slice. Each turn is one transaction that records what is known
+and marks what comes next.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -36,18 +38,24 @@ GROUP_SECONDS = 0.1
 LEASE_MARGIN = 5.0
 """Seconds before the end of a lease at which its holder stops writing (a quarter of a short lease)."""
 SLOW_SECONDS = 0.1
-"""How long a hand waits for what it handed over before it goes on: a slow answer holds up nobody else."""
+"""How long a hand waits for what it handed over before it goes on: a slow answer holds up nobody
+else.
+"""
 LOOK_AGAIN = 0.25
 """Seconds between looks for rows that became due again while slow answers are awaited."""
 DATABASE_PAUSE = 0.5
-"""Seconds between tries to save outcomes while the database does not take them (restart, full disk)."""
+"""Seconds between tries to save outcomes while the database does not take them (restart, full
+disk).
+"""
 
 
 @dataclass(kw_only=True)
 class Hand:
-    """One claimed slice; `over` says that our turn is over, `ended` that nothing more may begin whatever is under way.
+    """One claimed slice; `over` says that our turn is over, `ended` that nothing more may begin
+    whatever is under way.
 
-    `close` says that the channel takes no more from this job; `tried` that only slow answers are left to wait for.
+    `close` says that the channel takes no more from this job; `tried` that only slow answers are
+    left to wait for.
     """
 
     deliverer: "Deliverer"
@@ -58,11 +66,15 @@ class Hand:
     close: Callable[[], None]
     lease_until: float = 0.0
     places: int = 0
-    """Places of the process's window that this hand holds for rows that are marked and unsettled, but for late ones."""
+    """Places of the process's window that this hand holds for rows that are marked and unsettled,
+    but for late ones.
+    """
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     _slow: set[asyncio.Task[None]] = field(default_factory=set)
     _late: set[int] = field(default_factory=set)
-    """Slots of rows whose answers are slow: each holds a place of its own until its outcome is recorded."""
+    """Slots of rows whose answers are slow: each holds a place of its own until its outcome is
+    recorded.
+    """
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -72,7 +84,9 @@ class Hand:
         self.outcomes = Outcomes(deliverer=self.deliverer, channel=self.channel, claim=self.claim)
 
     def may_write(self) -> bool:
-        """Whether a write may still begin: the lease and our time hold for a while, and nobody asked us to stop or to rest."""
+        """Whether a write may still begin: the lease and our time hold for a while, and nobody
+        asked us to stop or to rest.
+        """
         return (
             not self._is_over()
             and suspend_proof() < self.lease_until - self.margin
@@ -80,7 +94,9 @@ class Hand:
         )
 
     def _is_over(self) -> bool:
-        """Whether to end here. While answers are to come nobody else can have our slice: an emergency goes on with it."""
+        """Whether to end here. While answers are to come nobody else can have our slice: an
+        emergency goes on with it.
+        """
         if self.claim.lane == "emergency" and any(not task.done() for task in self._slow):
             return self.ended()
         return self.over()
@@ -92,7 +108,12 @@ class Hand:
             if await self._send_and_settle():
                 self.outcomes.tried_all()
         except LeaseLost:
-            log.warning("lease_lost", edition=self.claim.edition, channel=self.channel.name, slice=self.claim.number)
+            log.warning(
+                "lease_lost",
+                edition=self.claim.edition,
+                channel=self.channel.name,
+                slice=self.claim.number,
+            )
         finally:
             for task in (*self._slow, ticking):
                 await cancelling.end(task)
@@ -103,10 +124,14 @@ class Hand:
                 await self._release(self.places + len(self._late))
 
     async def _send_and_settle(self) -> bool:
-        """Send until nothing is due, or we should end, and wait for slow answers; whether nobody is left to try."""
+        """Send until nothing is due, or we should end, and wait for slow answers; whether nobody is
+        left to try.
+        """
         try:
             everybody = await self._send_all()
-            while await self._settle_slow(timeout=LOOK_AGAIN if everybody and not self._is_over() else None):
+            while await self._settle_slow(
+                timeout=LOOK_AGAIN if everybody and not self._is_over() else None
+            ):
                 if await self.app.database.read(slices.has_due, self.claim):
                     everybody = await self._send_all()
         except Exception:  # reason: what is under way must get its outcome; it is raised again
@@ -117,7 +142,9 @@ class Hand:
         return everybody
 
     async def _settle_slow(self, *, timeout: float | None = None) -> bool:  # noqa: ASYNC109  not ours to end: it outlasts this
-        """Wait for slow answers, holding no place for anybody else; whether some are still to come after `timeout` seconds."""
+        """Wait for slow answers, holding no place for anybody else; whether some are still to come
+        after `timeout` seconds.
+        """
         under_way = [task for task in self._slow if not task.done()]
         if not under_way:
             return False
@@ -168,7 +195,9 @@ class Hand:
         return None
 
     async def _hold(self, wanted: int) -> int:
-        """Take places for the next turn, up to our share of the window; waits for the first. How many rows may be marked."""
+        """Take places for the next turn, up to our share of the window; waits for the first. How
+        many rows may be marked.
+        """
         window, wanted = self.deliverer.window, min(wanted, self.deliverer.share, BATCH)
         if self.places < wanted:
             more = window.take(wanted - self.places, self.channel.name)
@@ -190,18 +219,24 @@ class Hand:
     # --- transactions ---------------------------------------------------------------------------
 
     async def _turn(self, cursor: int, limit: int) -> Marked:
-        """Record the outcomes so far and mark the next rows, in one transaction. Raises LeaseLost; what is known is recorded."""
+        """Record the outcomes so far and mark the next rows, in one transaction. Raises LeaseLost;
+        what is known is recorded.
+        """
         async with self._saving:
             batch, asked = self.outcomes.take(), suspend_proof()
 
             def act(connection: Connection) -> tuple[list[tuple[str, int]], Marked]:
                 fallen = batch.record(connection) if batch else []
                 people = self.channel.tier
-                return fallen, slices.mark(connection, self.claim, self.holder, cursor=cursor, limit=limit, people=people)
+                return fallen, slices.mark(
+                    connection, self.claim, self.holder, cursor=cursor, limit=limit, people=people
+                )
 
             try:
                 fallen, marked = await self._save(act)
-            except Exception:  # reason: outcomes are facts whatever keeps us from going on; it is raised again
+            except (
+                Exception
+            ):  # reason: outcomes are facts whatever keeps us from going on; it is raised again
                 await self._record(batch)
                 raise
             self.lease_until = max(self.lease_until, asked + self.holder.lease)
@@ -250,16 +285,24 @@ class Hand:
             try:
                 return await asyncio.shield(self.app.database.write(act))
             except (OperationalError, InterfaceError) as error:
-                log.error("ledger_not_saved", channel=self.channel.name, error=type(error.orig).__name__)
+                log.error(
+                    "ledger_not_saved", channel=self.channel.name, error=type(error.orig).__name__
+                )
                 await asyncio.sleep(DATABASE_PAUSE)
 
     async def _tick(self) -> None:
-        """While a provider is slow: commit what is known in time, and keep the lease; losing it ends all writing."""
+        """While a provider is slow: commit what is known in time, and keep the lease; losing it
+        ends all writing.
+        """
         renewed = suspend_proof()
         while True:
             await asyncio.sleep(min(GROUP_SECONDS, self.holder.lease / 3))
             asked = suspend_proof()
-            if self.outcomes.since and asked - self.outcomes.since > GROUP_SECONDS and not self._saving.locked():
+            if (
+                self.outcomes.since
+                and asked - self.outcomes.since > GROUP_SECONDS
+                and not self._saving.locked()
+            ):
                 await self._flush()
             if asked - renewed < self.holder.lease / 3:
                 continue
@@ -277,14 +320,18 @@ class Hand:
     # --- messages -------------------------------------------------------------------------------
 
     async def _send(self, rows: Sequence[MarkedRow], waiting: dict[int, MarkedRow]) -> None:
-        """Hand marked rows over and note what became of each; `waiting` (by slot) are those of which it is not known yet."""
+        """Hand marked rows over and note what became of each; `waiting` (by slot) are those of
+        which it is not known yet.
+        """
         messages = await self._render(rows)
         if messages is None:
             return
         outgoing = await self._outgoing(rows, messages, waiting)
         outcomes, pacing = self.outcomes, self.deliverer.pacing
         sent = {one.recipient.delivery: row for row, one in outgoing}
-        async for result in self.channel.send([one for _row, one in outgoing], may_write=self.may_write):
+        async for result in self.channel.send(
+            [one for _row, one in outgoing], may_write=self.may_write
+        ):
             recipient, outcome = result.outgoing.recipient, bounded(result.outcome)
             row = sent[recipient.delivery]
             outcomes.add(waiting.pop(row.slot), outcome, recipient.address)
@@ -294,22 +341,42 @@ class Hand:
         outcomes.unwritten(waiting.values())
 
     async def _outgoing(
-        self, rows: Sequence[MarkedRow], messages: Mapping[str, Message], waiting: dict[int, MarkedRow]
+        self,
+        rows: Sequence[MarkedRow],
+        messages: Mapping[str, Message],
+        waiting: dict[int, MarkedRow],
     ) -> list[tuple[MarkedRow, Outgoing]]:
-        """Personal messages for those who may be written to now; what becomes of the others is noted."""
-        composed = [(row, one) for row in rows if (one := self._compose(messages[row.language], row)) is not None]
+        """Personal messages for those who may be written to now; what becomes of the others is
+        noted.
+        """
+        composed = [
+            (row, one)
+            for row in rows
+            if (one := self._compose(messages[row.language], row)) is not None
+        ]
         for slot in waiting.keys() - {row.slot for row, _one in composed}:
             del waiting[slot]
-        held = await self.deliverer.pacing.held_back(self.channel, composed, emergency=self.claim.lane == "emergency")
+        held = await self.deliverer.pacing.held_back(
+            self.channel, composed, emergency=self.claim.lane == "emergency"
+        )
         for slot, outcome in held.items():
             self.outcomes.add(waiting.pop(slot), outcome)
         return [(row, one) for row, one in composed if row.slot not in held]
 
     async def _render(self, rows: Sequence[MarkedRow]) -> dict[str, Message] | None:
-        """The message in each language of these rows; None, and the edition waits for a person, where it cannot be rendered."""
-        name, edition, languages = self.channel.name, self.claim.edition, {row.language for row in rows}
+        """The message in each language of these rows; None, and the edition waits for a person,
+        where it cannot be rendered.
+        """
+        name, edition, languages = (
+            self.channel.name,
+            self.claim.edition,
+            {row.language for row in rows},
+        )
         try:
-            return {lang: await self.deliverer.message(edition, self.channel, lang) for lang in languages}
+            return {
+                lang: await self.deliverer.message(edition, self.channel, lang)
+                for lang in languages
+            }
         except DBAPIError:
             self.outcomes.unwritten(rows)
             raise
@@ -336,6 +403,11 @@ class Hand:
             return None
         except (KeyError, ValueError) as error:
             # one poisonous row must not stop its slice
-            log.error("row_unreadable", edition=self.claim.edition, channel=self.channel.name, error=type(error).__name__)
+            log.error(
+                "row_unreadable",
+                edition=self.claim.edition,
+                channel=self.channel.name,
+                error=type(error).__name__,
+            )
             self.outcomes.unreadable(row, type(error).__name__)
             return None

@@ -1,8 +1,9 @@
-"""Looking at passwords: one thread of low priority behind a short queue, so that it takes nothing from feeds, screens or hooks.
+"""Looking at passwords: one thread of low priority behind a short queue, so that it takes nothing
+from feeds, screens or hooks.
 
-Argon2 takes a core and 64 MiB for some 50 ms on purpose. Whoever is known (signed in, or in a browser of theirs) has places of
-their own in the queue and goes first; strangers share the rest, and among them who has tried least goes first: a full queue
-turns away whoever has tried most.
+Argon2 takes a core and 64 MiB for some 50 ms on purpose. Whoever is known (signed in, or in a
+browser of theirs) has places of their own in the queue and goes first; strangers share the rest,
+and among them who has tried least goes first: a full queue turns away whoever has tried most.
 """
 
 import asyncio
@@ -21,7 +22,9 @@ KNOWN_PLACES, STRANGER_PLACES = 8, 8
 RETRY_SECONDS = 2
 """After so long the queue has moved on."""
 NICENESS = 5
-"""How far the thread steps back behind the rest of the process (Linux: priorities are a thread's own)."""
+"""How far the thread steps back behind the rest of the process (Linux: priorities are a thread's
+own).
+"""
 KNOWN = -1
 """`rank` of who is known; strangers have the number of their tries, 0 or more."""
 
@@ -49,7 +52,9 @@ class PasswordHasher:
         self._count = 0
 
     async def run(self, act: Callable[[], T], *, rank: int = KNOWN) -> T:
-        """Run `act` when it is this caller's turn; raises Busy where there is no place left, or a lower rank needs it."""
+        """Run `act` when it is this caller's turn; raises Busy where there is no place left, or a
+        lower rank needs it.
+        """
         await self._turn(rank)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, act)
@@ -103,6 +108,8 @@ class PasswordHasher:
 
 def _step_back() -> None:
     """Lower this thread's priority; the threads that Argon2 starts inherit it."""
-    with contextlib.suppress(OSError, AttributeError):  # Windows has no such call, a container may forbid it: only slower then
+    with contextlib.suppress(
+        OSError, AttributeError
+    ):  # Windows has no such call, a container may forbid it: only slower then
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)

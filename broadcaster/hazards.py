@@ -1,7 +1,9 @@
-"""What a warning says of each hazard before anybody has typed a word: a title, what to do, how long it usually lasts. Pure.
+"""What a warning says of each hazard before anybody has typed a word: a title, what to do, how long
+it usually lasts. Pure.
 
-Every sentence is an instruction that holds anywhere in the city; the place, the meeting point and the hour are the writer's.
-Sources: the public guidance of BNPB and BMKG on each hazard, in our own words.
+Every sentence is an instruction that holds anywhere in the city; the place, the meeting point and
+the hour are the writer's. Sources: the public guidance of BNPB and BMKG on each hazard, in our own
+words.
 """
 
 from collections.abc import Mapping

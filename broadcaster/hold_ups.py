@@ -1,7 +1,9 @@
-"""Emergencies that must wait: noticed by the sweeper, told once to their people, and once more when they go on or expired.
+"""Emergencies that must wait: noticed by the sweeper, told once to their people, and once more when
+they go on or expired.
 
-A channel that is closed, or a wait of known length, is told at once; what may pass by itself (a server that does not answer) only
-after a minute. It is over once nothing of it was seen for a minute, so that a try in between is no all-clear.
+A channel that is closed, or a wait of known length, is told at once; what may pass by itself (a
+server that does not answer) only after a minute. It is over once nothing of it was seen for a
+minute, so that a try in between is no all-clear.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,16 +27,22 @@ from broadcaster.wording import words
 from channels.base.rendering import full_moment_text
 
 PATIENCE = 60.0
-"""Seconds that something may wait that will perhaps pass by itself; a known wait longer than this is told at once."""
+"""Seconds that something may wait that will perhaps pass by itself; a known wait longer than this
+is told at once.
+"""
 CALM = 60.0
 """Seconds for which nothing may have been seen of it before it is over."""
 SHARE = 0.01
-"""Part of a channel's messages that must be told to come again later at the same time: one busy mailbox is no hold-up."""
+"""Part of a channel's messages that must be told to come again later at the same time: one busy
+mailbox is no hold-up.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sight:
-    """One emergency as it stands: what holds it up, channels on which messages are open, and those that have none yet."""
+    """One emergency as it stands: what holds it up, channels on which messages are open, and those
+    that have none yet.
+    """
 
     holds: Sequence[Hold] = ()
     busy: frozenset[str] = frozenset()
@@ -49,7 +57,9 @@ async def look(app: App) -> None:
 
 
 def _look(connection: Connection, app: App) -> tuple[dict[str, Sight], list[HoldUp]]:
-    return {name: _of(connection, app, name) for name in store.emergencies(connection)}, store.standing(connection)
+    return {
+        name: _of(connection, app, name) for name in store.emergencies(connection)
+    }, store.standing(connection)
 
 
 def _of(connection: Connection, app: App, announcement: str) -> Sight:
@@ -58,10 +68,16 @@ def _of(connection: Connection, app: App, announcement: str) -> Sight:
     if shown is None:
         return Sight()
     found = shown.holds
-    if any(hold.cause == "stopped" for hold in found) and _paused_by_person(connection, announcement):
+    if any(hold.cause == "stopped" for hold in found) and _paused_by_person(
+        connection, announcement
+    ):
         found = [hold for hold in found if hold.cause != "stopped"]
     counts, states = shown.progress.deliveries, shown.progress.states
-    found = [hold for hold in found if hold.cause != "later" or hold.count >= SHARE * sum(counts[hold.channel].values())]
+    found = [
+        hold
+        for hold in found
+        if hold.cause != "later" or hold.count >= SHARE * sum(counts[hold.channel].values())
+    ]
     return Sight(
         holds=found,
         busy=frozenset(name for name, rows in counts.items() if rows["pending"] or rows["sending"]),
@@ -70,7 +86,11 @@ def _of(connection: Connection, app: App, announcement: str) -> Sight:
 
 
 def _paused_by_person(connection: Connection, announcement: str) -> bool:
-    acts = [entry.act for entry in audit.about(connection, announcement) if entry.act in ("pause", "resume")]
+    acts = [
+        entry.act
+        for entry in audit.about(connection, announcement)
+        if entry.act in ("pause", "resume")
+    ]
     return bool(acts) and acts[-1] == "pause"
 
 
@@ -84,9 +104,17 @@ def record(connection: Connection, app: App, seen: Mapping[str, Sight]) -> None:
                 store.see(connection, before, hold, wall)
             else:
                 store.begin(connection, announcement, hold, wall)
-    waits = {(announcement, hold.channel) for announcement, sight in seen.items() for hold in sight.holds}
-    busy = {(announcement, channel) for announcement, sight in seen.items() for channel in sight.busy}
-    preparing = {(announcement, channel) for announcement, sight in seen.items() for channel in sight.preparing}
+    waits = {
+        (announcement, hold.channel) for announcement, sight in seen.items() for hold in sight.holds
+    }
+    busy = {
+        (announcement, channel) for announcement, sight in seen.items() for channel in sight.busy
+    }
+    preparing = {
+        (announcement, channel)
+        for announcement, sight in seen.items()
+        for channel in sight.preparing
+    }
     for one in store.standing(connection):
         place = (one.announcement, one.hold.channel)
         if place in waits:
@@ -102,7 +130,9 @@ def record(connection: Connection, app: App, seen: Mapping[str, Sight]) -> None:
 
 
 def _ending(connection: Connection, one: HoldUp) -> nudges.Reason | None:
-    """How it ended, as its people are told; None where a person stopped it or left the channel out of a correction: they know."""
+    """How it ended, as its people are told; None where a person stopped it or left the channel out
+    of a correction: they know.
+    """
     sending = ledger.progress(connection, one.announcement)
     if _expired(sending, one):
         return "expired"
@@ -125,7 +155,12 @@ def _tell(connection: Connection, app: App, one: HoldUp, reason: nudges.Reason) 
     if row is None:
         return
     nudges.add(connection, lateness.people_of(connection, row), row.id, reason, at.timestamp())
-    detail = {"code": row.code, "channel": one.hold.channel, "cause": one.hold.cause, "count": one.hold.count}
+    detail = {
+        "code": row.code,
+        "channel": one.hold.channel,
+        "cause": one.hold.cause,
+        "count": one.hold.count,
+    }
     audit.append(connection, at=at, actor="clock", act=reason, subject=row.id, detail=detail)
 
 
@@ -138,7 +173,11 @@ def shut(connection: Connection, app: App, names: Iterable[str], *, emergency: b
         state, channel = states.get(name, ChannelState()), app.push[name]
         cause = waiting.closed(overview.current(state, wall), emergency=emergency)
         until = state.paused_until if cause == "limited" else None
-        if cause is None and channel.tier and (free_at := tier.full_until(connection, name, channel.tier, emergency=emergency)):
+        if (
+            cause is None
+            and channel.tier
+            and (free_at := tier.full_until(connection, name, channel.tier, emergency=emergency))
+        ):
             cause, until = "tier", free_at
         if cause is not None:
             found.append(Shut(label=channel.label, cause=cause, until=until))
@@ -170,6 +209,10 @@ def story(connection: Connection, app: App, announcement: str) -> str:
         elif one.over_at is None:
             lines.append(f"{waiting.sentence(one.hold, label, t)} {waiting.remedy(one.hold, t)}")
         else:
-            since, over = (full_moment_text(datetime.fromtimestamp(at, UTC)) for at in (one.since, one.over_at))
+            since, over = (
+                full_moment_text(datetime.fromtimestamp(at, UTC)) for at in (one.since, one.over_at)
+            )
             lines.append(t("staff.wait.over", channel=label, since=since, over=over))
-    return "\n".join(dict.fromkeys(lines))  # two hold-ups of a channel may have ended in the same words
+    return "\n".join(
+        dict.fromkeys(lines)
+    )  # two hold-ups of a channel may have ended in the same words

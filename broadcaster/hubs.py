@@ -1,4 +1,6 @@
-"""WebSub hubs: told of every feed that a publication changed, after its commit, until they have taken it."""
+"""WebSub hubs: told of every feed that a publication changed, after its commit, until they have
+taken it.
+"""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -36,16 +38,24 @@ class Announced(Protocol):
 
 
 class Hubs:
-    """What one process tells hubs; how often it failed lately is its own memory, what is owed stands in the database."""
+    """What one process tells hubs; how often it failed lately is its own memory, what is owed
+    stands in the database.
+    """
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._channels = [channel for channel in app.pull.values() if isinstance(channel, Announced) and channel.hub]
+        self._channels = [
+            channel
+            for channel in app.pull.values()
+            if isinstance(channel, Announced) and channel.hub
+        ]
         self._failures = 0
         self._again_at = 0.0
 
     async def tell_due(self) -> bool:
-        """Tell every hub of what changed since it was last told; whether there was something to tell."""
+        """Tell every hub of what changed since it was last told; whether there was something to
+        tell.
+        """
         now = self._app.clock().timestamp()
         if not self._channels or now < self._again_at:
             return False
@@ -62,13 +72,22 @@ class Hubs:
 
     async def _tell(self, channel: Announced, owed: Mapping[int, Sequence[str]]) -> bool:
         """Name every changed document to a channel's hub; whether it took all of it."""
-        areas = [area for code in sorted({code for codes in owed.values() for code in codes}) if (area := self._area(code))]
+        areas = [
+            area
+            for code in sorted({code for codes in owed.values() for code in codes})
+            if (area := self._area(code))
+        ]
         addresses = [address for area in areas for address in channel.addresses(area)]
         async with _session() as session:
             for first in range(0, len(addresses), AT_ONCE):
-                form = [("hub.mode", "publish"), *(("hub.url", address) for address in addresses[first : first + AT_ONCE])]
+                form = [
+                    ("hub.mode", "publish"),
+                    *(("hub.url", address) for address in addresses[first : first + AT_ONCE]),
+                ]
                 try:
-                    async with session.post(channel.hub, data=form, allow_redirects=False) as answer:
+                    async with session.post(
+                        channel.hub, data=form, allow_redirects=False
+                    ) as answer:
                         problem = "" if 200 <= answer.status < 300 else str(answer.status)
                 except REQUEST_ERRORS as error:
                     problem = type(error).__name__
@@ -80,7 +99,9 @@ class Hubs:
 
     def _area(self, code: str) -> Area | None:
         known = self._app.tree.get(code)
-        return Area(code=known.code, name=known.name, slug=known.slug) if known is not None else None
+        return (
+            Area(code=known.code, name=known.name, slug=known.slug) if known is not None else None
+        )
 
 
 @asynccontextmanager
@@ -94,7 +115,9 @@ async def _session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 def _owed(connection: Connection, now: float) -> Mapping[int, Sequence[str]]:
-    """What hubs are to be told; nothing where this database is not at home, as its feeds are not those they know."""
+    """What hubs are to be told; nothing where this database is not at home, as its feeds are not
+    those they know.
+    """
     return {} if is_held(connection) else store.owed(connection, now, settle=SETTLE_SECONDS)
 
 

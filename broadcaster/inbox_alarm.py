@@ -1,4 +1,6 @@
-"""The alarm of the inbox: what residents and providers said must not lie there unapplied. Every process looks, also the web's."""
+"""The alarm of the inbox: what residents and providers said must not lie there unapplied. Every
+process looks, also the web's.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +13,12 @@ from broadcaster.store.database import Database
 
 log = structlog.get_logger(__name__)
 
-LIMITS: Mapping[int, float] = {inbox.STOPS: 10.0, inbox.WORDS: 10.0, inbox.STATUSES: 60.0, inbox.POSTPONED: 60.0}
+LIMITS: Mapping[int, float] = {
+    inbox.STOPS: 10.0,
+    inbox.WORDS: 10.0,
+    inbox.STATUSES: 60.0,
+    inbox.POSTPONED: 60.0,
+}
 """Seconds for which each may be due; what matches nothing of ours may wait for its eight days."""
 LOOK_SECONDS = 2.0
 """Pause between looks of one process."""
@@ -31,7 +38,11 @@ def late(connection: Connection, now: float) -> list[Late]:
     """Look for what is due for too long, the most urgent kind first."""
     since = {priority: inbox.oldest(connection, priority) for priority in LIMITS}
     waits = {priority: now - due_at for priority, due_at in since.items() if due_at is not None}
-    return [Late(kind=inbox.KINDS[p], seconds=seconds) for p, seconds in waits.items() if seconds > LIMITS[p]]
+    return [
+        Late(kind=inbox.KINDS[p], seconds=seconds)
+        for p, seconds in waits.items()
+        if seconds > LIMITS[p]
+    ]
 
 
 class InboxAlarm:

@@ -1,4 +1,6 @@
-"""Lateness: what goes out later than it was planned is told to its people; what is too late asks them first."""
+"""Lateness: what goes out later than it was planned is told to its people; what is too late asks
+them first.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -39,9 +41,15 @@ def why_stale(planned: datetime) -> str:
 
 def people_of(connection: Connection, row: Announcement) -> list[Account]:
     """Its author, whoever approved it, and every administrator."""
-    actors = dict.fromkeys(actor for actor in (row.submitted_by or row.created_by, row.approved_by) if actor)
+    actors = dict.fromkeys(
+        actor for actor in (row.submitted_by or row.created_by, row.approved_by) if actor
+    )
     concerned = [person for actor in actors for person in accounts.acting(connection, actor)]
-    return list({person.id: person for person in (*concerned, *second_person.watchers(connection, ()))}.values())
+    return list(
+        {
+            person.id: person for person in (*concerned, *second_person.watchers(connection, ()))
+        }.values()
+    )
 
 
 def tell_missed(connection: Connection, row: Announcement, now: datetime) -> None:
@@ -54,5 +62,9 @@ def tell_late(connection: Connection, row: Announcement, planned: datetime, now:
     if not is_late(planned, now):
         return
     nudges.add(connection, people_of(connection, row), row.id, "late", now.timestamp())
-    detail = {"code": row.code, "planned": planned.isoformat(), "minutes": int((now - planned).total_seconds() // 60)}
+    detail = {
+        "code": row.code,
+        "planned": planned.isoformat(),
+        "minutes": int((now - planned).total_seconds() // 60),
+    }
     audit.append(connection, at=now, actor="clock", act="late", subject=row.id, detail=detail)

@@ -1,10 +1,13 @@
-"""Rates shared by all workers, counted in ticks by one atomic script on Redis time; without Redis, a careful share each.
+"""Rates shared by all workers, counted in ticks by one atomic script on Redis time; without Redis,
+a careful share each.
 
-Rates are messages a second. A tick is a tenth of a second, stretched by 1 / SHARE, and lets a tenth of a rate pass as it begins:
-ten ticks take 1.03 s, so no second ever sees more than the rate. What a tick does not use in time is dropped, not bunched.
+Rates are messages a second. A tick is a tenth of a second, stretched by 1 / SHARE, and lets a tenth
+of a rate pass as it begins: ten ticks take 1.03 s, so no second ever sees more than the rate. What
+a tick does not use in time is dropped, not bunched.
 
-While Redis is away each worker takes R / (2 x workers). When it is back, whoever notices first lets all go on like that for
-RETURN_SECONDS, until each has noticed: so the shares of some and the ticks of others never add up to more than the rate.
+While Redis is away each worker takes R / (2 x workers). When it is back, whoever notices first lets
+all go on like that for RETURN_SECONDS, until each has noticed: so the shares of some and the ticks
+of others never add up to more than the rate.
 """
 
 import asyncio
@@ -38,7 +41,9 @@ TICK = 1 / TICKS / SHARE
 GRACE = 0.01
 """Seconds from its beginning during which a tick can still be reserved."""
 LATE = 0.028
-"""Seconds from the beginning of its tick after which a message would be too close to those of the tenth tick from there."""
+"""Seconds from the beginning of its tick after which a message would be too close to those of the
+tenth tick from there.
+"""
 DEMAND_SECONDS = 2
 """How long an emergency's demand holds routine work back after it was last renewed."""
 LOOK_SECONDS = 0.05
@@ -48,7 +53,9 @@ WATCH_SECONDS = 0.1
 HEARD_SECONDS = 0.3
 """How long what was heard holds without being heard again."""
 PAUSE_SECONDS = 2.0
-"""How long a pause is told by Redis: it only hurries; the database holds it for as long as the provider asks."""
+"""How long a pause is told by Redis: it only hurries; the database holds it for as long as the
+provider asks.
+"""
 RETRY_SECONDS = 0.25
 """How long Redis is left alone after it failed to answer."""
 RETURN_SECONDS = 2.0
@@ -156,9 +163,11 @@ async def as_granted(_channel: str, rate: float) -> float:
 
 @dataclass
 class Limiter:
-    """Grants sends of each channel. `workers` tells how many processes were last counted on the lane.
+    """Grants sends of each channel. `workers` tells how many processes were last counted on the
+    lane.
 
-    `pace` gives the rate in force of a channel and its granted rate (store/pace.py `rate_now`), both messages a second.
+    `pace` gives the rate in force of a channel and its granted rate (store/pace.py `rate_now`),
+    both messages a second.
     """
 
     queue: Queue
@@ -177,7 +186,9 @@ class Limiter:
     _returning: "asyncio.Task[None] | None" = None
 
     async def take(self, channel: str, lane: str, *, rate: float, wanted: int) -> int:
-        """How many messages may be written now (0 to `wanted`); waits at most about 100 ms for the first."""
+        """How many messages may be written now (0 to `wanted`); waits at most about 100 ms for the
+        first.
+        """
         rate = await self._rate_now(channel, rate)
         if rate <= 0:
             return await self._take_unlimited(channel, lane, wanted)
@@ -188,7 +199,9 @@ class Limiter:
         return self._in_time(channel, granted, late=suspend_proof() - asked - wait)
 
     async def _rate_now(self, channel: str, rate: float) -> float:
-        """The rate in force, read at most once a second; while the database is away what it last said."""
+        """The rate in force, read at most once a second; while the database is away what it last
+        said.
+        """
         clock = suspend_proof()
         until, found = self._paces.get((channel, rate), (0.0, rate))
         if clock >= until:
@@ -201,7 +214,9 @@ class Limiter:
         return found
 
     async def _take_unlimited(self, channel: str, lane: str, wanted: int) -> int:
-        """All of it, but for pauses and an emergency's demand: Redis is asked a few times a second, not each time."""
+        """All of it, but for pauses and an emergency's demand: Redis is asked a few times a second,
+        not each time.
+        """
         clock = suspend_proof()
         if clock - self._looked.get((channel, lane), -math.inf) >= LOOK_SECONDS:
             self._looked[channel, lane] = clock
@@ -212,7 +227,9 @@ class Limiter:
         return 0
 
     def _in_time(self, channel: str, granted: int, *, late: float) -> int:
-        """The grant, or 0 where its time has passed; but after a second of nothing also a machine that is always late sends."""
+        """The grant, or 0 where its time has passed; but after a second of nothing also a machine
+        that is always late sends.
+        """
         if not granted:
             return 0
         dropped = self._dropped.pop(channel, 0)
@@ -221,7 +238,9 @@ class Limiter:
             return 0
         return granted
 
-    async def _reserve(self, channel: str, lane: str, rate: float, wanted: int) -> tuple[int, float]:
+    async def _reserve(
+        self, channel: str, lane: str, rate: float, wanted: int
+    ) -> tuple[int, float]:
         """How many, and seconds until their tick begins or until another try."""
         if self._has_redis():
             keys = (f"siaran:tick:{channel}", *_signals(channel), ALONE)
@@ -229,7 +248,9 @@ class Limiter:
             answer = await self._ask(lambda redis: _reserve(redis, keys, lane, *numbers))
             if answer is not None:
                 granted, wait, signal = map(int, answer)
-                self._heard(channel, demanded=signal == Signal.DEMANDED, paused=signal == Signal.PAUSED)
+                self._heard(
+                    channel, demanded=signal == Signal.DEMANDED, paused=signal == Signal.PAUSED
+                )
                 if signal != Signal.ALONE:
                     self._alone_since = None
                     return granted, wait / 1e6
@@ -253,26 +274,34 @@ class Limiter:
     # --- pauses and demands ---------------------------------------------------------------------
 
     def open_for(self, channel: str, lane: str) -> bool:
-        """Whether what is granted may still be written, as far as this process has heard; cheap, for each write."""
+        """Whether what is granted may still be written, as far as this process has heard; cheap,
+        for each write.
+        """
         clock = suspend_proof()
         held = lane != "emergency" and clock < self._demanded.get(channel, 0.0)
         return not held and clock >= self._paused.get(channel, 0.0)
 
     async def pause(self, channel: str, seconds: float) -> None:
-        """The provider asked for so much rest: nobody writes, at once. The database must be told too, which holds it longer."""
+        """The provider asked for so much rest: nobody writes, at once. The database must be told
+        too, which holds it longer.
+        """
         told = min(seconds, PAUSE_SECONDS)
         if told <= 0:
             return
         self._paused[channel] = max(self._paused.get(channel, 0.0), suspend_proof() + told)
         if self._has_redis():
-            await self._ask(lambda redis: redis.set(_signals(channel)[1], "1", px=math.ceil(told * 1000)))
+            await self._ask(
+                lambda redis: redis.set(_signals(channel)[1], "1", px=math.ceil(told * 1000))
+            )
 
     def changed_pace(self, channel: str) -> None:
         """The channel was just slowed down: ask for its rate before the next grant."""
         self._paces = {key: known for key, known in self._paces.items() if key[0] != channel}
 
     async def watch(self, channel: str, lane: str) -> None:
-        """Hear what others say of the channel until this is cancelled, for messages that are granted and not yet written."""
+        """Hear what others say of the channel until this is cancelled, for messages that are
+        granted and not yet written.
+        """
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             await self.look(channel, lane)
@@ -297,18 +326,27 @@ class Limiter:
     # --- the distance between two messages to one address ---------------------------------------
 
     async def space(self, channel: str, seconds: Mapping[int, float]) -> Mapping[int, float]:
-        """Reserve a message to each address (its id -> seconds until the next); those that must wait, and how many seconds.
+        """Reserve a message to each address (its id -> seconds until the next); those that must
+        wait, and how many seconds.
 
         One question for all. Without Redis each process keeps the distance for itself.
         """
         clock = suspend_proof()
         if len(self._spaced) > SPACED:
             self._spaced = {key: free for key, free in self._spaced.items() if free > clock}
-        held = {one: wait for one in seconds if (wait := self._spaced.get((channel, one), 0.0) - clock) > 0}
+        held = {
+            one: wait
+            for one in seconds
+            if (wait := self._spaced.get((channel, one), 0.0) - clock) > 0
+        }
         asked = [one for one, length in seconds.items() if length > 0 and one not in held]
         if asked and self._has_redis():
             keys = [f"siaran:space:{channel}:{one}" for one in asked]
-            answer = await self._ask(lambda redis: _space(redis, keys, *(math.ceil(seconds[one] * 1000) for one in asked)))
+            answer = await self._ask(
+                lambda redis: _space(
+                    redis, keys, *(math.ceil(seconds[one] * 1000) for one in asked)
+                )
+            )
             places = iter(answer or ())
             held |= {asked[place]: wait / 1000 for place, wait in zip(places, places, strict=True)}
         for one in asked:
@@ -318,15 +356,23 @@ class Limiter:
     # --- Redis, there or not --------------------------------------------------------------------
 
     def _has_redis(self) -> bool:
-        """Whether to ask Redis; while it is away somebody looks now and then, and nobody waits for that."""
-        if self._away and suspend_proof() >= self._away_until and (self._returning is None or self._returning.done()):
+        """Whether to ask Redis; while it is away somebody looks now and then, and nobody waits for
+        that.
+        """
+        if (
+            self._away
+            and suspend_proof() >= self._away_until
+            and (self._returning is None or self._returning.done())
+        ):
             self._returning = asyncio.create_task(self._return())
         return bool(self.queue.url) and not self._away
 
     async def _return(self) -> None:
         """Once Redis is back, say so to all and let them go on alone until each has noticed."""
         try:
-            await self.queue.ask(lambda redis: redis.set(ALONE, "1", px=round(RETURN_SECONDS * 1000), nx=True))
+            await self.queue.ask(
+                lambda redis: redis.set(ALONE, "1", px=round(RETURN_SECONDS * 1000), nx=True)
+            )
         except (RedisError, OSError):
             self._away_until = suspend_proof() + RETRY_SECONDS
             return
@@ -350,9 +396,11 @@ def _signals(channel: str) -> tuple[str, str]:
 
 
 class Window:
-    """How many rows of this process may be marked and unsettled at once: what a kill can leave uncertain.
+    """How many rows of this process may be marked and unsettled at once: what a kill can leave
+    uncertain.
 
-    Each channel leaves some places to every other one, so that a provider who answers nobody holds up no other channel.
+    Each channel leaves some places to every other one, so that a provider who answers nobody holds
+    up no other channel.
     """
 
     def __init__(self, size: int, *, reserved: int = 0) -> None:

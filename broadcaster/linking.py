@@ -1,4 +1,6 @@
-"""Joining a person's own chat to their account: a one-time code on the account's page, sent to us from that chat."""
+"""Joining a person's own chat to their account: a one-time code on the account's page, sent to us
+from that chat.
+"""
 
 import secrets
 from datetime import datetime, timedelta
@@ -17,14 +19,26 @@ WORD = "staf-"
 
 
 def begin(connection: Connection, desk: Desk, book: AddressBook) -> str:
-    """A fresh word to send from the chat ("staf-" and 32 hex digits); the person's earlier one holds no more."""
+    """A fresh word to send from the chat ("staf-" and 32 hex digits); the person's earlier one
+    holds no more.
+    """
     code = secrets.token_hex(16)
     links.put(connection, desk.account.id, _digest(book, code), (desk.now + HOLDS).timestamp())
     return WORD + code
 
 
-def link(connection: Connection, book: AddressBook, *, channel: str, address: str, code: str, now: datetime) -> Account | None:
-    """Join the chat that sent this code to its account, in the place of the one before; None where the code does not hold."""
+def link(
+    connection: Connection,
+    book: AddressBook,
+    *,
+    channel: str,
+    address: str,
+    code: str,
+    now: datetime,
+) -> Account | None:
+    """Join the chat that sent this code to its account, in the place of the one before; None where
+    the code does not hold.
+    """
     if channel not in accounts.REACHED_BY:
         return None
     identity = links.take(connection, _digest(book, code), now.timestamp())
@@ -32,7 +46,14 @@ def link(connection: Connection, book: AddressBook, *, channel: str, address: st
     if found is None or found.disabled_at is not None:
         return None
     accounts.reach(connection, found.id, channel, address)
-    audit.append(connection, at=now, actor=found.actor, act="link_chat", subject=found.actor, detail={"channel": channel})
+    audit.append(
+        connection,
+        at=now,
+        actor=found.actor,
+        act="link_chat",
+        subject=found.actor,
+        detail={"channel": channel},
+    )
     return found
 
 
@@ -40,7 +61,14 @@ def unlink(connection: Connection, desk: Desk, channel: str) -> None:
     """Tell this person nothing more by this channel."""
     accounts.reach(connection, desk.account.id, channel, "")
     detail = {"channel": channel, "from": desk.place}
-    audit.append(connection, at=desk.now, actor=desk.account.actor, act="unlink_chat", subject=desk.account.actor, detail=detail)
+    audit.append(
+        connection,
+        at=desk.now,
+        actor=desk.account.actor,
+        act="unlink_chat",
+        subject=desk.account.actor,
+        detail=detail,
+    )
 
 
 def _digest(book: AddressBook, code: str) -> bytes:

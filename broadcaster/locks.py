@@ -1,4 +1,6 @@
-"""Locks of one machine: one `demo` or `run` for each data folder, and file locks that prove which workers live."""
+"""Locks of one machine: one `demo` or `run` for each data folder, and file locks that prove which
+workers live.
+"""
 
 import fcntl
 import os
@@ -13,7 +15,9 @@ class CannotStart(Exception):
 
 
 class DataFolder:
-    """The data folder, for one `demo` or `run` at a time: `with DataFolder(path) as folder`. Raises CannotStart."""
+    """The data folder, for one `demo` or `run` at a time: `with DataFolder(path) as folder`. Raises
+    CannotStart.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,20 +32,29 @@ class DataFolder:
             holder = os.read(lock, 20).decode(errors="replace").strip() or "lain"
             os.close(lock)
             remedy = "Hentikan itu, atau pilih folder lain (BROADCASTER_DATA_DIR, atau --data untuk demo)."
-            raise CannotStart(f"Folder data {self.path} sedang dipakai oleh proses {holder}. {remedy}") from None
+            raise CannotStart(
+                f"Folder data {self.path} sedang dipakai oleh proses {holder}. {remedy}"
+            ) from None
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         self._lock = lock
         return self.path
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
 
 class WorkerLock:
-    """A file lock that proves that the holder of leases named `owner` lives: taken at once, held until `release` or death."""
+    """A file lock that proves that the holder of leases named `owner` lives: taken at once, held
+    until `release` or death.
+    """
 
     def __init__(self, folder: Path, owner: str) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -62,7 +75,12 @@ class WorkerLock:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.release()
 
 
@@ -83,7 +101,11 @@ def is_dead(folder: Path, owner: str) -> bool:
 
 def forget_dead(folder: Path) -> int:
     """Remove the locks that dead processes left; returns how many."""
-    dead = [path for path in folder.glob("*.lock") if is_dead(folder, path.stem)] if folder.exists() else []
+    dead = (
+        [path for path in folder.glob("*.lock") if is_dead(folder, path.stem)]
+        if folder.exists()
+        else []
+    )
     for path in dead:
         path.unlink(missing_ok=True)
     return len(dead)

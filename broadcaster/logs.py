@@ -13,9 +13,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def configure(*, quiet: bool = False) -> None:
-    """Set structlog up: key=value lines in a terminal, JSON otherwise; libraries (`quiet`: all) only from warning on."""
+    """Set structlog up: key=value lines in a terminal, JSON otherwise; libraries (`quiet`: all)
+    only from warning on.
+    """
     renderer: structlog.types.Processor = (
-        structlog.dev.ConsoleRenderer(colors=True) if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(colors=True)
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[
@@ -24,16 +28,22 @@ def configure(*, quiet: bool = False) -> None:
             structlog.processors.format_exc_info,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING if quiet else logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.WARNING if quiet else logging.INFO
+        ),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
+    )
     for chatty in ("arq", "httpx", "aiosmtplib", "telegram"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
 
 
 def told(error: BaseException) -> str:
-    """What an error was and where in our code it arose; never its message, which may quote an address."""
+    """What an error was and where in our code it arose; never its message, which may quote an
+    address.
+    """
     return ", ".join(dict.fromkeys(_places(error)))
 
 
@@ -42,10 +52,17 @@ def _places(error: BaseException) -> Iterator[str]:
         for part in error.exceptions:
             yield from _places(part)
         return
-    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_ours(Path(frame.filename))]
+    ours = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if _is_ours(Path(frame.filename))
+    ]
     where = f" in {Path(ours[-1].filename).relative_to(ROOT)}:{ours[-1].lineno}" if ours else ""
     yield f"{type(error).__name__}{where}"
 
 
 def _is_ours(path: Path) -> bool:
-    return any(path.is_relative_to(ROOT / package) for package in ("broadcaster", "channels", "subscribers"))
+    return any(
+        path.is_relative_to(ROOT / package)
+        for package in ("broadcaster", "channels", "subscribers")
+    )

@@ -2,7 +2,9 @@
 
 
 def masked(address: str) -> str:
-    """An address by which its owner can be told apart, but not be written to: "wa***@contoh.example", "***9012"."""
+    """An address by which its owner can be told apart, but not be written to:
+    "wa***@contoh.example", "***9012".
+    """
     name, at, domain = address.rpartition("@")
     if at and name:
         return f"{name[: min(2, len(name) // 2)]}***@{domain}"

@@ -1,4 +1,6 @@
-"""Pictures that staff upload: told by content, decoded within bounds, written anew in the sizes that channels want. Pure."""
+"""Pictures that staff upload: told by content, decoded within bounds, written anew in the sizes
+that channels want. Pure.
+"""
 
 import hashlib
 import io
@@ -10,9 +12,13 @@ from dataclasses import dataclass
 from PIL import Image, ImageCms
 
 UPLOAD_BYTES = 10 * 1024 * 1024
-"""Bytes of an upload; enforced while it is read (gallery.py), and as the cap of the routes that take one."""
+"""Bytes of an upload; enforced while it is read (gallery.py), and as the cap of the routes that
+take one.
+"""
 PIXELS = 40_000_000
-"""Width times height that are decoded at most; the head of the file tells before anything is unpacked."""
+"""Width times height that are decoded at most; the head of the file tells before anything is
+unpacked.
+"""
 LEAST_SIDE = 64
 """Pixels of the shorter side: what is smaller shows nothing."""
 MOST_RATIO = 20
@@ -23,8 +29,15 @@ MOST_PROFILE = 4 * 1024 * 1024
 """Bytes of a colour profile that is read."""
 QUALITY = 85
 
-VARIANTS: Mapping[str, tuple[int, int]] = {"web": (1600, 1600), "pesan": (1280, 1280), "layar": (1920, 1080), "kecil": (480, 480)}
-"""Name of each size and the box it fits into: pages and mail, messengers, screens, thumbnails. Nothing is ever enlarged."""
+VARIANTS: Mapping[str, tuple[int, int]] = {
+    "web": (1600, 1600),
+    "pesan": (1280, 1280),
+    "layar": (1920, 1080),
+    "kecil": (480, 480),
+}
+"""Name of each size and the box it fits into: pages and mail, messengers, screens, thumbnails.
+Nothing is ever enlarged.
+"""
 _BOX = max(side for box in VARIANTS.values() for side in box)
 
 _MAGIC = {
@@ -46,7 +59,9 @@ class BadPicture(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Picture:
-    """A picture written anew: `files` by variant, each a JPEG; `id` names exactly these bytes; width and height are of `web`."""
+    """A picture written anew: `files` by variant, each a JPEG; `id` names exactly these bytes;
+    width and height are of `web`.
+    """
 
     id: str
     width: int
@@ -55,10 +70,11 @@ class Picture:
 
 
 def read(data: bytes) -> Picture:
-    """The picture in an upload, turned upright, on white, in sRGB, without any metadata. Raises BadPicture.
+    """The picture in an upload, turned upright, on white, in sRGB, without any metadata. Raises
+    BadPicture.
 
-    What was appended or hidden in the file is not copied: only pixels are. Takes up to two seconds and 700 MB at the
-    limit: picture_process.py calls it where that harms nobody.
+    What was appended or hidden in the file is not copied: only pixels are. Takes up to two seconds
+    and 700 MB at the limit: picture_process.py calls it where that harms nobody.
     """
     require_size(data)
     kind = kind_of(data)
@@ -86,14 +102,22 @@ def kind_of(data: bytes) -> str:
         if magic.match(data):
             return kind
     if data.startswith((b"GIF87a", b"GIF89a")):
-        raise BadPicture("GIF tidak dapat dipakai. Simpan satu gambarnya sebagai JPEG atau PNG, lalu pilih lagi.")
+        raise BadPicture(
+            "GIF tidak dapat dipakai. Simpan satu gambarnya sebagai JPEG atau PNG, lalu pilih lagi."
+        )
     if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif"):
-        raise BadPicture("Foto HEIC atau AVIF belum dapat dibaca. Simpan atau kirim ulang sebagai JPEG, lalu pilih lagi.")
-    raise BadPicture("Berkas ini bukan gambar JPEG, PNG, atau WebP. Simpan gambarnya sebagai JPEG atau PNG, lalu pilih lagi.")
+        raise BadPicture(
+            "Foto HEIC atau AVIF belum dapat dibaca. Simpan atau kirim ulang sebagai JPEG, lalu pilih lagi."
+        )
+    raise BadPicture(
+        "Berkas ini bukan gambar JPEG, PNG, atau WebP. Simpan gambarnya sebagai JPEG atau PNG, lalu pilih lagi."
+    )
 
 
 TOO_HEAVY = f"Gambar lebih besar dari {UPLOAD_BYTES // 1024**2} MB. Perkecil, atau simpan sebagai JPEG, lalu pilih lagi."
-_BROKEN = "Gambar ini rusak atau terpotong. Buka di ponsel atau komputer, simpan ulang, lalu pilih lagi."
+_BROKEN = (
+    "Gambar ini rusak atau terpotong. Buka di ponsel atau komputer, simpan ulang, lalu pilih lagi."
+)
 _TOO_LARGE = f"Gambar lebih dari {PIXELS // 1_000_000} juta piksel. Perkecil menjadi paling banyak 4.000 piksel sisi panjangnya."
 
 
@@ -103,13 +127,19 @@ def _require_sound(image: Image.Image, data: bytes) -> None:
     if width * height > PIXELS:
         raise BadPicture(_TOO_LARGE)
     if min(width, height) < LEAST_SIDE:
-        raise BadPicture(f"Gambar terlalu kecil. Pilih gambar yang sisinya paling sedikit {LEAST_SIDE} piksel.")
+        raise BadPicture(
+            f"Gambar terlalu kecil. Pilih gambar yang sisinya paling sedikit {LEAST_SIDE} piksel."
+        )
     if max(width, height) > MOST_RATIO * min(width, height):
         raise BadPicture("Gambar terlalu panjang dan sempit. Potong dulu, lalu pilih lagi.")
     if image.format in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
-        raise BadPicture("Gambar bergerak tidak dapat dipakai. Simpan satu gambarnya sebagai JPEG atau PNG, lalu pilih lagi.")
+        raise BadPicture(
+            "Gambar bergerak tidak dapat dipakai. Simpan satu gambarnya sebagai JPEG atau PNG, lalu pilih lagi."
+        )
     if image.format not in ("PNG", "WEBP") and data.count(b"\xff\xda") > MOST_SCANS:
-        raise BadPicture("Susunan JPEG ini tidak wajar. Buka gambarnya, simpan ulang, lalu pilih lagi.")
+        raise BadPicture(
+            "Susunan JPEG ini tidak wajar. Buka gambarnya, simpan ulang, lalu pilih lagi."
+        )
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -117,9 +147,16 @@ def _upright(image: Image.Image) -> Image.Image:
     small = _fitted(image.size, (_BOX, _BOX))
     image.draft(image.mode, small)  # a JPEG is decoded at half or a quarter where that is enough
     image.load()
-    profile, turn = image.info.get("icc_profile") or b"", _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    profile, turn = (
+        image.info.get("icc_profile") or b"",
+        _TURNS.get(image.getexif().get(_ORIENTATION, 1)),
+    )
     pixels = _plain_mode(image)
-    pixels = pixels.resize(small, Image.Resampling.LANCZOS, reducing_gap=3.0) if pixels.size != small else pixels
+    pixels = (
+        pixels.resize(small, Image.Resampling.LANCZOS, reducing_gap=3.0)
+        if pixels.size != small
+        else pixels
+    )
     pixels = _in_srgb(_on_white(pixels), profile)
     return pixels.transpose(turn) if turn is not None else pixels
 
@@ -144,11 +181,15 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """The same colours without the profile that explained them; one that cannot be read explained nothing."""
+    """The same colours without the profile that explained them; one that cannot be read explained
+    nothing.
+    """
     if profile and len(profile) <= MOST_PROFILE and image.mode in ("RGB", "CMYK"):
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            turned = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            turned = ImageCms.profileToProfile(
+                image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
             return turned if turned is not None else image.convert("RGB")
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             return image.convert("RGB")

@@ -1,23 +1,31 @@
-"""Variables that look like settings and are none: a misspelt one would otherwise be passed over in silence. Pure."""
+"""Variables that look like settings and are none: a misspelt one would otherwise be passed over in
+silence. Pure.
+"""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 LIKENESS = 0.7
-"""From this likeness of the part after the first word on (0 to 1, as difflib counts), a name is a slip of the pen."""
+"""From this likeness of the part after the first word on (0 to 1, as difflib counts), a name is a
+slip of the pen.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spelling:
-    """The settings there are. Variables that begin with `own` can be nothing else; with the first word of others, such as
-    EMAIL_, a variable may belong to another program, and is a mistake only where it is nearly one of ours."""
+    """The settings there are. Variables that begin with `own` can be nothing else; with the first
+    word of others, such as EMAIL_, a variable may belong to another program, and is a mistake
+    only where it is nearly one of ours.
+    """
 
     known: Collection[str]
     own: str
 
     def mistakes(self, names: Collection[str]) -> list[str]:
-        """A sentence for each variable under which nobody else can mean anything: the program must not start with it."""
+        """A sentence for each variable under which nobody else can mean anything: the program must
+        not start with it.
+        """
         return [self._sentence(name) for name in self._strange(names) if self._is_mistake(name)]
 
     def unknown(self, names: Collection[str]) -> list[str]:
@@ -27,7 +35,11 @@ class Spelling:
     def _strange(self, names: Collection[str]) -> Iterator[str]:
         prefixes = tuple({self.own, *(_split(name)[0] for name in self.known)})
         known = {name.upper() for name in self.known}
-        return (name for name in sorted(names) if name.upper().startswith(prefixes) and name not in known)
+        return (
+            name
+            for name in sorted(names)
+            if name.upper().startswith(prefixes) and name not in known
+        )
 
     def _is_mistake(self, name: str) -> bool:
         return name.upper().startswith(self.own) or self._meant(name) is not None
@@ -42,7 +54,9 @@ class Spelling:
 
     def _sentence(self, name: str) -> str:
         meant = self._meant(name)
-        return f"{name} bukan setelan." + (f" Maksud Anda {meant}?" if meant else " Periksa ejaannya, atau hapus.")
+        return f"{name} bukan setelan." + (
+            f" Maksud Anda {meant}?" if meant else " Periksa ejaannya, atau hapus."
+        )
 
 
 def _split(name: str) -> tuple[str, str]:

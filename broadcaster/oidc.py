@@ -1,4 +1,6 @@
-"""OpenID Connect with the city's own sign-on: what is asked, and what must hold of each answer. Pure; `signon.py` asks."""
+"""OpenID Connect with the city's own sign-on: what is asked, and what must hold of each answer.
+Pure; `signon.py` asks.
+"""
 
 import base64
 import hmac
@@ -22,8 +24,12 @@ ATTEMPT_SECONDS = 600.0
 """How long a person may take at the provider."""
 LEEWAY_SECONDS = 60
 """How far the provider's clock may be from ours."""
-ALGORITHMS = frozenset({*(f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512)), "Ed25519"})
-"""Signatures that only the provider can make. With a shared secret, or without one at all, others could."""
+ALGORITHMS = frozenset(
+    {*(f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512)), "Ed25519"}
+)
+"""Signatures that only the provider can make. With a shared secret, or without one at all, others
+could.
+"""
 KEY_TYPES = ("RSA", "EC", "OKP")
 KEYS_AT_MOST, SUBJECT_LONGEST = 32, 255
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -36,7 +42,9 @@ Separator = Literal["", "space", "comma"]
 
 
 class SignOnError(Exception):
-    """Nobody came in. `reason` is a word of ours for the log, with nothing of the provider's or the person's in it."""
+    """Nobody came in. `reason` is a word of ours for the log, with nothing of the provider's or the
+    person's in it.
+    """
 
     words = "sso.refused"
     status = 401
@@ -71,7 +79,9 @@ class Refused(SignOnError):
 
 
 class Cancelled(SignOnError):
-    """The person, or the provider, stopped the sign-in there: begin anew, or come in by a local account."""
+    """The person, or the provider, stopped the sign-in there: begin anew, or come in by a local
+    account.
+    """
 
     words = "sso.cancelled"
 
@@ -97,7 +107,9 @@ class Discovery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """One sign-in under way in one browser: sealed into its cookie, never sent to the provider whole. `at`: epoch seconds."""
+    """One sign-in under way in one browser: sealed into its cookie, never sent to the provider
+    whole. `at`: epoch seconds.
+    """
 
     state: str
     nonce: str
@@ -143,9 +155,13 @@ def read_discovery(document: Any, issuer: str) -> Discovery:
     algorithms = tuple(name for name in offered if name in ALGORITHMS)
     if not algorithms:
         raise Misconfigured("no algorithm that we trust")
-    if "code_challenge_methods_supported" in document and "S256" not in _strings(document, "code_challenge_methods_supported"):
+    if "code_challenge_methods_supported" in document and "S256" not in _strings(
+        document, "code_challenge_methods_supported"
+    ):
         raise Misconfigured("no PKCE")
-    methods = _strings(document, "token_endpoint_auth_methods_supported") or ("client_secret_basic",)
+    methods = _strings(document, "token_endpoint_auth_methods_supported") or (
+        "client_secret_basic",
+    )
     if not {"client_secret_basic", "client_secret_post"} & set(methods):
         raise Misconfigured("no way to give our secret")
     return Discovery(
@@ -162,7 +178,9 @@ def read_discovery(document: Any, issuer: str) -> Discovery:
 
 
 def read_keys(document: Any) -> KeySet:
-    """The provider's public keys; those of other kinds are left out. Raises Misconfigured when there is none."""
+    """The provider's public keys; those of other kinds are left out. Raises Misconfigured when
+    there is none.
+    """
     found = document.get("keys") if isinstance(document, dict) else None
     keys = []
     for one in found[:KEYS_AT_MOST] if isinstance(found, list) else ():
@@ -177,9 +195,11 @@ def read_keys(document: Any) -> KeySet:
 
 
 def may_ask(address: str, issuer: str) -> bool:
-    """Whether we ourselves may fetch this: https, and no place within our own network other than the issuer's host.
+    """Whether we ourselves may fetch this: https, and no place within our own network other than
+    the issuer's host.
 
-    A name that leads inside is found only when it is resolved (`signon.py`). Plain http serves loopback alone.
+    A name that leads inside is found only when it is resolved (`signon.py`). Plain http serves
+    loopback alone.
     """
     try:
         url, own = urlsplit(address), urlsplit(issuer)
@@ -188,7 +208,9 @@ def may_ask(address: str, issuer: str) -> bool:
         return False
     if not url.hostname or url.username or url.password or url.fragment:
         return False
-    if url.scheme != "https" and not (url.scheme == own.scheme == "http" and is_loopback(issuer) and is_loopback(address)):
+    if url.scheme != "https" and not (
+        url.scheme == own.scheme == "http" and is_loopback(issuer) and is_loopback(address)
+    ):
         return False
     return url.hostname == own.hostname or is_public(url.hostname)
 
@@ -199,7 +221,9 @@ def is_loopback(address: str) -> bool:
 
 
 def is_public(host: str) -> bool:
-    """False for an IP address that is not of the open internet; a name is True: what it leads to is not known yet."""
+    """False for an IP address that is not of the open internet; a name is True: what it leads to is
+    not known yet.
+    """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -211,22 +235,44 @@ def is_public(host: str) -> bool:
 # --- what is asked ----------------------------------------------------------------------------------------
 
 
-def authorize_address(discovery: Discovery, client: str, attempt: Attempt, back: str, scope: str, *, anew: bool = False) -> str:
-    """Where the browser goes to sign in; `anew`: the provider is to ask who it is, even if it knows."""
+def authorize_address(
+    discovery: Discovery,
+    client: str,
+    attempt: Attempt,
+    back: str,
+    scope: str,
+    *,
+    anew: bool = False,
+) -> str:
+    """Where the browser goes to sign in; `anew`: the provider is to ask who it is, even if it
+    knows.
+    """
     return str(
         prepare_grant_uri(
-            discovery.authorize, client, "code", back, scope, attempt.state,
-            nonce=attempt.nonce, code_challenge=create_s256_code_challenge(attempt.verifier), code_challenge_method="S256",
+            discovery.authorize,
+            client,
+            "code",
+            back,
+            scope,
+            attempt.state,
+            nonce=attempt.nonce,
+            code_challenge=create_s256_code_challenge(attempt.verifier),
+            code_challenge_method="S256",
             prompt="login" if anew else None,
         )
-    )  # fmt: skip
+    )
 
 
 def token_request(
     discovery: Discovery, client: str, secret: str, attempt: Attempt, code: str, back: str
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Form and headers that trade a code for tokens."""
-    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": back, "code_verifier": attempt.verifier}
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": back,
+        "code_verifier": attempt.verifier,
+    }
     if discovery.by_post:
         return {**form, "client_id": client, "client_secret": secret}, {}
     pair = f"{quote_plus(client)}:{quote_plus(secret)}"  # RFC 6749, section 2.3.1
@@ -246,9 +292,15 @@ def sign_out_address(discovery: Discovery, client: str, hint: str, back: str) ->
 
 
 def check_state(attempt: Attempt | None, query: Mapping[str, str], at: float) -> Attempt:
-    """The attempt that this return belongs to; raises Stale when this browser has none such under way."""
+    """The attempt that this return belongs to; raises Stale when this browser has none such under
+    way.
+    """
     given = query.get("state", "")
-    if attempt is None or not given or not hmac.compare_digest(attempt.state.encode(), given.encode()):
+    if (
+        attempt is None
+        or not given
+        or not hmac.compare_digest(attempt.state.encode(), given.encode())
+    ):
         raise Stale("state")
     if not 0 <= at - attempt.at + LEEWAY_SECONDS <= ATTEMPT_SECONDS + LEEWAY_SECONDS:
         raise Stale("too old")
@@ -256,7 +308,9 @@ def check_state(attempt: Attempt | None, query: Mapping[str, str], at: float) ->
 
 
 def read_code(query: Mapping[str, str], discovery: Discovery) -> str:
-    """The code that came back; raises a SignOnError when none did, or another provider sent it (RFC 9207)."""
+    """The code that came back; raises a SignOnError when none did, or another provider sent it (RFC
+    9207).
+    """
     sender = query.get("iss", "")
     if (sender or discovery.names_itself) and sender != discovery.issuer:
         raise Refused("sent by another issuer")
@@ -269,26 +323,47 @@ def read_code(query: Mapping[str, str], discovery: Discovery) -> str:
 
 
 def failed_at_provider(error: str) -> SignOnError:
-    """What an error code of RFC 6749 or OpenID Connect means for us; its description is never shown."""
+    """What an error code of RFC 6749 or OpenID Connect means for us; its description is never
+    shown.
+    """
     if error in ("server_error", "temporarily_unavailable"):
         return Unavailable("provider has trouble")
-    if error in ("invalid_client", "unauthorized_client", "unsupported_response_type", "invalid_scope", "invalid_request"):
+    if error in (
+        "invalid_client",
+        "unauthorized_client",
+        "unsupported_response_type",
+        "invalid_scope",
+        "invalid_request",
+    ):
         return Misconfigured(error)
     return Refused(error) if error == "invalid_grant" else Cancelled("stopped at the provider")
 
 
 def verify(
-    token: str, keys: KeySet, discovery: Discovery, *, client: str, attempt: Attempt, access: str, now: float
+    token: str,
+    keys: KeySet,
+    discovery: Discovery,
+    *,
+    client: str,
+    attempt: Attempt,
+    access: str,
+    now: float,
 ) -> Mapping[str, Any]:
-    """The claims of an id token that the provider signed for us, now, for this attempt; raises Refused or UnknownKey."""
+    """The claims of an id token that the provider signed for us, now, for this attempt; raises
+    Refused or UnknownKey.
+    """
     registry = JWSRegistry(algorithms=discovery.algorithms, strict_check_header=False)
     try:
         read = jwt.decode(token, keys, registry=registry)
         claims = CodeIDToken(
-            read.claims, read.header,
-            {"iss": {"essential": True, "value": discovery.issuer}, "aud": {"essential": True, "value": client}},
+            read.claims,
+            read.header,
+            {
+                "iss": {"essential": True, "value": discovery.issuer},
+                "aud": {"essential": True, "value": client},
+            },
             {"client_id": client, "nonce": attempt.nonce, "access_token": access},
-        )  # fmt: skip
+        )
         claims.validate(now=int(now), leeway=LEEWAY_SECONDS)
     except InvalidKeyIdError as error:
         raise UnknownKey("unknown key") from error
@@ -305,18 +380,26 @@ def verify(
 
 def lacks(claims: Mapping[str, Any], role_claim: str) -> bool:
     """Whether what we need to know of a person must be asked for at the userinfo endpoint."""
-    return claim(claims, role_claim) is None or not (claims.get("name") or claims.get("preferred_username"))
+    return claim(claims, role_claim) is None or not (
+        claims.get("name") or claims.get("preferred_username")
+    )
 
 
 def with_userinfo(claims: Mapping[str, Any], told: Any) -> Mapping[str, Any]:
-    """The claims with what userinfo adds; the signed ones win. Raises Refused when it tells of another person."""
+    """The claims with what userinfo adds; the signed ones win. Raises Refused when it tells of
+    another person.
+    """
     if not isinstance(told, dict) or told.get("sub") != claims["sub"]:
         raise Refused("userinfo of another person")
     return {**told, **claims}
 
 
-def read_identity(claims: Mapping[str, Any], role_claim: str, separator: Separator = "") -> Identity:
-    """Who the claims tell of; `separator` cuts a claim that is one text, where whoever runs this says that it is a list."""
+def read_identity(
+    claims: Mapping[str, Any], role_claim: str, separator: Separator = ""
+) -> Identity:
+    """Who the claims tell of; `separator` cuts a claim that is one text, where whoever runs this
+    says that it is a list.
+    """
     email = _text(claims, "email") if claims.get("email_verified", True) in (True, "true") else ""
     name = _text(claims, "preferred_username") or email.partition("@")[0] or _text(claims, "name")
     return Identity(
@@ -330,7 +413,9 @@ def read_identity(claims: Mapping[str, Any], role_claim: str, separator: Separat
 
 
 def claim(claims: Mapping[str, Any], name: str) -> Any:
-    """A claim by its name; with dots also one within another, as in realm_access.roles. None when there is none."""
+    """A claim by its name; with dots also one within another, as in realm_access.roles. None when
+    there is none.
+    """
     if name in claims:
         return claims[name]
     found: Any = claims
@@ -340,19 +425,29 @@ def claim(claims: Mapping[str, Any], name: str) -> Any:
 
 
 def _values(claimed: Any, separator: Separator) -> tuple[str, ...]:
-    """What a claim names: the texts of a list, the keys of an object that it grants, or a text as one value."""
+    """What a claim names: the texts of a list, the keys of an object that it grants, or a text as
+    one value.
+    """
     if isinstance(claimed, str):
         parts = {"": [claimed], "space": claimed.split(), "comma": claimed.split(",")}[separator]
         return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
     if isinstance(claimed, Mapping):
-        return tuple(name for name, value in claimed.items() if isinstance(name, str) and _grants(value))
-    return tuple(one for one in claimed if isinstance(one, str)) if isinstance(claimed, list) else ()
+        return tuple(
+            name for name, value in claimed.items() if isinstance(name, str) and _grants(value)
+        )
+    return (
+        tuple(one for one in claimed if isinstance(one, str)) if isinstance(claimed, list) else ()
+    )
 
 
 def _grants(value: Any) -> bool:
-    """Whether an object's key is granted by its value: true, or by organisations, as Zitadel writes it ({id: domain})."""
+    """Whether an object's key is granted by its value: true, or by organisations, as Zitadel writes
+    it ({id: domain}).
+    """
     if isinstance(value, Mapping):
-        return bool(value) and all(_is_organisation(identity, domain) for identity, domain in value.items())
+        return bool(value) and all(
+            _is_organisation(identity, domain) for identity, domain in value.items()
+        )
     return value is True
 
 

@@ -1,4 +1,6 @@
-"""Outcomes on their way to the ledger: what the retry policy makes of each, gathered and recorded together."""
+"""Outcomes on their way to the ledger: what the retry policy makes of each, gathered and recorded
+together.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -22,7 +24,16 @@ from broadcaster.store.statements import MarkedRow
 from broadcaster.store.suspicions import Seen
 from broadcaster.store.tables import FAILED, PENDING
 from broadcaster.suspecting import Report, weigh
-from channels.base.contract import About, Deferred, Failure, Halted, Outcome, PushChannel, Receipt, Rejected
+from channels.base.contract import (
+    About,
+    Deferred,
+    Failure,
+    Halted,
+    Outcome,
+    PushChannel,
+    Receipt,
+    Rejected,
+)
 from channels.base.rendering import WIB
 from subscribers.addresses import AddressBook
 
@@ -40,7 +51,9 @@ KEY_DOES_NOT_FIT = "Alamat tidak dapat dibuka: kunci rahasia tidak cocok. Pulihk
 
 @dataclass(kw_only=True)
 class Batch:
-    """Outcomes that are committed together, with all that they mean for addresses, edition and channel."""
+    """Outcomes that are committed together, with all that they mean for addresses, edition and
+    channel.
+    """
 
     book: AddressBook
     claim: Claim
@@ -58,7 +71,9 @@ class Batch:
     reports: list[Report] = field(default_factory=list)
     """Suspect replies, to be weighed with those of the other workers."""
     arrived: dict[str, float] = field(default_factory=dict)
-    """Successes that speak against suspicions: when, by domain (keyed hash), under "" on the channel."""
+    """Successes that speak against suspicions: when, by domain (keyed hash), under "" on the
+    channel.
+    """
     arrived_at: float = 0.0
     """When the last message arrived (epoch seconds)."""
     idle: bool = False
@@ -80,33 +95,62 @@ class Batch:
 
     @property
     def closes(self) -> bool:
-        """Whether this ends the sending by this channel for now. What single recipients said never ends an emergency."""
+        """Whether this ends the sending by this channel for now. What single recipients said never
+        ends an emergency.
+        """
         halts = self.halt is not None and (is_ours(self.halt) or self.claim.lane != "emergency")
         return halts or self.pause > 0 or (self.shut and self.claim.lane != "emergency")
 
     def record(self, connection: Connection) -> list[tuple[str, int]]:
-        """Record everything, repeating it changes nothing; returns (channel, address) pairs fallen back to."""
+        """Record everything, repeating it changes nothing; returns (channel, address) pairs fallen
+        back to.
+        """
         claim = self.claim
         store.hand_back(connection, claim, self.unwritten)
-        fallen = consequences.record(
-            connection, self.book, claim, self.decisions, self.meanings, keep_ids=self.keep_ids, results=self.results
-        ) if self.decisions else []  # fmt: skip
+        fallen = (
+            consequences.record(
+                connection,
+                self.book,
+                claim,
+                self.decisions,
+                self.meanings,
+                keep_ids=self.keep_ids,
+                results=self.results,
+            )
+            if self.decisions
+            else []
+        )
         if self.pause:
             channel_store.pause_channel(connection, claim.channel, self.pause)
-        if self.key_in_doubt and not key_binding.opens_addresses(connection, self.book, claim.channel):
+        if self.key_in_doubt and not key_binding.opens_addresses(
+            connection, self.book, claim.channel
+        ):
             self.halt = Halted(detail=KEY_DOES_NOT_FIT, resume="manual")
         self._weigh(connection)
         if self.halt is not None and self._halt(connection, self.halt):
             log.error(
-                "channel_halted", channel=claim.channel, code=self.halt.code, detail=self.halt.detail, resume=self.halt.resume
+                "channel_halted",
+                channel=claim.channel,
+                code=self.halt.code,
+                detail=self.halt.detail,
+                resume=self.halt.resume,
             )
-        if self.stop_edition and channel_store.pause_run(connection, claim.edition, claim.channel, self.stop_edition):
-            log.error("edition_stopped", edition=claim.edition, channel=claim.channel, reason=self.stop_edition)
+        if self.stop_edition and channel_store.pause_run(
+            connection, claim.edition, claim.channel, self.stop_edition
+        ):
+            log.error(
+                "edition_stopped",
+                edition=claim.edition,
+                channel=claim.channel,
+                reason=self.stop_edition,
+            )
         return fallen
 
     def _halt(self, connection: Connection, halt: Halted) -> bool:
         detail = f"{halt.code} {halt.detail}".strip()
-        return channel_store.halt_channel(connection, self.claim.channel, detail, halt.resume, suspected=not is_ours(halt))
+        return channel_store.halt_channel(
+            connection, self.claim.channel, detail, halt.resume, suspected=not is_ours(halt)
+        )
 
     def _weigh(self, connection: Connection) -> None:
         """Let suspect replies close the channel, and a success of an emergency open it again."""
@@ -114,18 +158,26 @@ class Batch:
         if self.reports or self.arrived:
             weighed = weigh(connection, channel, self.reports, self.arrived, idle=self.idle)
             self.shut, self.resting = weighed.closed, dict(weighed.domains)
-        if self.reopens and self.arrived_at and channel_store.clear_suspicion(connection, channel, self.arrived_at):
+        if (
+            self.reopens
+            and self.arrived_at
+            and channel_store.clear_suspicion(connection, channel, self.arrived_at)
+        ):
             log.info("channel_resumed", channel=channel)
 
     def tell(self) -> None:
         """Log what will be tried again, by the provider's code."""
-        for code, count in Counter(each.provider_code for each in self.decisions if each.state == PENDING).items():
+        for code, count in Counter(
+            each.provider_code for each in self.decisions if each.state == PENDING
+        ).items():
             log.warning("will_try_again", channel=self.claim.channel, code=code, count=count)
 
 
 @dataclass(kw_only=True)
 class Outcomes:
-    """Gathers what became of the rows of one claim until somebody takes the batch; `since` is when its oldest came in."""
+    """Gathers what became of the rows of one claim until somebody takes the batch; `since` is when
+    its oldest came in.
+    """
 
     deliverer: "Deliverer"
     channel: PushChannel
@@ -140,20 +192,31 @@ class Outcomes:
         self._suspects: dict[str, Report] = {}
 
     def _empty(self) -> Batch:
-        return Batch(book=self.deliverer.app.book, claim=self.claim, keep_ids=self.channel.receipt_wait > 0)
+        return Batch(
+            book=self.deliverer.app.book, claim=self.claim, keep_ids=self.channel.receipt_wait > 0
+        )
 
     @property
     def urgent(self) -> bool:
         """Whether the batch should be recorded at once: it is full, or changes what others may do."""
         batch = self._batch
-        changes = batch.halt is not None or batch.key_in_doubt or bool(batch.stop_edition) or batch.pause > 0
+        changes = (
+            batch.halt is not None
+            or batch.key_in_doubt
+            or bool(batch.stop_edition)
+            or batch.pause > 0
+        )
         return changes or len(batch.decisions) >= GROUP
 
     def take(self) -> Batch:
         """The batch so far; the next one is empty."""
         batch, self._batch, self.since = self._batch, self._empty(), 0.0
-        batch.reopens = self.claim.lane == "emergency" or self.claim.channel in self.deliverer.replies.closed
-        batch.results = self.deliverer.results_to_count(self.claim.channel, len(batch.decisions), now=bool(batch.meanings))
+        batch.reopens = (
+            self.claim.lane == "emergency" or self.claim.channel in self.deliverer.replies.closed
+        )
+        batch.results = self.deliverer.results_to_count(
+            self.claim.channel, len(batch.decisions), now=bool(batch.meanings)
+        )
         return batch
 
     def add(self, row: MarkedRow, outcome: Outcome, address: str = "") -> None:
@@ -165,14 +228,20 @@ class Outcomes:
             self._received(row, outcome, address)
         else:
             moment = self._moment()
-            decision = self._rejected(row, outcome, moment) if isinstance(outcome, Rejected) else decide(row, outcome, moment)
+            decision = (
+                self._rejected(row, outcome, moment)
+                if isinstance(outcome, Rejected)
+                else decide(row, outcome, moment)
+            )
             self._batch.decisions.append(decision)
             self._failed(row, outcome, decision, moment)
             if is_suspect(outcome):
                 self._suspect(row, outcome, address, moment.now)
 
     def tried_all(self) -> None:
-        """Nobody of the claim is left to try: what is suspected counts now, and an edition that nobody takes stops."""
+        """Nobody of the claim is left to try: what is suspected counts now, and an edition that
+        nobody takes stops.
+        """
         batch, replies, claim = self._batch, self.deliverer.replies, self.claim
         batch.stop_edition = batch.stop_edition or replies.doubted(claim.edition, claim.channel)
         if replies.is_suspected(claim.channel):
@@ -184,7 +253,9 @@ class Outcomes:
         self._batch.unwritten += rows
 
     def unopened(self, row: MarkedRow, code: str) -> None:
-        """Let a row wait whose address cannot be opened; several different ones in a row put the key in doubt."""
+        """Let a row wait whose address cannot be opened; several different ones in a row put the
+        key in doubt.
+        """
         if not self.since:
             self.since = suspend_proof()
         self._batch.decisions.append(unopened(row, self._moment(), code))
@@ -193,18 +264,31 @@ class Outcomes:
     def unreadable(self, row: MarkedRow, code: str) -> None:
         """No message can be made for this row, whatever the reason that `code` names."""
         self._batch.decisions.append(
-            Decision(slot=row.slot, attempt=row.attempt, state=FAILED, reason="unreadable", provider_code=code)
+            Decision(
+                slot=row.slot,
+                attempt=row.attempt,
+                state=FAILED,
+                reason="unreadable",
+                provider_code=code,
+            )
         )
 
     def _moment(self) -> Moment:
         claim = self.claim
         return Moment(
-            now=suspend_proof() + self.clock_lead, published_at=claim.published_at, expires_at=claim.expires_at,
-            emergency=claim.lane == "emergency", receipt_wait=self.channel.receipt_wait,
-        )  # fmt: skip
+            now=suspend_proof() + self.clock_lead,
+            published_at=claim.published_at,
+            expires_at=claim.expires_at,
+            emergency=claim.lane == "emergency",
+            receipt_wait=self.channel.receipt_wait,
+        )
 
     def _received(self, row: MarkedRow, outcome: Receipt, address: str) -> None:
-        replies, channel, at = self.deliverer.replies, self.claim.channel, suspend_proof() + self.clock_lead
+        replies, channel, at = (
+            self.deliverer.replies,
+            self.claim.channel,
+            suspend_proof() + self.clock_lead,
+        )
         replies.reached(self.claim.edition, channel)
         self.deliverer.channel_should_halt(channel, failed=False)
         domain = self._domain(address) if replies.watches(channel) else ""
@@ -228,7 +312,9 @@ class Outcomes:
         self._suspects[report.kind] = report
 
     def _rejected(self, row: MarkedRow, outcome: Rejected, moment: Moment) -> Decision:
-        """A rejection that others got too is the message's fault: an emergency tries everybody before it stops for that."""
+        """A rejection that others got too is the message's fault: an emergency tries everybody
+        before it stops for that.
+        """
         claim, replies = self.claim, self.deliverer.replies
         if not replies.edition_is_rejected(claim.edition, claim.channel, outcome, row.address):
             return decide(row, outcome, moment)
@@ -251,14 +337,18 @@ class Outcomes:
             batch.halt = outcome if is_ours(outcome) else batch.halt
         elif self._is_broken(row, outcome):
             about: About = "sender" if is_ours(outcome) else "recipient"
-            batch.halt = Halted(detail="more than half of the last calls failed", resume="probe", about=about)
+            batch.halt = Halted(
+                detail="more than half of the last calls failed", resume="probe", about=about
+            )
         if decision.state not in (PENDING, FAILED):
             self.deliverer.replies.reached(claim.edition, claim.channel)
         if isinstance(outcome, Deferred) and self._rests(row, outcome):
             batch.pause = max(batch.pause, outcome.retry_after or 0.0)
 
     def _is_broken(self, row: MarkedRow, outcome: Failure) -> bool:
-        """Whether this call opens the failure breaker. That one recipient fails again says nothing new."""
+        """Whether this call opens the failure breaker. That one recipient fails again says nothing
+        new.
+        """
         failing = isinstance(outcome, Deferred) and not outcome.throttle
         if not failing or is_ours(outcome):
             return self.deliverer.channel_should_halt(self.claim.channel, failed=failing)
@@ -268,5 +358,7 @@ class Outcomes:
         """Whether the whole channel rests as long as the provider asks."""
         if not outcome.throttle or outcome.scope != "channel" or not outcome.retry_after:
             return False
-        limited = not outcome.alarm and self.deliverer.replies.is_limited(self.claim.channel, row.address)
+        limited = not outcome.alarm and self.deliverer.replies.is_limited(
+            self.claim.channel, row.address
+        )
         return limited or is_ours(outcome)

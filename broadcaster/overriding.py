@@ -1,4 +1,6 @@
-"""The words of single channels in a form: begun from the main ones, taken back, looked at when those change. Pure."""
+"""The words of single channels in a form: begun from the main ones, taken back, looked at when
+those change. Pure.
+"""
 
 import hashlib
 from collections.abc import Mapping

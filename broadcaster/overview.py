@@ -24,7 +24,9 @@ from channels.base.rendering import WIB
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelView:
-    """How one channel of an announcement stands: its run and why that is held, the channel's own state, suppressions held."""
+    """How one channel of an announcement stands: its run and why that is held, the channel's own
+    state, suppressions held.
+    """
 
     sending: str
     why: str
@@ -72,30 +74,44 @@ class Overview:
             "sending": self.progress.sending,
             "possible_duplicates": self.progress.possible_duplicates,
             "people": self.progress.people,
-            "deliveries": {channel: dict(counts) for channel, counts in self.progress.deliveries.items()},
+            "deliveries": {
+                channel: dict(counts) for channel, counts in self.progress.deliveries.items()
+            },
             "channels": {name: view.as_json() for name, view in self.channels.items()},
             "waiting": [
                 {
-                    "channel": item.channel, "reason": item.reason, "provider_code": item.provider_code, "count": item.count,
+                    "channel": item.channel,
+                    "reason": item.reason,
+                    "provider_code": item.provider_code,
+                    "count": item.count,
                     "next_try": when(item.next_try),
                 }
                 for item in self.causes.waiting
             ],
             "failures": [
                 {
-                    "channel": item.channel, "state": item.state, "reason": item.reason, "words": words(item.reason),
-                    "provider_code": item.provider_code, "count": item.count,
+                    "channel": item.channel,
+                    "state": item.state,
+                    "reason": item.reason,
+                    "words": words(item.reason),
+                    "provider_code": item.provider_code,
+                    "count": item.count,
                 }
                 for item in self.causes.failures
             ],
             "held_up": [self._held_up(hold) for hold in self.holds],
             "causes_complete": self.causes.complete,
-        }  # fmt: skip
+        }
 
     def _held_up(self, hold: Hold) -> dict[str, Any]:
         t, label = catalogue("id"), self.labels.get(hold.channel, hold.channel)
         until = when(hold.until) if hold.until is not None else None
-        return {**hold.as_json(), "until": until, "words": sentence(hold, label, t), "remedy": remedy(hold, t)}
+        return {
+            **hold.as_json(),
+            "until": until,
+            "words": sentence(hold, label, t),
+            "remedy": remedy(hold, t),
+        }
 
 
 def words(reason: str) -> str:
@@ -109,23 +125,33 @@ def when(at: float) -> str:
 
 
 def overview(
-    connection: Connection, key: str, site: Site, watcher: Watcher | None = None, labels: Mapping[str, str] | None = None
+    connection: Connection,
+    key: str,
+    site: Site,
+    watcher: Watcher | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Overview | None:
     """The announcement with this id or code; None when there is none.
 
-    Costs a look at the slices' counters, however many rows there are: it is made to be asked each second. `watcher` adds what
-    keeps messages from arriving, at some 50 ms more at most. `labels`: what people call the channels.
+    Costs a look at the slices' counters, however many rows there are: it is made to be asked each
+    second. `watcher` adds what keeps messages from arriving, at some 50 ms more at most. `labels`:
+    what people call the channels.
     """
     row = _named(connection, key)
     if row is None:
         return None
     progress = ledger.progress(connection, row.id)
     return Overview(
-        id=row.id, code=row.code, status=row.state, url=site.permalink(row.code), progress=progress,
+        id=row.id,
+        code=row.code,
+        status=row.state,
+        url=site.permalink(row.code),
+        progress=progress,
         causes=watcher.look(connection, row.id, now(connection)) if watcher else Causes(),
-        channels=_channels(connection, progress), labels=labels or {},
+        channels=_channels(connection, progress),
+        labels=labels or {},
         emergency=progress.urgent if progress.states else row.level == "emergency",
-    )  # fmt: skip
+    )
 
 
 def identify(connection: Connection, key: str) -> str | None:
@@ -137,7 +163,11 @@ def identify(connection: Connection, key: str) -> str | None:
 def _named(connection: Connection, key: str) -> Row[Any] | None:
     row = connection.execute(select(announcement).where(announcement.c.id == key)).first()
     code = normalise_code(key) if row is None else None
-    return connection.execute(select(announcement).where(announcement.c.code == code)).first() if code else row
+    return (
+        connection.execute(select(announcement).where(announcement.c.code == code)).first()
+        if code
+        else row
+    )
 
 
 def _channels(connection: Connection, progress: Progress) -> Mapping[str, ChannelView]:
@@ -145,12 +175,19 @@ def _channels(connection: Connection, progress: Progress) -> Mapping[str, Channe
     held = {
         row.channel: row.n
         for row in connection.execute(
-            select(held_suppression.c.channel, func.count().label("n")).group_by(held_suppression.c.channel)
+            select(held_suppression.c.channel, func.count().label("n")).group_by(
+                held_suppression.c.channel
+            )
         )
     }
     standing = {name: current(states.get(name, ChannelState()), wall) for name in progress.states}
     return {
-        name: ChannelView(sending=sending, why=progress.why.get(name, ""), state=standing[name], held=held.get(name, 0))
+        name: ChannelView(
+            sending=sending,
+            why=progress.why.get(name, ""),
+            state=standing[name],
+            held=held.get(name, 0),
+        )
         for name, sending in progress.states.items()
     }
 

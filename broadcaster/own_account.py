@@ -1,7 +1,9 @@
-"""One's own account: password, second factor, recovery codes, sessions, where nudges go. All is audited.
+"""One's own account: password, second factor, recovery codes, sessions, where nudges go. All is
+audited.
 
-Each function with a Connection is one transaction, to be run through `Database.write`. Whether the right password was given
-first is for the caller to have asked (web/staff/guessing.py): looking at it takes 50 ms on purpose, too long for a transaction.
+Each function with a Connection is one transaction, to be run through `Database.write`. Whether the
+right password was given first is for the caller to have asked (web/staff/guessing.py): looking at
+it takes 50 ms on purpose, too long for a transaction.
 """
 
 from dataclasses import dataclass, replace
@@ -45,13 +47,16 @@ class Recovery:
     def drawn(cls, book: AddressBook, account: Account) -> "Recovery":
         """Ten codes of this account."""
         codes = rules.new_recovery_codes()
-        return cls(codes=codes, digests=[book.lookup("recovery", f"{account.id}:{code}") for code in codes])
+        return cls(
+            codes=codes, digests=[book.lookup("recovery", f"{account.id}:{code}") for code in codes]
+        )
 
 
 def hash_new_password(stored: str, password: str, repeated: str, account: Account) -> str:
     """Check and hash a password; raises BadAccount when it is weak, mistyped or the one before.
 
-    Takes some 100 ms, and a second where the lists of guessable words are read for the first time: for hashing.py.
+    Takes some 100 ms, and a second where the lists of guessable words are read for the first time:
+    for hashing.py.
     """
     names = (account.name, *account.full_name.split(), *account.agencies)
     normal = rules.check_password(password, names=names)
@@ -72,13 +77,18 @@ def change_password(connection: Connection, owner: Owner, hashed: str) -> int:
 
 
 def change_mail(connection: Connection, book: AddressBook, owner: Owner, mail: str) -> bool:
-    """Where nudges go from now on, as `accounts.read_mail` gave it; False when that is where they went before."""
+    """Where nudges go from now on, as `accounts.read_mail` gave it; False when that is where they
+    went before.
+    """
     person = accounts.by_id(connection, owner.account.id)
     if person is None or identity(person.email) == identity(mail):
         return False
     former_mails.keep(connection, book, person.id, person.email, owner.at)
     accounts.change(connection, replace(person, email=mail))
-    states = {"before": {"mail": masked(person.email)}, "after": {"mail": masked_apart(person.email, mail)}}
+    states = {
+        "before": {"mail": masked(person.email)},
+        "after": {"mail": masked_apart(person.email, mail)},
+    }
     _note(connection, owner, "account_change", **states, own=True)
     return True
 
@@ -87,13 +97,17 @@ def change_mail(connection: Connection, book: AddressBook, owner: Owner, mail: s
 
 
 def begin_second_factor(book: AddressBook, owner: Owner) -> tuple[str, bytes]:
-    """A fresh secret, and the same sealed for this person: it is stored nowhere until a code of it has come back."""
+    """A fresh secret, and the same sealed for this person: it is stored nowhere until a code of it
+    has come back.
+    """
     secret = rules.new_totp_secret()
     return secret, book.seal("totp-new", f"{owner.account.id} {owner.at} {secret}")
 
 
 def begun_second_factor(book: AddressBook, owner: Owner, sealed: bytes) -> str:
-    """The secret that was begun with; raises BadAccount when it was somebody else's, or too long ago."""
+    """The secret that was begun with; raises BadAccount when it was somebody else's, or too long
+    ago.
+    """
     try:
         account_id, at, secret = book.open("totp-new", sealed).split(" ")
     except (SealBroken, ValueError) as error:
@@ -106,14 +120,20 @@ def begun_second_factor(book: AddressBook, owner: Owner, sealed: bytes) -> str:
 _AGAIN = "Gambarnya sudah kedaluwarsa. Pindai gambar yang baru."
 
 
-def turn_on(connection: Connection, book: AddressBook, owner: Owner, *, secret: str, code: str) -> list[str]:
-    """Ask for the second factor from now on; the recovery codes. Every other session ends. Raises BadAccount."""
+def turn_on(
+    connection: Connection, book: AddressBook, owner: Owner, *, secret: str, code: str
+) -> list[str]:
+    """Ask for the second factor from now on; the recovery codes. Every other session ends. Raises
+    BadAccount.
+    """
     person = accounts.by_id(connection, owner.account.id)
     if person is None or person.secured:
         raise BadAccount("Langkah kedua sudah aktif. Matikan dulu yang lama.")
     step = rules.totp_step(secret, code, owner.now, last=0)
     if step is None:
-        raise BadAccount("Kodenya salah. Ketik 6 angka yang sekarang tampil di aplikasi; periksa juga jam ponsel Anda.")
+        raise BadAccount(
+            "Kodenya salah. Ketik 6 angka yang sekarang tampil di aplikasi; periksa juga jam ponsel Anda."
+        )
     recovery = Recovery.drawn(book, person)
     accounts.set_totp(connection, person.id, book.seal("totp", secret), recovery.digests, step=step)
     ended = sessions.end_all(connection, person.id, but=owner.session)
@@ -128,12 +148,20 @@ def turn_off(connection: Connection, owner: Owner) -> bool:
     if person is None or not person.secured:
         return False
     accounts.set_totp(connection, person.id, None, [])
-    _note(connection, owner, "second_factor_off", before={"second_factor": True}, after={"second_factor": False})
+    _note(
+        connection,
+        owner,
+        "second_factor_off",
+        before={"second_factor": True},
+        after={"second_factor": False},
+    )
     return True
 
 
 def renew_recovery(connection: Connection, book: AddressBook, owner: Owner) -> list[str]:
-    """New recovery codes; those before serve no more. Raises BadAccount where there is no second factor."""
+    """New recovery codes; those before serve no more. Raises BadAccount where there is no second
+    factor.
+    """
     person = accounts.by_id(connection, owner.account.id)
     if person is None or not person.secured:
         raise BadAccount("Kode pemulihan hanya ada bila langkah kedua aktif.")

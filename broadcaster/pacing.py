@@ -1,4 +1,6 @@
-"""What providers want slower than their usual rate, as one process sees it: read from the database at most once a second."""
+"""What providers want slower than their usual rate, as one process sees it: read from the database
+at most once a second.
+"""
 
 import math
 import time
@@ -33,41 +35,63 @@ class Pacing:
     app: "App"
     limiter: Limiter
     _read: dict[str, tuple[Pace, float, float]] = field(default_factory=dict)
-    """Of each channel: its pace, when it was read, and by how much the database's clock is ahead of ours."""
+    """Of each channel: its pace, when it was read, and by how much the database's clock is ahead of
+    ours.
+    """
     _told: dict[str, float] = field(default_factory=dict)
 
     async def rate(self, channel: PushChannel) -> float:
-        """Messages a second now: what the provider grants, less for a while after it complained; 0 = no limit of our own."""
+        """Messages a second now: what the provider grants, less for a while after it complained; 0
+        = no limit of our own.
+        """
         pace, at = await self._pace(channel.name)
         return pace.rate(channel.rate, at)
 
     async def held_back(
         self, channel: PushChannel, found: Sequence[tuple[MarkedRow, Outgoing]], *, emergency: bool
     ) -> dict[int, Deferred]:
-        """Slots of those that must not be written to yet, and for how long. An emergency waits for no domain."""
+        """Slots of those that must not be written to yet, and for how long. An emergency waits for
+        no domain.
+        """
         pace, at = await self._pace(channel.name)
         held: dict[int, Deferred] = {}
         if pace.domains and not emergency:
             for row, one in found:
-                until = pace.domains.get(store.domain_key(self.app.book, channel.name, _domain(one)), 0.0)
+                until = pace.domains.get(
+                    store.domain_key(self.app.book, channel.name, _domain(one)), 0.0
+                )
                 if until > at:
                     held[row.slot] = _later(until - at, "domain_held", "domain")
         if channel.spaced:
-            held |= await self._too_close(channel, [(row, one) for row, one in found if row.slot not in held])
+            held |= await self._too_close(
+                channel, [(row, one) for row, one in found if row.slot not in held]
+            )
         return held
 
-    async def _too_close(self, channel: PushChannel, found: Sequence[tuple[MarkedRow, Outgoing]]) -> dict[int, Deferred]:
+    async def _too_close(
+        self, channel: PushChannel, found: Sequence[tuple[MarkedRow, Outgoing]]
+    ) -> dict[int, Deferred]:
         slots = {row.address: row.slot for row, _ in found}
-        seconds = {row.address: wait for row, one in found if (wait := channel.spacing(one.recipient.address)) > 0}
+        seconds = {
+            row.address: wait
+            for row, one in found
+            if (wait := channel.spacing(one.recipient.address)) > 0
+        }
         if not seconds:
             return {}
         waits = await self.limiter.space(channel.name, seconds)
-        return {slots[address]: _later(wait, "spacing", "address") for address, wait in waits.items() if wait > 0}
+        return {
+            slots[address]: _later(wait, "spacing", "address")
+            for address, wait in waits.items()
+            if wait > 0
+        }
 
     async def heard(self, channel: PushChannel, one: Outgoing, outcome: Outcome) -> None:
-        """Take in an outcome: "too fast" without a time halves the rate of all workers, a domain's wait holds for all of them.
+        """Take in an outcome: "too fast" without a time halves the rate of all workers, a domain's
+        wait holds for all of them.
 
-        What may be about one recipient alone is weighed with the replies that others got, see suspecting.py.
+        What may be about one recipient alone is weighed with the replies that others got, see
+        suspecting.py.
         """
         if not isinstance(outcome, Deferred) or not outcome.throttle or outcome.about != "sender":
             return
@@ -112,7 +136,9 @@ class Pacing:
         if found is None or clock - found[1] >= FRESH_SECONDS:
             try:
                 pace, wall = await self.app.database.read(store.pace_of, channel)
-            except DBAPIError as error:  # what was read before holds; marked rows must not hang on this
+            except (
+                DBAPIError
+            ) as error:  # what was read before holds; marked rows must not hang on this
                 log.warning("pace_not_read", channel=channel, error=type(error.orig).__name__)
                 pace, wall = (found[0], clock + found[2]) if found else (Pace(), time.time())
             found = self._read[channel] = pace, clock, wall - clock

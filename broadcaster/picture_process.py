@@ -1,4 +1,6 @@
-"""Pictures decoded in a process of their own: bounded in memory and time, so that no upload takes either from the web process."""
+"""Pictures decoded in a process of their own: bounded in memory and time, so that no upload takes
+either from the web process.
+"""
 
 import contextlib
 import json
@@ -12,9 +14,7 @@ from broadcaster import media
 from broadcaster.media import BadPicture, Picture
 
 MIB = 1024 * 1024
-_TOO_COSTLY = (
-    "Gambar ini terlalu berat untuk diolah. Perkecil menjadi paling banyak 4.000 piksel sisi panjangnya, lalu pilih lagi."
-)
+_TOO_COSTLY = "Gambar ini terlalu berat untuk diolah. Perkecil menjadi paling banyak 4.000 piksel sisi panjangnya, lalu pilih lagi."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,12 +27,16 @@ class Bounds:
 
 
 def read(data: bytes, bounds: Bounds | None = None) -> Picture:
-    """`media.read` in a child that is killed when it takes too much. Raises BadPicture. Waits: call it in a thread."""
+    """`media.read` in a child that is killed when it takes too much. Raises BadPicture. Waits: call
+    it in a thread.
+    """
     held = bounds or Bounds()
     media.require_size(data)  # what is refused by its size alone needs no child
     command = [sys.executable, "-m", __name__, str(held.memory_bytes), str(held.cpu_seconds)]
     try:
-        done = subprocess.run(command, input=data, stdout=subprocess.PIPE, timeout=held.wall_seconds, check=False)  # noqa: S603 # reason: our own module
+        done = subprocess.run(  # noqa: S603  our own module
+            command, input=data, stdout=subprocess.PIPE, timeout=held.wall_seconds, check=False
+        )
     except subprocess.TimeoutExpired as late:
         raise BadPicture(_TOO_COSTLY) from late
     if done.returncode != 0 or not done.stdout:

@@ -1,4 +1,6 @@
-"""What residents will see of an announcement, by the functions that the workers and feeds use; also of one not finished yet."""
+"""What residents will see of an announcement, by the functions that the workers and feeds use; also
+of one not finished yet.
+"""
 
 import asyncio
 import json
@@ -14,7 +16,15 @@ from broadcaster.announcements import CheckedAnnouncement
 from broadcaster.app import App
 from broadcaster.fields import Fields, read_leniently
 from broadcaster.store import media
-from channels.base.contract import Area, Edition, PageRequest, PullChannel, PushChannel, Recipient, Wording
+from channels.base.contract import (
+    Area,
+    Edition,
+    PageRequest,
+    PullChannel,
+    PushChannel,
+    Recipient,
+    Wording,
+)
 from channels.base.rendering import clean
 
 T = TypeVar("T")
@@ -27,7 +37,9 @@ PLACEHOLDERS = {"title": "Judul pengumuman", "body": "Isi pengumuman."}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pushed:
-    """One push channel's message: its parts as the recipient gets them, and how long the text is in the platform's counting."""
+    """One push channel's message: its parts as the recipient gets them, and how long the text is in
+    the platform's counting.
+    """
 
     name: str
     label: str
@@ -70,7 +82,9 @@ class Previews:
 
 
 _drawer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="preview")
-"""Drawn beside the event loop, one at a time: a text made of nothing but brackets takes seconds, and only its writer waits."""
+"""Drawn beside the event loop, one at a time: a text made of nothing but brackets takes seconds,
+and only its writer waits.
+"""
 
 
 async def beside(act: Callable[[], T]) -> T:
@@ -78,32 +92,57 @@ async def beside(act: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(_drawer, act)
 
 
-def look(app: App, form: Mapping[str, Any], *, announcement: str, code: str, lang: str = "id") -> Previews:
-    """Previews of a form as it stands, complete or not; `announcement` and `code` are its id and code, or stand-ins."""
+def look(
+    app: App, form: Mapping[str, Any], *, announcement: str, code: str, lang: str = "id"
+) -> Previews:
+    """Previews of a form as it stands, complete or not; `announcement` and `code` are its id and
+    code, or stand-ins.
+    """
     return of_edition(app, draft_edition(app, form, announcement=announcement, code=code), lang)
 
 
 def of_edition(app: App, edition: Edition, lang: str = "id") -> Previews:
     """Previews of an edition, on the channels that it goes by."""
-    pushed = sorted((_pushed(app, channel, edition, lang) for channel in app.push.values()), key=lambda one: one.limit)
+    pushed = sorted(
+        (_pushed(app, channel, edition, lang) for channel in app.push.values()),
+        key=lambda one: one.limit,
+    )
     pulled = tuple(_pulled(channel, edition, lang) for channel in app.pull.values())
-    return Previews(edition=edition, pushed=tuple(pushed), pulled=tuple(one for one in pulled if one is not None))
+    return Previews(
+        edition=edition,
+        pushed=tuple(pushed),
+        pulled=tuple(one for one in pulled if one is not None),
+    )
 
 
 def draft_edition(app: App, form: Mapping[str, Any], *, announcement: str, code: str) -> Edition:
     """The edition that this form would become if what is missing stayed out."""
     fields, problems = read_leniently(form)
     fields = fields.model_copy(update=_typed(form, {problem.field for problem in problems}))
-    edition = freezing.freeze(_leniently(app, fields), site=app.site, announcement=announcement, code=code, at=app.clock())
+    edition = freezing.freeze(
+        _leniently(app, fields), site=app.site, announcement=announcement, code=code, at=app.clock()
+    )
     # one row by its key, and only where a picture of ours is named: publishing says how large it is, so the preview does
     return app.database.read_now(media.measured, edition, app.site) if edition.image else edition
 
 
 def _typed(form: Mapping[str, Any], broken: Collection[str]) -> dict[str, str]:
-    """What stands for words that are refused: the words themselves, too long as they are; where there are none, a placeholder."""
-    typed = {name: clean(str(form.get(name) or "")).strip() for name in ("title", "summary", "body") if name in broken}
-    lines = {name: text if name == "body" else " ".join(text.split()) for name, text in typed.items()}
-    return {name: text or PLACEHOLDERS[name] for name, text in lines.items() if text or name in PLACEHOLDERS}
+    """What stands for words that are refused: the words themselves, too long as they are; where
+    there are none, a placeholder.
+    """
+    typed = {
+        name: clean(str(form.get(name) or "")).strip()
+        for name in ("title", "summary", "body")
+        if name in broken
+    }
+    lines = {
+        name: text if name == "body" else " ".join(text.split()) for name, text in typed.items()
+    }
+    return {
+        name: text or PLACEHOLDERS[name]
+        for name, text in lines.items()
+        if text or name in PLACEHOLDERS
+    }
 
 
 def _leniently(app: App, fields: Fields) -> CheckedAnnouncement:
@@ -118,23 +157,40 @@ def _leniently(app: App, fields: Fields) -> CheckedAnnouncement:
 def sample_recipient(edition: Edition, address: str) -> Recipient:
     """Somebody in the edition's first area."""
     return Recipient(
-        delivery="0.0.1", attempt=1, address=address or "0", area=edition.areas[0], since=edition.published_at.date(),
-        token="a" * 32, address_key="a" * 16,
-    )  # fmt: skip
+        delivery="0.0.1",
+        attempt=1,
+        address=address or "0",
+        area=edition.areas[0],
+        since=edition.published_at.date(),
+        token="a" * 32,
+        address_key="a" * 16,
+    )
 
 
-def message_parts(channel: PushChannel, edition: Edition, lang: str, recipient: Recipient) -> Mapping[str, str]:
+def message_parts(
+    channel: PushChannel, edition: Edition, lang: str, recipient: Recipient
+) -> Mapping[str, str]:
     """What one recipient will see, by part."""
-    return channel.preview(channel.personalise(channel.render(edition.on(channel.name), lang), recipient))
+    return channel.preview(
+        channel.personalise(channel.render(edition.on(channel.name), lang), recipient)
+    )
 
 
 def document_parts(channel: PullChannel, edition: Edition, lang: str) -> Mapping[str, str]:
-    """What a pull channel serves of the edition's first area, by path; a screen speaks Indonesian alone."""
+    """What a pull channel serves of the edition's first area, by path; a screen speaks Indonesian
+    alone.
+    """
     area: Area = edition.areas[0]
     query = {} if lang == "id" else {"bahasa": lang}
     return {
         path.replace("{area}", area.slug): channel.render_page(
-            PageRequest(path=path, area=area, query=query, editions=[edition.on(channel.name)], now=edition.published_at)
+            PageRequest(
+                path=path,
+                area=area,
+                query=query,
+                editions=[edition.on(channel.name)],
+                now=edition.published_at,
+            )
         ).body.decode()
         for path in channel.paths
     }
@@ -145,9 +201,15 @@ def _pushed(app: App, channel: PushChannel, edition: Edition, lang: str) -> Push
     limits = channel.limits
     text = max((part for name, part in parts.items() if name != "html"), key=len, default="")
     return Pushed(
-        name=channel.name, label=channel.label, parts=parts, used=measured(text, limits.measure), limit=limits.text,
-        open=app.loaded.is_open(channel.name), marks=limits.marks, adjusted=channel.name in edition.overrides,
-    )  # fmt: skip
+        name=channel.name,
+        label=channel.label,
+        parts=parts,
+        used=measured(text, limits.measure),
+        limit=limits.text,
+        open=app.loaded.is_open(channel.name),
+        marks=limits.marks,
+        adjusted=channel.name in edition.overrides,
+    )
 
 
 def _pulled(channel: PullChannel, edition: Edition, lang: str) -> Pulled | None:
@@ -164,13 +226,17 @@ _MARKS = {"title": "qjudulq", "summary": "qringkasanq", "body": "qisiq"}
 
 
 def words_said(app: App, name: str, edition: Edition) -> frozenset[str]:
-    """Which of title, summary and body this channel says of such an edition: a trial with words that nobody else uses."""
+    """Which of title, summary and body this channel says of such an edition: a trial with words
+    that nobody else uses.
+    """
     trial = msgspec.structs.replace(edition, wordings={"id": Wording(**_MARKS)}, overrides={})
     if name in app.pull:
         parts = document_parts(app.pull[name], trial, "id")
     else:
         parts = message_parts(app.push[name], trial, "id", sample_recipient(trial, ""))
-    return frozenset(name for name, mark in _MARKS.items() if any(mark in part for part in parts.values()))
+    return frozenset(
+        name for name, mark in _MARKS.items() if any(mark in part for part in parts.values())
+    )
 
 
 def measured(text: str, measure: str) -> int:

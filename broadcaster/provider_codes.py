@@ -15,8 +15,14 @@ CODES: tuple[tuple[str, str], ...] = (
     ("40[03] .*(too long|too_long).*", "too_long"),
     ("40[03] .*(identifier|url content|web page|webpage|file|photo|image|media).*", "media"),
     ("40[03] .*(parse entities|entities|button|markup|empty).*", "format"),
-    ("40[03] .*(not found|deactivated|deleted|invalid|private|initiate|to bots|not a member).*", "gone"),
-    ("(HTTP )?40[14]|0|3|10|190|2[0-9][0-9]|131005|530.*|53[45].*|5[0-9][0-9] 5\\.7\\.([89]|2[0-7])", "credentials"),
+    (
+        "40[03] .*(not found|deactivated|deleted|invalid|private|initiate|to bots|not a member).*",
+        "gone",
+    ),
+    (
+        "(HTTP )?40[14]|0|3|10|190|2[0-9][0-9]|131005|530.*|53[45].*|5[0-9][0-9] 5\\.7\\.([89]|2[0-7])",
+        "credentials",
+    ),
     ("409", "two_readers"),
     ("(HTTP )?413|5[0-9][0-9] 5\\.(2\\.3|3\\.4)|5\\.3\\.4", "too_long"),
     ("(HTTP )?429|4|80007|130429|131056", "too_fast"),
@@ -46,7 +52,10 @@ CODES: tuple[tuple[str, str], ...] = (
     # the road there
     ("certificate", "certificate"),
     ("unreachable|unusable|Client[A-Za-z]*Error|Connection[A-Za-z]*Error", "no_connection"),
-    ("disconnected|foreign answer|[A-Za-z]*Timeout[A-Za-z]*|[A-Za-z]*Disconnected[A-Za-z]*", "no_answer"),
+    (
+        "disconnected|foreign answer|[A-Za-z]*Timeout[A-Za-z]*|[A-Za-z]*Disconnected[A-Za-z]*",
+        "no_answer",
+    ),
 )
 """Patterns of whole codes, the first that fits, and keys of the catalogue below "staff.send.code."."""
 _KNOWN = tuple((re.compile(pattern, re.IGNORECASE), key) for pattern, key in CODES)

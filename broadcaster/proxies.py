@@ -1,4 +1,6 @@
-"""The reverse proxy in front of the web: without the visitor's address from it, all visitors count as one, and wait as one."""
+"""The reverse proxy in front of the web: without the visitor's address from it, all visitors count
+as one, and wait as one.
+"""
 
 import time
 from collections.abc import AsyncIterator
@@ -28,7 +30,9 @@ def peer_of(address: str) -> str:
 
 
 def trusts(settings: Settings, peer: str) -> bool:
-    """Return whether this peer's word about its client is believed, as the web server reads the setting."""
+    """Return whether this peer's word about its client is believed, as the web server reads the
+    setting.
+    """
     return peer in ProxyHeadersMiddleware(_nothing, list(settings.trusted_proxies)).trusted_hosts
 
 
@@ -52,7 +56,11 @@ def _finding(sighting: Sighting) -> Finding:
             what=f"Proksi {sighting.peer} tidak mengirim X-Forwarded-For, {as_one}",
             mend="Setel proksi itu agar mengirim X-Forwarded-For.",
         )
-    peer, whose = (sighting.peer, sighting.peer) if sighting.peer else ("Alamat internet", "alamat proksi Anda")
+    peer, whose = (
+        (sighting.peer, sighting.peer)
+        if sighting.peer
+        else ("Alamat internet", "alamat proksi Anda")
+    )
     return Finding(
         ok=False,
         what=f"{peer} mengirim X-Forwarded-For tetapi tidak dipercaya, {as_one}: proksi Anda belum dipercaya, "

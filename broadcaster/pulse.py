@@ -1,4 +1,6 @@
-"""The sign of life of a worker on this machine: a file that it touches as long as it can look for work."""
+"""The sign of life of a worker on this machine: a file that it touches as long as it can look for
+work.
+"""
 
 import os
 import tempfile
@@ -15,7 +17,10 @@ SILENT_SECONDS = 30.0
 
 def folder(database: str) -> Path:
     """Where the workers of one database on this machine, under one user, leave their signs."""
-    return Path(tempfile.gettempdir()) / f"siaran-{os.getuid()}-{sha256(database.encode()).hexdigest()[:12]}"
+    return (
+        Path(tempfile.gettempdir())
+        / f"siaran-{os.getuid()}-{sha256(database.encode()).hexdigest()[:12]}"
+    )
 
 
 class Pulse:
@@ -26,7 +31,9 @@ class Pulse:
         self._beaten_at = 0.0
 
     def beat(self) -> None:
-        """Say that the worker lives; cheap enough for every look. Raises OSError where no file can be written."""
+        """Say that the worker lives; cheap enough for every look. Raises OSError where no file can
+        be written.
+        """
         if time.monotonic() - self._beaten_at < BEAT_SECONDS:
             return
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -41,7 +48,9 @@ class Pulse:
 
 
 def silent(database: str, lanes: tuple[str, ...], now: float) -> list[str]:
-    """Those of the lanes for which no living process has given a sign of life lately; `now` in seconds since 1970."""
+    """Those of the lanes for which no living process has given a sign of life lately; `now` in
+    seconds since 1970.
+    """
     signs = list(folder(database).glob("*-*"))
     return [lane for lane in lanes if not any(_lives(sign, lane, now) for sign in signs)]
 
@@ -59,7 +68,9 @@ def _is_there(sign: Path) -> bool:
 
 
 def runs(pid: int, kill: Callable[[int, int], None] = os.kill) -> bool:
-    """Whether there is such a process, be it another user's; `kill` asks as os.kill does with signal 0."""
+    """Whether there is such a process, be it another user's; `kill` asks as os.kill does with
+    signal 0.
+    """
     try:
         kill(pid, 0)
     except PermissionError:  # it is there, and another user's
@@ -71,6 +82,10 @@ def runs(pid: int, kill: Callable[[int, int], None] = os.kill) -> bool:
 
 def _lives(sign: Path, lane: str, now: float) -> bool:
     try:
-        return sign.name.startswith(f"{lane}-") and _is_there(sign) and now - sign.stat().st_mtime < SILENT_SECONDS
+        return (
+            sign.name.startswith(f"{lane}-")
+            and _is_there(sign)
+            and now - sign.stat().st_mtime < SILENT_SECONDS
+        )
     except FileNotFoundError:  # it ended just now
         return False

@@ -1,4 +1,6 @@
-"""The doorbell: an arq job says "lane X of channel Y has work" and carries no work. Losing one loses nothing."""
+"""The doorbell: an arq job says "lane X of channel Y has work" and carries no work. Losing one
+loses nothing.
+"""
 
 import asyncio
 import secrets
@@ -31,19 +33,27 @@ def queue_name(lane: str) -> str:
 
 
 async def connect(url: str) -> ArqRedis:
-    """Connections of one's own to Redis or Valkey (redis://, rediss://, unix://); RedisError or OSError while it is away."""
-    pool = ConnectionPool.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=ANSWER_SECONDS)
+    """Connections of one's own to Redis or Valkey (redis://, rediss://, unix://); RedisError or
+    OSError while it is away.
+    """
+    pool = ConnectionPool.from_url(
+        url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=ANSWER_SECONDS
+    )
     redis = ArqRedis(pool, job_serializer=encode, job_deserializer=decode)
     try:
         await redis.ping()
-    except BaseException:  # reason: cancelled or refused, the connections are closed; it is raised again
+    except (
+        BaseException
+    ):  # reason: cancelled or refused, the connections are closed; it is raised again
         await redis.aclose(close_connection_pool=True)
         raise
     return redis
 
 
 class Queue:
-    """Rings for work. With Redis away every ring is dropped: the sweeper finds the work in the database."""
+    """Rings for work. With Redis away every ring is dropped: the sweeper finds the work in the
+    database.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -58,7 +68,9 @@ class Queue:
             return self._pool
 
     async def ask(self, act: Callable[[ArqRedis], Awaitable[T]]) -> T:
-        """Run one command; raises RedisError or OSError while Redis is away, TimeoutError (an OSError) while it is silent."""
+        """Run one command; raises RedisError or OSError while Redis is away, TimeoutError (an
+        OSError) while it is silent.
+        """
         async with asyncio.timeout(ANSWER_SECONDS):
             pool = await self.redis()
             try:
@@ -67,12 +79,16 @@ class Queue:
                 return await act(pool)  # the connection was closed while it lay idle: a fresh one
 
     async def ring(self, channel: str, lane: str) -> bool:
-        """Say that a lane of a channel has work; False when Redis is away. A fresh job id each time."""
+        """Say that a lane of a channel has work; False when Redis is away. A fresh job id each
+        time.
+        """
         if not self.url:
             return False
         job, name = secrets.token_hex(8), queue_name(lane)
         try:
-            await self.ask(lambda pool: pool.enqueue_job("drain", channel, lane, _job_id=job, _queue_name=name))
+            await self.ask(
+                lambda pool: pool.enqueue_job("drain", channel, lane, _job_id=job, _queue_name=name)
+            )
         except (RedisError, OSError) as error:
             log.warning("ring_dropped", channel=channel, lane=lane, error=type(error).__name__)
             return False
@@ -100,6 +116,12 @@ class Queue:
 
 
 async def _untaken(pool: ArqRedis, name: str) -> int:
-    """Jobs of a queue that nobody has begun: arq keeps begun ones in it, those of a killed worker for half a minute."""
+    """Jobs of a queue that nobody has begun: arq keeps begun ones in it, those of a killed worker
+    for half a minute.
+    """
     jobs = await pool.zrange(name, 0, -1)
-    return len(jobs) - int(await pool.exists(*(f"{in_progress_key_prefix}{job.decode()}" for job in jobs)) if jobs else 0)
+    return len(jobs) - int(
+        await pool.exists(*(f"{in_progress_key_prefix}{job.decode()}" for job in jobs))
+        if jobs
+        else 0
+    )

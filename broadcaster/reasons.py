@@ -1,4 +1,6 @@
-"""Reasons: one sentence why somebody returns, rejects, corrects or withdraws; residents read those of the last two."""
+"""Reasons: one sentence why somebody returns, rejects, corrects or withdraws; residents read those
+of the last two.
+"""
 
 from collections.abc import Collection
 
@@ -19,17 +21,29 @@ def read(text: str) -> str:
     """The reason on one line; raises InvalidAnnouncement."""
     reason = one_line(text)
     if not has_letter(reason):
-        raise InvalidAnnouncement([Problem(field="reason", reason="Belum diisi.", remedy="Tulis alasannya dalam satu kalimat.")])
+        raise InvalidAnnouncement(
+            [
+                Problem(
+                    field="reason",
+                    reason="Belum diisi.",
+                    remedy="Tulis alasannya dalam satu kalimat.",
+                )
+            ]
+        )
     if (over := len(reason) - LIMIT) > 0:
         remedy = f"Persingkat menjadi {LIMIT} karakter."
-        raise InvalidAnnouncement([Problem(field="reason", reason=f"Kelebihan {over} karakter.", remedy=remedy)])
+        raise InvalidAnnouncement(
+            [Problem(field="reason", reason=f"Kelebihan {over} karakter.", remedy=remedy)]
+        )
     if (unreadable := piled("reason", text)) is not None:
         raise InvalidAnnouncement([unreadable])
     return reason
 
 
 def read_public(connection: Connection, text: str, *, link_hosts: Collection[str]) -> str:
-    """The same for a reason that residents read: no blank of a template is left, no link leads to a host that nobody named."""
+    """The same for a reason that residents read: no blank of a template is left, no link leads to a
+    host that nobody named.
+    """
     reason = read(text)
     if held := blanks.in_text(reason, filling.known(connection)):
         raise InvalidAnnouncement([blanks.refused("reason", held)])

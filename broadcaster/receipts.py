@@ -1,4 +1,6 @@
-"""What providers say later: kept durably before the webhook is answered, applied in order by one process at a time."""
+"""What providers say later: kept durably before the webhook is answered, applied in order by one
+process at a time.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,11 +28,15 @@ from subscribers.residents import AddressRow
 log = structlog.get_logger(__name__)
 
 KEEP_SECONDS = 8 * 24 * 3600.0
-"""How long an unmatched receipt and every dedupe key is kept: providers repeat themselves for seven days."""
+"""How long an unmatched receipt and every dedupe key is kept: providers repeat themselves for seven
+days.
+"""
 GROUP = 25
 """Events applied in one transaction."""
 EARLY: Mapping[Standing, int] = {"sending": inbox.POSTPONED, "unknown": inbox.UNMATCHED}
-"""What becomes of a status that cannot be applied yet: our own commit may be on its way, or the message is nobody's."""
+"""What becomes of a status that cannot be applied yet: our own commit may be on its way, or the
+message is nobody's.
+"""
 
 _KINDS = {kind.__name__: kind for kind in (StatusEvent, InboundEvent, AddressEvent, AlarmEvent)}
 
@@ -45,7 +51,9 @@ class _Item:
 
 @dataclass(kw_only=True)
 class _Batch:
-    """What one look found: what can be applied, what is put off with which priority, what nobody can read."""
+    """What one look found: what can be applied, what is put off with which priority, what nobody
+    can read.
+    """
 
     ready: list[_Item] = field(default_factory=list)
     early: dict[int, list[Waiting]] = field(default_factory=dict)
@@ -63,7 +71,9 @@ def encode(event: Event) -> str:
 
 
 def decode(text: str) -> Event:
-    """The event again. Raises msgspec.MsgspecError, KeyError, TypeError for what `encode` never wrote."""
+    """The event again. Raises msgspec.MsgspecError, KeyError, TypeError for what `encode` never
+    wrote.
+    """
     raw = _storable(msgspec.json.decode(text))
     fields = {**raw["fields"]}
     if "aliases" in fields:
@@ -71,13 +81,17 @@ def decode(text: str) -> Event:
     if fields.get("at"):
         fields["at"] = datetime.fromisoformat(fields["at"])
     if fields.get("failure"):
-        fields["failure"] = getattr(contract, fields["failure"]["type"])(**fields["failure"]["fields"])
+        fields["failure"] = getattr(contract, fields["failure"]["type"])(
+            **fields["failure"]["fields"]
+        )
     event: Event = _KINDS[raw["type"]](**fields)
     return event
 
 
 def _storable(value: Any) -> Any:
-    """The value without NUL in its texts: PostgreSQL looks nothing up by one, and the event would be put off for days."""
+    """The value without NUL in its texts: PostgreSQL looks nothing up by one, and the event would
+    be put off for days.
+    """
     if isinstance(value, str):
         return value.replace("\0", "")
     if isinstance(value, dict):
@@ -86,9 +100,15 @@ def _storable(value: Any) -> Any:
 
 
 async def accept(app: App, channel: str, events: Sequence[Event]) -> None:
-    """Keep what a webhook said; once this returns nothing of it can be lost. The same event twice is kept once."""
+    """Keep what a webhook said; once this returns nothing of it can be lost. The same event twice
+    is kept once.
+    """
     now = app.clock().timestamp()
-    urgent = [event for event in events if isinstance(event, InboundEvent | AddressEvent) and _is_stop(event)]
+    urgent = [
+        event
+        for event in events
+        if isinstance(event, InboundEvent | AddressEvent) and _is_stop(event)
+    ]
     stops = await app.database.read(_by_subscribers, app.book, channel, urgent) if urgent else ()
     kept = [
         Kept(
@@ -108,15 +128,27 @@ def _priority(event: Event) -> int:
 
 def _is_stop(event: InboundEvent | AddressEvent) -> bool:
     if isinstance(event, AddressEvent):
-        return event.state in ("opted_out", "moved")  # a group leaves its former id as soon as it has moved
+        return event.state in (
+            "opted_out",
+            "moved",
+        )  # a group leaves its former id as soon as it has moved
     return dialogue.understand(event.text, event.payload) == "stop"
 
 
 def _by_subscribers(
-    connection: Connection, book: AddressBook, channel: str, events: Sequence[InboundEvent | AddressEvent]
+    connection: Connection,
+    book: AddressBook,
+    channel: str,
+    events: Sequence[InboundEvent | AddressEvent],
 ) -> set[str]:
-    """Keep the dedupe keys of what comes from addresses that we know: a stranger's stop changes nothing, and waits its turn."""
-    return {event.dedupe for event in events if _address_of(connection, book, channel, event) is not None}
+    """Keep the dedupe keys of what comes from addresses that we know: a stranger's stop changes
+    nothing, and waits its turn.
+    """
+    return {
+        event.dedupe
+        for event in events
+        if _address_of(connection, book, channel, event) is not None
+    }
 
 
 def sealed_as(channel: str) -> str:
@@ -125,7 +157,8 @@ def sealed_as(channel: str) -> str:
 
 
 async def apply_due(app: App, answerer: Answerer) -> bool:
-    """Apply a round of what is in the inbox, subscribers who stop first; whether more that can be applied may wait.
+    """Apply a round of what is in the inbox, subscribers who stop first; whether more that can be
+    applied may wait.
 
     Residents are answered after the commit, and not waited for.
     """
@@ -140,12 +173,16 @@ async def apply_due(app: App, answerer: Answerer) -> bool:
 
 
 def _look(connection: Connection, app: App, priority: int) -> _Batch:
-    """Open a round's share of one priority, and sort out the statuses that cannot be applied yet: a flood costs no more."""
+    """Open a round's share of one priority, and sort out the statuses that cannot be applied yet: a
+    flood costs no more.
+    """
     rows = inbox.due(connection, priority, app.clock().timestamp())
     batch = _Batch(full=len(rows) == inbox.AT_ONCE[priority])
     for row in rows:
         try:
-            batch.ready.append(_Item(row=row, event=decode(app.book.open(sealed_as(row.channel), row.body))))
+            batch.ready.append(
+                _Item(row=row, event=decode(app.book.open(sealed_as(row.channel), row.body)))
+            )
         except (SealBroken, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
             log.error("receipt_unreadable", channel=row.channel, error=type(error).__name__)
             batch.unreadable.append(row)
@@ -170,25 +207,37 @@ def _early(connection: Connection, book: AddressBook, items: Sequence[_Item]) ->
     found: dict[int, int] = {}
     for channel, statuses in by_channel.items():
         standings = store.standings(connection, book, channel, [event for _id, event in statuses])
-        found |= {id_: EARLY[now] for (id_, _event), now in zip(statuses, standings, strict=True) if now in EARLY}
+        found |= {
+            id_: EARLY[now]
+            for (id_, _event), now in zip(statuses, standings, strict=True)
+            if now in EARLY
+        }
     return found
 
 
 async def _work_off(app: App, answerer: Answerer, batch: _Batch) -> None:
     now = app.clock().timestamp()
     if batch.unreadable:  # however old: one of them may be somebody's stop
-        await app.database.write(inbox.put_off, batch.unreadable, inbox.UNREADABLE, now, give_up_before=0.0)
+        await app.database.write(
+            inbox.put_off, batch.unreadable, inbox.UNREADABLE, now, give_up_before=0.0
+        )
     for priority, rows in batch.early.items():
-        await app.database.write(inbox.put_off, rows, priority, now, give_up_before=now - KEEP_SECONDS)
+        await app.database.write(
+            inbox.put_off, rows, priority, now, give_up_before=now - KEEP_SECONDS
+        )
     # PostgreSQL locks rows: a transaction with several deliveries would stand in the way of the sending
-    alone = not app.database.sqlite and any(isinstance(item.event, StatusEvent) for item in batch.ready)
+    alone = not app.database.sqlite and any(
+        isinstance(item.event, StatusEvent) for item in batch.ready
+    )
     size = 1 if alone else GROUP
     for first in range(0, len(batch.ready), size):
         answerer.post(await _apply_safely(app, batch.ready[first : first + size]))
 
 
 async def _apply_safely(app: App, group: Sequence[_Item]) -> list[Answer]:
-    """Apply a group in one transaction; when that fails each by itself, and what fails then is put off."""
+    """Apply a group in one transaction; when that fails each by itself, and what fails then is put
+    off.
+    """
     try:
         return await app.database.write(_apply, app, group)
     except Exception as error:  # noqa: BLE001  one poisonous receipt must not stop those behind it
@@ -197,7 +246,9 @@ async def _apply_safely(app: App, group: Sequence[_Item]) -> list[Answer]:
         row, now = group[0].row, app.clock().timestamp()
         log.error("receipt_postponed", channel=row.channel, error=type(error).__name__)
         # while the database is away this raises too, and all of them wait
-        await app.database.write(inbox.put_off, [row], inbox.POSTPONED, now, give_up_before=now - KEEP_SECONDS)
+        await app.database.write(
+            inbox.put_off, [row], inbox.POSTPONED, now, give_up_before=now - KEEP_SECONDS
+        )
         return []
 
 
@@ -213,7 +264,13 @@ def _apply(connection: Connection, app: App, group: Sequence[_Item]) -> list[Ans
             connection, app.book, row.channel, event, now, receipt_wait=wait
         ):
             (standing,) = store.standings(connection, app.book, row.channel, [event])
-            inbox.put_off(connection, [row], EARLY.get(standing, inbox.POSTPONED), now, give_up_before=now - KEEP_SECONDS)
+            inbox.put_off(
+                connection,
+                [row],
+                EARLY.get(standing, inbox.POSTPONED),
+                now,
+                give_up_before=now - KEEP_SECONDS,
+            )
             continue
         answers += _hear(connection, app, row.channel, event, now)
         applied.append(row.id)
@@ -233,7 +290,9 @@ def _hear(connection: Connection, app: App, channel: str, event: Event, now: flo
     return []
 
 
-def _apply_address(connection: Connection, app: App, channel: str, event: AddressEvent, now: float) -> None:
+def _apply_address(
+    connection: Connection, app: App, channel: str, event: AddressEvent, now: float
+) -> None:
     found = _known(connection, app, channel, event)
     if found is None:
         return
@@ -248,12 +307,16 @@ def _apply_address(connection: Connection, app: App, channel: str, event: Addres
         channel_store.suppress_or_hold(connection, channel, {found.id: channel}, at=now)
 
 
-def _apply_inbound(connection: Connection, app: App, channel: str, event: InboundEvent, now: float) -> Answer:
+def _apply_inbound(
+    connection: Connection, app: App, channel: str, event: InboundEvent, now: float
+) -> Answer:
     found = _known(connection, app, channel, event)
     meaning: dialogue.Answer = dialogue.understand(event.text, event.payload)
     is_new_stop = False
     if code := dialogue.staff_code(event.text):
-        joined = linking.link(connection, app.book, channel=channel, address=event.address, code=code, now=app.clock())
+        joined = linking.link(
+            connection, app.book, channel=channel, address=event.address, code=code, now=app.clock()
+        )
         meaning = "linked" if joined is not None else "link"
     elif found is not None and meaning == "stop":
         is_new_stop = consent.stop(connection, found.id, source=channel, at=now)
@@ -263,8 +326,12 @@ def _apply_inbound(connection: Connection, app: App, channel: str, event: Inboun
     return Answer(channel=channel, address=event.address, text=text, owed=is_new_stop)
 
 
-def _known(connection: Connection, app: App, channel: str, event: AddressEvent | InboundEvent) -> AddressRow | None:
-    """The address that an event names by any of its ids, which are all kept as its own; None for a stranger."""
+def _known(
+    connection: Connection, app: App, channel: str, event: AddressEvent | InboundEvent
+) -> AddressRow | None:
+    """The address that an event names by any of its ids, which are all kept as its own; None for a
+    stranger.
+    """
     found = _address_of(connection, app.book, channel, event)
     if found is not None:
         for other in (event.address, *event.aliases):
@@ -272,6 +339,15 @@ def _known(connection: Connection, app: App, channel: str, event: AddressEvent |
     return found
 
 
-def _address_of(connection: Connection, book: AddressBook, channel: str, event: AddressEvent | InboundEvent) -> AddressRow | None:
+def _address_of(
+    connection: Connection, book: AddressBook, channel: str, event: AddressEvent | InboundEvent
+) -> AddressRow | None:
     ids, exact = (event.address, *event.aliases), isinstance(event, AddressEvent) and event.exact
-    return next((row for one in ids if (row := residents.find(connection, book, channel, one, exact=exact))), None)
+    return next(
+        (
+            row
+            for one in ids
+            if (row := residents.find(connection, book, channel, one, exact=exact))
+        ),
+        None,
+    )

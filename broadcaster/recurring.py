@@ -1,4 +1,5 @@
-"""Templates of notices that come again: kept from an announcement, used for a new draft, renamed, deleted. Each act is audited.
+"""Templates of notices that come again: kept from an announcement, used for a new draft, renamed,
+deleted. Each act is audited.
 
 Each function with a Connection is one transaction, to be run through `Database.write`.
 """
@@ -32,15 +33,22 @@ TIMES = ("effective", "expires", "publish_at")
 
 
 def keep(connection: Connection, desk: Desk, announcement_id: str, name: str) -> Template:
-    """Keep an announcement's form under a name. Raises NotAllowed, InvalidAnnouncement (field "name")."""
+    """Keep an announcement's form under a name. Raises NotAllowed, InvalidAnnouncement (field
+    "name").
+    """
     newsroom.require(desk, "write")
     source = held(connection, announcement_id)
-    form, finished = timeless(newsroom.form_of(source)), source.state in FINISHED or source.published_at is not None
+    form, finished = (
+        timeless(newsroom.form_of(source)),
+        source.state in FINISHED or source.published_at is not None,
+    )
     if len(store.everything(connection)) >= MOST:
         raise NotAllowed(f"Sudah ada {MOST} templat. Hapus yang tidak dipakai lagi.")
     wanted = read_name(name)
     try:
-        identity = store.add(connection, wanted, form, actor=desk.account.actor, at=desk.at, finished=finished)
+        identity = store.add(
+            connection, wanted, form, actor=desk.account.actor, at=desk.at, finished=finished
+        )
     except NameTaken as taken:
         raise _taken(wanted) from taken
     kept = _found(connection, identity)
@@ -91,9 +99,13 @@ def read_name(text: str) -> str:
     """A name on one line. Raises InvalidAnnouncement."""
     name = one_line(text)
     if not has_letter(name):
-        raise _refused("Templat belum bernama.", "Beri nama yang mudah dikenali, misalnya Posyandu bulanan.")
+        raise _refused(
+            "Templat belum bernama.", "Beri nama yang mudah dikenali, misalnya Posyandu bulanan."
+        )
     if len(name) > NAME_LIMIT:
-        raise _refused(f"Nama terlalu panjang: {len(name)} karakter.", f"Paling banyak {NAME_LIMIT}.")
+        raise _refused(
+            f"Nama terlalu panjang: {len(name)} karakter.", f"Paling banyak {NAME_LIMIT}."
+        )
     if (unreadable := piled("name", text)) is not None:
         raise InvalidAnnouncement([unreadable])
     return name
@@ -116,4 +128,11 @@ def _found(connection: Connection, template_id: int) -> Template:
 
 def _note(connection: Connection, desk: Desk, act: str, template: Template, **more: Any) -> None:
     detail = {"name": template.name, "from": desk.place, **more}
-    audit.append(connection, at=desk.now, actor=desk.account.actor, act=act, subject=f"template:{template.id}", detail=detail)
+    audit.append(
+        connection,
+        at=desk.now,
+        actor=desk.account.actor,
+        act=act,
+        subject=f"template:{template.id}",
+        detail=detail,
+    )

@@ -1,4 +1,6 @@
-"""The end of the hold: what was approved goes out, if it and its approval still stand at that moment."""
+"""The end of the hold: what was approved goes out, if it and its approval still stand at that
+moment.
+"""
 
 from datetime import datetime
 
@@ -15,7 +17,9 @@ from broadcaster.vouching import still_bound
 
 
 def publish_held(connection: Connection, press: Press, *, now: datetime) -> list[Stored]:
-    """Publish every approved announcement whose hold is over, each once; what no longer holds waits for a person."""
+    """Publish every approved announcement whose hold is over, each once; what no longer holds waits
+    for a person.
+    """
     published: list[Stored] = []
     for row in rows.released(connection, now.timestamp(), DUE_AT_ONCE):
         if why := second_person.lapsed(connection, row, tree=press.tree, city=press.site.city):
@@ -31,7 +35,11 @@ def publish_held(connection: Connection, press: Press, *, now: datetime) -> list
         except (InvalidAnnouncement, NotAllowed) as refused:
             _call_back(connection, row, f"Tidak jadi terbit. {' '.join(str(refused).split())}", now)
         else:
-            published.append(publishing.publish_stored(connection, press, row.id, actor=row.approved_by, now=now, role="clock"))
+            published.append(
+                publishing.publish_stored(
+                    connection, press, row.id, actor=row.approved_by, now=now, role="clock"
+                )
+            )
             lateness.tell_late(connection, row, planned, now)
     return published
 
@@ -39,4 +47,6 @@ def publish_held(connection: Connection, press: Press, *, now: datetime) -> list
 def _call_back(connection: Connection, row: Announcement, why: str, now: datetime) -> None:
     row = moved(connection, row, "call_back", "approver", now, release_at=None, note=why)
     lateness.tell_missed(connection, row, now)
-    audit.append(connection, at=now, actor="clock", act="call_back", subject=row.id, detail={"why": why})
+    audit.append(
+        connection, at=now, actor="clock", act="call_back", subject=row.id, detail={"why": why}
+    )

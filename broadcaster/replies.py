@@ -1,4 +1,6 @@
-"""Replies of providers as one process saw them: what came between two successes, and how the last calls ended."""
+"""Replies of providers as one process saw them: what came between two successes, and how the last
+calls ended.
+"""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -15,7 +17,9 @@ _SUCCESS, _FAILED, _REFUSED = range(3)
 
 @dataclass
 class Replies:
-    """One process's memory of replies; of a channel, of an edition on a channel, and of mail domains that refused somebody."""
+    """One process's memory of replies; of a channel, of an edition on a channel, and of mail
+    domains that refused somebody.
+    """
 
     _rejections: dict[tuple[int, str], dict[str, set[str]]] = field(default_factory=dict)
     _recent: dict[str, deque[int]] = field(default_factory=dict)
@@ -30,8 +34,12 @@ class Replies:
 
     # --- the edition ----------------------------------------------------------------------------
 
-    def edition_is_rejected(self, edition: int, channel: str, outcome: Rejected, address: int) -> bool:
-        """Count a rejection; True once so many agree, with no success between, that it is the message's fault."""
+    def edition_is_rejected(
+        self, edition: int, channel: str, outcome: Rejected, address: int
+    ) -> bool:
+        """Count a rejection; True once so many agree, with no success between, that it is the
+        message's fault.
+        """
         seen = self._rejections.setdefault((edition, channel), {}).setdefault(outcome.code, set())
         seen.add(outcome.domain or str(address))
         return len(seen) >= REJECTIONS
@@ -41,7 +49,9 @@ class Replies:
         self._doubts[edition, channel] = why
 
     def doubted(self, edition: int, channel: str) -> str:
-        """Why an edition should stop, now that everybody has been tried; empty where something arrived since."""
+        """Why an edition should stop, now that everybody has been tried; empty where something
+        arrived since.
+        """
         return self._doubts.pop((edition, channel), "")
 
     def reached(self, edition: int, channel: str) -> None:
@@ -52,13 +62,16 @@ class Replies:
     # --- the channel ----------------------------------------------------------------------------
 
     def call(self, channel: str, *, failed: bool) -> bool:
-        """Note a call; True once more than half of the last fifty came back with nothing (failure breaker)."""
+        """Note a call; True once more than half of the last fifty came back with nothing (failure
+        breaker).
+        """
         recent = self._recent_of(channel)
         recent.append(_FAILED if failed else _SUCCESS)
         return failed and self._is_broken(recent)
 
     def refusal(self, channel: str) -> bool:
-        """Note that one recipient was put off; True once that was all that came of the last fifty calls.
+        """Note that one recipient was put off; True once that was all that came of the last fifty
+        calls.
 
         Recipients fail by themselves: beside a single success they say nothing of the channel.
         """
@@ -88,7 +101,9 @@ class Replies:
         return len(told) >= LIMITED
 
     def success(self, channel: str, domain_of: str, at: float) -> dict[str, float]:
-        """Note that a message arrived; the successes to tell the other workers of, as suspicions stand against them."""
+        """Note that a message arrived; the successes to tell the other workers of, as suspicions
+        stand against them.
+        """
         self.arrived[channel] = at
         self._limited.pop(channel, None)
         told: dict[str, float] = {}
@@ -99,7 +114,9 @@ class Replies:
         return told
 
     def suspect(self, channel: str, domain: str, name: str) -> None:
-        """Note a suspect reply: `domain` is the keyed hash of the domain `name`, empty where there is none."""
+        """Note a suspect reply: `domain` is the keyed hash of the domain `name`, empty where there
+        is none.
+        """
         self._suspected[channel] = True
         if domain:
             self._watched.setdefault(channel, {})[domain] = name

@@ -1,4 +1,6 @@
-"""The first start after mail addresses became one in whatever case: stored ones follow, in bounded steps, on any process."""
+"""The first start after mail addresses became one in whatever case: stored ones follow, in bounded
+steps, on any process.
+"""
 
 from sqlalchemy import Connection
 

@@ -1,4 +1,6 @@
-"""An S3-compatible object store over HTTP, each request signed by Signature Version 4 (headers, whole payload)."""
+"""An S3-compatible object store over HTTP, each request signed by Signature Version 4 (headers,
+whole payload).
+"""
 
 import hashlib
 import hmac
@@ -21,7 +23,9 @@ SHAPE = "s3://KUNCI:RAHASIA@host/bucket?region=...&tls=true"
 
 
 class StoreDown(Exception):
-    """The object store did not do what it was asked; the message names the step and its answer, no secret and no address."""
+    """The object store did not do what it was asked; the message names the step and its answer, no
+    secret and no address.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,29 +41,51 @@ class Location:
 
     @classmethod
     def of(cls, url: str) -> "Location":
-        """Read s3://key:secret@host/bucket?region=..&tls=..; key and secret percent-encoded. Raises ValueError."""
+        """Read s3://key:secret@host/bucket?region=..&tls=..; key and secret percent-encoded. Raises
+        ValueError.
+        """
         parts, query = urlsplit(url), parse_qs(urlsplit(url).query)
         bucket, tls = parts.path.strip("/"), query.get("tls", ["true"])[0]
         sound = (
-            parts.scheme == "s3" and parts.username and parts.password and parts.hostname and not set(query) - {"region", "tls"}
+            parts.scheme == "s3"
+            and parts.username
+            and parts.password
+            and parts.hostname
+            and not set(query) - {"region", "tls"}
         )
-        if not sound or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,62}", bucket) or tls not in ("true", "false"):
+        if (
+            not sound
+            or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,62}", bucket)
+            or tls not in ("true", "false")
+        ):
             raise ValueError(f"harus berbentuk {SHAPE}")
         return cls(
-            key=unquote(parts.username or ""), secret=unquote(parts.password or ""), host=parts.netloc.rpartition("@")[2],
-            bucket=bucket, region=query.get("region", ["us-east-1"])[0], tls=tls == "true",
-        )  # fmt: skip
+            key=unquote(parts.username or ""),
+            secret=unquote(parts.password or ""),
+            host=parts.netloc.rpartition("@")[2],
+            bucket=bucket,
+            region=query.get("region", ["us-east-1"])[0],
+            tls=tls == "true",
+        )
 
 
 # --- the signature --------------------------------------------------------------------------------------
 
 
 def signed(
-    method: str, path: str, headers: Mapping[str, str], body: bytes, *, location: Location, at: datetime
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    location: Location,
+    at: datetime,
 ) -> dict[str, str]:
-    """The headers to send: those given (lower-case names), with host, time, digest of the body and the authorization.
+    """The headers to send: those given (lower-case names), with host, time, digest of the body and
+    the authorization.
 
-    `path` is percent-encoded already and has no query. See AWS, "Signature Calculations for the Authorization Header".
+    `path` is percent-encoded already and has no query. See AWS, "Signature Calculations for the
+    Authorization Header".
     """
     stamp, digest = at.strftime("%Y%m%dT%H%M%SZ"), hashlib.sha256(body).hexdigest()
     whole = {**headers, "host": location.host, "x-amz-content-sha256": digest, "x-amz-date": stamp}
@@ -67,9 +93,13 @@ def signed(
     lines = [f"{name}:{whole[name].strip()}\n" for name in sorted(whole)]
     request = "\n".join([method, path, "", "".join(lines), names, digest])
     scope = f"{stamp[:8]}/{location.region}/s3/aws4_request"
-    to_sign = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(request.encode()).hexdigest()])
+    to_sign = "\n".join(
+        ["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(request.encode()).hexdigest()]
+    )
     signature = _hmac(_signing_key(location, stamp[:8]), to_sign).hex()
-    whole["authorization"] = f"AWS4-HMAC-SHA256 Credential={location.key}/{scope},SignedHeaders={names},Signature={signature}"
+    whole["authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={location.key}/{scope},SignedHeaders={names},Signature={signature}"
+    )
     return whole
 
 
@@ -90,7 +120,9 @@ def _hmac(key: bytes, text: str) -> bytes:
 class S3Depot:
     """Objects of one bucket, by name. Connections open with the first request."""
 
-    def __init__(self, location: Location, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, location: Location, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._location, self._now = location, now
         self._base = f"{'https' if location.tls else 'http'}://{location.host}"
         self._sessions = http.Sessions(connections=CONNECTIONS, total_seconds=SECONDS)
@@ -118,13 +150,19 @@ class S3Depot:
         """Close the connections."""
         await self._sessions.aclose()
 
-    async def _ask(self, method: Literal["PUT", "GET", "DELETE"], name: str, body: bytes = b"") -> tuple[int, bytes]:
+    async def _ask(
+        self, method: Literal["PUT", "GET", "DELETE"], name: str, body: bytes = b""
+    ) -> tuple[int, bytes]:
         path = quote(f"/{self._location.bucket}/{name}", safe="/-_.~")
         headers = signed(method, path, {}, body, location=self._location, at=self._now())
         url = yarl.URL(self._base + path, encoded=True)  # sent as it was signed
-        sent = io.BytesIO(body) if body else None  # in pieces: a whole megabyte at once would hold the loop up
+        sent = (
+            io.BytesIO(body) if body else None
+        )  # in pieces: a whole megabyte at once would hold the loop up
         try:
-            async with self._sessions.get().request(method, url, data=sent, headers=headers, allow_redirects=False) as answer:
+            async with self._sessions.get().request(
+                method, url, data=sent, headers=headers, allow_redirects=False
+            ) as answer:
                 return answer.status, await answer.read()
         except http.REQUEST_ERRORS as error:
             raise StoreDown(f"{method} {type(error).__name__}") from error

@@ -1,7 +1,9 @@
-"""The second person: who may decide on somebody else's work, at the moment of the decision and while it waits to be carried out.
+"""The second person: who may decide on somebody else's work, at the moment of the decision and
+while it waits to be carried out.
 
-Each function with a Connection runs in the transaction that decides or publishes; the account is kept from other writers there,
-so that whoever is shut out meanwhile is shut out before or after, never in between.
+Each function with a Connection runs in the transaction that decides or publishes; the account is
+kept from other writers there, so that whoever is shut out meanwhile is shut out before or after,
+never in between.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -24,17 +26,25 @@ class NotIndependent(NotAllowed):
 
 
 def as_of_now(connection: Connection, account: Account) -> Account:
-    """The account as it stands in this transaction; raises NotAllowed for one that is shut out or gone."""
+    """The account as it stands in this transaction; raises NotAllowed for one that is shut out or
+    gone.
+    """
     current = accounts.kept(connection, account.id)
     if current is None or current.disabled_at is not None:
         raise NotAllowed("Akun Anda sudah dinonaktifkan. Minta penyetuju lain.")
     return current
 
 
-def require_independent(connection: Connection, approver: Account, writers: Collection[str], now: datetime) -> None:
-    """Raises NotIndependent where an account of those who wrote it (actors) and the approver's were in one hand lately."""
+def require_independent(
+    connection: Connection, approver: Account, writers: Collection[str], now: datetime
+) -> None:
+    """Raises NotIndependent where an account of those who wrote it (actors) and the approver's were
+    in one hand lately.
+    """
     recent = controls.since(connection, now.timestamp() - HOLD_SECONDS)
-    people = {person.id: person for actor in writers for person in accounts.acting(connection, actor)}
+    people = {
+        person.id: person for actor in writers for person in accounts.acting(connection, actor)
+    }
     bound = bond(recent, approver.id, people) if recent else None
     if bound is None:
         return
@@ -51,7 +61,9 @@ def require_independent(connection: Connection, approver: Account, writers: Coll
     raise NotIndependent(f"{why} Minta penyetuju lain, atau tunggu sampai {until}.")
 
 
-def barred(connection: Connection, approver: Account, writers: Collection[str], now: datetime) -> str:
+def barred(
+    connection: Connection, approver: Account, writers: Collection[str], now: datetime
+) -> str:
     """Say why somebody is no second person for those who wrote it; "" where they are."""
     try:
         require_independent(connection, approver, writers, now)
@@ -60,25 +72,53 @@ def barred(connection: Connection, approver: Account, writers: Collection[str], 
     return ""
 
 
-def able(connection: Connection, agency: str, codes: Collection[str], but: Collection[str] = ()) -> list[Account]:
-    """Everyone who may approve what is of this agency and these areas, without some (`but`, actors)."""
+def able(
+    connection: Connection, agency: str, codes: Collection[str], but: Collection[str] = ()
+) -> list[Account]:
+    """Everyone who may approve what is of this agency and these areas, without some (`but`,
+    actors).
+    """
     return _able(connection, [(agency, codes)], but)
 
 
 def able_for_all(
-    connection: Connection, texts: Iterable[Fields], *, tree: AreaTree, city: str, but: Collection[str] = ()
+    connection: Connection,
+    texts: Iterable[Fields],
+    *,
+    tree: AreaTree,
+    city: str,
+    but: Collection[str] = (),
 ) -> list[Account]:
-    """Everyone who may approve each of these texts: what is published, and what a correction makes of it."""
-    return _able(connection, [(fields.agency or city, codes_of(fields, tree)) for fields in texts], but)
+    """Everyone who may approve each of these texts: what is published, and what a correction makes
+    of it.
+    """
+    return _able(
+        connection, [(fields.agency or city, codes_of(fields, tree)) for fields in texts], but
+    )
 
 
-def _able(connection: Connection, places: Sequence[tuple[str, Collection[str]]], but: Collection[str]) -> list[Account]:
+def _able(
+    connection: Connection, places: Sequence[tuple[str, Collection[str]]], but: Collection[str]
+) -> list[Account]:
     approvers = accounts.with_role(connection, "approver")
-    return [one for one in approvers if one.actor not in but and all(one.covers(*place) for place in places)]
+    return [
+        one
+        for one in approvers
+        if one.actor not in but and all(one.covers(*place) for place in places)
+    ]
 
 
-def lapsed(connection: Connection, row: Announcement, changed: Sequence[Fields] = (), *, tree: AreaTree, city: str) -> str:
-    """Why what was approved, or granted, stands no longer, in words; "" while it does. `changed`: as corrected."""
+def lapsed(
+    connection: Connection,
+    row: Announcement,
+    changed: Sequence[Fields] = (),
+    *,
+    tree: AreaTree,
+    city: str,
+) -> str:
+    """Why what was approved, or granted, stands no longer, in words; "" while it does. `changed`:
+    as corrected.
+    """
     if not row.approved_by:
         kind, _, name = row.created_by.partition(":")
         gone = kind == "token" and not tokens.in_force(connection, name)
@@ -89,12 +129,17 @@ def lapsed(connection: Connection, row: Announcement, changed: Sequence[Fields] 
         return "Akun yang menyetujui ini sudah dinonaktifkan."
     if not approver.may("approve"):
         return f"{approver.full_name}, yang menyetujui ini, bukan penyetuju lagi."
-    if not all(approver.covers(fields.agency or city, codes_of(fields, tree)) for fields in (row.fields, *changed)):
+    if not all(
+        approver.covers(fields.agency or city, codes_of(fields, tree))
+        for fields in (row.fields, *changed)
+    ):
         return f"Perangkat daerah atau wilayah pengumuman ini sudah di luar tugas {approver.full_name}, yang menyetujuinya."
     return ""
 
 
-def people_of(connection: Connection, row: Announcement, *, tree: AreaTree, city: str) -> list[Account]:
+def people_of(
+    connection: Connection, row: Announcement, *, tree: AreaTree, city: str
+) -> list[Account]:
     """Its author, and everyone who may approve it."""
     author = accounts.acting(connection, row.submitted_by or row.created_by)
     judges = able(connection, row.fields.agency or city, codes_of(row.fields, tree))
@@ -105,7 +150,9 @@ def watchers(connection: Connection, but: Iterable[str]) -> list[Account]:
     """Every administrator but some (actors); where that is nobody, every approver but them."""
     apart = set(but)
     admins = [one for one in accounts.with_role(connection, "admin") if one.actor not in apart]
-    return admins or [one for one in accounts.with_role(connection, "approver") if one.actor not in apart]
+    return admins or [
+        one for one in accounts.with_role(connection, "approver") if one.actor not in apart
+    ]
 
 
 def codes_of(fields: Fields, tree: AreaTree) -> list[str]:

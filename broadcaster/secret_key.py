@@ -1,4 +1,6 @@
-"""The secret key from which all others are derived: read, made only together with an empty database, and bound to that one."""
+"""The secret key from which all others are derived: read, made only together with an empty
+database, and bound to that one.
+"""
 
 import base64
 import binascii
@@ -34,19 +36,25 @@ RESTORE = (
 
 
 class WrongKey(BadSettings):
-    """The key is not that of the database, or is gone: restore it; nothing was changed and no other key was made."""
+    """The key is not that of the database, or is gone: restore it; nothing was changed and no other
+    key was made.
+    """
 
 
 def derive(secret: bytes, purpose: str) -> bytes:
     """A 32-byte key of its own for each purpose (HKDF-SHA256)."""
-    return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=purpose.encode()).derive(secret)
+    return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=purpose.encode()).derive(
+        secret
+    )
 
 
 # --- reading and making -------------------------------------------------------------------------
 
 
 def read(settings: Settings) -> bytes | None:
-    """The 32-byte key that is set, else the one in its file; None where there is neither. Raises BadSettings."""
+    """The 32-byte key that is set, else the one in its file; None where there is neither. Raises
+    BadSettings.
+    """
     if settings.secret_key:
         return decode(settings.secret_key, VARIABLE)
     path = settings.data_dir / FILE
@@ -66,7 +74,9 @@ def read(settings: Settings) -> bytes | None:
 
 
 def decode(text: str, where: str) -> bytes:
-    """The key of its text: base64 with or without padding, of either alphabet, or hex; white space means nothing."""
+    """The key of its text: base64 with or without padding, of either alphabet, or hex; white space
+    means nothing.
+    """
     compact = "".join(text.split())
     if re.fullmatch(f"[0-9A-Fa-f]{{{2 * KEY_BYTES}}}", compact):
         return bytes.fromhex(compact)
@@ -86,13 +96,17 @@ def place(settings: Settings) -> str:
 
 
 def make(settings: Settings) -> bytes:
-    """Keep a fresh key (0600) in the data folder; of several processes that do so at once, one wins. Raises BadSettings."""
+    """Keep a fresh key (0600) in the data folder; of several processes that do so at once, one
+    wins. Raises BadSettings.
+    """
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = settings.data_dir / FILE
     _write(path)
     key = read(settings)
     if key is None:
-        raise BadSettings(f"{path}: tidak dapat dibuat. Hapus tautan yang ada di situ, lalu coba lagi.")
+        raise BadSettings(
+            f"{path}: tidak dapat dibuat. Hapus tautan yang ada di situ, lalu coba lagi."
+        )
     return key
 
 
@@ -114,7 +128,9 @@ def _write(path: Path) -> None:
 
 
 def bound(connection: Connection, settings: Settings) -> bytes | None:
-    """The key, where the database is bound to it; None where it is bound to none yet. Raises WrongKey."""
+    """The key, where the database is bound to it; None where it is bound to none yet. Raises
+    WrongKey.
+    """
     fingerprint = store.fingerprint(connection)
     if fingerprint is None:
         return None
@@ -127,9 +143,11 @@ def bound(connection: Connection, settings: Settings) -> bytes | None:
 
 
 def bind(connection: Connection, settings: Settings) -> bytes:
-    """Bind the database to the key, which opens what is sealed in it; an empty one may get a new key. Raises WrongKey.
+    """Bind the database to the key, which opens what is sealed in it; an empty one may get a new
+    key. Raises WrongKey.
 
-    One transaction at a time: where two machines start at once, the second finds the first one's fingerprint and makes no key.
+    One transaction at a time: where two machines start at once, the second finds the first one's
+    fingerprint and makes no key.
     """
     store.lock(connection)
     key = bound(connection, settings)
@@ -142,13 +160,17 @@ def bind(connection: Connection, settings: Settings) -> bytes:
 
 
 async def unlock(database: Database, settings: Settings) -> bytes:
-    """The key that a migrated database belongs to, bound to it now where it belonged to none. Raises WrongKey."""
+    """The key that a migrated database belongs to, bound to it now where it belonged to none.
+    Raises WrongKey.
+    """
     key = await database.read(bound, settings)
     return key if key is not None else await database.write(bind, settings)
 
 
 def verified(connection: Connection, settings: Settings) -> bytes | None:
-    """The key, tried on what the database holds, whatever its version; None: no key and no data. Raises WrongKey."""
+    """The key, tried on what the database holds, whatever its version; None: no key and no data.
+    Raises WrongKey.
+    """
     key = read(settings)
     if key is None:
         if store.holds_data(connection):
@@ -160,13 +182,16 @@ def verified(connection: Connection, settings: Settings) -> bytes | None:
 
 
 def examine(connection: Connection, settings: Settings) -> bytes | None:
-    """The key of a database of whatever version: by its fingerprint, else `verified`. Raises WrongKey; changes nothing."""
+    """The key of a database of whatever version: by its fingerprint, else `verified`. Raises
+    WrongKey; changes nothing.
+    """
     key = bound(connection, settings) if store.can_be_bound(connection) else None
     return key if key is not None else verified(connection, settings)
 
 
 def fits(connection: Connection, key: bytes) -> bool:
-    """Whether the key opens most of the oldest seals and signed the oldest editions; True where there are none.
+    """Whether the key opens most of the oldest seals and signed the oldest editions; True where
+    there are none.
 
     Most, as single rows may be damaged; the oldest, as a wrong key may have sealed what came later.
     """
@@ -177,11 +202,15 @@ def fits(connection: Connection, key: bytes) -> bool:
 
 
 def _lost(settings: Settings) -> WrongKey:
-    return WrongKey(f"Kunci rahasia tidak ada, padahal basis data sudah berisi data. {_restore(settings)}")
+    return WrongKey(
+        f"Kunci rahasia tidak ada, padahal basis data sudah berisi data. {_restore(settings)}"
+    )
 
 
 def _differs(settings: Settings) -> WrongKey:
-    return WrongKey(f"Kunci rahasia dari {place(settings)} bukan kunci basis data ini. {_restore(settings)}")
+    return WrongKey(
+        f"Kunci rahasia dari {place(settings)} bukan kunci basis data ini. {_restore(settings)}"
+    )
 
 
 def _restore(settings: Settings) -> str:
@@ -192,7 +221,9 @@ def _restore(settings: Settings) -> str:
 
 
 def prepare(settings: Settings) -> list[str]:
-    """Bring the database to this version's tables and bind it to its key; names of the migrations applied. Raises WrongKey."""
+    """Bring the database to this version's tables and bind it to its key; names of the migrations
+    applied. Raises WrongKey.
+    """
     from broadcaster.store.migrating import migrate  # noqa: PLC0415  costs 10 MB that web and workers do not need
 
     database = Database(settings.database)

@@ -15,7 +15,9 @@ _WHOLE_NUMBER = re.compile(r"(?:\+|0)[\d().-]{7,}|1\d{2,4}|\d{3}")
 
 
 def _proxies(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Addresses and networks in the form that the web server matches; raises ValueError for anything else."""
+    """Addresses and networks in the form that the web server matches; raises ValueError for
+    anything else.
+    """
     return tuple(_network(value) for value in values)
 
 
@@ -25,12 +27,16 @@ def _network(value: str) -> str:
     try:
         network = ip_network(value, strict=False)  # 10.1.2.3/8 is meant as 10.0.0.0/8
     except ValueError:
-        raise ValueError(f"{value!r} bukan alamat IP atau jaringan, misalnya 10.0.0.5 atau 10.0.0.0/24") from None
+        raise ValueError(
+            f"{value!r} bukan alamat IP atau jaringan, misalnya 10.0.0.5 atau 10.0.0.0/24"
+        ) from None
     return str(network) if "/" in value else str(network.network_address)
 
 
 def _hosts(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Host names in small letters, "*." and a dot in front left out; raises ValueError for whole links."""
+    """Host names in small letters, "*." and a dot in front left out; raises ValueError for whole
+    links.
+    """
     for value in values:
         if "/" in value or ":" in value or "@" in value:
             raise ValueError(f"{value!r} bukan nama host; tulis misalnya cimahikota.go.id")
@@ -38,7 +44,9 @@ def _hosts(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def phones(text: Any) -> Any:
-    """Split telephone numbers: at commas, semicolons and line ends, and at spaces where every part is a number of its own."""
+    """Split telephone numbers: at commas, semicolons and line ends, and at spaces where every part
+    is a number of its own.
+    """
     if not isinstance(text, str):
         return text
     pieces = [piece.strip() for piece in re.split(r"[,;\n]+", text) if piece.strip()]

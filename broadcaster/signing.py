@@ -1,4 +1,6 @@
-"""The public code of an announcement and the signature of an edition: what lets anyone check that a message is real."""
+"""The public code of an announcement and the signature of an edition: what lets anyone check that a
+message is real.
+"""
 
 import base64
 import binascii
@@ -19,7 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from channels.base.contract import Edition
 
 ALPHABET = "23456789CDFHJKMNPQRTWXY"
-"""23 characters, a prime number: without look-alikes (0 O, 1 I L, 2 Z, 5 S, 6 G, 8 B, U V) and without vowels, so no words."""
+"""23 characters, a prime number: without look-alikes (0 O, 1 I L, 2 Z, 5 S, 6 G, 8 B, U V) and
+without vowels, so no words.
+"""
 CODE_LENGTH = 6
 """Five drawn characters and one check character: 6,436,343 codes a city."""
 
@@ -34,7 +38,9 @@ Choose = Callable[[str], str]
 
 
 _DECODER = msgspec.json.Decoder(Edition)
-"""Made when this is imported, on one thread: two threads that are the first to decode a type at once crash msgspec 0.22."""
+"""Made when this is imported, on one thread: two threads that are the first to decode a type at
+once crash msgspec 0.22.
+"""
 
 
 # --- the code -----------------------------------------------------------------------------------
@@ -49,7 +55,9 @@ def draw_code(prefix: str = "CMH", choose: Choose = secrets.choice) -> str:
 def check_character(drawn: str) -> str:
     """The sixth character that belongs to five drawn ones."""
     partial = _sum(drawn)
-    return next(c for i, c in enumerate(ALPHABET) if (partial + _WEIGHTS[-1] * i) % len(ALPHABET) == 0)
+    return next(
+        c for i, c in enumerate(ALPHABET) if (partial + _WEIGHTS[-1] * i) % len(ALPHABET) == 0
+    )
 
 
 def is_code(text: str, prefix: str = "CMH") -> bool:
@@ -59,15 +67,21 @@ def is_code(text: str, prefix: str = "CMH") -> bool:
 
 
 def normalise_code(text: str, prefix: str = "CMH") -> str | None:
-    """The official spelling of what someone typed: lower case, no hyphens or prefix, look-alikes. None when it is no code.
+    """The official spelling of what someone typed: lower case, no hyphens or prefix, look-alikes.
+    None when it is no code.
 
-    Whatever else is in the text makes it none: more than 64 characters, anything but letters, digits and punctuation of ASCII.
+    Whatever else is in the text makes it none: more than 64 characters, anything but letters,
+    digits and punctuation of ASCII.
     """
     folded = unicodedata.normalize("NFKC", text[:65]).upper()
     if len(text) > 64 or not folded.replace("–", "-").replace("—", "-").isascii():
         return None
     typed = re.sub(r"[^A-Z0-9]", "", folded)
-    body = typed[len(prefix) :] if len(typed) == len(prefix) + CODE_LENGTH and typed.startswith(prefix) else typed
+    body = (
+        typed[len(prefix) :]
+        if len(typed) == len(prefix) + CODE_LENGTH and typed.startswith(prefix)
+        else typed
+    )
     if len(body) != CODE_LENGTH:
         return None
     candidates = ("".join(letters) for letters in product(*(_LOOKALIKES.get(c, c) for c in body)))
@@ -91,7 +105,9 @@ def _holds(six: str) -> bool:
 
 
 def canonical(edition: Edition) -> bytes:
-    """The bytes that are signed and stored: JSON, UTF-8, names sorted, no spaces, times in UTC (RFC 3339). Naive times raise."""
+    """The bytes that are signed and stored: JSON, UTF-8, names sorted, no spaces, times in UTC (RFC
+    3339). Naive times raise.
+    """
     return msgspec.json.encode(_in_utc(edition), order="sorted")
 
 
@@ -117,7 +133,9 @@ class Signer:
     def __init__(self, private_key: Ed25519PrivateKey) -> None:
         self._private_key = private_key
         public = private_key.public_key()
-        self.public_pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        self.public_pem = public.public_bytes(
+            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+        ).decode()
         self.key_id = key_id(public)
 
     @classmethod
@@ -136,7 +154,9 @@ def key_id(public: Ed25519PublicKey) -> str:
 
 
 def verify(public_pem: str, document: bytes, signature: str) -> bool:
-    """Whether this key signed these very bytes; a signature that cannot be read is a wrong one. ValueError for no Ed25519 key."""
+    """Whether this key signed these very bytes; a signature that cannot be read is a wrong one.
+    ValueError for no Ed25519 key.
+    """
     public = load_pem_public_key(public_pem.encode())
     if not isinstance(public, Ed25519PublicKey):
         raise ValueError("not an Ed25519 public key")

@@ -1,4 +1,6 @@
-"""The conversation with the city's sign-on over HTTP: lazily begun, bounded in time and size, never led into our own network."""
+"""The conversation with the city's sign-on over HTTP: lazily begun, bounded in time and size, never
+led into our own network.
+"""
 
 import asyncio
 import socket
@@ -31,7 +33,9 @@ HINT_LONGEST = 4096
 
 
 class SignOn:
-    """One process's view of the city's sign-on. Nothing is asked before somebody signs in; what is read is kept for an hour."""
+    """One process's view of the city's sign-on. Nothing is asked before somebody signs in; what is
+    read is kept for an hour.
+    """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
@@ -57,7 +61,8 @@ class SignOn:
     async def discovery(self) -> Discovery:
         """What the provider says of itself; raises Unavailable or Misconfigured.
 
-        An old answer serves when there is no new one; after a failure it is not asked again for PAUSE_SECONDS.
+        An old answer serves when there is no new one; after a failure it is not asked again for
+        PAUSE_SECONDS.
         """
         async with self._discovering:
             now = self._clock().timestamp()
@@ -95,20 +100,28 @@ class SignOn:
     async def begin(self, attempt: Attempt, *, anew: bool = False) -> str:
         """Where the browser goes to sign in; raises Unavailable or Misconfigured."""
         client, scope = self._settings.oidc_client_id, self._settings.oidc_scope
-        return oidc.authorize_address(await self.discovery(), client, attempt, self.back, scope, anew=anew)
+        return oidc.authorize_address(
+            await self.discovery(), client, attempt, self.back, scope, anew=anew
+        )
 
     async def finish(self, query: Mapping[str, str], attempt: Attempt) -> tuple[Identity, str]:
-        """Who came back, and the id token that says so; raises a SignOnError. The caller has checked the state."""
+        """Who came back, and the id token that says so; raises a SignOnError. The caller has
+        checked the state.
+        """
         settings, discovery = self._settings, await self.discovery()
         code = oidc.read_code(query, discovery)
         token, access = await self._trade(discovery, attempt, code)
         claims = await self._verified(discovery, attempt, token, access)
         if discovery.userinfo and oidc.lacks(claims, settings.oidc_role_claim):
-            status, told = await self._ask("GET", discovery.userinfo, headers={"Authorization": f"Bearer {access}"})
+            status, told = await self._ask(
+                "GET", discovery.userinfo, headers={"Authorization": f"Bearer {access}"}
+            )
             if status != 200:
                 raise Unavailable("no userinfo")
             claims = oidc.with_userinfo(claims, told)
-        return oidc.read_identity(claims, settings.oidc_role_claim, settings.oidc_role_separator), token
+        return oidc.read_identity(
+            claims, settings.oidc_role_claim, settings.oidc_role_separator
+        ), token
 
     async def sign_out_address(self, hint: str) -> str:
         """Where the browser goes to sign out there too; "" when that cannot be."""
@@ -117,7 +130,9 @@ class SignOn:
         except SignOnError:
             return ""
         given = hint if len(hint) <= HINT_LONGEST else ""
-        return oidc.sign_out_address(discovery, self._settings.oidc_client_id, given, self._settings.base_url + BACK_OUT)
+        return oidc.sign_out_address(
+            discovery, self._settings.oidc_client_id, given, self._settings.base_url + BACK_OUT
+        )
 
     async def _trade(self, discovery: Discovery, attempt: Attempt, code: str) -> tuple[str, str]:
         """(id token, access token) for a code."""
@@ -131,14 +146,23 @@ class SignOn:
             raise Unavailable("no tokens")
         return token, access
 
-    async def _verified(self, discovery: Discovery, attempt: Attempt, token: str, access: str) -> Mapping[str, Any]:
-        """The claims of the id token; the keys are fetched once more where it names one that we do not know."""
+    async def _verified(
+        self, discovery: Discovery, attempt: Attempt, token: str, access: str
+    ) -> Mapping[str, Any]:
+        """The claims of the id token; the keys are fetched once more where it names one that we do
+        not know.
+        """
 
         def verify(keys: KeySet) -> Mapping[str, Any]:
             return oidc.verify(
-                token, keys, discovery, client=self._settings.oidc_client_id, attempt=attempt, access=access,
+                token,
+                keys,
+                discovery,
+                client=self._settings.oidc_client_id,
+                attempt=attempt,
+                access=access,
                 now=self._clock().timestamp(),
-            )  # fmt: skip
+            )
 
         try:
             return verify(await self.keys())
@@ -146,18 +170,29 @@ class SignOn:
             return verify(await self.keys(fresh=True))
 
     async def _ask(self, method: str, address: str, **options: Any) -> tuple[int, dict[str, Any]]:
-        """Status and JSON object of one answer; raises Unavailable. Follows no redirect, keeps no cookie."""
+        """Status and JSON object of one answer; raises Unavailable. Follows no redirect, keeps no
+        cookie.
+        """
         own = self._settings.oidc_issuer
         if not oidc.may_ask(address, own):
             raise Misconfigured("address that may not be used")
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS, connect=CONNECT_SECONDS)
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity", **options.pop("headers", {})}
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            **options.pop("headers", {}),
+        }
         try:
-            connector = aiohttp.TCPConnector(resolver=_Outside(urlsplit(own).hostname or ""), force_close=True)
+            connector = aiohttp.TCPConnector(
+                resolver=_Outside(urlsplit(own).hostname or ""), force_close=True
+            )
             async with (
                 self._gate,
                 aiohttp.ClientSession(
-                    connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), headers=headers
+                    connector=connector,
+                    timeout=timeout,
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    headers=headers,
                 ) as session,
                 session.request(method, address, allow_redirects=False, **options) as answer,
             ):
@@ -189,7 +224,9 @@ class _Outside(AbstractResolver):
         self._own = own
         self._inner = aiohttp.ThreadedResolver()
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
         if host != self._own and not all(oidc.is_public(one["host"]) for one in found):
             raise OSError("leads into our own network")

@@ -10,5 +10,7 @@ from subscribers.spreadsheet import guarded
 def line(values: Iterable[str], *, delimiter: str = ",") -> str:
     """One line of CSV; what a spreadsheet would take for a formula begins with an apostrophe."""
     out = io.StringIO()
-    csv.writer(out, delimiter=delimiter, lineterminator="\r\n").writerow([guarded(value) for value in values])
+    csv.writer(out, delimiter=delimiter, lineterminator="\r\n").writerow(
+        [guarded(value) for value in values]
+    )
     return out.getvalue()

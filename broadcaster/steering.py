@@ -1,4 +1,6 @@
-"""What people do to a sending: pause, resume, cancel, send again to those whom it did not reach. Each act is in the audit log."""
+"""What people do to a sending: pause, resume, cancel, send again to those whom it did not reach.
+Each act is in the audit log.
+"""
 
 import asyncio
 from collections import Counter
@@ -67,7 +69,8 @@ async def steer(app: App, announcement: str, act: Act, *, why: str = "", actor: 
 async def retry_failed(app: App, announcement: str, *, actor: str) -> Retried:
     """Open one more attempt for every row that failed or is unconfirmed, and ring.
 
-    Many short transactions: when it is cut short, what was opened is sent, and asking again opens the rest.
+    Many short transactions: when it is cut short, what was opened is sent, and asking again opens
+    the rest.
     """
     opened, left_out = 0, Counter[str]()
 
@@ -95,5 +98,7 @@ async def _ring(app: App, announcement: str) -> None:
         await app.queue.ring(channel, lane)
 
 
-def _note(connection: Connection, app: App, actor: str, act: str, subject: str, detail: Mapping[str, Any]) -> None:
+def _note(
+    connection: Connection, app: App, actor: str, act: str, subject: str, detail: Mapping[str, Any]
+) -> None:
     audit.append(connection, at=app.clock(), actor=actor, act=act, subject=subject, detail=detail)

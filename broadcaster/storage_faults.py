@@ -1,4 +1,6 @@
-"""Faults of the disk in words: a folder or a database file that cannot be used, and what to do. Pure."""
+"""Faults of the disk in words: a folder or a database file that cannot be used, and what to do.
+Pure.
+"""
 
 import errno
 import sqlite3
@@ -20,7 +22,10 @@ _BY_ERRNO = {
     errno.ENOENT: ("tidak ada dan tidak dapat dibuat", _ANOTHER_FOLDER),
     errno.ENAMETOOLONG: ("terlalu panjang namanya", _ANOTHER_FOLDER),
     errno.ELOOP: ("berupa tautan yang berputar", _ANOTHER_FOLDER),
-    errno.EIO: ("tidak dapat dibaca atau ditulis karena penyimpanannya rusak", "Periksa penyimpanannya."),
+    errno.EIO: (
+        "tidak dapat dibaca atau ditulis karena penyimpanannya rusak",
+        "Periksa penyimpanannya.",
+    ),
 }
 _BY_SQLITE = {
     sqlite3.SQLITE_NOTADB: ("bukan basis data SQLite", _BACKUP),
@@ -37,7 +42,11 @@ def told(error: BaseException | None) -> tuple[str, str] | None:
     """Reason and remedy of an error of the disk, or of SQLite upon it; None for any other."""
     if isinstance(error, sqlite3.Error):
         known = _BY_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
-        return (f"Basis data tidak dapat dipakai: berkasnya {known[0]}.", known[1]) if known is not None else None
+        return (
+            (f"Basis data tidak dapat dipakai: berkasnya {known[0]}.", known[1])
+            if known is not None
+            else None
+        )
     if isinstance(error, OSError) and error.errno in _BY_ERRNO:
         reason, remedy = _BY_ERRNO[error.errno]
         return f"{error.filename or 'Folder data'} {reason}.", remedy

@@ -1,4 +1,6 @@
-"""What operators do to subscribers' data, each act together with its row of the audit log in one transaction."""
+"""What operators do to subscribers' data, each act together with its row of the audit log in one
+transaction.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +16,9 @@ from subscribers.enrolment import Outcome
 SUBJECT = "subscribers"
 
 
-async def import_rows(app: App, rows: Sequence[importing.Row], *, file: str, actor: str) -> list[Outcome]:
+async def import_rows(
+    app: App, rows: Sequence[importing.Row], *, file: str, actor: str
+) -> list[Outcome]:
     """Take one chunk of a file in, which `file` names (its SHA-256); what became of each row."""
 
     def act(connection: Connection) -> list[Outcome]:
@@ -31,7 +35,9 @@ async def try_rows(app: App, rows: Sequence[importing.Row]) -> list[Outcome]:
 
     def act(connection: Connection) -> list[Outcome]:
         with connection.begin_nested() as trial:
-            done = importing.take_rows(connection, app.book, app.tree, rows, app.clock().timestamp())
+            done = importing.take_rows(
+                connection, app.book, app.tree, rows, app.clock().timestamp()
+            )
             trial.rollback()
         return done
 
@@ -50,13 +56,21 @@ async def note_export(app: App, *, actor: str) -> None:
 
 async def note_look(app: App, address_id: int, *, of: str, actor: str) -> None:
     """Write down that somebody is about to see what is known of one address."""
-    await app.database.write(_note, app, actor, "read-addresses", f"address:{address_id}", {"of": of})
+    await app.database.write(
+        _note, app, actor, "read-addresses", f"address:{address_id}", {"of": of}
+    )
 
 
-def note_erasure(connection: Connection, app: App, address_id: int, *, channel: str, actor: str) -> None:
-    """Write down that an address was erased, in the same transaction; what is told of it is its number alone."""
+def note_erasure(
+    connection: Connection, app: App, address_id: int, *, channel: str, actor: str
+) -> None:
+    """Write down that an address was erased, in the same transaction; what is told of it is its
+    number alone.
+    """
     _note(connection, app, actor, "subscriber_erase", f"address:{address_id}", {"channel": channel})
 
 
-def _note(connection: Connection, app: App, actor: str, act: str, subject: str, detail: Mapping[str, Any]) -> None:
+def _note(
+    connection: Connection, app: App, actor: str, act: str, subject: str, detail: Mapping[str, Any]
+) -> None:
     audit.append(connection, at=app.clock(), actor=actor, act=act, subject=subject, detail=detail)

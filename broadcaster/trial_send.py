@@ -1,6 +1,8 @@
-"""A draft sent to the person who writes it, and to nobody else: as residents will get it, marked "[UJI]", by the channels' send.
+"""A draft sent to the person who writes it, and to nobody else: as residents will get it, marked
+"[UJI]", by the channels' send.
 
-It is no edition: nothing of it stands in a ledger, no resident gets it, and its links to stop or confirm belong to nobody.
+It is no edition: nothing of it stands in a ledger, no resident gets it, and its links to stop or
+confirm belong to nobody.
 """
 
 import asyncio
@@ -22,7 +24,16 @@ from broadcaster.store import audit
 from broadcaster.store.accounts import REACHED_BY
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.custody import is_held
-from channels.base.contract import BadAddress, Deferred, Edition, Halted, Outcome, Receipt, Refused, Wording
+from channels.base.contract import (
+    BadAddress,
+    Deferred,
+    Edition,
+    Halted,
+    Outcome,
+    Receipt,
+    Refused,
+    Wording,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +43,9 @@ SEND_SECONDS = 20.0
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one channel; `problem` is the failure by its name and the provider's code, "" where it was taken."""
+    """What became of one channel; `problem` is the failure by its name and the provider's code, ""
+    where it was taken.
+    """
 
     name: str
     problem: str = ""
@@ -40,7 +53,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Tried:
-    """One channel as its person sees it: where it went, or why not. `attempt` None: it was not tried, for want of an address."""
+    """One channel as its person sees it: where it went, or why not. `attempt` None: it was not
+    tried, for want of an address.
+    """
 
     name: str
     label: str
@@ -54,12 +69,16 @@ class Tried:
 
 
 async def send(app: App, desk: Desk, row: Announcement) -> list[Attempt]:
-    """Send the stored form to its writer by each channel that reaches them. Raises NotAllowed without the right to write."""
+    """Send the stored form to its writer by each channel that reaches them. Raises NotAllowed
+    without the right to write.
+    """
     newsroom.require(desk, "write")
     edition = trial_edition(app, row)
     places = ways(app, desk.account)
     reached = [name for name in _able(app) if places.get(name)]
-    attempts = await asyncio.gather(*(_attempt(app, name, places[name], edition) for name in reached))
+    attempts = await asyncio.gather(
+        *(_attempt(app, name, places[name], edition) for name in reached)
+    )
     await app.database.write(_note, desk, row, [one.name for one in attempts if not one.problem])
     return list(attempts)
 
@@ -68,19 +87,33 @@ def tried(app: App, account: Account, attempts: Collection[Attempt]) -> list[Tri
     """Every channel by which this person could be reached, with what became of it."""
     places, by_name = ways(app, account), {attempt.name: attempt for attempt in attempts}
     return [
-        Tried(name=name, label=app.push[name].label, address=places.get(name, ""), attempt=by_name.get(name))
+        Tried(
+            name=name,
+            label=app.push[name].label,
+            address=places.get(name, ""),
+            attempt=by_name.get(name),
+        )
         for name in _able(app)
     ]
 
 
 def trial_edition(app: App, row: Announcement) -> Edition:
-    """What stands in the draft, marked in every title; a key of its own, so that mail programs never take two for one."""
-    edition = previewing.draft_edition(app, newsroom.form_of(row), announcement=f"uji{secrets.token_hex(14)}", code=row.code)
-    return msgspec.structs.replace(edition, wordings=_marked(edition.wordings), overrides=_marked(edition.overrides))
+    """What stands in the draft, marked in every title; a key of its own, so that mail programs
+    never take two for one.
+    """
+    edition = previewing.draft_edition(
+        app, newsroom.form_of(row), announcement=f"uji{secrets.token_hex(14)}", code=row.code
+    )
+    return msgspec.structs.replace(
+        edition, wordings=_marked(edition.wordings), overrides=_marked(edition.overrides)
+    )
 
 
 def _marked(wordings: Mapping[str, Wording]) -> dict[str, Wording]:
-    return {name: msgspec.structs.replace(words, title=f"{MARK} {words.title}") for name, words in wordings.items()}
+    return {
+        name: msgspec.structs.replace(words, title=f"{MARK} {words.title}")
+        for name, words in wordings.items()
+    }
 
 
 def _able(app: App) -> list[str]:
@@ -91,7 +124,9 @@ async def _attempt(app: App, name: str, address: str, edition: Edition) -> Attem
     outcome = await _outcome(app, name, address, edition)
     if isinstance(outcome, Receipt):
         return Attempt(name=name)
-    return Attempt(name=name, problem=f"{type(outcome).__name__} {getattr(outcome, 'code', '')}".strip())
+    return Attempt(
+        name=name, problem=f"{type(outcome).__name__} {getattr(outcome, 'code', '')}".strip()
+    )
 
 
 async def _outcome(app: App, name: str, address: str, edition: Edition) -> Outcome:
@@ -117,4 +152,11 @@ async def _outcome(app: App, name: str, address: str, edition: Edition) -> Outco
 
 def _note(connection: Connection, desk: Desk, row: Announcement, sent: Collection[str]) -> None:
     detail = {"code": row.code, "version": row.version, "from": desk.place, "sent": sorted(sent)}
-    audit.append(connection, at=desk.now, actor=desk.account.actor, act="test_send", subject=row.id, detail=detail)
+    audit.append(
+        connection,
+        at=desk.now,
+        actor=desk.account.actor,
+        act="test_send",
+        subject=row.id,
+        detail=detail,
+    )

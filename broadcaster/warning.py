@@ -25,10 +25,13 @@ def lead(instruction: str) -> str:
 def submit(connection: Connection, desk: Desk, form: Form) -> Announcement:
     """Store a warning and ask a second person; nothing stays behind where it is refused.
 
-    Raises NotAllowed, InvalidAnnouncement; also for a title in which the place is still to be written.
+    Raises NotAllowed, InvalidAnnouncement; also for a title in which the place is still to be
+    written.
     """
     draft = newsroom.save(connection, desk, form)
     if PLACE in unicodedata.normalize("NFKC", draft.fields.title):
         remedy = f"Ganti {PLACE} dengan tempatnya."
-        raise InvalidAnnouncement([Problem(field="title", reason="Tempatnya belum ditulis.", remedy=remedy)])
+        raise InvalidAnnouncement(
+            [Problem(field="title", reason="Tempatnya belum ditulis.", remedy=remedy)]
+        )
     return newsroom.submit(connection, desk, draft.id)

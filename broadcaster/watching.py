@@ -1,4 +1,6 @@
-"""Nobody changes accounts unseen: what was done to one is told to every other administrator, and to whose account it is."""
+"""Nobody changes accounts unseen: what was done to one is told to every other administrator, and to
+whose account it is.
+"""
 
 from sqlalchemy import Connection
 
@@ -13,8 +15,12 @@ TOLD = POWERS | {"full_name"}
 """What of a person others are told of when it is changed: also by which name they know them."""
 
 
-def tell(connection: Connection, act: AccountReason, person: Account, *, by: str, at: float) -> None:
-    """Have everybody told who must know that somebody (`by`, an actor) did this to a person's account."""
+def tell(
+    connection: Connection, act: AccountReason, person: Account, *, by: str, at: float
+) -> None:
+    """Have everybody told who must know that somebody (`by`, an actor) did this to a person's
+    account.
+    """
     apart = {by, person.actor} if act == "account_add" else {by}
     people = {one.id: one for one in second_person.watchers(connection, apart)}
     if act != "account_add" and person.actor != by:

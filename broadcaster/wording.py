@@ -1,4 +1,6 @@
-"""The words people read: gettext catalogues in `words/<lang>/*.po`, compiled in memory when first asked for."""
+"""The words people read: gettext catalogues in `words/<lang>/*.po`, compiled in memory when first
+asked for.
+"""
 
 import gettext
 import io
@@ -20,8 +22,15 @@ class Words:
 
     def __init__(self, lang: str, catalogues: tuple[Catalog, ...]) -> None:
         self.lang = lang
-        self.keys = frozenset(_key(message.id) for catalogue in catalogues for message in catalogue if message.id)
-        self._plurals = frozenset(_key(message.id) for catalogue in catalogues for message in catalogue if message.pluralizable)
+        self.keys = frozenset(
+            _key(message.id) for catalogue in catalogues for message in catalogue if message.id
+        )
+        self._plurals = frozenset(
+            _key(message.id)
+            for catalogue in catalogues
+            for message in catalogue
+            if message.pluralizable
+        )
         self._translations = gettext.NullTranslations()
         for catalogue in catalogues:
             compiled = io.BytesIO()
@@ -32,7 +41,9 @@ class Words:
             self._translations = translations
 
     def __call__(self, key: str, /, **values: object) -> str:
-        """The text of `key`; a whole number `n` chooses the plural. Raises KeyError for an unknown key or a missing value."""
+        """The text of `key`; a whole number `n` chooses the plural. Raises KeyError for an unknown
+        key or a missing value.
+        """
         if key not in self.keys:
             raise KeyError(f"no words for {key!r} in {self.lang!r}")
         count = values.get("n")

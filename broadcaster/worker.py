@@ -1,4 +1,6 @@
-"""The worker process of one lane: hears the doorbell, sweeps for what no ring told of, and drains by itself without Redis."""
+"""The worker process of one lane: hears the doorbell, sweeps for what no ring told of, and drains
+by itself without Redis.
+"""
 
 import asyncio
 import gc
@@ -14,7 +16,17 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from broadcaster import amending, custody, gallery, hold_ups, locks, newsroom, nudging, publishing, receipts
+from broadcaster import (
+    amending,
+    custody,
+    gallery,
+    hold_ups,
+    locks,
+    newsroom,
+    nudging,
+    publishing,
+    receipts,
+)
 from broadcaster.answering import Answerer
 from broadcaster.app import App, SharedClock
 from broadcaster.draining import Deliverer
@@ -23,7 +35,16 @@ from broadcaster.logs import told
 from broadcaster.pulse import Pulse
 from broadcaster.queue import LANES, connect, decode, encode, queue_name
 from broadcaster.store import channels as channel_store
-from broadcaster.store import folding, form_acts, former_mails, inbox, nudges, people, slices, suspicions
+from broadcaster.store import (
+    folding,
+    form_acts,
+    former_mails,
+    inbox,
+    nudges,
+    people,
+    slices,
+    suspicions,
+)
 from broadcaster.store.custody import is_held
 from broadcaster.store.leases import Holder, new_owner, suspend_proof, take_sweeper
 
@@ -46,23 +67,31 @@ NUDGE_SECONDS = {"emergency": 0.3, "routine": 2.0}
 ANSWER_SECONDS = 8.0
 """How long a stopping worker waits for providers to answer what is already written."""
 SWEEPER_LEASE = 10.0
-"""Seconds for which one process is the sweeper, at most a lease: its death must not outlast that of a slice's holder."""
+"""Seconds for which one process is the sweeper, at most a lease: its death must not outlast that of
+a slice's holder.
+"""
 HANG_UP_SECONDS = 2.0
 """How long a doorbell that is hung up waits for its jobs to end."""
 FOLD_SECONDS = 60.0
-"""Pause between looks for old editions to fold into counts; while there are some, each sweep folds a chunk."""
+"""Pause between looks for old editions to fold into counts; while there are some, each sweep folds
+a chunk.
+"""
 HUB_SECONDS = 2.0
 """Pause between looks for publications that hubs do not know of yet."""
 TIDY_SECONDS = 3600.0
 """Pause between looks for pictures that nobody uses; the first comes a minute after the start."""
 GARBAGE = 20_000
-"""Objects made since the last look for garbage in cycles (Python's own 700 costs a tenth of the sending)."""
+"""Objects made since the last look for garbage in cycles (Python's own 700 costs a tenth of the
+sending).
+"""
 PROBE_SECONDS = 5.0
 """How long a halted channel may take to say that it is back."""
 
 
 class LaneWorker:
-    """One process's work on one lane. `stop()` ends it: what is written gets its outcome, what is not goes back."""
+    """One process's work on one lane. `stop()` ends it: what is written gets its outcome, what is
+    not goes back.
+    """
 
     def __init__(self, app: App, lane: str) -> None:
         if lane not in LANES:
@@ -71,7 +100,9 @@ class LaneWorker:
         self.owner = new_owner()
         folder = app.settings.data_dir / "workers"
         is_dead = partial(locks.is_dead, folder) if app.database.sqlite else lambda _owner: False
-        self.deliverer = Deliverer(app=app, holder=Holder(owner=self.owner, lease=app.settings.lease, is_dead=is_dead))
+        self.deliverer = Deliverer(
+            app=app, holder=Holder(owner=self.owner, lease=app.settings.lease, is_dead=is_dead)
+        )
         locks.forget_dead(folder)
         self._lock = locks.WorkerLock(folder, self.owner) if app.database.sqlite else None
         self._pulse = Pulse(app.settings.database, lane)
@@ -91,7 +122,15 @@ class LaneWorker:
 
     async def run(self) -> None:
         """Work until `stop()`."""
-        loops = (self._sweep, self._look, self._apply_receipts, self._nudge, self._tidy, self._announce, self._listen)
+        loops = (
+            self._sweep,
+            self._look,
+            self._apply_receipts,
+            self._nudge,
+            self._tidy,
+            self._announce,
+            self._listen,
+        )
         tasks = [asyncio.create_task(loop()) for loop in loops]
         try:
             waiting = asyncio.create_task(self._stop.wait())
@@ -115,7 +154,9 @@ class LaneWorker:
                     raise result
 
     async def drain(self, channel: str) -> None:
-        """Work on this lane of a channel; ring again where work is left. Returns also when it could not be done."""
+        """Work on this lane of a channel; ring again where work is left. Returns also when it could
+        not be done.
+        """
         with self._outliving("drain_failed"):
             if await self.deliverer.drain(channel, self.lane) and not self._stop.is_set():
                 await self.app.queue.ring(channel, self.lane)
@@ -129,7 +170,9 @@ class LaneWorker:
 
     @contextmanager
     def _outliving(self, event: str) -> Iterator[None]:
-        """Whatever goes wrong within is logged, without values, and tried again with the next ring or sweep."""
+        """Whatever goes wrong within is logged, without values, and tried again with the next ring
+        or sweep.
+        """
         try:
             yield
         except Exception as error:  # noqa: BLE001  one announcement, channel or minute must not end the worker
@@ -152,7 +195,9 @@ class LaneWorker:
         worker = self._arq_worker(pool)
         try:
             while not self._stop.is_set():
-                await worker._poll_iteration()  # a turn of arq's main(), which can be ended only in the middle of a command
+                await (
+                    worker._poll_iteration()
+                )  # a turn of arq's main(), which can be ended only in the middle of a command
                 await self._pause(POLL[self.lane])
         finally:
             await _end(worker.tasks.values())
@@ -171,16 +216,30 @@ class LaneWorker:
 
         job = func(drain, name="drain", timeout=JOB_SECONDS, keep_result=0, max_tries=1)  # type: ignore[arg-type]  # it wants *args
         return Worker(
-            functions=[job], queue_name=queue_name(self.lane), redis_pool=pool, handle_signals=False,
-            poll_delay=POLL[self.lane], max_jobs=20, keep_result=0, retry_jobs=False, log_results=False,
-            job_serializer=encode, job_deserializer=decode, health_check_key=f"siaran:health:{self.owner}",
-        )  # fmt: skip
+            functions=[job],
+            queue_name=queue_name(self.lane),
+            redis_pool=pool,
+            handle_signals=False,
+            poll_delay=POLL[self.lane],
+            max_jobs=20,
+            keep_result=0,
+            retry_jobs=False,
+            log_results=False,
+            job_serializer=encode,
+            job_deserializer=decode,
+            health_check_key=f"siaran:health:{self.owner}",
+        )
 
     # --- the sweeper ----------------------------------------------------------------------------
 
     async def _sweep(self) -> None:
         while not self._stop.is_set():
-            for part in (self._take_turn, self._ring_for_work, self._keep_house, self._watch_emergencies):
+            for part in (
+                self._take_turn,
+                self._ring_for_work,
+                self._keep_house,
+                self._watch_emergencies,
+            ):
                 with self._outliving("sweep_failed"):
                     if not self._stop.is_set():
                         await part()
@@ -191,25 +250,38 @@ class LaneWorker:
         self._sweeps = False
         if isinstance(self.app.clock, SharedClock):
             await self.app.clock.follow(self.app.database)
-        self.deliverer.workers = await self.app.database.write(channel_store.seen, self.owner, self.lane)
-        self._sweeps = await self.app.database.write(take_sweeper, self.deliverer.holder, self._sweeper_lease)
+        self.deliverer.workers = await self.app.database.write(
+            channel_store.seen, self.owner, self.lane
+        )
+        self._sweeps = await self.app.database.write(
+            take_sweeper, self.deliverer.holder, self._sweeper_lease
+        )
 
     async def _ring_for_work(self) -> None:
         """The sweeper rings for what is due."""
         if not self._sweeps or not await self.app.queue.ping():
             return
-        room = {lane: 2 * max(self.deliverer.workers, 1) - await self.app.queue.waiting(lane) for lane in LANES}
+        room = {
+            lane: 2 * max(self.deliverer.workers, 1) - await self.app.queue.waiting(lane)
+            for lane in LANES
+        }
         for channel, lane in await self.app.database.read(slices.busy_lanes):
             if room[lane] > 0 and await self.app.queue.ring(channel, lane):
                 room[lane] -= 1
 
     async def _look(self) -> None:
-        """Join in where there is work that no ring told this process of: a ring wakes one worker, and Redis may be away."""
+        """Join in where there is work that no ring told this process of: a ring wakes one worker,
+        and Redis may be away.
+        """
         while not self._stop.is_set():
             await self._pause(random.uniform(*LOOK_SECONDS))  # noqa: S311  jitter, no secret
             with self._outliving("look_failed"):
                 for channel, lane in await self.app.database.read(slices.busy_lanes):
-                    if lane == self.lane and not self.deliverer.works_on(channel, lane) and not self._stop.is_set():
+                    if (
+                        lane == self.lane
+                        and not self.deliverer.works_on(channel, lane)
+                        and not self._stop.is_set()
+                    ):
                         self._start(channel)
                 self._pulse.beat()
 
@@ -223,19 +295,29 @@ class LaneWorker:
             self._mark_at = suspend_proof() + custody.MARK_SECONDS
         if await app.database.read(is_held):
             return  # what is due elsewhere must not be done here as well
-        for stored in await app.database.write(publishing.publish_due, publishing.Press.of(app), now=app.clock()):
+        for stored in await app.database.write(
+            publishing.publish_due, publishing.Press.of(app), now=app.clock()
+        ):
             log.info("schedule_published", announcement=stored.id)
             await publishing.ring(app, stored)
-        for stored in await app.database.write(newsroom.publish_held, publishing.Press.of(app), now=app.clock()):
+        for stored in await app.database.write(
+            newsroom.publish_held, publishing.Press.of(app), now=app.clock()
+        ):
             log.info("hold_published", announcement=stored.id)
             await publishing.ring(app, stored)
-        for stored in await app.database.write(amending.publish_held, publishing.Press.of(app), now=app.clock()):
+        for stored in await app.database.write(
+            amending.publish_held, publishing.Press.of(app), now=app.clock()
+        ):
             log.info("amendment_published", announcement=stored.id)
             await publishing.ring(app, stored)
         await app.database.write(publishing.end_expired, app.clock())
         await app.database.write(slices.finish_idle)
-        if (uncounted := await app.database.read(people.uncounted, app.clock().timestamp())) is not None:
-            await app.database.write(people.keep, uncounted, await app.database.read(people.count, uncounted))
+        if (
+            uncounted := await app.database.read(people.uncounted, app.clock().timestamp())
+        ) is not None:
+            await app.database.write(
+                people.keep, uncounted, await app.database.read(people.count, uncounted)
+            )
         if suspend_proof() >= self._fold_at:
             now = app.clock().timestamp()
             await app.database.write(nudges.purge, now - nudges.KEEP_SECONDS)
@@ -268,7 +350,11 @@ class LaneWorker:
                 now = self.app.clock().timestamp()
                 await self.app.alarm.look(self.app.database, now)
                 mine = self._sweeps or await self.app.database.read(_is_late, now)
-                while mine and not self._stop.is_set() and await receipts.apply_due(self.app, self._answerer):
+                while (
+                    mine
+                    and not self._stop.is_set()
+                    and await receipts.apply_due(self.app, self._answerer)
+                ):
                     mine = self._sweeps
 
     async def _tidy(self) -> None:
@@ -293,13 +379,18 @@ class LaneWorker:
         urgent = self.lane == "emergency"
         while not self._stop.is_set():
             with self._outliving("nudges_wait"):
-                while not self._stop.is_set() and await nudging.send_due(self.app, urgent=urgent) == nudges.AT_ONCE:
+                while (
+                    not self._stop.is_set()
+                    and await nudging.send_due(self.app, urgent=urgent) == nudges.AT_ONCE
+                ):
                     pass
             await self._pause(NUDGE_SECONDS[self.lane])
 
 
 def _is_late(connection: Connection, now: float) -> bool:
-    """Whether what residents said has waited too long for the sweeper, which may be busy, hung or dead."""
+    """Whether what residents said has waited too long for the sweeper, which may be busy, hung or
+    dead.
+    """
     since = [inbox.oldest(connection, priority) for priority in (inbox.STOPS, inbox.WORDS)]
     return any(due_at is not None and now - due_at > HELP_SECONDS for due_at in since)
 

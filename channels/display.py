@@ -1,4 +1,6 @@
-"""Screens of one area: a page that never changes, and the announcements it shows in rotation, as JSON."""
+"""Screens of one area: a page that never changes, and the announcements it shows in rotation, as
+JSON.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,14 +12,25 @@ import msgspec
 import segno
 
 from channels.base import pictures, rendering, validity
-from channels.base.contract import SUMMARY_LIMIT, Area, Document, Edition, Image, PageRequest, PullChannel, Wording
+from channels.base.contract import (
+    SUMMARY_LIMIT,
+    Area,
+    Document,
+    Edition,
+    Image,
+    PageRequest,
+    PullChannel,
+    Wording,
+)
 from channels.base.running_text import repeats, running
 from channels.base.settings import ChannelSettings
 
 VERSION = 1
 """Of the JSON; a screen keeps what it shows when it meets another one."""
 MOST_ITEMS = 20
-"""More than a screen rotates (5), so that others move up by themselves when some expire while it is offline."""
+"""More than a screen rotates (5), so that others move up by themselves when some expire while it is
+offline.
+"""
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """When an area without any edition says it was generated."""
 
@@ -60,12 +73,16 @@ class DisplayChannel:
         return {}
 
     def render_page(self, request: PageRequest) -> Document:
-        """Pure: neither the page nor the data holds the time of day; screens take it from the Date header."""
+        """Pure: neither the page nor the data holds the time of day; screens take it from the Date
+        header.
+        """
         return self._data(request) if request.path.endswith("/data") else self._page(request.area)
 
     def _page(self, area: Area) -> Document:
         signup = f"{self._site.base_url.rstrip('/')}/daftar"
-        body = rendering.fill("display/page.id.html", {"area": area, "site": self._site, "qr": qr(signup)})
+        body = rendering.fill(
+            "display/page.id.html", {"area": area, "site": self._site, "qr": qr(signup)}
+        )
         return Document(
             body=rendering.clean(body).encode(),
             media_type="text/html; charset=utf-8",
@@ -78,7 +95,11 @@ class DisplayChannel:
         )
 
     def _data(self, request: PageRequest) -> Document:
-        shown = [_as_seen_in(request.area, edition) for edition in request.editions if _to_come_or_on(edition, request.now)]
+        shown = [
+            _as_seen_in(request.area, edition)
+            for edition in request.editions
+            if _to_come_or_on(edition, request.now)
+        ]
         shown.sort(key=lambda edition: (edition.first_published_at, edition.code), reverse=True)
         shown.sort(key=_rank)
         generated = max((edition.published_at for edition in request.editions), default=EPOCH)
@@ -87,7 +108,11 @@ class DisplayChannel:
         payload = {
             "version": VERSION,
             "generated": _instant(generated),
-            "area": {"code": request.area.code, "name": request.area.full_name, "slug": request.area.slug},
+            "area": {
+                "code": request.area.code,
+                "name": request.area.full_name,
+                "slug": request.area.slug,
+            },
             "count": len(items),
             "beyond": beyond,
             "items": items,
@@ -102,7 +127,9 @@ class DisplayChannel:
         )
 
     def item(self, edition: Edition) -> dict[str, Any]:
-        """One announcement as a screen shows it: texts on one line, times in UTC, the QR code as an SVG path."""
+        """One announcement as a screen shows it: texts on one line, times in UTC, the QR code as an
+        SVG path.
+        """
         edition = rendering.with_addresses(rendering.scrubbed(edition), self._site.base_url)
         wording, picture = edition.wording("id"), pictures.own_picture(edition, self._site)
         return {
@@ -127,7 +154,9 @@ class DisplayChannel:
         }
 
     def _shown(self, picture: Image) -> dict[str, str]:
-        """A picture of ours as a path: screens load nothing from other hosts, any other stays on the page."""
+        """A picture of ours as a path: screens load nothing from other hosts, any other stays on
+        the page.
+        """
         return {"url": pictures.own_path(picture, self._site, "layar"), "alt": picture.alt}
 
 
@@ -142,19 +171,28 @@ def tag(edition: Edition) -> str:
 
 @lru_cache(maxsize=512)
 def qr(text: str) -> dict[str, Any]:
-    """A QR code (medium error correction) as an SVG path on a grid of `size` modules, without quiet zone."""
+    """A QR code (medium error correction) as an SVG path on a grid of `size` modules, without quiet
+    zone.
+    """
     rows = segno.make(text, error="m", micro=False).matrix
-    return {"size": len(rows), "path": "".join(_runs(number, row) for number, row in enumerate(rows))}
+    return {
+        "size": len(rows),
+        "path": "".join(_runs(number, row) for number, row in enumerate(rows)),
+    }
 
 
 def _runs(number: int, row: Sequence[int]) -> str:
     """One row of modules as rectangles, one for each unbroken run of dark ones."""
     dark = "".join("x" if module else " " for module in row)
-    return "".join(f"M{run.start()} {number}h{len(run[0])}v1h-{len(run[0])}z" for run in _DARK.finditer(dark))
+    return "".join(
+        f"M{run.start()} {number}h{len(run[0])}v1h-{len(run[0])}z" for run in _DARK.finditer(dark)
+    )
 
 
 def _rank(edition: Edition) -> int:
-    """Emergencies, then alerts by level, then what is important, then the rest; newest first among equals."""
+    """Emergencies, then alerts by level, then what is important, then the rest; newest first among
+    equals.
+    """
     if edition.emergency:
         return 0
     if edition.kind == "alert":
@@ -163,7 +201,9 @@ def _rank(edition: Edition) -> int:
 
 
 def _as_seen_in(area: Area, edition: Edition) -> Edition:
-    """An alert that a correction moved elsewhere is shown as corrected, and takes no screen over where it no longer holds."""
+    """An alert that a correction moved elsewhere is shown as corrected, and takes no screen over
+    where it no longer holds.
+    """
     if edition.kind != "alert" or validity.concerns(edition, area.code):
         return edition
     return msgspec.structs.replace(edition, level="info")
@@ -175,7 +215,9 @@ def _to_come_or_on(edition: Edition, now: datetime) -> bool:
 
 
 def _lead(wording: Wording) -> str:
-    """The summary; where there is none, what to do, else how the text begins; nothing where that is the title once more."""
+    """The summary; where there is none, what to do, else how the text begins; nothing where that is
+    the title once more.
+    """
     text = running(rendering.plain(wording.instruction or wording.body))
     lead = wording.summary or rendering.cut(text, SUMMARY_LIMIT)
     return "" if repeats(lead, (wording.title,)) else lead

@@ -1,4 +1,6 @@
-"""Email over a few long-lived SMTP connections: each message built once as bytes, then spliced per recipient."""
+"""Email over a few long-lived SMTP connections: each message built once as bytes, then spliced per
+recipient.
+"""
 
 import re
 import ssl
@@ -24,7 +26,17 @@ from channels.base.contract import Area, Edition, Finding, Halted, Recipient, Re
 from channels.base.envelope import Envelope
 from channels.base.letter import Letters
 from channels.base.mails import read_mail
-from channels.base.mime import VALUE_LIMIT, Frame, GroupFrames, alternative, hole, mailbox, part, phrase, quoted_value
+from channels.base.mime import (
+    VALUE_LIMIT,
+    Frame,
+    GroupFrames,
+    alternative,
+    hole,
+    mailbox,
+    part,
+    phrase,
+    quoted_value,
+)
 from channels.base.pictures import sized
 from channels.base.rendering import (
     area_names,
@@ -53,7 +65,9 @@ _SAFE_ADDRESS = re.compile(r'[^\s<>"@\x00-\x1f\x7f]+@[^\s<>"@\x00-\x1f\x7f]+')
 
 
 class Settings(ChannelSettings):
-    """EMAIL_URL, _FROM, _BOUNCE_DOMAIN (empty: no VERP), _CONNECTIONS, _RATE (messages a second, 0 = no limit), _TIMEOUT."""
+    """EMAIL_URL, _FROM, _BOUNCE_DOMAIN (empty: no VERP), _CONNECTIONS, _RATE (messages a second, 0
+    = no limit), _TIMEOUT.
+    """
 
     model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True)
 
@@ -145,7 +159,9 @@ def _values(edition: Edition, lang: str, site: contract.Site) -> dict[str, Any]:
         "emergency": edition.emergency and not withdrawn,
         "topic": edition.topic.label(lang),
         "areas": area_names(edition),
-        "when": span_text(edition.effective, edition.expires, lang) if edition.expires and not withdrawn else "",
+        "when": span_text(edition.effective, edition.expires, lang)
+        if edition.expires and not withdrawn
+        else "",
         "agency": edition.agency,
         "code": edition.code,
         "link": edition.link if edition.link and _is_web(edition.link) else "",
@@ -165,7 +181,10 @@ def _values(edition: Edition, lang: str, site: contract.Site) -> dict[str, Any]:
 
 def _short(claim: contract.Claim) -> contract.Claim:
     return msgspec.structs.replace(
-        claim, claim=cut(claim.claim, 1000), fact=cut(claim.fact, 1000), seen_at=cut(claim.seen_at, 250)
+        claim,
+        claim=cut(claim.claim, 1000),
+        fact=cut(claim.fact, 1000),
+        seen_at=cut(claim.seen_at, 250),
     )
 
 
@@ -189,17 +208,27 @@ def subject(edition: Edition, title: str, lang: str, *, simulated: bool) -> str:
 
 def _headers(edition: Edition, title: str, settings: Settings) -> list[tuple[str, str]]:
     site, (name, address) = settings.site, settings.sender
-    earlier = [_message_id(edition, number, hole("key"), site) for number in range(max(1, edition.number - 9), edition.number)]
+    earlier = [
+        _message_id(edition, number, hole("key"), site)
+        for number in range(max(1, edition.number - 9), edition.number)
+    ]
     return [
         ("From", mailbox(name, address)),
         ("To", hole("to")),
         ("Subject", phrase(title, "Subject")),
         ("Date", format_datetime(edition.published_at)),
         ("Message-ID", f"<{_message_id(edition, edition.number, hole('key'), site)}>"),
-        *([("References", "\r\n ".join(f"<{message_id}>" for message_id in earlier))] if earlier else []),
+        *(
+            [("References", "\r\n ".join(f"<{message_id}>" for message_id in earlier))]
+            if earlier
+            else []
+        ),
         ("Auto-Submitted", "auto-generated"),
         ("List-Id", hole("list")),
-        ("List-Unsubscribe", f"<{site.stop_url(hole('token'))}>"),  # no mailto: nobody reads a mailbox
+        (
+            "List-Unsubscribe",
+            f"<{site.stop_url(hole('token'))}>",
+        ),  # no mailto: nobody reads a mailbox
         ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
     ]
 
@@ -236,7 +265,11 @@ class Email(Letters):
     tier = 0
 
     def __init__(
-        self, settings: Settings, *, tls: ssl.SSLContext | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: Settings,
+        *,
+        tls: ssl.SSLContext | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`tls` replaces the certificates of the system; `clock` tells seconds that only rise."""
         self._settings = settings
@@ -244,7 +277,12 @@ class Email(Letters):
         self._tls = tls
         self._clock = clock
         self._address = settings.sender[1]
-        self._pool = Pool(self._connection, size=settings.connections, signs_in=_signs_in(settings.url), clock=clock)
+        self._pool = Pool(
+            self._connection,
+            size=settings.connections,
+            signs_in=_signs_in(settings.url),
+            clock=clock,
+        )
 
     @property
     def rate(self) -> float:
@@ -256,8 +294,12 @@ class Email(Letters):
         return 0.0
 
     def render(self, edition: Edition, lang: str) -> contract.Message:
-        """The bytes of the whole message, with holes; those that an area fills are filled once per area."""
-        return contract.Message(edition=edition, lang=lang, frame=GroupFrames(compose(edition, lang, self._settings)))
+        """The bytes of the whole message, with holes; those that an area fills are filled once per
+        area.
+        """
+        return contract.Message(
+            edition=edition, lang=lang, frame=GroupFrames(compose(edition, lang, self._settings))
+        )
 
     def personalise(self, message: contract.Message, recipient: Recipient) -> contract.Outgoing:
         """Fill the holes: a join of bytes."""
@@ -267,7 +309,9 @@ class Email(Letters):
             token = quote(token, safe="")
         short = plain_token and len(token) <= 72
         area = recipient.area
-        frame, sound = message.frame.known.get(area) or message.frame.add(area, _area_values(area, self._site.domain))
+        frame, sound = message.frame.known.get(area) or message.frame.add(
+            area, _area_values(area, self._site.domain)
+        )
         token_octets = token.encode()
         data = frame.fill(
             {
@@ -275,7 +319,9 @@ class Email(Letters):
                 "key": key.encode(),
                 "since": _day(recipient.since, message.lang),
                 "token": token_octets,
-                "token_quoted": token_octets if short or (len(token) <= 72 and token[:1] != ".") else quoted_value(token),
+                "token_quoted": token_octets
+                if short or (len(token) <= 72 and token[:1] != ".")
+                else quoted_value(token),
             }
         )
         sound = sound and short and key.isalnum() and 4 * max(len(key), len(to)) <= VALUE_LIMIT
@@ -299,15 +345,24 @@ class Email(Letters):
             parts[name] = body.get_content().replace("\r\n", "\n") if body else ""
         return parts
 
-    def send(self, messages: Sequence[contract.Outgoing], *, may_write: contract.MayWrite) -> AsyncIterator[contract.Result]:
-        """Messages flow over all connections at once; a batch shares them with the others under way."""
+    def send(
+        self, messages: Sequence[contract.Outgoing], *, may_write: contract.MayWrite
+    ) -> AsyncIterator[contract.Result]:
+        """Messages flow over all connections at once; a batch shares them with the others under
+        way.
+        """
         able: list[contract.Outgoing] = []
         unable: list[contract.Outgoing] = []
         for outgoing in messages:
             carried = outgoing.payload.sound or _SAFE_ADDRESS.fullmatch(outgoing.payload.to)
             (able if carried else unable).append(outgoing)
         batch = Batch(able, may_write=may_write)
-        batch.refuse(unable, Refused(reason="address_dead", code="unsafe", detail="not an address that SMTP can carry"))
+        batch.refuse(
+            unable,
+            Refused(
+                reason="address_dead", code="unsafe", detail="not an address that SMTP can carry"
+            ),
+        )
         return self._pool.send(batch)
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
@@ -325,7 +380,13 @@ class Email(Letters):
     async def check(self) -> Sequence[Finding]:
         """EHLO and AUTH, the sender's domain, one-click over https, the return path."""
         if missing := self._settings.missing():
-            return [Finding(ok=False, what=f"{' dan '.join(missing)} belum diisi", mend="Isi server dan alamat pengirim email.")]
+            return [
+                Finding(
+                    ok=False,
+                    what=f"{' dan '.join(missing)} belum diisi",
+                    mend="Isi server dan alamat pengirim email.",
+                )
+            ]
         return [await self._server_finding(), *self._setting_findings()]
 
     async def _server_finding(self) -> Finding:
@@ -333,29 +394,45 @@ class Email(Letters):
         place = f"Server email {server.host}:{server.port}"
         if failure := await self._pool.probe():
             mend = "Periksa EMAIL_URL: nama dan sandi, port, dan starttls."
-            return Finding(ok=False, what=f"{place} tidak dapat dipakai ({failure.code}: {failure.detail})", mend=mend)
+            return Finding(
+                ok=False,
+                what=f"{place} tidak dapat dipakai ({failure.code}: {failure.detail})",
+                mend=mend,
+            )
         return Finding(ok=True, what=f"{place} menerima kita")
 
     def _setting_findings(self) -> list[Finding]:
         domain = self._settings.sender[1].rpartition("@")[2]
         aligned = (
-            domain == self._site.domain or self._site.domain.endswith(f".{domain}") or domain.endswith(f".{self._site.domain}")
+            domain == self._site.domain
+            or self._site.domain.endswith(f".{domain}")
+            or domain.endswith(f".{self._site.domain}")
         )
         return [
             Finding(
                 ok=True if aligned else None,
                 what=f"Alamat pengirim memakai domain {domain}",
-                mend="" if aligned else f"Pakai domain situs ({self._site.domain}), dengan SPF, DKIM, dan DMARC.",
+                mend=""
+                if aligned
+                else f"Pakai domain situs ({self._site.domain}), dengan SPF, DKIM, dan DMARC.",
             ),
             self._one_click_finding(),
-            Finding(ok=True, what="Email yang terpantul kembali ke alamat yang menyebut pengirimannya")
+            Finding(
+                ok=True, what="Email yang terpantul kembali ke alamat yang menyebut pengirimannya"
+            )
             if self._settings.bounce_domain
-            else Finding(ok=None, what="Email yang terpantul kembali ke alamat pengirim", mend="Isi EMAIL_BOUNCE_DOMAIN."),
+            else Finding(
+                ok=None,
+                what="Email yang terpantul kembali ke alamat pengirim",
+                mend="Isi EMAIL_BOUNCE_DOMAIN.",
+            ),
         ]
 
     def _one_click_finding(self) -> Finding:
         if self._site.base_url.startswith("https://"):
-            return Finding(ok=True, what="Berhenti berlangganan cukup satu tekan (RFC 8058), lewat https")
+            return Finding(
+                ok=True, what="Berhenti berlangganan cukup satu tekan (RFC 8058), lewat https"
+            )
         mend = "Isi BROADCASTER_BASE_URL dengan alamat https."
         what = "Berhenti berlangganan dengan satu tekan (RFC 8058) memerlukan https"
         return Finding(ok=None if self._site.simulated else False, what=what, mend=mend)

@@ -29,7 +29,13 @@ FORMATS = {
 }
 FORMS = {"rss": "layar", "json": "concerto"}
 """What `bentuk` may name, for readers that are no feed readers."""
-IMAGE_TYPES = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif"}
+IMAGE_TYPES = {
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+    "gif": "image/gif",
+}
 PREFIXES = {
     "original": {"id": "", "en": ""},
     "correction": {"id": "[RALAT]", "en": "[CORRECTION]"},
@@ -68,7 +74,9 @@ class Settings(ChannelSettings):
 
 
 def is_hub(address: str) -> bool:
-    """Whether a hub can be told at this address: https, or plain http on this machine; no name and password within."""
+    """Whether a hub can be told at this address: https, or plain http on this machine; no name and
+    password within.
+    """
     try:
         url = urlsplit(address)
         _port = url.port
@@ -77,11 +85,18 @@ def is_hub(address: str) -> bool:
     if address.count("://") > 1 or re.search(r"\s", address) or "," in url.netloc:
         return False  # several addresses, and there is one hub
     loopback = url.scheme == "http" and url.hostname in ("127.0.0.1", "localhost", "::1")
-    return bool(url.hostname) and not url.username and not url.fragment and (url.scheme == "https" or loopback)
+    return (
+        bool(url.hostname)
+        and not url.username
+        and not url.fragment
+        and (url.scheme == "https" or loopback)
+    )
 
 
 class FeedChannel:
-    """The feeds of every area. Query: `sebelum` (a further page), `bahasa=en`, `bentuk=layar` and `bentuk=concerto`."""
+    """The feeds of every area. Query: `sebelum` (a further page), `bahasa=en`, `bentuk=layar` and
+    `bentuk=concerto`.
+    """
 
     name = "feed"
     label = "Umpan RSS"
@@ -101,7 +116,11 @@ class FeedChannel:
         forms: tuple[dict[str, str], ...] = ({}, {"bahasa": "en"})
         signage: tuple[dict[str, str], ...] = ({"bentuk": "layar"},)
         extensions = (("rss", forms + signage), ("atom", forms), ("json", forms))
-        return [self._url(f"/feed/{area.slug}.{extension}", form) for extension, known in extensions for form in known]
+        return [
+            self._url(f"/feed/{area.slug}.{extension}", form)
+            for extension, known in extensions
+            for form in known
+        ]
 
     def known_query(self, path: str, query: Mapping[str, str]) -> Mapping[str, str]:
         """The one form, or the language and the page of those formats that have pages."""
@@ -111,10 +130,14 @@ class FeedChannel:
             return {"bentuk": form}
         known = {"bahasa": "en"} if query.get("bahasa") == "en" else {}
         cursor = query.get("sebelum", "")
-        return known | ({"sebelum": cursor} if extension != "rss" and _CURSOR.fullmatch(cursor) else {})
+        return known | (
+            {"sebelum": cursor} if extension != "rss" and _CURSOR.fullmatch(cursor) else {}
+        )
 
     def render_page(self, request: PageRequest) -> Document:
-        """Pure: the same editions and query give the same bytes, whatever `now` is between two changes."""
+        """Pure: the same editions and query give the same bytes, whatever `now` is between two
+        changes.
+        """
         request = replace(request, editions=list(_sound(request.editions)))
         extension = request.path.rsplit(".", 1)[-1]
         if extension == "json" and request.query.get("bentuk") == "concerto":
@@ -124,7 +147,9 @@ class FeedChannel:
         hub = {"Link": f'<{page.url}>; rel="self", <{page.hub}>; rel="hub"'} if page.hub else {}
         return self._document(request, write(page), media_type, hub)
 
-    def _document(self, request: PageRequest, body: bytes, media_type: str, headers: Mapping[str, str]) -> Document:
+    def _document(
+        self, request: PageRequest, body: bytes, media_type: str, headers: Mapping[str, str]
+    ) -> Document:
         return Document(
             body=body,
             media_type=media_type,
@@ -139,7 +164,9 @@ class FeedChannel:
         lang: Lang = "en" if request.query.get("bahasa") == "en" and not screen else "id"
         cursor = "" if extension == "rss" else request.query.get("sebelum", "")
         stands = validity.on_screen if screen else validity.listed
-        editions, further = _cut([edition for edition in request.editions if stands(edition, request.now)], cursor)
+        editions, further = _cut(
+            [edition for edition in request.editions if stands(edition, request.now)], cursor
+        )
         entries = tuple(self.entry(edition, lang) for edition in editions)
         fixed = ({"bahasa": "en"} if lang == "en" else {}) | ({"bentuk": "layar"} if screen else {})
         path = f"/feed/{request.area.slug}.{extension}"
@@ -153,7 +180,9 @@ class FeedChannel:
             home=self._url("/", {"wilayah": request.area.slug}),
             canonical=self._url(path, fixed),
             url=self._url(path, fixed | ({"sebelum": cursor} if cursor else {})),
-            next_url=self._url(path, fixed | {"sebelum": _cursor(editions[-1])}) if further and extension != "rss" else "",
+            next_url=self._url(path, fixed | {"sebelum": _cursor(editions[-1])})
+            if further and extension != "rss"
+            else "",
             hub=self._settings.hub,
             updated=max((entry.updated for entry in entries), default=EPOCH),
             entries=entries,
@@ -162,7 +191,9 @@ class FeedChannel:
         )
 
     def entry(self, edition: Edition, wanted: Lang) -> Entry:
-        """The edition as all formats say it, in `wanted` where it has such words, else in Indonesian."""
+        """The edition as all formats say it, in `wanted` where it has such words, else in
+        Indonesian.
+        """
         edition = rendering.with_addresses(rendering.scrubbed(edition), self._site.base_url)
         lang = wanted if wanted in edition.wordings else "id"
         wording, links = edition.wording(lang), tuple(self._links(edition, lang))
@@ -190,7 +221,9 @@ class FeedChannel:
             self._filled(edition, wording, lang, "html"),
             tags={"p", "br", "strong", "em", "a", "ul", "ol", "li", "blockquote", "img", "span"},
             attributes={"a": {"href"}, "ol": {"start"}, "img": {"src", "alt"}, "span": {"lang"}},
-            attribute_filter=lambda _tag, name, value: self._absolute(value) if name in {"href", "src"} else value,
+            attribute_filter=lambda _tag, name, value: (
+                self._absolute(value) if name in {"href", "src"} else value
+            ),
             url_schemes={"http", "https", "mailto", "tel"},
             link_rel="noopener nofollow",
         )
@@ -204,12 +237,20 @@ class FeedChannel:
             "url": self._site.permalink(edition.code),
             "link": self._web_address(edition.link or ""),
             "image": self._web_address(edition.image.url) if edition.image else "",
-            "evidence": [self._web_address(proof) or proof for proof in (edition.claim.evidence if edition.claim else ())],
+            "evidence": [
+                self._web_address(proof) or proof
+                for proof in (edition.claim.evidence if edition.claim else ())
+            ],
         }
         return rendering.fill(rendering.template_name("feed", edition, lang, extension), values)
 
     def _links(self, edition: Edition, lang: Lang) -> Iterator[Link]:
-        yield Link(rel="alternate", href=self._site.permalink(edition.code), type="text/html", hreflang=lang)
+        yield Link(
+            rel="alternate",
+            href=self._site.permalink(edition.code),
+            type="text/html",
+            hreflang=lang,
+        )
         if edition.change == "withdrawal":
             return
         if related := self._web_address(edition.link or ""):
@@ -234,8 +275,13 @@ class FeedChannel:
         }
 
     def _concerto(self, request: PageRequest) -> bytes:
-        """Concerto's remote feed; it knows a content by type and name, so the name is the announcement's code."""
-        editions, _ = _cut([edition for edition in request.editions if validity.on_screen(edition, request.now)], "")
+        """Concerto's remote feed; it knows a content by type and name, so the name is the
+        announcement's code.
+        """
+        editions, _ = _cut(
+            [edition for edition in request.editions if validity.on_screen(edition, request.now)],
+            "",
+        )
         return msgspec.json.encode([self._rich_text(edition) for edition in editions])
 
     def _rich_text(self, edition: Edition) -> dict[str, Any]:
@@ -247,7 +293,9 @@ class FeedChannel:
             "text": text,
             "render_as": "plaintext",
             "duration": min(60, round(12 + 0.35 * len(text.split()))),
-            "start_time": _stamp(edition.effective if edition.kind == "alert" else edition.published_at),
+            "start_time": _stamp(
+                edition.effective if edition.kind == "alert" else edition.published_at
+            ),
             "end_time": _stamp(edition.expires) if edition.expires else None,
         }
 
@@ -275,7 +323,12 @@ class FeedChannel:
 def _sound(editions: Sequence[Edition]) -> Iterator[Edition]:
     """All but those with a time without a zone: one of these would silence the whole feed."""
     for edition in editions:
-        times = (edition.first_published_at, edition.published_at, edition.effective, edition.expires)
+        times = (
+            edition.first_published_at,
+            edition.published_at,
+            edition.effective,
+            edition.expires,
+        )
         if any(moment is not None and moment.tzinfo is None for moment in times):
             _log.error("edition left out of the feed: time without a zone", code=edition.code)
         else:
@@ -293,7 +346,9 @@ def _cursor(edition: Edition) -> str:
 
 
 def _cut(editions: Sequence[Edition], cursor: str) -> tuple[Sequence[Edition], bool]:
-    """The page after `cursor`, newest first, and whether more follow; an unreadable cursor gives the first page."""
+    """The page after `cursor`, newest first, and whether more follow; an unreadable cursor gives
+    the first page.
+    """
     place = _CURSOR.fullmatch(cursor)
     ordered = sorted(editions, key=_place, reverse=True)
     if place is not None:

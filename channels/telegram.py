@@ -1,4 +1,6 @@
-"""The Telegram channel: editions as HTML messages of a bot (Bot API 10.1), by python-telegram-bot ("PTB") over aiohttp."""
+"""The Telegram channel: editions as HTML messages of a bot (Bot API 10.1), by python-telegram-bot
+("PTB") over aiohttp.
+"""
 
 import logging
 import re
@@ -21,7 +23,16 @@ from channels.base.bot_markup import TEXT_LIMIT, flow, parsed
 from channels.base.chat import Chats
 from channels.base.contract import Finding, Outcome, Receipt, Rejected
 from channels.base.redacting import redacted
-from channels.base.rendering import WIB, area_names, clean, fill, shortened, template_name, utf16, with_addresses
+from channels.base.rendering import (
+    WIB,
+    area_names,
+    clean,
+    fill,
+    shortened,
+    template_name,
+    utf16,
+    with_addresses,
+)
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings, Rate
 from channels.base.sign_in import PATIENCE, Credential
@@ -31,11 +42,15 @@ from channels.base.typed import seen
 CAPTION_LIMIT = 1024  # the same for the words below a photo
 
 log = structlog.get_logger(__name__)
-logging.getLogger("telegram").setLevel(logging.INFO)  # PTB's debug lines hold the token, addresses and texts
+logging.getLogger("telegram").setLevel(
+    logging.INFO
+)  # PTB's debug lines hold the token, addresses and texts
 
 
 class Settings(ChannelSettings):
-    """TELEGRAM_TOKEN, _WEBHOOK_SECRET (without it no webhook is believed), _API_URL and _RATE (messages a second)."""
+    """TELEGRAM_TOKEN, _WEBHOOK_SECRET (without it no webhook is believed), _API_URL and _RATE
+    (messages a second).
+    """
 
     prefix: ClassVar[str] = "TELEGRAM_"
     required: ClassVar[tuple[str, ...]] = ("token",)
@@ -50,7 +65,9 @@ def parse_address(text: str) -> str:
     """The chat id, a number that is negative for groups; raises BadAddress."""
     number = seen(text).lstrip("'").replace("\u2212", "-")
     if not re.fullmatch(r"-?[1-9][0-9]{0,15}", number) or abs(int(number)) >= 2**52:
-        raise contract.BadAddress("Alamat Telegram adalah nomor obrolan, misalnya 123456789, atau -1001234567890 untuk grup.")
+        raise contract.BadAddress(
+            "Alamat Telegram adalah nomor obrolan, misalnya 123456789, atau -1001234567890 untuk grup."
+        )
     return number
 
 
@@ -63,12 +80,19 @@ def short(text: str, limit: int) -> str:
 
 
 def compose(edition: contract.Edition, lang: str, site: contract.Site) -> str:
-    """The whole message as HTML: what is fixed first, then as much of instruction and body as fits beside it."""
+    """The whole message as HTML: what is fixed first, then as much of instruction and body as fits
+    beside it.
+    """
     edition = with_addresses(edition, site.base_url)
     name, wording = template_name("telegram", edition, lang, "html"), edition.wording(lang)
     withdrawn = edition.change == "withdrawal"
     strike = Markup("<s>{}</s>" if withdrawn else "{}").format  # noqa: S704 # reason: both are literals
-    values: dict[str, Any] = {"edition": edition, "site": site, "short": short, "areas": short(area_names(edition), 400)}
+    values: dict[str, Any] = {
+        "edition": edition,
+        "site": site,
+        "short": short,
+        "areas": short(area_names(edition), 400),
+    }
     values |= {"title": strike(short(wording.title, 256)), "instruction": "", "body": strike("-")}
     if wording.instruction and not withdrawn:
         values["instruction"] = "-"
@@ -78,9 +102,12 @@ def compose(edition: contract.Edition, lang: str, site: contract.Site) -> str:
 
 
 def replaced(edition: contract.Edition, lang: str, site: contract.Site) -> str:
-    """What stands below an old photo, as HTML, until it is gone: that its words no longer hold, and why."""
+    """What stands below an old photo, as HTML, until it is gone: that its words no longer hold, and
+    why.
+    """
     return fill(
-        f"telegram/replaced.{lang if lang in _BUTTONS else 'id'}.html", {"edition": edition, "site": site, "short": short}
+        f"telegram/replaced.{lang if lang in _BUTTONS else 'id'}.html",
+        {"edition": edition, "site": site, "short": short},
     )
 
 
@@ -90,11 +117,15 @@ _NO_PREVIEW = {"link_preview_options": '{"is_disabled":true}'}
 
 
 class Telegram(Chats):
-    """Push channel and answers of the bot; `now` tells the moment of sending: at night messages go without sound."""
+    """Push channel and answers of the bot; `now` tells the moment of sending: at night messages go
+    without sound.
+    """
 
     name = "telegram"
     label = "Telegram"
-    limits = contract.Limits(text=TEXT_LIMIT, measure="utf-16 units", caption=CAPTION_LIMIT, marks="html")
+    limits = contract.Limits(
+        text=TEXT_LIMIT, measure="utf-16 units", caption=CAPTION_LIMIT, marks="html"
+    )
     receipt_wait, spaced, tier = 0.0, True, 0
 
     def __init__(
@@ -109,8 +140,12 @@ class Telegram(Chats):
         self._base = settings.site.base_url.rstrip("/")
         self._request, self._pictures = AioRequest(total_seconds), Pictures()
         url, request = f"{settings.api_url.rstrip('/')}/bot", self._request
-        self._bot = Bot(settings.token or "0:none", base_url=url, request=request, get_updates_request=request)
-        self._token = Credential(time.monotonic, codes=frozenset({"401"}), check=self._is_refused, patience=patience)
+        self._bot = Bot(
+            settings.token or "0:none", base_url=url, request=request, get_updates_request=request
+        )
+        self._token = Credential(
+            time.monotonic, codes=frozenset({"401"}), check=self._is_refused, patience=patience
+        )
         self._editor = Editor(self._bot, self._pictures)
 
     def spacing(self, address: str) -> float:
@@ -118,41 +153,78 @@ class Telegram(Chats):
         return 3.0 if address.startswith("-") else 1.0
 
     def render(self, edition: contract.Edition, lang: str) -> contract.Message:
-        """The text and its two buttons as arguments of Bot.send_message; with `photo` where it fits below a picture of ours."""
-        links = (self._settings.site.permalink(edition.code), f"{self._base}/cek?kode={edition.code}")
+        """The text and its two buttons as arguments of Bot.send_message; with `photo` where it fits
+        below a picture of ours.
+        """
+        links = (
+            self._settings.site.permalink(edition.code),
+            f"{self._base}/cek?kode={edition.code}",
+        )
         texts = _BUTTONS.get(lang, _BUTTONS["id"])
-        keyboard = {"inline_keyboard": [[{"text": text, "url": url} for text, url in zip(texts, links, strict=True)]]}
+        keyboard = {
+            "inline_keyboard": [
+                [{"text": text, "url": url} for text, url in zip(texts, links, strict=True)]
+            ]
+        }
         # ready-made JSON: PTB would build and serialise the same objects again for each message
         extra = {"reply_markup": msgspec.json.encode(keyboard).decode(), **_NO_PREVIEW}
-        text, picture = compose(edition, lang, self._settings.site), pictures.own_picture(edition, self._settings.site)
+        text, picture = (
+            compose(edition, lang, self._settings.site),
+            pictures.own_picture(edition, self._settings.site),
+        )
         frame = {"text": text, "parse_mode": "HTML", "api_kwargs": extra}
         if picture is not None:
             frame |= {"photo": pictures.sized(picture.url, self._settings.site, "pesan")}
             frame = frame if utf16(parsed(text)) <= CAPTION_LIMIT else with_link(frame)
         return contract.Message(edition=edition, lang=lang, frame=frame)
 
-    def personalise(self, message: contract.Message, recipient: contract.Recipient) -> contract.Outgoing:
+    def personalise(
+        self, message: contract.Message, recipient: contract.Recipient
+    ) -> contract.Outgoing:
         """Adds the chat, and whether the phone stays silent at this hour."""
-        loud = _aloud(message.edition) or (message.edition.level != "info" and 5 <= self.now().astimezone(WIB).hour < 21)
-        payload = {**message.frame, "chat_id": int(recipient.address), "disable_notification": not loud}
+        loud = _aloud(message.edition) or (
+            message.edition.level != "info" and 5 <= self.now().astimezone(WIB).hour < 21
+        )
+        payload = {
+            **message.frame,
+            "chat_id": int(recipient.address),
+            "disable_notification": not loud,
+        }
         return contract.Outgoing(recipient=recipient, message=message, payload=payload)
 
     def preview(self, outgoing: contract.Outgoing) -> dict[str, str]:
-        """HTML text, buttons with their addresses, "ya" or "tidak" for silent (an edit makes no sound), and its picture."""
+        """HTML text, buttons with their addresses, "ya" or "tidak" for silent (an edit makes no
+        sound), and its picture.
+        """
         extra = outgoing.payload["api_kwargs"]
         rows = msgspec.json.decode(extra["reply_markup"])["inline_keyboard"]
-        silent = outgoing.payload["disable_notification"] or (_edits(outgoing) and not _aloud(outgoing.message.edition))
+        silent = outgoing.payload["disable_notification"] or (
+            _edits(outgoing) and not _aloud(outgoing.message.edition)
+        )
         buttons = "\n".join(f"[{button['text']}] {button['url']}" for row in rows for button in row)
-        parts = {"text": outgoing.payload["text"], "buttons": buttons, "silent": "ya" if silent else "tidak"}
-        shown = {"photo": outgoing.payload.get("photo"), "link_preview": shown_by(extra["link_preview_options"])}
+        parts = {
+            "text": outgoing.payload["text"],
+            "buttons": buttons,
+            "silent": "ya" if silent else "tidak",
+        }
+        shown = {
+            "photo": outgoing.payload.get("photo"),
+            "link_preview": shown_by(extra["link_preview_options"]),
+        }
         return parts | {name: url for name, url in shown.items() if url}
 
-    def send(self, messages: Sequence[contract.Outgoing], *, may_write: contract.MayWrite) -> AsyncIterator[contract.Result]:
+    def send(
+        self, messages: Sequence[contract.Outgoing], *, may_write: contract.MayWrite
+    ) -> AsyncIterator[contract.Result]:
         """One sendMessage each, or edits of the messages that are corrected."""
         return each(messages, self._send_one, concurrency=AT_ONCE, may_write=may_write)
 
     async def _send_one(self, outgoing: contract.Outgoing) -> Outcome:
-        act = partial(self._corrected, outgoing) if _edits(outgoing) else partial(self._new, outgoing.payload)
+        act = (
+            partial(self._corrected, outgoing)
+            if _edits(outgoing)
+            else partial(self._new, outgoing.payload)
+        )
         return await self._token.guarded(lambda: _outcome(act()))
 
     async def _is_refused(self) -> bool:
@@ -167,10 +239,16 @@ class Telegram(Chats):
         if "photo" in arguments:
             return await self._new_photo(arguments)
         sent = await self._bot.send_message(**arguments)
-        return Receipt(message_number=sent.message_id) if sent.chat.id == arguments["chat_id"] else http.FOREIGN
+        return (
+            Receipt(message_number=sent.message_id)
+            if sent.chat.id == arguments["chat_id"]
+            else http.FOREIGN
+        )
 
     async def _new_photo(self, arguments: Mapping[str, Any]) -> Outcome:
-        """The words below the picture; where Telegram cannot use it, the words with a link: no picture holds a message back."""
+        """The words below the picture; where Telegram cannot use it, the words with a link: no
+        picture holds a message back.
+        """
         url = arguments["photo"]
         if name := self._pictures.name(url):
             try:
@@ -182,17 +260,28 @@ class Telegram(Chats):
             else:
                 if sent.photo:
                     self._pictures.took(url, sent.photo[-1].file_id)
-                return Receipt(message_number=sent.message_id) if sent.chat.id == arguments["chat_id"] else http.FOREIGN
+                return (
+                    Receipt(message_number=sent.message_id)
+                    if sent.chat.id == arguments["chat_id"]
+                    else http.FOREIGN
+                )
         return await self._new(with_link(arguments))
 
     async def _corrected(self, outgoing: contract.Outgoing) -> Outcome:
-        """Edit whatever still stands of earlier editions; new where nothing could be edited, and always in an emergency.
+        """Edit whatever still stands of earlier editions; new where nothing could be edited, and
+        always in an emergency.
 
-        What cannot show the new words goes once they are there. A new message is sent before anything is removed.
+        What cannot show the new words goes once they are there. A new message is sent before
+        anything is removed.
         """
-        if _aloud(outgoing.message.edition):  # an edit makes no sound, and nothing may hold the new message up
+        if _aloud(
+            outgoing.message.edition
+        ):  # an edit makes no sound, and nothing may hold the new message up
             return await self._new_before_old(outgoing)
-        became = {number: await self._editor.edit(*self._edit(outgoing, number)) for number in outgoing.recipient.corrects}
+        became = {
+            number: await self._editor.edit(*self._edit(outgoing, number))
+            for number in outgoing.recipient.corrects
+        }
         shown = [number for number, what in became.items() if what is Became.EDITED]
         outcome = Receipt(message_number=shown[0]) if shown else await self._new(outgoing.payload)
         if isinstance(outcome, Receipt):
@@ -207,7 +296,9 @@ class Telegram(Chats):
         for number in outgoing.recipient.corrects:
             try:
                 became[number] = await self._editor.edit_patiently(*self._edit(outgoing, number))
-            except error.TelegramError as problem:  # the new message has arrived: repeating it would double it
+            except (
+                error.TelegramError
+            ) as problem:  # the new message has arrived: repeating it would double it
                 log.warning("telegram_old_message_left", description=redacted(str(problem)))
         await self._remove(outgoing, became)
         return outcome
@@ -219,14 +310,22 @@ class Telegram(Chats):
 
     def _edit(self, outgoing: contract.Outgoing, number: int) -> tuple[dict[str, Any], str]:
         """The arguments of an edit, and the words below a photo that the new words cannot replace."""
-        arguments = {name: value for name, value in outgoing.payload.items() if name != "disable_notification"}
-        return arguments | {"message_id": number}, replaced(outgoing.message.edition, outgoing.message.lang, self._settings.site)
+        arguments = {
+            name: value
+            for name, value in outgoing.payload.items()
+            if name != "disable_notification"
+        }
+        return arguments | {"message_id": number}, replaced(
+            outgoing.message.edition, outgoing.message.lang, self._settings.site
+        )
 
     async def answer(self, address: str, text: str) -> Outcome:
         """Plain text, in several messages where it is long; the first failure ends it."""
         outcome: Outcome = Rejected(code="400", detail="empty text")
         for piece in pieces(clean(f"[SIMULASI] {text}" if self._settings.site.simulated else text)):
-            act = partial(self._new, {"chat_id": int(address), "text": piece, "api_kwargs": _NO_PREVIEW})
+            act = partial(
+                self._new, {"chat_id": int(address), "text": piece, "api_kwargs": _NO_PREVIEW}
+            )
             outcome = await self._token.guarded(lambda act=act: _outcome(act()))  # type: ignore[misc]
             if not isinstance(outcome, Receipt):
                 break
@@ -234,9 +333,13 @@ class Telegram(Chats):
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
         """Compare our word, which is all that Telegram sends."""
-        http.require(self._settings.webhook_secret, headers.get("x-telegram-bot-api-secret-token", ""))
+        http.require(
+            self._settings.webhook_secret, headers.get("x-telegram-bot-api-secret-token", "")
+        )
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[contract.Event | Unreadable]:
+    def parse_webhook(
+        self, headers: Mapping[str, str], body: bytes
+    ) -> Sequence[contract.Event | Unreadable]:
         """What residents write to the bot and press, and whether they block it."""
         self.precheck_webhook(headers)
         return updates.read(body)
@@ -248,13 +351,28 @@ class Telegram(Chats):
     async def check(self) -> Sequence[Finding]:
         """The token by getMe, the webhook by getWebhookInfo."""
         if self._settings.missing():
-            return [Finding(ok=False, what="TELEGRAM_TOKEN belum diisi", mend="Buat bot lewat @BotFather dan isi tokennya.")]
+            return [
+                Finding(
+                    ok=False,
+                    what="TELEGRAM_TOKEN belum diisi",
+                    mend="Buat bot lewat @BotFather dan isi tokennya.",
+                )
+            ]
         try:
             user, hook = await self._bot.get_me(), await self._bot.get_webhook_info()
         except error.TelegramError as problem:
             mend = "Periksa TELEGRAM_TOKEN, TELEGRAM_API_URL dan sambungan internet."
-            return [Finding(ok=False, what=f"Telegram tidak dapat dipakai ({failure_of(problem).code})", mend=mend)]
-        return [Finding(ok=True, what=f"Bot @{user.username} menjawab"), self._webhook_finding(hook)]
+            return [
+                Finding(
+                    ok=False,
+                    what=f"Telegram tidak dapat dipakai ({failure_of(problem).code})",
+                    mend=mend,
+                )
+            ]
+        return [
+            Finding(ok=True, what=f"Bot @{user.username} menjawab"),
+            self._webhook_finding(hook),
+        ]
 
     def _webhook_finding(self, hook: WebhookInfo) -> Finding:
         wanted = f"{self._base}/webhook/{self.name}"
@@ -293,9 +411,13 @@ async def _outcome(call: Awaitable[Outcome]) -> Outcome:
 
 
 def pieces(text: str) -> list[str]:
-    """`text` in parts of <= 4096 UTF-16 units, split between paragraphs, else words; never inside a surrogate pair."""
+    """`text` in parts of <= 4096 UTF-16 units, split between paragraphs, else words; never inside a
+    surrogate pair.
+    """
     size = TEXT_LIMIT if utf16(text) == len(text) else TEXT_LIMIT // 2
-    found = re.findall(rf".{{1,{size}}}(?=\n\n|\Z)|.{{1,{size}}}(?=\s|\Z)|.{{1,{size}}}", text, re.DOTALL)
+    found = re.findall(
+        rf".{{1,{size}}}(?=\n\n|\Z)|.{{1,{size}}}(?=\s|\Z)|.{{1,{size}}}", text, re.DOTALL
+    )
     return [piece.strip() for piece in found if piece.strip()]
 
 

@@ -1,4 +1,6 @@
-"""WhatsApp by Meta's Cloud API: announcements as template messages, answers as text, receipts by signed webhook."""
+"""WhatsApp by Meta's Cloud API: announcements as template messages, answers as text, receipts by
+signed webhook.
+"""
 
 import re
 import time
@@ -12,10 +14,28 @@ from pydantic import Field
 
 from channels.base import contract, graph, http
 from channels.base.approved import Definition, definition, filled, values_for, variables
-from channels.base.contract import Deferred, Edition, Failure, Finding, Kind, Message, Outcome, Outgoing, Wording
+from channels.base.contract import (
+    Deferred,
+    Edition,
+    Failure,
+    Finding,
+    Kind,
+    Message,
+    Outcome,
+    Outgoing,
+    Wording,
+)
 from channels.base.graph_errors import PAIR_WAIT, failure_of
 from channels.base.phones import abroad, digits_of
-from channels.base.rendering import area_names, clean, cut, plain, template_name, utf16, with_addresses
+from channels.base.rendering import (
+    area_names,
+    clean,
+    cut,
+    plain,
+    template_name,
+    utf16,
+    with_addresses,
+)
 from channels.base.running_text import repeats, running
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings
@@ -45,21 +65,57 @@ class Settings(ChannelSettings):
     required: ClassVar[tuple[str, ...]] = ("token", "phone_id", "app_secret", "verify_token")
 
     token: str = Field(default="", repr=False, description="System user's token.")
-    phone_id: str = Field(default="", pattern=r"^\d*$", description="Id of the sending number (not the number itself).")
-    account_id: str = Field(default="", pattern=r"^\d*$", description="Id of the WhatsApp Business account, for doctor, alarms.")
-    tier: int = Field(default=0, ge=0, description="Different people a day that Meta allows; 0: unlimited or unknown.")
-    api_url: str = Field(default="https://graph.facebook.com/v25.0", pattern=r"^https?://", description="Base with version.")
-    app_secret: str = Field(default="", repr=False, description="The app's secret, which signs webhooks.")
-    verify_token: str = Field(default="", repr=False, description="A word of our choice that Meta repeats at the handshake.")
-    template: str = Field(default="", pattern=r"^[a-z0-9_]{0,512}$", description="Name of the template; empty: our three.")
-    template_emergency: str = Field(default="", pattern=r"^[a-z0-9_]{0,512}$", description="Emergencies; empty: the first.")
-    template_clarification: str = Field(default="", pattern=r"^[a-z0-9_]{0,512}$", description="Hoaxes; empty: the first.")
-    rate: float = Field(default=80.0, ge=0, description="Messages a second; 0: no limit of our own.")
-    receipt_wait: float = Field(default=30.0, ge=0, description="Seconds in which a webhook may still tell of a message.")
+    phone_id: str = Field(
+        default="",
+        pattern=r"^\d*$",
+        description="Id of the sending number (not the number itself).",
+    )
+    account_id: str = Field(
+        default="",
+        pattern=r"^\d*$",
+        description="Id of the WhatsApp Business account, for doctor, alarms.",
+    )
+    tier: int = Field(
+        default=0,
+        ge=0,
+        description="Different people a day that Meta allows; 0: unlimited or unknown.",
+    )
+    api_url: str = Field(
+        default="https://graph.facebook.com/v25.0",
+        pattern=r"^https?://",
+        description="Base with version.",
+    )
+    app_secret: str = Field(
+        default="", repr=False, description="The app's secret, which signs webhooks."
+    )
+    verify_token: str = Field(
+        default="",
+        repr=False,
+        description="A word of our choice that Meta repeats at the handshake.",
+    )
+    template: str = Field(
+        default="",
+        pattern=r"^[a-z0-9_]{0,512}$",
+        description="Name of the template; empty: our three.",
+    )
+    template_emergency: str = Field(
+        default="", pattern=r"^[a-z0-9_]{0,512}$", description="Emergencies; empty: the first."
+    )
+    template_clarification: str = Field(
+        default="", pattern=r"^[a-z0-9_]{0,512}$", description="Hoaxes; empty: the first."
+    )
+    rate: float = Field(
+        default=80.0, ge=0, description="Messages a second; 0: no limit of our own."
+    )
+    receipt_wait: float = Field(
+        default=30.0, ge=0, description="Seconds in which a webhook may still tell of a message."
+    )
 
     @property
     def names(self) -> dict[Kind, str]:
-        """Name of the template for each kind: as set, else the first, else the three of templates/whatsapp/."""
+        """Name of the template for each kind: as set, else the first, else the three of
+        templates/whatsapp/.
+        """
         first = self.template
         return {
             "notice": first or "info_kelurahan",
@@ -72,11 +128,15 @@ class Settings(ChannelSettings):
 
 _SCOPED = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}")
 _MOBILE = re.compile(r"(?:\+?620?|0|)(8[1-35-9][0-9]{7,10})")
-"""Also without its zero: spreadsheets take it off, and few lists hold numbers of Japan or China without "+"."""
+"""Also without its zero: spreadsheets take it off, and few lists hold numbers of Japan or China
+without "+".
+"""
 
 
 def parse_address(text: str) -> str:
-    """E.164 digits without "+" (6281200000001), or a business-scoped id (ID.1349...) as it stands; raises BadAddress."""
+    """E.164 digits without "+" (6281200000001), or a business-scoped id (ID.1349...) as it stands;
+    raises BadAddress.
+    """
     if _SCOPED.fullmatch(scoped := seen(text)):
         return scoped
     digits = digits_of(text)
@@ -94,7 +154,8 @@ def parse_address(text: str) -> str:
 
 
 def definition_for(edition: Edition, lang: str, settings: Settings) -> Definition:
-    """The template an edition goes by: that of notices, unless emergencies or clarifications have one of their own.
+    """The template an edition goes by: that of notices, unless emergencies or clarifications have
+    one of their own.
 
     A withdrawal always goes by that of notices: it must repeat neither the warning nor the claim.
     """
@@ -110,10 +171,16 @@ def definition_for(edition: Edition, lang: str, settings: Settings) -> Definitio
 def definitions(settings: Settings) -> list[Definition]:
     """Every template that announcements may need, as Meta has to approve it."""
     kinds = {name: kind for kind, name in reversed(settings.names.items())}
-    return [definition(f"whatsapp/{kind}.{lang}.yaml", name, settings.site) for name, kind in kinds.items() for lang in LANGUAGES]
+    return [
+        definition(f"whatsapp/{kind}.{lang}.yaml", name, settings.site)
+        for name, kind in kinds.items()
+        for lang in LANGUAGES
+    ]
 
 
-def _values(template: Definition, edition: Edition, lang: str, *, simulated: bool) -> dict[str, str]:
+def _values(
+    template: Definition, edition: Edition, lang: str, *, simulated: bool
+) -> dict[str, str]:
     reason = edition.reason.strip()
     context = {
         "edition": edition,
@@ -127,9 +194,15 @@ def _values(template: Definition, edition: Edition, lang: str, *, simulated: boo
 
 
 def _news(words: Wording) -> str:
-    """The summary that somebody wrote; where it only repeats how the text begins, the text, which has more room here."""
+    """The summary that somebody wrote; where it only repeats how the text begins, the text, which
+    has more room here.
+    """
     body = plain(words.body)
-    return running(body) if not words.summary or repeats(words.summary, (body, plain(words.instruction))) else words.summary
+    return (
+        running(body)
+        if not words.summary or repeats(words.summary, (body, plain(words.instruction)))
+        else words.summary
+    )
 
 
 def components(template: Definition, values: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -137,42 +210,69 @@ def components(template: Definition, values: Mapping[str, str]) -> list[dict[str
     found: list[dict[str, Any]] = []
     for kind in ("HEADER", "BODY"):
         if names := variables(template.text(kind)):
-            named = [{"type": "text", "parameter_name": name, "text": values[name]} for name in names]
+            named = [
+                {"type": "text", "parameter_name": name, "text": values[name]} for name in names
+            ]
             found.append({"type": kind.lower(), "parameters": named})
     for index, button in enumerate(template.buttons):
         kind = str(button["type"]).lower()
-        parameter = {"type": "text", "text": values["kode"]} if kind == "url" else {"type": "payload", "payload": STOP}
-        found.append({"type": "button", "sub_type": kind, "index": str(index), "parameters": [parameter]})
+        parameter = (
+            {"type": "text", "text": values["kode"]}
+            if kind == "url"
+            else {"type": "payload", "payload": STOP}
+        )
+        found.append(
+            {"type": "button", "sub_type": kind, "index": str(index), "parameters": [parameter]}
+        )
     return found
 
 
 def parts(template: Definition, values: Mapping[str, str]) -> dict[str, str]:
     """What the resident sees, by part, and each parameter as `parameter.<name>`."""
-    targets = [filled(b["url"], {"1": values["kode"]}) if b["type"] == "URL" else STOP for b in template.buttons]
+    targets = [
+        filled(b["url"], {"1": values["kode"]}) if b["type"] == "URL" else STOP
+        for b in template.buttons
+    ]
     return {
         "header": filled(template.text("HEADER"), values),
         "text": filled(template.text("BODY"), values),
         "footer": template.text("FOOTER"),
-        "buttons": "\n".join(f"{b['text']}: {target}" for b, target in zip(template.buttons, targets, strict=True)),
-        **{f"parameter.{name}": values[name] for kind in ("HEADER", "BODY") for name in variables(template.text(kind))},
+        "buttons": "\n".join(
+            f"{b['text']}: {target}" for b, target in zip(template.buttons, targets, strict=True)
+        ),
+        **{
+            f"parameter.{name}": values[name]
+            for kind in ("HEADER", "BODY")
+            for name in variables(template.text(kind))
+        },
     }
 
 
 # --- answers -------------------------------------------------------------------------------------
 
 
-def outcome_of(status: int, headers: Mapping[str, str], body: bytes, *, address: str, attempt: int = 1) -> Outcome:
+def outcome_of(
+    status: int, headers: Mapping[str, str], body: bytes, *, address: str, attempt: int = 1
+) -> Outcome:
     """What the provider's answer means."""
     answer = graph.answer_of(body)
     if not 200 <= status < 300 or answer.error.code >= 0:
-        return failure_of(answer.error, status=status, address=address, attempt=attempt, wait=graph.wait_of(headers))
+        return failure_of(
+            answer.error,
+            status=status,
+            address=address,
+            attempt=attempt,
+            wait=graph.wait_of(headers),
+        )
     if not answer.messages or not answer.messages[0].id:
         return Deferred(uncertain=True, code=f"HTTP {status}", detail="answer without a message id")
     if answer.names and address not in answer.names:
         return http.FOREIGN
     if held := (answer.messages[0].message_status or "").removeprefix("accepted"):
         log.warning("whatsapp_template_held", status=held)
-    ids = dict.fromkeys(known for person in answer.contacts for known in (person.user_id, person.wa_id))
+    ids = dict.fromkeys(
+        known for person in answer.contacts for known in (person.user_id, person.wa_id)
+    )
     aliases = tuple(known for known in ids if known and known != address)
     return contract.Receipt(provider_id=answer.messages[0].id, aliases=aliases, detail=held)
 
@@ -182,7 +282,9 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes, *, address:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frame:
-    """A rendered template message: `tail` = its JSON after the recipient, `parts` = what people see."""
+    """A rendered template message: `tail` = its JSON after the recipient, `parts` = what people
+    see.
+    """
 
     tail: bytes
     parts: Mapping[str, str]
@@ -190,7 +292,10 @@ class Frame:
 
 def _opening(address: str) -> bytes:
     field = b'"recipient"' if "." in address else b'"to"'
-    return b'{"messaging_product":"whatsapp","recipient_type":"individual",%b:%b' % (field, _ENCODER.encode(address))
+    return b'{"messaging_product":"whatsapp","recipient_type":"individual",%b:%b' % (
+        field,
+        _ENCODER.encode(address),
+    )
 
 
 class WhatsApp:
@@ -208,8 +313,13 @@ class WhatsApp:
         self._sessions = http.Sessions(connections=http.CONNECTIONS)
         self._base = settings.api_url.rstrip("/")
         self._messages = f"{self._base}/{settings.phone_id}/messages"
-        self._headers = {"Authorization": f"Bearer {settings.token}", "Content-Type": "application/json"}
-        self._token = Credential(time.monotonic, codes=REFUSALS, check=self._is_refused, patience=patience)
+        self._headers = {
+            "Authorization": f"Bearer {settings.token}",
+            "Content-Type": "application/json",
+        }
+        self._token = Credential(
+            time.monotonic, codes=REFUSALS, check=self._is_refused, patience=patience
+        )
 
     def spacing(self, address: str) -> float:
         """Seconds between two messages to a person."""
@@ -221,31 +331,52 @@ class WhatsApp:
         whole = with_addresses(edition, self._settings.site.base_url)
         values = _values(template, whole, lang, simulated=self._settings.site.simulated)
         language = {"policy": "deterministic", "code": template.document["language"]}
-        message = {"name": template.document["name"], "language": language, "components": components(template, values)}
+        message = {
+            "name": template.document["name"],
+            "language": language,
+            "components": components(template, values),
+        }
         tail = b',"type":"template","template":' + _ENCODER.encode(message) + b"}"
-        return Message(edition=edition, lang=lang, frame=Frame(tail=tail, parts=parts(template, values)))
+        return Message(
+            edition=edition, lang=lang, frame=Frame(tail=tail, parts=parts(template, values))
+        )
 
     def personalise(self, message: Message, recipient: contract.Recipient) -> Outgoing:
         """Splice the address and the name of the delivery into the prepared bytes."""
         callback = b',"biz_opaque_callback_data":' + _ENCODER.encode(recipient.delivery)
-        return Outgoing(recipient=recipient, message=message, payload=_opening(recipient.address) + callback + message.frame.tail)
+        return Outgoing(
+            recipient=recipient,
+            message=message,
+            payload=_opening(recipient.address) + callback + message.frame.tail,
+        )
 
     def preview(self, outgoing: Outgoing) -> dict[str, str]:
         """Header, text, footer and buttons as they are shown, and each parameter."""
         return dict(outgoing.message.frame.parts)
 
-    def send(self, messages: Sequence[Outgoing], *, may_write: contract.MayWrite) -> AsyncIterator[contract.Result]:
+    def send(
+        self, messages: Sequence[Outgoing], *, may_write: contract.MayWrite
+    ) -> AsyncIterator[contract.Result]:
         """One request per message, at most as many at once as messages are granted in a second."""
         return each(messages, self._send_one, concurrency=self._at_once, may_write=may_write)
 
     async def _send_one(self, outgoing: Outgoing) -> Outcome:
-        return await self._post(outgoing.payload, outgoing.recipient.address, outgoing.recipient.attempt)
+        return await self._post(
+            outgoing.payload, outgoing.recipient.address, outgoing.recipient.attempt
+        )
 
     async def answer(self, address: str, text: str) -> Outcome:
-        """Free-form text, taken for 24 h after the resident last wrote; cut by sentence at 4,096 units."""
+        """Free-form text, taken for 24 h after the resident last wrote; cut by sentence at 4,096
+        units.
+        """
         marked = SIMULATED + text if self._settings.site.simulated else text
-        body = _ENCODER.encode({"preview_url": False, "body": cut(clean(marked), TEXT_LIMIT, utf16)})
-        fields = b',"biz_opaque_callback_data":"%b","type":"text","text":%b}' % (graph.ANSWER.encode(), body)
+        body = _ENCODER.encode(
+            {"preview_url": False, "body": cut(clean(marked), TEXT_LIMIT, utf16)}
+        )
+        fields = b',"biz_opaque_callback_data":"%b","type":"text","text":%b}' % (
+            graph.ANSWER.encode(),
+            body,
+        )
         return await self._post(_opening(address) + fields, address)
 
     async def _is_refused(self) -> bool:
@@ -258,7 +389,9 @@ class WhatsApp:
         return await self._token.guarded(lambda: self._posted(payload, address, attempt))
 
     async def _posted(self, payload: bytes, address: str, attempt: int) -> Outcome:
-        request = self._sessions.get().post(self._messages, data=http.Body(payload), headers=self._headers, allow_redirects=False)
+        request = self._sessions.get().post(
+            self._messages, data=http.Body(payload), headers=self._headers, allow_redirects=False
+        )
         try:
             async with request as response:
                 body = await response.read()
@@ -278,10 +411,14 @@ class WhatsApp:
         """Look for the shape of Meta's signature; whether it holds, only the body tells."""
         graph.precheck(self._settings.app_secret, headers)
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[contract.Event | Unreadable]:
+    def parse_webhook(
+        self, headers: Mapping[str, str], body: bytes
+    ) -> Sequence[contract.Event | Unreadable]:
         """Statuses, messages, preferences and alarms; what is unknown is passed over."""
         changes, unreadable = graph.changes(self._settings.app_secret, headers, body)
-        ours = graph.ours(changes, number=self._settings.phone_id, account=self._settings.account_id)
+        ours = graph.ours(
+            changes, number=self._settings.phone_id, account=self._settings.account_id
+        )
         events = [event for change in ours for event in graph.events(change, _later_failure)]
         return [*events, *unreadable]
 
@@ -294,14 +431,25 @@ class WhatsApp:
         number = _number_finding(*await self._get(self._settings.phone_id, fields=_NUMBER_FIELDS))
         if not self._settings.account_id:
             mend = "Isi WHATSAPP_ACCOUNT_ID (lihat WhatsApp Manager)."
-            return [number, Finding(ok=None, what="Templat WhatsApp belum dapat diperiksa.", mend=mend)]
+            return [
+                number,
+                Finding(ok=None, what="Templat WhatsApp belum dapat diperiksa.", mend=mend),
+            ]
         status, registered = await self._templates()
         if status != 200:
             return [number, _refusal("Akun WhatsApp", status, registered)]
-        return [number, *(_template_finding(template, registered["data"]) for template in definitions(self._settings))]
+        return [
+            number,
+            *(
+                _template_finding(template, registered["data"])
+                for template in definitions(self._settings)
+            ),
+        ]
 
     async def _templates(self) -> tuple[int, dict[str, Any]]:
-        """All templates of the account in one `data`, however many pages; or the answer that was no page."""
+        """All templates of the account in one `data`, however many pages; or the answer that was no
+        page.
+        """
         path, found, after = f"{self._settings.account_id}/message_templates", [], ""
         while True:
             fields = "name,language,status,category,components"
@@ -318,8 +466,12 @@ class WhatsApp:
         """One GET: status and JSON object; status 0 when there was no answer."""
         url, asked = f"{self._base}/{path}", {name: value for name, value in query.items() if value}
         try:
-            async with self._sessions.get().get(url, params=asked, headers=self._headers, allow_redirects=False) as response:
-                return response.status, msgspec.json.decode(await response.read(), type=dict[str, Any])
+            async with self._sessions.get().get(
+                url, params=asked, headers=self._headers, allow_redirects=False
+            ) as response:
+                return response.status, msgspec.json.decode(
+                    await response.read(), type=dict[str, Any]
+                )
         except (*http.REQUEST_ERRORS, msgspec.DecodeError) as error:
             return 0, {"error": {"message": type(error).__name__}}
 
@@ -337,8 +489,15 @@ def _refusal(what: str, status: int, answer: Mapping[str, Any]) -> Finding:
     """Why Meta did not answer as hoped, in words, and what to mend."""
     error = msgspec.convert(answer.get("error", {}), graph.GraphError, strict=False)
     if status == 0:
-        return Finding(ok=False, what=f"{what} tidak menjawab ({error.detail}).", mend="Periksa jaringan dan WHATSAPP_API_URL.")
-    mends = {190: "Buat token baru: WHATSAPP_TOKEN.", 100: "Periksa WHATSAPP_PHONE_ID dan WHATSAPP_ACCOUNT_ID."}
+        return Finding(
+            ok=False,
+            what=f"{what} tidak menjawab ({error.detail}).",
+            mend="Periksa jaringan dan WHATSAPP_API_URL.",
+        )
+    mends = {
+        190: "Buat token baru: WHATSAPP_TOKEN.",
+        100: "Periksa WHATSAPP_PHONE_ID dan WHATSAPP_ACCOUNT_ID.",
+    }
     mend = mends.get(error.code, "Periksa izin token dan akun di WhatsApp Manager.")
     return Finding(ok=False, what=f"{what}: Meta menjawab {error.code}, {error.detail}.", mend=mend)
 
@@ -348,7 +507,11 @@ def _number_finding(status: int, answer: Mapping[str, Any]) -> Finding:
         return _refusal("Nomor WhatsApp", status, answer)
     facts = [str(answer[name]) for name in _NUMBER_FIELDS.split(",") if answer.get(name)]
     bad = answer.get("quality_rating") == "RED" or answer.get("status", "CONNECTED") != "CONNECTED"
-    mend = "Lihat WhatsApp Manager: nomor tidak tersambung, atau banyak warga memblokir atau melaporkannya." if bad else ""
+    mend = (
+        "Lihat WhatsApp Manager: nomor tidak tersambung, atau banyak warga memblokir atau melaporkannya."
+        if bad
+        else ""
+    )
     return Finding(ok=not bad, what=f"Nomor WhatsApp: {', '.join(facts)}.", mend=mend)
 
 
@@ -356,18 +519,32 @@ def _template_finding(wanted: Definition, registered: Sequence[Mapping[str, Any]
     """Whether a template is approved, as a utility, with our words."""
     document = wanted.document
     what = f"Templat WhatsApp {document['name']} ({document['language']})"
-    same = [t for t in registered if (t.get("name"), t.get("language")) == (document["name"], document["language"])]
+    same = [
+        t
+        for t in registered
+        if (t.get("name"), t.get("language")) == (document["name"], document["language"])
+    ]
     if not same:
         submit = f"Ajukan ke /message_templates: {_ENCODER.encode(document).decode()}"
         return Finding(ok=False, what=f"{what} belum ada.", mend=submit)
     if same[0].get("status") != "APPROVED":
-        return Finding(ok=False, what=f"{what} berstatus {same[0].get('status')}.", mend="Tunggu Meta, atau ajukan banding.")
+        return Finding(
+            ok=False,
+            what=f"{what} berstatus {same[0].get('status')}.",
+            mend="Tunggu Meta, atau ajukan banding.",
+        )
     theirs = {c.get("type"): c.get("text", "") for c in same[0].get("components", [])}
     if any(theirs.get(kind, "") != wanted.text(kind) for kind in ("HEADER", "BODY", "FOOTER")):
         mend = f"Ubah di sana; punya kita: {wanted.text('BODY')!r}"
-        return Finding(ok=None, what=f"{what} disetujui dengan kata lain: pratinjau akan berbeda.", mend=mend)
+        return Finding(
+            ok=None, what=f"{what} disetujui dengan kata lain: pratinjau akan berbeda.", mend=mend
+        )
     if same[0].get("category") != document["category"]:
-        return Finding(ok=None, what=f"{what} digolongkan {same[0].get('category')}, bukan UTILITY.", mend="Minta peninjauan.")
+        return Finding(
+            ok=None,
+            what=f"{what} digolongkan {same[0].get('category')}, bukan UTILITY.",
+            mend="Minta peninjauan.",
+        )
     return Finding(ok=True, what=f"{what} disetujui.")
 
 

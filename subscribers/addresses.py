@@ -1,6 +1,8 @@
-"""Addresses at rest: sealed with AES-GCM, found by keyed hash, signed into links. All keys come from one secret.
+"""Addresses at rest: sealed with AES-GCM, found by keyed hash, signed into links. All keys come
+from one secret.
 
-What contains an address or gives one away (providers' ids, mail domains) is kept as a keyed hash too.
+What contains an address or gives one away (providers' ids, mail domains) is kept as a keyed hash
+too.
 """
 
 import hmac
@@ -56,7 +58,9 @@ class AddressBook:
         if cipher[:1] != _FORMAT:
             raise SealBroken("not a sealed address")
         try:
-            return self._cipher.decrypt(cipher[1 : 1 + _NONCE], cipher[1 + _NONCE :], channel.encode()).decode()
+            return self._cipher.decrypt(
+                cipher[1 : 1 + _NONCE], cipher[1 + _NONCE :], channel.encode()
+            ).decode()
         except (InvalidTag, ValueError):
             raise SealBroken("damaged, or sealed with another key or for another channel") from None
 
@@ -73,13 +77,17 @@ class AddressBook:
         return self.lookup(channel, identity(address))
 
     def lookup(self, purpose: str, text: str) -> bytes:
-        """16 bytes that stand for the text in searches: always the same, not reversible without the key."""
+        """16 bytes that stand for the text in searches: always the same, not reversible without the
+        key.
+        """
         digest = self._lookup.copy()
         digest.update(f"{purpose}\0{text}".encode())
         return digest.digest()
 
     def provider_key(self, channel: str, provider_id: str) -> str:
-        """22 characters that stand for a provider's id, which may contain an address; empty for none."""
+        """22 characters that stand for a provider's id, which may contain an address; empty for
+        none.
+        """
         if not provider_id:
             return ""
         digest = self._provider.copy()
@@ -105,11 +113,15 @@ class AddressBook:
         return self.names(address_id)[0]
 
     def key(self, address_id: int) -> str:
-        """16 characters of [a-z2-7] that stand for the address in Message-IDs; nobody else can tell which it is."""
+        """16 characters of [a-z2-7] that stand for the address in Message-IDs; nobody else can tell
+        which it is.
+        """
         return self.names(address_id)[1]
 
     def read_token(self, token: str) -> int | None:
-        """The address id that a token names, or None if we never made it. Constant time in the signature."""
+        """The address id that a token names, or None if we never made it. Constant time in the
+        signature.
+        """
         if len(token) != _TOKEN_LENGTH:
             return None
         try:
@@ -117,10 +129,16 @@ class AddressBook:
         except (Base32Error, ValueError):
             return None
         address_id = int.from_bytes(raw[:_ID], "big")
-        return address_id if hmac.compare_digest(self.token(address_id).encode(), token.encode()) else None
+        return (
+            address_id
+            if hmac.compare_digest(self.token(address_id).encode(), token.encode())
+            else None
+        )
 
     def reference(self, name: str) -> str:
-        """What is stored of the name that an import gives to a person; a stored one (from an export) stays as it is."""
+        """What is stored of the name that an import gives to a person; a stored one (from an
+        export) stays as it is.
+        """
         if name.startswith("~"):
             return name
         digest = self._reference.copy()
@@ -129,7 +147,9 @@ class AddressBook:
 
 
 def spelled(address: str, parse: Callable[[str], str]) -> str:
-    """Return an address as people may write it, which `parse` reads back: a number abroad needs its "+"."""
+    """Return an address as people may write it, which `parse` reads back: a number abroad needs its
+    "+".
+    """
     for text in (address, f"+{address}"):
         try:
             if parse(text) == address:
@@ -140,7 +160,9 @@ def spelled(address: str, parse: Callable[[str], str]) -> str:
 
 
 def identity(address: str) -> str:
-    """What two spellings of one address have in common: a mail address is the same in any case, ids of providers are not."""
+    """What two spellings of one address have in common: a mail address is the same in any case, ids
+    of providers are not.
+    """
     return address.casefold() if "@" in address else address
 
 
@@ -149,9 +171,18 @@ def _derive(secret: bytes, purpose: bytes) -> bytes:
 
 
 def _base32(raw: bytes, length: int) -> str:
-    """Lower-case RFC 4648 base32 of 5n bytes, ten bits at a time (base64.b32encode takes nearly twice as long)."""
+    """Lower-case RFC 4648 base32 of 5n bytes, ten bits at a time (base64.b32encode takes nearly
+    twice as long).
+    """
     pairs, text = _PAIRS, ""
     for start in range(0, len(raw), 5):
-        number = int.from_bytes(raw[start : start + 5], "big")  # small numbers: shifting one large one would copy it each time
-        text += pairs[number >> 30] + pairs[number >> 20 & 1023] + pairs[number >> 10 & 1023] + pairs[number & 1023]
+        number = int.from_bytes(
+            raw[start : start + 5], "big"
+        )  # small numbers: shifting one large one would copy it each time
+        text += (
+            pairs[number >> 30]
+            + pairs[number >> 20 & 1023]
+            + pairs[number >> 10 & 1023]
+            + pairs[number & 1023]
+        )
     return text[:length]

@@ -1,4 +1,6 @@
-"""The file of areas (shape of cimahi.json): read, checked as a whole, all that is wrong said at once."""
+"""The file of areas (shape of cimahi.json): read, checked as a whole, all that is wrong said at
+once.
+"""
 
 import re
 from collections import Counter
@@ -20,7 +22,9 @@ _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 class BadAreas(ValueError):
-    """The document or the outlines cannot be used; `problems` are sentences, one for each thing to mend."""
+    """The document or the outlines cannot be used; `problems` are sentences, one for each thing to
+    mend.
+    """
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -57,7 +61,9 @@ class Area:
     @property
     def full_name(self) -> str:
         """The name in full words: "Kota Cimahi", "Kecamatan Cimahi Utara", "Kelurahan Cimahi"."""
-        return {"city": "", "kecamatan": "Kecamatan ", "kelurahan": "Kelurahan "}[self.level] + self.name
+        return {"city": "", "kecamatan": "Kecamatan ", "kelurahan": "Kelurahan "}[
+            self.level
+        ] + self.name
 
 
 class _Grid(msgspec.Struct, frozen=True):
@@ -155,7 +161,9 @@ def _entries(raw: _Document) -> Iterator[tuple[Level, _Entry]]:
 
 
 def _area(entry: _Entry, level: Level) -> Area:
-    total = entry.population.total if isinstance(entry.population, _Population) else entry.population
+    total = (
+        entry.population.total if isinstance(entry.population, _Population) else entry.population
+    )
     as_of = entry.population.as_of if isinstance(entry.population, _Population) else ""
     if total is None and entry.population_2020 is not None:
         total, as_of = entry.population_2020, "2020"
@@ -198,7 +206,9 @@ def _entry_problems(raw: _Document, level: Level, entry: _Entry) -> Iterator[str
         yield f"Wilayah {entry.code} tidak bernama."
     if level == "city":
         return
-    parents = {raw.city.code} if level == "kecamatan" else {kecamatan.code for kecamatan in raw.kecamatan}
+    parents = (
+        {raw.city.code} if level == "kecamatan" else {kecamatan.code for kecamatan in raw.kecamatan}
+    )
     if entry.parent not in parents or not entry.code.startswith(f"{entry.parent}."):
         yield f'Induk "{entry.parent}" dari {entry.code} ({entry.name}) tidak ada atau tidak cocok dengan kodenya.'
 
@@ -214,7 +224,9 @@ def _repeated(what: str, values: list[str]) -> Iterator[str]:
 
 
 def _bare_namesakes(entries: list[tuple[Level, _Entry]]) -> Iterator[str]:
-    """A kelurahan that bears the name of its city needs the slug kelurahan-<name>, so that no bare word can mean both."""
+    """A kelurahan that bears the name of its city needs the slug kelurahan-<name>, so that no bare
+    word can mean both.
+    """
     above: set[str] = set()
     for wanted in LEVELS:
         here = [entry for level, entry in entries if level == wanted]
@@ -229,7 +241,9 @@ def _tile_problems(raw: _Document) -> Iterator[str]:
     tiles = [(entry.tile.col, entry.tile.row) for entry in raw.kelurahan if entry.tile]
     if tiles and raw.tile_grid is None:
         yield "Ada tile, tetapi tile_grid tidak ada."
-    elif raw.tile_grid and not all(0 <= c < raw.tile_grid.columns and 0 <= r < raw.tile_grid.rows for c, r in tiles):
+    elif raw.tile_grid and not all(
+        0 <= c < raw.tile_grid.columns and 0 <= r < raw.tile_grid.rows for c, r in tiles
+    ):
         yield f"Ada tile di luar kisi {raw.tile_grid.columns} x {raw.tile_grid.rows}."
     if len(set(tiles)) < len(tiles):
         yield "Dua kelurahan menempati tile yang sama."

@@ -1,4 +1,6 @@
-"""The only place that knows the map: city > kecamatan > kelurahan, their names, and which area concerns which."""
+"""The only place that knows the map: city > kecamatan > kelurahan, their names, and which area
+concerns which.
+"""
 
 import json
 import re
@@ -32,12 +34,18 @@ _SHAPES = ("Polygon", "MultiPolygon")
 
 
 class UnknownArea(ValueError):
-    """No area has this slug or code; the sentence suggests the nearest ones, `suggestions` are their slugs."""
+    """No area has this slug or code; the sentence suggests the nearest ones, `suggestions` are
+    their slugs.
+    """
 
     def __init__(self, text: str, suggestions: tuple[str, ...]) -> None:
         self.text = text
         self.suggestions = suggestions
-        ask = f"Maksud Anda {' atau '.join(suggestions)}?" if suggestions else "Lihat: broadcaster areas list."
+        ask = (
+            f"Maksud Anda {' atau '.join(suggestions)}?"
+            if suggestions
+            else "Lihat: broadcaster areas list."
+        )
         super().__init__(f'Wilayah "{text}" tidak dikenal. {ask}')
 
 
@@ -53,7 +61,9 @@ class AmbiguousArea(UnknownArea):
 class AreaTree:
     """All areas of one city. Immutable; `tree[x]` takes a code or a slug and raises KeyError."""
 
-    def __init__(self, document: Mapping[str, Any], outlines: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, document: Mapping[str, Any], outlines: Mapping[str, Any] | None = None
+    ) -> None:
         contents = read_document(document)
         self.document = document
         self.outlines: Mapping[str, Any] = outlines or {}
@@ -79,7 +89,9 @@ class AreaTree:
     @classmethod
     def from_store(cls, conn: Connection) -> "AreaTree":
         """The imported tree, else the built-in one, with the imported outlines."""
-        row = conn.execute(select(store.area_tree.c.document, store.area_tree.c.outlines)).one_or_none()
+        row = conn.execute(
+            select(store.area_tree.c.document, store.area_tree.c.outlines)
+        ).one_or_none()
         if row is None:
             return cls.built_in()
         document = json.loads(row.document) if row.document else cls.built_in().document
@@ -93,7 +105,9 @@ class AreaTree:
     @property
     def zone(self) -> tzinfo:
         """Of times that name none; WIB where the document does not say."""
-        return datetime.strptime(self.document["city"].get("utc_offset", "+07:00"), "%z").tzinfo or UTC
+        return (
+            datetime.strptime(self.document["city"].get("utc_offset", "+07:00"), "%z").tzinfo or UTC
+        )
 
     @property
     def kecamatan(self) -> tuple[Area, ...]:
@@ -127,11 +141,14 @@ class AreaTree:
         """For front matter and CSV: an exact slug or code only; raises UnknownArea."""
         area = self._by_key.get(text.strip())
         if area is None:
-            raise UnknownArea(text.strip()[:80], tuple(near.slug for near in self._spellings.near(text)[:3]))
+            raise UnknownArea(
+                text.strip()[:80], tuple(near.slug for near in self._spellings.near(text)[:3])
+            )
         return area
 
     def named(self, text: str) -> tuple[Area, ...]:
-        """For lists that people type: slugs and codes apart by spaces, or names and aliases apart by `;`, `|`, `/` or `,`.
+        """For lists that people type: slugs and codes apart by spaces, or names and aliases apart
+        by `;`, `|`, `/` or `,`.
 
         Raises UnknownArea for what is none of ours, or not surely one.
         """
@@ -157,40 +174,61 @@ class AreaTree:
         return self._spellings.match(text)
 
     def concerned(self, codes: Iterable[str]) -> frozenset[str]:
-        """The one rule of areas: these areas, all that contain them, all within them. KeyError for an unknown code."""
+        """The one rule of areas: these areas, all that contain them, all within them. KeyError for
+        an unknown code.
+        """
         return frozenset().union(*(self._concerned[self._by_key[code].code] for code in codes))
 
-    def counted_under(self, subscribed: Iterable[str], concerned: frozenset[str] | None = None) -> str | None:
-        """The one code that a delivery counts under: a matching kelurahan, else kecamatan, else city; lowest code first."""
+    def counted_under(
+        self, subscribed: Iterable[str], concerned: frozenset[str] | None = None
+    ) -> str | None:
+        """The one code that a delivery counts under: a matching kelurahan, else kecamatan, else
+        city; lowest code first.
+        """
         return deepest(code for code in subscribed if concerned is None or code in concerned)
 
     def _relatives(self, area: Area) -> frozenset[str]:
         return frozenset(
             other.code
             for other in self._areas
-            if other is area or other.code.startswith(f"{area.code}.") or area.code.startswith(f"{other.code}.")
+            if other is area
+            or other.code.startswith(f"{area.code}.")
+            or area.code.startswith(f"{other.code}.")
         )
 
 
 def deepest(codes: Iterable[str]) -> str | None:
-    """The lowest code of the deepest level: a kelurahan, else a kecamatan, else the city; None for no code."""
+    """The lowest code of the deepest level: a kelurahan, else a kecamatan, else the city; None for
+    no code.
+    """
     return min(codes, key=lambda code: (-len(code), code), default=None)
 
 
 def replace_tree(conn: Connection, document: Mapping[str, Any]) -> AreaTree:
-    """Store another tree; raises BadAreas, also when someone subscribes to an area that the new tree lacks."""
+    """Store another tree; raises BadAreas, also when someone subscribes to an area that the new
+    tree lacks.
+    """
     tree = AreaTree(document)
-    subscribed = select(store.subscription.c.area, func.count().label("n")).group_by(store.subscription.c.area)
+    subscribed = select(store.subscription.c.area, func.count().label("n")).group_by(
+        store.subscription.c.area
+    )
     lost = [row for row in conn.execute(subscribed).all() if row.area not in tree]
     if lost:
-        raise BadAreas(f"{row.n} langganan memakai wilayah {row.area}, yang tidak ada dalam daftar baru." for row in lost)
-    outlines = {code: shape for code, shape in AreaTree.from_store(conn).outlines.items() if code in tree}
+        raise BadAreas(
+            f"{row.n} langganan memakai wilayah {row.area}, yang tidak ada dalam daftar baru."
+            for row in lost
+        )
+    outlines = {
+        code: shape for code, shape in AreaTree.from_store(conn).outlines.items() if code in tree
+    }
     _save(conn, document, outlines)
     return AreaTree.from_store(conn)
 
 
 def add_outlines(conn: Connection, geojson: Mapping[str, Any]) -> AreaTree:
-    """Take the shapes of areas from a GeoJSON FeatureCollection (property `code` or `kode`); raises BadAreas."""
+    """Take the shapes of areas from a GeoJSON FeatureCollection (property `code` or `kode`); raises
+    BadAreas.
+    """
     tree = AreaTree.from_store(conn)
     features = geojson.get("features")
     if geojson.get("type") != "FeatureCollection" or not isinstance(features, list) or not features:
@@ -212,16 +250,24 @@ def add_outlines(conn: Connection, geojson: Mapping[str, Any]) -> AreaTree:
 
 def _outline(tree: AreaTree, feature: Any) -> tuple[str, Any]:
     properties = feature.get("properties") if isinstance(feature, dict) else None
-    code = (properties.get("code") or properties.get("kode")) if isinstance(properties, dict) else None
+    code = (
+        (properties.get("code") or properties.get("kode")) if isinstance(properties, dict) else None
+    )
     if code is None:
         raise ValueError("tidak ada properti code atau kode.")
     shape = feature.get("geometry")
-    if not isinstance(shape, dict) or shape.get("type") not in _SHAPES or not shape.get("coordinates"):
+    if (
+        not isinstance(shape, dict)
+        or shape.get("type") not in _SHAPES
+        or not shape.get("coordinates")
+    ):
         raise ValueError(f"bentuk wilayah {code} harus Polygon atau MultiPolygon.")
     return tree.exact(str(code)).code, shape
 
 
-def _save(conn: Connection, document: Mapping[str, Any] | None, outlines: Mapping[str, Any]) -> None:
+def _save(
+    conn: Connection, document: Mapping[str, Any] | None, outlines: Mapping[str, Any]
+) -> None:
     conn.execute(delete(store.area_tree))
     conn.execute(
         insert(store.area_tree).values(

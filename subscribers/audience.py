@@ -1,9 +1,25 @@
-"""Who gets an edition: decided by one SQL condition, walked in slot order, so that any beginning is a sample of the city."""
+"""Who gets an edition: decided by one SQL condition, walked in slot order, so that any beginning is
+a sample of the city.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, distinct, exists, func, not_, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    case,
+    distinct,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+)
 
 from subscribers import store
 from subscribers.store import State, address, slot_counter, subscriber, subscription
@@ -12,7 +28,9 @@ from subscribers.subscriptions import pack_topics
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Audience:
-    """Whom an edition concerns: `areas` from AreaTree.concerned, `confirmed_before` in epoch seconds."""
+    """Whom an edition concerns: `areas` from AreaTree.concerned, `confirmed_before` in epoch
+    seconds.
+    """
 
     areas: frozenset[str]
     topic: str
@@ -20,45 +38,67 @@ class Audience:
     confirmed_before: float
 
 
-def chunk(audience: Audience, channel: str, after_slot: int, until_slot: int) -> Select[int, int, str]:
-    """The rows (slot, address, area) of one channel by slot, above `after_slot` and not above `until_slot`.
+def chunk(
+    audience: Audience, channel: str, after_slot: int, until_slot: int
+) -> Select[int, int, str]:
+    """The rows (slot, address, area) of one channel by slot, above `after_slot` and not above
+    `until_slot`.
 
-    `area` is the one the delivery counts under: a matching kelurahan, else kecamatan, else city, lowest code first.
+    `area` is the one the delivery counts under: a matching kelurahan, else kecamatan, else city,
+    lowest code first.
     """
     return (
         select(address.c.slot, address.c.id.label("address"), counted_under(audience).label("area"))
         .where(
-            address.c.channel == channel, address.c.slot > after_slot, address.c.slot <= until_slot,
+            address.c.channel == channel,
+            address.c.slot > after_slot,
+            address.c.slot <= until_slot,
             # said first of all, as the index knows it: most of a city is passed over without reading the address
             or_(address.c.home.in_(_sorted(audience)), address.c.places > 1),
             reached_by(audience),
         )
         .order_by(address.c.slot)
-    )  # fmt: skip
+    )
 
 
 def window(conn: Connection, channel: str, after_slot: int, size: int) -> int | None:
-    """The slot of the `size`-th address above `after_slot`, whoever it is: the index alone is read. None: fewer are left."""
+    """The slot of the `size`-th address above `after_slot`, whoever it is: the index alone is read.
+    None: fewer are left.
+    """
     query = select(address.c.slot).where(address.c.channel == channel, address.c.slot > after_slot)
     return conn.execute(query.order_by(address.c.slot).offset(size - 1).limit(1)).scalar()
 
 
 def share(conn: Connection, audience: Audience, channel: str) -> float:
-    """About which part of a channel's addresses lives in these areas, 0 to 1: from the counters of homes, without a scan."""
+    """About which part of a channel's addresses lives in these areas, 0 to 1: from the counters of
+    homes, without a scan.
+    """
     here = func.sum(case((slot_counter.c.home.in_(_sorted(audience)), slot_counter.c.n), else_=0))
-    row = conn.execute(select(here, func.sum(slot_counter.c.n)).where(slot_counter.c.channel == channel)).one()
+    row = conn.execute(
+        select(here, func.sum(slot_counter.c.n)).where(slot_counter.c.channel == channel)
+    ).one()
     return float(row[0] or 0) / float(row[1]) if row[1] else 1.0
 
 
 def count(conn: Connection, audience: Audience) -> Mapping[str, int]:
     """How many addresses would get it, by channel: reads every address, for estimates."""
-    query = select(address.c.channel, func.count().label("number")).where(reached_by(audience)).group_by(address.c.channel)
+    query = (
+        select(address.c.channel, func.count().label("number"))
+        .where(reached_by(audience))
+        .group_by(address.c.channel)
+    )
     return {row.channel: row.number for row in conn.execute(query)}
 
 
 def people(conn: Connection, audience: Audience, channels: Collection[str]) -> int:
-    """How many different persons would get it by one of these channels: who has several addresses is one. Reads every address."""
-    return int(conn.execute(select(func.count(distinct(address.c.subscriber))).where(*_gets(audience, channels))).scalar_one())
+    """How many different persons would get it by one of these channels: who has several addresses
+    is one. Reads every address.
+    """
+    return int(
+        conn.execute(
+            select(func.count(distinct(address.c.subscriber))).where(*_gets(audience, channels))
+        ).scalar_one()
+    )
 
 
 def _gets(audience: Audience, channels: Collection[str]) -> tuple[ColumnElement[bool], ...]:
@@ -70,17 +110,27 @@ REASONS = ("topic", "unconfirmed", "dead")
 
 
 def left_out(conn: Connection, audience: Audience, channels: Collection[str]) -> Mapping[str, int]:
-    """How many persons subscribed to these areas and get it by no address, by why (REASONS). Reads every address.
+    """How many persons subscribed to these areas and get it by no address, by why (REASONS). Reads
+    every address.
 
     `channels`: those by which it goes. Who said stop is no subscriber any more and is not counted.
     """
-    here = or_(address.c.home.in_(_sorted(audience)), and_(address.c.places > 1, exists().where(*_subscribed(audience, address))))
+    here = or_(
+        address.c.home.in_(_sorted(audience)),
+        and_(address.c.places > 1, exists().where(*_subscribed(audience, address))),
+    )
     dead = and_(address.c.state == State.SUPPRESSED, address.c.reason == "address_dead")
-    rank = case((address.c.state == State.UNCONFIRMED, REASONS.index("unconfirmed")), (dead, REASONS.index("dead")), else_=0)
+    rank = case(
+        (address.c.state == State.UNCONFIRMED, REASONS.index("unconfirmed")),
+        (dead, REASONS.index("dead")),
+        else_=0,
+    )
     unwanted = and_(address.c.state == State.CONFIRMED, not_(_wants_topic(audience, address)))
     other = store.address.alias("other")
     reached = exists().where(
-        other.c.subscriber == address.c.subscriber, other.c.channel.in_(sorted(channels)), concerns(audience, other)
+        other.c.subscriber == address.c.subscriber,
+        other.c.channel.in_(sorted(channels)),
+        concerns(audience, other),
     )
     persons = (
         select(func.min(rank).label("why"))
@@ -92,45 +142,67 @@ def left_out(conn: Connection, audience: Audience, channels: Collection[str]) ->
 
 
 def concerns(audience: Audience, who: FromClause) -> ColumnElement[bool]:
-    """Whether an address (a row of `who`) is confirmed and subscribed to this, other addresses of its person aside."""
+    """Whether an address (a row of `who`) is confirmed and subscribed to this, other addresses of
+    its person aside.
+    """
     return and_(
         who.c.state == State.CONFIRMED,
         who.c.confirmed_at < audience.confirmed_before,
         _wants_topic(audience, who),
         # most have one area, their home: the table of subscriptions is read for the others only
-        or_(who.c.home.in_(_sorted(audience)), and_(who.c.places > 1, exists().where(*_subscribed(audience, who)))),
+        or_(
+            who.c.home.in_(_sorted(audience)),
+            and_(who.c.places > 1, exists().where(*_subscribed(audience, who))),
+        ),
     )
 
 
 def reached_by(audience: Audience) -> ColumnElement[bool]:
-    """Whether an address (a row of the table itself) gets this: concerned, and the newest of its person's on the channel."""
+    """Whether an address (a row of the table itself) gets this: concerned, and the newest of its
+    person's on the channel.
+    """
     return and_(concerns(audience, address), _newest(audience))
 
 
 def _wants_topic(audience: Audience, who: FromClause) -> ColumnElement[bool]:
     if audience.emergency:
         return true()
-    return or_(who.c.topics == "", who.c.topics.contains(pack_topics([audience.topic]), autoescape=True))
+    return or_(
+        who.c.topics == "", who.c.topics.contains(pack_topics([audience.topic]), autoescape=True)
+    )
 
 
-def _subscribed(audience: Audience, who: FromClause) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def _subscribed(
+    audience: Audience, who: FromClause
+) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return subscription.c.address == who.c.id, subscription.c.area.in_(_sorted(audience))
 
 
 def counted_under(audience: Audience) -> ColumnElement[str]:
     """Column of the code under which a delivery to an address (of the table itself) counts.
 
-    Home is the lowest code of all subscribed, so where it matches it is the one; else the deepest of the matching.
+    Home is the lowest code of all subscribed, so where it matches it is the one; else the deepest
+    of the matching.
     """
-    deepest = case((func.length(subscription.c.area) > 8, "1"), (func.length(subscription.c.area) > 5, "2"), else_="3")
-    ranked = select(func.substr(func.min(deepest + subscription.c.area), 2)).where(*_subscribed(audience, address))
-    return case((address.c.home.in_(_sorted(audience)), address.c.home), else_=ranked.scalar_subquery())
+    deepest = case(
+        (func.length(subscription.c.area) > 8, "1"),
+        (func.length(subscription.c.area) > 5, "2"),
+        else_="3",
+    )
+    ranked = select(func.substr(func.min(deepest + subscription.c.area), 2)).where(
+        *_subscribed(audience, address)
+    )
+    return case(
+        (address.c.home.in_(_sorted(audience)), address.c.home), else_=ranked.scalar_subquery()
+    )
 
 
 def _newest(audience: Audience) -> ColumnElement[bool]:
-    """One address per person and channel. A count, as PostgreSQL would turn NOT EXISTS into a join that loses slot order.
+    """One address per person and channel. A count, as PostgreSQL would turn NOT EXISTS into a join
+    that loses slot order.
 
-    Only a person with a name can have two, so where nobody has one nobody is looked up: that is half of the work.
+    Only a person with a name can have two, so where nobody has one nobody is looked up: that is
+    half of the work.
     """
     nobody_named = ~exists(select(subscriber.c.id).where(subscriber.c.reference >= ""))
     newer = store.address.alias("newer")
@@ -138,8 +210,15 @@ def _newest(audience: Audience) -> ColumnElement[bool]:
         newer.c.confirmed_at > address.c.confirmed_at,
         and_(newer.c.confirmed_at == address.c.confirmed_at, newer.c.id > address.c.id),
     )
-    same_person = (newer.c.subscriber == address.c.subscriber, newer.c.channel == address.c.channel, newer.c.id != address.c.id)
-    newest = select(func.count()).where(*same_person, later, concerns(audience, newer)).scalar_subquery() == 0
+    same_person = (
+        newer.c.subscriber == address.c.subscriber,
+        newer.c.channel == address.c.channel,
+        newer.c.id != address.c.id,
+    )
+    newest = (
+        select(func.count()).where(*same_person, later, concerns(audience, newer)).scalar_subquery()
+        == 0
+    )
     return or_(nobody_named, newest)
 
 

@@ -1,7 +1,8 @@
-"""When an address may be written to: confirming, stopping, bouncing, coming back. Each act is kept with its source and time.
+"""When an address may be written to: confirming, stopping, bouncing, coming back. Each act is kept
+with its source and time.
 
-`address_dead` ends with any message from the address, `opted_out` only with a new opt-in of the resident.
-Times are epoch seconds.
+`address_dead` ends with any message from the address, `opted_out` only with a new opt-in of the
+resident. Times are epoch seconds.
 """
 
 from collections.abc import Collection
@@ -18,10 +19,18 @@ OWN_WORD: tuple[Act, ...] = ("granted", "imported")
 """Acts by which a resident agreed (an import brings the date along)."""
 
 
-def confirm(conn: Connection, address_id: int, *, source: str, text_version: str, at: float) -> bool:
-    """The resident's own opt-in, which lifts any suppression; False if the address was confirmed already, or is unknown."""
+def confirm(
+    conn: Connection, address_id: int, *, source: str, text_version: str, at: float
+) -> bool:
+    """The resident's own opt-in, which lifts any suppression; False if the address was confirmed
+    already, or is unknown.
+    """
     opened = {"state": State.CONFIRMED, "reason": "", "confirmed_at": at, "suppressed_at": None}
-    changed = conn.execute(update(address).where(address.c.id == address_id, address.c.state != State.CONFIRMED).values(opened))
+    changed = conn.execute(
+        update(address)
+        .where(address.c.id == address_id, address.c.state != State.CONFIRMED)
+        .values(opened)
+    )
     if changed.rowcount:
         record(conn, address_id, "granted", source=source, text_version=text_version, at=at)
         clear_strikes(conn, address_id)
@@ -29,14 +38,18 @@ def confirm(conn: Connection, address_id: int, *, source: str, text_version: str
 
 
 def suppress(conn: Connection, address_id: int, reason: Reason, *, at: float, source: str) -> bool:
-    """Write to this address no more; says whether that is new. An opt-out outranks a dead address and stays."""
+    """Write to this address no more; says whether that is new. An opt-out outranks a dead address
+    and stays.
+    """
     may = address.c.state != State.SUPPRESSED
     if reason == "opted_out":
         may = or_(may, address.c.reason != "opted_out")
     closed = {"state": State.SUPPRESSED, "reason": reason, "suppressed_at": at}
     changed = conn.execute(update(address).where(address.c.id == address_id, may).values(closed))
     if changed.rowcount:
-        record(conn, address_id, "withdrawn" if reason == "opted_out" else "dead", source=source, at=at)
+        record(
+            conn, address_id, "withdrawn" if reason == "opted_out" else "dead", source=source, at=at
+        )
     return bool(changed.rowcount)
 
 
@@ -45,11 +58,25 @@ def stop(conn: Connection, address_id: int, *, source: str, at: float) -> bool:
     return suppress(conn, address_id, "opted_out", at=at, source=source)
 
 
-def revive(conn: Connection, address_id: int, *, source: str, at: float, opt_in: bool = False, text_version: str = "") -> bool:
-    """A message came in: a dead address lives again as it was; one that opted out needs `opt_in`. Says whether it changed."""
+def revive(
+    conn: Connection,
+    address_id: int,
+    *,
+    source: str,
+    at: float,
+    opt_in: bool = False,
+    text_version: str = "",
+) -> bool:
+    """A message came in: a dead address lives again as it was; one that opted out needs `opt_in`.
+    Says whether it changed.
+    """
     if opt_in:
         return confirm(conn, address_id, source=source, text_version=text_version, at=at)
-    dead = (address.c.id == address_id, address.c.state == State.SUPPRESSED, address.c.reason == "address_dead")
+    dead = (
+        address.c.id == address_id,
+        address.c.state == State.SUPPRESSED,
+        address.c.reason == "address_dead",
+    )
     confirmed_at = conn.execute(select(address.c.confirmed_at).where(*dead)).first()
     if confirmed_at is None:
         return False
@@ -62,15 +89,22 @@ def revive(conn: Connection, address_id: int, *, source: str, at: float, opt_in:
 
 def is_open(conn: Connection, address_id: int) -> bool:
     """Whether the address may be written to now."""
-    return conn.execute(select(address.c.state).where(address.c.id == address_id)).scalar() == State.CONFIRMED
+    return (
+        conn.execute(select(address.c.state).where(address.c.id == address_id)).scalar()
+        == State.CONFIRMED
+    )
 
 
 def strike(conn: Connection, address_id: int, day: str, limit: int) -> bool:
-    """Note a soft bounce of `day` (YYYY-MM-DD); True once `limit` days have one with no success between: it is dead."""
+    """Note a soft bounce of `day` (YYYY-MM-DD); True once `limit` days have one with no success
+    between: it is dead.
+    """
     # an address that was erased while a message to it was under way takes no strike
     known = select(address.c.id, literal(day)).where(address.c.id == address_id)
     conn.execute(insert_new(conn, store.strike).from_select(["address", "day"], known))
-    days = conn.execute(select(func.count()).where(store.strike.c.address == address_id)).scalar_one()
+    days = conn.execute(
+        select(func.count()).where(store.strike.c.address == address_id)
+    ).scalar_one()
     return days >= limit
 
 
@@ -81,28 +115,46 @@ def clear_strikes(conn: Connection, address_ids: int | Collection[int]) -> None:
         conn.execute(delete(store.strike).where(store.strike.c.address.in_(batch)))
 
 
-def record(conn: Connection, address_id: int, act: Act, *, source: str, at: float, text_version: str = "") -> None:
+def record(
+    conn: Connection, address_id: int, act: Act, *, source: str, at: float, text_version: str = ""
+) -> None:
     """Append to the proof of consent."""
-    conn.execute(insert(consent).values(address=address_id, act=act, source=source, text_version=text_version, at=at))
+    conn.execute(
+        insert(consent).values(
+            address=address_id, act=act, source=source, text_version=text_version, at=at
+        )
+    )
     if act in OWN_WORD:
         note_agreed(conn, [address_id])
 
 
 def note_agreed(conn: Connection, address_ids: Collection[int]) -> None:
     """Copy the date of the newest own word to the addresses themselves, after their proofs changed."""
-    newest = select(func.max(consent.c.at)).where(consent.c.address == address.c.id, consent.c.act.in_(OWN_WORD))
+    newest = select(func.max(consent.c.at)).where(
+        consent.c.address == address.c.id, consent.c.act.in_(OWN_WORD)
+    )
     for batch in batches(address_ids, 500):
-        conn.execute(update(address).where(address.c.id.in_(batch)).values(agreed_at=newest.scalar_subquery()))
+        conn.execute(
+            update(address)
+            .where(address.c.id.in_(batch))
+            .values(agreed_at=newest.scalar_subquery())
+        )
 
 
 def given_at(conn: Connection, address_id: int) -> float | None:
-    """When the resident last agreed to be written to, by their own word (an import brings its date along)."""
-    given = select(func.max(consent.c.at)).where(consent.c.address == address_id, consent.c.act.in_(OWN_WORD))
+    """When the resident last agreed to be written to, by their own word (an import brings its date
+    along).
+    """
+    given = select(func.max(consent.c.at)).where(
+        consent.c.address == address_id, consent.c.act.in_(OWN_WORD)
+    )
     return conn.execute(given).scalar()
 
 
 def history(conn: Connection, address_id: int) -> list[dict[str, str | float]]:
     """Every act of this address, oldest first: act, source, text_version, at (epoch seconds)."""
     columns = (consent.c.act, consent.c.source, consent.c.text_version, consent.c.at)
-    rows = conn.execute(select(*columns).where(consent.c.address == address_id).order_by(consent.c.id))
+    rows = conn.execute(
+        select(*columns).where(consent.c.address == address_id).order_by(consent.c.id)
+    )
     return [dict(row) for row in rows.mappings()]

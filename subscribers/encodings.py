@@ -1,4 +1,6 @@
-"""Files of text as people save them: the encoding is found and named, and what cannot be read surely is refused whole."""
+"""Files of text as people save them: the encoding is found and named, and what cannot be read
+surely is refused whole.
+"""
 
 import codecs
 import io
@@ -21,11 +23,20 @@ _KINDS = (
     (b"\x89PNG", "gambar"), (b"\xff\xd8\xff", "gambar"), (b"<", "halaman web atau XML"),
 )  # fmt: skip
 _PLAIN = frozenset(b"\t\r\n") | frozenset(range(0x20, 0x7F))
-_CODECS = {"UTF-8": "utf-8-sig", "UTF-16 LE": "utf-16-le", "UTF-16 BE": "utf-16-be", "Windows-1252": "cp1252"}
-_WESTERN = re.compile("[\udc80\udc85\udc91-\udc97\udc99\udca0\udca9\udcab\udcae\udcb0\udcb7\udcbb\udcc0-\udcff]*")
+_CODECS = {
+    "UTF-8": "utf-8-sig",
+    "UTF-16 LE": "utf-16-le",
+    "UTF-16 BE": "utf-16-be",
+    "Windows-1252": "cp1252",
+}
+_WESTERN = re.compile(
+    "[\udc80\udc85\udc91-\udc97\udc99\udca0\udca9\udcab\udcae\udcb0\udcb7\udcbb\udcc0-\udcff]*"
+)
 """Bytes that words in Windows-1252 hold; others point to another encoding."""
 _FOREIGN = re.compile("[a-z][\udcc0-\udcde]")
-"""A capital with an accent inside a word: Mac Roman and DOS have small letters and quotation marks there."""
+"""A capital with an accent inside a word: Mac Roman and DOS have small letters and quotation marks
+there.
+"""
 
 
 class BadFile(ValueError):
@@ -39,19 +50,27 @@ class Encoding:
     name: str
 
     def open(self, content: BinaryIO) -> io.TextIOWrapper:
-        """The text from the file's beginning; bytes that are none become surrogates or U+FFFD, to be refused row by row."""
+        """The text from the file's beginning; bytes that are none become surrogates or U+FFFD, to
+        be refused row by row.
+        """
         content.seek(0)
         errors = "surrogateescape" if self.name == "UTF-8" else "replace"
         return io.TextIOWrapper(content, encoding=_CODECS[self.name], errors=errors, newline="")
 
 
 def detect(content: BinaryIO) -> Encoding:
-    """Find the encoding of a seekable file; raises BadFile for one that is no text, too large or in no encoding we read."""
+    """Find the encoding of a seekable file; raises BadFile for one that is no text, too large or in
+    no encoding we read.
+    """
     content.seek(0)
     beginning = content.read(_BEGINNING)
-    name = next((name for mark, name in _MARKS if beginning.startswith(mark)), "") or _unmarked(beginning)
+    name = next((name for mark, name in _MARKS if beginning.startswith(mark)), "") or _unmarked(
+        beginning
+    )
     if name == "UTF-32":
-        raise BadFile("Berkas ini UTF-32, yang tidak dibaca di sini. Simpan ulang sebagai CSV UTF-8.")
+        raise BadFile(
+            "Berkas ini UTF-32, yang tidak dibaca di sini. Simpan ulang sebagai CSV UTF-8."
+        )
     if not name:
         _refuse_other_kinds(beginning)
     size = content.seek(0, io.SEEK_END)
@@ -61,10 +80,13 @@ def detect(content: BinaryIO) -> Encoding:
 
 
 def _unmarked(beginning: bytes) -> str:
-    """UTF-16 without its mark: of plain words every second byte is zero, and the others are letters."""
+    """UTF-16 without its mark: of plain words every second byte is zero, and the others are
+    letters.
+    """
     for name, letters, zeros in (
-        ("UTF-16 LE", beginning[0::2], beginning[1::2]), ("UTF-16 BE", beginning[1::2], beginning[0::2]),
-    ):  # fmt: skip
+        ("UTF-16 LE", beginning[0::2], beginning[1::2]),
+        ("UTF-16 BE", beginning[1::2], beginning[0::2]),
+    ):
         plain = sum(byte in _PLAIN for byte in letters)
         if len(zeros) >= 4 and zeros.count(0) > 0.9 * len(zeros) and plain > 0.9 * len(letters):
             return name
@@ -110,5 +132,7 @@ def _read_through(content: BinaryIO) -> str:
     if seen.proper or not seen.strange:
         return "UTF-8"
     if seen.foreign or not _WESTERN.fullmatch("".join(seen.strange)):
-        raise BadFile("Berkas ini bukan UTF-8 dan bukan Windows-1252 (ANSI). Simpan ulang sebagai CSV UTF-8.")
+        raise BadFile(
+            "Berkas ini bukan UTF-8 dan bukan Windows-1252 (ANSI). Simpan ulang sebagai CSV UTF-8."
+        )
     return "Windows-1252"

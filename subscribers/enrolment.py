@@ -1,11 +1,24 @@
-"""The one set of rules by which people and addresses enter: one by one from forms and interfaces, by thousands from a file."""
+"""The one set of rules by which people and addresses enter: one by one from forms and interfaces,
+by thousands from a file.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Insert, Table, Update, bindparam, delete, exists, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Insert,
+    Table,
+    Update,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    select,
+    update,
+)
 
 from subscribers import consent, store
 from subscribers.addresses import AddressBook
@@ -23,7 +36,9 @@ Key = tuple[str, bytes]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subscription:
-    """What one address asks for, and the proof that it did. `areas` are slugs or codes, `topics` come checked; epoch seconds."""
+    """What one address asks for, and the proof that it did. `areas` are slugs or codes, `topics`
+    come checked; epoch seconds.
+    """
 
     channel: str
     address: str
@@ -71,8 +86,11 @@ class _Plan:
     consents: list[dict[str, Any]] = field(default_factory=list)
 
 
-def enrol(conn: Connection, book: AddressBook, tree: AreaTree, wanted: Sequence[Subscription], now: float) -> list[Outcome]:
-    """Carry out all of `wanted`, later ones replacing earlier ones of the same address; one outcome each, in their order.
+def enrol(
+    conn: Connection, book: AddressBook, tree: AreaTree, wanted: Sequence[Subscription], now: float
+) -> list[Outcome]:
+    """Carry out all of `wanted`, later ones replacing earlier ones of the same address; one outcome
+    each, in their order.
 
     One that names nobody leaves the person whom an earlier one named. KeyError for an unknown area.
     """
@@ -81,13 +99,19 @@ def enrol(conn: Connection, book: AddressBook, tree: AreaTree, wanted: Sequence[
     known = _known(conn, keys)
     same = [known[key].id if key in known else key for key in keys]
     chosen = sorted({address: number for number, address in enumerate(same)}.values())
-    named = {address: item.person for address, item in zip(same, wanted, strict=True) if item.person}
+    named = {
+        address: item.person for address, item in zip(same, wanted, strict=True) if item.person
+    }
     references = _references(conn, {book.reference(item.person) for item in wanted if item.person})
-    most = sum(keys[number] not in known for number in chosen) + sum(person is None for person in references.values())
+    most = sum(keys[number] not in known for number in chosen) + sum(
+        person is None for person in references.values()
+    )
     people = iter(store.reserve_ids(conn, subscriber, most))
     group = _Group(book=book, tree=tree, now=now, references=references, people=people)
     outcomes: list[Outcome] = ["repeated"] * len(wanted)
-    spelled = {key: item.address for key, item in zip(reversed(keys), reversed(wanted), strict=True)}  # as first written
+    spelled = {
+        key: item.address for key, item in zip(reversed(keys), reversed(wanted), strict=True)
+    }  # as first written
     for number in chosen:
         item, first, person = wanted[number], spelled[keys[number]], named.get(same[number], "")
         if (item.address, item.person) != (first, person):
@@ -101,7 +125,13 @@ class _Group:
     """Decides about one subscription after another; the database is not asked."""
 
     def __init__(
-        self, *, book: AddressBook, tree: AreaTree, now: float, references: dict[str, int | None], people: Iterator[int]
+        self,
+        *,
+        book: AddressBook,
+        tree: AreaTree,
+        now: float,
+        references: dict[str, int | None],
+        people: Iterator[int],
     ) -> None:
         self.plan = _Plan()
         self._book, self._tree, self._now = book, tree, now
@@ -123,7 +153,13 @@ class _Group:
 
     def _add(self, item: Subscription, lookup: bytes) -> None:
         areas = self._areas(item)
-        state = State.SUPPRESSED if item.suppressed else State.CONFIRMED if item.confirmed else State.UNCONFIRMED
+        state = (
+            State.SUPPRESSED
+            if item.suppressed
+            else State.CONFIRMED
+            if item.confirmed
+            else State.UNCONFIRMED
+        )
         row = {
             "subscriber": self._person(item, None),
             "channel": item.channel,
@@ -134,7 +170,9 @@ class _Group:
             "created_at": self._now,
             "confirmed_at": self._now if state == State.CONFIRMED else None,
             "suppressed_at": self._now if state == State.SUPPRESSED else None,
-            "agreed_at": item.consent_at if item.confirmed and item.act in consent.OWN_WORD else None,
+            "agreed_at": item.consent_at
+            if item.confirmed and item.act in consent.OWN_WORD
+            else None,
             **_asked(item, areas),
         }
         self.plan.fresh.append((item, row, areas))
@@ -143,7 +181,11 @@ class _Group:
         areas = self._areas(item)
         person = self._person(item, known)
         opens = item.confirmed and known.state != State.CONFIRMED
-        asked = (areas, pack_topics(item.topics), item.language) != (known.areas, known.topics, known.language)
+        asked = (areas, pack_topics(item.topics), item.language) != (
+            known.areas,
+            known.topics,
+            known.language,
+        )
         if person != known.subscriber:
             self.plan.deserted.add(known.subscriber)
         elif not (asked or opens):
@@ -187,7 +229,12 @@ class _Group:
 
 def _asked(item: Subscription, areas: tuple[str, ...]) -> dict[str, Any]:
     """Columns of an address that follow from what it asks for."""
-    return {"language": item.language, "topics": pack_topics(item.topics), "home": home_of(areas), "places": len(areas)}
+    return {
+        "language": item.language,
+        "topics": pack_topics(item.topics),
+        "home": home_of(areas),
+        "places": len(areas),
+    }
 
 
 def _proof(address_id: int, item: Subscription) -> dict[str, Any]:
@@ -213,27 +260,54 @@ def _known(conn: Connection, keys: Iterable[Key]) -> dict[Key, _Known]:
     for channel, lookups in by_channel.items():
         for batch in batches(lookups, _BATCH):
             for table in (alias, address):
-                found.update({(channel, known_by): row for known_by, row in _with_lookup(conn, table, channel, batch)})
+                found.update(
+                    {
+                        (channel, known_by): row
+                        for known_by, row in _with_lookup(conn, table, channel, batch)
+                    }
+                )
     _add_areas(conn, found.values())
     return found
 
 
-def _with_lookup(conn: Connection, table: Table, channel: str, lookups: list[bytes]) -> Iterator[tuple[bytes, _Known]]:
-    columns = (table.c.lookup, address.c.id, address.c.subscriber, subscriber.c.reference, address.c.state, address.c.language)
+def _with_lookup(
+    conn: Connection, table: Table, channel: str, lookups: list[bytes]
+) -> Iterator[tuple[bytes, _Known]]:
+    columns = (
+        table.c.lookup,
+        address.c.id,
+        address.c.subscriber,
+        subscriber.c.reference,
+        address.c.state,
+        address.c.language,
+    )
     people = address.join(subscriber, subscriber.c.id == address.c.subscriber)
     source = people if table is address else people.join(alias, alias.c.address == address.c.id)
-    query = select(*columns, address.c.topics).select_from(source).where(table.c.channel == channel, table.c.lookup.in_(lookups))
+    query = (
+        select(*columns, address.c.topics)
+        .select_from(source)
+        .where(table.c.channel == channel, table.c.lookup.in_(lookups))
+    )
     for lookup, number, person, reference, state, language, topics in conn.execute(query):
         yield (
             bytes(lookup),
-            _Known(id=number, subscriber=person, named=reference is not None, state=state, language=language, topics=topics),
+            _Known(
+                id=number,
+                subscriber=person,
+                named=reference is not None,
+                state=state,
+                language=language,
+                topics=topics,
+            ),
         )
 
 
 def _add_areas(conn: Connection, rows: Iterable[_Known]) -> None:
     by_id: dict[int, list[str]] = {row.id: [] for row in rows}
     for batch in batches(by_id, _BATCH):
-        query = select(subscription.c.address, subscription.c.area).where(subscription.c.address.in_(batch))
+        query = select(subscription.c.address, subscription.c.area).where(
+            subscription.c.address.in_(batch)
+        )
         for number, area in conn.execute(query):
             by_id[number].append(area)
     for row in rows:
@@ -244,7 +318,9 @@ def _references(conn: Connection, names: set[str]) -> dict[str, int | None]:
     """The subscriber of each reference, None where there is none yet."""
     found: dict[str, int | None] = dict.fromkeys(names)
     for batch in batches(names, _BATCH):
-        query = select(subscriber.c.reference, subscriber.c.id).where(subscriber.c.reference.in_(batch))
+        query = select(subscriber.c.reference, subscriber.c.id).where(
+            subscriber.c.reference.in_(batch)
+        )
         found.update((row.reference, row.id) for row in conn.execute(query))
     return found
 
@@ -269,25 +345,44 @@ def _write_fresh(conn: Connection, plan: _Plan) -> None:
     """New addresses, each with its number and slot."""
     rows = [row for _, row, _ in plan.fresh]
     numbers = store.reserve_ids(conn, address, len(rows))
-    wanted = [(row["channel"], row["home"], row["topics"], number) for row, number in zip(rows, numbers, strict=True)]
+    wanted = [
+        (row["channel"], row["home"], row["topics"], number)
+        for row, number in zip(rows, numbers, strict=True)
+    ]
     slots = store.draw_slots(conn, wanted)
     for row, number, slot in zip(rows, numbers, slots, strict=True):
         row.update(id=number, slot=slot)
     _insert(conn, insert(address), rows)
-    _insert(conn, insert(subscription), [{"address": row["id"], "area": area} for _, row, areas in plan.fresh for area in areas])
+    _insert(
+        conn,
+        insert(subscription),
+        [{"address": row["id"], "area": area} for _, row, areas in plan.fresh for area in areas],
+    )
     plan.consents += [_proof(row["id"], item) for item, row, _ in plan.fresh if item.confirmed]
 
 
 def _write_changes(conn: Connection, plan: _Plan, now: float) -> None:
     if plan.changes:
-        conn.execute(_by_key(address, "subscriber", "language", "topics", "home", "places"), _bound(plan.changes))
+        conn.execute(
+            _by_key(address, "subscriber", "language", "topics", "home", "places"),
+            _bound(plan.changes),
+        )
     for batch in batches(plan.opened, _BATCH):
-        opened = {"state": State.CONFIRMED, "reason": "", "confirmed_at": now, "suppressed_at": None}
+        opened = {
+            "state": State.CONFIRMED,
+            "reason": "",
+            "confirmed_at": now,
+            "suppressed_at": None,
+        }
         conn.execute(update(address).where(address.c.id.in_(batch)).values(opened))
     consent.clear_strikes(conn, plan.opened)
     for batch in batches(plan.moved_areas, _BATCH):
         conn.execute(delete(subscription).where(subscription.c.address.in_(batch)))
-    areas = [{"address": number, "area": area} for number, codes in plan.moved_areas.items() for area in codes]
+    areas = [
+        {"address": number, "area": area}
+        for number, codes in plan.moved_areas.items()
+        for area in codes
+    ]
     _insert(conn, store.insert_new(conn, subscription), areas)
 
 
@@ -298,7 +393,11 @@ def _insert(conn: Connection, statement: Insert, rows: list[dict[str, Any]]) -> 
 
 def _by_key(table: Table, *columns: str) -> Update:
     """UPDATE of one row by `new_key`, setting `columns` from parameters named `new_<column>`."""
-    return update(table).where(table.c.id == bindparam("new_key")).values({name: bindparam(f"new_{name}") for name in columns})
+    return (
+        update(table)
+        .where(table.c.id == bindparam("new_key"))
+        .values({name: bindparam(f"new_{name}") for name in columns})
+    )
 
 
 def _bound(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

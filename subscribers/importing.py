@@ -1,4 +1,6 @@
-"""Subscribers from a CSV file: a bad row is told with its line and reasons and never stops the good ones."""
+"""Subscribers from a CSV file: a bad row is told with its line and reasons and never stops the good
+ones.
+"""
 
 import re
 from array import array
@@ -28,7 +30,13 @@ T = TypeVar("T")
 
 LANGUAGES = ("id", "en", "su")
 
-_LANGUAGE_WORDS = {"indonesia": "id", "indonesian": "id", "inggris": "en", "english": "en", "sunda": "su"}
+_LANGUAGE_WORDS = {
+    "indonesia": "id",
+    "indonesian": "id",
+    "inggris": "en",
+    "english": "en",
+    "sunda": "su",
+}
 _EMERGENCY_WORDS = ("hanya-darurat", "darurat-saja")
 _ALL_TOPICS = ("semua", "all")
 _REASONS = ("address_dead", "opted_out")
@@ -78,7 +86,8 @@ def read_rows(
     *,
     now: float | None = None,
 ) -> Iterator[Row | BadRow]:
-    """Each row of the file in its order; `parsers` are the channels' parse_address; consent after `now` is refused.
+    """Each row of the file in its order; `parsers` are the channels' parse_address; consent after
+    `now` is refused.
 
     Raises BadFile for a header or an encoding that cannot be read.
     """
@@ -98,12 +107,18 @@ def read_rows(
         seen[key] = record.line
 
 
-def import_rows(conn: Connection, book: AddressBook, tree: AreaTree, rows: Sequence[Row], now: float) -> dict[str, int]:
-    """Take one chunk of rows in; counts of "new", "changed", "same", "suppressed", "repeated" (replaced in this chunk)."""
+def import_rows(
+    conn: Connection, book: AddressBook, tree: AreaTree, rows: Sequence[Row], now: float
+) -> dict[str, int]:
+    """Take one chunk of rows in; counts of "new", "changed", "same", "suppressed", "repeated"
+    (replaced in this chunk).
+    """
     return dict(Counter(take_rows(conn, book, tree, rows, now)))
 
 
-def take_rows(conn: Connection, book: AddressBook, tree: AreaTree, rows: Sequence[Row], now: float) -> list[Outcome]:
+def take_rows(
+    conn: Connection, book: AddressBook, tree: AreaTree, rows: Sequence[Row], now: float
+) -> list[Outcome]:
     """Take one chunk of rows in; what became of each."""
     return enrol(conn, book, tree, [row.subscription for row in rows], now)
 
@@ -113,19 +128,25 @@ _OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the addresses of a whole file, however it was cut into chunks; `tried`: nothing was stored in between."""
+    """What became of the addresses of a whole file, however it was cut into chunks; `tried`:
+    nothing was stored in between.
+    """
 
     tried: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     _owned: Counter[int] = field(default_factory=Counter)
     """How many addresses belong to each name (its hash), and at 0 to nobody's name."""
     _by_line: bytearray = field(default_factory=bytearray)
-    """Index in _OUTCOMES + 1 by line: a dictionary of a million rows would take a hundred times as much."""
+    """Index in _OUTCOMES + 1 by line: a dictionary of a million rows would take a hundred times as
+    much.
+    """
     _names: "array[int]" = field(default_factory=lambda: array("q"))
     """Key in _owned by line."""
 
     def take(self, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> None:
-        """Count a chunk; an address that stood in an earlier chunk counts once, its other rows as repeated."""
+        """Count a chunk; an address that stood in an earlier chunk counts once, its other rows as
+        repeated.
+        """
         for row, outcome in zip(rows, outcomes, strict=True):
             earlier = self._earlier(row)
             final = outcome
@@ -138,11 +159,17 @@ class Tally:
 
     def _earlier(self, row: Row) -> Outcome | None:
         """What became of the row that this one replaces, where an earlier chunk had it."""
-        number = self._by_line[row.replaces] if row.replaces is not None and row.replaces < len(self._by_line) else 0
+        number = (
+            self._by_line[row.replaces]
+            if row.replaces is not None and row.replaces < len(self._by_line)
+            else 0
+        )
         return _OUTCOMES[number - 1] if number else None
 
     def _whose(self, row: Row) -> int:
-        """Count the address for the name that its last row with a name has; the key of it in _owned."""
+        """Count the address for the name that its last row with a name has; the key of it in
+        _owned.
+        """
         name = hash(row.subscription.person) if row.subscription.person else 0
         if row.replaces is not None and row.replaces < len(self._names):
             before = self._names[row.replaces]
@@ -180,7 +207,11 @@ class _Reader:
     """Turns cells into a subscription; what is wrong with a row is told at once, all of it."""
 
     def __init__(
-        self, tree: AreaTree, topics: Sequence[str], parsers: Mapping[str, Callable[[str], str]], now: float | None
+        self,
+        tree: AreaTree,
+        topics: Sequence[str],
+        parsers: Mapping[str, Callable[[str], str]],
+        now: float | None,
     ) -> None:
         self._tree, self._topics, self._parsers, self._now = tree, topics, parsers, now
         self._areas = _Cached(self._read_areas)
@@ -210,7 +241,14 @@ class _Reader:
             take("topics", self._topic_lists.__getitem__),
             take("language", self._languages.__getitem__),
             take("consent_source", lambda text: _read_source(text, cells["consent_at"])),
-            take("consent_at", lambda text: self._moments[text] if plain(text) and has_letter(cells["consent_source"]) else 0.0),
+            take(
+                "consent_at",
+                lambda text: (
+                    self._moments[text]
+                    if plain(text) and has_letter(cells["consent_source"])
+                    else 0.0
+                ),
+            ),
             take("state", _suppressed),
         )
         if problems:
@@ -220,7 +258,9 @@ class _Reader:
     def _read_channel(self, text: str) -> str:
         channel = "".join(re.findall(r"[a-z0-9]+", text.casefold()))
         if channel not in self._parsers:
-            raise ValueError(f'Kanal "{plain(text)[:40]}" tidak dikenal. Yang ada: {", ".join(sorted(self._parsers))}.')
+            raise ValueError(
+                f'Kanal "{plain(text)[:40]}" tidak dikenal. Yang ada: {", ".join(sorted(self._parsers))}.'
+            )
         return channel
 
     def _read_address(self, channel: str | None, text: str) -> str:
@@ -259,7 +299,13 @@ class _Reader:
 
 
 _Values = tuple[
-    str | None, tuple[str, ...] | None, tuple[str, ...] | None, str | None, str | None, float | None, consent.Reason | None
+    str | None,
+    tuple[str, ...] | None,
+    tuple[str, ...] | None,
+    str | None,
+    str | None,
+    float | None,
+    consent.Reason | None,
 ]
 
 
@@ -297,7 +343,9 @@ def _read_language(text: str) -> str:
     words = plain(text).casefold().removeprefix("bahasa ").strip()
     language = _LANGUAGE_WORDS.get(words, words) or LANGUAGES[0]
     if language not in LANGUAGES:
-        raise ValueError(f'Bahasa "{language[:40]}" tidak dikenal. Yang ada: {", ".join(LANGUAGES)}.')
+        raise ValueError(
+            f'Bahasa "{language[:40]}" tidak dikenal. Yang ada: {", ".join(LANGUAGES)}.'
+        )
     return language
 
 

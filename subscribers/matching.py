@@ -1,4 +1,6 @@
-"""Area names as residents write them: prefixes, spacing, variants, small mistakes; what is unsure is never guessed."""
+"""Area names as residents write them: prefixes, spacing, variants, small mistakes; what is unsure
+is never guessed.
+"""
 
 import re
 import unicodedata
@@ -12,7 +14,14 @@ _PREFIXES: dict[str, Level] = {
     "kel": "kelurahan", "kelurahan": "kelurahan", "desa": "kelurahan",
     "kec": "kecamatan", "kecamatan": "kecamatan", "kota": "city",
 }  # fmt: skip
-_SHORT = {"utr": "utara", "tgh": "tengah", "tngh": "tengah", "slt": "selatan", "sltn": "selatan", "sel": "selatan"}
+_SHORT = {
+    "utr": "utara",
+    "tgh": "tengah",
+    "tngh": "tengah",
+    "slt": "selatan",
+    "sltn": "selatan",
+    "sel": "selatan",
+}
 _PARTS = re.compile(r"[,;/&+\n]|\b(?:dan|and|serta)\b", re.IGNORECASE)
 _DOT = re.compile(r"(?<=\d)\.(?=\d)")
 _LONGEST_TEXT = 160
@@ -23,7 +32,9 @@ _LONGEST_NAME = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Match:
-    """What a text may mean: `certain` = exactly these areas; else candidates to ask back about; empty = none of ours."""
+    """What a text may mean: `certain` = exactly these areas; else candidates to ask back about;
+    empty = none of ours.
+    """
 
     areas: tuple[Area, ...] = ()
     certain: bool = False
@@ -34,7 +45,11 @@ NOTHING = Match()
 
 def words_of(text: str) -> list[str]:
     """Lower-case words without accents and punctuation; a code with its dots is one word."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text[:_LONGEST_TEXT]) if not unicodedata.combining(c))
+    plain = "".join(
+        c
+        for c in unicodedata.normalize("NFKD", text[:_LONGEST_TEXT])
+        if not unicodedata.combining(c)
+    )
     return re.findall(r"[a-z0-9]+", _DOT.sub("", plain.casefold()))
 
 
@@ -46,7 +61,15 @@ class Spellings:
         self._order = {area.code: number for number, area in enumerate(contents.areas)}
         self._terms: dict[str, set[Area]] = defaultdict(set)
         for area in contents.areas:
-            for term in (area.name, area.short_name, area.slug, area.full_name, area.label, area.code, *area.aliases):
+            for term in (
+                area.name,
+                area.short_name,
+                area.slug,
+                area.full_name,
+                area.label,
+                area.code,
+                *area.aliases,
+            ):
                 self._terms[_key(words_of(term))].add(area)
         for term, codes in contents.ambiguous.items():
             self._terms[_key(words_of(term))] |= {by_code[code] for code in codes}
@@ -79,7 +102,13 @@ class Spellings:
 
     def _phrase(self, words: list[str]) -> Match:
         """One place, or several without a comma between them."""
-        attempts = (self._exact, self._levelled, self._sequence, self._misspelt, self._misspelt_words)
+        attempts = (
+            self._exact,
+            self._levelled,
+            self._sequence,
+            self._misspelt,
+            self._misspelt_words,
+        )
         return next((found for attempt in attempts if (found := attempt(words)).areas), NOTHING)
 
     def _exact(self, words: Sequence[str]) -> Match:
@@ -96,8 +125,14 @@ class Spellings:
         if len(exact) == 1:
             return self._found(exact, certain=True)
         unsure = self._exact(rest).areas + self._misspelt(rest).areas
-        begins = [area for area in self._order_of_level(level) if rest and _key(words_of(area.name)).startswith(_key(rest))]
-        return self._found([area for area in unsure if area.level == level] or begins or unsure, certain=False)
+        begins = [
+            area
+            for area in self._order_of_level(level)
+            if rest and _key(words_of(area.name)).startswith(_key(rest))
+        ]
+        return self._found(
+            [area for area in unsure if area.level == level] or begins or unsure, certain=False
+        )
 
     def _sequence(self, words: Sequence[str]) -> Match:
         """Known names one after another, longest first; other words between them make it unsure."""
@@ -119,7 +154,9 @@ class Spellings:
         return 1, NOTHING
 
     def _misspelt(self, words: Sequence[str]) -> Match:
-        """The nearest names within one wrong letter (two in a long name); `cibeur` may be either of a confusable pair."""
+        """The nearest names within one wrong letter (two in a long name); `cibeur` may be either of
+        a confusable pair.
+        """
         key = _key(words)
         if key in self._mixed_up:
             return self._found(self._mixed_up[key], certain=False)
@@ -127,7 +164,9 @@ class Spellings:
         for term, areas in self._terms.items():
             allowed = min(_tolerance(term), _tolerance(key))
             if allowed and (distance := _distance(key, term, allowed)) <= allowed:
-                distances.update({area: min(distance, distances.get(area, distance)) for area in areas})
+                distances.update(
+                    {area: min(distance, distances.get(area, distance)) for area in areas}
+                )
         best = min(distances.values(), default=0)
         nearest = {area for area, distance in distances.items() if distance == best}
         if best > 1:
@@ -135,19 +174,28 @@ class Spellings:
         return self._found(nearest, certain=False)
 
     def _misspelt_words(self, words: Sequence[str]) -> Match:
-        return self._found([area for word in words for area in self._misspelt([word]).areas], certain=False)
+        return self._found(
+            [area for word in words for area in self._misspelt([word]).areas], certain=False
+        )
 
     def _together(self, matches: list[Match]) -> Match:
         areas = [area for match in matches for area in match.areas]
         nested = any(inner.code.startswith(f"{outer.code}.") for inner in areas for outer in areas)
-        return self._found(areas, certain=bool(areas) and all(match.certain for match in matches) and not nested)
+        return self._found(
+            areas, certain=bool(areas) and all(match.certain for match in matches) and not nested
+        )
 
     def _found(self, areas: Iterable[Area], *, certain: bool) -> Match:
-        return Match(areas=tuple(sorted(set(areas), key=lambda area: self._order[area.code])), certain=certain)
+        return Match(
+            areas=tuple(sorted(set(areas), key=lambda area: self._order[area.code])),
+            certain=certain,
+        )
 
     def _order_of_level(self, level: Level) -> list[Area]:
         everything = {area for areas in self._terms.values() for area in areas}
-        return sorted((area for area in everything if area.level == level), key=lambda area: area.code)
+        return sorted(
+            (area for area in everything if area.level == level), key=lambda area: area.code
+        )
 
 
 def _key(words: Sequence[str]) -> str:

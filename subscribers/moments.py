@@ -29,12 +29,16 @@ _FORMS = tuple(
 )
 _DASH = re.compile("[\u2010-\u2015\u2212]")
 _TOGETHER = re.compile(r"(\dT|\d{4}\s+)(\d{2})[:.]?(\d{2})(?=[:.\s+Z-]|$)", re.IGNORECASE)
-_SHORT_YEAR = re.compile(r"\d{1,2}[-/.\s]\s*(?:\d{1,2}|[A-Za-z]+\.?)[-/.\s]\s*\d{2}(?:\D.*)?|00\d\d[-/.].*")
+_SHORT_YEAR = re.compile(
+    r"\d{1,2}[-/.\s]\s*(?:\d{1,2}|[A-Za-z]+\.?)[-/.\s]\s*\d{2}(?:\D.*)?|00\d\d[-/.].*"
+)
 _WEEK = re.compile(r"\d{4}-?W\d{2}.*", re.IGNORECASE)
 
 
 def read_moment(text: str, zone: tzinfo, now: float | None = None) -> float:
-    """Epoch seconds of a moment, in `zone` where it names none; one after `now` or before 2000 is refused. Raises ValueError."""
+    """Epoch seconds of a moment, in `zone` where it names none; one after `now` or before 2000 is
+    refused. Raises ValueError.
+    """
     moment = _moment(text, zone)
     if moment.year < EARLIEST_YEAR:
         raise ValueError(f"Persetujuan bertanggal sebelum tahun {EARLIEST_YEAR}: {text[:40]}.")
@@ -50,11 +54,17 @@ def _moment(text: str, zone: tzinfo) -> datetime:
     if match is None:
         raise ValueError(_why(text))
     parts = match.groupdict()
-    month = int(parts["month"]) if parts["month"].isdecimal() else _MONTH.get(parts["month"].casefold(), 0)
+    month = (
+        int(parts["month"])
+        if parts["month"].isdecimal()
+        else _MONTH.get(parts["month"].casefold(), 0)
+    )
     try:
         hour, minute, second = (int(parts[name] or 0) for name in ("hour", "minute", "second"))
         micro = int((parts["fraction"] or "")[:6].ljust(6, "0"))
-        day = datetime(int(parts["year"]), month, int(parts["day"]), tzinfo=_zone(parts["zone"], zone))
+        day = datetime(
+            int(parts["year"]), month, int(parts["day"]), tzinfo=_zone(parts["zone"], zone)
+        )
         return day.replace(hour=hour, minute=minute, second=second, microsecond=micro)
     except ValueError as error:
         raise ValueError(_why(text)) from error
@@ -75,7 +85,9 @@ def _zone(text: str | None, default: tzinfo) -> tzinfo:
 def _why(text: str) -> str:
     """The sentence of what is wrong with a moment that cannot be read."""
     if _WEEK.fullmatch(text):
-        return f'Waktu "{text[:40]}" adalah nomor pekan: tulis tanggalnya, seperti 2026-11-03T09:00.'
+        return (
+            f'Waktu "{text[:40]}" adalah nomor pekan: tulis tanggalnya, seperti 2026-11-03T09:00.'
+        )
     if _SHORT_YEAR.fullmatch(text):
         return f'Tahun pada "{text[:40]}" ditulis dua angka: tulis empat, seperti 03/11/2026.'
     if re.fullmatch(r"\d{4,6}(?:[.,]\d+)?", text):

@@ -1,4 +1,6 @@
-"""People's addresses: signing up, finding, joining two ids of one, erasing, exporting, counting. Times are epoch seconds."""
+"""People's addresses: signing up, finding, joining two ids of one, erasing, exporting, counting.
+Times are epoch seconds.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -25,7 +27,9 @@ _EXPORT_BATCH = 2_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Joined:
-    """Two that are one address now: the one that stays; the one that is gone, its channel and its place in runs."""
+    """Two that are one address now: the one that stays; the one that is gone, its channel and its
+    place in runs.
+    """
 
     keep: int
     gone: int
@@ -61,18 +65,30 @@ class AddressRow:
 _COLUMNS = [address.c[field.name] for field in fields(AddressRow)]
 
 
-def subscribe(conn: Connection, book: AddressBook, tree: AreaTree, wanted: Subscription, now: float) -> Outcome:
-    """Sign an address up, or change what it asks for: "new", "changed", "same", or "suppressed" (nothing changed)."""
+def subscribe(
+    conn: Connection, book: AddressBook, tree: AreaTree, wanted: Subscription, now: float
+) -> Outcome:
+    """Sign an address up, or change what it asks for: "new", "changed", "same", or "suppressed"
+    (nothing changed).
+    """
     return enrol(conn, book, tree, [wanted], now)[0]
 
 
-def find(conn: Connection, book: AddressBook, channel: str, text: str, *, exact: bool = False) -> AddressRow | None:
-    """The address that `text` (as parse_address gives it) is, or, but for `exact`, is another id of."""
+def find(
+    conn: Connection, book: AddressBook, channel: str, text: str, *, exact: bool = False
+) -> AddressRow | None:
+    """The address that `text` (as parse_address gives it) is, or, but for `exact`, is another id
+    of.
+    """
     lookup = book.address_lookup(channel, text)
-    found = conn.execute(select(*_COLUMNS).where(address.c.channel == channel, address.c.lookup == lookup)).first()
+    found = conn.execute(
+        select(*_COLUMNS).where(address.c.channel == channel, address.c.lookup == lookup)
+    ).first()
     if found is None and not exact:
         other = select(alias.c.address).where(alias.c.channel == channel, alias.c.lookup == lookup)
-        found = conn.execute(select(*_COLUMNS).where(address.c.id == other.scalar_subquery())).first()
+        found = conn.execute(
+            select(*_COLUMNS).where(address.c.id == other.scalar_subquery())
+        ).first()
     return _row(found)
 
 
@@ -103,7 +119,11 @@ def other_addresses(conn: Connection, address_id: int) -> Sequence[AddressRow]:
     person = select(address.c.subscriber).where(address.c.id == address_id).scalar_subquery()
     query = (
         select(*_COLUMNS)
-        .where(address.c.subscriber == person, address.c.id != address_id, address.c.state == State.CONFIRMED)
+        .where(
+            address.c.subscriber == person,
+            address.c.id != address_id,
+            address.c.state == State.CONFIRMED,
+        )
         .order_by(address.c.confirmed_at.desc(), address.c.id.desc())
     )
     return [row for found in conn.execute(query) if (row := _row(found))]
@@ -117,7 +137,8 @@ def _row(found: Row[tuple[object, ...]] | None) -> AddressRow | None:
 
 
 def add_alias(conn: Connection, book: AddressBook, address_id: int, other: str) -> list[Joined]:
-    """`other` is another id of this address (business-scoped): never a second address; one that was, is merged into this.
+    """`other` is another id of this address (business-scoped): never a second address; one that
+    was, is merged into this.
 
     Returns what was merged, for whoever keeps rows of the address that is gone.
     """
@@ -126,22 +147,42 @@ def add_alias(conn: Connection, book: AddressBook, address_id: int, other: str) 
         return []
     found = find(conn, book, channel, other)
     if found is None:
-        _alias(conn, address_id, channel, book.address_lookup(channel, other), book.seal(channel, other))
+        _alias(
+            conn,
+            address_id,
+            channel,
+            book.address_lookup(channel, other),
+            book.seal(channel, other),
+        )
     elif found.id != address_id:
         return _merge(conn, keep=address_id, gone=found.id)
     return []
 
 
-def add_aliases(conn: Connection, book: AddressBook, channel: str, told: Iterable[tuple[int, str]]) -> list[Joined]:
-    """`add_alias` for many (address id, other id) pairs of one channel at once: a provider repeats them with every message."""
-    by_lookup = {book.address_lookup(channel, other): (address_id, other) for address_id, other in told}
+def add_aliases(
+    conn: Connection, book: AddressBook, channel: str, told: Iterable[tuple[int, str]]
+) -> list[Joined]:
+    """`add_alias` for many (address id, other id) pairs of one channel at once: a provider repeats
+    them with every message.
+    """
+    by_lookup = {
+        book.address_lookup(channel, other): (address_id, other) for address_id, other in told
+    }
     known: dict[bytes, int] = {}
     taken: set[bytes] = set()
     for batch in store.batches(by_lookup, 500):
-        rows = conn.execute(select(alias.c.lookup, alias.c.address).where(alias.c.channel == channel, alias.c.lookup.in_(batch)))
+        rows = conn.execute(
+            select(alias.c.lookup, alias.c.address).where(
+                alias.c.channel == channel, alias.c.lookup.in_(batch)
+            )
+        )
         known.update((bytes(row.lookup), row.address) for row in rows)
         taken.update(
-            conn.execute(select(address.c.lookup).where(address.c.channel == channel, address.c.lookup.in_(batch))).scalars()
+            conn.execute(
+                select(address.c.lookup).where(
+                    address.c.channel == channel, address.c.lookup.in_(batch)
+                )
+            ).scalars()
         )
     fresh: list[dict[str, Any]] = []
     joined: list[Joined] = []
@@ -149,8 +190,19 @@ def add_aliases(conn: Connection, book: AddressBook, channel: str, told: Iterabl
         if lookup in taken or known.get(lookup, address_id) != address_id:
             joined += add_alias(conn, book, address_id, other)
         elif lookup not in known:
-            fresh.append({"channel": channel, "lookup": lookup, "address": address_id, "cipher": book.seal(channel, other)})
-    alive = set(conn.execute(select(address.c.id).where(address.c.id.in_([row["address"] for row in fresh]))).scalars())
+            fresh.append(
+                {
+                    "channel": channel,
+                    "lookup": lookup,
+                    "address": address_id,
+                    "cipher": book.seal(channel, other),
+                }
+            )
+    alive = set(
+        conn.execute(
+            select(address.c.id).where(address.c.id.in_([row["address"] for row in fresh]))
+        ).scalars()
+    )
     if fresh := [row for row in fresh if row["address"] in alive]:
         conn.execute(store.insert_new(conn, alias), fresh)
     return joined
@@ -159,7 +211,8 @@ def add_aliases(conn: Connection, book: AddressBook, channel: str, told: Iterabl
 def move(conn: Connection, book: AddressBook, address_id: int, new: str) -> list[Joined]:
     """The address has a new id (migrated chat), the old one stays as its alias.
 
-    Where the new id is an address already, that one remains, as it may have had the message: returns what was merged into it.
+    Where the new id is an address already, that one remains, as it may have had the message:
+    returns what was merged into it.
     """
     row = get(conn, address_id)
     if row is None:
@@ -170,7 +223,11 @@ def move(conn: Connection, book: AddressBook, address_id: int, new: str) -> list
     lookup = book.address_lookup(row.channel, new)
     if lookup != row.lookup:
         conn.execute(delete(alias).where(alias.c.channel == row.channel, alias.c.lookup == lookup))
-        conn.execute(update(address).where(address.c.id == address_id).values(lookup=lookup, cipher=book.seal(row.channel, new)))
+        conn.execute(
+            update(address)
+            .where(address.c.id == address_id)
+            .values(lookup=lookup, cipher=book.seal(row.channel, new))
+        )
         _alias(conn, address_id, row.channel, row.lookup, row.cipher)
     return []
 
@@ -181,15 +238,20 @@ def _alias(conn: Connection, address_id: int, channel: str, lookup: bytes, ciphe
 
 
 def _merge(conn: Connection, *, keep: int, gone: int) -> list[Joined]:
-    """Two addresses turn out to be one: `keep` takes over ids, areas, topics and proofs of `gone`; an opt-out of either holds."""
+    """Two addresses turn out to be one: `keep` takes over ids, areas, topics and proofs of `gone`;
+    an opt-out of either holds.
+    """
     kept, lost = get(conn, keep), get(conn, gone)
     if kept is None or lost is None:
         return []
     wanted, more = read(conn, keep), read(conn, gone)
     areas = tuple(sorted({*wanted.areas, *more.areas}))
     topics = pack_topics({*wanted.topics, *more.topics} if wanted.topics and more.topics else ())
-    conn.execute(update(address).where(address.c.id == keep).values(
-        topics=topics, home=home_of(areas), places=len(areas), **_merged_state(kept, lost)))  # fmt: skip
+    conn.execute(
+        update(address)
+        .where(address.c.id == keep)
+        .values(topics=topics, home=home_of(areas), places=len(areas), **_merged_state(kept, lost))
+    )
     for area in set(areas) - set(wanted.areas):
         conn.execute(insert(subscription).values(address=keep, area=area))
     for table in (alias, consent):
@@ -204,7 +266,9 @@ def _merge(conn: Connection, *, keep: int, gone: int) -> list[Joined]:
 
 def _merged_state(kept: AddressRow, lost: AddressRow) -> Mapping[str, object]:
     """The state of two addresses that are one."""
-    ranked = sorted((kept, lost), key=lambda row: (row.reason == "opted_out", row.confirmed, row is kept))
+    ranked = sorted(
+        (kept, lost), key=lambda row: (row.reason == "opted_out", row.confirmed, row is kept)
+    )
     row = ranked[-1]
     since = [moment for moment in (kept.confirmed_at, lost.confirmed_at) if moment is not None]
     return {
@@ -219,7 +283,9 @@ def _merged_state(kept: AddressRow, lost: AddressRow) -> Mapping[str, object]:
 
 
 def erase(conn: Connection, book: AddressBook, channel: str, text: str) -> bool:
-    """Forget an address and all that is known of it; counts of deliveries stay. False when it is not known."""
+    """Forget an address and all that is known of it; counts of deliveries stay. False when it is
+    not known.
+    """
     row = find(conn, book, channel, text)
     if row is None:
         return False
@@ -235,7 +301,9 @@ def erase_row(conn: Connection, row: AddressRow) -> None:
 
 
 def _delete(conn: Connection, row: AddressRow) -> None:
-    """Remove an address that has no alias and no proof left, and its person if this was the last one."""
+    """Remove an address that has no alias and no proof left, and its person if this was the last
+    one.
+    """
     for table in (subscription, store.strike):
         conn.execute(delete(table).where(table.c.address == row.id))
     conn.execute(delete(merged).where(merged.c.kept == row.id))
@@ -246,10 +314,18 @@ def _delete(conn: Connection, row: AddressRow) -> None:
 
 def count(conn: Connection) -> dict[str, dict[str, int]]:
     """Addresses per channel and state: unconfirmed, confirmed, address_dead, opted_out."""
-    query = select(address.c.channel, address.c.state, address.c.reason, func.count().label("number"))
+    query = select(
+        address.c.channel, address.c.state, address.c.reason, func.count().label("number")
+    )
     counts: dict[str, dict[str, int]] = {}
-    for row in conn.execute(query.group_by(address.c.channel, address.c.state, address.c.reason).order_by(address.c.channel)):
-        states = counts.setdefault(row.channel, {"unconfirmed": 0, "confirmed": 0, "address_dead": 0, "opted_out": 0})
+    for row in conn.execute(
+        query.group_by(address.c.channel, address.c.state, address.c.reason).order_by(
+            address.c.channel
+        )
+    ):
+        states = counts.setdefault(
+            row.channel, {"unconfirmed": 0, "confirmed": 0, "address_dead": 0, "opted_out": 0}
+        )
         states[state_name(row.state, row.reason)] += row.number
     return counts
 
@@ -268,7 +344,9 @@ class Unopened:
 
 
 def export_rows(conn: Connection, book: AddressBook) -> Iterator[dict[str, str] | Unopened]:
-    """Every address as a row of importing.COLUMNS, by id; the import takes it back unchanged, opt-outs included."""
+    """Every address as a row of importing.COLUMNS, by id; the import takes it back unchanged,
+    opt-outs included.
+    """
     after = 0
     while found := conn.execute(_export_query(after)).all():
         ids = [row.id for row in found]
@@ -296,7 +374,9 @@ def _export_query(after: int) -> Select[tuple[object, ...]]:
 def _areas(conn: Connection, ids: list[int]) -> dict[int, list[str]]:
     groups: dict[int, list[str]] = {}
     query = (
-        select(subscription.c.address, subscription.c.area).where(subscription.c.address.in_(ids)).order_by(subscription.c.area)
+        select(subscription.c.address, subscription.c.area)
+        .where(subscription.c.address.in_(ids))
+        .order_by(subscription.c.area)
     )
     for number, area in conn.execute(query):
         groups.setdefault(number, []).append(area)
@@ -307,13 +387,18 @@ def _proofs(conn: Connection, ids: list[int]) -> dict[int, tuple[str, float]]:
     """Source and time of the newest consent of each address."""
     given = consent.c.act.in_(("granted", "imported"))
     query = (
-        select(consent.c.address, consent.c.source, consent.c.at).where(consent.c.address.in_(ids), given).order_by(consent.c.id)
+        select(consent.c.address, consent.c.source, consent.c.at)
+        .where(consent.c.address.in_(ids), given)
+        .order_by(consent.c.id)
     )
     return {row.address: (row.source, row.at) for row in conn.execute(query)}
 
 
 def _exported(
-    book: AddressBook, row: Row[tuple[object, ...]], areas: list[str], proof: tuple[str, float] | None
+    book: AddressBook,
+    row: Row[tuple[object, ...]],
+    areas: list[str],
+    proof: tuple[str, float] | None,
 ) -> dict[str, str]:
     source, at = proof or ("", 0.0)
     return {

@@ -1,4 +1,6 @@
-"""Addresses stored before their spellings were one: found by what these have in common, chunk by chunk, twins joined."""
+"""Addresses stored before their spellings were one: found by what these have in common, chunk by
+chunk, twins joined.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,7 +12,16 @@ from subscribers import store
 from subscribers.addresses import AddressBook, SealBroken
 from subscribers.consent import note_agreed
 from subscribers.residents import Joined
-from subscribers.store import State, address, alias, consent, merged, subscriber, subscription, unspelled
+from subscribers.store import (
+    State,
+    address,
+    alias,
+    consent,
+    merged,
+    subscriber,
+    subscription,
+    unspelled,
+)
 
 AT_ONCE = 1_000
 """Addresses looked at in one transaction."""
@@ -28,7 +39,8 @@ def is_pending(conn: Connection) -> bool:
 
 
 def respell(conn: Connection, book: AddressBook, at_once: int = AT_ONCE) -> list[Joined] | None:
-    """Look at the next addresses and join those that are one; the pairs joined, None once nothing is left.
+    """Look at the next addresses and join those that are one; the pairs joined, None once nothing
+    is left.
 
     An address that the key does not open stays as it is.
     """
@@ -37,7 +49,9 @@ def respell(conn: Connection, book: AddressBook, at_once: int = AT_ONCE) -> list
     if after is None:
         return None
     columns = (address.c.id, address.c.channel, address.c.lookup, address.c.cipher)
-    rows = conn.execute(select(*columns).where(address.c.id > after).order_by(address.c.id).limit(at_once)).all()
+    rows = conn.execute(
+        select(*columns).where(address.c.id > after).order_by(address.c.id).limit(at_once)
+    ).all()
     if not rows:
         _respell_aliases(conn, book)
         conn.execute(delete(unspelled))
@@ -47,7 +61,9 @@ def respell(conn: Connection, book: AddressBook, at_once: int = AT_ONCE) -> list
     return pairs
 
 
-def _moved(book: AddressBook, rows: Sequence[Row[int, str, bytes, bytes]]) -> Mapping[tuple[str, bytes], list[int]]:
+def _moved(
+    book: AddressBook, rows: Sequence[Row[int, str, bytes, bytes]]
+) -> Mapping[tuple[str, bytes], list[int]]:
     """Ids by the channel and lookup that they should have and have not."""
     moved: dict[tuple[str, bytes], list[int]] = defaultdict(list)
     for row in rows:
@@ -61,13 +77,17 @@ def _moved(book: AddressBook, rows: Sequence[Row[int, str, bytes, bytes]]) -> Ma
 
 
 def _respell(conn: Connection, moved: Mapping[tuple[str, bytes], list[int]]) -> list[Joined]:
-    """Give addresses their lookups; of those that share one, the oldest stays, which was first written."""
+    """Give addresses their lookups; of those that share one, the oldest stays, which was first
+    written.
+    """
     by_channel: dict[str, list[bytes]] = defaultdict(list)
     for channel, lookup in moved:
         by_channel[channel].append(lookup)
     ids = {key: list(numbers) for key, numbers in moved.items()}
     for channel, lookups in by_channel.items():
-        holders = select(address.c.lookup, address.c.id).where(address.c.channel == channel, address.c.lookup.in_(lookups))
+        holders = select(address.c.lookup, address.c.id).where(
+            address.c.channel == channel, address.c.lookup.in_(lookups)
+        )
         for lookup, number in conn.execute(holders):
             ids[channel, bytes(lookup)].append(number)
     pairs = []
@@ -76,7 +96,12 @@ def _respell(conn: Connection, moved: Mapping[tuple[str, bytes], list[int]]) -> 
         pairs += [join(conn, keep=keep, gone=number) for number in gone]
     values = [{"key": min(numbers), "new_lookup": lookup} for (_, lookup), numbers in ids.items()]
     if values:
-        conn.execute(update(address).where(address.c.id == bindparam("key")).values(lookup=bindparam("new_lookup")), values)
+        conn.execute(
+            update(address)
+            .where(address.c.id == bindparam("key"))
+            .values(lookup=bindparam("new_lookup")),
+            values,
+        )
     return pairs
 
 
@@ -89,25 +114,35 @@ def _respell_aliases(conn: Connection, book: AddressBook) -> None:
             continue
         if lookup == bytes(row.lookup):
             continue
-        conn.execute(delete(alias).where(alias.c.channel == row.channel, alias.c.lookup == row.lookup))
+        conn.execute(
+            delete(alias).where(alias.c.channel == row.channel, alias.c.lookup == row.lookup)
+        )
         own = exists().where(address.c.channel == row.channel, address.c.lookup == lookup)
         if not conn.execute(select(own)).scalar():
             conn.execute(store.insert_new(conn, alias).values({**row._mapping, "lookup": lookup}))
 
 
 def join(conn: Connection, *, keep: int, gone: int) -> Joined:
-    """Make one address of two: a stop of either holds, else the newest own word; links that name the one that goes still work."""
-    kept, lost = (conn.execute(select(*_TWIN).where(address.c.id == number)).one() for number in (keep, gone))
+    """Make one address of two: a stop of either holds, else the newest own word; links that name
+    the one that goes still work.
+    """
+    kept, lost = (
+        conn.execute(select(*_TWIN).where(address.c.id == number)).one() for number in (keep, gone)
+    )
     newest = max((kept, lost), key=lambda row: (row.agreed_at or 0.0, row is kept))
     values = {name: getattr(newest, name) for name in ("language", "topics", "home", "places")}
     values |= {**_state(kept, lost), "subscriber": _person(conn, kept, lost)}
     conn.execute(update(address).where(address.c.id == keep).values(values))
     if newest is lost:
         conn.execute(delete(subscription).where(subscription.c.address == keep))
-        conn.execute(update(subscription).where(subscription.c.address == gone).values(address=keep))
+        conn.execute(
+            update(subscription).where(subscription.c.address == gone).values(address=keep)
+        )
     for table in (alias, consent):
         conn.execute(update(table).where(table.c.address == gone).values(address=keep))
-    strikes = select(bindparam("keep", keep), store.strike.c.day).where(store.strike.c.address == gone)
+    strikes = select(bindparam("keep", keep), store.strike.c.day).where(
+        store.strike.c.address == gone
+    )
     conn.execute(store.insert_new(conn, store.strike).from_select(["address", "day"], strikes))
     for table in (subscription, store.strike):
         conn.execute(delete(table).where(table.c.address == gone))
@@ -115,14 +150,19 @@ def join(conn: Connection, *, keep: int, gone: int) -> Joined:
     conn.execute(delete(address).where(address.c.id == gone))
     conn.execute(insert(merged).values(gone=gone, kept=keep))
     lonely = ~exists().where(address.c.subscriber == subscriber.c.id)
-    conn.execute(delete(subscriber).where(subscriber.c.id.in_((kept.subscriber, lost.subscriber)), lonely))
+    conn.execute(
+        delete(subscriber).where(subscriber.c.id.in_((kept.subscriber, lost.subscriber)), lonely)
+    )
     note_agreed(conn, [keep])
     return Joined(keep=keep, gone=gone, channel=lost.channel, slot=lost.slot)
 
 
 def _state(kept: Row[Any], lost: Row[Any]) -> Mapping[str, Any]:
     """The stricter state of the two, since when it is confirmed by either."""
-    ranked = sorted((lost, kept), key=lambda row: (row.reason == "opted_out", row.state == State.SUPPRESSED, row.state))
+    ranked = sorted(
+        (lost, kept),
+        key=lambda row: (row.reason == "opted_out", row.state == State.SUPPRESSED, row.state),
+    )
     since = [moment for moment in (kept.confirmed_at, lost.confirmed_at) if moment is not None]
     stricter = {name: getattr(ranked[-1], name) for name in ("state", "reason", "suppressed_at")}
     return {**stricter, "confirmed_at": min(since, default=None)}
@@ -134,4 +174,8 @@ def _person(conn: Connection, kept: Row[Any], lost: Row[Any]) -> int:
         subscriber.c.id.in_((kept.subscriber, lost.subscriber)), subscriber.c.reference.is_not(None)
     )
     people = set(conn.execute(named).scalars())
-    return int(lost.subscriber if kept.subscriber not in people and lost.subscriber in people else kept.subscriber)
+    return int(
+        lost.subscriber
+        if kept.subscriber not in people and lost.subscriber in people
+        else kept.subscriber
+    )

@@ -1,4 +1,6 @@
-"""Cells as spreadsheets have them: guarded on the way out so that none is a formula, the guard taken off on the way in."""
+"""Cells as spreadsheets have them: guarded on the way out so that none is a formula, the guard
+taken off on the way in.
+"""
 
 import re
 
@@ -29,9 +31,13 @@ def unguarded(text: str) -> str:
 
 def plain(text: str) -> str:
     """The text without invisible characters, runs of white space as one space."""
-    return " ".join((text if text.isascii() else _INVISIBLE.sub("", text).replace(_BRAILLE_SPACE, " ")).split())
+    return " ".join(
+        (text if text.isascii() else _INVISIBLE.sub("", text).replace(_BRAILLE_SPACE, " ")).split()
+    )
 
 
 def has_letter(text: str) -> bool:
     """Whether a letter or digit of the text can be seen."""
-    return any(character.isalnum() and character not in _UNSEEN_LETTERS for character in plain(text))
+    return any(
+        character.isalnum() and character not in _UNSEEN_LETTERS for character in plain(text)
+    )

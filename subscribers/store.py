@@ -1,4 +1,6 @@
-"""Tables of who subscribes, and what SQLite and PostgreSQL do differently for them. Times are epoch seconds (UTC)."""
+"""Tables of who subscribes, and what SQLite and PostgreSQL do differently for them. Times are epoch
+seconds (UTC).
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -50,7 +52,12 @@ subscriber = Table(
     "subscriber",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("reference", Text, unique=True, comment="keyed hash of the name that an import gives to a person"),
+    Column(
+        "reference",
+        Text,
+        unique=True,
+        comment="keyed hash of the name that an import gives to a person",
+    ),
     Column("created_at", Double, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -64,17 +71,44 @@ address = Table(
     Column("channel", Text, nullable=False),
     Column("lookup", LargeBinary(16), nullable=False, comment="keyed hash of the address"),
     Column("cipher", LargeBinary, nullable=False, comment="the address, sealed"),
-    Column("state", SmallInteger, nullable=False, comment="0 unconfirmed, 1 confirmed, 2 suppressed"),
-    Column("reason", Text, nullable=False, server_default="", comment="address_dead | opted_out when suppressed"),
+    Column(
+        "state", SmallInteger, nullable=False, comment="0 unconfirmed, 1 confirmed, 2 suppressed"
+    ),
+    Column(
+        "reason",
+        Text,
+        nullable=False,
+        server_default="",
+        comment="address_dead | opted_out when suppressed",
+    ),
     Column("language", Text, nullable=False),
-    Column("topics", Text, nullable=False, server_default="", comment="'' = all, else ' a b '; ' darurat ' = emergencies only"),
-    Column("home", Text, nullable=False, comment="lowest kelurahan subscribed to, else kecamatan, else city"),
-    Column("places", SmallInteger, nullable=False, comment="how many areas; with one, home says it all"),
-    Column("slot", BigInteger, nullable=False, comment="place in the order of every fan-out, for good"),
+    Column(
+        "topics",
+        Text,
+        nullable=False,
+        server_default="",
+        comment="'' = all, else ' a b '; ' darurat ' = emergencies only",
+    ),
+    Column(
+        "home",
+        Text,
+        nullable=False,
+        comment="lowest kelurahan subscribed to, else kecamatan, else city",
+    ),
+    Column(
+        "places", SmallInteger, nullable=False, comment="how many areas; with one, home says it all"
+    ),
+    Column(
+        "slot", BigInteger, nullable=False, comment="place in the order of every fan-out, for good"
+    ),
     Column("created_at", Double, nullable=False),
     Column("confirmed_at", Double),
     Column("suppressed_at", Double),
-    Column("agreed_at", Double, comment="newest own word (granted, imported) in consent; read for every message"),
+    Column(
+        "agreed_at",
+        Double,
+        comment="newest own word (granted, imported) in consent; read for every message",
+    ),
     UniqueConstraint("channel", "lookup", name="address_channel_lookup"),
     Index("address_channel_slot", "channel", "slot", unique=True),
     # fan-out passes over those who live elsewhere by the index alone
@@ -147,8 +181,19 @@ slot_counter = Table(
     Column("channel", Text, nullable=False),
     Column("home", Text, nullable=False),
     Column("topics", Text, nullable=False, server_default="", comment="as of address.topics"),
-    Column("place", Integer, nullable=False, server_default="0", comment="0 for all topics, then 1, 2... as they come"),
-    Column("n", BigInteger, nullable=False, comment="addresses made so far with this home and these topics"),
+    Column(
+        "place",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="0 for all topics, then 1, 2... as they come",
+    ),
+    Column(
+        "n",
+        BigInteger,
+        nullable=False,
+        comment="addresses made so far with this home and these topics",
+    ),
     PrimaryKeyConstraint("channel", "home", "topics"),
 )
 
@@ -182,39 +227,56 @@ def insert_new(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Ins
 # --- numbers ------------------------------------------------------------------------------------
 
 _MAKING_ADDRESSES = 0x5349_4152_414E
-"""Advisory lock: new addresses are made by one transaction at a time (SQLite has one writer anyway)."""
+"""Advisory lock: new addresses are made by one transaction at a time (SQLite has one writer
+anyway).
+"""
 _GOLDEN = 0x9E37_79B9_7F4A_7C15
 """The golden ratio's fraction in 64 bits: its multiples fill [0, 1) more evenly than any others."""
 _PLASTIC = 0xC13F_A9A9_02A6_328F
-"""Of the plastic number's inverse likewise: keeps choices of topics apart from each other and from the golden steps."""
+"""Of the plastic number's inverse likewise: keeps choices of topics apart from each other and from
+the golden steps.
+"""
 _HALF = 1 << 63
 _MASK = 2**64 - 1
 
 
 def lock_making(conn: Connection) -> None:
-    """Until this transaction ends nobody else makes an address; what is read after this call is final."""
+    """Until this transaction ends nobody else makes an address; what is read after this call is
+    final.
+    """
     if on_postgresql(conn):
         conn.execute(select(func.pg_advisory_xact_lock(_MAKING_ADDRESSES)))
 
 
 def reserve_ids(conn: Connection, table: Table, count: int) -> list[int]:
-    """`count` new ids of `table`, never used before, not even by an erased row. Needs `lock_making`."""
+    """`count` new ids of `table`, never used before, not even by an erased row. Needs
+    `lock_making`.
+    """
     if count == 0:
         return []
     if on_postgresql(conn):
         sequence = func.nextval(func.pg_get_serial_sequence(table.name, "id"))
-        rows = conn.execute(select(sequence).select_from(func.generate_series(1, count).alias("series")))
+        rows = conn.execute(
+            select(sequence).select_from(func.generate_series(1, count).alias("series"))
+        )
         return list(rows.scalars())
-    known = conn.execute(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name}).scalar() or 0
+    known = (
+        conn.execute(
+            text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name}
+        ).scalar()
+        or 0
+    )
     return list(range(known + 1, known + 1 + count))
 
 
 def slot_of(channel: str, home: str, number: int, address_id: int, place: int = 0) -> int:
-    """Place of an address in slot order: 31 bits spread the numbers 0, 1, 2... evenly, 32 bits are its id.
+    """Place of an address in slot order: 31 bits spread the numbers 0, 1, 2... evenly, 32 bits are
+    its id.
 
-    Numbers count those of one home who chose the same topics, the `place`-th such choice of the home, so that whichever topics
-    a notice is for, those it concerns are even. Homes start in step, apart by less than 1/256, so that at any point none is
-    more than two messages behind another (free offsets: three to four); the first number lies in the middle.
+    Numbers count those of one home who chose the same topics, the `place`-th such choice of the
+    home, so that whichever topics a notice is for, those it concerns are even. Homes start in step,
+    apart by less than 1/256, so that at any point none is more than two messages behind another
+    (free offsets: three to four); the first number lies in the middle.
     """
     apart = int.from_bytes(blake2b(f"{channel} {home}".encode(), digest_size=7).digest(), "big")
     fraction = ((number * _GOLDEN + place * _PLASTIC + _HALF + apart) & _MASK) >> 33
@@ -222,8 +284,13 @@ def slot_of(channel: str, home: str, number: int, address_id: int, place: int = 
 
 
 def draw_slots(conn: Connection, wanted: Sequence[tuple[str, str, str, int]]) -> list[int]:
-    """The slot of each new (channel, home, topics, address id), counting the home's choice up. Needs `lock_making`."""
-    counters = {(row.channel, row.home, row.topics): (row.place, row.n) for row in conn.execute(select(slot_counter))}
+    """The slot of each new (channel, home, topics, address id), counting the home's choice up.
+    Needs `lock_making`.
+    """
+    counters = {
+        (row.channel, row.home, row.topics): (row.place, row.n)
+        for row in conn.execute(select(slot_counter))
+    }
     choices = Counter((channel, home) for channel, home, topics in counters if topics)
     before = dict(counters)
     slots = []
@@ -256,5 +323,7 @@ def _save_counters(conn: Connection, before: _Counters, after: _Counters) -> Non
     if fresh:
         conn.execute(slot_counter.insert(), fresh)
     if grown:
-        ours = [slot_counter.c[name] == bindparam(name[0]) for name in ("channel", "home", "topics")]
+        ours = [
+            slot_counter.c[name] == bindparam(name[0]) for name in ("channel", "home", "topics")
+        ]
         conn.execute(update(slot_counter).where(*ours).values(n=bindparam("m")), grown)

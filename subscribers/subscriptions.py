@@ -1,4 +1,6 @@
-"""What an address asked for: a set of areas and of topics. No topics = all; `darurat` alone = emergencies only."""
+"""What an address asked for: a set of areas and of topics. No topics = all; `darurat` alone =
+emergencies only.
+"""
 
 import difflib
 from collections.abc import Collection, Iterable
@@ -22,11 +24,17 @@ class Choice:
 
 
 def check_topics(topics: Iterable[str], allowed: Collection[str]) -> tuple[str, ...]:
-    """The topics sorted, if the city has them all, else ValueError. Beside others `darurat` goes: emergencies always come."""
+    """The topics sorted, if the city has them all, else ValueError. Beside others `darurat` goes:
+    emergencies always come.
+    """
     wanted = set(topics)
     for topic in sorted(wanted - {EMERGENCIES_ONLY} - set(allowed)):
         near = difflib.get_close_matches(topic, [*allowed, EMERGENCIES_ONLY], n=1)
-        hint = f"Maksud Anda {near[0]}?" if near else f"Yang ada: {', '.join([*allowed, EMERGENCIES_ONLY])}."
+        hint = (
+            f"Maksud Anda {near[0]}?"
+            if near
+            else f"Yang ada: {', '.join([*allowed, EMERGENCIES_ONLY])}."
+        )
         raise ValueError(f'Topik "{topic}" tidak dikenal. {hint}')
     return tuple(sorted(wanted if wanted == {EMERGENCIES_ONLY} else wanted - {EMERGENCIES_ONLY}))
 
@@ -44,27 +52,48 @@ def unpack_topics(packed: str) -> tuple[str, ...]:
 
 def read(conn: Connection, address_id: int) -> Choice:
     """The choice of an address; no areas if it is unknown."""
-    areas = conn.execute(select(subscription.c.area).where(subscription.c.address == address_id).order_by(subscription.c.area))
+    areas = conn.execute(
+        select(subscription.c.area)
+        .where(subscription.c.address == address_id)
+        .order_by(subscription.c.area)
+    )
     packed = conn.execute(select(address.c.topics).where(address.c.id == address_id)).scalar()
     return Choice(areas=tuple(areas.scalars()), topics=unpack_topics(packed or ""))
 
 
-def replace(conn: Connection, tree: AreaTree, address_id: int, *, areas: Iterable[str], topics: Iterable[str]) -> bool:
-    """Set the choice; says whether it changed. KeyError for an unknown area, ValueError for none; topics come checked."""
+def replace(
+    conn: Connection,
+    tree: AreaTree,
+    address_id: int,
+    *,
+    areas: Iterable[str],
+    topics: Iterable[str],
+) -> bool:
+    """Set the choice; says whether it changed. KeyError for an unknown area, ValueError for none;
+    topics come checked.
+    """
     wanted = Choice(areas=codes_of(tree, areas), topics=tuple(sorted(topics)))
     before = read(conn, address_id)
     if before == wanted:
         return False
-    values = {"home": home_of(wanted.areas), "places": len(wanted.areas), "topics": pack_topics(wanted.topics)}
+    values = {
+        "home": home_of(wanted.areas),
+        "places": len(wanted.areas),
+        "topics": pack_topics(wanted.topics),
+    }
     conn.execute(update(address).where(address.c.id == address_id).values(values))
     if before.areas != wanted.areas:
         conn.execute(delete(subscription).where(subscription.c.address == address_id))
-        conn.execute(insert(subscription), [{"address": address_id, "area": area} for area in wanted.areas])
+        conn.execute(
+            insert(subscription), [{"address": address_id, "area": area} for area in wanted.areas]
+        )
     return True
 
 
 def codes_of(tree: AreaTree, areas: Iterable[str]) -> tuple[str, ...]:
-    """Codes of areas given by code or slug, sorted, each once. KeyError for an unknown one, ValueError for none."""
+    """Codes of areas given by code or slug, sorted, each once. KeyError for an unknown one,
+    ValueError for none.
+    """
     codes = tuple(sorted({tree[area].code for area in areas}))
     if not codes:
         raise ValueError("Pilih sedikitnya satu wilayah.")
@@ -72,7 +101,9 @@ def codes_of(tree: AreaTree, areas: Iterable[str]) -> tuple[str, ...]:
 
 
 def home_of(codes: Iterable[str]) -> str:
-    """The lowest kelurahan among the codes, else kecamatan, else the city: where an address is at home. ValueError for none."""
+    """The lowest kelurahan among the codes, else kecamatan, else the city: where an address is at
+    home. ValueError for none.
+    """
     home = deepest(codes)
     if home is None:
         raise ValueError("Pilih sedikitnya satu wilayah.")

@@ -1,4 +1,6 @@
-"""The records of a CSV as clerks make them: any usual delimiter, header words in either language, cells over several lines."""
+"""The records of a CSV as clerks make them: any usual delimiter, header words in either language,
+cells over several lines.
+"""
 
 import csv
 import difflib
@@ -12,7 +14,9 @@ from subscribers.spreadsheet import plain, unguarded
 
 REQUIRED = ("channel", "address", "areas", "topics", "language", "consent_source", "consent_at")
 COLUMNS = (*REQUIRED, "subscriber", "state")
-"""`subscriber` joins rows of one person; `state` stands in exports, so that who stopped there stays stopped elsewhere."""
+"""`subscriber` joins rows of one person; `state` stands in exports, so that who stopped there stays
+stopped elsewhere.
+"""
 DELIMITERS = {",": "koma", ";": "titik koma", "\t": "tab", "|": "garis tegak"}
 
 _WORDS = {
@@ -30,7 +34,9 @@ _LONGEST_LINE = 64 * 1024
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """One row of a file: its first line, its cells by the header's order, and why it cannot be read at all."""
+    """One row of a file: its first line, its cells by the header's order, and why it cannot be read
+    at all.
+    """
 
     line: int
     cells: tuple[str, ...]
@@ -38,7 +44,9 @@ class Record:
 
 
 class Table:
-    """A file's header, read at once, and its records, read one after another. Raises BadFile for a header that is none."""
+    """A file's header, read at once, and its records, read one after another. Raises BadFile for a
+    header that is none.
+    """
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = enumerate(_decoded(lines), 1)
@@ -54,7 +62,9 @@ class Table:
         self.columns = _columns(self.header)
         """Our names of the columns; "" for those that are passed over."""
         self._blank = f'{self.delimiter}{"".join(DELIMITERS)}" \t\r\n\v\f\xa0\u200b\ufeff'
-        self._fewest = max(number for number, name in enumerate(self.columns, 1) if name in REQUIRED)
+        self._fewest = max(
+            number for number, name in enumerate(self.columns, 1) if name in REQUIRED
+        )
 
     def __iter__(self) -> Iterator[Record]:
         """Every record that says anything."""
@@ -65,7 +75,9 @@ class Table:
 
     def _first(self) -> str:
         """The next line that is not blank; "" at the end."""
-        return next((text for _, text in iter(self._next, None) if text.strip(" \t\r\n,;|\"'\xa0")), "")
+        return next(
+            (text for _, text in iter(self._next, None) if text.strip(" \t\r\n,;|\"'\xa0")), ""
+        )
 
     def _next(self) -> tuple[int, str] | None:
         if self._ahead:
@@ -74,14 +86,20 @@ class Table:
 
     def _record(self, number: int, text: str) -> Record:
         if len(text) > _LONGEST_LINE:
-            return Record(line=number, cells=(text[:100],), problem=f"Baris lebih dari {_LONGEST_LINE // 1024} KiB.")
+            return Record(
+                line=number,
+                cells=(text[:100],),
+                problem=f"Baris lebih dari {_LONGEST_LINE // 1024} KiB.",
+            )
         if '"' not in text:
             cells = text.split(self.delimiter)
         else:
             joined = self._joined(text)
             if joined is None:
                 rough = next(csv.reader([text], delimiter=self.delimiter), [text])
-                return Record(line=number, cells=_safe(rough), problem="Tanda kutip tidak berpasangan.")
+                return Record(
+                    line=number, cells=_safe(rough), problem="Tanda kutip tidak berpasangan."
+                )
             text, cells = joined
         if problem := _unreadable(text) or self._unfit(cells):
             return Record(line=number, cells=_safe(cells), problem=problem)
@@ -91,7 +109,9 @@ class Table:
         return Record(line=number, cells=tuple([*cells, *[""] * (width - len(cells))][:width]))
 
     def _joined(self, text: str) -> tuple[str, list[str]] | None:
-        """The text of a record with quotation marks and its cells, lines taken in until they pair; None: they never do."""
+        """The text of a record with quotation marks and its cells, lines taken in until they pair;
+        None: they never do.
+        """
         cells = _split(text, self.delimiter)
         if cells is not None:
             return text, cells
@@ -108,9 +128,13 @@ class Table:
         return None
 
     def _unfit(self, cells: Sequence[str]) -> str:
-        """Why the number of cells is wrong: empty ones may be too many, optional columns may be missing at the end."""
+        """Why the number of cells is wrong: empty ones may be too many, optional columns may be
+        missing at the end.
+        """
         width = len(self.columns)
-        if self._fewest <= len(cells) and not any(cell.strip(self._blank) for cell in cells[width:]):
+        if self._fewest <= len(cells) and not any(
+            cell.strip(self._blank) for cell in cells[width:]
+        ):
             return ""
         return f"Ada {len(cells)} kolom, seharusnya {width}."
 
@@ -149,9 +173,13 @@ def _safe(cells: Iterable[str]) -> tuple[str, ...]:
 
 
 def _delimiter(header: str, declared: str) -> str:
-    """The delimiter by which the header has most known names; where two are alike, the declared one."""
+    """The delimiter by which the header has most known names; where two are alike, the declared
+    one.
+    """
     choices = dict.fromkeys((declared, *DELIMITERS))
-    return max(choices, key=lambda choice: sum(_named(name) in COLUMNS for name in _header(header, choice)))
+    return max(
+        choices, key=lambda choice: sum(_named(name) in COLUMNS for name in _header(header, choice))
+    )
 
 
 def _header(line: str, delimiter: str) -> tuple[str, ...]:
@@ -162,7 +190,9 @@ def _header(line: str, delimiter: str) -> tuple[str, ...]:
 
 
 def _named(name: str) -> str | None:
-    """Our name of a column, however its case, spaces and underscores; "" for one to pass over, None for a stranger."""
+    """Our name of a column, however its case, spaces and underscores; "" for one to pass over, None
+    for a stranger.
+    """
     words = " ".join(re.findall(r"[a-z0-9]+", name.casefold()))
     return _WORDS.get(words) if words or name else ""
 
@@ -171,14 +201,19 @@ def _columns(header: Sequence[str]) -> tuple[str, ...]:
     names = tuple(_named(name) for name in header)
     problems = [f"kolom {name} tidak ada" for name in REQUIRED if name not in names]
     strangers = [word for word, name in zip(header, names, strict=True) if name is None]
-    problems += [f'kolom "{word[:40]}" tidak dikenal{_near(word.casefold(), (*COLUMNS, *_WORDS))}' for word in strangers]
+    problems += [
+        f'kolom "{word[:40]}" tidak dikenal{_near(word.casefold(), (*COLUMNS, *_WORDS))}'
+        for word in strangers
+    ]
     for name, times in Counter(name for name in names if name).items():
         if times > 1:
             words = [word for word, known in zip(header, names, strict=True) if known == name]
             also = f" ({', '.join(words)})" if len(set(words)) > 1 else ""
             problems.append(f"kolom {name} ada {times} kali{also}")
     if problems:
-        raise BadFile(f"Baris pertama salah: {'; '.join(problems)}. Kolomnya: {','.join(REQUIRED)}[,subscriber].")
+        raise BadFile(
+            f"Baris pertama salah: {'; '.join(problems)}. Kolomnya: {','.join(REQUIRED)}[,subscriber]."
+        )
     return tuple(name or "" for name in names)
 
 

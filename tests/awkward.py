@@ -1,6 +1,8 @@
-"""Words as clerks write them: numbers, money, codes, addresses and file names among marks that belong to nobody.
+"""Words as clerks write them: numbers, money, codes, addresses and file names among marks that
+belong to nobody.
 
-A text is a list of pieces and gaps; `facts` are what a reader must still find in it, character by character.
+A text is a list of pieces and gaps; `facts` are what a reader must still find in it, character by
+character.
 """
 
 import re
@@ -8,7 +10,23 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-WORDS = st.sampled_from(["Air", "mati", "warga", "pukul", "Jl.", "Telepon", "di", "dan", "(lihat", "sini)", '"Posko"', "Rp", "⚠️"])
+WORDS = st.sampled_from(
+    [
+        "Air",
+        "mati",
+        "warga",
+        "pukul",
+        "Jl.",
+        "Telepon",
+        "di",
+        "dan",
+        "(lihat",
+        "sini)",
+        '"Posko"',
+        "Rp",
+        "⚠️",
+    ]
+)
 DIGITS = "0123456789"
 AWKWARD = st.sampled_from(
     [
@@ -21,9 +39,21 @@ AWKWARD = st.sampled_from(
         "https://contoh.example/~ani/*/x", "https://contoh.example/[a](b)", "www.contoh.example/_x_/y", "contoh.example/a_b_",
     ]
 )  # fmt: skip
-NUMBERS = st.from_regex(r"[1-9][0-9]{0,3}(?:[.,:/-][0-9]{1,3}){0,3}", fullmatch=True, alphabet=st.sampled_from(DIGITS + ".,:/-"))
-CODES = st.from_regex(r"[*#][0-9]{2,3}(?:[*][0-9]{1,4}){0,3}#", fullmatch=True, alphabet=st.sampled_from(DIGITS + "*#"))
-NAMES = st.from_regex(r"[a-z]{1,4}(?:[_~.*-][a-z0-9]{1,4}){1,3}", fullmatch=True, alphabet=st.sampled_from("abz019_~.*-"))
+NUMBERS = st.from_regex(
+    r"[1-9][0-9]{0,3}(?:[.,:/-][0-9]{1,3}){0,3}",
+    fullmatch=True,
+    alphabet=st.sampled_from(DIGITS + ".,:/-"),
+)
+CODES = st.from_regex(
+    r"[*#][0-9]{2,3}(?:[*][0-9]{1,4}){0,3}#",
+    fullmatch=True,
+    alphabet=st.sampled_from(DIGITS + "*#"),
+)
+NAMES = st.from_regex(
+    r"[a-z]{1,4}(?:[_~.*-][a-z0-9]{1,4}){1,3}",
+    fullmatch=True,
+    alphabet=st.sampled_from("abz019_~.*-"),
+)
 WEB = st.from_regex(
     r"https://contoh\.example/[a-z0-9_*~()&?#=.-]{0,12}[a-z0-9]",
     fullmatch=True,
@@ -38,7 +68,29 @@ TARGETS = st.sampled_from(
         "ftp://contoh.example/a_b_c", "whatsapp://send?text=a_b", "sms:+6281290000101",
     ]
 )  # fmt: skip
-STRAY = st.sampled_from(["*", "_", "**", "__", "~", "`", "***", "-", ">", "#", "+", "|", "\\", "<", "&", "[", "](", "1.", "•"])
+STRAY = st.sampled_from(
+    [
+        "*",
+        "_",
+        "**",
+        "__",
+        "~",
+        "`",
+        "***",
+        "-",
+        ">",
+        "#",
+        "+",
+        "|",
+        "\\",
+        "<",
+        "&",
+        "[",
+        "](",
+        "1.",
+        "•",
+    ]
+)
 WRAPS = st.sampled_from(["", "", "", "*", "_", "**", "__", "***"])
 
 
@@ -60,19 +112,25 @@ def _linked(label: str, target: str) -> Text:
 
 
 _PLAIN_PIECES = st.builds(Text, WORDS) | st.builds(Text, STRAY) | st.builds(_wrapped, WRAPS, FACTS)
-_PIECES = _PLAIN_PIECES | st.builds(_linked, st.sampled_from(["denah", "RT 03", "*123#", "a_b_c.pdf"]), TARGETS)
+_PIECES = _PLAIN_PIECES | st.builds(
+    _linked, st.sampled_from(["denah", "RT 03", "*123#", "a_b_c.pdf"]), TARGETS
+)
 
 
 def _joined(pieces: list[Text], gaps: list[str]) -> Text:
     typed = "".join(piece.typed + gap for piece, gap in zip(pieces, [*gaps[1:], ""], strict=True))
     return Text(
-        typed, tuple(fact for piece in pieces for fact in piece.facts), tuple(link for piece in pieces for link in piece.links)
+        typed,
+        tuple(fact for piece in pieces for fact in piece.facts),
+        tuple(link for piece in pieces for link in piece.links),
     )
 
 
 @st.composite
 def texts(draw: st.DrawFn, *, pieces: st.SearchStrategy[Text], gaps: list[str], limit: int) -> Text:
-    """A text of some of these pieces, with a word that everybody can read, of at most `limit` characters."""
+    """A text of some of these pieces, with a word that everybody can read, of at most `limit`
+    characters.
+    """
     chosen = draw(st.lists(pieces, min_size=1, max_size=6))
     chosen.insert(draw(st.integers(0, len(chosen))), Text("Pengumuman"))
     while sum(len(piece.typed) + 2 for piece in chosen) > limit:

@@ -1,4 +1,6 @@
-"""What tests of bad recipients share: a city whose channel talks to a server on loopback that refuses some of them."""
+"""What tests of bad recipients share: a city whose channel talks to a server on loopback that
+refuses some of them.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -52,7 +54,9 @@ def state(app: App, channel: str) -> ChannelState:
 
 def stopped(app: App) -> list[Any]:
     """Runs that are paused."""
-    return list(app.database.read_now(lambda c: c.execute(select(run).where(run.c.state == "paused")).all()))
+    return list(
+        app.database.read_now(lambda c: c.execute(select(run).where(run.c.state == "paused")).all())
+    )
 
 
 def held(app: App) -> list[str]:
@@ -63,19 +67,27 @@ def held(app: App) -> list[str]:
 def undisturbed(app: App, channel: str) -> bool:
     """Whether the channel is open and all editions run."""
     standing = state(app, channel)
-    return not (standing.halted or standing.paused_until or standing.holding or stopped(app) or held(app))
+    return not (
+        standing.halted or standing.paused_until or standing.holding or stopped(app) or held(app)
+    )
 
 
 def in_slot_order(app: App, channel: str) -> list[str]:
     """Every address of a channel, as they are written to."""
-    query = select(address_table.c.cipher).where(address_table.c.channel == channel).order_by(address_table.c.slot)
+    query = (
+        select(address_table.c.cipher)
+        .where(address_table.c.channel == channel)
+        .order_by(address_table.c.slot)
+    )
     rows = app.database.read_now(lambda c: c.execute(query).scalars().all())
     return [app.book.open(channel, bytes(row)) for row in rows]
 
 
 @dataclass(kw_only=True)
 class PickyGraph(GraphApi):
-    """Meta, but for some addresses, which get an error (code and HTTP status); or whose answers wait, see `hold`."""
+    """Meta, but for some addresses, which get an error (code and HTTP status); or whose answers
+    wait, see `hold`.
+    """
 
     errors: dict[str, tuple[int, int]] = field(default_factory=dict)
     arrived: dict[str, float] = field(default_factory=dict)
@@ -107,7 +119,9 @@ class PickyGraph(GraphApi):
 
 @asynccontextmanager
 async def served(app: web.Application) -> AsyncIterator[str]:
-    """The URL of an application on loopback that takes as many connections at once as a worker opens."""
+    """The URL of an application on loopback that takes as many connections at once as a worker
+    opens.
+    """
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     try:
@@ -119,38 +133,60 @@ async def served(app: web.Application) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def email_city(url: str, folder: Path, server: PickySmtp, people: Iterable[str], **more: str) -> AsyncIterator[App]:
+async def email_city(
+    url: str, folder: Path, server: PickySmtp, people: Iterable[str], **more: str
+) -> AsyncIterator[App]:
     """A city of residents with mail."""
     settings = {"EMAIL_FROM": "info@info.cimahi.example", **more}
-    async with server.running() as smtp, program(variables(url, folder, EMAIL_URL=smtp, **settings)) as app:
+    async with (
+        server.running() as smtp,
+        program(variables(url, folder, EMAIL_URL=smtp, **settings)) as app,
+    ):
         await subscribe(app, "email", [(person, "cibabat") for person in people])
         yield app
 
 
 def graph(**changes: Any) -> PickyGraph:
     """Meta's stand-in with our templates."""
-    templates = [each.document for each in whatsapp.definitions(whatsapp.Settings(site=samples.site()))]
+    templates = [
+        each.document for each in whatsapp.definitions(whatsapp.Settings(site=samples.site()))
+    ]
     return PickyGraph(token=TOKEN, phone_id=PHONE, templates=templates, **changes)
 
 
 @asynccontextmanager
-async def whatsapp_city(url: str, folder: Path, api: PickyGraph, people: Iterable[str], **more: str) -> AsyncIterator[App]:
+async def whatsapp_city(
+    url: str, folder: Path, api: PickyGraph, people: Iterable[str], **more: str
+) -> AsyncIterator[App]:
     """A city of residents with WhatsApp."""
     async with served(api.app) as where:
         settings = {
-            "WHATSAPP_TOKEN": TOKEN, "WHATSAPP_PHONE_ID": PHONE, "WHATSAPP_APP_SECRET": "s", "WHATSAPP_VERIFY_TOKEN": "v",
-            "WHATSAPP_API_URL": f"{where}/v25.0", "WHATSAPP_RATE": "0", "WHATSAPP_RECEIPT_WAIT": "0", **more,
-        }  # fmt: skip
+            "WHATSAPP_TOKEN": TOKEN,
+            "WHATSAPP_PHONE_ID": PHONE,
+            "WHATSAPP_APP_SECRET": "s",
+            "WHATSAPP_VERIFY_TOKEN": "v",
+            "WHATSAPP_API_URL": f"{where}/v25.0",
+            "WHATSAPP_RATE": "0",
+            "WHATSAPP_RECEIPT_WAIT": "0",
+            **more,
+        }
         async with program(variables(url, folder, **settings)) as app:
             await subscribe(app, "whatsapp", [(person, "cibabat") for person in people])
             yield app
 
 
 @asynccontextmanager
-async def telegram_city(url: str, folder: Path, api: BotApi, people: Iterable[str], **more: str) -> AsyncIterator[App]:
+async def telegram_city(
+    url: str, folder: Path, api: BotApi, people: Iterable[str], **more: str
+) -> AsyncIterator[App]:
     """A city of residents with Telegram."""
     async with served(api.app) as where:
-        settings = {"TELEGRAM_TOKEN": "1:abc", "TELEGRAM_API_URL": where, "TELEGRAM_RATE": "0", **more}
+        settings = {
+            "TELEGRAM_TOKEN": "1:abc",
+            "TELEGRAM_API_URL": where,
+            "TELEGRAM_RATE": "0",
+            **more,
+        }
         async with program(variables(url, folder, **settings)) as app:
             await subscribe(app, "telegram", [(person, "cibabat") for person in people])
             yield app

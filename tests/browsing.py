@@ -1,4 +1,6 @@
-"""A whole site on loopback for tests: a real App on a fresh SQLite file, served by our own server, asked over HTTP."""
+"""A whole site on loopback for tests: a real App on a fresh SQLite file, served by our own server,
+asked over HTTP.
+"""
 
 import asyncio
 import contextlib
@@ -116,20 +118,35 @@ class Running:
         """Publish by the program's own way, at the clock's time."""
         press = Press.of(self.app)
         checked = press.examine({**fields, **changes}, self.clock())
-        return await self.app.database.write(publishing.publish, press, checked, actor="test", now=self.clock())
+        return await self.app.database.write(
+            publishing.publish, press, checked, actor="test", now=self.clock()
+        )
 
-    async def correct(self, stored: Stored, reason: str, fields: Mapping[str, Any] = NOTICE, **changes: Any) -> Stored:
+    async def correct(
+        self, stored: Stored, reason: str, fields: Mapping[str, Any] = NOTICE, **changes: Any
+    ) -> Stored:
         """Publish the next edition."""
         press = Press.of(self.app)
         checked = press.examine({**fields, **changes}, self.clock())
         return await self.app.database.write(
-            publishing.correct, press, stored.id, checked, reason=reason, actor="test", now=self.clock()
+            publishing.correct,
+            press,
+            stored.id,
+            checked,
+            reason=reason,
+            actor="test",
+            now=self.clock(),
         )
 
     async def withdraw(self, stored: Stored, reason: str) -> Stored:
         """Take it back."""
         return await self.app.database.write(
-            publishing.withdraw, Press.of(self.app), stored.id, reason=reason, actor="test", now=self.clock()
+            publishing.withdraw,
+            Press.of(self.app),
+            stored.id,
+            reason=reason,
+            actor="test",
+            now=self.clock(),
         )
 
     async def token(self, *scopes: str) -> str:
@@ -137,7 +154,9 @@ class Running:
         name = f"uji {len(await self.app.database.read(tokens.everyone))}"
         return await self.app.database.write(tokens.add, name, list(scopes))
 
-    async def subscriber(self, address: str = "warga@contoh.example", channel: str = "email", areas: str = "cibabat") -> int:
+    async def subscriber(
+        self, address: str = "warga@contoh.example", channel: str = "email", areas: str = "cibabat"
+    ) -> int:
         """Someone who agreed to be written to; returns the id of the address."""
         lines = [
             "channel,address,areas,topics,language,consent_source,consent_at",
@@ -146,7 +165,9 @@ class Running:
         parsers = {name: self.app.loaded.modules[name].parse_address for name in self.app.push}
         rows = list(importing.read_rows(lines, self.app.tree, (), parsers))
         good = [row for row in rows if isinstance(row, importing.Row)]
-        await self.app.database.write(importing.import_rows, self.app.book, self.app.tree, good, 0.0)
+        await self.app.database.write(
+            importing.import_rows, self.app.book, self.app.tree, good, 0.0
+        )
         found = await self.app.database.read(
             lambda connection: connection.exec_driver_sql("SELECT max(id) FROM address").scalar()
         )
@@ -157,7 +178,9 @@ class Running:
 async def running(
     database_url: str, data_dir: object, *, limits: Limits | None = None, **settings: str
 ) -> AsyncIterator[Running]:
-    """Serve the site on a free port until the block ends; `settings` are variables that replace the usual ones."""
+    """Serve the site on a free port until the block ends; `settings` are variables that replace the
+    usual ones.
+    """
     with listening() as (sock, port):
         environ = {
             **CREDENTIALS,
@@ -169,7 +192,9 @@ async def running(
         }
         clock, ready = Clock(), asyncio.Event()
         async with open_app(config.read(environ), clock=clock) as app:
-            serving = asyncio.create_task(serve(app, "127.0.0.1", port, ready, listening=sock, limits=limits))
+            serving = asyncio.create_task(
+                serve(app, "127.0.0.1", port, ready, listening=sock, limits=limits)
+            )
             await ready.wait()
             jar = aiohttp.DummyCookieJar()
             async with aiohttp.ClientSession(cookie_jar=jar, auto_decompress=False) as session:
@@ -181,7 +206,9 @@ async def running(
 
 @contextlib.contextmanager
 def listening() -> Iterator[tuple[socket.socket, int]]:
-    """A socket bound to a free port of loopback, and the port; named as TCP, or answers wait 40 ms for the client's word."""
+    """A socket bound to a free port of loopback, and the port; named as TCP, or answers wait 40 ms
+    for the client's word.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as sock:
         sock.bind((LOOPBACK, free_port()))
         yield sock, sock.getsockname()[1]

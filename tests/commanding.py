@@ -1,4 +1,6 @@
-"""The program's commands run in this process, through its own `main`, with an environment, input and folder of their own."""
+"""The program's commands run in this process, through its own `main`, with an environment, input
+and folder of their own.
+"""
 
 import contextlib
 import io
@@ -38,7 +40,11 @@ class Program:
     def __call__(self, *words: str, text: str = "") -> Said:
         """Run one command; `text` is its standard input."""
         out, err, code = io.StringIO(), io.StringIO(), 0
-        with self._surroundings(["broadcaster", *words], text), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with (
+            self._surroundings(["broadcaster", *words], text),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
             try:
                 main()
             except SystemExit as ended:
@@ -50,7 +56,9 @@ class Program:
         kept, environ = (sys.argv, sys.stdin), dict(os.environ)
         for name in [name for name in environ if name.startswith(SETTINGS)]:
             del os.environ[name]
-        os.environ.update({"BROADCASTER_DATA_DIR": str(self.folder), "COLUMNS": "100", **self.environ})
+        os.environ.update(
+            {"BROADCASTER_DATA_DIR": str(self.folder), "COLUMNS": "100", **self.environ}
+        )
         sys.argv, sys.stdin = argv, io.StringIO(text)
         try:
             yield

@@ -1,4 +1,6 @@
-"""What tests share: a fresh database of each kind and a real Valkey; nothing of one test is seen by another."""
+"""What tests share: a fresh database of each kind and a real Valkey; nothing of one test is seen by
+another.
+"""
 
 import asyncio
 import shutil
@@ -145,4 +147,8 @@ def valkey_url(valkey_server: str) -> str:
 
 
 def _named(url: str, name: str) -> str:
-    return make_url(url).set(drivername="postgresql", database=name).render_as_string(hide_password=False)
+    return (
+        make_url(url)
+        .set(drivername="postgresql", database=name)
+        .render_as_string(hide_password=False)
+    )

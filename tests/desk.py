@@ -1,4 +1,6 @@
-"""What tests of publishing share: a press with fixed keys, announcements as staff write them, one fixed time."""
+"""What tests of publishing share: a press with fixed keys, announcements as staff write them, one
+fixed time.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -42,7 +44,9 @@ CLARIFICATION: dict[str, Any] = {
     "fact": "Pendaftaran gratis di kantor kelurahan.",
     "evidence": ["https://info.cimahi.example/bukti"],
     "link": "https://info.cimahi.example/bansos",
-    "translations": {"en": {"title": "Register only at your kelurahan", "body": "The link steals data."}},
+    "translations": {
+        "en": {"title": "Register only at your kelurahan", "body": "The link steals data."}
+    },
 }
 
 
@@ -60,7 +64,9 @@ def press(**changes: Any) -> Press:
     return Press(**{**parts, **changes})
 
 
-def checked(raw: dict[str, Any] = NOTICE, *, now: datetime = NOW, **changes: Any) -> CheckedAnnouncement:
+def checked(
+    raw: dict[str, Any] = NOTICE, *, now: datetime = NOW, **changes: Any
+) -> CheckedAnnouncement:
     """An announcement fit to be published; `changes` replace fields, None leaves one out."""
     return press().examine({**raw, **changes}, now)
 
@@ -72,4 +78,10 @@ def later(**duration: float) -> datetime:
 
 def count(database: Database, table: Table) -> int:
     """Rows of a table."""
-    return int(database.read_now(lambda connection: connection.execute(select(func.count()).select_from(table)).scalar_one()))
+    return int(
+        database.read_now(
+            lambda connection: connection.execute(
+                select(func.count()).select_from(table)
+            ).scalar_one()
+        )
+    )

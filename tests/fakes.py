@@ -1,4 +1,6 @@
-"""Fakes, small and named: a push channel whose provider does as the test says, and remembers what it accepted."""
+"""Fakes, small and named: a push channel whose provider does as the test says, and remembers what
+it accepted.
+"""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -29,7 +31,9 @@ def accepts_all(_recipient: Recipient) -> Outcome:
 
 @dataclass
 class FakeChannel:
-    """`provider` answers each recipient; None = it took the message and the answer was never read (a killed worker)."""
+    """`provider` answers each recipient; None = it took the message and the answer was never read
+    (a killed worker).
+    """
 
     name: str = "email"
     provider: Provider = accepts_all
@@ -66,7 +70,9 @@ class FakeChannel:
         """The title."""
         return {"text": str(outgoing.payload)}
 
-    async def send(self, messages: Sequence[Outgoing], *, may_write: MayWrite) -> AsyncIterator[Result]:
+    async def send(
+        self, messages: Sequence[Outgoing], *, may_write: MayWrite
+    ) -> AsyncIterator[Result]:
         """One after the other, as the provider says."""
         for outgoing in messages:
             if not may_write():

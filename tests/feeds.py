@@ -16,7 +16,11 @@ from channels.base.contract import Area, Document, Edition, PageRequest
 FORMATS = ("rss", "atom", "json")
 LATER = samples.NOW + timedelta(hours=2)
 """When the flood of the samples is still on and the notice is corrected and withdrawn."""
-TREE = json.loads((Path(__file__).resolve().parents[1] / "subscribers" / "cimahi.json").read_text(encoding="utf-8"))
+TREE = json.loads(
+    (Path(__file__).resolve().parents[1] / "subscribers" / "cimahi.json").read_text(
+        encoding="utf-8"
+    )
+)
 AREAS = [
     Area(code=area["code"], name=area["name"], slug=area["slug"])
     for area in [TREE["city"], *TREE["kecamatan"], *TREE["kelurahan"]]
@@ -25,7 +29,9 @@ EDITIONS = [  # one of each sort, no two of the same moment
     samples.correction(),
     samples.alert(code="CMH-ALRT-22", first_published_at=samples.NOW - timedelta(hours=1)),
     samples.clarification(code="CMH-CLAR-22", first_published_at=samples.NOW - timedelta(days=1)),
-    msgspec.structs.replace(samples.withdrawal(), code="CMH-WDRN-22", first_published_at=samples.NOW - timedelta(days=2)),
+    msgspec.structs.replace(
+        samples.withdrawal(), code="CMH-WDRN-22", first_published_at=samples.NOW - timedelta(days=2)
+    ),
 ]
 
 
@@ -42,7 +48,13 @@ def asked(
     """The document of an area in one format."""
     channel = feed.open_channel(feed.Settings(site=samples.site(simulated=simulated), hub=hub))
     return channel.render_page(
-        PageRequest(path=f"/feed/{{area}}.{extension}", area=area, query=query or {}, editions=editions, now=now)
+        PageRequest(
+            path=f"/feed/{{area}}.{extension}",
+            area=area,
+            query=query or {},
+            editions=editions,
+            now=now,
+        )
     )
 
 
@@ -66,7 +78,10 @@ def told(extension: str, body: bytes) -> list[tuple[str, str, datetime, datetime
         ]
     parsed = feedparser.parse(body)
     assert not parsed.bozo, parsed.get("bozo_exception")
-    return [(entry.id, entry.title, moment(entry.published_parsed), moment(entry.updated_parsed)) for entry in parsed.entries]
+    return [
+        (entry.id, entry.title, moment(entry.published_parsed), moment(entry.updated_parsed))
+        for entry in parsed.entries
+    ]
 
 
 def moment(parsed: Any) -> datetime:
@@ -78,7 +93,10 @@ def many(count: int, **changes: Any) -> list[Edition]:
     """Notices, several of them in the same second."""
     return [
         samples.notice(
-            code=f"CMH-{number:04}-2M", first_published_at=samples.NOW - timedelta(minutes=number // 3), expires=None, **changes
+            code=f"CMH-{number:04}-2M",
+            first_published_at=samples.NOW - timedelta(minutes=number // 3),
+            expires=None,
+            **changes,
         )
         for number in range(count)
     ]

@@ -1,4 +1,6 @@
-"""An SMTP server with PIPELINING that plays a tape of moves, one for each reply it owes, and notes what it really took."""
+"""An SMTP server with PIPELINING that plays a tape of moves, one for each reply it owes, and notes
+what it really took.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -25,11 +27,21 @@ GARBAGE = ["2500 x", "25", "", "nun", "250_x", "250-a\r\n251 b", "\xff\xfe\xfd"]
 GARBAGE += ["250 " + "x" * 5000, "250-x\r\n" * 6000, "x" * 9000]
 CODES = [421, 450, 451, 452, 550, 552, 554, 221, 252, 354]
 """Replies other than the wanted one; below 400 they are out of turn."""
-GOODS = {"MAIL": "250", "RCPT": "250", "DATA": "354", "RSET": "250", "NOOP": "250", "QUIT": "221", "content": "250"}
+GOODS = {
+    "MAIL": "250",
+    "RCPT": "250",
+    "DATA": "354",
+    "RSET": "250",
+    "NOOP": "250",
+    "QUIT": "221",
+    "content": "250",
+}
 
 
 class HostileSmtp:
-    """Good where the tape has ended. `taken`: (recipient, content) accepted; `said`: recipients whose content got its 250."""
+    """Good where the tape has ended. `taken`: (recipient, content) accepted; `said`: recipients
+    whose content got its 250.
+    """
 
     def __init__(self, tape: Iterable[str | int] = (), *, extensions: str = "PIPELINING") -> None:
         self.tape = iter(tape)
@@ -97,7 +109,9 @@ class _Talk(asyncio.Protocol):
         verb, path = line[:4].upper(), line.partition("<")[2].partition(">")[0]
         if verb == "EHLO":
             words = ["hostile.example", *self.server.extensions.split(",")]
-            lines = [f"250{'-' if n < len(words) else ' '}{word}\r\n" for n, word in enumerate(words, 1)]
+            lines = [
+                f"250{'-' if n < len(words) else ' '}{word}\r\n" for n, word in enumerate(words, 1)
+            ]
             self.transport.write("".join(lines).encode())
             return
         if verb == "DATA" and self.buffer:
@@ -151,7 +165,9 @@ class _Talk(asyncio.Protocol):
             for octet in good.encode():
                 self.transport.write(bytes([octet]))
         elif isinstance(move, int):
-            self.transport.write(f"{move} {move // 100}.9.9 no\r\n".encode() if refusal is None else good.encode())
+            self.transport.write(
+                f"{move} {move // 100}.9.9 no\r\n".encode() if refusal is None else good.encode()
+            )
             if move == 421 and refusal is None:
                 self._end()
         elif move in GARBAGE:

@@ -1,4 +1,6 @@
-"""A whole city on loopback for browser tests of the newsroom: site, workers, stand-in providers, and hands that use its pages."""
+"""A whole city on loopback for browser tests of the newsroom: site, workers, stand-in providers,
+and hands that use its pages.
+"""
 
 import asyncio
 import html
@@ -44,7 +46,9 @@ class AheadClock:
 
 @dataclass(kw_only=True)
 class City:
-    """A whole city on loopback: site, workers, stand-in providers, one resident of each push channel."""
+    """A whole city on loopback: site, workers, stand-in providers, one resident of each push
+    channel.
+    """
 
     app: App
     port: int
@@ -85,9 +89,12 @@ async def opened(database_url: str, folder: Path) -> AsyncIterator[City]:
     """Everything runs as in life; the hold is passed by putting the clock forward."""
     clock, port = AheadClock(), free_port()
     environ = variables(
-        database_url, folder, BROADCASTER_SIMULATED="true", BROADCASTER_BASE_URL=f"http://127.0.0.1:{port}",
+        database_url,
+        folder,
+        BROADCASTER_SIMULATED="true",
+        BROADCASTER_BASE_URL=f"http://127.0.0.1:{port}",
         **demo_variables(http_port=free_port(), smtp_port=free_port()),
-    )  # fmt: skip
+    )
     async with open_app(config.read(environ), clock=clock) as app:
         for channel, address in RESIDENTS.items():
             await subscribe(app, channel, [(address, "cibabat")])
@@ -138,7 +145,9 @@ class Hands:
         await self.page.keyboard.press("Space")
 
     async def press(self, selector: str) -> None:
-        """Press a button and wait for the page that follows: a new document, not an address that a script writes."""
+        """Press a button and wait for the page that follows: a new document, not an address that a
+        script writes.
+        """
         async with self.page.expect_event("domcontentloaded"):
             if self.keys:
                 await self.reach(selector)
@@ -164,16 +173,23 @@ class Hands:
         found: dict[str, dict[str, str]] = {}
         for channel in RESIDENTS:
             shown = await self.page.query_selector_all(f"#pratinjau-{channel} .part")
-            found[channel] = {(await one.get_attribute("class")).split()[1]: await one.inner_text() for one in shown}
+            found[channel] = {
+                (await one.get_attribute("class")).split()[1]: await one.inner_text()
+                for one in shown
+            }
         return found
 
 
 @asynccontextmanager
 async def browsing(excused: str = "", **options: Any) -> AsyncIterator[Any]:
-    """A browser whose pages must neither complain (but for what `excused`, a pattern, finds) nor ask anybody else."""
+    """A browser whose pages must neither complain (but for what `excused`, a pattern, finds) nor
+    ask anybody else.
+    """
     complaints: list[str] = []
     async with async_api.async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox"]
+        )
 
         async def opening() -> Any:
             context = await browser.new_context(**options)
@@ -181,7 +197,12 @@ async def browsing(excused: str = "", **options: Any) -> AsyncIterator[Any]:
             page = await context.new_page()
             page.on("console", lambda message: complaints.append(message.text))
             page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("request", lambda request: request.url.startswith("http://127.0.0.1:") or complaints.append(request.url))
+            page.on(
+                "request",
+                lambda request: (
+                    request.url.startswith("http://127.0.0.1:") or complaints.append(request.url)
+                ),
+            )
             return page
 
         yield opening
@@ -196,7 +217,9 @@ async def write(hands: Hands, url: str) -> None:
     await hands.page.goto(f"{url}/redaksi/tulis")
     await hands.fill("#judul", "Air PDAM mati di Cibabat")
     await hands.fill("#ringkasan", "Tampung air sebelum pukul tujuh.")
-    await hands.fill("#teks", "Perumda Tirta mengganti pipa di **Jl. Amir Machmud**.\n\n- RW 05 & RW 06")
+    await hands.fill(
+        "#teks", "Perumda Tirta mengganti pipa di **Jl. Amir Machmud**.\n\n- RW 05 & RW 06"
+    )
     await hands.tick('.places input[value="cibabat"]')
     await hands.page.select_option("#kategori", "gangguan-layanan")
     await hands.fill("#opd", "Perumda Tirta")
@@ -205,16 +228,21 @@ async def write(hands: Hands, url: str) -> None:
 
 
 def plain(part: str) -> str:
-    """A received part as it reads: without the messenger's own marks, and without what is each recipient's own."""
+    """A received part as it reads: without the messenger's own marks, and without what is each
+    recipient's own.
+    """
     text = html.unescape(re.sub(r"<[^>]+>", "", part))
     text = re.sub(r"/berhenti/\S+", "/berhenti/...", text)
-    return re.sub(r"Anda mendaftar untuk .*? pada \d+ \w+ \d{4}", "Anda mendaftar", " ".join(text.split()))
+    return re.sub(
+        r"Anda mendaftar untuk .*? pada \d+ \w+ \d{4}", "Anda mendaftar", " ".join(text.split())
+    )
 
 
 async def says(page: Any, selector: str, text: str) -> None:
     """Wait until an element of the page says so."""
     await page.wait_for_function(
-        "([selector, text]) => (document.querySelector(selector)?.innerText || '').includes(text)", arg=[selector, text]
+        "([selector, text]) => (document.querySelector(selector)?.innerText || '').includes(text)",
+        arg=[selector, text],
     )
 
 

@@ -1,7 +1,9 @@
-"""A real OpenID Connect provider as a process of its own: `python tests/oidc_provider.py HOST` listens on loopback, prints where.
+"""A real OpenID Connect provider as a process of its own: `python tests/oidc_provider.py HOST`
+listens on loopback, prints where.
 
-It keeps the rules (PKCE, one use of a code, client secret, registered addresses) and breaks the one that a test chooses:
-PUT /kendali with the fields of `Conduct` sets what it does; GET /kendali tells what it was asked.
+It keeps the rules (PKCE, one use of a code, client secret, registered addresses) and breaks the one
+that a test chooses: PUT /kendali with the fields of `Conduct` sets what it does; GET /kendali tells
+what it was asked.
 """
 
 import base64
@@ -35,7 +37,9 @@ CLIENT, SECRET = "siaran", "rahasia: klien/100%"
 
 @dataclass(kw_only=True)
 class Conduct:
-    """How the provider behaves. `now`: its clock in epoch seconds, 0 = the machine's; `misdeed`: the rule that it breaks."""
+    """How the provider behaves. `now`: its clock in epoch seconds, 0 = the machine's; `misdeed`:
+    the rule that it breaks.
+    """
 
     now: float = 0.0
     claims: dict[str, Any] = field(default_factory=dict)
@@ -81,21 +85,33 @@ class Provider:
             "id_token_signing_alg_values_supported": ["HS256", "none"]
             if self.does("only_shared")
             else ["RS256", "HS256", "none"],
-            "token_endpoint_auth_methods_supported": ["client_secret_post" if self.conduct.by_post else "client_secret_basic"],
+            "token_endpoint_auth_methods_supported": [
+                "client_secret_post" if self.conduct.by_post else "client_secret_basic"
+            ],
             "authorization_response_iss_parameter_supported": True,
         }
         if self.does("huge"):
             said["padding"] = "a" * 300_000
-        return {name: value for name, value in (said | self.conduct.says).items() if name != self.conduct.loses}
+        return {
+            name: value
+            for name, value in (said | self.conduct.says).items()
+            if name != self.conduct.loses
+        }
 
     def id_token(self, grant: dict[str, str], access: str) -> str:
         """What it says of the person, signed; or as the misdeed will have it."""
         now = int(self.now())
         half = hashlib.sha256(access.encode()).digest()[:16]
         claims: dict[str, Any] = {
-            "iss": self.issuer, "aud": CLIENT, "sub": "u-1", "iat": now, "exp": now + 300, "nonce": grant["nonce"],
-            "at_hash": base64.urlsafe_b64encode(half).decode().rstrip("="), **self.conduct.claims,
-        }  # fmt: skip
+            "iss": self.issuer,
+            "aud": CLIENT,
+            "sub": "u-1",
+            "iat": now,
+            "exp": now + 300,
+            "nonce": grant["nonce"],
+            "at_hash": base64.urlsafe_b64encode(half).decode().rstrip("="),
+            **self.conduct.claims,
+        }
         claims |= {
             "nonce": {"nonce": "tebakan"},
             "audience": {"aud": "aplikasi-lain"},
@@ -145,9 +161,20 @@ def create(provider: Provider) -> Starlette:
 
         return answer
 
-    named = {"/.well-known/openid-configuration": discovery, "/jwks": jwks, "/authorize": authorize, "/token": token}
-    routes = [Route(path, counted(path, endpoint), methods=["GET", "POST"]) for path, endpoint in named.items()]
-    routes += [Route(path, counted(path, one)) for path, one in {"/userinfo": userinfo, "/end_session": end_session}.items()]
+    named = {
+        "/.well-known/openid-configuration": discovery,
+        "/jwks": jwks,
+        "/authorize": authorize,
+        "/token": token,
+    }
+    routes = [
+        Route(path, counted(path, endpoint), methods=["GET", "POST"])
+        for path, endpoint in named.items()
+    ]
+    routes += [
+        Route(path, counted(path, one))
+        for path, one in {"/userinfo": userinfo, "/end_session": end_session}.items()
+    ]
 
     async def control(request: Request) -> Response:
         if request.method == "PUT":
@@ -179,12 +206,26 @@ async def authorize(provider: Provider, request: Request) -> Response:
     back = query.get("redirect_uri", "")
     if query.get("client_id") != CLIENT or back not in provider.conduct.returns:
         return PlainTextResponse("klien atau alamat kembali tidak terdaftar", 400)
-    answer = {"state": query["state"], "iss": "https://lain.example" if provider.does("other_sender") else provider.issuer}
-    wrong = query["response_type"] != "code" or query["code_challenge_method"] != "S256" or "openid" not in query["scope"].split()
+    answer = {
+        "state": query["state"],
+        "iss": "https://lain.example" if provider.does("other_sender") else provider.issuer,
+    }
+    wrong = (
+        query["response_type"] != "code"
+        or query["code_challenge_method"] != "S256"
+        or "openid" not in query["scope"].split()
+    )
     if wrong or provider.does("denied"):
-        return RedirectResponse(f"{back}?{urlencode({**answer, 'error': 'invalid_request' if wrong else 'access_denied'})}", 302)
+        return RedirectResponse(
+            f"{back}?{urlencode({**answer, 'error': 'invalid_request' if wrong else 'access_denied'})}",
+            302,
+        )
     code = secrets.token_urlsafe(24)
-    provider.codes[code] = {"back": back, "challenge": query["code_challenge"], "nonce": query["nonce"]}
+    provider.codes[code] = {
+        "back": back,
+        "challenge": query["code_challenge"],
+        "nonce": query["nonce"],
+    }
     return RedirectResponse(f"{back}?{urlencode({**answer, 'code': code})}", 302)
 
 
@@ -199,7 +240,13 @@ async def token(provider: Provider, request: Request) -> Response:
         return JSONResponse({"error": "invalid_grant"}, 400)
     access = secrets.token_urlsafe(24)
     provider.accesses.add(access)
-    return JSONResponse({"access_token": access, "token_type": "Bearer", "id_token": provider.id_token(grant, access)})
+    return JSONResponse(
+        {
+            "access_token": access,
+            "token_type": "Bearer",
+            "id_token": provider.id_token(grant, access),
+        }
+    )
 
 
 def _client_proved(provider: Provider, request: Request, form: Any) -> bool:
@@ -214,7 +261,9 @@ async def userinfo(provider: Provider, request: Request) -> Response:
     """More of the person, for who has an access token."""
     if request.headers.get("authorization", "").removeprefix("Bearer ") not in provider.accesses:
         return JSONResponse({"error": "invalid_token"}, 401)
-    return JSONResponse({"sub": "u-2" if provider.does("userinfo_sub") else "u-1", **provider.conduct.told})
+    return JSONResponse(
+        {"sub": "u-2" if provider.does("userinfo_sub") else "u-1", **provider.conduct.told}
+    )
 
 
 async def end_session(provider: Provider, request: Request) -> Response:
@@ -222,7 +271,11 @@ async def end_session(provider: Provider, request: Request) -> Response:
     query = request.query_params
     jwt.decode(query["id_token_hint"], provider.key, algorithms=["RS256"])
     back = query["post_logout_redirect_uri"]
-    return RedirectResponse(back, 302) if back in provider.conduct.returns else PlainTextResponse("tidak terdaftar", 400)
+    return (
+        RedirectResponse(back, 302)
+        if back in provider.conduct.returns
+        else PlainTextResponse("tidak terdaftar", 400)
+    )
 
 
 # --- as a process -----------------------------------------------------------------------------------------
@@ -253,8 +306,12 @@ class RunningProvider:
 
 @contextmanager
 def running_provider(host: str = "127.0.0.1") -> Iterator[RunningProvider]:
-    """A provider in a process of its own, until the block ends; `host` is what it calls itself: "localhost" is another site."""
-    with subprocess.Popen([sys.executable, str(Path(__file__)), host], stdout=subprocess.PIPE, text=True) as process:
+    """A provider in a process of its own, until the block ends; `host` is what it calls itself:
+    "localhost" is another site.
+    """
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__)), host], stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             url = process.stdout.readline().strip()
@@ -272,7 +329,9 @@ def main() -> None:
         sock.listen()
         issuer = f"http://{sys.argv[1]}:{sock.getsockname()[1]}"
         print(issuer, flush=True)
-        uvicorn.Server(uvicorn.Config(create(Provider(issuer)), log_level="error")).run(sockets=[sock])
+        uvicorn.Server(uvicorn.Config(create(Provider(issuer)), log_level="error")).run(
+            sockets=[sock]
+        )
 
 
 if __name__ == "__main__":

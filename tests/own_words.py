@@ -1,4 +1,6 @@
-"""Announcements made of awkward parts, the same for one seed; each edition has words that no other text has."""
+"""Announcements made of awkward parts, the same for one seed; each edition has words that no other
+text has.
+"""
 
 import random
 import re
@@ -40,7 +42,21 @@ BLOCKS = (
     "15. Butir lima belas\n16. Butir enam belas",
 )  # fmt: skip
 TAG = "abcdefghij"
-KINDS = ("judul", "inti", "isi", "akhir", "tautan", "petunjuk", "gambar", "title", "body", "sendiri", "klaim", "fakta", "alasan")
+KINDS = (
+    "judul",
+    "inti",
+    "isi",
+    "akhir",
+    "tautan",
+    "petunjuk",
+    "gambar",
+    "title",
+    "body",
+    "sendiri",
+    "klaim",
+    "fakta",
+    "alasan",
+)
 _WORDS = re.compile(rf"(?:{'|'.join(KINDS)})[a-j]{{4}}|0000[0-9a-f]{{28}}")
 
 Fields = Mapping[str, Any]
@@ -53,7 +69,10 @@ def word(kind: str, announcement: int, edition: int) -> str:
 
 def words_of(announcement: int, edition: int) -> set[str]:
     """Every word by which a text of this edition is found."""
-    return {*(word(kind, announcement, edition) for kind in KINDS), picture_id(announcement, edition)}
+    return {
+        *(word(kind, announcement, edition) for kind in KINDS),
+        picture_id(announcement, edition),
+    }
 
 
 def found_in(text: str) -> set[str]:
@@ -78,9 +97,15 @@ class Writer:
         return self._worded(number, 1, self._shape())
 
     def correction(self, number: int, edition: int, before: Fields) -> dict[str, Any]:
-        """The fields of a later one: other words always; areas, level, picture, languages, channels often."""
+        """The fields of a later one: other words always; areas, level, picture, languages, channels
+        often.
+        """
         fresh = self._shape()
-        kept = {name: before[name] for name in ("areas", "category", "channels") if name in before and self.dice.random() < 0.6}
+        kept = {
+            name: before[name]
+            for name in ("areas", "category", "channels")
+            if name in before and self.dice.random() < 0.6
+        }
         if self.dice.random() < 0.6:
             fresh["level"] = before["level"]
         return self._worded(number, edition, {**fresh, **kept})
@@ -89,7 +114,9 @@ class Writer:
         dice = self.dice
         level = dice.choices(("info", "important", "emergency"), (6, 3, 2))[0]
         shape: dict[str, Any] = {
-            "areas": dice.sample(KELURAHAN, dice.choice((1, 1, 1, 2, 3))) if dice.random() < 0.85 else [dice.choice(LARGER)],
+            "areas": dice.sample(KELURAHAN, dice.choice((1, 1, 1, 2, 3)))
+            if dice.random() < 0.85
+            else [dice.choice(LARGER)],
             "category": dice.choice(TOPICS),
             "level": level,
         }
@@ -100,7 +127,9 @@ class Writer:
     def _worded(self, number: int, edition: int, shape: Mapping[str, Any]) -> dict[str, Any]:
         dice = self.dice
         urgent = shape["level"] == "emergency"
-        kind = "alert" if urgent else dice.choices(("notice", "alert", "clarification"), (6, 2, 1))[0]
+        kind = (
+            "alert" if urgent else dice.choices(("notice", "alert", "clarification"), (6, 2, 1))[0]
+        )
         fields: dict[str, Any] = {
             **shape,
             "kind": kind,
@@ -108,9 +137,13 @@ class Writer:
             "body": self._body(number, edition),
         }
         if urgent or dice.random() < 0.3:
-            fields["expires"] = (datetime.now(UTC) + timedelta(hours=dice.randint(12, 48))).isoformat()
+            fields["expires"] = (
+                datetime.now(UTC) + timedelta(hours=dice.randint(12, 48))
+            ).isoformat()
         if urgent or dice.random() < 0.2:
-            fields["instruction"] = f"1. {word('petunjuk', number, edition)} ke tempat tinggi.\n2. Matikan listrik, tekan *123#."
+            fields["instruction"] = (
+                f"1. {word('petunjuk', number, edition)} ke tempat tinggi.\n2. Matikan listrik, tekan *123#."
+            )
         return fields | dict(self._extras(number, edition, kind))
 
     def _extras(self, number: int, edition: int, kind: str) -> Iterator[tuple[str, Any]]:
@@ -125,7 +158,14 @@ class Writer:
         if dice.random() < 0.3:
             yield "translations", {"en": self._translation(number, edition)}
         if dice.random() < 0.15:
-            yield "overrides", {dice.choice((*PUSH, *PULL)): {"title": f"Khusus {word('sendiri', number, edition)}"}}
+            yield (
+                "overrides",
+                {
+                    dice.choice((*PUSH, *PULL)): {
+                        "title": f"Khusus {word('sendiri', number, edition)}"
+                    }
+                },
+            )
         if kind == "clarification":
             yield "claim", f"Kabar {word('klaim', number, edition)} lewat *808#"
             yield "verdict", "Hoaks"
@@ -134,12 +174,18 @@ class Writer:
 
     def _translation(self, number: int, edition: int) -> dict[str, Any]:
         text = f"Dial *123*4# {word('body', number, edition)}. {self.dice.choice(SENTENCES)}"
-        return {"title": f"Notice & <tag> {word('title', number, edition)}", "body": text, "instruction": "Move up."}
+        return {
+            "title": f"Notice & <tag> {word('title', number, edition)}",
+            "body": text,
+            "instruction": "Move up.",
+        }
 
     def _body(self, number: int, edition: int) -> str:
         dice = self.dice
         parts = [f"Kabar {word('isi', number, edition)} untuk warga. {dice.choice(SENTENCES)}"]
-        parts += dice.sample(SENTENCES, dice.randint(0, 3)) + dice.sample(BLOCKS, dice.randint(0, 2))
+        parts += dice.sample(SENTENCES, dice.randint(0, 3)) + dice.sample(
+            BLOCKS, dice.randint(0, 2)
+        )
         if dice.random() < 0.15:
             parts += [" ".join(dice.choices(SENTENCES, k=60))]
         return "\n\n".join([*parts, f"Sekian {word('akhir', number, edition)}."])

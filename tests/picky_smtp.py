@@ -1,4 +1,6 @@
-"""An SMTP server that answers single recipients as a test tells it, over real sockets; all others get their mail."""
+"""An SMTP server that answers single recipients as a test tells it, over real sockets; all others
+get their mail.
+"""
 
 import asyncio
 from collections import Counter
@@ -9,7 +11,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What one recipient gets: at "rcpt", "data" or "content" this reply, once `gate` is set where there is one."""
+    """What one recipient gets: at "rcpt", "data" or "content" this reply, once `gate` is set where
+    there is one.
+    """
 
     reply: str
     stage: str = "rcpt"
@@ -18,7 +22,9 @@ class Answer:
 
 @dataclass
 class PickySmtp:
-    """`answers` by address; `arrived` says when (loop time) each other address got its mail, `tried` how often RCPT named it."""
+    """`answers` by address; `arrived` says when (loop time) each other address got its mail,
+    `tried` how often RCPT named it.
+    """
 
     answers: Mapping[str, Answer] = field(default_factory=dict)
     pipelining: bool = True
@@ -53,9 +59,15 @@ class PickySmtp:
         to = ""
         while line := await reader.readline():
             word = line[:4].upper()
-            reply = {b"MAIL": "250 2.1.0 ok", b"RSET": "250 2.0.0 ok", b"NOOP": "250 2.0.0 ok"}.get(word, "502 5.5.1 what")
+            reply = {b"MAIL": "250 2.1.0 ok", b"RSET": "250 2.0.0 ok", b"NOOP": "250 2.0.0 ok"}.get(
+                word, "502 5.5.1 what"
+            )
             if word == b"EHLO":
-                extensions = ["picky.example", *(["PIPELINING"] if self.pipelining else []), "SMTPUTF8"]
+                extensions = [
+                    "picky.example",
+                    *(["PIPELINING"] if self.pipelining else []),
+                    "SMTPUTF8",
+                ]
                 reply = "".join(f"250-{name}\r\n" for name in extensions) + "250 8BITMIME"
             elif word == b"RCPT":
                 address = line.decode().partition("<")[2].partition(">")[0]
@@ -63,7 +75,11 @@ class PickySmtp:
                 reply = await self._answer("rcpt", address, "250 2.1.5 ok")
                 to = address if reply.startswith("250") else ""
             elif word == b"DATA":
-                reply = await self._answer("data", to, "354 go on") if to else "554 5.5.1 No valid recipients"
+                reply = (
+                    await self._answer("data", to, "354 go on")
+                    if to
+                    else "554 5.5.1 No valid recipients"
+                )
             writer.write(f"{reply}\r\n".encode())
             if reply.startswith("354"):
                 await reader.readuntil(b"\r\n.\r\n")

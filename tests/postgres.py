@@ -1,4 +1,6 @@
-"""A real PostgreSQL server for tests: own folder, own unix socket, no TCP, nothing kept, ends with the tests."""
+"""A real PostgreSQL server for tests: own folder, own unix socket, no TCP, nothing kept, ends with
+the tests.
+"""
 
 import os
 import pwd
@@ -17,7 +19,13 @@ import pytest
 from sqlalchemy import make_url
 
 PLACES = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
-UNSAFE_BUT_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "shared_buffers=64MB")
+UNSAFE_BUT_FAST = (
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "max_connections=200",
+    "shared_buffers=64MB",
+)
 
 
 def binaries() -> Path:
@@ -27,11 +35,16 @@ def binaries() -> Path:
         found.append(Path(in_path).parent)
     if not found:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-    return max(found, key=lambda path: [int(part) for part in path.parent.name.split(".") if part.isdigit()])
+    return max(
+        found,
+        key=lambda path: [int(part) for part in path.parent.name.split(".") if part.isdigit()],
+    )
 
 
 def account() -> str:
-    """The user who runs the server: PostgreSQL refuses root. "" = we ourselves; skips where root has nobody to lend."""
+    """The user who runs the server: PostgreSQL refuses root. "" = we ourselves; skips where root
+    has nobody to lend.
+    """
     if os.geteuid() != 0:
         return ""
     for name in ("postgres", "nobody"):
@@ -47,7 +60,11 @@ def as_user(user: str) -> list[str]:
     """What to put before a command so that `user` runs it and it ends with us."""
     if sys.platform != "linux":
         return []
-    change = ["--reuid", user, "--regid", str(pwd.getpwnam(user).pw_gid), "--clear-groups"] if user else []
+    change = (
+        ["--reuid", user, "--regid", str(pwd.getpwnam(user).pw_gid), "--clear-groups"]
+        if user
+        else []
+    )
     return ["setpriv", "--pdeathsig", "QUIT", *change]
 
 
@@ -56,14 +73,30 @@ def initialise(folder: Path, programs: Path, user: str) -> Path:
     if user:
         shutil.chown(folder, user)
     data = folder / "data"
-    make = [programs / "initdb", "-D", data, "-U", "siaran", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+    make = [
+        programs / "initdb",
+        "-D",
+        data,
+        "-U",
+        "siaran",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "--no-sync",
+    ]
     subprocess.run([*as_user(user), *make], check=True, stdout=subprocess.DEVNULL, cwd=folder)
     return data
 
 
 @contextmanager
-def running_postgresql(_folder: Path | None = None, *, settings: Sequence[str] = UNSAFE_BUT_FAST) -> Iterator[str]:
-    """URL of a fresh server's database `postgres`; its folder is in /tmp, as socket paths must be short."""
+def running_postgresql(
+    _folder: Path | None = None, *, settings: Sequence[str] = UNSAFE_BUT_FAST
+) -> Iterator[str]:
+    """URL of a fresh server's database `postgres`; its folder is in /tmp, as socket paths must be
+    short.
+    """
     programs, user = binaries(), account()
     folder = Path(tempfile.mkdtemp(prefix="siaran-pg-", dir="/tmp"))
     try:
@@ -78,7 +111,9 @@ def running_postgresql(_folder: Path | None = None, *, settings: Sequence[str] =
 
 @contextmanager
 def _serving(command: list[str], folder: Path) -> Iterator[None]:
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder, start_new_session=True) as process:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=folder, start_new_session=True
+    ) as process:
         if process.stderr is None:
             raise RuntimeError("no pipe to read from")
         said = []
@@ -104,7 +139,9 @@ def cluster_files(url: str) -> Iterator[tuple[str, bytes]]:
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute("CHECKPOINT")
         (data,) = connection.execute("SHOW data_directory").fetchone() or ("",)
-        (number,) = connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone() or (0,)
+        (number,) = connection.execute(
+            "SELECT oid FROM pg_database WHERE datname = current_database()"
+        ).fetchone() or (0,)
     for path in sorted((Path(data) / "base" / str(number)).iterdir()):
         with suppress(FileNotFoundError):  # the server takes its own caches away whenever it likes
             yield path.name, path.read_bytes()

@@ -1,4 +1,6 @@
-"""Sample editions, recipients and areas of all channel tests: believable news of Cimahi, at one fixed time."""
+"""Sample editions, recipients and areas of all channel tests: believable news of Cimahi, at one
+fixed time.
+"""
 
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
@@ -24,7 +26,9 @@ PASIRKALIKI = Area(code="32.77.03.1001", name="Pasirkaliki", slug="pasirkaliki")
 MELONG = Area(code="32.77.01.1001", name="Melong", slug="melong")
 KELURAHAN_CIMAHI = Area(code="32.77.02.1006", name="Cimahi", slug="kelurahan-cimahi")
 
-SERVICE = Topic(slug="gangguan-layanan", labels={"id": "Gangguan layanan", "en": "Service disruption"})
+SERVICE = Topic(
+    slug="gangguan-layanan", labels={"id": "Gangguan layanan", "en": "Service disruption"}
+)
 WEATHER = Topic(slug="cuaca", labels={"id": "Cuaca", "en": "Weather"})
 AID = Topic(slug="bansos", labels={"id": "Bansos", "en": "Social aid"})
 
@@ -231,7 +235,9 @@ def withdrawn_alert() -> Edition:
         published_at=WITHDRAWN,
         effective=WITHDRAWN,
         expires=None,
-        wordings={lang: Wording(title=titles[lang], summary=reason, body=bodies[lang]) for lang in titles},
+        wordings={
+            lang: Wording(title=titles[lang], summary=reason, body=bodies[lang]) for lang in titles
+        },
     )
 
 

@@ -20,7 +20,9 @@ TYPES = {".css": "text/css", ".js": "text/javascript", ".woff2": "font/woff2"}
 
 
 class Station:
-    """A small server of the screen channel and its static files, whose clock and faults the test sets."""
+    """A small server of the screen channel and its static files, whose clock and faults the test
+    sets.
+    """
 
     def __init__(self) -> None:
         self.editions: list[Edition] = []
@@ -48,7 +50,9 @@ class Station:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}
+        )
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -56,8 +60,17 @@ class Station:
         """Serve a static file, the page or the data."""
         if handler.path.startswith("/static/"):
             file = STATIC / handler.path.removeprefix("/static/")
-            body = self.script if self.script is not None and file.name == "layar.js" else file.read_bytes()
-            self._send(handler, 200, body, {"Content-Type": TYPES[file.suffix], "Cache-Control": "no-store"})
+            body = (
+                self.script
+                if self.script is not None and file.name == "layar.js"
+                else file.read_bytes()
+            )
+            self._send(
+                handler,
+                200,
+                body,
+                {"Content-Type": TYPES[file.suffix], "Cache-Control": "no-store"},
+            )
             return
         if handler.path.startswith("/media/"):
             known = self.pictures.get(handler.path)
@@ -72,15 +85,24 @@ class Station:
             return
         channel = display.open_channel(display.Settings(site=self.site))
         path = channel.paths[1 if data else 0]
-        document = channel.render_page(PageRequest(path=path, area=self.area, query={}, editions=self.editions, now=self.now))
+        document = channel.render_page(
+            PageRequest(path=path, area=self.area, query={}, editions=self.editions, now=self.now)
+        )
         etag = f'"{hashlib.sha256(document.body).hexdigest()[:16]}"'
-        headers = {**document.headers, "Content-Type": document.media_type, "ETag": etag, "Cache-Control": "no-cache"}
+        headers = {
+            **document.headers,
+            "Content-Type": document.media_type,
+            "ETag": etag,
+            "Cache-Control": "no-cache",
+        }
         same = handler.headers.get("If-None-Match") == etag
         if data:
             self.answers.append(304 if same else 200)
         self._send(handler, 304 if same else 200, b"" if same else document.body, headers)
 
-    def _send(self, handler: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str]) -> None:
+    def _send(
+        self, handler: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str]
+    ) -> None:
         handler.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             handler.send_header(name, value)
@@ -95,14 +117,23 @@ class Station:
 
 
 class Screen:
-    """A page on the station whose clock the test moves; it keeps what the console said and which hosts were asked."""
+    """A page on the station whose clock the test moves; it keeps what the console said and which
+    hosts were asked.
+    """
 
     def __init__(self, page: Any, station: Station) -> None:
         self.page = page
         self.station = station
         self.complaints: list[str] = []
         self.hosts: set[str] = set()
-        page.on("console", lambda message: self.complaints.append(message.text) if message.type in {"error", "warning"} else None)
+        page.on(
+            "console",
+            lambda message: (
+                self.complaints.append(message.text)
+                if message.type in {"error", "warning"}
+                else None
+            ),
+        )
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self._under_way: set[Any] = set()
         page.on("request", self._begun)
@@ -111,7 +142,9 @@ class Screen:
         page.clock.install(time=station.now)
         page.goto(f"{station.url}/layar/{station.area.slug}")
         page.evaluate("document.fonts.load('800 76px \"Plus Jakarta Sans\"').then(() => true)")
-        page.wait_for_function("document.querySelector('#words').offsetHeight > 0 || !document.querySelector('#neutral').hidden")
+        page.wait_for_function(
+            "document.querySelector('#words').offsetHeight > 0 || !document.querySelector('#neutral').hidden"
+        )
         self.settle()
 
     def _begun(self, request: Any) -> None:
@@ -122,7 +155,9 @@ class Screen:
         self._under_way.discard(request)
 
     def settle(self) -> None:
-        """Let requests and what follows from them come to their end, while the screen's clock stands still."""
+        """Let requests and what follows from them come to their end, while the screen's clock
+        stands still.
+        """
         self._breathe()
         while self._under_way:
             self.page.wait_for_timeout(2)
@@ -198,7 +233,9 @@ def visible_text(screen: Screen) -> list[dict[str, Any]]:
 
 
 def assert_inside(screen: Screen) -> None:
-    """Nothing leaves the screen, nothing leaves the room of the words, nothing lies under the code card or the bars."""
+    """Nothing leaves the screen, nothing leaves the room of the words, nothing lies under the code
+    card or the bars.
+    """
     size = screen.page.viewport_size
     room = screen.page.locator("#room").bounding_box()
     for piece in visible_text(screen):
@@ -206,16 +243,26 @@ def assert_inside(screen: Screen) -> None:
         assert piece["top"] >= 0 and piece["bottom"] <= size["height"] + 0.5, piece
         if piece["inside"] and room:
             assert piece["right"] <= room["x"] + room["width"] + 0.5, piece
-            assert piece["bottom"] <= room["y"] + room["height"] + 8, piece  # a line box is taller than its letters
-    main, card = screen.page.locator("main").bounding_box(), screen.page.locator("#slide .card").bounding_box()
+            assert piece["bottom"] <= room["y"] + room["height"] + 8, (
+                piece
+            )  # a line box is taller than its letters
+    main, card = (
+        screen.page.locator("main").bounding_box(),
+        screen.page.locator("#slide .card").bounding_box(),
+    )
     if card:
         assert card["y"] >= main["y"] and card["y"] + card["height"] <= main["y"] + main["height"]
 
 
 def luminance(colour: str) -> float:
     """Relative luminance of `rgb(r, g, b)` (WCAG 2)."""
-    channels = [int(part) / 255 for part in colour.removeprefix("rgb(").removesuffix(")").split(",")]
-    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    channels = [
+        int(part) / 255 for part in colour.removeprefix("rgb(").removesuffix(")").split(",")
+    ]
+    linear = [
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+        for value in channels
+    ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 

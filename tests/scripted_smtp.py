@@ -24,7 +24,9 @@ GOOD = {
 
 
 class ScriptedSmtp:
-    """A good server, but for the steps in `script`: step -> reply, or a list of replies used up one by one."""
+    """A good server, but for the steps in `script`: step -> reply, or a list of replies used up one
+    by one.
+    """
 
     def __init__(self, **script: str | list[str]) -> None:
         self.script = script

@@ -1,4 +1,6 @@
-"""The site with the city's sign-on plugged in, for tests: the provider's conduct, and browsers that walk through it."""
+"""The site with the city's sign-on plugged in, for tests: the provider's conduct, and browsers that
+walk through it.
+"""
 
 import dataclasses
 from collections.abc import AsyncIterator
@@ -12,7 +14,12 @@ from broadcaster.store import accounts, audit
 from browsing import Answer, Running, running
 from oidc_provider import CLIENT, SECRET, RunningProvider
 
-SITI = {"name": "Siti Aminah", "preferred_username": "Siti.Aminah", "email": "siti@cimahi.example", "roles": ["penyusun", "tamu"]}
+SITI = {
+    "name": "Siti Aminah",
+    "preferred_username": "Siti.Aminah",
+    "email": "siti@cimahi.example",
+    "roles": ["penyusun", "tamu"],
+}
 
 
 @dataclass(kw_only=True)
@@ -34,7 +41,9 @@ class City:
 
     async def sessions(self) -> int:
         """How many sessions there are."""
-        return await self.site.app.database.read(lambda c: c.exec_driver_sql("SELECT count(*) FROM session").scalar_one())
+        return await self.site.app.database.read(
+            lambda c: c.exec_driver_sql("SELECT count(*) FROM session").scalar_one()
+        )
 
     async def account(self, name: str) -> Account:
         """The account of this name."""
@@ -44,7 +53,9 @@ class City:
 
     async def acts(self, name: str) -> list[str]:
         """What the audit says of a person, the oldest first."""
-        return [entry.act for entry in await self.site.app.database.read(audit.about, f"staff:{name}")]
+        return [
+            entry.act for entry in await self.site.app.database.read(audit.about, f"staff:{name}")
+        ]
 
     async def change(self, name: str, **values: Any) -> None:
         """Change somebody's account by hand."""
@@ -85,7 +96,11 @@ class Visitor:
         return await self.get(await self.at_provider(await self.begin(query)))
 
     def _headers(self) -> dict[str, str]:
-        return {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())} if self.cookies else {}
+        return (
+            {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+            if self.cookies
+            else {}
+        )
 
     def _keep(self, answer: Answer) -> Answer:
         self.cookies |= answer.cookies
@@ -95,11 +110,18 @@ class Visitor:
 
 def settings(provider: RunningProvider, **more: str) -> dict[str, str]:
     """The three settings that plug the provider in, and others."""
-    return {"OIDC_ISSUER": provider.url, "OIDC_CLIENT_ID": CLIENT, "OIDC_CLIENT_SECRET": SECRET, **more}
+    return {
+        "OIDC_ISSUER": provider.url,
+        "OIDC_CLIENT_ID": CLIENT,
+        "OIDC_CLIENT_SECRET": SECRET,
+        **more,
+    }
 
 
 @asynccontextmanager
-async def opened(url: str, folder: Path, provider: RunningProvider, **more: str) -> AsyncIterator[City]:
+async def opened(
+    url: str, folder: Path, provider: RunningProvider, **more: str
+) -> AsyncIterator[City]:
     """The site under these settings."""
     async with running(url, folder, **settings(provider, **more)) as site:
         found = City(site=site, provider=provider)

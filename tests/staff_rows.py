@@ -1,7 +1,8 @@
-"""The newsroom's route table for tests: what stands for each name in a path, and how each form is really sent.
+"""The newsroom's route table for tests: what stands for each name in a path, and how each form is
+really sent.
 
-Tests over the table ask for every row of it, so a new row needs a line here where its path has a new name (FILLERS), and one
-where it is a form (DEEDS). They fail with what is missing.
+Tests over the table ask for every row of it, so a new row needs a line here where its path has a
+new name (FILLERS), and one where it is a form (DEEDS). They fail with what is missing.
 """
 
 import base64
@@ -40,7 +41,10 @@ from uploads import photo
 
 AGENCY = "Dinas Perhubungan"
 """Whose announcements they are."""
-ELSEWHERE: Mapping[str, Mapping[str, Any]] = {"agency": {"agencies": ("Dinas Kesehatan",)}, "area": {"areas": ("32.77.01",)}}
+ELSEWHERE: Mapping[str, Mapping[str, Any]] = {
+    "agency": {"agencies": ("Dinas Kesehatan",)},
+    "area": {"areas": ("32.77.01",)},
+}
 """How somebody is bound who does not hold for these announcements."""
 COMPOSED: Mapping[str, Any] = {
     "title": "Jalan ditutup di Cibabat", "body": "Lewat Jalan Sangkuriang sampai pukul dua siang.", "areas": "cibabat",
@@ -48,7 +52,11 @@ COMPOSED: Mapping[str, Any] = {
 }  # fmt: skip
 """The composer's form as a browser sends it."""
 FORM: Mapping[str, Any] = {**COMPOSED, "areas": ["cibabat"]}
-URGENT: Mapping[str, Any] = {**FORM, "level": "emergency", "instruction": "Pindah ke tempat tinggi."}
+URGENT: Mapping[str, Any] = {
+    **FORM,
+    "level": "emergency",
+    "instruction": "Pindah ke tempat tinggi.",
+}
 AMENDED: Mapping[str, Any] = {
     **COMPOSED,
     "summary": "",
@@ -63,7 +71,9 @@ ONE, SENT = "/redaksi/pengumuman/{id}", "/redaksi/pengiriman/{id}"
 
 @dataclass
 class Stage:
-    """A running site with two colleagues who hold for everything: rina writes, dewi approves; what a test asks for is made."""
+    """A running site with two colleagues who hold for everything: rina writes, dewi approves; what
+    a test asks for is made.
+    """
 
     site: Running
     rina: Account
@@ -73,7 +83,9 @@ class Stage:
     async def do(self, who: Account, use_case: Any, *args: Any, **options: Any) -> Any:
         """A use case, other than by a page."""
         app = self.site.app
-        return await app.database.write(use_case, Desk(press=Press.of(app), account=who, now=app.clock()), *args, **options)
+        return await app.database.write(
+            use_case, Desk(press=Press.of(app), account=who, now=app.clock()), *args, **options
+        )
 
     async def row(self, announcement: str) -> Announcement:
         """An announcement as it is stored."""
@@ -84,7 +96,11 @@ class Stage:
 
 async def staged(site: Running) -> Stage:
     """The stage on a fresh site."""
-    return Stage(site=site, rina=await hire(site.app, "rina", "author"), dewi=await hire(site.app, "dewi", "approver"))
+    return Stage(
+        site=site,
+        rina=await hire(site.app, "rina", "author"),
+        dewi=await hire(site.app, "dewi", "approver"),
+    )
 
 
 # --- what can stand there -----------------------------------------------------------------------------
@@ -99,7 +115,9 @@ async def versioned(stage: Stage) -> str:
     """A draft with two versions."""
     announcement = await drafted(stage)
     stage.site.clock.now += timedelta(minutes=11)
-    await stage.do(stage.rina, newsroom.save, {**FORM, "title": "Judul kedua"}, announcement_id=announcement)
+    await stage.do(
+        stage.rina, newsroom.save, {**FORM, "title": "Judul kedua"}, announcement_id=announcement
+    )
     return announcement
 
 
@@ -151,14 +169,24 @@ async def paused(stage: Stage) -> str:
 async def failed(stage: Stage) -> str:
     """A sending that is over, and did not reach everybody."""
     announcement = await sending(stage)
-    await drain_all(with_channels(stage.site.app, FakeChannel(provider=lambda _recipient: Rejected(code="=554"))))
+    await drain_all(
+        with_channels(
+            stage.site.app, FakeChannel(provider=lambda _recipient: Rejected(code="=554"))
+        )
+    )
     return announcement
 
 
 async def corrected(stage: Stage) -> str:
     """Something published for which rina proposes a correction."""
     announcement = await published(stage)
-    await stage.do(stage.rina, amending.propose_correction, announcement, {**FORM, "title": "Ditutup lama"}, reason="Salah.")
+    await stage.do(
+        stage.rina,
+        amending.propose_correction,
+        announcement,
+        {**FORM, "title": "Ditutup lama"},
+        reason="Salah.",
+    )
     return announcement
 
 
@@ -184,8 +212,15 @@ async def halted(stage: Stage) -> str:
 
 async def holding(stage: Stage) -> str:
     """A channel with an address whose suppression is held."""
-    row = {"address": await stage.site.subscriber(), "channel": "email", "reason": "address_dead", "at": 1.0}
-    await stage.site.app.database.write(lambda connection: connection.execute(insert(held_suppression).values(row)))
+    row = {
+        "address": await stage.site.subscriber(),
+        "channel": "email",
+        "reason": "address_dead",
+        "at": 1.0,
+    }
+    await stage.site.app.database.write(
+        lambda connection: connection.execute(insert(held_suppression).values(row))
+    )
     return "email"
 
 
@@ -218,7 +253,9 @@ async def signed_in_elsewhere(stage: Stage) -> str:
 async def other_session(stage: Stage) -> str:
     """A session of rina's in another browser."""
     other = await browser(stage.site, stage.rina)
-    found = await stage.site.app.database.read(sessions.find, other.cookie, stage.site.clock().timestamp())
+    found = await stage.site.app.database.read(
+        sessions.find, other.cookie, stage.site.clock().timestamp()
+    )
     assert found is not None
     return found.id
 
@@ -230,7 +267,9 @@ async def _secure(stage: Stage, account: int) -> None:
 
 async def template(stage: Stage) -> str:
     """A template that everybody may use."""
-    made = await stage.do(stage.rina, recurring.keep, await drafted(stage), f"Penutupan jalan {next(_NUMBERS)}")
+    made = await stage.do(
+        stage.rina, recurring.keep, await drafted(stage), f"Penutupan jalan {next(_NUMBERS)}"
+    )
     return str(made.id)
 
 
@@ -311,7 +350,9 @@ async def second_factor(stage: Stage, _values: Mapping[str, str]) -> Mapping[str
 
 async def no_mail(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]:
     """The form of rina's, who had an address, that takes it away."""
-    await stage.site.app.database.write(accounts.reach, stage.rina.id, "email", "rina@contoh.example")
+    await stage.site.app.database.write(
+        accounts.reach, stage.rina.id, "email", "rina@contoh.example"
+    )
     return {"kabar": ""}
 
 
@@ -344,8 +385,9 @@ async def chosen(_stage: Stage, _values: Mapping[str, str]) -> Mapping[str, Any]
 class Deed:
     """How a form is really sent, so that it does what it is for.
 
-    `stands`: what stands for the path's last name, where it is not what FILLERS says. `own`: only rina, whose it is, may.
-    `stores`: whether anything changes. `across`: why also somebody may who holds for another agency or area.
+    `stands`: what stands for the path's last name, where it is not what FILLERS says. `own`: only
+    rina, whose it is, may. `stores`: whether anything changes. `across`: why also somebody may who
+    holds for another agency or area.
     """
 
     form: Callable[[Stage, Mapping[str, str]], Awaitable[Mapping[str, Any]]] = nothing
@@ -361,7 +403,9 @@ DEEDS: Mapping[str, Deed] = {
     "/redaksi/keluar": Deed(),
     "/redaksi/tulis": Deed(form=typed(**COMPOSED)),
     "/redaksi/simpan": Deed(form=typed(**COMPOSED)),
-    "/redaksi/darurat": Deed(form=typed(**{**COMPOSED, "bahaya": "banjir", "instruction": "Pindah ke tempat tinggi."})),
+    "/redaksi/darurat": Deed(
+        form=typed(**{**COMPOSED, "bahaya": "banjir", "instruction": "Pindah ke tempat tinggi."})
+    ),
     "/redaksi/pratinjau": Deed(form=typed(**COMPOSED), stores=False),
     ONE + "/tulis": Deed(form=typed(**{**COMPOSED, "title": "Judul lain", "versi": "1"})),
     ONE + "/simpan": Deed(form=typed(**{**COMPOSED, "title": "Judul lain", "versi": "1"})),
@@ -373,7 +417,9 @@ DEEDS: Mapping[str, Deed] = {
     ONE + "/batalkan": Deed(stands=approved),
     ONE + "/batalkan-jadwal": Deed(stands=scheduled),
     ONE + "/arsipkan": Deed(),
-    ONE + "/duplikat": Deed(across="a copy is a draft of one's own, and cannot be submitted for another agency"),
+    ONE + "/duplikat": Deed(
+        across="a copy is a draft of one's own, and cannot be submitted for another agency"
+    ),
     ONE + "/pulihkan": Deed(form=typed(nomor="1"), stands=versioned),
     ONE + "/darurat": Deed(form=alone, stands=urgent),
     SENT + "/jeda": Deed(),
@@ -383,9 +429,14 @@ DEEDS: Mapping[str, Deed] = {
     ONE + "/ralat": Deed(form=amended),
     ONE + "/cabut": Deed(form=typed(reason="Batal.")),
     ONE + "/uji": Deed(across="it goes to the addresses of who asks, who may read it anyway"),
-    ONE + "/templat": Deed(form=typed(nama="Templat baru"), across="a template is words without times, for every agency"),
+    ONE + "/templat": Deed(
+        form=typed(nama="Templat baru"),
+        across="a template is words without times, for every agency",
+    ),
     "/redaksi/templat/{id}/pakai": Deed(across="the draft is one's own"),
-    "/redaksi/templat/{id}/ganti-nama": Deed(form=typed(nama="Nama baru"), across="templates are everybody's"),
+    "/redaksi/templat/{id}/ganti-nama": Deed(
+        form=typed(nama="Nama baru"), across="templates are everybody's"
+    ),
     "/redaksi/templat/{id}/hapus": Deed(across="templates are everybody's"),
     "/redaksi/akun/telegram": Deed(),
     "/redaksi/akun/telegram/lepas": Deed(),
@@ -397,7 +448,9 @@ DEEDS: Mapping[str, Deed] = {
     "/redaksi/akun/kode/pemulihan": Deed(form=password_again, own=True),
     "/redaksi/akun/sesi/akhiri": Deed(form=another_browser, own=True),
     "/redaksi/akun/sesi/{id}/akhiri": Deed(own=True),
-    "/redaksi/pengguna/baru": Deed(form=typed(nama="budi", lengkap="Budi Santoso", peran=["author"])),
+    "/redaksi/pengguna/baru": Deed(
+        form=typed(nama="budi", lengkap="Budi Santoso", peran=["author"])
+    ),
     "/redaksi/pengguna/{id}": Deed(form=typed(lengkap="Nama lain", peran=["approver"])),
     "/redaksi/pengguna/{id}/nonaktif": Deed(),
     "/redaksi/pengguna/{id}/aktif": Deed(stands=shut_out),
@@ -426,12 +479,18 @@ def staff_rows(method: str) -> Sequence[Row]:
 def deed_of(row: Row) -> Deed:
     """How the row's form is sent; fails the test where nobody said so."""
     if row.path not in DEEDS:
-        pytest.fail(f"say in DEEDS (tests/staff_rows.py) how the form of POST {row.path} is really sent")
+        pytest.fail(
+            f"say in DEEDS (tests/staff_rows.py) how the form of POST {row.path} is really sent"
+        )
     return DEEDS[row.path]
 
 
-async def filled(stage: Stage, row: Row, stands: Scene | None = None) -> tuple[str, Mapping[str, str]]:
-    """The row's path with something real for each of its names, and what that is; fails the test where nobody said what."""
+async def filled(
+    stage: Stage, row: Row, stands: Scene | None = None
+) -> tuple[str, Mapping[str, str]]:
+    """The row's path with something real for each of its names, and what that is; fails the test
+    where nobody said what.
+    """
     values: dict[str, str] = {}
     names = re.findall(r"\{(\w+)", row.path)
     for name in names:
@@ -441,9 +500,15 @@ async def filled(stage: Stage, row: Row, stands: Scene | None = None) -> tuple[s
 
 
 def _filler(row: Row, name: str) -> Scene:
-    found = [key for key in FILLERS if _begins(row.path, key) and re.findall(r"\{(\w+)", key)[-1:] == [name]]
+    found = [
+        key
+        for key in FILLERS
+        if _begins(row.path, key) and re.findall(r"\{(\w+)", key)[-1:] == [name]
+    ]
     if not found:
-        pytest.fail(f"say in FILLERS (tests/staff_rows.py) what stands for {{{name}}} in {row.path}")
+        pytest.fail(
+            f"say in FILLERS (tests/staff_rows.py) what stands for {{{name}}} in {row.path}"
+        )
     return FILLERS[max(found, key=len)]
 
 

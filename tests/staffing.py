@@ -25,14 +25,18 @@ NOTICE: Mapping[str, Any] = {
 
 def person(name: str, *roles: AccountRole, **values: Any) -> Account:
     """An account that is not stored yet."""
-    return Account(id=0, name=name, roles=roles or ("author",), **{"full_name": name.title(), **values})
+    return Account(
+        id=0, name=name, roles=roles or ("author",), **{"full_name": name.title(), **values}
+    )
 
 
 async def hire(app: App, name: str, *roles: AccountRole, **values: Any) -> Account:
     """Store an account whose password is PASSWORD."""
     at = app.clock().timestamp()
     return await app.database.write(
-        lambda connection: accounts.add(connection, person(name, *roles, **values), password=_HASH, at=at)
+        lambda connection: accounts.add(
+            connection, person(name, *roles, **values), password=_HASH, at=at
+        )
     )
 
 
@@ -48,11 +52,19 @@ class Browser:
 
     async def get(self, path: str, **headers: str) -> Answer:
         """Open a page."""
-        return await self.site.ask(path, headers={"Cookie": f"redaksi={self.cookie}", **self.headers, **headers})
+        return await self.site.ask(
+            path, headers={"Cookie": f"redaksi={self.cookie}", **self.headers, **headers}
+        )
 
     async def post(self, path: str, data: Any = None, **headers: str) -> Answer:
         """Send a form of ours."""
-        sent = {"Cookie": f"redaksi={self.cookie}", "Origin": self.site.url, "X-CSRF-Token": self.csrf, **self.headers, **headers}
+        sent = {
+            "Cookie": f"redaksi={self.cookie}",
+            "Origin": self.site.url,
+            "X-CSRF-Token": self.csrf,
+            **self.headers,
+            **headers,
+        }
         return await self.site.ask(path, "POST", data=data or {}, headers=sent)
 
 
@@ -66,7 +78,9 @@ async def browser(site: Running, account: Account, way: str = "password") -> Bro
     """A browser in which this person is signed in."""
     at = site.clock().timestamp()
     cookie = await site.app.database.write(
-        lambda connection: sessions.start(connection, account.id, way=way, agent="uji", place="127.0.0.1", at=at)
+        lambda connection: sessions.start(
+            connection, account.id, way=way, agent="uji", place="127.0.0.1", at=at
+        )
     )
     found = await site.app.database.read(sessions.find, cookie, at)
     assert found is not None

@@ -1,4 +1,6 @@
-"""Announcements published, corrected and withdrawn one after the other, and what phones, feeds and screens must show of them."""
+"""Announcements published, corrected and withdrawn one after the other, and what phones, feeds and
+screens must show of them.
+"""
 
 import asyncio
 import re
@@ -24,9 +26,12 @@ ROUNDS = 60
 CODE = re.compile(r"CMH-[0-9A-Z]{4}-[0-9A-Z]{2}")
 MARKED = re.compile("DIRALAT|CORRECTED|RALAT|CORRECTION", re.IGNORECASE)
 REPLACED = re.compile(
-    r"pesan ini tidak berlaku lagi\. Baca pesan baru|this message no longer hold\. Read the new message", re.IGNORECASE
+    r"pesan ini tidak berlaku lagi\. Baca pesan baru|this message no longer hold\. Read the new message",
+    re.IGNORECASE,
 )
-"""Below an old photo whose words stand in another message; a withdrawal itself says that it no longer holds, too."""
+"""Below an old photo whose words stand in another message; a withdrawal itself says that it no
+longer holds, too.
+"""
 WITHDRAWN = re.compile("DICABUT|WITHDRAWN", re.IGNORECASE)
 
 
@@ -52,10 +57,15 @@ class City:
         """The messages of a resident as they stand now, oldest first, by part."""
         match resident.channel:
             case "whatsapp":
-                return [dict(message.parts) for message in self.providers.graph.inbox(resident.address)]
+                return [
+                    dict(message.parts) for message in self.providers.graph.inbox(resident.address)
+                ]
             case "telegram":
                 chat = self.providers.bot.inbox(int(resident.address))
-                return [{**message.parts, "shown": message.text, "photo": message.photo} for message in chat]
+                return [
+                    {**message.parts, "shown": message.text, "photo": message.photo}
+                    for message in chat
+                ]
         return [received_parts(mail.raw) for mail in self.providers.mail.inbox(resident.address)]
 
     async def send_everything(self) -> None:
@@ -67,7 +77,9 @@ class City:
             everything_due(self.app)
             engine = deliverer(self.app)
             busy = self.app.database.read_now(slices.busy_lanes)
-            await asyncio.gather(*(engine.drain(channel, lane, seconds=5) for channel, lane in busy))
+            await asyncio.gather(
+                *(engine.drain(channel, lane, seconds=5) for channel, lane in busy)
+            )
             engine.stopping = True
             await engine.settle()
             forget_leases(self.app)  # of a run whose filling was cut short
@@ -76,7 +88,9 @@ class City:
 
 @dataclass(kw_only=True)
 class Story:
-    """One announcement: its editions' fields (None: withdrawn), and whom each push channel reached with which editions."""
+    """One announcement: its editions' fields (None: withdrawn), and whom each push channel reached
+    with which editions.
+    """
 
     number: int
     stored: Stored
@@ -153,7 +167,12 @@ class Chronicle:
         reason = f"Batal {word('alasan', story.number, story.newest + 1)} <b> & *808#."
         press = Press.of(self.city.app)
         self.city.app.database.write_now(
-            publishing.withdraw, press, story.stored.id, reason=reason, actor="t", now=self.city.app.clock()
+            publishing.withdraw,
+            press,
+            story.stored.id,
+            reason=reason,
+            actor="t",
+            now=self.city.app.clock(),
         )
         self._follows(story, None)
 
@@ -168,7 +187,9 @@ class Chronicle:
         app = self.city.app
         press = Press.of(app)
         checked = press.examine(fields, app.clock())
-        stored: Stored = app.database.write_now(act, press, *args, checked, **more, actor="t", now=app.clock())
+        stored: Stored = app.database.write_now(
+            act, press, *args, checked, **more, actor="t", now=app.clock()
+        )
         return stored
 
     def _follows(self, story: Story, fields: Fields | None) -> None:
@@ -180,7 +201,11 @@ class Chronicle:
         places = self.concerned(fields)
         story.places |= places
         tree = self.city.app.tree
-        story.waiting |= {each for each in self.city.residents if each.channel in story.went and tree[each.area].code in places}
+        story.waiting |= {
+            each
+            for each in self.city.residents
+            if each.channel in story.went and tree[each.area].code in places
+        }
 
     def former_words(self) -> set[str]:
         """Words that may stand nowhere any more."""
@@ -209,8 +234,12 @@ def wrong_on_phones(chronicle: Chronicle) -> Iterator[str]:
                 yield f"{resident.channel} {resident.address} {resident.lang}: {story.number} ({story.stored.code}): {fault}"
 
 
-def _in_inbox(resident: Resident, story: Story, received: Sequence[dict[str, str]]) -> Iterator[str]:
-    """What was sent stays: each edition once, in order, and the last one is the truth and says what it is."""
+def _in_inbox(
+    resident: Resident, story: Story, received: Sequence[dict[str, str]]
+) -> Iterator[str]:
+    """What was sent stays: each edition once, in order, and the last one is the truth and says what
+    it is.
+    """
     editions = story.reached.get(resident, [])
     if len(received) != len(editions):
         yield f"{len(received)} messages for editions {editions}"
@@ -220,7 +249,9 @@ def _in_inbox(resident: Resident, story: Story, received: Sequence[dict[str, str
     last = _words(received[-1])
     if story.truth(resident.channel, resident.lang) not in last:
         yield "the last message is not the newest"
-    if len(editions) > 1 and not (WITHDRAWN if story.withdrawn else MARKED).search(_head(received[-1])):
+    if len(editions) > 1 and not (WITHDRAWN if story.withdrawn else MARKED).search(
+        _head(received[-1])
+    ):
         yield "the last message does not say that it corrects"
     yield from (f"{old!r} in the last message" for old in story.former_words() & found_in(last))
 
@@ -234,11 +265,15 @@ def _on_chat(resident: Resident, story: Story, received: Sequence[dict[str, str]
         yield from (f"{old!r} stands" for old in story.former_words() & found_in(text))
         replaced = REPLACED.search(text) is not None
         own = picture_id(story.number, story.newest)
-        if (parts["photo"] and own not in parts["photo"] and not replaced) or (own in parts["photo"] and story.withdrawn):
+        if (parts["photo"] and own not in parts["photo"] and not replaced) or (
+            own in parts["photo"] and story.withdrawn
+        ):
             yield "a former picture stands"
         if not replaced and story.truth(resident.channel, resident.lang) not in text:
             yield "a message that is not the newest"
-        if story.newest > 1 and not (WITHDRAWN if story.withdrawn else MARKED).search(parts["shown"][:60]):
+        if story.newest > 1 and not (WITHDRAWN if story.withdrawn else MARKED).search(
+            parts["shown"][:60]
+        ):
             yield "it does not say that it corrects"
     if received and all(REPLACED.search(str(parts)) for parts in received):
         yield "the newest words do not stand"

@@ -1,4 +1,6 @@
-"""A stranger on loopback: raw connections from an address that is no proxy's, to say what no well-behaved client would."""
+"""A stranger on loopback: raw connections from an address that is no proxy's, to say what no
+well-behaved client would.
+"""
 
 import asyncio
 import contextlib
@@ -22,9 +24,18 @@ class Stranger:
             await self.writer.drain()
 
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
-        """The next answer: status, headers by lower-case name, body; for answers with Content-Length."""
-        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+        """The next answer: status, headers by lower-case name, body; for answers with
+        Content-Length.
+        """
+        head = (
+            (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10))
+            .decode("latin-1")
+            .split("\r\n")
+        )
+        headers = {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in head[1:] if line)
+        }
         body = await self.reader.readexactly(int(headers.get("content-length", "0")))
         return int(head[0].split()[1]), headers, body
 

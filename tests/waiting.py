@@ -1,4 +1,6 @@
-"""Waiting for what another process does: look often, give up after a while, say what was waited for."""
+"""Waiting for what another process does: look often, give up after a while, say what was waited
+for.
+"""
 
 import asyncio
 import os
@@ -16,7 +18,9 @@ async def until(happened: Callable[[], object], *, seconds: float = 15, what: st
 
 
 async def turns() -> None:
-    """Let every task go on that waits for nothing but its turn: what has not happened then waits for more."""
+    """Let every task go on that waits for nothing but its turn: what has not happened then waits
+    for more.
+    """
     for _ in range(20):
         await asyncio.sleep(0)
 

@@ -1,4 +1,6 @@
-"""A small city for tests: an open program on a given database, with residents, whose channels speak to whatever is given."""
+"""A small city for tests: an open program on a given database, with residents, whose channels speak
+to whatever is given.
+"""
 
 import base64
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -39,18 +41,38 @@ async def program(environ: Mapping[str, str], *, redis_url: str = "") -> AsyncIt
         yield app
 
 
-async def subscribe(app: App, channel: str, people: Iterable[tuple[str, str]], *, language: str = "id", **columns: str) -> None:
+async def subscribe(
+    app: App,
+    channel: str,
+    people: Iterable[tuple[str, str]],
+    *,
+    language: str = "id",
+    **columns: str,
+) -> None:
     """Import (address, areas) pairs as confirmed subscribers of a channel who read `language`."""
-    header = ["channel", "address", "areas", "topics", "language", "consent_source", "consent_at", *columns]
+    header = [
+        "channel",
+        "address",
+        "areas",
+        "topics",
+        "language",
+        "consent_source",
+        "consent_at",
+        *columns,
+    ]
     lines = [",".join(header)]
     for address, areas in people:
-        lines.append(",".join([channel, address, areas, "", language, "test", BEFORE, *columns.values()]))
+        lines.append(
+            ",".join([channel, address, areas, "", language, "test", BEFORE, *columns.values()])
+        )
     parsers = {name: app.loaded.modules[name].parse_address for name in app.push}
     topics = [topic.slug for topic in app.settings.topics]
     rows = list(importing.read_rows(iter(f"{line}\n" for line in lines), app.tree, topics, parsers))
     bad = [row for row in rows if isinstance(row, importing.BadRow)]
     assert not bad, bad[:3]
-    await app.database.write(importing.import_rows, app.book, app.tree, rows, datetime.now(UTC).timestamp() - 60)
+    await app.database.write(
+        importing.import_rows, app.book, app.tree, rows, datetime.now(UTC).timestamp() - 60
+    )
 
 
 def notice(**changes: Any) -> dict[str, Any]:

@@ -28,12 +28,18 @@ program = typer.Typer(help="Catatan audit: buktikan rantainya, ekspor.", no_args
 
 @program.command()
 def verify(
-    head: Annotated[str, typer.Option(help="Kepala rantai yang pernah Anda catat; harus masih ada di dalamnya.")] = "",
+    head: Annotated[
+        str, typer.Option(help="Kepala rantai yang pernah Anda catat; harus masih ada di dalamnya.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Hitung ulang seluruh rantai. Putus: kode keluar 1, dan di catatan mana. Utuh: cetak kepalanya, untuk dicatat di luar."""
+    """Hitung ulang seluruh rantai. Putus: kode keluar 1, dan di catatan mana. Utuh: cetak
+    kepalanya, untuk dicatat di luar.
+    """
     if head and not re.fullmatch(r"[0-9a-fA-F]{64}", head):
-        raise typer.BadParameter("Kepala rantai terdiri dari 64 angka heksadesimal.", param_hint="--head")
+        raise typer.BadParameter(
+            "Kepala rantai terdiri dari 64 angka heksadesimal.", param_hint="--head"
+        )
     asyncio.run(_verify(head.lower(), as_json))
 
 
@@ -44,7 +50,9 @@ async def _verify(head: str, as_json: bool) -> None:
             count = await app.database.read(audit.verify, known=head)
         except BrokenChain as broken:
             if as_json:
-                sys.stdout.write(json.dumps({"holds": False, "id": broken.id, "why": _why(broken)}) + "\n")
+                sys.stdout.write(
+                    json.dumps({"holds": False, "id": broken.id, "why": _why(broken)}) + "\n"
+                )
             raise Failed(_why(broken)) from broken
     if as_json:
         sys.stdout.write(json.dumps({"holds": True, "rows": count, "head": newest}) + "\n")
@@ -66,10 +74,17 @@ def _why(broken: BrokenChain) -> str:
 @program.command()
 def export(
     file: Annotated[Path | None, typer.Argument(help="Tujuan; kosong: keluaran baku.")] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV; tanpa ini: satu objek JSON per baris.")] = False,
-    who: Annotated[str, typer.Option(help="Hanya dari pelaku ini, misalnya staff:rina atau cli.")] = "",
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="CSV; tanpa ini: satu objek JSON per baris.")
+    ] = False,
+    who: Annotated[
+        str, typer.Option(help="Hanya dari pelaku ini, misalnya staff:rina atau cli.")
+    ] = "",
     act: Annotated[str, typer.Option(help="Hanya tindakan ini, misalnya publish.")] = "",
-    about: Annotated[str, typer.Option(help="Hanya tentang ini: id atau kode pengumuman, staff:rina, channel:...")] = "",
+    about: Annotated[
+        str,
+        typer.Option(help="Hanya tentang ini: id atau kode pengumuman, staff:rina, channel:..."),
+    ] = "",
     since: Annotated[str, typer.Option(help="Sejak tanggal ini (2026-11-25).")] = "",
     until: Annotated[str, typer.Option(help="Sampai dengan tanggal ini.")] = "",
     force: FORCE = False,
@@ -77,13 +92,19 @@ def export(
     """Ekspor catatan audit, yang tertua dulu. Ekspor ini sendiri ikut tercatat."""
     span = {"since": _midnight(since, "--since"), "until": _midnight(until, "--until", days=1)}
     refuse_existing(file, force=force)
-    asyncio.run(_export(file, "csv" if as_csv else "jsonl", Wanted(actor=who, act=act, subject=about, **span)))
+    asyncio.run(
+        _export(
+            file, "csv" if as_csv else "jsonl", Wanted(actor=who, act=act, subject=about, **span)
+        )
+    )
 
 
 async def _export(file: Path | None, form: Form, wanted: Wanted) -> None:
     async with opened() as app:
         wanted = await _about(app, wanted)
-        await app.database.write(auditing.note_export, now=app.clock(), actor="cli", wanted=wanted, form=form)
+        await app.database.write(
+            auditing.note_export, now=app.clock(), actor="cli", wanted=wanted, form=form
+        )
         with private(file, force=True) if file is not None else nullcontext(sys.stdout) as target:
             async for lines in auditing.exported(app.database, wanted, form):
                 target.write(lines)
@@ -101,6 +122,8 @@ def _midnight(text: str, option: str, *, days: int = 0) -> float | None:
     if not text:
         return None
     try:
-        return datetime.combine(date.fromisoformat(text) + timedelta(days=days), time(), WIB).timestamp()
+        return datetime.combine(
+            date.fromisoformat(text) + timedelta(days=days), time(), WIB
+        ).timestamp()
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter("Tanggal seperti ini: 2026-11-25.", param_hint=option) from error

@@ -1,4 +1,6 @@
-"""`broadcaster subscribers import`: a file of subscribers is read, tried or taken in, and what was refused is given back."""
+"""`broadcaster subscribers import`: a file of subscribers is read, tried or taken in, and what was
+refused is given back.
+"""
 
 import asyncio
 import hashlib
@@ -34,26 +36,44 @@ SOME_REFUSED = 3
 _IN_MEMORY = 16 * 1024 * 1024
 """Bytes of a pipe kept in memory; more goes to a file without a name."""
 _REASON = "alasan"
-_WORDS = {"new": "baru", "changed": "diubah", "same": "sama", "suppressed": "tetap berhenti", "repeated": "berulang"}
+_WORDS = {
+    "new": "baru",
+    "changed": "diubah",
+    "same": "sama",
+    "suppressed": "tetap berhenti",
+    "repeated": "berulang",
+}
 
 
 def import_(
     file: Annotated[
-        Path, typer.Argument(help="CSV: channel,address,areas,topics,language,consent_source,consent_at[,subscriber]")
+        Path,
+        typer.Argument(
+            help="CSV: channel,address,areas,topics,language,consent_source,consent_at[,subscriber]"
+        ),
     ],
     bad_rows: Annotated[
-        Path | None, typer.Option(help="Tulis semua baris yang ditolak, dengan alasannya, ke berkas ini: perbaiki, lalu impor.")
+        Path | None,
+        typer.Option(
+            help="Tulis semua baris yang ditolak, dengan alasannya, ke berkas ini: perbaiki, lalu impor."
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Katakan apa yang akan terjadi; tidak menyimpan apa pun.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Katakan apa yang akan terjadi; tidak menyimpan apa pun."),
+    ] = False,
     force: FORCE = False,
 ) -> None:
-    """Impor pelanggan dari CSV. Baris buruk dilaporkan, baris baik disimpan; impor kedua tidak mengubah apa pun.
+    """Impor pelanggan dari CSV. Baris buruk dilaporkan, baris baik disimpan; impor kedua tidak
+    mengubah apa pun.
 
     Selesai dengan kode 0 bila semua baris baik, 3 bila ada yang ditolak, 1 bila gagal.
     """
     refuse_existing(bad_rows, force=force)
     if bad_rows is not None and bad_rows.exists() and file.exists() and bad_rows.samefile(file):
-        raise Failed(f"{bad_rows} adalah berkas yang diimpor. Pilih nama lain untuk baris yang ditolak.")
+        raise Failed(
+            f"{bad_rows} adalah berkas yang diimpor. Pilih nama lain untuk baris yang ditolak."
+        )
     refused = asyncio.run(_import(file, bad_rows, dry_run=dry_run))
     if refused:
         raise typer.Exit(SOME_REFUSED)
@@ -74,20 +94,35 @@ async def _import(file: Path, bad_rows: Path | None, *, dry_run: bool) -> int:
             delimiter = DELIMITERS.get(table.delimiter, f'"{table.delimiter}"')
             sys.stderr.write(f"{file} dibaca sebagai {encoding.name}, dipisah {delimiter}.\n")
         async with opened(create=not dry_run) as app:
-            refusals = Refusals(stack.enter_context(private(bad_rows, force=True)) if bad_rows else None, table)
-            tally = await import_file(app, table, counted, refusals, digest="" if dry_run else digest, dry_run=dry_run)
+            refusals = Refusals(
+                stack.enter_context(private(bad_rows, force=True)) if bad_rows else None, table
+            )
+            tally = await import_file(
+                app, table, counted, refusals, digest="" if dry_run else digest, dry_run=dry_run
+            )
     _tell(tally, refusals, dry_run=dry_run)
     return refusals.count
 
 
 async def import_file(
-    app: App, table: Table, counted: "_Counted", refusals: "Refusals", *, digest: str, dry_run: bool = False
+    app: App,
+    table: Table,
+    counted: "_Counted",
+    refusals: "Refusals",
+    *,
+    digest: str,
+    dry_run: bool = False,
 ) -> Tally:
     """Import the rows of a file with a progress bar; what became of the good ones."""
     parsers = {name: app.loaded.modules[name].parse_address for name in app.push}
     topics = tuple(topic.slug for topic in app.settings.topics)
     tally = Tally(tried=dry_run)
-    columns = (SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn(), TextColumn("{task.fields[rows]} baris"))
+    columns = (
+        SpinnerColumn(),
+        *Progress.get_default_columns(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[rows]} baris"),
+    )
     bar = Progress(*columns, console=Console(stderr=True))
     with bar:
         task = bar.add_task("Impor", total=counted.total, rows=0)
@@ -97,7 +132,9 @@ async def import_file(
             if dry_run:
                 outcomes = await subscriber_register.try_rows(app, good)
             else:
-                outcomes = await subscriber_register.import_rows(app, good, file=digest, actor=ACTOR)
+                outcomes = await subscriber_register.import_rows(
+                    app, good, file=digest, actor=ACTOR
+                )
             tally.take(good, outcomes)
             refusals.take(row for row in chunk if isinstance(row, BadRow))
             bar.update(task, completed=counted.size, rows=tally.counts.total() + refusals.count)
@@ -109,7 +146,9 @@ def _tell(tally: Tally, refusals: "Refusals", *, dry_run: bool) -> None:
     for problem in refusals.first:
         sys.stderr.write(f"baris {problem.line}: {problem.reason}\n")
     if refusals.count > SHOWN_BAD_ROWS:
-        sys.stderr.write(f"... dan {refusals.count - SHOWN_BAD_ROWS} baris lain (pakai --bad-rows BERKAS)\n")
+        sys.stderr.write(
+            f"... dan {refusals.count - SHOWN_BAD_ROWS} baris lain (pakai --bad-rows BERKAS)\n"
+        )
     if dry_run:
         sys.stderr.write("Hanya percobaan: tidak ada yang disimpan.\n")
     if tally.addresses:
@@ -121,7 +160,9 @@ def _tell(tally: Tally, refusals: "Refusals", *, dry_run: bool) -> None:
 
 
 class Refusals:
-    """The rows that were left out: the first of them to tell, all of them into a file that can be mended and imported again."""
+    """The rows that were left out: the first of them to tell, all of them into a file that can be
+    mended and imported again.
+    """
 
     def __init__(self, target: TextIO | None, table: Table) -> None:
         self._target, self._delimiter = target, table.delimiter
@@ -129,7 +170,9 @@ class Refusals:
         self.count = 0
         if target is not None:
             names = [name for name in table.header if name.casefold() != _REASON]
-            self._places = [number for number, name in enumerate(table.header) if name.casefold() != _REASON]
+            self._places = [
+                number for number, name in enumerate(table.header) if name.casefold() != _REASON
+            ]
             self._width = len(table.header)
             target.write("\ufeff" + line([_REASON, *names], delimiter=self._delimiter))
 
@@ -140,11 +183,15 @@ class Refusals:
             if len(self.first) < SHOWN_BAD_ROWS:
                 self.first.append(row)
             if self._target is not None:
-                self._target.write(line([row.reason, *self._without_reason(row.cells)], delimiter=self._delimiter))
+                self._target.write(
+                    line([row.reason, *self._without_reason(row.cells)], delimiter=self._delimiter)
+                )
 
     def _without_reason(self, cells: Sequence[str]) -> list[str]:
         """The cells as they were, without the reason of an earlier time."""
-        return [cells[place] for place in self._places if place < len(cells)] + list(cells[self._width :])
+        return [cells[place] for place in self._places if place < len(cells)] + list(
+            cells[self._width :]
+        )
 
 
 @contextmanager
@@ -153,7 +200,9 @@ def _content(file: Path) -> Iterator[BinaryIO]:
     try:
         content = file.open("rb")
     except OSError as error:
-        raise Failed(f"{file} tidak dapat dibuka. Periksa nama, folder, dan izin bacanya.") from error
+        raise Failed(
+            f"{file} tidak dapat dibuka. Periksa nama, folder, dan izin bacanya."
+        ) from error
     with content, tempfile.SpooledTemporaryFile(_IN_MEMORY) as kept:
         if content.seekable():
             yield content

@@ -37,7 +37,9 @@ ID = Annotated[str, typer.Argument(help="Id atau kode pengumuman.")]
 JSON = Annotated[bool, typer.Option("--json", help="Cetak sebagai JSON.")]
 WATCH_SECONDS = 1.0
 AREAS_SHARE = 20.0
-"""While watching, the areas are counted anew only after this many times as long as counting them takes."""
+"""While watching, the areas are counted anew only after this many times as long as counting them
+takes.
+"""
 
 
 def print_json(content: Mapping[str, Any]) -> None:
@@ -50,13 +52,19 @@ async def found_id(app: App, key: str) -> str:
     """The id of the announcement with this id or code; Failed when there is none."""
     found = await app.database.read(identify, key)
     if found is None:
-        raise Failed(f"Pengumuman {key} tidak ditemukan. Lihat id atau kodenya pada keluaran `broadcaster publish`.")
+        raise Failed(
+            f"Pengumuman {key} tidak ditemukan. Lihat id atau kodenya pada keluaran `broadcaster publish`."
+        )
     return found
 
 
 async def watched(app: App, found: str, watcher: Watcher | None = None) -> Overview:
-    """How the announcement stands; without `watcher` its causes are complete, however long that takes."""
-    shown = await app.database.read(overview, found, app.site, watcher or Watcher(looks=float("inf")), app.labels)
+    """How the announcement stands; without `watcher` its causes are complete, however long that
+    takes.
+    """
+    shown = await app.database.read(
+        overview, found, app.site, watcher or Watcher(looks=float("inf")), app.labels
+    )
     if shown is None:
         raise Failed(f"Pengumuman {found} tidak ditemukan.")
     return shown
@@ -66,9 +74,13 @@ async def watched(app: App, found: str, watcher: Watcher | None = None) -> Overv
 
 
 def show(
-    id: ID, watch: Annotated[bool, typer.Option(help="Perbarui tiap detik sampai selesai.")] = False, as_json: JSON = False
+    id: ID,
+    watch: Annotated[bool, typer.Option(help="Perbarui tiap detik sampai selesai.")] = False,
+    as_json: JSON = False,
 ) -> None:
-    """Tampilkan perjalanan satu pengumuman: per kanal, per wilayah, apa yang gagal dan apa yang menunggu."""
+    """Tampilkan perjalanan satu pengumuman: per kanal, per wilayah, apa yang gagal dan apa yang
+    menunggu.
+    """
     asyncio.run(_show(id, watch, as_json))
 
 
@@ -114,7 +126,11 @@ def _print(app: App, shown: Overview, areas: Mapping[str, Mapping[str, int]]) ->
         console.print(f"{_number(progress.people)} warga, {_number(progress.total)} alamat")
     console.print(f"Mungkin ganda: {progress.possible_duplicates}   {shown.url}")
     console.print(_counts("Kanal", progress.deliveries))
-    console.print(_counts("Wilayah", {_label(app.tree, code): counts for code, counts in sorted(areas.items())}))
+    console.print(
+        _counts(
+            "Wilayah", {_label(app.tree, code): counts for code, counts in sorted(areas.items())}
+        )
+    )
     for line in _notes(app, shown):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -125,14 +141,21 @@ def _notes(app: App, shown: Overview) -> Iterator[str]:
         label, t = shown.labels.get(hold.channel, hold.channel), catalogue("id")
         yield f"PERHATIAN, darurat tertahan: {waiting.sentence(hold, label, t)} {waiting.remedy(hold, t)}"
     for name, view in shown.channels.items():
-        yield from (f"{app.push[name].label if name in app.push else name}: {text}" for text in _held_up(name, view))
+        yield from (
+            f"{app.push[name].label if name in app.push else name}: {text}"
+            for text in _held_up(name, view)
+        )
     for wait in shown.causes.waiting:
         code = f", kode {wait.provider_code}" if wait.provider_code else ""
         code = f" ({words(wait.reason)}{code})" if wait.reason else code
         again = f"coba lagi {_moment(wait.next_try)}{_meaning(wait.provider_code)}"
         yield f"{wait.channel}: {_number(wait.count)} menunggu{code}, {again}"
     for cause in shown.causes.failures:
-        code = f" (kode {cause.provider_code}){_meaning(cause.provider_code)}" if cause.provider_code else ""
+        code = (
+            f" (kode {cause.provider_code}){_meaning(cause.provider_code)}"
+            if cause.provider_code
+            else ""
+        )
         yield f"{_number(cause.count):>7}  {cause.channel}  {WORDS[cause.state]}  {words(cause.reason)}{code}"
     if not shown.causes.complete:
         yield "Sebab gagal dan menunggu masih dihitung."
@@ -148,7 +171,11 @@ def _held_up(name: str, view: ChannelView) -> Iterator[str]:
     if view.why:
         yield f"{SENDING[view.sending]}: {view.why}"
     if view.state.halted:
-        how = "dicoba lagi tiap menit" if view.state.halted == "probe" else f"buka lagi: broadcaster channel resume {name}"
+        how = (
+            "dicoba lagi tiap menit"
+            if view.state.halted == "probe"
+            else f"buka lagi: broadcaster channel resume {name}"
+        )
         yield f"kanal berhenti ({view.state.detail}); {how}"
     if view.state.paused_until:
         yield f"penyedia minta menunggu sampai {_moment(view.state.paused_until)}"
@@ -182,7 +209,11 @@ def _number(count: int) -> str:
 
 def _counts(heading: str, rows: Mapping[str, Mapping[str, int]]) -> Table:
     """Counts by state; states in which nobody is are left out, but for the main ones."""
-    shown = [state for state in STATES if state in ALWAYS or any(counts[state] for counts in rows.values())]
+    shown = [
+        state
+        for state in STATES
+        if state in ALWAYS or any(counts[state] for counts in rows.values())
+    ]
     table = Table(heading, box=box.SIMPLE_HEAD)
     for state in shown:
         table.add_column(WORDS[state], justify="right")
@@ -195,17 +226,33 @@ def _counts(heading: str, rows: Mapping[str, Mapping[str, int]]) -> Table:
 
 UNOPENED = "(tidak dapat dibuka)"
 """In place of an address that our key does not open."""
-COLUMNS = ("delivery", "channel", "area", "state", "reason", "words", "provider_code", "attempts", "closed_at")
+COLUMNS = (
+    "delivery",
+    "channel",
+    "area",
+    "state",
+    "reason",
+    "words",
+    "provider_code",
+    "attempts",
+    "closed_at",
+)
 
 
 def failed(
     id: ID,
-    file: Annotated[str, typer.Option("--csv", help="Berkas CSV; - menulis ke keluaran baku.")] = "",
-    addresses: Annotated[bool, typer.Option("--addresses", help="Sertakan alamat; tercatat di log audit.")] = False,
+    file: Annotated[
+        str, typer.Option("--csv", help="Berkas CSV; - menulis ke keluaran baku.")
+    ] = "",
+    addresses: Annotated[
+        bool, typer.Option("--addresses", help="Sertakan alamat; tercatat di log audit.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Satu objek JSON per baris.")] = False,
     force: FORCE = False,
 ) -> None:
-    """Daftar pengiriman yang tidak sampai atau belum pasti: kanal, wilayah, sebab, kode penyedia, berapa kali dicoba, kapan."""
+    """Daftar pengiriman yang tidak sampai atau belum pasti: kanal, wilayah, sebab, kode penyedia,
+    berapa kali dicoba, kapan.
+    """
     if file and as_json:
         raise typer.BadParameter("Pilih salah satu: --csv atau --json.")
     refuse_existing(Path(file) if file not in ("", "-") else None, force=force)
@@ -218,7 +265,12 @@ async def _failed(key: str, file: str, addresses: bool, as_json: bool) -> None:
         if addresses:
             await app.database.write(
                 lambda c: audit.append(
-                    c, at=app.clock(), actor=ACTOR, act="read-addresses", subject=found, detail={"of": "failed"}
+                    c,
+                    at=app.clock(),
+                    actor=ACTOR,
+                    act="read-addresses",
+                    subject=found,
+                    detail={"of": "failed"},
                 )
             )
         columns = (*COLUMNS, "address") if addresses else COLUMNS
@@ -244,10 +296,16 @@ def _target(file: str) -> Iterator[TextIO]:
 
 def _told(app: App, row: ClosedRow, addresses: bool) -> dict[str, Any]:
     told = {
-        "delivery": f"{row.edition}.{row.slot}", "channel": row.channel, "area": _label(app.tree, row.area), "state": row.state,
-        "reason": row.reason, "words": words(row.reason), "provider_code": row.provider_code, "attempts": row.attempts,
+        "delivery": f"{row.edition}.{row.slot}",
+        "channel": row.channel,
+        "area": _label(app.tree, row.area),
+        "state": row.state,
+        "reason": row.reason,
+        "words": words(row.reason),
+        "provider_code": row.provider_code,
+        "attempts": row.attempts,
         "closed_at": when(row.closed_at) if row.closed_at else "",
-    }  # fmt: skip
+    }
     if addresses:
         told["address"] = _address(app, row)
     return told
@@ -270,6 +328,13 @@ def _write(target: TextIO, told: Mapping[str, Any], columns: Sequence[str], as_j
         target.write(json.dumps(told, ensure_ascii=False) + "\n")
     else:
         code = f" (kode {told['provider_code']})" if told["provider_code"] else ""
-        parts = [told["closed_at"], told["channel"], told["area"], WORDS[told["state"]], f"{told['words']}{code}",
-                 f"{told['attempts']}x", told.get("address", "")]  # fmt: skip
+        parts = [
+            told["closed_at"],
+            told["channel"],
+            told["area"],
+            WORDS[told["state"]],
+            f"{told['words']}{code}",
+            f"{told['attempts']}x",
+            told.get("address", ""),
+        ]
         target.write("  ".join(part for part in parts if part) + "\n")

@@ -18,7 +18,9 @@ ACTOR = "cli"
 
 
 def has_database(settings: config.Settings) -> bool:
-    """Whether there is a database ready for use; looking for one makes none. Raises OSError for a folder that cannot be used."""
+    """Whether there is a database ready for use; looking for one makes none. Raises OSError for a
+    folder that cannot be used.
+    """
     if not settings.database_url:
         try:
             (settings.data_dir / "siaran.db").stat()
@@ -44,9 +46,15 @@ def require_database(loaded: config.Loaded) -> None:
 
 @asynccontextmanager
 async def opened(*, create: bool = False) -> AsyncIterator[App]:
-    """The app of the data folder in force, joined to the Valkey that runs there; `create` makes a missing SQLite database."""
+    """The app of the data folder in force, joined to the Valkey that runs there; `create` makes a
+    missing SQLite database.
+    """
     loaded = config.read()
-    if create and loaded.settings.database.startswith("sqlite") and not has_database(loaded.settings):
+    if (
+        create
+        and loaded.settings.database.startswith("sqlite")
+        and not has_database(loaded.settings)
+    ):
         secret_key.prepare(loaded.settings)
     require_database(loaded)
     audit.come_from(operator())

@@ -30,13 +30,19 @@ NOT_CLEARED = (
 program = typer.Typer(help="Pelanggan: impor, ekspor, hapus, hitung.", no_args_is_help=True)
 program.command("import")(enrolling.import_)
 
-STATES = {"unconfirmed": "menunggu konfirmasi", "confirmed": "aktif", "address_dead": "tidak terjangkau", "opted_out": "berhenti"}
+STATES = {
+    "unconfirmed": "menunggu konfirmasi",
+    "confirmed": "aktif",
+    "address_dead": "tidak terjangkau",
+    "opted_out": "berhenti",
+}
 """Words for the states of addresses."""
 
 
 @program.command()
 def export(
-    file: Annotated[Path | None, typer.Argument(help="Tujuan; kosong: keluaran baku.")] = None, force: FORCE = False
+    file: Annotated[Path | None, typer.Argument(help="Tujuan; kosong: keluaran baku.")] = None,
+    force: FORCE = False,
 ) -> None:
     """Ekspor semua pelanggan ke CSV (berisi alamat: simpan dengan aman)."""
     refuse_existing(file, force=force)
@@ -46,11 +52,17 @@ def export(
 async def _export(file: Path | None) -> None:
     async with opened() as app:
         await subscriber_register.note_export(app, actor=ACTOR)
-        found = await app.database.read(lambda connection: list(residents.export_rows(connection, app.book)))
+        found = await app.database.read(
+            lambda connection: list(residents.export_rows(connection, app.book))
+        )
     with private(file, force=True) if file is not None else nullcontext(sys.stdout) as target:
         target.write(line(importing.COLUMNS))
-        target.writelines(line(_as_imported(app, row)) for row in found if not isinstance(row, residents.Unopened))
-    if unopened := [f"{row.channel} {row.id}" for row in found if isinstance(row, residents.Unopened)]:
+        target.writelines(
+            line(_as_imported(app, row)) for row in found if not isinstance(row, residents.Unopened)
+        )
+    if unopened := [
+        f"{row.channel} {row.id}" for row in found if isinstance(row, residents.Unopened)
+    ]:
         raise Failed(
             f"{len(unopened)} alamat tidak dapat dibuka dan tidak ikut diekspor: {', '.join(unopened)}. "
             "Tersegel dengan kunci lain, atau rusak: pulihkan kuncinya, atau impor lagi alamatnya."
@@ -60,15 +72,23 @@ async def _export(file: Path | None) -> None:
 def _as_imported(app: App, row: Mapping[str, str]) -> list[str]:
     """The cells of a row, its address such that the import reads it back."""
     module = app.loaded.modules.get(row["channel"])
-    address = spelled(row["address"], module.parse_address) if module is not None else row["address"]
+    address = (
+        spelled(row["address"], module.parse_address) if module is not None else row["address"]
+    )
     return [address if name == "address" else row[name] for name in importing.COLUMNS]
 
 
 @program.command()
 def erase(
-    address: Annotated[str, typer.Argument(help="Alamat yang dihapus, misalnya 0812... atau nama@contoh.id")],
-    channel: Annotated[str, typer.Option(help="Hanya di kanal ini; kosong: di mana pun alamat itu sah.")] = "",
-    person: Annotated[bool, typer.Option("--person", help="Hapus juga semua alamat lain orang itu.")] = False,
+    address: Annotated[
+        str, typer.Argument(help="Alamat yang dihapus, misalnya 0812... atau nama@contoh.id")
+    ],
+    channel: Annotated[
+        str, typer.Option(help="Hanya di kanal ini; kosong: di mana pun alamat itu sah.")
+    ] = "",
+    person: Annotated[
+        bool, typer.Option("--person", help="Hapus juga semua alamat lain orang itu.")
+    ] = False,
 ) -> None:
     """Hapus data kontak satu alamat, atau satu orang (hak warga). Angka pengiriman tetap."""
     asyncio.run(_erase(address, channel, whole_person=person))
@@ -76,7 +96,11 @@ def erase(
 
 async def _erase(address: str, channel: str, *, whole_person: bool) -> None:
     async with opened() as app:
-        named = [row for name, parsed in _readings(app, address, channel) if (row := await _find(app, name, parsed))]
+        named = [
+            row
+            for name, parsed in _readings(app, address, channel)
+            if (row := await _find(app, name, parsed))
+        ]
         if not named:
             raise Failed("Alamat itu tidak terdaftar.")
         others = await _others(app, named)
@@ -94,7 +118,9 @@ async def _erase(address: str, channel: str, *, whole_person: bool) -> None:
 
 
 def _readings(app: App, address: str, channel: str) -> Iterator[tuple[str, str]]:
-    """The channels on which the text is an address, and how it is kept there; raises Failed for a channel that is none."""
+    """The channels on which the text is an address, and how it is kept there; raises Failed for a
+    channel that is none.
+    """
     for name in (channel,) if channel else tuple(app.push):
         if name not in app.push:
             raise Failed(f"Kanal {name!r} tidak ada. Yang ada: {', '.join(sorted(app.push))}.")
@@ -113,7 +139,9 @@ async def _others(app: App, named: Sequence[AddressRow]) -> list[AddressRow]:
     """All other addresses of the people whose these are, stopped ones too."""
     mine = {row.id for row in named}
     people = {row.subscriber for row in named}
-    rows = [row for person in people for row in await app.database.read(residents.addresses_of, person)]
+    rows = [
+        row for person in people for row in await app.database.read(residents.addresses_of, person)
+    ]
     return [row for row in rows if row.id not in mine]
 
 
@@ -146,4 +174,8 @@ async def _count(as_json: bool) -> None:
         sys.stdout.write(json.dumps(counts) + "\n")
         return
     for channel, states in sorted(counts.items()):
-        sys.stdout.write(f"{channel}: " + ", ".join(f"{number} {STATES[state]}" for state, number in states.items()) + "\n")
+        sys.stdout.write(
+            f"{channel}: "
+            + ", ".join(f"{number} {STATES[state]}" for state, number in states.items())
+            + "\n"
+        )

@@ -27,7 +27,18 @@ async def _list(as_json: bool) -> None:
         found = app.tree.all()
     if as_json:
         sys.stdout.write(
-            json.dumps([{"code": a.code, "name": a.name, "slug": a.slug, "level": a.level, "parent": a.parent} for a in found])
+            json.dumps(
+                [
+                    {
+                        "code": a.code,
+                        "name": a.name,
+                        "slug": a.slug,
+                        "level": a.level,
+                        "parent": a.parent,
+                    }
+                    for a in found
+                ]
+            )
         )
         sys.stdout.write("\n")
         return
@@ -38,7 +49,10 @@ async def _list(as_json: bool) -> None:
 
 @program.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="Bentuk cimahi.json mengganti seluruh pohon; GeoJSON menambah batas.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="Bentuk cimahi.json mengganti seluruh pohon; GeoJSON menambah batas."),
+    ],
 ) -> None:
     """Impor pohon wilayah atau batas wilayah dari satu berkas JSON."""
     asyncio.run(_import(file))
@@ -49,9 +63,13 @@ async def _import(file: Path) -> None:
         content = file.read_bytes()
         document = json.loads(content.decode("utf-8-sig"))
     except OSError as error:
-        raise Failed(f"{file} tidak dapat dibuka. Periksa nama, folder, dan izin bacanya.") from error
+        raise Failed(
+            f"{file} tidak dapat dibuka. Periksa nama, folder, dan izin bacanya."
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise Failed(f"{file} bukan JSON dalam UTF-8{_where(error)}. Periksa tanda koma, kurung, dan kutipnya.") from error
+        raise Failed(
+            f"{file} bukan JSON dalam UTF-8{_where(error)}. Periksa tanda koma, kurung, dan kutipnya."
+        ) from error
     if not isinstance(document, dict):
         raise Failed(f"{file} bukan pohon wilayah dan bukan GeoJSON: isinya harus satu objek JSON.")
     async with opened(create=True) as app:
@@ -60,7 +78,11 @@ async def _import(file: Path) -> None:
             replaced = await operating.import_areas(app, document, file=digest, actor=ACTOR)
         except ValueError as error:
             raise Failed(f"{file}: {error}") from error
-    done = "Pohon wilayah diganti. Mulai ulang web dan worker supaya memakainya." if replaced else "Batas wilayah disimpan."
+    done = (
+        "Pohon wilayah diganti. Mulai ulang web dan worker supaya memakainya."
+        if replaced
+        else "Batas wilayah disimpan."
+    )
     sys.stdout.write(done + "\n")
 
 

@@ -61,8 +61,14 @@ async def _web() -> None:
 
 
 def worker(
-    lane: Annotated[str, typer.Option(help="emergency atau routine; kosong: keduanya, masing-masing satu proses.")] = "",
-    check: Annotated[bool, typer.Option("--check", help="Periksa saja apakah worker di mesin ini hidup (0 = ya).")] = False,
+    lane: Annotated[
+        str,
+        typer.Option(help="emergency atau routine; kosong: keduanya, masing-masing satu proses."),
+    ] = "",
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Periksa saja apakah worker di mesin ini hidup (0 = ya)."),
+    ] = False,
 ) -> None:
     """Jalankan worker pengiriman."""
     if lane and lane not in LANES:
@@ -78,7 +84,9 @@ def worker(
 def _check(lanes: tuple[str, ...]) -> None:
     """Raise Failed where a lane has no living worker on this machine."""
     if dead := pulse.silent(config.read().settings.database, lanes, time.time()):
-        raise Failed(f"Tidak ada worker yang hidup di mesin ini untuk jalur {', '.join(dead)}. Lihat catatannya.")
+        raise Failed(
+            f"Tidak ada worker yang hidup di mesin ini untuk jalur {', '.join(dead)}. Lihat catatannya."
+        )
 
 
 async def _worker(lane: str) -> None:
@@ -91,7 +99,9 @@ async def _worker(lane: str) -> None:
 
 async def _workers() -> None:
     loaded = config.read()
-    if loaded.settings.database.startswith("sqlite"):  # what the children would say again and again; a server may come later
+    if loaded.settings.database.startswith(
+        "sqlite"
+    ):  # what the children would say again and again; a server may come later
         require_database(loaded)
     stop = _stop_signal()
     async with Children() as children:
@@ -111,7 +121,9 @@ def _stop_signal() -> asyncio.Event:
 
 
 def run() -> None:
-    """Jalankan semuanya di satu mesin: web, worker, dan Valkey bawaan bila BROADCASTER_REDIS_URL kosong."""
+    """Jalankan semuanya di satu mesin: web, worker, dan Valkey bawaan bila BROADCASTER_REDIS_URL
+    kosong.
+    """
     configure()
     loaded = config.read()
     if config.simulation(loaded.settings.data_dir):
@@ -154,10 +166,18 @@ async def _migrate(loaded: config.Loaded) -> None:
     await asyncio.to_thread(secret_key.prepare, loaded.settings)
 
 
-async def _with_redis(stack: contextlib.AsyncExitStack, loaded: config.Loaded, environ: Mapping[str, str]) -> dict[str, str]:
+async def _with_redis(
+    stack: contextlib.AsyncExitStack, loaded: config.Loaded, environ: Mapping[str, str]
+) -> dict[str, str]:
     """The children's variables: the embedded Valkey's address where no other is set."""
-    url = loaded.settings.redis_url or await stack.enter_async_context(valkey(loaded.settings.data_dir))
-    return {**environ, "BROADCASTER_DATA_DIR": str(loaded.settings.data_dir), "BROADCASTER_REDIS_URL": url}
+    url = loaded.settings.redis_url or await stack.enter_async_context(
+        valkey(loaded.settings.data_dir)
+    )
+    return {
+        **environ,
+        "BROADCASTER_DATA_DIR": str(loaded.settings.data_dir),
+        "BROADCASTER_REDIS_URL": url,
+    }
 
 
 def start_all(children: Children, environ: Mapping[str, str]) -> None:
@@ -189,7 +209,9 @@ def demo(
     data: Annotated[Path, typer.Option(help="Folder data kota contoh.")] = Path("data"),
     fast: Annotated[bool, typer.Option(help="Tanpa riwayat dua belas minggu.")] = False,
 ) -> None:
-    """Kota contoh dengan penyedia tiruan: semua kanal berjalan, tidak ada pesan keluar dari komputer ini."""
+    """Kota contoh dengan penyedia tiruan: semua kanal berjalan, tidak ada pesan keluar dari
+    komputer ini.
+    """
     configure()
     began = time.monotonic()
     asyncio.run(_demo(port, data.resolve(), fast, began))
@@ -200,7 +222,9 @@ async def _demo(port: int, data: Path, fast: bool, began: float) -> None:
 
     _refuse_real(data)
     if not 0 < port < 65_536:
-        raise Failed(f"Port {port} tidak dapat dipakai. Pilih 1 sampai 65535: broadcaster demo --port 8000.")
+        raise Failed(
+            f"Port {port} tidak dapat dipakai. Pilih 1 sampai 65535: broadcaster demo --port 8000."
+        )
     _refuse_busy("127.0.0.1", port, f"Pilih yang lain: broadcaster demo --port {port + 1}.")
     stop = _stop_signal()
     with DataFolder(data):
@@ -208,14 +232,18 @@ async def _demo(port: int, data: Path, fast: bool, began: float) -> None:
         loaded = config.read({**_neutral(config.environment()), **variables}, data_dir=data)
         await _migrate(loaded)
         async with contextlib.AsyncExitStack() as stack:
-            environ = await _with_redis(stack, loaded, {**_neutral(config.environment()), **variables})
+            environ = await _with_redis(
+                stack, loaded, {**_neutral(config.environment()), **variables}
+            )
             children = await stack.enter_async_context(Children())
             children.start("penyedia", program("providers"), environ=environ)
             async with open_app(loaded, redis_url=environ["BROADCASTER_REDIS_URL"]) as app:
                 seeded = await city.seed(app, fast=fast)
             start_all(children, environ)
             await until_ready(loaded.settings)
-            sys.stdout.write(_greeting(loaded.settings.base_url, seeded.sentence, time.monotonic() - began))
+            sys.stdout.write(
+                _greeting(loaded.settings.base_url, seeded.sentence, time.monotonic() - began)
+            )
             sys.stdout.flush()
             await stop.wait()
             sys.stdout.write("Menghentikan semua proses ...\n")
@@ -232,7 +260,9 @@ def _refuse_real(data: Path) -> None:
             f"Demo tidak berjalan bila token asli terpasang: {', '.join(given)}. Kosongkan dulu, atau pakai `broadcaster run`."
         )
     if (data / "siaran.db").exists() and not config.simulation(data):
-        raise Failed(f"Folder {data} berisi data asli. Pilih folder lain: broadcaster demo --data FOLDER.")
+        raise Failed(
+            f"Folder {data} berisi data asli. Pilih folder lain: broadcaster demo --data FOLDER."
+        )
 
 
 def _refuse_busy(host: str, port: int, remedy: str) -> None:
@@ -251,7 +281,9 @@ def _neutral(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _prepare(port: int, data: Path) -> dict[str, str]:
-    """The demo's settings, kept in its folder so that other commands there join it; stand-ins get free ports of their own."""
+    """The demo's settings, kept in its folder so that other commands there join it; stand-ins get
+    free ports of their own.
+    """
     from broadcaster.simulation.ports import free_port  # noqa: PLC0415  the demo alone needs the stand-ins
     from broadcaster.simulation.providers import demo_variables  # noqa: PLC0415
 

@@ -1,4 +1,6 @@
-"""`broadcaster user`: the first pengelola, and whoever locked themselves out. A password is never an argument."""
+"""`broadcaster user`: the first pengelola, and whoever locked themselves out. A password is never
+an argument.
+"""
 
 import asyncio
 import getpass
@@ -19,11 +21,17 @@ from broadcaster.commands.opening import opened
 from broadcaster.personnel import Keeper
 from broadcaster.store import accounts
 
-program = typer.Typer(help="Akun staf: tambah, daftar, nonaktifkan, aktifkan, ganti kata sandi.", no_args_is_help=True)
+program = typer.Typer(
+    help="Akun staf: tambah, daftar, nonaktifkan, aktifkan, ganti kata sandi.", no_args_is_help=True
+)
 
 NAME = Annotated[str, typer.Argument(help="Nama pengguna.")]
 ASK = Annotated[
-    bool, typer.Option("--ask", help="Ketik kata sandinya sendiri (atau kirim lewat masukan baku); tanpa ini dibuatkan.")
+    bool,
+    typer.Option(
+        "--ask",
+        help="Ketik kata sandinya sendiri (atau kirim lewat masukan baku); tanpa ini dibuatkan.",
+    ),
 ]
 
 
@@ -31,9 +39,16 @@ ASK = Annotated[
 def add(
     name: NAME,
     full_name: Annotated[str, typer.Option(help="Nama lengkap.")],
-    role: Annotated[list[str], typer.Option(help="penyusun, penyetuju, operator-layar, pengelola; boleh berulang.")],
-    agency: Annotated[list[str] | None, typer.Option(help="Perangkat daerahnya; boleh berulang. Kosong: semua.")] = None,
-    area: Annotated[list[str] | None, typer.Option(help="Wilayahnya; boleh berulang. Kosong: seluruh kota.")] = None,
+    role: Annotated[
+        list[str],
+        typer.Option(help="penyusun, penyetuju, operator-layar, pengelola; boleh berulang."),
+    ],
+    agency: Annotated[
+        list[str] | None, typer.Option(help="Perangkat daerahnya; boleh berulang. Kosong: semua.")
+    ] = None,
+    area: Annotated[
+        list[str] | None, typer.Option(help="Wilayahnya; boleh berulang. Kosong: seluruh kota.")
+    ] = None,
     mail: Annotated[str, typer.Option(help="Alamat email untuk pemberitahuan.")] = "",
     ask: ASK = False,
 ) -> None:
@@ -42,12 +57,19 @@ def add(
     async def run() -> None:
         async with _opened(create=True) as app:
             particulars = personnel.read_particulars(
-                app.tree, full_name=full_name, roles=role, agencies=agency or (), areas=area or (), mail=mail
+                app.tree,
+                full_name=full_name,
+                roles=role,
+                agencies=agency or (),
+                areas=area or (),
+                mail=mail,
             )
             login = rules.read_name(name)
             password = _password(login, ask)
             hashed = rules.hash_password(password)
-            added = await app.database.write(personnel.hire, _keeper(app), login, particulars, hashed=hashed)
+            added = await app.database.write(
+                personnel.hire, _keeper(app), login, particulars, hashed=hashed
+            )
             _tell(f"Akun {added.name} dibuat.", password, ask)
 
     asyncio.run(run())
@@ -105,14 +127,18 @@ def enable(name: NAME) -> None:
 
 @program.command()
 def password(name: NAME, ask: ASK = False) -> None:
-    """Beri kata sandi baru, dicetak satu kali; pemiliknya wajib menggantinya. Semua sesinya berakhir."""
+    """Beri kata sandi baru, dicetak satu kali; pemiliknya wajib menggantinya. Semua sesinya
+    berakhir.
+    """
 
     async def run() -> None:
         async with _opened() as app:
             found = await _found(app, name)
             chosen = _password(found.name, ask)
             hashed = rules.hash_password(chosen)
-            await app.database.write(personnel.reset_password, _keeper(app), found.id, hashed=hashed)
+            await app.database.write(
+                personnel.reset_password, _keeper(app), found.id, hashed=hashed
+            )
             _tell(f"Kata sandi {found.name} diganti.", chosen, ask)
 
     asyncio.run(run())
@@ -140,7 +166,9 @@ async def _found(app: App, name: str) -> Account:
 
 
 def _password(name: str, ask: bool) -> str:
-    """A password that was typed, twice where somebody sits before the screen; else one that we make."""
+    """A password that was typed, twice where somebody sits before the screen; else one that we
+    make.
+    """
     if not ask:
         return rules.new_password()
     if not sys.stdin.isatty():
@@ -159,6 +187,12 @@ def _tell(done: str, password: str, ask: bool) -> None:
 
 def _told(one: Account) -> dict[str, object]:
     return {
-        "name": one.name, "full_name": one.full_name, "roles": one.roles, "agencies": one.agencies, "areas": one.areas,
-        "active": one.disabled_at is None, "second_factor": one.secured, "must_change": one.must_change,
-    }  # fmt: skip
+        "name": one.name,
+        "full_name": one.full_name,
+        "roles": one.roles,
+        "agencies": one.agencies,
+        "areas": one.areas,
+        "active": one.disabled_at is None,
+        "second_factor": one.secured,
+        "must_change": one.must_change,
+    }

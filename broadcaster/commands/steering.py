@@ -26,7 +26,9 @@ def resume(id: ID, as_json: JSON = False) -> None:
     asyncio.run(_steer(id, "resume", "", "Pengiriman dilanjutkan.", as_json))
 
 
-def cancel(id: ID, reason: REASON = "Dihentikan lewat baris perintah.", as_json: JSON = False) -> None:
+def cancel(
+    id: ID, reason: REASON = "Dihentikan lewat baris perintah.", as_json: JSON = False
+) -> None:
     """Hentikan pengiriman; yang sudah berangkat tidak dapat ditarik."""
     asyncio.run(_steer(id, "cancel", reason, "Pengiriman dihentikan.", as_json))
 
@@ -42,7 +44,9 @@ async def _steer(key: str, act: steering.Act, why: str, said: str, as_json: bool
 
 
 def retry_failed(id: ID, as_json: JSON = False) -> None:
-    """Kirim sekali lagi kepada semua yang gagal atau belum pasti; katakan berapa, dan siapa yang tidak ikut."""
+    """Kirim sekali lagi kepada semua yang gagal atau belum pasti; katakan berapa, dan siapa yang
+    tidak ikut.
+    """
     asyncio.run(_retry_failed(id, as_json))
 
 

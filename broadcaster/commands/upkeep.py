@@ -18,7 +18,9 @@ from broadcaster.store import tokens as token_store
 from channels.base.settings import items
 
 tokens = typer.Typer(help="Token API: tambah, daftar, cabut.", no_args_is_help=True)
-channels = typer.Typer(help="Kanal: keadaan, lanjutkan, penonaktifan yang ditahan.", no_args_is_help=True)
+channels = typer.Typer(
+    help="Kanal: keadaan, lanjutkan, penonaktifan yang ditahan.", no_args_is_help=True
+)
 
 
 def migrate() -> None:
@@ -28,7 +30,9 @@ def migrate() -> None:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
-    """Periksa setelan, basis data, Redis, kanal, alamat, dan jam; katakan apa yang perlu diperbaiki."""
+    """Periksa setelan, basis data, Redis, kanal, alamat, dan jam; katakan apa yang perlu
+    diperbaiki.
+    """
     if asyncio.run(_doctor(as_json)):
         raise typer.Exit(1)
 
@@ -42,7 +46,10 @@ async def _doctor(as_json: bool) -> bool:
         found.append(finding)
         if not as_json:
             mark = {True: "baik ", False: "GALAT", None: "info "}[finding.ok]
-            sys.stdout.write(f"{mark}  {finding.what}\n" + (f"       -> {finding.mend}\n" if finding.mend else ""))
+            sys.stdout.write(
+                f"{mark}  {finding.what}\n"
+                + (f"       -> {finding.mend}\n" if finding.mend else "")
+            )
             sys.stdout.flush()
     if as_json:
         sys.stdout.write(json.dumps([asdict(finding) for finding in found]) + "\n")
@@ -83,10 +90,15 @@ def list_() -> None:
 
 def adopt(
     waiting: Annotated[
-        str, typer.Option(help="Pesan yang menunggu: send (kirim) atau stop (hentikan, bila mungkin sudah terkirim).")
+        str,
+        typer.Option(
+            help="Pesan yang menunggu: send (kirim) atau stop (hentikan, bila mungkin sudah terkirim)."
+        ),
     ] = "",
 ) -> None:
-    """Nyatakan bahwa basis data yang disalin, dipindahkan, atau dipulihkan ini sekarang bertugas di sini: pesan dikirim lagi."""
+    """Nyatakan bahwa basis data yang disalin, dipindahkan, atau dipulihkan ini sekarang bertugas di
+    sini: pesan dikirim lagi.
+    """
     if waiting not in ("", "send", "stop"):
         raise typer.BadParameter("Pilih send atau stop.", param_hint="--waiting")
     asyncio.run(_adopt(None if not waiting else waiting == "stop"))
@@ -95,12 +107,18 @@ def adopt(
 async def _adopt(stop: bool | None) -> None:
     async with opened() as app:
         try:
-            done = await app.database.write(custody.adopt, app.settings, actor=ACTOR, at=app.clock(), stop=stop)
+            done = await app.database.write(
+                custody.adopt, app.settings, actor=ACTOR, at=app.clock(), stop=stop
+            )
         except NotAllowed as refusal:
             raise Failed(str(refusal)) from refusal
         custody.write_mark(app.settings.data_dir, done.identity, done.mark)
         what = "dihentikan" if done.stopped else "dikirim"
-        told = f" {done.waiting.messages} pesan yang menunggu {what}." if done.waiting.announcements else ""
+        told = (
+            f" {done.waiting.messages} pesan yang menunggu {what}."
+            if done.waiting.announcements
+            else ""
+        )
         sys.stdout.write(f"Basis data ini sekarang di tempatnya; pesan dikirim lagi.{told}\n")
 
 
@@ -161,7 +179,10 @@ def resume(name: str) -> None:
 
 
 @channels.command()
-def held(name: str, apply: Annotated[bool, typer.Option("--apply/--discard", help="Terapkan atau buang.")]) -> None:
+def held(
+    name: str,
+    apply: Annotated[bool, typer.Option("--apply/--discard", help="Terapkan atau buang.")],
+) -> None:
     """Putuskan nasib penonaktifan alamat yang ditahan pengaman massal."""
 
     async def run() -> None:
@@ -174,6 +195,8 @@ def held(name: str, apply: Annotated[bool, typer.Option("--apply/--discard", hel
             state = (await app.database.read(channel_store.channel_states)).get(name)
             sys.stdout.write(f"{count} penonaktifan {'diterapkan' if apply else 'dibuang'}.\n")
             if state is not None and state.halted:
-                sys.stdout.write(f"Kanal {name} masih berhenti. Buka lagi: broadcaster channel resume {name}\n")
+                sys.stdout.write(
+                    f"Kanal {name} masih berhenti. Buka lagi: broadcaster channel resume {name}\n"
+                )
 
     asyncio.run(run())

@@ -1,10 +1,14 @@
-"""What is wrong with a command line, in one Indonesian line: the library's own words are English and several lines long."""
+"""What is wrong with a command line, in one Indonesian line: the library's own words are English
+and several lines long.
+"""
 
 import re
 from typing import Any
 
 import typer
-from typer._click.exceptions import NoArgsIsHelpError as NoArguments  # a command that is a group, alone
+from typer._click.exceptions import (
+    NoArgsIsHelpError as NoArguments,
+)  # a command that is a group, alone
 from typer._click.exceptions import UsageError
 
 __all__ = ["NoArguments", "UsageError", "sentence"]
@@ -21,14 +25,20 @@ def sentence(error: UsageError) -> str:
 def _problem(error: Any) -> str:
     kind, text = type(error).__name__, error.format_message()
     if kind == "NoSuchOption":
-        near = f" Maksud Anda {', '.join(sorted(error.possibilities))}?" if error.possibilities else ""
+        near = (
+            f" Maksud Anda {', '.join(sorted(error.possibilities))}?" if error.possibilities else ""
+        )
         return f"Pilihan {error.option_name} tidak dikenal.{near}"
     if kind == "MissingParameter":
         return f"{_name(error)} belum diisi."
     if kind == "BadOptionUsage":
         return f"Pilihan {error.option_name} perlu isi, atau tidak boleh berisi."
     if isinstance(error, typer.BadParameter):
-        return f"{_name(error)}: harus bilangan." if _NUMBER.search(text) else f"{_name(error)}: {error.message}"
+        return (
+            f"{_name(error)}: harus bilangan."
+            if _NUMBER.search(text)
+            else f"{_name(error)}: {error.message}"
+        )
     if found := re.search(r"No such command '(.*?)'", text):
         return f"Perintah {found[1]} tidak ada."
     if found := re.search(r"unexpected extra argument\S* \((.*)\)", text):
@@ -41,5 +51,7 @@ def _name(error: Any) -> str:
     if error.param is None:
         return str(error.param_hint or "Perintah")
     return (
-        str(max(error.param.opts, key=len)) if error.param.param_type_name == "option" else f"Argumen {error.param.name.upper()}"
+        str(max(error.param.opts, key=len))
+        if error.param.param_type_name == "option"
+        else f"Argumen {error.param.name.upper()}"
     )

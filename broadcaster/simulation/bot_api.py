@@ -1,4 +1,6 @@
-"""A stand-in Bot API: the real protocol on loopback, with phones that can be looked into, faults, and updates to our webhook."""
+"""A stand-in Bot API: the real protocol on loopback, with phones that can be looked into, faults,
+and updates to our webhook.
+"""
 
 import asyncio
 import itertools
@@ -31,11 +33,17 @@ NOT_MODIFIED = (
     "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a "
     "current content and reply markup of the message"
 )
-BOT = {"id": 110112, "is_bot": True, "first_name": "Info Kota (simulasi)", "username": "simulasi_info_bot"}
+BOT = {
+    "id": 110112,
+    "is_bot": True,
+    "first_name": "Info Kota (simulasi)",
+    "username": "simulasi_info_bot",
+}
 
 
 class Shown(msgspec.Struct, kw_only=True):
-    """A message as a phone shows it: parsed `text`, `photo` where its picture came from; `parts` are what was received.
+    """A message as a phone shows it: parsed `text`, `photo` where its picture came from; `parts`
+    are what was received.
 
     `at` is when it came, in epoch seconds.
     """
@@ -52,10 +60,11 @@ class Shown(msgspec.Struct, kw_only=True):
 
 
 class BotApi:
-    """One bot's server: serve `app`, look into `inbox(chat)`, `counts` and, with `record`, every `accepted` (chat, HTML).
+    """One bot's server: serve `app`, look into `inbox(chat)`, `counts` and, with `record`, every
+    `accepted` (chat, HTML).
 
-    An empty `token` takes any; `faults` may change at any time; of more than `phones` chats, and in a chat of more than
-    `inbox_size` messages, the oldest are forgotten.
+    An empty `token` takes any; `faults` may change at any time; of more than `phones` chats, and in
+    a chat of more than `inbox_size` messages, the oldest are forgotten.
     """
 
     def __init__(
@@ -109,7 +118,9 @@ class BotApi:
         return list(self._inboxes.get(chat_id, ()))
 
     def script(self, chat_id: int, status: int, description: str, **parameters: int) -> None:
-        """From now on whatever is sent to this chat is answered so, e.g. 400, "Bad Request: chat not found"."""
+        """From now on whatever is sent to this chat is answered so, e.g. 400, "Bad Request: chat
+        not found".
+        """
         self._scripts[chat_id] = lambda: Refusal(status, description, **parameters)
 
     def forget(self) -> None:
@@ -122,12 +133,21 @@ class BotApi:
 
     async def writes(self, chat_id: int, text: str) -> int:
         """A resident types `text`, e.g. /berhenti."""
-        return await self.post({"message": _message(chat_id, next(self._ids), text, _person(chat_id))})
+        return await self.post(
+            {"message": _message(chat_id, next(self._ids), text, _person(chat_id))}
+        )
 
     async def presses(self, chat_id: int, data: str) -> int:
         """A resident presses a button that carries `data`."""
-        query = {"id": f"q{next(self._ids)}", "from": _person(chat_id), "chat_instance": "1", "data": data}
-        return await self.post({"callback_query": {**query, "message": _message(chat_id, next(self._ids), "...", BOT)}})
+        query = {
+            "id": f"q{next(self._ids)}",
+            "from": _person(chat_id),
+            "chat_instance": "1",
+            "data": data,
+        }
+        return await self.post(
+            {"callback_query": {**query, "message": _message(chat_id, next(self._ids), "...", BOT)}}
+        )
 
     async def blocks(self, chat_id: int) -> int:
         """A resident blocks the bot: from now on every message is refused."""
@@ -143,12 +163,22 @@ class BotApi:
         """Hand an update to our webhook; 0 when none is set or it does not answer."""
         if not self.webhook["url"]:
             return 0
-        self._session = self._session or aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
-        body = msgspec.json.encode({"update_id": next(self._ids) if update_id is None else update_id, **update})
+        self._session = self._session or aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=10)
+        )
+        body = msgspec.json.encode(
+            {"update_id": next(self._ids) if update_id is None else update_id, **update}
+        )
         headers = {"Content-Type": "application/json", SECRET_HEADER: self.webhook["secret_token"]}
         try:
-            async with self._session.post(self.webhook["url"], data=body, headers=headers) as answer:
-                self.last_error = "" if answer.status == 200 else f"Wrong response from the webhook: {answer.status}"
+            async with self._session.post(
+                self.webhook["url"], data=body, headers=headers
+            ) as answer:
+                self.last_error = (
+                    ""
+                    if answer.status == 200
+                    else f"Wrong response from the webhook: {answer.status}"
+                )
                 return answer.status
         except (aiohttp.ClientError, TimeoutError) as problem:
             self.last_error = type(problem).__name__
@@ -199,7 +229,12 @@ class BotApi:
         chat_id = number(fields, "chat_id")
         self._admit(chat_id)
         parts = received_parts(fields)
-        shown = Shown(message_id=next(self._ids), text=checked(fields), parts=parts, photo=parts.get("photo", ""))
+        shown = Shown(
+            message_id=next(self._ids),
+            text=checked(fields),
+            parts=parts,
+            photo=parts.get("photo", ""),
+        )
         self._inbox_of(chat_id).append(shown)
         self.counts["accepted"] += 1
         if self.record:
@@ -228,7 +263,11 @@ class BotApi:
         text, old = checked(fields), self._find(fields, "message to edit not found")
         parts = received_parts(fields)
         photo = parts.get("photo", old.photo)
-        if (old.parts["text"], old.parts["buttons"], old.photo) == (parts["text"], parts["buttons"], photo):
+        if (old.parts["text"], old.parts["buttons"], old.photo) == (
+            parts["text"],
+            parts["buttons"],
+            photo,
+        ):
             raise Refusal(400, NOT_MODIFIED)
         old.text, old.parts, old.photo, old.edited = text, parts, photo, True
         self.counts["edited"] += 1
@@ -260,8 +299,17 @@ class BotApi:
         return inbox
 
     def _webhook_info(self, _: Fields) -> dict[str, Any]:
-        error = {"last_error_date": int(time.time()), "last_error_message": self.last_error} if self.last_error else {}
-        return {"url": self.webhook["url"], "has_custom_certificate": False, "pending_update_count": 0, **error}
+        error = (
+            {"last_error_date": int(time.time()), "last_error_message": self.last_error}
+            if self.last_error
+            else {}
+        )
+        return {
+            "url": self.webhook["url"],
+            "has_custom_certificate": False,
+            "pending_update_count": 0,
+            **error,
+        }
 
     def _set_webhook(self, fields: Fields) -> bool:
         self.webhook = {name: text_of(fields.get(name, "")) for name in ("url", "secret_token")}
@@ -276,7 +324,11 @@ class BotApi:
 
 
 def _chat(chat_id: int) -> dict[str, Any]:
-    return {"id": chat_id, "type": "private" if chat_id > 0 else "supergroup", "first_name": "Warga"}
+    return {
+        "id": chat_id,
+        "type": "private" if chat_id > 0 else "supergroup",
+        "first_name": "Warga",
+    }
 
 
 def _person(chat_id: int) -> dict[str, Any]:
@@ -288,21 +340,38 @@ def _membership(chat_id: int, old: str, new: str) -> dict[str, Any]:
         return {"status": status, "user": BOT, **({"until_date": 0} if status == "kicked" else {})}
 
     change = {"chat": _chat(chat_id), "from": _person(chat_id), "date": int(time.time())}
-    return {"my_chat_member": {**change, "old_chat_member": member(old), "new_chat_member": member(new)}}
+    return {
+        "my_chat_member": {**change, "old_chat_member": member(old), "new_chat_member": member(new)}
+    }
 
 
 def _message(chat_id: int, message_id: int, text: str, sender: Mapping[str, Any]) -> dict[str, Any]:
-    return {"message_id": message_id, "date": int(time.time()), "chat": _chat(chat_id), "from": sender, "text": text}
+    return {
+        "message_id": message_id,
+        "date": int(time.time()),
+        "chat": _chat(chat_id),
+        "from": sender,
+        "text": text,
+    }
 
 
 def _sent(chat_id: int, shown: Shown) -> dict[str, Any]:
-    """What the server says of a message of ours: a picture comes with the id of the server's own copy."""
+    """What the server says of a message of ours: a picture comes with the id of the server's own
+    copy.
+    """
     message = _message(chat_id, shown.message_id, shown.text, BOT)
     if shown.photo:
-        copy = {"file_id": copy_of(shown.photo), "file_unique_id": str(shown.message_id), "width": 1280, "height": 853}
+        copy = {
+            "file_id": copy_of(shown.photo),
+            "file_unique_id": str(shown.message_id),
+            "width": 1280,
+            "height": 853,
+        }
         message |= {"photo": [copy], "caption": message.pop("text")}
     return message
 
 
 def _json(answer: Mapping[str, Any], status: int) -> web.Response:
-    return web.Response(body=msgspec.json.encode(answer), status=status, content_type="application/json")
+    return web.Response(
+        body=msgspec.json.encode(answer), status=status, content_type="application/json"
+    )

@@ -1,4 +1,6 @@
-"""What a request to the stand-in Bot API says: its words, buttons and picture, refused where the real server refuses."""
+"""What a request to the stand-in Bot API says: its words, buttons and picture, refused where the
+real server refuses.
+"""
 
 import re
 from collections.abc import Mapping
@@ -34,7 +36,9 @@ class Refusal(Exception):
 
 
 def received_parts(fields: Fields) -> dict[str, str]:
-    """Words, buttons, sound and picture of a message or an edit, shaped like the channel's preview; an edit is silent."""
+    """Words, buttons, sound and picture of a message or an edit, shaped like the channel's preview;
+    an edit is silent.
+    """
     silent = text_of(fields.get("disable_notification", "")) == "true" or "message_id" in fields
     text, _, photo = _content(fields)
     parts = {
@@ -42,12 +46,17 @@ def received_parts(fields: Fields) -> dict[str, str]:
         "buttons": _buttons(text_of(fields.get("reply_markup", ""))),
         "silent": "ya" if silent else "tidak",
     }
-    shown = {"photo": _source(photo), "link_preview": _preview(text_of(fields.get("link_preview_options", "")))}
+    shown = {
+        "photo": _source(photo),
+        "link_preview": _preview(text_of(fields.get("link_preview_options", ""))),
+    }
     return parts | {name: url for name, url in shown.items() if url}
 
 
 def _content(fields: Fields) -> tuple[str, str, str]:
-    """The words as they were sent, how they are written ("HTML" or ""), and the picture as it was named."""
+    """The words as they were sent, how they are written ("HTML" or ""), and the picture as it was
+    named.
+    """
     media = _object(text_of(fields.get("media", "")))
     text = fields.get("text", fields.get("caption", media.get("caption", "")))
     written = media.get("parse_mode", fields.get("parse_mode", ""))
@@ -76,8 +85,12 @@ def copy_of(url: str) -> str:
 def _source(photo: str) -> str:
     """Where a picture came from, by its address or the id of our copy; refuses anything else."""
     try:
-        url = bytes.fromhex(photo.removeprefix(_COPY)).decode() if photo.startswith(_COPY) else photo
-        sound = not url or (urlsplit(url).scheme in {"http", "https"} and bool(urlsplit(url).netloc))
+        url = (
+            bytes.fromhex(photo.removeprefix(_COPY)).decode() if photo.startswith(_COPY) else photo
+        )
+        sound = not url or (
+            urlsplit(url).scheme in {"http", "https"} and bool(urlsplit(url).netloc)
+        )
     except ValueError:
         sound = False
     if not sound:
@@ -115,7 +128,10 @@ def number(fields: Fields, name: str) -> int:
         return int(fields[name])
     except (KeyError, ValueError, TypeError) as error:
         raise Refusal(
-            400, "Bad Request: chat_id is empty" if name == "chat_id" else "Bad Request: message identifier is not specified"
+            400,
+            "Bad Request: chat_id is empty"
+            if name == "chat_id"
+            else "Bad Request: message identifier is not specified",
         ) from error
 
 
@@ -141,14 +157,21 @@ def _target(button: Mapping[str, str]) -> str:
 
 
 def checked(fields: Fields) -> str:
-    """The parsed words of a message; refuses an empty or too long text, a too long caption and bad HTML."""
+    """The parsed words of a message; refuses an empty or too long text, a too long caption and bad
+    HTML.
+    """
     text, written, photo = _content(fields)
     captioned = bool(photo) or "caption" in fields
     shown, entities = parse_html(text) if written == "HTML" else (text.strip(), 0)
     if not shown and not captioned:
         raise Refusal(400, "Bad Request: message text is empty")
     if utf16(shown) > (CAPTION_LIMIT if captioned else TEXT_LIMIT):
-        raise Refusal(400, "Bad Request: message caption is too long" if captioned else "Bad Request: message is too long")
+        raise Refusal(
+            400,
+            "Bad Request: message caption is too long"
+            if captioned
+            else "Bad Request: message is too long",
+        )
     if entities > ENTITY_LIMIT:
         raise Refusal(400, "Bad Request: entities too long")
     return shown
@@ -156,7 +179,23 @@ def checked(fields: Fields) -> str:
 
 # --- HTML as messages may hold it -----------------------------------------------------------------
 
-_NAMES = {"b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "a", "code", "pre", "blockquote", "tg-spoiler", "span"}
+_NAMES = {
+    "b",
+    "strong",
+    "i",
+    "em",
+    "u",
+    "ins",
+    "s",
+    "strike",
+    "del",
+    "a",
+    "code",
+    "pre",
+    "blockquote",
+    "tg-spoiler",
+    "span",
+}
 _ATTRIBUTES = r"""(?:\s+[^\s=<>"']+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s<>"']+))?)*"""
 _PIECE = re.compile(
     rf"<(?P<end>/?)(?P<name>[a-zA-Z-]*){_ATTRIBUTES}\s*>|(?P<bad><)|(?P<entity>&(?:lt|gt|amp|quot|#\d+|#x[0-9a-fA-F]+);)|[^<&]+|&"
@@ -182,7 +221,9 @@ def parse_html(text: str) -> tuple[str, int]:
             stack.append(piece["name"].lower())
             entities += 1
     if stack:
-        raise _unparsable(f'Can\'t find end tag corresponding to start tag "{stack[-1]}"', text, len(text))
+        raise _unparsable(
+            f'Can\'t find end tag corresponding to start tag "{stack[-1]}"', text, len(text)
+        )
     return "".join(shown).strip(), entities
 
 
@@ -191,8 +232,12 @@ def _close(stack: list[str], name: str, text: str, at: int) -> None:
         raise _unparsable("Unexpected end tag", text, at)
     expected = stack.pop()
     if name != expected:
-        raise _unparsable(f'Unmatched end tag, expected "</{expected}>", found "</{name}>"', text, at)
+        raise _unparsable(
+            f'Unmatched end tag, expected "</{expected}>", found "</{name}>"', text, at
+        )
 
 
 def _unparsable(why: str, text: str, at: int) -> Refusal:
-    return Refusal(400, f"Bad Request: can't parse entities: {why} at byte offset {len(text[:at].encode())}")
+    return Refusal(
+        400, f"Bad Request: can't parse entities: {why} at byte offset {len(text[:at].encode())}"
+    )

@@ -1,4 +1,6 @@
-"""Signed webhooks of a stand-in provider: delayed, in batches, from a bounded queue, repeated until they are taken."""
+"""Signed webhooks of a stand-in provider: delayed, in batches, from a bounded queue, repeated until
+they are taken.
+"""
 
 import asyncio
 import hashlib
@@ -23,12 +25,15 @@ Envelope = Callable[[Sequence[Item]], dict[str, Any]]
 
 
 class Callbacks:
-    """The webhooks on their way to `url`, signed with `secret`; `envelope` wraps the items of one POST.
+    """The webhooks on their way to `url`, signed with `secret`; `envelope` wraps the items of one
+    POST.
 
     `posted` and `dropped` count items. Without a URL nothing is kept.
     """
 
-    def __init__(self, *, url: str, secret: str, envelope: Envelope, limit: int = QUEUE_LIMIT) -> None:
+    def __init__(
+        self, *, url: str, secret: str, envelope: Envelope, limit: int = QUEUE_LIMIT
+    ) -> None:
         self.url = url
         self.posted = 0
         self.dropped = 0
@@ -56,7 +61,9 @@ class Callbacks:
     async def run(self) -> None:
         """Post what is due, for ever."""
         timeout = aiohttp.ClientTimeout(total=5)
-        async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        async with aiohttp.ClientSession(
+            timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
+        ) as session:
             while True:
                 if batch := self._due():
                     self._underway = len(batch)

@@ -1,4 +1,6 @@
-"""The sample city: residents, twelve weeks of news and drafts to publish, stored by the same functions as the real thing."""
+"""The sample city: residents, twelve weeks of news and drafts to publish, stored by the same
+functions as the real thing.
+"""
 
 import itertools
 from collections.abc import Mapping
@@ -40,14 +42,19 @@ class Seeded:
     def sentence(self) -> str:
         """For the greeting: "15 kelurahan, 12.480 warga contoh, ..."."""
         counts = (
-            (self.kelurahan, "kelurahan"), (self.residents, "warga contoh"), (self.kelurahan, "layar"),
-            (self.announcements, "pengumuman"), (self.clarifications, "klarifikasi"),
-        )  # fmt: skip
+            (self.kelurahan, "kelurahan"),
+            (self.residents, "warga contoh"),
+            (self.kelurahan, "layar"),
+            (self.announcements, "pengumuman"),
+            (self.clarifications, "klarifikasi"),
+        )
         return ", ".join(f"{format_decimal(count, locale='id')} {name}" for count, name in counts)
 
 
 async def seed(app: App, *, fast: bool = False) -> Seeded:
-    """Store what is missing of the sample city, `fast` without its history; what an earlier start left is taken up."""
+    """Store what is missing of the sample city, `fast` without its history; what an earlier start
+    left is taken up.
+    """
     now = app.clock()
     if not await app.database.read(_count_residents):
         await _add_residents(app, now)
@@ -61,14 +68,23 @@ async def seed(app: App, *, fast: bool = False) -> Seeded:
 
 
 def add_drafts(connection: Connection, press: Press, now: datetime) -> None:
-    """Store each draft that is missing or has been published, and bring those of earlier days up to date."""
+    """Store each draft that is missing or has been published, and bring those of earlier days up to
+    date.
+    """
     waiting = _drafts(connection)
     for item in news.drafts(now):
         checked = press.check(Fields.read(item.raw), now)
         stored = waiting.get(item.key)
         known = rows.find(connection, stored) if stored else None
         if known is None or known.fields != checked.fields:
-            publishing.save_draft(connection, press, checked, actor=f"{ACTOR}:{item.key}", now=now, announcement_id=stored)
+            publishing.save_draft(
+                connection,
+                press,
+                checked,
+                actor=f"{ACTOR}:{item.key}",
+                now=now,
+                announcement_id=stored,
+            )
 
 
 def publish_draft(connection: Connection, press: Press, key: str, now: datetime) -> Stored | None:
@@ -78,25 +94,37 @@ def publish_draft(connection: Connection, press: Press, key: str, now: datetime)
     if item is None or key not in waiting:
         return None
     checked = press.check(Fields.read(item.raw), now)
-    return publishing.publish(connection, press, checked, actor=ACTOR, now=now, announcement_id=waiting[key])
+    return publishing.publish(
+        connection, press, checked, actor=ACTOR, now=now, announcement_id=waiting[key]
+    )
 
 
 def announcements_of(connection: Connection) -> Mapping[str, str]:
     """The newest announcement made from each draft, by key: its id."""
-    keyed = select(announcement.c.created_by, announcement.c.id).where(announcement.c.created_by.startswith(f"{ACTOR}:"))
-    newest_last = keyed.order_by(announcement.c.created_at, announcement.c.state == "draft", announcement.c.id)
+    keyed = select(announcement.c.created_by, announcement.c.id).where(
+        announcement.c.created_by.startswith(f"{ACTOR}:")
+    )
+    newest_last = keyed.order_by(
+        announcement.c.created_at, announcement.c.state == "draft", announcement.c.id
+    )
     return {row.created_by.partition(":")[2]: row.id for row in connection.execute(newest_last)}
 
 
 def _drafts(connection: Connection) -> dict[str, str]:
     found = announcements_of(connection)
-    states = select(announcement.c.id).where(announcement.c.id.in_(found.values()), announcement.c.state == "draft")
+    states = select(announcement.c.id).where(
+        announcement.c.id.in_(found.values()), announcement.c.state == "draft"
+    )
     waiting = set(connection.execute(states).scalars())
     return {key: identity for key, identity in found.items() if identity in waiting}
 
 
 async def _add_residents(app: App, now: datetime) -> None:
-    parsers = {name: module.parse_address for name, module in app.loaded.modules.items() if name in app.push}
+    parsers = {
+        name: module.parse_address
+        for name, module in app.loaded.modules.items()
+        if name in app.push
+    }
     topics = [topic.slug for topic in app.settings.topics]
     lines = residents.csv_text(app.tree, now).splitlines(keepends=True)
     read = importing.read_rows(lines, app.tree, topics, parsers, now=now.timestamp())
@@ -123,15 +151,25 @@ def _count_residents(connection: Connection) -> int:
 
 
 def _has_history(connection: Connection) -> bool:
-    return connection.execute(select(announcement.c.id).where(announcement.c.created_by == ACTOR).limit(1)).first() is not None
+    return (
+        connection.execute(
+            select(announcement.c.id).where(announcement.c.created_by == ACTOR).limit(1)
+        ).first()
+        is not None
+    )
 
 
 def _seeded(connection: Connection, kelurahan: int) -> Seeded:
     published = [
-        decode(document).kind for document in connection.execute(select(edition.c.document).where(edition.c.newest)).scalars()
+        decode(document).kind
+        for document in connection.execute(
+            select(edition.c.document).where(edition.c.newest)
+        ).scalars()
     ]
     clarifications = published.count("clarification")
     return Seeded(
-        kelurahan=kelurahan, residents=_count_residents(connection),
-        announcements=len(published) - clarifications, clarifications=clarifications,
-    )  # fmt: skip
+        kelurahan=kelurahan,
+        residents=_count_residents(connection),
+        announcements=len(published) - clarifications,
+        clarifications=clarifications,
+    )

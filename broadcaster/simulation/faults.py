@@ -1,4 +1,6 @@
-"""Faults that a stand-in provider plays on request: repeatable, whichever way the requests interleave."""
+"""Faults that a stand-in provider plays on request: repeatable, whichever way the requests
+interleave.
+"""
 
 import random
 from dataclasses import dataclass, field, fields
@@ -7,9 +9,11 @@ from hashlib import blake2b
 
 @dataclass(kw_only=True)
 class Faults:
-    """What goes wrong, and how often; shares are 0 to 1 of all requests, `blocked` and `greylist` of all addresses.
+    """What goes wrong, and how often; shares are 0 to 1 of all requests, `blocked` and `greylist`
+    of all addresses.
 
-    One `seed` gives one series of draws; whether an address is blocked or greylisted never changes under one seed.
+    One `seed` gives one series of draws; whether an address is blocked or greylisted never changes
+    under one seed.
     """
 
     latency_ms: float = 0.0
@@ -45,7 +49,9 @@ class Faults:
         return self._place(address, "greylist") < self.greylist
 
     def change(self, **values: float) -> None:
-        """Set faults by name, e.g. from sliders; raises ValueError for an unknown name or a value out of range."""
+        """Set faults by name, e.g. from sliders; raises ValueError for an unknown name or a value
+        out of range.
+        """
         known = {each.name for each in fields(self)} - {"_random", "seed"}
         for name, value in values.items():
             if name not in known:
@@ -57,7 +63,11 @@ class Faults:
 
     def shown(self) -> dict[str, float]:
         """The faults by name, without the seed."""
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in {"_random", "seed"}}
+        return {
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if each.name not in {"_random", "seed"}
+        }
 
     def _drawn(self, share: float) -> bool:
         return share > 0 and self._random.random() < share

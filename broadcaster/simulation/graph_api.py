@@ -1,4 +1,6 @@
-"""A stand-in for Meta's Graph API on loopback: takes messages as the real one does, and answers by webhook."""
+"""A stand-in for Meta's Graph API on loopback: takes messages as the real one does, and answers by
+webhook.
+"""
 
 import asyncio
 import contextlib
@@ -18,7 +20,13 @@ from aiohttp import web
 
 from broadcaster.simulation.callbacks import Callbacks, Item
 from broadcaster.simulation.faults import Faults
-from broadcaster.simulation.graph_templates import PRODUCT, ApiError, check_template, received_parts, registry
+from broadcaster.simulation.graph_templates import (
+    PRODUCT,
+    ApiError,
+    check_template,
+    received_parts,
+    registry,
+)
 
 INBOX_LIMIT = 20
 SEEN_LIMIT = 200_000
@@ -60,11 +68,12 @@ class Received:
 
 @dataclass(kw_only=True)
 class GraphApi:
-    """One number of one account. Statuses and what residents write are posted to `callback_url`, signed with `app_secret`.
+    """One number of one account. Statuses and what residents write are posted to `callback_url`,
+    signed with `app_secret`.
 
-    Totals are always counted; of watched addresses the last `inbox_size` messages are kept, with `record` also `pairs` of
-    (address, callback data).
-    Blocked addresses fail by webhook as they really do, at once where there is none.
+    Totals are always counted; of watched addresses the last `inbox_size` messages are kept, with
+    `record` also `pairs` of (address, callback data). Blocked addresses fail by webhook as they
+    really do, at once where there is none.
     """
 
     token: str
@@ -83,7 +92,9 @@ class GraphApi:
 
     def __post_init__(self) -> None:
         self.registry = registry(self.templates)
-        self.callbacks = Callbacks(url=self.callback_url, secret=self.app_secret, envelope=self._envelope)
+        self.callbacks = Callbacks(
+            url=self.callback_url, secret=self.app_secret, envelope=self._envelope
+        )
         self._inboxes: dict[str, deque[Received]] = {}
         self._seen: dict[int, None] = {}
         self._checked: dict[bytes, dict[str, str] | ApiError] = {}
@@ -122,7 +133,9 @@ class GraphApi:
         number = self.callbacks.posted + self.callbacks.waiting
         identifier = wamid(address, f"in:{number}:{time.monotonic_ns()}")
         message = {"from": address, "id": identifier, "timestamp": str(int(time.time())), **said}
-        self.callbacks.later(0, {"messages": message, "contacts": {"wa_id": address, "user_id": scoped_id(address)}})
+        self.callbacks.later(
+            0, {"messages": message, "contacts": {"wa_id": address, "user_id": scoped_id(address)}}
+        )
 
     # --- the API ---
 
@@ -156,9 +169,14 @@ class GraphApi:
         if message.status == "read":
             return _json({"success": True})
         address = message.to or message.recipient
-        if not (_ADDRESS.fullmatch(message.to) or (not message.to and _SCOPED.fullmatch(message.recipient))):
+        if not (
+            _ADDRESS.fullmatch(message.to)
+            or (not message.to and _SCOPED.fullmatch(message.recipient))
+        ):
             raise ApiError(131009, "Parameter value is not valid: to")
-        content = {"template": message.template, "interactive": message.interactive}.get(message.type, message.text)
+        content = {"template": message.template, "interactive": message.interactive}.get(
+            message.type, message.text
+        )
         parts = self._check(message.type, bytes(content))
         return self._accept(message, address, parts, bytes(content))
 
@@ -182,7 +200,9 @@ class GraphApi:
         except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
             return ApiError(100, f"Invalid parameter: {type(error).__name__}")
 
-    def _accept(self, message: _Request, address: str, parts: dict[str, str], content: bytes) -> web.Response:
+    def _accept(
+        self, message: _Request, address: str, parts: dict[str, str], content: bytes
+    ) -> web.Response:
         blocked = self.faults.blocks(address)
         if blocked and not self.callbacks.url:
             raise ApiError(131026, "Message undeliverable")
@@ -193,7 +213,9 @@ class GraphApi:
         if not blocked:
             self._deliver(address, message, identifier, parts, content)
         self._announce(address, message, identifier, blocked=blocked)
-        person = {"input": address, "user_id": scoped_id(address)} | ({"wa_id": message.to} if message.to else {})
+        person = {"input": address, "user_id": scoped_id(address)} | (
+            {"wa_id": message.to} if message.to else {}
+        )
         answer = {
             "messaging_product": PRODUCT,
             "contacts": [person],
@@ -201,7 +223,14 @@ class GraphApi:
         }
         return _json(answer)
 
-    def _deliver(self, address: str, message: _Request, identifier: str, parts: dict[str, str], content: bytes) -> None:
+    def _deliver(
+        self,
+        address: str,
+        message: _Request,
+        identifier: str,
+        parts: dict[str, str],
+        content: bytes,
+    ) -> None:
         if message.type == "template":
             mark = hash((address, content))
             self.doubled += mark in self._seen
@@ -210,18 +239,27 @@ class GraphApi:
                 del self._seen[next(iter(self._seen))]
         if (inbox := self._inboxes.get(address)) is not None:
             callback = message.biz_opaque_callback_data
-            inbox.append(Received(id=identifier, callback=callback, at=datetime.now(UTC), parts=parts))
+            inbox.append(
+                Received(id=identifier, callback=callback, at=datetime.now(UTC), parts=parts)
+            )
 
     def _announce(self, address: str, message: _Request, identifier: str, *, blocked: bool) -> None:
         if not self.callbacks.url:
             return
-        status: Item = {"id": identifier, "recipient_id": address, "recipient_user_id": scoped_id(address)}
+        status: Item = {
+            "id": identifier,
+            "recipient_id": address,
+            "recipient_user_id": scoped_id(address),
+        }
         if message.biz_opaque_callback_data:
             status["biz_opaque_callback_data"] = message.biz_opaque_callback_data
         status["timestamp"] = str(int(time.time()))
         if blocked:
             errors = [{"code": 131026, "title": "Message undeliverable"}]
-            self.callbacks.later(STATUS_DELAYS["sent"], {"statuses": {**status, "status": "failed", "errors": errors}})
+            self.callbacks.later(
+                STATUS_DELAYS["sent"],
+                {"statuses": {**status, "status": "failed", "errors": errors}},
+            )
             return
         for state, delay in STATUS_DELAYS.items():
             if state != "read" or _share(address) < READERS:
@@ -229,7 +267,10 @@ class GraphApi:
 
     def _envelope(self, items: Sequence[Item]) -> dict[str, Any]:
         """One webhook for many statuses and messages, as Meta batches them."""
-        metadata = {"display_phone_number": re.sub(r"\D", "", DISPLAY_NUMBER), "phone_number_id": self.phone_id}
+        metadata = {
+            "display_phone_number": re.sub(r"\D", "", DISPLAY_NUMBER),
+            "phone_number_id": self.phone_id,
+        }
         value: dict[str, Any] = {"messaging_product": PRODUCT, "metadata": metadata}
         for item in items:
             for kind, entry in item.items():
@@ -249,10 +290,16 @@ class GraphApi:
             self._authorise(request, self.phone_id)
         except ApiError as error:
             return _refusal(error)
-        facts = {"display_phone_number": DISPLAY_NUMBER, "verified_name": "Info Kota Cimahi", "quality_rating": "GREEN"}
+        facts = {
+            "display_phone_number": DISPLAY_NUMBER,
+            "verified_name": "Info Kota Cimahi",
+            "quality_rating": "GREEN",
+        }
         facts |= {"status": "CONNECTED", "whatsapp_business_manager_messaging_limit": "TIER_100K"}
         wanted = request.query.get("fields", "display_phone_number").split(",")
-        return _json({name: facts[name] for name in wanted if name in facts} | {"id": self.phone_id})
+        return _json(
+            {name: facts[name] for name in wanted if name in facts} | {"id": self.phone_id}
+        )
 
     async def _list_templates(self, request: web.Request) -> web.StreamResponse:
         """Pages by number: `after` is where the next one begins."""
@@ -279,8 +326,16 @@ class GraphApi:
         except ApiError as error:
             return _refusal(error)
         self._checked.clear()
-        identifier = str(int.from_bytes(_digest(f"{template['name']}:{template['language']}"), "big"))
-        return _json({"id": identifier, "status": "APPROVED", "category": template.get("category", "UTILITY")})
+        identifier = str(
+            int.from_bytes(_digest(f"{template['name']}:{template['language']}"), "big")
+        )
+        return _json(
+            {
+                "id": identifier,
+                "status": "APPROVED",
+                "category": template.get("category", "UTILITY"),
+            }
+        )
 
     def _authorise(self, request: web.Request, node: str) -> None:
         if request.headers.get("Authorization") != f"Bearer {self.token}":
@@ -290,9 +345,21 @@ class GraphApi:
 
 
 def wamid(address: str, seed: str) -> str:
-    """Make a message id as the API does: base64 of a structure that holds the other party's number in clear."""
-    number, mark = address.encode(), blake2b(f"{address}:{seed}".encode(), digest_size=9).hexdigest().upper()
-    raw = b"\x1c\x18" + bytes([len(number)]) + number + b"\x15\x02\x00\x11\x18\x12" + mark.encode() + b"\x00"
+    """Make a message id as the API does: base64 of a structure that holds the other party's number
+    in clear.
+    """
+    number, mark = (
+        address.encode(),
+        blake2b(f"{address}:{seed}".encode(), digest_size=9).hexdigest().upper(),
+    )
+    raw = (
+        b"\x1c\x18"
+        + bytes([len(number)])
+        + number
+        + b"\x15\x02\x00\x11\x18\x12"
+        + mark.encode()
+        + b"\x00"
+    )
     return f"wamid.{b64encode(raw).decode()}"
 
 
@@ -314,5 +381,12 @@ def _refusal(error: ApiError) -> web.Response:
     return _json({"error": error.body()}, status=error.status, headers=error.headers)
 
 
-def _json(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), content_type="application/json", status=status, headers=headers)
+def _json(
+    value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(value),
+        content_type="application/json",
+        status=status,
+        headers=headers,
+    )

@@ -1,4 +1,6 @@
-"""What the stand-in Graph API knows of contents: its approved templates, what a person sees of a request, what it refuses."""
+"""What the stand-in Graph API knows of contents: its approved templates, what a person sees of a
+request, what it refuses.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +19,14 @@ _ILLEGAL = re.compile(r"[\n\t]| {5,}")
 class ApiError(Exception):
     """An error the API answers with: HTTP status and Graph code."""
 
-    def __init__(self, code: int, message: str, *, status: int = 400, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        *,
+        status: int = 400,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
@@ -44,7 +53,9 @@ def registry(templates: Sequence[Mapping[str, Any]]) -> Registry:
 
 
 def check_template(template: Mapping[str, Any]) -> None:
-    """Whether a template may be approved: its name, lengths, samples, and no variable at either end; raises ApiError."""
+    """Whether a template may be approved: its name, lengths, samples, and no variable at either
+    end; raises ApiError.
+    """
     if not re.fullmatch(r"[a-z0-9_]{1,512}", template["name"]):
         raise ApiError(100, "Invalid parameter: name")
     if not 30 <= template.get("message_send_ttl_seconds", 43_200) <= 43_200:
@@ -61,7 +72,9 @@ def check_template(template: Mapping[str, Any]) -> None:
 
 
 def received_parts(request: Mapping[str, Any], templates: Registry) -> dict[str, str]:
-    """What the person sees of a request, by part, with each parameter as `parameter.<name>`; raises ApiError as the API would."""
+    """What the person sees of a request, by part, with each parameter as `parameter.<name>`; raises
+    ApiError as the API would.
+    """
     if request.get("type") == "template":
         return _template_parts(request["template"], templates)
     if request.get("type") == "interactive":
@@ -82,7 +95,9 @@ def _template_parts(message: Mapping[str, Any], templates: Registry) -> dict[str
     for component in template["components"]:
         kind = component["type"].lower()
         if kind == "buttons":
-            shown["buttons"] = _buttons(component["buttons"], [c for c in sent if c["type"] == "button"])
+            shown["buttons"] = _buttons(
+                component["buttons"], [c for c in sent if c["type"] == "button"]
+            )
             continue
         own = _values(component["text"], next((c for c in sent if c["type"] == kind), {}))
         values |= own
@@ -98,7 +113,10 @@ def _values(text: str, component: Mapping[str, Any]) -> dict[str, str]:
     if set(names) != set(given):
         raise ApiError(132000, "Number of parameters does not match the expected number of params")
     if any(not value or _ILLEGAL.search(value) for value in given.values()):
-        raise ApiError(132018, "Param text cannot be empty or have new-line/tab characters or more than 4 consecutive spaces")
+        raise ApiError(
+            132018,
+            "Param text cannot be empty or have new-line/tab characters or more than 4 consecutive spaces",
+        )
     return given
 
 
@@ -109,7 +127,9 @@ def _buttons(buttons: Sequence[Mapping[str, Any]], sent: Sequence[Mapping[str, A
         given = by_index.get(str(index), {})
         if button["type"] == "URL":
             if not given.get("text"):
-                raise ApiError(131008, f"buttons: Button at index {index} of type Url requires a parameter")
+                raise ApiError(
+                    131008, f"buttons: Button at index {index} of type Url requires a parameter"
+                )
             lines.append(f"{button['text']}: {button['url'].replace('{{1}}', given['text'])}")
         else:
             lines.append(f"{button['text']}: {given.get('payload', '')}")
@@ -118,10 +138,15 @@ def _buttons(buttons: Sequence[Mapping[str, Any]], sent: Sequence[Mapping[str, A
 
 def _interactive_parts(interactive: Mapping[str, Any]) -> dict[str, str]:
     action = interactive["action"]
-    choices = [b["reply"] for b in action.get("buttons", [])] or [r for s in action.get("sections", []) for r in s["rows"]]
+    choices = [b["reply"] for b in action.get("buttons", [])] or [
+        r for s in action.get("sections", []) for r in s["rows"]
+    ]
     if not 1 <= len(choices) <= (3 if interactive["type"] == "button" else 10):
         raise ApiError(131009, "Invalid number of choices")
-    return {"text": interactive["body"]["text"], "buttons": "\n".join(f"{c['title']}: {c['id']}" for c in choices)}
+    return {
+        "text": interactive["body"]["text"],
+        "buttons": "\n".join(f"{c['title']}: {c['id']}" for c in choices),
+    }
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

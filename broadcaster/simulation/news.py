@@ -21,7 +21,9 @@ _BROKEN = re.compile(r"(?<!\n)\n(?!\n|- |\d+\. |$)")
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One piece of news: `raw` are the fields of an announcement, `published_at` when it was published (None: a draft)."""
+    """One piece of news: `raw` are the fields of an announcement, `published_at` when it was
+    published (None: a draft).
+    """
 
     key: str
     published_at: datetime | None
@@ -54,9 +56,15 @@ def _item(entry: Mapping[str, Any], now: datetime) -> Item:
     base = published or today
     begins, ends = _moment(entry.get("from"), base), _moment(entry.get("until"), base)
     raw = {name: value for name, value in entry.items() if name not in _OWN}
-    raw |= {"effective": begins, "expires": ends, **_dated(entry, begins or base, ends or base, "id")}
+    raw |= {
+        "effective": begins,
+        "expires": ends,
+        **_dated(entry, begins or base, ends or base, "id"),
+    }
     if "en" in entry:
-        raw["translations"] = {"en": {**entry["en"], **_dated(entry["en"], begins or base, ends or base, "en")}}
+        raw["translations"] = {
+            "en": {**entry["en"], **_dated(entry["en"], begins or base, ends or base, "en")}
+        }
     return Item(key=entry.get("key", ""), published_at=published, raw=raw)
 
 
@@ -76,9 +84,13 @@ def _at(moment: datetime, clock: str) -> datetime:
 
 def _dated(words: Mapping[str, Any], begins: datetime, ends: datetime, lang: str) -> dict[str, str]:
     names = {
-        "{hari}": _short(begins, lang), "{tanggal}": day(begins, lang), "{sampai}": _short(ends, lang),
-        "{day}": _short(begins, lang), "{date}": day(begins, lang), "{until}": _short(ends, lang),
-    }  # fmt: skip
+        "{hari}": _short(begins, lang),
+        "{tanggal}": day(begins, lang),
+        "{sampai}": _short(ends, lang),
+        "{day}": _short(begins, lang),
+        "{date}": day(begins, lang),
+        "{until}": _short(ends, lang),
+    }
     return {name: _filled(words[name], names) for name in _TEXTS if name in words}
 
 

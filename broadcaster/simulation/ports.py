@@ -5,7 +5,9 @@ import socket
 
 LOOPBACK = "127.0.0.1"
 CANDIDATES = range(10_240, 32_768)
-"""Below the ports that Linux (32768), macOS and Windows (49152) give to outgoing connections and to servers that ask for any."""
+"""Below the ports that Linux (32768), macOS and Windows (49152) give to outgoing connections and to
+servers that ask for any.
+"""
 TRIES = 100
 
 _random = random.SystemRandom()
@@ -14,7 +16,8 @@ _given: set[int] = set()
 
 
 def free_port(candidates: range = CANDIDATES) -> int:
-    """A port on which nobody listens, and which no connection takes by chance before it is used; never the same again.
+    """A port on which nobody listens, and which no connection takes by chance before it is used;
+    never the same again.
 
     Raises OSError when none is found.
     """
@@ -29,4 +32,6 @@ def free_port(candidates: range = CANDIDATES) -> int:
                 continue
             _given.add(port)
             return port
-    raise OSError(f"no free port of {LOOPBACK} in {TRIES} tries between {candidates.start} and {candidates.stop - 1}")
+    raise OSError(
+        f"no free port of {LOOPBACK} in {TRIES} tries between {candidates.start} and {candidates.stop - 1}"
+    )

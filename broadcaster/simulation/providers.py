@@ -1,4 +1,6 @@
-"""The process of stand-in providers: Graph API, Bot API and SMTP on loopback, with phones to look into and faults to set."""
+"""The process of stand-in providers: Graph API, Bot API and SMTP on loopback, with phones to look
+into and faults to set.
+"""
 
 import asyncio
 import contextlib
@@ -59,7 +61,9 @@ def demo_variables(*, http_port: int, smtp_port: int) -> dict[str, str]:
 
 
 async def serve(loaded: Loaded, stop: asyncio.Event) -> None:
-    """Run the providers that these settings name until `stop` is set; beside real ones there is nothing to do."""
+    """Run the providers that these settings name until `stop` is set; beside real ones there is
+    nothing to do.
+    """
     if not loaded.settings.simulated:
         log.info("no_stand_ins", why="credentials of real providers are set")
         await stop.wait()
@@ -70,12 +74,17 @@ async def serve(loaded: Loaded, stop: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def running(loaded: Loaded) -> AsyncIterator["Providers"]:
-    """The providers, answering on the ports of BROADCASTER_SIMULATION_URL and EMAIL_URL. Raises OSError when one is taken.
+    """The providers, answering on the ports of BROADCASTER_SIMULATION_URL and EMAIL_URL. Raises
+    OSError when one is taken.
 
-    Where these name another host (compose), HTTP is served to all containers, and mail goes to the catcher that is there.
+    Where these name another host (compose), HTTP is served to all containers, and mail goes to the
+    catcher that is there.
     """
     providers = Providers(loaded)
-    http, mail = urlsplit(loaded.settings.simulation_url), urlsplit(_settings(loaded, MAIL, email.Settings).url)
+    http, mail = (
+        urlsplit(loaded.settings.simulation_url),
+        urlsplit(_settings(loaded, MAIL, email.Settings).url),
+    )
     host = serving.HOST if http.hostname == serving.HOST else EVERYWHERE
     async with contextlib.AsyncExitStack() as stack:
         if mail.hostname == serving.HOST:
@@ -126,9 +135,14 @@ class Providers:
         hook = f"http://{loaded.settings.host}:{loaded.settings.port}/webhook"
         meta = _settings(loaded, PHONE, whatsapp.Settings)
         self.graph = GraphApi(
-            token=meta.token, phone_id=meta.phone_id, account_id=meta.account_id, app_secret=meta.app_secret,
-            callback_url=f"{hook}/{PHONE}", templates=[each.document for each in whatsapp.definitions(meta)], faults=self.faults,
-        )  # fmt: skip
+            token=meta.token,
+            phone_id=meta.phone_id,
+            account_id=meta.account_id,
+            app_secret=meta.app_secret,
+            callback_url=f"{hook}/{PHONE}",
+            templates=[each.document for each in whatsapp.definitions(meta)],
+            faults=self.faults,
+        )
         self.graph.watch(*(person.phone for person in self.people.values()))
         bot = _settings(loaded, CHAT, telegram.Settings)
         self.bot = BotApi(token=bot.token, faults=self.faults, record=True)
@@ -169,16 +183,28 @@ class Providers:
             "staff": self._letters(),
             "faults": self.faults.shown(),
             "counters": {
-                PHONE: {"taken": self.graph.accepted, "doubled": self.graph.doubled, "refused": self.graph.refused},
+                PHONE: {
+                    "taken": self.graph.accepted,
+                    "doubled": self.graph.doubled,
+                    "refused": self.graph.refused,
+                },
                 CHAT: _counters(self.bot.counts, self._chats, "refused"),
-                MAIL: _counters(self.mail.counts, self._mails, "limited", "blocked", "greylisted", "broken"),
+                MAIL: _counters(
+                    self.mail.counts, self._mails, "limited", "blocked", "greylisted", "broken"
+                ),
             },
         }
 
     def _letters(self) -> list[dict[str, Any]]:
         """What reached staff by mail, the oldest first."""
-        kept = [(mail, name) for address, name in self.staff.items() for mail in self.mail.inbox(address)]
-        return [{**_listed(mail), "to": name} for mail, name in sorted(kept, key=lambda one: one[0].at)]
+        kept = [
+            (mail, name)
+            for address, name in self.staff.items()
+            for mail in self.mail.inbox(address)
+        ]
+        return [
+            {**_listed(mail), "to": name} for mail, name in sorted(kept, key=lambda one: one[0].at)
+        ]
 
     def _phone(self, person: Neighbour) -> list[dict[str, Any]]:
         messages = [_received(message) for message in self.graph.inbox(person.phone)]
@@ -215,7 +241,9 @@ class Providers:
     def _drain(self) -> None:
         chats, self.bot.accepted = self.bot.accepted, []
         # only announcements bear a code; an answer, or a draft that somebody sends to themselves, may well come twice
-        self._chats.take((chat, text) for chat, text in chats if _CODE.search(text) and MARK not in text)
+        self._chats.take(
+            (chat, text) for chat, text in chats if _CODE.search(text) and MARK not in text
+        )
         mails, self.mail.accepted = self.mail.accepted, []
         self._mails.take(mails)
 
@@ -270,7 +298,13 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _received(message: Received) -> dict[str, Any]:
-    return {"id": message.id, "mine": False, "at": message.at.isoformat(), "parts": dict(message.parts), "edited": False}
+    return {
+        "id": message.id,
+        "mine": False,
+        "at": message.at.isoformat(),
+        "parts": dict(message.parts),
+        "edited": False,
+    }
 
 
 def _listed(mail: smtp.Mail) -> dict[str, Any]:
@@ -285,7 +319,9 @@ def _listed(mail: smtp.Mail) -> dict[str, Any]:
 
 
 def _with_typed(messages: Sequence[dict[str, Any]], typed: Iterable[Typed]) -> list[dict[str, Any]]:
-    """The phone's messages with what its owner wrote, each after what stood last then; lost ones go first."""
+    """The phone's messages with what its owner wrote, each after what stood last then; lost ones go
+    first.
+    """
     waiting = list(typed)
     known = {message["id"] for message in messages}
     shown = [_own(said, at) for at, said in enumerate(waiting) if said.after not in known]
@@ -296,7 +332,12 @@ def _with_typed(messages: Sequence[dict[str, Any]], typed: Iterable[Typed]) -> l
 
 
 def _own(said: Typed, number: int) -> dict[str, Any]:
-    return {"id": f"own-{said.after}-{number}", "mine": True, "parts": {"text": said.text}, "edited": False}
+    return {
+        "id": f"own-{said.after}-{number}",
+        "mine": True,
+        "parts": {"text": said.text},
+        "edited": False,
+    }
 
 
 def _counters(counts: Mapping[str, int], doubles: Doubles, *refusals: str) -> dict[str, int]:

@@ -1,7 +1,8 @@
-"""The sample city's residents: 12,480 made-up people, the same each time, with addresses that belong to nobody.
+"""The sample city's residents: 12,480 made-up people, the same each time, with addresses that
+belong to nobody.
 
-Numbers begin with +62 860, a range that no Indonesian operator has; mail addresses end in `.example`, which never exists;
-chat ids lie far above any that is given out.
+Numbers begin with +62 860, a range that no Indonesian operator has; mail addresses end in
+`.example`, which never exists; chat ids lie far above any that is given out.
 """
 
 import csv
@@ -39,12 +40,23 @@ _MAIL_HOSTS = ("surat.example", "pos.example", "warga.example", "kantor.example"
 _TOPICS = ("gangguan-layanan", "kesehatan", "bansos", "acara", "lowongan", "cuaca", "keamanan")
 _SOURCES = ("formulir web", "pesan DAFTAR", "loket kelurahan", "kode QR posyandu")
 
-COLUMNS = ("channel", "address", "areas", "topics", "language", "consent_source", "consent_at", "subscriber")
+COLUMNS = (
+    "channel",
+    "address",
+    "areas",
+    "topics",
+    "language",
+    "consent_source",
+    "consent_at",
+    "subscriber",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbour:
-    """A resident whose phones and inbox can be looked into: one of each kelurahan, subscribed to it alone."""
+    """A resident whose phones and inbox can be looked into: one of each kelurahan, subscribed to it
+    alone.
+    """
 
     name: str
     area: str
@@ -74,15 +86,32 @@ def neighbours() -> dict[str, Neighbour]:
     for number, area in enumerate(SHARES):
         name = f"{_FIRST[number * 7 % len(_FIRST)]} {_LAST[number * 5 % len(_LAST)]}"
         mail = f"{name.lower().replace(' ', '.')}@warga.example"
-        found[area] = Neighbour(name=name, area=area, phone=phone(number), chat=chat(number), mail=mail)
+        found[area] = Neighbour(
+            name=name, area=area, phone=phone(number), chat=chat(number), mail=mail
+        )
     return found
 
 
 def rows(tree: AreaTree, now: datetime) -> Iterator[tuple[str, ...]]:
-    """The rows of an import, in COLUMNS: first the neighbours, each by three channels, then everybody else."""
+    """The rows of an import, in COLUMNS: first the neighbours, each by three channels, then
+    everybody else.
+    """
     for number, neighbour in enumerate(neighbours().values()):
-        for channel, address in ((PHONE, neighbour.phone), (CHAT, str(neighbour.chat)), (MAIL, neighbour.mail)):
-            yield channel, address, neighbour.area, "", "id", "loket kelurahan", _day(now, 60), f"tetangga-{number}"
+        for channel, address in (
+            (PHONE, neighbour.phone),
+            (CHAT, str(neighbour.chat)),
+            (MAIL, neighbour.mail),
+        ):
+            yield (
+                channel,
+                address,
+                neighbour.area,
+                "",
+                "id",
+                "loket kelurahan",
+                _day(now, 60),
+                f"tetangga-{number}",
+            )
     dice = random.Random(SEED)  # noqa: S311  the same city each time, no secret
     homes = dice.choices(list(SHARES), weights=list(SHARES.values()), k=RESIDENTS)
     parents = {tree[area].slug: _above(tree, area) for area in SHARES}
@@ -103,7 +132,9 @@ def _above(tree: AreaTree, area: str) -> str:
     return tree[tree[area].code.rpartition(".")[0]].slug
 
 
-def _resident(dice: random.Random, number: int, home: str, above: str, now: datetime) -> Iterator[tuple[str, ...]]:
+def _resident(
+    dice: random.Random, number: int, home: str, above: str, now: datetime
+) -> Iterator[tuple[str, ...]]:
     drawn = dice.random()
     areas = home
     if drawn < 0.07:
@@ -112,11 +143,28 @@ def _resident(dice: random.Random, number: int, home: str, above: str, now: date
         areas = above
     elif drawn < 0.18:
         areas = "cimahi"
-    topics = "" if dice.random() < 0.72 else "darurat" if dice.random() < 0.12 else " ".join(sorted(dice.sample(_TOPICS, 3)))
+    topics = (
+        ""
+        if dice.random() < 0.72
+        else "darurat"
+        if dice.random() < 0.12
+        else " ".join(sorted(dice.sample(_TOPICS, 3)))
+    )
     language = "en" if dice.random() < 0.03 else "id"
-    rest = areas, topics, language, dice.choice(_SOURCES), _day(now, dice.randint(2, 84)), f"warga-{number}"
+    rest = (
+        areas,
+        topics,
+        language,
+        dice.choice(_SOURCES),
+        _day(now, dice.randint(2, 84)),
+        f"warga-{number}",
+    )
     first, last = dice.choice(_FIRST).lower(), dice.choice(_LAST).lower()
-    addresses = {PHONE: phone(number), CHAT: str(chat(number)), MAIL: f"{first}.{last}.{number}@{dice.choice(_MAIL_HOSTS)}"}
+    addresses = {
+        PHONE: phone(number),
+        CHAT: str(chat(number)),
+        MAIL: f"{first}.{last}.{number}@{dice.choice(_MAIL_HOSTS)}",
+    }
     main = dice.choices((PHONE, CHAT, MAIL), weights=(66, 20, 14))[0]
     yield main, addresses[main], *rest
     if main != MAIL and dice.random() < 0.06:

@@ -10,7 +10,9 @@ HOST = "127.0.0.1"
 
 @asynccontextmanager
 async def running(app: web.Application, port: int = 0, *, host: str = HOST) -> AsyncIterator[str]:
-    """Serve `app` on `host`; yields its URL, no slash at the end. Raises OSError when `port` is taken (0: any free one)."""
+    """Serve `app` on `host`; yields its URL, no slash at the end. Raises OSError when `port` is
+    taken (0: any free one).
+    """
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
     await runner.setup()
     try:

@@ -1,4 +1,6 @@
-"""What the phones of the simulation show: received parts as bubbles, in each messenger's own markup, always safe. Pure."""
+"""What the phones of the simulation show: received parts as bubbles, in each messenger's own
+markup, always safe. Pure.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +14,21 @@ from markupsafe import Markup, escape
 from broadcaster.simulation.residents import CHAT, PHONE
 from channels.base.pictures import FILE
 
-_TAGS = {"b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "a", "code", "pre", "blockquote"}
+_TAGS = {
+    "b",
+    "strong",
+    "i",
+    "em",
+    "u",
+    "ins",
+    "s",
+    "strike",
+    "del",
+    "a",
+    "code",
+    "pre",
+    "blockquote",
+}
 _MARKS = (("*", "strong"), ("_", "em"), ("~", "s"))
 _WEB = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)]")
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)*_~]|(?<![\w.+-])\w[\w.+-]*@[\w.-]+\w")
@@ -69,21 +85,31 @@ def _bubble(channel: str, message: Mapping[str, Any]) -> Bubble:
 
 
 def picture_path(url: str) -> str:
-    """The path of one of our own pictures, whatever name our host goes by; empty for any other address."""
+    """The path of one of our own pictures, whatever name our host goes by; empty for any other
+    address.
+    """
     found = FILE.search(url)
     return found[0] if found and url.endswith(found[0]) else ""
 
 
 def phone_markup(text: str) -> Markup:
-    """WhatsApp's *bold*, _italic_ and ~struck~, and web addresses as links; within addresses no mark counts."""
+    """WhatsApp's *bold*, _italic_ and ~struck~, and web addresses as links; within addresses no
+    mark counts.
+    """
     addresses = _ADDRESS.findall(text)
     safe = _escaped(_ADDRESS.sub(_PLACE, text.replace(_PLACE, "")))
     for mark, tag in _MARKS:
         inner = re.escape(mark)
-        safe = re.sub(rf"(?<![\w{inner}]){inner}(?=\S)([^{inner}\n]+?)(?<=\S){inner}(?![\w{inner}])", rf"<{tag}>\1</{tag}>", safe)
+        safe = re.sub(
+            rf"(?<![\w{inner}]){inner}(?=\S)([^{inner}\n]+?)(?<=\S){inner}(?![\w{inner}])",
+            rf"<{tag}>\1</{tag}>",
+            safe,
+        )
     rest = iter(addresses)
     safe = re.sub(_PLACE, lambda _: _escaped(next(rest)), safe)
-    return Markup(_WEB.sub(r'<a href="\g<0>" target="_blank" rel="noopener noreferrer">\g<0></a>', safe))  # noqa: S704  escaped above
+    return Markup(  # noqa: S704  escaped above
+        _WEB.sub(r'<a href="\g<0>" target="_blank" rel="noopener noreferrer">\g<0></a>', safe)
+    )
 
 
 def _escaped(text: str) -> str:
@@ -93,7 +119,11 @@ def _escaped(text: str) -> str:
 def chat_markup(html: str) -> Markup:
     """Telegram's HTML, with nothing in it that Telegram does not know; web addresses as links."""
     clean = nh3.clean(
-        html, tags=_TAGS, attributes={"a": {"href", "target"}}, url_schemes={"http", "https"}, link_rel="noopener noreferrer"
+        html,
+        tags=_TAGS,
+        attributes={"a": {"href", "target"}},
+        url_schemes={"http", "https"},
+        link_rel="noopener noreferrer",
     )
     return Markup(clean.replace("<a href", '<a target="_blank" href'))  # noqa: S704  nh3 cleaned it
 

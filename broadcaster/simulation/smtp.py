@@ -1,4 +1,6 @@
-"""A stand-in SMTP server: the real protocol on loopback, with inboxes that can be looked into, and faults."""
+"""A stand-in SMTP server: the real protocol on loopback, with inboxes that can be looked into, and
+faults.
+"""
 
 import asyncio
 import binascii
@@ -21,8 +23,12 @@ LINE_LIMIT = 4096
 MAILS = 20  # kept per inbox
 INBOXES = 200  # kept of addresses that nobody watches
 _MESSAGE_ID = re.compile(rb"^message-id:\s*<([^>\r\n]*)>", re.IGNORECASE | re.MULTILINE)
-_GROUP = re.compile(rb"MAIL FROM:<([^>\r\n]*)>[^\r\n]*\r\nRCPT TO:<([^>\r\n]+)>[^\r\n]*\r\nDATA\r\n")
-"""An envelope as pipelining clients write it: worked off at once, which halves what a message costs here."""
+_GROUP = re.compile(
+    rb"MAIL FROM:<([^>\r\n]*)>[^\r\n]*\r\nRCPT TO:<([^>\r\n]+)>[^\r\n]*\r\nDATA\r\n"
+)
+"""An envelope as pipelining clients write it: worked off at once, which halves what a message costs
+here.
+"""
 _OK = b"250 2.0.0 OK\r\n"
 _SENDER_OK = b"250 2.1.0 OK\r\n"
 _RECIPIENT_OK = b"250 2.1.5 OK\r\n"
@@ -47,16 +53,19 @@ def received_parts(raw: bytes) -> dict[str, str]:
     mail = message_from_bytes(raw, policy=policy.default)
     parts = {name: str(mail[name]) for name in ("subject", "from", "to")}
     bodies = {
-        part.get_content_type(): str(part.get_content()).replace("\r\n", "\n") for part in mail.walk() if not part.is_multipart()
+        part.get_content_type(): str(part.get_content()).replace("\r\n", "\n")
+        for part in mail.walk()
+        if not part.is_multipart()
     }
     return {**parts, "text": bodies.get("text/plain", ""), "html": bodies.get("text/html", "")}
 
 
 class SmtpStandIn:
-    """One mail server: look into `inbox(address)`, `newest`, `counts` and, with `record`, `accepted`; change `faults` freely.
+    """One mail server: look into `inbox(address)`, `newest`, `counts` and, with `record`,
+    `accepted`; change `faults` freely.
 
-    `credentials` (user, password) are demanded where given. Inboxes are kept of the addresses and domains in `watch`,
-    and of the first few others. Without `pipelining` it is not offered.
+    `credentials` (user, password) are demanded where given. Inboxes are kept of the addresses and
+    domains in `watch`, and of the first few others. Without `pipelining` it is not offered.
     """
 
     def __init__(
@@ -84,8 +93,12 @@ class SmtpStandIn:
         self._greylisted: set[str] = set()
 
     @asynccontextmanager
-    async def running(self, port: int = 0, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-        """Serve on loopback; yields the EMAIL_URL of this server. Raises OSError when `port` is taken (0: any free one)."""
+    async def running(
+        self, port: int = 0, *, tls: ssl.SSLContext | None = None
+    ) -> AsyncIterator[str]:
+        """Serve on loopback; yields the EMAIL_URL of this server. Raises OSError when `port` is
+        taken (0: any free one).
+        """
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Session(self), HOST, port, ssl=tls, backlog=256)
         sign_in = ":".join(self.credentials) + "@" if self.credentials else ""
@@ -126,7 +139,15 @@ class SmtpStandIn:
             if self.record:
                 self.accepted.append((to, message_id))
             if self._keeps(to):
-                self._keep(Mail(sender=sender, to=to, message_id=message_id, raw=_unstuffed(content), at=datetime.now(UTC)))
+                self._keep(
+                    Mail(
+                        sender=sender,
+                        to=to,
+                        message_id=message_id,
+                        raw=_unstuffed(content),
+                        at=datetime.now(UTC),
+                    )
+                )
         self.counts["accepted"] += len(recipients)
         if self.faults.cut and self.faults.cutting():
             self.counts["cut"] += 1
@@ -136,7 +157,9 @@ class SmtpStandIn:
     def _keeps(self, address: str) -> bool:
         if address in self._inboxes or len(self._inboxes) < INBOXES:
             return True
-        return bool(self.watch) and (address in self.watch or address.rpartition("@")[2] in self.watch)
+        return bool(self.watch) and (
+            address in self.watch or address.rpartition("@")[2] in self.watch
+        )
 
     def _keep(self, mail: Mail) -> None:
         self._inboxes.setdefault(mail.to, deque(maxlen=self.inbox_size)).append(mail)
@@ -157,7 +180,9 @@ def _unstuffed(content: bytes) -> bytes:
 
 
 class _Session(asyncio.Protocol):
-    """One connection: works off what has come, however it was cut into packets, and answers once for all of it."""
+    """One connection: works off what has come, however it was cut into packets, and answers once
+    for all of it.
+    """
 
     def __init__(self, server: SmtpStandIn) -> None:
         self._server = server
@@ -210,13 +235,19 @@ class _Session(asyncio.Protocol):
     def _work(self) -> None:
         position = 0
         while not (self._held or self._closing):
-            end = self._content(position) if self._in_content else self._group(position) or self._line(position)
+            end = (
+                self._content(position)
+                if self._in_content
+                else self._group(position) or self._line(position)
+            )
             if end < 0:
                 break
             position = end
         self._buffer = self._buffer[position:]
         if len(self._buffer) > (SIZE_LIMIT if self._in_content else LINE_LIMIT) and not self._held:
-            self._refuse(b"552 5.3.4 Too big\r\n" if self._in_content else b"500 5.5.2 Line too long\r\n")
+            self._refuse(
+                b"552 5.3.4 Too big\r\n" if self._in_content else b"500 5.5.2 Line too long\r\n"
+            )
         self._flush()
 
     def _refuse(self, reply: bytes) -> None:
@@ -231,8 +262,12 @@ class _Session(asyncio.Protocol):
             self._transport.close()
 
     def _group(self, position: int) -> int:
-        """Work off MAIL, RCPT and DATA where they stand together; 0 where they do not, or not in turn."""
-        if not (self._signed_in and self._greeted and self._sender is None and self._next_line is None):
+        """Work off MAIL, RCPT and DATA where they stand together; 0 where they do not, or not in
+        turn.
+        """
+        if not (
+            self._signed_in and self._greeted and self._sender is None and self._next_line is None
+        ):
             return 0
         found = _GROUP.match(self._buffer, position)
         if found is None or found.end() - position > LINE_LIMIT:
@@ -305,7 +340,10 @@ class _Session(asyncio.Protocol):
         if self._server.credentials:
             extensions.append("AUTH PLAIN LOGIN")
         extensions.append("ENHANCEDSTATUSCODES")
-        return "".join(f"250{'-' if n < len(extensions) else ' '}{word}\r\n" for n, word in enumerate(extensions, 1)).encode()
+        return "".join(
+            f"250{'-' if n < len(extensions) else ' '}{word}\r\n"
+            for n, word in enumerate(extensions, 1)
+        ).encode()
 
     def _mail(self, line: bytes) -> bytes:
         if not self._signed_in:
@@ -366,7 +404,9 @@ class _Session(asyncio.Protocol):
 
     def _judged(self, *given: str) -> bytes:
         self._signed_in = given == self._server.credentials
-        return b"235 2.7.0 Welcome\r\n" if self._signed_in else b"535 5.7.8 Wrong user or password\r\n"
+        return (
+            b"235 2.7.0 Welcome\r\n" if self._signed_in else b"535 5.7.8 Wrong user or password\r\n"
+        )
 
 
 def _path(line: bytes) -> str | None:

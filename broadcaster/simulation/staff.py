@@ -1,4 +1,6 @@
-"""The sample city's staff, an author, an approver who also manages, and the disaster agency's officer; and their templates."""
+"""The sample city's staff, an author, an approver who also manages, and the disaster agency's
+officer; and their templates.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +14,23 @@ from broadcaster.store import accounts, recurring
 PASSWORD = "cimahi-demo"  # noqa: S105  printed on the demo's own sign-in page; no provider is ever reached from there
 
 PEOPLE = (
-    Account(id=0, name="rina", full_name="Rina Marlina", roles=("author",), email="rina@contoh.example"),
-    Account(id=0, name="dewi", full_name="Dewi Lestari", roles=("approver", "admin"), email="dewi@contoh.example"),
-    Account(id=0, name="bpbd", full_name="Agus, BPBD", roles=("author", "approver", "screens"), email="bpbd@contoh.example"),
+    Account(
+        id=0, name="rina", full_name="Rina Marlina", roles=("author",), email="rina@contoh.example"
+    ),
+    Account(
+        id=0,
+        name="dewi",
+        full_name="Dewi Lestari",
+        roles=("approver", "admin"),
+        email="dewi@contoh.example",
+    ),
+    Account(
+        id=0,
+        name="bpbd",
+        full_name="Agus, BPBD",
+        roles=("author", "approver", "screens"),
+        email="bpbd@contoh.example",
+    ),
 )
 
 

@@ -13,7 +13,9 @@ from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import account, recovery_code, session
 
 _CHANGING_ROLES = 0x5349_4152_4143
-"""Advisory lock: one transaction at a time changes who is pengelola, or adds a name (SQLite has one writer anyway)."""
+"""Advisory lock: one transaction at a time changes who is pengelola, or adds a name (SQLite has one
+writer anyway).
+"""
 
 
 MAIL = "email"
@@ -23,10 +25,14 @@ REACHED_BY = (MAIL, "telegram")
 
 
 class LastAdmin(BadAccount):
-    """Without this one nobody could manage accounts: who holds for a part of the city cannot (personnel.py)."""
+    """Without this one nobody could manage accounts: who holds for a part of the city cannot
+    (personnel.py).
+    """
 
     def __init__(self) -> None:
-        super().__init__("Ini pengelola terakhir yang aktif untuk seluruh kota. Beri peran itu kepada orang lain dulu.")
+        super().__init__(
+            "Ini pengelola terakhir yang aktif untuk seluruh kota. Beri peran itu kepada orang lain dulu."
+        )
 
 
 def find(connection: Connection, name: str) -> Account | None:
@@ -41,7 +47,9 @@ def by_id(connection: Connection, account_id: int) -> Account | None:
 
 def kept(connection: Connection, account_id: int) -> Account | None:
     """The account with this id, kept from other writers until this transaction ends."""
-    row = connection.execute(select(account).where(account.c.id == account_id).with_for_update(read=True)).one_or_none()
+    row = connection.execute(
+        select(account).where(account.c.id == account_id).with_for_update(read=True)
+    ).one_or_none()
     return _account(row) if row is not None else None
 
 
@@ -81,12 +89,21 @@ def secrets_of(connection: Connection, account_id: int) -> tuple[str, bytes | No
 
 
 def add(connection: Connection, found: Account, *, password: str = "", at: float) -> Account:
-    """Store a new account, `password` already hashed; raises BadAccount when the name is taken, or looks like one that is."""
+    """Store a new account, `password` already hashed; raises BadAccount when the name is taken, or
+    looks like one that is.
+    """
     _require_unlike(connection, found.name)
-    values = {**_columns(found), "password": password, "must_change": found.must_change, "created_at": at}
+    values = {
+        **_columns(found),
+        "password": password,
+        "must_change": found.must_change,
+        "created_at": at,
+    }
     try:
         with connection.begin_nested():
-            identity = connection.execute(insert(account).values(values).returning(account.c.id)).scalar_one()
+            identity = connection.execute(
+                insert(account).values(values).returning(account.c.id)
+            ).scalar_one()
     except IntegrityError as error:
         raise BadAccount(f"Akun {found.name} sudah ada. Pakai nama pengguna lain.") from error
     added = by_id(connection, int(identity))
@@ -103,7 +120,9 @@ def change(connection: Connection, changed: Account) -> None:
 
 
 def reach(connection: Connection, account_id: int, channel: str, address: str) -> None:
-    """Store where a person is told by a channel; empty: not any more. Raises ValueError for a channel without a column."""
+    """Store where a person is told by a channel; empty: not any more. Raises ValueError for a
+    channel without a column.
+    """
     if channel not in REACHED_BY:
         raise ValueError(f"staff are not reached by {channel}")
     connection.execute(update(account).where(account.c.id == account_id).values({channel: address}))
@@ -121,14 +140,31 @@ def enable(connection: Connection, account_id: int) -> None:
     connection.execute(update(account).where(account.c.id == account_id).values(disabled_at=None))
 
 
-def set_password(connection: Connection, account_id: int, hashed: str, *, must_change: bool = False) -> None:
+def set_password(
+    connection: Connection, account_id: int, hashed: str, *, must_change: bool = False
+) -> None:
     """Store the hash of a new password."""
-    connection.execute(update(account).where(account.c.id == account_id).values(password=hashed, must_change=must_change))
+    connection.execute(
+        update(account)
+        .where(account.c.id == account_id)
+        .values(password=hashed, must_change=must_change)
+    )
 
 
-def set_totp(connection: Connection, account_id: int, sealed: bytes | None, digests: list[bytes], *, step: int = 0) -> None:
-    """Store a second factor with its recovery codes in the place of those before; None takes it away."""
-    connection.execute(update(account).where(account.c.id == account_id).values(totp=sealed, totp_step=step))
+def set_totp(
+    connection: Connection,
+    account_id: int,
+    sealed: bytes | None,
+    digests: list[bytes],
+    *,
+    step: int = 0,
+) -> None:
+    """Store a second factor with its recovery codes in the place of those before; None takes it
+    away.
+    """
+    connection.execute(
+        update(account).where(account.c.id == account_id).values(totp=sealed, totp_step=step)
+    )
     code_guard.begin_anew(connection, account_id)
     set_recovery_codes(connection, account_id, digests)
 
@@ -137,7 +173,9 @@ def set_recovery_codes(connection: Connection, account_id: int, digests: list[by
     """Store recovery codes in the place of those before."""
     connection.execute(delete(recovery_code).where(recovery_code.c.account == account_id))
     if digests:
-        connection.execute(insert(recovery_code), [{"account": account_id, "digest": digest} for digest in digests])
+        connection.execute(
+            insert(recovery_code), [{"account": account_id, "digest": digest} for digest in digests]
+        )
 
 
 def use_totp_step(connection: Connection, account_id: int, step: int) -> bool:
@@ -148,14 +186,24 @@ def use_totp_step(connection: Connection, account_id: int, step: int) -> bool:
 
 def use_recovery_code(connection: Connection, account_id: int, digest: bytes, at: float) -> bool:
     """Spend a recovery code; False when it is unknown or spent."""
-    unspent = (recovery_code.c.account == account_id, recovery_code.c.digest == digest, recovery_code.c.used_at.is_(None))
-    return connection.execute(update(recovery_code).where(*unspent).values(used_at=at)).rowcount == 1
+    unspent = (
+        recovery_code.c.account == account_id,
+        recovery_code.c.digest == digest,
+        recovery_code.c.used_at.is_(None),
+    )
+    return (
+        connection.execute(update(recovery_code).where(*unspent).values(used_at=at)).rowcount == 1
+    )
 
 
 def recovery_codes_left(connection: Connection, account_id: int) -> int:
     """How many recovery codes are unspent."""
     unspent = (recovery_code.c.account == account_id, recovery_code.c.used_at.is_(None))
-    return int(connection.execute(select(func.count()).select_from(recovery_code).where(*unspent)).scalar_one())
+    return int(
+        connection.execute(
+            select(func.count()).select_from(recovery_code).where(*unspent)
+        ).scalar_one()
+    )
 
 
 def _require_unlike(connection: Connection, name: str) -> None:
@@ -163,13 +211,17 @@ def _require_unlike(connection: Connection, name: str) -> None:
     _one_at_a_time(connection)
     for other in connection.execute(select(account.c.name)).scalars():
         if other != name and skeleton(other) == skeleton(name):
-            raise BadAccount(f"Nama pengguna {name} terlalu mirip dengan {other}, yang sudah ada. Pakai nama pengguna lain.")
+            raise BadAccount(
+                f"Nama pengguna {name} terlalu mirip dengan {other}, yang sudah ada. Pakai nama pengguna lain."
+            )
 
 
 def namesakes(connection: Connection, person: Account) -> list[Account]:
     """Other active accounts whose full name people cannot tell from this one's."""
     look = full_name_skeleton(person.full_name)
-    others = [one for one in everyone(connection) if one.disabled_at is None and one.name != person.name]
+    others = [
+        one for one in everyone(connection) if one.disabled_at is None and one.name != person.name
+    ]
     return [one for one in others if full_name_skeleton(one.full_name) == look]
 
 
@@ -216,8 +268,20 @@ def _one(connection: Connection, condition: Any) -> Account | None:
 
 def _account(row: Row[Any]) -> Account:
     return Account(
-        id=row.id, name=row.name, full_name=row.full_name, roles=tuple(row.roles.split()),
-        agencies=read_agencies(row.agencies), areas=tuple(row.areas.split()), email=row.email, telegram=row.telegram,
-        local=bool(row.password), secured=row.totp is not None, must_change=row.must_change, issuer=row.issuer or "",
-        subject=row.subject or "", created_at=row.created_at, seen_at=row.seen_at, disabled_at=row.disabled_at,
-    )  # fmt: skip
+        id=row.id,
+        name=row.name,
+        full_name=row.full_name,
+        roles=tuple(row.roles.split()),
+        agencies=read_agencies(row.agencies),
+        areas=tuple(row.areas.split()),
+        email=row.email,
+        telegram=row.telegram,
+        local=bool(row.password),
+        secured=row.totp is not None,
+        must_change=row.must_change,
+        issuer=row.issuer or "",
+        subject=row.subject or "",
+        created_at=row.created_at,
+        seen_at=row.seen_at,
+        disabled_at=row.disabled_at,
+    )

@@ -1,4 +1,6 @@
-"""Rows of announcements and editions: written by publishing, read by web, command line, feeds and delivery."""
+"""Rows of announcements and editions: written by publishing, read by web, command line, feeds and
+delivery.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -6,7 +8,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broadcaster import signing
@@ -19,7 +33,9 @@ from broadcaster.store.tables import announcement, edition, edition_area, run
 from channels.base.contract import Edition
 
 CODE_TRIES = 50
-"""Draws before giving up: with half of all codes taken, 50 collisions in a row have a chance of 1 in 10^15."""
+"""Draws before giving up: with half of all codes taken, 50 collisions in a row have a chance of 1
+in 10^15.
+"""
 PAGE_SIZE = 20
 
 _CURSOR = re.compile(r"(\d{1,18})\.([A-Z0-9-]{1,20})", re.ASCII)
@@ -27,11 +43,12 @@ _CURSOR = re.compile(r"(\d{1,18})\.([A-Z0-9-]{1,20})", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Announcement:
-    """What staff edit; times in epoch seconds. `note` says why a person is asked, e.g. a missed schedule.
+    """What staff edit; times in epoch seconds. `note` says why a person is asked, e.g. a missed
+    schedule.
 
-    `form` is what was typed in the composer (JSON; "" where it came otherwise), `version` counts its changes, `bound` is the
-    content_hash under review or approved, `release_at` when an approved one is published of itself, `blanks` what the template
-    that it began from left open.
+    `form` is what was typed in the composer (JSON; "" where it came otherwise), `version` counts
+    its changes, `bound` is the content_hash under review or approved, `release_at` when an approved
+    one is published of itself, `blanks` what the template that it began from left open.
     """
 
     id: str
@@ -71,7 +88,9 @@ class Announcement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EditionRow:
-    """A stored edition; `document` is what `signature` signs, `channels` the chosen ones between spaces (empty: all)."""
+    """A stored edition; `document` is what `signature` signs, `channels` the chosen ones between
+    spaces (empty: all).
+    """
 
     id: int
     announcement: str
@@ -94,7 +113,9 @@ class EditionRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """Some editions, newest first publication first; `following` is the cursor of the next page, "" at the end."""
+    """Some editions, newest first publication first; `following` is the cursor of the next page, ""
+    at the end.
+    """
 
     editions: tuple[Edition, ...]
     following: str
@@ -102,7 +123,8 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filter:
-    """What the public archive shows; empty = no restriction. `since` <= first publication < `until`, epoch seconds.
+    """What the public archive shows; empty = no restriction. `since` <= first publication <
+    `until`, epoch seconds.
 
     `in_force_at`: only what is neither withdrawn nor over at that moment.
     """
@@ -118,26 +140,37 @@ class Filter:
 # --- writing ------------------------------------------------------------------------------------------
 
 
-def insert_announcement(connection: Connection, row: Announcement, draw: Callable[[], str]) -> Announcement:
-    """Store a new announcement under a code nobody has; `draw` is asked again while the drawn one is taken."""
+def insert_announcement(
+    connection: Connection, row: Announcement, draw: Callable[[], str]
+) -> Announcement:
+    """Store a new announcement under a code nobody has; `draw` is asked again while the drawn one
+    is taken.
+    """
     dialect = sqlite if is_sqlite(connection) else postgresql
     for _ in range(CODE_TRIES):
         coded = replace(row, code=draw())
         values = {name: getattr(coded, name) for name in Announcement.__slots__}
         statement = dialect.insert(announcement).values(**{**values, **_columns(coded.fields)})
-        if connection.execute(statement.on_conflict_do_nothing(index_elements=["code"])).rowcount == 1:
+        if (
+            connection.execute(statement.on_conflict_do_nothing(index_elements=["code"])).rowcount
+            == 1
+        ):
             return coded
     raise RuntimeError(f"no free code in {CODE_TRIES} draws")
 
 
 def locked(connection: Connection, announcement_id: str) -> Announcement | None:
     """The announcement, kept from other writers until this transaction ends."""
-    row = connection.execute(select(announcement).where(announcement.c.id == announcement_id).with_for_update()).one_or_none()
+    row = connection.execute(
+        select(announcement).where(announcement.c.id == announcement_id).with_for_update()
+    ).one_or_none()
     return _announcement(row) if row is not None else None
 
 
 def due(connection: Connection, at: float, limit: int) -> list[Announcement]:
-    """Schedules whose time has come, earliest first, but for those that another process has in hand; kept from other writers."""
+    """Schedules whose time has come, earliest first, but for those that another process has in
+    hand; kept from other writers.
+    """
     statement = (
         select(announcement)
         .where(announcement.c.state == "scheduled", announcement.c.publish_at <= at)
@@ -149,7 +182,9 @@ def due(connection: Connection, at: float, limit: int) -> list[Announcement]:
 
 
 def released(connection: Connection, at: float, limit: int) -> list[Announcement]:
-    """Approved announcements whose hold is over, but for those that another process has in hand; kept from other writers."""
+    """Approved announcements whose hold is over, but for those that another process has in hand;
+    kept from other writers.
+    """
     statement = (
         select(announcement)
         .where(announcement.c.state == "approved", announcement.c.release_at <= at)
@@ -164,12 +199,21 @@ def move(connection: Connection, row: Announcement, state: State, at: float, **v
     """Give the announcement another state if it still has the one of `row`; whether it had."""
     values |= _columns(values["fields"]) if "fields" in values else {}
     unchanged = (announcement.c.id == row.id, announcement.c.state == row.state)
-    return connection.execute(update(announcement).where(*unchanged).values(state=state, updated_at=at, **values)).rowcount == 1
+    return (
+        connection.execute(
+            update(announcement).where(*unchanged).values(state=state, updated_at=at, **values)
+        ).rowcount
+        == 1
+    )
 
 
 def carry_blanks(connection: Connection, announcement_id: str, blanks: str) -> None:
-    """Remember what the template left open from which an announcement was begun: the template may be deleted meanwhile."""
-    connection.execute(update(announcement).where(announcement.c.id == announcement_id).values(blanks=blanks))
+    """Remember what the template left open from which an announcement was begun: the template may
+    be deleted meanwhile.
+    """
+    connection.execute(
+        update(announcement).where(announcement.c.id == announcement_id).values(blanks=blanks)
+    )
 
 
 def _columns(fields: Fields) -> dict[str, Any]:
@@ -194,7 +238,9 @@ def insert_edition(
     concerned: Iterable[str],
     at: datetime,
 ) -> int:
-    """Sign and store an edition as the newest of its announcement; its id. Who was confirmed before `at` is in its audience."""
+    """Sign and store an edition as the newest of its announcement; its id. Who was confirmed before
+    `at` is in its audience.
+    """
     document = signing.canonical(frozen)
     older = (edition.c.announcement == frozen.announcement, edition.c.newest)
     connection.execute(update(edition).where(*older).values(newest=False))
@@ -213,51 +259,86 @@ def insert_edition(
         "newest": True,
         "withdrawn": frozen.change == "withdrawal",
     }
-    edition_id = int(connection.execute(insert(edition).values(**values).returning(edition.c.id)).scalar_one())
-    connection.execute(insert(edition_area), [{"edition": edition_id, "area": code} for code in sorted(concerned)])
+    edition_id = int(
+        connection.execute(insert(edition).values(**values).returning(edition.c.id)).scalar_one()
+    )
+    connection.execute(
+        insert(edition_area), [{"edition": edition_id, "area": code} for code in sorted(concerned)]
+    )
     _carry_areas(connection, frozen.announcement, edition_id)
     search.index(connection, edition_id, frozen)
     return edition_id
 
 
 def _carry_areas(connection: Connection, announcement_id: str, edition_id: int) -> None:
-    """Where an earlier edition stood the new one stands too, so that nobody keeps reading the old one there."""
+    """Where an earlier edition stood the new one stands too, so that nobody keeps reading the old
+    one there.
+    """
     mine = select(edition_area.c.area).where(edition_area.c.edition == edition_id)
     stood = (
         select(literal(edition_id), edition_area.c.area, literal(True))
         .join(edition, edition.c.id == edition_area.c.edition)
-        .where(edition.c.announcement == announcement_id, edition.c.id < edition_id, edition_area.c.area.not_in(mine))
+        .where(
+            edition.c.announcement == announcement_id,
+            edition.c.id < edition_id,
+            edition_area.c.area.not_in(mine),
+        )
         .distinct()
     )
     connection.execute(insert(edition_area).from_select(["edition", "area", "former"], stood))
 
 
-def open_runs(connection: Connection, edition_id: int, channels: Iterable[str], follows: int | None = None) -> str:
-    """The outbox: one run for each push channel by which the edition goes, to the recipients of `follows` too; their lane.
+def open_runs(
+    connection: Connection, edition_id: int, channels: Iterable[str], follows: int | None = None
+) -> str:
+    """The outbox: one run for each push channel by which the edition goes, to the recipients of
+    `follows` too; their lane.
 
     What corrects an emergency is as urgent as the emergency was.
     """
     found = connection.execute(select(edition).where(edition.c.id == edition_id)).one()
-    urgent = exists().where(edition.c.announcement == found.announcement, edition.c.level == "emergency")
+    urgent = exists().where(
+        edition.c.announcement == found.announcement, edition.c.level == "emergency"
+    )
     lane = "emergency" if connection.execute(select(urgent)).scalar() else "routine"
     times = {"published_at": found.published_at, "expires_at": found.expires_at}
     for name in channels:
-        values = {"edition": edition_id, "channel": name, "lane": lane, "state": "preparing", "follows": follows, **times}
+        values = {
+            "edition": edition_id,
+            "channel": name,
+            "lane": lane,
+            "state": "preparing",
+            "follows": follows,
+            **times,
+        }
         connection.execute(insert(run).values(**values))
     return lane
 
 
 def supersede_runs(connection: Connection, announcement_id: str, reason: str) -> tuple[str, ...]:
-    """End every unfinished run of the announcement's editions so far; all channels by which they went."""
-    earlier = run.c.edition.in_(select(edition.c.id).where(edition.c.announcement == announcement_id))
+    """End every unfinished run of the announcement's editions so far; all channels by which they
+    went.
+    """
+    earlier = run.c.edition.in_(
+        select(edition.c.id).where(edition.c.announcement == announcement_id)
+    )
     end_runs(connection, earlier, "superseded", reason)
-    return tuple(connection.execute(select(run.c.channel).where(earlier).distinct().order_by(run.c.channel)).scalars())
+    return tuple(
+        connection.execute(
+            select(run.c.channel).where(earlier).distinct().order_by(run.c.channel)
+        ).scalars()
+    )
 
 
 def ended(connection: Connection, at: float) -> list[Announcement]:
     """Published announcements that have expired; kept from other writers."""
     over = (announcement.c.state == "published", announcement.c.expires_at <= at)
-    statement = select(announcement).where(*over).order_by(announcement.c.id).with_for_update(skip_locked=True)
+    statement = (
+        select(announcement)
+        .where(*over)
+        .order_by(announcement.c.id)
+        .with_for_update(skip_locked=True)
+    )
     return [_announcement(row) for row in connection.execute(statement)]
 
 
@@ -272,7 +353,9 @@ def find(connection: Connection, key: str) -> Announcement | None:
 
 def edition_document(connection: Connection, edition_id: int) -> Edition:
     """The edition with this id; raises LookupError."""
-    document = connection.execute(select(edition.c.document).where(edition.c.id == edition_id)).scalar()
+    document = connection.execute(
+        select(edition.c.document).where(edition.c.id == edition_id)
+    ).scalar()
     if document is None:
         raise LookupError(f"no edition {edition_id}")
     return signing.decode(document)
@@ -286,38 +369,60 @@ def newest_edition(connection: Connection, key: str) -> EditionRow | None:
 
 def versions(connection: Connection, key: str) -> list[EditionRow]:
     """Every edition of the announcement with this id or code, the first one first."""
-    return [_edition_row(row) for row in connection.execute(_editions(key).order_by(edition.c.number))]
+    return [
+        _edition_row(row) for row in connection.execute(_editions(key).order_by(edition.c.number))
+    ]
 
 
 def stamp(connection: Connection) -> tuple[int, int]:
-    """(highest edition id, number of editions): changes whenever anything published changes, so caches can be keyed by it."""
+    """(highest edition id, number of editions): changes whenever anything published changes, so
+    caches can be keyed by it.
+    """
     newest, count = connection.execute(select(func.max(edition.c.id), func.count())).one()
     return newest or 0, count
 
 
 def concerning(
-    connection: Connection, area_code: str, *, since: float, limit: int = 50, before: str = "", channel: str = ""
+    connection: Connection,
+    area_code: str,
+    *,
+    since: float,
+    limit: int = 50,
+    before: str = "",
+    channel: str = "",
 ) -> Page:
-    """Newest editions that concern an area, or concerned it until a correction: in force, or changed or expired after `since`.
+    """Newest editions that concern an area, or concerned it until a correction: in force, or
+    changed or expired after `since`.
 
-    `since` in epoch seconds; with `channel` only those to go there. `before` is a cursor, `following` of the page before.
+    `since` in epoch seconds; with `channel` only those to go there. `before` is a cursor,
+    `following` of the page before.
     """
     kept = or_(
         edition.c.published_at >= since,
         ~edition.c.withdrawn & or_(edition.c.expires_at.is_(None), edition.c.expires_at >= since),
     )
-    chosen = or_(edition.c.channels == "", edition.c.channels.contains(f" {channel} ")) if channel else literal(True)
+    chosen = (
+        or_(edition.c.channels == "", edition.c.channels.contains(f" {channel} "))
+        if channel
+        else literal(True)
+    )
     return _page(connection, [kept, chosen, _concerns(area_code)], before, limit)
 
 
-def list_public(connection: Connection, wanted: Filter, *, before: str = "", limit: int = PAGE_SIZE) -> Page:
+def list_public(
+    connection: Connection, wanted: Filter, *, before: str = "", limit: int = PAGE_SIZE
+) -> Page:
     """One page of the public archive: everything ever published, by its newest edition."""
     return _page(connection, _conditions(connection, wanted), before, limit)
 
 
 def count_public(connection: Connection, wanted: Filter) -> int:
     """How many announcements `list_public` would list in all."""
-    statement = select(func.count()).select_from(edition).where(edition.c.newest, *_conditions(connection, wanted))
+    statement = (
+        select(func.count())
+        .select_from(edition)
+        .where(edition.c.newest, *_conditions(connection, wanted))
+    )
     return int(connection.execute(statement).scalar_one())
 
 
@@ -339,7 +444,11 @@ def _named(key: str) -> ColumnElement[bool]:
 
 
 def _editions(key: str) -> Select[Any]:
-    return select(edition).join(announcement, announcement.c.id == edition.c.announcement).where(_named(key))
+    return (
+        select(edition)
+        .join(announcement, announcement.c.id == edition.c.announcement)
+        .where(_named(key))
+    )
 
 
 def _concerns(area_code: str) -> ColumnElement[bool]:
@@ -360,7 +469,9 @@ def _conditions(connection: Connection, wanted: Filter) -> list[ColumnElement[bo
     return conditions + search.matching(connection, wanted.text)
 
 
-def _page(connection: Connection, conditions: Sequence[ColumnElement[bool]], before: str, limit: int) -> Page:
+def _page(
+    connection: Connection, conditions: Sequence[ColumnElement[bool]], before: str, limit: int
+) -> Page:
     place = (edition.c.first_published_at, announcement.c.code)
     statement = (
         select(edition.c.document)

@@ -1,8 +1,10 @@
-"""The audit log: append-only, each row chained to the one before by SHA-256, so that no change goes unnoticed.
+"""The audit log: append-only, each row chained to the one before by SHA-256, so that no change goes
+unnoticed.
 
-The database refuses to change or remove a row (audit_guard.py). Where somebody took that guard away, the chain tells which row
-is not as it was written, and `audit_tail` that rows are missing at the end. Who can rewrite the whole log, its tail too, is found
-out by a head that was noted elsewhere: print one with `broadcaster audit verify`, and give it to the next one.
+The database refuses to change or remove a row (audit_guard.py). Where somebody took that guard
+away, the chain tells which row is not as it was written, and `audit_tail` that rows are missing at
+the end. Who can rewrite the whole log, its tail too, is found out by a head that was noted
+elsewhere: print one with `broadcaster audit verify`, and give it to the next one.
 """
 
 import hashlib
@@ -34,7 +36,9 @@ class BrokenChain(Exception):
 
 
 class CutShort(BrokenChain):
-    """Rows are missing at the end, or were added past it: `id` is the last one that holds, `tail` the last one written."""
+    """Rows are missing at the end, or were added past it: `id` is the last one that holds, `tail`
+    the last one written.
+    """
 
     def __init__(self, row_id: int, tail: int) -> None:
         self.tail = tail
@@ -42,23 +46,37 @@ class CutShort(BrokenChain):
 
 
 class Forgotten(BrokenChain):
-    """A head that was noted elsewhere is no row of this log: it was rewritten, or cut, before `id`, its last row."""
+    """A head that was noted elsewhere is no row of this log: it was rewritten, or cut, before `id`,
+    its last row.
+    """
 
     def __init__(self, row_id: int) -> None:
-        super().__init__(row_id, "is the last one, and none before it has the digest that was noted")
+        super().__init__(
+            row_id, "is the last one, and none before it has the digest that was noted"
+        )
 
 
 def come_from(place: str) -> None:
-    """Say where the acts of this request, or of this command, come from; `append` writes it down beside each."""
+    """Say where the acts of this request, or of this command, come from; `append` writes it down
+    beside each.
+    """
     _place.set(place)
 
 
 def append(
-    connection: Connection, *, at: datetime, actor: str, act: str, subject: str, detail: Mapping[str, Any] | None = None
+    connection: Connection,
+    *,
+    at: datetime,
+    actor: str,
+    act: str,
+    subject: str,
+    detail: Mapping[str, Any] | None = None,
 ) -> int:
-    """Write down who did what to what; the row's id. Call it last in a transaction: on PostgreSQL it waits its turn.
+    """Write down who did what to what; the row's id. Call it last in a transaction: on PostgreSQL
+    it waits its turn.
 
-    `detail`: `from` is the place (default: where the request came from), `before` and `after` what changed.
+    `detail`: `from` is the place (default: where the request came from), `before` and `after` what
+    changed.
     """
     sqlite = is_sqlite(connection)
     if not sqlite:
@@ -75,7 +93,11 @@ def append(
     digest = _digest(previous, row)
     # SQLite would give the number of a removed last row once more
     numbered = {"id": last + 1} if sqlite else {}
-    stored = insert(audit).values(**numbered, **row, previous=previous, digest=digest).returning(audit.c.id)
+    stored = (
+        insert(audit)
+        .values(**numbered, **row, previous=previous, digest=digest)
+        .returning(audit.c.id)
+    )
     identity = int(connection.execute(stored).scalar_one())
     moved = connection.execute(update(audit_tail).values(last=identity, digest=digest))
     if not moved.rowcount:
@@ -104,25 +126,35 @@ def about(connection: Connection, subject: str) -> list[Entry]:
 def read(row: Row[Any]) -> Entry:
     """A row of the table as people read it."""
     detail = msgspec.json.decode(row.detail)
-    return Entry(id=row.id, at=row.at, actor=row.actor, act=row.act, subject=row.subject, detail=detail)
+    return Entry(
+        id=row.id, at=row.at, actor=row.actor, act=row.act, subject=row.subject, detail=detail
+    )
 
 
 def verify(connection: Connection, *, known: str = "") -> int:
-    """Recompute the whole chain: how many rows hold. `known`: a head noted earlier, which must still be in it.
+    """Recompute the whole chain: how many rows hold. `known`: a head noted earlier, which must
+    still be in it.
 
-    Raises BrokenChain at the first row that does not follow, CutShort where rows are missing at the end, Forgotten where the
-    noted head is none of its rows any more.
+    Raises BrokenChain at the first row that does not follow, CutShort where rows are missing at the
+    end, Forgotten where the noted head is none of its rows any more.
     """
     last, digest = _tail(connection)
     previous, count, identity = BEGINNING, 0, 0
     met, whole = known in ("", BEGINNING.hex()), digest == BEGINNING
-    with connection.execute(select(audit).order_by(audit.c.id).execution_options(yield_per=1_000)) as rows:
+    with connection.execute(
+        select(audit).order_by(audit.c.id).execution_options(yield_per=1_000)
+    ) as rows:
         for row in rows:
-            written = {name: getattr(row, name) for name in ("at", "actor", "act", "subject", "detail")}
+            written = {
+                name: getattr(row, name) for name in ("at", "actor", "act", "subject", "detail")
+            }
             if row.previous != previous or row.digest != _digest(previous, written):
                 raise BrokenChain(row.id)
             previous, count, identity = row.digest, count + 1, row.id
-            met, whole = met or previous.hex() == known, whole or (identity, previous) == (last, digest)
+            met, whole = (
+                met or previous.hex() == known,
+                whole or (identity, previous) == (last, digest),
+            )
     if not whole or identity > (ended := _tail(connection)[0]):
         raise CutShort(identity, last if not whole else ended)
     if not met:
@@ -131,7 +163,9 @@ def verify(connection: Connection, *, known: str = "") -> int:
 
 
 def head(connection: Connection) -> str:
-    """The digest of the last row, hex: who notes it elsewhere can tell later that nothing before it was taken away."""
+    """The digest of the last row, hex: who notes it elsewhere can tell later that nothing before it
+    was taken away.
+    """
     return _tail(connection)[1].hex()
 
 

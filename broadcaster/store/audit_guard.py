@@ -1,6 +1,8 @@
-"""What keeps the audit log append-only in the database itself: triggers that refuse to change or remove a row.
+"""What keeps the audit log append-only in the database itself: triggers that refuse to change or
+remove a row.
 
-Who may alter tables can take them away again; then the chain, and a head noted elsewhere, still tell (audit.py).
+Who may alter tables can take them away again; then the chain, and a head noted elsewhere, still
+tell (audit.py).
 """
 
 from sqlalchemy import DDL, Table, event

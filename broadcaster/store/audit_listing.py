@@ -1,4 +1,6 @@
-"""The audit log as people look through it: filtered, page by page, with what was before; fast over a million rows."""
+"""The audit log as people look through it: filtered, page by page, with what was before; fast over
+a million rows.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -15,7 +17,9 @@ PAGE_SIZE = 50
 CHUNK = 500
 """Rows of an export read at a time: no transaction lasts as long as a download."""
 _WITH_STATE = '%"state":"%'
-"""A detail that says in which state it left an announcement; within a text a quote would stand behind a backslash."""
+"""A detail that says in which state it left an announcement; within a text a quote would stand
+behind a backslash.
+"""
 _APART = ("from", "before", "after", "state")
 
 
@@ -32,7 +36,9 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """One row with its place in the chain (hex); `state`: in which state the announcement was before, "" if unknown."""
+    """One row with its place in the chain (hex); `state`: in which state the announcement was
+    before, "" if unknown.
+    """
 
     entry: Entry
     state: str
@@ -47,12 +53,18 @@ class Line:
     @property
     def before(self) -> Mapping[str, Any]:
         """What was, of what changed."""
-        return {**({"state": self.state} if self._moved and self.state else {}), **self._mapping("before")}
+        return {
+            **({"state": self.state} if self._moved and self.state else {}),
+            **self._mapping("before"),
+        }
 
     @property
     def after(self) -> Mapping[str, Any]:
         """What is, of what changed."""
-        return {**({"state": self.entry.detail["state"]} if self._moved else {}), **self._mapping("after")}
+        return {
+            **({"state": self.entry.detail["state"]} if self._moved else {}),
+            **self._mapping("after"),
+        }
 
     @property
     def more(self) -> Mapping[str, Any]:
@@ -76,24 +88,35 @@ class Page:
     following: int
 
 
-def page(connection: Connection, wanted: Wanted, *, before: int = 0, limit: int = PAGE_SIZE) -> Page:
+def page(
+    connection: Connection, wanted: Wanted, *, before: int = 0, limit: int = PAGE_SIZE
+) -> Page:
     """One page; `before`: only rows older than this one."""
     statement = _statement(wanted).order_by(table.c.id.desc()).limit(limit + 1)
     if before:
         statement = statement.where(table.c.id < before)
     found = [_line(row) for row in connection.execute(statement)]
-    return Page(lines=tuple(found[:limit]), following=found[limit - 1].entry.id if len(found) > limit else 0)
+    return Page(
+        lines=tuple(found[:limit]), following=found[limit - 1].entry.id if len(found) > limit else 0
+    )
 
 
 def chunk(connection: Connection, wanted: Wanted, after: int, limit: int = CHUNK) -> list[Line]:
-    """The next rows of an export, the oldest first; `after` is the id of the last one before, 0 at the beginning."""
+    """The next rows of an export, the oldest first; `after` is the id of the last one before, 0 at
+    the beginning.
+    """
     statement = _statement(wanted).where(table.c.id > after).order_by(table.c.id).limit(limit)
     return [_line(row) for row in connection.execute(statement)]
 
 
 def latest(connection: Connection, acts: Collection[str], since: float, limit: int) -> list[Entry]:
     """The last rows of these acts since then, the newest first."""
-    wanted = select(table).where(table.c.act.in_(acts), table.c.at >= since).order_by(table.c.id.desc()).limit(limit)
+    wanted = (
+        select(table)
+        .where(table.c.act.in_(acts), table.c.at >= since)
+        .order_by(table.c.id.desc())
+        .limit(limit)
+    )
     return [audit.read(row) for row in connection.execute(wanted)]
 
 
@@ -109,7 +132,9 @@ def acts(connection: Connection) -> list[str]:
 
 def _statement(wanted: Wanted) -> Select[Any]:
     exact = {table.c.actor: wanted.actor, table.c.act: wanted.act, table.c.subject: wanted.subject}
-    conditions: list[ColumnElement[bool]] = [column == value for column, value in exact.items() if value]
+    conditions: list[ColumnElement[bool]] = [
+        column == value for column, value in exact.items() if value
+    ]
     if wanted.since is not None:
         conditions.append(table.c.at >= wanted.since)
     if wanted.until is not None:
@@ -117,7 +142,11 @@ def _statement(wanted: Wanted) -> Select[Any]:
     earlier = table.alias("earlier")
     stated = (
         select(earlier.c.detail)
-        .where(earlier.c.subject == table.c.subject, earlier.c.id < table.c.id, earlier.c.detail.like(_WITH_STATE))
+        .where(
+            earlier.c.subject == table.c.subject,
+            earlier.c.id < table.c.id,
+            earlier.c.detail.like(_WITH_STATE),
+        )
         .order_by(earlier.c.id.desc())
         .limit(1)
         .scalar_subquery()
@@ -127,13 +156,21 @@ def _statement(wanted: Wanted) -> Select[Any]:
 
 
 def _distinct(connection: Connection, column: Column[Any]) -> list[str]:
-    """The values of an indexed column: one look into the index for each, however many rows there are."""
+    """The values of an indexed column: one look into the index for each, however many rows there
+    are.
+    """
     found = select(func.min(column).label("value")).cte("found", recursive=True)
     following = select(func.min(column)).where(column > found.c.value).scalar_subquery()
     found = found.union_all(select(following).where(found.c.value.is_not(None)))
-    return [str(value) for value in connection.execute(select(found.c.value)).scalars() if value is not None]
+    return [
+        str(value)
+        for value in connection.execute(select(found.c.value)).scalars()
+        if value is not None
+    ]
 
 
 def _line(row: Row[Any]) -> Line:
     state = str(msgspec.json.decode(row.was).get("state", "")) if row.was else ""
-    return Line(entry=audit.read(row), state=state, previous=row.previous.hex(), digest=row.digest.hex())
+    return Line(
+        entry=audit.read(row), state=state, previous=row.previous.hex(), digest=row.digest.hex()
+    )

@@ -1,7 +1,9 @@
-"""Why rows did not arrive and why rows wait, for answers that are asked each second: never a look at a million rows.
+"""Why rows did not arrive and why rows wait, for answers that are asked each second: never a look
+at a million rows.
 
-Rows are looked at slice by slice, and again only where the slice's counters, claims or due time say that something changed. One
-call looks at LOOKS slices at most; what it could not look at is told as it was, and the answer says that it is not complete.
+Rows are looked at slice by slice, and again only where the slice's counters, claims or due time say
+that something changed. One call looks at LOOKS slices at most; what it could not look at is told as
+it was, and the answer says that it is not complete.
 """
 
 import math
@@ -23,7 +25,9 @@ LOOKS = 100
 GOOD_FOR = 60.0
 """Seconds after which a slice is looked at once more although nothing seems to have changed."""
 UNREACHABLE = re.compile(r"unreachable|disconnected|timeout|slow|\w*(Error|TimedOut|Timeout)")
-"""Codes under which channels say that nobody answered: their own, and names of errors of the connection."""
+"""Codes under which channels say that nobody answered: their own, and names of errors of the
+connection.
+"""
 TROUBLE = re.compile(r"(HTTP )?50[0-4]")
 """Codes of a provider that is out of order."""
 EDITIONS = 16
@@ -32,9 +36,11 @@ EDITIONS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """Rows that wait for a later try, by what the provider said; `next_try` of the first of them, epoch seconds.
+    """Rows that wait for a later try, by what the provider said; `next_try` of the first of them,
+    epoch seconds.
 
-    `reason`, a key of delivery.REASONS or WAITS, is given where it is not the provider who asked for it.
+    `reason`, a key of delivery.REASONS or WAITS, is given where it is not the provider who asked
+    for it.
     """
 
     channel: str
@@ -46,7 +52,9 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True)
 class Causes:
-    """What keeps rows from arriving; `complete` once every slice has been looked at since it last changed."""
+    """What keeps rows from arriving; `complete` once every slice has been looked at since it last
+    changed.
+    """
 
     failures: Sequence[Failure] = ()
     waiting: Sequence[Waiting] = ()
@@ -55,7 +63,9 @@ class Causes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Seen:
-    """One slice as it was: closed rows by cause; waiting ones as (reason, provider's code, how many, first and last due time)."""
+    """One slice as it was: closed rows by cause; waiting ones as (reason, provider's code, how
+    many, first and last due time).
+    """
 
     mark: tuple[Any, ...]
     at: float
@@ -88,11 +98,20 @@ class Watcher:
         self._seen.move_to_end(edition)
         while len(self._seen) > EDITIONS:
             self._seen.popitem(last=False)
-        now, places = self.clock(), {(row.channel, row.number): row for row in connection.execute(_of_interest(edition))}
+        now, places = (
+            self.clock(),
+            {(row.channel, row.number): row for row in connection.execute(_of_interest(edition))},
+        )
         for gone in seen.keys() - places.keys():
             del seen[gone]
-        changed = [place for place, row in places.items() if place not in seen or seen[place].mark != tuple(row)]
-        old = sorted((seen[place].at, place) for place in seen if now - seen[place].at > self.good_for)
+        changed = [
+            place
+            for place, row in places.items()
+            if place not in seen or seen[place].mark != tuple(row)
+        ]
+        old = sorted(
+            (seen[place].at, place) for place in seen if now - seen[place].at > self.good_for
+        )
         wanted = list(dict.fromkeys([*changed, *(place for _at, place in old)]))
         for place in wanted if math.isinf(self.looks) else wanted[: int(self.looks)]:
             seen[place] = _examined(connection, edition, places[place], now)
@@ -100,19 +119,28 @@ class Watcher:
 
 
 def _of_interest(edition: int) -> Any:
-    """Slices with rows that did not arrive, or that may wait: before a slice's first claim all its rows are simply due."""
+    """Slices with rows that did not arrive, or that may wait: before a slice's first claim all its
+    rows are simply due.
+    """
     counters = [slice_.c[f"n_{STATES[state]}"] for state in (PENDING, *NOT_ARRIVED)]
     closed = sum(counters[2:], counters[1])
     return (
         select(
-            slice_.c.channel, slice_.c.number, slice_.c.last_slot, slice_.c.epoch, slice_.c.due_at, *counters,
-            case((run.c.folded_to > slice_.c.after_slot, run.c.folded_to), else_=slice_.c.after_slot).label("after"),
+            slice_.c.channel,
+            slice_.c.number,
+            slice_.c.last_slot,
+            slice_.c.epoch,
+            slice_.c.due_at,
+            *counters,
+            case(
+                (run.c.folded_to > slice_.c.after_slot, run.c.folded_to), else_=slice_.c.after_slot
+            ).label("after"),
         )
         .join(run, and_(run.c.edition == slice_.c.edition, run.c.channel == slice_.c.channel))
         .where(slice_.c.edition == edition, slice_.c.last_slot > run.c.folded_to)
         .where(or_(closed > 0, and_(slice_.c.n_pending > 0, slice_.c.epoch > 0)))
         .order_by(slice_.c.channel, slice_.c.number)
-    )  # fmt: skip
+    )
 
 
 _ROWS = text(
@@ -127,7 +155,12 @@ GROUP BY state, reason, provider_code, CAST(due_at AS bigint)
 
 def _examined(connection: Connection, edition: int, place: Row[Any], now: float) -> _Seen:
     """A slice's rows, grouped; waiting ones by the second of their next try."""
-    span = {"edition": edition, "channel": place.channel, "after": place.after, "last": place.last_slot}
+    span = {
+        "edition": edition,
+        "channel": place.channel,
+        "after": place.after,
+        "last": place.last_slot,
+    }
     closed: Counter[Cause] = Counter()
     later = []
     for state, reason, code, count, first, last in connection.execute(_ROWS, span):
@@ -139,15 +172,26 @@ def _examined(connection: Connection, edition: int, place: Row[Any], now: float)
 
 
 def _folded(connection: Connection, edition: int) -> Counter[Cause]:
-    rows = select(folded.c.channel, folded.c.state, folded.c.reason, folded.c.provider_code, func.sum(folded.c.n).label("n"))
+    rows = select(
+        folded.c.channel,
+        folded.c.state,
+        folded.c.reason,
+        folded.c.provider_code,
+        func.sum(folded.c.n).label("n"),
+    )
     cause = (folded.c.channel, folded.c.state, folded.c.reason, folded.c.provider_code)
     mine = rows.where(folded.c.edition == edition, folded.c.state.in_(NOT_ARRIVED)).group_by(*cause)
     return Counter(
-        {(row.channel, STATES[row.state], row.reason, row.provider_code): int(row.n) for row in connection.execute(mine)}
+        {
+            (row.channel, STATES[row.state], row.reason, row.provider_code): int(row.n)
+            for row in connection.execute(mine)
+        }
     )
 
 
-def _told(seen: Mapping[tuple[str, int], _Seen], closed: Counter[Cause], wall: float, *, complete: bool) -> Causes:
+def _told(
+    seen: Mapping[tuple[str, int], _Seen], closed: Counter[Cause], wall: float, *, complete: bool
+) -> Causes:
     waits: dict[tuple[str, str, str], tuple[int, float]] = {}
     for (channel, _number), part in seen.items():
         closed.update(part.closed)
@@ -158,7 +202,9 @@ def _told(seen: Mapping[tuple[str, int], _Seen], closed: Counter[Cause], wall: f
                 waits[place] = (before + count, min(earliest, first))
     waiting = [
         Waiting(channel=channel, reason=reason, provider_code=code, count=count, next_try=due_at)
-        for (channel, reason, code), (count, due_at) in sorted(waits.items(), key=lambda item: item[1][1])
+        for (channel, reason, code), (count, due_at) in sorted(
+            waits.items(), key=lambda item: item[1][1]
+        )
     ]
     return Causes(failures=most_first(closed), waiting=waiting, complete=complete)
 
@@ -167,4 +213,10 @@ def reason_of(code: str) -> str:
     """Why rows with this code wait: a key of delivery.WAITS; empty where the provider asked for it."""
     if code == "tier":
         return code
-    return "unreachable" if UNREACHABLE.fullmatch(code) else "trouble" if TROUBLE.fullmatch(code) else ""
+    return (
+        "unreachable"
+        if UNREACHABLE.fullmatch(code)
+        else "trouble"
+        if TROUBLE.fullmatch(code)
+        else ""
+    )

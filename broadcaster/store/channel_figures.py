@@ -1,4 +1,6 @@
-"""What staff want to know of a channel, in figures: what waits, how fast it may go, whom it reached, what it lately did."""
+"""What staff want to know of a channel, in figures: what waits, how fast it may go, whom it
+reached, what it lately did.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +19,10 @@ MINUTES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelFigures:
-    """One channel; times in epoch seconds, `rate` messages a second that it may send now (0: no limit), `slowed` below what is
-    granted. `reached`: different people in 24 hours. `results` and `dead` of the last minutes."""
+    """One channel; times in epoch seconds, `rate` messages a second that it may send now (0: no
+    limit), `slowed` below what is granted. `reached`: different people in 24 hours. `results`
+    and `dead` of the last minutes.
+    """
 
     state: ChannelState
     paused: bool
@@ -33,8 +37,12 @@ class ChannelFigures:
     dead: int
 
 
-def channel_figures(connection: Connection, book: AddressBook, channel: str, *, rate: float, limited: bool) -> ChannelFigures:
-    """The figures of one channel, whose provider grants `rate`; whom it reached is counted only where that is `limited`."""
+def channel_figures(
+    connection: Connection, book: AddressBook, channel: str, *, rate: float, limited: bool
+) -> ChannelFigures:
+    """The figures of one channel, whose provider grants `rate`; whom it reached is counted only
+    where that is `limited`.
+    """
     state = channel_states(connection).get(channel, ChannelState())
     pace, wall = pacing.pace_of(connection, channel)
     since = int(wall // 60) - MINUTES
@@ -43,7 +51,11 @@ def channel_figures(connection: Connection, book: AddressBook, channel: str, *, 
             channel_minute.c.channel == channel, channel_minute.c.minute > since
         )
     ).one()
-    held = select(func.count()).select_from(held_suppression).where(held_suppression.c.channel == channel)
+    held = (
+        select(func.count())
+        .select_from(held_suppression)
+        .where(held_suppression.c.channel == channel)
+    )
     allowed = pace.rate(rate, wall)
     return ChannelFigures(
         state=state,
@@ -62,7 +74,9 @@ def channel_figures(connection: Connection, book: AddressBook, channel: str, *, 
 
 def _waiting(connection: Connection, channel: str) -> int:
     """Open rows of the channel's runs that are not over."""
-    runs = slice_.join(run, and_(run.c.edition == slice_.c.edition, run.c.channel == slice_.c.channel))
+    runs = slice_.join(
+        run, and_(run.c.edition == slice_.c.edition, run.c.channel == slice_.c.channel)
+    )
     mine = (run.c.channel == channel, run.c.state.in_(("preparing", "running", "paused")))
     open_rows = select(func.coalesce(func.sum(slice_.c.open), 0)).select_from(runs).where(*mine)
     return int(connection.execute(open_rows).scalar_one())

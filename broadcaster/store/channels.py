@@ -1,4 +1,6 @@
-"""State of the channels that must survive an emptied Redis: pauses, breakers, held suppressions, workers last seen."""
+"""State of the channels that must survive an emptied Redis: pauses, breakers, held suppressions,
+workers last seen.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +25,9 @@ WORKER_SECONDS = 15.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelState:
-    """Whether a channel may send; `paused_until` in epoch seconds, `halted` is "", "probe" or "manual"."""
+    """Whether a channel may send; `paused_until` in epoch seconds, `halted` is "", "probe" or
+    "manual".
+    """
 
     paused_until: float = 0.0
     halted: str = ""
@@ -38,22 +42,30 @@ def channel_states(connection: Connection) -> Mapping[str, ChannelState]:
     """The state of every channel that ever had one."""
     return {
         row.channel: ChannelState(
-            paused_until=row.paused_until, halted=row.halted, detail=row.detail, since=row.since,
-            next_probe=row.next_probe, holding=row.holding, suspected=row.suspected,
+            paused_until=row.paused_until,
+            halted=row.halted,
+            detail=row.detail,
+            since=row.since,
+            next_probe=row.next_probe,
+            holding=row.holding,
+            suspected=row.suspected,
         )
         for row in connection.execute(select(channel_state))
-    }  # fmt: skip
+    }
 
 
 def closed_for(connection: Connection, channel: str, lane: str = "routine") -> float:
-    """Seconds for which the channel sends nothing in a lane: 0 = open; halted counts as until the next probe.
+    """Seconds for which the channel sends nothing in a lane: 0 = open; halted counts as until the
+    next probe.
 
-    A database that is not at home closes everything. Suppressions held for an operator, and replies to single recipients, close
-    routine sending only: an emergency goes on.
+    A database that is not at home closes everything. Suppressions held for an operator, and replies
+    to single recipients, close routine sending only: an emergency goes on.
     """
     if is_held(connection):
         return PROBE_SECONDS
-    row = connection.execute(select(channel_state).where(channel_state.c.channel == channel)).first()
+    row = connection.execute(
+        select(channel_state).where(channel_state.c.channel == channel)
+    ).first()
     if row is None:
         return 0.0
     if lane == "emergency" and row.suspected:
@@ -63,8 +75,11 @@ def closed_for(connection: Connection, channel: str, lane: str = "routine") -> f
     return max(0.0, float(row.paused_until) - now(connection))
 
 
-def pause_channel(connection: Connection, channel: str, seconds: float, *, suspected: bool = False) -> bool:
-    """The provider asked us to wait: nobody sends by this channel until then; False when a longer pause holds.
+def pause_channel(
+    connection: Connection, channel: str, seconds: float, *, suspected: bool = False
+) -> bool:
+    """The provider asked us to wait: nobody sends by this channel until then; False when a longer
+    pause holds.
 
     `suspected`: only replies to single recipients say so.
     """
@@ -75,32 +90,57 @@ def pause_channel(connection: Connection, channel: str, seconds: float, *, suspe
     if suspected:
         # what is closed for a better reason stays closed to emergencies too
         free = (channel_state.c.halted == "") & (channel_state.c.paused_until <= wall)
-        values |= {"suspected": channel_state.c.suspected | free, "since": func.coalesce(channel_state.c.since, wall)}
+        values |= {
+            "suspected": channel_state.c.suspected | free,
+            "since": func.coalesce(channel_state.c.since, wall),
+        }
     changed = connection.execute(update(channel_state).where(*shorter).values(**values))
     return changed.rowcount == 1
 
 
-def halt_channel(connection: Connection, channel: str, detail: str, resume: str, *, suspected: bool = False) -> bool:
-    """Open the circuit breaker; False when it was open already. `suspected`: only replies to single recipients say so."""
+def halt_channel(
+    connection: Connection, channel: str, detail: str, resume: str, *, suspected: bool = False
+) -> bool:
+    """Open the circuit breaker; False when it was open already. `suspected`: only replies to single
+    recipients say so.
+    """
     ensure(connection, channel)
     wall, state = now(connection), channel_state.c
     weaker = state.halted.in_(("", "probe")) & (state.halted != resume)
-    weaker = weaker & ((state.halted == "") | state.suspected) if suspected else weaker | state.suspected
+    weaker = (
+        weaker & ((state.halted == "") | state.suspected) if suspected else weaker | state.suspected
+    )
     changed = connection.execute(
         update(channel_state)
         .where(state.channel == channel, weaker)
         .values(
-            halted=resume, detail=detail, since=wall, suspected=suspected,
+            halted=resume,
+            detail=detail,
+            since=wall,
+            suspected=suspected,
             next_probe=wall + PROBE_SECONDS if resume == "probe" else None,
         )
-    )  # fmt: skip
+    )
     return changed.rowcount == 1
 
 
 def clear_suspicion(connection: Connection, channel: str, at: float) -> bool:
-    """Open a channel again that is closed because of replies to single recipients, as something arrived at a later time."""
-    mine = (channel_state.c.channel == channel, channel_state.c.suspected, func.coalesce(channel_state.c.since, 0) < at)
-    opened = {"halted": "", "detail": "", "since": None, "next_probe": None, "paused_until": 0, "suspected": False}
+    """Open a channel again that is closed because of replies to single recipients, as something
+    arrived at a later time.
+    """
+    mine = (
+        channel_state.c.channel == channel,
+        channel_state.c.suspected,
+        func.coalesce(channel_state.c.since, 0) < at,
+    )
+    opened = {
+        "halted": "",
+        "detail": "",
+        "since": None,
+        "next_probe": None,
+        "paused_until": 0,
+        "suspected": False,
+    }
     return connection.execute(update(channel_state).where(*mine).values(**opened)).rowcount == 1
 
 
@@ -117,7 +157,9 @@ def resume_channel(connection: Connection, channel: str) -> bool:
 
 
 def recover_channel(connection: Connection, channel: str) -> bool:
-    """A probe succeeded: close the breaker, unless it came to wait for an operator meanwhile. A pause goes on."""
+    """A probe succeeded: close the breaker, unless it came to wait for an operator meanwhile. A
+    pause goes on.
+    """
     probed = (channel_state.c.channel == channel, channel_state.c.halted == "probe")
     opened = {"halted": "", "detail": "", "since": None, "next_probe": None, "suspected": False}
     changed = connection.execute(update(channel_state).where(*probed).values(**opened))
@@ -127,18 +169,28 @@ def recover_channel(connection: Connection, channel: str) -> bool:
 def take_probes(connection: Connection) -> Sequence[str]:
     """Channels whose probe is due; each is taken by one caller and due again in a minute."""
     wall = now(connection)
-    due = connection.execute(
-        select(channel_state.c.channel)
-        .where(channel_state.c.halted == "probe", channel_state.c.next_probe <= wall)
-        .with_for_update(skip_locked=True)
-    ).scalars().all()  # fmt: skip
+    due = (
+        connection.execute(
+            select(channel_state.c.channel)
+            .where(channel_state.c.halted == "probe", channel_state.c.next_probe <= wall)
+            .with_for_update(skip_locked=True)
+        )
+        .scalars()
+        .all()
+    )
     if due:
-        connection.execute(update(channel_state).where(channel_state.c.channel.in_(due)).values(next_probe=wall + PROBE_SECONDS))
+        connection.execute(
+            update(channel_state)
+            .where(channel_state.c.channel.in_(due))
+            .values(next_probe=wall + PROBE_SECONDS)
+        )
     return due
 
 
 def count_results(connection: Connection, channel: str, results: int, dead: int) -> None:
-    """Add to this minute's results, and start holding suppressions when too many addresses are called dead."""
+    """Add to this minute's results, and start holding suppressions when too many addresses are
+    called dead.
+    """
     minute = int(now(connection) // 60)
     connection.execute(
         text(
@@ -157,8 +209,12 @@ def suppressions_are_mass(results: int, dead: int) -> bool:
     return (dead >= 25 and dead > 0.05 * results) or (dead >= 200 and dead > 0.02 * results)
 
 
-def suppress_or_hold(connection: Connection, channel: str, dead: Mapping[int, str], *, at: float) -> None:
-    """Suppress addresses that a provider called dead (address -> source), or hold them once there are suspiciously many."""
+def suppress_or_hold(
+    connection: Connection, channel: str, dead: Mapping[int, str], *, at: float
+) -> None:
+    """Suppress addresses that a provider called dead (address -> source), or hold them once there
+    are suspiciously many.
+    """
     if not dead:
         return
     ensure(connection, channel)
@@ -173,8 +229,15 @@ def suppress_or_hold(connection: Connection, channel: str, dead: Mapping[int, st
         select(channel_state.c.holding).where(channel_state.c.channel == channel).with_for_update()
     ).scalar_one()
     if not state and suppressions_are_mass(int(seen[0] or 0), int(seen[1] or 0)):
-        connection.execute(update(channel_state).where(channel_state.c.channel == channel).values(holding=True))
-        halt_channel(connection, channel, "suspiciously many dead addresses: suppressions are held for an operator", "manual")
+        connection.execute(
+            update(channel_state).where(channel_state.c.channel == channel).values(holding=True)
+        )
+        halt_channel(
+            connection,
+            channel,
+            "suspiciously many dead addresses: suppressions are held for an operator",
+            "manual",
+        )
         _take_back(connection, channel, at)
         state = True
     for address_id, source in dead.items():
@@ -186,22 +249,34 @@ def suppress_or_hold(connection: Connection, channel: str, dead: Mapping[int, st
 
 def _hold(connection: Connection, channel: str, address_id: int, at: float) -> None:
     connection.execute(
-        text("INSERT INTO held_suppression (address, channel, reason, at)"
-             " VALUES (:address, :channel, 'address_dead', :at) ON CONFLICT DO NOTHING"),
+        text(
+            "INSERT INTO held_suppression (address, channel, reason, at)"
+            " VALUES (:address, :channel, 'address_dead', :at) ON CONFLICT DO NOTHING"
+        ),
         {"address": address_id, "channel": channel, "at": at},
-    )  # fmt: skip
+    )
 
 
 def _take_back(connection: Connection, channel: str, at: float) -> None:
-    """What a provider called dead within the breaker's window was of the same burst: suppressed no more, but held."""
+    """What a provider called dead within the breaker's window was of the same burst: suppressed no
+    more, but held.
+    """
     recent = (
-        address.c.channel == channel, address.c.state == State.SUPPRESSED, address.c.reason == "address_dead",
+        address.c.channel == channel,
+        address.c.state == State.SUPPRESSED,
+        address.c.reason == "address_dead",
         address.c.suppressed_at > at - BREAKER_MINUTES * 60,
-    )  # fmt: skip
+    )
     suspects = select(address.c.id).where(*recent)
-    last_words = select(func.max(consent_act.c.id)).where(consent_act.c.address.in_(suspects)).group_by(consent_act.c.address)
+    last_words = (
+        select(func.max(consent_act.c.id))
+        .where(consent_act.c.address.in_(suspects))
+        .group_by(consent_act.c.address)
+    )
     by_provider = select(consent_act.c.address).where(
-        consent_act.c.id.in_(last_words), consent_act.c.act == "dead", consent_act.c.source.in_(("provider", channel))
+        consent_act.c.id.in_(last_words),
+        consent_act.c.act == "dead",
+        consent_act.c.source.in_(("provider", channel)),
     )
     burst = select(address.c.id, address.c.suppressed_at).where(address.c.id.in_(by_provider))
     for row in connection.execute(burst).all():
@@ -218,12 +293,16 @@ def heard_from(connection: Connection, address_id: int, *, source: str, at: floa
 def release_held(connection: Connection, channel: str, *, apply: bool) -> int:
     """An operator's word on held suppressions: apply or discard them; returns how many."""
     held = connection.execute(
-        select(held_suppression.c.address, held_suppression.c.at).where(held_suppression.c.channel == channel)
+        select(held_suppression.c.address, held_suppression.c.at).where(
+            held_suppression.c.channel == channel
+        )
     ).all()
     for row in held if apply else ():
         consent.suppress(connection, row.address, "address_dead", at=row.at, source="operator")
     connection.execute(delete(held_suppression).where(held_suppression.c.channel == channel))
-    connection.execute(update(channel_state).where(channel_state.c.channel == channel).values(holding=False))
+    connection.execute(
+        update(channel_state).where(channel_state.c.channel == channel).values(holding=False)
+    )
     connection.execute(delete(channel_minute).where(channel_minute.c.channel == channel))
     return len(held)
 
@@ -231,18 +310,26 @@ def release_held(connection: Connection, channel: str, *, apply: bool) -> int:
 def ensure(connection: Connection, channel: str) -> None:
     """Give the channel a row of state, where it has none yet."""
     connection.execute(
-        text("INSERT INTO channel_state (channel, paused_until, halted, detail, holding, suspected)"
-             " VALUES (:channel, 0, '', '', :no, :no)"
-             " ON CONFLICT DO NOTHING"),
+        text(
+            "INSERT INTO channel_state (channel, paused_until, halted, detail, holding, suspected)"
+            " VALUES (:channel, 0, '', '', :no, :no)"
+            " ON CONFLICT DO NOTHING"
+        ),
         {"channel": channel, "no": False},
-    )  # fmt: skip
+    )
 
 
 def pause_run(connection: Connection, edition: int, channel: str, why: str) -> bool:
-    """Stop one edition on one channel until a person resumes or cancels it; False when it no longer runs."""
+    """Stop one edition on one channel until a person resumes or cancels it; False when it no longer
+    runs.
+    """
     changed = connection.execute(
         update(run)
-        .where(run.c.edition == edition, run.c.channel == channel, run.c.state.in_(("preparing", "running")))
+        .where(
+            run.c.edition == edition,
+            run.c.channel == channel,
+            run.c.state.in_(("preparing", "running")),
+        )
         .values(state="paused", stopped_by=why)
     )
     return changed.rowcount == 1
@@ -259,5 +346,7 @@ def seen(connection: Connection, owner: str, lane: str) -> int:
         {"owner": owner, "lane": lane, "wall": wall},
     )
     connection.execute(delete(worker).where(worker.c.seen_at < wall - 10 * WORKER_SECONDS))
-    alive = select(func.count()).where(worker.c.lane == lane, worker.c.seen_at > wall - WORKER_SECONDS)
+    alive = select(func.count()).where(
+        worker.c.lane == lane, worker.c.seen_at > wall - WORKER_SECONDS
+    )
     return int(connection.execute(alive).scalar_one())

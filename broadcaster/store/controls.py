@@ -15,4 +15,7 @@ def record(connection: Connection, control: Control, act: str) -> None:
 def since(connection: Connection, at: float) -> list[Control]:
     """All later than this."""
     recent = select(account_control).where(account_control.c.at > at)
-    return [Control(account=row.account, maker=row.maker, at=row.at) for row in connection.execute(recent)]
+    return [
+        Control(account=row.account, maker=row.maker, at=row.at)
+        for row in connection.execute(recent)
+    ]

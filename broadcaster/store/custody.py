@@ -1,4 +1,6 @@
-"""The row that says where this database is at home, and since when nothing is sent because it is not."""
+"""The row that says where this database is at home, and since when nothing is sent because it is
+not.
+"""
 
 from dataclasses import dataclass
 
@@ -14,7 +16,9 @@ _LOCK = 0x5349_4152_4855
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Custody:
-    """`home` as it was written down; `held_at` (epoch seconds) and `held_because` where it woke elsewhere."""
+    """`home` as it was written down; `held_at` (epoch seconds) and `held_because` where it woke
+    elsewhere.
+    """
 
     home: str
     mark: int
@@ -24,7 +28,9 @@ class Custody:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Waiting:
-    """What would leave if a person let it: messages of so many announcements, since when (epoch seconds), and schedules."""
+    """What would leave if a person let it: messages of so many announcements, since when (epoch
+    seconds), and schedules.
+    """
 
     messages: int
     announcements: tuple[str, ...]
@@ -46,10 +52,19 @@ def is_held(connection: Connection) -> bool:
 
 
 def may_send(connection: Connection) -> bool:
-    """Check whether something was published ever, or goes out by itself: a copy of anything less sends nothing twice."""
-    planned = select(announcement.c.id).where(announcement.c.state.in_(("approved", "scheduled"))).limit(1)
+    """Check whether something was published ever, or goes out by itself: a copy of anything less
+    sends nothing twice.
+    """
+    planned = (
+        select(announcement.c.id)
+        .where(announcement.c.state.in_(("approved", "scheduled")))
+        .limit(1)
+    )
     published = select(edition.c.id).limit(1)
-    return connection.execute(planned).first() is not None or connection.execute(published).first() is not None
+    return (
+        connection.execute(planned).first() is not None
+        or connection.execute(published).first() is not None
+    )
 
 
 def locked(connection: Connection) -> Custody | None:
@@ -68,7 +83,9 @@ def settle(connection: Connection, home: str, mark: int) -> None:
 
 def hold(connection: Connection, because: str, at: float) -> None:
     """Send nothing from now on; the first reason stays."""
-    connection.execute(update(custody).where(custody.c.held_at.is_(None)).values(held_at=at, held_because=because))
+    connection.execute(
+        update(custody).where(custody.c.held_at.is_(None)).values(held_at=at, held_because=because)
+    )
 
 
 def raise_mark(connection: Connection) -> int:
@@ -78,11 +95,19 @@ def raise_mark(connection: Connection) -> int:
 
 
 def place(connection: Connection) -> str:
-    """What no copy of a PostgreSQL database shares with it: its cluster, database and table as the server numbers them."""
+    """What no copy of a PostgreSQL database shares with it: its cluster, database and table as the
+    server numbers them.
+    """
     numbers = "SELECT (SELECT oid FROM pg_database WHERE datname = current_database()), 'custody'::regclass::oid"
     database, table = connection.execute(text(numbers)).one()
-    allowed = connection.execute(text("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')")).scalar()
-    cluster = connection.execute(text("SELECT system_identifier FROM pg_control_system()")).scalar() if allowed else ""
+    allowed = connection.execute(
+        text("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')")
+    ).scalar()
+    cluster = (
+        connection.execute(text("SELECT system_identifier FROM pg_control_system()")).scalar()
+        if allowed
+        else ""
+    )
     return f"{cluster}:{database}:{table}"
 
 
@@ -91,22 +116,37 @@ def waiting(connection: Connection) -> Waiting:
     unfinished = run.c.state.in_(("preparing", "running", "paused"))
     open_rows = (
         select(
-            run.c.edition, func.coalesce(func.sum(slice_.c.open), 0).label("open"), func.min(run.c.published_at).label("since")
+            run.c.edition,
+            func.coalesce(func.sum(slice_.c.open), 0).label("open"),
+            func.min(run.c.published_at).label("since"),
         )
-        .select_from(run.outerjoin(slice_, (slice_.c.edition == run.c.edition) & (slice_.c.channel == run.c.channel)))
+        .select_from(
+            run.outerjoin(
+                slice_, (slice_.c.edition == run.c.edition) & (slice_.c.channel == run.c.channel)
+            )
+        )
         .where(unfinished, run.c.finished_at.is_(None))
         .group_by(run.c.edition)
     )
     rows = connection.execute(open_rows).all()
     planned = announcement.c.state == "scheduled"
     held = (announcement.c.state == "approved") & announcement.c.release_at.is_not(None)
-    schedules = connection.execute(select(func.count()).select_from(announcement).where(planned | held)).scalar_one()
+    schedules = connection.execute(
+        select(func.count()).select_from(announcement).where(planned | held)
+    ).scalar_one()
     return Waiting(
-        messages=sum(int(row.open) for row in rows), announcements=tuple(_named(connection, [row.edition for row in rows])),
-        since=min((row.since for row in rows), default=None), schedules=int(schedules),
-    )  # fmt: skip
+        messages=sum(int(row.open) for row in rows),
+        announcements=tuple(_named(connection, [row.edition for row in rows])),
+        since=min((row.since for row in rows), default=None),
+        schedules=int(schedules),
+    )
 
 
 def _named(connection: Connection, editions: list[int]) -> list[str]:
-    found = select(edition.c.announcement).where(edition.c.id.in_(editions)).distinct().order_by(edition.c.announcement)
+    found = (
+        select(edition.c.announcement)
+        .where(edition.c.id.in_(editions))
+        .distinct()
+        .order_by(edition.c.announcement)
+    )
     return list(connection.execute(found).scalars())

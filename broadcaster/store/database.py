@@ -1,8 +1,9 @@
-"""One database, SQLite or PostgreSQL: transactions are plain functions of a Connection, run off the event loop.
+"""One database, SQLite or PostgreSQL: transactions are plain functions of a Connection, run off the
+event loop.
 
-SQLite: one writer thread per process, each write BEGIN IMMEDIATE, WAL, synchronous=FULL; readers are query-only.
-PostgreSQL: a pool of connections used from threads. Nothing but SQL can happen inside a transaction, as the function is
-synchronous and gets nothing but the connection.
+SQLite: one writer thread per process, each write BEGIN IMMEDIATE, WAL, synchronous=FULL; readers
+are query-only. PostgreSQL: a pool of connections used from threads. Nothing but SQL can happen
+inside a transaction, as the function is synchronous and gets nothing but the connection.
 """
 
 import asyncio
@@ -28,7 +29,9 @@ T = TypeVar("T")
 READERS = 4
 """Threads that read at the same time."""
 BOUNDED_READERS = 2
-"""Threads, with connections of their own, that read what strangers choose: they never take those of everybody else."""
+"""Threads, with connections of their own, that read what strangers choose: they never take those of
+everybody else.
+"""
 BOUNDED_SECONDS = 1.0
 """How long such a read may last before it is interrupted: an indexed one takes some ms."""
 INTERRUPT_STEPS = 10_000
@@ -36,21 +39,29 @@ INTERRUPT_STEPS = 10_000
 WRITERS_POSTGRESQL = 4
 """Connections that write at the same time on PostgreSQL; SQLite has one writer."""
 COMMON: dict[str, Any] = {"execution_options": {"preserve_rowcount": True}, "hide_parameters": True}
-"""An INSERT too tells how many rows it added (ON CONFLICT may add none); no error message quotes a value."""
+"""An INSERT too tells how many rows it added (ON CONFLICT may add none); no error message quotes a
+value.
+"""
 DEADLOCK_TRIES = 5
 """How often a transaction is run when PostgreSQL breaks a deadlock by undoing it."""
 WRITER_CACHE_KIB, READER_CACHE_KIB = 8_000, 1_000
 """SQLite's page cache of each connection: a worker stays small however large the audience."""
 CHECKPOINT_PAGES = 10_000
-"""Pages (4 KiB) of the write-ahead log that are copied into the file at once: a page written often is copied seldom."""
+"""Pages (4 KiB) of the write-ahead log that are copied into the file at once: a page written often
+is copied seldom.
+"""
 BUSY_SECONDS = 30
 """How long a SQLite write waits for another process's transaction."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.0003, 0.005
 """Seconds between looks whether it is over."""
 STOPPED_SECONDS = 10
-"""After so much silence within a transaction PostgreSQL undoes it: ours do nothing but SQL and last some ms."""
+"""After so much silence within a transaction PostgreSQL undoes it: ours do nothing but SQL and last
+some ms.
+"""
 IDLE_SECONDS = 2.0
-"""A connection to PostgreSQL that has rested for longer is asked whether it still lives before it is used."""
+"""A connection to PostgreSQL that has rested for longer is asked whether it still lives before it
+is used.
+"""
 
 
 class BadDatabase(ValueError):
@@ -62,16 +73,22 @@ class ReadTimeout(Exception):
 
 
 class Database:
-    """The store's connections. Open with a URL: `sqlite:////path/file.db` or `postgresql://user:pass@host/name`."""
+    """The store's connections. Open with a URL: `sqlite:////path/file.db` or
+    `postgresql://user:pass@host/name`.
+    """
 
     def __init__(self, url: str, *, bounded_seconds: float = BOUNDED_SECONDS) -> None:
         self.url = normalise_url(url)
         self._bounded_seconds = bounded_seconds
         self.sqlite = self.url.startswith("sqlite")
         self.writer_engine = (
-            _open_sqlite(self.url, writer=True) if self.sqlite else _open_postgresql(self.url, WRITERS_POSTGRESQL + READERS)
+            _open_sqlite(self.url, writer=True)
+            if self.sqlite
+            else _open_postgresql(self.url, WRITERS_POSTGRESQL + READERS)
         )
-        self.reader_engine = _open_sqlite(self.url, writer=False) if self.sqlite else self.writer_engine
+        self.reader_engine = (
+            _open_sqlite(self.url, writer=False) if self.sqlite else self.writer_engine
+        )
         self.bounded_engine = (
             _open_sqlite(self.url, writer=False, readers=BOUNDED_READERS)
             if self.sqlite
@@ -80,28 +97,44 @@ class Database:
         self._one_writer: contextlib.AbstractContextManager[object] = (
             threading.Lock() if self.sqlite else contextlib.nullcontext()
         )
-        self._writers = ThreadPoolExecutor(1 if self.sqlite else WRITERS_POSTGRESQL, thread_name_prefix="db-write")
+        self._writers = ThreadPoolExecutor(
+            1 if self.sqlite else WRITERS_POSTGRESQL, thread_name_prefix="db-write"
+        )
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
         self._bounded_readers = ThreadPoolExecutor(BOUNDED_READERS, thread_name_prefix="db-bounded")
 
-    async def write(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `act(connection, ...)` in one writing transaction; commits when it returns, rolls back when it raises."""
+    async def write(
+        self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `act(connection, ...)` in one writing transaction; commits when it returns, rolls
+        back when it raises.
+        """
         here = contextvars.copy_context()  # where the request comes from, for the audit log
         return await asyncio.get_running_loop().run_in_executor(
             self._writers, lambda: here.run(lambda: self.write_now(act, *args, **kwargs))
         )
 
-    async def read(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def read(
+        self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """Run `act(connection, ...)` on a reading connection; it must not write."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: self.read_now(act, *args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(
+            self._readers, lambda: self.read_now(act, *args, **kwargs)
+        )
 
-    async def read_bounded(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `act(connection, ...)` as `read` does, on the few connections for what strangers choose. Raises ReadTimeout."""
+    async def read_bounded(
+        self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `act(connection, ...)` as `read` does, on the few connections for what strangers
+        choose. Raises ReadTimeout.
+        """
         return await asyncio.get_running_loop().run_in_executor(
             self._bounded_readers, lambda: self.read_bounded_now(act, *args, **kwargs)
         )
 
-    def write_now(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def write_now(
+        self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """`write`, on the calling thread (for the command line and tests)."""
         for attempt in range(DEADLOCK_TRIES):
             try:
@@ -109,17 +142,24 @@ class Database:
                     return act(connection, *args, **kwargs)
             except OperationalError as error:
                 # PostgreSQL gave one of two transactions up; all it did is undone, so it may simply run again
-                if getattr(error.orig, "sqlstate", "") not in ("40P01", "40001") or attempt == DEADLOCK_TRIES - 1:
+                if (
+                    getattr(error.orig, "sqlstate", "") not in ("40P01", "40001")
+                    or attempt == DEADLOCK_TRIES - 1
+                ):
                     raise
         raise AssertionError("unreachable")
 
-    def read_now(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def read_now(
+        self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """`read`, on the calling thread."""
         with self.reader_engine.connect() as connection:
             return act(connection, *args, **kwargs)
 
     def outside_transaction(self, *statements: str) -> list[Any]:
-        """Run statements that no transaction may hold, such as VACUUM; returns the rows of the last one."""
+        """Run statements that no transaction may hold, such as VACUUM; returns the rows of the last
+        one.
+        """
         with self._one_writer, contextlib.closing(self.writer_engine.raw_connection()) as pooled:
             connection: Any = pooled.dbapi_connection
             before = None if self.sqlite else connection.autocommit
@@ -132,10 +172,15 @@ class Database:
                 if not self.sqlite:
                     connection.autocommit = before
 
-    def read_bounded_now(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def read_bounded_now(
+        self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """`read_bounded`, on the calling thread."""
         try:
-            with self.bounded_engine.connect() as connection, _interrupted_after(connection, self._bounded_seconds):
+            with (
+                self.bounded_engine.connect() as connection,
+                _interrupted_after(connection, self._bounded_seconds),
+            ):
                 return act(connection, *args, **kwargs)
         except OperationalError as error:
             if _was_interrupted(error):
@@ -156,10 +201,14 @@ def is_sqlite(connection: Connection) -> bool:
 
 
 def now(connection: Connection) -> float:
-    """The database's wall clock, epoch seconds: workers' own clocks may differ by minutes (on SQLite all share one)."""
+    """The database's wall clock, epoch seconds: workers' own clocks may differ by minutes (on
+    SQLite all share one).
+    """
     if is_sqlite(connection):
         return time.time()
-    return float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+    return float(
+        connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
+    )
 
 
 def normalise_url(url: str) -> str:
@@ -167,18 +216,24 @@ def normalise_url(url: str) -> str:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise BadDatabase("not a database URL: use sqlite:////file or postgresql://user:password@host/name") from error
+        raise BadDatabase(
+            "not a database URL: use sqlite:////file or postgresql://user:password@host/name"
+        ) from error
     backend = parsed.get_backend_name()
     if backend == "sqlite":
         return parsed.set(drivername="sqlite").render_as_string(hide_password=False)
     if backend in {"postgresql", "postgres"}:
         return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-    raise BadDatabase(f"unknown database {backend!r}: use sqlite:///file or postgresql://user:password@host/name")
+    raise BadDatabase(
+        f"unknown database {backend!r}: use sqlite:///file or postgresql://user:password@host/name"
+    )
 
 
 @contextlib.contextmanager
 def _interrupted_after(connection: Connection, seconds: float) -> Iterator[None]:
-    """SQLite: interrupt what runs on the connection once the time is over; PostgreSQL's connections carry their own limit."""
+    """SQLite: interrupt what runs on the connection once the time is over; PostgreSQL's connections
+    carry their own limit.
+    """
     raw = connection.connection.dbapi_connection
     if not isinstance(raw, sqlite3.Connection):
         yield
@@ -202,9 +257,13 @@ def _open_postgresql(url: str, connections: int, *, statement_seconds: float = 0
         limits = f"-c idle_in_transaction_session_timeout={STOPPED_SECONDS}s"
         if statement_seconds:
             limits += f" -c statement_timeout={round(statement_seconds * 1000)}"
-        engine = create_engine(url, pool_size=connections, max_overflow=2, connect_args={"options": limits}, **COMMON)
+        engine = create_engine(
+            url, pool_size=connections, max_overflow=2, connect_args={"options": limits}, **COMMON
+        )
     except ModuleNotFoundError as error:
-        raise BadDatabase("PostgreSQL needs its driver: pip install 'siaran-cimahi[postgres]'") from error
+        raise BadDatabase(
+            "PostgreSQL needs its driver: pip install 'siaran-cimahi[postgres]'"
+        ) from error
 
     @event.listens_for(engine, "checkin")
     def rest(_connection: object, record: Any) -> None:
@@ -224,7 +283,9 @@ def _open_postgresql(url: str, connections: int, *, statement_seconds: float = 0
 
 
 def _begin_immediate(connection: Connection) -> None:
-    """Take the one write lock; another process's transaction lasts some ms, and SQLite's own waiting sleeps for up to 100."""
+    """Take the one write lock; another process's transaction lasts some ms, and SQLite's own
+    waiting sleeps for up to 100.
+    """
     begin = connection.connection.dbapi_connection.execute  # type: ignore[union-attr]
     until, pause = time.monotonic() + BUSY_SECONDS, FIRST_PAUSE
     while time.monotonic() < until:
@@ -240,7 +301,9 @@ def _begin_immediate(connection: Connection) -> None:
 
 
 def _make_private(path: Path) -> None:
-    """Make the file, where there is none, for its owner alone; SQLite gives its -wal and -shm the same permissions."""
+    """Make the file, where there is none, for its owner alone; SQLite gives its -wal and -shm the
+    same permissions.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # never opened where it exists: closing it would drop the locks that this process holds on it
     with contextlib.suppress(FileExistsError):
@@ -252,10 +315,16 @@ def _open_sqlite(url: str, *, writer: bool, readers: int = READERS) -> Engine:
     if not path or path == ":memory:":
         raise BadDatabase("SQLite needs a file: sqlite:////data/siaran.db")
     _make_private(Path(path))
-    options: dict[str, Any] = {"poolclass": StaticPool} if writer else {"pool_size": readers, "max_overflow": readers}
+    options: dict[str, Any] = (
+        {"poolclass": StaticPool} if writer else {"pool_size": readers, "max_overflow": readers}
+    )
     engine = create_engine(
         url,
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": 256},
+        connect_args={
+            "timeout": BUSY_SECONDS,
+            "check_same_thread": False,
+            "cached_statements": 256,
+        },
         **COMMON,
         **options,
     )
@@ -267,14 +336,18 @@ def _open_sqlite(url: str, *, writer: bool, readers: int = READERS) -> Engine:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
-        connection.execute("PRAGMA secure_delete=ON")  # what is erased is overwritten, not only unlinked
+        connection.execute(
+            "PRAGMA secure_delete=ON"
+        )  # what is erased is overwritten, not only unlinked
         connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA cache_size=-{WRITER_CACHE_KIB if writer else READER_CACHE_KIB}")
         if not writer:
             connection.execute("PRAGMA query_only=ON")
 
         else:
-            connection.execute("PRAGMA busy_timeout=0")  # from here on only BEGIN IMMEDIATE can find it busy
+            connection.execute(
+                "PRAGMA busy_timeout=0"
+            )  # from here on only BEGIN IMMEDIATE can find it busy
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -1,4 +1,6 @@
-"""Versions of an announcement's form: who left it how, so that nothing typed is lost and the editors are known."""
+"""Versions of an announcement's form: who left it how, so that nothing typed is lost and the
+editors are known.
+"""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +22,9 @@ VersionAct = Literal["edit", "submit", "restore", "send_back", "correct"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Version:
-    """A form as somebody left it; `at` (epoch seconds) is when this person began, `lost` what was cut from it since."""
+    """A form as somebody left it; `at` (epoch seconds) is when this person began, `lost` what was
+    cut from it since.
+    """
 
     announcement: str
     number: int
@@ -33,7 +37,9 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Proposal:
-    """A correction or withdrawal that waits for a second person; approved by one, it is held until `release_at`."""
+    """A correction or withdrawal that waits for a second person; approved by one, it is held until
+    `release_at`.
+    """
 
     announcement: str
     change: Literal["correction", "withdrawal"]
@@ -47,16 +53,22 @@ class Proposal:
 
 
 def keep(connection: Connection, version: Version, *, apart: bool = False) -> bool:
-    """Store a version; an edit is folded into this person's last one if that is young and loses no more than mistypings.
+    """Store a version; an edit is folded into this person's last one if that is young and loses no
+    more than mistypings.
 
     `apart`: never folded. Whether it is one more.
     """
     last = newest(connection, version.announcement)
     form = json.dumps(version.form, ensure_ascii=False, sort_keys=True)
     if last is not None and not apart and _belongs_to(version, last):
-        same = (draft_version.c.announcement == version.announcement, draft_version.c.number == last.number)
+        same = (
+            draft_version.c.announcement == version.announcement,
+            draft_version.c.number == last.number,
+        )
         lost = last.lost + loss(last.form, version.form)
-        connection.execute(update(draft_version).where(*same).values(number=version.number, form=form, lost=lost))
+        connection.execute(
+            update(draft_version).where(*same).values(number=version.number, form=form, lost=lost)
+        )
         return False
     connection.execute(
         insert(draft_version).values(
@@ -71,9 +83,17 @@ def keep(connection: Connection, version: Version, *, apart: bool = False) -> bo
     return True
 
 
-def history(connection: Connection, announcement: str, *, limit: int | None = None) -> list[Version]:
-    """Versions, the newest first; at most `limit`, for there may be thousands, each as long as a form."""
-    statement = select(draft_version).where(draft_version.c.announcement == announcement).order_by(draft_version.c.number.desc())
+def history(
+    connection: Connection, announcement: str, *, limit: int | None = None
+) -> list[Version]:
+    """Versions, the newest first; at most `limit`, for there may be thousands, each as long as a
+    form.
+    """
+    statement = (
+        select(draft_version)
+        .where(draft_version.c.announcement == announcement)
+        .order_by(draft_version.c.number.desc())
+    )
     return [_version(row) for row in connection.execute(statement.limit(limit))]
 
 
@@ -87,13 +107,17 @@ def version(connection: Connection, announcement: str, number: int) -> Version |
 def editors(connection: Connection, announcement: str) -> frozenset[str]:
     """Everyone who has changed the form."""
     edits = (draft_version.c.announcement == announcement, draft_version.c.act.in_(EDITING))
-    return frozenset(connection.execute(select(draft_version.c.actor).where(*edits).distinct()).scalars())
+    return frozenset(
+        connection.execute(select(draft_version.c.actor).where(*edits).distinct()).scalars()
+    )
 
 
 def returners(connection: Connection, announcement: str) -> frozenset[str]:
     """Everyone who has sent it back: they may not edit it, or nobody would be left to judge it."""
     returns = (draft_version.c.announcement == announcement, draft_version.c.act == "send_back")
-    return frozenset(connection.execute(select(draft_version.c.actor).where(*returns).distinct()).scalars())
+    return frozenset(
+        connection.execute(select(draft_version.c.actor).where(*returns).distinct()).scalars()
+    )
 
 
 # --- corrections and withdrawals that wait ------------------------------------------------------------
@@ -106,16 +130,23 @@ def propose(connection: Connection, wanted: Proposal) -> bool:
     form = json.dumps(wanted.form, ensure_ascii=False, sort_keys=True)
     connection.execute(
         insert(proposal).values(
-            announcement=wanted.announcement, change=wanted.change, form=form, reason=wanted.reason, bound=wanted.bound,
-            actor=wanted.actor, at=wanted.at,
+            announcement=wanted.announcement,
+            change=wanted.change,
+            form=form,
+            reason=wanted.reason,
+            bound=wanted.bound,
+            actor=wanted.actor,
+            at=wanted.at,
         )
-    )  # fmt: skip
+    )
     return True
 
 
 def proposed(connection: Connection, announcement: str) -> Proposal | None:
     """The proposal that waits for a second person."""
-    row = connection.execute(select(proposal).where(proposal.c.announcement == announcement)).one_or_none()
+    row = connection.execute(
+        select(proposal).where(proposal.c.announcement == announcement)
+    ).one_or_none()
     return _proposal(row) if row is not None else None
 
 
@@ -124,15 +155,24 @@ def proposals(connection: Connection) -> list[Proposal]:
     return [_proposal(row) for row in connection.execute(select(proposal).order_by(proposal.c.at))]
 
 
-def hold_proposal(connection: Connection, announcement: str, approved_by: str, release_at: float | None) -> None:
+def hold_proposal(
+    connection: Connection, announcement: str, approved_by: str, release_at: float | None
+) -> None:
     """Set who approved it and when it goes out; "" and None: it waits for a second person again."""
     values = {"approved_by": approved_by, "release_at": release_at}
-    connection.execute(update(proposal).where(proposal.c.announcement == announcement).values(values))
+    connection.execute(
+        update(proposal).where(proposal.c.announcement == announcement).values(values)
+    )
 
 
 def released(connection: Connection, at: float, limit: int) -> list[Proposal]:
     """Find approved ones whose hold is over, the longest over first."""
-    over = select(proposal).where(proposal.c.release_at <= at).order_by(proposal.c.release_at).limit(limit)
+    over = (
+        select(proposal)
+        .where(proposal.c.release_at <= at)
+        .order_by(proposal.c.release_at)
+        .limit(limit)
+    )
     return [_proposal(row) for row in connection.execute(over)]
 
 
@@ -150,19 +190,33 @@ def _belongs_to(version: Version, last: Version) -> bool:
 def newest(connection: Connection, announcement: str) -> Version | None:
     """Find the newest version."""
     newest_first = select(draft_version).where(draft_version.c.announcement == announcement)
-    row = connection.execute(newest_first.order_by(draft_version.c.number.desc()).limit(1)).one_or_none()
+    row = connection.execute(
+        newest_first.order_by(draft_version.c.number.desc()).limit(1)
+    ).one_or_none()
     return _version(row) if row is not None else None
 
 
 def _version(row: Row[Any]) -> Version:
     return Version(
-        announcement=row.announcement, number=row.number, at=row.at, actor=row.actor, act=row.act, form=json.loads(row.form),
+        announcement=row.announcement,
+        number=row.number,
+        at=row.at,
+        actor=row.actor,
+        act=row.act,
+        form=json.loads(row.form),
         lost=row.lost,
-    )  # fmt: skip
+    )
 
 
 def _proposal(row: Row[Any]) -> Proposal:
     return Proposal(
-        announcement=row.announcement, change=row.change, form=json.loads(row.form), reason=row.reason, bound=row.bound,
-        actor=row.actor, at=row.at, approved_by=row.approved_by, release_at=row.release_at,
-    )  # fmt: skip
+        announcement=row.announcement,
+        change=row.change,
+        form=json.loads(row.form),
+        reason=row.reason,
+        bound=row.bound,
+        actor=row.actor,
+        at=row.at,
+        approved_by=row.approved_by,
+        release_at=row.release_at,
+    )

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, select, update
 
-from broadcaster.store.tables import delivery, held_suppression, provider_message, reached, receipt, run, suspicion
+from broadcaster.store.tables import (
+    delivery,
+    held_suppression,
+    provider_message,
+    reached,
+    receipt,
+    run,
+    suspicion,
+)
 from subscribers.addresses import AddressBook
 from subscribers.residents import AddressRow
 from subscribers.store import alias
@@ -16,7 +24,9 @@ TABLES = (provider_message, held_suppression, reached, receipt, suspicion)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Traits:
-    """How later statuses and words of an address are known: digests of its ids, keys of its messages, its place in runs."""
+    """How later statuses and words of an address are known: digests of its ids, keys of its
+    messages, its place in runs.
+    """
 
     channel: str
     slot: int
@@ -27,25 +37,35 @@ class Traits:
 def traits(connection: Connection, row: AddressRow) -> Traits:
     """Return what receipts about this address are known by; ask before it is erased."""
     others = connection.execute(select(alias.c.lookup).where(alias.c.address == row.id)).scalars()
-    keys = connection.execute(select(provider_message.c.provider_key).where(_messages(row))).scalars()
+    keys = connection.execute(
+        select(provider_message.c.provider_key).where(_messages(row))
+    ).scalars()
     lookups = frozenset((bytes(row.lookup), *map(bytes, others)))
     return Traits(channel=row.channel, slot=row.slot, lookups=lookups, keys=frozenset(keys))
 
 
 def erase(connection: Connection, row: AddressRow) -> None:
-    """Remove what refers to the address, and what names its messages; its rows in runs stay, as counts add them up."""
+    """Remove what refers to the address, and what names its messages; its rows in runs stay, as
+    counts add them up.
+    """
     connection.execute(delete(provider_message).where(_messages(row)))
-    connection.execute(update(delivery).where(_deliveries(row)).values(provider_key=None, message_number=None))
+    connection.execute(
+        update(delivery).where(_deliveries(row)).values(provider_key=None, message_number=None)
+    )
     for table in (held_suppression, reached, suspicion):
         connection.execute(delete(table).where(table.c.address == row.id))
 
 
 def forget_numbers(connection: Connection, row: AddressRow) -> None:
-    """Forget the numbers of messages to an address: in the chat that it moved to they may name others."""
+    """Forget the numbers of messages to an address: in the chat that it moved to they may name
+    others.
+    """
     connection.execute(update(delivery).where(_deliveries(row)).values(message_number=None))
 
 
-def waiting(connection: Connection, channel: str, after: int, limit: int) -> Sequence[Row[int, bytes]]:
+def waiting(
+    connection: Connection, channel: str, after: int, limit: int
+) -> Sequence[Row[int, bytes]]:
     """Receipts of a channel that are not applied, behind an id: id and sealed body."""
     found = select(receipt.c.id, receipt.c.body).where(
         receipt.c.channel == channel, receipt.c.body.is_not(None), receipt.c.id > after
@@ -53,8 +73,17 @@ def waiting(connection: Connection, channel: str, after: int, limit: int) -> Seq
     return connection.execute(found.order_by(receipt.c.id).limit(limit)).all()
 
 
-def concerns(book: AddressBook, known: Traits, *, ids: Collection[str], provider_id: str = "", delivery: str = "") -> bool:
-    """Whether an event is about the address: by an id of its own, by our callback data or by the id of a message to it."""
+def concerns(
+    book: AddressBook,
+    known: Traits,
+    *,
+    ids: Collection[str],
+    provider_id: str = "",
+    delivery: str = "",
+) -> bool:
+    """Whether an event is about the address: by an id of its own, by our callback data or by the id
+    of a message to it.
+    """
     if any(book.address_lookup(known.channel, text) in known.lookups for text in ids if text):
         return True
     if provider_id and book.provider_key(known.channel, provider_id) in known.keys:
@@ -69,7 +98,11 @@ def _editions(channel: str) -> Select[tuple[int]]:
 
 def _deliveries(row: AddressRow) -> ColumnElement[bool]:
     """Rows of the ledger that are of this address."""
-    return and_(delivery.c.edition.in_(_editions(row.channel)), delivery.c.channel == row.channel, delivery.c.slot == row.slot)
+    return and_(
+        delivery.c.edition.in_(_editions(row.channel)),
+        delivery.c.channel == row.channel,
+        delivery.c.slot == row.slot,
+    )
 
 
 def _messages(row: AddressRow) -> ColumnElement[bool]:

@@ -1,4 +1,6 @@
-"""Filling the ledger: the audience of a run becomes delivery rows and slices, in slot order, chunk by chunk under a lease."""
+"""Filling the ledger: the audience of a run becomes delivery rows and slices, in slot order, chunk
+by chunk under a lease.
+"""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,10 +43,12 @@ from subscribers.store import address, insert_new, merged
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
-    """Addresses concerned in a run's first chunk (few, so that the first message leaves at once), for every further one.
+    """Addresses concerned in a run's first chunk (few, so that the first message leaves at once),
+    for every further one.
 
-    What is looked at bounds the writing transaction, however few of them the edition concerns: about 50 ms on SQLite, which
-    has one writer. `slice_` is the rows that a worker claims; fewer than `least` wait for the next chunk.
+    What is looked at bounds the writing transaction, however few of them the edition concerns:
+    about 50 ms on SQLite, which has one writer. `slice_` is the rows that a worker claims; fewer
+    than `least` wait for the next chunk.
     """
 
     first: int = 1_000
@@ -57,10 +61,14 @@ SIZES = Sizes()
 SIZES_POSTGRESQL = Sizes(chunk=50_000)
 """Others write meanwhile, and each commit waits for the disk."""
 SIZES_EMERGENCY = Sizes(chunk=20_000, least=1)
-"""Everything else waits for it; whoever is found goes out with the next message, however few they are."""
+"""Everything else waits for it; whoever is found goes out with the next message, however few they
+are.
+"""
 SIZES_EMERGENCY_POSTGRESQL = Sizes(chunk=50_000, least=1)
 SPARSE, MOST_LOOKED_AT = 10, 200_000
-"""A chunk looks at up to ten times as many addresses where few are concerned, and at so many at most."""
+"""A chunk looks at up to ten times as many addresses where few are concerned, and at so many at
+most.
+"""
 MAX_SLOT = 2**63 - 1
 
 MAY_HAVE_REACHED = (SENDING, SENT, DELIVERED, READ, UNCONFIRMED)
@@ -76,12 +84,18 @@ class FanOut:
     owner: str
 
 
-def claim_fanout(connection: Connection, *, channel: str, lane: str, holder: Holder) -> FanOut | None:
-    """Lease the run of this lane that lacks rows and has the fewest so far (editions take turns); None when there is none."""
+def claim_fanout(
+    connection: Connection, *, channel: str, lane: str, holder: Holder
+) -> FanOut | None:
+    """Lease the run of this lane that lacks rows and has the fewest so far (editions take turns);
+    None when there is none.
+    """
     clock = lease_clock(connection)
     candidates = (
         select(run.c.edition, run.c.follows, run.c.owner, run.c.lease_until)
-        .where(run.c.channel == channel, run.c.lane == lane, run.c.state == "preparing", ~run.c.sealed)
+        .where(
+            run.c.channel == channel, run.c.lane == lane, run.c.state == "preparing", ~run.c.sealed
+        )
         .order_by(run.c.total, run.c.edition)
         .with_for_update()  # waits: a run skipped because somebody closes a slice of it would end the filling
     )
@@ -100,22 +114,40 @@ def claim_fanout(connection: Connection, *, channel: str, lane: str, holder: Hol
 
 
 def _unsettled(connection: Connection, edition_id: int, channel: str) -> bool:
-    """Whether an earlier edition of the announcement still has rows on the wire or waiting: they close first."""
+    """Whether an earlier edition of the announcement still has rows on the wire or waiting: they
+    close first.
+    """
     mine = select(edition.c.announcement).where(edition.c.id == edition_id).scalar_subquery()
     earlier = select(edition.c.id).where(edition.c.announcement == mine, edition.c.id < edition_id)
     still_open = (slice_.c.edition.in_(earlier), slice_.c.channel == channel, slice_.c.open > 0)
-    return connection.execute(select(slice_.c.number).where(*still_open).limit(1)).first() is not None
+    return (
+        connection.execute(select(slice_.c.number).where(*still_open).limit(1)).first() is not None
+    )
 
 
-def fill_chunk(connection: Connection, claim: FanOut, holder: Holder, sizes: Sizes | None = None) -> bool:
-    """Add the next chunk of rows and its slices, renew the lease; True once the run is sealed (or no longer ours)."""
-    found = connection.execute(select(run).where(run.c.edition == claim.edition, run.c.channel == claim.channel)).one()
+def fill_chunk(
+    connection: Connection, claim: FanOut, holder: Holder, sizes: Sizes | None = None
+) -> bool:
+    """Add the next chunk of rows and its slices, renew the lease; True once the run is sealed (or
+    no longer ours).
+    """
+    found = connection.execute(
+        select(run).where(run.c.edition == claim.edition, run.c.channel == claim.channel)
+    ).one()
     if found.owner != claim.owner or found.sealed or found.state != "preparing":
         return True
     mine = (run.c.edition == claim.edition, run.c.channel == claim.channel)
-    still_ours = (*mine, run.c.owner == claim.owner, run.c.cursor == found.cursor, run.c.state == "preparing")
+    still_ours = (
+        *mine,
+        run.c.owner == claim.owner,
+        run.c.cursor == found.cursor,
+        run.c.state == "preparing",
+    )
     if found.cursor == MAX_SLOT:
-        if connection.execute(select(run.c.edition).where(*still_ours).with_for_update()).first() is None:
+        if (
+            connection.execute(select(run.c.edition).where(*still_ours).with_for_update()).first()
+            is None
+        ):
             raise LeaseLost
         seal(connection, claim.edition, claim.channel)
         return True
@@ -123,12 +155,22 @@ def fill_chunk(connection: Connection, claim: FanOut, holder: Holder, sizes: Siz
     sizes = sizes or sizes_of(found.lane, sqlite=is_sqlite(connection))
     size = _looked_at(connection, claim, sizes.first if found.cursor < 0 else sizes.chunk)
     until = window(connection, claim.channel, found.cursor, size) or MAX_SLOT
-    added = _insert(connection, claim, _source(connection, claim, found.follows, found.cursor, until), found.cursor, until)
+    added = _insert(
+        connection,
+        claim,
+        _source(connection, claim, found.follows, found.cursor, until),
+        found.cursor,
+        until,
+    )
     _add_slices(connection, claim, found, until, sizes)
     moved = connection.execute(
         update(run)
         .where(*still_ours)
-        .values(cursor=until, total=run.c.total + added, lease_until=lease_clock(connection) + holder.lease)
+        .values(
+            cursor=until,
+            total=run.c.total + added,
+            lease_until=lease_clock(connection) + holder.lease,
+        )
     )
     if moved.rowcount != 1:
         raise LeaseLost
@@ -136,7 +178,9 @@ def fill_chunk(connection: Connection, claim: FanOut, holder: Holder, sizes: Siz
 
 
 def _looked_at(connection: Connection, claim: FanOut, size: int) -> int:
-    """How many addresses one chunk looks at: where few of them are concerned, more, as most are passed over by the index."""
+    """How many addresses one chunk looks at: where few of them are concerned, more, as most are
+    passed over by the index.
+    """
     part = share(connection, audience_of(connection, claim.edition), claim.channel)
     return max(size, min(round(size / max(part, 1 / SPARSE)), MOST_LOOKED_AT))
 
@@ -149,35 +193,55 @@ def sizes_of(lane: str, *, sqlite: bool) -> Sizes:
 
 
 def follow_indexes(connection: Connection) -> None:
-    """For this transaction PostgreSQL plans with the values at hand, and by index also where it was not told how a table grew."""
+    """For this transaction PostgreSQL plans with the values at hand, and by index also where it was
+    not told how a table grew.
+    """
     if not is_sqlite(connection):
-        settings = {"enable_seqscan": "off", "enable_bitmapscan": "off", "jit": "off", "plan_cache_mode": "force_custom_plan"}
-        connection.execute(select(*(func.set_config(name, value, True) for name, value in settings.items())))
+        settings = {
+            "enable_seqscan": "off",
+            "enable_bitmapscan": "off",
+            "jit": "off",
+            "plan_cache_mode": "force_custom_plan",
+        }
+        connection.execute(
+            select(*(func.set_config(name, value, True) for name, value in settings.items()))
+        )
 
 
 def audience_of(connection: Connection, edition_id: int) -> Audience:
     """Whom an edition concerns; addresses confirmed after its publication do not count."""
     row = connection.execute(
-        select(edition.c.level, edition.c.topic, edition.c.published_at).where(edition.c.id == edition_id)
+        select(edition.c.level, edition.c.topic, edition.c.published_at).where(
+            edition.c.id == edition_id
+        )
     ).one()
     own = (edition_area.c.edition == edition_id, ~edition_area.c.former)
     areas = connection.execute(select(edition_area.c.area).where(*own)).scalars()
     return Audience(
-        areas=frozenset(areas), topic=row.topic, emergency=row.level == "emergency", confirmed_before=row.published_at
+        areas=frozenset(areas),
+        topic=row.topic,
+        emergency=row.level == "emergency",
+        confirmed_before=row.published_at,
     )
 
 
-def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: int, until: int) -> Select[int, int, str]:
-    """Rows of these slots: the audience; for a correction also, for a withdrawal only, whom earlier editions may have reached.
+def _source(
+    connection: Connection, claim: FanOut, follows: int | None, cursor: int, until: int
+) -> Select[int, int, str]:
+    """Rows of these slots: the audience; for a correction also, for a withdrawal only, whom earlier
+    editions may have reached.
 
-    Not a twin that is another address now: what it may have had that one has in its own place (twins.py), or in the twin's, where
-    it was on the wire: a correction that reaches the address in its own place anyway leaves that one out.
+    Not a twin that is another address now: what it may have had that one has in its own place
+    (twins.py), or in the twin's, where it was on the wire: a correction that reaches the address in
+    its own place anyway leaves that one out.
     """
     audience = audience_of(connection, claim.edition)
     fresh = chunk(audience, claim.channel, cursor, until)
     if follows is None:
         return fresh
-    row = connection.execute(select(edition.c.announcement, edition.c.withdrawn).where(edition.c.id == claim.edition)).one()
+    row = connection.execute(
+        select(edition.c.announcement, edition.c.withdrawn).where(edition.c.id == claim.edition)
+    ).one()
     reached = (
         select(delivery.c.slot, delivery.c.address, delivery.c.area)
         .join(edition, edition.c.id == delivery.c.edition)
@@ -191,32 +255,65 @@ def _source(connection: Connection, claim: FanOut, follows: int | None, cursor: 
             ~exists().where(merged.c.gone == delivery.c.address),
         )
     )
-    own = exists().where(address.c.id == delivery.c.address, address.c.slot != delivery.c.slot, reached_by(audience))
-    both = (reached if row.withdrawn else union_all(reached.where(~own), select(fresh.subquery()))).subquery()
+    own = exists().where(
+        address.c.id == delivery.c.address, address.c.slot != delivery.c.slot, reached_by(audience)
+    )
+    both = (
+        reached if row.withdrawn else union_all(reached.where(~own), select(fresh.subquery()))
+    ).subquery()
     return (
-        select(both.c.slot, func.min(both.c.address).label("address"), func.min(both.c.area).label("area"))
+        select(
+            both.c.slot,
+            func.min(both.c.address).label("address"),
+            func.min(both.c.area).label("area"),
+        )
         .group_by(both.c.slot)
         .order_by(both.c.slot)
     )
 
 
-def _insert(connection: Connection, claim: FanOut, source: Select[int, int, str], after: int, until: int) -> int:
-    """Add the rows of `source`; a row that a fallback added before stays as it is. Returns how many are new.
+def _insert(
+    connection: Connection, claim: FanOut, source: Select[int, int, str], after: int, until: int
+) -> int:
+    """Add the rows of `source`; a row that a fallback added before stays as it is. Returns how many
+    are new.
 
-    ON CONFLICT costs PostgreSQL half as much again for each row: it is asked for only where there are rows already.
+    ON CONFLICT costs PostgreSQL half as much again for each row: it is asked for only where there
+    are rows already.
     """
     rows = source.subquery()
     values = select(
-        literal(claim.edition), literal(claim.channel), rows.c.slot, rows.c.address, rows.c.area,
-        literal(PENDING), literal(0), literal(0), literal(0), literal(0.0),
-    )  # fmt: skip
+        literal(claim.edition),
+        literal(claim.channel),
+        rows.c.slot,
+        rows.c.address,
+        rows.c.area,
+        literal(PENDING),
+        literal(0),
+        literal(0),
+        literal(0),
+        literal(0.0),
+    )
     # `WHERE true` keeps SQLite from reading ON CONFLICT as a join's ON
     values = values.where(text("true"))
-    columns = ["edition", "channel", "slot", "address", "area", "state", "attempt", "spent", "uncertain", "due_at"]
+    columns = [
+        "edition",
+        "channel",
+        "slot",
+        "address",
+        "area",
+        "state",
+        "attempt",
+        "spent",
+        "uncertain",
+        "due_at",
+    ]
     if not _count(connection, claim.edition, claim.channel, after, until):
         with suppress(IntegrityError), connection.begin_nested():  # a fallback may come between
             return connection.execute(insert(delivery).from_select(columns, values)).rowcount
-    return connection.execute(insert_new(connection, delivery).from_select(columns, values)).rowcount
+    return connection.execute(
+        insert_new(connection, delivery).from_select(columns, values)
+    ).rowcount
 
 
 _cuts = text(
@@ -237,20 +334,38 @@ SELECT after_slot, last_slot FROM cut ORDER BY after_slot
 """Where full slices end; the last line, without an end, is what remains."""
 
 
-def _add_slices(connection: Connection, claim: FanOut, found: Row[Any], until: int, sizes: Sizes) -> None:
-    """Slices from the end of the last one to `until`; each counts every row within, also those a fallback added before."""
+def _add_slices(
+    connection: Connection, claim: FanOut, found: Row[Any], until: int, sizes: Sizes
+) -> None:
+    """Slices from the end of the last one to `until`; each counts every row within, also those a
+    fallback added before.
+    """
     number, after = _next_slice(connection, claim.edition, claim.channel)
-    span = {"edition": claim.edition, "channel": claim.channel, "after": after, "until": until, "skip": sizes.slice_ - 1}
+    span = {
+        "edition": claim.edition,
+        "channel": claim.channel,
+        "after": after,
+        "until": until,
+        "skip": sizes.slice_ - 1,
+    }
     cuts = [(start, last, sizes.slice_) for start, last in connection.execute(_cuts, span).all()]
     rest = cuts.pop()[0]
     remaining = _count(connection, claim.edition, claim.channel, rest, until)
     if remaining and (remaining >= sizes.least or number == 0):
         cuts.append((rest, until, remaining))
     rows = [
-        {"edition": claim.edition, "channel": claim.channel, "number": number + index, "lane": found.lane, "after_slot": start,
-         "last_slot": last, "open": count, "n_pending": count}
+        {
+            "edition": claim.edition,
+            "channel": claim.channel,
+            "number": number + index,
+            "lane": found.lane,
+            "after_slot": start,
+            "last_slot": last,
+            "open": count,
+            "n_pending": count,
+        }
         for index, (start, last, count) in enumerate(cuts)
-    ]  # fmt: skip
+    ]
     if not rows:
         return
     try:
@@ -272,20 +387,27 @@ def _next_slice(connection: Connection, edition_id: int, channel: str) -> tuple[
 
 
 def rows_without_slice(connection: Connection, edition_id: int, channel: str) -> int:
-    """Rows of a run that nobody can claim yet: fewer than a slice's least, until the next chunk or the seal takes them in."""
+    """Rows of a run that nobody can claim yet: fewer than a slice's least, until the next chunk or
+    the seal takes them in.
+    """
     _number, after = _next_slice(connection, edition_id, channel)
     return _count(connection, edition_id, channel, after, MAX_SLOT)
 
 
 def _count(connection: Connection, edition_id: int, channel: str, after: int, last: int) -> int:
     counted = select(func.count()).where(
-        delivery.c.edition == edition_id, delivery.c.channel == channel, delivery.c.slot > after, delivery.c.slot <= last
+        delivery.c.edition == edition_id,
+        delivery.c.channel == channel,
+        delivery.c.slot > after,
+        delivery.c.slot <= last,
     )
     return int(connection.execute(counted).scalar_one())
 
 
 def seal(connection: Connection, edition_id: int, channel: str) -> None:
-    """The total is final: the last slice takes every later slot, so that a fallback row always has one."""
+    """The total is final: the last slice takes every later slot, so that a fallback row always has
+    one.
+    """
     number, after = _next_slice(connection, edition_id, channel)
     own_run = (run.c.edition == edition_id, run.c.channel == channel)
     lane = connection.execute(select(run.c.lane).where(*own_run)).scalar_one()
@@ -298,14 +420,28 @@ def seal(connection: Connection, edition_id: int, channel: str) -> None:
         }
         if extra:
             values["due_at"] = 0
-        newest = (slice_.c.edition == edition_id, slice_.c.channel == channel, slice_.c.number == number - 1)
+        newest = (
+            slice_.c.edition == edition_id,
+            slice_.c.channel == channel,
+            slice_.c.number == number - 1,
+        )
         connection.execute(update(slice_).where(*newest).values(values))
     else:
         connection.execute(
-            insert(slice_).values(edition=edition_id, channel=channel, number=0, lane=lane, after_slot=-1,
-                                  last_slot=MAX_SLOT, open=extra, n_pending=extra)
-        )  # fmt: skip
+            insert(slice_).values(
+                edition=edition_id,
+                channel=channel,
+                number=0,
+                lane=lane,
+                after_slot=-1,
+                last_slot=MAX_SLOT,
+                open=extra,
+                n_pending=extra,
+            )
+        )
     sealed = {"sealed": True, "owner": None, "lease_until": None, "cursor": MAX_SLOT}
     connection.execute(update(run).where(*own_run).values(sealed))
-    connection.execute(update(run).where(*own_run, run.c.state == "preparing").values(state="running"))
+    connection.execute(
+        update(run).where(*own_run, run.c.state == "preparing").values(state="running")
+    )
     finish_run(connection, edition_id, channel)

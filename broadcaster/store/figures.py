@@ -1,4 +1,6 @@
-"""Figures of the whole ledger for monitoring: counts, lag, breakers. Nothing here is about one person."""
+"""Figures of the whole ledger for monitoring: counts, lag, breakers. Nothing here is about one
+person.
+"""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -7,19 +9,28 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, TextClause, func, or_, select, text
 
 from broadcaster.store.inbox import KINDS, Backlog, backlogs
-from broadcaster.store.tables import STATES, channel_state, edition, edition_area, held_suppression, run
+from broadcaster.store.tables import (
+    STATES,
+    channel_state,
+    edition,
+    edition_area,
+    held_suppression,
+    run,
+)
 
 DAY = 24 * 3600
 SETTLED = 9
-"""Days after the end of a run at which no receipt changes its counters any more (they are given up after eight)."""
+"""Days after the end of a run at which no receipt changes its counters any more (they are given up
+after eight).
+"""
 SLICES = 20_000
 """Slices that one reading adds up again although their runs are over: about 20 ms."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """One reading; `deliveries` are (channel, state, count), `lag` is seconds by lane, `paused` seconds by channel,
-    `inbox` what waits there by kind.
+    """One reading; `deliveries` are (channel, state, count), `lag` is seconds by lane, `paused`
+    seconds by channel, `inbox` what waits there by kind.
     """
 
     deliveries: Sequence[tuple[str, str, int]]
@@ -33,13 +44,23 @@ class Figures:
 
 
 def read(connection: Connection, now: float, counts: "Counts | None" = None) -> Figures:
-    """Everything that /metrics says of the store; `now` in epoch seconds. `counts` remembers what no longer changes."""
+    """Everything that /metrics says of the store; `now` in epoch seconds. `counts` remembers what
+    no longer changes.
+    """
     sums = (counts or Counts()).read(connection, now)
     channels = connection.execute(select(channel_state)).all()
-    held = select(held_suppression.c.channel, func.count().label("n")).group_by(held_suppression.c.channel)
-    waits = select(run.c.channel, func.count().label("n")).where(run.c.state == "paused").group_by(run.c.channel)
+    held = select(held_suppression.c.channel, func.count().label("n")).group_by(
+        held_suppression.c.channel
+    )
+    waits = (
+        select(run.c.channel, func.count().label("n"))
+        .where(run.c.state == "paused")
+        .group_by(run.c.channel)
+    )
     return Figures(
-        deliveries=[(channel, state, sums[channel][n]) for channel in sums for n, state in enumerate(STATES)],
+        deliveries=[
+            (channel, state, sums[channel][n]) for channel in sums for n, state in enumerate(STATES)
+        ],
         possible_duplicates={channel: found[-1] for channel, found in sums.items()},
         lag=_lag(connection, now),
         halted={row.channel: int(bool(row.halted)) for row in channels},
@@ -57,11 +78,11 @@ _NAMES = [*(f"n_{state}" for state in STATES), "possible_duplicates"]
 _SUMS = ", ".join(f"CAST(sum(slice.{name}) AS bigint)" for name in _NAMES)
 _END = "CAST(run.finished_at AS bigint) / 86400"
 # CROSS JOIN: SQLite keeps this order, and looks at the slices of these runs alone
-_OF_RUNS = (
-    f"SELECT slice.channel, {_SUMS} FROM run CROSS JOIN slice WHERE slice.edition = run.edition AND slice.channel = run.channel"
-)
+_OF_RUNS = f"SELECT slice.channel, {_SUMS} FROM run CROSS JOIN slice WHERE slice.edition = run.edition AND slice.channel = run.channel"
 _LIVE = text(f"{_OF_RUNS} AND run.finished_at IS NULL GROUP BY slice.channel")
-_ENDED = text(f"{_OF_RUNS} AND run.finished_at IS NOT NULL AND {_END} = :day GROUP BY slice.channel")
+_ENDED = text(
+    f"{_OF_RUNS} AND run.finished_at IS NOT NULL AND {_END} = :day GROUP BY slice.channel"
+)
 _DAYS = text(
     f"SELECT {_END} AS day, count(*) AS runs, CAST(sum(total) AS bigint) AS total FROM run"
     f" WHERE finished_at IS NOT NULL GROUP BY {_END}"
@@ -70,7 +91,9 @@ _DAYS = text(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Kept:
-    """The sums of the runs that ended on one day, as they were at `at`; `mark`: how many runs, how many rows."""
+    """The sums of the runs that ended on one day, as they were at `at`; `mark`: how many runs, how
+    many rows.
+    """
 
     mark: tuple[int, int]
     at: float
@@ -79,10 +102,12 @@ class _Kept:
 
 @dataclass
 class Counts:
-    """Counters of the whole ledger, added up without reading it all each time; safe to be asked from several threads.
+    """Counters of the whole ledger, added up without reading it all each time; safe to be asked
+    from several threads.
 
-    Runs that go on are read each time; those that are over by the day they ended: a day anew when a run joins or leaves it, else
-    some of the last nine days in turn (late receipts), older ones never. The first reading reads everything.
+    Runs that go on are read each time; those that are over by the day they ended: a day anew when a
+    run joins or leaves it, else some of the last nine days in turn (late receipts), older ones
+    never. The first reading reads everything.
     """
 
     slices: int = SLICES
@@ -97,17 +122,28 @@ class Counts:
         channels = sorted({channel for part in parts for channel in part})
         nothing = (0,) * len(_NAMES)
         return {
-            channel: tuple(map(sum, zip(*(part.get(channel, nothing) for part in parts), strict=True))) for channel in channels
-        }  # fmt: skip
+            channel: tuple(
+                map(sum, zip(*(part.get(channel, nothing) for part in parts), strict=True))
+            )
+            for channel in channels
+        }
 
     def _refresh(self, connection: Connection, now: float) -> None:
         marks = {int(row.day): (int(row.runs), int(row.total)) for row in connection.execute(_DAYS)}
         self._days = {day: kept for day, kept in self._days.items() if day in marks}
-        changed = [day for day, mark in marks.items() if day not in self._days or self._days[day].mark != mark]
+        changed = [
+            day
+            for day, mark in marks.items()
+            if day not in self._days or self._days[day].mark != mark
+        ]
         left = self.slices
         for day in changed:
             left -= self._read_day(connection, day, marks[day], now)
-        again = sorted((kept.at, day) for day, kept in self._days.items() if day > now // DAY - SETTLED and day not in changed)
+        again = sorted(
+            (kept.at, day)
+            for day, kept in self._days.items()
+            if day > now // DAY - SETTLED and day not in changed
+        )
         for _at, day in again:
             if left <= 0:
                 break
@@ -120,7 +156,10 @@ class Counts:
 
 
 def _sums(connection: Connection, statement: TextClause, **values: int) -> Sums:
-    return {row[0]: tuple(int(number) for number in row[1:]) for row in connection.execute(statement, values)}
+    return {
+        row[0]: tuple(int(number) for number in row[1:])
+        for row in connection.execute(statement, values)
+    }
 
 
 _WAITING = text(

@@ -1,4 +1,6 @@
-"""Forms that were sent: the same one sent again, later or at the same time, does nothing again and leads to what it made."""
+"""Forms that were sent: the same one sent again, later or at the same time, does nothing again and
+leads to what it made.
+"""
 
 from dataclasses import dataclass
 
@@ -24,7 +26,9 @@ class FormAct:
     at: float
 
 
-def take(connection: Connection, account: int, form: str, at: float, *, within: float = KEEP_SECONDS) -> FormAct | None:
+def take(
+    connection: Connection, account: int, form: str, at: float, *, within: float = KEEP_SECONDS
+) -> FormAct | None:
     """Claim a form of an account; the earlier act if it was sent within so many seconds.
 
     Who sends the same form at the same time waits here until the first has committed.
@@ -38,18 +42,26 @@ def take(connection: Connection, account: int, form: str, at: float, *, within: 
 
 def find(connection: Connection, account: int, form: str) -> FormAct | None:
     """Find what a form of this account made."""
-    row = connection.execute(select(form_act).where(form_act.c.account == account, form_act.c.form == form)).one_or_none()
+    row = connection.execute(
+        select(form_act).where(form_act.c.account == account, form_act.c.form == form)
+    ).one_or_none()
     return FormAct(result=row.result, at=row.at) if row is not None else None
 
 
 def keep(connection: Connection, account: int, form: str, result: str) -> None:
     """Store what the form made; in the transaction that made it, wherever that is one."""
-    connection.execute(update(form_act).where(form_act.c.account == account, form_act.c.form == form).values(result=result))
+    connection.execute(
+        update(form_act)
+        .where(form_act.c.account == account, form_act.c.form == form)
+        .values(result=result)
+    )
 
 
 def forget(connection: Connection, account: int, form: str) -> None:
     """Drop a form that came to nothing, so that it may be sent again."""
-    connection.execute(delete(form_act).where(form_act.c.account == account, form_act.c.form == form))
+    connection.execute(
+        delete(form_act).where(form_act.c.account == account, form_act.c.form == form)
+    )
 
 
 def purge(connection: Connection, now: float) -> None:

@@ -1,4 +1,6 @@
-"""Rows of mail addresses at which staff were told until these were changed: for a day warnings go there too. Sealed."""
+"""Rows of mail addresses at which staff were told until these were changed: for a day warnings go
+there too. Sealed.
+"""
 
 import structlog
 from sqlalchemy import Connection, delete, insert, select
@@ -19,12 +21,16 @@ log = structlog.get_logger(__name__)
 def keep(connection: Connection, book: AddressBook, account_id: int, mail: str, at: float) -> None:
     """Store the address that an account had until now; none at all is nothing to store."""
     if mail:
-        connection.execute(insert(former_mail).values(account=account_id, mail=book.seal(_SEAL, mail), at=at))
+        connection.execute(
+            insert(former_mail).values(account=account_id, mail=book.seal(_SEAL, mail), at=at)
+        )
 
 
 def lately(connection: Connection, book: AddressBook, account_id: int, at: float) -> dict[int, str]:
     """The addresses, by number, that an account had within the day before a moment, or later."""
-    mine = select(former_mail).where(former_mail.c.account == account_id, former_mail.c.at > at - KEEP_SECONDS)
+    mine = select(former_mail).where(
+        former_mail.c.account == account_id, former_mail.c.at > at - KEEP_SECONDS
+    )
     addresses = {}
     for row in connection.execute(mine.order_by(former_mail.c.id)):
         try:

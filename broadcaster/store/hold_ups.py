@@ -1,4 +1,6 @@
-"""Rows of what kept emergencies from going out: opened when it is first seen, told once, closed when it is over."""
+"""Rows of what kept emergencies from going out: opened when it is first seen, told once, closed
+when it is over.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -70,15 +72,29 @@ def _values(hold: Hold) -> dict[str, Any]:
 
 def _place(known: HoldUp) -> tuple[Any, ...]:
     mine = hold_up.c
-    return mine.announcement == known.announcement, mine.channel == known.hold.channel, mine.since == known.since
+    return (
+        mine.announcement == known.announcement,
+        mine.channel == known.hold.channel,
+        mine.since == known.since,
+    )
 
 
 def _read(connection: Connection, statement: Select[Any]) -> list[HoldUp]:
-    return [_hold_up(row) for row in connection.execute(statement.order_by(hold_up.c.since, hold_up.c.channel))]
+    return [
+        _hold_up(row)
+        for row in connection.execute(statement.order_by(hold_up.c.since, hold_up.c.channel))
+    ]
 
 
 def _hold_up(row: Row[Any]) -> HoldUp:
-    hold = Hold(channel=row.channel, cause=row.cause, count=row.messages, until=row.until, why=row.why)
+    hold = Hold(
+        channel=row.channel, cause=row.cause, count=row.messages, until=row.until, why=row.why
+    )
     return HoldUp(
-        announcement=row.announcement, hold=hold, since=row.since, seen_at=row.seen_at, told_at=row.told_at, over_at=row.over_at
+        announcement=row.announcement,
+        hold=hold,
+        since=row.since,
+        seen_at=row.seen_at,
+        told_at=row.told_at,
+        over_at=row.over_at,
     )

@@ -1,4 +1,6 @@
-"""Requests that may be repeated: what was answered the first time, kept in the transaction that did the work."""
+"""Requests that may be repeated: what was answered the first time, kept in the transaction that did
+the work.
+"""
 
 from dataclasses import dataclass
 
@@ -28,7 +30,8 @@ class Answer:
 
 
 def take(connection: Connection, token: int, key: str, request: bytes) -> Answer | None:
-    """Claim a key for a request (its SHA-256); the answer, if it was answered before. Raises KeyReused.
+    """Claim a key for a request (its SHA-256); the answer, if it was answered before. Raises
+    KeyReused.
 
     Who asks at the same time with the same key waits here until the first has committed.
     """
@@ -37,7 +40,9 @@ def take(connection: Connection, token: int, key: str, request: bytes) -> Answer
     taken = connection.execute(_TAKE, {"token": token, "key": key, "request": request, "at": wall})
     if taken.rowcount == 1:
         return None
-    row = connection.execute(select(idempotency).where(idempotency.c.token == token, idempotency.c.key == key)).one()
+    row = connection.execute(
+        select(idempotency).where(idempotency.c.token == token, idempotency.c.key == key)
+    ).one()
     if row.request != request:
         raise KeyReused
     return Answer(status=row.status, body=row.answer)
@@ -46,4 +51,6 @@ def take(connection: Connection, token: int, key: str, request: bytes) -> Answer
 def keep(connection: Connection, token: int, key: str, answer: Answer) -> None:
     """Keep what is being answered; same transaction as `take`."""
     mine = (idempotency.c.token == token) & (idempotency.c.key == key)
-    connection.execute(update(idempotency).where(mine).values(status=answer.status, answer=answer.body))
+    connection.execute(
+        update(idempotency).where(mine).values(status=answer.status, answer=answer.body)
+    )

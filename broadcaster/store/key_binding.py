@@ -1,4 +1,6 @@
-"""Which secret key a database belongs to, and what in it can prove a key: seals, and the signatures of editions."""
+"""Which secret key a database belongs to, and what in it can prove a key: seals, and the signatures
+of editions.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -39,7 +41,9 @@ def can_be_bound(connection: Connection) -> bool:
 
 def bind(connection: Connection, fingerprint: bytes) -> None:
     """Bind the database to the key of this fingerprint, for good."""
-    connection.execute(insert(key_binding).values(one=1, fingerprint=fingerprint, at=now(connection)))
+    connection.execute(
+        insert(key_binding).values(one=1, fingerprint=fingerprint, at=now(connection))
+    )
 
 
 def holds_data(connection: Connection) -> bool:
@@ -47,10 +51,15 @@ def holds_data(connection: Connection) -> bool:
     present = set(inspect(connection).get_table_names())
     tables = [*metadata.sorted_tables, *subscriber_tables.metadata.sorted_tables]
     written = (table for table in tables if table.name in present and table not in _OF_PROCESSES)
-    return any(connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None for table in written)
+    return any(
+        connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None
+        for table in written
+    )
 
 
-_receipts = select(literal("receipt.").concat(receipt.c.channel), receipt.c.body).where(receipt.c.body.is_not(None))
+_receipts = select(literal("receipt.").concat(receipt.c.channel), receipt.c.body).where(
+    receipt.c.body.is_not(None)
+)
 _second_factors = select(literal("totp"), account.c.totp).where(account.c.totp.is_not(None))
 _KINDS: tuple[tuple[Table, Select[Any]], ...] = (
     (address, select(address.c.channel, address.c.cipher).order_by(address.c.id)),
@@ -69,8 +78,15 @@ def oldest_seals(connection: Connection) -> Iterator[tuple[str, bytes]]:
 
 
 def opens_addresses(connection: Connection, book: AddressBook, channel: str) -> bool:
-    """Whether the book's key opens most of a channel's oldest addresses: where it does, others are damaged."""
-    oldest = select(address.c.cipher).where(address.c.channel == channel).order_by(address.c.id).limit(PROOFS)
+    """Whether the book's key opens most of a channel's oldest addresses: where it does, others are
+    damaged.
+    """
+    oldest = (
+        select(address.c.cipher)
+        .where(address.c.channel == channel)
+        .order_by(address.c.id)
+        .limit(PROOFS)
+    )
     opened = [book.opens(channel, bytes(sealed)) for sealed in connection.execute(oldest).scalars()]
     return 2 * sum(opened) > len(opened)
 
@@ -79,4 +95,6 @@ def oldest_key_ids(connection: Connection) -> list[str]:
     """Names of the keys by which the oldest editions are signed."""
     if not inspect(connection).has_table(edition.name):
         return []
-    return list(connection.execute(select(edition.c.key_id).order_by(edition.c.id).limit(PROOFS)).scalars())
+    return list(
+        connection.execute(select(edition.c.key_id).order_by(edition.c.id).limit(PROOFS)).scalars()
+    )

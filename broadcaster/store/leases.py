@@ -1,7 +1,9 @@
-"""Leases: who may work on a slice, until when, by a clock that survives suspends and that all its holders share.
+"""Leases: who may work on a slice, until when, by a clock that survives suspends and that all its
+holders share.
 
-PostgreSQL: the server's clock_timestamp(). SQLite (one machine): CLOCK_BOOTTIME, with the boot id in the owner's name, so that a
-lease from before a reboot is void; and a worker's file lock proves its death at once.
+PostgreSQL: the server's clock_timestamp(). SQLite (one machine): CLOCK_BOOTTIME, with the boot id
+in the owner's name, so that a lease from before a reboot is void; and a worker's file lock proves
+its death at once.
 """
 
 import os
@@ -22,7 +24,9 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @cache
 def boot_id() -> str:
-    """Names this boot of this machine; where the system tells none (macOS) it is the time of boot to the minute."""
+    """Names this boot of this machine; where the system tells none (macOS) it is the time of boot
+    to the minute.
+    """
     if _BOOT_ID.exists():
         return _BOOT_ID.read_text().strip().replace("-", "")[:12]
     return f"{int((time.time() - time.monotonic()) // 60):012x}"
@@ -35,7 +39,11 @@ def new_owner() -> str:
 
 def suspend_proof() -> float:
     """Seconds of a clock that goes on while the machine or the process is suspended."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+    return (
+        time.clock_gettime(time.CLOCK_BOOTTIME)
+        if hasattr(time, "CLOCK_BOOTTIME")
+        else time.monotonic()
+    )
 
 
 def lease_clock(connection: Connection) -> float:
@@ -49,14 +57,18 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """A process that takes leases of `lease` seconds; `is_dead` knows holders on this machine whose file lock is free."""
+    """A process that takes leases of `lease` seconds; `is_dead` knows holders on this machine whose
+    file lock is free.
+    """
 
     owner: str
     lease: float
     is_dead: Callable[[str], bool] = lambda _owner: False
 
     def may_take(self, owner: str | None, until: float | None, clock: float) -> bool:
-        """Whether a lease can be taken: nobody's, run out, or its holder is dead (also by a reboot)."""
+        """Whether a lease can be taken: nobody's, run out, or its holder is dead (also by a
+        reboot).
+        """
         if owner is None or until is None or until <= clock:
             return True
         return owner != self.owner and self.is_dead(owner)
@@ -66,7 +78,9 @@ def take_sweeper(connection: Connection, holder: Holder, seconds: float) -> bool
     """Become or stay the one sweeper for `seconds`; False while another process, known to live, is."""
     clock = lease_clock(connection)
     connection.execute(text("INSERT INTO sweeper (id) VALUES (1) ON CONFLICT DO NOTHING"))
-    before = connection.execute(select(sweeper.c.owner, sweeper.c.lease_until).with_for_update()).one()
+    before = connection.execute(
+        select(sweeper.c.owner, sweeper.c.lease_until).with_for_update()
+    ).one()
     # on SQLite the clock starts anew with the machine: a lease of an earlier boot is void
     rebooted = database.is_sqlite(connection) and not (before.owner or "").startswith(boot_id())
     free = before.owner == holder.owner or holder.may_take(before.owner, before.lease_until, clock)

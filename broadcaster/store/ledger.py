@@ -36,7 +36,9 @@ _RANK = ("preparing", "running", "paused", "stopped", "done")
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Closed rows that did not arrive, or may not have, for one cause; `reason` is a key of delivery.REASONS."""
+    """Closed rows that did not arrive, or may not have, for one cause; `reason` is a key of
+    delivery.REASONS.
+    """
 
     channel: str
     state: str
@@ -71,7 +73,9 @@ class Progress:
 
     @property
     def percent(self) -> int:
-        """Part that is closed, rounded down; 100 only when the last chunk is sealed and nothing is open."""
+        """Part that is closed, rounded down; 100 only when the last chunk is sealed and nothing is
+        open.
+        """
         if self.sending == "done":
             return 100
         return min(99, (self.total - self.open) * 100 // self.total) if self.total else 0
@@ -85,17 +89,27 @@ def newest_edition_id(connection: Connection, announcement: str) -> int | None:
 
 def lanes(connection: Connection, announcement: str) -> list[tuple[str, str]]:
     """Channel and lane of every run of the announcement's newest edition."""
-    newest = select(run.c.channel, run.c.lane).where(run.c.edition == newest_edition_id(connection, announcement))
+    newest = select(run.c.channel, run.c.lane).where(
+        run.c.edition == newest_edition_id(connection, announcement)
+    )
     return [(row.channel, row.lane) for row in connection.execute(newest.order_by(run.c.channel))]
 
 
 def progress(connection: Connection, announcement: str) -> Progress:
-    """Counts per channel and state of the announcement's newest edition; all empty before the first publication."""
+    """Counts per channel and state of the announcement's newest edition; all empty before the first
+    publication.
+    """
     newest = newest_edition_id(connection, announcement)
-    runs = connection.execute(select(run).where(run.c.edition == newest).order_by(run.c.channel)).all()
+    runs = connection.execute(
+        select(run).where(run.c.edition == newest).order_by(run.c.channel)
+    ).all()
     sums = [func.coalesce(func.sum(slice_.c[f"n_{state}"]), 0).label(state) for state in STATES]
     counted = connection.execute(
-        select(slice_.c.channel, func.coalesce(func.sum(slice_.c.possible_duplicates), 0).label("doubles"), *sums)
+        select(
+            slice_.c.channel,
+            func.coalesce(func.sum(slice_.c.possible_duplicates), 0).label("doubles"),
+            *sums,
+        )
         .where(slice_.c.edition == newest)
         .group_by(slice_.c.channel)
     ).all()
@@ -104,7 +118,9 @@ def progress(connection: Connection, announcement: str) -> Progress:
         deliveries[row.channel] = {state: int(getattr(row, state)) for state in STATES}
     for row in runs:
         if not row.sealed:
-            deliveries[row.channel]["pending"] += rows_without_slice(connection, row.edition, row.channel)
+            deliveries[row.channel]["pending"] += rows_without_slice(
+                connection, row.edition, row.channel
+            )
     return Progress(
         sending=_sending([row.state for row in runs]),
         possible_duplicates=sum(int(row.doubles) for row in counted),
@@ -123,17 +139,25 @@ def _sending(states: list[str]) -> str:
 
 
 def unreadable(connection: Connection) -> Mapping[str, int]:
-    """Rows by channel that wait because their address cannot be opened (reads every row of what is being sent)."""
+    """Rows by channel that wait because their address cannot be opened (reads every row of what is
+    being sent).
+    """
     waiting = (
         select(delivery.c.channel, func.count().label("n"))
         .join(run, (run.c.edition == delivery.c.edition) & (run.c.channel == delivery.c.channel))
-        .where(run.c.finished_at.is_(None), delivery.c.state == PENDING, delivery.c.reason == "unreadable")
+        .where(
+            run.c.finished_at.is_(None),
+            delivery.c.state == PENDING,
+            delivery.c.reason == "unreadable",
+        )
     )
     return {row.channel: row.n for row in connection.execute(waiting.group_by(delivery.c.channel))}
 
 
 def areas(connection: Connection, announcement: str) -> Mapping[str, Mapping[str, int]]:
-    """Counts per area and state (reads every row of the edition, 0.9 s for a million: for people, not for polling)."""
+    """Counts per area and state (reads every row of the edition, 0.9 s for a million: for people,
+    not for polling).
+    """
     newest = newest_edition_id(connection, announcement)
     rows = (
         select(delivery.c.area, delivery.c.state, func.count().label("n"))
@@ -149,14 +173,16 @@ def areas(connection: Connection, announcement: str) -> Mapping[str, Mapping[str
 
 
 def failures(connection: Connection, announcement: str) -> list[Failure]:
-    """What did not arrive, grouped by cause, most first (reads every row of the edition: polls ask causes.py)."""
+    """What did not arrive, grouped by cause, most first (reads every row of the edition: polls ask
+    causes.py).
+    """
     newest = newest_edition_id(connection, announcement)
     cause = [delivery.c.channel, delivery.c.state, delivery.c.reason, delivery.c.provider_code]
     closed = (delivery.c.edition == newest, delivery.c.state.in_(NOT_ARRIVED))
     rows = select(*cause, func.count().label("n")).where(*closed).group_by(*cause)
-    gone = select(folded.c.channel, folded.c.state, folded.c.reason, folded.c.provider_code, folded.c.n).where(
-        folded.c.edition == newest, folded.c.state.in_(NOT_ARRIVED)
-    )
+    gone = select(
+        folded.c.channel, folded.c.state, folded.c.reason, folded.c.provider_code, folded.c.n
+    ).where(folded.c.edition == newest, folded.c.state.in_(NOT_ARRIVED))
     counts: Counter[Cause] = Counter()
     found: Sequence[Any] = connection.execute(union_all(rows, gone)).all()
     for channel, state, reason, code, count in found:
@@ -168,7 +194,9 @@ def most_first(counts: Mapping[Cause, int]) -> list[Failure]:
     """The causes in the order in which people want to see them."""
     return [
         Failure(channel=channel, state=state, reason=reason, provider_code=code, count=count)
-        for (channel, state, reason, code), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        for (channel, state, reason, code), count in sorted(
+            counts.items(), key=lambda item: (-item[1], item[0])
+        )
     ]
 
 
@@ -177,7 +205,11 @@ def pause(connection: Connection, announcement: str, why: str) -> bool:
     newest = newest_edition_id(connection, announcement)
     going = (run.c.edition == newest, run.c.state.in_(("preparing", "running")))
     # whoever was filling it gives it up, so that after a resume anybody may go on
-    changed = connection.execute(update(run).where(*going).values(state="paused", stopped_by=why, owner=None, lease_until=None))
+    changed = connection.execute(
+        update(run)
+        .where(*going)
+        .values(state="paused", stopped_by=why, owner=None, lease_until=None)
+    )
     return bool(changed.rowcount)
 
 
@@ -185,26 +217,41 @@ def resume(connection: Connection, announcement: str) -> bool:
     """Go on where it was paused; False when nothing was."""
     newest = newest_edition_id(connection, announcement)
     paused = and_(run.c.edition == newest, run.c.state == "paused")
-    filled = connection.execute(update(run).where(paused, run.c.sealed).values(state="running", stopped_by=""))
-    unfilled = connection.execute(update(run).where(paused, ~run.c.sealed).values(state="preparing", stopped_by=""))
+    filled = connection.execute(
+        update(run).where(paused, run.c.sealed).values(state="running", stopped_by="")
+    )
+    unfilled = connection.execute(
+        update(run).where(paused, ~run.c.sealed).values(state="preparing", stopped_by="")
+    )
     if filled.rowcount and newest is not None:
-        for channel in connection.execute(select(run.c.channel).where(run.c.edition == newest)).scalars().all():
+        for channel in (
+            connection.execute(select(run.c.channel).where(run.c.edition == newest)).scalars().all()
+        ):
             finish_run(connection, newest, channel)
     return bool(filled.rowcount + unfilled.rowcount)
 
 
 def cancel(connection: Connection, announcement: str, why: str = "") -> bool:
-    """Send nothing more of it; what is open closes as cancelled. What has left cannot be recalled. False when all was closed."""
-    return end_runs(connection, run.c.edition == newest_edition_id(connection, announcement), "stopped", why)
+    """Send nothing more of it; what is open closes as cancelled. What has left cannot be recalled.
+    False when all was closed.
+    """
+    return end_runs(
+        connection, run.c.edition == newest_edition_id(connection, announcement), "stopped", why
+    )
 
 
 def end_runs(connection: Connection, which: ColumnElement[bool], state: str, why: str) -> bool:
-    """Let nothing more of these runs leave: the gate closes what waits in them. False when all were over.
+    """Let nothing more of these runs leave: the gate closes what waits in them. False when all were
+    over.
 
     `state` is stopped or superseded.
     """
     unfinished = (which, run.c.state.in_(("preparing", "running", "paused")))
-    found = select(run.c.edition, run.c.channel, run.c.sealed).where(*unfinished).order_by(run.c.edition, run.c.channel)
+    found = (
+        select(run.c.edition, run.c.channel, run.c.sealed)
+        .where(*unfinished)
+        .order_by(run.c.edition, run.c.channel)
+    )
     ended = connection.execute(found.with_for_update()).all()
     for row in ended:
         mine = and_(run.c.edition == row.edition, run.c.channel == row.channel)
@@ -215,26 +262,40 @@ def end_runs(connection: Connection, which: ColumnElement[bool], state: str, why
     return bool(ended)
 
 
-def recount(connection: Connection, edition_id: int, channel: str, number: int | None = None) -> None:
-    """Set the counters of every slice, or of one, to what its rows say; unconfirmed rows opened again are possible duplicates."""
+def recount(
+    connection: Connection, edition_id: int, channel: str, number: int | None = None
+) -> None:
+    """Set the counters of every slice, or of one, to what its rows say; unconfirmed rows opened
+    again are possible duplicates.
+    """
     mine = [slice_.c.edition == edition_id, slice_.c.channel == channel]
     if number is not None:
         mine.append(slice_.c.number == number)
-    spans = select(slice_.c.number, slice_.c.after_slot, slice_.c.last_slot).where(*mine).order_by(slice_.c.number)
+    spans = (
+        select(slice_.c.number, slice_.c.after_slot, slice_.c.last_slot)
+        .where(*mine)
+        .order_by(slice_.c.number)
+    )
     # held, so that an outcome that is being recorded changes the counters after this and not between
     for span in connection.execute(spans.with_for_update()).all():
         rows = connection.execute(
             select(delivery.c.state, func.count().label("n"))
             .where(
-                delivery.c.edition == edition_id, delivery.c.channel == channel,
-                delivery.c.slot > span.after_slot, delivery.c.slot <= span.last_slot,
+                delivery.c.edition == edition_id,
+                delivery.c.channel == channel,
+                delivery.c.slot > span.after_slot,
+                delivery.c.slot <= span.last_slot,
             )
             .group_by(delivery.c.state)
-        ).all()  # fmt: skip
+        ).all()
         counts = {row.state: row.n for row in rows}
-        values: dict[str, object] = {f"n_{name}": counts.get(state, 0) for state, name in enumerate(STATES)}
+        values: dict[str, object] = {
+            f"n_{name}": counts.get(state, 0) for state, name in enumerate(STATES)
+        }
         values["open"] = counts.get(PENDING, 0) + counts.get(SENDING, 0)
         left = counts.get(UNCONFIRMED, 0)
         again = case((slice_.c.n_unconfirmed > left, slice_.c.n_unconfirmed - left), else_=0)
         values["possible_duplicates"] = slice_.c.possible_duplicates + again
-        connection.execute(update(slice_).where(*mine, slice_.c.number == span.number).values(**values, due_at=0))
+        connection.execute(
+            update(slice_).where(*mine, slice_.c.number == span.number).values(**values, due_at=0)
+        )

@@ -1,4 +1,6 @@
-"""Lists of announcements for staff: tabs with counts, search and filters, pages by cursor; fast over tens of thousands."""
+"""Lists of announcements for staff: tabs with counts, search and filters, pages by cursor; fast
+over tens of thousands.
+"""
 
 import re
 from collections.abc import Mapping
@@ -75,14 +77,23 @@ class Page:
 
 
 _OF_ITSELF = tuple(announcement.c[name] for name in Item.__slots__ if name in announcement.c)
-_TAKEN_BACK = exists().where(edition.c.announcement == announcement.c.id, edition.c.newest, edition.c.withdrawn)
+_TAKEN_BACK = exists().where(
+    edition.c.announcement == announcement.c.id, edition.c.newest, edition.c.withdrawn
+)
 _COLUMNS = (*_OF_ITSELF, _TAKEN_BACK.label("withdrawn"))
 
 
-def page(connection: Connection, wanted: Wanted, *, before: str = "", limit: int = PAGE_SIZE) -> Page:
+def page(
+    connection: Connection, wanted: Wanted, *, before: str = "", limit: int = PAGE_SIZE
+) -> Page:
     """One page of the list."""
     place = (announcement.c.updated_at, announcement.c.id)
-    statement = select(*_COLUMNS).where(*_conditions(wanted)).order_by(*(column.desc() for column in place)).limit(limit + 1)
+    statement = (
+        select(*_COLUMNS)
+        .where(*_conditions(wanted))
+        .order_by(*(column.desc() for column in place))
+        .limit(limit + 1)
+    )
     edge = re.fullmatch(r"(\d{1,12}\.\d{1,9})\.([0-9a-f]{32})", before, re.ASCII)
     if edge is not None:
         at, last = float(edge[1]), edge[2]
@@ -95,18 +106,31 @@ def page(connection: Connection, wanted: Wanted, *, before: str = "", limit: int
 
 def counts(connection: Connection, wanted: Wanted) -> dict[Tab, int]:
     """How many announcements each tab would list under the same search and filters."""
-    grouped = select(announcement.c.state, func.count().label("n")).where(*_filters(wanted)).group_by(announcement.c.state)
+    grouped = (
+        select(announcement.c.state, func.count().label("n"))
+        .where(*_filters(wanted))
+        .group_by(announcement.c.state)
+    )
     by_state = {row.state: int(row.n) for row in connection.execute(grouped)}
-    return {tab: sum(by_state.get(state, 0) for state in states) for tab, states in STATES_OF.items()}
+    return {
+        tab: sum(by_state.get(state, 0) for state in states) for tab, states in STATES_OF.items()
+    }
 
 
 def agencies(connection: Connection) -> list[str]:
     """Every agency that has written something, by name."""
-    named = select(announcement.c.agency).where(announcement.c.agency != "").distinct().order_by(announcement.c.agency)
+    named = (
+        select(announcement.c.agency)
+        .where(announcement.c.agency != "")
+        .distinct()
+        .order_by(announcement.c.agency)
+    )
     return list(connection.execute(named).scalars())
 
 
-def in_states(connection: Connection, *states: State, author: str = "", limit: int = 10) -> list[Item]:
+def in_states(
+    connection: Connection, *states: State, author: str = "", limit: int = 10
+) -> list[Item]:
     """The first of those in some states, the one that has waited longest first."""
     conditions: list[ColumnElement[bool]] = [announcement.c.state.in_(states)]
     if author:
@@ -117,9 +141,18 @@ def in_states(connection: Connection, *states: State, author: str = "", limit: i
 
 def warnings_for(connection: Connection, approver: str, limit: int = 3) -> list[Item]:
     """Warnings in review that somebody else wrote, the one that has waited longest first."""
-    waiting = (announcement.c.state == "review", announcement.c.level == "emergency", announcement.c.training.is_(False))
+    waiting = (
+        announcement.c.state == "review",
+        announcement.c.level == "emergency",
+        announcement.c.training.is_(False),
+    )
     others = (announcement.c.submitted_by != approver, ~drafted_by(approver))
-    oldest = select(*_COLUMNS).where(*waiting, *others).order_by(announcement.c.updated_at, announcement.c.id).limit(limit)
+    oldest = (
+        select(*_COLUMNS)
+        .where(*waiting, *others)
+        .order_by(announcement.c.updated_at, announcement.c.id)
+        .limit(limit)
+    )
     return _items(connection, oldest)
 
 
@@ -131,19 +164,30 @@ def drafted_by(actor: str) -> ColumnElement[bool]:
 
 def since(connection: Connection, at: float, limit: int = 10) -> list[Item]:
     """What was published since then, the newest first."""
-    newest_first = select(*_COLUMNS).where(announcement.c.published_at >= at).order_by(announcement.c.published_at.desc())
+    newest_first = (
+        select(*_COLUMNS)
+        .where(announcement.c.published_at >= at)
+        .order_by(announcement.c.published_at.desc())
+    )
     return _items(connection, newest_first.limit(limit))
 
 
 def same_title(connection: Connection, title: str, since: float, but: str = "") -> bool:
-    """Whether another announcement with this title, in whatever case, was published since then (epoch seconds)."""
-    lately = select(announcement.c.title).where(announcement.c.published_at >= since, announcement.c.id != but)
+    """Whether another announcement with this title, in whatever case, was published since then
+    (epoch seconds).
+    """
+    lately = select(announcement.c.title).where(
+        announcement.c.published_at >= since, announcement.c.id != but
+    )
     return title.casefold() in {found.casefold() for found in connection.execute(lately).scalars()}
 
 
 def items(connection: Connection, ids: list[str]) -> dict[str, Item]:
     """The lines of these announcements, by id."""
-    return {item.id: item for item in _items(connection, select(*_COLUMNS).where(announcement.c.id.in_(ids)))}
+    return {
+        item.id: item
+        for item in _items(connection, select(*_COLUMNS).where(announcement.c.id.in_(ids)))
+    }
 
 
 def _items(connection: Connection, statement: Select[Any]) -> list[Item]:
@@ -159,8 +203,15 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
 
 
 def _filters(wanted: Wanted) -> list[ColumnElement[bool]]:
-    exact = {"level": wanted.level, "topic": wanted.topic, "agency": wanted.agency, "created_by": wanted.author}
-    conditions: list[ColumnElement[bool]] = [announcement.c[name] == value for name, value in exact.items() if value]
+    exact = {
+        "level": wanted.level,
+        "topic": wanted.topic,
+        "agency": wanted.agency,
+        "created_by": wanted.author,
+    }
+    conditions: list[ColumnElement[bool]] = [
+        announcement.c[name] == value for name, value in exact.items() if value
+    ]
     if wanted.since is not None:
         conditions.append(announcement.c.updated_at >= wanted.since)
     if wanted.until is not None:

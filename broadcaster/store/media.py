@@ -1,4 +1,6 @@
-"""Pictures that staff uploaded, as the database knows them: their sizes, who brought them, and whether anything names them."""
+"""Pictures that staff uploaded, as the database knows them: their sizes, who brought them, and
+whether anything names them.
+"""
 
 import json
 from collections.abc import Mapping
@@ -22,7 +24,9 @@ _NAMING: tuple[Column[str], ...] = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kept:
-    """A stored picture: `sizes` are bytes by variant, width and height of `web`, `at` epoch seconds of the last upload."""
+    """A stored picture: `sizes` are bytes by variant, width and height of `web`, `at` epoch seconds
+    of the last upload.
+    """
 
     id: str
     width: int
@@ -34,7 +38,12 @@ class Kept:
 
 def add(connection: Connection, kept: Kept) -> bool:
     """Remember a picture; the same one again only becomes young again. Whether it is new."""
-    values = {"width": kept.width, "height": kept.height, "sizes": json.dumps(dict(kept.sizes)), "at": kept.at}
+    values = {
+        "width": kept.width,
+        "height": kept.height,
+        "sizes": json.dumps(dict(kept.sizes)),
+        "at": kept.at,
+    }
     try:
         with connection.begin_nested():
             connection.execute(insert(media).values(id=kept.id, actor=kept.actor, **values))
@@ -52,17 +61,26 @@ def find(connection: Connection, picture_id: str) -> Kept | None:
 
 def newest(connection: Connection, limit: int) -> list[Kept]:
     """The pictures that were uploaded last."""
-    return [_kept(row) for row in connection.execute(select(media).order_by(media.c.at.desc(), media.c.id).limit(limit))]
+    return [
+        _kept(row)
+        for row in connection.execute(
+            select(media).order_by(media.c.at.desc(), media.c.id).limit(limit)
+        )
+    ]
 
 
 def measured(connection: Connection, frozen: Edition, site: Site) -> Edition:
-    """The edition whose picture, where it is one of ours, says how large it is: feeds must tell before anyone fetches it."""
+    """The edition whose picture, where it is one of ours, says how large it is: feeds must tell
+    before anyone fetches it.
+    """
     image = pictures.own_picture(frozen, site)
     kept = find(connection, pictures.own_id(image.url, site)) if image is not None else None
     found = pictures.FILE.search(image.url) if image is not None else None
     if image is None or kept is None or found is None or found["variant"] != "web":
         return frozen
-    known = msgspec.structs.replace(image, length=kept.sizes["web"], width=kept.width, height=kept.height)
+    known = msgspec.structs.replace(
+        image, length=kept.sizes["web"], width=kept.width, height=kept.height
+    )
     return msgspec.structs.replace(frozen, image=known)
 
 
@@ -70,11 +88,15 @@ def measured(connection: Connection, frozen: Edition, site: Site) -> Edition:
 
 
 def unused(connection: Connection, before: float) -> list[Kept]:
-    """Pictures last uploaded before then (epoch seconds) that no announcement, version, proposal or template names.
+    """Pictures last uploaded before then (epoch seconds) that no announcement, version, proposal or
+    template names.
 
     Reads every text that names one: for a reading connection, now and then.
     """
-    old = [_kept(row) for row in connection.execute(select(media).where(media.c.at < before).order_by(media.c.at))]
+    old = [
+        _kept(row)
+        for row in connection.execute(select(media).where(media.c.at < before).order_by(media.c.at))
+    ]
     if not old:
         return []
     named = {name for column in _NAMING for name in _named(connection, column)}
@@ -95,4 +117,6 @@ def _named(connection: Connection, column: Column[str]) -> set[str]:
 
 def _kept(row: Row[Any]) -> Kept:
     sizes: Mapping[str, int] = json.loads(row.sizes)
-    return Kept(id=row.id, width=row.width, height=row.height, sizes=sizes, at=row.at, actor=row.actor)
+    return Kept(
+        id=row.id, width=row.width, height=row.height, sizes=sizes, at=row.at, actor=row.actor
+    )

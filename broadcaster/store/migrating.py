@@ -1,4 +1,6 @@
-"""Brings a database to this version's tables: Alembic from inside the package, one transaction, one process at a time."""
+"""Brings a database to this version's tables: Alembic from inside the package, one transaction, one
+process at a time.
+"""
 
 import io
 import sys
@@ -23,7 +25,9 @@ ADVISORY_LOCK = 5_277_032_026
 
 
 def migrate(url: str) -> list[str]:
-    """Apply every migration that is missing; returns their names, oldest first. All of them hold, or none."""
+    """Apply every migration that is missing; returns their names, oldest first. All of them hold,
+    or none.
+    """
     opened = database.Database(url)
     try:
         if opened.sqlite and opened.read_now(_needs_rebuild):
@@ -47,7 +51,9 @@ def pending(url: str) -> list[str]:
 
 def differences(connection: Connection) -> list[object]:
     """What the database's tables lack of, or have beyond, those that the code declares."""
-    context = MigrationContext.configure(connection, opts={"target_metadata": METADATA, "compare_type": True})
+    context = MigrationContext.configure(
+        connection, opts={"target_metadata": METADATA, "compare_type": True}
+    )
     return list(compare_metadata(context, METADATA))  # type: ignore[arg-type]  # Alembic takes several
 
 
@@ -75,7 +81,9 @@ def _present(connection: Connection) -> tuple[str, ...]:
 
 
 def _needs_rebuild(connection: Connection) -> bool:
-    """Whether a migration that is missing says so; a database that is made only now has nothing to drop."""
+    """Whether a migration that is missing says so; a database that is made only now has nothing to
+    drop.
+    """
     marked = any(getattr(script.module, "VACUUM_FIRST", False) for script in _newer(connection))
     return marked and bool(_present(connection))
 
@@ -90,7 +98,9 @@ def _config(connection: Connection) -> Config:
 
 
 def write_revision(message: str) -> str:
-    """For developers: write the migration from the last one to the tables now declared; returns its file name."""
+    """For developers: write the migration from the last one to the tables now declared; returns its
+    file name.
+    """
     with tempfile.TemporaryDirectory() as folder:
         opened = database.Database(f"sqlite:///{folder}/scratch.db")
         try:

@@ -1,4 +1,6 @@
-"""What became of attempts: settle their rows, hand back what was never written. delivery.py decides what an outcome means."""
+"""What became of attempts: settle their rows, hand back what was never written. delivery.py decides
+what an outcome means.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +17,9 @@ from subscribers.addresses import AddressBook
 
 
 class Decision(NamedTuple):
-    """What becomes of a row after an attempt: its next state and why. PENDING is a retry at `due_at`."""
+    """What becomes of a row after an attempt: its next state and why. PENDING is a retry at
+    `due_at`.
+    """
 
     slot: int
     attempt: int
@@ -47,18 +51,29 @@ _settle = (
 )  # fmt: skip
 
 
-def settle(connection: Connection, book: AddressBook, claim: Claim, decisions: Sequence[Decision], *, keep_ids: bool) -> set[int]:
-    """Record what became of a group of attempts, repeating it changes nothing; the slots that this ended otherwise than sent.
+def settle(
+    connection: Connection,
+    book: AddressBook,
+    claim: Claim,
+    decisions: Sequence[Decision],
+    *,
+    keep_ids: bool,
+) -> set[int]:
+    """Record what became of a group of attempts, repeating it changes nothing; the slots that this
+    ended otherwise than sent.
 
     An outcome from a fenced attempt is still a fact: a message that was sent after all is sent.
-    `keep_ids`: the provider reports later by its own id, so keep a way back from it; else nothing of the id is stored.
+    `keep_ids`: the provider reports later by its own id, so keep a way back from it; else nothing
+    of the id is stored.
     """
     wall = now(connection)
     change: Counter[int] = Counter()
     sent = [decision for decision in decisions if decision.state == SENT]
     if sent:
         _settle_sent(connection, book, claim, sent, wall, change, keep_ids=keep_ids)
-    others = decisions if not sent else [decision for decision in decisions if decision.state != SENT]
+    others = (
+        decisions if not sent else [decision for decision in decisions if decision.state != SENT]
+    )
     current = _current(connection, claim, others) if others else []
     if current:
         connection.execute(_settle, [_values(claim, decision, wall) for decision in current])
@@ -71,13 +86,24 @@ def settle(connection: Connection, book: AddressBook, claim: Claim, decisions: S
 
 
 def _settle_sent(
-    connection: Connection, book: AddressBook, claim: Claim, sent: Sequence[Decision], wall: float, change: Counter[int],
-    *, keep_ids: bool,
-) -> None:  # fmt: skip
+    connection: Connection,
+    book: AddressBook,
+    claim: Claim,
+    sent: Sequence[Decision],
+    wall: float,
+    change: Counter[int],
+    *,
+    keep_ids: bool,
+) -> None:
     """Most outcomes, so one statement for all; only where it found fewer rows is each looked at."""
     place: dict[str, Any] = {"edition": claim.edition, "channel": claim.channel}
     taken = [
-        (each.slot, each.attempt, book.provider_key(claim.channel, each.provider_id) if keep_ids else "", each.message_number)
+        (
+            each.slot,
+            each.attempt,
+            book.provider_key(claim.channel, each.provider_id) if keep_ids else "",
+            each.message_number,
+        )
         for each in sent
     ]
     ended = statements.settle_sent(connection, **place, sent=taken, wall=wall)
@@ -91,45 +117,85 @@ def _settle_sent(
 
 
 def _current(connection: Connection, claim: Claim, decisions: Sequence[Decision]) -> list[Decision]:
-    """Those about the attempt that their row is in; the others come from an attempt given up meanwhile, and say nothing new."""
+    """Those about the attempt that their row is in; the others come from an attempt given up
+    meanwhile, and say nothing new.
+    """
     rows = _rows(connection, claim, decisions)
-    return [one for one in decisions if (rows[one.slot].state, rows[one.slot].attempt) == (SENDING, one.attempt)]
+    return [
+        one
+        for one in decisions
+        if (rows[one.slot].state, rows[one.slot].attempt) == (SENDING, one.attempt)
+    ]
 
 
 def _rows(connection: Connection, claim: Claim, decisions: Sequence[Decision]) -> dict[int, Row]:  # type: ignore[type-arg]
     """State and attempt of each row, held until the transaction ends."""
     slots = [decision.slot for decision in decisions]
     found = select(delivery.c.slot, delivery.c.state, delivery.c.attempt).where(
-        delivery.c.edition == claim.edition, delivery.c.channel == claim.channel, delivery.c.slot.in_(slots)
+        delivery.c.edition == claim.edition,
+        delivery.c.channel == claim.channel,
+        delivery.c.slot.in_(slots),
     )
     return {row.slot: row for row in connection.execute(found.with_for_update())}
 
 
 def plain(text: str) -> str:
-    """A provider's words as every database takes them: without the zero character and lone surrogates."""
-    return text if text.isascii() and "\0" not in text else text.replace("\0", "").encode("utf-8", "replace").decode()
+    """A provider's words as every database takes them: without the zero character and lone
+    surrogates.
+    """
+    return (
+        text
+        if text.isascii() and "\0" not in text
+        else text.replace("\0", "").encode("utf-8", "replace").decode()
+    )
 
 
 def _values(claim: Claim, decision: Decision, wall: float) -> dict[str, object]:
     return {
-        "b_edition": claim.edition, "b_channel": claim.channel, "b_slot": decision.slot, "b_attempt": decision.attempt,
-        "b_state": decision.state, "b_due_at": decision.due_at, "b_reason": decision.reason or None,
+        "b_edition": claim.edition,
+        "b_channel": claim.channel,
+        "b_slot": decision.slot,
+        "b_attempt": decision.attempt,
+        "b_state": decision.state,
+        "b_due_at": decision.due_at,
+        "b_reason": decision.reason or None,
         "b_code": plain(decision.provider_code) or None,
         "b_closed_at": None if decision.state in (PENDING, SENDING) else wall,
-        "b_spend": int(decision.spend), "b_uncertain": int(decision.uncertain),
-    }  # fmt: skip
+        "b_spend": int(decision.spend),
+        "b_uncertain": int(decision.uncertain),
+    }
 
 
 def _settle_late(
-    connection: Connection, claim: Claim, decision: Decision, key: str, row: "Row[Any]", wall: float, change: Counter[int]
+    connection: Connection,
+    claim: Claim,
+    decision: Decision,
+    key: str,
+    row: "Row[Any]",
+    wall: float,
+    change: Counter[int],
 ) -> None:
-    """A receipt of an attempt given up as uncertain: whatever a later attempt does or did not do, it was sent after all."""
-    if row.state not in (PENDING, UNCONFIRMED) and not (row.state in (SENDING, FAILED) and row.attempt > decision.attempt):
+    """A receipt of an attempt given up as uncertain: whatever a later attempt does or did not do,
+    it was sent after all.
+    """
+    if row.state not in (PENDING, UNCONFIRMED) and not (
+        row.state in (SENDING, FAILED) and row.attempt > decision.attempt
+    ):
         return
     connection.execute(
         update(delivery)
-        .where(delivery.c.edition == claim.edition, delivery.c.channel == claim.channel, delivery.c.slot == decision.slot)
-        .values(state=SENT, provider_key=key or None, message_number=decision.message_number, reason=None, closed_at=wall)
+        .where(
+            delivery.c.edition == claim.edition,
+            delivery.c.channel == claim.channel,
+            delivery.c.slot == decision.slot,
+        )
+        .values(
+            state=SENT,
+            provider_key=key or None,
+            message_number=decision.message_number,
+            reason=None,
+            closed_at=wall,
+        )
     )
     change[row.state] -= 1
     change[SENT] += 1
@@ -140,8 +206,18 @@ def hand_back(connection: Connection, claim: Claim, rows: Sequence[MarkedRow]) -
     if not rows:
         return
     given = connection.execute(
-        text("UPDATE delivery SET state = 0 WHERE edition = :edition AND channel = :channel AND slot = :slot"
-             " AND state = 1 AND attempt = :attempt"),
-        [{"edition": claim.edition, "channel": claim.channel, "slot": row.slot, "attempt": row.attempt} for row in rows],
-    ).rowcount  # fmt: skip
+        text(
+            "UPDATE delivery SET state = 0 WHERE edition = :edition AND channel = :channel AND slot = :slot"
+            " AND state = 1 AND attempt = :attempt"
+        ),
+        [
+            {
+                "edition": claim.edition,
+                "channel": claim.channel,
+                "slot": row.slot,
+                "attempt": row.attempt,
+            }
+            for row in rows
+        ],
+    ).rowcount
     move_counters(connection, claim, {PENDING: given, SENDING: -given})

@@ -1,4 +1,6 @@
-"""What a provider wants slower: a rate halved when it says "too fast", mail domains that asked us to wait."""
+"""What a provider wants slower: a rate halved when it says "too fast", mail domains that asked us
+to wait.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,14 +21,20 @@ SETTLE_SECONDS = 10.0
 UNREACHABLE = "unreachable"
 """The code under which a channel says that nobody answered at all: nothing was limited."""
 UNREACHABLE_SECONDS = 90.0
-"""How long after the last try a channel is still called unreachable: everyday news is tried again each minute."""
+"""How long after the last try a channel is still called unreachable: everyday news is tried again
+each minute.
+"""
 LEAST_RATE = 20.0
-"""Messages a second that any provider who complains will take: an unlimited channel is taken to have sent as many at least."""
+"""Messages a second that any provider who complains will take: an unlimited channel is taken to
+have sent as many at least.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pace:
-    """How fast a channel may go; `domains` are those held: key of the name -> epoch seconds until which they are."""
+    """How fast a channel may go; `domains` are those held: key of the name -> epoch seconds until
+    which they are.
+    """
 
     full_rate: float = 0.0
     slowed_rate: float = 0.0
@@ -35,14 +43,18 @@ class Pace:
     domains: Mapping[bytes, float] = field(default_factory=dict)
 
     def rate(self, granted: float, at: float) -> float:
-        """Messages a second at a time: at most `granted` (0 = unlimited), less while the channel recovers."""
+        """Messages a second at a time: at most `granted` (0 = unlimited), less while the channel
+        recovers.
+        """
         allowed = self.slowed_rate + RECOVERY * self.full_rate * max(0.0, at - self.slowed_at) / 60
         if allowed >= self.full_rate:
             return granted
         return min(allowed, granted) if granted > 0 else allowed
 
     def unreachable(self, at: float) -> bool:
-        """Check whether it is slow because nobody answers, and not because the provider wants it so."""
+        """Check whether it is slow because nobody answers, and not because the provider wants it
+        so.
+        """
         return self.code == UNREACHABLE and at - self.slowed_at < UNREACHABLE_SECONDS
 
 
@@ -53,26 +65,40 @@ def pace_of(connection: Connection, channel: str) -> tuple[Pace, float]:
     domains = {bytes(row.lookup): row.until for row in _held(connection, channel, wall)}
     if found is None:
         return Pace(domains=domains), wall
-    slowed = {"full_rate": found.full_rate, "slowed_rate": found.slowed_rate, "slowed_at": found.slowed_at}
+    slowed = {
+        "full_rate": found.full_rate,
+        "slowed_rate": found.slowed_rate,
+        "slowed_at": found.slowed_at,
+    }
     return Pace(**slowed, code=found.code, domains=domains), wall
 
 
 def slow_down(connection: Connection, channel: str, granted: float, code: str = "") -> float:
-    """Halve the rate, unless it was halved just now; returns the rate. `granted` 0 (unlimited): half of what was sent lately."""
+    """Halve the rate, unless it was halved just now; returns the rate. `granted` 0 (unlimited):
+    half of what was sent lately.
+    """
     wall = now(connection)
     connection.execute(
-        text("INSERT INTO pace (channel, full_rate, slowed_rate, slowed_at) VALUES (:channel, 0, 0, 0) ON CONFLICT DO NOTHING"),
+        text(
+            "INSERT INTO pace (channel, full_rate, slowed_rate, slowed_at) VALUES (:channel, 0, 0, 0) ON CONFLICT DO NOTHING"
+        ),
         {"channel": channel},
     )
     row = connection.execute(select(pace).where(pace.c.channel == channel).with_for_update()).one()
-    before = Pace(full_rate=row.full_rate, slowed_rate=row.slowed_rate, slowed_at=row.slowed_at).rate(granted, wall)
+    before = Pace(
+        full_rate=row.full_rate, slowed_rate=row.slowed_rate, slowed_at=row.slowed_at
+    ).rate(granted, wall)
     if wall - row.slowed_at < SETTLE_SECONDS:
         return before
-    full = granted or (row.full_rate if before else max(_sent_lately(connection, channel, wall), LEAST_RATE))
+    full = granted or (
+        row.full_rate if before else max(_sent_lately(connection, channel, wall), LEAST_RATE)
+    )
     slowed = max((before or full) / 2, full * FLOOR)
     connection.execute(
-        pace.update().where(pace.c.channel == channel).values(full_rate=full, slowed_rate=slowed, slowed_at=wall, code=code)
-    )  # fmt: skip
+        pace.update()
+        .where(pace.c.channel == channel)
+        .values(full_rate=full, slowed_rate=slowed, slowed_at=wall, code=code)
+    )
     return slowed
 
 
@@ -82,7 +108,10 @@ def _sent_lately(connection: Connection, channel: str, wall: float) -> float:
     found = select(channel_minute.c.minute, func.sum(channel_minute.c.results).label("n")).where(
         channel_minute.c.channel == channel, channel_minute.c.minute >= minute - 1
     )
-    counts = {row.minute: int(row.n) for row in connection.execute(found.group_by(channel_minute.c.minute))}
+    counts = {
+        row.minute: int(row.n)
+        for row in connection.execute(found.group_by(channel_minute.c.minute))
+    }
     return max(counts.get(minute, 0) / max(wall % 60, 1.0), counts.get(minute - 1, 0) / 60)
 
 
@@ -101,7 +130,9 @@ def _held(connection: Connection, channel: str, wall: float) -> Sequence[Row[Any
 
 
 def held_domains(connection: Connection, book: AddressBook, channel: str) -> dict[str, float]:
-    """Name the domains held, for staff: name -> epoch seconds; one that cannot be opened by the beginning of its key."""
+    """Name the domains held, for staff: name -> epoch seconds; one that cannot be opened by the
+    beginning of its key.
+    """
     named = {}
     for row in _held(connection, channel, now(connection)):
         try:
@@ -112,17 +143,25 @@ def held_domains(connection: Connection, book: AddressBook, channel: str) -> dic
     return named
 
 
-def hold_domain(connection: Connection, channel: str, book: AddressBook, domain: str, seconds: float) -> None:
-    """A domain asked us to wait: routine messages to it do, on all workers. A shorter wait never ends a longer one."""
+def hold_domain(
+    connection: Connection, channel: str, book: AddressBook, domain: str, seconds: float
+) -> None:
+    """A domain asked us to wait: routine messages to it do, on all workers. A shorter wait never
+    ends a longer one.
+    """
     wall = now(connection)
-    connection.execute(delete(held_domain).where(held_domain.c.channel == channel, held_domain.c.until <= wall))
+    connection.execute(
+        delete(held_domain).where(held_domain.c.channel == channel, held_domain.c.until <= wall)
+    )
     connection.execute(
         text(
             "INSERT INTO held_domain (channel, lookup, cipher, until) VALUES (:channel, :lookup, :cipher, :until)"
             " ON CONFLICT (channel, lookup) DO UPDATE SET until = :until WHERE held_domain.until < :until"
         ),
         {
-            "channel": channel, "lookup": domain_key(book, channel, domain),
-            "cipher": book.seal(_sealed_as(channel), domain), "until": wall + seconds,
+            "channel": channel,
+            "lookup": domain_key(book, channel, domain),
+            "cipher": book.seal(_sealed_as(channel), domain),
+            "until": wall + seconds,
         },
-    )  # fmt: skip
+    )

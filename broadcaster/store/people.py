@@ -7,7 +7,9 @@ from broadcaster.store.tables import delivery, edition, run
 from subscribers.store import address
 
 COUNTED_WITHIN = 8 * 86_400.0
-"""Seconds after its publication within which an edition is counted; earlier ones, of another version, may have folded."""
+"""Seconds after its publication within which an edition is counted; earlier ones, of another
+version, may have folded.
+"""
 
 
 def known(connection: Connection, edition_id: int | None) -> int | None:
@@ -16,10 +18,21 @@ def known(connection: Connection, edition_id: int | None) -> int | None:
 
 
 def uncounted(connection: Connection, now: float) -> int | None:
-    """The id of an edition whose rows are all there and whose people are not counted; None when there is none."""
+    """The id of an edition whose rows are all there and whose people are not counted; None when
+    there is none.
+    """
     unsealed = exists().where(run.c.edition == edition.c.id, ~run.c.sealed)
-    recent = (is_recent(), edition.c.people.is_(None), edition.c.published_at > now - COUNTED_WITHIN)
-    found = select(edition.c.id).where(*recent, ~unsealed).order_by(edition.c.published_at.desc()).limit(1)
+    recent = (
+        is_recent(),
+        edition.c.people.is_(None),
+        edition.c.published_at > now - COUNTED_WITHIN,
+    )
+    found = (
+        select(edition.c.id)
+        .where(*recent, ~unsealed)
+        .order_by(edition.c.published_at.desc())
+        .limit(1)
+    )
     return connection.execute(found).scalar()
 
 
@@ -28,7 +41,9 @@ def count(connection: Connection, edition_id: int) -> int:
 
     A later fallback adds rows, but no person.
     """
-    rows = select(func.count(distinct(address.c.subscriber))).join(delivery, delivery.c.address == address.c.id)
+    rows = select(func.count(distinct(address.c.subscriber))).join(
+        delivery, delivery.c.address == address.c.id
+    )
     return int(connection.execute(rows.where(delivery.c.edition == edition_id)).scalar_one())
 
 

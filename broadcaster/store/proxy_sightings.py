@@ -1,4 +1,6 @@
-"""What web processes saw of the proxies in front of them, for `broadcaster doctor`, which is another process."""
+"""What web processes saw of the proxies in front of them, for `broadcaster doctor`, which is
+another process.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +18,9 @@ KEEP_SECONDS = 24 * 3600.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sighting:
-    """A peer whose requests all count as one address; `peer` is "" for those on the open internet together."""
+    """A peer whose requests all count as one address; `peer` is "" for those on the open internet
+    together.
+    """
 
     kind: Kind
     peer: str
@@ -28,10 +32,19 @@ def note(connection: Connection, kind: Kind, peer: str, at: float) -> None:
     connection.execute(delete(proxy_sighting).where(proxy_sighting.c.last_at < at - KEEP_SECONDS))
     dialect = sqlite if is_sqlite(connection) else postgresql
     added = dialect.insert(proxy_sighting).values(kind=kind, peer=peer, last_at=at)
-    connection.execute(added.on_conflict_do_update(index_elements=["kind", "peer"], set_={"last_at": at}))
+    connection.execute(
+        added.on_conflict_do_update(index_elements=["kind", "peer"], set_={"last_at": at})
+    )
 
 
 def since(connection: Connection, at: float) -> list[Sighting]:
     """List what was seen since then."""
-    rows = select(proxy_sighting).where(proxy_sighting.c.last_at >= at).order_by(proxy_sighting.c.kind, proxy_sighting.c.peer)
-    return [Sighting(kind=row.kind, peer=row.peer, last_at=row.last_at) for row in connection.execute(rows)]
+    rows = (
+        select(proxy_sighting)
+        .where(proxy_sighting.c.last_at >= at)
+        .order_by(proxy_sighting.c.kind, proxy_sighting.c.peer)
+    )
+    return [
+        Sighting(kind=row.kind, peer=row.peer, last_at=row.last_at)
+        for row in connection.execute(rows)
+    ]

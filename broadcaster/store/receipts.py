@@ -43,14 +43,22 @@ from subscribers.addresses import AddressBook
 log = structlog.get_logger(__name__)
 
 _RANK = {PENDING: 0, UNCONFIRMED: 0, SENT: 1, FAILED: 2, DELIVERED: 3, READ: 4}
-"""A status only ever moves a row up; skipped, cancelled and expired rows were never written and take none."""
+"""A status only ever moves a row up; skipped, cancelled and expired rows were never written and
+take none.
+"""
 _CLOSES = {"superseded": CANCELLED, "stopped": CANCELLED, "expired": EXPIRED}
 """How the gate would close a row that waits in an edition that is over."""
 _REACHES = {"sent": SENT, "delivered": DELIVERED, "read": READ, "failed": FAILED}
 
 
 def apply_status(
-    connection: Connection, book: AddressBook, channel: str, event: StatusEvent, now: float, *, receipt_wait: float
+    connection: Connection,
+    book: AddressBook,
+    channel: str,
+    event: StatusEvent,
+    now: float,
+    *,
+    receipt_wait: float,
 ) -> bool:
     """Move a delivery by a later status; False when its row cannot be told yet (look again later)."""
     (place,) = _places(connection, book, channel, [event])
@@ -58,15 +66,24 @@ def apply_status(
     if place is None or found is None or found.state == SENDING:
         return False
     _apply(connection, book, channel, event, found, place, now, receipt_wait=receipt_wait)
-    for alias in event.aliases:  # last: where that joins two addresses, their rows may change places
+    for (
+        alias
+    ) in event.aliases:  # last: where that joins two addresses, their rows may change places
         twins.follow(connection, residents.add_alias(connection, book, found.address, alias))
     return True
 
 
 def _apply(
-    connection: Connection, book: AddressBook, channel: str, event: StatusEvent, found: Row[Any], place: "_Place", now: float,
-    *, receipt_wait: float,
-) -> None:  # fmt: skip
+    connection: Connection,
+    book: AddressBook,
+    channel: str,
+    event: StatusEvent,
+    found: Row[Any],
+    place: "_Place",
+    now: float,
+    *,
+    receipt_wait: float,
+) -> None:
     to = _REACHES[event.state]
     if found.state not in _RANK or _RANK[to] <= _RANK[found.state]:
         return
@@ -74,17 +91,28 @@ def _apply(
     if to != FAILED:
         suspicions.note_later_success(connection, channel, now)
         known = func.coalesce(delivery.c.provider_key, key or None)
-        _move(connection, found, to, {"closed_at": now, "reason": None, "provider_code": None, "provider_key": known})
+        _move(
+            connection,
+            found,
+            to,
+            {"closed_at": now, "reason": None, "provider_code": None, "provider_key": known},
+        )
     elif not _is_stale(found, place.attempt, key):
         _fail(connection, book, found, event.failure or Rejected(), now, receipt_wait)
 
 
 Standing = Literal["ready", "sending", "unknown"]
-"""Of the delivery that a status is about: it can be told now, an attempt is going on, or we know of none."""
+"""Of the delivery that a status is about: it can be told now, an attempt is going on, or we know of
+none.
+"""
 
 
-def standings(connection: Connection, book: AddressBook, channel: str, events: Sequence[StatusEvent]) -> list[Standing]:
-    """Look which of these statuses can be applied, without holding their rows: some queries for all of them."""
+def standings(
+    connection: Connection, book: AddressBook, channel: str, events: Sequence[StatusEvent]
+) -> list[Standing]:
+    """Look which of these statuses can be applied, without holding their rows: some queries for all
+    of them.
+    """
     places = _places(connection, book, channel, events)
     slots: dict[int, set[int]] = {}
     for place in places:
@@ -92,7 +120,11 @@ def standings(connection: Connection, book: AddressBook, channel: str, events: S
             slots.setdefault(place.edition, set()).add(place.slot)
     states: dict[tuple[int, int], int] = {}
     for number, wanted in slots.items():
-        mine = (delivery.c.edition == number, delivery.c.channel == channel, delivery.c.slot.in_(wanted))
+        mine = (
+            delivery.c.edition == number,
+            delivery.c.channel == channel,
+            delivery.c.slot.in_(wanted),
+        )
         rows = connection.execute(select(delivery.c.slot, delivery.c.state).where(*mine))
         states |= {(number, row.slot): row.state for row in rows}
     return [_standing(place, states) for place in places]
@@ -115,21 +147,35 @@ class _Place:
 def _parse(callback: str) -> _Place | None:
     """Our callback data, edition.slot.attempt; None for anything else."""
     parts = callback.split(".")
-    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
+    if len(parts) != 3 or not all(
+        part.isascii() and part.isdigit() and len(part) < 20 for part in parts
+    ):
         return None
     edition_id, slot, attempt = (int(part) for part in parts)
-    return _Place(edition=edition_id, slot=slot, attempt=attempt) if max(edition_id, slot) < 2**63 else None
+    return (
+        _Place(edition=edition_id, slot=slot, attempt=attempt)
+        if max(edition_id, slot) < 2**63
+        else None
+    )
 
 
-def _places(connection: Connection, book: AddressBook, channel: str, events: Sequence[StatusEvent]) -> list[_Place | None]:
+def _places(
+    connection: Connection, book: AddressBook, channel: str, events: Sequence[StatusEvent]
+) -> list[_Place | None]:
     """The delivery each status is about: by our callback data, else by the provider's id."""
     parsed = [_parse(event.delivery) for event in events]
     keys = [book.provider_key(channel, event.provider_id) for event in events]
-    known = _by_provider_keys(connection, channel, {each for each, place in zip(keys, parsed, strict=True) if place is None})
+    known = _by_provider_keys(
+        connection,
+        channel,
+        {each for each, place in zip(keys, parsed, strict=True) if place is None},
+    )
     return [place or known.get(each) for each, place in zip(keys, parsed, strict=True)]
 
 
-def _by_provider_keys(connection: Connection, channel: str, keys: Collection[str]) -> dict[str, _Place]:
+def _by_provider_keys(
+    connection: Connection, channel: str, keys: Collection[str]
+) -> dict[str, _Place]:
     """Find the delivery of each of these keys; those that are not ours are left out."""
     if not keys:
         return {}
@@ -139,7 +185,11 @@ def _by_provider_keys(connection: Connection, channel: str, keys: Collection[str
 
 
 def _row(connection: Connection, channel: str, place: _Place) -> Row[Any] | None:
-    mine = (delivery.c.edition == place.edition, delivery.c.channel == channel, delivery.c.slot == place.slot)
+    mine = (
+        delivery.c.edition == place.edition,
+        delivery.c.channel == channel,
+        delivery.c.slot == place.slot,
+    )
     return connection.execute(select(delivery).where(*mine).with_for_update()).first()
 
 
@@ -150,18 +200,39 @@ def _is_stale(found: Row[Any], attempt: int | None, key: str) -> bool:
     return found.provider_key is not None and found.provider_key != key
 
 
-def _fail(connection: Connection, book: AddressBook, found: Row[Any], failure: Failure, now: float, receipt_wait: float) -> None:
-    """The provider took the message and gave it up later: the retry policy decides, as for any failure."""
-    bounds = connection.execute(select(run).where(run.c.edition == found.edition, run.c.channel == found.channel)).one()
+def _fail(
+    connection: Connection,
+    book: AddressBook,
+    found: Row[Any],
+    failure: Failure,
+    now: float,
+    receipt_wait: float,
+) -> None:
+    """The provider took the message and gave it up later: the retry policy decides, as for any
+    failure.
+    """
+    bounds = connection.execute(
+        select(run).where(run.c.edition == found.edition, run.c.channel == found.channel)
+    ).one()
     over = _over(connection, bounds, now)
     row = MarkedRow(
-        slot=found.slot, address=found.address, area=found.area, attempt=found.attempt, spent=found.spent,
-        uncertain=found.uncertain, sealed="", language="id", consented_at=0.0,
-    )  # fmt: skip
+        slot=found.slot,
+        address=found.address,
+        area=found.area,
+        attempt=found.attempt,
+        spent=found.spent,
+        uncertain=found.uncertain,
+        sealed="",
+        language="id",
+        consented_at=0.0,
+    )
     moment = Moment(
-        now=now, published_at=bounds.published_at, expires_at=bounds.expires_at, emergency=bounds.lane == "emergency",
+        now=now,
+        published_at=bounds.published_at,
+        expires_at=bounds.expires_at,
+        emergency=bounds.lane == "emergency",
         receipt_wait=receipt_wait,
-    )  # fmt: skip
+    )
     decision = decide(row, failure, moment)
     if over and decision.state == PENDING:
         decision = decision._replace(state=_CLOSES[over], reason=over, due_at=0.0)
@@ -170,14 +241,23 @@ def _fail(connection: Connection, book: AddressBook, found: Row[Any], failure: F
     if meaning is not None:
         meaning = replace(meaning, fall_back=meaning.fall_back and not over)
         consequences.apply(
-            connection, book, edition=found.edition, channel=found.channel, results=1, consequences=[meaning]
-        )  # fmt: skip
+            connection,
+            book,
+            edition=found.edition,
+            channel=found.channel,
+            results=1,
+            consequences=[meaning],
+        )
     _hold_back(connection, found, failure, now)
 
 
 def _over(connection: Connection, bounds: Row[Any], now: float) -> str:
-    """Why nothing more of this edition may leave, as a key of delivery.REASONS; empty while it runs."""
-    newest = connection.execute(select(edition.c.newest).where(edition.c.id == bounds.edition)).scalar()
+    """Why nothing more of this edition may leave, as a key of delivery.REASONS; empty while it
+    runs.
+    """
+    newest = connection.execute(
+        select(edition.c.newest).where(edition.c.id == bounds.edition)
+    ).scalar()
     if bounds.state == "superseded" or not newest:
         return "superseded"
     if bounds.state == "stopped":
@@ -187,17 +267,29 @@ def _over(connection: Connection, bounds: Row[Any], now: float) -> str:
 
 def _changes(found: Row[Any], decision: Decision, now: float) -> dict[str, object]:
     return {
-        "reason": decision.reason or None, "provider_code": decision.provider_code or None, "due_at": decision.due_at,
-        "spent": found.spent + decision.spend, "closed_at": None if decision.state == PENDING else now,
-    }  # fmt: skip
+        "reason": decision.reason or None,
+        "provider_code": decision.provider_code or None,
+        "due_at": decision.due_at,
+        "spent": found.spent + decision.spend,
+        "closed_at": None if decision.state == PENDING else now,
+    }
 
 
 def _hold_back(connection: Connection, found: Row[Any], failure: Failure, now: float) -> None:
-    """What a failure means for the messages behind it: each told of one recipient, so several must agree."""
+    """What a failure means for the messages behind it: each told of one recipient, so several must
+    agree.
+    """
     match failure:
         case Halted(about="sender"):
-            if channel_store.halt_channel(connection, found.channel, failure.detail, failure.resume):
-                log.error("channel_halted", channel=found.channel, code=failure.code, detail=failure.detail)
+            if channel_store.halt_channel(
+                connection, found.channel, failure.detail, failure.resume
+            ):
+                log.error(
+                    "channel_halted",
+                    channel=found.channel,
+                    code=failure.code,
+                    detail=failure.detail,
+                )
         case Halted() | Deferred() if is_suspect(failure):
             report = Report(seen=Seen(address=found.address, at=now), outcome=failure)
             weigh(connection, found.channel, [report], {}, later=True)
@@ -208,8 +300,15 @@ def _hold_back(connection: Connection, found: Row[Any], failure: Failure, now: f
 
 
 def _reject_edition(connection: Connection, found: Row[Any], failure: Rejected, now: float) -> None:
-    """Stop the edition once several addresses were refused for its template, with no success between."""
-    if rejected_by(connection, found.channel, found.edition, failure, Seen(address=found.address, at=now)) < REJECTIONS:
+    """Stop the edition once several addresses were refused for its template, with no success
+    between.
+    """
+    if (
+        rejected_by(
+            connection, found.channel, found.edition, failure, Seen(address=found.address, at=now)
+        )
+        < REJECTIONS
+    ):
         return
     why = f"{failure.code} {failure.detail}".strip()
     if channel_store.pause_run(connection, found.edition, found.channel, why):
@@ -220,7 +319,9 @@ def _reject_edition(connection: Connection, found: Row[Any], failure: Rejected, 
 
 
 def _move(connection: Connection, found: Row[Any], to: int, changes: dict[str, object]) -> None:
-    """Change a row's state together with the counters of its slice, and with what that means for the run."""
+    """Change a row's state together with the counters of its slice, and with what that means for
+    the run.
+    """
     connection.execute(_where(found).values(state=to, **changes))
     opened = int(to == PENDING) - int(found.state == PENDING)
     change = Counter({f"n_{STATES[to]}": 1, "open": opened})
@@ -234,13 +335,19 @@ def _move(connection: Connection, found: Row[Any], to: int, changes: dict[str, o
         mine = (run.c.edition == found.edition) & (run.c.channel == found.channel)
         # held first, so that nobody closes the run without seeing this row
         connection.execute(select(run.c.state).where(mine).with_for_update())
-        connection.execute(update(run).where(mine, run.c.state == "done").values(state="running", finished_at=None))
+        connection.execute(
+            update(run).where(mine, run.c.state == "done").values(state="running", finished_at=None)
+        )
     elif opened < 0:
         finish_run(connection, found.edition, found.channel)
 
 
 def _where(found: Row[Any]) -> Update:
-    mine = (delivery.c.edition == found.edition, delivery.c.channel == found.channel, delivery.c.slot == found.slot)
+    mine = (
+        delivery.c.edition == found.edition,
+        delivery.c.channel == found.channel,
+        delivery.c.slot == found.slot,
+    )
     return update(delivery).where(*mine)
 
 

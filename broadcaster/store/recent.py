@@ -1,4 +1,6 @@
-"""The newest editions: rows of editions are long and only grow in number, so whoever looks at every sweep looks at these."""
+"""The newest editions: rows of editions are long and only grow in number, so whoever looks at every
+sweep looks at these.
+"""
 
 from sqlalchemy import ColumnElement, func, select
 

@@ -15,7 +15,9 @@ from broadcaster.store.staff_tables import recurring
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Template:
-    """One template; `at` (epoch seconds) and `actor` are of the last change, `blanks` what it leaves open in brackets."""
+    """One template; `at` (epoch seconds) and `actor` are of the last change, `blanks` what it
+    leaves open in brackets.
+    """
 
     id: int
     name: str
@@ -31,7 +33,10 @@ class NameTaken(Exception):
 
 def everything(connection: Connection) -> list[Template]:
     """All templates by name."""
-    return [_template(row) for row in connection.execute(select(recurring).order_by(func.lower(recurring.c.name)))]
+    return [
+        _template(row)
+        for row in connection.execute(select(recurring).order_by(func.lower(recurring.c.name)))
+    ]
 
 
 def find(connection: Connection, template_id: int) -> Template | None:
@@ -56,15 +61,29 @@ def read_blanks(text: str) -> frozenset[str]:
     return frozenset(json.loads(text)) if text else frozenset()
 
 
-def add(connection: Connection, name: str, form: Mapping[str, Any], *, actor: str, at: float, finished: bool = False) -> int:
-    """Store a new one; its id. `finished`: its words were fit to be published, so no bracket is a blank. Raises NameTaken."""
+def add(
+    connection: Connection,
+    name: str,
+    form: Mapping[str, Any],
+    *,
+    actor: str,
+    at: float,
+    finished: bool = False,
+) -> int:
+    """Store a new one; its id. `finished`: its words were fit to be published, so no bracket is a
+    blank. Raises NameTaken.
+    """
     _require_free(connection, name)
     open_words = blanks_text(()) if finished else None
     text = json.dumps(form, ensure_ascii=False, sort_keys=True)
     values = {"name": name, "form": text, "actor": actor, "at": at, "blanks": open_words}
     try:
         with connection.begin_nested():
-            return int(connection.execute(insert(recurring).values(values).returning(recurring.c.id)).scalar_one())
+            return int(
+                connection.execute(
+                    insert(recurring).values(values).returning(recurring.c.id)
+                ).scalar_one()
+            )
     except IntegrityError as error:
         raise NameTaken from error
 
@@ -75,7 +94,9 @@ def rename(connection: Connection, template_id: int, name: str, *, actor: str, a
     values = {"name": name, "actor": actor, "at": at}
     try:
         with connection.begin_nested():
-            connection.execute(update(recurring).where(recurring.c.id == template_id).values(values))
+            connection.execute(
+                update(recurring).where(recurring.c.id == template_id).values(values)
+            )
     except IntegrityError as error:
         raise NameTaken from error
 
@@ -94,12 +115,19 @@ def _require_free(connection: Connection, name: str, *, but: int = 0) -> None:
 
 def _template(row: Row[Any]) -> Template:
     return Template(
-        id=row.id, name=row.name, form=json.loads(row.form), at=row.at, actor=row.actor, blanks=_blanks(row.blanks, row.form)
+        id=row.id,
+        name=row.name,
+        form=json.loads(row.form),
+        at=row.at,
+        actor=row.actor,
+        blanks=_blanks(row.blanks, row.form),
     )
 
 
 def _blanks(stored: str | None, form: str) -> frozenset[str]:
-    """What a template leaves open by today's rules, whichever it was stored under; an empty list: nothing, it was finished."""
+    """What a template leaves open by today's rules, whichever it was stored under; an empty list:
+    nothing, it was finished.
+    """
     return frozenset() if stored is not None and not read_blanks(stored) else _open_in(form)
 
 

@@ -1,4 +1,6 @@
-"""What deleting leaves behind in the files of a database: freed pages, the write-ahead log, dead rows."""
+"""What deleting leaves behind in the files of a database: freed pages, the write-ahead log, dead
+rows.
+"""
 
 import time
 from collections.abc import Sequence
@@ -12,9 +14,11 @@ TRIES, PAUSE = 25, 0.2
 
 
 def clear(database: Database, tables: Sequence[Table]) -> bool:
-    """Remove what deleted rows of these tables left in the files; False where a reader still held the log after 5 s.
+    """Remove what deleted rows of these tables left in the files; False where a reader still held
+    the log after 5 s.
 
-    PostgreSQL: a table that belongs to somebody else is passed over, with a warning of the server's.
+    PostgreSQL: a table that belongs to somebody else is passed over, with a warning of the
+    server's.
     """
     if database.sqlite:
         return truncate_log(database)
@@ -24,7 +28,9 @@ def clear(database: Database, tables: Sequence[Table]) -> bool:
 
 
 def truncate_log(database: Database, tries: int = TRIES) -> bool:
-    """Copy the write-ahead log of a SQLite file into it and empty the log; False while others read on."""
+    """Copy the write-ahead log of a SQLite file into it and empty the log; False while others read
+    on.
+    """
     for attempt in range(tries):
         if attempt:
             time.sleep(PAUSE)
@@ -35,5 +41,7 @@ def truncate_log(database: Database, tries: int = TRIES) -> bool:
 
 
 def rebuild(database: Database) -> None:
-    """Write a SQLite file anew from what is in use: pages that were freed before secure_delete was set hold old rows."""
+    """Write a SQLite file anew from what is in use: pages that were freed before secure_delete was
+    set hold old rows.
+    """
     database.outside_transaction("VACUUM")

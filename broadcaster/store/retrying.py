@@ -1,4 +1,6 @@
-"""Sending again to those whom an edition did not reach: in short transactions, which a repeat does no harm."""
+"""Sending again to those whom an edition did not reach: in short transactions, which a repeat does
+no harm.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,7 +29,9 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """What one transaction did: rows opened, rows left out by reason (keys of steering.LEFT_OUT), and where to go on, or None."""
+    """What one transaction did: rows opened, rows left out by reason (keys of steering.LEFT_OUT),
+    and where to go on, or None.
+    """
 
     opened: int
     left_out: Mapping[str, int]
@@ -38,7 +42,10 @@ def parts(connection: Connection, announcement: str) -> Sequence[Part]:
     """One for each channel of the announcement's newest edition."""
     newest = ledger.newest_edition_id(connection, announcement)
     found = select(run.c.channel).where(run.c.edition == newest).order_by(run.c.channel)
-    return [Part(edition=newest or 0, channel=channel) for channel in connection.execute(found).scalars()]
+    return [
+        Part(edition=newest or 0, channel=channel)
+        for channel in connection.execute(found).scalars()
+    ]
 
 
 _WHERE = """
@@ -63,7 +70,8 @@ WHERE a.id IS NULL OR a.state <> 1 GROUP BY 1
 
 
 def open_next(connection: Connection, part: Part) -> Opened:
-    """Open one more attempt for every row of the next slices that failed or is unconfirmed; the attempt is made by the workers.
+    """Open one more attempt for every row of the next slices that failed or is unconfirmed; the
+    attempt is made by the workers.
 
     Never for those who stopped, whose address is suppressed or gone, nor once the edition is over.
     """
@@ -74,7 +82,11 @@ def open_next(connection: Connection, part: Part) -> Opened:
         return _all_left_out(connection, part, over)
     spans = connection.execute(
         select(slice_.c.number, slice_.c.after_slot, slice_.c.last_slot)
-        .where(slice_.c.edition == part.edition, slice_.c.channel == part.channel, slice_.c.number > part.after)
+        .where(
+            slice_.c.edition == part.edition,
+            slice_.c.channel == part.channel,
+            slice_.c.number > part.after,
+        )
         .where(slice_.c.n_failed + slice_.c.n_unconfirmed > 0)
         .order_by(slice_.c.number)
         .limit(SLICES_AT_ONCE)
@@ -82,17 +94,27 @@ def open_next(connection: Connection, part: Part) -> Opened:
     opened, left_out = 0, Counter[str]()
     for span in spans:
         values = {
-            "edition": part.edition, "channel": part.channel, "after": span.after_slot, "last": span.last_slot,
-            "failed": FAILED, "unconfirmed": UNCONFIRMED,
-        }  # fmt: skip
+            "edition": part.edition,
+            "channel": part.channel,
+            "after": span.after_slot,
+            "last": span.last_slot,
+            "failed": FAILED,
+            "unconfirmed": UNCONFIRMED,
+        }
         again = connection.execute(_OPEN, {**values, "pending": PENDING}).rowcount
         left_out.update({row.why: row.n for row in connection.execute(_LEFT, values)})
         if again:
             ledger.recount(connection, part.edition, part.channel, span.number)
         opened += again
     if opened:
-        connection.execute(update(run).where(mine, run.c.state == "done").values(state="running", finished_at=None))
-    rest = Part(edition=part.edition, channel=part.channel, after=spans[-1].number) if len(spans) == SLICES_AT_ONCE else None
+        connection.execute(
+            update(run).where(mine, run.c.state == "done").values(state="running", finished_at=None)
+        )
+    rest = (
+        Part(edition=part.edition, channel=part.channel, after=spans[-1].number)
+        if len(spans) == SLICES_AT_ONCE
+        else None
+    )
     return Opened(opened=opened, left_out=left_out, rest=rest)
 
 

@@ -1,4 +1,6 @@
-"""Whether a database has this version's tables: asked at every start, so without loading the tool that makes them."""
+"""Whether a database has this version's tables: asked at every start, so without loading the tool
+that makes them.
+"""
 
 from pathlib import Path
 
@@ -15,7 +17,9 @@ def newest() -> str:
 
 
 def is_current(url: str) -> bool:
-    """Whether every migration has been applied. Raises OperationalError when the database does not answer."""
+    """Whether every migration has been applied. Raises OperationalError when the database does not
+    answer.
+    """
     opened = Database(url)
     try:
         return opened.read_now(_applied) == newest()

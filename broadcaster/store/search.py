@@ -1,4 +1,6 @@
-"""The index of the public archive: which words stand in the newest edition of each announcement, found by any part of a word."""
+"""The index of the public archive: which words stand in the newest edition of each announcement,
+found by any part of a word.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,7 +18,9 @@ TERM_LIMIT = 60
 PIECE_LIMIT = 2 * TERM_LIMIT
 """Characters of an entry: longer words are indexed as pieces that overlap by TERM_LIMIT."""
 FEW = 200
-"""Entries up to which a search begins at the index; beyond, most editions match and the newest are looked at one by one."""
+"""Entries up to which a search begins at the index; beyond, most editions match and the newest are
+looked at one by one.
+"""
 BATCH = 500
 """Entries looked up by one statement."""
 
@@ -37,8 +41,12 @@ def _pieces(word: str) -> Iterator[str]:
 
 
 def index(connection: Connection, edition_id: int, frozen: Edition) -> None:
-    """Enter the edition in the place of its announcement's earlier ones; in the transaction that publishes it."""
-    earlier = select(edition.c.id).where(edition.c.announcement == frozen.announcement, edition.c.id != edition_id)
+    """Enter the edition in the place of its announcement's earlier ones; in the transaction that
+    publishes it.
+    """
+    earlier = select(edition.c.id).where(
+        edition.c.announcement == frozen.announcement, edition.c.id != edition_id
+    )
     connection.execute(delete(search_posting).where(search_posting.c.edition.in_(earlier)))
     wording = frozen.wording("id")
     # in one order everywhere: two transactions that add the same words wait for each other, never in a circle
@@ -49,17 +57,31 @@ def index(connection: Connection, edition_id: int, frozen: Edition) -> None:
     for start in range(0, len(entries), BATCH):
         known = search_word.c.word.in_(entries[start : start + BATCH])
         numbers = connection.execute(select(search_word.c.id).where(known)).scalars()
-        connection.execute(insert(search_posting), [{"word": number, "edition": edition_id} for number in numbers])
+        connection.execute(
+            insert(search_posting), [{"word": number, "edition": edition_id} for number in numbers]
+        )
 
 
 def matching(connection: Connection, text: str) -> list[ColumnElement[bool]]:
     """Conditions on `edition`, one for each term: the term is part of one of the edition's words."""
-    return [_holds(connection, search_word.c.word.contains(term, autoescape=True)) for term in terms_of(text)]
+    return [
+        _holds(connection, search_word.c.word.contains(term, autoescape=True))
+        for term in terms_of(text)
+    ]
 
 
 def _holds(connection: Connection, alike: ColumnElement[bool]) -> ColumnElement[bool]:
     words: Select[tuple[int]] = select(search_word.c.id).where(alike)
-    many = connection.execute(select(func.count()).select_from(words.limit(FEW + 1).subquery())).scalar_one() > FEW
+    many = (
+        connection.execute(
+            select(func.count()).select_from(words.limit(FEW + 1).subquery())
+        ).scalar_one()
+        > FEW
+    )
     if many:
-        return exists().where(and_(search_posting.c.edition == edition.c.id, search_posting.c.word.in_(words)))
-    return edition.c.id.in_(select(search_posting.c.edition).where(search_posting.c.word.in_(words)))
+        return exists().where(
+            and_(search_posting.c.edition == edition.c.id, search_posting.c.word.in_(words))
+        )
+    return edition.c.id.in_(
+        select(search_posting.c.edition).where(search_posting.c.word.in_(words))
+    )

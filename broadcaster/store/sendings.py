@@ -28,7 +28,9 @@ def going(connection: Connection) -> list[Sending]:
     """What is sent or held up now, the newest first."""
     found = (
         select(edition.c.announcement)
-        .where(edition.c.newest, edition.c.id.in_(select(run.c.edition).where(run.c.state.in_(GOING))))
+        .where(
+            edition.c.newest, edition.c.id.in_(select(run.c.edition).where(run.c.state.in_(GOING)))
+        )
         .order_by(edition.c.published_at.desc())
         .limit(MOST)
     )
@@ -49,10 +51,14 @@ def recent(connection: Connection, but: Sequence[str] = ()) -> list[Sending]:
 
 def _sendings(connection: Connection, ids: Sequence[str]) -> list[Sending]:
     items = listing.items(connection, list(ids))
-    newest = select(edition.c.announcement, edition.c.published_at).where(edition.c.newest, edition.c.announcement.in_(ids))
+    newest = select(edition.c.announcement, edition.c.published_at).where(
+        edition.c.newest, edition.c.announcement.in_(ids)
+    )
     published = {row.announcement: row.published_at for row in connection.execute(newest)}
     return [
-        Sending(item=items[one], progress=ledger.progress(connection, one), published_at=published[one])
+        Sending(
+            item=items[one], progress=ledger.progress(connection, one), published_at=published[one]
+        )
         for one in ids
         if one in items and one in published
     ]

@@ -1,4 +1,6 @@
-"""Sessions of staff: the cookie's value is stored as SHA-256 only; each ends when unused or old, or when it is revoked."""
+"""Sessions of staff: the cookie's value is stored as SHA-256 only; each ends when unused or old, or
+when it is revoked.
+"""
 
 import hashlib
 import secrets
@@ -12,7 +14,9 @@ from broadcaster.store import accounts
 from broadcaster.store.staff_tables import account, session
 
 IDLE_SECONDS = 2 * 3600
-"""Without a request for so long the person must sign in again; autosave counts, so nobody loses a text while writing."""
+"""Without a request for so long the person must sign in again; autosave counts, so nobody loses a
+text while writing.
+"""
 OLDEST_SECONDS = 12 * 3600
 """A session ends after a working day however busy."""
 SECONDS_BETWEEN_MARKS = 60
@@ -39,8 +43,19 @@ class Session:
         return self.started_at + OLDEST_SECONDS
 
 
-def start(connection: Connection, account_id: int, *, way: str, agent: str, place: str, at: float, hint: str = "") -> str:
-    """Begin a session; the value of its cookie. Always a new one: who knew an earlier value knows nothing of this."""
+def start(
+    connection: Connection,
+    account_id: int,
+    *,
+    way: str,
+    agent: str,
+    place: str,
+    at: float,
+    hint: str = "",
+) -> str:
+    """Begin a session; the value of its cookie. Always a new one: who knew an earlier value knows
+    nothing of this.
+    """
     value = secrets.token_urlsafe(32)
     row = {
         "digest": _digest(value),
@@ -61,8 +76,12 @@ def start(connection: Connection, account_id: int, *, way: str, agent: str, plac
 
 
 def find(connection: Connection, value: str, at: float) -> Session | None:
-    """The session of this cookie, unless it is unknown, revoked, unused for too long, too old, or its account disabled."""
-    row = connection.execute(select(session).where(session.c.digest == _digest(value), _alive(at))).one_or_none()
+    """The session of this cookie, unless it is unknown, revoked, unused for too long, too old, or
+    its account disabled.
+    """
+    row = connection.execute(
+        select(session).where(session.c.digest == _digest(value), _alive(at))
+    ).one_or_none()
     if row is None:
         return None
     found = accounts.by_id(connection, row.account)
@@ -81,7 +100,11 @@ def mark(connection: Connection, session_id: str, at: float) -> None:
 
 def of(connection: Connection, found: Account, at: float) -> list[Session]:
     """Every session of a person that still holds, the one used last first."""
-    alive = select(session).where(session.c.account == found.id, _alive(at)).order_by(session.c.seen_at.desc())
+    alive = (
+        select(session)
+        .where(session.c.account == found.id, _alive(at))
+        .order_by(session.c.seen_at.desc())
+    )
     return [_session(row, found) for row in connection.execute(alive)]
 
 
@@ -99,7 +122,9 @@ def end_all(connection: Connection, account_id: int, *, but: str = "") -> int:
 
 def end_way(connection: Connection, account_id: int, way: str) -> int:
     """Revoke every session of a person that began in this way; how many."""
-    return connection.execute(delete(session).where(session.c.account == account_id, session.c.way == way)).rowcount
+    return connection.execute(
+        delete(session).where(session.c.account == account_id, session.c.way == way)
+    ).rowcount
 
 
 def _alive(at: float) -> ColumnElement[bool]:
@@ -112,6 +137,13 @@ def _digest(value: str) -> bytes:
 
 def _session(row: Row[Any], found: Account) -> Session:
     return Session(
-        id=row.id, account=found, csrf=row.csrf, way=row.way, started_at=row.started_at, seen_at=row.seen_at,
-        agent=row.agent, place=row.place, hint=row.hint,
-    )  # fmt: skip
+        id=row.id,
+        account=found,
+        csrf=row.csrf,
+        way=row.way,
+        started_at=row.started_at,
+        seen_at=row.seen_at,
+        agent=row.agent,
+        place=row.place,
+        hint=row.hint,
+    )

@@ -1,6 +1,8 @@
-"""Working on the ledger: claim a slice, mark rows `sending` through the gate, give the slice back, finish the run.
+"""Working on the ledger: claim a slice, mark rows `sending` through the gate, give the slice back,
+finish the run.
 
-Every function is one transaction's worth of SQL. What becomes of an outcome is decided in delivery.py.
+Every function is one transaction's worth of SQL. What becomes of an outcome is decided in
+delivery.py.
 """
 
 import math
@@ -38,7 +40,9 @@ UNCONFIRMED_ADDRESS, CONFIRMED = 0, 1
 """subscribers.store.State: only a confirmed address is written to."""
 
 OVER = ("stopped", "superseded")
-"""States of a run of which nothing more leaves: whatever waits in it closes at once, also what was to be retried later."""
+"""States of a run of which nothing more leaves: whatever waits in it closes at once, also what was
+to be retried later.
+"""
 CLAIMABLE = ("preparing", "running", *OVER)
 
 
@@ -60,7 +64,8 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Marked:
-    """What one marking found: rows to write, the last slot looked at, and whether the slice has no more that is due.
+    """What one marking found: rows to write, the last slot looked at, and whether the slice has no
+    more that is due.
 
     `at` is the time of the database, by which all workers count.
     """
@@ -83,7 +88,9 @@ _DUE = (
 )
 _FREE = _DUE + " AND (owner IS NULL OR lease_until <= :clock) ORDER BY number LIMIT 1"
 _first_free = Statement(_FREE, _FREE + _FOR_UPDATE)
-_held_by_others = Statement(_DUE + " AND owner IS NOT NULL AND lease_until > :clock ORDER BY number")
+_held_by_others = Statement(
+    _DUE + " AND owner IS NOT NULL AND lease_until > :clock ORDER BY number"
+)
 _SAME = _DUE + " AND number = :number AND epoch = :epoch"
 _one_held = Statement(_SAME, _SAME + _FOR_UPDATE)
 _take = Statement(
@@ -97,25 +104,45 @@ _take_turn = Statement(
 
 
 def claim_slice(
-    connection: Connection, *, channel: str, lane: str, holder: Holder, receipt_wait: float, closing: bool = False
+    connection: Connection,
+    *,
+    channel: str,
+    lane: str,
+    holder: Holder,
+    receipt_wait: float,
+    closing: bool = False,
 ) -> Claim | None:
     """Lease the next slice with due work, runs of the lane taking turns; None when nothing is due.
 
-    Rows that a dead or fenced holder left `sending` reopen after `receipt_wait` seconds as possible duplicates.
-    `closing`: the channel may not send, so only what is over or expired, to be closed by the gate.
+    Rows that a dead or fenced holder left `sending` reopen after `receipt_wait` seconds as possible
+    duplicates. `closing`: the channel may not send, so only what is over or expired, to be closed
+    by the gate.
     """
     clock, wall = lease_clock(connection), now(connection)
     for found in _runs(connection, channel=channel, lane=lane).all():
-        if closing and found.state not in OVER and (found.expires_at is None or found.expires_at > wall):
+        if (
+            closing
+            and found.state not in OVER
+            and (found.expires_at is None or found.expires_at > wall)
+        ):
             continue
-        row = _free_slice(connection, found.edition, channel, clock, _due_until(found.state, wall), holder)
+        row = _free_slice(
+            connection, found.edition, channel, clock, _due_until(found.state, wall), holder
+        )
         if row is None:
             continue
         claim = Claim(
-            edition=found.edition, channel=channel, number=row.number, lane=lane,
-            after_slot=row.after_slot, last_slot=row.last_slot, epoch=row.epoch + 1, follows=found.follows,
-            published_at=found.published_at, expires_at=found.expires_at,
-        )  # fmt: skip
+            edition=found.edition,
+            channel=channel,
+            number=row.number,
+            lane=lane,
+            after_slot=row.after_slot,
+            last_slot=row.last_slot,
+            epoch=row.epoch + 1,
+            follows=found.follows,
+            published_at=found.published_at,
+            expires_at=found.expires_at,
+        )
         if row.n_sending:
             _reopen(connection, claim, wall + receipt_wait)
         place = {"edition": claim.edition, "channel": channel}
@@ -131,8 +158,12 @@ def _due_until(state: str, wall: float) -> float:
     return math.inf if state in OVER else wall
 
 
-def _free_slice(connection: Connection, edition: int, channel: str, clock: float, until: float, holder: Holder) -> Any:
-    """The first slice with due work that nobody holds, else one whose holder is dead; None when there is none."""
+def _free_slice(
+    connection: Connection, edition: int, channel: str, clock: float, until: float, holder: Holder
+) -> Any:
+    """The first slice with due work that nobody holds, else one whose holder is dead; None when
+    there is none.
+    """
     due: dict[str, Any] = {"edition": edition, "channel": channel, "until": until}
     row = _first_free(connection, **due, clock=clock).first()
     if row is not None:
@@ -144,18 +175,32 @@ def _free_slice(connection: Connection, edition: int, channel: str, clock: float
 
 
 def _reopen(connection: Connection, claim: Claim, due_at: float) -> None:
-    """Rows an earlier holder marked and never settled: uncertain. They are tried again, a limited number of times."""
+    """Rows an earlier holder marked and never settled: uncertain. They are tried again, a limited
+    number of times.
+    """
     limit = UNCERTAIN_LIMIT_EMERGENCY if claim.lane == "emergency" else UNCERTAIN_LIMIT
     open_rows = _in_slice(claim) & (delivery.c.state == SENDING)
     closed = connection.execute(
         update(delivery)
         .where(open_rows, delivery.c.uncertain + 1 >= limit)
-        .values(state=UNCONFIRMED, uncertain=delivery.c.uncertain + 1, reason="no_answer", closed_at=now(connection))
+        .values(
+            state=UNCONFIRMED,
+            uncertain=delivery.c.uncertain + 1,
+            reason="no_answer",
+            closed_at=now(connection),
+        )
     ).rowcount
     again = connection.execute(
-        update(delivery).where(open_rows).values(state=PENDING, uncertain=delivery.c.uncertain + 1, due_at=due_at)
+        update(delivery)
+        .where(open_rows)
+        .values(state=PENDING, uncertain=delivery.c.uncertain + 1, due_at=due_at)
     ).rowcount
-    move_counters(connection, claim, {SENDING: -closed - again, UNCONFIRMED: closed, PENDING: again}, possible_duplicates=again)
+    move_counters(
+        connection,
+        claim,
+        {SENDING: -closed - again, UNCONFIRMED: closed, PENDING: again},
+        possible_duplicates=again,
+    )
 
 
 def _in_slice(claim: Claim) -> ColumnElement[bool]:
@@ -168,9 +213,16 @@ def _in_slice(claim: Claim) -> ColumnElement[bool]:
 
 
 def move_counters(
-    connection: Connection, claim: Claim, change: Mapping[int, int], *, possible_duplicates: int = 0, holder: Holder | None = None
+    connection: Connection,
+    claim: Claim,
+    change: Mapping[int, int],
+    *,
+    possible_duplicates: int = 0,
+    holder: Holder | None = None,
 ) -> None:
-    """Move the slice's counters by `change` (state -> difference); with `holder` also renew the lease, or raise LeaseLost."""
+    """Move the slice's counters by `change` (state -> difference); with `holder` also renew the
+    lease, or raise LeaseLost.
+    """
     moved = any(change.values()) or possible_duplicates
     if not moved and holder is None:
         return
@@ -181,7 +233,12 @@ def move_counters(
         statements.move_counters(connection, **place, **by)
         return
     clock = lease_clock(connection)
-    lease = {"owner": holder.owner, "epoch": claim.epoch, "clock": clock, "until": clock + holder.lease}
+    lease = {
+        "owner": holder.owner,
+        "epoch": claim.epoch,
+        "clock": clock,
+        "until": clock + holder.lease,
+    }
     held = statements.move_counters_held(connection, **place, **by, **lease)
     if held.rowcount != 1:
         raise LeaseLost
@@ -189,7 +246,11 @@ def move_counters(
 
 def slice_row(claim: Claim) -> ColumnElement[bool]:
     """The row of the claimed slice."""
-    return (slice_.c.edition == claim.edition) & (slice_.c.channel == claim.channel) & (slice_.c.number == claim.number)
+    return (
+        (slice_.c.edition == claim.edition)
+        & (slice_.c.channel == claim.channel)
+        & (slice_.c.number == claim.number)
+    )
 
 
 def renew(connection: Connection, claim: Claim, holder: Holder) -> None:
@@ -208,17 +269,30 @@ _wait = text(
 )
 
 
-def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, limit: int, people: int = 0) -> Marked:
-    """The gate: mark up to `limit` due rows `sending`, close those that may not be sent, renew the lease. Raises LeaseLost.
+def mark(
+    connection: Connection,
+    claim: Claim,
+    holder: Holder,
+    *,
+    cursor: int,
+    limit: int,
+    people: int = 0,
+) -> Marked:
+    """The gate: mark up to `limit` due rows `sending`, close those that may not be sent, renew the
+    lease. Raises LeaseLost.
 
-    `people`: how many different ones the provider lets us write to in 24 hours (0: any number); rows beyond them wait.
+    `people`: how many different ones the provider lets us write to in 24 hours (0: any number);
+    rows beyond them wait.
     """
     state, wall, closed = statements.gate(connection, claim.edition, claim.channel, claim.lane)
     if state == "paused":
         return Marked(rows=[], cursor=cursor, exhausted=True, at=wall)
     span: dict[str, Any] = {
-        "edition": claim.edition, "channel": claim.channel, "cursor": cursor, "until": _due_until(state, wall),
-    }  # fmt: skip
+        "edition": claim.edition,
+        "channel": claim.channel,
+        "cursor": cursor,
+        "until": _due_until(state, wall),
+    }
     found = statements.candidates(connection, **span, last=claim.last_slot, limit=limit)
     if not found:
         return Marked(rows=[], cursor=claim.last_slot, exhausted=True, at=wall)
@@ -232,13 +306,24 @@ def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, l
     if closing:
         connection.execute(
             _close,
-            [{"edition": claim.edition, "channel": claim.channel, "slot": row.slot, "state": to, "reason": why, "now": wall}
-             for row, to, why in closing],
-        )  # fmt: skip
+            [
+                {
+                    "edition": claim.edition,
+                    "channel": claim.channel,
+                    "slot": row.slot,
+                    "state": to,
+                    "reason": why,
+                    "now": wall,
+                }
+                for row, to, why in closing
+            ],
+        )
     if people and passing:
         passing = _within_tier(connection, claim, people, passing)
     slots = {row.slot for row in passing}
-    marked = statements.mark_range(connection, slots, **span, last=found[-1].slot) if passing else set()
+    marked = (
+        statements.mark_range(connection, slots, **span, last=found[-1].slot) if passing else set()
+    )
     marked -= _unmark(connection, claim, marked - slots)
     change = Counter({PENDING: -len(marked) - len(closing), SENDING: len(marked)})
     change.update(to for _row, to, _why in closing)
@@ -246,38 +331,67 @@ def mark(connection: Connection, claim: Claim, holder: Holder, *, cursor: int, l
     rows: list[MarkedRow] = [row for row in passing if row.slot in marked]
     if claim.follows is not None and marked:
         standing = _message_numbers(connection, claim, sorted(marked))
-        rows = [msgspec.structs.replace(row, corrects=tuple(standing.get(row.slot, ()))) for row in rows]
+        rows = [
+            msgspec.structs.replace(row, corrects=tuple(standing.get(row.slot, ()))) for row in rows
+        ]
     return Marked(rows=rows, cursor=found[-1].slot, exhausted=shut or len(found) < limit, at=wall)
 
 
 def has_due(connection: Connection, claim: Claim) -> bool:
     """Whether the gate would find something in the claimed slice."""
     state, wall, _closed = statements.gate(connection, claim.edition, claim.channel, claim.lane)
-    span: dict[str, Any] = {"edition": claim.edition, "channel": claim.channel, "cursor": claim.after_slot}
-    due = statements.candidates(connection, **span, until=_due_until(state, wall), last=claim.last_slot, limit=1)
+    span: dict[str, Any] = {
+        "edition": claim.edition,
+        "channel": claim.channel,
+        "cursor": claim.after_slot,
+    }
+    due = statements.candidates(
+        connection, **span, until=_due_until(state, wall), last=claim.last_slot, limit=1
+    )
     return state != "paused" and bool(due)
 
 
-def _within_tier(connection: Connection, claim: Claim, people: int, rows: list[Candidate]) -> list[Candidate]:
-    """Those whom the day's number of people allows; the others wait until there is room, or for their end."""
+def _within_tier(
+    connection: Connection, claim: Claim, people: int, rows: list[Candidate]
+) -> list[Candidate]:
+    """Those whom the day's number of people allows; the others wait until there is room, or for
+    their end.
+    """
     emergency = claim.lane == "emergency"
-    admitted = tier.admit(connection, claim.channel, people, [row.address for row in rows], emergency=emergency)
+    admitted = tier.admit(
+        connection, claim.channel, people, [row.address for row in rows], emergency=emergency
+    )
     waiting = [row for row in rows if row.address not in admitted]
     if waiting:
         times = tier.next_room(connection, claim.channel, people, len(waiting), emergency=emergency)
         connection.execute(
             _wait,
-            [{"edition": claim.edition, "channel": claim.channel, "slot": row.slot, "due_at": min(at, claim.expires_at or at)}
-             for row, at in zip(waiting, times, strict=True)],
-        )  # fmt: skip
+            [
+                {
+                    "edition": claim.edition,
+                    "channel": claim.channel,
+                    "slot": row.slot,
+                    "due_at": min(at, claim.expires_at or at),
+                }
+                for row, at in zip(waiting, times, strict=True)
+            ],
+        )
     return [row for row in rows if row.address in admitted]
 
 
 def _unmark(connection: Connection, claim: Claim, slots: set[int]) -> set[int]:
-    """Rows that another transaction opened between the look and the marking: they have not been through the gate."""
+    """Rows that another transaction opened between the look and the marking: they have not been
+    through the gate.
+    """
     if slots:
-        mine = (delivery.c.edition == claim.edition, delivery.c.channel == claim.channel, delivery.c.slot.in_(slots))
-        connection.execute(update(delivery).where(*mine).values(state=PENDING, attempt=delivery.c.attempt - 1))
+        mine = (
+            delivery.c.edition == claim.edition,
+            delivery.c.channel == claim.channel,
+            delivery.c.slot.in_(slots),
+        )
+        connection.execute(
+            update(delivery).where(*mine).values(state=PENDING, attempt=delivery.c.attempt - 1)
+        )
     return slots
 
 
@@ -292,17 +406,28 @@ def _verdict(row: Candidate, state: str, claim: Claim, wall: float) -> tuple[int
     elif row.address_state != CONFIRMED:
         why = (
             SKIPPED,
-            row.address_reason or ("address_unconfirmed" if row.address_state == UNCONFIRMED_ADDRESS else "address_gone"),
+            row.address_reason
+            or (
+                "address_unconfirmed"
+                if row.address_state == UNCONFIRMED_ADDRESS
+                else "address_gone"
+            ),
         )
     else:
         return None
     return (UNCONFIRMED, why[1]) if row.uncertain else why
 
 
-def _message_numbers(connection: Connection, claim: Claim, slots: list[int]) -> dict[int, dict[int, None]]:
-    """The provider's numbers of every message of earlier editions, by slot, newest first: an edit keeps its number."""
+def _message_numbers(
+    connection: Connection, claim: Claim, slots: list[int]
+) -> dict[int, dict[int, None]]:
+    """The provider's numbers of every message of earlier editions, by slot, newest first: an edit
+    keeps its number.
+    """
     mine = select(edition.c.announcement).where(edition.c.id == claim.edition).scalar_subquery()
-    earlier = select(edition.c.id).where(edition.c.announcement == mine, edition.c.id < claim.edition)
+    earlier = select(edition.c.id).where(
+        edition.c.announcement == mine, edition.c.id < claim.edition
+    )
     numbered = select(delivery.c.slot, delivery.c.message_number).where(
         delivery.c.edition.in_(connection.execute(earlier).scalars().all()),
         delivery.c.channel == claim.channel,
@@ -330,16 +455,26 @@ _let_go = Statement(
 
 
 def release(connection: Connection, claim: Claim, holder: Holder) -> None:
-    """End the claim: recount the slice from its rows, note when its earliest open row is due, close the run when all is done."""
+    """End the claim: recount the slice from its rows, note when its earliest open row is due, close
+    the run when all is done.
+    """
     held: dict[str, Any] = {
-        "edition": claim.edition, "channel": claim.channel, "number": claim.number, "owner": holder.owner, "epoch": claim.epoch,
-    }  # fmt: skip
+        "edition": claim.edition,
+        "channel": claim.channel,
+        "number": claim.number,
+        "owner": holder.owner,
+        "epoch": claim.epoch,
+    }
     span = _still_held(connection, **held).first()
     if span is None:
         return
     rows = _recount(
-        connection, edition=claim.edition, channel=claim.channel, after=span.after_slot, last=span.last_slot
-    ).all()  # fmt: skip
+        connection,
+        edition=claim.edition,
+        channel=claim.channel,
+        after=span.after_slot,
+        last=span.last_slot,
+    ).all()
     counts = {row.state: row.n for row in rows}
     numbers = {f"n_{name}": counts.get(state, 0) for state, name in enumerate(STATES)}
     opened = counts.get(PENDING, 0) + counts.get(SENDING, 0)
@@ -355,24 +490,35 @@ def finish_run(connection: Connection, edition: int, channel: str) -> None:
     if connection.execute(select(run.c.edition).where(mine).with_for_update()).first() is None:
         return
     still_open = (
-        select(slice_.c.number).where(slice_.c.edition == edition, slice_.c.channel == channel, slice_.c.open > 0).limit(1)
+        select(slice_.c.number)
+        .where(slice_.c.edition == edition, slice_.c.channel == channel, slice_.c.open > 0)
+        .limit(1)
     )
     if connection.execute(still_open).first() is not None:
         return
     wall = now(connection)
-    connection.execute(update(run).where(mine, run.c.state == "running", run.c.sealed).values(state="done", finished_at=wall))
-    connection.execute(update(run).where(mine, run.c.state.in_(("stopped", "superseded"))).values(finished_at=wall))
+    connection.execute(
+        update(run)
+        .where(mine, run.c.state == "running", run.c.sealed)
+        .values(state="done", finished_at=wall)
+    )
+    connection.execute(
+        update(run).where(mine, run.c.state.in_(("stopped", "superseded"))).values(finished_at=wall)
+    )
 
 
 def finish_idle(connection: Connection) -> None:
-    """Close every run that has nothing open any more (a safety net: each is closed by its last slice).
+    """Close every run that has nothing open any more (a safety net: each is closed by its last
+    slice).
 
     A paused one that expires goes on, so that the gate closes what waits in it.
     """
     expired = (run.c.state == "paused", run.c.expires_at <= now(connection))
     connection.execute(update(run).where(*expired, run.c.sealed).values(state="running"))
     connection.execute(update(run).where(*expired, ~run.c.sealed).values(state="preparing"))
-    for row in connection.execute(select(run.c.edition, run.c.channel).where(run.c.finished_at.is_(None))).all():
+    for row in connection.execute(
+        select(run.c.edition, run.c.channel).where(run.c.finished_at.is_(None))
+    ).all():
         finish_run(connection, row.edition, row.channel)
 
 
@@ -387,9 +533,13 @@ def busy_lanes(connection: Connection) -> list[tuple[str, str]]:
         if (row.channel, row.lane) in found:
             continue
         work = select(slice_.c.number).where(
-            slice_.c.edition == row.edition, slice_.c.channel == row.channel, slice_.c.open > 0,
+            slice_.c.edition == row.edition,
+            slice_.c.channel == row.channel,
+            slice_.c.open > 0,
             slice_.c.due_at <= _due_until(row.state, wall),
-        )  # fmt: skip
-        if (row.state == "preparing" and not row.sealed) or connection.execute(work.limit(1)).first() is not None:
+        )
+        if (row.state == "preparing" and not row.sealed) or connection.execute(
+            work.limit(1)
+        ).first() is not None:
             found[row.channel, row.lane] = None
     return list(found)

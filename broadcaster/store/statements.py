@@ -1,7 +1,9 @@
-"""The statements that run for every message: each is one call into the database for a whole batch, in either dialect.
+"""The statements that run for every message: each is one call into the database for a whole batch,
+in either dialect.
 
-On SQLite a batch goes in and comes out as one JSON value. A row at a time would be as fast by itself, but each row would hand
-Python's global lock back and forth with the event loop, and wait for it.
+On SQLite a batch goes in and comes out as one JSON value. A row at a time would be as fast by
+itself, but each row would hand Python's global lock back and forth with the event loop, and wait
+for it.
 """
 
 import re
@@ -26,12 +28,18 @@ class Statement:
         self._postgresql = _PARAMETER.sub(r"%(\1)s", postgresql or sqlite)
 
     def __call__(self, connection: Connection, **values: Any) -> CursorResult[Any]:
-        """Run it past SQLAlchemy's compiler, which would cost more than the statement; errors are SQLAlchemy's."""
-        return connection.exec_driver_sql(self._sqlite if is_sqlite(connection) else self._postgresql, values)
+        """Run it past SQLAlchemy's compiler, which would cost more than the statement; errors are
+        SQLAlchemy's.
+        """
+        return connection.exec_driver_sql(
+            self._sqlite if is_sqlite(connection) else self._postgresql, values
+        )
 
 
 class MarkedRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A row that may now be written to the provider; `attempt` counts this one, `sealed` is the address sealed, in hex."""
+    """A row that may now be written to the provider; `attempt` counts this one, `sealed` is the
+    address sealed, in hex.
+    """
 
     slot: int
     address: int
@@ -46,7 +54,9 @@ class MarkedRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Candidate(MarkedRow, frozen=True, kw_only=True, array_like=True):
-    """A due row as the gate sees it, marked already in all but fact: with the state of its address (-1: erased)."""
+    """A due row as the gate sees it, marked already in all but fact: with the state of its address
+    (-1: erased).
+    """
 
     address_state: int
     address_reason: str
@@ -58,18 +68,25 @@ SELECT r.state, {wall} AS wall, coalesce(s.halted, ''), coalesce(s.holding, {no}
 FROM run r LEFT JOIN channel_state s ON s.channel = r.channel WHERE r.edition = :edition AND r.channel = :channel
 """
 _gate = Statement(
-    _GATE.format(wall="0", no="0"), _GATE.format(wall="extract(epoch FROM clock_timestamp())::double precision", no="false")
+    _GATE.format(wall="0", no="0"),
+    _GATE.format(wall="extract(epoch FROM clock_timestamp())::double precision", no="false"),
 )
 
 
 def gate(connection: Connection, edition: int, channel: str, lane: str) -> tuple[str, float, bool]:
-    """State of a run, the database's wall clock (epoch seconds), whether the channel is closed to this lane (channels.py)."""
+    """State of a run, the database's wall clock (epoch seconds), whether the channel is closed to
+    this lane (channels.py).
+    """
     found: Any = _gate(connection, edition=edition, channel=channel).one()
     state, wall, halted, holding, paused_until, suspected = found
     wall = time.time() if is_sqlite(connection) else wall
     if lane == "emergency" and suspected:
         return state, wall, False
-    return state, wall, bool(halted and not (holding and lane == "emergency")) or paused_until > wall
+    return (
+        state,
+        wall,
+        bool(halted and not (holding and lane == "emergency")) or paused_until > wall,
+    )
 
 
 _CANDIDATES = """
@@ -91,14 +108,31 @@ _candidates = Statement(
     _ONE_VALUE % _CANDIDATES.format(hex="hex(a.cipher)", none="'[]'"),
     _CANDIDATES.format(hex="encode(a.cipher, 'hex')", none="'{}'::bigint[]"),
 )
-_decode = msgspec.json.Decoder(list[Candidate]).decode  # made here also for `convert` below: see signing.py
+_decode = msgspec.json.Decoder(
+    list[Candidate]
+).decode  # made here also for `convert` below: see signing.py
 
 
 def candidates(
-    connection: Connection, *, edition: int, channel: str, cursor: int, last: int, until: float, limit: int
+    connection: Connection,
+    *,
+    edition: int,
+    channel: str,
+    cursor: int,
+    last: int,
+    until: float,
+    limit: int,
 ) -> list[Candidate]:
     """The first `limit` rows in slot order with cursor < slot <= last that are due by `until`."""
-    found = _candidates(connection, edition=edition, channel=channel, cursor=cursor, last=last, until=until, limit=limit)
+    found = _candidates(
+        connection,
+        edition=edition,
+        channel=channel,
+        cursor=cursor,
+        last=last,
+        until=until,
+        limit=limit,
+    )
     if is_sqlite(connection):
         return _decode(found.scalar_one())
     return msgspec.convert([tuple(row) for row in found], list[Candidate])
@@ -112,10 +146,21 @@ _mark = Statement(_MARK, f"{_MARK} RETURNING slot")
 
 
 def mark_range(
-    connection: Connection, passing: set[int], *, edition: int, channel: str, cursor: int, last: int, until: float
+    connection: Connection,
+    passing: set[int],
+    *,
+    edition: int,
+    channel: str,
+    cursor: int,
+    last: int,
+    until: float,
 ) -> set[int]:
-    """Mark what is due in a range `sending`; the slots marked, which on PostgreSQL may be others than `passing`."""
-    done = _mark(connection, edition=edition, channel=channel, cursor=cursor, last=last, until=until)
+    """Mark what is due in a range `sending`; the slots marked, which on PostgreSQL may be others
+    than `passing`.
+    """
+    done = _mark(
+        connection, edition=edition, channel=channel, cursor=cursor, last=last, until=until
+    )
     if not is_sqlite(connection):
         return set(done.scalars())
     # nobody else writes meanwhile: what was due when the candidates were read is due now
@@ -132,7 +177,8 @@ _MOVE = (
 move_counters = Statement(_MOVE.format(more=""))
 """Add to the counters of a slice."""
 move_counters_held = Statement(
-    _MOVE.format(more=", lease_until = :until") + " AND owner = :owner AND epoch = :epoch AND lease_until > :clock"
+    _MOVE.format(more=", lease_until = :until")
+    + " AND owner = :owner AND epoch = :epoch AND lease_until > :clock"
 )
 """The same, and prolong the lease; touches no row where it is no longer the holder's."""
 
@@ -157,12 +203,20 @@ _settle_sent = Statement(
 )
 
 Sent = Sequence[tuple[int, int, str, int | None]]
-"""(slot, attempt, key of the provider's id, number of the message) of messages that the provider took."""
+"""(slot, attempt, key of the provider's id, number of the message) of messages that the provider
+took.
+"""
 
 
-def settle_sent(connection: Connection, *, edition: int, channel: str, sent: Sent, wall: float) -> int:
-    """Close rows whose current attempt was taken; returns how many they were (fewer: some were settled before, or fenced)."""
-    return _settle_sent(connection, edition=edition, channel=channel, wall=wall, **_batch(connection, sent)).rowcount
+def settle_sent(
+    connection: Connection, *, edition: int, channel: str, sent: Sent, wall: float
+) -> int:
+    """Close rows whose current attempt was taken; returns how many they were (fewer: some were
+    settled before, or fenced).
+    """
+    return _settle_sent(
+        connection, edition=edition, channel=channel, wall=wall, **_batch(connection, sent)
+    ).rowcount
 
 
 _keep_keys = Statement(
@@ -187,6 +241,10 @@ def _batch(connection: Connection, sent: Sent) -> dict[str, Any]:
         return {"rows": msgspec.json.encode(sent).decode()}
     slots, attempts, keys, numbers = zip(*sent, strict=True)
     return {
-        "slots": list(slots), "attempts": list(attempts), "keys": list(keys), "numbers": list(numbers),
-        "first": min(slots), "last": max(slots),
-    }  # fmt: skip
+        "slots": list(slots),
+        "attempts": list(attempts),
+        "keys": list(keys),
+        "numbers": list(numbers),
+        "first": min(slots),
+        "last": max(slots),
+    }

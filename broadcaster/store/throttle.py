@@ -1,15 +1,20 @@
-"""Tries to sign in, counted before they are looked at: who guesses waits longer and longer, who is honest is never shut out.
+"""Tries to sign in, counted before they are looked at: who guesses waits longer and longer, who is
+honest is never shut out.
 
-A name alone never locks: what is counted is the pair of name and address, and the address by itself. So somebody who guesses at
-an account from elsewhere does not keep its owner from signing in. A name that is guessed at from everywhere is looked at once in
-five seconds: from strangers, however many they are, at most FREE_NAME + 720 guesses in the first hour and 720 in each further one
-(3600 / LONGEST_WAIT[FREE_NAME]). Who gets such a turn is not who asks most often but who has tried least:
+A name alone never locks: what is counted is the pair of name and address, and the address by
+itself. So somebody who guesses at an account from elsewhere does not keep its owner from signing
+in. A name that is guessed at from everywhere is looked at once in five seconds: from strangers,
+however many they are, at most FREE_NAME + 720 guesses in the first hour and 720 in each further one
+(3600 / LONGEST_WAIT[FREE_NAME]). Who gets such a turn is not who asks most often but who has tried
+least:
 
-- Each refusal says how long to wait. Who comes again sooner pays for it as for a wrong password, out of their own keys alone.
-- Who was refused for the name's sake keeps a place in the line for PATIENCE seconds after the time that they were told; while
-  somebody waits who tried less, those who tried more are refused. Tries from one network (/24, /48) rank together.
+- Each refusal says how long to wait. Who comes again sooner pays for it as for a wrong password,
+out of their own keys alone. - Who was refused for the name's sake keeps a place in the line for
+PATIENCE seconds after the time that they were told; while somebody waits who tried less, those who
+tried more are refused. Tries from one network (/24, /48) rank together.
 
-A browser in which its owner signed in before (web/staff/known.py) is counted by itself and waits for nobody else.
+A browser in which its owner signed in before (web/staff/known.py) is counted by itself and waits
+for nobody else.
 """
 
 import math
@@ -30,11 +35,17 @@ FORGET_SECONDS = 3600.0
 FREE_PAIR, FREE_PLACE, FREE_NAME = 5, 20, 50
 """Failures without a wait: of a name from one address, of one address, of a name from anywhere."""
 LONGEST_WAIT = {FREE_PAIR: 900.0, FREE_PLACE: 900.0, FREE_NAME: 5.0}
-"""Seconds that a failure costs at most; a name under attack from everywhere costs its owner five seconds, no more."""
+"""Seconds that a failure costs at most; a name under attack from everywhere costs its owner five
+seconds, no more.
+"""
 PATIENCE = 60.0
-"""For so long after the time that somebody was told, a turn is kept for them: a person types the password once more."""
+"""For so long after the time that somebody was told, a turn is kept for them: a person types the
+password once more.
+"""
 CHARGE_SECONDS = 60.0
-"""Whose wait is the longest already pays no more than once in so long: refusing them needs no write (`shut_for`)."""
+"""Whose wait is the longest already pays no more than once in so long: refusing them needs no write
+(`shut_for`).
+"""
 _INSTANT = 0.001
 """Seconds that are none: the clock's fractions do not add up exactly."""
 
@@ -44,7 +55,9 @@ Key = tuple[bytes, int]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asker:
-    """Keys under which one visitor's tries count: waits of `own` are theirs alone, `name` is shared, `network` only ranks."""
+    """Keys under which one visitor's tries count: waits of `own` are theirs alone, `name` is
+    shared, `network` only ranks.
+    """
 
     own: tuple[Key, ...]
     name: Key | None = None
@@ -59,7 +72,9 @@ class Asker:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Turn:
-    """Answer to a try: seconds to `wait`, 0 where it is looked at now; `rank` is how much this visitor tried before."""
+    """Answer to a try: seconds to `wait`, 0 where it is looked at now; `rank` is how much this
+    visitor tried before.
+    """
 
     wait: int = 0
     rank: int = 0
@@ -67,30 +82,39 @@ class Turn:
 
 @lru_cache(8_192)
 def place_of(address: str) -> str:
-    """What counts as one place: an IPv4 address, or the /64 of an IPv6 address, which one household has to itself."""
+    """What counts as one place: an IPv4 address, or the /64 of an IPv6 address, which one household
+    has to itself.
+    """
     return _within(address, 32, 64)
 
 
 def network_of(address: str) -> str:
-    """Return the network around an address, which one attacker may well have whole: its /24, of IPv6 its /48."""
+    """Return the network around an address, which one attacker may well have whole: its /24, of
+    IPv6 its /48.
+    """
     return _within(address, 24, 48)
 
 
 def shut_for(connection: Connection, asker: Asker, at: float) -> int:
-    """Return the seconds left, where this one waits for longest and was charged just now, else 0; reads only.
+    """Return the seconds left, where this one waits for longest and was charged just now, else 0;
+    reads only.
 
     So that who hammers keeps the one writer from nobody.
     """
     free = dict(asker.own)
     lately = (throttle.c.key.in_(free), throttle.c.at > at - CHARGE_SECONDS)
     rows = connection.execute(select(throttle).where(*lately)).all()
-    longest = [row for row in rows if _pause(row.failures, free[row.key]) == LONGEST_WAIT[free[row.key]]]
+    longest = [
+        row for row in rows if _pause(row.failures, free[row.key]) == LONGEST_WAIT[free[row.key]]
+    ]
     shut = [_left(row, free[row.key], at) for row in longest]
     return math.ceil(max(shut, default=0.0) - _INSTANT)
 
 
 def begin(connection: Connection, asker: Asker, at: float) -> Turn:
-    """Count a try before it is looked at, so that many at once are no way round; or refuse it, which may cost too."""
+    """Count a try before it is looked at, so that many at once are no way round; or refuse it,
+    which may cost too.
+    """
     rank = _tries(connection, [asker.network, *(digest for digest, _free in asker.own)], at)
     wait = _own_wait(connection, asker, at)
     if not wait and asker.name is not None:
@@ -113,24 +137,32 @@ def fail(connection: Connection, keys: Iterable[Key], at: float) -> None:
 
 def forgive(connection: Connection, keys: Iterable[Key]) -> None:
     """Forget the failures under these keys: the right password came."""
-    connection.execute(delete(throttle).where(throttle.c.key.in_([digest for digest, _free in keys])))
+    connection.execute(
+        delete(throttle).where(throttle.c.key.in_([digest for digest, _free in keys]))
+    )
 
 
 def succeed(connection: Connection, asker: Asker) -> None:
-    """The right password came: what was counted under the first key is forgotten, under the others this try alone.
+    """The right password came: what was counted under the first key is forgotten, under the others
+    this try alone.
 
-    Else who has an account of their own could guess at all others without end, signing in now and then.
+    Else who has an account of their own could guess at all others without end, signing in now and
+    then.
     """
     forgive(connection, asker.own[:1])
     others = [digest for digest, _free in asker.counted[1:]]
-    connection.execute(update(throttle).where(throttle.c.key.in_(others)).values(failures=throttle.c.failures - 1))
+    connection.execute(
+        update(throttle).where(throttle.c.key.in_(others)).values(failures=throttle.c.failures - 1)
+    )
 
 
 # --- waits of one's own -------------------------------------------------------------------------------
 
 
 def _own_wait(connection: Connection, asker: Asker, at: float) -> float:
-    """Seconds that the asker's own failures cost still; who was told so and asks before the time pays once more."""
+    """Seconds that the asker's own failures cost still; who was told so and asks before the time
+    pays once more.
+    """
     waits = [0.0]
     for digest, free in asker.own:
         row = _row(connection, digest, at)
@@ -139,7 +171,9 @@ def _own_wait(connection: Connection, asker: Asker, at: float) -> float:
         changed: dict[str, Any] = {}
         if at < row.told - _INSTANT:
             changed, left = {"failures": row.failures + 1, "at": at}, _pause(row.failures + 1, free)
-        connection.execute(update(throttle).where(throttle.c.key == digest).values(told=at + left, **changed))
+        connection.execute(
+            update(throttle).where(throttle.c.key == digest).values(told=at + left, **changed)
+        )
         waits.append(left)
     return max(waits)
 
@@ -148,7 +182,9 @@ def _own_wait(connection: Connection, asker: Asker, at: float) -> float:
 
 
 def _shared_wait(connection: Connection, asker: Asker, name: Key, at: float) -> float:
-    """Seconds until a name that is guessed at from everywhere may be tried by this one; a place in the line until then."""
+    """Seconds until a name that is guessed at from everywhere may be tried by this one; a place in
+    the line until then.
+    """
     row = _row(connection, name[0], at)
     if row is None or row.failures < name[1]:
         return 0.0
@@ -190,7 +226,9 @@ def _rank(connection: Connection, asker: Asker, at: float) -> int:
 
 
 def _tries(connection: Connection, keys: Iterable[bytes], at: float) -> int:
-    rows = select(throttle.c.failures).where(throttle.c.key.in_(list(keys)), throttle.c.at >= at - FORGET_SECONDS)
+    rows = select(throttle.c.failures).where(
+        throttle.c.key.in_(list(keys)), throttle.c.at >= at - FORGET_SECONDS
+    )
     return sum(max(0, failures) for failures in connection.execute(rows).scalars())
 
 
@@ -198,7 +236,9 @@ def _tries(connection: Connection, keys: Iterable[bytes], at: float) -> int:
 
 
 def _row(connection: Connection, digest: bytes, at: float) -> Row[Any] | None:
-    """Look at a key's failures, locked: on PostgreSQL two tries at once must not both find the same turn free."""
+    """Look at a key's failures, locked: on PostgreSQL two tries at once must not both find the same
+    turn free.
+    """
     recent = (throttle.c.key == digest, throttle.c.at >= at - FORGET_SECONDS)
     return connection.execute(select(throttle).where(*recent).with_for_update()).one_or_none()
 

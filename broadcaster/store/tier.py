@@ -1,4 +1,6 @@
-"""How many different people a provider lets us write to in any 24 hours: counted here, exactly, for all workers together."""
+"""How many different people a provider lets us write to in any 24 hours: counted here, exactly, for
+all workers together.
+"""
 
 import random
 from collections.abc import Collection, Sequence
@@ -44,11 +46,15 @@ def ceiling(tier: int, *, emergency: bool) -> int:
 def used(connection: Connection, channel: str) -> int:
     """Different people written to in the last 24 hours."""
     recent = (reached.c.channel == channel, reached.c.at > now(connection) - DAY)
-    return int(connection.execute(select(func.count()).select_from(reached).where(*recent)).scalar_one())
+    return int(
+        connection.execute(select(func.count()).select_from(reached).where(*recent)).scalar_one()
+    )
 
 
 def full_until(connection: Connection, channel: str, tier: int, *, emergency: bool) -> float | None:
-    """When the next place frees (epoch seconds), where all of the day's are taken; None while there is room."""
+    """When the next place frees (epoch seconds), where all of the day's are taken; None while there
+    is room.
+    """
     over = used(connection, channel) - ceiling(tier, emergency=emergency)
     if over < 0:
         return None
@@ -58,25 +64,43 @@ def full_until(connection: Connection, channel: str, tier: int, *, emergency: bo
 
 
 def need(connection: Connection, channel: str, tier: int, audience: Audience) -> Need:
-    """What an announcement to these asks of the tier; those reached in the last 24 hours are free. Reads every address."""
+    """What an announcement to these asks of the tier; those reached in the last 24 hours are free.
+    Reads every address.
+    """
     all_of_them = chunk(audience, channel, -1, EVERYBODY).subquery()
     recent = and_(
-        reached.c.channel == channel, reached.c.address == all_of_them.c.address, reached.c.at > now(connection) - DAY
-    )  # fmt: skip
-    new = select(func.count()).select_from(all_of_them.outerjoin(reached, recent)).where(reached.c.address.is_(None))
+        reached.c.channel == channel,
+        reached.c.address == all_of_them.c.address,
+        reached.c.at > now(connection) - DAY,
+    )
+    new = (
+        select(func.count())
+        .select_from(all_of_them.outerjoin(reached, recent))
+        .where(reached.c.address.is_(None))
+    )
     room = max(0, ceiling(tier, emergency=audience.emergency) - used(connection, channel))
     return Need(people=int(connection.execute(new).scalar_one()), room=room)
 
 
-def admit(connection: Connection, channel: str, tier: int, addresses: Sequence[int], *, emergency: bool) -> set[int]:
-    """Who of these may be written to now, counted as reached with this transaction. Those reached within 24 hours always may."""
+def admit(
+    connection: Connection, channel: str, tier: int, addresses: Sequence[int], *, emergency: bool
+) -> set[int]:
+    """Who of these may be written to now, counted as reached with this transaction. Those reached
+    within 24 hours always may.
+    """
     ensure(connection, channel)
     # one transaction at a time counts: what the others admitted is known
-    connection.execute(select(channel_state.c.channel).where(channel_state.c.channel == channel).with_for_update())
+    connection.execute(
+        select(channel_state.c.channel).where(channel_state.c.channel == channel).with_for_update()
+    )
     wall = now(connection)
     _purge(connection, channel, wall - DAY)
     recent = (reached.c.channel == channel, reached.c.at > wall - DAY)
-    known = set(connection.execute(select(reached.c.address).where(*recent, reached.c.address.in_(addresses))).scalars())
+    known = set(
+        connection.execute(
+            select(reached.c.address).where(*recent, reached.c.address.in_(addresses))
+        ).scalars()
+    )
     new = [address for address in dict.fromkeys(addresses) if address not in known]
     room = ceiling(tier, emergency=emergency) - used(connection, channel) if new else 0
     admitted = known.union(new[: max(room, 0)])
@@ -88,8 +112,12 @@ def _reach(connection: Connection, channel: str, addresses: Collection[int], wal
     if not addresses:
         return
     insert = insert_new(connection, reached)
-    written = [{"channel": channel, "address": address, "at": wall} for address in sorted(addresses)]
-    connection.execute(delete(reached).where(reached.c.channel == channel, reached.c.address.in_(addresses)))
+    written = [
+        {"channel": channel, "address": address, "at": wall} for address in sorted(addresses)
+    ]
+    connection.execute(
+        delete(reached).where(reached.c.channel == channel, reached.c.address.in_(addresses))
+    )
     connection.execute(insert, written)
 
 
@@ -101,14 +129,19 @@ def _purge(connection: Connection, channel: str, before: float) -> None:
         .order_by(reached.c.at)
         .limit(PURGE)
     )
-    connection.execute(delete(reached).where(tuple_(reached.c.channel, reached.c.address).in_(oldest)))
+    connection.execute(
+        delete(reached).where(tuple_(reached.c.channel, reached.c.address).in_(oldest))
+    )
 
 
-def next_room(connection: Connection, channel: str, tier: int, count: int, *, emergency: bool) -> list[float]:
+def next_room(
+    connection: Connection, channel: str, tier: int, count: int, *, emergency: bool
+) -> list[float]:
     """When so many people who found no room may try again (epoch seconds, rising).
 
-    Each place that frees is promised to somebody. Where more wait than a batch, the batch draws its turn among all
-    who wait: each row then looks again once or twice a day, and not whenever a single place frees.
+    Each place that frees is promised to somebody. Where more wait than a batch, the batch draws its
+    turn among all who wait: each row then looks again once or twice a day, and not whenever a
+    single place frees.
     """
     wall, limit = now(connection), ceiling(tier, emergency=emergency)
     taken = used(connection, channel)
@@ -117,7 +150,9 @@ def next_room(connection: Connection, channel: str, tier: int, count: int, *, em
     first = random.randint(0, max(0, _waiting(connection, channel) - count))  # noqa: S311  no secret
     over = max(0, taken - limit) + first
     recent = (reached.c.channel == channel, reached.c.at > wall - DAY)
-    chosen = select(reached.c.at).where(*recent).order_by(reached.c.at).limit(count).offset(over % taken)
+    chosen = (
+        select(reached.c.at).where(*recent).order_by(reached.c.at).limit(count).offset(over % taken)
+    )
     frees = [at + DAY for at in connection.execute(chosen).scalars()]
     frees += [frees[-1]] * (count - len(frees))
     return [max(each, wall + RETRY_SECONDS) for each in frees]
@@ -128,4 +163,8 @@ def _waiting(connection: Connection, channel: str) -> int:
     running = select(func.coalesce(func.sum(slice_.c.open), 0)).select_from(
         slice_.join(run, and_(run.c.edition == slice_.c.edition, run.c.channel == slice_.c.channel))
     )
-    return int(connection.execute(running.where(slice_.c.channel == channel, run.c.finished_at.is_(None))).scalar_one())
+    return int(
+        connection.execute(
+            running.where(slice_.c.channel == channel, run.c.finished_at.is_(None))
+        ).scalar_one()
+    )

@@ -44,7 +44,11 @@ def add(connection: Connection, name: str, scopes: list[str]) -> str:
     """Make a token and return its secret, which is shown only now. Raises BadToken."""
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
-        wrong = f"Cakupan {', '.join(unknown)} tidak dikenal." if unknown else "Token perlu paling sedikit satu cakupan."
+        wrong = (
+            f"Cakupan {', '.join(unknown)} tidak dikenal."
+            if unknown
+            else "Token perlu paling sedikit satu cakupan."
+        )
         raise BadToken(f"{wrong} Yang ada: {', '.join(SCOPES)}.")
     name = one_line(name)
     if not has_letter(name):
@@ -67,7 +71,9 @@ def add(connection: Connection, name: str, scopes: list[str]) -> str:
 
 
 def find(connection: Connection, secret: str) -> Token | None:
-    """The token of this secret, unless it is unknown or revoked. The time it takes tells nothing about other tokens."""
+    """The token of this secret, unless it is unknown or revoked. The time it takes tells nothing
+    about other tokens.
+    """
     digest = _digest(secret)
     row = connection.execute(select(tokens).where(tokens.c.digest == digest)).one_or_none()
     if row is None or not hmac.compare_digest(row.digest, digest) or row.revoked_at is not None:
@@ -77,18 +83,25 @@ def find(connection: Connection, secret: str) -> Token | None:
 
 def mark_used(connection: Connection, token_id: int) -> None:
     """Note that the token was used just now."""
-    connection.execute(update(tokens).where(tokens.c.id == token_id).values(last_used_at=now(connection)))
+    connection.execute(
+        update(tokens).where(tokens.c.id == token_id).values(last_used_at=now(connection))
+    )
 
 
 def needs_mark(token: Token, moment: datetime) -> bool:
     """Whether `last_used_at` is old enough to be written again."""
-    return token.last_used_at is None or (moment - token.last_used_at).total_seconds() >= SECONDS_BETWEEN_MARKS
+    return (
+        token.last_used_at is None
+        or (moment - token.last_used_at).total_seconds() >= SECONDS_BETWEEN_MARKS
+    )
 
 
 def revoke(connection: Connection, name: str) -> bool:
     """End a token at once; False when there is none of that name in force."""
     changed = connection.execute(
-        update(tokens).where(tokens.c.name == name, tokens.c.revoked_at.is_(None)).values(revoked_at=now(connection))
+        update(tokens)
+        .where(tokens.c.name == name, tokens.c.revoked_at.is_(None))
+        .values(revoked_at=now(connection))
     )
     return changed.rowcount == 1
 

@@ -1,4 +1,6 @@
-"""What the ledger keeps of an address that turned out to be another one: its spelling, its other id, the chat it moved to."""
+"""What the ledger keeps of an address that turned out to be another one: its spelling, its other
+id, the chat it moved to.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -29,8 +31,9 @@ _NOWHERE = -2
 def follow(connection: Connection, joined: Iterable[Joined]) -> None:
     """Refer to the addresses that stay instead of those that are gone.
 
-    Of each edition that either may have had the one that stays has the row in its own place: whatever asks by its place whom
-    an edition reached (a correction, a fallback, an erasure) finds it there once. A row on the wire stays: it is settled there.
+    Of each edition that either may have had the one that stays has the row in its own place:
+    whatever asks by its place whom an edition reached (a correction, a fallback, an erasure) finds
+    it there once. A row on the wire stays: it is settled there.
     """
     for pair in joined:
         _follow(connection, keep=pair.keep, gone=pair.gone, channel=pair.channel, slot=pair.slot)
@@ -39,7 +42,11 @@ def follow(connection: Connection, joined: Iterable[Joined]) -> None:
 def _follow(connection: Connection, *, keep: int, gone: int, channel: str, slot: int) -> None:
     own = connection.execute(select(address.c.slot).where(address.c.id == keep)).scalar_one()
     editions = select(run.c.edition).where(run.c.channel == channel)
-    places = (delivery.c.edition.in_(editions), delivery.c.channel == channel, delivery.c.slot.in_((own, slot)))
+    places = (
+        delivery.c.edition.in_(editions),
+        delivery.c.channel == channel,
+        delivery.c.slot.in_((own, slot)),
+    )
     columns = (delivery.c.edition, delivery.c.channel, delivery.c.slot, delivery.c.state)
     by_edition: defaultdict[int, dict[int, Any]] = defaultdict(dict)
     for row in connection.execute(select(*columns).where(*places)):
@@ -50,7 +57,15 @@ def _follow(connection: Connection, *, keep: int, gone: int, channel: str, slot:
         _rename(connection, table, keep, gone)
 
 
-def _join(connection: Connection, *, lost: Row[Any] | None, kept: Row[Any] | None, keep: int, gone: int, own: int) -> None:
+def _join(
+    connection: Connection,
+    *,
+    lost: Row[Any] | None,
+    kept: Row[Any] | None,
+    keep: int,
+    gone: int,
+    own: int,
+) -> None:
     """Let the row of the two that stands for the mailbox be that of the address that stays."""
     if lost is None:
         return
@@ -70,16 +85,26 @@ def _join(connection: Connection, *, lost: Row[Any] | None, kept: Row[Any] | Non
         _count(connection, kept, lost.slot)
     mine = (provider_message.c.edition == lost.edition, provider_message.c.channel == lost.channel)
     other = case((provider_message.c.slot == own, lost.slot), else_=own)
-    connection.execute(update(provider_message).where(*mine, provider_message.c.slot.in_((own, lost.slot))).values(slot=other))
+    connection.execute(
+        update(provider_message)
+        .where(*mine, provider_message.c.slot.in_((own, lost.slot)))
+        .values(slot=other)
+    )
 
 
 def _worth(row: Row[Any]) -> int:
-    """Rank what stands for a mailbox: what it may have had before what it is about to get, before what it did not get."""
+    """Rank what stands for a mailbox: what it may have had before what it is about to get, before
+    what it did not get.
+    """
     return 2 if row.state in MAY_HAVE_REACHED else 1 if row.state == PENDING else 0
 
 
 def _at(row: Row[Any], slot: int) -> tuple[Any, ...]:
-    return delivery.c.edition == row.edition, delivery.c.channel == row.channel, delivery.c.slot == slot
+    return (
+        delivery.c.edition == row.edition,
+        delivery.c.channel == row.channel,
+        delivery.c.slot == slot,
+    )
 
 
 def _put(connection: Connection, row: Row[Any], *, to: int, owner: int) -> None:
@@ -87,20 +112,28 @@ def _put(connection: Connection, row: Row[Any], *, to: int, owner: int) -> None:
 
 
 def _count(connection: Connection, row: Row[Any], to: int) -> None:
-    """Count a row in the slice of its new place instead of the former; places that no slice has yet are counted with theirs."""
+    """Count a row in the slice of its new place instead of the former; places that no slice has yet
+    are counted with theirs.
+    """
     name = f"n_{STATES[row.state]}"
     for slot, by in ((row.slot, -1), (to, 1)):
         values: dict[str, Any] = {name: slice_.c[name] + by}
         if row.state == PENDING:
             values |= {"open": slice_.c.open + by, "due_at": 0}
         mine = (slice_.c.edition == row.edition, slice_.c.channel == row.channel)
-        connection.execute(update(slice_).where(*mine, slice_.c.after_slot < slot, slice_.c.last_slot >= slot).values(values))
+        connection.execute(
+            update(slice_)
+            .where(*mine, slice_.c.after_slot < slot, slice_.c.last_slot >= slot)
+            .values(values)
+        )
 
 
 def _rename(connection: Connection, table: Table, keep: int, gone: int) -> None:
     """Give rows to the address that stays, unless it has such a row of its own."""
     key = [column for column in table.primary_key.columns if column.name != "address"]
     other = table.alias()
-    taken = exists().where(other.c.address == keep, *(other.c[column.name] == column for column in key))
+    taken = exists().where(
+        other.c.address == keep, *(other.c[column.name] == column for column in key)
+    )
     connection.execute(update(table).where(table.c.address == gone, ~taken).values(address=keep))
     connection.execute(delete(table).where(table.c.address == gone))

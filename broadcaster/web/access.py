@@ -1,4 +1,6 @@
-"""Who may use a route: what its row declares, and the guards that enforce it before the endpoint runs."""
+"""Who may use a route: what its row declares, and the guards that enforce it before the endpoint
+runs.
+"""
 
 import hmac
 from collections.abc import Awaitable, Callable
@@ -50,10 +52,12 @@ class Operation:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the route table. `cap` is the largest body taken, in bytes; `guessing` marks what could be guessed at;
-    `files` is how many uploads a form may carry; `again` shows a form of ours once more whose token is an earlier session's
-    (whoever signed in again loses no text), and changes nothing; `by_itself`: pages ask for it unasked, so it is no sign that
-    somebody is there."""
+    """One line of the route table. `cap` is the largest body taken, in bytes; `guessing` marks what
+    could be guessed at; `files` is how many uploads a form may carry; `again` shows a form of
+    ours once more whose token is an earlier session's (whoever signed in again loses no text),
+    and changes nothing; `by_itself`: pages ask for it unasked, so it is no sign that somebody is
+    there.
+    """
 
     path: str
     endpoint: Endpoint
@@ -69,8 +73,10 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The buckets of one web process: forms sent, API calls by token, misses of those who guess, drafts sent to oneself, codes
-    sent to addresses that may be a stranger's, pages rendered for what a stranger chose."""
+    """The buckets of one web process: forms sent, API calls by token, misses of those who guess,
+    drafts sent to oneself, codes sent to addresses that may be a stranger's, pages rendered for
+    what a stranger chose.
+    """
 
     forms: Buckets = field(default_factory=lambda: Buckets(burst=30, per_second=1))
     calls: Buckets = field(default_factory=lambda: Buckets(burst=200, per_second=50))
@@ -120,7 +126,9 @@ def client_of(request: Request) -> str:
 
 
 def household_of(request: Request) -> str:
-    """What counts as one client for limits: an address, of IPv6 those that one household has to itself."""
+    """What counts as one client for limits: an address, of IPv6 those that one household has to
+    itself.
+    """
     return throttle.place_of(client_of(request))
 
 
@@ -151,7 +159,9 @@ def guarded(row: Row) -> Endpoint:
             elif row.access in {"public", "demo"} and request.method not in SAFE:
                 await _require_form(request, limits)
             stale = getattr(request.state, "stale", False)
-            response = await (row.again if stale and row.again is not None else row.endpoint)(request)
+            response = await (row.again if stale and row.again is not None else row.endpoint)(
+                request
+            )
         finally:
             await request.close()  # the files that a form brought
             body.release()
@@ -171,13 +181,17 @@ async def _require_form(request: Request, limits: Limits) -> None:
 
 
 async def _require_staff(request: Request, row: Row, limits: Limits) -> None:
-    """Somebody signed in with the right; what changes something comes from our own page with the session's token."""
+    """Somebody signed in with the right; what changes something comes from our own page with the
+    session's token.
+    """
     app, found = app_of(request), await _entitled(request, row)
     if request.method not in SAFE:
         if not limits.calls.take(f"staff {found.account.id}"):
             raise _too_many(limits.calls.wait(f"staff {found.account.id}"))
         await _require_own_form(request, found, row)
-        found = await _entitled(request, row)  # a form may come slowly: rights that were lost meanwhile are lost
+        found = await _entitled(
+            request, row
+        )  # a form may come slowly: rights that were lost meanwhile are lost
     if not row.by_itself and sessions.needs_mark(found, app.clock().timestamp()):
         await app.database.write(sessions.mark, found.id, app.clock().timestamp())
 
@@ -197,8 +211,12 @@ async def _entitled(request: Request, row: Row) -> Session:
 
 
 async def _require_own_form(request: Request, found: Session, row: Row) -> None:
-    """The whole form, with the session's token in it or in a header; where a row says how, an old token's form is shown again."""
-    value = (await request.form(max_files=row.files, max_fields=FORM_FIELDS, max_part_size=row.cap)).get(forms.FIELD, "")
+    """The whole form, with the session's token in it or in a header; where a row says how, an old
+    token's form is shown again.
+    """
+    value = (
+        await request.form(max_files=row.files, max_fields=FORM_FIELDS, max_part_size=row.cap)
+    ).get(forms.FIELD, "")
     sent = request.headers.get(forms.HEADER, "") or (value if isinstance(value, str) else "")
     if not forms.same_origin(request, app_of(request).site.base_url):
         raise HTTPException(403, detail="form")
@@ -208,14 +226,18 @@ async def _require_own_form(request: Request, found: Session, row: Row) -> None:
 
 
 def _elsewhere(request: Request, address: str) -> HTTPException:
-    """To another page; what a page of ours asked for in the background goes there as a whole, or one page would hold another."""
+    """To another page; what a page of ours asked for in the background goes there as a whole, or
+    one page would hold another.
+    """
     if request.headers.get("hx-request"):
         return HTTPException(401, headers={"HX-Redirect": address})
     return HTTPException(303, headers={"Location": address})
 
 
 def _sign_in(request: Request) -> HTTPException:
-    """To the sign-in page and back; what a page of ours asked for in the background is told to go there itself."""
+    """To the sign-in page and back; what a page of ours asked for in the background is told to go
+    there itself.
+    """
     if request.headers.get("hx-request"):
         return _elsewhere(request, SIGN_IN)
     if request.method not in SAFE:
@@ -225,10 +247,16 @@ def _sign_in(request: Request) -> HTTPException:
 
 
 async def _require_token(request: Request, scope: str, limits: Limits) -> None:
-    """A token that holds and has the scope. Only those without one are made to wait: what others try never shuts a token out."""
+    """A token that holds and has the scope. Only those without one are made to wait: what others
+    try never shuts a token out.
+    """
     app, client = app_of(request), household_of(request)
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
-    token = await app.database.read(tokens.find, secret.strip()) if kind.lower() == "bearer" and secret.strip() else None
+    token = (
+        await app.database.read(tokens.find, secret.strip())
+        if kind.lower() == "bearer" and secret.strip()
+        else None
+    )
     if token is None:
         if not limits.misses.take(client):
             raise _too_many(limits.misses.wait(client))

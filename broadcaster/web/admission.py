@@ -1,8 +1,10 @@
-"""Admission of connections: how many we hold, how many of them are one client's, and who makes room when there are more.
+"""Admission of connections: how many we hold, how many of them are one client's, and who makes room
+when there are more.
 
-Nobody is refused while somebody else merely waits: the connection that has waited longest for its own head, then the oldest
-upload, is dropped for a newcomer. A flood of half-open connections therefore pushes itself out, while a resident or a provider,
-whose request follows its handshake at once, never waits long enough to be next.
+Nobody is refused while somebody else merely waits: the connection that has waited longest for its
+own head, then the oldest upload, is dropped for a newcomer. A flood of half-open connections
+therefore pushes itself out, while a resident or a provider, whose request follows its handshake at
+once, never waits long enough to be next.
 """
 
 import asyncio
@@ -19,7 +21,9 @@ from broadcaster.web.refusals import Kind, Refusals
 
 LOOPBACK = ("127.0.0.1", "::1")
 RESERVED_FILES = 256
-"""Open files kept for databases, pictures and providers; connections get half of the others, the backlog the other half."""
+"""Open files kept for databases, pictures and providers; connections get half of the others, the
+backlog the other half.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +34,9 @@ class Limits:
     per_client: int = 200
     """Many residents share one address of their mobile network."""
     reserved: int = 64
-    """Connections beyond `connections` that only proxies and this machine may open: health checks always get through."""
+    """Connections beyond `connections` that only proxies and this machine may open: health checks
+    always get through.
+    """
     head_bytes: int = 64 * 1024
     """Bytes of a request line and its headers; the trailers of a body have as many."""
     head_fields: int = 200
@@ -43,7 +49,9 @@ class Limits:
     bytes_per_second: float = 1_024.0
     """Less than the slowest mobile network carries."""
     linger_seconds: float = 30.0
-    """Time for a client that is still sending to read an early answer: a reset would take the answer from it."""
+    """Time for a client that is still sending to read an early answer: a reset would take the
+    answer from it.
+    """
     linger_bytes: int = 16 * 1024 * 1024
     early_bytes: int = 32 * 1024 * 1024
     """Bytes of all bodies together that came with their heads, before anybody asked for them."""
@@ -55,12 +63,18 @@ class Limits:
     """Time after which a request no longer counts: it waits for something, and does not compute."""
     stall_seconds: float = 5.0
     unread_bytes: int = 64 * 1024 * 1024
-    """Bytes of all answers together that wait for clients who have read nothing for `stall_seconds`."""
+    """Bytes of all answers together that wait for clients who have read nothing for
+    `stall_seconds`.
+    """
 
     def within(self, files: int) -> "Limits":
         """The same with no more connections than a process with so many open files can hold."""
         most = max(16, (files - RESERVED_FILES) // 2)
-        return self if self.connections <= most else replace(self, connections=most, per_client=min(self.per_client, most // 4))
+        return (
+            self
+            if self.connections <= most
+            else replace(self, connections=most, per_client=min(self.per_client, most // 4))
+        )
 
 
 class Connection(Protocol):
@@ -71,7 +85,9 @@ class Connection(Protocol):
 
 
 def trusts(given: Collection[str]) -> Callable[[str], bool]:
-    """A test for proxies: addresses and networks, `*` for all; this machine's own sockets always pass."""
+    """A test for proxies: addresses and networks, `*` for all; this machine's own sockets always
+    pass.
+    """
     networks = [ip_network(name, strict=False) for name in (*given, *LOOPBACK) if _is_network(name)]
 
     @lru_cache(4_096)
@@ -114,7 +130,11 @@ class Admission:
     def counts(self) -> dict[str, int]:
         """Connections by what they do."""
         waiting, uploading = len(self._waiting), len(self._uploading)
-        return {"waiting": waiting, "uploading": uploading, "answering": len(self._clients) - waiting - uploading}
+        return {
+            "waiting": waiting,
+            "uploading": uploading,
+            "answering": len(self._clients) - waiting - uploading,
+        }
 
     def enter(self, connection: Connection, address: str) -> bool:
         """Take a new connection in, making room where need be; False when there is none."""
@@ -166,12 +186,20 @@ class Admission:
         return self._drop(next(chain(waiting, uploading), None), "dropped_for_client")
 
     def _room_for_all(self, client: str) -> bool:
-        """Make room for one more of all; a proxy, behind which everybody may be, goes for another proxy alone."""
+        """Make room for one more of all; a proxy, behind which everybody may be, goes for another
+        proxy alone.
+        """
         most = self.limits.connections + (0 if client else self.limits.reserved)
         if len(self._clients) < most:
             return True
-        strangers = (connection for connection in chain(self._waiting, self._uploading) if self._clients[connection])
-        return self._drop(next(chain(strangers, () if client else self._waiting), None), "dropped_for_all")
+        strangers = (
+            connection
+            for connection in chain(self._waiting, self._uploading)
+            if self._clients[connection]
+        )
+        return self._drop(
+            next(chain(strangers, () if client else self._waiting), None), "dropped_for_all"
+        )
 
     def _drop(self, connection: Connection | None, kind: Kind) -> bool:
         """Drop a connection, if there is one; count it, or that there was none."""

@@ -1,4 +1,6 @@
-"""One announcement at its permanent address: how it stands, what it says, and what proves it; as a page and as signed JSON."""
+"""One announcement at its permanent address: how it stands, what it says, and what proves it; as a
+page and as signed JSON.
+"""
 
 from functools import lru_cache
 
@@ -44,7 +46,11 @@ async def show(request: Request) -> Response:
         versions=history([version.edition for version in found], lang),
         permalink=permalink,
         share_text=words(lang)(
-            "announcement.share_text", title=wording.title, summary=wording.summary, city=app.site.city, address=permalink
+            "announcement.share_text",
+            title=wording.title,
+            summary=wording.summary,
+            city=app.site.city,
+            address=permalink,
         ),
         qr=qr(permalink),
         key_id=found[-1].key_id,
@@ -75,7 +81,11 @@ async def signed(request: Request) -> Response:
             for version in reversed(found)
         ],
     }
-    kept = keep(msgspec.json.encode(content), media_type="application/json", headers={"Access-Control-Allow-Origin": "*"})
+    kept = keep(
+        msgspec.json.encode(content),
+        media_type="application/json",
+        headers={"Access-Control-Allow-Origin": "*"},
+    )
     return serve(request, kept, cache_control=pages.PUBLIC)
 
 
@@ -92,5 +102,12 @@ def qr(address: str) -> Markup:
     """An address as a QR code, inline SVG without any style."""
     code = segno.make(address, error="m", micro=False)
     return Markup(  # noqa: S704  # reason: segno's own SVG; the address is not part of it
-        code.svg_inline(omitsize=True, border=QR_BORDER, svgclass="qr", lineclass=None, dark="#000", light="#fff")
+        code.svg_inline(
+            omitsize=True,
+            border=QR_BORDER,
+            svgclass="qr",
+            lineclass=None,
+            dark="#000",
+            light="#fff",
+        )
     )

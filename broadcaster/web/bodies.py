@@ -1,7 +1,8 @@
 """Bodies of requests while they come in: capped each, and together by whom they come from.
 
-Strangers, providers and staff have a share each, so that none of them shuts another out. Where a share is full the oldest body
-makes room: a real one is complete within moments of its head, one that lingers is the one to give up.
+Strangers, providers and staff have a share each, so that none of them shuts another out. Where a
+share is full the oldest body makes room: a real one is complete within moments of its head, one
+that lingers is the one to give up.
 """
 
 from collections import OrderedDict
@@ -36,7 +37,9 @@ class Share:
         self._bodies: OrderedDict[Holder, int] = OrderedDict()
 
     def add(self, holder: Holder, count: int) -> None:
-        """Hold more of a body; older ones make room. Raises HTTPException (503) when this is itself the oldest."""
+        """Hold more of a body; older ones make room. Raises HTTPException (503) when this is itself
+        the oldest.
+        """
         self._bodies[holder] = self._bodies.get(holder, 0) + count
         self.held += count
         while self.held > self._cap:
@@ -78,10 +81,14 @@ class Body:
         self._cap = cap
         self._share = share
         self._taken = 0
-        self._holder: Holder = request.scope.get("extensions", {}).get(EXTENSION, {}).get("exchange", self)
+        self._holder: Holder = (
+            request.scope.get("extensions", {}).get(EXTENSION, {}).get("exchange", self)
+        )
 
     async def receive(self) -> Message:
-        """The next piece. Raises HTTPException: 413 when it was too much, 503 when all together are."""
+        """The next piece. Raises HTTPException: 413 when it was too much, 503 when all together
+        are.
+        """
         message = await self._receive()
         count = len(message.get("body", b""))
         self._taken += count

@@ -11,7 +11,9 @@ CLIENTS = 10_000
 
 @dataclass(kw_only=True)
 class Buckets:
-    """One bucket per client: `burst` tokens at first, `per_second` new ones, never more than `burst`."""
+    """One bucket per client: `burst` tokens at first, `per_second` new ones, never more than
+    `burst`.
+    """
 
     burst: float
     per_second: float

@@ -1,4 +1,6 @@
-"""A bulkhead: what strangers choose (searches, old pages, cursors) runs in a few places of its own, never in everybody's."""
+"""A bulkhead: what strangers choose (searches, old pages, cursors) runs in a few places of its own,
+never in everybody's.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -43,7 +45,9 @@ class Bulkhead:
 
     @asynccontextmanager
     async def entered(self, request: Request) -> AsyncIterator[None]:
-        """Hold a place for the request, whose reads are bounded within. Raises 503 when all are taken."""
+        """Hold a place for the request, whose reads are bounded within. Raises 503 when all are
+        taken.
+        """
         if self._running.locked() and self._waiting >= self.queue:
             raise _busy()
         turn: Turn | None = request.scope.get("extensions", {}).get(EXTENSION, {}).get("turn")
@@ -84,7 +88,12 @@ def bounded(endpoint: Endpoint) -> Endpoint:
     return show
 
 
-async def read(request: Request, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def read(
+    request: Request,
+    act: Callable[Concatenate[Connection, P], T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
     """Read from the database for the request: with the bounded readers where it runs in a bulkhead."""
     database = app_of(request).database
     if getattr(request.state, "bounded", False):
@@ -96,14 +105,18 @@ class SingleFlight:
     """One making for all who want the same thing at the same time."""
 
     def __init__(self) -> None:
-        self._running: dict[object, asyncio.Task[Any]] = {}  # a key always stands for things of one type
+        self._running: dict[
+            object, asyncio.Task[Any]
+        ] = {}  # a key always stands for things of one type
 
     def runs(self, key: object) -> bool:
         """Whether the thing is being made."""
         return key in self._running
 
     async def once(self, key: object, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What `make` returns or raises, or what an earlier call with this key that still runs does."""
+        """What `make` returns or raises, or what an earlier call with this key that still runs
+        does.
+        """
         task = self._running.get(key)
         if task is None:
             task = asyncio.create_task(make())

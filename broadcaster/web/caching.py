@@ -1,4 +1,6 @@
-"""Bytes that may be kept, in bounded memory: strong ETags (one for gzip of its own), Last-Modified, 304, HEAD and compression."""
+"""Bytes that may be kept, in bounded memory: strong ETags (one for gzip of its own), Last-Modified,
+304, HEAD and compression.
+"""
 
 import gzip
 import hashlib
@@ -18,7 +20,9 @@ SMALLEST_PACKED = 512
 ENTRY_BYTES = 1024
 """What an entry of a cache costs beside its bytes: key, tag, headers."""
 SETTLED = timedelta(seconds=60)
-"""How long after a change a document is dated: what was published before that moment shows by then, whatever held it up."""
+"""How long after a change a document is dated: what was published before that moment shows by then,
+whatever held it up.
+"""
 PACKED_TYPES = ("text/", "application/json", "application/feed+json", "image/svg+xml")
 
 
@@ -27,7 +31,9 @@ _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """A body ready to be served any number of times; `packed` is its gzip, where that is worth while."""
+    """A body ready to be served any number of times; `packed` is its gzip, where that is worth
+    while.
+    """
 
     body: bytes
     packed: bytes | None
@@ -52,7 +58,9 @@ V = TypeVar("V")
 
 
 class BoundedCache(Generic[K, V]):
-    """The entries used last, bounded in number and in bytes; one that is larger than the whole is not kept."""
+    """The entries used last, bounded in number and in bytes; one that is larger than the whole is
+    not kept.
+    """
 
     def __init__(self, *, entries: int, bytes_: int) -> None:
         self.entries = entries
@@ -72,7 +80,9 @@ class BoundedCache(Generic[K, V]):
         return kept[0]
 
     def put(self, key: K, value: V, size: int) -> None:
-        """Keep an entry of `size` bytes, in the place of an earlier one; those used longest ago make room."""
+        """Keep an entry of `size` bytes, in the place of an earlier one; those used longest ago
+        make room.
+        """
         self.used -= self._kept.pop(key, (value, 0))[1]
         if size > self.bytes_:
             return
@@ -82,7 +92,13 @@ class BoundedCache(Generic[K, V]):
             self.used -= self._kept.popitem(last=False)[1][1]
 
 
-def keep(body: bytes, *, media_type: str, updated: datetime | None = None, headers: Mapping[str, str] | None = None) -> Kept:
+def keep(
+    body: bytes,
+    *,
+    media_type: str,
+    updated: datetime | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Kept:
     """Compute tag and gzip once; the same bytes give the same tag in every process."""
     packed = None
     if len(body) >= SMALLEST_PACKED and _packable(media_type):
@@ -98,8 +114,14 @@ def keep(body: bytes, *, media_type: str, updated: datetime | None = None, heade
 
 
 def _settled(moment: datetime) -> datetime:
-    """Round up and wait: a date of whole seconds never tells apart what came within one, nor what showed late."""
-    return moment.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1 if moment.microsecond else 0) + SETTLED
+    """Round up and wait: a date of whole seconds never tells apart what came within one, nor what
+    showed late.
+    """
+    return (
+        moment.astimezone(UTC).replace(microsecond=0)
+        + timedelta(seconds=1 if moment.microsecond else 0)
+        + SETTLED
+    )
 
 
 def serve(
@@ -111,7 +133,9 @@ def serve(
     status: int = 200,
     now: datetime | None = None,
 ) -> Response:
-    """The answer to GET or HEAD: 304 without a body where the reader has it already, else the bytes, packed where they may be."""
+    """The answer to GET or HEAD: 304 without a body where the reader has it already, else the
+    bytes, packed where they may be.
+    """
     now = now or datetime.now(UTC)
     packed = kept.packed is not None and _takes_gzip(request.headers.get("accept-encoding", ""))
     headers = {
@@ -150,7 +174,9 @@ def _has_it(request: Request, kept: Kept, now: datetime) -> bool:
     # If-None-Match wins over If-Modified-Since (RFC 9110, 13.2.2); the tag of either coding matches, weakly compared
     known = ", ".join(request.headers.getlist("if-none-match"))
     if "if-none-match" in request.headers:
-        return known.strip() == "*" or kept.tag in {tag.removesuffix("-gzip") for tag in _TAG.findall(known)}
+        return known.strip() == "*" or kept.tag in {
+            tag.removesuffix("-gzip") for tag in _TAG.findall(known)
+        }
     since = _date(request.headers.get("if-modified-since", ""))
     dated = kept.dated(now)
     return since is not None and dated is not None and dated <= since <= now

@@ -1,7 +1,8 @@
-"""Is this message ours? A code or link of ours is looked up; a text around a code is held against what the edition says.
+"""Is this message ours? A code or link of ours is looked up; a text around a code is held against
+what the edition says.
 
-Four answers, none of which can be read as another: official; the code is genuine but the text is another; a link leads to a
-foreign host; not found yet, which never means "hoax".
+Four answers, none of which can be read as another: official; the code is genuine but the text is
+another; a link leads to a foreign host; not found yet, which never means "hoax".
 """
 
 import re
@@ -27,7 +28,9 @@ from channels.base import hyperlinks
 from channels.base.contract import Area, Edition
 
 TEXT_LIMIT = 6_000
-"""Characters looked at of what was pasted; a longer text is never called official, as its end was not looked at."""
+"""Characters looked at of what was pasted; a longer text is never called official, as its end was
+not looked at.
+"""
 SHOWN_HOSTS = 3
 """Foreign hosts that are named; more make the warning no clearer."""
 
@@ -36,7 +39,9 @@ Verdict = Literal["official", "different", "foreign", "unknown"]
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What is said of a pasted text; `view` is the newest edition of the code in it, `hosts` are those that are not ours."""
+    """What is said of a pasted text; `view` is the newest edition of the code in it, `hosts` are
+    those that are not ours.
+    """
 
     verdict: Verdict
     view: View | None = None
@@ -48,7 +53,9 @@ class Answer:
 
 def known_query(_app: App, query: Mapping[str, str]) -> Mapping[str, str]:
     """What of a query changes the page."""
-    asked = query.get("kode", "").strip()[: TEXT_LIMIT + 1]  # the one more tells that there was more
+    asked = query.get("kode", "").strip()[
+        : TEXT_LIMIT + 1
+    ]  # the one more tells that there was more
     return {"kode": asked} if asked else {}
 
 
@@ -69,8 +76,15 @@ async def _answer(request: Request, asked: str) -> Answer:
     for code in codes:
         versions = await read(request, announcements.versions, code)
         if versions:
-            newest = view(versions[-1].edition, now=app.clock(), lang=pages.lang_of(request), base_url=app.site.base_url)
-            if normalise_code(asked, app.settings.code_prefix) == code or authenticity.is_bare(asked, code, app.site):
+            newest = view(
+                versions[-1].edition,
+                now=app.clock(),
+                lang=pages.lang_of(request),
+                base_url=app.site.base_url,
+            )
+            if normalise_code(asked, app.settings.code_prefix) == code or authenticity.is_bare(
+                asked, code, app.site
+            ):
                 return Answer(verdict="official", view=newest, has_code=True)
             spoken = [_official(request, version.edition) for version in versions]
             foreign = tuple(sorted(hosts - {host for one in spoken for host in one.hosts}))
@@ -78,7 +92,12 @@ async def _answer(request: Request, asked: str) -> Answer:
             verdict: Verdict = "official" if same else "foreign" if foreign else "different"
             return Answer(verdict=verdict, view=newest, hosts=foreign[:SHOWN_HOSTS], has_code=True)
     wrong = "" if codes else _misspelt(text, app.settings.code_prefix)
-    return Answer(verdict="unknown", hosts=tuple(sorted(hosts))[:SHOWN_HOSTS], has_code=bool(codes), misspelt=wrong)
+    return Answer(
+        verdict="unknown",
+        hosts=tuple(sorted(hosts))[:SHOWN_HOSTS],
+        has_code=bool(codes),
+        misspelt=wrong,
+    )
 
 
 class Officials(BoundedCache[str, Official]):
@@ -103,16 +122,24 @@ def _read_out(app: App, edition: Edition) -> Official:
     areas = [Area(code=area.code, name=area.name, slug=area.slug) for area in app.tree.all()]
     shared = {
         lang: words(lang)(
-            "announcement.share_text", title=wording.title, summary=wording.summary, city=app.site.city,
+            "announcement.share_text",
+            title=wording.title,
+            summary=wording.summary,
+            city=app.site.city,
             address=app.site.permalink(edition.code),
         )
-        for lang, wording in edition.wordings.items() if lang in ("id", "en")
-    }  # fmt: skip
-    return authenticity.official(edition, channels=app.push.values(), site=app.site, areas=areas, shared=shared)
+        for lang, wording in edition.wordings.items()
+        if lang in ("id", "en")
+    }
+    return authenticity.official(
+        edition, channels=app.push.values(), site=app.site, areas=areas, shared=shared
+    )
 
 
 def codes_in(text: str, prefix: str) -> list[str]:
-    """The codes that a text may hold, at most three: the whole text as one, else whatever in it begins like one."""
+    """The codes that a text may hold, at most three: the whole text as one, else whatever in it
+    begins like one.
+    """
     whole = normalise_code(text, prefix)
     if whole is not None:
         return [whole]

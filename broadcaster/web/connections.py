@@ -1,7 +1,9 @@
-"""One connection of a client: uvicorn's, held to limits of size and time, and closed cleanly after an early answer.
+"""One connection of a client: uvicorn's, held to limits of size and time, and closed cleanly after
+an early answer.
 
-uvicorn reads heads of any size, waits for ever for heads, bodies and slow readers, and goes on reading the body of a request that
-it has answered. Deadlines are looked at by `sweep`, twice a second for all connections, so that a request costs no timer.
+uvicorn reads heads of any size, waits for ever for heads, bodies and slow readers, and goes on
+reading the body of a request that it has answered. Deadlines are looked at by `sweep`, twice a
+second for all connections, so that a request costs no timer.
 """
 
 import asyncio
@@ -12,7 +14,11 @@ from typing import Any, NoReturn
 import httptools
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 from broadcaster.web.admission import Admission
@@ -27,9 +33,17 @@ CLOSE = (b"connection", b"close")
 
 
 def sweep(admission: Admission, now: float) -> None:
-    """End every connection that took too long; while too much stays unread, those who read nothing for longest go first."""
-    connections = [connection for connection in admission if isinstance(connection, LimitedConnection)]
-    stalled = [(connection.read_at, size, connection) for connection in connections if (size := connection.sweep(now))]
+    """End every connection that took too long; while too much stays unread, those who read nothing
+    for longest go first.
+    """
+    connections = [
+        connection for connection in admission if isinstance(connection, LimitedConnection)
+    ]
+    stalled = [
+        (connection.read_at, size, connection)
+        for connection in connections
+        if (size := connection.sweep(now))
+    ]
     over = sum(size for _, size, _ in stalled) - admission.limits.unread_bytes
     for _, size, connection in sorted(stalled, key=itemgetter(0)):
         if over <= 0:
@@ -101,7 +115,9 @@ class LimitedConnection(HttpToolsProtocol):
         """Start of a head that is not complete yet; None between requests."""
         self._head_bytes = 0
         self._head_came = 0
-        """Bytes of the head that were read, and those that came after its first ones and did not complete it."""
+        """Bytes of the head that were read, and those that came after its first ones and did not
+        complete it.
+        """
         self._continued = False
         """True while parsing bytes that continue an earlier head."""
         self._lingering = 0
@@ -174,7 +190,10 @@ class LimitedConnection(HttpToolsProtocol):
         if not self._in_head:
             return
         self._head_bytes += len(name) + len(value) + 4
-        if self._head_bytes > self._limits.head_bytes or len(self.headers) >= self._limits.head_fields:
+        if (
+            self._head_bytes > self._limits.head_bytes
+            or len(self.headers) >= self._limits.head_fields
+        ):
             self._stop(431, "head_size")
         super().on_header(name, value)
 
@@ -226,7 +245,9 @@ class LimitedConnection(HttpToolsProtocol):
     # --- the application's side -------------------------------------------------------------------
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application; note when it wants a body, and announce the end when it answers before the body came."""
+        """Run the application; note when it wants a body, and announce the end when it answers
+        before the body came.
+        """
         exchange: Exchange = scope["extensions"][EXTENSION]["exchange"]
         self._answering = exchange
 
@@ -256,7 +277,9 @@ class LimitedConnection(HttpToolsProtocol):
                 return
             await send({**message, "headers": [*message.get("headers", []), CLOSE]})
             if exchange.cycle is not None:
-                exchange.cycle.keep_alive = True  # or uvicorn closes at once, and the reset overtakes the answer
+                exchange.cycle.keep_alive = (
+                    True  # or uvicorn closes at once, and the reset overtakes the answer
+                )
 
         try:
             await self.config.loaded_app(scope, noting_receive, closing_send)
@@ -274,7 +297,9 @@ class LimitedConnection(HttpToolsProtocol):
     # --- limits -----------------------------------------------------------------------------------
 
     def sweep(self, now: float) -> int:
-        """End what took too long; returns the bytes of answers that wait for a client who has stopped reading."""
+        """End what took too long; returns the bytes of answers that wait for a client who has
+        stopped reading.
+        """
         stalled = self._stalled(now)
         if self._lingering or self.transport.is_closing():
             return stalled
@@ -309,7 +334,9 @@ class LimitedConnection(HttpToolsProtocol):
         return self.cycle is None or (self.cycle.response_complete and not self.pipeline)
 
     def _stalled(self, now: float) -> int:
-        """Bytes left by a client who has stopped reading; ends the connection of one who reads too slowly."""
+        """Bytes left by a client who has stopped reading; ends the connection of one who reads too
+        slowly.
+        """
         waiting = self.transport.get_write_buffer_size()
         if not waiting:
             self._unread_since = None
@@ -322,14 +349,18 @@ class LimitedConnection(HttpToolsProtocol):
         if read != self._read:
             self.read_at = now
             self._read = read
-        allowed = self._limits.write_seconds + (read - self._read_then) / self._limits.bytes_per_second
+        allowed = (
+            self._limits.write_seconds + (read - self._read_then) / self._limits.bytes_per_second
+        )
         if now - self._unread_since > allowed:
             self.drop_unread()
             return 0
         return int(waiting) if now - self.read_at > self._limits.stall_seconds else 0
 
     def _count(self, data: bytes, exchange: Exchange) -> None:
-        """Hold what came to the limits of a head, or of the framing of a body, that had begun before and goes on."""
+        """Hold what came to the limits of a head, or of the framing of a body, that had begun
+        before and goes on.
+        """
         if self._continued and self._head_since is not None:
             self._head_came += len(data)
             if self._head_came > self._limits.head_bytes:
@@ -359,7 +390,11 @@ class LimitedConnection(HttpToolsProtocol):
     def _end(self, status: int | None) -> None:
         """Close; `status` is answered unless an earlier answer is still due."""
         cycle = self.cycle
-        begun = cycle is not None and not cycle.response_complete and (cycle.response_started or bool(self.pipeline))
+        begun = (
+            cycle is not None
+            and not cycle.response_complete
+            and (cycle.response_started or bool(self.pipeline))
+        )
         earlier = self._in_head and not self._all_answered
         self._disconnect()
         if status is None or begun or earlier:
@@ -369,8 +404,14 @@ class LimitedConnection(HttpToolsProtocol):
         self._linger()
 
     def _disconnect(self) -> None:
-        """Tell the application, of whichever request, that nobody listens any more; uvicorn tells only the last one."""
-        for cycle in (self._answering.cycle, self._exchange.cycle, *(waiting for waiting, _app in self.pipeline)):
+        """Tell the application, of whichever request, that nobody listens any more; uvicorn tells
+        only the last one.
+        """
+        for cycle in (
+            self._answering.cycle,
+            self._exchange.cycle,
+            *(waiting for waiting, _app in self.pipeline),
+        ):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.waiting_for_100_continue = False
@@ -379,10 +420,14 @@ class LimitedConnection(HttpToolsProtocol):
     def _write_end(self, status: int) -> None:
         """Write an answer without a body, the last of this connection."""
         again = b"retry-after: 5\r\n" if status == 503 else b""
-        self.transport.write(STATUS_LINE[status] + again + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.write(
+            STATUS_LINE[status] + again + b"content-length: 0\r\nconnection: close\r\n\r\n"
+        )
 
     def _linger(self) -> None:
-        """Throw away what the client still sends until it has read the answer: a reset would take the answer from it."""
+        """Throw away what the client still sends until it has read the answer: a reset would take
+        the answer from it.
+        """
         if self.transport.is_closing():
             return
         self._lingering = self._limits.linger_bytes

@@ -1,4 +1,6 @@
-"""What is answered when something is wrong: a page in words for people, problem details (RFC 9457) under /api."""
+"""What is answered when something is wrong: a page in words for people, problem details (RFC 9457)
+under /api.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -28,7 +30,9 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == 303:
-        return Response(status_code=303, headers={**(error.headers or {}), "Cache-Control": "no-store"})
+        return Response(
+            status_code=303, headers={**(error.headers or {}), "Cache-Control": "no-store"}
+        )
     return answer(request, error.status_code, headers=error.headers, busy=error.detail == BUSY)
 
 
@@ -42,8 +46,12 @@ async def on_failure(request: Request) -> Response:
     return answer(request, 500)
 
 
-def answer(request: Request, status: int, *, headers: Mapping[str, str] | None = None, busy: bool = False) -> Response:
-    """An error page, or problem details for a program. `busy`: one of the few that strangers can crowd out."""
+def answer(
+    request: Request, status: int, *, headers: Mapping[str, str] | None = None, busy: bool = False
+) -> Response:
+    """An error page, or problem details for a program. `busy`: one of the few that strangers can
+    crowd out.
+    """
     if request.url.path.startswith("/api/"):
         return problem(status, headers=headers)
     newsroom = request.url.path.startswith("/redaksi/")
@@ -57,13 +65,17 @@ def answer(request: Request, status: int, *, headers: Mapping[str, str] | None =
     return pages.answer(request, replace(made[key], kept=kept))
 
 
-def _rendered(request: Request, status: int, title: str, advice: str, *, newsroom: bool) -> pages.Rendered:
+def _rendered(
+    request: Request, status: int, title: str, advice: str, *, newsroom: bool
+) -> pages.Rendered:
     """Render an error page; it says nothing of who asked or of what was asked for."""
     said = words(pages.lang_of(request))
     languages = [(lang, f"/?bahasa={lang}") for lang in LANGUAGES]
     values = {"status_code": status, "path": "", "newsroom": newsroom, "languages": languages}
     text = pages.render(request, "error.html", **values, title=said(title), advice=said(advice))
-    return pages.Rendered(kept=keep(text.encode(), media_type=pages.HTML), cache_control="no-store", status=status)
+    return pages.Rendered(
+        kept=keep(text.encode(), media_type=pages.HTML), cache_control="no-store", status=status
+    )
 
 
 def problem(
@@ -79,7 +91,8 @@ def problem(
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail or f"{said(f'error.{_worded(status)}.title')} {said(f'error.{_worded(status)}.api')}".strip(),
+        "detail": detail
+        or f"{said(f'error.{_worded(status)}.title')} {said(f'error.{_worded(status)}.api')}".strip(),
     }
     if problems:
         content["problems"] = list(problems)

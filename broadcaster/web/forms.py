@@ -1,4 +1,6 @@
-"""Forms that change something: the page gives the visitor a token, and only our own page can send it back."""
+"""Forms that change something: the page gives the visitor a token, and only our own page can send
+it back.
+"""
 
 import hmac
 import secrets
@@ -31,11 +33,20 @@ def give(request: Request, response: Response) -> None:
     """Set the cookie that goes with `token`, where a page asked for one."""
     value = getattr(request.state, "csrf", "")
     if value and request.cookies.get(_cookie_name(request)) != value:
-        response.set_cookie(_cookie_name(request), value, httponly=True, samesite="lax", secure=_secure(request), path="/")
+        response.set_cookie(
+            _cookie_name(request),
+            value,
+            httponly=True,
+            samesite="lax",
+            secure=_secure(request),
+            path="/",
+        )
 
 
 async def check(request: Request, base_url: str) -> None:
-    """Raise 403 unless our own page sent this form: its origin is ours, and it carries the visitor's token."""
+    """Raise 403 unless our own page sent this form: its origin is ours, and it carries the
+    visitor's token.
+    """
     if not same_origin(request, base_url):
         raise HTTPException(403, detail="form")
     known = request.cookies.get(_cookie_name(request), "")
@@ -48,19 +59,25 @@ async def check(request: Request, base_url: str) -> None:
 
 
 def same_origin(request: Request, base_url: str) -> bool:
-    """Whether the browser says that one of our pages sent this; the host must be ours too (DNS rebinding)."""
+    """Whether the browser says that one of our pages sent this; the host must be ours too (DNS
+    rebinding).
+    """
     origin = request.headers.get("origin", "")
     host = request.headers.get("host", "")
     try:
         if not origin:
-            return request.headers.get("sec-fetch-site", "") == "same-origin" and _ours(host, base_url)
+            return request.headers.get("sec-fetch-site", "") == "same-origin" and _ours(
+                host, base_url
+            )
         return urlsplit(origin).netloc == host and _ours(host, base_url)
     except ValueError:  # no address at all, such as "http://["
         return False
 
 
 def _ours(host: str, base_url: str) -> bool:
-    return host == urlsplit(base_url).netloc or urlsplit(f"//{host}").hostname in {name.strip("[]") for name in LOOPBACK}
+    return host == urlsplit(base_url).netloc or urlsplit(f"//{host}").hostname in {
+        name.strip("[]") for name in LOOPBACK
+    }
 
 
 def _secure(request: Request) -> bool:

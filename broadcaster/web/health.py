@@ -31,7 +31,9 @@ async def alive(request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """200 once the database answers and is migrated. Without Redis we are ready too, only slower: said, not refused."""
+    """200 once the database answers and is migrated. Without Redis we are ready too, only slower:
+    said, not refused.
+    """
     app = app_of(request)
     database = await _database(request)
     redis = "ok" if await app.queue.ping() else "degraded"
@@ -86,31 +88,80 @@ class _Figures:
     def collect(self) -> Iterator[Metric]:
         """Every figure with its labels."""
         found = self.found
-        counts: Mapping[tuple[str, ...], float] = {(channel, state): count for channel, state, count in found.deliveries}
+        counts: Mapping[tuple[str, ...], float] = {
+            (channel, state): count for channel, state, count in found.deliveries
+        }
         yield _gauge("siaran_deliveries", "Deliveries in the ledger", counts, "channel", "state")
-        yield _gauge("siaran_possible_duplicates", "Messages that may have come twice", _by(found.possible_duplicates), "channel")
-        yield _gauge("siaran_lag_seconds", "Age of the oldest delivery that is due and unsent", _by(found.lag), "lane")
-        yield _gauge("siaran_rings_waiting", "Doorbell jobs queued", _by(self.waiting), "lane")
-        yield _gauge("siaran_channel_halted", "1 while a channel's circuit breaker is open", _by(found.halted), "channel")
         yield _gauge(
-            "siaran_channel_paused_seconds", "Seconds for which a provider asked us to wait", _by(found.paused), "channel"
+            "siaran_possible_duplicates",
+            "Messages that may have come twice",
+            _by(found.possible_duplicates),
+            "channel",
         )
-        yield _gauge("siaran_held_suppressions", "Suppressions held for an operator", _by(found.held), "channel")
-        yield _gauge("siaran_runs_paused", "Sendings that wait for a person", _by(found.runs_paused), "channel")
+        yield _gauge(
+            "siaran_lag_seconds",
+            "Age of the oldest delivery that is due and unsent",
+            _by(found.lag),
+            "lane",
+        )
+        yield _gauge("siaran_rings_waiting", "Doorbell jobs queued", _by(self.waiting), "lane")
+        yield _gauge(
+            "siaran_channel_halted",
+            "1 while a channel's circuit breaker is open",
+            _by(found.halted),
+            "channel",
+        )
+        yield _gauge(
+            "siaran_channel_paused_seconds",
+            "Seconds for which a provider asked us to wait",
+            _by(found.paused),
+            "channel",
+        )
+        yield _gauge(
+            "siaran_held_suppressions",
+            "Suppressions held for an operator",
+            _by(found.held),
+            "channel",
+        )
+        yield _gauge(
+            "siaran_runs_paused",
+            "Sendings that wait for a person",
+            _by(found.runs_paused),
+            "channel",
+        )
         yield from self._inbox()
         yield _gauge("siaran_build_info", "The version that runs", {(version(),): 1}, "version")
 
     def _inbox(self) -> Iterator[Metric]:
-        """What providers and residents said and is not applied; every kind is there, so that an alarm finds a number."""
+        """What providers and residents said and is not applied; every kind is there, so that an
+        alarm finds a number.
+        """
         counts, ages, delays = {}, {}, {}
         for kind in inbox.KINDS.values():
-            backlog = self.found.inbox.get(kind, inbox.Backlog(count=0, received_at=self.now, due_at=self.now))
+            backlog = self.found.inbox.get(
+                kind, inbox.Backlog(count=0, received_at=self.now, due_at=self.now)
+            )
             counts[kind] = backlog.count
             ages[kind] = max(0.0, self.now - backlog.received_at)
             delays[kind] = max(0.0, self.now - backlog.due_at)
-        yield _gauge("siaran_inbox_waiting", "Events of providers and residents that wait to be applied", _by(counts), "kind")
-        yield _gauge("siaran_inbox_oldest_seconds", "Age of the oldest event that waits to be applied", _by(ages), "kind")
-        yield _gauge("siaran_inbox_late_seconds", "How long the most overdue event has been due", _by(delays), "kind")
+        yield _gauge(
+            "siaran_inbox_waiting",
+            "Events of providers and residents that wait to be applied",
+            _by(counts),
+            "kind",
+        )
+        yield _gauge(
+            "siaran_inbox_oldest_seconds",
+            "Age of the oldest event that waits to be applied",
+            _by(ages),
+            "kind",
+        )
+        yield _gauge(
+            "siaran_inbox_late_seconds",
+            "How long the most overdue event has been due",
+            _by(delays),
+            "kind",
+        )
 
 
 class _Strangers:
@@ -121,7 +172,9 @@ class _Strangers:
 
     def collect(self) -> Iterator[Metric]:
         """Every figure with its labels."""
-        refused = CounterMetricFamily("siaran_refused", "Requests, bodies and connections refused", labels=("kind",))
+        refused = CounterMetricFamily(
+            "siaran_refused", "Requests, bodies and connections refused", labels=("kind",)
+        )
         for kind in get_args(Kind):
             refused.add_metric([kind], self.web.state.refusals.counts[kind])
         yield refused
@@ -129,7 +182,12 @@ class _Strangers:
         yield _gauge("siaran_body_bytes", "Bytes of bodies held", _by(shares), "share")
         admission = getattr(self.web.state, "admission", None)
         if admission is not None:
-            yield _gauge("siaran_connections", "Open connections by what they do", _by(admission.counts()), "state")
+            yield _gauge(
+                "siaran_connections",
+                "Open connections by what they do",
+                _by(admission.counts()),
+                "state",
+            )
 
 
 @cache
@@ -145,7 +203,9 @@ def _by(values: Mapping[str, float]) -> Mapping[tuple[str, ...], float]:
     return {(name,): value for name, value in values.items()}
 
 
-def _gauge(name: str, meaning: str, values: Mapping[tuple[str, ...], float], *labels: str) -> GaugeMetricFamily:
+def _gauge(
+    name: str, meaning: str, values: Mapping[tuple[str, ...], float], *labels: str
+) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, meaning, labels=labels)
     for key, value in values.items():
         family.add_metric(list(key), value)

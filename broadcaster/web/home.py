@@ -1,4 +1,6 @@
-"""The archive of announcements: newest first, filtered by area, category and word, with the feed of the same area."""
+"""The archive of announcements: newest first, filtered by area, category and word, with the feed of
+the same area.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +38,9 @@ class Day:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a visitor asked for; an unknown category or an unreadable cursor is ignored rather than refused."""
+    """What a visitor asked for; an unknown category or an unreadable cursor is ignored rather than
+    refused.
+    """
 
     area: Area
     topic: Topic | None
@@ -81,7 +85,9 @@ def read_query(app: App, query: Mapping[str, str]) -> Asked:
         raise HTTPException(404)
     return Asked(
         area=area,
-        topic=next((topic for topic in app.settings.topics if topic.slug == query.get("kategori")), None),
+        topic=next(
+            (topic for topic in app.settings.topics if topic.slug == query.get("kategori")), None
+        ),
         text=clean(query.get("kata", ""))[:TEXT_LIMIT].strip(),
         before=before if announcements.is_cursor(before) else "",
         in_force=query.get("berlaku") == "ya",
@@ -109,10 +115,14 @@ async def show(request: Request) -> Response:
         emergencies=await _emergencies(request, asked.area, lang),
         days=list(_days(views)),
         groups=groups(app),
-        feeds=links.of_area(app.pull.values(), asked.area, {"bahasa": "en"} if lang == "en" else None),
+        feeds=links.of_area(
+            app.pull.values(), asked.area, {"bahasa": "en"} if lang == "en" else None
+        ),
         own_address=pages.address_with(request, bahasa=""),
         newest=pages.address_with(request, bahasa="", sebelum="") if asked.before else "",
-        older=pages.address_with(request, bahasa="", sebelum=found.following) if found.following else "",
+        older=pages.address_with(request, bahasa="", sebelum=found.following)
+        if found.following
+        else "",
     )
 
 
@@ -123,7 +133,9 @@ def _heading(asked: Asked) -> str:
     return "home.count.filtered" if asked.searched else "home.count"
 
 
-def _archive(connection: Connection, wanted: announcements.Filter, before: str) -> tuple[announcements.Page, int]:
+def _archive(
+    connection: Connection, wanted: announcements.Filter, before: str
+) -> tuple[announcements.Page, int]:
     """The page asked for, and how many announcements there are in all."""
     page = announcements.list_public(connection, wanted, before=before)
     return page, announcements.count_public(connection, wanted)
@@ -134,7 +146,11 @@ async def _emergencies(request: Request, area: Area, lang: str) -> list[View]:
     app = app_of(request)
     now = app.clock()
     found = await read(request, announcements.concerning, area.code, since=now.timestamp())
-    here = [edition for edition in found.editions if edition.emergency and validity.concerns(edition, area.code)]
+    here = [
+        edition
+        for edition in found.editions
+        if edition.emergency and validity.concerns(edition, area.code)
+    ]
     views = [_view(app, edition, lang) for edition in here if edition.effective <= now]
     return [view for view in views if view.current]
 
@@ -153,10 +169,15 @@ class Group:
 
 def groups(app: App) -> list[Group]:
     """All kelurahan by kecamatan."""
-    return [Group(kecamatan=kecamatan, kelurahan=app.tree.children(kecamatan)) for kecamatan in app.tree.kecamatan]
+    return [
+        Group(kecamatan=kecamatan, kelurahan=app.tree.children(kecamatan))
+        for kecamatan in app.tree.kecamatan
+    ]
 
 
 def _days(views: Sequence[View]) -> Iterator[Day]:
-    for _, same in groupby(views, key=lambda view: view.edition.first_published_at.astimezone(WIB).date()):
+    for _, same in groupby(
+        views, key=lambda view: view.edition.first_published_at.astimezone(WIB).date()
+    ):
         of_day = list(same)
         yield Day(moment=of_day[0].edition.first_published_at, views=of_day)

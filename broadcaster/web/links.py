@@ -1,4 +1,6 @@
-"""Links to what pull channels serve, named by what each path's ending says: nothing here knows a channel."""
+"""Links to what pull channels serve, named by what each path's ending says: nothing here knows a
+channel.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,13 +25,22 @@ class Link:
     media_type: str
 
 
-def of_area(channels: Iterable[PullChannel], area: Area, query: Mapping[str, str] | None = None) -> list[Link]:
+def of_area(
+    channels: Iterable[PullChannel], area: Area, query: Mapping[str, str] | None = None
+) -> list[Link]:
     """Every address at which this area's announcements can be followed: formats first, then pages."""
-    found = [link for channel in channels for path in channel.paths if (link := _link(channel, path, area, query))]
+    found = [
+        link
+        for channel in channels
+        for path in channel.paths
+        if (link := _link(channel, path, area, query))
+    ]
     return sorted(found, key=lambda link: not link.media_type)
 
 
-def _link(channel: PullChannel, path: str, area: Area, query: Mapping[str, str] | None) -> Link | None:
+def _link(
+    channel: PullChannel, path: str, area: Area, query: Mapping[str, str] | None
+) -> Link | None:
     before, _, ending = path.partition("{area}")
     address = before + area.slug + ending
     if not ending:
@@ -37,4 +48,8 @@ def _link(channel: PullChannel, path: str, area: Area, query: Mapping[str, str] 
     label, media_type = FORMATS.get(ending.removeprefix("."), ("", ""))
     if not ending.startswith(".") or not label:
         return None
-    return Link(label=label, address=f"{address}?{urlencode(query)}" if query else address, media_type=media_type)
+    return Link(
+        label=label,
+        address=f"{address}?{urlencode(query)}" if query else address,
+        media_type=media_type,
+    )

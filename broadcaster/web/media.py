@@ -1,4 +1,6 @@
-"""Pictures that staff uploaded, for everyone: an address never changes what it shows, so whoever has it keeps it."""
+"""Pictures that staff uploaded, for everyone: an address never changes what it shows, so whoever
+has it keeps it.
+"""
 
 import re
 
@@ -16,7 +18,9 @@ from broadcaster.web.static import IMMUTABLE
 from channels.base.pictures import MEDIA_TYPE
 
 CACHE_BYTES = 32 * 1024 * 1024
-"""Bytes of pictures that a web process keeps at hand: a minute after publication everyone asks for the same ones."""
+"""Bytes of pictures that a web process keeps at hand: a minute after publication everyone asks for
+the same ones.
+"""
 CACHE_ENTRIES = 10_000
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",

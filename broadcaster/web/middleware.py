@@ -1,4 +1,6 @@
-"""Around every request: security headers, an answer to every failure, and a log line without address or token."""
+"""Around every request: security headers, an answer to every failure, and a log line without
+address or token.
+"""
 
 import time
 import traceback
@@ -20,7 +22,9 @@ FRAMED_CSP = CSP.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
 """For documents of their own that our pages show in a frame: screens and message previews."""
 
 NEWSROOM = "/redaksi/"
-"""Below this nothing is kept by anybody, redirects and errors included, unless the endpoint says otherwise."""
+"""Below this nothing is kept by anybody, redirects and errors included, unless the endpoint says
+otherwise.
+"""
 
 HEADERS = {
     "Content-Security-Policy": CSP,
@@ -41,7 +45,10 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self.app = app
-        self.headers = {**HEADERS, **({"Strict-Transport-Security": "max-age=31536000"} if https else {})}
+        self.headers = {
+            **HEADERS,
+            **({"Strict-Transport-Security": "max-age=31536000"} if https else {}),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; complete the response's head."""
@@ -62,7 +69,9 @@ class SecurityHeaders:
 
 
 class Failures:
-    """Answer what no endpoint foresaw with a page of our own; log where it happened, never the message: it may quote data."""
+    """Answer what no endpoint foresaw with a page of our own; log where it happened, never the
+    message: it may quote data.
+    """
 
     def __init__(self, app: ASGIApp, *, answer: Callable[[Request], Awaitable[Response]]) -> None:
         self.app = app
@@ -82,14 +91,19 @@ class Failures:
         except ClientDisconnect:
             log.info("left_early", route=_route(scope))
         except Exception as error:  # noqa: BLE001  # reason: the last handler; everything unforeseen must be answered and logged
-            frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)[-6:]]
+            frames = [
+                f"{frame.filename}:{frame.lineno} {frame.name}"
+                for frame in traceback.extract_tb(error.__traceback__)[-6:]
+            ]
             log.error("unforeseen", error=type(error).__name__, route=_route(scope), frames=frames)
             if not begun and scope["type"] == "http":
                 await (await self.answer(Request(scope)))(scope, receive, send)
 
 
 class AccessLog:
-    """One line per request, refusals of too many apart: method, route pattern (never the path: tokens), status, milliseconds."""
+    """One line per request, refusals of too many apart: method, route pattern (never the path:
+    tokens), status, milliseconds.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -111,11 +125,19 @@ class AccessLog:
         try:
             await self.app(scope, receive, noting_send)
         finally:
-            if kind := _COUNTED.get(status):  # a line for each would cost more than the refusal, and fill the disk
+            if kind := _COUNTED.get(
+                status
+            ):  # a line for each would cost more than the refusal, and fill the disk
                 scope["app"].state.refusals.note(kind)
             else:
                 elapsed = round((time.perf_counter() - begun) * 1000, 1)
-                log.info("request", method=scope["method"], route=_route(scope), status=status, ms=elapsed)
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    route=_route(scope),
+                    status=status,
+                    ms=elapsed,
+                )
 
 
 def _route(scope: Scope) -> str:

@@ -100,11 +100,15 @@ def page(
     updated: datetime | None = None,
     **values: Any,
 ) -> Response:
-    """Render a template; the answer carries an ETag, or is not kept at all when it belongs to one visitor."""
+    """Render a template; the answer carries an ETag, or is not kept at all when it belongs to one
+    visitor.
+    """
     body = render(request, template, **values).encode()
     kept = keep(body, media_type=HTML, updated=updated, headers=headers)
     personal = hasattr(request.state, "csrf") or hasattr(request.state, "session")
-    rendered = Rendered(kept=kept, cache_control=PRIVATE if personal else cache_control, status=status)
+    rendered = Rendered(
+        kept=kept, cache_control=PRIVATE if personal else cache_control, status=status
+    )
     if status == 200 and not personal:
         request.state.rendered = rendered
     response = answer(request, rendered)
@@ -118,14 +122,30 @@ def render(request: Request, template: str, **values: Any) -> str:
 
 
 def answer(request: Request, rendered: Rendered) -> Response:
-    """A rendered page for this visitor: whole, or 304; who has just chosen a language keeps it, and nobody else the answer."""
+    """A rendered page for this visitor: whole, or 304; who has just chosen a language keeps it, and
+    nobody else the answer.
+    """
     asked = request.query_params.get(LANGUAGE_COOKIE, "")
     chooses = asked in LANGUAGES
     cache_control = PRIVATE if chooses else rendered.cache_control
-    response = serve(request, rendered.kept, cache_control=cache_control, vary="Accept-Encoding, Cookie", status=rendered.status)
+    response = serve(
+        request,
+        rendered.kept,
+        cache_control=cache_control,
+        vary="Accept-Encoding, Cookie",
+        status=rendered.status,
+    )
     if chooses:
         secure = app_of(request).site.base_url.startswith("https://")
-        response.set_cookie(LANGUAGE_COOKIE, asked, max_age=YEAR, samesite="lax", httponly=True, secure=secure, path="/")
+        response.set_cookie(
+            LANGUAGE_COOKIE,
+            asked,
+            max_age=YEAR,
+            samesite="lax",
+            httponly=True,
+            secure=secure,
+            path="/",
+        )
     return response
 
 
@@ -147,7 +167,9 @@ def _shared(request: Request) -> dict[str, Any]:
         "form_id": forms.fresh_id,
         "account": session.account if session is not None else None,
         "session_idle": IDLE_SECONDS,
-        "session_latest": round(session.latest - app.clock().timestamp()) if session is not None else 0,
+        "session_latest": round(session.latest - app.clock().timestamp())
+        if session is not None
+        else 0,
     }
 
 

@@ -1,4 +1,6 @@
-"""Before each request: the visitor's address from a trusted proxy, and a loud word where that cannot be had."""
+"""Before each request: the visitor's address from a trusted proxy, and a loud word where that
+cannot be had.
+"""
 
 import asyncio
 from urllib.parse import urlsplit
@@ -23,7 +25,9 @@ log = structlog.get_logger(__name__)
 
 
 class ProxyWatch:
-    """Replaces the client's address as uvicorn does (X-Forwarded-For of trusted peers alone), and notes what does not fit."""
+    """Replaces the client's address as uvicorn does (X-Forwarded-For of trusted peers alone), and
+    notes what does not fit.
+    """
 
     def __init__(self, app: ASGIApp, *, program: App) -> None:
         inner = ProxyHeadersMiddleware(app, list(program.settings.trusted_proxies))  # type: ignore[arg-type]  # its own ASGI types
@@ -46,7 +50,11 @@ class ProxyWatch:
         if peer not in self._trusted:
             if not FORWARDED.isdisjoint(headers):
                 self._note("untrusted", peer_of(peer))
-        elif self._public_host and headers.get(b"host") == self._public_host and b"x-forwarded-for" not in headers:
+        elif (
+            self._public_host
+            and headers.get(b"host") == self._public_host
+            and b"x-forwarded-for" not in headers
+        ):
             self._note("silent", peer_of(peer))  # a probe from this machine asks for another host
 
     def _note(self, kind: Kind, peer: str) -> None:
@@ -56,7 +64,9 @@ class ProxyWatch:
         now, key = self._program.clock().timestamp(), (kind, peer)
         if now - self._logged.get(key, 0.0) >= LOG_SECONDS:
             self._logged[key] = now
-            log.error(f"proxy_{kind}", peer=peer or "internet", setting="BROADCASTER_TRUSTED_PROXIES")
+            log.error(
+                f"proxy_{kind}", peer=peer or "internet", setting="BROADCASTER_TRUSTED_PROXIES"
+            )
         if now - self._stored.get(key, 0.0) >= STORE_SECONDS:
             self._stored[key] = now
             task = asyncio.create_task(self._store(kind, peer, now))
@@ -67,5 +77,8 @@ class ProxyWatch:
         """Remember it for doctor; the request does not wait for this."""
         try:
             await self._program.database.write(proxy_sightings.note, kind, peer, at)
-        except (SQLAlchemyError, RuntimeError) as error:  # RuntimeError: the program ends, its threads are gone
+        except (
+            SQLAlchemyError,
+            RuntimeError,
+        ) as error:  # RuntimeError: the program ends, its threads are gone
             log.warning("proxy_not_noted", error=type(error).__name__)

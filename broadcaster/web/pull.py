@@ -1,4 +1,6 @@
-"""Pull channels over HTTP: every path that a channel declares, built once per change and served from memory."""
+"""Pull channels over HTTP: every path that a channel declares, built once per change and served
+from memory.
+"""
 
 import asyncio
 import math
@@ -33,7 +35,9 @@ STAMP_SECONDS = 1.0
 DOCUMENTS = 1_000
 """Documents of each kind kept at most: all areas of a city in all formats."""
 PLAIN_BYTES, QUERIED_BYTES = 32 * 1024 * 1024, 8 * 1024 * 1024
-"""Bytes of documents kept at most; strangers choose those with a query, so they never push out the plain ones."""
+"""Bytes of documents kept at most; strangers choose those with a query, so they never push out the
+plain ones.
+"""
 QUERY_LIMIT = 200
 """Characters of a query; a longer one is refused."""
 DEMO_SCREEN = "demo-"
@@ -61,18 +65,24 @@ class _Built:
 
 
 class PullCache:
-    """The documents of one web process; each is built once per stamp, those of a channel one at a time."""
+    """The documents of one web process; each is built once per stamp, those of a channel one at a
+    time.
+    """
 
     def __init__(self) -> None:
         self.building: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """By channel: screens never wait for the feeds of rare areas."""
         self.bulkhead = Bulkhead(places=1)
-        """Documents with a query are built here: strangers choose these, and never keep the plain ones waiting."""
+        """Documents with a query are built here: strangers choose these, and never keep the plain
+        ones waiting.
+        """
         self.flights = SingleFlight()
         self._publications = Publications()
         self._stamp: tuple[float, object] = (-math.inf, None)
         self._plain: BoundedCache[Key, _Built] = BoundedCache(entries=DOCUMENTS, bytes_=PLAIN_BYTES)
-        self._queried: BoundedCache[Key, _Built] = BoundedCache(entries=DOCUMENTS, bytes_=QUERIED_BYTES)
+        self._queried: BoundedCache[Key, _Built] = BoundedCache(
+            entries=DOCUMENTS, bytes_=QUERIED_BYTES
+        )
 
     async def stamp(self, app: App) -> object:
         """What changes with every publication."""
@@ -86,7 +96,11 @@ class PullCache:
     def get(self, key: Key, stamp: object, now: datetime, *, queried: bool) -> _Built | None:
         """The document, if nothing has changed since it was built."""
         found = self.shelf(queried=queried).get(key)
-        if found is None or found.stamp != stamp or (found.fresh_until is not None and found.fresh_until <= now):
+        if (
+            found is None
+            or found.stamp != stamp
+            or (found.fresh_until is not None and found.fresh_until <= now)
+        ):
             return None
         return found
 
@@ -101,7 +115,11 @@ class PullCache:
 
 def rows(app: App) -> list[Row]:
     """One public route for each path of each pull channel."""
-    return [Row(path, _endpoint(channel, path), access="public") for channel in app.pull.values() for path in channel.paths]
+    return [
+        Row(path, _endpoint(channel, path), access="public")
+        for channel in app.pull.values()
+        for path in channel.paths
+    ]
 
 
 def _endpoint(channel: PullChannel, path: str) -> Endpoint:
@@ -142,8 +160,12 @@ async def _document(request: Request, channel: PullChannel, asked: _Asked) -> _B
     return await cache.flights.once(flight, partial(_build, request, channel, asked, key, stamp))
 
 
-async def _build(request: Request, channel: PullChannel, asked: _Asked, key: Key, stamp: object) -> _Built:
-    """Build a document and keep it: those with a query in the bulkhead, others in their channel's turn."""
+async def _build(
+    request: Request, channel: PullChannel, asked: _Asked, key: Key, stamp: object
+) -> _Built:
+    """Build a document and keep it: those with a query in the bulkhead, others in their channel's
+    turn.
+    """
     cache, queried = _cache(request), bool(asked.query)
     async with cache.bulkhead.entered(request) if queried else cache.building[channel.name]:
         wanted = await _request(request, channel, asked)
@@ -155,9 +177,22 @@ async def _build(request: Request, channel: PullChannel, asked: _Asked, key: Key
 async def _request(request: Request, channel: PullChannel, asked: _Asked) -> PageRequest:
     now = app_of(request).clock()
     since = (now - SHOWN_FOR).timestamp()
-    found = await read(request, announcements.concerning, asked.area.code, since=since, limit=EDITIONS, channel=channel.name)
+    found = await read(
+        request,
+        announcements.concerning,
+        asked.area.code,
+        since=since,
+        limit=EDITIONS,
+        channel=channel.name,
+    )
     editions = [edition.on(channel.name) for edition in found.editions]
-    return PageRequest(path=asked.path, area=contract_area(asked.area), query=asked.query, editions=editions, now=now)
+    return PageRequest(
+        path=asked.path,
+        area=contract_area(asked.area),
+        query=asked.query,
+        editions=editions,
+        now=now,
+    )
 
 
 def _cache(request: Request) -> PullCache:
@@ -176,8 +211,12 @@ def _built(stamp: object, document: Document) -> _Built:
         headers.setdefault("Content-Security-Policy", FRAMED_CSP)
     else:
         headers.setdefault("Access-Control-Allow-Origin", "*")
-    kept = keep(document.body, media_type=document.media_type, updated=document.updated, headers=headers)
-    return _Built(stamp=stamp, kept=kept, max_age=document.max_age, fresh_until=document.fresh_until)
+    kept = keep(
+        document.body, media_type=document.media_type, updated=document.updated, headers=headers
+    )
+    return _Built(
+        stamp=stamp, kept=kept, max_age=document.max_age, fresh_until=document.fresh_until
+    )
 
 
 def _cache_control(built: _Built, now: datetime) -> str:

@@ -1,4 +1,6 @@
-"""Refusals of strangers: counted by kind for /metrics, logged as one line a minute however many there were."""
+"""Refusals of strangers: counted by kind for /metrics, logged as one line a minute however many
+there were.
+"""
 
 import time
 from collections import Counter

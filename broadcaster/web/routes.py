@@ -1,8 +1,23 @@
-"""The route table: every address of the site, who may use it, and what the API's document says of it. Nothing else routes."""
+"""The route table: every address of the site, who may use it, and what the API's document says of
+it. Nothing else routes.
+"""
 
 from broadcaster.app import App
 from broadcaster.newsroom import FORM_BYTES
-from broadcaster.web import announcement, check, health, home, media, privacy, pull, simulation, static, stop, subscribe, webhook
+from broadcaster.web import (
+    announcement,
+    check,
+    health,
+    home,
+    media,
+    privacy,
+    pull,
+    simulation,
+    static,
+    stop,
+    subscribe,
+    webhook,
+)
 from broadcaster.web.access import Operation, Row
 from broadcaster.web.api import announcements, bodies, openapi, places, subscribers
 from broadcaster.web.bulkhead import bounded
@@ -61,7 +76,13 @@ MACHINES = (
     Row("/readyz", health.ready, access="public"),
     Row("/metrics", health.metrics, access="public"),
     Row("/webhook/{channel}", webhook.challenge, access="provider signature"),
-    Row("/webhook/{channel}", webhook.receive, access="provider signature", methods=("POST",), cap=webhook.BODY_BYTES),
+    Row(
+        "/webhook/{channel}",
+        webhook.receive,
+        access="provider signature",
+        methods=("POST",),
+        cap=webhook.BODY_BYTES,
+    ),
 )
 
 API = (
@@ -143,10 +164,30 @@ STAFF = (
         files=1,
         again=compose.show_again,
     ),
-    Row("/redaksi/simpan", compose.begin_autosave, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
-    Row("/redaksi/pratinjau", compose.preview, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES, files=1),
+    Row(
+        "/redaksi/simpan",
+        compose.begin_autosave,
+        access="staff:write",
+        methods=("POST",),
+        cap=compose.FORM_BYTES,
+    ),
+    Row(
+        "/redaksi/pratinjau",
+        compose.preview,
+        access="staff:write",
+        methods=("POST",),
+        cap=compose.FORM_BYTES,
+        files=1,
+    ),
     Row("/redaksi/gambar", pictures.show, access="staff:write"),
-    Row("/redaksi/gambar", pictures.upload, access="staff:write", methods=("POST",), cap=pictures.FORM_BYTES, files=1),
+    Row(
+        "/redaksi/gambar",
+        pictures.upload,
+        access="staff:write",
+        methods=("POST",),
+        cap=pictures.FORM_BYTES,
+        files=1,
+    ),
     Row(ONE + "/tulis", compose.edit, access="staff:write"),
     Row(
         ONE + "/tulis",
@@ -157,7 +198,13 @@ STAFF = (
         files=1,
         again=compose.show_again,
     ),
-    Row(ONE + "/simpan", compose.autosave, access="staff:write", methods=("POST",), cap=compose.FORM_BYTES),
+    Row(
+        ONE + "/simpan",
+        compose.autosave,
+        access="staff:write",
+        methods=("POST",),
+        cap=compose.FORM_BYTES,
+    ),
     Row(ONE + "/surat/{channel}", compose.letter, access="staff:read"),
     Row(ONE + "/periksa", review.show, access="staff:read"),
     Row(ONE + "/ajukan", review.submit, access="staff:write", methods=("POST",)),
@@ -173,7 +220,14 @@ STAFF = (
     Row(ONE + "/riwayat", history.show, access="staff:read"),
     Row(ONE + "/darurat", review.break_glass, access="staff:write", methods=("POST",)),
     Row("/redaksi/darurat", urgent.show, access="staff:write"),
-    Row("/redaksi/darurat", urgent.submit, access="staff:write", methods=("POST",), cap=FORM_BYTES, again=urgent.show_again),
+    Row(
+        "/redaksi/darurat",
+        urgent.submit,
+        access="staff:write",
+        methods=("POST",),
+        cap=FORM_BYTES,
+        again=urgent.show_again,
+    ),
     Row("/redaksi/alarm", urgent.alarm, access="staff:approve", by_itself=True),
     Row("/redaksi/pengiriman", sendings.show, access="staff:read"),
     Row("/redaksi/pengiriman/{id}", sending.show, access="staff:read"),
@@ -181,8 +235,12 @@ STAFF = (
     Row("/redaksi/pengiriman/{id}/gagal.csv", failed_csv.show, access="staff:read"),
     Row("/redaksi/pengiriman/{id}/jeda", sending.steer, access="staff:steer", methods=("POST",)),
     Row("/redaksi/pengiriman/{id}/lanjut", sending.steer, access="staff:steer", methods=("POST",)),
-    Row("/redaksi/pengiriman/{id}/hentikan", sending.steer, access="staff:steer", methods=("POST",)),
-    Row("/redaksi/pengiriman/{id}/coba-lagi", sending.retry, access="staff:steer", methods=("POST",)),
+    Row(
+        "/redaksi/pengiriman/{id}/hentikan", sending.steer, access="staff:steer", methods=("POST",)
+    ),
+    Row(
+        "/redaksi/pengiriman/{id}/coba-lagi", sending.retry, access="staff:steer", methods=("POST",)
+    ),
     Row("/redaksi/pengumuman/{id}/ralat", amend.show_correction, access="staff:read"),
     Row(
         "/redaksi/pengumuman/{id}/ralat",
@@ -194,16 +252,41 @@ STAFF = (
     ),
     Row("/redaksi/pengumuman/{id}/cabut", amend.show_withdrawal, access="staff:read"),
     Row("/redaksi/pengumuman/{id}/cabut", amend.withdraw, access="staff:write", methods=("POST",)),
-    Row("/redaksi/pengumuman/{id}/usulan/setujui", amend.approve, access="staff:approve", methods=("POST",)),
-    Row("/redaksi/pengumuman/{id}/usulan/batalkan", amend.call_back, access="staff:steer", methods=("POST",)),
-    Row("/redaksi/pengumuman/{id}/usulan/tolak", amend.refuse, access="staff:approve", methods=("POST",)),
-    Row("/redaksi/pengumuman/{id}/usulan/tarik", amend.take_back, access="staff:write", methods=("POST",)),
+    Row(
+        "/redaksi/pengumuman/{id}/usulan/setujui",
+        amend.approve,
+        access="staff:approve",
+        methods=("POST",),
+    ),
+    Row(
+        "/redaksi/pengumuman/{id}/usulan/batalkan",
+        amend.call_back,
+        access="staff:steer",
+        methods=("POST",),
+    ),
+    Row(
+        "/redaksi/pengumuman/{id}/usulan/tolak",
+        amend.refuse,
+        access="staff:approve",
+        methods=("POST",),
+    ),
+    Row(
+        "/redaksi/pengumuman/{id}/usulan/tarik",
+        amend.take_back,
+        access="staff:write",
+        methods=("POST",),
+    ),
     Row(ONE + "/uji", trial_send.show, access="staff:write"),
     Row(ONE + "/uji", trial_send.send, access="staff:write", methods=("POST",)),
     Row(ONE + "/templat", templates.keep, access="staff:write", methods=("POST",)),
     Row("/redaksi/templat", templates.show, access="staff:read"),
     Row("/redaksi/templat/{id}/pakai", templates.use, access="staff:write", methods=("POST",)),
-    Row("/redaksi/templat/{id}/ganti-nama", templates.rename, access="staff:write", methods=("POST",)),
+    Row(
+        "/redaksi/templat/{id}/ganti-nama",
+        templates.rename,
+        access="staff:write",
+        methods=("POST",),
+    ),
     Row("/redaksi/templat/{id}/hapus", templates.delete, access="staff:write", methods=("POST",)),
     Row("/redaksi/akun/telegram", link_chat.begin, access="staff:own", methods=("POST",)),
     Row("/redaksi/akun/telegram/lepas", link_chat.unlink, access="staff:own", methods=("POST",)),
@@ -221,23 +304,54 @@ STAFF = (
     Row("/redaksi/akun/kode/hapus", account_factor.act, access="staff:own", methods=("POST",)),
     Row("/redaksi/akun/kode/pemulihan", account_factor.ask, access="staff:own"),
     Row("/redaksi/akun/kode/pemulihan", account_factor.act, access="staff:own", methods=("POST",)),
-    Row("/redaksi/akun/sesi/akhiri", own_account.end_sessions, access="staff:own", methods=("POST",)),
-    Row("/redaksi/akun/sesi/{id}/akhiri", own_account.end_session, access="staff:own", methods=("POST",)),
+    Row(
+        "/redaksi/akun/sesi/akhiri", own_account.end_sessions, access="staff:own", methods=("POST",)
+    ),
+    Row(
+        "/redaksi/akun/sesi/{id}/akhiri",
+        own_account.end_session,
+        access="staff:own",
+        methods=("POST",),
+    ),
     Row("/redaksi/pengguna", people.show, access="staff:manage"),
     Row("/redaksi/pengguna/baru", people.begin, access="staff:manage"),
     Row("/redaksi/pengguna/baru", people.create, access="staff:manage", methods=("POST",)),
     Row("/redaksi/pengguna/{id}", people.edit, access="staff:manage"),
     Row("/redaksi/pengguna/{id}", people.save, access="staff:manage", methods=("POST",)),
-    Row("/redaksi/pengguna/{id}/nonaktif", people_acts.disable, access="staff:manage", methods=("POST",)),
-    Row("/redaksi/pengguna/{id}/aktif", people_acts.enable, access="staff:manage", methods=("POST",)),
-    Row("/redaksi/pengguna/{id}/sandi", people_acts.reset_password, access="staff:manage", methods=("POST",)),
-    Row("/redaksi/pengguna/{id}/kode", people_acts.remove_second_factor, access="staff:manage", methods=("POST",)),
-    Row("/redaksi/pengguna/{id}/sesi", people_acts.end_sessions, access="staff:manage", methods=("POST",)),
+    Row(
+        "/redaksi/pengguna/{id}/nonaktif",
+        people_acts.disable,
+        access="staff:manage",
+        methods=("POST",),
+    ),
+    Row(
+        "/redaksi/pengguna/{id}/aktif", people_acts.enable, access="staff:manage", methods=("POST",)
+    ),
+    Row(
+        "/redaksi/pengguna/{id}/sandi",
+        people_acts.reset_password,
+        access="staff:manage",
+        methods=("POST",),
+    ),
+    Row(
+        "/redaksi/pengguna/{id}/kode",
+        people_acts.remove_second_factor,
+        access="staff:manage",
+        methods=("POST",),
+    ),
+    Row(
+        "/redaksi/pengguna/{id}/sesi",
+        people_acts.end_sessions,
+        access="staff:manage",
+        methods=("POST",),
+    ),
     Row("/redaksi/audit", auditing.show, access="staff:manage"),
     Row("/redaksi/audit.csv", auditing.export, access="staff:manage"),
     Row("/redaksi/audit.jsonl", auditing.export, access="staff:manage"),
 )
-"""The newsroom. A public row here is one by which people sign in; each other one names a right (accounts.py)."""
+"""The newsroom. A public row here is one by which people sign in; each other one names a right
+(accounts.py).
+"""
 
 DEMO = (
     Row("/simulasi", simulation.show, access="demo"),
@@ -253,5 +367,15 @@ DEMO = (
 
 
 def table(app: App) -> tuple[Row, ...]:
-    """All rows: the fixed ones, one for each path of each pull channel, and the ways back from forms of the newsroom."""
-    return (*RESIDENTS, *pull.rows(app), *MACHINES, *API, *STAFF, *addresses.ways_back(STAFF), *DEMO)
+    """All rows: the fixed ones, one for each path of each pull channel, and the ways back from
+    forms of the newsroom.
+    """
+    return (
+        *RESIDENTS,
+        *pull.rows(app),
+        *MACHINES,
+        *API,
+        *STAFF,
+        *addresses.ways_back(STAFF),
+        *DEMO,
+    )

@@ -1,7 +1,8 @@
-"""The same page for many at once: after an alert thousands open one link, and it is rendered once a second for all of them.
+"""The same page for many at once: after an alert thousands open one link, and it is rendered once a
+second for all of them.
 
-What a stranger can vary without end (words, cursors, old codes) is rendered in a bulkhead; the pages that everybody opens never
-wait for it.
+What a stranger can vary without end (words, cursors, old codes) is rendered in a bulkhead; the
+pages that everybody opens never wait for it.
 """
 
 import asyncio
@@ -32,7 +33,9 @@ QUERY_BYTES = 24 * 1024
 
 Key = tuple[object, ...]
 Query = Callable[[App, Mapping[str, str]], Mapping[str, str]]
-"""What of a query a page knows: names with values that are valid; anything else changes nothing. May raise 404."""
+"""What of a query a page knows: names with values that are valid; anything else changes nothing.
+May raise 404.
+"""
 
 
 class Publications:
@@ -58,8 +61,12 @@ class Rush:
     """The pages of this second, by address, language and what was published."""
 
     bulkhead: Bulkhead = field(default_factory=Bulkhead)
-    common: BoundedCache[Key, pages.Rendered] = field(default_factory=lambda: BoundedCache(entries=PAGES, bytes_=BYTES))
-    chosen: BoundedCache[Key, pages.Rendered] = field(default_factory=lambda: BoundedCache(entries=PAGES, bytes_=BYTES))
+    common: BoundedCache[Key, pages.Rendered] = field(
+        default_factory=lambda: BoundedCache(entries=PAGES, bytes_=BYTES)
+    )
+    chosen: BoundedCache[Key, pages.Rendered] = field(
+        default_factory=lambda: BoundedCache(entries=PAGES, bytes_=BYTES)
+    )
     """Pages that strangers choose, as many as they like: they never push out the common ones."""
     rendering: SingleFlight = field(default_factory=SingleFlight)
     publications: Publications = field(default_factory=Publications)
@@ -71,7 +78,9 @@ def nothing(_app: App, _query: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def shared(endpoint: Endpoint, *, query: Query = nothing) -> Endpoint:
-    """The endpoint, asked once a second for each page; for pages that depend on address, language and publications alone."""
+    """The endpoint, asked once a second for each page; for pages that depend on address, language
+    and publications alone.
+    """
 
     async def show(request: Request) -> Response:
         request = canonical(request, query)
@@ -80,12 +89,20 @@ def shared(endpoint: Endpoint, *, query: Query = nothing) -> Endpoint:
         latest = await rush.publications.read(app)
         common = not _asked(request) and _opened_by_many(request, latest)
         cache = rush.common if common else rush.chosen
-        key = (request.url.path, _asked(request), pages.lang_of(request), latest.stamp, int(app.clock().timestamp()))
+        key = (
+            request.url.path,
+            _asked(request),
+            pages.lang_of(request),
+            latest.stamp,
+            int(app.clock().timestamp()),
+        )
         rendered = cache.get(key)
         if rendered is None:
             if not common and not rush.rendering.runs(key):
                 take_share(request)
-            made = await rush.rendering.once(key, partial(_render, rush, request, endpoint, common=common))
+            made = await rush.rendering.once(
+                key, partial(_render, rush, request, endpoint, common=common)
+            )
             if isinstance(made, Response):
                 return made
             rendered = made
@@ -96,7 +113,9 @@ def shared(endpoint: Endpoint, *, query: Query = nothing) -> Endpoint:
 
 
 def canonical(request: Request, query: Query) -> Request:
-    """The request with nothing in its query but what the page knows, in the page's order, and the language."""
+    """The request with nothing in its query but what the page knows, in the page's order, and the
+    language.
+    """
     if len(request.url.query) > QUERY_BYTES:
         raise HTTPException(400)
     asked = request.query_params
@@ -108,17 +127,29 @@ def canonical(request: Request, query: Query) -> Request:
 
 def _asked(request: Request) -> tuple[tuple[str, str], ...]:
     """The query without the language, which the cookie may name as well."""
-    return tuple((name, value) for name, value in request.query_params.items() if name != pages.LANGUAGE_COOKIE)
+    return tuple(
+        (name, value)
+        for name, value in request.query_params.items()
+        if name != pages.LANGUAGE_COOKIE
+    )
 
 
 def _opened_by_many(request: Request, latest: Latest) -> bool:
-    """Whether a page is one of those few that everybody opens; of announcements those published last."""
+    """Whether a page is one of those few that everybody opens; of announcements those published
+    last.
+    """
     code = request.path_params.get("code")
-    return code is None or normalise_code(code, app_of(request).settings.code_prefix) in latest.codes
+    return (
+        code is None or normalise_code(code, app_of(request).settings.code_prefix) in latest.codes
+    )
 
 
-async def _render(rush: Rush, request: Request, endpoint: Endpoint, *, common: bool) -> pages.Rendered | Response:
-    """The page; a response as it is where there is no page to share: the redirect of a code typed loosely."""
+async def _render(
+    rush: Rush, request: Request, endpoint: Endpoint, *, common: bool
+) -> pages.Rendered | Response:
+    """The page; a response as it is where there is no page to share: the redirect of a code typed
+    loosely.
+    """
     if common:
         response = await endpoint(request)
     else:

@@ -1,4 +1,6 @@
-"""The web application: the route table behind its guards and middleware. The caller opens and closes the App."""
+"""The web application: the route table behind its guards and middleware. The caller opens and
+closes the App.
+"""
 
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
@@ -61,7 +63,9 @@ def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
 
 
 def _without_slash(web: Starlette) -> ASGIApp:
-    """What answers a path beyond the table: one that is there without its last slash is named, as a path of our own."""
+    """What answers a path beyond the table: one that is there without its last slash is named, as a
+    path of our own.
+    """
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         path = str(scope["path"]).removesuffix("/")
@@ -81,11 +85,16 @@ def _routes(rows: Iterable[Row]) -> list[Route]:
     by_path: dict[str, list[Row]] = {}
     for row in rows:
         by_path.setdefault(row.path, []).append(row)
-    return [Route(path, _by_method(same), methods=[m for row in same for m in row.methods]) for path, same in by_path.items()]
+    return [
+        Route(path, _by_method(same), methods=[m for row in same for m in row.methods])
+        for path, same in by_path.items()
+    ]
 
 
 def _by_method(rows: list[Row]) -> Endpoint:
-    endpoints: Mapping[str, Endpoint] = {method: guarded(row) for row in rows for method in row.methods}
+    endpoints: Mapping[str, Endpoint] = {
+        method: guarded(row) for row in rows for method in row.methods
+    }
 
     async def endpoint(request: Request) -> Response:
         return await endpoints["GET" if request.method == "HEAD" else request.method](request)

@@ -1,4 +1,6 @@
-"""Serving the web: uvicorn on uvloop and httptools, stopped within five seconds by a signal or by cancelling."""
+"""Serving the web: uvicorn on uvloop and httptools, stopped within five seconds by a signal or by
+cancelling.
+"""
 
 import asyncio
 import contextlib
@@ -24,9 +26,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Server(uvicorn.Server):
-    """Stops on a signal and returns, so that the caller closes what it opened (uvicorn would raise the signal again)."""
+    """Stops on a signal and returns, so that the caller closes what it opened (uvicorn would raise
+    the signal again).
+    """
 
-    def __init__(self, config: uvicorn.Config, admission: Admission, ready: asyncio.Event | None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, admission: Admission, ready: asyncio.Event | None
+    ) -> None:
         super().__init__(config)
         self.server_state = State(admission)
         self._admission = admission
@@ -39,7 +45,9 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so. Raises OSError when the port is taken (uvicorn would end the process)."""
+        """Listen, and say so. Raises OSError when the port is taken (uvicorn would end the
+        process).
+        """
         try:
             await super().startup(sockets)
         except SystemExit as error:
@@ -70,7 +78,8 @@ async def serve(
     listening: socket.socket | None = None,
     limits: Limits | None = None,
 ) -> None:
-    """Serve until SIGINT, SIGTERM or cancelled; `listening` is a bound socket to use instead of host and port.
+    """Serve until SIGINT, SIGTERM or cancelled; `listening` is a bound socket to use instead of
+    host and port.
 
     Raises OSError when it cannot listen.
     """

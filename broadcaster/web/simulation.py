@@ -1,4 +1,6 @@
-"""The simulation: phones, inbox and screen of one kelurahan on a live page; publish a draft, upset the providers, answer."""
+"""The simulation: phones, inbox and screen of one kelurahan on a live page; publish a draft, upset
+the providers, answer.
+"""
 
 import base64
 import hashlib
@@ -46,7 +48,9 @@ PARTS = ("ponsel", "obrolan", "surat", "umpan", "draf", "peta", "angka", "staf")
 
 @dataclass(frozen=True, kw_only=True)
 class Slider:
-    """One fault that can be set: `most` and `step` in `unit`; the providers take it divided by `scale`."""
+    """One fault that can be set: `most` and `step` in `unit`; the providers take it divided by
+    `scale`.
+    """
 
     name: str
     most: int
@@ -97,14 +101,22 @@ async def show(request: Request) -> Response:
     values = await _values(request, area)
     kelurahan = [(group, app.tree.children(group)) for group in app.tree.kecamatan]
     return pages.page(
-        request, "simulation.html", groups=kelurahan, sliders=SLIDERS, parts=PARTS, cache_control="no-store", **values
+        request,
+        "simulation.html",
+        groups=kelurahan,
+        sliders=SLIDERS,
+        parts=PARTS,
+        cache_control="no-store",
+        **values,
     )
 
 
 async def state(request: Request) -> Response:
     """The pieces that change, each as on the page."""
     values = await _values(request, _area(request))
-    return pages.page(request, "simulation/parts.html", parts=PARTS, cache_control="no-store", **values)
+    return pages.page(
+        request, "simulation/parts.html", parts=PARTS, cache_control="no-store", **values
+    )
 
 
 async def progress(request: Request) -> Response:
@@ -122,11 +134,18 @@ async def letter(request: Request) -> Response:
     parts = await _ask(app_of(request), f"/mail/{area}/{identity}")
     if parts is None:
         raise HTTPException(404)
-    styles = [f"'sha256-{_digest(style)}'" for style in re.findall(r"<style[^>]*>(.*?)</style>", parts["html"], re.DOTALL)]
+    styles = [
+        f"'sha256-{_digest(style)}'"
+        for style in re.findall(r"<style[^>]*>(.*?)</style>", parts["html"], re.DOTALL)
+    ]
     policy = FRAMED_CSP.replace("script-src 'self'", "script-src 'none'")
     policy = policy.replace("style-src 'self'", f"style-src {' '.join(styles) or _NONE}")
     headers = {"Content-Security-Policy": f"{policy}; {_SANDBOX}", "Cache-Control": "no-store"}
-    return Response(parts["html"].replace("<head>", '<head><base target="_blank">', 1), media_type="text/html", headers=headers)
+    return Response(
+        parts["html"].replace("<head>", '<head><base target="_blank">', 1),
+        media_type="text/html",
+        headers=headers,
+    )
 
 
 def _digest(text: str) -> str:
@@ -140,7 +159,9 @@ async def publish(request: Request) -> Response:
     """Publish the draft whose button was pressed."""
     app, form = app_of(request), await request.form()
     try:
-        stored = await app.database.write(city.publish_draft, Press.of(app), _text(form, "draf"), app.clock())
+        stored = await app.database.write(
+            city.publish_draft, Press.of(app), _text(form, "draf"), app.clock()
+        )
     except (InvalidAnnouncement, NotAllowed) as refused:
         raise HTTPException(409, detail=str(refused)) from refused
     if stored is not None:
@@ -159,7 +180,9 @@ async def upset(request: Request) -> Response:
     """Set the faults that the sliders ask for."""
     form = await request.form()
     wanted = {slider.name: _number(form, slider) / slider.scale for slider in SLIDERS}
-    await _tell(app_of(request), "/faults", dict.fromkeys(wanted, 0.0) if "normal" in form else wanted)
+    await _tell(
+        app_of(request), "/faults", dict.fromkeys(wanted, 0.0) if "normal" in form else wanted
+    )
     return _back(request, form)
 
 
@@ -170,7 +193,9 @@ async def write(request: Request) -> Response:
     channel = CHAT if _text(form, "kanal") == CHAT else PHONE
     if text:
         await _tell(
-            app_of(request), "/type", {"area": _text(form, "wilayah"), "channel": channel, "text": text, "payload": payload}
+            app_of(request),
+            "/type",
+            {"area": _text(form, "wilayah"), "channel": channel, "text": text, "payload": payload},
         )
     return _back(request, form)
 
@@ -180,7 +205,9 @@ def _back(request: Request, form: FormData) -> Response:
     if "application/json" in request.headers.get("accept", ""):
         return Response(status_code=204)
     area = app_of(request).tree.get(_text(form, "wilayah"))
-    return RedirectResponse(f"/simulasi?wilayah={area.slug}" if area else "/simulasi", status_code=303)
+    return RedirectResponse(
+        f"/simulasi?wilayah={area.slug}" if area else "/simulasi", status_code=303
+    )
 
 
 def _text(form: FormData, name: str) -> str:
@@ -211,7 +238,11 @@ async def _values(request: Request, area: Area) -> dict[str, Any]:
     newest = await app.database.read(_newest, app, lang)
     counts = await app.database.read(ledger.areas, newest.sent.id) if newest and newest.sent else {}
     feed = await app.database.read(
-        announcements.concerning, area.code, since=app.clock().timestamp(), limit=FEED_ITEMS, channel="feed"
+        announcements.concerning,
+        area.code,
+        since=app.clock().timestamp(),
+        limit=FEED_ITEMS,
+        channel="feed",
     )
     return {
         "area": area,
@@ -222,10 +253,14 @@ async def _values(request: Request, area: Area) -> dict[str, Any]:
         "letters": phones["staff"][::-1][:LETTERS] if phones else [],
         "counters": phones["counters"] if phones else {},
         "faults": phones["faults"] if phones else {},
-        "doubled": sum(counts["doubled"] for counts in phones["counters"].values()) if phones else 0,
+        "doubled": sum(counts["doubled"] for counts in phones["counters"].values())
+        if phones
+        else 0,
         "drafts": drafts,
         "newest": newest,
-        "tiles": _tiles(app, messages := {code: sum(states.values()) for code, states in counts.items()}),
+        "tiles": _tiles(
+            app, messages := {code: sum(states.values()) for code, states in counts.items()}
+        ),
         "elsewhere": _elsewhere(app, messages),
         "entries": [_entry(edition, lang) for edition in feed.editions],
     }
@@ -236,7 +271,12 @@ def _bubbles(phones: Mapping[str, Any] | None, channel: str) -> list[Bubble]:
 
 
 def _entry(edition: Edition, lang: str) -> dict[str, Any]:
-    return {"code": edition.code, "title": edition.wording(lang).title, "at": edition.published_at, "level": edition.level}
+    return {
+        "code": edition.code,
+        "title": edition.wording(lang).title,
+        "at": edition.published_at,
+        "level": edition.level,
+    }
 
 
 def _drafts(connection: Connection, app: App, lang: str) -> list[Draft]:
@@ -244,7 +284,8 @@ def _drafts(connection: Connection, app: App, lang: str) -> list[Draft]:
     return [
         draft
         for item in news.drafts(app.clock())
-        if item.key in stored and (draft := _draft(connection, app, item.key, stored[item.key], lang)) is not None
+        if item.key in stored
+        and (draft := _draft(connection, app, item.key, stored[item.key], lang)) is not None
     ]
 
 
@@ -260,7 +301,9 @@ def _draft(connection: Connection, app: App, key: str, identity: str, lang: str)
         title=translated.title if translated else fields.title,
         level=fields.level,
         areas=", ".join(app.tree[area].label for area in fields.areas),
-        topic=next(topic.label(lang) for topic in app.settings.topics if topic.slug == fields.category),
+        topic=next(
+            topic.label(lang) for topic in app.settings.topics if topic.slug == fields.category
+        ),
         sent=sent,
     )
 
@@ -279,10 +322,18 @@ def _newest(connection: Connection, app: App, lang: str) -> Draft | None:
 
 def _tiles(app: App, counts: Mapping[str, int]) -> list[Tile]:
     groups = {
-        code: number for number, group in enumerate(app.tree.kecamatan) for code in (one.code for one in app.tree.children(group))
+        code: number
+        for number, group in enumerate(app.tree.kecamatan)
+        for code in (one.code for one in app.tree.children(group))
     }
     tiles = [
-        Tile(area=area, column=area.tile[0], row=area.tile[1], group=groups[area.code], count=counts.get(area.code, 0))
+        Tile(
+            area=area,
+            column=area.tile[0],
+            row=area.tile[1],
+            group=groups[area.code],
+            count=counts.get(area.code, 0),
+        )
         for area in app.tree.kelurahan
         if area.tile is not None
     ]
@@ -292,7 +343,11 @@ def _tiles(app: App, counts: Mapping[str, int]) -> list[Tile]:
 def _elsewhere(app: App, counts: Mapping[str, int]) -> list[tuple[str, int]]:
     """Messages to those who subscribed to the whole city or a kecamatan, and so have no tile."""
     tiled = {area.code for area in app.tree.kelurahan if area.tile is not None}
-    return [(app.tree[code].label, count) for code, count in sorted(counts.items()) if code in app.tree and code not in tiled]
+    return [
+        (app.tree[code].label, count)
+        for code, count in sorted(counts.items())
+        if code in app.tree and code not in tiled
+    ]
 
 
 # --- the providers' process ---------------------------------------------------------------------
@@ -309,7 +364,10 @@ async def _ask(app: App, path: str) -> Any:
 
 async def _tell(app: App, path: str, what: Mapping[str, Any]) -> None:
     try:
-        async with _session() as session, session.post(app.settings.simulation_url + path, json=what) as answer:
+        async with (
+            _session() as session,
+            session.post(app.settings.simulation_url + path, json=what) as answer,
+        ):
             if answer.status >= 400:
                 raise HTTPException(400)
     except (aiohttp.ClientError, TimeoutError) as error:

@@ -18,7 +18,9 @@ from channels.base.running_text import repeats
 Standing = Literal["valid", "upcoming", "corrected", "ended", "withdrawn"]
 
 PAIRS = 60_000
-"""Equal pieces that comparing two texts may pair: its time grows with these; beyond, all that differs counts as replaced."""
+"""Equal pieces that comparing two texts may pair: its time grows with these; beyond, all that
+differs counts as replaced.
+"""
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _WORD = re.compile(r"\s+|[^\s]+")
@@ -28,7 +30,9 @@ Step = tuple[str, str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """The newest edition of an announcement as a page shows it; `lang` is the language its words are in."""
+    """The newest edition of an announcement as a page shows it; `lang` is the language its words
+    are in.
+    """
 
     edition: Edition
     standing: Standing
@@ -45,7 +49,9 @@ class View:
 
     @property
     def lead(self) -> str:
-        """The summary, unless body or instruction begin with it (one that nobody wrote is the body's first sentences)."""
+        """The summary, unless body or instruction begin with it (one that nobody wrote is the
+        body's first sentences).
+        """
         words = self.edition.wording(self.lang)
         below = (rendering.plain(words.body), rendering.plain(words.instruction))
         return "" if repeats(words.summary, below) else words.summary
@@ -90,7 +96,9 @@ def start_text(start: datetime, now: datetime, lang: str) -> str:
     """ "hari ini 08.00", "besok 08.00", "1 Des 08.00" or "4 Jan 2027 08.00", in WIB."""
     moment, today = start.astimezone(rendering.WIB), now.astimezone(rendering.WIB)
     days = (moment.date() - today.date()) // timedelta(days=1)
-    near = {"id": ("hari ini", "besok"), "en": ("today", "tomorrow")}["en" if lang == "en" else "id"]
+    near = {"id": ("hari ini", "besok"), "en": ("today", "tomorrow")}[
+        "en" if lang == "en" else "id"
+    ]
     if 0 <= days < len(near):
         return f"{near[days]} {rendering.clock(start)}"
     text = rendering.moment_text(start, lang).removesuffix(" WIB")
@@ -119,7 +127,9 @@ def history(editions: Sequence[Edition], lang: str) -> list[Version]:
             change=edition.change,
             reason=edition.reason,
             published_at=edition.published_at,
-            changes=differences(before, edition, lang) if before is not None and edition.change != "withdrawal" else (),
+            changes=differences(before, edition, lang)
+            if before is not None and edition.change != "withdrawal"
+            else (),
         )
         for before, edition in zip([None, *editions], editions, strict=False)
     ]
@@ -129,8 +139,12 @@ def history(editions: Sequence[Edition], lang: str) -> list[Version]:
 def differences(before: Edition, after: Edition, lang: str) -> list[Difference]:
     """The fields whose words differ, in reading order; in `lang` only where both have such words."""
     lang = lang if lang in before.wordings and lang in after.wordings else "id"
-    pairs = [(field, _readable(before, field, lang), _readable(after, field, lang)) for field in _FIELDS]
-    return [Difference(field=field, marked=marked(old, new)) for field, old, new in pairs if old != new]
+    pairs = [
+        (field, _readable(before, field, lang), _readable(after, field, lang)) for field in _FIELDS
+    ]
+    return [
+        Difference(field=field, marked=marked(old, new)) for field, old, new in pairs if old != new
+    ]
 
 
 _FIELDS = ("title", "span", "areas", "summary", "instruction", "body")
@@ -147,29 +161,45 @@ def _readable(edition: Edition, field: str, lang: str) -> str:
 
 @lru_cache(maxsize=256)
 def marked(old: str, new: str) -> Markup:
-    """`new` with what was deleted from `old` and inserted, word by word, as <del> and <ins>; all text escaped."""
+    """`new` with what was deleted from `old` and inserted, word by word, as <del> and <ins>; all
+    text escaped.
+    """
     return Markup("").join(_shown(*step) for step in compared(old, new))
 
 
 def compared(old: str, new: str) -> list[Step]:
-    """How `old` becomes `new`, in order: by line, then by word in lines that differ, in bounded time whatever they say."""
+    """How `old` becomes `new`, in order: by line, then by word in lines that differ, in bounded
+    time whatever they say.
+    """
     lines = _steps(_LINE.findall(old), _LINE.findall(new), PAIRS)
     allowed = PAIRS // max(1, sum(act != "equal" for act, _, _ in lines))
     steps: list[Step] = []
     for line in lines:
-        steps += [line] if line[0] == "equal" else _steps(_WORD.findall(line[1]), _WORD.findall(line[2]), allowed)
+        steps += (
+            [line]
+            if line[0] == "equal"
+            else _steps(_WORD.findall(line[1]), _WORD.findall(line[2]), allowed)
+        )
     return steps
 
 
 def _steps(before: Sequence[str], after: Sequence[str], allowed: int) -> list[Step]:
-    """How `before` becomes `after`, in order; what stands between the common beginning and end is compared if it may be."""
+    """How `before` becomes `after`, in order; what stands between the common beginning and end is
+    compared if it may be.
+    """
     shorter = min(len(before), len(after))
     head = next((place for place in range(shorter) if before[place] != after[place]), shorter)
     left = shorter - head
     tail = next((place for place in range(left) if before[-1 - place] != after[-1 - place]), left)
     gone, come = before[head : len(before) - tail], after[head : len(after) - tail]
-    found = [("equal", "".join(before[:head]), "".join(after[:head])), *_between(gone, come, allowed)]
-    return [*found, ("equal", "".join(before[len(before) - tail :]), "".join(after[len(after) - tail :]))]
+    found = [
+        ("equal", "".join(before[:head]), "".join(after[:head])),
+        *_between(gone, come, allowed),
+    ]
+    return [
+        *found,
+        ("equal", "".join(before[len(before) - tail :]), "".join(after[len(after) - tail :])),
+    ]
 
 
 def _between(before: Sequence[str], after: Sequence[str], allowed: int) -> list[Step]:
@@ -177,8 +207,14 @@ def _between(before: Sequence[str], after: Sequence[str], allowed: int) -> list[
     if sum(known[piece] for piece in before) > allowed:
         return [("replace", "".join(before), "".join(after))]
     return [
-        ("equal" if act == "equal" else "replace", "".join(before[start:end]), "".join(after[to_start:to_end]))
-        for act, start, end, to_start, to_end in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+        (
+            "equal" if act == "equal" else "replace",
+            "".join(before[start:end]),
+            "".join(after[to_start:to_end]),
+        )
+        for act, start, end, to_start, to_end in difflib.SequenceMatcher(
+            None, before, after, autojunk=False
+        ).get_opcodes()
     ]
 
 

@@ -1,4 +1,6 @@
-"""Our own files (styles, scripts, pictures, font): for ever under a name with their hash, revalidated under their plain name."""
+"""Our own files (styles, scripts, pictures, font): for ever under a name with their hash,
+revalidated under their plain name.
+"""
 
 import re
 from functools import cache
@@ -47,7 +49,11 @@ async def robots(request: Request) -> Response:
     """Which pages search engines leave alone: personal links and interfaces."""
     paths = ("/api/", "/atur/", "/berhenti/", "/layar/", "/redaksi/", "/simulasi", "/webhook/")
     text = "User-agent: *\n" + "".join(f"Disallow: {path}\n" for path in paths)
-    return serve(request, keep(text.encode(), media_type=TYPES[".txt"]), cache_control="public, max-age=86400")
+    return serve(
+        request,
+        keep(text.encode(), media_type=TYPES[".txt"]),
+        cache_control="public, max-age=86400",
+    )
 
 
 @cache
@@ -62,7 +68,9 @@ def address(name: str) -> str:
 @cache
 def _names() -> frozenset[str]:
     return frozenset(
-        str(path.relative_to(FOLDER).as_posix()) for path in FOLDER.rglob("*") if path.suffix in TYPES and path.is_file()
+        str(path.relative_to(FOLDER).as_posix())
+        for path in FOLDER.rglob("*")
+        if path.suffix in TYPES and path.is_file()
     )
 
 

@@ -1,4 +1,6 @@
-"""A resident stops: GET asks and changes nothing, POST stops at once, by button or by mail program (RFC 8058)."""
+"""A resident stops: GET asks and changes nothing, POST stops at once, by button or by mail program
+(RFC 8058).
+"""
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,7 +21,9 @@ async def ask(request: Request) -> Response:
 
 
 async def stop(request: Request) -> Response:
-    """Stop the address that the link names. No cookie, no login; a second time changes nothing and says the same."""
+    """Stop the address that the link names. No cookie, no login; a second time changes nothing and
+    says the same.
+    """
     app, address = app_of(request), await _address(request)
     body = await request.body()
     source = "one-click" if any(sign in body for sign in ONE_CLICK) else "web"

@@ -1,4 +1,6 @@
-"""Requests as every database can store them: no text of a query or form holds a NUL, and no path is looked up with one."""
+"""Requests as every database can store them: no text of a query or form holds a NUL, and no path is
+looked up with one.
+"""
 
 from typing import Any
 
@@ -11,7 +13,9 @@ NUL = "\0"
 
 
 class StorableRequest(Request):
-    """A request whose query and form are without NUL. Raises HTTPException (404) for a path with one."""
+    """A request whose query and form are without NUL. Raises HTTPException (404) for a path with
+    one.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -25,14 +29,17 @@ class StorableRequest(Request):
         query = super().query_params
         if not any(NUL in text for pair in query.multi_items() for text in pair):
             return query
-        return QueryParams([(_without(name), _without(value)) for name, value in query.multi_items()])
+        return QueryParams(
+            [(_without(name), _without(value)) for name, value in query.multi_items()]
+        )
 
     async def form(self, **limits: Any) -> FormData:  # type: ignore[override]  # none of ours is used as a context
         """The form's fields, read once."""
         if self._storable_form is None:
             sent = await super().form(**limits)
             fields = [
-                (_without(name), _without(value) if isinstance(value, str) else value) for name, value in sent.multi_items()
+                (_without(name), _without(value) if isinstance(value, str) else value)
+                for name, value in sent.multi_items()
             ]
             self._storable_form = FormData(fields)
         return self._storable_form

@@ -47,7 +47,11 @@ async def show(request: Request) -> Response:
     app = app_of(request)
     counts = await app.database.read(figures.in_force_by_area, app.clock().timestamp())
     listed = [
-        Places(kecamatan=group.kecamatan, places=[_place(app, area, counts) for area in group.kelurahan]) for group in groups(app)
+        Places(
+            kecamatan=group.kecamatan,
+            places=[_place(app, area, counts) for area in group.kelurahan],
+        )
+        for group in groups(app)
     ]
     messengers = [app.push[name].label for name in app.open_push]
     return pages.page(
@@ -61,12 +65,20 @@ async def show(request: Request) -> Response:
 
 
 def _place(app: App, area: Area, counts: Mapping[str, int]) -> Place:
-    return Place(area=area, count=counts.get(area.code, 0), feeds=links.of_area(app.pull.values(), area))
+    return Place(
+        area=area, count=counts.get(area.code, 0), feeds=links.of_area(app.pull.values(), area)
+    )
 
 
 def _tiles(listed: Sequence[Places]) -> list[Tile]:
     found = [
-        Tile(area=place.area, column=place.area.tile[0], row=place.area.tile[1], group=number, count=place.count)
+        Tile(
+            area=place.area,
+            column=place.area.tile[0],
+            row=place.area.tile[1],
+            group=number,
+            count=place.count,
+        )
         for number, group in enumerate(listed)
         for place in group.places
         if place.area.tile is not None

@@ -43,10 +43,14 @@ async def receive(request: Request) -> Response:
     except BadWebhook as error:
         # a keyed hash: a short body with little in it but a number could be guessed from its SHA-256
         key = app.book.dedupe_key(channel.name, body.decode("latin-1")).hex()
-        log.warning("webhook_unreadable", channel=channel.name, bytes=len(body), key=key, reason=str(error))
+        log.warning(
+            "webhook_unreadable", channel=channel.name, bytes=len(body), key=key, reason=str(error)
+        )
         request.app.state.refusals.note("unreadable")
         return PlainTextResponse(TAKEN)
-    await receipts.accept(app, channel.name, [part for part in parts if not isinstance(part, Unreadable)])
+    await receipts.accept(
+        app, channel.name, [part for part in parts if not isinstance(part, Unreadable)]
+    )
     _tell(request, channel.name, Counter(part for part in parts if isinstance(part, Unreadable)))
     return PlainTextResponse(TAKEN)
 
@@ -54,7 +58,13 @@ async def receive(request: Request) -> Response:
 def _tell(request: Request, channel: str, unreadable: Counter[Unreadable]) -> None:
     """Log what of a webhook could not be read, a line for each reason, and count it."""
     for part, count in unreadable.most_common(REASONS):
-        log.warning("webhook_part_unreadable", channel=channel, where=part.where, reason=part.reason, count=count)
+        log.warning(
+            "webhook_part_unreadable",
+            channel=channel,
+            where=part.where,
+            reason=part.reason,
+            count=count,
+        )
     request.app.state.refusals.note("unreadable", unreadable.total())
 
 

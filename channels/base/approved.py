@@ -1,4 +1,6 @@
-"""Templates that a provider approves in advance: their file, the variables they hold, and legal values for these."""
+"""Templates that a provider approves in advance: their file, the variables they hold, and legal
+values for these.
+"""
 
 import functools
 import re
@@ -28,7 +30,9 @@ _AMOUNT = re.compile(r"- (?=\d)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Definition:
-    """One template file: `document` as submitted for approval, Jinja sources of its variables, and which may be cut."""
+    """One template file: `document` as submitted for approval, Jinja sources of its variables, and
+    which may be cut.
+    """
 
     document: Mapping[str, Any]
     parameters: Mapping[str, str]
@@ -54,7 +58,11 @@ def definition(file: str, name: str, site: Site) -> Definition:
     raw = yaml.safe_load((TEMPLATES / file).read_text(encoding="utf-8"))
     facts = {"<base_url>": site.base_url.rstrip("/"), "<host>": site.host, "<city>": site.city}
     document = _replaced(raw["template"], {**facts, "<emergency_number>": site.emergency_number})
-    return Definition(document={**document, "name": name}, parameters=raw["parameters"], flexible=tuple(raw.get("flexible", ())))
+    return Definition(
+        document={**document, "name": name},
+        parameters=raw["parameters"],
+        flexible=tuple(raw.get("flexible", ())),
+    )
 
 
 def _replaced(value: Any, facts: Mapping[str, str]) -> Any:
@@ -84,24 +92,41 @@ def legal(text: str) -> str:
 
 
 def fitted(text: str, limit: int, *, boxed: str = "") -> str:
-    """A legal text cut to `limit` UTF-16 units, with every character to be seen (`pairing.unpaired`)."""
+    """A legal text cut to `limit` UTF-16 units, with every character to be seen
+    (`pairing.unpaired`).
+    """
     room = limit
-    while room > 0 and (over := utf16(shown := unpaired(shortened(text, room, utf16), boxed=boxed)) - limit) > 0:
+    while (
+        room > 0
+        and (over := utf16(shown := unpaired(shortened(text, room, utf16), boxed=boxed)) - limit)
+        > 0
+    ):
         room -= over
     return shown if room > 0 else ""
 
 
-def values_for(template: Definition, context: Mapping[str, Any], *, limit: int, each: int) -> dict[str, str]:
-    """The legal value of each variable, cut so that the filled body measures <= `limit` UTF-16 units.
+def values_for(
+    template: Definition, context: Mapping[str, Any], *, limit: int, each: int
+) -> dict[str, str]:
+    """The legal value of each variable, cut so that the filled body measures <= `limit` UTF-16
+    units.
 
-    A value that is not flexible is cut at `each` units, at less only if nothing would be left for the flexible ones;
-    these share the room that is left, by sentence. The header's one variable gets what fits there.
+    A value that is not flexible is cut at `each` units, at less only if nothing would be left for
+    the flexible ones; these share the room that is left, by sentence. The header's one variable
+    gets what fits there.
     """
-    whole = {name: legal(_expression(source).render(context)) for name, source in template.parameters.items()}
+    whole = {
+        name: legal(_expression(source).render(context))
+        for name, source in template.parameters.items()
+    }
     boxes = {name: mark for mark, name in _BOXED.findall(template.text("BODY"))}
     while True:
         values = dict.fromkeys(whole, "")
-        values |= {name: fitted(whole[name], each, boxed=boxes.get(name, "")) for name in whole if name not in template.flexible}
+        values |= {
+            name: fitted(whole[name], each, boxed=boxes.get(name, ""))
+            for name in whole
+            if name not in template.flexible
+        }
         room = limit - utf16(filled(template.text("BODY"), values))
         if room >= LEAST or each <= LEAST // 4:
             break
@@ -112,7 +137,9 @@ def values_for(template: Definition, context: Mapping[str, Any], *, limit: int, 
         room -= utf16(values[name])
     header = template.text("HEADER")
     for name in variables(header):
-        values[name] = fitted(values[name], HEADER_LIMIT - utf16(filled(header, {name: ""}))) or EMPTY
+        values[name] = (
+            fitted(values[name], HEADER_LIMIT - utf16(filled(header, {name: ""}))) or EMPTY
+        )
     return values
 
 

@@ -20,7 +20,9 @@ class Piece:
 
 
 class Batch:
-    """What waits, how many are out, and the results not yet fetched. No result = not written, or nobody asks any more."""
+    """What waits, how many are out, and the results not yet fetched. No result = not written, or
+    nobody asks any more.
+    """
 
     def __init__(self, messages: Iterable[Outgoing], *, may_write: MayWrite) -> None:
         self.pending = deque(Piece(self, outgoing) for outgoing in messages)
@@ -64,7 +66,9 @@ class Batch:
         self.answer(piece.outgoing, outcome)
 
     def answer(self, outgoing: Outgoing, outcome: Outcome) -> None:
-        """Note an outcome, also of a message that never waited; what halts the channel stops the batch."""
+        """Note an outcome, also of a message that never waited; what halts the channel stops the
+        batch.
+        """
         self.stopped |= self._halts.end(outcome)
         self.results.append(Result(outgoing=outgoing, outcome=outcome))
         self._wake()

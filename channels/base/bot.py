@@ -1,4 +1,6 @@
-"""How python-telegram-bot ("PTB") speaks to the Bot API here: over aiohttp, and with pictures that Telegram knows already."""
+"""How python-telegram-bot ("PTB") speaks to the Bot API here: over aiohttp, and with pictures that
+Telegram knows already.
+"""
 
 import re
 import time
@@ -18,7 +20,9 @@ AT_ONCE = 64  # requests in flight of one batch: 1,000 messages a second at 60 m
 PICTURES = 64
 """Pictures remembered at most: more announcements than that do not go out at once."""
 REFUSED_SECONDS = 60.0
-"""How long a picture that Telegram could not use is left out: our server may only have been restarting."""
+"""How long a picture that Telegram could not use is left out: our server may only have been
+restarting.
+"""
 _BAD_PICTURE = re.compile("file|http url|url content|web ?page|photo|image|picture|media|caption")
 """What a 400 says that is about the picture, or about words below one."""
 _NO_PICTURES_HERE = re.compile("rights to send photos|send_photos_forbidden")
@@ -52,13 +56,20 @@ class AioRequest(BaseRequest):
         await self._sessions.aclose()
 
     async def do_request(
-        self, url: str, method: str, request_data: RequestData | None = None, *_: object, **__: object
+        self,
+        url: str,
+        method: str,
+        request_data: RequestData | None = None,
+        *_: object,
+        **__: object,
     ) -> tuple[int, bytes]:
         """Status and body of the answer."""
         body = http.Body(msgspec.json.encode(request_data.json_parameters if request_data else {}))
         kind = {"Content-Type": "application/json"}
         try:
-            async with self._sessions.get().request(method, url, data=body, headers=kind, allow_redirects=False) as answer:
+            async with self._sessions.get().request(
+                method, url, data=body, headers=kind, allow_redirects=False
+            ) as answer:
                 status, payload = answer.status, await answer.read()
         except TimeoutError as slow:
             raise error.TimedOut from slow
@@ -77,7 +88,9 @@ class AioRequest(BaseRequest):
 
 
 class Pictures:
-    """How to name each picture to Telegram: by its address at first, by the id of its own copy as soon as it has one."""
+    """How to name each picture to Telegram: by its address at first, by the id of its own copy as
+    soon as it has one.
+    """
 
     def __init__(self) -> None:
         self._copies: dict[str, str] = {}
@@ -96,7 +109,9 @@ class Pictures:
         self._copies[url] = copy
 
     def refused(self, url: str, problem: error.BadRequest) -> bool:
-        """Whether the picture alone was refused, so that the words can go without it; for a while nobody tries it again."""
+        """Whether the picture alone was refused, so that the words can go without it; for a while
+        nobody tries it again.
+        """
         description = problem.message.lower()
         if _NO_PICTURES_HERE.search(description):
             return True
@@ -116,12 +131,19 @@ def with_link(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The words, with the picture as the large preview of a link above them."""
     shown = {"url": arguments["photo"], "prefer_large_media": True, "show_above_text": True}
     extra = {**arguments["api_kwargs"], "link_preview_options": msgspec.json.encode(shown).decode()}
-    return {**{name: value for name, value in arguments.items() if name != "photo"}, "api_kwargs": extra}
+    return {
+        **{name: value for name, value in arguments.items() if name != "photo"},
+        "api_kwargs": extra,
+    }
 
 
 def as_caption(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments with the words as a caption, which knows no preview of links."""
-    extra = {name: value for name, value in arguments["api_kwargs"].items() if name != "link_preview_options"}
+    extra = {
+        name: value
+        for name, value in arguments["api_kwargs"].items()
+        if name != "link_preview_options"
+    }
     kept = {name: value for name, value in arguments.items() if name not in {"text", "photo"}}
     return {**kept, "caption": arguments["text"], "api_kwargs": extra}
 

@@ -1,4 +1,6 @@
-"""How a correction takes the place of messages that stand in a chat: edited where Telegram lets us, else marked and removed."""
+"""How a correction takes the place of messages that stand in a chat: edited where Telegram lets us,
+else marked and removed.
+"""
 
 import asyncio
 import re
@@ -33,7 +35,9 @@ class Became(Enum):
 
 
 def _settled(problem: error.BadRequest) -> Became | None:
-    """What a refused edit says of the message: it shows this already, or is gone; None where it says nothing of either."""
+    """What a refused edit says of the message: it shows this already, or is gone; None where it
+    says nothing of either.
+    """
     description = problem.message.lower()
     if NOT_MODIFIED in description:
         return Became.EDITED
@@ -47,12 +51,18 @@ class Editor:
         self._bot, self._pictures = bot, pictures
 
     async def edit(self, arguments: Mapping[str, Any], mark: str) -> Became:
-        """Put the new picture and words, or words alone, in place of a message; `mark` goes below a photo that must go."""
+        """Put the new picture and words, or words alone, in place of a message; `mark` goes below a
+        photo that must go.
+        """
         media = await self._edit_media(arguments) if "photo" in arguments else None
-        return media or await self._edit_text(with_link(arguments) if "photo" in arguments else arguments, mark)
+        return media or await self._edit_text(
+            with_link(arguments) if "photo" in arguments else arguments, mark
+        )
 
     async def edit_patiently(self, arguments: Mapping[str, Any], mark: str) -> Became:
-        """Edit, again after a fault that passes: the new words are out already, so nothing else would repeat it."""
+        """Edit, again after a fault that passes: the new words are out already, so nothing else
+        would repeat it.
+        """
         for wait in (WAIT_SECONDS * 2**number for number in range(TRIES - 1)):
             try:
                 return await self.edit(arguments, mark)

@@ -1,4 +1,6 @@
-"""Light Markdown as the HTML of a bot's message: blocks, what fits of them, and which marks give way where all are too many."""
+"""Light Markdown as the HTML of a bot's message: blocks, what fits of them, and which marks give
+way where all are too many.
+"""
 
 import itertools
 import re
@@ -15,7 +17,14 @@ ENTITY_LIMIT = 100
 _GAP = f"\n\n{ELLIPSIS}"
 """Stands below the last block that fits."""
 
-_TAGS = {"strong_open": "<b>", "strong_close": "</b>", "em_open": "<i>", "em_close": "</i>", "softbreak": "\n", "hardbreak": "\n"}
+_TAGS = {
+    "strong_open": "<b>",
+    "strong_close": "</b>",
+    "em_open": "<i>",
+    "em_close": "</i>",
+    "softbreak": "\n",
+    "hardbreak": "\n",
+}
 _OPENING = re.compile("<[a-z]")
 _STYLE = re.compile("</?[bi]>")
 _LINK = re.compile('<a href="([^"]*)">([^<]*)</a>')
@@ -23,13 +32,17 @@ _PIECE = re.compile("<[^>]*>|[^<]+")
 
 
 def blocks(markdown: str) -> list[tuple[str, str]]:
-    """Paragraphs and list items of light Markdown: what stands before each ("\\n\\n", "\\n- "), and its balanced HTML."""
+    """Paragraphs and list items of light Markdown: what stands before each ("\\n\\n", "\\n- "), and
+    its balanced HTML.
+    """
     found: list[tuple[str, str]] = []
     lists: list[Iterator[str]] = []
     gap = mark = ""
     for token in tokens(markdown):
         if token.type in {"bullet_list_open", "ordered_list_open"}:
-            numbers = (f"{number}. " for number in itertools.count(int(token.attrs.get("start", 1))))
+            numbers = (
+                f"{number}. " for number in itertools.count(int(token.attrs.get("start", 1)))
+            )
             lists.append(numbers if token.type[0] == "o" else itertools.repeat("- "))
         elif token.type.endswith("_list_close"):
             lists.pop()
@@ -50,9 +63,17 @@ def _inline(children: Iterable[Token]) -> str:
             href = str(child.attrs.get("href", ""))
             out.append(f'<a href="{escape(href)}">')
             # Telegram knows web links only: of others it shows the label alone
-            shown = "" if href.startswith(("http://", "https://")) else clean(unescape(re.sub("^(tel|mailto):", "", href)))
+            shown = (
+                ""
+                if href.startswith(("http://", "https://"))
+                else clean(unescape(re.sub("^(tel|mailto):", "", href)))
+            )
         elif child.type == "link_close":
-            out.append("</a>" if shown in {"", unescape(out[-1])} else f"</a> ({escape(shown, quote=False)})")
+            out.append(
+                "</a>"
+                if shown in {"", unescape(out[-1])}
+                else f"</a> ({escape(shown, quote=False)})"
+            )
         else:
             out.append(_TAGS.get(child.type) or escape(clean(child.content), quote=False))
     return "".join(out)
@@ -64,9 +85,11 @@ def parsed(html: str) -> str:
 
 
 def flow(markdown: str, beside: str, share: float = 1.0) -> Markup:
-    """HTML of the blocks that fit into `share` of the room that `beside` leaves; the next is cut, and an ellipsis says so.
+    """HTML of the blocks that fit into `share` of the room that `beside` leaves; the next is cut,
+    and an ellipsis says so.
 
-    Where all entities would be too many, bold and italic go first; links that are still too many stand as text.
+    Where all entities would be too many, bold and italic go first; links that are still too many
+    stand as text.
     """
     room = int((TEXT_LIMIT - utf16(parsed(beside))) * share)
     tags = int((ENTITY_LIMIT - len(_OPENING.findall(beside))) * share)
@@ -74,7 +97,13 @@ def flow(markdown: str, beside: str, share: float = 1.0) -> Markup:
     out, whole = _filled(parts, room, tags)
     if not whole:
         out, _ = _filled(parts, room - utf16(_GAP), tags)
-        out += "" if out.endswith(ELLIPSIS) or room < utf16(_GAP) else _GAP.strip() if not out else _GAP
+        out += (
+            ""
+            if out.endswith(ELLIPSIS) or room < utf16(_GAP)
+            else _GAP.strip()
+            if not out
+            else _GAP
+        )
     return Markup(out)  # noqa: S704 # reason: each block is escaped
 
 
@@ -88,7 +117,9 @@ def _filled(parts: Sequence[tuple[str, str]], room: int, tags: int) -> tuple[str
         text = parsed(styled)
         if utf16(lead + text) > room:
             head = shortened(text, room - utf16(lead), utf16)
-            return (out if head in {"", ELLIPSIS} else out + lead + _clipped(styled, head, text)), False
+            return (
+                out if head in {"", ELLIPSIS} else out + lead + _clipped(styled, head, text)
+            ), False
         out += lead + styled
         room -= utf16(lead + text)
         tags -= len(_OPENING.findall(styled))
@@ -96,7 +127,9 @@ def _filled(parts: Sequence[tuple[str, str]], room: int, tags: int) -> tuple[str
 
 
 def _within(html: str, tags: int, *, kept_back: int) -> str:
-    """A block with at most so many entities: all, the links alone, or none; `kept_back` are for the links of later blocks."""
+    """A block with at most so many entities: all, the links alone, or none; `kept_back` are for the
+    links of later blocks.
+    """
     if len(_OPENING.findall(html)) <= tags - kept_back:
         return html
     bare = _STYLE.sub("", html)
@@ -105,12 +138,18 @@ def _within(html: str, tags: int, *, kept_back: int) -> str:
 
 def _as_text(link: re.Match[str]) -> str:
     target, label = unescape(link[1]), unescape(link[2])
-    shown = label if label == target or not target.startswith(("http://", "https://")) else f"{label} ({target})"
+    shown = (
+        label
+        if label == target or not target.startswith(("http://", "https://"))
+        else f"{label} ({target})"
+    )
     return escape(shown, quote=False)
 
 
 def _clipped(html: str, head: str, text: str) -> str:
-    """The beginning of a block that shows `head`, a beginning of its `text` with or without an ellipsis: links stay links."""
+    """The beginning of a block that shows `head`, a beginning of its `text` with or without an
+    ellipsis: links stay links.
+    """
     kept = head if text.startswith(head) else head.removesuffix(ELLIPSIS).rstrip()
     if not text.startswith(kept):
         return escape(head, quote=False)
@@ -119,7 +158,11 @@ def _clipped(html: str, head: str, text: str) -> str:
         if not left:
             break
         if piece.startswith("<"):
-            inside = inside[:-1] if piece.startswith("</") else [*inside, piece[1:].split(" ")[0].rstrip(">")]
+            inside = (
+                inside[:-1]
+                if piece.startswith("</")
+                else [*inside, piece[1:].split(" ")[0].rstrip(">")]
+            )
             out += piece
         else:
             words = unescape(piece)[:left]

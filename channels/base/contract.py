@@ -1,4 +1,6 @@
-"""The contract every channel keeps: what goes in, what comes out. It is all that a channel may know."""
+"""The contract every channel keeps: what goes in, what comes out. It is all that a channel may
+know.
+"""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +17,9 @@ Level = Literal["info", "important", "emergency"]
 Change = Literal["original", "correction", "withdrawal"]
 
 TITLE_LIMIT, SUMMARY_LIMIT = 70, 90
-"""Code points of a title and of a summary: the longest that a kelurahan screen shows in both orientations."""
+"""Code points of a title and of a summary: the longest that a kelurahan screen shows in both
+orientations.
+"""
 
 
 # --- what goes in -------------------------------------------------------------------------------
@@ -38,7 +42,9 @@ class Area(msgspec.Struct, frozen=True, kw_only=True):
     def full_name(self) -> str:
         """The name in full words: "Kota Cimahi", "Kecamatan Cimahi Utara", "Kelurahan Cimahi"."""
         depth = self.code.count(".")
-        return self.name if depth <= 1 else f"{'Kecamatan' if depth == 2 else 'Kelurahan'} {self.name}"
+        return (
+            self.name if depth <= 1 else f"{'Kecamatan' if depth == 2 else 'Kelurahan'} {self.name}"
+        )
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +68,9 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A picture with its compulsory text alternative; bytes and pixels of what `url` names, 0 where they are not known."""
+    """A picture with its compulsory text alternative; bytes and pixels of what `url` names, 0 where
+    they are not known.
+    """
 
     url: str
     alt: str
@@ -105,7 +113,9 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
     link: str | None = None
     image: Image | None = None
     claim: Claim | None = None
-    urgent: bool = False  # whether it corrects an emergency, whatever its own level: as loud as that was
+    urgent: bool = (
+        False  # whether it corrects an emergency, whatever its own level: as loud as that was
+    )
 
     @property
     def key(self) -> str:
@@ -122,9 +132,15 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
         return self.wordings.get(lang) or self.wordings["id"]
 
     def on(self, channel: str) -> "Edition":
-        """The edition as this channel says it: with the words that staff adjusted for it alone, where there are some."""
+        """The edition as this channel says it: with the words that staff adjusted for it alone,
+        where there are some.
+        """
         own = {"id": self.overrides[channel]} if channel in self.overrides else {}
-        return msgspec.structs.replace(self, wordings=self.wordings | own, overrides={}) if self.overrides else self
+        return (
+            msgspec.structs.replace(self, wordings=self.wordings | own, overrides={})
+            if self.overrides
+            else self
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,9 +183,10 @@ class Message:
 class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     """One address about to be written to.
 
-    `delivery` names the delivery and attempt in provider callbacks (<= 64 of [a-z0-9.]); `token` signs the
-    address for /berhenti/ (lower-case base32, the same in every message to it); `address_key` is a stable
-    stand-in for the address in Message-IDs; `area` is the subscribed area under which it is counted.
+    `delivery` names the delivery and attempt in provider callbacks (<= 64 of [a-z0-9.]); `token`
+    signs the address for /berhenti/ (lower-case base32, the same in every message to it);
+    `address_key` is a stable stand-in for the address in Message-IDs; `area` is the subscribed area
+    under which it is counted.
     """
 
     delivery: str
@@ -212,7 +229,9 @@ class Refused:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rejected:
-    """The provider will not take this message: do not retry; `whole_edition` when the code names template or media."""
+    """The provider will not take this message: do not retry; `whole_edition` when the code names
+    template or media.
+    """
 
     code: str = ""
     detail: str = ""
@@ -222,23 +241,28 @@ class Rejected:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Skipped:
-    """Not the address's fault, and no use to retry here: fall back to the subscriber's next address."""
+    """Not the address's fault, and no use to retry here: fall back to the subscriber's next
+    address.
+    """
 
     code: str = ""
     detail: str = ""
 
 
 About = Literal["sender", "either", "recipient"]
-"""Whom a reply is about. All but "sender" answered one recipient ("either": but names our account) and count only by number."""
+"""Whom a reply is about. All but "sender" answered one recipient ("either": but names our account)
+and count only by number.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deferred:
     """Try later.
 
-    `retry_after` in seconds overrides the usual waits. `throttle`: the provider limits us; never spends an attempt.
-    `scope` says what is limited. `uncertain`: written, no answer, so it may arrive twice. `strikes` > 0: a soft bounce;
-    that many on different days without a success between make the address dead. `moved_to`: the address's new id.
+    `retry_after` in seconds overrides the usual waits. `throttle`: the provider limits us; never
+    spends an attempt. `scope` says what is limited. `uncertain`: written, no answer, so it may
+    arrive twice. `strikes` > 0: a soft bounce; that many on different days without a success
+    between make the address dead. `moved_to`: the address's new id.
     """
 
     retry_after: float | None = None
@@ -279,7 +303,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StatusEvent:
-    """What became of a message to `address`; `dedupe` is the same each time the provider repeats itself."""
+    """What became of a message to `address`; `dedupe` is the same each time the provider repeats
+    itself.
+    """
 
     dedupe: str
     provider_id: str
@@ -305,7 +331,9 @@ class InboundEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AddressEvent:
-    """An address is gone, has stopped us, is back or has a new id, `moved_to`; `exact`: of a former id it says nothing."""
+    """An address is gone, has stopped us, is back or has a new id, `moved_to`; `exact`: of a former
+    id it says nothing.
+    """
 
     dedupe: str
     address: str
@@ -341,7 +369,9 @@ class BadAddress(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One line of `broadcaster doctor`: `ok` None means "could not be told"; `mend` says what to do."""
+    """One line of `broadcaster doctor`: `ok` None means "could not be told"; `mend` says what to
+    do.
+    """
 
     ok: bool | None
     what: str
@@ -359,11 +389,15 @@ class Limits:
 
 
 MayWrite = Callable[[], bool]
-"""Asked before each write; once it says False the channel writes nothing more (lease, pause, pre-emption, SIGTERM)."""
+"""Asked before each write; once it says False the channel writes nothing more (lease, pause,
+pre-emption, SIGTERM).
+"""
 
 
 class PushChannel(Protocol):
-    """A way out that hands each message to a provider. The module also has `Settings` and `parse_address(text) -> str`."""
+    """A way out that hands each message to a provider. The module also has `Settings` and
+    `parse_address(text) -> str`.
+    """
 
     @property
     def name(self) -> str:
@@ -383,7 +417,9 @@ class PushChannel(Protocol):
 
     @property
     def receipt_wait(self) -> float:
-        """Seconds to wait for a late receipt before an uncertain message is resent (0 for emergencies, always)."""
+        """Seconds to wait for a late receipt before an uncertain message is resent (0 for
+        emergencies, always).
+        """
 
     @property
     def spaced(self) -> bool:
@@ -403,19 +439,28 @@ class PushChannel(Protocol):
         """Pure: what differs per recipient."""
 
     def preview(self, outgoing: Outgoing) -> dict[str, str]:
-        """Pure: what this recipient will see, by part (text, html, subject, or the template's parameters)."""
+        """Pure: what this recipient will see, by part (text, html, subject, or the template's
+        parameters).
+        """
 
     def send(self, messages: Sequence[Outgoing], *, may_write: MayWrite) -> AsyncIterator[Result]:
         """Hand the messages over; one Result each, in any order.
 
-        After Halted (of the sender) or once `may_write()` is False nothing more begins: what has no Result was not sent.
+        After Halted (of the sender) or once `may_write()` is False nothing more begins: what has no
+        Result was not sent.
         """
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
-        """Pure: refuse from the head alone what no provider sent, before its body is read. Raises BadSignature."""
+        """Pure: refuse from the head alone what no provider sent, before its body is read. Raises
+        BadSignature.
+        """
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event | Unreadable]:
-        """Pure: check the signature over the raw body, then read it; lower-case header names. Raises BadSignature, BadWebhook."""
+    def parse_webhook(
+        self, headers: Mapping[str, str], body: bytes
+    ) -> Sequence[Event | Unreadable]:
+        """Pure: check the signature over the raw body, then read it; lower-case header names.
+        Raises BadSignature, BadWebhook.
+        """
 
     def challenge(self, query: Mapping[str, str]) -> str | None:
         """Pure: the answer to a provider's GET handshake, or None to refuse it (403)."""
@@ -437,8 +482,9 @@ class PushChannel(Protocol):
 class PageRequest:
     """What a pull channel is asked: one of its `paths`, the area, and the editions that concern it.
 
-    `editions`: the newest edition of each announcement that concerns `area`, newest first publication first; withdrawn
-    and expired ones included where younger than 30 days (the channel decides what it shows). `now` is server time (UTC).
+    `editions`: the newest edition of each announcement that concerns `area`, newest first
+    publication first; withdrawn and expired ones included where younger than 30 days (the channel
+    decides what it shows). `now` is server time (UTC).
     """
 
     path: str
@@ -452,7 +498,8 @@ class PageRequest:
 class Document:
     """What a pull channel serves; the web layer adds the strong ETag, 304, HEAD and compression.
 
-    `fresh_until`: when it changes by itself (an expiry, a start); None = only when an edition is published.
+    `fresh_until`: when it changes by itself (an expiry, a start); None = only when an edition is
+    published.
     """
 
     body: bytes

@@ -12,7 +12,8 @@ _NOT_CARRIED = re.compile(rb"\r(?!\n)|(?<!\r)\n|[^\n]{1000}|\0")
 
 
 class Envelope(NamedTuple):
-    """What goes to the server for one recipient; with `sound`, `data` is known to need no repair (see `sound_lines`).
+    """What goes to the server for one recipient; with `sound`, `data` is known to need no repair
+    (see `sound_lines`).
 
     `message_id` comes back as the provider's id in the receipt.
     """
@@ -28,8 +29,9 @@ class Envelope(NamedTuple):
 class Offer:
     """What a server said to EHLO, as far as it matters here; `size` in octets, 0 = no limit told.
 
-    CHUNKING is left aside: BDAT would spare the server the search for the final dot, and us one round trip per
-    message, which PIPELINING hides; but it would put the content on the wire before the recipient is accepted.
+    CHUNKING is left aside: BDAT would spare the server the search for the final dot, and us one
+    round trip per message, which PIPELINING hides; but it would put the content on the wire before
+    the recipient is accepted.
     """
 
     pipelining: bool = False
@@ -54,7 +56,11 @@ def unfit(envelope: Envelope, offer: Offer) -> Failure | None:
     if not envelope.to.isascii() and not offer.smtputf8:
         return Skipped(code="5.6.7", detail="the server has no SMTPUTF8")
     if offer.size and len(envelope.data) > offer.size:
-        return Rejected(code="5.3.4", detail="larger than the server takes", domain=envelope.to.rpartition("@")[2])
+        return Rejected(
+            code="5.3.4",
+            detail="larger than the server takes",
+            domain=envelope.to.rpartition("@")[2],
+        )
     if not envelope.sound and _NOT_CARRIED.search(envelope.data):
         return Rejected(code="5.6.0", detail="lines that SMTP cannot carry")
     return None
@@ -69,12 +75,18 @@ def content(envelope: Envelope) -> bytes:
 
 
 def sound_lines(data: bytes) -> bool:
-    """Whether these are CRLF lines of at most 998 octets, the last one ended, none with a leading dot."""
-    return data.endswith(b"\r\n") and not _NOT_CARRIED.search(data) and not _LEADING_DOT.search(data)
+    """Whether these are CRLF lines of at most 998 octets, the last one ended, none with a leading
+    dot.
+    """
+    return (
+        data.endswith(b"\r\n") and not _NOT_CARRIED.search(data) and not _LEADING_DOT.search(data)
+    )
 
 
 def parameters(envelope: Envelope, offer: Offer) -> str:
-    """What follows the sender in MAIL. SIZE is not declared: a message larger than the limit is not begun at all."""
+    """What follows the sender in MAIL. SIZE is not declared: a message larger than the limit is not
+    begun at all.
+    """
     if not offer.eight_bit or envelope.data.isascii():
         return "" if envelope.to.isascii() else " SMTPUTF8"
     return " BODY=8BITMIME" if envelope.to.isascii() else " BODY=8BITMIME SMTPUTF8"

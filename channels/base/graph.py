@@ -1,4 +1,6 @@
-"""The wire of Meta's Graph API: answers, errors and webhooks as it writes them, read tolerantly item by item."""
+"""The wire of Meta's Graph API: answers, errors and webhooks as it writes them, read tolerantly
+item by item.
+"""
 
 import hashlib
 import re
@@ -56,7 +58,9 @@ OF_A_NUMBER = frozenset({"messages", "user_preferences"})
 Timestamp = Annotated[int, msgspec.Meta(ge=0, le=9_999_999_999_999)]
 """Seconds, or sometimes milliseconds, since 1970."""
 ANSWER = "answer"
-"""Our callback data of an answer to a resident: no delivery waits for its statuses, so they tell nothing."""
+"""Our callback data of an answer to a resident: no delivery waits for its statuses, so they tell
+nothing.
+"""
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
@@ -71,7 +75,9 @@ class GraphError(msgspec.Struct, frozen=True):
 
     @property
     def detail(self) -> str:
-        """The provider's own words, without anything that could be a number or an id; at most 300 characters."""
+        """The provider's own words, without anything that could be a number or an id; at most 300
+        characters.
+        """
         details = self.error_data.get("details") if isinstance(self.error_data, dict) else None
         words = str(details or self.message or self.title)
         return redacted(words)[:300]
@@ -85,7 +91,9 @@ class Sent(msgspec.Struct):
 
 
 class Contact(msgspec.Struct):
-    """Ids of one person: as we named it (in answers alone), the number's digits, and the business-scoped id."""
+    """Ids of one person: as we named it (in answers alone), the number's digits, and the
+    business-scoped id.
+    """
 
     input: str = ""
     wa_id: str | None = None
@@ -102,7 +110,12 @@ class Answer(msgspec.Struct):
     @property
     def names(self) -> set[str]:
         """Every id of whom it is about; empty when it does not say."""
-        return {known for one in self.contacts for known in (one.input.lstrip("+"), one.wa_id, one.user_id) if known}
+        return {
+            known
+            for one in self.contacts
+            for known in (one.input.lstrip("+"), one.wa_id, one.user_id)
+            if known
+        }
 
 
 _ANSWER = msgspec.json.Decoder(Answer)
@@ -117,9 +130,14 @@ def answer_of(body: bytes) -> Answer:
 
 
 def wait_of(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the provider asks us to wait: Retry-After, else the usage header's longest estimate (in minutes)."""
+    """Seconds that the provider asks us to wait: Retry-After, else the usage header's longest
+    estimate (in minutes).
+    """
     usage = headers.get("X-Business-Use-Case-Usage", "")
-    minutes = [int(found) for found in re.findall(r'"estimated_time_to_regain_access"\s*:\s*(\d{1,6})', usage)]
+    minutes = [
+        int(found)
+        for found in re.findall(r'"estimated_time_to_regain_access"\s*:\s*(\d{1,6})', usage)
+    ]
     return http.seconds(headers.get("Retry-After")) or (max(minutes, default=0) * 60.0 or None)
 
 
@@ -128,7 +146,8 @@ def wait_of(headers: Mapping[str, str]) -> float | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """One change of a webhook, about something of `account`; `mark` is the same each time the provider repeats it.
+    """One change of a webhook, about something of `account`; `mark` is the same each time the
+    provider repeats it.
 
     `unreadable` gathers what of the webhook cannot be read.
     """
@@ -146,7 +165,9 @@ class Change:
         return str(metadata.get("phone_number_id", "")) if isinstance(metadata, dict) else ""
 
     def items(self, name: str, kind: type[T]) -> Iterator[T]:
-        """The entries of list `name` that can be read as `kind`; of the others only the reasons are kept."""
+        """The entries of list `name` that can be read as `kind`; of the others only the reasons are
+        kept.
+        """
         where = f"{self.field}.{name}"
         for item in _listed(self.value.get(name), where, self.unreadable):
             with _gathering(where, self.unreadable) as tell:
@@ -155,7 +176,9 @@ class Change:
 
 @contextmanager
 def _gathering(where: str, unreadable: list[Unreadable]) -> Iterator[tolerant.Tell]:
-    """Gather why something, or parts of it, cannot be read; an item that cannot be read at all ends the block."""
+    """Gather why something, or parts of it, cannot be read; an item that cannot be read at all ends
+    the block.
+    """
 
     def tell(reason: str) -> None:
         unreadable.append(Unreadable(where=where, reason=redacted(reason)[:200]))
@@ -196,17 +219,24 @@ def precheck(secret: str, headers: Mapping[str, str]) -> None:
         raise BadSignature
 
 
-def changes(secret: str, headers: Mapping[str, str], body: bytes) -> tuple[list[Change], list[Unreadable]]:
-    """All changes of a webhook once its signature over the raw body holds, and the growing list of what cannot be read.
+def changes(
+    secret: str, headers: Mapping[str, str], body: bytes
+) -> tuple[list[Change], list[Unreadable]]:
+    """All changes of a webhook once its signature over the raw body holds, and the growing list of
+    what cannot be read.
 
     Raises BadSignature, BadWebhook.
     """
     signature = headers.get("x-hub-signature-256", "")
-    if len(body) > WEBHOOK_LIMIT or not http.signed_by(secret, body, signature.removeprefix("sha256=")):
+    if len(body) > WEBHOOK_LIMIT or not http.signed_by(
+        secret, body, signature.removeprefix("sha256=")
+    ):
         raise BadSignature
     unreadable: list[Unreadable] = []
     try:
-        raw = tolerant.decode(body, lambda reason: unreadable.append(Unreadable(where="webhook", reason=reason)))
+        raw = tolerant.decode(
+            body, lambda reason: unreadable.append(Unreadable(where="webhook", reason=reason))
+        )
         envelope = msgspec.convert(raw, _Envelope, strict=False)
     except (msgspec.DecodeError, RecursionError) as error:
         raise BadWebhook(f"not Meta's envelope: {redacted(str(error))[:200]}") from None
@@ -224,13 +254,21 @@ def _changes(entries: Sequence[Any], unreadable: list[Unreadable]) -> Iterator[C
                     raise msgspec.ValidationError("a change or its value is no object")
                 change = tolerant.read(raw, _Change, tell)
                 known = mark(change.field, entry.id, entry.time, change.value)
-                yield Change(field=change.field, value=change.value, mark=known, account=entry.id, unreadable=unreadable)
+                yield Change(
+                    field=change.field,
+                    value=change.value,
+                    mark=known,
+                    account=entry.id,
+                    unreadable=unreadable,
+                )
 
 
 def ours(changes: Sequence[Change], *, number: str, account: str) -> list[Change]:
-    """Keep what is about our number, or tells of our account (any, where `account` is empty); the rest is logged and dropped.
+    """Keep what is about our number, or tells of our account (any, where `account` is empty); the
+    rest is logged and dropped.
 
-    One app receives the webhooks of all its numbers: a resident who stops another one has not stopped us.
+    One app receives the webhooks of all its numbers: a resident who stops another one has not
+    stopped us.
     """
     kept = [change for change in changes if _is_ours(change, number, account)]
     if len(kept) < len(changes):
@@ -245,20 +283,28 @@ def _is_ours(change: Change, number: str, account: str) -> bool:
 
 
 def challenge(word: str, query: Mapping[str, str]) -> str | None:
-    """Answer the handshake with what it asks to be echoed; None for one that does not know our word."""
-    if query.get("hub.mode") != "subscribe" or not http.same(word, query.get("hub.verify_token", "")):
+    """Answer the handshake with what it asks to be echoed; None for one that does not know our
+    word.
+    """
+    if query.get("hub.mode") != "subscribe" or not http.same(
+        word, query.get("hub.verify_token", "")
+    ):
         return None
     return query.get("hub.challenge", "")
 
 
 def mark(*facts: Any) -> str:
     """A short name of `facts`, always the same, that gives none of them away."""
-    return hashlib.blake2b(msgspec.json.encode(facts, order="deterministic"), digest_size=16).hexdigest()
+    return hashlib.blake2b(
+        msgspec.json.encode(facts, order="deterministic"), digest_size=16
+    ).hexdigest()
 
 
 def moment(timestamp: Timestamp) -> datetime:
     """A timestamp as UTC."""
-    return datetime.fromtimestamp(timestamp / 1000 if timestamp >= _MILLISECONDS_FROM else timestamp, UTC)
+    return datetime.fromtimestamp(
+        timestamp / 1000 if timestamp >= _MILLISECONDS_FROM else timestamp, UTC
+    )
 
 
 class _Status(msgspec.Struct):
@@ -334,13 +380,19 @@ def events(change: Change, failure_of: FailureOf) -> Iterator[Event]:
     elif change.field == "user_preferences":
         yield from _preferences(change)
     elif change.field in ALARMS:
-        facts = ", ".join(f"{name}: {fact}" for name, fact in change.value.items() if isinstance(fact, str | int | float))
+        facts = ", ".join(
+            f"{name}: {fact}"
+            for name, fact in change.value.items()
+            if isinstance(fact, str | int | float)
+        )
         yield AlarmEvent(dedupe=change.mark, code=change.field, detail=redacted(facts)[:300])
 
 
 def _statuses(change: Change, failure_of: FailureOf) -> Iterator[StatusEvent]:
     for status in change.items("statuses", _Status):
-        if (state := STATES.get(status.status)) is None or status.biz_opaque_callback_data == ANSWER:
+        if (
+            state := STATES.get(status.status)
+        ) is None or status.biz_opaque_callback_data == ANSWER:
             continue
         address = status.recipient_id or status.recipient_user_id or ""
         error = status.errors[0] if status.errors else GraphError()
@@ -352,12 +404,16 @@ def _statuses(change: Change, failure_of: FailureOf) -> Iterator[StatusEvent]:
             state=state,
             at=moment(status.timestamp),
             failure=failure_of(error, address) if state == "failed" else None,
-            aliases=tuple(known for known in (status.recipient_user_id,) if known and known != address),
+            aliases=tuple(
+                known for known in (status.recipient_user_id,) if known and known != address
+            ),
         )
 
 
 def _messages(change: Change) -> Iterator[InboundEvent]:
-    people = {person.wa_id: person.user_id for person in change.items("contacts", Contact) if person.wa_id}
+    people = {
+        person.wa_id: person.user_id for person in change.items("contacts", Contact) if person.wa_id
+    }
     for message in change.items("messages", _Inbound):
         address = message.sender or message.from_user_id
         if not address or message.type in {"reaction", "system"}:

@@ -1,8 +1,10 @@
-"""Links as browsers and messengers see them, which is more than "https://" and wider than urllib reads. Pure.
+"""Links as browsers and messengers see them, which is more than "https://" and wider than urllib
+reads. Pure.
 
-Hosts are read as the WHATWG URL standard does (https://url.spec.whatwg.org/): after "https:" any number of slashes, either way
-round, may stand or none; the last "@" ends the user's name; tabs and line breaks count for nothing; full-width letters and
-Unicode names become their ASCII form. Messengers also link bare names of known top-level domains, and IPv4 addresses.
+Hosts are read as the WHATWG URL standard does (https://url.spec.whatwg.org/): after "https:" any
+number of slashes, either way round, may stand or none; the last "@" ends the user's name; tabs and
+line breaks count for nothing; full-width letters and Unicode names become their ASCII form.
+Messengers also link bare names of known top-level domains, and IPv4 addresses.
 """
 
 import re
@@ -31,12 +33,16 @@ _IGNORED = re.compile(
 )
 """Characters that nobody sees and that names of hosts lose."""
 _SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*):(.*)", re.IGNORECASE | re.ASCII | re.DOTALL)
-_WITH_SCHEME = re.compile(r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]{1,20}):([^\s<>\"“”]+)", re.IGNORECASE | re.ASCII)
+_WITH_SCHEME = re.compile(
+    r"(?<![a-z0-9+.\-])([a-z][a-z0-9+.\-]{1,20}):([^\s<>\"“”]+)", re.IGNORECASE | re.ASCII
+)
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = re.compile(rf"(?<![\w.,@])(?<!Rp )(?:{_OCTET}\.){{3}}{_OCTET}(?![\w,]|\.\d)")
 _LABEL = r"[^\s\x00-,./:-@\[-^`{-\x7f\u2010-\u2027\u2030-\u205e\u3000-\u303f«»·]"
-"""A character of a name: letters, digits, and symbols, for emoji make names too; no quotes, dashes, bullets. One class of
-characters, not a choice of two: a choice would be tried in every combination."""
+"""A character of a name: letters, digits, and symbols, for emoji make names too; no quotes, dashes,
+bullets. One class of characters, not a choice of two: a choice would be tried in every
+combination.
+"""
 _DOMAIN = rf"(?:{_LABEL}{{1,63}}\.)+(?:xn--[a-zA-Z0-9\-]+|[^\W\d_]{{2,63}})"
 _NAME = re.compile(rf"(?<!{_LABEL})(?<![.@])({_DOMAIN})(?![^\W_]|@|\.[^\W_])(/?)")
 _AT = re.compile(rf"@({_DOMAIN})(?![^\W_]|\.[^\W_])(:\d|[/?#][^\s.,;:!?)])?")
@@ -56,10 +62,16 @@ _AFTER = ".,;:!?'’)]}*_~"
 
 
 def host_of(link: str) -> str:
-    """The host that a browser would ask, in ASCII; "tg:" or such where it names none; "" within our site."""
+    """The host that a browser would ask, in ASCII; "tg:" or such where it names none; "" within our
+    site.
+    """
     scheme, rest = _split(re.sub(r"[\t\r\n]", "", _folded(link)).strip())
     if scheme and scheme not in SPECIAL:
-        return _ascii(re.split(r"[/?#]", rest[2:], maxsplit=1)[0]) if rest.startswith("//") else f"{scheme}:"
+        return (
+            _ascii(re.split(r"[/?#]", rest[2:], maxsplit=1)[0])
+            if rest.startswith("//")
+            else f"{scheme}:"
+        )
     if not scheme and not re.match(r"[/\\]{2}", rest):
         return ""
     return _ascii(re.split(r"[/\\?#]", rest.lstrip("/\\"), maxsplit=1)[0])
@@ -70,11 +82,14 @@ def hosts_of(link: str) -> set[str]:
     scheme, rest = _split(re.sub(r"[\t\r\n]", "", _folded(link)).strip())
     if scheme != "mailto":
         return {host_of(link)} - {""}
-    return {_ascii(domain) for domain in re.findall(r"@([^\s@,;?&<>]+)", unquote(rest))} or {"mailto:"}
+    return {_ascii(domain) for domain in re.findall(r"@([^\s@,;?&<>]+)", unquote(rest))} or {
+        "mailto:"
+    }
 
 
 def hosts_in(text: str) -> Iterator[str]:
-    """The host of everything in a plain text that a browser or messenger would make a link; a telephone link has none.
+    """The host of everything in a plain text that a browser or messenger would make a link; a
+    telephone link has none.
 
     A bare mail address is a way to write to somebody, and no link here; "mailto:" is one.
     """
@@ -85,7 +100,9 @@ def hosts_in(text: str) -> Iterator[str]:
         if scheme in LINKED or rest.startswith("//"):
             yield from sorted(hosts_of(f"{scheme}:{rest}"))
             if "\\" in rest:
-                yield host_of(f"{scheme}:{rest.replace(chr(92), '')}")  # not every messenger takes it for a slash
+                yield host_of(
+                    f"{scheme}:{rest.replace(chr(92), '')}"
+                )  # not every messenger takes it for a slash
             bare, end = bare + folded[end : match.start()] + " ", match.end()
     bare += folded[end:]
     for match in _NAME.finditer(bare):
@@ -99,7 +116,9 @@ def hosts_in(text: str) -> Iterator[str]:
 
 
 def in_markdown(text: str) -> set[str]:
-    """The hosts of a light Markdown text: of its links, and of what its words would become on a phone."""
+    """The hosts of a light Markdown text: of its links, and of what its words would become on a
+    phone.
+    """
     targets = {
         host
         for token in rendering.tokens(text)
@@ -117,11 +136,15 @@ def within(host: str, hosts: Iterable[str]) -> bool:
 
 
 def _is_linked(name: str, *, path: bool) -> bool:
-    """Whether messengers link a bare name: with a path or "www." always, else below a known top-level domain."""
+    """Whether messengers link a bare name: with a path or "www." always, else below a known
+    top-level domain.
+    """
     if path or name.lower().startswith(_WWW):
         return True
     suffix = _ascii(name).rpartition(".")[2]
-    return name not in _DEGREES and (suffix in RESERVED or _suffixes().publicsuffix(suffix) is not None)
+    return name not in _DEGREES and (
+        suffix in RESERVED or _suffixes().publicsuffix(suffix) is not None
+    )
 
 
 def _split(link: str) -> tuple[str, str]:
@@ -131,12 +154,18 @@ def _split(link: str) -> tuple[str, str]:
 
 
 def _folded(text: str) -> str:
-    """Compatibility forms as their plain characters (full-width letters and stops), without what nobody sees."""
-    return _IGNORED.sub("", unicodedata.normalize("NFKC", text)).replace("。", ".").replace("｡", ".")
+    """Compatibility forms as their plain characters (full-width letters and stops), without what
+    nobody sees.
+    """
+    return (
+        _IGNORED.sub("", unicodedata.normalize("NFKC", text)).replace("。", ".").replace("｡", ".")
+    )
 
 
 def _ascii(authority: str) -> str:
-    """Host of an authority: without user, port and last dot, lower case, Unicode names as "xn--..."."""
+    """Host of an authority: without user, port and last dot, lower case, Unicode names as
+    "xn--...".
+    """
     host = unquote(authority.rpartition("@")[2])
     host = host if host.startswith("[") else host.partition(":")[0]
     host = host.strip("[]").rstrip(".").lower()

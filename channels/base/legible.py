@@ -1,11 +1,15 @@
-"""Legible text: characters that nobody sees are dropped where they mean nothing, marks are bounded, letters are counted. Pure."""
+"""Legible text: characters that nobody sees are dropped where they mean nothing, marks are bounded,
+letters are counted. Pure.
+"""
 
 import re
 import unicodedata
 from collections.abc import Iterator
 
 MARKS_AT_MOST = 3
-"""Combining marks of one letter, accents within it included: more of them cover the lines above and below."""
+"""Combining marks of one letter, accents within it included: more of them cover the lines above and
+below.
+"""
 
 # the property Default_Ignorable_Code_Point of Unicode 16: drawn as nothing, whatever category they have
 _IGNORABLE = (
@@ -13,7 +17,9 @@ _IGNORABLE = (
     "\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 _JOINED_SCRIPTS = "\u0600-\u109f\u1780-\u18af\u1900-\u1cff\ua800-\uabff\ufb50-\ufdff\ufe70-\ufefc\U00010a00-\U00011fff"
-"""Arabic and its neighbours, the scripts of India and of South-East Asia: a joiner changes how their letters look."""
+"""Arabic and its neighbours, the scripts of India and of South-East Asia: a joiner changes how
+their letters look.
+"""
 _VARIED_LETTERS = "\u1000-\u109f\u1800-\u18af\u3400-\u4dbf\u4e00-\u9fff\ua840-\ua877\uf900-\ufaff\U00020000-\U0003ffff"
 _FLAG = "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f"
 _INVISIBLE = re.compile(f"{_FLAG}|[{_IGNORABLE}]")
@@ -27,7 +33,9 @@ _UNSEEN_LETTERS = frozenset("\U00013441\U00013442\U00016fe4")
 
 
 def visible(text: str) -> str:
-    """The text without characters that are drawn as nothing, but for those that shape what stands beside them."""
+    """The text without characters that are drawn as nothing, but for those that shape what stands
+    beside them.
+    """
     return text if text.isascii() else _INVISIBLE.sub(_kept, text)
 
 
@@ -42,20 +50,28 @@ def _kept(invisible: re.Match[str]) -> str:
         return character
     if character == _EMOJI_JOINER and _is_symbol(_drawn_before(text, start)) and _is_symbol(after):
         return character
-    if character in (_TEXT_STYLE, _EMOJI_STYLE) and (_is_symbol(before) or _has_keycap(before, after) or before in ("‼", "⁉")):
+    if character in (_TEXT_STYLE, _EMOJI_STYLE) and (
+        _is_symbol(before) or _has_keycap(before, after) or before in ("‼", "⁉")
+    ):
         return character
     return character if _is_variation(character) and _VARIED.match(before) else ""
 
 
 def _drawn_before(text: str, position: int) -> str:
     """The character before a joiner, the style and tone of an emoji passed over."""
-    while position and (text[position - 1] == _EMOJI_STYLE or "\U0001f3fb" <= text[position - 1] <= "\U0001f3ff"):
+    while position and (
+        text[position - 1] == _EMOJI_STYLE or "\U0001f3fb" <= text[position - 1] <= "\U0001f3ff"
+    ):
         position -= 1
     return text[position - 1 : position]
 
 
 def _is_symbol(character: str) -> bool:
-    return bool(character) and not character.isascii() and unicodedata.category(character) in ("So", "Sm", "Sk")
+    return (
+        bool(character)
+        and not character.isascii()
+        and unicodedata.category(character) in ("So", "Sm", "Sk")
+    )
 
 
 def _has_keycap(before: str, after: str) -> bool:
@@ -63,17 +79,27 @@ def _has_keycap(before: str, after: str) -> bool:
 
 
 def _is_variation(character: str) -> bool:
-    return "\u180b" <= character <= "\u180f" or "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
+    return (
+        "\u180b" <= character <= "\u180f"
+        or "\ufe00" <= character <= "\ufe0f"
+        or "\U000e0100" <= character <= "\U000e01ef"
+    )
 
 
 def drawn(text: str) -> str:
-    """The text without any character that is drawn as nothing: for addresses, in which none of them means anything."""
+    """The text without any character that is drawn as nothing: for addresses, in which none of them
+    means anything.
+    """
     return text if text.isascii() else re.sub(f"[{_IGNORABLE}]", "", text)
 
 
 def has_letter(text: str) -> bool:
-    """Whether a letter or digit of the text can be seen; signs, emoji, marks, fillers and spaces of any kind are none."""
-    return any(character.isalnum() and character not in _UNSEEN_LETTERS for character in drawn(text))
+    """Whether a letter or digit of the text can be seen; signs, emoji, marks, fillers and spaces of
+    any kind are none.
+    """
+    return any(
+        character.isalnum() and character not in _UNSEEN_LETTERS for character in drawn(text)
+    )
 
 
 def capped(text: str) -> str:
@@ -84,7 +110,11 @@ def capped(text: str) -> str:
     count = 0
     for character in text:
         if not _is_mark(character):
-            count = sum(map(_is_mark, unicodedata.normalize("NFD", character))) if not character.isascii() else 0
+            count = (
+                sum(map(_is_mark, unicodedata.normalize("NFD", character)))
+                if not character.isascii()
+                else 0
+            )
         elif (count := count + 1) > MARKS_AT_MOST:
             continue
         kept.append(character)
@@ -92,7 +122,9 @@ def capped(text: str) -> str:
 
 
 def overloaded(text: str) -> Iterator[str]:
-    """Each letter that bears more marks than MARKS_AT_MOST, without them; "" for marks that stand on nothing."""
+    """Each letter that bears more marks than MARKS_AT_MOST, without them; "" for marks that stand
+    on nothing.
+    """
     if text.isascii():
         return
     letter, count = "", 0
@@ -105,4 +137,6 @@ def overloaded(text: str) -> Iterator[str]:
 
 def _is_mark(character: str) -> bool:
     """Whether the character is drawn on the one before it; what is not drawn at all is none."""
-    return unicodedata.category(character) in ("Mn", "Me") and not re.match(f"[{_IGNORABLE}]", character)
+    return unicodedata.category(character) in ("Mn", "Me") and not re.match(
+        f"[{_IGNORABLE}]", character
+    )

@@ -1,4 +1,6 @@
-"""A plain letter to one person of staff: one text part, over a connection of its own, never behind the residents' mail."""
+"""A plain letter to one person of staff: one text part, over a connection of its own, never behind
+the residents' mail.
+"""
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -34,7 +36,9 @@ class _Post(Protocol):
 
 
 def letter(note: Note, to: str, *, sender: tuple[str, str], site: Site, at: datetime) -> bytes:
-    """The whole message; the same note has the same Message-ID, so that a mail program can tell one that came twice."""
+    """The whole message; the same note has the same Message-ID, so that a mail program can tell one
+    that came twice.
+    """
     subject = one_line(f"[SIMULASI] {note.subject}" if site.simulated else note.subject)
     headers = [
         ("From", mailbox(*sender)),

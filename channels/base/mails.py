@@ -21,7 +21,9 @@ _LOCAL_LIMIT, _LIMIT = 64, 254
 
 
 def read_mail(text: str) -> str:
-    """The address as it was written, its domain in lower-case ASCII, without a name or `mailto:`; raises BadAddress."""
+    """The address as it was written, its domain in lower-case ASCII, without a name or `mailto:`;
+    raises BadAddress.
+    """
     typed = seen(text)
     if displayed := _DISPLAYED.fullmatch(typed):
         typed = displayed[1].strip()
@@ -29,10 +31,16 @@ def read_mail(text: str) -> str:
         typed = unquote(typed[7:].partition("?")[0])
     apart = _LOOSE.findall(typed)
     if len(apart) > 1:
-        raise BadAddress("Satu sel memuat lebih dari satu alamat email. Tulis satu alamat untuk tiap baris.")
+        raise BadAddress(
+            "Satu sel memuat lebih dari satu alamat email. Tulis satu alamat untuk tiap baris."
+        )
     typed = (apart[0] if apart and _BESIDE.search(typed) else typed).strip(_AROUND)
     try:
-        if len(typed) <= _LIMIT and (simple := _SIMPLE.fullmatch(typed)) and len(simple[1]) <= _LOCAL_LIMIT:
+        if (
+            len(typed) <= _LIMIT
+            and (simple := _SIMPLE.fullmatch(typed))
+            and len(simple[1]) <= _LOCAL_LIMIT
+        ):
             return f"{simple[1]}@{_domain(simple[2])}"
         valid = validate_email(typed, check_deliverability=False)
     except EmailNotValidError as invalid:
@@ -42,5 +50,7 @@ def read_mail(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _domain(text: str) -> str:
-    """A domain in lower-case ASCII; most of a long list share a few, and looking at one takes longest."""
+    """A domain in lower-case ASCII; most of a long list share a few, and looking at one takes
+    longest.
+    """
     return validate_email(f"x@{text}", check_deliverability=False).ascii_domain

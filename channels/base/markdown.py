@@ -1,7 +1,9 @@
-"""Light Markdown as blocks: paragraphs and lists; what looks like any other block is text as it was typed. Pure.
+"""Light Markdown as blocks: paragraphs and lists; what looks like any other block is text as it was
+typed. Pure.
 
-A bullet is "-" or "*" before a space. Numbers are a list where two or more follow each other ("1.", "2."), so that no line that
-begins with a year or a date loses its number; a lone "- 5" is a minus. Lists lie within one another by indentation.
+A bullet is "-" or "*" before a space. Numbers are a list where two or more follow each other ("1.",
+"2."), so that no line that begins with a year or a date loses its number; a lone "- 5" is a minus.
+Lists lie within one another by indentation.
 """
 
 import re
@@ -13,12 +15,16 @@ from channels.base.marks import inline
 
 DEEPEST = 8
 """Lists within lists; deeper ones are text."""
-_MARKER = re.compile(r"(?P<indent> *)(?:(?P<bullet>[-*])|(?P<number>[1-9]\d{0,2})\.)(?P<gap> +|$)(?P<words>.*)")
+_MARKER = re.compile(
+    r"(?P<indent> *)(?:(?P<bullet>[-*])|(?P<number>[1-9]\d{0,2})\.)(?P<gap> +|$)(?P<words>.*)"
+)
 
 
 @dataclass(slots=True)
 class _Item:
-    """One item of a list: its lines, less their indentation, and whether an empty line stands within or behind it."""
+    """One item of a list: its lines, less their indentation, and whether an empty line stands
+    within or behind it.
+    """
 
     number: int | None
     lines: list[str]
@@ -42,11 +48,15 @@ class _List:
     @property
     def loose(self) -> bool:
         """Whether its items stand apart."""
-        return any(item.loose for item in self.items[:-1]) or any("" in item.lines[1:] for item in self.items)
+        return any(item.loose for item in self.items[:-1]) or any(
+            "" in item.lines[1:] for item in self.items
+        )
 
 
 def parse(text: str) -> list[Token]:
-    """The tokens of clean light Markdown, as markdown-it names them: paragraph, bullet_list, ordered_list, list_item, inline."""
+    """The tokens of clean light Markdown, as markdown-it names them: paragraph, bullet_list,
+    ordered_list, list_item, inline.
+    """
     return _blocks([line.expandtabs(4).rstrip() for line in text.split("\n")], depth=0, tight=False)
 
 
@@ -71,12 +81,19 @@ def _blocks(lines: list[str], *, depth: int, tight: bool) -> list[Token]:
 
 
 def _paragraph_end(lines: list[str], place: int, *, lists: bool) -> int:
-    """Where a paragraph ends: before an empty line, or a list that may follow a line at once (numbers only from 1)."""
+    """Where a paragraph ends: before an empty line, or a list that may follow a line at once
+    (numbers only from 1).
+    """
     for end in range(place + 1, len(lines)):
         if not lines[end]:
             return end
         marker = _MARKER.fullmatch(lines[end]) if lists else None
-        if marker and marker["words"] and marker["number"] in {None, "1"} and _list_at(lines, end) is not None:
+        if (
+            marker
+            and marker["words"]
+            and marker["number"] in {None, "1"}
+            and _list_at(lines, end) is not None
+        ):
             return end
     return len(lines)
 
@@ -114,7 +131,9 @@ def _follows(marker: re.Match[str], items: list[_Item]) -> bool:
 def _take_item(lines: list[str], place: int, marker: re.Match[str], listing: _List) -> int:
     """Add an item with all lines that belong to it; the place of the next line that does not."""
     inner = marker.start("words") if marker["words"] else marker.end("gap") + 1
-    item = _Item(number=int(marker["number"]) if marker["number"] else None, lines=[marker["words"]])
+    item = _Item(
+        number=int(marker["number"]) if marker["number"] else None, lines=[marker["words"]]
+    )
     listing.items.append(item)
     place += 1
     while place < len(lines):

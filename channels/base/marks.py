@@ -1,9 +1,12 @@
-"""Marks within a paragraph of light Markdown: bold, italic, links. Whatever is none of these is text as it was typed. Pure.
+"""Marks within a paragraph of light Markdown: bold, italic, links. Whatever is none of these is
+text as it was typed. Pure.
 
-`**bold**`, `__bold__`, `*italic*`, `_italic_` and `***both***` open at the beginning of a word and close at the end of one: an
-opening mark stands after the start, a space or opening punctuation, a closing one before the end, a space or closing
-punctuation, and the same mark stands at both ends; between two pairs any signs will do: `**08.00**/**14.00**`. So no mark
-changes `2*3*4`, `file_name_v2.pdf`, `*123*4#` or an address. Backslashes, backticks, "~", entities and tags are text, too.
+`**bold**`, `__bold__`, `*italic*`, `_italic_` and `***both***` open at the beginning of a word and
+close at the end of one: an opening mark stands after the start, a space or opening punctuation, a
+closing one before the end, a space or closing punctuation, and the same mark stands at both ends;
+between two pairs any signs will do: `**08.00**/**14.00**`. So no mark changes `2*3*4`,
+`file_name_v2.pdf`, `*123*4#` or an address. Backslashes, backticks, "~", entities and tags are
+text, too.
 """
 
 import re
@@ -37,7 +40,9 @@ _GAPS = "–—•→"
 """Signs beside which words begin and end as beside a space; so do emoji."""
 _JOINERS = "\ufe0f\u200d"
 _UNSEEN = " \t\n\u00a0\u2800"
-"""What shows nothing: a link whose label is made of these could not be seen, so it shows its address."""
+"""What shows nothing: a link whose label is made of these could not be seen, so it shows its
+address.
+"""
 _TAGS = {1: ("em",), 2: ("strong",), 3: ("em", "strong")}
 """What a mark of so many characters stands for, the outer one first."""
 
@@ -64,7 +69,9 @@ class _Run:
 
 
 def inline(text: str, *, links: bool = True) -> list[Token]:
-    """The tokens of one paragraph: text, softbreak, strong, em and link; without `links`, as within one, these are text."""
+    """The tokens of one paragraph: text, softbreak, strong, em and link; without `links`, as within
+    one, these are text.
+    """
     pieces = list(_pieces(text, links))
     _pair([piece for piece in pieces if isinstance(piece, _Run)], text)
     merged: list[Token] = []
@@ -89,7 +96,11 @@ def rooted(text: str, base_url: str) -> str:
     out, end = [], 0
     for atom in _atoms(text):
         if atom["target"] and is_path(_typed(atom["target"])):
-            out += [text[end : atom.start("target")], base_url.rstrip("/"), _typed(atom["target"]).replace(" ", "%20")]
+            out += [
+                text[end : atom.start("target")],
+                base_url.rstrip("/"),
+                _typed(atom["target"]).replace(" ", "%20"),
+            ]
             end = atom.end("target")
     return "".join([*out, text[end:]])
 
@@ -175,7 +186,9 @@ def _broken(token: Token) -> Iterator[Token]:
 
 
 def _pair(runs: list[_Run], text: str) -> None:
-    """Give partners their roles: the nearest opening run of the same marks with a letter or figure between them."""
+    """Give partners their roles: the nearest opening run of the same marks with a letter or figure
+    between them.
+    """
     if not runs:
         return
     _mark_borders(runs, text)
@@ -184,7 +197,11 @@ def _pair(runs: list[_Run], text: str) -> None:
     meetings = _meetings(runs, text, letters)
     for run, after in zip_longest(runs, runs[1:]):
         same = waiting[run.marks]
-        if (run.closes or run.start in meetings) and same and letters[run.start] > letters[same[-1].end]:
+        if (
+            (run.closes or run.start in meetings)
+            and same
+            and letters[run.start] > letters[same[-1].end]
+        ):
             if after is not None and run.start in meetings:
                 after.opens = True
             partner = same[-1]
@@ -207,7 +224,8 @@ def _mark_borders(runs: list[_Run], text: str) -> None:
 
 
 def _meetings(runs: list[_Run], text: str, letters: list[int]) -> set[int]:
-    """Where a run may close as the next one opens again, with nothing but signs between them: **08.00**/**14.00**.
+    """Where a run may close as the next one opens again, with nothing but signs between them:
+    **08.00**/**14.00**.
 
     Only where the second pair is whole, too, so that no half of `*a*/*b` becomes a mark.
     """
@@ -218,7 +236,11 @@ def _meetings(runs: list[_Run], text: str, letters: list[int]) -> set[int]:
         if after is not None and after.start in whole and _meets(run, after, text):
             meetings.add(run.start)
         closer = behind.get(run.marks)
-        if closer and letters[closer.start] > letters[run.end] and (closer.closes or closer.start in meetings):
+        if (
+            closer
+            and letters[closer.start] > letters[run.end]
+            and (closer.closes or closer.start in meetings)
+        ):
             whole.add(run.start)
         behind[run.marks] = run
     return meetings
@@ -243,11 +265,15 @@ def _may_close(run: _Run, text: str) -> bool:
 
 
 def _borders(text: str, passes: Callable[[str], bool]) -> list[bool]:
-    """For each position, whether nothing but such punctuation and marks stands between it and a gap before it."""
+    """For each position, whether nothing but such punctuation and marks stands between it and a gap
+    before it.
+    """
     borders, border = [True], True
     for character in text:
         gap = character.isspace() or character in _GAPS or unicodedata.category(character) == "So"
-        border = gap or (border and (character in _MARKS or character in _JOINERS or passes(character)))
+        border = gap or (
+            border and (character in _MARKS or character in _JOINERS or passes(character))
+        )
         borders.append(border)
     return borders
 
@@ -257,4 +283,8 @@ def _is_opening(character: str) -> bool:
 
 
 def _is_closing(character: str) -> bool:
-    return character in _QUOTES or character in _STOPS or unicodedata.category(character) in {"Pe", "Pf"}
+    return (
+        character in _QUOTES
+        or character in _STOPS
+        or unicodedata.category(character) in {"Pe", "Pf"}
+    )

@@ -1,4 +1,6 @@
-"""Bytes of an email with holes: built once per edition and language, then filled per recipient by joining bytes."""
+"""Bytes of an email with holes: built once per edition and language, then filled per recipient by
+joining bytes.
+"""
 
 import re
 from collections.abc import Hashable, Iterable, Mapping
@@ -31,7 +33,9 @@ def hole(name: str) -> str:
 
 
 def quoted(text: str) -> bytes:
-    """`text` in quoted-printable: CRLF lines of at most 76, none with a leading dot, each hole on a line of its own."""
+    """`text` in quoted-printable: CRLF lines of at most 76, none with a leading dot, each hole on a
+    line of its own.
+    """
     out = bytearray()
     for index, piece in enumerate(_HOLE.split(text)):
         if index % 2:
@@ -45,25 +49,38 @@ def quoted(text: str) -> bytes:
 
 @lru_cache(maxsize=8192)
 def quoted_value(text: str) -> bytes:
-    """What fills a hole of a quoted-printable part: one line of text, softly wrapped where it is long."""
+    """What fills a hole of a quoted-printable part: one line of text, softly wrapped where it is
+    long.
+    """
     return _encode(text)
 
 
 def _encode(text: str) -> bytes:
     lines = body_encode(text.encode().decode("latin-1"), maxlinelen=_LINE, eol="\r\n").split("\r\n")
-    return "\r\n".join(f"=2E{line[1:]}" if line.startswith(".") else line for line in lines).encode("ascii")
+    return "\r\n".join(f"=2E{line[1:]}" if line.startswith(".") else line for line in lines).encode(
+        "ascii"
+    )
 
 
 @lru_cache(maxsize=8192)
 def phrase(text: str, header_name: str) -> str:
-    """One header value: as it is when short and plain, else encoded words folded to 76 columns (RFC 2047)."""
-    if text.isascii() and text.isprintable() and len(text) + len(header_name) < 74 and "=?" not in text:
+    """One header value: as it is when short and plain, else encoded words folded to 76 columns (RFC
+    2047).
+    """
+    if (
+        text.isascii()
+        and text.isprintable()
+        and len(text) + len(header_name) < 74
+        and "=?" not in text
+    ):
         return text
     return Header(text, "utf-8", header_name=header_name, maxlinelen=76).encode(linesep="\r\n")
 
 
 def mailbox(name: str, address: str, header_name: str = "From") -> str:
-    """`Info Kota Cimahi <info@...>`: the name quoted, or in encoded words of at most 75 octets; folded to 76 columns."""
+    """`Info Kota Cimahi <info@...>`: the name quoted, or in encoded words of at most 75 octets;
+    folded to 76 columns.
+    """
     if not name:
         return address
     if name.isascii() and name.isprintable() and "=?" not in name and len(name) <= _PLAIN_NAME:
@@ -74,11 +91,19 @@ def mailbox(name: str, address: str, header_name: str = "From") -> str:
 
 
 def _display_name(name: str, limit: int) -> list[str]:
-    """A name as words: plain ones stand as they are between encoded ones, whose gaps not every reader takes away."""
+    """A name as words: plain ones stand as they are between encoded ones, whose gaps not every
+    reader takes away.
+    """
     words: list[str] = []
-    for plain, run in groupby(name.split(), key=lambda word: _ATOM.fullmatch(word) is not None and "=?" not in word):
+    for plain, run in groupby(
+        name.split(), key=lambda word: _ATOM.fullmatch(word) is not None and "=?" not in word
+    ):
         same = list(run)
-        words += same if plain else Header(" ".join(same), "utf-8", maxlinelen=limit).encode(linesep="\n").split("\n ")
+        words += (
+            same
+            if plain
+            else Header(" ".join(same), "utf-8", maxlinelen=limit).encode(linesep="\n").split("\n ")
+        )
     return words
 
 
@@ -106,7 +131,12 @@ def alternative(headers: list[tuple[str, str]], parts: list[bytes], boundary: st
     The boundary begins with "=_", which quoted-printable never writes: no part can hold it.
     """
     lines = [f"{name}: {value}" for name, value in headers]
-    lines += ["MIME-Version: 1.0", f'Content-Type: multipart/alternative; boundary="=_{boundary}"', "", ""]
+    lines += [
+        "MIME-Version: 1.0",
+        f'Content-Type: multipart/alternative; boundary="=_{boundary}"',
+        "",
+        "",
+    ]
     mark = f"--=_{boundary}".encode()
     body = b"".join(mark + CRLF + content + CRLF for content in parts)
     return "\r\n".join(lines).encode() + body + mark + b"--\r\n"
@@ -128,8 +158,12 @@ class Frame:
 
     @property
     def sound(self) -> bool:
-        """Whether SMTP carries every line as it stands, once sound values (see `sound_value`) fill the holes."""
-        return sound_lines(self.fill(dict.fromkeys((name for _, name in self.holes), b"x" * VALUE_LIMIT)))
+        """Whether SMTP carries every line as it stands, once sound values (see `sound_value`) fill
+        the holes.
+        """
+        return sound_lines(
+            self.fill(dict.fromkeys((name for _, name in self.holes), b"x" * VALUE_LIMIT))
+        )
 
     def partly(self, values: Mapping[str, bytes]) -> "Frame":
         """The frame with these of its holes filled and fewer pieces."""
@@ -157,7 +191,9 @@ def sound_value(value: bytes) -> bool:
 
 
 class GroupFrames:
-    """A frame, and for each group of recipients (an area) the same with what the group shares filled in."""
+    """A frame, and for each group of recipients (an area) the same with what the group shares
+    filled in.
+    """
 
     __slots__ = ("known", "whole")
 

@@ -1,8 +1,10 @@
-"""Marks that a chat app reads in pairs (`*bold*`, `_italic_`, `~struck~`, `` `code` ``), and words that must show theirs. Pure.
+"""Marks that a chat app reads in pairs (`*bold*`, `_italic_`, `~struck~`, `` `code` ``), and words
+that must show theirs. Pure.
 
-Apps differ in detail; this is the widest reading: a mark opens after anything but a letter or figure and before no space, and
-closes after no space and before anything but a letter or figure. A closing mark after a space closes nothing in any app, so a
-hair space before it leaves every character to be seen, and a code such as `*123#` can still be copied.
+Apps differ in detail; this is the widest reading: a mark opens after anything but a letter or
+figure and before no space, and closes after no space and before anything but a letter or figure. A
+closing mark after a space closes nothing in any app, so a hair space before it leaves every
+character to be seen, and a code such as `*123#` can still be copied.
 """
 
 import re
@@ -24,7 +26,9 @@ _RUN = re.compile(r"\*+|_+|~+|`+")
 
 
 def unpaired(text: str, *, boxed: str = "") -> str:
-    """One line of text with each mark that could close a pair kept from it; `boxed`: the mark that stands around the line."""
+    """One line of text with each mark that could close a pair kept from it; `boxed`: the mark that
+    stands around the line.
+    """
     opened = {boxed} - {""}
     own = False
     out, end = [], 0
@@ -32,9 +36,15 @@ def unpaired(text: str, *, boxed: str = "") -> str:
         mark, long = run[0][0], len(run[0]) > 1
         before, after = text[max(run.start() - 1, 0) : run.start()], text[run.end() : run.end() + 1]
         spaced = not before or before.isspace()
-        closes = not after.isalnum() or (long and not spaced)  # in a row the first stands before a mark, the last behind one
+        closes = not after.isalnum() or (
+            long and not spaced
+        )  # in a row the first stands before a mark, the last behind one
         if len(run[0]) >= SHORTEST or (mark in opened and closes):
-            out += [text[end : run.start()], HAIR if mark in opened and not spaced else "", HAIR.join(run[0])]
+            out += [
+                text[end : run.start()],
+                HAIR if mark in opened and not spaced else "",
+                HAIR.join(run[0]),
+            ]
             end = run.end()
         if (after.strip() and (long or not before.isalnum())) or (long and not before.isalnum()):
             opened.add(mark)
@@ -45,7 +55,10 @@ def unpaired(text: str, *, boxed: str = "") -> str:
 
 def _runs(text: str) -> Iterator[re.Match[str]]:
     """Rows of the same mark, but those within web and mail addresses, which apps leave alone."""
-    addresses = [(match.start(), match.start() + len(match[0].rstrip(_CLOSING))) for match in _ADDRESS.finditer(text)]
+    addresses = [
+        (match.start(), match.start() + len(match[0].rstrip(_CLOSING)))
+        for match in _ADDRESS.finditer(text)
+    ]
     place = 0
     for run in _RUN.finditer(text):
         while place < len(addresses) and addresses[place][1] <= run.start():

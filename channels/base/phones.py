@@ -1,4 +1,6 @@
-"""Telephone numbers as people write them, and those of other countries as their own rules have them."""
+"""Telephone numbers as people write them, and those of other countries as their own rules have
+them.
+"""
 
 import re
 import unicodedata
@@ -15,22 +17,34 @@ _PLUS = "+"
 
 
 def digits_of(text: str) -> str:
-    """The number without spaces and punctuation, "+" before a country's code; letters and rounded numbers raise BadAddress."""
+    """The number without spaces and punctuation, "+" before a country's code; letters and rounded
+    numbers raise BadAddress.
+    """
     number = re.sub("^tel:", "", seen(text), flags=re.IGNORECASE).lstrip("='\"`\u2018\u2019")
     if _ROUNDED.fullmatch(number):
-        raise BadAddress(f"Nomor ini sudah dibulatkan Excel. Jadikan kolomnya Teks, lalu tulis ulang nomornya, {EXAMPLE}.")
+        raise BadAddress(
+            f"Nomor ini sudah dibulatkan Excel. Jadikan kolomnya Teks, lalu tulis ulang nomornya, {EXAMPLE}."
+        )
     if any(letter.isalpha() for letter in number):
         raise BadAddress(f"Nomor telepon tidak berisi huruf. Tulis angkanya saja, {EXAMPLE}.")
     if decimal := _AS_DECIMAL.fullmatch(number):
         number = decimal[1]
     digits = "".join(sign for sign in number if _says(sign))
-    if len(digits.lstrip(_PLUS)) > 2 * 9 and digits.lstrip(_PLUS).isascii() and digits.lstrip(_PLUS).isdecimal():
-        raise BadAddress(f"Satu sel memuat lebih dari satu nomor. Tulis satu nomor untuk tiap baris, {EXAMPLE}.")
+    if (
+        len(digits.lstrip(_PLUS)) > 2 * 9
+        and digits.lstrip(_PLUS).isascii()
+        and digits.lstrip(_PLUS).isdecimal()
+    ):
+        raise BadAddress(
+            f"Satu sel memuat lebih dari satu nomor. Tulis satu nomor untuk tiap baris, {EXAMPLE}."
+        )
     return f"+{digits[2:]}" if re.match(r"00[1-9]", digits) else digits
 
 
 def _says(sign: str) -> bool:
-    """Whether a sign is part of a number: figures and "+"; punctuation, other signs and spaces are none."""
+    """Whether a sign is part of a number: figures and "+"; punctuation, other signs and spaces are
+    none.
+    """
     return sign == _PLUS or unicodedata.category(sign)[0] not in "PSZC"
 
 

@@ -28,12 +28,16 @@ def sized(url: str, site: Site, variant: str) -> str:
 
 
 def own_picture(edition: Edition, site: Site) -> Image | None:
-    """The edition's picture where it is one of ours: checked, unchangeable, small enough for every platform."""
+    """The edition's picture where it is one of ours: checked, unchangeable, small enough for every
+    platform.
+    """
     return edition.image if edition.image is not None and own_id(edition.image.url, site) else None
 
 
 def own_path(image: Image, site: Site, variant: str) -> str:
-    """The path alone, for pages that are served by the same host under whatever name; raises ValueError for a foreign picture."""
+    """The path alone, for pages that are served by the same host under whatever name; raises
+    ValueError for a foreign picture.
+    """
     known = own_id(image.url, site)
     if not known:
         raise ValueError("not a picture of our own")

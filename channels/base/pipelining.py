@@ -1,7 +1,8 @@
 """SMTP PIPELINING (RFC 2920): one write carries the end of a message and the envelope of the next.
 
-The content is written only after 354, so a connection owes at most one message and one opened envelope. Replies are matched
-by their order alone; a reply that nobody asked for ends the connection, since nothing after it can be told apart.
+The content is written only after 354, so a connection owes at most one message and one opened
+envelope. Replies are matched by their order alone; a reply that nobody asked for ends the
+connection, since nothing after it can be told apart.
 """
 
 import asyncio
@@ -22,7 +23,9 @@ TRIES = 1
 PING_TIMEOUT = 5.0
 """Seconds in which a server answers NOOP and QUIT."""
 STALL = 1.0
-"""Seconds without a reply after which whoever merely waits behind a message is given to another connection."""
+"""Seconds without a reply after which whoever merely waits behind a message is given to another
+connection.
+"""
 SLACK = 64
 """Octets that TLS adds to what waits to be written."""
 
@@ -56,8 +59,12 @@ class Source(Protocol):
 class Pipe(asyncio.Protocol):
     """One open connection in full flow: callbacks only, no task and no timer per message."""
 
-    def __init__(self, transport: asyncio.Transport, source: Source, *, offer: Offer, timeout: float) -> None:
-        """Take over a connection that waits for MAIL; `timeout`: seconds for the whole dialogue about one message."""
+    def __init__(
+        self, transport: asyncio.Transport, source: Source, *, offer: Offer, timeout: float
+    ) -> None:
+        """Take over a connection that waits for MAIL; `timeout`: seconds for the whole dialogue
+        about one message.
+        """
         self._transport = transport
         self._source = source
         self._offer = offer
@@ -243,7 +250,9 @@ class Pipe(asyncio.Protocol):
     # --- the end of a connection ------------------------------------------------------------------
 
     def drop(self, why: str) -> None:
-        """End the connection without a word: what was written is uncertain, what was only opened is not."""
+        """End the connection without a word: what was written is uncertain, what was only opened is
+        not.
+        """
         if self._lost:
             return
         self._lost = True
@@ -257,11 +266,15 @@ class Pipe(asyncio.Protocol):
         if opened is not None:
             blameless = self._step in (_CONTENT, _RSET)
             # the whole envelope was written at once: whatever reply was next, the recipient may have been the reason
-            self._give_back(opened, disconnected("mail" if blameless else "rcpt", why), free=blameless)
+            self._give_back(
+                opened, disconnected("mail" if blameless else "rcpt", why), free=blameless
+            )
         self._source.lost(self)
 
     def _give_back(self, piece: Piece, failure: Failure, *, free: bool = False) -> None:
-        """Let another connection try, where this one has served before; `free`: its end was not the message's doing."""
+        """Let another connection try, where this one has served before; `free`: its end was not the
+        message's doing.
+        """
         if self._used and (free or piece.tries < TRIES):
             piece.tries += not free
             self._source.requeue(piece)
@@ -276,7 +289,9 @@ class Pipe(asyncio.Protocol):
         self.drop("unforeseen error")
 
     def abandon(self, batch: Batch) -> None:
-        """Nobody waits for this batch any more: its unanswered content ends the connection (and 354 will its envelope)."""
+        """Nobody waits for this batch any more: its unanswered content ends the connection (and 354
+        will its envelope).
+        """
         if self._written is not None and self._written.batch is batch:
             self._written = None
             self.drop("cancelled")
@@ -289,11 +304,18 @@ class Pipe(asyncio.Protocol):
         waited = self._loop.time() - self._since
         if waited >= self._timeout:
             return self.drop("timeout")
-        if waited >= STALL and self._step == _CONTENT and self._opened is not None and self._source.spare():
+        if (
+            waited >= STALL
+            and self._step == _CONTENT
+            and self._opened is not None
+            and self._source.spare()
+        ):
             # the server may still ask for its content: then this connection ends, see _write
             opened, self._opened = self._opened, None
             self._source.take_over(opened)
-        self._timer = self._loop.call_later(max(0.01, min(self._timeout - waited, STALL)), self._watch)
+        self._timer = self._loop.call_later(
+            max(0.01, min(self._timeout - waited, STALL)), self._watch
+        )
         return None
 
     # --- while it rests ---------------------------------------------------------------------------
@@ -320,7 +342,9 @@ class Pipe(asyncio.Protocol):
                 return await self._asked
         except TimeoutError:
             return False
-        except BaseException:  # reason: cancelled in mid-dialogue, the connection cannot be used again
+        except (
+            BaseException
+        ):  # reason: cancelled in mid-dialogue, the connection cannot be used again
             self.drop("cancelled")
             raise
 

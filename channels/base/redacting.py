@@ -8,7 +8,9 @@ _ID = re.compile(r"wamid\.[\w+/=-]+|\b[A-Z]{2}\.\w{7,}")
 
 
 def redacted(words: str, domain: str = "") -> str:
-    """Take out mail addresses, numbers of seven digits and more, ids of people and messages, and the recipient's `domain`."""
+    """Take out mail addresses, numbers of seven digits and more, ids of people and messages, and
+    the recipient's `domain`.
+    """
     if "@" in words:
         words = _ADDRESS.sub("[alamat]", words)
     if domain:

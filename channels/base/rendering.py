@@ -1,4 +1,6 @@
-"""Turning an edition's words into text: Markdown, plain text, cutting by sentence, dates in WIB, Jinja templates."""
+"""Turning an edition's words into text: Markdown, plain text, cutting by sentence, dates in WIB,
+Jinja templates.
+"""
 
 import re
 import unicodedata
@@ -62,7 +64,9 @@ _MULTILINE = {"body", "instruction"}
 
 
 def clean(text: str) -> str:
-    """NFC without controls, lone surrogates, bidi marks, unseen characters and piles of marks; any line end becomes a newline."""
+    """NFC without controls, lone surrogates, bidi marks, unseen characters and piles of marks; any
+    line end becomes a newline.
+    """
     text = legible.visible(_HOSTILE.sub("", _LINE_END.sub("\n", text)))
     return legible.capped(_HOSTILE.sub("", unicodedata.normalize("NFC", text)))
 
@@ -80,7 +84,8 @@ def scrubbed(edition: Edition) -> Edition:
             return clean(value).strip() if name in _MULTILINE else one_line(value)
         if isinstance(value, msgspec.Struct):
             return msgspec.structs.replace(
-                value, **{field: scrub(getattr(value, field), field) for field in value.__struct_fields__}
+                value,
+                **{field: scrub(getattr(value, field), field) for field in value.__struct_fields__},
             )
         if isinstance(value, tuple):
             return tuple(scrub(item, name) for item in value)
@@ -100,8 +105,8 @@ def utf16(text: str) -> int:
 def cut(text: str, limit: int, measure: Measure = len) -> str:
     """The longest beginning of `text` that measures <= `limit`, never mid-word.
 
-    Whole sentences where they fill a third of the room or more, else whole words and an ellipsis; the ellipsis alone
-    where not even one word fits.
+    Whole sentences where they fill a third of the room or more, else whole words and an ellipsis;
+    the ellipsis alone where not even one word fits.
     """
     text = text.strip()
     if measure(text) <= limit:
@@ -114,7 +119,9 @@ def cut(text: str, limit: int, measure: Measure = len) -> str:
 
 
 def shortened(text: str, limit: int, measure: Measure = len) -> str:
-    """`cut` for texts that people read without the rest beside them: an ellipsis stands behind whole sentences, too."""
+    """`cut` for texts that people read without the rest beside them: an ellipsis stands behind
+    whole sentences, too.
+    """
     text, short = text.strip(), cut(text, limit, measure)
     if short in {"", text} or short.endswith(ELLIPSIS):
         return short
@@ -143,8 +150,12 @@ def _last_sentence_end(text: str, fits: int) -> int:
 
 
 def _number_of_item(head: str) -> int | None:
-    """Where the number of a list item begins that a text ends with; None for a number that says something."""
-    match = _LIST_NUMBER.search(head, max(0, len(head) - len(" 999.\n")))  # from the left, a long list would take seconds
+    """Where the number of a list item begins that a text ends with; None for a number that says
+    something.
+    """
+    match = _LIST_NUMBER.search(
+        head, max(0, len(head) - len(" 999.\n"))
+    )  # from the left, a long list would take seconds
     if match is None:
         return None
     before = head[: match.start(1)].rstrip()
@@ -154,7 +165,9 @@ def _number_of_item(head: str) -> int | None:
     if before[-1] == ":":
         return match.start(1) if match[1] in {"1", "a"} else None
     sentence = before.rstrip(_CLOSING)
-    ended = sentence.endswith(tuple(".!?…")) and not _ABBREVIATION.search(sentence.rsplit(maxsplit=1)[-1])
+    ended = sentence.endswith(tuple(".!?…")) and not _ABBREVIATION.search(
+        sentence.rsplit(maxsplit=1)[-1]
+    )
     return match.start(1) if ended else None
 
 
@@ -171,7 +184,9 @@ def _cut_words(text: str, limit: int, measure: Measure) -> str:
 
 
 def _without_openers(head: str) -> str:
-    """The text without what leads on at its end: dangling marks, "No.", "pukul", the number of a list item."""
+    """The text without what leads on at its end: dangling marks, "No.", "pukul", the number of a
+    list item.
+    """
     while True:
         shorter = head.rstrip(_DANGLING)
         if opener := _OPENER.search(shorter, max(0, len(shorter) - _LONGEST_OPENER)):
@@ -194,7 +209,9 @@ def tokens(markdown: str) -> list[Token]:
 
 
 def with_addresses(edition: Edition, base_url: str) -> Edition:
-    """The same edition with links to paths of our own site under its base URL, as residents need them."""
+    """The same edition with links to paths of our own site under its base URL, as residents need
+    them.
+    """
 
     def complete(wording: Wording) -> Wording:
         body, instruction = rooted(wording.body, base_url), rooted(wording.instruction, base_url)
@@ -222,7 +239,9 @@ def html(markdown: str) -> str:
 
 @lru_cache(maxsize=512)
 def plain(markdown: str) -> str:
-    """Plain text of light Markdown: paragraphs apart by an empty line, list items with "- " or "1. ", links as "text (url)"."""
+    """Plain text of light Markdown: paragraphs apart by an empty line, list items with "- " or "1.
+    ", links as "text (url)".
+    """
     lines: list[str] = []
     lists: list[int | None] = []
     prefix = ""
@@ -256,7 +275,11 @@ def _inline_text(token: Token) -> str:
         if child.type == "link_open":
             href, label_from = str(child.attrs.get("href", "")), len(parts)
         elif child.type == "link_close":
-            if href and "".join(parts[label_from:]) not in {href, href.removeprefix("mailto:"), href.removeprefix("tel:")}:
+            if href and "".join(parts[label_from:]) not in {
+                href,
+                href.removeprefix("mailto:"),
+                href.removeprefix("tel:"),
+            }:
                 parts.append(f" ({href})")
         elif child.type in {"softbreak", "hardbreak"}:
             parts.append("\n")
@@ -282,7 +305,9 @@ def moment_text(moment: datetime, lang: str = "id") -> str:
 
 
 def full_moment_text(moment: datetime, lang: str = "id") -> str:
-    """ "Rabu 25 November 2026 07.42 WIB", for what people wait for: the hour alone may be tomorrow's."""
+    """ "Rabu 25 November 2026 07.42 WIB", for what people wait for: the hour alone may be
+    tomorrow's.
+    """
     return f"{format_date(moment.astimezone(WIB).date(), 'EEEE d MMMM y', locale=_locale(lang))} {clock(moment)} WIB"
 
 
@@ -293,7 +318,9 @@ def due_text(moment: datetime, now: datetime, lang: str = "id") -> str:
 
 
 def span_text(start: datetime, end: datetime | None, lang: str = "id") -> str:
-    """ "25 Nov 2026 06.00-14.00 WIB", "25 Nov 2026 06.00 WIB - 26 Nov 2026 14.00 WIB", or "mulai ..." without an end."""
+    """ "25 Nov 2026 06.00-14.00 WIB", "25 Nov 2026 06.00 WIB - 26 Nov 2026 14.00 WIB", or "mulai
+    ..." without an end.
+    """
     if end is None:
         return f"{'from' if lang == 'en' else 'mulai'} {moment_text(start, lang)}"
     if start.astimezone(WIB).date() == end.astimezone(WIB).date():
@@ -322,7 +349,9 @@ _ENGLISH_VERDICTS = {
 
 
 def verdict_text(claim: Claim, lang: str = "id") -> str:
-    """ "Hoaks (konten palsu)" or "Hoax (fabricated content)"; a word of the city's own stays as it is."""
+    """ "Hoaks (konten palsu)" or "Hoax (fabricated content)"; a word of the city's own stays as it
+    is.
+    """
     words = [claim.verdict, claim.hoax_type]
     if lang == "en":
         words = [_ENGLISH_VERDICTS.get(word.casefold(), word) for word in words]
@@ -330,8 +359,18 @@ def verdict_text(claim: Claim, lang: str = "id") -> str:
 
 
 _KINDS = {
-    "id": {"notice": "pengumuman", "alert": "peringatan", "clarification": "klarifikasi", "emergency": "peringatan darurat"},
-    "en": {"notice": "notice", "alert": "warning", "clarification": "clarification", "emergency": "emergency warning"},
+    "id": {
+        "notice": "pengumuman",
+        "alert": "peringatan",
+        "clarification": "klarifikasi",
+        "emergency": "peringatan darurat",
+    },
+    "en": {
+        "notice": "notice",
+        "alert": "warning",
+        "clarification": "clarification",
+        "emergency": "emergency warning",
+    },
 }
 
 
@@ -347,7 +386,9 @@ def area_names(edition: Edition) -> str:
 
 @cache
 def environment() -> jinja2.Environment:
-    """The Jinja environment of all message templates: an unknown name is an error; .html and .xml escape."""
+    """The Jinja environment of all message templates: an unknown name is an error; .html and .xml
+    escape.
+    """
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
@@ -356,7 +397,13 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
-    env.filters |= {"plain": plain, "md": _markup, "moment": moment_text, "clock": clock, "day": day}
+    env.filters |= {
+        "plain": plain,
+        "md": _markup,
+        "moment": moment_text,
+        "clock": clock,
+        "day": day,
+    }
     env.filters["running"] = lambda markdown: running(plain(markdown))
     env.globals |= {"span": span_text, "kind_text": kind_text}
     return env

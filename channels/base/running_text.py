@@ -1,4 +1,6 @@
-"""Plain text with paragraphs and lists as one running line, for places that allow no line break. Pure."""
+"""Plain text with paragraphs and lists as one running line, for places that allow no line break.
+Pure.
+"""
 
 import re
 from collections import Counter
@@ -6,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-_ITEM = re.compile(r"(?P<indent>[ \t]*)(?:(?P<number>\d{1,3})[.)]|(?P<letter>[a-z][.)])|[-•])[ \t]+(?P<text>\S.*)")
+_ITEM = re.compile(
+    r"(?P<indent>[ \t]*)(?:(?P<number>\d{1,3})[.)]|(?P<letter>[a-z][.)])|[-•])[ \t]+(?P<text>\S.*)"
+)
 _MARKED = re.compile(r"[.!?…:;,][\"'”’»)\]*_]*$")
 _ADDRESS = re.compile(r"://|@|www\.")
 """Within the last word: a mark behind an address might be taken for its last character."""
@@ -18,7 +22,9 @@ _LETTERS = 26
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Line:
-    """One line: `label` is how an item of a numbered list begins, `depth` its indentation, None outside lists."""
+    """One line: `label` is how an item of a numbered list begins, `depth` its indentation, None
+    outside lists.
+    """
 
     text: str
     label: str = ""
@@ -38,7 +44,9 @@ def joined(text: str) -> str:
 
 
 def running(text: str) -> str:
-    """Plain text (rendering.plain) on one line: steps keep their numbers ("1) ... 2) ..."), semicolons part other items."""
+    """Plain text (rendering.plain) on one line: steps keep their numbers ("1) ... 2) ..."),
+    semicolons part other items.
+    """
     lines = text.strip().splitlines()
     if len(lines) < 2:
         return " ".join(text.split())
@@ -55,7 +63,11 @@ def _parts(lines: Sequence[str]) -> list[_Line]:
     for above, line in pairwise(["", *lines]):
         if not line.strip():
             continue
-        part = _read(line) if kinds[_kind(line)] > 1 or not _FACT.match(line) else _Line(text=line.strip())
+        part = (
+            _read(line)
+            if kinds[_kind(line)] > 1 or not _FACT.match(line)
+            else _Line(text=line.strip())
+        )
         if above.strip() and part.depth is None and parts[-1].depth is not None:
             parts[-1] = replace(parts[-1], text=f"{parts[-1].text} {part.text}")
         else:
@@ -102,14 +114,18 @@ def _is_address(text: str) -> bool:
 
 
 def repeats(lead: str, texts: Iterable[str]) -> bool:
-    """Check whether one of these plain texts begins with the lead, whatever marks, numbers of steps and line breaks part them.
+    """Check whether one of these plain texts begins with the lead, whatever marks, numbers of steps
+    and line breaks part them.
 
-    "…" alone, all that is left of an address too long for a lead, says nothing that is not said below.
+    "…" alone, all that is left of an address too long for a lead, says nothing that is not said
+    below.
     """
     wanted = _words(lead)
     if not wanted:
         return not lead.strip("… \n")
-    beginnings = (_words(text)[: len(wanted)] for whole in texts for text in (whole, _unlabelled(whole)))
+    beginnings = (
+        _words(text)[: len(wanted)] for whole in texts for text in (whole, _unlabelled(whole))
+    )
     return any(beginning == wanted for beginning in beginnings)
 
 

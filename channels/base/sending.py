@@ -1,4 +1,6 @@
-"""Running many sends at once, safely: the one loop that push channels with a request per message share."""
+"""Running many sends at once, safely: the one loop that push channels with a request per message
+share.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
@@ -11,7 +13,9 @@ from channels.base.contract import Deferred, Halted, MayWrite, Outcome, Outgoing
 from channels.base.http import NotWritten, writing
 
 SEVERAL = 10
-"""Different addresses that must get the same reply, with no success between, before it counts as about the sender."""
+"""Different addresses that must get the same reply, with no success between, before it counts as
+about the sender.
+"""
 SendOne = Callable[[Outgoing], Awaitable[Outcome]]
 
 log = structlog.get_logger(__name__)
@@ -20,14 +24,17 @@ log = structlog.get_logger(__name__)
 async def each(
     messages: Sequence[Outgoing], send_one: SendOne, *, concurrency: int, may_write: MayWrite
 ) -> AsyncGenerator[Result, None]:
-    """Hand every message to `send_one`, at most `concurrency` at once, and yield a Result as each is done.
+    """Hand every message to `send_one`, at most `concurrency` at once, and yield a Result as each
+    is done.
 
-    Nothing new is begun after Halts.end or once `may_write()` is False; what is in flight then is still awaited and
-    yielded. Closing the generator early cancels what is in flight.
+    Nothing new is begun after Halts.end or once `may_write()` is False; what is in flight then is
+    still awaited and yielded. Closing the generator early cancels what is in flight.
     """
     done: asyncio.Queue[Result | None] = asyncio.Queue()
     round_ = _Round(iter(messages), send_one, may_write, done)
-    workers = [asyncio.create_task(round_.work()) for _ in range(min(max(concurrency, 1), len(messages)))]
+    workers = [
+        asyncio.create_task(round_.work()) for _ in range(min(max(concurrency, 1), len(messages)))
+    ]
     try:
         running = len(workers)
         while running:
@@ -50,7 +57,9 @@ class Halts:
         self._in_a_row = 0
 
     def end(self, outcome: Outcome) -> bool:
-        """Count an outcome; True once nothing more should begin: halted at once, or as often as SEVERAL without a success."""
+        """Count an outcome; True once nothing more should begin: halted at once, or as often as
+        SEVERAL without a success.
+        """
         if isinstance(outcome, Receipt):
             self._in_a_row = 0
         elif isinstance(outcome, Halted):
@@ -63,7 +72,11 @@ class _Round:
     """What the workers of one call share: the messages left, and whether to stop."""
 
     def __init__(
-        self, left: Iterator[Outgoing], send_one: SendOne, may_write: MayWrite, done: asyncio.Queue[Result | None]
+        self,
+        left: Iterator[Outgoing],
+        send_one: SendOne,
+        may_write: MayWrite,
+        done: asyncio.Queue[Result | None],
     ) -> None:
         self._left = left
         self._send_one = send_one
@@ -73,7 +86,9 @@ class _Round:
         self._stopped = self._halted = False
 
     async def work(self) -> None:
-        """Take messages until none is left or the round stops; a None in the queue says that this worker ended."""
+        """Take messages until none is left or the round stops; a None in the queue says that this
+        worker ended.
+        """
         writing.set(self._may_begin)
         try:
             with suppress(NotWritten):  # a message without a Result was not sent
@@ -100,7 +115,9 @@ class _Round:
 
 
 async def attempt(send_one: SendOne, outgoing: Outgoing) -> Outcome:
-    """One send; an unforeseen exception is logged without the address and becomes Deferred(uncertain=True)."""
+    """One send; an unforeseen exception is logged without the address and becomes
+    Deferred(uncertain=True).
+    """
     try:
         return await send_one(outgoing)
     except Exception as error:  # noqa: BLE001 # reason: an unforeseen exception may follow the write, so the message may have gone
@@ -108,9 +125,18 @@ async def attempt(send_one: SendOne, outgoing: Outgoing) -> Outcome:
 
 
 def unforeseen(error: Exception, outgoing: Outgoing) -> Deferred:
-    """Log where `error` arose, without its text (it may quote the address), and call the message uncertain."""
-    log.error("send_failed_unforeseen", delivery=outgoing.recipient.delivery, error=type(error).__name__, at=_origin(error))
-    return Deferred(uncertain=True, code=type(error).__name__, detail="unforeseen error in the channel")
+    """Log where `error` arose, without its text (it may quote the address), and call the message
+    uncertain.
+    """
+    log.error(
+        "send_failed_unforeseen",
+        delivery=outgoing.recipient.delivery,
+        error=type(error).__name__,
+        at=_origin(error),
+    )
+    return Deferred(
+        uncertain=True, code=type(error).__name__, detail="unforeseen error in the channel"
+    )
 
 
 def _origin(error: Exception) -> str:

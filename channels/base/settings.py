@@ -13,8 +13,14 @@ Rate = Annotated[float, Field(ge=0)]
 
 
 def items(value: Any) -> Any:
-    """Split a list as people write one: commas, semicolons, white space or several of them; what is no text stays."""
-    return tuple(part for part in re.split(r"[,;\s]+", value) if part) if isinstance(value, str) else value
+    """Split a list as people write one: commas, semicolons, white space or several of them; what is
+    no text stays.
+    """
+    return (
+        tuple(part for part in re.split(r"[,;\s]+", value) if part)
+        if isinstance(value, str)
+        else value
+    )
 
 
 Items = Annotated[tuple[str, ...], BeforeValidator(items)]
@@ -22,7 +28,8 @@ Items = Annotated[tuple[str, ...], BeforeValidator(items)]
 
 
 class ChannelSettings(BaseModel):
-    """Base of each `Settings`: field `api_url` of whatsapp.py is the variable WHATSAPP_API_URL, `from_` of email.py EMAIL_FROM.
+    """Base of each `Settings`: field `api_url` of whatsapp.py is the variable WHATSAPP_API_URL,
+    `from_` of email.py EMAIL_FROM.
 
     A channel renders without any setting; it sends once all in `required` are given.
     """
@@ -36,7 +43,9 @@ class ChannelSettings(BaseModel):
 
     @classmethod
     def read(cls, variables: Mapping[str, str], site: Site) -> Self:
-        """The channel's own variables out of `variables`; an empty value counts as absent. Raises pydantic.ValidationError."""
+        """The channel's own variables out of `variables`; an empty value counts as absent. Raises
+        pydantic.ValidationError.
+        """
         own = {
             name.removeprefix(cls.prefix).lower(): value
             for name, value in variables.items()
@@ -49,8 +58,14 @@ class ChannelSettings(BaseModel):
     def variables(cls) -> frozenset[str]:
         """Names of the variables that are read."""
         fields = ((name, field.alias) for name, field in cls.model_fields.items() if name != "site")
-        return frozenset(f"{cls.prefix}{alias or name.rstrip('_')}".upper() for name, alias in fields)
+        return frozenset(
+            f"{cls.prefix}{alias or name.rstrip('_')}".upper() for name, alias in fields
+        )
 
     def missing(self) -> tuple[str, ...]:
         """Names of the variables without which nothing can be sent."""
-        return tuple(f"{self.prefix}{name.rstrip('_').upper()}" for name in self.required if not getattr(self, name))
+        return tuple(
+            f"{self.prefix}{name.rstrip('_').upper()}"
+            for name in self.required
+            if not getattr(self, name)
+        )

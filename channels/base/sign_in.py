@@ -1,4 +1,6 @@
-"""Signing in at a provider: one try at a time until it took us, after a refusal one a pause: servers ban whoever keeps trying."""
+"""Signing in at a provider: one try at a time until it took us, after a refusal one a pause:
+servers ban whoever keeps trying.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -39,14 +41,18 @@ class SignIn:
         left = self._again_at - self._clock()
         if left <= 0:
             return None
-        return Deferred(retry_after=left, throttle=True, code=self._refusal.code, detail=self._refusal.detail)
+        return Deferred(
+            retry_after=left, throttle=True, code=self._refusal.code, detail=self._refusal.detail
+        )
 
 
 class Credential:
-    """A token that goes with each request: while it is doubted requests go one by one, once it is refused one goes a pause.
+    """A token that goes with each request: while it is doubted requests go one by one, once it is
+    refused one goes a pause.
 
-    Whoever waited `patience` seconds behind an answer that does not come goes beside it. A refusal answers one message, and may
-    be about it alone: whether it holds for all, `check` is asked, once a pause.
+    Whoever waited `patience` seconds behind an answer that does not come goes beside it. A refusal
+    answers one message, and may be about it alone: whether it holds for all, `check` is asked, once
+    a pause.
     """
 
     def __init__(
@@ -57,7 +63,9 @@ class Credential:
         check: Callable[[], Awaitable[bool]],
         patience: float = PATIENCE,
     ) -> None:
-        """`codes`: what a refusal goes by; `check` tells whether the token is refused when it is used by itself."""
+        """`codes`: what a refusal goes by; `check` tells whether the token is refused when it is
+        used by itself.
+        """
         self._clock, self._patience = clock, patience
         self._codes = codes
         self._check = check

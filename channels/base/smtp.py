@@ -37,7 +37,9 @@ class Server:
         """
         parts = urlsplit(url)
         if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-            raise ValueError("seharusnya smtp://nama:sandi@host:port?starttls=true atau smtps://nama:sandi@host:port")
+            raise ValueError(
+                "seharusnya smtp://nama:sandi@host:port?starttls=true atau smtps://nama:sandi@host:port"
+            )
         tls = parts.scheme == "smtps"
         local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
         starttls = {"starttls=true": True, "starttls=false": False}.get(parts.query)
@@ -70,13 +72,19 @@ class _Lost(Exception):
 
 
 class Connection:
-    """One connection, opened when first needed and kept; aiosmtplib connects, negotiates TLS and signs in.
+    """One connection, opened when first needed and kept; aiosmtplib connects, negotiates TLS and
+    signs in.
 
-    Then it either delivers message by message through aiosmtplib, or becomes a pipe (see pipelining.py).
+    Then it either delivers message by message through aiosmtplib, or becomes a pipe (see
+    pipelining.py).
     """
 
     def __init__(
-        self, make: Callable[[], aiosmtplib.SMTP], *, timeout: float, clock: Callable[[], float] = time.monotonic
+        self,
+        make: Callable[[], aiosmtplib.SMTP],
+        *,
+        timeout: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`timeout`: seconds to connect, and again for the whole dialogue about one message."""
         self._make = make
@@ -108,13 +116,18 @@ class Connection:
             return self.pipe
         if client.protocol is None or client.protocol._buffer:
             self.close()
-            raise NoConnection(Deferred(throttle=True, code="unreachable", detail="replies out of turn"))
+            raise NoConnection(
+                Deferred(throttle=True, code="unreachable", detail="replies out of turn")
+            )
         transport = cast(asyncio.Transport, client.protocol.transport)
         self.pipe = Pipe(transport, source, offer=self._offer, timeout=self._timeout)
         return self.pipe
 
-    async def deliver(self, envelope: Envelope, may_begin: MayWrite = lambda: True) -> Outcome | None:
-        """Hand one message over without a pipe; None when its content may not be written. Raises NoConnection.
+    async def deliver(
+        self, envelope: Envelope, may_begin: MayWrite = lambda: True
+    ) -> Outcome | None:
+        """Hand one message over without a pipe; None when its content may not be written. Raises
+        NoConnection.
 
         A connection lost before the content is tried anew once.
         """
@@ -183,7 +196,9 @@ class Connection:
             if stage == "content":
                 return failure
             raise _Lost(failure) from error
-        except BaseException:  # reason: cancelled in mid-dialogue, the connection cannot be used again
+        except (
+            BaseException
+        ):  # reason: cancelled in mid-dialogue, the connection cannot be used again
             self.close()
             raise
         finally:
@@ -202,7 +217,9 @@ class Connection:
         protocol.write(data + b".\r\n")
         return await protocol.read_response(timeout=None)
 
-    async def _refused(self, stage: Stage, reply: aiosmtplib.SMTPResponse, envelope: Envelope) -> Outcome:
+    async def _refused(
+        self, stage: Stage, reply: aiosmtplib.SMTPResponse, envelope: Envelope
+    ) -> Outcome:
         failure = failure_of(stage, reply.code, reply.message, envelope.to.rpartition("@")[2])
         if reply.code == 421 or reply.code < 400:
             self.close()

@@ -1,4 +1,6 @@
-"""Connections shared by all batches: who takes the next message, and what follows when no connection can be had."""
+"""Connections shared by all batches: who takes the next message, and what follows when no
+connection can be had.
+"""
 
 import asyncio
 import time
@@ -22,9 +24,16 @@ class Pool:
     """Connections that live from one batch to the next; the batches take turns, message by message."""
 
     def __init__(
-        self, make: Callable[[], Connection], *, size: int, signs_in: bool = False, clock: Callable[[], float] = time.monotonic
+        self,
+        make: Callable[[], Connection],
+        *,
+        size: int,
+        signs_in: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`make` gives a connection that is not yet open; `size`: how many at most; `signs_in`: with a password."""
+        """`make` gives a connection that is not yet open; `size`: how many at most; `signs_in`:
+        with a password.
+        """
         self._make = make
         self._clock = clock
         self._sign_in = SignIn(clock, accepted=not signs_in)
@@ -33,14 +42,18 @@ class Pool:
         self._batches: deque[Batch] = deque()
         self._pipes: dict[Pipe, Connection] = {}
         self._opening: dict[Connection, asyncio.Task[None]] = {}
-        self._overdue: set[Connection] = set()  # opened for so long that others are opened beside them
+        self._overdue: set[Connection] = (
+            set()
+        )  # opened for so long that others are opened beside them
         self._talking: dict[Connection, tuple[Piece, asyncio.Task[None]]] = {}
         self._resting: dict[Connection, asyncio.TimerHandle] = {}
         self._unreachable: tuple[float, Failure] | None = None
         self._down_since: float | None = None
 
     async def send(self, batch: Batch) -> AsyncGenerator[Result, None]:
-        """Hand a batch over and yield each result as it comes; closed early, what is on the wire is let go."""
+        """Hand a batch over and yield each result as it comes; closed early, what is on the wire is
+        let go.
+        """
         self._batches.append(batch)
         self._serve()
         try:
@@ -93,7 +106,9 @@ class Pool:
         return bool(self._idle) and self._sign_in.accepted
 
     def take_over(self, piece: Piece) -> None:
-        """Give a message, of which only the envelope was opened at a silent connection, to another one."""
+        """Give a message, of which only the envelope was opened at a silent connection, to another
+        one.
+        """
         self.requeue(piece)
         self._serve()
 
@@ -130,7 +145,9 @@ class Pool:
                 asyncio.get_running_loop().call_later(STALL, self._look_at, connection)
 
     def _may_open(self) -> bool:
-        """Whether one more connection may be opened; where none can be had, all that wait are told so."""
+        """Whether one more connection may be opened; where none can be had, all that wait are told
+        so.
+        """
         if not self._sign_in.accepted and self._opening:
             return False  # whether we are let in, the one under way tells
         if failure := self._known_unreachable():
@@ -144,7 +161,9 @@ class Pool:
             self._serve()
 
     async def _work(self, connection: Connection) -> None:
-        """Open a connection and put it to work; a pipe gives itself back, other connections are given back here."""
+        """Open a connection and put it to work; a pipe gives itself back, other connections are
+        given back here.
+        """
         pipe: Pipe | None = None
         rests = False
         try:
@@ -186,7 +205,9 @@ class Pool:
             except Exception as error:  # noqa: BLE001 # reason: it may follow the write, so the message may have gone
                 connection.close()
                 outcome = unforeseen(error, piece.outgoing)
-            except BaseException:  # reason: cancelled, the piece is left uncertain; it is raised again
+            except (
+                BaseException
+            ):  # reason: cancelled, the piece is left uncertain; it is raised again
                 piece.batch.leave(piece)
                 raise
             finally:
@@ -201,7 +222,9 @@ class Pool:
 
     def _give_back(self, connection: Connection, *, rests: bool) -> None:
         if rests:
-            self._resting[connection] = asyncio.get_running_loop().call_later(REST, self._rested, connection)
+            self._resting[connection] = asyncio.get_running_loop().call_later(
+                REST, self._rested, connection
+            )
         else:
             self._rested(connection)
 

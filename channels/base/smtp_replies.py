@@ -11,7 +11,9 @@ from channels.base.contract import About, Deferred, Failure, Halted, Refused, Re
 from channels.base.redacting import redacted
 
 Stage = Literal["connect", "mail", "rcpt", "data", "content"]
-"""Where a reply came: "connect" is greeting, EHLO, TLS and AUTH; "data" the command; "content" the end of the message."""
+"""Where a reply came: "connect" is greeting, EHLO, TLS and AUTH; "data" the command; "content" the
+end of the message.
+"""
 
 _HOUR = 3600.0
 _EARLY: frozenset[Stage] = frozenset({"connect", "mail"})
@@ -28,12 +30,16 @@ _UNKNOWN_USER = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """One row: the outcome of replies in `stages` with an enhanced code, or a bare code (and words), of these."""
+    """One row: the outcome of replies in `stages` with an enhanced code, or a bare code (and
+    words), of these.
+    """
 
     outcome: Failure
     stages: frozenset[Stage] | None = None
     enhanced: tuple[str, ...] = ()
-    """Without the class digit, which the reply's own first digit replaces; a trailing "." stands for all below it."""
+    """Without the class digit, which the reply's own first digit replaces; a trailing "." stands
+    for all below it.
+    """
     codes: tuple[int, ...] = ()
     words: re.Pattern[str] | None = None
 
@@ -41,7 +47,10 @@ class Rule:
         """Whether a reply is of this row; `detail` is its enhanced code without the class digit."""
         if self.stages is not None and stage not in self.stages:
             return False
-        if any(detail == known or (known.endswith(".") and detail.startswith(known)) for known in self.enhanced):
+        if any(
+            detail == known or (known.endswith(".") and detail.startswith(known))
+            for known in self.enhanced
+        ):
             return True
         return code in self.codes and (self.words is None or bool(self.words.search(text)))
 
@@ -58,8 +67,13 @@ PERMANENT: tuple[Rule, ...] = (
     Rule(enhanced=("1.1", "1.2", "1.3", "1.6", "1.10", "2.1"), outcome=_DEAD),
     Rule(enhanced=("1.7", "1.8"), outcome=Halted()),
     Rule(stages=_LATE, enhanced=("5.",), outcome=Halted()),
-    Rule(stages=_RCPT, codes=(500, 502, 503), outcome=Halted()),  # of the dialogue: no mailbox is named
-    Rule(enhanced=("7.",), outcome=Deferred(retry_after=_HOUR, throttle=True, scope="domain", alarm=True)),
+    Rule(
+        stages=_RCPT, codes=(500, 502, 503), outcome=Halted()
+    ),  # of the dialogue: no mailbox is named
+    Rule(
+        enhanced=("7.",),
+        outcome=Deferred(retry_after=_HOUR, throttle=True, scope="domain", alarm=True),
+    ),
     Rule(enhanced=("4.4",), outcome=_THREE_STRIKES),
     Rule(enhanced=("2.2",), outcome=_MAILBOX_FULL),
     Rule(enhanced=("2.3", "3.4", "6."), outcome=Rejected()),
@@ -68,8 +82,10 @@ PERMANENT: tuple[Rule, ...] = (
     Rule(stages=_RCPT, codes=tuple(range(500, 600)), outcome=_THREE_STRIKES),
     Rule(stages=_LATE, codes=tuple(range(500, 600)), outcome=Rejected()),
 )
-"""Replies 5xx, the first row that fits. From RCPT on each answers one recipient, so none of them halts or holds anything alone
-(`_about`): also what names our authentication is said by single servers of others that are wrong about us."""
+"""Replies 5xx, the first row that fits. From RCPT on each answers one recipient, so none of them
+halts or holds anything alone (`_about`): also what names our authentication is said by single
+servers of others that are wrong about us.
+"""
 
 TRANSIENT: tuple[Rule, ...] = (
     Rule(stages=_EARLY, codes=(421,), outcome=Deferred(throttle=True)),
@@ -84,10 +100,14 @@ def failure_of(stage: Stage, code: int, text: str, domain: str = "") -> Failure:
     """What a reply other than the wanted one means; its text is kept without addresses."""
     rules = {4: TRANSIENT, 5: PERMANENT}.get(code // 100)
     if rules is None:
-        return _about(stage, Deferred(uncertain=stage == "content", code=str(code), detail="unexpected reply"))
+        return _about(
+            stage, Deferred(uncertain=stage == "content", code=str(code), detail="unexpected reply")
+        )
     found = _ENHANCED.search(text)
     detail = found[1] if found else ""
-    outcome = _about(stage, next(rule.outcome for rule in rules if rule.fits(stage, code, detail, text)))
+    outcome = _about(
+        stage, next(rule.outcome for rule in rules if rule.fits(stage, code, detail, text))
+    )
     name = f"{code} {code // 100}.{detail}" if detail else str(code)
     if isinstance(outcome, Rejected):
         return replace(outcome, code=name, detail=said(text, domain), domain=domain)
@@ -109,7 +129,9 @@ def _about(stage: Stage, outcome: Failure) -> Failure:
 
 
 def disconnected(stage: Stage, why: str) -> Deferred:
-    """A connection that ended at `stage`: from RCPT on it may have been the recipient's doing; after the content, uncertain."""
+    """A connection that ended at `stage`: from RCPT on it may have been the recipient's doing;
+    after the content, uncertain.
+    """
     about: About = "sender" if stage in _EARLY else "recipient"
     return Deferred(uncertain=stage == "content", code="disconnected", detail=why, about=about)
 
@@ -120,9 +142,13 @@ def connect_failure(error: Exception) -> Failure:
         failure = failure_of("connect", error.code, error.message)
         return replace(failure, throttle=True) if isinstance(failure, Deferred) else failure
     if isinstance(error.__cause__ or error, ssl.SSLCertVerificationError):
-        return Halted(code="certificate", detail="the server's certificate is not valid for its name")
+        return Halted(
+            code="certificate", detail="the server's certificate is not valid for its name"
+        )
     if isinstance(error, TimeoutError):
         return Deferred(throttle=True, code="unreachable", detail="timeout")
     if isinstance(error, OSError):
-        return Deferred(throttle=True, code="unreachable", detail=type(error.__cause__ or error).__name__)
+        return Deferred(
+            throttle=True, code="unreachable", detail=type(error.__cause__ or error).__name__
+        )
     return Halted(code="unusable", detail=said(str(error)))

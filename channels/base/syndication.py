@@ -1,4 +1,6 @@
-"""One page of a feed as RSS, Atom or JSON Feed 1.1: feedgen with its faults repaired by lxml, JSON by hand."""
+"""One page of a feed as RSS, Atom or JSON Feed 1.1: feedgen with its faults repaired by lxml, JSON
+by hand.
+"""
 
 import re
 import threading
@@ -28,7 +30,9 @@ _TAG_BEGINS = re.compile(r"<(?=[A-Za-z/!?])")
 _REFERENCE = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]{1,31});?")
 
 _rss_builder = threading.Lock()
-"""feedgen writes RSS dates under another locale, which belongs to the whole process: one builder at a time."""
+"""feedgen writes RSS dates under another locale, which belongs to the whole process: one builder at
+a time.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,12 +48,18 @@ class Link:
 
     def attributes(self) -> dict[str, str]:
         """Only those that are given."""
-        return {name: str(getattr(self, name)) for name in ("rel", "type", "hreflang", "length", "href") if getattr(self, name)}
+        return {
+            name: str(getattr(self, name))
+            for name in ("rel", "type", "hreflang", "length", "href")
+            if getattr(self, name)
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One announcement as all formats say it: every text is clean, every time has a zone and whole seconds."""
+    """One announcement as all formats say it: every text is clean, every time has a zone and whole
+    seconds.
+    """
 
     id: str
     title: str
@@ -75,7 +85,9 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """One page of a feed, newest entry first; `canonical` is the address of the first page, `url` of this one."""
+    """One page of a feed, newest entry first; `canonical` is the address of the first page, `url`
+    of this one.
+    """
 
     id: str
     title: str
@@ -94,7 +106,9 @@ class Page:
     """Without HTML, for signage systems."""
 
     def links(self, media_type: str) -> tuple[Link, ...]:
-        """The links of the feed itself; the page for people stands last: feedgen takes the last for RSS."""
+        """The links of the feed itself; the page for people stands last: feedgen takes the last for
+        RSS.
+        """
         bare = media_type.split(";")[0]
         links = [Link(rel="self", href=self.url, type=bare)]
         if self.hub:
@@ -124,16 +138,22 @@ def rss(page: Page) -> bytes:
         etree.SubElement(item, f"{{{_ATOM}}}updated").text = entry.updated.isoformat()
         _add_picture(item, entry)
     pictured = {"media": _MEDIA} if any(entry.image for entry in page.entries) else {}
-    etree.cleanup_namespaces(root, top_nsmap={"dc": _DC, **pictured}, keep_ns_prefixes=["atom", "content", "dc"])
+    etree.cleanup_namespaces(
+        root, top_nsmap={"dc": _DC, **pictured}, keep_ns_prefixes=["atom", "content", "dc"]
+    )
     return _bytes(root)
 
 
 def seen(text: str) -> str:
-    """Plain text for readers that take it for HTML: "<x>" and "&lt;" become character references, all else stays as it is.
+    """Plain text for readers that take it for HTML: "<x>" and "&lt;" become character references,
+    all else stays as it is.
 
-    RSS does not say which of the two a title is; only what HTML would swallow is escaped, so that others read it too.
+    RSS does not say which of the two a title is; only what HTML would swallow is escaped, so that
+    others read it too.
     """
-    escaped = _REFERENCE.sub(lambda found: found[0] if unescape(found[0]) == found[0] else f"&#x26;{found[0][1:]}", text)
+    escaped = _REFERENCE.sub(
+        lambda found: found[0] if unescape(found[0]) == found[0] else f"&#x26;{found[0][1:]}", text
+    )
     return _TAG_BEGINS.sub("&#x3C;", escaped)
 
 
@@ -143,14 +163,18 @@ def _keep_seen(element: etree._Element | None) -> None:
 
 
 def _add_picture(item: etree._Element, entry: Entry) -> None:
-    """Media RSS beside the enclosure: readers learn shape and words of the picture before they fetch it."""
+    """Media RSS beside the enclosure: readers learn shape and words of the picture before they
+    fetch it.
+    """
     enclosure, image = entry.link("enclosure"), entry.image
     if enclosure is None or image is None:
         return
     known = {"fileSize": enclosure.length, "width": image.width, "height": image.height}
     size = {name: str(value) for name, value in known.items() if value}
     content = {"url": enclosure.href, "type": enclosure.type, "medium": "image", **size}
-    etree.SubElement(etree.SubElement(item, f"{{{_MEDIA}}}content", content), f"{{{_MEDIA}}}description").text = image.alt
+    etree.SubElement(
+        etree.SubElement(item, f"{{{_MEDIA}}}content", content), f"{{{_MEDIA}}}description"
+    ).text = image.alt
 
 
 def atom(page: Page) -> bytes:
@@ -219,7 +243,9 @@ def _generator(page: Page, media_type: str) -> FeedGenerator:
     feed.language(page.lang)
     feed.author({"name": page.author})
     feed.generator("Siaran Cimahi")
-    feed.updated(page.updated)  # also RSS's lastBuildDate; both default to now, which differs at each build
+    feed.updated(
+        page.updated
+    )  # also RSS's lastBuildDate; both default to now, which differs at each build
     for link in page.links(media_type):
         if link.rel in {"self", "alternate"}:
             feed.link(link.attributes())
@@ -246,7 +272,9 @@ def _feed_entry(entry: Entry, *, plain: bool) -> FeedEntry:
 
 def _pair(ids: Sequence[str | None], entries: Sequence[Entry]) -> None:
     if list(ids) != [entry.id for entry in entries]:
-        raise RuntimeError(f"feed of {len(entries)} entries came back with {len(ids)}, or in another order")
+        raise RuntimeError(
+            f"feed of {len(entries)} entries came back with {len(ids)}, or in another order"
+        )
 
 
 def _replace_links(element: etree._Element, links: Sequence[Link]) -> None:

@@ -1,4 +1,6 @@
-"""What one person is told outside announcements: residents are answered, staff are told. A channel may offer it or not."""
+"""What one person is told outside announcements: residents are answered, staff are told. A channel
+may offer it or not.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -8,7 +10,9 @@ from channels.base.contract import Outcome
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Note:
-    """Plain text for one person; `key` is the same when it is sent again, and legal in a Message-ID."""
+    """Plain text for one person; `key` is the same when it is sent again, and legal in a
+    Message-ID.
+    """
 
     key: str
     subject: str
@@ -33,7 +37,11 @@ class Telling(Protocol):
 
 @runtime_checkable
 class Inviting(Protocol):
-    """A push channel whose people must write first: it has an address that opens the chat with a word to send."""
+    """A push channel whose people must write first: it has an address that opens the chat with a
+    word to send.
+    """
 
     async def invitation(self, word: str) -> str:
-        """The address that opens a chat with us and sends `word` (<= 64 of [A-Za-z0-9_-]); empty while it cannot be told."""
+        """The address that opens a chat with us and sends `word` (<= 64 of [A-Za-z0-9_-]); empty
+        while it cannot be told.
+        """

@@ -1,4 +1,6 @@
-"""Reading what providers send part by part: what fits is taken, what does not is left out, with the reason."""
+"""Reading what providers send part by part: what fits is taken, what does not is left out, with the
+reason.
+"""
 
 import json
 import math
@@ -14,7 +16,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unreadable:
-    """A part of a webhook that could not be read: where it stood, and why; it holds nothing of what was said."""
+    """A part of a webhook that could not be read: where it stood, and why; it holds nothing of what
+    was said.
+    """
 
     where: str
     reason: str
@@ -25,7 +29,8 @@ Tell = Callable[[str], None]
 
 
 def decode(body: bytes, tell: Tell) -> Any:
-    """Decode JSON; octets that are no UTF-8, halves of surrogate pairs and impossible numbers are left out.
+    """Decode JSON; octets that are no UTF-8, halves of surrogate pairs and impossible numbers are
+    left out.
 
     Raises DecodeError, RecursionError.
     """
@@ -33,15 +38,24 @@ def decode(body: bytes, tell: Tell) -> Any:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         try:
-            parsed = json.loads(body.decode("utf-8", "replace"), parse_int=_whole, parse_float=_finite, parse_constant=_none)
+            parsed = json.loads(
+                body.decode("utf-8", "replace"),
+                parse_int=_whole,
+                parse_float=_finite,
+                parse_constant=_none,
+            )
         except ValueError:
             raise msgspec.DecodeError(_reason(error)) from None
         tell(_reason(error))
-        return msgspec.json.decode(json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace"))
+        return msgspec.json.decode(
+            json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace")
+        )
 
 
 def _reason(error: Exception) -> str:
-    return f"not UTF-8 at octet {error.start}" if isinstance(error, UnicodeDecodeError) else str(error)
+    return (
+        f"not UTF-8 at octet {error.start}" if isinstance(error, UnicodeDecodeError) else str(error)
+    )
 
 
 def _whole(digits: str) -> int | None:
@@ -58,7 +72,9 @@ def _none(_constant: str) -> None:
 
 
 def read(raw: Any, kind: type[T], tell: Tell) -> T:
-    """Read `raw` as the Struct `kind`; optional parts that do not fit are left out. Raises ValidationError, RecursionError."""
+    """Read `raw` as the Struct `kind`; optional parts that do not fit are left out. Raises
+    ValidationError, RecursionError.
+    """
     try:
         return msgspec.convert(raw, kind, strict=False)
     except msgspec.ValidationError:
@@ -73,7 +89,9 @@ def _read_parts(raw: dict[str, Any], kind: type[T], tell: Tell) -> T:
         part = raw.get(field.encode_name)
         if part is None:
             if field.required:
-                raise msgspec.ValidationError(f"Object missing required field `{field.encode_name}`")
+                raise msgspec.ValidationError(
+                    f"Object missing required field `{field.encode_name}`"
+                )
             continue  # null says as little as nothing
         try:
             parts[field.name] = _part(part, field.type, tell)

@@ -1,4 +1,6 @@
-"""The languages of one message: its frame, its words where they are translated, and what is written in Indonesian alone. Pure."""
+"""The languages of one message: its frame, its words where they are translated, and what is written
+in Indonesian alone. Pure.
+"""
 
 from markupsafe import Markup
 

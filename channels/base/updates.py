@@ -1,4 +1,6 @@
-"""Updates of the Bot API as Telegram posts them: what of them concerns a bot that announces, and nothing else."""
+"""Updates of the Bot API as Telegram posts them: what of them concerns a bot that announces, and
+nothing else.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -55,7 +57,8 @@ class _Update(msgspec.Struct):
 
 
 def read(body: bytes) -> Sequence[Event | Unreadable]:
-    """What residents write to the bot and press, whether they block it, and new ids of groups, whose chatter is nothing.
+    """What residents write to the bot and press, whether they block it, and new ids of groups,
+    whose chatter is nothing.
 
     Raises BadWebhook.
     """
@@ -67,19 +70,36 @@ def read(body: bytes) -> Sequence[Event | Unreadable]:
     events = list(_events(update))
     if reasons and not events:
         raise BadWebhook(redacted(reasons[0])[:200])
-    return [*events, *(Unreadable(where="update", reason=redacted(reason)[:200]) for reason in reasons)]
+    return [
+        *events,
+        *(Unreadable(where="update", reason=redacted(reason)[:200]) for reason in reasons),
+    ]
 
 
 def _events(update: _Update) -> Iterator[Event]:
     dedupe = f"update.{update.update_id}"
     if change := update.my_chat_member:
         gone = change.new_chat_member.status in _GONE
-        yield AddressEvent(dedupe=dedupe, address=str(change.chat.id), state="opted_out" if gone else "reachable", exact=True)
+        yield AddressEvent(
+            dedupe=dedupe,
+            address=str(change.chat.id),
+            state="opted_out" if gone else "reachable",
+            exact=True,
+        )
     elif (pressed := update.callback_query) and pressed.message.chat.private:
-        yield InboundEvent(dedupe=dedupe, address=str(pressed.message.chat.id), payload=pressed.data)
+        yield InboundEvent(
+            dedupe=dedupe, address=str(pressed.message.chat.id), payload=pressed.data
+        )
     elif (said := update.message) and said.chat.private:
         at = None if said.date is None else datetime.fromtimestamp(said.date, UTC)
-        yield InboundEvent(dedupe=dedupe, address=str(said.chat.id), text=said.text or said.caption, at=at)
+        yield InboundEvent(
+            dedupe=dedupe, address=str(said.chat.id), text=said.text or said.caption, at=at
+        )
     elif said and (said.migrate_to_chat_id or said.migrate_from_chat_id):
-        old, new = said.migrate_from_chat_id or said.chat.id, said.migrate_to_chat_id or said.chat.id
-        yield AddressEvent(dedupe=dedupe, address=str(old), state="moved", moved_to=str(new), exact=True)
+        old, new = (
+            said.migrate_from_chat_id or said.chat.id,
+            said.migrate_to_chat_id or said.chat.id,
+        )
+        yield AddressEvent(
+            dedupe=dedupe, address=str(old), state="moved", moved_to=str(new), exact=True
+        )

@@ -1,4 +1,6 @@
-"""When an edition stands in feeds and on screens, and when that changes by itself: shared by the pull channels."""
+"""When an edition stands in feeds and on screens, and when that changes by itself: shared by the
+pull channels.
+"""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -16,7 +18,10 @@ def expired(edition: Edition, now: datetime) -> bool:
 
 def concerns(edition: Edition, area: str) -> bool:
     """Whether an edition is about an area (a Kemendagri code), not only an earlier edition of it."""
-    return any(f"{one.code}.".startswith(f"{area}.") or f"{area}.".startswith(f"{one.code}.") for one in edition.areas)
+    return any(
+        f"{one.code}.".startswith(f"{area}.") or f"{area}.".startswith(f"{one.code}.")
+        for one in edition.areas
+    )
 
 
 def listed(edition: Edition, now: datetime) -> bool:
@@ -27,7 +32,9 @@ def listed(edition: Edition, now: datetime) -> bool:
 
 
 def on_screen(edition: Edition, now: datetime) -> bool:
-    """Whether a screen shows it: neither withdrawn nor expired, and an alert only from `effective` on."""
+    """Whether a screen shows it: neither withdrawn nor expired, and an alert only from `effective`
+    on.
+    """
     if edition.change == "withdrawal" or expired(edition, now):
         return False
     return edition.kind != "alert" or edition.effective <= now

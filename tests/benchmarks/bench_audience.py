@@ -1,4 +1,5 @@
-"""Importing people and walking an audience beside floors of the same run: rows of the same bytes, the index alone.
+"""Importing people and walking an audience beside floors of the same run: rows of the same bytes,
+the index alone.
 
     python tests/benchmarks/bench_audience.py [--count 100000] [--database postgresql://...]
 
@@ -56,10 +57,14 @@ def take_in(database: Database, file: list[str]) -> None:
 
 
 def copy(database: Database, rows: list[dict[str, Any]], areas: list[dict[str, Any]]) -> None:
-    """The floor of an import: the same finished rows of one table and its areas, nothing computed, all at once."""
+    """The floor of an import: the same finished rows of one table and its areas, nothing computed,
+    all at once.
+    """
 
     def write(conn: Connection) -> None:
-        conn.execute(insert(store.subscriber), [{"id": row["subscriber"], "created_at": NOW} for row in rows])
+        conn.execute(
+            insert(store.subscriber), [{"id": row["subscriber"], "created_at": NOW} for row in rows]
+        )
         conn.execute(insert(store.address), rows)
         conn.execute(insert(store.subscription), areas)
 
@@ -96,14 +101,20 @@ def bare_walk(database: Database) -> None:
 
 def report(what: str, seconds: float, rows: int, floor: float) -> None:
     """One line of the result."""
-    print(f"{what:34} {seconds:7.2f} s {seconds / max(rows, 1) * 1e6:8.1f} us a row   {seconds / floor:6.2f} x the floor")
+    print(
+        f"{what:34} {seconds:7.2f} s {seconds / max(rows, 1) * 1e6:8.1f} us a row   {seconds / floor:6.2f} x the floor"
+    )
 
 
 def main() -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--database", default="", help="an empty database; default: SQLite in a temporary folder")
+    parser.add_argument(
+        "--database", default="", help="an empty database; default: SQLite in a temporary folder"
+    )
     options = parser.parse_args()
     file = lines(options.count)
     with tempfile.TemporaryDirectory() as folder:
@@ -111,18 +122,35 @@ def main() -> None:
         store.metadata.create_all(database.writer_engine)
         first = timed(lambda: take_in(database, file))
         again = timed(lambda: take_in(database, file))
-        rows = database.read_now(lambda conn: [dict(row) for row in conn.execute(select(store.address)).mappings()])
-        areas = database.read_now(lambda conn: [dict(row) for row in conn.execute(select(store.subscription)).mappings()])
+        rows = database.read_now(
+            lambda conn: [dict(row) for row in conn.execute(select(store.address)).mappings()]
+        )
+        areas = database.read_now(
+            lambda conn: [dict(row) for row in conn.execute(select(store.subscription)).mappings()]
+        )
         floor = Database(f"sqlite:///{folder}/floor.db")
         store.metadata.create_all(floor.writer_engine)
         unique = {row["subscriber"]: row for row in rows}
         kept = {row["id"] for row in unique.values()}
-        bare = timed(lambda: copy(floor, list(unique.values()), [row for row in areas if row["address"] in kept]))
+        bare = timed(
+            lambda: copy(
+                floor, list(unique.values()), [row for row in areas if row["address"] in kept]
+            )
+        )
         report("import, first", first, options.count, bare)
         report("import, again (nothing changes)", again, options.count, bare)
         ground = timed(lambda: bare_walk(database))
-        for name, codes in (("one kelurahan", ["cibabat"]), ("one kecamatan", ["cimahi-utara"]), ("whole city", ["cimahi"])):
-            who = Audience(areas=TREE.concerned(codes), topic="cuaca", emergency=False, confirmed_before=NOW + 1)
+        for name, codes in (
+            ("one kelurahan", ["cibabat"]),
+            ("one kecamatan", ["cimahi-utara"]),
+            ("whole city", ["cimahi"]),
+        ):
+            who = Audience(
+                areas=TREE.concerned(codes),
+                topic="cuaca",
+                emergency=False,
+                confirmed_before=NOW + 1,
+            )
             found: list[int] = []
             seconds = timed(lambda who=who, found=found: found.append(walk(database, who)))  # type: ignore[misc]
             report(f"audience of {name} ({found[0]})", seconds, options.count, ground)

@@ -1,9 +1,11 @@
-"""How long an emergency takes to reach everybody good beside bad recipients, against none in the same run.
+"""How long an emergency takes to reach everybody good beside bad recipients, against none in the
+same run.
 
     PYTHONPATH=tests:. python tests/benchmarks/bench_bad_recipients.py [--people 3000]
 
-Real sockets on loopback, SQLite, one worker's engine. Bad ones stand first in the order of sending, or anywhere; slow ones answer
-after some seconds. `ratio`: the last good message's time over that without bad ones; `delay`: the difference in seconds.
+Real sockets on loopback, SQLite, one worker's engine. Bad ones stand first in the order of sending,
+or anywhere; slow ones answer after some seconds. `ratio`: the last good message's time over that
+without bad ones; `delay`: the difference in seconds.
 """
 
 import argparse
@@ -29,13 +31,19 @@ Choice = Callable[[list[str]], Collection[str]]
 CASES: Mapping[str, Choice] = {
     "none": lambda order: (),
     "one": lambda order: order[:1],
-    "30 %, anywhere": lambda order: [each for number, each in enumerate(order) if number % 10 in (1, 4, 8)],
+    "30 %, anywhere": lambda order: [
+        each for number, each in enumerate(order) if number % 10 in (1, 4, 8)
+    ],
     "30 %, first": lambda order: order[: len(order) * 3 // 10],
 }
 
 
-async def last_good(app: App, channel: str, began: float, arrived: Mapping[str, float], good: int) -> float:
-    """Publish, send, and tell seconds until the last good recipient had it. Raises RuntimeError where some never got it."""
+async def last_good(
+    app: App, channel: str, began: float, arrived: Mapping[str, float], good: int
+) -> float:
+    """Publish, send, and tell seconds until the last good recipient had it. Raises RuntimeError
+    where some never got it.
+    """
     await deliverer(app).drain(channel, "emergency", seconds=120)
     if len(arrived) != good:
         raise RuntimeError(f"{len(arrived)} of {good} arrived")
@@ -50,10 +58,14 @@ async def email(folder: Path, people: int, choice: Choice, answer: Answer) -> fl
         bad = choice(in_slot_order(app, "email"))
         server.answers = dict.fromkeys(bad, answer)
         await publish(app, emergency())
-        return await last_good(app, "email", asyncio.get_running_loop().time(), server.arrived, people - len(bad))
+        return await last_good(
+            app, "email", asyncio.get_running_loop().time(), server.arrived, people - len(bad)
+        )
 
 
-async def whatsapp(folder: Path, people: int, choice: Choice, code: int, seconds: float = 0.0) -> float:
+async def whatsapp(
+    folder: Path, people: int, choice: Choice, code: int, seconds: float = 0.0
+) -> float:
     """Seconds by WhatsApp; `seconds`: how long the bad ones keep their answer."""
     url, api = f"sqlite:///{folder}/siaran.db", graph()
     migrate(url)
@@ -78,13 +90,21 @@ async def slow_email(folder: Path, people: int, choice: Choice) -> float:
 async def measure(people: int) -> list[dict[str, str]]:
     """A line for each kind of refusal and share of bad ones."""
     ways: Mapping[str, Callable[[Path, Choice], object]] = {
-        "email 550 5.5.0": lambda folder, choice: email(folder, people, choice, Answer(reply="550 5.5.0 mailbox unavailable")),
-        "email 554 5.7.1": lambda folder, choice: email(folder, people, choice, Answer(reply="554 5.7.1 Blocked")),
-        "email 450": lambda folder, choice: email(folder, people, choice, Answer(reply="450 4.2.0 Greylisted")),
+        "email 550 5.5.0": lambda folder, choice: email(
+            folder, people, choice, Answer(reply="550 5.5.0 mailbox unavailable")
+        ),
+        "email 554 5.7.1": lambda folder, choice: email(
+            folder, people, choice, Answer(reply="554 5.7.1 Blocked")
+        ),
+        "email 450": lambda folder, choice: email(
+            folder, people, choice, Answer(reply="450 4.2.0 Greylisted")
+        ),
         "whatsapp 131031": lambda folder, choice: whatsapp(folder, people, choice, 131031),
         "whatsapp 132001": lambda folder, choice: whatsapp(folder, people, choice, 132001),
         "email, slow": lambda folder, choice: slow_email(folder, people, choice),
-        "whatsapp, slow": lambda folder, choice: whatsapp(folder, people, choice, 131026, SLOW_SECONDS),
+        "whatsapp, slow": lambda folder, choice: whatsapp(
+            folder, people, choice, 131026, SLOW_SECONDS
+        ),
     }
     lines = []
     for name, run in ways.items():
@@ -95,15 +115,22 @@ async def measure(people: int) -> list[dict[str, str]]:
             without = without or took
             sys.stderr.write(f"{name}, {case}: {took:.2f} s\n")
             lines.append(
-                {"refusal": name, "bad ones": case, "seconds": f"{took:.2f}", "ratio": f"{took / without:.2f}",
-                 "delay": f"{took - without:.2f}"}
-            )  # fmt: skip
+                {
+                    "refusal": name,
+                    "bad ones": case,
+                    "seconds": f"{took:.2f}",
+                    "ratio": f"{took / without:.2f}",
+                    "delay": f"{took - without:.2f}",
+                }
+            )
     return lines
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--people", type=int, default=3_000)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     lines = uvloop.run(measure(parser.parse_args().people))

@@ -1,9 +1,12 @@
-"""Seconds from a signed BERHENTI over HTTP to the end of the subscription, beside floods of statuses that match nothing of ours.
+"""Seconds from a signed BERHENTI over HTTP to the end of the subscription, beside floods of
+statuses that match nothing of ours.
 
-    PYTHONPATH=tests:. python tests/benchmarks/bench_inbox.py [--stops N] [--statuses N] [--unmatched N] [--people N]
+PYTHONPATH=tests:. python tests/benchmarks/bench_inbox.py [--stops N] [--statuses N] [--unmatched N]
+[--people N]
 
-Web process and workers of both lanes are the program's own, on loopback. Each case: so many unmatched statuses wait from before,
-so many arrive while the stops do; the last one also sends a routine announcement at full speed. Goal: 2 s at most.
+Web process and workers of both lanes are the program's own, on loopback. Each case: so many
+unmatched statuses wait from before, so many arrive while the stops do; the last one also sends a
+routine announcement at full speed. Goal: 2 s at most.
 """
 
 import argparse
@@ -39,7 +42,9 @@ LOOK = 0.005
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What else goes on: unmatched statuses that wait, statuses that arrive, whether a sending runs."""
+    """What else goes on: unmatched statuses that wait, statuses that arrive, whether a sending
+    runs.
+    """
 
     unmatched: int
     statuses: int
@@ -63,19 +68,27 @@ def is_stopped(place: City, number: int) -> bool:
 
 
 @asynccontextmanager
-async def served(made: Databases, kind: str, people: int, stops: int) -> AsyncIterator[tuple[City, str, aiohttp.ClientSession]]:
-    """The web process and a worker a lane, with people by email and those who will stop by WhatsApp."""
+async def served(
+    made: Databases, kind: str, people: int, stops: int
+) -> AsyncIterator[tuple[City, str, aiohttp.ClientSession]]:
+    """The web process and a worker a lane, with people by email and those who will stop by
+    WhatsApp.
+    """
     with listening() as (sock, port):
         pass
     sock.close()  # free again for the web process
     async with provider("email", Clock()) as where:
         environ = {
             **{name: value for name, value in CREDENTIALS.items() if name.startswith("WHATSAPP_")},
-            **settings("email", where), "BROADCASTER_PORT": str(port), "BROADCASTER_BASE_URL": f"http://127.0.0.1:{port}",
-        }  # fmt: skip
+            **settings("email", where),
+            "BROADCASTER_PORT": str(port),
+            "BROADCASTER_BASE_URL": f"http://127.0.0.1:{port}",
+        }
         with made.copy(kind, Crowd(channel="email", count=people)) as url:
             async with city(url, environ) as place, aiohttp.ClientSession() as session:
-                await subscribe(place.app, "whatsapp", [(siti(number), "cibabat") for number in range(stops)])
+                await subscribe(
+                    place.app, "whatsapp", [(siti(number), "cibabat") for number in range(stops)]
+                )
                 async with process("-m", "broadcaster", "web", environ=place.environ, quiet=True):
                     await answering(session, f"http://127.0.0.1:{port}")
                     place.quiet = True
@@ -95,7 +108,9 @@ async def answering(session: aiohttp.ClientSession, url: str) -> None:
                 await asyncio.sleep(0.1)
 
 
-async def measure(made: Databases, kind: str, case: Case, people: int, stops: int) -> dict[str, str]:
+async def measure(
+    made: Databases, kind: str, case: Case, people: int, stops: int
+) -> dict[str, str]:
     """One line: how long each stop took."""
     async with served(made, kind, people, stops) as (place, url, session):
         if case.unmatched:
@@ -108,9 +123,12 @@ async def measure(made: Databases, kind: str, case: Case, people: int, stops: in
         await flooding
     worst = max(found)
     return {
-        "database": KINDS[kind], "case": case.name, "median s": f"{median(found):.2f}", "worst s": f"{worst:.2f}",
+        "database": KINDS[kind],
+        "case": case.name,
+        "median s": f"{median(found):.2f}",
+        "worst s": f"{worst:.2f}",
         "goal": "met" if worst <= GOAL else f"MISSED ({GOAL} s)",
-    }  # fmt: skip
+    }
 
 
 async def stop(place: City, url: str, session: aiohttp.ClientSession, number: int) -> float:
@@ -126,7 +144,9 @@ async def stop(place: City, url: str, session: aiohttp.ClientSession, number: in
 
 async def main() -> None:
     """Every case on both databases."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--stops", type=int, default=10)
     parser.add_argument("--statuses", type=int, default=7_000)
     parser.add_argument("--unmatched", type=int, default=100_000)
@@ -135,13 +155,18 @@ async def main() -> None:
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     cases = (
-        Case(unmatched=0, statuses=0), Case(unmatched=0, statuses=given.statuses),
+        Case(unmatched=0, statuses=0),
+        Case(unmatched=0, statuses=given.statuses),
         Case(unmatched=given.unmatched, statuses=given.statuses),
         Case(unmatched=given.unmatched, statuses=given.statuses, sending=True),
-    )  # fmt: skip
+    )
     with databases() as made:
         kinds = [given.only] if given.only else [*KINDS]
-        lines = [await measure(made, kind, case, given.people, given.stops) for kind in kinds for case in cases]
+        lines = [
+            await measure(made, kind, case, given.people, given.stops)
+            for kind in kinds
+            for case in cases
+        ]
     sys.stdout.write(f"{machine()}\n\n{table(lines)}\n")
 
 

@@ -1,8 +1,10 @@
-"""How well four processes together keep a rate, on a real Valkey: the worst second and the mean, also while it is emptied.
+"""How well four processes together keep a rate, on a real Valkey: the worst second and the mean,
+also while it is emptied.
 
     python tests/benchmarks/bench_limits.py --seconds 60
 
-A grant counts at the moment in which take() returns. Every process has two hands on each rate; the clock is the machine's.
+A grant counts at the moment in which take() returns. Every process has two hands on each rate; the
+clock is the machine's.
 """
 
 import argparse
@@ -49,7 +51,9 @@ async def grants(url: str, rate: float, until: float) -> list[Grant]:
 
 
 async def child(url: str, seconds: float) -> None:
-    """One of the processes: says that it is ready, waits for a line that tells when to begin, then prints its grants by rate."""
+    """One of the processes: says that it is ready, waits for a line that tells when to begin, then
+    prints its grants by rate.
+    """
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     began = float(await asyncio.to_thread(sys.stdin.readline))
@@ -64,7 +68,9 @@ def worst_second(times: Sequence[Grant]) -> int:
     moments, sums = [at for at, _ in ordered], [0]
     for _, granted in ordered:
         sums.append(sums[-1] + granted)
-    return max((sums[bisect_right(moments, at + 1.0)] - sums[i] for i, at in enumerate(moments)), default=0)
+    return max(
+        (sums[bisect_right(moments, at + 1.0)] - sums[i] for i, at in enumerate(moments)), default=0
+    )
 
 
 def longest_silence(times: Sequence[Grant]) -> float:
@@ -78,7 +84,9 @@ async def measured(url: str, seconds: float, *, emptied: bool) -> list[dict[str,
     async with AsyncExitStack() as stack:
         started = [
             await stack.enter_async_context(
-                process("tests/benchmarks/bench_limits.py", "--child", url, "--seconds", str(seconds))
+                process(
+                    "tests/benchmarks/bench_limits.py", "--child", url, "--seconds", str(seconds)
+                )
             )
             for _ in range(PROCESSES)
         ]
@@ -97,11 +105,16 @@ async def measured(url: str, seconds: float, *, emptied: bool) -> list[dict[str,
     for number, rate in enumerate(RATES):
         found = [(at, granted) for answer in answers for at, granted in answer["grants"][number]]
         mean = sum(granted for _, granted in found) / seconds
-        rows.append({
-            "R": str(rate), "Redis emptied": "yes" if emptied else "no", "worst second": str(worst_second(found)),
-            "% of R": f"{100 * mean / rate:.1f}", "longest silence, ms": f"{1000 * longest_silence(found):.0f}",
-            "CPU s, all": f"{sum(answer['cpu'] for answer in answers):.1f}",
-        })  # fmt: skip
+        rows.append(
+            {
+                "R": str(rate),
+                "Redis emptied": "yes" if emptied else "no",
+                "worst second": str(worst_second(found)),
+                "% of R": f"{100 * mean / rate:.1f}",
+                "longest silence, ms": f"{1000 * longest_silence(found):.0f}",
+                "CPU s, all": f"{sum(answer['cpu'] for answer in answers):.1f}",
+            }
+        )
     return rows
 
 
@@ -120,7 +133,11 @@ async def main(seconds: float) -> None:
     """Measure both, print a table."""
     with tempfile.TemporaryDirectory() as folder:
         async with valkey(Path(folder)) as url:
-            rows = [row for emptied in (False, True) for row in await measured(url, seconds, emptied=emptied)]
+            rows = [
+                row
+                for emptied in (False, True)
+                for row in await measured(url, seconds, emptied=emptied)
+            ]
             sys.stdout.write(table(rows) + "\n")
             sys.stdout.write(f"take() of an unlimited channel: {await free_call(url):.1f} µs\n")
 

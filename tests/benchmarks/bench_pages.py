@@ -1,4 +1,5 @@
-"""How fast the newsroom's pages answer: 10,000 announcements and 200,000 subscribers in SQLite; p95 of each page over HTTP.
+"""How fast the newsroom's pages answer: 10,000 announcements and 200,000 subscribers in SQLite; p95
+of each page over HTTP.
 
 Run: python tests/benchmarks/bench_pages.py [--announcements N] [--subscribers N] [--requests N]
 """
@@ -32,7 +33,18 @@ from staffing import Browser, signed_in
 PAGES_MS, LISTS_MS = 100.0, 200.0
 """The goal: p95 of a page, and of the list with its search."""
 BATCH = 1_000
-STATES = ("draft", "review", "published", "published", "published", "published", "ended", "ended", "archived", "returned")
+STATES = (
+    "draft",
+    "review",
+    "published",
+    "published",
+    "published",
+    "published",
+    "ended",
+    "ended",
+    "archived",
+    "returned",
+)
 PLACES = ("cibabat", "melong", "cipageran", "setiamanah", "utama")
 WHO = {"first page": "dewi", "call of a warning": "dewi", "people": "ani", "audit": "ani"}
 """Who looks at a page, where it is not rina."""
@@ -40,7 +52,14 @@ WRITTEN = {
     "title": "Vaksin gratis di semua puskesmas", "body": "Bawa KTP. Tidak perlu mendaftar. " * 20, "areas": "cimahi",
     "category": "kesehatan", "level": "info", "expires": "2026-12-25T14:00",
 }  # fmt: skip
-SUBJECTS = ("Air PDAM mati", "Jalan ditutup", "Posyandu balita", "Vaksin gratis", "Pemadaman listrik", "Pasar murah")
+SUBJECTS = (
+    "Air PDAM mati",
+    "Jalan ditutup",
+    "Posyandu balita",
+    "Vaksin gratis",
+    "Pemadaman listrik",
+    "Pasar murah",
+)
 
 
 def rows(app: App, count: int, now: float) -> Iterator[dict[str, Any]]:
@@ -50,16 +69,26 @@ def rows(app: App, count: int, now: float) -> Iterator[dict[str, Any]]:
         place, state = PLACES[number % len(PLACES)], STATES[number % len(STATES)]
         raw = {
             "title": f"{SUBJECTS[number % len(SUBJECTS)]} di {place.title()}, nomor {number}",
-            "body": "Tampung air secukupnya. Mobil tangki siaga di kantor kelurahan sampai sore. " * 8,
-            "areas": [place], "category": app.settings.topics[number % len(app.settings.topics)].slug, "agency": "Perumda Tirta",
-        }  # fmt: skip
+            "body": "Tampung air secukupnya. Mobil tangki siaga di kantor kelurahan sampai sore. "
+            * 8,
+            "areas": [place],
+            "category": app.settings.topics[number % len(app.settings.topics)].slug,
+            "agency": "Perumda Tirta",
+        }
         fields = press.examine(raw, app.clock()).fields
         at = now - number * 6_000.0
         row = Announcement(
-            id=publishing.new_id(app.clock() - timedelta(seconds=number * 6_000)), code=f"CMH-{number:04d}-ZZ", state="draft",
-            fields=fields, created_at=at, updated_at=at, publish_at=None,
-            published_at=at if state in ("published", "ended") else None, created_by="staff:rina", note="",
-        )  # fmt: skip
+            id=publishing.new_id(app.clock() - timedelta(seconds=number * 6_000)),
+            code=f"CMH-{number:04d}-ZZ",
+            state="draft",
+            fields=fields,
+            created_at=at,
+            updated_at=at,
+            publish_at=None,
+            published_at=at if state in ("published", "ended") else None,
+            created_by="staff:rina",
+            note="",
+        )
         values = {name: getattr(row, name) for name in Announcement.__slots__}
         yield {**values, "state": state, **announcements._columns(fields)}
 
@@ -83,7 +112,11 @@ def load(app: App, count: int) -> None:
 def fill(app: App, channel: str) -> None:
     """Fan out what waits on a channel, to the seal."""
     holder = Holder(owner="bench", lease=60)
-    while (claim := app.database.write_now(fanout.claim_fanout, channel=channel, lane="routine", holder=holder)) is not None:
+    while (
+        claim := app.database.write_now(
+            fanout.claim_fanout, channel=channel, lane="routine", holder=holder
+        )
+    ) is not None:
         while not app.database.write_now(fanout.fill_chunk, claim, holder):
             pass
 
@@ -91,13 +124,22 @@ def fill(app: App, channel: str) -> None:
 async def prepare(site: Running, count: int) -> tuple[dict[str, Browser], str]:
     """Fill the site; who looks, by name, and the announcement whose sending to everybody waits."""
     load(site.app, count)
-    stored = await site.publish(expires=None, effective=None, areas="cimahi", title="Vaksin gratis di semua puskesmas")
+    stored = await site.publish(
+        expires=None, effective=None, areas="cimahi", title="Vaksin gratis di semua puskesmas"
+    )
     for channel in site.app.open_push:
         fill(site.app, channel)
 
     def history(connection: Connection) -> None:
         for number in range(50):
-            audit.append(connection, at=site.clock(), actor="staff:rina", act="edit", subject=stored.id, detail={"n": number})
+            audit.append(
+                connection,
+                at=site.clock(),
+                actor="staff:rina",
+                act="edit",
+                subject=stored.id,
+                detail={"n": number},
+            )
 
     await site.app.database.write(history)
     staff: dict[str, AccountRole] = {"rina": "author", "dewi": "approver", "ani": "admin"}
@@ -108,7 +150,9 @@ async def drafted(rina: Browser) -> str:
     """A draft for the whole city, with a second version."""
     saved = await rina.post("/redaksi/simpan", WRITTEN)
     place = str(json.loads(saved.text)["place"])
-    await rina.post(f"{place}/simpan", {**WRITTEN, "title": "Vaksin gratis, jadwal baru", "versi": "1"})
+    await rina.post(
+        f"{place}/simpan", {**WRITTEN, "title": "Vaksin gratis, jadwal baru", "versi": "1"}
+    )
     return place
 
 
@@ -131,7 +175,11 @@ def pages(identity: str, draft: str) -> Sequence[tuple[str, str, float]]:
         ("list", listed, LISTS_MS),
         ("list, search", f"{listed}?kata=posyandu+melong", LISTS_MS),
         ("list, search without a hit", f"{listed}?kata=tidakada", LISTS_MS),
-        ("list, filters", f"{listed}?tab=berakhir&opd=Perumda+Tirta&tingkat=info&dari=2026-01-01", LISTS_MS),
+        (
+            "list, filters",
+            f"{listed}?tab=berakhir&opd=Perumda+Tirta&tingkat=info&dari=2026-01-01",
+            LISTS_MS,
+        ),
         ("list, mine", f"{listed}?tab=draf&saya=1", LISTS_MS),
         ("reading", f"{listed}/{identity}", PAGES_MS),
         ("correction", f"{listed}/{identity}/ralat", PAGES_MS),
@@ -148,7 +196,9 @@ async def times(browser: Browser, address: str, requests: int) -> list[float]:
     for number in range(requests + 3):
         started = time.perf_counter()
         sent = {**WRITTEN, "title": f"Vaksin gratis, hari ke-{number}"}
-        answer = await (browser.post(address, sent) if address == "/redaksi/pratinjau" else browser.get(address))
+        answer = await (
+            browser.post(address, sent) if address == "/redaksi/pratinjau" else browser.get(address)
+        )
         if answer.status != 200:
             raise RuntimeError(f"{address}: {answer.status}")
         if number >= 3:
@@ -165,7 +215,9 @@ async def measure(options: argparse.Namespace) -> bool:
         async with running(url, data) as site:
             for channel in site.app.push:
                 share = options.subscribers // len(site.app.push)
-                Crowd(channel=channel, count=share).load(url, site.app.book, site.clock().timestamp() - 86_400)
+                Crowd(channel=channel, count=share).load(
+                    url, site.app.book, site.clock().timestamp() - 86_400
+                )
             staff, identity = await prepare(site, options.announcements)
             draft = await drafted(staff["rina"])
             met = True
@@ -174,7 +226,10 @@ async def measure(options: argparse.Namespace) -> bool:
                 found = await times(staff[WHO.get(name, "rina")], address, options.requests)
                 middle, late = found[len(found) // 2], found[int(len(found) * 0.95)]
                 met = met and late < goal
-                print(f"{name:<28}{middle:>9.1f}{late:>9.1f}{goal:>9.0f}{'' if late < goal else '  missed'}", flush=True)
+                print(
+                    f"{name:<28}{middle:>9.1f}{late:>9.1f}{goal:>9.0f}{'' if late < goal else '  missed'}",
+                    flush=True,
+                )
             return met
 
 

@@ -1,6 +1,8 @@
-"""What a search of the public archive costs, and what everybody else feels of many: 10,000 announcements in SQLite, one process.
+"""What a search of the public archive costs, and what everybody else feels of many: 10,000
+announcements in SQLite, one process.
 
-Run: PYTHONPATH=tests:. python tests/benchmarks/bench_search.py [--announcements N] [--searches N] [--searchers N] [--seconds S]
+Run: PYTHONPATH=tests:. python tests/benchmarks/bench_search.py [--announcements N] [--searches N]
+[--searchers N] [--seconds S]
 """
 
 import argparse
@@ -31,13 +33,32 @@ from browsing import CREDENTIALS
 SEARCH_MS, READ_MS = 100.0, 500.0
 """The goal: p95 of a search, and of everybody else's pages while strangers search."""
 BATCH = 250
-SYLLABLES = ("ka", "me", "di", "ta", "la", "ra", "sa", "pe", "an", "bu", "ngi", "tor", "air", "jal", "ku", "ban")
+SYLLABLES = (
+    "ka",
+    "me",
+    "di",
+    "ta",
+    "la",
+    "ra",
+    "sa",
+    "pe",
+    "an",
+    "bu",
+    "ngi",
+    "tor",
+    "air",
+    "jal",
+    "ku",
+    "ban",
+)
 WORDS = 12_000
 READ = ("/", "/feed/cibabat.rss", "/layar/cibabat/data", "/readyz")
 
 
 def vocabulary(dice: random.Random) -> Callable[[int], str]:
-    """Texts of so many words, which come as often as in a language: the n-th word 1/n as often as the first."""
+    """Texts of so many words, which come as often as in a language: the n-th word 1/n as often as
+    the first.
+    """
     words = ["".join(dice.choices(SYLLABLES, k=dice.randint(2, 5))) for _ in range(WORDS)]
     weights = list(itertools.accumulate(1 / (number + 1) for number in range(WORDS)))
     return lambda count: " ".join(dice.choices(words, cum_weights=weights, k=count))
@@ -69,7 +90,9 @@ async def web(environ: dict[str, str], folder: Path) -> AsyncIterator[str]:
     command = [sys.executable, "-m", "broadcaster", "web"]
     served = {"BROADCASTER_HOST": "127.0.0.1", "BROADCASTER_PORT": str(port)}
     with (folder / "web.log").open("wb") as log:
-        process = subprocess.Popen(embedded.tied(command), env={**os.environ, **environ, **served}, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            embedded.tied(command), env={**os.environ, **environ, **served}, stdout=log, stderr=log
+        )
     try:
         async with aiohttp.ClientSession() as session:
             for _ in range(300):
@@ -126,22 +149,30 @@ async def single(session: aiohttp.ClientSession, url: str, searches: Sequence[st
     return figures.line("search, one after the other", SEARCH_MS)
 
 
-async def crowd(session: aiohttp.ClientSession, url: str, searches: Sequence[str], options: argparse.Namespace) -> bool:
+async def crowd(
+    session: aiohttp.ClientSession, url: str, searches: Sequence[str], options: argparse.Namespace
+) -> bool:
     """Many search without a pause, each from an address of its own; meanwhile everybody else reads."""
     end = time.monotonic() + options.seconds
     strangers, readers = Figures(session, url), {path: Figures(session, url) for path in READ}
 
     async def search(number: int) -> None:
-        words = itertools.cycle(searches[number % len(searches) :] + searches[: number % len(searches)])
+        words = itertools.cycle(
+            searches[number % len(searches) :] + searches[: number % len(searches)]
+        )
         while time.monotonic() < end:
-            await strangers.ask(f"/?bahasa=en&kata={next(words)}+{random.choice(SYLLABLES)}", client_of(number))
+            await strangers.ask(
+                f"/?bahasa=en&kata={next(words)}+{random.choice(SYLLABLES)}", client_of(number)
+            )
 
     async def read(path: str) -> None:
         while time.monotonic() < end:
             await readers[path].ask(path, "2001:db8:ffff::1")
             await asyncio.sleep(0.1)
 
-    await asyncio.gather(*(search(number) for number in range(options.searchers)), *(read(path) for path in READ))
+    await asyncio.gather(
+        *(search(number) for number in range(options.searchers)), *(read(path) for path in READ)
+    )
     strangers.line(f"search, {options.searchers} at once", float("inf"))
     met = [figures.line(f"{path} meanwhile", READ_MS) for path, figures in readers.items()]
     return all(met)
@@ -163,11 +194,22 @@ async def measure(options: argparse.Namespace) -> bool:
         async with open_app(config.read(environ)) as app:
             started = time.perf_counter()
             load(app, options.announcements, text)
-            print(f"{options.announcements} published in {time.perf_counter() - started:.1f} s", flush=True)
+            print(
+                f"{options.announcements} published in {time.perf_counter() - started:.1f} s",
+                flush=True,
+            )
         searches = [text(1 + number % 3).replace(" ", "+") for number in range(options.searches)]
-        async with web(environ, folder) as where, aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        async with (
+            web(environ, folder) as where,
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
+        ):
             print(f"{'':<46}{'p50 ms':>9}{'p95 ms':>9}{'worst':>9}{'goal':>7}  statuses")
-            return all([await single(session, where, searches), await crowd(session, where, searches, options)])
+            return all(
+                [
+                    await single(session, where, searches),
+                    await crowd(session, where, searches, options),
+                ]
+            )
 
 
 if __name__ == "__main__":

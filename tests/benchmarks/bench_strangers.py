@@ -1,9 +1,11 @@
-"""Load of strangers, and what residents and providers see of it: one real web process and worker on SQLite, on two cores.
+"""Load of strangers, and what residents and providers see of it: one real web process and worker on
+SQLite, on two cores.
 
     PYTHONPATH=tests:. python tests/benchmarks/bench_strangers.py [--seconds N] [--only KIND ...]
 
-While strangers (strangers.py) do one thing, then everything at once, a signed BERHENTI is posted again and again and timed until
-it is applied, and /readyz and a screen's data are asked for over fresh connections. Exits with 1 where a goal was missed.
+While strangers (strangers.py) do one thing, then everything at once, a signed BERHENTI is posted
+again and again and timed until it is applied, and /readyz and a screen's data are asked for over
+fresh connections. Exits with 1 where a goal was missed.
 """
 
 import argparse
@@ -54,7 +56,9 @@ PHASES = [(kind, each) for kind in KINDS for each in ("one", "many")] + [
 
 @dataclass(kw_only=True)
 class Seen:
-    """Seconds that residents and providers waited in one phase, failures, and the cost of the web process."""
+    """Seconds that residents and providers waited in one phase, failures, and the cost of the web
+    process.
+    """
 
     stops: list[float] = field(default_factory=list)
     ready: list[float] = field(default_factory=list)
@@ -64,19 +68,33 @@ class Seen:
     cpu: float = 0.0
     """Share of a core that the web process had."""
     waited: float = 0.0
-    """Share of the time in which it could have computed and had no core: the machine's doing, not ours."""
+    """Share of the time in which it could have computed and had no core: the machine's doing, not
+    ours.
+    """
 
     def row(self, kind: str, source: str, done: str) -> tuple[dict[str, str], bool]:
         """A line of the table, and whether every goal was met."""
         stop, megabytes = max(self.stops), self.memory / 2**20
         ready, screen = (1000 * max(times) for times in (self.ready, self.screen))
-        met = stop <= STOP_SECONDS and max(ready, screen) <= ANSWER_MS and megabytes < MEMORY_MB and not self.failed
+        met = (
+            stop <= STOP_SECONDS
+            and max(ready, screen) <= ANSWER_MS
+            and megabytes < MEMORY_MB
+            and not self.failed
+        )
         cells = {
-            "strangers": kind, "addresses": source, "BERHENTI, worst s": f"{stop:.2f}", "/readyz, worst ms": f"{ready:.0f}",
-            "screen, worst ms": f"{screen:.0f}", "web, MB": f"{megabytes:.0f}",
-            "web, % of a core": f"{100 * self.cpu:.0f}", "% waiting for one": f"{100 * self.waited:.0f}",
-            "failed": str(self.failed), "goals": "met" if met else "missed", "what they got": done,
-        }  # fmt: skip
+            "strangers": kind,
+            "addresses": source,
+            "BERHENTI, worst s": f"{stop:.2f}",
+            "/readyz, worst ms": f"{ready:.0f}",
+            "screen, worst ms": f"{screen:.0f}",
+            "web, MB": f"{megabytes:.0f}",
+            "web, % of a core": f"{100 * self.cpu:.0f}",
+            "% waiting for one": f"{100 * self.waited:.0f}",
+            "failed": str(self.failed),
+            "goals": "met" if met else "missed",
+            "what they got": done,
+        }
         return cells, met
 
 
@@ -106,7 +124,9 @@ class Site:
         return time.perf_counter() - began
 
     async def stopped(self, session: aiohttp.ClientSession, seen: Seen) -> float:
-        """Seconds from the post of a resident's BERHENTI until it holds; posted again where it was not taken, as Meta does."""
+        """Seconds from the post of a resident's BERHENTI until it holds; posted again where it was
+        not taken, as Meta does.
+        """
         who = address("whatsapp", next(self.residents))
         body = json.dumps(berhenti(who)).encode()
         signature = hmac.new(b"s", body, hashlib.sha256).hexdigest()
@@ -117,22 +137,33 @@ class Site:
         while time.perf_counter() - began < GIVE_UP_SECONDS:
             if not taken:
                 with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-                    async with session.post(self.url("/webhook/whatsapp"), data=body, headers=headers) as answer:
+                    async with session.post(
+                        self.url("/webhook/whatsapp"), data=body, headers=headers
+                    ) as answer:
                         taken = answer.status == 200
-            if await self.app.database.read(lambda connection: connection.execute(query).scalar_one()) != 1:
+            if (
+                await self.app.database.read(
+                    lambda connection: connection.execute(query).scalar_one()
+                )
+                != 1
+            ):
                 return time.perf_counter() - began
             await asyncio.sleep(0.02)
         seen.failed += 1
         return GIVE_UP_SECONDS
 
     def scheduled(self) -> tuple[float, float]:
-        """Seconds that the web process's main thread ran, and waited for a core, as the kernel counts."""
+        """Seconds that the web process's main thread ran, and waited for a core, as the kernel
+        counts.
+        """
         ran, waited, _ = Path(f"/proc/{self.web}/schedstat").read_text().split()
         return int(ran) / 1e9, int(waited) / 1e9
 
     def memory(self) -> int:
         """Resident bytes of the web process."""
-        return int(Path(f"/proc/{self.web}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path(f"/proc/{self.web}/statm").read_text().split()[1]) * os.sysconf(
+            "SC_PAGE_SIZE"
+        )
 
 
 def berhenti(who: str) -> dict[str, object]:
@@ -145,11 +176,16 @@ def berhenti(who: str) -> dict[str, object]:
         "text": {"body": "BERHENTI"},
     }
     value = {
-        "messaging_product": "whatsapp", "metadata": {"display_phone_number": "62221234", "phone_number_id": "1"},
-        "contacts": [{"profile": {"name": "Warga"}, "wa_id": who}], "messages": [message],
-    }  # fmt: skip
+        "messaging_product": "whatsapp",
+        "metadata": {"display_phone_number": "62221234", "phone_number_id": "1"},
+        "contacts": [{"profile": {"name": "Warga"}, "wa_id": who}],
+        "messages": [message],
+    }
     changes = [{"field": "messages", "value": value}]
-    return {"object": "whatsapp_business_account", "entry": [{"id": "1", "time": int(time.time()), "changes": changes}]}
+    return {
+        "object": "whatsapp_business_account",
+        "entry": [{"id": "1", "time": int(time.time()), "changes": changes}],
+    }
 
 
 @asynccontextmanager
@@ -186,7 +222,10 @@ async def watch(site: Site, seconds: float) -> Seen:
             await asyncio.sleep(PAUSE_SECONDS / 2)
 
     async with sessions() as (resident, meta):
-        asked = (pages(resident, "/readyz", seen.ready), pages(resident, "/layar/cibabat/data", seen.screen))
+        asked = (
+            pages(resident, "/readyz", seen.ready),
+            pages(resident, "/layar/cibabat/data", seen.screen),
+        )
         await asyncio.gather(*asked, stops(meta), memory())
     took, (ran_then, waited_then) = time.perf_counter() - began, site.scheduled()
     seen.cpu, seen.waited = (ran_then - ran) / took, (waited_then - waited) / took
@@ -205,7 +244,12 @@ async def phase(site: Site, kind: str, source: str, seconds: float) -> tuple[dic
         strangers.stdin.close()
         done = json.loads(await line(strangers))
     return seen.row(
-        kind, source, ", ".join(f"{each:,} {name}" if isinstance(each, int) else f"{name} {each}" for name, each in done.items())
+        kind,
+        source,
+        ", ".join(
+            f"{each:,} {name}" if isinstance(each, int) else f"{name} {each}"
+            for name, each in done.items()
+        ),
     )
 
 
@@ -220,15 +264,27 @@ async def city() -> AsyncIterator[Site]:
         migrate(url)
         port = free_port()
         environ = variables(
-            url, folder, BROADCASTER_REDIS_URL=redis_url, BROADCASTER_PORT=str(port),
-            BROADCASTER_BASE_URL=f"http://127.0.0.1:{port}", **settings("whatsapp", where),
-        )  # fmt: skip
+            url,
+            folder,
+            BROADCASTER_REDIS_URL=redis_url,
+            BROADCASTER_PORT=str(port),
+            BROADCASTER_BASE_URL=f"http://127.0.0.1:{port}",
+            **settings("whatsapp", where),
+        )
         app = await stack.enter_async_context(program(environ, redis_url=redis_url))
-        await subscribe(app, "whatsapp", [(address("whatsapp", number), "melong") for number in range(RESIDENTS)])
+        await subscribe(
+            app,
+            "whatsapp",
+            [(address("whatsapp", number), "melong") for number in range(RESIDENTS)],
+        )
         for number in range(NOTICES):
             await publish(app, notice(title=f"Air PDAM mati di Cibabat, hari ke-{number}"))
-        web = await stack.enter_async_context(process("-m", "broadcaster", "web", environ=environ, quiet=True))
-        await stack.enter_async_context(process("-m", "broadcaster", "worker", "--lane", "routine", environ=environ, quiet=True))
+        web = await stack.enter_async_context(
+            process("-m", "broadcaster", "web", environ=environ, quiet=True)
+        )
+        await stack.enter_async_context(
+            process("-m", "broadcaster", "worker", "--lane", "routine", environ=environ, quiet=True)
+        )
         site = Site(app=app, port=port, web=web.pid)
         async with sessions() as (resident, meta):
             while not await ready(site, resident):  # noqa: ASYNC110  another process says it
@@ -248,9 +304,13 @@ async def measure(seconds: float, only: Sequence[str]) -> bool:
     """Print the table line by line; whether every goal was met."""
     phases = [("nobody", "-"), *PHASES]
     chosen = [(kind, source) for kind, source in phases if not only or kind in only]
-    sys.stdout.write(f"{machine()}\ngoals: BERHENTI {STOP_SECONDS:g} s, answers {ANSWER_MS:g} ms, web < {MEMORY_MB:g} MB\n\n")
+    sys.stdout.write(
+        f"{machine()}\ngoals: BERHENTI {STOP_SECONDS:g} s, answers {ANSWER_MS:g} ms, web < {MEMORY_MB:g} MB\n\n"
+    )
     every = True
-    resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))  # as most shells have it
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (1_024, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    )  # as most shells have it
     async with city() as site:
         for number, (kind, source) in enumerate(chosen):
             cells, met = await phase(site, kind, source, seconds)

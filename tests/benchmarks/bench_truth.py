@@ -1,8 +1,11 @@
-"""What people and machines ask while a large sending runs: the API's answer, `show`, /metrics; sending again, folding.
+"""What people and machines ask while a large sending runs: the API's answer, `show`, /metrics;
+sending again, folding.
 
-    python tests/benchmarks/bench_truth.py [--count 1000000] [--editions 10000] [--database postgresql://...]
+python tests/benchmarks/bench_truth.py [--count 1000000] [--editions 10000] [--database
+postgresql://...]
 
-Prints milliseconds. Goals at a million rows: what is polled <= 100 ms, a writing transaction about 50 ms.
+Prints milliseconds. Goals at a million rows: what is polled <= 100 ms, a writing transaction about
+50 ms.
 """
 
 import argparse
@@ -75,7 +78,9 @@ def fill(database: Database, statements: tuple[str, ...], count: int) -> None:
         for statement in statements:
             wanted = text(statement.replace("{blob}", blob))
             values = {"count": count, "now": time.time()}
-            connection.execute(wanted, {name: value for name, value in values.items() if f":{name}" in statement})
+            connection.execute(
+                wanted, {name: value for name, value in values.items() if f":{name}" in statement}
+            )
 
     database.write_now(act)
     if not database.sqlite:
@@ -89,16 +94,30 @@ def timed(name: str, times: int, act: Callable[[], Any]) -> Any:
         started = time.perf_counter()
         result = act()
         taken.append((time.perf_counter() - started) * 1000)
-    print(f"{name:44} first {taken[0]:8.1f}  median {sorted(taken)[times // 2]:8.1f}  longest {max(taken):8.1f} ms")
+    print(
+        f"{name:44} first {taken[0]:8.1f}  median {sorted(taken)[times // 2]:8.1f}  longest {max(taken):8.1f} ms"
+    )
     return result
 
 
 def large(database: Database) -> None:
     """One sending of many rows: what is polled, what is read on demand, what writes."""
     watcher = Watcher()
-    timed("GET, also show --watch: while it looks", 17, lambda: database.read_now(overview, "a", SITE, watcher))
-    timed("GET, also show --watch: nothing changed", 10, lambda: database.read_now(overview, "a", SITE, watcher))
-    timed("show, once: causes", 1, lambda: database.read_now(overview, "a", SITE, Watcher(looks=float("inf"))))
+    timed(
+        "GET, also show --watch: while it looks",
+        17,
+        lambda: database.read_now(overview, "a", SITE, watcher),
+    )
+    timed(
+        "GET, also show --watch: nothing changed",
+        10,
+        lambda: database.read_now(overview, "a", SITE, watcher),
+    )
+    timed(
+        "show, once: causes",
+        1,
+        lambda: database.read_now(overview, "a", SITE, Watcher(looks=float("inf"))),
+    )
     timed("show, once: areas", 1, lambda: database.read_now(ledger.areas, "a"))
     timed("failed: a page", 10, lambda: database.read_now(closed.page, (1, "email"), -1))
     part: list[Any] = [database.read_now(retrying.parts, "a")[0]]
@@ -125,7 +144,11 @@ def main() -> None:
         large(database)
         fill(database, MANY, options.editions * 3)
         counts = figures.Counts()
-        timed(f"/metrics over {options.editions} editions", 8, lambda: database.read_now(figures.read, time.time(), counts))
+        timed(
+            f"/metrics over {options.editions} editions",
+            8,
+            lambda: database.read_now(figures.read, time.time(), counts),
+        )
         database.close()
 
 

@@ -1,4 +1,6 @@
-"""A city under measurement: a database filled in bulk, the program open on it, its workers in processes of their own."""
+"""A city under measurement: a database filled in bulk, the program open on it, its workers in
+processes of their own.
+"""
 
 import asyncio
 import base64
@@ -75,7 +77,10 @@ class Databases:
 @contextmanager
 def databases() -> Iterator[Databases]:
     """Both kinds; the server of PostgreSQL ends with this block."""
-    with running_postgresql(settings=DURABLE) as server, tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+    with (
+        running_postgresql(settings=DURABLE) as server,
+        tempfile.TemporaryDirectory(dir="/var/tmp") as folder,
+    ):
         yield Databases(Path(folder), server)
 
 
@@ -93,7 +98,15 @@ class City:
     async def start(self, *lanes: str) -> None:
         """Start a worker a lane named, and wait until all have said that they live."""
         for lane in lanes:
-            running = process("-m", "broadcaster", "worker", "--lane", lane, environ=self.environ, quiet=self.quiet)
+            running = process(
+                "-m",
+                "broadcaster",
+                "worker",
+                "--lane",
+                lane,
+                environ=self.environ,
+                quiet=self.quiet,
+            )
             self.workers.append(await self.stack.enter_async_context(running))
         while await self.app.database.read(_alive) < len(self.workers):  # noqa: ASYNC110  another process says it, in the database
             await asyncio.sleep(0.1)
@@ -110,7 +123,9 @@ def _alive(connection: Connection) -> int:
 
 @asynccontextmanager
 async def city(url: str, settings: Mapping[str, str], *, redis: bool = True) -> AsyncIterator[City]:
-    """The program on a database, with channels as set and a Valkey of its own (or none that answers)."""
+    """The program on a database, with channels as set and a Valkey of its own (or none that
+    answers).
+    """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         redis_url = await stack.enter_async_context(valkey(folder)) if redis else NO_REDIS

@@ -1,6 +1,8 @@
-"""A city's subscribers made in bulk: the rows that an import of the same people writes, without asking about each.
+"""A city's subscribers made in bulk: the rows that an import of the same people writes, without
+asking about each.
 
-A million take half a minute where the import takes some. One channel a crowd; each address is a person of its own.
+A million take half a minute where the import takes some. One channel a crowd; each address is a
+person of its own.
 """
 
 import random
@@ -29,7 +31,9 @@ Rows = list[tuple[object, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Crowd:
-    """`count` people of one channel over all kelurahan but those in `without`, every tenth with a second one."""
+    """`count` people of one channel over all kelurahan but those in `without`, every tenth with a
+    second one.
+    """
 
     channel: str
     count: int
@@ -43,7 +47,9 @@ class Crowd:
         weights = [1 + index % 5 for index in range(len(codes))]
         for _person in range(self.count):
             first = chance.choices(codes, weights)[0]
-            yield tuple(sorted({first, chance.choice(codes)})) if chance.random() < 0.1 else (first,)
+            yield (
+                tuple(sorted({first, chance.choice(codes)})) if chance.random() < 0.1 else (first,)
+            )
 
     def addresses(self) -> Iterator[str]:
         """A made-up address of each."""
@@ -59,7 +65,9 @@ class Crowd:
             yield f"{self.channel},{address},{' '.join(areas)},,id,{SOURCE},{given}\n"
 
     def load(self, url: str, book: AddressBook, now: float) -> None:
-        """Write everyone into a migrated database that has nobody of this channel yet. `now`: epoch seconds."""
+        """Write everyone into a migrated database that has nobody of this channel yet. `now`: epoch
+        seconds.
+        """
         write = _sqlite if make_url(url).get_backend_name() == "sqlite" else _postgresql
         write(url, self, book, now)
 
@@ -75,18 +83,40 @@ COLUMNS: dict[str, Sequence[str]] = {
 }  # fmt: skip
 
 
-def _batches(crowd: Crowd, book: AddressBook, now: float, after: int, counters: dict[str, int]) -> Iterator[dict[str, Rows]]:
-    """Rows of each table, in the order of the tables; ids begin above `after`, `counters` counts each home up."""
+def _batches(
+    crowd: Crowd, book: AddressBook, now: float, after: int, counters: dict[str, int]
+) -> Iterator[dict[str, Rows]]:
+    """Rows of each table, in the order of the tables; ids begin above `after`, `counters` counts
+    each home up.
+    """
     made: dict[str, Rows] = {name: [] for name in COLUMNS}
-    for number, (address, areas) in enumerate(zip(crowd.addresses(), crowd.areas(), strict=True), after + 1):
+    for number, (address, areas) in enumerate(
+        zip(crowd.addresses(), crowd.areas(), strict=True), after + 1
+    ):
         home = home_of(areas)
         counters[home] = counters.get(home, -1) + 1
         slot = slot_of(crowd.channel, home, counters[home], number)
         lookup, cipher = book.lookup(crowd.channel, address), book.seal(crowd.channel, address)
         made["subscriber"].append((number, now))
         made["address"].append(
-            (number, number, crowd.channel, lookup, cipher, 1, "", "id", "", home, len(areas), slot, now, now, CONSENT_AT)
-        )  # fmt: skip
+            (
+                number,
+                number,
+                crowd.channel,
+                lookup,
+                cipher,
+                1,
+                "",
+                "id",
+                "",
+                home,
+                len(areas),
+                slot,
+                now,
+                now,
+                CONSENT_AT,
+            )
+        )
         made["subscription"] += [(number, area) for area in areas]
         made["consent"].append((number, "imported", SOURCE, "", CONSENT_AT))
         if len(made["address"]) == BATCH:
@@ -105,7 +135,9 @@ def _sqlite(url: str, crowd: Crowd, book: AddressBook, now: float) -> None:
     for made in _batches(crowd, book, now, after, counters):
         for name, columns in COLUMNS.items():
             marks = ", ".join("?" for _ in columns)
-            connection.executemany(f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({marks})", made[name])
+            connection.executemany(
+                f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({marks})", made[name]
+            )
     connection.executemany(_COUNTER.replace("%s", "?"), _counted(crowd, counters))
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -113,7 +145,10 @@ def _sqlite(url: str, crowd: Crowd, book: AddressBook, now: float) -> None:
 
 
 def _postgresql(url: str, crowd: Crowd, book: AddressBook, now: float) -> None:
-    with psycopg.connect(normalise_url(url).replace("+psycopg", "", 1)) as connection, connection.cursor() as cursor:
+    with (
+        psycopg.connect(normalise_url(url).replace("+psycopg", "", 1)) as connection,
+        connection.cursor() as cursor,
+    ):
         after = cursor.execute("SELECT coalesce(max(id), 0) FROM address").fetchone()[0]  # type: ignore[index]
         counters: dict[str, int] = {}
         for made in _batches(crowd, book, now, after, counters):
@@ -123,7 +158,9 @@ def _postgresql(url: str, crowd: Crowd, book: AddressBook, now: float) -> None:
                         copy.write_row(row)
         cursor.executemany(_COUNTER, _counted(crowd, counters))
         for name in ("subscriber", "address"):
-            cursor.execute(f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), {after + crowd.count})")
+            cursor.execute(
+                f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), {after + crowd.count})"
+            )
 
 
 _COUNTER = "INSERT INTO slot_counter (channel, home, n) VALUES (%s, %s, %s)"

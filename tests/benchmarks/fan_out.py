@@ -1,4 +1,6 @@
-"""The fan-out beside the bare `INSERT .. SELECT` of the same rows in the same database: rows/s, longest transaction, memory."""
+"""The fan-out beside the bare `INSERT .. SELECT` of the same rows in the same database: rows/s,
+longest transaction, memory.
+"""
 
 import time
 from dataclasses import dataclass, field
@@ -38,12 +40,18 @@ def fill(app: App, channel: str, lane: str = "routine") -> Filled:
     """Fan out what was published, on this thread."""
     done = Filled()
     began = time.perf_counter()
-    while (claim := app.database.write_now(fanout.claim_fanout, channel=channel, lane=lane, holder=HOLDER)) is not None:
+    while (
+        claim := app.database.write_now(
+            fanout.claim_fanout, channel=channel, lane=lane, holder=HOLDER
+        )
+    ) is not None:
         while not _chunk(app, claim, done):
             pass
     done.seconds = time.perf_counter() - began
     done.rows = app.database.read_now(
-        lambda c: c.execute(text("SELECT total FROM run ORDER BY edition DESC LIMIT 1")).scalar_one()
+        lambda c: c.execute(
+            text("SELECT total FROM run ORDER BY edition DESC LIMIT 1")
+        ).scalar_one()
     )
     return done
 
@@ -68,10 +76,14 @@ def bare(app: App, channel: str, *, one_area: bool) -> Filled:
 
 
 async def measure(made: Databases, kind: str, count: int, *, one_area: bool) -> dict[str, str]:
-    """One line: the fan-out of an announcement to the city (or to one kelurahan), then the bare statement."""
+    """One line: the fan-out of an announcement to the city (or to one kelurahan), then the bare
+    statement.
+    """
     with made.copy(kind, Crowd(channel="email", count=count)) as url:
         async with city(url, settings("email", "smtp://127.0.0.1:1")) as place:
-            await publish(place.app, notice(areas=["cibabat" if one_area else "cimahi"], channels=["email"]))
+            await publish(
+                place.app, notice(areas=["cibabat" if one_area else "cimahi"], channels=["email"])
+            )
             before = memory_now()
             done = fill(place.app, "email")
             grown = memory_now() - before

@@ -1,8 +1,11 @@
-"""Every figure of the README in one command: Markdown tables, each goal beside its figure, each ratio of one run.
+"""Every figure of the README in one command: Markdown tables, each goal beside its figure, each
+ratio of one run.
 
-    PYTHONPATH=tests:. python tests/benchmarks/figures.py [--quick] [--only email fan-out ...] [--json FILE]
+PYTHONPATH=tests:. python tests/benchmarks/figures.py [--quick] [--only email fan-out ...] [--json
+FILE]
 
-Only ratios compare between machines. `--quick` takes some minutes and small numbers: it shows that everything works.
+Only ratios compare between machines. `--quick` takes some minutes and small numbers: it shows that
+everything works.
 """
 
 import argparse
@@ -41,7 +44,16 @@ class Scale:
     lease: int = 30
 
 
-QUICK = Scale(emails=5_000, calls=2_000, sizes=(1_000, 5_000), fan_out=20_000, backlog=5_000, tries=3, killed=5_000, lease=2)
+QUICK = Scale(
+    emails=5_000,
+    calls=2_000,
+    sizes=(1_000, 5_000),
+    fan_out=20_000,
+    backlog=5_000,
+    tries=3,
+    killed=5_000,
+    lease=2,
+)
 
 
 async def email(made: Databases, scale: Scale) -> Lines:
@@ -106,13 +118,23 @@ async def limits(quick: bool) -> str:
 
 async def main() -> None:
     """Measure and print, each table as soon as it is there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="small numbers")
-    parser.add_argument("--only", nargs="+", choices=[*FIGURES, "limits"], default=[*FIGURES, "limits"], metavar="NAME")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=[*FIGURES, "limits"],
+        default=[*FIGURES, "limits"],
+        metavar="NAME",
+    )
     parser.add_argument("--sizes", nargs="+", type=int, help="recipients, for `sizes`")
     parser.add_argument("--json", type=Path, help="also write everything to this file")
     given = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))  # it prints where the tables go
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR)
+    )  # it prints where the tables go
     scale = QUICK if given.quick else Scale()
     if given.sizes:
         scale = Scale(**{**vars(scale), "sizes": tuple(given.sizes)})
@@ -123,7 +145,9 @@ async def main() -> None:
             began = time.perf_counter()
             lines = [each async for each in FIGURES[name](made, scale)]
             found[name] = lines
-            say(f"\n### {FIGURES[name].__doc__}\n\n{table(lines)}\n\n({name}: {time.perf_counter() - began:.0f} s)")
+            say(
+                f"\n### {FIGURES[name].__doc__}\n\n{table(lines)}\n\n({name}: {time.perf_counter() - began:.0f} s)"
+            )
     if "limits" in given.only and (text := await limits(given.quick)):
         found["limits"] = text
         say(f"\n### Adherence to rate limits\n\n{text}")

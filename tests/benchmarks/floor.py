@@ -1,4 +1,5 @@
-"""The floor of bench_delivery: one process sends prebuilt messages as fast as it can. Prints seconds, CPU seconds, RSS in bytes.
+"""The floor of bench_delivery: one process sends prebuilt messages as fast as it can. Prints
+seconds, CPU seconds, RSS in bytes.
 
     python tests/benchmarks/floor.py CHANNEL COUNT URL [pipelined|sendmail]
 
@@ -26,9 +27,14 @@ CONNECTIONS = 10
 def outgoing(channel: PushChannel, message: Message, name: str, number: int) -> Outgoing:
     """One finished message."""
     recipient = Recipient(
-        delivery=f"1.{number}.1", attempt=1, address=address(name, number), area=CIBABAT, since=date(2026, 11, 3),
-        token=f"{number:032}", address_key=f"{number:016}",
-    )  # fmt: skip
+        delivery=f"1.{number}.1",
+        attempt=1,
+        address=address(name, number),
+        area=CIBABAT,
+        since=date(2026, 11, 3),
+        token=f"{number:032}",
+        address_key=f"{number:016}",
+    )
     return channel.personalise(message, recipient)
 
 
@@ -62,7 +68,9 @@ async def main(name: str, count: int, where: str, mode: str = "pipelined") -> No
     message = channel.render(notice(), "id")
     messages = [outgoing(channel, message, name, number) for number in range(count)]
     before, began = cost(os.getpid()), time.perf_counter()
-    await (plain_smtp(messages, where) if mode == "sendmail" else through_channel(channel, messages))
+    await (
+        plain_smtp(messages, where) if mode == "sendmail" else through_channel(channel, messages)
+    )
     took, after = time.perf_counter() - began, cost(os.getpid())
     sys.stdout.write(f"{took} {after.cpu - before.cpu} {after.memory}\n")
     sys.stdout.flush()

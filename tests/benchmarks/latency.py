@@ -1,4 +1,6 @@
-"""Seconds from publish() to the first message at the provider: idle, and past a routine backlog that drains at a limited rate."""
+"""Seconds from publish() to the first message at the provider: idle, and past a routine backlog
+that drains at a limited rate.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,8 +14,19 @@ from benchmarks.crowd import Crowd
 from benchmarks.standins import Clock, provider
 from world import emergency, notice, publish, subscribe
 
-FEW = ("kelurahan-cimahi", "cigugur-tengah", "setiamanah", "padasuka", "cipageran", "cibeureum", "utama", "leuwigajah")
-"""Kelurahan of a few residents each, whom the tries reach in turn: providers want seconds between two messages to one person."""
+FEW = (
+    "kelurahan-cimahi",
+    "cigugur-tengah",
+    "setiamanah",
+    "padasuka",
+    "cipageran",
+    "cibeureum",
+    "utama",
+    "leuwigajah",
+)
+"""Kelurahan of a few residents each, whom the tries reach in turn: providers want seconds between
+two messages to one person.
+"""
 SOME = "pasirkaliki"
 """A kelurahan of some hundred, for whom the rate does not suffice at once."""
 PEOPLE = {**dict.fromkeys(FEW, 5), SOME: 300}
@@ -40,8 +53,12 @@ async def arrived(times: list[float], count: int) -> None:
 
 
 @asynccontextmanager
-async def busy(made: Databases, channel: str, backlog: int, *, redis: bool, clock: Clock) -> AsyncIterator[City]:
-    """A city whose routine notice drains under the channel's rate, with one worker a lane; `backlog` 0: idle."""
+async def busy(
+    made: Databases, channel: str, backlog: int, *, redis: bool, clock: Clock
+) -> AsyncIterator[City]:
+    """A city whose routine notice drains under the channel's rate, with one worker a lane;
+    `backlog` 0: idle.
+    """
     crowd = Crowd(channel=channel, count=max(backlog, 1_000), without=(*FEW, SOME))
     async with provider(channel, clock) as where:
         with made.copy("sqlite", crowd) as url:
@@ -59,7 +76,9 @@ async def busy(made: Databases, channel: str, backlog: int, *, redis: bool, cloc
 
 
 async def waits(place: City, clock: Clock, channel: str, tries: int) -> list[float]:
-    """Seconds from the call of publish() to the first message, for each of `tries` emergencies to a few."""
+    """Seconds from the call of publish() to the first message, for each of `tries` emergencies to a
+    few.
+    """
     found, rested = [], dict.fromkeys(FEW, 0.0)
     spacing = place.app.push[channel].spacing(address(channel, FIRST)) + BIN
     for number in range(tries):
@@ -74,7 +93,9 @@ async def waits(place: City, clock: Clock, channel: str, tries: int) -> list[flo
     return found
 
 
-async def measure(made: Databases, channel: str, backlog: int, tries: int, *, redis: bool) -> dict[str, str]:
+async def measure(
+    made: Databases, channel: str, backlog: int, tries: int, *, redis: bool
+) -> dict[str, str]:
     """One line: the waits of a channel."""
     clock = Clock()
     async with busy(made, channel, backlog, redis=redis, clock=clock) as place:
@@ -91,7 +112,9 @@ async def measure(made: Databases, channel: str, backlog: int, tries: int, *, re
 
 
 async def takeover(made: Databases, channel: str, backlog: int) -> dict[str, str]:
-    """One line: routine messages between the first and the last of an emergency to some hundred, and how it goes on."""
+    """One line: routine messages between the first and the last of an emergency to some hundred,
+    and how it goes on.
+    """
     clock = Clock()
     async with busy(made, channel, backlog, redis=True, clock=clock) as place:
         await publish(place.app, emergency(areas=[SOME], channels=[channel]))
@@ -100,7 +123,10 @@ async def takeover(made: Databases, channel: str, backlog: int) -> dict[str, str
         so_far = len(clock.routine)
         await arrived(clock.routine, so_far + 2 * RATES[channel])
     held = [at for at in clock.routine if first + BIN < at <= last]
-    bins = [sum(start <= at - first < start + BIN for at in clock.emergency) for start in _starts(last - first)]
+    bins = [
+        sum(start <= at - first < start + BIN for at in clock.emergency)
+        for start in _starts(last - first)
+    ]
     after = [at for at in clock.routine if at > last]
     return {
         "channel": channel,

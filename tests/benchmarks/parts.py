@@ -1,4 +1,6 @@
-"""What benchmarks share: processes of their own for providers and workers, and what the system says they cost."""
+"""What benchmarks share: processes of their own for providers and workers, and what the system says
+they cost.
+"""
 
 import asyncio
 import os
@@ -25,17 +27,23 @@ def cost(pid: int) -> Cost:
     """What the kernel counts for a living process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    peak = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    peak = next(
+        line
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith("VmHWM")
+    )
     return Cost(cpu=cpu, memory=int(peak.split()[1]) * 1024)
 
 
 def machine() -> str:
     """Cores, CPU, Python and kernel in a line."""
-    named = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    named = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if "model name" in line
+    ]
     cores = len(os.sched_getaffinity(0))
-    return (
-        f"{cores} cores of {named[0] if named else platform.machine()}, Python {platform.python_version()}, {platform.platform()}"
-    )
+    return f"{cores} cores of {named[0] if named else platform.machine()}, Python {platform.python_version()}, {platform.platform()}"
 
 
 def memory_now() -> int:
@@ -47,13 +55,19 @@ def memory_now() -> int:
 async def process(
     *arguments: str, environ: Mapping[str, str] | None = None, quiet: bool = False
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A Python process running `arguments`, without its standard error when `quiet`; ended with this block."""
+    """A Python process running `arguments`, without its standard error when `quiet`; ended with
+    this block.
+    """
     paths = f"{TESTS}{os.pathsep}{ROOT}"
     started = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, env={**os.environ, "PYTHONPATH": paths, **(environ or {})},
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT,
+        sys.executable,
+        *arguments,
+        env={**os.environ, "PYTHONPATH": paths, **(environ or {})},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
         stderr=asyncio.subprocess.DEVNULL if quiet else None,
-    )  # fmt: skip
+    )
     try:
         yield started
     finally:

@@ -1,4 +1,6 @@
-"""Stand-in providers in a process of their own: prints where they listen, then counts on request (a line on stdin)."""
+"""Stand-in providers in a process of their own: prints where they listen, then counts on request (a
+line on stdin).
+"""
 
 import asyncio
 import json
@@ -26,8 +28,12 @@ async def opened(kind: str, stack: AsyncExitStack) -> tuple[str, Taken]:
         return await stack.enter_async_context(mail.running()), lambda: list(mail.accepted)
     if kind == "bot":
         bot = BotApi(record=True)
-        return await stack.enter_async_context(running(bot.app)), lambda: [(chat, "") for chat, _text in bot.accepted]
-    templates = [each.document for each in whatsapp.definitions(whatsapp.Settings(template="info_kelurahan"))]
+        return await stack.enter_async_context(running(bot.app)), lambda: [
+            (chat, "") for chat, _text in bot.accepted
+        ]
+    templates = [
+        each.document for each in whatsapp.definitions(whatsapp.Settings(template="info_kelurahan"))
+    ]
     graph = GraphApi(token="t", phone_id="1", app_secret="s", templates=templates, record=True)
     return await stack.enter_async_context(running(graph.app)), lambda: list(graph.pairs)
 

@@ -1,4 +1,6 @@
-"""Seconds from SIGKILL of one of two workers until nothing is open any more, and what was lost or doubled."""
+"""Seconds from SIGKILL of one of two workers until nothing is open any more, and what was lost or
+doubled.
+"""
 
 import asyncio
 import json
@@ -36,11 +38,17 @@ async def measure(made: Databases, kind: str, count: int, lease: int) -> dict[st
             async with city(url, given) as place:
                 await place.start("routine", "routine")
                 done = await publish(place.app, notice(areas=["cimahi"], channels=["email"]))
-                await reached(place, done.id, lambda progress: progress.deliveries["email"]["sent"] >= count // 5)
+                await reached(
+                    place,
+                    done.id,
+                    lambda progress: progress.deliveries["email"]["sent"] >= count // 5,
+                )
                 busier = max(place.workers, key=lambda worker: cost(worker.pid).cpu)
                 busier.send_signal(signal.SIGKILL)
                 killed = time.perf_counter()
-                progress = await reached(place, done.id, lambda progress: progress.sending == "done")
+                progress = await reached(
+                    place, done.id, lambda progress: progress.sending == "done"
+                )
                 seconds = time.perf_counter() - killed
         assert provider.stdin is not None
         provider.stdin.write(b"\n")

@@ -1,4 +1,6 @@
-"""Messages a second from publish() to the last committed outcome, beside prebuilt messages sent by the client library alone."""
+"""Messages a second from publish() to the last committed outcome, beside prebuilt messages sent by
+the client library alone.
+"""
 
 import asyncio
 import json
@@ -19,7 +21,11 @@ from world import notice, publish
 
 LIMIT_SECONDS = 3_600
 """A run that takes longer is given up."""
-GOALS = {("email", "sqlite", 2): 15_000, ("email", "postgresql", 2): 10_000, ("telegram", "sqlite", 2): 1_000}
+GOALS = {
+    ("email", "sqlite", 2): 15_000,
+    ("email", "postgresql", 2): 10_000,
+    ("telegram", "sqlite", 2): 1_000,
+}
 GOALS[("whatsapp", "sqlite", 2)] = 1_000
 
 
@@ -60,10 +66,14 @@ async def full_path(url: str, channel: str, count: int, workers: int) -> Sent:
         provider.stdin.write(b"\n")
         counted = json.loads(await line(provider))
     return Sent(
-        count=count, seconds=seconds, cpu=sum(each.cpu for each in spent) - idle, filled=filled,
+        count=count,
+        seconds=seconds,
+        cpu=sum(each.cpu for each in spent) - idle,
+        filled=filled,
         memory=max(each.memory for each in spent),
-        lost=count - counted["different"], doubled=counted["accepted"] - counted["different"],
-    )  # fmt: skip
+        lost=count - counted["different"],
+        doubled=counted["accepted"] - counted["different"],
+    )
 
 
 async def _until_done(place: City, channel: str) -> tuple[float, float]:
@@ -71,7 +81,9 @@ async def _until_done(place: City, channel: str) -> tuple[float, float]:
     app, filled, began = place.app, 0.0, time.perf_counter()
     done = await publish(app, notice(areas=["cimahi"], channels=[channel]))
     while (progress := await app.database.read(ledger.progress, done.id)).sending != "done":
-        filled = filled or (time.perf_counter() - began if await app.database.read(_sealed) else 0.0)
+        filled = filled or (
+            time.perf_counter() - began if await app.database.read(_sealed) else 0.0
+        )
         if time.perf_counter() - began > LIMIT_SECONDS:
             raise TimeoutError(f"not done: {progress}")
         await asyncio.sleep(0.05)
@@ -91,12 +103,22 @@ async def floor(channel: str, count: int, mode: str = "pipelined") -> Sent:
     return Sent(count=count, seconds=seconds, cpu=cpu, memory=memory)
 
 
-async def measure(made: Databases, channel: str, count: int, kinds: Sequence[str]) -> list[dict[str, str]]:
+async def measure(
+    made: Databases, channel: str, count: int, kinds: Sequence[str]
+) -> list[dict[str, str]]:
     """Lines of one channel: floors first, then 1 and 2 workers on each kind of database."""
     bare = await floor(channel, count)
-    lines = [_line(f"{channel}, client alone" + (", pipelined" if channel == "email" else ""), bare, bare)]
+    lines = [
+        _line(
+            f"{channel}, client alone" + (", pipelined" if channel == "email" else ""), bare, bare
+        )
+    ]
     if channel == "email":
-        lines.append(_line("email, aiosmtplib's sendmail alone", await floor(channel, count, "sendmail"), bare))
+        lines.append(
+            _line(
+                "email, aiosmtplib's sendmail alone", await floor(channel, count, "sendmail"), bare
+            )
+        )
     crowd = Crowd(channel=channel, count=count)
     for kind in kinds:
         each = 0.0
@@ -104,26 +126,42 @@ async def measure(made: Databases, channel: str, count: int, kinds: Sequence[str
             with made.copy(kind, crowd) as url:
                 sent = await full_path(url, channel, count, workers)
             goal = GOALS.get((channel, kind, workers), 0)
-            lines.append(_line(f"{channel}, {KINDS[kind]}, {workers} worker(s)", sent, bare, goal=goal, one_worker=each))
+            lines.append(
+                _line(
+                    f"{channel}, {KINDS[kind]}, {workers} worker(s)",
+                    sent,
+                    bare,
+                    goal=goal,
+                    one_worker=each,
+                )
+            )
             each = sent.each
     return lines
 
 
-def _line(path: str, sent: Sent, bare: Sent, *, goal: int = 0, one_worker: float = 0.0) -> dict[str, str]:
+def _line(
+    path: str, sent: Sent, bare: Sent, *, goal: int = 0, one_worker: float = 0.0
+) -> dict[str, str]:
     return {
         "path": path,
         "messages": f"{sent.count:,}",
         "messages/s": f"{sent.rate:,.0f}" + (f" (goal >= {goal:,})" if goal else ""),
         "of the client alone (email: goal >= 60 %)": f"{sent.rate / bare.rate:.0%}",
         "CPU µs/message": f"{sent.each:.0f}",
-        "CPU of 2 workers / 1 (goal <= 1.15)": f"{sent.each / one_worker:.2f}" if one_worker else "-",
+        "CPU of 2 workers / 1 (goal <= 1.15)": f"{sent.each / one_worker:.2f}"
+        if one_worker
+        else "-",
         "peak RSS": f"{sent.memory / 1e6:.0f} MB",
-        "lost / doubled": f"{sent.lost} / {sent.doubled}" if sent is not bare and sent.filled else "-",
+        "lost / doubled": f"{sent.lost} / {sent.doubled}"
+        if sent is not bare and sent.filled
+        else "-",
         "fan-out": f"{sent.filled:.2f} s" if sent.filled else "-",
     }
 
 
-async def sizes(made: Databases, channel: str, counts: Sequence[int], kinds: Sequence[str]) -> list[dict[str, str]]:
+async def sizes(
+    made: Databases, channel: str, counts: Sequence[int], kinds: Sequence[str]
+) -> list[dict[str, str]]:
     """Lines of memory and CPU by the number of recipients, one worker."""
     lines = []
     for kind in kinds:
@@ -132,10 +170,16 @@ async def sizes(made: Databases, channel: str, counts: Sequence[int], kinds: Seq
             with made.copy(kind, Crowd(channel=channel, count=count)) as url:
                 sent = await full_path(url, channel, count, 1)
             smallest = smallest or sent
-            lines.append({
-                "recipients": f"{count:,}", "database": KINDS[kind], "messages/s": f"{sent.rate:,.0f}",
-                "peak RSS": f"{sent.memory / 1e6:.0f} MB", "RSS / smallest": f"{sent.memory / smallest.memory:.2f}",
-                "CPU µs/message": f"{sent.each:.0f}", "CPU / smallest (goal <= 1.10)": f"{sent.each / smallest.each:.2f}",
-                "lost / doubled": f"{sent.lost} / {sent.doubled}",
-            })  # fmt: skip
+            lines.append(
+                {
+                    "recipients": f"{count:,}",
+                    "database": KINDS[kind],
+                    "messages/s": f"{sent.rate:,.0f}",
+                    "peak RSS": f"{sent.memory / 1e6:.0f} MB",
+                    "RSS / smallest": f"{sent.memory / smallest.memory:.2f}",
+                    "CPU µs/message": f"{sent.each:.0f}",
+                    "CPU / smallest (goal <= 1.10)": f"{sent.each / smallest.each:.2f}",
+                    "lost / doubled": f"{sent.lost} / {sent.doubled}",
+                }
+            )
     return lines

@@ -1,4 +1,6 @@
-"""Stand-in providers within this process that note when each message came, and whether it was of the emergency."""
+"""Stand-in providers within this process that note when each message came, and whether it was of
+the emergency.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -62,7 +64,10 @@ async def provider(channel: str, clock: Clock) -> AsyncIterator[str]:
     elif channel == "telegram":
         serving = running(_noting(clock, BotApi().app))
     else:
-        templates = [each.document for each in whatsapp.definitions(whatsapp.Settings(template="info_kelurahan"))]
+        templates = [
+            each.document
+            for each in whatsapp.definitions(whatsapp.Settings(template="info_kelurahan"))
+        ]
         graph = GraphApi(token="t", phone_id="1", app_secret="s", templates=templates)
         serving = running(_noting(clock, graph.app))
     async with serving as where:

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/strangers.py PORT KIND ADDRESSES
 
-KIND is one of KINDS or "all"; ADDRESSES: "one", "many" (source addresses of loopback) or "proxied" (one proxy names many
-visitors). Prints what was done as JSON.
+KIND is one of KINDS or "all"; ADDRESSES: "one", "many" (source addresses of loopback) or "proxied"
+(one proxy names many visitors). Prints what was done as JSON.
 """
 
 import asyncio
@@ -33,7 +33,14 @@ AGAIN_SECONDS = 1.0
 HEAD_BYTES = 200 * 1024 * 1024
 HEADS = 4
 """Connections that share the bytes of heads."""
-SCRIPTS = ("abcdefghijklmnop ", "ابتثجحخدذرزسشصضطظعغ ", "ᮃᮄᮅᮆᮇᮈᮊᮌᮎ ", "漢字仮名交 ", "àéîõü ", "%_'\"*( ")
+SCRIPTS = (
+    "abcdefghijklmnop ",
+    "ابتثجحخدذرزسشصضطظعغ ",
+    "ᮃᮄᮅᮆᮇᮈᮊᮌᮎ ",
+    "漢字仮名交 ",
+    "àéîõü ",
+    "%_'\"*( ",
+)
 PROXY = "127.0.0.1"
 
 Act = Callable[["Strangers"], Awaitable[None]]
@@ -52,7 +59,11 @@ class Strangers:
         """An address to come from."""
         if self.addresses == "proxied":
             return PROXY
-        return "127.0.1.1" if self.addresses == "one" else f"127.0.{random.randint(1, 8)}.{random.randint(1, 250)}"
+        return (
+            "127.0.1.1"
+            if self.addresses == "one"
+            else f"127.0.{random.randint(1, 8)}.{random.randint(1, 250)}"
+        )
 
     async def ask(self, path: str, method: str = "GET", **headers: str) -> None:
         """Ask once, and count what came."""
@@ -61,11 +72,15 @@ class Strangers:
         url = f"http://127.0.0.1:{self.port}{path}"
         data = headers.pop("data", None)
         try:
-            async with random.choice(self.sessions).request(method, url, headers=headers, data=data) as answer:
+            async with random.choice(self.sessions).request(
+                method, url, headers=headers, data=data
+            ) as answer:
                 await answer.read()
                 self.done[str(answer.status)] += 1
                 if answer.status in (429, 503):
-                    await asyncio.sleep(0.02)  # a stranger's round trip: else this process alone takes a core
+                    await asyncio.sleep(
+                        0.02
+                    )  # a stranger's round trip: else this process alone takes a core
         except (aiohttp.ClientError, TimeoutError) as error:
             self.done[type(error).__name__] += 1
             await asyncio.sleep(0.05)
@@ -82,7 +97,9 @@ async def sessions(strangers: Strangers) -> AsyncIterator[None]:
         for _ in range(1 if strangers.addresses == "one" else AT_ONCE):
             connector = aiohttp.TCPConnector(local_addr=(strangers.source(), 0), limit=AT_ONCE)
             timeout = aiohttp.ClientTimeout(total=30)
-            session = aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+            session = aiohttp.ClientSession(
+                connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
+            )
             strangers.sessions.append(await stack.enter_async_context(session))
         yield
 
@@ -98,7 +115,11 @@ async def sign_in(strangers: Strangers) -> None:
     token = secrets.token_hex(8)
     form = f"nama=rina&sandi={secrets.token_hex(6)}&csrf={token}"
     origin = f"http://127.0.0.1:{strangers.port}"
-    headers = {"Cookie": f"formulir={token}", "Origin": origin, "Content-Type": "application/x-www-form-urlencoded"}
+    headers = {
+        "Cookie": f"formulir={token}",
+        "Origin": origin,
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
     await strangers.ask("/redaksi/masuk", "POST", data=form, **headers)
 
 
@@ -120,7 +141,9 @@ async def check(strangers: Strangers) -> None:
 
 async def held(strangers: Strangers, start: bytes, more: int) -> None:
     """Open a connection, send `start` and `more` bytes, and hold on until the server ends it."""
-    await asyncio.sleep(random.random() * AGAIN_SECONDS if more else 0)  # their network carries no more than some gigabits
+    await asyncio.sleep(
+        random.random() * AGAIN_SECONDS if more else 0
+    )  # their network carries no more than some gigabits
     try:
         reader, writer = await strangers.connect()
     except OSError as error:
@@ -193,7 +216,9 @@ async def main(port: int, kind: str, addresses: str) -> None:
             task.cancel()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
         failed = [each for each in ended if isinstance(each, Exception)]
-    sys.stdout.write(json.dumps({**strangers.done, **({"broken": repr(failed[0])} if failed else {})}) + "\n")
+    sys.stdout.write(
+        json.dumps({**strangers.done, **({"broken": repr(failed[0])} if failed else {})}) + "\n"
+    )
 
 
 if __name__ == "__main__":

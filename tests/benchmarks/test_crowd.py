@@ -52,4 +52,6 @@ def test_a_crowd_is_what_its_import_makes(channel: str, database: Database, tmp_
     assert taken_in(database, channel, crowd.lines()) == {"same": COUNT}
     header, *_rest = crowd.lines()
     newcomer = f"{channel},62811000001,baros,,id,formulir,2026-01-01\n"
-    assert taken_in(database, channel, [header, newcomer]) == {"new": 1}, "ids go on after the crowd's"
+    assert taken_in(database, channel, [header, newcomer]) == {"new": 1}, (
+        "ids go on after the crowd's"
+    )

@@ -18,7 +18,11 @@ NOW = datetime.fromtimestamp(AT, UTC)
 
 
 def test_a_role_gives_its_rights_and_no_other() -> None:
-    author, approver, admin = person("rina", "author"), person("dewi", "approver"), person("ani", "admin")
+    author, approver, admin = (
+        person("rina", "author"),
+        person("dewi", "approver"),
+        person("ani", "admin"),
+    )
     assert author.may("write")
     assert not author.may("approve")
     assert approver.may("approve")
@@ -30,7 +34,10 @@ def test_a_role_gives_its_rights_and_no_other() -> None:
 
 
 def test_who_holds_for_some_agencies_and_areas_holds_for_nothing_else() -> None:
-    of_all, of_few = person("rina"), person("budi", agencies=("Perumda Tirta",), areas=("32.77.03",))
+    of_all, of_few = (
+        person("rina"),
+        person("budi", agencies=("Perumda Tirta",), areas=("32.77.03",)),
+    )
     assert of_all.covers("BPBD", ["32.77"])
     assert of_few.covers("Perumda Tirta", ["32.77.03.1002", "32.77.03"])
     assert not of_few.covers("BPBD", ["32.77.03.1002"])
@@ -40,7 +47,16 @@ def test_who_holds_for_some_agencies_and_areas_holds_for_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    "password", ["pendek", "cimahi-1234567", "password123456", "aaaaaaaaaaaa", "1234567890123", "x" * 201, "rina-rina--12"]
+    "password",
+    [
+        "pendek",
+        "cimahi-1234567",
+        "password123456",
+        "aaaaaaaaaaaa",
+        "1234567890123",
+        "x" * 201,
+        "rina-rina--12",
+    ],
 )
 def test_a_password_that_is_short_long_or_guessed_at_once_is_refused(password: str) -> None:
     with pytest.raises(BadAccount):
@@ -90,12 +106,17 @@ def test_a_password_fits_however_its_accents_are_typed() -> None:
     assert not rules.password_fits("rusak", "kopi")
 
 
-@pytest.mark.parametrize(("text", "name"), [(" Rina ", "rina"), ("Ｄewi", "dewi"), ("a.b-c_d@e", "a.b-c_d@e")])
+@pytest.mark.parametrize(
+    ("text", "name"), [(" Rina ", "rina"), ("Ｄewi", "dewi"), ("a.b-c_d@e", "a.b-c_d@e")]
+)
 def test_a_sign_in_name_has_one_spelling(text: str, name: str) -> None:
     assert rules.read_name(text) == name
 
 
-@pytest.mark.parametrize("text", ["", "  ", "dua kata", "<b>", "x" * 41, "rіna", "siti-é", "ｒіna", "李", "ri\u200bna", "rına"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "  ", "dua kata", "<b>", "x" * 41, "rіna", "siti-é", "ｒіna", "李", "ri\u200bna", "rına"],
+)
 def test_what_is_no_sign_in_name_is_refused(text: str) -> None:
     with pytest.raises(BadAccount):
         rules.read_name(text)
@@ -121,13 +142,24 @@ def test_recovery_codes_differ_and_may_be_typed_loosely() -> None:
 
 
 def test_an_account_is_stored_and_found(database: Database) -> None:
-    wanted = person("rina", "author", "screens", agencies=("Dinas PUPR", "BPBD"), areas=("32.77.03",), email="r@contoh.example")
+    wanted = person(
+        "rina",
+        "author",
+        "screens",
+        agencies=("Dinas PUPR", "BPBD"),
+        areas=("32.77.03",),
+        email="r@contoh.example",
+    )
     stored = database.write_now(accounts.add, wanted, password="$x", at=AT)
     found = database.read_now(accounts.find, "rina")
     assert found == stored
     assert (found.roles, found.agencies, found.areas, found.local, found.secured) == (
-        ("author", "screens"), ("Dinas PUPR", "BPBD"), ("32.77.03",), True, False,
-    )  # fmt: skip
+        ("author", "screens"),
+        ("Dinas PUPR", "BPBD"),
+        ("32.77.03",),
+        True,
+        False,
+    )
     with pytest.raises(BadAccount, match="sudah ada"):
         database.write_now(accounts.add, wanted, at=AT)
 
@@ -139,7 +171,10 @@ def test_the_last_pengelola_cannot_leave(database: Database) -> None:
     second = database.write_now(accounts.add, person("beni", "admin", "author"), at=AT)
     database.write_now(accounts.disable, first.id, AT)
     with pytest.raises(LastAdmin):
-        database.write_now(accounts.change, person("beni", "author").__class__(**{**_values(second), "roles": ("author",)}))
+        database.write_now(
+            accounts.change,
+            person("beni", "author").__class__(**{**_values(second), "roles": ("author",)}),
+        )
     database.write_now(accounts.enable, first.id)
     database.write_now(accounts.disable, second.id, AT)
 
@@ -165,7 +200,9 @@ def test_a_session_ends_unused_old_or_revoked(database: Database) -> None:
     rina = database.write_now(accounts.add, person("rina"), at=AT)
 
     def start(at: float) -> str:
-        return database.write_now(sessions.start, rina.id, way="password", agent="uji", place="127.0.0.1", at=at)
+        return database.write_now(
+            sessions.start, rina.id, way="password", agent="uji", place="127.0.0.1", at=at
+        )
 
     value = start(AT)
     found = database.read_now(sessions.find, value, AT + 1)
@@ -187,7 +224,9 @@ def test_a_session_ends_unused_old_or_revoked(database: Database) -> None:
 def test_a_disabled_account_opens_nothing_at_once(database: Database) -> None:
     database.write_now(accounts.add, person("ani", "admin"), at=AT)
     rina = database.write_now(accounts.add, person("rina"), at=AT)
-    value = database.write_now(sessions.start, rina.id, way="password", agent="uji", place="", at=AT)
+    value = database.write_now(
+        sessions.start, rina.id, way="password", agent="uji", place="", at=AT
+    )
     database.write_now(accounts.disable, rina.id, AT)
     assert database.read_now(sessions.find, value, AT + 1) is None
 
@@ -195,7 +234,9 @@ def test_a_disabled_account_opens_nothing_at_once(database: Database) -> None:
 def asker(place: str) -> throttle.Asker:
     """Somebody who tries rina's name from a place."""
     own = ((f"rina {place}".encode(), throttle.FREE_PAIR), (place.encode(), throttle.FREE_PLACE))
-    return throttle.Asker(own=own, name=(b"rina", throttle.FREE_NAME), network=f"rina near {place}".encode())
+    return throttle.Asker(
+        own=own, name=(b"rina", throttle.FREE_NAME), network=f"rina near {place}".encode()
+    )
 
 
 def test_who_guesses_waits_and_who_is_honest_elsewhere_does_not(database: Database) -> None:
@@ -213,16 +254,28 @@ def test_who_guesses_waits_and_who_is_honest_elsewhere_does_not(database: Databa
     assert database.write_now(throttle.begin, throttle.Asker(own=guesser.own[:1]), AT).wait == 0
 
 
-def test_a_name_attacked_from_everywhere_costs_its_owner_seconds_not_the_account(database: Database) -> None:
+def test_a_name_attacked_from_everywhere_costs_its_owner_seconds_not_the_account(
+    database: Database,
+) -> None:
     for number in range(throttle.FREE_NAME + 30):
-        database.write_now(throttle.fail, [(f"pair {number}".encode(), throttle.FREE_PAIR), (b"rina", throttle.FREE_NAME)], AT)
+        database.write_now(
+            throttle.fail,
+            [(f"pair {number}".encode(), throttle.FREE_PAIR), (b"rina", throttle.FREE_NAME)],
+            AT,
+        )
     assert 0 < database.write_now(throttle.begin, asker("home"), AT).wait <= 5
 
 
-def test_the_last_who_manages_for_the_whole_city_stays_although_others_manage_for_a_part(database: Database) -> None:
+def test_the_last_who_manages_for_the_whole_city_stays_although_others_manage_for_a_part(
+    database: Database,
+) -> None:
     ani = database.write_now(accounts.add, person("ani", "admin"), at=0.0)
     database.write_now(accounts.add, person("part", "admin", agencies=("Perumda Tirta",)), at=0.0)
-    for changed in (replace(ani, roles=("author",)), replace(ani, areas=("32.77.03",)), replace(ani, agencies=("BPBD",))):
+    for changed in (
+        replace(ani, roles=("author",)),
+        replace(ani, areas=("32.77.03",)),
+        replace(ani, agencies=("BPBD",)),
+    ):
         with pytest.raises(LastAdmin):
             database.write_now(accounts.change, changed)
     with pytest.raises(LastAdmin):

@@ -1,4 +1,6 @@
-"""Whatever the rules admit, every channel shows: no announcement reaches some residents and fails on the way to others."""
+"""Whatever the rules admit, every channel shows: no announcement reaches some residents and fails
+on the way to others.
+"""
 
 import importlib
 import json
@@ -24,10 +26,15 @@ MODULES = [
     for path in sorted(Path(str(channels.__file__)).parent.glob("*.py"))
     if path.stem != "__init__"
 ]
-OPEN = [(module, module.open_channel(module.Settings.read({}, desk.press().site))) for module in MODULES]
+OPEN = [
+    (module, module.open_channel(module.Settings.read({}, desk.press().site))) for module in MODULES
+]
 ADDRESSES = ["siti@contoh.example", "123456789", "6281200000001"]
 SIGNS = st.text(
-    st.sampled_from("ab1 *_~`-.,:;!?()[]<>#+|\\/&@\"'\n\t…•⚠️é\u0301\u200b\u200d\u2060\u3164\u00a0\u202e\x00\ud800🏽"), max_size=60
+    st.sampled_from(
+        "ab1 *_~`-.,:;!?()[]<>#+|\\/&@\"'\n\t…•⚠️é\u0301\u200b\u200d\u2060\u3164\u00a0\u202e\x00\ud800🏽"
+    ),
+    max_size=60,
 )
 LINE = LINES.map(lambda text: text.typed) | SIGNS | st.text(max_size=60)
 WORDS = PROSE.map(lambda text: text.typed) | SIGNS | st.text(max_size=300)
@@ -46,7 +53,9 @@ FORMS = st.fixed_dictionaries(
 
 
 def editions(raw: dict[str, Any], reason: str) -> list[Edition]:
-    """What an announcement becomes when it is published, corrected and withdrawn; nothing where it is refused."""
+    """What an announcement becomes when it is published, corrected and withdrawn; nothing where it
+    is refused.
+    """
     try:
         checked = desk.checked(raw)
     except InvalidAnnouncement:
@@ -54,7 +63,14 @@ def editions(raw: dict[str, Any], reason: str) -> list[Edition]:
     site, code = desk.press().site, samples.NOTICE_CODE
     first = freeze(checked, site=site, announcement="1", code=code, at=desk.NOW)
     corrected = freeze(
-        checked, site=site, announcement="1", code=code, at=desk.later(minutes=5), number=2, change="correction", reason=reason
+        checked,
+        site=site,
+        announcement="1",
+        code=code,
+        at=desk.later(minutes=5),
+        number=2,
+        change="correction",
+        reason=reason,
     )
     return [first, corrected, withdrawal(corrected, reason=reason, at=desk.later(minutes=9))]
 
@@ -72,7 +88,9 @@ def pushed(module: Any, channel: Any, edition: Edition, lang: str) -> str:
             recipient = samples.recipient(module.parse_address(address))
         except BadAddress:
             continue
-        return str(channel.preview(channel.personalise(channel.render(edition, lang), recipient))["text"])
+        return str(
+            channel.preview(channel.personalise(channel.render(edition, lang), recipient))["text"]
+        )
     raise LookupError("no sample address suits")
 
 
@@ -86,21 +104,35 @@ def check_shown(edition: Edition, lang: str) -> None:
             assert any(title in seen for seen in readings(text)), module.__name__
             continue
         for path in channel.paths:
-            request = PageRequest(path=path, area=samples.CIBABAT, query={}, editions=[edition], now=edition.published_at)
+            request = PageRequest(
+                path=path,
+                area=samples.CIBABAT,
+                query={},
+                editions=[edition],
+                now=edition.published_at,
+            )
             document = channel.render_page(request)
             assert document.body
-            if "json" in document.media_type and not (edition.change == "withdrawal" and path.endswith("/data")):
+            if "json" in document.media_type and not (
+                edition.change == "withdrawal" and path.endswith("/data")
+            ):
                 assert edition.code in json.dumps(json.loads(document.body))
 
 
 @pytest.mark.parametrize(
-    "sample", [desk.NOTICE, desk.EMERGENCY, desk.CLARIFICATION], ids=["notice", "emergency", "clarification"]
+    "sample",
+    [desk.NOTICE, desk.EMERGENCY, desk.CLARIFICATION],
+    ids=["notice", "emergency", "clarification"],
 )
 @settings(max_examples=40)
 @given(form=FORMS, reason=LINE)
-def test_what_the_rules_admit_every_channel_shows(sample: dict[str, Any], form: dict[str, Any], reason: str) -> None:
+def test_what_the_rules_admit_every_channel_shows(
+    sample: dict[str, Any], form: dict[str, Any], reason: str
+) -> None:
     known = {
-        name: text for name, text in form.items() if name not in {"claim", "fact", "seen_at", "hoax_type"} or "claim" in sample
+        name: text
+        for name, text in form.items()
+        if name not in {"claim", "fact", "seen_at", "hoax_type"} or "claim" in sample
     }
     for edition in editions({**sample, **known}, reason):
         for lang in ("id", "en"):

@@ -56,29 +56,50 @@ def test_words_like_tomorrow_need_a_date(body: str, told: bool) -> None:
     assert (said({**NOTICE, "title": "Air mati", "body": body}) == ["body"]) is told
 
 
-@pytest.mark.parametrize(("title", "told"), [("AIR MATI DI CIBABAT", True), ("PDAM: air mati", False), ("BPBD 112", False)])
+@pytest.mark.parametrize(
+    ("title", "told"),
+    [("AIR MATI DI CIBABAT", True), ("PDAM: air mati", False), ("BPBD 112", False)],
+)
 def test_shouting(title: str, told: bool) -> None:
     assert (said({**NOTICE, "title": title}) == ["title"]) is told
 
 
 @pytest.mark.parametrize(
-    "target", ["jadwal.pdf", "//contoh.example/a", "#lokasi", "www.contoh.example", "ftp://contoh.example/a", "x/y"]
+    "target",
+    [
+        "jadwal.pdf",
+        "//contoh.example/a",
+        "#lokasi",
+        "www.contoh.example",
+        "ftp://contoh.example/a",
+        "x/y",
+    ],
 )
 def test_links_that_nobody_can_follow_are_pointed_out(target: str) -> None:
     text = f"Lihat [denah]({target}) pada 25/11."
     assert said({**NOTICE, "body": text}) == ["body"]
-    assert said({**NOTICE, "translations": {"en": {"title": "x", "body": text}}}) == ["translations.en.body"]
-    assert said({**NOTICE, "overrides": {"whatsapp": {"body": text}}}) == ["overrides.whatsapp.body"]
+    assert said({**NOTICE, "translations": {"en": {"title": "x", "body": text}}}) == [
+        "translations.en.body"
+    ]
+    assert said({**NOTICE, "overrides": {"whatsapp": {"body": text}}}) == [
+        "overrides.whatsapp.body"
+    ]
     [problem] = advise(Fields.read({**NOTICE, "body": text}), now=MORNING, known=Known())
     assert f'"{target}"' in problem.reason
 
 
 def test_a_path_of_our_own_site_is_said_to_be_completed() -> None:
-    [problem] = advise(Fields.read({**NOTICE, "body": "Lihat [denah](/media/denah.pdf)."}), now=MORNING, known=Known())
+    [problem] = advise(
+        Fields.read({**NOTICE, "body": "Lihat [denah](/media/denah.pdf)."}),
+        now=MORNING,
+        known=Known(),
+    )
     assert problem.reason == 'Tautan "/media/denah.pdf" dilengkapi dengan alamat situs ini.'
 
 
-@pytest.mark.parametrize("target", ["https://contoh.example/a", "mailto:info@contoh.example", "tel:112"])
+@pytest.mark.parametrize(
+    "target", ["https://contoh.example/a", "mailto:info@contoh.example", "tel:112"]
+)
 def test_whole_addresses_need_no_advice(target: str) -> None:
     assert said({**NOTICE, "body": f"Lihat [denah]({target})."}) == []
 
@@ -92,4 +113,6 @@ def test_telephone_numbers_are_held_against_the_citys_own() -> None:
     assert said(body) == []
     assert said(body, known=Known(phones=["0226631234", "0812 3456 7890"])) == []
     assert said(body, known=Known(phones=["0226631234"])) == ["body"]
-    assert said({**NOTICE, "body": "Darurat? Telepon 112."}, known=Known(phones=["0226631234"])) == []
+    assert (
+        said({**NOTICE, "body": "Darurat? Telepon 112."}, known=Known(phones=["0226631234"])) == []
+    )

@@ -29,7 +29,11 @@ from channels.base.rendering import WIB
 from subscribers.areas import AreaTree
 
 NOW = datetime(2026, 11, 25, 7, 43, tzinfo=WIB)
-NOTICE: dict[str, Any] = {"title": "Air PDAM mati di Cibabat", "body": "Tampung air sekarang.", "areas": ["cibabat"]}
+NOTICE: dict[str, Any] = {
+    "title": "Air PDAM mati di Cibabat",
+    "body": "Tampung air sekarang.",
+    "areas": ["cibabat"],
+}
 EMERGENCY: dict[str, Any] = {
     **NOTICE, "level": "emergency", "expires": "2026-11-25 10:00", "instruction": "Pindah ke tempat tinggi.",
 }  # fmt: skip
@@ -39,10 +43,16 @@ CLARIFICATION: dict[str, Any] = {
 }  # fmt: skip
 
 
-def checked(raw: Mapping[str, Any] = NOTICE, now: datetime = NOW, **changes: Any) -> CheckedAnnouncement:
+def checked(
+    raw: Mapping[str, Any] = NOTICE, now: datetime = NOW, **changes: Any
+) -> CheckedAnnouncement:
     """The announcement, held against the rules; a change to None leaves the field out."""
     return examine(
-        {**raw, **changes}, tree=AreaTree.built_in(), topics=TOPICS, channels=("whatsapp", "telegram", "email", "feed"), now=now
+        {**raw, **changes},
+        tree=AreaTree.built_in(),
+        topics=TOPICS,
+        channels=("whatsapp", "telegram", "email", "feed"),
+        now=now,
     )
 
 
@@ -55,7 +65,9 @@ def refusals(raw: Mapping[str, Any] = NOTICE, **changes: Any) -> dict[str, str]:
         assert problem.reason.endswith(".")
         assert problem.remedy.endswith((".", "?", "..."))
         assert str(problem) in str(refused.value)
-    return {problem.field: f"{problem.reason} {problem.remedy}" for problem in refused.value.problems}
+    return {
+        problem.field: f"{problem.reason} {problem.remedy}" for problem in refused.value.problems
+    }
 
 
 # --- the fields -----------------------------------------------------------------------------------
@@ -69,7 +81,11 @@ def test_title_body_and_areas_are_enough() -> None:
 
 def test_everything_that_is_missing_is_named_at_once() -> None:
     assert list(refusals({})) == ["title", "body", "areas"]
-    assert set(refusals({"title": " ", "body": "\u202e", "areas": []})) == {"title", "body", "areas"}
+    assert set(refusals({"title": " ", "body": "\u202e", "areas": []})) == {
+        "title",
+        "body",
+        "areas",
+    }
 
 
 def test_refusals_of_shape_and_of_rules_are_named_together() -> None:
@@ -87,7 +103,14 @@ def test_what_is_cleaned_away_does_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "limit"), [("summary", 90), ("agency", 80), ("instruction", 2_000), ("body", BODY_LIMIT), ("category", 60)]
+    ("field", "limit"),
+    [
+        ("summary", 90),
+        ("agency", 80),
+        ("instruction", 2_000),
+        ("body", BODY_LIMIT),
+        ("category", 60),
+    ],
 )
 def test_each_text_has_its_limit(field: str, limit: int) -> None:
     assert refusals(**{field: "a" * (limit + 12)})[field].startswith("Kelebihan 12 karakter.")
@@ -96,21 +119,32 @@ def test_each_text_has_its_limit(field: str, limit: int) -> None:
 
 def test_lists_are_bounded() -> None:
     assert "Ada 201" in refusals(areas=["cibabat"] * (MAX_AREAS + 1))["areas"]
-    assert "Ada 11" in refusals(CLARIFICATION, evidence=["https://a.example"] * (MAX_EVIDENCE + 1))["evidence"]
+    assert (
+        "Ada 11"
+        in refusals(CLARIFICATION, evidence=["https://a.example"] * (MAX_EVIDENCE + 1))["evidence"]
+    )
 
 
 def test_an_unknown_field_is_answered_with_the_nearest_known_one() -> None:
     assert 'Maksud Anda "expires"?' in refusals(expire="2026-11-25 14:00")["expire"]
     assert (
         'Maksud Anda "summary"?'
-        in refusals(translations={"en": {"title": "x", "body": "y", "sumary": "z"}})["translations.en.sumary"]
+        in refusals(translations={"en": {"title": "x", "body": "y", "sumary": "z"}})[
+            "translations.en.sumary"
+        ]
     )
     assert "title, body, areas" in refusals(qqq="x")["qqq"]
 
 
 def test_an_empty_value_counts_as_not_given() -> None:
     found = checked(summary="", expires=None, link="  ", kind="", level=None).fields
-    assert (found.summary, found.expires, found.link, found.kind, found.level) == (None, None, None, None, "info")
+    assert (found.summary, found.expires, found.link, found.kind, found.level) == (
+        None,
+        None,
+        None,
+        None,
+        "info",
+    )
 
 
 @pytest.mark.parametrize("value", [7, 3.5, True, ["x"], {"id": "x"}])
@@ -128,19 +162,31 @@ def test_a_list_or_translation_of_another_shape_is_refused_with_an_example() -> 
     assert "misalnya [cibabat, melong]" in refusals(areas=7)["areas"]
     assert "misalnya en:" in refusals(translations="en")["translations"]
     assert "title dan body" in refusals(translations={"en": "Hello"})["translations.en"]
-    assert set(refusals(translations={"fr": {"title": "x", "body": "y"}, "en": {"title": "x"}})) == {
-        "translations.fr.[key]", "translations.en.body",
-    }  # fmt: skip
+    assert set(
+        refusals(translations={"fr": {"title": "x", "body": "y"}, "en": {"title": "x"}})
+    ) == {
+        "translations.fr.[key]",
+        "translations.en.body",
+    }
 
 
 def test_words_are_chosen_whatever_their_case() -> None:
-    found = checked({**CLARIFICATION, "level": "Important", "kind": "Clarification", "verdict": "KONTEN LAMA"})
-    assert (found.fields.level, found.kind, found.fields.verdict) == ("important", "clarification", "Konten lama")
+    found = checked(
+        {**CLARIFICATION, "level": "Important", "kind": "Clarification", "verdict": "KONTEN LAMA"}
+    )
+    assert (found.fields.level, found.kind, found.fields.verdict) == (
+        "important",
+        "clarification",
+        "Konten lama",
+    )
 
 
 def test_an_unknown_choice_is_answered_with_all_choices() -> None:
     assert "Pilih: info, important, emergency." in refusals(level="darurat")["level"]
-    assert "Pilih: Hoaks, Menyesatkan, Konten lama, Benar." in refusals(CLARIFICATION, verdict="Salah")["verdict"]
+    assert (
+        "Pilih: Hoaks, Menyesatkan, Konten lama, Benar."
+        in refusals(CLARIFICATION, verdict="Salah")["verdict"]
+    )
 
 
 # --- times ----------------------------------------------------------------------------------------
@@ -167,7 +213,8 @@ def test_a_time_without_a_zone_is_wib(written: object, meant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["besok", "2026-11-25", "14:00", "25-11-2026 14:00", "2026-11-25 14:00 WITA", 1795590000, True]
+    "written",
+    ["besok", "2026-11-25", "14:00", "25-11-2026 14:00", "2026-11-25 14:00 WITA", 1795590000, True],
 )
 def test_what_is_no_time_is_refused_with_an_example(written: object) -> None:
     assert "misalnya 2026-11-25 14:00" in refusals(expires=written)["expires"]
@@ -179,15 +226,25 @@ def test_a_time_that_does_not_exist_is_refused(written: str) -> None:
 
 
 def test_an_expiry_in_the_past_is_refused() -> None:
-    assert refusals(expires="2026-11-25 07:43")["expires"].startswith("25 Nov 2026 07.43 WIB sudah lewat.")
+    assert refusals(expires="2026-11-25 07:43")["expires"].startswith(
+        "25 Nov 2026 07.43 WIB sudah lewat."
+    )
 
 
 def test_an_expiry_before_the_beginning_is_refused() -> None:
-    assert "Berakhir sebelum" in refusals(effective="2026-11-25 12:00", expires="2026-11-25 12:00")["expires"]
-    assert "sesudah 26 Nov 2026 08.00" in refusals(publish_at="2026-11-26 08:00", expires="2026-11-25 12:00")["expires"]
+    assert (
+        "Berakhir sebelum"
+        in refusals(effective="2026-11-25 12:00", expires="2026-11-25 12:00")["expires"]
+    )
+    assert (
+        "sesudah 26 Nov 2026 08.00"
+        in refusals(publish_at="2026-11-26 08:00", expires="2026-11-25 12:00")["expires"]
+    )
     assert (
         "sesudah 26 Nov"
-        in refusals(effective="2026-11-25 09:00", publish_at="2026-11-26 08:00", expires="2026-11-25 12:00")["expires"]
+        in refusals(
+            effective="2026-11-25 09:00", publish_at="2026-11-26 08:00", expires="2026-11-25 12:00"
+        )["expires"]
     )
 
 
@@ -217,11 +274,16 @@ def test_every_unknown_area_is_named() -> None:
 
 def test_cimahi_is_the_city_and_codes_are_as_good_as_slugs() -> None:
     assert [area.code for area in checked(areas=["cimahi"]).areas] == ["32.77"]
-    assert [area.code for area in checked(areas=["32.77.02.1006", "kelurahan-cimahi"]).areas] == ["32.77.02.1006"]
+    assert [area.code for area in checked(areas=["32.77.02.1006", "kelurahan-cimahi"]).areas] == [
+        "32.77.02.1006"
+    ]
 
 
 def test_an_area_within_another_given_one_is_not_named_again() -> None:
-    assert [area.slug for area in checked(areas=["cibabat", "melong", "cimahi-utara"]).areas] == ["melong", "cimahi-utara"]
+    assert [area.slug for area in checked(areas=["cibabat", "melong", "cimahi-utara"]).areas] == [
+        "melong",
+        "cimahi-utara",
+    ]
 
 
 def test_an_unknown_category_or_channel_is_refused() -> None:
@@ -245,7 +307,13 @@ def test_what_is_no_absolute_web_address_is_refused(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["https://cimahikota.go.id", "http://a.id:8080/x?y=1&z=%20#top", "HTTPS://a.id/", "https://a.id/x_(y)~z", "http://[::1]/"],
+    [
+        "https://cimahikota.go.id",
+        "http://a.id:8080/x?y=1&z=%20#top",
+        "HTTPS://a.id/",
+        "https://a.id/x_(y)~z",
+        "http://[::1]/",
+    ],
 )
 def test_absolute_web_addresses_are_taken(address: str) -> None:
     assert checked(link=address).fields.link == address
@@ -276,7 +344,11 @@ def test_an_emergency_of_another_kind_is_refused(kind: str) -> None:
 
 
 def test_an_emergency_without_area_expiry_or_instruction_fails_closed() -> None:
-    assert set(refusals(EMERGENCY, areas=None, expires=None, instruction=None)) == {"areas", "expires", "instruction"}
+    assert set(refusals(EMERGENCY, areas=None, expires=None, instruction=None)) == {
+        "areas",
+        "expires",
+        "instruction",
+    }
     for field in ("areas", "expires", "instruction"):
         assert list(refusals(EMERGENCY, **{field: None})) == [field]
 
@@ -297,7 +369,10 @@ def test_a_clarification_needs_claim_verdict_fact_and_evidence() -> None:
 
 
 def test_the_fields_of_a_clarification_belong_to_no_other_kind() -> None:
-    assert "kind: clarification, atau hapus verdict, fact" in refusals(verdict="Hoaks", fact="x")["verdict"]
+    assert (
+        "kind: clarification, atau hapus verdict, fact"
+        in refusals(verdict="Hoaks", fact="x")["verdict"]
+    )
 
 
 # --- what an approval is bound to ---------------------------------------------------------------------
@@ -305,7 +380,10 @@ def test_the_fields_of_a_clarification_belong_to_no_other_kind() -> None:
 
 def test_fields_survive_their_storage() -> None:
     fields = checked(
-        CLARIFICATION, expires="2026-11-26 10:00", translations={"en": {"title": "Hoax", "body": "No."}}, channels=["email"]
+        CLARIFICATION,
+        expires="2026-11-26 10:00",
+        translations={"en": {"title": "Hoax", "body": "No."}},
+        channels=["email"],
     ).fields
     assert Fields.model_validate_json(fields.as_json()) == fields
 
@@ -357,17 +435,29 @@ def test_every_state_and_act_has_its_words() -> None:
 def test_the_way_of_an_ordinary_announcement() -> None:
     state: State = "draft"
     way: list[tuple[Act, Role]] = [
-        ("edit", "author"), ("submit", "author"), ("send_back", "approver"), ("edit", "author"), ("submit", "author"),
-        ("approve", "approver"), ("schedule", "approver"), ("publish", "clock"), ("correct", "approver"), ("end", "clock"),
+        ("edit", "author"),
+        ("submit", "author"),
+        ("send_back", "approver"),
+        ("edit", "author"),
+        ("submit", "author"),
+        ("approve", "approver"),
+        ("schedule", "approver"),
+        ("publish", "clock"),
+        ("correct", "approver"),
+        ("end", "clock"),
         ("archive", "approver"),
-    ]  # fmt: skip
+    ]
     passed = [state := may(state, act, role) for act, role in way]
-    assert " ".join(passed) == ("draft review returned returned review approved scheduled published published ended archived")
+    assert " ".join(passed) == (
+        "draft review returned returned review approved scheduled published published ended archived"
+    )
 
 
 def test_no_author_publishes_alone() -> None:
     by_authors = {(act, to) for (_, act, role), to in moves().items() if role == "author"}
-    assert {act for act, to in by_authors if to in ("approved", "scheduled", "published")} == {"unschedule"}
+    assert {act for act, to in by_authors if to in ("approved", "scheduled", "published")} == {
+        "unschedule"
+    }
     assert ("review", "publish", "approver") not in moves()
     assert ("draft", "publish", "approver") not in moves()
 
@@ -379,8 +469,12 @@ def test_a_grant_is_the_second_person_for_drafts() -> None:
 
 def test_an_edit_drops_the_approval() -> None:
     assert {state: to for (state, act, _), to in moves().items() if act == "edit"} == {
-        "draft": "draft", "returned": "returned", "review": "review", "approved": "review", "scheduled": "review",
-    }  # fmt: skip
+        "draft": "draft",
+        "returned": "returned",
+        "review": "review",
+        "approved": "review",
+        "scheduled": "review",
+    }
 
 
 def test_what_is_published_is_never_edited_in_silence() -> None:
@@ -390,9 +484,13 @@ def test_what_is_published_is_never_edited_in_silence() -> None:
 
 def test_the_clock_only_keeps_what_people_decided() -> None:
     assert {(state, act) for (state, act, role) in moves() if role == "clock"} == {
-        ("approved", "publish"), ("scheduled", "publish"), ("scheduled", "miss"), ("published", "end"),
-        ("approved", "lapse"), ("scheduled", "lapse"),
-    }  # fmt: skip
+        ("approved", "publish"),
+        ("scheduled", "publish"),
+        ("scheduled", "miss"),
+        ("published", "end"),
+        ("approved", "lapse"),
+        ("scheduled", "lapse"),
+    }
 
 
 def test_every_state_can_be_reached_from_a_draft() -> None:
@@ -430,7 +528,10 @@ def test_a_refused_act_says_the_state_in_words() -> None:
         ("[situs kota](https:jahat.example)", True),
         ("[situs kota](mailto:dinas@jahat.example)", True),
         ("[situs kota](tg:resolve?domain=jahat)", True),
-        ("[telepon](tel:112), [berkas](/media/denah.pdf), [surat](mailto:dinas@cimahikota.go.id)", False),
+        (
+            "[telepon](tel:112), [berkas](/media/denah.pdf), [surat](mailto:dinas@cimahikota.go.id)",
+            False,
+        ),
         ("Lihat http://192.0.2.7/x atau 192.0.2.7", True),
         ("Lihat https://cimahik\u043eta.go.id/", True),
         ("Lihat https://cimahikota.go.id\\@jahat.com/", True),
@@ -439,7 +540,14 @@ def test_a_refused_act_says_the_state_in_words() -> None:
 def test_links_lead_to_named_hosts_alone(text: str, refused: bool) -> None:
     def examined(raw: dict[str, Any]) -> set[str]:
         try:
-            examine(raw, tree=AreaTree.built_in(), topics=TOPICS, channels=(), now=NOW, link_hosts=("cimahikota.go.id",))
+            examine(
+                raw,
+                tree=AreaTree.built_in(),
+                topics=TOPICS,
+                channels=(),
+                now=NOW,
+                link_hosts=("cimahikota.go.id",),
+            )
         except InvalidAnnouncement as found:
             return {problem.field for problem in found.problems}
         return set()
@@ -447,7 +555,9 @@ def test_links_lead_to_named_hosts_alone(text: str, refused: bool) -> None:
     assert examined({**NOTICE, "body": text}) == ({"body"} if refused else set())
     assert examined({**NOTICE, "link": "https://jahat.example/"}) == {"link"}
     translated = {"en": {"title": "Water", "body": text}}
-    assert examined({**NOTICE, "translations": translated}) == ({"translations.en.body"} if refused else set())
+    assert examined({**NOTICE, "translations": translated}) == (
+        {"translations.en.body"} if refused else set()
+    )
     checked({**NOTICE, "body": text})
 
 
@@ -455,15 +565,29 @@ def test_links_lead_to_named_hosts_alone(text: str, refused: bool) -> None:
 def test_no_field_smuggles_a_link_past_the_named_hosts(field: str) -> None:
     raw = {**CLARIFICATION, "link": None, field: "Kabar dari jahat.com yang beredar"}
     with pytest.raises(InvalidAnnouncement) as refused:
-        examine(raw, tree=AreaTree.built_in(), topics=TOPICS, channels=(), now=NOW, link_hosts=("cimahikota.go.id",))
+        examine(
+            raw,
+            tree=AreaTree.built_in(),
+            topics=TOPICS,
+            channels=(),
+            now=NOW,
+            link_hosts=("cimahikota.go.id",),
+        )
     assert field in {problem.field for problem in refused.value.problems}
 
 
 # --- any input ----------------------------------------------------------------------------------------
 
 junk = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=80) | st.datetimes(timezones=st.just(UTC)),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=80)
+    | st.datetimes(timezones=st.just(UTC)),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 

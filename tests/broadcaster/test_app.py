@@ -7,7 +7,9 @@ from broadcaster.app import SharedClock
 from world import program, variables
 
 
-async def test_a_process_follows_the_clock_of_the_database(database_url: str, tmp_path: Path) -> None:
+async def test_a_process_follows_the_clock_of_the_database(
+    database_url: str, tmp_path: Path
+) -> None:
     async with program(variables(database_url, tmp_path)) as app:
         clock = SharedClock()
         clock._ahead = 420.0  # as where this machine's clock had been set right meanwhile

@@ -25,13 +25,24 @@ NOW = datetime(2026, 11, 25, 7, 43, 0, 123456, tzinfo=UTC)
 def fill(connection: Connection, count: int = 4) -> None:
     """Some acts of Rina's."""
     for number in range(count):
-        audit.append(connection, at=NOW, actor="rina", act="publish", subject=f"a{number}", detail={"z": number, "a": "é 😀"})
+        audit.append(
+            connection,
+            at=NOW,
+            actor="rina",
+            act="publish",
+            subject=f"a{number}",
+            detail={"z": number, "a": "é 😀"},
+        )
 
 
 def unguard(connection: Connection) -> None:
     """Take the database's own guard away, as somebody with every right over it can."""
     if is_sqlite(connection):
-        names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
+        names = (
+            connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
+            .scalars()
+            .all()
+        )
         for name in names:
             connection.execute(text(f"DROP TRIGGER {name}"))
     else:
@@ -41,7 +52,13 @@ def unguard(connection: Connection) -> None:
 
 def ids(database: Database) -> list[int]:
     """The rows' ids, first to last."""
-    return list(database.read_now(lambda connection: connection.execute(select(table.c.id).order_by(table.c.id)).scalars().all()))
+    return list(
+        database.read_now(
+            lambda connection: (
+                connection.execute(select(table.c.id).order_by(table.c.id)).scalars().all()
+            )
+        )
+    )
 
 
 def test_an_untouched_log_holds(database: Database) -> None:
@@ -56,20 +73,34 @@ def test_an_empty_log_holds(database: Database) -> None:
 
 def test_each_row_names_the_one_before(database: Database) -> None:
     database.write_now(fill)
-    rows = database.read_now(lambda connection: connection.execute(select(table).order_by(table.c.id)).all())
+    rows = database.read_now(
+        lambda connection: connection.execute(select(table).order_by(table.c.id)).all()
+    )
     assert [row.previous for row in rows] == [BEGINNING, *(row.digest for row in rows[:-1])]
     assert database.read_now(audit.head) == rows[-1].digest.hex()
     assert rows[0].detail == '{"a":"é 😀","z":0}'
 
 
 @pytest.mark.parametrize(
-    "change", [{"actor": "dewi"}, {"act": "edit"}, {"subject": "a9"}, {"detail": "{}"}, {"at": 1.0}, {"digest": b"x" * 32}]
+    "change",
+    [
+        {"actor": "dewi"},
+        {"act": "edit"},
+        {"subject": "a9"},
+        {"detail": "{}"},
+        {"at": 1.0},
+        {"digest": b"x" * 32},
+    ],
 )
 def test_a_changed_row_is_found(database: Database, change: dict[str, Any]) -> None:
     database.write_now(fill)
     database.write_now(unguard)
     second = ids(database)[1]
-    database.write_now(lambda connection: connection.execute(update(table).where(table.c.id == second).values(**change)))
+    database.write_now(
+        lambda connection: connection.execute(
+            update(table).where(table.c.id == second).values(**change)
+        )
+    )
     with pytest.raises(BrokenChain) as broken:
         database.read_now(audit.verify)
     assert broken.value.id == second
@@ -79,14 +110,24 @@ def test_a_row_taken_out_is_found_at_the_next(database: Database) -> None:
     database.write_now(fill)
     database.write_now(unguard)
     _, second, third, _ = ids(database)
-    database.write_now(lambda connection: connection.execute(delete(table).where(table.c.id == second)))
+    database.write_now(
+        lambda connection: connection.execute(delete(table).where(table.c.id == second))
+    )
     with pytest.raises(BrokenChain, match=str(third)):
         database.read_now(audit.verify)
 
 
 def test_a_row_slipped_in_is_found(database: Database) -> None:
     database.write_now(fill)
-    forged = {"at": 1.0, "actor": "x", "act": "y", "subject": "z", "detail": "{}", "previous": b"p" * 32, "digest": b"d" * 32}
+    forged = {
+        "at": 1.0,
+        "actor": "x",
+        "act": "y",
+        "subject": "z",
+        "detail": "{}",
+        "previous": b"p" * 32,
+        "digest": b"d" * 32,
+    }
     database.write_now(lambda connection: connection.execute(insert(table).values(**forged)))
     with pytest.raises(BrokenChain):
         database.read_now(audit.verify)
@@ -193,10 +234,16 @@ def test_no_way_around_the_guard_by_replacing_or_truncating(database: Database) 
 def _triggers(database: Database) -> dict[str, str]:
     sqlite = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
     server = "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"
-    return dict(database.read_now(lambda connection: connection.execute(text(sqlite if database.sqlite else server)).all()))
+    return dict(
+        database.read_now(
+            lambda connection: connection.execute(text(sqlite if database.sqlite else server)).all()
+        )
+    )
 
 
-def test_a_migrated_database_has_the_same_guard(database: Database, empty_database_url: str) -> None:
+def test_a_migrated_database_has_the_same_guard(
+    database: Database, empty_database_url: str
+) -> None:
     migrate(empty_database_url)
     migrated = Database(empty_database_url)
     try:
@@ -204,7 +251,9 @@ def test_a_migrated_database_has_the_same_guard(database: Database, empty_databa
         migrated.write_now(fill)
         for statement in REFUSED:
             with pytest.raises(DatabaseError, match=REFUSAL):
-                migrated.write_now(lambda connection, said=statement: connection.execute(text(said)))
+                migrated.write_now(
+                    lambda connection, said=statement: connection.execute(text(said))
+                )
         assert migrated.read_now(audit.verify) == 4
     finally:
         migrated.close()
@@ -220,7 +269,8 @@ def test_rows_written_before_there_was_a_tail_are_kept_by_it(empty_database_url:
         columns = "at, actor, act, subject, detail, previous, digest"
         values = ":at, :actor, :act, :subject, :detail, :previous, :digest"
         connection.execute(
-            text(f"INSERT INTO audit ({columns}) VALUES ({values})"), {**row, "previous": BEGINNING, "digest": digest}
+            text(f"INSERT INTO audit ({columns}) VALUES ({values})"),
+            {**row, "previous": BEGINNING, "digest": digest},
         )
 
     try:
@@ -239,9 +289,14 @@ async def test_an_act_says_where_it_came_from(database: Database) -> None:
     audit.come_from("198.51.100.7")
     await database.write(fill, 1)
     await database.write(
-        lambda connection: audit.append(connection, at=NOW, actor="x", act="y", subject="a0", detail={"from": "loket"})
+        lambda connection: audit.append(
+            connection, at=NOW, actor="x", act="y", subject="a0", detail={"from": "loket"}
+        )
     )
-    assert [entry.detail["from"] for entry in await database.read(audit.about, "a0")] == ["198.51.100.7", "loket"]
+    assert [entry.detail["from"] for entry in await database.read(audit.about, "a0")] == [
+        "198.51.100.7",
+        "loket",
+    ]
 
 
 def test_a_rolled_back_act_leaves_no_row_and_no_gap(database: Database) -> None:

@@ -1,4 +1,6 @@
-"""Replies to single recipients, over real sockets and the real delivery path: one of N, all of N, none of N."""
+"""Replies to single recipients, over real sockets and the real delivery path: one of N, all of N,
+none of N.
+"""
 
 import asyncio
 from pathlib import Path
@@ -65,12 +67,16 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize("pipelining", [True, False])
-@pytest.mark.parametrize("answer", ANSWERS, ids=[f"{each.stage} {each.reply[:36]}" for each in ANSWERS])
+@pytest.mark.parametrize(
+    "answer", ANSWERS, ids=[f"{each.stage} {each.reply[:36]}" for each in ANSWERS]
+)
 async def test_one_recipient_refused_by_mail_keeps_nobody_from_theirs(
     sqlite_url: str, tmp_path: Path, answer: Answer, pipelining: bool
 ) -> None:
     server = PickySmtp({mailbox(ONE): answer}, pipelining=pipelining)
-    async with email_city(sqlite_url, tmp_path, server, map(mailbox, range(PEOPLE)), EMAIL_CONNECTIONS="3") as app:
+    async with email_city(
+        sqlite_url, tmp_path, server, map(mailbox, range(PEOPLE)), EMAIL_CONNECTIONS="3"
+    ) as app:
         await publish(app, emergency())
         await drain_until_quiet(deliverer(app), "email", "emergency")
         assert len(server.arrived) == PEOPLE - 1
@@ -78,7 +84,12 @@ async def test_one_recipient_refused_by_mail_keeps_nobody_from_theirs(
         assert states(app)["sent"] == PEOPLE - 1
 
 
-CODES = [(code, 400) for codes, _ in ERRORS for code in codes if not 200 < code < 299 and not 133000 < code < 133015]
+CODES = [
+    (code, 400)
+    for codes, _ in ERRORS
+    for code in codes
+    if not 200 < code < 299 and not 133000 < code < 133015
+]
 UNKNOWN = [(999999, status) for status in (400, 401, 403, 404, 429, 500, 503)]
 
 
@@ -130,8 +141,12 @@ async def test_one_recipient_refused_by_telegram_keeps_nobody_from_theirs(
 
 
 @pytest.mark.parametrize("lane", ["routine", "emergency"])
-async def test_one_mailbox_unavailable_among_three_thousand_is_that_mailbox(sqlite_url: str, tmp_path: Path, lane: str) -> None:
-    server = PickySmtp({mailbox(ONE): Answer(reply="550 5.5.0 Requested action not taken: mailbox unavailable")})
+async def test_one_mailbox_unavailable_among_three_thousand_is_that_mailbox(
+    sqlite_url: str, tmp_path: Path, lane: str
+) -> None:
+    server = PickySmtp(
+        {mailbox(ONE): Answer(reply="550 5.5.0 Requested action not taken: mailbox unavailable")}
+    )
     async with email_city(sqlite_url, tmp_path, server, map(mailbox, range(3_000))) as app:
         await publish(app, emergency() if lane == "emergency" else notice())
         await drain_until_quiet(deliverer(app), "email", lane)
@@ -139,7 +154,9 @@ async def test_one_mailbox_unavailable_among_three_thousand_is_that_mailbox(sqli
         assert undisturbed(app, "email")
 
 
-async def test_one_locked_account_among_three_thousand_is_that_account(sqlite_url: str, tmp_path: Path) -> None:
+async def test_one_locked_account_among_three_thousand_is_that_account(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     api = graph(errors={phone(ONE): (131031, 400)})
     async with whatsapp_city(sqlite_url, tmp_path, api, map(phone, range(3_000))) as app:
         await publish(app, notice())
@@ -148,7 +165,9 @@ async def test_one_locked_account_among_three_thousand_is_that_account(sqlite_ur
         assert undisturbed(app, "whatsapp")
 
 
-async def test_one_chat_unauthorised_among_three_thousand_is_that_chat(sqlite_url: str, tmp_path: Path) -> None:
+async def test_one_chat_unauthorised_among_three_thousand_is_that_chat(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     api = BotApi()
     api.script(int(chat(ONE)), 401, "Unauthorized")
     async with telegram_city(sqlite_url, tmp_path, api, map(chat, range(3_000))) as app:
@@ -161,7 +180,12 @@ async def test_one_chat_unauthorised_among_three_thousand_is_that_chat(sqlite_ur
 # --- all of N -------------------------------------------------------------------------------------
 
 TWELVE = [mailbox(n, f"domain{n}.example") for n in range(12)]
-SENDERS = ["554 5.7.1 Blocked", "550 5.7.26 Authentication checks failed", "530 5.7.0 Sign in", "550 5.1.8 Bad sender"]
+SENDERS = [
+    "554 5.7.1 Blocked",
+    "550 5.7.26 Authentication checks failed",
+    "530 5.7.0 Sign in",
+    "550 5.1.8 Bad sender",
+]
 
 
 @pytest.mark.parametrize("lane", ["routine", "emergency"])
@@ -193,7 +217,9 @@ async def test_twelve_mailboxes_of_one_domain_halt_the_channel_where_nobody_else
 
 @pytest.mark.parametrize("code", [190, 131031, 130497, 131005, 368, 131042, 33, 133010])
 @pytest.mark.parametrize("lane", ["routine", "emergency"])
-async def test_twelve_people_refused_alike_by_whatsapp_halt_it(sqlite_url: str, tmp_path: Path, code: int, lane: str) -> None:
+async def test_twelve_people_refused_alike_by_whatsapp_halt_it(
+    sqlite_url: str, tmp_path: Path, code: int, lane: str
+) -> None:
     people = [phone(n) for n in range(12)]
     api = graph(errors=dict.fromkeys(people, (code, 400)))
     async with whatsapp_city(sqlite_url, tmp_path, api, people) as app:
@@ -206,7 +232,9 @@ async def test_twelve_people_refused_alike_by_whatsapp_halt_it(sqlite_url: str, 
         assert states(app) == {"pending": 12}
 
 
-async def test_twelve_people_whom_whatsapp_calls_spammed_let_routine_work_rest(sqlite_url: str, tmp_path: Path) -> None:
+async def test_twelve_people_whom_whatsapp_calls_spammed_let_routine_work_rest(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     people = [phone(n) for n in range(12)]
     api = graph(errors=dict.fromkeys(people, (131048, 400)))
     async with whatsapp_city(sqlite_url, tmp_path, api, people) as app:
@@ -217,7 +245,9 @@ async def test_twelve_people_whom_whatsapp_calls_spammed_let_routine_work_rest(s
 
 
 @pytest.mark.parametrize("status", [401, 404])
-async def test_twelve_chats_refused_alike_by_telegram_halt_it(sqlite_url: str, tmp_path: Path, status: int) -> None:
+async def test_twelve_chats_refused_alike_by_telegram_halt_it(
+    sqlite_url: str, tmp_path: Path, status: int
+) -> None:
     api, people = BotApi(), [chat(n) for n in range(12)]
     for person in people:
         api.script(int(person), status, "Unauthorized" if status == 401 else "Not Found")
@@ -228,7 +258,9 @@ async def test_twelve_chats_refused_alike_by_telegram_halt_it(sqlite_url: str, t
         assert api.counts["requests"] <= 12
 
 
-async def test_three_chats_told_to_slow_down_let_the_whole_bot_rest(sqlite_url: str, tmp_path: Path) -> None:
+async def test_three_chats_told_to_slow_down_let_the_whole_bot_rest(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     api, people = BotApi(), [chat(n) for n in range(6)]
     for person in people:
         api.script(int(person), 429, "Too Many Requests: retry after 35", retry_after=35)
@@ -239,7 +271,9 @@ async def test_three_chats_told_to_slow_down_let_the_whole_bot_rest(sqlite_url: 
         assert all(row.spent == 0 for row in rows(app))
 
 
-async def test_two_workers_together_see_what_neither_sees_enough_of(database_url: str, tmp_path: Path) -> None:
+async def test_two_workers_together_see_what_neither_sees_enough_of(
+    database_url: str, tmp_path: Path
+) -> None:
     server = PickySmtp({address: Answer(reply="554 5.7.1 Blocked") for address in TWELVE})
     async with email_city(database_url, tmp_path, server, []) as app:
         await subscribe(app, "email", [(address, "cibabat") for address in TWELVE[:6]])
@@ -255,11 +289,15 @@ async def test_two_workers_together_see_what_neither_sees_enough_of(database_url
 # --- nobody waits for them ------------------------------------------------------------------------
 
 
-async def test_three_addresses_of_a_domain_hold_it_for_routine_work_and_two_do_not(database_url: str, tmp_path: Path) -> None:
+async def test_three_addresses_of_a_domain_hold_it_for_routine_work_and_two_do_not(
+    database_url: str, tmp_path: Path
+) -> None:
     two, three = "dua.example", "tiga.example"
     bad = [mailbox(1, two), mailbox(2, two), *(mailbox(n, three) for n in (1, 2, 3))]
     server = PickySmtp({address: Answer(reply="554 5.7.1 Blocked") for address in bad})
-    async with email_city(database_url, tmp_path, server, [*bad, *map(mailbox, range(40))], EMAIL_CONNECTIONS="1") as app:
+    async with email_city(
+        database_url, tmp_path, server, [*bad, *map(mailbox, range(40))], EMAIL_CONNECTIONS="1"
+    ) as app:
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))
         assert held(app) == [three]
@@ -299,7 +337,13 @@ async def test_what_the_server_says_of_us_before_any_recipient_halts_at_once_for
 ) -> None:
     script = ScriptedSmtp(MAIL="550 5.7.1 Sender rejected")
     async with script.running() as url:
-        settings = variables(sqlite_url, tmp_path, EMAIL_URL=url, EMAIL_FROM="info@info.cimahi.example", EMAIL_CONNECTIONS="1")
+        settings = variables(
+            sqlite_url,
+            tmp_path,
+            EMAIL_URL=url,
+            EMAIL_FROM="info@info.cimahi.example",
+            EMAIL_CONNECTIONS="1",
+        )
         async with program(settings) as app:
             await subscribe(app, "email", [(mailbox(n), "cibabat") for n in range(12)])
             await publish(app, emergency())
@@ -309,7 +353,13 @@ async def test_what_the_server_says_of_us_before_any_recipient_halts_at_once_for
             assert app.database.read_now(channel_store.closed_for, "email", "emergency") > 0
 
 
-REFUSALS = ["554 5.7.1 Blocked", "550 mailbox unavailable", "450 4.2.0 Greylisted", "530 5.7.0 Sign in", "421 4.7.0 Later"]
+REFUSALS = [
+    "554 5.7.1 Blocked",
+    "550 mailbox unavailable",
+    "450 4.2.0 Greylisted",
+    "530 5.7.0 Sign in",
+    "421 4.7.0 Later",
+]
 
 
 @pytest.mark.parametrize("reply", REFUSALS)
@@ -326,7 +376,9 @@ async def test_a_third_of_bad_recipients_first_in_the_order_keep_no_emergency_fr
         assert not state(app, "email").halted
 
 
-async def test_messages_that_a_third_reject_go_on_to_the_others_in_an_emergency(sqlite_url: str, tmp_path: Path) -> None:
+async def test_messages_that_a_third_reject_go_on_to_the_others_in_an_emergency(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     api = graph()
     async with whatsapp_city(sqlite_url, tmp_path, api, map(phone, range(300))) as app:
         api.errors = dict.fromkeys(in_slot_order(app, "whatsapp")[:90], (132001, 400))
@@ -348,9 +400,13 @@ async def test_an_emergency_that_everybody_rejects_stops_once_all_were_tried_and
         assert states(app) == {"failed": 2, "pending": 38}
 
 
-async def test_trying_the_same_bad_recipients_again_halts_nothing(database_url: str, tmp_path: Path) -> None:
+async def test_trying_the_same_bad_recipients_again_halts_nothing(
+    database_url: str, tmp_path: Path
+) -> None:
     server = PickySmtp({address: Answer(reply="554 5.7.1 Blocked") for address in TWELVE})
-    async with email_city(database_url, tmp_path, server, [*TWELVE, *map(mailbox, range(60))], EMAIL_CONNECTIONS="1") as app:
+    async with email_city(
+        database_url, tmp_path, server, [*TWELVE, *map(mailbox, range(60))], EMAIL_CONNECTIONS="1"
+    ) as app:
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))
         for _hour in range(3):
@@ -360,7 +416,9 @@ async def test_trying_the_same_bad_recipients_again_halts_nothing(database_url: 
         assert undisturbed(app, "email")
 
 
-async def test_what_waited_for_a_halted_channel_is_due_once_an_operator_resumes_it(database_url: str, tmp_path: Path) -> None:
+async def test_what_waited_for_a_halted_channel_is_due_once_an_operator_resumes_it(
+    database_url: str, tmp_path: Path
+) -> None:
     server = PickySmtp({address: Answer(reply="554 5.7.1 Blocked") for address in TWELVE})
     async with email_city(database_url, tmp_path, server, TWELVE) as app:
         await publish(app, notice())
@@ -385,14 +443,19 @@ async def test_one_slow_answer_holds_up_nobody(sqlite_url: str, tmp_path: Path) 
         await draining
 
 
-async def test_while_slow_answers_are_awaited_the_next_emergency_begins(sqlite_url: str, tmp_path: Path) -> None:
+async def test_while_slow_answers_are_awaited_the_next_emergency_begins(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     api = graph()
     async with whatsapp_city(sqlite_url, tmp_path, api, map(phone, range(3))) as app:
         gates = [api.hold(phone(n)) for n in range(3)]
         worker = deliverer(app)
         await publish(app, emergency())
         first = asyncio.create_task(worker.drain("whatsapp", "emergency", seconds=60))
-        await until(lambda: not worker.works_on("whatsapp", "emergency") and api.held == 3, what="only slow answers left")
+        await until(
+            lambda: not worker.works_on("whatsapp", "emergency") and api.held == 3,
+            what="only slow answers left",
+        )
         await subscribe(app, "whatsapp", [(phone(n), "setiamanah") for n in range(10, 20)])
         await publish(app, emergency(areas=["setiamanah"]))
         await worker.drain("whatsapp", "emergency", seconds=60)
@@ -403,11 +466,17 @@ async def test_while_slow_answers_are_awaited_the_next_emergency_begins(sqlite_u
         await first
 
 
-async def test_nine_mailboxes_that_answer_slowly_hold_up_no_other_mail(sqlite_url: str, tmp_path: Path) -> None:
+async def test_nine_mailboxes_that_answer_slowly_hold_up_no_other_mail(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     gate, server = asyncio.Event(), PickySmtp()
-    async with email_city(sqlite_url, tmp_path, server, map(mailbox, range(300)), EMAIL_CONNECTIONS="10") as app:
+    async with email_city(
+        sqlite_url, tmp_path, server, map(mailbox, range(300)), EMAIL_CONNECTIONS="10"
+    ) as app:
         slow = in_slot_order(app, "email")[:9]
-        server.answers = {address: Answer(reply="550 mailbox unavailable", gate=gate) for address in slow}
+        server.answers = {
+            address: Answer(reply="550 mailbox unavailable", gate=gate) for address in slow
+        }
         await publish(app, emergency())
         draining = asyncio.create_task(deliverer(app).drain("email", "emergency", seconds=60))
         await until(lambda: len(server.arrived) == 291, seconds=60, what="all others")
@@ -417,9 +486,13 @@ async def test_nine_mailboxes_that_answer_slowly_hold_up_no_other_mail(sqlite_ur
         assert undisturbed(app, "email")
 
 
-async def test_twenty_six_put_off_of_the_first_fifty_do_not_open_the_failure_breaker(sqlite_url: str, tmp_path: Path) -> None:
+async def test_twenty_six_put_off_of_the_first_fifty_do_not_open_the_failure_breaker(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     server = PickySmtp()
-    async with email_city(sqlite_url, tmp_path, server, map(mailbox, range(200)), EMAIL_CONNECTIONS="1") as app:
+    async with email_city(
+        sqlite_url, tmp_path, server, map(mailbox, range(200)), EMAIL_CONNECTIONS="1"
+    ) as app:
         order = in_slot_order(app, "email")
         bad = [*order[:25], order[49]]
         server.answers = {address: Answer(reply="450 4.2.0 Greylisted") for address in bad}
@@ -429,7 +502,9 @@ async def test_twenty_six_put_off_of_the_first_fifty_do_not_open_the_failure_bre
         assert undisturbed(app, "email")
 
 
-async def test_fifty_put_off_and_nobody_reached_open_the_failure_breaker(sqlite_url: str, tmp_path: Path) -> None:
+async def test_fifty_put_off_and_nobody_reached_open_the_failure_breaker(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     people = list(map(mailbox, range(80)))
     server = PickySmtp({person: Answer(reply="451 4.3.0 Local error") for person in people})
     async with email_city(sqlite_url, tmp_path, server, people) as app:
@@ -439,10 +514,14 @@ async def test_fifty_put_off_and_nobody_reached_open_the_failure_breaker(sqlite_
         assert app.database.read_now(channel_store.closed_for, "email", "emergency") == 0
 
 
-async def test_one_421_slows_nobody_and_three_hold_their_domain(sqlite_url: str, tmp_path: Path) -> None:
+async def test_one_421_slows_nobody_and_three_hold_their_domain(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     bad = [mailbox(n, "sibuk.example") for n in range(4)]
     server = PickySmtp({bad[0]: Answer(reply="421 4.7.0 Too many messages")})
-    async with email_city(sqlite_url, tmp_path, server, [*bad, *map(mailbox, range(30))], EMAIL_CONNECTIONS="1") as app:
+    async with email_city(
+        sqlite_url, tmp_path, server, [*bad, *map(mailbox, range(30))], EMAIL_CONNECTIONS="1"
+    ) as app:
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))
         assert undisturbed(app, "email")

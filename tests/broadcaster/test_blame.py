@@ -15,7 +15,9 @@ NOBODY = Successes()
 
 def spread(count: int, domains: int, *, at: float = NOW - 10) -> list[Seen]:
     """Replies to so many addresses, dealt out to so many domains; 0: a channel without domains."""
-    return [Seen(address=n, domain=f"d{n % domains}" if domains else "", at=at) for n in range(count)]
+    return [
+        Seen(address=n, domain=f"d{n % domains}" if domains else "", at=at) for n in range(count)
+    ]
 
 
 def verdict(seen: Sequence[Seen], successes: Successes = NOBODY, *, idle: bool = False) -> Verdict:
@@ -40,7 +42,9 @@ def verdict(seen: Sequence[Seen], successes: Successes = NOBODY, *, idle: bool =
         (SEVERAL, 0, True, 0),
     ],
 )
-def test_while_others_are_left_to_try_several_must_agree(count: int, domains: int, halts: bool, held: int) -> None:
+def test_while_others_are_left_to_try_several_must_agree(
+    count: int, domains: int, halts: bool, held: int
+) -> None:
     found = verdict(spread(count, domains))
     assert (found.halt, len(found.domains)) == (halts, held)
 
@@ -61,7 +65,9 @@ def test_while_others_are_left_to_try_several_must_agree(count: int, domains: in
         (SEVERAL, 2, True),
     ],
 )
-def test_where_nobody_else_is_left_three_domains_or_ten_addresses_are_enough(count: int, domains: int, halts: bool) -> None:
+def test_where_nobody_else_is_left_three_domains_or_ten_addresses_are_enough(
+    count: int, domains: int, halts: bool
+) -> None:
     assert verdict(spread(count, domains), idle=True).halt == halts
 
 

@@ -1,4 +1,6 @@
-"""Blanks of a text: every shape in which one is left, and ordinary writing that only looks like one."""
+"""Blanks of a text: every shape in which one is left, and ordinary writing that only looks like
+one.
+"""
 
 from typing import Any
 
@@ -86,7 +88,9 @@ EVERYWHERE = (
 def refused(raw: dict[str, Any]) -> set[str]:
     """The fields that are refused."""
     try:
-        check(Fields.read(raw), tree=AreaTree.built_in(), topics=TOPICS, channels=("email",), now=NOW)
+        check(
+            Fields.read(raw), tree=AreaTree.built_in(), topics=TOPICS, channels=("email",), now=NOW
+        )
     except InvalidAnnouncement as invalid:
         return {problem.field for problem in invalid.problems}
     return set()
@@ -96,9 +100,12 @@ def with_text(field: str, text: str) -> dict[str, Any]:
     """A notice with this text in a field, which may lie within another."""
     english = {"title": "Water is off", "body": "Store water.", "instruction": "Store water."}
     raw: dict[str, Any] = {
-        **EMERGENCY, "image": "https://info.cimahi.example/a.jpg", "image_alt": "Peta.", "translations": {"en": dict(english)},
+        **EMERGENCY,
+        "image": "https://info.cimahi.example/a.jpg",
+        "image_alt": "Peta.",
+        "translations": {"en": dict(english)},
         "overrides": {"email": {}},
-    }  # fmt: skip
+    }
     *path, name = field.split(".")
     place = raw
     for step in path:
@@ -126,7 +133,22 @@ def test_a_sentence_for_residents_has_no_blank(sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "dots", ["...", "…", "⋯", "....", ". . .", "‥", "___", "xxx", "[...]", "((...))", "{...}", "<isi>", "···"]
+    "dots",
+    [
+        "...",
+        "…",
+        "⋯",
+        "....",
+        ". . .",
+        "‥",
+        "___",
+        "xxx",
+        "[...]",
+        "((...))",
+        "{...}",
+        "<isi>",
+        "···",
+    ],
 )
 def test_a_warning_whose_place_is_still_dots_is_refused_however_they_are_typed(dots: str) -> None:
     for title in (f"Kebakaran di {dots}, jauhi lokasi", f"{dots} banjir", f"Banjir {dots} pindah"):
@@ -134,14 +156,28 @@ def test_a_warning_whose_place_is_still_dots_is_refused_however_they_are_typed(d
 
 
 @pytest.mark.parametrize(
-    "gap", ["di …jauhi", "di Jalan...ditutup", "Cibabat --- pindah", "di –– pindah", "- - - pindah", "di TBA"]
+    "gap",
+    [
+        "di …jauhi",
+        "di Jalan...ditutup",
+        "Cibabat --- pindah",
+        "di –– pindah",
+        "- - - pindah",
+        "di TBA",
+    ],
 )
 def test_a_title_leaves_nothing_open_where_a_sentence_may(gap: str) -> None:
     assert refused({**EMERGENCY, "title": f"Kebakaran {gap}"}) == {"title"}
 
 
 @pytest.mark.parametrize(
-    "title", ["Air mati: Cibabat-Melong", "Buka 08.00 - 14.00", "HUT ke-80 -- lomba", "Bersih-bersih #CimahiBersih"]
+    "title",
+    [
+        "Air mati: Cibabat-Melong",
+        "Buka 08.00 - 14.00",
+        "HUT ke-80 -- lomba",
+        "Bersih-bersih #CimahiBersih",
+    ],
 )
 def test_dashes_and_signs_between_words_leave_nothing_open(title: str) -> None:
     assert refused({**NOTICE, "title": title}) == set()
@@ -167,8 +203,11 @@ def test_a_refusal_names_the_blanks_and_what_to_do() -> None:
     with pytest.raises(InvalidAnnouncement) as invalid:
         check(
             Fields.read({**NOTICE, "title": "Air PDAM mati di (wilayah), (hari)"}),
-            tree=AreaTree.built_in(), topics=TOPICS, channels=(), now=NOW,
-        )  # fmt: skip
+            tree=AreaTree.built_in(),
+            topics=TOPICS,
+            channels=(),
+            now=NOW,
+        )
     (problem,) = invalid.value.problems
     assert str(problem) == (
         'title: Masih ada isian kosong: "(wilayah)", "(hari)". Ganti dengan isinya. '
@@ -176,7 +215,11 @@ def test_a_refusal_names_the_blanks_and_what_to_do() -> None:
     )
 
 
-WORDS = st.lists(st.sampled_from(["air", "balai", "warga", "nama", "posko", "pukul", "ketua"]), min_size=1, max_size=4)
+WORDS = st.lists(
+    st.sampled_from(["air", "balai", "warga", "nama", "posko", "pukul", "ketua"]),
+    min_size=1,
+    max_size=4,
+)
 
 
 @given(
@@ -184,7 +227,9 @@ WORDS = st.lists(st.sampled_from(["air", "balai", "warga", "nama", "posko", "puk
     before=st.sampled_from(["", "Air mati di ", "**", "- "]),
     after=st.sampled_from(["", ", besok", "**", ".\n\nBaris"]),
 )
-def test_whatever_a_template_leaves_open_in_brackets_is_a_blank_everywhere(words: list[str], before: str, after: str) -> None:
+def test_whatever_a_template_leaves_open_in_brackets_is_a_blank_everywhere(
+    words: list[str], before: str, after: str
+) -> None:
     text = f"{before}({' '.join(words)}){after}"
     known = blanks.of_form({"title": "Rapat", "translations": {"en": {"body": text}}})
     assert known == {" ".join(words)}
@@ -193,10 +238,12 @@ def test_whatever_a_template_leaves_open_in_brackets_is_a_blank_everywhere(words
 
 
 PLACEHOLDERS = st.recursive(
-    st.text(st.sampled_from("AbZé19 .,:;/'?!&%-"), min_size=1, max_size=90).filter(lambda words: any(map(str.isalnum, words))),
-    lambda inner: st.tuples(st.sampled_from(["()", "[]", "{}", "<>"]), inner, st.sampled_from(["", " B", " 2"])).map(
-        lambda parts: f"{parts[0][0]}{parts[1]}{parts[0][1]}{parts[2]}"
+    st.text(st.sampled_from("AbZé19 .,:;/'?!&%-"), min_size=1, max_size=90).filter(
+        lambda words: any(map(str.isalnum, words))
     ),
+    lambda inner: st.tuples(
+        st.sampled_from(["()", "[]", "{}", "<>"]), inner, st.sampled_from(["", " B", " 2"])
+    ).map(lambda parts: f"{parts[0][0]}{parts[1]}{parts[0][1]}{parts[2]}"),
     max_leaves=3,
 )
 
@@ -220,7 +267,9 @@ def test_a_bracket_of_a_template_is_a_blank_in_any_case_with_figures_and_bracket
               "(wilayah (RT/RW) terdampak)", f"({'tulis alamat lengkap beserta patokannya ' * 3})"],
 )  # fmt: skip
 def test_a_bracket_is_a_blank_where_a_template_has_it_and_only_there(blank: str) -> None:
-    known = blanks.of_form({"title": "Rapat", "overrides": {"email": {"body": f"**{blank}** besok"}}})
+    known = blanks.of_form(
+        {"title": "Rapat", "overrides": {"email": {"body": f"**{blank}** besok"}}}
+    )
     (named, *_inner) = blanks.in_text(f"Datang ke {blank}.", known)
     assert named == " ".join(blank.split())
     assert blanks.in_text("Datang ke balai (lihat denah) [PENTING].", known) == []
@@ -229,9 +278,10 @@ def test_a_bracket_is_a_blank_where_a_template_has_it_and_only_there(blank: str)
 
 def test_a_template_leaves_open_no_hour_no_sign_no_address_and_no_area_code() -> None:
     form = {
-        "title": "Posyandu (RW 05), 08.00 (WIB), O(-), (nama kader)", "link": "https://a.example/(x)",
+        "title": "Posyandu (RW 05), 08.00 (WIB), O(-), (nama kader)",
+        "link": "https://a.example/(x)",
         "body": "Hubungi (022) 6654274, <kader@cimahi.example> atau [denah](https://a.example/(x)).",
-    }  # fmt: skip
+    }
     assert blanks.of_form(form) == {"rw 05", "nama kader"}
 
 

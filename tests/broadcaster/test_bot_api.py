@@ -1,4 +1,6 @@
-"""The stand-in Bot API: spoken to by python-telegram-bot's own transport, as strict as the real one."""
+"""The stand-in Bot API: spoken to by python-telegram-bot's own transport, as strict as the real
+one.
+"""
 
 import time
 from collections.abc import AsyncIterator
@@ -22,16 +24,25 @@ DEWI = 7_000_000_002
 
 
 @asynccontextmanager
-async def spoken_to(api: BotApi | None = None, token: str = TOKEN) -> AsyncIterator[tuple[BotApi, Bot]]:
+async def spoken_to(
+    api: BotApi | None = None, token: str = TOKEN
+) -> AsyncIterator[tuple[BotApi, Bot]]:
     """A stand-in, and a Bot that speaks to it by forms over httpx."""
     api = api or BotApi(token=TOKEN)
     async with running(api.app) as url, Bot(token, base_url=f"{url}/bot") as bot:
         yield api, bot
 
 
-def keyboard(url: str = "https://info.cimahi.example/p/CMH-7K4Q-2M", data: str = "stop") -> InlineKeyboardMarkup:
+def keyboard(
+    url: str = "https://info.cimahi.example/p/CMH-7K4Q-2M", data: str = "stop"
+) -> InlineKeyboardMarkup:
     """One link and one button."""
-    return InlineKeyboardMarkup([[InlineKeyboardButton("Rincian", url=url)], [InlineKeyboardButton("Stop", callback_data=data)]])
+    return InlineKeyboardMarkup(
+        [
+            [InlineKeyboardButton("Rincian", url=url)],
+            [InlineKeyboardButton("Stop", callback_data=data)],
+        ]
+    )
 
 
 async def test_a_message_reaches_the_phone_with_its_buttons_and_sound() -> None:
@@ -57,12 +68,19 @@ async def test_a_message_reaches_the_phone_with_its_buttons_and_sound() -> None:
 
 
 async def test_json_and_forms_mean_the_same() -> None:
-    fields = {"chat_id": RINA, "text": "Halo", "disable_notification": True, "reply_markup": keyboard().to_dict()}
+    fields = {
+        "chat_id": RINA,
+        "text": "Halo",
+        "disable_notification": True,
+        "reply_markup": keyboard().to_dict(),
+    }
     async with spoken_to() as (api, bot), aiohttp.ClientSession() as http:
         await bot.send_message(RINA, "Halo", disable_notification=True, reply_markup=keyboard())
         async with http.post(f"{bot.base_url}/sendMessage", json=fields) as answer:
             assert (await answer.json())["ok"]
-        async with http.get(f"{bot.base_url}/sendmessage", params={"chat_id": RINA, "text": "Halo"}) as answer:
+        async with http.get(
+            f"{bot.base_url}/sendmessage", params={"chat_id": RINA, "text": "Halo"}
+        ) as answer:
             assert (await answer.json())["ok"]
         form, as_json, as_query = (shown.parts for shown in api.inbox(RINA))
     assert form == as_json == received_parts(fields)
@@ -131,7 +149,13 @@ async def test_bad_buttons_are_refused(markup: InlineKeyboardMarkup, complaint: 
 
 @pytest.mark.parametrize(
     "markup",
-    ['{"inline_keyboard":[[{"text":"a","callback_data":"' + "x" * 65 + '"}]]}', '{"inline_keyboard":[[{}]]}', "{", "[]", "[1]"],
+    [
+        '{"inline_keyboard":[[{"text":"a","callback_data":"' + "x" * 65 + '"}]]}',
+        '{"inline_keyboard":[[{}]]}',
+        "{",
+        "[]",
+        "[1]",
+    ],
 )
 def test_buttons_that_cannot_be_read_are_refused(markup: str) -> None:
     with pytest.raises(Refusal) as refused:
@@ -178,8 +202,13 @@ async def test_the_bot_its_menu_and_its_webhook_are_kept() -> None:
         assert (await bot.get_me()).is_bot
         assert await bot.set_my_commands([("berhenti", "Berhenti")], language_code="id")
         assert api.commands == {"id": [{"command": "berhenti", "description": "Berhenti"}]}
-        assert await bot.set_webhook("https://info.cimahi.example/webhook/x", secret_token="rahasia")
-        assert api.webhook == {"url": "https://info.cimahi.example/webhook/x", "secret_token": "rahasia"}
+        assert await bot.set_webhook(
+            "https://info.cimahi.example/webhook/x", secret_token="rahasia"
+        )
+        assert api.webhook == {
+            "url": "https://info.cimahi.example/webhook/x",
+            "secret_token": "rahasia",
+        }
         assert (await bot.get_webhook_info()).url == "https://info.cimahi.example/webhook/x"
         assert await bot.answer_callback_query("q1")
 
@@ -200,7 +229,9 @@ async def test_a_phone_keeps_its_newest_twenty_messages() -> None:
     async with spoken_to() as (api, bot):
         for number in range(25):
             await bot.send_message(RINA, f"pesan {number}")
-        assert [shown.text for shown in api.inbox(RINA)] == [f"pesan {number}" for number in range(5, 25)]
+        assert [shown.text for shown in api.inbox(RINA)] == [
+            f"pesan {number}" for number in range(5, 25)
+        ]
         assert api.counts["accepted"] == 25
         api.forget()
         assert api.inbox(RINA) == []
@@ -247,7 +278,9 @@ async def test_the_same_share_of_phones_blocks_the_bot_each_time() -> None:
     async with running(api.app) as url, aiohttp.ClientSession() as http:
 
         async def refused(chat: int) -> bool:
-            async with http.post(f"{url}/bot1:a/sendMessage", json={"chat_id": chat, "text": "Halo"}) as answer:
+            async with http.post(
+                f"{url}/bot1:a/sendMessage", json={"chat_id": chat, "text": "Halo"}
+            ) as answer:
                 return answer.status == 403
 
         first = [await refused(RINA + number) for number in range(200)]
@@ -285,7 +318,9 @@ async def test_a_scripted_chat_answers_as_told() -> None:
 
 
 @asynccontextmanager
-async def webhook(api: BotApi, status: int = 200) -> AsyncIterator[list[tuple[str, dict[str, object]]]]:
+async def webhook(
+    api: BotApi, status: int = 200
+) -> AsyncIterator[list[tuple[str, dict[str, object]]]]:
     """A webhook of ours to which `api` posts: what came, as (secret, update)."""
     came: list[tuple[str, dict[str, object]]] = []
 
@@ -328,7 +363,9 @@ async def test_a_webhook_that_fails_is_told_to_the_bot() -> None:
     api = BotApi()
     async with webhook(api, status=403), spoken_to(api) as (_, bot):
         assert await api.writes(RINA, "/start") == 403
-        assert (await bot.get_webhook_info()).last_error_message == "Wrong response from the webhook: 403"
+        assert (
+            await bot.get_webhook_info()
+        ).last_error_message == "Wrong response from the webhook: 403"
 
 
 async def test_without_a_webhook_nothing_is_posted() -> None:

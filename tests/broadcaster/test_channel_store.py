@@ -1,4 +1,6 @@
-"""What must survive an emptied Redis, on both databases: pauses, breakers, held suppressions, workers last seen."""
+"""What must survive an emptied Redis, on both databases: pauses, breakers, held suppressions,
+workers last seen.
+"""
 
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -117,7 +119,11 @@ def test_a_due_probe_is_taken_by_one_and_due_again_in_a_minute(database: Databas
         database.write_now(store.halt_channel, channel, "x", resume)
     assert database.write_now(store.take_probes) == []
     database.write_now(
-        lambda c: c.execute(update(channel_state).where(channel_state.c.channel != "telegram").values(next_probe=1.0))
+        lambda c: c.execute(
+            update(channel_state)
+            .where(channel_state.c.channel != "telegram")
+            .values(next_probe=1.0)
+        )
     )
     assert database.write_now(store.take_probes) == ["email"]
     assert database.write_now(store.take_probes) == []
@@ -128,8 +134,13 @@ def test_a_due_probe_is_taken_by_one_and_due_again_in_a_minute(database: Databas
 
 
 @given(results=st.integers(0, 100_000), dead=st.integers(0, 5_000))
-def test_suppressions_are_mass_when_too_many_of_the_results_are_dead(results: int, dead: int) -> None:
-    five, two = dead >= 25 and dead / max(results, 1) > 0.05, dead >= 200 and dead / max(results, 1) > 0.02
+def test_suppressions_are_mass_when_too_many_of_the_results_are_dead(
+    results: int, dead: int
+) -> None:
+    five, two = (
+        dead >= 25 and dead / max(results, 1) > 0.05,
+        dead >= 200 and dead / max(results, 1) > 0.02,
+    )
     if results:
         assert store.suppressions_are_mass(results, dead) == (five or two)
 
@@ -154,7 +165,9 @@ def test_the_limits_of_mass_suppression(results: int, dead: int, mass: bool) -> 
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+    environ = variables(
+        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with program(environ) as opened:
         await subscribe(opened, "email", [(f"w{n:02}@x.example", "cibabat") for n in range(40)])
         yield opened
@@ -203,22 +216,31 @@ async def test_what_the_breaker_takes_back_is_of_the_burst_alone(app: App) -> No
     old, asked, reported, *burst = ids(app)[:33]
     dead(app, [old], 10_000)
     minutes = BREAKER_MINUTES * 60
-    app.database.write_now(lambda c: c.execute(update(address).values(suppressed_at=address.c.suppressed_at - minutes)))
+    app.database.write_now(
+        lambda c: c.execute(update(address).values(suppressed_at=address.c.suppressed_at - minutes))
+    )
     app.database.write_now(consent.suppress, asked, "opted_out", at=time.time(), source="web")
-    app.database.write_now(consent.suppress, reported, "address_dead", at=time.time(), source="operator")
+    app.database.write_now(
+        consent.suppress, reported, "address_dead", at=time.time(), source="operator"
+    )
     dead(app, burst[:24], 10)
     app.database.write_now(lambda c: c.execute(update(channel_minute).values(results=100)))
     dead(app, burst[24:], 10)
     assert suppressed(app) == sorted([old, asked, reported])
     assert [row.address for row in table(app, held_suppression)] == sorted(burst)
     acts = app.database.read_now(consent.history, burst[0])
-    assert [(act["act"], act["source"]) for act in acts[1:]] == [("dead", "provider"), ("revived", "breaker")]
+    assert [(act["act"], act["source"]) for act in acts[1:]] == [
+        ("dead", "provider"),
+        ("revived", "breaker"),
+    ]
 
 
 async def test_another_channel_keeps_its_suppressions(app: App) -> None:
     await subscribe(app, "telegram", [(str(1000 + n), "cibabat") for n in range(3)])
     others = ids(app)[40:]
-    app.database.write_now(store.suppress_or_hold, "telegram", dict.fromkeys(others, "provider"), at=time.time())
+    app.database.write_now(
+        store.suppress_or_hold, "telegram", dict.fromkeys(others, "provider"), at=time.time()
+    )
     dead(app, ids(app)[:30], 30)
     assert suppressed(app) == others
 
@@ -258,7 +280,11 @@ async def test_an_operator_applies_or_discards_what_was_held(app: App, apply: bo
 
 async def test_only_the_last_quarter_of_an_hour_counts(app: App) -> None:
     dead(app, ids(app)[:20], 20)
-    app.database.write_now(lambda c: c.execute(update(channel_minute).values(minute=channel_minute.c.minute - BREAKER_MINUTES)))
+    app.database.write_now(
+        lambda c: c.execute(
+            update(channel_minute).values(minute=channel_minute.c.minute - BREAKER_MINUTES)
+        )
+    )
     dead(app, ids(app)[20:30], 10)
     assert not state(app.database).holding
     assert len(suppressed(app)) == 30
@@ -266,7 +292,11 @@ async def test_only_the_last_quarter_of_an_hour_counts(app: App) -> None:
 
 async def test_minutes_older_than_a_day_are_forgotten(app: App) -> None:
     dead(app, ids(app)[:1], 20)
-    app.database.write_now(lambda c: c.execute(update(channel_minute).values(minute=channel_minute.c.minute - 3 * 24 * 60)))
+    app.database.write_now(
+        lambda c: c.execute(
+            update(channel_minute).values(minute=channel_minute.c.minute - 3 * 24 * 60)
+        )
+    )
     dead(app, ids(app)[1:2], 20)
     assert len(table(app, channel_minute)) == 1
 
@@ -297,10 +327,20 @@ def test_workers_are_counted_by_lane_while_they_are_seen(database: Database) -> 
     assert database.write_now(store.seen, "b", "routine") == 2
     assert database.write_now(store.seen, "c", "emergency") == 1
     assert database.write_now(store.seen, "a", "routine") == 2
-    gone = update(worker_table).where(worker_table.c.owner == "b").values(seen_at=worker_table.c.seen_at - 20)
+    gone = (
+        update(worker_table)
+        .where(worker_table.c.owner == "b")
+        .values(seen_at=worker_table.c.seen_at - 20)
+    )
     database.write_now(lambda c: c.execute(gone))
     assert database.write_now(store.seen, "a", "routine") == 1
-    long_gone = update(worker_table).where(worker_table.c.owner == "b").values(seen_at=worker_table.c.seen_at - 200)
+    long_gone = (
+        update(worker_table)
+        .where(worker_table.c.owner == "b")
+        .values(seen_at=worker_table.c.seen_at - 200)
+    )
     database.write_now(lambda c: c.execute(long_gone))
     database.write_now(store.seen, "a", "routine")
-    assert database.read_now(lambda c: sorted(row.owner for row in c.execute(worker_table.select()))) == ["a", "c"]
+    assert database.read_now(
+        lambda c: sorted(row.owner for row in c.execute(worker_table.select()))
+    ) == ["a", "c"]

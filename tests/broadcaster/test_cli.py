@@ -1,4 +1,6 @@
-"""The program's errors: in words that say what to do, on standard error, with the exit code that belongs to them."""
+"""The program's errors: in words that say what to do, on standard error, with the exit code that
+belongs to them.
+"""
 
 import os
 import subprocess
@@ -21,15 +23,28 @@ def run(folder: Path, *words: str, text: str = "") -> tuple[int, str]:
 
 def process(folder: Path, *words: str) -> tuple[int, str, str]:
     """Exit code, standard output and error of the program as a process of its own."""
-    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "BROADCASTER_DATA_DIR": str(folder / "data")}
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "BROADCASTER_DATA_DIR": str(folder / "data"),
+    }
     done = subprocess.run(
-        [sys.executable, "-m", "broadcaster", *words], env=environ, cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "broadcaster", *words],
+        env=environ,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.returncode, done.stdout, done.stderr
 
 
 def test_a_process_ends_with_the_code_and_the_line_that_a_script_can_use(tmp_path: Path) -> None:
-    assert process(tmp_path, "publish", "tidak-ada.md") == (1, "", "Berkas tidak-ada.md tidak ada. Periksa nama dan foldernya.\n")
+    assert process(tmp_path, "publish", "tidak-ada.md") == (
+        1,
+        "",
+        "Berkas tidak-ada.md tidak ada. Periksa nama dan foldernya.\n",
+    )
     code, said, complaint = process(tmp_path, "publish", "--tidak-ada")
     assert (code, said) == (2, "")
     assert "--tidak-ada" in complaint
@@ -40,22 +55,32 @@ def test_run_on_a_port_in_use_says_so_and_ends(tmp_path: Path) -> None:
     with listening() as (sock, port):
         sock.listen()
         program = Program(
-            tmp_path / "data", {"BROADCASTER_PORT": str(port), "BROADCASTER_BASE_URL": "https://info.contoh.example"}
+            tmp_path / "data",
+            {"BROADCASTER_PORT": str(port), "BROADCASTER_BASE_URL": "https://info.contoh.example"},
         )
         done = program("run")
-    assert (done.code, done.err) == (1, f"Port {port} sedang dipakai. Isi BROADCASTER_PORT dengan yang lain.\n")
+    assert (done.code, done.err) == (
+        1,
+        f"Port {port} sedang dipakai. Isi BROADCASTER_PORT dengan yang lain.\n",
+    )
     assert "Siap" not in done.out
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("publish", "tidak-ada.md"), "Berkas tidak-ada.md tidak ada. Periksa nama dan foldernya.\n"),
+        (
+            ("publish", "tidak-ada.md"),
+            "Berkas tidak-ada.md tidak ada. Periksa nama dan foldernya.\n",
+        ),
         (
             ("subscribers", "import", "tidak-ada.csv"),
             "tidak-ada.csv tidak dapat dibuka. Periksa nama, folder, dan izin bacanya.\n",
         ),
-        (("token", "add", "--name", "x", "--scope", "semua"), "Cakupan semua tidak dikenal. Yang ada: read, write, publish.\n"),
+        (
+            ("token", "add", "--name", "x", "--scope", "semua"),
+            "Cakupan semua tidak dikenal. Yang ada: read, write, publish.\n",
+        ),
         (
             ("token", "add", "--name", "x", "--scope", ","),
             "Token perlu paling sedikit satu cakupan. Yang ada: read, write, publish.\n",
@@ -63,7 +88,9 @@ def test_run_on_a_port_in_use_says_so_and_ends(tmp_path: Path) -> None:
         (("token", "add", "--name", " ", "--scope", "read"), "Token perlu nama. Isi --name.\n"),
     ],
 )
-def test_a_failure_is_one_line_that_says_what_to_do(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_a_failure_is_one_line_that_says_what_to_do(
+    tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
     assert run(tmp_path, *words) == (1, said)
 
 
@@ -71,12 +98,17 @@ def test_a_problem_of_the_whole_file_names_no_field(tmp_path: Path) -> None:
     run(tmp_path, "migrate")
     code, said = run(tmp_path, "publish", "-", text="Tanpa front matter.")
     assert code == 1
-    assert said.startswith("Berkas tidak dimulai dengan front matter. Mulai berkas dengan baris ---")
+    assert said.startswith(
+        "Berkas tidak dimulai dengan front matter. Mulai berkas dengan baris ---"
+    )
 
 
 def test_a_problem_of_one_field_begins_with_its_name(tmp_path: Path) -> None:
     run(tmp_path, "migrate")
-    assert run(tmp_path, "publish", "-", text="---\ntitle: Air mati\n---\nIsi.")[1] == "areas: Belum diisi. Tambahkan areas.\n"
+    assert (
+        run(tmp_path, "publish", "-", text="---\ntitle: Air mati\n---\nIsi.")[1]
+        == "areas: Belum diisi. Tambahkan areas.\n"
+    )
 
 
 def test_a_wrong_usage_is_exit_code_2(tmp_path: Path) -> None:

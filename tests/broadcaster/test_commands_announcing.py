@@ -1,4 +1,6 @@
-"""`broadcaster preview` and `publish`: from a file to its readers; what is wrong is one clear line and nothing is stored."""
+"""`broadcaster preview` and `publish`: from a file to its readers; what is wrong is one clear line
+and nothing is stored.
+"""
 
 import json
 import os
@@ -21,7 +23,11 @@ category: gangguan-layanan
 ---
 Tampung air sekarang. Truk tangki menunggu di **kantor kelurahan** sampai sore.
 """
-EMAIL = {"EMAIL_URL": "smtp://127.0.0.1:1", "EMAIL_FROM": "Info <info@cimahi.example>", "BROADCASTER_DOMAIN": "cimahi.example"}
+EMAIL = {
+    "EMAIL_URL": "smtp://127.0.0.1:1",
+    "EMAIL_FROM": "Info <info@cimahi.example>",
+    "BROADCASTER_DOMAIN": "cimahi.example",
+}
 TABLES = ("announcement", "edition", "run", "audit")
 
 
@@ -35,7 +41,10 @@ def program(tmp_path: Path) -> Program:
 def stored(program: Program) -> dict[str, int]:
     """How many rows each table holds."""
     with sqlite3.connect(program.folder / "siaran.db") as connection:
-        found = {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in TABLES}
+        found = {
+            name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
+            for name in TABLES
+        }
     connection.close()
     return found
 
@@ -48,13 +57,18 @@ def file_of(tmp_path: Path, text: str = NOTICE) -> str:
 
 def fields(**changes: str) -> str:
     """A notice whose front matter has these fields too."""
-    return NOTICE.replace("---\nTampung", "".join(f"{name}: {value}\n" for name, value in changes.items()) + "---\nTampung")
+    return NOTICE.replace(
+        "---\nTampung",
+        "".join(f"{name}: {value}\n" for name, value in changes.items()) + "---\nTampung",
+    )
 
 
 # --- publish --------------------------------------------------------------------------------------------
 
 
-def test_publish_prints_id_code_and_address_once_it_is_stored(program: Program, tmp_path: Path) -> None:
+def test_publish_prints_id_code_and_address_once_it_is_stored(
+    program: Program, tmp_path: Path
+) -> None:
     lines = program("publish", file_of(tmp_path)).ok.splitlines()
     assert [line.split()[0] for line in lines] == ["id", "kode", "url"]
     identity, code, url = (line.split()[1] for line in lines)
@@ -79,7 +93,9 @@ def test_an_announcement_with_a_time_is_scheduled(program: Program) -> None:
     assert stored(program)["edition"] == 0
 
 
-def test_the_same_content_within_a_day_is_published_again_only_when_asked_to(program: Program, tmp_path: Path) -> None:
+def test_the_same_content_within_a_day_is_published_again_only_when_asked_to(
+    program: Program, tmp_path: Path
+) -> None:
     file = file_of(tmp_path)
     identity = program("publish", file).ok.split()[1]
     refused = program("publish", file)
@@ -92,21 +108,30 @@ def test_the_same_content_within_a_day_is_published_again_only_when_asked_to(pro
     assert stored(program) == {"announcement": 2, "edition": 2, "run": 2, "audit": 2}
 
 
-def test_the_same_content_by_standard_input_is_told_in_json(program: Program, tmp_path: Path) -> None:
+def test_the_same_content_by_standard_input_is_told_in_json(
+    program: Program, tmp_path: Path
+) -> None:
     first = json.loads(program("publish", "-", "--json", text=NOTICE).ok)
     refused = program("publish", "-", "--json", text=NOTICE)
     said = json.loads(refused.out)
     assert refused.code == 1
     assert (said["id"], said["code"], said["status"]) == (first["id"], first["code"], "duplicate")
     assert datetime.fromisoformat(said["published_at"]).utcoffset() == timedelta(hours=7)
-    assert program("publish", file_of(tmp_path)).code == 1, "a file with the same words is the same content"
+    assert program("publish", file_of(tmp_path)).code == 1, (
+        "a file with the same words is the same content"
+    )
     assert program("publish", "-", text=fields(agency="Perumda Tirta")).ok
 
 
-def test_the_same_content_at_once_from_two_processes_is_published_once(program: Program, tmp_path: Path) -> None:
+def test_the_same_content_at_once_from_two_processes_is_published_once(
+    program: Program, tmp_path: Path
+) -> None:
     words = [sys.executable, "-m", "broadcaster", "publish", file_of(tmp_path), "--json"]
     environ = {**os.environ, **EMAIL, "BROADCASTER_DATA_DIR": str(program.folder)}
-    pair = [subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _process in range(2)]
+    pair = [
+        subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        for _process in range(2)
+    ]
     said = [json.loads(process.communicate(timeout=120)[0]) for process in pair]
     assert sorted(process.returncode for process in pair) == [0, 1]
     assert said[0]["id"] == said[1]["id"]
@@ -122,7 +147,9 @@ def test_the_same_content_a_day_later_is_published(program: Program, tmp_path: P
     assert program("publish", file).ok
 
 
-def test_without_any_push_channel_one_line_says_that_only_feeds_and_screens_carry_it(tmp_path: Path) -> None:
+def test_without_any_push_channel_one_line_says_that_only_feeds_and_screens_carry_it(
+    tmp_path: Path,
+) -> None:
     program = Program(tmp_path / "data", {})
     program("migrate")
     done = program("publish", "-", "--json", text=NOTICE)
@@ -151,7 +178,9 @@ WRONG: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("text", "begins"), WRONG)
-def test_what_is_wrong_is_told_by_field_and_nothing_is_stored(program: Program, text: str, begins: str) -> None:
+def test_what_is_wrong_is_told_by_field_and_nothing_is_stored(
+    program: Program, text: str, begins: str
+) -> None:
     done = program("publish", "-", text=text)
     assert (done.code, done.out) == (1, "")
     assert any(line.startswith(begins) for line in done.err.splitlines()), done.err
@@ -159,7 +188,10 @@ def test_what_is_wrong_is_told_by_field_and_nothing_is_stored(program: Program, 
     assert stored(program) == dict.fromkeys(TABLES, 0)
 
 
-@pytest.mark.parametrize("title", ["Air PDAM mati di (wilayah), (hari)", "Rapat RW .. Cibabat", "Air mati sampai pukul …"])
+@pytest.mark.parametrize(
+    "title",
+    ["Air PDAM mati di (wilayah), (hari)", "Rapat RW .. Cibabat", "Air mati sampai pukul …"],
+)
 def test_a_file_with_a_blank_of_a_template_is_not_published(program: Program, title: str) -> None:
     said = program("publish", "-", text=NOTICE.replace("Air PDAM mati di Cibabat", f'"{title}"'))
     assert (said.code, "Masih ada isian kosong" in said.err) == (1, True)
@@ -167,7 +199,11 @@ def test_a_file_with_a_blank_of_a_template_is_not_published(program: Program, ti
 
 
 def test_every_problem_of_a_file_is_told_at_once(program: Program) -> None:
-    done = program("publish", "-", text=fields(expires="kapan-kapan", kind="berita").replace("cibabat", "atlantis"))
+    done = program(
+        "publish",
+        "-",
+        text=fields(expires="kapan-kapan", kind="berita").replace("cibabat", "atlantis"),
+    )
     assert len(done.err.splitlines()) == 3
 
 
@@ -181,15 +217,25 @@ def test_a_file_that_cannot_be_read_is_one_line(program: Program, tmp_path: Path
 
 def test_without_a_database_the_way_on_is_told_and_nothing_is_made(tmp_path: Path) -> None:
     done = Program(tmp_path / "data", EMAIL)("publish", "-", text=NOTICE)
-    assert (done.code, done.err) == (1, "Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu.\n")
+    assert (done.code, done.err) == (
+        1,
+        "Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu.\n",
+    )
 
 
 @pytest.mark.parametrize(
     ("url", "said"),
-    [("mysql://x@y/z", "postgresql://"), ("postgresql://nobody@127.0.0.1:1/none", "Basis data tidak dapat dipakai")],
+    [
+        ("mysql://x@y/z", "postgresql://"),
+        ("postgresql://nobody@127.0.0.1:1/none", "Basis data tidak dapat dipakai"),
+    ],
 )
-def test_a_database_that_cannot_be_used_is_one_line_without_the_password(tmp_path: Path, url: str, said: str) -> None:
-    done = Program(tmp_path, {"BROADCASTER_DATABASE_URL": url.replace("nobody@", "nobody:rahasia@")})("publish", "-", text=NOTICE)
+def test_a_database_that_cannot_be_used_is_one_line_without_the_password(
+    tmp_path: Path, url: str, said: str
+) -> None:
+    done = Program(
+        tmp_path, {"BROADCASTER_DATABASE_URL": url.replace("nobody@", "nobody:rahasia@")}
+    )("publish", "-", text=NOTICE)
     assert done.code == 1
     assert said in done.err
     assert len(done.err.splitlines()) == 1
@@ -214,7 +260,9 @@ def preview(program: Program, channel: str, *words: str, text: str = NOTICE) -> 
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_every_channel_shows_what_it_will_say_and_nothing_is_stored(tmp_path: Path, channel: str) -> None:
+def test_every_channel_shows_what_it_will_say_and_nothing_is_stored(
+    tmp_path: Path, channel: str
+) -> None:
     program = Program(tmp_path / "data", {})
     plain = preview(program, channel).ok
     assert plain.startswith("--- ")
@@ -232,7 +280,9 @@ def test_a_preview_speaks_the_language_asked_for(tmp_path: Path, channel: str) -
     assert "No water in Cibabat" in shown
 
 
-def test_a_preview_for_a_subscriber_has_their_area_and_their_own_links(program: Program, tmp_path: Path) -> None:
+def test_a_preview_for_a_subscriber_has_their_area_and_their_own_links(
+    program: Program, tmp_path: Path
+) -> None:
     people = tmp_path / "warga.csv"
     people.write_text(
         "channel,address,areas,topics,language,consent_source,consent_at\n"
@@ -259,7 +309,9 @@ def test_a_preview_for_a_subscriber_has_their_area_and_their_own_links(program: 
         (("--channel", "telegram", "--to", "x"), ""),
     ],
 )
-def test_what_cannot_be_previewed_is_one_line(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_previewed_is_one_line(
+    tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
     done = Program(tmp_path, {})("preview", "-", *words, text=NOTICE)
     assert (done.code, done.out, len(done.err.splitlines())) == (1, "", 1)
     assert said in done.err
@@ -275,7 +327,9 @@ def test_an_emergency_is_previewed_with_its_instruction(tmp_path: Path) -> None:
     soon = (datetime.now(UTC) + timedelta(hours=3)).isoformat()
     text = fields(level="emergency", expires=soon, instruction='"1. Pindah ke tempat tinggi."')
     for channel in ("email", "telegram", "whatsapp", "feed"):
-        assert "Pindah ke tempat tinggi" in preview(Program(tmp_path, {}), channel, text=text).ok, channel
+        assert "Pindah ke tempat tinggi" in preview(Program(tmp_path, {}), channel, text=text).ok, (
+            channel
+        )
 
 
 # --- the provider's day ---------------------------------------------------------------------------------
@@ -287,14 +341,21 @@ WHATSAPP = {
 
 
 def with_people(tmp_path: Path, *, tier: int, count: int = 12) -> Program:
-    """A program whose WhatsApp may write to so many different people a day, with confirmed subscribers in Cibabat."""
+    """A program whose WhatsApp may write to so many different people a day, with confirmed
+    subscribers in Cibabat.
+    """
     program = Program(tmp_path / "data", {**WHATSAPP, "WHATSAPP_TIER": str(tier)})
     program("migrate")
     lines = ["channel,address,areas,topics,language,consent_source,consent_at"]
-    lines += [f"whatsapp,62812000000{n:02},cibabat,,id,contoh,2026-01-01T00:00:00+07:00" for n in range(count)]
+    lines += [
+        f"whatsapp,62812000000{n:02},cibabat,,id,contoh,2026-01-01T00:00:00+07:00"
+        for n in range(count)
+    ]
     (tmp_path / "people.csv").write_text("\n".join(lines) + "\n")
     assert program("subscribers", "import", str(tmp_path / "people.csv")).code == 0
-    with sqlite3.connect(program.folder / "siaran.db") as connection:  # who comes in the second of publishing comes too late
+    with sqlite3.connect(
+        program.folder / "siaran.db"
+    ) as connection:  # who comes in the second of publishing comes too late
         connection.execute("UPDATE address SET confirmed_at = confirmed_at - 60")
     connection.close()
     return program

@@ -1,4 +1,6 @@
-"""`broadcaster subscribers import`: twelve files as clerks make them; every row ends as the table beside it says."""
+"""`broadcaster subscribers import`: twelve files as clerks make them; every row ends as the table
+beside it says.
+"""
 
 import csv
 import json
@@ -22,7 +24,9 @@ MELONG, CIBEBER, CIBABAT, CIGUGUR, CITEUREUP = (
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file, what is said of how it was read, the addresses that are stored of it with their areas, refusals by line."""
+    """A file, what is said of how it was read, the addresses that are stored of it with their
+    areas, refusals by line.
+    """
 
     content: bytes
     said: str = ""
@@ -129,11 +133,21 @@ def test_every_row_of_a_clerks_file_ends_as_its_table_says(name: str, tmp_path: 
     (tmp_path / "warga.csv").write_bytes(given.content)
     program("migrate")
     tried = program("subscribers", "import", str(tmp_path / "warga.csv"), "--dry-run")
-    done = program("subscribers", "import", str(tmp_path / "warga.csv"), "--bad-rows", str(tmp_path / "buruk.csv"))
+    done = program(
+        "subscribers",
+        "import",
+        str(tmp_path / "warga.csv"),
+        "--bad-rows",
+        str(tmp_path / "buruk.csv"),
+    )
     assert (done.code, done.out) == (tried.code, tried.out)
     assert done.code == (3 if given.refused else 0), done.err
     assert given.said in done.err
-    told = {int(line.split(":")[0].split()[1]): line for line in done.err.splitlines() if line.startswith("baris ")}
+    told = {
+        int(line.split(":")[0].split()[1]): line
+        for line in done.err.splitlines()
+        if line.startswith("baris ")
+    }
     assert sorted(told) == sorted(given.refused)
     assert not [line for line, reason in given.refused.items() if reason not in told[line]], told
     rows = list(csv.DictReader(program("subscribers", "export").ok.splitlines()))
@@ -147,7 +161,9 @@ def test_a_pipe_is_read_like_a_file(tmp_path: Path) -> None:
     program = Program(tmp_path / "data", {})
     (tmp_path / "warga.csv").write_text(f"{HEADER}\n{mails('siti@contoh.example')}")
     os.mkfifo(tmp_path / "pipa")
-    writing = threading.Thread(target=lambda: (tmp_path / "pipa").write_bytes((tmp_path / "warga.csv").read_bytes()))
+    writing = threading.Thread(
+        target=lambda: (tmp_path / "pipa").write_bytes((tmp_path / "warga.csv").read_bytes())
+    )
     writing.start()
     assert program("subscribers", "import", str(tmp_path / "pipa")).ok == "1 baru, 0 ditolak\n"
     writing.join()
@@ -156,7 +172,9 @@ def test_a_pipe_is_read_like_a_file(tmp_path: Path) -> None:
 def test_an_export_of_formulas_starts_none_and_is_read_back(tmp_path: Path) -> None:
     program, other = Program(tmp_path / "data", {}), Program(tmp_path / "lain", {})
     rows = '=1+1@contoh.example,cibabat,,id,"=HYPERLINK(""x"")",2026-11-03 09.00'
-    (tmp_path / "warga.csv").write_text(f"{HEADER}\nemail,{rows}\ntelegram,-1001234,cibabat,,id,+loket,2026-11-03 09.00\n")
+    (tmp_path / "warga.csv").write_text(
+        f"{HEADER}\nemail,{rows}\ntelegram,-1001234,cibabat,,id,+loket,2026-11-03 09.00\n"
+    )
     assert program("subscribers", "import", str(tmp_path / "warga.csv")).ok == "2 baru, 0 ditolak\n"
     text = program("subscribers", "export").ok
     cells = [cell for row in csv.reader(text.splitlines()) for cell in row]

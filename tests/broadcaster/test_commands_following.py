@@ -1,4 +1,6 @@
-"""`broadcaster show` and `failed`: what became of an announcement, in figures and row by row; addresses only when asked for."""
+"""`broadcaster show` and `failed`: what became of an announcement, in figures and row by row;
+addresses only when asked for.
+"""
 
 import asyncio
 import csv
@@ -35,8 +37,11 @@ OUTCOMES: tuple[Outcome, ...] = (
 @pytest.fixture
 def program(sqlite_template: Path, tmp_path: Path) -> Program:
     environ = variables(
-        f"sqlite:///{tmp_path / 'siaran.db'}", tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
-    )  # fmt: skip
+        f"sqlite:///{tmp_path / 'siaran.db'}",
+        tmp_path,
+        EMAIL_URL="smtp://127.0.0.1:1",
+        EMAIL_FROM="info@cimahi.example",
+    )
     made = Program(tmp_path, environ)
     made("migrate")
     return made
@@ -91,15 +96,40 @@ def test_show_answers_as_the_api_does(program: Program) -> None:
     shown = json.loads(program("show", done["id"], "--json").ok)
     assert {**done} == {name: shown[name] for name in done}
     assert list(shown) == [
-        "id", "code", "status", "url", "sending", "possible_duplicates", "people", "deliveries",
-        "channels", "waiting", "failures", "held_up", "causes_complete",
-    ]  # fmt: skip
+        "id",
+        "code",
+        "status",
+        "url",
+        "sending",
+        "possible_duplicates",
+        "people",
+        "deliveries",
+        "channels",
+        "waiting",
+        "failures",
+        "held_up",
+        "causes_complete",
+    ]
     assert (shown["sending"], shown["possible_duplicates"]) == ("preparing", 0)
-    states = ["pending", "sending", "sent", "delivered", "read", "failed", "skipped", "cancelled", "expired", "unconfirmed"]
+    states = [
+        "pending",
+        "sending",
+        "sent",
+        "delivered",
+        "read",
+        "failed",
+        "skipped",
+        "cancelled",
+        "expired",
+        "unconfirmed",
+    ]
     assert shown["deliveries"] == {"email": dict.fromkeys(states, 0)}
 
 
-@pytest.mark.parametrize("spelling", [str.upper, str.lower, lambda code: code.replace("-", ""), lambda code: f" {code[4:]} "])
+@pytest.mark.parametrize(
+    "spelling",
+    [str.upper, str.lower, lambda code: code.replace("-", ""), lambda code: f" {code[4:]} "],
+)
 def test_show_takes_the_code_as_people_type_it(program: Program, spelling: Any) -> None:
     done = published(program)
     assert json.loads(program("show", spelling(done["code"]), "--json").ok)["id"] == done["id"]
@@ -109,12 +139,23 @@ def test_show_draws_tables_in_the_words_of_the_city(program: Program) -> None:
     done = published(program)
     text = program("show", done["id"]).ok
     assert f"{done['code']}  terbit, menyiapkan: 0 dari 0 diproses (0%)" in text
-    for word in ("Kanal", "Wilayah", "antre", "dikirim", "sampai", "gagal", "email", "Mungkin ganda: 0"):
+    for word in (
+        "Kanal",
+        "Wilayah",
+        "antre",
+        "dikirim",
+        "sampai",
+        "gagal",
+        "email",
+        "Mungkin ganda: 0",
+    ):
         assert word in text
     assert max(len(line) for line in text.splitlines()) <= 100
 
 
-def test_show_says_what_failed_and_what_waits_in_words_with_the_providers_code(program: Program, sent: str) -> None:
+def test_show_says_what_failed_and_what_waits_in_words_with_the_providers_code(
+    program: Program, sent: str
+) -> None:
     text = program("show", sent).ok
     assert "10 dari 12 diproses (83%)" in text
     assert "email  gagal  Ditolak penyedia (kode 5.7.1)" in text
@@ -140,10 +181,15 @@ def test_publish_and_show_say_until_when_an_emergency_waits_with_date(program: P
         await subscribe(app, "email", [("wati@contoh.example", "cibabat")])
 
     within(program, subscribed)
-    again = json.loads(program("publish", "-", "--json", text=text.replace("Banjir", "Air naik")).ok)
+    again = json.loads(
+        program("publish", "-", "--json", text=text.replace("Banjir", "Air naik")).ok
+    )
     within(program, filled)
     shown = program("show", again["id"]).ok
-    assert f"PERHATIAN, darurat tertahan: Email baru bisa menerima lagi {until}: 1 pesan menunggu." in shown
+    assert (
+        f"PERHATIAN, darurat tertahan: Email baru bisa menerima lagi {until}: 1 pesan menunggu."
+        in shown
+    )
     assert f"penyedia minta menunggu sampai {until}" in shown
 
 
@@ -192,11 +238,18 @@ def test_an_unknown_announcement_is_one_line(program: Program, command: str) -> 
 # --- failed -------------------------------------------------------------------------------------
 
 
-def test_each_row_that_did_not_arrive_is_listed_with_its_reason_and_without_its_address(program: Program, sent: str) -> None:
+def test_each_row_that_did_not_arrive_is_listed_with_its_reason_and_without_its_address(
+    program: Program, sent: str
+) -> None:
     text = program("failed", sent).ok
     assert len(text.splitlines()) == 6
     assert text.count("  email  Kel. Cibabat  gagal  Ditolak penyedia (kode 5.7.1)  1x") == 2
-    assert text.count("  email  Kel. Cibabat  dilewati  Tidak dapat dikirim ke alamat ini (kode cap)  1x") == 2
+    assert (
+        text.count(
+            "  email  Kel. Cibabat  dilewati  Tidak dapat dikirim ke alamat ini (kode cap)  1x"
+        )
+        == 2
+    )
     assert "example" not in text
 
 
@@ -204,47 +257,69 @@ def test_the_list_is_csv_or_a_json_object_a_line(program: Program, sent: str) ->
     rows = list(csv.DictReader(io.StringIO(program("failed", sent, "--csv", "-").ok)))
     objects = [json.loads(line) for line in program("failed", sent, "--json").ok.splitlines()]
     assert [{name: str(value) for name, value in item.items()} for item in objects] == rows
-    assert sorted((row["state"], row["reason"], row["provider_code"], row["attempts"]) for row in rows) == [
-        ("failed", "address_dead", "5.1.1", "1"), ("failed", "address_dead", "5.1.1", "1"),
-        ("failed", "rejected", "5.7.1", "1"), ("failed", "rejected", "5.7.1", "1"),
-        ("skipped", "skipped", "cap", "1"), ("skipped", "skipped", "cap", "1"),
-    ]  # fmt: skip
-    assert all(row["closed_at"].endswith("+07:00") and row["area"] == "Kel. Cibabat" for row in rows)
+    assert sorted(
+        (row["state"], row["reason"], row["provider_code"], row["attempts"]) for row in rows
+    ) == [
+        ("failed", "address_dead", "5.1.1", "1"),
+        ("failed", "address_dead", "5.1.1", "1"),
+        ("failed", "rejected", "5.7.1", "1"),
+        ("failed", "rejected", "5.7.1", "1"),
+        ("skipped", "skipped", "cap", "1"),
+        ("skipped", "skipped", "cap", "1"),
+    ]
+    assert all(
+        row["closed_at"].endswith("+07:00") and row["area"] == "Kel. Cibabat" for row in rows
+    )
 
 
 def acts(program: Program) -> list[str]:
     """What the audit log holds."""
     return list(
         within(
-            program, lambda app: app.database.read(lambda c: c.execute(select(audit.c.act).order_by(audit.c.id)).scalars().all())
+            program,
+            lambda app: app.database.read(
+                lambda c: c.execute(select(audit.c.act).order_by(audit.c.id)).scalars().all()
+            ),
         )
     )
 
 
-def test_addresses_are_told_only_when_asked_for_and_that_is_noted(program: Program, sent: str, tmp_path: Path) -> None:
+def test_addresses_are_told_only_when_asked_for_and_that_is_noted(
+    program: Program, sent: str, tmp_path: Path
+) -> None:
     assert "read-addresses" not in acts(program)
     file = tmp_path / "gagal.csv"
     assert program("failed", sent, "--csv", str(file), "--addresses").ok == ""
     with file.open(encoding="utf-8", newline="") as lines:
-        assert {row["address"] for row in csv.DictReader(lines)} == {PEOPLE[n] for n in (0, 1, 2, 6, 7, 8)}
+        assert {row["address"] for row in csv.DictReader(lines)} == {
+            PEOPLE[n] for n in (0, 1, 2, 6, 7, 8)
+        }
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert acts(program).count("read-addresses") == 1
     again = program("failed", sent, "--csv", str(file), "--addresses")
-    assert (again.code, again.err) == (1, f"{file} sudah ada. Pilih nama lain, atau timpa dengan --force.\n")
+    assert (again.code, again.err) == (
+        1,
+        f"{file} sudah ada. Pilih nama lain, atau timpa dengan --force.\n",
+    )
     assert acts(program).count("read-addresses") == 1, "nothing was revealed"
     assert program("failed", sent, "--csv", str(file), "--force").code == 0
 
 
 def test_no_cell_of_the_list_is_a_formula(program: Program, sent: str) -> None:
     spoil = text("UPDATE delivery SET provider_code = '=HYPERLINK(1)' WHERE provider_code = 'cap'")
-    within(program, lambda app: app.database.write(lambda connection: connection.execute(spoil) and None))
+    within(
+        program,
+        lambda app: app.database.write(lambda connection: connection.execute(spoil) and None),
+    )
     rows = list(csv.DictReader(io.StringIO(program("failed", sent, "--csv", "-").ok)))
     assert [row["provider_code"] for row in rows].count("'=HYPERLINK(1)") == 2
 
 
 def test_an_erased_address_leaves_its_row_in_the_list(program: Program, sent: str) -> None:
     program("subscribers", "erase", PEOPLE[0], "--channel", "email")
-    rows = list(csv.DictReader(io.StringIO(program("failed", sent, "--csv", "-", "--addresses").ok)))
+    rows = list(
+        csv.DictReader(io.StringIO(program("failed", sent, "--csv", "-", "--addresses").ok))
+    )
     assert len(rows) == 6
     assert sorted(row["address"] for row in rows)[0] == ""
 
@@ -268,7 +343,9 @@ def test_one_form_of_the_list_at_a_time(program: Program, sent: str) -> None:
 # --- pause, resume, cancel, retry-failed --------------------------------------------------------
 
 
-def test_a_sending_is_paused_resumed_and_cancelled_in_one_line_each(program: Program, sent: str) -> None:
+def test_a_sending_is_paused_resumed_and_cancelled_in_one_line_each(
+    program: Program, sent: str
+) -> None:
     for words, said, sending in (
         (("pause", sent, "--reason", "salah ketik"), "Pengiriman dijeda.\n", "paused"),
         (("resume", sent), "Pengiriman dilanjutkan.\n", "running"),
@@ -282,13 +359,19 @@ def test_a_sending_is_paused_resumed_and_cancelled_in_one_line_each(program: Pro
 
 def test_steering_answers_as_the_api_does(program: Program, sent: str) -> None:
     shown = json.loads(program("pause", sent, "--json").ok)
-    assert (shown["sending"], shown["channels"]["email"]["why"]) == ("paused", "Dijeda lewat baris perintah.")
+    assert (shown["sending"], shown["channels"]["email"]["why"]) == (
+        "paused",
+        "Dijeda lewat baris perintah.",
+    )
 
 
 @pytest.mark.parametrize(
-    ("command", "said"), [("resume", "Tidak ada pengiriman yang dijeda."), ("pause", "Tidak ada pengiriman")]
+    ("command", "said"),
+    [("resume", "Tidak ada pengiriman yang dijeda."), ("pause", "Tidak ada pengiriman")],
 )
-def test_what_cannot_be_done_is_one_line(program: Program, sent: str, command: str, said: str) -> None:
+def test_what_cannot_be_done_is_one_line(
+    program: Program, sent: str, command: str, said: str
+) -> None:
     program("cancel", sent)
     done = program(command, sent)
     assert (done.code, done.out, len(done.err.splitlines())) == (1, "", 1)
@@ -303,7 +386,10 @@ def test_steering_what_does_not_exist_is_one_line(program: Program, command: str
 
 
 def test_sending_again_says_how_many_and_who_is_left_out(program: Program, sent: str) -> None:
-    assert program("retry-failed", sent).ok == "2 dikirim lagi.\n2 tidak ikut: alamat tidak aktif lagi.\n"
+    assert (
+        program("retry-failed", sent).ok
+        == "2 dikirim lagi.\n2 tidak ikut: alamat tidak aktif lagi.\n"
+    )
     assert acts(program)[-2:] == ["retry-failed", "retried"]
     again = json.loads(program("retry-failed", sent, "--json").ok)
     assert (again["retried"], again["left_out"]) == (0, {"address_dead": 2})

@@ -8,7 +8,11 @@ import pytest
 
 from commanding import Program
 
-BUILT_IN = json.loads((Path(__file__).resolve().parents[2] / "subscribers" / "cimahi.json").read_text(encoding="utf-8"))
+BUILT_IN = json.loads(
+    (Path(__file__).resolve().parents[2] / "subscribers" / "cimahi.json").read_text(
+        encoding="utf-8"
+    )
+)
 
 
 @pytest.fixture
@@ -18,7 +22,9 @@ def program(tmp_path: Path) -> Program:
 
 def file_of(tmp_path: Path, document: Any) -> str:
     path = tmp_path / "wilayah.json"
-    path.write_text(document if isinstance(document, str) else json.dumps(document), encoding="utf-8")
+    path.write_text(
+        document if isinstance(document, str) else json.dumps(document), encoding="utf-8"
+    )
     return str(path)
 
 
@@ -31,8 +37,14 @@ def test_the_list_shows_city_kecamatan_and_kelurahan_with_code_and_slug(program:
     lines = program("areas", "list").ok.splitlines()
     assert len(lines) == 1 + 3 + 15
     assert lines[0].split() == ["32.77", "Kota", "Cimahi", "(cimahi)"]
-    assert any(line.startswith("32.77.03 ") and "Kecamatan Cimahi Utara  (cimahi-utara)" in line for line in lines)
-    assert any(line.startswith("32.77.03.1002") and "Kelurahan Cibabat  (cibabat)" in line for line in lines)
+    assert any(
+        line.startswith("32.77.03 ") and "Kecamatan Cimahi Utara  (cimahi-utara)" in line
+        for line in lines
+    )
+    assert any(
+        line.startswith("32.77.03.1002") and "Kelurahan Cibabat  (cibabat)" in line
+        for line in lines
+    )
 
 
 def test_the_list_is_json_for_machines(program: Program) -> None:
@@ -40,8 +52,12 @@ def test_the_list_is_json_for_machines(program: Program) -> None:
     assert len(found) == 19
     cibabat = next(area for area in found if area["slug"] == "cibabat")
     assert cibabat == {
-        "code": "32.77.03.1002", "name": "Cibabat", "slug": "cibabat", "level": "kelurahan", "parent": "32.77.03",
-    }  # fmt: skip
+        "code": "32.77.03.1002",
+        "name": "Cibabat",
+        "slug": "cibabat",
+        "level": "kelurahan",
+        "parent": "32.77.03",
+    }
 
 
 def test_a_file_of_the_same_shape_replaces_the_tree(program: Program, tmp_path: Path) -> None:
@@ -51,12 +67,17 @@ def test_a_file_of_the_same_shape_replaces_the_tree(program: Program, tmp_path: 
     assert "Cibabat Baru" not in program("areas", "list").ok
 
 
-def test_a_file_with_a_byte_order_mark_is_read_and_what_is_no_json_is_told_in_words(program: Program, tmp_path: Path) -> None:
+def test_a_file_with_a_byte_order_mark_is_read_and_what_is_no_json_is_told_in_words(
+    program: Program, tmp_path: Path
+) -> None:
     marked = tmp_path / "wilayah.json"
     marked.write_text(json.dumps(renamed()), encoding="utf-8-sig")
     assert "Pohon wilayah diganti" in program("areas", "import", str(marked)).ok
     marked.write_text('{"a": 1,\n b}', encoding="utf-8")
-    assert "bukan JSON dalam UTF-8: berhenti di baris 2." in program("areas", "import", str(marked)).err
+    assert (
+        "bukan JSON dalam UTF-8: berhenti di baris 2."
+        in program("areas", "import", str(marked)).err
+    )
 
 
 def test_previews_speak_of_the_tree_that_was_imported(program: Program, tmp_path: Path) -> None:
@@ -68,7 +89,11 @@ def test_previews_speak_of_the_tree_that_was_imported(program: Program, tmp_path
 def test_outlines_are_added_without_changing_the_tree(program: Program, tmp_path: Path) -> None:
     before = program("areas", "list").ok
     square = [[[107.5, -6.8], [107.6, -6.8], [107.6, -6.9], [107.5, -6.8]]]
-    feature = {"type": "Feature", "properties": {"kode": "32.77.03.1002"}, "geometry": {"type": "Polygon", "coordinates": square}}
+    feature = {
+        "type": "Feature",
+        "properties": {"kode": "32.77.03.1002"},
+        "geometry": {"type": "Polygon", "coordinates": square},
+    }
     document = {"type": "FeatureCollection", "features": [feature]}
     assert program("areas", "import", file_of(tmp_path, document)).ok == "Batas wilayah disimpan.\n"
     assert program("areas", "list").ok == before
@@ -76,7 +101,17 @@ def test_outlines_are_added_without_changing_the_tree(program: Program, tmp_path
 
 @pytest.mark.parametrize(
     "document",
-    ["{", "[]", "3", '"x"', {}, {"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {"kode": "99"}}]}],
+    [
+        "{",
+        "[]",
+        "3",
+        '"x"',
+        {},
+        {
+            "type": "FeatureCollection",
+            "features": [{"type": "Feature", "properties": {"kode": "99"}}],
+        },
+    ],
 )
 def test_a_file_that_is_neither_is_refused_in_one_line_and_the_tree_stays(
     program: Program, tmp_path: Path, document: Any

@@ -1,4 +1,6 @@
-"""`broadcaster user` and `broadcaster audit`: accounts without the web, and the log proven, cut, forged and written out."""
+"""`broadcaster user` and `broadcaster audit`: accounts without the web, and the log proven, cut,
+forged and written out.
+"""
 
 import csv
 import io
@@ -36,7 +38,9 @@ def program(tmp_path: Path) -> Program:
 
 
 def stored(program: Program) -> Database:
-    return Database(program.environ.get("BROADCASTER_DATABASE_URL") or f"sqlite:///{program.folder}/siaran.db")
+    return Database(
+        program.environ.get("BROADCASTER_DATABASE_URL") or f"sqlite:///{program.folder}/siaran.db"
+    )
 
 
 def found(program: Program, name: str) -> Account:
@@ -71,12 +75,27 @@ def run_sql(program: Program, *statements: str) -> None:
 
 
 def test_the_first_account_is_made_with_a_password_that_is_printed_once(program: Program) -> None:
-    said = program(*ANI, "--area", "cimahi-utara", "--area", "cibabat", "--agency", " BPBD ", "--mail", "ani@contoh.example").ok
+    said = program(
+        *ANI,
+        "--area",
+        "cimahi-utara",
+        "--area",
+        "cibabat",
+        "--agency",
+        " BPBD ",
+        "--mail",
+        "ani@contoh.example",
+    ).ok
     password = MADE.search(said)
     assert said.startswith("Akun ani dibuat.\n")
     assert password
     ani = found(program, "ani")
-    assert (ani.full_name, ani.roles, ani.agencies, ani.areas) == ("Ani Suryani", ("admin",), ("BPBD",), ("32.77.03",))
+    assert (ani.full_name, ani.roles, ani.agencies, ani.areas) == (
+        "Ani Suryani",
+        ("admin",),
+        ("BPBD",),
+        ("32.77.03",),
+    )
     assert (ani.email, ani.must_change) == ("ani@contoh.example", True)
     assert fits(program, "ani", password[1])
 
@@ -102,10 +121,15 @@ def test_a_password_is_asked_twice_before_a_screen_and_never_shown(program: Prog
         outer, inner = pty.openpty()
         line = [sys.executable, "-m", "broadcaster", "user", "password", "ani", "--ask"]
         environ = {**os.environ, "BROADCASTER_DATA_DIR": str(program.folder)}
-        with subprocess.Popen(line, stdin=inner, stdout=inner, stderr=inner, env=environ, start_new_session=True) as running:
+        with subprocess.Popen(
+            line, stdin=inner, stdout=inner, stderr=inner, env=environ, start_new_session=True
+        ) as running:
             os.close(inner)
             shown = b""
-            for prompt, answer in ((b"Kata sandi: ", "lima kata acak lagi"), (b"Sekali lagi: ", again)):
+            for prompt, answer in (
+                (b"Kata sandi: ", "lima kata acak lagi"),
+                (b"Sekali lagi: ", again),
+            ):
                 while prompt not in shown:
                     shown += os.read(outer, 1000)
                 os.write(outer, f"{answer}\n".encode())
@@ -168,9 +192,18 @@ def test_a_forgotten_password_is_replaced(program: Program) -> None:
         (("user", "add", "a b", "--full-name", "A", "--role", "author"), "Nama pengguna berisi"),
         (("user", "add", "x", "--full-name", "  ", "--role", "author"), "nama lengkap"),
         (("user", "add", "x", "--full-name", "X", "--role", "raja"), "Peran raja tidak dikenal."),
-        (("user", "add", "x", "--full-name", "X", "--role", "author", "--area", "bandung"), '"bandung" tidak dikenal'),
-        (("user", "add", "x", "--full-name", "X", "--role", "author", "--mail", "bukan"), "Alamat email"),
-        (("user", "add", "x", "--full-name", "X", "--role", "author", "--agency", "y" * 81), "perangkat daerah"),
+        (
+            ("user", "add", "x", "--full-name", "X", "--role", "author", "--area", "bandung"),
+            '"bandung" tidak dikenal',
+        ),
+        (
+            ("user", "add", "x", "--full-name", "X", "--role", "author", "--mail", "bukan"),
+            "Alamat email",
+        ),
+        (
+            ("user", "add", "x", "--full-name", "X", "--role", "author", "--agency", "y" * 81),
+            "perangkat daerah",
+        ),
     ],
 )
 def test_what_cannot_be_is_one_line(program: Program, words: tuple[str, ...], said: str) -> None:
@@ -218,7 +251,9 @@ def filled(program: Program) -> None:
 
 def test_a_whole_log_is_proven_and_its_head_is_told(program: Program) -> None:
     filled(program)
-    said = re.fullmatch(r"Utuh: 4 catatan\.\nKepala rantai: ([0-9a-f]{64})\n", program("audit", "verify").ok)
+    said = re.fullmatch(
+        r"Utuh: 4 catatan\.\nKepala rantai: ([0-9a-f]{64})\n", program("audit", "verify").ok
+    )
     assert said
     program("user", "disable", "rina")
     assert program("audit", "verify", "--head", said[1].upper()).ok.startswith("Utuh: 5 catatan.")
@@ -231,10 +266,15 @@ def test_a_whole_log_is_proven_and_its_head_is_told(program: Program) -> None:
     [
         ("UPDATE audit SET actor = 'dewi' WHERE id = 2", "Rantai putus di catatan 2:"),
         ("DELETE FROM audit WHERE id = 2", "Rantai putus di catatan 3:"),
-        ("DELETE FROM audit WHERE id = 4", "catatan terakhir seharusnya 4, tetapi yang ada hanya sampai 3."),
+        (
+            "DELETE FROM audit WHERE id = 4",
+            "catatan terakhir seharusnya 4, tetapi yang ada hanya sampai 3.",
+        ),
     ],
 )
-def test_a_log_that_was_tampered_with_is_told_with_the_row(program: Program, statement: str, said: str) -> None:
+def test_a_log_that_was_tampered_with_is_told_with_the_row(
+    program: Program, statement: str, said: str
+) -> None:
     filled(program)
     run_sql(program, "DROP TRIGGER audit_no_update", "DROP TRIGGER audit_no_delete", statement)
     done = program("audit", "verify")
@@ -245,7 +285,9 @@ def test_a_log_that_was_tampered_with_is_told_with_the_row(program: Program, sta
     assert told["holds"] is False
 
 
-def test_a_log_that_was_rewritten_is_found_by_the_head_noted_before(program: Program, tmp_path: Path) -> None:
+def test_a_log_that_was_rewritten_is_found_by_the_head_noted_before(
+    program: Program, tmp_path: Path
+) -> None:
     filled(program)
     noted = json.loads(program("audit", "verify", "--json").ok)["head"]
     other = Program(tmp_path / "lain", {})
@@ -269,11 +311,25 @@ def test_an_export_carries_what_the_chain_needs(program: Program) -> None:
         assert sha256(content).hexdigest() == row["digest"]
 
 
-def test_an_export_may_be_narrowed_and_written_to_a_file_for_its_owner_alone(program: Program, tmp_path: Path) -> None:
+def test_an_export_may_be_narrowed_and_written_to_a_file_for_its_owner_alone(
+    program: Program, tmp_path: Path
+) -> None:
     filled(program)
     file = tmp_path / "audit.csv"
     assert (
-        program("audit", "export", str(file), "--csv", "--about", "staff:dewi", "--act", "account_add", "--who", "cli").ok == ""
+        program(
+            "audit",
+            "export",
+            str(file),
+            "--csv",
+            "--about",
+            "staff:dewi",
+            "--act",
+            "account_add",
+            "--who",
+            "cli",
+        ).ok
+        == ""
     )
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     (row,) = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")))

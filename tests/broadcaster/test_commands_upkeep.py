@@ -16,7 +16,11 @@ from subscribers import residents
 from subscribers.store import address
 
 T = TypeVar("T")
-EMAIL = {"EMAIL_URL": "smtp://127.0.0.1:1", "EMAIL_FROM": "info@cimahi.example", "BROADCASTER_DOMAIN": "cimahi.example"}
+EMAIL = {
+    "EMAIL_URL": "smtp://127.0.0.1:1",
+    "EMAIL_FROM": "info@cimahi.example",
+    "BROADCASTER_DOMAIN": "cimahi.example",
+}
 
 
 @pytest.fixture
@@ -53,7 +57,12 @@ def test_the_program_lists_its_commands_and_each_has_help(program: Program) -> N
 
 
 def test_wrong_usage_is_exit_code_2(program: Program) -> None:
-    for words in (("publish",), ("no-such-command",), ("show", "x", "--no-such-option"), ("channel", "held", "email")):
+    for words in (
+        ("publish",),
+        ("no-such-command",),
+        ("show", "x", "--no-such-option"),
+        ("channel", "held", "email"),
+    ):
         assert program(*words).code == 2, words
 
 
@@ -91,7 +100,10 @@ def test_a_second_token_of_the_same_name_is_refused(program: Program) -> None:
 
 
 def halt(program: Program, detail: str) -> None:
-    in_store(program, lambda database: database.write_now(channel_store.halt_channel, "email", detail, "manual"))
+    in_store(
+        program,
+        lambda database: database.write_now(channel_store.halt_channel, "email", detail, "manual"),
+    )
 
 
 def test_the_list_says_which_channels_are_open(program: Program) -> None:
@@ -111,36 +123,50 @@ def test_a_halted_channel_is_told_with_its_reason_and_resumed(program: Program) 
 
 
 def test_a_channel_the_provider_asked_to_wait_is_told_and_can_be_resumed(program: Program) -> None:
-    in_store(program, lambda database: database.write_now(channel_store.pause_channel, "email", 600))
+    in_store(
+        program, lambda database: database.write_now(channel_store.pause_channel, "email", 600)
+    )
     assert "menunggu penyedia" in program("channel", "list").ok
     assert program("channel", "resume", "email").ok
 
 
 @pytest.mark.parametrize(
-    ("word", "said", "left"), [("--apply", "26 penonaktifan diterapkan.", 4), ("--discard", "26 penonaktifan dibuang.", 30)]
+    ("word", "said", "left"),
+    [("--apply", "26 penonaktifan diterapkan.", 4), ("--discard", "26 penonaktifan dibuang.", 30)],
 )
-def test_an_operator_decides_on_held_suppressions(program: Program, tmp_path: Path, word: str, said: str, left: int) -> None:
+def test_an_operator_decides_on_held_suppressions(
+    program: Program, tmp_path: Path, word: str, said: str, left: int
+) -> None:
     rows = [f"email,w{n}@x.example,cibabat,,id,loket,2026-03-01T09:00\n" for n in range(30)]
-    (tmp_path / "w.csv").write_text("channel,address,areas,topics,language,consent_source,consent_at\n" + "".join(rows))
+    (tmp_path / "w.csv").write_text(
+        "channel,address,areas,topics,language,consent_source,consent_at\n" + "".join(rows)
+    )
     program("subscribers", "import", str(tmp_path / "w.csv"))
 
     def suspicious(database: Database) -> None:
         ids = database.read_now(lambda c: [row.id for row in c.execute(address.select())])[:26]
         database.write_now(channel_store.count_results, "email", 26, 26)
-        database.write_now(channel_store.suppress_or_hold, "email", dict.fromkeys(ids, "provider"), at=1.0)
+        database.write_now(
+            channel_store.suppress_or_hold, "email", dict.fromkeys(ids, "provider"), at=1.0
+        )
 
     in_store(program, suspicious)
     assert "penonaktifan alamat ditahan" in program("channel", "list").ok
     done = program("channel", "held", "email", word).ok.splitlines()
     assert done == [said, "Kanal email masih berhenti. Buka lagi: broadcaster channel resume email"]
-    assert in_store(program, lambda database: database.read_now(residents.count))["email"]["confirmed"] == left
+    assert (
+        in_store(program, lambda database: database.read_now(residents.count))["email"]["confirmed"]
+        == left
+    )
     assert "ditahan" not in program("channel", "list").ok
     assert program("channel", "resume", "email").ok
     assert program("channel", "held", "email", word).ok.splitlines() == [said.replace("26", "0")]
 
 
 @pytest.mark.parametrize("words", [("resume", "faks"), ("held", "faks", "--apply")])
-def test_a_channel_that_is_none_is_one_line_with_those_there_are(program: Program, words: tuple[str, ...]) -> None:
+def test_a_channel_that_is_none_is_one_line_with_those_there_are(
+    program: Program, words: tuple[str, ...]
+) -> None:
     done = program("channel", *words)
     assert done.code == 1
     assert done.err.startswith("Kanal 'faks' tidak ada. Yang ada: email, ")
@@ -155,7 +181,9 @@ def test_a_worker_of_a_lane_there_is_none_of_is_refused(program: Program) -> Non
 
 
 def test_bad_settings_are_told_line_by_line(tmp_path: Path) -> None:
-    done = Program(tmp_path, {"BROADCASTER_PORT": "x", "BROADCASTER_CHANNELS": "faks", "TELEGRAM_RATE": "-1"})("migrate")
+    done = Program(
+        tmp_path, {"BROADCASTER_PORT": "x", "BROADCASTER_CHANNELS": "faks", "TELEGRAM_RATE": "-1"}
+    )("migrate")
     assert done.code == 1
     assert [line.split(" ")[0] for line in done.err.splitlines()] == [
         "BROADCASTER_PORT:",
@@ -180,7 +208,9 @@ def test_run_refuses_a_demo_folder(tmp_path: Path) -> None:
     assert "broadcaster demo" in done.err
 
 
-def test_doctor_ends_with_1_where_something_is_wrong_and_says_what_mends_it(program: Program) -> None:
+def test_doctor_ends_with_1_where_something_is_wrong_and_says_what_mends_it(
+    program: Program,
+) -> None:
     done = program("doctor")
     assert done.code == 1
     lines = done.out.splitlines()
@@ -190,4 +220,6 @@ def test_doctor_ends_with_1_where_something_is_wrong_and_says_what_mends_it(prog
     assert all(lines[number + 1].startswith("       -> ") for number in wrong)
     found = json.loads(program("doctor", "--json").out)
     assert {tuple(sorted(finding)) for finding in found} == {("mend", "ok", "what")}
-    assert [finding["what"] for finding in found if finding["ok"] is False] == [lines[number][7:] for number in wrong]
+    assert [finding["what"] for finding in found if finding["ok"] is False] == [
+        lines[number][7:] for number in wrong
+    ]

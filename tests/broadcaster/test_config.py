@@ -19,7 +19,13 @@ def problems(**variables: str) -> list[str]:
 
 
 def test_everything_wrong_is_told_at_once_by_variable() -> None:
-    assert problems(BROADCASTER_PORT="abc", BROADCASTER_LEASE="0", EMAIL_URL="surat", TELEGRAM_RATE="-1", WHATSAPP_TOKEN="x") == [
+    assert problems(
+        BROADCASTER_PORT="abc",
+        BROADCASTER_LEASE="0",
+        EMAIL_URL="surat",
+        TELEGRAM_RATE="-1",
+        WHATSAPP_TOKEN="x",
+    ) == [
         "BROADCASTER_PORT: harus bilangan bulat.",
         "BROADCASTER_LEASE: paling kecil 1.0.",
         "EMAIL_URL: seharusnya smtp://nama:sandi@host:port?starttls=true atau smtps://nama:sandi@host:port.",
@@ -29,7 +35,9 @@ def test_everything_wrong_is_told_at_once_by_variable() -> None:
 
 
 def test_no_problem_quotes_the_value() -> None:
-    assert "rahasia" not in "".join(problems(EMAIL_URL="surat://rahasia", BROADCASTER_BASE_URL="rahasia"))
+    assert "rahasia" not in "".join(
+        problems(EMAIL_URL="surat://rahasia", BROADCASTER_BASE_URL="rahasia")
+    )
 
 
 def test_the_base_url_follows_the_port_unless_given() -> None:
@@ -41,7 +49,9 @@ def test_the_base_url_follows_the_port_unless_given() -> None:
 
 def test_an_unknown_channel_is_refused_with_those_there_are() -> None:
     (problem,) = problems(BROADCASTER_CHANNELS="display faks")
-    assert problem.startswith("BROADCASTER_CHANNELS menyebut 'faks', yang bukan kanal. Yang ada: display, email,")
+    assert problem.startswith(
+        "BROADCASTER_CHANNELS menyebut 'faks', yang bukan kanal. Yang ada: display, email,"
+    )
 
 
 def test_a_channel_that_is_half_set_up_is_told_by_what_it_lacks() -> None:
@@ -77,7 +87,10 @@ def test_a_choice_closes_the_others() -> None:
 
 
 def test_an_empty_variable_counts_as_absent() -> None:
-    assert open_names(BROADCASTER_CHANNELS="", EMAIL_URL="", EMAIL_FROM="", BROADCASTER_PORT="") == open_names()
+    assert (
+        open_names(BROADCASTER_CHANNELS="", EMAIL_URL="", EMAIL_FROM="", BROADCASTER_PORT="")
+        == open_names()
+    )
 
 
 def test_every_module_in_the_folder_of_channels_is_one_and_renders_without_settings() -> None:
@@ -106,16 +119,23 @@ def test_the_database_is_a_file_in_the_data_folder_unless_given(tmp_path: Path) 
 
 def test_the_domain_is_the_base_urls_host_unless_given() -> None:
     assert (
-        config.read({"BROADCASTER_BASE_URL": "https://info.cimahi.example:8443/x"}).settings.site.domain == "info.cimahi.example"
+        config.read(
+            {"BROADCASTER_BASE_URL": "https://info.cimahi.example:8443/x"}
+        ).settings.site.domain
+        == "info.cimahi.example"
     )
-    assert config.read({"BROADCASTER_DOMAIN": "surat.example"}).settings.site.domain == "surat.example"
+    assert (
+        config.read({"BROADCASTER_DOMAIN": "surat.example"}).settings.site.domain == "surat.example"
+    )
 
 
 # --- a demo's folder ------------------------------------------------------------------------------------
 
 
 def test_commands_in_a_demos_folder_join_the_demo(tmp_path: Path) -> None:
-    (tmp_path / "simulation.json").write_text(json.dumps({"BROADCASTER_PORT": "8123", "BROADCASTER_CITY": "Kota Contoh"}))
+    (tmp_path / "simulation.json").write_text(
+        json.dumps({"BROADCASTER_PORT": "8123", "BROADCASTER_CITY": "Kota Contoh"})
+    )
     loaded = config.read({"BROADCASTER_DATA_DIR": str(tmp_path), "BROADCASTER_PORT": "9000"})
     assert (loaded.settings.port, loaded.settings.city) == (8123, "Kota Contoh")
     assert config.simulation(tmp_path)
@@ -134,25 +154,40 @@ def test_the_data_folder_is_named_by_its_variable() -> None:
     assert config.data_folder({"BROADCASTER_DATA_DIR": "/srv/siaran"}) == Path("/srv/siaran")
 
 
-SIGN_ON = {"OIDC_ISSUER": "https://masuk.cimahi.example", "OIDC_CLIENT_ID": "siaran", "OIDC_CLIENT_SECRET": "rahasia"}
+SIGN_ON = {
+    "OIDC_ISSUER": "https://masuk.cimahi.example",
+    "OIDC_CLIENT_ID": "siaran",
+    "OIDC_CLIENT_SECRET": "rahasia",
+}
 
 
 def test_three_settings_plug_single_sign_on_in_and_fewer_are_told() -> None:
     settings = config.read(SIGN_ON).settings
-    assert (settings.oidc_issuer, settings.oidc_role_claim) == ("https://masuk.cimahi.example", "roles")
+    assert (settings.oidc_issuer, settings.oidc_role_claim) == (
+        "https://masuk.cimahi.example",
+        "roles",
+    )
     assert "rahasia" not in repr(settings)
-    assert problems(OIDC_ISSUER=SIGN_ON["OIDC_ISSUER"]) == ["Setelan belum diisi: OIDC_CLIENT_ID, OIDC_CLIENT_SECRET"]
-    assert problems(OIDC_CLIENT_SECRET="rahasia") == ["Setelan belum diisi: OIDC_ISSUER, OIDC_CLIENT_ID"]
+    assert problems(OIDC_ISSUER=SIGN_ON["OIDC_ISSUER"]) == [
+        "Setelan belum diisi: OIDC_CLIENT_ID, OIDC_CLIENT_SECRET"
+    ]
+    assert problems(OIDC_CLIENT_SECRET="rahasia") == [
+        "Setelan belum diisi: OIDC_ISSUER, OIDC_CLIENT_ID"
+    ]
 
 
 def test_what_is_wrong_with_single_sign_on_is_told_by_its_own_name() -> None:
     roles = "berisi pasangan nilai=peran; peran yang ada: penyusun, penyetuju, operator-layar, pengelola"
-    assert problems(**{**SIGN_ON, "OIDC_ISSUER": "http://masuk.cimahi.example", "OIDC_ROLES": "tulis=raja"}) == [
+    assert problems(
+        **{**SIGN_ON, "OIDC_ISSUER": "http://masuk.cimahi.example", "OIDC_ROLES": "tulis=raja"}
+    ) == [
         "OIDC_ISSUER: harus diawali https://.",
         f"OIDC_ROLES: {roles}.",
     ]
     assert problems(**SIGN_ON, OIDC_ROLES="penyusun") == [f"OIDC_ROLES: {roles}."]
-    assert problems(**SIGN_ON, OIDC_ROLES="'tulis=penyusun") == ["OIDC_ROLES: tanda kutipnya tidak berpasangan."]
+    assert problems(**SIGN_ON, OIDC_ROLES="'tulis=penyusun") == [
+        "OIDC_ROLES: tanda kutipnya tidak berpasangan."
+    ]
     for issuer in ("http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9"):
         assert config.read({**SIGN_ON, "OIDC_ISSUER": issuer}).settings.oidc_issuer == issuer
 
@@ -164,12 +199,18 @@ def test_what_single_sign_on_asks_for_is_a_setting_that_holds_openid() -> None:
     without = ["OIDC_SCOPE: harus memuat openid, misalnya: openid profile email roles."]
     assert problems(**SIGN_ON, OIDC_SCOPE="profile email") == without
     assert problems(**SIGN_ON, OIDC_SCOPE="OpenID") == without
-    assert problems(**SIGN_ON, OIDC_SCOPE='openid "x"') == ["OIDC_SCOPE: berisi huruf atau tanda yang tidak boleh."]
+    assert problems(**SIGN_ON, OIDC_SCOPE='openid "x"') == [
+        "OIDC_SCOPE: berisi huruf atau tanda yang tidak boleh."
+    ]
 
 
 @pytest.mark.parametrize(
     "hub",
-    ["https://a.example,https://b.example", "https://a.example/ https://b.example/", "https://a.example/,https://b.example/"],
+    [
+        "https://a.example,https://b.example",
+        "https://a.example/ https://b.example/",
+        "https://a.example/,https://b.example/",
+    ],
 )
 def test_two_hubs_are_refused_and_not_taken_for_one_address(hub: str) -> None:
     with pytest.raises(BadSettings, match="FEED_HUB: harus satu alamat https"):

@@ -1,4 +1,6 @@
-"""A database that was copied, moved or restored is noticed before anything leaves, and sends again when a person says so."""
+"""A database that was copied, moved or restored is noticed before anything leaves, and sends again
+when a person says so.
+"""
 
 import json
 import shutil
@@ -49,7 +51,16 @@ HERE = Home(machine="a", file="11", disk="7")
         (Home(machine="", file="12", disk="7"), True),
         (Home(name="baru", machine="a", file="11", disk="7"), False),
     ],
-    ids=["same", "copied", "cloned machine", "disk renumbered", "container", "other disk", "copied in a container", "named now"],
+    ids=[
+        "same",
+        "copied",
+        "cloned machine",
+        "disk renumbered",
+        "container",
+        "other disk",
+        "copied in a container",
+        "named now",
+    ],
 )
 def test_a_copy_is_told_from_a_restart(now: Home, elsewhere: bool) -> None:
     assert is_elsewhere(HERE, now) is elsewhere
@@ -59,7 +70,9 @@ def test_where_the_operator_names_the_installation_the_name_alone_counts() -> No
     named = Home(name="balai kota", machine="a", file="11", disk="7")
     assert not is_elsewhere(named, Home(name="balai kota", machine="b", file="12", disk="8"))
     assert is_elsewhere(named, Home(name="cadangan", machine="a", file="11", disk="7"))
-    assert is_elsewhere(named, Home(machine="a", file="12", disk="7")), "a command without the setting looks at the place"
+    assert is_elsewhere(named, Home(machine="a", file="12", disk="7")), (
+        "a command without the setting looks at the place"
+    )
 
 
 def test_a_container_has_no_machine_of_its_own(tmp_path: Path) -> None:
@@ -89,7 +102,9 @@ async def at(folder: Path, **more: str) -> AsyncIterator[App]:
 async def sends(app: App, lane: str = "routine") -> int:
     """How many messages leave in one pass."""
     channel = FakeChannel()
-    deliverer = Deliverer(app=with_channels(app, channel), holder=Holder(owner=new_owner(), lease=30))
+    deliverer = Deliverer(
+        app=with_channels(app, channel), holder=Holder(owner=new_owner(), lease=30)
+    )
     await deliverer.drain("email", lane, seconds=5)
     return channel.accepted.total()
 
@@ -108,7 +123,9 @@ async def original(tmp_path: Path) -> Path:
     return folder
 
 
-async def test_a_copied_folder_sends_nothing_and_the_original_goes_on(original: Path, tmp_path: Path) -> None:
+async def test_a_copied_folder_sends_nothing_and_the_original_goes_on(
+    original: Path, tmp_path: Path
+) -> None:
     copy = tmp_path / "salinan"
     shutil.copytree(original, copy)
     async with at(copy) as app:
@@ -119,7 +136,9 @@ async def test_a_copied_folder_sends_nothing_and_the_original_goes_on(original: 
         assert await sends(app) == 40
 
 
-async def test_a_copy_of_what_never_published_anything_is_an_installation_of_its_own(tmp_path: Path) -> None:
+async def test_a_copy_of_what_never_published_anything_is_an_installation_of_its_own(
+    tmp_path: Path,
+) -> None:
     prepared, copy = tmp_path / "siapan", tmp_path / "salinan"
     prepared.mkdir()
     migrate(f"sqlite:///{prepared / 'siaran.db'}")
@@ -134,10 +153,14 @@ async def test_a_copy_of_what_never_published_anything_is_an_installation_of_its
     again = tmp_path / "lagi"
     shutil.copytree(copy, again)
     async with at(again) as app:
-        assert app.database.read_now(custody.held) is not None, "but from then on it is at home there"
+        assert app.database.read_now(custody.held) is not None, (
+            "but from then on it is at home there"
+        )
 
 
-async def test_an_older_state_from_which_nothing_was_published_yet_is_an_older_state(tmp_path: Path) -> None:
+async def test_an_older_state_from_which_nothing_was_published_yet_is_an_older_state(
+    tmp_path: Path,
+) -> None:
     folder, backup = tmp_path / "balai", tmp_path / "cadangan.db"
     folder.mkdir()
     migrate(f"sqlite:///{folder / 'siaran.db'}")
@@ -154,7 +177,9 @@ async def test_an_older_state_from_which_nothing_was_published_yet_is_an_older_s
         file.unlink()
     shutil.copy(backup, folder / "siaran.db")
     async with at(folder) as app:
-        assert app.database.read_now(custody.held) is not None, "who said stop since then would be written to"
+        assert app.database.read_now(custody.held) is not None, (
+            "who said stop since then would be written to"
+        )
         await publish(app, notice(channels=["email"]))
         fill(app)
         assert await sends(app) == 0
@@ -175,7 +200,9 @@ async def test_a_folder_that_was_renamed_is_the_same_one(original: Path, tmp_pat
         assert app.database.read_now(custody.held) is None
 
 
-async def test_a_backup_copied_over_the_database_is_older_than_what_ran_here(original: Path, tmp_path: Path) -> None:
+async def test_a_backup_copied_over_the_database_is_older_than_what_ran_here(
+    original: Path, tmp_path: Path
+) -> None:
     backup = shutil.copy(original / "siaran.db", tmp_path / "cadangan.db")
     async with at(original) as app:
         await custody.keep_mark(app.database, app.settings)
@@ -190,7 +217,9 @@ async def test_a_backup_copied_over_the_database_is_older_than_what_ran_here(ori
         assert await sends(app) == 0, "they arrived already"
 
 
-async def test_a_database_that_is_replaced_under_the_running_program_is_noticed(original: Path) -> None:
+async def test_a_database_that_is_replaced_under_the_running_program_is_noticed(
+    original: Path,
+) -> None:
     async with at(original) as app:
         custody.write_mark(original, _identity(app), 99)  # what a later life of it had reached
         await custody.keep_mark(app.database, app.settings)
@@ -209,7 +238,9 @@ async def test_the_mark_of_another_database_means_nothing(original: Path) -> Non
         assert app.database.read_now(custody.held) is None
 
 
-async def test_a_copy_tells_no_staff_tries_no_draft_and_publishes_no_schedule(original: Path, tmp_path: Path) -> None:
+async def test_a_copy_tells_no_staff_tries_no_draft_and_publishes_no_schedule(
+    original: Path, tmp_path: Path
+) -> None:
     copy = tmp_path / "salinan"
     async with at(original) as app:
         soon = (datetime.now(WIB) + timedelta(minutes=2)).isoformat()
@@ -217,14 +248,18 @@ async def test_a_copy_tells_no_staff_tries_no_draft_and_publishes_no_schedule(or
     shutil.copytree(original, copy)
     async with at(copy) as app:
         moved_on = app.database.write_now(
-            lambda c: c.execute(text("UPDATE announcement SET publish_at = 1 WHERE state = 'scheduled'"))
+            lambda c: c.execute(
+                text("UPDATE announcement SET publish_at = 1 WHERE state = 'scheduled'")
+            )
         )
         assert moved_on.rowcount == 1
         worker = LaneWorker(app, "routine")
         worker._sweeps = True
         await worker._keep_house()
         state = app.database.read_now(
-            lambda c: c.execute(text("SELECT state FROM announcement WHERE id = :id"), {"id": planned.id}).scalar_one()
+            lambda c: c.execute(
+                text("SELECT state FROM announcement WHERE id = :id"), {"id": planned.id}
+            ).scalar_one()
         )
         assert state == "scheduled"
         outcome = await nudging.tell(app, "email", "rina@contoh.example", note())
@@ -239,7 +274,11 @@ def note() -> Note:
 async def test_the_demo_is_not_troubled(original: Path, tmp_path: Path) -> None:
     copy = tmp_path / "salinan"
     shutil.copytree(original, copy)
-    demo = config.read(settings_of(copy, BROADCASTER_SIMULATED="true", BROADCASTER_SIMULATION_URL="http://127.0.0.1:9")).settings
+    demo = config.read(
+        settings_of(
+            copy, BROADCASTER_SIMULATED="true", BROADCASTER_SIMULATION_URL="http://127.0.0.1:9"
+        )
+    ).settings
     database = Database(demo.database)
     try:
         assert await custody.check(database, demo) is None
@@ -260,7 +299,10 @@ def copied(original: Path, tmp_path: Path) -> Program:
 
 def test_doctor_publish_and_adopt_say_what_waits_and_since_when(copied: Program) -> None:
     said = copied("doctor").out
-    assert "Basis data ini disalin, dipindahkan atau dipulihkan ke tempat lain: tidak ada pesan yang dikirim sejak " in said
+    assert (
+        "Basis data ini disalin, dipindahkan atau dipulihkan ke tempat lain: tidak ada pesan yang dikirim sejak "
+        in said
+    )
     assert "40 pesan dari 1 pengumuman menunggu, yang paling lama sejak " in said
     assert "broadcaster adopt" in said
     text = "---\ntitle: Air PDAM mati di Cibabat\nareas: [cibabat]\n---\nTampung air sekarang.\n"
@@ -273,11 +315,15 @@ def test_doctor_publish_and_adopt_say_what_waits_and_since_when(copied: Program)
 
 
 @pytest.mark.parametrize(("choice", "leave"), [("send", 40), ("stop", 0)])
-async def test_adopted_it_sends_again_what_waits_or_stops_it(original: Path, tmp_path: Path, choice: str, leave: int) -> None:
+async def test_adopted_it_sends_again_what_waits_or_stops_it(
+    original: Path, tmp_path: Path, choice: str, leave: int
+) -> None:
     copy = tmp_path / "salinan"
     shutil.copytree(original, copy)
     async with at(copy) as app:
-        done = app.database.write_now(custody.adopt, app.settings, actor="cli", at=datetime.now(UTC), stop=choice == "stop")
+        done = app.database.write_now(
+            custody.adopt, app.settings, actor="cli", at=datetime.now(UTC), stop=choice == "stop"
+        )
         custody.write_mark(copy, done.identity, done.mark)
         assert (done.because, done.waiting.messages) == ("moved", 40)
         assert await sends(app) == leave
@@ -290,7 +336,9 @@ def test_adopting_what_is_at_home_says_so(original: Path) -> None:
     assert (said.code, "sudah di tempatnya" in said.err) == (1, True)
 
 
-async def test_the_first_page_says_it_to_everybody_and_no_nudge_leaves(sqlite_url: str, tmp_path: Path) -> None:
+async def test_the_first_page_says_it_to_everybody_and_no_nudge_leaves(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     async with post_office(sqlite_url, tmp_path) as office:
         rina, _dewi = await office.hire("rina", "author"), await office.hire("dewi", "approver")
         row = await office.act(rina, newsroom.save, dict(NOTICE))

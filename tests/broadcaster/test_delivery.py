@@ -27,14 +27,27 @@ TODAY = "2026-11-25"
 
 def row(**changes: object) -> MarkedRow:
     values: dict[str, object] = {
-        "slot": 7, "address": 3, "area": "32.77.03.1002", "attempt": 1, "spent": 0, "uncertain": 0, "sealed": "",
-        "language": "id", "consented_at": 0.0,
-    }  # fmt: skip
+        "slot": 7,
+        "address": 3,
+        "area": "32.77.03.1002",
+        "attempt": 1,
+        "spent": 0,
+        "uncertain": 0,
+        "sealed": "",
+        "language": "id",
+        "consented_at": 0.0,
+    }
     return MarkedRow(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def moment(**changes: object) -> Moment:
-    values = {"now": NOW, "published_at": NOW, "expires_at": None, "emergency": False, "receipt_wait": 0.0}
+    values = {
+        "now": NOW,
+        "published_at": NOW,
+        "expires_at": None,
+        "emergency": False,
+        "receipt_wait": 0.0,
+    }
     return Moment(**{**values, **changes})  # type: ignore[arg-type]
 
 
@@ -80,7 +93,10 @@ def test_the_wait_that_a_provider_asks_for_overrides_ours() -> None:
 
 
 def test_a_zero_wait_is_granted_twice_per_delivery() -> None:
-    waits = [decide(row(attempt=n), Deferred(retry_after=0, throttle=True), moment()).due_at - NOW for n in (1, 2, 3)]
+    waits = [
+        decide(row(attempt=n), Deferred(retry_after=0, throttle=True), moment()).due_at - NOW
+        for n in (1, 2, 3)
+    ]
     assert waits == [0, 0, ROUTINE_WAITS[0]]
 
 
@@ -91,20 +107,30 @@ def test_without_expiry_retrying_ends_a_day_after_publication() -> None:
 
 
 def test_with_an_expiry_the_last_wait_ends_there_and_the_gate_closes_the_row() -> None:
-    decision = decide(row(spent=4), Deferred(), moment(expires_at=NOW + 100, published_at=NOW - 10 * PATIENCE))
+    decision = decide(
+        row(spent=4), Deferred(), moment(expires_at=NOW + 100, published_at=NOW - 10 * PATIENCE)
+    )
     assert (decision.state, decision.due_at) == (PENDING, NOW + 100)
 
 
 @pytest.mark.parametrize(("emergency", "limit"), [(False, 3), (True, 5)])
-def test_after_the_last_uncertain_attempt_a_row_closes_as_unconfirmed(emergency: bool, limit: int) -> None:
-    states = [decide(row(uncertain=n), Deferred(uncertain=True), moment(emergency=emergency)).state for n in range(limit)]
+def test_after_the_last_uncertain_attempt_a_row_closes_as_unconfirmed(
+    emergency: bool, limit: int
+) -> None:
+    states = [
+        decide(row(uncertain=n), Deferred(uncertain=True), moment(emergency=emergency)).state
+        for n in range(limit)
+    ]
     assert states == [PENDING] * (limit - 1) + [UNCONFIRMED]
 
 
 def test_an_uncertain_message_waits_for_a_late_receipt_but_an_emergency_does_not() -> None:
     uncertain = Deferred(uncertain=True)
     assert decide(row(), uncertain, moment(receipt_wait=30.0)).due_at == NOW + 30
-    assert decide(row(), uncertain, moment(receipt_wait=30.0, emergency=True)).due_at == NOW + UNCERTAIN_PAUSE
+    assert (
+        decide(row(), uncertain, moment(receipt_wait=30.0, emergency=True)).due_at
+        == NOW + UNCERTAIN_PAUSE
+    )
 
 
 def test_a_row_that_may_have_arrived_never_closes_as_failed_for_lateness() -> None:
@@ -115,7 +141,12 @@ def test_a_row_that_may_have_arrived_never_closes_as_failed_for_lateness() -> No
 @given(st.integers(min_value=0, max_value=200), st.booleans())
 def test_waits_never_shrink_and_never_end(attempt: int, emergency: bool) -> None:
     longest = (EMERGENCY_WAITS if emergency else ROUTINE_WAITS)[-1]
-    assert 0 < wait_before(attempt, emergency=emergency) <= wait_before(attempt + 1, emergency=emergency) <= longest
+    assert (
+        0
+        < wait_before(attempt, emergency=emergency)
+        <= wait_before(attempt + 1, emergency=emergency)
+        <= longest
+    )
 
 
 def test_a_refusal_suppresses_and_falls_back() -> None:
@@ -155,10 +186,16 @@ def test_a_moved_chat_is_noted() -> None:
 
 def test_every_reason_that_the_policy_gives_has_words() -> None:
     outcomes: list[Outcome] = [
-        Refused(reason="address_dead"), Refused(reason="opted_out"), Rejected(), Skipped(),
-        Deferred(), Deferred(uncertain=True),
-    ]  # fmt: skip
-    reasons = {decide(row(uncertain=4), outcome, moment(published_at=0)).reason for outcome in outcomes}
+        Refused(reason="address_dead"),
+        Refused(reason="opted_out"),
+        Rejected(),
+        Skipped(),
+        Deferred(),
+        Deferred(uncertain=True),
+    ]
+    reasons = {
+        decide(row(uncertain=4), outcome, moment(published_at=0)).reason for outcome in outcomes
+    }
     assert reasons <= set(REASONS)
     assert "too_late" in reasons
 

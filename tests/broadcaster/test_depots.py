@@ -1,4 +1,6 @@
-"""The folder of pictures: whole files or none, for their owner alone, and no name that leads elsewhere."""
+"""The folder of pictures: whole files or none, for their owner alone, and no name that leads
+elsewhere.
+"""
 
 import stat
 from pathlib import Path
@@ -17,7 +19,10 @@ async def test_a_file_is_put_got_and_taken_away(tmp_path: Path) -> None:
     await depot.put(NAME, b"gambar")
     await depot.put(NAME, b"gambar")
     assert await depot.get(NAME) == b"gambar"
-    assert [path.name for path in (tmp_path / "media").rglob("*")] == [NAME.split("/")[0], "web.jpg"]
+    assert [path.name for path in (tmp_path / "media").rglob("*")] == [
+        NAME.split("/")[0],
+        "web.jpg",
+    ]
     await depot.delete(NAME)
     assert list((tmp_path / "media").iterdir()) == []
 
@@ -38,7 +43,17 @@ async def test_files_are_their_owners(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["../secret.key", "a/../../x.jpg", "/etc/passwd", "a/b/c.jpg", "web.jpg", "a/.web.jpg", "A/web.jpg", "a\x00/web.jpg", ""],
+    [
+        "../secret.key",
+        "a/../../x.jpg",
+        "/etc/passwd",
+        "a/b/c.jpg",
+        "web.jpg",
+        "a/.web.jpg",
+        "A/web.jpg",
+        "a\x00/web.jpg",
+        "",
+    ],
 )
 async def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
     depot = FolderDepot(tmp_path / "media")

@@ -25,14 +25,31 @@ def test_stop_is_understood_in_many_spellings(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["saya tidak mau berhenti", "stopkontak rusak", "kapan berhenti?", "", "   ", "👍", "info", "daftar cibabat"]
+    "text",
+    [
+        "saya tidak mau berhenti",
+        "stopkontak rusak",
+        "kapan berhenti?",
+        "",
+        "   ",
+        "👍",
+        "info",
+        "daftar cibabat",
+    ],
 )
 def test_what_only_mentions_stopping_stops_nothing(text: str) -> None:
     assert understand(text) == "unknown"
 
 
 @pytest.mark.parametrize(
-    "text", ["ada KEBAKARAN di RW 05", "tolong", "Tolong! banjir", "kecelakaan di jalan raya", "tolong kebakaran"]
+    "text",
+    [
+        "ada KEBAKARAN di RW 05",
+        "tolong",
+        "Tolong! banjir",
+        "kecelakaan di jalan raya",
+        "tolong kebakaran",
+    ],
 )
 def test_cries_for_help_are_pointed_to_the_emergency_number(text: str) -> None:
     assert understand(text) == "danger"
@@ -41,7 +58,9 @@ def test_cries_for_help_are_pointed_to_the_emergency_number(text: str) -> None:
 def test_a_pressed_button_counts_before_the_words_on_it() -> None:
     assert understand("Berhenti", STOP) == "stop"
     assert understand("apa saja", STOP) == "stop"
-    assert understand("berhenti", "lain") == "stop", "an unknown button does not hide what was written"
+    assert understand("berhenti", "lain") == "stop", (
+        "an unknown button does not hide what was written"
+    )
 
 
 @given(st.text(max_size=4000), st.text(max_size=300))
@@ -67,7 +86,9 @@ def test_the_answers_name_the_citys_own_emergency_number() -> None:
 
 
 def test_the_answer_to_stop_asks_for_nothing_and_offers_nothing() -> None:
-    assert answer("stop", SITE, "id") == "Anda berhenti. Kami tidak akan mengirim pesan lagi ke sini."
+    assert (
+        answer("stop", SITE, "id") == "Anda berhenti. Kami tidak akan mengirim pesan lagi ke sini."
+    )
     assert answer("stop", SITE, "en").startswith("You have stopped.")
 
 

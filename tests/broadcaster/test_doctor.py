@@ -28,12 +28,22 @@ from broadcaster.store.migrating import migrate, pending
 from broadcaster.store.tables import delivery, receipt, run
 from channels.base.contract import Finding
 
-EMAIL = {"EMAIL_URL": "smtp://127.0.0.1:1", "EMAIL_FROM": "info@cimahi.example", "BROADCASTER_DOMAIN": "cimahi.example"}
+EMAIL = {
+    "EMAIL_URL": "smtp://127.0.0.1:1",
+    "EMAIL_FROM": "info@cimahi.example",
+    "BROADCASTER_DOMAIN": "cimahi.example",
+}
 
 
 async def examined(data_dir: Path, **environ: str) -> list[Finding]:
     """Everything doctor finds under these settings; what is in order comes without advice."""
-    loaded = config.read({"BROADCASTER_DATA_DIR": str(data_dir), "BROADCASTER_BASE_URL": "http://127.0.0.1:9", **environ})
+    loaded = config.read(
+        {
+            "BROADCASTER_DATA_DIR": str(data_dir),
+            "BROADCASTER_BASE_URL": "http://127.0.0.1:9",
+            **environ,
+        }
+    )
     found = [finding async for finding in findings(loaded)]
     assert not [finding for finding in found if finding.ok and finding.mend]
     return found
@@ -49,7 +59,9 @@ async def web_server(*, status: int = 200, ahead: float = 0.0) -> AsyncIterator[
     """A web process of another machine, whose clock may be ahead."""
 
     async def healthz(_request: web.Request) -> web.Response:
-        return web.Response(status=status, headers={"Date": formatdate(time() + ahead, usegmt=True)})
+        return web.Response(
+            status=status, headers={"Date": formatdate(time() + ahead, usegmt=True)}
+        )
 
     app = web.Application()
     app.router.add_get("/healthz", healthz)
@@ -101,8 +113,12 @@ async def test_each_thing_that_is_wrong_says_what_mends_it(data_dir: Path) -> No
     assert all(not finding.mend for finding in found if finding.ok)
 
 
-async def test_the_database_is_looked_at_first_and_nothing_else_where_it_fails(tmp_path: Path) -> None:
-    found = await examined(tmp_path, BROADCASTER_DATABASE_URL="postgresql://siaran:rahasia@127.0.0.1:1/siaran")
+async def test_the_database_is_looked_at_first_and_nothing_else_where_it_fails(
+    tmp_path: Path,
+) -> None:
+    found = await examined(
+        tmp_path, BROADCASTER_DATABASE_URL="postgresql://siaran:rahasia@127.0.0.1:1/siaran"
+    )
     assert [finding.ok for finding in found] == [True, False]
     assert found[1].what.startswith("Basis data tidak menjawab: ")
     assert "BROADCASTER_DATABASE_URL" in found[1].mend
@@ -114,7 +130,9 @@ async def test_a_database_without_tables_is_told_how_to_get_them(tmp_path: Path)
     found = await examined(tmp_path)
     assert [finding.ok for finding in found] == [True, True, False]
     missing = len(pending(f"sqlite:///{tmp_path / 'siaran.db'}"))
-    assert found[2] == Finding(ok=False, what=f"{missing} migrasi belum dijalankan", mend="Jalankan: broadcaster migrate")
+    assert found[2] == Finding(
+        ok=False, what=f"{missing} migrasi belum dijalankan", mend="Jalankan: broadcaster migrate"
+    )
 
 
 async def test_both_databases_are_named(data_dir: Path, empty_postgresql_url: str) -> None:
@@ -128,13 +146,20 @@ async def test_both_databases_are_named(data_dir: Path, empty_postgresql_url: st
 async def test_where_pictures_lie_is_tried_out_and_left_clean(data_dir: Path) -> None:
     assert about(await examined(data_dir), "Gambar").ok
     assert [path for path in (data_dir / "media").rglob("*") if path.is_file()] == []
-    gone = about(await examined(data_dir, BROADCASTER_MEDIA_URL="s3://kunci:rahasia@127.0.0.1:9/gambar?tls=false"), "Gambar")
+    gone = about(
+        await examined(
+            data_dir, BROADCASTER_MEDIA_URL="s3://kunci:rahasia@127.0.0.1:9/gambar?tls=false"
+        ),
+        "Gambar",
+    )
     assert gone.ok is False
     assert "BROADCASTER_MEDIA_URL" in gone.mend
     assert "rahasia" not in gone.what + gone.mend
 
 
-async def test_the_embedded_valkey_may_rest_but_a_redis_that_was_named_must_answer(data_dir: Path, valkey_url: str) -> None:
+async def test_the_embedded_valkey_may_rest_but_a_redis_that_was_named_must_answer(
+    data_dir: Path, valkey_url: str
+) -> None:
     assert about(await examined(data_dir), "Valkey bawaan").ok is None
     assert about(await examined(data_dir, BROADCASTER_REDIS_URL=valkey_url), "Redis").ok
     gone = about(await examined(data_dir, BROADCASTER_REDIS_URL="redis://127.0.0.1:1/0"), "Redis")
@@ -169,7 +194,11 @@ async def test_a_clock_that_is_off_is_told(data_dir: Path, ahead: float) -> None
 
 async def test_channels_that_are_not_set_up_say_what_would_open_them(data_dir: Path) -> None:
     found = await examined(data_dir)
-    for label, variable in (("Telegram", "TELEGRAM_TOKEN"), ("WhatsApp", "WHATSAPP_TOKEN"), ("Email", "EMAIL_URL")):
+    for label, variable in (
+        ("Telegram", "TELEGRAM_TOKEN"),
+        ("WhatsApp", "WHATSAPP_TOKEN"),
+        ("Email", "EMAIL_URL"),
+    ):
         finding = about(found, f"{label} belum disetel")
         assert finding.ok is None
         assert variable in finding.mend
@@ -187,7 +216,9 @@ async def test_a_halted_channel_is_told_with_its_reason(data_dir: Path) -> None:
     in_store(data_dir, channel_store.halt_channel, "email", "535 bad password", "manual")
     finding = about(await examined(data_dir, **EMAIL), "berhenti")
     assert finding == Finding(
-        ok=False, what="Email berhenti: 535 bad password", mend="Perbaiki sebabnya, lalu: broadcaster channel resume email"
+        ok=False,
+        what="Email berhenti: 535 bad password",
+        mend="Perbaiki sebabnya, lalu: broadcaster channel resume email",
     )
 
 
@@ -199,10 +230,17 @@ async def test_a_provider_that_talks_nonsense_is_a_finding_and_not_the_end(data_
     app.router.add_route("*", "/{path:.*}", nonsense)
     async with running(app) as url:
         found = await examined(
-            data_dir, TELEGRAM_TOKEN="1:x", TELEGRAM_API_URL=url, WHATSAPP_TOKEN="x", WHATSAPP_PHONE_ID="1",
-            WHATSAPP_ACCOUNT_ID="2", WHATSAPP_APP_SECRET="s", WHATSAPP_VERIFY_TOKEN="v", WHATSAPP_TEMPLATE="t",
+            data_dir,
+            TELEGRAM_TOKEN="1:x",
+            TELEGRAM_API_URL=url,
+            WHATSAPP_TOKEN="x",
+            WHATSAPP_PHONE_ID="1",
+            WHATSAPP_ACCOUNT_ID="2",
+            WHATSAPP_APP_SECRET="s",
+            WHATSAPP_VERIFY_TOKEN="v",
+            WHATSAPP_TEMPLATE="t",
             WHATSAPP_API_URL=f"{url}/v1",
-        )  # fmt: skip
+        )
     wrong = [finding.what for finding in found if finding.ok is False]
     assert any("Telegram" in what for what in wrong)
     assert any("WhatsApp" in what for what in wrong)
@@ -211,16 +249,24 @@ async def test_a_provider_that_talks_nonsense_is_a_finding_and_not_the_end(data_
 
 async def test_the_used_part_of_the_providers_day_is_told(data_dir: Path) -> None:
     environ = {
-        "WHATSAPP_TOKEN": "t", "WHATSAPP_PHONE_ID": "1", "WHATSAPP_APP_SECRET": "s", "WHATSAPP_VERIFY_TOKEN": "v",
-        "WHATSAPP_API_URL": "http://127.0.0.1:9", "WHATSAPP_TIER": "10", "BROADCASTER_DOMAIN": "cimahi.example",
-    }  # fmt: skip
+        "WHATSAPP_TOKEN": "t",
+        "WHATSAPP_PHONE_ID": "1",
+        "WHATSAPP_APP_SECRET": "s",
+        "WHATSAPP_VERIFY_TOKEN": "v",
+        "WHATSAPP_API_URL": "http://127.0.0.1:9",
+        "WHATSAPP_TIER": "10",
+        "BROADCASTER_DOMAIN": "cimahi.example",
+    }
 
     def reach(count: int) -> None:
         in_store(data_dir, lambda c: tier.admit(c, "whatsapp", 10, range(count), emergency=False))
 
     reach(3)
     told = about(await examined(data_dir, **environ), "orang dalam 24 jam")
-    assert (told.ok, told.what) == (True, "WhatsApp: 3 dari 10 orang dalam 24 jam terakhir terpakai; tersisa 5, di luar darurat")
+    assert (told.ok, told.what) == (
+        True,
+        "WhatsApp: 3 dari 10 orang dalam 24 jam terakhir terpakai; tersisa 5, di luar darurat",
+    )
     reach(9)
     told = about(await examined(data_dir, **environ), "orang dalam 24 jam")
     assert told.ok is False
@@ -232,7 +278,9 @@ async def test_the_citys_sign_on_is_asked_whether_it_can_be_trusted(data_dir: Pa
 
     assert about(await examined(data_dir), "akun Pemkot belum disetel").ok is None
     keys = {"OIDC_CLIENT_ID": CLIENT, "OIDC_CLIENT_SECRET": SECRET}
-    nobody = about(await examined(data_dir, OIDC_ISSUER="http://127.0.0.1:1", **keys), "Akun Pemkot")
+    nobody = about(
+        await examined(data_dir, OIDC_ISSUER="http://127.0.0.1:1", **keys), "Akun Pemkot"
+    )
     assert (nobody.ok, "OIDC_ISSUER" in nobody.mend) == (False, True)
     with running_provider() as provider:
         well = about(await examined(data_dir, OIDC_ISSUER=provider.url, **keys), "Akun Pemkot")
@@ -240,11 +288,19 @@ async def test_the_citys_sign_on_is_asked_whether_it_can_be_trusted(data_dir: Pa
         assert well.what.endswith("http://127.0.0.1:9/redaksi/masuk/sso/kembali")
         provider.set(misdeed="discovery_issuer")
         other = about(await examined(data_dir, OIDC_ISSUER=provider.url, **keys), "Akun Pemkot")
-        assert (other.ok, "another issuer" in other.what, "penerbit" in other.mend) == (False, True, True)
+        assert (other.ok, "another issuer" in other.what, "penerbit" in other.mend) == (
+            False,
+            True,
+            True,
+        )
 
 
-@pytest.mark.parametrize(("priority", "what"), [(inbox.STOPS, "Permintaan berhenti"), (inbox.WORDS, "Balasan warga")])
-async def test_what_a_resident_said_and_nobody_applies_is_told(data_dir: Path, priority: int, what: str) -> None:
+@pytest.mark.parametrize(
+    ("priority", "what"), [(inbox.STOPS, "Permintaan berhenti"), (inbox.WORDS, "Balasan warga")]
+)
+async def test_what_a_resident_said_and_nobody_applies_is_told(
+    data_dir: Path, priority: int, what: str
+) -> None:
     assert about(await examined(data_dir), "tepat waktu").ok
     word = Kept(dedupe=b"m", body=b"", priority=priority)
     in_store(data_dir, inbox.keep, "email", [word], time() - 3600)
@@ -254,7 +310,9 @@ async def test_what_a_resident_said_and_nobody_applies_is_told(data_dir: Path, p
     assert "worker" in late.mend
 
 
-async def test_a_sign_on_that_makes_nobody_an_administrator_and_names_that_look_alike_are_pointed_out(data_dir: Path) -> None:
+async def test_a_sign_on_that_makes_nobody_an_administrator_and_names_that_look_alike_are_pointed_out(
+    data_dir: Path,
+) -> None:
     keys = {"OIDC_ISSUER": "http://127.0.0.1:1", "OIDC_CLIENT_ID": "x", "OIDC_CLIENT_SECRET": "y"}
     nobody = about(await examined(data_dir, **keys), "siapa pun pengelola")
     assert (nobody.ok, "OIDC_ROLES" in nobody.mend) == (None, True)
@@ -280,7 +338,9 @@ async def test_a_newsroom_that_nobody_looks_after_is_told_how_to_begin(data_dir:
         await database.write(lambda connection: accounts.add(connection, ani, password="", at=1.0))
     finally:
         database.close()
-    assert about(await examined(data_dir), "pengelola") == Finding(ok=True, what="Redaksi: 1 pengelola")
+    assert about(await examined(data_dir), "pengelola") == Finding(
+        ok=True, what="Redaksi: 1 pengelola"
+    )
 
 
 # --- the secret key -------------------------------------------------------------------------------------
@@ -320,8 +380,16 @@ async def test_what_our_key_does_not_open_is_counted(data_dir: Path) -> None:
     }
     in_store(data_dir, lambda c: c.execute(receipt.insert().values(waiting)))
     place = {"edition": 1, "channel": "email"}
-    in_store(data_dir, lambda c: c.execute(run.insert().values(**place, lane="routine", state="running", published_at=0.0)))
-    rows = [{**place, "slot": slot, "address": slot, "area": "32.77", "reason": "unreadable"} for slot in (1, 2)]
+    in_store(
+        data_dir,
+        lambda c: c.execute(
+            run.insert().values(**place, lane="routine", state="running", published_at=0.0)
+        ),
+    )
+    rows = [
+        {**place, "slot": slot, "address": slot, "area": "32.77", "reason": "unreadable"}
+        for slot in (1, 2)
+    ]
     in_store(data_dir, lambda c: c.execute(delivery.insert(), rows))
     found = await examined(data_dir, **EMAIL)
     assert [finding.what for finding in found if "karena tidak" in finding.what] == [

@@ -1,4 +1,6 @@
-"""Draining on both databases: who receives, what is recorded, and that nothing is lost when a worker dies."""
+"""Draining on both databases: who receives, what is recorded, and that nothing is lost when a
+worker dies.
+"""
 
 import asyncio
 from collections import Counter
@@ -18,7 +20,16 @@ from broadcaster.store import fanout, ledger, outcomes, slices
 from broadcaster.store.causes import Watcher
 from broadcaster.store.leases import Holder, LeaseLost
 from broadcaster.store.tables import PENDING, SENDING, STATES, delivery, run, slice_
-from channels.base.contract import Deferred, Halted, Receipt, Recipient, Refused, Rejected, Skipped
+from channels.base.contract import (
+    Deferred,
+    Halted,
+    Outcome,
+    Receipt,
+    Recipient,
+    Refused,
+    Rejected,
+    Skipped,
+)
 from fakes import FakeChannel, Killed, accepts_all
 from sending import everything_due, retry_failed
 from subscribers.addresses import AddressBook
@@ -30,7 +41,9 @@ PEOPLE = [(f"warga{n:03}@contoh.example", "cibabat") for n in range(30)]
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+    environ = variables(
+        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with program(environ) as opened:
         await subscribe(opened, "email", PEOPLE)
         yield opened
@@ -47,15 +60,24 @@ async def drain_until_quiet(engine: Deliverer, lane: str = "routine") -> None:
 
 async def test_every_subscriber_of_the_area_gets_it_once_and_no_one_else(app: App) -> None:
     await subscribe(
-        app, "email",
-        [("utara@x.example", "cimahi-utara"), ("kota@x.example", "cimahi"), ("melong@x.example", "melong"),
-         ("dua@x.example", "melong cibabat")],
-    )  # fmt: skip
+        app,
+        "email",
+        [
+            ("utara@x.example", "cimahi-utara"),
+            ("kota@x.example", "cimahi"),
+            ("melong@x.example", "melong"),
+            ("dua@x.example", "melong cibabat"),
+        ],
+    )
     channel = FakeChannel()
     app = with_channel(app, channel)
     await publish(app, notice())
     await drain_until_quiet(deliverer(app))
-    expected = {address for address, _areas in PEOPLE} | {"utara@x.example", "kota@x.example", "dua@x.example"}
+    expected = {address for address, _areas in PEOPLE} | {
+        "utara@x.example",
+        "kota@x.example",
+        "dua@x.example",
+    }
     assert channel.accepted == Counter(dict.fromkeys(expected, 1))
     assert states(app) == {"sent": 33}
 
@@ -72,15 +94,23 @@ async def test_progress_is_done_only_when_sealed_and_closed_and_equals_the_rows(
 
 
 async def test_the_area_under_which_a_delivery_counts_is_the_deepest_that_matches(app: App) -> None:
-    await subscribe(app, "email", [("utara@x.example", "cimahi-utara"), ("kota@x.example", "cimahi")])
+    await subscribe(
+        app, "email", [("utara@x.example", "cimahi-utara"), ("kota@x.example", "cimahi")]
+    )
     app = with_channel(app, FakeChannel())
     done = await publish(app, notice())
     await drain_until_quiet(deliverer(app))
     areas = app.database.read_now(ledger.areas, done.id)
-    assert {code: counts["sent"] for code, counts in areas.items()} == {"32.77.03.1002": 30, "32.77.03": 1, "32.77": 1}
+    assert {code: counts["sent"] for code, counts in areas.items()} == {
+        "32.77.03.1002": 30,
+        "32.77.03": 1,
+        "32.77": 1,
+    }
 
 
-async def test_a_killed_worker_loses_nothing_and_doubles_only_what_the_ledger_admits(app: App) -> None:
+async def test_a_killed_worker_loses_nothing_and_doubles_only_what_the_ledger_admits(
+    app: App,
+) -> None:
     calls = iter(range(1000))
     channel = FakeChannel(provider=lambda _r: None if next(calls) == 12 else Receipt())
     app = with_channel(app, channel)
@@ -100,7 +130,10 @@ async def test_a_killed_worker_loses_nothing_and_doubles_only_what_the_ledger_ad
 def forget_leases(app: App) -> None:
     """The time of every lease is over (a killed process never gives its own back)."""
     app.database.write_now(
-        lambda c: (c.execute(update(slice_).values(lease_until=0)), c.execute(update(run).values(lease_until=0)))
+        lambda c: (
+            c.execute(update(slice_).values(lease_until=0)),
+            c.execute(update(run).values(lease_until=0)),
+        )
     )
 
 
@@ -108,13 +141,17 @@ async def test_a_row_left_sending_three_times_closes_as_unconfirmed(app: App) ->
     app = with_channel(app, FakeChannel())
     await publish(app, notice())
     holder = Holder(owner="first", lease=30)
-    claim = app.database.write_now(fanout.claim_fanout, channel="email", lane="routine", holder=holder)
+    claim = app.database.write_now(
+        fanout.claim_fanout, channel="email", lane="routine", holder=holder
+    )
     assert claim is not None
     while not app.database.write_now(fanout.fill_chunk, claim, holder):
         pass
     for _death in range(3):
         forget_leases(app)
-        taken = app.database.write_now(slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0)
+        taken = app.database.write_now(
+            slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0
+        )
         assert taken is not None
         app.database.write_now(slices.mark, taken, holder, cursor=-1, limit=100)
     forget_leases(app)
@@ -126,15 +163,21 @@ async def test_an_outcome_from_a_fenced_attempt_is_still_recorded(app: App) -> N
     app = with_channel(app, FakeChannel())
     await publish(app, notice())
     first, second = Holder(owner="first", lease=30), Holder(owner="second", lease=30)
-    claim = app.database.write_now(fanout.claim_fanout, channel="email", lane="routine", holder=first)
+    claim = app.database.write_now(
+        fanout.claim_fanout, channel="email", lane="routine", holder=first
+    )
     assert claim is not None
     while not app.database.write_now(fanout.fill_chunk, claim, first):
         pass
-    old = app.database.write_now(slices.claim_slice, channel="email", lane="routine", holder=first, receipt_wait=0)
+    old = app.database.write_now(
+        slices.claim_slice, channel="email", lane="routine", holder=first, receipt_wait=0
+    )
     assert old is not None
     marked = app.database.write_now(slices.mark, old, first, cursor=-1, limit=5)
     forget_leases(app)
-    new = app.database.write_now(slices.claim_slice, channel="email", lane="routine", holder=second, receipt_wait=60)
+    new = app.database.write_now(
+        slices.claim_slice, channel="email", lane="routine", holder=second, receipt_wait=60
+    )
     assert new is not None
     with pytest.raises(LeaseLost):
         app.database.write_now(slices.mark, old, first, cursor=-1, limit=5)
@@ -152,10 +195,21 @@ async def test_outcomes_recorded_twice_change_nothing(app: App) -> None:
     await drain_until_quiet(deliverer(app))
     before = rows(app)
     claim = slices.Claim(
-        edition=before[0].edition, channel="email", number=0, lane="routine", after_slot=-1, last_slot=fanout.MAX_SLOT,
-        epoch=1, follows=None, published_at=0, expires_at=None,
-    )  # fmt: skip
-    facts = [outcomes.Decision(slot=row.slot, attempt=row.attempt, state=5, reason="rejected") for row in before]
+        edition=before[0].edition,
+        channel="email",
+        number=0,
+        lane="routine",
+        after_slot=-1,
+        last_slot=fanout.MAX_SLOT,
+        epoch=1,
+        follows=None,
+        published_at=0,
+        expires_at=None,
+    )
+    facts = [
+        outcomes.Decision(slot=row.slot, attempt=row.attempt, state=5, reason="rejected")
+        for row in before
+    ]
     app.database.write_now(outcomes.settle, app.book, claim, facts, keep_ids=False)
     assert rows(app) == before
     assert app.database.read_now(ledger.progress, done.id).deliveries["email"]["sent"] == 30
@@ -176,11 +230,17 @@ async def test_a_stop_between_fan_out_and_sending_closes_the_row_with_its_reason
     app = with_channel(app, channel)
     done = await publish(app, notice())
     holder = Holder(owner="filler", lease=30)
-    claim = app.database.write_now(fanout.claim_fanout, channel="email", lane="routine", holder=holder)
+    claim = app.database.write_now(
+        fanout.claim_fanout, channel="email", lane="routine", holder=holder
+    )
     assert claim is not None
     while not app.database.write_now(fanout.fill_chunk, claim, holder):
         pass
-    stop = update(address).where(address.c.id == rows(app)[3].address).values(state=State.SUPPRESSED, reason="opted_out")
+    stop = (
+        update(address)
+        .where(address.c.id == rows(app)[3].address)
+        .values(state=State.SUPPRESSED, reason="opted_out")
+    )
     app.database.write_now(lambda c: c.execute(stop))
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"sent": 29, "skipped": 1}
@@ -201,7 +261,11 @@ async def test_an_expired_edition_sends_nothing_more(app: App) -> None:
 
 async def test_refused_addresses_fail_with_reason_and_are_suppressed(app: App) -> None:
     dead = {"warga003@contoh.example", "warga017@contoh.example"}
-    refuse = lambda r: Refused(reason="address_dead", code="5.1.1") if r.address in dead else Receipt()  # noqa: E731
+
+    def refuse(recipient: Recipient) -> Outcome:
+        gone = recipient.address in dead
+        return Refused(reason="address_dead", code="5.1.1") if gone else Receipt()
+
     app = with_channel(app, FakeChannel(provider=refuse))
     done = await publish(app, notice())
     await drain_until_quiet(deliverer(app))
@@ -212,10 +276,14 @@ async def test_refused_addresses_fail_with_reason_and_are_suppressed(app: App) -
     assert len(app.database.read_now(lambda c: c.execute(suppressed).all())) == 2
 
 
-async def test_a_burst_of_dead_addresses_suppresses_nobody_and_halts_routine_sending(app: App) -> None:
+async def test_a_burst_of_dead_addresses_suppresses_nobody_and_halts_routine_sending(
+    app: App,
+) -> None:
     more = [(f"banyak{n:03}@contoh.example", "cibabat") for n in range(60)]
     await subscribe(app, "email", more)
-    app = with_channel(app, FakeChannel(provider=lambda _r: Refused(reason="address_dead", code="5.1.1")))
+    app = with_channel(
+        app, FakeChannel(provider=lambda _r: Refused(reason="address_dead", code="5.1.1"))
+    )
     await publish(app, notice())
     engine = deliverer(app)
     await engine.drain("email", "routine", seconds=2)
@@ -227,7 +295,9 @@ async def test_a_burst_of_dead_addresses_suppresses_nobody_and_halts_routine_sen
 
 
 async def test_a_throttled_row_waits_as_long_as_asked_and_pauses_the_channel(app: App) -> None:
-    app = with_channel(app, FakeChannel(provider=lambda _r: Deferred(retry_after=30, throttle=True, code="429")))
+    app = with_channel(
+        app, FakeChannel(provider=lambda _r: Deferred(retry_after=30, throttle=True, code="429"))
+    )
     await publish(app, notice())
     await deliverer(app).drain("email", "routine", seconds=2)
     assert states(app) == {"pending": 30}
@@ -249,8 +319,12 @@ async def test_halted_burns_no_recipient_and_a_resume_goes_on(app: App) -> None:
     assert states(app) == {"sent": 30}
 
 
-async def test_a_message_three_addresses_reject_alike_stops_the_edition_and_the_rest_stays_pending(app: App) -> None:
-    app = with_channel(app, FakeChannel(provider=lambda _r: Rejected(code="5.6.0", detail="content")))
+async def test_a_message_three_addresses_reject_alike_stops_the_edition_and_the_rest_stays_pending(
+    app: App,
+) -> None:
+    app = with_channel(
+        app, FakeChannel(provider=lambda _r: Rejected(code="5.6.0", detail="content"))
+    )
     done = await publish(app, notice())
     await drain_until_quiet(deliverer(app))
     progress = app.database.read_now(ledger.progress, done.id)
@@ -261,18 +335,26 @@ async def test_a_message_three_addresses_reject_alike_stops_the_edition_and_the_
 
 async def test_a_rejection_between_successes_is_that_address_alone(app: App) -> None:
     odd = {f"warga{n:03}@contoh.example" for n in (1, 9, 20, 25)}
-    app = with_channel(app, FakeChannel(provider=lambda r: Rejected(code="x") if r.address in odd else Receipt()))
+    app = with_channel(
+        app, FakeChannel(provider=lambda r: Rejected(code="x") if r.address in odd else Receipt())
+    )
     await publish(app, notice())
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"sent": 26, "failed": 4}
 
 
-async def test_an_uncertain_message_is_counted_as_possible_duplicate_and_resent_with_the_same_key(app: App) -> None:
+async def test_an_uncertain_message_is_counted_as_possible_duplicate_and_resent_with_the_same_key(
+    app: App,
+) -> None:
     keys: dict[str, list[str]] = {}
 
     def first_time_uncertain(recipient: Recipient) -> Receipt | Deferred:
         keys.setdefault(recipient.address, []).append(recipient.address_key)
-        return Receipt() if len(keys[recipient.address]) > 1 else Deferred(uncertain=True, code="timeout")
+        return (
+            Receipt()
+            if len(keys[recipient.address]) > 1
+            else Deferred(uncertain=True, code="timeout")
+        )
 
     app = with_channel(app, FakeChannel(provider=first_time_uncertain))
     done = await publish(app, notice())
@@ -280,7 +362,12 @@ async def test_an_uncertain_message_is_counted_as_possible_duplicate_and_resent_
     engine.channel_should_halt = lambda _channel, failed: False  # type: ignore[method-assign]
     await drain_until_quiet(engine)
     assert states(app) == {"pending": 30}
-    app.database.write_now(lambda c: (c.execute(update(delivery).values(due_at=0)), c.execute(update(slice_).values(due_at=0))))
+    app.database.write_now(
+        lambda c: (
+            c.execute(update(delivery).values(due_at=0)),
+            c.execute(update(slice_).values(due_at=0)),
+        )
+    )
     await drain_until_quiet(engine)
     assert states(app) == {"sent": 30}
     assert app.database.read_now(ledger.progress, done.id).possible_duplicates == 30
@@ -314,7 +401,9 @@ async def test_cancelling_closes_every_open_row_and_says_stopped(app: App) -> No
     app = with_channel(app, channel)
     done = await publish(app, notice())
     holder = Holder(owner="filler", lease=30)
-    claim = app.database.write_now(fanout.claim_fanout, channel="email", lane="routine", holder=holder)
+    claim = app.database.write_now(
+        fanout.claim_fanout, channel="email", lane="routine", holder=holder
+    )
     assert claim is not None
     while not app.database.write_now(fanout.fill_chunk, claim, holder):
         pass
@@ -344,9 +433,15 @@ async def test_a_skipped_address_falls_back_to_the_persons_older_one(app: App) -
     await subscribe(app, "email", [("lama@x.example", "cibabat")], subscriber="orang-1")
     await subscribe(app, "email", [("baru@x.example", "cibabat")], subscriber="orang-1")
     app.database.write_now(
-        lambda c: c.execute(text("UPDATE address SET confirmed_at = confirmed_at + 5 WHERE id = (SELECT max(id) FROM address)"))
+        lambda c: c.execute(
+            text(
+                "UPDATE address SET confirmed_at = confirmed_at + 5 WHERE id = (SELECT max(id) FROM address)"
+            )
+        )
     )
-    channel = FakeChannel(provider=lambda r: Skipped(code="cap") if r.address == "baru@x.example" else Receipt())
+    channel = FakeChannel(
+        provider=lambda r: Skipped(code="cap") if r.address == "baru@x.example" else Receipt()
+    )
     app = with_channel(app, channel)
     done = await publish(app, notice())
     await drain_until_quiet(deliverer(app))
@@ -365,7 +460,9 @@ async def test_one_unreadable_address_does_not_stop_its_slice(app: App) -> None:
     channel = FakeChannel()
     app = with_channel(app, channel)
     done = await publish(app, notice())
-    sealed = app.database.read_now(lambda c: c.execute(text("SELECT cipher FROM address ORDER BY id LIMIT 1")).scalar_one())
+    sealed = app.database.read_now(
+        lambda c: c.execute(text("SELECT cipher FROM address ORDER BY id LIMIT 1")).scalar_one()
+    )
     spoil(app, "id = (SELECT min(id) FROM address)")
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"sent": 29, "pending": 1}
@@ -382,7 +479,9 @@ async def test_one_unreadable_address_does_not_stop_its_slice(app: App) -> None:
     assert states(app) == {"sent": 30}
 
 
-async def test_an_unreadable_address_waits_longer_each_time_and_is_closed_by_a_cancel(app: App) -> None:
+async def test_an_unreadable_address_waits_longer_each_time_and_is_closed_by_a_cancel(
+    app: App,
+) -> None:
     app = with_channel(app, FakeChannel())
     done = await publish(app, notice())
     spoil(app, "id = (SELECT min(id) FROM address)")
@@ -401,7 +500,9 @@ async def test_an_unreadable_address_waits_longer_each_time_and_is_closed_by_a_c
 async def test_many_damaged_addresses_beside_good_ones_halt_nothing(app: App) -> None:
     app = with_channel(app, FakeChannel())
     await publish(app, notice())
-    spoil(app, "id IN (SELECT id FROM address ORDER BY slot LIMIT 8)")  # the first eight in the order of sending
+    spoil(
+        app, "id IN (SELECT id FROM address ORDER BY slot LIMIT 8)"
+    )  # the first eight in the order of sending
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"sent": 22, "pending": 8}
     everything_due(app)
@@ -409,7 +510,9 @@ async def test_many_damaged_addresses_beside_good_ones_halt_nothing(app: App) ->
     assert app.database.read_now(channel_store.closed_for, "email") == 0
 
 
-async def test_with_another_key_everything_waits_and_the_channel_halts_with_the_reason(app: App) -> None:
+async def test_with_another_key_everything_waits_and_the_channel_halts_with_the_reason(
+    app: App,
+) -> None:
     channel = FakeChannel()
     app = with_channel(app, channel)
     await publish(app, notice())

@@ -1,4 +1,6 @@
-"""The embedded defaults: Valkey as a child, children that live and die with the program, locks of the data folder."""
+"""The embedded defaults: Valkey as a child, children that live and die with the program, locks of
+the data folder.
+"""
 
 import asyncio
 import os
@@ -41,7 +43,9 @@ def python(code: str, *arguments: object) -> list[str]:
 
 def start(code: str, *arguments: object) -> "subprocess.Popen[str]":
     """Run `code` in the project's folder; it says on its output when it is ready."""
-    return subprocess.Popen(python(code, *arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    return subprocess.Popen(
+        python(code, *arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
 
 
 class Heard:
@@ -65,7 +69,10 @@ async def test_the_embedded_valkey_answers_on_a_private_socket_and_no_port(tmp_p
         with redis.Redis.from_url(url) as client:
             assert client.ping()
             assert client.config_get("port") == {"port": "0"}
-            assert client.config_get("appendonly", "appendfsync") == {"appendonly": "yes", "appendfsync": "everysec"}
+            assert client.config_get("appendonly", "appendfsync") == {
+                "appendonly": "yes",
+                "appendfsync": "everysec",
+            }
         path = Path(url.removeprefix("unix://"))
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -111,7 +118,9 @@ async def test_a_file_that_valkey_cannot_read_is_set_aside(tmp_path: Path) -> No
     assert (tmp_path / "valkey" / "appendonlydir.rusak").is_dir()
 
 
-async def test_a_long_data_path_gets_a_short_private_socket_folder_that_goes_again(tmp_path: Path) -> None:
+async def test_a_long_data_path_gets_a_short_private_socket_folder_that_goes_again(
+    tmp_path: Path,
+) -> None:
     deep = tmp_path / ("d" * SOCKET_PATH_BYTES)
     async with valkey(deep) as url:
         path = Path(url.removeprefix("unix://"))
@@ -128,7 +137,9 @@ async def test_another_process_finds_the_running_valkey_by_the_data_folder(tmp_p
         assert running_valkey(tmp_path) == url
     assert running_valkey(tmp_path) == ""
     (tmp_path / "valkey" / "url").write_text(url)
-    assert running_valkey(tmp_path) == "", "a note left by a killed process names a socket that nobody serves"
+    assert running_valkey(tmp_path) == "", (
+        "a note left by a killed process names a socket that nobody serves"
+    )
 
 
 async def test_a_valkey_that_cannot_start_says_why_and_what_to_do(tmp_path: Path) -> None:
@@ -210,7 +221,9 @@ async def test_children_get_the_environment_they_are_given() -> None:
     heard = Heard()
     async with Children(say=heard) as children:
         children.start(
-            "anak", python("import os, time; print(os.environ['KATA'], flush=True); time.sleep(600)"), environ={"KATA": "halo"}
+            "anak",
+            python("import os, time; print(os.environ['KATA'], flush=True); time.sleep(600)"),
+            environ={"KATA": "halo"},
         )
         await until(lambda: "anak | halo" in heard)
 
@@ -218,9 +231,7 @@ async def test_children_get_the_environment_they_are_given() -> None:
 async def test_a_childs_long_or_broken_lines_are_told_whole() -> None:
     heard = Heard()
     async with Children(say=heard) as children:
-        code = (
-            "import sys, time; sys.stdout.buffer.write(b'\\xff' + b'x' * 200_000 + b'\\n'); sys.stdout.flush(); time.sleep(600)"
-        )
+        code = "import sys, time; sys.stdout.buffer.write(b'\\xff' + b'x' * 200_000 + b'\\n'); sys.stdout.flush(); time.sleep(600)"
         children.start("anak", python(code))
         await until(lambda: heard.lines)
     assert len(heard.lines[0]) == len("anak | ") + 200_001
@@ -262,7 +273,10 @@ async def test_the_starter_passes_on_signals_and_exit_codes(platform: str) -> No
     with subprocess.Popen(command, stdin=subprocess.PIPE) as child:
         assert await asyncio.to_thread(child.wait, 10) == 7
     with subprocess.Popen(
-        tied(python(_SAY_AND_WAIT), platform=platform), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        tied(python(_SAY_AND_WAIT), platform=platform),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as child:
         assert child.stdout
         assert child.stdout.readline() == "siap\n"

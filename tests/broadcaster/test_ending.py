@@ -1,4 +1,6 @@
-"""How runs end: paused ones at their expiry, superseded ones at once, on closed channels too; nobody waits for a retry."""
+"""How runs end: paused ones at their expiry, superseded ones at once, on closed channels too;
+nobody waits for a retry.
+"""
 
 import asyncio
 import threading
@@ -19,7 +21,15 @@ from broadcaster.store.outcomes import Decision
 from broadcaster.store.tables import FAILED, PENDING, SENT, SKIPPED, run
 from channels.base.contract import Deferred, Receipt, Refused, StatusEvent
 from fakes import FakeChannel
-from sending import check_counters, drain_until_quiet, fill, forget_leases, retry_failed, table, with_channels
+from sending import (
+    check_counters,
+    drain_until_quiet,
+    fill,
+    forget_leases,
+    retry_failed,
+    table,
+    with_channels,
+)
 from world import deliverer, emergency, notice, program, publish, rows, states, subscribe, variables
 
 PEOPLE = [(f"warga{n:03}@contoh.example", "cibabat") for n in range(12)]
@@ -27,7 +37,9 @@ PEOPLE = [(f"warga{n:03}@contoh.example", "cibabat") for n in range(12)]
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+    environ = variables(
+        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with program(environ) as opened:
         await subscribe(opened, "email", PEOPLE)
         yield opened
@@ -37,7 +49,13 @@ def correct(app: App, announcement: str) -> publishing.Stored:
     press = publishing.Press.of(app)
     checked = press.examine(notice(title="Ralat: air PDAM mati Kamis"), app.clock())
     return app.database.write_now(
-        publishing.correct, press, announcement, checked, reason="salah hari", actor="t", now=app.clock()
+        publishing.correct,
+        press,
+        announcement,
+        checked,
+        reason="salah hari",
+        actor="t",
+        now=app.clock(),
     )
 
 
@@ -66,11 +84,16 @@ async def test_a_retry_noted_after_the_end_of_a_run_closes_at_once_too(app: App)
     first = await publish(app, notice())
     fill(app)
     holder = Holder(owner="h", lease=30)
-    claim = app.database.write_now(slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0)
+    claim = app.database.write_now(
+        slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0
+    )
     marked = app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=3)
     correct(app, first.id)
     later = app.database.read_now(now) + 3600
-    waits = [Decision(slot=row.slot, attempt=row.attempt, state=PENDING, due_at=later) for row in marked.rows]
+    waits = [
+        Decision(slot=row.slot, attempt=row.attempt, state=PENDING, due_at=later)
+        for row in marked.rows
+    ]
     app.database.write_now(outcomes.settle, app.book, claim, waits, keep_ids=False)
     app.database.write_now(slices.release, claim, holder)
     app = with_channels(app, FakeChannel())
@@ -98,7 +121,9 @@ async def test_a_paused_run_closes_at_its_expiry(app: App, filled: bool) -> None
 
 
 @pytest.mark.parametrize("end", ["cancel", "expire"])
-async def test_a_halted_channel_still_closes_what_may_not_leave_any_more(app: App, end: str) -> None:
+async def test_a_halted_channel_still_closes_what_may_not_leave_any_more(
+    app: App, end: str
+) -> None:
     done = await publish(app, notice())
     fill(app)
     app.database.write_now(channel_store.halt_channel, "email", "token", "manual")
@@ -138,8 +163,12 @@ async def test_an_emergency_goes_on_while_suppressions_are_held(app: App) -> Non
     assert (states(app)["sent"], states(app)["pending"] >= 12) == (24, True)
 
 
-async def test_a_second_correction_reaches_those_whom_only_the_first_edition_reached(app: App) -> None:
-    """More earlier rows than one chunk holds: each recipient counts once, however many editions reached him."""
+async def test_a_second_correction_reaches_those_whom_only_the_first_edition_reached(
+    app: App,
+) -> None:
+    """More earlier rows than one chunk holds: each recipient counts once, however many editions
+    reached him.
+    """
     await subscribe(app, "email", [(f"lagi{n:04}@contoh.example", "cibabat") for n in range(1200)])
     channel = FakeChannel()
     app = with_channels(app, channel)
@@ -157,20 +186,26 @@ async def test_a_second_correction_reaches_those_whom_only_the_first_edition_rea
     )
     press = publishing.Press.of(app)
     checked = press.examine(notice(title="Ralat kedua: air PDAM mati Jumat"), app.clock())
-    third = app.database.write_now(publishing.correct, press, first.id, checked, reason="salah", actor="t", now=app.clock())
+    third = app.database.write_now(
+        publishing.correct, press, first.id, checked, reason="salah", actor="t", now=app.clock()
+    )
     for _ring in range(2):
         await drain_until_quiet(deliverer(app))
     assert len([row for row in rows(app) if row.edition == third.edition]) == 1212
 
 
-async def test_sending_an_unconfirmed_message_again_is_admitted_as_a_possible_duplicate(app: App) -> None:
+async def test_sending_an_unconfirmed_message_again_is_admitted_as_a_possible_duplicate(
+    app: App,
+) -> None:
     app = with_channels(app, FakeChannel())
     done = await publish(app, notice())
     fill(app)
     holder = Holder(owner="h", lease=30)
     for _death in range(3):
         forget_leases(app)
-        claim = app.database.write_now(slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0)
+        claim = app.database.write_now(
+            slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0
+        )
         app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=100)
     forget_leases(app)
     await drain_until_quiet(deliverer(app))
@@ -192,22 +227,36 @@ def fenced(app: App) -> tuple[slices.Claim, slices.Claim, slices.Marked]:
     return old, app.database.write_now(slices.claim_slice, holder=second, **take), marked
 
 
-async def test_a_fenced_refusal_suppresses_but_does_not_fall_back_from_an_open_row(app: App) -> None:
+async def test_a_fenced_refusal_suppresses_but_does_not_fall_back_from_an_open_row(
+    app: App,
+) -> None:
     for name in ("lama", "baru"):
         await subscribe(app, "email", [(f"{name}@contoh.example", "cibabat")], subscriber="orang-1")
-    app.database.write_now(lambda c: c.execute(
-        text("UPDATE address SET confirmed_at = confirmed_at + 5 WHERE id = (SELECT max(id) FROM address)")))  # fmt: skip
+    app.database.write_now(
+        lambda c: c.execute(
+            text(
+                "UPDATE address SET confirmed_at = confirmed_at + 5 WHERE id = (SELECT max(id) FROM address)"
+            )
+        )
+    )
     await publish(app, notice())
     old, _new, marked = fenced(app)
     newest = max(marked.rows, key=lambda row: row.address)
     decision = Decision(slot=newest.slot, attempt=newest.attempt, state=SKIPPED, reason="skipped")
     meaning = consequences.Consequence(slot=newest.slot, address=newest.address, fall_back=True)
     record = consequences.record
-    assert app.database.write_now(record, app.book, old, [decision], [meaning], keep_ids=False, results=1) == []
+    assert (
+        app.database.write_now(
+            record, app.book, old, [decision], [meaning], keep_ids=False, results=1
+        )
+        == []
+    )
     assert len(rows(app)) == 13
 
 
-async def test_a_late_receipt_counts_though_a_later_attempt_is_on_the_wire_or_failed(app: App) -> None:
+async def test_a_late_receipt_counts_though_a_later_attempt_is_on_the_wire_or_failed(
+    app: App,
+) -> None:
     await publish(app, notice())
     old, new, marked = fenced(app)
     second = Holder(owner="second", lease=30)
@@ -218,16 +267,22 @@ async def test_a_late_receipt_counts_though_a_later_attempt_is_on_the_wire_or_fa
     app.database.write_now(outcomes.settle, app.book, old, facts, keep_ids=False)
     assert states(app) == {"sent": 12}
     app.database.write_now(outcomes.hand_back, new, again.rows)
-    app.database.write_now(outcomes.settle, app.book, new, [failed._replace(slot=again.rows[1].slot)], keep_ids=False)
+    app.database.write_now(
+        outcomes.settle, app.book, new, [failed._replace(slot=again.rows[1].slot)], keep_ids=False
+    )
     assert states(app) == {"sent": 12}
     check_counters(app)
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_a_chunk_that_was_being_filled_when_its_run_was_superseded_is_undone(app: App) -> None:
+async def test_a_chunk_that_was_being_filled_when_its_run_was_superseded_is_undone(
+    app: App,
+) -> None:
     first = await publish(app, notice())
     holder = Holder(owner="h", lease=30)
-    claim = app.database.write_now(fanout.claim_fanout, channel="email", lane="routine", holder=holder)
+    claim = app.database.write_now(
+        fanout.claim_fanout, channel="email", lane="routine", holder=holder
+    )
     press, lost = publishing.Press.of(app), []
 
     def filling() -> None:
@@ -252,15 +307,23 @@ async def test_a_run_that_closes_while_a_receipt_reopens_a_row_stays_open(app: A
     app = with_channels(app, FakeChannel())
     done = await publish(app, notice())
     await drain_until_quiet(deliverer(app))
-    app.database.write_now(lambda c: c.execute(update(run).values(state="running", finished_at=None)))
+    app.database.write_now(
+        lambda c: c.execute(update(run).values(state="running", finished_at=None))
+    )
     row = rows(app)[0]
     event = StatusEvent(
-        dedupe="d", delivery=f"{row.edition}.{row.slot}.{row.attempt}", provider_id="", state="failed",
-        failure=Deferred(code="451"), at=app.clock(),
-    )  # fmt: skip
+        dedupe="d",
+        delivery=f"{row.edition}.{row.slot}.{row.attempt}",
+        provider_id="",
+        state="failed",
+        failure=Deferred(code="451"),
+        at=app.clock(),
+    )
 
     def arriving() -> None:
-        app.database.write_now(lambda c: receipts.apply_status(c, app.book, "email", event, now(c), receipt_wait=0))
+        app.database.write_now(
+            lambda c: receipts.apply_status(c, app.book, "email", event, now(c), receipt_wait=0)
+        )
 
     other = threading.Thread(target=arriving)
     with app.database.writer_engine.begin() as connection:
@@ -276,7 +339,9 @@ async def test_a_channel_that_halts_stops_the_hands_that_are_at_work(app: App) -
     await publish(app, notice())
     fill(app)
     holder = Holder(owner="h", lease=30)
-    claim = app.database.write_now(slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0)
+    claim = app.database.write_now(
+        slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0
+    )
     assert len(app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=3).rows) == 3
     app.database.write_now(channel_store.pause_channel, "email", 30)
     stopped = app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=3)

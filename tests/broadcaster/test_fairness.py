@@ -1,7 +1,8 @@
-"""Under a limit, at any point of a city-wide notice, no kelurahan is behind another: read off the order of a real fan-out.
+"""Under a limit, at any point of a city-wide notice, no kelurahan is behind another: read off the
+order of a real fan-out.
 
-The bound is the promise itself: at any k % of the notice two kelurahan are 2 percentage points apart at most, or two messages of
-the smaller one.
+The bound is the promise itself: at any k % of the notice two kelurahan are 2 percentage points
+apart at most, or two messages of the smaller one.
 """
 
 import random
@@ -23,7 +24,9 @@ SIZES = [1, 2, 3, 5, 9, 16, 28, 40, 60, 90, 130, 200, 300, 450, 700]
 GROWN = [size + 600 for size in SIZES]
 POINTS, MESSAGES = 0.02, 2.0
 MESSAGES_OF_FEW = 4.0
-"""For a notice on a topic where fewer than some 600 subscribe: each choice of topics is even only by itself."""
+"""For a notice on a topic where fewer than some 600 subscribe: each choice of topics is even only
+by itself.
+"""
 SLACK = 1e-9
 TOPICS = ((), ("gangguan-layanan",), ("bansos",), ("bansos", "cuaca"))
 """What people choose; the notice is about the second."""
@@ -32,7 +35,11 @@ SLUGS = [area.slug for area in AreaTree.built_in().kelurahan]
 
 def joining(chance: random.Random, sizes: list[int] = SIZES) -> list[str]:
     """The kelurahan of each who signs up, one after the other, from everywhere at once."""
-    homes = [slug for slug, size in zip(chance.sample(SLUGS, len(SLUGS)), sizes, strict=True) for _ in range(size)]
+    homes = [
+        slug
+        for slug, size in zip(chance.sample(SLUGS, len(SLUGS)), sizes, strict=True)
+        for _ in range(size)
+    ]
     chance.shuffle(homes)
     return homes
 
@@ -41,7 +48,12 @@ def sign_up(app: App, homes: list[str], topics: list[tuple[str, ...]]) -> None:
     """Everyone signs up in this order, with these topics."""
     wanted = [
         Subscription(
-            channel="email", address=f"w{person}@contoh.example", areas=(home,), topics=chosen, source="test", consent_at=0.0
+            channel="email",
+            address=f"w{person}@contoh.example",
+            areas=(home,),
+            topics=chosen,
+            source="test",
+            consent_at=0.0,
         )
         for person, (home, chosen) in enumerate(zip(homes, topics, strict=True))
     ]
@@ -49,13 +61,18 @@ def sign_up(app: App, homes: list[str], topics: list[tuple[str, ...]]) -> None:
 
 
 def gaps(app: App) -> Iterator[tuple[int, float, int]]:
-    """At each percent of the deliveries: percentage points between each two kelurahan, and the size of the smaller one."""
+    """At each percent of the deliveries: percentage points between each two kelurahan, and the size
+    of the smaller one.
+    """
     order: dict[str, list[int]] = defaultdict(list)
     found = rows(app, "email")
     for place, row in enumerate(found):
         order[row.area].append(place)
     for percent in range(1, 100):
-        done = [(bisect_left(places, len(found) * percent // 100), len(places)) for places in order.values()]
+        done = [
+            (bisect_left(places, len(found) * percent // 100), len(places))
+            for places in order.values()
+        ]
         for ahead, of_ahead in done:
             for behind, of_behind in done:
                 yield percent, ahead / of_ahead - behind / of_behind, min(of_ahead, of_behind)
@@ -76,8 +93,12 @@ def chance(request: pytest.FixtureRequest) -> random.Random:
     return random.Random(request.param)
 
 
-async def test_a_city_wide_notice_serves_every_kelurahan_alike(chance: random.Random, sqlite_url: str, tmp_path: Path) -> None:
-    environ = variables(sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+async def test_a_city_wide_notice_serves_every_kelurahan_alike(
+    chance: random.Random, sqlite_url: str, tmp_path: Path
+) -> None:
+    environ = variables(
+        sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with program(environ) as app:
         homes = joining(chance)
         sign_up(app, homes, [()] * len(homes))
@@ -87,8 +108,12 @@ async def test_a_city_wide_notice_serves_every_kelurahan_alike(chance: random.Ra
         assert unfair(app) == []
 
 
-async def test_a_notice_on_a_topic_serves_every_kelurahan_alike(chance: random.Random, sqlite_url: str, tmp_path: Path) -> None:
-    environ = variables(sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+async def test_a_notice_on_a_topic_serves_every_kelurahan_alike(
+    chance: random.Random, sqlite_url: str, tmp_path: Path
+) -> None:
+    environ = variables(
+        sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with program(environ) as app:
         homes = joining(chance, GROWN)
         sign_up(app, homes, [chance.choice(TOPICS) for _ in homes])
@@ -97,8 +122,12 @@ async def test_a_notice_on_a_topic_serves_every_kelurahan_alike(chance: random.R
         assert unfair(app) == []
 
 
-async def test_where_few_live_a_topic_costs_some_messages_more(chance: random.Random, sqlite_url: str, tmp_path: Path) -> None:
-    environ = variables(sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+async def test_where_few_live_a_topic_costs_some_messages_more(
+    chance: random.Random, sqlite_url: str, tmp_path: Path
+) -> None:
+    environ = variables(
+        sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with program(environ) as app:
         homes = joining(chance)
         sign_up(app, homes, [chance.choice(TOPICS) for _ in homes])

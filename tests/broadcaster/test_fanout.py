@@ -1,4 +1,6 @@
-"""Filling the ledger on both databases: who gets a row, in what order, when, and that the counters are the rows."""
+"""Filling the ledger on both databases: who gets a row, in what order, when, and that the counters
+are the rows.
+"""
 
 import itertools
 from collections.abc import AsyncIterator
@@ -37,8 +39,12 @@ OTHER = Holder(owner="other", lease=30)
 async def opened(url: str, folder: Path) -> AsyncIterator[App]:
     """A program with email subscribers in Cibabat and in Melong."""
     environ = variables(
-        url, folder, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example", TELEGRAM_TOKEN="1:x"
-    )  # fmt: skip
+        url,
+        folder,
+        EMAIL_URL="smtp://127.0.0.1:1",
+        EMAIL_FROM="info@cimahi.example",
+        TELEGRAM_TOKEN="1:x",
+    )
     async with program(environ) as app:
         await subscribe(app, "email", [(address, "cibabat") for address in CIBABAT])
         await subscribe(app, "email", [(address, "melong") for address in MELONG])
@@ -59,7 +65,9 @@ async def local(sqlite_url: str, tmp_path: Path) -> AsyncIterator[App]:
 
 
 def claim(app: App, channel: str = "email", holder: Holder = HOLDER) -> FanOut | None:
-    return app.database.write_now(fanout.claim_fanout, channel=channel, lane="routine", holder=holder)
+    return app.database.write_now(
+        fanout.claim_fanout, channel=channel, lane="routine", holder=holder
+    )
 
 
 def chunk(app: App, taken: FanOut, holder: Holder = HOLDER, sizes: Sizes = SMALL) -> bool:
@@ -81,7 +89,9 @@ def correct(app: App, announcement: str, **changes: Any) -> int:
     """Publish a correction; its edition."""
     press, now = Press.of(app), datetime.now(UTC)
     checked = press.examine(notice(title="Air PDAM mati sampai 16.00", **changes), now)
-    stored = app.database.write_now(publishing.correct, press, announcement, checked, reason="Jam salah.", actor="t", now=now)
+    stored = app.database.write_now(
+        publishing.correct, press, announcement, checked, reason="Jam salah.", actor="t", now=now
+    )
     assert stored.edition is not None
     return stored.edition
 
@@ -89,7 +99,12 @@ def correct(app: App, announcement: str, **changes: Any) -> int:
 def withdraw(app: App, announcement: str) -> int:
     """Take an announcement back; the edition that says so."""
     stored = app.database.write_now(
-        publishing.withdraw, Press.of(app), announcement, reason="Batal.", actor="t", now=datetime.now(UTC)
+        publishing.withdraw,
+        Press.of(app),
+        announcement,
+        reason="Batal.",
+        actor="t",
+        now=datetime.now(UTC),
     )
     assert stored.edition is not None
     return stored.edition
@@ -105,7 +120,9 @@ async def test_chunks_follow_each_other_in_slot_order_and_slices_cover_every_slo
     totals = []
     while not chunk(app, taken):
         totals.append(len(rows(app)))
-    assert totals == [3, 8, 12], "4, then 6 addresses are looked at, so that about 3 and 5 are concerned: some are in Melong"
+    assert totals == [3, 8, 12], (
+        "4, then 6 addresses are looked at, so that about 3 and 5 are concerned: some are in Melong"
+    )
     spans = [(part.after_slot, part.last_slot) for part in table(app, slice_)]
     assert spans[0][0] == -1
     assert spans[-1][1] == MAX_SLOT
@@ -133,7 +150,9 @@ async def test_an_edition_that_was_sent_before_its_seal_is_done_at_its_seal(app:
     assert taken is not None
     while len(rows(app)) < len(CIBABAT):
         chunk(app, taken)
-    while part := app.database.write_now(slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0):
+    while part := app.database.write_now(
+        slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0
+    ):
         marked = app.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=100)
         facts = [Decision(slot=row.slot, attempt=row.attempt, state=SENT) for row in marked.rows]
         app.database.write_now(outcomes.settle, app.book, part, facts, keep_ids=False)
@@ -145,7 +164,9 @@ async def test_an_edition_that_was_sent_before_its_seal_is_done_at_its_seal(app:
 
 async def test_whoever_confirmed_after_the_publication_is_not_in_it(local: App) -> None:
     await publish(local, notice())
-    late = text("UPDATE address SET confirmed_at = confirmed_at + 86400 WHERE id = (SELECT min(id) FROM address)")
+    late = text(
+        "UPDATE address SET confirmed_at = confirmed_at + 86400 WHERE id = (SELECT min(id) FROM address)"
+    )
     local.database.write_now(lambda c: c.execute(late))
     fill(local)
     assert len(rows(local)) == len(CIBABAT) - 1
@@ -223,9 +244,15 @@ async def test_nothing_is_added_to_a_run_that_is_paused_or_stopped(local: App) -
 async def two_addresses(app: App, people: int) -> list[int]:
     """People with an email and a Telegram address each; the ids of their email addresses."""
     for person in range(people):
-        for channel, address in (("email", f"dua{person}@x.example"), ("telegram", str(1000 + person))):
+        for channel, address in (
+            ("email", f"dua{person}@x.example"),
+            ("telegram", str(1000 + person)),
+        ):
             await subscribe(app, channel, [(address, "cibabat")], subscriber=f"dua-{person}")
-    found = (app.database.read_now(residents.find, app.book, "email", f"dua{person}@x.example") for person in range(people))
+    found = (
+        app.database.read_now(residents.find, app.book, "email", f"dua{person}@x.example")
+        for person in range(people)
+    )
     return [row.id for row in found if row is not None]
 
 
@@ -235,7 +262,9 @@ async def test_a_fallback_row_before_the_fan_out_reaches_its_slot_is_counted_onc
     assert edition is not None
     for closed in people:
         assert app.database.write_now(consequences.fall_back, edition, closed) != []
-        assert app.database.write_now(consequences.fall_back, edition, closed) == [], "there is no third address"
+        assert app.database.write_now(consequences.fall_back, edition, closed) == [], (
+            "there is no third address"
+        )
     assert table(app, slice_) == []
     fill(app, "telegram")
     assert len(rows(app, "telegram")) == 6
@@ -245,26 +274,38 @@ async def test_a_fallback_row_before_the_fan_out_reaches_its_slot_is_counted_onc
 
 
 @pytest.mark.parametrize("act", ["correct", "withdraw"])
-async def test_whoever_was_reached_hears_of_a_correction_at_their_next_address_wherever_it_went(app: App, act: str) -> None:
+async def test_whoever_was_reached_hears_of_a_correction_at_their_next_address_wherever_it_went(
+    app: App, act: str
+) -> None:
     await subscribe(app, "email", [("pindah@x.example", "cibabat")], subscriber="pindah")
     channel, chat = FakeChannel(), FakeChannel(name="telegram")
     app = with_channels(app, channel, chat)
     done = await publish(app, notice())
     await drain_all(app)
     await subscribe(app, "telegram", [("1001", "utama")], subscriber="pindah")
-    channel.provider = lambda r: Refused(reason="address_dead") if r.address == "pindah@x.example" else Receipt()
-    edition = correct(app, done.id, areas=["melong"]) if act == "correct" else withdraw(app, done.id)
+    channel.provider = lambda r: (
+        Refused(reason="address_dead") if r.address == "pindah@x.example" else Receipt()
+    )
+    edition = (
+        correct(app, done.id, areas=["melong"]) if act == "correct" else withdraw(app, done.id)
+    )
     await drain_all(app)
     await drain_all(app, "telegram")
     assert dict(chat.accepted) == {"1001": 1}
-    assert [row.area for row in rows(app, "telegram") if row.edition == edition] == ["32.77.03.1002"]
+    assert [row.area for row in rows(app, "telegram") if row.edition == edition] == [
+        "32.77.03.1002"
+    ]
     check_counters(app)
 
 
 @pytest.fixture
 async def app_of_pairs(sqlite_url: str, tmp_path: Path) -> AsyncIterator[tuple[App, list[int]]]:
     environ = variables(
-        sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example", TELEGRAM_TOKEN="1:x"
+        sqlite_url,
+        tmp_path,
+        EMAIL_URL="smtp://127.0.0.1:1",
+        EMAIL_FROM="info@cimahi.example",
+        TELEGRAM_TOKEN="1:x",
     )
     async with program(environ) as opened:
         await subscribe(opened, "telegram", [(str(n), "cibabat") for n in range(1, 8)])
@@ -272,17 +313,27 @@ async def app_of_pairs(sqlite_url: str, tmp_path: Path) -> AsyncIterator[tuple[A
 
 
 steps = st.lists(st.sampled_from(["email", "telegram", "fall back"]), max_size=14)
-sizes = st.builds(Sizes, first=st.integers(1, 6), chunk=st.integers(1, 9), slice_=st.integers(1, 4), least=st.integers(1, 4))
+sizes = st.builds(
+    Sizes,
+    first=st.integers(1, 6),
+    chunk=st.integers(1, 9),
+    slice_=st.integers(1, 4),
+    least=st.integers(1, 4),
+)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25
+)
 @given(order=steps, sizes=sizes, seed=st.randoms(use_true_random=False))
 def test_whatever_falls_back_meanwhile_the_seal_counts_the_rows(
     app_of_pairs: tuple[App, list[int]], order: list[str], sizes: Sizes, seed: Any
 ) -> None:
     app, people = app_of_pairs
     press, now = Press.of(app), datetime.now(UTC)
-    edition = app.database.write_now(publishing.publish, press, press.examine(notice(), now), actor="t", now=now).edition
+    edition = app.database.write_now(
+        publishing.publish, press, press.examine(notice(), now), actor="t", now=now
+    ).edition
     assert edition is not None
     for step in order:
         if step == "fall back":
@@ -293,7 +344,11 @@ def test_whatever_falls_back_meanwhile_the_seal_counts_the_rows(
         while (taken := claim(app, channel)) is not None:
             chunk(app, taken, sizes=sizes)
         mine = [row for row in rows(app, channel) if row.edition == edition]
-        parts = [part for part in table(app, slice_) if (part.edition, part.channel) == (edition, channel)]
+        parts = [
+            part
+            for part in table(app, slice_)
+            if (part.edition, part.channel) == (edition, channel)
+        ]
         assert len(mine) == expected == run_of(app, edition, channel).total
         assert sum(part.open for part in parts) == sum(part.n_pending for part in parts) == expected
         assert (parts[0].after_slot, parts[-1].last_slot) == (-1, MAX_SLOT)
@@ -304,7 +359,9 @@ def test_whatever_falls_back_meanwhile_the_seal_counts_the_rows(
 # --- corrections and withdrawals ------------------------------------------------------------------------
 
 
-async def test_a_correction_goes_to_those_reached_and_to_its_own_audience_once_each(app: App) -> None:
+async def test_a_correction_goes_to_those_reached_and_to_its_own_audience_once_each(
+    app: App,
+) -> None:
     odd = CIBABAT[3]
     channel = FakeChannel(provider=lambda r: Rejected(code="x") if r.address == odd else Receipt())
     app = with_channels(app, channel)
@@ -318,10 +375,14 @@ async def test_a_correction_goes_to_those_reached_and_to_its_own_audience_once_e
     check_counters(app)
 
 
-async def test_a_correction_to_other_areas_goes_to_those_reached_and_to_nobody_new_where_it_left(app: App) -> None:
+async def test_a_correction_to_other_areas_goes_to_those_reached_and_to_nobody_new_where_it_left(
+    app: App,
+) -> None:
     done = await publish(app, notice())
     await drain_all(app)
-    await subscribe(app, "email", [("baru@x.example", "cibabat"), ("baru-melong@x.example", "melong")])
+    await subscribe(
+        app, "email", [("baru@x.example", "cibabat"), ("baru-melong@x.example", "melong")]
+    )
     second = correct(app, done.id, areas=["melong"])
     await drain_all(app)
     assert reached(app, second) == {*CIBABAT, *MELONG, "baru-melong@x.example"}
@@ -330,7 +391,9 @@ async def test_a_correction_to_other_areas_goes_to_those_reached_and_to_nobody_n
     assert reached(app, third) == {*CIBABAT, *MELONG, "baru-melong@x.example"}
 
 
-async def test_a_correction_knows_every_message_of_earlier_editions_the_newest_first(app: App) -> None:
+async def test_a_correction_knows_every_message_of_earlier_editions_the_newest_first(
+    app: App,
+) -> None:
     numbers = itertools.count(1)
     channel = FakeChannel(provider=lambda _r: Receipt(message_number=next(numbers)))
     app = with_channels(app, channel)
@@ -376,8 +439,9 @@ async def test_a_chat_that_moved_is_not_edited_by_the_numbers_of_the_old_one(app
     for _ring in range(2):
         await drain_all(app)
     assert {recipient.address: recipient.corrects for recipient in channel.order} == {
-        "pindah@x.example": (), **dict.fromkeys(CIBABAT[1:], (57,))
-    }  # fmt: skip
+        "pindah@x.example": (),
+        **dict.fromkeys(CIBABAT[1:], (57,)),
+    }
 
 
 async def test_a_correction_is_counted_under_the_area_where_the_original_was(local: App) -> None:
@@ -393,7 +457,9 @@ async def test_a_correction_is_counted_under_the_area_where_the_original_was(loc
 async def test_a_correction_waits_until_the_originals_rows_have_settled(app: App) -> None:
     done = await publish(app, notice())
     fill(app)
-    part = app.database.write_now(slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0)
+    part = app.database.write_now(
+        slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0
+    )
     assert part is not None
     marked = app.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=5)
     second = correct(app, done.id)
@@ -412,21 +478,30 @@ async def test_a_correction_waits_until_the_originals_rows_have_settled(app: App
 async def test_a_third_edition_waits_for_the_first_too(local: App) -> None:
     done = await publish(local, notice())
     fill(local)
-    part = local.database.write_now(slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0)
+    part = local.database.write_now(
+        slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0
+    )
     assert part is not None
     local.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=100)
     correct(local, done.id)
     third = correct(local, done.id, summary="Sampai pukul 16.00.")
     assert claim(local) is None
     forget_leases(local)
-    local.database.write_now(lambda c: (c.execute(update(delivery).values(state=SENT)), c.execute(update(slice_).values(open=0))))
+    local.database.write_now(
+        lambda c: (
+            c.execute(update(delivery).values(state=SENT)),
+            c.execute(update(slice_).values(open=0)),
+        )
+    )
     found = claim(local)
     assert found is not None
     assert found.edition == third
 
 
 async def test_a_withdrawal_goes_only_to_those_who_may_have_had_it(app: App) -> None:
-    channel = FakeChannel(provider=lambda r: Rejected(code="x") if r.address in CIBABAT[:2] else Receipt())
+    channel = FakeChannel(
+        provider=lambda r: Rejected(code="x") if r.address in CIBABAT[:2] else Receipt()
+    )
     app = with_channels(app, channel)
     done = await publish(app, notice())
     await drain_all(app)
@@ -456,14 +531,18 @@ async def test_a_withdrawal_before_anything_left_reaches_nobody_and_is_done(loca
 async def test_whoever_had_an_uncertain_message_is_told_of_the_withdrawal(app: App) -> None:
     done = await publish(app, notice())
     fill(app)
-    part = app.database.write_now(slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0)
+    part = app.database.write_now(
+        slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0
+    )
     assert part is not None
     marked = app.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=4)
     forget_leases(app)  # the worker died with four on the wire
     second = withdraw(app, done.id)
     await drain_all(app)
     assert len(reached(app, second)) == 4
-    assert {row.slot for row in marked.rows} == {row.slot for row in rows(app) if row.edition == second}
+    assert {row.slot for row in marked.rows} == {
+        row.slot for row in rows(app) if row.edition == second
+    }
     assert states(app) == {"unconfirmed": 4, "cancelled": 8, "sent": 4}
     assert SENDING not in {row.state for row in rows(app)}
 
@@ -482,7 +561,9 @@ async def test_whoever_stopped_since_gets_no_correction(local: App) -> None:
     assert channel.accepted[CIBABAT[1]] == 2
 
 
-@pytest.mark.parametrize(("fields", "lane", "left"), [(notice, "routine", True), (emergency, "emergency", False)])
+@pytest.mark.parametrize(
+    ("fields", "lane", "left"), [(notice, "routine", True), (emergency, "emergency", False)]
+)
 async def test_an_emergency_leaves_with_whoever_is_found_while_a_notice_waits_for_a_slice(
     local: App, fields: Any, lane: str, left: bool
 ) -> None:
@@ -499,8 +580,12 @@ async def test_an_emergency_leaves_with_whoever_is_found_while_a_notice_waits_fo
 
 async def test_where_few_are_concerned_a_chunk_looks_at_more(local: App) -> None:
     await subscribe(local, "email", [(f"utama{n}@x.example", "utama") for n in range(100)])
-    assert local.database.read_now(audience.share, audience_for(local, "utama"), "email") == pytest.approx(100 / 116)
-    assert local.database.read_now(audience.share, audience_for(local, "melong"), "email") == pytest.approx(4 / 116)
+    assert local.database.read_now(
+        audience.share, audience_for(local, "utama"), "email"
+    ) == pytest.approx(100 / 116)
+    assert local.database.read_now(
+        audience.share, audience_for(local, "melong"), "email"
+    ) == pytest.approx(4 / 116)
     await publish(local, notice(areas=["melong"]))
     taken = claim(local)
     assert taken is not None
@@ -513,4 +598,9 @@ async def test_where_few_are_concerned_a_chunk_looks_at_more(local: App) -> None
 
 def audience_for(app: App, area: str) -> audience.Audience:
     """Whom a notice for an area concerns."""
-    return audience.Audience(areas=app.tree.concerned([app.tree[area].code]), topic="x", emergency=False, confirmed_before=2e9)
+    return audience.Audience(
+        areas=app.tree.concerned([app.tree[area].code]),
+        topic="x",
+        emergency=False,
+        confirmed_before=2e9,
+    )

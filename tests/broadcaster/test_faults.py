@@ -13,7 +13,10 @@ def test_without_settings_nothing_goes_wrong() -> None:
 
 def test_a_share_is_met_over_many_requests() -> None:
     faults = Faults(rate_429=0.2, rate_5xx=0.05, cut=0.5)
-    counts = [sum(draw() for _ in range(10_000)) for draw in (faults.limited, faults.broken, faults.cutting)]
+    counts = [
+        sum(draw() for _ in range(10_000))
+        for draw in (faults.limited, faults.broken, faults.cutting)
+    ]
     assert 1_900 < counts[0] < 2_100
     assert 420 < counts[1] < 580
     assert 4_850 < counts[2] < 5_150
@@ -26,7 +29,11 @@ def test_a_full_share_strikes_every_request() -> None:
 
 
 def test_the_same_seed_draws_the_same_faults() -> None:
-    first, second, other = Faults(rate_5xx=0.3, seed=1), Faults(rate_5xx=0.3, seed=1), Faults(rate_5xx=0.3, seed=2)
+    first, second, other = (
+        Faults(rate_5xx=0.3, seed=1),
+        Faults(rate_5xx=0.3, seed=1),
+        Faults(rate_5xx=0.3, seed=2),
+    )
     series = [[faults.broken() for _ in range(200)] for faults in (first, second, other)]
     assert series[0] == series[1] != series[2]
 
@@ -49,7 +56,9 @@ def test_raising_the_share_only_adds_blocked_addresses() -> None:
 def test_blocked_and_greylisted_addresses_are_drawn_apart() -> None:
     faults = Faults(blocked=0.5, greylist=0.5)
     addresses = [f"62812{n:08}" for n in range(1000)]
-    assert {a for a in addresses if faults.blocks(a)} != {a for a in addresses if faults.greylists(a)}
+    assert {a for a in addresses if faults.blocks(a)} != {
+        a for a in addresses if faults.greylists(a)
+    }
 
 
 def test_sliders_change_faults_and_show_them() -> None:
@@ -66,7 +75,15 @@ def test_sliders_change_faults_and_show_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"rate_429": 1.5}, {"rate_429": -0.1}, {"latency_ms": 1e9}, {"seed": 3}, {"_random": 0}, {"typo": 0.1}]
+    "values",
+    [
+        {"rate_429": 1.5},
+        {"rate_429": -0.1},
+        {"latency_ms": 1e9},
+        {"seed": 3},
+        {"_random": 0},
+        {"typo": 0.1},
+    ],
 )
 def test_a_slider_out_of_range_or_unknown_changes_nothing(values: dict[str, float]) -> None:
     faults = Faults()

@@ -11,7 +11,9 @@ RAISING = "from broadcaster.files import file_limit, raise_file_limit; print(fil
 
 def test_a_low_limit_is_raised_to_what_the_system_grants() -> None:
     limited = f"ulimit -Sn 256 && ulimit -Hn 800 && exec {sys.executable} -c '{RAISING}'"
-    said = subprocess.run(["/bin/sh", "-c", limited], stdout=subprocess.PIPE, check=True, text=True).stdout
+    said = subprocess.run(
+        ["/bin/sh", "-c", limited], stdout=subprocess.PIPE, check=True, text=True
+    ).stdout
     assert said.strip() == "(256, 800) 800 (800, 800)"
 
 

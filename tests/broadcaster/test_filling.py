@@ -1,4 +1,6 @@
-"""No road leads a template's blank to residents, on both databases: also one that only the stored template tells of."""
+"""No road leads a template's blank to residents, on both databases: also one that only the stored
+template tells of.
+"""
 
 from typing import Any
 
@@ -30,15 +32,21 @@ class Room:
     def __init__(self, database: Database) -> None:
         self.database = database
         people = (person("rina", "author"), person("dewi", "approver"))
-        self.people: dict[str, Account] = {one.name: database.write_now(accounts.add, one, at=NOW.timestamp()) for one in people}
+        self.people: dict[str, Account] = {
+            one.name: database.write_now(accounts.add, one, at=NOW.timestamp()) for one in people
+        }
 
     def do(self, act: Any, *args: Any, who: str = "rina", **options: Any) -> Any:
         """Have somebody do something."""
-        return self.database.write_now(act, Desk(press=press(), account=self.people[who], now=NOW), *args, **options)
+        return self.database.write_now(
+            act, Desk(press=press(), account=self.people[who], now=NOW), *args, **options
+        )
 
     def keep(self, form: Any = OPEN, name: str = "Rapat") -> store.Template:
         """Store a template, as from a draft."""
-        identity = self.database.write_now(store.add, name, form, actor="staff:rina", at=NOW.timestamp())
+        identity = self.database.write_now(
+            store.add, name, form, actor="staff:rina", at=NOW.timestamp()
+        )
         template = self.database.read_now(store.find, identity)
         assert template is not None
         return template
@@ -61,7 +69,9 @@ class Room:
     def granted(self, act: Any, raw: Any, *args: Any, **options: Any) -> Any:
         """What the program or a token does."""
         checked = press().examine(raw, NOW)
-        return self.database.write_now(act, press(), *args, checked, actor="cli", now=NOW, **options)
+        return self.database.write_now(
+            act, press(), *args, checked, actor="cli", now=NOW, **options
+        )
 
 
 @pytest.fixture
@@ -80,7 +90,11 @@ def test_what_a_stored_template_leaves_open_is_not_submitted(room: Room) -> None
     row = room.do(newsroom.save, OPEN)
     room.keep()
     refuses(room.do, newsroom.submit, row.id)
-    filled = room.do(newsroom.save, {**OPEN, "title": "Rapat di balai RW 05 (lihat denah)"}, announcement_id=row.id)
+    filled = room.do(
+        newsroom.save,
+        {**OPEN, "title": "Rapat di balai RW 05 (lihat denah)"},
+        announcement_id=row.id,
+    )
     assert room.do(newsroom.submit, filled.id).state == "review"
 
 
@@ -128,7 +142,9 @@ def test_what_a_template_leaves_open_does_not_go_out_by_file_or_token(room: Room
     refuses(room.granted, publishing.publish, OPEN)
     refuses(room.granted, publishing.publish, {**OPEN, "publish_at": "2026-11-25 09:00"})
     draft = room.granted(publishing.save_draft, OPEN, role="grant")
-    refuses(room.database.write_now, publishing.publish_stored, press(), draft.id, actor="cli", now=NOW)
+    refuses(
+        room.database.write_now, publishing.publish_stored, press(), draft.id, actor="cli", now=NOW
+    )
 
 
 def test_what_a_template_leaves_open_does_not_go_out_as_a_correction(room: Room) -> None:
@@ -142,7 +158,9 @@ def test_what_a_template_leaves_open_does_not_go_out_as_a_correction(room: Room)
 
 
 @pytest.mark.parametrize("reason", [f"Pindah ke {BLANK}.", "Pindah ke (tempat)."])
-def test_the_reason_of_a_correction_or_withdrawal_has_no_blank_either(room: Room, reason: str) -> None:
+def test_the_reason_of_a_correction_or_withdrawal_has_no_blank_either(
+    room: Room, reason: str
+) -> None:
     room.keep()
     published = room.granted(publishing.publish, NOTICE)
     other = {**NOTICE, "title": "Air menyala lagi"}
@@ -150,7 +168,9 @@ def test_the_reason_of_a_correction_or_withdrawal_has_no_blank_either(room: Room
         lambda: room.do(amending.propose_correction, published.id, other, reason=reason),
         lambda: room.do(amending.propose_withdrawal, published.id, reason=reason),
         lambda: room.granted(publishing.correct, other, published.id, reason=reason),
-        lambda: room.database.write_now(publishing.withdraw, press(), published.id, reason=reason, actor="cli", now=NOW),
+        lambda: room.database.write_now(
+            publishing.withdraw, press(), published.id, reason=reason, actor="cli", now=NOW
+        ),
     ):
         with pytest.raises(InvalidAnnouncement, match="reason: Masih ada isian kosong"):
             act()
@@ -181,20 +201,32 @@ def roads(room: Room, form: Any) -> dict[str, Any]:
     return {
         "submit": lambda: room.do(newsroom.submit, drafted.id),
         "warning": lambda: room.do(warning.submit, emergency),
-        "break glass": lambda: room.do(newsroom.break_glass, alarm.id, reason="Mendesak.", allowed=True),
+        "break glass": lambda: room.do(
+            newsroom.break_glass, alarm.id, reason="Mendesak.", allowed=True
+        ),
         "publish": lambda: room.granted(publishing.publish, form),
-        "schedule": lambda: room.granted(publishing.publish, {**form, "publish_at": "2026-11-25 09:00"}),
+        "schedule": lambda: room.granted(
+            publishing.publish, {**form, "publish_at": "2026-11-25 09:00"}
+        ),
         "stored draft": lambda: room.database.write_now(
-            publishing.publish_stored, press(), room.granted(publishing.save_draft, form, role="grant").id, actor="cli", now=NOW
+            publishing.publish_stored,
+            press(),
+            room.granted(publishing.save_draft, form, role="grant").id,
+            actor="cli",
+            now=NOW,
         ),
         "correct": lambda: room.granted(publishing.correct, form, published.id, reason="Salah."),
-        "propose": lambda: room.do(amending.propose_correction, published.id, form, reason="Salah."),
+        "propose": lambda: room.do(
+            amending.propose_correction, published.id, form, reason="Salah."
+        ),
         "reason": lambda: room.do(amending.propose_withdrawal, published.id, reason=form["body"]),
     }
 
 
 @pytest.mark.parametrize("blank", PLACEHOLDERS)
-def test_each_blank_of_each_stored_template_is_refused_on_every_road(room: Room, blank: str) -> None:
+def test_each_blank_of_each_stored_template_is_refused_on_every_road(
+    room: Room, blank: str
+) -> None:
     template = room.keep({**NOTICE, "body": f"Bawa KTP ke {blank}."})
     begun = room.do(recurring.use, template.id)
     acts = roads(room, {**NOTICE, "body": f"Datang besok ke {blank}, bawa KK."})
@@ -213,9 +245,15 @@ def test_each_blank_of_each_stored_template_is_refused_on_every_road(room: Room,
 
 
 @pytest.mark.parametrize("blank", ["(NAMA PROGRAM)", "(maks. 3 titik)"])
-def test_what_a_template_leaves_open_does_not_go_out_though_it_was_approved_before(room: Room, blank: str) -> None:
+def test_what_a_template_leaves_open_does_not_go_out_though_it_was_approved_before(
+    room: Room, blank: str
+) -> None:
     form = {**NOTICE, "title": f"Rapat di {blank}"}
-    waiting, held, due = room.submitted(form), room.submitted(form), room.submitted({**form, "publish_at": "2026-11-25 09:00"})
+    waiting, held, due = (
+        room.submitted(form),
+        room.submitted(form),
+        room.submitted({**form, "publish_at": "2026-11-25 09:00"}),
+    )
     room.approve(held)
     room.approve(due)
     room.keep(form)
@@ -229,14 +267,18 @@ def test_what_a_template_leaves_open_does_not_go_out_though_it_was_approved_befo
 def test_a_template_of_before_is_held_against_the_rules_of_today(room: Room) -> None:
     template = room.keep({**NOTICE, "title": "Rapat di (balai warga), (NAMA PROGRAM)"})
     room.database.write_now(
-        lambda connection: connection.execute(update(table).where(table.c.id == template.id).values(blanks='["balai warga"]'))
+        lambda connection: connection.execute(
+            update(table).where(table.c.id == template.id).values(blanks='["balai warga"]')
+        )
     )
     row = room.do(newsroom.save, {**NOTICE, "title": "Rapat (NAMA PROGRAM)"})
     with pytest.raises(InvalidAnnouncement, match="NAMA PROGRAM"):
         room.do(newsroom.submit, row.id)
 
 
-@pytest.mark.parametrize("text", ["(lihat denah)", "(RT 03/RW 05)", "(NAMA RESMI)", "[HARI INI] (hari 1)"])
+@pytest.mark.parametrize(
+    "text", ["(lihat denah)", "(RT 03/RW 05)", "(NAMA RESMI)", "[HARI INI] (hari 1)"]
+)
 def test_brackets_of_what_was_published_stay_words_in_its_template(room: Room, text: str) -> None:
     published = room.granted(publishing.publish, {**NOTICE, "title": f"Rapat {text}"})
     template = room.do(recurring.keep, published.id, "Rapat")

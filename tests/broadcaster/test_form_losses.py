@@ -33,13 +33,18 @@ def test_only_what_is_gone_counts(after: str, lost: int) -> None:
         ({"body": BODY}, {}),
         ({"body": BODY}, {"body": BODY[:40]}),
         ({"overrides": {"telegram": {"body": BODY}}}, {"overrides": {}}),
-        ({"translations": {"en": {"title": "No tap water in Cibabat"}}}, {"translations": {"en": {"title": "No"}}}),
+        (
+            {"translations": {"en": {"title": "No tap water in Cibabat"}}},
+            {"translations": {"en": {"title": "No"}}},
+        ),
         ({"areas": ["cibabat", "pasirkaliki", "melong"]}, {"areas": []}),
         ({"image": "https://info.cimahi.example/media/1234/besar.jpg"}, {}),
         ({"title": "Air mati di Cibabat hari ini"}, {"title": "Listrik padam"}),
     ],
 )
-def test_a_cut_or_cleared_field_is_no_small_change(before: dict[str, Any], after: dict[str, Any]) -> None:
+def test_a_cut_or_cleared_field_is_no_small_change(
+    before: dict[str, Any], after: dict[str, Any]
+) -> None:
     assert not is_small(before, after)
 
 
@@ -60,5 +65,9 @@ def test_nothing_is_lost_by_adding_in_one_place(text: str, more: str) -> None:
 
 
 @given(texts, texts)
-def test_a_loss_is_never_larger_than_the_text_nor_smaller_than_the_difference(before: str, after: str) -> None:
-    assert max(0, len(before) - len(after)) <= loss({"body": before}, {"body": after}) <= len(before)
+def test_a_loss_is_never_larger_than_the_text_nor_smaller_than_the_difference(
+    before: str, after: str
+) -> None:
+    assert (
+        max(0, len(before) - len(after)) <= loss({"body": before}, {"body": after}) <= len(before)
+    )

@@ -18,7 +18,13 @@ SITE = Site()
 
 def frozen(raw: dict[str, object] = desk.NOTICE, **changes: object) -> Edition:
     """The edition of an announcement published now."""
-    return freeze(desk.checked(raw, **changes), site=SITE, announcement="a" * 32, code="CMH-7K4Q-2M", at=desk.NOW)
+    return freeze(
+        desk.checked(raw, **changes),
+        site=SITE,
+        announcement="a" * 32,
+        code="CMH-7K4Q-2M",
+        at=desk.NOW,
+    )
 
 
 def test_links_to_our_own_paths_are_whole_in_every_wording_and_in_summaries_cut_from_them() -> None:
@@ -41,9 +47,17 @@ def test_nothing_is_left_to_default() -> None:
     assert edition.agency == "Kota Cimahi"
     assert edition.topic.label("en") == "Service disruption"
     assert (
-        edition.published_at == edition.first_published_at == edition.effective == datetime(2026, 11, 25, 0, 43, 12, tzinfo=UTC)
+        edition.published_at
+        == edition.first_published_at
+        == edition.effective
+        == datetime(2026, 11, 25, 0, 43, 12, tzinfo=UTC)
     )
-    assert (edition.number, edition.change, edition.kind, edition.level) == (1, "original", "notice", "info")
+    assert (edition.number, edition.change, edition.kind, edition.level) == (
+        1,
+        "original",
+        "notice",
+        "info",
+    )
     assert (edition.expires, edition.link, edition.image, edition.claim) == (None, None, None, None)
 
 
@@ -75,7 +89,10 @@ def test_what_was_given_stands_in_the_edition() -> None:
 
 
 def test_the_summary_is_the_first_sentences_that_fit() -> None:
-    assert frozen().wording("id").summary == "Tampung air sekarang. Truk tangki menunggu di kantor kelurahan sampai sore."
+    assert (
+        frozen().wording("id").summary
+        == "Tampung air sekarang. Truk tangki menunggu di kantor kelurahan sampai sore."
+    )
     longer = "Tampung air **sekarang** untuk satu hari. Truk tangki menunggu di kantor kelurahan sampai sore, di dekat pasar."
     assert default_summary(longer) == "Tampung air sekarang untuk satu hari."
     assert frozen(summary="Tampung air.").wording("id").summary == "Tampung air."
@@ -120,13 +137,24 @@ def test_a_withdrawal_keeps_nothing_of_the_old_text(raw: dict[str, object]) -> N
         for text in (wording.title, wording.summary, wording.body, wording.instruction):
             assert not text or text not in document
     assert "bukti" not in document
-    assert (taken_back.claim, taken_back.link, taken_back.image, taken_back.expires) == (None, None, None, None)
+    assert (taken_back.claim, taken_back.link, taken_back.image, taken_back.expires) == (
+        None,
+        None,
+        None,
+        None,
+    )
 
 
 def test_a_withdrawal_says_what_why_and_since_when() -> None:
     original = frozen()
-    taken_back = withdrawal(original, reason="Pekerjaan pipa ditunda. Air tetap mengalir.", at=desk.later(hours=1))
-    assert (taken_back.number, taken_back.change, taken_back.code) == (2, "withdrawal", original.code)
+    taken_back = withdrawal(
+        original, reason="Pekerjaan pipa ditunda. Air tetap mengalir.", at=desk.later(hours=1)
+    )
+    assert (taken_back.number, taken_back.change, taken_back.code) == (
+        2,
+        "withdrawal",
+        original.code,
+    )
     assert taken_back.first_published_at == original.first_published_at
     assert taken_back.published_at == original.published_at + timedelta(hours=1)
     assert taken_back.areas == original.areas
@@ -138,15 +166,24 @@ def test_a_withdrawal_says_what_why_and_since_when() -> None:
 
 
 def test_a_withdrawn_warning_is_the_sample_that_channels_are_shown() -> None:
-    assert withdrawal(samples.alert(), reason=samples.withdrawn_alert().reason, at=samples.WITHDRAWN) == samples.withdrawn_alert()
+    assert (
+        withdrawal(samples.alert(), reason=samples.withdrawn_alert().reason, at=samples.WITHDRAWN)
+        == samples.withdrawn_alert()
+    )
 
 
 @pytest.mark.parametrize("raw", [desk.NOTICE, desk.EMERGENCY, desk.CLARIFICATION])
-@pytest.mark.parametrize("label", ["Cuaca", "Pelayanan administrasi kependudukan dan catatan sipil", "x" * 100])
+@pytest.mark.parametrize(
+    "label", ["Cuaca", "Pelayanan administrasi kependudukan dan catatan sipil", "x" * 100]
+)
 def test_the_title_of_a_withdrawal_always_fits(raw: dict[str, object], label: str) -> None:
     topic = Topic(slug="panjang", labels={"id": label, "en": label})
-    original = freeze(desk.checked(raw), site=SITE, announcement="a", code="CMH-7K4Q-2M", at=desk.NOW)
-    edition = withdrawal(Edition(**{**_values(original), "topic": topic}), reason="Salah. " * 40, at=desk.NOW)
+    original = freeze(
+        desk.checked(raw), site=SITE, announcement="a", code="CMH-7K4Q-2M", at=desk.NOW
+    )
+    edition = withdrawal(
+        Edition(**{**_values(original), "topic": topic}), reason="Salah. " * 40, at=desk.NOW
+    )
     for wording in edition.wordings.values():
         assert len(wording.title) <= 70
         assert len(wording.summary) <= 90

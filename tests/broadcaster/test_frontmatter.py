@@ -56,7 +56,9 @@ def test_a_file_becomes_the_fields_of_an_announcement_with_times_in_wib() -> Non
     assert fields.expires.isoformat() == "2026-11-25T14:00:00+07:00"
 
 
-@pytest.mark.parametrize("written", ["32.70", "14:00", "no", "2026-11-25", "0123", "1e3", "~", "null", "0x1F"])
+@pytest.mark.parametrize(
+    "written", ["32.70", "14:00", "no", "2026-11-25", "0123", "1e3", "~", "null", "0x1F"]
+)
 def test_no_value_is_guessed_from_its_look(written: str) -> None:
     assert parse(f"---\nx: {written}\n---\n")["x"] == written
 
@@ -70,7 +72,9 @@ def test_the_body_may_stand_in_the_front_matter_but_not_twice() -> None:
     assert refusal("---\nbody: Air mati.\n---\nLain.").startswith("body: Isi ditulis dua kali.")
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "Air mati.", "title: x\n---\nAir mati.", " ---\ntitle: x\n---\n"])
+@pytest.mark.parametrize(
+    "text", ["", "\n\n", "Air mati.", "title: x\n---\nAir mati.", " ---\ntitle: x\n---\n"]
+)
 def test_a_file_without_front_matter_is_told_how_to_begin(text: str) -> None:
     assert "Mulai berkas dengan baris ---" in refusal(text)
 
@@ -88,11 +92,17 @@ def test_front_matter_that_is_no_mapping_is_refused(inside: str) -> None:
     ("text", "said"),
     [
         ("---\ntitle: x\n\tareas: y\n---\n", "Baris 3: ada tab. Ganti tab dengan spasi."),
-        ("\n---\ntitle: Air mati: Rabu\n---\n", "Baris 3: tidak dapat dibaca sebagai YAML. Apit isi"),
+        (
+            "\n---\ntitle: Air mati: Rabu\n---\n",
+            "Baris 3: tidak dapat dibaca sebagai YAML. Apit isi",
+        ),
         ("---\ntitle: x\nareas: [a, b\n---\n", "Baris 3: tidak dapat dibaca"),
         ("---\ntitle: x\narea: y\ntitle: z\n---\n", 'Baris 4: "title" tertulis dua kali.'),
         ("---\ntranslations: {en: {title: x, title: y}}\n---\n", '"title" tertulis dua kali.'),
-        ("---\ntitle: Jl. Pesantren #12 ditutup\n---\n", "Baris 2: teks sesudah tanda # akan hilang"),
+        (
+            "---\ntitle: Jl. Pesantren #12 ditutup\n---\n",
+            "Baris 2: teks sesudah tanda # akan hilang",
+        ),
         ("---\na: &x [1]\nb: *x\n---\n", "Baris 2: acuan"),
         ("---\na: b\nb: *x\n---\n", "Baris 3: acuan"),
         ("---\na: !!python/object/apply:os.system [ls]\n---\n", "Baris 2: tanda !"),
@@ -107,7 +117,9 @@ def test_what_has_no_place_in_front_matter_is_refused_with_its_line(text: str, s
 
 
 def test_comments_are_left_out() -> None:
-    values = parse("---\n# one\ntitle: 'Jl. 5 #12' #two\nareas: [a] # three\nlevel: info # four\n---\n")
+    values = parse(
+        "---\n# one\ntitle: 'Jl. 5 #12' #two\nareas: [a] # three\nlevel: info # four\n---\n"
+    )
     assert values == {"title": "Jl. 5 #12", "areas": ["a"], "level": "info"}
 
 
@@ -143,13 +155,20 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once() -> None:
         checked(text, lambda values: press().examine(values, NOW))
     told = [f"{problem.field} {problem.reason}" for problem in refused.value.problems]
     assert [said.split(":")[0].strip() for said in told] == [
-        "Baris 3", "Baris 5", "body Belum diisi.", "expires Bukan waktu yang dapat dibaca.", "warna Nama ini tidak dikenal.",
-    ]  # fmt: skip
+        "Baris 3",
+        "Baris 5",
+        "body Belum diisi.",
+        "expires Bukan waktu yang dapat dibaca.",
+        "warna Nama ini tidak dikenal.",
+    ]
 
 
 def test_what_a_line_left_out_would_have_said_is_not_called_missing() -> None:
     with pytest.raises(InvalidAnnouncement) as refused:
-        checked("---\ntitle: !x Air mati\nareas: [cibabat]\n---\nTampung air.\n", lambda values: press().examine(values, NOW))
+        checked(
+            "---\ntitle: !x Air mati\nareas: [cibabat]\n---\nTampung air.\n",
+            lambda values: press().examine(values, NOW),
+        )
     assert len(refused.value.problems) == 1
 
 
@@ -159,7 +178,16 @@ def test_a_file_without_front_matter_is_refused_as_ever() -> None:
 
 
 @pytest.mark.parametrize(
-    "areas", ["[Cibeber]", "[CIBEBER]", "Cibeber", "Kel. Cibeber", "[Kel. Cibeber]", "[Kelurahan Cibeber]", "[32.77.01.1005]"]
+    "areas",
+    [
+        "[Cibeber]",
+        "[CIBEBER]",
+        "Cibeber",
+        "Kel. Cibeber",
+        "[Kel. Cibeber]",
+        "[Kelurahan Cibeber]",
+        "[32.77.01.1005]",
+    ],
 )
 def test_an_area_may_be_written_as_people_write_it(areas: str) -> None:
     text = f"---\ntitle: Air mati\nareas: {areas}\n---\nTampung air.\n"
@@ -175,4 +203,7 @@ def test_several_areas_may_be_written_in_words_and_what_is_unsure_is_asked() -> 
     )
     assert several.fields.areas == ("cigugur-tengah", "cimahi-utara")
     with pytest.raises(InvalidAnnouncement, match=r"Maksud Anda|Yang dikenal|Lihat"):
-        checked("---\ntitle: Air mati\nareas: [Cibeur]\n---\nTampung air.\n", lambda values: press().examine(values, NOW))
+        checked(
+            "---\ntitle: Air mati\nareas: [Cibeur]\n---\nTampung air.\n",
+            lambda values: press().examine(values, NOW),
+        )

@@ -1,4 +1,6 @@
-"""The stand-in Graph API: as strict as the real one, counting what it takes, answering by signed webhook."""
+"""The stand-in Graph API: as strict as the real one, counting what it takes, answering by signed
+webhook.
+"""
 
 import asyncio
 import hashlib
@@ -14,7 +16,12 @@ from aiohttp import web
 
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.graph_api import GraphApi, scoped_id
-from broadcaster.simulation.graph_templates import ApiError, check_template, received_parts, registry
+from broadcaster.simulation.graph_templates import (
+    ApiError,
+    check_template,
+    received_parts,
+    registry,
+)
 from broadcaster.simulation.serving import running
 from waiting import until
 
@@ -46,26 +53,50 @@ TEMPLATE: dict[str, Any] = {
 
 def body(**parameters: str) -> dict[str, Any]:
     """The body component with these parameters."""
-    named = [{"type": "text", "parameter_name": name, "text": text} for name, text in parameters.items()]
+    named = [
+        {"type": "text", "parameter_name": name, "text": text} for name, text in parameters.items()
+    ]
     return {"type": "body", "parameters": named}
 
 
 def button(code: str = "CMH-1", index: str = "0") -> dict[str, Any]:
     """The URL button's component."""
-    return {"type": "button", "sub_type": "url", "index": index, "parameters": [{"type": "text", "text": code}]}
+    return {
+        "type": "button",
+        "sub_type": "url",
+        "index": index,
+        "parameters": [{"type": "text", "text": code}],
+    }
 
 
-def message(to: str = SITI, *, components: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
+def message(
+    to: str = SITI, *, components: list[dict[str, Any]] | None = None, **more: Any
+) -> dict[str, Any]:
     """A request that sends the sample template."""
     sent = [body(judul="Air mati"), button()] if components is None else components
-    content = {"name": "contoh", "language": {"policy": "deterministic", "code": "id"}, "components": sent}
-    values = {"messaging_product": "whatsapp", "recipient_type": "individual", "to": to, "type": "template"}
+    content = {
+        "name": "contoh",
+        "language": {"policy": "deterministic", "code": "id"},
+        "components": sent,
+    }
+    values = {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": to,
+        "type": "template",
+    }
     return {**values, "biz_opaque_callback_data": "e1.1", "template": content, **more}
 
 
 def said(text: str, to: str = SITI) -> dict[str, Any]:
     """A request that answers with text."""
-    return {"messaging_product": "whatsapp", "recipient_type": "individual", "to": to, "type": "text", "text": {"body": text}}
+    return {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": to,
+        "type": "text",
+        "text": {"body": text},
+    }
 
 
 class Client:
@@ -79,7 +110,9 @@ class Client:
     async def send(self, request: Any, *, phone: str = PHONE) -> tuple[int, dict[str, Any]]:
         """POST a message."""
         url = f"{self.base}/{phone}/messages"
-        async with self.session.post(url, data=msgspec.json.encode(request), headers=self.headers) as response:
+        async with self.session.post(
+            url, data=msgspec.json.encode(request), headers=self.headers
+        ) as response:
             return response.status, await response.json()
 
     async def get(self, path: str) -> tuple[int, dict[str, Any]]:
@@ -95,7 +128,13 @@ class Client:
 
 def api_with(**changes: Any) -> GraphApi:
     """An API that knows the sample template."""
-    values = {"token": TOKEN, "phone_id": PHONE, "account_id": ACCOUNT, "app_secret": SECRET, "templates": [TEMPLATE]}
+    values = {
+        "token": TOKEN,
+        "phone_id": PHONE,
+        "account_id": ACCOUNT,
+        "app_secret": SECRET,
+        "templates": [TEMPLATE],
+    }
     return GraphApi(**{**values, "record": True, **changes})
 
 
@@ -154,7 +193,9 @@ async def test_every_id_is_new() -> None:
 async def test_a_read_mark_is_acknowledged_and_no_message() -> None:
     api = api_with()
     async with client(api) as meta:
-        status, answer = await meta.send({"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.A"})
+        status, answer = await meta.send(
+            {"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.A"}
+        )
     assert (status, answer, api.accepted) == (200, {"success": True}, 0)
 
 
@@ -167,7 +208,10 @@ async def test_a_read_mark_is_acknowledged_and_no_message() -> None:
         (message(to="ID.77"), 131009),
         (message(to="6281200000001\n"), 131009),
         (message(template={"name": "lain", "language": {"code": "id"}, "components": []}), 132001),
-        (message(template={"name": "contoh", "language": {"code": "en"}, "components": []}), 132001),
+        (
+            message(template={"name": "contoh", "language": {"code": "en"}, "components": []}),
+            132001,
+        ),
         (message(components=[button()]), 132000),
         (message(components=[body(judul="a", lain="b"), button()]), 132000),
         (message(components=[body(judul="dua\nbaris"), button()]), 132018),
@@ -233,16 +277,27 @@ async def test_an_inbox_keeps_the_last_twenty() -> None:
     async with client(api) as meta:
         for number in range(25):
             await meta.send(said(str(number)))
-    assert [received.parts["text"] for received in api.inbox(SITI)] == [str(number) for number in range(5, 25)]
+    assert [received.parts["text"] for received in api.inbox(SITI)] == [
+        str(number) for number in range(5, 25)
+    ]
 
 
 def test_choices_of_an_answer_are_shown_with_their_ids() -> None:
-    buttons = [{"type": "reply", "reply": {"id": f"kec:{n}", "title": f"Kec {n}"}} for n in range(3)]
+    buttons = [
+        {"type": "reply", "reply": {"id": f"kec:{n}", "title": f"Kec {n}"}} for n in range(3)
+    ]
     request = {
         "type": "interactive",
-        "interactive": {"type": "button", "body": {"text": "Mana?"}, "action": {"buttons": buttons}},
+        "interactive": {
+            "type": "button",
+            "body": {"text": "Mana?"},
+            "action": {"buttons": buttons},
+        },
     }
-    assert received_parts(request, {}) == {"text": "Mana?", "buttons": "Kec 0: kec:0\nKec 1: kec:1\nKec 2: kec:2"}
+    assert received_parts(request, {}) == {
+        "text": "Mana?",
+        "buttons": "Kec 0: kec:0\nKec 1: kec:1\nKec 2: kec:2",
+    }
     request["interactive"]["action"] = {"buttons": [*buttons, buttons[0]]}  # type: ignore[index]
     with pytest.raises(ApiError, match="choices"):
         received_parts(request, {})
@@ -252,7 +307,10 @@ def test_choices_of_an_answer_are_shown_with_their_ids() -> None:
         "body": {"text": "Mana?"},
         "action": {"button": "Lihat", "sections": [{"title": "x", "rows": rows}]},
     }
-    assert received_parts({"type": "interactive", "interactive": listed}, {})["buttons"].count("\n") == 9
+    assert (
+        received_parts({"type": "interactive", "interactive": listed}, {})["buttons"].count("\n")
+        == 9
+    )
 
 
 # --- templates ----------------------------------------------------------------------------------
@@ -300,7 +358,9 @@ def test_a_template_against_the_rules_is_not_approved(change: dict[str, Any], wo
         check_template({**TEMPLATE, **change})
 
 
-@pytest.mark.parametrize("submitted", [b"", b"[]", b"{}", b'{"name":"x"}', b'{"name":"x","components":5}'])
+@pytest.mark.parametrize(
+    "submitted", [b"", b"[]", b"{}", b'{"name":"x"}', b'{"name":"x","components":5}']
+)
 async def test_a_submission_that_cannot_be_read_is_refused(submitted: bytes) -> None:
     async with client(api_with()) as meta:
         url = f"{meta.base}/{ACCOUNT}/message_templates"
@@ -315,7 +375,10 @@ def test_templates_are_told_apart_by_name_and_language() -> None:
 
 async def test_the_number_tells_the_fields_asked_for() -> None:
     async with client(api_with()) as meta:
-        assert await meta.get(f"{PHONE}?fields=quality_rating,unknown") == (200, {"quality_rating": "GREEN", "id": PHONE})
+        assert await meta.get(f"{PHONE}?fields=quality_rating,unknown") == (
+            200,
+            {"quality_rating": "GREEN", "id": PHONE},
+        )
         status, answer = await meta.get("1")
     assert (status, answer["error"]["code"]) == (400, 100)
 
@@ -325,7 +388,11 @@ async def test_the_number_tells_the_fields_asked_for() -> None:
 
 @pytest.mark.parametrize(
     ("faults", "status", "code"),
-    [(Faults(rate_429=1), 429, 130429), (Faults(rate_5xx=1), 500, 131000), (Faults(blocked=1), 400, 131026)],
+    [
+        (Faults(rate_429=1), 429, 130429),
+        (Faults(rate_5xx=1), 500, 131000),
+        (Faults(blocked=1), 400, 131026),
+    ],
 )
 async def test_a_fault_answers_as_the_real_one_does(faults: Faults, status: int, code: int) -> None:
     api = api_with(faults=faults)
@@ -354,7 +421,9 @@ async def test_latency_delays_the_answer() -> None:
 
 
 class Webhook:
-    """Takes webhooks, checks their signature, and keeps what they say; refuses the first `failures` of them."""
+    """Takes webhooks, checks their signature, and keeps what they say; refuses the first `failures`
+    of them.
+    """
 
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures
@@ -398,8 +467,12 @@ async def test_each_message_is_sent_delivered_and_mostly_read_in_signed_batches(
             await meta.send(message(f"62812{number:08}", biz_opaque_callback_data=f"e1.{number}"))
         await until(lambda: api.callbacks.waiting == 0 and len(webhook.statuses) > 120, seconds=10)
     seen = {(status["biz_opaque_callback_data"], status["status"]) for status in webhook.statuses}
-    assert {name for name, state in seen if state == "sent"} == {f"e1.{number}" for number in range(60)}
-    assert {name for name, state in seen if state == "delivered"} == {f"e1.{number}" for number in range(60)}
+    assert {name for name, state in seen if state == "sent"} == {
+        f"e1.{number}" for number in range(60)
+    }
+    assert {name for name, state in seen if state == "delivered"} == {
+        f"e1.{number}" for number in range(60)
+    }
     assert 25 < len([name for name, state in seen if state == "read"]) < 58
     assert webhook.posts < len(webhook.statuses)
     assert all(status["timestamp"].isdigit() for status in webhook.statuses)

@@ -1,4 +1,6 @@
-"""Hands side by side: one that fails leaves the others at work, slow providers outlast the job, clocks differ."""
+"""Hands side by side: one that fails leaves the others at work, slow providers outlast the job,
+clocks differ.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -27,7 +29,9 @@ class SlowChannel(FakeChannel):
     seconds: float = 0.05
     third: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def send(self, messages: Sequence[Outgoing], *, may_write: MayWrite) -> AsyncIterator[Result]:
+    async def send(
+        self, messages: Sequence[Outgoing], *, may_write: MayWrite
+    ) -> AsyncIterator[Result]:
         """One after the other."""
         for outgoing in messages:
             if not may_write():
@@ -41,7 +45,9 @@ class SlowChannel(FakeChannel):
 
 @dataclass
 class SpoiltChannel(SlowChannel):
-    """Cannot render what is called "Rusak", and breaks in the middle of sending what is called "Macet"."""
+    """Cannot render what is called "Rusak", and breaks in the middle of sending what is called
+    "Macet".
+    """
 
     def render(self, edition: Edition, lang: str) -> Message:
         """The title, where it is not spoilt."""
@@ -49,7 +55,9 @@ class SpoiltChannel(SlowChannel):
             raise TypeError("spoilt")
         return super().render(edition, lang)
 
-    async def send(self, messages: Sequence[Outgoing], *, may_write: MayWrite) -> AsyncIterator[Result]:
+    async def send(
+        self, messages: Sequence[Outgoing], *, may_write: MayWrite
+    ) -> AsyncIterator[Result]:
         """As a slow one, but for the edition that breaks it."""
         if messages and messages[0].payload == "Macet":
             raise RuntimeError("broken")
@@ -59,20 +67,27 @@ class SpoiltChannel(SlowChannel):
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+    environ = variables(
+        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with program(environ) as opened:
         await subscribe(opened, "email", PEOPLE)
         yield opened
 
 
-async def test_an_edition_that_cannot_be_rendered_waits_for_a_person_and_others_go_on(app: App) -> None:
+async def test_an_edition_that_cannot_be_rendered_waits_for_a_person_and_others_go_on(
+    app: App,
+) -> None:
     channel = SpoiltChannel()
     app = with_channels(app, channel)
     spoilt = await publish(app, notice(title="Rusak"))
     good = await publish(app, notice())
     await drain_until_quiet(deliverer(app))
     progress = app.database.read_now(ledger.progress, spoilt.id)
-    assert (progress.sending, progress.why) == ("paused", {"email": "Pesan tidak dapat dibuat (TypeError)."})
+    assert (progress.sending, progress.why) == (
+        "paused",
+        {"email": "Pesan tidak dapat dibuat (TypeError)."},
+    )
     assert (progress.deliveries["email"]["pending"], progress.possible_duplicates) == (12, 0)
     assert app.database.read_now(ledger.progress, good.id).sending == "done"
     assert set(channel.accepted.values()) == {1}
@@ -90,7 +105,9 @@ async def test_a_hand_that_fails_does_not_break_off_what_the_others_send(app: Ap
     done = app.database.read_now(ledger.progress, good.id)
     assert (done.sending, done.possible_duplicates) == ("done", 0)
     assert set(channel.accepted.values()) == {1}
-    assert app.database.read_now(ledger.progress, broken.id).deliveries["email"]["unconfirmed"] == 12
+    assert (
+        app.database.read_now(ledger.progress, broken.id).deliveries["email"]["unconfirmed"] == 12
+    )
 
 
 async def test_nothing_is_begun_once_the_time_of_the_job_is_over(app: App) -> None:
@@ -115,7 +132,9 @@ async def test_what_is_known_when_a_job_is_cancelled_is_recorded(app: App) -> No
 
 
 @pytest.mark.parametrize("hours", [-3, 3])
-async def test_retries_count_by_the_clock_of_the_database_not_of_the_worker(app: App, hours: int) -> None:
+async def test_retries_count_by_the_clock_of_the_database_not_of_the_worker(
+    app: App, hours: int
+) -> None:
     await publish(app, notice())
     app = replace(app, clock=lambda: datetime.now(UTC) + timedelta(hours=hours))
     app = with_channels(app, FakeChannel(provider=lambda _r: Deferred(code="451")))
@@ -127,7 +146,9 @@ async def test_retries_count_by_the_clock_of_the_database_not_of_the_worker(app:
 
 async def test_what_no_database_takes_of_a_providers_words_is_left_out(app: App) -> None:
     await publish(app, notice())
-    app = with_channels(app, FakeChannel(provider=lambda _r: Receipt(provider_id="a\0b\ud800"), receipt_wait=30))
+    app = with_channels(
+        app, FakeChannel(provider=lambda _r: Receipt(provider_id="a\0b\ud800"), receipt_wait=30)
+    )
     await drain_until_quiet(deliverer(app))
     assert {row.provider_key for row in rows(app)} == {app.book.provider_key("email", "a\0b\ud800")}
     assert states(app) == {"sent": 12}
@@ -135,6 +156,9 @@ async def test_what_no_database_takes_of_a_providers_words_is_left_out(app: App)
 
 async def test_nothing_is_kept_of_the_ids_of_a_provider_that_never_reports_later(app: App) -> None:
     await publish(app, notice())
-    app = with_channels(app, FakeChannel(provider=lambda _r: Receipt(provider_id="<1@mail.example>", message_number=7)))
+    app = with_channels(
+        app,
+        FakeChannel(provider=lambda _r: Receipt(provider_id="<1@mail.example>", message_number=7)),
+    )
     await drain_until_quiet(deliverer(app))
     assert {(row.provider_key, row.message_number) for row in rows(app)} == {(None, 7)}

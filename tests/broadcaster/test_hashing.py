@@ -1,4 +1,6 @@
-"""The queue before Argon2: bounded, in the order that is fair, and with places that strangers cannot take."""
+"""The queue before Argon2: bounded, in the order that is fair, and with places that strangers
+cannot take.
+"""
 
 import asyncio
 import os
@@ -57,7 +59,9 @@ async def test_strangers_take_no_place_from_who_is_known_and_the_known_go_first(
 async def test_who_has_tried_least_goes_first_and_a_full_queue_turns_the_busiest_away() -> None:
     done: list[str] = []
     async with held() as hasher:
-        busy = [queued(hasher, done, f"tried {rank}", rank) for rank in range(1, STRANGER_PLACES + 1)]
+        busy = [
+            queued(hasher, done, f"tried {rank}", rank) for rank in range(1, STRANGER_PLACES + 1)
+        ]
         await until(lambda: hasher.waiting == STRANGER_PLACES)
         fresh = queued(hasher, done, "fresh", 0)
         await until(lambda: busy[-1].done())

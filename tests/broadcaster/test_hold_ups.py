@@ -1,4 +1,6 @@
-"""Emergencies that must wait, on both databases: told once, by a way that is open and on the first page; then an all-clear."""
+"""Emergencies that must wait, on both databases: told once, by a way that is open and on the first
+page; then an all-clear.
+"""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -30,7 +32,9 @@ LONG = 10072.0
 
 @pytest.fixture
 async def office(database_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
-    """On each database in turn, at the present time: what waits is measured by the database's clock."""
+    """On each database in turn, at the present time: what waits is measured by the database's
+    clock.
+    """
     async with post_office(database_url, tmp_path) as opened:
         opened.site.clock.now = datetime.now(UTC)
         yield opened
@@ -48,11 +52,17 @@ async def warned(office: PostOffice, fields: Any = EMERGENCY, **changes: Any) ->
     return stored
 
 
-async def drained(office: PostOffice, answer: Any, channel: str = "telegram", lane: str = "emergency") -> None:
+async def drained(
+    office: PostOffice, answer: Any, channel: str = "telegram", lane: str = "emergency"
+) -> None:
     """One pass over a channel whose provider answers so."""
     provider = answer if callable(answer) else lambda _recipient: answer
-    app = with_channels(office.site.app, FakeChannel(name=channel, label="Telegram", provider=provider))
-    await Deliverer(app=app, holder=Holder(owner=new_owner(), lease=30)).drain(channel, lane, seconds=2)
+    app = with_channels(
+        office.site.app, FakeChannel(name=channel, label="Telegram", provider=provider)
+    )
+    await Deliverer(app=app, holder=Holder(owner=new_owner(), lease=30)).drain(
+        channel, lane, seconds=2
+    )
 
 
 async def staff(office: PostOffice) -> None:
@@ -63,7 +73,9 @@ async def staff(office: PostOffice) -> None:
 def aged(app: App, seconds: float) -> None:
     """So much time goes by for what is known to wait."""
     shifted = {"since": hold_up.c.since - seconds, "seen_at": hold_up.c.seen_at - seconds}
-    app.database.write_now(lambda c: c.execute(update(hold_up).where(hold_up.c.over_at.is_(None)).values(shifted)))
+    app.database.write_now(
+        lambda c: c.execute(update(hold_up).where(hold_up.c.over_at.is_(None)).values(shifted))
+    )
 
 
 def known(office: PostOffice) -> list[store.HoldUp]:
@@ -71,7 +83,9 @@ def known(office: PostOffice) -> list[store.HoldUp]:
     return office.site.app.database.read_now(hold_ups.told)
 
 
-async def test_an_emergency_that_waits_for_hours_is_told_by_mail_with_date_and_time(office: PostOffice) -> None:
+async def test_an_emergency_that_waits_for_hours_is_told_by_mail_with_date_and_time(
+    office: PostOffice,
+) -> None:
     await staff(office)
     stored = await warned(office)
     await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"))
@@ -110,7 +124,9 @@ async def test_it_is_told_once_and_again_when_it_goes_on(office: PostOffice) -> 
     assert acts[-2:] == ["held_up", "resumed"]
 
 
-async def test_it_stands_on_the_first_page_for_everybody_and_on_the_sending(office: PostOffice) -> None:
+async def test_it_stands_on_the_first_page_for_everybody_and_on_the_sending(
+    office: PostOffice,
+) -> None:
     stored = await warned(office)
     rina = await office.hire("rina", "author")
     await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"))
@@ -126,17 +142,25 @@ async def test_the_api_says_what_holds_it_up_and_until_when(office: PostOffice) 
     stored = await warned(office)
     await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"))
     token = await office.site.token("read")
-    answer = await office.site.ask(f"/api/v1/announcements/{stored.id}", headers={"Authorization": f"Bearer {token}"})
+    answer = await office.site.ask(
+        f"/api/v1/announcements/{stored.id}", headers={"Authorization": f"Bearer {token}"}
+    )
     (held,) = json.loads(answer.text)["held_up"]
     assert (held["channel"], held["cause"], held["count"]) == ("telegram", "limited", 5)
-    assert datetime.fromisoformat(held["until"]).timestamp() == pytest.approx(datetime.now(UTC).timestamp() + LONG, abs=60)
+    assert datetime.fromisoformat(held["until"]).timestamp() == pytest.approx(
+        datetime.now(UTC).timestamp() + LONG, abs=60
+    )
     assert held["words"].startswith("Telegram baru bisa menerima lagi ")
     assert held["remedy"]
 
 
-async def test_a_channel_that_was_halted_before_is_told_as_soon_as_an_emergency_needs_it(office: PostOffice) -> None:
+async def test_a_channel_that_was_halted_before_is_told_as_soon_as_an_emergency_needs_it(
+    office: PostOffice,
+) -> None:
     await staff(office)
-    await office.site.app.database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
+    await office.site.app.database.write(
+        channels.halt_channel, "telegram", "401 token refused", "manual"
+    )
     await hold_ups.look(office.site.app)
     assert known(office) == []
     await warned(office)
@@ -156,7 +180,9 @@ async def test_everyday_news_that_waits_calls_nobody(office: PostOffice) -> None
     assert (known(office), office.letters("dewi")) == ([], [])
 
 
-async def test_a_server_that_does_not_answer_is_told_after_a_minute_and_not_as_asking_to_wait(office: PostOffice) -> None:
+async def test_a_server_that_does_not_answer_is_told_after_a_minute_and_not_as_asking_to_wait(
+    office: PostOffice,
+) -> None:
     await staff(office)
     await warned(office)
     await drained(office, Deferred(throttle=True, code="unreachable"))
@@ -195,7 +221,9 @@ async def test_a_try_in_between_is_no_all_clear(office: PostOffice) -> None:
     ],
     ids=["token", "down", "template"],
 )
-async def test_every_cause_for_which_an_emergency_stands_still_is_told(office: PostOffice, answer: Outcome, cause: str) -> None:
+async def test_every_cause_for_which_an_emergency_stands_still_is_told(
+    office: PostOffice, answer: Outcome, cause: str
+) -> None:
     await staff(office)
     await warned(office)
     for _pass in range(3):
@@ -213,11 +241,15 @@ async def test_a_used_up_tier_is_told_with_the_time_of_the_next_place(office: Po
     others = range(900, 903)
     await app.database.write(lambda c: tier.admit(c, "telegram", 3, list(others), emergency=True))
     limited = with_channels(app, FakeChannel(name="telegram", label="Telegram", tier=3))
-    await Deliverer(app=limited, holder=Holder(owner=new_owner(), lease=30)).drain("telegram", "emergency", seconds=2)
+    await Deliverer(app=limited, holder=Holder(owner=new_owner(), lease=30)).drain(
+        "telegram", "emergency", seconds=2
+    )
     await hold_ups.look(app)
     (one,) = known(office)
     assert (one.hold.cause, one.hold.count) == ("tier", 5)
-    (shut,) = app.database.read_now(lambda c: hold_ups.shut(c, limited, ["telegram"], emergency=True))
+    (shut,) = app.database.read_now(
+        lambda c: hold_ups.shut(c, limited, ["telegram"], emergency=True)
+    )
     assert shut.cause == "tier"
     assert shut.until == pytest.approx(datetime.now(UTC).timestamp() + tier.DAY, abs=60)
 
@@ -233,15 +265,21 @@ async def test_who_paused_it_knows_and_nobody_is_called(office: PostOffice) -> N
     assert office.site.app.database.read_now(ledger.progress, stored.id).sending == "paused"
 
 
-async def test_what_single_recipients_said_closes_no_emergency_and_is_not_told(office: PostOffice) -> None:
+async def test_what_single_recipients_said_closes_no_emergency_and_is_not_told(
+    office: PostOffice,
+) -> None:
     await staff(office)
-    await office.site.app.database.write(lambda c: channels.pause_channel(c, "telegram", LONG, suspected=True))
+    await office.site.app.database.write(
+        lambda c: channels.pause_channel(c, "telegram", LONG, suspected=True)
+    )
     await warned(office)
     await hold_ups.look(office.site.app)
     assert known(office) == []
 
 
-async def test_who_has_only_the_halted_channel_still_finds_it_on_the_first_page(office: PostOffice) -> None:
+async def test_who_has_only_the_halted_channel_still_finds_it_on_the_first_page(
+    office: PostOffice,
+) -> None:
     only = await office.hire("tono", "admin", email="", telegram=str(DEWI_CHAT))
     await warned(office)
     await drained(office, Deferred(retry_after=LONG, throttle=True, code="429"))
@@ -257,7 +295,10 @@ async def test_the_composer_says_until_when_a_channel_takes_nothing(office: Post
     row = await office.act(rina, newsroom.save, {**NOTICE, "expires": "", "effective": ""})
     page = (await rina.get(f"/redaksi/pengumuman/{row.id}/tulis")).text
     until = office.site.app.database.read_now(channels.channel_states)["telegram"].paused_until
-    assert f"Telegram baru bisa menerima lagi {full_moment_text(datetime.fromtimestamp(until, UTC))}." in page
+    assert (
+        f"Telegram baru bisa menerima lagi {full_moment_text(datetime.fromtimestamp(until, UTC))}."
+        in page
+    )
 
 
 def moods(bad: Outcome) -> Any:
@@ -272,7 +313,9 @@ def moods(bad: Outcome) -> Any:
 async def test_one_chat_that_is_told_to_wait_for_hours_calls_nobody(office: PostOffice) -> None:
     await staff(office)
     await warned(office)
-    await drained(office, moods(Deferred(retry_after=LONG, throttle=True, scope="address", code="429")))
+    await drained(
+        office, moods(Deferred(retry_after=LONG, throttle=True, scope="address", code="429"))
+    )
     await hold_ups.look(office.site.app)
     assert known(office) == []
 
@@ -298,14 +341,25 @@ async def looked(office: PostOffice) -> list[str]:
 
 async def test_what_expires_while_it_waits_is_no_all_clear(office: PostOffice) -> None:
     stored = await held_and_told(office)
-    over = update(run).where(run.c.edition == stored.edition).values(expires_at=datetime.now(UTC).timestamp() - 1)
+    over = (
+        update(run)
+        .where(run.c.edition == stored.edition)
+        .values(expires_at=datetime.now(UTC).timestamp() - 1)
+    )
     office.site.app.database.write_now(lambda c: c.execute(over))
     everything_due(office.site.app)
     await drained(office, Receipt())
-    assert await looked(office) == [f"[Darurat] Habis waktunya, tidak terkirim: {EMERGENCY['title']}"]
+    assert await looked(office) == [
+        f"[Darurat] Habis waktunya, tidak terkirim: {EMERGENCY['title']}"
+    ]
     letter = office.letters("dewi")[-1]
-    assert "Telegram: 5 pesan tidak terkirim, karena masa berlakunya habis sebelum dapat berangkat." in letter["text"]
-    assert [entry.act for entry in office.site.app.database.read_now(audit.about, stored.id)][-1] == "expired"
+    assert (
+        "Telegram: 5 pesan tidak terkirim, karena masa berlakunya habis sebelum dapat berangkat."
+        in letter["text"]
+    )
+    assert [entry.act for entry in office.site.app.database.read_now(audit.about, stored.id)][
+        -1
+    ] == "expired"
 
 
 async def test_who_stopped_what_waited_reads_no_all_clear(office: PostOffice) -> None:
@@ -323,7 +377,9 @@ async def test_a_withdrawn_emergency_that_must_wait_is_told_too(office: PostOffi
     await staff(office)
     stored = await warned(office)
     await drained(office, Receipt())
-    await office.site.app.database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
+    await office.site.app.database.write(
+        channels.halt_channel, "telegram", "401 token refused", "manual"
+    )
     await office.site.withdraw(stored, "Salah kirim.")
     fill(office.site.app, "telegram", "emergency")
     await hold_ups.look(office.site.app)
@@ -342,7 +398,9 @@ async def warned_many(office: PostOffice) -> Stored:
 
 def later(*chats: str) -> Callable[[Recipient], Outcome]:
     """A provider that tells these to come again later, and takes all else."""
-    return lambda recipient: Deferred(code="451") if recipient.address.startswith(chats) else Receipt()
+    return lambda recipient: (
+        Deferred(code="451") if recipient.address.startswith(chats) else Receipt()
+    )
 
 
 FIVE, ONE = "710", "7100000000"
@@ -350,12 +408,16 @@ FIVE, ONE = "710", "7100000000"
 
 
 @pytest.mark.parametrize("cause", ["halted", "tier"])
-async def test_the_last_few_behind_a_closed_channel_are_a_hold_up(office: PostOffice, cause: str) -> None:
+async def test_the_last_few_behind_a_closed_channel_are_a_hold_up(
+    office: PostOffice, cause: str
+) -> None:
     await warned_many(office)
     app = office.site.app
     if cause == "tier":
         limited = with_channels(app, FakeChannel(name="telegram", label="Telegram", tier=154))
-        await Deliverer(app=limited, holder=Holder(owner=new_owner(), lease=30)).drain("telegram", "emergency", seconds=5)
+        await Deliverer(app=limited, holder=Holder(owner=new_owner(), lease=30)).drain(
+            "telegram", "emergency", seconds=5
+        )
     else:
         await drained(office, later(ONE))
         await app.database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
@@ -363,7 +425,9 @@ async def test_the_last_few_behind_a_closed_channel_are_a_hold_up(office: PostOf
     assert [(one.hold.cause, one.hold.count) for one in known(office)] == [(cause, 1)]
 
 
-async def test_a_channel_that_stays_closed_for_the_last_one_is_no_all_clear(office: PostOffice) -> None:
+async def test_a_channel_that_stays_closed_for_the_last_one_is_no_all_clear(
+    office: PostOffice,
+) -> None:
     await warned_many(office)
     database = office.site.app.database
     await drained(office, later(FIVE))
@@ -380,13 +444,22 @@ async def test_a_channel_that_stays_closed_for_the_last_one_is_no_all_clear(offi
     assert len(known(office)) == 1
 
 
-async def test_an_edition_that_takes_the_place_of_what_waits_is_no_all_clear(office: PostOffice) -> None:
+async def test_an_edition_that_takes_the_place_of_what_waits_is_no_all_clear(
+    office: PostOffice,
+) -> None:
     await staff(office)
     stored = await warned(office)
-    await office.site.app.database.write(channels.halt_channel, "telegram", "401 token refused", "manual")
+    await office.site.app.database.write(
+        channels.halt_channel, "telegram", "401 token refused", "manual"
+    )
     await looked(office)
     expires = (office.site.clock.now + timedelta(hours=8)).isoformat()
-    changes = {**EMERGENCY, "title": "Banjir di Jalan Gandawijaya", "effective": None, "expires": expires}
+    changes = {
+        **EMERGENCY,
+        "title": "Banjir di Jalan Gandawijaya",
+        "effective": None,
+        "expires": expires,
+    }
     await office.site.correct(stored, "Salah jalan.", **changes)
     said = await looked(office)
     await drained(office, Receipt())
@@ -409,15 +482,26 @@ async def test_two_hold_ups_that_ended_alike_are_told_in_one_line(office: PostOf
             aged(office.site.app, hold_ups.CALM)
             await looked(office)
             assert "Berjalan lagi" in office.subjects("dewi")[-1]
-    over = update(run).where(run.c.edition == stored.edition).values(expires_at=datetime.now(UTC).timestamp() - 1)
+    over = (
+        update(run)
+        .where(run.c.edition == stored.edition)
+        .values(expires_at=datetime.now(UTC).timestamp() - 1)
+    )
     database.write_now(lambda c: c.execute(over))
     everything_due(office.site.app)
     await drained(office, Receipt())
     await looked(office)
-    assert office.letters("dewi")[-1]["text"].count("pesan tidak terkirim, karena masa berlakunya habis") == 1
+    assert (
+        office.letters("dewi")[-1]["text"].count(
+            "pesan tidak terkirim, karena masa berlakunya habis"
+        )
+        == 1
+    )
 
 
-async def test_one_mailbox_of_many_that_is_asked_again_later_calls_nobody(office: PostOffice) -> None:
+async def test_one_mailbox_of_many_that_is_asked_again_later_calls_nobody(
+    office: PostOffice,
+) -> None:
     await warned_many(office)
     await drained(office, later(ONE))
     for _minute in range(3):
@@ -426,9 +510,15 @@ async def test_one_mailbox_of_many_that_is_asked_again_later_calls_nobody(office
     assert (known(office), office.letters("dewi")) == ([], [])
 
 
-async def test_an_emergency_that_was_corrected_to_less_is_held_up_as_its_lane_is(office: PostOffice) -> None:
+async def test_an_emergency_that_was_corrected_to_less_is_held_up_as_its_lane_is(
+    office: PostOffice,
+) -> None:
     stored = await warned(office)
-    await office.site.correct(stored, "Sudah reda.", level="important", effective=None, expires=None)
+    await office.site.correct(
+        stored, "Sudah reda.", level="important", effective=None, expires=None
+    )
     view = office.site.app.database.read_now(overview.overview, stored.id, office.site.app.site)
     assert view is not None
-    assert view.emergency, "what single recipients said, and held suppressions, close nothing for it"
+    assert view.emergency, (
+        "what single recipients said, and held suppressions, close nothing for it"
+    )

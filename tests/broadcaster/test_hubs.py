@@ -1,4 +1,6 @@
-"""WebSub hubs: told of every changed feed after the commit, until they take it; over real HTTP, on both databases."""
+"""WebSub hubs: told of every changed feed after the commit, until they take it; over real HTTP, on
+both databases.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -42,7 +44,9 @@ class Hub:
     async def _told(self, request: web.Request) -> web.Response:
         form = await request.post()
         self.forms.append([(name, str(value)) for name, value in form.items()])
-        return web.Response(status=self.status, headers={"Location": "/elsewhere"} if self.status == 302 else None)
+        return web.Response(
+            status=self.status, headers={"Location": "/elsewhere"} if self.status == 302 else None
+        )
 
     @property
     def urls(self) -> list[str]:
@@ -51,7 +55,9 @@ class Hub:
 
 
 @asynccontextmanager
-async def city(database_url: str, folder: Path, hub: Hub, *, named: bool = True) -> AsyncIterator[App]:
+async def city(
+    database_url: str, folder: Path, hub: Hub, *, named: bool = True
+) -> AsyncIterator[App]:
     """A program whose feeds name the hub, some seconds from now."""
     async with running(hub.app) as url:
         settings = {"FEED_HUB": f"{url}/" if named else "", "BROADCASTER_BASE_URL": SITE}
@@ -64,7 +70,9 @@ def later(app: App, seconds: float) -> Hubs:
     return Hubs(replace(app, clock=lambda: datetime.now(UTC) + timedelta(seconds=seconds)))
 
 
-async def test_a_hub_is_told_once_of_every_feed_that_a_publication_changed(database_url: str, tmp_path: Path) -> None:
+async def test_a_hub_is_told_once_of_every_feed_that_a_publication_changed(
+    database_url: str, tmp_path: Path
+) -> None:
     hub = Hub()
     async with city(database_url, tmp_path, hub) as app:
         await publish(app, notice(areas=["cibabat"]))
@@ -75,12 +83,22 @@ async def test_a_hub_is_told_once_of_every_feed_that_a_publication_changed(datab
     assert {form[0] for form in hub.forms} == {("hub.mode", "publish")}
     assert all(len(form) <= AT_ONCE + 1 for form in hub.forms)
     for area in ("cibabat", "cimahi-utara", "cimahi"):
-        for form in ("rss", "rss?bahasa=en", "rss?bentuk=layar", "atom", "atom?bahasa=en", "json", "json?bahasa=en"):
+        for form in (
+            "rss",
+            "rss?bahasa=en",
+            "rss?bentuk=layar",
+            "atom",
+            "atom?bahasa=en",
+            "json",
+            "json?bahasa=en",
+        ):
             assert hub.urls.count(f"{SITE}/feed/{area}.{form}") == 1
     assert not [url for url in hub.urls if "melong" in url]
 
 
-async def test_every_address_told_is_what_the_feed_calls_itself(database_url: str, tmp_path: Path) -> None:
+async def test_every_address_told_is_what_the_feed_calls_itself(
+    database_url: str, tmp_path: Path
+) -> None:
     hub = Hub()
     async with city(database_url, tmp_path, hub) as app:
         await publish(app, notice(areas=["cimahi"]))
@@ -89,7 +107,13 @@ async def test_every_address_told_is_what_the_feed_calls_itself(database_url: st
             path, _, query = url.removeprefix(SITE).partition("?")
             known = app.tree[path.split("/")[2].partition(".")[0]]
             area = Area(code=known.code, name=known.name, slug=known.slug)
-            asked = PageRequest(path=path, area=area, query=dict(parse_qsl(query)), editions=[], now=datetime.now(UTC))
+            asked = PageRequest(
+                path=path,
+                area=area,
+                query=dict(parse_qsl(query)),
+                editions=[],
+                now=datetime.now(UTC),
+            )
             assert f'<{url}>; rel="self"' in app.pull["feed"].render_page(asked).headers["Link"]
     assert len(hub.urls) == len(set(hub.urls)) == 7 * len(app.tree.all())
 
@@ -111,7 +135,9 @@ async def test_a_hub_that_did_not_take_it_is_told_again_also_by_another_process(
         assert not await later(app, 600).tell_due()
 
 
-async def test_a_correction_that_changes_areas_is_told_for_both(sqlite_url: str, tmp_path: Path) -> None:
+async def test_a_correction_that_changes_areas_is_told_for_both(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     hub = Hub()
     async with city(sqlite_url, tmp_path, hub) as app:
         await publish(app, notice(areas=["cibabat"]))
@@ -130,10 +156,14 @@ def _second_edition(connection: Connection) -> None:
         " first_published_at, newest, withdrawn) SELECT announcement, 2, document, signature, key_id, level, topic, channels,"
         " published_at, first_published_at, 0, 0 FROM edition WHERE number = 1"
     )
-    connection.exec_driver_sql("INSERT INTO edition_area (edition, area) SELECT max(id), '32.77.01.1001' FROM edition")
+    connection.exec_driver_sql(
+        "INSERT INTO edition_area (edition, area) SELECT max(id), '32.77.01.1001' FROM edition"
+    )
 
 
-async def test_without_a_hub_nothing_is_declared_and_nobody_told(sqlite_url: str, tmp_path: Path) -> None:
+async def test_without_a_hub_nothing_is_declared_and_nobody_told(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     hub = Hub()
     async with city(sqlite_url, tmp_path, hub, named=False) as app:
         await publish(app, notice())
@@ -153,7 +183,14 @@ async def test_the_worker_tells_the_hub(sqlite_url: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "hub", ["hub.example", "http://hub.example/", "ftp://hub.example/", "https://a:b@hub.example/", "https://"]
+    "hub",
+    [
+        "hub.example",
+        "http://hub.example/",
+        "ftp://hub.example/",
+        "https://a:b@hub.example/",
+        "https://",
+    ],
 )
 def test_a_hub_that_cannot_be_told_is_an_error_at_the_start(hub: str) -> None:
     with pytest.raises(config.BadSettings) as wrong:
@@ -161,7 +198,9 @@ def test_a_hub_that_cannot_be_told_is_an_error_at_the_start(hub: str) -> None:
     assert "FEED_HUB: harus satu alamat https, misalnya https://hub.contoh.id/." in str(wrong.value)
 
 
-async def test_a_database_that_is_not_at_home_tells_no_hub_until_it_is(database_url: str, tmp_path: Path) -> None:
+async def test_a_database_that_is_not_at_home_tells_no_hub_until_it_is(
+    database_url: str, tmp_path: Path
+) -> None:
     hub = Hub()
     async with city(database_url, tmp_path, hub) as app:
         await publish(app, notice())

@@ -1,4 +1,6 @@
-"""Two lanes, one provider: an emergency takes the whole rate until it is done, and routine work resumes by itself."""
+"""Two lanes, one provider: an emergency takes the whole rate until it is done, and routine work
+resumes by itself.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,11 +25,19 @@ ROUTINE, URGENT = 150, 60
 @pytest.fixture
 async def app(sqlite_url: str, valkey_url: str, tmp_path: Path) -> AsyncIterator[App]:
     environ = variables(
-        sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example", BROADCASTER_REDIS_URL=valkey_url
+        sqlite_url,
+        tmp_path,
+        EMAIL_URL="smtp://127.0.0.1:1",
+        EMAIL_FROM="info@cimahi.example",
+        BROADCASTER_REDIS_URL=valkey_url,
     )
     async with program(environ, redis_url=valkey_url) as opened:
-        await subscribe(opened, "email", [(f"melong{n:03}@contoh.example", "melong") for n in range(ROUTINE)])
-        await subscribe(opened, "email", [(f"cibabat{n:03}@contoh.example", "cibabat") for n in range(URGENT)])
+        await subscribe(
+            opened, "email", [(f"melong{n:03}@contoh.example", "melong") for n in range(ROUTINE)]
+        )
+        await subscribe(
+            opened, "email", [(f"cibabat{n:03}@contoh.example", "cibabat") for n in range(URGENT)]
+        )
         yield opened
 
 
@@ -48,7 +58,9 @@ async def test_an_emergency_takes_the_whole_rate_until_done_and_routine_resumes(
     app = with_channels(app, channel)
     await publish(app, notice(areas=["melong"]))
     done = asyncio.Event()
-    workers = [asyncio.create_task(drain(deliverer(app), lane, done)) for lane in ("routine", "emergency")]
+    workers = [
+        asyncio.create_task(drain(deliverer(app), lane, done)) for lane in ("routine", "emergency")
+    ]
     try:
         await until(lambda: len(channel.order) >= 30, what="routine sending")
         await publish(app, emergency())

@@ -1,4 +1,6 @@
-"""Lateness on both databases: 5 minutes are no delay, later is told, beyond 30 minutes a person is asked first."""
+"""Lateness on both databases: 5 minutes are no delay, later is told, beyond 30 minutes a person is
+asked first.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,7 +27,9 @@ class Room:
     def __init__(self, database: Database) -> None:
         self.database = database
         people = (person("rina", "author"), person("dewi", "approver"), person("ani", "admin"))
-        self.people = {one.name: database.write_now(accounts.add, one, at=NOW.timestamp()) for one in people}
+        self.people = {
+            one.name: database.write_now(accounts.add, one, at=NOW.timestamp()) for one in people
+        }
 
     def do(self, act: Any, who: str, *args: Any, **options: Any) -> Any:
         """Have somebody do something at NOW."""
@@ -47,7 +51,10 @@ class Room:
     def sweep(self, now: datetime) -> list[str]:
         """What the sweeper publishes, by schedule or after the hold; ids."""
         due = self.database.write_now(publishing.publish_due, press(), now=now)
-        return [stored.id for stored in (*due, *self.database.write_now(newsroom.publish_held, press(), now=now))]
+        return [
+            stored.id
+            for stored in (*due, *self.database.write_now(newsroom.publish_held, press(), now=now))
+        ]
 
     def told(self, reason: str) -> set[str]:
         """Who is to be told for a reason."""
@@ -74,7 +81,9 @@ def room(database: Database) -> Room:
 EVERYBODY = {"rina", "dewi", "ani"}
 
 
-@pytest.mark.parametrize("form", [PLAN, {**EMERGENCY, "publish_at": "2026-11-25 09:00"}], ids=["notice", "emergency"])
+@pytest.mark.parametrize(
+    "form", [PLAN, {**EMERGENCY, "publish_at": "2026-11-25 09:00"}], ids=["notice", "emergency"]
+)
 @pytest.mark.parametrize(
     ("delay", "goes", "people"),
     [
@@ -95,14 +104,21 @@ def test_a_schedule_is_told_after_five_minutes_and_asks_after_thirty(
     assert ("late" in room.acts(row.id)) == bool(people)
     assert room.told("missed") == (set() if goes else EVERYBODY)
     if not goes:
-        assert (room.state(row.id).state, "terlewat lebih dari 30 menit" in room.state(row.id).note) == ("approved", True)
+        assert (
+            room.state(row.id).state,
+            "terlewat lebih dari 30 menit" in room.state(row.id).note,
+        ) == ("approved", True)
 
 
 def test_a_hold_of_thirty_seconds_that_ends_hours_later_asks_a_person(room: Room) -> None:
     row = room.approved({**NOTICE, "expires": "2026-11-26 14:00"})
     assert room.sweep(NOW + timedelta(hours=3)) == []
     state = room.state(row.id)
-    assert (state.state, state.release_at, "terlewat lebih dari 30 menit" in state.note) == ("review", None, True)
+    assert (state.state, state.release_at, "terlewat lebih dari 30 menit" in state.note) == (
+        "review",
+        None,
+        True,
+    )
     assert room.told("missed") == EVERYBODY
 
 
@@ -140,8 +156,13 @@ def test_a_schedule_past_its_expiry_asks_a_person_however_little_it_is_late(room
 def test_what_went_out_late_says_by_how_much(room: Room) -> None:
     row = room.approved(PLAN)
     room.sweep(PLANNED + timedelta(minutes=29))
-    (entry,) = [entry for entry in room.database.read_now(audit.about, row.id) if entry.act == "late"]
-    assert (datetime.fromisoformat(entry.detail["planned"]), entry.detail["minutes"]) == (PLANNED, 29)
+    (entry,) = [
+        entry for entry in room.database.read_now(audit.about, row.id) if entry.act == "late"
+    ]
+    assert (datetime.fromisoformat(entry.detail["planned"]), entry.detail["minutes"]) == (
+        PLANNED,
+        29,
+    )
 
 
 def test_a_clock_that_went_back_publishes_nothing_before_its_time(room: Room) -> None:

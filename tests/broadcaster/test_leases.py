@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from broadcaster.store.database import Database
-from broadcaster.store.leases import Holder, boot_id, lease_clock, new_owner, suspend_proof, take_sweeper
+from broadcaster.store.leases import (
+    Holder,
+    boot_id,
+    lease_clock,
+    new_owner,
+    suspend_proof,
+    take_sweeper,
+)
 from broadcaster.store.tables import sweeper
 
 clocks = st.floats(0, 1e9)
@@ -24,7 +31,9 @@ def test_a_lease_of_nobody_can_be_taken(until: float | None, clock: float) -> No
 
 
 @given(until=clocks, clock=clocks, dead=st.booleans())
-def test_anothers_lease_can_be_taken_when_it_has_run_out_or_its_holder_is_dead(until: float, clock: float, dead: bool) -> None:
+def test_anothers_lease_can_be_taken_when_it_has_run_out_or_its_holder_is_dead(
+    until: float, clock: float, dead: bool
+) -> None:
     me = Holder(owner="me", lease=30, is_dead=lambda owner: dead and owner == "other")
     assert me.may_take("other", until, clock) == (until <= clock or dead)
 
@@ -69,7 +78,9 @@ async def test_each_database_has_the_clock_its_holders_share(database: Database)
 
 
 def test_the_clock_of_postgresql_goes_on_within_a_transaction(database: Database) -> None:
-    first, second = database.write_now(lambda connection: (lease_clock(connection), lease_clock(connection)))
+    first, second = database.write_now(
+        lambda connection: (lease_clock(connection), lease_clock(connection))
+    )
     assert second > first
 
 
@@ -104,7 +115,9 @@ def test_a_sweeper_known_to_be_dead_is_followed_at_once(database: Database) -> N
     assert database.write_now(take_sweeper, witness, 30)
 
 
-def test_a_sweeper_of_an_earlier_boot_is_void_where_the_clock_began_anew(database: Database) -> None:
+def test_a_sweeper_of_an_earlier_boot_is_void_where_the_clock_began_anew(
+    database: Database,
+) -> None:
     database.write_now(take_sweeper, Holder(owner="0123456789ab-1-abcd", lease=30), 10**9)
     mine = holder()
     assert database.write_now(take_sweeper, mine, 30) == database.sqlite

@@ -15,7 +15,17 @@ from broadcaster.store.ledger import Progress
 from broadcaster.store.tables import STATES, run, slice_
 from channels.base.contract import Deferred, Receipt, Refused, Rejected
 from fakes import FakeChannel
-from sending import HOLDER, check_counters, counters, drain_all, everything_due, fill, retry_failed, table, with_channels
+from sending import (
+    HOLDER,
+    check_counters,
+    counters,
+    drain_all,
+    everything_due,
+    fill,
+    retry_failed,
+    table,
+    with_channels,
+)
 from subscribers import residents
 from world import notice, program, publish, states, subscribe, variables
 
@@ -27,8 +37,12 @@ SMALL = fanout.Sizes(first=4, chunk=4, slice_=2)
 async def opened(url: str, folder: Path) -> AsyncIterator[App]:
     """A program with twelve subscribers by email and two by Telegram."""
     environ = variables(
-        url, folder, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example", TELEGRAM_TOKEN="1:x"
-    )  # fmt: skip
+        url,
+        folder,
+        EMAIL_URL="smtp://127.0.0.1:1",
+        EMAIL_FROM="info@cimahi.example",
+        TELEGRAM_TOKEN="1:x",
+    )
     async with program(environ) as app:
         await subscribe(app, "email", [(address, "cibabat") for address in PEOPLE])
         await subscribe(app, "telegram", [("71", "cibabat"), ("72", "melong")])
@@ -102,7 +116,11 @@ async def test_percentages_are_rounded_down_and_never_promise_the_end(local: App
     )
     assert (almost.percent, almost.open, almost.total) == (99, 1, 100_000)
     preparing = Progress(
-        sending="preparing", possible_duplicates=0, why={}, states={}, deliveries={"email": {**counts, "sent": 1000}}
+        sending="preparing",
+        possible_duplicates=0,
+        why={},
+        states={},
+        deliveries={"email": {**counts, "sent": 1000}},
     )
     assert preparing.percent == 99
 
@@ -121,25 +139,32 @@ def test_one_word_stands_for_all_channels(found: list[str], word: str) -> None:
 async def test_causes_come_with_the_most_frequent_first_and_their_codes(local: App) -> None:
     def provider(recipient: Any) -> Any:
         number = PEOPLE.index(recipient.address)
-        return {0: Refused(reason="address_dead", code="5.1.1"), 1: Rejected(code="5.3.4"), 2: Rejected(code="5.3.4")}.get(
-            number, Receipt()
-        )
+        return {
+            0: Refused(reason="address_dead", code="5.1.1"),
+            1: Rejected(code="5.3.4"),
+            2: Rejected(code="5.3.4"),
+        }.get(number, Receipt())
 
     local = with_channels(local, FakeChannel(provider=provider))
     stored = await publish(local, notice(channels=["email"]))
     await drain_all(local)
     found = local.database.read_now(ledger.failures, stored.id)
     assert [(cause.state, cause.reason, cause.provider_code, cause.count) for cause in found] == [
-        ("failed", "rejected", "5.3.4", 2), ("failed", "address_dead", "5.1.1", 1),
-    ]  # fmt: skip
+        ("failed", "rejected", "5.3.4", 2),
+        ("failed", "address_dead", "5.1.1", 1),
+    ]
 
 
 # --- pause and resume -----------------------------------------------------------------------------------
 
 
-async def test_a_pause_while_preparing_ends_the_filling_and_a_resume_goes_on_with_it(app: App) -> None:
+async def test_a_pause_while_preparing_ends_the_filling_and_a_resume_goes_on_with_it(
+    app: App,
+) -> None:
     stored = await publish(app, notice(channels=["email"]))
-    taken = app.database.write_now(fanout.claim_fanout, channel="email", lane="routine", holder=HOLDER)
+    taken = app.database.write_now(
+        fanout.claim_fanout, channel="email", lane="routine", holder=HOLDER
+    )
     assert taken is not None
     app.database.write_now(fanout.fill_chunk, taken, HOLDER, SMALL)
     assert app.database.write_now(ledger.pause, stored.id, "salah ketik")
@@ -157,14 +182,20 @@ async def test_a_pause_while_preparing_ends_the_filling_and_a_resume_goes_on_wit
 async def test_a_resume_of_what_was_all_sent_meanwhile_is_done(local: App) -> None:
     stored = await publish(local, notice(channels=["email"]))
     await drain_all(local)
-    local.database.write_now(lambda c: c.execute(update(run).values(state="paused", finished_at=None)))
+    local.database.write_now(
+        lambda c: c.execute(update(run).values(state="paused", finished_at=None))
+    )
     assert local.database.write_now(ledger.resume, stored.id)
     assert progress(local, stored.id).sending == "done"
     assert not local.database.write_now(ledger.resume, stored.id)
 
 
-async def test_one_channel_that_was_stopped_is_resumed_without_touching_the_other(local: App) -> None:
-    local = with_channels(local, FakeChannel(provider=lambda _r: Rejected(code="5.6.0", whole_edition=True)))
+async def test_one_channel_that_was_stopped_is_resumed_without_touching_the_other(
+    local: App,
+) -> None:
+    local = with_channels(
+        local, FakeChannel(provider=lambda _r: Rejected(code="5.6.0", whole_edition=True))
+    )
     stored = await publish(local, notice())
     await drain_all(local)
     await drain_all(local, "telegram")
@@ -180,7 +211,9 @@ async def test_one_channel_that_was_stopped_is_resumed_without_touching_the_othe
 # --- cancel ---------------------------------------------------------------------------------------------
 
 
-async def test_cancelling_before_anything_is_filled_sends_nothing_and_leaves_no_work(app: App) -> None:
+async def test_cancelling_before_anything_is_filled_sends_nothing_and_leaves_no_work(
+    app: App,
+) -> None:
     stored = await publish(app, notice())
     assert app.database.write_now(ledger.cancel, stored.id, "salah")
     for channel in ("email", "telegram"):
@@ -192,7 +225,9 @@ async def test_cancelling_before_anything_is_filled_sends_nothing_and_leaves_no_
     assert not app.database.write_now(ledger.cancel, stored.id)
 
 
-async def test_cancelling_half_way_through_the_filling_closes_fallback_rows_beyond_it_too(app: App) -> None:
+async def test_cancelling_half_way_through_the_filling_closes_fallback_rows_beyond_it_too(
+    app: App,
+) -> None:
     await subscribe(app, "email", [("dua@x.example", "cibabat")], subscriber="dua")
     await subscribe(app, "telegram", [("99", "cibabat")], subscriber="dua")
     stored = await publish(app, notice())
@@ -208,7 +243,9 @@ async def test_cancelling_half_way_through_the_filling_closes_fallback_rows_beyo
 
 
 async def test_rows_that_wait_for_a_later_attempt_are_closed_at_once(local: App) -> None:
-    fake = FakeChannel(provider=lambda r: Deferred(code="451") if r.address < "warga06" else Receipt())
+    fake = FakeChannel(
+        provider=lambda r: Deferred(code="451") if r.address < "warga06" else Receipt()
+    )
     local = with_channels(local, fake)
     stored = await publish(local, notice(channels=["email"]))
     await drain_all(local)
@@ -226,7 +263,9 @@ async def test_rows_that_wait_for_a_later_attempt_are_closed_at_once(local: App)
 async def test_a_recount_makes_the_counters_say_what_the_rows_are(app: App) -> None:
     stored = await publish(app, notice(channels=["email"]))
     await drain_all(app)
-    app.database.write_now(lambda c: c.execute(update(slice_).values(n_sent=0, n_failed=7, n_pending=3, open=3)))
+    app.database.write_now(
+        lambda c: c.execute(update(slice_).values(n_sent=0, n_failed=7, n_pending=3, open=3))
+    )
     app.database.write_now(ledger.recount, stored.edition, "email")
     check_counters(app)
     everything_due(app)

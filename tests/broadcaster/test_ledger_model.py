@@ -1,6 +1,8 @@
-"""The ledger under random hands: several workers, deaths, receipts and people's acts in any order; its promises after each step.
+"""The ledger under random hands: several workers, deaths, receipts and people's acts in any order;
+its promises after each step.
 
-Real store functions on real databases. Time passes by moving every time in the database into the past.
+Real store functions on real databases. Time passes by moving every time in the database into the
+past.
 """
 
 import random
@@ -25,7 +27,16 @@ from broadcaster.store.causes import Watcher
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
 from broadcaster.store.slices import Claim, MarkedRow
 from broadcaster.store.tables import PENDING, SENDING, STATES, UNCONFIRMED, delivery, run, slice_
-from channels.base.contract import Deferred, Failure, Outcome, Receipt, Refused, Rejected, Skipped, StatusEvent
+from channels.base.contract import (
+    Deferred,
+    Failure,
+    Outcome,
+    Receipt,
+    Refused,
+    Rejected,
+    Skipped,
+    StatusEvent,
+)
 from sending import check_counters, counters, retry_failed, table
 from subscribers import consent
 from world import notice, program, publish, subscribe, variables
@@ -57,7 +68,9 @@ class Hand:
 
 @dataclass
 class World:
-    """The database, the hands, and what the provider knows: how many copies of each delivery are out."""
+    """The database, the hands, and what the provider knows: how many copies of each delivery are
+    out.
+    """
 
     app: App
     dice: random.Random
@@ -80,7 +93,9 @@ class World:
     def fill(self, hand: Hand) -> None:
         """One chunk of the fan-out."""
         if hand.filling is None:
-            hand.filling = self.write(fanout.claim_fanout, channel="email", lane="routine", holder=hand.holder)
+            hand.filling = self.write(
+                fanout.claim_fanout, channel="email", lane="routine", holder=hand.holder
+            )
         if hand.filling is not None:
             with suppress(LeaseLost):
                 if not self.write(fanout.fill_chunk, hand.filling, hand.holder, SMALL):
@@ -90,7 +105,13 @@ class World:
     def claim(self, hand: Hand) -> None:
         """Take a slice."""
         if hand.claim is None:
-            hand.claim = self.write(slices.claim_slice, channel="email", lane="routine", holder=hand.holder, receipt_wait=30.0)
+            hand.claim = self.write(
+                slices.claim_slice,
+                channel="email",
+                lane="routine",
+                holder=hand.holder,
+                receipt_wait=30.0,
+            )
             hand.cursor = hand.claim.after_slot if hand.claim is not None else -1
 
     def mark(self, hand: Hand) -> None:
@@ -98,7 +119,13 @@ class World:
         if hand.claim is None or hand.marked or hand.answered:
             return
         try:
-            found = self.write(slices.mark, hand.claim, hand.holder, cursor=hand.cursor, limit=self.dice.randrange(1, 12))
+            found = self.write(
+                slices.mark,
+                hand.claim,
+                hand.holder,
+                cursor=hand.cursor,
+                limit=self.dice.randrange(1, 12),
+            )
         except LeaseLost:
             self.release(hand)
             return
@@ -118,16 +145,38 @@ class World:
     def _holds(self, hand: Hand) -> bool:
         claim = hand.claim
         assert claim is not None
-        return bool(self.write(lambda c: c.execute(select(slice_.c.number).where(
-            slices.slice_row(claim), slice_.c.owner == hand.holder.owner, slice_.c.epoch == claim.epoch,
-            slice_.c.lease_until > lease_clock(c))).first()))  # fmt: skip
+        return bool(
+            self.write(
+                lambda c: c.execute(
+                    select(slice_.c.number).where(
+                        slices.slice_row(claim),
+                        slice_.c.owner == hand.holder.owner,
+                        slice_.c.epoch == claim.epoch,
+                        slice_.c.lease_until > lease_clock(c),
+                    )
+                ).first()
+            )
+        )
 
     def _provider(self, edition: int, row: MarkedRow) -> Outcome:
-        found = next(r for r in table(self.app, delivery) if (r.edition, r.slot) == (edition, row.slot))
-        assert self.parallel or (found.state, found.attempt) == (SENDING, row.attempt), "written without being marked"
-        outcome: Outcome = self.dice.choice((Receipt(provider_id=f"{edition}.{row.slot}.{row.attempt}"),) * 6 + (
-            *FAILURES, Deferred(uncertain=True), Deferred(uncertain=True), Deferred(throttle=True, retry_after=0.0)))  # fmt: skip
-        took = isinstance(outcome, Receipt) or (isinstance(outcome, Deferred) and outcome.uncertain and self.dice.random() < 0.7)
+        found = next(
+            r for r in table(self.app, delivery) if (r.edition, r.slot) == (edition, row.slot)
+        )
+        assert self.parallel or (found.state, found.attempt) == (SENDING, row.attempt), (
+            "written without being marked"
+        )
+        outcome: Outcome = self.dice.choice(
+            (Receipt(provider_id=f"{edition}.{row.slot}.{row.attempt}"),) * 6
+            + (
+                *FAILURES,
+                Deferred(uncertain=True),
+                Deferred(uncertain=True),
+                Deferred(throttle=True, retry_after=0.0),
+            )
+        )
+        took = isinstance(outcome, Receipt) or (
+            isinstance(outcome, Deferred) and outcome.uncertain and self.dice.random() < 0.7
+        )
         if took:
             self.out[edition, row.slot] += 1
             self.written[edition, row.slot, row.attempt] = True
@@ -141,14 +190,31 @@ class World:
             self.write(self._record, hand.claim, list(hand.answered))
         hand.answered.clear()
 
-    def _record(self, connection: Connection, claim: Claim, answered: list[tuple[MarkedRow, Outcome]]) -> None:
+    def _record(
+        self, connection: Connection, claim: Claim, answered: list[tuple[MarkedRow, Outcome]]
+    ) -> None:
         moment = Moment(
-            now=slices.now(connection), published_at=claim.published_at, expires_at=claim.expires_at, emergency=False,
+            now=slices.now(connection),
+            published_at=claim.published_at,
+            expires_at=claim.expires_at,
+            emergency=False,
             receipt_wait=30.0,
-        )  # fmt: skip
+        )
         decisions = [decide(row, outcome, moment) for row, outcome in answered]
-        meanings = [m for row, outcome in answered if (m := consequence(row, outcome, "2026-11-23")) is not None]
-        consequences.record(connection, self.app.book, claim, decisions, meanings, keep_ids=True, results=len(decisions))
+        meanings = [
+            m
+            for row, outcome in answered
+            if (m := consequence(row, outcome, "2026-11-23")) is not None
+        ]
+        consequences.record(
+            connection,
+            self.app.book,
+            claim,
+            decisions,
+            meanings,
+            keep_ids=True,
+            results=len(decisions),
+        )
 
     def release(self, hand: Hand) -> None:
         """Settle, hand back, release: a hand's orderly end."""
@@ -167,7 +233,9 @@ class World:
     # --- what others do -----------------------------------------------------------------------------
 
     def receipt(self, _hand: Hand) -> None:
-        """The provider says something later about a message it took: early, late, twice, out of order."""
+        """The provider says something later about a message it took: early, late, twice, out of
+        order.
+        """
         if not self.written:
             return
         edition, slot, attempt = place = self.dice.choice(list(self.written))
@@ -179,10 +247,18 @@ class World:
             self.written[place] = False
             self.out[edition, slot] -= 1
         event = StatusEvent(
-            dedupe=f"{place}{state}", delivery=self.dice.choice((f"{edition}.{slot}.{attempt}", "")),
-            provider_id=f"{edition}.{slot}.{attempt}", state=state, failure=failure, at=self.app.clock(),
-        )  # fmt: skip
-        self.write(lambda c: receipts.apply_status(c, self.app.book, "email", event, slices.now(c), receipt_wait=30.0))
+            dedupe=f"{place}{state}",
+            delivery=self.dice.choice((f"{edition}.{slot}.{attempt}", "")),
+            provider_id=f"{edition}.{slot}.{attempt}",
+            state=state,
+            failure=failure,
+            at=self.app.clock(),
+        )
+        self.write(
+            lambda c: receipts.apply_status(
+                c, self.app.book, "email", event, slices.now(c), receipt_wait=30.0
+            )
+        )
 
     def stop_someone(self, _hand: Hand) -> None:
         """A resident stops; now and then an operator discards held suppressions."""
@@ -200,11 +276,18 @@ class World:
         """Move every time into the past."""
 
         def act(c: Connection) -> None:
-            c.execute(select(slice_.c.number).with_for_update())  # so that nobody compares old times with new ones
-            for one, names in ((delivery, ("due_at",)), (slice_, ("due_at", "lease_until")),
-                               (run, ("lease_until", "published_at", "expires_at"))):  # fmt: skip
+            c.execute(
+                select(slice_.c.number).with_for_update()
+            )  # so that nobody compares old times with new ones
+            for one, names in (
+                (delivery, ("due_at",)),
+                (slice_, ("due_at", "lease_until")),
+                (run, ("lease_until", "published_at", "expires_at")),
+            ):
                 for name in names:
-                    c.execute(update(one).where(one.c[name] > 0).values({name: one.c[name] - seconds}))
+                    c.execute(
+                        update(one).where(one.c[name] > 0).values({name: one.c[name] - seconds})
+                    )
 
         self.write(act)
         self.watcher = Watcher()  # nothing but a test changes the time of a row that waits
@@ -214,7 +297,18 @@ class World:
         chosen = self.dice.choice(self.announcements)
         press, now = publishing.Press.of(self.app), self.app.clock()
         match self.dice.choice(
-            ("pause", "resume", "resume", "resume", "cancel", "retry", "retry", "correct", "withdraw", "expire")
+            (
+                "pause",
+                "resume",
+                "resume",
+                "resume",
+                "cancel",
+                "retry",
+                "retry",
+                "correct",
+                "withdraw",
+                "expire",
+            )
         ):
             case "pause":
                 self.write(ledger.pause, chosen, "test")
@@ -228,16 +322,28 @@ class World:
                 newest = self.app.database.read_now(ledger.newest_edition_id, chosen)
                 self.write(
                     lambda c: c.execute(
-                        update(run).where(run.c.edition == newest).values(expires_at=slices.now(c) + self.dice.choice((1, 100)))
+                        update(run)
+                        .where(run.c.edition == newest)
+                        .values(expires_at=slices.now(c) + self.dice.choice((1, 100)))
                     )
                 )
             case "correct" if self.dice.random() < 0.5:
                 checked = press.examine(notice(title=f"Ralat nomor {self.dice.random()}"), now)
                 with suppress(NotAllowed):
-                    self.write(publishing.correct, press, chosen, checked, reason="salah", actor="t", now=now)
+                    self.write(
+                        publishing.correct,
+                        press,
+                        chosen,
+                        checked,
+                        reason="salah",
+                        actor="t",
+                        now=now,
+                    )
             case "withdraw" if self.dice.random() < 0.3:
                 with suppress(NotAllowed):
-                    self.write(publishing.withdraw, press, chosen, reason="salah", actor="t", now=now)
+                    self.write(
+                        publishing.withdraw, press, chosen, reason="salah", actor="t", now=now
+                    )
 
     # --- promises -----------------------------------------------------------------------------------
 
@@ -250,11 +356,23 @@ class World:
             still = [row for row in mine if row.state in (PENDING, SENDING)]
             assert one.finished_at is None or not still, f"a finished run has open rows: {one}"
             if one.sealed:
-                spans = [(part.after_slot, part.last_slot) for part in parts if part.edition == one.edition]
-                assert all(sum(after < row.slot <= last for after, last in spans) == 1 for row in mine), "a row without a slice"
+                spans = [
+                    (part.after_slot, part.last_slot)
+                    for part in parts
+                    if part.edition == one.edition
+                ]
+                assert all(
+                    sum(after < row.slot <= last for after, last in spans) == 1 for row in mine
+                ), "a row without a slice"
         for part in parts:
-            mine = [row for row in rows if row.edition == part.edition and part.after_slot < row.slot <= part.last_slot]
-            waits = [row.due_at for row in mine if row.state == PENDING] + [0.0 for row in mine if row.state == SENDING]
+            mine = [
+                row
+                for row in rows
+                if row.edition == part.edition and part.after_slot < row.slot <= part.last_slot
+            ]
+            waits = [row.due_at for row in mine if row.state == PENDING] + [
+                0.0 for row in mine if row.state == SENDING
+            ]
             if part.owner is None and waits:
                 assert part.due_at <= min(waits), f"rows are due before their slice: {part}"
         self.check_duplicates(parts)
@@ -272,11 +390,15 @@ class World:
             still = any(row.state in (PENDING, SENDING) for row in mine) or not all(
                 r.sealed for r in runs if r.edition == edition
             )
-            assert not (still and (told.percent == 100 or told.sending == "done")), "told as done while a row is open"
+            assert not (still and (told.percent == 100 or told.sending == "done")), (
+                "told as done while a row is open"
+            )
             wall = self.app.database.read_now(slices.now)
             causes = self.app.database.read_now(self.watcher.look, announcement, wall)
             closed = [row for row in mine if row.state in ledger.NOT_ARRIVED]
-            assert {(c.state, c.reason, c.provider_code): c.count for c in causes.failures} == Counter(
+            assert {
+                (c.state, c.reason, c.provider_code): c.count for c in causes.failures
+            } == Counter(
                 (STATES[row.state], row.reason or "", row.provider_code or "") for row in closed
             )
             assert all(row.reason for row in closed), "closed without a reason"
@@ -284,10 +406,14 @@ class World:
                 continue  # somebody is about to work on it: what waits is told again then
             waits = [row for row in mine if row.state == PENDING and row.due_at > wall]
             assert sum(wait.count for wait in causes.waiting) == len(waits)
-            assert min((wait.next_try for wait in causes.waiting), default=None) == min((r.due_at for r in waits), default=None)
+            assert min((wait.next_try for wait in causes.waiting), default=None) == min(
+                (r.due_at for r in waits), default=None
+            )
 
     def check_admitted(self, move: str) -> None:
-        """Possible duplicates are counted exactly: one for each uncertain attempt that is made again."""
+        """Possible duplicates are counted exactly: one for each uncertain attempt that is made
+        again.
+        """
         rows, before = table(self.app, delivery), self.seen
         for row in rows:
             state, uncertain = before.get((row.edition, row.slot), (PENDING, 0))
@@ -302,13 +428,19 @@ class World:
     def check_duplicates(self, parts: list[Any]) -> None:
         """Every copy beyond the first is admitted."""
         for edition in {part.edition for part in parts}:
-            doubled = sum(number - 1 for (mine, _slot), number in self.out.items() if mine == edition and number > 1)
+            doubled = sum(
+                number - 1
+                for (mine, _slot), number in self.out.items()
+                if mine == edition and number > 1
+            )
             admitted = sum(part.possible_duplicates for part in parts if part.edition == edition)
             # an attempt on the wire whose answer is unknown is admitted when it is tried again
             assert doubled <= admitted, f"edition {edition}: {doubled} doubled, {admitted} admitted"
 
     def finish(self) -> None:
-        """Everybody dies, everything resumes, one good worker comes: all closes, nobody is left out."""
+        """Everybody dies, everything resumes, one good worker comes: all closes, nobody is left
+        out.
+        """
         for hand in self.hands:
             self.die(hand)
         for announcement in self.announcements:
@@ -320,29 +452,48 @@ class World:
             self.fill(hand)
             self.claim(hand)
             if hand.claim is not None:
-                found = self.write(slices.mark, hand.claim, hand.holder, cursor=hand.claim.after_slot, limit=1000)
+                found = self.write(
+                    slices.mark, hand.claim, hand.holder, cursor=hand.claim.after_slot, limit=1000
+                )
                 for row in found.rows:
                     self.out[hand.claim.edition, row.slot] += 1
-                    hand.answered.append((row, Receipt(provider_id=f"{hand.claim.edition}.{row.slot}.{row.attempt}")))
+                    hand.answered.append(
+                        (row, Receipt(provider_id=f"{hand.claim.edition}.{row.slot}.{row.attempt}"))
+                    )
                 self.release(hand)
             self.write(slices.finish_idle)
             self.check()
             if all(one.finished_at is not None for one in table(self.app, run)):
                 break
         else:
-            raise AssertionError([(r.edition, r.state, r.sealed) for r in table(self.app, run) if r.finished_at is None])
+            raise AssertionError(
+                [
+                    (r.edition, r.state, r.sealed)
+                    for r in table(self.app, run)
+                    if r.finished_at is None
+                ]
+            )
         for one in table(self.app, run):
             got = [row for row in table(self.app, delivery) if row.edition == one.edition]
             assert all(row.state not in (PENDING, SENDING) for row in got)
-            assert counters(self.app, edition=one.edition) == Counter(STATES[row.state] for row in got)
+            assert counters(self.app, edition=one.edition) == Counter(
+                STATES[row.state] for row in got
+            )
             for row in got:
                 if STATES[row.state] in ("sent", "delivered", "read"):
-                    assert any(key[:2] == (row.edition, row.slot) for key in self.written) or self.out[row.edition, row.slot] > 0
+                    assert (
+                        any(key[:2] == (row.edition, row.slot) for key in self.written)
+                        or self.out[row.edition, row.slot] > 0
+                    )
 
 
 async def new_world(app: App, seed: int) -> World:
     """Three hands and two announcements."""
-    world = World(app=app, dice=random.Random(seed), hands=[Hand(holder=Holder(owner=f"hand{n}", lease=LEASE)) for n in range(3)])
+    world = World(
+        app=app,
+        dice=random.Random(seed),
+        hands=[Hand(holder=Holder(owner=f"hand{n}", lease=LEASE)) for n in range(3)],
+    )
     for n in range(2):
         world.announcements.append((await publish(app, notice(title=f"Kabar {n}"))).id)
     return world
@@ -350,7 +501,11 @@ async def new_world(app: App, seed: int) -> World:
 
 def moves_of(world: World) -> list[Callable[[Hand], None]]:
     """What may happen, the usual more often than the rare."""
-    usual = [world.claim, world.mark, world.send, world.settle] * 5 + [world.pass_time, world.receipt, world.die] * 3
+    usual = [world.claim, world.mark, world.send, world.settle] * 5 + [
+        world.pass_time,
+        world.receipt,
+        world.die,
+    ] * 3
     return [*usual, world.fill, world.fill, world.release, world.stop_someone, world.act, world.act]
 
 
@@ -368,12 +523,21 @@ async def play(app: App, seed: int, steps: int) -> None:
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+    environ = variables(
+        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with program(environ) as opened:
-        await subscribe(opened, "email", [(f"warga{n:03}@contoh.example", "cibabat") for n in range(PEOPLE)])
+        await subscribe(
+            opened, "email", [(f"warga{n:03}@contoh.example", "cibabat") for n in range(PEOPLE)]
+        )
         for n in range(6):
             for which in ("lama", "baru"):
-                await subscribe(opened, "email", [(f"{which}{n}@contoh.example", "cibabat")], subscriber=f"orang-{n}")
+                await subscribe(
+                    opened,
+                    "email",
+                    [(f"{which}{n}@contoh.example", "cibabat")],
+                    subscriber=f"orang-{n}",
+                )
         yield opened
 
 
@@ -402,7 +566,10 @@ async def test_hands_at_the_same_time_keep_the_promises_too(app: App, seed: int)
         except BaseException as error:  # noqa: BLE001  shown by the test
             failed.append(error)
 
-    threads = [threading.Thread(target=work, args=(hand, random.Random(f"{seed}{hand}"))) for hand in world.hands]
+    threads = [
+        threading.Thread(target=work, args=(hand, random.Random(f"{seed}{hand}")))
+        for hand in world.hands
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

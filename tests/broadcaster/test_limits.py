@@ -1,4 +1,6 @@
-"""Shared rates on a real Valkey, measured by when each grant came; a careful share without it; the window of unsettled rows."""
+"""Shared rates on a real Valkey, measured by when each grant came; a careful share without it; the
+window of unsettled rows.
+"""
 
 import asyncio
 import math
@@ -19,7 +21,17 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from broadcaster.embedded import valkey
-from broadcaster.limits import ALONE, LATE, LOOK_SECONDS, PAUSE_SECONDS, RETURN_SECONDS, SPACED, TICK, Limiter, Window
+from broadcaster.limits import (
+    ALONE,
+    LATE,
+    LOOK_SECONDS,
+    PAUSE_SECONDS,
+    RETURN_SECONDS,
+    SPACED,
+    TICK,
+    Limiter,
+    Window,
+)
 from broadcaster.queue import LANES, Queue
 from waiting import turns
 
@@ -44,7 +56,9 @@ async def limiters(url: str, count: int = 1) -> AsyncIterator[list[Limiter]]:
 
 
 async def hand(limiter: Limiter, until: float, rate: float, wanted: int) -> list[Grant]:
-    """One hand of a worker that always has work: when it was granted how much. Each rate is that of a channel of its own."""
+    """One hand of a worker that always has work: when it was granted how much. Each rate is that of
+    a channel of its own.
+    """
     grants: list[Grant] = []
     while clock() < until:
         if granted := await limiter.take(f"channel-{rate:g}", "routine", rate=rate, wanted=wanted):
@@ -52,7 +66,9 @@ async def hand(limiter: Limiter, until: float, rate: float, wanted: int) -> list
     return grants
 
 
-async def measured(found: Sequence[Limiter], seconds: float, rate: float, wanted: Sequence[int]) -> list[Grant]:
+async def measured(
+    found: Sequence[Limiter], seconds: float, rate: float, wanted: Sequence[int]
+) -> list[Grant]:
     """All grants of all hands, in order of time: each limiter has one hand for each of `wanted`."""
     until = clock() + seconds
     work = [hand(limiter, until, rate, size) for limiter in found for size in wanted]
@@ -64,7 +80,9 @@ def most_in_a_second(grants: Sequence[Grant]) -> int:
     times, sums = [at for at, _ in grants], [0]
     for _, granted in grants:
         sums.append(sums[-1] + granted)
-    return max((sums[bisect_right(times, at + 1.0)] - sums[i] for i, at in enumerate(times)), default=0)
+    return max(
+        (sums[bisect_right(times, at + 1.0)] - sums[i] for i, at in enumerate(times)), default=0
+    )
 
 
 def mean(grants: Sequence[Grant]) -> float:
@@ -75,13 +93,19 @@ def mean(grants: Sequence[Grant]) -> float:
 # --- with Redis -----------------------------------------------------------------------------------------
 
 
-async def test_no_second_sees_more_than_the_rate_and_the_mean_is_close_to_it(valkey_url: str) -> None:
+async def test_no_second_sees_more_than_the_rate_and_the_mean_is_close_to_it(
+    valkey_url: str,
+) -> None:
     wanted = {30: (80, 80, 80), 100: (1, 7, 80), 1000: (80, 80, 80)}
     best = dict.fromkeys(wanted, 0.0)
     async with limiters(valkey_url, 3) as found:
         for _again in range(10):  # a machine that stalls grants less, never more
             for rate, grants in zip(
-                wanted, await asyncio.gather(*(measured(found, 2.3, rate, wanted[rate]) for rate in wanted)), strict=True
+                wanted,
+                await asyncio.gather(
+                    *(measured(found, 2.3, rate, wanted[rate]) for rate in wanted)
+                ),
+                strict=True,
             ):
                 assert most_in_a_second(grants) <= rate
                 best[rate] = max(best[rate], mean(grants))
@@ -111,7 +135,9 @@ async def most_while_redis_is_emptied(valkey_url: str) -> int:
         return most_in_a_second(await measuring)
 
 
-async def test_after_redis_was_emptied_nothing_is_granted_in_the_ticks_that_may_be_taken(valkey_url: str) -> None:
+async def test_after_redis_was_emptied_nothing_is_granted_in_the_ticks_that_may_be_taken(
+    valkey_url: str,
+) -> None:
     async with limiters(valkey_url) as (limiter,):
         with redis.Redis.from_url(valkey_url) as client:
             for _times in range(5):
@@ -123,7 +149,9 @@ async def test_after_redis_was_emptied_nothing_is_granted_in_the_ticks_that_may_
                 assert isinstance(state, bytes)
                 tick, used = map(int, state.split())
                 assert (granted, used) == (0, 0)
-                assert before + 3 <= tick <= after + 3, "two ticks may have been reserved, and one lies between"
+                assert before + 3 <= tick <= after + 3, (
+                    "two ticks may have been reserved, and one lies between"
+                )
 
 
 def tick_of(client: "redis.Redis") -> int:
@@ -181,7 +209,9 @@ async def test_while_an_emergency_has_work_routine_gets_nothing(valkey_url: str)
         assert refused == [0] * 5
         assert clock() - began < 2
         assert await until_granted(urgent, "emergency") > 0
-        assert await other.take("telegram", "routine", rate=0, wanted=80) == 80, "the demand is the channel's own"
+        assert await other.take("telegram", "routine", rate=0, wanted=80) == 80, (
+            "the demand is the channel's own"
+        )
 
 
 async def test_a_demand_holds_unlimited_channels_too_and_ends_by_itself(valkey_url: str) -> None:
@@ -203,7 +233,9 @@ async def until_granted(limiter: Limiter, lane: str = "routine", rate: float = 5
     return 0
 
 
-async def test_a_state_from_a_clock_that_was_ahead_does_not_stop_the_sending(valkey_url: str) -> None:
+async def test_a_state_from_a_clock_that_was_ahead_does_not_stop_the_sending(
+    valkey_url: str,
+) -> None:
     with redis.Redis.from_url(valkey_url) as client:
         client.set("siaran:tick:email", f"{2**40} 0")
     async with limiters(valkey_url) as (limiter,):
@@ -232,7 +264,9 @@ def test_a_grant_whose_time_has_passed_is_dropped_but_not_for_ever() -> None:
     assert [limiter._in_time("email", 5, late=late) for _ in range(12)] == [0] * 10 + [5, 0]
     assert limiter._in_time("email", 0, late=late) == 0
     assert limiter._in_time("email", 5, late=0.001) == 5
-    assert [limiter._in_time("email", 5, late=late) for _ in range(11)] == [0] * 10 + [5], "the count begins anew"
+    assert [limiter._in_time("email", 5, late=late) for _ in range(11)] == [0] * 10 + [5], (
+        "the count begins anew"
+    )
     assert limiter._in_time("telegram", 5, late=late) == 0, "each channel for itself"
 
 
@@ -242,7 +276,9 @@ def test_a_grant_whose_time_has_passed_is_dropped_but_not_for_ever() -> None:
 async def test_without_redis_a_worker_takes_half_of_its_share() -> None:
     async with limiters("") as alone, limiters("", 4) as many, limiters(NOWHERE, 2) as two:
         found = [alone, many, two]
-        parts = await asyncio.gather(*(measured(some[:1], 1.2, 200, (80, 80, 80)) for some in found))
+        parts = await asyncio.gather(
+            *(measured(some[:1], 1.2, 200, (80, 80, 80)) for some in found)
+        )
     for some, grants in zip(found, parts, strict=True):
         share = 200 / (2 * len(some))
         assert most_in_a_second(grants) <= share * 1.1 + 1
@@ -275,7 +311,10 @@ async def test_a_redis_that_says_nothing_holds_up_for_a_second_at_most() -> None
         open_connections.append(writer)
 
     server = await asyncio.start_server(listen, "127.0.0.1", 0)
-    async with server, limiters(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0") as (limiter,):
+    async with (
+        server,
+        limiters(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0") as (limiter,),
+    ):
         began = clock()
         assert await limiter.take("email", "routine", rate=0, wanted=80) == 80
         assert 0.5 < clock() - began < 3
@@ -288,7 +327,9 @@ async def test_a_redis_that_says_nothing_holds_up_for_a_second_at_most() -> None
 
 @asynccontextmanager
 async def always_at_work(found: Sequence[Limiter], rate: float) -> AsyncIterator[list[Grant]]:
-    """Two hands a limiter that take whatever they get while this block runs; what each was granted, and when."""
+    """Two hands a limiter that take whatever they get while this block runs; what each was granted,
+    and when.
+    """
     grants: list[Grant] = []
 
     async def work(limiter: Limiter) -> None:
@@ -313,7 +354,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("emptied", [False, True])
-async def test_a_redis_that_goes_and_comes_back_causes_no_burst(tmp_path: Path, emptied: bool) -> None:
+async def test_a_redis_that_goes_and_comes_back_causes_no_burst(
+    tmp_path: Path, emptied: bool
+) -> None:
     async with AsyncExitStack() as stack:
         async with valkey(tmp_path) as url:
             found = await stack.enter_async_context(limiters(url, 3))
@@ -331,7 +374,9 @@ async def test_a_redis_that_goes_and_comes_back_causes_no_burst(tmp_path: Path, 
     assert most_in_a_second(sorted(grants)) <= 100
 
 
-async def test_whoever_sees_redis_come_back_lets_all_go_on_alone_until_each_has_seen_it(valkey_url: str) -> None:
+async def test_whoever_sees_redis_come_back_lets_all_go_on_alone_until_each_has_seen_it(
+    valkey_url: str,
+) -> None:
     async with limiters(valkey_url, 2) as (first, second):
         first._away, first._away_until = True, 0.0
         assert not first._has_redis()
@@ -341,7 +386,9 @@ async def test_whoever_sees_redis_come_back_lets_all_go_on_alone_until_each_has_
         with redis.Redis.from_url(valkey_url) as client:
             assert 0 < int(client.pttl(ALONE)) <= 1000 * RETURN_SECONDS
             await asyncio.gather(*(until_granted(limiter) for limiter in (first, second)))
-            assert bytes(client.get("siaran:tick:email")).endswith(b" 0"), "both take their own share"  # type: ignore[arg-type]
+            assert bytes(client.get("siaran:tick:email")).endswith(b" 0"), (
+                "both take their own share"
+            )  # type: ignore[arg-type]
             client.delete(ALONE)
         await until_granted(second)
         with redis.Redis.from_url(valkey_url) as client:
@@ -372,7 +419,9 @@ async def test_a_pause_stops_every_worker_and_both_lanes_at_once(valkey_url: str
             assert not other.open_for("email", lane)
             assert other.open_for("telegram", lane)
         with redis.Redis.from_url(valkey_url) as client:
-            assert 0 < int(client.pttl("siaran:pause:email")) <= 1000 * PAUSE_SECONDS, "longer is the database's affair"
+            assert 0 < int(client.pttl("siaran:pause:email")) <= 1000 * PAUSE_SECONDS, (
+                "longer is the database's affair"
+            )
 
 
 async def test_a_watching_worker_hears_of_a_pause_and_of_an_emergency(valkey_url: str) -> None:
@@ -459,7 +508,11 @@ async def test_a_channel_that_is_slowed_down_takes_less_and_its_pace_is_read_onc
         return next(rates)
 
     limiter = Limiter(Queue(""), lambda: 1, pace=pace)
-    assert await asyncio.gather(*(limiter._rate_now("whatsapp", 80) for _ in range(3))) == [40, 40, 40]
+    assert await asyncio.gather(*(limiter._rate_now("whatsapp", 80) for _ in range(3))) == [
+        40,
+        40,
+        40,
+    ]
     limiter._paces = {("whatsapp", 80): (math.inf, 40.0)}
     assert await limiter._rate_now("whatsapp", 80) == 40
     limiter.changed_pace("telegram")
@@ -518,7 +571,10 @@ async def test_a_full_window_waits_and_a_cancelled_wait_takes_nothing() -> None:
 
 @given(rate=st.integers(1, 5000), start=st.integers(0, 2 * 10**10))
 def test_ten_ticks_in_a_row_let_exactly_one_seconds_rate_pass(rate: int, start: int) -> None:
-    quotas = [math.floor((tick + 1) * rate / 10) - math.floor(tick * rate / 10) for tick in range(start, start + 10)]
+    quotas = [
+        math.floor((tick + 1) * rate / 10) - math.floor(tick * rate / 10)
+        for tick in range(start, start + 10)
+    ]
     assert sum(quotas) == rate
     assert max(quotas) - min(quotas) <= 1
     assert 10 * TICK >= 1 + LATE

@@ -1,4 +1,6 @@
-"""Joining one's own chat: a code that holds ten minutes and once, sent to the bot; answered in words; let go again."""
+"""Joining one's own chat: a code that holds ten minutes and once, sent to the bot; answered in
+words; let go again.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -39,7 +41,10 @@ def chat_of(office: PostOffice, person: Browser) -> str:
 
 
 async def test_who_sends_the_code_from_their_chat_is_told_there(office: PostOffice) -> None:
-    rina, dewi = await office.hire("rina", "author"), await office.hire("dewi", "approver", email="")
+    rina, dewi = (
+        await office.hire("rina", "author"),
+        await office.hire("dewi", "approver", email=""),
+    )
     said = await office.writes(DEWI_CHAT, f"/start {await word_for(office, dewi)}")
     assert said == dialogue.answer("linked", office.site.app.site, "id")
     assert chat_of(office, dewi) == str(DEWI_CHAT)
@@ -48,7 +53,9 @@ async def test_who_sends_the_code_from_their_chat_is_told_there(office: PostOffi
     await office.work()
     assert "Menunggu persetujuan Anda" in office.bot.inbox(DEWI_CHAT)[-1].text
     acts = office.site.app.database.read_now(audit.about, "staff:dewi")
-    assert [(entry.act, entry.actor, entry.detail) for entry in acts] == [("link_chat", "staff:dewi", {"channel": "telegram"})]
+    assert [(entry.act, entry.actor, entry.detail) for entry in acts] == [
+        ("link_chat", "staff:dewi", {"channel": "telegram"})
+    ]
 
 
 async def test_a_code_serves_once_and_the_chat_of_another_gets_nothing(office: PostOffice) -> None:
@@ -70,7 +77,10 @@ async def test_a_code_holds_ten_minutes_and_a_new_one_ends_it(town: PostOffice) 
     assert (await town.writes(DEWI_CHAT, f"/start {new}")).startswith("Tersambung.")
 
 
-@pytest.mark.parametrize("said", ["/start staf-" + "0" * 32, "/start staf-", "/start staf-x", "staf-" + "0" * 32, "/start"])
+@pytest.mark.parametrize(
+    "said",
+    ["/start staf-" + "0" * 32, "/start staf-", "/start staf-x", "staf-" + "0" * 32, "/start"],
+)
 async def test_guesses_join_nothing(town: PostOffice, said: str) -> None:
     dewi = await town.hire("dewi", "approver")
     await word_for(town, dewi)
@@ -82,7 +92,9 @@ async def test_the_code_itself_is_stored_nowhere(town: PostOffice) -> None:
     dewi = await town.hire("dewi", "approver")
     code = (await word_for(town, dewi)).removeprefix(linking.WORD)
     (digest,) = town.site.app.database.read_now(
-        lambda connection: [bytes(one) for one in connection.execute(text("SELECT digest FROM link_code")).scalars()]
+        lambda connection: [
+            bytes(one) for one in connection.execute(text("SELECT digest FROM link_code")).scalars()
+        ]
     )
     assert code.encode() not in digest
     assert bytes.fromhex(code) not in digest
@@ -91,7 +103,9 @@ async def test_the_code_itself_is_stored_nowhere(town: PostOffice) -> None:
 async def test_a_disabled_account_joins_nothing(town: PostOffice) -> None:
     dewi = await town.hire("dewi", "approver")
     word = await word_for(town, dewi)
-    await town.site.app.database.write(accounts.disable, dewi.account.id, town.site.clock().timestamp())
+    await town.site.app.database.write(
+        accounts.disable, dewi.account.id, town.site.clock().timestamp()
+    )
     assert "tidak berlaku lagi" in await town.writes(DEWI_CHAT, f"/start {word}")
 
 
@@ -100,7 +114,9 @@ async def test_a_resident_of_the_same_chat_stays_one(town: PostOffice) -> None:
     dewi = await town.hire("dewi", "approver")
     await town.writes(DEWI_CHAT, f"/start {await word_for(town, dewi)}")
     assert "Anda berhenti" in await town.writes(DEWI_CHAT, "BERHENTI")
-    assert chat_of(town, dewi) == str(DEWI_CHAT), "stopping the city's news is not letting go of one's work"
+    assert chat_of(town, dewi) == str(DEWI_CHAT), (
+        "stopping the city's news is not letting go of one's work"
+    )
 
 
 async def test_the_page_shows_word_address_and_picture_once(town: PostOffice) -> None:
@@ -114,13 +130,17 @@ async def test_the_page_shows_word_address_and_picture_once(town: PostOffice) ->
     assert f'href="https://t.me/simulasi_info_bot?start={word}"' in page.text
     assert 'class="qr"' in page.text
     assert (await town.writes(DEWI_CHAT, f"/start {word}")).startswith("Tersambung.")
-    assert (await dewi.post("/redaksi/akun/telegram/lepas")).headers["Location"] == "/redaksi/akun?selesai=lepas"
+    assert (await dewi.post("/redaksi/akun/telegram/lepas")).headers[
+        "Location"
+    ] == "/redaksi/akun?selesai=lepas"
     assert chat_of(town, dewi) == ""
     acts = [entry.act for entry in town.site.app.database.read_now(audit.about, "staff:dewi")]
     assert acts == ["link_chat", "unlink_chat"]
 
 
-async def test_while_the_bot_does_not_answer_the_word_can_still_be_sent_by_hand(sqlite_url: str, tmp_path: Path) -> None:
+async def test_while_the_bot_does_not_answer_the_word_can_still_be_sent_by_hand(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     async with post_office(sqlite_url, tmp_path, TELEGRAM_API_URL="http://127.0.0.1:9") as office:
         dewi = await office.hire("dewi", "approver")
         page = await dewi.post("/redaksi/akun/telegram")

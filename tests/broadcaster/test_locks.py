@@ -1,4 +1,6 @@
-"""Locks of one machine: a data folder serves one program, a lease ends at once with the process that took it."""
+"""Locks of one machine: a data folder serves one program, a lease ends at once with the process
+that took it.
+"""
 
 import os
 import stat
@@ -37,7 +39,9 @@ with DataFolder(folder), WorkerLock(folder / "workers", "worker-1"):
 
 
 def test_a_killed_process_leaves_the_folder_free_and_its_leases_void(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", _HOLD, tmp_path], stdout=subprocess.PIPE, text=True, cwd=ROOT) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLD, tmp_path], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == "siap\n"
         with pytest.raises(CannotStart, match=str(holder.pid)), DataFolder(tmp_path):

@@ -1,4 +1,6 @@
-"""Logs of the serving processes: lines of JSON on standard error, and errors without the values they quote."""
+"""Logs of the serving processes: lines of JSON on standard error, and errors without the values
+they quote.
+"""
 
 import json
 import subprocess
@@ -31,7 +33,11 @@ except ZeroDivisionError:
 def lines(*, quiet: bool) -> list[str]:
     """What a process that logs says, on standard error."""
     done = subprocess.run(
-        [sys.executable, "-c", LOGGING.format(quiet=quiet)], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", LOGGING.format(quiet=quiet)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout == ""
     return done.stderr.splitlines()
@@ -86,7 +92,9 @@ def test_an_error_from_elsewhere_names_the_last_line_of_ours() -> None:
 
 
 def test_a_group_of_errors_is_told_by_its_parts_each_kind_once() -> None:
-    group = ExceptionGroup("rahasia", [ValueError("0812"), ExceptionGroup("x", [KeyError("0813"), ValueError("0814")])])
+    group = ExceptionGroup(
+        "rahasia", [ValueError("0812"), ExceptionGroup("x", [KeyError("0813"), ValueError("0814")])]
+    )
     assert told(group) == "ValueError, KeyError"
 
 

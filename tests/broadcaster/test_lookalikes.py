@@ -1,4 +1,6 @@
-"""Names that look like others, to sign in with or to be called by: none is given to a second account."""
+"""Names that look like others, to sign in with or to be called by: none is given to a second
+account.
+"""
 
 from dataclasses import replace
 
@@ -24,14 +26,23 @@ def test_names_that_look_alike_have_one_skeleton(other: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("rina", "rani"), ("rina", "rina2"), ("orang1", "orang2"), ("siti.aminah", "sitiaminah"), ("a", "b")]
+    ("one", "other"),
+    [
+        ("rina", "rani"),
+        ("rina", "rina2"),
+        ("orang1", "orang2"),
+        ("siti.aminah", "sitiaminah"),
+        ("a", "b"),
+    ],
 )
 def test_names_that_can_be_told_apart_have_two(one: str, other: str) -> None:
     assert skeleton(one) != skeleton(other)
 
 
 @pytest.mark.parametrize("other", ["budi-santoso", "budi_santoso", "budi.santos0", "budi.santoso."])
-def test_no_second_account_gets_a_name_that_looks_like_the_first(database: Database, other: str) -> None:
+def test_no_second_account_gets_a_name_that_looks_like_the_first(
+    database: Database, other: str
+) -> None:
     database.write_now(accounts.add, person("budi.santoso"), at=1.0)
     with pytest.raises(BadAccount, match=r"terlalu mirip dengan budi\.santoso"):
         database.write_now(accounts.add, person(other), at=2.0)
@@ -47,7 +58,15 @@ def test_an_account_from_before_is_still_found_and_nobody_gets_its_look(database
 
 
 @pytest.mark.parametrize(
-    "other", ["BUDI  SANTOSO", "Budi Sаntoso", "Budi Sant0so", "Budi-Santoso.", "BudI\u3164Santoso", "Budl Santoso"]
+    "other",
+    [
+        "BUDI  SANTOSO",
+        "Budi Sаntoso",
+        "Budi Sant0so",
+        "Budi-Santoso.",
+        "BudI\u3164Santoso",
+        "Budl Santoso",
+    ],
 )
 def test_full_names_that_are_read_alike_have_one_skeleton(other: str) -> None:
     assert full_name_skeleton(other) == full_name_skeleton("Budi Santoso")
@@ -63,7 +82,9 @@ def test_no_second_active_account_is_called_the_same(database: Database) -> None
     budi = database.write_now(personnel.hire, keeper, "budi", first, hashed="x")
     with pytest.raises(BadAccount, match=r"terlalu mirip dengan, akun budi \(Budi Santoso\)"):
         database.write_now(personnel.hire, keeper, "lain", second, hashed="x")
-    dewi = database.write_now(personnel.hire, keeper, "dewi", replace(second, full_name="Dewi"), hashed="x")
+    dewi = database.write_now(
+        personnel.hire, keeper, "dewi", replace(second, full_name="Dewi"), hashed="x"
+    )
     with pytest.raises(BadAccount, match="Tambahkan gelar"):
         database.write_now(personnel.change, keeper, dewi.id, second, book=BOOK)
     database.write_now(personnel.disable, keeper, budi.id)
@@ -76,5 +97,7 @@ def test_who_was_called_the_same_before_may_be_changed_otherwise(database: Datab
     database.write_now(accounts.add, person("budi", full_name="Budi"), at=1.0)
     other = database.write_now(accounts.add, person("budi2", full_name="Budi"), at=1.0)
     particulars = Particulars(full_name="Budi", roles=("author", "screens"))
-    changed = database.write_now(personnel.change, Keeper(now=later()), other.id, particulars, book=BOOK)
+    changed = database.write_now(
+        personnel.change, Keeper(now=later()), other.id, particulars, book=BOOK
+    )
     assert changed.roles == ("author", "screens")

@@ -6,7 +6,8 @@ from broadcaster import masking
 
 
 @pytest.mark.parametrize(
-    ("address", "masked"), [("a@b.example", "***@b.example"), ("6289912345678", "***5678"), ("12", "***"), ("", "")]
+    ("address", "masked"),
+    [("a@b.example", "***@b.example"), ("6289912345678", "***5678"), ("12", "***"), ("", "")],
 )
 def test_an_address_is_masked(address: str, masked: str) -> None:
     assert masking.masked(address) == masked

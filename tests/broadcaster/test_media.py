@@ -1,4 +1,6 @@
-"""Pictures: told by content, turned upright, written anew without a word of metadata; what means harm is refused or undone."""
+"""Pictures: told by content, turned upright, written anew without a word of metadata; what means
+harm is refused or undone.
+"""
 
 import hashlib
 import io
@@ -56,7 +58,12 @@ def test_each_kind_becomes_a_jpeg_in_every_size(kind: str) -> None:
     picture = media.read(uploads.encoded(uploads.scene(2400, 1600), kind))
     assert set(picture.files) == set(VARIANTS)
     sizes = {name: opened(body).size for name, body in picture.files.items()}
-    assert sizes == {"web": (1600, 1067), "pesan": (1280, 853), "layar": (1620, 1080), "kecil": (480, 320)}
+    assert sizes == {
+        "web": (1600, 1067),
+        "pesan": (1280, 853),
+        "layar": (1620, 1080),
+        "kecil": (480, 320),
+    }
     assert (picture.width, picture.height) == sizes["web"]
     for body in picture.files.values():
         assert opened(body).format == "JPEG"
@@ -69,13 +76,18 @@ def test_the_name_a_file_bears_means_nothing() -> None:
 
 
 def test_nothing_is_enlarged() -> None:
-    assert {opened(body).size for body in media.read(uploads.photo(300, 200)).files.values()} == {(300, 200)}
+    assert {opened(body).size for body in media.read(uploads.photo(300, 200)).files.values()} == {
+        (300, 200)
+    }
 
 
 def test_the_same_upload_is_the_same_picture_and_its_id_names_its_bytes() -> None:
     first, second = media.read(uploads.photo()), media.read(uploads.photo())
     assert first == second
-    assert first.id == hashlib.sha256(b"".join(first.files[name] for name in VARIANTS)).hexdigest()[:32]
+    assert (
+        first.id
+        == hashlib.sha256(b"".join(first.files[name] for name in VARIANTS)).hexdigest()[:32]
+    )
     assert media.read(uploads.photo(901, 600)).id != first.id
 
 
@@ -86,12 +98,16 @@ def test_every_mode_of_png_is_read(mode: str) -> None:
 
 
 def test_sixteen_bits_keep_their_brightness() -> None:
-    value = opened(media.read(uploads.encoded(Image.new("I;16", (200, 100), 32_768), "PNG")).files["web"]).getpixel((5, 5))
+    value = opened(
+        media.read(uploads.encoded(Image.new("I;16", (200, 100), 32_768), "PNG")).files["web"]
+    ).getpixel((5, 5))
     assert value == (128, 128, 128)
 
 
 def test_colours_for_print_are_read() -> None:
-    assert corners(opened(media.read(uploads.encoded(uploads.scene(mode="CMYK"))).files["web"])) == [
+    assert corners(
+        opened(media.read(uploads.encoded(uploads.scene(mode="CMYK"))).files["web"])
+    ) == [
         "red",
         "green",
         "blue",
@@ -101,16 +117,25 @@ def test_colours_for_print_are_read() -> None:
 
 def test_what_is_transparent_shows_paper() -> None:
     clear = Image.new("RGBA", (200, 100), (255, 0, 0, 0))
-    assert opened(media.read(uploads.encoded(clear, "PNG")).files["web"]).getpixel((50, 50)) == (255, 255, 255)
+    assert opened(media.read(uploads.encoded(clear, "PNG")).files["web"]).getpixel((50, 50)) == (
+        255,
+        255,
+        255,
+    )
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_photo_is_turned_as_its_camera_was_held(orientation: int) -> None:
     as_people_see_it = [
-        ["red", "green", "blue", "white"], ["green", "red", "white", "blue"], ["blue", "white", "red", "green"],
-        ["white", "blue", "green", "red"], ["red", "white", "blue", "green"], ["white", "red", "green", "blue"],
-        ["blue", "green", "red", "white"], ["green", "blue", "white", "red"],
-    ]  # fmt: skip
+        ["red", "green", "blue", "white"],
+        ["green", "red", "white", "blue"],
+        ["blue", "white", "red", "green"],
+        ["white", "blue", "green", "red"],
+        ["red", "white", "blue", "green"],
+        ["white", "red", "green", "blue"],
+        ["blue", "green", "red", "white"],
+        ["green", "blue", "white", "red"],
+    ]
     picture = media.read(uploads.turned(orientation))
     assert corners(opened(picture.files["layar"])) == as_people_see_it[orientation - 1]
     assert (picture.width, picture.height) == ((600, 900) if orientation > 4 else (900, 600))
@@ -122,7 +147,14 @@ def test_no_metadata_is_left() -> None:
     for body in media.read(data).files.values():
         image = opened(body)
         assert not image.getexif()
-        assert set(image.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density", "progressive", "progression"}
+        assert set(image.info) <= {
+            "jfif",
+            "jfif_version",
+            "jfif_unit",
+            "jfif_density",
+            "progressive",
+            "progression",
+        }
         for word in (b"rahasia", b"Kamera", b"Siti", b"Exif", b"xmp", b"2026"):
             assert word not in body
 
@@ -216,9 +248,13 @@ def test_what_is_too_heavy_is_refused_unread() -> None:
 
 @settings(deadline=None, max_examples=150)
 @given(
-    at=st.floats(0, 1, exclude_max=True), junk=st.binary(min_size=1, max_size=40), kind=st.sampled_from(["JPEG", "PNG", "WEBP"])
+    at=st.floats(0, 1, exclude_max=True),
+    junk=st.binary(min_size=1, max_size=40),
+    kind=st.sampled_from(["JPEG", "PNG", "WEBP"]),
 )
-def test_a_damaged_file_is_a_picture_or_a_refusal_and_never_anything_else(at: float, junk: bytes, kind: str) -> None:
+def test_a_damaged_file_is_a_picture_or_a_refusal_and_never_anything_else(
+    at: float, junk: bytes, kind: str
+) -> None:
     data = bytearray(uploads.encoded(uploads.scene(120, 90), kind))
     place = int(at * len(data))
     data[place : place + len(junk)] = junk

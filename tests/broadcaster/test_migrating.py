@@ -1,4 +1,6 @@
-"""Migrations: the same on both databases, all or nothing, one process at a time, and never behind the code."""
+"""Migrations: the same on both databases, all or nothing, one process at a time, and never behind
+the code.
+"""
 
 import contextlib
 import io
@@ -33,7 +35,9 @@ from traces import Traces
 PRESS = press()
 
 
-def test_migrating_an_empty_database_gives_the_tables_the_code_declares(empty_database_url: str) -> None:
+def test_migrating_an_empty_database_gives_the_tables_the_code_declares(
+    empty_database_url: str,
+) -> None:
     applied = migrate(empty_database_url)
     assert applied
     assert applied[0].startswith("0001 ")
@@ -44,7 +48,9 @@ def test_migrating_an_empty_database_gives_the_tables_the_code_declares(empty_da
         opened.close()
 
 
-def test_pending_names_what_is_missing_and_migrating_again_does_nothing(empty_database_url: str) -> None:
+def test_pending_names_what_is_missing_and_migrating_again_does_nothing(
+    empty_database_url: str,
+) -> None:
     missing = pending(empty_database_url)
     assert migrate(empty_database_url) == missing
     assert missing == sorted(missing)
@@ -63,10 +69,17 @@ def test_migrating_keeps_the_rows(empty_database_url: str) -> None:
     opened = Database(empty_database_url)
     try:
         opened.write_now(
-            lambda connection: connection.execute(store.slot_counter.insert(), {"channel": "x", "home": "32.77", "n": 7})
+            lambda connection: connection.execute(
+                store.slot_counter.insert(), {"channel": "x", "home": "32.77", "n": 7}
+            )
         )
         migrate(empty_database_url)
-        assert opened.read_now(lambda connection: connection.execute(select(store.slot_counter.c.n)).scalar_one()) == 7
+        assert (
+            opened.read_now(
+                lambda connection: connection.execute(select(store.slot_counter.c.n)).scalar_one()
+            )
+            == 7
+        )
     finally:
         opened.close()
 
@@ -77,16 +90,27 @@ def test_what_administrators_did_before_the_upgrade_binds_after_it(empty_databas
     names = ("ani", "budi", "dewi")
     try:
         people = [
-            opened.write_now(accounts.add, Account(id=0, name=name, full_name=name, roles=("admin",)), at=1.0) for name in names
+            opened.write_now(
+                accounts.add, Account(id=0, name=name, full_name=name, roles=("admin",)), at=1.0
+            )
+            for name in names
         ]
         acts = (("account_add", "budi"), ("account_disable", "dewi"), ("password_reset", "ani"))
         for number, (act, subject) in enumerate(acts):
             at = datetime.fromtimestamp(100.0 + number, UTC)
-            entry = partial(audit.append, at=at, actor="staff:ani", act=act, subject=f"staff:{subject}")
+            entry = partial(
+                audit.append, at=at, actor="staff:ani", act=act, subject=f"staff:{subject}"
+            )
             opened.write_now(entry)
-        opened.write_now(lambda c: command.downgrade(alembic_config(c), step(c, "who controls an account").down_revision))
+        opened.write_now(
+            lambda c: command.downgrade(
+                alembic_config(c), step(c, "who controls an account").down_revision
+            )
+        )
         opened.write_now(lambda c: command.upgrade(alembic_config(c), "head"))
-        assert opened.read_now(controls.since, 0.0) == [Control(account=people[1].id, maker=people[0].id, at=100.0)]
+        assert opened.read_now(controls.since, 0.0) == [
+            Control(account=people[1].id, maker=people[0].id, at=100.0)
+        ]
         assert opened.read_now(differences) == []
     finally:
         opened.close()
@@ -98,12 +122,16 @@ def step(connection: Connection, words: str) -> Script:
     return next(script for script in scripts if words in script.doc)
 
 
-def test_what_was_published_before_there_was_an_index_is_found_by_it_and_so_is_what_comes_after(empty_database_url: str) -> None:
+def test_what_was_published_before_there_was_an_index_is_found_by_it_and_so_is_what_comes_after(
+    empty_database_url: str,
+) -> None:
     migrate(empty_database_url)
     opened = Database(empty_database_url)
 
     def publish(title: str) -> str:
-        return opened.write_now(publishing.publish, PRESS, checked(title=title, expires=None), actor="rina", now=NOW).code
+        return opened.write_now(
+            publishing.publish, PRESS, checked(title=title, expires=None), actor="rina", now=NOW
+        ).code
 
     def found(text: str) -> list[str]:
         page = opened.read_now(announcements.list_public, announcements.Filter(text=text))
@@ -111,7 +139,11 @@ def test_what_was_published_before_there_was_an_index_is_found_by_it_and_so_is_w
 
     try:
         code = publish("Posyandu balita di Melong")
-        opened.write_now(lambda c: command.downgrade(alembic_config(c), step(c, "an index of the public archive").down_revision))
+        opened.write_now(
+            lambda c: command.downgrade(
+                alembic_config(c), step(c, "an index of the public archive").down_revision
+            )
+        )
         migrate(empty_database_url)
         assert found("posyandu") == [code]
         assert found(code.lower()) == [code]
@@ -122,30 +154,43 @@ def test_what_was_published_before_there_was_an_index_is_found_by_it_and_so_is_w
         opened.close()
 
 
-def test_a_table_of_ours_that_is_missing_or_changed_is_a_difference(empty_database_url: str) -> None:
+def test_a_table_of_ours_that_is_missing_or_changed_is_a_difference(
+    empty_database_url: str,
+) -> None:
     migrate(empty_database_url)
     opened = Database(empty_database_url)
     try:
         opened.write_now(lambda connection: connection.execute(text("DROP TABLE sweeper")))
-        opened.write_now(lambda connection: connection.execute(text("ALTER TABLE worker ADD COLUMN mood TEXT")))
+        opened.write_now(
+            lambda connection: connection.execute(text("ALTER TABLE worker ADD COLUMN mood TEXT"))
+        )
         found = opened.read_now(differences)
     finally:
         opened.close()
-    assert {str(difference[0]) for difference in found if isinstance(difference, tuple)} >= {"add_table", "remove_column"}
+    assert {str(difference[0]) for difference in found if isinstance(difference, tuple)} >= {
+        "add_table",
+        "remove_column",
+    }
 
 
 def test_a_migration_that_fails_leaves_nothing_half_done(empty_database_url: str) -> None:
     opened = Database(empty_database_url)
     try:
-        opened.write_now(lambda connection: connection.execute(text("CREATE TABLE worker (in_the_way INTEGER)")))
+        opened.write_now(
+            lambda connection: connection.execute(text("CREATE TABLE worker (in_the_way INTEGER)"))
+        )
         with pytest.raises(Exception, match=r"(?i)already exists"):
             migrate(empty_database_url)
-        assert opened.read_now(lambda connection: inspect(connection).get_table_names()) == ["worker"]
+        assert opened.read_now(lambda connection: inspect(connection).get_table_names()) == [
+            "worker"
+        ]
     finally:
         opened.close()
 
 
-def test_an_inbox_with_events_gets_priorities_what_may_be_a_stop_first(empty_database_url: str) -> None:
+def test_an_inbox_with_events_gets_priorities_what_may_be_a_stop_first(
+    empty_database_url: str,
+) -> None:
     opened = Database(empty_database_url)
     rows = [
         {"dedupe": b"fresh", "received_at": 5.0, "due_at": 0.0, "tries": 0, "applied_at": None},
@@ -165,7 +210,11 @@ def test_an_inbox_with_events_gets_priorities_what_may_be_a_stop_first(empty_dat
     try:
         opened.write_now(go)
         columns = (tables.receipt.c.priority, tables.receipt.c.due_at)
-        found = opened.read_now(lambda c: [tuple(row) for row in c.execute(select(*columns).order_by(tables.receipt.c.id))])
+        found = opened.read_now(
+            lambda c: [
+                tuple(row) for row in c.execute(select(*columns).order_by(tables.receipt.c.id))
+            ]
+        )
         assert found == [(0, 5.0), (3, 9.0), (None, 0.0)]
         opened.write_now(lambda connection: command.downgrade(alembic_config(connection), "0009"))
     finally:
@@ -173,19 +222,32 @@ def test_an_inbox_with_events_gets_priorities_what_may_be_a_stop_first(empty_dat
 
 
 def _without_rowid(connection: Connection) -> dict[str, tuple[int, str]]:
-    rows = connection.execute(text("SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"))
+    rows = connection.execute(
+        text("SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table'")
+    )
     autoincrement = {
-        name for (name,) in connection.execute(text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'"))
+        name
+        for (name,) in connection.execute(
+            text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")
+        )
     }
     return {name: (wr, "autoincrement" if name in autoincrement else "") for name, wr in rows}
 
 
-def test_sqlite_tables_are_stored_as_the_code_declares_them(empty_sqlite_url: str, sqlite_url: str) -> None:
+def test_sqlite_tables_are_stored_as_the_code_declares_them(
+    empty_sqlite_url: str, sqlite_url: str
+) -> None:
     migrate(empty_sqlite_url)
     stored = []
     for url in (empty_sqlite_url, sqlite_url):
         opened = Database(url)
-        stored.append({name: how for name, how in opened.read_now(_without_rowid).items() if name != "alembic_version"})
+        stored.append(
+            {
+                name: how
+                for name, how in opened.read_now(_without_rowid).items()
+                if name != "alembic_version"
+            }
+        )
         opened.close()
     assert stored[0] == stored[1]
     assert stored[0]["delivery"][0] == 1, "delivery is WITHOUT ROWID: its key is the claim order"
@@ -237,12 +299,25 @@ def _migrate_to(url: str, revision: str) -> None:
 
 
 def _fill_as_before(url: str) -> None:
-    """Write as the version before did, freed pages included: a third of the messages is deleted again."""
-    whatsapp = [{"channel": "whatsapp", "slot": slot, "name": wamid(PHONES[slot % 3], str(slot))} for slot in range(300)]
-    others = [{"channel": "telegram", "slot": 1, "name": "4711"}, {"channel": "email", "slot": 1, "name": "x@y"}]
+    """Write as the version before did, freed pages included: a third of the messages is deleted
+    again.
+    """
+    whatsapp = [
+        {"channel": "whatsapp", "slot": slot, "name": wamid(PHONES[slot % 3], str(slot))}
+        for slot in range(300)
+    ]
+    others = [
+        {"channel": "telegram", "slot": 1, "name": "4711"},
+        {"channel": "email", "slot": 1, "name": "x@y"},
+    ]
     statements = [each.format(**row) for row in (*whatsapp, *others) for each in OLD_ROWS]
-    statements += ["DELETE FROM provider_message WHERE slot % 3 = 0", "DELETE FROM delivery WHERE slot % 3 = 0"]
-    statements += ["INSERT INTO held_domain (channel, domain, until) VALUES ('email', 'rw07.example', 9999999999)"]
+    statements += [
+        "DELETE FROM provider_message WHERE slot % 3 = 0",
+        "DELETE FROM delivery WHERE slot % 3 = 0",
+    ]
+    statements += [
+        "INSERT INTO held_domain (channel, domain, until) VALUES ('email', 'rw07.example', 9999999999)"
+    ]
     binary = "x'{}'" if url.startswith("sqlite") else "decode('{}', 'hex')"
     for number, applied in ((1, "NULL"), (2, "1.0")):
         dedupe = binary.format(f"{number:064x}")
@@ -251,7 +326,10 @@ def _fill_as_before(url: str) -> None:
             f" VALUES ('whatsapp', {dedupe}, {binary.format('00')}, 1, 1, 0, {applied})"
         )
     if url.startswith("sqlite"):
-        with contextlib.closing(sqlite3.connect(make_url(url).database or "")) as connection, connection:
+        with (
+            contextlib.closing(sqlite3.connect(make_url(url).database or "")) as connection,
+            connection,
+        ):
             connection.executescript(";".join(statements))
     else:
         with psycopg.connect(url) as server:
@@ -266,14 +344,20 @@ def _files(url: str) -> Iterator[tuple[str, bytes]]:
         yield from cluster_files(url)
 
 
-def test_what_an_older_version_left_in_clear_is_gone_from_the_files(empty_database_url: str) -> None:
+def test_what_an_older_version_left_in_clear_is_gone_from_the_files(
+    empty_database_url: str,
+) -> None:
     _migrate_to(empty_database_url, "0009")
     _fill_as_before(empty_database_url)
     traces = Traces([*PHONES, "rw07.example"])
     before = set().union(*(traces.within(data) for _name, data in _files(empty_database_url)))
     assert before == {*PHONES, "rw07.example"}, "the search sees what stood there"
     migrate(empty_database_url)
-    assert {name: traces.within(data) for name, data in _files(empty_database_url) if traces.within(data)} == {}
+    assert {
+        name: traces.within(data)
+        for name, data in _files(empty_database_url)
+        if traces.within(data)
+    } == {}
 
 
 def test_rows_of_an_older_version_keep_what_is_no_address(empty_database_url: str) -> None:
@@ -282,18 +366,28 @@ def test_rows_of_an_older_version_keep_what_is_no_address(empty_database_url: st
     migrate(empty_database_url)
     opened = Database(empty_database_url)
     try:
-        rows = opened.read_now(lambda c: c.execute(select(tables.delivery).where(tables.delivery.c.edition == 1)).all())
+        rows = opened.read_now(
+            lambda c: c.execute(select(tables.delivery).where(tables.delivery.c.edition == 1)).all()
+        )
         waiting = opened.read_now(lambda c: c.execute(select(tables.receipt)).all())
         assert opened.read_now(differences) == []
     finally:
         opened.close()
     assert len(rows) == 202
     assert {row.provider_key for row in rows} == {None}
-    assert {row.channel: row.message_number for row in rows} == {"whatsapp": None, "telegram": 4711, "email": None}
-    assert [(bytes(row.body), len(row.dedupe), row.applied_at) for row in waiting] == [(b"\0", 16, None)]
+    assert {row.channel: row.message_number for row in rows} == {
+        "whatsapp": None,
+        "telegram": 4711,
+        "email": None,
+    }
+    assert [(bytes(row.body), len(row.dedupe), row.applied_at) for row in waiting] == [
+        (b"\0", 16, None)
+    ]
 
 
-def test_what_was_corrected_to_other_areas_before_stands_again_where_it_stood(empty_database_url: str) -> None:
+def test_what_was_corrected_to_other_areas_before_stands_again_where_it_stood(
+    empty_database_url: str,
+) -> None:
     _migrate_to(empty_database_url, "0017")
     opened = Database(empty_database_url)
     edition = (
@@ -311,8 +405,17 @@ def test_what_was_corrected_to_other_areas_before_stands_again_where_it_stood(em
         )
         connection.execute(text(announcement))
         for number in (1, 2, 3):
-            connection.execute(text(edition), {"id": number, "newest": number == 3, "withdrawn": number == 3})
-        for number, code in ((1, "32.77"), (1, "32.77.01"), (2, "32.77"), (2, "32.77.02"), (3, "32.77"), (3, "32.77.02")):
+            connection.execute(
+                text(edition), {"id": number, "newest": number == 3, "withdrawn": number == 3}
+            )
+        for number, code in (
+            (1, "32.77"),
+            (1, "32.77.01"),
+            (2, "32.77"),
+            (2, "32.77.02"),
+            (3, "32.77"),
+            (3, "32.77.02"),
+        ):
             connection.execute(text(area), {"edition": number, "area": code})
 
     columns = (tables.edition_area.c.edition, tables.edition_area.c.area)
@@ -320,8 +423,14 @@ def test_what_was_corrected_to_other_areas_before_stands_again_where_it_stood(em
     try:
         opened.write_now(fill)
         migrate(empty_database_url)
-        assert [tuple(row) for row in opened.read_now(lambda c: c.execute(former).all())] == [(2, "32.77.01"), (3, "32.77.01")]
+        assert [tuple(row) for row in opened.read_now(lambda c: c.execute(former).all())] == [
+            (2, "32.77.01"),
+            (3, "32.77.01"),
+        ]
         opened.write_now(lambda connection: command.downgrade(alembic_config(connection), "0017"))
-        assert opened.read_now(lambda c: c.execute(text("SELECT count(*) FROM edition_area")).scalar()) == 6
+        assert (
+            opened.read_now(lambda c: c.execute(text("SELECT count(*) FROM edition_area")).scalar())
+            == 6
+        )
     finally:
         opened.close()

@@ -42,7 +42,9 @@ def test_all_slips_are_told_at_once_beside_what_else_is_wrong() -> None:
 
 
 def test_a_variable_of_another_program_is_said_and_not_refused() -> None:
-    loaded = config.read({"EMAIL_SMARTHOST": "mail", "TELEGRAM_CHAT": "7", "DATABASE_URL": "x", "PATH": "/bin"})
+    loaded = config.read(
+        {"EMAIL_SMARTHOST": "mail", "TELEGRAM_CHAT": "7", "DATABASE_URL": "x", "PATH": "/bin"}
+    )
     assert loaded.unknown == (
         "EMAIL_SMARTHOST bukan setelan. Periksa ejaannya, atau hapus.",
         "TELEGRAM_CHAT bukan setelan. Periksa ejaannya, atau hapus.",
@@ -56,5 +58,11 @@ def test_every_setting_there_is_is_known() -> None:
     loaded = config.read({})
     names = [config.variable(name) for name in config.Settings.model_fields]
     names += [name for module in loaded.modules.values() for name in module.Settings.variables()]
-    assert {"BROADCASTER_LINK_HOSTS", "OIDC_ROLES", "EMAIL_FROM", "WHATSAPP_RECEIPT_WAIT", "FEED_HUB"} <= set(names)
+    assert {
+        "BROADCASTER_LINK_HOSTS",
+        "OIDC_ROLES",
+        "EMAIL_FROM",
+        "WHATSAPP_RECEIPT_WAIT",
+        "FEED_HUB",
+    } <= set(names)
     assert config.read(dict.fromkeys(names, "")).unknown == ()

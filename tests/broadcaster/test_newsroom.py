@@ -1,4 +1,6 @@
-"""The newsroom on both databases: drafts and versions, four eyes, the hold, exercises, breaking glass, corrections proposed."""
+"""The newsroom on both databases: drafts and versions, four eyes, the hold, exercises, breaking
+glass, corrections proposed.
+"""
 
 import asyncio
 import threading
@@ -32,16 +34,27 @@ class Newsroom:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        people = (person("rina", "author"), person("budi", "author"), person("dewi", "approver"), person("ani", "admin"))
-        self.people = {one.name: database.write_now(accounts.add, one, at=NOW.timestamp()) for one in people}
+        people = (
+            person("rina", "author"),
+            person("budi", "author"),
+            person("dewi", "approver"),
+            person("ani", "admin"),
+        )
+        self.people = {
+            one.name: database.write_now(accounts.add, one, at=NOW.timestamp()) for one in people
+        }
 
     def hire(self, account: Account) -> None:
         """One more."""
-        self.people[account.name] = self.database.write_now(accounts.add, account, at=NOW.timestamp())
+        self.people[account.name] = self.database.write_now(
+            accounts.add, account, at=NOW.timestamp()
+        )
 
     def do(self, act: Any, who: str, *args: Any, after: float = 0.0, **options: Any) -> Any:
         """Have somebody do something, some seconds after NOW."""
-        desk = Desk(press=press(), account=self.people[who], now=later(seconds=after), place="127.0.0.1")
+        desk = Desk(
+            press=press(), account=self.people[who], now=later(seconds=after), place="127.0.0.1"
+        )
         return self.database.write_now(act, desk, *args, **options)
 
     def draft(self, who: str = "rina", **changes: Any) -> Announcement:
@@ -56,7 +69,9 @@ class Newsroom:
 
     def approve(self, row: Announcement, who: str = "dewi", **options: Any) -> Any:
         """Approve what was seen."""
-        return self.do(newsroom.approve, who, row.id, seen=row.bound, version=row.version, **options)
+        return self.do(
+            newsroom.approve, who, row.id, seen=row.bound, version=row.version, **options
+        )
 
     def now(self, row: Announcement) -> Announcement:
         """As it stands."""
@@ -66,7 +81,11 @@ class Newsroom:
 
     def editions(self) -> int:
         """How many were published."""
-        return int(self.database.read_now(lambda c: c.execute(select(func.count()).select_from(edition)).scalar_one()))
+        return int(
+            self.database.read_now(
+                lambda c: c.execute(select(func.count()).select_from(edition)).scalar_one()
+            )
+        )
 
     def nudged(self) -> list[tuple[str, str]]:
         """Who is to be told why."""
@@ -96,9 +115,18 @@ def desk(sqlite_url: str) -> Any:
 
 
 def test_a_form_is_kept_as_typed_however_incomplete(room: Newsroom) -> None:
-    row = room.do(newsroom.save, "rina", {"title": "", "body": "Air", "areas": ["atlantis"], "expires": "besok"})
+    row = room.do(
+        newsroom.save,
+        "rina",
+        {"title": "", "body": "Air", "areas": ["atlantis"], "expires": "besok"},
+    )
     assert row.state == "draft"
-    assert newsroom.form_of(room.now(row)) == {"title": "", "body": "Air", "areas": ["atlantis"], "expires": "besok"}
+    assert newsroom.form_of(room.now(row)) == {
+        "title": "",
+        "body": "Air",
+        "areas": ["atlantis"],
+        "expires": "besok",
+    }
     assert row.code.startswith("CMH-")
     with pytest.raises(InvalidAnnouncement) as refused:
         room.do(newsroom.submit, "rina", row.id)
@@ -108,28 +136,47 @@ def test_a_form_is_kept_as_typed_however_incomplete(room: Newsroom) -> None:
 
 def test_two_tabs_do_not_write_over_each_other(room: Newsroom) -> None:
     row = room.draft()
-    room.do(newsroom.save, "rina", {**NOTICE, "title": "Satu"}, announcement_id=row.id, version=row.version)
+    room.do(
+        newsroom.save,
+        "rina",
+        {**NOTICE, "title": "Satu"},
+        announcement_id=row.id,
+        version=row.version,
+    )
     with pytest.raises(Outdated):
-        room.do(newsroom.save, "rina", {**NOTICE, "title": "Dua"}, announcement_id=row.id, version=row.version)
+        room.do(
+            newsroom.save,
+            "rina",
+            {**NOTICE, "title": "Dua"},
+            announcement_id=row.id,
+            version=row.version,
+        )
     assert room.now(row).title == "Satu"
 
 
 def test_saving_what_stands_there_changes_nothing(desk: Newsroom) -> None:
     row = desk.submitted()
-    desk.do(newsroom.save, "rina", newsroom.form_of(row), announcement_id=row.id, version=row.version)
+    desk.do(
+        newsroom.save, "rina", newsroom.form_of(row), announcement_id=row.id, version=row.version
+    )
     assert desk.now(row) == row
 
 
 def test_autosave_makes_a_version_each_ten_minutes_and_for_each_person(room: Newsroom) -> None:
     row = room.draft()
-    for number, (who, minutes) in enumerate([("rina", 1), ("rina", 5), ("rina", 11), ("budi", 12), ("rina", 13)]):
+    for number, (who, minutes) in enumerate(
+        [("rina", 1), ("rina", 5), ("rina", 11), ("budi", 12), ("rina", 13)]
+    ):
         form = {**NOTICE, "title": f"Judul {number}"}
         room.do(newsroom.save, who, form, announcement_id=row.id, after=60 * minutes)
     found = room.database.read_now(drafts.history, row.id)
     assert [(one.actor, one.form["title"]) for one in found] == [
-        ("staff:rina", "Judul 4"), ("staff:budi", "Judul 3"), ("staff:rina", "Judul 2"), ("staff:rina", "Judul 1"),
+        ("staff:rina", "Judul 4"),
+        ("staff:budi", "Judul 3"),
+        ("staff:rina", "Judul 2"),
+        ("staff:rina", "Judul 1"),
         ("staff:rina", NOTICE["title"]),
-    ]  # fmt: skip
+    ]
     assert room.database.read_now(drafts.editors, row.id) == {"staff:rina", "staff:budi"}
     room.do(newsroom.restore, "rina", row.id, found[-2].number)
     assert room.now(row).title == "Judul 1"
@@ -179,7 +226,9 @@ def test_a_schedule_waits_for_its_time(room: Newsroom) -> None:
     assert len(room.database.write_now(publishing.publish_due, press(), now=later(hours=1.5))) == 1
 
 
-def test_a_missed_schedule_can_be_published_by_an_approver_who_wrote_none_of_it(room: Newsroom) -> None:
+def test_a_missed_schedule_can_be_published_by_an_approver_who_wrote_none_of_it(
+    room: Newsroom,
+) -> None:
     row = room.submitted(publish_at="2026-11-25 09:00", expires="2026-11-26 14:00")
     room.approve(row)
     assert room.database.write_now(publishing.publish_due, press(), now=later(hours=5)) == []
@@ -225,7 +274,9 @@ def test_who_holds_for_another_agency_or_area_neither_submits_nor_approves(desk:
 
 def test_an_edit_voids_review_and_approval(room: Newsroom) -> None:
     row = room.submitted()
-    changed = room.do(newsroom.save, "rina", {**NOTICE, "title": "Lain sama sekali"}, announcement_id=row.id)
+    changed = room.do(
+        newsroom.save, "rina", {**NOTICE, "title": "Lain sama sekali"}, announcement_id=row.id
+    )
     assert changed.state == "review"
     with pytest.raises(Outdated):
         room.approve(row)
@@ -233,7 +284,9 @@ def test_an_edit_voids_review_and_approval(room: Newsroom) -> None:
         room.do(newsroom.approve, "dewi", row.id, seen=row.bound, version=changed.version)
     room.approve(changed)
     asked = room.nudged()
-    again = room.do(newsroom.save, "rina", {**NOTICE, "areas": ["melong"]}, announcement_id=row.id, after=5)
+    again = room.do(
+        newsroom.save, "rina", {**NOTICE, "areas": ["melong"]}, announcement_id=row.id, after=5
+    )
     assert (again.state, again.release_at, again.approved_by) == ("review", None, "")
     assert len(room.nudged()) == len(asked) + 1, "who approved is asked again"
     assert room.database.write_now(newsroom.publish_held, press(), now=later(hours=1)) == []
@@ -245,9 +298,19 @@ def test_the_log_tells_of_each_edit_what_it_changed_but_not_of_every_key(room: N
     for number in range(5):
         form = {**NOTICE, "title": f"Lain {number}", "areas": ["melong"]}
         room.do(newsroom.save, "rina", form, announcement_id=row.id, after=number)
-    room.do(newsroom.save, "budi", {**NOTICE, "title": "Punya Budi", "areas": ["melong"]}, announcement_id=row.id, after=9)
-    told = [entry.detail for entry in room.database.read_now(audit.about, row.id) if entry.act == "edit"]
-    assert [(one["was"], one["before"].get("title"), one["after"].get("title")) for one in told] == [
+    room.do(
+        newsroom.save,
+        "budi",
+        {**NOTICE, "title": "Punya Budi", "areas": ["melong"]},
+        announcement_id=row.id,
+        after=9,
+    )
+    told = [
+        entry.detail for entry in room.database.read_now(audit.about, row.id) if entry.act == "edit"
+    ]
+    assert [
+        (one["was"], one["before"].get("title"), one["after"].get("title")) for one in told
+    ] == [
         ("review", NOTICE["title"], "Lain 0"),
         ("review", "Lain 4", "Punya Budi"),
     ]
@@ -280,7 +343,9 @@ def test_what_is_returned_says_why_and_whoever_returned_it_does_not_mend_it(room
     assert ("rina", "returned") in room.nudged()
     with pytest.raises(NotAllowed, match="mengembalikan"):
         room.do(newsroom.save, "eka", {**NOTICE, "title": "X"}, announcement_id=row.id)
-    room.do(newsroom.save, "rina", {**NOTICE, "title": "Air hidup lagi 14.00"}, announcement_id=row.id)
+    room.do(
+        newsroom.save, "rina", {**NOTICE, "title": "Air hidup lagi 14.00"}, announcement_id=row.id
+    )
     again = room.do(newsroom.submit, "rina", row.id)
     assert (again.state, again.note) == ("review", "")
     assert room.do(newsroom.reject, "dewi", row.id, "Sudah tidak perlu.").state == "rejected"
@@ -319,13 +384,21 @@ def test_an_exercise_looks_the_same_and_never_leaves(room: Newsroom) -> None:
     assert room.editions() == 0
 
 
-def test_one_person_alone_publishes_only_an_emergency_and_only_where_allowed(room: Newsroom) -> None:
+def test_one_person_alone_publishes_only_an_emergency_and_only_where_allowed(
+    room: Newsroom,
+) -> None:
     flood, water = room.draft(**EMERGENCY), room.draft()
     with pytest.raises(NotAllowed, match="Satu orang"):
         room.do(newsroom.break_glass, "rina", flood.id, reason="Sungai meluap.", allowed=False)
     with pytest.raises(NotAllowed, match="Hanya"):
         room.do(newsroom.break_glass, "rina", water.id, reason="Cepat.", allowed=True)
-    stored = room.do(newsroom.break_glass, "rina", flood.id, reason="Sungai meluap, tidak ada penyetuju.", allowed=True)
+    stored = room.do(
+        newsroom.break_glass,
+        "rina",
+        flood.id,
+        reason="Sungai meluap, tidak ada penyetuju.",
+        allowed=True,
+    )
     assert stored.status == "published"
     assert ("ani", "break_glass") in room.nudged()
     assert room.acts(flood)[-2:] == ["publish", "break_glass"]
@@ -342,10 +415,14 @@ def published(room: Newsroom) -> Announcement:
     return room.now(row)
 
 
-def test_a_correction_waits_for_a_second_person_and_changes_nothing_until_then(room: Newsroom) -> None:
+def test_a_correction_waits_for_a_second_person_and_changes_nothing_until_then(
+    room: Newsroom,
+) -> None:
     row = published(room)
     form = {**NOTICE, "title": "Air PDAM mati sampai 16.00"}
-    waiting = room.do(amending.propose_correction, "rina", row.id, form, reason="Jamnya salah.", after=60)
+    waiting = room.do(
+        amending.propose_correction, "rina", row.id, form, reason="Jamnya salah.", after=60
+    )
     assert room.now(row) == row
     with pytest.raises(NotAllowed, match="menunggu persetujuan"):
         room.do(amending.propose_withdrawal, "budi", row.id, reason="Batal.", after=61)
@@ -370,10 +447,14 @@ def released(room: Newsroom, seconds: float) -> Any:
 
 
 @pytest.mark.parametrize(("minutes", "out"), [(4, 1), (29, 1), (31, 0)])
-def test_a_correction_whose_hold_ended_long_ago_asks_a_person(room: Newsroom, minutes: int, out: int) -> None:
+def test_a_correction_whose_hold_ended_long_ago_asks_a_person(
+    room: Newsroom, minutes: int, out: int
+) -> None:
     row = published(room)
     form = {**NOTICE, "title": "Air PDAM mati sampai 16.00"}
-    waiting = room.do(amending.propose_correction, "budi", row.id, form, reason="Jamnya salah.", after=60)
+    waiting = room.do(
+        amending.propose_correction, "budi", row.id, form, reason="Jamnya salah.", after=60
+    )
     room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=61)
     assert len(released(room, 61 + 30 + minutes * 60)) == out
     proposal = room.database.read_now(drafts.proposed, row.id)
@@ -382,19 +463,35 @@ def test_a_correction_whose_hold_ended_long_ago_asks_a_person(room: Newsroom, mi
     why = "late" if out else "missed"
     told = {(name, reason) for name, reason in room.nudged() if reason in ("late", "missed")}
     people = () if minutes == 4 else ("budi", "dewi", "ani")
-    assert told == {(name, why) for name in people}, "who proposed it hears of it, whoever wrote the announcement"
+    assert told == {(name, why) for name in people}, (
+        "who proposed it hears of it, whoever wrote the announcement"
+    )
 
 
-def test_what_is_called_back_while_the_clock_reaches_for_it_stays_unpublished(room: Newsroom) -> None:
+def test_what_is_called_back_while_the_clock_reaches_for_it_stays_unpublished(
+    room: Newsroom,
+) -> None:
     row, called = published(room), threading.Event()
-    waiting = room.do(amending.propose_correction, "rina", row.id, {**NOTICE, "title": "Air mati"}, reason="Salah.", after=60)
+    waiting = room.do(
+        amending.propose_correction,
+        "rina",
+        row.id,
+        {**NOTICE, "title": "Air mati"},
+        reason="Salah.",
+        after=60,
+    )
     room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=61)
 
     def call_back(connection: Any) -> None:
         desk = Desk(press=press(), account=room.people["dewi"], now=later(seconds=90))
         amending.call_back(connection, desk, row.id)
         called.set()
-        asyncio.run(until(lambda: room.database.read_now(somebody_waits), what="the clock, which has read the proposal"))
+        asyncio.run(
+            until(
+                lambda: room.database.read_now(somebody_waits),
+                what="the clock, which has read the proposal",
+            )
+        )
 
     with ThreadPoolExecutor(1) as other:
         caller = other.submit(room.database.write_now, call_back)
@@ -405,8 +502,12 @@ def test_what_is_called_back_while_the_clock_reaches_for_it_stays_unpublished(ro
 
 
 def somebody_waits(connection: Any) -> bool:
-    """Whether a transaction waits for a row of another; SQLite has one writer, so nobody has read anything meanwhile."""
-    return is_sqlite(connection) or bool(connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar())
+    """Whether a transaction waits for a row of another; SQLite has one writer, so nobody has read
+    anything meanwhile.
+    """
+    return is_sqlite(connection) or bool(
+        connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar()
+    )
 
 
 def named(*slugs: str) -> tuple[str, ...]:
@@ -414,18 +515,33 @@ def named(*slugs: str) -> tuple[str, ...]:
     return tuple(AreaTree.built_in()[slug].code for slug in slugs)
 
 
-def test_a_correction_to_further_areas_is_judged_by_who_holds_for_all_of_them(room: Newsroom) -> None:
+def test_a_correction_to_further_areas_is_judged_by_who_holds_for_all_of_them(
+    room: Newsroom,
+) -> None:
     row = published(room)
     room.hire(person("eka", "approver", areas=named("leuwigajah")))
     room.hire(person("uci", "approver", areas=named("cibabat", "pasirkaliki")))
-    room.do(amending.propose_correction, "rina", row.id, {**NOTICE, "areas": ["leuwigajah"]}, reason="Salah.", after=60)
-    assert ("uci", "review") not in room.nudged(), "she holds for what is published, not for what it is to become"
-    assert ("eka", "review") not in room.nudged(), "she holds for what it is to become, not for what is published"
+    room.do(
+        amending.propose_correction,
+        "rina",
+        row.id,
+        {**NOTICE, "areas": ["leuwigajah"]},
+        reason="Salah.",
+        after=60,
+    )
+    assert ("uci", "review") not in room.nudged(), (
+        "she holds for what is published, not for what it is to become"
+    )
+    assert ("eka", "review") not in room.nudged(), (
+        "she holds for what it is to become, not for what is published"
+    )
     assert ("dewi", "review") in room.nudged()
 
 
 @pytest.mark.parametrize("left", [NOTICE["areas"], ["leuwigajah"]], ids=["published", "corrected"])
-def test_a_correction_lapses_when_its_approver_holds_no_more_for_all_of_it(room: Newsroom, left: list[str]) -> None:
+def test_a_correction_lapses_when_its_approver_holds_no_more_for_all_of_it(
+    room: Newsroom, left: list[str]
+) -> None:
     row = published(room)
     room.hire(person("eka", "approver", areas=named(*NOTICE["areas"], "leuwigajah")))
     form = {**NOTICE, "areas": ["leuwigajah"]}
@@ -448,27 +564,44 @@ def test_a_correction_and_a_withdrawal_can_be_called_back_within_the_hold(room: 
         assert released(room, 200) == []
         with pytest.raises(NotAllowed, match="belum disetujui"):
             room.do(amending.call_back, "dewi", row.id, after=63)
-        assert room.database.read_now(drafts.proposed, row.id).bound == waiting.bound, "it waits for a second person again"
+        assert room.database.read_now(drafts.proposed, row.id).bound == waiting.bound, (
+            "it waits for a second person again"
+        )
         room.do(amending.take_back, "rina", row.id, after=64)
     assert room.editions() == 1
     assert room.acts(row)[-8:] == [
-        "propose_correction", "approve_correction", "call_back_correction", "take_back_correction",
-        "propose_withdrawal", "approve_withdrawal", "call_back_withdrawal", "take_back_withdrawal",
-    ]  # fmt: skip
+        "propose_correction",
+        "approve_correction",
+        "call_back_correction",
+        "take_back_correction",
+        "propose_withdrawal",
+        "approve_withdrawal",
+        "call_back_withdrawal",
+        "take_back_withdrawal",
+    ]
 
 
 def test_a_correction_of_an_emergency_is_not_held(desk: Newsroom) -> None:
     row = desk.submitted(**EMERGENCY)
     desk.approve(row, read=True)
     form = {**NOTICE, **EMERGENCY, "title": "Banjir di Jl. Gandawijaya"}
-    waiting = desk.do(amending.propose_correction, "rina", row.id, form, reason="Salah jalan.", after=60)
+    waiting = desk.do(
+        amending.propose_correction, "rina", row.id, form, reason="Salah jalan.", after=60
+    )
     stored = desk.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=61)
     assert (stored.number, stored.lane) == (2, "emergency")
 
 
 def test_who_was_shut_out_within_the_hold_publishes_no_correction(room: Newsroom) -> None:
     row = published(room)
-    waiting = room.do(amending.propose_correction, "rina", row.id, {**NOTICE, "title": "Air mati"}, reason="Salah.", after=60)
+    waiting = room.do(
+        amending.propose_correction,
+        "rina",
+        row.id,
+        {**NOTICE, "title": "Air mati"},
+        reason="Salah.",
+        after=60,
+    )
     room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=61)
     room.database.write_now(accounts.disable, room.people["dewi"].id, later(seconds=70).timestamp())
     assert released(room, 100) == []
@@ -479,11 +612,24 @@ def test_who_was_shut_out_within_the_hold_publishes_no_correction(room: Newsroom
 
 def test_a_held_correction_of_what_was_corrected_meanwhile_waits_again(room: Newsroom) -> None:
     row = published(room)
-    waiting = room.do(amending.propose_correction, "rina", row.id, {**NOTICE, "title": "Air mati"}, reason="Salah.", after=60)
+    waiting = room.do(
+        amending.propose_correction,
+        "rina",
+        row.id,
+        {**NOTICE, "title": "Air mati"},
+        reason="Salah.",
+        after=60,
+    )
     room.do(amending.approve, "dewi", row.id, seen=waiting.bound, after=61)
     other = checked({**NOTICE, "title": "Air mati lama"})
     room.database.write_now(
-        publishing.correct, press(), row.id, other, reason="Lain.", actor="token:portal", now=later(seconds=70)
+        publishing.correct,
+        press(),
+        row.id,
+        other,
+        reason="Lain.",
+        actor="token:portal",
+        now=later(seconds=70),
     )
     assert (released(room, 100), room.editions(), room.acts(row)[-1]) == ([], 2, "lapse_correction")
 
@@ -494,10 +640,18 @@ def test_words_of_a_correction_that_was_refused_or_taken_back_are_kept(room: New
         lambda: room.do(amending.refuse, "dewi", row.id, "Belum pasti."),
         lambda: room.do(amending.take_back, "rina", row.id),
     ):
-        room.do(amending.propose_correction, "rina", row.id, {**NOTICE, "title": "Air PDAM mati sampai sore"}, reason="Salah.")
+        room.do(
+            amending.propose_correction,
+            "rina",
+            row.id,
+            {**NOTICE, "title": "Air PDAM mati sampai sore"},
+            reason="Salah.",
+        )
         end()
     versions = room.database.read_now(drafts.history, row.id)
-    assert [(one.act, one.form["title"]) for one in versions[:2]] == [("correct", "Air PDAM mati sampai sore")] * 2
+    assert [(one.act, one.form["title"]) for one in versions[:2]] == [
+        ("correct", "Air PDAM mati sampai sore")
+    ] * 2
     assert "staff:dewi" not in room.database.read_now(drafts.editors, row.id)
 
 
@@ -534,14 +688,30 @@ def test_lists_have_tabs_with_counts_search_filters_and_pages(room: Newsroom) ->
     other = room.do(newsroom.save, "budi", {**EMERGENCY, "agency": "BPBD"}, after=9)
     room.do(newsroom.submit, "budi", other.id, after=10)
     look = room.database.read_now
-    assert look(listing.counts, Wanted()) == {"draft": 7, "waiting": 1, "scheduled": 0, "published": 0, "ended": 0, "archived": 0}
+    assert look(listing.counts, Wanted()) == {
+        "draft": 7,
+        "waiting": 1,
+        "scheduled": 0,
+        "published": 0,
+        "ended": 0,
+        "archived": 0,
+    }
     first = look(listing.page, Wanted(tab="draft"), limit=4)
     second = look(listing.page, Wanted(tab="draft"), before=first.following, limit=4)
-    assert [item.title for item in (*first.items, *second.items)] == [f"Air mati {number}" for number in range(6, -1, -1)]
+    assert [item.title for item in (*first.items, *second.items)] == [
+        f"Air mati {number}" for number in range(6, -1, -1)
+    ]
     assert second.following == ""
-    assert [item.title for item in look(listing.page, Wanted(tab="draft", text="AIR 3")).items] == ["Air mati 3"]
+    assert [item.title for item in look(listing.page, Wanted(tab="draft", text="AIR 3")).items] == [
+        "Air mati 3"
+    ]
     assert look(listing.counts, Wanted(text=other.code))["waiting"] == 1
-    assert look(listing.counts, Wanted(level="emergency", agency="BPBD", author="staff:budi"))["waiting"] == 1
+    assert (
+        look(listing.counts, Wanted(level="emergency", agency="BPBD", author="staff:budi"))[
+            "waiting"
+        ]
+        == 1
+    )
     assert look(listing.agencies) == ["BPBD"]
     assert look(listing.counts, Wanted(since=later(seconds=5).timestamp()))["draft"] == 2
 
@@ -553,24 +723,41 @@ def test_the_hold_is_thirty_seconds() -> None:
 # --- what a second person cannot vouch for ------------------------------------------------------------
 
 
-def test_a_picture_that_its_host_may_exchange_after_approval_is_not_submitted(desk: Newsroom) -> None:
+def test_a_picture_that_its_host_may_exchange_after_approval_is_not_submitted(
+    desk: Newsroom,
+) -> None:
     foreign = {"image": "https://lain.example/foto.jpg", "image_alt": "Pipa"}
     with pytest.raises(InvalidAnnouncement, match="Unggah gambarnya"):
         desk.submitted(**foreign)
-    row = desk.submitted(image=f"https://info.cimahi.example/media/{'a' * 32}/web.jpg", image_alt="Pipa")
+    row = desk.submitted(
+        image=f"https://info.cimahi.example/media/{'a' * 32}/web.jpg", image_alt="Pipa"
+    )
     assert row.state == "review"
     desk.do(newsroom.save, "rina", {**NOTICE, **foreign}, announcement_id=row.id)
     with pytest.raises(NotAllowed):
         desk.approve(desk.now(row))
     published = desk.do(
-        lambda c, d: publishing.publish(c, d.press, d.press.examine(NOTICE, d.now), actor="cli", now=d.now), "rina"
+        lambda c, d: publishing.publish(
+            c, d.press, d.press.examine(NOTICE, d.now), actor="cli", now=d.now
+        ),
+        "rina",
     )
     with pytest.raises(InvalidAnnouncement, match="Unggah gambarnya"):
-        desk.do(amending.propose_correction, "rina", published.id, {**NOTICE, **foreign}, reason="Gambar.")
+        desk.do(
+            amending.propose_correction,
+            "rina",
+            published.id,
+            {**NOTICE, **foreign},
+            reason="Gambar.",
+        )
 
 
-@pytest.mark.parametrize("broken", [{"expires": "2026-13-45 14:00"}, {"publish_at": "besok"}, {"summary": "x" * 91}])
-def test_what_cannot_be_read_in_an_edit_is_not_left_out_in_silence(desk: Newsroom, broken: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "broken", [{"expires": "2026-13-45 14:00"}, {"publish_at": "besok"}, {"summary": "x" * 91}]
+)
+def test_what_cannot_be_read_in_an_edit_is_not_left_out_in_silence(
+    desk: Newsroom, broken: dict[str, str]
+) -> None:
     row = desk.submitted()
     desk.do(newsroom.save, "rina", {**NOTICE, **broken}, announcement_id=row.id)
     with pytest.raises(NotAllowed):
@@ -594,16 +781,32 @@ def test_a_copy_of_what_was_corrected_has_the_corrected_words(desk: Newsroom) ->
     assert copy.title == right["title"]
 
 
-def test_a_correction_of_what_was_corrected_meanwhile_is_not_approved_unseen(desk: Newsroom) -> None:
+def test_a_correction_of_what_was_corrected_meanwhile_is_not_approved_unseen(
+    desk: Newsroom,
+) -> None:
     def publish(connection: Any, at: Desk, **changes: Any) -> Any:
-        return publishing.publish(connection, at.press, at.press.examine({**NOTICE, **changes}, at.now), actor="cli", now=at.now)
+        return publishing.publish(
+            connection,
+            at.press,
+            at.press.examine({**NOTICE, **changes}, at.now),
+            actor="cli",
+            now=at.now,
+        )
 
     def correct(connection: Any, at: Desk, **changes: Any) -> Any:
         checked = at.press.examine({**NOTICE, **changes}, at.now)
-        return publishing.correct(connection, at.press, row.id, checked, reason="Lokasi.", actor="token:x", now=at.now)
+        return publishing.correct(
+            connection, at.press, row.id, checked, reason="Lokasi.", actor="token:x", now=at.now
+        )
 
     row = desk.do(publish, "rina")
-    waiting = desk.do(amending.propose_correction, "rina", row.id, {**NOTICE, "title": "Air mati"}, reason="Judul.")
+    waiting = desk.do(
+        amending.propose_correction,
+        "rina",
+        row.id,
+        {**NOTICE, "title": "Air mati"},
+        reason="Judul.",
+    )
     desk.do(correct, "rina", body="Tampung air. Truk tangki pindah ke lapangan RW 05.")
     with pytest.raises(NotAllowed, match="tidak lagi sama"):
         desk.do(amending.approve, "dewi", row.id, seen=waiting.bound)
@@ -612,9 +815,25 @@ def test_a_correction_of_what_was_corrected_meanwhile_is_not_approved_unseen(des
 
 def test_whoever_breaks_the_glass_publishes_what_they_saw(desk: Newsroom) -> None:
     row = desk.draft(**EMERGENCY)
-    desk.do(newsroom.save, "rina", {**EMERGENCY, "body": "Semua ke lapangan."}, announcement_id=row.id)
+    desk.do(
+        newsroom.save, "rina", {**EMERGENCY, "body": "Semua ke lapangan."}, announcement_id=row.id
+    )
     with pytest.raises(Outdated):
-        desk.do(newsroom.break_glass, "budi", row.id, reason="Tidak ada penyetuju.", allowed=True, version=row.version)
+        desk.do(
+            newsroom.break_glass,
+            "budi",
+            row.id,
+            reason="Tidak ada penyetuju.",
+            allowed=True,
+            version=row.version,
+        )
     assert desk.editions() == 0
-    desk.do(newsroom.break_glass, "budi", row.id, reason="Tidak ada penyetuju.", allowed=True, version=desk.now(row).version)
+    desk.do(
+        newsroom.break_glass,
+        "budi",
+        row.id,
+        reason="Tidak ada penyetuju.",
+        allowed=True,
+        version=desk.now(row).version,
+    )
     assert desk.editions() == 1

@@ -1,4 +1,6 @@
-"""Nudges: who must act is told once by mail and in their chat, over a real mail server and a Bot API; what is moot is dropped."""
+"""Nudges: who must act is told once by mail and in their chat, over a real mail server and a Bot
+API; what is moot is dropped.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -35,7 +37,9 @@ async def town(sqlite_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
         yield opened
 
 
-async def submitted(office: PostOffice, rina: Browser, form: Any = NOTICE, **changes: Any) -> Announcement:
+async def submitted(
+    office: PostOffice, rina: Browser, form: Any = NOTICE, **changes: Any
+) -> Announcement:
     """Rina writes something and submits it."""
     row = await office.act(rina, newsroom.save, {**form, **changes})
     found: Announcement = await office.act(rina, newsroom.submit, row.id)
@@ -44,10 +48,14 @@ async def submitted(office: PostOffice, rina: Browser, form: Any = NOTICE, **cha
 
 async def staff(office: PostOffice) -> tuple[Browser, Browser]:
     """An author and an approver whose chat is joined too."""
-    return await office.hire("rina", "author"), await office.hire("dewi", "approver", telegram=str(DEWI_CHAT))
+    return await office.hire("rina", "author"), await office.hire(
+        "dewi", "approver", telegram=str(DEWI_CHAT)
+    )
 
 
-async def test_who_may_approve_is_told_once_by_mail_and_chat_with_the_page(office: PostOffice) -> None:
+async def test_who_may_approve_is_told_once_by_mail_and_chat_with_the_page(
+    office: PostOffice,
+) -> None:
     rina, _dewi = await staff(office)
     row = await submitted(office, rina)
     assert [await office.work(), await office.work()] == [1, 0]
@@ -120,7 +128,9 @@ async def test_submitted_twice_before_the_worker_looks_is_told_once(town: PostOf
     assert town.letters("rina") == []
 
 
-async def test_a_proposal_is_told_to_approvers_and_its_refusal_to_who_made_it(office: PostOffice) -> None:
+async def test_a_proposal_is_told_to_approvers_and_its_refusal_to_who_made_it(
+    office: PostOffice,
+) -> None:
     rina, dewi = await staff(office)
     stored = await office.site.publish()
     form = {**NOTICE, "title": "Air PDAM mati sampai sore"}
@@ -146,7 +156,10 @@ async def test_breaking_the_glass_alarms_every_pengelola(office: PostOffice) -> 
     await office.work()
     for name in ("ani", "tono"):
         (letter,) = office.letters(name)
-        assert letter["subject"] == f"[Darurat] PERHATIAN, terbit tanpa persetujuan kedua: {EMERGENCY['title']}"
+        assert (
+            letter["subject"]
+            == f"[Darurat] PERHATIAN, terbit tanpa persetujuan kedua: {EMERGENCY['title']}"
+        )
         assert "Rina menerbitkan peringatan darurat ini sendirian" in letter["text"]
         assert "Alasan: Air naik cepat" in letter["text"]
     assert office.letters("dewi") == []
@@ -169,14 +182,19 @@ async def test_what_did_not_go_out_is_told_to_who_approved_it(office: PostOffice
     await office.work()
     office.pass_time(hours=4)
     press = Press.of(office.site.app)
-    assert await office.site.app.database.write(publishing.publish_due, press, now=office.site.clock()) == []
+    assert (
+        await office.site.app.database.write(publishing.publish_due, press, now=office.site.clock())
+        == []
+    )
     await office.work()
     letter = office.letters("dewi")[-1]
     assert letter["subject"].startswith("Tidak jadi terbit, perlu keputusan penyetuju: ")
     assert "terlewat lebih dari 30 menit" in letter["text"]
 
 
-async def test_a_correction_that_did_not_go_out_is_told_with_its_own_page_and_reason(office: PostOffice) -> None:
+async def test_a_correction_that_did_not_go_out_is_told_with_its_own_page_and_reason(
+    office: PostOffice,
+) -> None:
     rina, dewi = await staff(office)
     budi = await office.hire("budi", "author")
     row = await submitted(office, rina)
@@ -185,21 +203,33 @@ async def test_a_correction_that_did_not_go_out_is_told_with_its_own_page_and_re
     press = Press.of(office.site.app)
     await office.site.app.database.write(newsroom.publish_held, press, now=office.site.clock())
     form = {**NOTICE, "title": "Air PDAM mati di Cibabat sampai 16.00"}
-    waiting = await office.act(budi, amending.propose_correction, row.id, form, reason="Jamnya salah.")
+    waiting = await office.act(
+        budi, amending.propose_correction, row.id, form, reason="Jamnya salah."
+    )
     await office.act(dewi, amending.approve, row.id, seen=waiting.bound)
     office.pass_time(minutes=40)
-    assert await office.site.app.database.write(amending.publish_held, press, now=office.site.clock()) == []
+    assert (
+        await office.site.app.database.write(amending.publish_held, press, now=office.site.clock())
+        == []
+    )
     await office.work()
     for name in ("budi", "dewi"):
         letter = next(one for one in office.letters(name) if "perlu keputusan" in one["subject"])
-        assert letter["subject"] == "Ralat tidak jadi terbit, perlu keputusan penyetuju: Air PDAM mati di Cibabat"
-        assert letter["text"].startswith("Ralat pengumuman ini tidak jadi terbit dan menunggu keputusan.")
+        assert (
+            letter["subject"]
+            == "Ralat tidak jadi terbit, perlu keputusan penyetuju: Air PDAM mati di Cibabat"
+        )
+        assert letter["text"].startswith(
+            "Ralat pengumuman ini tidak jadi terbit dan menunggu keputusan."
+        )
         assert "terlewat lebih dari 30 menit" in letter["text"]
         assert f"/redaksi/pengumuman/{row.id}/ralat\n" in letter["text"]
 
 
 async def missed_correction(office: PostOffice) -> tuple[Browser, Announcement, str]:
-    """An approved correction whose time went by, of which nobody was told yet: dewi, the announcement and the proposed text."""
+    """An approved correction whose time went by, of which nobody was told yet: dewi, the
+    announcement and the proposed text.
+    """
     rina, dewi = await staff(office)
     row = await submitted(office, rina)
     await office.act(dewi, newsroom.approve, row.id, seen=row.bound, version=row.version)
@@ -207,7 +237,9 @@ async def missed_correction(office: PostOffice) -> tuple[Browser, Announcement, 
     database, press = office.site.app.database, Press.of(office.site.app)
     await database.write(newsroom.publish_held, press, now=office.site.clock())
     form = {**NOTICE, "title": "Air PDAM mati di Cibabat sampai 16.00"}
-    waiting = await office.act(rina, amending.propose_correction, row.id, form, reason="Jamnya salah.")
+    waiting = await office.act(
+        rina, amending.propose_correction, row.id, form, reason="Jamnya salah."
+    )
     await office.act(dewi, amending.approve, row.id, seen=waiting.bound)
     office.pass_time(minutes=40)
     assert await database.write(amending.publish_held, press, now=office.site.clock()) == []
@@ -226,7 +258,9 @@ async def test_a_missed_correction_that_was_approved_again_asks_nobody(office: P
     assert told_as_missed(office) == []
 
 
-async def test_a_correction_proposed_after_something_was_missed_is_not_told_as_missed(office: PostOffice) -> None:
+async def test_a_correction_proposed_after_something_was_missed_is_not_told_as_missed(
+    office: PostOffice,
+) -> None:
     rina, dewi = await staff(office)
     tono = await office.hire("tono", "approver")
     row = await submitted(office, rina, publish_at="2026-11-25 09:00")
@@ -244,19 +278,26 @@ async def test_a_correction_proposed_after_something_was_missed_is_not_told_as_m
     assert told_as_missed(office) == []
 
 
-async def test_what_went_out_late_is_told_with_both_times_and_stands_on_the_first_page(office: PostOffice) -> None:
+async def test_what_went_out_late_is_told_with_both_times_and_stands_on_the_first_page(
+    office: PostOffice,
+) -> None:
     rina, dewi = await staff(office)
     row = await submitted(office, rina, publish_at="2026-11-25 09:00")
     await office.act(dewi, newsroom.approve, row.id, seen=row.bound, version=row.version)
     planned = datetime.fromisoformat("2026-11-25T09:29:00+07:00")
     office.site.clock.now = planned
     press = Press.of(office.site.app)
-    assert len(await office.site.app.database.write(publishing.publish_due, press, now=planned)) == 1
+    assert (
+        len(await office.site.app.database.write(publishing.publish_due, press, now=planned)) == 1
+    )
     await office.work()
     for name in ("rina", "dewi"):
         letter = office.letters(name)[-1]
         assert letter["subject"] == f"Terbit terlambat: {NOTICE['title']}"
-        assert "Jadwalnya 25 Nov 2026 09.00 WIB, terbit 25 Nov 2026 09.29 WIB: 29 menit kemudian." in letter["text"]
+        assert (
+            "Jadwalnya 25 Nov 2026 09.00 WIB, terbit 25 Nov 2026 09.29 WIB: 29 menit kemudian."
+            in letter["text"]
+        )
     page = await rina.get("/redaksi/")
     assert "Terbit terlambat, 24 jam terakhir" in page.text
     assert "Jadwalnya 25 Nov 2026 09.00 WIB, terbit 25 Nov 2026 09.29 WIB" in page.text
@@ -270,7 +311,9 @@ async def test_who_gave_no_address_is_left_to_the_first_page(town: PostOffice) -
     assert [row.outcome for row in town.rows()] == ["unreachable"]
 
 
-async def test_a_chat_that_blocked_us_is_not_tried_again_and_mail_still_goes(town: PostOffice) -> None:
+async def test_a_chat_that_blocked_us_is_not_tried_again_and_mail_still_goes(
+    town: PostOffice,
+) -> None:
     rina, _dewi = await staff(town)
     town.bot.blocked.add(DEWI_CHAT)
     await submitted(town, rina)
@@ -284,7 +327,9 @@ async def test_a_chat_that_blocked_us_is_not_tried_again_and_mail_still_goes(tow
 # --- when it does not work at once ----------------------------------------------------------------------
 
 
-async def test_a_failed_way_is_tried_again_later_and_longer_and_the_other_not_twice(office: PostOffice) -> None:
+async def test_a_failed_way_is_tried_again_later_and_longer_and_the_other_not_twice(
+    office: PostOffice,
+) -> None:
     rina, _dewi = await staff(office)
     office.mail.faults = Faults(rate_5xx=1)
     await submitted(office, rina)
@@ -321,7 +366,9 @@ async def test_after_a_day_it_is_given_up(town: PostOffice) -> None:
     assert "contoh.example" not in row.problem
 
 
-async def test_ended_nudges_are_forgotten_after_a_month_and_open_ones_are_not(town: PostOffice) -> None:
+async def test_ended_nudges_are_forgotten_after_a_month_and_open_ones_are_not(
+    town: PostOffice,
+) -> None:
     rina, _dewi = await staff(town)
     await submitted(town, rina)
     await town.work()
@@ -335,18 +382,26 @@ async def test_two_workers_at_once_tell_nobody_twice(office: PostOffice) -> None
     rina, _dewi = await staff(office)
     for number in range(30):
         await submitted(office, rina, title=f"Kabar {number}")
-    while sum(await asyncio.gather(*(nudging.send_due(office.site.app, urgent=False) for _worker in range(4)))):
+    while sum(
+        await asyncio.gather(
+            *(nudging.send_due(office.site.app, urgent=False) for _worker in range(4))
+        )
+    ):
         pass
     assert sorted(office.subjects("dewi")) == sorted(set(office.subjects("dewi")))
     ids = [message_id for _to, message_id in office.mail.accepted]
     assert len(ids) == len(set(ids)) == 30
 
 
-async def test_who_dies_after_claiming_leaves_it_to_the_next_after_a_minute(office: PostOffice) -> None:
+async def test_who_dies_after_claiming_leaves_it_to_the_next_after_a_minute(
+    office: PostOffice,
+) -> None:
     rina, _dewi = await staff(office)
     await submitted(office, rina)
     now = office.site.clock().timestamp()
-    taken, letters = await office.site.app.database.write(nudging.take, office.site.app, now, urgent=False)
+    taken, letters = await office.site.app.database.write(
+        nudging.take, office.site.app, now, urgent=False
+    )
     assert (taken, len(letters)) == (1, 1)
     assert await office.work() == 0
     office.pass_time(seconds=nudges.CLAIM_SECONDS)
@@ -363,7 +418,9 @@ async def test_a_bad_address_of_one_person_leaves_the_others_theirs(town: PostOf
     assert {row.outcome for row in town.rows()} == {"told", "unreachable"}
 
 
-async def test_the_emergency_lane_tells_of_emergencies_and_the_other_of_all_else(town: PostOffice) -> None:
+async def test_the_emergency_lane_tells_of_emergencies_and_the_other_of_all_else(
+    town: PostOffice,
+) -> None:
     rina, _dewi = await staff(town)
     await submitted(town, rina)
     await submitted(town, rina, EMERGENCY)
@@ -386,6 +443,22 @@ async def test_a_worker_tells_by_itself(town: PostOffice, lane: str, form: Any) 
 
 
 def test_every_reason_has_words() -> None:
-    names = {path.name for path in (Path(nudging.__file__).parents[1] / "templates" / "nudge").iterdir()}
-    reasons = {"review", "returned", "rejected", "missed", "lapsed", "late", "held_up", "resumed", "expired", "break_glass"}
-    assert names == {f"{name}.id.txt" for name in (*reasons, "account", "codes_stopped", "_foot", "_mark", "_training")}
+    names = {
+        path.name for path in (Path(nudging.__file__).parents[1] / "templates" / "nudge").iterdir()
+    }
+    reasons = {
+        "review",
+        "returned",
+        "rejected",
+        "missed",
+        "lapsed",
+        "late",
+        "held_up",
+        "resumed",
+        "expired",
+        "break_glass",
+    }
+    assert names == {
+        f"{name}.id.txt"
+        for name in (*reasons, "account", "codes_stopped", "_foot", "_mark", "_training")
+    }

@@ -56,7 +56,9 @@ def test_only_signatures_that_nobody_else_can_make_are_believed() -> None:
     assert not {"none", "HS256", "HS384", "HS512"} & oidc.ALGORITHMS
 
 
-def test_a_slash_at_the_end_of_the_issuer_is_forgiven_and_the_providers_own_spelling_counts() -> None:
+def test_a_slash_at_the_end_of_the_issuer_is_forgiven_and_the_providers_own_spelling_counts() -> (
+    None
+):
     assert oidc.read_discovery({**DOCUMENT, "issuer": ISSUER + "/"}, ISSUER).issuer == ISSUER + "/"
     assert oidc.discovery_address(ISSUER + "/") == f"{ISSUER}/.well-known/openid-configuration"
 
@@ -80,7 +82,10 @@ def test_a_provider_that_does_not_fit_is_not_used(changes: dict[str, Any]) -> No
 
 
 def test_keys_that_are_shared_broken_or_for_encryption_are_left_out() -> None:
-    rsa, curve = RSAKey.generate_key(2048, auto_kid=True), ECKey.generate_key("P-256", auto_kid=True)
+    rsa, curve = (
+        RSAKey.generate_key(2048, auto_kid=True),
+        ECKey.generate_key("P-256", auto_kid=True),
+    )
     good = rsa.as_dict(private=False)
     others: list[Any] = [
         {"kty": "oct", "k": "cmFoYXNpYQ"},
@@ -116,21 +121,69 @@ def test_an_attempt_has_secrets_of_its_own_and_ends() -> None:
         ({"roles": ["a", 5, "b"]}, "roles", ("a", "b")),
         ({"roles": " a b "}, "roles", ("a b",)),
         ({"roles": "a,b"}, "roles", ("a,b",)),
-        ({"roles": {"a": True, "b": False, "c": "true", "d": 1, "e": None, "f": [], "g": {}}}, "roles", ("a",)),
-        ({"roles": {"a": {"1": ""}, "b": {"granted": False}, "c": {"x": {"y": "z"}}, "d": ["x"]}}, "roles", ()),
+        (
+            {"roles": {"a": True, "b": False, "c": "true", "d": 1, "e": None, "f": [], "g": {}}},
+            "roles",
+            ("a",),
+        ),
+        (
+            {
+                "roles": {
+                    "a": {"1": ""},
+                    "b": {"granted": False},
+                    "c": {"x": {"y": "z"}},
+                    "d": ["x"],
+                }
+            },
+            "roles",
+            (),
+        ),
         ({"roles": [["a"], {"b": True}, "c", True]}, "roles", ("c",)),
         ({"realm_access": {"roles": ["a"]}}, "realm_access.roles", ("a",)),
         ({"https://cimahi.example/peran": ["a"]}, "https://cimahi.example/peran", ("a",)),
         ({"urn:peran": {"a": {"1": "cimahi.example"}}}, "urn:peran", ("a",)),
-        ({"roles": {"a": {"granted": "false"}, "b": {"enabled": "no"}, "c": {"1": "false"}, "d": {"1": True}}}, "roles", ()),
-        ({"roles": {"a": {"1": "x.example", "granted": "y.example"}, "b": {"1": "x.example", "2": "no"}}}, "roles", ()),
-        ({"roles": {"a": {"١": "x.example"}, "b": {"1": "0.0"}, "c": {"1": ".example"}, "d": {"1": "x.example "}}}, "roles", ()),
+        (
+            {
+                "roles": {
+                    "a": {"granted": "false"},
+                    "b": {"enabled": "no"},
+                    "c": {"1": "false"},
+                    "d": {"1": True},
+                }
+            },
+            "roles",
+            (),
+        ),
+        (
+            {
+                "roles": {
+                    "a": {"1": "x.example", "granted": "y.example"},
+                    "b": {"1": "x.example", "2": "no"},
+                }
+            },
+            "roles",
+            (),
+        ),
+        (
+            {
+                "roles": {
+                    "a": {"١": "x.example"},
+                    "b": {"1": "0.0"},
+                    "c": {"1": ".example"},
+                    "d": {"1": "x.example "},
+                }
+            },
+            "roles",
+            (),
+        ),
         ({"roles": 5}, "roles", ()),
         ({"roles": ["a"]}, "roles.dalam", ()),
         ({}, "roles", ()),
     ],
 )
-def test_the_claim_that_names_roles_may_have_many_shapes(claims: dict[str, Any], name: str, values: tuple[str, ...]) -> None:
+def test_the_claim_that_names_roles_may_have_many_shapes(
+    claims: dict[str, Any], name: str, values: tuple[str, ...]
+) -> None:
     assert oidc.read_identity({"iss": ISSUER, "sub": "u", **claims}, name).values == values
 
 
@@ -151,7 +204,11 @@ def test_roles_are_mapped_by_value_and_a_plain_admin_means_nothing() -> None:
     assert mapped_roles(["operator-layar", "Penyusun", "tamu"], ours) == ("author", "screens")
     assert mapped_roles(["admin", "author", ""], ours) == ()
     own = read_role_mapping("tulis=penyusun 'Kepala Bagian'=admin a=b=layar=operator-layar")
-    assert mapped_roles(["TULIS", "kepala bagian", "a=b=layar", "pengelola"], own) == ("author", "screens", "admin")
+    assert mapped_roles(["TULIS", "kepala bagian", "a=b=layar", "pengelola"], own) == (
+        "author",
+        "screens",
+        "admin",
+    )
     for wrong in ("tulis", "=penyusun", "tulis=", "tulis=raja", "'tulis=penyusun"):
         with pytest.raises(BadAccount):
             read_role_mapping(wrong)
@@ -162,11 +219,28 @@ def test_a_letter_that_only_folds_to_another_is_another(value: str) -> None:
     own = read_role_mapping("admins=pengelola adminss=pengelola kepala=pengelola")
     assert mapped_roles([value], own) == ()
     assert mapped_roles(["ADMINS"], own) == ("admin",)
-    assert mapped_roles(["admins", "kepala"], read_role_mapping("adminſ=pengelola \u212aepala=pengelola")) == ()
+    assert (
+        mapped_roles(
+            ["admins", "kepala"], read_role_mapping("adminſ=pengelola \u212aepala=pengelola")
+        )
+        == ()
+    )
 
 
 @pytest.mark.parametrize(
-    "text", ["Siti.Aminah", "CIMAHI\\siti", "  ", "<b>", "a" * 99, "Étienne ÀÇ", "siti@cimahi.example", "rіna", "Ｒina", "李"]
+    "text",
+    [
+        "Siti.Aminah",
+        "CIMAHI\\siti",
+        "  ",
+        "<b>",
+        "a" * 99,
+        "Étienne ÀÇ",
+        "siti@cimahi.example",
+        "rіna",
+        "Ｒina",
+        "李",
+    ],
 )
 def test_a_name_from_elsewhere_becomes_one_that_may_sign_in(text: str) -> None:
     name = name_from(text)
@@ -174,8 +248,12 @@ def test_a_name_from_elsewhere_becomes_one_that_may_sign_in(text: str) -> None:
 
 
 def test_a_long_token_is_left_out_of_the_address_and_a_query_is_kept() -> None:
-    discovery = oidc.read_discovery({**DOCUMENT, "end_session_endpoint": f"{ISSUER}/keluar?realm=kota"}, ISSUER)
-    address = oidc.sign_out_address(discovery, "siaran", "", "https://info.example/redaksi/masuk/sso/keluar")
+    discovery = oidc.read_discovery(
+        {**DOCUMENT, "end_session_endpoint": f"{ISSUER}/keluar?realm=kota"}, ISSUER
+    )
+    address = oidc.sign_out_address(
+        discovery, "siaran", "", "https://info.example/redaksi/masuk/sso/keluar"
+    )
     assert address.startswith(
         f"{ISSUER}/keluar?realm=kota&client_id=siaran&post_logout_redirect_uri=https%3A%2F%2Finfo.example%2F"
     )
@@ -183,7 +261,9 @@ def test_a_long_token_is_left_out_of_the_address_and_a_query_is_kept() -> None:
 
 def test_the_provider_is_asked_for_what_the_setting_says() -> None:
     discovery, attempt = oidc.read_discovery(DOCUMENT, ISSUER), Attempt.begin("/redaksi/", 0.0)
-    address = oidc.authorize_address(discovery, "siaran", attempt, "https://info.example/kembali", "openid roles")
+    address = oidc.authorize_address(
+        discovery, "siaran", attempt, "https://info.example/kembali", "openid roles"
+    )
     assert parse_qs(urlsplit(address).query)["scope"] == ["openid roles"]
 
 

@@ -1,4 +1,6 @@
-"""The words of single channels: begun from the main ones, told of a change, said by their channel alone, and signed."""
+"""The words of single channels: begun from the main ones, told of a change, said by their channel
+alone, and signed.
+"""
 
 from typing import Any
 
@@ -15,13 +17,17 @@ FORM = {**NOTICE, "summary": "Tampung air."}
 
 def edition_of(raw: dict[str, Any]) -> Any:
     """Frozen as publishing does."""
-    return freezing.freeze(checked(raw), site=Site(), announcement="a" * 32, code="CMH-7K4Q-2M", at=NOW)
+    return freezing.freeze(
+        checked(raw), site=Site(), announcement="a" * 32, code="CMH-7K4Q-2M", at=NOW
+    )
 
 
 def test_it_begins_with_the_main_words_and_goes_back_to_automatic() -> None:
     form = overriding.adjust(FORM, "telegram")
     own = form["overrides"]["telegram"]
-    assert {name: own[name] for name in overriding.WORDS} == {name: FORM[name] for name in overriding.WORDS}
+    assert {name: own[name] for name in overriding.WORDS} == {
+        name: FORM[name] for name in overriding.WORDS
+    }
     assert overriding.outdated(form) == frozenset()
     assert overriding.make_automatic(form, "telegram") == FORM
     assert overriding.make_automatic(FORM, "telegram") == FORM

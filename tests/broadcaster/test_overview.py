@@ -17,13 +17,24 @@ from fakes import FakeChannel
 from sending import drain_all, with_channels
 from world import notice, program, publish, subscribe, variables
 
-CHANNEL = {"sending": "preparing", "why": "", "halted": "", "detail": "", "paused_until": None, "held_suppressions": 0}
+CHANNEL = {
+    "sending": "preparing",
+    "why": "",
+    "halted": "",
+    "detail": "",
+    "paused_until": None,
+    "held_suppressions": 0,
+}
 
 
 @pytest.fixture
 async def app(sqlite_url: str, tmp_path: Path) -> AsyncIterator[App]:
     environ = variables(
-        sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example", TELEGRAM_TOKEN="1:x"
+        sqlite_url,
+        tmp_path,
+        EMAIL_URL="smtp://127.0.0.1:1",
+        EMAIL_FROM="info@cimahi.example",
+        TELEGRAM_TOKEN="1:x",
     )
     async with program(environ) as opened:
         await subscribe(opened, "email", [(f"w{n}@x.example", "cibabat") for n in range(3)])
@@ -55,8 +66,17 @@ async def test_the_answer_has_exactly_these_names(app: App) -> None:
         "causes_complete": True,
     }
     assert list(zero) == [
-        "pending", "sending", "sent", "delivered", "read", "failed", "skipped", "cancelled", "expired", "unconfirmed",
-    ]  # fmt: skip
+        "pending",
+        "sending",
+        "sent",
+        "delivered",
+        "read",
+        "failed",
+        "skipped",
+        "cancelled",
+        "expired",
+        "unconfirmed",
+    ]
 
 
 async def test_the_answer_follows_the_sending(app: App) -> None:
@@ -77,7 +97,9 @@ async def test_an_announcement_is_found_by_id_and_by_its_code_in_any_spelling(ap
         assert look(app, key).id == stored.id
 
 
-@pytest.mark.parametrize("key", ["", "x", "CMH-0000-00", "0" * 32, "'; DROP TABLE announcement --", "é" * 500])
+@pytest.mark.parametrize(
+    "key", ["", "x", "CMH-0000-00", "0" * 32, "'; DROP TABLE announcement --", "é" * 500]
+)
 async def test_what_is_neither_is_found_nowhere(app: App, key: str) -> None:
     assert app.database.read_now(overview, key, app.site) is None
 
@@ -97,7 +119,11 @@ async def test_an_edition_for_feeds_alone_has_no_deliveries(app: App) -> None:
 
 async def test_why_it_does_not_go_on_is_told(app: App) -> None:
     stored = await publish(app, notice())
-    fake = FakeChannel(provider=lambda r: Rejected(code="550") if r.address < "w1" else Deferred(code="451", retry_after=60.0))
+    fake = FakeChannel(
+        provider=lambda r: (
+            Rejected(code="550") if r.address < "w1" else Deferred(code="451", retry_after=60.0)
+        )
+    )
     app = with_channels(app, fake)
     await drain_all(app)
     app.database.write_now(ledger.pause, stored.id, "salah ketik")
@@ -105,22 +131,32 @@ async def test_why_it_does_not_go_on_is_told(app: App) -> None:
     def trouble(connection: Connection) -> None:
         channels.halt_channel(connection, "email", "token ditolak", "manual")
         channels.pause_channel(connection, "telegram", 100.0)
-        connection.execute(insert(held_suppression).values(address=1, channel="email", reason="address_dead", at=0))
+        connection.execute(
+            insert(held_suppression).values(address=1, channel="email", reason="address_dead", at=0)
+        )
 
     app.database.write_now(trouble)
     answer = look(app, stored.id).as_json()
     assert answer["channels"]["email"] == {
-        "sending": "paused", "why": "salah ketik", "halted": "manual", "detail": "token ditolak", "paused_until": None,
+        "sending": "paused",
+        "why": "salah ketik",
+        "halted": "manual",
+        "detail": "token ditolak",
+        "paused_until": None,
         "held_suppressions": 1,
-    }  # fmt: skip
+    }
     until = datetime.fromisoformat(answer["channels"]["telegram"]["paused_until"])
     assert 90 < (until - datetime.now(UTC)).total_seconds() <= 101
     assert answer["failures"] == [
         {
-            "channel": "email", "state": "failed", "reason": "rejected", "words": "Ditolak penyedia", "provider_code": "550",
+            "channel": "email",
+            "state": "failed",
+            "reason": "rejected",
+            "words": "Ditolak penyedia",
+            "provider_code": "550",
             "count": 1,
         }
-    ]  # fmt: skip
+    ]
     (waiting,) = answer["waiting"]
     assert (waiting["channel"], waiting["provider_code"], waiting["count"]) == ("email", "451", 2)
     assert datetime.fromisoformat(waiting["next_try"]) > datetime.now(UTC)
@@ -135,5 +171,9 @@ async def test_a_pause_that_is_over_is_no_more_told(app: App) -> None:
 
 async def test_the_id_of_an_announcement_is_found_by_either_name(app: App) -> None:
     stored = await publish(app, notice())
-    assert app.database.read_now(identify, stored.id) == app.database.read_now(identify, stored.code) == stored.id
+    assert (
+        app.database.read_now(identify, stored.id)
+        == app.database.read_now(identify, stored.code)
+        == stored.id
+    )
     assert app.database.read_now(identify, "CMH-0000-00") is None

@@ -1,4 +1,6 @@
-"""What providers want slower: rates halved and recovering, on both databases and in the sending itself."""
+"""What providers want slower: rates halved and recovering, on both databases and in the sending
+itself.
+"""
 
 import math
 from collections.abc import AsyncIterator
@@ -28,7 +30,9 @@ TOO_FAST = Deferred(throttle=True, code="130429")
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+    environ = variables(
+        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with program(environ) as opened:
         await subscribe(opened, "email", [(f"w{n:02}@x.example", "cibabat") for n in range(20)])
         yield opened
@@ -36,7 +40,9 @@ async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
 
 def later(database: Database, seconds: float) -> None:
     """So much time passes."""
-    database.write_now(lambda c: c.execute(update(pace).values(slowed_at=pace.c.slowed_at - seconds)))
+    database.write_now(
+        lambda c: c.execute(update(pace).values(slowed_at=pace.c.slowed_at - seconds))
+    )
 
 
 def rate(database: Database, granted: float) -> float:
@@ -55,7 +61,9 @@ def test_a_channel_nobody_complained_about_has_its_whole_rate(database: Database
 def test_too_fast_halves_the_rate_and_a_tenth_comes_back_each_minute(database: Database) -> None:
     assert database.write_now(store.slow_down, "email", 80) == 40
     for minutes, expected in ((1, 48), (4, 72), (5, 80), (500, 80)):
-        later(database, 60 * (minutes if minutes < 5 else minutes - 4) - (60 if minutes == 4 else 0))
+        later(
+            database, 60 * (minutes if minutes < 5 else minutes - 4) - (60 if minutes == 4 else 0)
+        )
         assert rate(database, 80) == pytest.approx(expected, abs=0.5)
 
 
@@ -97,7 +105,9 @@ async def test_a_throttled_channel_is_slower_for_all_workers(app: App) -> None:
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"pending": 3, "sent": 17}
     (slowed,) = table(app, pace)
-    assert (slowed.full_rate, slowed.slowed_rate) == (1000, 500), "three complaints at once halve it once"
+    assert (slowed.full_rate, slowed.slowed_rate) == (1000, 500), (
+        "three complaints at once halve it once"
+    )
     assert await deliverer(app).pacing.rate(channel) == pytest.approx(500, abs=20)
 
 
@@ -111,7 +121,9 @@ def domains(database: Database, book: AddressBook = BOOK) -> dict[str, float]:
     """The domains held, as staff read them: name -> seconds left."""
     found, wall = database.read_now(store.pace_of, "email")
     named = database.read_now(store.held_domains, book, "email")
-    assert {store.domain_key(book, "email", name): until for name, until in named.items()} == found.domains
+    assert {
+        store.domain_key(book, "email", name): until for name, until in named.items()
+    } == found.domains
     return {name: until - wall for name, until in named.items()}
 
 
@@ -128,19 +140,29 @@ def test_a_hold_that_is_over_is_over_and_cleared_away(database: Database) -> Non
     database.write_now(store.hold_domain, "email", BOOK, "y.example", 600)
     (row,) = database.read_now(lambda c: c.execute(held_domain.select()).all())
     assert bytes(row.lookup) == store.domain_key(BOOK, "email", "y.example")
-    assert b"y.example" not in bytes(row.cipher), "nobody reads where residents have their mailboxes"
+    assert b"y.example" not in bytes(row.cipher), (
+        "nobody reads where residents have their mailboxes"
+    )
 
 
-def test_a_held_domain_that_another_key_sealed_is_shown_by_its_key_alone(database: Database) -> None:
+def test_a_held_domain_that_another_key_sealed_is_shown_by_its_key_alone(
+    database: Database,
+) -> None:
     database.write_now(store.hold_domain, "email", BOOK, "x.example", 600)
-    (name,) = database.read_now(store.held_domains, AddressBook(b"another of sixteen bytes"), "email")
+    (name,) = database.read_now(
+        store.held_domains, AddressBook(b"another of sixteen bytes"), "email"
+    )
     assert name == f"#{store.domain_key(BOOK, 'email', 'x.example').hex()[:8]}"
 
 
 def busy_domain(recipient: Recipient) -> Outcome:
     """One provider asks for an hour, whoever it is for."""
     busy = recipient.address.endswith("@sibuk.example")
-    return Deferred(throttle=True, scope="domain", code="5.7.1", retry_after=3600.0) if busy else Receipt()
+    return (
+        Deferred(throttle=True, scope="domain", code="5.7.1", retry_after=3600.0)
+        if busy
+        else Receipt()
+    )
 
 
 async def with_busy_domain(app: App) -> tuple[App, FakeChannel]:
@@ -197,17 +219,34 @@ async def test_without_the_pace_everything_goes_on_as_it_was_known(app: App) -> 
         engine.pacing._read.clear()
         assert await engine.pacing.rate(channel) == pytest.approx(40, abs=1)
         app.database.write_now(lambda c: c.execute(text("ALTER TABLE pace RENAME TO away")))
-        engine.pacing._read["email"] = (*engine.pacing._read["email"][:1], -math.inf, engine.pacing._read["email"][2])
+        engine.pacing._read["email"] = (
+            *engine.pacing._read["email"][:1],
+            -math.inf,
+            engine.pacing._read["email"][2],
+        )
         assert await engine.pacing.rate(channel) == pytest.approx(40, abs=1)
         one = Recipient(
-            delivery="1.1.1", attempt=1, address="a@x.example", area=CIBABAT, since=date(2026, 1, 1), token="t", address_key="k"
+            delivery="1.1.1",
+            attempt=1,
+            address="a@x.example",
+            area=CIBABAT,
+            since=date(2026, 1, 1),
+            token="t",
+            address_key="k",
         )
         outgoing = channel.personalise(channel.render(sample(), "id"), one)
         await engine.pacing.heard(channel, outgoing, TOO_FAST)
-    assert [entry["event"] for entry in said] == ["pace_not_read", "pace_not_read", "channel_slowed", "pace_not_saved"]
+    assert [entry["event"] for entry in said] == [
+        "pace_not_read",
+        "pace_not_read",
+        "channel_slowed",
+        "pace_not_saved",
+    ]
 
 
-def test_a_channel_that_nobody_answers_is_unreachable_and_not_slowed_by_its_provider(database: Database) -> None:
+def test_a_channel_that_nobody_answers_is_unreachable_and_not_slowed_by_its_provider(
+    database: Database,
+) -> None:
     database.write_now(store.slow_down, "email", 80, "unreachable")
     pace, wall = database.read_now(store.pace_of, "email")
     assert pace.unreachable(wall)

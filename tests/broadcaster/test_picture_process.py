@@ -1,4 +1,6 @@
-"""Pictures are decoded in a child: the same as by hand, within bounds, and the process that asks stays small."""
+"""Pictures are decoded in a child: the same as by hand, within bounds, and the process that asks
+stays small.
+"""
 
 import subprocess
 import sys
@@ -23,13 +25,24 @@ print(picture.width, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - befor
 """
 
 
-@pytest.mark.parametrize("data", [uploads.photo(), uploads.encoded(uploads.scene(), "PNG"), *uploads.polyglots().values()])
+@pytest.mark.parametrize(
+    "data",
+    [uploads.photo(), uploads.encoded(uploads.scene(), "PNG"), *uploads.polyglots().values()],
+)
 def test_a_child_reads_what_media_reads(data: bytes) -> None:
     assert picture_process.read(data) == media.read(data)
 
 
 @pytest.mark.parametrize(
-    "data", [b"", uploads.SVG, uploads.endless(), uploads.moving("PNG"), uploads.lying_head(2_000, 2_000), uploads.bomb()]
+    "data",
+    [
+        b"",
+        uploads.SVG,
+        uploads.endless(),
+        uploads.moving("PNG"),
+        uploads.lying_head(2_000, 2_000),
+        uploads.bomb(),
+    ],
 )
 def test_a_child_refuses_in_the_same_words(data: bytes) -> None:
     with pytest.raises(BadPicture) as by_child:
@@ -40,13 +53,17 @@ def test_a_child_refuses_in_the_same_words(data: bytes) -> None:
 
 
 def test_the_largest_picture_takes_no_memory_of_the_process_that_asks() -> None:
-    done = subprocess.run([sys.executable, "-c", PEAK], input=LARGEST, capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK], input=LARGEST, capture_output=True, check=True
+    )
     width, grown = done.stdout.split()
     assert int(width) == 1600
     assert int(grown) < 20
 
 
-@pytest.mark.parametrize("bounds", [Bounds(memory_bytes=300 * MIB), Bounds(wall_seconds=0.01)], ids=["memory", "time"])
+@pytest.mark.parametrize(
+    "bounds", [Bounds(memory_bytes=300 * MIB), Bounds(wall_seconds=0.01)], ids=["memory", "time"]
+)
 def test_a_picture_beyond_its_bounds_is_refused_in_words(bounds: Bounds) -> None:
     with pytest.raises(BadPicture, match="terlalu berat untuk diolah"):
         picture_process.read(HEAVY, bounds)

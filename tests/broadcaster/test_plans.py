@@ -1,4 +1,6 @@
-"""How the database finds rows while an edition is filled, sent and settled: by an index, never by reading a table that grows."""
+"""How the database finds rows while an edition is filled, sent and settled: by an index, never by
+reading a table that grows.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +36,14 @@ def listen(app: App, said: Said) -> None:
     for engine in {app.database.writer_engine, app.database.reader_engine}:
 
         @event.listens_for(engine, "before_cursor_execute")
-        def note(_conn: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
+        def note(
+            _conn: Connection,
+            _cursor: Any,
+            statement: str,
+            parameters: Any,
+            _context: Any,
+            many: bool,
+        ) -> None:
             if statement.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
                 said.setdefault(statement, parameters[0] if many else parameters)
 
@@ -49,24 +58,46 @@ def scans(steps: list[str], names: Sequence[str] = (*GROWING, *ALIASES)) -> list
     """The steps that read a growing table from end to end."""
     # SQLite says "SCAN delivery", with its alias or "USING INDEX" behind; PostgreSQL "Seq Scan on delivery d"
     places = ("SCAN ", "Seq Scan on ")
-    return [step for step in steps for place in places for name in names if f"{place}{name} " in f"{step} "]
+    return [
+        step
+        for step in steps
+        for place in places
+        for name in names
+        if f"{place}{name} " in f"{step} "
+    ]
 
 
-async def test_no_statement_of_a_delivery_reads_a_growing_table_whole(database_url: str, tmp_path: Path, said: Said) -> None:
-    environ = variables(database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
-    channel = FakeChannel(provider=lambda r: Refused(reason="address_dead") if r.address.startswith("w1@") else Receipt())
+async def test_no_statement_of_a_delivery_reads_a_growing_table_whole(
+    database_url: str, tmp_path: Path, said: Said
+) -> None:
+    environ = variables(
+        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
+    channel = FakeChannel(
+        provider=lambda r: (
+            Refused(reason="address_dead") if r.address.startswith("w1@") else Receipt()
+        )
+    )
     async with program(environ) as opened:
         app = with_channels(opened, channel)
         await subscribe(app, "email", [(f"w{n}@contoh.example", "cibabat") for n in range(PEOPLE)])
         listen(app, said)
         await publish(app, notice())
         await drain_all(app)
-        about = {text: given for text, given in said.items() if any(name in text for name in GROWING)}
+        about = {
+            text: given for text, given in said.items() if any(name in text for name in GROWING)
+        }
 
         def found(connection: Connection) -> dict[str, list[str]]:
             if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql("SET enable_seqscan = off")  # a table of one page is read whole by choice
-            return {text: bad for text, given in about.items() if (bad := scans(plan(connection, text, given)))}
+                connection.exec_driver_sql(
+                    "SET enable_seqscan = off"
+                )  # a table of one page is read whole by choice
+            return {
+                text: bad
+                for text, given in about.items()
+                if (bad := scans(plan(connection, text, given)))
+            }
 
         assert len(about) > 15
         assert app.database.read_now(found) == {}
@@ -74,7 +105,9 @@ async def test_no_statement_of_a_delivery_reads_a_growing_table_whole(database_u
 
 
 async def test_no_sweep_reads_every_edition(database_url: str, tmp_path: Path, said: Said) -> None:
-    environ = variables(database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+    environ = variables(
+        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with program(environ) as app:
         await publish(app, notice())
         now = app.clock().timestamp()
@@ -85,8 +118,14 @@ async def test_no_sweep_reads_every_edition(database_url: str, tmp_path: Path, s
 
         def found(connection: Connection) -> dict[str, list[str]]:
             if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql("SET enable_seqscan = off")  # a table of one page is read whole by choice
-            return {text: bad for text, given in about.items() if (bad := scans(plan(connection, text, given), ["edition"]))}
+                connection.exec_driver_sql(
+                    "SET enable_seqscan = off"
+                )  # a table of one page is read whole by choice
+            return {
+                text: bad
+                for text, given in about.items()
+                if (bad := scans(plan(connection, text, given), ["edition"]))
+            }
 
         assert len(about) == 2
         assert app.database.read_now(found) == {}

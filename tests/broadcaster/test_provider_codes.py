@@ -1,4 +1,6 @@
-"""Codes in words: every code that a channel's tables know is explained, in both languages, and never by another's words."""
+"""Codes in words: every code that a channel's tables know is explained, in both languages, and
+never by another's words.
+"""
 
 import pytest
 
@@ -46,21 +48,33 @@ def test_a_code_that_staff_see_has_its_own_words(code: str) -> None:
 
 def of_bots() -> list[str]:
     """What the table of descriptions makes codes of."""
-    patterns = [pattern.replace("[a-z_]*", "x") for known, _failure in DESCRIPTIONS for pattern in known.split("|")]
+    patterns = [
+        pattern.replace("[a-z_]*", "x")
+        for known, _failure in DESCRIPTIONS
+        for pattern in known.split("|")
+    ]
     return [f"400 {pattern}" for pattern in patterns]
 
 
 def of_mail(rules: tuple[Rule, ...]) -> list[str]:
     """Codes of these rules."""
     first = "4" if rules is TRANSIENT else "5"
-    enhanced = [f"{first}50 {first}.{each}{'1' if each.endswith('.') else ''}" for rule in rules for each in rule.enhanced]
+    enhanced = [
+        f"{first}50 {first}.{each}{'1' if each.endswith('.') else ''}"
+        for rule in rules
+        for each in rule.enhanced
+    ]
     return [*enhanced, *(str(code) for rule in rules for code in rule.codes if code >= 420)]
 
 
 GRAPH = [str(code) for codes, _failure in ERRORS for code in codes]
 
 
-@pytest.mark.parametrize("codes", [of_bots(), GRAPH, of_mail(PERMANENT), of_mail(TRANSIENT)], ids=["bots", "graph", "5xx", "4xx"])
+@pytest.mark.parametrize(
+    "codes",
+    [of_bots(), GRAPH, of_mail(PERMANENT), of_mail(TRANSIENT)],
+    ids=["bots", "graph", "5xx", "4xx"],
+)
 def test_every_code_that_a_table_of_ours_knows_has_words(codes: list[str]) -> None:
     assert len(codes) > 3
     assert [code for code in codes if not explained(code)] == []
@@ -73,4 +87,6 @@ def test_every_explanation_is_in_the_catalogue(lang: str) -> None:
 
 
 def test_a_code_that_nobody_described_is_shown_alone() -> None:
-    assert explanations(["999999", "400 thread not found", "400 topic_closed", "no code"]) == ["topic_gone"]
+    assert explanations(["999999", "400 thread not found", "400 topic_closed", "no code"]) == [
+        "topic_gone"
+    ]

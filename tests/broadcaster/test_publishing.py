@@ -1,4 +1,6 @@
-"""Publishing as one transaction, by schedule, corrected and taken back: on SQLite and on PostgreSQL."""
+"""Publishing as one transaction, by schedule, corrected and taken back: on SQLite and on
+PostgreSQL.
+"""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -42,13 +44,18 @@ class BrokenSigner(Signer):
 
 def publish(database: Database, raw: dict[str, Any] = desk.NOTICE, **changes: Any) -> Stored:
     """Publish an announcement at NOW."""
-    return database.write_now(publishing.publish, PRESS, checked(raw, **changes), actor="rina", now=NOW)
+    return database.write_now(
+        publishing.publish, PRESS, checked(raw, **changes), actor="rina", now=NOW
+    )
 
 
 def runs_of(database: Database, edition_id: int | None) -> dict[str, Row[Any]]:
     """The runs of an edition by channel."""
     statement = select(run).where(run.c.edition == edition_id)
-    return {row.channel: row for row in database.read_now(lambda connection: connection.execute(statement).all())}
+    return {
+        row.channel: row
+        for row in database.read_now(lambda connection: connection.execute(statement).all())
+    }
 
 
 def found(database: Database, stored: Stored) -> Announcement:
@@ -69,11 +76,16 @@ def acts(database: Database) -> list[tuple[str, str]]:
     """Who did what, in order; the chain holds."""
     database.read_now(audit.verify)
     statement = select(audit_table.c.actor, audit_table.c.act).order_by(audit_table.c.id)
-    return [(row.actor, row.act) for row in database.read_now(lambda connection: connection.execute(statement).all())]
+    return [
+        (row.actor, row.act)
+        for row in database.read_now(lambda connection: connection.execute(statement).all())
+    ]
 
 
 def at_once(database_url: str, act: Callable[[Database], Any], times: int = 2) -> list[Any]:
-    """Run `act` in threads that begin together, each with its own database; results, or exceptions that came instead."""
+    """Run `act` in threads that begin together, each with its own database; results, or exceptions
+    that came instead.
+    """
     barrier = Barrier(times)
 
     def work(_: int) -> Any:
@@ -106,18 +118,27 @@ def test_publishing_stores_edition_signature_areas_and_outbox(database: Database
     assert set(runs_of(database, stored.edition)) == {"whatsapp", "telegram", "email"}
     assert acts(database) == [("rina", "publish")]
     kept = found(database, stored)
-    assert (kept.state, kept.created_by, kept.published_at) == ("published", "rina", NOW.timestamp())
+    assert (kept.state, kept.created_by, kept.published_at) == (
+        "published",
+        "rina",
+        NOW.timestamp(),
+    )
     assert kept.fields == checked().fields
 
 
-def test_an_edition_concerns_its_areas_what_contains_them_and_what_lies_within(database: Database) -> None:
+def test_an_edition_concerns_its_areas_what_contains_them_and_what_lies_within(
+    database: Database,
+) -> None:
     stored = publish(database, areas=["cibabat"])
     statement = select(edition_area.c.area).where(edition_area.c.edition == stored.edition)
     areas = database.read_now(lambda connection: connection.execute(statement).scalars().all())
     assert set(areas) == {"32.77", "32.77.03", "32.77.03.1002"}
     whole = publish(database, areas=["cimahi"])
     statement = select(edition_area.c.area).where(edition_area.c.edition == whole.edition)
-    assert len(database.read_now(lambda connection: connection.execute(statement).scalars().all())) == 19
+    assert (
+        len(database.read_now(lambda connection: connection.execute(statement).scalars().all()))
+        == 19
+    )
 
 
 def test_a_run_waits_for_the_fan_out_in_its_lane(database: Database) -> None:
@@ -125,7 +146,12 @@ def test_a_run_waits_for_the_fan_out_in_its_lane(database: Database) -> None:
     stored = publish(database, desk.EMERGENCY)
     emergency = runs_of(database, stored.edition)["email"]
     assert (routine.lane, emergency.lane, stored.lane) == ("routine", "emergency", "emergency")
-    assert (routine.state, routine.sealed, routine.cursor, routine.follows) == ("preparing", False, -1, None)
+    assert (routine.state, routine.sealed, routine.cursor, routine.follows) == (
+        "preparing",
+        False,
+        -1,
+        None,
+    )
     assert routine.published_at == NOW.timestamp()
     assert emergency.expires_at == datetime.fromisoformat("2026-11-25T10:00:00+07:00").timestamp()
 
@@ -146,24 +172,38 @@ def test_a_failure_in_the_middle_leaves_nothing(database: Database) -> None:
     broken = press(signer=BrokenSigner.from_seed(bytes(32)))
     with pytest.raises(OSError, match="no key"):
         database.write_now(publishing.publish, broken, checked(), actor="rina", now=NOW)
-    assert [count(database, table) for table in (announcement, edition, edition_area, run, audit_table)] == [0] * 5
+    assert [
+        count(database, table) for table in (announcement, edition, edition_area, run, audit_table)
+    ] == [0] * 5
 
 
 def test_a_taken_code_is_drawn_again(database: Database) -> None:
     taken = publish(database).code
     draws = iter([taken, taken, "CMH-2222-22"])
     row = Announcement(
-        id="b" * 32, code="", state="draft", fields=checked().fields, created_at=0, updated_at=0, publish_at=None,
-        published_at=None, created_by="rina", note="",
-    )  # fmt: skip
-    assert database.write_now(rows.insert_announcement, row, lambda: next(draws)).code == "CMH-2222-22"
+        id="b" * 32,
+        code="",
+        state="draft",
+        fields=checked().fields,
+        created_at=0,
+        updated_at=0,
+        publish_at=None,
+        published_at=None,
+        created_by="rina",
+        note="",
+    )
+    assert (
+        database.write_now(rows.insert_announcement, row, lambda: next(draws)).code == "CMH-2222-22"
+    )
     with pytest.raises(RuntimeError, match="no free code"):
         database.write_now(rows.insert_announcement, row, lambda: taken)
 
 
 def test_codes_and_ids_are_all_different_and_ids_sort_by_time(database: Database) -> None:
     many = [
-        database.write_now(publishing.save_draft, PRESS, checked(), actor="rina", now=later(seconds=second))
+        database.write_now(
+            publishing.save_draft, PRESS, checked(), actor="rina", now=later(seconds=second)
+        )
         for second in range(20)
     ]
     assert len({stored.code for stored in many}) == 20
@@ -175,12 +215,17 @@ def test_the_preview_is_what_will_be_published(database: Database) -> None:
     preview = publishing.preview_edition(checked(), site=PRESS.site, now=NOW)
     published = newest(database, publish(database)).edition
     assert is_code(preview.code)
-    assert msgspec.structs.replace(preview, announcement=published.announcement, code=published.code) == published
+    assert (
+        msgspec.structs.replace(preview, announcement=published.announcement, code=published.code)
+        == published
+    )
     assert count(database, announcement) == 1
 
 
 def test_another_citys_prefix_stands_in_its_codes(database: Database) -> None:
-    stored = database.write_now(publishing.publish, press(code_prefix="BDG"), checked(), actor="cli", now=NOW)
+    stored = database.write_now(
+        publishing.publish, press(code_prefix="BDG"), checked(), actor="cli", now=NOW
+    )
     assert is_code(stored.code, "BDG")
 
 
@@ -191,7 +236,9 @@ def test_a_draft_has_its_code_from_the_start_and_no_edition(database: Database) 
     draft = database.write_now(publishing.save_draft, PRESS, checked(), actor="rina", now=NOW)
     assert (draft.status, draft.edition) == ("draft", None)
     assert count(database, edition) == count(database, run) == 0
-    published = database.write_now(publishing.publish_stored, PRESS, draft.id, actor="dewi", now=later(minutes=1))
+    published = database.write_now(
+        publishing.publish_stored, PRESS, draft.id, actor="dewi", now=later(minutes=1)
+    )
     assert (published.id, published.code, published.status) == (draft.id, draft.code, "published")
     assert acts(database) == [("rina", "edit"), ("dewi", "publish")]
 
@@ -199,25 +246,35 @@ def test_a_draft_has_its_code_from_the_start_and_no_edition(database: Database) 
 def test_a_draft_can_be_changed_until_it_is_published(database: Database) -> None:
     draft = database.write_now(publishing.save_draft, PRESS, checked(), actor="rina", now=NOW)
     changed = checked(title="Air PDAM mati di Cibabat dan Pasirkaliki")
-    database.write_now(publishing.save_draft, PRESS, changed, actor="rina", now=NOW, announcement_id=draft.id)
+    database.write_now(
+        publishing.save_draft, PRESS, changed, actor="rina", now=NOW, announcement_id=draft.id
+    )
     assert found(database, draft).fields.title.endswith("Pasirkaliki")
-    database.write_now(publishing.publish, PRESS, changed, actor="cli", now=NOW, announcement_id=draft.id)
+    database.write_now(
+        publishing.publish, PRESS, changed, actor="cli", now=NOW, announcement_id=draft.id
+    )
     with pytest.raises(NotAllowed, match="terbit"):
-        database.write_now(publishing.save_draft, PRESS, checked(), actor="rina", now=NOW, announcement_id=draft.id)
+        database.write_now(
+            publishing.save_draft, PRESS, checked(), actor="rina", now=NOW, announcement_id=draft.id
+        )
     assert newest(database, draft).edition.wording("id").title.endswith("Pasirkaliki")
 
 
 def test_an_author_publishes_nothing_alone(database: Database) -> None:
     draft = database.write_now(publishing.save_draft, PRESS, checked(), actor="rina", now=NOW)
     with pytest.raises(NotAllowed):
-        database.write_now(publishing.publish_stored, PRESS, draft.id, actor="rina", now=NOW, role="author")
+        database.write_now(
+            publishing.publish_stored, PRESS, draft.id, actor="rina", now=NOW, role="author"
+        )
     assert count(database, edition) == 0
 
 
 def test_a_stored_draft_is_held_against_the_rules_of_the_day(database: Database) -> None:
     draft = database.write_now(publishing.save_draft, PRESS, checked(), actor="rina", now=NOW)
     with pytest.raises(InvalidAnnouncement, match="sudah lewat"):
-        database.write_now(publishing.publish_stored, PRESS, draft.id, actor="dewi", now=later(days=1))
+        database.write_now(
+            publishing.publish_stored, PRESS, draft.id, actor="dewi", now=later(days=1)
+        )
     assert found(database, draft).state == "draft"
     assert count(database, edition) == 0
 
@@ -231,7 +288,11 @@ def test_a_double_click_publishes_once(database_url: str) -> None:
     database = Database(database_url)
     draft = database.write_now(publishing.save_draft, PRESS, checked(), actor="rina", now=NOW)
     results = at_once(
-        database_url, lambda own: own.write_now(publishing.publish_stored, PRESS, draft.id, actor="dewi", now=NOW), times=4
+        database_url,
+        lambda own: own.write_now(
+            publishing.publish_stored, PRESS, draft.id, actor="dewi", now=NOW
+        ),
+        times=4,
     )
     assert sum(isinstance(result, Stored) for result in results) == 1
     assert sum(isinstance(result, NotAllowed) for result in results) == 3
@@ -249,7 +310,11 @@ def test_a_schedule_stores_no_edition_until_its_time(database: Database) -> None
     assert count(database, edition) == 0
     due = datetime.fromisoformat("2026-11-25T09:00:03+07:00")
     (published,) = database.write_now(publishing.publish_due, PRESS, now=due)
-    assert (published.id, published.status, published.channels) == (planned.id, "published", PRESS.push_channels)
+    assert (published.id, published.status, published.channels) == (
+        planned.id,
+        "published",
+        PRESS.push_channels,
+    )
     assert newest(database, planned).edition.effective == due
     assert found(database, planned).fields.publish_at is None
     assert database.write_now(publishing.publish_due, PRESS, now=due) == []
@@ -268,7 +333,9 @@ def test_racing_workers_publish_a_schedule_once(database_url: str) -> None:
     results: Sequence[list[Stored]] = at_once(
         database_url, lambda own: own.write_now(publishing.publish_due, PRESS, now=due), times=4
     )
-    assert sorted(stored.id for stored in itertools.chain(*results)) == sorted(stored.id for stored in planned)
+    assert sorted(stored.id for stored in itertools.chain(*results)) == sorted(
+        stored.id for stored in planned
+    )
     assert (count(database, edition), count(database, run)) == (5, 15)
     database.close()
 
@@ -276,13 +343,21 @@ def test_racing_workers_publish_a_schedule_once(database_url: str) -> None:
 def test_a_schedule_missed_by_more_than_thirty_minutes_asks_a_person(database: Database) -> None:
     planned = publish(database, publish_at="2026-11-25 09:00", expires=None)
     due = datetime.fromisoformat("2026-11-25T09:00:00+07:00")
-    assert database.write_now(publishing.publish_due, PRESS, now=due + STALE + (later(seconds=1) - NOW)) == []
+    assert (
+        database.write_now(
+            publishing.publish_due, PRESS, now=due + STALE + (later(seconds=1) - NOW)
+        )
+        == []
+    )
     row = found(database, planned)
     assert (row.state, row.note) == (
-        "approved", "Jadwal 25 Nov 2026 09.00 WIB terlewat lebih dari 30 menit. Periksa, lalu terbitkan atau jadwalkan lagi.",
-    )  # fmt: skip
+        "approved",
+        "Jadwal 25 Nov 2026 09.00 WIB terlewat lebih dari 30 menit. Periksa, lalu terbitkan atau jadwalkan lagi.",
+    )
     assert acts(database)[-1] == ("clock", "miss")
-    published = database.write_now(publishing.publish_stored, PRESS, planned.id, actor="dewi", now=later(hours=5))
+    published = database.write_now(
+        publishing.publish_stored, PRESS, planned.id, actor="dewi", now=later(hours=5)
+    )
     assert published.status == "published"
     assert found(database, planned).note == ""
 
@@ -304,15 +379,24 @@ def test_a_schedule_past_its_expiry_asks_a_person_and_holds_nobody_up(database: 
     assert "telegram" in found(database, closed).note
 
 
-def test_an_unscheduled_announcement_stays_approved_and_is_not_published(database: Database) -> None:
+def test_an_unscheduled_announcement_stays_approved_and_is_not_published(
+    database: Database,
+) -> None:
     planned = publish(database, publish_at="2026-11-25 09:00")
-    stored = database.write_now(publishing.unschedule, PRESS, planned.id, actor="dewi", now=NOW, role="approver")
+    stored = database.write_now(
+        publishing.unschedule, PRESS, planned.id, actor="dewi", now=NOW, role="approver"
+    )
     assert stored.status == "approved"
     assert database.write_now(publishing.publish_due, PRESS, now=later(hours=2)) == []
     again = database.write_now(
-        publishing.schedule, PRESS, checked(publish_at="2026-11-25 11:00"), actor="dewi", now=NOW, announcement_id=planned.id,
+        publishing.schedule,
+        PRESS,
+        checked(publish_at="2026-11-25 11:00"),
+        actor="dewi",
+        now=NOW,
+        announcement_id=planned.id,
         role="approver",
-    )  # fmt: skip
+    )
     assert again.status == "scheduled"
 
 
@@ -321,7 +405,10 @@ def test_expired_announcements_end_and_others_stay(database: Database) -> None:
     assert database.write_now(publishing.end_expired, later(hours=1)) == []
     assert database.write_now(publishing.end_expired, later(hours=7)) == [over.id]
     assert database.write_now(publishing.end_expired, later(hours=8)) == []
-    assert (found(database, over).state, found(database, without_end).state) == ("ended", "published")
+    assert (found(database, over).state, found(database, without_end).state) == (
+        "ended",
+        "published",
+    )
     assert acts(database)[-1] == ("clock", "end")
 
 
@@ -345,27 +432,43 @@ def correct(database: Database, stored: Stored, now: datetime, **changes: Any) -
 def test_a_correction_is_the_next_edition_under_the_same_code(database: Database) -> None:
     original = publish(database)
     stored = correct(database, original, later(hours=1))
-    assert (stored.id, stored.code, stored.status, stored.number) == (original.id, original.code, "published", 2)
+    assert (stored.id, stored.code, stored.status, stored.number) == (
+        original.id,
+        original.code,
+        "published",
+        2,
+    )
     first, second = database.read_now(rows.versions, original.id)
     assert (first.newest, second.newest) == (False, True)
-    assert (second.edition.change, second.edition.reason) == ("correction", "Air kembali pukul 16.00.")
-    assert second.edition.first_published_at == first.edition.published_at == second.edition.effective
+    assert (second.edition.change, second.edition.reason) == (
+        "correction",
+        "Air kembali pukul 16.00.",
+    )
+    assert (
+        second.edition.first_published_at == first.edition.published_at == second.edition.effective
+    )
     assert second.edition.published_at > first.edition.published_at
     assert signing.verify(PRESS.signer.public_pem, second.document.encode(), second.signature)
     assert found(database, original).fields.title == "Air PDAM mati di Cibabat sampai sore"
     assert acts(database)[-1] == ("dewi", "correct")
 
 
-def test_a_correction_ends_unfinished_runs_and_follows_the_edition_before(database: Database) -> None:
+def test_a_correction_ends_unfinished_runs_and_follows_the_edition_before(
+    database: Database,
+) -> None:
     original = publish(database)
     for channel, state in (("whatsapp", "running"), ("telegram", "paused"), ("email", "done")):
         statement = update(run).where(run.c.channel == channel).values(state=state)
         database.write_now(lambda connection, statement=statement: connection.execute(statement))
     stored = correct(database, original, later(hours=1))
     assert {name: row.state for name, row in runs_of(database, original.edition).items()} == {
-        "whatsapp": "superseded", "telegram": "superseded", "email": "done",
-    }  # fmt: skip
-    assert {(row.state, row.follows) for row in runs_of(database, stored.edition).values()} == {("preparing", original.edition)}
+        "whatsapp": "superseded",
+        "telegram": "superseded",
+        "email": "done",
+    }
+    assert {(row.state, row.follows) for row in runs_of(database, stored.edition).values()} == {
+        ("preparing", original.edition)
+    }
 
 
 def test_a_second_correction_follows_the_first(database: Database) -> None:
@@ -374,7 +477,11 @@ def test_a_second_correction_follows_the_first(database: Database) -> None:
     third = correct(database, original, later(hours=2), title="Air PDAM mengalir lagi")
     assert third.number == 3
     assert {row.follows for row in runs_of(database, third.edition).values()} == {second.edition}
-    assert [row.newest for row in database.read_now(rows.versions, original.id)] == [False, False, True]
+    assert [row.newest for row in database.read_now(rows.versions, original.id)] == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_a_correction_reaches_every_channel_of_the_original(database: Database) -> None:
@@ -382,7 +489,10 @@ def test_a_correction_reaches_every_channel_of_the_original(database: Database) 
     stored = correct(database, original, later(hours=1), channels=["email"])
     assert set(runs_of(database, stored.edition)) == {"whatsapp", "email"}
     area = AreaTree.built_in()["cibabat"].code
-    pages = {name: database.read_now(rows.concerning, area, since=0, channel=name) for name in ("feed", "email", "display")}
+    pages = {
+        name: database.read_now(rows.concerning, area, since=0, channel=name)
+        for name in ("feed", "email", "display")
+    }
     listed = {name: len(page.editions) for name, page in pages.items()}
     assert listed == {"feed": 1, "email": 1, "display": 0}
 
@@ -391,20 +501,30 @@ def test_a_correction_may_widen_the_areas(database: Database) -> None:
     original = publish(database, areas=["cibabat"])
     correct(database, original, later(hours=1), areas=["cibabat", "melong"])
     melong = AreaTree.built_in()["melong"].code
-    assert [found.number for found in database.read_now(rows.concerning, melong, since=0).editions] == [2]
+    assert [
+        found.number for found in database.read_now(rows.concerning, melong, since=0).editions
+    ] == [2]
 
 
 def shown_in(database: Database, slug: str, channel: str = "feed") -> list[tuple[int, str]]:
     """Number and change of the editions that feeds or screens of an area are made of."""
-    page = database.read_now(rows.concerning, AreaTree.built_in()[slug].code, since=0, channel=channel)
+    page = database.read_now(
+        rows.concerning, AreaTree.built_in()[slug].code, since=0, channel=channel
+    )
     return [(found.number, found.change) for found in page.editions]
 
 
 @pytest.mark.parametrize("channel", ["feed", "display"])
-def test_a_correction_to_other_areas_stands_wherever_an_earlier_edition_stood(database: Database, channel: str) -> None:
+def test_a_correction_to_other_areas_stands_wherever_an_earlier_edition_stood(
+    database: Database, channel: str
+) -> None:
     original = publish(database, areas=["cibabat"])
     correct(database, original, later(hours=1), areas=["melong"])
-    assert shown_in(database, "cibabat", channel) == shown_in(database, "melong", channel) == [(2, "correction")]
+    assert (
+        shown_in(database, "cibabat", channel)
+        == shown_in(database, "melong", channel)
+        == [(2, "correction")]
+    )
     correct(database, original, later(hours=2), areas=["leuwigajah"])
     for slug in ("cibabat", "cimahi-utara", "melong", "leuwigajah", "cimahi"):
         assert shown_in(database, slug, channel) == [(3, "correction")]
@@ -437,13 +557,23 @@ def test_what_corrects_an_emergency_is_as_urgent_as_it_was(database: Database) -
     stored = correct(database, original, later(minutes=5))
     calmed = newest(database, stored).edition
     assert (calmed.level, calmed.urgent) == ("info", True)
-    assert not newest(database, correct(database, original, later(minutes=7), title="Air mati lagi")).edition.urgent
-    assert (stored.lane, {row.lane for row in runs_of(database, stored.edition).values()}) == ("emergency", {"emergency"})
+    assert not newest(
+        database, correct(database, original, later(minutes=7), title="Air mati lagi")
+    ).edition.urgent
+    assert (stored.lane, {row.lane for row in runs_of(database, stored.edition).values()}) == (
+        "emergency",
+        {"emergency"},
+    )
     last = withdraw(database, original, later(minutes=9))
-    assert (last.lane, {row.lane for row in runs_of(database, last.edition).values()}) == ("emergency", {"emergency"})
+    assert (last.lane, {row.lane for row in runs_of(database, last.edition).values()}) == (
+        "emergency",
+        {"emergency"},
+    )
 
 
-def test_a_notice_that_becomes_an_emergency_goes_by_the_lane_of_emergencies(database: Database) -> None:
+def test_a_notice_that_becomes_an_emergency_goes_by_the_lane_of_emergencies(
+    database: Database,
+) -> None:
     stored = correct(database, publish(database), later(minutes=5), **desk.EMERGENCY)
     assert {row.lane for row in runs_of(database, stored.edition).values()} == {"emergency"}
 
@@ -451,17 +581,34 @@ def test_a_notice_that_becomes_an_emergency_goes_by_the_lane_of_emergencies(data
 def test_an_ended_announcement_can_be_corrected_and_is_published_again(database: Database) -> None:
     original = publish(database)
     database.write_now(publishing.end_expired, later(hours=7))
-    assert correct(database, original, later(hours=8), expires="2026-11-25 20:00").status == "published"
+    assert (
+        correct(database, original, later(hours=8), expires="2026-11-25 20:00").status
+        == "published"
+    )
 
 
 def test_a_correction_without_a_change_or_a_reason_is_refused(database: Database) -> None:
     original = publish(database)
     with pytest.raises(NotAllowed, match="sama"):
-        database.write_now(publishing.correct, PRESS, original.id, checked(), reason="Salah.", actor="dewi", now=NOW)
+        database.write_now(
+            publishing.correct,
+            PRESS,
+            original.id,
+            checked(),
+            reason="Salah.",
+            actor="dewi",
+            now=NOW,
+        )
     other = checked(title="Lain")
-    for reason, said in (("  ", "Belum diisi"), ("...", "Belum diisi"), ("x" * 301, "Kelebihan 1 karakter")):
+    for reason, said in (
+        ("  ", "Belum diisi"),
+        ("...", "Belum diisi"),
+        ("x" * 301, "Kelebihan 1 karakter"),
+    ):
         with pytest.raises(InvalidAnnouncement, match=said):
-            database.write_now(publishing.correct, PRESS, original.id, other, reason=reason, actor="dewi", now=NOW)
+            database.write_now(
+                publishing.correct, PRESS, original.id, other, reason=reason, actor="dewi", now=NOW
+            )
     with pytest.raises(InvalidAnnouncement, match="publish_at"):
         correct(database, original, NOW, publish_at="2026-11-25 12:00")
     assert count(database, edition) == 1
@@ -472,7 +619,9 @@ def test_a_draft_can_be_neither_corrected_nor_withdrawn(database: Database) -> N
     with pytest.raises(NotAllowed, match="draf, jadi tidak dapat diralat"):
         correct(database, draft, NOW)
     with pytest.raises(NotAllowed, match="draf, jadi tidak dapat dicabut"):
-        database.write_now(publishing.withdraw, PRESS, draft.id, reason="Salah.", actor="dewi", now=NOW)
+        database.write_now(
+            publishing.withdraw, PRESS, draft.id, reason="Salah.", actor="dewi", now=NOW
+        )
 
 
 def test_the_same_correction_twice_at_once_is_one_edition(database_url: str) -> None:
@@ -489,16 +638,24 @@ def test_the_same_correction_twice_at_once_is_one_edition(database_url: str) -> 
 
 def withdraw(database: Database, stored: Stored, now: datetime) -> Stored:
     """Take an announcement back."""
-    return database.write_now(publishing.withdraw, PRESS, stored.id, reason="Salah kelurahan.", actor="dewi", now=now)
+    return database.write_now(
+        publishing.withdraw, PRESS, stored.id, reason="Salah kelurahan.", actor="dewi", now=now
+    )
 
 
-def test_a_withdrawal_goes_where_the_original_went_and_ends_the_announcement(database: Database) -> None:
+def test_a_withdrawal_goes_where_the_original_went_and_ends_the_announcement(
+    database: Database,
+) -> None:
     original = publish(database, desk.EMERGENCY, channels=["whatsapp", "display"])
     stored = withdraw(database, original, later(minutes=5))
     assert (stored.status, stored.number, stored.code) == ("ended", 2, original.code)
     row = newest(database, stored)
     assert row.withdrawn
-    assert (row.edition.change, row.edition.reason, row.expires_at) == ("withdrawal", "Salah kelurahan.", None)
+    assert (row.edition.change, row.edition.reason, row.expires_at) == (
+        "withdrawal",
+        "Salah kelurahan.",
+        None,
+    )
     assert "Banjir" not in row.document
     (only,) = runs_of(database, stored.edition).values()
     assert (only.channel, only.lane, only.follows) == ("whatsapp", "emergency", original.edition)
@@ -533,7 +690,10 @@ def test_two_withdrawals_at_once_are_one(database_url: str) -> None:
 
 def test_every_writer_leaves_a_whole_chain_of_acts(database_url: str) -> None:
     database = Database(database_url)
-    drafts = [database.write_now(publishing.save_draft, PRESS, checked(), actor="rina", now=NOW) for _ in range(3)]
+    drafts = [
+        database.write_now(publishing.save_draft, PRESS, checked(), actor="rina", now=NOW)
+        for _ in range(3)
+    ]
 
     def work(own: Database) -> None:
         for draft in drafts:
@@ -541,7 +701,9 @@ def test_every_writer_leaves_a_whole_chain_of_acts(database_url: str) -> None:
             own.write_now(publishing.publish, PRESS, checked(), actor="cli", now=NOW)
 
     at_once(database_url, work, times=3)
-    assert sorted(acts(database)) == sorted([("rina", "edit")] * 3 + [("dewi", "publish")] * 3 + [("cli", "publish")] * 9)
+    assert sorted(acts(database)) == sorted(
+        [("rina", "edit")] * 3 + [("dewi", "publish")] * 3 + [("cli", "publish")] * 9
+    )
     database.close()
 
 
@@ -553,24 +715,38 @@ def _ignore(connection: Connection, act: Callable[..., Stored], announcement_id:
 def test_stored_fields_are_what_was_given(database: Database) -> None:
     given = checked(desk.CLARIFICATION)
     stored = database.write_now(publishing.publish, PRESS, given, actor="cli", now=NOW)
-    raw = database.read_now(lambda connection: connection.execute(select(announcement.c.fields)).scalar_one())
+    raw = database.read_now(
+        lambda connection: connection.execute(select(announcement.c.fields)).scalar_one()
+    )
     assert Fields.model_validate_json(raw) == given.fields == found(database, stored).fields
 
 
 # --- the doorbell -----------------------------------------------------------------------------------
 
 
-async def test_publishing_rings_once_for_each_channel_after_the_commit(sqlite_url: str, tmp_path: Path, valkey_url: str) -> None:
-    environ = world.variables(sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+async def test_publishing_rings_once_for_each_channel_after_the_commit(
+    sqlite_url: str, tmp_path: Path, valkey_url: str
+) -> None:
+    environ = world.variables(
+        sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with world.program(environ, redis_url=valkey_url) as app:
         assert app.open_push == ("email",)
         stored = await world.publish(app, world.emergency())
-        assert (stored.status, stored.lane, stored.channels) == ("published", "emergency", ("email",))
+        assert (stored.status, stored.lane, stored.channels) == (
+            "published",
+            "emergency",
+            ("email",),
+        )
         assert (await app.queue.waiting("emergency"), await app.queue.waiting("routine")) == (1, 0)
 
 
-async def test_with_redis_away_the_announcement_is_stored_all_the_same(sqlite_url: str, tmp_path: Path) -> None:
-    environ = world.variables(sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+async def test_with_redis_away_the_announcement_is_stored_all_the_same(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    environ = world.variables(
+        sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with world.program(environ, redis_url=f"unix://{tmp_path}/nobody.sock") as app:
         stored = await world.publish(app, world.notice())
         found = await app.database.read(rows.find, stored.code)

@@ -43,7 +43,12 @@ def test_a_worker_that_hangs_is_silent(database: str) -> None:
 
 
 def test_the_sign_of_a_dead_process_counts_for_nothing_and_goes(database: str) -> None:
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     Pulse(database, "routine").beat()
     left = pulse.folder(database) / f"emergency-{dead.stdout.strip()}"
     left.touch()
@@ -68,7 +73,12 @@ def test_a_number_that_no_process_can_have_is_nobodys() -> None:
 
 
 def test_a_worker_lives_though_the_signs_of_dead_ones_stay(database: str) -> None:
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     stuck = pulse.folder(database) / f"emergency-{dead.stdout.strip()}"
     stuck.mkdir(parents=True, mode=0o700)  # which cannot be unlinked, whoever asks
     worker = Pulse(database, "routine")

@@ -1,4 +1,6 @@
-"""The doorbell on a real Valkey: rings that wait, rings that are dropped while it is away or silent, and its return."""
+"""The doorbell on a real Valkey: rings that wait, rings that are dropped while it is away or
+silent, and its return.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -57,13 +59,17 @@ async def test_a_ring_names_channel_and_lane_and_carries_no_work(valkey_url: str
     assert (name, list(arguments), keywords) == ("drain", ["telegram", "routine"], {})
 
 
-async def test_every_ring_is_a_job_of_its_own_so_none_is_refused_while_another_runs(valkey_url: str) -> None:
+async def test_every_ring_is_a_job_of_its_own_so_none_is_refused_while_another_runs(
+    valkey_url: str,
+) -> None:
     async with queue(valkey_url) as bell:
         assert all(await asyncio.gather(*(bell.ring("email", "routine") for _ in range(20))))
         assert await bell.waiting("routine") == 20
 
 
-async def test_a_ring_that_is_taken_up_waits_no_more_though_its_worker_may_be_dead(valkey_url: str) -> None:
+async def test_a_ring_that_is_taken_up_waits_no_more_though_its_worker_may_be_dead(
+    valkey_url: str,
+) -> None:
     async with queue(valkey_url) as bell:
         assert await bell.ring("email", "routine")
         assert await bell.ring("telegram", "routine")
@@ -97,7 +103,11 @@ async def test_a_silent_redis_holds_nothing_up() -> None:
     async with silent_server() as url, queue(url) as bell:
         clock = asyncio.get_running_loop().time
         began = clock()
-        assert [await bell.ring("email", "routine"), await bell.ping(), await bell.waiting("routine")] == [False, False, 0]
+        assert [
+            await bell.ring("email", "routine"),
+            await bell.ping(),
+            await bell.waiting("routine"),
+        ] == [False, False, 0]
         assert clock() - began < 3 * ANSWER_SECONDS + 2
 
 
@@ -129,7 +139,9 @@ async def test_a_url_of_another_kind_is_refused() -> None:
         await connect("http://127.0.0.1:6379")
 
 
-async def test_the_number_of_the_database_and_the_password_are_read_from_the_url(valkey_url: str) -> None:
+async def test_the_number_of_the_database_and_the_password_are_read_from_the_url(
+    valkey_url: str,
+) -> None:
     pool = await connect(f"{valkey_url}?db=3")
     assert pool.connection_pool.connection_kwargs["db"] == 3
     await pool.set("x", "1")

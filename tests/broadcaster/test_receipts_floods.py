@@ -1,4 +1,6 @@
-"""Floods of statuses that match nothing of ours, over HTTP into a real worker: a stop is applied within one round."""
+"""Floods of statuses that match nothing of ours, over HTTP into a real worker: a stop is applied
+within one round.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,9 +34,13 @@ ROUND = 300
 
 
 @asynccontextmanager
-async def served(database_url: str, folder: Path) -> AsyncIterator[tuple[App, str, aiohttp.ClientSession]]:
+async def served(
+    database_url: str, folder: Path
+) -> AsyncIterator[tuple[App, str, aiohttp.ClientSession]]:
     """The web process with the clock on the wall, and Siti among its subscribers."""
-    environ = variables(database_url, folder, **{**CREDENTIALS, "WHATSAPP_API_URL": "http://127.0.0.1:9/v25.0"})
+    environ = variables(
+        database_url, folder, **{**CREDENTIALS, "WHATSAPP_API_URL": "http://127.0.0.1:9/v25.0"}
+    )
     with listening() as (sock, port):
         async with open_app(config.read(environ)) as app, aiohttp.ClientSession() as session:
             await subscribe(app, "whatsapp", [(SITI, "cibabat")])
@@ -67,7 +73,9 @@ def is_stopped(app: App) -> bool:
 
 def looked_at(app: App) -> list[float]:
     """When each status that was put off was last looked at."""
-    return [row.due_at - FIRST_WAIT * 2 ** (row.tries - 1) for row in table(app, receipt) if row.tries]
+    return [
+        row.due_at - FIRST_WAIT * 2 ** (row.tries - 1) for row in table(app, receipt) if row.tries
+    ]
 
 
 def newest(app: App) -> Any:
@@ -75,7 +83,9 @@ def newest(app: App) -> Any:
     return table(app, receipt)[-1]
 
 
-async def test_a_stop_behind_7000_statuses_that_are_nobodys_is_applied_first(database_url: str, tmp_path: Path) -> None:
+async def test_a_stop_behind_7000_statuses_that_are_nobodys_is_applied_first(
+    database_url: str, tmp_path: Path
+) -> None:
     async with served(database_url, tmp_path) as (app, url, session):
         await flood(session, url, COUNT)
         await say(session, url, written(SITI, "BERHENTI"))
@@ -86,7 +96,9 @@ async def test_a_stop_behind_7000_statuses_that_are_nobodys_is_applied_first(dat
         assert newest(app).applied_at <= min(looked_at(app))
 
 
-async def test_a_stop_in_the_middle_of_a_flood_waits_for_one_round_at_most(database_url: str, tmp_path: Path) -> None:
+async def test_a_stop_in_the_middle_of_a_flood_waits_for_one_round_at_most(
+    database_url: str, tmp_path: Path
+) -> None:
     async with served(database_url, tmp_path) as (app, url, session):
         await flood(session, url, COUNT)
         async with working(app):
@@ -98,10 +110,17 @@ async def test_a_stop_in_the_middle_of_a_flood_waits_for_one_round_at_most(datab
         assert len(between) <= ROUND
 
 
-async def test_a_stop_to_another_number_of_the_app_stops_nobody_and_is_not_answered(sqlite_url: str, tmp_path: Path) -> None:
+async def test_a_stop_to_another_number_of_the_app_stops_nobody_and_is_not_answered(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     async with served(sqlite_url, tmp_path) as (app, url, session):
         await say(session, url, written(SITI, "STOP"), number="999")
-        await say(session, url, {"statuses": [{"id": "wamid.X", "status": "failed", "timestamp": "1795567380"}]}, number="999")
+        await say(
+            session,
+            url,
+            {"statuses": [{"id": "wamid.X", "status": "failed", "timestamp": "1795567380"}]},
+            number="999",
+        )
         assert table(app, receipt) == []
         await say(session, url, written(SITI, "STOP", mark="2"))
         assert len(table(app, receipt)) == 1
@@ -110,7 +129,10 @@ async def test_a_stop_to_another_number_of_the_app_stops_nobody_and_is_not_answe
 
 async def chatter(app: App, words: str, count: int) -> None:
     """Let fifty strangers say something so many times."""
-    said = [InboundEvent(dedupe=f"{words}.{n}", address=f"62877{n % 50:08}", text=words) for n in range(count)]
+    said = [
+        InboundEvent(dedupe=f"{words}.{n}", address=f"62877{n % 50:08}", text=words)
+        for n in range(count)
+    ]
     await receipts.accept(app, "whatsapp", said)
 
 
@@ -134,30 +156,47 @@ async def test_a_stop_behind_7000_words_of_strangers_is_applied_first(
         assert [item.event for item in first.ready] == [stop]
         assert await receipts.apply_due(app, Answerer(app))
         assert is_stopped(app)
-        assert len([row for row in table(app, receipt) if row.applied_at]) == 1 + inbox.AT_ONCE[inbox.WORDS]
+        assert (
+            len([row for row in table(app, receipt) if row.applied_at])
+            == 1 + inbox.AT_ONCE[inbox.WORDS]
+        )
 
 
-async def test_a_stop_by_an_id_that_waiting_words_tell_of_is_applied_after_them(sqlite_url: str, tmp_path: Path) -> None:
+async def test_a_stop_by_an_id_that_waiting_words_tell_of_is_applied_after_them(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     async with served(sqlite_url, tmp_path) as (app, _url, _session):
         hello = InboundEvent(dedupe="1", address=SITI, text="halo", aliases=("ID.77",))
-        await receipts.accept(app, "whatsapp", [hello, InboundEvent(dedupe="2", address="ID.77", text="BERHENTI")])
+        await receipts.accept(
+            app, "whatsapp", [hello, InboundEvent(dedupe="2", address="ID.77", text="BERHENTI")]
+        )
         await receipts.apply_due(app, Answerer(app))
         assert is_stopped(app)
 
 
-async def test_a_stop_that_waits_since_an_earlier_version_is_applied(sqlite_url: str, tmp_path: Path) -> None:
+async def test_a_stop_that_waits_since_an_earlier_version_is_applied(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     async with served(sqlite_url, tmp_path) as (app, _url, _session):
         stop = InboundEvent(dedupe="stop", address=SITI, text="BERHENTI")
         sealed = app.book.seal(receipts.sealed_as("whatsapp"), receipts.encode(stop))
-        await app.database.write(inbox.keep, "whatsapp", [inbox.Kept(dedupe=b"x", body=sealed, priority=0)], 0.0)
+        await app.database.write(
+            inbox.keep, "whatsapp", [inbox.Kept(dedupe=b"x", body=sealed, priority=0)], 0.0
+        )
         await receipts.apply_due(app, Answerer(app))
         assert is_stopped(app)
 
 
 @pytest.mark.parametrize("words", ["BERHENTI", "halo"])
-async def test_what_a_resident_says_is_kept_before_every_status(words: str, sqlite_url: str, tmp_path: Path) -> None:
+async def test_what_a_resident_says_is_kept_before_every_status(
+    words: str, sqlite_url: str, tmp_path: Path
+) -> None:
     async with served(sqlite_url, tmp_path) as (app, url, session):
-        await say(session, url, {"statuses": [{"id": "wamid.Y", "status": "sent", "timestamp": "1795567380"}]})
+        await say(
+            session,
+            url,
+            {"statuses": [{"id": "wamid.Y", "status": "sent", "timestamp": "1795567380"}]},
+        )
         await say(session, url, written(SITI, words))
         status, said = table(app, receipt)
         assert said.priority < status.priority

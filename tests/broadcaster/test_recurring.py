@@ -1,4 +1,6 @@
-"""Templates of notices that come again, on both databases: kept, used, renamed, deleted, and each act in the audit."""
+"""Templates of notices that come again, on both databases: kept, used, renamed, deleted, and each
+act in the audit.
+"""
 
 import re
 from typing import Any
@@ -19,7 +21,12 @@ from broadcaster.store.recurring import Template
 from desk import NOTICE, NOW, press
 from staffing import person
 
-FORM = {**NOTICE, "effective": "2026-11-25 08:00", "publish_at": "2026-11-25 09:00", "summary": "Tampung air."}
+FORM = {
+    **NOTICE,
+    "effective": "2026-11-25 08:00",
+    "publish_at": "2026-11-25 09:00",
+    "summary": "Tampung air.",
+}
 
 
 class Shelf:
@@ -28,7 +35,9 @@ class Shelf:
     def __init__(self, database: Database) -> None:
         self.database = database
         people = (person("rina", "author"), person("dewi", "approver"))
-        self.people: dict[str, Account] = {one.name: database.write_now(accounts.add, one, at=NOW.timestamp()) for one in people}
+        self.people: dict[str, Account] = {
+            one.name: database.write_now(accounts.add, one, at=NOW.timestamp()) for one in people
+        }
 
     def do(self, act: Any, *args: Any, who: str = "rina", **options: Any) -> Any:
         """Have somebody do something."""
@@ -73,7 +82,12 @@ def test_what_comes_of_the_announcement_later_leaves_the_template_alone(shelf: S
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("", "belum bernama"), (" \n ", "belum bernama"), ("x" * 61, "terlalu panjang"), ("AIR pdam  MATI", "sudah dipakai")],
+    [
+        ("", "belum bernama"),
+        (" \n ", "belum bernama"),
+        ("x" * 61, "terlalu panjang"),
+        ("AIR pdam  MATI", "sudah dipakai"),
+    ],
 )
 def test_a_name_is_short_and_nobody_elses(shelf: Shelf, name: str, why: str) -> None:
     kept = shelf.kept()
@@ -98,7 +112,12 @@ def test_each_act_is_in_the_audit(shelf: Shelf) -> None:
     shelf.do(recurring.use, kept.id)
     shelf.do(recurring.delete, kept.id)
     acts = shelf.database.read_now(audit.about, f"template:{kept.id}")
-    assert [entry.act for entry in acts] == ["keep_template", "rename_template", "use_template", "delete_template"]
+    assert [entry.act for entry in acts] == [
+        "keep_template",
+        "rename_template",
+        "use_template",
+        "delete_template",
+    ]
     assert acts[1].detail == {"name": "Air mati", "was": "Air PDAM mati", "from": "127.0.0.1"}
     assert shelf.names == []
     shelf.database.read_now(audit.verify)
@@ -115,9 +134,11 @@ def test_what_is_gone_is_gone(shelf: Shelf) -> None:
 def test_only_who_may_write_has_to_do_with_templates(shelf: Shelf) -> None:
     kept, row = shelf.kept(), shelf.do(newsroom.save, FORM)
     acts = (
-        (recurring.keep, (row.id, "Lain")), (recurring.use, (kept.id,)), (recurring.rename, (kept.id, "Lain")),
+        (recurring.keep, (row.id, "Lain")),
+        (recurring.use, (kept.id,)),
+        (recurring.rename, (kept.id, "Lain")),
         (recurring.delete, (kept.id,)),
-    )  # fmt: skip
+    )
     for act, args in acts:
         with pytest.raises(NotAllowed):
             shelf.do(act, *args, who="dewi")
@@ -132,5 +153,9 @@ def test_the_demos_templates_lack_nothing_but_their_times_and_blanks(shelf: Shel
         with pytest.raises(InvalidAnnouncement) as refused:
             press().examine(newsroom.form_of(row), NOW)
         assert all("Masih ada isian kosong" in problem.reason for problem in refused.value.problems)
-        filled = {name: re.sub(r"\([^)]*\)|\.\.", "05", text) for name, text in template.form.items() if isinstance(text, str)}
+        filled = {
+            name: re.sub(r"\([^)]*\)|\.\.", "05", text)
+            for name, text in template.form.items()
+            if isinstance(text, str)
+        }
         press().examine({**template.form, **filled}, NOW)

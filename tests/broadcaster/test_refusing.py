@@ -1,4 +1,6 @@
-"""Texts without a letter, letters under piles of marks, times that cannot be meant: refused by every road, in words."""
+"""Texts without a letter, letters under piles of marks, times that cannot be meant: refused by
+every road, in words.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -66,7 +68,9 @@ def test_what_a_clarification_must_hold_is_read_by_somebody(field: str, text: st
 def test_what_may_be_left_out_is_not_filled_with_signs(field: str) -> None:
     raw = {**CLARIFICATION, "image": "https://info.cimahi.example/a.jpg", "image_alt": "Peta."}
     assert refusals(raw) == {}
-    assert refusals(raw, **{field: "\u0301\u2800—"}) == {field: "Tidak ada huruf yang terbaca. Tulis dengan kata-kata."}
+    assert refusals(raw, **{field: "\u0301\u2800—"}) == {
+        field: "Tidak ada huruf yang terbaca. Tulis dengan kata-kata."
+    }
 
 
 def test_characters_that_nobody_sees_are_not_stored_but_what_shapes_a_word_is() -> None:
@@ -81,7 +85,11 @@ def test_a_letter_under_a_pile_of_marks_is_named(field: str) -> None:
 
 
 def test_a_letter_under_a_pile_of_marks_is_named_within_a_translation_too() -> None:
-    said = refusals(NOTICE, translations={"en": {"title": PILED, "body": "Store water."}}, overrides={"email": {"title": PILED}})
+    said = refusals(
+        NOTICE,
+        translations={"en": {"title": PILED, "body": "Store water."}},
+        overrides={"email": {"title": PILED}},
+    )
     assert set(said) == {"translations.en.title", "overrides.email.title"}
 
 
@@ -92,7 +100,9 @@ def test_letters_of_other_languages_are_taken() -> None:
 
 def test_what_was_stored_before_still_opens() -> None:
     assert restored('{"title":"\u3164","body":"Isi.","areas":["cibabat"]}').title == "-"
-    assert restored(f'{{"title":"{PILED}","body":"Isi.","areas":["cibabat"]}}').title.startswith("Banji")
+    assert restored(f'{{"title":"{PILED}","body":"Isi.","areas":["cibabat"]}}').title.startswith(
+        "Banji"
+    )
 
 
 READERS: dict[str, tuple[Callable[[str], object], type[Exception]]] = {
@@ -121,7 +131,9 @@ def test_a_name_of_fillers_is_none(name: str) -> None:
 def test_a_name_is_kept_without_what_nobody_sees() -> None:
     assert accounts.read_full_name("Budi\u3164 San\u00adtoso\u200b") == "Budi Santoso"
     assert recurring.read_name("Posyandu\u200b \u3164bulanan") == "Posyandu bulanan"
-    assert accounts.read_agency_names(["\u200bDinas  Sosial", "Dinas Sosial", "\u3164"]) == ("Dinas Sosial",)
+    assert accounts.read_agency_names(["\u200bDinas  Sosial", "Dinas Sosial", "\u3164"]) == (
+        "Dinas Sosial",
+    )
 
 
 def test_a_token_without_a_readable_name_is_refused(database: Database) -> None:
@@ -155,29 +167,47 @@ def test_a_warning_that_began_within_a_month_is_taken() -> None:
 
 
 def test_what_is_rarely_meant_is_pointed_out_of_any_other_announcement() -> None:
-    for field, moment in (("effective", "2026-05-27 08:00"), ("effective", "2028-11-25 08:00"), ("expires", "2029-01-02 08:00")):
+    for field, moment in (
+        ("effective", "2026-05-27 08:00"),
+        ("effective", "2028-11-25 08:00"),
+        ("expires", "2029-01-02 08:00"),
+    ):
         fields = checked({**NOTICE, "expires": None}, **{field: moment}).fields
         assert [problem.field for problem in advise(fields, now=NOW, known=Known())] == [field]
 
 
-@pytest.mark.parametrize("moment", ["0026-11-25 08:00", "2026-13-01 08:00", "9999-12-31 23:59", "2026-11-25"])
+@pytest.mark.parametrize(
+    "moment", ["0026-11-25 08:00", "2026-13-01 08:00", "9999-12-31 23:59", "2026-11-25"]
+)
 @pytest.mark.parametrize("field", ["effective", "expires", "publish_at"])
 def test_a_time_of_no_calendar_or_century_of_ours_is_refused(field: str, moment: str) -> None:
     assert field in refusals(NOTICE, **{field: moment})
 
 
 def test_a_schedule_years_ahead_is_refused() -> None:
-    assert "lebih dari 400 hari lagi" in refusals(NOTICE, publish_at="2028-11-25 08:00", expires="2028-11-26 08:00")["publish_at"]
+    assert (
+        "lebih dari 400 hari lagi"
+        in refusals(NOTICE, publish_at="2028-11-25 08:00", expires="2028-11-26 08:00")["publish_at"]
+    )
 
 
 @pytest.mark.parametrize(
-    "seen", ["WhatsApp, 26 November 2026", "Facebook 2027-01-02", "TikTok, 3/12/2026", "grup RW, 30 Des 2026"]
+    "seen",
+    [
+        "WhatsApp, 26 November 2026",
+        "Facebook 2027-01-02",
+        "TikTok, 3/12/2026",
+        "grup RW, 30 Des 2026",
+    ],
 )
 def test_a_claim_was_not_seen_on_a_day_to_come(seen: str) -> None:
     assert "belum tiba" in refusals(CLARIFICATION, seen_at=seen)["seen_at"]
 
 
-@pytest.mark.parametrize("seen", ["WhatsApp, 25 November 2026", "Facebook 2026-01-02", "grup RT 03/12", "TikTok", "45/13/2027"])
+@pytest.mark.parametrize(
+    "seen",
+    ["WhatsApp, 25 November 2026", "Facebook 2026-01-02", "grup RT 03/12", "TikTok", "45/13/2027"],
+)
 def test_a_claim_that_was_seen_is_taken(seen: str) -> None:
     assert refusals(CLARIFICATION, seen_at=seen) == {}
 
@@ -187,9 +217,20 @@ def test_a_warning_that_is_out_since_long_can_be_corrected() -> None:
     fields = Fields.read(raw)
     began = (NOW - timedelta(days=180)).timestamp()
     row = Announcement(
-        id="1", code="CMH-2345-67", state="published", fields=fields, created_at=began, updated_at=began, publish_at=None,
-        published_at=began, created_by="staff:rina", note="",
-    )  # fmt: skip
-    assert press().examine({**raw, "title": "Air mati di Melong"}, NOW, corrected=row).fields.effective == fields.effective
+        id="1",
+        code="CMH-2345-67",
+        state="published",
+        fields=fields,
+        created_at=began,
+        updated_at=began,
+        publish_at=None,
+        published_at=began,
+        created_by="staff:rina",
+        note="",
+    )
+    assert (
+        press().examine({**raw, "title": "Air mati di Melong"}, NOW, corrected=row).fields.effective
+        == fields.effective
+    )
     with pytest.raises(InvalidAnnouncement):
         press().examine({**raw, "effective": "2026-03-01 08:00"}, NOW, corrected=row)

@@ -1,4 +1,6 @@
-"""Databases from before spellings were one: at the first start with the key each mail address is found in whatever case."""
+"""Databases from before spellings were one: at the first start with the key each mail address is
+found in whatever case.
+"""
 
 import base64
 from collections.abc import Iterator
@@ -51,10 +53,24 @@ class Older:
     def store(self, act: Any, *arguments: Any) -> Any:
         return self.database.write_now(act, *arguments)
 
-    def sign_up(self, address: str, areas: str = "cibabat", *, at: float = NOW, channel: str = "email", **more: Any) -> int:
+    def sign_up(
+        self,
+        address: str,
+        areas: str = "cibabat",
+        *,
+        at: float = NOW,
+        channel: str = "email",
+        **more: Any,
+    ) -> int:
         """Sign an address up as the version before did; its id."""
         item = Subscription(
-            channel=channel, address=address, areas=tuple(areas.split()), source="formulir", consent_at=at, act="imported", **more
+            channel=channel,
+            address=address,
+            areas=tuple(areas.split()),
+            source="formulir",
+            consent_at=at,
+            act="imported",
+            **more,
         )
         self.store(enrolment.enrol, FORMER, TREE, [item], at)
         return int(self.find(address, FORMER, channel).id)
@@ -94,16 +110,27 @@ def test_twins_become_one_that_keeps_the_newest_own_word_and_every_proof(older: 
     row = older.find("Sari.b@contoh.example")
     assert (row.id, row.language, row.home) == (first, "en", MELONG)
     assert older.database.read_now(read, first).areas == (MELONG,)
-    assert [proof["at"] for proof in older.database.read_now(consent.history, first)] == [NOW, NOW + 9, NOW + 5]
-    assert older.database.read_now(lambda c: c.execute(select(tables.address.c.agreed_at)).scalars().all()) == [NOW + 9]
-    people = older.database.read_now(lambda c: c.execute(select(tables.subscriber.c.reference)).scalars().all())
+    assert [proof["at"] for proof in older.database.read_now(consent.history, first)] == [
+        NOW,
+        NOW + 9,
+        NOW + 5,
+    ]
+    assert older.database.read_now(
+        lambda c: c.execute(select(tables.address.c.agreed_at)).scalars().all()
+    ) == [NOW + 9]
+    people = older.database.read_now(
+        lambda c: c.execute(select(tables.subscriber.c.reference)).scalars().all()
+    )
     assert people == [BOOK.reference("w17")]
 
 
 @pytest.mark.parametrize("stopped", [0, 1])
 @pytest.mark.parametrize("reason", ["opted_out", "address_dead"])
 def test_a_stop_of_either_twin_holds(older: Older, stopped: int, reason: consent.Reason) -> None:
-    twins = [older.sign_up("Sari.B@contoh.example", at=NOW), older.sign_up("sari.b@contoh.example", at=NOW + 9)]
+    twins = [
+        older.sign_up("Sari.B@contoh.example", at=NOW),
+        older.sign_up("sari.b@contoh.example", at=NOW + 9),
+    ]
     older.store(partial(consent.suppress, at=NOW + 1, source="web"), twins[stopped], reason)
     older.start()
     row = older.find("sari.b@contoh.example")
@@ -117,39 +144,71 @@ def test_links_in_old_messages_of_either_twin_still_stop_it(older: Older) -> Non
         older.sign_up("SARI.b@contoh.example"),
     ]
     older.start()
-    assert [older.database.read_now(residents.remaining_id, number) for number in twins] == [twins[0]] * 3
+    assert [older.database.read_now(residents.remaining_id, number) for number in twins] == [
+        twins[0]
+    ] * 3
     assert older.store(residents.erase, BOOK, "email", "sari.B@contoh.example")
-    assert older.database.read_now(lambda c: c.execute(select(func.count()).select_from(tables.merged)).scalar()) == 0
+    assert (
+        older.database.read_now(
+            lambda c: c.execute(select(func.count()).select_from(tables.merged)).scalar()
+        )
+        == 0
+    )
 
 
 def test_what_the_ledger_has_of_either_twin_stays(older: Older) -> None:
     keep, gone = older.sign_up("Sari.B@contoh.example"), older.sign_up("sari.b@contoh.example")
-    slots = [older.find(text, FORMER).slot for text in ("Sari.B@contoh.example", "sari.b@contoh.example")]
+    slots = [
+        older.find(text, FORMER).slot for text in ("Sari.B@contoh.example", "sari.b@contoh.example")
+    ]
     place = {"channel": "email", "area": CIBABAT, "state": 2}
 
     def deliver(connection: Connection) -> None:
         for edition in (1, 2):
             values = {"edition": edition, "channel": "email", "lane": "routine", "state": "done"}
-            columns = {name: 0 for name, column in run.c.items() if not column.nullable and column.default is None
-                       and column.server_default is None and name not in values}  # fmt: skip
+            columns = {
+                name: 0
+                for name, column in run.c.items()
+                if not column.nullable
+                and column.default is None
+                and column.server_default is None
+                and name not in values
+            }
             connection.execute(insert(run).values({**columns, **values}))
         rows = [(1, slots[0], keep), (1, slots[1], gone), (2, slots[1], gone)]
-        connection.execute(insert(delivery), [{**place, "edition": e, "slot": s, "address": a} for e, s, a in rows])
-        connection.execute(insert(held_suppression).values(address=gone, channel="email", reason="address_dead", at=NOW))
+        connection.execute(
+            insert(delivery), [{**place, "edition": e, "slot": s, "address": a} for e, s, a in rows]
+        )
+        connection.execute(
+            insert(held_suppression).values(
+                address=gone, channel="email", reason="address_dead", at=NOW
+            )
+        )
 
     older.store(deliver)
     older.start()
     columns = (delivery.c.edition, delivery.c.slot, delivery.c.address)
     rows = older.database.read_now(lambda c: c.execute(select(*columns).order_by(*columns)).all())
-    assert sorted(tuple(row) for row in rows) == sorted([(1, slots[0], keep), (1, slots[1], gone), (2, slots[0], keep)])
-    assert older.database.read_now(lambda c: c.execute(select(held_suppression.c.address)).scalars().all()) == [keep]
+    assert sorted(tuple(row) for row in rows) == sorted(
+        [(1, slots[0], keep), (1, slots[1], gone), (2, slots[0], keep)]
+    )
+    assert older.database.read_now(
+        lambda c: c.execute(select(held_suppression.c.address)).scalars().all()
+    ) == [keep]
 
 
 def test_many_follow_in_bounded_steps_that_may_be_interrupted(older: Older) -> None:
     items = [
-        Subscription(channel="email", address=f"{name}{n}@contoh.example", areas=("cibabat",), source="x", consent_at=NOW)
-        for n in range(600) for name in ("Warga", "warga", "Tetangga")
-    ]  # fmt: skip
+        Subscription(
+            channel="email",
+            address=f"{name}{n}@contoh.example",
+            areas=("cibabat",),
+            source="x",
+            consent_at=NOW,
+        )
+        for n in range(600)
+        for name in ("Warga", "warga", "Tetangga")
+    ]
     older.store(enrolment.enrol, FORMER, TREE, items, NOW)
     older.store(lambda connection: command.downgrade(migrating._config(connection), "0019"))
     migrating.migrate(older.settings.database)
@@ -157,14 +216,25 @@ def test_many_follow_in_bounded_steps_that_may_be_interrupted(older: Older) -> N
     assert older.database.read_now(stored.is_pending)
     secret_key.prepare(older.settings)
     assert not older.database.read_now(stored.is_pending)
-    assert older.database.read_now(lambda c: c.execute(select(func.count()).select_from(tables.address)).scalar()) == 1_200
+    assert (
+        older.database.read_now(
+            lambda c: c.execute(select(func.count()).select_from(tables.address)).scalar()
+        )
+        == 1_200
+    )
     assert older.find("WARGA599@contoh.example") is not None
-    assert older.store(enrolment.enrol, BOOK, TREE, items, NOW) == ["same" if n % 3 else "repeated" for n in range(1_800)]
+    assert older.store(enrolment.enrol, BOOK, TREE, items, NOW) == [
+        "same" if n % 3 else "repeated" for n in range(1_800)
+    ]
 
 
 def test_an_address_that_the_key_does_not_open_stays_and_the_others_follow(older: Older) -> None:
     broken, whole, _ = (older.sign_up(f"{name}@contoh.example") for name in ("Ani", "Budi", "Dewi"))
-    older.store(lambda c: c.execute(tables.address.update().where(tables.address.c.id == broken).values(cipher=b"\x01x")))
+    older.store(
+        lambda c: c.execute(
+            tables.address.update().where(tables.address.c.id == broken).values(cipher=b"\x01x")
+        )
+    )
     older.start()
     assert older.find("budi@contoh.example").id == whole
     assert older.find("ani@contoh.example") is None

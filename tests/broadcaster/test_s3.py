@@ -1,4 +1,6 @@
-"""The object store: signatures by the published examples, and all four acts against a server that checks each signature."""
+"""The object store: signatures by the published examples, and all four acts against a server that
+checks each signature.
+"""
 
 import hashlib
 import hmac
@@ -19,7 +21,9 @@ NAME = "0123456789abcdef0123456789abcdef/web.jpg"
 
 # --- the signature: examples of "Signature Calculations for the Authorization Header", AWS ------------------
 
-EXAMPLE = Location(key=KEY, secret=SECRET, host="examplebucket.s3.amazonaws.com", bucket="examplebucket")
+EXAMPLE = Location(
+    key=KEY, secret=SECRET, host="examplebucket.s3.amazonaws.com", bucket="examplebucket"
+)
 MAY = datetime(2013, 5, 24, tzinfo=UTC)
 
 
@@ -35,7 +39,9 @@ def test_a_get_is_signed_as_in_the_published_example() -> None:
 
 def test_a_put_is_signed_as_in_the_published_example() -> None:
     given = {"date": "Fri, 24 May 2013 00:00:00 GMT", "x-amz-storage-class": "REDUCED_REDUNDANCY"}
-    headers = signed("PUT", "/test%24file.text", given, b"Welcome to Amazon S3.", location=EXAMPLE, at=MAY)
+    headers = signed(
+        "PUT", "/test%24file.text", given, b"Welcome to Amazon S3.", location=EXAMPLE, at=MAY
+    )
     assert headers["authorization"].endswith(
         "SignedHeaders=date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class,"
         "Signature=98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd"
@@ -46,9 +52,16 @@ def test_a_put_is_signed_as_in_the_published_example() -> None:
 
 
 def test_the_address_names_key_secret_place_and_region() -> None:
-    found = Location.of("s3://KUNCI:ra%2Fha%3Asia@minio.example:9000/gambar-kota?region=ap-southeast-3&tls=false")
+    found = Location.of(
+        "s3://KUNCI:ra%2Fha%3Asia@minio.example:9000/gambar-kota?region=ap-southeast-3&tls=false"
+    )
     assert found == Location(
-        key="KUNCI", secret="ra/ha:sia", host="minio.example:9000", bucket="gambar-kota", region="ap-southeast-3", tls=False
+        key="KUNCI",
+        secret="ra/ha:sia",
+        host="minio.example:9000",
+        bucket="gambar-kota",
+        region="ap-southeast-3",
+        tls=False,
     )
     assert "ra/ha" not in repr(found)
 
@@ -70,7 +83,9 @@ def test_any_other_address_is_refused_without_quoting_it(url: str) -> None:
 
 
 class Bucket:
-    """Path-style S3 over HTTP: PUT, GET, DELETE; whoever signs wrongly or late gets 403. `ill` answers everything."""
+    """Path-style S3 over HTTP: PUT, GET, DELETE; whoever signs wrongly or late gets 403. `ill`
+    answers everything.
+    """
 
     def __init__(self, *, now: datetime = MAY) -> None:
         self.objects: dict[str, bytes] = {}
@@ -119,16 +134,29 @@ class Bucket:
             key = hmac.digest(key, part.encode(), "sha256")
         scope = f"{stamp[:8]}/ap-southeast-3/s3/aws4_request"
         hashed = hashlib.sha256(canonical.encode()).hexdigest()
-        right = hmac.digest(key, f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashed}".encode(), "sha256").hex()
-        return said["Credential"] == f"{KEY}/{scope}" and hmac.compare_digest(said["Signature"], right)
+        right = hmac.digest(
+            key, f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashed}".encode(), "sha256"
+        ).hex()
+        return said["Credential"] == f"{KEY}/{scope}" and hmac.compare_digest(
+            said["Signature"], right
+        )
 
 
 @asynccontextmanager
-async def connected(bucket: Bucket, *, secret: str = SECRET, now: datetime = MAY) -> AsyncIterator[S3Depot]:
+async def connected(
+    bucket: Bucket, *, secret: str = SECRET, now: datetime = MAY
+) -> AsyncIterator[S3Depot]:
     """A depot before that server."""
     async with running(bucket.app) as url:
         host = url.removeprefix("http://")
-        location = Location(key=KEY, secret=secret, host=host, bucket="gambar-kota", region="ap-southeast-3", tls=False)
+        location = Location(
+            key=KEY,
+            secret=secret,
+            host=host,
+            bucket="gambar-kota",
+            region="ap-southeast-3",
+            tls=False,
+        )
         depot = S3Depot(location, now=lambda: now)
         try:
             yield depot

@@ -1,4 +1,6 @@
-"""Nobody decides alone, on both databases: accounts of one hand, and approvals behind which nobody stands any more."""
+"""Nobody decides alone, on both databases: accounts of one hand, and approvals behind which nobody
+stands any more.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -27,16 +29,24 @@ SCHEDULED = {**NOTICE, "publish_at": "2026-11-25 09:00"}
 
 
 class Hall:
-    """A city hall at a database: rina writes, dewi approves, ani and joko administer; nobody was hired lately."""
+    """A city hall at a database: rina writes, dewi approves, ani and joko administer; nobody was
+    hired lately.
+    """
 
     def __init__(self, database: Database) -> None:
         self.database = database
         self.people: dict[str, Account] = {}
         roles: tuple[tuple[str, AccountRole], ...] = (
-            ("rina", "author"), ("dewi", "approver"), ("eka", "approver"), ("ani", "admin"), ("joko", "admin"),
-        )  # fmt: skip
+            ("rina", "author"),
+            ("dewi", "approver"),
+            ("eka", "approver"),
+            ("ani", "admin"),
+            ("joko", "admin"),
+        )
         for name, role in roles:
-            self.people[name] = database.write_now(accounts.add, person(name, role), at=later(days=-9).timestamp())
+            self.people[name] = database.write_now(
+                accounts.add, person(name, role), at=later(days=-9).timestamp()
+            )
 
     def do(self, act: Any, who: str, *args: Any, after: float = 0.0, **options: Any) -> Any:
         """Have somebody do something at the desk."""
@@ -51,16 +61,24 @@ class Hall:
     def hire(self, by: str, name: str, *roles: AccountRole, after: float = 0.0) -> Account:
         """Have an administrator make an account."""
         particulars = Particulars(full_name=name.title(), roles=roles)
-        self.people[name] = self.keep(personnel.hire, by, name, particulars, hashed="x", after=after)
+        self.people[name] = self.keep(
+            personnel.hire, by, name, particulars, hashed="x", after=after
+        )
         return self.people[name]
 
     def change(self, by: str, name: str, after: float = 0.0, **values: Any) -> None:
         """Have an administrator change what somebody may do."""
         account = self.people[name]
         stands = Particulars(
-            full_name=account.full_name, roles=account.roles, agencies=account.agencies, areas=account.areas, mail=account.email
-        )  # fmt: skip
-        self.people[name] = self.keep(personnel.change, by, account.id, replace(stands, **values), after=after, book=BOOK)
+            full_name=account.full_name,
+            roles=account.roles,
+            agencies=account.agencies,
+            areas=account.areas,
+            mail=account.email,
+        )
+        self.people[name] = self.keep(
+            personnel.change, by, account.id, replace(stands, **values), after=after, book=BOOK
+        )
 
     def submitted(self, who: str = "rina", raw: Any = NOTICE) -> Announcement:
         """Something in review."""
@@ -69,7 +87,9 @@ class Hall:
 
     def approve(self, row: Announcement, who: str = "dewi", **options: Any) -> Any:
         """Approve what was seen."""
-        return self.do(newsroom.approve, who, row.id, seen=row.bound, version=row.version, **options)
+        return self.do(
+            newsroom.approve, who, row.id, seen=row.bound, version=row.version, **options
+        )
 
     def now(self, row: Announcement) -> Announcement:
         """As it stands."""
@@ -79,7 +99,11 @@ class Hall:
 
     def editions(self) -> int:
         """How many were published."""
-        return int(self.database.read_now(lambda c: c.execute(select(func.count()).select_from(edition)).scalar_one()))
+        return int(
+            self.database.read_now(
+                lambda c: c.execute(select(func.count()).select_from(edition)).scalar_one()
+            )
+        )
 
     def nudged(self, reason: str) -> list[str]:
         """Who is to be told for this reason."""
@@ -89,12 +113,16 @@ class Hall:
 
     def pass_hold(self) -> list[Any]:
         """What the clock does once the hold is over."""
-        found: list[Any] = self.database.write_now(newsroom.publish_held, press(), now=later(seconds=31))
+        found: list[Any] = self.database.write_now(
+            newsroom.publish_held, press(), now=later(seconds=31)
+        )
         return found
 
     def pass_schedule(self) -> list[Any]:
         """What the clock does once the scheduled time has come."""
-        found: list[Any] = self.database.write_now(publishing.publish_due, press(), now=later(hours=1.5))
+        found: list[Any] = self.database.write_now(
+            publishing.publish_due, press(), now=later(hours=1.5)
+        )
         return found
 
 
@@ -110,7 +138,9 @@ def test_an_account_that_the_author_made_does_not_approve_their_work_for_a_day(h
     hall.change("ani", "joko", after=-2 * DAY, roles=("admin", "author"))
     hall.hire("joko", "palsu", "approver")
     row = hall.submitted("joko", {**NOTICE, "expires": None})
-    with pytest.raises(NotIndependent, match=r"Joko, yang menyusun ini.*atau tunggu sampai 26 Nov 2026 07\.43 WIB"):
+    with pytest.raises(
+        NotIndependent, match=r"Joko, yang menyusun ini.*atau tunggu sampai 26 Nov 2026 07\.43 WIB"
+    ):
         hall.approve(row, "palsu", after=DAY - 60)
     hall.approve(row, "dewi", after=DAY - 60)
 
@@ -145,7 +175,9 @@ def test_who_made_the_author_does_not_approve_their_work(hall: Hall) -> None:
 
 
 @pytest.mark.parametrize("act", ["password", "factor", "enable", "roles", "areas"])
-def test_an_account_that_the_author_reset_enabled_or_changed_is_no_second_person(hall: Hall, act: str) -> None:
+def test_an_account_that_the_author_reset_enabled_or_changed_is_no_second_person(
+    hall: Hall, act: str
+) -> None:
     hall.change("ani", "joko", after=-2 * DAY, roles=("admin", "author"))
     dewi = hall.people["dewi"]
     if act == "password":
@@ -157,7 +189,11 @@ def test_an_account_that_the_author_reset_enabled_or_changed_is_no_second_person
         hall.keep(personnel.disable, "ani", dewi.id)
         hall.keep(personnel.enable, "joko", dewi.id)
     else:
-        hall.change("joko", "dewi", **({"roles": ("approver", "screens")} if act == "roles" else {"areas": ("32.77.03",)}))
+        hall.change(
+            "joko",
+            "dewi",
+            **({"roles": ("approver", "screens")} if act == "roles" else {"areas": ("32.77.03",)}),
+        )
     with pytest.raises(NotIndependent):
         hall.approve(hall.submitted("joko"), "dewi")
 
@@ -190,7 +226,14 @@ def test_corrections_and_withdrawals_want_a_second_person_too(hall: Hall) -> Non
     hall.hire("joko", "satu", "author")
     hall.hire("joko", "dua", "approver")
     for propose in (
-        lambda: hall.do(amending.propose_correction, "satu", row.id, {**NOTICE, "title": "Air mati"}, reason="Salah.", after=40),
+        lambda: hall.do(
+            amending.propose_correction,
+            "satu",
+            row.id,
+            {**NOTICE, "title": "Air mati"},
+            reason="Salah.",
+            after=40,
+        ),
         lambda: hall.do(amending.propose_withdrawal, "satu", row.id, reason="Salah.", after=40),
     ):
         bound = propose().bound
@@ -218,8 +261,10 @@ def gone(hall: Hall, how: str) -> str:
         hall.keep(personnel.disable, "ani", hall.people["dewi"].id)
         return "dinonaktifkan"
     changes: dict[str, Any] = {
-        "role": {"roles": ("screens",)}, "agency": {"agencies": ("Puskesmas Cibabat",)}, "area": {"areas": ("32.77.03.1002",)},
-    }[how]  # fmt: skip
+        "role": {"roles": ("screens",)},
+        "agency": {"agencies": ("Puskesmas Cibabat",)},
+        "area": {"areas": ("32.77.03.1002",)},
+    }[how]
     hall.change("ani", "dewi", **changes)
     return "bukan penyetuju lagi" if how == "role" else "di luar tugas"
 
@@ -228,7 +273,9 @@ HOW = ["disabled", "role", "agency", "area"]
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_within_the_hold_an_approver_who_may_no_longer_approve_stops_it(hall: Hall, how: str) -> None:
+def test_within_the_hold_an_approver_who_may_no_longer_approve_stops_it(
+    hall: Hall, how: str
+) -> None:
     row = hall.submitted()
     hall.approve(row)
     why = gone(hall, how)
@@ -243,7 +290,9 @@ def test_within_the_hold_an_approver_who_may_no_longer_approve_stops_it(hall: Ha
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_a_schedule_does_not_go_out_once_its_approver_may_no_longer_approve(hall: Hall, how: str) -> None:
+def test_a_schedule_does_not_go_out_once_its_approver_may_no_longer_approve(
+    hall: Hall, how: str
+) -> None:
     row = hall.submitted(raw=SCHEDULED)
     hall.approve(row)
     why = gone(hall, how)
@@ -252,14 +301,19 @@ def test_a_schedule_does_not_go_out_once_its_approver_may_no_longer_approve(hall
     assert (now.state, now.publish_at, hall.editions()) == ("review", None, 0)
     assert why in now.note
     hall.approve(now, "eka", after=2 * 3600.0 + 10)
-    assert len(hall.database.write_now(newsroom.publish_held, press(), now=later(hours=2, seconds=60))) == 1
+    assert (
+        len(hall.database.write_now(newsroom.publish_held, press(), now=later(hours=2, seconds=60)))
+        == 1
+    )
 
 
 def test_a_schedule_whose_words_are_no_longer_those_approved_does_not_go_out(hall: Hall) -> None:
     row = hall.submitted(raw=SCHEDULED)
     hall.approve(row)
     fields = row.fields.model_copy(update={"title": "Diubah di basis data"})
-    hall.database.write_now(rows.move, hall.now(row), "scheduled", later().timestamp(), fields=fields)
+    hall.database.write_now(
+        rows.move, hall.now(row), "scheduled", later().timestamp(), fields=fields
+    )
     assert hall.pass_schedule() == []
     assert (hall.now(row).state, hall.editions()) == ("review", 0)
 
@@ -267,7 +321,9 @@ def test_a_schedule_whose_words_are_no_longer_those_approved_does_not_go_out(hal
 def test_what_a_revoked_token_scheduled_does_not_go_out_and_approvers_are_told(hall: Hall) -> None:
     hall.database.write_now(tokens.add, "dinas", ["publish"])
     checked = press().examine(SCHEDULED, later())
-    stored = hall.database.write_now(publishing.publish, press(), checked, actor="token:dinas", now=later())
+    stored = hall.database.write_now(
+        publishing.publish, press(), checked, actor="token:dinas", now=later()
+    )
     hall.database.write_now(tokens.revoke, "dinas")
     assert hall.pass_schedule() == []
     row = hall.database.read_now(rows.find, stored.id)

@@ -1,4 +1,6 @@
-"""The secret key: one for each database, never another one beside data, and said at once where it is not the right one."""
+"""The secret key: one for each database, never another one beside data, and said at once where it
+is not the right one.
+"""
 
 import base64
 import os
@@ -27,10 +29,12 @@ from world import SECRET, notice, program, publish, subscribe, variables
 
 KEY = bytes(range(32))
 OTHER = base64.b64encode(b"another key of thirty-two bytes.").decode()
-EMAIL = {"EMAIL_URL": "smtp://127.0.0.1:1", "EMAIL_FROM": "info@cimahi.example", "BROADCASTER_DOMAIN": "cimahi.example"}
-CSV = (
-    "channel,address,areas,topics,language,consent_source,consent_at\nemail,wati@contoh.example,cibabat,,id,formulir,2026-01-02\n"
-)
+EMAIL = {
+    "EMAIL_URL": "smtp://127.0.0.1:1",
+    "EMAIL_FROM": "info@cimahi.example",
+    "BROADCASTER_DOMAIN": "cimahi.example",
+}
+CSV = "channel,address,areas,topics,language,consent_source,consent_at\nemail,wati@contoh.example,cibabat,,id,formulir,2026-01-02\n"
 
 
 def settings(url: str, folder: Path, key: str = "") -> Settings:
@@ -78,9 +82,13 @@ def test_a_key_that_is_set_is_used_and_none_is_made(tmp_path: Path) -> None:
     assert not (tmp_path / "secret.key").exists()
 
 
-@pytest.mark.parametrize("given", ["short", base64.b64encode(b"x" * 31).decode(), "!" * 44, "kunci é", "0f" * 31])
+@pytest.mark.parametrize(
+    "given", ["short", base64.b64encode(b"x" * 31).decode(), "!" * 44, "kunci é", "0f" * 31]
+)
 def test_a_key_that_is_none_is_refused_without_quoting_it(tmp_path: Path, given: str) -> None:
-    with pytest.raises(BadSettings, match="BROADCASTER_SECRET_KEY: harus 32 byte dalam base64") as caught:
+    with pytest.raises(
+        BadSettings, match="BROADCASTER_SECRET_KEY: harus 32 byte dalam base64"
+    ) as caught:
         secret_key.read(Settings(data_dir=tmp_path, secret_key=given))
     assert given not in str(caught.value)
     (tmp_path / "secret.key").write_text("spoilt")
@@ -95,7 +103,10 @@ def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
     )
     root = Path(__file__).resolve().parents[2]
     started = [
-        subprocess.Popen([sys.executable, "-c", say, str(tmp_path / "data")], cwd=root, stdout=subprocess.PIPE) for _ in range(4)
+        subprocess.Popen(
+            [sys.executable, "-c", say, str(tmp_path / "data")], cwd=root, stdout=subprocess.PIPE
+        )
+        for _ in range(4)
     ]
     keys = {process.communicate()[0] for process in started}
     assert len(keys) == 1
@@ -129,7 +140,9 @@ def test_characters_of_both_alphabets_of_base64_are_understood(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe" * 16, b"\0" * 32])
-def test_an_empty_or_spoilt_key_file_is_an_error_and_stays_as_it_is(tmp_path: Path, content: bytes) -> None:
+def test_an_empty_or_spoilt_key_file_is_an_error_and_stays_as_it_is(
+    tmp_path: Path, content: bytes
+) -> None:
     (tmp_path / "secret.key").write_bytes(content)
     said = Program(tmp_path, {})("migrate")
     assert said.code == 1
@@ -177,7 +190,9 @@ EVERY = (
 
 
 @pytest.mark.parametrize("words", EVERY, ids=" ".join)
-def test_no_process_starts_without_the_key_of_the_data(filled: Program, words: tuple[str, ...]) -> None:
+def test_no_process_starts_without_the_key_of_the_data(
+    filled: Program, words: tuple[str, ...]
+) -> None:
     (filled.folder / "secret.key").unlink()
     said = filled(*words)
     assert (said.code, said.out, len(said.err.splitlines())) == (1, "", 1)
@@ -218,19 +233,25 @@ def test_a_data_folder_whose_database_went_keeps_its_key(filled: Program) -> Non
     assert (filled.folder / "secret.key").read_text() == kept
 
 
-async def test_a_second_machine_without_the_key_is_refused_and_makes_none(empty_database_url: str, tmp_path: Path) -> None:
+async def test_a_second_machine_without_the_key_is_refused_and_makes_none(
+    empty_database_url: str, tmp_path: Path
+) -> None:
     first, second = (settings(empty_database_url, tmp_path / name) for name in ("one", "two"))
     secret_key.prepare(first)
     with pytest.raises(WrongKey, match="semua mesin memakai kunci yang sama"):
         secret_key.prepare(second)
     assert not (tmp_path / "two" / "secret.key").exists()
     with pytest.raises(WrongKey):
-        async with program({**variables(empty_database_url, tmp_path / "two"), "BROADCASTER_SECRET_KEY": ""}):
+        async with program(
+            {**variables(empty_database_url, tmp_path / "two"), "BROADCASTER_SECRET_KEY": ""}
+        ):
             pass
     assert not (tmp_path / "two" / "secret.key").exists()
 
 
-def test_of_machines_that_start_at_once_one_makes_the_key(empty_database_url: str, tmp_path: Path) -> None:
+def test_of_machines_that_start_at_once_one_makes_the_key(
+    empty_database_url: str, tmp_path: Path
+) -> None:
     machines = [settings(empty_database_url, tmp_path / str(number)) for number in range(4)]
 
     def start(machine: Settings) -> bool:
@@ -257,7 +278,9 @@ async def an_older_one(database_url: str, tmp_path: Path) -> None:
         await app.database.write(lambda connection: connection.execute(delete(key_binding)))
 
 
-async def test_an_older_database_is_bound_to_the_key_that_opens_it(database_url: str, tmp_path: Path) -> None:
+async def test_an_older_database_is_bound_to_the_key_that_opens_it(
+    database_url: str, tmp_path: Path
+) -> None:
     await an_older_one(database_url, tmp_path)
     with pytest.raises(WrongKey, match="bukan kunci"):
         async with program({**variables(database_url, tmp_path), "BROADCASTER_SECRET_KEY": OTHER}):
@@ -276,15 +299,24 @@ async def test_an_older_database_gets_no_key_of_its_own(database_url: str, tmp_p
 
 def test_the_fingerprint_is_believed_whatever_became_of_the_rows(filled: Program) -> None:
     spoil = text("UPDATE address SET cipher = :junk")
-    write(f"sqlite:///{filled.folder / 'siaran.db'}", lambda connection: connection.execute(spoil, {"junk": b"\x01spoilt"}))
+    write(
+        f"sqlite:///{filled.folder / 'siaran.db'}",
+        lambda connection: connection.execute(spoil, {"junk": b"\x01spoilt"}),
+    )
     assert filled("migrate").ok == "Sudah terbaru.\n"
     assert filled("subscribers", "count").code == 0
 
 
 @pytest.mark.parametrize("kept", ["addresses", "editions"])
-async def test_each_thing_that_the_key_made_proves_it(database_url: str, tmp_path: Path, kept: str) -> None:
+async def test_each_thing_that_the_key_made_proves_it(
+    database_url: str, tmp_path: Path, kept: str
+) -> None:
     await an_older_one(database_url, tmp_path)
-    gone = ("delivery", "run", "edition") if kept == "addresses" else ("subscription", "consent", "address")
+    gone = (
+        ("delivery", "run", "edition")
+        if kept == "addresses"
+        else ("subscription", "consent", "address")
+    )
 
     def forget(connection: object) -> None:
         for name in gone:
@@ -296,22 +328,34 @@ async def test_each_thing_that_the_key_made_proves_it(database_url: str, tmp_pat
     unlocked(settings(database_url, tmp_path, SECRET))
 
 
-async def test_one_damaged_row_does_not_make_the_right_key_a_wrong_one(database_url: str, tmp_path: Path) -> None:
+async def test_one_damaged_row_does_not_make_the_right_key_a_wrong_one(
+    database_url: str, tmp_path: Path
+) -> None:
     await an_older_one(database_url, tmp_path)
     async with program(variables(database_url, tmp_path, **EMAIL)) as app:
-        await subscribe(app, "email", [(f"warga{number}@contoh.example", "cibabat") for number in range(5)])
+        await subscribe(
+            app, "email", [(f"warga{number}@contoh.example", "cibabat") for number in range(5)]
+        )
         address = subscriber_tables.address
         spoil = update(address).where(address.c.id == 1).values(cipher=b"\x01spoilt")
-        await app.database.write(lambda connection: (connection.execute(spoil), connection.execute(delete(key_binding))))
+        await app.database.write(
+            lambda connection: (connection.execute(spoil), connection.execute(delete(key_binding)))
+        )
     unlocked(settings(database_url, tmp_path, SECRET))
 
 
-def test_tables_of_the_first_version_are_examined_as_they_are(empty_sqlite_url: str, tmp_path: Path) -> None:
+def test_tables_of_the_first_version_are_examined_as_they_are(
+    empty_sqlite_url: str, tmp_path: Path
+) -> None:
     migrate(empty_sqlite_url)
     write(empty_sqlite_url, lambda connection: connection.execute(text("DROP TABLE key_binding")))
     write(empty_sqlite_url, lambda connection: connection.execute(text("DROP TABLE account")))
-    write(empty_sqlite_url, lambda connection: connection.execute(
-        token.insert().values(name="x", digest=b"x", scopes="read", created_at=0.0)))  # fmt: skip
+    write(
+        empty_sqlite_url,
+        lambda connection: connection.execute(
+            token.insert().values(name="x", digest=b"x", scopes="read", created_at=0.0)
+        ),
+    )
     database = Database(empty_sqlite_url)
     try:
         with pytest.raises(WrongKey, match="tidak ada"):
@@ -320,7 +364,9 @@ def test_tables_of_the_first_version_are_examined_as_they_are(empty_sqlite_url: 
         database.close()
 
 
-def test_a_database_of_the_version_before_is_migrated_with_its_key_alone(empty_database_url: str, tmp_path: Path) -> None:
+def test_a_database_of_the_version_before_is_migrated_with_its_key_alone(
+    empty_database_url: str, tmp_path: Path
+) -> None:
     book = AddressBook(secret_key.derive(base64.b64decode(SECRET), "addresses"))
     before = text(
         "INSERT INTO receipt (channel, dedupe, body, received_at, due_at, tries) VALUES ('email', :key, :body, 1, 0, 0)"
@@ -333,7 +379,10 @@ def test_a_database_of_the_version_before_is_migrated_with_its_key_alone(empty_d
     write(empty_database_url, older)
     missing = pending(empty_database_url)
     assert missing
-    for wrong in (settings(empty_database_url, tmp_path / "two"), settings(empty_database_url, tmp_path, OTHER)):
+    for wrong in (
+        settings(empty_database_url, tmp_path / "two"),
+        settings(empty_database_url, tmp_path, OTHER),
+    ):
         with pytest.raises(WrongKey):
             secret_key.prepare(wrong)
         assert pending(empty_database_url) == missing
@@ -345,12 +394,18 @@ def test_the_fingerprint_tells_nothing_of_the_key(database_url: str, tmp_path: P
     unlocked(settings(database_url, tmp_path, SECRET))
     database = Database(database_url)
     try:
-        kept = database.read_now(lambda connection: connection.execute(text("SELECT fingerprint FROM key_binding")).scalar_one())
+        kept = database.read_now(
+            lambda connection: connection.execute(
+                text("SELECT fingerprint FROM key_binding")
+            ).scalar_one()
+        )
     finally:
         database.close()
     key = base64.b64decode(SECRET)
     assert bytes(kept) == secret_key.derive(key, "fingerprint")
-    assert bytes(kept) not in {secret_key.derive(key, purpose) for purpose in ("addresses", "editions")}
+    assert bytes(kept) not in {
+        secret_key.derive(key, purpose) for purpose in ("addresses", "editions")
+    }
     assert key not in bytes(kept)
 
 
@@ -359,5 +414,9 @@ def test_a_demo_keeps_its_own_key_whatever_the_shell_says(tmp_path: Path) -> Non
 
     tmp_path.joinpath("data").mkdir()
     _prepare(8000, tmp_path / "data")
-    environ = {"BROADCASTER_DATA_DIR": str(tmp_path / "data"), "BROADCASTER_SECRET_KEY": OTHER, "PATH": os.environ["PATH"]}
+    environ = {
+        "BROADCASTER_DATA_DIR": str(tmp_path / "data"),
+        "BROADCASTER_SECRET_KEY": OTHER,
+        "PATH": os.environ["PATH"],
+    }
     assert config.read(environ).settings.secret_key == ""

@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 
 import samples
 from broadcaster import signing
-from broadcaster.signing import ALPHABET, Signer, canonical, decode, draw_code, is_code, normalise_code, verify
+from broadcaster.signing import (
+    ALPHABET,
+    Signer,
+    canonical,
+    decode,
+    draw_code,
+    is_code,
+    normalise_code,
+    verify,
+)
 from channels.base.contract import Claim, Edition, Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +32,11 @@ SEED = bytes(range(32))
 drawn = st.text(alphabet=ALPHABET, min_size=5, max_size=5)
 codes = drawn.map(lambda five: draw_code("CMH", _drawer(five)))
 zones = st.sampled_from([UTC, samples.WIB, timezone(timedelta(hours=-3, minutes=-30))])
-times = st.datetimes(min_value=datetime(2000, 1, 2), max_value=datetime(2199, 12, 30), timezones=zones)  # noqa: DTZ001 # zones are drawn
+times = st.datetimes(
+    min_value=datetime(2000, 1, 2),  # noqa: DTZ001  zones are drawn
+    max_value=datetime(2199, 12, 30),  # noqa: DTZ001
+    timezones=zones,
+)
 words = st.text(st.characters(codec="utf-8"), max_size=60)
 
 
@@ -44,7 +57,12 @@ def editions(draw: st.DrawFn) -> Edition:
         reason=draw(words),
         agency=draw(words),
         image=draw(st.none() | st.builds(Image, url=words, alt=words)),
-        claim=draw(st.none() | st.builds(Claim, claim=words, verdict=words, fact=words, evidence=st.tuples(words, words))),
+        claim=draw(
+            st.none()
+            | st.builds(
+                Claim, claim=words, verdict=words, fact=words, evidence=st.tuples(words, words)
+            )
+        ),
     )
 
 
@@ -56,7 +74,9 @@ def test_the_alphabet_has_no_look_alikes_and_a_prime_size() -> None:
     assert not set(ALPHABET) & set("0O1ILZSGBUVAE")
 
 
-@pytest.mark.parametrize("code", [samples.NOTICE_CODE, samples.ALERT_CODE, samples.CLARIFICATION_CODE])
+@pytest.mark.parametrize(
+    "code", [samples.NOTICE_CODE, samples.ALERT_CODE, samples.CLARIFICATION_CODE]
+)
 def test_the_codes_in_our_samples_are_real_codes(code: str) -> None:
     assert is_code(code)
 
@@ -81,7 +101,9 @@ def test_one_wrong_character_is_always_noticed(code: str, place: int, other: str
 
 
 @given(codes, st.integers(0, 5), st.integers(0, 5))
-def test_two_swapped_characters_are_always_noticed_wherever_they_stand(code: str, one: int, two: int) -> None:
+def test_two_swapped_characters_are_always_noticed_wherever_they_stand(
+    code: str, one: int, two: int
+) -> None:
     six = list(code[4:8] + code[9:])
     swapped = six.copy()
     swapped[one], swapped[two] = swapped[two], swapped[one]
@@ -90,7 +112,9 @@ def test_two_swapped_characters_are_always_noticed_wherever_they_stand(code: str
 
 
 @given(codes, st.sampled_from(["", "-", " ", ".", " - "]), st.booleans(), st.booleans())
-def test_a_code_is_understood_as_people_type_it(code: str, between: str, lower: bool, with_prefix: bool) -> None:
+def test_a_code_is_understood_as_people_type_it(
+    code: str, between: str, lower: bool, with_prefix: bool
+) -> None:
     parts = code.split("-") if with_prefix else code.split("-")[1:]
     typed = between.join(parts)
     assert normalise_code(f"  {typed.lower() if lower else typed}\n") == code
@@ -110,7 +134,19 @@ def test_an_o_is_q_or_d_by_the_check_character() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "CMH", "CMH-7K4Q-2N", "CMH-7K4Q-2", "CMH-7K4Q-2MM", "BDG-7K4Q-2M", "air mati", "é" * 6, "ABCDEF", "-" * 500]
+    "text",
+    [
+        "",
+        "CMH",
+        "CMH-7K4Q-2N",
+        "CMH-7K4Q-2",
+        "CMH-7K4Q-2MM",
+        "BDG-7K4Q-2M",
+        "air mati",
+        "é" * 6,
+        "ABCDEF",
+        "-" * 500,
+    ],
 )
 def test_what_is_no_code_is_told_so(text: str) -> None:
     assert normalise_code(text) is None
@@ -135,7 +171,9 @@ def test_the_canonical_form_can_be_read_back_and_made_again(edition: Edition) ->
 
 
 @given(editions(), zones)
-def test_the_canonical_form_does_not_depend_on_the_zone_of_a_time(edition: Edition, zone: timezone) -> None:
+def test_the_canonical_form_does_not_depend_on_the_zone_of_a_time(
+    edition: Edition, zone: timezone
+) -> None:
     moved = msgspec.structs.replace(edition, published_at=edition.published_at.astimezone(zone))
     assert canonical(moved) == canonical(edition)
 
@@ -151,7 +189,10 @@ def test_the_canonical_form_is_plain_sorted_json_with_utc_times() -> None:
     values = json.loads(document)
     assert values["published_at"] == "2026-11-25T00:43:00Z"
     assert list(values) == sorted(values)
-    assert document == json.dumps(values, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    assert (
+        document
+        == json.dumps(values, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    )
 
 
 def test_a_time_without_a_zone_is_never_signed() -> None:
@@ -182,7 +223,11 @@ def test_an_unreadable_signature_is_a_wrong_one(signature: str) -> None:
 
 
 def test_a_key_of_another_kind_is_refused() -> None:
-    public = X25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    public = (
+        X25519PrivateKey.generate()
+        .public_key()
+        .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
     with pytest.raises(ValueError, match="Ed25519"):
         verify(public.decode(), b"text", "AAAA")
 
@@ -211,7 +256,9 @@ for one in threads: one.join()
 def test_threads_may_be_the_first_to_read_an_edition_at_the_same_time() -> None:
     document = canonical(samples.notice())
     ended = [
-        subprocess.run([sys.executable, "-c", FIRST_AT_ONCE], input=document, cwd=ROOT, capture_output=True).returncode
+        subprocess.run(
+            [sys.executable, "-c", FIRST_AT_ONCE], input=document, cwd=ROOT, capture_output=True
+        ).returncode
         for _process in range(8)
     ]
     assert ended == [0] * 8

@@ -13,7 +13,11 @@ def test_a_simulation_beside_stand_ins_is_fine() -> None:
 
 @pytest.mark.parametrize(
     ("unset", "named"),
-    [("TELEGRAM_API_URL", "telegram"), ("WHATSAPP_API_URL", "whatsapp"), ("BROADCASTER_SIMULATION_URL", "email")],
+    [
+        ("TELEGRAM_API_URL", "telegram"),
+        ("WHATSAPP_API_URL", "whatsapp"),
+        ("BROADCASTER_SIMULATION_URL", "email"),
+    ],
 )
 def test_a_simulation_beside_a_real_provider_is_refused_by_name(unset: str, named: str) -> None:
     variables = {name: value for name, value in CREDENTIALS.items() if name != unset}

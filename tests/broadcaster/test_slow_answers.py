@@ -1,4 +1,6 @@
-"""Answers that do not come: whoever can be reached is reached meanwhile, over real sockets and by fakes that hang."""
+"""Answers that do not come: whoever can be reached is reached meanwhile, over real sockets and by
+fakes that hang.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -43,7 +45,9 @@ class SilentApi(BotApi):
         return await super()._handle(request)
 
 
-async def test_silent_chats_hold_up_none_of_four_hundred_others(sqlite_url: str, tmp_path: Path) -> None:
+async def test_silent_chats_hold_up_none_of_four_hundred_others(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     api = SilentApi()
     async with telegram_city(sqlite_url, tmp_path, api, map(chat, range(401))) as city:
         settings = cast(telegram.Settings, city.loaded.channel_settings["telegram"])
@@ -52,7 +56,9 @@ async def test_silent_chats_hold_up_none_of_four_hundred_others(sqlite_url: str,
             order = in_slot_order(app, "telegram")
             api.silent = {int(order[place]) for place in (0, 130, 260)}
             await publish(app, emergency())
-            draining = asyncio.create_task(deliverer(app).drain("telegram", "emergency", seconds=60))
+            draining = asyncio.create_task(
+                deliverer(app).drain("telegram", "emergency", seconds=60)
+            )
             await until(lambda: len(api.accepted) == 398, seconds=60, what="all others")
             assert states(app)["sending"] >= 3  # the silent ones: their time is not over yet
             api.answering.set()
@@ -71,10 +77,14 @@ class HangingChannel(FakeChannel):
     most_unsettled: int = 0
     """The highest that `unsettled` told right after rows were marked."""
 
-    async def send(self, messages: Sequence[Outgoing], *, may_write: MayWrite) -> AsyncIterator[Result]:
+    async def send(
+        self, messages: Sequence[Outgoing], *, may_write: MayWrite
+    ) -> AsyncIterator[Result]:
         """Each in a task of its own."""
         self.most_unsettled = max(self.most_unsettled, self.unsettled())
-        async for result in each(messages, self._one, concurrency=len(messages), may_write=may_write):
+        async for result in each(
+            messages, self._one, concurrency=len(messages), may_write=may_write
+        ):
             yield result
 
     async def _one(self, outgoing: Outgoing) -> Outcome:
@@ -88,7 +98,11 @@ class HangingChannel(FakeChannel):
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    settings = {"EMAIL_URL": "smtp://127.0.0.1:1", "EMAIL_FROM": "info@cimahi.example", "TELEGRAM_TOKEN": "1:abc"}
+    settings = {
+        "EMAIL_URL": "smtp://127.0.0.1:1",
+        "EMAIL_FROM": "info@cimahi.example",
+        "TELEGRAM_TOKEN": "1:abc",
+    }
     async with program(variables(database_url, tmp_path, **settings)) as opened:
         yield opened
 
@@ -96,9 +110,13 @@ async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
 async def test_whoever_is_due_again_is_tried_while_a_slow_answer_is_awaited(app: App) -> None:
     put_off = Deferred(retry_after=0.1, throttle=True, scope="address")
     channel = HangingChannel(hangs="bisu@contoh.example".__eq__)
-    channel.provider = lambda recipient: put_off if recipient.attempt == 1 and recipient.address[0] == "w" else Receipt()
+    channel.provider = lambda recipient: (
+        put_off if recipient.attempt == 1 and recipient.address[0] == "w" else Receipt()
+    )
     app = with_channels(app, channel)
-    await subscribe(app, "email", [("bisu@contoh.example", "cibabat"), ("warga@contoh.example", "cibabat")])
+    await subscribe(
+        app, "email", [("bisu@contoh.example", "cibabat"), ("warga@contoh.example", "cibabat")]
+    )
     await publish(app, emergency())
     draining = asyncio.create_task(deliverer(app).drain("email", "emergency", seconds=60))
     await until(lambda: channel.accepted["warga@contoh.example"], what="the second try")
@@ -111,7 +129,11 @@ async def test_whoever_is_due_again_is_tried_while_a_slow_answer_is_awaited(app:
 async def test_a_provider_that_answers_nobody_holds_up_no_other_channel(app: App) -> None:
     silent, good = HangingChannel(hangs=lambda _address: True), FakeChannel(name="telegram")
     app = with_channels(app, silent, good)
-    await subscribe(app, "email", [(f"warga{number}@contoh.example", "cibabat") for number in range(WINDOW + 50)])
+    await subscribe(
+        app,
+        "email",
+        [(f"warga{number}@contoh.example", "cibabat") for number in range(WINDOW + 50)],
+    )
     await subscribe(app, "telegram", [(chat(number), "cibabat") for number in range(30)])
     await publish(app, emergency())
     worker = deliverer(app)
@@ -144,7 +166,9 @@ async def test_never_more_rows_are_unsettled_than_the_window_holds(app: App) -> 
     silent = HangingChannel(hangs=lambda _address: True)
     app = with_channels(app, silent)
     silent.unsettled = lambda: states(app)["sending"]
-    await subscribe(app, "email", [(f"warga{number}@contoh.example", "cibabat") for number in range(2 * WINDOW)])
+    await subscribe(
+        app, "email", [(f"warga{number}@contoh.example", "cibabat") for number in range(2 * WINDOW)]
+    )
     await publish(app, emergency())
     worker = deliverer(app)
     worker.window = window = WatchedWindow(WINDOW, reserved=RESERVED)

@@ -13,7 +13,11 @@ from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.smtp import INBOXES, MAILS, SmtpStandIn, received_parts
 
 CONTENT = b"Message-ID: <1.1.k@info.cimahi.example>\r\nSubject: uji\r\n\r\nIsi\r\n"
-ONE = b"MAIL FROM:<a@info.cimahi.example>\r\nRCPT TO:<Siti@Contoh.example>\r\nDATA\r\n" + CONTENT + b".\r\n"
+ONE = (
+    b"MAIL FROM:<a@info.cimahi.example>\r\nRCPT TO:<Siti@Contoh.example>\r\nDATA\r\n"
+    + CONTENT
+    + b".\r\n"
+)
 
 
 class Client:
@@ -65,7 +69,11 @@ async def mailed(client: Client, to: str = "siti@contoh.example", content: bytes
 async def test_the_standard_librarys_client_can_talk_to_it() -> None:
     server = SmtpStandIn(credentials=("info", "rahasia"))
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = "info@info.cimahi.example", "siti@contoh.example", "Banjir é"
+    message["From"], message["To"], message["Subject"] = (
+        "info@info.cimahi.example",
+        "siti@contoh.example",
+        "Banjir é",
+    )
     message.set_content(".titik di awal\n..dua titik\nIsi é\n")
     message.add_alternative("<p>Isi</p>", subtype="html")
 
@@ -140,10 +148,14 @@ async def test_many_messages_may_come_in_one_packet() -> None:
     assert len(server.accepted) == 50
 
 
-@pytest.mark.parametrize("content", [b"", b".\r\n", b"..\r\nx\r\n", b"x\r\n..\r\n", b"a\r\n\r\n..b\r\n...\r\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b".\r\n", b"..\r\nx\r\n", b"x\r\n..\r\n", b"a\r\n\r\n..b\r\n...\r\n"]
+)
 async def test_dots_are_taken_off_again(content: bytes) -> None:
     server = SmtpStandIn()
-    stuffed = b"".join(b"." + line if line.startswith(b".") else line for line in content.splitlines(keepends=True))
+    stuffed = b"".join(
+        b"." + line if line.startswith(b".") else line for line in content.splitlines(keepends=True)
+    )
     async with connected(server) as client:
         assert await mailed(client, content=stuffed) == "250 2.0.0 Ok: queued as 40000000001"
     assert server.inbox("siti@contoh.example")[0].raw == content
@@ -183,7 +195,9 @@ async def test_commands_out_of_turn_get_the_answers_of_a_real_server(line: str, 
 
 async def test_a_second_sender_needs_a_reset() -> None:
     async with connected(SmtpStandIn()) as client:
-        assert (await client.says("MAIL FROM:<a@b.example>", "MAIL FROM:<a@b.example>")).startswith("503")
+        assert (await client.says("MAIL FROM:<a@b.example>", "MAIL FROM:<a@b.example>")).startswith(
+            "503"
+        )
         assert (await client.says("RSET", "MAIL FROM:<>", "RCPT TO:<>")).startswith("501 5.1.3")
         assert (await client.says("RCPT TO:<x@y.example>")).startswith("250")
 
@@ -296,7 +310,9 @@ async def test_inboxes_are_bounded_and_the_watched_ones_are_always_kept() -> Non
         server.take("a@b.example", [f"warga{n}@contoh.example"], CONTENT)
     for _ in range(MAILS + 3):
         server.take("a@b.example", ["siti@contoh.example", "x@pantau.example"], CONTENT)
-    assert len(server.inbox("Siti@contoh.example")) == len(server.inbox("x@pantau.example")) == MAILS
+    assert (
+        len(server.inbox("Siti@contoh.example")) == len(server.inbox("x@pantau.example")) == MAILS
+    )
     assert len(server.inbox("warga0@contoh.example")) == 1
     assert server.inbox(f"warga{INBOXES + 1}@contoh.example") == ()
     assert server.counts["accepted"] == INBOXES + 5 + 2 * (MAILS + 3)

@@ -1,4 +1,6 @@
-"""The distance between two messages to one person: who says it, and that a second edition waits for it."""
+"""The distance between two messages to one person: who says it, and that a second edition waits for
+it.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,7 +20,11 @@ from world import deliverer, notice, program, publish, rows, states, subscribe, 
 
 
 def test_each_channel_says_its_distance() -> None:
-    telegram, whatsapp, email = Telegram(TelegramSettings()), WhatsApp(WhatsAppSettings()), Email(EmailSettings())
+    telegram, whatsapp, email = (
+        Telegram(TelegramSettings()),
+        WhatsApp(WhatsAppSettings()),
+        Email(EmailSettings()),
+    )
     assert (telegram.spacing("12345"), telegram.spacing("-100777")) == (1.0, 3.0)
     assert (whatsapp.spacing("6281200000001"), email.spacing("a@x.example")) == (6.0, 0.0)
     assert (telegram.spaced, whatsapp.spaced, email.spaced) == (True, True, False)
@@ -26,7 +32,9 @@ def test_each_channel_says_its_distance() -> None:
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+    environ = variables(
+        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with program(environ) as opened:
         await subscribe(opened, "email", [(f"w{n:02}@x.example", "cibabat") for n in range(8)])
         yield opened
@@ -41,7 +49,9 @@ async def test_a_second_edition_waits_for_its_distance_and_spends_no_attempt(app
     await drain_until_quiet(engine)
     assert set(channel.accepted.values()) == {1}
     waiting = [row for row in rows(app) if not row.closed_at]
-    assert [(row.spent, row.uncertain, row.provider_code) for row in waiting] == [(0, 0, "spacing")] * 8
+    assert [(row.spent, row.uncertain, row.provider_code) for row in waiting] == [
+        (0, 0, "spacing")
+    ] * 8
     everything_due(app)
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"sent": 16}

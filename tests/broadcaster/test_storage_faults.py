@@ -1,4 +1,6 @@
-"""A data folder that cannot be used: every command says so in one line with what to do, and ends with 1."""
+"""A data folder that cannot be used: every command says so in one line with what to do, and ends
+with 1.
+"""
 
 import errno
 import os
@@ -39,7 +41,9 @@ def a_file(folder: Path) -> Path:
 def no_database(folder: Path) -> Path:
     """A folder whose database is something else."""
     (folder / "data").mkdir()
-    (folder / "data" / "siaran.db").write_text("Bukan basis data, melainkan catatan panjang tentang basis data.\n" * 40)
+    (folder / "data" / "siaran.db").write_text(
+        "Bukan basis data, melainkan catatan panjang tentang basis data.\n" * 40
+    )
     return folder / "data"
 
 
@@ -76,7 +80,9 @@ def test_the_demo_says_so_too(tmp_path: Path, place: Callable[[Path], Path]) -> 
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
-def test_the_doctor_names_the_folder_and_the_mend(tmp_path: Path, place: Callable[[Path], Path]) -> None:
+def test_the_doctor_names_the_folder_and_the_mend(
+    tmp_path: Path, place: Callable[[Path], Path]
+) -> None:
     done = Program(place(tmp_path), {})("doctor")
     assert done.code == 1
     assert "Traceback" not in done.out + done.err
@@ -86,10 +92,18 @@ def test_the_doctor_names_the_folder_and_the_mend(tmp_path: Path, place: Callabl
 
 def bound(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """A command of somebody to whom rights apply, as they do not to root."""
-    mortal = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.getuid() == 0 else ()
-    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "BROADCASTER_DATA_DIR": str(folder)}
+    mortal = (
+        ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.getuid() == 0 else ()
+    )
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "BROADCASTER_DATA_DIR": str(folder),
+    }
     command = [*mortal, sys.executable, "-m", "broadcaster", *words]
-    return subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, env=environ, cwd=folder, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture
@@ -101,8 +115,12 @@ def read_only(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-@pytest.mark.parametrize("words", [("migrate",), ("run",), ("areas", "list"), ("demo",)], ids=" ".join)
-def test_a_folder_that_is_read_only_is_one_sentence(read_only: Path, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "words", [("migrate",), ("run",), ("areas", "list"), ("demo",)], ids=" ".join
+)
+def test_a_folder_that_is_read_only_is_one_sentence(
+    read_only: Path, words: tuple[str, ...]
+) -> None:
     with listening() as (_sock, port):
         free = port
     options = ("--data", str(read_only), "--port", str(free)) if words == ("demo",) else ()
@@ -113,18 +131,26 @@ def test_a_folder_that_is_read_only_is_one_sentence(read_only: Path, words: tupl
 
 
 def test_a_reader_who_has_enough_ends_the_command_quietly(tmp_path: Path) -> None:
-    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "BROADCASTER_DATA_DIR": str(tmp_path)}
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "BROADCASTER_DATA_DIR": str(tmp_path),
+    }
     Program(tmp_path, {})("migrate")
     for words in ("areas list", "subscribers count", "doctor", "user list"):
         there, here = os.pipe()
         os.close(there)
         command = [sys.executable, "-m", "broadcaster", *words.split()]
-        done = subprocess.run(command, env=environ, stdout=here, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            command, env=environ, stdout=here, stderr=subprocess.PIPE, text=True, check=False
+        )
         os.close(here)
         assert (words, done.stderr) == (words, "")
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ELOOP, errno.ENAMETOOLONG])
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ELOOP, errno.ENAMETOOLONG]
+)
 def test_each_fault_of_a_disk_has_words(number: int) -> None:
     words = storage_faults.told(OSError(number, "x", "/data/secret.key"))
     assert words is not None

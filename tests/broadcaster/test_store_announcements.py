@@ -1,4 +1,6 @@
-"""Rows of announcements and editions as web, feeds and delivery read them: on SQLite and on PostgreSQL."""
+"""Rows of announcements and editions as web, feeds and delivery read them: on SQLite and on
+PostgreSQL.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -23,13 +25,19 @@ TREE = AreaTree.built_in()
 DAY = timedelta(days=1)
 
 
-def publish(database: Database, now: datetime = NOW, raw: dict[str, Any] = desk.NOTICE, **changes: Any) -> Stored:
+def publish(
+    database: Database, now: datetime = NOW, raw: dict[str, Any] = desk.NOTICE, **changes: Any
+) -> Stored:
     """Publish an announcement at `now`, without an end unless one is given."""
     changes = {"expires": None, **changes}
-    return database.write_now(publishing.publish, PRESS, checked(raw, now=now, **changes), actor="rina", now=now)
+    return database.write_now(
+        publishing.publish, PRESS, checked(raw, now=now, **changes), actor="rina", now=now
+    )
 
 
-def concerning(database: Database, slug: str, since: datetime = NOW - 30 * DAY, **options: Any) -> Page:
+def concerning(
+    database: Database, slug: str, since: datetime = NOW - 30 * DAY, **options: Any
+) -> Page:
     """One page of the editions that concern an area."""
     return database.read_now(rows.concerning, TREE[slug].code, since=since.timestamp(), **options)
 
@@ -51,7 +59,10 @@ def codes(page: Page) -> list[str]:
 
 def test_an_announcement_is_found_by_its_id_and_by_its_code(database: Database) -> None:
     stored = publish(database)
-    by_id, by_code = database.read_now(rows.find, stored.id), database.read_now(rows.find, stored.code)
+    by_id, by_code = (
+        database.read_now(rows.find, stored.id),
+        database.read_now(rows.find, stored.code),
+    )
     assert by_id is not None
     assert by_id == by_code
     assert (by_id.state, by_id.fields.title) == ("published", desk.NOTICE["title"])
@@ -75,8 +86,18 @@ def test_a_draft_has_no_edition(database: Database) -> None:
 def test_every_version_is_kept_and_each_signature_holds(database: Database) -> None:
     stored = publish(database)
     better = checked(title="Air mati sampai sore", expires=None)
-    database.write_now(publishing.correct, PRESS, stored.id, better, reason="Lebih lama.", actor="dewi", now=later(hours=1))
-    database.write_now(publishing.withdraw, PRESS, stored.id, reason="Batal.", actor="dewi", now=later(hours=2))
+    database.write_now(
+        publishing.correct,
+        PRESS,
+        stored.id,
+        better,
+        reason="Lebih lama.",
+        actor="dewi",
+        now=later(hours=1),
+    )
+    database.write_now(
+        publishing.withdraw, PRESS, stored.id, reason="Batal.", actor="dewi", now=later(hours=2)
+    )
     versions = database.read_now(rows.versions, stored.code)
     assert [(row.number, row.newest, row.withdrawn, row.edition.change) for row in versions] == [
         (1, False, False, "original"),
@@ -98,7 +119,9 @@ def test_the_stamp_changes_with_every_edition(database: Database) -> None:
     stamps = [database.read_now(rows.stamp)]
     stored = publish(database)
     stamps.append(database.read_now(rows.stamp))
-    database.write_now(publishing.withdraw, PRESS, stored.id, reason="Batal.", actor="dewi", now=later(hours=1))
+    database.write_now(
+        publishing.withdraw, PRESS, stored.id, reason="Batal.", actor="dewi", now=later(hours=1)
+    )
     stamps.append(database.read_now(rows.stamp))
     database.write_now(publishing.save_draft, PRESS, checked(), actor="rina", now=NOW)
     stamps.append(database.read_now(rows.stamp))
@@ -125,22 +148,42 @@ def test_only_the_newest_edition_stands_there_at_the_place_of_the_first(database
     first = publish(database)
     second = publish(database, later(hours=1))
     better = checked(title="Air mati sampai sore", expires=None)
-    database.write_now(publishing.correct, PRESS, first.id, better, reason="Lebih lama.", actor="dewi", now=later(hours=2))
+    database.write_now(
+        publishing.correct,
+        PRESS,
+        first.id,
+        better,
+        reason="Lebih lama.",
+        actor="dewi",
+        now=later(hours=2),
+    )
     page = concerning(database, "cibabat")
     assert codes(page) == [second.code, first.code]
     assert [edition.number for edition in page.editions] == [1, 2]
 
 
-def test_what_is_in_force_stays_however_old_and_what_is_over_goes_after_a_while(database: Database) -> None:
+def test_what_is_in_force_stays_however_old_and_what_is_over_goes_after_a_while(
+    database: Database,
+) -> None:
     long_ago = NOW - 90 * DAY
     in_force = publish(database, long_ago, expires=NOW + DAY).code
     without_end = publish(database, long_ago + DAY).code
     over_lately = publish(database, long_ago + 2 * DAY, expires=NOW - DAY).code
     publish(database, long_ago, expires=NOW - 31 * DAY)
-    withdrawn_long_ago, withdrawn_lately = publish(database, long_ago), publish(database, long_ago + 3 * DAY)
+    withdrawn_long_ago, withdrawn_lately = (
+        publish(database, long_ago),
+        publish(database, long_ago + 3 * DAY),
+    )
     for stored, at in ((withdrawn_long_ago, NOW - 31 * DAY), (withdrawn_lately, NOW - DAY)):
-        database.write_now(publishing.withdraw, PRESS, stored.id, reason="Batal.", actor="dewi", now=at)
-    assert codes(concerning(database, "cibabat")) == [withdrawn_lately.code, over_lately, without_end, in_force]
+        database.write_now(
+            publishing.withdraw, PRESS, stored.id, reason="Batal.", actor="dewi", now=at
+        )
+    assert codes(concerning(database, "cibabat")) == [
+        withdrawn_lately.code,
+        over_lately,
+        without_end,
+        in_force,
+    ]
 
 
 def test_a_channel_sees_only_what_is_to_go_there(database: Database) -> None:
@@ -176,7 +219,15 @@ def pages(database: Database, limit: int) -> Iterator[Edition]:
 
 def test_an_unreadable_cursor_gives_the_first_page(database: Database) -> None:
     code = publish(database).code
-    for before in ("x", "1.", ".CMH-7K4Q-2M", "9" * 30 + ".A", "-1.A", "1.' OR 1=1", "\u0661.CMH-7K4Q-2M"):
+    for before in (
+        "x",
+        "1.",
+        ".CMH-7K4Q-2M",
+        "9" * 30 + ".A",
+        "-1.A",
+        "1.' OR 1=1",
+        "\u0661.CMH-7K4Q-2M",
+    ):
         assert codes(concerning(database, "cibabat", before=before)) == [code]
 
 
@@ -186,7 +237,14 @@ def test_an_unreadable_cursor_gives_the_first_page(database: Database) -> None:
 def test_the_archive_shows_everything_ever_published_newest_first(database: Database) -> None:
     over = publish(database, expires=NOW + DAY).code
     taken_back = publish(database, later(minutes=1))
-    database.write_now(publishing.withdraw, PRESS, taken_back.id, reason="Batal.", actor="dewi", now=later(minutes=2))
+    database.write_now(
+        publishing.withdraw,
+        PRESS,
+        taken_back.id,
+        reason="Batal.",
+        actor="dewi",
+        now=later(minutes=2),
+    )
     database.write_now(publishing.end_expired, NOW + 2 * DAY)
     assert listed(database) == [taken_back.code, over]
 
@@ -208,8 +266,12 @@ FOUND = ("pdam", "PDAM cibabat", "truk  kelurahan", "100%", "%", "é", "josé")
 NOT_FOUND = ("pdam melong", "_", "100_", "wordings", "title", "' OR 1=1 --", "besok", "\\")
 
 
-def test_a_search_finds_words_in_title_summary_and_body_and_nothing_else(database: Database) -> None:
-    code = publish(database, body="Tampung air. Diskon 100% untuk truk tangki di kantor kelurahan, kata José.").code
+def test_a_search_finds_words_in_title_summary_and_body_and_nothing_else(
+    database: Database,
+) -> None:
+    code = publish(
+        database, body="Tampung air. Diskon 100% untuk truk tangki di kantor kelurahan, kata José."
+    ).code
     assert {text for text in FOUND if listed(database, text=text) == [code]} == set(FOUND)
     assert {text for text in NOT_FOUND if listed(database, text=text)} == set()
 
@@ -222,7 +284,14 @@ def test_a_search_finds_a_code(database: Database) -> None:
 
 def test_a_search_no_longer_finds_what_was_withdrawn(database: Database) -> None:
     stored = publish(database)
-    database.write_now(publishing.withdraw, PRESS, stored.id, reason="Salah kelurahan.", actor="dewi", now=later(minutes=2))
+    database.write_now(
+        publishing.withdraw,
+        PRESS,
+        stored.id,
+        reason="Salah kelurahan.",
+        actor="dewi",
+        now=later(minutes=2),
+    )
     assert listed(database, text="tangki") == []
     assert listed(database, text="salah kelurahan") == [stored.code]
 
@@ -243,7 +312,9 @@ def test_a_move_happens_only_from_the_state_that_was_read(database: Database) ->
     draft = database.write_now(publishing.save_draft, PRESS, checked(), actor="rina", now=NOW)
     read = database.read_now(rows.find, draft.id)
     assert read is not None
-    database.write_now(lambda connection: connection.execute(update(announcement).values(state="review")))
+    database.write_now(
+        lambda connection: connection.execute(update(announcement).values(state="review"))
+    )
     assert database.write_now(rows.move, read, "published", 1.0) is False
     kept = database.read_now(rows.find, draft.id)
     assert kept is not None

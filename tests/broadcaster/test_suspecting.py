@@ -1,10 +1,22 @@
-"""A few suspect replies where nobody else is left to try: they wait by themselves, several close the channel. Real sockets."""
+"""A few suspect replies where nobody else is left to try: they wait by themselves, several close
+the channel. Real sockets.
+"""
 
 from pathlib import Path
 
 import pytest
 
-from bad_recipients import chat, email_city, graph, mailbox, phone, state, telegram_city, undisturbed, whatsapp_city
+from bad_recipients import (
+    chat,
+    email_city,
+    graph,
+    mailbox,
+    phone,
+    state,
+    telegram_city,
+    undisturbed,
+    whatsapp_city,
+)
 from broadcaster.simulation.bot_api import BotApi
 from broadcaster.store.tables import PENDING
 from picky_smtp import Answer, PickySmtp
@@ -12,7 +24,12 @@ from sending import drain_until_quiet, everything_due
 from world import deliverer, notice, publish, rows, states, subscribe
 
 PEOPLE = 60
-SENDERS = ["554 5.7.1 Blocked", "550 5.7.26 Authentication checks failed", "530 5.7.0 Sign in", "550 5.1.8 Bad sender"]
+SENDERS = [
+    "554 5.7.1 Blocked",
+    "550 5.7.26 Authentication checks failed",
+    "530 5.7.0 Sign in",
+    "550 5.1.8 Bad sender",
+]
 
 
 @pytest.mark.parametrize("reply", SENDERS)
@@ -43,7 +60,9 @@ async def test_the_only_recipients_of_a_notice_wait_by_themselves_whatever_their
         await publish(app, notice())
         await drain_until_quiet(deliverer(app))
         assert undisturbed(app, "email")
-        assert [(row.state, row.provider_code[:3], row.due_at > 0) for row in rows(app)] == [(PENDING, reply[:3], True)] * count
+        assert [(row.state, row.provider_code[:3], row.due_at > 0) for row in rows(app)] == [
+            (PENDING, reply[:3], True)
+        ] * count
         await subscribe(app, "email", [(mailbox(n), "cibabat") for n in range(PEOPLE)])
         await publish(app, notice(title="Kabar kedua"))
         await drain_until_quiet(deliverer(app))

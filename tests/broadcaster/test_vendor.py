@@ -1,4 +1,6 @@
-"""Files of others that we serve or test with: pinned, unchanged, with their licence, and nothing beside them."""
+"""Files of others that we serve or test with: pinned, unchanged, with their licence, and nothing
+beside them.
+"""
 
 import hashlib
 import re
@@ -15,7 +17,9 @@ FOLDERS = (SERVED, TESTS_ONLY)
 
 def packages(folder: Path) -> list[dict[str, Any]]:
     """What a folder's vendor.toml says."""
-    listed: list[dict[str, Any]] = tomllib.loads((folder / "vendor.toml").read_text(encoding="utf-8"))["package"]
+    listed: list[dict[str, Any]] = tomllib.loads(
+        (folder / "vendor.toml").read_text(encoding="utf-8")
+    )["package"]
     return listed
 
 
@@ -34,8 +38,12 @@ def test_every_file_here_is_listed(folder: Path) -> None:
     assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == listed
 
 
-@pytest.mark.parametrize(("folder", "package"), PACKAGES, ids=[package["name"] for _, package in PACKAGES])
-def test_a_package_is_pinned_by_version_and_integrity_and_carries_its_licence(folder: Path, package: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("folder", "package"), PACKAGES, ids=[package["name"] for _, package in PACKAGES]
+)
+def test_a_package_is_pinned_by_version_and_integrity_and_carries_its_licence(
+    folder: Path, package: dict[str, Any]
+) -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", package["version"])
     assert re.fullmatch(r"sha512-[A-Za-z0-9+/]{86}==", package["integrity"])
     licences = [entry for entry in package["files"] if "LICENSE" in entry["source"]]

@@ -21,7 +21,9 @@ def entries(lang: str, catalogue: str) -> dict[str, list[str]]:
         found = read_po(file, locale=lang, abort_invalid=True)
     return {
         (message.id[0] if isinstance(message.id, tuple | list) else str(message.id)): (
-            list(message.string) if isinstance(message.string, tuple | list) else [str(message.string)]
+            list(message.string)
+            if isinstance(message.string, tuple | list)
+            else [str(message.string)]
         )
         for message in found
         if message.id
@@ -52,7 +54,9 @@ def test_no_text_is_empty_and_all_name_the_same_places(catalogue: str, lang: str
 
 @pytest.mark.parametrize("catalogue", CATALOGUES)
 def test_indonesian_avoids_the_words_we_avoid(catalogue: str) -> None:
-    avoided = re.compile(r"\b(broadcast|blast|campaign|audience|publish|user|submit|link|klik)\b", re.IGNORECASE)
+    avoided = re.compile(
+        r"\b(broadcast|blast|campaign|audience|publish|user|submit|link|klik)\b", re.IGNORECASE
+    )
     for key, texts in entries("id", catalogue).items():
         assert not any(avoided.search(text) for text in texts), key
         assert not any("Terjadi kesalahan" in text for text in texts), key
@@ -71,13 +75,23 @@ def test_every_key_that_a_page_names_exists_and_every_key_is_used() -> None:
         for part in ("title", "advice", "api")
     }
     prefixes = {piece for piece in quoted if piece.endswith(".")}
-    unused = {key for key in entries("id", "web.po") if key not in quoted and not any(key.startswith(p) for p in prefixes)}
+    unused = {
+        key
+        for key in entries("id", "web.po")
+        if key not in quoted and not any(key.startswith(p) for p in prefixes)
+    }
     assert unused == set()
 
 
 def test_numbers_are_written_as_the_language_writes_them() -> None:
-    assert words("id")("home.count", n=41873, area="Kel. Cibabat") == "41.873 pengumuman untuk Kel. Cibabat"
-    assert words("en")("home.count", n=41873, area="Kel. Cibabat") == "41,873 announcements for Kel. Cibabat"
+    assert (
+        words("id")("home.count", n=41873, area="Kel. Cibabat")
+        == "41.873 pengumuman untuk Kel. Cibabat"
+    )
+    assert (
+        words("en")("home.count", n=41873, area="Kel. Cibabat")
+        == "41,873 announcements for Kel. Cibabat"
+    )
 
 
 def test_english_knows_one_and_many() -> None:

@@ -1,4 +1,6 @@
-"""The worker of a lane: the doorbell, the sweeper, life without Redis and after its return. On SQLite, with a real Valkey."""
+"""The worker of a lane: the doorbell, the sweeper, life without Redis and after its return. On
+SQLite, with a real Valkey.
+"""
 
 import asyncio
 import os
@@ -38,7 +40,9 @@ PEOPLE = [(f"warga{n:02}@x.example", "cibabat") for n in range(40)]
 
 @dataclass
 class House:
-    """What the processes of one machine share: a database, a data folder, a Redis; each opens its own program."""
+    """What the processes of one machine share: a database, a data folder, a Redis; each opens its
+    own program.
+    """
 
     environ: dict[str, str]
     redis_url: str
@@ -47,12 +51,17 @@ class House:
     async def app(self, *channels: FakeChannel, redis_url: str | None = None) -> App:
         """The program of one more process."""
         url = self.redis_url if redis_url is None else redis_url
-        return with_channels(await self.stack.enter_async_context(open_app(read(self.environ), redis_url=url)), *channels)
+        return with_channels(
+            await self.stack.enter_async_context(open_app(read(self.environ), redis_url=url)),
+            *channels,
+        )
 
 
 @pytest.fixture
 async def house(sqlite_url: str, valkey_url: str, tmp_path: Path) -> AsyncIterator[House]:
-    environ = variables(sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+    environ = variables(
+        sqlite_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with AsyncExitStack() as stack:
         opened = House(environ=environ, redis_url=valkey_url, stack=stack)
         await subscribe(await opened.app(), "email", PEOPLE)
@@ -166,7 +175,9 @@ async def test_one_process_at_a_time_is_the_sweeper_and_another_follows(house: H
             assert not second._sweeps
             app.database.write_now(lambda c: c.execute(update(sweeper).values(owner=None)))
             app.database.write_now(take_sweeper, second.deliverer.holder, 10)
-            await until(lambda: second._sweeps and not first._sweeps, what="the other has taken over")
+            await until(
+                lambda: second._sweeps and not first._sweeps, what="the other has taken over"
+            )
 
 
 async def test_a_ring_that_was_lost_is_found_by_the_sweeper(house: House, valkey_url: str) -> None:
@@ -200,7 +211,9 @@ async def test_a_schedule_is_published_when_its_time_has_come(house: House) -> N
     checked = Press.of(app).examine(notice(publish_at=soon.isoformat()), app.clock())
     stored = await publishing.publish_now(app, checked, actor="test")
     assert stored.status == "scheduled"
-    async with working(replace(app, clock=lambda: datetime.now(UTC) + timedelta(hours=1, seconds=5))):
+    async with working(
+        replace(app, clock=lambda: datetime.now(UTC) + timedelta(hours=1, seconds=5))
+    ):
         await until(lambda: len(channel.accepted) == len(PEOPLE))
         await done(app, stored.id)
 
@@ -208,7 +221,9 @@ async def test_a_schedule_is_published_when_its_time_has_come(house: House) -> N
 async def test_an_announcement_whose_time_is_over_ends(house: House) -> None:
     app = await house.app(FakeChannel())
     stored = await publish(app, emergency())
-    async with working(replace(app, clock=lambda: datetime.now(UTC) + timedelta(hours=4)), "emergency"):
+    async with working(
+        replace(app, clock=lambda: datetime.now(UTC) + timedelta(hours=4)), "emergency"
+    ):
         query = select(announcement.c.state).where(announcement.c.id == stored.id)
         await until(lambda: app.database.read_now(lambda c: c.execute(query).scalar()) == "ended")
 
@@ -241,7 +256,9 @@ class Broken(FakeChannel):
         raise ValueError("no answer for 0812-3456-7890")
 
 
-async def test_a_probe_that_breaks_keeps_the_channel_shut_and_everything_else_going(house: House) -> None:
+async def test_a_probe_that_breaks_keeps_the_channel_shut_and_everything_else_going(
+    house: House,
+) -> None:
     channel = Broken()
     app = await house.app(channel)
     await halted(app, "probe")
@@ -269,7 +286,9 @@ async def test_a_channel_that_waits_for_an_operator_is_not_probed(house: House) 
 async def test_what_providers_and_residents_say_is_applied_by_the_worker(house: House) -> None:
     channel = FakeChannel()
     app = await house.app(channel)
-    await receipts.accept(app, "email", [InboundEvent(dedupe="1", address=PEOPLE[0][0], text="berhenti")])
+    await receipts.accept(
+        app, "email", [InboundEvent(dedupe="1", address=PEOPLE[0][0], text="berhenti")]
+    )
     async with working(app, "emergency"):
         await until(lambda: channel.answers)
     assert channel.answers[0][0] == PEOPLE[0][0]
@@ -289,18 +308,25 @@ class NeverAnswers(FakeChannel):
 
 def stopped(app: App) -> list[str]:
     """Who is written to no more."""
-    found = [(address, app.database.read_now(residents.find, app.book, "email", address)) for address, _areas in PEOPLE]
+    found = [
+        (address, app.database.read_now(residents.find, app.book, "email", address))
+        for address, _areas in PEOPLE
+    ]
     return [address for address, row in found if row is not None and not row.confirmed]
 
 
 async def test_stops_are_applied_while_no_resident_can_be_answered(house: House) -> None:
     channel = NeverAnswers()
     app = await house.app(channel)
-    words = [InboundEvent(dedupe=address, address=address, text="halo") for address, _areas in PEOPLE]
+    words = [
+        InboundEvent(dedupe=address, address=address, text="halo") for address, _areas in PEOPLE
+    ]
     async with working(app) as worker:
         await receipts.accept(app, "email", words)
         await until(lambda: channel.asked == answering.ANSWERS_AT_ONCE, what="the provider hangs")
-        await receipts.accept(app, "email", [InboundEvent(dedupe="stop", address=PEOPLE[0][0], text="berhenti")])
+        await receipts.accept(
+            app, "email", [InboundEvent(dedupe="stop", address=PEOPLE[0][0], text="berhenti")]
+        )
         await until(lambda: stopped(app) == [PEOPLE[0][0]], what="the stop is applied")
         assert channel.asked == answering.ANSWERS_AT_ONCE, "nobody has been answered meanwhile"
         await worker._answerer.settle(0)
@@ -311,7 +337,9 @@ async def test_a_worker_that_is_not_the_sweeper_helps_where_a_stop_waits(house: 
     app = await house.app(channel)
     hung = Holder(owner=new_owner(), lease=600)
     assert app.database.write_now(take_sweeper, hung, 600.0), "a sweeper that hangs"
-    await receipts.accept(app, "email", [InboundEvent(dedupe="stop", address=PEOPLE[0][0], text="berhenti")])
+    await receipts.accept(
+        app, "email", [InboundEvent(dedupe="stop", address=PEOPLE[0][0], text="berhenti")]
+    )
     with WorkerLock(app.settings.data_dir / "workers", hung.owner):
         async with working(app) as worker:
             await until(lambda: stopped(app) == [PEOPLE[0][0]], what="the stop is applied")
@@ -346,7 +374,9 @@ class Odd(FakeChannel):
         return Receipt()
 
 
-async def test_a_bug_in_a_channel_is_logged_without_values_and_the_rest_is_sent(house: House) -> None:
+async def test_a_bug_in_a_channel_is_logged_without_values_and_the_rest_is_sent(
+    house: House,
+) -> None:
     channel = Odd()
     channel.provider = channel.first_breaks
     app = await house.app(channel)
@@ -385,7 +415,9 @@ async def test_without_redis_a_worker_that_is_no_sweeper_drains_too(house: House
             assert not worker._sweeps
 
 
-async def test_a_restart_of_valkey_mid_send_neither_loses_nor_doubles_nor_ends_the_worker(house: House, tmp_path: Path) -> None:
+async def test_a_restart_of_valkey_mid_send_neither_loses_nor_doubles_nor_ends_the_worker(
+    house: House, tmp_path: Path
+) -> None:
     gate = asyncio.Event()
     channel = SlowChannel(gate=gate)
     async with embedded.valkey(tmp_path / "own", say=lambda _line: None) as url:
@@ -407,7 +439,9 @@ async def test_a_restart_of_valkey_mid_send_neither_loses_nor_doubles_nor_ends_t
     assert states(app) == {"sent": 2 * len(PEOPLE)}
 
 
-async def test_a_valkey_that_hangs_holds_nothing_up_and_the_worker_still_ends(house: House, tmp_path: Path) -> None:
+async def test_a_valkey_that_hangs_holds_nothing_up_and_the_worker_still_ends(
+    house: House, tmp_path: Path
+) -> None:
     channel = FakeChannel()
     async with embedded.valkey(tmp_path / "own", say=lambda _line: None) as url:
         app = await house.app(channel, redis_url=url)

@@ -13,7 +13,9 @@ from channels.base.rendering import utf16
 SITE = Site(base_url="https://kota.example/", city="Kota Contoh", emergency_number="119")
 
 
-def template(body: str = "Kabar:\n{{a}}\n{{b}}\n{{kode}} selesai", flexible: tuple[str, ...] = ("a", "b")) -> Definition:
+def template(
+    body: str = "Kabar:\n{{a}}\n{{b}}\n{{kode}} selesai", flexible: tuple[str, ...] = ("a", "b")
+) -> Definition:
     """A template of which each variable shows the context value of its name."""
     components = [{"type": "HEADER", "text": "Kota ({{topik}})"}, {"type": "BODY", "text": body}]
     names = ("topik", "a", "b", "kode")
@@ -26,7 +28,12 @@ def template(body: str = "Kabar:\n{{a}}\n{{b}}\n{{kode}} selesai", flexible: tup
 
 def values(limit: int = 200, each: int = 40, **context: Any) -> dict[str, str]:
     """The values for a context."""
-    return values_for(template(), {"topik": "Air", "a": "A", "b": "B", "kode": "CMH-1", **context}, limit=limit, each=each)
+    return values_for(
+        template(),
+        {"topik": "Air", "a": "A", "b": "B", "kode": "CMH-1", **context},
+        limit=limit,
+        each=each,
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,7 +92,9 @@ def test_a_value_that_is_not_flexible_is_cut_at_its_own_limit() -> None:
 
 
 def test_the_header_gets_what_fits_into_sixty() -> None:
-    found = values(topik="Gangguan layanan air minum di seluruh wilayah kota dan sekitarnya", each=200)
+    found = values(
+        topik="Gangguan layanan air minum di seluruh wilayah kota dan sekitarnya", each=200
+    )
     assert utf16(filled("Kota ({{topik}})", found)) <= 60
     assert found["topik"].endswith("…")
 
@@ -103,4 +112,6 @@ def test_a_file_is_read_for_a_city_and_under_a_name() -> None:
     assert "Darurat: telepon 119. Periksa di kota.example/cek" in read.text("BODY")
     assert read.buttons[0]["url"] == "https://kota.example/p/{{1}}"
     assert read.component("LIMITED_TIME_OFFER") == {}
-    assert definition("whatsapp/notice.id.yaml", "x", SITE).text("HEADER") == "Kota Contoh ({{topik}})"
+    assert (
+        definition("whatsapp/notice.id.yaml", "x", SITE).text("HEADER") == "Kota Contoh ({{topik}})"
+    )

@@ -1,4 +1,6 @@
-"""What is true of every channel, whichever it is: a module that lands in channels/ is tested here without being named."""
+"""What is true of every channel, whichever it is: a module that lands in channels/ is tested here
+without being named.
+"""
 
 import importlib
 import json
@@ -42,7 +44,9 @@ HOSTILE = (
     "Air mati\x00\x07 \u202etxt.exe\u2066 ]]> <script>alert(1)</script> <b>tebal</b> &amp; \"kutip\" 'satu' "
     "{{ 7 * 7 }} {% raw %} %s {0} \U0001f30a\U0001f468\u200d\U0001f469\u200d\U0001f467 *_~` [x](javascript:alert(1)) \ud800\ufffe"
 )
-CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+CONTROLS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 
 
 def opened(name: str, *, simulated: bool = False) -> Any:
@@ -70,7 +74,9 @@ def address_of(module: ModuleType) -> str:
     raise AssertionError(f"no sample address suits {module.__name__}")
 
 
-def outgoing(name: str, edition: Edition, lang: str, *, simulated: bool = False) -> tuple[PushChannel, Outgoing]:
+def outgoing(
+    name: str, edition: Edition, lang: str, *, simulated: bool = False
+) -> tuple[PushChannel, Outgoing]:
     """The channel and one message for a resident of Cibabat."""
     channel: PushChannel = opened(name, simulated=simulated)
     recipient = samples.recipient(address_of(MODULES[name]))
@@ -86,8 +92,12 @@ def preview(name: str, edition: Edition, lang: str, *, simulated: bool = False) 
 def with_words(edition: Edition, text: str, *, title: str = "") -> Edition:
     """The edition with `text` for all that an editor types, in both languages."""
     words = Wording(title=title or text, summary=title or text, body=text, instruction=text)
-    claim = edition.claim and msgspec.structs.replace(edition.claim, claim=text, fact=text, seen_at=text)
-    return msgspec.structs.replace(edition, wordings=dict.fromkeys(("id", "en"), words), agency=title or text, claim=claim)
+    claim = edition.claim and msgspec.structs.replace(
+        edition.claim, claim=text, fact=text, seen_at=text
+    )
+    return msgspec.structs.replace(
+        edition, wordings=dict.fromkeys(("id", "en"), words), agency=title or text, claim=claim
+    )
 
 
 editions = pytest.mark.parametrize("edition", samples.editions().values(), ids=samples.editions())
@@ -112,7 +122,9 @@ def test_a_channel_is_named_after_its_module(name: str) -> None:
 def test_a_channel_has_its_templates_in_a_folder_of_its_name(name: str) -> None:
     if name in PUSH or name == "feed":
         found = {path.name.rsplit(".", 1)[0] for path in (TEMPLATES / name).iterdir()}
-        assert found >= {f"{kind}.{lang}" for kind in ("notice", "alert", "clarification") for lang in LANGS}
+        assert found >= {
+            f"{kind}.{lang}" for kind in ("notice", "alert", "clarification") for lang in LANGS
+        }
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -141,7 +153,9 @@ def test_a_good_address_is_unchanged_by_being_read_again(name: str) -> None:
 
 
 @push
-@pytest.mark.parametrize("text", ["", " ", "bukan alamat", "a@", "@b", "08", "x" * 300, "a\nb", "\x00", "1' OR '1'='1"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "bukan alamat", "a@", "@b", "08", "x" * 300, "a\nb", "\x00", "1' OR '1'='1"]
+)
 def test_what_is_no_address_is_refused_with_a_reason(name: str, text: str) -> None:
     with pytest.raises(BadAddress) as refused:
         MODULES[name].parse_address(text)
@@ -182,13 +196,18 @@ def test_a_language_without_templates_falls_back_to_indonesian(name: str, editio
 @push
 def test_the_title_leads_and_the_language_is_the_one_asked_for(name: str) -> None:
     for lang in LANGS:
-        assert samples.notice().wording(lang).title in unescape(preview(name, samples.notice(), lang)["text"])
+        assert samples.notice().wording(lang).title in unescape(
+            preview(name, samples.notice(), lang)["text"]
+        )
 
 
 @push
 @langs
 def test_corrections_and_withdrawals_say_that_they_are(name: str, lang: str) -> None:
-    texts = [preview(name, edition, lang)["text"] for edition in (samples.notice(), samples.correction(), samples.withdrawal())]
+    texts = [
+        preview(name, edition, lang)["text"]
+        for edition in (samples.notice(), samples.correction(), samples.withdrawal())
+    ]
     assert len(set(texts)) == 3
     words = {"id": ("ralat", "dicabut"), "en": ("correct", "withdrawn")}[lang]
     assert words[0] in texts[1].lower()
@@ -198,7 +217,9 @@ def test_corrections_and_withdrawals_say_that_they_are(name: str, lang: str) -> 
 @push
 @editions
 @langs
-def test_a_simulated_message_says_so_and_no_other_does(name: str, edition: Edition, lang: str) -> None:
+def test_a_simulated_message_says_so_and_no_other_does(
+    name: str, edition: Edition, lang: str
+) -> None:
     assert "[SIMULASI]" in "\n".join(preview(name, edition, lang, simulated=True).values())
     assert "[SIMULASI]" not in "\n".join(preview(name, edition, lang).values())
 
@@ -211,7 +232,9 @@ MEASURES: dict[str, Callable[[str], int]] = {
 
 
 def fits(channel: PushChannel, text: str) -> bool:
-    """Whether what is read of `text` keeps the channel's limit (markup, which some platforms do not count, may be left out)."""
+    """Whether what is read of `text` keeps the channel's limit (markup, which some platforms do not
+    count, may be left out).
+    """
     measures: dict[str, Callable[[str], int]] = {
         "code points": len,
         "utf-16 units": utf16,
@@ -238,7 +261,9 @@ LONG = {
 @langs
 @pytest.mark.parametrize("text", LONG.values(), ids=LONG.keys())
 @pytest.mark.parametrize("sample", ["notice", "alert", "clarification"])
-def test_very_long_texts_are_cut_to_the_limit_and_keep_link_and_code(name: str, lang: str, text: str, sample: str) -> None:
+def test_very_long_texts_are_cut_to_the_limit_and_keep_link_and_code(
+    name: str, lang: str, text: str, sample: str
+) -> None:
     edition = samples.editions()[sample]
     channel, message = outgoing(name, with_words(edition, text, title="Judul"), lang)
     parts = channel.preview(message)
@@ -267,7 +292,10 @@ def test_hostile_text_stays_text(name: str, lang: str, sample: str) -> None:
 @push
 def test_a_webhook_without_a_right_signature_is_refused(name: str) -> None:
     channel: PushChannel = opened(name)
-    wrong = {"x-hub-signature-256": "sha256=" + "0" * 64, "x-telegram-bot-api-secret-token": "salah"}
+    wrong = {
+        "x-hub-signature-256": "sha256=" + "0" * 64,
+        "x-telegram-bot-api-secret-token": "salah",
+    }
     for headers in ({}, wrong, dict.fromkeys(wrong, "")):
         with pytest.raises(BadSignature):
             channel.parse_webhook(headers, b"{}")
@@ -275,7 +303,9 @@ def test_a_webhook_without_a_right_signature_is_refused(name: str) -> None:
 
 
 @push
-def test_a_webhook_is_refused_from_its_head_alone_where_the_head_shows_that_no_provider_sent_it(name: str) -> None:
+def test_a_webhook_is_refused_from_its_head_alone_where_the_head_shows_that_no_provider_sent_it(
+    name: str,
+) -> None:
     channel: PushChannel = opened(name)
     for headers in ({}, {"x-hub-signature-256": "", "x-telegram-bot-api-secret-token": ""}):
         with pytest.raises(BadSignature):
@@ -302,7 +332,9 @@ def test_nothing_personal_is_in_what_all_recipients_share(name: str) -> None:
     channel: PushChannel = opened(name)
     message = channel.render(samples.notice(), "id")
     one = samples.recipient(address_of(MODULES[name]))
-    other = msgspec.structs.replace(one, token="q" * 32, address_key="z" * 16, delivery="e41.x.2.1", area=samples.MELONG)
+    other = msgspec.structs.replace(
+        one, token="q" * 32, address_key="z" * 16, delivery="e41.x.2.1", area=samples.MELONG
+    )
     channel.personalise(message, one)
     assert channel.preview(channel.personalise(message, other)) == channel.preview(
         channel.personalise(channel.render(samples.notice(), "id"), other)
@@ -314,7 +346,9 @@ def test_nothing_personal_is_in_what_all_recipients_share(name: str) -> None:
 
 def asked(path: str, area: Area = samples.CIBABAT, *found: Edition) -> PageRequest:
     """A request for `area` at the samples' time, five minutes after publication."""
-    return PageRequest(path=path, area=area, query={}, editions=found, now=samples.NOW + timedelta(minutes=5))
+    return PageRequest(
+        path=path, area=area, query={}, editions=found, now=samples.NOW + timedelta(minutes=5)
+    )
 
 
 def check_well_formed(body: bytes, media_type: str) -> None:
@@ -333,7 +367,9 @@ def paths_of(name: str) -> tuple[str, ...]:
     return channel.paths
 
 
-PAGES = pytest.mark.parametrize(("name", "path"), [(name, path) for name in PULL for path in paths_of(name)])
+PAGES = pytest.mark.parametrize(
+    ("name", "path"), [(name, path) for name in PULL for path in paths_of(name)]
+)
 
 
 @pull
@@ -350,9 +386,13 @@ def test_a_page_is_pure(name: str, path: str) -> None:
 
 @PAGES
 @pytest.mark.parametrize(
-    "area", [samples.CITY, samples.CIMAHI_UTARA, samples.CIBABAT, samples.KELURAHAN_CIMAHI], ids=lambda a: a.slug
+    "area",
+    [samples.CITY, samples.CIMAHI_UTARA, samples.CIBABAT, samples.KELURAHAN_CIMAHI],
+    ids=lambda a: a.slug,
 )
-def test_a_page_without_editions_is_valid_and_names_its_area(name: str, path: str, area: Area) -> None:
+def test_a_page_without_editions_is_valid_and_names_its_area(
+    name: str, path: str, area: Area
+) -> None:
     document = opened(name).render_page(asked(path, area))
     check_well_formed(document.body, document.media_type)
     assert area.full_name in unescape(document.body.decode())
@@ -361,7 +401,9 @@ def test_a_page_without_editions_is_valid_and_names_its_area(name: str, path: st
 
 @pull
 @pytest.mark.parametrize("sample", ["notice", "alert", "clarification", "correction"])
-def test_the_pages_of_a_channel_hold_the_title_and_the_code_of_an_edition(name: str, sample: str) -> None:
+def test_the_pages_of_a_channel_hold_the_title_and_the_code_of_an_edition(
+    name: str, sample: str
+) -> None:
     edition = samples.editions()[sample]
     request = replace(asked("", samples.CIBABAT, edition), now=edition.published_at)
     documents = [opened(name).render_page(replace(request, path=path)) for path in paths_of(name)]
@@ -392,7 +434,12 @@ def test_a_page_knows_only_what_changes_it(name: str, path: str) -> None:
     for odd in ("x", "", "99", "en%00", "1." + "A" * 500, "語" * 100):
         query = dict.fromkeys(("x", "utm_source", "halaman", "bahasa", "bentuk", "sebelum"), odd)
         assert dict(channel.known_query(path, query)) == {}, odd
-    for known in ({"bahasa": "en"}, {"bentuk": "layar"}, {"bentuk": "concerto"}, {"sebelum": "1.CMH-7K4Q-2M"}):
+    for known in (
+        {"bahasa": "en"},
+        {"bentuk": "layar"},
+        {"bentuk": "concerto"},
+        {"sebelum": "1.CMH-7K4Q-2M"},
+    ):
         once = dict(channel.known_query(path, {**known, "x": "1"}))
         assert dict(channel.known_query(path, once)) == once
         assert once.items() <= known.items()

@@ -1,4 +1,6 @@
-"""Screens: what the data of an area holds, in which order, the same bytes each time, and a page without inline code."""
+"""Screens: what the data of an area holds, in which order, the same bytes each time, and a page
+without inline code.
+"""
 
 import json
 import re
@@ -26,16 +28,27 @@ KEYS = {
 
 
 def asked(
-    path: str, editions: Sequence[Edition] = (), *, now: datetime = LATER, area: Area = samples.CIBABAT, simulated: bool = False
+    path: str,
+    editions: Sequence[Edition] = (),
+    *,
+    now: datetime = LATER,
+    area: Area = samples.CIBABAT,
+    simulated: bool = False,
 ) -> Document:
     """The document of an area."""
     channel = display.open_channel(display.Settings(site=samples.site(simulated=simulated)))
-    return channel.render_page(PageRequest(path=path, area=area, query={}, editions=editions, now=now))
+    return channel.render_page(
+        PageRequest(path=path, area=area, query={}, editions=editions, now=now)
+    )
 
 
-def data(*editions: Edition, now: datetime = LATER, area: Area = samples.CIBABAT, simulated: bool = False) -> dict[str, Any]:
+def data(
+    *editions: Edition, now: datetime = LATER, area: Area = samples.CIBABAT, simulated: bool = False
+) -> dict[str, Any]:
     """The payload as the screen reads it."""
-    payload: dict[str, Any] = json.loads(asked(DATA, editions, now=now, area=area, simulated=simulated).body)
+    payload: dict[str, Any] = json.loads(
+        asked(DATA, editions, now=now, area=area, simulated=simulated).body
+    )
     return payload
 
 
@@ -52,7 +65,11 @@ def test_the_payload_says_that_it_is_complete() -> None:
     assert payload["version"] == 1
     assert payload["count"] == len(payload["items"]) == 2
     assert payload["generated"] == "2026-11-25T00:43:00Z"
-    assert payload["area"] == {"code": "32.77.03.1002", "name": "Kelurahan Cibabat", "slug": "cibabat"}
+    assert payload["area"] == {
+        "code": "32.77.03.1002",
+        "name": "Kelurahan Cibabat",
+        "slug": "cibabat",
+    }
     assert all(set(item) == KEYS for item in payload["items"])
 
 
@@ -62,11 +79,20 @@ OWN = f"https://info.cimahi.example/media/{'a1' * 16}/web.jpg"
 def test_a_picture_of_ours_travels_as_a_path_in_the_size_of_screens() -> None:
     [item] = data(samples.notice(image=Image(url=OWN, alt="Peta lokasi truk tangki")))["items"]
     assert set(item) == KEYS | {"picture"}
-    assert item["picture"] == {"url": f"/media/{'a1' * 16}/layar.jpg", "alt": "Peta lokasi truk tangki"}
+    assert item["picture"] == {
+        "url": f"/media/{'a1' * 16}/layar.jpg",
+        "alt": "Peta lokasi truk tangki",
+    }
 
 
 @pytest.mark.parametrize(
-    "url", ["https://lain.example/media/" + "a1" * 16 + "/web.jpg", "https://info.cimahi.example/g/1.jpg", OWN + "?x", OWN[:-1]]
+    "url",
+    [
+        "https://lain.example/media/" + "a1" * 16 + "/web.jpg",
+        "https://info.cimahi.example/g/1.jpg",
+        OWN + "?x",
+        OWN[:-1],
+    ],
 )
 def test_any_other_picture_is_left_to_the_page(url: str) -> None:
     [item] = data(samples.notice(image=Image(url=url, alt="Peta")))["items"]
@@ -101,18 +127,34 @@ def test_emergencies_lead_then_alerts_then_what_matters_then_the_newest() -> Non
         samples.alert(code="G-EMERGENCY-NEW", first_published_at=newer),
     ]
     assert codes(data(*editions)) == [
-        "G-EMERGENCY-NEW", "F-EMERGENCY", "E-ALERT-IMPORTANT", "D-ALERT-INFO", "C-IMPORTANT", "B-INFO-NEW", "A-INFO",
-    ]  # fmt: skip
+        "G-EMERGENCY-NEW",
+        "F-EMERGENCY",
+        "E-ALERT-IMPORTANT",
+        "D-ALERT-INFO",
+        "C-IMPORTANT",
+        "B-INFO-NEW",
+        "A-INFO",
+    ]
 
 
 def test_withdrawn_and_expired_announcements_are_left_out() -> None:
     assert codes(data(samples.withdrawal(), samples.alert(), now=samples.FLOOD_ENDS)) == []
-    assert codes(data(samples.alert(), now=samples.FLOOD_ENDS - timedelta(seconds=1))) == [samples.ALERT_CODE]
+    assert codes(data(samples.alert(), now=samples.FLOOD_ENDS - timedelta(seconds=1))) == [
+        samples.ALERT_CODE
+    ]
 
 
 @pytest.mark.parametrize("level", ["emergency", "important"])
-def test_an_alert_that_moved_elsewhere_is_shown_as_corrected_and_takes_nothing_over(level: Any) -> None:
-    moved = samples.alert(level=level, change="correction", number=2, reason="Salah kelurahan.", areas=(samples.MELONG,))
+def test_an_alert_that_moved_elsewhere_is_shown_as_corrected_and_takes_nothing_over(
+    level: Any,
+) -> None:
+    moved = samples.alert(
+        level=level,
+        change="correction",
+        number=2,
+        reason="Salah kelurahan.",
+        areas=(samples.MELONG,),
+    )
     [item] = data(moved)["items"]
     assert (item["level"], item["change"], item["areas"]) == ("info", "correction", ["Kel. Melong"])
     for area in (samples.MELONG, samples.CITY):
@@ -130,7 +172,9 @@ def test_an_alert_to_come_travels_ahead_so_that_the_screen_starts_it_by_itself()
 
 
 def test_times_are_utc_and_an_open_end_is_null() -> None:
-    items = {item["code"]: item for item in data(samples.notice(), samples.clarification())["items"]}
+    items = {
+        item["code"]: item for item in data(samples.notice(), samples.clarification())["items"]
+    }
     assert items[samples.NOTICE_CODE]["effective"] == "2026-11-25T01:00:00Z"
     assert items[samples.NOTICE_CODE]["expires"] == "2026-11-25T07:00:00Z"
     assert items[samples.CLARIFICATION_CODE]["expires"] is None
@@ -151,15 +195,33 @@ def test_the_label_names_the_kind_or_the_topic(edition: Edition, words: str) -> 
 
 
 def test_without_a_summary_the_screen_says_what_to_do_or_how_the_text_begins() -> None:
-    bare = Wording(title="Judul", summary="", body="Kalimat **pertama** di sini. " + "Lalu satu kalimat lagi yang panjang. " * 9)
-    told = Wording(title="Judul", summary="", body="Isi.", instruction="1. Pindah ke tempat tinggi.\n2. Matikan listrik.")
-    assert data(samples.notice(wordings={"id": bare}))["items"][0]["summary"].startswith("Kalimat pertama di sini.")
+    bare = Wording(
+        title="Judul",
+        summary="",
+        body="Kalimat **pertama** di sini. " + "Lalu satu kalimat lagi yang panjang. " * 9,
+    )
+    told = Wording(
+        title="Judul",
+        summary="",
+        body="Isi.",
+        instruction="1. Pindah ke tempat tinggi.\n2. Matikan listrik.",
+    )
+    assert data(samples.notice(wordings={"id": bare}))["items"][0]["summary"].startswith(
+        "Kalimat pertama di sini."
+    )
     assert len(data(samples.notice(wordings={"id": bare}))["items"][0]["summary"]) <= 90
-    assert data(samples.alert(wordings={"id": told}))["items"][0]["summary"] == "1) Pindah ke tempat tinggi. 2) Matikan listrik."
+    assert (
+        data(samples.alert(wordings={"id": told}))["items"][0]["summary"]
+        == "1) Pindah ke tempat tinggi. 2) Matikan listrik."
+    )
 
 
 def test_a_screen_does_not_say_its_title_twice() -> None:
-    twice = Wording(title="Posyandu Melati libur", summary="Posyandu Melati libur.", body="Posyandu Melati libur.")
+    twice = Wording(
+        title="Posyandu Melati libur",
+        summary="Posyandu Melati libur.",
+        body="Posyandu Melati libur.",
+    )
     assert data(samples.notice(wordings={"id": twice}))["items"][0]["summary"] == ""
 
 
@@ -198,7 +260,9 @@ def painted(path: str, size: int) -> list[list[int]]:
     return grid
 
 
-@pytest.mark.parametrize("text", ["https://info.cimahi.example/p/CMH-7K4Q-2M", "http://127.0.0.1:8000/daftar", "x" * 400])
+@pytest.mark.parametrize(
+    "text", ["https://info.cimahi.example/p/CMH-7K4Q-2M", "http://127.0.0.1:8000/daftar", "x" * 400]
+)
 def test_the_path_paints_exactly_the_code(text: str) -> None:
     drawn = display.qr(text)
     code = segno.make(text, error="m", micro=False)
@@ -207,7 +271,11 @@ def test_the_path_paints_exactly_the_code(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["notice", "alert", "clarification", "correction"])
 def test_the_words_on_the_screen_are_those_of_the_golden_file(name: str) -> None:
-    item = {key: value for key, value in data(samples.editions()[name])["items"][0].items() if key != "qr"}
+    item = {
+        key: value
+        for key, value in data(samples.editions()[name])["items"][0].items()
+        if key != "qr"
+    }
     golden = (GOLDEN / f"{name}.id.json").read_text(encoding="utf-8")
     assert json.dumps(item, ensure_ascii=False, indent=1) + "\n" == golden
 

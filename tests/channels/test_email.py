@@ -28,10 +28,20 @@ from channels.email import Email, Settings, open_channel, parse_address
 BOUNCES = "bounce.info.cimahi.example"
 
 
-def channel(url: str = "", *, simulated: bool = False, tls: ssl.SSLContext | None = None, **settings: object) -> Email:
+def channel(
+    url: str = "", *, simulated: bool = False, tls: ssl.SSLContext | None = None, **settings: object
+) -> Email:
     """The channel for the server at `url`, on 4 connections unless told otherwise."""
-    values = {"url": url, "from_": "info@info.cimahi.example", "bounce_domain": BOUNCES, "connections": 4, "timeout": 5}
-    return Email(Settings(site=samples.site(simulated=simulated), **{**values, **settings}), tls=tls)
+    values = {
+        "url": url,
+        "from_": "info@info.cimahi.example",
+        "bounce_domain": BOUNCES,
+        "connections": 4,
+        "timeout": 5,
+    }
+    return Email(
+        Settings(site=samples.site(simulated=simulated), **{**values, **settings}), tls=tls
+    )
 
 
 def mail(edition: Edition | None = None, lang: str = "id", **changes: object) -> EmailMessage:
@@ -47,7 +57,13 @@ def mail(edition: Edition | None = None, lang: str = "id", **changes: object) ->
 def sample_news() -> list[str]:
     """The bodies of the news of the demo."""
     raw = yaml.safe_load(Path("broadcaster/simulation/news.yaml").read_text(encoding="utf-8"))
-    return [item["body"] for items in raw.values() if isinstance(items, list) for item in items if "body" in item]
+    return [
+        item["body"]
+        for items in raw.values()
+        if isinstance(items, list)
+        for item in items
+        if "body" in item
+    ]
 
 
 # --- lines ----------------------------------------------------------------------------------------
@@ -62,7 +78,9 @@ def test_no_recipient_can_break_a_line_of_a_message_that_calls_itself_sound(
 ) -> None:
     way = channel()
     area = Area(code="32.77.03.1002", name=one_line(name), slug=one_line(slug))
-    odd = msgspec.structs.replace(samples.recipient(f"{address}@contoh.example"), token=token, address_key=key, area=area)
+    odd = msgspec.structs.replace(
+        samples.recipient(f"{address}@contoh.example"), token=token, address_key=key, area=area
+    )
     envelope = way.personalise(NOTICE, odd).payload
     assert not envelope.sound or sound_lines(envelope.data)
 
@@ -72,7 +90,9 @@ def test_no_recipient_can_break_a_line_of_a_message_that_calls_itself_sound(
 def test_usual_messages_need_no_repair(sample: str, lang: str) -> None:
     way = channel()
     for address in ("siti@contoh.example", "sité@contoh.example"):
-        envelope = way.personalise(way.render(samples.editions()[sample], lang), samples.recipient(address)).payload
+        envelope = way.personalise(
+            way.render(samples.editions()[sample], lang), samples.recipient(address)
+        ).payload
         assert envelope.sound and sound_lines(envelope.data)
 
 
@@ -85,8 +105,12 @@ async def test_the_mailbox_gets_what_the_preview_shows(sample: str, lang: str) -
     server = SmtpStandIn()
     async with server.running() as url:
         way = channel(url)
-        message = way.personalise(way.render(samples.editions()[sample], lang), samples.recipient("siti@contoh.example"))
-        outcomes = [type(result.outcome) async for result in way.send([message], may_write=lambda: True)]
+        message = way.personalise(
+            way.render(samples.editions()[sample], lang), samples.recipient("siti@contoh.example")
+        )
+        outcomes = [
+            type(result.outcome) async for result in way.send([message], may_write=lambda: True)
+        ]
         await way.aclose()
     assert outcomes == [Receipt]
     (received,) = server.inbox("siti@contoh.example")
@@ -104,7 +128,9 @@ def test_the_headers_let_a_resident_stop_with_one_press() -> None:
 @pytest.mark.parametrize("bounces", ["", BOUNCES])
 def test_no_mailbox_is_offered_for_stopping_that_nobody_reads(bounces: str) -> None:
     way = channel(bounce_domain=bounces)
-    data = way.personalise(way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")).payload.data
+    data = way.personalise(
+        way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")
+    ).payload.data
     assert b"mailto:" not in data
 
 
@@ -124,8 +150,14 @@ def test_one_recipient_one_sender_and_no_answer_from_robots() -> None:
     ("area", "list_id"),
     [
         (samples.CIBABAT, "Kelurahan Cibabat <cibabat.kelurahan.info.cimahi.example>"),
-        (samples.KELURAHAN_CIMAHI, "Kelurahan Cimahi <kelurahan-cimahi.kelurahan.info.cimahi.example>"),
-        (samples.CIMAHI_UTARA, "Kecamatan Cimahi Utara <cimahi-utara.kecamatan.info.cimahi.example>"),
+        (
+            samples.KELURAHAN_CIMAHI,
+            "Kelurahan Cimahi <kelurahan-cimahi.kelurahan.info.cimahi.example>",
+        ),
+        (
+            samples.CIMAHI_UTARA,
+            "Kecamatan Cimahi Utara <cimahi-utara.kecamatan.info.cimahi.example>",
+        ),
         (samples.CITY, "Kota Cimahi <cimahi.kota.info.cimahi.example>"),
     ],
 )
@@ -155,8 +187,16 @@ def test_the_date_of_signing_up_is_in_the_words_of_the_language() -> None:
 
 
 def test_the_message_id_is_the_same_on_every_attempt_and_another_for_each_address() -> None:
-    first, again, other = mail(), mail(attempt=2, delivery="e41.email.7.2"), mail(address_key="lain")
-    assert first["Message-ID"] == again["Message-ID"] == f"<{samples.notice().key}.k5xw2zlsoq4dgnbv@info.cimahi.example>"
+    first, again, other = (
+        mail(),
+        mail(attempt=2, delivery="e41.email.7.2"),
+        mail(address_key="lain"),
+    )
+    assert (
+        first["Message-ID"]
+        == again["Message-ID"]
+        == f"<{samples.notice().key}.k5xw2zlsoq4dgnbv@info.cimahi.example>"
+    )
     assert other["Message-ID"] != first["Message-ID"]
 
 
@@ -182,13 +222,19 @@ def test_a_correction_refers_to_the_message_it_corrects() -> None:
         (samples.alert(change="withdrawal", number=2), "en", "[Withdrawn] "),
     ],
 )
-def test_the_subject_is_the_title_behind_at_most_what_matters(edition: Edition, lang: str, prefix: str) -> None:
+def test_the_subject_is_the_title_behind_at_most_what_matters(
+    edition: Edition, lang: str, prefix: str
+) -> None:
     assert mail(edition, lang)["Subject"] == prefix + edition.wording(lang).title
 
 
 def test_a_simulated_message_says_so_in_subject_text_and_html() -> None:
     way = channel(simulated=True)
-    parts = way.preview(way.personalise(way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")))
+    parts = way.preview(
+        way.personalise(
+            way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")
+        )
+    )
     assert parts["subject"].startswith("[SIMULASI] ")
     assert "[SIMULASI]" in parts["text"]
     assert "[SIMULASI]" in parts["html"]
@@ -196,7 +242,9 @@ def test_a_simulated_message_says_so_in_subject_text_and_html() -> None:
 
 def test_bounces_come_back_to_an_address_that_names_the_delivery() -> None:
     way = channel()
-    outgoing = way.personalise(way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example"))
+    outgoing = way.personalise(
+        way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")
+    )
     assert outgoing.payload.sender == f"bounce+e41.email.1029384.1.k5xw2zls@{BOUNCES}"
     local = outgoing.payload.sender.split("@")[0]
     assert len(local) <= 64 and local == local.lower()
@@ -205,19 +253,29 @@ def test_bounces_come_back_to_an_address_that_names_the_delivery() -> None:
 def test_without_room_or_domain_for_that_bounces_go_to_the_sender() -> None:
     for way, delivery in ((channel(bounce_domain=""), "e1"), (channel(), "e" * 60)):
         recipient = samples.recipient("siti@contoh.example", delivery=delivery)
-        assert way.personalise(way.render(samples.notice(), "id"), recipient).payload.sender == "info@info.cimahi.example"
+        assert (
+            way.personalise(way.render(samples.notice(), "id"), recipient).payload.sender
+            == "info@info.cimahi.example"
+        )
 
 
 def test_the_sender_may_have_a_name_of_its_own() -> None:
     way = channel(from_='"Pemkot Cimahi, Humas" <humas@cimahi.example>')
-    parts = way.preview(way.personalise(way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")))
+    parts = way.preview(
+        way.personalise(
+            way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")
+        )
+    )
     assert parts["from"] == '"Pemkot Cimahi, Humas" <humas@cimahi.example>'
 
 
 def test_a_token_of_any_form_is_safe_in_the_links() -> None:
     for token in ("a" * 200, ".x.y", "a/b?c=d&e", "x y\r\nBcc: z@contoh.example"):
         message = mail(token=token)
-        link = re.match(r"<https://info\.cimahi\.example/berhenti/([^>/?\s]+)>", message["List-Unsubscribe"].replace(" ", ""))
+        link = re.match(
+            r"<https://info\.cimahi\.example/berhenti/([^>/?\s]+)>",
+            message["List-Unsubscribe"].replace(" ", ""),
+        )
         assert link
         page = message.get_body(("html",))
         assert page is not None
@@ -226,7 +284,9 @@ def test_a_token_of_any_form_is_safe_in_the_links() -> None:
 
 
 def test_a_withdrawal_does_not_repeat_what_no_longer_holds() -> None:
-    edition = msgspec.structs.replace(samples.alert(), change="withdrawal", number=2, reason="Air sudah surut.")
+    edition = msgspec.structs.replace(
+        samples.alert(), change="withdrawal", number=2, reason="Air sudah surut."
+    )
     for part in mail(edition).iter_parts():
         content = part.get_content()
         assert "Air sudah surut." in content
@@ -236,12 +296,16 @@ def test_a_withdrawal_does_not_repeat_what_no_longer_holds() -> None:
 
 
 @pytest.mark.parametrize(
-    "edition", [samples.notice(), samples.alert(), samples.alert(level="important"), samples.clarification()]
+    "edition",
+    [samples.notice(), samples.alert(), samples.alert(level="important"), samples.clarification()],
 )
 @pytest.mark.parametrize(
-    ("lang", "first", "holds"), [("id", "DICABUT", "tidak berlaku lagi"), ("en", "WITHDRAWN", "no longer holds")]
+    ("lang", "first", "holds"),
+    [("id", "DICABUT", "tidak berlaku lagi"), ("en", "WITHDRAWN", "no longer holds")],
 )
-def test_a_withdrawal_says_first_that_it_no_longer_holds(edition: Edition, lang: str, first: str, holds: str) -> None:
+def test_a_withdrawal_says_first_that_it_no_longer_holds(
+    edition: Edition, lang: str, first: str, holds: str
+) -> None:
     taken_back = withdrawal(edition, reason="Salah kirim.", at=samples.WITHDRAWN)
     message = mail(taken_back, lang)
     text, page = message.get_body(("plain",)), message.get_body(("html",))
@@ -251,7 +315,14 @@ def test_a_withdrawal_says_first_that_it_no_longer_holds(edition: Edition, lang:
     body = page.get_content().partition("<body")[2]
     assert body.index(holds) < body.index("Salah kirim.") < body.index("<h1")
     for content in (text.get_content(), body):
-        for alarming in ("PERINGATAN", "EMERGENCY WARNING", "Lakukan sekarang", "Do this now", "#9d0f10", "bit.example"):
+        for alarming in (
+            "PERINGATAN",
+            "EMERGENCY WARNING",
+            "Lakukan sekarang",
+            "Do this now",
+            "#9d0f10",
+            "bit.example",
+        ):
             assert alarming not in content
 
 
@@ -279,7 +350,11 @@ def test_words_without_a_translation_are_marked_with_their_language() -> None:
     assert page is not None
     markup = page.get_content()
     assert '<html lang="en">' in markup
-    for piece in ('<h1 lang="id">Banjir', '<p class="lead" lang="id">Pindah', '<div class="body" lang="id">'):
+    for piece in (
+        '<h1 lang="id">Banjir',
+        '<p class="lead" lang="id">Pindah',
+        '<div class="body" lang="id">',
+    ):
         assert piece in markup
     assert "<h2>Do this now</h2>" in markup
     assert re.search(r'<div lang="id">\s*<ol>\s*<li>Pindah ke tempat tinggi', markup)
@@ -295,11 +370,25 @@ def test_words_without_a_translation_are_marked_with_their_language() -> None:
         (samples.correction(), "en", "en, id"),
         (samples.clarification(), "en", "en, id"),
         (samples.notice(), "su", "id"),
-        (samples.notice(wordings={"id": samples.notice().wording("id"), "su": samples.notice().wording("id")}), "su", "id, su"),
+        (
+            samples.notice(
+                wordings={
+                    "id": samples.notice().wording("id"),
+                    "su": samples.notice().wording("id"),
+                }
+            ),
+            "su",
+            "id, su",
+        ),
     ],
 )
-def test_a_mail_names_every_language_that_it_is_in(edition: Edition, lang: str, languages: str) -> None:
-    assert [part["Content-Language"] for part in mail(edition, lang).iter_parts()] == [languages, languages]
+def test_a_mail_names_every_language_that_it_is_in(
+    edition: Edition, lang: str, languages: str
+) -> None:
+    assert [part["Content-Language"] for part in mail(edition, lang).iter_parts()] == [
+        languages,
+        languages,
+    ]
 
 
 def test_a_reason_and_a_claim_in_an_english_mail_are_marked_as_indonesian() -> None:
@@ -316,7 +405,9 @@ def test_a_reason_and_a_claim_in_an_english_mail_are_marked_as_indonesian() -> N
 def test_a_sender_with_a_long_name_is_named_in_short_encoded_words() -> None:
     name = "Pemérintah Kota Cimahi, Dinas Komunikasi, Informatika, dan Persandian"
     way = channel(from_=f'"{name}" <info@info.cimahi.example>')
-    data = way.personalise(way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")).payload.data
+    data = way.personalise(
+        way.render(samples.notice(), "id"), samples.recipient("siti@contoh.example")
+    ).payload.data
     head = data.partition(b"\r\n\r\n")[0].decode()
     assert all(len(word) <= 75 for word in re.findall(r"=\?\S+\?=", head))
     message = message_from_bytes(data, policy=policy.default)
@@ -325,7 +416,9 @@ def test_a_sender_with_a_long_name_is_named_in_short_encoded_words() -> None:
 
 def test_the_summary_leads_unless_the_body_begins_with_it() -> None:
     words = samples.notice().wording("id")
-    repeated = msgspec.structs.replace(words, summary="Perumda Tirta mengganti pipa induk di Jl. Amir Machmud.")
+    repeated = msgspec.structs.replace(
+        words, summary="Perumda Tirta mengganti pipa induk di Jl. Amir Machmud."
+    )
     body = mail(samples.notice(wordings={"id": repeated})).get_body(("plain",))
     assert body is not None
     assert body.get_content().count("mengganti pipa induk") == 1
@@ -336,7 +429,11 @@ def test_the_summary_leads_unless_the_body_begins_with_it() -> None:
     [
         ("Air mati. Tampung air.", "Air mati.\n\nTampung air.\n\nTruk menunggu.", ""),
         ("Air mati di Jl. Amir…", "Air mati di Jl. Amir Machmud sampai sore.", ""),
-        ("Air mati di: Cibabat; Melong.", "Air mati di:\n\n- Cibabat\n- Melong\n\nTampung air.", ""),
+        (
+            "Air mati di: Cibabat; Melong.",
+            "Air mati di:\n\n- Cibabat\n- Melong\n\nTampung air.",
+            "",
+        ),
         ("Air mati. Tampung air.", "Truk menunggu.", "1. Air mati.\n2. Tampung air."),
     ],
 )
@@ -390,12 +487,16 @@ class Page(HTMLParser):
 
 @pytest.mark.parametrize("lang", ["id", "en"])
 @pytest.mark.parametrize("sample", samples.editions())
-def test_the_page_needs_one_constant_style_block_and_nothing_from_elsewhere(sample: str, lang: str) -> None:
+def test_the_page_needs_one_constant_style_block_and_nothing_from_elsewhere(
+    sample: str, lang: str
+) -> None:
     body = mail(samples.editions()[sample], lang).get_body(("html",))
     assert body is not None
     markup = body.get_content().replace("\r\n", "\n")
     page = Page(markup)
-    assert page.styles == re.findall(r"<style>(.*?)</style>", Path("templates/email/_style.html").read_text(), re.DOTALL)
+    assert page.styles == re.findall(
+        r"<style>(.*?)</style>", Path("templates/email/_style.html").read_text(), re.DOTALL
+    )
     assert "style" not in page.attributes
     assert not {"script", "link", "iframe", "form"} & set(page.tags)
     sources = re.findall(r'<img[^>]* src="([^"]*)"', markup)
@@ -408,16 +509,22 @@ def test_the_page_needs_one_constant_style_block_and_nothing_from_elsewhere(samp
 
 def test_an_image_has_its_words() -> None:
 
-    edition = samples.notice(image=Image(url="https://info.cimahi.example/m/1.jpg", alt="Peta lokasi truk tangki"))
+    edition = samples.notice(
+        image=Image(url="https://info.cimahi.example/m/1.jpg", alt="Peta lokasi truk tangki")
+    )
     message = mail(edition)
     text, page = message.get_body(("plain",)), message.get_body(("html",))
     assert text is not None and page is not None
-    assert "Gambar: Peta lokasi truk tangki (https://info.cimahi.example/m/1.jpg)" in text.get_content()
+    assert (
+        "Gambar: Peta lokasi truk tangki (https://info.cimahi.example/m/1.jpg)"
+        in text.get_content()
+    )
     assert 'alt="Peta lokasi truk tangki"' in page.get_content()
 
 
 @pytest.mark.parametrize(
-    ("verdict", "tag"), [("Hoaks", "KLARIFIKASI HOAKS"), ("Benar", "KLARIFIKASI\n"), ("Konten lama", "KLARIFIKASI\n")]
+    ("verdict", "tag"),
+    [("Hoaks", "KLARIFIKASI HOAKS"), ("Benar", "KLARIFIKASI\n"), ("Konten lama", "KLARIFIKASI\n")],
 )
 def test_what_proved_true_is_not_headed_as_a_hoax(verdict: str, tag: str) -> None:
     message = mail(samples.clarification(claim=Claim(claim="Kabar", verdict=verdict, fact="Fakta")))
@@ -459,7 +566,16 @@ def test_an_address_is_kept_as_it_was_but_for_its_domain(text: str, address: str
 
 
 @pytest.mark.parametrize(
-    "text", ["siti", "siti@", "@contoh.example", "siti@contoh", "a b@contoh.example", "siti@-x.example", "a..b@x.example"]
+    "text",
+    [
+        "siti",
+        "siti@",
+        "@contoh.example",
+        "siti@contoh",
+        "a b@contoh.example",
+        "siti@-x.example",
+        "a..b@x.example",
+    ],
 )
 def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(BadAddress, match=r"nama@contoh\.id"):
@@ -498,7 +614,9 @@ def test_settings_come_from_variables_with_the_channels_name() -> None:
         {"EMAIL_RATE": "-1"},
     ],
 )
-def test_settings_that_cannot_work_are_refused_at_once_without_showing_secrets(variables: dict[str, str]) -> None:
+def test_settings_that_cannot_work_are_refused_at_once_without_showing_secrets(
+    variables: dict[str, str],
+) -> None:
     with pytest.raises(ValidationError) as refused:
         Settings.read(variables, samples.site())
     assert "rahasia" not in str(refused.value)
@@ -514,13 +632,17 @@ async def test_the_doctor_finds_a_good_server_good() -> None:
         findings = await way.check()
         await way.aclose()
     assert [finding.ok for finding in findings] == [True, True, True, True]
-    assert [finding.mend for finding in findings] == ["", "", "", ""], "advice under what is in order"
+    assert [finding.mend for finding in findings] == ["", "", "", ""], (
+        "advice under what is in order"
+    )
 
 
 async def test_the_doctor_says_what_to_mend() -> None:
     site = replace(samples.site(), base_url="http://127.0.0.1:8000")
     async with SmtpStandIn(credentials=("a", "b")).running() as url:
-        settings = Settings(site=site, url=url.replace("a:b@", "a:salah@"), from_="info@lain.example")
+        settings = Settings(
+            site=site, url=url.replace("a:b@", "a:salah@"), from_="info@lain.example"
+        )
         way = Email(settings)
         findings = await way.check()
         await way.aclose()
@@ -537,10 +659,15 @@ async def test_the_doctor_names_missing_settings() -> None:
 
 @pytest.mark.parametrize("lang", ["id", "en"])
 @pytest.mark.parametrize("name", ["notice", "alert", "clarification", "correction"])
-def test_every_kind_shows_what_to_do_and_a_summary_that_repeats_it_is_lost_on_no_channel(name: str, lang: str) -> None:
+def test_every_kind_shows_what_to_do_and_a_summary_that_repeats_it_is_lost_on_no_channel(
+    name: str, lang: str
+) -> None:
     edition = samples.editions()[name]
     steps = "1. Tekan *123*4#.\n2. Telepon 112."
-    words = {lang: Wording(title="Air mati", summary="Tekan *123*4#.", body="Isi.", instruction=steps) for lang in ("id", "en")}
+    words = {
+        lang: Wording(title="Air mati", summary="Tekan *123*4#.", body="Isi.", instruction=steps)
+        for lang in ("id", "en")
+    }
     message = mail(msgspec.structs.replace(edition, wordings=words), lang)
     for kind in ("plain", "html"):
         part = message.get_body((kind,))
@@ -550,7 +677,9 @@ def test_every_kind_shows_what_to_do_and_a_summary_that_repeats_it_is_lost_on_no
 
 
 def test_a_body_that_mail_programs_would_clip_says_that_it_was_cut() -> None:
-    words = Wording(title="Air mati", summary="", body="Air \"mati\" di '&' sini. " * 6_000, instruction="")
+    words = Wording(
+        title="Air mati", summary="", body="Air \"mati\" di '&' sini. " * 6_000, instruction=""
+    )
     message = mail(samples.notice(wordings={"id": words}))
     part = message.get_body(("html",))
     assert part is not None

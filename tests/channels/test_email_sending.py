@@ -24,9 +24,17 @@ from scripted_smtp import SILENCE, ScriptedSmtp
 from waiting import until
 
 
-def channel(url: str = "", *, tls: ssl.SSLContext | None = None, connections: int = 4, timeout: float = 5) -> Email:
+def channel(
+    url: str = "", *, tls: ssl.SSLContext | None = None, connections: int = 4, timeout: float = 5
+) -> Email:
     """The channel for the server at `url`."""
-    settings = Settings(site=samples.site(), url=url, from_="info@info.cimahi.example", connections=connections, timeout=timeout)
+    settings = Settings(
+        site=samples.site(),
+        url=url,
+        from_="info@info.cimahi.example",
+        connections=connections,
+        timeout=timeout,
+    )
     return Email(settings, tls=tls)
 
 
@@ -34,7 +42,9 @@ def batch(way: Email, addresses: Sequence[str]) -> list[Outgoing]:
     """One message to each address."""
     message = way.render(samples.notice(), "id")
     return [
-        way.personalise(message, samples.recipient(address, delivery=f"e1.email.{n}.1", address_key=f"k{n:07d}"))
+        way.personalise(
+            message, samples.recipient(address, delivery=f"e1.email.{n}.1", address_key=f"k{n:07d}")
+        )
         for n, address in enumerate(addresses)
     ]
 
@@ -60,12 +70,18 @@ async def test_every_resident_gets_one_message_over_few_connections_that_stay() 
         assert not server.sessions
     assert sorted(to for to, _ in server.accepted) == sorted(residents(200))
     assert len({message_id for _, message_id in server.accepted}) == 200
-    taken = [result.outgoing.recipient.address for result in results if isinstance(result.outcome, Receipt)]
+    taken = [
+        result.outgoing.recipient.address
+        for result in results
+        if isinstance(result.outcome, Receipt)
+    ]
     assert sorted(taken) == sorted(residents(200))
 
 
 @pytest.mark.parametrize("pipelining", [True, False])
-async def test_what_the_server_took_is_what_the_outcomes_say_whatever_goes_wrong(pipelining: bool) -> None:
+async def test_what_the_server_took_is_what_the_outcomes_say_whatever_goes_wrong(
+    pipelining: bool,
+) -> None:
     faults = Faults(rate_429=0.05, rate_5xx=0.05, blocked=0.1, cut=0.05, greylist=0.2)
     server = SmtpStandIn(faults=faults, record=True, pipelining=pipelining)
     async with server.running() as url:
@@ -82,7 +98,9 @@ async def test_what_the_server_took_is_what_the_outcomes_say_whatever_goes_wrong
             assert server.counts["cut"]
         else:
             assert address not in took
-        assert isinstance(outcome, Refused) == faults.blocks(address) or isinstance(outcome, Deferred)
+        assert isinstance(outcome, Refused) == faults.blocks(address) or isinstance(
+            outcome, Deferred
+        )
     kinds = Counter(type(result.outcome).__name__ for result in results)
     assert kinds["Receipt"] > 200 and kinds["Refused"] > 20 and kinds["Deferred"] > 50
 
@@ -114,7 +132,12 @@ async def test_nothing_more_is_written_once_writing_is_forbidden(pipelining: boo
     async with server.running() as url:
         way = channel(url)
         answers = iter([True] * 7)
-        results = [r async for r in way.send(batch(way, residents(50)), may_write=lambda: next(answers, False))]
+        results = [
+            r
+            async for r in way.send(
+                batch(way, residents(50)), may_write=lambda: next(answers, False)
+            )
+        ]
         await way.aclose()
     assert len(results) == len(server.accepted) == 7
 
@@ -123,7 +146,13 @@ async def test_an_address_that_smtp_cannot_carry_is_dead_and_reaches_no_server()
     server = SmtpStandIn(record=True)
     async with server.running() as url:
         way = channel(url)
-        unsafe = ["a b@contoh.example", "a>@contoh.example\r\nRCPT TO:<b@contoh.example", "tanpa-at", "a@b@contoh.example", ""]
+        unsafe = [
+            "a b@contoh.example",
+            "a>@contoh.example\r\nRCPT TO:<b@contoh.example",
+            "tanpa-at",
+            "a@b@contoh.example",
+            "",
+        ]
         results = await sent(way, batch(way, unsafe))
         await way.aclose()
     assert {type(result.outcome) for result in results} == {Refused}
@@ -134,7 +163,13 @@ async def test_refusals_by_policy_are_each_recipients_own_until_delivery_weighs_
     script = ScriptedSmtp(RCPT="550 5.7.1 Blocked")
     async with script.running() as url:
         way = channel(url, connections=1)
-        addresses = ["a@satu.example", "b@satu.example", "c@dua.example", "d@tiga.example", "e@empat.example"]
+        addresses = [
+            "a@satu.example",
+            "b@satu.example",
+            "c@dua.example",
+            "d@tiga.example",
+            "e@empat.example",
+        ]
         outcomes = [result.outcome for result in await sent(way, batch(way, addresses))]
         await way.aclose()
     assert len(outcomes) == 5
@@ -143,7 +178,9 @@ async def test_refusals_by_policy_are_each_recipients_own_until_delivery_weighs_
         assert (outcome.about, outcome.scope, outcome.alarm) == ("recipient", "domain", True)
 
 
-async def test_a_batch_ends_once_ten_recipients_in_a_row_are_told_that_our_sign_in_is_wrong() -> None:
+async def test_a_batch_ends_once_ten_recipients_in_a_row_are_told_that_our_sign_in_is_wrong() -> (
+    None
+):
     script = ScriptedSmtp(RCPT="530 5.7.0 Authentication required")
     async with script.running() as url:
         way = channel(url, connections=1)
@@ -158,11 +195,17 @@ async def test_a_server_that_is_away_defers_all_and_a_later_batch_arrives() -> N
     server = SmtpStandIn(record=True)
     port = free_port()
     url = f"smtp://127.0.0.1:{port}"
-    way = Email(Settings(site=samples.site(), url=url, from_="info@info.cimahi.example"), clock=lambda: now[0])
+    way = Email(
+        Settings(site=samples.site(), url=url, from_="info@info.cimahi.example"),
+        clock=lambda: now[0],
+    )
     messages = batch(way, residents(30))
     outcomes = [result.outcome for result in await sent(way, messages)]
     assert len(outcomes) == 30
-    assert all(isinstance(outcome, Deferred) and outcome.throttle and not outcome.uncertain for outcome in outcomes)
+    assert all(
+        isinstance(outcome, Deferred) and outcome.throttle and not outcome.uncertain
+        for outcome in outcomes
+    )
     assert not await way.probe()
     now[0] += 60
     async with server.running(port):
@@ -184,7 +227,10 @@ async def test_the_right_password_opens_the_server_and_a_wrong_one_halts() -> No
         good = channel(f"smtp://info%40cimahi.example:s%3Aandi%2F%20rahasia@{place}")
         assert isinstance((await sent(good, batch(good, residents(1))))[0].outcome, Receipt)
         await good.aclose()
-        for bad_url, code in ((f"smtp://info%40cimahi.example:salah@{place}", "535 5.7.8"), (f"smtp://{place}", "530 5.7.0")):
+        for bad_url, code in (
+            (f"smtp://info%40cimahi.example:salah@{place}", "535 5.7.8"),
+            (f"smtp://{place}", "530 5.7.0"),
+        ):
             bad = channel(bad_url)
             outcome = (await sent(bad, batch(bad, residents(1))))[0].outcome
             assert isinstance(outcome, Halted) and outcome.code == code
@@ -197,9 +243,12 @@ PASSWORD_ASKED = "250-scripted.example\r\n250-PIPELINING\r\n250 AUTH PLAIN"
 def clocked(url: str, now: list[float], connections: int = 10) -> Email:
     """The channel with a clock that tests put forward, signing in with some password."""
     settings = Settings(
-        site=samples.site(), url=url.replace("://", "://u:salah@"), from_="info@info.cimahi.example", connections=connections,
+        site=samples.site(),
+        url=url.replace("://", "://u:salah@"),
+        from_="info@info.cimahi.example",
+        connections=connections,
         timeout=5,
-    )  # fmt: skip
+    )
     return Email(settings, clock=lambda: now[0])
 
 
@@ -219,7 +268,9 @@ async def test_a_wrong_password_is_one_try_a_pause_however_many_wait(reply: str)
         for wait in (5, 20, 30):
             now[0] += wait
             (result,) = await sent(way, batch(way, residents(1)))
-            assert isinstance(result.outcome, Deferred) and result.outcome.retry_after == 1060 - now[0]
+            assert (
+                isinstance(result.outcome, Deferred) and result.outcome.retry_after == 1060 - now[0]
+            )
             assert result.outcome.code == reply[:9]
         assert sign_ins(server) == 1
         for tries, pause in ((2, 60), (3, 120), (4, 240), (5, 480), (6, 600), (7, 600)):
@@ -235,9 +286,13 @@ async def test_after_the_right_password_all_connections_open_and_a_refusal_is_fo
     server, now = ScriptedSmtp(EHLO=PASSWORD_ASKED, AUTH=["535 5.7.8 Wrong"]), [1000.0]
     async with server.running() as url:
         way = clocked(url, now, connections=4)
-        assert {type(result.outcome) for result in await sent(way, batch(way, residents(9)))} == {Halted}
+        assert {type(result.outcome) for result in await sent(way, batch(way, residents(9)))} == {
+            Halted
+        }
         now[0] += 61
-        assert {type(result.outcome) for result in await sent(way, batch(way, residents(200)))} == {Receipt}
+        assert {type(result.outcome) for result in await sent(way, batch(way, residents(200)))} == {
+            Receipt
+        }
         assert (len(server.mails), sign_ins(server)) == (200, 5)
         await way.aclose()
 
@@ -247,7 +302,9 @@ async def test_a_greeting_that_does_not_come_holds_up_no_message() -> None:
     async with server.running() as url:
         way = channel(url, connections=2, timeout=60)
         sending = asyncio.create_task(sent(way, batch(way, residents(1))))
-        await asyncio.wait_for(server.got_mail.wait(), 30)  # the silent connection is given up after sixty
+        await asyncio.wait_for(
+            server.got_mail.wait(), 30
+        )  # the silent connection is given up after sixty
         assert {type(result.outcome) for result in await sending} == {Receipt}
         await way.aclose()
 
@@ -258,7 +315,11 @@ async def test_nobody_waits_behind_a_content_that_is_not_answered() -> None:
     async with server.running() as url:
         way = channel(url, connections=10, timeout=60)
         sending = asyncio.create_task(sent(way, batch(way, people)))
-        await until(lambda: len(server.arrived) == 29, seconds=30, what="all others, before the silent connection is given up")
+        await until(
+            lambda: len(server.arrived) == 29,
+            seconds=30,
+            what="all others, before the silent connection is given up",
+        )
         gate.set()
         assert [type(result.outcome) for result in await sending] == [Receipt] * 30
         await way.aclose()
@@ -287,14 +348,18 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLConte
         .sign(key, hashes.SHA256())
     )
     path = tmp_path_factory.mktemp("tls") / "both.pem"
-    plain_key = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    plain_key = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + plain_key)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(path)
     return server, ssl.create_default_context(cafile=path)
 
 
-async def test_smtps_works_from_the_first_byte(certificates: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+async def test_smtps_works_from_the_first_byte(
+    certificates: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
     server = SmtpStandIn()
     async with server.running(tls=certificates[0]) as url:
         way = channel(url.replace("127.0.0.1", "localhost"), tls=certificates[1])
@@ -335,17 +400,26 @@ class Letterbox:
         self.got: list[tuple[str, bool]] = []
 
     async def handle_DATA(  # noqa: N802 # reason: aiosmtpd's name
-        self, server: aiosmtpd.smtp.SMTP, session: aiosmtpd.smtp.Session, envelope: aiosmtpd.smtp.Envelope
+        self,
+        server: aiosmtpd.smtp.SMTP,
+        session: aiosmtpd.smtp.Session,
+        envelope: aiosmtpd.smtp.Envelope,
     ) -> str:
         self.got.append((envelope.rcpt_tos[0], session.ssl is not None))
         return "250 ok"
 
 
-async def test_starttls_comes_before_anything_is_said(certificates: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+async def test_starttls_comes_before_anything_is_said(
+    certificates: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
     box = Letterbox()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: aiosmtpd.smtp.SMTP(box, tls_context=certificates[0], require_starttls=True, loop=loop), "127.0.0.1", 0
+        lambda: aiosmtpd.smtp.SMTP(
+            box, tls_context=certificates[0], require_starttls=True, loop=loop
+        ),
+        "127.0.0.1",
+        0,
     )
     port = server.sockets[0].getsockname()[1]
     way = channel(f"smtp://localhost:{port}?starttls=true", tls=certificates[1], connections=1)

@@ -1,4 +1,6 @@
-"""The feeds of an area: stable entries, corrections and withdrawals, pages without loss, words as the golden files have them."""
+"""The feeds of an area: stable entries, corrections and withdrawals, pages without loss, words as
+the golden files have them.
+"""
 
 import json
 from collections.abc import Iterator
@@ -30,7 +32,9 @@ def test_an_id_never_changes_and_is_the_same_in_every_area() -> None:
 
 def test_the_year_of_an_id_is_the_one_in_cimahi() -> None:
     new_year = datetime(2027, 1, 1, 0, 30, tzinfo=samples.WIB)
-    assert items([samples.notice(first_published_at=new_year, expires=None)])[0]["id"].startswith("tag:info.cimahi.example,2027:")
+    assert items([samples.notice(first_published_at=new_year, expires=None)])[0]["id"].startswith(
+        "tag:info.cimahi.example,2027:"
+    )
 
 
 def test_a_correction_keeps_its_birth_and_moves_its_update() -> None:
@@ -43,9 +47,15 @@ def test_a_correction_keeps_its_birth_and_moves_its_update() -> None:
 
 
 def test_a_withdrawal_tells_its_reason_and_repeats_the_old_claim_nowhere() -> None:
-    old = samples.notice(link="https://tirta.cimahi.example/", image=Image(url="/gambar/pipa.jpg", alt="Pipa"))
+    old = samples.notice(
+        link="https://tirta.cimahi.example/", image=Image(url="/gambar/pipa.jpg", alt="Pipa")
+    )
     edition = msgspec.structs.replace(
-        old, number=2, change="withdrawal", reason="Pekerjaan pipa ditunda. Air tetap mengalir.", published_at=samples.WITHDRAWN
+        old,
+        number=2,
+        change="withdrawal",
+        reason="Pekerjaan pipa ditunda. Air tetap mengalir.",
+        published_at=samples.WITHDRAWN,
     )
     item = items([edition])[0]
     assert item["title"].startswith("[DICABUT] ")
@@ -60,7 +70,9 @@ def test_a_withdrawal_tells_its_reason_and_repeats_the_old_claim_nowhere() -> No
 
 
 def test_a_withdrawn_hoax_answer_does_not_spread_the_hoax() -> None:
-    edition = samples.clarification(change="withdrawal", reason="Kami keliru.", published_at=samples.WITHDRAWN)
+    edition = samples.clarification(
+        change="withdrawal", reason="Kami keliru.", published_at=samples.WITHDRAWN
+    )
     assert "bit.example" not in asked("atom", [edition]).body.decode()
 
 
@@ -94,9 +106,14 @@ def test_a_picture_of_ours_says_how_large_it_is_and_what_it_shows() -> None:
         "height": "1067",
     }
     assert samples.PICTURE.alt in rss.decode()
-    assert feedparser.parse(asked("atom", [samples.picture()]).body).entries[0].enclosures[0].length == "183042"
+    assert (
+        feedparser.parse(asked("atom", [samples.picture()]).body).entries[0].enclosures[0].length
+        == "183042"
+    )
     [item] = json.loads(asked("json", [samples.picture()]).body)["items"]
-    assert item["attachments"] == [{"url": samples.PICTURE.url, "mime_type": "image/jpeg", "size_in_bytes": 183042}]
+    assert item["attachments"] == [
+        {"url": samples.PICTURE.url, "mime_type": "image/jpeg", "size_in_bytes": 183042}
+    ]
 
 
 def test_a_feed_without_pictures_names_no_media() -> None:
@@ -110,11 +127,15 @@ def test_a_picture_is_an_enclosure_with_its_text_alternative() -> None:
     assert item["image"] == address
     assert item["attachments"] == [{"url": address, "mime_type": "image/jpeg"}]
     assert f'<img src="{address}" alt="Pipa &quot;induk&quot;">' in item["content_html"]
-    assert feedparser.parse(asked("rss", [edition]).body).entries[0].enclosures[0].type == "image/jpeg"
+    assert (
+        feedparser.parse(asked("rss", [edition]).body).entries[0].enclosures[0].type == "image/jpeg"
+    )
 
 
 def test_a_relative_link_in_the_text_becomes_absolute() -> None:
-    wording = Wording(title="Judul", summary="Ringkasan", body="[jadwal](/jadwal) dan [nomor](tel:112)")
+    wording = Wording(
+        title="Judul", summary="Ringkasan", body="[jadwal](/jadwal) dan [nomor](tel:112)"
+    )
     html = items([samples.notice(wordings={"id": wording})])[0]["content_html"]
     assert 'href="https://info.cimahi.example/jadwal"' in html
     assert 'href="tel:112"' in html
@@ -129,7 +150,9 @@ def test_an_address_that_is_none_is_left_out() -> None:
 
 
 def test_english_readers_get_english_where_there_is_any() -> None:
-    only_indonesian = samples.notice(code="CMH-INDO-22", wordings={"id": samples.notice().wording("id")})
+    only_indonesian = samples.notice(
+        code="CMH-INDO-22", wordings={"id": samples.notice().wording("id")}
+    )
     document = asked("json", [samples.correction(), only_indonesian], query={"bahasa": "en"})
     found = json.loads(document.body)
     assert found["language"] == "en"
@@ -142,7 +165,10 @@ def test_english_readers_get_english_where_there_is_any() -> None:
 
 def test_a_simulation_is_marked_in_every_title() -> None:
     for extension in FORMATS:
-        assert all(title.startswith("[SIMULASI] ") for _, title, _, _ in told(extension, asked(extension, simulated=True).body))
+        assert all(
+            title.startswith("[SIMULASI] ")
+            for _, title, _, _ in told(extension, asked(extension, simulated=True).body)
+        )
 
 
 # --- pages ---------------------------------------------------------------------------------------
@@ -156,7 +182,9 @@ def next_url(extension: str, body: bytes) -> str:
     return next((link.href for link in links if link.rel == "next"), "")
 
 
-def followed(extension: str, editions: list[Edition], *, published_meanwhile: Iterator[Edition] | None = None) -> list[str]:
+def followed(
+    extension: str, editions: list[Edition], *, published_meanwhile: Iterator[Edition] | None = None
+) -> list[str]:
     """The ids of all pages, while new announcements appear between two requests."""
     ids: list[str] = []
     query: dict[str, str] = {}
@@ -174,9 +202,15 @@ def followed(extension: str, editions: list[Edition], *, published_meanwhile: It
 @pytest.mark.parametrize("extension", ["atom", "json"])
 def test_paging_while_publishing_loses_nothing_and_doubles_nothing(extension: str) -> None:
     editions = many(173)
-    ordered = sorted(editions, key=lambda edition: (edition.first_published_at, edition.code), reverse=True)
+    ordered = sorted(
+        editions, key=lambda edition: (edition.first_published_at, edition.code), reverse=True
+    )
     newer = (
-        samples.notice(code=f"CMH-NEW{number}-2M", first_published_at=samples.NOW + timedelta(minutes=number), expires=None)
+        samples.notice(
+            code=f"CMH-NEW{number}-2M",
+            first_published_at=samples.NOW + timedelta(minutes=number),
+            expires=None,
+        )
         for number in range(1, 9)
     )
     ids = followed(extension, editions, published_meanwhile=newer)
@@ -195,7 +229,9 @@ def test_rss_is_one_page() -> None:
     assert b'rel="next"' not in document.body
 
 
-@pytest.mark.parametrize("cursor", ["", "x", ".", "1e5.CMH", "-", "9" * 40 + ".CMH", "\u0663.CMH", "<script>"])
+@pytest.mark.parametrize(
+    "cursor", ["", "x", ".", "1e5.CMH", "-", "9" * 40 + ".CMH", "\u0663.CMH", "<script>"]
+)
 def test_a_cursor_that_cannot_be_read_gives_the_first_page(cursor: str) -> None:
     shown = items(many(60), query={"sebelum": cursor})
     assert shown == items(many(60))
@@ -205,7 +241,10 @@ def test_a_cursor_that_cannot_be_read_gives_the_first_page(cursor: str) -> None:
 
 
 def test_the_feed_for_signage_holds_what_is_valid_now_in_plain_words() -> None:
-    editions = [*EDITIONS, samples.alert(code="CMH-SOON-22", effective=LATER + timedelta(minutes=5))]
+    editions = [
+        *EDITIONS,
+        samples.alert(code="CMH-SOON-22", effective=LATER + timedelta(minutes=5)),
+    ]
     body = asked("rss", editions, query={"bentuk": "layar"}).body
     codes = [entry[0].rsplit("/", 1)[-1] for entry in told("rss", body)]
     assert codes == ["CMH-7K4Q-2M", "CMH-ALRT-22", "CMH-CLAR-22"]
@@ -216,7 +255,11 @@ def test_concerto_knows_a_content_by_its_code() -> None:
     document = asked("json", query={"bentuk": "concerto"})
     contents = json.loads(document.body)
     assert document.media_type == "application/json"
-    assert [content["name"] for content in contents] == ["CMH-7K4Q-2M", "CMH-ALRT-22", "CMH-CLAR-22"]
+    assert [content["name"] for content in contents] == [
+        "CMH-7K4Q-2M",
+        "CMH-ALRT-22",
+        "CMH-CLAR-22",
+    ]
     assert contents[1] == {
         "type": "RichText",
         "name": "CMH-ALRT-22",
@@ -235,7 +278,12 @@ def test_concerto_knows_a_content_by_its_code() -> None:
 def written(name: str, lang: str) -> str:
     """Title, summary, text and HTML of a sample, one under the other."""
     item = items([samples.editions()[name]], query={"bahasa": lang}, now=samples.NOW)[0]
-    parts = {"title": item["title"], "summary": item["summary"], "text": item["content_text"], "html": item["content_html"]}
+    parts = {
+        "title": item["title"],
+        "summary": item["summary"],
+        "text": item["content_text"],
+        "html": item["content_html"],
+    }
     return "\n\n".join(f"=== {part} ===\n{text}" for part, text in parts.items()) + "\n"
 
 
@@ -249,9 +297,11 @@ def indented(extension: str) -> str:
     return etree.tostring(root, encoding="unicode") + "\n"
 
 
-GOLDENS = {f"{name}.{lang}.txt": (written, (name, lang)) for name in samples.editions() for lang in ("id", "en")} | {
-    f"cibabat.{extension}": (indented, (extension,)) for extension in FORMATS
-}
+GOLDENS = {
+    f"{name}.{lang}.txt": (written, (name, lang))
+    for name in samples.editions()
+    for lang in ("id", "en")
+} | {f"cibabat.{extension}": (indented, (extension,)) for extension in FORMATS}
 
 
 @pytest.mark.parametrize("name", GOLDENS)
@@ -265,7 +315,9 @@ def test_no_golden_file_is_left_over() -> None:
 
 
 def write_goldens() -> None:
-    """Write all golden files anew: `PYTHONPATH=tests:. python tests/channels/test_feed.py`, then read the difference."""
+    """Write all golden files anew: `PYTHONPATH=tests:. python tests/channels/test_feed.py`, then
+    read the difference.
+    """
     for name, (write, arguments) in GOLDENS.items():
         (GOLDEN / name).write_text(write(*arguments), encoding="utf-8")
 
@@ -277,7 +329,10 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("lang", ["id", "en"])
 @pytest.mark.parametrize("name", ["notice", "alert", "clarification", "correction"])
 def test_every_kind_shows_what_to_do(name: str, lang: str) -> None:
-    words = {one: Wording(title="Air mati", summary="", body="Isi.", instruction="Tekan *123*4#.") for one in ("id", "en")}
+    words = {
+        one: Wording(title="Air mati", summary="", body="Isi.", instruction="Tekan *123*4#.")
+        for one in ("id", "en")
+    }
     edition = msgspec.structs.replace(samples.editions()[name], wordings=words)
     entry = FeedChannel(Settings(site=samples.site())).entry(edition, lang)
     assert "Tekan *123*4#." in entry.html

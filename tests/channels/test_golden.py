@@ -1,6 +1,8 @@
-"""The words of every push channel, as files a communications officer can read: a change of wording is a change there.
+"""The words of every push channel, as files a communications officer can read: a change of wording
+is a change there.
 
-Write them anew with `PYTHONPATH=tests:. python tests/channels/test_golden.py`, then read the difference.
+Write them anew with `PYTHONPATH=tests:. python tests/channels/test_golden.py`, then read the
+difference.
 """
 
 import importlib
@@ -28,7 +30,9 @@ def push_channels() -> dict[str, tuple[PushChannel, str]]:
         module = importlib.import_module(f"channels.{path.stem}")
         channel = module.open_channel(module.Settings.read({}, samples.site()))
         if hasattr(channel, "now"):
-            channel.now = lambda: samples.NOW  # what is silent at night must not depend on when this runs
+            channel.now = lambda: (
+                samples.NOW
+            )  # what is silent at night must not depend on when this runs
         if hasattr(channel, "send"):
             found[path.stem] = channel, address_for(module.parse_address)
     return found
@@ -46,7 +50,10 @@ def address_for(parse_address: Callable[[str], str]) -> str:
 
 def written(parts: dict[str, str]) -> str:
     """The parts of a preview, each under its name; the style of a page is no words."""
-    text = "".join(f"=== {name} ===\n{part.rstrip()}\n\n" for name, part in parts.items()).rstrip() + "\n"
+    text = (
+        "".join(f"=== {name} ===\n{part.rstrip()}\n\n" for name, part in parts.items()).rstrip()
+        + "\n"
+    )
     return re.sub(r"<style>.*?</style>", "<style>...</style>", text, flags=re.DOTALL)
 
 

@@ -1,4 +1,6 @@
-"""HTTP for push channels: limits, and which failures leave a message uncertain. Real sockets on loopback."""
+"""HTTP for push channels: limits, and which failures leave a message uncertain. Real sockets on
+loopback.
+"""
 
 import asyncio
 import hashlib
@@ -45,9 +47,13 @@ async def listening(handler: Handler) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
 
-async def failure_of(url: str, *, total_seconds: float = 5, connect_seconds: float = 1) -> BaseException:
+async def failure_of(
+    url: str, *, total_seconds: float = 5, connect_seconds: float = 1
+) -> BaseException:
     """The error a POST to `url` raises."""
-    async with open_session(connections=1, connect_seconds=connect_seconds, total_seconds=total_seconds) as session:
+    async with open_session(
+        connections=1, connect_seconds=connect_seconds, total_seconds=total_seconds
+    ) as session:
         with pytest.raises(REQUEST_ERRORS) as caught:
             async with session.post(url, data=b"x") as response:
                 await response.read()
@@ -77,7 +83,10 @@ async def test_waiting_in_vain_for_a_free_connection_was_never_written() -> None
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
-    async with listening(silent) as url, open_session(connections=1, connect_seconds=0.1, total_seconds=5) as session:
+    async with (
+        listening(silent) as url,
+        open_session(connections=1, connect_seconds=0.1, total_seconds=5) as session,
+    ):
         first = asyncio.create_task(session.post(url, data=b"x").__aenter__())
         await asyncio.sleep(0.05)
         with pytest.raises(REQUEST_ERRORS) as caught:
@@ -95,7 +104,9 @@ async def test_a_connection_cut_after_the_request_is_uncertain() -> None:
     async with listening(cut) as url:
         error = await failure_of(url)
     assert not never_written(error)
-    assert deferred(error) == Deferred(uncertain=True, code="ServerDisconnectedError", detail="no answer", about="recipient")
+    assert deferred(error) == Deferred(
+        uncertain=True, code="ServerDisconnectedError", detail="no answer", about="recipient"
+    )
 
 
 async def test_an_answer_that_ends_half_way_is_uncertain() -> None:
@@ -113,7 +124,9 @@ async def test_an_answer_that_never_comes_is_uncertain() -> None:
 
     async with listening(silent) as url:
         error = await failure_of(url, total_seconds=0.2)
-    assert deferred(error) == Deferred(uncertain=True, code="TimeoutError", detail="no answer", about="recipient")
+    assert deferred(error) == Deferred(
+        uncertain=True, code="TimeoutError", detail="no answer", about="recipient"
+    )
 
 
 async def test_an_answer_that_is_no_http_is_uncertain() -> None:
@@ -189,7 +202,9 @@ async def test_a_request_ends_before_the_turn_of_its_worker() -> None:
         ("Wed, 99 Nov 2026 07:43:00 GMT", None),
     ],
 )
-def test_retry_after_is_read_in_seconds_or_not_at_all(text: str | None, expected: float | None) -> None:
+def test_retry_after_is_read_in_seconds_or_not_at_all(
+    text: str | None, expected: float | None
+) -> None:
     assert seconds(text) == expected
 
 
@@ -244,10 +259,14 @@ def idle_answer(sessions: Sessions) -> bool:
     """Whether the connection that rests holds an answer, or was closed because of it."""
     connector = sessions.get().connector
     assert connector is not None
-    return all(protocol.should_close for kept in connector._conns.values() for protocol, _since in kept)
+    return all(
+        protocol.should_close for kept in connector._conns.values() for protocol, _since in kept
+    )
 
 
-async def test_a_request_that_waited_for_its_connection_asks_once_more_before_it_is_written() -> None:
+async def test_a_request_that_waited_for_its_connection_asks_once_more_before_it_is_written() -> (
+    None
+):
     heard = bytearray()
 
     async def hear(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:

@@ -126,8 +126,26 @@ def test_any_text_is_read(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["حnh", "漢î名", "a.", "a@", "x", "-.", "@", "a.b@c.d:", "➡️.", "_.a", "https:", "a@a.", "é😀", "a-"]
+    "piece",
+    [
+        "حnh",
+        "漢î名",
+        "a.",
+        "a@",
+        "x",
+        "-.",
+        "@",
+        "a.b@c.d:",
+        "➡️.",
+        "_.a",
+        "https:",
+        "a@a.",
+        "é😀",
+        "a-",
+    ],
 )
 def test_a_long_text_of_any_script_costs_little(piece: str) -> None:
-    list(hosts_in(piece * 8_000))  # a pattern with a choice in a repetition would not come to an end
+    list(
+        hosts_in(piece * 8_000)
+    )  # a pattern with a choice in a repetition would not come to an end
     host_of(piece * 8_000)

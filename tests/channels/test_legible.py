@@ -1,4 +1,6 @@
-"""Legible text: what nobody sees is no letter, marks do not pile up, and real languages and emoji lose nothing."""
+"""Legible text: what nobody sees is no letter, marks do not pile up, and real languages and emoji
+lose nothing.
+"""
 
 import unicodedata
 
@@ -13,7 +15,9 @@ UNSEEN = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u180f\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2060\u2064"
     "\u206f\u3164\ufe00\ufe0f\ufeff\uffa0\ufff0\U0001bca0\U0001d173\U000e0001\U000e0020\U000e007f\U000e0100\U000e01ef\U000e0fff"
 )
-BLANK = "\u2800\u00a0\u1680\u2000\u2007\u2009\u200a\u2028\u202f\u205f\u3000\U00013441\U0001d159\t\n "
+BLANK = (
+    "\u2800\u00a0\u1680\u2000\u2007\u2009\u200a\u2028\u202f\u205f\u3000\U00013441\U0001d159\t\n "
+)
 LANGUAGES = (
     "Nguyễn Thị Hường, Phường Cẩm Lệ", "السَّلَامُ عَلَيْكُمْ وَرَحْمَةُ ٱللَّٰهِ", "می‌خواهم کتاب‌ها را ببینم", "ห้ามเข้าพื้นที่น้ำท่วม",
     "क्‍ष और र्‍य", "ᮞᮥᮔ᮪ᮓ", "ꦧꦱꦗꦮ", "บันทึกนี้", "שָׁלוֹם", "Ségal, Çimahi, Łódź, Poé", "葛󠄀城市",
@@ -33,7 +37,9 @@ def test_room_is_no_letter(character: str) -> None:
     assert not has_letter(f"{character} . {character}")
 
 
-@pytest.mark.parametrize("text", ["", "\u0301\u0301", " \u0301", "🚨🚨", "...", "— — —", "\u20dd", "\ufe0f"])
+@pytest.mark.parametrize(
+    "text", ["", "\u0301\u0301", " \u0301", "🚨🚨", "...", "— — —", "\u20dd", "\ufe0f"]
+)
 def test_signs_and_marks_alone_are_no_letters(text: str) -> None:
     assert not has_letter(text)
 
@@ -63,7 +69,9 @@ def test_a_letter_keeps_three_marks_and_the_rest_is_dropped() -> None:
 
 
 def test_marks_within_a_letter_count() -> None:
-    assert len(unicodedata.normalize("NFD", rendering.clean("ễ" + "\u0301" * 40))) == 1 + MARKS_AT_MOST
+    assert (
+        len(unicodedata.normalize("NFD", rendering.clean("ễ" + "\u0301" * 40))) == 1 + MARKS_AT_MOST
+    )
     assert list(overloaded("ễ" + "\u0301" * 2)) == ["e"]
 
 

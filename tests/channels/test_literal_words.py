@@ -1,4 +1,6 @@
-"""What people typed is what residents see: every number, address, code and link, in every field, on every channel."""
+"""What people typed is what residents see: every number, address, code and link, in every field, on
+every channel.
+"""
 
 import html
 import importlib
@@ -25,7 +27,10 @@ MODULES = {
     for path in sorted(Path(str(channels.__file__)).parent.glob("*.py"))
     if path.stem != "__init__"
 }
-OPEN: dict[str, Any] = {name: module.open_channel(module.Settings.read({}, samples.site())) for name, module in MODULES.items()}
+OPEN: dict[str, Any] = {
+    name: module.open_channel(module.Settings.read({}, samples.site()))
+    for name, module in MODULES.items()
+}
 ADDRESSES = ["siti@contoh.example", "123456789", "6281200000001"]
 BASE = samples.site().base_url
 SAMPLES = ("notice", "alert", "clarification", "correction", "withdrawal", "picture")
@@ -84,7 +89,9 @@ _ADDRESS = re.compile(r"https?://\S+|www\.\S+|[A-Za-z0-9][\w.+-]*@\S+")
 
 
 def as_phones(text: str) -> list[Seen]:
-    """A chat app's text as apps show it: with the marks of pairs taken away, however an app looks for these."""
+    """A chat app's text as apps show it: with the marks of pairs taken away, however an app looks
+    for these.
+    """
     found = [text]
     for pattern in (
         r"(?<![^\W_])([*_~`])(?=\S)(?P<inner>[^\n]+?)(?<=\S)\1(?![^\W_])",
@@ -96,7 +103,11 @@ def as_phones(text: str) -> list[Seen]:
         for _ in range(3):
             shown = re.sub(pattern, r"\g<inner>", shown, flags=re.MULTILINE)
         rest = iter(kept)
-        found.append(re.sub("QZQ", lambda _, rest=rest: next(rest), re.sub("^> ", "", shown, flags=re.MULTILINE)))  # type: ignore[misc]
+        found.append(
+            re.sub(
+                "QZQ", lambda _, rest=rest: next(rest), re.sub("^> ", "", shown, flags=re.MULTILINE)
+            )
+        )  # type: ignore[misc]
     return [Seen(squeezed(re.sub("[\u200a\u2060]", "", text))) for text in found]
 
 
@@ -112,7 +123,11 @@ def readings(name: str, edition: Edition, lang: str) -> list[Seen]:
     """Every way in which residents may read an edition on a channel; each must hold what was typed."""
     channel, module = OPEN[name], MODULES[name]
     if not hasattr(channel, "send"):
-        return [seen for path in channel.paths if (seen := polled(channel, path, edition, lang)) is not None]
+        return [
+            seen
+            for path in channel.paths
+            if (seen := polled(channel, path, edition, lang)) is not None
+        ]
     for text in ADDRESSES:
         try:
             recipient = samples.recipient(module.parse_address(text))
@@ -122,23 +137,38 @@ def readings(name: str, edition: Edition, lang: str) -> list[Seen]:
     parts = channel.preview(channel.personalise(channel.render(edition, lang), recipient))
     assert parts["text"]
     if name == "whatsapp":
-        return as_phones("\n".join(part for part_name, part in parts.items() if not part_name.startswith("parameter.")))
+        return as_phones(
+            "\n".join(
+                part for part_name, part in parts.items() if not part_name.startswith("parameter.")
+            )
+        )
     if name == "telegram":
         return [as_page(parts["text"].replace("\n", "<br>"))]
-    return [Seen(squeezed(f"{parts['subject']} {parts['text']}"), parts["text"]), as_page(parts["html"])]
+    return [
+        Seen(squeezed(f"{parts['subject']} {parts['text']}"), parts["text"]),
+        as_page(parts["html"]),
+    ]
 
 
 def polled(channel: Any, path: str, edition: Edition, lang: str) -> Seen | None:
     """A document of a pull channel as its readers see it; None for one that holds no edition."""
     query = channel.known_query(path, {"bahasa": lang})
     document = channel.render_page(
-        PageRequest(path=path, area=samples.CITY, query=query, editions=[edition], now=edition.published_at)
+        PageRequest(
+            path=path, area=samples.CITY, query=query, editions=[edition], now=edition.published_at
+        )
     )
     if "json" in document.media_type:
         found = strings(json.loads(document.body))
     elif "xml" in document.media_type:
-        found = [node.text or "" for node in lxml.etree.fromstring(document.body).iter() if isinstance(node.tag, str)]
-        found += [html.unescape(text) for text in found if "&#x" in text]  # as readers see what RSS escapes twice
+        found = [
+            node.text or ""
+            for node in lxml.etree.fromstring(document.body).iter()
+            if isinstance(node.tag, str)
+        ]
+        found += [
+            html.unescape(text) for text in found if "&#x" in text
+        ]  # as readers see what RSS escapes twice
     else:
         return None
     pages = [as_page(text) for text in found if text.startswith(("<p>", "<ol", "<ul"))]
@@ -158,7 +188,10 @@ def written(sample: str, fields: dict[str, Text]) -> Edition:
         edition.claim, **{name: typed[name] for name in ("claim", "fact", "seen_at")}
     )
     image = edition.image and Image(url=edition.image.url, alt=typed["alt"])
-    changes: dict[str, Any] = {"wordings": dict.fromkeys(("id", "en"), words), "agency": typed["agency"]}
+    changes: dict[str, Any] = {
+        "wordings": dict.fromkeys(("id", "en"), words),
+        "agency": typed["agency"],
+    }
     reason = typed["reason"] if edition.change != "original" else ""
     return msgspec.structs.replace(edition, claim=claim, image=image, reason=reason, **changes)
 
@@ -168,7 +201,10 @@ def shown_fields(name: str, sample: str, lang: str) -> dict[int, set[str]]:
     """Which fields each reading of a channel shows: found by writing a plain word into each."""
     fields = {field: Text(f"{PLAIN.typed}{number}Z") for number, field in enumerate(FIELDS)}
     seen = readings(name, written(sample, fields), lang)
-    return {place: {field for field in FIELDS if fields[field].typed in one.words} for place, one in enumerate(seen)}
+    return {
+        place: {field for field in FIELDS if fields[field].typed in one.words}
+        for place, one in enumerate(seen)
+    }
 
 
 def expected_target(link: str) -> str:
@@ -182,13 +218,21 @@ def check_all_seen(name: str, sample: str, lang: str, fields: dict[str, Text]) -
     for place, seen in enumerate(readings(name, written(sample, fields), lang)):
         for field in shown[place]:
             for fact in fields[field].facts:
-                step = re.sub(r"^(\d+)\. ", r"\1) ", fact)  # how a step is numbered where everything stands on one line
+                step = re.sub(
+                    r"^(\d+)\. ", r"\1) ", fact
+                )  # how a step is numbered where everything stands on one line
                 told = (name, sample, lang, field, place, fact)
                 assert squeezed(fact) in seen.words or squeezed(step) in seen.words, told
             for link in fields[field].links:
                 target = expected_target(link)
                 bare = re.sub("^(mailto|tel):", "", target)
-                assert target in seen.targets or target in seen.words or bare in seen.words, (name, sample, field, place, link)
+                assert target in seen.targets or target in seen.words or bare in seen.words, (
+                    name,
+                    sample,
+                    field,
+                    place,
+                    link,
+                )
 
 
 FIELD_TEXTS = st.fixed_dictionaries({name: PROSE if name in MARKDOWN else LINES for name in FIELDS})
@@ -196,7 +240,9 @@ FIELD_TEXTS = st.fixed_dictionaries({name: PROSE if name in MARKDOWN else LINES 
 
 @settings(max_examples=60)
 @given(fields=FIELD_TEXTS, sample=st.sampled_from(SAMPLES), lang=st.sampled_from(["id", "en"]))
-def test_every_fact_that_was_typed_is_seen_on_every_channel(fields: dict[str, Text], sample: str, lang: str) -> None:
+def test_every_fact_that_was_typed_is_seen_on_every_channel(
+    fields: dict[str, Text], sample: str, lang: str
+) -> None:
     for name in OPEN:
         check_all_seen(name, sample, lang, fields)
 
@@ -225,7 +271,9 @@ ROWS = {
 @pytest.mark.parametrize("sample", SAMPLES)
 @pytest.mark.parametrize("text", ROWS.values(), ids=ROWS)
 @pytest.mark.parametrize("name", OPEN)
-def test_what_looks_like_a_mark_and_is_none_is_seen(name: str, text: str, sample: str, lang: str) -> None:
+def test_what_looks_like_a_mark_and_is_none_is_seen(
+    name: str, text: str, sample: str, lang: str
+) -> None:
     fields = {field: Text(f"{text} {field}", (f"{text} {field}",)) for field in FIELDS}
     check_all_seen(name, sample, lang, fields)
 
@@ -244,7 +292,9 @@ def test_what_looks_like_a_mark_and_is_none_is_seen(name: str, text: str, sample
     ],
 )
 @pytest.mark.parametrize("name", OPEN)
-def test_numbers_at_the_beginning_of_lines_stay_what_they_are(name: str, body: str, facts: tuple[str, ...]) -> None:
+def test_numbers_at_the_beginning_of_lines_stay_what_they_are(
+    name: str, body: str, facts: tuple[str, ...]
+) -> None:
     fields = dict.fromkeys(FIELDS, Text("Air mati")) | {"body": Text(body, facts)}
     for sample in ("notice", "alert", "clarification"):
         check_all_seen(name, sample, "id", fields)
@@ -260,7 +310,9 @@ def test_numbers_at_the_beginning_of_lines_stay_what_they_are(name: str, body: s
 @pytest.mark.parametrize("field", MARKDOWN)
 @pytest.mark.parametrize("name", OPEN)
 def test_a_link_is_whole_or_its_target_is_seen(name: str, field: str, target: str) -> None:
-    fields = dict.fromkeys(FIELDS, Text("Air mati")) | {field: Text(f"Lihat [denah]({target}).", ("denah",), (target,))}
+    fields = dict.fromkeys(FIELDS, Text("Air mati")) | {
+        field: Text(f"Lihat [denah]({target}).", ("denah",), (target,))
+    }
     for sample in ("notice", "alert"):
         check_all_seen(name, sample, "id", fields)
         for seen in readings(name, written(sample, fields), "id"):
@@ -272,7 +324,10 @@ def test_a_link_is_whole_or_its_target_is_seen(name: str, field: str, target: st
 def test_many_marks_cost_no_link(marks: int) -> None:
     """Telegram takes 100 entities: bold goes first."""
     bold = " ".join(f"**kata{number}**" for number in range(marks))
-    for body in (f"{bold} [denah](https://contoh.example/a)", f"{bold}\n\n[denah](https://contoh.example/a)"):
+    for body in (
+        f"{bold} [denah](https://contoh.example/a)",
+        f"{bold}\n\n[denah](https://contoh.example/a)",
+    ):
         fields = dict.fromkeys(FIELDS, Text("Air mati")) | {
             "body": Text(body, (f"kata{marks - 1}",), ("https://contoh.example/a",))
         }
@@ -290,13 +345,19 @@ def test_links_beyond_what_telegram_takes_show_their_address() -> None:
 
 def test_a_link_in_a_paragraph_that_is_cut_stays_a_link() -> None:
     body = "[denah](https://contoh.example/a) **tebal** " + "kata " * 2_000
-    fields = dict.fromkeys(FIELDS, Text("Air mati")) | {"body": Text(body, ("denah tebal kata",), ("https://contoh.example/a",))}
+    fields = dict.fromkeys(FIELDS, Text("Air mati")) | {
+        "body": Text(body, ("denah tebal kata",), ("https://contoh.example/a",))
+    }
     check_all_seen("telegram", "notice", "id", fields)
 
 
 @settings(max_examples=30)
 @given(
-    paragraphs=st.lists(st.sampled_from(["Tekan {}.", "Telepon {}", "- {}", "Rp{} per orang!", "{}"]), min_size=1, max_size=400),
+    paragraphs=st.lists(
+        st.sampled_from(["Tekan {}.", "Telepon {}", "- {}", "Rp{} per orang!", "{}"]),
+        min_size=1,
+        max_size=400,
+    ),
     steps=st.lists(st.sampled_from(["Tekan {}.", "Telepon {}", "{}"]), max_size=100),
     gap=st.sampled_from([" ", "\n", "\n\n"]),
     sample=st.sampled_from(["notice", "alert", "correction", "picture"]),
@@ -306,8 +367,16 @@ def test_every_number_is_seen_or_the_text_says_that_it_was_cut(
 ) -> None:
     body = gap.join(text.format(f"9{number:03}7") for number, text in enumerate(paragraphs))
     instruction = gap.join(text.format(f"8{number:03}7") for number, text in enumerate(steps))
-    fields = dict.fromkeys(FIELDS, Text("Air mati")) | {"summary": Text(""), "body": Text(body), "instruction": Text(instruction)}
+    fields = dict.fromkeys(FIELDS, Text("Air mati")) | {
+        "summary": Text(""),
+        "body": Text(body),
+        "instruction": Text(instruction),
+    }
     for name in ("whatsapp", "telegram", "email", "feed"):
         for seen in readings(name, written(sample, fields), "id"):
-            missing = [number for number in re.findall(r"[89]\d{3}7", body + instruction) if number not in seen.words]
+            missing = [
+                number
+                for number in re.findall(r"[89]\d{3}7", body + instruction)
+                if number not in seen.words
+            ]
             assert not missing or "…" in seen.words, (name, missing[:3])

@@ -8,7 +8,9 @@ from channels.base.markdown import DEEPEST, parse
 
 
 def outline(text: str) -> list[str]:
-    """The lists and paragraphs of a text: "ul", "ol", "ol 3", their items, and the words of each paragraph."""
+    """The lists and paragraphs of a text: "ul", "ol", "ol 3", their items, and the words of each
+    paragraph.
+    """
     lines, depth = [], 0
     for token in parse(text):
         if token.type.endswith("list_open"):
@@ -94,4 +96,6 @@ def test_letters_and_figures_come_out_as_they_went_in(text: str) -> None:
             numbers[-1] = number + 1
         elif token.type == "inline":
             read += token.content
-    assert [character for character in read if character.isalnum()] == [character for character in text if character.isalnum()]
+    assert [character for character in read if character.isalnum()] == [
+        character for character in text if character.isalnum()
+    ]

@@ -19,7 +19,9 @@ TAGS = {
 def shown(text: str) -> str:
     """A paragraph with its marks as tags."""
     return "".join(
-        f"<a {token.attrs['href']}>" if token.type == "link_open" else TAGS.get(token.type, token.content)
+        f"<a {token.attrs['href']}>"
+        if token.type == "link_open"
+        else TAGS.get(token.type, token.content)
         for token in inline(text)
     )
 
@@ -38,11 +40,23 @@ def shown(text: str) -> str:
         ("**Lihat https://x.example/a_b**.", "<b>Lihat https://x.example/a_b</b>."),
         ("_dinas_sosial@x.example_", "<i>dinas_sosial@x.example</i>"),
         ("Telepon *112*", "Telepon <i>112</i>"),
-        ("**08.00**-**14.00** *Senin*-*Rabu*", "<b>08.00</b>-<b>14.00</b> <i>Senin</i>-<i>Rabu</i>"),
-        ("**08.00**/**14.00** **08**.**30** *a*+*b*", "<b>08.00</b>/<b>14.00</b> <b>08</b>.<b>30</b> <i>a</i>+<i>b</i>"),
+        (
+            "**08.00**-**14.00** *Senin*-*Rabu*",
+            "<b>08.00</b>-<b>14.00</b> <i>Senin</i>-<i>Rabu</i>",
+        ),
+        (
+            "**08.00**/**14.00** **08**.**30** *a*+*b*",
+            "<b>08.00</b>/<b>14.00</b> <b>08</b>.<b>30</b> <i>a</i>+<i>b</i>",
+        ),
         ("**Senin**/**Rabu**,**Jumat**", "<b>Senin</b>/<b>Rabu</b>,<b>Jumat</b>"),
-        ("**RW 05**/(**RT 03**) ***a***/***b***", "<b>RW 05</b>/(<b>RT 03</b>) <i><b>a</b></i>/<i><b>b</b></i>"),
-        ("**a *b* c**-**d** *e*/*f _g_ h*", "<b>a <i>b</i> c</b>-<b>d</b> <i>e</i>/<i>f <i>g</i> h</i>"),
+        (
+            "**RW 05**/(**RT 03**) ***a***/***b***",
+            "<b>RW 05</b>/(<b>RT 03</b>) <i><b>a</b></i>/<i><b>b</b></i>",
+        ),
+        (
+            "**a *b* c**-**d** *e*/*f _g_ h*",
+            "<b>a <i>b</i> c</b>-<b>d</b> <i>e</i>/<i>f <i>g</i> h</i>",
+        ),
         ("**Tekan *123*4#**", "<b>Tekan *123*4#</b>"),
     ],
 )
@@ -121,4 +135,6 @@ def test_only_marks_and_brackets_ever_go(text: str) -> None:
     tokens = inline(text)
     assert sum(token.nesting for token in tokens) == 0
     read = "".join(token.content for token in tokens if token.type == "text")
-    assert [character for character in read if character.isalnum()] == [character for character in text if character.isalnum()]
+    assert [character for character in read if character.isalnum()] == [
+        character for character in text if character.isalnum()
+    ]

@@ -1,4 +1,6 @@
-"""Bytes with holes: whatever the text and whatever fills the holes, a mail program reads back exactly that."""
+"""Bytes with holes: whatever the text and whatever fills the holes, a mail program reads back
+exactly that.
+"""
 
 import quopri
 import re
@@ -45,7 +47,9 @@ def check_lines(raw: bytes) -> None:
 
 
 @given(before=TEXTS, value=LINES, after=TEXTS)
-def test_text_around_a_filled_hole_comes_back_unchanged(before: str, value: str, after: str) -> None:
+def test_text_around_a_filled_hole_comes_back_unchanged(
+    before: str, value: str, after: str
+) -> None:
     frame = Frame.of(quoted(f"{before}{hole('name')}{after}"))
     raw = frame.fill({"name": quoted_value(value)})
     check_lines(raw)
@@ -55,7 +59,11 @@ def test_text_around_a_filled_hole_comes_back_unchanged(before: str, value: str,
 
 @given(text=TEXTS)
 def test_any_text_comes_back_from_a_whole_message(text: str) -> None:
-    raw = alternative([("Subject", "uji")], [part("text/plain", "id", text), part("text/html", "id", "<p>x</p>")], "batas")
+    raw = alternative(
+        [("Subject", "uji")],
+        [part("text/plain", "id", text), part("text/html", "id", "<p>x</p>")],
+        "batas",
+    )
     check_lines(raw)
     body = read_back(raw).get_body(("plain",))
     assert body is not None
@@ -71,7 +79,14 @@ def test_any_title_comes_back_from_the_subject(title: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "title", ["=?utf-8?q?Menang_undian?=", "a" * 300, "Banjir \U0001f30a di Jl. Amir Machmud " * 8, "é", ". titik"]
+    "title",
+    [
+        "=?utf-8?q?Menang_undian?=",
+        "a" * 300,
+        "Banjir \U0001f30a di Jl. Amir Machmud " * 8,
+        "é",
+        ". titik",
+    ],
 )
 def test_a_subject_cannot_pretend_and_is_folded(title: str) -> None:
     value = phrase(title.strip(), "Subject")
@@ -84,12 +99,16 @@ def check_encoded_words(value: str, header_name: str) -> None:
     """RFC 2047, section 2: encoded words of at most 75 octets, lines with one of at most 76."""
     assert value.isascii()
     assert all(len(word) <= 75 for word in re.findall(r"=\?\S+?\?[bq]\?\S*?\?=", value))
-    assert all(len(line) <= 76 or "=?" not in line for line in f"{header_name}: {value}".split("\r\n"))
+    assert all(
+        len(line) <= 76 or "=?" not in line for line in f"{header_name}: {value}".split("\r\n")
+    )
 
 
 TITLES = st.one_of(
     LINES,
-    st.text(st.sampled_from('é\U0001f30a\U0001f468\u200d\U0001f469 ab=?_<>,"\\'), max_size=200).map(one_line),
+    st.text(st.sampled_from('é\U0001f30a\U0001f468\u200d\U0001f469 ab=?_<>,"\\'), max_size=200).map(
+        one_line
+    ),
     st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=200),
 )
 
@@ -103,7 +122,9 @@ def test_any_name_comes_back_from_a_mailbox_in_short_encoded_words(name: str) ->
     (address,) = read_back(raw)["from"].addresses
     assert address.addr_spec == "info@contoh.example"
     shown = value.replace("\r\n", "").removesuffix("<info@contoh.example>").strip()
-    if "=?" in shown:  # as RFC 2047 has it read; the standard library's newer parser keeps the gap between encoded words
+    if (
+        "=?" in shown
+    ):  # as RFC 2047 has it read; the standard library's newer parser keeps the gap between encoded words
         assert str(make_header(decode_header(shown))) == name
     if len(re.findall(r"\?=\s+=\?", value)) == 0:
         assert address.display_name == name
@@ -116,14 +137,21 @@ def test_any_subject_is_in_short_encoded_words(title: str) -> None:
     assert str(read_back(f"Subject: {value}\r\n\r\n".encode())["subject"]) == title
 
 
-@pytest.mark.parametrize("name", ["Pemérintah Kota Cimahi, Dinas Komunikasi dan Informatika Kota Cimahi", "é" * 90, "Info " * 20])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Pemérintah Kota Cimahi, Dinas Komunikasi dan Informatika Kota Cimahi",
+        "é" * 90,
+        "Info " * 20,
+    ],
+)
 def test_a_long_name_of_a_sender_is_folded(name: str) -> None:
     value = mailbox(name.strip(), "info@info.cimahi.example")
     check_encoded_words(value, "From")
     assert "\r\n" in value
-    assert read_back(f"From: {value}\r\n\r\n".encode())["from"].addresses[0].display_name.replace(" ", "") == name.replace(
+    assert read_back(f"From: {value}\r\n\r\n".encode())["from"].addresses[0].display_name.replace(
         " ", ""
-    )
+    ) == name.replace(" ", "")
 
 
 def test_a_short_plain_subject_stays_readable() -> None:
@@ -157,13 +185,20 @@ def test_sound_values_in_a_sound_frame_make_a_sound_message(text: str, values: l
         assert sound_lines(raw)
 
 
-@pytest.mark.parametrize("value", [b".", b"a\r\n.", b"a\nb", b"a\rb", b"a\r", b"\0", b"x" * (VALUE_LIMIT + 1)])
+@pytest.mark.parametrize(
+    "value", [b".", b"a\r\n.", b"a\nb", b"a\rb", b"a\r", b"\0", b"x" * (VALUE_LIMIT + 1)]
+)
 def test_a_value_that_could_break_a_line_is_not_sound(value: bytes) -> None:
     assert not sound_value(value)
-    assert sound_value(b"a" + value.strip(b"\0\r\n.").replace(b"\n", b"").replace(b"\r", b"")[: VALUE_LIMIT - 1])
+    assert sound_value(
+        b"a" + value.strip(b"\0\r\n.").replace(b"\n", b"").replace(b"\r", b"")[: VALUE_LIMIT - 1]
+    )
 
 
-@pytest.mark.parametrize("raw", [b"a", b".\r\n", b"a\r\n.b\r\n", b"a\nb\r\n", b"a\rb\r\n", b"x" * 999 + b"\r\n", b"\0\r\n"])
+@pytest.mark.parametrize(
+    "raw",
+    [b"a", b".\r\n", b"a\r\n.b\r\n", b"a\nb\r\n", b"a\rb\r\n", b"x" * 999 + b"\r\n", b"\0\r\n"],
+)
 def test_lines_that_need_repair_are_not_sound(raw: bytes) -> None:
     assert not sound_lines(raw)
     assert not Frame.of(raw).sound
@@ -190,4 +225,6 @@ def test_no_text_can_end_the_part_it_stands_in(text: str) -> None:
 
 
 def test_a_name_with_a_comma_is_one_mailbox() -> None:
-    assert mailbox("Pemkot, Cimahi", "info@contoh.example") == '"Pemkot, Cimahi" <info@contoh.example>'
+    assert (
+        mailbox("Pemkot, Cimahi", "info@contoh.example") == '"Pemkot, Cimahi" <info@contoh.example>'
+    )

@@ -53,4 +53,6 @@ def test_a_line_that_begins_like_a_quotation_is_none() -> None:
 def test_no_character_goes_and_no_pair_is_left(text: str, boxed: str) -> None:
     shown = unpaired(text, boxed=boxed)
     assert re.sub(f"[{HAIR}{GUARD}]", "", shown) == text
-    assert not re.search(r"(?<![^\W_])([*~`])(?=\S)[^\n]*\S\1(?![^\W_])", re.sub(r"\S*(?:://|@)\S*", "", shown))
+    assert not re.search(
+        r"(?<![^\W_])([*~`])(?=\S)[^\n]*\S\1(?![^\W_])", re.sub(r"\S*(?:://|@)\S*", "", shown)
+    )

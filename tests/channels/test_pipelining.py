@@ -1,4 +1,6 @@
-"""SMTP PIPELINING: whatever a server answers, each message gets its own outcome, and never a wrong one."""
+"""SMTP PIPELINING: whatever a server answers, each message gets its own outcome, and never a wrong
+one.
+"""
 
 import asyncio
 import time
@@ -14,11 +16,34 @@ from hypothesis import strategies as st
 
 import samples
 from channels.base.batches import Batch
-from channels.base.contract import Deferred, Halted, Message, Outcome, Outgoing, Receipt, Refused, Rejected, Result, Skipped
+from channels.base.contract import (
+    Deferred,
+    Halted,
+    Message,
+    Outcome,
+    Outgoing,
+    Receipt,
+    Refused,
+    Rejected,
+    Result,
+    Skipped,
+)
 from channels.base.envelope import Envelope
 from channels.base.smtp import Connection
 from channels.base.smtp_pool import Pool
-from hostile_smtp import ANYWAY, BYTES, CLOSE, CODES, DROP, EXTRA, GARBAGE, GOOD, LINES, SILENCE, HostileSmtp
+from hostile_smtp import (
+    ANYWAY,
+    BYTES,
+    CLOSE,
+    CODES,
+    DROP,
+    EXTRA,
+    GARBAGE,
+    GOOD,
+    LINES,
+    SILENCE,
+    HostileSmtp,
+)
 from scripted_smtp import ScriptedSmtp
 
 MESSAGE = Message(edition=samples.notice(), lang="id", frame=None)
@@ -31,8 +56,16 @@ def mails(count: int, name: str = "w") -> list[Outgoing]:
 
 def mail(to: str, data: bytes | None = None, *, sound: bool = False) -> Outgoing:
     """One message."""
-    payload = Envelope("bounce@info.cimahi.example", to, content_of(to) if data is None else data, f"id-{to}", sound)
-    return Outgoing(recipient=samples.recipient(to, delivery=f"1.{to}.1"), message=MESSAGE, payload=payload)
+    payload = Envelope(
+        "bounce@info.cimahi.example",
+        to,
+        content_of(to) if data is None else data,
+        f"id-{to}",
+        sound,
+    )
+    return Outgoing(
+        recipient=samples.recipient(to, delivery=f"1.{to}.1"), message=MESSAGE, payload=payload
+    )
 
 
 def content_of(to: str) -> bytes:
@@ -40,11 +73,19 @@ def content_of(to: str) -> bytes:
     return f"To: {to}\r\n\r\nUntuk {to}\r\n".encode()
 
 
-def pool(port: int, *, size: int = 1, patience: float = 5.0, clock: Callable[[], float] = time.monotonic) -> Pool:
+def pool(
+    port: int, *, size: int = 1, patience: float = 5.0, clock: Callable[[], float] = time.monotonic
+) -> Pool:
     """Connections to the server on `port`."""
 
     def client() -> SMTP:
-        return SMTP(hostname="127.0.0.1", port=port, start_tls=False, timeout=5, local_hostname="uji.example")
+        return SMTP(
+            hostname="127.0.0.1",
+            port=port,
+            start_tls=False,
+            timeout=5,
+            local_hostname="uji.example",
+        )
 
     return Pool(lambda: Connection(client, timeout=patience, clock=clock), size=size, clock=clock)
 
@@ -63,7 +104,10 @@ async def played(
         results = [result async for result in way.send(batch(messages))]
         await way.aclose()
     assert not server.faults
-    assert max(Counter(result.outgoing.recipient.address for result in results).values(), default=0) <= 1
+    assert (
+        max(Counter(result.outgoing.recipient.address for result in results).values(), default=0)
+        <= 1
+    )
     return {result.outgoing.recipient.address: result.outcome for result in results}
 
 
@@ -76,12 +120,17 @@ async def outcomes(server: HostileSmtp, count: int = 3, *, patience: float = 5.0
 
 def kinds(found: Sequence[Outcome]) -> list[str]:
     """Outcomes in one word each."""
-    return ["uncertain" if isinstance(each, Deferred) and each.uncertain else type(each).__name__ for each in found]
+    return [
+        "uncertain" if isinstance(each, Deferred) and each.uncertain else type(each).__name__
+        for each in found
+    ]
 
 
 # --- whatever the server does ---------------------------------------------------------------------
 
-MOVES = st.sampled_from([*[DROP, CLOSE, EXTRA, ANYWAY, SILENCE, BYTES, LINES] * 3, *CODES, *CODES, *GARBAGE])
+MOVES = st.sampled_from(
+    [*[DROP, CLOSE, EXTRA, ANYWAY, SILENCE, BYTES, LINES] * 3, *CODES, *CODES, *GARBAGE]
+)
 FAULTS = st.lists(st.tuples(st.integers(0, 9), MOVES), min_size=1, max_size=12)
 """Each move behind some good replies."""
 
@@ -96,9 +145,13 @@ FAULTS = st.lists(st.tuples(st.integers(0, 9), MOVES), min_size=1, max_size=12)
     loop=st.sampled_from([asyncio.new_event_loop, uvloop.new_event_loop]),
 )
 def test_the_outcomes_never_claim_more_than_the_server_did(
-    faults: list[tuple[int, str | int]], counts: list[int], size: int, writes: int | None, leave_after: int | None,
+    faults: list[tuple[int, str | int]],
+    counts: list[int],
+    size: int,
+    writes: int | None,
+    leave_after: int | None,
     loop: Callable[[], asyncio.AbstractEventLoop],
-) -> None:  # fmt: skip
+) -> None:
     server = HostileSmtp(step for good, move in faults for step in (*[GOOD] * good, move))
     batches = [mails(count, f"b{number}w") for number, count in enumerate(counts)]
     with asyncio.Runner(loop_factory=loop) as runner:
@@ -107,33 +160,54 @@ def test_the_outcomes_never_claim_more_than_the_server_did(
     assert all(body == content_of(to) for to, body in server.taken)
     for number, messages in enumerate(batches):
         cancelled = number == 0 and leave_after is not None
-        check(server, messages, results[number], cancelled=cancelled, complete=writes is None and not cancelled)
+        check(
+            server,
+            messages,
+            results[number],
+            cancelled=cancelled,
+            complete=writes is None and not cancelled,
+        )
 
 
 async def sent(
-    server: HostileSmtp, batches: Sequence[Sequence[Outgoing]], size: int, writes: int | None, leave_after: int | None
+    server: HostileSmtp,
+    batches: Sequence[Sequence[Outgoing]],
+    size: int,
+    writes: int | None,
+    leave_after: int | None,
 ) -> list[list[Result]]:
-    """The results of several batches at once; the first is left after some results, all may write so many contents only."""
+    """The results of several batches at once; the first is left after some results, all may write
+    so many contents only.
+    """
     async with server.running() as port:
         way = pool(port, size=size, patience=0.3)
 
         async def one(messages: Sequence[Outgoing], leave: int | None) -> list[Result]:
             left = iter(range(writes)) if writes is not None else None
             results: list[Result] = []
-            async with aclosing(way.send(batch(messages, lambda: left is None or next(left, None) is not None))) as coming:
+            async with aclosing(
+                way.send(batch(messages, lambda: left is None or next(left, None) is not None))
+            ) as coming:
                 async for result in coming:
                     results.append(result)
                     if leave is not None and len(results) >= leave:
                         break
             return results
 
-        results = await asyncio.gather(*(one(each, leave_after if not n else None) for n, each in enumerate(batches)))
+        results = await asyncio.gather(
+            *(one(each, leave_after if not n else None) for n, each in enumerate(batches))
+        )
         await way.aclose()
         return results
 
 
 def check(
-    server: HostileSmtp, messages: Sequence[Outgoing], results: Sequence[Result], *, cancelled: bool, complete: bool
+    server: HostileSmtp,
+    messages: Sequence[Outgoing],
+    results: Sequence[Result],
+    *,
+    cancelled: bool,
+    complete: bool,
 ) -> None:
     """What must be true of one batch."""
     found = {result.outgoing.recipient.address: result.outcome for result in results}
@@ -163,7 +237,11 @@ async def test_all_goes_over_one_connection_and_the_envelope_rides_behind_the_co
     server = HostileSmtp()
     assert kinds(await outcomes(server, 20)) == ["Receipt"] * 20
     assert server.connections == 1
-    assert [line[:4] for line in server.commands] == ["EHLO", *["MAIL", "RCPT", "DATA"] * 20, "QUIT"]
+    assert [line[:4] for line in server.commands] == [
+        "EHLO",
+        *["MAIL", "RCPT", "DATA"] * 20,
+        "QUIT",
+    ]
 
 
 async def test_a_receipt_carries_the_servers_words() -> None:
@@ -201,7 +279,11 @@ async def test_a_sender_refused_for_good_halts_and_nothing_more_is_begun() -> No
 
 
 async def test_data_refused_is_that_messages_alone() -> None:
-    assert kinds(await outcomes(HostileSmtp([GOOD, GOOD, 451]))) == ["Deferred", "Receipt", "Receipt"]
+    assert kinds(await outcomes(HostileSmtp([GOOD, GOOD, 451]))) == [
+        "Deferred",
+        "Receipt",
+        "Receipt",
+    ]
 
 
 async def test_a_content_refused_is_that_messages_alone_and_needs_no_reset() -> None:
@@ -211,7 +293,9 @@ async def test_a_content_refused_is_that_messages_alone_and_needs_no_reset() -> 
 
 
 @pytest.mark.parametrize("tape", [[GOOD, 550, ANYWAY], [451, GOOD, ANYWAY]])
-async def test_a_server_that_wants_a_content_after_a_refusal_gets_none(tape: list[str | int]) -> None:
+async def test_a_server_that_wants_a_content_after_a_refusal_gets_none(
+    tape: list[str | int],
+) -> None:
     server = HostileSmtp(tape)
     assert kinds(await outcomes(server)) == ["Deferred", "Receipt", "Receipt"]
     assert server.connections == 2
@@ -243,7 +327,9 @@ async def test_a_new_connection_that_breaks_is_not_tried_for_ever() -> None:
     assert server.connections == 3
 
 
-async def test_a_connection_lost_after_the_content_leaves_it_uncertain_and_the_next_untouched() -> None:
+async def test_a_connection_lost_after_the_content_leaves_it_uncertain_and_the_next_untouched() -> (
+    None
+):
     server = HostileSmtp([GOOD, GOOD, GOOD, DROP])
     assert kinds(await outcomes(server)) == ["uncertain", "Receipt", "Receipt"]
     assert len(server.taken) == 3
@@ -285,7 +371,11 @@ async def test_replies_in_single_bytes_or_many_lines_are_replies() -> None:
 
 async def test_an_address_beyond_ascii_and_eight_bits_are_declared_where_offered() -> None:
     server = HostileSmtp(extensions="PIPELINING,SMTPUTF8,8BITMIME")
-    messages = [mail("sité@contoh.example"), mail("a@contoh.example", "é\r\n".encode()), mail("b@contoh.example")]
+    messages = [
+        mail("sité@contoh.example"),
+        mail("a@contoh.example", "é\r\n".encode()),
+        mail("b@contoh.example"),
+    ]
     assert kinds(list((await played(server, messages)).values())) == ["Receipt"] * 3
     senders = [line.partition(">")[2] for line in server.commands if line.startswith("MAIL")]
     assert senders == [" BODY=8BITMIME SMTPUTF8", " BODY=8BITMIME", ""]
@@ -295,27 +385,37 @@ async def test_an_address_beyond_ascii_is_skipped_where_it_is_not() -> None:
     server = HostileSmtp()
     found = await played(server, [mail("sité@contoh.example"), mail("b@contoh.example")])
     assert kinds(list(found.values())) == ["Skipped", "Receipt"]
-    assert found["sité@contoh.example"] == Skipped(code="5.6.7", detail="the server has no SMTPUTF8")
+    assert found["sité@contoh.example"] == Skipped(
+        code="5.6.7", detail="the server has no SMTPUTF8"
+    )
 
 
 async def test_a_message_larger_than_the_server_takes_is_not_begun() -> None:
     server = HostileSmtp(extensions="PIPELINING,SIZE 100")
-    found = await played(server, [mail("a@contoh.example", b"x" * 99 + b"\r\n"), mail("b@contoh.example")])
+    found = await played(
+        server, [mail("a@contoh.example", b"x" * 99 + b"\r\n"), mail("b@contoh.example")]
+    )
     assert isinstance(rejected := found["a@contoh.example"], Rejected) and rejected.code == "5.3.4"
     assert kinds([found["b@contoh.example"]]) == ["Receipt"]
     assert [to for to, _ in server.taken] == ["b@contoh.example"]
 
 
-@pytest.mark.parametrize("data", [b".\r\n", b"a\r\n.\r\nMAIL FROM:<x>\r\n", b"..\r\n", b"no end", b"a\r\n.b"])
+@pytest.mark.parametrize(
+    "data", [b".\r\n", b"a\r\n.\r\nMAIL FROM:<x>\r\n", b"..\r\n", b"no end", b"a\r\n.b"]
+)
 async def test_no_content_ends_itself(data: bytes) -> None:
     server = HostileSmtp()
     found = await played(server, [mail("a@contoh.example", data), mail("b@contoh.example")])
     assert kinds(list(found.values())) == ["Receipt"] * 2
-    stuffed = b"".join(b"." + line if line.startswith(b".") else line for line in data.splitlines(keepends=True))
+    stuffed = b"".join(
+        b"." + line if line.startswith(b".") else line for line in data.splitlines(keepends=True)
+    )
     assert server.taken[0][1] == stuffed + (b"" if data.endswith(b"\n") else b"\r\n")
 
 
-@pytest.mark.parametrize("data", [b"a\nb\r\n", b"a\rb\r\n", b"\r\r\n", b"x" * 999 + b"\r\n", b"a\0b\r\n"])
+@pytest.mark.parametrize(
+    "data", [b"a\nb\r\n", b"a\rb\r\n", b"\r\r\n", b"x" * 999 + b"\r\n", b"a\0b\r\n"]
+)
 async def test_lines_that_smtp_cannot_carry_are_not_sent(data: bytes) -> None:
     server = HostileSmtp()
     found = await played(server, [mail("a@contoh.example", data), mail("b@contoh.example")])
@@ -324,7 +424,9 @@ async def test_lines_that_smtp_cannot_carry_are_not_sent(data: bytes) -> None:
 
 async def test_a_strange_message_stops_no_other() -> None:
     server = HostileSmtp()
-    found = await played(server, [mail("a>\r\nRCPT TO:<x@contoh.example"), mail("b@contoh.example")])
+    found = await played(
+        server, [mail("a>\r\nRCPT TO:<x@contoh.example"), mail("b@contoh.example")]
+    )
     assert kinds(list(found.values())) == ["uncertain", "Receipt"]
     assert [to for to, _ in server.taken] == ["b@contoh.example"]
 
@@ -340,7 +442,10 @@ async def test_once_writing_is_forbidden_an_opened_envelope_is_left_without_a_re
         results = [each async for each in way.send(batch(mails(5), lambda: next(answers, False)))]
         assert kinds([each.outcome for each in results]) == ["Receipt"] * 2
         assert len(server.taken) == 2
-        assert kinds([each.outcome async for each in way.send(batch(mails(2, "n")))]) == ["Receipt"] * 2
+        assert (
+            kinds([each.outcome async for each in way.send(batch(mails(2, "n")))])
+            == ["Receipt"] * 2
+        )
         await way.aclose()
 
 
@@ -398,13 +503,18 @@ async def test_a_connection_that_broke_at_rest_costs_no_message() -> None:
     async with server.running() as port:
         way = pool(port, size=2)
         for name in "abc":
-            assert kinds([each.outcome for each in await collected(way, mails(4, name))]) == ["Receipt"] * 4
+            assert (
+                kinds([each.outcome for each in await collected(way, mails(4, name))])
+                == ["Receipt"] * 4
+            )
             for talk in list(server.open):
                 talk.transport.abort()
         await way.aclose()
 
 
-@pytest.mark.parametrize(("answer", "connections"), [(GOOD, 1), (421, 2), (DROP, 2), ("nun", 2), (EXTRA, 2)])
+@pytest.mark.parametrize(
+    ("answer", "connections"), [(GOOD, 1), (421, 2), (DROP, 2), ("nun", 2), (EXTRA, 2)]
+)
 async def test_a_rested_connection_is_asked_first_and_replaced_when_it_does_not_answer(
     answer: str | int, connections: int
 ) -> None:
@@ -434,7 +544,9 @@ async def test_a_server_that_talks_out_of_turn_at_the_beginning_is_not_used() ->
     server = ScriptedSmtp(EHLO="250-scripted.example\r\n250 PIPELINING\r\n250 nobody asked")
     async with server.running() as url:
         (result,) = await collected(pool(int(url.rpartition(":")[2])), mails(1))
-    assert result.outcome == Deferred(throttle=True, code="unreachable", detail="replies out of turn")
+    assert result.outcome == Deferred(
+        throttle=True, code="unreachable", detail="replies out of turn"
+    )
     assert not server.mails
 
 
@@ -447,6 +559,8 @@ async def test_refused_messages_are_the_right_ones_among_many() -> None:
 
 
 def refusing(number: int) -> list[str | int]:
-    """The tape of one message when every seventh recipient is refused; the reset comes before the next."""
+    """The tape of one message when every seventh recipient is refused; the reset comes before the
+    next.
+    """
     reset = [GOOD] if number % 7 == 1 else []
     return [*reset, GOOD, 550, GOOD] if number % 7 == 0 else [*reset, GOOD, GOOD, GOOD, GOOD]

@@ -1,4 +1,6 @@
-"""Words: cutting by sentence, Markdown to plain text and to safe HTML, cleaning, times as people write them."""
+"""Words: cutting by sentence, Markdown to plain text and to safe HTML, cleaning, times as people
+write them.
+"""
 
 import re
 import time
@@ -98,7 +100,10 @@ def test_these_full_stops_end_no_sentence(text: str) -> None:
     ("text", "first"),
     [
         ("Air mati di Cibabat. Tampung air sekarang juga ya.", "Air mati di Cibabat."),
-        ('Kata beliau: "Tetap tenang!" Lalu beliau pergi dari sini.', 'Kata beliau: "Tetap tenang!"'),
+        (
+            'Kata beliau: "Tetap tenang!" Lalu beliau pergi dari sini.',
+            'Kata beliau: "Tetap tenang!"',
+        ),
         ("Buka pukul 08.00. Bawa KTP asli dan fotokopi, ya.", "Buka pukul 08.00."),
         ("Sudah aman? Tetap di tempat sampai ada kabar lain.", "Sudah aman?"),
         ("Lokasi di RW 05. Bawa ember sendiri dari rumah masing-masing.", "Lokasi di RW 05."),
@@ -125,14 +130,34 @@ def test_a_numbered_list_is_cut_between_its_items() -> None:
 @pytest.mark.parametrize(
     ("text", "limit", "short"),
     [
-        ("Bawa: - 13. Senter. - 14. Peluit. - 15. Jas hujan", 42, "Bawa: - 13. Senter. - 14. Peluit."),
-        ("1) Pindah ke atas. 2) Matikan listrik. 3) Tunggu", 41, "1) Pindah ke atas. 2) Matikan listrik."),
-        ("Siapkan dokumen asli dan salinannya; 2) tunggu di rumah", 39, f"Siapkan dokumen asli dan salinannya{ELLIPSIS}"),
-        ("Ditutup mulai pukul 22.00 malam ini sampai pukul 04.00", 46, f"Ditutup mulai pukul 22.00 malam ini sampai{ELLIPSIS}"),
+        (
+            "Bawa: - 13. Senter. - 14. Peluit. - 15. Jas hujan",
+            42,
+            "Bawa: - 13. Senter. - 14. Peluit.",
+        ),
+        (
+            "1) Pindah ke atas. 2) Matikan listrik. 3) Tunggu",
+            41,
+            "1) Pindah ke atas. 2) Matikan listrik.",
+        ),
+        (
+            "Siapkan dokumen asli dan salinannya; 2) tunggu di rumah",
+            39,
+            f"Siapkan dokumen asli dan salinannya{ELLIPSIS}",
+        ),
+        (
+            "Ditutup mulai pukul 22.00 malam ini sampai pukul 04.00",
+            46,
+            f"Ditutup mulai pukul 22.00 malam ini sampai{ELLIPSIS}",
+        ),
         ("Pengungsian di lapangan Jl. Pesantren raya", 28, f"Pengungsian di lapangan{ELLIPSIS}"),
         ("Pengungsian di rumah warga No. 12 dan 14", 31, f"Pengungsian di rumah warga{ELLIPSIS}"),
         ("Bantuan sebesar Rp 1.500.000 untuk tiap keluarga", 21, f"Bantuan sebesar{ELLIPSIS}"),
-        ("Air mati di Kel. Cibabat RT 03 RW 05 sampai sore", 31, f"Air mati di Kel. Cibabat RT 03{ELLIPSIS}"),
+        (
+            "Air mati di Kel. Cibabat RT 03 RW 05 sampai sore",
+            31,
+            f"Air mati di Kel. Cibabat RT 03{ELLIPSIS}",
+        ),
     ],
 )
 def test_nothing_that_leads_on_stands_last(text: str, limit: int, short: str) -> None:
@@ -142,23 +167,45 @@ def test_nothing_that_leads_on_stands_last(text: str, limit: int, short: str) ->
 @pytest.mark.parametrize(
     ("text", "first"),
     [
-        ("Kumpul di rumah Jl. Pesantren No. 12. Bawa ember sendiri dari rumah", "Kumpul di rumah Jl. Pesantren No. 12."),
-        ("Terjebak air? Telepon: 112. Petugas menjemput Anda di rumah", "Terjebak air? Telepon: 112."),
-        ("Truk menunggu di lapangan RW 05. Bawa ember sendiri dari rumah", "Truk menunggu di lapangan RW 05."),
+        (
+            "Kumpul di rumah Jl. Pesantren No. 12. Bawa ember sendiri dari rumah",
+            "Kumpul di rumah Jl. Pesantren No. 12.",
+        ),
+        (
+            "Terjebak air? Telepon: 112. Petugas menjemput Anda di rumah",
+            "Terjebak air? Telepon: 112.",
+        ),
+        (
+            "Truk menunggu di lapangan RW 05. Bawa ember sendiri dari rumah",
+            "Truk menunggu di lapangan RW 05.",
+        ),
     ],
 )
 def test_a_number_that_says_something_may_stand_last(text: str, first: str) -> None:
     assert cut(text, len(first) + 12) == first
 
 
-@pytest.mark.parametrize("unit", ["1. ", "999) \n", "; 1. ", "Jl. ", "(No. ", "RT RW ", "Rp. ", "pukul ", "kelurahan. "])
+@pytest.mark.parametrize(
+    "unit", ["1. ", "999) \n", "; 1. ", "Jl. ", "(No. ", "RT RW ", "Rp. ", "pukul ", "kelurahan. "]
+)
 def test_what_leads_on_is_left_out_a_thousand_times(unit: str) -> None:
     text = "Air mati di sini\n" + 10_000 // len(unit) * unit + 30 * "x"
     assert cut(text, len(text) - 1) == f"Air mati di sini{ELLIPSIS}"
 
 
 @pytest.mark.parametrize(
-    "opener", ["Jl.", "Komp.", "Prov.", "Telp.", "(kelurahan.", "*Kecamatan.", "/tanggal.", "\n999)", "\n- z."]
+    "opener",
+    [
+        "Jl.",
+        "Komp.",
+        "Prov.",
+        "Telp.",
+        "(kelurahan.",
+        "*Kecamatan.",
+        "/tanggal.",
+        "\n999)",
+        "\n- z.",
+    ],
 )
 def test_what_leads_on_is_left_out_behind_a_long_text(opener: str) -> None:
     text = 2_000 * "kata " + f"{opener} " + 30 * "x"
@@ -183,11 +230,15 @@ _PIECES = st.sampled_from(
 
 
 @given(pieces=st.lists(_PIECES, min_size=2, max_size=20), limit=st.integers(1, 160))
-def test_no_cut_ends_with_the_number_of_a_step_or_a_word_that_leads_on(pieces: list[str], limit: int) -> None:
+def test_no_cut_ends_with_the_number_of_a_step_or_a_word_that_leads_on(
+    pieces: list[str], limit: int
+) -> None:
     text = " ".join(pieces)
     short = cut(text, limit)
     if short != text.strip():
-        assert not re.search(r"(?:^|[.!?…;\n-]\s)\d{1,3}[.)]…?$|(?i:\b(?:Jl\.|No\.|pukul|Rp|RW)…?$)", short), short
+        assert not re.search(
+            r"(?:^|[.!?…;\n-]\s)\d{1,3}[.)]…?$|(?i:\b(?:Jl\.|No\.|pukul|Rp|RW)…?$)", short
+        ), short
 
 
 @given(st.text(max_size=90))
@@ -207,7 +258,10 @@ def test_a_short_first_sentence_does_not_cost_the_rest() -> None:
 
 
 def test_no_mark_dangles_before_the_ellipsis() -> None:
-    assert cut("Bawa ember, jeriken (bersih), dan tutupnya", 30) == f"Bawa ember, jeriken (bersih){ELLIPSIS}"
+    assert (
+        cut("Bawa ember, jeriken (bersih), dan tutupnya", 30)
+        == f"Bawa ember, jeriken (bersih){ELLIPSIS}"
+    )
     assert cut("Bawa ember (dan tutup yang panjang sekali)", 14) == f"Bawa ember{ELLIPSIS}"
 
 
@@ -232,7 +286,10 @@ def test_whatever_is_cut_fits_and_is_a_beginning(text: str, limit: int) -> None:
 
 
 @given(
-    words=st.lists(st.text(alphabet="abcdefg.,!?-", min_size=1, max_size=9), min_size=2, max_size=40), limit=st.integers(2, 200)
+    words=st.lists(
+        st.text(alphabet="abcdefg.,!?-", min_size=1, max_size=9), min_size=2, max_size=40
+    ),
+    limit=st.integers(2, 200),
 )
 def test_a_cut_never_splits_a_word(words: list[str], limit: int) -> None:
     text = " ".join(words)
@@ -241,7 +298,10 @@ def test_a_cut_never_splits_a_word(words: list[str], limit: int) -> None:
     assert not rest or not kept or rest[0].isspace() or not rest[0].isalnum()
 
 
-@pytest.mark.parametrize("unit", [".", "\n", " ", "\n-", "- ", "(", "a. ", "1.\n", "! ", "**", "\n\n", '."', "&", "[x](", "<b>"])
+@pytest.mark.parametrize(
+    "unit",
+    [".", "\n", " ", "\n-", "- ", "(", "a. ", "1.\n", "! ", "**", "\n\n", '."', "&", "[x](", "<b>"],
+)
 def test_no_text_is_slow_to_cut_or_to_read(unit: str) -> None:
     text = unit * (20_000 // len(unit)) + "x"
     began = time.process_time()
@@ -278,7 +338,10 @@ def test_one_line_is_one_line() -> None:
 
 def test_a_scrubbed_edition_keeps_lines_in_markdown_only() -> None:
     words = msgspec.structs.replace(
-        samples.notice().wording("id"), title="Air\nmati\x00", summary="a\tb", body="satu\r\n\r\ndua\u202e"
+        samples.notice().wording("id"),
+        title="Air\nmati\x00",
+        summary="a\tb",
+        body="satu\r\n\r\ndua\u202e",
     )
     edition = samples.clarification(
         wordings={"id": words},
@@ -357,11 +420,16 @@ class Tags(HTMLParser):
 def test_markdown_becomes_safe_html() -> None:
     markup = html(MARKDOWN)
     assert Tags(markup).found == {"p", "strong", "em", "a", "ul", "ol", "li"}
-    assert '<a href="https://contoh.example/a?b=1&amp;c=2" rel="noopener nofollow">tautan</a>' in markup
+    assert (
+        '<a href="https://contoh.example/a?b=1&amp;c=2" rel="noopener nofollow">tautan</a>'
+        in markup
+    )
     assert '<ol start="3">' in markup
 
 
-@given(st.text(alphabet=st.sampled_from("abc <>&\"'[]()*_`#-1.\n!:/\\javscript:http"), max_size=200))
+@given(
+    st.text(alphabet=st.sampled_from("abc <>&\"'[]()*_`#-1.\n!:/\\javscript:http"), max_size=200)
+)
 def test_no_markdown_leads_out_of_the_allowed_tags_and_links(markdown: str) -> None:
     tags = Tags(html(markdown))
     assert tags.found <= {"p", "br", "strong", "em", "a", "ul", "ol", "li", "blockquote"}
@@ -426,8 +494,12 @@ def test_the_city_and_the_kelurahan_cimahi_are_never_confused() -> None:
         ("Sebagian benar", "", "en", "Sebagian benar"),
     ],
 )
-def test_a_verdict_stands_beside_its_type(verdict: str, hoax_type: str, lang: str, text: str) -> None:
-    assert verdict_text(Claim(claim="x", verdict=verdict, fact="y", hoax_type=hoax_type), lang) == text
+def test_a_verdict_stands_beside_its_type(
+    verdict: str, hoax_type: str, lang: str, text: str
+) -> None:
+    assert (
+        verdict_text(Claim(claim="x", verdict=verdict, fact="y", hoax_type=hoax_type), lang) == text
+    )
 
 
 # --- templates ------------------------------------------------------------------------------------

@@ -63,8 +63,14 @@ def test_a_running_text_is_one_line_with_every_word_in_its_order(text: str) -> N
     ("lead", "text"),
     [
         ("Air mati. Tampung air.", "Air mati.\n\nTampung air.\n\nTruk menunggu."),
-        ("Perumda Tirta mengganti pipa induk di Jl. Amir…", "Perumda Tirta mengganti pipa induk di **Jl. Amir Machmud**."),
-        ("Truk menunggu di: Kantor; Lapangan.", "Truk menunggu di:\n\n- Kantor\n- Lapangan\n\nBawa ember."),
+        (
+            "Perumda Tirta mengganti pipa induk di Jl. Amir…",
+            "Perumda Tirta mengganti pipa induk di **Jl. Amir Machmud**.",
+        ),
+        (
+            "Truk menunggu di: Kantor; Lapangan.",
+            "Truk menunggu di:\n\n- Kantor\n- Lapangan\n\nBawa ember.",
+        ),
         ("1) Pindah. 2) Tunggu.", "1. Pindah\n2. Tunggu"),
         ("Pindah; Tunggu.", "1. Pindah\n2. Tunggu"),
         ("", "Air mati."),

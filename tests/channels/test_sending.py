@@ -1,4 +1,6 @@
-"""The loop that push channels share: outcomes, stopping, and what becomes of an unforeseen exception."""
+"""The loop that push channels share: outcomes, stopping, and what becomes of an unforeseen
+exception.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,7 +9,16 @@ import pytest
 from structlog.testing import capture_logs
 
 import samples
-from channels.base.contract import Deferred, Halted, Message, Outcome, Outgoing, Receipt, Rejected, Result
+from channels.base.contract import (
+    Deferred,
+    Halted,
+    Message,
+    Outcome,
+    Outgoing,
+    Receipt,
+    Rejected,
+    Result,
+)
 from channels.base.http import NotWritten
 from channels.base.sending import SendOne, each
 
@@ -16,20 +27,34 @@ MESSAGE = Message(edition=samples.notice(), lang="id", frame=None)
 
 def outgoing(count: int) -> list[Outgoing]:
     """`count` messages to the addresses "0", "1", ...; the delivery of each is "d<address>"."""
-    return [Outgoing(recipient=samples.recipient(str(n), delivery=f"d{n}"), message=MESSAGE, payload=None) for n in range(count)]
+    return [
+        Outgoing(
+            recipient=samples.recipient(str(n), delivery=f"d{n}"), message=MESSAGE, payload=None
+        )
+        for n in range(count)
+    ]
 
 
 async def run(
-    messages: Sequence[Outgoing], send_one: SendOne, *, concurrency: int = 4, writes: int | None = None
+    messages: Sequence[Outgoing],
+    send_one: SendOne,
+    *,
+    concurrency: int = 4,
+    writes: int | None = None,
 ) -> list[Result]:
     """All results; `may_write` says yes `writes` times (None: always)."""
     allowance = iter(range(writes)) if writes is not None else None
     may_write = (lambda: True) if allowance is None else (lambda: next(allowance, None) is not None)
-    return [result async for result in each(messages, send_one, concurrency=concurrency, may_write=may_write)]
+    return [
+        result
+        async for result in each(messages, send_one, concurrency=concurrency, may_write=may_write)
+    ]
 
 
 class Provider:
-    """Answers by address from a table, else with a receipt; notes what was begun and how many at once."""
+    """Answers by address from a table, else with a receipt; notes what was begun and how many at
+    once.
+    """
 
     def __init__(self, answers: dict[str, Outcome | Exception] | None = None) -> None:
         self.answers = answers or {}
@@ -43,7 +68,9 @@ class Provider:
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await asyncio.sleep(0)
-            answer = self.answers.get(message.recipient.address, Receipt(provider_id=message.recipient.address))
+            answer = self.answers.get(
+                message.recipient.address, Receipt(provider_id=message.recipient.address)
+            )
             if isinstance(answer, Exception):
                 raise answer
             return answer
@@ -57,7 +84,9 @@ async def test_every_message_gets_exactly_one_result_with_its_own_outcome() -> N
     assert sorted(int(r.outgoing.recipient.address) for r in results) == list(range(50))
     for result in results:
         address = result.outgoing.recipient.address
-        assert result.outcome == (Rejected(code="100") if address == "7" else Receipt(provider_id=address))
+        assert result.outcome == (
+            Rejected(code="100") if address == "7" else Receipt(provider_id=address)
+        )
 
 
 async def test_no_messages_give_no_results() -> None:
@@ -101,7 +130,12 @@ async def test_nothing_is_begun_once_writing_is_forbidden() -> None:
 async def test_writing_is_not_asked_again_after_it_was_forbidden() -> None:
     answers = iter([True, False, True, True])
     provider = Provider()
-    results = [r async for r in each(outgoing(4), provider.send, concurrency=2, may_write=lambda: next(answers))]
+    results = [
+        r
+        async for r in each(
+            outgoing(4), provider.send, concurrency=2, may_write=lambda: next(answers)
+        )
+    ]
     assert [r.outgoing.recipient.address for r in results] == ["0"]
 
 
@@ -129,11 +163,21 @@ async def test_an_unforeseen_exception_becomes_uncertain_for_that_message_only()
 async def test_an_unforeseen_exception_is_logged_with_its_place_but_without_the_address() -> None:
     message = outgoing(1)[0]
     secret = "6281200000001"
-    leaky = Outgoing(recipient=samples.recipient(secret, delivery="e1.9"), message=message.message, payload=None)
+    leaky = Outgoing(
+        recipient=samples.recipient(secret, delivery="e1.9"), message=message.message, payload=None
+    )
     with capture_logs() as logs:
-        results = await run([leaky], Provider({secret: ValueError(f"cannot write to {secret}")}).send)
+        results = await run(
+            [leaky], Provider({secret: ValueError(f"cannot write to {secret}")}).send
+        )
     assert logs == [
-        {"event": "send_failed_unforeseen", "log_level": "error", "delivery": "e1.9", "error": "ValueError", "at": logs[0]["at"]}
+        {
+            "event": "send_failed_unforeseen",
+            "log_level": "error",
+            "delivery": "e1.9",
+            "error": "ValueError",
+            "at": logs[0]["at"],
+        }
     ]
     assert logs[0]["at"].startswith("test_sending.py:")
     assert secret not in repr(results[0].outcome)
@@ -183,7 +227,9 @@ async def test_an_error_of_may_write_itself_reaches_the_caller() -> None:
         [r async for r in each(outgoing(3), Provider().send, concurrency=2, may_write=broken)]
 
 
-async def test_a_message_whose_writing_was_forbidden_at_the_last_moment_has_no_result_and_none_follows() -> None:
+async def test_a_message_whose_writing_was_forbidden_at_the_last_moment_has_no_result_and_none_follows() -> (
+    None
+):
     begun: list[str] = []
 
     async def send(message: Outgoing) -> Outcome:

@@ -18,7 +18,9 @@ class Provider:
 
     def credential(self, *, patience: float) -> Credential:
         """The token, as this provider takes it."""
-        return Credential(lambda: self.now, codes=frozenset({"401"}), check=self._check, patience=patience)
+        return Credential(
+            lambda: self.now, codes=frozenset({"401"}), check=self._check, patience=patience
+        )
 
     async def refuse(self) -> Outcome:
         """What a message gets."""
@@ -41,7 +43,9 @@ async def test_a_refused_token_is_tried_and_looked_into_once_a_pause() -> None:
     assert await asyncio.gather(*waiting) == 20 * [REFUSED]
     for seconds, tries in ((FIRST_PAUSE - 1, 1), (1, 2), (FIRST_PAUSE, 2), (FIRST_PAUSE, 3)):
         provider.now += seconds
-        assert await asyncio.gather(*(token.guarded(provider.refuse) for _ in range(20))) == 20 * [REFUSED]
+        assert await asyncio.gather(*(token.guarded(provider.refuse) for _ in range(20))) == 20 * [
+            REFUSED
+        ]
         assert (provider.tries, provider.checks) == (tries, tries)
 
 

@@ -10,7 +10,17 @@ from aiosmtplib import SMTP
 
 import samples
 from channels.base.batches import Batch
-from channels.base.contract import Deferred, Halted, Message, Outcome, Outgoing, Receipt, Refused, Rejected, Skipped
+from channels.base.contract import (
+    Deferred,
+    Halted,
+    Message,
+    Outcome,
+    Outgoing,
+    Receipt,
+    Refused,
+    Rejected,
+    Skipped,
+)
 from channels.base.envelope import Envelope
 from channels.base.smtp import Connection, NoConnection, Server
 from channels.base.smtp_pool import REST, Pool
@@ -18,7 +28,12 @@ from channels.base.smtp_replies import PERMANENT, Stage, failure_of
 from scripted_smtp import DROP, SILENCE, ScriptedSmtp
 
 SIX_HOURS = 6 * 3600.0
-MAIL = Envelope("bounce@info.cimahi.example", "siti@contoh.example", b"Subject: uji\r\n\r\nIsi\r\n", "1.1.k@info.cimahi.example")
+MAIL = Envelope(
+    "bounce@info.cimahi.example",
+    "siti@contoh.example",
+    b"Subject: uji\r\n\r\nIsi\r\n",
+    "1.1.k@info.cimahi.example",
+)
 DEAD = Refused(reason="address_dead")
 POLICY = Deferred(retry_after=3600.0, throttle=True, scope="domain", alarm=True, about="recipient")
 STRIKES = Deferred(strikes=3, about="recipient")
@@ -38,20 +53,28 @@ class Clock:
         return self.now
 
 
-def maker(url: str, *, patience: float = 5.0, clock: Callable[[], float] | None = None) -> Callable[[], Connection]:
+def maker(
+    url: str, *, patience: float = 5.0, clock: Callable[[], float] | None = None
+) -> Callable[[], Connection]:
     """What makes connections to the server at `url`."""
     server = Server.of(url)
 
     def client() -> SMTP:
         return SMTP(
-            hostname=server.host, port=server.port, start_tls=server.starttls, timeout=patience, local_hostname="uji.example"
+            hostname=server.host,
+            port=server.port,
+            start_tls=server.starttls,
+            timeout=patience,
+            local_hostname="uji.example",
         )
 
     return lambda: Connection(client, timeout=patience, clock=clock or Clock())
 
 
 @asynccontextmanager
-async def connected(server: ScriptedSmtp, *, patience: float = 5.0, clock: Clock | None = None) -> AsyncIterator[Connection]:
+async def connected(
+    server: ScriptedSmtp, *, patience: float = 5.0, clock: Clock | None = None
+) -> AsyncIterator[Connection]:
     """A connection to the scripted server, not yet open."""
     async with server.running() as url:
         connection = maker(url, patience=patience, clock=clock)()
@@ -70,7 +93,9 @@ async def outcome(step: str, reply: str, mail: Envelope = MAIL, patience: float 
 async def deliver(pool: Pool, mail: Envelope = MAIL) -> Outcome:
     """What one message comes to that a pool is given alone."""
     outgoing = Outgoing(
-        recipient=samples.recipient(mail.to), message=Message(edition=samples.notice(), lang="id", frame=None), payload=mail
+        recipient=samples.recipient(mail.to),
+        message=Message(edition=samples.notice(), lang="id", frame=None),
+        payload=mail,
     )
     batch = Batch([outgoing], may_write=lambda: True)
     (result,) = [result async for result in pool.send(batch)]
@@ -107,7 +132,11 @@ ROWS: list[tuple[str, str, Outcome]] = [
     ("RCPT", "553 5.6.7 Non-ASCII addresses not permitted", Skipped()),
     ("RCPT", "550 5.7.0 Policy", POLICY),
     ("RCPT", "550 5.7.1 Blocked", POLICY),
-    ("content", "550 5.7.515 Access denied, sending domain does not meet the required level", POLICY),
+    (
+        "content",
+        "550 5.7.515 Access denied, sending domain does not meet the required level",
+        POLICY,
+    ),
     ("content", "554 5.7.1 Spam", POLICY),
     ("RCPT", "535 5.7.8 Authentication credentials invalid", OURS),
     ("MAIL", "534 5.7.9 Authentication mechanism is too weak", Halted()),
@@ -142,7 +171,9 @@ ROWS: list[tuple[str, str, Outcome]] = [
 ]
 
 
-@pytest.mark.parametrize(("step", "reply", "expected"), ROWS, ids=[f"{step} {reply[:40]}" for step, reply, _ in ROWS])
+@pytest.mark.parametrize(
+    ("step", "reply", "expected"), ROWS, ids=[f"{step} {reply[:40]}" for step, reply, _ in ROWS]
+)
 async def test_a_reply_means_what_the_table_says(step: str, reply: str, expected: Outcome) -> None:
     got = await outcome(step, reply)
     assert type(got) is type(expected)
@@ -187,7 +218,9 @@ async def test_a_server_that_is_not_there_throttles_the_channel() -> None:
         connection = maker(url)()
     with pytest.raises(NoConnection) as none:
         await connection.deliver(MAIL)
-    assert none.value.failure == Deferred(throttle=True, code="unreachable", detail="ConnectionRefusedError")
+    assert none.value.failure == Deferred(
+        throttle=True, code="unreachable", detail="ConnectionRefusedError"
+    )
 
 
 async def test_a_server_that_never_greets_throttles_the_channel() -> None:
@@ -198,19 +231,26 @@ async def test_a_server_that_never_greets_throttles_the_channel() -> None:
 
 async def test_a_server_without_the_starttls_we_demand_halts_the_channel() -> None:
     async with ScriptedSmtp().running() as url:
-        connection = Connection(lambda: SMTP(hostname="127.0.0.1", port=Server.of(url).port, start_tls=True), timeout=5)
+        connection = Connection(
+            lambda: SMTP(hostname="127.0.0.1", port=Server.of(url).port, start_tls=True), timeout=5
+        )
         with pytest.raises(NoConnection) as none:
             await connection.ready()
     assert isinstance(none.value.failure, Halted)
 
 
 async def test_a_wrong_password_halts_and_a_busy_sign_in_defers() -> None:
-    for reply, expected in (("535 5.7.8 No", Halted), ("454 4.7.0 Temporary authentication failure", Deferred)):
+    for reply, expected in (
+        ("535 5.7.8 No", Halted),
+        ("454 4.7.0 Temporary authentication failure", Deferred),
+    ):
         ehlo = "250-scripted.example\r\n250 AUTH PLAIN"
         async with ScriptedSmtp(EHLO=ehlo, AUTH=reply).running() as url:
             port = Server.of(url).port
             connection = Connection(
-                lambda port=port: SMTP(hostname="127.0.0.1", port=port, start_tls=False, username="u", password="p"),  # type: ignore[misc]
+                lambda port=port: SMTP(
+                    hostname="127.0.0.1", port=port, start_tls=False, username="u", password="p"
+                ),  # type: ignore[misc]
                 timeout=5,
             )
             with pytest.raises(NoConnection) as none:
@@ -251,14 +291,18 @@ def test_no_failure_that_suppresses_comes_before_a_recipient_was_named() -> None
         ("no", "550"),
     ],
 )
-def test_the_enhanced_code_is_found_wherever_it_stands_and_no_address_is_kept(text: str, code: str) -> None:
+def test_the_enhanced_code_is_found_wherever_it_stands_and_no_address_is_kept(
+    text: str, code: str
+) -> None:
     failure = failure_of("rcpt", 550, text, "contoh.example")
     assert failure.code == code
     assert "siti" not in failure.detail
 
 
 def test_a_rejected_message_names_the_domain_and_others_do_not() -> None:
-    assert failure_of("content", 554, "no", "contoh.example") == Rejected(code="554", detail="no", domain="contoh.example")
+    assert failure_of("content", 554, "no", "contoh.example") == Rejected(
+        code="554", detail="no", domain="contoh.example"
+    )
 
 
 def test_a_long_reply_is_kept_short_on_one_line() -> None:
@@ -273,7 +317,9 @@ def test_a_long_reply_is_kept_short_on_one_line() -> None:
 async def test_a_message_arrives_as_it_was_given() -> None:
     server = ScriptedSmtp()
     async with connected(server) as connection:
-        assert await connection.deliver(MAIL) == Receipt(provider_id=MAIL.message_id, detail="2.0.0 ok queued as 4711")
+        assert await connection.deliver(MAIL) == Receipt(
+            provider_id=MAIL.message_id, detail="2.0.0 ok queued as 4711"
+        )
     assert server.mails == [MAIL.data + b".\r\n"]
     assert server.commands == [
         "EHLO uji.example",
@@ -312,7 +358,9 @@ async def test_what_breaks_after_the_content_is_uncertain(fault: str) -> None:
 async def test_gibberish_instead_of_a_reply_closes_the_connection() -> None:
     server = ScriptedSmtp(RCPT=["was nun"])
     async with connected(server) as connection:
-        assert await connection.deliver(MAIL) == Deferred(code="disconnected", detail="SMTPResponseException", about="recipient")
+        assert await connection.deliver(MAIL) == Deferred(
+            code="disconnected", detail="SMTPResponseException", about="recipient"
+        )
         assert not connection.alive
         assert isinstance(await connection.deliver(MAIL), Receipt)
     assert server.connections == 2
@@ -368,7 +416,9 @@ async def test_a_rested_connection_is_asked_first_and_replaced_when_it_does_not_
 async def test_a_new_connection_that_breaks_is_not_tried_forever() -> None:
     server = ScriptedSmtp(MAIL=DROP)
     async with connected(server) as connection:
-        assert await connection.deliver(MAIL) == Deferred(code="disconnected", detail="SMTPServerDisconnected")
+        assert await connection.deliver(MAIL) == Deferred(
+            code="disconnected", detail="SMTPServerDisconnected"
+        )
     assert server.connections == 1
 
 
@@ -436,7 +486,9 @@ async def test_while_nothing_can_be_reached_messages_come_back_at_once() -> None
         await pool.aclose()
 
 
-async def test_after_five_minutes_without_a_server_the_channel_halts_until_a_probe_succeeds() -> None:
+async def test_after_five_minutes_without_a_server_the_channel_halts_until_a_probe_succeeds() -> (
+    None
+):
     clock = Clock()
     server = ScriptedSmtp(greeting="421 closed")
     async with server.running() as url:
@@ -470,7 +522,9 @@ async def test_after_five_minutes_without_a_server_the_channel_halts_until_a_pro
         ("smtp://localhost", 25, False, False),
     ],
 )
-def test_an_url_says_where_and_how_safely(url: str, port: int, tls: bool, starttls: bool | None) -> None:
+def test_an_url_says_where_and_how_safely(
+    url: str, port: int, tls: bool, starttls: bool | None
+) -> None:
     server = Server.of(url)
     assert (server.port, server.tls, server.starttls) == (port, tls, starttls)
 
@@ -482,7 +536,14 @@ def test_user_and_password_are_percent_decoded_and_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["mail.contoh.example:25", "http://mail.contoh.example", "smtp://", "smtp://h:abc", "smtp://h:70000"]
+    "url",
+    [
+        "mail.contoh.example:25",
+        "http://mail.contoh.example",
+        "smtp://",
+        "smtp://h:abc",
+        "smtp://h:70000",
+    ],
 )
 def test_an_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r".+"):

@@ -1,4 +1,6 @@
-"""Three formats that say the same: valid, mended where feedgen fails, equal bytes in every process, unmoved by hostile texts."""
+"""Three formats that say the same: valid, mended where feedgen fails, equal bytes in every process,
+unmoved by hostile texts.
+"""
 
 import hashlib
 import json
@@ -56,7 +58,9 @@ def test_the_three_formats_tell_the_same() -> None:
         ("json", "application/feed+json"),
     ],
 )
-def test_a_feed_is_public_for_a_minute_under_its_media_type(extension: str, media_type: str) -> None:
+def test_a_feed_is_public_for_a_minute_under_its_media_type(
+    extension: str, media_type: str
+) -> None:
     document = asked(extension)
     assert (document.media_type, document.max_age) == (media_type, 60)
     assert document.headers["Access-Control-Allow-Origin"] == "*"
@@ -75,10 +79,19 @@ def test_the_bytes_depend_on_the_editions_alone(extension: str) -> None:
 @pytest.mark.slow
 def test_another_process_in_another_zone_and_locale_builds_the_same_bytes() -> None:
     program = "import feeds, hashlib; print(*(hashlib.sha256(feeds.asked(x).body).hexdigest() for x in feeds.FORMATS))"
-    environment = {**os.environ, "TZ": "America/New_York", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "7"}
+    environment = {
+        **os.environ,
+        "TZ": "America/New_York",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONHASHSEED": "7",
+    }
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    output = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert output.stdout.split() == [hashlib.sha256(asked(extension).body).hexdigest() for extension in FORMATS]
+    output = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert output.stdout.split() == [
+        hashlib.sha256(asked(extension).body).hexdigest() for extension in FORMATS
+    ]
 
 
 def test_builders_in_several_threads_agree_and_leave_the_locale_alone() -> None:
@@ -101,11 +114,18 @@ def test_an_rss_item_has_a_title_a_plain_description_and_a_date() -> None:
 
 
 def test_atom_links_keep_their_relation_type_and_language() -> None:
-    edition = samples.notice(link="/berkas/jadwal", image=Image(url="https://info.cimahi.example/g/pipa.png", alt="Pipa"))
+    edition = samples.notice(
+        link="/berkas/jadwal", image=Image(url="https://info.cimahi.example/g/pipa.png", alt="Pipa")
+    )
     entry = etree.fromstring(asked("atom", [edition]).body).find(f"{ATOM}entry")
     assert entry is not None
     assert [dict(link.attrib) for link in entry.findall(f"{ATOM}link")] == [
-        {"rel": "alternate", "type": "text/html", "hreflang": "id", "href": "https://info.cimahi.example/p/CMH-7K4Q-2M"},
+        {
+            "rel": "alternate",
+            "type": "text/html",
+            "hreflang": "id",
+            "href": "https://info.cimahi.example/p/CMH-7K4Q-2M",
+        },
         {"rel": "related", "href": "https://info.cimahi.example/berkas/jadwal"},
         {"rel": "enclosure", "type": "image/png", "href": "https://info.cimahi.example/g/pipa.png"},
     ]
@@ -150,13 +170,20 @@ ANGLED = [
 @pytest.mark.parametrize("text", ANGLED)
 def test_what_stands_in_angles_is_seen_in_every_rss_reader(text: str) -> None:
     words = msgspec.structs.replace(samples.notice().wording("id"), title=text, summary=text)
-    item = etree.fromstring(asked("rss", [samples.notice(wordings={"id": words})]).body).find("channel/item")
+    item = etree.fromstring(asked("rss", [samples.notice(wordings={"id": words})]).body).find(
+        "channel/item"
+    )
     for name in ("title", "description"):
         assert Shown(item.findtext(name)).text == text  # readers that take it for HTML
         assert unescape(item.findtext(name)) == text  # and those that only resolve references
-    entry = etree.fromstring(asked("atom", [samples.notice(wordings={"id": words})]).body).find(f"{ATOM}entry")
+    entry = etree.fromstring(asked("atom", [samples.notice(wordings={"id": words})]).body).find(
+        f"{ATOM}entry"
+    )
     for name in ("title", "summary"):
-        assert (entry.findtext(f"{ATOM}{name}"), entry.find(f"{ATOM}{name}").get("type")) == (text, "text")
+        assert (entry.findtext(f"{ATOM}{name}"), entry.find(f"{ATOM}{name}").get("type")) == (
+            text,
+            "text",
+        )
     (found,) = items([samples.notice(wordings={"id": words})])
     assert (found["title"], found["summary"]) == (text, text)
 
@@ -168,7 +195,9 @@ def test_text_that_html_would_change_is_seen_and_other_text_stays(text: str) -> 
         assert seen(text) == text
 
 
-@pytest.mark.parametrize("text", ["Air & listrik", "Q&A", "3 < 5", "AT&T", "Rp1,5 juta", "R&D; lain"])
+@pytest.mark.parametrize(
+    "text", ["Air & listrik", "Q&A", "3 < 5", "AT&T", "Rp1,5 juta", "R&D; lain"]
+)
 def test_plain_titles_stay_plain(text: str) -> None:
     assert seen(text) == text
 
@@ -177,11 +206,14 @@ def test_an_entry_without_translation_names_its_own_language() -> None:
     only = samples.notice(wordings={"id": samples.notice().wording("id")})
     item = etree.fromstring(asked("rss", [only], query={"bahasa": "en"}).body).find("channel/item")
     assert item.findtext("{http://purl.org/dc/elements/1.1/}language") == "id"
-    entry = etree.fromstring(asked("atom", [only], query={"bahasa": "en"}).body).find(f"{ATOM}entry")
+    entry = etree.fromstring(asked("atom", [only], query={"bahasa": "en"}).body).find(
+        f"{ATOM}entry"
+    )
     assert entry.get(XML_LANG) == "id"
     assert items([only], query={"bahasa": "en"})[0]["language"] == "id"
     assert "language" not in [
-        child.tag.rpartition("}")[2] for child in etree.fromstring(asked("rss", [only]).body).find("channel/item")
+        child.tag.rpartition("}")[2]
+        for child in etree.fromstring(asked("rss", [only]).body).find("channel/item")
     ]
 
 
@@ -203,7 +235,8 @@ def hostile_fields() -> dict[str, Edition]:
     """One notice for each field that strangers could fill."""
     wording = samples.notice().wording("id")
     fields: dict[str, dict[str, Any]] = {
-        name: {"wordings": {"id": msgspec.structs.replace(wording, **{name: HOSTILE})}} for name in ("title", "summary", "body")
+        name: {"wordings": {"id": msgspec.structs.replace(wording, **{name: HOSTILE})}}
+        for name in ("title", "summary", "body")
     }
     fields |= {
         "agency": {"agency": HOSTILE},
@@ -211,22 +244,36 @@ def hostile_fields() -> dict[str, Edition]:
         "withdrawal": {"change": "withdrawal", "reason": HOSTILE},
         "link": {"link": "https://x.example/" + HOSTILE},
         "image": {"image": Image(url="https://x.example/" + HOSTILE + ".png", alt=HOSTILE)},
-        "topic": {"topic": msgspec.structs.replace(samples.SERVICE, slug=HOSTILE, labels={"id": HOSTILE})},
+        "topic": {
+            "topic": msgspec.structs.replace(samples.SERVICE, slug=HOSTILE, labels={"id": HOSTILE})
+        },
         "area": {"areas": (msgspec.structs.replace(samples.CIBABAT, name=HOSTILE),)},
-        "long": {"wordings": {"id": Wording(title=HOSTILE * 40, summary=HOSTILE * 40, body=("kata " + HOSTILE) * 60)}},
+        "long": {
+            "wordings": {
+                "id": Wording(
+                    title=HOSTILE * 40, summary=HOSTILE * 40, body=("kata " + HOSTILE) * 60
+                )
+            }
+        },
     }
     return {name: samples.notice(code="CMH-EVIL-22", **changes) for name, changes in fields.items()}
 
 
 @pytest.mark.parametrize(("name", "edition"), hostile_fields().items(), ids=hostile_fields())
-def test_a_hostile_field_spoils_neither_its_feed_nor_the_other_entries(name: str, edition: Edition) -> None:
+def test_a_hostile_field_spoils_neither_its_feed_nor_the_other_entries(
+    name: str, edition: Edition
+) -> None:
     for extension in FORMATS:
         document = asked(extension, [edition, *EDITIONS])
         text = document.body.decode()
-        assert not any(character in text for character in "\x00\x07\x1f\x85\ufffe\uffff\u202e\u2066")
+        assert not any(
+            character in text for character in "\x00\x07\x1f\x85\ufffe\uffff\u202e\u2066"
+        )
         entries = told(extension, document.body)
         assert len(entries) == len(EDITIONS) + 1
-        assert [entry for entry in entries if "EVIL" not in entry[0]] == told(extension, asked(extension).body)
+        assert [entry for entry in entries if "EVIL" not in entry[0]] == told(
+            extension, asked(extension).body
+        )
 
 
 class Reader(HTMLParser):
@@ -291,7 +338,11 @@ def test_a_json_feed_keeps_the_rules_that_its_schema_cannot_check() -> None:
 
 def test_severity_is_told_of_alerts_only() -> None:
     levels = [samples.alert(level=level) for level in ("emergency", "important", "info")]
-    assert [items([edition])[0]["_cimahi"]["severity"] for edition in levels] == ["Severe", "Moderate", "Minor"]
+    assert [items([edition])[0]["_cimahi"]["severity"] for edition in levels] == [
+        "Severe",
+        "Moderate",
+        "Minor",
+    ]
     assert items([samples.notice()])[0]["_cimahi"]["severity"] is None
 
 

@@ -1,4 +1,6 @@
-"""The Telegram channel: words, limits, HTML, sound, failures, edits and webhooks, against a Bot API on loopback."""
+"""The Telegram channel: words, limits, HTML, sound, failures, edits and webhooks, against a Bot API
+on loopback.
+"""
 
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -55,15 +57,27 @@ NOON = datetime(2026, 11, 25, 12, 0, tzinfo=WIB)
 
 
 def channel_at(
-    url: str = "http://127.0.0.1:9", *, now: datetime = NOON, patience: float = PATIENCE, **changes: Any
+    url: str = "http://127.0.0.1:9",
+    *,
+    now: datetime = NOON,
+    patience: float = PATIENCE,
+    **changes: Any,
 ) -> telegram.Telegram:
     """The channel with sample settings, its clock standing at `now`."""
-    values = {"token": TOKEN, "webhook_secret": SECRET, "api_url": url, "site": samples.site(), **changes}
+    values = {
+        "token": TOKEN,
+        "webhook_secret": SECRET,
+        "api_url": url,
+        "site": samples.site(),
+        **changes,
+    }
     return telegram.Telegram(telegram.Settings(**values), now=lambda: now, patience=patience)
 
 
 @asynccontextmanager
-async def connected(api: BotApi | None = None, **changes: Any) -> AsyncIterator[tuple[BotApi, telegram.Telegram]]:
+async def connected(
+    api: BotApi | None = None, **changes: Any
+) -> AsyncIterator[tuple[BotApi, telegram.Telegram]]:
     """A Bot API and the channel that speaks to it."""
     api = api or BotApi(token=TOKEN, record=True)
     async with running(api.app) as url:
@@ -74,7 +88,9 @@ async def connected(api: BotApi | None = None, **changes: Any) -> AsyncIterator[
             await channel.aclose()
 
 
-def outgoing(channel: telegram.Telegram, chat: int = RINA, edition: Edition | None = None, **recipient: Any) -> Outgoing:
+def outgoing(
+    channel: telegram.Telegram, chat: int = RINA, edition: Edition | None = None, **recipient: Any
+) -> Outgoing:
     """A sample edition for one chat."""
     message = channel.render(edition or samples.notice(), "id")
     return channel.personalise(message, samples.recipient(str(chat), **recipient))
@@ -93,7 +109,9 @@ async def outcome_of(channel: telegram.Telegram, message: Outgoing) -> Outcome:
 
 def worded(edition: Edition, **words: str) -> Edition:
     """The edition with other Indonesian words."""
-    return msgspec.structs.replace(edition, wordings={"id": msgspec.structs.replace(edition.wordings["id"], **words)})
+    return msgspec.structs.replace(
+        edition, wordings={"id": msgspec.structs.replace(edition.wordings["id"], **words)}
+    )
 
 
 # --- words ----------------------------------------------------------------------------------------
@@ -115,7 +133,9 @@ def test_the_words_are_those_of_the_golden_file(name: str, lang: str) -> None:
 
 def test_sundanese_readers_get_the_indonesian_message() -> None:
     channel = channel_at()
-    assert channel.render(samples.notice(), "su").frame == channel.render(samples.notice(), "id").frame
+    assert (
+        channel.render(samples.notice(), "su").frame == channel.render(samples.notice(), "id").frame
+    )
 
 
 def test_every_message_of_the_simulation_says_so_first() -> None:
@@ -125,7 +145,9 @@ def test_every_message_of_the_simulation_says_so_first() -> None:
 
 
 def test_an_emergency_that_ends_on_another_day_names_the_day() -> None:
-    html = telegram.compose(samples.alert(expires=samples.FLOOD_ENDS + timedelta(days=1)), "id", samples.site())
+    html = telegram.compose(
+        samples.alert(expires=samples.FLOOD_ENDS + timedelta(days=1)), "id", samples.site()
+    )
     assert "berlaku sampai 26 Nov 2026 10.00 WIB." in html
 
 
@@ -137,7 +159,9 @@ def test_a_warning_below_emergency_is_an_early_warning() -> None:
 
 
 def test_a_withdrawn_emergency_asks_nobody_to_act() -> None:
-    edition = samples.alert(change="withdrawal", reason="Air surut.", published_at=samples.WITHDRAWN)
+    edition = samples.alert(
+        change="withdrawal", reason="Air surut.", published_at=samples.WITHDRAWN
+    )
     html = telegram.compose(edition, "id", samples.site())
     assert html.startswith("<b>DICABUT 09.40:</b> Air surut.")
     assert "Lakukan sekarang" not in html
@@ -148,7 +172,12 @@ def test_a_withdrawn_emergency_asks_nobody_to_act() -> None:
 def test_link_and_picture_become_links() -> None:
     image = {"url": "https://info.cimahi.example/g/1.png", "alt": "Peta pipa"}
     edition = msgspec.convert(
-        {**msgspec.to_builtins(samples.notice()), "link": "https://tirta.cimahi.example/?a=1&b=2", "image": image}, Edition
+        {
+            **msgspec.to_builtins(samples.notice()),
+            "link": "https://tirta.cimahi.example/?a=1&b=2",
+            "image": image,
+        },
+        Edition,
     )
     html = telegram.compose(edition, "id", samples.site())
     assert 'Selengkapnya: <a href="https://tirta.cimahi.example/?a=1&amp;b=2">' in html
@@ -171,7 +200,10 @@ def test_link_and_picture_become_links() -> None:
         ("-\n- b", "- b"),
         ("a < b & c > d", "a &lt; b &amp; c &gt; d"),
         ("<b>bukan tag</b>", "&lt;b&gt;bukan tag&lt;/b&gt;"),
-        ("[situs](https://a.example/?x=1&y=2)", '<a href="https://a.example/?x=1&amp;y=2">situs</a>'),
+        (
+            "[situs](https://a.example/?x=1&y=2)",
+            '<a href="https://a.example/?x=1&amp;y=2">situs</a>',
+        ),
         ("[Posko](tel:0221234)", '<a href="tel:0221234">Posko</a> (0221234)'),
         ("[112](tel:112)", '<a href="tel:112">112</a>'),
         ("[tipu](javascript:alert(1))", "[tipu](javascript:alert(1))"),
@@ -209,7 +241,16 @@ BODIES = st.one_of(
                     "😀",
                 ]
             ),
-            st.sampled_from(["Air mati. ", "**tebal** ", "*miring* ", "[t](https://a.example) ", "kata " * 60, "😀😀 " * 30]),
+            st.sampled_from(
+                [
+                    "Air mati. ",
+                    "**tebal** ",
+                    "*miring* ",
+                    "[t](https://a.example) ",
+                    "kata " * 60,
+                    "😀😀 " * 30,
+                ]
+            ),
         ),
         max_size=150,
     ).map("".join),
@@ -219,9 +260,13 @@ LINES = st.text(max_size=900)
 
 @settings(deadline=None, max_examples=150)
 @given(body=BODIES, instruction=BODIES, title=LINES, line=LINES)
-def test_any_words_make_one_valid_message_with_link_and_code(body: str, instruction: str, title: str, line: str) -> None:
+def test_any_words_make_one_valid_message_with_link_and_code(
+    body: str, instruction: str, title: str, line: str
+) -> None:
     wording = Wording(title=title, summary="", body=body, instruction=instruction)
-    claim = msgspec.structs.replace(samples.clarification().claim, claim=line, fact=line, seen_at=line, evidence=(line, line))
+    claim = msgspec.structs.replace(
+        samples.clarification().claim, claim=line, fact=line, seen_at=line, evidence=(line, line)
+    )
     changes = {"wordings": {"id": wording}, "reason": line, "agency": line, "link": line}
     for edition in (
         samples.notice(**changes, change="withdrawal"),
@@ -232,7 +277,9 @@ def test_any_words_make_one_valid_message_with_link_and_code(body: str, instruct
         shown, entities = parse_html(html)
         assert utf16(shown) <= 4096
         assert entities <= 100
-        assert html.endswith(f'<a href="{samples.site().permalink(edition.code)}">{edition.code}</a>')
+        assert html.endswith(
+            f'<a href="{samples.site().permalink(edition.code)}">{edition.code}</a>'
+        )
 
 
 @settings(deadline=None, max_examples=200)
@@ -248,14 +295,20 @@ def test_a_long_body_ends_with_a_whole_word(body: str, taken: int) -> None:
 
 
 def test_a_body_of_many_sentences_is_cut_after_a_sentence_and_says_so() -> None:
-    html = telegram.compose(worded(samples.notice(), body="Air mati sampai sore nanti. " * 400), "id", samples.site())
+    html = telegram.compose(
+        worded(samples.notice(), body="Air mati sampai sore nanti. " * 400), "id", samples.site()
+    )
     shown, _ = parse_html(html)
     assert "Air mati sampai sore nanti. …\n\nGangguan layanan" in shown
     assert 4096 - 40 < utf16(shown) <= 4096
 
 
 def test_instructions_come_before_the_body_and_leave_it_room() -> None:
-    edition = worded(samples.alert(), body="Isi panjang sekali di sini. " * 400, instruction="Pindah ke tempat tinggi. " * 400)
+    edition = worded(
+        samples.alert(),
+        body="Isi panjang sekali di sini. " * 400,
+        instruction="Pindah ke tempat tinggi. " * 400,
+    )
     shown, _ = parse_html(telegram.compose(edition, "id", samples.site()))
     assert 2000 < shown.index("Isi panjang") < 3000
     assert shown.endswith("Kode: CMH-9XQ2-TD")
@@ -264,28 +317,40 @@ def test_instructions_come_before_the_body_and_leave_it_room() -> None:
 @pytest.mark.parametrize("last", ["Telepon 112.", "- 112", "x" * 5000])
 def test_a_block_for_which_no_room_is_left_is_not_dropped_in_silence(last: str) -> None:
     for fill in range(3_700, 4_000):
-        shown, _ = parse_html(telegram.compose(worded(samples.notice(), body=f"{'k' * fill}.\n\n{last}"), "id", samples.site()))
+        shown, _ = parse_html(
+            telegram.compose(
+                worded(samples.notice(), body=f"{'k' * fill}.\n\n{last}"), "id", samples.site()
+            )
+        )
         assert utf16(shown) <= 4096
         assert last in shown or "…" in shown
 
 
 def test_evidence_beyond_the_fifth_is_said_to_be_there() -> None:
     links = tuple(f"https://contoh.example/{number}" for number in range(6))
-    claim = msgspec.structs.replace(samples.clarification().claim, evidence=links, fact="Kata. " * 150)
+    claim = msgspec.structs.replace(
+        samples.clarification().claim, evidence=links, fact="Kata. " * 150
+    )
     for lang in ("id", "en"):
-        shown, _ = parse_html(telegram.compose(samples.clarification(claim=claim), lang, samples.site()))
+        shown, _ = parse_html(
+            telegram.compose(samples.clarification(claim=claim), lang, samples.site())
+        )
         assert "https://contoh.example/4, …" in shown
         assert "Kata. …" in shown
 
 
 def test_text_is_counted_in_utf_16_units_and_never_cut_inside_an_emoji() -> None:
-    shown, _ = parse_html(telegram.compose(worded(samples.notice(), body="😀😀😀😀 " * 1000), "id", samples.site()))
+    shown, _ = parse_html(
+        telegram.compose(worded(samples.notice(), body="😀😀😀😀 " * 1000), "id", samples.site())
+    )
     assert utf16(shown) <= 4096
     assert "😀😀😀😀…\n\nGangguan layanan" in shown
 
 
 def test_styles_beyond_the_hundredth_entity_are_dropped_not_the_words() -> None:
-    html = telegram.compose(worded(samples.notice(), body="\n\n".join(["**a** *b*"] * 80)), "id", samples.site())
+    html = telegram.compose(
+        worded(samples.notice(), body="\n\n".join(["**a** *b*"] * 80)), "id", samples.site()
+    )
     shown, entities = parse_html(html)
     assert entities <= 100
     assert shown.count("a b") == 80
@@ -308,7 +373,9 @@ def test_styles_beyond_the_hundredth_entity_are_dropped_not_the_words() -> None:
         ("emergency", 2, "tidak"),
     ],
 )
-def test_phones_sound_by_day_for_what_matters_and_always_in_an_emergency(level: str, hour: int, silent: str) -> None:
+def test_phones_sound_by_day_for_what_matters_and_always_in_an_emergency(
+    level: str, hour: int, silent: str
+) -> None:
     channel = channel_at(now=datetime(2026, 11, 25, hour, 59, tzinfo=WIB).astimezone(UTC))
     message = outgoing(channel, edition=samples.alert(level=level))
     assert channel.preview(message)["silent"] == silent
@@ -345,7 +412,9 @@ async def test_a_thousand_messages_arrive_once_each() -> None:
 
 async def test_nothing_is_written_once_the_lease_is_gone() -> None:
     async with connected() as (api, channel):
-        assert [result async for result in channel.send([outgoing(channel)], may_write=lambda: False)] == []
+        assert [
+            result async for result in channel.send([outgoing(channel)], may_write=lambda: False)
+        ] == []
         assert api.accepted == []
 
 
@@ -353,14 +422,18 @@ async def test_a_refused_token_halts_the_channel_and_burns_no_recipient() -> Non
     async with connected(token="1:salah") as (api, channel):
         sent = await results(channel, [outgoing(channel, RINA + number) for number in range(500)])
         assert len(sent) < 500
-        assert {result.outcome for result in sent} == {Halted(code="401", detail="token refused", about="either")}
+        assert {result.outcome for result in sent} == {
+            Halted(code="401", detail="token refused", about="either")
+        }
         assert api.accepted == []
 
 
 async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wait() -> None:
     async with connected(token="1:salah", patience=60.0) as (api, channel):
         for _batch in range(3):
-            sent = await results(channel, [outgoing(channel, RINA + number) for number in range(100)])
+            sent = await results(
+                channel, [outgoing(channel, RINA + number) for number in range(100)]
+            )
             assert {type(result.outcome) for result in sent} == {Halted}
         assert isinstance(await channel.answer(str(RINA), "Halo"), Halted)
         assert api.counts["requests"] == 2
@@ -408,7 +481,11 @@ ROWS: list[tuple[int, str, Outcome]] = [
     (400, "Bad Request: MESSAGE_TOO_LONG", Rejected()),
     (400, "Bad Request: message is too long", Rejected()),
     (400, "Bad Request: message text is empty", Rejected()),
-    (400, 'Bad Request: can\'t parse entities: Unsupported start tag "p" at byte offset 0', Rejected()),
+    (
+        400,
+        'Bad Request: can\'t parse entities: Unsupported start tag "p" at byte offset 0',
+        Rejected(),
+    ),
     (400, "Bad Request: entities too long", Rejected()),
     (400, "Bad Request: BUTTON_URL_INVALID", Rejected()),
     (400, "Bad Request: BUTTON_DATA_INVALID", Rejected()),
@@ -418,7 +495,11 @@ ROWS: list[tuple[int, str, Outcome]] = [
     (413, "Request Entity Too Large", Rejected(whole_edition=True)),
     (401, "Unauthorized", Halted(about="either")),
     (404, "Not Found", Halted(about="either")),
-    (409, "Conflict: terminated by other getUpdates request", Deferred(alarm=True, about="recipient")),
+    (
+        409,
+        "Conflict: terminated by other getUpdates request",
+        Deferred(alarm=True, about="recipient"),
+    ),
     (429, "Too Many Requests", Deferred(retry_after=5, throttle=True, about="either")),
     (500, "Internal Server Error", Deferred(about="recipient")),
     (502, "Bad Gateway", Deferred(about="recipient")),
@@ -428,8 +509,12 @@ ROWS: list[tuple[int, str, Outcome]] = [
 ]
 
 
-@pytest.mark.parametrize(("status", "description", "expected"), ROWS, ids=[description for _, description, _ in ROWS])
-async def test_each_answer_means_one_failure(status: int, description: str, expected: Outcome) -> None:
+@pytest.mark.parametrize(
+    ("status", "description", "expected"), ROWS, ids=[description for _, description, _ in ROWS]
+)
+async def test_each_answer_means_one_failure(
+    status: int, description: str, expected: Outcome
+) -> None:
     async with connected() as (api, channel):
         api.script(RINA, status, description)
         outcome = await outcome_of(channel, outgoing(channel))
@@ -449,14 +534,18 @@ async def test_an_answer_that_nobody_knows_goes_by_its_own_words() -> None:
 def plain(outcome: Outcome) -> tuple[str, dict[str, Any]]:
     """An outcome without its code and detail."""
     values = msgspec.to_builtins(outcome)
-    return type(outcome).__name__, {name: value for name, value in values.items() if name not in {"code", "detail"}}
+    return type(outcome).__name__, {
+        name: value for name, value in values.items() if name not in {"code", "detail"}
+    }
 
 
 async def test_429_waits_as_long_as_it_says_and_spends_no_attempt() -> None:
     async with connected() as (api, channel):
         api.script(RINA, 429, "Too Many Requests: retry after 37", retry_after=37)
         outcome = await outcome_of(channel, outgoing(channel))
-        assert outcome == Deferred(retry_after=37, throttle=True, code="429", detail="rate limit", about="either")
+        assert outcome == Deferred(
+            retry_after=37, throttle=True, code="429", detail="rate limit", about="either"
+        )
 
 
 LIMITS = {
@@ -474,7 +563,10 @@ LIMITS = {
 @pytest.mark.parametrize("told", LIMITS, ids=lambda told: told[:8].decode())
 async def test_however_odd_a_wait_is_the_whole_bot_waits_and_nothing_breaks(told: bytes) -> None:
     async def limited(_request: web.Request) -> web.Response:
-        body = b'{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after": %s}}' % told
+        body = (
+            b'{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after": %s}}'
+            % told
+        )
         return web.Response(body=body, status=429, content_type="application/json")
 
     app = web.Application()
@@ -483,12 +575,19 @@ async def test_however_odd_a_wait_is_the_whole_bot_waits_and_nothing_breaks(told
         channel = channel_at(url)
         outcome = await outcome_of(channel, outgoing(channel))
         await channel.aclose()
-    assert outcome == Deferred(retry_after=LIMITS[told], throttle=True, code="429", detail="rate limit", about="either")
+    assert outcome == Deferred(
+        retry_after=LIMITS[told], throttle=True, code="429", detail="rate limit", about="either"
+    )
 
 
 async def test_a_group_that_moved_is_sent_to_at_once_under_its_new_id() -> None:
     async with connected() as (api, channel):
-        api.script(GROUP, 400, "Bad Request: group chat was upgraded", migrate_to_chat_id=-1_009_000_000_009)
+        api.script(
+            GROUP,
+            400,
+            "Bad Request: group chat was upgraded",
+            migrate_to_chat_id=-1_009_000_000_009,
+        )
         outcome = await outcome_of(channel, outgoing(channel, GROUP))
         assert isinstance(outcome, Deferred)
         assert (outcome.retry_after, outcome.throttle, outcome.scope) == (0, True, "address")
@@ -501,7 +600,9 @@ async def test_one_that_blocked_the_bot_does_not_stop_the_others() -> None:
         sent = await results(channel, [outgoing(channel, RINA), outgoing(channel, DEWI)])
         outcomes = {result.outgoing.recipient.address: result.outcome for result in sent}
         assert outcomes[str(RINA)] == Refused(
-            reason="opted_out", code="403 bot was blocked by the user", detail="Forbidden: bot was blocked by the user"
+            reason="opted_out",
+            code="403 bot was blocked by the user",
+            detail="Forbidden: bot was blocked by the user",
         )
         assert isinstance(outcomes[str(DEWI)], Receipt)
 
@@ -539,7 +640,9 @@ async def test_an_answer_that_is_no_json_leaves_the_message_uncertain() -> None:
 async def test_the_answer_to_another_message_is_no_receipt_of_ours() -> None:
     async def foreign(_: web.Request) -> web.Response:
         chat = {"id": 4711, "type": "private"}
-        return web.json_response({"ok": True, "result": {"message_id": 9, "date": 1, "chat": chat, "text": "..."}})
+        return web.json_response(
+            {"ok": True, "result": {"message_id": 9, "date": 1, "chat": chat, "text": "..."}}
+        )
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", foreign)
@@ -552,7 +655,9 @@ async def test_the_answer_to_another_message_is_no_receipt_of_ours() -> None:
 async def failed_call(request: telegram.AioRequest, url: str) -> error.TelegramError:
     """What PTB raises for a getMe."""
     with pytest.raises(error.TelegramError) as raised:
-        await Bot(TOKEN, base_url=f"{url}/bot", request=request, get_updates_request=request).get_me()
+        await Bot(
+            TOKEN, base_url=f"{url}/bot", request=request, get_updates_request=request
+        ).get_me()
     return raised.value
 
 
@@ -562,13 +667,17 @@ async def test_no_answer_in_time_is_ptbs_timed_out_and_uncertain() -> None:
     async with running(api.app) as url, telegram.AioRequest(total_seconds=0.1) as request:
         problem = await failed_call(request, url)
     assert type(problem) is error.TimedOut
-    assert telegram.failure_of(problem) == Deferred(uncertain=True, code="TimeoutError", detail="no answer", about="recipient")
+    assert telegram.failure_of(problem) == Deferred(
+        uncertain=True, code="TimeoutError", detail="no answer", about="recipient"
+    )
 
 
 def test_no_connection_in_time_was_never_written() -> None:
     problem = error.TimedOut()
     problem.__cause__ = aiohttp.ConnectionTimeoutError()
-    assert telegram.failure_of(problem) == Deferred(code="ConnectionTimeoutError", detail="no connection")
+    assert telegram.failure_of(problem) == Deferred(
+        code="ConnectionTimeoutError", detail="no connection"
+    )
 
 
 def test_retry_after_may_be_a_number_as_in_older_releases(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -580,7 +689,9 @@ def test_retry_after_may_be_a_number_as_in_older_releases(monkeypatch: pytest.Mo
         )
     monkeypatch.setenv("PTB_TIMEDELTA", "true")
     newer = error.RetryAfter(timedelta(seconds=9))
-    assert telegram.failure_of(newer) == Deferred(retry_after=9, throttle=True, code="429", detail="rate limit", about="either")
+    assert telegram.failure_of(newer) == Deferred(
+        retry_after=9, throttle=True, code="429", detail="rate limit", about="either"
+    )
 
 
 @pytest.mark.parametrize(
@@ -597,7 +708,9 @@ def test_retry_after_may_be_a_number_as_in_older_releases(monkeypatch: pytest.Mo
         (error.EndPointNotFound("?"), Deferred),
     ],
 )
-def test_every_exception_of_the_library_is_one_of_the_five(problem: error.TelegramError, expected: type) -> None:
+def test_every_exception_of_the_library_is_one_of_the_five(
+    problem: error.TelegramError, expected: type
+) -> None:
     assert isinstance(telegram.failure_of(problem), expected)
 
 
@@ -647,7 +760,9 @@ async def test_the_same_edit_again_is_a_success() -> None:
 
 async def test_a_correction_of_a_message_that_is_gone_is_sent_anew() -> None:
     async with connected() as (api, channel):
-        outcome = await outcome_of(channel, outgoing(channel, edition=samples.withdrawal(), corrects=(404,)))
+        outcome = await outcome_of(
+            channel, outgoing(channel, edition=samples.withdrawal(), corrects=(404,))
+        )
         [shown] = api.inbox(RINA)
         assert outcome == Receipt(message_number=shown.message_id)
         assert shown.text.startswith("DICABUT 09.40")
@@ -656,7 +771,9 @@ async def test_a_correction_of_a_message_that_is_gone_is_sent_anew() -> None:
 async def test_a_corrected_emergency_is_edited_and_sent_again_with_sound() -> None:
     async with connected() as (api, channel):
         old = await first_sent(channel, samples.alert())
-        correction = samples.alert(number=2, change="correction", reason="Posko pindah.", published_at=samples.CORRECTED)
+        correction = samples.alert(
+            number=2, change="correction", reason="Posko pindah.", published_at=samples.CORRECTED
+        )
         message = outgoing(channel, edition=correction, corrects=(int(old),))
         outcome = await outcome_of(channel, message)
         edited, new = api.inbox(RINA)
@@ -665,7 +782,9 @@ async def test_a_corrected_emergency_is_edited_and_sent_again_with_sound() -> No
         assert outcome == Receipt(message_number=new.message_id)
 
 
-async def test_an_edit_without_an_answer_may_have_arrived_and_is_repeated_without_doubling() -> None:
+async def test_an_edit_without_an_answer_may_have_arrived_and_is_repeated_without_doubling() -> (
+    None
+):
     async with connected() as (api, channel):
         old = await first_sent(channel, samples.notice())
         api.faults.change(cut=1)
@@ -683,7 +802,10 @@ async def test_a_correction_to_one_that_blocked_us_is_refused() -> None:
         old = await first_sent(channel, samples.notice())
         api.blocked.add(RINA)
         assert isinstance(
-            await outcome_of(channel, outgoing(channel, edition=samples.correction(), corrects=(int(old),))), Refused
+            await outcome_of(
+                channel, outgoing(channel, edition=samples.correction(), corrects=(int(old),))
+            ),
+            Refused,
         )
 
 
@@ -713,7 +835,10 @@ async def test_a_long_answer_is_split_between_paragraphs() -> None:
 
 
 @settings(deadline=None)
-@given(st.text(alphabet=st.sampled_from("ab 😀\n"), max_size=9000) | st.integers(1, 5000).map(lambda size: "😀" * size))
+@given(
+    st.text(alphabet=st.sampled_from("ab 😀\n"), max_size=9000)
+    | st.integers(1, 5000).map(lambda size: "😀" * size)
+)
 def test_pieces_of_an_answer_lose_no_word_and_break_no_emoji(text: str) -> None:
     pieces = telegram.pieces(text)
     assert all(0 < utf16(piece) <= 4096 for piece in pieces)
@@ -738,7 +863,9 @@ class Doorstep:
 
     async def take(self, request: web.Request) -> web.Response:
         """Store one post."""
-        self.posts.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
+        self.posts.append(
+            ({name.lower(): value for name, value in request.headers.items()}, await request.read())
+        )
         return web.Response()
 
 
@@ -800,7 +927,10 @@ async def test_chatter_in_a_group_is_nothing_but_leaving_it_counts() -> None:
 async def test_the_same_update_again_has_the_same_dedupe_key() -> None:
     async with reachable() as (api, door):
         for _ in range(2):
-            await api.post({"message": {"message_id": 1, "date": 1, "chat": {"id": RINA, "type": "private"}}}, update_id=77)
+            await api.post(
+                {"message": {"message_id": 1, "date": 1, "chat": {"id": RINA, "type": "private"}}},
+                update_id=77,
+            )
     first, again = (channel_at().parse_webhook(*post)[0] for post in door.posts)
     assert first.dedupe == again.dedupe
 
@@ -822,7 +952,15 @@ def test_without_a_secret_of_ours_no_update_is_believed() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"nonsense", b"[]", b"{}", b'{"update_id":1,"message":{}}', b'{"update_id":1,"message":7}', b'{"a":' + b"[" * 200_000],
+    [
+        b"",
+        b"nonsense",
+        b"[]",
+        b"{}",
+        b'{"update_id":1,"message":{}}',
+        b'{"update_id":1,"message":7}',
+        b'{"a":' + b"[" * 200_000,
+    ],
     ids=lambda body: body[:20].decode(),
 )
 def test_an_unreadable_update_is_kept_for_a_person(body: bytes) -> None:
@@ -840,8 +978,16 @@ def test_an_unreadable_update_is_kept_for_a_person(body: bytes) -> None:
     ids=str,
 )  # fmt: skip
 def test_a_stop_acts_whatever_else_of_its_update_cannot_be_read(changes: dict[str, Any]) -> None:
-    message = {"message_id": 1, "date": 1, "chat": {"id": RINA, "type": "private"}, "text": "/berhenti", **changes}
-    event, *_unreadable = channel_at().parse_webhook(head(), msgspec.json.encode({"update_id": 5, "message": message}))
+    message = {
+        "message_id": 1,
+        "date": 1,
+        "chat": {"id": RINA, "type": "private"},
+        "text": "/berhenti",
+        **changes,
+    }
+    event, *_unreadable = channel_at().parse_webhook(
+        head(), msgspec.json.encode({"update_id": 5, "message": message})
+    )
     assert isinstance(event, InboundEvent)
     assert (event.address, event.text) == (str(RINA), "/berhenti")
 
@@ -855,7 +1001,11 @@ def test_a_stop_acts_whatever_else_of_its_update_cannot_be_read(changes: dict[st
     ids=str,
 )  # fmt: skip
 def test_a_block_acts_whatever_else_of_its_update_cannot_be_read(changes: dict[str, Any]) -> None:
-    member = {"chat": {"id": RINA, "type": "private"}, "new_chat_member": {"status": "kicked"}, **changes}
+    member = {
+        "chat": {"id": RINA, "type": "private"},
+        "new_chat_member": {"status": "kicked"},
+        **changes,
+    }
     update = {"update_id": 5, "my_chat_member": member, "message": {"text": 7}}
     event, *unreadable = channel_at().parse_webhook(head(), msgspec.json.encode(update))
     assert isinstance(event, AddressEvent)
@@ -865,8 +1015,13 @@ def test_a_block_acts_whatever_else_of_its_update_cannot_be_read(changes: dict[s
 
 def test_a_group_that_becomes_a_supergroup_has_a_new_id() -> None:
     old, new = {"id": -5, "type": "group"}, {"id": -1_005, "type": "supergroup"}
-    for message in ({"chat": old, "migrate_to_chat_id": -1_005}, {"chat": new, "migrate_from_chat_id": -5}):
-        body = msgspec.json.encode({"update_id": 5, "message": {"message_id": 1, "date": 1, **message}})
+    for message in (
+        {"chat": old, "migrate_to_chat_id": -1_005},
+        {"chat": new, "migrate_from_chat_id": -5},
+    ):
+        body = msgspec.json.encode(
+            {"update_id": 5, "message": {"message_id": 1, "date": 1, **message}}
+        )
         [event] = channel_at().parse_webhook(head(), body)
         assert isinstance(event, AddressEvent)
         assert (event.address, event.state, event.moved_to) == ("-5", "moved", "-1005")
@@ -874,14 +1029,20 @@ def test_a_group_that_becomes_a_supergroup_has_a_new_id() -> None:
 
 def test_updates_of_other_kinds_are_nothing() -> None:
     post = {"message_id": 1, "date": 1, "chat": {"id": -100, "type": "channel"}, "text": "x"}
-    for update in ({"update_id": 5}, {"update_id": 6, "channel_post": post}, {"update_id": 7, "edited_message": post}):
+    for update in (
+        {"update_id": 5},
+        {"update_id": 6, "channel_post": post},
+        {"update_id": 7, "edited_message": post},
+    ):
         assert list(channel_at().parse_webhook(head(), msgspec.json.encode(update))) == []
 
 
 def test_a_voice_message_comes_in_without_text() -> None:
     voice = {"file_id": "a", "file_unique_id": "b", "duration": 3}
     message = {"message_id": 1, "date": 1, "chat": {"id": RINA, "type": "private"}, "voice": voice}
-    [event] = channel_at().parse_webhook(head(), msgspec.json.encode({"update_id": 5, "message": message}))
+    [event] = channel_at().parse_webhook(
+        head(), msgspec.json.encode({"update_id": 5, "message": message})
+    )
     assert isinstance(event, InboundEvent)
     assert event.text == ""
 
@@ -895,7 +1056,10 @@ def test_there_is_no_handshake() -> None:
 
 async def test_doctor_is_content_when_bot_and_webhook_are_in_order() -> None:
     async with connected() as (api, channel):
-        api.webhook = {"url": "https://info.cimahi.example/webhook/telegram", "secret_token": SECRET}
+        api.webhook = {
+            "url": "https://info.cimahi.example/webhook/telegram",
+            "secret_token": SECRET,
+        }
         assert [finding.ok for finding in await channel.check()] == [True, True]
         assert await channel.probe()
 
@@ -909,7 +1073,10 @@ async def test_doctor_says_how_to_set_the_webhook() -> None:
 
 async def test_doctor_passes_on_what_the_webhook_did_wrong() -> None:
     async with connected() as (api, channel):
-        api.webhook = {"url": "https://info.cimahi.example/webhook/telegram", "secret_token": SECRET}
+        api.webhook = {
+            "url": "https://info.cimahi.example/webhook/telegram",
+            "secret_token": SECRET,
+        }
         api.last_error = "Wrong response from the webhook: 403"
         _, webhook = await channel.check()
         assert webhook.ok is None
@@ -932,7 +1099,9 @@ async def test_doctor_asks_for_the_token() -> None:
 
 
 def test_settings_come_from_their_own_variables() -> None:
-    read = telegram.Settings.read({"TELEGRAM_TOKEN": "1:a", "TELEGRAM_RATE": "20", "EMAIL_RATE": "3"}, samples.site())
+    read = telegram.Settings.read(
+        {"TELEGRAM_TOKEN": "1:a", "TELEGRAM_RATE": "20", "EMAIL_RATE": "3"}, samples.site()
+    )
     assert (read.token, read.rate, read.api_url) == ("1:a", 20, "https://api.telegram.org")
     assert read.missing() == ()
     assert telegram.Settings().missing() == ("TELEGRAM_TOKEN",)
@@ -940,18 +1109,27 @@ def test_settings_come_from_their_own_variables() -> None:
 
 def test_the_channel_opens_from_its_settings() -> None:
     channel = telegram.open_channel(telegram.Settings(rate=12))
-    assert (channel.name, channel.label, channel.rate, channel.receipt_wait) == ("telegram", "Telegram", 12, 0)
+    assert (channel.name, channel.label, channel.rate, channel.receipt_wait) == (
+        "telegram",
+        "Telegram",
+        12,
+        0,
+    )
     assert (channel.limits.text, channel.limits.measure) == (4096, "utf-16 units")
 
 
 @pytest.mark.parametrize(
-    ("text", "address"), [("123", "123"), (" 7000000001 ", "7000000001"), ("-1001234567890", "-1001234567890")]
+    ("text", "address"),
+    [("123", "123"), (" 7000000001 ", "7000000001"), ("-1001234567890", "-1001234567890")],
 )
 def test_a_chat_id_is_an_address(text: str, address: str) -> None:
     assert telegram.parse_address(text) == address
 
 
-@pytest.mark.parametrize("text", ["", "0", "@rina", "12a", "+62812", "-", "1" * 17, "9007199254740993", "١٢٣", "1 2", "007"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "0", "@rina", "12a", "+62812", "-", "1" * 17, "9007199254740993", "١٢٣", "1 2", "007"],
+)
 def test_anything_else_is_no_address(text: str) -> None:
     with pytest.raises(BadAddress, match="nomor obrolan"):
         telegram.parse_address(text)

@@ -1,4 +1,6 @@
-"""Pictures on Telegram: a photo with all the words below it, else the words with its preview; always one message."""
+"""Pictures on Telegram: a photo with all the words below it, else the words with its preview;
+always one message.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,7 +33,9 @@ async def connected() -> AsyncIterator[tuple[BotApi, telegram.Telegram]]:
     """A Bot API and the channel that speaks to it."""
     api = BotApi(token=TOKEN, record=True)
     async with running(api.app) as url:
-        channel = telegram.Telegram(telegram.Settings(token=TOKEN, api_url=url, site=samples.site()), now=lambda: NOON)
+        channel = telegram.Telegram(
+            telegram.Settings(token=TOKEN, api_url=url, site=samples.site()), now=lambda: NOON
+        )
         try:
             yield api, channel
         finally:
@@ -53,9 +57,13 @@ def correction(**changes: Any) -> Edition:
     return msgspec.structs.replace(samples.correction(), **changes)
 
 
-def outgoing(channel: telegram.Telegram, edition: Edition, chat: int = RINA, **recipient: Any) -> Outgoing:
+def outgoing(
+    channel: telegram.Telegram, edition: Edition, chat: int = RINA, **recipient: Any
+) -> Outgoing:
     """The edition for one chat."""
-    return channel.personalise(channel.render(edition, "id"), samples.recipient(str(chat), **recipient))
+    return channel.personalise(
+        channel.render(edition, "id"), samples.recipient(str(chat), **recipient)
+    )
 
 
 async def sent(channel: telegram.Telegram, *messages: Outgoing) -> list[Outcome]:
@@ -80,7 +88,9 @@ async def test_words_that_fit_stand_below_the_photo_as_the_preview_shows() -> No
     assert shown.parts == channel.preview(message)
     assert shown.parts["photo"] == SENT
     assert "link_preview" not in shown.parts
-    assert samples.PICTURE.alt in shown.text  # the words of the picture, for those who do not see it
+    assert (
+        samples.PICTURE.alt in shown.text
+    )  # the words of the picture, for those who do not see it
     assert shown.text.endswith("CMH-7K4Q-2M")
     assert utf16(shown.text) <= 1024
 
@@ -130,7 +140,9 @@ async def test_the_second_message_names_telegrams_own_copy() -> None:
         assert named[0] == SENT
         assert named[1] != SENT
         assert api.inbox(DEWI)[0].photo == SENT
-        assert api.inbox(DEWI)[0].parts == channel.preview(outgoing(channel, samples.picture(), DEWI))
+        assert api.inbox(DEWI)[0].parts == channel.preview(
+            outgoing(channel, samples.picture(), DEWI)
+        )
 
 
 REFUSALS = (
@@ -188,9 +200,14 @@ async def test_a_group_that_takes_no_photos_gets_the_words_and_others_the_photo(
 
 @pytest.mark.parametrize(
     ("status", "description", "kind"),
-    [(400, "Bad Request: have no rights to send a message", Skipped), (400, "Bad Request: can't parse entities", Rejected)],
+    [
+        (400, "Bad Request: have no rights to send a message", Skipped),
+        (400, "Bad Request: can't parse entities", Rejected),
+    ],
 )
-async def test_any_other_refusal_means_what_it_always_means(status: int, description: str, kind: type) -> None:
+async def test_any_other_refusal_means_what_it_always_means(
+    status: int, description: str, kind: type
+) -> None:
     async with connected() as (api, channel):
         api.script(RINA, status, description)
         assert isinstance((await sent(channel, outgoing(channel, samples.picture())))[0], kind)
@@ -200,14 +217,20 @@ async def test_any_other_refusal_means_what_it_always_means(status: int, descrip
 # --- corrections ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("before", [samples.picture(), samples.notice(), long_one()], ids=["photo", "text", "long"])
+@pytest.mark.parametrize(
+    "before", [samples.picture(), samples.notice(), long_one()], ids=["photo", "text", "long"]
+)
 async def test_a_correction_with_a_picture_edits_whatever_stood_there(before: Edition) -> None:
-    other = msgspec.structs.replace(samples.PICTURE, url=samples.PICTURE.url.replace("5f0c", "6f0c"))
+    other = msgspec.structs.replace(
+        samples.PICTURE, url=samples.PICTURE.url.replace("5f0c", "6f0c")
+    )
     async with connected() as (api, channel):
         old = await first(channel, before)
         message = outgoing(channel, correction(image=other), corrects=(int(old),))
         assert await sent(channel, message) == [Receipt(message_number=int(old))]
-        assert await sent(channel, message) == [Receipt(message_number=int(old))]  # again: nothing to change is a success
+        assert await sent(channel, message) == [
+            Receipt(message_number=int(old))
+        ]  # again: nothing to change is a success
         [shown] = api.inbox(RINA)
     assert shown.edited
     assert shown.photo == other.url.replace("web", "pesan")
@@ -215,7 +238,9 @@ async def test_a_correction_with_a_picture_edits_whatever_stood_there(before: Ed
     assert shown.text.startswith("DIRALAT 09.10")
 
 
-OTHER_PICTURE = msgspec.structs.replace(samples.PICTURE, url=samples.PICTURE.url.replace("5f0c", "6f0c"))
+OTHER_PICTURE = msgspec.structs.replace(
+    samples.PICTURE, url=samples.PICTURE.url.replace("5f0c", "6f0c")
+)
 FORMS = {
     "text": correction(),
     "long": correction(wordings={"id": worded(LONG)}),
@@ -229,7 +254,9 @@ BEFORE = {"photo": samples.picture(), "text": samples.notice(), "long photo": lo
 @pytest.mark.parametrize("chat", [RINA, GROUP])
 @pytest.mark.parametrize("after", FORMS)
 @pytest.mark.parametrize("before", BEFORE)
-async def test_after_a_correction_a_chat_shows_the_new_words_and_picture_alone(before: str, after: str, chat: int) -> None:
+async def test_after_a_correction_a_chat_shows_the_new_words_and_picture_alone(
+    before: str, after: str, chat: int
+) -> None:
     async with connected() as (api, channel):
         old = await first(channel, BEFORE[before], chat)
         message = outgoing(channel, FORMS[after], chat, corrects=(int(old),))
@@ -241,7 +268,9 @@ async def test_after_a_correction_a_chat_shows_the_new_words_and_picture_alone(b
 
 
 @pytest.mark.parametrize("after", ["text", "long", "long photo", "withdrawal"])
-async def test_a_photo_too_old_to_be_deleted_is_marked_and_the_new_words_follow_it(after: str) -> None:
+async def test_a_photo_too_old_to_be_deleted_is_marked_and_the_new_words_follow_it(
+    after: str,
+) -> None:
     async with connected() as (api, channel):
         old = await first(channel, samples.picture())
         api.inbox(RINA)[0].at -= 49 * 3600
@@ -269,7 +298,9 @@ async def test_a_withdrawal_reaches_the_old_photo_and_the_message_that_followed_
     assert new.text.startswith("DICABUT 09.40: ")
 
 
-async def test_while_the_new_words_cannot_be_sent_the_old_photo_stays_marked_and_nothing_is_lost() -> None:
+async def test_while_the_new_words_cannot_be_sent_the_old_photo_stays_marked_and_nothing_is_lost() -> (
+    None
+):
     from broadcaster.simulation.bot_requests import Refusal
 
     def refuse(_: Any) -> Any:
@@ -289,10 +320,13 @@ async def test_while_the_new_words_cannot_be_sent_the_old_photo_stays_marked_and
 
 
 @pytest.mark.parametrize(
-    "description", ["message to edit not found", "message can't be edited", "MESSAGE_ID_INVALID", "something new"]
+    "description",
+    ["message to edit not found", "message can't be edited", "MESSAGE_ID_INVALID", "something new"],
 )
 @pytest.mark.parametrize("after", ["text", "photo"])
-async def test_where_the_old_message_cannot_be_edited_the_correction_is_a_new_one(description: str, after: str) -> None:
+async def test_where_the_old_message_cannot_be_edited_the_correction_is_a_new_one(
+    description: str, after: str
+) -> None:
     from broadcaster.simulation.bot_requests import Refusal
 
     def refuse(_: Any) -> Any:
@@ -300,7 +334,9 @@ async def test_where_the_old_message_cannot_be_edited_the_correction_is_a_new_on
 
     async with connected() as (api, channel):
         old = await first(channel, samples.notice())
-        api._methods |= dict.fromkeys(("editmessagetext", "editmessagemedia", "editmessagecaption"), refuse)
+        api._methods |= dict.fromkeys(
+            ("editmessagetext", "editmessagemedia", "editmessagecaption"), refuse
+        )
         message = outgoing(channel, FORMS[after], corrects=(int(old),))
         [outcome] = await sent(channel, message)
         shown = api.inbox(RINA)[-1]
@@ -333,9 +369,9 @@ async def test_a_correction_whose_picture_is_refused_changes_the_words() -> None
     async with connected() as (api, channel):
         old = await first(channel, samples.notice())
         api._methods["editmessagemedia"] = refuse
-        assert await sent(channel, outgoing(channel, correction(image=samples.PICTURE), corrects=(int(old),))) == [
-            Receipt(message_number=int(old))
-        ]
+        assert await sent(
+            channel, outgoing(channel, correction(image=samples.PICTURE), corrects=(int(old),))
+        ) == [Receipt(message_number=int(old))]
         [shown] = api.inbox(RINA)
     assert shown.text.startswith("DIRALAT 09.10")
     assert shown.parts["link_preview"] == SENT
@@ -343,7 +379,13 @@ async def test_a_correction_whose_picture_is_refused_changes_the_words() -> None
 
 def corrected_alert(**changes: Any) -> Edition:
     """Edition 2 of the alert."""
-    return samples.alert(number=2, change="correction", reason="Posko pindah.", published_at=samples.CORRECTED, **changes)
+    return samples.alert(
+        number=2,
+        change="correction",
+        reason="Posko pindah.",
+        published_at=samples.CORRECTED,
+        **changes,
+    )
 
 
 async def test_a_corrected_emergency_goes_out_first_and_then_the_old_photo_goes() -> None:
@@ -351,7 +393,9 @@ async def test_a_corrected_emergency_goes_out_first_and_then_the_old_photo_goes(
         old = await first(channel, samples.alert(image=samples.PICTURE))
         calls: list[str] = []
         for name in ("sendmessage", "editmessagetext", "editmessagecaption", "deletemessage"):
-            api._methods[name] = lambda fields, name=name, take=api._methods[name]: calls.append(name) or take(fields)
+            api._methods[name] = lambda fields, name=name, take=api._methods[name]: (
+                calls.append(name) or take(fields)
+            )
         message = outgoing(channel, corrected_alert(), corrects=(int(old),))
         await sent(channel, message)
         [new] = api.inbox(RINA)
@@ -375,7 +419,9 @@ async def test_what_turns_an_emergency_into_a_notice_is_told_aloud_at_any_hour()
 
 
 @pytest.mark.parametrize(("status", "extra"), [(502, {}), (429, {"retry_after": 1})])
-async def test_a_passing_fault_leaves_no_old_words_of_an_emergency(status: int, extra: dict[str, int]) -> None:
+async def test_a_passing_fault_leaves_no_old_words_of_an_emergency(
+    status: int, extra: dict[str, int]
+) -> None:
     from broadcaster.simulation.bot_requests import Refusal
 
     async with connected() as (api, channel):
@@ -396,8 +442,15 @@ async def test_a_passing_fault_leaves_no_old_words_of_an_emergency(status: int, 
 async def test_a_corrected_emergency_with_a_picture_is_edited_and_sent_again() -> None:
     async with connected() as (api, channel):
         old = await first(channel, samples.alert(image=samples.PICTURE))
-        change = {"number": 2, "change": "correction", "reason": "Posko pindah.", "published_at": samples.CORRECTED}
-        message = outgoing(channel, samples.alert(image=samples.PICTURE, **change), corrects=(int(old),))
+        change = {
+            "number": 2,
+            "change": "correction",
+            "reason": "Posko pindah.",
+            "published_at": samples.CORRECTED,
+        }
+        message = outgoing(
+            channel, samples.alert(image=samples.PICTURE, **change), corrects=(int(old),)
+        )
         await sent(channel, message)
         edited, new = api.inbox(RINA)
     assert edited.edited
@@ -414,7 +467,9 @@ def test_only_so_many_pictures_are_remembered() -> None:
     known = bot.Pictures()
     for number in range(3 * bot.PICTURES):
         known.took(f"https://x.example/{number}", f"copy-{number}")
-        assert known.refused(f"https://y.example/{number}", error.BadRequest("photo_invalid_dimensions"))
+        assert known.refused(
+            f"https://y.example/{number}", error.BadRequest("photo_invalid_dimensions")
+        )
     assert known.name("https://x.example/0") == "https://x.example/0"
     assert known.name(f"https://x.example/{3 * bot.PICTURES - 1}") == f"copy-{3 * bot.PICTURES - 1}"
     assert known.name(f"https://y.example/{3 * bot.PICTURES - 1}") == ""

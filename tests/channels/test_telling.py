@@ -1,4 +1,6 @@
-"""What staff are told: a plain letter and a message in a chat, over real sockets, with the failures of the contract."""
+"""What staff are told: a plain letter and a message in a chat, over real sockets, with the failures
+of the contract.
+"""
 
 from email import message_from_bytes, policy
 from typing import Any
@@ -31,7 +33,12 @@ CHAT = 7_000_000_002
 
 def mailer(url: str, **site: Any) -> Email:
     """The mail channel for the server at `url`."""
-    settings = MailSettings(site=samples.site(**site), url=url, from_="Info Kota Cimahi <info@info.cimahi.example>", timeout=5)
+    settings = MailSettings(
+        site=samples.site(**site),
+        url=url,
+        from_="Info Kota Cimahi <info@info.cimahi.example>",
+        timeout=5,
+    )
     return Email(settings)
 
 
@@ -67,7 +74,10 @@ async def test_a_letter_arrives_as_it_was_written() -> None:
 async def test_a_simulation_marks_both() -> None:
     server, api = SmtpStandIn(), BotApi()
     async with server.running() as url, running(api.app) as bot_url:
-        for channel, address in ((mailer(url, simulated=True), DEWI), (bot(bot_url, simulated=True), str(CHAT))):
+        for channel, address in (
+            (mailer(url, simulated=True), DEWI),
+            (bot(bot_url, simulated=True), str(CHAT)),
+        ):
             assert isinstance(await channel.tell(address, NOTE), Receipt)
             await channel.aclose()
     assert received_parts(server.inbox(DEWI)[0].raw)["subject"].startswith("[SIMULASI] Menunggu")
@@ -77,16 +87,20 @@ async def test_a_simulation_marks_both() -> None:
 def test_no_header_can_be_slipped_in() -> None:
     note = Note(key="redaksi.1.1", subject="Satu\r\nBcc: jahat@contoh.example", text="x")
     mail = message_from_bytes(
-        letter(note, DEWI, sender=("Info", "info@a.example"), site=samples.site(), at=samples.NOW), policy=policy.default
+        letter(note, DEWI, sender=("Info", "info@a.example"), site=samples.site(), at=samples.NOW),
+        policy=policy.default,
     )
     assert mail["Bcc"] is None
     assert mail["Subject"] == "Satu Bcc: jahat@contoh.example"
 
 
 @pytest.mark.parametrize(
-    ("faults", "failure"), [({"blocked": 1}, Refused), ({"greylist": 1}, Deferred), ({"rate_5xx": 1}, Deferred)]
+    ("faults", "failure"),
+    [({"blocked": 1}, Refused), ({"greylist": 1}, Deferred), ({"rate_5xx": 1}, Deferred)],
 )
-async def test_a_server_that_refuses_is_one_of_the_five_failures(faults: dict[str, float], failure: type) -> None:
+async def test_a_server_that_refuses_is_one_of_the_five_failures(
+    faults: dict[str, float], failure: type
+) -> None:
     server = SmtpStandIn(faults=Faults(**faults))
     async with server.running() as url:
         channel = mailer(url)
@@ -104,7 +118,9 @@ async def test_the_chat_gets_subject_and_text_as_they_are() -> None:
     api = BotApi()
     async with running(api.app) as url:
         channel = bot(url)
-        assert isinstance(await channel.tell(str(CHAT), Note(key="k", subject="A <b>", text="B & *c*")), Receipt)
+        assert isinstance(
+            await channel.tell(str(CHAT), Note(key="k", subject="A <b>", text="B & *c*")), Receipt
+        )
         await api.blocks(CHAT)
         assert isinstance(await channel.tell(str(CHAT), NOTE), Refused)
         await channel.aclose()

@@ -63,7 +63,9 @@ def test_a_notice_is_on_screens_before_what_it_announces_begins() -> None:
         (samples.WATER_BACK, None),
     ],
 )
-def test_the_next_change_is_the_nearest_start_or_end(now: datetime, following: datetime | None) -> None:
+def test_the_next_change_is_the_nearest_start_or_end(
+    now: datetime, following: datetime | None
+) -> None:
     editions = [samples.notice(), samples.alert(), samples.clarification()]
     assert validity.next_change(editions, now) == following
 

@@ -15,7 +15,17 @@ import samples
 from broadcaster.simulation.graph_templates import check_template, received_parts, registry
 from channels import whatsapp
 from channels.base import contract, graph_errors
-from channels.base.contract import Deferred, Edition, Failure, Halted, Outcome, Receipt, Refused, Rejected, Skipped
+from channels.base.contract import (
+    Deferred,
+    Edition,
+    Failure,
+    Halted,
+    Outcome,
+    Receipt,
+    Refused,
+    Rejected,
+    Skipped,
+)
 from channels.base.graph import GraphError
 from channels.base.http import FOREIGN
 from channels.base.rendering import TEMPLATES, utf16
@@ -32,7 +42,9 @@ def settings(**changes: Any) -> whatsapp.Settings:
     return whatsapp.Settings(**{"site": samples.site(), "phone_id": "112000112", **changes})
 
 
-def sent(edition: Edition, lang: str = "id", *, address: str = SITI, **changes: Any) -> dict[str, Any]:
+def sent(
+    edition: Edition, lang: str = "id", *, address: str = SITI, **changes: Any
+) -> dict[str, Any]:
     """The request that carries an edition to one address."""
     channel = whatsapp.WhatsApp(settings(**changes))
     outgoing = channel.personalise(channel.render(edition, lang), samples.recipient(address))
@@ -42,7 +54,9 @@ def sent(edition: Edition, lang: str = "id", *, address: str = SITI, **changes: 
 def shown(edition: Edition, lang: str = "id", **changes: Any) -> dict[str, str]:
     """The preview of an edition."""
     channel = whatsapp.WhatsApp(settings(**changes))
-    return channel.preview(channel.personalise(channel.render(edition, lang), samples.recipient(SITI)))
+    return channel.preview(
+        channel.personalise(channel.render(edition, lang), samples.recipient(SITI))
+    )
 
 
 def worded(edition: Edition, **words: str) -> Edition:
@@ -73,14 +87,22 @@ def test_an_announcement_goes_as_a_template_message_as_meta_specifies_it() -> No
                     "type": "body",
                     "parameters": [
                         text("judul", "Air PDAM mati di Cibabat, Rabu 25 Nov 08.00-14.00"),
-                        text("ringkasan", "Tampung air secukupnya sebelum pukul 07.00. Truk tangki ada di dua titik."),
+                        text(
+                            "ringkasan",
+                            "Tampung air secukupnya sebelum pukul 07.00. Truk tangki ada di dua titik.",
+                        ),
                         text("wilayah", "Kel. Cibabat, Kel. Pasirkaliki"),
                         text("waktu", "25 Nov 2026 08.00-14.00 WIB"),
                         text("opd", "Perumda Tirta"),
                         text("kode", "CMH-7K4Q-2M"),
                     ],
                 },
-                {"type": "button", "sub_type": "url", "index": "0", "parameters": [{"type": "text", "text": "CMH-7K4Q-2M"}]},
+                {
+                    "type": "button",
+                    "sub_type": "url",
+                    "index": "0",
+                    "parameters": [{"type": "text", "text": "CMH-7K4Q-2M"}],
+                },
                 {
                     "type": "button",
                     "sub_type": "quick_reply",
@@ -109,7 +131,9 @@ def test_only_address_and_delivery_differ_between_recipients(edition: Edition, l
     channel = whatsapp.WhatsApp(settings())
     message = channel.render(edition, lang)
     first = channel.personalise(message, samples.recipient(SITI, delivery="e1.1")).payload
-    second = channel.personalise(message, samples.recipient("6281200000002", delivery="e1.2")).payload
+    second = channel.personalise(
+        message, samples.recipient("6281200000002", delivery="e1.2")
+    ).payload
     assert first != second
     assert first.replace(SITI.encode(), b"6281200000002").replace(b"e1.1", b"e1.2") == second
 
@@ -126,7 +150,9 @@ def test_a_delivery_name_with_quotes_cannot_break_the_request() -> None:
 @EDITIONS
 @LANGS
 @pytest.mark.parametrize("simulated", [False, True])
-def test_the_preview_is_what_the_provider_shows(edition: Edition, lang: str, *, simulated: bool) -> None:
+def test_the_preview_is_what_the_provider_shows(
+    edition: Edition, lang: str, *, simulated: bool
+) -> None:
     own = settings(site=samples.site(simulated=simulated))
     approved = registry([template.document for template in whatsapp.definitions(own)])
     request = sent(edition, lang, site=own.site)
@@ -137,7 +163,9 @@ def test_the_preview_is_what_the_provider_shows(edition: Edition, lang: str, *, 
 
 
 def test_emergencies_and_clarifications_have_templates_of_their_own() -> None:
-    names = {name: sent(edition)["template"]["name"] for name, edition in samples.editions().items()}
+    names = {
+        name: sent(edition)["template"]["name"] for name, edition in samples.editions().items()
+    }
     assert names == {
         "notice": "info_kelurahan",
         "alert": "info_darurat",
@@ -171,7 +199,10 @@ def test_a_template_for_emergencies_is_used_for_emergencies_only() -> None:
 
 def test_every_template_needed_is_named_once_in_each_language() -> None:
     def listed(**changes: Any) -> set[tuple[str, str]]:
-        found = [(d.document["name"], d.document["language"]) for d in whatsapp.definitions(settings(**changes))]
+        found = [
+            (d.document["name"], d.document["language"])
+            for d in whatsapp.definitions(settings(**changes))
+        ]
         assert len(found) == len(set(found))
         return set(found)
 
@@ -181,10 +212,15 @@ def test_every_template_needed_is_named_once_in_each_language() -> None:
 
 
 def test_a_withdrawn_emergency_tells_nobody_to_act() -> None:
-    text = shown(samples.alert(change="withdrawal", reason="Air sudah surut", published_at=samples.WITHDRAWN))
+    text = shown(
+        samples.alert(change="withdrawal", reason="Air sudah surut", published_at=samples.WITHDRAWN)
+    )
     assert text["header"] == "Kota Cimahi (Peringatan dicabut)"
     assert "[DICABUT] Banjir" in text["text"]
-    assert "Peringatan darurat ini tidak berlaku lagi. Air sudah surut. Abaikan kabar sebelumnya dengan kode ini." in text["text"]
+    assert (
+        "Peringatan darurat ini tidak berlaku lagi. Air sudah surut. Abaikan kabar sebelumnya dengan kode ini."
+        in text["text"]
+    )
     assert "Berlaku: tidak lagi, dicabut 25 Nov 2026 09.40 WIB" in text["text"]
     assert "Matikan listrik" not in text["text"]
 
@@ -198,7 +234,9 @@ def test_a_withdrawn_clarification_does_not_repeat_the_claim() -> None:
 def test_the_reason_of_a_correction_stands_first() -> None:
     values = shown(samples.correction())
     assert values["parameter.judul"].startswith("[RALAT] ")
-    assert values["parameter.ringkasan"].startswith("Air kembali pukul 16.00, bukan 14.00. Tampung air")
+    assert values["parameter.ringkasan"].startswith(
+        "Air kembali pukul 16.00, bukan 14.00. Tampung air"
+    )
     alert = shown(samples.alert(change="correction", reason="Posko pindah"))
     assert alert["parameter.judul"].startswith("[RALAT] ")
     assert alert["parameter.isi"].startswith("Posko pindah. Sungai Cimahi")
@@ -207,7 +245,8 @@ def test_the_reason_of_a_correction_stands_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "header"), [("important", "Kota Cimahi (Peringatan dini)"), ("info", "Kota Cimahi (Peringatan)")]
+    ("level", "header"),
+    [("important", "Kota Cimahi (Peringatan dini)"), ("info", "Kota Cimahi (Peringatan)")],
 )
 def test_an_early_warning_says_that_it_is_one(level: str, header: str) -> None:
     assert shown(samples.alert(level=level))["header"] == header
@@ -215,16 +254,32 @@ def test_an_early_warning_says_that_it_is_one(level: str, header: str) -> None:
 
 def test_an_announcement_without_summary_shows_the_beginning_of_its_text() -> None:
     values = shown(worded(samples.notice(), summary=""))
-    assert values["parameter.ringkasan"].startswith("Perumda Tirta mengganti pipa induk di Jl. Amir Machmud.")
+    assert values["parameter.ringkasan"].startswith(
+        "Perumda Tirta mengganti pipa induk di Jl. Amir Machmud."
+    )
 
 
 def test_steps_and_lists_stay_apart_on_one_line() -> None:
     steps = "1. Pindah ke lantai dua\n2. Matikan listrik\n3. Bawa surat penting"
     body = "Posko ada di:\n\n- SDN Cibabat 1\n- Balai RW 05"
-    values = shown(worded(samples.alert(change="correction", reason="Posko pindah"), instruction=steps, body=body))
-    assert values["parameter.instruksi"] == "1) Pindah ke lantai dua. 2) Matikan listrik. 3) Bawa surat penting."
+    values = shown(
+        worded(
+            samples.alert(change="correction", reason="Posko pindah"), instruction=steps, body=body
+        )
+    )
+    assert (
+        values["parameter.instruksi"]
+        == "1) Pindah ke lantai dua. 2) Matikan listrik. 3) Bawa surat penting."
+    )
     assert values["parameter.isi"] == "Posko pindah. Posko ada di: SDN Cibabat 1; Balai RW 05."
-    early = shown(worded(samples.alert(level="important"), instruction=steps, body=body, summary="Pindah sekarang."))
+    early = shown(
+        worded(
+            samples.alert(level="important"),
+            instruction=steps,
+            body=body,
+            summary="Pindah sekarang.",
+        )
+    )
     assert early["parameter.ringkasan"] == (
         "Lakukan sekarang: 1) Pindah ke lantai dua. 2) Matikan listrik. 3) Bawa surat penting. Pindah sekarang."
     )
@@ -233,31 +288,46 @@ def test_steps_and_lists_stay_apart_on_one_line() -> None:
 @pytest.mark.parametrize("count", [3, 15, 40, 120])
 def test_a_long_list_of_steps_never_ends_with_a_number(count: int) -> None:
     steps = "\n".join(f"{number}. Bawa barang nomor {number}" for number in range(1, count + 1))
-    for edition in (worded(samples.alert(), instruction=steps), worded(samples.notice(), body=steps, summary="")):
+    for edition in (
+        worded(samples.alert(), instruction=steps),
+        worded(samples.notice(), body=steps, summary=""),
+    ):
         values = shown(edition)
         text = values.get("parameter.instruksi") or values["parameter.ringkasan"]
         assert re.fullmatch(r"(?:\d+\) Bawa barang nomor \d+\. ?)+…?", text), text
 
 
 def test_a_summary_that_the_text_begins_with_gives_way_to_the_text() -> None:
-    edition = worded(samples.notice(), summary="Air mati. Tampung air.", body="Air mati.\n\nTampung air.\n\nTruk menunggu.")
+    edition = worded(
+        samples.notice(),
+        summary="Air mati. Tampung air.",
+        body="Air mati.\n\nTampung air.\n\nTruk menunggu.",
+    )
     assert shown(edition)["parameter.ringkasan"] == "Air mati. Tampung air. Truk menunggu."
     cut_off = worded(samples.notice(), summary="Perumda Tirta mengganti pipa induk di Jl. Amir…")
-    assert shown(cut_off)["parameter.ringkasan"].startswith("Perumda Tirta mengganti pipa induk di Jl. Amir Machmud. Air")
+    assert shown(cut_off)["parameter.ringkasan"].startswith(
+        "Perumda Tirta mengganti pipa induk di Jl. Amir Machmud. Air"
+    )
 
 
 # --- what Meta approves -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "template", whatsapp.definitions(settings()), ids=lambda d: f"{d.document['name']}.{d.document['language']}"
+    "template",
+    whatsapp.definitions(settings()),
+    ids=lambda d: f"{d.document['name']}.{d.document['language']}",
 )
 def test_our_templates_keep_the_rules_for_templates(template: Any) -> None:
     check_template(template.document)
     assert template.document["category"] == "UTILITY"
-    assert template.document["message_send_ttl_seconds"] == (3600 if template.document["name"] == "info_darurat" else 43200)
+    assert template.document["message_send_ttl_seconds"] == (
+        3600 if template.document["name"] == "info_darurat" else 43200
+    )
     assert "<" not in msgspec.json.encode(template.document).decode()
-    named = {name for kind in ("HEADER", "BODY") for name in whatsapp.variables(template.text(kind))}
+    named = {
+        name for kind in ("HEADER", "BODY") for name in whatsapp.variables(template.text(kind))
+    }
     assert named == set(template.parameters)
     assert set(template.flexible) < named
 
@@ -265,13 +335,15 @@ def test_our_templates_keep_the_rules_for_templates(template: Any) -> None:
 def test_the_names_in_the_template_files_are_those_used_without_settings() -> None:
     for kind, name in settings().names.items():
         for lang in ("id", "en"):
-            raw = yaml.safe_load((TEMPLATES / "whatsapp" / f"{kind}.{lang}.yaml").read_text(encoding="utf-8"))
+            raw = yaml.safe_load(
+                (TEMPLATES / "whatsapp" / f"{kind}.{lang}.yaml").read_text(encoding="utf-8")
+            )
             assert (raw["template"]["name"], raw["template"]["language"]) == (name, lang)
 
 
-HOSTILE = st.text(st.sampled_from('ab é\U0001f30a*_~`\n\t\r\u2028\u202e\x00\ud800- .{}"\\<'), max_size=400) | st.text(
-    max_size=200
-)
+HOSTILE = st.text(
+    st.sampled_from('ab é\U0001f30a*_~`\n\t\r\u2028\u202e\x00\ud800- .{}"\\<'), max_size=400
+) | st.text(max_size=200)
 
 
 @given(HOSTILE, HOSTILE, HOSTILE)
@@ -279,7 +351,9 @@ def test_whatever_an_editor_types_becomes_legal_and_fits(title: str, body: str, 
     words = {"title": title, "summary": other, "body": body, "instruction": other}
     for name in ("notice", "alert", "clarification"):
         edition = worded(samples.editions()[name], **words)
-        claim = edition.claim and msgspec.structs.replace(edition.claim, claim=body, fact=other, hoax_type=title)
+        claim = edition.claim and msgspec.structs.replace(
+            edition.claim, claim=body, fact=other, hoax_type=title
+        )
         edition = msgspec.structs.replace(edition, claim=claim, agency=other, reason=title)
         request = sent(edition)
         for component in request["template"]["components"][:-2]:
@@ -303,7 +377,13 @@ def test_a_long_text_is_cut_after_a_sentence_says_so_and_keeps_code_and_link(len
 
 
 def test_long_instructions_leave_room_for_the_situation() -> None:
-    values = shown(worded(samples.alert(), instruction="Matikan listrik. " * 200, body="Sungai meluap. Posko di SDN Cibabat 1."))
+    values = shown(
+        worded(
+            samples.alert(),
+            instruction="Matikan listrik. " * 200,
+            body="Sungai meluap. Posko di SDN Cibabat 1.",
+        )
+    )
     assert values["parameter.isi"] == "Sungai meluap. Posko di SDN Cibabat 1."
     assert values["parameter.instruksi"].endswith("listrik. …")
     assert utf16(values["text"]) <= 1024
@@ -383,7 +463,17 @@ def test_a_business_scoped_id_stays_as_it_is(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "0812", "081200000", "022-6654274", "+62226654274", "112", "62812", "08120000000123456", "++6281200000001"),
+        *(
+            "",
+            "0812",
+            "081200000",
+            "022-6654274",
+            "+62226654274",
+            "112",
+            "62812",
+            "08120000000123456",
+            "++6281200000001",
+        ),
         *(
             "siti@contoh.example",
             "ID.",
@@ -406,7 +496,11 @@ def test_what_is_no_number_is_refused_with_an_example_and_without_repeating_it(t
 DEAD, GONE = Refused(reason="address_dead"), Refused(reason="opted_out")
 THROTTLED = Deferred(throttle=True)
 ALARMING = Deferred(retry_after=3600.0, throttle=True, alarm=True, about="either")
-ACCOUNT, PERSON, DOWN = Halted(about="either"), Halted(about="recipient"), Deferred(about="recipient")
+ACCOUNT, PERSON, DOWN = (
+    Halted(about="either"),
+    Halted(about="recipient"),
+    Deferred(about="recipient"),
+)
 PAIR = Deferred(throttle=True, scope="address", retry_after=6.0)
 TEMPLATE = Rejected(whole_edition=True)
 ROWS: list[tuple[str, Sequence[int], Failure]] = [
@@ -433,9 +527,16 @@ ROWS: list[tuple[str, Sequence[int], Failure]] = [
 CODES = [(code, failure) for _, codes, failure in ROWS for code in codes]
 
 
-def answered(code: int, *, status: int = 400, address: str = SITI, attempt: int = 1, **headers: str) -> Outcome:
+def answered(
+    code: int, *, status: int = 400, address: str = SITI, attempt: int = 1, **headers: str
+) -> Outcome:
     """What an answer with this code means."""
-    error = {"message": f"(#{code}) Something", "code": code, "error_data": {"details": "Rincian."}, "type": "OAuthException"}
+    error = {
+        "message": f"(#{code}) Something",
+        "code": code,
+        "error_data": {"details": "Rincian."},
+        "type": "OAuthException",
+    }
     given_headers = {name.replace("_", "-"): value for name, value in headers.items()}
     body = msgspec.json.encode({"error": error})
     return whatsapp.outcome_of(status, given_headers, body, address=address, attempt=attempt)
@@ -487,14 +588,28 @@ def test_an_unknown_code_is_judged_by_its_status_and_logged(status: int, kind: t
     with capture_logs() as logs:
         outcome = answered(999999, status=status)
     assert isinstance(outcome, kind)
-    assert [entry["event"] for entry in logs] == ([] if status >= 500 else ["whatsapp_unknown_error"])
+    assert [entry["event"] for entry in logs] == (
+        [] if status >= 500 else ["whatsapp_unknown_error"]
+    )
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>Bad gateway</html>", b"[]", b"null", b'{"error":"text"}', b'{"error":{"code":"x"}}']
+    "body",
+    [
+        b"",
+        b"<html>Bad gateway</html>",
+        b"[]",
+        b"null",
+        b'{"error":"text"}',
+        b'{"error":{"code":"x"}}',
+    ],
 )
-@pytest.mark.parametrize(("status", "kind"), [(502, Deferred), (429, Deferred), (403, Halted), (404, Rejected)])
-def test_an_answer_that_cannot_be_read_is_judged_by_its_status(body: bytes, status: int, kind: type) -> None:
+@pytest.mark.parametrize(
+    ("status", "kind"), [(502, Deferred), (429, Deferred), (403, Halted), (404, Rejected)]
+)
+def test_an_answer_that_cannot_be_read_is_judged_by_its_status(
+    body: bytes, status: int, kind: type
+) -> None:
     with capture_logs():
         outcome = whatsapp.outcome_of(status, {}, body, address=SITI)
     assert isinstance(outcome, kind)
@@ -520,7 +635,10 @@ def test_the_pair_limit_waits_four_times_as_long_each_time(attempt: int, seconds
 def test_a_throttle_waits_as_long_as_meta_asks() -> None:
     usage = '{"112":[{"type":"messaging","estimated_time_to_regain_access":0},{"estimated_time_to_regain_access": 5}]}'
     assert answered(130429) == Deferred(throttle=True, code="130429", detail="Rincian.")
-    for headers, seconds in (({"Retry_After": "7"}, 7.0), ({"X_Business_Use_Case_Usage": usage}, 300.0)):
+    for headers, seconds in (
+        ({"Retry_After": "7"}, 7.0),
+        ({"X_Business_Use_Case_Usage": usage}, 300.0),
+    ):
         outcome = answered(80007, status=429, **headers)
         assert isinstance(outcome, Deferred)
         assert outcome.retry_after == seconds
@@ -530,7 +648,9 @@ def test_a_throttle_waits_as_long_as_meta_asks() -> None:
 
 
 def test_a_failure_repeats_no_number_that_the_provider_quoted() -> None:
-    error = GraphError(code=131026, error_data={"details": f"Undeliverable to +{SITI} or {SCOPED}, see 131026"})
+    error = GraphError(
+        code=131026, error_data={"details": f"Undeliverable to +{SITI} or {SCOPED}, see 131026"}
+    )
     failure = whatsapp.failure_of(error, status=400, address=SITI)
     assert failure.detail == "Undeliverable to … or …, see 131026"
 
@@ -542,12 +662,18 @@ def accepted(**message: str) -> bytes:
     """An answer that takes the message."""
     person = {"input": SITI, "wa_id": SITI, "user_id": SCOPED}
     return msgspec.json.encode(
-        {"messaging_product": "whatsapp", "contacts": [person], "messages": [{"id": "wamid.A", **message}]}
+        {
+            "messaging_product": "whatsapp",
+            "contacts": [person],
+            "messages": [{"id": "wamid.A", **message}],
+        }
     )
 
 
 def test_a_receipt_names_the_message_and_the_further_ids_of_the_person() -> None:
-    assert whatsapp.outcome_of(200, {}, accepted(), address=SITI) == Receipt(provider_id="wamid.A", aliases=(SCOPED,))
+    assert whatsapp.outcome_of(200, {}, accepted(), address=SITI) == Receipt(
+        provider_id="wamid.A", aliases=(SCOPED,)
+    )
     scoped = whatsapp.outcome_of(200, {}, accepted(message_status="accepted"), address=SCOPED)
     assert scoped == Receipt(provider_id="wamid.A", aliases=(SITI,))
 
@@ -564,7 +690,9 @@ def test_a_held_message_is_taken_and_tells_why_it_waits(held: str) -> None:
     assert logs == [{"event": "whatsapp_template_held", "log_level": "warning", "status": held}]
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"ok", b'{"messages":[]}', b'{"messages":[{"id":""}]}', b'{"messages":{}}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"ok", b'{"messages":[]}', b'{"messages":[{"id":""}]}', b'{"messages":{}}']
+)
 def test_success_without_a_message_id_is_uncertain(body: bytes) -> None:
     outcome = whatsapp.outcome_of(200, {}, body, address=SITI)
     assert isinstance(outcome, Deferred)

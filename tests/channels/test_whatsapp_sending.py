@@ -37,19 +37,35 @@ SITI, ASEP = "6281200000001", "6281200000002"
 
 def settings(url: str = "http://127.0.0.1:9", **changes: Any) -> whatsapp.Settings:
     """Complete settings of a sample number at the Graph API at `url`."""
-    values = {"token": TOKEN, "phone_id": PHONE, "account_id": ACCOUNT, "app_secret": SECRET, "verify_token": WORD}
-    return whatsapp.Settings(**{**values, "site": samples.site(), "api_url": f"{url}/v25.0", **changes})
+    values = {
+        "token": TOKEN,
+        "phone_id": PHONE,
+        "account_id": ACCOUNT,
+        "app_secret": SECRET,
+        "verify_token": WORD,
+    }
+    return whatsapp.Settings(
+        **{**values, "site": samples.site(), "api_url": f"{url}/v25.0", **changes}
+    )
 
 
 def graph_api(**changes: Any) -> GraphApi:
     """A Graph API that knows our number, our account and our templates."""
     templates = [template.document for template in whatsapp.definitions(settings())]
-    values = {"token": TOKEN, "phone_id": PHONE, "account_id": ACCOUNT, "app_secret": SECRET, "templates": templates}
+    values = {
+        "token": TOKEN,
+        "phone_id": PHONE,
+        "account_id": ACCOUNT,
+        "app_secret": SECRET,
+        "templates": templates,
+    }
     return GraphApi(**{**values, "record": True, **changes})
 
 
 @asynccontextmanager
-async def connected(api: GraphApi | None = None, **changes: Any) -> AsyncIterator[tuple[GraphApi, whatsapp.WhatsApp]]:
+async def connected(
+    api: GraphApi | None = None, **changes: Any
+) -> AsyncIterator[tuple[GraphApi, whatsapp.WhatsApp]]:
     """A Graph API and the channel that speaks to it."""
     api = api or graph_api()
     async with running(api.app) as url:
@@ -68,7 +84,10 @@ def number(n: int) -> str:
 def messages(channel: whatsapp.WhatsApp, count: int, lang: str = "id") -> list[Outgoing]:
     """The sample notice for `count` people."""
     message = channel.render(samples.notice(), lang)
-    return [channel.personalise(message, samples.recipient(number(n), delivery=f"e1.{n}.1")) for n in range(count)]
+    return [
+        channel.personalise(message, samples.recipient(number(n), delivery=f"e1.{n}.1"))
+        for n in range(count)
+    ]
 
 
 async def results(channel: whatsapp.WhatsApp, outgoing: list[Outgoing]) -> list[Result]:
@@ -94,7 +113,9 @@ async def test_what_arrives_is_what_the_preview_showed() -> None:
     async with connected(api) as (_, channel):
         for edition in samples.editions().values():
             for lang in ("id", "en"):
-                outgoing = channel.personalise(channel.render(edition, lang), samples.recipient(SITI))
+                outgoing = channel.personalise(
+                    channel.render(edition, lang), samples.recipient(SITI)
+                )
                 await results(channel, [outgoing])
                 assert api.inbox(SITI)[-1].parts == channel.preview(outgoing)
     assert api.accepted == 2 * len(samples.editions())
@@ -110,7 +131,9 @@ async def test_the_receipt_tells_the_business_scoped_id() -> None:
 async def test_a_business_scoped_id_is_sent_to() -> None:
     address = "ID.13491208655302741918"
     async with connected() as (api, channel):
-        outgoing = channel.personalise(channel.render(samples.notice(), "id"), samples.recipient(address, delivery="d"))
+        outgoing = channel.personalise(
+            channel.render(samples.notice(), "id"), samples.recipient(address, delivery="d")
+        )
         (result,) = await results(channel, [outgoing])
     assert isinstance(result.outcome, Receipt)
     assert api.pairs == [(address, "d")]
@@ -130,7 +153,9 @@ async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wai
     asked: list[str] = []
 
     @web.middleware
-    async def note(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+    async def note(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
         asked.append(f"{request.method} {request.path}")
         return await handler(request)
 
@@ -139,7 +164,9 @@ async def test_a_wrong_token_is_tried_once_and_looked_into_once_however_many_wai
     async with running(app) as url:
         channel = whatsapp.WhatsApp(settings(url), patience=60.0)
         for _batch in range(3):
-            assert {type(each.outcome) for each in await results(channel, messages(channel, 50))} == {Halted}
+            assert {
+                type(each.outcome) for each in await results(channel, messages(channel, 50))
+            } == {Halted}
         await channel.aclose()
     assert [line.partition(" ")[0] for line in asked] == ["POST", "GET"]
 
@@ -155,20 +182,26 @@ async def test_a_template_that_meta_does_not_know_stops_the_whole_edition() -> N
 async def test_a_limit_defers_without_blame_and_as_long_as_asked() -> None:
     async with connected(graph_api(faults=Faults(rate_429=1))) as (api, channel):
         (result,) = await results(channel, messages(channel, 1))
-    assert result.outcome == Deferred(throttle=True, retry_after=1.0, code="130429", detail="Rate limit hit")
+    assert result.outcome == Deferred(
+        throttle=True, retry_after=1.0, code="130429", detail="Rate limit hit"
+    )
     assert api.accepted == 0
 
 
 async def test_a_server_error_defers() -> None:
     async with connected(graph_api(faults=Faults(rate_5xx=1))) as (_, channel):
         (result,) = await results(channel, messages(channel, 1))
-    assert result.outcome == Deferred(code="131000", detail="Something went wrong", about="recipient")
+    assert result.outcome == Deferred(
+        code="131000", detail="Something went wrong", about="recipient"
+    )
 
 
 async def test_a_blocked_address_is_refused() -> None:
     async with connected(graph_api(faults=Faults(blocked=1))) as (_, channel):
         (result,) = await results(channel, messages(channel, 1))
-    assert result.outcome == Refused(reason="address_dead", code="131026", detail="Message undeliverable")
+    assert result.outcome == Refused(
+        reason="address_dead", code="131026", detail="Message undeliverable"
+    )
 
 
 async def test_a_connection_cut_after_acceptance_is_uncertain_and_counted_once() -> None:
@@ -258,7 +291,12 @@ async def test_neither_log_nor_settings_nor_outcome_show_a_secret_or_a_number() 
     with capture_logs() as logs:
         async with connected(graph_api(templates=[])) as (_, channel):
             found = await results(channel, messages(channel, 2))
-    told = repr(logs) + repr([result.outcome for result in found]) + repr(channel.render) + repr(settings())
+    told = (
+        repr(logs)
+        + repr([result.outcome for result in found])
+        + repr(channel.render)
+        + repr(settings())
+    )
     assert number(0) not in told
     assert not any(secret in told for secret in (TOKEN, SECRET, WORD))
 
@@ -297,7 +335,9 @@ async def test_an_answer_of_the_demo_says_that_it_is_simulated() -> None:
 
 async def test_an_answer_after_the_window_is_skipped() -> None:
     async def closed(request: web.Request) -> web.Response:
-        return web.json_response({"error": {"code": 131047, "message": "Re-engagement message"}}, status=400)
+        return web.json_response(
+            {"error": {"code": 131047, "message": "Re-engagement message"}}, status=400
+        )
 
     app = web.Application()
     app.router.add_post("/{path:.*}", closed)
@@ -331,13 +371,18 @@ async def test_doctor_prints_a_missing_template_as_it_must_be_submitted() -> Non
     document = msgspec.json.decode(found[1][2].split(": ", 1)[1])
     async with running(api.app) as url, aiohttp.ClientSession() as session:
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        async with session.post(f"{url}/v25.0/{ACCOUNT}/message_templates", json=document, headers=headers) as response:
+        async with session.post(
+            f"{url}/v25.0/{ACCOUNT}/message_templates", json=document, headers=headers
+        ) as response:
             assert response.status == 200
 
 
 async def test_doctor_finds_templates_on_later_pages() -> None:
     ours = [template.document for template in whatsapp.definitions(settings())]
-    others = [{"name": f"lain_{n}", "language": "id", "category": "UTILITY", "components": []} for n in range(230)]
+    others = [
+        {"name": f"lain_{n}", "language": "id", "category": "UTILITY", "components": []}
+        for n in range(230)
+    ]
     found = await findings(graph_api(templates=[*others, *ours]))
     assert all(ok for ok, _, _ in found)
 
@@ -350,8 +395,13 @@ async def test_doctor_finds_templates_on_later_pages() -> None:
         ({"components": []}, None, "dengan kata lain"),
     ],
 )
-async def test_doctor_names_what_is_wrong_with_a_template(change: dict[str, Any], ok: bool | None, words: str) -> None:
-    templates = [{**template.document, **change} for template in whatsapp.definitions(settings(template="satu"))]
+async def test_doctor_names_what_is_wrong_with_a_template(
+    change: dict[str, Any], ok: bool | None, words: str
+) -> None:
+    templates = [
+        {**template.document, **change}
+        for template in whatsapp.definitions(settings(template="satu"))
+    ]
     found = await findings(graph_api(templates=templates), template="satu")
     assert [finding[0] for finding in found] == [True, ok, ok]
     assert words in found[1][1]

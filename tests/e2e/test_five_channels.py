@@ -1,4 +1,6 @@
-"""One announcement, five channels, each for the right kelurahan only; and the preview is the message, on real protocols."""
+"""One announcement, five channels, each for the right kelurahan only; and the preview is the
+message, on real protocols.
+"""
 
 from collections.abc import AsyncIterator
 from datetime import date
@@ -17,16 +19,25 @@ from channels.base.contract import Area, PageRequest, Recipient
 from subscribers import residents
 from world import deliverer, emergency, notice, program, publish, states, subscribe, variables
 
-PLACES = {"cibabat": 1, "cimahi-utara": 2, "cimahi": 3, "melong": 4, "kelurahan-cimahi": 5, "citeureup": 6}
+PLACES = {
+    "cibabat": 1,
+    "cimahi-utara": 2,
+    "cimahi": 3,
+    "melong": 4,
+    "kelurahan-cimahi": 5,
+    "citeureup": 6,
+}
 """One resident of each place, by number."""
 REACHED = {1, 2, 3}
 """Whom a Cibabat notice concerns."""
 
 
 def address(channel: str, number: int) -> str:
-    return {"whatsapp": f"62860{number:08}", "telegram": str(7_000_000_000 + number), "email": f"warga{number}@surat.example"}[
-        channel
-    ]
+    return {
+        "whatsapp": f"62860{number:08}",
+        "telegram": str(7_000_000_000 + number),
+        "email": f"warga{number}@surat.example",
+    }[channel]
 
 
 @pytest.fixture
@@ -36,7 +47,11 @@ async def city(database_url: str, tmp_path: Path) -> AsyncIterator[tuple[App, Pr
     environ = variables(database_url, tmp_path, BROADCASTER_SIMULATED="true", **demo)
     async with program(environ) as app, running(app.loaded) as providers:
         for channel in app.push:
-            await subscribe(app, channel, [(address(channel, number), place) for place, number in PLACES.items()])
+            await subscribe(
+                app,
+                channel,
+                [(address(channel, number), place) for place, number in PLACES.items()],
+            )
         providers.graph.watch(*(address("whatsapp", number) for number in PLACES.values()))
         yield app, providers
 
@@ -66,14 +81,23 @@ async def recipient(app: App, channel: str, number: int) -> Recipient:
     assert found is not None
     area = app.tree[found.home]
     return Recipient(
-        delivery="0.0.1", attempt=1, address=address(channel, number), area=Area(code=area.code, name=area.name, slug=area.slug),
-        since=date(2026, 1, 1), token=app.book.token(found.id),
+        delivery="0.0.1",
+        attempt=1,
+        address=address(channel, number),
+        area=Area(code=area.code, name=area.name, slug=area.slug),
+        since=date(2026, 1, 1),
+        token=app.book.token(found.id),
         address_key=app.book.key(found.id),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
-    "fields", [notice(), emergency(), notice(translations={"en": {"title": "Water off", "body": "Store water."}})]
+    "fields",
+    [
+        notice(),
+        emergency(),
+        notice(translations={"en": {"title": "Water off", "body": "Store water."}}),
+    ],
 )
 async def test_each_channel_reaches_the_right_people_once_with_exactly_the_previewed_parts(
     city: tuple[App, Providers], fields: dict[str, Any]
@@ -88,7 +112,9 @@ async def test_each_channel_reaches_the_right_people_once_with_exactly_the_previ
             received = inbox(providers, channel, number)
             assert len(received) == (number in REACHED), (channel, number)
             if received:
-                preview = message_parts(app.push[channel], edition, "id", await recipient(app, channel, number))
+                preview = message_parts(
+                    app.push[channel], edition, "id", await recipient(app, channel, number)
+                )
                 shown = {name: text for name, text in preview.items() if name in received[0]}
                 assert received[0] == shown
                 assert set(preview) - {"silent"} <= set(received[0])
@@ -97,7 +123,9 @@ async def test_each_channel_reaches_the_right_people_once_with_exactly_the_previ
     assert states(app) == {"sent": 9}
 
 
-async def test_the_feeds_and_screens_of_other_kelurahan_do_not_hold_it(city: tuple[App, Providers]) -> None:
+async def test_the_feeds_and_screens_of_other_kelurahan_do_not_hold_it(
+    city: tuple[App, Providers],
+) -> None:
     app, _providers = city
     stored = await publish(app, notice())
     for area in app.tree.all():
@@ -105,13 +133,22 @@ async def test_the_feeds_and_screens_of_other_kelurahan_do_not_hold_it(city: tup
         page = Area(code=area.code, name=area.name, slug=area.slug)
         for channel in app.pull.values():
             for path in channel.paths:
-                request = PageRequest(path=path, area=page, query={}, editions=found.editions, now=app.clock())
+                request = PageRequest(
+                    path=path, area=page, query={}, editions=found.editions, now=app.clock()
+                )
                 held = stored.code.encode() in channel.render_page(request).body
-                data = not path.endswith("{area}")  # the screen's page itself bears no announcement: its data does
-                assert held == (data and area.slug in {"cibabat", "cimahi-utara", "cimahi"}), (area.slug, path)
+                data = not path.endswith(
+                    "{area}"
+                )  # the screen's page itself bears no announcement: its data does
+                assert held == (data and area.slug in {"cibabat", "cimahi-utara", "cimahi"}), (
+                    area.slug,
+                    path,
+                )
 
 
-async def test_a_resident_with_two_matching_places_gets_one_copy(city: tuple[App, Providers]) -> None:
+async def test_a_resident_with_two_matching_places_gets_one_copy(
+    city: tuple[App, Providers],
+) -> None:
     app, providers = city
     await subscribe(app, "email", [("dua@surat.example", "cibabat citeureup")])
     await publish(app, notice(areas=["cibabat", "citeureup"]))
@@ -119,7 +156,9 @@ async def test_a_resident_with_two_matching_places_gets_one_copy(city: tuple[App
     assert len(providers.mail.inbox("dua@surat.example")) == 1
 
 
-async def test_someone_with_three_channels_gets_it_once_on_each(city: tuple[App, Providers]) -> None:
+async def test_someone_with_three_channels_gets_it_once_on_each(
+    city: tuple[App, Providers],
+) -> None:
     app, providers = city
     for channel in app.push:
         await subscribe(app, channel, [(address(channel, 9), "cibabat")], subscriber="keluarga-9")

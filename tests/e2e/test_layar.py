@@ -1,4 +1,6 @@
-"""The kelurahan screen in a real browser: legible, never over the edge, right about time, calm when the server is not."""
+"""The kelurahan screen in a real browser: legible, never over the edge, right about time, calm when
+the server is not.
+"""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -71,13 +73,18 @@ CONTENTS = {
     "longest": [samples.notice(wordings=LONGEST), samples.clarification()],
     "emergency": [samples.alert(), samples.notice()],
     "correction": [samples.correction()],
-    "strip": [samples.alert(level="important", wordings=LONGEST), samples.alert(code="CMH-2222-2M", level="important")],
+    "strip": [
+        samples.alert(level="important", wordings=LONGEST),
+        samples.alert(code="CMH-2222-2M", level="important"),
+    ],
     "empty": [],
 }
 
 
 @pytest.mark.parametrize("content", CONTENTS)
-@pytest.mark.parametrize("size", [LANDSCAPE, PORTRAIT, SMALL], ids=["landscape", "portrait", "small"])
+@pytest.mark.parametrize(
+    "size", [LANDSCAPE, PORTRAIT, SMALL], ids=["landscape", "portrait", "small"]
+)
 def test_every_text_is_large_enough_strong_enough_and_inside(
     station: Station, open_screen: Callable[..., Screen], content: str, size: dict[str, int]
 ) -> None:
@@ -93,11 +100,17 @@ def test_every_text_is_large_enough_strong_enough_and_inside(
     assert screen.complaints == []
 
 
-@pytest.mark.parametrize("wordings", [WIDE, UNBROKEN, LONGEST], ids=["wide words", "unbroken", "longest sentence"])
+@pytest.mark.parametrize(
+    "wordings", [WIDE, UNBROKEN, LONGEST], ids=["wide words", "unbroken", "longest sentence"]
+)
 @pytest.mark.parametrize("size", [LANDSCAPE, PORTRAIT], ids=["landscape", "portrait"])
 @pytest.mark.parametrize("simulated", [False, True])
 def test_the_longest_texts_are_shown_whole_if_need_be_on_two_pages(
-    station: Station, open_screen: Callable[..., Screen], wordings: dict[str, Wording], size: dict[str, int], simulated: bool
+    station: Station,
+    open_screen: Callable[..., Screen],
+    wordings: dict[str, Wording],
+    size: dict[str, int],
+    simulated: bool,
 ) -> None:
     station.site = samples.site(simulated=simulated)
     station.editions = [samples.notice(wordings=wordings)]
@@ -112,21 +125,28 @@ def test_the_longest_texts_are_shown_whole_if_need_be_on_two_pages(
     assert wordings["id"].summary.strip() in shown
 
 
-def test_ordinary_longest_sentences_need_no_second_page(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_ordinary_longest_sentences_need_no_second_page(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.editions = [samples.notice(wordings=LONGEST)]
     for size in (LANDSCAPE, PORTRAIT):
         screen = open_screen(size)
         assert screen.seen("headline") and screen.seen("lead") and "dense" not in screen.classes()
 
 
-def test_a_short_headline_takes_the_largest_step(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_a_short_headline_takes_the_largest_step(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.editions = [samples.notice(wordings=words("Posyandu", "Besok pukul 09.00."))]
     sizes = {piece["name"]: piece["size"] for piece in visible_text(open_screen())}
     assert (sizes["headline"], sizes["lead"]) == (136, 64)
 
 
 def test_the_announcements_take_turns(station: Station, open_screen: Callable[..., Screen]) -> None:
-    station.editions = [samples.notice(), samples.notice(code="CMH-2222-2M", wordings=words("Posyandu", "Besok."))]
+    station.editions = [
+        samples.notice(),
+        samples.notice(code="CMH-2222-2M", wordings=words("Posyandu", "Besok.")),
+    ]
     screen = open_screen()
     first, second = "Posyandu", samples.notice().wording("id").title
     assert screen.text("position") == "Pengumuman 1 dari 2"
@@ -144,15 +164,22 @@ def test_a_screen_says_how_many_others_the_site_has(
     assert_inside(screen)
 
 
-def test_a_sixth_emergency_is_not_passed_over_in_silence(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_a_sixth_emergency_is_not_passed_over_in_silence(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.editions = [samples.alert(code=f"CMH-000{number}-2M") for number in range(6)]
     screen = open_screen()
     assert screen.text("position") == "Peringatan 1 dari 5"
     assert screen.text("rest") == "1 lainnya di info.cimahi.example"
 
 
-def test_what_has_just_come_is_shown_at_the_next_step_and_marked(station: Station, open_screen: Callable[..., Screen]) -> None:
-    known = [samples.notice(code=f"CMH-000{number}-2M", wordings=words(f"Kabar {number}", "Besok.")) for number in range(4)]
+def test_what_has_just_come_is_shown_at_the_next_step_and_marked(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
+    known = [
+        samples.notice(code=f"CMH-000{number}-2M", wordings=words(f"Kabar {number}", "Besok."))
+        for number in range(4)
+    ]
     station.editions = known
     screen = open_screen()
     assert screen.text("headline") == "Kabar 3"
@@ -179,10 +206,23 @@ def test_what_has_just_come_is_shown_at_the_next_step_and_marked(station: Statio
     assert not screen.seen("new")
 
 
-LEFT = ["headline", "tag", "lead", "where", "source", "issuer", "position", "rest", "code", "caption"]
+LEFT = [
+    "headline",
+    "tag",
+    "lead",
+    "where",
+    "source",
+    "issuer",
+    "position",
+    "rest",
+    "code",
+    "caption",
+]
 
 
-def test_what_was_withdrawn_is_nowhere_on_the_page(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_what_was_withdrawn_is_nowhere_on_the_page(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.editions, station.pictures = [pictured()], {SHOWN: uploads.photo(1620, 1080)}
     screen = open_screen()
     screen.pass_time(25)
@@ -208,7 +248,9 @@ def test_after_six_hours_without_an_answer_nothing_of_the_old_is_left(
     screen.pass_time(5)
     assert screen.seen("neutral")
     assert samples.alert().wording("id").title not in screen.page.content()
-    assert screen.complaints == [] or all("ERR_INTERNET_DISCONNECTED" in said for said in screen.complaints)
+    assert screen.complaints == [] or all(
+        "ERR_INTERNET_DISCONNECTED" in said for said in screen.complaints
+    )
 
 
 # --- renewing the page ----------------------------------------------------------------------------
@@ -219,7 +261,13 @@ OTHER = (STATIC / "layar.js").read_bytes().replace(b"const VERSION = 1;", b"cons
 def other_version(station: Station) -> tuple[int, bytes]:
     """The data as a newer server gives them."""
     channel = display.open_channel(display.Settings(site=station.site))
-    asked = PageRequest(path=channel.paths[1], area=station.area, query={}, editions=station.editions, now=station.now)
+    asked = PageRequest(
+        path=channel.paths[1],
+        area=station.area,
+        query={},
+        editions=station.editions,
+        now=station.now,
+    )
     return 200, channel.render_page(asked).body.replace(b'"version":1', b'"version":2')
 
 
@@ -232,7 +280,9 @@ def skip(screen: Screen, hours: int) -> None:
         screen.pass_time(20)
 
 
-def test_a_screen_loads_its_page_anew_within_a_day_and_once(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_a_screen_loads_its_page_anew_within_a_day_and_once(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.editions = [samples.notice(expires=None)]
     screen = open_screen()
     screen.page.evaluate("window.old = true")
@@ -268,7 +318,9 @@ def test_a_screen_never_loads_its_page_anew_while_an_emergency_has_it(
     assert station.pages == 3
 
 
-def test_data_of_another_version_bring_the_new_page_within_minutes(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_data_of_another_version_bring_the_new_page_within_minutes(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.editions = [samples.notice(expires=None)]
     screen = open_screen()
     station.script, station.fault = OTHER, other_version(station)
@@ -299,7 +351,9 @@ def test_a_new_page_that_does_not_work_never_takes_the_place_of_the_old_one(
     assert station.pages == 2
 
 
-def test_an_offline_screen_keeps_its_page(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_an_offline_screen_keeps_its_page(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.editions = [samples.notice(expires=None)]
     screen = open_screen()
     skip(screen, 15)
@@ -313,7 +367,9 @@ def test_an_offline_screen_keeps_its_page(station: Station, open_screen: Callabl
     assert screen.seen("neutral")
 
 
-def test_a_stranger_in_a_frame_cannot_make_a_screen_load_anew(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_a_stranger_in_a_frame_cannot_make_a_screen_load_anew(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.editions = [samples.notice(expires=None)]
     screen = open_screen()
     screen.page.evaluate("window.old = true; window.postMessage('uji', '*')")
@@ -324,7 +380,10 @@ def test_a_stranger_in_a_frame_cannot_make_a_screen_load_anew(station: Station, 
 def test_an_emergency_takes_the_whole_screen_and_leaves_by_itself_offline(
     station: Station, open_screen: Callable[..., Screen]
 ) -> None:
-    station.editions = [samples.notice(expires=None), samples.alert(expires=samples.NOW + timedelta(minutes=3))]
+    station.editions = [
+        samples.notice(expires=None),
+        samples.alert(expires=samples.NOW + timedelta(minutes=3)),
+    ]
     screen = open_screen()
     assert "emergency" in screen.classes()
     assert screen.text("tag") == "PERINGATAN DARURAT"
@@ -335,7 +394,9 @@ def test_an_emergency_takes_the_whole_screen_and_leaves_by_itself_offline(
     screen.pass_time(15)
     assert "emergency" not in screen.classes()
     assert screen.text("headline") == samples.notice().wording("id").title
-    assert screen.text("strip") == f"Peringatan berakhir 07.46: {samples.alert().wording('id').title}"
+    assert (
+        screen.text("strip") == f"Peringatan berakhir 07.46: {samples.alert().wording('id').title}"
+    )
     assert_inside(screen)
     screen.pass_time(125)
     assert not screen.seen("strip")
@@ -350,20 +411,29 @@ def test_a_withdrawn_emergency_is_said_to_be_called_off_for_two_minutes(
     station.editions = [samples.withdrawn_alert(), samples.notice(expires=None)]
     screen.pass_time(16)
     assert "emergency" not in screen.classes()
-    assert screen.text("strip") == f"Peringatan dibatalkan 07.43: {samples.alert().wording('id').title}"
+    assert (
+        screen.text("strip")
+        == f"Peringatan dibatalkan 07.43: {samples.alert().wording('id').title}"
+    )
     assert_inside(screen)
     screen.pass_time(125)
     assert not screen.seen("strip")
     assert samples.alert().wording("id").title not in screen.page.content()
 
 
-CHANGED = {"number": 2, "reason": "Salah kelurahan.", "published_at": samples.NOW + timedelta(seconds=1)}
+CHANGED = {
+    "number": 2,
+    "reason": "Salah kelurahan.",
+    "published_at": samples.NOW + timedelta(seconds=1),
+}
 NO_EMERGENCY_ANY_MORE = {
     "withdrawn": samples.alert(change="withdrawal", **CHANGED),
     "a notice now": samples.alert(change="correction", level="info", kind="notice", **CHANGED),
     "an early warning now": samples.alert(change="correction", level="important", **CHANGED),
     "elsewhere now": samples.alert(change="correction", areas=(samples.MELONG,), **CHANGED),
-    "later now": samples.alert(change="correction", effective=samples.NOW + timedelta(hours=1), **CHANGED),
+    "later now": samples.alert(
+        change="correction", effective=samples.NOW + timedelta(hours=1), **CHANGED
+    ),
 }
 
 
@@ -387,7 +457,10 @@ def test_a_notice_that_becomes_an_emergency_takes_the_screen_with_the_next_answe
     station.editions = [samples.notice(), samples.clarification()]
     screen = open_screen()
     assert "emergency" not in screen.classes()
-    station.editions = [samples.clarification(), samples.alert(code=samples.NOTICE_CODE, change="correction", **CHANGED)]
+    station.editions = [
+        samples.clarification(),
+        samples.alert(code=samples.NOTICE_CODE, change="correction", **CHANGED),
+    ]
     screen.pass_time(16)
     assert "emergency" in screen.classes()
     assert screen.text("headline") == samples.alert().wording("id").title
@@ -443,7 +516,9 @@ def test_a_picture_that_is_not_there_leaves_the_words_and_is_tried_again(
     assert screen.seen("picture")
 
 
-def test_the_words_of_an_emergency_never_leave_for_a_picture(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_the_words_of_an_emergency_never_leave_for_a_picture(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.editions = [samples.alert(image=samples.PICTURE, expires=None)]
     station.pictures = {SHOWN: uploads.photo(1620, 1080)}
     screen = open_screen()
@@ -452,7 +527,9 @@ def test_the_words_of_an_emergency_never_leave_for_a_picture(station: Station, o
         assert screen.seen("headline")
 
 
-def test_an_alert_begins_by_itself_offline(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_an_alert_begins_by_itself_offline(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.editions = [samples.alert(effective=samples.NOW + timedelta(minutes=1))]
     screen = open_screen()
     assert screen.seen("neutral")
@@ -461,7 +538,9 @@ def test_an_alert_begins_by_itself_offline(station: Station, open_screen: Callab
     assert "emergency" in screen.classes()
 
 
-def test_an_important_alert_stays_on_top_of_the_others(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_an_important_alert_stays_on_top_of_the_others(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.editions = [samples.alert(level="important"), samples.notice()]
     screen = open_screen()
     assert screen.text("tag") == "Peringatan dini"
@@ -497,7 +576,9 @@ BROKEN_ANSWERS = {
 
 
 @pytest.mark.parametrize("answer", BROKEN_ANSWERS)
-def test_a_broken_answer_keeps_the_last_good_content(station: Station, open_screen: Callable[..., Screen], answer: str) -> None:
+def test_a_broken_answer_keeps_the_last_good_content(
+    station: Station, open_screen: Callable[..., Screen], answer: str
+) -> None:
     station.editions = [samples.notice(expires=None)]
     screen = open_screen()
     station.fault = BROKEN_ANSWERS[answer]
@@ -509,7 +590,9 @@ def test_a_broken_answer_keeps_the_last_good_content(station: Station, open_scre
     assert screen.text("headline") == samples.clarification().wording("id").title
 
 
-def test_only_a_complete_payload_without_items_clears_the_screen(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_only_a_complete_payload_without_items_clears_the_screen(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.editions = [samples.notice()]
     screen = open_screen()
     station.editions = []
@@ -520,7 +603,9 @@ def test_only_a_complete_payload_without_items_clears_the_screen(station: Statio
     assert "112" in screen.page.locator(".call").inner_text()
 
 
-def test_a_broken_first_answer_leaves_the_neutral_page(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_a_broken_first_answer_leaves_the_neutral_page(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.fault = (500, b"")
     screen = open_screen()
     assert screen.text("big-time") == "07.43"
@@ -531,7 +616,9 @@ def test_a_broken_first_answer_leaves_the_neutral_page(station: Station, open_sc
     assert screen.text("headline") == samples.notice().wording("id").title
 
 
-def test_a_screen_cut_off_says_so_and_goes_neutral_after_six_hours(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_a_screen_cut_off_says_so_and_goes_neutral_after_six_hours(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.editions = [samples.notice(expires=None)]
     screen = open_screen()
     screen.page.context.set_offline(True)
@@ -559,10 +646,14 @@ def test_it_asks_every_ten_to_fifteen_seconds_and_is_told_that_nothing_changed(
     assert 7 <= len(station.answers) - 1 <= 12
 
 
-def test_a_set_in_new_york_ten_minutes_fast_shows_wib(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_a_set_in_new_york_ten_minutes_fast_shows_wib(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.editions = [samples.notice(expires=samples.NOW + timedelta(minutes=5))]
     station.now += timedelta(minutes=10)
-    screen = open_screen(timezone_id="America/New_York")  # its own clock was set while the station was ten minutes ahead
+    screen = open_screen(
+        timezone_id="America/New_York"
+    )  # its own clock was set while the station was ten minutes ahead
     station.now = samples.NOW
     screen.pass_time(32)
     assert screen.text("time") in {"07.43", "07.44"}
@@ -571,24 +662,36 @@ def test_a_set_in_new_york_ten_minutes_fast_shows_wib(station: Station, open_scr
     assert screen.text("headline") == samples.notice().wording("id").title
 
 
-def test_no_other_host_is_asked_and_the_console_stays_silent(station: Station, open_screen: Callable[..., Screen]) -> None:
-    station.editions = [samples.alert(level="important"), samples.correction(), samples.clarification()]
+def test_no_other_host_is_asked_and_the_console_stays_silent(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
+    station.editions = [
+        samples.alert(level="important"),
+        samples.correction(),
+        samples.clarification(),
+    ]
     screen = open_screen()
     screen.pass_time(90)
     assert screen.hosts == {station.url.removeprefix("http://")}
     assert screen.complaints == []
 
 
-def test_hostile_texts_are_shown_as_text(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_hostile_texts_are_shown_as_text(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     hostile = "<img src=x onerror=alert(1)><script>window.hit=1</script>"
     station.editions = [samples.notice(wordings=words(hostile, hostile), agency=hostile)]
     screen = open_screen()
     assert screen.text("headline") == hostile
-    assert screen.page.evaluate("window.hit === undefined && document.querySelectorAll('img, #slide script').length === 0")
+    assert screen.page.evaluate(
+        "window.hit === undefined && document.querySelectorAll('img, #slide script').length === 0"
+    )
     assert screen.complaints == []
 
 
-def test_a_simulation_says_so_on_every_page(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_a_simulation_says_so_on_every_page(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.site = samples.site(simulated=True)
     screen = open_screen()
     assert "[SIMULASI]" in screen.page.locator("footer").inner_text()
@@ -598,7 +701,9 @@ def test_a_simulation_says_so_on_every_page(station: Station, open_screen: Calla
     assert "[SIMULASI]" in screen.page.locator("footer").inner_text()
 
 
-def test_the_qr_code_on_the_screen_is_the_one_of_the_announcement(station: Station, open_screen: Callable[..., Screen]) -> None:
+def test_the_qr_code_on_the_screen_is_the_one_of_the_announcement(
+    station: Station, open_screen: Callable[..., Screen]
+) -> None:
     station.editions = [samples.notice()]
     screen = open_screen()
     drawn = screen.page.locator("#modules").get_attribute("d")

@@ -1,4 +1,6 @@
-"""Single promises of the newsroom in a real browser: nothing typed is lost, nothing goes out too early, twice or in silence."""
+"""Single promises of the newsroom in a real browser: nothing typed is lost, nothing goes out too
+early, twice or in silence.
+"""
 
 import asyncio
 import re
@@ -13,14 +15,28 @@ from broadcaster.simulation.faults import Faults
 from broadcaster.store import announcements, sessions
 from broadcaster.store.database import Database
 from broadcaster.store.staff_tables import session
-from newsroom_city import CHROMIUM, DESK, RESIDENTS, City, Hands, author, browsing, in_review, opened, says, write
+from newsroom_city import (
+    CHROMIUM,
+    DESK,
+    RESIDENTS,
+    City,
+    Hands,
+    author,
+    browsing,
+    in_review,
+    opened,
+    says,
+    write,
+)
 from staffing import PASSWORD, hire
 from waiting import until
 from world import rows, states, subscribe
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"),
+    pytest.mark.skipif(
+        not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"
+    ),
 ]
 SIGNED_OUT = "status of 401|status of 403"
 """What Chromium's console says of answers to those who are not signed in."""
@@ -54,7 +70,9 @@ async def test_who_types_without_a_pause_loses_at_most_two_seconds(city: City) -
 
 async def saved_as(page: Any, version: int) -> None:
     """Wait until the page names this version of its draft."""
-    await page.wait_for_function("(n) => document.getElementById('tulis').elements.versi.value === String(n)", arg=version)
+    await page.wait_for_function(
+        "(n) => document.getElementById('tulis').elements.versi.value === String(n)", arg=version
+    )
 
 
 async def test_what_was_typed_and_cleared_again_is_put_back_from_the_history(city: City) -> None:
@@ -73,7 +91,10 @@ async def test_what_was_typed_and_cleared_again_is_put_back_from_the_history(cit
 
 async def test_of_two_editors_the_second_sees_both_texts_and_chooses(city: City) -> None:
     async with browsing(viewport=DESK, excused="status of 409|status of 422") as opening:
-        rina, budi = await author(city, await opening()), await author(city, await opening(), "budi")
+        rina, budi = (
+            await author(city, await opening()),
+            await author(city, await opening(), "budi"),
+        )
         await rina.page.goto(f"{city.url}/redaksi/tulis")
         await rina.page.fill("#teks", "Tampung air sekarang.")
         await saved_as(rina.page, 1)
@@ -87,7 +108,9 @@ async def test_of_two_editors_the_second_sees_both_texts_and_chooses(city: City)
         assert "Dari Rina." in shown
         assert "Dari Budi." in shown
         await rina.page.reload()
-        assert await rina.page.input_value("#teks") == "Tampung air sekarang. Dari Rina.", "nothing is written over unasked"
+        assert await rina.page.input_value("#teks") == "Tampung air sekarang. Dari Rina.", (
+            "nothing is written over unasked"
+        )
         await budi.press('button[value^="timpa:"]')
         await rina.page.reload()
         assert await rina.page.input_value("#teks") == "Tampung air sekarang. Dari Budi."
@@ -144,7 +167,9 @@ async def test_what_could_not_be_saved_is_offered_when_the_page_is_opened_again(
         assert await rina.page.locator(".kept").count() == 0, "what is stored is not offered again"
 
 
-async def test_a_button_pressed_after_the_sign_in_ended_loses_nothing_without_a_script(city: City) -> None:
+async def test_a_button_pressed_after_the_sign_in_ended_loses_nothing_without_a_script(
+    city: City,
+) -> None:
     async with browsing(viewport=DESK, java_script_enabled=False, excused=SIGNED_OUT) as opening:
         rina = await author(city, await opening())
         await rina.page.goto(f"{city.url}/redaksi/tulis")
@@ -278,7 +303,10 @@ async def test_a_double_click_and_a_second_tab_publish_once(city: City) -> None:
         await second.click('form[action$="/setujui"] button')
         await says(second, "#galat", "tidak dapat disetujui")
         city.clock.ahead = timedelta(seconds=31)
-        await until(lambda: states(city.app).get("sent", 0) + states(city.app).get("delivered", 0) == 3, seconds=30)
+        await until(
+            lambda: states(city.app).get("sent", 0) + states(city.app).get("delivered", 0) == 3,
+            seconds=30,
+        )
         assert [len(city.received(channel)) for channel in RESIDENTS] == [1, 1, 1]
 
 
@@ -305,9 +333,13 @@ async def test_progress_survives_a_restart_of_the_server_and_stays_at_100(city: 
         assert await dewi.page.evaluate("window.samePage") is True, "without a reload"
         assert await dewi.page.inner_text("#kirim-ulang span") == ""
         assert await dewi.page.inner_text("#kirim-kata") == "100% diproses", "said aloud once"
-        assert [len(city.received(channel)) for channel in RESIDENTS] == [1, 1, 1], "nothing lost, nothing doubled"
+        assert [len(city.received(channel)) for channel in RESIDENTS] == [1, 1, 1], (
+            "nothing lost, nothing doubled"
+        )
         asked: list[str] = []
         dewi.page.on("request", lambda request: asked.append(request.url))
-        await dewi.page.wait_for_timeout(3_000)  # longer than the stream waits before it begins again
+        await dewi.page.wait_for_timeout(
+            3_000
+        )  # longer than the stream waits before it begins again
         assert "100%" in await dewi.page.inner_text("#kirim")
         assert [one for one in asked if one.endswith("/aliran")] == []

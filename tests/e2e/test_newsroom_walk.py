@@ -1,4 +1,6 @@
-"""The newsroom's main way in a real browser: write, see five previews move, submit; another approves; it arrives."""
+"""The newsroom's main way in a real browser: write, see five previews move, submit; another
+approves; it arrives.
+"""
 
 import asyncio
 import re
@@ -11,7 +13,19 @@ from typing import Any
 import pytest
 
 from broadcaster.accounts import AccountRole
-from newsroom_city import CHANNELS, CHROMIUM, DESK, PHONE, RESIDENTS, City, Hands, browsing, opened, plain, write
+from newsroom_city import (
+    CHANNELS,
+    CHROMIUM,
+    DESK,
+    PHONE,
+    RESIDENTS,
+    City,
+    Hands,
+    browsing,
+    opened,
+    plain,
+    write,
+)
 from staffing import hire
 from uploads import noise
 from waiting import until
@@ -22,7 +36,9 @@ TRIES = 20
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"),
+    pytest.mark.skipif(
+        not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"
+    ),
 ]
 
 
@@ -35,7 +51,13 @@ async def city(sqlite_url: str, tmp_path: Path) -> AsyncIterator[City]:
 
 @pytest.mark.parametrize(
     ("size", "script", "keys"),
-    [(DESK, True, False), (DESK, False, False), (DESK, True, True), (PHONE, True, False), (PHONE, False, False)],
+    [
+        (DESK, True, False),
+        (DESK, False, False),
+        (DESK, True, True),
+        (PHONE, True, False),
+        (PHONE, False, False),
+    ],
     ids=["desk", "desk without script", "keyboard", "phone", "phone without script"],
 )
 async def test_two_people_publish_and_it_arrives_as_it_was_shown(
@@ -65,9 +87,14 @@ async def test_two_people_publish_and_it_arrives_as_it_was_shown(
         button = await dewi.page.inner_text('form[action$="/setujui"] button')
         assert "3 warga" in button or "3 penerima" in button, button
         await dewi.press('form[action$="/setujui"] button')
-        assert all(city.received(channel) == [] for channel in RESIDENTS), "nothing goes out within the hold"
+        assert all(city.received(channel) == [] for channel in RESIDENTS), (
+            "nothing goes out within the hold"
+        )
         city.clock.ahead = timedelta(seconds=31)
-        await until(lambda: states(city.app).get("sent", 0) + states(city.app).get("delivered", 0) == 3, seconds=30)
+        await until(
+            lambda: states(city.app).get("sent", 0) + states(city.app).get("delivered", 0) == 3,
+            seconds=30,
+        )
         await dewi.page.goto(re.sub(r"/pengumuman/(\w+)/periksa", r"/pengiriman/\1", dewi.page.url))
         await until_page(dewi.page, "100%")
     for channel in RESIDENTS:
@@ -75,7 +102,10 @@ async def test_two_people_publish_and_it_arrives_as_it_was_shown(
         assert parts[channel]
         for name, text in parts[channel].items():
             arrived = plain(received[name])
-            assert (on_a_phone(arrived) if channel == "whatsapp" else arrived) == plain(text), (channel, name)
+            assert (on_a_phone(arrived) if channel == "whatsapp" else arrived) == plain(text), (
+                channel,
+                name,
+            )
 
 
 def without_now(shown: dict[str, str]) -> dict[str, str]:
@@ -111,10 +141,15 @@ async def test_previews_follow_each_key_and_the_caret_stays(city: City) -> None:
         await write(rina, city.url)
         await rina.page.focus("#judul")
         await rina.page.keyboard.press("End")
-        waits = [await _seconds_until_shown(rina.page, character) for character in "abcdefghijklmnopqrst"]
+        waits = [
+            await _seconds_until_shown(rina.page, character) for character in "abcdefghijklmnopqrst"
+        ]
         assert sorted(waits)[round(TRIES * 0.95) - 1] <= PREVIEW_SECONDS, waits
         assert await rina.page.evaluate("document.activeElement.id") == "judul"
-        assert await rina.page.evaluate("document.activeElement.selectionStart") == len("Air PDAM mati di Cibabat") + TRIES
+        assert (
+            await rina.page.evaluate("document.activeElement.selectionStart")
+            == len("Air PDAM mati di Cibabat") + TRIES
+        )
 
 
 async def _seconds_until_shown(page: Any, character: str) -> float:
@@ -136,8 +171,12 @@ async def test_a_photo_as_phones_take_them_goes_up_while_the_previews_go_on(city
         await write(rina, city.url)
         title = await rina.page.title()
         await rina.page.click("summary:has(+ .stack #berkas)")
-        await rina.page.set_input_files("#berkas", {"name": "IMG.jpg", "mimeType": "image/jpeg", "buffer": noise(1600, 1200)})
-        await rina.page.wait_for_function("() => document.getElementById('gambar').value.includes('/media/')")
+        await rina.page.set_input_files(
+            "#berkas", {"name": "IMG.jpg", "mimeType": "image/jpeg", "buffer": noise(1600, 1200)}
+        )
+        await rina.page.wait_for_function(
+            "() => document.getElementById('gambar').value.includes('/media/')"
+        )
         await rina.page.fill("#alt", "Pipa yang diganti")
         await rina.page.wait_for_selector('#pratinjau-telegram img[alt="Pipa yang diganti"]')
         assert await rina.page.title() == title
@@ -153,7 +192,9 @@ async def test_a_tab_closed_in_the_middle_loses_at_most_two_seconds(city: City) 
         await rina.page.focus("#judul")
         await rina.page.keyboard.type("Air PDAM mati")
         begun = time.monotonic()
-        await rina.page.wait_for_function("() => document.getElementById('tersimpan').innerText.includes('Tersimpan otomatis')")
+        await rina.page.wait_for_function(
+            "() => document.getElementById('tersimpan').innerText.includes('Tersimpan otomatis')"
+        )
         assert time.monotonic() - begun <= 2
         address = rina.page.url
         assert re.search(r"/redaksi/pengumuman/\w+/tulis$", address)

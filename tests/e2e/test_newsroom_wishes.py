@@ -12,7 +12,9 @@ from world import states
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"),
+    pytest.mark.skipif(
+        not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"
+    ),
 ]
 
 
@@ -45,12 +47,18 @@ BAR = """() => {
 """Which part of the window the bar takes for good."""
 
 
-@pytest.mark.parametrize("size", [DESK, PHONE, ZOOMED], ids=["desk", "phone", "zoomed to 400 per cent"])
-async def test_what_has_the_focus_is_never_under_the_bar_at_the_foot(city: City, size: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "size", [DESK, PHONE, ZOOMED], ids=["desk", "phone", "zoomed to 400 per cent"]
+)
+async def test_what_has_the_focus_is_never_under_the_bar_at_the_foot(
+    city: City, size: dict[str, int]
+) -> None:
     async with browsing(viewport=size, reduced_motion="reduce") as opening:
         rina = await author(city, await opening())
         await rina.page.goto(f"{city.url}/redaksi/tulis")
-        await rina.page.evaluate("() => document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+        await rina.page.evaluate(
+            "() => document.querySelectorAll('details').forEach((fold) => { fold.open = true; })"
+        )
         stops, hidden = 0, []
         for _step in range(150):
             await rina.page.keyboard.press("Tab")
@@ -109,7 +117,10 @@ async def test_the_receipt_is_one_sheet_of_paper(city: City) -> None:
         dewi, announcement = await in_review(city, opening, urgent=True)
         await dewi.tick('input[name="dibaca"]')
         await dewi.press('form[action$="/setujui"] button')
-        await until(lambda: states(city.app).get("sent", 0) + states(city.app).get("delivered", 0) == 3, seconds=30)
+        await until(
+            lambda: states(city.app).get("sent", 0) + states(city.app).get("delivered", 0) == 3,
+            seconds=30,
+        )
         await dewi.page.goto(f"{city.url}/redaksi/pengiriman/{announcement}?cetak=1")
         await dewi.page.emulate_media(media="print")
         for selector in ("header.top", ".noprint", "#sesi", "#alarm .alarm"):

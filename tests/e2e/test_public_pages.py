@@ -1,4 +1,6 @@
-"""The residents' pages in a real browser: nothing from elsewhere, nothing cut off, by keyboard, without a script, on paper."""
+"""The residents' pages in a real browser: nothing from elsewhere, nothing cut off, by keyboard,
+without a script, on paper.
+"""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,10 +13,16 @@ import pytest
 from browsing import EMERGENCY, Running, running
 
 CHROMIUM = Path("/usr/bin/chromium")
-DESK, PHONE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}, {"width": 320, "height": 640}
+DESK, PHONE, NARROW = (
+    {"width": 1440, "height": 900},
+    {"width": 390, "height": 844},
+    {"width": 320, "height": 640},
+)
 HOSTILE = '"><script>document.title="diretas"</script><img src=x onerror=document.title="diretas">'
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)")
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"
+)
 async_api = pytest.importorskip("playwright.async_api")
 
 OpenPage = Callable[..., Awaitable[Any]]
@@ -22,13 +30,24 @@ OpenPage = Callable[..., Awaitable[Any]]
 
 @pytest.fixture
 async def site(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Running]:
-    """The site with one announcement of each standing, the longest title that may be, and an emergency."""
+    """The site with one announcement of each standing, the longest title that may be, and an
+    emergency.
+    """
     async with running(sqlite_url, tmp_path, BROADCASTER_SIMULATED="true") as started:
-        await started.publish(title="M" * 70, summary="W" * 90, areas=[area.slug for area in started.app.tree.kelurahan])
-        corrected, withdrawn = await started.publish(), await started.publish(title="Listrik padam di Cibabat")
+        await started.publish(
+            title="M" * 70,
+            summary="W" * 90,
+            areas=[area.slug for area in started.app.tree.kelurahan],
+        )
+        corrected, withdrawn = (
+            await started.publish(),
+            await started.publish(title="Listrik padam di Cibabat"),
+        )
         await started.publish(title="Sudah lewat", expires="2026-11-25 09:00")
         started.clock.now += timedelta(hours=1, minutes=20)
-        await started.correct(corrected, "Air kembali pukul 16.00, bukan 14.00.", expires="2026-11-25 16:00")
+        await started.correct(
+            corrected, "Air kembali pukul 16.00, bukan 14.00.", expires="2026-11-25 16:00"
+        )
         await started.withdraw(withdrawn, "Pemeliharaan ditunda.")
         await started.publish(EMERGENCY)
         yield started
@@ -36,17 +55,29 @@ async def site(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Running]:
 
 @pytest.fixture
 async def open_page() -> AsyncIterator[OpenPage]:
-    """Opens pages in contexts of their own; keeps what the browser complains of and which hosts it asks."""
+    """Opens pages in contexts of their own; keeps what the browser complains of and which hosts it
+    asks.
+    """
     async with async_api.async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox"]
+        )
 
         async def opening(size: dict[str, int] = DESK, **options: Any) -> Any:
             context = await browser.new_context(viewport=size, **options)
             page = await context.new_page()
             page.complaints, page.hosts = [], set()
-            page.on("console", lambda message: page.complaints.append(message.text) if message.type == "error" else None)
+            page.on(
+                "console",
+                lambda message: (
+                    page.complaints.append(message.text) if message.type == "error" else None
+                ),
+            )
             page.on("pageerror", lambda error: page.complaints.append(str(error)))
-            page.on("request", lambda request: page.hosts.add(re.sub(r"^\w+://([^/:]+).*", r"\1", request.url)))
+            page.on(
+                "request",
+                lambda request: page.hosts.add(re.sub(r"^\w+://([^/:]+).*", r"\1", request.url)),
+            )
             return page
 
         yield opening
@@ -57,11 +88,22 @@ async def addresses(site: Running) -> list[str]:
     """Every kind of page there is for residents."""
     found = re.findall(r'href="(/p/[^"]+)"', (await site.ask("/")).text)
     token = site.app.book.token(await site.subscriber())
-    fixed = ["/", "/?wilayah=melong&kata=x", "/daftar", "/cek", "/cek?kode=x", "/privasi", "/api/v1/", f"/berhenti/{token}"]
+    fixed = [
+        "/",
+        "/?wilayah=melong&kata=x",
+        "/daftar",
+        "/cek",
+        "/cek?kode=x",
+        "/privasi",
+        "/api/v1/",
+        f"/berhenti/{token}",
+    ]
     return [*fixed, f"/cek?kode={found[0][3:]}", *sorted(set(found))]
 
 
-async def test_pages_ask_no_other_host_and_break_no_rule_of_their_own(site: Running, open_page: OpenPage) -> None:
+async def test_pages_ask_no_other_host_and_break_no_rule_of_their_own(
+    site: Running, open_page: OpenPage
+) -> None:
     page = await open_page()
     for path in await addresses(site):
         for lang in ("id", "en"):
@@ -74,7 +116,9 @@ async def test_pages_ask_no_other_host_and_break_no_rule_of_their_own(site: Runn
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-async def test_no_page_scrolls_sideways_however_narrow_or_large_its_text(site: Running, open_page: OpenPage) -> None:
+async def test_no_page_scrolls_sideways_however_narrow_or_large_its_text(
+    site: Running, open_page: OpenPage
+) -> None:
     page = await open_page()
     for path in await addresses(site):
         await page.goto(site.url + path)
@@ -92,14 +136,18 @@ SMALL_TARGETS = """[...document.querySelectorAll('a, button, input, select, summ
   .filter(([, height]) => height < 44)"""
 
 
-async def test_what_is_pressed_is_large_enough_for_a_thumb(site: Running, open_page: OpenPage) -> None:
+async def test_what_is_pressed_is_large_enough_for_a_thumb(
+    site: Running, open_page: OpenPage
+) -> None:
     page = await open_page(PHONE)
     for path in await addresses(site):
         await page.goto(site.url + path)
         assert await page.evaluate(SMALL_TARGETS) == [], path
 
 
-async def test_the_keyboard_reaches_everything_and_always_shows_where_it_is(site: Running, open_page: OpenPage) -> None:
+async def test_the_keyboard_reaches_everything_and_always_shows_where_it_is(
+    site: Running, open_page: OpenPage
+) -> None:
     page = await open_page()
     await page.goto(site.url)
     await page.keyboard.press("Tab")
@@ -116,14 +164,18 @@ async def test_the_keyboard_reaches_everything_and_always_shows_where_it_is(site
 
 async def test_hostile_words_stay_words(site: Running, open_page: OpenPage) -> None:
     stored = await site.publish(
-        title=f"T{HOSTILE}"[:70], summary=f"S{HOSTILE}"[:90], body=f"B {HOSTILE} [x](javascript:document.title=1)"
+        title=f"T{HOSTILE}"[:70],
+        summary=f"S{HOSTILE}"[:90],
+        body=f"B {HOSTILE} [x](javascript:document.title=1)",
     )
     page = await open_page()
     for path in ("/", f"/p/{stored.code}", f"/cek?kode={stored.code}"):
         await page.goto(site.url + path)
         await page.wait_for_load_state("networkidle")
         assert await page.title() != "diretas"
-        assert await page.locator("main script, main img[onerror], a[href^='javascript']").count() == 0
+        assert (
+            await page.locator("main script, main img[onerror], a[href^='javascript']").count() == 0
+        )
     assert page.complaints == []
 
 
@@ -159,7 +211,9 @@ async def test_an_announcement_prints_on_one_sheet(site: Running, open_page: Ope
         assert len(re.findall(rb"/Type\s*/Page\b", await page.pdf(format="A4"))) == 1, path
 
 
-async def test_the_first_visit_to_an_announcement_costs_at_most_60_kilobytes(site: Running, open_page: OpenPage) -> None:
+async def test_the_first_visit_to_an_announcement_costs_at_most_60_kilobytes(
+    site: Running, open_page: OpenPage
+) -> None:
     page = await open_page(PHONE)
     code = re.findall("CMH-....-..", (await site.ask("/")).text)[0]
     await page.goto(f"{site.url}/p/{code}")

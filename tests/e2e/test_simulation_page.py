@@ -1,4 +1,6 @@
-"""The demo as a visitor meets it: one command, one button, and the phones fill; then it ends without a trace and starts again."""
+"""The demo as a visitor meets it: one command, one button, and the phones fill; then it ends
+without a trace and starts again.
+"""
 
 import re
 import signal
@@ -23,7 +25,9 @@ SECONDS = 60_000  # milliseconds that a busy machine may take
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"),
+    pytest.mark.skipif(
+        not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"
+    ),
 ]
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -60,7 +64,9 @@ def command(data: Path, port: int) -> list[str]:
 def started(data: Path) -> Iterator[Demo]:
     """The demo once it says that it is ready; ended by Ctrl-C if the test has not done so."""
     port = free_port()
-    with subprocess.Popen(command(data, port), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command(data, port), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         demo = Demo(process=process, url=f"http://127.0.0.1:{port}")
         ready = threading.Event()
 
@@ -93,15 +99,25 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 @pytest.fixture
 def page(demo: Demo) -> Iterator[Any]:
-    """The simulation in a browser; any complaint of the browser, or request to elsewhere, fails the test."""
+    """The simulation in a browser; any complaint of the browser, or request to elsewhere, fails the
+    test.
+    """
     troubles: list[str] = []
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         opened = browser.new_page(viewport={"width": 1440, "height": 900})
-        opened.on("console", lambda said: troubles.append(said.text) if said.type in {"error", "warning"} else None)
+        opened.on(
+            "console",
+            lambda said: troubles.append(said.text) if said.type in {"error", "warning"} else None,
+        )
         opened.on("pageerror", lambda error: troubles.append(str(error)))
         opened.on(
-            "request", lambda request: None if request.url.startswith((demo.url, "data:")) else troubles.append(request.url)
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((demo.url, "data:"))
+                else troubles.append(request.url)
+            ),
         )
         opened.goto(f"{demo.url}/simulasi")
         yield opened
@@ -114,10 +130,14 @@ def test_one_press_of_a_button_fills_phones_inbox_feed_and_screen(page: Any) -> 
     title = page.locator(".draft h3").first.inner_text()
     page.click("button[name=draf][value=air]")
     for phone in (".sim-wa", ".sim-tg"):
-        expect(page.locator(f"{phone} .turn .text").last).to_contain_text("[SIMULASI]", timeout=SECONDS)
+        expect(page.locator(f"{phone} .turn .text").last).to_contain_text(
+            "[SIMULASI]", timeout=SECONDS
+        )
         expect(page.locator(f"{phone} .turn .text").last).to_contain_text(title)
     expect(page.locator(".mails li").first).to_contain_text(title, timeout=SECONDS)
-    expect(page.frame_locator("iframe.letter").locator("body")).to_contain_text("Truk tangki", timeout=SECONDS)
+    expect(page.frame_locator("iframe.letter").locator("body")).to_contain_text(
+        "Truk tangki", timeout=SECONDS
+    )
     expect(page.locator(".entries li").first).to_contain_text(title)
     expect(page.locator(".figures .bar strong")).to_have_text("100%", timeout=SECONDS)
     expect(page.locator(".figures .good dd")).to_have_text("0")
@@ -137,7 +157,9 @@ def test_a_resident_who_stops_is_answered(page: Any) -> None:
     chat = page.locator(".sim-tg")
     chat.locator("input[name=teks]").fill("/berhenti")
     chat.locator(".phone-type button").click()
-    sync_api.expect(chat.locator(".turn.mine .text").last).to_have_text("/berhenti", timeout=SECONDS)
+    sync_api.expect(chat.locator(".turn.mine .text").last).to_have_text(
+        "/berhenti", timeout=SECONDS
+    )
     sync_api.expect(chat.locator(".turn").last).to_contain_text("Anda berhenti", timeout=SECONDS)
 
 
@@ -175,7 +197,9 @@ def test_without_a_script_the_same_buttons_work(demo: Demo) -> None:
 
 def test_a_second_start_on_the_same_folder_says_who_uses_it(demo: Demo) -> None:
     data = demo.process.args[demo.process.args.index("--data") + 1]  # type: ignore[index,union-attr]
-    second = subprocess.run(command(Path(str(data)), free_port()), cwd=ROOT, capture_output=True, text=True, timeout=60)
+    second = subprocess.run(
+        command(Path(str(data)), free_port()), cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert second.returncode == 1
     assert second.stderr.strip() == (
         f"Folder data {data} sedang dipakai oleh proses {demo.process.pid}. "

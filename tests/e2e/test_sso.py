@@ -1,4 +1,6 @@
-"""Single sign-on in a real browser, the provider on another site: cookies come back, and no rule of our own stands in the way."""
+"""Single sign-on in a real browser, the provider on another site: cookies come back, and no rule of
+our own stands in the way.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +13,9 @@ from staffing import hire
 
 CHROMIUM = Path("/usr/bin/chromium")
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)")
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"
+)
 async_api = pytest.importorskip("playwright.async_api")
 
 
@@ -25,11 +29,17 @@ async def city(sqlite_url: str, tmp_path: Path) -> AsyncIterator[City]:
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 @pytest.mark.parametrize("width", [1440, 390])
-async def test_in_by_one_button_and_out_on_both_sides(city: City, scripts: bool, width: int) -> None:
+async def test_in_by_one_button_and_out_on_both_sides(
+    city: City, scripts: bool, width: int
+) -> None:
     await hire(city.site.app, "dewi", "admin")
     async with async_api.async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        page = await browser.new_page(viewport={"width": width, "height": 900}, java_script_enabled=scripts)
+        browser = await playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox"]
+        )
+        page = await browser.new_page(
+            viewport={"width": width, "height": 900}, java_script_enabled=scripts
+        )
         complaints: list[str] = []
         page.on("console", lambda message: complaints.append(message.text))
         await page.goto(f"{city.site.url}/redaksi/pengumuman?tab=draf")

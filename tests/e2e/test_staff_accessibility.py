@@ -1,7 +1,9 @@
-"""Every page of the newsroom in a real browser, from the route table: axe-core finds nothing, nothing is cut off, nothing leaks.
+"""Every page of the newsroom in a real browser, from the route table: axe-core finds nothing,
+nothing is cut off, nothing leaks.
 
-A new row is looked at as soon as it stands in the table (tests/staff_rows.py says what stands in its path). What a page looks
-like in other states than the first stands below in LOOKS, and what is refused in REFUSED.
+A new row is looked at as soon as it stands in the table (tests/staff_rows.py says what stands in
+its path). What a page looks like in other states than the first stands below in LOOKS, and what is
+refused in REFUSED.
 """
 
 import asyncio
@@ -50,20 +52,26 @@ from staff_rows import (
     template,
     urgent,
     versioned,
-)  # fmt: skip
+)
 from staff_rows import secured as factored
 from staffing import Browser, browser, hire
 
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = (Path(__file__).resolve().parents[1] / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-WIDE, PHONE, NARROW = {"width": 1440, "height": 900}, {"width": 375, "height": 800}, {"width": 320, "height": 640}
+WIDE, PHONE, NARROW = (
+    {"width": 1440, "height": 900},
+    {"width": 375, "height": 800},
+    {"width": 320, "height": 640},
+)
 COMPOSER_BYTES = 80 * 1000
 """What the composer may cost on a first visit, packed as it comes."""
 EVERY_ROLE: Any = ("author", "approver", "screens", "admin")
 
 pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"),
+    pytest.mark.skipif(
+        not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"
+    ),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 async_api = pytest.importorskip("playwright.async_api")
@@ -75,7 +83,9 @@ async_api = pytest.importorskip("playwright.async_api")
 async def returned(stage: Stage) -> str:
     """An announcement that was sent back."""
     announcement = await submitted(stage)
-    await stage.do(stage.dewi, newsroom.send_back, announcement, "Jam berapa selesai? Tulis juga jalan lain.")
+    await stage.do(
+        stage.dewi, newsroom.send_back, announcement, "Jam berapa selesai? Tulis juga jalan lain."
+    )
     return announcement
 
 
@@ -101,7 +111,9 @@ async def rehearsed(stage: Stage) -> str:
 async def doomed(stage: Stage) -> str:
     """Something published that rina wants to take back."""
     announcement = await published(stage)
-    await stage.do(stage.rina, amending.propose_withdrawal, announcement, reason="Pekerjaan dibatalkan.")
+    await stage.do(
+        stage.rina, amending.propose_withdrawal, announcement, reason="Pekerjaan dibatalkan."
+    )
     return announcement
 
 
@@ -114,13 +126,31 @@ async def withdrawn(stage: Stage) -> str:
 
 async def empty_draft(stage: Stage) -> str:
     """A draft in which nearly nothing is right."""
-    wrong = {"title": "K" * 80, "body": "", "areas": ["atlantis"], "expires": "2020-01-01T00:00", "link": "bukan alamat"}
+    wrong = {
+        "title": "K" * 80,
+        "body": "",
+        "areas": ["atlantis"],
+        "expires": "2020-01-01T00:00",
+        "link": "bukan alamat",
+    }
     return await drafted(stage, wrong)
 
 
 async def a_full_desk(stage: Stage) -> str:
     """Something of everything."""
-    for scene in (returned, alarming, approved, scheduled, corrected, doomed, rehearsed, failed, paused, sending, withdrawn):
+    for scene in (
+        returned,
+        alarming,
+        approved,
+        scheduled,
+        corrected,
+        doomed,
+        rehearsed,
+        failed,
+        paused,
+        sending,
+        withdrawn,
+    ):
         await scene(stage)
     return await drafted(stage)
 
@@ -152,7 +182,9 @@ class Look:
 async def broken_glass(stage: Stage) -> str:
     """An emergency that one person published alone: red in the audit log."""
     announcement = await urgent(stage)
-    await stage.do(stage.rina, newsroom.break_glass, announcement, reason="Sendirian di kantor.", allowed=True)
+    await stage.do(
+        stage.rina, newsroom.break_glass, announcement, reason="Sendirian di kantor.", allowed=True
+    )
     return announcement
 
 
@@ -160,11 +192,20 @@ LOOKS: Mapping[str, Sequence[Look]] = {
     "/redaksi/": (Look(scene=a_full_desk), Look(own=True)),
     "/redaksi/pengumuman": tuple(
         Look(query=f"?tab={tab}{more}", scene=a_full_desk if tab == "draf" and not more else None)
-        for tab, more in (("draf", ""), ("menunggu", ""), ("terbit", "&kata=jalan&saya=1"), ("arsip", "&kata=tidakada"))
+        for tab, more in (
+            ("draf", ""),
+            ("menunggu", ""),
+            ("terbit", "&kata=jalan&saya=1"),
+            ("arsip", "&kata=tidakada"),
+        )
     ),
     "/redaksi/tulis": (Look(), Look(query="?latihan=1")),
     ONE: (Look(scene=published), Look(scene=rejected), Look(scene=withdrawn)),
-    ONE + "/tulis": (Look(scene=versioned, query="?tersimpan=1"), Look(scene=returned), Look(scene=approved)),
+    ONE + "/tulis": (
+        Look(scene=versioned, query="?tersimpan=1"),
+        Look(scene=returned),
+        Look(scene=approved),
+    ),
     ONE + "/periksa": tuple(
         Look(scene=scene, own=own, query="?selesai=dikembalikan" if scene is returned else "")
         for scene, own in (
@@ -187,7 +228,10 @@ LOOKS: Mapping[str, Sequence[Look]] = {
     ),
     ONE + "/cabut": (Look(scene=published), Look(scene=doomed), Look(scene=doomed, own=True)),
     ONE + "/riwayat": (Look(scene=versioned), Look(scene=approved)),
-    "/redaksi/darurat": (Look(), *(Look(query=f"?bahaya={hazard}") for hazard in ("banjir", "lain"))),
+    "/redaksi/darurat": (
+        Look(),
+        *(Look(query=f"?bahaya={hazard}") for hazard in ("banjir", "lain")),
+    ),
     "/redaksi/templat": (Look(), Look(scene=template), Look(scene=template, own=True)),
     "/redaksi/akun": (Look(), Look(scene=other_session, own=True)),
     "/redaksi/akun/kode": (Look(), Look(scene=with_a_factor)),
@@ -198,20 +242,38 @@ LOOKS: Mapping[str, Sequence[Look]] = {
         Look(scene=factored),
         Look(scene=signed_in_elsewhere),
     ),
-    "/redaksi/audit": (Look(), Look(scene=broken_glass), Look(query="?siapa=rina"), Look(query="?kata=tidakada")),
+    "/redaksi/audit": (
+        Look(),
+        Look(scene=broken_glass),
+        Look(query="?siapa=rina"),
+        Look(query="?kata=tidakada"),
+    ),
     "/redaksi/pengiriman": (Look(scene=a_full_desk),),
-    SENT: (Look(scene=sending), Look(scene=paused), Look(scene=failed), Look(scene=failed, query="?cetak=1")),
+    SENT: (
+        Look(scene=sending),
+        Look(scene=paused),
+        Look(scene=failed),
+        Look(scene=failed, query="?cetak=1"),
+    ),
     "/redaksi/kanal": (Look(), Look(scene=troubled)),
 }
 """States in which pages are looked at; any other row once, as it first is."""
 LETTER = ONE + "/surat/{channel}"
 SSO = "/redaksi/masuk/sso"
 NO_PAGES = frozenset(
-    {SENT + "/aliran", SENT + "/gagal.csv", "/redaksi/audit.csv", "/redaksi/audit.jsonl", "/redaksi/alarm", LETTER}
+    {
+        SENT + "/aliran",
+        SENT + "/gagal.csv",
+        "/redaksi/audit.csv",
+        "/redaksi/audit.jsonl",
+        "/redaksi/alarm",
+        LETTER,
+    }
     | {SSO, SSO + "/kembali", SSO + "/keluar", SSO + "/tetap"}
 )
-"""Rows whose answer is no page of its own: a stream, files, a piece of every page, a mail that is framed and runs no script,
-and the steps of single sign-on, which lead elsewhere."""
+"""Rows whose answer is no page of its own: a stream, files, a piece of every page, a mail that is
+framed and runs no script, and the steps of single sign-on, which lead elsewhere.
+"""
 REFUSED: Mapping[str, tuple[Scene | None, Mapping[str, str]]] = {
     SIGN_IN: (None, {"nama": "rina", "sandi": "salah sekali"}),
     "/redaksi/masuk/kode": (None, {"kode": "000000"}),
@@ -250,7 +312,9 @@ class Room:
     people: dict[str, Browser] = field(default_factory=dict)
 
     async def page(self, who: str) -> Any:
-        """The page of "rekan" (every role), "rina", "setengah" (lacks the second factor) or "" (nobody)."""
+        """The page of "rekan" (every role), "rina", "setengah" (lacks the second factor) or ""
+        (nobody).
+        """
         if who == "setengah" and who in self.pages:
             await self.pages.pop(who).context.close()  # its time is over soon
         if who not in self.pages:
@@ -259,14 +323,21 @@ class Room:
             if who:
                 site = self.stage.site
                 account = self.stage.rina if who != "rekan" else await self.colleague()
-                self.people[who] = await browser(site, account, HALF if who == "setengah" else "password")
-                await context.add_cookies([{"name": "redaksi", "value": self.people[who].cookie, "url": site.url}])
+                self.people[who] = await browser(
+                    site, account, HALF if who == "setengah" else "password"
+                )
+                await context.add_cookies(
+                    [{"name": "redaksi", "value": self.people[who].cookie, "url": site.url}]
+                )
             page = await context.new_page()
             page.set_default_timeout(20_000)
             page.said, page.hosts = [], set()
             page.on("console", lambda message: page.said.append(message.text))
             page.on("pageerror", lambda error: page.said.append(str(error)))
-            page.on("request", lambda request: page.hosts.add(re.sub(r"^\w+://([^/:]+).*", r"\1", request.url)))
+            page.on(
+                "request",
+                lambda request: page.hosts.add(re.sub(r"^\w+://([^/:]+).*", r"\1", request.url)),
+            )
             self.pages[who] = page
         return self.pages[who]
 
@@ -286,10 +357,16 @@ class Room:
     async def send(self, path: str, form: Mapping[str, str], who: str) -> tuple[Any, int]:
         """Send a form as a page of ours does; the page that answers, and its status."""
         page = await self.page(who)
-        token = self.people[who].csrf if who in ("rekan", "rina") else await _token(page, self.stage.site.url, path)
+        token = (
+            self.people[who].csrf
+            if who in ("rekan", "rina")
+            else await _token(page, self.stage.site.url, path)
+        )
         await page.goto(f"{self.stage.site.url}/privasi")  # a page that goes nowhere by itself
         page.said.clear()
-        async with page.expect_event("response", lambda answer: answer.request.method == "POST") as answering:
+        async with page.expect_event(
+            "response", lambda answer: answer.request.method == "POST"
+        ) as answering:
             await page.evaluate(SEND, [path, {**form, "csrf": token}])
         status = (await answering.value).status
         await page.wait_for_url(lambda url: not url.endswith("/privasi"))
@@ -322,11 +399,16 @@ async def _token(page: Any, url: str, path: str) -> str:
 
 
 async def faults(page: Any, tags: Sequence[str] = TAGS) -> list[str]:
-    """What is wrong with the page that is open: at both widths what axe finds, and what is cut off on the narrowest."""
+    """What is wrong with the page that is open: at both widths what axe finds, and what is cut off
+    on the narrowest.
+    """
     found = []
     for size in (WIDE, PHONE):
         await page.set_viewport_size(size)
-        found += [f"{size['width']} {one}" for one in await asyncio.wait_for(page.evaluate(FOUND, tags), 30)]
+        found += [
+            f"{size['width']} {one}"
+            for one in await asyncio.wait_for(page.evaluate(FOUND, tags), 30)
+        ]
     await page.set_viewport_size(NARROW)
     if (over := await page.evaluate(SIDEWAYS)) > 0:
         found.append(f"320 scrolls sideways by {over}")
@@ -345,20 +427,26 @@ async def room(sqlite_template: Path, folder: Path) -> AsyncIterator[Room]:
         running(f"sqlite:///{folder / 'siaran.db'}", folder, **settings) as site,
         async_api.async_playwright() as playwright,
     ):
-        chromium = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        chromium = await playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox"]
+        )
         yield Room(stage=await staged(site), chromium=chromium)
         await chromium.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def full(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Room]:
+async def full(
+    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Room]:
     """A newsroom at work."""
     async with room(sqlite_template, tmp_path_factory.mktemp("penuh")) as started:
         yield started
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def bare(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Room]:
+async def bare(
+    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Room]:
     """A newsroom on its first morning."""
     async with room(sqlite_template, tmp_path_factory.mktemp("kosong")) as started:
         yield started
@@ -395,7 +483,9 @@ async def test_a_page_in_each_of_its_states(full: Room, row: Row) -> None:
             await look.scene(full.stage)
         path, _ = await filled(full.stage, row, look.scene if "{" in row.path else None)
         page = await full.open(path + look.query, onlooker(row, own=look.own))
-        state = f"{look.scene.__name__ if look.scene else ''}{look.query}{' own' if look.own else ''}"
+        state = (
+            f"{look.scene.__name__ if look.scene else ''}{look.query}{' own' if look.own else ''}"
+        )
         if wrong := await faults(page):
             found[state] = wrong
     assert found == {}
@@ -413,14 +503,20 @@ async def test_a_page_that_refuses_a_form(full: Room, row: Row) -> None:
         del full.pages["rekan"], full.people["rekan"]
 
 
-@pytest.mark.parametrize("path", ["/redaksi/pengumuman/tidak-ada", "/redaksi/tidak-ada", "/redaksi/tulis"])
+@pytest.mark.parametrize(
+    "path", ["/redaksi/pengumuman/tidak-ada", "/redaksi/tidak-ada", "/redaksi/tulis"]
+)
 async def test_a_page_that_says_no(full: Room, path: str) -> None:
     stage = full.stage
     if "layar" not in full.people:
-        full.people["layar"] = await browser(stage.site, await hire(stage.site.app, f"layar{len(path)}", "screens"))
+        full.people["layar"] = await browser(
+            stage.site, await hire(stage.site.app, f"layar{len(path)}", "screens")
+        )
     context = await full.chromium.new_context(viewport=WIDE)
     await context.add_init_script(AXE)
-    await context.add_cookies([{"name": "redaksi", "value": full.people["layar"].cookie, "url": stage.site.url}])
+    await context.add_cookies(
+        [{"name": "redaksi", "value": full.people["layar"].cookie, "url": stage.site.url}]
+    )
     page = await context.new_page()
     page.said, page.hosts = [], set()
     answer = await page.goto(stage.site.url + path)
@@ -449,9 +545,18 @@ async def test_the_pages_of_residents_too(full: Room) -> None:
     token = site.app.book.token(await site.subscriber("lain@contoh.example"))
     found = {}
     for path in (
-        "/", "/?wilayah=melong&kata=x", f"/p/{stored.code}", "/daftar", "/cek", f"/cek?kode={stored.code}", "/cek?kode=x",
-        f"/berhenti/{token}", "/privasi", "/layar/cibabat", "/simulasi",
-    ):  # fmt: skip
+        "/",
+        "/?wilayah=melong&kata=x",
+        f"/p/{stored.code}",
+        "/daftar",
+        "/cek",
+        f"/cek?kode={stored.code}",
+        "/cek?kode=x",
+        f"/berhenti/{token}",
+        "/privasi",
+        "/layar/cibabat",
+        "/simulasi",
+    ):
         if wrong := await faults(await full.open(path, "")):
             found[path] = wrong
     assert found == {}
@@ -461,7 +566,9 @@ async def test_the_first_visit_to_the_composer_costs_at_most_80_kilobytes(full: 
     announcement = await drafted(full.stage)
     await full.page("rekan")
     context = await full.chromium.new_context(viewport=WIDE)
-    await context.add_cookies([{"name": "redaksi", "value": full.people["rekan"].cookie, "url": full.stage.site.url}])
+    await context.add_cookies(
+        [{"name": "redaksi", "value": full.people["rekan"].cookie, "url": full.stage.site.url}]
+    )
     page = await context.new_page()
     await page.goto(f"{full.stage.site.url}/redaksi/pengumuman/{announcement}/tulis")
     await page.wait_for_function("document.fonts.status === 'loaded'")

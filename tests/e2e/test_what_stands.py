@@ -1,6 +1,8 @@
-"""Announcements of awkward parts, corrected and withdrawn through the stand-ins: every phone, inbox, feed and screen is true.
+"""Announcements of awkward parts, corrected and withdrawn through the stand-ins: every phone,
+inbox, feed and screen is true.
 
-STANDING_ANNOUNCEMENTS says how many for each database (40; the full trial has 500), STANDING_SEED which.
+STANDING_ANNOUNCEMENTS says how many for each database (40; the full trial has 500), STANDING_SEED
+which.
 """
 
 import asyncio
@@ -34,11 +36,18 @@ OLD = 49 * 3600
 
 
 def residents() -> Iterator[Resident]:
-    """Somebody of each kelurahan on each channel, every third reads English; a group; two who follow more than a kelurahan."""
+    """Somebody of each kelurahan on each channel, every third reads English; a group; two who
+    follow more than a kelurahan.
+    """
     shapes = {"whatsapp": "62812{:08}", "telegram": "70000{:05}", "email": "warga{}@surat.example"}
     for place, area in enumerate(KELURAHAN):
         for at, (channel, shape) in enumerate(shapes.items()):
-            yield Resident(channel=channel, address=shape.format(place + 1), area=area, lang="id" if (place + at) % 3 else "en")
+            yield Resident(
+                channel=channel,
+                address=shape.format(place + 1),
+                area=area,
+                lang="id" if (place + at) % 3 else "en",
+            )
     yield Resident(channel="telegram", address="-1007000000003", area="melong", lang="id")
     yield Resident(channel="email", address="kota@surat.example", area="cimahi", lang="id")
     yield Resident(channel="email", address="utara@surat.example", area="cimahi-utara", lang="id")
@@ -61,21 +70,36 @@ async def site(app: App, sock: socket.socket, port: int) -> AsyncIterator[None]:
 @pytest.fixture
 async def city(database_url: str, tmp_path: Path) -> AsyncIterator[City]:
     with listening() as (sock, port):
-        demo = demo_variables(http_port=free_port(), smtp_port=free_port()) | {"WHATSAPP_RATE": "0", "TELEGRAM_RATE": "0"}
+        demo = demo_variables(http_port=free_port(), smtp_port=free_port()) | {
+            "WHATSAPP_RATE": "0",
+            "TELEGRAM_RATE": "0",
+        }
         own = {"BROADCASTER_PORT": str(port), "BROADCASTER_BASE_URL": f"http://127.0.0.1:{port}"}
         environ = variables(database_url, tmp_path, BROADCASTER_SIMULATED="true", **demo, **own)
-        async with program(environ) as app, simulated(app.loaded) as providers, site(app, sock, port):
+        async with (
+            program(environ) as app,
+            simulated(app.loaded) as providers,
+            site(app, sock, port),
+        ):
             providers.graph.inbox_size = providers.bot.inbox_size = providers.mail.inbox_size = KEPT
             people = list(residents())
             for channel, lang in itertools.product(PUSH, ("id", "en")):
-                same = [(each.address, each.area) for each in people if (each.channel, each.lang) == (channel, lang)]
+                same = [
+                    (each.address, each.area)
+                    for each in people
+                    if (each.channel, each.lang) == (channel, lang)
+                ]
                 await subscribe(app, channel, same, language=lang)
-            providers.graph.watch(*(person.address for person in people if person.channel == "whatsapp"))
+            providers.graph.watch(
+                *(person.address for person in people if person.channel == "whatsapp")
+            )
             yield City(app=app, providers=providers, residents=people)
 
 
 async def live(city: City, many: int) -> Chronicle:
-    """Publish that many, and correct and withdraw what was published, a few acts at a time; some messages grow old between."""
+    """Publish that many, and correct and withdraw what was published, a few acts at a time; some
+    messages grow old between.
+    """
     chronicle = Chronicle(city, Writer(SEED, city.app.site.base_url))
     dice = chronicle.writer.dice
     waiting: list[Story] = []
@@ -125,10 +149,23 @@ async def wrong_on_pages(chronicle: Chronicle) -> list[str]:
     async with aiohttp.ClientSession(app.site.base_url) as session:
         for area in app.tree.all():
             for lang in ("", "?bahasa=en"):
-                faults += [f"feed {area.slug}{lang}: {fault}" for fault in await in_feed(session, chronicle, area.slug, lang)]
-            for path in (f"/feed/{area.slug}.rss", f"/feed/{area.slug}.atom", f"/?wilayah={area.slug}"):
-                faults += [f"{path}: {old} stands" for old in former & found_in(await text_of(session, path))]
-            faults += [f"screen {area.slug}: {fault}" for fault in await on_screen(session, chronicle, area.slug)]
+                faults += [
+                    f"feed {area.slug}{lang}: {fault}"
+                    for fault in await in_feed(session, chronicle, area.slug, lang)
+                ]
+            for path in (
+                f"/feed/{area.slug}.rss",
+                f"/feed/{area.slug}.atom",
+                f"/?wilayah={area.slug}",
+            ):
+                faults += [
+                    f"{path}: {old} stands"
+                    for old in former & found_in(await text_of(session, path))
+                ]
+            faults += [
+                f"screen {area.slug}: {fault}"
+                for fault in await on_screen(session, chronicle, area.slug)
+            ]
     return faults
 
 
@@ -142,7 +179,9 @@ async def text_of(session: aiohttp.ClientSession, path: str) -> str:
             await asyncio.sleep(float(answer.headers["Retry-After"]))
 
 
-async def in_feed(session: aiohttp.ClientSession, chronicle: Chronicle, slug: str, query: str) -> list[str]:
+async def in_feed(
+    session: aiohttp.ClientSession, chronicle: Chronicle, slug: str, query: str
+) -> list[str]:
     """What is wrong with all pages of a JSON feed."""
     entries: dict[str, str] = {}
     faults: list[str] = []
@@ -174,7 +213,12 @@ async def on_screen(session: aiohttp.ClientSession, chronicle: Chronicle, slug: 
             faults.append(f"{story.number} does not belong there")
         elif shown:
             faults += wrong_item(story, items[story.stored.code], here=here)
-        elif len(items) < 20 and story.goes("display") and code in story.places and not story.withdrawn:
+        elif (
+            len(items) < 20
+            and story.goes("display")
+            and code in story.places
+            and not story.withdrawn
+        ):
             faults.append(f"{story.number} is missing")
     return faults
 

@@ -1,4 +1,6 @@
-"""A whole city under fault: thousands of residents on three channels, its processes, its providers, what it publishes."""
+"""A whole city under fault: thousands of residents on three channels, its processes, its providers,
+what it publishes.
+"""
 
 import asyncio
 import contextlib
@@ -48,7 +50,9 @@ Key = tuple[str, str]
 
 def residents() -> Iterator[tuple[Key, str]]:
     """Every (channel, address) with its kelurahan, the same in each run."""
-    homes = itertools.cycle(sorted(area.slug for area in AreaTree.built_in().all() if area.code.count(".") == 3))
+    homes = itertools.cycle(
+        sorted(area.slug for area in AreaTree.built_in().all() if area.code.count(".") == 3)
+    )
     for number, home in zip(range(PEOPLE["email"]), homes, strict=False):
         yield ("email", f"warga{number:05}@contoh.example"), home
     for number, home in zip(range(PEOPLE["whatsapp"]), homes, strict=False):
@@ -71,21 +75,31 @@ async def settle(url: str, folder: Path) -> None:
     environ = variables(url, folder, **channel_settings(), EMAIL_URL="smtp://127.0.0.1:1")
     async with program(environ) as app:
         for channel in PEOPLE:
-            await subscribe(app, channel, [(key[1], home) for key, home in residents() if key[0] == channel])
+            await subscribe(
+                app, channel, [(key[1], home) for key, home in residents() if key[0] == channel]
+            )
 
 
 def channel_settings() -> dict[str, str]:
     """What all processes know of the channels; where the providers are differs by worker."""
     return {
-        "EMAIL_FROM": "info@cimahi.example", "EMAIL_CONNECTIONS": "4", "EMAIL_TIMEOUT": "5",
-        "WHATSAPP_TOKEN": TOKEN, "WHATSAPP_PHONE_ID": PHONE_ID, "WHATSAPP_APP_SECRET": APP_SECRET,
-        "WHATSAPP_VERIFY_TOKEN": "kata", "TELEGRAM_TOKEN": BOT_TOKEN, **RATES,
-    }  # fmt: skip
+        "EMAIL_FROM": "info@cimahi.example",
+        "EMAIL_CONNECTIONS": "4",
+        "EMAIL_TIMEOUT": "5",
+        "WHATSAPP_TOKEN": TOKEN,
+        "WHATSAPP_PHONE_ID": PHONE_ID,
+        "WHATSAPP_APP_SECRET": APP_SECRET,
+        "WHATSAPP_VERIFY_TOKEN": "kata",
+        "TELEGRAM_TOKEN": BOT_TOKEN,
+        **RATES,
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """Where cities are founded: a settled database to copy, a SQLite file or one of a server that may be shut down."""
+    """Where cities are founded: a settled database to copy, a SQLite file or one of a server that
+    may be shut down.
+    """
 
     kind: str
     file: Path | None = None
@@ -107,7 +121,9 @@ class Ground:
 
 @dataclass(kw_only=True)
 class City:
-    """One running city; `published` are its editions by their mark, `areas` where they go, `steps` what happened when."""
+    """One running city; `published` are its editions by their mark, `areas` where they go, `steps`
+    what happened when.
+    """
 
     app: App
     environ: Mapping[str, str]
@@ -130,26 +146,40 @@ class City:
 
     def say(self, step: str) -> None:
         """Keep a line for the report."""
-        self.steps.append(f"  {time.monotonic() - self.began:5.1f} s, {self.accepted:>5} accepted: {step}")
+        self.steps.append(
+            f"  {time.monotonic() - self.began:5.1f} s, {self.accepted:>5} accepted: {step}"
+        )
 
     def start_worker(self, name: str, **more: str) -> None:
         """Start a worker's process under supervision."""
         lane = "emergency" if name == "worker-e" else "routine"
-        self.supervisor.add(name, {**self.environ, **self.own[name], **more}, "worker", "--lane", lane)
+        self.supervisor.add(
+            name, {**self.environ, **self.own[name], **more}, "worker", "--lane", lane
+        )
 
     async def ready(self, *names: str) -> None:
-        """Return once these workers (default: all) hear signals and have told the database that they live."""
+        """Return once these workers (default: all) hear signals and have told the database that
+        they live.
+        """
         parts = [self.supervisor.parts[name] for name in names or WORKERS]
-        await until(lambda: all(part.hears_sigterm() for part in parts), seconds=60, what="the workers have started")
+        await until(
+            lambda: all(part.hears_sigterm() for part in parts),
+            seconds=60,
+            what="the workers have started",
+        )
         pids = [part.process.pid for part in parts if part.process is not None]
 
         def known() -> bool:
-            owners = self.app.database.read_now(lambda c: c.execute(text("SELECT owner FROM worker")).scalars().all())
+            owners = self.app.database.read_now(
+                lambda c: c.execute(text("SELECT owner FROM worker")).scalars().all()
+            )
             return all(any(f"-{pid}-" in owner for owner in owners) for pid in pids)
 
         await until(known, seconds=60, what="the workers are known")
 
-    async def publish(self, mark: str, *, areas: str, expires_in: float | None = None, urgent: bool = False) -> None:
+    async def publish(
+        self, mark: str, *, areas: str, expires_in: float | None = None, urgent: bool = False
+    ) -> None:
         """Publish an announcement whose title bears a mark."""
         fields = (emergency if urgent else notice)(areas=[areas])
         fields["title"] = f"Terbitan-{mark}"
@@ -157,10 +187,14 @@ class City:
             fields["expires"] = (datetime.now(UTC) + timedelta(seconds=expires_in)).isoformat()
         checked = Press.of(self.app).examine(fields, self.app.clock())
         self.areas[mark] = areas
-        self.published[mark] = await self._insist(lambda: publishing.publish_now(self.app, checked, actor="uji"))
+        self.published[mark] = await self._insist(
+            lambda: publishing.publish_now(self.app, checked, actor="uji")
+        )
 
     async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Do what a person does again while it is refused because the disk is full: a refusal leaves nothing behind."""
+        """Do what a person does again while it is refused because the disk is full: a refusal
+        leaves nothing behind.
+        """
         while True:
             try:
                 return await act()
@@ -210,7 +244,9 @@ class City:
     async def shown(self, mark: str) -> dict[str, Any]:
         """What the API answers about an announcement."""
         url = f"{self.app.settings.base_url}/api/v1/announcements/{self.published[mark].id}"
-        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {self.token}"}) as session:
+        async with aiohttp.ClientSession(
+            headers={"Authorization": f"Bearer {self.token}"}
+        ) as session:
             clock = asyncio.get_running_loop().time
             end = clock() + 20
             while True:
@@ -222,10 +258,19 @@ class City:
                 await asyncio.sleep(0.05)
 
     def hold_fast(self) -> None:
-        """Where every worker and every transaction hangs: what the tasks wait for goes to the logs, the rest to the report."""
-        tables = ["run", "sweeper", "channel_state", "SELECT channel, owner, count(*), sum(open) FROM slice GROUP BY 1, 2"]
+        """Where every worker and every transaction hangs: what the tasks wait for goes to the logs,
+        the rest to the report.
+        """
+        tables = [
+            "run",
+            "sweeper",
+            "channel_state",
+            "SELECT channel, owner, count(*), sum(open) FROM slice GROUP BY 1, 2",
+        ]
         if self.server is not None:
-            tables.append("SELECT pid, state, wait_event, now() - xact_start, left(query, 200) FROM pg_stat_activity")
+            tables.append(
+                "SELECT pid, state, wait_event, now() - xact_start, left(query, 200) FROM pg_stat_activity"
+            )
         for what in tables:
             query = text(what if " " in what else f"SELECT * FROM {what}")
             for row in self.app.database.read_now(lambda c, query=query: c.execute(query).all()):
@@ -235,19 +280,29 @@ class City:
 
     def addresses(self) -> dict[tuple[str, int], str]:
         """Every address by channel and number, as providers know it."""
-        rows = self.app.database.read_now(lambda c: c.execute(text("SELECT id, channel, cipher FROM address")).all())
+        rows = self.app.database.read_now(
+            lambda c: c.execute(text("SELECT id, channel, cipher FROM address")).all()
+        )
         return {(row.channel, row.id): self.app.book.open(row.channel, row.cipher) for row in rows}
 
 
 @asynccontextmanager
 async def founded(
-    ground: Ground, folder: Path, *, seed: int, lease: float, hooks: str = "prompt", disk: Disk | None = None
+    ground: Ground,
+    folder: Path,
+    *,
+    seed: int,
+    lease: float,
+    hooks: str = "prompt",
+    disk: Disk | None = None,
 ) -> AsyncIterator[City]:
     """A city with everything running; what its processes say is kept in `folder`."""
     data = disk.path if disk is not None else folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    providers = Providers(seed=seed, callback_url=f"http://127.0.0.1:{port}/webhook/whatsapp", hooks=hooks)
+    providers = Providers(
+        seed=seed, callback_url=f"http://127.0.0.1:{port}/webhook/whatsapp", hooks=hooks
+    )
     valkey, supervisor = Valkey(), Supervisor(folder)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(valkey.close)
@@ -255,15 +310,29 @@ async def founded(
         valkey.start()
         own = await stack.enter_async_context(providers.running((*WORKERS, "web")))
         environ = variables(
-            url, data, **channel_settings(), BROADCASTER_REDIS_URL=valkey.url, BROADCASTER_LEASE=str(lease),
-            BROADCASTER_PORT=str(port), WHATSAPP_RECEIPT_WAIT=str(lease),
-        )  # fmt: skip
-        app = await stack.enter_async_context(program({**environ, **own["web"]}, redis_url=valkey.url))
+            url,
+            data,
+            **channel_settings(),
+            BROADCASTER_REDIS_URL=valkey.url,
+            BROADCASTER_LEASE=str(lease),
+            BROADCASTER_PORT=str(port),
+            WHATSAPP_RECEIPT_WAIT=str(lease),
+        )
+        app = await stack.enter_async_context(
+            program({**environ, **own["web"]}, redis_url=valkey.url)
+        )
         token = await app.database.write(tokens.add, "uji", ["read", "write", "publish"])
         city = City(
-            app=app, environ=environ, providers=providers, supervisor=supervisor, valkey=valkey,
-            server=ground.server, disk=disk, token=token, own=own,
-        )  # fmt: skip
+            app=app,
+            environ=environ,
+            providers=providers,
+            supervisor=supervisor,
+            valkey=valkey,
+            server=ground.server,
+            disk=disk,
+            token=token,
+            own=own,
+        )
         for name in WORKERS:
             city.start_worker(name)
         supervisor.add("web", {**environ, **own["web"]}, "web")

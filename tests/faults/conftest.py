@@ -1,4 +1,6 @@
-"""What fault runs share: one settled city of each kind of database, made where it is needed, to be copied by each run."""
+"""What fault runs share: one settled city of each kind of database, made where it is needed, to be
+copied by each run.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -20,7 +22,9 @@ def settled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def settled_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgresql]:
-    """A server of our own with all residents in its database `kota`; skips with the reason where there is none."""
+    """A server of our own with all residents in its database `kota`; skips with the reason where
+    there is none.
+    """
     server = Postgresql()
     try:
         server.execute("CREATE DATABASE kota")

@@ -1,4 +1,6 @@
-"""What must be true after every run, whatever happened in it; and what must never be seen while it goes on."""
+"""What must be true after every run, whatever happened in it; and what must never be seen while it
+goes on.
+"""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -21,7 +23,9 @@ OPEN = ("pending", "sending")
 
 @dataclass
 class Watcher:
-    """Looks at the progress again and again while a run goes on: "done" or 100 % must never be seen while a row is open."""
+    """Looks at the progress again and again while a run goes on: "done" or 100 % must never be seen
+    while a row is open.
+    """
 
     city: City
     looks: int = 0
@@ -51,12 +55,18 @@ class Watcher:
             " WHERE e.announcement = :id AND e.newest AND d.state IN (0, 1)"
         )
         still = connection.execute(found, {"id": announcement}).scalar_one()
-        return f"{mark} is said to be {progress.sending}, {progress.percent} %, while {still} rows are open" if still else ""
+        return (
+            f"{mark} is said to be {progress.sending}, {progress.percent} %, while {still} rows are open"
+            if still
+            else ""
+        )
 
 
 @dataclass
 class Inquest:
-    """The rows and the record of a finished run, held against each other; `allowed` is what its kills may have left uncertain."""
+    """The rows and the record of a finished run, held against each other; `allowed` is what its
+    kills may have left uncertain.
+    """
 
     city: City
     allowed: int
@@ -73,7 +83,10 @@ class Inquest:
             self.doubles[mark] = database.read_now(_doubles, stored.edition)
         found = [*self._sums()]
         for mark in self.city.published:
-            found += [f"{mark}: {what}" for what in (*self._everybody(mark), *self._each(mark), *self._copies(mark))]
+            found += [
+                f"{mark}: {what}"
+                for what in (*self._everybody(mark), *self._each(mark), *self._copies(mark))
+            ]
         return found + self._letters() + self.city.supervisor.complaints + self._surprises()
 
     def _everybody(self, mark: str) -> Iterator[str]:
@@ -99,7 +112,10 @@ class Inquest:
         copies = self.city.providers.record.copies(mark)
         wrong: Counter[str] = Counter()
         for row in self.rows[mark]:
-            state, count = STATES[row.state], copies[row.channel, self.names[row.channel, row.address]]
+            state, count = (
+                STATES[row.state],
+                copies[row.channel, self.names[row.channel, row.address]],
+            )
             if state in ARRIVED and count == 0:
                 wrong[f"{row.channel} {state} but never accepted (LOST)"] += 1
             if state in UNSENT and count > 0:
@@ -119,9 +135,14 @@ class Inquest:
             yield f"{doubled} duplicates were recorded, {self.doubles[mark]} are admitted: {_by_channel(extra)}"
 
     def _sums(self) -> Iterator[str]:
-        """What is admitted is at most what was marked at the kills, and what providers left without an answer."""
+        """What is admitted is at most what was marked at the kills, and what providers left without
+        an answer.
+        """
         played = sum(harm for _channel, _kind, harm in uncertain(self.city.providers))
-        lost = sum(part.log.read_text(errors="replace").count('"lease_lost"') for part in self.city.supervisor.parts.values())
+        lost = sum(
+            part.log.read_text(errors="replace").count('"lease_lost"')
+            for part in self.city.supervisor.parts.values()
+        )
         bound = self.allowed + played + 250 * lost
         if (admitted := sum(self.doubles.values())) > bound:
             yield f"{admitted} possible duplicates are admitted, but only {bound} messages were uncertain"
@@ -146,18 +167,25 @@ class Inquest:
             counted, shown = self._counted(mark), await self.city.shown(mark)
             while (again := self._counted(mark)) != counted:  # a late receipt moved a row between
                 counted, shown = again, await self.city.shown(mark)
-            claimed = {channel: {k: n for k, n in counts.items() if n} for channel, counts in shown["deliveries"].items()}
+            claimed = {
+                channel: {k: n for k, n in counts.items() if n}
+                for channel, counts in shown["deliveries"].items()
+            }
             if shown["sending"] != "done":
                 found.append(f"{mark}: shown as {shown['sending']}")
             if claimed != counted:
                 found.append(f"{mark}: shown {claimed}, counted {counted}")
             if shown["possible_duplicates"] != self.doubles[mark]:
-                found.append(f"{mark}: {shown['possible_duplicates']} possible duplicates shown, {self.doubles[mark]} kept")
+                found.append(
+                    f"{mark}: {shown['possible_duplicates']} possible duplicates shown, {self.doubles[mark]} kept"
+                )
         return found
 
     def _counted(self, mark: str) -> dict[str, dict[str, int]]:
         """The rows of an edition by channel and state."""
-        counted: dict[str, dict[str, int]] = {channel: {} for channel in self.city.published[mark].channels}
+        counted: dict[str, dict[str, int]] = {
+            channel: {} for channel in self.city.published[mark].channels
+        }
         for row in self.city.app.database.read_now(_rows, self.city.published[mark].edition):
             of = counted[row.channel]
             of[STATES[row.state]] = of.get(STATES[row.state], 0) + 1
@@ -165,7 +193,9 @@ class Inquest:
 
 
 def _rows(connection: Connection, edition: int | None) -> list[Any]:
-    found = text("SELECT channel, address, state, reason, uncertain FROM delivery WHERE edition = :edition")
+    found = text(
+        "SELECT channel, address, state, reason, uncertain FROM delivery WHERE edition = :edition"
+    )
     return list(connection.execute(found, {"edition": edition}).all())
 
 

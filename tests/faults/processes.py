@@ -1,4 +1,6 @@
-"""The parts of a city that a fault run starts, kills and starts again, each a real process with a log of its own."""
+"""The parts of a city that a fault run starts, kills and starts again, each a real process with a
+log of its own.
+"""
 
 import asyncio
 import contextlib
@@ -33,7 +35,9 @@ FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 @dataclass(kw_only=True)
 class Part:
-    """One supervised process; `asked` are the process ids that we have asked to end, `killed` those that we have killed."""
+    """One supervised process; `asked` are the process ids that we have asked to end, `killed` those
+    that we have killed.
+    """
 
     name: str
     command: Sequence[str]
@@ -49,7 +53,11 @@ class Part:
         """Start it; what it says goes to its log."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                embedded.tied(self.command), env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                embedded.tied(self.command),
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
 
     @property
@@ -92,8 +100,8 @@ class Part:
 class Supervisor:
     """Starts parts again when they die, as systemd would.
 
-    `surprises` are ends that nobody caused, `complaints` what else a part did wrong; `excused`: the database was away, so that
-    a part may have failed to start.
+    `surprises` are ends that nobody caused, `complaints` what else a part did wrong; `excused`: the
+    database was away, so that a part may have failed to start.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -137,14 +145,18 @@ class Supervisor:
                 if part.name not in dead:
                     dead[part.name] = time.monotonic()
                     if part.process.pid not in part.asked | part.killed:
-                        self.surprises.append(f"{part.name} ended by itself with code {part.process.returncode}")
+                        self.surprises.append(
+                            f"{part.name} ended by itself with code {part.process.returncode}"
+                        )
                 elif time.monotonic() - dead[part.name] > RESTART_SECONDS:
                     del dead[part.name]
                     part.start()
             await asyncio.sleep(0.02)
 
     async def terminate(self, part: Part) -> None:
-        """SIGTERM; complains unless it ends in time with code 0. The supervisor starts it again where it is wanted."""
+        """SIGTERM; complains unless it ends in time with code 0. The supervisor starts it again
+        where it is wanted.
+        """
         process, began, ready = part.process, time.monotonic(), part.hears_sigterm()
         if process is None or not part.send(signal.SIGTERM):
             return
@@ -158,17 +170,23 @@ class Supervisor:
             part.send(signal.SIGKILL)
         else:
             if code:
-                self.complaints.append(f"{part.name} ended with code {code}, {time.monotonic() - began:.1f} s after SIGTERM")
+                self.complaints.append(
+                    f"{part.name} ended with code {code}, {time.monotonic() - began:.1f} s after SIGTERM"
+                )
 
     async def stop_all(self, names: Sequence[str]) -> None:
         """End parts for good, all at once."""
         for name in names:
             self.parts[name].wanted = False
-        await asyncio.gather(*(self.terminate(self.parts[name]) for name in names if self.parts[name].alive))
+        await asyncio.gather(
+            *(self.terminate(self.parts[name]) for name in names if self.parts[name].alive)
+        )
 
 
 class Valkey:
-    """The embedded Valkey's own program on a unix socket, append-only as there; killed and replaced at will."""
+    """The embedded Valkey's own program on a unix socket, append-only as there; killed and replaced
+    at will.
+    """
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="siaran-vk-", dir="/tmp"))
@@ -180,10 +198,25 @@ class Valkey:
         """Start it; returns at once."""
         self.socket.unlink(missing_ok=True)
         command = [
-            str(embedded.valkey_binary()), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder),
-            "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--loglevel", "warning",
-        ]  # fmt: skip
-        self.process = subprocess.Popen(embedded.tied(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            str(embedded.valkey_binary()),
+            "--port",
+            "0",
+            "--unixsocket",
+            str(self.socket),
+            "--dir",
+            str(self.folder),
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "everysec",
+            "--save",
+            "",
+            "--loglevel",
+            "warning",
+        ]
+        self.process = subprocess.Popen(
+            embedded.tied(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -197,7 +230,10 @@ class Valkey:
 
     def flush(self) -> None:
         """FLUSHALL; nothing where it does not answer."""
-        with contextlib.suppress(redis.RedisError, OSError), redis.Redis.from_url(self.url) as client:
+        with (
+            contextlib.suppress(redis.RedisError, OSError),
+            redis.Redis.from_url(self.url) as client,
+        ):
             client.flushall()
 
     def close(self) -> None:
@@ -207,7 +243,9 @@ class Valkey:
 
 
 class Postgresql:
-    """A PostgreSQL server that can be shut down in the middle of everything; what it has committed it keeps."""
+    """A PostgreSQL server that can be shut down in the middle of everything; what it has committed
+    it keeps.
+    """
 
     # without synchronous_commit a commit could be lost by the shutdown: that is the one promise that may not be bent
     SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=100", "shared_buffers=64MB")
@@ -225,20 +263,38 @@ class Postgresql:
         return f"postgresql://siaran@/{name}?host={self.folder}"
 
     def start(self) -> None:
-        """Start it; returns at once. In the main thread: the server ends with the thread that started it."""
+        """Start it; returns at once. In the main thread: the server ends with the thread that
+        started it.
+        """
         options = [part for setting in self.SETTINGS for part in ("-c", setting)]
-        serve = [str(self.programs / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder), "-h", "", *options]
+        serve = [
+            str(self.programs / "postgres"),
+            "-D",
+            str(self.folder / "data"),
+            "-k",
+            str(self.folder),
+            "-h",
+            "",
+            *options,
+        ]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*as_user(self.user), *serve], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
+                [*as_user(self.user), *serve],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
                 start_new_session=True,
-            )  # fmt: skip
+            )
 
     def wait(self) -> None:
         """Return once it takes connections."""
         end = time.monotonic() + 30
         while True:
-            with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.url("postgres"), connect_timeout=2):
+            with (
+                contextlib.suppress(psycopg.OperationalError),
+                psycopg.connect(self.url("postgres"), connect_timeout=2),
+            ):
                 return
             assert time.monotonic() < end, (self.folder / "log").read_text()[-2000:]
             time.sleep(0.02)
@@ -276,7 +332,9 @@ class Disk:
         if os.geteuid() != 0:
             return "a file system can be mounted by root alone"
         with tempfile.TemporaryDirectory(prefix="siaran-disk-", dir="/tmp") as place:
-            tried = subprocess.run(["mount", "-t", "tmpfs", "none", place], capture_output=True, text=True, check=False)
+            tried = subprocess.run(
+                ["mount", "-t", "tmpfs", "none", place], capture_output=True, text=True, check=False
+            )
             if tried.returncode:
                 return tried.stderr.strip()
             subprocess.run(["umount", place], check=True)
@@ -286,7 +344,9 @@ class Disk:
     def mounted(self) -> Iterator["Disk"]:
         """The disk, there while the block runs."""
         self.path.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.SIZE}m", "none", str(self.path)], check=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={self.SIZE}m", "none", str(self.path)], check=True
+        )
         try:
             yield self
         finally:

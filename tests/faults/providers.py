@@ -1,4 +1,6 @@
-"""Recording providers of a fault run: each notes what it accepted before it answers, and misbehaves as it is told."""
+"""Recording providers of a fault run: each notes what it accepted before it answers, and misbehaves
+as it is told.
+"""
 
 import asyncio
 import contextlib
@@ -25,7 +27,9 @@ LATENCY = 0.005
 HELD_BACK = 0.3
 """Seconds an answer is held back so that its webhook comes first."""
 SHARE = 0.2
-"""Part of the requests that a fault hits while it lasts: below the half at which a worker's breaker opens."""
+"""Part of the requests that a fault hits while it lasts: below the half at which a worker's breaker
+opens.
+"""
 EDITION = re.compile(rb"Terbitan-([a-z]+)")
 """The mark in each edition's title by which a message is told apart from those of other editions."""
 MESSAGE_ID = re.compile(rb"^message-id:\s*<([^>\r\n]*)>", re.IGNORECASE | re.MULTILINE)
@@ -33,7 +37,9 @@ MESSAGE_ID = re.compile(rb"^message-id:\s*<([^>\r\n]*)>", re.IGNORECASE | re.MUL
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Taken:
-    """One message that a provider accepted; `worker` sent it, `mark` is its Message-ID, `at` is monotonic seconds."""
+    """One message that a provider accepted; `worker` sent it, `mark` is its Message-ID, `at` is
+    monotonic seconds.
+    """
 
     channel: str
     to: str
@@ -50,20 +56,43 @@ class Record:
 
     taken: list[Taken] = field(default_factory=list)
 
-    def take(self, channel: str, to: str, content: bytes, worker: str, *, mark: str = "", edit: bool = False) -> None:
+    def take(
+        self,
+        channel: str,
+        to: str,
+        content: bytes,
+        worker: str,
+        *,
+        mark: str = "",
+        edit: bool = False,
+    ) -> None:
         """Note a message, before it is answered."""
         found = EDITION.search(content)
         name = found[1].decode() if found else "?"
-        self.taken.append(Taken(channel=channel, to=to, edition=name, worker=worker, at=time.monotonic(), mark=mark, edit=edit))
+        self.taken.append(
+            Taken(
+                channel=channel,
+                to=to,
+                edition=name,
+                worker=worker,
+                at=time.monotonic(),
+                mark=mark,
+                edit=edit,
+            )
+        )
 
     def copies(self, edition: str) -> Counter[tuple[str, str]]:
         """How often each (channel, address) got an edition; an edit repeated is still one."""
         edits = {(one.channel, one.to) for one in self.taken if one.edition == edition and one.edit}
-        return Counter((one.channel, one.to) for one in self.taken if one.edition == edition and not one.edit) + Counter(edits)
+        return Counter(
+            (one.channel, one.to) for one in self.taken if one.edition == edition and not one.edit
+        ) + Counter(edits)
 
 
 class Mischief:
-    """Which of the coming requests go wrong, and how: `order` says what, `draw` is asked by each request."""
+    """Which of the coming requests go wrong, and how: `order` says what, `draw` is asked by each
+    request.
+    """
 
     def __init__(self, seed: int) -> None:
         self.done: Counter[str] = Counter()
@@ -89,11 +118,16 @@ class Mischief:
 
 
 class Providers:
-    """A mail server and the two HTTP APIs under one record; `hooks` says how WhatsApp's webhooks come."""
+    """A mail server and the two HTTP APIs under one record; `hooks` says how WhatsApp's webhooks
+    come.
+    """
 
     def __init__(self, *, seed: int, callback_url: str = "", hooks: str = "prompt") -> None:
         self.record = Record()
-        self.mischief = {name: Mischief(seed + number) for number, name in enumerate(("email", "whatsapp", "telegram"))}
+        self.mischief = {
+            name: Mischief(seed + number)
+            for number, name in enumerate(("email", "whatsapp", "telegram"))
+        }
         self.hooks = hooks
         self.callbacks = Callbacks(url=callback_url, secret=APP_SECRET, envelope=_envelope)
         self.open = asyncio.Event()
@@ -104,7 +138,9 @@ class Providers:
 
     @asynccontextmanager
     async def running(self, workers: Sequence[str]) -> AsyncIterator[Mapping[str, dict[str, str]]]:
-        """Serve; yields the settings of each worker, each with addresses of its own, so that we know who wrote."""
+        """Serve; yields the settings of each worker, each with addresses of its own, so that we
+        know who wrote.
+        """
         loop = asyncio.get_running_loop()
         app = web.Application(client_max_size=1 << 20)
         app.router.add_post("/{worker}/v25.0/{node}/messages", self._whatsapp)
@@ -113,7 +149,9 @@ class Providers:
         async with serving.running(app) as base, _in_background(self.callbacks.run()):
             servers, settings = [], {}
             for worker in workers:
-                server = await loop.create_server(lambda worker=worker: Letters(self, worker), serving.HOST, 0)
+                server = await loop.create_server(
+                    lambda worker=worker: Letters(self, worker), serving.HOST, 0
+                )
                 servers.append(server)
                 settings[worker] = {
                     "EMAIL_URL": f"smtp://{serving.HOST}:{server.sockets[0].getsockname()[1]}",
@@ -146,7 +184,9 @@ class Providers:
             error = {"error": {"code": 130429, "message": "Rate limit hit"}}
             return web.json_response(error, status=429, headers={"Retry-After": "1"})
         if kind == "500":
-            return web.json_response({"error": {"code": 131000, "message": "Something went wrong"}}, status=500)
+            return web.json_response(
+                {"error": {"code": 131000, "message": "Something went wrong"}}, status=500
+            )
         if kind == "503":
             return _unavailable()
         body = await request.read()
@@ -155,42 +195,75 @@ class Providers:
         identifier = wamid(to, str(next(self._numbers)))
         self.record.take("whatsapp", to, body, request.match_info["worker"])
         self._announce(identifier, to, asked.get("biz_opaque_callback_data", ""))
-        await asyncio.sleep(HELD_BACK if self.hooks == "early" and self._dice.random() < 0.1 else LATENCY)
-        answer = {"messages": [{"id": identifier, "message_status": "accepted"}], "contacts": [{"input": to, "wa_id": to}]}
+        await asyncio.sleep(
+            HELD_BACK if self.hooks == "early" and self._dice.random() < 0.1 else LATENCY
+        )
+        answer = {
+            "messages": [{"id": identifier, "message_status": "accepted"}],
+            "contacts": [{"input": to, "wa_id": to}],
+        }
         return await self._answered(request, kind, answer)
 
     def _announce(self, identifier: str, to: str, callback: str) -> None:
         """What WhatsApp says later, of some messages: in order or not, once or twice, soon or late."""
         luck = self._dice.random()
-        states = ("sent", "delivered", "read") if luck < 0.1 else ("delivered",) if luck < 0.4 else ()
-        delays = {"early": (0, 0, 0), "late": (3, 3.2, 3.4), "shuffled": (1, 0.5, 0)}.get(self.hooks, (0.1, 0.4, 1))
+        states = (
+            ("sent", "delivered", "read") if luck < 0.1 else ("delivered",) if luck < 0.4 else ()
+        )
+        delays = {"early": (0, 0, 0), "late": (3, 3.2, 3.4), "shuffled": (1, 0.5, 0)}.get(
+            self.hooks, (0.1, 0.4, 1)
+        )
         for state, delay in zip(states, delays, strict=False):
-            status = {"id": identifier, "recipient_id": to, "status": state, "timestamp": str(int(time.time()))}
+            status = {
+                "id": identifier,
+                "recipient_id": to,
+                "status": state,
+                "timestamp": str(int(time.time())),
+            }
             for again in range(2 if self.hooks == "twice" else 1):
-                self.callbacks.later(delay + again, {"statuses": {**status, "biz_opaque_callback_data": callback}})
+                self.callbacks.later(
+                    delay + again, {"statuses": {**status, "biz_opaque_callback_data": callback}}
+                )
 
     # --- Telegram -------------------------------------------------------------------------------
 
     async def _telegram(self, request: web.Request) -> web.StreamResponse:
         method, body = request.match_info["method"].lower(), await request.read()
         if method not in {"sendmessage", "editmessagetext"}:
-            return web.json_response({"ok": True, "result": {"id": 110112, "is_bot": True, "first_name": "Info"}})
+            return web.json_response(
+                {"ok": True, "result": {"id": 110112, "is_bot": True, "first_name": "Info"}}
+            )
         kind = self.mischief["telegram"].draw()
         if kind == "429":
-            refusal = {"ok": False, "error_code": 429, "description": "Too Many Requests", "parameters": {"retry_after": 1}}
+            refusal = {
+                "ok": False,
+                "error_code": 429,
+                "description": "Too Many Requests",
+                "parameters": {"retry_after": 1},
+            }
             return web.json_response(refusal, status=429)
         if kind == "500":
-            return web.json_response({"ok": False, "error_code": 500, "description": "Internal Server Error"}, status=500)
+            return web.json_response(
+                {"ok": False, "error_code": 500, "description": "Internal Server Error"}, status=500
+            )
         if kind == "503":
             return _unavailable()
         asked = msgspec.json.decode(body)
         chat, edit = int(asked["chat_id"]), method == "editmessagetext"
         self.record.take("telegram", str(chat), body, request.match_info["worker"], edit=edit)
         await asyncio.sleep(LATENCY)
-        message = {"message_id": next(self._numbers), "date": int(time.time()), "chat": {"id": chat, "type": "private"}}
-        return await self._answered(request, kind, {"ok": True, "result": {**message, "text": "..."}})
+        message = {
+            "message_id": next(self._numbers),
+            "date": int(time.time()),
+            "chat": {"id": chat, "type": "private"},
+        }
+        return await self._answered(
+            request, kind, {"ok": True, "result": {**message, "text": "..."}}
+        )
 
-    async def _answered(self, request: web.Request, kind: str, answer: dict[str, Any]) -> web.StreamResponse:
+    async def _answered(
+        self, request: web.Request, kind: str, answer: dict[str, Any]
+    ) -> web.StreamResponse:
         """The answer of an accepted request, or what comes in its place."""
         if kind == "cut" and request.transport is not None:
             request.transport.abort()
@@ -199,7 +272,10 @@ class Providers:
                 await asyncio.wait_for(self.open.wait(), 30)
         if kind == "twice" and request.transport is not None:
             body = msgspec.json.encode(answer)
-            head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+            head = (
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                % len(body)
+            )
             request.transport.write(head + body)
         return web.json_response(answer)
 
@@ -209,13 +285,22 @@ async def _number(_request: web.Request) -> web.Response:
 
 
 def _unavailable() -> web.Response:
-    return web.Response(status=503, text="<html>Service Unavailable</html>", content_type="text/html")
+    return web.Response(
+        status=503, text="<html>Service Unavailable</html>", content_type="text/html"
+    )
 
 
 def _envelope(items: Sequence[Item]) -> dict[str, Any]:
     statuses = [item["statuses"] for item in items]
-    value = {"messaging_product": "whatsapp", "metadata": {"phone_number_id": PHONE_ID}, "statuses": statuses}
-    return {"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}]}
+    value = {
+        "messaging_product": "whatsapp",
+        "metadata": {"phone_number_id": PHONE_ID},
+        "statuses": statuses,
+    }
+    return {
+        "object": "whatsapp_business_account",
+        "entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}],
+    }
 
 
 @asynccontextmanager
@@ -232,7 +317,9 @@ async def _in_background(work: Any) -> AsyncIterator[None]:
 
 
 class Letters(asyncio.Protocol):
-    """One SMTP connection of a worker (RFC 5321, PIPELINING): works its input off in order, whatever the packets."""
+    """One SMTP connection of a worker (RFC 5321, PIPELINING): works its input off in order,
+    whatever the packets.
+    """
 
     def __init__(self, providers: Providers, worker: str) -> None:
         self._providers, self._worker = providers, worker
@@ -275,7 +362,9 @@ class Letters(asyncio.Protocol):
                 self._command(part)
 
     def _next(self) -> bytes | None:
-        """The next command line, or content without its end; None when it has not come yet, or we are silent."""
+        """The next command line, or content without its end; None when it has not come yet, or we
+        are silent.
+        """
         end = b"\r\n.\r\n" if self._in_content else b"\r\n"
         at = -1 if self._held else self._input.find(end)
         if at < 0:
@@ -287,7 +376,13 @@ class Letters(asyncio.Protocol):
     def _command(self, line: bytes) -> None:
         verb = line[:4].upper()
         if verb == b"EHLO":
-            self._say(b"250-surat.example", b"250-PIPELINING", b"250-8BITMIME", b"250-SMTPUTF8", b"250 ENHANCEDSTATUSCODES")
+            self._say(
+                b"250-surat.example",
+                b"250-PIPELINING",
+                b"250-8BITMIME",
+                b"250-SMTPUTF8",
+                b"250 ENHANCEDSTATUSCODES",
+            )
         elif verb == b"MAIL":
             self._kind, self._to = self._providers.mischief["email"].draw(), ""
             self._say(b"250 2.1.0 OK")
@@ -318,12 +413,16 @@ class Letters(asyncio.Protocol):
             self._say(b"451 4.3.0 Local error")
             return
         found = MESSAGE_ID.search(content)
-        self._providers.record.take("email", self._to, content, self._worker, mark=found[1].decode() if found else "")
+        self._providers.record.take(
+            "email", self._to, content, self._worker, mark=found[1].decode() if found else ""
+        )
         self._held = True
         if self._kind == "cut":
             self.drop()
         elif self._kind != "hang":
-            asyncio.get_running_loop().call_later(LATENCY, self._confirm, 2 if self._kind == "twice" else 1)
+            asyncio.get_running_loop().call_later(
+                LATENCY, self._confirm, 2 if self._kind == "twice" else 1
+            )
 
     def _confirm(self, times: int) -> None:
         if not self._transport.is_closing():
@@ -333,7 +432,9 @@ class Letters(asyncio.Protocol):
 
 
 def uncertain(providers: Providers) -> Iterator[tuple[str, str, int]]:
-    """(channel, kind, messages that it may have left without an answer) for each fault that was played."""
+    """(channel, kind, messages that it may have left without an answer) for each fault that was
+    played.
+    """
     harm = {"cut": 1, "hang": 1, "twice": 2}
     for channel, mischief in providers.mischief.items():
         for kind, count in mischief.done.items():

@@ -1,4 +1,6 @@
-"""A schedule: what goes wrong in a run and after how many accepted messages, drawn from a seed, and carried out."""
+"""A schedule: what goes wrong in a run and after how many accepted messages, drawn from a seed, and
+carried out.
+"""
 
 import asyncio
 import os
@@ -15,8 +17,20 @@ from faults.processes import FAKETIME, Disk, wrong_clock
 
 MOMENTS = (40, 4_400)
 """Between how many accepted messages something happens."""
-SLOW = frozenset({"email 429", "email 500", "email 503", "whatsapp 500", "whatsapp 503", "telegram 500", "telegram 503"})
-"""Answers after which a routine message waits for a minute: then the announcement expires, so that the run ends sooner."""
+SLOW = frozenset(
+    {
+        "email 429",
+        "email 500",
+        "email 503",
+        "whatsapp 500",
+        "whatsapp 503",
+        "telegram 500",
+        "telegram 503",
+    }
+)
+"""Answers after which a routine message waits for a minute: then the announcement expires, so that
+the run ends sooner.
+"""
 EXPIRES_IN = 10.0
 DOWN_SECONDS = 1.0
 """How long what was taken away stays away: Valkey, the database server, room on the disk."""
@@ -29,7 +43,9 @@ KILLS = (
 )  # fmt: skip
 """A worker is busy when it sent the last message: the other may have nothing to lose."""
 MISCHIEF = tuple(
-    f"{channel} {kind}" for channel in ("email", "whatsapp", "telegram") for kind in ("429", "500", "503", "hang", "cut", "twice")
+    f"{channel} {kind}"
+    for channel in ("email", "whatsapp", "telegram")
+    for kind in ("429", "500", "503", "hang", "cut", "twice")
 )
 PEOPLE = ("correct", "pause", "urgent")
 HOOKS = ("prompt", "early", "late", "twice", "shuffled")
@@ -37,7 +53,9 @@ HOOKS = ("prompt", "early", "late", "twice", "shuffled")
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Act:
-    """One thing that happens after `at` accepted messages; `number` is how many requests it concerns, or minutes."""
+    """One thing that happens after `at` accepted messages; `number` is how many requests it
+    concerns, or minutes.
+    """
 
     at: int
     what: str
@@ -56,8 +74,13 @@ class Schedule:
     left_out: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        lines = [f"seed {self.seed} on {self.kind}: webhooks {self.hooks}, expires in {self.expires_in} s"]
-        return "\n".join(lines + [f"  after {act.at}: {act.what} {act.number or ''}".rstrip() for act in self.acts])
+        lines = [
+            f"seed {self.seed} on {self.kind}: webhooks {self.hooks}, expires in {self.expires_in} s"
+        ]
+        return "\n".join(
+            lines
+            + [f"  after {act.at}: {act.what} {act.number or ''}".rstrip() for act in self.acts]
+        )
 
     @property
     def needs_disk(self) -> bool:
@@ -88,9 +111,13 @@ def draw(seed: int, kind: str) -> Schedule:
     kept = tuple(sorted(act for act in acts if act.what not in without))
     slow = any(act.what in SLOW for act in kept)
     return Schedule(
-        seed=seed, kind=kind, acts=kept, hooks=dice.choice(HOOKS), expires_in=EXPIRES_IN if slow else None,
+        seed=seed,
+        kind=kind,
+        acts=kept,
+        hooks=dice.choice(HOOKS),
+        expires_in=EXPIRES_IN if slow else None,
         left_out=tuple(f"{act.what}: {without[act.what]}" for act in acts if act.what in without),
-    )  # fmt: skip
+    )
 
 
 def _number(what: str, dice: random.Random) -> int:
@@ -103,7 +130,9 @@ def _number(what: str, dice: random.Random) -> int:
 
 @dataclass
 class Performance:
-    """A schedule being carried out in a city; `uncertain` is how many messages its kills may have left without an answer."""
+    """A schedule being carried out in a city; `uncertain` is how many messages its kills may have
+    left without an answer.
+    """
 
     city: City
     schedule: Schedule
@@ -115,7 +144,9 @@ class Performance:
     """Rows of one worker that may be marked and unsettled."""
 
     async def play(self) -> None:
-        """Wait for each moment and let it happen; what is reached no more, because all was sent before, is left out."""
+        """Wait for each moment and let it happen; what is reached no more, because all was sent
+        before, is left out.
+        """
         for act in self.schedule.acts:
             if not await self._reached(act.at):
                 self.city.say(f"all was sent before: {act.what}")
@@ -146,11 +177,16 @@ class Performance:
             self.city.providers.misbehave(verb, whom, act.number)
             return
         acts: dict[str, Callable[[], Awaitable[None]]] = {
-            "kill workers": self._kill_workers, "kill valkey": self._kill_valkey, "flush valkey": self._flush,
-            "replace valkey": self._replace_valkey, "database away": self._database_away,
-            "wrong clock": lambda: self._wrong_clock(act.number), "correct": self._correct, "pause": self._pause,
+            "kill workers": self._kill_workers,
+            "kill valkey": self._kill_valkey,
+            "flush valkey": self._flush,
+            "replace valkey": self._replace_valkey,
+            "database away": self._database_away,
+            "wrong clock": lambda: self._wrong_clock(act.number),
+            "correct": self._correct,
+            "pause": self._pause,
             "urgent": lambda: self.city.publish("darurat", areas=SMALL, urgent=True),
-        }  # fmt: skip
+        }
         named = {"kill": self._kill, "end": self._end, "suspend": self._suspend}
         await (acts[act.what]() if act.what in acts else named[verb](self._named(whom)))
 
@@ -158,7 +194,14 @@ class Performance:
         """The part that is meant."""
         if whom not in ("busy", "idle"):
             return whom
-        last = next((one.worker for one in reversed(self.city.providers.record.taken) if one.worker in ROUTINE), ROUTINE[0])
+        last = next(
+            (
+                one.worker
+                for one in reversed(self.city.providers.record.taken)
+                if one.worker in ROUTINE
+            ),
+            ROUTINE[0],
+        )
         return last if whom == "busy" else next(name for name in ROUTINE if name != last)
 
     # --- processes ------------------------------------------------------------------------------

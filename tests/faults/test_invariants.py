@@ -79,7 +79,10 @@ async def test_whatever_is_not_as_promised_is_noticed(city: City) -> None:
 async def test_a_process_that_hangs_can_be_asked_where(city: City) -> None:
     web = city.supervisor.parts["web"]
     web.send(signal.SIGUSR1)
-    await until(lambda: "await" in web.log.read_text() and "serving.py" in web.log.read_text(), what="it tells")
+    await until(
+        lambda: "await" in web.log.read_text() and "serving.py" in web.log.read_text(),
+        what="it tells",
+    )
 
 
 def test_a_seed_is_a_schedule() -> None:

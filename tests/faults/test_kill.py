@@ -1,4 +1,6 @@
-"""SIGKILL a worker, or empty Valkey, in the middle of sending: nothing is lost, and what doubled is admitted. Real processes."""
+"""SIGKILL a worker, or empty Valkey, in the middle of sending: nothing is lost, and what doubled is
+admitted. Real processes.
+"""
 
 import asyncio
 import os
@@ -32,9 +34,15 @@ LEASE = "2"
 async def worker(environ: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
     """A routine worker in a process of its own."""
     started = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "broadcaster", "worker", "--lane", "routine", env={**os.environ, **environ},
+        sys.executable,
+        "-m",
+        "broadcaster",
+        "worker",
+        "--lane",
+        "routine",
+        env={**os.environ, **environ},
         stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     try:
         yield started
     finally:
@@ -44,7 +52,9 @@ async def worker(environ: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess
 
 
 async def finished(app: App, announcement: str) -> Progress:
-    """The progress once nothing is open; raises TimeoutError with the counts when that takes too long."""
+    """The progress once nothing is open; raises TimeoutError with the counts when that takes too
+    long.
+    """
     clock = asyncio.get_running_loop().time
     until = clock() + PATIENCE
     while (progress := await app.database.read(ledger.progress, announcement)).sending != "done":
@@ -71,11 +81,17 @@ async def city(empty_database_url: str, valkey_url: str, tmp_path: Path) -> Asyn
     migrate(empty_database_url)
     async with server.running() as where:
         environ = variables(
-            empty_database_url, tmp_path, EMAIL_URL=where, EMAIL_FROM="info@cimahi.example",
-            BROADCASTER_REDIS_URL=valkey_url, BROADCASTER_LEASE=LEASE,
-        )  # fmt: skip
+            empty_database_url,
+            tmp_path,
+            EMAIL_URL=where,
+            EMAIL_FROM="info@cimahi.example",
+            BROADCASTER_REDIS_URL=valkey_url,
+            BROADCASTER_LEASE=LEASE,
+        )
         async with program(environ, redis_url=valkey_url) as app:
-            await subscribe(app, "email", [(f"warga{n:04}@contoh.example", "cibabat") for n in range(PEOPLE)])
+            await subscribe(
+                app, "email", [(f"warga{n:04}@contoh.example", "cibabat") for n in range(PEOPLE)]
+            )
             yield app, server, environ
 
 
@@ -90,7 +106,9 @@ def check(app: App, server: SmtpStandIn, progress: Progress) -> None:
     by_address: dict[str, set[str]] = {}
     for to, message_id in server.accepted:
         by_address.setdefault(to, set()).add(message_id)
-    assert {len(ids) for ids in by_address.values()} == {1}, "a repeated message keeps its Message-ID"
+    assert {len(ids) for ids in by_address.values()} == {1}, (
+        "a repeated message keeps its Message-ID"
+    )
 
 
 async def test_a_worker_killed_mid_send_loses_nothing(city: City) -> None:

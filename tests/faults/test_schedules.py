@@ -1,6 +1,8 @@
-"""Random schedules of faults in a city of 5,000: nothing is lost, what doubled is admitted, the status shown is true.
+"""Random schedules of faults in a city of 5,000: nothing is lost, what doubled is admitted, the
+status shown is true.
 
-FAULT_SCHEDULES says how many for each database (5), FAULT_SEED repeats one, FAULT_LEASE sets the lease (2 s).
+FAULT_SCHEDULES says how many for each database (5), FAULT_SEED repeats one, FAULT_LEASE sets the
+lease (2 s).
 """
 
 import asyncio
@@ -33,7 +35,9 @@ async def test_nothing_is_lost_and_the_status_is_true(seed: int, ground: Ground)
     folder = Path(tempfile.mkdtemp(prefix=f"siaran-faults-{seed}-{ground.kind}-"))
     disk = Disk(folder / "disk") if schedule.needs_disk else None
     with disk.mounted() if disk else nullcontext():
-        async with founded(ground, folder, seed=seed, lease=LEASE, hooks=schedule.hooks, disk=disk) as city:
+        async with founded(
+            ground, folder, seed=seed, lease=LEASE, hooks=schedule.hooks, disk=disk
+        ) as city:
             found = await run(city, schedule)
     print(*city.steps, sep="\n")
     assert not found, report(found, schedule, city, folder)
@@ -50,7 +54,11 @@ async def run(city: City, schedule: Schedule) -> list[str]:
             await performance.play()
             await city.over()
             city.say("all is done")
-            await until(lambda: not city.providers.callbacks.waiting, seconds=PATIENCE, what="webhooks are posted")
+            await until(
+                lambda: not city.providers.callbacks.waiting,
+                seconds=PATIENCE,
+                what="webhooks are posted",
+            )
     except TimeoutError:
         city.say("not done in time")
         city.hold_fast()
@@ -67,8 +75,8 @@ async def run(city: City, schedule: Schedule) -> list[str]:
 
 def report(found: list[str], schedule: Schedule, city: City, folder: Path) -> str:
     """Everything needed to understand and repeat a failure."""
-    repeat = (
-        f"FAULT_SEED={schedule.seed} FAULT_LEASE={LEASE:g} python -m pytest tests/faults/test_schedules.py -k {schedule.kind}"
-    )
+    repeat = f"FAULT_SEED={schedule.seed} FAULT_LEASE={LEASE:g} python -m pytest tests/faults/test_schedules.py -k {schedule.kind}"
     played = {channel: dict(mischief.done) for channel, mischief in city.providers.mischief.items()}
-    return "\n".join(["", *found, "", f"played: {played}", f"logs: {folder}/*.log", f"repeat: {repeat}"])
+    return "\n".join(
+        ["", *found, "", f"played: {played}", f"logs: {folder}/*.log", f"repeat: {repeat}"]
+    )

@@ -1,4 +1,5 @@
-"""One fault at a time, at a moment that is sure to hurt: each is survived, and none costs more than it must.
+"""One fault at a time, at a moment that is sure to hurt: each is survived, and none costs more than
+it must.
 
 FAULT_OUTAGE is how long Valkey stays away (6 s; the long form takes 60).
 """
@@ -48,7 +49,9 @@ async def sending(ground: Ground, folder: Path, *, disk: Disk | None = None) -> 
 
 
 async def settled(city: City, *, uncertain: int = 0) -> Inquest:
-    """Wait for the end; nothing may be lost, and of what doubled at most `uncertain` may be admitted."""
+    """Wait for the end; nothing may be lost, and of what doubled at most `uncertain` may be
+    admitted.
+    """
     async with asyncio.timeout(PATIENCE):
         await city.over()
     inquest = Inquest(city, uncertain)
@@ -58,20 +61,31 @@ async def settled(city: City, *, uncertain: int = 0) -> Inquest:
 
 def pids(city: City) -> dict[str, int]:
     """The process of each worker."""
-    return {name: part.process.pid for name in WORKERS if (part := city.supervisor.parts[name]).process is not None}
+    return {
+        name: part.process.pid
+        for name in WORKERS
+        if (part := city.supervisor.parts[name]).process is not None
+    }
 
 
 def rows(connection: Connection, which: str) -> int:
     """How many delivery rows are so."""
-    return int(connection.execute(text(f"SELECT count(*) FROM delivery WHERE {which}")).scalar_one())
+    return int(
+        connection.execute(text(f"SELECT count(*) FROM delivery WHERE {which}")).scalar_one()
+    )
 
 
 async def suspend(part: Part) -> None:
-    """Stop a process; on return none of its threads runs, so that what it holds now it goes on holding."""
+    """Stop a process; on return none of its threads runs, so that what it holds now it goes on
+    holding.
+    """
     assert part.send(signal.SIGSTOP)
     assert part.process is not None
     threads = Path(f"/proc/{part.process.pid}/task")
-    await until(lambda: all(state_of(thread) in "TZX" for thread in threads.iterdir()), what="all threads to stop")
+    await until(
+        lambda: all(state_of(thread) in "TZX" for thread in threads.iterdir()),
+        what="all threads to stop",
+    )
 
 
 def state_of(thread: Path) -> str:
@@ -83,7 +97,9 @@ def state_of(thread: Path) -> str:
 
 
 def holds_the_database(city: City) -> bool:
-    """Whether a suspended worker is in the middle of a transaction: SQLite has one writer, and the others would wait for it."""
+    """Whether a suspended worker is in the middle of a transaction: SQLite has one writer, and the
+    others would wait for it.
+    """
     path = make_url(city.app.database.url).database
     if not city.app.database.sqlite or path is None:
         return False
@@ -97,7 +113,9 @@ def holds_the_database(city: City) -> bool:
 
 
 @both
-async def test_a_worker_suspended_past_its_lease_writes_nothing_more(ground: Ground, tmp_path: Path) -> None:
+async def test_a_worker_suspended_past_its_lease_writes_nothing_more(
+    ground: Ground, tmp_path: Path
+) -> None:
     async with sending(ground, tmp_path) as city:
         record = city.providers.record
         name = record.taken[-1].worker
@@ -119,7 +137,9 @@ async def test_a_worker_suspended_past_its_lease_writes_nothing_more(ground: Gro
 
 
 @both
-async def test_killing_all_workers_leaves_at_most_a_window_of_each_uncertain(ground: Ground, tmp_path: Path) -> None:
+async def test_killing_all_workers_leaves_at_most_a_window_of_each_uncertain(
+    ground: Ground, tmp_path: Path
+) -> None:
     async with sending(ground, tmp_path) as city:
         for name in WORKERS:
             city.supervisor.parts[name].kill()
@@ -136,7 +156,10 @@ async def test_a_rolling_restart_loses_and_doubles_nothing(ground: Ground, tmp_p
         for name in ROUTINE:
             before = pids(city)[name]
             await city.supervisor.terminate(city.supervisor.parts[name])
-            await until(lambda name=name, before=before: pids(city)[name] != before, what=f"{name} starts again")
+            await until(
+                lambda name=name, before=before: pids(city)[name] != before,
+                what=f"{name} starts again",
+            )
             await city.ready(name)
         await settled(city)
         assert city.accepted == EVERYONE
@@ -170,7 +193,9 @@ async def test_a_replaced_valkey_loses_and_doubles_nothing(ground: Ground, tmp_p
 
 
 @postgresql
-async def test_a_database_server_that_restarts_is_waited_for(ground: Ground, tmp_path: Path) -> None:
+async def test_a_database_server_that_restarts_is_waited_for(
+    ground: Ground, tmp_path: Path
+) -> None:
     async with sending(ground, tmp_path) as city:
         before = pids(city)
         assert city.server is not None
@@ -181,22 +206,33 @@ async def test_a_database_server_that_restarts_is_waited_for(ground: Ground, tmp
         assert pids(city) == before
 
 
-@pytest.mark.skipif(FAKETIME is None, reason="libfaketime is not installed (Debian: apt-get install libfaketime)")
+@pytest.mark.skipif(
+    FAKETIME is None, reason="libfaketime is not installed (Debian: apt-get install libfaketime)"
+)
 @postgresql
-async def test_workers_whose_clocks_are_minutes_off_lose_nothing(ground: Ground, tmp_path: Path) -> None:
+async def test_workers_whose_clocks_are_minutes_off_lose_nothing(
+    ground: Ground, tmp_path: Path
+) -> None:
     async with founded(ground, tmp_path, seed=112, lease=LEASE) as city:
         for name, minutes in zip(WORKERS, (-5, -6, -7), strict=True):
             part = city.supervisor.parts[name]
             part.environ = {**part.environ, **wrong_clock(minutes)}
             before = pids(city)[name]
             part.kill()
-            await until(lambda name=name, before=before: pids(city)[name] != before, what=f"{name} starts again")
+            await until(
+                lambda name=name, before=before: pids(city)[name] != before,
+                what=f"{name} starts again",
+            )
         await city.ready()
         await city.publish("pertama", areas=PART)
         await settled(city)
         assert city.accepted == EVERYONE
         # the web process, whose clock is right, took what WhatsApp said later
-        await until(lambda: city.app.database.read_now(rows, "state IN (3, 4)"), seconds=30, what="receipts are applied")
+        await until(
+            lambda: city.app.database.read_now(rows, "state IN (3, 4)"),
+            seconds=30,
+            what="receipts are applied",
+        )
 
 
 @sqlite
@@ -209,7 +245,10 @@ async def test_a_full_disk_is_waited_out(ground: Ground, tmp_path: Path) -> None
         async with sending(ground, tmp_path, disk=disk) as city:
             before = pids(city)
             await asyncio.to_thread(disk.fill)
-            await until(lambda: "disk is full" in logs(city) or "ledger_not_saved" in logs(city), what="a worker notices")
+            await until(
+                lambda: "disk is full" in logs(city) or "ledger_not_saved" in logs(city),
+                what="a worker notices",
+            )
             disk.free()
             await settled(city, uncertain=WINDOW * len(ROUTINE))
             assert pids(city) == before

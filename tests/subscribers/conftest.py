@@ -1,4 +1,6 @@
-"""A connection in an open transaction on each database, the built-in tree, a book, and a short way to sign people up."""
+"""A connection in an open transaction on each database, the built-in tree, a book, and a short way
+to sign people up.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,7 +23,9 @@ Find = Callable[..., AddressRow]
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def shared_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def shared_engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
     """One database of each kind with the tables of this package, in which no test leaves anything."""
     if request.param == "postgresql":
         url = str(request.getfixturevalue("postgresql_server"))
@@ -55,13 +59,27 @@ def book() -> AddressBook:
 
 @pytest.fixture
 def sign_up(conn: Connection, book: AddressBook, tree: AreaTree) -> SignUp:
-    """Sign an address up: sign_up("rina@contoh.example", "cibabat melong", topics="cuaca", channel="email", now=NOW)."""
+    """Sign an address up: sign_up("rina@contoh.example", "cibabat melong", topics="cuaca",
+    channel="email", now=NOW).
+    """
 
     def sign_up(
-        address: str, areas: str = "cibabat", *, channel: str = "email", topics: str = "", now: float = NOW, **more: Any
+        address: str,
+        areas: str = "cibabat",
+        *,
+        channel: str = "email",
+        topics: str = "",
+        now: float = NOW,
+        **more: Any,
     ) -> Outcome:
         wanted = {"source": "test", "consent_at": now, **more}
-        row = Subscription(channel=channel, address=address, areas=tuple(areas.split()), topics=tuple(topics.split()), **wanted)
+        row = Subscription(
+            channel=channel,
+            address=address,
+            areas=tuple(areas.split()),
+            topics=tuple(topics.split()),
+            **wanted,
+        )
         return subscribe(conn, book, tree, row, now)
 
     return sign_up

@@ -74,8 +74,12 @@ def test_a_token_names_its_address(address_id: int) -> None:
     assert BOOK.read_token(token) == address_id
 
 
-@given(ids, st.integers(min_value=0, max_value=31), st.sampled_from("abcdefghijklmnopqrstuvwxyz234567"))
-def test_a_token_with_one_changed_letter_is_refused(address_id: int, position: int, letter: str) -> None:
+@given(
+    ids, st.integers(min_value=0, max_value=31), st.sampled_from("abcdefghijklmnopqrstuvwxyz234567")
+)
+def test_a_token_with_one_changed_letter_is_refused(
+    address_id: int, position: int, letter: str
+) -> None:
     token = BOOK.token(address_id)
     changed = token[:position] + letter + token[position + 1 :]
     assert BOOK.read_token(changed) == (address_id if changed == token else None)
@@ -87,7 +91,18 @@ def test_any_other_text_is_no_token(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a" * 32, "1" * 32, "a" * 31, "é" * 32, "a" * 33, "=" * 32, OTHER.token(7), BOOK.key(7) * 2]
+    "text",
+    [
+        "",
+        "a" * 32,
+        "1" * 32,
+        "a" * 31,
+        "é" * 32,
+        "a" * 33,
+        "=" * 32,
+        OTHER.token(7),
+        BOOK.key(7) * 2,
+    ],
 )
 def test_what_we_did_not_sign_is_no_token(text: str) -> None:
     assert BOOK.read_token(text) is None
@@ -117,18 +132,29 @@ def test_a_short_secret_is_refused() -> None:
 def test_a_providers_id_is_kept_as_a_key_that_tells_nothing() -> None:
     key = BOOK.provider_key("whatsapp", "wamid.HBgNNjI4MTI5ODc2NTQzMhUCABEYEjAwMA==")
     assert re.fullmatch(r"[A-Za-z0-9_-]{22}", key)
-    assert key == AddressBook(SECRET).provider_key("whatsapp", "wamid.HBgNNjI4MTI5ODc2NTQzMhUCABEYEjAwMA==")
+    assert key == AddressBook(SECRET).provider_key(
+        "whatsapp", "wamid.HBgNNjI4MTI5ODc2NTQzMhUCABEYEjAwMA=="
+    )
     assert key != OTHER.provider_key("whatsapp", "wamid.HBgNNjI4MTI5ODc2NTQzMhUCABEYEjAwMA==")
     assert key != BOOK.provider_key("telegram", "wamid.HBgNNjI4MTI5ODc2NTQzMhUCABEYEjAwMA==")
     assert BOOK.provider_key("whatsapp", "") == ""
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
-def test_whatever_a_provider_calls_its_messages_different_ids_have_different_keys(one: str, other: str) -> None:
-    assert (BOOK.provider_key("whatsapp", one) == BOOK.provider_key("whatsapp", other)) == (one == other)
+def test_whatever_a_provider_calls_its_messages_different_ids_have_different_keys(
+    one: str, other: str
+) -> None:
+    assert (BOOK.provider_key("whatsapp", one) == BOOK.provider_key("whatsapp", other)) == (
+        one == other
+    )
 
 
 def test_a_repeated_event_has_the_same_key_and_nobody_else_can_compute_it() -> None:
     key = BOOK.dedupe_key("whatsapp", "update.1")
     assert key == AddressBook(SECRET).dedupe_key("whatsapp", "update.1")
-    assert len({key, OTHER.dedupe_key("whatsapp", "update.1"), BOOK.dedupe_key("telegram", "update.1")}) == 3
+    assert (
+        len(
+            {key, OTHER.dedupe_key("whatsapp", "update.1"), BOOK.dedupe_key("telegram", "update.1")}
+        )
+        == 3
+    )

@@ -12,7 +12,10 @@ from subscribers.areas import AreaTree, BadAreas, UnknownArea, add_outlines, dee
 
 TREE = AreaTree.built_in()
 CODES = [area.code for area in TREE.all()]
-SQUARE = {"type": "Polygon", "coordinates": [[[107.5, -6.9], [107.6, -6.9], [107.6, -6.8], [107.5, -6.9]]]}
+SQUARE = {
+    "type": "Polygon",
+    "coordinates": [[[107.5, -6.9], [107.6, -6.9], [107.6, -6.8], [107.5, -6.9]]],
+}
 
 
 def feature(code: str | None, geometry: Any = SQUARE, name: str = "code") -> dict[str, Any]:
@@ -42,9 +45,18 @@ def test_an_area_is_found_by_code_and_by_slug() -> None:
 
 def test_the_tree_knows_its_levels() -> None:
     assert TREE.city.slug == "cimahi"
-    assert [area.slug for area in TREE.kecamatan] == ["cimahi-selatan", "cimahi-tengah", "cimahi-utara"]
+    assert [area.slug for area in TREE.kecamatan] == [
+        "cimahi-selatan",
+        "cimahi-tengah",
+        "cimahi-utara",
+    ]
     assert len(TREE.kelurahan) == 15
-    assert [area.slug for area in TREE.children(TREE["cimahi-utara"])] == ["pasirkaliki", "cibabat", "citeureup", "cipageran"]
+    assert [area.slug for area in TREE.children(TREE["cimahi-utara"])] == [
+        "pasirkaliki",
+        "cibabat",
+        "citeureup",
+        "cipageran",
+    ]
     assert TREE.all()[0] is TREE.city
 
 
@@ -60,7 +72,10 @@ def test_times_without_a_zone_are_western_indonesian() -> None:
         ("Kelurahan Cibeber; Kec. Cimahi Utara", "cibeber cimahi-utara"),
         ("Cigugur Tengah", "cigugur-tengah"),
         ("citereup", "citeureup"),
-        ("CIBABAT | Cigugur Tgh / leuwi gajah, 32.77.01.1001", "cibabat cigugur-tengah leuwigajah melong"),
+        (
+            "CIBABAT | Cigugur Tgh / leuwi gajah, 32.77.01.1001",
+            "cibabat cigugur-tengah leuwigajah melong",
+        ),
         ("cibabat;melong utama", "cibabat melong utama"),
         ("Cibeber dan Melong", "cibeber melong"),
         ("Kel. Cimahi\nKota Cimahi", "kelurahan-cimahi cimahi"),
@@ -115,7 +130,11 @@ def test_a_kelurahan_concerns_itself_its_kecamatan_and_the_city() -> None:
 
 
 def test_a_kecamatan_concerns_the_kelurahan_within() -> None:
-    assert TREE.concerned(["32.77.03"]) == {"32.77", "32.77.03", *(area.code for area in TREE.children(TREE["cimahi-utara"]))}
+    assert TREE.concerned(["32.77.03"]) == {
+        "32.77",
+        "32.77.03",
+        *(area.code for area in TREE.children(TREE["cimahi-utara"])),
+    }
 
 
 def test_the_city_concerns_everyone() -> None:
@@ -155,14 +174,27 @@ def banjar() -> dict[str, Any]:
     """Another city."""
     return {
         "city": {"code": "32.79", "name": "Kota Banjar", "short_name": "Banjar", "slug": "banjar"},
-        "kecamatan": [{"code": "32.79.01", "name": "Purwaharja", "slug": "purwaharja", "parent": "32.79"}],
-        "kelurahan": [{"code": "32.79.01.1001", "name": "Mekarsari", "slug": "mekarsari", "parent": "32.79.01"}],
+        "kecamatan": [
+            {"code": "32.79.01", "name": "Purwaharja", "slug": "purwaharja", "parent": "32.79"}
+        ],
+        "kelurahan": [
+            {
+                "code": "32.79.01.1001",
+                "name": "Mekarsari",
+                "slug": "mekarsari",
+                "parent": "32.79.01",
+            }
+        ],
     }
 
 
 def test_another_city_replaces_the_tree(conn: Connection) -> None:
     assert replace_tree(conn, banjar()).city.name == "Kota Banjar"
-    assert [area.slug for area in AreaTree.from_store(conn).all()] == ["banjar", "purwaharja", "mekarsari"]
+    assert [area.slug for area in AreaTree.from_store(conn).all()] == [
+        "banjar",
+        "purwaharja",
+        "mekarsari",
+    ]
     assert AreaTree.from_store(conn).match("kota banjar").certain
 
 
@@ -179,7 +211,9 @@ def test_a_tree_that_lacks_subscribed_areas_is_refused(conn: Connection, sign_up
 
 
 def test_outlines_are_added_to_the_built_in_tree(conn: Connection) -> None:
-    tree = add_outlines(conn, collection(feature("32.77.03.1002"), feature("32.77.01.1001", name="kode")))
+    tree = add_outlines(
+        conn, collection(feature("32.77.03.1002"), feature("32.77.01.1001", name="kode"))
+    )
     assert set(tree.outlines) == {"32.77.03.1002", "32.77.01.1001"}
     assert AreaTree.from_store(conn).outlines["32.77.03.1002"] == SQUARE
     assert AreaTree.from_store(conn).document == TREE.document
@@ -207,12 +241,20 @@ def test_a_replaced_tree_keeps_its_names_when_outlines_come(conn: Connection) ->
         (collection(), "bukan FeatureCollection"),
         (collection(feature(None)), "Fitur 1: tidak ada properti code atau kode"),
         (collection("x"), "Fitur 1: tidak ada properti"),
-        (collection(feature("32.77.03.1002", {"type": "Point", "coordinates": [1, 2]})), "harus Polygon atau MultiPolygon"),
+        (
+            collection(feature("32.77.03.1002", {"type": "Point", "coordinates": [1, 2]})),
+            "harus Polygon atau MultiPolygon",
+        ),
         (collection(feature("32.77.03.1002", None)), "harus Polygon atau MultiPolygon"),
-        (collection(feature("32.77.03.1002"), feature("cibabet")), 'Fitur 2: Wilayah "cibabet" tidak dikenal'),
+        (
+            collection(feature("32.77.03.1002"), feature("cibabet")),
+            'Fitur 2: Wilayah "cibabet" tidak dikenal',
+        ),
     ],
 )
-def test_bad_outlines_are_refused_with_the_reason(conn: Connection, geojson: dict[str, Any], says: str) -> None:
+def test_bad_outlines_are_refused_with_the_reason(
+    conn: Connection, geojson: dict[str, Any], says: str
+) -> None:
     with pytest.raises(BadAreas) as caught:
         add_outlines(conn, geojson)
     assert says in str(caught.value)

@@ -1,4 +1,6 @@
-"""Who gets an edition: the condition in SQL against the same rule in plain Python, and how the database walks it."""
+"""Who gets an edition: the condition in SQL against the same rule in plain Python, and how the
+database walks it.
+"""
 
 import random
 from dataclasses import dataclass
@@ -22,56 +24,98 @@ CODES = [area.code for area in TREE.all()]
 TOPICS = ("cuaca", "bansos", "kesehatan")
 
 
-def audience(*areas: str, topic: str = "cuaca", emergency: bool = False, confirmed_before: float = NOW + 1000) -> Audience:
+def audience(
+    *areas: str, topic: str = "cuaca", emergency: bool = False, confirmed_before: float = NOW + 1000
+) -> Audience:
     """Whom an edition for these areas concerns."""
-    return Audience(areas=TREE.concerned(areas), topic=topic, emergency=emergency, confirmed_before=confirmed_before)
+    return Audience(
+        areas=TREE.concerned(areas),
+        topic=topic,
+        emergency=emergency,
+        confirmed_before=confirmed_before,
+    )
 
 
-def reached(conn: Connection, book: AddressBook, who: Audience, channel: str = "email") -> dict[str, str]:
+def reached(
+    conn: Connection, book: AddressBook, who: Audience, channel: str = "email"
+) -> dict[str, str]:
     """Address -> slug of the area it counts under."""
     found = {}
     for row in conn.execute(chunk(who, channel, -1, LAST)):
-        cipher = conn.execute(store.address.select().where(address.c.id == row.address)).one().cipher
+        cipher = (
+            conn.execute(store.address.select().where(address.c.id == row.address)).one().cipher
+        )
         found[book.open(channel, cipher)] = TREE[row.area].slug
     return found
 
 
-def test_a_kelurahan_notice_reaches_its_kelurahan_kecamatan_and_city(conn: Connection, book: AddressBook, sign_up: Any) -> None:
-    for area in ("cibabat", "cimahi-utara", "cimahi", "melong", "citeureup", "cimahi-tengah", "kelurahan-cimahi"):
+def test_a_kelurahan_notice_reaches_its_kelurahan_kecamatan_and_city(
+    conn: Connection, book: AddressBook, sign_up: Any
+) -> None:
+    for area in (
+        "cibabat",
+        "cimahi-utara",
+        "cimahi",
+        "melong",
+        "citeureup",
+        "cimahi-tengah",
+        "kelurahan-cimahi",
+    ):
         sign_up(f"{area}@contoh.example", area)
     assert reached(conn, book, audience("cibabat")) == {
-        "cibabat@contoh.example": "cibabat", "cimahi-utara@contoh.example": "cimahi-utara", "cimahi@contoh.example": "cimahi",
-    }  # fmt: skip
+        "cibabat@contoh.example": "cibabat",
+        "cimahi-utara@contoh.example": "cimahi-utara",
+        "cimahi@contoh.example": "cimahi",
+    }
 
 
-def test_a_kecamatan_notice_reaches_its_kelurahan_too(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+def test_a_kecamatan_notice_reaches_its_kelurahan_too(
+    conn: Connection, book: AddressBook, sign_up: Any
+) -> None:
     for area in ("cibabat", "citeureup", "melong", "cimahi"):
         sign_up(f"{area}@contoh.example", area)
-    assert set(reached(conn, book, audience("cimahi-utara")).values()) == {"cibabat", "citeureup", "cimahi"}
+    assert set(reached(conn, book, audience("cimahi-utara")).values()) == {
+        "cibabat",
+        "citeureup",
+        "cimahi",
+    }
 
 
-def test_a_city_notice_reaches_everyone_under_their_home(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+def test_a_city_notice_reaches_everyone_under_their_home(
+    conn: Connection, book: AddressBook, sign_up: Any
+) -> None:
     sign_up("a@contoh.example", "cimahi cimahi-utara cibabat baros")
     sign_up("b@contoh.example", "cimahi-utara")
-    assert reached(conn, book, audience("cimahi")) == {"a@contoh.example": "baros", "b@contoh.example": "cimahi-utara"}
+    assert reached(conn, book, audience("cimahi")) == {
+        "a@contoh.example": "baros",
+        "b@contoh.example": "cimahi-utara",
+    }
 
 
-def test_a_second_kelurahan_counts_where_the_first_does_not_match(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+def test_a_second_kelurahan_counts_where_the_first_does_not_match(
+    conn: Connection, book: AddressBook, sign_up: Any
+) -> None:
     sign_up("a@contoh.example", "melong cibabat cimahi")
     sign_up("b@contoh.example", "melong cimahi-utara cimahi")
     sign_up("c@contoh.example", "melong cimahi")
     sign_up("d@contoh.example", "melong baros")
     assert reached(conn, book, audience("cibabat")) == {
-        "a@contoh.example": "cibabat", "b@contoh.example": "cimahi-utara", "c@contoh.example": "cimahi",
-    }  # fmt: skip
+        "a@contoh.example": "cibabat",
+        "b@contoh.example": "cimahi-utara",
+        "c@contoh.example": "cimahi",
+    }
 
 
-def test_two_of_a_residents_kelurahan_are_one_message(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+def test_two_of_a_residents_kelurahan_are_one_message(
+    conn: Connection, book: AddressBook, sign_up: Any
+) -> None:
     sign_up("a@contoh.example", "melong cibabat")
     assert reached(conn, book, audience("melong", "cibabat")) == {"a@contoh.example": "melong"}
 
 
-def test_topics_choose_notices_and_emergencies_ignore_them(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+def test_topics_choose_notices_and_emergencies_ignore_them(
+    conn: Connection, book: AddressBook, sign_up: Any
+) -> None:
     for name, topics in (
         ("all", ""),
         ("cuaca", "cuaca"),
@@ -80,7 +124,11 @@ def test_topics_choose_notices_and_emergencies_ignore_them(conn: Connection, boo
         ("darurat", EMERGENCIES_ONLY),
     ):
         sign_up(f"{name}@contoh.example", topics=topics)
-    assert set(reached(conn, book, audience("cibabat"))) == {"all@contoh.example", "cuaca@contoh.example", "two@contoh.example"}
+    assert set(reached(conn, book, audience("cibabat"))) == {
+        "all@contoh.example",
+        "cuaca@contoh.example",
+        "two@contoh.example",
+    }
     assert len(reached(conn, book, audience("cibabat", emergency=True))) == 5
 
 
@@ -90,22 +138,32 @@ def test_a_topic_is_matched_whole(conn: Connection, book: AddressBook, sign_up: 
     assert reached(conn, book, audience("cibabat", topic="cuac_-laut")) == {}
 
 
-def test_only_confirmed_addresses_are_written_to(conn: Connection, book: AddressBook, sign_up: Any, look_up: Any) -> None:
+def test_only_confirmed_addresses_are_written_to(
+    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+) -> None:
     sign_up("unconfirmed@contoh.example", confirmed=False)
     sign_up("stopped@contoh.example")
     consent.stop(conn, look_up("stopped@contoh.example").id, source="web", at=NOW)
     sign_up("dead@contoh.example")
-    consent.suppress(conn, look_up("dead@contoh.example").id, "address_dead", source="provider", at=NOW)
+    consent.suppress(
+        conn, look_up("dead@contoh.example").id, "address_dead", source="provider", at=NOW
+    )
     assert reached(conn, book, audience("cibabat")) == {}
 
 
-def test_who_confirmed_after_publication_gets_the_next_one(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+def test_who_confirmed_after_publication_gets_the_next_one(
+    conn: Connection, book: AddressBook, sign_up: Any
+) -> None:
     sign_up("early@contoh.example", now=NOW)
     sign_up("late@contoh.example", now=NOW + 10)
-    assert set(reached(conn, book, audience("cibabat", confirmed_before=NOW + 10))) == {"early@contoh.example"}
+    assert set(reached(conn, book, audience("cibabat", confirmed_before=NOW + 10))) == {
+        "early@contoh.example"
+    }
 
 
-def test_a_person_gets_one_message_a_channel_at_the_newest_address(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+def test_a_person_gets_one_message_a_channel_at_the_newest_address(
+    conn: Connection, book: AddressBook, sign_up: Any
+) -> None:
     sign_up("old@contoh.example", person="rina", now=NOW)
     sign_up("new@contoh.example", person="rina", now=NOW + 5)
     sign_up("77", channel="telegram", person="rina", now=NOW + 9)
@@ -124,7 +182,9 @@ def test_the_newest_address_counts_only_where_it_wants_the_message(
     assert set(reached(conn, book, audience("cimahi"))) == {"old@contoh.example"}
 
 
-def test_of_two_addresses_confirmed_at_once_the_later_one_gets_it(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+def test_of_two_addresses_confirmed_at_once_the_later_one_gets_it(
+    conn: Connection, book: AddressBook, sign_up: Any
+) -> None:
     for name in ("a", "b"):
         sign_up(f"{name}@contoh.example", person="rina")
     assert set(reached(conn, book, audience("cibabat"))) == {"b@contoh.example"}
@@ -151,33 +211,50 @@ def expected(people: list[Person], who: Audience, channel: str) -> list[tuple[in
         topics = person.wanted.topics
         wants = who.emergency or not topics or who.topic in topics
         open_ = (
-            person.state == State.CONFIRMED and person.confirmed_at < who.confirmed_before and person.wanted.channel == channel
+            person.state == State.CONFIRMED
+            and person.confirmed_at < who.confirmed_before
+            and person.wanted.channel == channel
         )
         if open_ and wants and TREE.counted_under(person.wanted.areas, who.areas):
             name = person.wanted.person or f"only {person.number}"
-            newest[name] = max(newest.get(name, person), person, key=lambda one: (one.confirmed_at, one.number))
-    return sorted((one.slot, one.number, TREE.counted_under(one.wanted.areas, who.areas) or "") for one in newest.values())
+            newest[name] = max(
+                newest.get(name, person), person, key=lambda one: (one.confirmed_at, one.number)
+            )
+    return sorted(
+        (one.slot, one.number, TREE.counted_under(one.wanted.areas, who.areas) or "")
+        for one in newest.values()
+    )
 
 
 def populate(conn: Connection, book: AddressBook, chance: random.Random, size: int) -> list[Person]:
     """People with random wishes, states and times."""
     wanted = [
         Subscription(
-            channel=chance.choice(["email", "telegram"]), address=f"warga{number}@contoh.example", source="test", consent_at=NOW,
+            channel=chance.choice(["email", "telegram"]),
+            address=f"warga{number}@contoh.example",
+            source="test",
+            consent_at=NOW,
             areas=tuple(sorted(chance.sample(CODES, chance.choice([1, 1, 2, 4])))),
             topics=chance.choice([(), (), ("cuaca",), ("bansos", "cuaca"), (EMERGENCIES_ONLY,)]),
             person=chance.choice(["", "", f"p{chance.randrange(size // 8)}"]),
         )
         for number in range(size)
-    ]  # fmt: skip
+    ]
     assert enrol(conn, book, TREE, wanted, NOW) == ["new"] * size
     people = []
     for one in wanted:
-        state, at = chance.choice([State.CONFIRMED] * 4 + [State.SUPPRESSED, State.UNCONFIRMED]), NOW + chance.randrange(3)
-        mine = (address.c.channel == one.channel) & (address.c.lookup == book.lookup(one.channel, one.address))
+        state, at = (
+            chance.choice([State.CONFIRMED] * 4 + [State.SUPPRESSED, State.UNCONFIRMED]),
+            NOW + chance.randrange(3),
+        )
+        mine = (address.c.channel == one.channel) & (
+            address.c.lookup == book.lookup(one.channel, one.address)
+        )
         conn.execute(update(address).where(mine).values(state=state, confirmed_at=at))
         row = conn.execute(address.select().where(mine)).one()
-        people.append(Person(wanted=one, state=state, confirmed_at=at, number=row.id, slot=row.slot))
+        people.append(
+            Person(wanted=one, state=state, confirmed_at=at, number=row.id, slot=row.slot)
+        )
     return people
 
 
@@ -187,7 +264,9 @@ def _without(known: list[Person], who: Audience, reached: set[str]) -> set[str]:
     for person in known:
         here = TREE.counted_under(person.wanted.areas, who.areas)
         wants = who.emergency or not person.wanted.topics or who.topic in person.wanted.topics
-        if here and (person.state == State.UNCONFIRMED or (person.state == State.CONFIRMED and not wants)):
+        if here and (
+            person.state == State.UNCONFIRMED or (person.state == State.CONFIRMED and not wants)
+        ):
             names.add(person.wanted.person or f"only {person.number}")
     return names - reached
 
@@ -206,10 +285,14 @@ def test_the_sql_says_what_the_rule_says(conn: Connection, book: AddressBook, se
             rows: list[Any] = [tuple(row) for row in conn.execute(chunk(who, channel, -1, LAST))]
             assert rows == expected(known, who, channel)
         numbers = {channel: len(expected(known, who, channel)) for channel in ("email", "telegram")}
-        assert count(conn, who) == {channel: number for channel, number in numbers.items() if number}
+        assert count(conn, who) == {
+            channel: number for channel, number in numbers.items() if number
+        }
         for channels in (["email"], ["email", "telegram"]):
             found = {one[1] for channel in channels for one in expected(known, who, channel)}
-            names = {one.wanted.person or f"only {one.number}" for one in known if one.number in found}
+            names = {
+                one.wanted.person or f"only {one.number}" for one in known if one.number in found
+            }
             assert people(conn, who, channels) == len(names)
             assert sum(left_out(conn, who, channels).values()) == len(_without(known, who, names))
 
@@ -232,11 +315,15 @@ def test_chunks_join_to_the_whole(conn: Connection, book: AddressBook, sign_up: 
     assert [row[0] for row in whole] == sorted(row[0] for row in whole)
 
 
-def test_a_window_ends_at_the_nth_address_whoever_it_is(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+def test_a_window_ends_at_the_nth_address_whoever_it_is(
+    conn: Connection, book: AddressBook, sign_up: Any
+) -> None:
     for number in range(20):
         sign_up(f"warga{number}@contoh.example", CODES[number % len(CODES)])
     sign_up("77", "cibabat", channel="telegram")
-    slots = sorted(conn.execute(select(address.c.slot).where(address.c.channel == "email")).scalars())
+    slots = sorted(
+        conn.execute(select(address.c.slot).where(address.c.channel == "email")).scalars()
+    )
     assert window(conn, "email", -1, 5) == slots[4]
     assert window(conn, "email", slots[4], 15) == slots[19]
     assert window(conn, "email", slots[4], 16) is None, "fewer are left"
@@ -245,15 +332,22 @@ def test_a_window_ends_at_the_nth_address_whoever_it_is(conn: Connection, book: 
 def plan(conn: Connection, who: Audience) -> str:
     """How the database will walk the next chunk."""
     on_postgresql = conn.dialect.name == "postgresql"
-    statement = chunk(who, "email", -1, LAST // 200).compile(dialect=conn.dialect, compile_kwargs={"literal_binds": True})
+    statement = chunk(who, "email", -1, LAST // 200).compile(
+        dialect=conn.dialect, compile_kwargs={"literal_binds": True}
+    )
     explain = "EXPLAIN " if on_postgresql else "EXPLAIN QUERY PLAN "
     return "\n".join(str(row[-1]) for row in conn.exec_driver_sql(explain + str(statement)))
 
 
 @pytest.mark.parametrize("area", ["cibabat", "cimahi"])
-def test_the_walk_follows_the_slots_without_sorting(conn: Connection, book: AddressBook, area: str) -> None:
+def test_the_walk_follows_the_slots_without_sorting(
+    conn: Connection, book: AddressBook, area: str
+) -> None:
     asked: dict[str, Any] = {"channel": "email", "source": "test", "consent_at": NOW}
-    rows = [Subscription(address=f"w{n}@contoh.example", areas=(CODES[n % len(CODES)],), **asked) for n in range(4_000)]
+    rows = [
+        Subscription(address=f"w{n}@contoh.example", areas=(CODES[n % len(CODES)],), **asked)
+        for n in range(4_000)
+    ]
     enrol(conn, book, TREE, rows, NOW)
     if conn.dialect.name == "postgresql":
         # a table of a few pages is read whole; a large one never: leave only the choice between orders of the index
@@ -279,18 +373,37 @@ def test_who_is_left_out_is_counted_by_why(conn: Connection, sign_up: Any, look_
         ("d", {"state": State.SUPPRESSED, "reason": "address_dead"}),
         ("e", {"state": State.SUPPRESSED, "reason": "opted_out"}),
     ):
-        conn.execute(update(address).where(address.c.id == look_up(f"{name}@contoh.example").id).values(values))
-    assert left_out(conn, audience("cibabat"), ["email"]) == {"topic": 1, "unconfirmed": 1, "dead": 1}
+        conn.execute(
+            update(address)
+            .where(address.c.id == look_up(f"{name}@contoh.example").id)
+            .values(values)
+        )
+    assert left_out(conn, audience("cibabat"), ["email"]) == {
+        "topic": 1,
+        "unconfirmed": 1,
+        "dead": 1,
+    }
     assert left_out(conn, audience("melong"), ["email"]) == {"topic": 1, "unconfirmed": 1}
-    assert left_out(conn, audience("cibabat", emergency=True), ["email"]) == {"unconfirmed": 1, "dead": 1}
+    assert left_out(conn, audience("cibabat", emergency=True), ["email"]) == {
+        "unconfirmed": 1,
+        "dead": 1,
+    }
 
 
-def test_who_has_two_addresses_is_one_person_reached_or_left_out(conn: Connection, sign_up: Any, look_up: Any) -> None:
-    for person, channels in (("sari", ("email", "telegram")), ("budi", ("email", "telegram")), ("", ("email",))):
+def test_who_has_two_addresses_is_one_person_reached_or_left_out(
+    conn: Connection, sign_up: Any, look_up: Any
+) -> None:
+    for person, channels in (
+        ("sari", ("email", "telegram")),
+        ("budi", ("email", "telegram")),
+        ("", ("email",)),
+    ):
         for channel in channels:
             sign_up(f"{person or 'x'}@contoh.example", "cibabat", channel=channel, person=person)
     unconfirmed = {"state": State.UNCONFIRMED, "confirmed_at": None}
-    conn.execute(update(address).where(address.c.id == look_up("sari@contoh.example").id).values(unconfirmed))
+    conn.execute(
+        update(address).where(address.c.id == look_up("sari@contoh.example").id).values(unconfirmed)
+    )
     both = ["email", "telegram"]
     assert count(conn, audience("cibabat")) == {"email": 2, "telegram": 2}
     assert people(conn, audience("cibabat"), both) == 3

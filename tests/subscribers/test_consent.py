@@ -40,7 +40,9 @@ def test_an_address_is_open_only_once_confirmed(conn: Connection, dewi: int) -> 
 
 def test_the_proof_holds_source_text_and_time(conn: Connection, dewi: int) -> None:
     consent.confirm(conn, dewi, source="email", text_version="2", at=NOW + 5)
-    assert consent.history(conn, dewi) == [{"act": "granted", "source": "email", "text_version": "2", "at": NOW + 5}]
+    assert consent.history(conn, dewi) == [
+        {"act": "granted", "source": "email", "text_version": "2", "at": NOW + 5}
+    ]
 
 
 def test_confirming_twice_changes_nothing(conn: Connection, dewi: int, look_up: Any) -> None:
@@ -72,7 +74,9 @@ def test_a_dead_address_is_closed_and_noted(conn: Connection, rina: int, look_up
     assert acts(conn, rina) == ["granted", "dead"]
 
 
-def test_an_opt_out_outranks_a_dead_address_whatever_came_first(conn: Connection, rina: int, look_up: Any) -> None:
+def test_an_opt_out_outranks_a_dead_address_whatever_came_first(
+    conn: Connection, rina: int, look_up: Any
+) -> None:
     consent.suppress(conn, rina, "address_dead", at=NOW + 5, source="provider")
     assert consent.stop(conn, rina, source="web", at=NOW + 6)
     assert not consent.suppress(conn, rina, "address_dead", at=NOW + 7, source="provider")
@@ -87,7 +91,9 @@ def test_any_message_brings_a_dead_address_back(conn: Connection, rina: int, loo
     assert acts(conn, rina) == ["granted", "dead", "revived"]
 
 
-def test_an_address_that_was_never_confirmed_comes_back_unconfirmed(conn: Connection, dewi: int) -> None:
+def test_an_address_that_was_never_confirmed_comes_back_unconfirmed(
+    conn: Connection, dewi: int
+) -> None:
     consent.suppress(conn, dewi, "address_dead", at=NOW + 5, source="provider")
     assert consent.revive(conn, dewi, source="email", at=NOW + 6)
     assert not consent.is_open(conn, dewi)
@@ -103,7 +109,12 @@ def test_a_new_opt_in_undoes_an_opt_out(conn: Connection, rina: int, look_up: An
     consent.stop(conn, rina, source="web", at=NOW + 5)
     assert consent.revive(conn, rina, source="whatsapp", at=NOW + 6, opt_in=True, text_version="3")
     row = look_up("rina@contoh.example")
-    assert (row.confirmed, row.reason, row.confirmed_at, row.suppressed_at) == (True, "", NOW + 6, None)
+    assert (row.confirmed, row.reason, row.confirmed_at, row.suppressed_at) == (
+        True,
+        "",
+        NOW + 6,
+        None,
+    )
     assert acts(conn, rina) == ["granted", "withdrawn", "granted"]
 
 
@@ -113,9 +124,15 @@ def test_a_message_from_a_living_address_changes_nothing(conn: Connection, rina:
 
 
 def test_soft_bounces_of_different_days_make_an_address_dead(conn: Connection, rina: int) -> None:
-    assert [consent.strike(conn, rina, day, 3) for day in ("2026-11-01", "2026-11-01", "2026-11-02", "2026-11-05")] == [
-        False, False, False, True,
-    ]  # fmt: skip
+    assert [
+        consent.strike(conn, rina, day, 3)
+        for day in ("2026-11-01", "2026-11-01", "2026-11-02", "2026-11-05")
+    ] == [
+        False,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_a_success_between_forgets_the_bounces(conn: Connection, rina: int) -> None:
@@ -140,18 +157,24 @@ def test_coming_back_forgets_the_bounces(conn: Connection, rina: int) -> None:
     assert not consent.strike(conn, rina, "2026-11-09", 2)
 
 
-def test_what_an_address_asked_for_survives_its_stop(conn: Connection, rina: int, tree: AreaTree, look_up: Any) -> None:
+def test_what_an_address_asked_for_survives_its_stop(
+    conn: Connection, rina: int, tree: AreaTree, look_up: Any
+) -> None:
     consent.stop(conn, rina, source="web", at=NOW + 5)
     assert look_up("rina@contoh.example").home == tree["cibabat"].code
 
 
 def agreed(conn: Connection, address_id: int) -> float | None:
     """The date that every message to an address reads."""
-    found: float | None = conn.execute(select(store.address.c.agreed_at).where(store.address.c.id == address_id)).scalar()
+    found: float | None = conn.execute(
+        select(store.address.c.agreed_at).where(store.address.c.id == address_id)
+    ).scalar()
     return found
 
 
-def test_the_date_of_the_own_word_follows_every_proof(conn: Connection, dewi: int, rina: int, sign_up: Any) -> None:
+def test_the_date_of_the_own_word_follows_every_proof(
+    conn: Connection, dewi: int, rina: int, sign_up: Any
+) -> None:
     assert agreed(conn, dewi) is None
     consent.confirm(conn, dewi, source="email", text_version="2", at=NOW + 5)
     consent.stop(conn, dewi, source="web", at=NOW + 6)

@@ -45,9 +45,15 @@ def test_what_is_no_such_text_is_refused_with_one_sentence(content: bytes, says:
 
 
 def test_one_broken_letter_in_proper_utf8_spoils_one_row_only() -> None:
-    rows = [GOOD.replace("formulir", "café").encode(), GOOD.encode().replace(b"formulir", b"caf\xe9")]
+    rows = [
+        GOOD.replace("formulir", "café").encode(),
+        GOOD.encode().replace(b"formulir", b"caf\xe9"),
+    ]
     content = io.BytesIO(b"\n".join([HEADER.encode(), *rows]))
-    assert [record.problem for record in Table(detect(content).open(content))] == ["", "Baris ini bukan UTF-8."]
+    assert [record.problem for record in Table(detect(content).open(content))] == [
+        "",
+        "Baris ini bukan UTF-8.",
+    ]
 
 
 @given(st.binary(max_size=200))

@@ -35,7 +35,9 @@ PARSERS: dict[str, Callable[[str], str]] = {"email": email, "telegram": str}
 
 def parsed(*lines: str, header: str = HEADER, now: float | None = None) -> list[Row | BadRow]:
     """What a file of these lines gives."""
-    return list(read_rows([f"{line}\n" for line in (header, *lines)], TREE, TOPICS, PARSERS, now=now))
+    return list(
+        read_rows([f"{line}\n" for line in (header, *lines)], TREE, TOPICS, PARSERS, now=now)
+    )
 
 
 def good(*lines: str, header: str = HEADER) -> list[Row]:
@@ -58,8 +60,17 @@ def test_a_row_is_read_whole() -> None:
     )
     wanted = row.subscription
     assert (row.line, wanted.channel, wanted.address) == (2, "email", "rina@contoh.example")
-    assert (wanted.areas, wanted.topics, wanted.language) == (("32.77.01.1001", "32.77.03.1002"), ("bansos", "cuaca"), "en")
-    assert (wanted.source, wanted.act, wanted.person, wanted.suppressed) == ("formulir RW 05", "imported", "warga-17", None)
+    assert (wanted.areas, wanted.topics, wanted.language) == (
+        ("32.77.01.1001", "32.77.03.1002"),
+        ("bansos", "cuaca"),
+        "en",
+    )
+    assert (wanted.source, wanted.act, wanted.person, wanted.suppressed) == (
+        "formulir RW 05",
+        "imported",
+        "warga-17",
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,7 +85,10 @@ def test_a_time_without_a_zone_is_western_indonesian(text: str, seconds: float) 
 
 
 def test_an_empty_language_is_indonesian_and_case_does_not_matter() -> None:
-    assert [row.subscription.language for row in good(cells(language=""), cells(language="EN", address="b@x.example"))] == [
+    assert [
+        row.subscription.language
+        for row in good(cells(language=""), cells(language="EN", address="b@x.example"))
+    ] == [
         "id",
         "en",
     ]
@@ -94,11 +108,17 @@ def test_an_empty_language_is_indonesian_and_case_does_not_matter() -> None:
         (cells(language="fr"), 'Bahasa "fr" tidak dikenal. Yang ada: id, en, su.'),
         (cells(consent_source=""), "Tanpa bukti persetujuan: isi consent_source dan consent_at."),
         (cells(consent_at=""), "Tanpa bukti persetujuan: isi consent_source dan consent_at."),
-        (cells(consent_at="3 November"), 'Waktu "3 November" tidak terbaca: tulis seperti 2026-11-03T09:00.'),
+        (
+            cells(consent_at="3 November"),
+            'Waktu "3 November" tidak terbaca: tulis seperti 2026-11-03T09:00.',
+        ),
         (cells(consent_source="x" * 501), "Sel lebih dari 500 karakter."),
         ("email,rina@contoh.example", "Ada 2 kolom, seharusnya 7."),
         (GOOD + ",lebih", "Ada 8 kolom, seharusnya 7."),
-        ('email,"rina@contoh.example,cibabat,,id,formulir,2026-11-03', "Tanda kutip tidak berpasangan."),
+        (
+            'email,"rina@contoh.example,cibabat,,id,formulir,2026-11-03',
+            "Tanda kutip tidak berpasangan.",
+        ),
         (cells(address="ri\0na@contoh.example"), "Baris ini berisi karakter NUL."),
         (cells(address="rina\udce9@contoh.example"), "Baris ini bukan UTF-8."),
     ],
@@ -110,7 +130,18 @@ def test_a_bad_row_is_told_with_its_reason_and_the_next_is_read(line: str, reaso
 
 
 @pytest.mark.parametrize(
-    "unseen", ["\u200b", "\u3164", "\uffa0", "\u2800", "\U000e0041", "\U00013441", "\u3000\xa0", "-", '"?, ."']
+    "unseen",
+    [
+        "\u200b",
+        "\u3164",
+        "\uffa0",
+        "\u2800",
+        "\U000e0041",
+        "\U00013441",
+        "\u3000\xa0",
+        "-",
+        '"?, ."',
+    ],
 )
 def test_what_shows_no_letter_proves_no_consent(unseen: str) -> None:
     refused = [BadRow(line=2, reason="Tanpa bukti persetujuan: isi consent_source dan consent_at.")]
@@ -182,9 +213,24 @@ def test_a_file_in_another_encoding_is_told(tmp_path: Any) -> None:
 
 
 def test_all_that_is_wrong_with_a_row_is_told_at_once() -> None:
-    (row,) = parsed(cells(channel="sms", areas="Lembang", topics="gosip", language="fr", consent_at="kemarin", consent_source=""))
+    (row,) = parsed(
+        cells(
+            channel="sms",
+            areas="Lembang",
+            topics="gosip",
+            language="fr",
+            consent_at="kemarin",
+            consent_source="",
+        )
+    )
     assert isinstance(row, BadRow)
-    assert [problem.column for problem in row.problems] == ["channel", "areas", "topics", "language", "consent_source"]
+    assert [problem.column for problem in row.problems] == [
+        "channel",
+        "areas",
+        "topics",
+        "language",
+        "consent_source",
+    ]
     assert row.reason == " ".join(problem.reason for problem in row.problems)
     assert row.cells[1] == "rina@contoh.example"
 
@@ -203,14 +249,17 @@ def test_topics_are_known_by_their_names_in_any_list(text: str, topics: tuple[st
 
 
 @pytest.mark.parametrize(
-    ("text", "language"), [("Indonesia", "id"), ("Bahasa Sunda", "su"), ("English", "en"), ("INGGRIS", "en")]
+    ("text", "language"),
+    [("Indonesia", "id"), ("Bahasa Sunda", "su"), ("English", "en"), ("INGGRIS", "en")],
 )
 def test_languages_have_names(text: str, language: str) -> None:
     assert good(cells(language=text))[0].subscription.language == language
 
 
 def test_a_channel_is_known_however_it_is_spelt() -> None:
-    assert [row.subscription.channel for row in good(cells(channel="E-mail"), cells(channel="E mail "))] == ["email", "email"]
+    assert [
+        row.subscription.channel for row in good(cells(channel="E-mail"), cells(channel="E mail "))
+    ] == ["email", "email"]
 
 
 def test_spellings_of_one_mail_address_are_one_that_is_sent_to_as_first_written(
@@ -231,7 +280,11 @@ def test_spellings_of_one_mail_address_are_one_that_is_sent_to_as_first_written(
 
 
 def test_a_later_row_of_the_same_address_is_noted() -> None:
-    rows = good(GOOD, cells(address="dewi@contoh.example"), cells(address="RINA@contoh.example", areas="melong"))
+    rows = good(
+        GOOD,
+        cells(address="dewi@contoh.example"),
+        cells(address="RINA@contoh.example", areas="melong"),
+    )
     assert [row.replaces for row in rows] == [None, None, 2]
 
 
@@ -244,12 +297,17 @@ def test_no_line_stops_the_file(line: str) -> None:
 @given(st.binary(max_size=80))
 def test_no_bytes_stop_the_file(junk: bytes) -> None:
     text = io.TextIOWrapper(
-        io.BytesIO(HEADER.encode() + b"\n" + junk + b"\n" + GOOD.encode()), "utf-8", "surrogateescape", newline=""
+        io.BytesIO(HEADER.encode() + b"\n" + junk + b"\n" + GOOD.encode()),
+        "utf-8",
+        "surrogateescape",
+        newline="",
     )
     assert isinstance(list(read_rows(text, TREE, TOPICS, PARSERS))[-1], Row)
 
 
-def take_in(conn: Connection, book: AddressBook, *lines: str, header: str = HEADER) -> dict[str, int]:
+def take_in(
+    conn: Connection, book: AddressBook, *lines: str, header: str = HEADER
+) -> dict[str, int]:
     """Import these lines in one chunk."""
     return import_rows(conn, book, TREE, good(*lines, header=header), NOW)
 
@@ -263,7 +321,10 @@ def test_a_row_with_consent_is_confirmed(conn: Connection, book: AddressBook, lo
 
 
 def test_a_second_import_changes_nothing(conn: Connection, book: AddressBook, look_up: Any) -> None:
-    lines = [cells(address=f"warga{number}@contoh.example", areas="cibabat melong", topics="cuaca") for number in range(50)]
+    lines = [
+        cells(address=f"warga{number}@contoh.example", areas="cibabat melong", topics="cuaca")
+        for number in range(50)
+    ]
     assert take_in(conn, book, *lines) == {"new": 50}
     before = look_up("warga7@contoh.example")
     assert take_in(conn, book, *lines) == {"same": 50}
@@ -271,35 +332,56 @@ def test_a_second_import_changes_nothing(conn: Connection, book: AddressBook, lo
     assert len(consent.history(conn, before.id)) == 1
 
 
-def test_a_row_replaces_what_the_address_asked_for(conn: Connection, book: AddressBook, look_up: Any) -> None:
+def test_a_row_replaces_what_the_address_asked_for(
+    conn: Connection, book: AddressBook, look_up: Any
+) -> None:
     take_in(conn, book, GOOD)
-    assert take_in(conn, book, cells(areas="melong", topics="bansos", language="en")) == {"changed": 1}
+    assert take_in(conn, book, cells(areas="melong", topics="bansos", language="en")) == {
+        "changed": 1
+    }
     row = look_up("rina@contoh.example")
-    assert (row.language, read(conn, row.id).areas, read(conn, row.id).topics) == ("en", ("32.77.01.1001",), ("bansos",))
+    assert (row.language, read(conn, row.id).areas, read(conn, row.id).topics) == (
+        "en",
+        ("32.77.01.1001",),
+        ("bansos",),
+    )
 
 
 def test_a_row_never_revives_who_stopped(conn: Connection, book: AddressBook, look_up: Any) -> None:
     take_in(conn, book, GOOD)
     consent.stop(conn, look_up("rina@contoh.example").id, source="web", at=NOW)
-    assert take_in(conn, book, cells(areas="melong"), cells(address="dewi@contoh.example")) == {"suppressed": 1, "new": 1}
+    assert take_in(conn, book, cells(areas="melong"), cells(address="dewi@contoh.example")) == {
+        "suppressed": 1,
+        "new": 1,
+    }
     assert not look_up("rina@contoh.example").confirmed
 
 
-def test_of_two_rows_of_one_address_the_later_counts(conn: Connection, book: AddressBook, look_up: Any) -> None:
+def test_of_two_rows_of_one_address_the_later_counts(
+    conn: Connection, book: AddressBook, look_up: Any
+) -> None:
     assert take_in(conn, book, GOOD, cells(areas="melong")) == {"repeated": 1, "new": 1}
     assert look_up("rina@contoh.example").home == "32.77.01.1001"
     assert take_in(conn, book, GOOD, cells(areas="melong")) == {"repeated": 1, "same": 1}
 
 
-def test_rows_with_one_subscriber_are_one_person(conn: Connection, book: AddressBook, look_up: Any) -> None:
-    lines = [cells(address="rina@contoh.example") + ",w17", cells(channel="telegram", address="77") + ",w17"]
+def test_rows_with_one_subscriber_are_one_person(
+    conn: Connection, book: AddressBook, look_up: Any
+) -> None:
+    lines = [
+        cells(address="rina@contoh.example") + ",w17",
+        cells(channel="telegram", address="77") + ",w17",
+    ]
     assert take_in(conn, book, *lines, header=HEADER + ",subscriber") == {"new": 2}
     assert look_up("rina@contoh.example").subscriber == look_up("77", "telegram").subscriber
 
 
 def named(*people: str) -> list[Row]:
     """Rows of addresses and the people they belong to: "rina:w17", "rina:" for nobody's name."""
-    lines = [f"{cells(address=address + '@contoh.example')},{person}" for address, _, person in map(_parted, people)]
+    lines = [
+        f"{cells(address=address + '@contoh.example')},{person}"
+        for address, _, person in map(_parted, people)
+    ]
     return good(*lines, header=HEADER + ",subscriber")
 
 
@@ -320,14 +402,18 @@ def _parted(text: str) -> tuple[str, str, str]:
         (("rina:A", "rina:B", "rina:A", "dewi:B"), 2),
     ],
 )
-def test_of_two_rows_of_one_address_the_later_says_whose_it_is(people: tuple[str, ...], count: int) -> None:
+def test_of_two_rows_of_one_address_the_later_says_whose_it_is(
+    people: tuple[str, ...], count: int
+) -> None:
     tally = Tally(tried=True)
     for row in named(*people):
         tally.take([row], ["new"])
     assert tally.people == count
 
 
-def test_people_are_counted_as_they_are_stored_however_the_file_is_cut(conn: Connection, book: AddressBook) -> None:
+def test_people_are_counted_as_they_are_stored_however_the_file_is_cut(
+    conn: Connection, book: AddressBook
+) -> None:
     for people in product(("rina:", "rina:A", "rina:B", "dewi:", "dewi:A"), repeat=3):
         for size in (1, 2, 3):
             with conn.begin_nested() as transaction:
@@ -335,16 +421,31 @@ def test_people_are_counted_as_they_are_stored_however_the_file_is_cut(conn: Con
                 for start in range(0, 3, size):
                     chunk = rows[start : start + size]
                     tally.take(chunk, take_rows(conn, book, TREE, chunk, NOW))
-                stored = [conn.scalar(select(func.count()).select_from(table)) for table in (store.address, store.subscriber)]
+                stored = [
+                    conn.scalar(select(func.count()).select_from(table))
+                    for table in (store.address, store.subscriber)
+                ]
                 assert [tally.addresses, tally.people] == stored, (people, size)
                 transaction.rollback()
 
 
 def test_states_of_an_export_are_kept(conn: Connection, book: AddressBook, look_up: Any) -> None:
-    lines = [cells(address=f"{name}@contoh.example") + f",,{state}" for name, state in
-             (("a", ""), ("b", "confirmed"), ("c", "opted_out"), ("d", "address_dead"))]  # fmt: skip
+    lines = [
+        cells(address=f"{name}@contoh.example") + f",,{state}"
+        for name, state in (
+            ("a", ""),
+            ("b", "confirmed"),
+            ("c", "opted_out"),
+            ("d", "address_dead"),
+        )
+    ]
     take_in(conn, book, *lines, header=HEADER + ",subscriber,state")
-    assert [look_up(f"{name}@contoh.example").reason for name in "abcd"] == ["", "", "opted_out", "address_dead"]
+    assert [look_up(f"{name}@contoh.example").reason for name in "abcd"] == [
+        "",
+        "",
+        "opted_out",
+        "address_dead",
+    ]
 
 
 def test_an_unconfirmed_row_of_an_export_is_left_out() -> None:

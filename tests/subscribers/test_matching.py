@@ -35,7 +35,10 @@ def test_a_known_spelling_is_certain(text: str, slug: str) -> None:
 @pytest.mark.parametrize("text", ["cimahi", "Cimahi", "CIMAHI!", "cimahy", "cimai"])
 def test_cimahi_is_never_guessed_between_city_and_kelurahan(text: str) -> None:
     match = TREE.match(text)
-    assert ([area.slug for area in match.areas], match.certain) == (["cimahi", "kelurahan-cimahi"], False)
+    assert ([area.slug for area in match.areas], match.certain) == (
+        ["cimahi", "kelurahan-cimahi"],
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,20 @@ def test_a_misspelling_is_asked_back(text: str, candidates: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "   ", "lembang", "bandung", "padalarang", "kel", "kelurahan", "x", "32.77.03.9999", "rw 05", "🙂"]
+    "text",
+    [
+        "",
+        "   ",
+        "lembang",
+        "bandung",
+        "padalarang",
+        "kel",
+        "kelurahan",
+        "x",
+        "32.77.03.9999",
+        "rw 05",
+        "🙂",
+    ],
 )
 def test_what_is_none_of_ours_matches_nothing(text: str) -> None:
     match = TREE.match(text)
@@ -62,7 +78,14 @@ def test_what_is_none_of_ours_matches_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["cibabat, melong", "cibabat dan melong", "melong cibabat", "Kel. Cibabat; Kel. Melong", "cibabat & melong"]
+    "text",
+    [
+        "cibabat, melong",
+        "cibabat dan melong",
+        "melong cibabat",
+        "Kel. Cibabat; Kel. Melong",
+        "cibabat & melong",
+    ],
 )
 def test_several_areas_at_once(text: str) -> None:
     match = TREE.match(text)
@@ -71,7 +94,10 @@ def test_several_areas_at_once(text: str) -> None:
 
 def test_one_unsure_part_makes_the_whole_unsure() -> None:
     match = TREE.match("melong, cimahi")
-    assert (sorted(area.slug for area in match.areas), match.certain) == (["cimahi", "kelurahan-cimahi", "melong"], False)
+    assert (sorted(area.slug for area in match.areas), match.certain) == (
+        ["cimahi", "kelurahan-cimahi", "melong"],
+        False,
+    )
 
 
 def test_a_name_among_other_words_is_asked_back() -> None:

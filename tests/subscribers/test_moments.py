@@ -31,7 +31,9 @@ def test_a_moment_is_read_however_it_is_written(text: str) -> None:
     assert read_moment(text, WIB) == NINE
 
 
-@pytest.mark.parametrize("text", ["2026-11-03", "03/11/2026", "3-11-2026", "3 Nov 2026", "3 November 2026", "20261103"])
+@pytest.mark.parametrize(
+    "text", ["2026-11-03", "03/11/2026", "3-11-2026", "3 Nov 2026", "3 November 2026", "20261103"]
+)
 def test_a_day_begins_at_midnight(text: str) -> None:
     assert read_moment(text, WIB) == MIDNIGHT
 

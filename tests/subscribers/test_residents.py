@@ -35,10 +35,17 @@ TABLES = ("subscriber", "address", "subscription", "alias", "consent", "strike")
 
 def totals(conn: Connection) -> dict[str, int]:
     """Rows of each table about people."""
-    return {name: conn.execute(select(func.count()).select_from(store.metadata.tables[name])).scalar_one() for name in TABLES}
+    return {
+        name: conn.execute(
+            select(func.count()).select_from(store.metadata.tables[name])
+        ).scalar_one()
+        for name in TABLES
+    }
 
 
-def test_an_address_is_found_by_its_text_and_by_its_id(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+def test_an_address_is_found_by_its_text_and_by_its_id(
+    conn: Connection, book: AddressBook, sign_up: Any
+) -> None:
     sign_up("rina@contoh.example")
     row = find(conn, book, "email", "rina@contoh.example")
     assert row is not None
@@ -49,10 +56,16 @@ def test_an_address_is_found_by_its_text_and_by_its_id(conn: Connection, book: A
 
 def test_nobody_is_found_where_nobody_is(conn: Connection, book: AddressBook) -> None:
     assert find(conn, book, "email", "rina@contoh.example") is None
-    assert (get(conn, NOBODY), channel_of(conn, NOBODY), list(other_addresses(conn, NOBODY))) == (None, None, [])
+    assert (get(conn, NOBODY), channel_of(conn, NOBODY), list(other_addresses(conn, NOBODY))) == (
+        None,
+        None,
+        [],
+    )
 
 
-def test_an_alias_finds_the_address(conn: Connection, book: AddressBook, sign_up: Any, look_up: Any) -> None:
+def test_an_alias_finds_the_address(
+    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+) -> None:
     sign_up("628120000001", channel="whatsapp")
     row = look_up("628120000001", "whatsapp")
     for _ in range(2):
@@ -68,7 +81,9 @@ def test_many_aliases_at_once_are_what_they_are_one_by_one(
         sign_up(f"62812000000{number}", channel="whatsapp")
     ids = [look_up(f"62812000000{number}", "whatsapp").id for number in range(4)]
     for _ in range(2):
-        add_aliases(conn, book, "whatsapp", [(ids[0], "ID.0"), (ids[1], "ID.1"), (ids[0], "628120000000")])
+        add_aliases(
+            conn, book, "whatsapp", [(ids[0], "ID.0"), (ids[1], "ID.1"), (ids[0], "628120000000")]
+        )
     assert totals(conn)["alias"] == 2
     assert [look_up(f"ID.{number}", "whatsapp").id for number in range(2)] == ids[:2]
     add_aliases(conn, book, "whatsapp", [(ids[2], "628120000003")])
@@ -84,24 +99,40 @@ def test_an_alias_of_an_unknown_address_is_dropped(conn: Connection, book: Addre
     assert find(conn, book, "whatsapp", "ID.77") is None
 
 
-def test_an_id_that_is_the_address_itself_is_no_alias(conn: Connection, book: AddressBook, sign_up: Any, look_up: Any) -> None:
+def test_an_id_that_is_the_address_itself_is_no_alias(
+    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+) -> None:
     sign_up("628120000001", channel="whatsapp")
     add_alias(conn, book, look_up("628120000001", "whatsapp").id, "628120000001")
     assert totals(conn)["alias"] == 0
 
 
-def test_an_alias_that_was_an_address_is_merged(conn: Connection, book: AddressBook, sign_up: Any, look_up: Any) -> None:
+def test_an_alias_that_was_an_address_is_merged(
+    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+) -> None:
     sign_up("628120000001", "cibabat", channel="whatsapp", topics="cuaca")
     sign_up("ID.77", "melong", channel="whatsapp", topics="bansos")
     number = look_up("628120000001", "whatsapp").id
     add_alias(conn, book, number, "ID.77")
     assert look_up("ID.77", "whatsapp").id == number
-    assert (read(conn, number).areas, read(conn, number).topics) == (("32.77.01.1001", "32.77.03.1002"), ("bansos", "cuaca"))
+    assert (read(conn, number).areas, read(conn, number).topics) == (
+        ("32.77.01.1001", "32.77.03.1002"),
+        ("bansos", "cuaca"),
+    )
     assert look_up("628120000001", "whatsapp").home == "32.77.01.1001"
-    assert totals(conn) == {"subscriber": 1, "address": 1, "subscription": 2, "alias": 1, "consent": 2, "strike": 0}
+    assert totals(conn) == {
+        "subscriber": 1,
+        "address": 1,
+        "subscription": 2,
+        "alias": 1,
+        "consent": 2,
+        "strike": 0,
+    }
 
 
-def test_an_opt_out_of_either_holds_after_a_merge(conn: Connection, book: AddressBook, sign_up: Any, look_up: Any) -> None:
+def test_an_opt_out_of_either_holds_after_a_merge(
+    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+) -> None:
     sign_up("628120000001", channel="whatsapp")
     sign_up("ID.77", channel="whatsapp")
     consent.stop(conn, look_up("ID.77", "whatsapp").id, source="whatsapp", at=NOW)
@@ -114,12 +145,16 @@ def test_a_confirmed_address_outlives_a_dead_one_in_a_merge(
 ) -> None:
     sign_up("628120000001", channel="whatsapp")
     sign_up("ID.77", channel="whatsapp")
-    consent.suppress(conn, look_up("628120000001", "whatsapp").id, "address_dead", source="provider", at=NOW)
+    consent.suppress(
+        conn, look_up("628120000001", "whatsapp").id, "address_dead", source="provider", at=NOW
+    )
     add_alias(conn, book, look_up("628120000001", "whatsapp").id, "ID.77")
     assert look_up("ID.77", "whatsapp").confirmed
 
 
-def test_no_topics_stays_no_topics_in_a_merge(conn: Connection, book: AddressBook, sign_up: Any, look_up: Any) -> None:
+def test_no_topics_stays_no_topics_in_a_merge(
+    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+) -> None:
     sign_up("628120000001", channel="whatsapp", topics="cuaca")
     sign_up("ID.77", channel="whatsapp")
     add_alias(conn, book, look_up("628120000001", "whatsapp").id, "ID.77")
@@ -138,7 +173,9 @@ def test_a_migrated_chat_keeps_its_place_under_its_new_id(
     assert look_up("-500", "telegram") == after
 
 
-def test_moving_twice_changes_nothing_more(conn: Connection, book: AddressBook, sign_up: Any, look_up: Any) -> None:
+def test_moving_twice_changes_nothing_more(
+    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+) -> None:
     sign_up("-500", channel="telegram")
     number = look_up("-500", "telegram").id
     for _ in range(2):
@@ -146,7 +183,9 @@ def test_moving_twice_changes_nothing_more(conn: Connection, book: AddressBook, 
     assert totals(conn)["alias"] == 1
 
 
-def test_moving_to_an_alias_makes_it_the_main_id(conn: Connection, book: AddressBook, sign_up: Any, look_up: Any) -> None:
+def test_moving_to_an_alias_makes_it_the_main_id(
+    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+) -> None:
     sign_up("628120000001", channel="whatsapp")
     number = look_up("628120000001", "whatsapp").id
     add_alias(conn, book, number, "ID.77")
@@ -155,14 +194,18 @@ def test_moving_to_an_alias_makes_it_the_main_id(conn: Connection, book: Address
     assert totals(conn)["alias"] == 1
 
 
-def test_moving_onto_another_address_leaves_that_one(conn: Connection, book: AddressBook, sign_up: Any, look_up: Any) -> None:
+def test_moving_onto_another_address_leaves_that_one(
+    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+) -> None:
     sign_up("-500", "cibabat", channel="telegram")
     sign_up("-100500", "melong", channel="telegram")
     before, new = look_up("-500", "telegram"), look_up("-100500", "telegram").id
     add_alias(conn, book, before.id, "-4")
     (joined,) = move(conn, book, before.id, "-100500")
     assert joined == Joined(keep=new, gone=before.id, channel="telegram", slot=before.slot)
-    assert remaining_id(conn, before.id) == new, "a link that names the one that is gone still works"
+    assert remaining_id(conn, before.id) == new, (
+        "a link that names the one that is gone still works"
+    )
     assert {look_up(text, "telegram").id for text in ("-500", "-100500", "-4")} == {new}
     assert read(conn, new).areas == ("32.77.01.1001", "32.77.03.1002")
     assert totals(conn)["address"] == 1
@@ -172,7 +215,9 @@ def test_moving_nobody_is_no_error(conn: Connection, book: AddressBook) -> None:
     assert move(conn, book, NOBODY, "-100500") == []
 
 
-def test_a_message_may_fall_back_to_the_newest_other_address(conn: Connection, sign_up: Any, look_up: Any) -> None:
+def test_a_message_may_fall_back_to_the_newest_other_address(
+    conn: Connection, sign_up: Any, look_up: Any
+) -> None:
     sign_up("rina@contoh.example", person="rina", now=NOW)
     sign_up("628120000001", channel="whatsapp", person="rina", now=NOW + 1)
     sign_up("77", channel="telegram", person="rina", now=NOW + 2)
@@ -180,10 +225,14 @@ def test_a_message_may_fall_back_to_the_newest_other_address(conn: Connection, s
     others = other_addresses(conn, look_up("628120000001", "whatsapp").id)
     assert [row.channel for row in others] == ["telegram", "email"]
     consent.stop(conn, look_up("77", "telegram").id, source="telegram", at=NOW)
-    assert [row.channel for row in other_addresses(conn, look_up("628120000001", "whatsapp").id)] == ["email"]
+    assert [
+        row.channel for row in other_addresses(conn, look_up("628120000001", "whatsapp").id)
+    ] == ["email"]
 
 
-def test_erasing_leaves_nothing_of_the_address(conn: Connection, book: AddressBook, sign_up: Any, look_up: Any) -> None:
+def test_erasing_leaves_nothing_of_the_address(
+    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+) -> None:
     sign_up("628120000001", "cibabat melong", channel="whatsapp", person="rina")
     number = look_up("628120000001", "whatsapp").id
     add_alias(conn, book, number, "ID.77")
@@ -193,7 +242,9 @@ def test_erasing_leaves_nothing_of_the_address(conn: Connection, book: AddressBo
     assert not erase(conn, book, "whatsapp", "628120000001")
 
 
-def test_erasing_one_address_leaves_the_persons_others(conn: Connection, book: AddressBook, sign_up: Any, look_up: Any) -> None:
+def test_erasing_one_address_leaves_the_persons_others(
+    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+) -> None:
     sign_up("rina@contoh.example", person="rina")
     sign_up("77", channel="telegram", person="rina")
     assert erase(conn, book, "email", "rina@contoh.example")
@@ -206,7 +257,9 @@ def test_counting_tells_channel_and_state(conn: Connection, sign_up: Any, look_u
         sign_up(f"warga{number}@contoh.example", confirmed=number > 0)
     sign_up("77", channel="telegram")
     consent.stop(conn, look_up("warga1@contoh.example").id, source="web", at=NOW)
-    consent.suppress(conn, look_up("warga2@contoh.example").id, "address_dead", source="provider", at=NOW)
+    consent.suppress(
+        conn, look_up("warga2@contoh.example").id, "address_dead", source="provider", at=NOW
+    )
     assert count(conn) == {
         "email": {"unconfirmed": 1, "confirmed": 1, "address_dead": 1, "opted_out": 1},
         "telegram": {"unconfirmed": 0, "confirmed": 1, "address_dead": 0, "opted_out": 0},
@@ -218,7 +271,9 @@ def test_an_empty_book_counts_and_exports_nothing(conn: Connection, book: Addres
     assert list(export_rows(conn, book)) == []
 
 
-def test_the_export_holds_the_address_its_wishes_and_its_proof(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+def test_the_export_holds_the_address_its_wishes_and_its_proof(
+    conn: Connection, book: AddressBook, sign_up: Any
+) -> None:
     sign_up(
         "rina@contoh.example",
         "cibabat cimahi",
@@ -230,27 +285,49 @@ def test_the_export_holds_the_address_its_wishes_and_its_proof(conn: Connection,
     )
     (row,) = export_rows(conn, book)
     assert row == {
-        "channel": "email", "address": "rina@contoh.example", "areas": "32.77 32.77.03.1002", "topics": "bansos cuaca",
-        "language": "en", "consent_source": "formulir", "consent_at": "2026-11-25T09:46:40+00:00",
-        "subscriber": book.reference("r"), "state": "confirmed",
-    }  # fmt: skip
+        "channel": "email",
+        "address": "rina@contoh.example",
+        "areas": "32.77 32.77.03.1002",
+        "topics": "bansos cuaca",
+        "language": "en",
+        "consent_source": "formulir",
+        "consent_at": "2026-11-25T09:46:40+00:00",
+        "subscriber": book.reference("r"),
+        "state": "confirmed",
+    }
     assert set(row) == set(COLUMNS)
 
 
 def exported(conn: Connection, book: AddressBook) -> list[str]:
     """The export as lines of CSV."""
-    return [",".join(COLUMNS), *(",".join(row[name] for name in COLUMNS) for row in export_rows(conn, book))]
+    return [
+        ",".join(COLUMNS),
+        *(",".join(row[name] for name in COLUMNS) for row in export_rows(conn, book)),
+    ]
 
 
-def taken_in(conn: Connection, book: AddressBook, tree: AreaTree, lines: list[str]) -> dict[str, int]:
+def taken_in(
+    conn: Connection, book: AddressBook, tree: AreaTree, lines: list[str]
+) -> dict[str, int]:
     """Import lines of CSV."""
-    rows = [row for row in read_rows(lines, tree, ["cuaca"], {"email": str, "telegram": str}) if isinstance(row, Row)]
+    rows = [
+        row
+        for row in read_rows(lines, tree, ["cuaca"], {"email": str, "telegram": str})
+        if isinstance(row, Row)
+    ]
     return import_rows(conn, book, tree, rows, NOW + 9)
 
 
-def test_an_export_comes_back_unchanged(conn: Connection, book: AddressBook, tree: AreaTree, sign_up: Any, look_up: Any) -> None:
+def test_an_export_comes_back_unchanged(
+    conn: Connection, book: AddressBook, tree: AreaTree, sign_up: Any, look_up: Any
+) -> None:
     for number in range(20):
-        sign_up(f"warga{number}@contoh.example", "cibabat melong", topics="cuaca", person=f"p{number // 2}")
+        sign_up(
+            f"warga{number}@contoh.example",
+            "cibabat melong",
+            topics="cuaca",
+            person=f"p{number // 2}",
+        )
     sign_up("77", channel="telegram", confirmed=False)
     consent.stop(conn, look_up("warga3@contoh.example").id, source="web", at=NOW)
     assert taken_in(conn, book, tree, exported(conn, book)) == {"same": 19, "suppressed": 1}
@@ -271,15 +348,28 @@ def test_an_export_moves_to_another_machine_with_its_opt_outs(
     assert look_up("rina@contoh.example").subscriber == look_up("dewi@contoh.example").subscriber
 
 
-def test_a_long_export_is_read_in_parts(conn: Connection, book: AddressBook, tree: AreaTree) -> None:
-    lines = [",".join(COLUMNS), *(f"email,w{n}@contoh.example,cibabat,,id,test,2026-11-01,," for n in range(4_500))]
+def test_a_long_export_is_read_in_parts(
+    conn: Connection, book: AddressBook, tree: AreaTree
+) -> None:
+    lines = [
+        ",".join(COLUMNS),
+        *(f"email,w{n}@contoh.example,cibabat,,id,test,2026-11-01,," for n in range(4_500)),
+    ]
     assert taken_in(conn, book, tree, lines) == {"new": 4_500}
     assert len({row["address"] for row in export_rows(conn, book)}) == 4_500
 
 
-def test_four_sign_ups_of_one_address_at_once_make_one_address(postgresql_url: str, book: AddressBook, tree: AreaTree) -> None:
+def test_four_sign_ups_of_one_address_at_once_make_one_address(
+    postgresql_url: str, book: AddressBook, tree: AreaTree
+) -> None:
     database = Database(postgresql_url)
-    wanted = Subscription(channel="email", address="rina@contoh.example", areas=("cibabat",), source="test", consent_at=NOW)
+    wanted = Subscription(
+        channel="email",
+        address="rina@contoh.example",
+        areas=("cibabat",),
+        source="test",
+        consent_at=NOW,
+    )
     ready = threading.Barrier(4)
 
     def sign_up(_: int) -> str:

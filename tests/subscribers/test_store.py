@@ -21,13 +21,19 @@ def slots_by_home(sizes: list[int]) -> list[list[int]]:
     number = 0
     homes = []
     for home, size in zip(HOMES, sizes, strict=True):
-        homes.append(sorted(slot_of("email", home, position, number + position + 1) for position in range(size)))
+        homes.append(
+            sorted(
+                slot_of("email", home, position, number + position + 1) for position in range(size)
+            )
+        )
         number += size
     return homes
 
 
 def behind(homes: list[list[int]], percent: int) -> float:
-    """After `percent` of all slots: the most messages by which one home is more than 2 percentage points behind another."""
+    """After `percent` of all slots: the most messages by which one home is more than 2 percentage
+    points behind another.
+    """
     everyone = sorted(slot for slots in homes for slot in slots)
     done = [bisect.bisect_left(slots, everyone[len(everyone) * percent // 100]) for slots in homes]
     worst = 0.0
@@ -66,19 +72,33 @@ def test_homes_and_channels_do_not_share_their_places() -> None:
 
 
 def test_numbers_run_on_within_each_home(conn: Connection) -> None:
-    first = store.draw_slots(conn, [("email", HOMES[0], "", 1), ("email", HOMES[1], "", 2), ("email", HOMES[0], "", 3)])
+    first = store.draw_slots(
+        conn, [("email", HOMES[0], "", 1), ("email", HOMES[1], "", 2), ("email", HOMES[0], "", 3)]
+    )
     again = store.draw_slots(conn, [("email", HOMES[0], "", 4), ("telegram", HOMES[0], "", 5)])
-    assert first == [slot_of("email", HOMES[0], 0, 1), slot_of("email", HOMES[1], 0, 2), slot_of("email", HOMES[0], 1, 3)]
+    assert first == [
+        slot_of("email", HOMES[0], 0, 1),
+        slot_of("email", HOMES[1], 0, 2),
+        slot_of("email", HOMES[0], 1, 3),
+    ]
     assert again == [slot_of("email", HOMES[0], 2, 4), slot_of("telegram", HOMES[0], 0, 5)]
 
 
 def test_each_choice_of_topics_is_spread_by_itself(conn: Connection) -> None:
     mine, other = ("email", HOMES[0]), ("email", HOMES[1])
-    first = store.draw_slots(conn, [(*mine, " bansos ", 1), (*mine, "", 2), (*mine, " cuaca ", 3), (*other, " cuaca ", 4)])
-    again = store.draw_slots(conn, [(*mine, " bansos ", 5), (*mine, " bansos cuaca ", 6), (*mine, "", 7)])
+    first = store.draw_slots(
+        conn,
+        [(*mine, " bansos ", 1), (*mine, "", 2), (*mine, " cuaca ", 3), (*other, " cuaca ", 4)],
+    )
+    again = store.draw_slots(
+        conn, [(*mine, " bansos ", 5), (*mine, " bansos cuaca ", 6), (*mine, "", 7)]
+    )
     assert first == [
-        slot_of(*mine, 0, 1, 1), slot_of(*mine, 0, 2), slot_of(*mine, 0, 3, 2), slot_of(*other, 0, 4, 1)
-    ]  # fmt: skip
+        slot_of(*mine, 0, 1, 1),
+        slot_of(*mine, 0, 2),
+        slot_of(*mine, 0, 3, 2),
+        slot_of(*other, 0, 4, 1),
+    ]
     assert again == [slot_of(*mine, 1, 5, 1), slot_of(*mine, 0, 6, 3), slot_of(*mine, 1, 7)]
 
 
@@ -103,7 +123,9 @@ def test_reserved_ids_are_new_and_different(conn: Connection) -> None:
 
 def test_a_row_that_is_there_stays(conn: Connection) -> None:
     for n in (1, 2):
-        conn.execute(store.insert_new(conn, store.slot_counter).values(channel="email", home=HOMES[0], n=n))
+        conn.execute(
+            store.insert_new(conn, store.slot_counter).values(channel="email", home=HOMES[0], n=n)
+        )
     assert conn.execute(select(store.slot_counter.c.n)).scalars().all() == [1]
 
 

@@ -6,7 +6,16 @@ import pytest
 from sqlalchemy import Connection
 
 from subscribers.areas import AreaTree
-from subscribers.subscriptions import Choice, check_topics, codes_of, home_of, pack_topics, read, replace, unpack_topics
+from subscribers.subscriptions import (
+    Choice,
+    check_topics,
+    codes_of,
+    home_of,
+    pack_topics,
+    read,
+    replace,
+    unpack_topics,
+)
 
 NOBODY = 10**9
 TOPICS = ("kesehatan", "bansos", "cuaca", "lainnya")
@@ -61,29 +70,41 @@ def test_an_address_is_at_home_in_its_lowest_kelurahan() -> None:
     assert home_of(["32.77"]) == "32.77"
 
 
-def test_a_choice_is_replaced_as_a_whole(conn: Connection, tree: AreaTree, sign_up: Any, look_up: Any) -> None:
+def test_a_choice_is_replaced_as_a_whole(
+    conn: Connection, tree: AreaTree, sign_up: Any, look_up: Any
+) -> None:
     sign_up("rina@contoh.example", "cibabat melong", topics="cuaca")
     row = look_up("rina@contoh.example")
     assert replace(conn, tree, row.id, areas=["baros", "cimahi"], topics=["kesehatan", "bansos"])
-    assert read(conn, row.id) == Choice(areas=("32.77", "32.77.02.1001"), topics=("bansos", "kesehatan"))
+    assert read(conn, row.id) == Choice(
+        areas=("32.77", "32.77.02.1001"), topics=("bansos", "kesehatan")
+    )
     moved = look_up("rina@contoh.example")
     assert moved.home == "32.77.02.1001"
     assert moved.slot == row.slot
 
 
-def test_the_same_choice_is_no_change(conn: Connection, tree: AreaTree, sign_up: Any, look_up: Any) -> None:
+def test_the_same_choice_is_no_change(
+    conn: Connection, tree: AreaTree, sign_up: Any, look_up: Any
+) -> None:
     sign_up("rina@contoh.example", "cibabat melong", topics="cuaca")
-    assert not replace(conn, tree, look_up("rina@contoh.example").id, areas=["melong", "cibabat"], topics=["cuaca"])
+    assert not replace(
+        conn, tree, look_up("rina@contoh.example").id, areas=["melong", "cibabat"], topics=["cuaca"]
+    )
 
 
-def test_only_the_topics_may_change(conn: Connection, tree: AreaTree, sign_up: Any, look_up: Any) -> None:
+def test_only_the_topics_may_change(
+    conn: Connection, tree: AreaTree, sign_up: Any, look_up: Any
+) -> None:
     sign_up("rina@contoh.example", "cibabat")
     address = look_up("rina@contoh.example").id
     assert replace(conn, tree, address, areas=["cibabat"], topics=["darurat"])
     assert read(conn, address) == Choice(areas=("32.77.03.1002",), topics=("darurat",))
 
 
-def test_a_choice_with_an_unknown_area_changes_nothing(conn: Connection, tree: AreaTree, sign_up: Any, look_up: Any) -> None:
+def test_a_choice_with_an_unknown_area_changes_nothing(
+    conn: Connection, tree: AreaTree, sign_up: Any, look_up: Any
+) -> None:
     sign_up("rina@contoh.example", "cibabat")
     address = look_up("rina@contoh.example").id
     with pytest.raises(KeyError):

@@ -1,4 +1,6 @@
-"""Files of rows as clerks make them: delimiters, header words, cells over several lines, empty rows and columns."""
+"""Files of rows as clerks make them: delimiters, header words, cells over several lines, empty rows
+and columns.
+"""
 
 import io
 
@@ -29,11 +31,15 @@ def test_the_delimiter_is_found_or_declared(delimiter: str, declared: bool) -> N
 
 @pytest.mark.parametrize("first", ['"sep=;"', "SEP=;", "\ufeffsep=;", "sep=;;;;;;;"])
 def test_the_line_that_declares_a_delimiter_may_look_odd(first: str) -> None:
-    assert [record.cells for record in table(first, HEADER.replace(",", ";"), GOOD.replace(",", ";"))] == [CELLS]
+    assert [
+        record.cells for record in table(first, HEADER.replace(",", ";"), GOOD.replace(",", ";"))
+    ] == [CELLS]
 
 
 def test_a_declared_delimiter_that_is_wrong_does_not_count() -> None:
-    assert [record.cells for record in table("sep=,", HEADER.replace(",", ";"), GOOD.replace(",", ";"))] == [CELLS]
+    assert [
+        record.cells for record in table("sep=,", HEADER.replace(",", ";"), GOOD.replace(",", ";"))
+    ] == [CELLS]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +59,10 @@ def test_header_words_may_be_indonesian_and_spelt_with_spaces(header: str) -> No
 
 def test_blank_rows_and_empty_columns_are_passed_over() -> None:
     read = table(HEADER + ",,,", ",,,,,,", GOOD + ",,,", "", ' , ,"",,, ,', "\xa0", ";;;;;;", GOOD)
-    assert [(record.line, record.cells, record.problem) for record in read] == [(3, CELLS, ""), (8, CELLS, "")]
+    assert [(record.line, record.cells, record.problem) for record in read] == [
+        (3, CELLS, ""),
+        (8, CELLS, ""),
+    ]
 
 
 def test_optional_columns_may_be_missing_at_the_end_as_excel_leaves_them_out() -> None:
@@ -62,17 +71,30 @@ def test_optional_columns_may_be_missing_at_the_end_as_excel_leaves_them_out() -
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_a_cell_over_several_lines_is_one_record_and_lines_are_still_counted_right(end: str) -> None:
+def test_a_cell_over_several_lines_is_one_record_and_lines_are_still_counted_right(
+    end: str,
+) -> None:
     lines = [HEADER, 'email,rina@contoh.example,cibabat,,id,"formulir', 'RW 05",2026-11-03', GOOD]
     read = Table(io.StringIO(end.join(lines) + end, newline=""))
     assert [(record.line, record.problem) for record in read] == [(2, ""), (4, "")]
 
 
 def test_a_forgotten_quotation_mark_spoils_one_row() -> None:
-    read = list(table(HEADER, GOOD.replace("rina", '"rina'), GOOD, GOOD.replace("cibabat", '"cibabat\nmelong"'), GOOD))
+    read = list(
+        table(
+            HEADER,
+            GOOD.replace("rina", '"rina'),
+            GOOD,
+            GOOD.replace("cibabat", '"cibabat\nmelong"'),
+            GOOD,
+        )
+    )
     assert [(record.line, record.problem) for record in read] == [
-        (2, "Tanda kutip tidak berpasangan."), (3, ""), (4, ""), (6, ""),
-    ]  # fmt: skip
+        (2, "Tanda kutip tidak berpasangan."),
+        (3, ""),
+        (4, ""),
+        (6, ""),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +104,10 @@ def test_a_forgotten_quotation_mark_spoils_one_row() -> None:
         (GOOD + ",lebih", "Ada 8 kolom, seharusnya 7."),
         (GOOD.replace("formulir", "formulir, RW 05"), "Ada 8 kolom, seharusnya 7."),
         (GOOD.replace("rina", "r\0na"), "Baris ini berisi karakter NUL."),
-        (GOOD.replace("rina", "r\ufffdna"), "Baris ini rusak: ada huruf yang tidak terbaca. Tulis ulang hurufnya."),
+        (
+            GOOD.replace("rina", "r\ufffdna"),
+            "Baris ini rusak: ada huruf yang tidak terbaca. Tulis ulang hurufnya.",
+        ),
         (GOOD.replace("rina", "r\udce9na"), "Baris ini bukan UTF-8."),
         (GOOD.replace("rina", "r" * 70_000), "Baris lebih dari 64 KiB."),
     ],
@@ -99,5 +124,9 @@ def test_no_junk_of_quotation_marks_stops_the_file(junk: list[str]) -> None:
 
 def test_numbers_kept_as_text_by_a_formula_are_those_numbers() -> None:
     header = HEADER.replace(",", ";")
-    found = table(header, 'whatsapp;="0812";cibabat;;id;loket;2026-11-03', 'whatsapp;"=""0812""";cibabat;;id;loket;2026-11-03')
+    found = table(
+        header,
+        'whatsapp;="0812";cibabat;;id;loket;2026-11-03',
+        'whatsapp;"=""0812""";cibabat;;id;loket;2026-11-03',
+    )
     assert [record.cells[1] for record in found] == ["0812", "0812"]

@@ -1,4 +1,6 @@
-"""Alembic's entry: runs the migrations on the connection, and in the transaction, that migrating.py holds."""
+"""Alembic's entry: runs the migrations on the connection, and in the transaction, that migrating.py
+holds.
+"""
 
 from alembic import context
 

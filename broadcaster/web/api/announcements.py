@@ -22,7 +22,15 @@ async def create(request: Request) -> Response:
     raw = await read_object(request)
     publish = raw.pop("publish", False)
     if not isinstance(publish, bool):
-        raise InvalidAnnouncement([Problem(field="publish", reason="Bentuk isinya salah.", remedy="Isi dengan true atau false.")])
+        raise InvalidAnnouncement(
+            [
+                Problem(
+                    field="publish",
+                    reason="Bentuk isinya salah.",
+                    remedy="Isi dengan true atau false.",
+                )
+            ]
+        )
     if publish and not token_of(request).may("publish"):
         raise HTTPException(403)
     app = app_of(request)
@@ -55,7 +63,9 @@ async def correct(request: Request) -> Response:
 
     def act(connection: Connection) -> Stored:
         checked = press.examine(raw, now, corrected=publishing.held(connection, found))
-        return publishing.correct(connection, press, found, checked, reason=reason, actor=actor, now=now)
+        return publishing.correct(
+            connection, press, found, checked, reason=reason, actor=actor, now=now
+        )
 
     return await _publication(request, act, status=200)
 
@@ -78,7 +88,10 @@ async def withdraw(request: Request) -> Response:
 @refusing
 async def pause(request: Request) -> Response:
     """Stop sending until resumed."""
-    why = read_model(Reason, await read_object(request)).reason or f"Dijeda oleh {token_of(request).name}."
+    why = (
+        read_model(Reason, await read_object(request)).reason
+        or f"Dijeda oleh {token_of(request).name}."
+    )
     return await _steer(request, "pause", why)
 
 
@@ -91,18 +104,33 @@ async def resume(request: Request) -> Response:
 @refusing
 async def cancel(request: Request) -> Response:
     """Send nothing more of it."""
-    why = read_model(Reason, await read_object(request)).reason or f"Dihentikan oleh {token_of(request).name}."
+    why = (
+        read_model(Reason, await read_object(request)).reason
+        or f"Dihentikan oleh {token_of(request).name}."
+    )
     return await _steer(request, "cancel", why)
 
 
 @refusing
 async def retry_failed(request: Request) -> Response:
-    """One more attempt for all that failed; says how many, and how many were left out for which reason."""
-    done = await steering.retry_failed(app_of(request), await _found(request), actor=_actor(request))
-    return as_json({**(await _overview(request)).as_json(), "retried": done.opened, "left_out": dict(done.left_out)})
+    """One more attempt for all that failed; says how many, and how many were left out for which
+    reason.
+    """
+    done = await steering.retry_failed(
+        app_of(request), await _found(request), actor=_actor(request)
+    )
+    return as_json(
+        {
+            **(await _overview(request)).as_json(),
+            "retried": done.opened,
+            "left_out": dict(done.left_out),
+        }
+    )
 
 
-async def _publication(request: Request, act: Callable[[Connection], Stored], *, status: int) -> Response:
+async def _publication(
+    request: Request, act: Callable[[Connection], Stored], *, status: int
+) -> Response:
     """Publish once, answer, and ring after the commit."""
     response, stored = await once(request, act, status=status)
     if stored is not None:
@@ -112,7 +140,9 @@ async def _publication(request: Request, act: Callable[[Connection], Stored], *,
 
 async def _steer(request: Request, act: steering.Act, why: str = "") -> Response:
     """Change the sending and answer how it stands."""
-    await steering.steer(app_of(request), await _found(request), act, why=why, actor=_actor(request))
+    await steering.steer(
+        app_of(request), await _found(request), act, why=why, actor=_actor(request)
+    )
     return as_json((await _overview(request)).as_json())
 
 
@@ -126,7 +156,9 @@ async def _found(request: Request) -> str:
 
 async def _overview(request: Request) -> Overview:
     app = app_of(request)
-    shown = await app.database.read(overview, request.path_params["id"], app.site, app.causes, app.labels)
+    shown = await app.database.read(
+        overview, request.path_params["id"], app.site, app.causes, app.labels
+    )
     if shown is None:
         raise Missing
     return shown

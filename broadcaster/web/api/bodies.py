@@ -8,13 +8,20 @@ from broadcaster.fields import Fields
 class NewAnnouncement(Fields):
     """An announcement, and whether to publish it at once."""
 
-    publish: bool = Field(False, description="True needs a token with scope publish; else the announcement is kept as a draft.")
+    publish: bool = Field(
+        False,
+        description="True needs a token with scope publish; else the announcement is kept as a draft.",
+    )
 
 
 class CorrectedAnnouncement(Fields):
     """The whole announcement as it should read now."""
 
-    reason: str = Field(min_length=1, max_length=300, description="What was wrong, in a sentence that residents read.")
+    reason: str = Field(
+        min_length=1,
+        max_length=300,
+        description="What was wrong, in a sentence that residents read.",
+    )
 
 
 class _Body(BaseModel):
@@ -39,11 +46,15 @@ class NewSubscriber(_Body):
     channel: str = Field(max_length=40)
     address: str = Field(max_length=320)
     areas: str | list[str] = Field(description="Slugs or codes, as a list or separated by spaces.")
-    topics: str | list[str] = Field("", description="Slugs; empty: all; `darurat`: emergencies only.")
+    topics: str | list[str] = Field(
+        "", description="Slugs; empty: all; `darurat`: emergencies only."
+    )
     language: str = Field("id", max_length=40)
     consent_source: str = Field(max_length=200, description="By which way consent was given.")
     consent_at: str = Field(max_length=40, description="When; without a zone it is WIB.")
-    subscriber: str = Field("", max_length=200, description="Joins several addresses of one person.")
+    subscriber: str = Field(
+        "", max_length=200, description="Joins several addresses of one person."
+    )
 
 
 class Published(BaseModel):
@@ -60,10 +71,14 @@ class Channel(BaseModel):
 
     sending: str = Field(description="preparing, running, paused, stopped, superseded or done")
     why: str = Field(description="Why it is paused or stopped, in words.")
-    halted: str = Field(description="Empty; probe: asked each minute whether it is back; manual: waits for an operator.")
+    halted: str = Field(
+        description="Empty; probe: asked each minute whether it is back; manual: waits for an operator."
+    )
     detail: str = Field(description="Why it is halted.")
     paused_until: str | None = Field(description="The provider asked us to wait until then.")
-    held_suppressions: int = Field(description="Addresses called dead, in suspicious number: an operator decides.")
+    held_suppressions: int = Field(
+        description="Addresses called dead, in suspicious number: an operator decides."
+    )
 
 
 class WaitingRows(BaseModel):
@@ -83,9 +98,13 @@ class HeldUp(BaseModel):
     """What keeps one channel from going on."""
 
     channel: str
-    cause: str = Field(description="halted, probing, limited, stopped, unreachable, trouble, tier, unreadable or later")
+    cause: str = Field(
+        description="halted, probing, limited, stopped, unreachable, trouble, tier, unreadable or later"
+    )
     count: int
-    until: str | None = Field(description="Until when, with date; null where a person must act or nobody knows.")
+    until: str | None = Field(
+        description="Until when, with date; null where a person must act or nobody knows."
+    )
     words: str = Field(description="The same as people read it.")
     remedy: str = Field(description="What can be done.")
 
@@ -107,7 +126,8 @@ class Announcement(Published):
     sending: str = Field(description="preparing, running, paused, stopped or done")
     possible_duplicates: int
     people: int | None = Field(
-        default=None, description="Different persons among the deliveries; null until all of these are there."
+        default=None,
+        description="Different persons among the deliveries; null until all of these are there.",
     )
     deliveries: dict[str, dict[str, int]]
     channels: dict[str, Channel]

@@ -38,7 +38,13 @@ def _kept(rows: tuple[Row, ...], base_url: str) -> Kept:
 def document(rows: tuple[Row, ...], base_url: str) -> Mapping[str, Any]:
     """The whole document of the rows that declare an operation."""
     described = [row for row in rows if row.operation is not None]
-    models = {model for row in described if row.operation for model in (row.operation.body, row.operation.answer) if model}
+    models = {
+        model
+        for row in described
+        if row.operation
+        for model in (row.operation.body, row.operation.answer)
+        if model
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -51,7 +57,13 @@ def document(rows: tuple[Row, ...], base_url: str) -> Mapping[str, Any]:
         "paths": _paths(described),
         "components": {
             "schemas": _schemas({*models, ProblemDetails}),
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "broadcaster token add"}},
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "broadcaster token add",
+                }
+            },
         },
     }
 
@@ -73,11 +85,17 @@ def _operation(row: Row, method: str) -> dict[str, Any]:
         "responses": _responses(operation, scope),
     }
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in _PARAMETER.findall(row.path)
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PARAMETER.findall(row.path)
     ]
     if operation.idempotent:
         parameters.append(
-            {"name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string", "maxLength": 200}}
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string", "maxLength": 200},
+            }
         )
     if parameters:
         described["parameters"] = parameters
@@ -85,7 +103,10 @@ def _operation(row: Row, method: str) -> dict[str, Any]:
         described["security"] = [{"token": []}]
         described["description"] = f"Needs a token with scope {scope}."
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": _reference(operation.body)}}}
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": _reference(operation.body)}},
+        }
     return described
 
 
@@ -93,9 +114,20 @@ def _responses(operation: Operation, scope: str | None) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": "Done."}
     if operation.answer is not None:
         answer["content"] = {"application/json": {"schema": _reference(operation.answer)}}
-    problem = {"description": "Refused.", "content": {"application/problem+json": {"schema": _reference(ProblemDetails)}}}
-    refusals = ["429", *(["401", "403"] if scope else []), *(["400", "413", "422"] if operation.body else [])]
-    return {str(operation.status): answer, **dict.fromkeys(sorted(refusals), problem), "default": problem}
+    problem = {
+        "description": "Refused.",
+        "content": {"application/problem+json": {"schema": _reference(ProblemDetails)}},
+    }
+    refusals = [
+        "429",
+        *(["401", "403"] if scope else []),
+        *(["400", "413", "422"] if operation.body else []),
+    ]
+    return {
+        str(operation.status): answer,
+        **dict.fromkeys(sorted(refusals), problem),
+        "default": problem,
+    }
 
 
 def _operation_id(path: str, method: str) -> str:
@@ -108,6 +140,10 @@ def _reference(model: type) -> dict[str, str]:
 
 
 def _schemas(models: Iterable[type]) -> Mapping[str, Any]:
-    wanted = [(model, "validation") for model in sorted(models, key=lambda model: model.__name__) if issubclass(model, BaseModel)]
+    wanted = [
+        (model, "validation")
+        for model in sorted(models, key=lambda model: model.__name__)
+        if issubclass(model, BaseModel)
+    ]
     _, schema = models_json_schema(wanted, ref_template=_REFERENCE)  # type: ignore[arg-type]  # the mode is one of its literals
     return dict(schema["$defs"])

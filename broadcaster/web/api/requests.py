@@ -1,4 +1,6 @@
-"""What every API endpoint does alike: read JSON, refuse in problem details, do repeated requests once."""
+"""What every API endpoint does alike: read JSON, refuse in problem details, do repeated requests
+once.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -64,7 +66,9 @@ async def read_object(request: Request) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise HTTPException(400)
     if unstorable := list(_with_nul(content)):
-        raise InvalidAnnouncement(Problem(field=name, reason=UNSTORABLE, remedy=MEND_UNSTORABLE) for name in unstorable)
+        raise InvalidAnnouncement(
+            Problem(field=name, reason=UNSTORABLE, remedy=MEND_UNSTORABLE) for name in unstorable
+        )
     return content
 
 
@@ -95,15 +99,21 @@ def read_model(model: type[Model], content: Mapping[str, Any]) -> Model:
         ) from None
 
 
-async def once(request: Request, act: Callable[[Connection], Stored], *, status: int) -> tuple[Response, Stored | None]:
-    """Do `act` in one transaction and answer; under an Idempotency-Key only the first time. Also what was done, if it was.
+async def once(
+    request: Request, act: Callable[[Connection], Stored], *, status: int
+) -> tuple[Response, Stored | None]:
+    """Do `act` in one transaction and answer; under an Idempotency-Key only the first time. Also
+    what was done, if it was.
 
-    `act` must read what it decides by inside the transaction: a request repeated later must still get its first answer.
+    `act` must read what it decides by inside the transaction: a request repeated later must still
+    get its first answer.
     """
     key = request.headers.get("idempotency-key", "")
     if len(key) > KEY_LIMIT or not key.isascii() or not key.isprintable():
         raise HTTPException(400)
-    digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode() + await request.body()).digest()
+    digest = hashlib.sha256(
+        f"{request.method} {request.url.path}\n".encode() + await request.body()
+    ).digest()
     token = token_of(request).id
 
     def transaction(connection: Connection) -> tuple[Answer, Stored | None]:
@@ -121,11 +131,16 @@ async def once(request: Request, act: Callable[[Connection], Stored], *, status:
     return as_json(answer.body.encode(), answer.status, headers), done
 
 
-def as_json(content: bytes | Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def as_json(
+    content: bytes | Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """A JSON answer that nobody keeps."""
     body = content if isinstance(content, bytes) else msgspec.json.encode(content)
     return Response(
-        body, status_code=status, media_type="application/json", headers={"Cache-Control": "no-store", **(headers or {})}
+        body,
+        status_code=status,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
     )
 
 

@@ -16,7 +16,16 @@ from broadcaster.web.api.requests import as_json, read_model, read_object, refus
 from subscribers import importing
 from subscribers.importing import BadRow, Row
 
-COLUMNS = ("channel", "address", "areas", "topics", "language", "consent_source", "consent_at", "subscriber")
+COLUMNS = (
+    "channel",
+    "address",
+    "areas",
+    "topics",
+    "language",
+    "consent_source",
+    "consent_at",
+    "subscriber",
+)
 
 
 @refusing
@@ -30,7 +39,9 @@ async def add(request: Request) -> Response:
         done = importing.import_rows(connection, app.book, app.tree, [row], app.clock().timestamp())
         result = next(iter(done))
         detail = {"channel": row.subscription.channel, "result": result}
-        audit.append(connection, at=app.clock(), actor=actor, act="subscriber", subject="", detail=detail)
+        audit.append(
+            connection, at=app.clock(), actor=actor, act="subscriber", subject="", detail=detail
+        )
         return result
 
     result = await app.database.write(act)
@@ -41,10 +52,13 @@ def _row(app: App, given: NewSubscriber) -> Row:
     """The row, by the rules of the CSV; raises InvalidAnnouncement."""
     topics = tuple(topic.slug for topic in app.settings.topics)
     parsers = {name: app.loaded.modules[name].parse_address for name in app.push}
-    read = next(importing.read_rows(_lines(given), app.tree, topics, parsers, now=app.clock().timestamp()))
+    read = next(
+        importing.read_rows(_lines(given), app.tree, topics, parsers, now=app.clock().timestamp())
+    )
     if isinstance(read, BadRow):
         raise InvalidAnnouncement(
-            Problem(field=bad.column, reason=bad.reason, remedy="Perbaiki, lalu kirim lagi.") for bad in read.problems
+            Problem(field=bad.column, reason=bad.reason, remedy="Perbaiki, lalu kirim lagi.")
+            for bad in read.problems
         )
     return read
 
@@ -57,5 +71,7 @@ def _lines(given: NewSubscriber) -> list[str]:
 
 
 def _cell(value: str | list[str]) -> str:
-    """One line, whatever was given: a line break would be another row. A list's names may have spaces in them."""
+    """One line, whatever was given: a line break would be another row. A list's names may have
+    spaces in them.
+    """
     return " ".join((";".join(value) if isinstance(value, list) else value).split())

@@ -1,4 +1,6 @@
-"""One's own account: who one is here, where nudges go, how one signs in, and where one is signed in."""
+"""One's own account: who one is here, where nudges go, how one signs in, and where one is signed
+in.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,7 +33,9 @@ async def show(request: Request) -> Response:
 
 async def end_session(request: Request) -> Response:
     """Sign out another browser; 404 when it is none of one's own."""
-    ended = await app_of(request).database.write(own_account.end_session, owner_of(request), str(request.path_params["id"]))
+    ended = await app_of(request).database.write(
+        own_account.end_session, owner_of(request), str(request.path_params["id"])
+    )
     if not ended:
         raise HTTPException(404)
     return done("sesi")
@@ -44,7 +48,9 @@ async def end_sessions(request: Request) -> Response:
 
 
 def owner_of(request: Request, *, choosing: bool = False) -> Owner:
-    """Who acts; sends those who must first choose a password to where they do (`choosing`: they are there)."""
+    """Who acts; sends those who must first choose a password to where they do (`choosing`: they are
+    there).
+    """
     session = session_of(request)
     if session.account.must_change and not choosing:
         raise HTTPException(303, headers={"Location": CHOOSE_PASSWORD})
@@ -68,19 +74,32 @@ def place_names(app: App, account: Account) -> Sequence[str]:
     return [area.label for area in found if area is not None]
 
 
-async def page(request: Request, *, problem: str = "", mail: str | None = None, status: int = 200) -> Response:
+async def page(
+    request: Request, *, problem: str = "", mail: str | None = None, status: int = 200
+) -> Response:
     """The page; `problem` is what was wrong with the address in `mail`."""
     app, session = app_of(request), session_of(request)
 
     def look(connection: Connection) -> tuple[list[sessions.Session], int]:
         own = sessions.of(connection, session.account, app.clock().timestamp())
-        return sorted(own, key=lambda one: one.id != session.id), accounts.recovery_codes_left(connection, session.account.id)
+        return sorted(own, key=lambda one: one.id != session.id), accounts.recovery_codes_left(
+            connection, session.account.id
+        )
 
     own, codes = await app.database.read(look)
     said = request.query_params.get("selesai", "")
     account = account_of(request)
     return frame.page(
-        request, "account.html", status=status, problem=problem, mail=account.email if mail is None else mail, sessions=own,
-        here=session.id, codes=codes, ways=WAYS, places=place_names(app, account), said=said if said in DONE else "",
+        request,
+        "account.html",
+        status=status,
+        problem=problem,
+        mail=account.email if mail is None else mail,
+        sessions=own,
+        here=session.id,
+        codes=codes,
+        ways=WAYS,
+        places=place_names(app, account),
+        said=said if said in DONE else "",
         nudge_ways=link_chat.ways_of(request),
-    )  # fmt: skip
+    )

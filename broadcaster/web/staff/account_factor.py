@@ -1,4 +1,6 @@
-"""One's own second factor: a picture to scan, a code before it counts, recovery codes shown once, and turning it off."""
+"""One's own second factor: a picture to scan, a code before it counts, recovery codes shown once,
+and turning it off.
+"""
 
 import base64
 import binascii
@@ -29,19 +31,32 @@ async def show(request: Request) -> Response:
 
 
 async def turn_on(request: Request) -> Response:
-    """Ask for it from now on, once a code of it and the password have come; shows the recovery codes."""
+    """Ask for it from now on, once a code of it and the password have come; shows the recovery
+    codes.
+    """
     app, owner, form = app_of(request), owner_of(request), await request.form()
     try:
         sealed = _unpacked(text_of(form, "mulai"))
         secret = own_account.begun_second_factor(app.book, owner, sealed)
     except BadAccount as refused:
-        return _setup(request, *own_account.begin_second_factor(app.book, owner), problem=str(refused))
+        return _setup(
+            request, *own_account.begin_second_factor(app.book, owner), problem=str(refused)
+        )
     asked = await ask_again(request, owner.account, text_of(form, "sandi"))
     if asked.problem:
-        return _setup(request, secret, sealed, problem=asked.said(frame.words_of(request)), field="sandi", wait=asked.wait)
+        return _setup(
+            request,
+            secret,
+            sealed,
+            problem=asked.said(frame.words_of(request)),
+            field="sandi",
+            wait=asked.wait,
+        )
     try:
         codes = await app.database.write(
-            lambda connection: own_account.turn_on(connection, app.book, owner, secret=secret, code=text_of(form, "kode"))
+            lambda connection: own_account.turn_on(
+                connection, app.book, owner, secret=secret, code=text_of(form, "kode")
+            )
         )
     except BadAccount as refused:
         return _setup(request, secret, sealed, problem=str(refused), field="kode")
@@ -58,12 +73,18 @@ async def act(request: Request) -> Response:
     app, owner, form = app_of(request), owner_of(request), await request.form()
     asked = await ask_again(request, owner.account, text_of(form, "sandi"))
     if asked.problem:
-        return _confirm(request, owner, problem=asked.said(frame.words_of(request)), wait=asked.wait)
+        return _confirm(
+            request, owner, problem=asked.said(frame.words_of(request)), wait=asked.wait
+        )
     if _act(request) == "off":
         await app.database.write(own_account.turn_off, owner)
         return done("kode-mati")
     try:
-        return _codes(request, await app.database.write(own_account.renew_recovery, app.book, owner), fresh=False)
+        return _codes(
+            request,
+            await app.database.write(own_account.renew_recovery, app.book, owner),
+            fresh=False,
+        )
     except BadAccount:
         return RedirectResponse(ADDRESS, 303)
 
@@ -80,15 +101,27 @@ def _unpacked(text: str) -> bytes:
 
 
 def _setup(
-    request: Request, secret: str, sealed: bytes, *, problem: str = "", field: str = "", wait: int = 0
-) -> Response:  # fmt: skip
+    request: Request,
+    secret: str,
+    sealed: bytes,
+    *,
+    problem: str = "",
+    field: str = "",
+    wait: int = 0,
+) -> Response:
     account = owner_of(request).account
     address = rules.totp_address(secret, account.name, frame.words_of(request)("staff.brand"))
     response = frame.page(
-        request, "account_factor.html", status=429 if wait else 422 if problem else 200, problem=problem, field=field,
-        picture=qr(address), secret=" ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
-        address=address, begun=base64.urlsafe_b64encode(sealed).decode(),
-    )  # fmt: skip
+        request,
+        "account_factor.html",
+        status=429 if wait else 422 if problem else 200,
+        problem=problem,
+        field=field,
+        picture=qr(address),
+        secret=" ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
+        address=address,
+        begun=base64.urlsafe_b64encode(sealed).decode(),
+    )
     return _waiting(response, wait)
 
 
@@ -96,7 +129,12 @@ def _confirm(request: Request, owner: Owner, *, problem: str = "", wait: int = 0
     if not owner.account.secured:
         return RedirectResponse(ADDRESS, 303)
     status = 429 if wait else 422 if problem else 200
-    return _waiting(frame.page(request, "account_confirm.html", status=status, problem=problem, act=_act(request)), wait)
+    return _waiting(
+        frame.page(
+            request, "account_confirm.html", status=status, problem=problem, act=_act(request)
+        ),
+        wait,
+    )
 
 
 def _codes(request: Request, codes: list[str], *, fresh: bool) -> Response:

@@ -19,7 +19,9 @@ from broadcaster.web.staff.account import done, owner_of, text_of
 
 
 async def change(request: Request) -> Response:
-    """Send a code to a new address, once for a form; none at all, or the same address, is stored at once."""
+    """Send a code to a new address, once for a form; none at all, or the same address, is stored at
+    once.
+    """
     app, owner, form = app_of(request), owner_of(request), await request.form()
     typed = text_of(form, "kabar")
     try:
@@ -29,7 +31,12 @@ async def change(request: Request) -> Response:
             return done("kabar")
         return await _send(request, owner, mail, once.id_of(form) or forms.fresh_id())
     except BadAccount as refused:
-        return await account.page(request, problem=str(refused), mail=typed, status=503 if isinstance(refused, NotSent) else 422)
+        return await account.page(
+            request,
+            problem=str(refused),
+            mail=typed,
+            status=503 if isinstance(refused, NotSent) else 422,
+        )
 
 
 async def _send(request: Request, owner: Owner, mail: str, form: str) -> Response:
@@ -38,10 +45,14 @@ async def _send(request: Request, owner: Owner, mail: str, form: str) -> Respons
     key = f"mail {form} {app.book.lookup('mail form', mail).hex()}"
     earlier = await app.database.read(form_acts.find, owner.account.id, key)
     if earlier is None and not request.app.state.limits.letters.take(str(owner.account.id)):
-        return await account.page(request, problem=t("staff.account.mail.often"), mail=mail, status=429)
+        return await account.page(
+            request, problem=t("staff.account.mail.often"), mail=mail, status=429
+        )
     earlier = await app.database.write(form_acts.take, owner.account.id, key, owner.at)
     if earlier is not None and not earlier.result:
-        return await account.page(request, problem=t("staff.trial.going.advice"), mail=mail, status=409)
+        return await account.page(
+            request, problem=t("staff.trial.going.advice"), mail=mail, status=409
+        )
     if earlier is not None:
         return _asked(request, mail, earlier.result)
     try:
@@ -74,4 +85,6 @@ def _unpacked(text: str) -> bytes:
 
 def _asked(request: Request, mail: str, begun: str, *, problem: str = "") -> Response:
     status = 422 if problem else 200
-    return frame.page(request, "account_mail.html", status=status, mail=mail, begun=begun, problem=problem)
+    return frame.page(
+        request, "account_mail.html", status=status, mail=mail, begun=begun, problem=problem
+    )

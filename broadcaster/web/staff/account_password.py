@@ -29,10 +29,14 @@ async def change(request: Request) -> Response:
     form = await request.form()
     asked = await ask_again(request, owner.account, text_of(form, "lama"))
     if asked.problem:
-        return _form(request, field="lama", problem=asked.said(frame.words_of(request)), wait=asked.wait)
+        return _form(
+            request, field="lama", problem=asked.said(frame.words_of(request)), wait=asked.wait
+        )
     try:
         typed = (text_of(form, "baru"), text_of(form, "ulang"))
-        hashed = await app.hasher.run(partial(own_account.hash_new_password, asked.stored, *typed, owner.account))
+        hashed = await app.hasher.run(
+            partial(own_account.hash_new_password, asked.stored, *typed, owner.account)
+        )
     except BadAccount as refused:
         return _form(request, field="baru", problem=str(refused))
     await app.database.write(own_account.change_password, owner, hashed)
@@ -42,9 +46,15 @@ async def change(request: Request) -> Response:
 def _form(request: Request, *, field: str = "", problem: str = "", wait: int = 0) -> Response:
     status = 429 if wait else 422 if problem else 200
     response = frame.page(
-        request, "account_password.html", status=status, field=field, problem=problem, shortest=PASSWORD_SHORTEST,
-        longest=PASSWORD_LONGEST, must=account_of(request).must_change,
-    )  # fmt: skip
+        request,
+        "account_password.html",
+        status=status,
+        field=field,
+        problem=problem,
+        shortest=PASSWORD_SHORTEST,
+        longest=PASSWORD_LONGEST,
+        must=account_of(request).must_change,
+    )
     if wait:
         response.headers["Retry-After"] = str(wait)
     return response

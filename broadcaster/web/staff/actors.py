@@ -8,7 +8,11 @@ from broadcaster.store.accounts import acting
 from broadcaster.store.audit import Entry
 from broadcaster.wording import Words, words
 
-_OTHERS = {"cli": "staff.send.by.cli", "clock": "staff.send.by.clock", "simulasi": "staff.send.by.demo"}
+_OTHERS = {
+    "cli": "staff.send.by.cli",
+    "clock": "staff.send.by.clock",
+    "simulasi": "staff.send.by.demo",
+}
 _AUTOMATIC = ("staff.send.why.jeda", "staff.send.why.lanjut", "staff.send.why.hentikan")
 
 

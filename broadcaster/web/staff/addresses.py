@@ -1,4 +1,6 @@
-"""Addresses within the newsroom: where a person may be sent on to, and the page on which a form stands. Never another site."""
+"""Addresses within the newsroom: where a person may be sent on to, and the page on which a form
+stands. Never another site.
+"""
 
 import posixpath
 import re
@@ -18,16 +20,26 @@ _QUERY = re.compile(r"[A-Za-z0-9/_.\-=&%+~]*", re.ASCII)
 
 
 def safe_target(text: str) -> str:
-    """Read where to go after signing in: a page of the newsroom by its plain path, else its first page."""
+    """Read where to go after signing in: a page of the newsroom by its plain path, else its first
+    page.
+    """
     path, mark, query = text.partition("?")
     plain = _plain(path)
-    if len(text) > LONGEST or not _QUERY.fullmatch(query) or "//" in query or not plain or plain.startswith(SIGN_IN):
+    if (
+        len(text) > LONGEST
+        or not _QUERY.fullmatch(query)
+        or "//" in query
+        or not plain
+        or plain.startswith(SIGN_IN)
+    ):
         return HOME
     return plain + mark + query
 
 
 def _plain(path: str) -> str:
-    """The path without dots and escapes, as a browser would follow it; "" where that leaves the newsroom."""
+    """The path without dots and escapes, as a browser would follow it; "" where that leaves the
+    newsroom.
+    """
     decoded = unquote(path)
     if not _PATH.fullmatch(decoded) or "//" in decoded:
         return ""
@@ -36,7 +48,9 @@ def _plain(path: str) -> str:
 
 
 def ways_back(table: Sequence[Row]) -> list[Row]:
-    """A row for each path that takes forms alone: whoever opens it, say after signing in again, finds the page above it."""
+    """A row for each path that takes forms alone: whoever opens it, say after signing in again,
+    finds the page above it.
+    """
     pages = {row.path for row in table if "GET" in row.methods}
     forms = {row.path: None for row in table if row.path not in pages}
     return [Row(path, _way_back(_page_above(path, pages)), access="staff:own") for path in forms]

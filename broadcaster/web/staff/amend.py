@@ -1,4 +1,6 @@
-"""Correcting and withdrawing what is published: one person proposes, with the differences before them; another decides."""
+"""Correcting and withdrawing what is published: one person proposes, with the differences before
+them; another decides.
+"""
 
 import hashlib
 import hmac
@@ -34,7 +36,18 @@ from channels.base.rendering import WIB
 
 Change = Literal["correction", "withdrawal"]
 TIMES = ("effective", "expires")
-TYPED = ("title", "summary", "body", "instruction", "category", "agency", "link", "image", "image_alt", *TIMES)
+TYPED = (
+    "title",
+    "summary",
+    "body",
+    "instruction",
+    "category",
+    "agency",
+    "link",
+    "image",
+    "image_alt",
+    *TIMES,
+)
 """Fields of the form that are one text each; areas are check-boxes."""
 CLAIMED = ("claim", "seen_at", "verdict", "fact", "evidence")
 """What a clarification says besides; the form of any other announcement has none of it."""
@@ -45,7 +58,9 @@ SAID = {
     "ditolak": ("", "out"),
     "ditarik": ("", "out"),
 }
-"""What the page says was done, and how the proposal may stand while it says so; keys below "staff.send.said."."""
+"""What the page says was done, and how the proposal may stand while it says so; keys below
+"staff.send.said.".
+"""
 PATHS: Mapping[Change, str] = {"correction": "ralat", "withdrawal": "cabut"}
 
 
@@ -81,7 +96,9 @@ async def correct(request: Request) -> Response:
     seen = fingerprint(form, reason)
     try:
         if not hmac.compare_digest(_text(sent, "seen").encode(), seen.encode()):
-            checked, _why = await app.database.read(amending.examine_correction, desk, row, form, reason=reason)
+            checked, _why = await app.database.read(
+                amending.examine_correction, desk, row, form, reason=reason
+            )
             changes = _changes(request, row.fields, checked.fields)
             if not changes:
                 raise NotAllowed(words("id")("staff.send.same"))
@@ -93,10 +110,14 @@ async def correct(request: Request) -> Response:
 
 
 async def show_again(request: Request) -> Response:
-    """The correction as it was typed, for a session that began after it was opened; nothing is proposed."""
+    """The correction as it was typed, for a session that began after it was opened; nothing is
+    proposed.
+    """
     row, sent = await found(request), await request.form()
     values = _typed(corrected(row, sent, request), sent)
-    shown = Shown(values=values, reason=_text(sent, "reason"), problems=(frame.stale(request),), status=403)
+    shown = Shown(
+        values=values, reason=_text(sent, "reason"), problems=(frame.stale(request),), status=403
+    )
     return await _show(request, "correction", shown)
 
 
@@ -105,7 +126,9 @@ async def withdraw(request: Request) -> Response:
     row, sent = await found(request), await request.form()
     desk, reason = frame.desk_of(request), _text(sent, "reason")
     try:
-        await app_of(request).database.write(amending.propose_withdrawal, desk, row.id, reason=reason)
+        await app_of(request).database.write(
+            amending.propose_withdrawal, desk, row.id, reason=reason
+        )
     except (InvalidAnnouncement, NotAllowed) as refused:
         return await _refused(request, "withdrawal", Shown(reason=reason), refused)
     return _to(row, "withdrawal", "diajukan")
@@ -116,7 +139,9 @@ async def approve(request: Request) -> Response:
     app, row, sent = app_of(request), await found(request), await request.form()
     waiting = await app.database.read(drafts.proposed, row.id)
     try:
-        stored = await app.database.write(amending.approve, frame.desk_of(request), row.id, seen=_text(sent, "seen"))
+        stored = await app.database.write(
+            amending.approve, frame.desk_of(request), row.id, seen=_text(sent, "seen")
+        )
     except (InvalidAnnouncement, NotAllowed) as refused:
         return await _refused(request, _change(waiting), Shown(), refused)
     if stored.edition is None:
@@ -127,25 +152,35 @@ async def approve(request: Request) -> Response:
 
 async def call_back(request: Request) -> Response:
     """Take an approval back within the hold."""
-    return await _decide(request, lambda c, desk, row: amending.call_back(c, desk, row.id), "dibatalkan")
+    return await _decide(
+        request, lambda c, desk, row: amending.call_back(c, desk, row.id), "dibatalkan"
+    )
 
 
 async def refuse(request: Request) -> Response:
     """Turn it down, with a reason."""
     sent = await request.form()
-    return await _decide(request, lambda c, desk, row: amending.refuse(c, desk, row.id, _text(sent, "reason")), "ditolak")
+    return await _decide(
+        request,
+        lambda c, desk, row: amending.refuse(c, desk, row.id, _text(sent, "reason")),
+        "ditolak",
+    )
 
 
 async def take_back(request: Request) -> Response:
     """Its author no longer wants it."""
-    return await _decide(request, lambda c, desk, row: amending.take_back(c, desk, row.id), "ditarik")
+    return await _decide(
+        request, lambda c, desk, row: amending.take_back(c, desk, row.id), "ditarik"
+    )
 
 
 # --- the form -----------------------------------------------------------------------------------------
 
 
 def corrected(row: Announcement, sent: FormData, request: Request) -> dict[str, Any]:
-    """What is published with what was typed over it; areas keep the spelling in which they were published."""
+    """What is published with what was typed over it; areas keep the spelling in which they were
+    published.
+    """
     tree = app_of(request).tree
     form = row.fields.model_dump(mode="json", exclude_defaults=True)
     form |= {name: _text(sent, name) for name in TYPED}
@@ -153,7 +188,11 @@ def corrected(row: Announcement, sent: FormData, request: Request) -> dict[str, 
         given = forms.read(sent)
         form |= {name: given.get(name, "") for name in CLAIMED if name in sent}
     wanted = {value for value in sent.getlist("areas") if isinstance(value, str)}
-    kept = [name for name in row.fields.areas if (area := tree.get(name)) is not None and area.slug in wanted]
+    kept = [
+        name
+        for name in row.fields.areas
+        if (area := tree.get(name)) is not None and area.slug in wanted
+    ]
     known = {area.slug for area in (tree.get(name) for name in kept) if area is not None}
     form["areas"] = [*kept, *(area.slug for area in tree.all() if area.slug in wanted - known)]
     form["translations"] = _translations(sent) if sent.get("translations") else {}
@@ -171,7 +210,13 @@ def _typed(form: Form, sent: FormData) -> dict[str, Any]:
     """The form as it is shown again."""
     typed = {name: _text(sent, name) for name in TYPED}
     shown = forms.shown({"translations": _translations(sent)})["translations"]
-    return {**typed, **_claimed(form), "areas": form["areas"], "translations": bool(sent.get("translations")), "words": shown}
+    return {
+        **typed,
+        **_claimed(form),
+        "areas": form["areas"],
+        "translations": bool(sent.get("translations")),
+        "words": shown,
+    }
 
 
 def _translations(sent: FormData) -> dict[str, dict[str, str]]:
@@ -190,8 +235,13 @@ def _published(fields: Fields) -> dict[str, Any]:
     """The form as it is first shown."""
     values: dict[str, Any] = {name: getattr(fields, name) or "" for name in TYPED}
     times = {name: getattr(fields, name) for name in TIMES}
-    values |= {name: at.astimezone(WIB).strftime("%Y-%m-%dT%H:%M") if at else "" for name, at in times.items()}
-    stored = {lang: words.model_dump(exclude_none=True) for lang, words in fields.translations.items()}
+    values |= {
+        name: at.astimezone(WIB).strftime("%Y-%m-%dT%H:%M") if at else ""
+        for name, at in times.items()
+    }
+    stored = {
+        lang: words.model_dump(exclude_none=True) for lang, words in fields.translations.items()
+    }
     return {
         **values,
         **_claimed(fields.model_dump(mode="json", exclude_defaults=True)),
@@ -206,12 +256,19 @@ def _proposed(row: Announcement, form: Form) -> dict[str, Any]:
     times = {name: forms.shown(form)[name] for name in TIMES}
     texts = {name: str(form.get(name) or "") for name in TYPED}
     return {
-        **_published(row.fields), **texts, **times, **_claimed(form), "areas": list(form.get("areas") or ()),
-        "translations": bool(form.get("translations")), "words": forms.shown(form)["translations"],
-    }  # fmt: skip
+        **_published(row.fields),
+        **texts,
+        **times,
+        **_claimed(form),
+        "areas": list(form.get("areas") or ()),
+        "translations": bool(form.get("translations")),
+        "words": forms.shown(form)["translations"],
+    }
 
 
-def _unpublished(connection: Connection, row: Announcement, newest: EditionRow | None, account: Account) -> Version | None:
+def _unpublished(
+    connection: Connection, row: Announcement, newest: EditionRow | None, account: Account
+) -> Version | None:
     """Find this person's last correction, if it was refused or taken back."""
     last = drafts.newest(connection, row.id)
     if last is None or newest is None or last.act != "correct" or last.actor != account.actor:
@@ -223,7 +280,9 @@ def _unpublished(connection: Connection, row: Announcement, newest: EditionRow |
 def _changes(request: Request, before: Fields, after: Fields) -> list[Difference]:
     app = app_of(request)
     found = differences(before, after, tree=app.tree, topics=app.settings.topics)
-    return [one for one in found if one.name != "publish_at"]  # a correction is published when it is approved
+    return [
+        one for one in found if one.name != "publish_at"
+    ]  # a correction is published when it is approved
 
 
 # --- answers ------------------------------------------------------------------------------------------
@@ -232,16 +291,29 @@ def _changes(request: Request, before: Fields, after: Fields) -> list[Difference
 async def _show(request: Request, change: Change, shown: Shown) -> Response:
     app, row, t = app_of(request), await found(request), words(pages.lang_of(request))
 
-    def look(connection: Connection) -> tuple[EditionRow | None, Proposal | None, Mapping[str, str], Version | None]:
+    def look(
+        connection: Connection,
+    ) -> tuple[EditionRow | None, Proposal | None, Mapping[str, str], Version | None]:
         waiting = drafts.proposed(connection, row.id)
         people = [waiting.actor, waiting.approved_by] if waiting else []
         newest = rows.newest_edition(connection, row.id)
-        return newest, waiting, actors.spoken(connection, people, t), _unpublished(connection, row, newest, account_of(request))
+        return (
+            newest,
+            waiting,
+            actors.spoken(connection, people, t),
+            _unpublished(connection, row, newest, account_of(request)),
+        )
 
     newest, waiting, people, unused = await app.database.read(look)
     desk, writers = frame.desk_of(request), {waiting.actor} if waiting is not None else set()
-    after = read_leniently(waiting.form)[0] if waiting is not None and waiting.change == "correction" else None
-    judged = await app.database.read(judgement, desk.press, row, desk.account, writers, desk.now, after)
+    after = (
+        read_leniently(waiting.form)[0]
+        if waiting is not None and waiting.change == "correction"
+        else None
+    )
+    judged = await app.database.read(
+        judgement, desk.press, row, desk.account, writers, desk.now, after
+    )
     if newest is None:
         raise HTTPException(404)
     if waiting is not None and waiting.change != change and request.method == "GET":
@@ -250,24 +322,47 @@ async def _show(request: Request, change: Change, shown: Shown) -> Response:
     chosen = row.fields.channels
     said = request.query_params.get("selesai", "")
     again = unused is not None and "pakai" in request.query_params
-    values = shown.values or (_proposed(row, unused.form) if unused is not None and again else _published(row.fields))
-    left = round(proposed.release_at - app.clock().timestamp()) if proposed and proposed.release_at else 0
+    values = shown.values or (
+        _proposed(row, unused.form) if unused is not None and again else _published(row.fields)
+    )
+    left = (
+        round(proposed.release_at - app.clock().timestamp())
+        if proposed and proposed.release_at
+        else 0
+    )
     return frame.page(
-        request, "amend.html", status=shown.status, row=row, change=change, shown=shown, newest=newest, waiting=proposed,
-        values=values, unused=unused is not None and not again and not shown.values,
-        proposer=people[proposed.actor] if proposed else "", approver=people[proposed.approved_by] if proposed else "",
-        left=max(left, 0), judged=judged,
-        changes=_changes(request, row.fields, after) if proposed and after is not None else shown.changes,
-        mine=proposed is not None and proposed.actor == account_of(request).actor, topics=app.settings.topics, tree=app.tree,
-        verdicts=VERDICTS, marked=_marked(request, values["areas"] if change == "correction" else ()),
+        request,
+        "amend.html",
+        status=shown.status,
+        row=row,
+        change=change,
+        shown=shown,
+        newest=newest,
+        waiting=proposed,
+        values=values,
+        unused=unused is not None and not again and not shown.values,
+        proposer=people[proposed.actor] if proposed else "",
+        approver=people[proposed.approved_by] if proposed else "",
+        left=max(left, 0),
+        judged=judged,
+        changes=_changes(request, row.fields, after)
+        if proposed and after is not None
+        else shown.changes,
+        mine=proposed is not None and proposed.actor == account_of(request).actor,
+        topics=app.settings.topics,
+        tree=app.tree,
+        verdicts=VERDICTS,
+        marked=_marked(request, values["areas"] if change == "correction" else ()),
         pushed=[app.push[one].label for one in app.open_push if not chosen or one in chosen],
         pulled=[app.pull[one].label for one in app.pull if not chosen or one in chosen],
         said=said if _standing(proposed, newest) in SAID.get(said, ()) else "",
-    )  # fmt: skip
+    )
 
 
 def _standing(proposed: Proposal | None, newest: EditionRow) -> str:
-    """How a proposal stands, as SAID names it; "out": none waits, and one was published at some time."""
+    """How a proposal stands, as SAID names it; "out": none waits, and one was published at some
+    time.
+    """
     if proposed is None:
         return "out" if newest.number > 1 else ""
     return "asked" if proposed.release_at is None else "held"
@@ -275,10 +370,14 @@ def _standing(proposed: Proposal | None, newest: EditionRow) -> str:
 
 def _marked(request: Request, names: Sequence[str]) -> set[str]:
     """Slugs of the areas that are ticked."""
-    return {area.slug for area in (app_of(request).tree.get(name) for name in names) if area is not None}
+    return {
+        area.slug for area in (app_of(request).tree.get(name) for name in names) if area is not None
+    }
 
 
-async def _decide(request: Request, act: Callable[[Connection, Any, Announcement], None], said: str) -> Response:
+async def _decide(
+    request: Request, act: Callable[[Connection, Any, Announcement], None], said: str
+) -> Response:
     app, row, desk = app_of(request), await found(request), frame.desk_of(request)
     change = _change(await app.database.read(drafts.proposed, row.id))
     try:
@@ -288,12 +387,16 @@ async def _decide(request: Request, act: Callable[[Connection, Any, Announcement
     return _to(row, change, said)
 
 
-async def _refused(request: Request, change: Change, shown: Shown, refused: InvalidAnnouncement | NotAllowed) -> Response:
+async def _refused(
+    request: Request, change: Change, shown: Shown, refused: InvalidAnnouncement | NotAllowed
+) -> Response:
     given = refused.problems if isinstance(refused, InvalidAnnouncement) else ()
     problems = refusals.worded(given, frame.words_of(request))
     refusal = "" if problems else str(refused)
     status = 422 if problems else frame.status_of(refused)
-    return await _show(request, change, replace(shown, problems=problems, refusal=refusal, status=status))
+    return await _show(
+        request, change, replace(shown, problems=problems, refusal=refusal, status=status)
+    )
 
 
 def _change(waiting: Proposal | None) -> Change:

@@ -1,4 +1,6 @@
-"""The channels: whether each is open, what holds it up, what it lately did; and what people may do about it."""
+"""The channels: whether each is open, what holds it up, what it lately did; and what people may do
+about it.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -47,7 +49,9 @@ async def show(request: Request) -> Response:
 async def resume(request: Request) -> Response:
     """Open a channel again, once its cause is mended."""
     channel = _named(request)
-    act = partial(operating.resume_channel, app_of(request), channel, actor=account_of(request).actor)
+    act = partial(
+        operating.resume_channel, app_of(request), channel, actor=account_of(request).actor
+    )
     return await _acted(request, act, "dibuka")
 
 
@@ -57,7 +61,13 @@ async def decide(request: Request) -> Response:
     if sent.get("putusan") not in ("terapkan", "buang"):
         raise HTTPException(400)
     apply = sent.get("putusan") == "terapkan"
-    act = partial(operating.decide_held, app_of(request), channel, apply=apply, actor=account_of(request).actor)
+    act = partial(
+        operating.decide_held,
+        app_of(request),
+        channel,
+        apply=apply,
+        actor=account_of(request).actor,
+    )
     return await _acted(request, act, "diterapkan" if apply else "dibuang")
 
 
@@ -79,10 +89,19 @@ def cards(connection: Connection, app: App) -> list[ChannelCard]:
     found = []
     for name, channel in app.push.items():
         is_open = app.loaded.is_open(name)
-        figures = channel_figures(connection, app.book, name, rate=channel.rate, limited=channel.tier > 0)
+        figures = channel_figures(
+            connection, app.book, name, rate=channel.rate, limited=channel.tier > 0
+        )
         word = word_of(figures, is_open=is_open)
         found.append(
-            ChannelCard(name=name, label=channel.label, word=word, rate=channel.rate, tier=channel.tier, figures=figures)
+            ChannelCard(
+                name=name,
+                label=channel.label,
+                word=word,
+                rate=channel.rate,
+                tier=channel.tier,
+                figures=figures,
+            )
         )
     return found
 
@@ -91,12 +110,17 @@ async def _page(request: Request, *, problem: str = "", status: int = 200) -> Re
     app, account = app_of(request), account_of(request)
     said = request.query_params.get("selesai", "")
     return frame.page(
-        request, "channels.html", status=status, problem=problem, cards=await app.database.read(cards, app),
+        request,
+        "channels.html",
+        status=status,
+        problem=problem,
+        cards=await app.database.read(cards, app),
         late=await app.database.read(late, app.clock().timestamp()),
-        pulled=[channel.label for channel in app.pull.values()], minutes=MINUTES,
+        pulled=[channel.label for channel in app.pull.values()],
+        minutes=MINUTES,
         may_steer=account.may("steer") and account.everywhere,
         said=said if said in ("dibuka", "diterapkan", "dibuang") else "",
-    )  # fmt: skip
+    )
 
 
 async def _acted(request: Request, act: Callable[[], Awaitable[Any]], said: str) -> Response:

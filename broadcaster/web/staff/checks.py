@@ -1,4 +1,6 @@
-"""What the composer says of a form before it is submitted: what must be mended, and what a colleague would point out."""
+"""What the composer says of a form before it is submitted: what must be mended, and what a
+colleague would point out.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -20,7 +22,9 @@ from broadcaster.web.staff import frame, refusals
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checks:
-    """`problems` stop it, `advice` does not; `waits` of an emergency: channels that would let it wait, said before all else."""
+    """`problems` stop it, `advice` does not; `waits` of an emergency: channels that would let it
+    wait, said before all else.
+    """
 
     problems: tuple[Problem, ...]
     advice: tuple[Problem, ...]
@@ -30,10 +34,14 @@ class Checks:
 NOTHING = Checks(problems=(), advice=())
 
 
-async def of(request: Request, form: Mapping[str, Any], announcement: str = "", *, tried: bool = True) -> Checks:
-    """Hold a form against the rules and against the advice; `announcement` is its id once it is stored.
+async def of(
+    request: Request, form: Mapping[str, Any], announcement: str = "", *, tried: bool = True
+) -> Checks:
+    """Hold a form against the rules and against the advice; `announcement` is its id once it is
+    stored.
 
-    What is still empty is no error of a form that is just being begun (`tried`: it was sent before).
+    What is still empty is no error of a form that is just being begun (`tried`: it was sent
+    before).
     """
     app, desk, t = app_of(request), frame.desk_of(request), frame.words_of(request)
     fields = read_leniently(form)[0]
@@ -46,7 +54,9 @@ async def of(request: Request, form: Mapping[str, Any], announcement: str = "", 
 
     known, left_open = await app.database.read(read)
     looked = await previewing.beside(lambda: _looked(desk, form, fields, known, left_open))
-    problems = [problem for problem in looked.problems if tried or problem.reason != refusals.MISSING]
+    problems = [
+        problem for problem in looked.problems if tried or problem.reason != refusals.MISSING
+    ]
     return Checks(problems=refusals.worded(problems, t), advice=looked.advice, waits=looked.waits)
 
 
@@ -54,11 +64,15 @@ async def waits(request: Request) -> tuple[Problem, ...]:
     """Which channels would let an emergency wait, were it published now."""
     app, now = app_of(request), app_of(request).clock()
     fields = read_leniently({"level": "emergency"})[0]
-    known = await app.database.read(lambda connection: _known(connection, app, fields, now.timestamp(), ""))
+    known = await app.database.read(
+        lambda connection: _known(connection, app, fields, now.timestamp(), "")
+    )
     return tuple(advice.waits(fields, now, known))
 
 
-def _known(connection: Connection, app: App, fields: Fields, since: float, announcement: str) -> advice.Known:
+def _known(
+    connection: Connection, app: App, fields: Fields, since: float, announcement: str
+) -> advice.Known:
     going = [name for name in app.open_push if not fields.channels or name in fields.channels]
     return advice.Known(
         same_title=listing.same_title(connection, fields.title, since, announcement),
@@ -67,14 +81,22 @@ def _known(connection: Connection, app: App, fields: Fields, since: float, annou
     )
 
 
-def _looked(desk: Desk, form: Mapping[str, Any], fields: Fields, known: advice.Known, left_open: Collection[str]) -> Checks:
+def _looked(
+    desk: Desk,
+    form: Mapping[str, Any],
+    fields: Fields,
+    known: advice.Known,
+    left_open: Collection[str],
+) -> Checks:
     problems: tuple[Problem, ...] = ()
     try:
         examined(desk.press, form, desk.now)
     except InvalidAnnouncement as refused:
         problems = refused.problems
     broken = {problem.field for problem in problems}
-    problems += tuple(problem for problem in blanks.problems(fields, left_open) if problem.field not in broken)
+    problems += tuple(
+        problem for problem in blanks.problems(fields, left_open) if problem.field not in broken
+    )
     broken |= {problem.field for problem in problems}
     waiting = tuple(advice.waits(fields, desk.now, known)) if fields.level == "emergency" else ()
     advised = advice.advise(fields, now=desk.now, known=known)

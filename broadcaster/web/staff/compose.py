@@ -1,4 +1,6 @@
-"""The composer: one form, five previews that move with it; every save is a version, and the rules are asked at the end."""
+"""The composer: one form, five previews that move with it; every save is a version, and the rules
+are asked at the end.
+"""
 
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,8 +51,14 @@ FOLDS = {
 }
 """Fields that lie folded away until they are used or refused."""
 OVERWRITE = "timpa"
-"""The button by which a person chooses to write over what another stored; its value names the version that was shown."""
-ADJUSTMENTS = {"sesuaikan": overriding.adjust, "otomatis": overriding.make_automatic, "diperiksa": overriding.agree}
+"""The button by which a person chooses to write over what another stored; its value names the
+version that was shown.
+"""
+ADJUSTMENTS = {
+    "sesuaikan": overriding.adjust,
+    "otomatis": overriding.make_automatic,
+    "diperiksa": overriding.agree,
+}
 """What the buttons of one channel do to the form; their value is "sesuaikan:telegram"."""
 
 
@@ -87,7 +95,11 @@ async def create(request: Request) -> Response:
         form |= await pictures.taken(request, data)
         row = await saving.first(request, data, _adjusted(form, wanted), training=training)
     except (InvalidAnnouncement, NotAllowed) as refused:
-        made = await saving.made_before(request, data) if isinstance(refused, newsroom.Outdated) else None
+        made = (
+            await saving.made_before(request, data)
+            if isinstance(refused, newsroom.Outdated)
+            else None
+        )
         return await _refused(request, made, form, data, refused)
     return await _next(request, row, data, wanted)
 
@@ -101,13 +113,18 @@ async def edit(request: Request) -> Response:
 
 
 async def save(request: Request) -> Response:
-    """Save, and go on to the check where that button was pressed; nothing typed is lost where it is refused."""
+    """Save, and go on to the check where that button was pressed; nothing typed is lost where it is
+    refused.
+    """
     row, data = await found(request), await request.form()
     form, wanted = forms.read(data), str(data.get("aksi", ""))
     try:
         form |= await pictures.taken(request, data)
         act, _, seen = wanted.partition(":")
-        over, version = act == OVERWRITE, saving.number(seen) if act == OVERWRITE else saving.version_of(data)
+        over, version = (
+            act == OVERWRITE,
+            saving.number(seen) if act == OVERWRITE else saving.version_of(data),
+        )
         row = await saving.later(request, row, _adjusted(form, wanted), version, apart=over)
     except (InvalidAnnouncement, NotAllowed) as refused:
         return await _refused(request, row, form, data, refused)
@@ -115,36 +132,66 @@ async def save(request: Request) -> Response:
 
 
 async def _refused(
-    request: Request, row: Announcement | None, form: dict[str, Any], data: Mapping[str, Any],
+    request: Request,
+    row: Announcement | None,
+    form: dict[str, Any],
+    data: Mapping[str, Any],
     refused: InvalidAnnouncement | NotAllowed,
-) -> Response:  # fmt: skip
-    """The composer as it was typed, and why not; where somebody else was faster, with their text beside it."""
-    both = await saving.conflict(request, row.id, form) if row is not None and isinstance(refused, newsroom.Outdated) else None
+) -> Response:
+    """The composer as it was typed, and why not; where somebody else was faster, with their text
+    beside it.
+    """
+    both = (
+        await saving.conflict(request, row.id, form)
+        if row is not None and isinstance(refused, newsroom.Outdated)
+        else None
+    )
     training = row.training if row is not None else bool(data.get("latihan"))
     return await _page(
-        request, row, form, training=training, problems=_said(request, refused), status=422, sent=data, both=both
-    )  # fmt: skip
+        request,
+        row,
+        form,
+        training=training,
+        problems=_said(request, refused),
+        status=422,
+        sent=data,
+        both=both,
+    )
 
 
 async def show_again(request: Request) -> Response:
     """The form as it was sent, for a session that began after it was opened; nothing is stored."""
-    row, data = (await found(request) if "id" in request.path_params else None), await request.form()
-    training, problems = (row.training if row is not None else bool(data.get("latihan"))), [frame.stale(request)]
+    row, data = (
+        (await found(request) if "id" in request.path_params else None),
+        await request.form(),
+    )
+    training, problems = (
+        (row.training if row is not None else bool(data.get("latihan"))),
+        [frame.stale(request)],
+    )
     if row is not None and saving.version_of(data) != row.version:
         problems += _said(request, newsroom.Outdated())
-    return await _page(request, row, forms.read(data), training=training, problems=problems, status=403, sent=data)
+    return await _page(
+        request, row, forms.read(data), training=training, problems=problems, status=403, sent=data
+    )
 
 
 async def begin_autosave(request: Request) -> Response:
     """The first save of a page that goes on being written; answers where it is kept from now on."""
     data = await request.form()
-    return await _autosaved(request, saving.first(request, data, forms.read(data), training=bool(data.get("latihan"))))
+    return await _autosaved(
+        request, saving.first(request, data, forms.read(data), training=bool(data.get("latihan")))
+    )
 
 
 async def autosave(request: Request) -> Response:
-    """Save from a page that goes on being written; answers the version to name next time, or why not."""
+    """Save from a page that goes on being written; answers the version to name next time, or why
+    not.
+    """
     row, data = await found(request), await request.form()
-    return await _autosaved(request, saving.later(request, row, forms.read(data), saving.version_of(data)))
+    return await _autosaved(
+        request, saving.later(request, row, forms.read(data), saving.version_of(data))
+    )
 
 
 async def _autosaved(request: Request, saving: Awaitable[Announcement]) -> Response:
@@ -152,9 +199,20 @@ async def _autosaved(request: Request, saving: Awaitable[Announcement]) -> Respo
         row = await saving
     except (InvalidAnnouncement, NotAllowed) as refused:
         problem = " ".join(problem.reason for problem in _said(request, refused))
-        return JSONResponse({"problem": problem, "conflict": isinstance(refused, newsroom.Outdated)}, 409)
-    said = frame.words_of(request)("staff.compose.saved", at=frame.clock_text(app_of(request).clock()))
-    return JSONResponse({"version": row.version, "said": said, "code": row.code, "place": f"/redaksi/pengumuman/{row.id}"})
+        return JSONResponse(
+            {"problem": problem, "conflict": isinstance(refused, newsroom.Outdated)}, 409
+        )
+    said = frame.words_of(request)(
+        "staff.compose.saved", at=frame.clock_text(app_of(request).clock())
+    )
+    return JSONResponse(
+        {
+            "version": row.version,
+            "said": said,
+            "code": row.code,
+            "place": f"/redaksi/pengumuman/{row.id}",
+        }
+    )
 
 
 async def preview(request: Request) -> Response:
@@ -168,10 +226,16 @@ async def preview(request: Request) -> Response:
 
 
 async def letter(request: Request) -> Response:
-    """The stored form's mail as a document of its own, framed by our page; any part that is a document."""
+    """The stored form's mail as a document of its own, framed by our page; any part that is a
+    document.
+    """
     row, app = await found(request), app_of(request)
     form = newsroom.form_of(row)
-    for pushed in (await previewing.beside(lambda: previewing.look(app, form, announcement=row.id, code=row.code))).pushed:
+    for pushed in (
+        await previewing.beside(
+            lambda: previewing.look(app, form, announcement=row.id, code=row.code)
+        )
+    ).pushed:
         if pushed.name == request.path_params["channel"] and "html" in pushed.parts:
             return frame.framed(pushed.parts["html"])
     raise HTTPException(404)
@@ -182,8 +246,12 @@ def _adjusted(form: dict[str, Any], wanted: str) -> dict[str, Any]:
     return ADJUSTMENTS[act](form, channel) if act in ADJUSTMENTS else form
 
 
-async def _next(request: Request, row: Announcement, data: Mapping[str, Any], wanted: str) -> Response:
-    """Where a save leads: to the check before submitting, if nothing must be mended first, or back to the composer."""
+async def _next(
+    request: Request, row: Announcement, data: Mapping[str, Any], wanted: str
+) -> Response:
+    """Where a save leads: to the check before submitting, if nothing must be mended first, or back
+    to the composer.
+    """
     there = f"/redaksi/pengumuman/{row.id}"
     act, _, channel = wanted.partition(":")
     if act == "uji":
@@ -191,35 +259,66 @@ async def _next(request: Request, row: Announcement, data: Mapping[str, Any], wa
     if act == "periksa":
         looked = await checks.of(request, form := newsroom.form_of(row), row.id)
         if looked.problems:
-            return await _page(request, row, form, training=row.training, problems=looked.problems, status=422)
+            return await _page(
+                request, row, form, training=row.training, problems=looked.problems, status=422
+            )
         return RedirectResponse(f"{there}/periksa", 303)
     place = f"#ganti-{quote(channel)}" if act == "sesuaikan" else ""
     return RedirectResponse(f"{there}/tulis?tersimpan=1{place}", 303)
 
 
 async def _page(
-    request: Request, row: Announcement | None, form: dict[str, Any], *,
-    training: bool, problems: Sequence[Problem] = (), status: int = 200,
-    sent: Mapping[str, Any] | None = None, both: saving.Conflict | None = None,
-) -> Response:  # fmt: skip
+    request: Request,
+    row: Announcement | None,
+    form: dict[str, Any],
+    *,
+    training: bool,
+    problems: Sequence[Problem] = (),
+    status: int = 200,
+    sent: Mapping[str, Any] | None = None,
+    both: saving.Conflict | None = None,
+) -> Response:
     """The page; `sent` is the form that is shown again, `both` what somebody else stored meanwhile."""
     app = app_of(request)
     announcement, code = (row.id, row.code) if row is not None else ("", NO_CODE)
     tried = row is not None or sent is not None
     shown = await _shown(request, form, announcement, code, {"dicoba": "1"} if tried else {})
     used = {name for name, value in form.items() if value} | {problem.field for problem in problems}
-    seen = max(saving.version_of(sent), 0) if sent is not None else row.version if row is not None else ""
+    seen = (
+        max(saving.version_of(sent), 0)
+        if sent is not None
+        else row.version
+        if row is not None
+        else ""
+    )
     return frame.page(
-        request, "compose.html", status=status, row=row, seen=seen, tried=tried, sent_id=once.id_of(sent or {}), both=both,
-        form=forms.shown(form), training=training, problems=problems,
-        anchors=ANCHORS, levels=get_args(Level), topics=app.settings.topics,
-        agencies=account_of(request).agencies or await reach.agencies(app), verdicts=VERDICTS, groups=groups(app),
-        places=places(request), channels=[*app.push.values(), *app.pull.values()], limits=LIMITS,
-        unfolded=_unfolded(form, used), broken={problem.field for problem in problems},
+        request,
+        "compose.html",
+        status=status,
+        row=row,
+        seen=seen,
+        tried=tried,
+        sent_id=once.id_of(sent or {}),
+        both=both,
+        form=forms.shown(form),
+        training=training,
+        problems=problems,
+        anchors=ANCHORS,
+        levels=get_args(Level),
+        topics=app.settings.topics,
+        agencies=account_of(request).agencies or await reach.agencies(app),
+        verdicts=VERDICTS,
+        groups=groups(app),
+        places=places(request),
+        channels=[*app.push.values(), *app.pull.values()],
+        limits=LIMITS,
+        unfolded=_unfolded(form, used),
+        broken={problem.field for problem in problems},
         megabytes=UPLOAD_BYTES // 1024**2,
-        adjusted=_own_words(app, form, shown["previews"].edition), saved="tersimpan" in request.query_params and not problems,
+        adjusted=_own_words(app, form, shown["previews"].edition),
+        saved="tersimpan" in request.query_params and not problems,
         **shown,
-    )  # fmt: skip
+    )
 
 
 def _unfolded(form: Mapping[str, Any], used: Collection[str]) -> set[str]:
@@ -227,23 +326,37 @@ def _unfolded(form: Mapping[str, Any], used: Collection[str]) -> set[str]:
     return urgent | {name for name, fields in FOLDS.items() if fields & set(used)}
 
 
-async def _shown(request: Request, form: dict[str, Any], announcement: str, code: str, data: Mapping[str, Any]) -> dict[str, Any]:
+async def _shown(
+    request: Request, form: dict[str, Any], announcement: str, code: str, data: Mapping[str, Any]
+) -> dict[str, Any]:
     """What the column of previews shows."""
     app = app_of(request)
     lang = str(data.get("pratinjau") or "id")
     spoken = ["id", *(form.get("translations") or {})]
     lang, known = lang if lang in spoken else "id", announcement or NOBODY
-    previews = await previewing.beside(lambda: previewing.look(app, form, announcement=known, code=code, lang=lang))
-    chosen = tuple(name for name in form.get("channels") or () if name in app.push or name in app.pull)
+    previews = await previewing.beside(
+        lambda: previewing.look(app, form, announcement=known, code=code, lang=lang)
+    )
+    chosen = tuple(
+        name for name in form.get("channels") or () if name in app.push or name in app.pull
+    )
     return {
-        "previews": previews, "reach": await reach.of(request, previews.edition, chosen), "spoken": spoken, "preview_lang": lang,
-        "placed": bool(form.get("areas")), "checks": await checks.of(request, form, announcement, tried=bool(data.get("dicoba"))),
-        "outdated": overriding.outdated(form), "editing": True, "picture": thumbnail(app, previews.edition),
-    }  # fmt: skip
+        "previews": previews,
+        "reach": await reach.of(request, previews.edition, chosen),
+        "spoken": spoken,
+        "preview_lang": lang,
+        "placed": bool(form.get("areas")),
+        "checks": await checks.of(request, form, announcement, tried=bool(data.get("dicoba"))),
+        "outdated": overriding.outdated(form),
+        "editing": True,
+        "picture": thumbnail(app, previews.edition),
+    }
 
 
 def thumbnail(app: App, edition: Edition) -> str:
-    """The path of a small copy of the edition's picture, where it is one of ours; a foreign one is not loaded by our pages."""
+    """The path of a small copy of the edition's picture, where it is one of ours; a foreign one is
+    not loaded by our pages.
+    """
     picture = own_picture(edition, app.site)
     return own_path(picture, app.site, "kecil") if picture is not None else ""
 
@@ -270,7 +383,9 @@ def places(request: Request) -> list[Place]:
 
 
 def _said(request: Request, refused: Exception) -> Sequence[Problem]:
-    """What is wrong; where somebody else was faster, the page still holds what was typed, and loading it again would not."""
+    """What is wrong; where somebody else was faster, the page still holds what was typed, and
+    loading it again would not.
+    """
     t = frame.words_of(request)
     if isinstance(refused, newsroom.Outdated):
         return (Problem(field="", reason=t("staff.conflict.kept"), remedy=""),)

@@ -24,14 +24,22 @@ class Difference:
     pieces: Sequence[Piece]
 
 
-def differences(before: Fields, after: Fields, *, tree: AreaTree, topics: Sequence[Topic]) -> list[Difference]:
+def differences(
+    before: Fields, after: Fields, *, tree: AreaTree, topics: Sequence[Topic]
+) -> list[Difference]:
     """Every field that differs, as people read it, in the order of the form."""
     old, new = _texts(before, tree, topics), _texts(after, tree, topics)
-    return [Difference(name=name, pieces=pieces(old[name], new[name])) for name in old if old[name] != new[name]]
+    return [
+        Difference(name=name, pieces=pieces(old[name], new[name]))
+        for name in old
+        if old[name] != new[name]
+    ]
 
 
 def pieces(before: str, after: str) -> list[Piece]:
-    """Two texts as one, with what is gone and what is new; in bounded time, so that no text holds the site up."""
+    """Two texts as one, with what is gone and what is new; in bounded time, so that no text holds
+    the site up.
+    """
     return [piece for piece in _pieces(before, after) if piece[1]]
 
 
@@ -48,10 +56,15 @@ def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str,
     """Everything that was chosen or typed, by name of field, as people read it."""
     said = words("id")
     areas = [tree.get(name) for name in fields.areas]
-    topic = next((topic.label("id") for topic in topics if topic.slug == fields.category), fields.category)
+    topic = next(
+        (topic.label("id") for topic in topics if topic.slug == fields.category), fields.category
+    )
     times = {name: getattr(fields, name) for name in ("effective", "expires", "publish_at")}
     lines = {name: getattr(fields, name) or "" for name in _LINES}
-    own = {said(f"staff.language.{lang}"): translation for lang, translation in fields.translations.items()}
+    own = {
+        said(f"staff.language.{lang}"): translation
+        for lang, translation in fields.translations.items()
+    }
     return {
         "level": said(f"staff.level.{fields.level}"),
         "title": fields.title,
@@ -67,7 +80,9 @@ def _texts(fields: Fields, tree: AreaTree, topics: Sequence[Topic]) -> dict[str,
         "evidence": "\n".join(fields.evidence),
         "channels": ", ".join(sorted(fields.channels)),
         "translations": _wordings(own),
-        "overrides": _wordings({channel.title(): override for channel, override in fields.overrides.items()}),
+        "overrides": _wordings(
+            {channel.title(): override for channel, override in fields.overrides.items()}
+        ),
     }
 
 

@@ -1,4 +1,6 @@
-"""Who wrote and who approved the edition that goes out now, and when: a correction has people and times of its own. Pure."""
+"""Who wrote and who approved the edition that goes out now, and when: a correction has people and
+times of its own. Pure.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +11,9 @@ from broadcaster.store.audit import Entry
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
-    """One edition: times in epoch seconds, people as actors ("" where nobody approved), the hash of what was approved."""
+    """One edition: times in epoch seconds, people as actors ("" where nobody approved), the hash of
+    what was approved.
+    """
 
     at: float
     writer: str
@@ -20,7 +24,10 @@ class Publication:
 
 def publication(row: Announcement, newest: EditionRow | None, acts: Sequence[Entry]) -> Publication:
     """The newest edition's; `acts` are the announcement's audit entries, the oldest first."""
-    last = next((n for n in reversed(range(len(acts))) if newest is not None and _issued(acts[n], newest)), None)
+    last = next(
+        (n for n in reversed(range(len(acts))) if newest is not None and _issued(acts[n], newest)),
+        None,
+    )
     if newest is None or newest.number == 1 or last is None:
         return _original(row, newest, acts)
     issued = acts[last]
@@ -33,13 +40,21 @@ def publication(row: Announcement, newest: EditionRow | None, acts: Sequence[Ent
         at=newest.published_at,
         writer=proposed.actor if judged and proposed is not None else issued.actor,
         approver=issued.actor if judged else "",
-        approved_at=(approved.at if approved is not None and approved.actor == issued.actor else issued.at) if judged else None,
+        approved_at=(
+            approved.at if approved is not None and approved.actor == issued.actor else issued.at
+        )
+        if judged
+        else None,
         content=str(issued.detail.get("content", "")),
     )
 
 
 def _original(row: Announcement, newest: EditionRow | None, acts: Sequence[Entry]) -> Publication:
-    contents = (str(entry.detail.get("content", "")) for entry in reversed(acts) if entry.act in ("publish", "approve"))
+    contents = (
+        str(entry.detail.get("content", ""))
+        for entry in reversed(acts)
+        if entry.act in ("publish", "approve")
+    )
     return Publication(
         at=newest.published_at if newest is not None else row.published_at or 0.0,
         writer=row.submitted_by or row.created_by,

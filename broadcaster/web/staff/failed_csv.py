@@ -1,4 +1,6 @@
-"""The rows of a sending that did not arrive, as CSV: reasons in words, addresses masked, written piece by piece."""
+"""The rows of a sending that did not arrive, as CSV: reasons in words, addresses masked, written
+piece by piece.
+"""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
@@ -29,7 +31,12 @@ async def show(request: Request) -> Response:
     actor = account_of(request).actor
     await app.database.write(
         lambda c: audit.append(
-            c, at=app.clock(), actor=actor, act="read-addresses", subject=row.id, detail={"of": "failed", "masked": True}
+            c,
+            at=app.clock(),
+            actor=actor,
+            act="read-addresses",
+            subject=row.id,
+            detail={"of": "failed", "masked": True},
         )
     )
 
@@ -57,7 +64,9 @@ def told(app: App, row: ClosedRow, t: Callable[[str], str]) -> Mapping[str, str]
         "reason": t(f"staff.send.reason.{row.reason}") if row.reason in REASONS else row.reason,
         "code": row.provider_code,
         "attempts": str(row.attempts),
-        "at": datetime.fromtimestamp(row.closed_at, WIB).strftime("%Y-%m-%d %H:%M:%S") if row.closed_at else "",
+        "at": datetime.fromtimestamp(row.closed_at, WIB).strftime("%Y-%m-%d %H:%M:%S")
+        if row.closed_at
+        else "",
     }
 
 

@@ -1,4 +1,6 @@
-"""The composer's form: what a page sends becomes the stored form, and back; whatever was typed is kept, right or wrong."""
+"""The composer's form: what a page sends becomes the stored form, and back; whatever was typed is
+kept, right or wrong.
+"""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +13,19 @@ from starlette.datastructures import FormData
 from broadcaster.fields import Moment
 from channels.base.rendering import WIB
 
-LINES = ("title", "summary", "agency", "link", "image", "image_alt", "claim", "seen_at", "verdict", "hoax_type", "fact")
+LINES = (
+    "title",
+    "summary",
+    "agency",
+    "link",
+    "image",
+    "image_alt",
+    "claim",
+    "seen_at",
+    "verdict",
+    "hoax_type",
+    "fact",
+)
 PROSE = ("body", "instruction")
 CHOICES = ("level", "kind", "category")
 TIMES = ("effective", "expires", "publish_at")
@@ -25,7 +39,9 @@ _OVERRIDDEN = re.compile(r"ganti\.([a-z_]{1,30})\.(title|summary|body|base)")
 
 def read(data: FormData) -> dict[str, Any]:
     """The form with the names of `Fields`; what is empty is left out."""
-    form: dict[str, Any] = {name: text for name in (*LINES, *PROSE, *CHOICES, *TIMES) if (text := _text(data, name))}
+    form: dict[str, Any] = {
+        name: text for name in (*LINES, *PROSE, *CHOICES, *TIMES) if (text := _text(data, name))
+    }
     for name in LISTS:
         if values := [value for value in data.getlist(name) if isinstance(value, str) and value]:
             form[name] = values
@@ -41,16 +57,20 @@ def read(data: FormData) -> dict[str, Any]:
 
 def shown(form: Mapping[str, Any]) -> dict[str, Any]:
     """What the page's fields hold: every name is there, times as a browser's date fields want them."""
-    values: dict[str, Any] = {name: str(form.get(name) or "") for name in (*LINES, *PROSE, *CHOICES)}
+    values: dict[str, Any] = {
+        name: str(form.get(name) or "") for name in (*LINES, *PROSE, *CHOICES)
+    }
     values |= {name: _local(str(form.get(name) or "")) for name in TIMES}
     values |= {name: _words(form.get(name)) for name in LISTS}
     values["overrides"] = {
-        channel: {name: str(own.get(name) or "") for name in OVERRIDDEN} for channel, own in (form.get("overrides") or {}).items()
+        channel: {name: str(own.get(name) or "") for name in OVERRIDDEN}
+        for channel, own in (form.get("overrides") or {}).items()
     }
     values["evidence"] = "\n".join(_words(form.get("evidence")))
     translations = form.get("translations") or {}
     values["translations"] = {
-        lang: {name: str((translations.get(lang) or {}).get(name) or "") for name in TRANSLATED} for lang in LANGUAGES
+        lang: {name: str((translations.get(lang) or {}).get(name) or "") for name in TRANSLATED}
+        for lang in LANGUAGES
     }
     return values
 
@@ -66,7 +86,9 @@ def translation(data: FormData, lang: str) -> dict[str, str]:
 
 
 def _overrides(data: FormData) -> dict[str, dict[str, str]]:
-    """Words of single channels, from fields such as "ganti.telegram.title"; one that was emptied says what all others say."""
+    """Words of single channels, from fields such as "ganti.telegram.title"; one that was emptied
+    says what all others say.
+    """
     found: dict[str, dict[str, str]] = {}
     for key in data:
         match = _OVERRIDDEN.fullmatch(key)
@@ -82,7 +104,9 @@ def _words(value: Any) -> list[str]:
 
 
 def _local(text: str) -> str:
-    """ "2026-11-25 14:00" as "2026-11-25T14:00", a time of another zone as it is in WIB; what is no time as it is."""
+    """ "2026-11-25 14:00" as "2026-11-25T14:00", a time of another zone as it is in WIB; what is no
+    time as it is.
+    """
     try:
         return _MOMENTS.validate_python(text).astimezone(WIB).strftime("%Y-%m-%dT%H:%M")
     except ValidationError:

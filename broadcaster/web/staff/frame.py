@@ -52,7 +52,9 @@ def menu_for(account: Account) -> list[Entry]:
 def desk_of(request: Request) -> Desk:
     """Who acts, when and from where."""
     app = app_of(request)
-    return Desk(press=Press.of(app), account=account_of(request), now=app.clock(), place=client_of(request))
+    return Desk(
+        press=Press.of(app), account=account_of(request), now=app.clock(), place=client_of(request)
+    )
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
@@ -71,8 +73,16 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
 
 
 def status_of(refused: Exception) -> int:
-    """How a refusal of the newsroom is answered: what must be mended, what nobody may do to their own work, what is outdated."""
-    return 422 if isinstance(refused, InvalidAnnouncement) else 403 if isinstance(refused, OwnWork) else 409
+    """How a refusal of the newsroom is answered: what must be mended, what nobody may do to their
+    own work, what is outdated.
+    """
+    return (
+        422
+        if isinstance(refused, InvalidAnnouncement)
+        else 403
+        if isinstance(refused, OwnWork)
+        else 409
+    )
 
 
 def words_of(request: Request) -> Words:
@@ -93,8 +103,20 @@ def clock_text(moment: datetime) -> str:
 def framed(document: str) -> Response:
     """A document of its own for a frame of ours: no script, no form, its own style alone."""
     styles = re.findall(r"<style[^>]*>(.*?)</style>", document, re.DOTALL)
-    digests = [base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() for style in styles]
+    digests = [
+        base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() for style in styles
+    ]
     policy = FRAMED_CSP.replace("script-src 'self'", "script-src 'none'")
-    policy = policy.replace("style-src 'self'", "style-src " + (" ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"))
-    headers = {"Content-Security-Policy": f"{policy}; sandbox allow-popups", "Cache-Control": "no-store"}
-    return Response(document.replace("<head>", '<head><base target="_blank">', 1), media_type="text/html", headers=headers)
+    policy = policy.replace(
+        "style-src 'self'",
+        "style-src " + (" ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"),
+    )
+    headers = {
+        "Content-Security-Policy": f"{policy}; sandbox allow-popups",
+        "Cache-Control": "no-store",
+    }
+    return Response(
+        document.replace("<head>", '<head><base target="_blank">', 1),
+        media_type="text/html",
+        headers=headers,
+    )

@@ -1,4 +1,6 @@
-"""Passwords and codes that could be guessed: each try is counted before it is looked at, at sign-in and when asked again."""
+"""Passwords and codes that could be guessed: each try is counted before it is looked at, at sign-in
+and when asked again.
+"""
 
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +22,9 @@ from broadcaster.wording import Words
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """How a try ended: `problem` is a key of words, "" when it was right; `wait` the seconds until the next."""
+    """How a try ended: `problem` is a key of words, "" when it was right; `wait` the seconds until
+    the next.
+    """
 
     problem: str = ""
     wait: int = 0
@@ -32,7 +36,9 @@ class Asked:
 
 
 async def ask_again(request: Request, account: Account, password: str) -> Asked:
-    """Whether this is the password of who is signed in; counted together with their sign-ins. `stored`: its hash."""
+    """Whether this is the password of who is signed in; counted together with their sign-ins.
+    `stored`: its hash.
+    """
     app = app_of(request)
     asker = asker_of(app, request, account.name)
     turn = await begin_try(app, asker)
@@ -46,14 +52,19 @@ async def ask_again(request: Request, account: Account, password: str) -> Asked:
     return Asked(stored=stored)
 
 
-def asker_of(app: App, request: Request, name: str, *, step: Literal["password", "code"] = "password") -> throttle.Asker:
-    """What tries are counted by: name and address together, the address, the name; in a known browser by that one alone.
+def asker_of(
+    app: App, request: Request, name: str, *, step: Literal["password", "code"] = "password"
+) -> throttle.Asker:
+    """What tries are counted by: name and address together, the address, the name; in a known
+    browser by that one alone.
 
     `step`: guesses at a second factor are counted apart, but for the address.
     """
     plain, client = spelled(name), client_of(request)
     if mark := known.mark_of(request, plain):
-        return throttle.Asker(own=((counted(app, step, "browser", plain, mark), throttle.FREE_PAIR),))
+        return throttle.Asker(
+            own=((counted(app, step, "browser", plain, mark), throttle.FREE_PAIR),)
+        )
     place = throttle.place_of(client)
     return throttle.Asker(
         own=(
@@ -79,12 +90,16 @@ def rank_of(asker: throttle.Asker, turn: throttle.Turn) -> int:
 
 
 def counted(app: App, *parts: str) -> bytes:
-    """A key that no other parts have, whatever stands in them: who types a name cannot count against somebody else's."""
+    """A key that no other parts have, whatever stands in them: who types a name cannot count
+    against somebody else's.
+    """
     return app.book.lookup("sign-in", msgspec.json.encode(parts).decode())
 
 
 def spelled(name: str) -> str:
-    """A name in its one spelling, also where it is none: who guesses gains nothing by writing it differently."""
+    """A name in its one spelling, also where it is none: who guesses gains nothing by writing it
+    differently.
+    """
     try:
         return rules.read_known_name(name)
     except rules.BadAccount:
@@ -92,4 +107,10 @@ def spelled(name: str) -> str:
 
 
 def _note_failure(connection: Connection, app: App, account: Account) -> None:
-    audit.append(connection, at=app.clock(), actor=account.actor, act="password_failed", subject=account.actor)
+    audit.append(
+        connection,
+        at=app.clock(),
+        actor=account.actor,
+        act="password_failed",
+        subject=account.actor,
+    )

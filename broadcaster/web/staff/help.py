@@ -16,4 +16,6 @@ async def show(request: Request) -> Response:
     """The page."""
     app = app_of(request)
     keepers = await app.database.read(accounts.with_role, "admin")
-    return frame.page(request, "help.html", steps=STEPS, seconds=round(HOLD.total_seconds()), keepers=keepers)
+    return frame.page(
+        request, "help.html", steps=STEPS, seconds=round(HOLD.total_seconds()), keepers=keepers
+    )

@@ -1,4 +1,6 @@
-"""The versions of one announcement: who left which, when, and what differs from the one before; an older one can be put back."""
+"""The versions of one announcement: who left which, when, and what differs from the one before; an
+older one can be put back.
+"""
 
 from dataclasses import dataclass
 
@@ -39,7 +41,11 @@ async def show(request: Request) -> Response:
         spoken = actors.spoken(connection, [one.actor for one in versions], t)
         before = [*versions[1:], None]
         return [
-            Step(version=one, who=spoken[one.actor], changes=_changes(request, last, one) if last else None)
+            Step(
+                version=one,
+                who=spoken[one.actor],
+                changes=_changes(request, last, one) if last else None,
+            )
             for one, last in zip(versions[:SHOWN], before, strict=False)
         ]
 

@@ -96,9 +96,21 @@ async def show(request: Request) -> Response:
     told = Told(app, frame.words_of(request), pages.lang_of(request))
     held_up = await app.database.read(held, app, frame.words_of(request), pages.lang_of(request))
     away = await app.database.read(custody.held)
-    deeds = await app.database.read(account_deeds, now, told) if account_of(request).may("manage") else []
+    deeds = (
+        await app.database.read(account_deeds, now, told)
+        if account_of(request).may("manage")
+        else []
+    )
     topics = {topic.slug: topic for topic in app.settings.topics}
-    return frame.page(request, "home.html", desktop=desktop, held_up=held_up, away=away, deeds=deeds, topics=topics)
+    return frame.page(
+        request,
+        "home.html",
+        desktop=desktop,
+        held_up=held_up,
+        away=away,
+        deeds=deeds,
+        topics=topics,
+    )
 
 
 def held(connection: Connection, app: App, t: Words, lang: str) -> list[Held]:
@@ -108,7 +120,9 @@ def held(connection: Connection, app: App, t: Words, lang: str) -> list[Held]:
     return [
         Held(
             item=items[one.announcement],
-            words=waiting.sentence(one.hold, app.labels.get(one.hold.channel, one.hold.channel), t, lang),
+            words=waiting.sentence(
+                one.hold, app.labels.get(one.hold.channel, one.hold.channel), t, lang
+            ),
             remedy=waiting.remedy(one.hold, t),
         )
         for one in standing
@@ -118,11 +132,18 @@ def held(connection: Connection, app: App, t: Words, lang: str) -> list[Held]:
 
 def account_deeds(connection: Connection, now: datetime, told: Told) -> list[Deed]:
     """What was done to accounts within a day: who manages them sees it, wherever they are told."""
-    entries = audit_listing.latest(connection, ACCOUNT_REASONS, now.timestamp() - DEEDS_SECONDS, DEEDS)
+    entries = audit_listing.latest(
+        connection, ACCOUNT_REASONS, now.timestamp() - DEEDS_SECONDS, DEEDS
+    )
     who = actors.spoken(connection, [entry.actor for entry in entries], told.t)
     people = {one.actor: one for one in accounts.everyone(connection)} if entries else {}
     return [
-        Deed(act=told.act(entry.act), subject=told.subject(entry, {}, people), who=who[entry.actor], at=entry.at)
+        Deed(
+            act=told.act(entry.act),
+            subject=told.subject(entry, {}, people),
+            who=who[entry.actor],
+            at=entry.at,
+        )
         for entry in entries
     ]
 
@@ -132,11 +153,19 @@ def look(connection: Connection, account: Account, now: datetime) -> Desktop:
     midnight = datetime.combine(now.astimezone(WIB).date(), time(), WIB).timestamp()
     judges, writes = account.may("approve"), account.may("write")
     approved = listing.in_states(connection, "approved")
-    to_approve = [item for item in listing.in_states(connection, "review") if _may_judge(connection, account, item)]
+    to_approve = [
+        item
+        for item in listing.in_states(connection, "review")
+        if _may_judge(connection, account, item)
+    ]
     asked = listing.in_states(connection, "review", author=account.actor) if writes else []
     return Desktop(
         to_approve=to_approve,
-        amendments=_amendments(connection, lambda one: one.actor != account.actor and one.release_at is None) if judges else [],
+        amendments=_amendments(
+            connection, lambda one: one.actor != account.actor and one.release_at is None
+        )
+        if judges
+        else [],
         held_amendments=_amendments(connection, lambda one: one.release_at is not None),
         held=[item for item in approved if item.release_at is not None],
         returned=listing.in_states(connection, "returned", author=account.actor) if writes else [],
@@ -155,17 +184,26 @@ def _delayed(connection: Connection, now: datetime) -> list[Delayed]:
     entries = audit_listing.latest(connection, ("late",), now.timestamp() - DEEDS_SECONDS, DEEDS)
     items = listing.items(connection, [entry.subject for entry in entries])
     return [
-        Delayed(item=items[entry.subject], planned=datetime.fromisoformat(str(entry.detail["planned"])).timestamp())
+        Delayed(
+            item=items[entry.subject],
+            planned=datetime.fromisoformat(str(entry.detail["planned"])).timestamp(),
+        )
         for entry in entries
         if entry.subject in items
     ]
 
 
 def _may_judge(connection: Connection, account: Account, item: Item) -> bool:
-    return account.may("approve") and (item.training or account.actor not in drafts.editors(connection, item.id))
+    return account.may("approve") and (
+        item.training or account.actor not in drafts.editors(connection, item.id)
+    )
 
 
 def _amendments(connection: Connection, wanted: Callable[[Proposal], bool]) -> list[Waiting]:
     waiting = [one for one in drafts.proposals(connection) if wanted(one)]
     found = listing.items(connection, [one.announcement for one in waiting])
-    return [Waiting(proposal=one, item=found[one.announcement]) for one in waiting if one.announcement in found]
+    return [
+        Waiting(proposal=one, item=found[one.announcement])
+        for one in waiting
+        if one.announcement in found
+    ]

@@ -18,7 +18,9 @@ MOST = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """`may`: the person may decide; else `why` not, in words, where they would have the right. `others` can, by name."""
+    """`may`: the person may decide; else `why` not, in words, where they would have the right.
+    `others` can, by name.
+    """
 
     may: bool
     why: str = ""
@@ -26,17 +28,30 @@ class Judgement:
 
 
 def judgement(
-    connection: Connection, press: Press, row: Announcement, account: Account, writers: Collection[str], now: datetime,
+    connection: Connection,
+    press: Press,
+    row: Announcement,
+    account: Account,
+    writers: Collection[str],
+    now: datetime,
     changed: Fields | None = None,
-) -> Judgement:  # fmt: skip
-    """As the decision itself asks it, so that nobody is offered what they are refused; `changed`: the corrected text."""
+) -> Judgement:
+    """As the decision itself asks it, so that nobody is offered what they are refused; `changed`:
+    the corrected text.
+    """
     if row.training:
         return Judgement(may=account.may("approve"))
     texts = [row.fields] if changed is None else [row.fields, changed]
-    able = second_person.able_for_all(connection, texts, tree=press.tree, city=press.site.city, but=writers)
+    able = second_person.able_for_all(
+        connection, texts, tree=press.tree, city=press.site.city, but=writers
+    )
     people = [one for one in able if not second_person.barred(connection, one, writers, now)]
     others = tuple(one.full_name for one in people if one.id != account.id)[:MOST]
     if any(one.id == account.id for one in people):
         return Judgement(may=True, others=others)
     judges = account.may("approve") and account.actor not in writers
-    return Judgement(may=False, why=second_person.barred(connection, account, writers, now) if judges else "", others=others)
+    return Judgement(
+        may=False,
+        why=second_person.barred(connection, account, writers, now) if judges else "",
+        others=others,
+    )

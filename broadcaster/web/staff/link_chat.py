@@ -1,4 +1,6 @@
-"""One's own chat for nudges: a one-time code with the address and QR code that send it, and letting go of the chat again."""
+"""One's own chat for nudges: a one-time code with the address and QR code that send it, and letting
+go of the chat again.
+"""
 
 from dataclasses import dataclass
 
@@ -20,7 +22,8 @@ ACCOUNT = "/redaksi/akun"
 
 @dataclass(frozen=True, kw_only=True)
 class NudgeWay:
-    """One channel by which staff can be told; `address` is this person's there, `linked` whether they gave one.
+    """One channel by which staff can be told; `address` is this person's there, `linked` whether
+    they gave one.
 
     `invites`: the address comes from the chat itself; of others it is typed on the account's page.
     """
@@ -39,7 +42,9 @@ class NudgeWay:
 def ways_of(request: Request) -> list[NudgeWay]:
     """What the account's page shows by `_nudge_settings.html` (as `nudge_ways`)."""
     app, account = app_of(request), account_of(request)
-    able = [app.push[name] for name in REACHED_BY if name in app.push and nudging.can_tell(app, name)]
+    able = [
+        app.push[name] for name in REACHED_BY if name in app.push and nudging.can_tell(app, name)
+    ]
     return [
         NudgeWay(
             name=channel.name,
@@ -58,9 +63,15 @@ async def begin(request: Request) -> Response:
     word = await app.database.write(linking.begin, frame.desk_of(request), app.book)
     address = await channel.invitation(word) if isinstance(channel, Inviting) else ""
     return frame.page(
-        request, "link_chat.html", label=channel.label, word=word, address=address, code=qr(address) if address else "",
-        minutes=int(linking.HOLDS.total_seconds() // 60), back=ACCOUNT,
-    )  # fmt: skip
+        request,
+        "link_chat.html",
+        label=channel.label,
+        word=word,
+        address=address,
+        code=qr(address) if address else "",
+        minutes=int(linking.HOLDS.total_seconds() // 60),
+        back=ACCOUNT,
+    )
 
 
 async def unlink(request: Request) -> Response:

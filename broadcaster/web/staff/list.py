@@ -32,16 +32,33 @@ async def show(request: Request) -> Response:
     before = request.query_params.get("setelah", "")
 
     def look(connection: Connection) -> tuple[listing.Page, dict[Tab, int], list[str]]:
-        return listing.page(connection, wanted, before=before), listing.counts(connection, wanted), listing.agencies(connection)
+        return (
+            listing.page(connection, wanted, before=before),
+            listing.counts(connection, wanted),
+            listing.agencies(connection),
+        )
 
     page, counts, agencies = await app.database.read(look)
     older = pages.address_with(request, setelah=page.following) if page.following else ""
-    tabs = [(word, tab, counts[tab], pages.address_with(request, tab=word, setelah="")) for word, tab in TAB_WORDS.items()]
+    tabs = [
+        (word, tab, counts[tab], pages.address_with(request, tab=word, setelah=""))
+        for word, tab in TAB_WORDS.items()
+    ]
     return frame.page(
-        request, "list.html", wanted=wanted, page=page, tabs=tabs, agencies=agencies, topics=app.settings.topics,
-        levels=get_args(Level), older=older, newest=pages.address_with(request, setelah="") if before else "",
-        filtered=_is_filtered(wanted), labels={topic.slug: topic for topic in app.settings.topics}, query=request.query_params,
-    )  # fmt: skip
+        request,
+        "list.html",
+        wanted=wanted,
+        page=page,
+        tabs=tabs,
+        agencies=agencies,
+        topics=app.settings.topics,
+        levels=get_args(Level),
+        older=older,
+        newest=pages.address_with(request, setelah="") if before else "",
+        filtered=_is_filtered(wanted),
+        labels={topic.slug: topic for topic in app.settings.topics},
+        query=request.query_params,
+    )
 
 
 def _wanted(request: Request) -> Wanted:
@@ -59,7 +76,9 @@ def _wanted(request: Request) -> Wanted:
 
 
 def _midnight(text: str, *, days: int = 0) -> float | None:
-    """The beginning of a day ("2026-11-25", WIB), so many days later; what is no date does not restrict."""
+    """The beginning of a day ("2026-11-25", WIB), so many days later; what is no date does not
+    restrict.
+    """
     try:
         day = date.fromisoformat(text)
         return datetime.combine(day + timedelta(days=days), time(), WIB).timestamp()

@@ -1,7 +1,9 @@
-"""Acts of a form that happen once: each form that a page shows has an id, and the same form sent again leads to what it made.
+"""Acts of a form that happen once: each form that a page shows has an id, and the same form sent
+again leads to what it made.
 
-The same form is one with the same id and the same words: who goes back, changes a word and sends it again is doing something
-else. A form without an id, as a page of an older version sends it, is taken each time: no text is refused for it.
+The same form is one with the same id and the same words: who goes back, changes a word and sends it
+again is doing something else. A form without an id, as a page of an older version sends it, is
+taken each time: no text is refused for it.
 """
 
 import hashlib
@@ -29,7 +31,9 @@ _ID = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True)
 class Done(Generic[T]):
-    """What a form did; `made` is None where it did so before, `result` names what it made then or now."""
+    """What a form did; `made` is None where it did so before, `result` names what it made then or
+    now.
+    """
 
     result: str
     made: T | None = None
@@ -42,12 +46,20 @@ def id_of(data: Any) -> str:
 
 
 async def write(
-    request: Request, data: Any, kind: str, act: Callable[[Connection], T], name: Callable[[T], str], *, makes: bool = True
-) -> Done[T]:  # fmt: skip
-    """Run an act and remember what it made (`name`), in one transaction; `kind` keeps acts apart that share a form.
+    request: Request,
+    data: Any,
+    kind: str,
+    act: Callable[[Connection], T],
+    name: Callable[[T], str],
+    *,
+    makes: bool = True,
+) -> Done[T]:
+    """Run an act and remember what it made (`name`), in one transaction; `kind` keeps acts apart
+    that share a form.
 
-    `makes`: it makes something new each time it is run. An act that makes nothing is run each time, as another may have undone
-    it, say a call back after which it was approved again; only that the second press is refused is passed over.
+    `makes`: it makes something new each time it is run. An act that makes nothing is run each time,
+    as another may have undone it, say a call back after which it was approved again; only that the
+    second press is refused is passed over.
     """
     form, account, at = id_of(data), account_of(request).id, app_of(request).clock().timestamp()
     key = f"{kind} {form} {_words(request, data)}"
@@ -72,5 +84,8 @@ async def write(
 
 def _words(request: Request, data: Any) -> str:
     """Hash what a form says, and of what; its session's token is none of its words."""
-    sent = [request.url.path, *(f"{name}={value}" for name, value in data.multi_items() if name != "csrf")]
+    sent = [
+        request.url.path,
+        *(f"{name}={value}" for name, value in data.multi_items() if name != "csrf"),
+    ]
     return hashlib.sha256("\0".join(sent).encode(errors="surrogatepass")).hexdigest()[:16]

@@ -1,4 +1,6 @@
-"""The people who work here: the list with search, one person's particulars, a new person. For pengelola."""
+"""The people who work here: the list with search, one person's particulars, a new person. For
+pengelola.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +14,14 @@ from starlette.responses import RedirectResponse, Response
 
 from broadcaster import accounts as rules
 from broadcaster import personnel
-from broadcaster.accounts import ACCOUNT_ROLES, AGENCY_LIMIT, FULL_NAME_LIMIT, NAME_LIMIT, Account, BadAccount
+from broadcaster.accounts import (
+    ACCOUNT_ROLES,
+    AGENCY_LIMIT,
+    FULL_NAME_LIMIT,
+    NAME_LIMIT,
+    Account,
+    BadAccount,
+)
 from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
 from broadcaster.personnel import Keeper, Particulars
@@ -54,7 +63,12 @@ class Typed:
     def read(self, app: App) -> Particulars:
         """As particulars; raises BadAccount."""
         return personnel.read_particulars(
-            app.tree, full_name=self.full_name, roles=self.roles, agencies=self.agencies, areas=self.areas, mail=self.mail
+            app.tree,
+            full_name=self.full_name,
+            roles=self.roles,
+            agencies=self.agencies,
+            areas=self.areas,
+            mail=self.mail,
         )
 
 
@@ -67,14 +81,26 @@ async def show(request: Request) -> Response:
     number = int(text) if text.isdecimal() and 0 < len(text) < 6 else 1
     number = max(1, min(number, -(-len(found) // PAGE_SIZE)))
     lines = [
-        Line(person=one, places=place_names(app, one)) for one in found[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
-    ]  # fmt: skip
+        Line(person=one, places=place_names(app, one))
+        for one in found[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
+    ]
     return frame.page(
-        request, "people.html", lines=lines, count=len(found), total=len(everyone), roles=ACCOUNT_ROLES, states=STATES,
-        query=asked, filtered=any(asked.get(name) for name in ("kata", "peran", "keadaan")),
-        later=pages.address_with(request, halaman=str(number + 1)) if number * PAGE_SIZE < len(found) else "",
-        earlier=pages.address_with(request, halaman=str(number - 1) if number > 2 else "") if number > 1 else "",
-    )  # fmt: skip
+        request,
+        "people.html",
+        lines=lines,
+        count=len(found),
+        total=len(everyone),
+        roles=ACCOUNT_ROLES,
+        states=STATES,
+        query=asked,
+        filtered=any(asked.get(name) for name in ("kata", "peran", "keadaan")),
+        later=pages.address_with(request, halaman=str(number + 1))
+        if number * PAGE_SIZE < len(found)
+        else "",
+        earlier=pages.address_with(request, halaman=str(number - 1) if number > 2 else "")
+        if number > 1
+        else "",
+    )
 
 
 async def begin(request: Request) -> Response:
@@ -100,7 +126,9 @@ async def create(request: Request) -> Response:
         return await _new(request, typed, problem=str(refused))
     if added.made is None:
         return RedirectResponse(f"{ADDRESS}/{added.result}?selesai=sekali", 303)
-    return frame.page(request, "people_password.html", person=added.made, password=password, fresh=True)
+    return frame.page(
+        request, "people_password.html", person=added.made, password=password, fresh=True
+    )
 
 
 async def edit(request: Request) -> Response:
@@ -112,7 +140,9 @@ async def save(request: Request) -> Response:
     """Store the particulars."""
     app, person, typed = app_of(request), await person_of(request), _typed(await request.form())
     try:
-        await app.database.write(personnel.change, keeper_of(request), person.id, typed.read(app), book=app.book)
+        await app.database.write(
+            personnel.change, keeper_of(request), person.id, typed.read(app), book=app.book
+        )
     except (BadAccount, NotAllowed) as refused:
         return await person_page(request, person, typed=typed, problem=str(refused), status=422)
     return RedirectResponse(f"{ADDRESS}/{person.id}?selesai=simpan", 303)
@@ -134,7 +164,12 @@ def keeper_of(request: Request) -> Keeper:
 
 
 async def person_page(
-    request: Request, person: Account, *, typed: Typed | None = None, problem: str = "", status: int = 200
+    request: Request,
+    person: Account,
+    *,
+    typed: Typed | None = None,
+    problem: str = "",
+    status: int = 200,
 ) -> Response:
     """One person's page."""
     app = app_of(request)
@@ -146,19 +181,32 @@ async def person_page(
     open_now, codes = await app.database.read(look)
     said = request.query_params.get("selesai", "")
     stands = Typed(
-        name=person.name, full_name=person.full_name, roles=person.roles, agencies=person.agencies, areas=person.areas,
+        name=person.name,
+        full_name=person.full_name,
+        roles=person.roles,
+        agencies=person.agencies,
+        areas=person.areas,
         mail=person.email,
-    )  # fmt: skip
+    )
     return frame.page(
-        request, "people_person.html", status=status, person=person, problem=problem, open_now=open_now, codes=codes,
-        said=said if said in DONE and not problem else "", own=person.id == account_of(request).id,
+        request,
+        "people_person.html",
+        status=status,
+        person=person,
+        problem=problem,
+        open_now=open_now,
+        codes=codes,
+        said=said if said in DONE and not problem else "",
+        own=person.id == account_of(request).id,
         **await _fields(request, typed or stands),
-    )  # fmt: skip
+    )
 
 
 async def _new(request: Request, typed: Typed, *, problem: str = "") -> Response:
     status = 422 if problem else 200
-    return frame.page(request, "people_new.html", status=status, problem=problem, **await _fields(request, typed))
+    return frame.page(
+        request, "people_new.html", status=status, problem=problem, **await _fields(request, typed)
+    )
 
 
 async def _fields(request: Request, typed: Typed) -> dict[str, Any]:
@@ -181,15 +229,31 @@ def _typed(form: Any) -> Typed:
         return [value for value in form.getlist(name) if isinstance(value, str) and value]
 
     return Typed(
-        name=text_of(form, "nama"), full_name=text_of(form, "lengkap"), roles=several("peran"),
-        agencies=[*several("opd"), *text_of(form, "opd_lain").splitlines()], areas=several("areas"), mail=text_of(form, "kabar"),
-    )  # fmt: skip
+        name=text_of(form, "nama"),
+        full_name=text_of(form, "lengkap"),
+        roles=several("peran"),
+        agencies=[*several("opd"), *text_of(form, "opd_lain").splitlines()],
+        areas=several("areas"),
+        mail=text_of(form, "kabar"),
+    )
 
 
 def _wanted(one: Account, asked: Any) -> bool:
     """Whether the list shows this person."""
-    terms, role, state = asked.get("kata", "").casefold().split(), asked.get("peran", ""), asked.get("keadaan", "")
+    terms, role, state = (
+        asked.get("kata", "").casefold().split(),
+        asked.get("peran", ""),
+        asked.get("keadaan", ""),
+    )
     text = f"{one.name} {one.full_name} {' '.join(one.agencies)}".casefold()
     active = one.disabled_at is None
-    fitting = {"aktif": active, "nonaktif": not active, "tanpa-kode": active and one.local and not one.secured}
-    return all(term in text for term in terms) and (not role or role in one.roles) and fitting.get(state, True)
+    fitting = {
+        "aktif": active,
+        "nonaktif": not active,
+        "tanpa-kode": active and one.local and not one.secured,
+    }
+    return (
+        all(term in text for term in terms)
+        and (not role or role in one.roles)
+        and fitting.get(state, True)
+    )

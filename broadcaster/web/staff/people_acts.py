@@ -1,4 +1,6 @@
-"""What a pengelola does to a person's account beyond its particulars: shut out, let in, new password, second factor, sessions."""
+"""What a pengelola does to a person's account beyond its particulars: shut out, let in, new
+password, second factor, sessions.
+"""
 
 from collections.abc import Awaitable
 from functools import partial
@@ -20,20 +22,30 @@ async def disable(request: Request) -> Response:
     """Shut the person out."""
     person = await person_of(request)
     return await _acted(
-        request, person, app_of(request).database.write(personnel.disable, keeper_of(request), person.id), "nonaktif"
+        request,
+        person,
+        app_of(request).database.write(personnel.disable, keeper_of(request), person.id),
+        "nonaktif",
     )
 
 
 async def enable(request: Request) -> Response:
     """Let the person in again."""
     person = await person_of(request)
-    return await _acted(request, person, app_of(request).database.write(personnel.enable, keeper_of(request), person.id), "aktif")
+    return await _acted(
+        request,
+        person,
+        app_of(request).database.write(personnel.enable, keeper_of(request), person.id),
+        "aktif",
+    )
 
 
 async def remove_second_factor(request: Request) -> Response:
     """The phone is lost."""
     person = await person_of(request)
-    act = app_of(request).database.write(personnel.remove_second_factor, keeper_of(request), person.id)
+    act = app_of(request).database.write(
+        personnel.remove_second_factor, keeper_of(request), person.id
+    )
     return await _acted(request, person, act, "kode")
 
 
@@ -51,13 +63,19 @@ async def reset_password(request: Request) -> Response:
     keeper = keeper_of(request)
     try:
         reset = await once.write(
-            request, data, "password", lambda c: personnel.reset_password(c, keeper, person.id, hashed=hashed), lambda _: "reset"
+            request,
+            data,
+            "password",
+            lambda c: personnel.reset_password(c, keeper, person.id, hashed=hashed),
+            lambda _: "reset",
         )
     except NotAllowed as refused:
         return await person_page(request, person, problem=str(refused), status=409)
     if reset.made is None:
         return RedirectResponse(f"{ADDRESS}/{person.id}?selesai=sekali", 303)
-    return frame.page(request, "people_password.html", person=person, password=password, fresh=False)
+    return frame.page(
+        request, "people_password.html", person=person, password=password, fresh=False
+    )
 
 
 async def _acted(request: Request, person: Account, act: Awaitable[Any], said: str) -> Response:

@@ -1,4 +1,6 @@
-"""Pictures for announcements: one chosen and sent, by its own page, from a script of the composer, or within its form."""
+"""Pictures for announcements: one chosen and sent, by its own page, from a script of the composer,
+or within its form.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,19 +21,25 @@ ADDRESS = "/redaksi/gambar"
 FIELD = "picture"
 """Name of the file field, here and in the composer's form."""
 FORM_BYTES = UPLOAD_BYTES + 6 * 1024 * 1024
-"""Cap of a form with a picture: one that is too heavy by some MB is still answered in words, with all that was typed."""
+"""Cap of a form with a picture: one that is too heavy by some MB is still answered in words, with
+all that was typed.
+"""
 SHOWN = 24
 
 
 async def show(request: Request) -> Response:
-    """The page: choose a picture; the newest ones with their addresses, first of all the one that was just brought."""
+    """The page: choose a picture; the newest ones with their addresses, first of all the one that
+    was just brought.
+    """
     app = app_of(request)
     kept = await app.database.read(media.find, request.query_params.get("baru", ""))
     return await _page(request, stored=gallery.stored_as(app, kept) if kept is not None else None)
 
 
 async def upload(request: Request) -> Response:
-    """Take a picture in: answered as JSON to a script that asks for it, else by the page that shows it."""
+    """Take a picture in: answered as JSON to a script that asks for it, else by the page that shows
+    it.
+    """
     plain = "application/json" in request.headers.get("accept", "")
     try:
         stored = await _stored(request, await request.form(max_files=1))
@@ -48,20 +56,26 @@ async def upload(request: Request) -> Response:
 
 
 async def taken(request: Request, data: FormData) -> Mapping[str, str]:
-    """What a picture within the composer's form changes in the form: its `image`; nothing where none was chosen.
+    """What a picture within the composer's form changes in the form: its `image`; nothing where
+    none was chosen.
 
-    Raises InvalidAnnouncement for a picture that cannot be used, so that it is told at its field like any other refusal.
+    Raises InvalidAnnouncement for a picture that cannot be used, so that it is told at its field
+    like any other refusal.
     """
     try:
         stored = await _stored(request, data)
     except BadPicture as refused:
         reason, _, remedy = str(refused).partition(". ")
-        raise InvalidAnnouncement([Problem(field="image", reason=f"{reason.rstrip('.')}.", remedy=remedy)]) from refused
+        raise InvalidAnnouncement(
+            [Problem(field="image", reason=f"{reason.rstrip('.')}.", remedy=remedy)]
+        ) from refused
     return {"image": stored.url} if stored is not None else {}
 
 
 async def _stored(request: Request, data: FormData) -> Stored | None:
-    """The picture that the form brought, kept; None where the field was left empty. Raises BadPicture."""
+    """The picture that the form brought, kept; None where the field was left empty. Raises
+    BadPicture.
+    """
     chosen = data.get(FIELD)
     if not isinstance(chosen, UploadFile) or not chosen.filename:
         return None
@@ -72,14 +86,29 @@ async def _stored(request: Request, data: FormData) -> Stored | None:
 
 def _shape(stored: Stored) -> dict[str, Any]:
     return {
-        "id": stored.id, "url": stored.url, "thumbnail": stored.thumbnail, "width": stored.width, "height": stored.height,
-    }  # fmt: skip
+        "id": stored.id,
+        "url": stored.url,
+        "thumbnail": stored.thumbnail,
+        "width": stored.width,
+        "height": stored.height,
+    }
 
 
-async def _page(request: Request, *, stored: Stored | None = None, problem: str = "", status: int = 200) -> Response:
+async def _page(
+    request: Request, *, stored: Stored | None = None, problem: str = "", status: int = 200
+) -> Response:
     app = app_of(request)
     newest = await app.database.read(media.newest, SHOWN)
     return frame.page(
-        request, "pictures.html", status=status, stored=stored, problem=problem, megabytes=UPLOAD_BYTES // 1024**2,
-        newest=[(gallery.stored_as(app, kept), kept) for kept in newest if stored is None or kept.id != stored.id],
-    )  # fmt: skip
+        request,
+        "pictures.html",
+        status=status,
+        stored=stored,
+        problem=problem,
+        megabytes=UPLOAD_BYTES // 1024**2,
+        newest=[
+            (gallery.stored_as(app, kept), kept)
+            for kept in newest
+            if stored is None or kept.id != stored.id
+        ],
+    )

@@ -1,6 +1,8 @@
-"""How a sending stands, as its page shows it: counts, shares, rate, words. Pure: what it is made from comes from overview.py.
+"""How a sending stands, as its page shows it: counts, shares, rate, words. Pure: what it is made
+from comes from overview.py.
 
-A share is rounded down and reaches 100 only when nothing is open. "Sampai" counts only where the channel gives proof of arrival.
+A share is rounded down and reaches 100 only when nothing is open. "Sampai" counts only where the
+channel gives proof of arrival.
 """
 
 import math
@@ -19,7 +21,9 @@ from channels.base.contract import PushChannel
 from channels.base.rendering import WIB
 from subscribers.areas import Area, AreaTree
 
-Heap = Literal["waiting", "sent", "arrived", "failed", "unconfirmed", "skipped", "cancelled", "expired"]
+Heap = Literal[
+    "waiting", "sent", "arrived", "failed", "unconfirmed", "skipped", "cancelled", "expired"
+]
 HEAPS: Mapping[Heap, tuple[str, ...]] = {
     "waiting": ("pending", "sending"),
     "sent": ("sent",),
@@ -36,7 +40,9 @@ ALWAYS: tuple[Heap, ...] = ("waiting", "sent", "arrived", "failed", "skipped")
 AGAIN = ("failed", "unconfirmed")
 """States that a person may open for another attempt."""
 OVER = ("done", "stopped", "superseded", "none")
-"""Sendings, and runs of a channel, in which nothing more leaves; "none": the announcement goes by no channel that sends."""
+"""Sendings, and runs of a channel, in which nothing more leaves; "none": the announcement goes by
+no channel that sends.
+"""
 SHORTEST = 3.0
 """Seconds that must lie between two observations from which a rate is told."""
 
@@ -66,7 +72,9 @@ class Pace:
 
 
 def pace(seen: Sequence[Observation], left: int) -> Pace | None:
-    """The pace between the first and the last observation; None where they say nothing, or nothing is left."""
+    """The pace between the first and the last observation; None where they say nothing, or nothing
+    is left.
+    """
     if len(seen) < 2 or left <= 0:
         return None
     passed, closed = seen[-1].at - seen[0].at, seen[-1].closed - seen[0].closed
@@ -74,7 +82,11 @@ def pace(seen: Sequence[Observation], left: int) -> Pace | None:
         return None
     seconds = left * passed / closed
     ready = datetime.fromtimestamp(seen[-1].at + seconds, WIB) if seconds < 7 * 86400 else None
-    return Pace(per_minute=math.floor(closed * 60 / passed), ready=ready) if ready is not None else None
+    return (
+        Pace(per_minute=math.floor(closed * 60 / passed), ready=ready)
+        if ready is not None
+        else None
+    )
 
 
 # --- counts -------------------------------------------------------------------------------------------
@@ -104,7 +116,11 @@ class Tally:
 
 def tally(counts: Mapping[str, int]) -> Tally:
     """Rows by state as heaps."""
-    return Tally(heaps={heap: sum(counts.get(state, 0) for state in states) for heap, states in HEAPS.items()})
+    return Tally(
+        heaps={
+            heap: sum(counts.get(state, 0) for state in states) for heap, states in HEAPS.items()
+        }
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +133,15 @@ class Bar:
     @property
     def sectors(self) -> Sequence[tuple[Heap, float, float]]:
         """Each heap with where it begins and how wide it is, in per cent."""
-        order: tuple[Heap, ...] = ("arrived", "sent", "skipped", "unconfirmed", "failed", "cancelled", "expired")
+        order: tuple[Heap, ...] = (
+            "arrived",
+            "sent",
+            "skipped",
+            "unconfirmed",
+            "failed",
+            "cancelled",
+            "expired",
+        )
         found, start = [], 0.0
         for heap in order:
             width = self.tally.heaps[heap] * 100 / self.tally.total if self.tally.total else 0.0
@@ -130,12 +154,16 @@ class Bar:
 def bar(progress: Progress) -> Bar:
     """The whole sending in one line."""
     rows = tally(_sum(progress.deliveries.values()))
-    return Bar(tally=rows, percent=_percent(rows, over=progress.sending in OVER or not progress.states))
+    return Bar(
+        tally=rows, percent=_percent(rows, over=progress.sending in OVER or not progress.states)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelLine:
-    """One channel: `word` is a key below "staff.send.channel.", `at` its time; `arrived` in per cent, None without proof."""
+    """One channel: `word` is a key below "staff.send.channel.", `at` its time; `arrived` in per
+    cent, None without proof.
+    """
 
     name: str
     label: str
@@ -150,7 +178,9 @@ class ChannelLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Failing:
-    """Rows of one channel that did not arrive for one reason, or are tried again at `next_try` (epoch seconds; 0: not)."""
+    """Rows of one channel that did not arrive for one reason, or are tried again at `next_try`
+    (epoch seconds; 0: not).
+    """
 
     channel: str
     state: str
@@ -167,7 +197,9 @@ class Failing:
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """One kelurahan on the grid; without rows it was not meant. `word` is a key below "staff.send.tile."."""
+    """One kelurahan on the grid; without rows it was not meant. `word` is a key below
+    "staff.send.tile.".
+    """
 
     area: Area
     column: int
@@ -200,9 +232,13 @@ class Sight(Bar):
 
 
 def view(
-    shown: Overview, areas: Mapping[str, Mapping[str, int]], seen: Sequence[Observation], *,
-    tree: AreaTree, push: Mapping[str, PushChannel],
-) -> Sight:  # fmt: skip
+    shown: Overview,
+    areas: Mapping[str, Mapping[str, int]],
+    seen: Sequence[Observation],
+    *,
+    tree: AreaTree,
+    push: Mapping[str, PushChannel],
+) -> Sight:
     """The page from what the ledger says and from what was observed lately."""
     progress = shown.progress
     line = bar(progress)
@@ -215,7 +251,10 @@ def view(
         percent=line.percent,
         pace=pace(seen, whole.heaps["waiting"]) if sending == "running" else None,
         heaps=[heap for heap in HEAPS if heap in ALWAYS or whole.heaps[heap]],
-        channels=[_channel(name, counts, shown.channels[name], push.get(name)) for name, counts in progress.deliveries.items()],
+        channels=[
+            _channel(name, counts, shown.channels[name], push.get(name))
+            for name, counts in progress.deliveries.items()
+        ],
         failing=failing(shown.causes),
         causes_complete=shown.causes.complete,
         holds=shown.holds,
@@ -228,10 +267,17 @@ def view(
 
 def acts(progress: Progress) -> list[str]:
     """What may be done now: names of acts, as addresses have them."""
-    offered = {"preparing": ["jeda", "hentikan"], "running": ["jeda", "hentikan"], "paused": ["lanjut", "hentikan"]}
+    offered = {
+        "preparing": ["jeda", "hentikan"],
+        "running": ["jeda", "hentikan"],
+        "paused": ["lanjut", "hentikan"],
+    }
     possible = list(offered.get(progress.sending, ())) if progress.states else []
     unreached = sum(counts[state] for counts in progress.deliveries.values() for state in AGAIN)
-    return [*possible, *(["coba-lagi"] if unreached and progress.sending not in ("paused", "stopped") else [])]
+    return [
+        *possible,
+        *(["coba-lagi"] if unreached and progress.sending not in ("paused", "stopped") else []),
+    ]
 
 
 def failing(causes: Causes) -> list[Failing]:
@@ -244,7 +290,9 @@ def failing(causes: Causes) -> list[Failing]:
         first[place] = min(wait.next_try, first.get(place, wait.next_try))
     closed: dict[tuple[str, str, str], Counter[str]] = {}
     for cause in causes.failures:
-        closed.setdefault((cause.channel, cause.state, cause.reason), Counter())[cause.provider_code] += cause.count
+        closed.setdefault((cause.channel, cause.state, cause.reason), Counter())[
+            cause.provider_code
+        ] += cause.count
     later = [
         Failing(
             channel=channel,
@@ -257,7 +305,9 @@ def failing(causes: Causes) -> list[Failing]:
         for (channel, reason), codes in waits.items()
     ]
     done = [
-        Failing(channel=channel, state=state, reason=reason, count=codes.total(), codes=_codes(codes))
+        Failing(
+            channel=channel, state=state, reason=reason, count=codes.total(), codes=_codes(codes)
+        )
         for (channel, state, reason), codes in closed.items()
     ]
     return later + sorted(done, key=lambda one: (-one.count, one.channel, one.reason))
@@ -268,7 +318,9 @@ def _codes(codes: Counter[str]) -> list[tuple[str, int]]:
 
 
 def _percent(rows: Tally, *, over: bool) -> int:
-    """Part that is processed; while the last rows may still be on their way into the ledger it is not 100."""
+    """Part that is processed; while the last rows may still be on their way into the ledger it is
+    not 100.
+    """
     return (rows.percent if rows.total else 100) if over else min(99, rows.percent)
 
 
@@ -279,20 +331,29 @@ def _sum(parts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
     return whole
 
 
-def _channel(name: str, counts: Mapping[str, int], standing: ChannelView, channel: PushChannel | None) -> ChannelLine:
+def _channel(
+    name: str, counts: Mapping[str, int], standing: ChannelView, channel: PushChannel | None
+) -> ChannelLine:
     rows = tally(counts)
     proves = rows.heaps["arrived"] > 0 or (channel is not None and channel.receipt_wait > 0)
     word, at = _word(standing)
     return ChannelLine(
-        name=name, label=channel.label if channel is not None else name, tally=rows,
+        name=name,
+        label=channel.label if channel is not None else name,
+        tally=rows,
         percent=_percent(rows, over=standing.sending in OVER),
         arrived=share(rows.heaps["arrived"], rows.total) if proves else None,
-        word=word, at=at, why=standing.why, held=standing.held,
-    )  # fmt: skip
+        word=word,
+        at=at,
+        why=standing.why,
+        held=standing.held,
+    )
 
 
 def _word(standing: ChannelView) -> tuple[str, float]:
-    """What people read of a channel: what a person or the end of the run says before what the provider says."""
+    """What people read of a channel: what a person or the end of the run says before what the
+    provider says.
+    """
     if standing.sending not in ("preparing", "running"):
         return standing.sending, 0.0
     if standing.state.halted:
@@ -307,7 +368,15 @@ def _tiles(tree: AreaTree, areas: Mapping[str, Mapping[str, int]], sending: str)
     for area in tree.kelurahan:
         if area.tile is not None:
             rows = tally(areas.get(area.code, {}))
-            tiles.append(Tile(area=area, column=area.tile[0], row=area.tile[1], tally=rows, word=_tile_word(rows, sending)))
+            tiles.append(
+                Tile(
+                    area=area,
+                    column=area.tile[0],
+                    row=area.tile[1],
+                    tally=rows,
+                    word=_tile_word(rows, sending),
+                )
+            )
     return sorted(tiles, key=lambda tile: (tile.row, tile.column))
 
 
@@ -324,7 +393,11 @@ def _tile_word(rows: Tally, sending: str) -> str:
 def _elsewhere(tree: AreaTree, areas: Mapping[str, Mapping[str, int]]) -> list[tuple[str, Tally]]:
     """Who subscribed to a whole kecamatan or to the city, and kelurahan without a tile."""
     tiled = {area.code for area in tree.kelurahan if area.tile is not None}
-    return [(_label(tree, code), tally(counts)) for code, counts in sorted(areas.items()) if code not in tiled]
+    return [
+        (_label(tree, code), tally(counts))
+        for code, counts in sorted(areas.items())
+        if code not in tiled
+    ]
 
 
 def _label(tree: AreaTree, code: str) -> str:

@@ -1,4 +1,6 @@
-"""Whom an announcement would reach: people, their addresses by channel, kelurahan with a screen, who is left out and why."""
+"""Whom an announcement would reach: people, their addresses by channel, kelurahan with a screen,
+who is left out and why.
+"""
 
 import math
 from collections.abc import Collection, Mapping
@@ -21,11 +23,12 @@ KEPT = 500
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reach:
-    """An estimate. `people` get it, each by one address of each open channel: `recipients` are addresses by the channel's label.
+    """An estimate. `people` get it, each by one address of each open channel: `recipients` are
+    addresses by the channel's label.
 
-    `closed`, `unchosen`: further people whom only a channel that is not open, or not chosen, would have reached, by its label;
-    `left_out`: people who subscribed here and no channel reaches, by why. Kelurahan whose screens show it; minutes until the
-    last message at the providers' rates.
+    `closed`, `unchosen`: further people whom only a channel that is not open, or not chosen, would
+    have reached, by its label; `left_out`: people who subscribed here and no channel reaches, by
+    why. Kelurahan whose screens show it; minutes until the last message at the providers' rates.
     """
 
     people: int
@@ -49,7 +52,9 @@ class Reach:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counted:
-    """Addresses by channel; people reached, further ones of each other channel alone, and left out by why."""
+    """Addresses by channel; people reached, further ones of each other channel alone, and left out
+    by why.
+    """
 
     addresses: Mapping[str, int]
     people: int
@@ -61,7 +66,9 @@ class Counted:
 class Estimates:
     """What one web process counted lately."""
 
-    known: dict[tuple[frozenset[str], str, bool, frozenset[str]], tuple[float, Counted]] = field(default_factory=dict)
+    known: dict[tuple[frozenset[str], str, bool, frozenset[str]], tuple[float, Counted]] = field(
+        default_factory=dict
+    )
 
 
 async def of(request: Request, edition: Edition, chosen: tuple[str, ...] = ()) -> Reach:
@@ -74,8 +81,16 @@ async def of(request: Request, edition: Edition, chosen: tuple[str, ...] = ()) -
     return Reach(
         people=counted.people,
         recipients={app.push[name].label: counted.addresses.get(name, 0) for name in going},
-        closed={app.push[name].label: number for name, number in counted.further.items() if name not in app.open_push},
-        unchosen={app.push[name].label: number for name, number in counted.further.items() if name in app.open_push},
+        closed={
+            app.push[name].label: number
+            for name, number in counted.further.items()
+            if name not in app.open_push
+        },
+        unchosen={
+            app.push[name].label: number
+            for name, number in counted.further.items()
+            if name in app.open_push
+        },
         screens=sum(area.code in areas for area in app.tree.kelurahan),
         left_out=counted.left_out,
         minutes=math.ceil(max((number / rate / 60 for number, rate in rates if rate), default=0)),
@@ -87,23 +102,40 @@ async def agencies(app: App) -> list[str]:
     return list(dict.fromkeys([app.site.city, *await app.database.read(listing.agencies)]))
 
 
-async def _counted(estimates: Estimates, app: App, areas: frozenset[str], edition: Edition, going: Collection[str]) -> Counted:
-    key, now = (areas, edition.topic.slug, edition.emergency, frozenset(going)), app.clock().timestamp()
+async def _counted(
+    estimates: Estimates, app: App, areas: frozenset[str], edition: Edition, going: Collection[str]
+) -> Counted:
+    key, now = (
+        (areas, edition.topic.slug, edition.emergency, frozenset(going)),
+        app.clock().timestamp(),
+    )
     at, counted = estimates.known.get(key, (0.0, None))
     if counted is None or not at <= now < at + SECONDS:
-        who = Audience(areas=areas, topic=edition.topic.slug, emergency=edition.emergency, confirmed_before=now)
-        counted = await app.database.read(_count, who, going, [name for name in app.push if name not in going])
+        who = Audience(
+            areas=areas, topic=edition.topic.slug, emergency=edition.emergency, confirmed_before=now
+        )
+        counted = await app.database.read(
+            _count, who, going, [name for name in app.push if name not in going]
+        )
         if len(estimates.known) >= KEPT:
             estimates.known.clear()
         estimates.known[key] = (now, counted)
     return counted
 
 
-def _count(connection: Connection, who: Audience, going: Collection[str], others: Collection[str]) -> Counted:
+def _count(
+    connection: Connection, who: Audience, going: Collection[str], others: Collection[str]
+) -> Counted:
     addresses = audience.count(connection, who)
     people = audience.people(connection, who, going)
-    also = {name: audience.people(connection, who, [*going, name]) - people for name in others if addresses.get(name)}
+    also = {
+        name: audience.people(connection, who, [*going, name]) - people
+        for name in others
+        if addresses.get(name)
+    }
     return Counted(
-        addresses=addresses, people=people, further={name: number for name, number in also.items() if number},
+        addresses=addresses,
+        people=people,
+        further={name: number for name, number in also.items() if number},
         left_out=audience.left_out(connection, who, [*going, *others]),
-    )  # fmt: skip
+    )

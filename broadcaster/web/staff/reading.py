@@ -44,21 +44,32 @@ async def show(request: Request) -> Response:
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}/periksa", 303)
     past = await app.database.read(_past, row.id, frame.words_of(request))
     areas = [app.tree.get(name) for name in row.fields.areas]
-    topic = next((topic for topic in app.settings.topics if topic.slug == row.fields.category), None)
+    topic = next(
+        (topic for topic in app.settings.topics if topic.slug == row.fields.category), None
+    )
     said = request.query_params.get("selesai", "")
     return frame.page(
-        request, "reading.html", row=row, fields=row.fields, past=past, said=said if SAID.get(said) == row.state else "",
-        areas=[area.label for area in areas if area is not None], topic=topic, archivable=row.state in ARCHIVABLE,
+        request,
+        "reading.html",
+        row=row,
+        fields=row.fields,
+        past=past,
+        said=said if SAID.get(said) == row.state else "",
+        areas=[area.label for area in areas if area is not None],
+        topic=topic,
+        archivable=row.state in ARCHIVABLE,
         given=actors.given,
-    )  # fmt: skip
+    )
 
 
 def _past(connection: Connection, identity: str, t: Words) -> Past:
     acts = audit.about(connection, identity)
     return Past(
-        acts=acts, names=actors.spoken(connection, [act.actor for act in acts], t),
-        newest=rows.newest_edition(connection, identity), waiting=drafts.proposed(connection, identity),
-    )  # fmt: skip
+        acts=acts,
+        names=actors.spoken(connection, [act.actor for act in acts], t),
+        newest=rows.newest_edition(connection, identity),
+        waiting=drafts.proposed(connection, identity),
+    )
 
 
 async def found(request: Request) -> Announcement:

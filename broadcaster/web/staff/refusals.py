@@ -1,4 +1,6 @@
-"""Refusals as a page says them: with the words that stand beside its fields, not the names that files and programs use."""
+"""Refusals as a page says them: with the words that stand beside its fields, not the names that
+files and programs use.
+"""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +15,9 @@ _CODE_NAMES = re.compile(rf"(?<![\w./-])(?:{'|'.join(Fields.model_fields)})(?![\
 
 
 def of(refused: Exception, t: Words) -> tuple[Problem, ...]:
-    """What a use case refused, as a page says it: every field of InvalidAnnouncement, or the one sentence of any other."""
+    """What a use case refused, as a page says it: every field of InvalidAnnouncement, or the one
+    sentence of any other.
+    """
     if isinstance(refused, InvalidAnnouncement):
         return worded(refused.problems, t)
     return (Problem(field="", reason=str(refused), remedy=""),)
@@ -33,7 +37,9 @@ def _worded(problem: Problem, t: Words) -> Problem:
         return replace(problem, remedy=remedy)
     if problem.reason == MISSING:
         return replace(problem, reason=t("staff.refused.missing", field=label), remedy=remedy)
-    return replace(problem, reason=t("staff.refused.at", field=label, reason=problem.reason), remedy=remedy)
+    return replace(
+        problem, reason=t("staff.refused.at", field=label, reason=problem.reason), remedy=remedy
+    )
 
 
 def _label(field: str, t: Words) -> str:

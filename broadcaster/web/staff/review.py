@@ -1,4 +1,6 @@
-"""The check before submitting, and what a second person decides: the same previews, the reach, and one button for each act."""
+"""The check before submitting, and what a second person decides: the same previews, the reach, and
+one button for each act.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -31,13 +33,25 @@ VERSIONS = 5
 """The newest, named beside the text; their own page shows more."""
 PROSE = ("title", "summary", "body", "instruction")
 """Words of a language or of a channel, in reading order."""
-FACTS = ("link", "image", "image_alt", "claim", "seen_at", "verdict", "hoax_type", "fact", "evidence")
+FACTS = (
+    "link",
+    "image",
+    "image_alt",
+    "claim",
+    "seen_at",
+    "verdict",
+    "hoax_type",
+    "fact",
+    "evidence",
+)
 """What else residents may read or be led to."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spoken:
-    """The words of a language, or those of one channel (`label`); by name of field, as they were typed."""
+    """The words of a language, or those of one channel (`label`); by name of field, as they were
+    typed.
+    """
 
     lang: str
     label: str
@@ -49,8 +63,14 @@ def spoken(app: App, fields: Fields) -> list[Spoken]:
     labels = app.labels
     return [
         Spoken(lang="id", label="", words=_words(fields)),
-        *(Spoken(lang=lang, label="", words=_words(words)) for lang, words in fields.translations.items()),
-        *(Spoken(lang="id", label=labels.get(name, name), words=_words(words)) for name, words in fields.overrides.items()),
+        *(
+            Spoken(lang=lang, label="", words=_words(words))
+            for lang, words in fields.translations.items()
+        ),
+        *(
+            Spoken(lang="id", label=labels.get(name, name), words=_words(words))
+            for name, words in fields.overrides.items()
+        ),
     ]
 
 
@@ -61,7 +81,11 @@ def _words(words: Fields | Translation | Override) -> dict[str, str]:
 def facts(fields: Fields) -> dict[str, str]:
     """Addresses, and what a clarification claims, by name of field."""
     given = {name: getattr(fields, name) for name in FACTS}
-    return {name: "\n".join(value) if isinstance(value, tuple) else str(value) for name, value in given.items() if value}
+    return {
+        name: "\n".join(value) if isinstance(value, tuple) else str(value)
+        for name, value in given.items()
+        if value
+    }
 
 
 SAID = {"dibatalkan": "review", "dikembalikan": "returned", "jadwal": "approved"}
@@ -74,27 +98,53 @@ async def show(request: Request) -> Response:
 
 
 async def _page(
-    request: Request, row: Announcement, problems: tuple[Problem, ...] = (), status: int = 200, *, reason: str = ""
+    request: Request,
+    row: Announcement,
+    problems: tuple[Problem, ...] = (),
+    status: int = 200,
+    *,
+    reason: str = "",
 ) -> Response:
     app = app_of(request)
     form = newsroom.form_of(row)
-    previews = await previewing.beside(lambda: previewing.look(app, form, announcement=row.id, code=row.code))
+    previews = await previewing.beside(
+        lambda: previewing.look(app, form, announcement=row.id, code=row.code)
+    )
     versions, names = await app.database.read(_people, row, frame.words_of(request))
     judged = await app.database.read(_judgement, frame.desk_of(request), row)
-    looked = await checks.of(request, form, row.id) if row.state in newsroom.EDITABLE else checks.NOTHING
+    looked = (
+        await checks.of(request, form, row.id) if row.state in newsroom.EDITABLE else checks.NOTHING
+    )
     if not problems and row.state in ("draft", "returned"):
         problems = looked.problems
     left = round(row.release_at - app.clock().timestamp()) if row.release_at is not None else 0
     return frame.page(
-        request, "review.html", status=status, row=row, previews=previews, problems=problems, versions=versions, checks=looked,
-        editing=False, placed=True, picture=thumbnail(app, previews.edition),
-        outdated=overriding.outdated(form), spoken=(), preview_lang="id",
-        spoken_words=spoken(app, row.fields), more_facts=facts(row.fields),
-        reach=await reach.of(request, previews.edition, row.fields.channels), judges=judged.may, judged=judged, left=max(left, 0),
-        names=names, reason=reason, said=_done(request, row) if not problems else "",
+        request,
+        "review.html",
+        status=status,
+        row=row,
+        previews=previews,
+        problems=problems,
+        versions=versions,
+        checks=looked,
+        editing=False,
+        placed=True,
+        picture=thumbnail(app, previews.edition),
+        outdated=overriding.outdated(form),
+        spoken=(),
+        preview_lang="id",
+        spoken_words=spoken(app, row.fields),
+        more_facts=facts(row.fields),
+        reach=await reach.of(request, previews.edition, row.fields.channels),
+        judges=judged.may,
+        judged=judged,
+        left=max(left, 0),
+        names=names,
+        reason=reason,
+        said=_done(request, row) if not problems else "",
         sending=f"/redaksi/pengiriman/{row.id}" if row.published_at else "",
         break_glass=app.settings.break_glass and row.fields.level == "emergency",
-    )  # fmt: skip
+    )
 
 
 def _judgement(connection: Connection, desk: Desk, row: Announcement) -> Judgement:
@@ -102,7 +152,9 @@ def _judgement(connection: Connection, desk: Desk, row: Announcement) -> Judgeme
     return judgement(connection, desk.press, row, desk.account, writers, desk.now)
 
 
-def _people(connection: Connection, row: Announcement, t: Words) -> tuple[list[Version], Mapping[str, str]]:
+def _people(
+    connection: Connection, row: Announcement, t: Words
+) -> tuple[list[Version], Mapping[str, str]]:
     """The versions, and everybody's name."""
     versions = drafts.history(connection, row.id, limit=VERSIONS)
     named = [row.submitted_by, row.approved_by, *(version.actor for version in versions)]
@@ -114,8 +166,11 @@ def _done(request: Request, row: Announcement) -> str:
     return said if SAID.get(said) == row.state else ""
 
 
-def decided(act: Act, *, to: str = "", makes: bool = False) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint of one act: do it, ring where something was published, and go to `to` below the announcement's address.
+def decided(
+    act: Act, *, to: str = "", makes: bool = False
+) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint of one act: do it, ring where something was published, and go to `to` below the
+    announcement's address.
 
     `makes`: it makes another announcement.
     """
@@ -125,11 +180,25 @@ def decided(act: Act, *, to: str = "", makes: bool = False) -> Callable[[Request
         desk, kind = frame.desk_of(request), request.url.path.rsplit("/", 1)[-1]
         try:
             done = await once.write(
-                request, data, kind, lambda c: act(c, desk, row.id, data), lambda made: str(made.id), makes=makes
-            )  # fmt: skip
+                request,
+                data,
+                kind,
+                lambda c: act(c, desk, row.id, data),
+                lambda made: str(made.id),
+                makes=makes,
+            )
         except (InvalidAnnouncement, NotAllowed) as refused:
-            problems, reason = refusals.of(refused, frame.words_of(request)), str(data.get("alasan", ""))
-            return await _page(request, await found(request), problems, status=frame.status_of(refused), reason=reason)
+            problems, reason = (
+                refusals.of(refused, frame.words_of(request)),
+                str(data.get("alasan", "")),
+            )
+            return await _page(
+                request,
+                await found(request),
+                problems,
+                status=frame.status_of(refused),
+                reason=reason,
+            )
         if isinstance(done.made, Stored):
             await publishing.ring(app, done.made)
         return RedirectResponse(f"/redaksi/pengumuman/{done.result}{to}", 303)
@@ -147,24 +216,49 @@ def _seen(data: Any) -> int | None:
     return _number(data, "versi") if data.get("versi") else None
 
 
-submit = decided(lambda c, desk, id_, data: newsroom.submit(c, desk, id_, version=_number(data, "versi")), to="/periksa")
+submit = decided(
+    lambda c, desk, id_, data: newsroom.submit(c, desk, id_, version=_number(data, "versi")),
+    to="/periksa",
+)
 approve = decided(
     lambda c, desk, id_, data: newsroom.approve(
-        c, desk, id_, seen=str(data.get("dilihat", "")), version=_number(data, "versi"), read=bool(data.get("dibaca"))
+        c,
+        desk,
+        id_,
+        seen=str(data.get("dilihat", "")),
+        version=_number(data, "versi"),
+        read=bool(data.get("dibaca")),
     ),
     to="/periksa",
 )
 send_back = decided(
-    lambda c, desk, id_, data: newsroom.send_back(c, desk, id_, str(data.get("alasan", ""))), to="/periksa?selesai=dikembalikan"
+    lambda c, desk, id_, data: newsroom.send_back(c, desk, id_, str(data.get("alasan", ""))),
+    to="/periksa?selesai=dikembalikan",
 )
-reject = decided(lambda c, desk, id_, data: newsroom.reject(c, desk, id_, str(data.get("alasan", ""))), to="?selesai=ditolak")
-call_back = decided(lambda c, desk, id_, _data: newsroom.call_back(c, desk, id_), to="/periksa?selesai=dibatalkan")
-unschedule = decided(lambda c, desk, id_, _data: newsroom.unschedule(c, desk, id_), to="/periksa?selesai=jadwal")
-publish = decided(lambda c, desk, id_, _data: newsroom.publish_approved(c, desk, id_), to="/periksa")
-archive = decided(lambda c, desk, id_, _data: newsroom.archive(c, desk, id_), to="?selesai=diarsipkan")
-duplicate = decided(lambda c, desk, id_, _data: newsroom.duplicate(c, desk, id_), to="/tulis", makes=True)
+reject = decided(
+    lambda c, desk, id_, data: newsroom.reject(c, desk, id_, str(data.get("alasan", ""))),
+    to="?selesai=ditolak",
+)
+call_back = decided(
+    lambda c, desk, id_, _data: newsroom.call_back(c, desk, id_), to="/periksa?selesai=dibatalkan"
+)
+unschedule = decided(
+    lambda c, desk, id_, _data: newsroom.unschedule(c, desk, id_), to="/periksa?selesai=jadwal"
+)
+publish = decided(
+    lambda c, desk, id_, _data: newsroom.publish_approved(c, desk, id_), to="/periksa"
+)
+archive = decided(
+    lambda c, desk, id_, _data: newsroom.archive(c, desk, id_), to="?selesai=diarsipkan"
+)
+duplicate = decided(
+    lambda c, desk, id_, _data: newsroom.duplicate(c, desk, id_), to="/tulis", makes=True
+)
 restore = decided(
-    lambda c, desk, id_, data: newsroom.restore(c, desk, id_, _number(data, "nomor"), version=_seen(data)), to="/tulis"
+    lambda c, desk, id_, data: newsroom.restore(
+        c, desk, id_, _number(data, "nomor"), version=_seen(data)
+    ),
+    to="/tulis",
 )
 
 
@@ -173,7 +267,12 @@ async def break_glass(request: Request) -> Response:
     allowed = app_of(request).settings.break_glass
     act = decided(
         lambda c, desk, id_, data: newsroom.break_glass(
-            c, desk, id_, reason=str(data.get("alasan", "")), allowed=allowed, version=_number(data, "versi")
+            c,
+            desk,
+            id_,
+            reason=str(data.get("alasan", "")),
+            allowed=allowed,
+            version=_number(data, "versi"),
         ),
         to="/periksa",
     )

@@ -1,4 +1,6 @@
-"""Saving a draft from its form: a new one is made once however often it is sent, a stored one only changed by who has seen it."""
+"""Saving a draft from its form: a new one is made once however often it is sent, a stored one only
+changed by who has seen it.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -26,7 +28,9 @@ UNKNOWN = -1
 
 @dataclass(frozen=True, kw_only=True)
 class Conflict:
-    """A text that was stored meanwhile, beside what was typed: who left it, when, and every field that differs."""
+    """A text that was stored meanwhile, beside what was typed: who left it, when, and every field
+    that differs.
+    """
 
     row: Announcement
     who: str
@@ -52,12 +56,18 @@ class _First:
 
 
 async def first(request: Request, data: Any, form: Form, *, training: bool) -> Announcement:
-    """Store a new draft; sent again, it is the same draft, with what was typed since. Raises as newsroom.save."""
+    """Store a new draft; sent again, it is the same draft, with what was typed since. Raises as
+    newsroom.save.
+    """
     desk, sent = frame.desk_of(request), once.id_of(data)
-    return await app_of(request).database.write(_first, desk, form, sent and f"{KIND} {sent}", training)
+    return await app_of(request).database.write(
+        _first, desk, form, sent and f"{KIND} {sent}", training
+    )
 
 
-def _first(connection: Connection, desk: Desk, form: Form, sent: str, training: bool) -> Announcement:
+def _first(
+    connection: Connection, desk: Desk, form: Form, sent: str, training: bool
+) -> Announcement:
     earlier = form_acts.take(connection, desk.account.id, sent, desk.at) if sent else None
     words = hashlib.sha256(newsroom.form_text(form).encode()).hexdigest()
     if earlier is None:
@@ -66,8 +76,12 @@ def _first(connection: Connection, desk: Desk, form: Form, sent: str, training: 
         made = _First.read(earlier.result)
         stored = rows.find(connection, made.announcement)
         if stored is not None and made.words == words:
-            return replace(stored, version=made.version)  # what this form has seen, whoever changed it since
-        row = newsroom.save(connection, desk, form, announcement_id=made.announcement, version=made.version)
+            return replace(
+                stored, version=made.version
+            )  # what this form has seen, whoever changed it since
+        row = newsroom.save(
+            connection, desk, form, announcement_id=made.announcement, version=made.version
+        )
     if sent:
         result = _First(announcement=row.id, version=row.version, words=words)
         form_acts.keep(connection, desk.account.id, sent, str(result))
@@ -79,15 +93,23 @@ async def made_before(request: Request, data: Any) -> Announcement | None:
 
     def look(connection: Connection) -> Announcement | None:
         earlier = form_acts.find(connection, account_of(request).id, f"{KIND} {once.id_of(data)}")
-        return rows.find(connection, _First.read(earlier.result).announcement) if earlier and earlier.result else None
+        return (
+            rows.find(connection, _First.read(earlier.result).announcement)
+            if earlier and earlier.result
+            else None
+        )
 
     return await app_of(request).database.read(look)
 
 
-async def later(request: Request, row: Announcement, form: Form, version: int, *, apart: bool = False) -> Announcement:
+async def later(
+    request: Request, row: Announcement, form: Form, version: int, *, apart: bool = False
+) -> Announcement:
     """Store a draft that is there already, over the version that was seen. Raises as newsroom.save."""
     desk = frame.desk_of(request)
-    return await app_of(request).database.write(newsroom.save, desk, form, announcement_id=row.id, version=version, apart=apart)
+    return await app_of(request).database.write(
+        newsroom.save, desk, form, announcement_id=row.id, version=version, apart=apart
+    )
 
 
 async def conflict(request: Request, announcement: str, form: Form) -> Conflict | None:
@@ -97,7 +119,11 @@ async def conflict(request: Request, announcement: str, form: Form) -> Conflict 
     def look(connection: Connection) -> tuple[Announcement | None, str, float]:
         row, last = rows.find(connection, announcement), drafts.newest(connection, announcement)
         who = last.actor if last is not None else row.created_by if row is not None else ""
-        return row, actors.spoken(connection, [who], t)[who], row.updated_at if row is not None else 0.0
+        return (
+            row,
+            actors.spoken(connection, [who], t)[who],
+            row.updated_at if row is not None else 0.0,
+        )
 
     row, who, at = await app.database.read(look)
     if row is None:

@@ -52,7 +52,9 @@ async def steer(request: Request) -> Response:
     why = words("id")(f"staff.send.why.{name}", name=account_of(request).full_name)
 
     async def act(row: Announcement) -> None:
-        await steering.steer(app_of(request), row.id, ACTS[name], why=why, actor=account_of(request).actor)
+        await steering.steer(
+            app_of(request), row.id, ACTS[name], why=why, actor=account_of(request).actor
+        )
 
     return await _acted(request, name, act)
 
@@ -67,7 +69,9 @@ async def retry(request: Request) -> Response:
 
 
 async def stream(request: Request) -> Response:
-    """The changing piece of the page, once a second while it changes; then `event: selesai`, and the end."""
+    """The changing piece of the page, once a second while it changes; then `event: selesai`, and
+    the end.
+    """
     row = await _sent(request)
     watching = watching_of(request)
     held = watching.stream(account_of(request).id)
@@ -81,7 +85,9 @@ async def stream(request: Request) -> Response:
             await held.__aexit__(None, None, None)
 
     return StreamingResponse(
-        events(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        events(),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
@@ -95,7 +101,9 @@ def watching_of(request: Request) -> Watching:
 
 
 async def _events(request: Request, row: Announcement) -> AsyncIterator[str]:
-    """Events as they are written. Between two of them nothing is held: whoever leaves is noticed at the next one."""
+    """Events as they are written. Between two of them nothing is held: whoever leaves is noticed at
+    the next one.
+    """
     app, said, spoke_at, checked_at = app_of(request), "", time.monotonic(), time.monotonic()
     yield "retry: 2000\n\n"
     while True:
@@ -135,7 +143,9 @@ async def _sent(request: Request) -> Announcement:
     return row
 
 
-async def _acted(request: Request, name: str, act: Callable[[Announcement], Awaitable[None]]) -> Response:
+async def _acted(
+    request: Request, name: str, act: Callable[[Announcement], Awaitable[None]]
+) -> Response:
     app, row, desk = app_of(request), await _sent(request), frame.desk_of(request)
     try:
         await app.database.write(newsroom.require_steering, desk, row.id)
@@ -146,16 +156,25 @@ async def _acted(request: Request, name: str, act: Callable[[Announcement], Awai
     return RedirectResponse(f"/redaksi/pengiriman/{row.id}?selesai={name}", 303)
 
 
-async def _page(request: Request, row: Announcement, *, problem: str = "", status: int = 200) -> Response:
+async def _page(
+    request: Request, row: Announcement, *, problem: str = "", status: int = 200
+) -> Response:
     app, t = app_of(request), words(pages.lang_of(request))
 
     def look(connection: Connection) -> tuple[list[Entry], Mapping[str, str], Any, Any]:
         acts = audit.about(connection, row.id)
-        named = [entry.actor for entry in acts] + [row.created_by, row.submitted_by, row.approved_by, ""]
+        named = [entry.actor for entry in acts] + [
+            row.created_by,
+            row.submitted_by,
+            row.approved_by,
+            "",
+        ]
         return (
-            acts, actors.spoken(connection, named, t), rows.newest_edition(connection, row.id),
+            acts,
+            actors.spoken(connection, named, t),
+            rows.newest_edition(connection, row.id),
             drafts.proposed(connection, row.id),
-        )  # fmt: skip
+        )
 
     acts, names, newest, waiting = await app.database.read(look)
     issued = publication(row, newest, acts)
@@ -163,11 +182,24 @@ async def _page(request: Request, row: Announcement, *, problem: str = "", statu
     finished = request.query_params.get("selesai", "")
     template = "sending_receipt.html" if request.query_params.get("cetak") else "sending.html"
     return frame.page(
-        request, template, status=status, problem=problem, acts=acts, names=names, given=actors.given, newest=newest,
-        waiting=waiting, withdrawal=next((entry for entry in reversed(acts) if entry.act == "withdraw"), None),
-        finished=finished if finished in DONE and not problem else "", retried=_retried(acts), left_out=steering.LEFT_OUT,
-        issued=issued, kept_days=KEPT_DAYS, lead=_lead(app, newest), **_live(request, row, sight),
-    )  # fmt: skip
+        request,
+        template,
+        status=status,
+        problem=problem,
+        acts=acts,
+        names=names,
+        given=actors.given,
+        newest=newest,
+        waiting=waiting,
+        withdrawal=next((entry for entry in reversed(acts) if entry.act == "withdraw"), None),
+        finished=finished if finished in DONE and not problem else "",
+        retried=_retried(acts),
+        left_out=steering.LEFT_OUT,
+        issued=issued,
+        kept_days=KEPT_DAYS,
+        lead=_lead(app, newest),
+        **_live(request, row, sight),
+    )
 
 
 def _live(request: Request, row: Announcement, sight: Sight) -> dict[str, Any]:
@@ -175,13 +207,18 @@ def _live(request: Request, row: Announcement, sight: Sight) -> dict[str, Any]:
     app, lang, t = app_of(request), pages.lang_of(request), words(pages.lang_of(request))
     return {
         "held_up": [
-            (sentence(hold, app.labels.get(hold.channel, hold.channel), t, lang), remedy(hold, t)) for hold in sight.holds
+            (sentence(hold, app.labels.get(hold.channel, hold.channel), t, lang), remedy(hold, t))
+            for hold in sight.holds
         ],
         "row": row,
         "sight": sight,
         "current": app.clock(),
         "labels": {name: channel.label for name, channel in app.push.items()},
-        "pulled": [app.pull[name].label for name in app.pull if not row.fields.channels or name in row.fields.channels],
+        "pulled": [
+            app.pull[name].label
+            for name in app.pull
+            if not row.fields.channels or name in row.fields.channels
+        ],
         "columns": app.tree.grid[0],
         "may_steer": account_of(request).may("steer"),
     }
@@ -189,7 +226,10 @@ def _live(request: Request, row: Announcement, sight: Sight) -> dict[str, Any]:
 
 def _retried(acts: list[Entry]) -> Mapping[str, Any]:
     """What the last "try again" did: `retried` rows opened, `left_out` by reason."""
-    return next((entry.detail for entry in reversed(acts) if entry.act == "retried"), {"retried": 0, "left_out": {}})
+    return next(
+        (entry.detail for entry in reversed(acts) if entry.act == "retried"),
+        {"retried": 0, "left_out": {}},
+    )
 
 
 def _lead(app: App, newest: EditionRow | None) -> str:

@@ -39,4 +39,6 @@ def look(connection: Connection) -> tuple[list[Line], list[Line]]:
 
 def _line(one: Sending) -> Line:
     sending = one.progress.sending if one.progress.states else "none"
-    return Line(item=one.item, sending=sending, bar=bar(one.progress), published_at=one.published_at)
+    return Line(
+        item=one.item, sending=sending, bar=bar(one.progress), published_at=one.published_at
+    )

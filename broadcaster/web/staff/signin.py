@@ -1,4 +1,6 @@
-"""Signing in and out: name and password, then the second factor where there is one. Who guesses waits longer and longer."""
+"""Signing in and out: name and password, then the second factor where there is one. Who guesses
+waits longer and longer.
+"""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +19,15 @@ from broadcaster.app import App
 from broadcaster.hashing import RETRY_SECONDS, Busy
 from broadcaster.store import accounts, audit, code_guard, nudges, sessions, throttle
 from broadcaster.web import pages
-from broadcaster.web.access import HALF, SIGN_IN, app_of, client_of, cookie_name, current_session, session_of
+from broadcaster.web.access import (
+    HALF,
+    SIGN_IN,
+    app_of,
+    client_of,
+    cookie_name,
+    current_session,
+    session_of,
+)
 from broadcaster.web.staff import known
 from broadcaster.web.staff.addresses import HOME, safe_target
 from broadcaster.web.staff.guessing import asker_of, begin_try, rank_of, spelled
@@ -37,7 +47,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a try ended: the value of a session's cookie, or why not (key of words) and how many seconds to wait."""
+    """How a try ended: the value of a session's cookie, or why not (key of words) and how many
+    seconds to wait.
+    """
 
     cookie: str = ""
     half: bool = False
@@ -93,21 +105,36 @@ async def leave(request: Request) -> Response:
 
     await app.database.write(act)
     response = RedirectResponse(f"{SIGN_IN}?keluar=1", 303)
-    response.delete_cookie(cookie_name(request), path="/", secure=_secure(app), httponly=True, samesite="lax")
+    response.delete_cookie(
+        cookie_name(request), path="/", secure=_secure(app), httponly=True, samesite="lax"
+    )
     return response
 
 
 def give_cookie(request: Request, response: Response, value: str) -> None:
     """Hand a session to the browser."""
     secure = _secure(app_of(request))
-    response.set_cookie(cookie_name(request), value, httponly=True, samesite="lax", secure=secure, path="/")
+    response.set_cookie(
+        cookie_name(request), value, httponly=True, samesite="lax", secure=secure, path="/"
+    )
 
 
 def agent_of(request: Request) -> str:
     """Browser and system in a few words, for the list of sessions."""
     text = request.headers.get("user-agent", "")
-    browsers = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
-    systems = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "Mac"))
+    browsers = (
+        ("Edg/", "Edge"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    )
+    systems = (
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS", "Mac"),
+    )
     browser = next((name for mark, name in browsers if mark in text), "")
     system = next((name for mark, name in (*systems, ("Linux", "Linux")) if mark in text), "")
     return ", ".join(part for part in (browser, system) if part) or "?"
@@ -124,7 +151,9 @@ async def _try_password(request: Request, name: str, password: str) -> Outcome:
         return Outcome(problem="signin.wait", wait=turn.wait)
     found, stored = await app.database.read(_with_hash, name)
     try:
-        right, rehashed = await app.hasher.run(partial(_check, stored, password), rank=rank_of(asker, turn))
+        right, rehashed = await app.hasher.run(
+            partial(_check, stored, password), rank=rank_of(asker, turn)
+        )
     except Busy:
         return Outcome(problem=BUSY, wait=RETRY_SECONDS)
     if not right or found is None or found.disabled_at is not None:
@@ -135,7 +164,9 @@ async def _try_password(request: Request, name: str, password: str) -> Outcome:
         account = accounts.by_id(connection, found.id)
         unchanged = accounts.secrets_of(connection, found.id)[0] == stored
         if account is None or account.disabled_at is not None or not unchanged:
-            return Outcome(problem="signin.wrong")  # shut out, or given a new password, while we looked at the old one
+            return Outcome(
+                problem="signin.wrong"
+            )  # shut out, or given a new password, while we looked at the old one
         throttle.succeed(connection, asker)
         if rehashed:
             accounts.set_password(connection, account.id, rehashed, must_change=account.must_change)
@@ -146,7 +177,9 @@ async def _try_password(request: Request, name: str, password: str) -> Outcome:
 
 
 def _check(stored: str, password: str) -> tuple[bool, str]:
-    """Compare a password with its hash; the second value is a new hash where the stored one was made at a lower cost."""
+    """Compare a password with its hash; the second value is a new hash where the stored one was
+    made at a lower cost.
+    """
     right = rules.password_fits(stored, password)
     return right, rules.hash_password(password) if right and rules.needs_new_hash(stored) else ""
 
@@ -182,7 +215,9 @@ async def _try_code(request: Request, found: sessions.Session, code: str) -> Out
     return done
 
 
-def _wrong_code(connection: Connection, request: Request, account: Account, browser: bytes) -> Outcome:
+def _wrong_code(
+    connection: Connection, request: Request, account: Account, browser: bytes
+) -> Outcome:
     """Count a wrong code; with the last that may be, every half session ends and the owner is told."""
     app = app_of(request)
     at = app.clock().timestamp()
@@ -196,7 +231,9 @@ def _wrong_code(connection: Connection, request: Request, account: Account, brow
 
 
 def spend_code(connection: Connection, app: App, account: Account, code: str) -> str:
-    """Spend a code of the second factor: "totp" or "recovery", or "" when it is wrong or was used before."""
+    """Spend a code of the second factor: "totp" or "recovery", or "" when it is wrong or was used
+    before.
+    """
     _password, sealed, last = accounts.secrets_of(connection, account.id)
     if sealed is None:
         return ""
@@ -204,11 +241,17 @@ def spend_code(connection: Connection, app: App, account: Account, code: str) ->
     if step is not None:
         return "totp" if accounts.use_totp_step(connection, account.id, step) else ""
     digest = app.book.lookup("recovery", f"{account.id}:{rules.read_recovery_code(code)}")
-    return "recovery" if accounts.use_recovery_code(connection, account.id, digest, app.clock().timestamp()) else ""
+    return (
+        "recovery"
+        if accounts.use_recovery_code(connection, account.id, digest, app.clock().timestamp())
+        else ""
+    )
 
 
 def _totp_step(app: App, account: Account, sealed: bytes, code: str, last: int) -> int | None:
-    """The step of a right code; None for a wrong one, and where the secret cannot be opened: a recovery code still serves."""
+    """The step of a right code; None for a wrong one, and where the secret cannot be opened: a
+    recovery code still serves.
+    """
     try:
         secret = app.book.open("totp", sealed)
     except SealBroken:
@@ -228,36 +271,60 @@ def _with_hash(connection: Connection, name: str) -> tuple[Account | None, str]:
 def _open(connection: Connection, request: Request, account: Account, way: str) -> str:
     app = app_of(request)
     value = sessions.start(
-        connection, account.id, way=way, agent=agent_of(request), place=client_of(request), at=app.clock().timestamp()
+        connection,
+        account.id,
+        way=way,
+        agent=agent_of(request),
+        place=client_of(request),
+        at=app.clock().timestamp(),
     )
     if way != HALF:
         _note(connection, app, account, "sign_in", request, way=way)
     return value
 
 
-def _note(connection: Connection, /, app: App, account: Account, act: str, request: Request, **more: Any) -> None:
+def _note(
+    connection: Connection, /, app: App, account: Account, act: str, request: Request, **more: Any
+) -> None:
     detail = {"from": client_of(request), "agent": agent_of(request), **more}
-    audit.append(connection, at=app.clock(), actor=account.actor, act=act, subject=account.actor, detail=detail)
+    audit.append(
+        connection,
+        at=app.clock(),
+        actor=account.actor,
+        act=act,
+        subject=account.actor,
+        detail=detail,
+    )
 
 
 async def _note_failure(request: Request, account: Account | None) -> None:
-    """Whose account was tried; a name that we do not know may be a mistyped password, and is written nowhere."""
+    """Whose account was tried; a name that we do not know may be a mistyped password, and is
+    written nowhere.
+    """
     log.warning("sign_in_failed", known=account is not None)
     if account is not None:
-        await app_of(request).database.write(_note, app_of(request), account, "sign_in_failed", request)
+        await app_of(request).database.write(
+            _note, app_of(request), account, "sign_in_failed", request
+        )
 
 
 async def _half(request: Request) -> sessions.Session | None:
     found = await current_session(request)
     now = app_of(request).clock().timestamp()
-    return found if found is not None and found.way == HALF and now - found.started_at < HALF_SECONDS else None
+    return (
+        found
+        if found is not None and found.way == HALF and now - found.started_at < HALF_SECONDS
+        else None
+    )
 
 
 # --- answers ------------------------------------------------------------------------------------------
 
 
 def _entered(request: Request, done: Outcome, target: str, name: str) -> Response:
-    there = CODE + (f"?ke={quote(target, safe='')}" if target != HOME else "") if done.half else target
+    there = (
+        CODE + (f"?ke={quote(target, safe='')}" if target != HOME else "") if done.half else target
+    )
     response = RedirectResponse(there, 303, headers={"Cache-Control": "no-store"})
     give_cookie(request, response, done.cookie)
     if not done.half:
@@ -265,10 +332,18 @@ def _entered(request: Request, done: Outcome, target: str, name: str) -> Respons
     return response
 
 
-def _form(request: Request, *, name: str = "", target: str = "", problem: str = "", wait: int = 0) -> Response:
+def _form(
+    request: Request, *, name: str = "", target: str = "", problem: str = "", wait: int = 0
+) -> Response:
     target = target or request.query_params.get("ke", "")
     return _page(
-        request, "staff/signin.html", problem, wait, name=name, target=safe_target(target), left="keluar" in request.query_params
+        request,
+        "staff/signin.html",
+        problem,
+        wait,
+        name=name,
+        target=safe_target(target),
+        left="keluar" in request.query_params,
     )
 
 
@@ -278,13 +353,23 @@ def _code_form(request: Request, *, target: str = "", problem: str = "", wait: i
 
 
 def _page(request: Request, template: str, problem: str, wait: int, **values: Any) -> Response:
-    said = words(pages.lang_of(request))(problem, n=wait) if wait else problem and words(pages.lang_of(request))(problem)
+    said = (
+        words(pages.lang_of(request))(problem, n=wait)
+        if wait
+        else problem and words(pages.lang_of(request))(problem)
+    )
     status = 503 if problem == BUSY else 429 if wait else 401 if problem else 200
     headers = {"Retry-After": str(wait)} if wait else None
     return pages.page(
-        request, template, status=status, cache_control=pages.PRIVATE, headers=headers, problem=said,
-        single_sign_on=app_of(request).settings.oidc_issuer, **values,
-    )  # fmt: skip
+        request,
+        template,
+        status=status,
+        cache_control=pages.PRIVATE,
+        headers=headers,
+        problem=said,
+        single_sign_on=app_of(request).settings.oidc_issuer,
+        **values,
+    )
 
 
 def _text(form: Any, name: str) -> str:

@@ -1,4 +1,6 @@
-"""Signing in and out by the city's own account (OpenID Connect). Whatever goes wrong is said in words, and lets nobody in."""
+"""Signing in and out by the city's own account (OpenID Connect). Whatever goes wrong is said in
+words, and lets nobody in.
+"""
 
 import base64
 import binascii
@@ -20,7 +22,15 @@ from broadcaster.oidc import Attempt, Identity, SignOnError
 from broadcaster.signon import PAUSE_SECONDS, SignOn
 from broadcaster.store import accounts, audit, sessions
 from broadcaster.web import pages
-from broadcaster.web.access import HALF, SIGN_IN, app_of, client_of, current_session, note_miss, session_of
+from broadcaster.web.access import (
+    HALF,
+    SIGN_IN,
+    app_of,
+    client_of,
+    current_session,
+    note_miss,
+    session_of,
+)
 from broadcaster.web.staff import frame, signin
 from broadcaster.web.staff.addresses import HOME, safe_target
 from broadcaster.wording import LANGUAGES, words
@@ -44,7 +54,9 @@ def sign_on_of(request: Request) -> SignOn:
 
 
 async def begin(request: Request) -> Response:
-    """To the provider; state, nonce and verifier stay in this browser's sealed cookie. `akun=lain`: it asks anew who it is."""
+    """To the provider; state, nonce and verifier stay in this browser's sealed cookie. `akun=lain`:
+    it asks anew who it is.
+    """
     sign_on, app = sign_on_of(request), app_of(request)
     target = safe_target(request.query_params.get("ke", ""))
     found = await current_session(request)
@@ -56,9 +68,17 @@ async def begin(request: Request) -> Response:
     except SignOnError as error:
         return _refuse(request, error, target)
     response = RedirectResponse(there, 303, headers={"Cache-Control": "no-store"})
-    sealed = base64.urlsafe_b64encode(app.book.seal(_ATTEMPT, msgspec.json.encode(attempt).decode())).decode()
+    sealed = base64.urlsafe_b64encode(
+        app.book.seal(_ATTEMPT, msgspec.json.encode(attempt).decode())
+    ).decode()
     response.set_cookie(
-        _cookie_name(app), sealed, max_age=int(oidc.ATTEMPT_SECONDS), httponly=True, samesite="lax", secure=_secure(app), path="/"
+        _cookie_name(app),
+        sealed,
+        max_age=int(oidc.ATTEMPT_SECONDS),
+        httponly=True,
+        samesite="lax",
+        secure=_secure(app),
+        path="/",
     )
     return response
 
@@ -78,14 +98,18 @@ async def come_back(request: Request) -> Response:
     if admission.problem:
         log.warning("sso_refused", reason=admission.problem)
         return _spent(app, await _turned_away(request, identity, admission))
-    target = f"{KEPT}?ke={quote(attempt.target, safe='')}" if admission.kept_admin else attempt.target
+    target = (
+        f"{KEPT}?ke={quote(attempt.target, safe='')}" if admission.kept_admin else attempt.target
+    )
     response = RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
     signin.give_cookie(request, response, value)
     return _spent(app, response)
 
 
 async def show_kept(request: Request) -> Response:
-    """Tell the last pengelola that the role stays although the provider took it away, and what to do."""
+    """Tell the last pengelola that the role stays although the provider took it away, and what to
+    do.
+    """
     target = safe_target(request.query_params.get("ke", ""))
     return frame.page(request, "sso_kept.html", target=target)
 
@@ -97,7 +121,11 @@ async def leave(request: Request) -> Response:
     if found.way != WAY:
         return response
     sign_on: SignOn = request.app.state.sign_on
-    there = await sign_on.sign_out_address(_open_hint(app_of(request), found.hint)) if sign_on.configured else ""
+    there = (
+        await sign_on.sign_out_address(_open_hint(app_of(request), found.hint))
+        if sign_on.configured
+        else ""
+    )
     request.state.session = None  # so that the page is that of a stranger
     page = _page(request, "sso_left.html", there=there)
     page.raw_headers += [header for header in response.raw_headers if header[0] == b"set-cookie"]
@@ -114,7 +142,9 @@ async def left(request: Request) -> Response:
 
 
 async def _enter(request: Request, identity: Identity, token: str) -> tuple[Admission, str]:
-    """What becomes of somebody proved, and the value of their new session's cookie; the session of before ends."""
+    """What becomes of somebody proved, and the value of their new session's cookie; the session of
+    before ends.
+    """
     app, before = app_of(request), await current_session(request)
     detail = {"from": client_of(request), "agent": signin.agent_of(request)}
     mapping, now = rules.read_role_mapping(app.settings.oidc_roles), app.clock()
@@ -128,9 +158,22 @@ async def _enter(request: Request, identity: Identity, token: str) -> tuple[Admi
         if before is not None:
             sessions.end(connection, before.id, before.account.id)
         value = sessions.start(
-            connection, person.id, way=WAY, agent=detail["agent"], place=detail["from"], at=now.timestamp(), hint=hint
+            connection,
+            person.id,
+            way=WAY,
+            agent=detail["agent"],
+            place=detail["from"],
+            at=now.timestamp(),
+            hint=hint,
         )
-        audit.append(connection, at=now, actor=person.actor, act="sign_in", subject=person.actor, detail={**detail, "way": WAY})
+        audit.append(
+            connection,
+            at=now,
+            actor=person.actor,
+            act="sign_in",
+            subject=person.actor,
+            detail={**detail, "way": WAY},
+        )
         return admission, value
 
     return await app.database.write(act)
@@ -160,29 +203,51 @@ def _refuse(request: Request, error: SignOnError, target: str = HOME) -> Respons
         note_miss(request)
     headers = {"Retry-After": str(int(PAUSE_SECONDS))} if error.status == 503 else None
     return _page(
-        request, "signin.html", status=error.status, headers=headers, problem=words(pages.lang_of(request))(error.words),
-        sso_problem=True, single_sign_on=True, name="", target=target, left=False,
-    )  # fmt: skip
+        request,
+        "signin.html",
+        status=error.status,
+        headers=headers,
+        problem=words(pages.lang_of(request))(error.words),
+        sso_problem=True,
+        single_sign_on=True,
+        name="",
+        target=target,
+        left=False,
+    )
 
 
 async def _turned_away(request: Request, identity: Identity, admission: Admission) -> Response:
     """A plain page for somebody who is known and may not come in: why, and whom to ask."""
     whom = await app_of(request).database.read(accounts.with_role, "admin")
     return _page(
-        request, "sso_refused.html", status=403, reason=admission.problem, full_name=identity.full_name or identity.subject,
-        whom=[one.full_name for one in whom if admission.account is None or one.id != admission.account.id],
-    )  # fmt: skip
+        request,
+        "sso_refused.html",
+        status=403,
+        reason=admission.problem,
+        full_name=identity.full_name or identity.subject,
+        whom=[
+            one.full_name
+            for one in whom
+            if admission.account is None or one.id != admission.account.id
+        ],
+    )
 
 
 def _page(request: Request, template: str, **values: Any) -> Response:
-    """A page for a stranger. Its address serves once, so the other languages lead to the sign-in page."""
+    """A page for a stranger. Its address serves once, so the other languages lead to the sign-in
+    page.
+    """
     languages = [(lang, f"{SIGN_IN}?bahasa={lang}") for lang in LANGUAGES]
-    return pages.page(request, f"staff/{template}", cache_control=pages.PRIVATE, languages=languages, **values)
+    return pages.page(
+        request, f"staff/{template}", cache_control=pages.PRIVATE, languages=languages, **values
+    )
 
 
 def _spent(app: App, response: Response) -> Response:
     """The attempt is over: its cookie serves no second time."""
-    response.delete_cookie(_cookie_name(app), path="/", secure=_secure(app), httponly=True, samesite="lax")
+    response.delete_cookie(
+        _cookie_name(app), path="/", secure=_secure(app), httponly=True, samesite="lax"
+    )
     return response
 
 

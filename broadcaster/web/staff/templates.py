@@ -1,4 +1,6 @@
-"""Templates of notices that come again: the list, one kept from an announcement, a draft begun from one, new names, deletion."""
+"""Templates of notices that come again: the list, one kept from an announcement, a draft begun from
+one, new names, deletion.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,9 +47,21 @@ async def keep(request: Request) -> Response:
     row, data, desk = await found(request), await request.form(), frame.desk_of(request)
     name = str(data.get("nama", ""))
     try:
-        await once.write(request, data, "template", lambda c: recurring.keep(c, desk, row.id, name), lambda kept: str(kept.id))
+        await once.write(
+            request,
+            data,
+            "template",
+            lambda c: recurring.keep(c, desk, row.id, name),
+            lambda kept: str(kept.id),
+        )
     except (InvalidAnnouncement, NotAllowed) as refused:
-        return await _page(request, problems=refusals.of(refused, frame.words_of(request)), status=422, source=row, typed=name)
+        return await _page(
+            request,
+            problems=refusals.of(refused, frame.words_of(request)),
+            status=422,
+            source=row,
+            typed=name,
+        )
     return RedirectResponse(f"{ADDRESS}?selesai=disimpan", 303)
 
 
@@ -55,9 +69,17 @@ async def use(request: Request) -> Response:
     """A new draft, in the composer."""
     template, data, desk = _id(request), await request.form(), frame.desk_of(request)
     try:
-        used = await once.write(request, data, "use", lambda c: recurring.use(c, desk, template), lambda row: str(row.id))
+        used = await once.write(
+            request,
+            data,
+            "use",
+            lambda c: recurring.use(c, desk, template),
+            lambda row: str(row.id),
+        )
     except NotAllowed as refused:
-        return await _page(request, problems=refusals.of(refused, frame.words_of(request)), status=409)
+        return await _page(
+            request, problems=refusals.of(refused, frame.words_of(request)), status=409
+        )
     return RedirectResponse(f"/redaksi/pengumuman/{used.result}/tulis", 303)
 
 
@@ -66,10 +88,16 @@ async def rename(request: Request) -> Response:
     data = await request.form()
     name = str(data.get("nama", ""))
     try:
-        await app_of(request).database.write(recurring.rename, frame.desk_of(request), _id(request), name)
+        await app_of(request).database.write(
+            recurring.rename, frame.desk_of(request), _id(request), name
+        )
     except (InvalidAnnouncement, NotAllowed) as refused:
         return await _page(
-            request, problems=refusals.of(refused, frame.words_of(request)), status=422, renamed=_id(request), typed=name
+            request,
+            problems=refusals.of(refused, frame.words_of(request)),
+            status=422,
+            renamed=_id(request),
+            typed=name,
         )
     return RedirectResponse(f"{ADDRESS}?selesai=diganti", 303)
 
@@ -79,7 +107,9 @@ async def delete(request: Request) -> Response:
     try:
         await app_of(request).database.write(recurring.delete, frame.desk_of(request), _id(request))
     except NotAllowed as refused:
-        return await _page(request, problems=refusals.of(refused, frame.words_of(request)), status=409)
+        return await _page(
+            request, problems=refusals.of(refused, frame.words_of(request)), status=409
+        )
     return RedirectResponse(f"{ADDRESS}?selesai=dihapus", 303)
 
 
@@ -90,28 +120,52 @@ def cards(app: App, templates: Sequence[Template]) -> list[Card]:
 
 def _card(app: App, template: Template) -> Card:
     fields = read_leniently(template.form)[0]
-    areas = [area.label for area in (app.tree.get(name) for name in fields.areas) if area is not None]
+    areas = [
+        area.label for area in (app.tree.get(name) for name in fields.areas) if area is not None
+    ]
     topic = next((topic for topic in app.settings.topics if topic.slug == fields.category), None)
     title = str(template.form.get("title") or "")
     return Card(
-        template=template, title=title, level=fields.level, topic=topic, agency=fields.agency or "", areas=tuple(areas)
-    )  # fmt: skip
+        template=template,
+        title=title,
+        level=fields.level,
+        topic=topic,
+        agency=fields.agency or "",
+        areas=tuple(areas),
+    )
 
 
 async def _page(
-    request: Request, *, problems: Sequence[Problem] = (), status: int = 200,
-    source: Announcement | None = None, renamed: int = 0, typed: str = "",
-) -> Response:  # fmt: skip
-    """The list; `source`: an announcement whose name was refused, `renamed`: the template whose new name was."""
+    request: Request,
+    *,
+    problems: Sequence[Problem] = (),
+    status: int = 200,
+    source: Announcement | None = None,
+    renamed: int = 0,
+    typed: str = "",
+) -> Response:
+    """The list; `source`: an announcement whose name was refused, `renamed`: the template whose new
+    name was.
+    """
     app, t = app_of(request), frame.words_of(request)
     templates = await app.database.read(store.everything)
     names = await app.database.read(actors.spoken, {template.actor for template in templates}, t)
     said = request.query_params.get("selesai", "")
     return frame.page(
-        request, "templates.html", status=status, cards=cards(app, templates), names=names, problems=problems, source=source,
-        renamed=renamed, typed=typed, limit=recurring.NAME_LIMIT, said=said if said in SAID else "",
-        may_write=account_of(request).may("write"), heading=newsroom.form_of(source).get("title", "") if source else "",
-    )  # fmt: skip
+        request,
+        "templates.html",
+        status=status,
+        cards=cards(app, templates),
+        names=names,
+        problems=problems,
+        source=source,
+        renamed=renamed,
+        typed=typed,
+        limit=recurring.NAME_LIMIT,
+        said=said if said in SAID else "",
+        may_write=account_of(request).may("write"),
+        heading=newsroom.form_of(source).get("title", "") if source else "",
+    )
 
 
 def _id(request: Request) -> int:

@@ -1,4 +1,5 @@
-""" "Kirim uji ke saya": what was sent to the writer's own addresses, or what is missing and how to add it.
+""" "Kirim uji ke saya": what was sent to the writer's own addresses, or what is missing and how to
+add it.
 
 The send redirects to the page of its result, so that loading that again sends nothing.
 """
@@ -48,7 +49,9 @@ async def send(request: Request) -> Response:
 
 
 async def answer(request: Request, row: Announcement, data: Mapping[str, Any]) -> Response:
-    """Send this announcement's stored draft to whoever asks, once for a form and its text; at most five a minute."""
+    """Send this announcement's stored draft to whoever asks, once for a form and its text; at most
+    five a minute.
+    """
     app, account = app_of(request), account_of(request)
     name = f"{hashlib.sha256(row.form.encode()).hexdigest()[:12]}.{once.id_of(data) or forms.fresh_id()}"
     there = RedirectResponse(f"/redaksi/pengumuman/{row.id}/uji?hasil={name}", 303)
@@ -57,8 +60,15 @@ async def answer(request: Request, row: Announcement, data: Mapping[str, Any]) -
     trials, who = request.app.state.limits.trials, str(account.id)
     if not trials.take(who):
         wait = trials.wait(who)
-        return _page(request, row, state="wait", wait=wait, status=429, headers={"Retry-After": str(wait)})
-    if await app.database.write(form_acts.take, account.id, _key(row, name), app.clock().timestamp()) is not None:
+        return _page(
+            request, row, state="wait", wait=wait, status=429, headers={"Retry-After": str(wait)}
+        )
+    if (
+        await app.database.write(
+            form_acts.take, account.id, _key(row, name), app.clock().timestamp()
+        )
+        is not None
+    ):
         return there
     try:
         attempts = await trial_send.send(app, frame.desk_of(request), row)
@@ -75,10 +85,24 @@ def _key(row: Announcement, name: str) -> str:
 
 
 def _page(
-    request: Request, row: Announcement, *, tried: list[Tried] | None = None, state: str = "", wait: int = 0,
-    status: int = 200, headers: Mapping[str, str] | None = None,
-) -> Response:  # fmt: skip
+    request: Request,
+    row: Announcement,
+    *,
+    tried: list[Tried] | None = None,
+    state: str = "",
+    wait: int = 0,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
     return frame.page(
-        request, "trial_send.html", status=status, headers=headers, row=row, tried=tried or [], state=state, wait=wait,
-        mark=trial_send.MARK, query=request.url.query,
-    )  # fmt: skip
+        request,
+        "trial_send.html",
+        status=status,
+        headers=headers,
+        row=row,
+        tried=tried or [],
+        state=state,
+        wait=wait,
+        mark=trial_send.MARK,
+        query=request.url.query,
+    )

@@ -1,4 +1,6 @@
-"""The short way to a warning: one hazard, the places, what to do; it goes to a second person at once, whose pages call out."""
+"""The short way to a warning: one hazard, the places, what to do; it goes to a second person at
+once, whose pages call out.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -34,7 +36,9 @@ async def show(request: Request) -> Response:
 
 
 async def submit(request: Request) -> Response:
-    """Store it and ask a second person, in one transaction; or the form again with what must be mended."""
+    """Store it and ask a second person, in one transaction; or the form again with what must be
+    mended.
+    """
     data = await request.form()
     hazard = _hazard(data)
     form = {**forms.read(data), "level": "emergency", "category": hazard.category}
@@ -42,7 +46,9 @@ async def submit(request: Request) -> Response:
     form["summary"] = warning.lead(str(form.get("instruction", "")))
     desk = frame.desk_of(request)
     try:
-        asked = await once.write(request, data, "warning", lambda c: warning.submit(c, desk, form), lambda row: row.id)
+        asked = await once.write(
+            request, data, "warning", lambda c: warning.submit(c, desk, form), lambda row: row.id
+        )
     except (InvalidAnnouncement, NotAllowed) as refused:
         problems, status = refusals.of(refused, frame.words_of(request)), frame.status_of(refused)
         return await _page(request, hazard, form, problems, status=status, sent_id=once.id_of(data))
@@ -53,14 +59,20 @@ async def show_again(request: Request) -> Response:
     """The form as it was sent, for a session that began after it was opened; nothing is stored."""
     data = await request.form()
     problems = (frame.stale(request),)
-    return await _page(request, _hazard(data), forms.read(data), problems, status=403, sent_id=once.id_of(data))
+    return await _page(
+        request, _hazard(data), forms.read(data), problems, status=403, sent_id=once.id_of(data)
+    )
 
 
 async def alarm(request: Request) -> Response:
-    """The piece of every page that calls an approver to a warning; empty when none waits for this person."""
+    """The piece of every page that calls an approver to a warning; empty when none waits for this
+    person.
+    """
     waiting = await app_of(request).database.read(listing.warnings_for, account_of(request).actor)
     looked_at = request.headers.get("hx-current-url", "")
-    return frame.page(request, "alarm.html", warnings=[item for item in waiting if item.id not in looked_at])
+    return frame.page(
+        request, "alarm.html", warnings=[item for item in waiting if item.id not in looked_at]
+    )
 
 
 def _hazard(data: Mapping[str, Any]) -> Hazard:
@@ -69,15 +81,34 @@ def _hazard(data: Mapping[str, Any]) -> Hazard:
 
 def _begun(hazard: Hazard, now: datetime) -> dict[str, Any]:
     until = (now + hazard.lasts).astimezone(WIB).replace(second=0, microsecond=0)
-    return {"title": hazard.title, "instruction": hazard.instruction, "expires": f"{until:%Y-%m-%d %H:%M}"}
+    return {
+        "title": hazard.title,
+        "instruction": hazard.instruction,
+        "expires": f"{until:%Y-%m-%d %H:%M}",
+    }
 
 
 async def _page(
-    request: Request, hazard: Hazard, form: Mapping[str, Any], problems: Sequence[Problem] = (), status: int = 200, *,
+    request: Request,
+    hazard: Hazard,
+    form: Mapping[str, Any],
+    problems: Sequence[Problem] = (),
+    status: int = 200,
+    *,
     sent_id: str = "",
-) -> Response:  # fmt: skip
+) -> Response:
     return frame.page(
-        request, "urgent.html", status=status, hazard=hazard, form=forms.shown(form), sent_id=sent_id,
-        problems=problems, anchors=ANCHORS, waits=await checks.waits(request),
-        broken={problem.field for problem in problems}, places=places(request), groups=groups(app_of(request)), limits=LIMITS,
-    )  # fmt: skip
+        request,
+        "urgent.html",
+        status=status,
+        hazard=hazard,
+        form=forms.shown(form),
+        sent_id=sent_id,
+        problems=problems,
+        anchors=ANCHORS,
+        waits=await checks.waits(request),
+        broken={problem.field for problem in problems},
+        places=places(request),
+        groups=groups(app_of(request)),
+        limits=LIMITS,
+    )

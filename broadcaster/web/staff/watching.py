@@ -1,4 +1,6 @@
-"""Looking at sendings for many who follow them: one look a second at most, shared, and a memory from which rates are told."""
+"""Looking at sendings for many who follow them: one look a second at most, shared, and a memory
+from which rates are told.
+"""
 
 import asyncio
 import time
@@ -19,7 +21,9 @@ FRESH = 0.8
 STRETCH = 30.0
 """Seconds over which a rate is told."""
 AREAS_SHARE = 20.0
-"""Areas are counted anew only after this many times as long as counting them takes: it reads every row."""
+"""Areas are counted anew only after this many times as long as counting them takes: it reads every
+row.
+"""
 SENDINGS = 64
 """Sendings that a process remembers."""
 STREAMS = 6

@@ -1,4 +1,6 @@
-"""The sample city in the store: complete, quick, taken up by a later start, and published by the press of a button."""
+"""The sample city in the store: complete, quick, taken up by a later start, and published by the
+press of a button.
+"""
 
 import time
 from collections.abc import AsyncIterator
@@ -25,7 +27,10 @@ NOW = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
 async def opened(url: str, folder: Path, now: datetime = NOW) -> AsyncIterator[App]:
     """The program under the demo's settings, at a fixed time."""
     variables = providers.demo_variables(http_port=1, smtp_port=2)
-    loaded = config.read({**variables, "BROADCASTER_SIMULATED": "true", "BROADCASTER_DATABASE_URL": url}, data_dir=folder)
+    loaded = config.read(
+        {**variables, "BROADCASTER_SIMULATED": "true", "BROADCASTER_DATABASE_URL": url},
+        data_dir=folder,
+    )
     async with open_app(loaded, clock=lambda: now) as app:
         yield app
 
@@ -38,15 +43,24 @@ def count(connection: Connection, table: object) -> int:
 async def test_the_sample_city_is_complete(database_url: str, tmp_path: Path) -> None:
     async with opened(database_url, tmp_path) as app:
         seeded = await city.seed(app)
-        assert seeded.sentence == "15 kelurahan, 12.480 warga contoh, 15 layar, 38 pengumuman, 5 klarifikasi"
+        assert (
+            seeded.sentence
+            == "15 kelurahan, 12.480 warga contoh, 15 layar, 38 pengumuman, 5 klarifikasi"
+        )
         stored = await app.database.read(count, address)
         assert stored > RESIDENTS
         assert await app.database.read(count, run) == 0, "what was sent weeks ago is not sent again"
-        found = await app.database.read(residents.find, app.book, "whatsapp", neighbours()["cibabat"].phone)
+        found = await app.database.read(
+            residents.find, app.book, "whatsapp", neighbours()["cibabat"].phone
+        )
         assert found is not None
         areas = await app.database.read(
             lambda connection: (
-                connection.execute(select(subscription.c.area).where(subscription.c.address == found.id)).scalars().all()
+                connection.execute(
+                    select(subscription.c.area).where(subscription.c.address == found.id)
+                )
+                .scalars()
+                .all()
             )
         )
         assert list(areas) == [app.tree["cibabat"].code]
@@ -63,13 +77,20 @@ async def test_the_history_is_signed_dated_and_partly_over(sqlite_url: str, tmp_
         assert page.editions[-1].first_published_at > NOW - timedelta(weeks=13)
         states = await app.database.read(
             lambda connection: (
-                connection.execute(select(announcement.c.state).where(announcement.c.created_by == "simulasi")).scalars().all()
+                connection.execute(
+                    select(announcement.c.state).where(announcement.c.created_by == "simulasi")
+                )
+                .scalars()
+                .all()
             )
         )
         assert states.count("ended") > 25
         assert states.count("published") >= 7
         concerning = await app.database.read(
-            announcements.concerning, app.tree["cibabat"].code, since=NOW.timestamp(), channel="display"
+            announcements.concerning,
+            app.tree["cibabat"].code,
+            since=NOW.timestamp(),
+            channel="display",
         )
         assert len(concerning.editions) >= 4
 
@@ -81,7 +102,9 @@ async def test_seeding_takes_at_most_a_few_seconds(sqlite_url: str, tmp_path: Pa
         assert time.process_time() - began < 8, "seconds of one processor; about two on an idle one"
 
 
-async def test_fast_skips_the_history_and_a_later_start_adds_it(sqlite_url: str, tmp_path: Path) -> None:
+async def test_fast_skips_the_history_and_a_later_start_adds_it(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     async with opened(sqlite_url, tmp_path) as app:
         quick = await city.seed(app, fast=True)
         assert (quick.residents, quick.announcements, quick.clarifications) == (RESIDENTS, 0, 0)
@@ -89,7 +112,9 @@ async def test_fast_skips_the_history_and_a_later_start_adds_it(sqlite_url: str,
         assert (full.announcements, full.clarifications) == (38, 5)
 
 
-async def test_a_second_start_takes_up_the_data_and_renews_stale_drafts(database_url: str, tmp_path: Path) -> None:
+async def test_a_second_start_takes_up_the_data_and_renews_stale_drafts(
+    database_url: str, tmp_path: Path
+) -> None:
     async with opened(database_url, tmp_path) as app:
         first = await city.seed(app)
         before = await app.database.read(count, announcement)
@@ -103,7 +128,9 @@ async def test_a_second_start_takes_up_the_data_and_renews_stale_drafts(database
         assert "Kamis 3 Des" in water.fields.title
 
 
-async def test_a_draft_is_published_once_and_can_be_made_again(database_url: str, tmp_path: Path) -> None:
+async def test_a_draft_is_published_once_and_can_be_made_again(
+    database_url: str, tmp_path: Path
+) -> None:
     async with opened(database_url, tmp_path) as app:
         await city.seed(app, fast=True)
         press = Press.of(app)
@@ -122,7 +149,9 @@ async def test_a_draft_is_published_once_and_can_be_made_again(database_url: str
         assert (await app.database.read(city.announcements_of))["air"] == again.id
 
 
-async def test_an_old_draft_is_dated_anew_when_it_is_published(sqlite_url: str, tmp_path: Path) -> None:
+async def test_an_old_draft_is_dated_anew_when_it_is_published(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     async with opened(sqlite_url, tmp_path) as app:
         await city.seed(app, fast=True)
         later = NOW + timedelta(days=30)

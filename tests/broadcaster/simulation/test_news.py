@@ -1,4 +1,6 @@
-"""The sample news: every piece is an announcement that the rules let pass, on whatever day the demo starts."""
+"""The sample news: every piece is an announcement that the rules let pass, on whatever day the demo
+starts.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +24,13 @@ DAYS = [
 @pytest.mark.parametrize("now", DAYS)
 def test_every_piece_passes_the_rules_of_announcements(now: datetime) -> None:
     for item in (*news.history(now), *news.drafts(now)):
-        checked = check(Fields.read(item.raw), tree=TREE, topics=config.TOPICS, channels=(), now=item.published_at or now)
+        checked = check(
+            Fields.read(item.raw),
+            tree=TREE,
+            topics=config.TOPICS,
+            channels=(),
+            now=item.published_at or now,
+        )
         assert checked.areas
 
 
@@ -41,12 +49,21 @@ def test_there_are_twelve_weeks_of_history_and_none_of_it_is_in_the_future(now: 
 def test_no_placeholder_is_left_and_the_dates_are_those_of_the_event(now: datetime) -> None:
     for item in (*news.history(now), *news.drafts(now)):
         words = [str(item.raw.get(name, "")) for name in ("title", "summary", "body")]
-        words += [str(text) for translation in item.raw.get("translations", {}).values() for text in translation.values()]
+        words += [
+            str(text)
+            for translation in item.raw.get("translations", {}).values()
+            for text in translation.values()
+        ]
         assert not any("{" in text for text in words)
         assert len(words[0]) <= TITLE_LIMIT
-    water = next(item for item in news.drafts(datetime(2026, 11, 23, 14, 5, tzinfo=UTC)) if item.key == "air")
+    water = next(
+        item for item in news.drafts(datetime(2026, 11, 23, 14, 5, tzinfo=UTC)) if item.key == "air"
+    )
     assert water.raw["title"] == "Air PDAM mati di Cibabat, Selasa 24 Nov 08.00-14.00"
-    assert water.raw["translations"]["en"]["title"] == "No tap water in Cibabat, Tue 24 Nov 08.00-14.00"
+    assert (
+        water.raw["translations"]["en"]["title"]
+        == "No tap water in Cibabat, Tue 24 Nov 08.00-14.00"
+    )
     assert water.raw["effective"].isoformat() == "2026-11-24T08:00:00+07:00"
 
 

@@ -11,7 +11,11 @@ GIVEN_TO_CONNECTIONS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def test_a_free_port_is_none_that_the_system_gives_to_connections() -> None:
-    first = int(GIVEN_TO_CONNECTIONS.read_text().split()[0]) if GIVEN_TO_CONNECTIONS.exists() else 32_768
+    first = (
+        int(GIVEN_TO_CONNECTIONS.read_text().split()[0])
+        if GIVEN_TO_CONNECTIONS.exists()
+        else 32_768
+    )
     if first < 32_768:
         pytest.skip("this system gives all ports to connections")
     assert ports.CANDIDATES.stop <= first

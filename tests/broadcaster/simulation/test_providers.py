@@ -1,4 +1,6 @@
-"""The process of stand-in providers: what the channels send reaches the phones, faults apply, duplicates are counted."""
+"""The process of stand-in providers: what the channels send reaches the phones, faults apply,
+duplicates are counted.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +30,10 @@ def settings(folder: Path, ports: list[int]) -> config.Loaded:
     """The demo's settings on free ports."""
     http, smtp, web = ports
     variables = providers.demo_variables(http_port=http, smtp_port=smtp)
-    return config.read({**variables, "BROADCASTER_SIMULATED": "true", "BROADCASTER_PORT": str(web)}, data_dir=folder)
+    return config.read(
+        {**variables, "BROADCASTER_SIMULATED": "true", "BROADCASTER_PORT": str(web)},
+        data_dir=folder,
+    )
 
 
 @pytest.fixture
@@ -38,10 +43,15 @@ def loaded(tmp_path: Path) -> config.Loaded:
 
 
 @asynccontextmanager
-async def served(loaded: config.Loaded) -> AsyncIterator[tuple[Providers, dict[str, PushChannel], aiohttp.ClientSession]]:
+async def served(
+    loaded: config.Loaded,
+) -> AsyncIterator[tuple[Providers, dict[str, PushChannel], aiohttp.ClientSession]]:
     """Providers, the channels that send to them, and a session at the controls."""
     push, _ = config.open_channels(loaded)
-    async with providers.running(loaded) as running, aiohttp.ClientSession(loaded.settings.simulation_url) as controls:
+    async with (
+        providers.running(loaded) as running,
+        aiohttp.ClientSession(loaded.settings.simulation_url) as controls,
+    ):
         yield running, push, controls
         for channel in push.values():
             await channel.aclose()
@@ -63,7 +73,9 @@ def test_the_demos_settings_open_every_channel(loaded: config.Loaded) -> None:
     assert again["WHATSAPP_TOKEN"] != loaded.variables["WHATSAPP_TOKEN"], "secrets are drawn anew"
 
 
-async def test_a_message_of_each_channel_reaches_the_neighbours_phone(loaded: config.Loaded) -> None:
+async def test_a_message_of_each_channel_reaches_the_neighbours_phone(
+    loaded: config.Loaded,
+) -> None:
     async with served(loaded) as (running, push, controls):
         for name, address in ADDRESSES.items():
             message = outgoing(push[name], address)
@@ -74,13 +86,17 @@ async def test_a_message_of_each_channel_reaches_the_neighbours_phone(loaded: co
         assert "[SIMULASI]" in state["whatsapp"][0]["parts"]["text"]
         assert "[SIMULASI]" in state["telegram"][0]["parts"]["text"]
         assert state["email"][0]["subject"].startswith("[SIMULASI]")
-        assert {name: counts["taken"] for name, counts in state["counters"].items()} == dict.fromkeys(ADDRESSES, 1)
+        assert {
+            name: counts["taken"] for name, counts in state["counters"].items()
+        } == dict.fromkeys(ADDRESSES, 1)
         async with controls.get("/state/melong") as answer:
             assert [(await answer.json())[name] for name in ADDRESSES] == [[], [], []]
         assert running.state("cibabat")["person"]["name"] == CIBABAT.name
 
 
-async def test_what_arrives_twice_is_counted_as_double_on_every_channel(loaded: config.Loaded) -> None:
+async def test_what_arrives_twice_is_counted_as_double_on_every_channel(
+    loaded: config.Loaded,
+) -> None:
     async with served(loaded) as (running, push, _):
         for name, address in ADDRESSES.items():
             message = outgoing(push[name], address)
@@ -96,12 +112,19 @@ async def test_a_mail_can_be_read_and_another_cannot(loaded: config.Loaded) -> N
         identity = running.state("cibabat")["email"][0]["id"]
         async with controls.get(f"/mail/cibabat/{identity}") as answer:
             assert "Tampung air" in (await answer.json())["html"]
-        for path in ("/mail/cibabat/unknown", f"/mail/melong/{identity}", "/mail/nowhere/x", "/state/nowhere"):
+        for path in (
+            "/mail/cibabat/unknown",
+            f"/mail/melong/{identity}",
+            "/mail/nowhere/x",
+            "/state/nowhere",
+        ):
             async with controls.get(path) as answer:
                 assert answer.status == 404
 
 
-async def test_faults_are_set_for_all_providers_and_nonsense_is_refused(loaded: config.Loaded) -> None:
+async def test_faults_are_set_for_all_providers_and_nonsense_is_refused(
+    loaded: config.Loaded,
+) -> None:
     async with served(loaded) as (running, push, controls):
         async with controls.post("/faults", json={"blocked": 1, "greylist": 0.5}) as answer:
             assert (await answer.json())["blocked"] == 1
@@ -115,17 +138,23 @@ async def test_faults_are_set_for_all_providers_and_nonsense_is_refused(loaded: 
         assert running.faults.blocked == 1
 
 
-async def test_what_a_neighbour_types_stands_after_the_message_it_answers(loaded: config.Loaded) -> None:
+async def test_what_a_neighbour_types_stands_after_the_message_it_answers(
+    loaded: config.Loaded,
+) -> None:
     async with served(loaded) as (running, push, controls):
         for name in ("whatsapp", "telegram"):
             await send(push[name], outgoing(push[name], ADDRESSES[name]))
-            async with controls.post("/type", json={"area": "cibabat", "channel": name, "text": "BERHENTI"}) as answer:
+            async with controls.post(
+                "/type", json={"area": "cibabat", "channel": name, "text": "BERHENTI"}
+            ) as answer:
                 assert answer.status == 200
             await send(push[name], outgoing(push[name], ADDRESSES[name], delivery="e41.x.1.2"))
             shown = running.state("cibabat")[name]
             assert [message["mine"] for message in shown] == [False, True, False]
             assert shown[1]["parts"] == {"text": "BERHENTI"}
-        async with controls.post("/type", json={"area": "nowhere", "channel": "telegram", "text": "x"}) as answer:
+        async with controls.post(
+            "/type", json={"area": "nowhere", "channel": "telegram", "text": "x"}
+        ) as answer:
             assert answer.status == 400
 
 
@@ -158,11 +187,18 @@ def test_doubles_forget_the_oldest_and_count_the_rest() -> None:
     assert doubles.count == 2
 
 
-async def test_between_containers_http_is_served_to_all_and_mail_is_the_catchers(tmp_path: Path) -> None:
+async def test_between_containers_http_is_served_to_all_and_mail_is_the_catchers(
+    tmp_path: Path,
+) -> None:
     port = free_port()
     variables = providers.demo_variables(http_port=port, smtp_port=1)
-    variables |= {"BROADCASTER_SIMULATION_URL": f"http://providers:{port}", "EMAIL_URL": "smtp://mail:1025"}
-    loaded = config.read({**variables, "BROADCASTER_SIMULATED": "true", "BROADCASTER_HOST": "web"}, data_dir=tmp_path)
+    variables |= {
+        "BROADCASTER_SIMULATION_URL": f"http://providers:{port}",
+        "EMAIL_URL": "smtp://mail:1025",
+    }
+    loaded = config.read(
+        {**variables, "BROADCASTER_SIMULATED": "true", "BROADCASTER_HOST": "web"}, data_dir=tmp_path
+    )
     async with providers.running(loaded) as running, aiohttp.ClientSession() as session:
         async with session.get(f"http://127.0.0.1:{port}/state/cibabat") as answer:
             assert answer.status == 200
@@ -171,7 +207,9 @@ async def test_between_containers_http_is_served_to_all_and_mail_is_the_catchers
 
 async def test_beside_real_providers_no_stand_in_listens(tmp_path: Path) -> None:
     port = free_port()
-    loaded = config.read({"BROADCASTER_SIMULATION_URL": f"http://127.0.0.1:{port}"}, data_dir=tmp_path)
+    loaded = config.read(
+        {"BROADCASTER_SIMULATION_URL": f"http://127.0.0.1:{port}"}, data_dir=tmp_path
+    )
     stop = asyncio.Event()
     serving = asyncio.create_task(providers.serve(loaded, stop))
     async with aiohttp.ClientSession() as session:
@@ -201,8 +239,15 @@ async def test_the_mail_of_staff_is_kept_with_whom_it_was_for(loaded: config.Loa
 async def test_a_draft_sent_to_oneself_twice_is_no_double(loaded: config.Loaded) -> None:
     async with served(loaded) as (running, push, _):
         words = notice().wordings
-        trial = replace(notice(), wordings={lang: replace(one, title=f"[UJI] {one.title}") for lang, one in words.items()})
+        trial = replace(
+            notice(),
+            wordings={
+                lang: replace(one, title=f"[UJI] {one.title}") for lang, one in words.items()
+            },
+        )
         chat = push["telegram"]
         for _time in range(2):
-            await send(chat, chat.personalise(chat.render(trial, "id"), recipient(str(CIBABAT.chat))))
+            await send(
+                chat, chat.personalise(chat.render(trial, "id"), recipient(str(CIBABAT.chat)))
+            )
         assert running.state("cibabat")["counters"]["telegram"]["doubled"] == 0

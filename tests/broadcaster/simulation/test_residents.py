@@ -6,7 +6,15 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from broadcaster.config import channel_modules
-from broadcaster.simulation.residents import COLUMNS, RESIDENTS, SHARES, csv_text, neighbours, rows, spaced
+from broadcaster.simulation.residents import (
+    COLUMNS,
+    RESIDENTS,
+    SHARES,
+    csv_text,
+    neighbours,
+    rows,
+    spaced,
+)
 from subscribers.areas import AreaTree
 
 TREE = AreaTree.built_in()
@@ -61,13 +69,18 @@ def test_topics_languages_and_consents_are_those_an_import_knows() -> None:
     topics = {topic for row in people() for topic in row["topics"].split()}
     assert topics >= {"darurat", "gangguan-layanan", "bansos"}
     assert {row["language"] for row in people()} == {"id", "en"}
-    assert all(row["consent_source"] and datetime.fromisoformat(row["consent_at"]) < NOW for row in people())
+    assert all(
+        row["consent_source"] and datetime.fromisoformat(row["consent_at"]) < NOW
+        for row in people()
+    )
 
 
 def test_one_neighbour_of_each_kelurahan_has_all_three_ways_and_only_that_kelurahan() -> None:
     found = people()
     for slug, person in neighbours().items():
-        own = [row for row in found if row["address"] in (person.phone, str(person.chat), person.mail)]
+        own = [
+            row for row in found if row["address"] in (person.phone, str(person.chat), person.mail)
+        ]
         assert [(row["areas"], row["topics"]) for row in own] == [(slug, "")] * 3
     assert len({person.name for person in neighbours().values()}) == len(SHARES)
 

@@ -1,8 +1,17 @@
-"""Bubbles of the simulated phones: each messenger's own markup, and nothing that a message could smuggle in."""
+"""Bubbles of the simulated phones: each messenger's own markup, and nothing that a message could
+smuggle in.
+"""
 
 import pytest
 
-from broadcaster.simulation.showing import Button, bubbles, buttons, chat_markup, phone_markup, picture_path
+from broadcaster.simulation.showing import (
+    Button,
+    bubbles,
+    buttons,
+    chat_markup,
+    phone_markup,
+    picture_path,
+)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +40,12 @@ def test_a_phone_shows_bold_italic_struck_and_links(text: str, shown: str) -> No
 
 
 @pytest.mark.parametrize(
-    "attack", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', 'https://x.example/"onmouseover=1']
+    "attack",
+    [
+        "<script>alert(1)</script>",
+        '"><img src=x onerror=alert(1)>',
+        'https://x.example/"onmouseover=1',
+    ],
 )
 def test_nothing_in_a_phones_text_becomes_an_element_or_attribute(attack: str) -> None:
     shown = phone_markup(attack)
@@ -41,13 +55,19 @@ def test_nothing_in_a_phones_text_becomes_an_element_or_attribute(attack: str) -
 
 
 def test_a_chat_shows_its_own_html_and_drops_all_else() -> None:
-    assert chat_markup("<b>Banjir</b>\n<i>x</i> <s>lama</s>") == "<b>Banjir</b>\n<i>x</i> <s>lama</s>"
-    shown = chat_markup('<a href="javascript:alert(1)" onclick="x()">a</a><script>y</script><style>z</style><img src=x>')
+    assert (
+        chat_markup("<b>Banjir</b>\n<i>x</i> <s>lama</s>") == "<b>Banjir</b>\n<i>x</i> <s>lama</s>"
+    )
+    shown = chat_markup(
+        '<a href="javascript:alert(1)" onclick="x()">a</a><script>y</script><style>z</style><img src=x>'
+    )
     assert "javascript" not in shown
     assert "onclick" not in shown
     assert "<script" not in shown
     assert "<img" not in shown
-    assert 'target="_blank" href="https://x.example"' in chat_markup('<a href="https://x.example">x</a>')
+    assert 'target="_blank" href="https://x.example"' in chat_markup(
+        '<a href="https://x.example">x</a>'
+    )
 
 
 def test_buttons_open_an_address_or_send_their_payload() -> None:
@@ -63,16 +83,32 @@ def test_buttons_open_an_address_or_send_their_payload() -> None:
 
 
 def test_a_button_never_opens_a_script() -> None:
-    assert buttons("telegram", "[x] javascript:alert(1)") == [Button(label="x", payload="javascript:alert(1)")]
+    assert buttons("telegram", "[x] javascript:alert(1)") == [
+        Button(label="x", payload="javascript:alert(1)")
+    ]
 
 
 def test_a_message_becomes_a_bubble_with_all_its_parts() -> None:
-    parts = {"header": "Gangguan", "text": "*Air*", "footer": "Balas BERHENTI", "buttons": "Berhenti: STOP"}
-    (bubble,) = bubbles("whatsapp", [{"id": "m1", "mine": False, "at": "2026-11-23T14:05:00+00:00", "parts": parts}])
-    assert (bubble.header, bubble.text, bubble.footer) == ("Gangguan", "<strong>Air</strong>", "Balas BERHENTI")
+    parts = {
+        "header": "Gangguan",
+        "text": "*Air*",
+        "footer": "Balas BERHENTI",
+        "buttons": "Berhenti: STOP",
+    }
+    (bubble,) = bubbles(
+        "whatsapp", [{"id": "m1", "mine": False, "at": "2026-11-23T14:05:00+00:00", "parts": parts}]
+    )
+    assert (bubble.header, bubble.text, bubble.footer) == (
+        "Gangguan",
+        "<strong>Air</strong>",
+        "Balas BERHENTI",
+    )
     assert bubble.at is not None
     assert bubble.at.hour == 14
-    (silent,) = bubbles("telegram", [{"id": "m1", "mine": False, "edited": True, "parts": {"text": "x", "silent": "ya"}}])
+    (silent,) = bubbles(
+        "telegram",
+        [{"id": "m1", "mine": False, "edited": True, "parts": {"text": "x", "silent": "ya"}}],
+    )
     assert (silent.edited, silent.silent, silent.at) == (True, True, None)
 
 
@@ -84,5 +120,10 @@ def test_what_the_owner_wrote_is_plain_text_in_every_messenger() -> None:
 def test_only_pictures_of_our_own_site_are_shown_and_by_their_path() -> None:
     own = f"/media/{'a1' * 16}/pesan.jpg"
     assert picture_path(f"http://127.0.0.1:8000{own}") == own
-    for url in ("", "https://lain.example/x.jpg", f"http://127.0.0.1:8000{own}?x", "javascript:alert(1)"):
+    for url in (
+        "",
+        "https://lain.example/x.jpg",
+        f"http://127.0.0.1:8000{own}?x",
+        "javascript:alert(1)",
+    ):
         assert picture_path(url) == ""

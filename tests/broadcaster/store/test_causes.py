@@ -33,12 +33,16 @@ class Watch:
 def moody(recipient: Recipient) -> Outcome:
     """Every fourth is skipped, every other fourth put off."""
     number = int(recipient.address[5:7]) % 4
-    return {0: Skipped(code="131049"), 1: Deferred(code="130429", retry_after=600.0)}.get(number, Receipt())
+    return {0: Skipped(code="131049"), 1: Deferred(code="130429", retry_after=600.0)}.get(
+        number, Receipt()
+    )
 
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+    environ = variables(
+        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with program(environ) as made:
         await subscribe(made, "email", [(address, "cibabat") for address in PEOPLE])
         yield with_channels(made, FakeChannel(provider=moody))
@@ -61,7 +65,13 @@ def _cut(connection: ledger.Connection) -> None:
     for number in range(6):
         after = slots[number * 4 - 1] if number else -1
         last = slots[number * 4 + 3] if number < 5 else whole.last_slot
-        place = {"number": number, "after_slot": after, "last_slot": last, "open": 4, "n_pending": 4}
+        place = {
+            "number": number,
+            "after_slot": after,
+            "last_slot": last,
+            "open": 4,
+            "n_pending": 4,
+        }
         connection.execute(slice_.insert().values({**whole._mapping, **place}))
 
 
@@ -69,13 +79,15 @@ def look(app: App, key: str, watcher: Watcher) -> Causes:
     return app.database.read_now(lambda c: watcher.look(c, key, now(c)))
 
 
-async def test_failures_and_waiting_rows_are_told_with_code_and_next_try(app: App, sent: str) -> None:
+async def test_failures_and_waiting_rows_are_told_with_code_and_next_try(
+    app: App, sent: str
+) -> None:
     wall = app.database.read_now(now)
     found = look(app, sent, Watcher())
     assert list(found.failures) == app.database.read_now(ledger.failures, sent)
     assert [(c.channel, c.state, c.reason, c.provider_code, c.count) for c in found.failures] == [
         ("email", "skipped", "skipped", "131049", 6)
-    ]  # fmt: skip
+    ]
     (waiting,) = found.waiting
     assert (waiting.channel, waiting.provider_code, waiting.count) == ("email", "130429", 6)
     assert 590 < waiting.next_try - wall <= 601
@@ -89,10 +101,15 @@ async def test_rows_whose_time_has_come_do_not_wait(app: App, sent: str) -> None
     assert later.waiting == []
 
 
-async def test_one_call_looks_at_a_few_slices_and_says_that_it_is_not_complete(app: App, sent: str) -> None:
+async def test_one_call_looks_at_a_few_slices_and_says_that_it_is_not_complete(
+    app: App, sent: str
+) -> None:
     watcher = Watcher(looks=1)
     answers = [look(app, sent, watcher) for _ in range(7)]
-    counts = [sum(c.count for c in found.failures) + sum(w.count for w in found.waiting) for found in answers]
+    counts = [
+        sum(c.count for c in found.failures) + sum(w.count for w in found.waiting)
+        for found in answers
+    ]
     assert 0 < counts[0] <= 4, "no more than one slice holds"
     assert counts == sorted(counts)
     assert counts[-1] == 12
@@ -110,7 +127,9 @@ async def test_a_slice_is_looked_at_again_only_once_it_changed(app: App, sent: s
     look(app, sent, watcher)
     assert looks == []
     app.database.write_now(lambda c: c.execute(update(delivery).values(due_at=0)))
-    app.database.write_now(lambda c: c.execute(update(slice_).where(slice_.c.open > 0).values(due_at=0)))
+    app.database.write_now(
+        lambda c: c.execute(update(slice_).where(slice_.c.open > 0).values(due_at=0))
+    )
     app = with_channels(app, FakeChannel())
     await drain_all(app)
     assert look(app, sent, watcher).waiting == []
@@ -123,8 +142,12 @@ async def test_what_seems_unchanged_is_looked_at_once_a_minute(app: App, sent: s
     watcher = Watcher(clock=clock)
     look(app, sent, watcher)
     app.database.write_now(
-        lambda c: c.execute(update(delivery).where(delivery.c.provider_code == "131049").values(provider_code="131050"))
-    )  # fmt: skip
+        lambda c: c.execute(
+            update(delivery)
+            .where(delivery.c.provider_code == "131049")
+            .values(provider_code="131050")
+        )
+    )
     assert [cause.provider_code for cause in look(app, sent, watcher).failures] == ["131049"]
     clock.at = causes.GOOD_FOR + 1
     assert [cause.provider_code for cause in look(app, sent, watcher).failures] == ["131050"]

@@ -1,4 +1,6 @@
-"""The store's files on disk: addresses are sealed, but who receives what is nobody else's business either."""
+"""The store's files on disk: addresses are sealed, but who receives what is nobody else's business
+either.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +23,10 @@ def test_the_database_and_its_folder_are_its_owners_alone(tmp_path: Path) -> Non
     database.write_now(lambda connection: connection.execute(text("CREATE TABLE t (a)")))
     assert mode(folder) == 0o700
     assert {path.name: mode(path) for path in folder.iterdir()} == {
-        "siaran.db": 0o600, "siaran.db-wal": 0o600, "siaran.db-shm": 0o600
-    }  # fmt: skip
+        "siaran.db": 0o600,
+        "siaran.db-wal": 0o600,
+        "siaran.db-shm": 0o600,
+    }
     database.close()
 
 
@@ -40,7 +44,9 @@ def test_the_secret_key_and_its_folder_are_its_owners_alone(tmp_path: Path) -> N
     assert (mode(folder), mode(folder / "secret.key")) == (0o700, 0o600)
 
 
-ENDLESS = text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")
+ENDLESS = text(
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+)
 
 
 @pytest.fixture
@@ -61,7 +67,9 @@ def one(connection: Connection) -> int:
     return int(connection.execute(text("SELECT 1")).scalar_one())
 
 
-async def test_a_bounded_read_that_lasts_too_long_is_interrupted_and_its_connection_reads_on(impatient: Database) -> None:
+async def test_a_bounded_read_that_lasts_too_long_is_interrupted_and_its_connection_reads_on(
+    impatient: Database,
+) -> None:
     for _ in range(5):
         with pytest.raises(ReadTimeout):
             await impatient.read_bounded(endless)
@@ -72,12 +80,16 @@ async def test_a_bounded_read_that_lasts_too_long_is_interrupted_and_its_connect
 
 def test_only_what_was_interrupted_is_a_timeout(impatient: Database) -> None:
     with pytest.raises(Exception, match="nowhere") as raised:
-        impatient.read_bounded_now(lambda connection: connection.execute(text("SELECT 1 FROM nowhere")))
+        impatient.read_bounded_now(
+            lambda connection: connection.execute(text("SELECT 1 FROM nowhere"))
+        )
     assert not isinstance(raised.value, ReadTimeout)
 
 
 def test_a_bounded_read_cannot_write_on_sqlite(sqlite_url: str) -> None:
     opened = Database(sqlite_url)
     with pytest.raises(Exception, match="readonly"):
-        opened.read_bounded_now(lambda connection: connection.execute(text("DELETE FROM announcement")))
+        opened.read_bounded_now(
+            lambda connection: connection.execute(text("DELETE FROM announcement"))
+        )
     opened.close()

@@ -1,4 +1,6 @@
-"""Versions of drafts: whatever stood on the server and was more than a few words can be found in the history."""
+"""Versions of drafts: whatever stood on the server and was more than a few words can be found in
+the history.
+"""
 
 import difflib
 from typing import Any
@@ -31,7 +33,9 @@ class Writer:
         """Leave the form so."""
         self.seconds += after
         desk = Desk(press=press(), account=self.account, now=later(seconds=self.seconds))
-        row = self.database.write_now(newsroom.save, desk, form, announcement_id=self.announcement, **options)
+        row = self.database.write_now(
+            newsroom.save, desk, form, announcement_id=self.announcement, **options
+        )
         self.announcement = row.id
 
     def history(self) -> list[Version]:
@@ -66,7 +70,10 @@ def test_what_is_taken_away_little_by_little_is_kept_too(rina: Writer) -> None:
     for end in range(len(LONG), 0, -5):
         rina.save({"body": LONG[:end]})
     assert len(LONG) - len(rina.bodies()[-1]) <= 20
-    gaps = [len(longer) - len(shorter) for shorter, longer in zip(rina.bodies(), rina.bodies()[1:], strict=False)]
+    gaps = [
+        len(longer) - len(shorter)
+        for shorter, longer in zip(rina.bodies(), rina.bodies()[1:], strict=False)
+    ]
     assert max(gaps) <= 25
 
 
@@ -77,7 +84,9 @@ def test_a_text_that_was_written_over_is_kept_and_can_be_put_back(rina: Writer) 
     desk = Desk(press=press(), account=rina.account, now=later(seconds=60))
     rina.database.write_now(newsroom.restore, desk, rina.announcement, first.number)
     assert rina.bodies()[0] == LONG
-    assert "Listrik padam di seluruh kecamatan sejak pagi ini." in rina.bodies(), "what was there before is not lost by it"
+    assert "Listrik padam di seluruh kecamatan sejak pagi ini." in rina.bodies(), (
+        "what was there before is not lost by it"
+    )
 
 
 def test_words_of_a_channel_and_a_picture_that_were_taken_away_are_kept(rina: Writer) -> None:
@@ -92,7 +101,9 @@ def test_words_of_a_channel_and_a_picture_that_were_taken_away_are_kept(rina: Wr
 
 
 def test_what_came_by_the_api_is_kept_before_the_composer_writes_over_it(rina: Writer) -> None:
-    stored = rina.database.write_now(publishing.save_draft, press(), checked(), actor="token:portal", now=NOW)
+    stored = rina.database.write_now(
+        publishing.save_draft, press(), checked(), actor="token:portal", now=NOW
+    )
     rina.announcement = stored.id
     rina.save({**NOTICE, "body": "Semua diganti oleh orang lain."})
     assert rina.bodies() == ["Semua diganti oleh orang lain.", NOTICE["body"]]
@@ -120,18 +131,34 @@ CHANGES = st.lists(
 def changed(body: str, before: str, act: str, text: str, place: float) -> str:
     """The body after somebody's hand was at it."""
     at = int(place * len(body))
-    pieces = {"type": body[:at] + text + body[at:], "cut": body[:at], "clear": "", "replace": text, "undo": before}
+    pieces = {
+        "type": body[:at] + text + body[at:],
+        "cut": body[:at],
+        "clear": "",
+        "replace": text,
+        "undo": before,
+    }
     return pieces[act].strip()
 
 
 def held_in(text: str, version: str) -> int:
     """Characters of a text that a version holds, in order."""
-    return sum(block.size for block in difflib.SequenceMatcher(None, text, version, autojunk=False).get_matching_blocks())
+    return sum(
+        block.size
+        for block in difflib.SequenceMatcher(
+            None, text, version, autojunk=False
+        ).get_matching_blocks()
+    )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(CHANGES)
-def test_whatever_stood_on_the_server_is_found_in_the_history(database: Database, changes: list[Any]) -> None:
+def test_whatever_stood_on_the_server_is_found_in_the_history(
+    database: Database, changes: list[Any]
+) -> None:
     rina = Writer.__new__(Writer)
     rina.database, rina.announcement, rina.seconds = database, None, 0.0
     rina.account = next(iter(database.read_now(accounts.everyone)), None) or database.write_now(

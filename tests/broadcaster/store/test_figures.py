@@ -7,7 +7,16 @@ from sqlalchemy import Connection, case, insert, update
 
 from broadcaster.store import figures
 from broadcaster.store.database import Database
-from broadcaster.store.tables import STATES, announcement, channel_state, edition, edition_area, held_suppression, run, slice_
+from broadcaster.store.tables import (
+    STATES,
+    announcement,
+    channel_state,
+    edition,
+    edition_area,
+    held_suppression,
+    run,
+    slice_,
+)
 
 NOW = 1_800_000_000.0
 
@@ -57,7 +66,9 @@ async def test_an_empty_ledger_has_no_lag(read: Any) -> None:
     assert found.halted == {}
 
 
-async def test_deliveries_are_summed_over_slices_and_editions(database: Database, read: Any) -> None:
+async def test_deliveries_are_summed_over_slices_and_editions(
+    database: Database, read: Any
+) -> None:
     def fill(connection: Connection) -> None:
         for number in (1, 2):
             add_run(connection, number)
@@ -67,8 +78,10 @@ async def test_deliveries_are_summed_over_slices_and_editions(database: Database
     await database.write(fill)
     found = await read()
     assert {(channel, state): n for channel, state, n in found.deliveries if n} == {
-        ("email", "pending"): 20, ("email", "sent"): 6, ("email", "failed"): 4,
-    }  # fmt: skip
+        ("email", "pending"): 20,
+        ("email", "sent"): 6,
+        ("email", "failed"): 4,
+    }
     assert found.possible_duplicates == {"email": 2}
 
 
@@ -85,7 +98,11 @@ async def test_deliveries_are_summed_over_slices_and_editions(database: Database
     ],
 )
 async def test_the_lag_is_how_long_the_oldest_due_work_has_waited(
-    database: Database, read: Any, changed_run: dict[str, Any], changed_slice: dict[str, Any], lag: float
+    database: Database,
+    read: Any,
+    changed_run: dict[str, Any],
+    changed_slice: dict[str, Any],
+    lag: float,
 ) -> None:
     def fill(connection: Connection) -> None:
         add_run(connection, 1, **changed_run)
@@ -98,20 +115,27 @@ async def test_the_lag_is_how_long_the_oldest_due_work_has_waited(
 async def test_an_open_breaker_is_told(database: Database, read: Any) -> None:
     def fill(connection: Connection) -> None:
         connection.execute(
-            insert(channel_state), [{"channel": "email", "halted": "manual"}, {"channel": "telegram", "halted": ""}]
+            insert(channel_state),
+            [{"channel": "email", "halted": "manual"}, {"channel": "telegram", "halted": ""}],
         )
 
     await database.write(fill)
     assert (await read()).halted == {"email": 1, "telegram": 0}
 
 
-async def test_what_waits_for_the_provider_or_an_operator_is_told(database: Database, read: Any) -> None:
+async def test_what_waits_for_the_provider_or_an_operator_is_told(
+    database: Database, read: Any
+) -> None:
     def fill(connection: Connection) -> None:
         add_run(connection, 1, state="paused")
         connection.execute(insert(channel_state).values(channel="email", paused_until=NOW + 90))
         connection.execute(insert(channel_state).values(channel="telegram", paused_until=NOW - 90))
         for address in (1, 2):
-            connection.execute(insert(held_suppression).values(address=address, channel="email", reason="address_dead", at=0))
+            connection.execute(
+                insert(held_suppression).values(
+                    address=address, channel="email", reason="address_dead", at=0
+                )
+            )
 
     await database.write(fill)
     found = await read()
@@ -131,7 +155,13 @@ class Ledger:
         ended = None if days is None else NOW - days * 86_400
 
         def fill(connection: Connection) -> None:
-            add_run(connection, number, finished_at=ended, state="running" if ended is None else "done", total=1_000)
+            add_run(
+                connection,
+                number,
+                finished_at=ended,
+                state="running" if ended is None else "done",
+                total=1_000,
+            )
             add_slice(connection, number, 0, n_sent=1, n_pending=0)
 
         self.database.write_now(fill)
@@ -162,7 +192,11 @@ def test_a_run_that_ends_or_is_opened_again_is_counted_once(database: Database) 
     ledger.add(1, days=None)
     ledger.add(2, days=20)
     assert ledger.read() == {"sent": 2}
-    database.write_now(lambda c: c.execute(update(run).values(finished_at=case((run.c.edition == 1, NOW), else_=None))))
+    database.write_now(
+        lambda c: c.execute(
+            update(run).values(finished_at=case((run.c.edition == 1, NOW), else_=None))
+        )
+    )
     assert ledger.read(1) == {"sent": 2}
 
 
@@ -187,9 +221,23 @@ async def test_only_newest_unexpired_unwithdrawn_editions_are_in_force(database:
             {"newest": True, "expires_at": NOW + 1},
         ]
         for number, changes in enumerate(cases):
-            own = {"id": str(number), "code": str(number), "state": "published", "fields": "{}", "created_by": "x"}
-            connection.execute(insert(announcement).values(own | {"created_at": 0, "updated_at": 0}))
-            signed = {"document": "{}", "signature": "", "key_id": "", "level": "info", "topic": "acara"}
+            own = {
+                "id": str(number),
+                "code": str(number),
+                "state": "published",
+                "fields": "{}",
+                "created_by": "x",
+            }
+            connection.execute(
+                insert(announcement).values(own | {"created_at": 0, "updated_at": 0})
+            )
+            signed = {
+                "document": "{}",
+                "signature": "",
+                "key_id": "",
+                "level": "info",
+                "topic": "acara",
+            }
             values = {
                 "id": number,
                 "announcement": str(number),

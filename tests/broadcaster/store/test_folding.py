@@ -23,14 +23,24 @@ from sending import check_counters, drain_all, retry_failed, table, with_channel
 from world import notice, program, publish, rows, subscribe, variables
 
 PEOPLE = [(f"warga{n:02}@x.example", "cibabat" if n % 2 else "melong") for n in range(20)]
-OUTCOMES = (Receipt(provider_id="id"), Receipt(), Rejected(code="550"), Refused(reason="opted_out"), Skipped(code="cap"))
+OUTCOMES = (
+    Receipt(provider_id="id"),
+    Receipt(),
+    Rejected(code="550"),
+    Refused(reason="opted_out"),
+    Skipped(code="cap"),
+)
 
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
     environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example", TELEGRAM_TOKEN="1:x"
-    )  # fmt: skip
+        database_url,
+        tmp_path,
+        EMAIL_URL="smtp://127.0.0.1:1",
+        EMAIL_FROM="info@cimahi.example",
+        TELEGRAM_TOKEN="1:x",
+    )
     async with program(environ) as made:
         await subscribe(made, "email", PEOPLE)
         await subscribe(made, "telegram", [("71", "cibabat")])
@@ -39,12 +49,18 @@ async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
 
 
 async def finished(app: App, *, days: float, state: str = "archived", **changes: Any) -> str:
-    """The id of an announcement whose sending ended so many days ago; it has an answer of each kind."""
+    """The id of an announcement whose sending ended so many days ago; it has an answer of each
+    kind.
+    """
     stored = await publish(app, notice(areas=["cimahi"], **changes))
     for channel in ("email", "telegram"):
         await drain_all(app, channel)
     app.database.write_now(lambda c: c.execute(update(run).values(finished_at=now(c) - days * DAY)))
-    app.database.write_now(lambda c: c.execute(update(announcement).where(announcement.c.id == stored.id).values(state=state)))
+    app.database.write_now(
+        lambda c: c.execute(
+            update(announcement).where(announcement.c.id == stored.id).values(state=state)
+        )
+    )
     return stored.id
 
 
@@ -81,7 +97,10 @@ async def test_what_people_are_told_stays_the_same_in_every_chunk_and_after(app:
     assert rows(app) == []
     assert table(app, provider_message) == []
     assert told(app, key) == before
-    assert [(part.channel, part.number, part.open) for part in table(app, slice_)] == [("email", 0, 0), ("telegram", 0, 0)]
+    assert [(part.channel, part.number, part.open) for part in table(app, slice_)] == [
+        ("email", 0, 0),
+        ("telegram", 0, 0),
+    ]
     assert sum(row.n for row in table(app, folded)) == 21
 
 
@@ -97,7 +116,9 @@ async def test_nothing_folds_before_thirty_days(app: App) -> None:
     assert len(rows(app)) == 21
 
 
-async def test_an_announcement_in_force_keeps_its_rows_for_a_year_as_a_correction_must_find_them(app: App) -> None:
+async def test_an_announcement_in_force_keeps_its_rows_for_a_year_as_a_correction_must_find_them(
+    app: App,
+) -> None:
     key = await finished(app, days=200, state="published")
     assert fold(app) == []
     app.database.write_now(lambda c: c.execute(update(run).values(finished_at=now(c) - 366 * DAY)))
@@ -107,13 +128,17 @@ async def test_an_announcement_in_force_keeps_its_rows_for_a_year_as_a_correctio
 
 async def test_no_channel_folds_while_another_one_still_sends(app: App) -> None:
     await finished(app, days=40)
-    app.database.write_now(lambda c: c.execute(update(run).where(run.c.channel == "telegram").values(finished_at=None)))
+    app.database.write_now(
+        lambda c: c.execute(update(run).where(run.c.channel == "telegram").values(finished_at=None))
+    )
     assert fold(app) == []
 
 
 async def test_an_edition_whose_withdrawal_is_not_sent_yet_keeps_its_rows(app: App) -> None:
     key = await finished(app, days=40, state="published")
-    app.database.write_now(publishing.withdraw, Press.of(app), key, reason="Batal.", actor="t", now=datetime.now(UTC))
+    app.database.write_now(
+        publishing.withdraw, Press.of(app), key, reason="Batal.", actor="t", now=datetime.now(UTC)
+    )
     assert fold(app) == [], "the withdrawal goes to whom it reached"
     await drain_all(app)
     reached = {row.slot for row in rows(app, "email") if row.edition == 1 and row.state == 2}

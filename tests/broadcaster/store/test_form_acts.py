@@ -1,4 +1,6 @@
-"""Forms that were sent once, on both databases: at once, later, after a failure, and by somebody else."""
+"""Forms that were sent once, on both databases: at once, later, after a failure, and by somebody
+else.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -29,7 +29,9 @@ async def test_the_second_time_the_first_answer_comes_back(database: Database) -
 
 
 async def test_keys_of_different_tokens_never_meet(database: Database) -> None:
-    assert await database.write(work, 1, "k", REQUEST) != await database.write(work, 2, "k", REQUEST)
+    assert await database.write(work, 1, "k", REQUEST) != await database.write(
+        work, 2, "k", REQUEST
+    )
 
 
 async def test_another_request_under_the_same_key_is_refused(database: Database) -> None:
@@ -50,5 +52,9 @@ async def test_work_that_fails_leaves_the_key_free(database: Database) -> None:
 
 async def test_old_keys_are_forgotten(database: Database) -> None:
     first = await database.write(work, 1, "k", REQUEST)
-    await database.write(lambda connection: connection.execute(text("UPDATE idempotency SET at = at - 8 * 24 * 3600")))
+    await database.write(
+        lambda connection: connection.execute(
+            text("UPDATE idempotency SET at = at - 8 * 24 * 3600")
+        )
+    )
     assert await database.write(work, 1, "k", REQUEST) != first

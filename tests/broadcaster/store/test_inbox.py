@@ -1,4 +1,6 @@
-"""The inbox on both databases: who is looked at when, how long what was put off waits, and what a look costs."""
+"""The inbox on both databases: who is looked at when, how long what was put off waits, and what a
+look costs.
+"""
 
 import pytest
 from sqlalchemy import Connection, insert, text
@@ -14,10 +16,17 @@ NOW = 1_000_000.0
 def fill(database: Database, *rows: tuple[str, int, float, int]) -> None:
     """Rows of (name, priority, due at, tries), received a minute ago."""
     values = [
-        {"channel": "email", "dedupe": name.encode(), "body": b"", "received_at": NOW - 60, "due_at": due, "tries": tries,
-         "priority": priority}
+        {
+            "channel": "email",
+            "dedupe": name.encode(),
+            "body": b"",
+            "received_at": NOW - 60,
+            "due_at": due,
+            "tries": tries,
+            "priority": priority,
+        }
         for name, priority, due, tries in rows
-    ]  # fmt: skip
+    ]
     database.write_now(lambda c: c.execute(insert(receipt), values))
 
 
@@ -33,14 +42,31 @@ def names(database: Database, priority: int, now: float = NOW) -> list[str]:
 
 
 def test_what_is_fresh_is_looked_at_in_order_by_any_clock(database: Database) -> None:
-    fill(database, ("second", WORDS, NOW + 5, 0), ("first", WORDS, NOW - 5, 0), ("status", STATUSES, NOW + 5, 0))
+    fill(
+        database,
+        ("second", WORDS, NOW + 5, 0),
+        ("first", WORDS, NOW - 5, 0),
+        ("status", STATUSES, NOW + 5, 0),
+    )
     assert names(database, WORDS) == ["first", "second"]
     assert names(database, STATUSES) == ["status"]
 
 
-def test_what_was_put_off_is_looked_at_when_due_the_newest_unmatched_first(database: Database) -> None:
-    fill(database, ("old", UNMATCHED, NOW - 500, 9), ("new", UNMATCHED, NOW - 1, 1), ("later", UNMATCHED, NOW + 1, 1))
-    fill(database, ("b", POSTPONED, NOW - 1, 1), ("a", POSTPONED, NOW - 2, 1), ("c", POSTPONED, NOW + 1, 1))
+def test_what_was_put_off_is_looked_at_when_due_the_newest_unmatched_first(
+    database: Database,
+) -> None:
+    fill(
+        database,
+        ("old", UNMATCHED, NOW - 500, 9),
+        ("new", UNMATCHED, NOW - 1, 1),
+        ("later", UNMATCHED, NOW + 1, 1),
+    )
+    fill(
+        database,
+        ("b", POSTPONED, NOW - 1, 1),
+        ("a", POSTPONED, NOW - 2, 1),
+        ("c", POSTPONED, NOW + 1, 1),
+    )
     assert names(database, UNMATCHED) == ["new", "old"]
     assert names(database, POSTPONED) == ["a", "b"]
     assert names(database, UNMATCHED, NOW + 2) == ["later", "new", "old"]
@@ -59,12 +85,18 @@ def test_waits_grow_to_a_longest_one(priority: int, waits: list[float]) -> None:
     assert inbox.wait(priority, 10_000) == waits[-1]
 
 
-def test_what_is_put_off_together_waits_each_by_its_own_tries_and_the_oldest_is_given_up(database: Database) -> None:
+def test_what_is_put_off_together_waits_each_by_its_own_tries_and_the_oldest_is_given_up(
+    database: Database,
+) -> None:
     fill(database, ("a", STATUSES, NOW, 0), ("b", STATUSES, NOW, 2), ("c", STATUSES, NOW, 0))
     rows = database.read_now(inbox.due, STATUSES, NOW)
     database.write_now(inbox.put_off, rows, UNMATCHED, NOW, give_up_before=NOW - 61)
     found = database.read_now(lambda c: c.execute(receipt.select().order_by(receipt.c.id)).all())
-    assert [(row.due_at - NOW, row.tries, row.priority) for row in found] == [(5, 1, 3), (20, 3, 3), (5, 1, 3)]
+    assert [(row.due_at - NOW, row.tries, row.priority) for row in found] == [
+        (5, 1, 3),
+        (20, 3, 3),
+        (5, 1, 3),
+    ]
     database.write_now(inbox.put_off, rows, UNMATCHED, NOW, give_up_before=NOW - 59)
     found = database.read_now(lambda c: c.execute(receipt.select()).all())
     assert {(row.applied_at, row.body, row.priority) for row in found} == {(NOW, None, None)}
@@ -79,9 +111,16 @@ def test_what_was_applied_meanwhile_is_not_put_off(database: Database) -> None:
 
 
 def test_the_backlog_is_told_by_kind_with_its_oldest(database: Database) -> None:
-    fill(database, ("a", UNMATCHED, NOW - 7, 1), ("b", UNMATCHED, NOW - 9, 4), ("c", WORDS, NOW - 60, 0))
+    fill(
+        database,
+        ("a", UNMATCHED, NOW - 7, 1),
+        ("b", UNMATCHED, NOW - 9, 4),
+        ("c", WORDS, NOW - 60, 0),
+    )
     backlogs = database.read_now(inbox.backlogs)
-    assert {priority: (each.count, each.received_at, each.due_at) for priority, each in backlogs.items()} == {
+    assert {
+        priority: (each.count, each.received_at, each.due_at) for priority, each in backlogs.items()
+    } == {
         WORDS: (1, NOW - 60, NOW - 60),
         UNMATCHED: (2, NOW - 60, NOW - 9),
     }
@@ -91,7 +130,9 @@ def test_the_backlog_is_told_by_kind_with_its_oldest(database: Database) -> None
 
 def test_the_same_event_twice_is_kept_once_with_its_first_priority(database: Database) -> None:
     for priority in (WORDS, STATUSES):
-        database.write_now(inbox.keep, "email", [Kept(dedupe=b"x", body=b"", priority=priority)], NOW)
+        database.write_now(
+            inbox.keep, "email", [Kept(dedupe=b"x", body=b"", priority=priority)], NOW
+        )
     assert names(database, WORDS) == ["x"]
     assert names(database, STATUSES) == []
 

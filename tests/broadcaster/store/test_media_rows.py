@@ -11,7 +11,14 @@ from broadcaster.store.database import Database
 from broadcaster.store.media import Kept
 from broadcaster.store.staff_tables import recurring
 
-ONE = Kept(id="a1" * 16, width=1600, height=1067, sizes={"web": 183_042, "kecil": 21_000}, at=100.0, actor="staff:rina")
+ONE = Kept(
+    id="a1" * 16,
+    width=1600,
+    height=1067,
+    sizes={"web": 183_042, "kecil": 21_000},
+    at=100.0,
+    actor="staff:rina",
+)
 OTHER = replace(ONE, id="b2" * 16, at=200.0)
 
 
@@ -44,7 +51,9 @@ def test_unused_is_what_is_old_and_unnamed(database: Database) -> None:
     assert database.read_now(media.unused, 150.0) == [ONE]
     form = f'{{"image": "https://info.cimahi.example/media/{ONE.id}/web.jpg"}}'
     database.write_now(
-        lambda connection: connection.execute(insert(recurring).values(name="Rutin", form=form, at=0, actor="staff:rina"))
+        lambda connection: connection.execute(
+            insert(recurring).values(name="Rutin", form=form, at=0, actor="staff:rina")
+        )
     )
     assert database.read_now(media.unused, 300.0) == [OTHER]
 

@@ -1,4 +1,6 @@
-"""The number on the button is that of people, and of the rows that are made: in random cities, on both databases."""
+"""The number on the button is that of people, and of the rows that are made: in random cities, on
+both databases.
+"""
 
 import random
 from collections.abc import AsyncIterator
@@ -27,7 +29,11 @@ TOPICS = ("lainnya", "bansos")
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
     environ = variables(
-        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example", TELEGRAM_TOKEN="1:x"
+        database_url,
+        tmp_path,
+        EMAIL_URL="smtp://127.0.0.1:1",
+        EMAIL_FROM="info@cimahi.example",
+        TELEGRAM_TOKEN="1:x",
     )
     async with program(environ) as made:
         yield with_channels(made, FakeChannel(name="email"), FakeChannel(name="telegram"))
@@ -39,16 +45,24 @@ def populate(app: App, chance: random.Random) -> None:
     def enter(connection: Any) -> None:
         wanted = [
             Subscription(
-                channel=chance.choice(["email", "telegram"]), address=f"w{number}@contoh.example", source="test", consent_at=1.0,
-                areas=tuple(chance.sample(SLUGS, chance.choice([1, 1, 2]))), topics=chance.choice([(), (), TOPICS, ("bansos",)]),
+                channel=chance.choice(["email", "telegram"]),
+                address=f"w{number}@contoh.example",
+                source="test",
+                consent_at=1.0,
+                areas=tuple(chance.sample(SLUGS, chance.choice([1, 1, 2]))),
+                topics=chance.choice([(), (), TOPICS, ("bansos",)]),
                 person=chance.choice(["", f"p{chance.randrange(15)}"]),
             )
             for number in range(80)
-        ]  # fmt: skip
+        ]
         enrol(connection, app.book, app.tree, wanted, 1.0)
         for row in connection.execute(select(address.c.id)).all():
             state = chance.choice([State.CONFIRMED] * 5 + [State.SUPPRESSED, State.UNCONFIRMED])
-            connection.execute(update(address).where(address.c.id == row.id).values(state=state, reason="opted_out"))
+            connection.execute(
+                update(address)
+                .where(address.c.id == row.id)
+                .values(state=state, reason="opted_out")
+            )
 
     app.database.write_now(enter)
 
@@ -59,11 +73,20 @@ async def test_the_estimate_is_what_the_fan_out_makes(app: App, seed: int) -> No
     populate(app, chance)
     slugs = chance.sample(SLUGS, 2)
     areas = app.tree.concerned(app.tree[slug].code for slug in slugs)
-    who = Audience(areas=areas, topic="lainnya", emergency=False, confirmed_before=app.clock().timestamp())
+    who = Audience(
+        areas=areas, topic="lainnya", emergency=False, confirmed_before=app.clock().timestamp()
+    )
     estimate = app.database.read_now(reach._count, who, ["email", "telegram"], [])
-    done = await publish(app, notice(areas=slugs, category="lainnya", channels="email telegram", expires=None, effective=None))
+    done = await publish(
+        app,
+        notice(
+            areas=slugs, category="lainnya", channels="email telegram", expires=None, effective=None
+        ),
+    )
     assert done.edition is not None
-    assert app.database.read_now(people.uncounted, app.clock().timestamp()) is None, "not before all rows are there"
+    assert app.database.read_now(people.uncounted, app.clock().timestamp()) is None, (
+        "not before all rows are there"
+    )
     for channel in ("email", "telegram"):
         fill(app, channel)
     assert app.database.read_now(people.uncounted, app.clock().timestamp()) == done.edition
@@ -82,6 +105,8 @@ async def test_the_estimate_is_what_the_fan_out_makes(app: App, seed: int) -> No
 async def test_an_old_edition_is_not_counted_any_more(app: App) -> None:
     done = await publish(app, notice(channels="email", expires=None, effective=None))
     fill(app, "email")
-    app.database.write_now(lambda connection: connection.execute(update(edition).values(published_at=1.0)))
+    app.database.write_now(
+        lambda connection: connection.execute(update(edition).values(published_at=1.0))
+    )
     assert app.database.read_now(people.uncounted, app.clock().timestamp()) is None
     assert app.database.read_now(ledger.progress, done.id).people is None

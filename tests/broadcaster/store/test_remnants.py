@@ -16,7 +16,11 @@ NAME = "xyzzy-" * 20
 
 def _files(database: Database) -> bytes:
     file = Path(make_url(database.url).database or "")
-    return b"".join(path.read_bytes() for path in file.parent.glob(f"{file.name}*") if not path.name.endswith("-shm"))
+    return b"".join(
+        path.read_bytes()
+        for path in file.parent.glob(f"{file.name}*")
+        if not path.name.endswith("-shm")
+    )
 
 
 def _written_and_deleted(database: Database) -> None:
@@ -65,4 +69,6 @@ def test_dead_rows_are_vacuumed_on_postgresql(postgresql_url: str) -> None:
     assert remnants.clear(opened, [worker])
     opened.close()
     with psycopg.connect(postgresql_url) as server:
-        assert server.execute("SELECT pg_relation_size('worker')").fetchone() == (0,), "the pages of dead rows are given back"
+        assert server.execute("SELECT pg_relation_size('worker')").fetchone() == (0,), (
+            "the pages of dead rows are given back"
+        )

@@ -1,4 +1,6 @@
-"""Sending again: exactly those whom it did not reach and who may still get it, slice by slice, however often it is asked."""
+"""Sending again: exactly those whom it did not reach and who may still get it, slice by slice,
+however often it is asked.
+"""
 
 import random
 from collections import Counter
@@ -18,7 +20,17 @@ from broadcaster.store import ledger, retrying
 from broadcaster.store.tables import FAILED, SKIPPED, STATES, UNCONFIRMED, delivery, run, slice_
 from channels.base.contract import Deferred, Receipt, Recipient, Refused, Rejected, Skipped
 from fakes import FakeChannel
-from sending import check_counters, counters, drain_all, everything_due, fill, forget_leases, retry_failed, table, with_channels
+from sending import (
+    check_counters,
+    counters,
+    drain_all,
+    everything_due,
+    fill,
+    forget_leases,
+    retry_failed,
+    table,
+    with_channels,
+)
 from subscribers import consent, store
 from world import emergency, notice, program, publish, rows, states, subscribe, variables
 
@@ -31,7 +43,9 @@ OUTCOMES = (
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+    environ = variables(
+        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with program(environ) as made:
         await subscribe(made, "email", [(address, "cibabat") for address in PEOPLE])
         yield with_channels(made, FakeChannel())
@@ -47,7 +61,9 @@ def split_slices(app: App, size: int) -> None:
         connection.execute(delete(slice_))
         for number, (after, last) in enumerate(pairwise(cuts)):
             connection.execute(
-                slice_.insert().values({**whole._mapping, "number": number, "after_slot": after, "last_slot": last})
+                slice_.insert().values(
+                    {**whole._mapping, "number": number, "after_slot": after, "last_slot": last}
+                )
             )
         ledger.recount(connection, whole.edition, "email")
 
@@ -62,7 +78,9 @@ async def drain_to_the_end(app: App) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_exactly_those_get_it_again_whom_it_did_not_reach_and_who_may_get_it(app: App, seed: int) -> None:
+async def test_exactly_those_get_it_again_whom_it_did_not_reach_and_who_may_get_it(
+    app: App, seed: int
+) -> None:
     dice = random.Random(seed)
     given = {address: dice.choice(OUTCOMES) for address in PEOPLE}
     fake = FakeChannel(provider=lambda recipient: given[recipient.address])
@@ -77,16 +95,24 @@ async def test_exactly_those_get_it_again_whom_it_did_not_reach_and_who_may_get_
             case 0:
                 app.database.write_now(consent.stop, row.address, source="test", at=1.0)
             case 1:
-                app.database.write_now(consent.suppress, row.address, "address_dead", at=1.0, source="test")
+                app.database.write_now(
+                    consent.suppress, row.address, "address_dead", at=1.0, source="test"
+                )
     allowed = {row.id for row in table(app, store.address) if row.state == 1}
-    wanted = {key for key, row in before.items() if row.state in (FAILED, UNCONFIRMED) and key in allowed}
+    wanted = {
+        key for key, row in before.items() if row.state in (FAILED, UNCONFIRMED) and key in allowed
+    }
     unsure = sum(before[key].state == UNCONFIRMED for key in wanted)
     doubles = app.database.read_now(ledger.progress, stored.id).possible_duplicates
 
     opened, left_out = retry_failed(app, stored.id)
     assert opened == len(wanted)
     reasons = {row.id: row.reason for row in table(app, store.address)}
-    not_again = [key for key, row in before.items() if row.state in (FAILED, UNCONFIRMED) and key not in allowed]
+    not_again = [
+        key
+        for key, row in before.items()
+        if row.state in (FAILED, UNCONFIRMED) and key not in allowed
+    ]
     assert left_out == Counter(reasons[key] for key in not_again)
     check_counters(app)
 
@@ -94,17 +120,23 @@ async def test_exactly_those_get_it_again_whom_it_did_not_reach_and_who_may_get_
     fake.provider = lambda _recipient: Receipt()
     await drain_to_the_end(app)
     assert sorted(recipient.delivery for recipient in fake.order) == sorted(
-        f"{row.edition}.{row.slot}.{row.attempt + 1}" for key, row in before.items() if key in wanted
+        f"{row.edition}.{row.slot}.{row.attempt + 1}"
+        for key, row in before.items()
+        if key in wanted
     )
     after = {row.address: row for row in rows(app)}
-    assert all(after[key] == row for key, row in before.items() if key not in wanted), "nobody else was touched"
+    assert all(after[key] == row for key, row in before.items() if key not in wanted), (
+        "nobody else was touched"
+    )
     assert app.database.read_now(ledger.progress, stored.id).possible_duplicates == doubles + unsure
     assert app.database.read_now(ledger.progress, stored.id).percent == 100
     assert retry_failed(app, stored.id)[0] == 0
     check_counters(app)
 
 
-async def test_one_transaction_looks_at_a_few_slices_and_a_repeat_after_a_death_opens_the_rest(app: App) -> None:
+async def test_one_transaction_looks_at_a_few_slices_and_a_repeat_after_a_death_opens_the_rest(
+    app: App,
+) -> None:
     app = with_channels(app, FakeChannel(provider=lambda r: Rejected(code=r.address)))
     stored = await publish(app, notice(channels=["email"]))
     fill(app)
@@ -117,7 +149,9 @@ async def test_one_transaction_looks_at_a_few_slices_and_a_repeat_after_a_death_
     assert states(app) == {"pending": 20, "failed": 20}
     assert app.database.read_now(ledger.progress, stored.id).sending == "running"
     assert app.database.read_now(ledger.progress, stored.id).percent == 50
-    assert retry_failed(app, stored.id) == (20, {}), "who died after the first transaction asks again"
+    assert retry_failed(app, stored.id) == (20, {}), (
+        "who died after the first transaction asks again"
+    )
     assert states(app) == {"pending": 40}
     check_counters(app)
 
@@ -146,11 +180,18 @@ async def test_a_skipped_address_is_not_asked_again(app: App) -> None:
 
 
 async def test_an_erased_address_is_left_out(app: App) -> None:
-    app = with_channels(app, FakeChannel(provider=lambda r: Rejected(code="x") if r.address == PEOPLE[0] else Receipt()))
+    app = with_channels(
+        app,
+        FakeChannel(provider=lambda r: Rejected(code="x") if r.address == PEOPLE[0] else Receipt()),
+    )
     stored = await publish(app, notice(channels=["email"]))
     await drain_all(app)
     gone = next(row.address for row in rows(app) if row.state == FAILED)
-    app.database.write_now(lambda c: c.execute(update(delivery).where(delivery.c.address == gone).values(address=99_999)))
+    app.database.write_now(
+        lambda c: c.execute(
+            update(delivery).where(delivery.c.address == gone).values(address=99_999)
+        )
+    )
     assert retry_failed(app, stored.id) == (0, {"address_gone": 1})
 
 
@@ -161,7 +202,9 @@ async def test_an_erased_address_is_left_out(app: App) -> None:
         ({"state": "superseded"}, "superseded"), ({"folded_to": 7}, "folded"),
     ],
 )  # fmt: skip
-async def test_nothing_is_sent_again_once_it_is_over_and_the_reason_is_told(app: App, values: dict[str, Any], why: str) -> None:
+async def test_nothing_is_sent_again_once_it_is_over_and_the_reason_is_told(
+    app: App, values: dict[str, Any], why: str
+) -> None:
     app = with_channels(app, FakeChannel(provider=lambda r: Rejected(code=r.address)))
     stored = await publish(app, emergency(channels=["email"]))
     await drain_all(app, lane="emergency")
@@ -173,30 +216,43 @@ async def test_nothing_is_sent_again_once_it_is_over_and_the_reason_is_told(app:
 
 
 async def test_only_the_newest_edition_is_sent_again(app: App) -> None:
-    fake = FakeChannel(provider=lambda r: Rejected(code=r.address) if r.address < "warga02" else Receipt())
+    fake = FakeChannel(
+        provider=lambda r: Rejected(code=r.address) if r.address < "warga02" else Receipt()
+    )
     app = with_channels(app, fake)
     stored = await publish(app, notice(channels=["email"]))
     await drain_all(app)
     app.database.write_now(
-        publishing.withdraw, Press.of(app), stored.id, reason="Batal.", actor="t", now=datetime.now(UTC)
-    )  # fmt: skip
+        publishing.withdraw,
+        Press.of(app),
+        stored.id,
+        reason="Batal.",
+        actor="t",
+        now=datetime.now(UTC),
+    )
     fake.provider = lambda _r: Receipt()
     await drain_all(app)
     assert retry_failed(app, stored.id) == (0, {})
     assert app.database.read_now(ledger.progress, stored.id).deliveries["email"]["sent"] == 38
 
 
-async def test_who_failed_early_may_be_tried_again_while_the_rest_is_still_prepared(app: App) -> None:
+async def test_who_failed_early_may_be_tried_again_while_the_rest_is_still_prepared(
+    app: App,
+) -> None:
     app = with_channels(app, FakeChannel(provider=lambda r: Rejected(code=r.address)))
     stored = await publish(app, notice(channels=["email"]))
     await drain_all(app)
-    app.database.write_now(lambda c: c.execute(update(run).values(state="preparing", sealed=False, finished_at=None)))
+    app.database.write_now(
+        lambda c: c.execute(update(run).values(state="preparing", sealed=False, finished_at=None))
+    )
     failed = states(app)["failed"]
     assert retry_failed(app, stored.id) == (failed, {})
     assert app.database.read_now(ledger.progress, stored.id).sending == "preparing"
 
 
-async def test_what_may_have_arrived_stays_unconfirmed_when_it_is_stopped_before_its_next_attempt(app: App) -> None:
+async def test_what_may_have_arrived_stays_unconfirmed_when_it_is_stopped_before_its_next_attempt(
+    app: App,
+) -> None:
     def unsure(recipient: Recipient) -> Any:
         return Deferred(code="451", uncertain=True) if recipient.address < "warga03" else Receipt()
 

@@ -1,4 +1,6 @@
-"""The index of the archive: any part of any word finds the newest edition, by the index, on both databases."""
+"""The index of the archive: any part of any word finds the newest edition, by the index, on both
+databases.
+"""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +26,13 @@ PRESS = press()
 def publish(database: Database, minutes: int = 0, **changes: Any) -> Stored:
     """Publish an announcement."""
     now = later(minutes=minutes)
-    return database.write_now(publishing.publish, PRESS, checked(now=now, **{"expires": None, **changes}), actor="rina", now=now)
+    return database.write_now(
+        publishing.publish,
+        PRESS,
+        checked(now=now, **{"expires": None, **changes}),
+        actor="rina",
+        now=now,
+    )
 
 
 def found(database: Database, text: str) -> list[str]:
@@ -48,13 +56,21 @@ def test_no_entry_is_longer_than_an_index_takes(text: str) -> None:
 
 
 def test_a_search_has_few_terms_of_bounded_length() -> None:
-    assert search.terms_of("Satu DUA tiga empat lima enam") == ["satu", "dua", "tiga", "empat", "lima"]
+    assert search.terms_of("Satu DUA tiga empat lima enam") == [
+        "satu",
+        "dua",
+        "tiga",
+        "empat",
+        "lima",
+    ]
     assert search.terms_of("x" * 500) == ["x" * search.TERM_LIMIT]
     assert search.terms_of(" \n") == []
 
 
 def test_parts_of_long_words_and_of_addresses_are_found(database: Database) -> None:
-    code = publish(database, body=f"Lihat https://contoh.example/{'a' * 200}/denah{'b' * 90}.pdf").code
+    code = publish(
+        database, body=f"Lihat https://contoh.example/{'a' * 200}/denah{'b' * 90}.pdf"
+    ).code
     for text in ("contoh.example", "a" * 60, "aaa/denahbbb", "denah", "b.pdf", "https://contoh"):
         assert found(database, text) == [code], text
 
@@ -71,16 +87,33 @@ def test_what_nearly_every_word_holds_finds_all_of_them_newest_first(database: D
 def test_a_corrected_edition_takes_the_place_of_the_one_before(database: Database) -> None:
     stored = publish(database, body="Mobil tangki siaga.")
     better = checked(expires=None, body="Air kembali mengalir.")
-    database.write_now(publishing.correct, PRESS, stored.id, better, reason="Lebih cepat.", actor="dewi", now=later(hours=1))
+    database.write_now(
+        publishing.correct,
+        PRESS,
+        stored.id,
+        better,
+        reason="Lebih cepat.",
+        actor="dewi",
+        now=later(hours=1),
+    )
     assert found(database, "tangki") == []
     assert found(database, "mengalir") == [stored.code]
-    editions = database.read_now(lambda c: c.execute(select(search_posting.c.edition).distinct()).scalars().all())
+    editions = database.read_now(
+        lambda c: c.execute(select(search_posting.c.edition).distinct()).scalars().all()
+    )
     assert len(editions) == 1
 
 
 def test_a_draft_is_not_in_the_index(database: Database) -> None:
-    database.write_now(publishing.save_draft, PRESS, checked(body="Rahasia sampai terbit."), actor="rina", now=NOW)
-    assert database.read_now(lambda c: c.execute(select(func.count()).select_from(search_word)).scalar()) == 0
+    database.write_now(
+        publishing.save_draft, PRESS, checked(body="Rahasia sampai terbit."), actor="rina", now=NOW
+    )
+    assert (
+        database.read_now(
+            lambda c: c.execute(select(func.count()).select_from(search_word)).scalar()
+        )
+        == 0
+    )
 
 
 def test_a_publication_that_is_undone_leaves_nothing_in_the_index(database: Database) -> None:
@@ -90,7 +123,12 @@ def test_a_publication_that_is_undone_leaves_nothing_in_the_index(database: Data
 
     with pytest.raises(InterruptedError):
         database.write_now(undone)
-    assert database.read_now(lambda c: c.execute(select(func.count()).select_from(search_word)).scalar()) == 0
+    assert (
+        database.read_now(
+            lambda c: c.execute(select(func.count()).select_from(search_word)).scalar()
+        )
+        == 0
+    )
 
 
 def test_many_publish_the_same_words_at_once(database: Database) -> None:
@@ -104,7 +142,9 @@ def said(database: Database) -> Iterator[list[tuple[str, Any]]]:
     """What is asked of the archive's tables."""
     heard: list[tuple[str, Any]] = []
 
-    def note(_conn: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+    def note(
+        _conn: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
+    ) -> None:
         if statement.startswith("SELECT") and "search_posting" in statement:
             heard.append((statement, parameters))
 
@@ -114,7 +154,9 @@ def said(database: Database) -> Iterator[list[tuple[str, Any]]]:
 
 
 @pytest.mark.parametrize("text", ["tangki", "tangki pdam", "kata"])
-def test_a_search_reads_no_document_but_those_it_finds(database: Database, said: list[tuple[str, Any]], text: str) -> None:
+def test_a_search_reads_no_document_but_those_it_finds(
+    database: Database, said: list[tuple[str, Any]], text: str
+) -> None:
     words = " ".join(f"kata{number}" for number in range(search.FEW + 20))
     publish(database, body=f"Truk tangki. {words}")
     assert found(database, text)
@@ -123,12 +165,28 @@ def test_a_search_reads_no_document_but_those_it_finds(database: Database, said:
     def plans(connection: Connection) -> list[str]:
         sqlite = connection.dialect.name == "sqlite"
         if not sqlite:
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # a table of one page is read whole by choice
+            connection.exec_driver_sql(
+                "SET LOCAL enable_seqscan = off"
+            )  # a table of one page is read whole by choice
         explain = "EXPLAIN QUERY PLAN " if sqlite else "EXPLAIN "
-        return [str(row[-1]) for statement, given in asked for row in connection.exec_driver_sql(explain + statement, given)]
+        return [
+            str(row[-1])
+            for statement, given in asked
+            for row in connection.exec_driver_sql(explain + statement, given)
+        ]
 
     steps = database.read_now(plans)
     assert len(asked) == 2
-    assert not [step for step in steps for table in ("edition", "search_posting") if f"{step} ".find(f"SCAN {table} ") >= 0]
-    assert not [step for step in steps for table in ("edition", "search_posting") if f"Seq Scan on {table} " in f"{step} "]
+    assert not [
+        step
+        for step in steps
+        for table in ("edition", "search_posting")
+        if f"{step} ".find(f"SCAN {table} ") >= 0
+    ]
+    assert not [
+        step
+        for step in steps
+        for table in ("edition", "search_posting")
+        if f"Seq Scan on {table} " in f"{step} "
+    ]
     assert any("search_posting" in step for step in steps)

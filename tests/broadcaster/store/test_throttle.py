@@ -1,4 +1,6 @@
-"""Tries counted fairly: however many guess at a name, as fast as they can, its owner gets a turn and they get no more of them."""
+"""Tries counted fairly: however many guess at a name, as fast as they can, its owner gets a turn
+and they get no more of them.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -57,7 +59,9 @@ class Person:
 
 @dataclass
 class Crowd:
-    """Who guesses from many addresses; `patient`: each asks only when it may, else all at every look."""
+    """Who guesses from many addresses; `patient`: each asks only when it may, else all at every
+    look.
+    """
 
     askers: list[Asker]
     patient: bool = False
@@ -79,7 +83,9 @@ def moments(start: float, seconds: float, step: float) -> Iterator[float]:
     return (start + step * number for number in range(int(seconds / step)))
 
 
-@pytest.mark.parametrize("patient", [False, True], ids=["as fast as they can", "as often as they may"])
+@pytest.mark.parametrize(
+    "patient", [False, True], ids=["as fast as they can", "as often as they may"]
+)
 @pytest.mark.parametrize("addresses", [1, 50, 120])
 def test_an_owner_at_a_fresh_address_enters_within_seconds_while_strangers_guess(
     sqlite_url: str, addresses: int, patient: bool
@@ -96,7 +102,10 @@ def test_an_owner_at_a_fresh_address_enters_within_seconds_while_strangers_guess
     database = Database(sqlite_url)
     database.write_now(act)
     database.close()
-    waits = [(owner.entered or 0.0) - START - after for owner, after in zip(owners, (12, 20), strict=True)]
+    waits = [
+        (owner.entered or 0.0) - START - after
+        for owner, after in zip(owners, (12, 20), strict=True)
+    ]
     assert all(0 <= wait <= LONGEST_WAIT[FREE_NAME] + 1 for wait in waits), waits
     assert max(owner.tries for owner in owners) <= 2
 
@@ -116,8 +125,12 @@ def test_who_mistyped_once_still_goes_before_who_guesses(database: Database) -> 
     database.write_now(act)
 
 
-@pytest.mark.parametrize("patient", [False, True], ids=["as fast as they can", "as often as they may"])
-def test_strangers_in_sum_get_no_more_guesses_at_a_name_than_before(sqlite_url: str, patient: bool) -> None:
+@pytest.mark.parametrize(
+    "patient", [False, True], ids=["as fast as they can", "as often as they may"]
+)
+def test_strangers_in_sum_get_no_more_guesses_at_a_name_than_before(
+    sqlite_url: str, patient: bool
+) -> None:
     crowd = Crowd([asker(f"attacker {number}") for number in range(60)], patient=patient)
     seconds = 100
 
@@ -147,7 +160,9 @@ def test_addresses_of_one_network_rank_together(database: Database) -> None:
     database.write_now(act)
 
 
-def test_who_comes_before_the_time_that_was_told_waits_longer_and_nobody_else_does(database: Database) -> None:
+def test_who_comes_before_the_time_that_was_told_waits_longer_and_nobody_else_does(
+    database: Database,
+) -> None:
     hasty, other = asker("hasty"), asker("other")
 
     def act(connection: Connection) -> None:
@@ -160,7 +175,9 @@ def test_who_comes_before_the_time_that_was_told_waits_longer_and_nobody_else_do
     database.write_now(act)
 
 
-def test_who_waits_for_longest_is_refused_without_a_write_and_charged_once_a_minute(database: Database) -> None:
+def test_who_waits_for_longest_is_refused_without_a_write_and_charged_once_a_minute(
+    database: Database,
+) -> None:
     hasty = asker("hasty")
 
     def failures(connection: Connection) -> dict[bytes, int]:
@@ -171,14 +188,20 @@ def test_who_waits_for_longest_is_refused_without_a_write_and_charged_once_a_min
     database.write_now(throttle.fail, [hasty.own[0]] * 15, START)
     assert database.read_now(throttle.shut_for, hasty, START + 10) == longest - 10
     assert database.read_now(throttle.shut_for, asker("other"), START + 10) == 0
-    assert database.read_now(throttle.shut_for, hasty, START + CHARGE_SECONDS) == 0, "it may be charged again"
+    assert database.read_now(throttle.shut_for, hasty, START + CHARGE_SECONDS) == 0, (
+        "it may be charged again"
+    )
     assert database.write_now(begin, hasty, START + CHARGE_SECONDS).wait == longest - CHARGE_SECONDS
-    assert database.write_now(begin, hasty, START + CHARGE_SECONDS + 1).wait == longest, "it was told, and came all the same"
+    assert database.write_now(begin, hasty, START + CHARGE_SECONDS + 1).wait == longest, (
+        "it was told, and came all the same"
+    )
     assert database.read_now(failures)[hasty.own[0][0]] == 16
     assert database.read_now(throttle.shut_for, hasty, START + CHARGE_SECONDS + 31) == longest - 30
 
 
-def test_who_keeps_to_the_time_that_was_told_pays_nothing_for_having_been_refused(database: Database) -> None:
+def test_who_keeps_to_the_time_that_was_told_pays_nothing_for_having_been_refused(
+    database: Database,
+) -> None:
     patient = asker("patient")
 
     def act(connection: Connection) -> None:

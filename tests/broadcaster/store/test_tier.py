@@ -1,4 +1,6 @@
-"""Different people in 24 hours: counted exactly on both databases, by several processes at once, and in the sending itself."""
+"""Different people in 24 hours: counted exactly on both databases, by several processes at once,
+and in the sending itself.
+"""
 
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +20,9 @@ from subscribers.audience import Audience
 from world import deliverer, emergency, notice, program, publish, rows, states, subscribe, variables
 
 
-def admit(database: Database, addresses: list[int], *, people: int = 100, urgent: bool = False) -> set[int]:
+def admit(
+    database: Database, addresses: list[int], *, people: int = 100, urgent: bool = False
+) -> set[int]:
     return database.write_now(tier.admit, "whatsapp", people, addresses, emergency=urgent)
 
 
@@ -103,10 +107,16 @@ def test_those_without_room_wait_until_places_free(database: Database) -> None:
 
 def test_waiting_for_more_places_than_there_are_has_an_answer_too(database: Database) -> None:
     admit(database, [1, 2])
-    assert len(database.read_now(lambda c: tier.next_room(c, "whatsapp", 2, 5, emergency=False))) == 5
-    assert len(database.read_now(lambda c: tier.next_room(c, "telegram", 2, 5, emergency=False))) == 5
+    assert (
+        len(database.read_now(lambda c: tier.next_room(c, "whatsapp", 2, 5, emergency=False))) == 5
+    )
+    assert (
+        len(database.read_now(lambda c: tier.next_room(c, "telegram", 2, 5, emergency=False))) == 5
+    )
     assert tier.ceiling(0, emergency=True) == 0
-    assert len(database.read_now(lambda c: tier.next_room(c, "whatsapp", 0, 2, emergency=False))) == 2
+    assert (
+        len(database.read_now(lambda c: tier.next_room(c, "whatsapp", 0, 2, emergency=False))) == 2
+    )
 
 
 # --- in the sending -------------------------------------------------------------------------------------
@@ -114,7 +124,9 @@ def test_waiting_for_more_places_than_there_are_has_an_answer_too(database: Data
 
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[App]:
-    environ = variables(database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+    environ = variables(
+        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with program(environ) as opened:
         await subscribe(opened, "email", [(f"w{n:02}@x.example", "cibabat") for n in range(30)])
         yield opened
@@ -147,7 +159,9 @@ async def test_an_emergency_takes_what_was_kept_for_it(app: App) -> None:
     assert states(app) == {"sent": 28 + 30, "pending": 2}
 
 
-async def test_an_announcement_that_expires_before_there_is_room_is_not_kept_waiting_longer(app: App) -> None:
+async def test_an_announcement_that_expires_before_there_is_room_is_not_kept_waiting_longer(
+    app: App,
+) -> None:
     app = with_channels(app, FakeChannel(tier=1))
     await publish(app, emergency())
     await drain_until_quiet(deliverer(app), lane="emergency")
@@ -158,7 +172,10 @@ async def test_an_announcement_that_expires_before_there_is_room_is_not_kept_wai
 
 async def test_the_need_of_an_announcement_leaves_out_those_reached_already(app: App) -> None:
     audience = Audience(
-        areas=frozenset([app.tree["cibabat"].code]), topic="gangguan-layanan", emergency=False, confirmed_before=1e12
+        areas=frozenset([app.tree["cibabat"].code]),
+        topic="gangguan-layanan",
+        emergency=False,
+        confirmed_before=1e12,
     )
     asked = app.database.read_now(tier.need, "email", 25, audience)
     assert (asked.people, asked.room, asked.waiting) == (30, 20, 10)

@@ -15,7 +15,9 @@ async def test_the_secret_finds_its_token_and_is_stored_nowhere(database: Databa
     assert found is not None
     assert (found.name, found.scopes) == ("situs kota", {"write", "publish"})
     stored = await database.read(
-        lambda connection: [bytes(d) for d in connection.execute(text("SELECT digest FROM token")).scalars()]
+        lambda connection: [
+            bytes(d) for d in connection.execute(text("SELECT digest FROM token")).scalars()
+        ]
     )
     assert len(stored) == 1
     assert secret.encode() not in stored[0]
@@ -23,7 +25,9 @@ async def test_the_secret_finds_its_token_and_is_stored_nowhere(database: Databa
 
 
 async def test_two_secrets_are_never_alike(database: Database) -> None:
-    secrets = {await database.write(tokens.add, f"sistem {number}", ["read"]) for number in range(5)}
+    secrets = {
+        await database.write(tokens.add, f"sistem {number}", ["read"]) for number in range(5)
+    }
     assert len(secrets) == 5
     assert all(secret.startswith("siaran_") and len(secret) > 40 for secret in secrets)
 

@@ -1,4 +1,6 @@
-"""Two addresses that turn out to be one (spellings, other ids, a moved chat): what the ledger had of either stands once."""
+"""Two addresses that turn out to be one (spellings, other ids, a moved chat): what the ledger had
+of either stands once.
+"""
 
 import base64
 import random
@@ -20,7 +22,15 @@ from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.tables import STATES, provider_message
 from channels.base.contract import AddressEvent, Deferred, Receipt, Rejected
 from fakes import FakeChannel
-from sending import check_counters, drain_all, everything_due, fill, forget_leases, table, with_channels
+from sending import (
+    check_counters,
+    drain_all,
+    everything_due,
+    fill,
+    forget_leases,
+    table,
+    with_channels,
+)
 from subscribers import residents
 from subscribers.addresses import AddressBook
 from subscribers.store import unspelled
@@ -58,9 +68,13 @@ class City:
         """Correct it and send all of that; the edition."""
         self.channel.accepted.clear()
         press, now = Press.of(self.app), datetime.now(UTC)
-        checked = press.examine(notice(title="Air PDAM mati sampai 16.00", areas=areas.split(), channels="email"), now)
+        checked = press.examine(
+            notice(title="Air PDAM mati sampai 16.00", areas=areas.split(), channels="email"), now
+        )
         act = (press, announcement, checked)
-        stored = self.app.database.write_now(publishing.correct, *act, reason="Jam salah.", actor="t", now=now)
+        stored = self.app.database.write_now(
+            publishing.correct, *act, reason="Jam salah.", actor="t", now=now
+        )
         await drain_all(self.app)
         assert stored.edition is not None
         return stored.edition
@@ -70,12 +84,16 @@ class City:
         self.channel.accepted.clear()
         now = datetime.now(UTC)
         press = Press.of(self.app)
-        self.app.database.write_now(publishing.withdraw, press, announcement, reason="Batal.", actor="t", now=now)
+        self.app.database.write_now(
+            publishing.withdraw, press, announcement, reason="Batal.", actor="t", now=now
+        )
         await drain_all(self.app)
 
     def join(self) -> None:
         """Start the version in which spellings are one."""
-        self.app.database.write_now(lambda connection: connection.execute(insert(unspelled).values(one=1, after=0)))
+        self.app.database.write_now(
+            lambda connection: connection.execute(insert(unspelled).values(one=1, after=0))
+        )
         respelling.finish(self.app.database, self.app.book)
 
     @property
@@ -93,13 +111,17 @@ class City:
 
 @pytest.fixture
 async def city(database_url: str, tmp_path: Path) -> AsyncIterator[City]:
-    environ = variables(database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example")
+    environ = variables(
+        database_url, tmp_path, EMAIL_URL="smtp://127.0.0.1:1", EMAIL_FROM="info@cimahi.example"
+    )
     async with program(environ) as opened:
         channel = FakeChannel(provider=lambda r: Receipt(provider_id=f"id-{r.delivery}"))
         yield City(app=with_channels(opened, channel), channel=channel)
 
 
-async def test_a_correction_has_one_row_for_a_person_whose_two_spellings_had_the_first_edition(city: City) -> None:
+async def test_a_correction_has_one_row_for_a_person_whose_two_spellings_had_the_first_edition(
+    city: City,
+) -> None:
     await city.sign_up((FIRST, "cibabat"), (SECOND, "cibabat"), ("budi@contoh.example", "cibabat"))
     done = await city.send()
     city.join()
@@ -109,7 +131,9 @@ async def test_a_correction_has_one_row_for_a_person_whose_two_spellings_had_the
     check_counters(city.app)
 
 
-async def test_a_mailbox_whose_other_spelling_had_the_first_edition_is_corrected_once(city: City) -> None:
+async def test_a_mailbox_whose_other_spelling_had_the_first_edition_is_corrected_once(
+    city: City,
+) -> None:
     await city.sign_up((FIRST, "melong"), (SECOND, "cibabat"))
     done = await city.send()
     city.join()
@@ -121,7 +145,9 @@ async def test_a_mailbox_whose_other_spelling_had_the_first_edition_is_corrected
     assert city.mailboxes == {"sari.b@contoh.example": 1}
 
 
-async def test_a_mailbox_of_three_spellings_is_corrected_once_also_where_it_is_no_audience_any_more(city: City) -> None:
+async def test_a_mailbox_of_three_spellings_is_corrected_once_also_where_it_is_no_audience_any_more(
+    city: City,
+) -> None:
     await city.sign_up((FIRST, "melong"), (SECOND, "cibabat"), (THIRD, "cibabat"))
     done = await city.send()
     city.join()
@@ -132,15 +158,22 @@ async def test_a_mailbox_of_three_spellings_is_corrected_once_also_where_it_is_n
     check_counters(city.app)
 
 
-async def test_a_mailbox_that_was_reached_by_the_spelling_that_goes_hears_of_the_withdrawal(city: City) -> None:
-    city.channel.provider = lambda r: Rejected() if r.address == FIRST else Receipt(provider_id=f"id-{r.delivery}")
+async def test_a_mailbox_that_was_reached_by_the_spelling_that_goes_hears_of_the_withdrawal(
+    city: City,
+) -> None:
+    city.channel.provider = lambda r: (
+        Rejected() if r.address == FIRST else Receipt(provider_id=f"id-{r.delivery}")
+    )
     await city.sign_up((FIRST, "cibabat"), (SECOND, "cibabat"))
     done = await city.send()
     city.channel.provider = lambda _recipient: Receipt()
     city.join()
     check_counters(city.app)
     stays = city.row_of(FIRST)
-    assert {(row.slot == stays.slot, STATES[row.state]) for row in rows(city.app)} == {(True, "sent"), (False, "failed")}
+    assert {(row.slot == stays.slot, STATES[row.state]) for row in rows(city.app)} == {
+        (True, "sent"),
+        (False, "failed"),
+    }
     await city.withdraw(done)
     assert city.mailboxes == {"sari.b@contoh.example": 1}
     check_counters(city.app)
@@ -159,7 +192,9 @@ async def test_what_still_waits_for_two_spellings_leaves_once(city: City, areas:
 
 
 @pytest.mark.parametrize("waits", [FIRST, SECOND])
-async def test_what_one_spelling_had_already_does_not_leave_for_the_other(city: City, waits: str) -> None:
+async def test_what_one_spelling_had_already_does_not_leave_for_the_other(
+    city: City, waits: str
+) -> None:
     later = Deferred(retry_after=60, scope="address")
     city.channel.provider = lambda r: later if r.address == waits else Receipt()
     await city.sign_up((FIRST, "cibabat"), (SECOND, "cibabat"))
@@ -180,7 +215,9 @@ async def test_what_a_status_names_by_the_providers_id_follows_the_message(city:
     (row,) = rows(city.app)
     key = city.app.book.provider_key("email", "id-1")
     name = {"channel": "email", "provider_key": key, "edition": row.edition, "slot": row.slot}
-    city.app.database.write_now(lambda connection: connection.execute(insert(provider_message).values(name)))
+    city.app.database.write_now(
+        lambda connection: connection.execute(insert(provider_message).values(name))
+    )
     city.join()
     (named,) = table(city.app, provider_message)
     assert (named.edition, named.slot) == (row.edition, city.row_of(FIRST).slot)
@@ -188,14 +225,18 @@ async def test_what_a_status_names_by_the_providers_id_follows_the_message(city:
 
 @pytest.mark.parametrize("areas", ["cibabat", "melong"])
 @pytest.mark.parametrize("withdrawn", [False, True], ids=["corrected", "withdrawn"])
-async def test_what_a_killed_worker_left_on_the_wire_is_corrected_once(city: City, areas: str, withdrawn: bool) -> None:
+async def test_what_a_killed_worker_left_on_the_wire_is_corrected_once(
+    city: City, areas: str, withdrawn: bool
+) -> None:
     await city.sign_up((FIRST, areas), (SECOND, "cibabat"))
     done = await publish(city.app, notice(channels="email"))
     fill(city.app)
     holder = Holder(owner=new_owner(), lease=30)
 
     def mark(connection: Connection) -> None:
-        claim = slices.claim_slice(connection, channel="email", lane="routine", holder=holder, receipt_wait=0)
+        claim = slices.claim_slice(
+            connection, channel="email", lane="routine", holder=holder, receipt_wait=0
+        )
         assert claim is not None
         slices.mark(connection, claim, holder, cursor=-1, limit=10)
 
@@ -215,8 +256,12 @@ async def test_what_a_killed_worker_left_on_the_wire_is_corrected_once(city: Cit
 
 
 @pytest.mark.parametrize("told", ["moved", "alias of a status", "alias of a word"])
-async def test_a_chat_that_turns_out_to_be_another_hears_what_becomes_of_all_that_either_had(city: City, told: str) -> None:
-    await subscribe(city.app, "email", [("dulu@contoh.example", "cibabat"), ("kini@contoh.example", "melong")])
+async def test_a_chat_that_turns_out_to_be_another_hears_what_becomes_of_all_that_either_had(
+    city: City, told: str
+) -> None:
+    await subscribe(
+        city.app, "email", [("dulu@contoh.example", "cibabat"), ("kini@contoh.example", "melong")]
+    )
     done = await city.send()
     database, book = city.app.database, city.app.book
     before, now = city.row_of("dulu@contoh.example").id, city.row_of("kini@contoh.example").id
@@ -224,9 +269,16 @@ async def test_a_chat_that_turns_out_to_be_another_hears_what_becomes_of_all_tha
         database.write_now(consequences.move, book, before, "kini@contoh.example")
     elif told == "alias of a status":
         meaning = consequences.Consequence(slot=0, address=now, aliases=("dulu@contoh.example",))
-        database.write_now(consequences.apply, book, edition=1, channel="email", results=0, consequences=[meaning])
+        database.write_now(
+            consequences.apply, book, edition=1, channel="email", results=0, consequences=[meaning]
+        )
     else:
-        word = AddressEvent(dedupe="1", address="kini@contoh.example", state="reachable", aliases=("dulu@contoh.example",))
+        word = AddressEvent(
+            dedupe="1",
+            address="kini@contoh.example",
+            state="reachable",
+            aliases=("dulu@contoh.example",),
+        )
         database.write_now(receipts._apply_address, city.app, "email", word, 0.0)
     check_counters(city.app)
     await city.withdraw(done)
@@ -235,14 +287,19 @@ async def test_a_chat_that_turns_out_to_be_another_hears_what_becomes_of_all_tha
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("withdrawn", [False, True], ids=["corrected", "withdrawn"])
-async def test_whatever_the_spellings_of_a_mailbox_had_it_hears_once(city: City, seed: int, withdrawn: bool) -> None:
+async def test_whatever_the_spellings_of_a_mailbox_had_it_hears_once(
+    city: City, seed: int, withdrawn: bool
+) -> None:
     chance = random.Random(seed)
     people = []
     for number in range(12):
         spellings = chance.sample(
-            [f"W{number}@x.example", f"w{number}@x.example", f"w{number}@X.example"], chance.choice([1, 2, 3])
+            [f"W{number}@x.example", f"w{number}@x.example", f"w{number}@X.example"],
+            chance.choice([1, 2, 3]),
         )
-        people += [(spelling, chance.choice(["cibabat", "cibabat", "melong"])) for spelling in spellings]
+        people += [
+            (spelling, chance.choice(["cibabat", "cibabat", "melong"])) for spelling in spellings
+        ]
     chance.shuffle(people)
     await city.sign_up(*people)
     outcomes = [Receipt(), Receipt(), Rejected(), Deferred(retry_after=60, scope="address")]

@@ -1,4 +1,6 @@
-"""One's own account over HTTP: password, second factor, recovery codes, sessions; what is asked again, and who must wait."""
+"""One's own account over HTTP: password, second factor, recovery codes, sessions; what is asked
+again, and who must wait.
+"""
 
 import html
 import re
@@ -39,7 +41,10 @@ async def fits(person: Browser, password: str) -> bool:
 
 async def acts(person: Browser) -> list[str]:
     """What the audit log says was done to this account."""
-    return [entry.act for entry in await person.site.app.database.read(audit.about, person.account.actor)]
+    return [
+        entry.act
+        for entry in await person.site.app.database.read(audit.about, person.account.actor)
+    ]
 
 
 def begun(page: Answer) -> tuple[str, str]:
@@ -69,17 +74,29 @@ async def secured(person: Browser) -> tuple[str, list[str]]:
 
 
 async def test_the_page_says_who_one_is_and_where_one_is_signed_in(site: Running) -> None:
-    rina = await signed_in(site, "rina", "author", agencies=("Perumda Tirta",), areas=("32.77.03.1002",))
+    rina = await signed_in(
+        site, "rina", "author", agencies=("Perumda Tirta",), areas=("32.77.03.1002",)
+    )
     page = await rina.get("/redaksi/akun")
     assert page.status == 200
-    for word in ("Rina", "Penyusun", "Perumda Tirta", "Kel. Cibabat", "Tidak aktif", "Peramban ini", "Sambungkan Telegram"):
+    for word in (
+        "Rina",
+        "Penyusun",
+        "Perumda Tirta",
+        "Kel. Cibabat",
+        "Tidak aktif",
+        "Peramban ini",
+        "Sambungkan Telegram",
+    ):
         assert word in page.text
     assert "Akhiri semua sesi lain" not in page.text
     assert 'href="/redaksi/akun"' in (await rina.get("/redaksi/")).text
     assert (await site.ask("/redaksi/akun")).status == 303
 
 
-async def test_the_page_of_a_code_loaded_again_sends_no_second_letter(sqlite_url: str, tmp_path: Path) -> None:
+async def test_the_page_of_a_code_loaded_again_sends_no_second_letter(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     async with post_office(sqlite_url, tmp_path) as office:
         rina = await signed_in(office.site, "rina", "author")
         form = {"kabar": "rina@contoh.example", "formulir": "satu-formulir-dari-satu-halaman"}
@@ -91,12 +108,16 @@ async def test_the_page_of_a_code_loaded_again_sends_no_second_letter(sqlite_url
         assert len(office.letters("lain")) == 1, "another address is another letter"
 
 
-async def test_where_nudges_go_is_ones_own_to_say_once_the_code_came_back(sqlite_url: str, tmp_path: Path) -> None:
+async def test_where_nudges_go_is_ones_own_to_say_once_the_code_came_back(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     async with post_office(sqlite_url, tmp_path) as office:
         site, rina = office.site, await signed_in(office.site, "rina", "author")
         asked = await rina.post("/redaksi/akun/kabar", {"kabar": " rina@Contoh.example "})
         assert asked.status == 200
-        assert (await stored(rina)).email == "", "nothing is sent to an address that nobody has confirmed"
+        assert (await stored(rina)).email == "", (
+            "nothing is sent to an address that nobody has confirmed"
+        )
         (letter,) = office.letters("rina")
         code = re.search(r"Kode konfirmasi: (\S+)", letter["subject"])
         carried = re.search(r'name="mulai" value="([^"]+)"', asked.text)
@@ -104,7 +125,9 @@ async def test_where_nudges_go_is_ones_own_to_say_once_the_code_came_back(sqlite
         assert carried
         assert code[1] not in asked.text
         form = {"mulai": html.unescape(carried[1]), "kabar": "rina@contoh.example", "kode": code[1]}
-        assert (await rina.post("/redaksi/akun/kabar/kode", {**form, "kode": "abcd-efgh"})).status == 422
+        assert (
+            await rina.post("/redaksi/akun/kabar/kode", {**form, "kode": "abcd-efgh"})
+        ).status == 422
         budi = await signed_in(site, "budi", "author")
         assert (await budi.post("/redaksi/akun/kabar/kode", form)).status == 422
         assert {(await stored(person)).email for person in (rina, budi)} == {""}
@@ -114,7 +137,10 @@ async def test_where_nudges_go_is_ones_own_to_say_once_the_code_came_back(sqlite
         assert "tersimpan" in (await rina.get(done.headers["Location"])).text
         await rina.post("/redaksi/akun/kabar", {"kabar": ""})
         (first, second) = await site.app.database.read(audit.about, "staff:rina")
-        assert (first.detail["after"], second.detail["after"]) == ({"mail": "ri***@contoh.example"}, {"mail": ""})
+        assert (first.detail["after"], second.detail["after"]) == (
+            {"mail": "ri***@contoh.example"},
+            {"mail": ""},
+        )
         assert first.detail["from"] == "127.0.0.1"
         site.clock.now += timedelta(minutes=16)
         assert "kedaluwarsa" in (await rina.post("/redaksi/akun/kabar/kode", form)).text
@@ -127,7 +153,9 @@ async def test_an_address_that_cannot_be_or_cannot_be_reached_is_said_so(site: R
     assert "Alamat email seperti ini" in wrong.text
     assert "&lt;b&gt;bukan" in wrong.text
     for _ in range(5):
-        assert (await rina.post("/redaksi/akun/kabar", {"kabar": "rina@contoh.example"})).status == 503
+        assert (
+            await rina.post("/redaksi/akun/kabar", {"kabar": "rina@contoh.example"})
+        ).status == 503
     assert (await rina.post("/redaksi/akun/kabar", {"kabar": "orang@contoh.example"})).status == 429
     assert (await stored(rina)).email == ""
 
@@ -135,7 +163,9 @@ async def test_an_address_that_cannot_be_or_cannot_be_reached_is_said_so(site: R
 async def test_a_sign_in_that_still_lacks_its_code_is_told_so(site: Running) -> None:
     rina, at = await signed_in(site, "rina", "author"), site.clock().timestamp() + 1
     await site.app.database.write(
-        lambda connection: sessions.start(connection, rina.account.id, way="half", agent="Firefox", place="198.51.100.7", at=at)
+        lambda connection: sessions.start(
+            connection, rina.account.id, way="half", agent="Firefox", place="198.51.100.7", at=at
+        )
     )
     page = (await rina.get("/redaksi/akun")).text
     assert "kata sandi benar, kode keamanan belum" in page
@@ -169,7 +199,9 @@ async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(site: R
         ({"lama": ""}, "Kata sandi salah."),
     ],
 )
-async def test_a_password_that_cannot_be_is_refused(site: Running, change: dict[str, str], said: str) -> None:
+async def test_a_password_that_cannot_be_is_refused(
+    site: Running, change: dict[str, str], said: str
+) -> None:
     rina = await signed_in(site, "rina", "author")
     refused = await rina.post("/redaksi/akun/sandi", {**CHANGE, **change})
     assert refused.status == 422
@@ -179,7 +211,9 @@ async def test_a_password_that_cannot_be_is_refused(site: Running, change: dict[
         assert not typed or f'value="{typed}"' not in refused.text
 
 
-async def test_whether_a_new_password_is_guessable_is_looked_at_beside_the_pages(site: Running) -> None:
+async def test_whether_a_new_password_is_guessable_is_looked_at_beside_the_pages(
+    site: Running,
+) -> None:
     rina, served = await signed_in(site, "rina", "author"), []
 
     def note(frame: FrameType, event: str, _argument: object) -> None:
@@ -188,7 +222,9 @@ async def test_whether_a_new_password_is_guessable_is_looked_at_beside_the_pages
 
     sys.setprofile(note)  # of this thread, which serves
     try:
-        refused = await rina.post("/redaksi/akun/sandi", {**CHANGE, "baru": "kata-sandi-1", "ulang": "kata-sandi-1"})
+        refused = await rina.post(
+            "/redaksi/akun/sandi", {**CHANGE, "baru": "kata-sandi-1", "ulang": "kata-sandi-1"}
+        )
     finally:
         sys.setprofile(None)
     assert "mudah ditebak" in refused.text
@@ -238,7 +274,14 @@ async def test_guesses_here_and_at_the_sign_in_page_are_counted_together(site: R
 
 async def test_who_signs_in_by_the_citys_account_has_no_password_here(site: Running) -> None:
     at = site.clock().timestamp()
-    account = Account(id=0, name="sso", full_name="Sari", roles=("author",), issuer="https://masuk.example", subject="1")
+    account = Account(
+        id=0,
+        name="sso",
+        full_name="Sari",
+        roles=("author",),
+        issuer="https://masuk.example",
+        subject="1",
+    )
     added = await site.app.database.write(accounts.add, account, at=at)
     sari = await browser(site, added)
     assert "diatur di sana" in (await sari.get("/redaksi/akun")).text
@@ -250,19 +293,25 @@ async def test_who_signs_in_by_the_citys_account_has_no_password_here(site: Runn
 # --- second factor --------------------------------------------------------------------------------------
 
 
-async def test_a_second_factor_counts_once_its_code_came_and_its_codes_are_shown_once(site: Running) -> None:
+async def test_a_second_factor_counts_once_its_code_came_and_its_codes_are_shown_once(
+    site: Running,
+) -> None:
     rina = await signed_in(site, "rina", "author")
     other = await browser(site, rina.account)
     page = await rina.get("/redaksi/akun/kode")
     secret, carried = begun(page)
     assert "<svg" in page.text
-    assert f"otpauth://totp/Redaksi%20Siaran%20Cimahi:rina?secret={secret}" in html.unescape(page.text)
+    assert f"otpauth://totp/Redaksi%20Siaran%20Cimahi:rina?secret={secret}" in html.unescape(
+        page.text
+    )
     assert not (await stored(rina)).secured
     form = {"mulai": carried, "sandi": PASSWORD}
     wrong = await rina.post("/redaksi/akun/kode", {**form, "kode": "000000"})
     assert (wrong.status, begun(wrong)[0]) == (422, secret)
     assert "Kodenya salah" in wrong.text
-    unsure = await rina.post("/redaksi/akun/kode", {**form, "kode": code_of(rina, secret), "sandi": "bukan ini"})
+    unsure = await rina.post(
+        "/redaksi/akun/kode", {**form, "kode": code_of(rina, secret), "sandi": "bukan ini"}
+    )
     assert (unsure.status, begun(unsure)[0]) == (422, secret)
     assert not (await stored(rina)).secured
     done = await rina.post("/redaksi/akun/kode", {**form, "kode": code_of(rina, secret)})
@@ -284,14 +333,20 @@ async def test_a_second_factor_counts_once_its_code_came_and_its_codes_are_shown
 async def test_what_was_begun_is_ones_own_and_not_for_long(site: Running) -> None:
     rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
     secret, carried = begun(await rina.get("/redaksi/akun/kode"))
-    stolen = await dewi.post("/redaksi/akun/kode", {"mulai": carried, "kode": code_of(dewi, secret), "sandi": PASSWORD})
+    stolen = await dewi.post(
+        "/redaksi/akun/kode", {"mulai": carried, "kode": code_of(dewi, secret), "sandi": PASSWORD}
+    )
     assert stolen.status == 422
     assert begun(stolen)[0] != secret
     for forged in ("", "bukan", "AAAA", carried[:-4] + "AAA=", "é"):
-        answer = await rina.post("/redaksi/akun/kode", {"mulai": forged, "kode": "1", "sandi": PASSWORD})
+        answer = await rina.post(
+            "/redaksi/akun/kode", {"mulai": forged, "kode": "1", "sandi": PASSWORD}
+        )
         assert answer.status == 422, forged
     site.clock.now += timedelta(minutes=16)
-    late = await rina.post("/redaksi/akun/kode", {"mulai": carried, "kode": code_of(rina, secret), "sandi": PASSWORD})
+    late = await rina.post(
+        "/redaksi/akun/kode", {"mulai": carried, "kode": code_of(rina, secret), "sandi": PASSWORD}
+    )
     assert late.status == 422
     assert "kedaluwarsa" in late.text
     assert not (await stored(rina)).secured
@@ -323,7 +378,10 @@ async def test_new_recovery_codes_replace_the_old_ones(site: Running) -> None:
     at = site.clock().timestamp()
     for code, serves in ((before[0], False), (after[0], True), (after[0], False)):
         digest = site.app.book.lookup("recovery", f"{rina.account.id}:{code}")
-        assert await site.app.database.write(accounts.use_recovery_code, rina.account.id, digest, at) is serves
+        assert (
+            await site.app.database.write(accounts.use_recovery_code, rina.account.id, digest, at)
+            is serves
+        )
     assert "Sisa 9 kode pemulihan." in (await rina.get("/redaksi/akun")).text
 
 
@@ -361,8 +419,12 @@ async def test_a_form_from_elsewhere_changes_nothing(site: Running, path: str) -
     rina = await signed_in(site, "rina", "author")
     strange = replace(rina, csrf="tebakan")
     assert (await strange.post(f"/redaksi/akun/{path}", CHANGE)).status == 403
-    assert (await rina.post(f"/redaksi/akun/{path}", CHANGE, Origin="https://jahat.example")).status == 403
+    assert (
+        await rina.post(f"/redaksi/akun/{path}", CHANGE, Origin="https://jahat.example")
+    ).status == 403
     assert (await site.ask(f"/redaksi/akun/{path}", "POST", data=CHANGE)).status == 401
     assert await fits(rina, PASSWORD)
-    rows = await site.app.database.read(lambda connection: connection.execute(text("SELECT count(*) FROM audit")).scalar())
+    rows = await site.app.database.read(
+        lambda connection: connection.execute(text("SELECT count(*) FROM audit")).scalar()
+    )
     assert rows == 0

@@ -31,7 +31,9 @@ class Line:
         ("proxy.internal", "203.0.113.9", False),
     ],
 )
-def test_proxies_are_those_that_the_settings_name_and_this_machine(proxies: str, address: str, trusted: bool) -> None:
+def test_proxies_are_those_that_the_settings_name_and_this_machine(
+    proxies: str, address: str, trusted: bool
+) -> None:
     assert trusts(proxies.split())(address) is trusted
 
 

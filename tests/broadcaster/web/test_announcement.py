@@ -1,4 +1,6 @@
-"""The permanent page of an announcement: status first, the text, the proof, and the same as signed JSON."""
+"""The permanent page of an announcement: status first, the text, the proof, and the same as signed
+JSON.
+"""
 
 import json
 from datetime import timedelta
@@ -39,7 +41,10 @@ async def test_an_ended_announcement_says_so_at_the_minute_it_ends(site: Running
     site.clock.now = site.clock.now.replace(hour=13, minute=59, second=59)
     assert "<strong>Berlaku</strong>\nSampai" in (await site.ask(f"/p/{stored.code}")).text
     site.clock.now += timedelta(seconds=1)
-    assert "<strong>Berakhir</strong>\nPada 25 Nov 2026 14.00 WIB" in (await site.ask(f"/p/{stored.code}")).text
+    assert (
+        "<strong>Berakhir</strong>\nPada 25 Nov 2026 14.00 WIB"
+        in (await site.ask(f"/p/{stored.code}")).text
+    )
 
 
 async def test_an_outage_of_tomorrow_is_not_in_force_today(site: Running) -> None:
@@ -48,12 +53,17 @@ async def test_an_outage_of_tomorrow_is_not_in_force_today(site: Running) -> Non
     assert "<strong>Mulai besok 08.00</strong>\nSampai 26 Nov 2026 14.00 WIB" in page
     assert "<title>Mulai besok 08.00: Air PDAM mati" in page
     assert ">Berlaku<" not in page
-    assert "<strong>From tomorrow 08.00</strong>" in (await site.ask(f"/p/{stored.code}?bahasa=en")).text
+    assert (
+        "<strong>From tomorrow 08.00</strong>"
+        in (await site.ask(f"/p/{stored.code}?bahasa=en")).text
+    )
     for path in ("/", f"/cek?kode={stored.code}"):
         page = (await site.ask(path)).text
         assert "ulai besok 08.00" in page
         assert "Berlaku</span>" not in page
-    await site.correct(stored, "Sampai 16.00.", effective="2026-11-26 08:00", expires="2026-11-26 16:00")
+    await site.correct(
+        stored, "Sampai 16.00.", effective="2026-11-26 08:00", expires="2026-11-26 16:00"
+    )
     page = (await site.ask(f"/p/{stored.code}")).text
     assert "<strong>Diralat</strong>" in page
     assert "Mulai besok 08.00" in page
@@ -67,7 +77,12 @@ async def test_an_outage_of_tomorrow_is_not_in_force_today(site: Running) -> Non
 async def test_a_correction_shows_the_new_text_the_reason_and_what_changed(site: Running) -> None:
     stored = await site.publish()
     site.clock.now += timedelta(hours=1)
-    await site.correct(stored, "Air kembali pukul 16.00, bukan 14.00.", expires="2026-11-25 16:00", title="Air mati sampai 16.00")
+    await site.correct(
+        stored,
+        "Air kembali pukul 16.00, bukan 14.00.",
+        expires="2026-11-25 16:00",
+        title="Air mati sampai 16.00",
+    )
     page = (await site.ask(f"/p/{stored.code}")).text
     assert "<strong>Diralat</strong>\nPada 25 Nov 2026 08.43 WIB" in page
     assert "Air kembali pukul 16.00, bukan 14.00." in page
@@ -107,19 +122,29 @@ async def test_an_emergency_shows_what_to_do_before_the_rest(site: Running) -> N
     assert "<li>Matikan listrik.</li>" in page
 
 
-async def test_a_clarification_shows_the_verdict_beside_the_claim_and_the_fact(site: Running) -> None:
+async def test_a_clarification_shows_the_verdict_beside_the_claim_and_the_fact(
+    site: Running,
+) -> None:
     stored = await site.publish(CLARIFICATION)
     page = (await site.ask(f"/p/{stored.code}")).text
     claim = page.index("Bansos Rp1,5 juta lewat tautan")
     assert page.index("Klarifikasi hoaks") < page.index("<h1>") < claim
-    assert page.index('<span class="tag">Hoaks</span>') < claim < page.index("Pendaftaran hanya di kantor kelurahan.")
+    assert (
+        page.index('<span class="tag">Hoaks</span>')
+        < claim
+        < page.index("Pendaftaran hanya di kantor kelurahan.")
+    )
     assert 'href="https://info.cimahi.example/bukti"' in page
 
 
 @pytest.mark.parametrize("spelling", ["{lower}", "{bare}", "{spaced}"])
-async def test_a_code_typed_loosely_leads_to_the_official_spelling(site: Running, spelling: str) -> None:
+async def test_a_code_typed_loosely_leads_to_the_official_spelling(
+    site: Running, spelling: str
+) -> None:
     code = (await site.publish()).code
-    typed = spelling.format(lower=code.lower(), bare=code.replace("-", ""), spaced=code.replace("-", "%20"))
+    typed = spelling.format(
+        lower=code.lower(), bare=code.replace("-", ""), spaced=code.replace("-", "%20")
+    )
     answer = await site.ask(f"/p/{typed}?bahasa=en")
     assert answer.status == 301
     assert answer.headers["Location"] == f"/p/{code}?bahasa=en"
@@ -148,7 +173,9 @@ async def test_the_signed_json_can_be_verified_by_anyone(site: Running) -> None:
         pem = content["keys"][edition["key_id"]]
         document = edition["document"].encode()
         assert signing.verify(pem, document, edition["signature"])
-        assert not signing.verify(pem, document.replace(b"14.00", b"15.00", 1) + b" ", edition["signature"])
+        assert not signing.verify(
+            pem, document.replace(b"14.00", b"15.00", 1) + b" ", edition["signature"]
+        )
         assert json.loads(document)["code"] == stored.code
 
 
@@ -200,10 +227,14 @@ async def test_indonesian_words_on_an_english_page_are_marked_as_such(site: Runn
 async def test_a_reason_on_an_english_page_is_marked_as_indonesian(site: Running) -> None:
     english = {"title": "No tap water in Cibabat", "body": "A pipe is being replaced."}
     stored = await site.publish(translations={"en": english})
-    await site.correct(stored, "Air kembali pukul 16.00.", expires="2026-11-25 16:00", translations={"en": english})
+    await site.correct(
+        stored, "Air kembali pukul 16.00.", expires="2026-11-25 16:00", translations={"en": english}
+    )
     for path in (f"/p/{stored.code}?bahasa=en", f"/cek?kode={stored.code}&bahasa=en"):
         page = (await site.ask(path)).text
-        assert page.count('<p lang="id">Air kembali pukul 16.00.</p>') == page.count("Air kembali pukul 16.00.")
+        assert page.count('<p lang="id">Air kembali pukul 16.00.</p>') == page.count(
+            "Air kembali pukul 16.00."
+        )
     urgent = await site.publish(EMERGENCY)
     band = (await site.ask("/?bahasa=en")).text
     assert '<strong lang="id">Banjir di Jl. Amir Machmud' in band
@@ -214,11 +245,25 @@ async def test_a_reason_on_an_english_page_is_marked_as_indonesian(site: Running
 async def test_hostile_text_is_inert_in_every_field(site: Running) -> None:
     bad = '"><script>alert(1)</script>'
     stored = await site.publish(
-        CLARIFICATION, title=f"T {bad}", summary=f"S {bad}", agency=f"A {bad}", claim=f"C {bad}", fact=f"F {bad}",
-        seen_at=f"W {bad}", hoax_type=f"H {bad}", body=f"B {bad} [x](javascript:alert(1)) <img src=x onerror=alert(1)>",
-    )  # fmt: skip
-    await site.correct(stored, f"R {bad}", CLARIFICATION, title=f"T2 {bad}", body=f"B2 {bad} <iframe src=//x>")
-    for path in (f"/p/{stored.code}", f"/p/{stored.code}?bahasa=en", "/", f"/cek?kode={stored.code}"):
+        CLARIFICATION,
+        title=f"T {bad}",
+        summary=f"S {bad}",
+        agency=f"A {bad}",
+        claim=f"C {bad}",
+        fact=f"F {bad}",
+        seen_at=f"W {bad}",
+        hoax_type=f"H {bad}",
+        body=f"B {bad} [x](javascript:alert(1)) <img src=x onerror=alert(1)>",
+    )
+    await site.correct(
+        stored, f"R {bad}", CLARIFICATION, title=f"T2 {bad}", body=f"B2 {bad} <iframe src=//x>"
+    )
+    for path in (
+        f"/p/{stored.code}",
+        f"/p/{stored.code}?bahasa=en",
+        "/",
+        f"/cek?kode={stored.code}",
+    ):
         page = (await site.ask(path)).text
         for piece in ("<script>alert", "<img src=x", "<iframe", 'href="javascript:'):
             assert piece not in page, (path, piece)
@@ -232,5 +277,7 @@ async def test_a_picture_of_another_host_is_linked_never_loaded(site: Running) -
 
 
 async def test_a_picture_of_our_own_is_shown_with_its_alternative(site: Running) -> None:
-    stored = await site.publish(image=f"{site.app.site.base_url}/static/icons/share.png", image_alt="Peta lokasi")
+    stored = await site.publish(
+        image=f"{site.app.site.base_url}/static/icons/share.png", image_alt="Peta lokasi"
+    )
     assert 'alt="Peta lokasi"' in (await site.ask(f"/p/{stored.code}")).text

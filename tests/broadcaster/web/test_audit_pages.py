@@ -1,4 +1,6 @@
-"""The audit log over HTTP: who did what with before and after, filters, pages, copies; read by pengelola alone."""
+"""The audit log over HTTP: who did what with before and after, filters, pages, copies; read by
+pengelola alone.
+"""
 
 import csv
 import io
@@ -39,7 +41,14 @@ def rows(page: str) -> list[int]:
 def fill(connection: Connection, count: int) -> None:
     """So many acts of a machine's."""
     for number in range(count):
-        audit.append(connection, at=Clock()(), actor="token:situs", act="subscriber", subject="", detail={"n": number})
+        audit.append(
+            connection,
+            at=Clock()(),
+            actor="token:situs",
+            act="subscriber",
+            subject="",
+            detail={"n": number},
+        )
 
 
 async def test_a_row_says_who_what_when_from_where_and_what_changed(site: Running) -> None:
@@ -60,7 +69,9 @@ async def test_an_act_by_a_page_says_from_where(site: Running) -> None:
     stored = await site.publish(channels="email")
     done = await dewi.post(f"/redaksi/pengiriman/{stored.id}/jeda", {"alasan": "Salah jam"})
     assert done.status == 303
-    (entry,) = [one for one in await site.app.database.read(audit.about, stored.id) if one.act == "pause"]
+    (entry,) = [
+        one for one in await site.app.database.read(audit.about, stored.id) if one.act == "pause"
+    ]
     assert entry.detail["from"] == "127.0.0.1"
     assert "dari 127.0.0.1" in (await ani.get("/redaksi/audit?tindakan=pause")).text
 
@@ -86,7 +97,9 @@ async def test_the_log_is_filtered_by_who_act_announcement_and_days(site: Runnin
     ):
         page = (await ani.get(f"/redaksi/audit?{query}")).text
         assert rows(page) == found, query
-    assert "Tidak ada catatan yang cocok" in (await ani.get("/redaksi/audit?tindakan=tidakada")).text
+    assert (
+        "Tidak ada catatan yang cocok" in (await ani.get("/redaksi/audit?tindakan=tidakada")).text
+    )
     page = (await ani.get("/redaksi/audit?siapa=staff:rina")).text
     assert '<option value="staff:rina" selected>Rina</option>' in page
     assert '<option value="subscriber">Pelanggan ditambah atau diubah</option>' in page
@@ -111,7 +124,14 @@ async def test_what_is_in_the_log_is_shown_as_text(site: Running) -> None:
     evil = "<script>alert(1)</script>"
 
     def write(connection: Connection) -> None:
-        detail = {"before": {evil: evil}, "after": {"mail": evil}, evil: [evil, {"a": 1}], "n": None, "ok": True, "state": evil}
+        detail = {
+            "before": {evil: evil},
+            "after": {"mail": evil},
+            evil: [evil, {"a": 1}],
+            "n": None,
+            "ok": True,
+            "state": evil,
+        }
         audit.append(connection, at=Clock()(), actor=evil, act=evil, subject=evil, detail=detail)
 
     await site.app.database.write(write)
@@ -127,7 +147,9 @@ async def test_copies_carry_the_whole_chain_and_are_noted(site: Running) -> None
     await act(rina, newsroom.submit, row.id)
     lines = await ani.get("/redaksi/audit.jsonl")
     assert lines.headers["Content-Type"].startswith("application/jsonl")
-    assert re.fullmatch(r'attachment; filename="audit-20261125-\d{4}\.jsonl"', lines.headers["Content-Disposition"])
+    assert re.fullmatch(
+        r'attachment; filename="audit-20261125-\d{4}\.jsonl"', lines.headers["Content-Disposition"]
+    )
     assert lines.headers["Cache-Control"] == "no-store"
     told = [json.loads(line) for line in lines.text.splitlines()]
     assert [one["act"] for one in told] == ["create", "submit", "audit_export"]
@@ -140,15 +162,24 @@ async def test_copies_carry_the_whole_chain_and_are_noted(site: Running) -> None
         ("create", "", '{"state":"draft"}'),
         ("submit", '{"state":"draft"}', '{"state":"review"}'),
     ]
-    noted = [one for one in await site.app.database.read(audit.about, "audit") if one.act == "audit_export"]
-    assert [(one.actor, one.detail["form"]) for one in noted] == [("staff:ani", "jsonl"), ("staff:ani", "csv")]
+    noted = [
+        one
+        for one in await site.app.database.read(audit.about, "audit")
+        if one.act == "audit_export"
+    ]
+    assert [(one.actor, one.detail["form"]) for one in noted] == [
+        ("staff:ani", "jsonl"),
+        ("staff:ani", "csv"),
+    ]
     assert noted[1].detail["wanted"] == {"subject": row.id}
 
 
 async def test_a_spreadsheet_gets_no_formula(site: Running) -> None:
     ani = await signed_in(site, "ani", "admin")
     await site.app.database.write(
-        lambda connection: audit.append(connection, at=Clock()(), actor="=1+1", act="@x", subject="-2", detail={})
+        lambda connection: audit.append(
+            connection, at=Clock()(), actor="=1+1", act="@x", subject="-2", detail={}
+        )
     )
     (first, *_) = csv.DictReader(io.StringIO((await ani.get("/redaksi/audit.csv")).text))
     assert (first["actor"], first["act"], first["subject"]) == ("'=1+1", "'@x", "'-2")
@@ -167,13 +198,19 @@ async def test_only_pengelola_read_the_log(site: Running, path: str) -> None:
 
 def test_pages_chunks_and_names_are_the_same_on_both_databases(database: Database) -> None:
     database.write_now(fill, 5)
-    database.write_now(lambda connection: audit.append(connection, at=Clock()(), actor="cli", act="x", subject="s", detail={}))
+    database.write_now(
+        lambda connection: audit.append(
+            connection, at=Clock()(), actor="cli", act="x", subject="s", detail={}
+        )
+    )
     page = database.read_now(audit_listing.page, Wanted(), limit=4)
     assert len(page.lines) == 4
     rest = database.read_now(audit_listing.page, Wanted(), before=page.following, limit=4)
     assert (len(rest.lines), rest.following) == (2, 0)
     first = database.read_now(audit_listing.chunk, Wanted(actor="token:situs"), 0, 3)
-    more = database.read_now(audit_listing.chunk, Wanted(actor="token:situs"), first[-1].entry.id, 3)
+    more = database.read_now(
+        audit_listing.chunk, Wanted(actor="token:situs"), first[-1].entry.id, 3
+    )
     assert [line.entry.detail["n"] for line in (*first, *more)] == [0, 1, 2, 3, 4]
     assert database.read_now(audit_listing.actors) == ["cli", "token:situs"]
     assert database.read_now(audit_listing.acts) == ["subscriber", "x"]
@@ -181,7 +218,12 @@ def test_pages_chunks_and_names_are_the_same_on_both_databases(database: Databas
 
 def test_a_state_is_compared_with_the_last_one_that_was_told(database: Database) -> None:
     def write(connection: Connection) -> None:
-        for detail in ({"state": "draft"}, {"why": 'berkata "state":"review"'}, {"state": "review"}, {"state": "review"}):
+        for detail in (
+            {"state": "draft"},
+            {"why": 'berkata "state":"review"'},
+            {"state": "review"},
+            {"state": "review"},
+        ):
             audit.append(connection, at=Clock()(), actor="a", act="b", subject="s", detail=detail)
 
     database.write_now(write)
@@ -198,11 +240,17 @@ def test_names_are_found_by_the_index_however_long_the_log(sqlite_url: str) -> N
     database = Database(sqlite_url)
     database.write_now(fill, 3)
     said: list[str] = []
-    event.listen(database.reader_engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: said.append(statement))
+    event.listen(
+        database.reader_engine,
+        "before_cursor_execute",
+        lambda _c, _cursor, statement, *_: said.append(statement),
+    )
     database.read_now(audit_listing.acts)
     (statement,) = [one for one in said if one.startswith("WITH")]
     steps = database.read_now(
-        lambda connection: [str(row[-1]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")]
+        lambda connection: [
+            str(row[-1]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")
+        ]
     )
     assert not [step for step in steps if step.startswith("SCAN audit")], steps
     database.close()
@@ -211,17 +259,27 @@ def test_names_are_found_by_the_index_however_long_the_log(sqlite_url: str) -> N
 def test_every_act_that_the_code_notes_has_words() -> None:
     root = Path(__file__).resolve().parents[3] / "broadcaster"
     source = "\n".join(path.read_text(encoding="utf-8") for path in root.rglob("*.py"))
-    acts = set(re.findall(r"""\bact=["']([a-z_-]+)["']""", source)) | set(re.findall(r'_note\((?:\w+, )+"([a-z_-]+)"', source))
+    acts = set(re.findall(r"""\bact=["']([a-z_-]+)["']""", source)) | set(
+        re.findall(r'_note\((?:\w+, )+"([a-z_-]+)"', source)
+    )
     assert {"approve", "account_roles", "sign_in_failed"} <= acts
     acts -= {"restore"}  # of a version of a draft, which is stored by itself
     for lang in ("id", "en"):
         known = words(lang).keys
-        assert {act for act in acts if not {f"staff.act.{act}", f"staff.audit.act.{act}"} & known} == set()
+        assert {
+            act for act in acts if not {f"staff.act.{act}", f"staff.audit.act.{act}"} & known
+        } == set()
 
 
 async def test_actors_of_one_kind_can_be_told_apart(site: Running) -> None:
-    told = await site.app.database.read(actors.spoken, ["simulasi", "simulasi:air", "clock"], words("id"))
-    assert told == {"simulasi": "simulasi", "simulasi:air": "simulasi (air)", "clock": "jadwal otomatis"}
+    told = await site.app.database.read(
+        actors.spoken, ["simulasi", "simulasi:air", "clock"], words("id")
+    )
+    assert told == {
+        "simulasi": "simulasi",
+        "simulasi:air": "simulasi (air)",
+        "clock": "jadwal otomatis",
+    }
 
 
 async def test_templates_tokens_and_pictures_are_named_as_people_know_them(site: Running) -> None:
@@ -232,12 +290,31 @@ async def test_templates_tokens_and_pictures_are_named_as_people_know_them(site:
     await act(rina, recurring.delete, template.id)
 
     def others(connection: Connection) -> None:
-        audit.append(connection, at=Clock()(), actor="cli", act="token_add", subject="token:situs", detail={"scopes": ["read"]})
-        audit.append(connection, at=Clock()(), actor="cli", act="upload", subject="a1" * 16, detail={"bytes": 7})
+        audit.append(
+            connection,
+            at=Clock()(),
+            actor="cli",
+            act="token_add",
+            subject="token:situs",
+            detail={"scopes": ["read"]},
+        )
+        audit.append(
+            connection,
+            at=Clock()(),
+            actor="cli",
+            act="upload",
+            subject="a1" * 16,
+            detail={"bytes": 7},
+        )
 
     await site.app.database.write(others)
     page = (await ani.get("/redaksi/audit")).text
-    for named in ("Templat Air &amp; pipa", "Templat Pipa bocor", "Token situs", f'href="/media/{"a1" * 16}/web.jpg">Gambar</a>'):
+    for named in (
+        "Templat Air &amp; pipa",
+        "Templat Pipa bocor",
+        "Token situs",
+        f'href="/media/{"a1" * 16}/web.jpg">Gambar</a>',
+    ):
         assert named in page, named
     assert "template:" not in page
     assert "token:situs" not in page

@@ -50,6 +50,16 @@ def test_what_is_released_is_free_again() -> None:
 
 def test_strangers_providers_and_staff_have_shares_of_their_own() -> None:
     bodies = Bodies(Refusals())
-    by_access = ["public", "signed token", "demo", "provider signature", "staff:write", "token:publish"]
-    shares = [next(name for name, share in bodies.shares.items() if share is bodies.of(access)) for access in by_access]
+    by_access = [
+        "public",
+        "signed token",
+        "demo",
+        "provider signature",
+        "staff:write",
+        "token:publish",
+    ]
+    shares = [
+        next(name for name, share in bodies.shares.items() if share is bodies.of(access))
+        for access in by_access
+    ]
     assert shares == ["strangers", "strangers", "strangers", "providers", "staff", "staff"]

@@ -1,4 +1,6 @@
-"""The bulkhead: few places, a short queue, a share for each client, and never a place of anybody else's."""
+"""The bulkhead: few places, a short queue, a share for each client, and never a place of anybody
+else's.
+"""
 
 import asyncio
 import contextlib
@@ -25,7 +27,17 @@ from waiting import until
 def asked(limits: Limits | None = None, client: str = "2001:db8::1") -> Request:
     """A visitor's request."""
     app = SimpleNamespace(state=SimpleNamespace(limits=limits or Limits()))
-    return Request({"type": "http", "method": "GET", "path": "/", "headers": [], "client": (client, 1), "state": {}, "app": app})
+    return Request(
+        {
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "headers": [],
+            "client": (client, 1),
+            "state": {},
+            "app": app,
+        }
+    )
 
 
 async def test_no_more_run_than_there_are_places_and_they_run_in_the_order_they_came() -> None:
@@ -74,7 +86,9 @@ async def test_who_leaves_while_waiting_leaves_a_place_in_the_queue() -> None:
     await second
 
 
-async def test_reads_are_bounded_within_and_only_there_and_one_that_lasts_too_long_is_refused() -> None:
+async def test_reads_are_bounded_within_and_only_there_and_one_that_lasts_too_long_is_refused() -> (
+    None
+):
     request, bulkhead = asked(), Bulkhead()
     with pytest.raises(HTTPException) as refused:
         async with bulkhead.entered(request):
@@ -118,7 +132,9 @@ async def test_what_fails_fails_for_all_who_wait_and_is_tried_anew_by_the_next()
         tries.append(1)
         raise HTTPException(404)
 
-    found = await asyncio.gather(*(flights.once("key", fail) for _ in range(3)), return_exceptions=True)
+    found = await asyncio.gather(
+        *(flights.once("key", fail) for _ in range(3)), return_exceptions=True
+    )
     assert all(isinstance(error, HTTPException) for error in found)
     with pytest.raises(HTTPException):
         await flights.once("key", fail)
@@ -134,7 +150,9 @@ async def held_readers(site: Running) -> AsyncIterator[None]:
         holding.append(1)
         goes_on.wait(60)
 
-    reads = [asyncio.create_task(site.app.database.read_bounded(hold)) for _ in range(BOUNDED_READERS)]
+    reads = [
+        asyncio.create_task(site.app.database.read_bounded(hold)) for _ in range(BOUNDED_READERS)
+    ]
     try:
         await until(lambda: len(holding) == len(reads), what="all are held")
         yield
@@ -154,7 +172,9 @@ SEARCHES = [
 ]  # fmt: skip
 
 
-async def test_while_strangers_search_everybody_else_is_answered(empty_sqlite_url: str, tmp_path: Path) -> None:
+async def test_while_strangers_search_everybody_else_is_answered(
+    empty_sqlite_url: str, tmp_path: Path
+) -> None:
     migrate(empty_sqlite_url)
     async with running(empty_sqlite_url, tmp_path) as site:
         await _search_and_read(site)
@@ -167,10 +187,15 @@ async def _search_and_read(site: Running) -> None:
     new = await site.publish(title="Banjir di Cibabat")
     rina = await signed_in(site, "rina", "author")
     async with held_readers(site):
-        searches = [asyncio.create_task(site.ask(SEARCHES[n % len(SEARCHES)].format(n=n))) for n in range(40)]
+        searches = [
+            asyncio.create_task(site.ask(SEARCHES[n % len(SEARCHES)].format(n=n)))
+            for n in range(40)
+        ]
         searches.append(asyncio.create_task(site.ask(f"/p/{old.code}")))
         left = len(searches) - PLACES - QUEUE
-        await until(lambda: sum(search.done() for search in searches) == left, what="the rest is refused")
+        await until(
+            lambda: sum(search.done() for search in searches) == left, what="the rest is refused"
+        )
         for path in (*OPENED_BY_ALL, f"/p/{new.code}"):
             assert (await site.ask(path)).status == 200, path
         assert (await site.ask("/webhook/telegram", "POST", data=b"{}")).status == 403
@@ -182,7 +207,10 @@ async def _search_and_read(site: Running) -> None:
     assert {answer.status for answer in answers} <= {200, 404, 503}
     for answer in refused:
         assert int(answer.headers["Retry-After"]) >= 1
-        assert "Sedang banyak yang mencari." in answer.text or "Many people are searching" in answer.text
+        assert (
+            "Sedang banyak yang mencari." in answer.text
+            or "Many people are searching" in answer.text
+        )
 
 
 async def test_who_searches_too_often_is_told_in_words_and_reads_on(site: Running) -> None:
@@ -198,5 +226,10 @@ async def test_who_searches_too_often_is_told_in_words_and_reads_on(site: Runnin
 async def test_bounded_readers_are_not_those_of_everybody_else(site: Running) -> None:
     async with held_readers(site):
         count = 2 * READERS
-        reads = [site.app.database.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar()) for _ in range(count)]
+        reads = [
+            site.app.database.read(
+                lambda connection: connection.exec_driver_sql("SELECT 1").scalar()
+            )
+            for _ in range(count)
+        ]
         assert await asyncio.gather(*reads) == [1] * count

@@ -18,8 +18,12 @@ MOMENT = datetime(2026, 11, 25, 7, 43, 12, 345678, tzinfo=timezone(timedelta(hou
 
 def asked(method: str = "GET", **headers: str) -> Request:
     """A request with these headers."""
-    raw = [(name.replace("_", "-").lower().encode(), value.encode()) for name, value in headers.items()]
-    return Request({"type": "http", "method": method, "path": "/", "query_string": b"", "headers": raw})
+    raw = [
+        (name.replace("_", "-").lower().encode(), value.encode()) for name, value in headers.items()
+    ]
+    return Request(
+        {"type": "http", "method": method, "path": "/", "query_string": b"", "headers": raw}
+    )
 
 
 def served(kept: Kept, request: Request, now: datetime | None = None) -> Response:
@@ -28,7 +32,10 @@ def served(kept: Kept, request: Request, now: datetime | None = None) -> Respons
 
 
 def test_the_tag_is_a_hash_of_the_bytes_alone() -> None:
-    first, second = keep(TEXT, media_type="text/plain"), keep(TEXT, media_type="text/html", updated=MOMENT)
+    first, second = (
+        keep(TEXT, media_type="text/plain"),
+        keep(TEXT, media_type="text/html", updated=MOMENT),
+    )
     assert first.tag == second.tag
     assert keep(TEXT + b".", media_type="text/plain").tag != first.tag
 
@@ -106,7 +113,9 @@ def test_a_known_tag_is_answered_without_a_body(known: str, status: int) -> None
 def test_tags_in_several_headers_are_one_list() -> None:
     kept = keep(TEXT, media_type="text/plain")
     headers = [(b"if-none-match", b'"a"'), (b"if-none-match", f'"{kept.tag}"'.encode())]
-    request = Request({"type": "http", "method": "HEAD", "path": "/", "query_string": b"", "headers": headers})
+    request = Request(
+        {"type": "http", "method": "HEAD", "path": "/", "query_string": b"", "headers": headers}
+    )
     assert served(kept, request).status_code == 304
 
 
@@ -143,7 +152,10 @@ def test_a_date_counts_from_a_minute_after_the_change_until_now(since: str, stat
 def test_a_document_bears_a_date_only_once_no_other_state_can_bear_the_same() -> None:
     kept = keep(TEXT, media_type="text/plain", updated=MOMENT)
     for seconds in (0, 1, 60):
-        assert "last-modified" not in served(kept, asked(), MOMENT + timedelta(seconds=seconds)).headers
+        assert (
+            "last-modified"
+            not in served(kept, asked(), MOMENT + timedelta(seconds=seconds)).headers
+        )
     settled = served(kept, asked(), MOMENT + timedelta(seconds=61))
     assert settled.headers["last-modified"] == "Wed, 25 Nov 2026 00:44:13 GMT"
 
@@ -176,7 +188,9 @@ def test_no_header_of_a_stranger_breaks_an_answer(text: str) -> None:
     kept = keep(TEXT, media_type="text/plain", updated=MOMENT)
     for name in (b"if-none-match", b"if-modified-since", b"accept-encoding"):
         headers = [(name, text.encode("latin-1"))]
-        request = Request({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers})
+        request = Request(
+            {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
+        )
         assert served(kept, request, LATER).status_code in {200, 304}
 
 

@@ -1,4 +1,6 @@
-"""The channels and the list of sendings over HTTP: how each stands in words, and what people do about it."""
+"""The channels and the list of sendings over HTTP: how each stands in words, and what people do
+about it.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -66,18 +68,29 @@ async def test_a_channel_without_settings_says_so(sqlite_url: str, tmp_path: Pat
         assert "Belum disetel" in (await rina.get("/redaksi/kanal")).text
 
 
-async def test_replies_that_nobody_applies_are_told_here_and_on_the_first_page(site: Running) -> None:
+async def test_replies_that_nobody_applies_are_told_here_and_on_the_first_page(
+    site: Running,
+) -> None:
     rina = await signed_in(site, "rina", "author")
-    await receipts.accept(site.app, "email", [InboundEvent(dedupe="m", address="warga@contoh.example", text="berhenti")])
+    await receipts.accept(
+        site.app,
+        "email",
+        [InboundEvent(dedupe="m", address="warga@contoh.example", text="berhenti")],
+    )
     for page in ("/redaksi/", "/redaksi/kanal"):
         assert "Balasan warga belum diproses" not in (await rina.get(page)).text
     site.clock.now += timedelta(minutes=3)
     for page in ("/redaksi/", "/redaksi/kanal"):
         assert "Balasan warga belum diproses sejak 3 menit yang lalu" in (await rina.get(page)).text
-    assert "Residents&#39; replies are not being processed" in (await rina.get("/redaksi/kanal?bahasa=en")).text
+    assert (
+        "Residents&#39; replies are not being processed"
+        in (await rina.get("/redaksi/kanal?bahasa=en")).text
+    )
 
 
-async def test_a_webhook_that_nobody_works_off_is_an_alarm_in_the_web_process(site: Running) -> None:
+async def test_a_webhook_that_nobody_works_off_is_an_alarm_in_the_web_process(
+    site: Running,
+) -> None:
     event = InboundEvent(dedupe="m", address="warga@contoh.example", text="berhenti")
     await receipts.accept(site.app, "email", [event])
     site.clock.now += timedelta(seconds=11)
@@ -86,15 +99,24 @@ async def test_a_webhook_that_nobody_works_off_is_an_alarm_in_the_web_process(si
     assert [(entry["event"], entry["kind"]) for entry in logs] == [("inbox_late", "words")]
 
 
-async def test_a_channel_that_only_single_recipients_speak_against_says_that_emergencies_go_on(site: Running) -> None:
-    await site.app.database.write(partial(channels.halt_channel, suspected=True), "email", "554 5.7.1 Blocked", "manual")
+async def test_a_channel_that_only_single_recipients_speak_against_says_that_emergencies_go_on(
+    site: Running,
+) -> None:
+    await site.app.database.write(
+        partial(channels.halt_channel, suspected=True), "email", "554 5.7.1 Blocked", "manual"
+    )
     dewi = await signed_in(site, "dewi", "approver")
     assert "Pengumuman darurat tetap dikirim" in (await dewi.get("/redaksi/kanal")).text
 
 
 async def test_a_halted_channel_is_opened_again(site: Running) -> None:
-    await site.app.database.write(channels.halt_channel, "email", "535 authentication failed", "manual")
-    dewi, layar = await signed_in(site, "dewi", "approver"), await signed_in(site, "layar", "screens")
+    await site.app.database.write(
+        channels.halt_channel, "email", "535 authentication failed", "manual"
+    )
+    dewi, layar = (
+        await signed_in(site, "dewi", "approver"),
+        await signed_in(site, "layar", "screens"),
+    )
     page = await dewi.get("/redaksi/kanal")
     assert "menunggu petugas" in page.text
     assert "535 authentication failed" in page.text
@@ -127,7 +149,11 @@ async def test_held_suppressions_are_decided(site: Running) -> None:
     person = await site.subscriber()
 
     def hold(connection: object) -> None:
-        connection.execute(insert(held_suppression).values(address=person, channel="email", reason="address_dead", at=1.0))  # type: ignore[attr-defined]
+        connection.execute(
+            insert(held_suppression).values(
+                address=person, channel="email", reason="address_dead", at=1.0
+            )
+        )  # type: ignore[attr-defined]
 
     dewi = await signed_in(site, "dewi", "approver")
     for choice, said in (("buang", "tetap aktif"), ("terapkan", "dinonaktifkan")):
@@ -141,13 +167,17 @@ async def test_held_suppressions_are_decided(site: Running) -> None:
     assert [entry.detail["applied"] for entry in told] == [False, True]
 
 
-async def test_how_many_people_a_day_where_the_provider_limits_them(sqlite_url: str, tmp_path: Path) -> None:
+async def test_how_many_people_a_day_where_the_provider_limits_them(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     async with running(sqlite_url, tmp_path, WHATSAPP_TIER="1000") as site:
         wall = await site.app.database.read(now)
         rows = [{"channel": "whatsapp", "address": number, "at": wall} for number in range(7)]
         await site.app.database.write(lambda connection: connection.execute(insert(reached), rows))
         minute = {"channel": "whatsapp", "minute": int(wall // 60), "results": 90, "dead": 2}
-        await site.app.database.write(lambda connection: connection.execute(insert(channel_minute).values(minute)))
+        await site.app.database.write(
+            lambda connection: connection.execute(insert(channel_minute).values(minute))
+        )
         rina = await signed_in(site, "rina", "author")
         page = await rina.get("/redaksi/kanal")
         assert "7 dari 1.000" in page.text
@@ -170,7 +200,9 @@ async def test_sendings_stand_with_what_goes_out_first(site: Running) -> None:
     second = await site.publish(expires=None, effective=None, channels="email", title="Yang kedua")
     fill(site.app)
     assert [one.item.id for one in site.app.database.read_now(going)] == [second.id]
-    assert [one.item.id for one in site.app.database.read_now(recent, but=[second.id])] == [first.id]
+    assert [one.item.id for one in site.app.database.read_now(recent, but=[second.id])] == [
+        first.id
+    ]
     page = await rina.get("/redaksi/pengiriman")
     assert page.text.index("Yang kedua") < page.text.index("Yang pertama")
     assert "0%, 0 dari 1 diproses" in page.text

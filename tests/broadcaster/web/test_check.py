@@ -34,7 +34,10 @@ async def test_a_code_in_force_is_official_and_valid(site: Running) -> None:
 
 async def test_an_official_code_does_not_vouch_for_another_text(site: Running) -> None:
     stored = await site.publish()
-    assert "hanya bila isinya sama dengan teks resmi" in (await site.ask(f"/cek?kode={stored.code}")).text
+    assert (
+        "hanya bila isinya sama dengan teks resmi"
+        in (await site.ask(f"/cek?kode={stored.code}")).text
+    )
 
 
 async def test_what_has_ended_was_corrected_or_withdrawn_is_still_official(site: Running) -> None:
@@ -53,7 +56,9 @@ async def test_what_has_ended_was_corrected_or_withdrawn_is_still_official(site:
         assert "BELUM DITEMUKAN" not in page
 
 
-@pytest.mark.parametrize("asked", ["CMH-2222-22", "bansos lewat tautan bit.ly", "CMH", "%F0%9F%98%80", "CMH-7K4Q-2M"])
+@pytest.mark.parametrize(
+    "asked", ["CMH-2222-22", "bansos lewat tautan bit.ly", "CMH", "%F0%9F%98%80", "CMH-7K4Q-2M"]
+)
 async def test_what_is_not_found_is_never_called_a_hoax(site: Running, asked: str) -> None:
     page = (await site.ask(f"/cek?kode={asked}")).text
     answer = page[page.index('id="jawaban"') : page.index("Memeriksa sendiri")]
@@ -74,10 +79,18 @@ def messages(site: Running, edition: Edition) -> dict[str, str]:
     """The text of each push channel's message as a resident of another kelurahan got it."""
     somebody = msgspec.structs.replace(
         sample_recipient(edition, ""),
-        area=Area(code="32.77.03.1003", name="Pasirkaliki", slug="pasirkaliki"), since=date(2025, 5, 3), token="c" * 32,
-    )  # fmt: skip
-    parts = {name: message_parts(channel, edition, "id", somebody) for name, channel in site.app.push.items()}
-    looks = {name: html.unescape(re.sub(r"</?[a-z][^>]*>", "", part["text"])) for name, part in parts.items()}
+        area=Area(code="32.77.03.1003", name="Pasirkaliki", slug="pasirkaliki"),
+        since=date(2025, 5, 3),
+        token="c" * 32,
+    )
+    parts = {
+        name: message_parts(channel, edition, "id", somebody)
+        for name, channel in site.app.push.items()
+    }
+    looks = {
+        name: html.unescape(re.sub(r"</?[a-z][^>]*>", "", part["text"]))
+        for name, part in parts.items()
+    }
     return looks | {
         "whatsapp, marks and all": parts["whatsapp"]["text"],
         "whatsapp, on one line": " ".join(looks["whatsapp"].split()),
@@ -95,13 +108,19 @@ async def test_every_channels_own_message_is_official_as_it_arrived(site: Runnin
     for channel, text in messages(site, await newest(site, stored.code)).items():
         assert "RESMI dan berlaku" in await answer(site, text), channel
     page = (await site.ask(f"/p/{stored.code}")).text
-    shared = parse_qs(urlsplit(html.unescape(re.findall(r'href="(https://wa.me/[^"]+)"', page)[0])).query)["text"][0]
+    shared = parse_qs(
+        urlsplit(html.unescape(re.findall(r'href="(https://wa.me/[^"]+)"', page)[0])).query
+    )["text"][0]
     assert "RESMI dan berlaku" in await answer(site, shared)
 
 
 async def test_a_link_or_a_code_alone_is_understood(site: Running) -> None:
     stored = await site.publish()
-    for text in (f"{site.url}/p/{stored.code}?x=1", f"kode {stored.code.lower()}", f"{site.url}/cek?kode={stored.code}"):
+    for text in (
+        f"{site.url}/p/{stored.code}?x=1",
+        f"kode {stored.code.lower()}",
+        f"{site.url}/cek?kode={stored.code}",
+    ):
         assert "RESMI dan berlaku" in await answer(site, text), text
 
 
@@ -116,7 +135,9 @@ async def test_a_link_or_a_code_alone_is_understood(site: Running) -> None:
         "{code} kabar kabar kabar",
     ],
 )
-async def test_a_genuine_code_does_not_vouch_for_a_text_of_somebody_else(site: Running, forged: str) -> None:
+async def test_a_genuine_code_does_not_vouch_for_a_text_of_somebody_else(
+    site: Running, forged: str
+) -> None:
     stored = await site.publish()
     official = messages(site, await newest(site, stored.code))["whatsapp"]
     found = await answer(site, forged.format(code=stored.code, official=official))
@@ -129,7 +150,9 @@ async def test_a_genuine_code_does_not_vouch_for_a_text_of_somebody_else(site: R
 async def test_one_altered_fact_makes_it_another_text(site: Running) -> None:
     stored = await site.publish()
     official = messages(site, await newest(site, stored.code))["whatsapp"]
-    for number in set(re.findall(r"\d+", official.replace(stored.code, "").replace(site.app.site.host, ""))):
+    for number in set(
+        re.findall(r"\d+", official.replace(stored.code, "").replace(site.app.site.host, ""))
+    ):
         altered = re.sub(rf"(?<!\d){number}(?!\d)", str(int(number) + 1), official, count=1)
         assert "ISINYA BERBEDA" in await answer(site, altered), number
     for word in ("mati", "di", "Cibabat"):
@@ -155,7 +178,9 @@ LISTS = "Posko yang BUKA:\n\n- SDN Cibabat 1\n- Masjid Agung\n\nPosko yang DITUT
         lambda text: text.replace("Posko yang BUKA", "Posko yang BUKA?"),
     ],
 )  # fmt: skip
-async def test_lines_exchanged_left_out_or_made_up_are_another_text(site: Running, altered: Callable[[str], str]) -> None:
+async def test_lines_exchanged_left_out_or_made_up_are_another_text(
+    site: Running, altered: Callable[[str], str]
+) -> None:
     stored = await site.publish(body=LISTS, title="Posko banjir Cibabat")
     text = messages(site, await newest(site, stored.code))["email"]
     assert "RESMI dan berlaku" in await answer(site, text)
@@ -164,18 +189,27 @@ async def test_lines_exchanged_left_out_or_made_up_are_another_text(site: Runnin
 
 
 @pytest.mark.parametrize("beside", ["🅺🅸🆁🅸🅼 🅿🅸🅽", "🇰🇮🇷🇮🇲", "kirim PIN", "\u202eNIP", "💸"])
-async def test_a_code_with_anything_beside_it_is_not_a_code_alone(site: Running, beside: str) -> None:
+async def test_a_code_with_anything_beside_it_is_not_a_code_alone(
+    site: Running, beside: str
+) -> None:
     stored = await site.publish()
     assert "RESMI dan berlaku" not in await answer(site, f"{stored.code} {beside}")
     assert "RESMI dan berlaku" not in await answer(site, f"{site.url}/p/{stored.code} {beside}")
 
 
-async def test_a_rumour_that_we_answered_is_never_certified_by_the_code_of_the_answer(site: Running) -> None:
+async def test_a_rumour_that_we_answered_is_never_certified_by_the_code_of_the_answer(
+    site: Running,
+) -> None:
     claim = "Bansos Rp1,5 juta cair hari ini, daftar di bit.ly/bansos-cimahi"
     stored = await site.publish(
-        kind="clarification", claim=claim, verdict="Hoaks", fact="Pendaftaran hanya di kantor kelurahan.",
-        evidence=["https://dinsos.cimahikota.go.id/bansos"], expires=None, effective=None,
-    )  # fmt: skip
+        kind="clarification",
+        claim=claim,
+        verdict="Hoaks",
+        fact="Pendaftaran hanya di kantor kelurahan.",
+        evidence=["https://dinsos.cimahikota.go.id/bansos"],
+        expires=None,
+        effective=None,
+    )
     found = await answer(site, f"{claim}\n{stored.code}")
     assert "AWAS, TAUTAN ASING" in found
     assert "bit.ly" in found
@@ -199,10 +233,15 @@ async def test_a_genuine_code_behind_a_foreign_link_is_warned_of(site: Running, 
 
 
 async def test_a_link_that_the_edition_itself_names_is_not_foreign(site: Running) -> None:
-    stored = await site.publish(link="https://tirta.cimahi.example/gangguan", body="Lihat https://tirta.cimahi.example/gangguan.")
+    stored = await site.publish(
+        link="https://tirta.cimahi.example/gangguan",
+        body="Lihat https://tirta.cimahi.example/gangguan.",
+    )
     for text in messages(site, await newest(site, stored.code)).values():
         assert "TAUTAN ASING" not in await answer(site, text)
-    assert "TAUTAN ASING" not in await answer(site, f"{stored.code} https://tirta.cimahi.example/gangguan")
+    assert "TAUTAN ASING" not in await answer(
+        site, f"{stored.code} https://tirta.cimahi.example/gangguan"
+    )
 
 
 async def test_the_words_of_an_older_edition_lead_to_what_holds_now(site: Running) -> None:
@@ -229,7 +268,9 @@ async def test_what_was_pasted_is_shown_and_never_run(site: Running) -> None:
 
 
 @pytest.mark.parametrize("typed", ["CMH-M5MM-TX", "Kode: CMH-7K4Q-22, benarkah?"])
-async def test_a_code_that_cannot_be_right_is_told_to_be_misspelt(site: Running, typed: str) -> None:
+async def test_a_code_that_cannot_be_right_is_told_to_be_misspelt(
+    site: Running, typed: str
+) -> None:
     found = await answer(site, typed)
     assert "BELUM DITEMUKAN" in found
     assert "salah ketik" in found
@@ -242,7 +283,9 @@ async def test_a_message_as_long_as_telegram_carries_is_read_whole(site: Running
         assert "RESMI dan berlaku" in await answer(site, text), channel
 
 
-async def test_a_very_long_message_is_looked_at_in_part_and_never_called_official(site: Running) -> None:
+async def test_a_very_long_message_is_looked_at_in_part_and_never_called_official(
+    site: Running,
+) -> None:
     stored = await site.publish()
     assert "ISINYA BERBEDA" in await answer(site, f"kode {stored.code} " * 600)
 
@@ -266,8 +309,14 @@ async def test_found_codes_cost_nothing(site: Running) -> None:
 
 
 def test_codes_are_found_in_text_in_the_order_they_stand() -> None:
-    first, second = signing.draw_code(choose=lambda alphabet: alphabet[3]), signing.draw_code(choose=lambda alphabet: alphabet[5])
-    assert check.codes_in(f"Lihat {first} dan {second.lower()}, juga {first}", "CMH") == [first, second]
+    first, second = (
+        signing.draw_code(choose=lambda alphabet: alphabet[3]),
+        signing.draw_code(choose=lambda alphabet: alphabet[5]),
+    )
+    assert check.codes_in(f"Lihat {first} dan {second.lower()}, juga {first}", "CMH") == [
+        first,
+        second,
+    ]
     assert check.codes_in("CMHAIDAHXX tanpa kode", "CMH") == []
     assert check.codes_in(first.replace("-", " "), "CMH") == [first]
 

@@ -1,4 +1,6 @@
-"""Guessing at the second step with a password that is known: it stops, its owner hears of it, and is not shut out by it."""
+"""Guessing at the second step with a password that is known: it stops, its owner hears of it, and
+is not shut out by it.
+"""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -42,8 +44,14 @@ class Visitor:
     async def ask(self, path: str, form: dict[str, str] | None = None) -> Answer:
         """Open a page, or send its form."""
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        headers = {"Cookie": cookie, "X-Forwarded-For": self.address, "Origin": self.office.site.url}
-        answer = await self.office.site.ask(path, "POST" if form else "GET", data=form, headers=headers)
+        headers = {
+            "Cookie": cookie,
+            "X-Forwarded-For": self.address,
+            "Origin": self.office.site.url,
+        }
+        answer = await self.office.site.ask(
+            path, "POST" if form else "GET", data=form, headers=headers
+        )
         self.cookies |= answer.cookies
         return answer
 
@@ -76,11 +84,15 @@ async def secured(office: PostOffice) -> Account:
 
 async def guesses(office: PostOffice, times: int, start: int = 0) -> list[int]:
     """Wrong codes, each from another browser at another address; the statuses."""
-    visitors = (Visitor(office=office, address=f"198.51.{start + number}.1") for number in range(times))
+    visitors = (
+        Visitor(office=office, address=f"198.51.{start + number}.1") for number in range(times)
+    )
     return [(await visitor.type_code(WRONG)).status for visitor in visitors]
 
 
-async def test_ten_wrong_codes_in_a_row_stop_the_second_step_and_tell_its_owner_at_once(office: PostOffice) -> None:
+async def test_ten_wrong_codes_in_a_row_stop_the_second_step_and_tell_its_owner_at_once(
+    office: PostOffice,
+) -> None:
     await secured(office)
     assert await guesses(office, STOP_AFTER) == [401] * (STOP_AFTER - 1) + [429]
     assert table(office.site.app, session) == [], "half sessions are over"
@@ -97,19 +109,26 @@ async def test_ten_wrong_codes_in_a_row_stop_the_second_step_and_tell_its_owner_
     assert [entry.act for entry in acts].count("codes_stopped") == 1
 
 
-async def test_a_right_code_begins_anew_and_a_recovery_code_counts_as_any_other(office: PostOffice) -> None:
+async def test_a_right_code_begins_anew_and_a_recovery_code_counts_as_any_other(
+    office: PostOffice,
+) -> None:
     await secured(office)
     home = Visitor(office=office, address="203.0.113.9")
     await guesses(office, STOP_AFTER - 1)
     assert (await home.type_code(right(office))).status == 303
     stranger = [
-        (await Visitor(office=office, address=f"192.0.{n}.1").type_code(f"aaaaa-aaaa{n}")).status for n in range(STOP_AFTER)
+        (await Visitor(office=office, address=f"192.0.{n}.1").type_code(f"aaaaa-aaaa{n}")).status
+        for n in range(STOP_AFTER)
     ]
     assert stranger == [401] * (STOP_AFTER - 1) + [429]
-    assert (await Visitor(office=office, address="203.0.113.10").type_code("abcde-fghjk")).status == 429
+    assert (
+        await Visitor(office=office, address="203.0.113.10").type_code("abcde-fghjk")
+    ).status == 429
 
 
-async def test_a_known_browser_keeps_its_way_while_strangers_are_stopped(office: PostOffice) -> None:
+async def test_a_known_browser_keeps_its_way_while_strangers_are_stopped(
+    office: PostOffice,
+) -> None:
     await secured(office)
     home = Visitor(office=office, address="203.0.113.9")
     assert (await home.type_code(right(office))).status == 303
@@ -120,7 +139,9 @@ async def test_a_known_browser_keeps_its_way_while_strangers_are_stopped(office:
     assert (await guesses(office, 1, start=100)) == [429], "which opens nothing for strangers"
 
 
-async def test_after_an_hour_one_more_wrong_code_stops_it_again_and_the_owner_is_told_once_a_day(office: PostOffice) -> None:
+async def test_after_an_hour_one_more_wrong_code_stops_it_again_and_the_owner_is_told_once_a_day(
+    office: PostOffice,
+) -> None:
     await secured(office)
     await guesses(office, STOP_AFTER)
     for start in (100, 200):
@@ -129,7 +150,9 @@ async def test_after_an_hour_one_more_wrong_code_stops_it_again_and_the_owner_is
     await office.work()
     assert len(office.letters("rina")) == 1
     office.pass_time(seconds=COOLING_SECONDS)
-    assert (await Visitor(office=office, address="203.0.113.9").type_code(right(office))).status == 303
+    assert (
+        await Visitor(office=office, address="203.0.113.9").type_code(right(office))
+    ).status == 303
     office.pass_time(days=1)
     await guesses(office, STOP_AFTER, start=50)
     await office.work()
@@ -140,6 +163,10 @@ async def test_a_new_password_from_an_admin_opens_the_second_step_again(office: 
     rina = await secured(office)
     await guesses(office, STOP_AFTER)
     stored = (await office.site.app.database.read(accounts.secrets_of, rina.id))[0]
-    await office.site.app.database.write(reset_password, Keeper(now=office.site.clock()), rina.id, hashed=stored)
+    await office.site.app.database.write(
+        reset_password, Keeper(now=office.site.clock()), rina.id, hashed=stored
+    )
     office.site.clock.now += timedelta(seconds=1)
-    assert (await Visitor(office=office, address="203.0.113.9").type_code(right(office))).status == 303
+    assert (
+        await Visitor(office=office, address="203.0.113.9").type_code(right(office))
+    ).status == 303

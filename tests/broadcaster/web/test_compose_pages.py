@@ -1,4 +1,6 @@
-"""The composer over HTTP: one form, previews by the workers' own functions, saves that lose nothing, words of single channels."""
+"""The composer over HTTP: one form, previews by the workers' own functions, saves that lose
+nothing, words of single channels.
+"""
 
 import json
 import re
@@ -58,7 +60,13 @@ async def test_what_was_typed_is_stored_and_shown_again(site: Running) -> None:
     assert row.state == "draft"
     assert row.fields.body == "Perumda Tirta mengganti pipa.\n\n- RW 05"
     page = (await rina.get(f"{address}/tulis")).text
-    for text in ("Air PDAM mati di Cibabat", "Tampung air.", "Perumda Tirta", "2026-11-25T14:00", row.code):
+    for text in (
+        "Air PDAM mati di Cibabat",
+        "Tampung air.",
+        "Perumda Tirta",
+        "2026-11-25T14:00",
+        row.code,
+    ):
         assert text in page
     assert page.count('value="cibabat" checked') == 1
 
@@ -75,7 +83,9 @@ async def test_an_old_tab_changes_nothing_and_loses_nothing(site: Running) -> No
     address = await begun(rina)
     old = await version_of(site, address)
     await rina.post(f"{address}/tulis", {**FORM, "title": "Dari tab kedua", "versi": old})
-    refused = await rina.post(f"{address}/tulis", {**FORM, "title": "Dari tab pertama", "versi": old})
+    refused = await rina.post(
+        f"{address}/tulis", {**FORM, "title": "Dari tab pertama", "versi": old}
+    )
     assert refused.status == 422
     assert "sudah diubah di tempat lain" in refused.text
     assert "Dari tab pertama" in refused.text
@@ -124,7 +134,9 @@ async def test_saving_by_itself_says_when_another_tab_was_faster(site: Running) 
     refused = await rina.post(f"{address}/simpan", {**FORM, "title": "Lain", "versi": "7"})
     assert refused.status == 409
     assert "sudah diubah di tempat lain" in json.loads(refused.text)["problem"]
-    assert "Tulisan Anda masih ada di halaman ini" in json.loads(refused.text)["problem"], "loading it again would lose it"
+    assert "Tulisan Anda masih ada di halaman ini" in json.loads(refused.text)["problem"], (
+        "loading it again would lose it"
+    )
 
 
 async def test_small_changes_of_one_person_within_minutes_are_one_version(site: Running) -> None:
@@ -148,14 +160,21 @@ async def test_previews_are_what_the_workers_would_send(site: Running) -> None:
     page = await rina.post("/redaksi/pratinjau", {**FORM, "kode": row.code, "id": row.id})
     press = Press.of(site.app)
     edition = freezing.freeze(
-        press.examine(newsroom.form_of(row), NOW), site=site.app.site, announcement=row.id, code=row.code, at=NOW
+        press.examine(newsroom.form_of(row), NOW),
+        site=site.app.site,
+        announcement=row.id,
+        code=row.code,
+        at=NOW,
     )
     for channel in site.app.push.values():
         recipient = previewing.sample_recipient(edition, "")
         for name, part in previewing.message_parts(channel, edition, "id", recipient).items():
             if name not in ("html", "from", "to", "silent") and not name.startswith("parameter."):
                 plain = re.sub(r"<[^>]+>", "", part)
-                assert plain.splitlines()[0] in re.sub(r"<[^>]+>", "", page.text), (channel.name, name)
+                assert plain.splitlines()[0] in re.sub(r"<[^>]+>", "", page.text), (
+                    channel.name,
+                    name,
+                )
     assert page.headers["Cache-Control"] == "no-store"
     assert "<html" not in page.text
 
@@ -164,7 +183,10 @@ async def test_nothing_typed_becomes_markup(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     hostile = "<script>alert(1)</script><img src=x onerror=alert(1)>"
     for answer in (
-        await rina.post("/redaksi/pratinjau", {**FORM, "title": hostile[:70], "body": hostile, "agency": hostile}),
+        await rina.post(
+            "/redaksi/pratinjau",
+            {**FORM, "title": hostile[:70], "body": hostile, "agency": hostile},
+        ),
         await write(rina, title=hostile, body=hostile, kode=hostile, aksi="periksa"),
     ):
         assert "<script>alert" not in answer.text
@@ -178,7 +200,10 @@ async def test_whom_it_reaches_and_who_is_left_out(site: Running) -> None:
     page = (await rina.post("/redaksi/pratinjau", FORM)).text
     assert "<strong>1 warga</strong>:" in page
     assert "Layar di 2 kelurahan." in page
-    assert "Belum ada wilayah yang dipilih" in (await rina.post("/redaksi/pratinjau", {**FORM, "areas": []})).text
+    assert (
+        "Belum ada wilayah yang dipilih"
+        in (await rina.post("/redaksi/pratinjau", {**FORM, "areas": []})).text
+    )
 
 
 async def test_checks_are_told_while_writing(site: Running) -> None:
@@ -197,13 +222,18 @@ async def test_a_channel_that_stands_still_is_told_where_it_would_go_by_it(site:
     rina = await signed_in(site, "rina", "author")
     await site.app.database.write(channels.halt_channel, "whatsapp", "132001", "manual")
     assert "WhatsApp sedang berhenti." in (await rina.post("/redaksi/pratinjau", FORM)).text
-    assert "WhatsApp sedang berhenti." not in (await rina.post("/redaksi/pratinjau", {**FORM, "channels": ["email"]})).text
+    assert (
+        "WhatsApp sedang berhenti."
+        not in (await rina.post("/redaksi/pratinjau", {**FORM, "channels": ["email"]})).text
+    )
 
 
 async def test_previews_show_what_is_too_long_as_it_is(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     long = "Air PDAM mati di Cibabat dan " + "sekitarnya " * 5
-    page = (await rina.post("/redaksi/pratinjau", {**FORM, "title": long, "summary": "r" * 91})).text
+    page = (
+        await rina.post("/redaksi/pratinjau", {**FORM, "title": long, "summary": "r" * 91})
+    ).text
     assert page.count(long.strip()) >= 5
     assert "r" * 91 in page
     assert "Judul pengumuman" not in page
@@ -214,7 +244,9 @@ async def test_previews_in_a_language_that_is_written(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     english = {**FORM, "en.title": "No water in Cibabat", "en.body": "Store water."}
     assert "No water" not in (await rina.post("/redaksi/pratinjau", english)).text
-    assert "No water" in (await rina.post("/redaksi/pratinjau", {**english, "pratinjau": "en"})).text
+    assert (
+        "No water" in (await rina.post("/redaksi/pratinjau", {**english, "pratinjau": "en"})).text
+    )
     assert "Air PDAM" in (await rina.post("/redaksi/pratinjau", {**FORM, "pratinjau": "en"})).text
 
 
@@ -236,17 +268,26 @@ async def test_the_letter_is_a_document_of_its_own_without_scripts(site: Running
 async def test_one_channel_gets_words_of_its_own_and_goes_back(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     address = await begun(rina)
-    answer = await rina.post(f"{address}/tulis", {**FORM, "versi": "1", "aksi": "sesuaikan:telegram"})
+    answer = await rina.post(
+        f"{address}/tulis", {**FORM, "versi": "1", "aksi": "sesuaikan:telegram"}
+    )
     assert answer.headers["Location"].endswith("#ganti-telegram")
     page = (await rina.get(f"{address}/tulis")).text
     assert 'name="ganti.telegram.title"' in page
     assert 'name="ganti.telegram.summary"' not in page
-    own = {**FORM, "ganti.telegram.title": "Isi ember", "ganti.telegram.body": "Sekarang.", "ganti.telegram.base": "x"}
+    own = {
+        **FORM,
+        "ganti.telegram.title": "Isi ember",
+        "ganti.telegram.body": "Sekarang.",
+        "ganti.telegram.base": "x",
+    }
     shown = (await rina.post("/redaksi/pratinjau", own)).text
     assert shown.count("Isi ember") == 1
     assert "Disesuaikan" in shown
     assert "Teks utama berubah, periksa kanal ini." in shown
-    looked = await rina.post(f"{address}/tulis", {**own, "versi": "2", "aksi": "diperiksa:telegram"})
+    looked = await rina.post(
+        f"{address}/tulis", {**own, "versi": "2", "aksi": "diperiksa:telegram"}
+    )
     assert looked.status == 303
     assert overriding.outdated(newsroom.form_of(await stored(site, address))) == frozenset()
     back = await rina.post(f"{address}/tulis", {**own, "versi": "3", "aksi": "otomatis:telegram"})
@@ -262,8 +303,13 @@ async def test_an_unknown_channel_is_refused_before_submitting(site: Running) ->
 
 
 async def test_which_words_a_channel_says(site: Running) -> None:
-    edition = freezing.freeze(checked(RAWS), site=Site(), announcement="a" * 32, code="CMH-7K4Q-2M", at=NOW)
-    said = {name: previewing.words_said(site.app, name, edition) for name in (*site.app.push, *site.app.pull)}
+    edition = freezing.freeze(
+        checked(RAWS), site=Site(), announcement="a" * 32, code="CMH-7K4Q-2M", at=NOW
+    )
+    said = {
+        name: previewing.words_said(site.app, name, edition)
+        for name in (*site.app.push, *site.app.pull)
+    }
     assert said == {
         "whatsapp": {"title", "summary"},
         "telegram": {"title", "body"},
@@ -274,7 +320,10 @@ async def test_which_words_a_channel_says(site: Running) -> None:
 
 
 async def test_every_pull_channel_says_its_own_words_once_published(site: Running) -> None:
-    await site.publish(RAWS, overrides={"display": {"title": "Layar: isi ember"}, "feed": {"body": "Umpan: isi ember."}})
+    await site.publish(
+        RAWS,
+        overrides={"display": {"title": "Layar: isi ember"}, "feed": {"body": "Umpan: isi ember."}},
+    )
     screen = (await site.ask("/layar/cibabat/data")).text
     feed = (await site.ask("/feed/cibabat.json")).text
     assert "Layar: isi ember" in screen
@@ -286,7 +335,12 @@ async def test_a_correction_does_not_repeat_old_words_of_one_channel(site: Runni
     rina = await signed_in(site, "rina", "author")
     published = await site.publish(RAWS, overrides={"telegram": {"title": "Jam salah di sini"}})
     path = f"/redaksi/pengumuman/{published.id}/ralat"
-    sent = {**FORM, "body": RAWS["body"].replace("\n", "\r\n"), "title": "Air mati, jam berubah", "reason": "Jam salah."}
+    sent = {
+        **FORM,
+        "body": RAWS["body"].replace("\n", "\r\n"),
+        "title": "Air mati, jam berubah",
+        "reason": "Jam salah.",
+    }
     page = await rina.post(path, sent)
     assert page.status == 200, page.text
     assert "Kata-kata khusus kanal" in page.text
@@ -312,7 +366,9 @@ async def test_each_version_shows_what_differs_and_can_be_put_back(site: Running
 
 async def test_previews_look_as_their_platforms_show_them(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    page = (await rina.post("/redaksi/pratinjau", {**FORM, "title": "Air <i>mati</i> di Cibabat"})).text
+    page = (
+        await rina.post("/redaksi/pratinjau", {**FORM, "title": "Air <i>mati</i> di Cibabat"})
+    ).text
     previews = dict(re.findall(r'id="pratinjau-(\w+)">(.*?)</section>', page, re.DOTALL))
     assert "<strong>Air &lt;i&gt;mati&lt;/i&gt; di Cibabat</strong>" in previews["whatsapp"]
     assert "<b>Air &lt;i&gt;mati&lt;/i&gt; di Cibabat</b>" in previews["telegram"]
@@ -333,20 +389,29 @@ def with_picture(data: bytes, **changes: Any) -> aiohttp.FormData:
     return form
 
 
-async def test_a_picture_chosen_in_the_form_is_kept_and_shown_on_every_preview_that_has_it(site: Running) -> None:
+async def test_a_picture_chosen_in_the_form_is_kept_and_shown_on_every_preview_that_has_it(
+    site: Running,
+) -> None:
     rina = await signed_in(site, "rina", "author")
-    saved = await rina.post("/redaksi/tulis", with_picture(photo(), image_alt="Pipa yang diganti", aksi="simpan"))
+    saved = await rina.post(
+        "/redaksi/tulis", with_picture(photo(), image_alt="Pipa yang diganti", aksi="simpan")
+    )
     assert saved.status == 303, saved.text
     address = saved.headers["Location"].split("/tulis")[0]
     row = await stored(site, address)
-    assert re.fullmatch(rf"{re.escape(site.app.site.base_url)}/media/[0-9a-f]{{32}}/web\.jpg", row.fields.image or "")
+    assert re.fullmatch(
+        rf"{re.escape(site.app.site.base_url)}/media/[0-9a-f]{{32}}/web\.jpg",
+        row.fields.image or "",
+    )
     page = (await rina.get(f"{address}/tulis")).text
     assert page.count('class="picture"') == 3, "telegram, screens and feeds"
     assert 'alt="Pipa yang diganti"' in page
     assert "http" not in re.findall(r'<img class="picture" src="([^"]+)"', page)[0]
 
 
-async def test_a_file_that_is_no_picture_is_refused_at_its_field_and_nothing_typed_is_lost(site: Running) -> None:
+async def test_a_file_that_is_no_picture_is_refused_at_its_field_and_nothing_typed_is_lost(
+    site: Running,
+) -> None:
     rina = await signed_in(site, "rina", "author")
     refused = await rina.post("/redaksi/tulis", with_picture(SVG, aksi="simpan"))
     assert refused.status == 422
@@ -363,7 +428,10 @@ async def test_a_picture_needs_a_text_alternative_before_submitting(site: Runnin
 
 async def test_a_foreign_picture_is_not_loaded_by_our_pages(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    page = await rina.post("/redaksi/pratinjau", {**FORM, "image": "https://lain.example/foto.jpg", "image_alt": "Foto"})
+    page = await rina.post(
+        "/redaksi/pratinjau",
+        {**FORM, "image": "https://lain.example/foto.jpg", "image_alt": "Foto"},
+    )
     assert page.status == 200
     assert 'class="picture"' not in page.text
 
@@ -381,7 +449,12 @@ async def test_two_editors_see_both_texts_and_writing_over_is_a_choice(site: Run
     saved_itself = await budi.post(f"{address}/simpan", own)
     assert (saved_itself.status, json.loads(saved_itself.text)["conflict"]) == (409, True)
     page = await budi.post(f"{address}/tulis", {**own, "aksi": "simpan"})
-    for text in ("Kata dari <mark>Rina.</mark>", "Kata dari <mark>Budi.</mark>", "Rina menyimpannya pada", 'value="timpa:2"'):
+    for text in (
+        "Kata dari <mark>Rina.</mark>",
+        "Kata dari <mark>Budi.</mark>",
+        "Rina menyimpannya pada",
+        'value="timpa:2"',
+    ):
         assert text in page.text
     assert 'name="versi" value="1"' in page.text, "saving again without a choice is refused again"
     again = await budi.post(f"{address}/tulis", {**own, "aksi": "simpan"})
@@ -398,7 +471,9 @@ async def test_what_was_changed_again_after_the_choice_is_not_written_over(site:
     address = await begun(rina)
     for number, body in ((1, "Satu dari Rina."), (2, "Dua dari Rina.")):
         await rina.post(f"{address}/simpan", {**FORM, "body": body, "versi": str(number)})
-    late = await budi.post(f"{address}/tulis", {**FORM, "body": "Budi.", "versi": "1", "aksi": "timpa:2"})
+    late = await budi.post(
+        f"{address}/tulis", {**FORM, "body": "Budi.", "versi": "1", "aksi": "timpa:2"}
+    )
     assert late.status == 422
     assert 'value="timpa:3"' in late.text
     assert (await stored(site, address)).fields.body == "Dua dari Rina."
@@ -418,11 +493,17 @@ async def test_one_person_in_two_tabs_sees_both_texts_too(site: Running) -> None
 
 
 @pytest.mark.parametrize("version", ["", "x", "9999999999", "\u0663"])
-async def test_a_form_that_names_no_version_writes_over_nothing(site: Running, version: str) -> None:
+async def test_a_form_that_names_no_version_writes_over_nothing(
+    site: Running, version: str
+) -> None:
     rina = await signed_in(site, "rina", "author")
     address = await begun(rina)
-    assert (await rina.post(f"{address}/tulis", {**FORM, "title": "Lain", "versi": version})).status == 422
-    assert (await rina.post(f"{address}/simpan", {**FORM, "title": "Lain", "versi": version})).status == 409
+    assert (
+        await rina.post(f"{address}/tulis", {**FORM, "title": "Lain", "versi": version})
+    ).status == 422
+    assert (
+        await rina.post(f"{address}/simpan", {**FORM, "title": "Lain", "versi": version})
+    ).status == 409
     assert (await stored(site, address)).fields.title == FORM["title"]
 
 
@@ -458,7 +539,10 @@ async def test_a_fresh_composer_shows_no_errors_until_it_was_tried(site: Running
     assert tried.status == 422
     assert 'name="dicoba" value="1"' in tried.text
     assert 'class="checks bad"' in tried.text
-    assert 'class="checks bad"' in (await rina.post("/redaksi/pratinjau", {"title": "Air mati", "dicoba": "1"})).text
+    assert (
+        'class="checks bad"'
+        in (await rina.post("/redaksi/pratinjau", {"title": "Air mati", "dicoba": "1"})).text
+    )
 
 
 async def test_the_reason_of_a_return_that_was_refused_stands_there_again(site: Running) -> None:
@@ -470,7 +554,9 @@ async def test_the_reason_of_a_return_that_was_refused_stands_there_again(site: 
     assert "Jam xxx" in refused.text
 
 
-async def test_the_preview_of_a_screen_has_clock_and_code_and_counts_no_mark_of_ours(demo: Running) -> None:
+async def test_the_preview_of_a_screen_has_clock_and_code_and_counts_no_mark_of_ours(
+    demo: Running,
+) -> None:
     rina = await signed_in(demo, "rina", "author")
     page = (await rina.post("/redaksi/pratinjau", {**FORM, "title": "T" * 70})).text
     screen = page[page.index('id="pratinjau-display"') :].partition("</section>")[0]
@@ -488,4 +574,7 @@ async def test_the_preview_of_a_phone_shows_buttons_and_not_what_they_send(site:
     assert "STOP" not in phone
     chat = page[page.index('id="pratinjau-telegram"') :].partition("</section>")[0]
     assert '<span class="key">[<strong>Rincian</strong>] <span class="quiet">' in chat
-    assert re.search(r'<span class="key"><strong>Rincian</strong>: <span class="quiet">\S+/p/\S+</span></span>', phone)
+    assert re.search(
+        r'<span class="key"><strong>Rincian</strong>: <span class="quiet">\S+/p/\S+</span></span>',
+        phone,
+    )

@@ -1,4 +1,6 @@
-"""Connections under limits, on real sockets; the time at which the server looks at its deadlines is given."""
+"""Connections under limits, on real sockets; the time at which the server looks at its deadlines is
+given.
+"""
 
 import asyncio
 import contextlib
@@ -86,23 +88,33 @@ async def serving(**limits: Any) -> AsyncIterator[Server]:
     with listening() as (sock, port):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
         server = Server(port=port, admission=Admission(Limits(**limits), Refusals(), trusts(())))
-        config = uvicorn.Config(server, lifespan="off", log_config=None, ws="none", proxy_headers=False)
+        config = uvicorn.Config(
+            server, lifespan="off", log_config=None, ws="none", proxy_headers=False
+        )
         config.load()
         state = State(server.admission)
-        listener = await asyncio.get_running_loop().create_server(lambda: LimitedConnection(config, state, {}), sock=sock)
+        listener = await asyncio.get_running_loop().create_server(
+            lambda: LimitedConnection(config, state, {}), sock=sock
+        )
         try:
             yield server
         finally:
             listener.close()
             for connection in state.connections:
                 connection.transport.abort()
-            await until(lambda: not state.connections and not state.tasks, what="all connections end")
+            await until(
+                lambda: not state.connections and not state.tasks, what="all connections end"
+            )
 
 
 # --- heads ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("start", [b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\n"], ids=["address", "value", "fields"])
+@pytest.mark.parametrize(
+    "start",
+    [b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\n"],
+    ids=["address", "value", "fields"],
+)
 async def test_a_head_that_grows_without_end_is_refused_with_431(start: bytes) -> None:
     async with serving() as server, stranger(server.port) as client:
         filling = b"a: b\r\n" * 1_000 if start.endswith(b"\n") else b"a" * 6_000
@@ -170,7 +182,9 @@ async def test_what_is_no_http_is_refused_and_counted() -> None:
 
 async def test_an_upgrade_that_we_do_not_offer_is_passed_over() -> None:
     async with serving() as server, stranger(server.port) as client:
-        await client.say(b"GET /at-once HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+        await client.say(
+            b"GET /at-once HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+        )
         assert (await client.answer())[0] == 200
 
 
@@ -210,7 +224,11 @@ async def test_a_body_stays_in_the_network_until_it_is_asked_for() -> None:
 
 
 async def test_what_came_of_bodies_before_anybody_asked_is_limited() -> None:
-    async with serving(early_bytes=100_000) as server, stranger(server.port) as first, stranger(server.port) as second:
+    async with (
+        serving(early_bytes=100_000) as server,
+        stranger(server.port) as first,
+        stranger(server.port) as second,
+    ):
         await first.say(post("/later", 60_000) + b"b" * 60_000)
         await until(lambda: server.admission.early_bytes == 60_000)
         await second.say(post("/later", 60_000) + b"b" * 60_000)
@@ -273,7 +291,11 @@ async def test_chunks_of_a_byte_are_taken() -> None:
         assert server.bodies == [b"x" * 20_000]
 
 
-@pytest.mark.parametrize("filling", [b"1;" + b"e" * 1_000 + b"\r\nx\r\n", b"e" * 1_000], ids=["extensions", "one extension"])
+@pytest.mark.parametrize(
+    "filling",
+    [b"1;" + b"e" * 1_000 + b"\r\nx\r\n", b"e" * 1_000],
+    ids=["extensions", "one extension"],
+)
 async def test_chunks_that_are_mostly_framing_are_refused(filling: bytes) -> None:
     async with serving() as server, stranger(server.port) as client:
         await client.say(CHUNKED + (b"1;" if filling.startswith(b"e") else b""))
@@ -302,7 +324,10 @@ async def unread(client: Stranger, server: Server) -> None:
     client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_192)
     client.reader._transport.pause_reading()  # type: ignore[attr-defined]
     await client.say(GET.replace(b"/at-once", b"/big"))
-    await until(lambda: any(each.transport.get_write_buffer_size() for each in server.admission), what="an answer waits")  # type: ignore[attr-defined]
+    await until(
+        lambda: any(each.transport.get_write_buffer_size() for each in server.admission),
+        what="an answer waits",
+    )  # type: ignore[attr-defined]
 
 
 async def test_who_does_not_read_an_answer_is_cut_off() -> None:
@@ -328,11 +353,18 @@ async def test_who_reads_slowly_has_more_time() -> None:
 
 
 async def test_all_who_stopped_reading_hold_a_limited_number_of_bytes() -> None:
-    async with serving(unread_bytes=BIG) as server, stranger(server.port) as first, stranger(server.port) as second:
+    async with (
+        serving(unread_bytes=BIG) as server,
+        stranger(server.port) as first,
+        stranger(server.port) as second,
+    ):
         await unread(first, server)
         server.later(0)
         await unread(second, server)
-        await until(lambda: sum(each.transport.get_write_buffer_size() for each in server.admission) > BIG, what="both wait")  # type: ignore[attr-defined]
+        await until(
+            lambda: sum(each.transport.get_write_buffer_size() for each in server.admission) > BIG,
+            what="both wait",
+        )  # type: ignore[attr-defined]
         server.later(2)
         server.later(6)
         assert server.refused == {}
@@ -344,7 +376,11 @@ async def test_all_who_stopped_reading_hold_a_limited_number_of_bytes() -> None:
 async def test_pipelined_requests_are_answered_in_order_up_to_a_number() -> None:
     async with serving() as server, stranger(server.port) as client:
         await client.say(GET + GET.replace(b"/at-once", b"/read") + GET)
-        assert [(await client.answer())[2] for _ in range(3)] == [b"/at-once", b"/read", b"/at-once"]
+        assert [(await client.answer())[2] for _ in range(3)] == [
+            b"/at-once",
+            b"/read",
+            b"/at-once",
+        ]
         await client.say(GET * 1_000)
         await server.doing(waiting=0, answering=0)
         assert server.refused == {"pipelined": 1}
@@ -429,7 +465,12 @@ async def crowded(**limits: Any) -> AsyncIterator[tuple[Server, contextlib.Async
 
 @pytest.mark.parametrize(
     "urgent",
-    [get("/readyz"), get("/layar/cibabat/data"), get("/redaksi/darurat", "Cookie: redaksi=x"), post("/webhook/telegram", 0)],
+    [
+        get("/readyz"),
+        get("/layar/cibabat/data"),
+        get("/redaksi/darurat", "Cookie: redaksi=x"),
+        post("/webhook/telegram", 0),
+    ],
 )
 async def test_what_is_urgent_passes_those_who_wait_for_their_turn(urgent: bytes) -> None:
     async with crowded(under_way_seconds=3_600) as (server, stack):

@@ -16,5 +16,8 @@ def test_a_thousand_refusals_are_one_line_at_once_and_one_a_minute_later() -> No
         refusals.report()
         now = 200.0
         refusals.report()
-    assert [line["kinds"] for line in lines] == [{"head_size": 1}, {"head_size": 999, "unsigned": 1}]
+    assert [line["kinds"] for line in lines] == [
+        {"head_size": 1},
+        {"head_size": 999, "unsigned": 1},
+    ]
     assert refusals.counts == {"head_size": 1_000, "unsigned": 1}

@@ -10,14 +10,23 @@ from browsing import Running
 from staff_rows import FORM, approved_correction, staged
 
 
-async def test_an_emergency_correction_shows_its_own_approval_and_not_that_of_the_one_before(site: Running) -> None:
+async def test_an_emergency_correction_shows_its_own_approval_and_not_that_of_the_one_before(
+    site: Running,
+) -> None:
     stage = await staged(site)
     announcement = await approved_correction(stage)
     site.clock.now += HOLD
     await site.app.database.write(amending.publish_held, Press.of(site.app), now=site.clock())
-    urgent = {**FORM, "level": "emergency", "instruction": "Menjauhlah.", "expires": "2026-11-27 12:00"}
+    urgent = {
+        **FORM,
+        "level": "emergency",
+        "instruction": "Menjauhlah.",
+        "expires": "2026-11-27 12:00",
+    }
     site.clock.now += 10 * HOLD
-    waiting = await stage.do(stage.rina, amending.propose_correction, announcement, urgent, reason="Runtuh.")
+    waiting = await stage.do(
+        stage.rina, amending.propose_correction, announcement, urgent, reason="Runtuh."
+    )
     site.clock.now += HOLD
     await stage.do(stage.dewi, amending.approve, announcement, seen=waiting.bound)
     row, newest = (

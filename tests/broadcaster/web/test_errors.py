@@ -1,4 +1,6 @@
-"""When something is wrong: words for people, problem details for programs, and nothing of our insides for either."""
+"""When something is wrong: words for people, problem details for programs, and nothing of our
+insides for either.
+"""
 
 import asyncio
 import json
@@ -37,7 +39,11 @@ async def test_under_api_errors_are_problem_details(site: Running, path: str) ->
     answer = await site.ask(path)
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem = json.loads(answer.text)
-    assert (problem["type"], problem["status"], problem["title"]) == ("about:blank", 404, "Not Found")
+    assert (problem["type"], problem["status"], problem["title"]) == (
+        "about:blank",
+        404,
+        "Not Found",
+    )
     assert problem["detail"]
 
 
@@ -50,7 +56,9 @@ async def test_a_wrong_method_under_api_is_a_problem_too(site: Running) -> None:
 
 async def break_database(site: Running) -> None:
     """Take away the table of editions."""
-    await site.app.database.write(lambda connection: connection.execute(text("ALTER TABLE edition RENAME TO edition_gone")))
+    await site.app.database.write(
+        lambda connection: connection.execute(text("ALTER TABLE edition RENAME TO edition_gone"))
+    )
 
 
 async def test_a_failure_of_ours_is_a_plain_page_without_our_insides(
@@ -96,10 +104,16 @@ async def test_the_log_names_routes_never_tokens_addresses_or_queries(
         assert secret not in everything
 
 
-async def test_someone_who_leaves_in_mid_request_is_no_failure(site: Running, log: list[structlog.typing.EventDict]) -> None:
+async def test_someone_who_leaves_in_mid_request_is_no_failure(
+    site: Running, log: list[structlog.typing.EventDict]
+) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", int(site.url.rsplit(":", 1)[1]))
     secret = CREDENTIALS["TELEGRAM_WEBHOOK_SECRET"].encode()
-    head = b"POST /webhook/telegram HTTP/1.1\r\nHost: x\r\nX-Telegram-Bot-Api-Secret-Token: " + secret + b"\r\n"
+    head = (
+        b"POST /webhook/telegram HTTP/1.1\r\nHost: x\r\nX-Telegram-Bot-Api-Secret-Token: "
+        + secret
+        + b"\r\n"
+    )
     writer.write(head + b"Content-Length: 100\r\n\r\nabc")
     await writer.drain()
     sock = writer.get_extra_info("socket")

@@ -48,7 +48,9 @@ async def test_not_ready_before_the_migrations_and_ready_after_them(site: Runnin
     assert answer.status == 503
     assert json.loads(answer.text)["database"] == "not migrated"
     await site.app.database.write(
-        lambda connection: connection.execute(text("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32))"))
+        lambda connection: connection.execute(
+            text("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32))")
+        )
     )
     assert (await site.ask("/readyz")).status == 503
 
@@ -77,9 +79,22 @@ async def test_figures_are_in_prometheus_format_and_count_the_ledger(site: Runni
     await site.publish()
 
     def slices(connection: Connection) -> None:
-        counts = {f"n_{state}": 0 for state in STATES} | {"n_pending": 3, "n_sent": 5, "n_failed": 1}
-        place = {"edition": 1, "channel": "email", "number": 0, "lane": "routine", "after_slot": -1, "last_slot": 9}
-        connection.execute(insert(slice_).values({**place, **counts, "open": 3, "possible_duplicates": 2}))
+        counts = {f"n_{state}": 0 for state in STATES} | {
+            "n_pending": 3,
+            "n_sent": 5,
+            "n_failed": 1,
+        }
+        place = {
+            "edition": 1,
+            "channel": "email",
+            "number": 0,
+            "lane": "routine",
+            "after_slot": -1,
+            "last_slot": 9,
+        }
+        connection.execute(
+            insert(slice_).values({**place, **counts, "open": 3, "possible_duplicates": 2})
+        )
 
     await site.app.database.write(slices)
     site.clock.now = site.clock.now.replace(hour=8)
@@ -102,7 +117,9 @@ async def test_what_holds_the_sending_up_is_a_figure(site: Running) -> None:
     def trouble(connection: Connection) -> None:
         channels.halt_channel(connection, "email", "token ditolak", "manual")
         connection.execute(update(run).where(run.c.channel == "email").values(state="paused"))
-        connection.execute(insert(held_suppression).values(address=1, channel="email", reason="address_dead", at=0))
+        connection.execute(
+            insert(held_suppression).values(address=1, channel="email", reason="address_dead", at=0)
+        )
         paused = site.clock.now.timestamp() + 30
         connection.execute(insert(channel_state).values(channel="telegram", paused_until=paused))
 
@@ -114,7 +131,9 @@ async def test_what_holds_the_sending_up_is_a_figure(site: Running) -> None:
     assert found['siaran_channel_paused_seconds{channel="telegram"}'] == 30
 
 
-async def test_what_waits_in_the_inbox_is_a_figure_by_kind_with_the_age_of_the_oldest(site: Running) -> None:
+async def test_what_waits_in_the_inbox_is_a_figure_by_kind_with_the_age_of_the_oldest(
+    site: Running,
+) -> None:
     nothing = figures_of((await site.ask("/metrics")).text)
     for kind in ("stops", "words", "statuses", "postponed", "unmatched"):
         assert nothing[f'siaran_inbox_waiting{{kind="{kind}"}}'] == 0
@@ -122,15 +141,22 @@ async def test_what_waits_in_the_inbox_is_a_figure_by_kind_with_the_age_of_the_o
     foreign = StatusEvent(dedupe="s", provider_id="nobody's", state="sent", at=site.clock.now)
     await receipts.accept(site.app, "whatsapp", [foreign, replace(foreign, dedupe="t")])
     site.clock.now += timedelta(seconds=30)
-    await receipts.accept(site.app, "whatsapp", [InboundEvent(dedupe="m", address="6281200000001", text="BERHENTI")])
+    await receipts.accept(
+        site.app, "whatsapp", [InboundEvent(dedupe="m", address="6281200000001", text="BERHENTI")]
+    )
     site.clock.now += timedelta(seconds=12)
     found = figures_of((await site.ask("/metrics")).text)
-    assert [found[f'siaran_inbox_{name}{{kind="words"}}'] for name in ("waiting", "oldest_seconds", "late_seconds")] == [
+    assert [
+        found[f'siaran_inbox_{name}{{kind="words"}}']
+        for name in ("waiting", "oldest_seconds", "late_seconds")
+    ] == [
         1,
         12,
         12,
     ]
-    assert [found[f'siaran_inbox_{name}{{kind="statuses"}}'] for name in ("waiting", "oldest_seconds")] == [2, 42]
+    assert [
+        found[f'siaran_inbox_{name}{{kind="statuses"}}'] for name in ("waiting", "oldest_seconds")
+    ] == [2, 42]
     await receipts.apply_due(site.app, Answerer(site.app))
     site.clock.now += timedelta(seconds=8)
     found = figures_of((await site.ask("/metrics")).text)
@@ -145,7 +171,12 @@ async def test_figures_hold_nothing_of_a_person(site: Running) -> None:
     assert "rahasia" not in (await site.ask("/metrics")).text
 
 
-async def test_rings_in_the_queue_are_counted(sqlite_url: str, tmp_path: Path, valkey_url: str) -> None:
+async def test_rings_in_the_queue_are_counted(
+    sqlite_url: str, tmp_path: Path, valkey_url: str
+) -> None:
     async with running(sqlite_url, tmp_path, BROADCASTER_REDIS_URL=valkey_url) as site:
         await site.app.queue.ring("email", "routine")
-        assert figures_of((await site.ask("/metrics")).text)['siaran_rings_waiting{lane="routine"}'] == 1
+        assert (
+            figures_of((await site.ask("/metrics")).text)['siaran_rings_waiting{lane="routine"}']
+            == 1
+        )

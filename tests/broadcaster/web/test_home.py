@@ -24,7 +24,9 @@ async def test_an_empty_archive_says_so(site: Running) -> None:
     assert "0 pengumuman untuk Kota Cimahi" in page
 
 
-async def test_a_kelurahan_shows_its_own_news_and_that_of_the_city_but_not_its_neighbours(site: Running) -> None:
+async def test_a_kelurahan_shows_its_own_news_and_that_of_the_city_but_not_its_neighbours(
+    site: Running,
+) -> None:
     await site.publish(title="Untuk Cibabat")
     await site.publish(title="Untuk Melong", areas=["melong"])
     await site.publish(title="Untuk semua", areas=["cimahi"])
@@ -57,7 +59,10 @@ async def test_an_unknown_area_is_no_page_of_ours(site: Running) -> None:
     assert (await site.ask("/?wilayah=lembang")).status == 404
 
 
-@pytest.mark.parametrize("query", ["kategori=tidak-ada", "sebelum=rusak", "sebelum=%00", "kata=" + "x" * 500, "halaman=2"])
+@pytest.mark.parametrize(
+    "query",
+    ["kategori=tidak-ada", "sebelum=rusak", "sebelum=%00", "kata=" + "x" * 500, "halaman=2"],
+)
 async def test_an_odd_query_is_answered_with_a_page(site: Running, query: str) -> None:
     assert (await site.ask(f"/?{query}")).status == 200
 
@@ -109,7 +114,9 @@ async def test_each_item_tells_its_standing(site: Running) -> None:
     first = await site.publish(title="Air mati")
     second = await site.publish(title="Jalan ditutup")
     site.clock.now += timedelta(minutes=10)
-    await site.correct(first, "Air kembali pukul 16.00.", title="Air mati", expires="2026-11-25 16:00")
+    await site.correct(
+        first, "Air kembali pukul 16.00.", title="Air mati", expires="2026-11-25 16:00"
+    )
     await site.withdraw(second, "Jalan tetap dibuka.")
     page = (await site.ask("/")).text
     assert "Diralat" in page
@@ -118,7 +125,11 @@ async def test_each_item_tells_its_standing(site: Running) -> None:
 
 
 async def test_titles_are_shown_and_never_run(site: Running) -> None:
-    await site.publish(title='<script>alert("x")</script>', summary="<img src=x onerror=alert(1)>", agency="<b>Dinas</b>")
+    await site.publish(
+        title='<script>alert("x")</script>',
+        summary="<img src=x onerror=alert(1)>",
+        agency="<b>Dinas</b>",
+    )
     page = (await site.ask("/")).text
     assert "<script>alert" not in page
     assert "<img src=x" not in page
@@ -135,8 +146,17 @@ async def test_only_what_still_holds_can_be_asked_for(site: Running) -> None:
     await site.withdraw(gone, "Batal.")
     await site.correct(corrected, "Jamnya.", title="Sudah diralat", expires="2026-11-27 12:00")
     page = (await site.ask("/?wilayah=cibabat&berlaku=ya")).text
-    shown = [title for title in ("Masih berlaku sampai besok", "Tanpa akhir", "Sudah lewat", "Sudah dicabut", "Sudah diralat")
-             if f">{title}</a>" in page]  # fmt: skip
+    shown = [
+        title
+        for title in (
+            "Masih berlaku sampai besok",
+            "Tanpa akhir",
+            "Sudah lewat",
+            "Sudah dicabut",
+            "Sudah diralat",
+        )
+        if f">{title}</a>" in page
+    ]
     assert shown == ["Masih berlaku sampai besok", "Tanpa akhir", "Sudah diralat"]
     assert "3 pengumuman masih berlaku untuk Kel. Cibabat" in page
     assert 'name="berlaku" value="ya"' in page, "another filter keeps this one"
@@ -145,7 +165,10 @@ async def test_only_what_still_holds_can_be_asked_for(site: Running) -> None:
 
 
 async def test_the_way_to_what_still_holds_keeps_the_other_filters(site: Running) -> None:
-    links = [html.unescape(link) for link in hrefs((await site.ask("/?wilayah=melong&kata=air&sebelum=1.CMH-2222-22")).text)]
+    links = [
+        html.unescape(link)
+        for link in hrefs((await site.ask("/?wilayah=melong&kata=air&sebelum=1.CMH-2222-22")).text)
+    ]
     assert "/?wilayah=melong&kata=air&berlaku=ya" in links
     assert "/?wilayah=melong&kata=air" in links
 
@@ -165,6 +188,9 @@ async def test_a_danger_that_holds_bears_a_warning_mark_and_no_tick(site: Runnin
 async def test_feeds_are_named_by_their_address_not_opened_by_a_button(site: Running) -> None:
     for path in ("/?wilayah=melong", "/daftar"):
         page = (await site.ask(path)).text
-        assert re.search(r'<a href="/feed/melong\.rss" type="application/rss\+xml">\S+/feed/melong\.rss</a>', page), path
+        assert re.search(
+            r'<a href="/feed/melong\.rss" type="application/rss\+xml">\S+/feed/melong\.rss</a>',
+            page,
+        ), path
         assert re.search(r'data-copy="https?://[^"]+/feed/melong\.rss"', page), path
         assert "Layar kelurahan</a>" not in page, path

@@ -1,4 +1,6 @@
-"""Values that no field can hold, in every path, query, form, header and JSON of every route: refused or empty, never a 500."""
+"""Values that no field can hold, in every path, query, form, header and JSON of every route:
+refused or empty, never a 500.
+"""
 
 import asyncio
 import hashlib
@@ -39,7 +41,9 @@ def names_asked_for() -> list[str]:
     """Every name that the web's own code looks up in a query or a form."""
     sources = [path.read_text(encoding="utf-8") for path in Path(web.__path__[0]).rglob("*.py")]
     found = {
-        name for source in sources for name in re.findall(r"""(?:get|getlist|_text|_number)\((?:\w+, )?"([\w.-]+)\"""", source)
+        name
+        for source in sources
+        for name in re.findall(r"""(?:get|getlist|_text|_number)\((?:\w+, )?"([\w.-]+)\"""", source)
     }
     assert {"kode", "kata", "setelah", "wilayah", "versi", "alasan"} <= found
     return sorted(found)
@@ -56,7 +60,12 @@ def encoded(value: str) -> str:
 @pytest.fixture
 async def open_site(database_url: str, tmp_path: Path) -> AsyncIterator[Running]:
     """The site on each kind of database, behind a proxy that says who asks."""
-    async with running(database_url, tmp_path, BROADCASTER_SIMULATED="true", BROADCASTER_TRUSTED_PROXIES="127.0.0.1") as started:
+    async with running(
+        database_url,
+        tmp_path,
+        BROADCASTER_SIMULATED="true",
+        BROADCASTER_TRUSTED_PROXIES="127.0.0.1",
+    ) as started:
         yield started
 
 
@@ -83,17 +92,28 @@ def queries() -> Iterator[str]:
 async def fetched(site: Running, path: str, method: str = "GET", **options: Any) -> Answer:
     """An answer to exactly this address, for a client of its own: nobody is made to wait."""
     number = next(_CLIENTS)
-    headers = {**options.pop("headers", {}), "X-Forwarded-For": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"}
+    headers = {
+        **options.pop("headers", {}),
+        "X-Forwarded-For": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}",
+    }
     url = yarl.URL(site.url + path, encoded=True)
-    async with site.session.request(method, url, headers=headers, allow_redirects=False, **options) as answer:
-        assert answer.status != 429 or path.endswith("/uji")  # drafts to oneself have a limit of their own
+    async with site.session.request(
+        method, url, headers=headers, allow_redirects=False, **options
+    ) as answer:
+        assert answer.status != 429 or path.endswith(
+            "/uji"
+        )  # drafts to oneself have a limit of their own
         return Answer(status=answer.status, headers=answer.headers, raw=await answer.read())
 
 
 async def broken(site: Running, path: str, method: str = "GET", **options: Any) -> list[str]:
     """The request, where its answer was not foreseen."""
     answer = await fetched(site, path, method, **options)
-    return [] if sound(answer) else [f"{method} {path[:60]} ... {path[-60:]} {str(options.get('data', ''))[-200:]}"]
+    return (
+        []
+        if sound(answer)
+        else [f"{method} {path[:60]} ... {path[-60:]} {str(options.get('data', ''))[-200:]}"]
+    )
 
 
 def sound(answer: Answer) -> bool:
@@ -121,7 +141,9 @@ async def test_no_path_of_what_a_token_may_do_breaks(open_site: Running) -> None
     for row in fixed_rows("POST"):
         token = await open_site.token("read", "write", "publish")
         for path in paths(row) if row.access.startswith("token:") else ():
-            failed += await broken(open_site, path, "POST", json={"reason": "Salah."}, headers=bearer(token))
+            failed += await broken(
+                open_site, path, "POST", json={"reason": "Salah."}, headers=bearer(token)
+            )
     assert failed == []
 
 
@@ -166,39 +188,73 @@ async def test_no_form_of_the_newsroom_breaks(open_site: Running) -> None:
         )
         visitor = await somebody(open_site)
         headers = {
-            "Cookie": f"redaksi={visitor.cookie}", "Origin": open_site.url, "X-CSRF-Token": visitor.csrf,
+            "Cookie": f"redaksi={visitor.cookie}",
+            "Origin": open_site.url,
+            "X-CSRF-Token": visitor.csrf,
             "Content-Type": "application/x-www-form-urlencoded",
-        }  # fmt: skip
+        }
         for sent in forms_of(row, usual):
             body = "&".join(f"{encoded(name)}={encoded(value)}" for name, value in sent.items())
             failed += await broken(open_site, path, "POST", data=body.encode(), headers=headers)
         for hostile in paths(row):
-            failed += await broken(open_site, hostile, "POST", data=b"alasan=Salah.", headers=headers)
+            failed += await broken(
+                open_site, hostile, "POST", data=b"alasan=Salah.", headers=headers
+            )
     assert failed == []
 
 
 @pytest.mark.parametrize("code", ["x" * 3_000, "CMH-2345", "\ud800", "CMH-????-??!"])
 async def test_a_preview_of_what_is_no_code_is_refused(site: Running, code: str) -> None:
     visitor = await somebody(site)
-    answer = await visitor.post("/redaksi/pratinjau", {**COMPOSED, "kode": code.encode("utf-8", "replace").decode()})
+    answer = await visitor.post(
+        "/redaksi/pratinjau", {**COMPOSED, "kode": code.encode("utf-8", "replace").decode()}
+    )
     assert answer.status == 400
-    assert (await visitor.post("/redaksi/pratinjau", {**COMPOSED, "kode": "CMH-????-??"})).status == 200
+    assert (
+        await visitor.post("/redaksi/pratinjau", {**COMPOSED, "kode": "CMH-????-??"})
+    ).status == 200
 
 
 async def test_no_form_of_strangers_breaks(open_site: Running) -> None:
     cookie, token = await sign_in_form(open_site)
-    headers = {"Cookie": cookie, "Origin": open_site.url, "Content-Type": "application/x-www-form-urlencoded"}
+    headers = {
+        "Cookie": cookie,
+        "Origin": open_site.url,
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
     failed: list[Any] = []
-    rows = (*routes.RESIDENTS, *routes.DEMO, *(row for row in routes.STAFF if row.access == "public"))
+    rows = (
+        *routes.RESIDENTS,
+        *routes.DEMO,
+        *(row for row in routes.STAFF if row.access == "public"),
+    )
     for row in (row for row in rows if "POST" in row.methods):
         path = re.sub(r"\{\w+(:path)?\}", "contoh", row.path)
         for sent in forms_of(row, {"nama": "rina", "sandi": "lima kata acak", "kode": "123456"}):
-            body = "&".join(f"{encoded(name)}={encoded(value)}" for name, value in {**sent, "csrf": token}.items())
+            body = "&".join(
+                f"{encoded(name)}={encoded(value)}"
+                for name, value in {**sent, "csrf": token}.items()
+            )
             failed += await broken(open_site, path, "POST", data=body.encode(), headers=headers)
     assert failed == []
 
 
-JSON_TEXTS = ("\0", "a\0b", "\x01", "9" * 30, "x" * 3_000, 2**70, -(2**70), 1e308, None, True, [], {}, ["\0"], {"\0": "\0"})
+JSON_TEXTS = (
+    "\0",
+    "a\0b",
+    "\x01",
+    "9" * 30,
+    "x" * 3_000,
+    2**70,
+    -(2**70),
+    1e308,
+    None,
+    True,
+    [],
+    {},
+    ["\0"],
+    {"\0": "\0"},
+)
 SUBSCRIBER = {
     "channel": "email", "address": "wati@contoh.example", "areas": ["cibabat"], "language": "id", "consent_source": "loket",
     "consent_at": "2026-11-03T09:00", "subscriber": "1", "topics": "",
@@ -222,20 +278,37 @@ async def test_no_text_of_a_request_to_the_api_breaks(open_site: Running) -> Non
         for field in usual:
             headers = bearer(await open_site.token("read", "write", "publish"))
             for value in JSON_TEXTS:
-                path = name if name.startswith("/") else f"/api/v1/announcements/{(await open_site.publish()).id}/{name}"
-                answer = await open_site.ask(path, "POST", json={**usual, field: value}, headers=headers)
+                path = (
+                    name
+                    if name.startswith("/")
+                    else f"/api/v1/announcements/{(await open_site.publish()).id}/{name}"
+                )
+                answer = await open_site.ask(
+                    path, "POST", json={**usual, field: value}, headers=headers
+                )
                 if not sound(answer):
                     failed.append((name, field, ascii(value)[:40]))
     assert failed == []
 
 
 @pytest.mark.parametrize(
-    "body", ['{"title": "\\ud800"}', '{"\\ud800": 1}', '{"title": "\xff"}', "[" * 5_000, "9" * 400, '{"a":1e999}', '"\\u0000"']
+    "body",
+    [
+        '{"title": "\\ud800"}',
+        '{"\\ud800": 1}',
+        '{"title": "\xff"}',
+        "[" * 5_000,
+        "9" * 400,
+        '{"a":1e999}',
+        '"\\u0000"',
+    ],
 )
 async def test_what_is_no_text_is_no_request(open_site: Running, body: str) -> None:
     headers = bearer(await open_site.token("read", "write"))
     for path in ("/api/v1/announcements", "/api/v1/subscribers"):
-        assert (await open_site.ask(path, "POST", data=body.encode("latin-1"), headers=headers)).status in (400, 422)
+        assert (
+            await open_site.ask(path, "POST", data=body.encode("latin-1"), headers=headers)
+        ).status in (400, 422)
 
 
 async def test_a_nul_in_a_request_is_named_at_its_field(open_site: Running) -> None:
@@ -246,7 +319,11 @@ async def test_a_nul_in_a_request_is_named_at_its_field(open_site: Running) -> N
     )
     assert answer.status == 422
     assert json.loads(answer.text)["problems"] == [
-        {"field": "translations.en.title", "reason": "Memuat karakter NUL.", "remedy": "Hapus karakter itu, lalu kirim lagi."}
+        {
+            "field": "translations.en.title",
+            "reason": "Memuat karakter NUL.",
+            "remedy": "Hapus karakter itu, lalu kirim lagi.",
+        }
     ]
 
 
@@ -256,9 +333,14 @@ async def test_a_key_of_no_printable_signs_is_refused(open_site: Running, key: s
     path = open_site.url.removeprefix("http://")
     body = json.dumps(dict(NOTICE))
     lines = [
-        "POST /api/v1/announcements HTTP/1.1", f"Host: {path}", f"Authorization: Bearer {token}", 
-        "Content-Type: application/json", f"Content-Length: {len(body)}", "Connection: close", f"Idempotency-Key: {key}",
-    ]  # fmt: skip
+        "POST /api/v1/announcements HTTP/1.1",
+        f"Host: {path}",
+        f"Authorization: Bearer {token}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        f"Idempotency-Key: {key}",
+    ]
     answer = await raw(open_site, ("\r\n".join(lines) + "\r\n\r\n" + body).encode("latin-1"))
     assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 422")), answer[:80]
 
@@ -286,7 +368,13 @@ def hostile_updates() -> Iterator[dict[str, Any]]:
             "text": "/start a\0b",
         },
     }
-    for value in ("/start a\0b", "\0", "BERHENTI\0", "halo \ud800".encode("utf-8", "replace").decode(), "x" * 5_000):
+    for value in (
+        "/start a\0b",
+        "\0",
+        "BERHENTI\0",
+        "halo \ud800".encode("utf-8", "replace").decode(),
+        "x" * 5_000,
+    ):
         yield {**usual, "message": {**usual["message"], "text": value}}
     for number in (2**63, 2**80, -(2**63) - 1):
         yield {**usual, "update_id": number}
@@ -297,14 +385,31 @@ def hostile_updates() -> Iterator[dict[str, Any]]:
 def hostile_statuses() -> Iterator[dict[str, Any]]:
     """Webhooks of a number with a NUL, or a number too large, in each place."""
     status = {
-        "id": "wamid.x", "status": "failed", "timestamp": "1764031380", "recipient_id": "62812",
-        "biz_opaque_callback_data": "1.2.3", "errors": [{"code": 131026, "title": "x", "error_data": {"details": "y"}}],
-    }  # fmt: skip
-    message = {"id": "wamid.y", "from": "62812", "timestamp": "1764031380", "type": "text", "text": {"body": "STOP"}}
+        "id": "wamid.x",
+        "status": "failed",
+        "timestamp": "1764031380",
+        "recipient_id": "62812",
+        "biz_opaque_callback_data": "1.2.3",
+        "errors": [{"code": 131026, "title": "x", "error_data": {"details": "y"}}],
+    }
+    message = {
+        "id": "wamid.y",
+        "from": "62812",
+        "timestamp": "1764031380",
+        "type": "text",
+        "text": {"body": "STOP"},
+    }
     for value in ("\0", "a\0b", "9" * 30, 2**70):
         for field in ("id", "status", "timestamp", "recipient_id", "biz_opaque_callback_data"):
             yield {"statuses": [{**status, field: value}]}
-        yield {"statuses": [{**status, "errors": [{"code": value, "title": value, "error_data": {"details": value}}]}]}
+        yield {
+            "statuses": [
+                {
+                    **status,
+                    "errors": [{"code": value, "title": value, "error_data": {"details": value}}],
+                }
+            ]
+        }
         for field in ("id", "from", "timestamp", "type"):
             yield {"messages": [{**message, field: value}]}
         yield {"messages": [{**message, "text": {"body": value}}]}
@@ -313,16 +418,34 @@ def hostile_statuses() -> Iterator[dict[str, Any]]:
 async def test_no_signed_webhook_breaks_and_what_follows_it_is_applied(open_site: Running) -> None:
     secret = {"X-Telegram-Bot-Api-Secret-Token": CREDENTIALS["TELEGRAM_WEBHOOK_SECRET"]}
     for update in hostile_updates():
-        assert sound(await open_site.ask("/webhook/telegram", "POST", data=json.dumps(update).encode(), headers=secret)), update
+        assert sound(
+            await open_site.ask(
+                "/webhook/telegram", "POST", data=json.dumps(update).encode(), headers=secret
+            )
+        ), update
     for value in hostile_statuses():
-        metadata = {"metadata": {"phone_number_id": CREDENTIALS["WHATSAPP_PHONE_ID"]}, "messaging_product": "whatsapp"}
+        metadata = {
+            "metadata": {"phone_number_id": CREDENTIALS["WHATSAPP_PHONE_ID"]},
+            "messaging_product": "whatsapp",
+        }
         entry = {"id": "1", "changes": [{"field": "messages", "value": {**metadata, **value}}]}
         body = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
-        signature = "sha256=" + hmac.new(CREDENTIALS["WHATSAPP_APP_SECRET"].encode(), body, hashlib.sha256).hexdigest()
-        assert sound(await open_site.ask("/webhook/whatsapp", "POST", data=body, headers={"X-Hub-Signature-256": signature})), (
-            value
+        signature = (
+            "sha256="
+            + hmac.new(
+                CREDENTIALS["WHATSAPP_APP_SECRET"].encode(), body, hashlib.sha256
+            ).hexdigest()
         )
+        assert sound(
+            await open_site.ask(
+                "/webhook/whatsapp", "POST", data=body, headers={"X-Hub-Signature-256": signature}
+            )
+        ), value
     with capture_logs() as logs:
         while await receipts.apply_due(open_site.app, Answerer(open_site.app)):
             pass
-    assert {line["event"] for line in logs} & {"receipts_not_sorted", "receipt_postponed", "receipt_unreadable"} == set()
+    assert {line["event"] for line in logs} & {
+        "receipts_not_sorted",
+        "receipt_postponed",
+        "receipt_unreadable",
+    } == set()

@@ -1,4 +1,6 @@
-"""Pictures over HTTP: sent by staff alone, given to everyone for ever, thrown away when nobody uses them."""
+"""Pictures over HTTP: sent by staff alone, given to everyone for ever, thrown away when nobody uses
+them.
+"""
 
 import asyncio
 import io
@@ -36,7 +38,9 @@ GONE = timedelta(days=7, seconds=1)
 POLICY = "default-src 'none'; sandbox"
 
 
-def form(data: bytes, name: str = "foto.jpg", kind: str = "image/jpeg", **fields: str) -> aiohttp.FormData:
+def form(
+    data: bytes, name: str = "foto.jpg", kind: str = "image/jpeg", **fields: str
+) -> aiohttp.FormData:
     """What a browser sends for a chosen file."""
     sent = aiohttp.FormData()
     for field, value in fields.items():
@@ -47,7 +51,9 @@ def form(data: bytes, name: str = "foto.jpg", kind: str = "image/jpeg", **fields
 
 async def brought(browser: Browser, data: bytes | None = None) -> Mapping[str, Any]:
     """A picture that was taken in."""
-    answer = await browser.post(ADDRESS, form(data or uploads.photo(), csrf=browser.csrf), Accept="application/json")
+    answer = await browser.post(
+        ADDRESS, form(data or uploads.photo(), csrf=browser.csrf), Accept="application/json"
+    )
     assert answer.status == 201, answer.text
     found: Mapping[str, Any] = json.loads(answer.text)
     return found
@@ -56,7 +62,11 @@ async def brought(browser: Browser, data: bytes | None = None) -> Mapping[str, A
 def files(site: Running) -> list[str]:
     """What lies in the media folder."""
     folder = site.app.settings.data_dir / "media"
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
+    return (
+        sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        if folder.exists()
+        else []
+    )
 
 
 # --- sending one ------------------------------------------------------------------------------------------
@@ -102,8 +112,14 @@ async def test_a_picture_that_is_not_there_is_not_shown_as_new(site: Running) ->
 async def test_a_form_of_another_site_or_without_its_token_brings_nothing(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     cookie = {"Cookie": f"redaksi={rina.cookie}"}
-    for headers, token in (({"Origin": "https://jahat.example"}, rina.csrf), ({"Origin": site.url}, "tebakan"), ({}, rina.csrf)):
-        answer = await site.ask(ADDRESS, "POST", data=form(uploads.photo(), csrf=token), headers={**cookie, **headers})
+    for headers, token in (
+        ({"Origin": "https://jahat.example"}, rina.csrf),
+        ({"Origin": site.url}, "tebakan"),
+        ({}, rina.csrf),
+    ):
+        answer = await site.ask(
+            ADDRESS, "POST", data=form(uploads.photo(), csrf=token), headers={**cookie, **headers}
+        )
         assert answer.status == 403
     assert files(site) == []
 
@@ -115,7 +131,9 @@ async def test_only_those_who_write_bring_pictures(site: Running, role: Any) -> 
         return
     assert (await other.post(ADDRESS, form(uploads.photo(), csrf=other.csrf))).status == 403
     assert (await other.get(ADDRESS)).status == 403
-    assert (await site.ask(ADDRESS, "POST", data=form(uploads.photo()), headers={"Origin": site.url})).status == 401
+    assert (
+        await site.ask(ADDRESS, "POST", data=form(uploads.photo()), headers={"Origin": site.url})
+    ).status == 401
 
 
 BAD: Mapping[str, tuple[bytes, str]] = {
@@ -129,7 +147,9 @@ BAD: Mapping[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-async def test_what_cannot_be_used_is_refused_in_words_and_leaves_nothing(site: Running, name: str) -> None:
+async def test_what_cannot_be_used_is_refused_in_words_and_leaves_nothing(
+    site: Running, name: str
+) -> None:
     data, word = BAD[name]
     rina = await signed_in(site, "rina", "author")
     page = await rina.post(ADDRESS, form(data, csrf=rina.csrf))
@@ -145,19 +165,30 @@ async def test_what_cannot_be_used_is_refused_in_words_and_leaves_nothing(site: 
 
 async def test_a_form_without_a_picture_says_so(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    for sent in ({"csrf": rina.csrf}, form(b"", name="", csrf=rina.csrf), {"csrf": rina.csrf, "picture": "teks"}):
+    for sent in (
+        {"csrf": rina.csrf},
+        form(b"", name="", csrf=rina.csrf),
+        {"csrf": rina.csrf, "picture": "teks"},
+    ):
         answer = await rina.post(ADDRESS, sent)
         assert answer.status == 422
         assert "Belum ada gambar yang dipilih" in answer.text
 
 
-async def test_what_is_too_heavy_is_answered_in_words_and_far_beyond_not_read(site: Running) -> None:
+async def test_what_is_too_heavy_is_answered_in_words_and_far_beyond_not_read(
+    site: Running,
+) -> None:
     rina = await signed_in(site, "rina", "author")
     heavy = uploads.photo() + bytes(UPLOAD_BYTES)
     answer = await rina.post(ADDRESS, form(heavy, csrf=rina.csrf))
     assert answer.status == 422
     assert "lebih besar dari 10 MB" in answer.text
-    headers = {"Cookie": f"redaksi={rina.cookie}", "Origin": site.url, "X-CSRF-Token": rina.csrf, "Content-Length": str(1 << 30)}
+    headers = {
+        "Cookie": f"redaksi={rina.cookie}",
+        "Origin": site.url,
+        "X-CSRF-Token": rina.csrf,
+        "Content-Length": str(1 << 30),
+    }
     host, _, port = site.url.removeprefix("http://").partition(":")
     assert await _status(host, int(port), headers) == 413
 
@@ -188,11 +219,22 @@ async def test_an_upload_is_in_the_audit_log_once_and_names_no_file(site: Runnin
     assert again == stored
     [entry] = await site.app.database.read(audit.about, stored["id"])
     assert (entry.actor, entry.act) == ("staff:rina", "upload")
-    assert entry.detail == {"width": 900, "height": 600, "bytes": entry.detail["bytes"], "from": "127.0.0.1"}
+    assert entry.detail == {
+        "width": 900,
+        "height": 600,
+        "bytes": entry.detail["bytes"],
+        "from": "127.0.0.1",
+    }
 
 
-async def test_a_store_that_is_away_keeps_nothing_and_says_so(sqlite_url: str, tmp_path: Path) -> None:
-    async with running(sqlite_url, tmp_path, BROADCASTER_MEDIA_URL="s3://kunci:rahasia@127.0.0.1:9/gambar?tls=false") as site:
+async def test_a_store_that_is_away_keeps_nothing_and_says_so(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    async with running(
+        sqlite_url,
+        tmp_path,
+        BROADCASTER_MEDIA_URL="s3://kunci:rahasia@127.0.0.1:9/gambar?tls=false",
+    ) as site:
         rina = await signed_in(site, "rina", "author")
         answer = await rina.post(ADDRESS, form(uploads.photo(), csrf=rina.csrf))
         assert answer.status == 503
@@ -225,9 +267,13 @@ async def test_everyone_gets_every_size_for_ever(site: Running) -> None:
             assert image.size[0] <= box[0]
             assert image.size[1] <= box[1]
             assert b"rahasia" not in answer.raw
-    known = await fetched(site, f"/media/{stored['id']}/web.jpg", **{"If-None-Match": answer.headers["ETag"]})
+    known = await fetched(
+        site, f"/media/{stored['id']}/web.jpg", **{"If-None-Match": answer.headers["ETag"]}
+    )
     assert known.status == 200  # another size, another tag
-    again = await fetched(site, f"/media/{stored['id']}/web.jpg", **{"If-None-Match": known.headers["ETag"]})
+    again = await fetched(
+        site, f"/media/{stored['id']}/web.jpg", **{"If-None-Match": known.headers["ETag"]}
+    )
     assert (again.status, again.raw) == (304, b"")
     head = await site.ask(f"/media/{stored['id']}/web.jpg", "HEAD")
     assert head.headers["Content-Length"] == str(len(known.raw))
@@ -247,15 +293,25 @@ async def test_nothing_else_is_found(site: Running, path: str) -> None:
     import yarl
 
     asked = path.replace("{id}", stored["id"]).replace("{ID}", stored["id"].upper())
-    async with site.session.get(yarl.URL(site.url + asked, encoded=True), allow_redirects=False) as answer:
+    async with site.session.get(
+        yarl.URL(site.url + asked, encoded=True), allow_redirects=False
+    ) as answer:
         assert answer.status in {404, 307}
         assert answer.headers.get("Location", "").startswith(("", "/media/"))
         assert "immutable" not in answer.headers.get("Cache-Control", "")
 
 
-async def test_a_store_that_does_not_answer_is_no_missing_picture(sqlite_url: str, tmp_path: Path) -> None:
-    async with running(sqlite_url, tmp_path, BROADCASTER_MEDIA_URL="s3://kunci:rahasia@127.0.0.1:9/gambar?tls=false") as site:
-        kept = media.Kept(id="a" * 32, width=9, height=9, sizes={"web": 1}, at=0.0, actor="staff:rina")
+async def test_a_store_that_does_not_answer_is_no_missing_picture(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    async with running(
+        sqlite_url,
+        tmp_path,
+        BROADCASTER_MEDIA_URL="s3://kunci:rahasia@127.0.0.1:9/gambar?tls=false",
+    ) as site:
+        kept = media.Kept(
+            id="a" * 32, width=9, height=9, sizes={"web": 1}, at=0.0, actor="staff:rina"
+        )
         await site.app.database.write(media.add, kept)
         answer = await fetched(site, f"/media/{'a' * 32}/web.jpg")
         assert answer.status == 503
@@ -271,15 +327,24 @@ async def image_of(site: Running, code: str) -> Any:
     return json.loads(edition["document"])["image"]
 
 
-async def test_the_address_may_stand_in_an_announcement_and_the_edition_says_how_large_it_is(site: Running) -> None:
+async def test_the_address_may_stand_in_an_announcement_and_the_edition_says_how_large_it_is(
+    site: Running,
+) -> None:
     stored = await brought(await signed_in(site, "rina", "author"))
     published = await site.publish(image=stored["url"], image_alt="Peta lokasi truk tangki")
     length = len((await fetched(site, f"/media/{stored['id']}/web.jpg")).raw)
     assert await image_of(site, published.code) == {
-        "url": stored["url"], "alt": "Peta lokasi truk tangki", "length": length, "width": 900, "height": 600,
-    }  # fmt: skip
+        "url": stored["url"],
+        "alt": "Peta lokasi truk tangki",
+        "length": length,
+        "width": 900,
+        "height": 600,
+    }
     page = (await site.ask(f"/p/{published.code}")).text
-    assert f'<a href="{stored["url"]}"><img class="picture" src="/media/{stored["id"]}/pesan.jpg" alt="Peta lokasi truk' in page
+    assert (
+        f'<a href="{stored["url"]}"><img class="picture" src="/media/{stored["id"]}/pesan.jpg" alt="Peta lokasi truk'
+        in page
+    )
     assert f'<meta property="og:image" content="{stored["url"]}">' in page
 
 
@@ -295,8 +360,13 @@ async def test_the_preview_names_the_same_picture_as_what_is_published(site: Run
 
 async def test_another_size_or_another_site_is_not_measured(site: Running) -> None:
     stored = await brought(await signed_in(site, "rina", "author"))
-    for url in (stored["url"].replace("web", "kecil"), f"https://lain.example/media/{stored['id']}/web.jpg"):
-        preview = previewing.draft_edition(site.app, {**NOTICE, "image": url, "image_alt": "x"}, announcement="0", code="x")
+    for url in (
+        stored["url"].replace("web", "kecil"),
+        f"https://lain.example/media/{stored['id']}/web.jpg",
+    ):
+        preview = previewing.draft_edition(
+            site.app, {**NOTICE, "image": url, "image_alt": "x"}, announcement="0", code="x"
+        )
         assert preview.image is not None
         assert preview.image.length == 0
 
@@ -310,13 +380,21 @@ def composing(site: Running, browser: Browser) -> Request:
     session = site.app.database.read_now(sessions.find, browser.cookie, at)
     web = Starlette()
     web.state.app = site.app
-    scope = {"type": "http", "app": web, "client": ("127.0.0.1", 1), "headers": [], "state": {"session": session}}
+    scope = {
+        "type": "http",
+        "app": web,
+        "client": ("127.0.0.1", 1),
+        "headers": [],
+        "state": {"session": session},
+    }
     return Request(scope)
 
 
 def chosen(data: bytes, name: str = "foto.jpg") -> FormData:
     """The composer's form with a picture in it."""
-    return FormData([("title", "Air mati"), ("picture", UploadFile(io.BytesIO(data), filename=name))])
+    return FormData(
+        [("title", "Air mati"), ("picture", UploadFile(io.BytesIO(data), filename=name))]
+    )
 
 
 async def test_a_picture_in_the_composers_form_becomes_the_forms_image(site: Running) -> None:
@@ -329,7 +407,11 @@ async def test_a_picture_in_the_composers_form_becomes_the_forms_image(site: Run
 
 async def test_a_form_without_a_picture_stays_as_it_is(site: Running) -> None:
     request = composing(site, await signed_in(site, "rina", "author"))
-    for data in (FormData([("title", "Air mati")]), chosen(b"", ""), FormData([("picture", "teks")])):
+    for data in (
+        FormData([("title", "Air mati")]),
+        chosen(b"", ""),
+        FormData([("picture", "teks")]),
+    ):
         assert await pictures.taken(request, data) == {}
 
 
@@ -387,7 +469,9 @@ async def test_whatever_names_a_picture_keeps_it(site: Running) -> None:
     desk = Desk(press=Press.of(site.app), account=rina.account, now=site.clock())
     row = await site.app.database.write(newsroom.save, desk, {**NOTICE, "image": former})
     later = Desk(press=desk.press, account=rina.account, now=desk.now + timedelta(hours=1))
-    await site.app.database.write(newsroom.save, later, {**NOTICE, "image": drafted}, announcement_id=row.id)
+    await site.app.database.write(
+        newsroom.save, later, {**NOTICE, "image": drafted}, announcement_id=row.id
+    )
     await site.app.database.write(
         lambda connection: connection.execute(
             insert(proposal).values(
@@ -403,7 +487,9 @@ async def test_whatever_names_a_picture_keeps_it(site: Running) -> None:
     )
     await site.app.database.write(
         lambda connection: connection.execute(
-            insert(recurring).values(name="Rutin", form=json.dumps({"image": pattern}), at=0, actor="")
+            insert(recurring).values(
+                name="Rutin", form=json.dumps({"image": pattern}), at=0, actor=""
+            )
         )
     )
     site.clock.now += GONE

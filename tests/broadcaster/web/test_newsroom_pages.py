@@ -1,4 +1,6 @@
-"""The newsroom's first pages over HTTP: signing in, what needs somebody, the list, one announcement."""
+"""The newsroom's first pages over HTTP: signing in, what needs somebody, the list, one
+announcement.
+"""
 
 from typing import Any
 
@@ -17,7 +19,9 @@ async def sign_in(site: Running, name: str, password: str = PASSWORD, target: st
     page = await site.ask("/redaksi/masuk")
     cookies = "; ".join(f"{key}={value}" for key, value in page.cookies.items())
     form = {"csrf": form_token(page.text), "nama": name, "sandi": password, "ke": target}
-    return await site.ask("/redaksi/masuk", "POST", data=form, headers={"Cookie": cookies, "Origin": site.url})
+    return await site.ask(
+        "/redaksi/masuk", "POST", data=form, headers={"Cookie": cookies, "Origin": site.url}
+    )
 
 
 async def act(person: Browser, use_case: Any, *args: Any, **options: Any) -> Any:
@@ -30,7 +34,10 @@ async def act(person: Browser, use_case: Any, *args: Any, **options: Any) -> Any
 async def test_a_stranger_is_sent_to_sign_in_and_then_where_they_wanted(site: Running) -> None:
     await hire(site.app, "rina", "author")
     sent = await site.ask("/redaksi/pengumuman?tab=draf")
-    assert (sent.status, sent.headers["Location"]) == (303, "/redaksi/masuk?ke=%2Fredaksi%2Fpengumuman%3Ftab%3Ddraf")
+    assert (sent.status, sent.headers["Location"]) == (
+        303,
+        "/redaksi/masuk?ke=%2Fredaksi%2Fpengumuman%3Ftab%3Ddraf",
+    )
     done = await sign_in(site, " Rina ", target="/redaksi/pengumuman?tab=draf")
     assert (done.status, done.headers["Location"]) == (303, "/redaksi/pengumuman?tab=draf")
     page = await site.ask("/redaksi/", headers={"Cookie": f"redaksi={done.cookies['redaksi']}"})
@@ -42,7 +49,10 @@ async def test_a_stranger_is_sent_to_sign_in_and_then_where_they_wanted(site: Ru
 
 async def test_a_wrong_password_says_no_more_than_that(site: Running) -> None:
     await hire(site.app, "rina", "author")
-    wrong, unknown = await sign_in(site, "rina", "bukan ini"), await sign_in(site, "siapa", "bukan ini")
+    wrong, unknown = (
+        await sign_in(site, "rina", "bukan ini"),
+        await sign_in(site, "siapa", "bukan ini"),
+    )
     assert wrong.status == unknown.status == 401
     assert "Nama pengguna atau kata sandi salah" in wrong.text
     assert "redaksi" not in wrong.cookies
@@ -53,21 +63,30 @@ async def test_a_wrong_password_says_no_more_than_that(site: Running) -> None:
 async def test_a_second_factor_is_asked_before_anything_opens(site: Running) -> None:
     rina = await hire(site.app, "rina", "author")
     secret = pyotp.random_base32()
-    await site.app.database.write(accounts.set_totp, rina.id, site.app.book.seal("totp", secret), [])
+    await site.app.database.write(
+        accounts.set_totp, rina.id, site.app.book.seal("totp", secret), []
+    )
     half = await sign_in(site, "rina")
     assert half.headers["Location"] == "/redaksi/masuk/kode"
     cookie = f"redaksi={half.cookies['redaksi']}"
     assert (await site.ask("/redaksi/", headers={"Cookie": cookie})).status == 303
     page = await site.ask("/redaksi/masuk/kode", headers={"Cookie": cookie})
-    form = {"csrf": form_token(page.text), "kode": pyotp.TOTP(secret).at(int(site.clock().timestamp()))}
+    form = {
+        "csrf": form_token(page.text),
+        "kode": pyotp.TOTP(secret).at(int(site.clock().timestamp())),
+    }
     headers = {"Cookie": f"{cookie}; formulir={page.cookies['formulir']}", "Origin": site.url}
-    wrong = await site.ask("/redaksi/masuk/kode", "POST", data={**form, "kode": "000000"}, headers=headers)
+    wrong = await site.ask(
+        "/redaksi/masuk/kode", "POST", data={**form, "kode": "000000"}, headers=headers
+    )
     assert wrong.status == 401
     done = await site.ask("/redaksi/masuk/kode", "POST", data=form, headers=headers)
     assert (done.status, done.headers["Location"]) == (303, "/redaksi/")
     assert done.cookies["redaksi"] != half.cookies["redaksi"]
     again = await site.ask("/redaksi/masuk/kode", "POST", data=form, headers=headers)
-    assert again.headers["Location"] == "/redaksi/masuk", "the half session is gone, and the code is spent"
+    assert again.headers["Location"] == "/redaksi/masuk", (
+        "the half session is gone, and the code is spent"
+    )
 
 
 async def test_who_signs_out_is_out(site: Running) -> None:
@@ -75,12 +94,20 @@ async def test_who_signs_out_is_out(site: Running) -> None:
     done = await rina.post("/redaksi/keluar")
     assert (done.status, done.headers["Location"]) == (303, "/redaksi/masuk?keluar=1")
     assert (await rina.get("/redaksi/")).status == 303
-    assert await site.app.database.read(sessions.find, rina.cookie, site.clock().timestamp()) is None
+    assert (
+        await site.app.database.read(sessions.find, rina.cookie, site.clock().timestamp()) is None
+    )
 
 
-async def test_a_form_without_the_sessions_token_or_from_elsewhere_is_refused(site: Running) -> None:
+async def test_a_form_without_the_sessions_token_or_from_elsewhere_is_refused(
+    site: Running,
+) -> None:
     rina = await signed_in(site, "rina", "author")
-    for headers in ({"X-CSRF-Token": "tebakan"}, {"Origin": "https://jahat.example"}, {"X-CSRF-Token": ""}):
+    for headers in (
+        {"X-CSRF-Token": "tebakan"},
+        {"Origin": "https://jahat.example"},
+        {"X-CSRF-Token": ""},
+    ):
         assert (await rina.post("/redaksi/keluar", **headers)).status == 403
     assert (await rina.get("/redaksi/")).status == 200
 
@@ -105,7 +132,11 @@ async def test_the_first_page_shows_what_needs_whom_with_its_age(site: Running) 
 async def test_the_list_finds_by_tab_words_code_and_filters(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     water = await act(rina, newsroom.save, NOTICE)
-    await act(rina, newsroom.save, {**NOTICE, "title": "Vaksin gratis", "body": "Di puskesmas.", "category": "kesehatan"})
+    await act(
+        rina,
+        newsroom.save,
+        {**NOTICE, "title": "Vaksin gratis", "body": "Di puskesmas.", "category": "kesehatan"},
+    )
     everything = (await rina.get("/redaksi/pengumuman?tab=draf")).text
     assert "Air PDAM mati" in everything
     assert "Vaksin gratis" in everything
@@ -118,15 +149,27 @@ async def test_the_list_finds_by_tab_words_code_and_filters(site: Running) -> No
         page = (await rina.get(f"/redaksi/pengumuman?tab=draf&{query}")).text
         assert "Air PDAM mati" in page, query
         assert "Vaksin gratis" not in page, query
-    for query in ("kata=tidakada", "tingkat=emergency", "dari=bukan&sampai=tanggal&kata=zzz", "setelah=%27;--&kata=zzz"):
-        assert "Tidak ada pengumuman di sini" in (await rina.get(f"/redaksi/pengumuman?tab=draf&{query}")).text, query
+    for query in (
+        "kata=tidakada",
+        "tingkat=emergency",
+        "dari=bukan&sampai=tanggal&kata=zzz",
+        "setelah=%27;--&kata=zzz",
+    ):
+        assert (
+            "Tidak ada pengumuman di sini"
+            in (await rina.get(f"/redaksi/pengumuman?tab=draf&{query}")).text
+        ), query
 
 
 async def test_what_was_withdrawn_is_called_so_wherever_it_stands(site: Running) -> None:
     dewi = await signed_in(site, "dewi", "approver")
     stored = await site.publish(NOTICE)
     await site.withdraw(stored, "Salah tanggal.")
-    for path in ("/redaksi/pengumuman?tab=berakhir", f"/redaksi/pengumuman/{stored.id}", "/redaksi/"):
+    for path in (
+        "/redaksi/pengumuman?tab=berakhir",
+        f"/redaksi/pengumuman/{stored.id}",
+        "/redaksi/",
+    ):
         page = (await dewi.get(path)).text
         assert '<span class="state withdrawn">Dicabut</span>' in page, path
         assert '<span class="state ended">' not in page, path
@@ -150,7 +193,9 @@ async def test_one_announcement_shows_what_it_says_and_who_did_what(site: Runnin
     assert "/redaksi/" in missing.text
 
 
-async def test_what_is_published_or_over_is_copied_and_put_away_from_its_page(site: Running) -> None:
+async def test_what_is_published_or_over_is_copied_and_put_away_from_its_page(
+    site: Running,
+) -> None:
     rina = await signed_in(site, "rina", "author")
     layar = await signed_in(site, "layar", "screens")
     stored = await site.publish()

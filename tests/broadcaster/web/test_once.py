@@ -1,4 +1,6 @@
-"""Forms that make something, sent twice, later and at once: one draft, one warning, one copy, one template, one account."""
+"""Forms that make something, sent twice, later and at once: one draft, one warning, one copy, one
+template, one account.
+"""
 
 import asyncio
 import json
@@ -23,7 +25,11 @@ WARNING = {**COMPOSED, "bahaya": "banjir", "instruction": "Pindah ke tempat ting
 
 
 async def count(site: Running, table: Any) -> int:
-    return int(await site.app.database.read(lambda c: c.execute(select(func.count()).select_from(table)).scalar_one()))
+    return int(
+        await site.app.database.read(
+            lambda c: c.execute(select(func.count()).select_from(table)).scalar_one()
+        )
+    )
 
 
 async def twice(who: Browser, path: str, form: Mapping[str, Any]) -> list[Answer]:
@@ -35,7 +41,11 @@ async def twice(who: Browser, path: str, form: Mapping[str, Any]) -> list[Answer
 
 async def test_every_form_that_makes_something_carries_an_id_of_its_own(site: Running) -> None:
     ani = await signed_in(site, "ani", "author", "approver", "admin")
-    draft = (await ani.post("/redaksi/tulis", {"title": "Air", "aksi": "simpan"})).headers["Location"].split("/tulis")[0]
+    draft = (
+        (await ani.post("/redaksi/tulis", {"title": "Air", "aksi": "simpan"}))
+        .headers["Location"]
+        .split("/tulis")[0]
+    )
     for path in (
         "/redaksi/tulis",
         "/redaksi/darurat?bahaya=banjir",
@@ -43,7 +53,12 @@ async def test_every_form_that_makes_something_carries_an_id_of_its_own(site: Ru
         f"{draft}/tulis",
         f"{draft}/periksa",
     ):
-        ids = [re.findall(r'name="formulir" value="([A-Za-z0-9_-]{16,64})"', (await ani.get(path)).text) for _time in range(2)]
+        ids = [
+            re.findall(
+                r'name="formulir" value="([A-Za-z0-9_-]{16,64})"', (await ani.get(path)).text
+            )
+            for _time in range(2)
+        ]
         assert ids[0], path
         assert not set(ids[0]) & set(ids[1]), path
         assert len(set(ids[0])) == len(ids[0]), path
@@ -54,11 +69,17 @@ async def test_every_form_that_makes_something_carries_an_id_of_its_own(site: Ru
     [
         ("/redaksi/tulis", COMPOSED, announcement),
         ("/redaksi/darurat", WARNING, announcement),
-        ("/redaksi/pengguna/baru", {"nama": "budi", "lengkap": "Budi Santoso", "peran": ["author"]}, account),
+        (
+            "/redaksi/pengguna/baru",
+            {"nama": "budi", "lengkap": "Budi Santoso", "peran": ["author"]},
+            account,
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_a_form_sent_again_leads_to_what_it_made(site: Running, path: str, form: Mapping[str, Any], table: Any) -> None:
+async def test_a_form_sent_again_leads_to_what_it_made(
+    site: Running, path: str, form: Mapping[str, Any], table: Any
+) -> None:
     ani = await signed_in(site, "ani", "author", "admin")
     before = await count(site, table)
     answers = await twice(ani, path, form)
@@ -83,7 +104,9 @@ async def test_acts_on_a_draft_sent_again_make_one_of_each(site: Running) -> Non
         assert [answer.status for answer in answers] == [303] * 4, path
         assert len({answer.headers["Location"] for answer in answers}) == 1, path
         assert table is None or await count(site, table) == before + 1, path
-    template = await site.app.database.read(lambda c: c.execute(select(recurring.c.id)).scalar_one())
+    template = await site.app.database.read(
+        lambda c: c.execute(select(recurring.c.id)).scalar_one()
+    )
     before = await count(site, announcement)
     used = await twice(rina, f"/redaksi/templat/{template}/pakai", {})
     assert len({answer.headers["Location"] for answer in used}) == 1
@@ -91,45 +114,72 @@ async def test_acts_on_a_draft_sent_again_make_one_of_each(site: Running) -> Non
 
 
 @pytest.mark.parametrize(("word", "form"), [("ralat", AMENDED), ("cabut", {"reason": "Batal."})])
-async def test_a_change_proposed_twice_is_proposed_once(site: Running, word: str, form: Mapping[str, Any]) -> None:
+async def test_a_change_proposed_twice_is_proposed_once(
+    site: Running, word: str, form: Mapping[str, Any]
+) -> None:
     stage = await staged(site)
     out, rina = await published(stage), await browser(site, stage.rina)
     path, sent = f"/redaksi/pengumuman/{out}/{word}", dict(form)
-    seen = re.search(r'name="seen" value="([0-9a-f]{64})"', (await rina.post(path, sent)).text) if word == "ralat" else None
+    seen = (
+        re.search(r'name="seen" value="([0-9a-f]{64})"', (await rina.post(path, sent)).text)
+        if word == "ralat"
+        else None
+    )
     answers = await twice(rina, path, {**sent, "seen": seen[1] if seen else ""})
     assert [answer.status for answer in answers] == [303] * 4
     assert await count(site, proposal) == 1
 
 
-async def test_the_first_autosave_sent_again_is_the_same_draft_with_what_was_typed_since(site: Running) -> None:
+async def test_the_first_autosave_sent_again_is_the_same_draft_with_what_was_typed_since(
+    site: Running,
+) -> None:
     rina = await signed_in(site, "rina", "author")
     form = {**COMPOSED, "formulir": FORM_ID}
     answers = await asyncio.gather(*(rina.post("/redaksi/simpan", form) for _time in range(3)))
     assert len({answer.text for answer in answers}) == 1
     lost = json.loads(answers[0].text)
-    again = json.loads((await rina.post("/redaksi/simpan", {**form, "title": f"{COMPOSED['title']}, besok"})).text)
+    again = json.loads(
+        (await rina.post("/redaksi/simpan", {**form, "title": f"{COMPOSED['title']}, besok"})).text
+    )
     assert (again["place"], again["version"]) == (lost["place"], 2)
-    pressed = await rina.post("/redaksi/tulis", {**form, "title": f"{COMPOSED['title']}, besok pagi", "aksi": "simpan"})
+    pressed = await rina.post(
+        "/redaksi/tulis", {**form, "title": f"{COMPOSED['title']}, besok pagi", "aksi": "simpan"}
+    )
     assert pressed.headers["Location"].startswith(lost["place"])
     assert await count(site, announcement) == 1
     assert await count(site, draft_version) == 1
 
 
-async def test_a_first_save_sent_again_never_writes_over_what_a_colleague_wrote_since(site: Running) -> None:
+async def test_a_first_save_sent_again_never_writes_over_what_a_colleague_wrote_since(
+    site: Running,
+) -> None:
     rina, budi = await signed_in(site, "rina", "author"), await signed_in(site, "budi", "author")
     form = {**COMPOSED, "formulir": FORM_ID}
     place = json.loads((await rina.post("/redaksi/simpan", form)).text)["place"]
-    assert (await budi.post(f"{place}/simpan", {**COMPOSED, "title": "Dari Budi", "versi": "1"})).status == 200
+    assert (
+        await budi.post(f"{place}/simpan", {**COMPOSED, "title": "Dari Budi", "versi": "1"})
+    ).status == 200
     again = json.loads((await rina.post("/redaksi/simpan", form)).text)
-    assert (again["place"], again["version"]) == (place, 1), "the version that this form made, not the one that nobody saw here"
-    assert (await rina.post("/redaksi/tulis", {**form, "aksi": "simpan"})).headers["Location"].startswith(place), "the same form"
+    assert (again["place"], again["version"]) == (place, 1), (
+        "the version that this form made, not the one that nobody saw here"
+    )
+    assert (
+        (await rina.post("/redaksi/tulis", {**form, "aksi": "simpan"}))
+        .headers["Location"]
+        .startswith(place)
+    ), "the same form"
     refused = await rina.post("/redaksi/tulis", {**form, "title": "Dari Rina", "aksi": "simpan"})
     assert refused.status == 422
-    assert all(text in refused.text for text in ("Dari <mark>Budi</mark>", "Dari <mark>Rina</mark>", f'action="{place}/tulis"'))
+    assert all(
+        text in refused.text
+        for text in ("Dari <mark>Budi</mark>", "Dari <mark>Rina</mark>", f'action="{place}/tulis"')
+    )
     assert 'value="Dari Budi"' in (await budi.get(f"{place}/tulis")).text
 
 
-async def test_an_id_of_another_account_says_nothing_and_makes_a_draft_of_ones_own(site: Running) -> None:
+async def test_an_id_of_another_account_says_nothing_and_makes_a_draft_of_ones_own(
+    site: Running,
+) -> None:
     rina, budi = await signed_in(site, "rina", "author"), await signed_in(site, "budi", "author")
     form = {**COMPOSED, "aksi": "simpan", "formulir": FORM_ID}
     first, other = await rina.post("/redaksi/tulis", form), await budi.post("/redaksi/tulis", form)
@@ -140,7 +190,9 @@ async def test_an_id_of_another_account_says_nothing_and_makes_a_draft_of_ones_o
 async def test_a_form_without_a_fit_id_is_taken_each_time(site: Running, forged: str) -> None:
     rina = await signed_in(site, "rina", "author")
     for _time in range(2):
-        assert (await rina.post("/redaksi/tulis", {**COMPOSED, "aksi": "simpan", "formulir": forged})).status == 303
+        assert (
+            await rina.post("/redaksi/tulis", {**COMPOSED, "aksi": "simpan", "formulir": forged})
+        ).status == 303
     assert await count(site, announcement) == 2
 
 
@@ -156,19 +208,29 @@ async def test_what_was_refused_can_be_mended_and_sent_with_the_same_id(site: Ru
 async def test_a_one_time_password_is_not_made_twice(site: Running) -> None:
     ani, budi = await signed_in(site, "ani", "admin"), await signed_in(site, "budi", "author")
     path = f"/redaksi/pengguna/{budi.account.id}/sandi"
-    first, again = await ani.post(path, {"formulir": FORM_ID}), await ani.post(path, {"formulir": FORM_ID})
+    first, again = (
+        await ani.post(path, {"formulir": FORM_ID}),
+        await ani.post(path, {"formulir": FORM_ID}),
+    )
     hashed = await site.app.database.read(accounts.secrets_of, budi.account.id)
     assert (first.status, again.status) == (200, 303)
     assert "hanya ditampilkan satu kali" in (await ani.get(again.headers["Location"])).text
     assert await site.app.database.read(accounts.secrets_of, budi.account.id) == hashed
 
 
-async def test_two_servers_at_one_postgresql_make_one_draft(postgresql_url: str, tmp_path: Any) -> None:
-    async with running(postgresql_url, tmp_path) as first, running(postgresql_url, tmp_path) as second:
+async def test_two_servers_at_one_postgresql_make_one_draft(
+    postgresql_url: str, tmp_path: Any
+) -> None:
+    async with (
+        running(postgresql_url, tmp_path) as first,
+        running(postgresql_url, tmp_path) as second,
+    ):
         rina = await signed_in(first, "rina", "author")
         there = await browser(second, rina.account)
         form = {**COMPOSED, "aksi": "simpan", "formulir": FORM_ID}
-        answers = await asyncio.gather(*(who.post("/redaksi/tulis", form) for who in (rina, there, rina, there)))
+        answers = await asyncio.gather(
+            *(who.post("/redaksi/tulis", form) for who in (rina, there, rina, there))
+        )
         assert [answer.status for answer in answers] == [303] * 4
         assert len({answer.headers["Location"] for answer in answers}) == 1
         assert await count(first, announcement) == 1
@@ -191,7 +253,9 @@ async def test_a_change_taken_back_and_sent_again_from_the_same_page_is_proposed
     out, rina = await published(stage), await browser(site, stage.rina)
     path, sent = f"/redaksi/pengumuman/{out}/{word}", {**form, "formulir": FORM_ID}
     if word == "ralat":
-        seen = re.search(r'name="seen" value="([0-9a-f]{64})"', (await rina.post(path, dict(sent))).text)
+        seen = re.search(
+            r'name="seen" value="([0-9a-f]{64})"', (await rina.post(path, dict(sent))).text
+        )
         sent["seen"] = seen[1] if seen else ""
     said = (await rina.post(path, dict(sent))).headers["Location"]
     assert "Usulan dikirim" in (await rina.get(said)).text
@@ -202,7 +266,9 @@ async def test_a_change_taken_back_and_sent_again_from_the_same_page_is_proposed
     assert "Usulan dikirim" in (await rina.get(said)).text
 
 
-async def test_a_call_back_from_a_page_that_called_back_before_is_carried_out(site: Running) -> None:
+async def test_a_call_back_from_a_page_that_called_back_before_is_carried_out(
+    site: Running,
+) -> None:
     stage = await staged(site)
     made, dewi = await approved(stage), await browser(site, stage.dewi)
     path = f"/redaksi/pengumuman/{made}/batalkan"
@@ -213,15 +279,27 @@ async def test_a_call_back_from_a_page_that_called_back_before_is_carried_out(si
     assert (await dewi.post(path, {"versi": "2", "formulir": FORM_ID})).status == 303
     assert (await stage.row(made)).state == "review"
     site.clock.now += timedelta(minutes=2)
-    assert (await dewi.post(path, {"versi": "2", "formulir": FORM_ID})).status == 409, "long after, it is told"
+    assert (await dewi.post(path, {"versi": "2", "formulir": FORM_ID})).status == 409, (
+        "long after, it is told"
+    )
 
 
-async def test_a_change_approved_twice_at_once_is_approved_and_nobody_is_refused(site: Running) -> None:
+async def test_a_change_approved_twice_at_once_is_approved_and_nobody_is_refused(
+    site: Running,
+) -> None:
     stage = await staged(site)
-    out, rina, dewi = await published(stage), await browser(site, stage.rina), await browser(site, stage.dewi)
+    out, rina, dewi = (
+        await published(stage),
+        await browser(site, stage.rina),
+        await browser(site, stage.dewi),
+    )
     await rina.post(f"/redaksi/pengumuman/{out}/cabut", {"reason": "Batal."})
     page = (await dewi.get(f"/redaksi/pengumuman/{out}/cabut")).text
     seen = re.search(r'name="seen" value="([0-9a-f]{64})"', page)
-    answers = await twice(dewi, f"/redaksi/pengumuman/{out}/usulan/setujui", {"seen": seen[1] if seen else ""})
-    assert {answer.headers.get("Location") for answer in answers} == {f"/redaksi/pengumuman/{out}/cabut?selesai=disetujui"}
+    answers = await twice(
+        dewi, f"/redaksi/pengumuman/{out}/usulan/setujui", {"seen": seen[1] if seen else ""}
+    )
+    assert {answer.headers.get("Location") for answer in answers} == {
+        f"/redaksi/pengumuman/{out}/cabut?selesai=disetujui"
+    }
     assert await count(site, proposal) == 1, "held, and not published yet"

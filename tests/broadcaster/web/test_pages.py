@@ -17,11 +17,16 @@ async def test_pages_are_indonesian_unless_english_is_chosen(site: Running, path
     assert '<html lang="en">' in english.text
     assert english.cookies["bahasa"] == "en"
     assert '<html lang="en">' in (await site.ask(path, headers={"Cookie": "bahasa=en"})).text
-    assert '<html lang="id">' in (await site.ask(f"{path}?bahasa=id", headers={"Cookie": "bahasa=en"})).text
+    assert (
+        '<html lang="id">'
+        in (await site.ask(f"{path}?bahasa=id", headers={"Cookie": "bahasa=en"})).text
+    )
 
 
 @pytest.mark.parametrize("value", ["fr", "", "../en", "EN"])
-async def test_an_unknown_language_is_indonesian_and_sets_no_cookie(site: Running, value: str) -> None:
+async def test_an_unknown_language_is_indonesian_and_sets_no_cookie(
+    site: Running, value: str
+) -> None:
     answer = await site.ask(f"/?bahasa={value}", headers={"Cookie": f"bahasa={value}"})
     assert '<html lang="id">' in answer.text
     assert answer.cookies == {}
@@ -37,7 +42,11 @@ async def test_public_pages_may_be_kept_for_half_a_minute_by_language(site: Runn
     assert answer.headers["Cache-Control"] == "public, max-age=30"
     assert answer.headers["Vary"] == "Accept-Encoding, Cookie"
     assert (await site.ask("/", headers={"If-None-Match": answer.headers["ETag"]})).status == 304
-    assert (await site.ask("/", headers={"If-None-Match": answer.headers["ETag"], "Cookie": "bahasa=en"})).status == 200
+    assert (
+        await site.ask(
+            "/", headers={"If-None-Match": answer.headers["ETag"], "Cookie": "bahasa=en"}
+        )
+    ).status == 200
 
 
 async def test_an_answer_that_sets_a_cookie_is_kept_by_nobody(site: Running) -> None:
@@ -52,7 +61,9 @@ async def test_a_page_is_the_same_until_something_changes(site: Running) -> None
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_every_page_has_a_title_one_heading_a_way_to_the_content_and_help_in_one_place(site: Running, path: str) -> None:
+async def test_every_page_has_a_title_one_heading_a_way_to_the_content_and_help_in_one_place(
+    site: Running, path: str
+) -> None:
     page = (await site.ask(path)).text
     assert re.search(r"<title>[^<]+ · Siaran Cimahi</title>", page)
     assert page.count("<h1") == 1

@@ -1,4 +1,6 @@
-"""The people who work here, over HTTP: found, added, changed, shut out and let in; what is refused, and what the log says."""
+"""The people who work here, over HTTP: found, added, changed, shut out and let in; what is refused,
+and what the log says.
+"""
 
 import re
 from dataclasses import replace
@@ -62,7 +64,9 @@ async def test_the_list_shows_everybody_and_finds_by_name_role_and_state(site: R
     await site.app.database.write(accounts.disable, gone.id, 1.0)
     page = (await ani.get("/redaksi/pengguna")).text
     assert "3 pengguna" in page
-    assert page.index(">Ani<") < page.index(">Rina<") < page.index(">Lama<"), "who is shut out comes last"
+    assert page.index(">Ani<") < page.index(">Rina<") < page.index(">Lama<"), (
+        "who is shut out comes last"
+    )
     for query, shown in (
         ("kata=TIRTA", "Rina"),
         ("kata=rin", "Rina"),
@@ -95,7 +99,9 @@ async def test_many_people_come_in_pages(site: Running) -> None:
 # --- adding ---------------------------------------------------------------------------------------------
 
 
-async def test_a_new_person_has_a_password_shown_once_and_must_choose_their_own(site: Running) -> None:
+async def test_a_new_person_has_a_password_shown_once_and_must_choose_their_own(
+    site: Running,
+) -> None:
     ani = await admin(site)
     assert (await ani.get("/redaksi/pengguna/baru")).status == 200
     done = await ani.post("/redaksi/pengguna/baru", BUDI)
@@ -103,13 +109,23 @@ async def test_a_new_person_has_a_password_shown_once_and_must_choose_their_own(
     assert done.headers["Cache-Control"] == "no-store"
     password = password_on(done.text)
     budi = await one(site, "budi")
-    assert (budi.full_name, budi.roles, budi.must_change) == ("Budi Santoso", ("author", "approver"), True)
+    assert (budi.full_name, budi.roles, budi.must_change) == (
+        "Budi Santoso",
+        ("author", "approver"),
+        True,
+    )
     assert budi.agencies == ("Dinas Kesehatan", "Kota Cimahi", "Perumda Tirta")
     assert budi.areas == ("32.77.01", "32.77.03.1002"), "Melong lies within Cimahi Selatan"
-    assert rules.password_fits((await site.app.database.read(accounts.secrets_of, budi.id))[0], password)
+    assert rules.password_fits(
+        (await site.app.database.read(accounts.secrets_of, budi.id))[0], password
+    )
     assert password not in (await ani.get(f"/redaksi/pengguna/{budi.id}")).text
     (entry,) = await about(site, "budi")
-    assert (entry.act, entry.actor, entry.detail["from"]) == ("account_add", "staff:ani", "127.0.0.1")
+    assert (entry.act, entry.actor, entry.detail["from"]) == (
+        "account_add",
+        "staff:ani",
+        "127.0.0.1",
+    )
     assert entry.detail["after"]["roles"] == ["author", "approver"]
     assert "budi@" not in str(entry)
     assert password not in str(entry)
@@ -165,7 +181,9 @@ async def test_a_change_holds_at_once_and_the_log_has_before_and_after(site: Run
 
 async def test_one_cannot_raise_oneself_in_silence(site: Running) -> None:
     ani = await admin(site)
-    await ani.post(f"/redaksi/pengguna/{ani.account.id}", {"lengkap": "Ani", "peran": ["admin", "approver"]})
+    await ani.post(
+        f"/redaksi/pengguna/{ani.account.id}", {"lengkap": "Ani", "peran": ["admin", "approver"]}
+    )
     (entry,) = await about(site, "ani")
     assert (entry.detail["own"], entry.detail["after"]["roles"]) == (True, ["approver", "admin"])
     page = (await ani.get("/redaksi/audit")).text
@@ -174,14 +192,20 @@ async def test_one_cannot_raise_oneself_in_silence(site: Running) -> None:
 
 async def test_the_last_pengelola_stays(site: Running) -> None:
     ani = await admin(site)
-    refused = await ani.post(f"/redaksi/pengguna/{ani.account.id}", {"lengkap": "Ani", "peran": ["author"]})
+    refused = await ani.post(
+        f"/redaksi/pengguna/{ani.account.id}", {"lengkap": "Ani", "peran": ["author"]}
+    )
     assert refused.status == 422
     assert "pengelola terakhir" in refused.text
     assert (await one(site, "ani")).roles == ("admin",)
     bea = await signed_in(site, "bea", "admin")
     assert (await ani.post(f"/redaksi/pengguna/{bea.account.id}/nonaktif")).status == 303
     assert (await bea.get("/redaksi/")).status == 303
-    assert (await ani.post(f"/redaksi/pengguna/{ani.account.id}", {"lengkap": "Ani", "peran": ["author"]})).status == 422
+    assert (
+        await ani.post(
+            f"/redaksi/pengguna/{ani.account.id}", {"lengkap": "Ani", "peran": ["author"]}
+        )
+    ).status == 422
 
 
 # --- acts -----------------------------------------------------------------------------------------------
@@ -207,7 +231,9 @@ async def test_a_forgotten_password_is_replaced_by_one_shown_once(site: Running)
     ani, rina = await admin(site), await signed_in(site, "rina", "author")
     done = await ani.post(f"/redaksi/pengguna/{rina.account.id}/sandi")
     password = password_on(done.text)
-    assert rules.password_fits((await site.app.database.read(accounts.secrets_of, rina.account.id))[0], password)
+    assert rules.password_fits(
+        (await site.app.database.read(accounts.secrets_of, rina.account.id))[0], password
+    )
     assert (await one(site, "rina")).must_change
     assert (await rina.get("/redaksi/")).status == 303
     again = await browser(site, rina.account)
@@ -240,7 +266,10 @@ async def test_somebody_is_signed_out_everywhere(site: Running) -> None:
     assert await site.app.database.read(sessions.of, rina.account, site.clock().timestamp()) == []
 
 
-@pytest.mark.parametrize(("path", "said"), [("sandi", "Akun saya"), ("kode", "Akun saya"), ("nonaktif", "akun Anda sendiri")])
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("sandi", "Akun saya"), ("kode", "Akun saya"), ("nonaktif", "akun Anda sendiri")],
+)
 async def test_no_way_round_ones_own_password(site: Running, path: str, said: str) -> None:
     ani = await admin(site)
     await signed_in(site, "bea", "admin")
@@ -252,16 +281,28 @@ async def test_no_way_round_ones_own_password(site: Running, path: str, said: st
 
 
 PATHS = ("", "/baru", "/{id}")
-ACTS = ("/baru", "/{id}", "/{id}/nonaktif", "/{id}/aktif", "/{id}/sandi", "/{id}/kode", "/{id}/sesi")
+ACTS = (
+    "/baru",
+    "/{id}",
+    "/{id}/nonaktif",
+    "/{id}/aktif",
+    "/{id}/sandi",
+    "/{id}/kode",
+    "/{id}/sesi",
+)
 
 
-@pytest.mark.parametrize("roles", [("author",), ("approver",), ("screens",), ("author", "approver", "screens")])
+@pytest.mark.parametrize(
+    "roles", [("author",), ("approver",), ("screens",), ("author", "approver", "screens")]
+)
 async def test_who_does_not_manage_neither_sees_nor_does_anything_here(
     site: Running, roles: tuple[rules.AccountRole, ...]
 ) -> None:
     ani, rina = await admin(site), await signed_in(site, "rina", *roles)
     for path in PATHS:
-        assert (await rina.get(f"/redaksi/pengguna{path}".replace("{id}", str(ani.account.id)))).status == 403
+        assert (
+            await rina.get(f"/redaksi/pengguna{path}".replace("{id}", str(ani.account.id)))
+        ).status == 403
     for path in ACTS:
         there = f"/redaksi/pengguna{path}".replace("{id}", str(rina.account.id))
         assert (await rina.post(there, {**BUDI, "peran": ["admin"]})).status == 403
@@ -269,7 +310,9 @@ async def test_who_does_not_manage_neither_sees_nor_does_anything_here(
         assert f'href="{menu}"' not in (await rina.get("/redaksi/")).text
         assert f'href="{menu}"' in (await ani.get("/redaksi/")).text
     assert (await one(site, "rina")).roles == rina.account.roles
-    rows = await site.app.database.read(lambda connection: connection.execute(text("SELECT count(*) FROM audit")).scalar())
+    rows = await site.app.database.read(
+        lambda connection: connection.execute(text("SELECT count(*) FROM audit")).scalar()
+    )
     assert rows == 0
 
 
@@ -289,7 +332,9 @@ async def test_nobody_is_given_the_full_name_of_another(site: Running) -> None:
     refused = await ani.post("/redaksi/pengguna/baru", {**BUDI, "lengkap": "RlNA"})
     assert refused.status == 422
     assert "terlalu mirip dengan, akun rina (Rina)" in refused.text
-    renamed = await ani.post(f"/redaksi/pengguna/{rina.id}", {"lengkap": "Anı", "peran": ["author"]})
+    renamed = await ani.post(
+        f"/redaksi/pengguna/{rina.id}", {"lengkap": "Anı", "peran": ["author"]}
+    )
     assert renamed.status == 422
     assert "akun ani (Ani)" in renamed.text
     assert (await one(site, "rina")).full_name == "Rina"
@@ -310,20 +355,39 @@ def test_the_rules_hold_without_any_page(database: Database) -> None:
     particulars = Particulars(full_name="Ani", roles=("admin",))
     shell = Keeper(now=now)
     ani = database.write_now(personnel.hire, shell, "ani", particulars, hashed="x")
-    rina = database.write_now(personnel.hire, shell, "rina", Particulars(full_name="Rina", roles=("author",)), hashed="x")
-    for act in (personnel.disable, personnel.enable, personnel.remove_second_factor, personnel.end_sessions):
+    rina = database.write_now(
+        personnel.hire, shell, "rina", Particulars(full_name="Rina", roles=("author",)), hashed="x"
+    )
+    for act in (
+        personnel.disable,
+        personnel.enable,
+        personnel.remove_second_factor,
+        personnel.end_sessions,
+    ):
         with pytest.raises(NotAllowed):
             database.write_now(act, Keeper(now=now, account=rina), ani.id)
         with pytest.raises(NoAccount):
             database.write_now(act, shell, 999)
     with pytest.raises(NotAllowed):
-        database.write_now(personnel.reset_password, Keeper(now=now, account=rina), ani.id, hashed="y")
+        database.write_now(
+            personnel.reset_password, Keeper(now=now, account=rina), ani.id, hashed="y"
+        )
     with pytest.raises(NotAllowed):
-        database.write_now(personnel.hire, Keeper(now=now, account=rina), "x", particulars, hashed="x")
+        database.write_now(
+            personnel.hire, Keeper(now=now, account=rina), "x", particulars, hashed="x"
+        )
     with pytest.raises(NotAllowed):
-        database.write_now(personnel.change, Keeper(now=now, account=rina), rina.id, particulars, book=BOOK)
+        database.write_now(
+            personnel.change, Keeper(now=now, account=rina), rina.id, particulars, book=BOOK
+        )
     with pytest.raises(LastAdmin):
         database.write_now(personnel.disable, shell, ani.id)
     with pytest.raises(LastAdmin):
-        database.write_now(personnel.change, shell, ani.id, Particulars(full_name="Ani", roles=("author",)), book=BOOK)
+        database.write_now(
+            personnel.change,
+            shell,
+            ani.id,
+            Particulars(full_name="Ani", roles=("author",)),
+            book=BOOK,
+        )
     assert database.read_now(audit.verify) == 2, "what was refused left no row"

@@ -1,4 +1,6 @@
-"""The page of a sending: what its figures may say, how it is steered, and the stream that keeps it up to date."""
+"""The page of a sending: what its figures may say, how it is steered, and the stream that keeps it
+up to date.
+"""
 
 import asyncio
 import contextlib
@@ -23,7 +25,17 @@ from broadcaster.store.channels import ChannelState, pause_channel
 from broadcaster.store.ledger import Failure, Progress
 from broadcaster.store.tables import STATES
 from broadcaster.web.server import create_web
-from broadcaster.web.staff.progress import HEAPS, Observation, Sight, acts, failing, pace, share, tally, view
+from broadcaster.web.staff.progress import (
+    HEAPS,
+    Observation,
+    Sight,
+    acts,
+    failing,
+    pace,
+    share,
+    tally,
+    view,
+)
 from broadcaster.web.staff.watching import STREAMS, Watching
 from broadcaster.wording import LANGUAGES, words
 from browsing import Running, running
@@ -38,13 +50,27 @@ COUNTS = st.fixed_dictionaries({state: st.integers(0, 10**6) for state in STATES
 RUNS = st.sampled_from(["preparing", "running", "paused", "stopped", "superseded", "done"])
 
 
-def shown(counts: dict[str, int], run: str = "running", state: ChannelState | None = None, **values: Any) -> Overview:
+def shown(
+    counts: dict[str, int], run: str = "running", state: ChannelState | None = None, **values: Any
+) -> Overview:
     """An overview with one channel."""
     sending_ = "stopped" if run == "superseded" else run
-    progress = Progress(sending=sending_, possible_duplicates=0, deliveries={"email": counts}, states={"email": run}, why={})
+    progress = Progress(
+        sending=sending_,
+        possible_duplicates=0,
+        deliveries={"email": counts},
+        states={"email": run},
+        why={},
+    )
     standing = ChannelView(sending=run, why="", state=state or ChannelState(), held=0)
     return Overview(
-        id="x", code="CMH-7K4Q-2M", status="published", url="", progress=progress, channels={"email": standing}, **values
+        id="x",
+        code="CMH-7K4Q-2M",
+        status="published",
+        url="",
+        progress=progress,
+        channels={"email": standing},
+        **values,
     )
 
 
@@ -61,7 +87,9 @@ def counted(**counts: int) -> dict[str, int]:
 
 
 @given(COUNTS, RUNS)
-def test_a_sending_is_at_100_per_cent_only_when_nothing_is_open(counts: dict[str, int], run: str) -> None:
+def test_a_sending_is_at_100_per_cent_only_when_nothing_is_open(
+    counts: dict[str, int], run: str
+) -> None:
     found = sight(shown(counts, run))
     if counts["pending"] + counts["sending"]:
         assert found.percent < 100
@@ -84,7 +112,10 @@ def test_shares_are_rounded_down_and_every_row_is_in_one_heap(counts: dict[str, 
 @given(COUNTS, RUNS)
 def test_the_bar_is_never_longer_than_what_is_processed(counts: dict[str, int], run: str) -> None:
     found = sight(shown(counts, run))
-    assert sum(width for _heap, _start, width in found.sectors) <= found.tally.processed * 100 / max(found.tally.total, 1) + 0.01
+    assert (
+        sum(width for _heap, _start, width in found.sectors)
+        <= found.tally.processed * 100 / max(found.tally.total, 1) + 0.01
+    )
 
 
 def test_arrival_is_told_only_where_the_channel_gives_proof() -> None:
@@ -113,7 +144,10 @@ def test_a_channel_says_in_words_how_it_stands(run: str, state: ChannelState, wo
 
 
 def test_a_rate_needs_two_observations_and_progress() -> None:
-    first, later = Observation(at=1_795_567_380.0, closed=100), Observation(at=1_795_567_400.0, closed=500)
+    first, later = (
+        Observation(at=1_795_567_380.0, closed=100),
+        Observation(at=1_795_567_400.0, closed=500),
+    )
     assert pace([], 50) is None
     assert pace([first], 50) is None
     assert pace([first, replace(first, at=first.at + 60)], 50) is None, "nothing moved"
@@ -124,7 +158,9 @@ def test_a_rate_needs_two_observations_and_progress() -> None:
     assert (found.per_minute, f"{found.ready:%H.%M.%S}") == (1200, "07.43.40")
 
 
-@given(st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 10**7)), max_size=5), st.integers(0, 10**7))
+@given(
+    st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 10**7)), max_size=5), st.integers(0, 10**7)
+)
 def test_a_rate_is_never_negative_and_never_fails(seen: list[tuple[float, int]], left: int) -> None:
     found = pace([Observation(at=at, closed=closed) for at, closed in seen], left)
     assert found is None or found.per_minute >= 0
@@ -133,8 +169,12 @@ def test_a_rate_is_never_negative_and_never_fails(seen: list[tuple[float, int]],
 def test_causes_are_grouped_by_reason_with_the_providers_codes() -> None:
     causes = Causes(
         failures=[
-            Failure(channel="email", state="failed", reason="rejected", provider_code="550", count=3),
-            Failure(channel="email", state="failed", reason="rejected", provider_code="554", count=4),
+            Failure(
+                channel="email", state="failed", reason="rejected", provider_code="550", count=3
+            ),
+            Failure(
+                channel="email", state="failed", reason="rejected", provider_code="554", count=4
+            ),
             Failure(channel="email", state="skipped", reason="skipped", provider_code="", count=9),
         ],
         waiting=[
@@ -170,8 +210,12 @@ def test_only_what_can_be_done_is_offered(run: str, counts: dict[str, int], can:
 def test_every_reason_has_words() -> None:
     for lang in LANGUAGES:
         assert {f"staff.send.reason.{reason}" for reason in REASONS} <= words(lang).keys
-    assert {reason: words("id")(f"staff.send.reason.{reason}") for reason in REASONS} == dict(REASONS)
-    assert {reason: words("id")(f"staff.send.reason.{reason or 'later'}") for reason in WAITS} == dict(WAITS)
+    assert {reason: words("id")(f"staff.send.reason.{reason}") for reason in REASONS} == dict(
+        REASONS
+    )
+    assert {
+        reason: words("id")(f"staff.send.reason.{reason or 'later'}") for reason in WAITS
+    } == dict(WAITS)
 
 
 # --- the page -----------------------------------------------------------------------------------------
@@ -181,10 +225,16 @@ def moody(recipient: Any) -> Any:
     """Takes most, rejects one, knows another no more."""
     if recipient.address.startswith("mati"):
         return Refused(reason="address_dead", code="550 5.1.1")
-    return Rejected(code="=554") if recipient.address.startswith("tolak") else FakeChannel().provider(recipient)
+    return (
+        Rejected(code="=554")
+        if recipient.address.startswith("tolak")
+        else FakeChannel().provider(recipient)
+    )
 
 
-async def sent(site: Running, *, drained: bool = True, people: tuple[str, ...] = ("warga", "tolak", "mati")) -> Stored:
+async def sent(
+    site: Running, *, drained: bool = True, people: tuple[str, ...] = ("warga", "tolak", "mati")
+) -> Stored:
     """An announcement to some residents, sent to its end or not at all."""
     for name in people:
         await site.subscriber(f"{name}@contoh.example")
@@ -231,7 +281,9 @@ async def test_the_page_of_a_sending_that_is_done(site: Running) -> None:
     assert "data-print" in receipt.text
 
 
-async def test_the_receipt_holds_what_was_sent_where_and_a_button_to_print_it(site: Running) -> None:
+async def test_the_receipt_holds_what_was_sent_where_and_a_button_to_print_it(
+    site: Running,
+) -> None:
     stored = await sent(site)
     rina = await signed_in(site, "rina", "author")
     receipt = (await rina.get(f"/redaksi/pengiriman/{stored.id}?cetak=1")).text
@@ -261,10 +313,16 @@ async def test_pause_resume_and_stop(site: Running) -> None:
     assert refused.status == 409
     assert "Tidak ada pengiriman yang sedang berjalan." in refused.text
     told = await site.app.database.read(audit.about, stored.id)
-    assert [entry.act for entry in told if entry.actor == "staff:dewi"] == ["pause", "resume", "cancel"]
+    assert [entry.act for entry in told if entry.actor == "staff:dewi"] == [
+        "pause",
+        "resume",
+        "cancel",
+    ]
 
 
-async def test_the_history_of_a_sending_says_who_paused_once_and_shows_no_hash(site: Running) -> None:
+async def test_the_history_of_a_sending_says_who_paused_once_and_shows_no_hash(
+    site: Running,
+) -> None:
     stored = await sent(site, drained=False)
     dewi, address = await signed_in(site, "dewi", "approver"), f"/redaksi/pengiriman/{stored.id}"
     await dewi.post(f"{address}/jeda")
@@ -282,7 +340,10 @@ async def test_the_page_of_a_withdrawn_sending_names_who_withdrew_it(site: Runni
     await site.app.database.write(publishing.withdraw, Press.of(site.app), stored.id, **withdrawal)
     page = (await dewi.get(f"/redaksi/pengiriman/{stored.id}")).text
     assert re.search(r'<p class="quiet">Dicabut [^<]+ WIB, oleh Dewi</p>', page)
-    assert "<dt>Dicabut</dt><dd>Dewi, " in (await dewi.get(f"/redaksi/pengiriman/{stored.id}?cetak=1")).text
+    assert (
+        "<dt>Dicabut</dt><dd>Dewi, "
+        in (await dewi.get(f"/redaksi/pengiriman/{stored.id}?cetak=1")).text
+    )
 
 
 async def test_who_holds_for_another_area_steers_nothing(site: Running) -> None:
@@ -328,14 +389,22 @@ async def test_the_csv_masks_addresses_and_calms_formulas(site: Running) -> None
     assert "'=554" in answer.text
     assert "to***@contoh.example" in answer.text
     assert "tolak@" not in answer.text
-    (row,) = [entry for entry in await site.app.database.read(audit.about, stored.id) if entry.act == "read-addresses"]
+    (row,) = [
+        entry
+        for entry in await site.app.database.read(audit.about, stored.id)
+        if entry.act == "read-addresses"
+    ]
     assert (row.actor, row.detail["masked"]) == ("staff:rina", True)
 
 
-async def test_an_address_that_cannot_be_opened_is_told_apart_from_one_that_was_erased(site: Running) -> None:
+async def test_an_address_that_cannot_be_opened_is_told_apart_from_one_that_was_erased(
+    site: Running,
+) -> None:
     stored = await sent(site)
     spoil = text("UPDATE address SET cipher = :junk")
-    await site.app.database.write(lambda connection: connection.execute(spoil, {"junk": b"\x01spoilt"}))
+    await site.app.database.write(
+        lambda connection: connection.execute(spoil, {"junk": b"\x01spoilt"})
+    )
     rina = await signed_in(site, "rina", "author")
     answer = await rina.get(f"/redaksi/pengiriman/{stored.id}/gagal.csv")
     assert answer.text.count("tidak dapat dibuka") == 2
@@ -347,7 +416,9 @@ async def test_an_address_that_cannot_be_opened_is_told_apart_from_one_that_was_
 async def events(rina: Browser, site: Running, path: str, until: str) -> list[tuple[str, str]]:
     """Events of a stream up to the first whose name or data has `until` in it."""
     found: list[tuple[str, str]] = []
-    async with site.session.get(site.url + path, headers={"Cookie": f"redaksi={rina.cookie}"}) as answer:
+    async with site.session.get(
+        site.url + path, headers={"Cookie": f"redaksi={rina.cookie}"}
+    ) as answer:
         assert answer.status == 200
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         name, data = "", []
@@ -379,7 +450,9 @@ async def test_the_stream_follows_to_the_end_and_ends(site: Running) -> None:
     assert all("<html" not in data for _name, data in found), "a piece, no page"
 
 
-async def test_a_stream_goes_on_at_a_server_that_was_started_again(sqlite_url: str, tmp_path: Any) -> None:
+async def test_a_stream_goes_on_at_a_server_that_was_started_again(
+    sqlite_url: str, tmp_path: Any
+) -> None:
     async with running(sqlite_url, tmp_path) as before:
         stored = await sent(before, drained=False)
         rina = await signed_in(before, "rina", "author")
@@ -393,7 +466,9 @@ async def test_a_stream_goes_on_at_a_server_that_was_started_again(sqlite_url: s
 async def test_a_stream_ends_soon_after_its_session(site: Running) -> None:
     stored = await sent(site, drained=False)
     rina = await signed_in(site, "rina", "author")
-    following = asyncio.create_task(events(rina, site, f"/redaksi/pengiriman/{stored.id}/aliran", "keluar"))
+    following = asyncio.create_task(
+        events(rina, site, f"/redaksi/pengiriman/{stored.id}/aliran", "keluar")
+    )
     await events(rina, site, f"/redaksi/pengiriman/{stored.id}/aliran", "diproses")
     await rina.post("/redaksi/keluar")
     assert (await asyncio.wait_for(following, 30))[-1][0] == "keluar"
@@ -402,10 +477,15 @@ async def test_a_stream_ends_soon_after_its_session(site: Running) -> None:
 async def test_an_account_holds_so_many_streams_and_who_leaves_makes_room(site: Running) -> None:
     stored = await sent(site, drained=False)
     rina = await signed_in(site, "rina", "author")
-    url, headers = f"{site.url}/redaksi/pengiriman/{stored.id}/aliran", {"Cookie": f"redaksi={rina.cookie}"}
+    url, headers = (
+        f"{site.url}/redaksi/pengiriman/{stored.id}/aliran",
+        {"Cookie": f"redaksi={rina.cookie}"},
+    )
     async with contextlib.AsyncExitStack() as stack:
         for _tab in range(STREAMS):
-            held: aiohttp.ClientResponse = await stack.enter_async_context(site.session.get(url, headers=headers))
+            held: aiohttp.ClientResponse = await stack.enter_async_context(
+                site.session.get(url, headers=headers)
+            )
             assert held.status == 200
         assert (await site.ask(url, headers=headers)).status == 429
     async with asyncio.timeout(10):
@@ -415,7 +495,9 @@ async def test_an_account_holds_so_many_streams_and_who_leaves_makes_room(site: 
                     return
 
 
-async def test_a_look_is_shared_and_a_new_stretch_begins_when_rows_are_opened(site: Running) -> None:
+async def test_a_look_is_shared_and_a_new_stretch_begins_when_rows_are_opened(
+    site: Running,
+) -> None:
     stored = await sent(site)
     watching = Watching()
     first = await watching.look(site.app, stored.id)

@@ -1,4 +1,6 @@
-"""A proxy that is not believed, or that names nobody, makes all visitors one: said in the log and by doctor, never a flood."""
+"""A proxy that is not believed, or that names nobody, makes all visitors one: said in the log and
+by doctor, never a flood.
+"""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -33,7 +35,9 @@ async def from_address(site: Running, address: str) -> AsyncIterator[Running]:
     """The site as a peer at another address reaches it."""
     connector = aiohttp.TCPConnector(local_addr=(address, 0))
     jar = aiohttp.DummyCookieJar()
-    async with aiohttp.ClientSession(connector=connector, cookie_jar=jar, auto_decompress=False) as session:
+    async with aiohttp.ClientSession(
+        connector=connector, cookie_jar=jar, auto_decompress=False
+    ) as session:
         yield Running(url=site.url, app=site.app, clock=site.clock, session=session)
 
 
@@ -53,14 +57,20 @@ async def site(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Running]:
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
-async def test_a_proxy_that_is_not_trusted_is_said_in_the_log_and_by_doctor(site: Running, header: str) -> None:
+async def test_a_proxy_that_is_not_trusted_is_said_in_the_log_and_by_doctor(
+    site: Running, header: str
+) -> None:
     with logged() as entries:
         async with from_address(site, "127.0.0.66") as proxy:
             for number in range(5):
-                assert (await proxy.ask("/healthz", headers={header: f"203.0.113.{number}"})).status == 200
+                assert (
+                    await proxy.ask("/healthz", headers={header: f"203.0.113.{number}"})
+                ).status == 200
         await until(lambda: table(site.app, proxy_sighting))
     errors = [entry for entry in entries if entry["event"] == "proxy_untrusted"]
-    assert [(entry["log_level"], entry["peer"]) for entry in errors] == [("error", "127.0.0.66")], "once, not for each request"
+    assert [(entry["log_level"], entry["peer"]) for entry in errors] == [("error", "127.0.0.66")], (
+        "once, not for each request"
+    )
     assert "203.0.113" not in json.dumps(entries)
     ((what, mend),) = await doctor(site)
     assert "127.0.0.66 mengirim X-Forwarded-For tetapi tidak dipercaya" in what
@@ -82,7 +92,9 @@ async def test_it_is_logged_once_an_hour_and_doctor_forgets_what_was_mended(site
 
 async def test_a_trusted_proxy_that_names_its_client_is_as_it_should_be(site: Running) -> None:
     with logged() as entries:
-        assert (await site.ask("/healthz", headers={"X-Forwarded-For": "203.0.113.7"})).status == 200
+        assert (
+            await site.ask("/healthz", headers={"X-Forwarded-For": "203.0.113.7"})
+        ).status == 200
         async with from_address(site, "127.0.0.66") as visitor:
             assert (await visitor.ask("/healthz")).status == 200
     assert not [entry for entry in entries if entry["event"].startswith("proxy_")]
@@ -114,7 +126,13 @@ async def test_many_peers_are_told_apart_up_to_a_bound(site: Running) -> None:
 
 @pytest.mark.parametrize(
     ("address", "name"),
-    [("10.0.0.5", "10.0.0.5"), ("172.18.0.1", "172.18.0.1"), ("fd00::1", "fd00::1"), ("8.8.8.8", INTERNET), ("unix:", INTERNET)],
+    [
+        ("10.0.0.5", "10.0.0.5"),
+        ("172.18.0.1", "172.18.0.1"),
+        ("fd00::1", "fd00::1"),
+        ("8.8.8.8", INTERNET),
+        ("unix:", INTERNET),
+    ],
 )
 def test_whose_public_address_it_is_stands_nowhere(address: str, name: str) -> None:
     assert peer_of(address) == name

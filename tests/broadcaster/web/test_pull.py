@@ -1,4 +1,6 @@
-"""Pull channels over HTTP: the right areas, strong tags, 304 without a body, and never stale beyond max-age + 5 s."""
+"""Pull channels over HTTP: the right areas, strong tags, 304 without a body, and never stale beyond
+max-age + 5 s.
+"""
 
 import asyncio
 import contextlib
@@ -24,9 +26,15 @@ PLAIN = {"Accept-Encoding": "identity"}
 PACKED = {"Accept-Encoding": "gzip"}
 
 
-async def test_an_announcement_is_in_the_feeds_of_its_area_those_above_and_no_other(site: Running) -> None:
+async def test_an_announcement_is_in_the_feeds_of_its_area_those_above_and_no_other(
+    site: Running,
+) -> None:
     stored = await site.publish()
-    holding = [area.slug for area in site.app.tree.all() if stored.code in (await site.ask(f"/feed/{area.slug}.json")).text]
+    holding = [
+        area.slug
+        for area in site.app.tree.all()
+        if stored.code in (await site.ask(f"/feed/{area.slug}.json")).text
+    ]
     assert holding == ["cimahi", "cimahi-utara", "cibabat"]
 
 
@@ -39,14 +47,23 @@ async def test_the_dotted_code_gives_the_same_bytes_as_the_slug(site: Running, e
     assert by_slug.headers["ETag"] == by_code.headers["ETag"]
 
 
-@pytest.mark.parametrize("path", ["/feed/lembang.rss", "/feed/.rss", "/feed/cibabat.pdf", "/layar/lembang", "/layar/x/data"])
+@pytest.mark.parametrize(
+    "path",
+    ["/feed/lembang.rss", "/feed/.rss", "/feed/cibabat.pdf", "/layar/lembang", "/layar/x/data"],
+)
 async def test_an_unknown_area_or_format_is_not_found(site: Running, path: str) -> None:
     assert (await site.ask(path)).status == 404
 
 
 @pytest.mark.parametrize("ending", FEEDS)
-async def test_a_feed_says_what_it_is_and_may_be_read_from_anywhere(site: Running, ending: str) -> None:
-    types = {".rss": "application/rss+xml", ".atom": "application/atom+xml", ".json": "application/feed+json"}
+async def test_a_feed_says_what_it_is_and_may_be_read_from_anywhere(
+    site: Running, ending: str
+) -> None:
+    types = {
+        ".rss": "application/rss+xml",
+        ".atom": "application/atom+xml",
+        ".json": "application/feed+json",
+    }
     answer = await site.ask(f"/feed/cibabat{ending}")
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith(types[ending])
@@ -59,7 +76,9 @@ async def test_a_feed_says_what_it_is_and_may_be_read_from_anywhere(site: Runnin
 async def test_a_reader_that_has_it_gets_304_without_a_body(site: Running, ending: str) -> None:
     await site.publish()
     first = await site.ask(f"/feed/cibabat{ending}", headers=PLAIN)
-    again = await site.ask(f"/feed/cibabat{ending}", headers={**PLAIN, "If-None-Match": first.headers["ETag"]})
+    again = await site.ask(
+        f"/feed/cibabat{ending}", headers={**PLAIN, "If-None-Match": first.headers["ETag"]}
+    )
     assert again.status == 304
     assert again.raw == b""
     assert "Content-Length" not in again.headers or again.headers["Content-Length"] == "0"
@@ -76,9 +95,16 @@ async def test_gzip_has_a_tag_of_its_own_and_either_tag_matches(site: Running) -
     assert packed.headers["ETag"] != plain.headers["ETag"]
     assert gzip.decompress(packed.raw) == plain.raw
     assert len(packed.raw) < len(plain.raw)
-    for tag in (plain.headers["ETag"], packed.headers["ETag"], f'"other", W/{plain.headers["ETag"]}', "*"):
+    for tag in (
+        plain.headers["ETag"],
+        packed.headers["ETag"],
+        f'"other", W/{plain.headers["ETag"]}',
+        "*",
+    ):
         for coding in (PLAIN, PACKED):
-            assert (await site.ask("/feed/cibabat.rss", headers={**coding, "If-None-Match": tag})).status == 304, tag
+            assert (
+                await site.ask("/feed/cibabat.rss", headers={**coding, "If-None-Match": tag})
+            ).status == 304, tag
 
 
 async def test_if_none_match_wins_over_if_modified_since(site: Running) -> None:
@@ -89,7 +115,9 @@ async def test_if_none_match_wins_over_if_modified_since(site: Running) -> None:
     assert (await site.ask("/feed/cibabat.rss", headers={"If-Modified-Since": date})).status == 304
     both = {"If-Modified-Since": date, "If-None-Match": '"something-else"'}
     assert (await site.ask("/feed/cibabat.rss", headers=both)).status == 200
-    assert (await site.ask("/feed/cibabat.rss", headers={"If-Modified-Since": "yesterday"})).status == 200
+    assert (
+        await site.ask("/feed/cibabat.rss", headers={"If-Modified-Since": "yesterday"})
+    ).status == 200
 
 
 DATED = ["/feed/cibabat.rss", "/feed/cibabat.atom", "/feed/cibabat.json", "/layar/cibabat/data"]
@@ -98,21 +126,32 @@ UNDATED = [SCREEN, "/"]
 
 
 @pytest.mark.parametrize("path", [*DATED, *UNDATED])
-async def test_two_publications_of_one_second_never_hide_each_other(site: Running, path: str) -> None:
+async def test_two_publications_of_one_second_never_hide_each_other(
+    site: Running, path: str
+) -> None:
     site.clock.now = site.clock.now.replace(second=59, microsecond=300_000)
     await site.publish(title="Kabar pertama")
     first = await site.ask(path)
-    dates = [first.headers.get("Last-Modified"), format_datetime(site.clock.now.astimezone(UTC), usegmt=True)]
+    dates = [
+        first.headers.get("Last-Modified"),
+        format_datetime(site.clock.now.astimezone(UTC), usegmt=True),
+    ]
     site.clock.now += timedelta(milliseconds=30)
     await site.publish(title="Kabar kedua")
-    words = f'data-source="{SCREEN}/data"' if path == SCREEN else "Kabar kedua"  # a screen's page asks for its announcements
+    words = (
+        f'data-source="{SCREEN}/data"' if path == SCREEN else "Kabar kedua"
+    )  # a screen's page asks for its announcements
     await fresh(site, path, words)
     for wait in (0, 1, 30, 31, 3600):
         site.clock.now += timedelta(seconds=wait)
         for date in filter(None, dates):
             for method in ("GET", "HEAD"):
                 answer = await site.ask(path, method, headers={"If-Modified-Since": date})
-                assert (answer.status, words in answer.text) == (200, method == "GET"), (date, wait, method)
+                assert (answer.status, words in answer.text) == (200, method == "GET"), (
+                    date,
+                    wait,
+                    method,
+                )
 
 
 async def fresh(site: Running, path: str, words: str) -> None:
@@ -125,7 +164,9 @@ async def fresh(site: Running, path: str, words: str) -> None:
 
 
 @pytest.mark.parametrize("path", DATED)
-async def test_a_reader_that_knows_dates_alone_gets_304_in_the_end(site: Running, path: str) -> None:
+async def test_a_reader_that_knows_dates_alone_gets_304_in_the_end(
+    site: Running, path: str
+) -> None:
     await site.publish()
     site.clock.now += timedelta(minutes=2)
     date = (await site.ask(path)).headers["Last-Modified"]
@@ -134,7 +175,10 @@ async def test_a_reader_that_knows_dates_alone_gets_304_in_the_end(site: Running
     assert (answer.status, answer.raw, answer.headers["Last-Modified"]) == (304, b"", date)
 
 
-@pytest.mark.parametrize("path", ["/feed/cibabat.rss", "/feed/cibabat.json", "/layar/cibabat", "/layar/cibabat/data", "/"])
+@pytest.mark.parametrize(
+    "path",
+    ["/feed/cibabat.rss", "/feed/cibabat.json", "/layar/cibabat", "/layar/cibabat/data", "/"],
+)
 async def test_head_answers_like_get_without_the_body(site: Running, path: str) -> None:
     await site.publish()
     get, head = await site.ask(path), await site.ask(path, "HEAD")
@@ -146,10 +190,14 @@ async def test_head_answers_like_get_without_the_body(site: Running, path: str) 
 
 async def test_the_tag_is_the_same_after_a_restart(sqlite_url: str, tmp_path: Path) -> None:
     tags = []
-    async with running(sqlite_url, tmp_path, BROADCASTER_BASE_URL="https://info.cimahi.example") as site:
+    async with running(
+        sqlite_url, tmp_path, BROADCASTER_BASE_URL="https://info.cimahi.example"
+    ) as site:
         await site.publish()
         tags.append((await site.ask("/feed/cibabat.atom")).headers["ETag"])
-    async with running(sqlite_url, tmp_path, BROADCASTER_BASE_URL="https://info.cimahi.example") as site:
+    async with running(
+        sqlite_url, tmp_path, BROADCASTER_BASE_URL="https://info.cimahi.example"
+    ) as site:
         site.clock.now += timedelta(minutes=30)
         tags.append((await site.ask("/feed/cibabat.atom")).headers["ETag"])
     assert tags[0] == tags[1]
@@ -183,7 +231,10 @@ async def test_an_announcement_for_other_channels_only_is_not_in_the_feed(site: 
 async def test_many_readers_cost_no_rendering(site: Running) -> None:
     await site.publish()
     tag = (await site.ask("/feed/cibabat.rss")).headers["ETag"]
-    statuses = [(await site.ask("/feed/cibabat.rss", headers={"If-None-Match": tag})).status for _ in range(100)]
+    statuses = [
+        (await site.ask("/feed/cibabat.rss", headers={"If-None-Match": tag})).status
+        for _ in range(100)
+    ]
     assert set(statuses) == {304}
 
 
@@ -226,7 +277,9 @@ async def counted(site: Running) -> AsyncIterator[tuple[Running, list[PageReques
     pull = {name: Counting(channel=channel, built=built) for name, channel in site.app.pull.items()}
     with listening() as (sock, port):
         ready = asyncio.Event()
-        serving = asyncio.create_task(serve(replace(site.app, pull=pull), "127.0.0.1", port, ready, listening=sock))
+        serving = asyncio.create_task(
+            serve(replace(site.app, pull=pull), "127.0.0.1", port, ready, listening=sock)
+        )
         await ready.wait()
         yield replace(site, url=f"http://127.0.0.1:{port}"), built
         serving.cancel()
@@ -247,7 +300,14 @@ ODD = (
 
 
 @pytest.mark.parametrize(
-    "path", ["/feed/cibabat.rss", "/feed/cibabat.atom", "/feed/cibabat.json", "/layar/cibabat", "/layar/cibabat/data"]
+    "path",
+    [
+        "/feed/cibabat.rss",
+        "/feed/cibabat.atom",
+        "/feed/cibabat.json",
+        "/layar/cibabat",
+        "/layar/cibabat/data",
+    ],
 )
 async def test_what_a_document_does_not_know_builds_nothing_anew(site: Running, path: str) -> None:
     await site.publish()
@@ -255,7 +315,11 @@ async def test_what_a_document_does_not_know_builds_nothing_anew(site: Running, 
         plain = await counting.ask(path, headers=PLAIN)
         for query in ODD:
             answer = await counting.ask(f"{path}?{query}", headers=PLAIN)
-            assert (answer.status, answer.raw, answer.headers["ETag"]) == (200, plain.raw, plain.headers["ETag"]), query
+            assert (answer.status, answer.raw, answer.headers["ETag"]) == (
+                200,
+                plain.raw,
+                plain.headers["ETag"],
+            ), query
         assert len(built) == 1
 
 
@@ -273,7 +337,9 @@ async def test_random_queries_cost_few_builds_and_bounded_memory(site: Running) 
 async def test_a_document_that_many_ask_for_at_once_is_built_once(site: Running) -> None:
     await site.publish()
     async with counted(site) as (counting, built):
-        answers = await asyncio.gather(*(counting.ask("/feed/cibabat.atom?bahasa=en") for _ in range(60)))
+        answers = await asyncio.gather(
+            *(counting.ask("/feed/cibabat.atom?bahasa=en") for _ in range(60))
+        )
         assert {answer.status for answer in answers} == {200}
         assert len(built) == 1
 
@@ -283,15 +349,24 @@ async def test_documents_that_strangers_choose_never_push_out_the_plain_ones(sit
     kept = keep(b"x" * 1_000_000, media_type="image/png")
     cache.put(("plain",), _Built(stamp=1, kept=kept, max_age=0, fresh_until=None), queried=False)
     for number in range(100):
-        cache.put(("chosen", number), _Built(stamp=1, kept=kept, max_age=0, fresh_until=None), queried=True)
+        cache.put(
+            ("chosen", number),
+            _Built(stamp=1, kept=kept, max_age=0, fresh_until=None),
+            queried=True,
+        )
     assert cache.get(("plain",), 1, site.clock(), queried=False) is not None
     assert cache.get(("chosen", 99), 1, site.clock(), queried=True) is not None
     assert cache.shelf(queried=True).used <= QUERIED_BYTES
     assert (await site.ask("/feed/cibabat.json?" + "x" * 500)).status == 400
 
 
-async def test_a_feed_of_a_place_far_back_is_refused_to_who_asks_for_ever_others(site: Running) -> None:
-    statuses = [(await site.ask(f"/feed/cibabat.json?sebelum={number}.CMH-2222-22")).status for number in range(80)]
+async def test_a_feed_of_a_place_far_back_is_refused_to_who_asks_for_ever_others(
+    site: Running,
+) -> None:
+    statuses = [
+        (await site.ask(f"/feed/cibabat.json?sebelum={number}.CMH-2222-22")).status
+        for number in range(80)
+    ]
     assert statuses[0] == 200
     assert statuses[-1] == 429
     assert (await site.ask("/feed/cibabat.json")).status == 200

@@ -1,4 +1,6 @@
-"""Reading and deciding over HTTP: each act says what it did, people have names, nothing ends in a page without a way on."""
+"""Reading and deciding over HTTP: each act says what it did, people have names, nothing ends in a
+page without a way on.
+"""
 
 import re
 from typing import Any
@@ -14,7 +16,10 @@ async def act(person: Browser, use_case: Any, *args: Any, **options: Any) -> Any
     """Have a person do something, other than by a page."""
     app = person.site.app
     return await app.database.write(
-        use_case, Desk(press=Press.of(app), account=person.account, now=app.clock()), *args, **options
+        use_case,
+        Desk(press=Press.of(app), account=person.account, now=app.clock()),
+        *args,
+        **options,
     )
 
 

@@ -18,9 +18,18 @@ def refused(**changes: Any) -> list[str]:
     """What the pages say of the notice with these changes."""
     form = {name: value for name, value in {**NOTICE, **changes}.items() if value is not None}
     try:
-        examine(form, tree=AreaTree.built_in(), topics=TOPICS, channels=(), now=datetime(2026, 11, 25, tzinfo=UTC))
+        examine(
+            form,
+            tree=AreaTree.built_in(),
+            topics=TOPICS,
+            channels=(),
+            now=datetime(2026, 11, 25, tzinfo=UTC),
+        )
     except InvalidAnnouncement as problems:
-        return [f"{one.reason} {one.remedy}".strip() for one in refusals.worded(problems.problems, words("id"))]
+        return [
+            f"{one.reason} {one.remedy}".strip()
+            for one in refusals.worded(problems.problems, words("id"))
+        ]
     return []
 
 
@@ -45,7 +54,10 @@ def refused(**changes: Any) -> list[str]:
             {"level": "emergency"},
             "Petunjuk: Peringatan darurat harus memuat petunjuk. Tulis apa yang harus dilakukan warga sekarang.",
         ),
-        ({"title": "x" * 71}, "Judul: Kelebihan 1 karakter. Persingkat menjadi paling banyak 70 karakter."),
+        (
+            {"title": "x" * 71},
+            "Judul: Kelebihan 1 karakter. Persingkat menjadi paling banyak 70 karakter.",
+        ),
     ],
 )
 def test_a_refusal_names_the_field_as_the_page_does(changes: dict[str, Any], said: str) -> None:
@@ -54,20 +66,27 @@ def test_a_refusal_names_the_field_as_the_page_does(changes: dict[str, Any], sai
 
 def test_every_field_that_can_be_missing_has_a_label() -> None:
     for name in ("title", "body", "areas", "reason", "publish_at"):
-        (told,) = refusals.worded([Problem(field=name, reason=refusals.MISSING, remedy=f"Tambahkan {name}.")], words("id"))
+        (told,) = refusals.worded(
+            [Problem(field=name, reason=refusals.MISSING, remedy=f"Tambahkan {name}.")], words("id")
+        )
         assert name not in f"{told.reason} {told.remedy}".split()
 
 
 def test_a_host_that_looks_like_a_name_is_no_name() -> None:
     remedy = "Pakai tautan ke body.example/title, atau minta pengelola menambahkan situs ini."
-    (told,) = refusals.worded([Problem(field="body", reason="Tautan belum diizinkan.", remedy=remedy)], words("id"))
+    (told,) = refusals.worded(
+        [Problem(field="body", reason="Tautan belum diizinkan.", remedy=remedy)], words("id")
+    )
     assert told.remedy == remedy
     assert "body" in Fields.model_fields
 
 
 async def test_the_short_form_says_what_is_missing_in_its_own_words(site: Any) -> None:
     rina = await signed_in(site, "rina", "author")
-    answer = await rina.post("/redaksi/darurat", {"bahaya": "banjir", "title": "Banjir di Melong", "instruction": "1. Pindah."})
+    answer = await rina.post(
+        "/redaksi/darurat",
+        {"bahaya": "banjir", "title": "Banjir di Melong", "instruction": "1. Pindah."},
+    )
     assert answer.status == 422
     assert "Wilayah belum diisi." in answer.text
     assert "areas." not in answer.text.replace('name="areas"', "")

@@ -32,10 +32,14 @@ async def test_every_route_declares_who_may_use_it(site: Running) -> None:
 
 async def test_nothing_is_routed_beyond_the_table(site: Running) -> None:
     listed = {(row.path, method) for row in routes.table(site.app) for method in row.methods}
-    assert len(listed) == sum(len(row.methods) for row in routes.table(site.app)), "a method of a path stands there twice"
+    assert len(listed) == sum(len(row.methods) for row in routes.table(site.app)), (
+        "a method of a path stands there twice"
+    )
 
 
-@pytest.mark.parametrize("row", [row for row in FIXED if row.access.startswith("token:")], ids=lambda row: row.path)
+@pytest.mark.parametrize(
+    "row", [row for row in FIXED if row.access.startswith("token:")], ids=lambda row: row.path
+)
 async def test_an_api_route_wants_a_token_with_its_scope(site: Running, row: Row) -> None:
     path, method = filled(row), row.methods[0]
     nobody = await site.ask(path, method)
@@ -50,24 +54,37 @@ async def test_an_api_route_wants_a_token_with_its_scope(site: Running, row: Row
     assert (await site.ask(path, method, headers=bearer(right))).status not in {401, 403}
 
 
-@pytest.mark.parametrize("row", [row for row in FIXED if row.access == "demo"], ids=lambda row: f"{row.methods} {row.path}")
+@pytest.mark.parametrize(
+    "row",
+    [row for row in FIXED if row.access == "demo"],
+    ids=lambda row: f"{row.methods} {row.path}",
+)
 async def test_the_demos_pages_do_not_exist_outside_it(site: Running, row: Row) -> None:
     for method in row.methods:
         assert (await site.ask(filled(row), method)).status == 404
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in FIXED if row.access in {"public", "demo"} and "POST" in row.methods], ids=lambda row: row.path
+    "row",
+    [row for row in FIXED if row.access in {"public", "demo"} and "POST" in row.methods],
+    ids=lambda row: row.path,
 )
 async def test_a_form_of_another_site_changes_nothing(demo: Running, row: Row) -> None:
     strange = [{}, {"Origin": "https://jahat.example"}, {"Origin": "null"}, {"Origin": demo.url}]
     for headers in strange:
-        answer = await demo.ask(filled(row), "POST", data={"csrf": "tebakan"}, headers={**headers, "Cookie": "formulir=lain"})
+        answer = await demo.ask(
+            filled(row),
+            "POST",
+            data={"csrf": "tebakan"},
+            headers={**headers, "Cookie": "formulir=lain"},
+        )
         assert answer.status == 403, headers
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "POST"])
-async def test_a_wrong_method_is_refused_with_those_that_are_right(site: Running, method: str) -> None:
+async def test_a_wrong_method_is_refused_with_those_that_are_right(
+    site: Running, method: str
+) -> None:
     answer = await site.ask("/privasi", method)
     assert answer.status == 405
     assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD"}
@@ -79,11 +96,23 @@ async def test_the_methods_of_both_rows_of_a_path_are_named(site: Running) -> No
     assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "POST"}
 
 
-PAGES = ["/", "/daftar", "/cek", "/cek?kode=x", "/privasi", "/api/v1/", "/tidak-ada", "/?wilayah=x", "/berhenti/x"]
+PAGES = [
+    "/",
+    "/daftar",
+    "/cek",
+    "/cek?kode=x",
+    "/privasi",
+    "/api/v1/",
+    "/tidak-ada",
+    "/?wilayah=x",
+    "/berhenti/x",
+]
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_every_page_carries_the_exact_policy_and_loads_nothing_from_elsewhere(site: Running, path: str) -> None:
+async def test_every_page_carries_the_exact_policy_and_loads_nothing_from_elsewhere(
+    site: Running, path: str
+) -> None:
     stored = await site.publish()
     for asked in (path, f"/p/{stored.code}"):
         answer = await site.ask(asked)
@@ -96,12 +125,17 @@ async def test_every_page_carries_the_exact_policy_and_loads_nothing_from_elsewh
         assert "<style" not in answer.text
         assert not re.search(r"\son\w+=", answer.text)
         assert not re.search(r"<script(?![^>]* src=)", answer.text)
-        loaded = re.findall(r"""<(?:link rel="(?:stylesheet|icon|preload)|script|img)[^>]+?(?:href|src)="([^"]+)""", answer.text)
+        loaded = re.findall(
+            r"""<(?:link rel="(?:stylesheet|icon|preload)|script|img)[^>]+?(?:href|src)="([^"]+)""",
+            answer.text,
+        )
         assert loaded
         assert all(address.startswith("/static/") for address in loaded)
 
 
-@pytest.mark.parametrize("path", ["/feed/cibabat.rss", "/healthz", "/metrics", "/static/site.css", "/api/v1/areas", "/x"])
+@pytest.mark.parametrize(
+    "path", ["/feed/cibabat.rss", "/healthz", "/metrics", "/static/site.css", "/api/v1/areas", "/x"]
+)
 async def test_every_other_answer_carries_the_headers_too(site: Running, path: str) -> None:
     answer = await site.ask(path)
     assert answer.headers["Content-Security-Policy"] == CSP
@@ -109,7 +143,9 @@ async def test_every_other_answer_carries_the_headers_too(site: Running, path: s
 
 
 async def test_https_sites_insist_on_https(sqlite_url: str, tmp_path: Path) -> None:
-    async with running(sqlite_url, tmp_path, BROADCASTER_BASE_URL="https://info.cimahi.example") as site:
+    async with running(
+        sqlite_url, tmp_path, BROADCASTER_BASE_URL="https://info.cimahi.example"
+    ) as site:
         assert "max-age=31536000" in (await site.ask("/")).headers["Strict-Transport-Security"]
 
 
@@ -126,23 +162,35 @@ async def test_the_simulation_is_announced_on_every_page(demo: Running, site: Ru
 
 async def test_a_slash_too_many_is_taken_away_without_a_word_of_the_host(site: Running) -> None:
     for host in ("evil.example", "127.0.0.1"):
-        answer = await site.ask("/layar/cibabat/?a=%0D%0Ab", headers={"Host": host, "X-Forwarded-Proto": "javascript"})
+        answer = await site.ask(
+            "/layar/cibabat/?a=%0D%0Ab", headers={"Host": host, "X-Forwarded-Proto": "javascript"}
+        )
         assert answer.status == 307
         assert answer.headers["Location"] == "/layar/cibabat?a=%0D%0Ab"
 
 
-@pytest.mark.parametrize("path", ["//evil.example/", "//evil.example//", "/tidak-ada/", "/%5Cevil.example/", "//daftar/"])
+@pytest.mark.parametrize(
+    "path", ["//evil.example/", "//evil.example//", "/tidak-ada/", "/%5Cevil.example/", "//daftar/"]
+)
 async def test_what_is_not_ours_redirects_nowhere(site: Running, path: str) -> None:
-    async with site.session.get(yarl.URL(site.url + path, encoded=True), allow_redirects=False) as answer:
+    async with site.session.get(
+        yarl.URL(site.url + path, encoded=True), allow_redirects=False
+    ) as answer:
         assert answer.status == 404
         assert "Location" not in answer.headers
 
 
-@pytest.mark.parametrize("wrong", [{"Host": "["}, {"Origin": "http://["}, {"Host": "[", "Origin": "http://["}])
-async def test_a_form_with_unreadable_origin_is_refused(demo: Running, wrong: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "wrong", [{"Host": "["}, {"Origin": "http://["}, {"Host": "[", "Origin": "http://["}]
+)
+async def test_a_form_with_unreadable_origin_is_refused(
+    demo: Running, wrong: dict[str, str]
+) -> None:
     assert (await demo.ask("/simulasi/lagi", "POST", headers=wrong)).status == 403
 
 
 async def test_no_form_leads_to_another_site(site: Running) -> None:
     for path in ("/cek", "/layar/cibabat"):
-        assert re.search(r"form-action '(self|none)'", (await site.ask(path)).headers["Content-Security-Policy"])
+        assert re.search(
+            r"form-action '(self|none)'", (await site.ask(path)).headers["Content-Security-Policy"]
+        )

@@ -1,4 +1,6 @@
-"""Many who sign in at once: what costs a core on purpose holds up nobody who reads, and the wait falls on who causes it."""
+"""Many who sign in at once: what costs a core on purpose holds up nobody who reads, and the wait
+falls on who causes it.
+"""
 
 import asyncio
 import sys
@@ -36,7 +38,9 @@ async def enter(
     headers = {"Cookie": "; ".join(part for part in (given, cookie) if part), "Origin": site.url}
     if address:
         headers["X-Forwarded-For"] = address
-    return await site.ask(SIGN_IN, "POST", data={"csrf": token, "nama": name, "sandi": password}, headers=headers)
+    return await site.ask(
+        SIGN_IN, "POST", data={"csrf": token, "nama": name, "sandi": password}, headers=headers
+    )
 
 
 @contextmanager
@@ -45,7 +49,10 @@ def hashing_threads() -> Iterator[set[str]]:
     names: set[str] = set()
 
     def watch(frame: FrameType, event: str, _argument: object) -> None:
-        if event == "call" and frame.f_code in (PasswordHasher.verify.__code__, PasswordHasher.hash.__code__):
+        if event == "call" and frame.f_code in (
+            PasswordHasher.verify.__code__,
+            PasswordHasher.hash.__code__,
+        ):
             names.add(threading.current_thread().name.rstrip("_0123456789"))
 
     threading.setprofile(watch)
@@ -70,19 +77,25 @@ async def hashing_held(site: Running) -> AsyncIterator[None]:
         await held
 
 
-async def test_passwords_are_looked_at_in_a_thread_that_serves_nothing_else(sqlite_url: str, tmp_path: Path) -> None:
+async def test_passwords_are_looked_at_in_a_thread_that_serves_nothing_else(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     with hashing_threads() as names:
         async with running(sqlite_url, tmp_path) as site:
             ani = await signed_in(site, "ani", "admin")
             names.clear()
             assert (await enter(site, "ani")).status == 303
             assert (await enter(site, "ani", "salah")).status == 401
-            added = await ani.post("/redaksi/pengguna/baru", {"nama": "budi", "lengkap": "Budi", "peran": "author"})
+            added = await ani.post(
+                "/redaksi/pengguna/baru", {"nama": "budi", "lengkap": "Budi", "peran": "author"}
+            )
             assert added.status == 200
             renewed = await ani.post(f"/redaksi/pengguna/{ani.account.id + 1}/sandi")
             assert renewed.status == 200
             new = "sepeda hujan meja biru"
-            changed = await ani.post("/redaksi/akun/sandi", {"lama": PASSWORD, "baru": new, "ulang": new})
+            changed = await ani.post(
+                "/redaksi/akun/sandi", {"lama": PASSWORD, "baru": new, "ulang": new}
+            )
             assert changed.status == 303
         assert names == {"password"}
 
@@ -92,7 +105,9 @@ async def test_twenty_tries_at_once_leave_feeds_alone_and_those_beyond_the_queue
 ) -> None:
     await hire(site.app, "rina", "author")
     async with hashing_held(site):
-        tries = [asyncio.create_task(enter(site, f"nama{n}", address=f"198.51.{n}.1")) for n in range(20)]
+        tries = [
+            asyncio.create_task(enter(site, f"nama{n}", address=f"198.51.{n}.1")) for n in range(20)
+        ]
         await until(lambda: sum(task.done() for task in tries) == 20 - STRANGER_PLACES)
         refused = [task.result() for task in tries if task.done()]
         assert {answer.status for answer in refused} == {503}
@@ -105,28 +120,42 @@ async def test_twenty_tries_at_once_leave_feeds_alone_and_those_beyond_the_queue
     assert sorted(statuses) == [401] * STRANGER_PLACES + [503] * (20 - STRANGER_PLACES)
 
 
-async def test_a_known_browser_and_who_is_signed_in_have_places_that_strangers_cannot_take(site: Running) -> None:
+async def test_a_known_browser_and_who_is_signed_in_have_places_that_strangers_cannot_take(
+    site: Running,
+) -> None:
     await hire(site.app, "rina", "author")
     ani = await signed_in(site, "ani", "admin")
     before = await enter(site, "rina")
-    known = "; ".join(f"{name}={value}" for name, value in before.cookies.items() if name != "redaksi")
+    known = "; ".join(
+        f"{name}={value}" for name, value in before.cookies.items() if name != "redaksi"
+    )
     async with hashing_held(site):
-        tries = [asyncio.create_task(enter(site, f"nama{n}", address=f"198.51.{n}.1")) for n in range(20)]
+        tries = [
+            asyncio.create_task(enter(site, f"nama{n}", address=f"198.51.{n}.1")) for n in range(20)
+        ]
         await until(lambda: sum(task.done() for task in tries) == 20 - STRANGER_PLACES)
         owner = asyncio.create_task(enter(site, "rina", cookie=known))
-        admin = asyncio.create_task(ani.post("/redaksi/pengguna/baru", {"nama": "budi", "lengkap": "Budi", "peran": "author"}))
+        admin = asyncio.create_task(
+            ani.post(
+                "/redaksi/pengguna/baru", {"nama": "budi", "lengkap": "Budi", "peran": "author"}
+            )
+        )
         await until(lambda: site.app.hasher.waiting == STRANGER_PLACES + 2)
     assert ((await owner).status, (await admin).status) == (303, 200)
     await asyncio.gather(*tries)
 
 
-async def test_who_is_signed_in_is_told_when_to_come_again_where_even_their_places_are_taken(site: Running) -> None:
+async def test_who_is_signed_in_is_told_when_to_come_again_where_even_their_places_are_taken(
+    site: Running,
+) -> None:
     ani = await signed_in(site, "ani", "admin")
     async with hashing_held(site):
         waiting = [asyncio.create_task(site.app.hasher.run(list)) for _ in range(KNOWN_PLACES)]
         await until(lambda: site.app.hasher.waiting == KNOWN_PLACES)
         for path in ("/redaksi/pengguna/baru", "/redaksi/akun/sandi"):
-            answer = await ani.post(path, {"nama": "budi", "lengkap": "Budi", "peran": "author", "lama": PASSWORD})
+            answer = await ani.post(
+                path, {"nama": "budi", "lengkap": "Budi", "peran": "author", "lama": PASSWORD}
+            )
             assert (answer.status, answer.headers["Retry-After"]) == (503, str(RETRY_SECONDS)), path
     await asyncio.gather(*waiting)
 
@@ -134,7 +163,9 @@ async def test_who_is_signed_in_is_told_when_to_come_again_where_even_their_plac
 # --- whose turn it is ---------------------------------------------------------------------------------
 
 
-async def test_the_owner_enters_within_seconds_from_a_new_browser_while_many_addresses_guess(site: Running) -> None:
+async def test_the_owner_enters_within_seconds_from_a_new_browser_while_many_addresses_guess(
+    site: Running,
+) -> None:
     await hire(site.app, "rina", "author")
     form = await sign_in_form(site)
     for number in range(FREE_NAME):
@@ -153,9 +184,19 @@ async def test_the_owner_enters_within_seconds_from_a_new_browser_while_many_add
     assert statuses in ([303], [429, 303])
 
 
-async def test_who_asks_again_sooner_than_told_waits_longer_and_nobody_else_does(site: Running) -> None:
+async def test_who_asks_again_sooner_than_told_waits_longer_and_nobody_else_does(
+    site: Running,
+) -> None:
     await hire(site.app, "rina", "author")
     form = await sign_in_form(site)
-    tries = [await enter(site, "rina", "salah", address="198.51.100.1", form=form) for _ in range(10)]
-    assert [int(answer.headers.get("Retry-After", 0)) for answer in tries] == [0] * 5 + [1, 2, 4, 8, 16]
+    tries = [
+        await enter(site, "rina", "salah", address="198.51.100.1", form=form) for _ in range(10)
+    ]
+    assert [int(answer.headers.get("Retry-After", 0)) for answer in tries] == [0] * 5 + [
+        1,
+        2,
+        4,
+        8,
+        16,
+    ]
     assert (await enter(site, "rina", address="203.0.113.7", form=form)).status == 303

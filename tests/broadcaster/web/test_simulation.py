@@ -1,4 +1,6 @@
-"""The simulation's page: nowhere but in the demo, complete without a script, and each button does what it says."""
+"""The simulation's page: nowhere but in the demo, complete without a script, and each button does
+what it says.
+"""
 
 import re
 from collections.abc import AsyncIterator
@@ -20,7 +22,9 @@ CIBABAT = neighbours()["cibabat"]
 
 @pytest.fixture
 async def played(sqlite_url: str, tmp_path: Path) -> AsyncIterator[tuple[Running, Providers]]:
-    """The site in simulation mode beside its stand-in providers, with the drafts of the sample city."""
+    """The site in simulation mode beside its stand-in providers, with the drafts of the sample
+    city.
+    """
     http, smtp = free_port(), free_port()
     variables = providers.demo_variables(http_port=http, smtp_port=smtp)
     async with running(sqlite_url, tmp_path, BROADCASTER_SIMULATED="true", **variables) as site:
@@ -36,7 +40,9 @@ async def form(site: Running, path: str, *, json: bool = False, **fields: str) -
     assert token
     headers = {"Origin": site.url, "Accept": "application/json" if json else "text/html"}
     cookies = "; ".join(f"{name}={value}" for name, value in page.cookies.items())
-    return await site.ask(path, "POST", data={"csrf": token[1], **fields}, headers={**headers, "Cookie": cookies})
+    return await site.ask(
+        path, "POST", data={"csrf": token[1], **fields}, headers={**headers, "Cookie": cookies}
+    )
 
 
 async def deliver(site: Running) -> None:
@@ -50,7 +56,12 @@ async def deliver(site: Running) -> None:
 
 
 async def test_outside_the_demo_there_is_no_simulation(site: Running) -> None:
-    for path in ("/simulasi", "/simulasi/keadaan", "/simulasi/kemajuan/x", "/simulasi/surat/cibabat/x"):
+    for path in (
+        "/simulasi",
+        "/simulasi/keadaan",
+        "/simulasi/kemajuan/x",
+        "/simulasi/surat/cibabat/x",
+    ):
         assert (await site.ask(path)).status == 404
     for path in ("/simulasi/terbitkan", "/simulasi/lagi", "/simulasi/gangguan", "/simulasi/ketik"):
         assert (await site.ask(path, "POST", data={}, headers={"Origin": site.url})).status == 404
@@ -62,7 +73,9 @@ async def test_without_providers_the_page_says_so_and_still_stands(demo: Running
     assert "Penyedia tiruan belum menjawab" in page.text
 
 
-async def test_the_page_shows_what_reached_the_phones_and_the_inbox(played: tuple[Running, Providers]) -> None:
+async def test_the_page_shows_what_reached_the_phones_and_the_inbox(
+    played: tuple[Running, Providers],
+) -> None:
     site, _ = played
     await deliver(site)
     page = await site.ask("/simulasi")
@@ -82,7 +95,8 @@ async def test_the_pieces_are_the_same_as_on_the_page(played: tuple[Running, Pro
     page, pieces = await site.ask("/simulasi"), await site.ask("/simulasi/keadaan?wilayah=cibabat")
     for name in ("ponsel", "obrolan", "surat", "umpan", "draf", "peta", "angka"):
         on_page, alone = (
-            re.search(rf'data-part="{name}"[^>]*>(.*?)\n?</div>\n', answer.text, re.DOTALL) for answer in (page, pieces)
+            re.search(rf'data-part="{name}"[^>]*>(.*?)\n?</div>\n', answer.text, re.DOTALL)
+            for answer in (page, pieces)
         )
         assert on_page, name
         assert alone, name
@@ -101,7 +115,9 @@ async def test_an_unknown_place_shows_cibabat(played: tuple[Running, Providers])
         assert 'src="/layar/' in page.text
 
 
-async def test_the_button_publishes_a_draft_once_with_all_its_runs(played: tuple[Running, Providers]) -> None:
+async def test_the_button_publishes_a_draft_once_with_all_its_runs(
+    played: tuple[Running, Providers],
+) -> None:
     site, _ = played
     await site.subscriber("sri@surat.example")
     answer = await form(site, "/simulasi/terbitkan", draf="air", wilayah="cibabat")
@@ -124,30 +140,47 @@ async def test_a_script_gets_no_page_in_answer(played: tuple[Running, Providers]
     assert (answer.status, answer.raw) == (204, b"")
 
 
-async def test_the_sliders_set_the_faults_within_their_bounds(played: tuple[Running, Providers]) -> None:
+async def test_the_sliders_set_the_faults_within_their_bounds(
+    played: tuple[Running, Providers],
+) -> None:
     site, stand_ins = played
-    await form(site, "/simulasi/gangguan", rate_429="30", blocked="2", latency_ms="99999", cut="nonsense")
+    await form(
+        site, "/simulasi/gangguan", rate_429="30", blocked="2", latency_ms="99999", cut="nonsense"
+    )
     shown = stand_ins.faults.shown()
-    assert (shown["rate_429"], shown["blocked"], shown["latency_ms"], shown["cut"]) == (0.3, 0.02, 3000, 0)
+    assert (shown["rate_429"], shown["blocked"], shown["latency_ms"], shown["cut"]) == (
+        0.3,
+        0.02,
+        3000,
+        0,
+    )
     page = await site.ask("/simulasi")
     assert re.search(r'name="rate_429"[^>]*value="30"', page.text)
     await form(site, "/simulasi/gangguan", rate_429="30", normal="1")
     assert set(stand_ins.faults.shown().values()) == {0}
 
 
-async def test_what_is_typed_stands_on_the_phone_as_its_owners(played: tuple[Running, Providers]) -> None:
+async def test_what_is_typed_stands_on_the_phone_as_its_owners(
+    played: tuple[Running, Providers],
+) -> None:
     site, stand_ins = played
     await form(site, "/simulasi/ketik", wilayah="cibabat", kanal="telegram", teks="<b>BERHENTI</b>")
-    await form(site, "/simulasi/ketik", wilayah="cibabat", kanal="whatsapp", teks="Berhenti", muatan="STOP")
+    await form(
+        site, "/simulasi/ketik", wilayah="cibabat", kanal="whatsapp", teks="Berhenti", muatan="STOP"
+    )
     await form(site, "/simulasi/ketik", wilayah="cibabat", kanal="whatsapp", teks="   ")
     page = await site.ask("/simulasi")
     assert page.text.count("turn mine") == 2
     assert "&lt;b&gt;BERHENTI" in page.text
-    assert (await form(site, "/simulasi/ketik", wilayah="nowhere", kanal="whatsapp", teks="x")).status == 400
+    assert (
+        await form(site, "/simulasi/ketik", wilayah="nowhere", kanal="whatsapp", teks="x")
+    ).status == 400
     assert len(stand_ins.state("cibabat")["whatsapp"]) == 1
 
 
-async def test_a_mail_is_a_document_of_its_own_that_can_run_nothing(played: tuple[Running, Providers]) -> None:
+async def test_a_mail_is_a_document_of_its_own_that_can_run_nothing(
+    played: tuple[Running, Providers],
+) -> None:
     site, stand_ins = played
     await deliver(site)
     identity = stand_ins.state("cibabat")["email"][0]["id"]
@@ -162,7 +195,9 @@ async def test_a_mail_is_a_document_of_its_own_that_can_run_nothing(played: tupl
     assert (await site.ask("/simulasi/surat/cibabat/unknown")).status == 404
 
 
-async def test_figures_of_an_unknown_announcement_do_not_exist(played: tuple[Running, Providers]) -> None:
+async def test_figures_of_an_unknown_announcement_do_not_exist(
+    played: tuple[Running, Providers],
+) -> None:
     site, _ = played
     assert (await site.ask("/simulasi/kemajuan/unknown")).status == 404
 
@@ -177,14 +212,26 @@ async def test_the_page_speaks_english_too(played: tuple[Running, Providers]) ->
 async def test_another_sites_form_changes_nothing(played: tuple[Running, Providers]) -> None:
     site, stand_ins = played
     for path in ("/simulasi/terbitkan", "/simulasi/lagi", "/simulasi/gangguan", "/simulasi/ketik"):
-        answer = await site.ask(path, "POST", data={"draf": "air", "rate_429": "60"}, headers={"Origin": "https://evil.example"})
+        answer = await site.ask(
+            path,
+            "POST",
+            data={"draf": "air", "rate_429": "60"},
+            headers={"Origin": "https://evil.example"},
+        )
         assert answer.status == 403
     assert stand_ins.faults.shown()["rate_429"] == 0
-    assert (await site.app.database.read(city.announcements_of)).keys() == {"air", "jalan", "hoaks", "banjir"}
+    assert (await site.app.database.read(city.announcements_of)).keys() == {
+        "air",
+        "jalan",
+        "hoaks",
+        "banjir",
+    }
     assert "published" not in (await site.ask("/simulasi")).text
 
 
-async def test_the_map_counts_subscribers_of_the_whole_city_too(played: tuple[Running, Providers]) -> None:
+async def test_the_map_counts_subscribers_of_the_whole_city_too(
+    played: tuple[Running, Providers],
+) -> None:
     site, _ = played
     await site.subscriber("a@contoh.example", areas="cibabat")
     await site.subscriber("b@contoh.example", areas="cimahi")

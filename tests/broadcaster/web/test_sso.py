@@ -1,4 +1,6 @@
-"""Single sign-on against a real provider process: the whole walk, and everything that is refused, with words and no session."""
+"""Single sign-on against a real provider process: the whole walk, and everything that is refused,
+with words and no session.
+"""
 
 import asyncio
 import base64
@@ -48,7 +50,9 @@ async def refused(city: City, answer: Answer, visitor: Visitor, status: int, *sa
 # --- who comes in -------------------------------------------------------------------------------------------
 
 
-async def test_the_whole_walk_from_a_page_to_that_page_with_an_account_made_on_the_way(city: City) -> None:
+async def test_the_whole_walk_from_a_page_to_that_page_with_an_account_made_on_the_way(
+    city: City,
+) -> None:
     visitor = city.browser()
     stranger = await visitor.get("/redaksi/pengumuman?tab=draf")
     page = await visitor.get(stranger.headers["Location"])
@@ -70,10 +74,20 @@ async def test_the_whole_walk_from_a_page_to_that_page_with_an_account_made_on_t
 async def test_what_is_asked_of_the_provider(city: City) -> None:
     visitor = city.browser()
     answer = await visitor.get("/redaksi/masuk/sso")
-    query = {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
+    query = {
+        name: values[0]
+        for name, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()
+    }
     assert query.keys() == {
-        "response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method",
-    }  # fmt: skip
+        "response_type",
+        "client_id",
+        "redirect_uri",
+        "scope",
+        "state",
+        "nonce",
+        "code_challenge",
+        "code_challenge_method",
+    }
     assert (query["response_type"], query["code_challenge_method"]) == ("code", "S256")
     assert query["redirect_uri"] == f"{city.site.url}/redaksi/masuk/sso/kembali"
     assert len(query["code_challenge"]) == 43
@@ -89,7 +103,14 @@ async def test_what_is_asked_of_the_provider(city: City) -> None:
 
 async def test_coming_again_is_the_same_account_with_the_roles_of_today(city: City) -> None:
     await city.browser().walk()
-    city.behave(claims={**SITI, "roles": ["penyetuju", "operator-layar"], "name": "Lain", "preferred_username": "lain"})
+    city.behave(
+        claims={
+            **SITI,
+            "roles": ["penyetuju", "operator-layar"],
+            "name": "Lain",
+            "preferred_username": "lain",
+        }
+    )
     await city.browser().walk()
     siti = await city.account("siti.aminah")
     assert siti.roles == ("approver", "screens")
@@ -105,7 +126,11 @@ async def test_nobody_takes_over_an_account_by_its_name_or_email(city: City) -> 
 
 
 async def test_an_unproved_email_is_not_kept_and_a_strange_name_is_made_plain(city: City) -> None:
-    strange = {"name": " Siti \n Aminah ", "preferred_username": "CIMAHI\\siti <b>", "email_verified": False}
+    strange = {
+        "name": " Siti \n Aminah ",
+        "preferred_username": "CIMAHI\\siti <b>",
+        "email_verified": False,
+    }
     city.behave(claims={**SITI, **strange})
     await city.browser().walk()
     siti = await city.account("cimahisitib")
@@ -123,22 +148,30 @@ async def test_an_unproved_email_is_not_kept_and_a_strange_name_is_made_plain(ci
 async def test_what_the_token_lacks_is_asked_at_userinfo(
     sqlite_url: str, tmp_path: Path, process: RunningProvider, claim: str, told: dict[str, Any]
 ) -> None:
-    async with opened(sqlite_url, tmp_path, process, OIDC_ROLE_CLAIM=claim, OIDC_ROLE_SEPARATOR="space") as city:
+    async with opened(
+        sqlite_url, tmp_path, process, OIDC_ROLE_CLAIM=claim, OIDC_ROLE_SEPARATOR="space"
+    ) as city:
         city.behave(claims={}, told={**SITI, "roles": [], **told})
         assert (await city.browser().walk()).headers["Location"] == HOME
         assert (await city.account("siti.aminah")).roles == ("author", "approver")
         assert city.provider.asked()["/userinfo"] == 1
 
 
-@pytest.mark.parametrize("value", ["Pengelola Keuangan", "pengelola", ["pengelola"], {"pengelola": True}])
-async def test_nobody_becomes_an_administrator_unless_the_city_says_by_which_value(city: City, value: Any) -> None:
+@pytest.mark.parametrize(
+    "value", ["Pengelola Keuangan", "pengelola", ["pengelola"], {"pengelola": True}]
+)
+async def test_nobody_becomes_an_administrator_unless_the_city_says_by_which_value(
+    city: City, value: Any
+) -> None:
     city.behave(claims={**SITI, "roles": value})
     visitor = city.browser()
     await refused(city, await visitor.walk(), visitor, 403, "Minta petugas TI")
 
 
 @pytest.mark.parametrize("name", ["dewі", "Ｄewi", "dewí", "de\u200bwi", " DEWI "])
-async def test_a_name_that_looks_like_another_becomes_one_that_does_not(city: City, name: str) -> None:
+async def test_a_name_that_looks_like_another_becomes_one_that_does_not(
+    city: City, name: str
+) -> None:
     local = await hire(city.site.app, "dewi", "admin")
     city.behave(claims={**SITI, "preferred_username": name})
     await city.browser().walk()
@@ -147,12 +180,20 @@ async def test_a_name_that_looks_like_another_becomes_one_that_does_not(city: Ci
     assert await city.account("dewi") == local
 
 
-async def test_the_city_maps_its_own_values_to_roles(sqlite_url: str, tmp_path: Path, process: RunningProvider) -> None:
+async def test_the_city_maps_its_own_values_to_roles(
+    sqlite_url: str, tmp_path: Path, process: RunningProvider
+) -> None:
     mapping = "siaran-tulis=penyusun '/Humas/Kepala Bagian'=pengelola"
-    async with opened(sqlite_url, tmp_path, process, OIDC_ROLE_CLAIM="groups", OIDC_ROLES=mapping) as city:
-        city.behave(claims={**SITI, "groups": ["Siaran-Tulis", "/Humas/Kepala Bagian", "penyetuju"]})
+    async with opened(
+        sqlite_url, tmp_path, process, OIDC_ROLE_CLAIM="groups", OIDC_ROLES=mapping
+    ) as city:
+        city.behave(
+            claims={**SITI, "groups": ["Siaran-Tulis", "/Humas/Kepala Bagian", "penyetuju"]}
+        )
         await city.browser().walk()
-        assert (await city.account("siti.aminah")).roles == ("author", "admin"), "our own words mean nothing then"
+        assert (await city.account("siti.aminah")).roles == ("author", "admin"), (
+            "our own words mean nothing then"
+        )
 
 
 async def test_a_provider_that_wants_the_secret_in_the_form_gets_it_there(city: City) -> None:
@@ -173,7 +214,9 @@ async def test_discovery_and_keys_are_kept_and_a_new_key_is_fetched_once(city: C
     city.behave()
     await city.browser().walk()
     asked = city.provider.asked()
-    assert (asked["/.well-known/openid-configuration"], asked["/jwks"]) == (1, 1), "after an hour both are read anew"
+    assert (asked["/.well-known/openid-configuration"], asked["/jwks"]) == (1, 1), (
+        "after an hour both are read anew"
+    )
 
 
 async def test_a_clock_a_little_off_is_no_lie(city: City) -> None:
@@ -203,13 +246,19 @@ async def test_who_is_in_already_is_not_sent_to_the_provider(city: City) -> None
     assert (again.status, again.headers["Location"]) == (303, "/redaksi/pengumuman")
 
 
-async def test_two_who_come_at_once_are_one_account(database_url: str, tmp_path: Path, process: RunningProvider) -> None:
+async def test_two_who_come_at_once_are_one_account(
+    database_url: str, tmp_path: Path, process: RunningProvider
+) -> None:
     async with opened(database_url, tmp_path, process) as city:
         visitors = [city.browser() for _ in range(4)]
         backs = [await visitor.at_provider(await visitor.begin()) for visitor in visitors]
-        done = await asyncio.gather(*(visitor.get(back) for visitor, back in zip(visitors, backs, strict=True)))
+        done = await asyncio.gather(
+            *(visitor.get(back) for visitor, back in zip(visitors, backs, strict=True))
+        )
         assert [answer.headers.get("Location") for answer in done] == [HOME] * 4
-        assert await city.site.app.database.read(lambda c: [one.name for one in accounts.everyone(c)]) == ["siti.aminah"]
+        assert await city.site.app.database.read(
+            lambda c: [one.name for one in accounts.everyone(c)]
+        ) == ["siti.aminah"]
 
 
 # --- who does not -------------------------------------------------------------------------------------------
@@ -235,7 +284,9 @@ async def test_two_who_come_at_once_are_one_account(database_url: str, tmp_path:
         ("other_sender", "sent by another issuer"),
     ],
 )
-async def test_an_answer_that_does_not_prove_who_it_is_lets_nobody_in(city: City, misdeed: str, reason: str) -> None:
+async def test_an_answer_that_does_not_prove_who_it_is_lets_nobody_in(
+    city: City, misdeed: str, reason: str
+) -> None:
     visitor = city.browser()
     city.behave(misdeed=misdeed)
     with capture_logs() as said:
@@ -281,11 +332,15 @@ async def test_a_return_without_state_or_in_another_browser_is_refused(city: Cit
     await elsewhere.begin()
     await refused(city, await elsewhere.get(back), elsewhere, 401, *stale)
     for query in (f"code={code}", f"code={code}&state=", f"code={code}&state=tebakan", ""):
-        await refused(city, await visitor.get(f"/redaksi/masuk/sso/kembali?{query}"), visitor, 401, *stale)
+        await refused(
+            city, await visitor.get(f"/redaksi/masuk/sso/kembali?{query}"), visitor, 401, *stale
+        )
     forged = Visitor(site=city.site, cookies={"masuk-sso": "AAAA"})
     await refused(city, await forged.get(back), forged, 401, *stale)
     assert city.provider.asked().get("/token", 0) == 0, "the provider was not even asked"
-    assert (await visitor.get(back)).headers["Location"] == HOME, "and the person's own browser still may"
+    assert (await visitor.get(back)).headers["Location"] == HOME, (
+        "and the person's own browser still may"
+    )
 
 
 async def test_who_guesses_at_returns_must_wait(city: City) -> None:
@@ -334,8 +389,19 @@ async def test_without_a_role_there_is_no_account_and_a_page_says_whom_to_ask(ci
     nobody = await visitor.walk()
     assert "Minta petugas TI" in nobody.text
     await hire(city.site.app, "dewi", "admin")
-    await refused(city, await visitor.walk(), visitor, 403, "Akun Anda belum punya peran", "Siti Aminah", "Dewi", "pengelola")
-    assert await city.site.app.database.read(lambda c: [one.name for one in accounts.everyone(c)]) == ["dewi"]
+    await refused(
+        city,
+        await visitor.walk(),
+        visitor,
+        403,
+        "Akun Anda belum punya peran",
+        "Siti Aminah",
+        "Dewi",
+        "pengelola",
+    )
+    assert await city.site.app.database.read(
+        lambda c: [one.name for one in accounts.everyone(c)]
+    ) == ["dewi"]
 
 
 async def test_who_lost_every_role_loses_the_sessions_too(city: City) -> None:
@@ -357,12 +423,22 @@ async def test_a_disabled_account_stays_out_whatever_the_provider_says(city: Cit
     await city.site.app.database.write(accounts.disable, siti.id, at)
     city.behave(claims={**SITI, "roles": ["pengelola"]})
     visitor = city.browser()
-    await refused(city, await visitor.walk(), visitor, 403, "Akun Anda dinonaktifkan", "Dewi", "mengaktifkannya lagi")
+    await refused(
+        city,
+        await visitor.walk(),
+        visitor,
+        403,
+        "Akun Anda dinonaktifkan",
+        "Dewi",
+        "mengaktifkannya lagi",
+    )
     assert (await city.account("siti.aminah")).roles == ("author",)
     assert (await city.acts("siti.aminah"))[-1] == "sign_in_failed"
 
 
-async def test_the_last_pengelola_keeps_the_role_and_is_told(sqlite_url: str, tmp_path: Path, process: RunningProvider) -> None:
+async def test_the_last_pengelola_keeps_the_role_and_is_told(
+    sqlite_url: str, tmp_path: Path, process: RunningProvider
+) -> None:
     mapping = "penyusun=penyusun pengelola=pengelola"
     async with opened(sqlite_url, tmp_path, process, OIDC_ROLES=mapping) as city:
         await _last_pengelola(city)
@@ -381,7 +457,9 @@ async def _last_pengelola(city: City) -> None:
     assert (await city.account("siti.aminah")).roles == ("author", "admin")
     assert "last_admin_kept" in await city.acts("siti.aminah")
     city.behave(claims={**SITI, "roles": []})
-    assert (await city.browser().walk()).status == 403, "without any role not even the last one comes in"
+    assert (await city.browser().walk()).status == 403, (
+        "without any role not even the last one comes in"
+    )
     assert (await city.account("siti.aminah")).roles == ("admin",)
     await hire(city.site.app, "dewi", "admin")
     city.behave()
@@ -399,12 +477,16 @@ async def test_while_the_provider_is_down_the_page_says_so_and_local_accounts_co
         visitor = city.browser()
         assert (await visitor.get("/redaksi/masuk")).status == 200
         answer = await visitor.get("/redaksi/masuk/sso?ke=/redaksi/pengumuman")
-        await refused(city, answer, visitor, 503, "tidak menjawab", "masuk dengan akun lokal", 'name="sandi"')
+        await refused(
+            city, answer, visitor, 503, "tidak menjawab", "masuk dengan akun lokal", 'name="sandi"'
+        )
         assert 'value="/redaksi/pengumuman"' in answer.text, "the local form still leads there"
         assert answer.headers["Retry-After"] == "5"
 
 
-async def test_a_provider_in_trouble_is_left_alone_for_a_moment_and_then_asked_again(city: City) -> None:
+async def test_a_provider_in_trouble_is_left_alone_for_a_moment_and_then_asked_again(
+    city: City,
+) -> None:
     visitor = city.browser()
     city.behave(misdeed="broken")
     for _ in range(3):
@@ -430,11 +512,21 @@ async def test_a_provider_that_goes_down_on_the_way_lets_nobody_in(city: City) -
     ],
     ids=str,
 )  # fmt: skip
-async def test_a_provider_that_cannot_be_trusted_is_not_used(city: City, conduct: dict[str, Any]) -> None:
+async def test_a_provider_that_cannot_be_trusted_is_not_used(
+    city: City, conduct: dict[str, Any]
+) -> None:
     city.behave(**conduct)
     visitor = city.browser()
     answer = await visitor.get("/redaksi/masuk/sso")
-    await refused(city, answer, visitor, 503, "belum disetel dengan benar", "Beri tahu petugas TI", "akun lokal")
+    await refused(
+        city,
+        answer,
+        visitor,
+        503,
+        "belum disetel dengan benar",
+        "Beri tahu petugas TI",
+        "akun lokal",
+    )
     assert "masuk-sso" not in visitor.cookies
 
 
@@ -443,7 +535,9 @@ async def test_an_answer_too_long_or_from_elsewhere_is_none(city: City, misdeed:
     city.behave(misdeed=misdeed)
     visitor = city.browser()
     await refused(city, await visitor.get("/redaksi/masuk/sso"), visitor, 503, "tidak menjawab")
-    assert city.provider.asked() == {"/.well-known/openid-configuration": 1}, "no redirect was followed"
+    assert city.provider.asked() == {"/.well-known/openid-configuration": 1}, (
+        "no redirect was followed"
+    )
 
 
 async def test_a_name_that_leads_into_our_own_network_is_not_asked(city: City) -> None:
@@ -496,7 +590,10 @@ async def test_who_signs_out_is_out_here_and_at_the_provider(city: City) -> None
     assert there.startswith(f"{city.provider.url}/end_session?id_token_hint=eyJ")
     assert "Siti" not in page.text
     back = await city.site.ask(there)
-    assert (back.status, back.headers["Location"]) == (302, f"{city.site.url}/redaksi/masuk/sso/keluar")
+    assert (back.status, back.headers["Location"]) == (
+        302,
+        f"{city.site.url}/redaksi/masuk/sso/keluar",
+    )
     last = await visitor.get((await visitor.get(back.headers["Location"])).headers["Location"])
     assert "Anda sudah keluar." in last.text
 
@@ -505,7 +602,9 @@ async def test_where_the_provider_has_no_way_out_the_page_warns(city: City) -> N
     city.behave(loses="end_session_endpoint")
     visitor = city.browser()
     await visitor.walk()
-    found = await city.site.app.database.read(sessions.find, visitor.cookies["redaksi"], city.site.clock().timestamp())
+    found = await city.site.app.database.read(
+        sessions.find, visitor.cookies["redaksi"], city.site.clock().timestamp()
+    )
     assert found is not None
     page = await visitor.post("/redaksi/keluar", found.csrf)
     assert (page.status, "masih terbuka di peramban ini" in page.text) == (200, True)

@@ -1,4 +1,6 @@
-"""Addresses of forms, opened as pages: whoever lands on one, say after signing in again, finds the page that it stands on."""
+"""Addresses of forms, opened as pages: whoever lands on one, say after signing in again, finds the
+page that it stands on.
+"""
 
 import pytest
 

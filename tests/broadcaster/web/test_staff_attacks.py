@@ -1,4 +1,6 @@
-"""Against those who work here and mean harm: words that nobody was shown, rights that are gone, doors of others held shut."""
+"""Against those who work here and mean harm: words that nobody was shown, rights that are gone,
+doors of others held shut.
+"""
 
 import asyncio
 import json
@@ -52,23 +54,52 @@ async def now(site: Running, row: Announcement) -> Announcement:
 # --- four eyes see everything -----------------------------------------------------------------------------
 
 
-async def test_whoever_approves_is_shown_every_word_in_every_language_and_of_every_channel(site: Running) -> None:
+async def test_whoever_approves_is_shown_every_word_in_every_language_and_of_every_channel(
+    site: Running,
+) -> None:
     rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
     row = await submitted(
         rina,
         body="Awal. " + "Kalimat panjang untuk warga kota. " * 250 + "Akhirnya QISI.",
-        kind="clarification", claim="QKLAIM", verdict="Hoaks", fact="QFAKTA", seen_at="QLIHAT", hoax_type="QJENIS",
-        evidence=["https://bukti.example/qbukti"], link="https://info.cimahi.example/qtautan",
+        kind="clarification",
+        claim="QKLAIM",
+        verdict="Hoaks",
+        fact="QFAKTA",
+        seen_at="QLIHAT",
+        hoax_type="QJENIS",
+        evidence=["https://bukti.example/qbukti"],
+        link="https://info.cimahi.example/qtautan",
         translations={
-            "en": {"title": "QJUDUL", "summary": "QRINGKAS", "body": "QTUBUH"}, "su": {"title": "QSUNDA", "body": "QEUSI"},
+            "en": {"title": "QJUDUL", "summary": "QRINGKAS", "body": "QTUBUH"},
+            "su": {"title": "QSUNDA", "body": "QEUSI"},
         },
-        overrides={"display": {"title": "QLAYAR", "body": "QISILAYAR"}, "telegram": {"body": "QTELE"}},
-    )  # fmt: skip
+        overrides={
+            "display": {"title": "QLAYAR", "body": "QISILAYAR"},
+            "telegram": {"body": "QTELE"},
+        },
+    )
     page = (await dewi.get(f"/redaksi/pengumuman/{row.id}/periksa")).text
-    hidden = [word for word in (
-        "QISI", "QKLAIM", "QFAKTA", "QLIHAT", "QJENIS", "qbukti", "qtautan", "QJUDUL", "QRINGKAS", "QTUBUH", "QSUNDA", "QEUSI",
-        "QLAYAR", "QISILAYAR", "QTELE",
-    ) if word not in page]  # fmt: skip
+    hidden = [
+        word
+        for word in (
+            "QISI",
+            "QKLAIM",
+            "QFAKTA",
+            "QLIHAT",
+            "QJENIS",
+            "qbukti",
+            "qtautan",
+            "QJUDUL",
+            "QRINGKAS",
+            "QTUBUH",
+            "QSUNDA",
+            "QEUSI",
+            "QLAYAR",
+            "QISILAYAR",
+            "QTELE",
+        )
+        if word not in page
+    ]
     assert not hidden
 
 
@@ -78,11 +109,16 @@ async def test_whoever_approves_is_shown_every_word_in_every_language_and_of_eve
 async def test_a_form_that_comes_slowly_finds_the_rights_of_when_it_has_come(site: Running) -> None:
     rina, dewi = await signed_in(site, "rina", "author"), await signed_in(site, "dewi", "approver")
     row = await submitted(rina)
-    path, body = f"/redaksi/pengumuman/{row.id}/setujui", urlencode({"dilihat": row.bound, "versi": row.version}).encode()
+    path, body = (
+        f"/redaksi/pengumuman/{row.id}/setujui",
+        urlencode({"dilihat": row.bound, "versi": row.version}).encode(),
+    )
     for ended in ("disabled", "role"):
         begun, lost = asyncio.Event(), asyncio.Event()
 
-        async def dribble(begun: asyncio.Event = begun, lost: asyncio.Event = lost) -> AsyncIterator[bytes]:
+        async def dribble(
+            begun: asyncio.Event = begun, lost: asyncio.Event = lost
+        ) -> AsyncIterator[bytes]:
             begun.set()  # the server asks for the body: it has looked at the head
             await lost.wait()
             yield body
@@ -91,7 +127,9 @@ async def test_a_form_that_comes_slowly_finds_the_rights_of_when_it_has_come(sit
         asked = asyncio.create_task(dewi.post(path, dribble(), **kind))
         await begun.wait()
         if ended == "disabled":
-            await site.app.database.write(accounts.disable, dewi.account.id, site.clock().timestamp())
+            await site.app.database.write(
+                accounts.disable, dewi.account.id, site.clock().timestamp()
+            )
         else:
             await site.app.database.write(accounts.change, replace(dewi.account, roles=("author",)))
         lost.set()
@@ -102,11 +140,18 @@ async def test_a_form_that_comes_slowly_finds_the_rights_of_when_it_has_come(sit
     assert (await dewi.post(path, {"dilihat": row.bound, "versi": str(row.version)})).status == 403
 
 
-async def test_a_password_that_was_taken_away_while_it_was_looked_at_opens_nothing(site: Running) -> None:
+async def test_a_password_that_was_taken_away_while_it_was_looked_at_opens_nothing(
+    site: Running,
+) -> None:
     rina, free = await hire(site.app, "rina", "author"), threading.Event()
     given, token = await sign_in_form(site)
-    form, headers = {"csrf": token, "nama": "rina", "sandi": PASSWORD}, {"Cookie": given, "Origin": site.url}
-    busy = asyncio.create_task(site.app.hasher.run(free.wait))  # so that looking at the password waits
+    form, headers = (
+        {"csrf": token, "nama": "rina", "sandi": PASSWORD},
+        {"Cookie": given, "Origin": site.url},
+    )
+    busy = asyncio.create_task(
+        site.app.hasher.run(free.wait)
+    )  # so that looking at the password waits
     trying = asyncio.create_task(site.ask("/redaksi/masuk", "POST", data=form, headers=headers))
     await until(lambda: bool(table(site.app, throttle)))
     hashed = rules.hash_password("kopi pagi di alun alun")
@@ -148,7 +193,9 @@ class Heavy:
 async def test_pictures_that_wait_for_their_turn_take_no_memory(site: Running) -> None:
     free, taken = threading.Event(), list[int]()
     gallery._decoder.submit(free.wait)
-    uploads = [gallery.take(site.app, Heavy(taken), actor="staff:rina", now=site.clock()) for _ in range(5)]
+    uploads = [
+        gallery.take(site.app, Heavy(taken), actor="staff:rina", now=site.clock()) for _ in range(5)
+    ]
     waiting = asyncio.gather(*uploads)
     await until(lambda: gallery._decoder._work_queue.qsize() == 5)
     assert not taken
@@ -162,29 +209,58 @@ async def test_pictures_that_wait_for_their_turn_take_no_memory(site: Running) -
 def test_no_field_changes_without_its_being_told() -> None:
     own = {"title": "Lain", "body": "Lain."}
     given: dict[str, Any] = {
-        "title": "Lain", "body": "Lain.", "areas": ("melong",), "summary": "Lain", "category": "cuaca", "level": "emergency",
-        "kind": "alert", "channels": ("telegram",), "agency": "BPBD", "effective": NOW, "expires": NOW, "publish_at": NOW,
-        "instruction": "Lain.", "translations": {"en": Translation(**own)}, "overrides": {"telegram": Override(**own)},
-        "link": "https://lain.example", "image": "https://lain.example/x.jpg", "image_alt": "Lain", "claim": "Lain",
-        "seen_at": "Lain", "verdict": "Hoaks", "hoax_type": "Lain", "evidence": ("https://lain.example",), "fact": "Lain",
-    }  # fmt: skip
+        "title": "Lain",
+        "body": "Lain.",
+        "areas": ("melong",),
+        "summary": "Lain",
+        "category": "cuaca",
+        "level": "emergency",
+        "kind": "alert",
+        "channels": ("telegram",),
+        "agency": "BPBD",
+        "effective": NOW,
+        "expires": NOW,
+        "publish_at": NOW,
+        "instruction": "Lain.",
+        "translations": {"en": Translation(**own)},
+        "overrides": {"telegram": Override(**own)},
+        "link": "https://lain.example",
+        "image": "https://lain.example/x.jpg",
+        "image_alt": "Lain",
+        "claim": "Lain",
+        "seen_at": "Lain",
+        "verdict": "Hoaks",
+        "hoax_type": "Lain",
+        "evidence": ("https://lain.example",),
+        "fact": "Lain",
+    }
     assert set(given) == set(Fields.model_fields), "a new field is told too"
     before, t = Fields(title="Air", body="Air.", areas=("cibabat",)), words("id")
     for name, value in given.items():
-        (told,) = differences(before, before.model_copy(update={name: value}), tree=AreaTree.built_in(), topics=TOPICS)
+        (told,) = differences(
+            before, before.model_copy(update={name: value}), tree=AreaTree.built_in(), topics=TOPICS
+        )
         assert told.name == name
         assert {f"staff.send.field.{name}", f"staff.field.{name}"} & t.keys
     once = before.model_copy(update={"translations": {"en": Translation(**own)}})
-    other = before.model_copy(update={"translations": {"en": Translation(title="Lain", body="Ganti.")}})
-    assert differences(once, other, tree=AreaTree.built_in(), topics=TOPICS), "words within a language"
+    other = before.model_copy(
+        update={"translations": {"en": Translation(title="Lain", body="Ganti.")}}
+    )
+    assert differences(once, other, tree=AreaTree.built_in(), topics=TOPICS), (
+        "words within a language"
+    )
 
 
 async def test_a_preview_hides_nothing_that_looks_like_html(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    hostile = "<b>Air</b> <script>Transfer ke 123</script><!-- rekening 456 --> <b hx-get='/x'>mati</b>"
+    hostile = (
+        "<b>Air</b> <script>Transfer ke 123</script><!-- rekening 456 --> <b hx-get='/x'>mati</b>"
+    )
     form = {"title": "Air", "body": hostile, "areas": "cibabat"}
     page = (await rina.post("/redaksi/pratinjau", form)).text
-    for part in re.findall(r'<section class="bubble (?:whatsapp|telegram|email).*?</section>', page, re.DOTALL):
+    for part in re.findall(
+        r'<section class="bubble (?:whatsapp|telegram|email).*?</section>', page, re.DOTALL
+    ):
         assert "Transfer ke 123" in part
         assert "rekening 456" in part
     for tag in ("<script>Tr", "<!-- rek", "<b hx-get"):
@@ -193,12 +269,16 @@ async def test_a_preview_hides_nothing_that_looks_like_html(site: Running) -> No
 
 async def test_many_addresses_of_one_household_guess_at_codes_as_one(site: Running) -> None:
     def guess(number: int) -> Any:
-        headers = {"X-Forwarded-For": f"2001:db8:1:2::{number:x}"}  # as the proxy in front of us says
+        headers = {
+            "X-Forwarded-For": f"2001:db8:1:2::{number:x}"
+        }  # as the proxy in front of us says
         return site.ask(f"/cek?kode=CMH-2222-{number:02}", headers=headers)
 
     statuses = [(await guess(number)).status for number in range(1, 60)]
     assert 429 in statuses
-    elsewhere = await site.ask("/cek?kode=CMH-2222-99", headers={"X-Forwarded-For": "2001:db8:1:3::1"})
+    elsewhere = await site.ask(
+        "/cek?kode=CMH-2222-99", headers={"X-Forwarded-For": "2001:db8:1:3::1"}
+    )
     assert elsewhere.status == 200
 
 

@@ -1,4 +1,6 @@
-"""The newsroom's forms: sent by our own page alone, done once however often; and what every page says in its head."""
+"""The newsroom's forms: sent by our own page alone, done once however often; and what every page
+says in its head.
+"""
 
 import asyncio
 import re
@@ -34,7 +36,7 @@ from staff_rows import (
     staff_rows,
     staged,
     submitted,
-)  # fmt: skip
+)
 from staffing import Browser, browser, hire, signed_in
 
 POSTS = staff_rows("POST")
@@ -66,14 +68,20 @@ class Sender:
     def __init__(self, site: Running, cookie: str, token: str) -> None:
         self.site, self.cookie, self.token = site, cookie, token
 
-    async def send(self, path: str, form: Any, token: str | None, headers: Mapping[str, str]) -> Answer:
-        """Send a form with this token in its hidden field; what else the browser says stands in the headers."""
+    async def send(
+        self, path: str, form: Any, token: str | None, headers: Mapping[str, str]
+    ) -> Answer:
+        """Send a form with this token in its hidden field; what else the browser says stands in the
+        headers.
+        """
         fields = aiohttp.FormData() if not isinstance(form, aiohttp.FormData) else form
         for name, value in form.items() if isinstance(form, Mapping) else ():
             fields.add_field(name, value)
         if token is not None:
             fields.add_field("csrf", token)
-        return await self.site.ask(path, "POST", data=fields, headers={"Cookie": self.cookie, **headers})
+        return await self.site.ask(
+            path, "POST", data=fields, headers={"Cookie": self.cookie, **headers}
+        )
 
 
 async def sender(stage: Stage, row: Row) -> Sender:
@@ -82,12 +90,19 @@ async def sender(stage: Stage, row: Row) -> Sender:
         cookie, token = await sign_in_form(stage.site)
         half = await browser(stage.site, stage.rina, HALF)
         return Sender(stage.site, f"{cookie}; redaksi={half.cookie}", token)
-    who = await browser(stage.site, stage.rina if deed_of(row).own else await hire(stage.site.app, "rekan", *EVERY_ROLE))
+    who = await browser(
+        stage.site,
+        stage.rina if deed_of(row).own else await hire(stage.site.app, "rekan", *EVERY_ROLE),
+    )
     return Sender(stage.site, f"redaksi={who.cookie}", who.csrf)
 
 
-def forgeries(site: Running, token: str, strange: str) -> Mapping[str, tuple[str | None, Mapping[str, str]]]:
-    """Everything that another site, or another session, can send: the token, and what the browser says."""
+def forgeries(
+    site: Running, token: str, strange: str
+) -> Mapping[str, tuple[str | None, Mapping[str, str]]]:
+    """Everything that another site, or another session, can send: the token, and what the browser
+    says.
+    """
     ours, theirs = {"Origin": site.url}, "https://jahat.example"
     return {
         "no token": (None, ours),
@@ -103,13 +118,18 @@ def forgeries(site: Running, token: str, strange: str) -> Mapping[str, tuple[str
         "no origin, across sites": (token, {"Sec-Fetch-Site": "cross-site"}),
         "no origin, another name of the site": (token, {"Sec-Fetch-Site": "same-site"}),
         "no origin, typed": (token, {"Sec-Fetch-Site": "none"}),
-        "a name of the attacker's that leads here": (token, {"Host": "jahat.example", "Origin": "http://jahat.example"}),
+        "a name of the attacker's that leads here": (
+            token,
+            {"Host": "jahat.example", "Origin": "http://jahat.example"},
+        ),
         "a wrong header before the right field": (token, {**ours, "X-CSRF-Token": strange}),
     }
 
 
 @pytest.mark.parametrize("row", POSTS, ids=named)
-async def test_a_form_that_our_own_page_did_not_send_is_refused_and_changes_nothing(stage: Stage, row: Row) -> None:
+async def test_a_form_that_our_own_page_did_not_send_is_refused_and_changes_nothing(
+    stage: Stage, row: Row
+) -> None:
     deed = deed_of(row)
     path, values = await filled(stage, row, deed.stands)
     who = await sender(stage, row)
@@ -120,14 +140,22 @@ async def test_a_form_that_our_own_page_did_not_send_is_refused_and_changes_noth
         answer = await who.send(path, form, token, headers)
         assert answer.status == 403, name
         assert changed(before, await everything(stage.site)) == set(), name
-    in_query = await who.send(f"{path}?csrf={who.token}", await deed.form(stage, values), None, {"Origin": stage.site.url})
-    assert in_query.status == 403, "a token in an address would end in logs and in what is passed on"
-    real = await who.send(path, await deed.form(stage, values), who.token, {"Origin": stage.site.url})
+    in_query = await who.send(
+        f"{path}?csrf={who.token}", await deed.form(stage, values), None, {"Origin": stage.site.url}
+    )
+    assert in_query.status == 403, (
+        "a token in an address would end in logs and in what is passed on"
+    )
+    real = await who.send(
+        path, await deed.form(stage, values), who.token, {"Origin": stage.site.url}
+    )
     assert real.status != 403, "else the refusals above prove nothing"
 
 
 TOLD = {"/redaksi/audit.csv", "/redaksi/audit.jsonl", "/redaksi/pengiriman/{id}/gagal.csv"}
-"""Who takes the audit log away, or a list of whom a message did not reach, stands in that log afterwards."""
+"""Who takes the audit log away, or a list of whom a message did not reach, stands in that log
+afterwards.
+"""
 
 
 async def test_no_page_changes_anything_by_being_opened(stage: Stage) -> None:
@@ -137,7 +165,9 @@ async def test_no_page_changes_anything_by_being_opened(stage: Stage) -> None:
     for path in paths:
         for method in ("GET", "HEAD"):
             cookie = {"Cookie": f"redaksi={who.cookie}"}
-            async with stage.site.session.request(method, stage.site.url + path, headers=cookie, allow_redirects=False) as answer:
+            async with stage.site.session.request(
+                method, stage.site.url + path, headers=cookie, allow_redirects=False
+            ) as answer:
                 assert answer.status < 500, path
         assert changed(before, await everything(stage.site)) == set(), path
 
@@ -153,38 +183,64 @@ async def editions(stage: Stage, announcement: str) -> int:
 
 async def acts(stage: Stage, announcement: str, act: str) -> int:
     """How often the audit log tells of an act."""
-    return sum(entry.act == act for entry in await stage.site.app.database.read(audit.about, announcement))
+    return sum(
+        entry.act == act for entry in await stage.site.app.database.read(audit.about, announcement)
+    )
 
 
 async def at_once(who: Browser, path: str, form: Mapping[str, Any], times: int = 4) -> list[int]:
     """A form sent so many times at the same moment."""
-    return sorted(answer.status for answer in await asyncio.gather(*(who.post(path, dict(form)) for _ in range(times))))
+    return sorted(
+        answer.status
+        for answer in await asyncio.gather(*(who.post(path, dict(form)) for _ in range(times)))
+    )
 
 
 async def hold_over(stage: Stage) -> None:
     """Half a minute passes, and the clock publishes what is due."""
     stage.site.clock.now += timedelta(seconds=31)
     for publish_held in (newsroom.publish_held, amending.publish_held):
-        await stage.site.app.database.write(publish_held, Press.of(stage.site.app), now=stage.site.clock())
+        await stage.site.app.database.write(
+            publish_held, Press.of(stage.site.app), now=stage.site.clock()
+        )
 
 
 async def test_a_double_click_on_approve_approves_once_and_publishes_once(stage: Stage) -> None:
     announcement = await submitted(stage)
     dewi = await browser(stage.site, stage.dewi)
     form = await judging(stage, {"id": announcement})
-    assert await at_once(dewi, f"/redaksi/pengumuman/{announcement}/setujui", form) == [303, 409, 409, 409]
+    assert await at_once(dewi, f"/redaksi/pengumuman/{announcement}/setujui", form) == [
+        303,
+        409,
+        409,
+        409,
+    ]
     await hold_over(stage)
     await hold_over(stage)
-    assert (await acts(stage, announcement, "approve"), await editions(stage, announcement)) == (1, 1)
+    assert (await acts(stage, announcement, "approve"), await editions(stage, announcement)) == (
+        1,
+        1,
+    )
 
 
 async def test_two_people_who_approve_an_emergency_at_once_publish_it_once(stage: Stage) -> None:
     announcement = await submitted(stage, URGENT)
-    dewi, bpbd = await browser(stage.site, stage.dewi), await signed_in(stage.site, "bpbd", "approver")
-    form, path = await judging(stage, {"id": announcement}), f"/redaksi/pengumuman/{announcement}/setujui"
-    answers = await asyncio.gather(*(who.post(path, dict(form)) for who in (dewi, bpbd, dewi, bpbd)))
+    dewi, bpbd = (
+        await browser(stage.site, stage.dewi),
+        await signed_in(stage.site, "bpbd", "approver"),
+    )
+    form, path = (
+        await judging(stage, {"id": announcement}),
+        f"/redaksi/pengumuman/{announcement}/setujui",
+    )
+    answers = await asyncio.gather(
+        *(who.post(path, dict(form)) for who in (dewi, bpbd, dewi, bpbd))
+    )
     assert sorted(answer.status for answer in answers) == [303, 409, 409, 409]
-    assert (await acts(stage, announcement, "publish"), await editions(stage, announcement)) == (1, 1)
+    assert (await acts(stage, announcement, "publish"), await editions(stage, announcement)) == (
+        1,
+        1,
+    )
 
 
 async def test_publish_now_pressed_twice_while_the_clock_publishes_too(stage: Stage) -> None:
@@ -192,17 +248,27 @@ async def test_publish_now_pressed_twice_while_the_clock_publishes_too(stage: St
     stage.site.clock.now += timedelta(seconds=31)
     dewi = await browser(stage.site, stage.dewi)
     pressed = at_once(dewi, f"/redaksi/pengumuman/{announcement}/terbitkan", {}, 2)
-    by_clock = stage.site.app.database.write(newsroom.publish_held, Press.of(stage.site.app), now=stage.site.clock())
+    by_clock = stage.site.app.database.write(
+        newsroom.publish_held, Press.of(stage.site.app), now=stage.site.clock()
+    )
     statuses, published = await asyncio.gather(pressed, by_clock)
     assert statuses.count(303) + len(published) == 1
-    assert (await acts(stage, announcement, "publish"), await editions(stage, announcement)) == (1, 1)
+    assert (await acts(stage, announcement, "publish"), await editions(stage, announcement)) == (
+        1,
+        1,
+    )
 
 
 async def test_a_proposal_approved_twice_is_one_edition(stage: Stage) -> None:
     announcement = await corrected(stage)
     dewi = await browser(stage.site, stage.dewi)
     form = await proposed(stage, {"id": announcement})
-    assert await at_once(dewi, f"/redaksi/pengumuman/{announcement}/usulan/setujui", form) == [303, 303, 303, 303]
+    assert await at_once(dewi, f"/redaksi/pengumuman/{announcement}/usulan/setujui", form) == [
+        303,
+        303,
+        303,
+        303,
+    ]
     await hold_over(stage)
     await hold_over(stage)
     assert await editions(stage, announcement) == 2
@@ -212,15 +278,23 @@ async def test_an_old_tab_neither_saves_nor_submits_nor_approves(stage: Stage) -
     announcement = await drafted(stage)
     rina, dewi = await browser(stage.site, stage.rina), await browser(stage.site, stage.dewi)
     base = f"/redaksi/pengumuman/{announcement}"
-    assert (await rina.post(f"{base}/simpan", {**COMPOSED, "title": "Tab pertama", "versi": "1"})).status == 200
-    assert (await rina.post(f"{base}/simpan", {**COMPOSED, "title": "Tab kedua", "versi": "1"})).status == 409
+    assert (
+        await rina.post(f"{base}/simpan", {**COMPOSED, "title": "Tab pertama", "versi": "1"})
+    ).status == 200
+    assert (
+        await rina.post(f"{base}/simpan", {**COMPOSED, "title": "Tab kedua", "versi": "1"})
+    ).status == 409
     assert (await rina.post(f"{base}/ajukan", {"versi": "1"})).status == 409
     assert (await rina.post(f"{base}/ajukan", {"versi": "2"})).status == 303
     seen = await judging(stage, {"id": announcement})
-    assert (await rina.post(f"{base}/simpan", {**COMPOSED, "title": "Sesudah diajukan", "versi": "3"})).status == 200
+    assert (
+        await rina.post(f"{base}/simpan", {**COMPOSED, "title": "Sesudah diajukan", "versi": "3"})
+    ).status == 200
     assert (await dewi.post(f"{base}/setujui", dict(seen))).status == 409
     newer = {**await judging(stage, {"id": announcement}), "dilihat": seen["dilihat"]}
-    assert (await dewi.post(f"{base}/setujui", newer)).status == 409, "the version alone is not what was seen"
+    assert (await dewi.post(f"{base}/setujui", newer)).status == 409, (
+        "the version alone is not what was seen"
+    )
     assert (await stage.row(announcement)).state == "review"
     assert (await stage.row(announcement)).title == "Sesudah diajukan"
 
@@ -240,7 +314,9 @@ def policy(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, _, value in parts}
 
 
-def checked_head(path: str, headers: Mapping[str, str], *, framed: bool = False, kept: bool = False) -> None:
+def checked_head(
+    path: str, headers: Mapping[str, str], *, framed: bool = False, kept: bool = False
+) -> None:
     """Hold an answer's head against the rules of every page of the newsroom."""
     assert headers["X-Content-Type-Options"] == "nosniff", path
     assert headers["Referrer-Policy"] in {"same-origin", "no-referrer"}, path
@@ -268,22 +344,36 @@ def checked_page(path: str, html: str) -> None:
     assert not re.search(r"<[^>]+\son\w+=", html), path
     assert not re.search(r"<script(?![^>]* src=\"/static/)", html), path
     loaded = r"""<(?:link rel="(?:stylesheet|icon|preload)|script|img|source)[^>]+?(?:href|src)="([^"]+)"""
-    assert all(address.startswith(("/", "data:image/")) for address in re.findall(loaded, html)), path
+    assert all(address.startswith(("/", "data:image/")) for address in re.findall(loaded, html)), (
+        path
+    )
     for form in re.findall(r'<form[^>]*method="post"[^>]*>.*?</form>', html, re.DOTALL):
         assert re.search(r'name="csrf" value="[\w-]{20,}"', form), f"{path}: a form without a token"
 
 
 @pytest.mark.parametrize("row", GETS, ids=named)
-async def test_a_page_is_kept_by_nobody_framed_by_nobody_and_loads_nothing_from_elsewhere(stage: Stage, row: Row) -> None:
+async def test_a_page_is_kept_by_nobody_framed_by_nobody_and_loads_nothing_from_elsewhere(
+    stage: Stage, row: Row
+) -> None:
     path, _ = await filled(stage, row)
-    who = await browser(stage.site, stage.rina, HALF) if row.path == f"{access.SIGN_IN}/kode" else None
+    who = (
+        await browser(stage.site, stage.rina, HALF)
+        if row.path == f"{access.SIGN_IN}/kode"
+        else None
+    )
     who = who or await signed_in(stage.site, "rekan", *EVERY_ROLE)
     cookie = {} if row.path == access.SIGN_IN else {"Cookie": f"redaksi={who.cookie}"}
-    for headers in (cookie, {**cookie, "Accept-Language": "en", "HX-Request": "true"}, {"Cookie": "redaksi=salah"}):
+    for headers in (
+        cookie,
+        {**cookie, "Accept-Language": "en", "HX-Request": "true"},
+        {"Cookie": "redaksi=salah"},
+    ):
         url = stage.site.url + path
         async with stage.site.session.get(url, headers=headers, allow_redirects=False) as answer:
             kept, good = row.path in KEPT, answer.status == 200
-            checked_head(path, answer.headers, framed=row.path in FRAMED and good, kept=kept and good)
+            checked_head(
+                path, answer.headers, framed=row.path in FRAMED and good, kept=kept and good
+            )
             if answer.content_type == "text/html" and row.path not in FRAMED:
                 page = await stage.site.ask(path, headers=headers)
                 checked_page(path, page.text)
@@ -293,13 +383,18 @@ async def test_errors_and_refusals_have_the_same_head(stage: Stage) -> None:
     screens = await signed_in(stage.site, "layar", "screens")
     rina = await browser(stage.site, stage.rina)
     for who, path, status in (
-        (screens, "/redaksi/tulis", 403), (rina, "/redaksi/pengumuman/tidak-ada", 404), (rina, "/redaksi/tidak-ada", 404),
-    ):  # fmt: skip
+        (screens, "/redaksi/tulis", 403),
+        (rina, "/redaksi/pengumuman/tidak-ada", 404),
+        (rina, "/redaksi/tidak-ada", 404),
+    ):
         answer = await who.get(path)
         assert answer.status == status
         checked_head(path, answer.headers)
         checked_page(path, answer.text)
-    for path, form in (("/redaksi/tulis", {}), (f"/redaksi/pengumuman/{await drafted(stage)}/setujui", {})):
+    for path, form in (
+        ("/redaksi/tulis", {}),
+        (f"/redaksi/pengumuman/{await drafted(stage)}/setujui", {}),
+    ):
         answer = await screens.post(path, form)
         assert answer.status == 403
         checked_head(path, answer.headers)
@@ -307,7 +402,9 @@ async def test_errors_and_refusals_have_the_same_head(stage: Stage) -> None:
 
 async def test_a_letter_that_is_framed_runs_nothing(stage: Stage) -> None:
     hostile = "<script>alert(1)</script><img src=x onerror=alert(1)> [x](javascript:alert(1))"
-    announcement = await drafted(stage, {**COMPOSED, "areas": ["cibabat"], "body": hostile, "title": hostile[:60]})
+    announcement = await drafted(
+        stage, {**COMPOSED, "areas": ["cibabat"], "body": hostile, "title": hostile[:60]}
+    )
     rina = await browser(stage.site, stage.rina)
     page = await rina.get(f"/redaksi/pengumuman/{announcement}/surat/email")
     assert page.status == 200

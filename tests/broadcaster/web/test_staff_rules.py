@@ -1,4 +1,6 @@
-"""Reviews and the hold over HTTP: nobody decides on their own work, and what is called back was never sent."""
+"""Reviews and the hold over HTTP: nobody decides on their own work, and what is called back was
+never sent.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -44,13 +46,17 @@ async def decision(stage: Stage, address: str) -> Mapping[str, Any]:
 async def publish_due(stage: Stage, seconds: int) -> None:
     """Time passes, and the clock publishes what is due."""
     stage.site.clock.now += timedelta(seconds=seconds)
-    await stage.site.app.database.write(newsroom.publish_held, Press.of(stage.site.app), now=stage.site.clock())
+    await stage.site.app.database.write(
+        newsroom.publish_held, Press.of(stage.site.app), now=stage.site.clock()
+    )
 
 
 # --- nobody decides on their own work -------------------------------------------------------------------
 
 
-async def test_an_author_is_offered_no_decision_on_their_own_and_a_forged_one_is_refused(stage: Stage) -> None:
+async def test_an_author_is_offered_no_decision_on_their_own_and_a_forged_one_is_refused(
+    stage: Stage,
+) -> None:
     both = await signed_in(stage.site, "budi", "author", "approver")
     address = await written(both)
     page = (await both.get(f"{address}/periksa")).text
@@ -62,27 +68,42 @@ async def test_an_author_is_offered_no_decision_on_their_own_and_a_forged_one_is
         assert "Penyusun tidak dapat" in forged.text
     assert await stage.row(before.id) == before
     rina = await browser(stage.site, stage.rina)
-    assert {(await rina.post(f"{address}/{act}", dict(form))).status for act in (*OWN, "terbitkan")} == {403}
+    assert {
+        (await rina.post(f"{address}/{act}", dict(form))).status for act in (*OWN, "terbitkan")
+    } == {403}
     dewi = await browser(stage.site, stage.dewi)
     assert f'{address}/setujui"' in (await dewi.get(f"{address}/periksa")).text
     assert (await dewi.post(f"{address}/setujui", dict(form))).status == 303
-    assert (await both.post(f"{address}/terbitkan")).status == 403, "nor is the hold skipped by its author"
+    assert (await both.post(f"{address}/terbitkan")).status == 403, (
+        "nor is the hold skipped by its author"
+    )
 
 
 async def test_who_only_mended_a_word_does_not_approve_either(stage: Stage) -> None:
-    rina, both = await browser(stage.site, stage.rina), await signed_in(stage.site, "budi", "author", "approver")
+    rina, both = (
+        await browser(stage.site, stage.rina),
+        await signed_in(stage.site, "budi", "author", "approver"),
+    )
     address = await written(rina)
-    assert (await both.post(f"{address}/simpan", {**COMPOSED, "title": "Satu kata lain", "versi": "2"})).status == 200
-    assert (await both.post(f"{address}/setujui", dict(await decision(stage, address)))).status == 403
+    assert (
+        await both.post(f"{address}/simpan", {**COMPOSED, "title": "Satu kata lain", "versi": "2"})
+    ).status == 200
+    assert (
+        await both.post(f"{address}/setujui", dict(await decision(stage, address)))
+    ).status == 403
 
 
 async def test_an_edit_after_approval_waits_for_approval_again(stage: Stage) -> None:
     rina, dewi = await browser(stage.site, stage.rina), await browser(stage.site, stage.dewi)
     address = await written(rina)
-    assert (await dewi.post(f"{address}/setujui", dict(await decision(stage, address)))).status == 303
+    assert (
+        await dewi.post(f"{address}/setujui", dict(await decision(stage, address)))
+    ).status == 303
     row = await stage.row(address.rsplit("/", 1)[-1])
     assert row.state == "approved"
-    saved = await rina.post(f"{address}/simpan", {**COMPOSED, "title": "Sesudah disetujui", "versi": str(row.version)})
+    saved = await rina.post(
+        f"{address}/simpan", {**COMPOSED, "title": "Sesudah disetujui", "versi": str(row.version)}
+    )
     assert saved.status == 200
     assert "Menunggu persetujuan" in (await dewi.get(f"{address}/periksa")).text
     await publish_due(stage, 31)
@@ -100,7 +121,9 @@ async def test_a_return_needs_a_reason_which_its_author_reads_first(stage: Stage
         assert refused.status == 422
         assert "Tulis alasannya" in refused.text
     assert (await stage.row(address.rsplit("/", 1)[-1])).state == "review"
-    assert (await dewi.post(f"{address}/kembalikan", {"alasan": "Jam berapa <b>selesai</b>?"})).status == 303
+    assert (
+        await dewi.post(f"{address}/kembalikan", {"alasan": "Jam berapa <b>selesai</b>?"})
+    ).status == 303
     page = (await rina.get(f"{address}/tulis")).text
     assert page.index("Jam berapa &lt;b&gt;selesai&lt;/b&gt;?") < page.index('name="title"')
 
@@ -109,13 +132,23 @@ async def test_a_return_needs_a_reason_which_its_author_reads_first(stage: Stage
 
 
 @pytest.mark.parametrize("called_back", [True, False])
-async def test_what_is_called_back_within_the_hold_reached_no_provider(stage: Stage, called_back: bool) -> None:
-    for channel, address in (("email", "warga@contoh.example"), ("telegram", "77001"), ("whatsapp", "+6281200000001")):
+async def test_what_is_called_back_within_the_hold_reached_no_provider(
+    stage: Stage, called_back: bool
+) -> None:
+    for channel, address in (
+        ("email", "warga@contoh.example"),
+        ("telegram", "77001"),
+        ("whatsapp", "+6281200000001"),
+    ):
         await stage.site.subscriber(address, channel)
-    announcement = await submitted(stage, {name: value for name, value in FORM.items() if name != "expires"})
+    announcement = await submitted(
+        stage, {name: value for name, value in FORM.items() if name != "expires"}
+    )
     address = f"/redaksi/pengumuman/{announcement}"
     rina, dewi = await browser(stage.site, stage.rina), await browser(stage.site, stage.dewi)
-    assert (await dewi.post(f"{address}/setujui", dict(await decision(stage, address)))).status == 303
+    assert (
+        await dewi.post(f"{address}/setujui", dict(await decision(stage, address)))
+    ).status == 303
     assert "Batalkan" in (await rina.get(f"{address}/periksa")).text
     await publish_due(stage, 29)
     if called_back:

@@ -1,4 +1,6 @@
-"""Signing in, against those who would be somebody else: fixed sessions, other sites, guessing, and what time gives away."""
+"""Signing in, against those who would be somebody else: fixed sessions, other sites, guessing, and
+what time gives away.
+"""
 
 import re
 import sys
@@ -31,17 +33,36 @@ SIGN_IN, CODE, HOME = "/redaksi/masuk", "/redaksi/masuk/kode", "/redaksi/"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 
-async def enter(site: Running, name: str, password: str = PASSWORD, *, ke: str = "", cookie: str = "", **headers: str) -> Answer:
+async def enter(
+    site: Running,
+    name: str,
+    password: str = PASSWORD,
+    *,
+    ke: str = "",
+    cookie: str = "",
+    **headers: str,
+) -> Answer:
     """Fill in the sign-in form; `cookie` is what the browser had before."""
     given, token = await sign_in_form(site)
-    sent = {"Cookie": "; ".join(part for part in (given, cookie) if part), "Origin": site.url, **headers}
-    return await site.ask(SIGN_IN, "POST", data={"csrf": token, "nama": name, "sandi": password, "ke": ke}, headers=sent)
+    sent = {
+        "Cookie": "; ".join(part for part in (given, cookie) if part),
+        "Origin": site.url,
+        **headers,
+    }
+    return await site.ask(
+        SIGN_IN,
+        "POST",
+        data={"csrf": token, "nama": name, "sandi": password, "ke": ke},
+        headers=sent,
+    )
 
 
 async def secured(site: Running, name: str) -> None:
     """Somebody with a second factor."""
     account = await hire(site.app, name, "author")
-    await site.app.database.write(accounts.set_totp, account.id, site.app.book.seal("totp", SECRET), [])
+    await site.app.database.write(
+        accounts.set_totp, account.id, site.app.book.seal("totp", SECRET), []
+    )
 
 
 async def enter_code(site: Running, half: Answer, ke: str = "", code: str = "") -> Answer:
@@ -79,7 +100,9 @@ async def test_a_session_that_was_fixed_before_is_never_the_one_afterwards(site:
     assert len({done.cookies["redaksi"], again.cookies["redaksi"]}) == 2, "each time a new one"
 
 
-async def test_the_session_of_the_second_factor_is_a_new_one_and_the_half_one_is_gone(site: Running) -> None:
+async def test_the_session_of_the_second_factor_is_a_new_one_and_the_half_one_is_gone(
+    site: Running,
+) -> None:
     await secured(site, "rina")
     half = await enter(site, "rina")
     whole = await enter_code(site, half)
@@ -92,7 +115,9 @@ async def test_the_session_of_the_second_factor_is_a_new_one_and_the_half_one_is
     assert kept.way == "totp"
 
 
-async def test_a_second_factor_that_cannot_be_opened_is_a_wrong_code_and_a_recovery_code_still_serves(site: Running) -> None:
+async def test_a_second_factor_that_cannot_be_opened_is_a_wrong_code_and_a_recovery_code_still_serves(
+    site: Running,
+) -> None:
     account = await hire(site.app, "rina", "author")
     digest = site.app.book.lookup("recovery", f"{account.id}:{read_recovery_code('ABCDE-FGHJK')}")
     await site.app.database.write(accounts.set_totp, account.id, b"\x01spoilt", [digest])
@@ -114,7 +139,11 @@ async def test_who_signs_out_leaves_nothing_that_opens_anything(site: Running) -
     rina = await hire(site.app, "rina", "author")
     here, there = await browser(site, rina), await browser(site, rina)
     done = await here.post("/redaksi/keluar")
-    assert re.search(r'redaksi="?"?; .*(Max-Age=0|expires=Thu, 01 Jan 1970)', done.headers["Set-Cookie"], re.IGNORECASE)
+    assert re.search(
+        r'redaksi="?"?; .*(Max-Age=0|expires=Thu, 01 Jan 1970)',
+        done.headers["Set-Cookie"],
+        re.IGNORECASE,
+    )
     assert (await here.get(HOME)).status == 303
     assert (await here.post("/redaksi/keluar")).status == 401
     assert (await there.get(HOME)).status == 200, "the other browser stays"
@@ -155,8 +184,12 @@ GOOD = [
 ]
 
 
-@pytest.mark.parametrize("targets", [EVIL[:20], EVIL[20:40], EVIL[40:]], ids=["first", "second", "rest"])
-async def test_nobody_is_led_to_another_site_by_signing_in(site: Running, targets: list[str]) -> None:
+@pytest.mark.parametrize(
+    "targets", [EVIL[:20], EVIL[20:40], EVIL[40:]], ids=["first", "second", "rest"]
+)
+async def test_nobody_is_led_to_another_site_by_signing_in(
+    site: Running, targets: list[str]
+) -> None:
     await hire(site.app, "rina", "author")
     for target in targets:
         assert safe_target(target) == HOME, target
@@ -217,7 +250,9 @@ async def from_address(site: Running, address: str) -> AsyncIterator[Running]:
     """The site as somebody at another address reaches it."""
     connector = aiohttp.TCPConnector(local_addr=(address, 0))
     jar = aiohttp.DummyCookieJar()
-    async with aiohttp.ClientSession(connector=connector, cookie_jar=jar, auto_decompress=False) as session:
+    async with aiohttp.ClientSession(
+        connector=connector, cookie_jar=jar, auto_decompress=False
+    ) as session:
         yield Running(url=site.url, app=site.app, clock=site.clock, session=session)
 
 
@@ -252,9 +287,14 @@ async def test_who_guesses_at_one_account_waits_longer_and_longer(site: Running)
     assert (await enter(site, "rina")).status == 303
 
 
-async def test_whose_right_password_comes_from_elsewhere_is_let_in_while_somebody_guesses(site: Running) -> None:
+async def test_whose_right_password_comes_from_elsewhere_is_let_in_while_somebody_guesses(
+    site: Running,
+) -> None:
     await hire(site.app, "rina", "author")
-    async with from_address(site, "127.0.0.66") as attacker, from_address(site, "127.0.0.7") as home:
+    async with (
+        from_address(site, "127.0.0.66") as attacker,
+        from_address(site, "127.0.0.7") as home,
+    ):
         for _ in range(2):
             statuses = await guess(attacker, "rina", 12)
             assert 429 in statuses
@@ -262,11 +302,19 @@ async def test_whose_right_password_comes_from_elsewhere_is_let_in_while_somebod
             site.clock.now += timedelta(seconds=20)
 
 
-async def test_who_guesses_at_many_names_from_one_address_waits_for_all_of_them(site: Running) -> None:
+async def test_who_guesses_at_many_names_from_one_address_waits_for_all_of_them(
+    site: Running,
+) -> None:
     await hire(site.app, "rina", "author")
-    async with from_address(site, "127.0.0.66") as attacker, from_address(site, "127.0.0.7") as home:
+    async with (
+        from_address(site, "127.0.0.66") as attacker,
+        from_address(site, "127.0.0.7") as home,
+    ):
         await failed(site, (*PLACE, "127.0.0.66"), FREE_PLACE - 3)
-        tried = [(await enter(attacker, f"nama{number}", "satu sandi saja")).status for number in range(5)]
+        tried = [
+            (await enter(attacker, f"nama{number}", "satu sandi saja")).status
+            for number in range(5)
+        ]
         assert tried == [401] * 3 + [429] * 2
         assert (await enter(attacker, "rina")).status == 429
         assert (await enter(home, "rina")).status == 303
@@ -301,19 +349,35 @@ def test_a_household_is_one_place_however_many_addresses_it_has(address: str, pl
     assert place_of(address) == place
 
 
-async def test_an_address_that_somebody_writes_into_a_header_counts_for_nothing(site: Running) -> None:
+async def test_an_address_that_somebody_writes_into_a_header_counts_for_nothing(
+    site: Running,
+) -> None:
     await hire(site.app, "rina", "author")
     async with from_address(site, "127.0.0.66") as attacker:
         for number in range(FREE_PAIR):
-            assert (await enter(attacker, "rina", "salah", **{"X-Forwarded-For": f"10.0.0.{number}"})).status == 401
-        spoofed = {"X-Forwarded-For": "10.9.9.9", "Forwarded": "for=10.9.9.9", "X-Real-IP": "10.9.9.9"}
+            assert (
+                await enter(attacker, "rina", "salah", **{"X-Forwarded-For": f"10.0.0.{number}"})
+            ).status == 401
+        spoofed = {
+            "X-Forwarded-For": "10.9.9.9",
+            "Forwarded": "for=10.9.9.9",
+            "X-Real-IP": "10.9.9.9",
+        }
         assert (await enter(attacker, "rina", "salah", **spoofed)).status == 429
 
 
-@pytest.mark.parametrize("name", ["rina\x00127.0.0.7", "\x00127.0.0.7", "kode:rina", '["password","pair","rina","127.0.0.7"]'])
-async def test_no_name_that_is_typed_elsewhere_counts_against_somebodys_own_address(site: Running, name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["rina\x00127.0.0.7", "\x00127.0.0.7", "kode:rina", '["password","pair","rina","127.0.0.7"]'],
+)
+async def test_no_name_that_is_typed_elsewhere_counts_against_somebodys_own_address(
+    site: Running, name: str
+) -> None:
     await secured(site, "rina")
-    async with from_address(site, "127.0.0.66") as attacker, from_address(site, "127.0.0.7") as home:
+    async with (
+        from_address(site, "127.0.0.66") as attacker,
+        from_address(site, "127.0.0.7") as home,
+    ):
         for _ in range(12):
             refused = await enter(attacker, name, "salah")
             site.clock.now += timedelta(seconds=int(refused.headers.get("Retry-After", 0)))
@@ -322,10 +386,14 @@ async def test_no_name_that_is_typed_elsewhere_counts_against_somebodys_own_addr
         assert (await enter_code(home, half)).status == 303
 
 
-async def test_a_name_that_everybody_guesses_at_costs_its_owner_seconds_and_a_known_browser_nothing(site: Running) -> None:
+async def test_a_name_that_everybody_guesses_at_costs_its_owner_seconds_and_a_known_browser_nothing(
+    site: Running,
+) -> None:
     await hire(site.app, "rina", "author")
     before = await enter(site, "rina")
-    known = "; ".join(f"{name}={value}" for name, value in before.cookies.items() if name != "redaksi")
+    known = "; ".join(
+        f"{name}={value}" for name, value in before.cookies.items() if name != "redaksi"
+    )
     assert known, "a browser is remembered"
     await failed(site, (*NAME, "rina"), FREE_NAME - 1)
     async with from_address(site, "127.0.0.66") as attacker:
@@ -344,13 +412,20 @@ async def test_a_browser_is_known_for_one_account_and_cannot_be_guessed_with(sit
     for name in ("rina", "budi"):
         await hire(site.app, name, "author")
     before = await enter(site, "rina")
-    known = "; ".join(f"{name}={value}" for name, value in before.cookies.items() if name != "redaksi")
+    known = "; ".join(
+        f"{name}={value}" for name, value in before.cookies.items() if name != "redaksi"
+    )
     async with from_address(site, "127.0.0.66") as office:
         await failed(site, (*PLACE, "127.0.0.66"), FREE_PLACE)
         assert (await enter(office, "budi", cookie=known)).status == 429, "it is not budi's"
         assert (await enter(office, "budi", cookie=known + "x")).status == 429
-        assert (await enter(office, "rina", cookie=known)).status == 303, "a colleague's mistakes do not shut her out"
-        tried = [(await enter(office, "rina", "salah", cookie=known)).status for _ in range(FREE_PAIR + 2)]
+        assert (await enter(office, "rina", cookie=known)).status == 303, (
+            "a colleague's mistakes do not shut her out"
+        )
+        tried = [
+            (await enter(office, "rina", "salah", cookie=known)).status
+            for _ in range(FREE_PAIR + 2)
+        ]
         assert tried == [401] * FREE_PAIR + [429] * 2
 
 
@@ -361,14 +436,25 @@ async def test_the_second_factor_is_guessed_at_no_faster(site: Running) -> None:
     page = await site.ask(CODE, headers={"Cookie": cookie})
     headers = {"Cookie": f"{cookie}; formulir={page.cookies['formulir']}", "Origin": site.url}
     form = {"csrf": form_token(page.text), "kode": "000000"}
-    tried = [(await site.ask(CODE, "POST", data=form, headers=headers)).status for _ in range(FREE_PAIR + 2)]
+    tried = [
+        (await site.ask(CODE, "POST", data=form, headers=headers)).status
+        for _ in range(FREE_PAIR + 2)
+    ]
     assert tried == [401] * FREE_PAIR + [429] * 2
     again = await enter(site, "rina")
     assert again.status == 303
     page = await site.ask(CODE, headers={"Cookie": f"redaksi={again.cookies['redaksi']}"})
-    right = {"csrf": form_token(page.text), "kode": pyotp.TOTP(SECRET).at(int(site.clock().timestamp()))}
-    headers = {"Cookie": f"redaksi={again.cookies['redaksi']}; formulir={page.cookies['formulir']}", "Origin": site.url}
-    assert (await site.ask(CODE, "POST", data=right, headers=headers)).status == 429, "the right password buys no new guesses"
+    right = {
+        "csrf": form_token(page.text),
+        "kode": pyotp.TOTP(SECRET).at(int(site.clock().timestamp())),
+    }
+    headers = {
+        "Cookie": f"redaksi={again.cookies['redaksi']}; formulir={page.cookies['formulir']}",
+        "Origin": site.url,
+    }
+    assert (await site.ask(CODE, "POST", data=right, headers=headers)).status == 429, (
+        "the right password buys no new guesses"
+    )
 
 
 # --- what time gives away ---------------------------------------------------------------------------------
@@ -395,17 +481,27 @@ def hashings() -> Iterator[list[str]]:
 async def strangers(site: Running) -> Mapping[str, tuple[str, str]]:
     """Everything by which nobody gets in: name and password."""
     await hire(site.app, "rina", "author")
-    gone, elsewhere = await hire(site.app, "keluar", "author"), await hire(site.app, "sso", "author")
+    gone, elsewhere = (
+        await hire(site.app, "keluar", "author"),
+        await hire(site.app, "sso", "author"),
+    )
     await site.app.database.write(accounts.disable, gone.id, site.clock().timestamp())
     await site.app.database.write(accounts.set_password, elsewhere.id, "")
     return {
-        "wrong": ("rina", "salah"), "unknown": ("siapa", PASSWORD), "no name at all": ("bukan nama!", PASSWORD),
-        "empty": ("", ""), "disabled": ("keluar", PASSWORD), "single sign-on only": ("sso", PASSWORD),
-        "single sign-on only, empty": ("sso", ""), "endless": ("siapa", "x" * 5000),
-    }  # fmt: skip
+        "wrong": ("rina", "salah"),
+        "unknown": ("siapa", PASSWORD),
+        "no name at all": ("bukan nama!", PASSWORD),
+        "empty": ("", ""),
+        "disabled": ("keluar", PASSWORD),
+        "single sign-on only": ("sso", PASSWORD),
+        "single sign-on only, empty": ("sso", ""),
+        "endless": ("siapa", "x" * 5000),
+    }
 
 
-async def test_an_unknown_name_costs_as_much_as_a_wrong_password(sqlite_url: str, tmp_path: Path) -> None:
+async def test_an_unknown_name_costs_as_much_as_a_wrong_password(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     costs: dict[str, list[str]] = {}
     answers: set[str] = set()
     with hashings() as worked:
@@ -417,7 +513,9 @@ async def test_an_unknown_name_costs_as_much_as_a_wrong_password(sqlite_url: str
                 answer = await enter(site, name, password)
                 assert answer.status == 401, what
                 costs[what] = list(worked)
-                plain = re.sub(r'(name="csrf" value=|name="nama" value=)"[^"]*"', r"\1", answer.text)
+                plain = re.sub(
+                    r'(name="csrf" value=|name="nama" value=)"[^"]*"', r"\1", answer.text
+                )
                 answers.add(plain.replace(" autofocus", ""))
     assert all(len(cost) == 1 for cost in costs.values()), costs
     assert len({cost[0] for cost in costs.values()}) == 1, "at the same cost, too"
@@ -464,7 +562,9 @@ async def test_cookies_are_for_this_site_and_not_for_scripts(site: Running) -> N
     assert "expires" not in found["redaksi"]
 
 
-async def test_on_https_a_browser_takes_them_from_this_host_alone(sqlite_url: str, tmp_path: Path) -> None:
+async def test_on_https_a_browser_takes_them_from_this_host_alone(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     host = "info.cimahi.example"
     async with running(sqlite_url, tmp_path, BROADCASTER_BASE_URL=f"https://{host}") as site:
         await hire(site.app, "rina", "author")
@@ -483,5 +583,9 @@ async def test_on_https_a_browser_takes_them_from_this_host_alone(sqlite_url: st
             assert said["path"] == "/", name
             assert "domain" not in said, name
         plain = {"Host": host, "Cookie": f"redaksi={done.cookies['__Host-redaksi']}"}
-        assert (await site.ask(HOME, headers=plain)).status == 303, "a cookie that http could have planted opens nothing"
-        assert (await site.ask(HOME, headers={**plain, "Cookie": f"__Host-{plain['Cookie']}"})).status == 200
+        assert (await site.ask(HOME, headers=plain)).status == 303, (
+            "a cookie that http could have planted opens nothing"
+        )
+        assert (
+            await site.ask(HOME, headers={**plain, "Cookie": f"__Host-{plain['Cookie']}"})
+        ).status == 200

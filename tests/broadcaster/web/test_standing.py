@@ -28,7 +28,9 @@ from channels.base.contract import Edition, Image
         (samples.withdrawal(), samples.WATER_BACK_LATE + timedelta(days=9), "withdrawn"),
     ],
 )
-def test_an_edition_stands_in_one_of_five_ways(edition: Edition, at: datetime, expected: str) -> None:
+def test_an_edition_stands_in_one_of_five_ways(
+    edition: Edition, at: datetime, expected: str
+) -> None:
     assert standing(edition, at) == expected
 
 
@@ -54,8 +56,18 @@ def test_a_start_is_named_as_people_say_it(later: timedelta, lang: str, text: st
     [
         (samples.notice(), "hari ini 08.00"),
         (samples.alert(), ""),
-        (msgspec.structs.replace(samples.correction(), effective=samples.NOW + timedelta(days=1, minutes=17)), "besok 08.00"),
-        (msgspec.structs.replace(samples.withdrawal(), effective=samples.NOW + timedelta(days=1)), ""),
+        (
+            msgspec.structs.replace(
+                samples.correction(), effective=samples.NOW + timedelta(days=1, minutes=17)
+            ),
+            "besok 08.00",
+        ),
+        (
+            msgspec.structs.replace(
+                samples.withdrawal(), effective=samples.NOW + timedelta(days=1)
+            ),
+            "",
+        ),
     ],
 )
 def test_a_view_says_when_it_starts_until_it_does(edition: Edition, starts: str) -> None:
@@ -68,7 +80,9 @@ def test_a_view_that_starts_later_is_current() -> None:
 
 def test_a_lead_is_shown_unless_the_text_begins_with_it() -> None:
     words = msgspec.structs.replace(
-        samples.notice().wording("id"), summary="Air mati. Tampung air.", body="Air mati.\n\nTampung air."
+        samples.notice().wording("id"),
+        summary="Air mati. Tampung air.",
+        body="Air mati.\n\nTampung air.",
     )
     shown = [
         view(item, now=samples.NOW, lang="id", base_url="https://x").lead
@@ -80,7 +94,10 @@ def test_a_lead_is_shown_unless_the_text_begins_with_it() -> None:
 def test_a_view_says_which_language_its_words_are_in() -> None:
     edition = samples.notice()
     only = samples.notice(wordings={"id": edition.wordings["id"]})
-    shown = [view(item, now=samples.NOW, lang="en", base_url="https://x").lang for item in (edition, only)]
+    shown = [
+        view(item, now=samples.NOW, lang="en", base_url="https://x").lang
+        for item in (edition, only)
+    ]
     assert shown == ["en", "id"]
 
 
@@ -95,22 +112,42 @@ def test_a_view_says_which_language_its_words_are_in() -> None:
 )
 def test_only_pictures_below_our_own_address_are_ours(url: str, own: bool) -> None:
     edition = samples.notice(image=Image(url=url, alt="Peta"))
-    assert view(edition, now=samples.NOW, lang="id", base_url="https://info.cimahi.example").own_image is own
+    assert (
+        view(edition, now=samples.NOW, lang="id", base_url="https://info.cimahi.example").own_image
+        is own
+    )
 
 
 def test_a_link_to_a_path_of_our_own_leads_there_from_any_copy_of_the_page() -> None:
-    words = msgspec.structs.replace(samples.notice().wording("id"), body="[denah](/media/denah_1.pdf)")
-    shown = view(samples.notice(wordings={"id": words}), now=samples.NOW, lang="id", base_url="https://info.cimahi.example")
-    assert shown.edition.wording("id").body == "[denah](https://info.cimahi.example/media/denah_1.pdf)"
+    words = msgspec.structs.replace(
+        samples.notice().wording("id"), body="[denah](/media/denah_1.pdf)"
+    )
+    shown = view(
+        samples.notice(wordings={"id": words}),
+        now=samples.NOW,
+        lang="id",
+        base_url="https://info.cimahi.example",
+    )
+    assert (
+        shown.edition.wording("id").body == "[denah](https://info.cimahi.example/media/denah_1.pdf)"
+    )
 
 
 def test_the_history_tells_titles_and_summaries_as_they_were_typed() -> None:
     before, after = (
-        msgspec.structs.replace(samples.notice().wording("id"), title=f"Tekan *{number}*", summary=f"- {number} _berkas_")
+        msgspec.structs.replace(
+            samples.notice().wording("id"),
+            title=f"Tekan *{number}*",
+            summary=f"- {number} _berkas_",
+        )
         for number in (1, 2)
     )
-    changes = differences(samples.notice(wordings={"id": before}), samples.notice(wordings={"id": after}), "id")
-    assert {change.field: re.sub("<del>.*?</del>|</?ins>", "", change.marked) for change in changes} == {
+    changes = differences(
+        samples.notice(wordings={"id": before}), samples.notice(wordings={"id": after}), "id"
+    )
+    assert {
+        change.field: re.sub("<del>.*?</del>|</?ins>", "", change.marked) for change in changes
+    } == {
         "title": "Tekan *2*",
         "summary": "- 2 _berkas_",
     }
@@ -140,9 +177,14 @@ def test_marking_escapes_every_word() -> None:
 
 
 def test_far_apart_changes_of_a_long_text_leave_what_lies_between() -> None:
-    between = "".join(f"Baris {number}: air mengalir lagi di RW {number % 20}.\n" for number in range(300))
+    between = "".join(
+        f"Baris {number}: air mengalir lagi di RW {number % 20}.\n" for number in range(300)
+    )
     text = str(marked(f"Pukul 14.00\n{between}Kantor lama", f"Pukul 16.00\n{between}Kantor baru"))
-    assert text == f"Pukul <del>14.00</del><ins>16.00</ins>\n{between}Kantor <del>lama</del><ins>baru</ins>"
+    assert (
+        text
+        == f"Pukul <del>14.00</del><ins>16.00</ins>\n{between}Kantor <del>lama</del><ins>baru</ins>"
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,7 +193,10 @@ def test_far_apart_changes_of_a_long_text_leave_what_lies_between() -> None:
         ("a " * 5_000, "b a " * 2_500),
         ("a b " * 2_500, "b a c " * 1_666),
         ("a\n" * 5_000, "b\na\n" * 2_500),
-        ("".join("a " * 60 + f"x{n}\n" for n in range(80)), "".join("b a " * 30 + f"y{n}\nz{n}\n" for n in range(80))),
+        (
+            "".join("a " * 60 + f"x{n}\n" for n in range(80)),
+            "".join("b a " * 30 + f"y{n}\nz{n}\n" for n in range(80)),
+        ),
     ],
 )
 def test_no_two_texts_are_slow_to_compare(old: str, new: str) -> None:

@@ -14,7 +14,11 @@ FILES = sorted(
 )
 
 
-SHEETS = sorted(path.name for path in static.FOLDER.glob("*.css") if "@font-face" in path.read_text(encoding="utf-8"))
+SHEETS = sorted(
+    path.name
+    for path in static.FOLDER.glob("*.css")
+    if "@font-face" in path.read_text(encoding="utf-8")
+)
 
 
 @pytest.mark.parametrize("name", SHEETS)
@@ -32,7 +36,9 @@ async def test_each_file_is_served_under_both_names(site: Running, name: str) ->
     assert hashed.raw == plain.raw
     assert hashed.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert plain.headers["Cache-Control"] == "no-cache"
-    assert (await site.ask(f"/static/{name}", headers={"If-None-Match": plain.headers["ETag"]})).status == 304
+    assert (
+        await site.ask(f"/static/{name}", headers={"If-None-Match": plain.headers["ETag"]})
+    ).status == 304
 
 
 async def test_a_wrong_hash_is_not_found(site: Running) -> None:
@@ -118,7 +124,9 @@ PAIRS = [
 
 @pytest.mark.parametrize(("front", "grounds"), PAIRS)
 def test_text_is_legible_on_every_ground_it_stands_on(front: str, grounds: str) -> None:
-    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{3,6});", (static.FOLDER / "colours.css").read_text()))
+    colours = dict(
+        re.findall(r"--([a-z-]+): (#[0-9a-f]{3,6});", (static.FOLDER / "colours.css").read_text())
+    )
     for ground in grounds.split():
         light, dark = sorted((luminance(colours[front]), luminance(colours[ground])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5, ground

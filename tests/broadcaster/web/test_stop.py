@@ -1,4 +1,6 @@
-"""Stopping: asking changes nothing, pressing the button stops at once, and a mail program may press it."""
+"""Stopping: asking changes nothing, pressing the button stops at once, and a mail program may press
+it.
+"""
 
 import pytest
 from sqlalchemy import Connection, text
@@ -10,7 +12,9 @@ async def state_of(site: Running, address: int) -> tuple[int, str]:
     """State and reason of an address."""
 
     def read(connection: Connection) -> tuple[int, str]:
-        row = connection.execute(text("SELECT state, reason FROM address WHERE id = :id"), {"id": address}).one()
+        row = connection.execute(
+            text("SELECT state, reason FROM address WHERE id = :id"), {"id": address}
+        ).one()
         return int(row.state), str(row.reason)
 
     return await site.app.database.read(read)
@@ -60,10 +64,17 @@ async def test_a_mail_program_stops_with_one_click(site: Running, form: str) -> 
     address = await site.subscriber()
     path = f"/berhenti/{site.app.book.token(address)}"
     if form == "urlencoded":
-        answer = await site.ask(path, "POST", data={"List-Unsubscribe": "One-Click"}, headers={"Origin": "https://mail.example"})
+        answer = await site.ask(
+            path,
+            "POST",
+            data={"List-Unsubscribe": "One-Click"},
+            headers={"Origin": "https://mail.example"},
+        )
     else:
         body = b'--x\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--x--\r\n'
-        answer = await site.ask(path, "POST", data=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+        answer = await site.ask(
+            path, "POST", data=body, headers={"Content-Type": "multipart/form-data; boundary=x"}
+        )
     assert answer.status == 200
     assert await state_of(site, address) == (SUPPRESSED, "opted_out")
     assert (await sources_of(site, address))[-1] == "one-click"
@@ -78,10 +89,14 @@ async def test_stopping_twice_says_the_same_and_records_once(site: Running) -> N
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe\x00", b"--\r\n\r\n", b"List-Unsubscribe"])
-async def test_no_body_however_broken_keeps_anyone_from_stopping(site: Running, body: bytes) -> None:
+async def test_no_body_however_broken_keeps_anyone_from_stopping(
+    site: Running, body: bytes
+) -> None:
     address = await site.subscriber()
     headers = {"Content-Type": "multipart/form-data"}
-    answer = await site.ask(f"/berhenti/{site.app.book.token(address)}", "POST", data=body, headers=headers)
+    answer = await site.ask(
+        f"/berhenti/{site.app.book.token(address)}", "POST", data=body, headers=headers
+    )
     assert answer.status == 200
     assert (await state_of(site, address))[0] == SUPPRESSED
 
@@ -99,7 +114,10 @@ async def test_a_wrong_link_is_not_found_always_in_the_same_words(site: Running)
     ]
     answers: list[Answer] = []
     for other in wrong:
-        answers += [await site.ask(f"/berhenti/{other}"), await site.ask(f"/berhenti/{other}", "POST")]
+        answers += [
+            await site.ask(f"/berhenti/{other}"),
+            await site.ask(f"/berhenti/{other}", "POST"),
+        ]
     assert {answer.status for answer in answers} == {404}
     assert len({answer.text for answer in answers}) == 1
     assert (await state_of(site, address))[0] == CONFIRMED
@@ -125,14 +143,22 @@ async def test_someone_who_was_erased_is_told_that_they_have_stopped(site: Runni
 async def test_many_stops_from_one_mail_provider_are_all_taken(site: Running) -> None:
     address = await site.subscriber()
     for _ in range(120):
-        answer = await site.ask(f"/berhenti/{site.app.book.token(address)}", "POST", data={"List-Unsubscribe": "One-Click"})
+        answer = await site.ask(
+            f"/berhenti/{site.app.book.token(address)}",
+            "POST",
+            data={"List-Unsubscribe": "One-Click"},
+        )
         assert answer.status == 200
 
 
-async def test_a_link_that_names_another_spelling_of_the_address_stops_the_one_that_is_left(site: Running) -> None:
+async def test_a_link_that_names_another_spelling_of_the_address_stops_the_one_that_is_left(
+    site: Running,
+) -> None:
     address, gone = await site.subscriber(), 9_999
     await site.app.database.write(
-        lambda c: c.execute(text("INSERT INTO merged VALUES (:gone, :kept)"), {"gone": gone, "kept": address})
+        lambda c: c.execute(
+            text("INSERT INTO merged VALUES (:gone, :kept)"), {"gone": gone, "kept": address}
+        )
     )
     answer = await site.ask(f"/berhenti/{site.app.book.token(gone)}", "POST")
     assert (answer.status, await state_of(site, address)) == (200, (SUPPRESSED, "opted_out"))

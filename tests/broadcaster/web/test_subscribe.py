@@ -1,4 +1,6 @@
-"""The list of kelurahan: every one with its feeds, all of which answer, and the truth about other ways."""
+"""The list of kelurahan: every one with its feeds, all of which answer, and the truth about other
+ways.
+"""
 
 from pathlib import Path
 
@@ -36,7 +38,9 @@ async def test_the_numbers_count_what_is_in_force_there(site: Running) -> None:
     assert '<a class="small" href="/?wilayah=cipageran">1 pengumuman berlaku</a>' in page
 
 
-async def test_messages_are_promised_only_by_the_channels_that_are_open(sqlite_url: str, tmp_path: Path) -> None:
+async def test_messages_are_promised_only_by_the_channels_that_are_open(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     async with running(sqlite_url, tmp_path, BROADCASTER_CHANNELS="email feed") as site:
         page = (await site.ask("/daftar")).text
         assert "WhatsApp" not in page

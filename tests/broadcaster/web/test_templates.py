@@ -1,4 +1,6 @@
-"""The pages of templates over HTTP: the list, keeping, using, renaming, deleting, and the shortcuts on the first page."""
+"""The pages of templates over HTTP: the list, keeping, using, renaming, deleting, and the shortcuts
+on the first page.
+"""
 
 from typing import Any
 
@@ -18,7 +20,9 @@ LIST = "/redaksi/templat"
 async def act(person: Browser, use_case: Any, *args: Any) -> Any:
     """Have a person do something, other than by a page."""
     app = person.site.app
-    return await app.database.write(use_case, Desk(press=Press.of(app), account=person.account, now=app.clock()), *args)
+    return await app.database.write(
+        use_case, Desk(press=Press.of(app), account=person.account, now=app.clock()), *args
+    )
 
 
 async def kept(rina: Browser, name: str = "Air PDAM mati", **changes: Any) -> int:
@@ -30,11 +34,19 @@ async def kept(rina: Browser, name: str = "Air PDAM mati", **changes: Any) -> in
 async def test_an_announcement_is_kept_under_a_name_and_stands_in_the_list(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     assert "Belum ada templat" in (await rina.get(LIST)).text
-    row = await act(rina, newsroom.save, {**NOTICE, "title": "<b>Air</b> mati", "agency": "Perumda Tirta"})
+    row = await act(
+        rina, newsroom.save, {**NOTICE, "title": "<b>Air</b> mati", "agency": "Perumda Tirta"}
+    )
     done = await rina.post(f"/redaksi/pengumuman/{row.id}/templat", {"nama": "Air & pipa"})
     assert (done.status, done.headers["Location"]) == (303, f"{LIST}?selesai=disimpan")
     page = (await rina.get(f"{LIST}?selesai=disimpan")).text
-    for shown in ("Templat disimpan.", "Air &amp; pipa", "&lt;b&gt;Air&lt;/b&gt; mati", "Perumda Tirta", "Kel. Cibabat"):
+    for shown in (
+        "Templat disimpan.",
+        "Air &amp; pipa",
+        "&lt;b&gt;Air&lt;/b&gt; mati",
+        "Perumda Tirta",
+        "Kel. Cibabat",
+    ):
         assert shown in page
 
 
@@ -42,13 +54,18 @@ async def test_a_refused_name_is_kept_in_the_field_with_the_reason(site: Running
     rina = await signed_in(site, "rina", "author")
     template = await kept(rina)
     row = await act(rina, newsroom.save, NOTICE)
-    for path in (f"/redaksi/pengumuman/{row.id}/templat", f"{LIST}/{await kept(rina, 'Lain')}/ganti-nama"):
+    for path in (
+        f"/redaksi/pengumuman/{row.id}/templat",
+        f"{LIST}/{await kept(rina, 'Lain')}/ganti-nama",
+    ):
         page = await rina.post(path, {"nama": "air pdam MATI"})
         assert page.status == 422
         assert "sudah dipakai templat lain" in page.text
         assert 'value="air pdam MATI"' in page.text
         assert 'aria-invalid="true"' in page.text
-    assert (await rina.post(f"{LIST}/{template}/ganti-nama", {"nama": "Pipa"})).headers["Location"] == f"{LIST}?selesai=diganti"
+    assert (await rina.post(f"{LIST}/{template}/ganti-nama", {"nama": "Pipa"})).headers[
+        "Location"
+    ] == f"{LIST}?selesai=diganti"
     assert {one.name for one in await site.app.database.read(store.everything)} == {"Pipa", "Lain"}
 
 
@@ -64,7 +81,9 @@ async def test_a_template_leads_to_a_new_draft_in_the_composer(site: Running) ->
 async def test_a_deleted_template_is_gone_and_says_so(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
     template = await kept(rina)
-    assert (await rina.post(f"{LIST}/{template}/hapus")).headers["Location"] == f"{LIST}?selesai=dihapus"
+    assert (await rina.post(f"{LIST}/{template}/hapus")).headers[
+        "Location"
+    ] == f"{LIST}?selesai=dihapus"
     for deed in ("hapus", "pakai"):
         gone = await rina.post(f"{LIST}/{template}/{deed}")
         assert gone.status == 409

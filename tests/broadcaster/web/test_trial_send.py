@@ -1,4 +1,6 @@
-""" "Kirim uji ke saya": the stored draft to one's own addresses, by the channels' own send, and to nobody else."""
+""" "Kirim uji ke saya": the stored draft to one's own addresses, by the channels' own send, and to
+nobody else.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,7 +40,9 @@ async def draft(office: PostOffice, rina: Browser, **changes: Any) -> Any:
     return await office.act(rina, newsroom.save, {**NOTICE, **changes})
 
 
-async def test_the_writer_gets_what_residents_would_get_marked_as_a_test(office: PostOffice) -> None:
+async def test_the_writer_gets_what_residents_would_get_marked_as_a_test(
+    office: PostOffice,
+) -> None:
     await office.site.subscriber("warga@contoh.example")
     rina = await office.hire("rina", "author", telegram=str(RINA_CHAT))
     row = await draft(office, rina)
@@ -49,22 +53,32 @@ async def test_the_writer_gets_what_residents_would_get_marked_as_a_test(office:
     assert str(RINA_CHAT) not in page.text
     (letter,), (shown,) = office.letters("rina"), office.bot.inbox(RINA_CHAT)
     app = office.site.app
-    look = previewing.of_edition(app, previewing.draft_edition(app, newsroom.form_of(row), announcement=row.id, code=row.code))
+    look = previewing.of_edition(
+        app,
+        previewing.draft_edition(app, newsroom.form_of(row), announcement=row.id, code=row.code),
+    )
     parts = {one.name: one.parts for one in look.pushed}
     assert letter["subject"] == f"[UJI] {NOTICE['title']}"
     assert letter["text"] == parts["email"]["text"].replace(NOTICE["title"], letter["subject"])
     assert letter["html"] == parts["email"]["html"].replace(NOTICE["title"], letter["subject"])
-    assert shown.parts["text"] == parts["telegram"]["text"].replace(NOTICE["title"], letter["subject"])
+    assert shown.parts["text"] == parts["telegram"]["text"].replace(
+        NOTICE["title"], letter["subject"]
+    )
     assert [to for to, _id in office.mail.accepted] == ["rina@contoh.example"], "no resident"
 
 
-async def test_nothing_of_it_stands_in_a_ledger_and_the_draft_is_as_before(office: PostOffice) -> None:
+async def test_nothing_of_it_stands_in_a_ledger_and_the_draft_is_as_before(
+    office: PostOffice,
+) -> None:
     rina = await office.hire("rina", "author")
     row = await draft(office, rina)
     await rina.post(f"/redaksi/pengumuman/{row.id}/uji")
     for table in (edition, run, delivery, nudge):
         count = select(func.count()).select_from(table)
-        assert office.site.app.database.read_now(lambda c, count=count: c.execute(count).scalar_one()) == 0
+        assert (
+            office.site.app.database.read_now(lambda c, count=count: c.execute(count).scalar_one())
+            == 0
+        )
     assert (await rina.get(f"/p/{row.code}")).status == 404
     acts = office.site.app.database.read_now(audit.about, row.id)
     assert [entry.act for entry in acts] == ["create", "test_send"]
@@ -123,7 +137,9 @@ async def test_only_who_may_write_and_only_from_our_page(office: PostOffice) -> 
     rina, dewi = await office.hire("rina", "author"), await office.hire("dewi", "approver")
     row = await draft(office, rina)
     assert (await dewi.post(f"/redaksi/pengumuman/{row.id}/uji")).status == 403
-    assert (await rina.post(f"/redaksi/pengumuman/{row.id}/uji", **{"X-CSRF-Token": "tebakan"})).status == 403
+    assert (
+        await rina.post(f"/redaksi/pengumuman/{row.id}/uji", **{"X-CSRF-Token": "tebakan"})
+    ).status == 403
     assert (await rina.post("/redaksi/pengumuman/tidak-ada/uji")).status == 404
     assert office.mail.accepted == []
 
@@ -169,7 +185,13 @@ async def test_the_same_form_at_once_sends_one_test(office: PostOffice) -> None:
 
 async def test_the_composers_button_sends_one_test_of_one_text(office: PostOffice) -> None:
     rina = await office.hire("rina", "author")
-    form = {"title": "Air mati", "body": "Tampung air.", "areas": "cibabat", "aksi": "uji", "formulir": FORM_ID}
+    form = {
+        "title": "Air mati",
+        "body": "Tampung air.",
+        "areas": "cibabat",
+        "aksi": "uji",
+        "formulir": FORM_ID,
+    }
     first, again = await rina.post("/redaksi/tulis", form), await rina.post("/redaksi/tulis", form)
     assert (first.status, first.headers["Location"]) == (303, again.headers["Location"])
     assert office.subjects("rina") == ["[UJI] Air mati"]
@@ -192,6 +214,11 @@ async def test_a_test_whose_program_died_says_that_nobody_knows(office: PostOffi
     name, app = f"{'a' * 12}.{FORM_ID}", office.site.app
     at = app.clock().timestamp()
     await app.database.write(form_acts.take, rina.account.id, f"trial {row.id} {name}", at)
-    assert "Masih dikirim" in (await rina.get(f"/redaksi/pengumuman/{row.id}/uji?hasil={name}")).text
+    assert (
+        "Masih dikirim" in (await rina.get(f"/redaksi/pengumuman/{row.id}/uji?hasil={name}")).text
+    )
     office.site.clock.now += timedelta(minutes=1)
-    assert "Hasilnya tidak tercatat" in (await rina.get(f"/redaksi/pengumuman/{row.id}/uji?hasil={name}")).text
+    assert (
+        "Hasilnya tidak tercatat"
+        in (await rina.get(f"/redaksi/pengumuman/{row.id}/uji?hasil={name}")).text
+    )

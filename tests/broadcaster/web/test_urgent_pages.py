@@ -23,13 +23,22 @@ FORM: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("hazard", [one for one in HAZARDS.values() if one.title], ids=lambda one: one.slug)
+@pytest.mark.parametrize(
+    "hazard", [one for one in HAZARDS.values() if one.title], ids=lambda one: one.slug
+)
 def test_what_each_hazard_says_may_be_published_with_a_long_place(hazard: Any) -> None:
     fields = Fields(
-        title=hazard.title.replace(PLACE, "Kel. Cimahi"), body=hazard.name, areas=("cibabat",), level="emergency",
-        category=hazard.category, instruction=hazard.instruction, expires=NOW + hazard.lasts,
-    )  # fmt: skip
-    assert check(fields, tree=AreaTree.built_in(), topics=TOPICS, channels=(), now=NOW).kind == "alert"
+        title=hazard.title.replace(PLACE, "Kel. Cimahi"),
+        body=hazard.name,
+        areas=("cibabat",),
+        level="emergency",
+        category=hazard.category,
+        instruction=hazard.instruction,
+        expires=NOW + hazard.lasts,
+    )
+    assert (
+        check(fields, tree=AreaTree.built_in(), topics=TOPICS, channels=(), now=NOW).kind == "alert"
+    )
 
 
 async def test_a_hazard_fills_the_form_and_the_place_is_still_asked_for(site: Running) -> None:
@@ -47,15 +56,28 @@ async def test_a_hazard_fills_the_form_and_the_place_is_still_asked_for(site: Ru
 
 async def test_what_is_refused_leaves_nothing_behind(site: Running) -> None:
     rina = await signed_in(site, "rina", "author")
-    for wrong in ({"areas": []}, {"expires": "2026-11-25T07:00"}, {"instruction": ""}, {"title": "x" * 71}):
+    for wrong in (
+        {"areas": []},
+        {"expires": "2026-11-25T07:00"},
+        {"instruction": ""},
+        {"title": "x" * 71},
+    ):
         refused = await rina.post("/redaksi/darurat", {**FORM, **wrong})
         assert refused.status == 422
         assert 'role="alert"' in refused.text
-    assert await site.app.database.read(lambda c: c.exec_driver_sql("SELECT count(*) FROM announcement").scalar()) == 0
+    assert (
+        await site.app.database.read(
+            lambda c: c.exec_driver_sql("SELECT count(*) FROM announcement").scalar()
+        )
+        == 0
+    )
 
 
 async def test_it_goes_to_a_second_person_at_once_and_their_pages_call_out(site: Running) -> None:
-    rina, dewi = await signed_in(site, "rina", "author", "approver"), await signed_in(site, "dewi", "approver")
+    rina, dewi = (
+        await signed_in(site, "rina", "author", "approver"),
+        await signed_in(site, "dewi", "approver"),
+    )
     assert "calling" not in (await dewi.get("/redaksi/alarm")).text
     sent = await rina.post("/redaksi/darurat", FORM)
     assert sent.status == 303
@@ -65,13 +87,21 @@ async def test_it_goes_to_a_second_person_at_once_and_their_pages_call_out(site:
     assert (row.state, row.fields.level, row.fields.body) == ("review", "emergency", "Banjir.")
     assert row.fields.summary == "Pindah sekarang."
     called = (await dewi.get("/redaksi/alarm")).text
-    assert FORM["title"] not in (await dewi.get("/redaksi/alarm", **{"HX-Current-URL": site.url + address})).text
+    assert (
+        FORM["title"]
+        not in (await dewi.get("/redaksi/alarm", **{"HX-Current-URL": site.url + address})).text
+    )
     assert FORM["title"] in called
     assert "calling" in called
     assert address in called
-    assert FORM["title"] not in (await rina.get("/redaksi/alarm")).text, "nobody is called to their own"
+    assert FORM["title"] not in (await rina.get("/redaksi/alarm")).text, (
+        "nobody is called to their own"
+    )
     assert 'hx-get="/redaksi/alarm"' in (await dewi.get("/redaksi/")).text
-    approved = await dewi.post(address.replace("periksa", "setujui"), {"dilihat": row.bound, "versi": row.version, "dibaca": "1"})
+    approved = await dewi.post(
+        address.replace("periksa", "setujui"),
+        {"dilihat": row.bound, "versi": row.version, "dibaca": "1"},
+    )
     assert approved.status == 303
     published = await site.app.database.read(rows.find, row.id)
     assert published is not None
@@ -87,7 +117,9 @@ def test_the_lead_is_what_to_do() -> None:
     assert lead("") == ""
 
 
-async def test_the_call_that_pages_ask_for_by_themselves_keeps_nobody_signed_in(site: Running) -> None:
+async def test_the_call_that_pages_ask_for_by_themselves_keeps_nobody_signed_in(
+    site: Running,
+) -> None:
     dewi = await signed_in(site, "dewi", "approver")
     for _look in range(3):
         site.clock.now += timedelta(minutes=50)
@@ -105,7 +137,9 @@ async def test_an_exercise_calls_nobody(site: Running) -> None:
     assert FORM["title"] not in (await dewi.get("/redaksi/alarm")).text
 
 
-async def test_a_channel_that_would_let_a_warning_wait_is_told_where_it_is_written(site: Running) -> None:
+async def test_a_channel_that_would_let_a_warning_wait_is_told_where_it_is_written(
+    site: Running,
+) -> None:
     rina = await signed_in(site, "rina", "author")
     assert "baru bisa menerima lagi" not in (await rina.get("/redaksi/darurat?bahaya=banjir")).text
     await site.app.database.write(channels.pause_channel, "telegram", 10072)
@@ -115,4 +149,6 @@ async def test_a_channel_that_would_let_a_warning_wait_is_told_where_it_is_writt
     shown = (await rina.post("/redaksi/pratinjau", {**begun, "dicoba": "1"})).text
     assert "must" in shown, "there is still something to mend, and the list of it is folded"
     assert 0 < shown.find(told) < shown.find("<details")
-    assert told not in (await rina.post("/redaksi/pratinjau", {**begun, "level": "info"})).text, "everyday news can wait"
+    assert told not in (await rina.post("/redaksi/pratinjau", {**begun, "level": "info"})).text, (
+        "everyday news can wait"
+    )

@@ -20,7 +20,9 @@ from stranger import stranger
 from waiting import until
 
 
-async def test_it_is_ready_when_it_says_so_and_ends_when_cancelled(sqlite_url: str, tmp_path: Path) -> None:
+async def test_it_is_ready_when_it_says_so_and_ends_when_cancelled(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     environ = {"BROADCASTER_DATABASE_URL": sqlite_url, "BROADCASTER_DATA_DIR": str(tmp_path)}
     with listening() as (sock, port):
         async with open_app(config.read(environ)) as app:
@@ -66,11 +68,20 @@ async def test_a_signal_ends_it_with_a_stuck_connection_within_five_seconds(
     assert signal.getsignal(number) == before
 
 
-async def test_half_open_connections_and_endless_heads_shut_no_resident_out(sqlite_url: str, tmp_path: Path) -> None:
+async def test_half_open_connections_and_endless_heads_shut_no_resident_out(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        site = await stack.enter_async_context(running(sqlite_url, tmp_path, limits=Limits(connections=20, per_client=10)))
-        crowd = [await stack.enter_async_context(stranger(site.port, f"127.0.1.{1 + number % 5}")) for number in range(60)]
-        await asyncio.gather(*(client.say(b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000) for client in crowd))
+        site = await stack.enter_async_context(
+            running(sqlite_url, tmp_path, limits=Limits(connections=20, per_client=10))
+        )
+        crowd = [
+            await stack.enter_async_context(stranger(site.port, f"127.0.1.{1 + number % 5}"))
+            for number in range(60)
+        ]
+        await asyncio.gather(
+            *(client.say(b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000) for client in crowd)
+        )
         resident = await stack.enter_async_context(stranger(site.port, "127.0.1.9"))
         await resident.say(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await resident.answer())[0] == 200
@@ -103,16 +114,23 @@ async def test_a_server_that_runs_out_of_files_goes_on_serving(tmp_path: Path) -
         pass
     migrate(sqlite_url := f"sqlite:///{tmp_path / 'siaran.db'}")
     environ = {
-        "BROADCASTER_DATABASE_URL": sqlite_url, "BROADCASTER_DATA_DIR": str(tmp_path), "BROADCASTER_PORT": str(port),
-    }  # fmt: skip
+        "BROADCASTER_DATABASE_URL": sqlite_url,
+        "BROADCASTER_DATA_DIR": str(tmp_path),
+        "BROADCASTER_PORT": str(port),
+    }
     command = f"ulimit -n 320 && exec {sys.executable} -m broadcaster web"
     quiet = asyncio.subprocess.DEVNULL
-    server = await asyncio.create_subprocess_shell(command, env={**os.environ, **environ}, stdout=quiet, stderr=quiet)
+    server = await asyncio.create_subprocess_shell(
+        command, env={**os.environ, **environ}, stdout=quiet, stderr=quiet
+    )
     try:
         while not await answers(port):
             assert server.returncode is None
         async with contextlib.AsyncExitStack() as stack:
-            crowd = (stack.enter_async_context(stranger(port, f"127.0.2.{1 + number % 200}")) for number in range(600))
+            crowd = (
+                stack.enter_async_context(stranger(port, f"127.0.2.{1 + number % 200}"))
+                for number in range(600)
+            )
             await asyncio.gather(*crowd, return_exceptions=True)
             assert await answers(port)
         assert await answers(port)

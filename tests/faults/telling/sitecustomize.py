@@ -1,4 +1,6 @@
-"""Loaded by every process of a fault run: on SIGUSR1 it tells its standard error where each of its tasks waits."""
+"""Loaded by every process of a fault run: on SIGUSR1 it tells its standard error where each of its
+tasks waits.
+"""
 
 import asyncio
 import gc
@@ -9,7 +11,9 @@ from typing import Any
 
 
 def _tell(_number: int, _frame: object) -> None:
-    for task in [found for found in gc.get_objects() if isinstance(found, asyncio.Task) and not found.done()]:
+    for task in [
+        found for found in gc.get_objects() if isinstance(found, asyncio.Task) and not found.done()
+    ]:
         sys.stderr.write(f"{task.get_name()}:\n")
         waiting: Any = task.get_coro()
         while waiting is not None:

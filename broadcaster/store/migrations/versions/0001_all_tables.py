@@ -36,7 +36,12 @@ def upgrade() -> None:
 
     op.create_table(
         "audit",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("at", sa.Double(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("act", sa.Text(), nullable=False),
@@ -124,7 +129,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "receipt",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("dedupe", sa.LargeBinary(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=True),
@@ -202,7 +212,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "token",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("scopes", sa.Text(), nullable=False),
@@ -222,7 +237,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "edition",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("announcement", sa.Text(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("document", sa.Text(), nullable=False),
@@ -249,21 +269,35 @@ def upgrade() -> None:
     op.create_table(
         "area_tree",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("document", sa.Text(), nullable=True, comment="JSON that replaces the built-in tree; NULL = built-in"),
-        sa.Column("outlines", sa.Text(), nullable=True, comment="JSON object: code -> GeoJSON geometry"),
+        sa.Column(
+            "document",
+            sa.Text(),
+            nullable=True,
+            comment="JSON that replaces the built-in tree; NULL = built-in",
+        ),
+        sa.Column(
+            "outlines", sa.Text(), nullable=True, comment="JSON object: code -> GeoJSON geometry"
+        ),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
         "slot_counter",
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("home", sa.Text(), nullable=False),
-        sa.Column("n", sa.BigInteger(), nullable=False, comment="addresses made so far with this home"),
+        sa.Column(
+            "n", sa.BigInteger(), nullable=False, comment="addresses made so far with this home"
+        ),
         sa.PrimaryKeyConstraint("channel", "home"),
     )
     op.create_table(
         "subscriber",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("reference", sa.Text(), nullable=True, comment="keyed hash of the name that an import gives to a person"),
+        sa.Column(
+            "reference",
+            sa.Text(),
+            nullable=True,
+            comment="keyed hash of the name that an import gives to a person",
+        ),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("reference"),
@@ -272,12 +306,27 @@ def upgrade() -> None:
     op.create_table(
         "address",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("subscriber", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "subscriber", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("lookup", sa.LargeBinary(length=16), nullable=False, comment="keyed hash of the address"),
+        sa.Column(
+            "lookup", sa.LargeBinary(length=16), nullable=False, comment="keyed hash of the address"
+        ),
         sa.Column("cipher", sa.LargeBinary(), nullable=False, comment="the address, sealed"),
-        sa.Column("state", sa.SmallInteger(), nullable=False, comment="0 unconfirmed, 1 confirmed, 2 suppressed"),
-        sa.Column("reason", sa.Text(), server_default="", nullable=False, comment="address_dead | opted_out when suppressed"),
+        sa.Column(
+            "state",
+            sa.SmallInteger(),
+            nullable=False,
+            comment="0 unconfirmed, 1 confirmed, 2 suppressed",
+        ),
+        sa.Column(
+            "reason",
+            sa.Text(),
+            server_default="",
+            nullable=False,
+            comment="address_dead | opted_out when suppressed",
+        ),
         sa.Column("language", sa.Text(), nullable=False),
         sa.Column(
             "topics",
@@ -286,9 +335,24 @@ def upgrade() -> None:
             nullable=False,
             comment="'' = all, else ' a b '; ' darurat ' = emergencies only",
         ),
-        sa.Column("home", sa.Text(), nullable=False, comment="lowest kelurahan subscribed to, else kecamatan, else city"),
-        sa.Column("places", sa.SmallInteger(), nullable=False, comment="how many areas; with one, home says it all"),
-        sa.Column("slot", sa.BigInteger(), nullable=False, comment="place in the order of every fan-out, for good"),
+        sa.Column(
+            "home",
+            sa.Text(),
+            nullable=False,
+            comment="lowest kelurahan subscribed to, else kecamatan, else city",
+        ),
+        sa.Column(
+            "places",
+            sa.SmallInteger(),
+            nullable=False,
+            comment="how many areas; with one, home says it all",
+        ),
+        sa.Column(
+            "slot",
+            sa.BigInteger(),
+            nullable=False,
+            comment="place in the order of every fan-out, for good",
+        ),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("confirmed_at", sa.Double(), nullable=True),
         sa.Column("suppressed_at", sa.Double(), nullable=True),
@@ -324,7 +388,12 @@ def upgrade() -> None:
         "consent",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("address", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("act", sa.Text(), nullable=False, comment="granted | imported | withdrawn | dead | revived"),
+        sa.Column(
+            "act",
+            sa.Text(),
+            nullable=False,
+            comment="granted | imported | withdrawn | dead | revived",
+        ),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("text_version", sa.Text(), server_default="", nullable=False),
         sa.Column("at", sa.Double(), nullable=False),

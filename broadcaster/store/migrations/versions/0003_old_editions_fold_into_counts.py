@@ -28,7 +28,9 @@ def upgrade() -> None:
         batch_op.create_index("provider_message_delivery", ["edition", "slot"], unique=False)
 
     with op.batch_alter_table("run", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("folded_to", sa.BigInteger(), server_default="-1", nullable=False))
+        batch_op.add_column(
+            sa.Column("folded_to", sa.BigInteger(), server_default="-1", nullable=False)
+        )
         batch_op.create_index("run_finished", ["folded_to", "finished_at"], unique=False)
 
     # ### end Alembic commands ###

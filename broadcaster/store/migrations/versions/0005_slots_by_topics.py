@@ -37,14 +37,31 @@ def _set_aside() -> None:
 
 
 def _create(*, by_topics: bool) -> None:
-    keys: list[sa.Column[Any]] = [sa.Column(name, sa.Text(), nullable=False) for name in ("channel", "home")]
+    keys: list[sa.Column[Any]] = [
+        sa.Column(name, sa.Text(), nullable=False) for name in ("channel", "home")
+    ]
     if by_topics:
-        keys.append(sa.Column("topics", sa.Text(), nullable=False, server_default="", comment="as of address.topics"))
+        keys.append(
+            sa.Column(
+                "topics",
+                sa.Text(),
+                nullable=False,
+                server_default="",
+                comment="as of address.topics",
+            )
+        )
         comment = "0 for all topics, then 1, 2... as they come"
-        keys.append(sa.Column("place", sa.Integer(), nullable=False, server_default="0", comment=comment))
+        keys.append(
+            sa.Column("place", sa.Integer(), nullable=False, server_default="0", comment=comment)
+        )
     op.create_table(
         "slot_counter",
         *keys,
-        sa.Column("n", sa.BigInteger(), nullable=False, comment="addresses made so far with this home and these topics"),
+        sa.Column(
+            "n",
+            sa.BigInteger(),
+            nullable=False,
+            comment="addresses made so far with this home and these topics",
+        ),
         sa.PrimaryKeyConstraint("channel", "home", *(["topics"] if by_topics else [])),
     )

@@ -11,7 +11,9 @@ depends_on = None
 def upgrade() -> None:
     """Towards this version: who lives elsewhere is passed over without a look at the address itself."""
     with op.batch_alter_table("address", schema=None) as batch_op:
-        batch_op.create_index("address_channel_slot_home", ["channel", "slot", "home", "places"], unique=False)
+        batch_op.create_index(
+            "address_channel_slot_home", ["channel", "slot", "home", "places"], unique=False
+        )
 
 
 def downgrade() -> None:

@@ -43,7 +43,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("audit", schema=None) as batch_op:
         batch_op.create_index("audit_act", ["act", "id"], unique=False)
-    op.execute("INSERT INTO audit_tail (one, last, digest) SELECT 1, id, digest FROM audit ORDER BY id DESC LIMIT 1")
+    op.execute(
+        "INSERT INTO audit_tail (one, last, digest) SELECT 1, id, digest FROM audit ORDER BY id DESC LIMIT 1"
+    )
     for statement in SQLITE if op.get_bind().dialect.name == "sqlite" else POSTGRESQL:
         op.get_bind().exec_driver_sql(statement)
 

@@ -15,13 +15,17 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("priority", sa.SmallInteger(), nullable=True))
         batch_op.drop_index("receipt_due")
     # what was never looked at may be a resident's stop: nobody can tell without opening it, so all of it comes first
-    op.execute("UPDATE receipt SET priority = 0, due_at = received_at WHERE applied_at IS NULL AND tries = 0")
+    op.execute(
+        "UPDATE receipt SET priority = 0, due_at = received_at WHERE applied_at IS NULL AND tries = 0"
+    )
     op.execute("UPDATE receipt SET priority = 3 WHERE applied_at IS NULL AND tries > 0")
     with op.batch_alter_table("receipt", schema=None) as batch_op:
         batch_op.create_index("receipt_applied", ["applied_at"], unique=False)
         waits = sa.text("priority IS NOT NULL")
         columns = ["priority", "due_at", "id"]
-        batch_op.create_index("receipt_turn", columns, unique=False, sqlite_where=waits, postgresql_where=waits)
+        batch_op.create_index(
+            "receipt_turn", columns, unique=False, sqlite_where=waits, postgresql_where=waits
+        )
 
 
 def downgrade() -> None:

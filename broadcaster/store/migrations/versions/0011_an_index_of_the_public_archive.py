@@ -16,7 +16,9 @@ TERM, PIECE = 60, 120
 """As broadcaster/store/search.py had them at this version."""
 BATCH = 500
 
-_edition = sa.table("edition", sa.column("id"), sa.column("newest", sa.Boolean()), sa.column("document"))
+_edition = sa.table(
+    "edition", sa.column("id"), sa.column("newest", sa.Boolean()), sa.column("document")
+)
 _word = sa.table("search_word", sa.column("id"), sa.column("word"))
 _posting = sa.table("search_posting", sa.column("word"), sa.column("edition"))
 
@@ -25,7 +27,12 @@ def upgrade() -> None:
     """Towards this version."""
     op.create_table(
         "search_word",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("word", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("word"),
@@ -50,15 +57,24 @@ def _fill(connection: sa.Connection) -> None:
         for word in sorted(set().union(*entries.values()) - numbers.keys()):
             numbers[word] = len(numbers) + 1
             connection.execute(sa.insert(_word).values(id=numbers[word], word=word))
-        postings = [{"word": numbers[word], "edition": number} for number, words in entries.items() for word in words]
+        postings = [
+            {"word": numbers[word], "edition": number}
+            for number, words in entries.items()
+            for word in words
+        ]
         connection.execute(sa.insert(_posting), postings)
         last = rows[-1].id
     if numbers and connection.dialect.name == "postgresql":
-        connection.execute(sa.text("SELECT setval(pg_get_serial_sequence('search_word', 'id'), :last)"), {"last": len(numbers)})
+        connection.execute(
+            sa.text("SELECT setval(pg_get_serial_sequence('search_word', 'id'), :last)"),
+            {"last": len(numbers)},
+        )
 
 
 def _after(connection: sa.Connection, last: int) -> list[Any]:
-    newest = sa.select(_edition.c.id, _edition.c.document).where(_edition.c.newest, _edition.c.id > last)
+    newest = sa.select(_edition.c.id, _edition.c.document).where(
+        _edition.c.newest, _edition.c.id > last
+    )
     return list(connection.execute(newest.order_by(_edition.c.id).limit(BATCH)).all())
 
 

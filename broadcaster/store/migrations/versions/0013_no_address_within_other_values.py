@@ -24,7 +24,9 @@ def upgrade() -> None:
     op.add_column("delivery", sa.Column("message_number", sa.BigInteger(), nullable=True))
     numbered = "channel = 'telegram' AND length(provider_id) BETWEEN 1 AND 18"
     digits = "provider_id NOT GLOB '*[^0-9]*'" if sqlite else "provider_id ~ '^[0-9]+$'"
-    op.execute(f"UPDATE delivery SET message_number = CAST(provider_id AS BIGINT) WHERE {numbered} AND {digits}")
+    op.execute(
+        f"UPDATE delivery SET message_number = CAST(provider_id AS BIGINT) WHERE {numbered} AND {digits}"
+    )
     if sqlite:
         op.execute("UPDATE delivery SET provider_id = NULL WHERE provider_id IS NOT NULL")
     else:
@@ -67,7 +69,9 @@ def _empty_held_domains() -> None:
 def _forget_dedupe_keys(*, sqlite: bool) -> None:
     """Unkeyed hashes of marks that may be guessed: those of applied events go, what waits gets one that means nothing."""
     op.execute("DELETE FROM receipt WHERE applied_at IS NOT NULL")
-    nothing = "randomblob(16)" if sqlite else "decode(replace(gen_random_uuid()::text, '-', ''), 'hex')"
+    nothing = (
+        "randomblob(16)" if sqlite else "decode(replace(gen_random_uuid()::text, '-', ''), 'hex')"
+    )
     op.execute(f"UPDATE receipt SET dedupe = {nothing}")
     if not sqlite:
         op.execute("ALTER TABLE receipt ALTER COLUMN dedupe TYPE bytea USING (dedupe || ''::bytea)")

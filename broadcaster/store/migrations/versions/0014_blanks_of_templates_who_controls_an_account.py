@@ -24,7 +24,12 @@ def upgrade() -> None:
     """Towards this version."""
     op.create_table(
         "account_control",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("account", sa.BigInteger(), nullable=False),
         sa.Column("maker", sa.BigInteger(), nullable=False),
         sa.Column("act", sa.Text(), nullable=False),

@@ -33,7 +33,9 @@ def upgrade() -> None:
     with op.batch_alter_table("suspicion", schema=None) as batch_op:
         batch_op.create_index("suspicion_at", ["channel", "kind", "at"], unique=False)
     with op.batch_alter_table("channel_state", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("suspected", sa.Boolean(), server_default=sa.false(), nullable=False))
+        batch_op.add_column(
+            sa.Column("suspected", sa.Boolean(), server_default=sa.false(), nullable=False)
+        )
 
 
 def downgrade() -> None:

@@ -13,7 +13,12 @@ def upgrade() -> None:
     """Towards this version."""
     op.create_table(
         "former_mail",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("account", sa.BigInteger(), nullable=False),
         sa.Column("mail", sa.LargeBinary(), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),

@@ -21,8 +21,12 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("form_act_at", "form_act", ["at"], unique=False)
-    op.add_column("draft_version", sa.Column("lost", sa.Integer(), server_default="0", nullable=False))
-    op.add_column("proposal", sa.Column("approved_by", sa.Text(), server_default="", nullable=False))
+    op.add_column(
+        "draft_version", sa.Column("lost", sa.Integer(), server_default="0", nullable=False)
+    )
+    op.add_column(
+        "proposal", sa.Column("approved_by", sa.Text(), server_default="", nullable=False)
+    )
     op.add_column("proposal", sa.Column("release_at", sa.Double(), nullable=True))
 
 

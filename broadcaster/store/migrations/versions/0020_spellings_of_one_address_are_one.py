@@ -33,7 +33,9 @@ def upgrade() -> None:
         comment="ids of addresses that are another one now: links in old messages name them",
     )
     op.create_index("merged_kept", "merged", ["kept"], unique=False)
-    op.execute('INSERT INTO unspelled (one, "after") SELECT 1, 0 WHERE EXISTS (SELECT 1 FROM address)')
+    op.execute(
+        'INSERT INTO unspelled (one, "after") SELECT 1, 0 WHERE EXISTS (SELECT 1 FROM address)'
+    )
 
 
 def downgrade() -> None:

@@ -22,7 +22,9 @@ WHERE NOT EXISTS (SELECT 1 FROM edition_area AS own WHERE own.edition = later.id
 def upgrade() -> None:
     """Towards this version."""
     with op.batch_alter_table("edition_area", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("former", sa.Boolean(), server_default=sa.false(), nullable=False))
+        batch_op.add_column(
+            sa.Column("former", sa.Boolean(), server_default=sa.false(), nullable=False)
+        )
     op.execute(CARRY.format(true="1" if op.get_bind().dialect.name == "sqlite" else "true"))
 
 

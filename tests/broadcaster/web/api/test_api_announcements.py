@@ -1,4 +1,6 @@
-"""Announcements through the API: drafts, publication, refusals in words, repeated requests done once, steering."""
+"""Announcements through the API: drafts, publication, refusals in words, repeated requests done
+once, steering.
+"""
 
 import asyncio
 import json
@@ -18,7 +20,9 @@ PATH = "/api/v1/announcements"
 READY = {**NOTICE, "publish": True}
 
 
-async def created(site: Running, content: dict[str, Any], *scopes: str) -> tuple[dict[str, Any], str]:
+async def created(
+    site: Running, content: dict[str, Any], *scopes: str
+) -> tuple[dict[str, Any], str]:
     """The answer to a creation that succeeds, and the token used."""
     token = await site.token(*(scopes or ("write", "publish", "read")))
     answer = await site.post(PATH, content, token)
@@ -51,16 +55,25 @@ async def test_publishing_answers_id_code_status_and_url(site: Running) -> None:
     assert (await site.ask(f"/p/{answer['code']}")).status == 200
 
 
-async def test_a_blank_of_a_template_is_refused_in_every_request_that_leads_to_residents(site: Running) -> None:
+async def test_a_blank_of_a_template_is_refused_in_every_request_that_leads_to_residents(
+    site: Running,
+) -> None:
     answer, token = await created(site, READY)
     form = {**NOTICE, "title": "Rapat di (balai warga)"}
-    await site.app.database.write(lambda c: recurring.add(c, "Rapat", form, actor="staff:rina", at=1.0))
+    await site.app.database.write(
+        lambda c: recurring.add(c, "Rapat", form, actor="staff:rina", at=1.0)
+    )
     for title in (form["title"], "Air mati di (wilayah), (hari)", "Air mati di …"):
-        for path, more in ((PATH, {"publish": True}), (f"{PATH}/{answer['id']}/correct", {"reason": "Salah."})):
+        for path, more in (
+            (PATH, {"publish": True}),
+            (f"{PATH}/{answer['id']}/correct", {"reason": "Salah."}),
+        ):
             refused = await site.post(path, {**NOTICE, "title": title, **more}, token)
             assert refused.status == 422, refused.text
             assert "Masih ada isian kosong" in refused.text
-    withdrawn = await site.post(f"{PATH}/{answer['id']}/withdraw", {"reason": "Batal, lihat (tautan)."}, token)
+    withdrawn = await site.post(
+        f"{PATH}/{answer['id']}/withdraw", {"reason": "Batal, lihat (tautan)."}, token
+    )
     assert withdrawn.status == 422
     assert await count(site, "edition") == 1
 
@@ -79,18 +92,32 @@ async def test_publishing_wants_the_scope_publish_besides_write(site: Running) -
     assert await count(site, "announcement") == 0
 
 
-async def test_a_publication_has_a_run_for_each_open_channel_and_an_audit_row_naming_the_token(either: Running) -> None:
+async def test_a_publication_has_a_run_for_each_open_channel_and_an_audit_row_naming_the_token(
+    either: Running,
+) -> None:
     answer, token = await created(either, READY)
     found = await progress(either, answer["id"], token)
     assert found["sending"] == "preparing"
     assert set(found["deliveries"]) == {"email", "telegram", "whatsapp"}
     assert set(found["deliveries"]["email"]) == {
-        "pending", "sending", "sent", "delivered", "read", "failed", "skipped", "cancelled", "expired", "unconfirmed",
-    }  # fmt: skip
+        "pending",
+        "sending",
+        "sent",
+        "delivered",
+        "read",
+        "failed",
+        "skipped",
+        "cancelled",
+        "expired",
+        "unconfirmed",
+    }
     assert found["possible_duplicates"] == 0
 
     def acts(connection: Connection) -> list[tuple[str, str]]:
-        return [(row.actor, row.act) for row in connection.execute(text("SELECT actor, act FROM audit ORDER BY id"))]
+        return [
+            (row.actor, row.act)
+            for row in connection.execute(text("SELECT actor, act FROM audit ORDER BY id"))
+        ]
 
     assert ("token:uji 0", "publish") in await either.app.database.read(acts)
     assert await either.app.database.read(audit.verify) >= 1
@@ -126,7 +153,9 @@ async def test_an_emergency_goes_by_its_own_lane(site: Running) -> None:
         ({"translations": {"en": {"title": "x"}}}, "translations.en.body"),
     ],
 )
-async def test_what_is_wrong_is_named_with_field_reason_and_remedy(site: Running, change: dict[str, Any], field: str) -> None:
+async def test_what_is_wrong_is_named_with_field_reason_and_remedy(
+    site: Running, change: dict[str, Any], field: str
+) -> None:
     token = await site.token("write", "publish")
     answer = await site.post(PATH, {**READY, **change}, token)
     assert answer.status == 422
@@ -139,15 +168,21 @@ async def test_what_is_wrong_is_named_with_field_reason_and_remedy(site: Running
 
 async def test_all_problems_are_named_at_once(site: Running) -> None:
     token = await site.token("write")
-    answer = await site.post(PATH, {"title": "x" * 71, "areas": ["lembang"], "level": "emergency"}, token)
+    answer = await site.post(
+        PATH, {"title": "x" * 71, "areas": ["lembang"], "level": "emergency"}, token
+    )
     fields = {problem["field"] for problem in json.loads(answer.text)["problems"]}
     assert {"title", "body", "areas", "expires", "instruction"} <= fields
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b"\xff\xfe", b"[" * 100_000, b"NaN", b'{"title": "\\ud800"}'])
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b'"x"', b"\xff\xfe", b"[" * 100_000, b"NaN", b'{"title": "\\ud800"}']
+)
 async def test_what_is_no_json_object_is_refused(site: Running, body: bytes) -> None:
     token = await site.token("write")
-    answer = await site.ask(PATH, "POST", data=body, headers={**bearer(token), "Content-Type": "application/json"})
+    answer = await site.ask(
+        PATH, "POST", data=body, headers={**bearer(token), "Content-Type": "application/json"}
+    )
     assert answer.status in {400, 422}
     assert json.loads(answer.text)["status"] == answer.status
 
@@ -163,7 +198,9 @@ async def test_a_body_over_the_cap_is_refused(site: Running) -> None:
 
 async def test_the_same_key_and_body_publish_once_and_answer_the_same(either: Running) -> None:
     token = await either.token("write", "publish")
-    answers = [await either.post(PATH, READY, token, **{"Idempotency-Key": "kunci-1"}) for _ in range(3)]
+    answers = [
+        await either.post(PATH, READY, token, **{"Idempotency-Key": "kunci-1"}) for _ in range(3)
+    ]
     assert {(answer.status, answer.text) for answer in answers} == {(201, answers[0].text)}
     assert await count(either, "announcement") == await count(either, "edition") == 1
     assert "Idempotency-Replayed" not in answers[0].headers
@@ -181,7 +218,9 @@ async def test_the_same_key_at_the_same_moment_publishes_once(either: Running) -
 async def test_the_same_key_with_another_body_is_refused_and_does_nothing(either: Running) -> None:
     token = await either.token("write", "publish")
     await either.post(PATH, READY, token, **{"Idempotency-Key": "kunci-1"})
-    answer = await either.post(PATH, {**READY, "title": "Lain"}, token, **{"Idempotency-Key": "kunci-1"})
+    answer = await either.post(
+        PATH, {**READY, "title": "Lain"}, token, **{"Idempotency-Key": "kunci-1"}
+    )
     assert answer.status == 422
     assert json.loads(answer.text)["problems"][0]["field"] == "Idempotency-Key"
     assert await count(either, "edition") == 1
@@ -194,7 +233,9 @@ async def test_a_refused_request_leaves_its_key_free(either: Running) -> None:
     assert (await either.post(PATH, READY, token, **key)).status == 201
 
 
-async def test_a_request_repeated_after_its_expiry_still_gets_its_first_answer(site: Running) -> None:
+async def test_a_request_repeated_after_its_expiry_still_gets_its_first_answer(
+    site: Running,
+) -> None:
     token = await site.token("write", "publish")
     first = await site.post(PATH, READY, token, **{"Idempotency-Key": "kunci-1"})
     site.clock.now = site.clock.now.replace(hour=20)
@@ -206,7 +247,11 @@ async def test_two_tokens_may_use_the_same_key(site: Running) -> None:
     codes = set()
     for _ in range(2):
         token = await site.token("write", "publish")
-        codes.add(json.loads((await site.post(PATH, READY, token, **{"Idempotency-Key": "1"})).text)["code"])
+        codes.add(
+            json.loads((await site.post(PATH, READY, token, **{"Idempotency-Key": "1"})).text)[
+                "code"
+            ]
+        )
     assert len(codes) == 2
 
 
@@ -220,7 +265,12 @@ async def test_an_overlong_key_is_refused(site: Running) -> None:
 
 async def test_sending_can_be_paused_resumed_and_cancelled(either: Running) -> None:
     answer, token = await created(either, READY)
-    for act, sending in (("pause", "paused"), ("pause", "paused"), ("resume", "preparing"), ("cancel", "stopped")):
+    for act, sending in (
+        ("pause", "paused"),
+        ("pause", "paused"),
+        ("resume", "preparing"),
+        ("cancel", "stopped"),
+    ):
         done = await either.post(f"{PATH}/{answer['id']}/{act}", {}, token)
         assert done.status == 200, (act, done.text)
         assert json.loads(done.text)["sending"] == sending
@@ -246,17 +296,29 @@ async def test_retrying_says_how_many_were_opened_again(either: Running) -> None
 async def test_who_failed_is_tried_again_and_who_is_left_out_is_told(either: Running) -> None:
     for name in ("satu", "dua", "tiga"):
         await either.subscriber(f"{name}@contoh.example")
-    answer, token = await created(either, {**READY, "channels": ["email"], "expires": "2099-01-01 00:00"})
-    app = with_channels(either.app, FakeChannel(provider=lambda recipient: Rejected(code=recipient.address)))
+    answer, token = await created(
+        either, {**READY, "channels": ["email"], "expires": "2099-01-01 00:00"}
+    )
+    app = with_channels(
+        either.app, FakeChannel(provider=lambda recipient: Rejected(code=recipient.address))
+    )
     await drain_all(app)
     failed = await progress(either, answer["id"], token)
-    assert [(cause["words"], cause["count"]) for cause in failed["failures"]] == [("Ditolak penyedia", 1)] * 3
-    stopped = await either.app.database.read(residents.find, app.book, "email", "dua@contoh.example")
+    assert [(cause["words"], cause["count"]) for cause in failed["failures"]] == [
+        ("Ditolak penyedia", 1)
+    ] * 3
+    stopped = await either.app.database.read(
+        residents.find, app.book, "email", "dua@contoh.example"
+    )
     assert stopped is not None
     await app.database.write(consent.stop, stopped.id, source="test", at=1.0)
     done = json.loads((await either.post(f"{PATH}/{answer['code']}/retry-failed", {}, token)).text)
     assert (done["retried"], done["left_out"]) == (2, {"opted_out": 1})
-    assert (done["sending"], done["deliveries"]["email"]["pending"], done["deliveries"]["email"]["failed"]) == ("running", 2, 1)
+    assert (
+        done["sending"],
+        done["deliveries"]["email"]["pending"],
+        done["deliveries"]["email"]["failed"],
+    ) == ("running", 2, 1)
 
 
 async def test_a_pause_tells_its_reason_where_others_follow(site: Running) -> None:
@@ -267,13 +329,18 @@ async def test_a_pause_tells_its_reason_where_others_follow(site: Running) -> No
     assert (found["waiting"], found["failures"], found["causes_complete"]) == ([], [], True)
 
 
-async def test_steering_is_noted_with_who_did_it_and_not_when_nothing_changed(site: Running) -> None:
+async def test_steering_is_noted_with_who_did_it_and_not_when_nothing_changed(
+    site: Running,
+) -> None:
     answer, token = await created(site, READY)
     for act in ("pause", "pause", "resume", "retry-failed"):
         await site.post(f"{PATH}/{answer['id']}/{act}", {}, token)
 
     def acts(connection: Connection) -> list[tuple[str, str]]:
-        return [(row.actor, row.act) for row in connection.execute(text("SELECT actor, act FROM audit ORDER BY id"))]
+        return [
+            (row.actor, row.act)
+            for row in connection.execute(text("SELECT actor, act FROM audit ORDER BY id"))
+        ]
 
     assert await site.app.database.read(acts) == [
         ("token:uji 0", act) for act in ("publish", "pause", "resume", "retry-failed", "retried")
@@ -294,13 +361,20 @@ async def test_a_correction_by_code_and_key_happens_once(site: Running) -> None:
     answer, token = await created(site, READY)
     content = {**NOTICE, "expires": "2026-11-25 16:00", "reason": "Air kembali pukul 16.00."}
     for _ in range(2):
-        done = await site.post(f"{PATH}/{answer['code']}/correct", content, token, **{"Idempotency-Key": "r"})
+        done = await site.post(
+            f"{PATH}/{answer['code']}/correct", content, token, **{"Idempotency-Key": "r"}
+        )
         assert done.status == 200
     assert await count(site, "edition") == 2
 
 
-@pytest.mark.parametrize("content", [{}, {"reason": ""}, {"reason": "  "}, {"reason": 5}, {"reason": "x" * 301}, {"alasan": "x"}])
-async def test_a_withdrawal_without_a_proper_reason_is_refused(site: Running, content: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [{}, {"reason": ""}, {"reason": "  "}, {"reason": 5}, {"reason": "x" * 301}, {"alasan": "x"}],
+)
+async def test_a_withdrawal_without_a_proper_reason_is_refused(
+    site: Running, content: dict[str, Any]
+) -> None:
     answer, token = await created(site, READY)
     refused = await site.post(f"{PATH}/{answer['id']}/withdraw", content, token)
     assert refused.status == 422
@@ -310,7 +384,9 @@ async def test_a_withdrawal_without_a_proper_reason_is_refused(site: Running, co
 
 async def test_a_withdrawal_takes_it_back_once(either: Running) -> None:
     answer, token = await created(either, READY)
-    done = await either.post(f"{PATH}/{answer['id']}/withdraw", {"reason": "Pekerjaan ditunda."}, token)
+    done = await either.post(
+        f"{PATH}/{answer['id']}/withdraw", {"reason": "Pekerjaan ditunda."}, token
+    )
     assert json.loads(done.text)["status"] == "ended"
     assert "Dicabut" in (await either.ask(f"/p/{answer['code']}")).text
     again = await either.post(f"{PATH}/{answer['id']}/withdraw", {"reason": "Sekali lagi."}, token)
@@ -319,14 +395,24 @@ async def test_a_withdrawal_takes_it_back_once(either: Running) -> None:
 
 async def test_a_draft_cannot_be_corrected_or_withdrawn(site: Running) -> None:
     answer, token = await created(site, dict(NOTICE))
-    assert (await site.post(f"{PATH}/{answer['id']}/withdraw", {"reason": "Salah."}, token)).status == 409
-    assert (await site.post(f"{PATH}/{answer['id']}/correct", {**NOTICE, "reason": "Salah."}, token)).status == 409
+    assert (
+        await site.post(f"{PATH}/{answer['id']}/withdraw", {"reason": "Salah."}, token)
+    ).status == 409
+    assert (
+        await site.post(f"{PATH}/{answer['id']}/correct", {**NOTICE, "reason": "Salah."}, token)
+    ).status == 409
 
 
-@pytest.mark.parametrize("act", ["pause", "resume", "cancel", "retry-failed", "withdraw", "correct"])
+@pytest.mark.parametrize(
+    "act", ["pause", "resume", "cancel", "retry-failed", "withdraw", "correct"]
+)
 async def test_an_unknown_announcement_is_not_found(site: Running, act: str) -> None:
     token = await site.token("publish", "read")
-    answer = await site.post(f"{PATH}/tidak-ada/{act}", {**NOTICE, "reason": "x"} if act == "correct" else {"reason": "x"}, token)
+    answer = await site.post(
+        f"{PATH}/tidak-ada/{act}",
+        {**NOTICE, "reason": "x"} if act == "correct" else {"reason": "x"},
+        token,
+    )
     assert answer.status == 404
     assert (await site.ask(f"{PATH}/tidak-ada", headers=bearer(token))).status == 404
 
@@ -340,7 +426,10 @@ async def test_a_revoked_token_is_refused_at_once(site: Running) -> None:
 
 async def test_strangers_must_wait_but_never_shut_a_token_out(site: Running) -> None:
     token = await site.token("read")
-    statuses = [(await site.ask("/api/v1/areas", headers=bearer(f"siaran_{number}"))).status for number in range(40)]
+    statuses = [
+        (await site.ask("/api/v1/areas", headers=bearer(f"siaran_{number}"))).status
+        for number in range(40)
+    ]
     assert statuses[0] == 401
     assert statuses[-1] == 429
     assert (await site.ask("/api/v1/areas", headers=bearer(token))).status == 200

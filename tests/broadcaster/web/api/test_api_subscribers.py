@@ -1,4 +1,6 @@
-"""One subscriber through the API: the same rules as a row of the CSV, and the address is never repeated back."""
+"""One subscriber through the API: the same rules as a row of the CSV, and the address is never
+repeated back.
+"""
 
 import json
 from typing import Any
@@ -24,7 +26,9 @@ async def addresses(site: Running) -> list[tuple[str, str]]:
     """Topics and areas of every address."""
 
     def read(connection: Connection) -> list[tuple[str, str]]:
-        query = text("SELECT a.topics, s.area FROM address a JOIN subscription s ON s.address = a.id ORDER BY s.area")
+        query = text(
+            "SELECT a.topics, s.area FROM address a JOIN subscription s ON s.address = a.id ORDER BY s.area"
+        )
         return [(row.topics.strip(), row.area) for row in connection.execute(query)]
 
     return await site.app.database.read(read)
@@ -66,7 +70,9 @@ async def test_the_same_row_again_changes_nothing_and_another_replaces_it(either
         {"lebih": "x"},
     ],
 )
-async def test_a_bad_row_is_refused_with_its_reason_and_nothing_is_stored(site: Running, change: dict[str, Any]) -> None:
+async def test_a_bad_row_is_refused_with_its_reason_and_nothing_is_stored(
+    site: Running, change: dict[str, Any]
+) -> None:
     token = await site.token("write")
     answer = await site.post(PATH, {**ROW, **change}, token)
     assert answer.status == 422, answer.text
@@ -76,10 +82,17 @@ async def test_a_bad_row_is_refused_with_its_reason_and_nothing_is_stored(site: 
 
 async def test_all_that_is_wrong_is_told_with_the_field_it_is_in(site: Running) -> None:
     token = await site.token("write")
-    change = {"areas": ["Cibabat", "Cimahi"], "topics": ["gosip"], "consent_at": "2026-W45-2", "address": "x"}
+    change = {
+        "areas": ["Cibabat", "Cimahi"],
+        "topics": ["gosip"],
+        "consent_at": "2026-W45-2",
+        "address": "x",
+    }
     answer = await site.post(PATH, {**ROW, **change}, token)
     assert answer.status == 422
-    problems = {problem["field"]: problem["reason"] for problem in json.loads(answer.text)["problems"]}
+    problems = {
+        problem["field"]: problem["reason"] for problem in json.loads(answer.text)["problems"]
+    }
     assert sorted(problems) == ["address", "areas", "consent_at", "topics"]
     assert "Kota Cimahi (tulis: cimahi)" in problems["areas"]
     assert "nomor pekan" in problems["consent_at"]
@@ -88,18 +101,26 @@ async def test_all_that_is_wrong_is_told_with_the_field_it_is_in(site: Running) 
 async def test_what_a_file_may_say_the_interface_may_say_too(site: Running) -> None:
     token = await site.token("write")
     change = {
-        "address": "Ibu Sari <Rahasia@contoh.example>", "areas": ["Kel. Cibeber", "Cigugur Tengah"], "topics": "Kesehatan;Bansos",
-        "consent_at": "3 November 2026 09.00", "channel": "E-mail", "language": "Indonesia",
-    }  # fmt: skip
+        "address": "Ibu Sari <Rahasia@contoh.example>",
+        "areas": ["Kel. Cibeber", "Cigugur Tengah"],
+        "topics": "Kesehatan;Bansos",
+        "consent_at": "3 November 2026 09.00",
+        "channel": "E-mail",
+        "language": "Indonesia",
+    }
     first = await site.post(PATH, {**ROW, **change}, token)
     assert (first.status, json.loads(first.text)) == (201, {"result": "new"})
-    again = await site.post(PATH, {**ROW, **change, "address": "mailto:rahasia@contoh.example"}, token)
+    again = await site.post(
+        PATH, {**ROW, **change, "address": "mailto:rahasia@contoh.example"}, token
+    )
     assert (again.status, json.loads(again.text)) == (200, {"result": "same"})
     assert {area for _, area in await addresses(site)} == {"32.77.01.1005", "32.77.02.1002"}
 
 
 @pytest.mark.parametrize("areas", [";", [";", "|"], "", []])
-async def test_no_area_is_refused_however_it_is_written(site: Running, areas: str | list[str]) -> None:
+async def test_no_area_is_refused_however_it_is_written(
+    site: Running, areas: str | list[str]
+) -> None:
     answer = await site.post(PATH, {**ROW, "areas": areas}, await site.token("write"))
     assert answer.status == 422
     assert "Wilayah kosong" in answer.text
@@ -114,11 +135,17 @@ async def test_a_line_break_or_quote_never_makes_another_row(site: Running) -> N
 
 async def test_neither_answer_nor_audit_holds_the_address(site: Running) -> None:
     token = await site.token("write")
-    answers = [await site.post(PATH, ROW, token), await site.post(PATH, {**ROW, "areas": "lembang"}, token)]
+    answers = [
+        await site.post(PATH, ROW, token),
+        await site.post(PATH, {**ROW, "areas": "lembang"}, token),
+    ]
     assert all("rahasia@" not in answer.text for answer in answers)
 
     def audited(connection: Connection) -> str:
-        return " ".join(str(tuple(row)) for row in connection.execute(text("SELECT actor, act, subject, detail FROM audit")))
+        return " ".join(
+            str(tuple(row))
+            for row in connection.execute(text("SELECT actor, act, subject, detail FROM audit"))
+        )
 
     assert "rahasia@" not in await site.app.database.read(audited)
     assert "token:uji 0" in await site.app.database.read(audited)

@@ -30,7 +30,11 @@ SUBSCRIBER = {
 }  # fmt: skip
 BODIES: dict[str, Any] = {
     routes.ANNOUNCEMENTS: {**NOTICE, "publish": True},
-    ONE + "/correct": {**NOTICE, "title": "Air mati di Cibabat sampai sore", "reason": "Jamnya berubah."},
+    ONE + "/correct": {
+        **NOTICE,
+        "title": "Air mati di Cibabat sampai sore",
+        "reason": "Jamnya berubah.",
+    },
     ONE + "/withdraw": {"reason": "Airnya sudah mengalir lagi."},
     "/api/v1/subscribers": SUBSCRIBER,
 }
@@ -41,14 +45,22 @@ def test_every_row_of_the_api_is_known_to_leave_its_rows_or_to_change_nothing() 
 
 
 @pytest.mark.parametrize(("method", "path"), API_ACTS, ids=" ".join)
-async def test_a_row_of_the_api_that_changes_leaves_its_row(site: Running, method: str, path: str) -> None:
+async def test_a_row_of_the_api_that_changes_leaves_its_row(
+    site: Running, method: str, path: str
+) -> None:
     token = await site.token("write", "publish", "read")
     stored = await site.publish()
     if path.endswith("/resume"):
-        assert (await site.post(path.replace("{id}", stored.id).replace("resume", "pause"), {}, token)).status == 200
+        assert (
+            await site.post(path.replace("{id}", stored.id).replace("resume", "pause"), {}, token)
+        ).status == 200
 
     def read(connection: Connection) -> list[Any]:
-        return list(connection.execute(text("SELECT actor, act, subject, detail FROM audit ORDER BY id")).all())
+        return list(
+            connection.execute(
+                text("SELECT actor, act, subject, detail FROM audit ORDER BY id")
+            ).all()
+        )
 
     before = await site.app.database.read(read)
     where = path.replace("{id}", stored.id)

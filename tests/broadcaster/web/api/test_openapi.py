@@ -38,13 +38,21 @@ async def test_it_names_version_title_and_security(document: dict[str, Any]) -> 
     assert document["info"]["title"]
     assert document["info"]["version"]
     assert document["components"]["securitySchemes"]["token"] == {
-        "type": "http", "scheme": "bearer", "description": "broadcaster token add",
-    }  # fmt: skip
+        "type": "http",
+        "scheme": "bearer",
+        "description": "broadcaster token add",
+    }
 
 
-async def test_every_api_route_with_an_operation_is_described_and_no_other(document: dict[str, Any]) -> None:
-    described = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
-    assert described == {(row.path, method) for row in routes.API if row.operation for method in row.methods}
+async def test_every_api_route_with_an_operation_is_described_and_no_other(
+    document: dict[str, Any],
+) -> None:
+    described = {
+        (path, method.upper()) for path, methods in document["paths"].items() for method in methods
+    }
+    assert described == {
+        (row.path, method) for row in routes.API if row.operation for method in row.methods
+    }
 
 
 async def test_every_reference_leads_to_a_schema(document: dict[str, Any]) -> None:
@@ -56,14 +64,22 @@ async def test_every_reference_leads_to_a_schema(document: dict[str, Any]) -> No
 
 
 async def test_operations_are_whole(document: dict[str, Any]) -> None:
-    names = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
+    names = [
+        operation["operationId"]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+    ]
     assert len(names) == len(set(names))
     for path, methods in document["paths"].items():
         for operation in methods.values():
             assert operation["summary"]
             assert operation["security"] == [{"token": []}]
             wanted = set(re.findall(r"\{(\w+)\}", path))
-            given = {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "path"}
+            given = {
+                parameter["name"]
+                for parameter in operation.get("parameters", [])
+                if parameter["in"] == "path"
+            }
             assert given == wanted
             assert {"401", "403", "429", "default"} <= set(operation["responses"])
             assert any(status.startswith("2") for status in operation["responses"])
@@ -73,14 +89,20 @@ async def test_the_fields_are_those_of_the_model(document: dict[str, Any]) -> No
     fields = document["components"]["schemas"]["NewAnnouncement"]
     assert set(fields["required"]) == {"title", "body", "areas"}
     assert fields["properties"]["title"]["maxLength"] == 70
-    assert {"publish", "expires", "instruction", "translations", "channels"} <= set(fields["properties"])
+    assert {"publish", "expires", "instruction", "translations", "channels"} <= set(
+        fields["properties"]
+    )
 
 
 async def test_answers_are_as_described(site: Running, document: dict[str, Any]) -> None:
     token = await site.token("write", "publish", "read")
-    answer = json.loads((await site.post("/api/v1/announcements", {**NOTICE, "publish": True}, token)).text)
+    answer = json.loads(
+        (await site.post("/api/v1/announcements", {**NOTICE, "publish": True}, token)).text
+    )
     assert set(answer) == set(document["components"]["schemas"]["Published"]["properties"])
-    followed = json.loads((await site.ask(f"/api/v1/announcements/{answer['id']}", headers=bearer(token))).text)
+    followed = json.loads(
+        (await site.ask(f"/api/v1/announcements/{answer['id']}", headers=bearer(token))).text
+    )
     assert set(followed) == set(document["components"]["schemas"]["Announcement"]["properties"])
 
 
