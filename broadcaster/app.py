@@ -9,17 +9,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from broadcaster import config, custody, respelling, secret_key
-from broadcaster.depots import Depot, open_depot
-from broadcaster.hashing import PasswordHasher
-from broadcaster.inbox_alarm import InboxAlarm
-from broadcaster.queue import Queue
-from broadcaster.secret_key import derive
-from broadcaster.signing import Signer
-from broadcaster.store.causes import Watcher
+from broadcaster.domain.signatures import Signer
+from broadcaster.runtime import config, custody, secret_key
+from broadcaster.runtime.config import Settings
+from broadcaster.runtime.inbox_alarm import InboxAlarm
+from broadcaster.runtime.password_hashing import PasswordHasher
+from broadcaster.runtime.queue import Queue
+from broadcaster.runtime.secret_key import derive
+from broadcaster.store import respelling
+from broadcaster.store.blobs import Depot, FolderDepot
 from broadcaster.store.database import Database
 from broadcaster.store.database import now as database_now
-from broadcaster.store.figures import Counts
+from broadcaster.store.failure_causes import Watcher
+from broadcaster.store.metrics import Counts
+from broadcaster.store.s3 import Location, S3Depot
 from channels.base.contract import PullChannel, PushChannel, Site
 from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
@@ -87,6 +90,13 @@ class App:
     def open_push(self) -> tuple[str, ...]:
         """Names of the push channels by which announcements can go out now."""
         return tuple(name for name in self.push if self.loaded.is_open(name))
+
+
+def open_depot(settings: Settings) -> Depot:
+    """The depot that the settings name: a bucket, else `media` in the data folder."""
+    if settings.media_url:
+        return S3Depot(Location.of(settings.media_url))
+    return FolderDepot(settings.data_dir / "media")
 
 
 @asynccontextmanager

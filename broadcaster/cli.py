@@ -9,23 +9,23 @@ from typing import NoReturn
 import typer
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from broadcaster import storage_faults
-from broadcaster.announcements import InvalidAnnouncement
 from broadcaster.commands import (
-    announcing,
-    auditing,
-    following,
-    people,
-    places,
-    serving,
-    staffing,
-    steering,
-    upkeep,
+    announcements,
+    areas,
+    audit,
+    controls,
+    maintenance,
+    processes,
+    status,
+    subscribers,
     usage,
+    users,
 )
-from broadcaster.commands.failing import Failed
-from broadcaster.config import BadSettings
-from broadcaster.locks import CannotStart
+from broadcaster.commands.errors import Failed
+from broadcaster.domain.fields import InvalidAnnouncement
+from broadcaster.runtime import storage_faults
+from broadcaster.runtime.config import BadSettings
+from broadcaster.runtime.locks import CannotStart
 from broadcaster.store.database import BadDatabase
 
 program = typer.Typer(
@@ -36,28 +36,28 @@ program = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-program.command()(serving.demo)
-program.command()(serving.run)
-program.command()(serving.web)
-program.command()(serving.worker)
-program.command(hidden=True)(serving.providers)
-program.command()(upkeep.migrate)
-program.command()(upkeep.doctor)
-program.command()(upkeep.adopt)
-program.command()(announcing.preview)
-program.command()(announcing.publish)
-program.command()(following.show)
-program.command()(following.failed)
-program.command("retry-failed")(steering.retry_failed)
-program.command()(steering.pause)
-program.command()(steering.resume)
-program.command()(steering.cancel)
-program.add_typer(people.program, name="subscribers")
-program.add_typer(places.program, name="areas")
-program.add_typer(upkeep.tokens, name="token")
-program.add_typer(upkeep.channels, name="channel")
-program.add_typer(staffing.program, name="user")
-program.add_typer(auditing.program, name="audit")
+program.command()(processes.demo)
+program.command()(processes.run)
+program.command()(processes.web)
+program.command()(processes.worker)
+program.command(hidden=True)(processes.providers)
+program.command()(maintenance.migrate)
+program.command()(maintenance.doctor)
+program.command()(maintenance.adopt)
+program.command()(announcements.preview)
+program.command()(announcements.publish)
+program.command()(status.show)
+program.command()(status.failed)
+program.command("retry-failed")(controls.retry_failed)
+program.command()(controls.pause)
+program.command()(controls.resume)
+program.command()(controls.cancel)
+program.add_typer(subscribers.program, name="subscribers")
+program.add_typer(areas.program, name="areas")
+program.add_typer(maintenance.tokens, name="token")
+program.add_typer(maintenance.channels, name="channel")
+program.add_typer(users.program, name="user")
+program.add_typer(audit.program, name="audit")
 
 
 def main() -> None:

@@ -16,32 +16,26 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from broadcaster import (
-    amending,
-    custody,
-    gallery,
-    hold_ups,
-    locks,
-    newsroom,
-    nudging,
-    publishing,
-    receipts,
-)
-from broadcaster.answering import Answerer
 from broadcaster.app import App, SharedClock
-from broadcaster.draining import Deliverer
-from broadcaster.hubs import Hubs
-from broadcaster.logs import told
-from broadcaster.pulse import Pulse
-from broadcaster.queue import LANES, connect, decode, encode, queue_name
+from broadcaster.delivery.drain import Deliverer
+from broadcaster.inbound import inbox as receipts
+from broadcaster.inbound.replies import Answerer
+from broadcaster.media import library
+from broadcaster.newsroom import corrections, notifications, release
+from broadcaster.publishing import hold_ups, press, publications, schedule
+from broadcaster.publishing.websub import Hubs
+from broadcaster.runtime import custody, locks
+from broadcaster.runtime.heartbeat import Pulse
+from broadcaster.runtime.logs import told
+from broadcaster.runtime.queue import LANES, connect, decode, encode, queue_name
 from broadcaster.store import channels as channel_store
 from broadcaster.store import (
-    folding,
     form_acts,
     former_mails,
     inbox,
     nudges,
     people,
+    retention,
     slices,
     suspicions,
 )
@@ -296,21 +290,21 @@ class LaneWorker:
         if await app.database.read(is_held):
             return  # what is due elsewhere must not be done here as well
         for stored in await app.database.write(
-            publishing.publish_due, publishing.Press.of(app), now=app.clock()
+            schedule.publish_due, press.Press.of(app), now=app.clock()
         ):
             log.info("schedule_published", announcement=stored.id)
-            await publishing.ring(app, stored)
+            await publications.ring(app, stored)
         for stored in await app.database.write(
-            newsroom.publish_held, publishing.Press.of(app), now=app.clock()
+            release.publish_held, press.Press.of(app), now=app.clock()
         ):
             log.info("hold_published", announcement=stored.id)
-            await publishing.ring(app, stored)
+            await publications.ring(app, stored)
         for stored in await app.database.write(
-            amending.publish_held, publishing.Press.of(app), now=app.clock()
+            corrections.publish_held, press.Press.of(app), now=app.clock()
         ):
             log.info("amendment_published", announcement=stored.id)
-            await publishing.ring(app, stored)
-        await app.database.write(publishing.end_expired, app.clock())
+            await publications.ring(app, stored)
+        await app.database.write(schedule.end_expired, app.clock())
         await app.database.write(slices.finish_idle)
         if (
             uncounted := await app.database.read(people.uncounted, app.clock().timestamp())
@@ -324,7 +318,7 @@ class LaneWorker:
             await app.database.write(former_mails.purge, now)
             await app.database.write(form_acts.purge, now)
             await app.database.write(suspicions.purge, now)
-            folded = await app.database.write(folding.fold_old, now)
+            folded = await app.database.write(retention.fold_old, now)
             self._fold_at = suspend_proof() + (0 if folded else FOLD_SECONDS)
         for channel in await app.database.write(channel_store.take_probes):
             await self._probe(channel)
@@ -362,7 +356,7 @@ class LaneWorker:
         await self._pause(self.tidy_seconds / 60)
         while not self._stop.is_set():
             with self._outliving("pictures_wait"):
-                if self._sweeps and (count := await gallery.forget_unused(self.app)):
+                if self._sweeps and (count := await library.forget_unused(self.app)):
                     log.info("pictures_forgotten", count=count)
             await self._pause(self.tidy_seconds)
 
@@ -381,7 +375,7 @@ class LaneWorker:
             with self._outliving("nudges_wait"):
                 while (
                     not self._stop.is_set()
-                    and await nudging.send_due(self.app, urgent=urgent) == nudges.AT_ONCE
+                    and await notifications.send_due(self.app, urgent=urgent) == nudges.AT_ONCE
                 ):
                     pass
             await self._pause(NUDGE_SECONDS[self.lane])

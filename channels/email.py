@@ -20,23 +20,10 @@ import msgspec
 from babel.dates import format_date
 from pydantic import ConfigDict, Field, field_validator
 
-from channels.base import contract, tongues
-from channels.base.batches import Batch
+from channels.base import contract
+from channels.base import languages as tongues
 from channels.base.contract import Area, Edition, Finding, Halted, Recipient, Refused
-from channels.base.envelope import Envelope
-from channels.base.letter import Letters
-from channels.base.mails import read_mail
-from channels.base.mime import (
-    VALUE_LIMIT,
-    Frame,
-    GroupFrames,
-    alternative,
-    hole,
-    mailbox,
-    part,
-    phrase,
-    quoted_value,
-)
+from channels.base.email_addresses import read_mail
 from channels.base.pictures import sized
 from channels.base.rendering import (
     area_names,
@@ -53,8 +40,22 @@ from channels.base.rendering import (
 )
 from channels.base.running_text import repeats
 from channels.base.settings import ChannelSettings, Rate
-from channels.base.smtp import Connection, NoConnection, Server
-from channels.base.smtp_pool import Pool
+from channels.base.smtp.batches import Batch
+from channels.base.smtp.connection import Connection, NoConnection, Server
+from channels.base.smtp.envelope import Envelope
+from channels.base.smtp.mime import (
+    VALUE_LIMIT,
+    Frame,
+    GroupFrames,
+    alternative,
+    hole,
+    mailbox,
+    part,
+    phrase,
+    quoted_value,
+)
+from channels.base.smtp.pool import Pool
+from channels.base.smtp.staff_mail import Letters
 
 PART_LIMIT = 100_000
 """Bytes of one part: mail programs clip longer ones, and the way to unsubscribe stands at the end."""

@@ -15,14 +15,9 @@ import structlog
 from markupsafe import Markup
 from telegram import Bot, WebhookInfo, error
 
-from channels.base import contract, http, pictures, updates
-from channels.base.bot import AT_ONCE, AioRequest, Pictures, as_photo, shown_by, with_link
-from channels.base.bot_edits import Became, Editor
-from channels.base.bot_errors import failure_of
-from channels.base.bot_markup import TEXT_LIMIT, flow, parsed
-from channels.base.chat import Chats
+from channels.base import contract, http, pictures
 from channels.base.contract import Finding, Outcome, Receipt, Rejected
-from channels.base.redacting import redacted
+from channels.base.redaction import redacted
 from channels.base.rendering import (
     WIB,
     area_names,
@@ -36,8 +31,21 @@ from channels.base.rendering import (
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings, Rate
 from channels.base.sign_in import PATIENCE, Credential
-from channels.base.tolerant import Unreadable
-from channels.base.typed import seen
+from channels.base.telegram_bot import updates
+from channels.base.telegram_bot.bot_api import (
+    AT_ONCE,
+    AioRequest,
+    Pictures,
+    as_photo,
+    shown_by,
+    with_link,
+)
+from channels.base.telegram_bot.edits import Became, Editor
+from channels.base.telegram_bot.errors import failure_of
+from channels.base.telegram_bot.markup import TEXT_LIMIT, flow, parsed
+from channels.base.telegram_bot.staff_chat import Chats
+from channels.base.tolerant_reading import Unreadable
+from channels.base.typed_addresses import seen
 
 CAPTION_LIMIT = 1024  # the same for the words below a photo
 

@@ -12,8 +12,7 @@ import msgspec
 import structlog
 from pydantic import Field
 
-from channels.base import contract, graph, http
-from channels.base.approved import Definition, definition, filled, values_for, variables
+from channels.base import contract, http
 from channels.base.contract import (
     Deferred,
     Edition,
@@ -25,7 +24,15 @@ from channels.base.contract import (
     Outgoing,
     Wording,
 )
-from channels.base.graph_errors import PAIR_WAIT, failure_of
+from channels.base.meta import graph_api
+from channels.base.meta.graph_errors import PAIR_WAIT, failure_of
+from channels.base.meta.message_templates import (
+    Definition,
+    definition,
+    filled,
+    values_for,
+    variables,
+)
 from channels.base.phones import abroad, digits_of
 from channels.base.rendering import (
     area_names,
@@ -40,8 +47,8 @@ from channels.base.running_text import repeats, running
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings
 from channels.base.sign_in import PATIENCE, Credential
-from channels.base.tolerant import Unreadable
-from channels.base.typed import seen
+from channels.base.tolerant_reading import Unreadable
+from channels.base.typed_addresses import seen
 
 BODY_LIMIT = 1024
 """UTF-16 units of a template's filled body; each of the other limits is named after what it limits."""
@@ -255,14 +262,14 @@ def outcome_of(
     status: int, headers: Mapping[str, str], body: bytes, *, address: str, attempt: int = 1
 ) -> Outcome:
     """What the provider's answer means."""
-    answer = graph.answer_of(body)
+    answer = graph_api.answer_of(body)
     if not 200 <= status < 300 or answer.error.code >= 0:
         return failure_of(
             answer.error,
             status=status,
             address=address,
             attempt=attempt,
-            wait=graph.wait_of(headers),
+            wait=graph_api.wait_of(headers),
         )
     if not answer.messages or not answer.messages[0].id:
         return Deferred(uncertain=True, code=f"HTTP {status}", detail="answer without a message id")
@@ -374,7 +381,7 @@ class WhatsApp:
             {"preview_url": False, "body": cut(clean(marked), TEXT_LIMIT, utf16)}
         )
         fields = b',"biz_opaque_callback_data":"%b","type":"text","text":%b}' % (
-            graph.ANSWER.encode(),
+            graph_api.ANSWER.encode(),
             body,
         )
         return await self._post(_opening(address) + fields, address)
@@ -405,21 +412,21 @@ class WhatsApp:
 
     def challenge(self, query: Mapping[str, str]) -> str | None:
         """Meta's handshake: echo `hub.challenge` when it knows our word."""
-        return graph.challenge(self._settings.verify_token, query)
+        return graph_api.challenge(self._settings.verify_token, query)
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
         """Look for the shape of Meta's signature; whether it holds, only the body tells."""
-        graph.precheck(self._settings.app_secret, headers)
+        graph_api.precheck(self._settings.app_secret, headers)
 
     def parse_webhook(
         self, headers: Mapping[str, str], body: bytes
     ) -> Sequence[contract.Event | Unreadable]:
         """Statuses, messages, preferences and alarms; what is unknown is passed over."""
-        changes, unreadable = graph.changes(self._settings.app_secret, headers, body)
-        ours = graph.ours(
+        changes, unreadable = graph_api.changes(self._settings.app_secret, headers, body)
+        ours = graph_api.ours(
             changes, number=self._settings.phone_id, account=self._settings.account_id
         )
-        events = [event for change in ours for event in graph.events(change, _later_failure)]
+        events = [event for change in ours for event in graph_api.events(change, _later_failure)]
         return [*events, *unreadable]
 
     async def probe(self) -> bool:
@@ -476,7 +483,7 @@ class WhatsApp:
             return 0, {"error": {"message": type(error).__name__}}
 
 
-def _later_failure(error: graph.GraphError, address: str) -> Failure:
+def _later_failure(error: graph_api.GraphError, address: str) -> Failure:
     return failure_of(error, status=0, address=address)
 
 
@@ -487,7 +494,7 @@ _NUMBER_FIELDS = "display_phone_number,verified_name,quality_rating,status,whats
 
 def _refusal(what: str, status: int, answer: Mapping[str, Any]) -> Finding:
     """Why Meta did not answer as hoped, in words, and what to mend."""
-    error = msgspec.convert(answer.get("error", {}), graph.GraphError, strict=False)
+    error = msgspec.convert(answer.get("error", {}), graph_api.GraphError, strict=False)
     if status == 0:
         return Finding(
             ok=False,

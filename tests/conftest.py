@@ -15,11 +15,11 @@ import pytest
 import redis
 from sqlalchemy import Engine, make_url
 
-from broadcaster import embedded
+from broadcaster.runtime import valkey
 from broadcaster.store import staff_tables
 from broadcaster.store.database import Database
-from postgres import running_postgresql
 from subscribers import store
+from support.postgres import running_postgresql
 
 hypothesis.settings.register_profile(
     "ours",
@@ -133,7 +133,7 @@ def engine(database: Database) -> Engine:
 def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of one embedded Valkey for all tests."""
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        running = embedded.valkey(tmp_path_factory.mktemp("valkey"))
+        running = valkey.valkey(tmp_path_factory.mktemp("valkey"))
         yield runner.run(running.__aenter__())
         runner.run(running.__aexit__(None, None, None))
 

@@ -14,33 +14,28 @@ import pytest
 from sqlalchemy import Connection, delete, insert, make_url, select
 from structlog.testing import capture_logs
 
-from broadcaster import embedded, erasing, publishing, receipts
-from broadcaster.answering import Answerer
 from broadcaster.app import App
-from broadcaster.publishing import Press
+from broadcaster.domain.deliveries import PENDING, SENDING, STATES
+from broadcaster.inbound import inbox
+from broadcaster.inbound.replies import Answerer
+from broadcaster.publishing import corrections
+from broadcaster.publishing.press import Press
+from broadcaster.residents import data_rights
+from broadcaster.runtime import valkey
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.graph_api import scoped_id
 from broadcaster.simulation.providers import Providers, demo_variables, running
-from broadcaster.store.migrating import METADATA
-from broadcaster.store.tables import (
-    PENDING,
-    SENDING,
-    STATES,
-    delivery,
-    held_domain,
-    held_suppression,
-    reached,
-    receipt,
-)
-from broadcaster.web.serving import serve
-from browsing import listening
-from postgres import cluster_files
-from sending import everything_due, table
+from broadcaster.store.migrate import METADATA
+from broadcaster.store.tables import delivery, held_domain, held_suppression, reached, receipt
+from broadcaster.web.server import serve
 from subscribers import residents
 from subscribers.store import address, alias, strike
-from traces import Traces
-from waiting import until
-from world import deliverer, notice, program, publish, rows, subscribe, variables
+from support.browsing import listening
+from support.postgres import cluster_files
+from support.sending import everything_due, table
+from support.traces import Traces
+from support.waiting import until
+from support.world import deliverer, notice, program, publish, rows, subscribe, variables
 
 PHONES = ("6281298765432", "6285711223344", "6281355667788")
 CHATS = ("5512345678", "7098765432")
@@ -108,7 +103,7 @@ class City:
             row.applied_at is None and row.due_at <= self.app.clock().timestamp()
             for row in table(self.app, receipt)
         ):
-            await receipts.apply_due(self.app, answerer)
+            await inbox.apply_due(self.app, answerer)
         await answerer.settle()
 
     def files(self) -> Iterator[tuple[str, bytes]]:
@@ -148,7 +143,7 @@ async def city(
         place = {"BROADCASTER_HOST": "127.0.0.1", "BROADCASTER_PORT": str(port)}
         environ = variables(database_url, folder, BROADCASTER_SIMULATED="true", **place, **demo)
         async with contextlib.AsyncExitStack() as stack:
-            redis_url = await stack.enter_async_context(embedded.valkey(folder))
+            redis_url = await stack.enter_async_context(valkey.valkey(folder))
             app = await stack.enter_async_context(program(environ, redis_url=redis_url))
             ready = asyncio.Event()
             site = asyncio.create_task(serve(app, "127.0.0.1", port, ready, listening=hooks))
@@ -185,7 +180,7 @@ async def a_day(city: City) -> None:
         notice(title="Ralat: air PDAM mati di Cibabat, Rabu 09.00-14.00"), app.clock()
     )
     await app.database.write(
-        publishing.correct,
+        corrections.correct,
         Press.of(app),
         stored.id,
         checked,
@@ -260,7 +255,7 @@ async def test_erasing_reaches_every_table_and_the_files(city: City) -> None:
     sealed = {bytes(row.cipher) for table_ in (address, alias) for row in table(city.app, table_)}
     for channel, people in PEOPLE.items():
         for person in people:
-            assert (await erasing.erase(city.app, channel, person, actor="test")).erased
+            assert (await data_rights.erase(city.app, channel, person, actor="test")).erased
     numbers = {row.id for row in known.values()}
     assert list(_rows_about(city.app, numbers, digests | sealed)) == []
     assert {row.body for row in table(city.app, receipt)} == {None}, (

@@ -11,8 +11,9 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from broadcaster import cli, config
-from broadcaster.config import channel_modules
+from broadcaster import cli
+from broadcaster.runtime import config
+from broadcaster.runtime.config import channel_modules
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))

@@ -130,18 +130,18 @@ def test_migrations_words_pages_and_areas_are_found_there(installed: Path, tmp_p
     assert "Cibabat" in run(installed, tmp_path, script, "areas", "list")
     look = """
 import asyncio, sys
-from broadcaster import config
+from broadcaster.runtime import config
 from broadcaster.app import open_app
 from broadcaster.web.server import create_web
-from broadcaster.web import pages, static
-from broadcaster.wording import words
+from broadcaster.web.base import pages, static_files
+from broadcaster.runtime.i18n import words
 from broadcaster.simulation import news
 from datetime import datetime, UTC
 async def main():
     async with open_app(config.read()) as app:
         create_web(app)
     pages.environment().get_template("home.html")
-    print(words("id")("brand"), static.address("site.css"), len(news.history(datetime.now(UTC))))
+    print(words("id")("brand"), static_files.address("site.css"), len(news.history(datetime.now(UTC))))
 asyncio.run(main())
 """
     assert "Siaran Cimahi /static/site." in run(installed, tmp_path, "-c", look)

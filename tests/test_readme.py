@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from broadcaster import cli, config
+from broadcaster import cli
+from broadcaster.runtime import config
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -53,7 +54,7 @@ def test_every_path_it_names_exists(path: str) -> None:
 
 def test_the_paths_are_found_in_its_text() -> None:
     assert {
-        "broadcaster/delivery.py",
+        "broadcaster/domain/retry_policy.py",
         "subscribers/cimahi.json",
         "templates/whatsapp/",
         ".ci/run",
@@ -123,8 +124,8 @@ def test_ci_calls_the_test_command_of_the_readme() -> None:
 def test_the_sample_announcement_may_be_published() -> None:
     from datetime import UTC, datetime
 
-    from broadcaster.announcements import examine
-    from broadcaster.frontmatter import parse
+    from broadcaster.domain.front_matter import parse
+    from broadcaster.domain.rules import examine
     from subscribers.areas import AreaTree
 
     (sample,) = re.findall(r"```markdown\n(.*?)```", TEXT, re.DOTALL)

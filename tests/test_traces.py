@@ -5,7 +5,7 @@ from base64 import b64encode, urlsafe_b64encode
 import pytest
 
 from broadcaster.simulation.graph_api import wamid
-from traces import Traces
+from support.traces import Traces
 
 PHONE, CHAT, MAIL, DOMAIN = (
     "6281298765432",

@@ -16,12 +16,12 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from broadcaster import subscriber_register
 from broadcaster.app import App
-from broadcaster.commands.failing import Failed
-from broadcaster.commands.opening import ACTOR, opened
-from broadcaster.commands.private import FORCE, private, refuse_existing
-from broadcaster.spreadsheet import line
+from broadcaster.commands.errors import Failed
+from broadcaster.commands.private_files import FORCE, private, refuse_existing
+from broadcaster.commands.session import ACTOR, opened
+from broadcaster.residents import register
+from broadcaster.runtime.csv_safe import line
 from subscribers import encodings, importing
 from subscribers.importing import BadFile, BadRow, Row, Table, Tally
 from subscribers.table import DELIMITERS
@@ -130,11 +130,9 @@ async def import_file(
         while chunk := await asyncio.to_thread(_take, rows, ROWS_A_TRANSACTION):
             good = [row for row in chunk if isinstance(row, Row)]
             if dry_run:
-                outcomes = await subscriber_register.try_rows(app, good)
+                outcomes = await register.try_rows(app, good)
             else:
-                outcomes = await subscriber_register.import_rows(
-                    app, good, file=digest, actor=ACTOR
-                )
+                outcomes = await register.import_rows(app, good, file=digest, actor=ACTOR)
             tally.take(good, outcomes)
             refusals.take(row for row in chunk if isinstance(row, BadRow))
             bar.update(task, completed=counted.size, rows=tally.counts.total() + refusals.count)

@@ -10,11 +10,11 @@ from datetime import datetime
 from babel.numbers import format_decimal
 from sqlalchemy import Connection, func, select
 
-from broadcaster import publishing
 from broadcaster.app import App
-from broadcaster.fields import Fields
-from broadcaster.publishing import Press, Stored
-from broadcaster.signing import decode
+from broadcaster.domain.fields import Fields
+from broadcaster.domain.signatures import decode
+from broadcaster.publishing import publications, schedule
+from broadcaster.publishing.press import Press, Stored
 from broadcaster.simulation import news, residents
 from broadcaster.simulation.news import Item
 from broadcaster.simulation.staff import add_staff, add_templates
@@ -63,7 +63,7 @@ async def seed(app: App, *, fast: bool = False) -> Seeded:
     await app.database.write(add_drafts, Press.of(app), now)
     await app.database.write(add_staff, now.timestamp())
     await app.database.write(add_templates, now.timestamp())
-    await app.database.write(publishing.end_expired, now)
+    await app.database.write(schedule.end_expired, now)
     return await app.database.read(_seeded, len(app.tree.kelurahan))
 
 
@@ -77,7 +77,7 @@ def add_drafts(connection: Connection, press: Press, now: datetime) -> None:
         stored = waiting.get(item.key)
         known = rows.find(connection, stored) if stored else None
         if known is None or known.fields != checked.fields:
-            publishing.save_draft(
+            publications.save_draft(
                 connection,
                 press,
                 checked,
@@ -94,7 +94,7 @@ def publish_draft(connection: Connection, press: Press, key: str, now: datetime)
     if item is None or key not in waiting:
         return None
     checked = press.check(Fields.read(item.raw), now)
-    return publishing.publish(
+    return publications.publish(
         connection, press, checked, actor=ACTOR, now=now, announcement_id=waiting[key]
     )
 
@@ -143,7 +143,7 @@ def _add_history(connection: Connection, press: Press, now: datetime) -> None:
 def _publish_past(connection: Connection, press: Press, item: Item) -> None:
     if item.published_at is not None:
         checked = press.check(Fields.read(item.raw), item.published_at)
-        publishing.publish(connection, press, checked, actor=ACTOR, now=item.published_at)
+        publications.publish(connection, press, checked, actor=ACTOR, now=item.published_at)
 
 
 def _count_residents(connection: Connection) -> int:

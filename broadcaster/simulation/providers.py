@@ -16,14 +16,14 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from broadcaster.config import PREFIX, Loaded
+from broadcaster.newsroom.trial_sends import MARK
+from broadcaster.runtime.config import PREFIX, Loaded
 from broadcaster.simulation import serving, smtp
 from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.graph_api import GraphApi, Received
 from broadcaster.simulation.residents import CHAT, MAIL, PHONE, Neighbour, neighbours, spaced
 from broadcaster.simulation.staff import PEOPLE
-from broadcaster.trial_send import MARK
 from channels import email, telegram, whatsapp
 
 GRAPH, BOT = "/graph", "/bot-api"

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster import accounts as rules
-from broadcaster.accounts import Account
-from broadcaster.store import accounts, recurring
+from broadcaster.domain import credentials
+from broadcaster.domain.accounts import Account
+from broadcaster.store import accounts, templates
 
 PASSWORD = "cimahi-demo"  # noqa: S105  printed on the demo's own sign-in page; no provider is ever reached from there
 
@@ -38,7 +38,7 @@ def add_staff(connection: Connection, at: float) -> None:
     """Store them, unless there is staff already."""
     if accounts.exists(connection):
         return
-    hashed = rules.hash_password(PASSWORD)
+    hashed = credentials.hash_password(PASSWORD)
     for person in PEOPLE:
         accounts.add(connection, person, password=hashed, at=at)
 
@@ -80,7 +80,7 @@ TEMPLATES: Mapping[str, Mapping[str, Any]] = {
 
 def add_templates(connection: Connection, at: float) -> None:
     """Store them, unless there are templates already."""
-    if recurring.everything(connection):
+    if templates.everything(connection):
         return
     for name, form in TEMPLATES.items():
-        recurring.add(connection, name, form, actor=PEOPLE[0].actor, at=at)
+        templates.add(connection, name, form, actor=PEOPLE[0].actor, at=at)

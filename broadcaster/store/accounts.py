@@ -6,8 +6,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from broadcaster.accounts import Account, AccountRole, BadAccount, agencies_text, read_agencies
-from broadcaster.lookalikes import full_name_skeleton, skeleton
+from broadcaster.domain.accounts import (
+    Account,
+    AccountRole,
+    BadAccount,
+    agencies_text,
+    read_agencies,
+)
+from broadcaster.domain.confusables import full_name_skeleton, skeleton
 from broadcaster.store import code_guard
 from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import account, recovery_code, session

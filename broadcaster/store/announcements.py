@@ -23,9 +23,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from broadcaster import signing
-from broadcaster.announcements import State
-from broadcaster.fields import Fields, restored
+from broadcaster.domain import signatures
+from broadcaster.domain.fields import Fields, restored
+from broadcaster.domain.lifecycle import State
 from broadcaster.store import search
 from broadcaster.store.database import is_sqlite
 from broadcaster.store.ledger import end_runs
@@ -108,7 +108,7 @@ class EditionRow:
     @property
     def edition(self) -> Edition:
         """The document, read."""
-        return signing.decode(self.document)
+        return signatures.decode(self.document)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -233,7 +233,7 @@ def insert_edition(
     connection: Connection,
     frozen: Edition,
     *,
-    signer: signing.Signer,
+    signer: signatures.Signer,
     channels: Iterable[str],
     concerned: Iterable[str],
     at: datetime,
@@ -241,7 +241,7 @@ def insert_edition(
     """Sign and store an edition as the newest of its announcement; its id. Who was confirmed before
     `at` is in its audience.
     """
-    document = signing.canonical(frozen)
+    document = signatures.canonical(frozen)
     older = (edition.c.announcement == frozen.announcement, edition.c.newest)
     connection.execute(update(edition).where(*older).values(newest=False))
     values = {
@@ -358,7 +358,7 @@ def edition_document(connection: Connection, edition_id: int) -> Edition:
     ).scalar()
     if document is None:
         raise LookupError(f"no edition {edition_id}")
-    return signing.decode(document)
+    return signatures.decode(document)
 
 
 def newest_edition(connection: Connection, key: str) -> EditionRow | None:
@@ -484,7 +484,7 @@ def _page(
     if edge is not None:
         at, code = int(edge[1]) / 1_000_000, edge[2]
         statement = statement.where(or_(place[0] < at, (place[0] == at) & (place[1] < code)))
-    found = [signing.decode(document) for document in connection.execute(statement).scalars()]
+    found = [signatures.decode(document) for document in connection.execute(statement).scalars()]
     shown = tuple(found[:limit])
     return Page(editions=shown, following=cursor_of(shown[-1]) if len(found) > limit else "")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, func, select
 
-from broadcaster.store import pacing, tier
+from broadcaster.store import throttling, tier
 from broadcaster.store.channels import ChannelState, channel_states
 from broadcaster.store.database import now
 from broadcaster.store.tables import channel_minute, held_suppression, run, slice_
@@ -44,7 +44,7 @@ def channel_figures(
     where that is `limited`.
     """
     state = channel_states(connection).get(channel, ChannelState())
-    pace, wall = pacing.pace_of(connection, channel)
+    pace, wall = throttling.pace_of(connection, channel)
     since = int(wall // 60) - MINUTES
     lately = connection.execute(
         select(func.sum(channel_minute.c.results), func.sum(channel_minute.c.dead)).where(
@@ -65,7 +65,7 @@ def channel_figures(
         rate=allowed,
         slowed=allowed != rate,
         unreachable=pace.unreachable(wall),
-        domains=pacing.held_domains(connection, book, channel),
+        domains=throttling.held_domains(connection, book, channel),
         reached=tier.used(connection, channel) if limited else 0,
         results=int(lately[0] or 0),
         dead=int(lately[1] or 0),

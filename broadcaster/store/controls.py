@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, insert, select
 
-from broadcaster.independence import Control
+from broadcaster.domain.independence import Control
 from broadcaster.store.staff_tables import account_control
 
 

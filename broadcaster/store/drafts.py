@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from broadcaster.form_losses import is_small, loss
+from broadcaster.domain.text_losses import is_small, loss
 from broadcaster.store.staff_tables import draft_version, proposal
 
 TOGETHER_SECONDS = 600.0

@@ -21,22 +21,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from broadcaster.domain.deliveries import DELIVERED, PENDING, READ, SENDING, SENT, UNCONFIRMED
 from broadcaster.store.database import is_sqlite
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
 from broadcaster.store.slices import finish_run
-from broadcaster.store.tables import (
-    DELIVERED,
-    PENDING,
-    READ,
-    SENDING,
-    SENT,
-    UNCONFIRMED,
-    delivery,
-    edition,
-    edition_area,
-    run,
-    slice_,
-)
+from broadcaster.store.tables import delivery, edition, edition_area, run, slice_
 from subscribers.audience import Audience, chunk, reached_by, share, window
 from subscribers.store import address, insert_new, merged
 

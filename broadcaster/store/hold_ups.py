@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
+from broadcaster.domain.waiting import Hold
 from broadcaster.store.staff_tables import hold_up
 from broadcaster.store.tables import edition, run
-from broadcaster.waiting import Hold
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

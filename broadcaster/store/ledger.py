@@ -7,10 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select, union_all, update
 
-from broadcaster.store import people
-from broadcaster.store.fanout import rows_without_slice, seal
-from broadcaster.store.slices import finish_run
-from broadcaster.store.tables import (
+from broadcaster.domain.deliveries import (
     CANCELLED,
     EXPIRED,
     FAILED,
@@ -19,12 +16,11 @@ from broadcaster.store.tables import (
     SKIPPED,
     STATES,
     UNCONFIRMED,
-    delivery,
-    edition,
-    folded,
-    run,
-    slice_,
 )
+from broadcaster.store import people
+from broadcaster.store.fanout import rows_without_slice, seal
+from broadcaster.store.slices import finish_run
+from broadcaster.store.tables import delivery, edition, folded, run, slice_
 
 NOT_ARRIVED = (FAILED, SKIPPED, CANCELLED, EXPIRED, UNCONFIRMED)
 """States of a row that is closed and of which nobody knows that it arrived."""

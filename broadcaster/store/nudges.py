@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from broadcaster.accounts import Account
+from broadcaster.domain.accounts import Account
 from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import nudge
 from broadcaster.store.tables import announcement

@@ -4,35 +4,24 @@ what an outcome means.
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, text, update
 
+from broadcaster.domain.deliveries import (
+    FAILED,
+    PENDING,
+    SENDING,
+    SENT,
+    UNCONFIRMED,
+    Decision,
+    MarkedRow,
+)
 from broadcaster.store import statements
 from broadcaster.store.database import now
 from broadcaster.store.slices import Claim, move_counters
-from broadcaster.store.statements import MarkedRow
-from broadcaster.store.tables import FAILED, PENDING, SENDING, SENT, UNCONFIRMED, delivery
+from broadcaster.store.tables import delivery
 from subscribers.addresses import AddressBook
-
-
-class Decision(NamedTuple):
-    """What becomes of a row after an attempt: its next state and why. PENDING is a retry at
-    `due_at`.
-    """
-
-    slot: int
-    attempt: int
-    state: int
-    due_at: float = 0.0
-    reason: str = ""
-    provider_code: str = ""
-    provider_id: str = ""
-    """As the provider gave it: only its key is stored."""
-    message_number: int | None = None
-    spend: bool = False
-    uncertain: bool = False
-
 
 _settle = (
     update(delivery)

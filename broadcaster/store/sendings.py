@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from broadcaster.store import ledger, listing
+from broadcaster.store import announcement_lists, ledger
+from broadcaster.store.announcement_lists import Item
 from broadcaster.store.ledger import Progress
-from broadcaster.store.listing import Item
 from broadcaster.store.tables import edition, run
 
 MOST = 20
@@ -50,7 +50,7 @@ def recent(connection: Connection, but: Sequence[str] = ()) -> list[Sending]:
 
 
 def _sendings(connection: Connection, ids: Sequence[str]) -> list[Sending]:
-    items = listing.items(connection, list(ids))
+    items = announcement_lists.items(connection, list(ids))
     newest = select(edition.c.announcement, edition.c.published_at).where(
         edition.c.newest, edition.c.announcement.in_(ids)
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, select, update
 
-from broadcaster.accounts import Account
+from broadcaster.domain.accounts import Account
 from broadcaster.store import accounts
 from broadcaster.store.staff_tables import account, session
 

@@ -14,11 +14,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, select, text, update
 
-from broadcaster.store import statements, tier
-from broadcaster.store.database import now
-from broadcaster.store.leases import Holder, LeaseLost, lease_clock
-from broadcaster.store.statements import Candidate, MarkedRow, Statement
-from broadcaster.store.tables import (
+from broadcaster.domain.deliveries import (
     CANCELLED,
     EXPIRED,
     PENDING,
@@ -26,16 +22,15 @@ from broadcaster.store.tables import (
     SKIPPED,
     STATES,
     UNCONFIRMED,
-    delivery,
-    edition,
-    run,
-    slice_,
+    MarkedRow,
 )
+from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT, UNCERTAIN_LIMIT_EMERGENCY
+from broadcaster.store import statements, tier
+from broadcaster.store.database import now
+from broadcaster.store.leases import Holder, LeaseLost, lease_clock
+from broadcaster.store.statements import Candidate, Statement
+from broadcaster.store.tables import delivery, edition, run, slice_
 
-UNCERTAIN_LIMIT = 3
-"""Uncertain attempts after which a row closes as unconfirmed."""
-UNCERTAIN_LIMIT_EMERGENCY = 5
-"""The same for emergencies."""
 UNCONFIRMED_ADDRESS, CONFIRMED = 0, 1
 """subscribers.store.State: only a confirmed address is written to."""
 

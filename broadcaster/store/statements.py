@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, CursorResult
 
+from broadcaster.domain.deliveries import STATES, MarkedRow
 from broadcaster.store.database import is_sqlite
-from broadcaster.store.tables import STATES
 
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 
@@ -34,23 +34,6 @@ class Statement:
         return connection.exec_driver_sql(
             self._sqlite if is_sqlite(connection) else self._postgresql, values
         )
-
-
-class MarkedRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A row that may now be written to the provider; `attempt` counts this one, `sealed` is the
-    address sealed, in hex.
-    """
-
-    slot: int
-    address: int
-    area: str
-    attempt: int
-    spent: int
-    uncertain: int
-    sealed: str
-    language: str
-    consented_at: float
-    corrects: tuple[int, ...] = ()
 
 
 class Candidate(MarkedRow, frozen=True, kw_only=True, array_like=True):

@@ -3,11 +3,12 @@ until a success clears them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, or_, select, text, update
 
-from broadcaster.store.tables import PENDING, STATES, delivery, last_success, run, slice_, suspicion
+from broadcaster.domain.deliveries import PENDING, STATES
+from broadcaster.domain.sender_faults import Seen
+from broadcaster.store.tables import delivery, last_success, run, slice_, suspicion
 
 KEEP_SECONDS = 48 * 3600.0
 """How long an address stays known as one whose reply was its own: longer than any row is tried
@@ -19,17 +20,6 @@ proves nothing against it.
 """
 LOOKED_AT = 500
 """Newest replies of a kind that are weighed."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
-    """A reply that one address got: `domain` is a keyed hash, empty where the channel has none;
-    `at` in epoch seconds.
-    """
-
-    address: int
-    domain: str = ""
-    at: float
 
 
 def note_success(connection: Connection, channel: str, domains: Mapping[str, float]) -> None:

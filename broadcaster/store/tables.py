@@ -23,6 +23,8 @@ from sqlalchemy import (
     text,
 )
 
+from broadcaster.domain.deliveries import PENDING, STATES
+
 metadata = MetaData()
 big_key = BigInteger().with_variant(Integer, "sqlite")
 
@@ -171,12 +173,6 @@ run = Table(
     sqlite_with_rowid=False,
 )
 
-STATES = (
-    "pending", "sending", "sent", "delivered", "read", "failed", "skipped", "cancelled", "expired", "unconfirmed",
-)  # fmt: skip
-PENDING, SENDING, SENT, DELIVERED, READ, FAILED, SKIPPED, CANCELLED, EXPIRED, UNCONFIRMED = range(
-    10
-)
 
 slice_ = Table(
     "slice",

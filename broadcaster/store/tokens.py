@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from broadcaster.store.database import now
 from broadcaster.store.tables import token as tokens
-from channels.base.legible import has_letter
+from channels.base.legibility import has_letter
 from channels.base.rendering import one_line
 
 SCOPES = ("read", "write", "publish")

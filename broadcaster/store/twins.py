@@ -8,11 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, case, delete, exists, select, update
 
+from broadcaster.domain.deliveries import PENDING, SENDING, STATES
 from broadcaster.store.fanout import MAY_HAVE_REACHED
 from broadcaster.store.tables import (
-    PENDING,
-    SENDING,
-    STATES,
     delivery,
     held_suppression,
     provider_message,

@@ -3,43 +3,40 @@ it. Nothing else routes.
 """
 
 from broadcaster.app import App
-from broadcaster.newsroom import FORM_BYTES
-from broadcaster.web import (
+from broadcaster.newsroom.forms import FORM_BYTES
+from broadcaster.web import simulation
+from broadcaster.web.api import announcements, areas, openapi, schemas, subscribers
+from broadcaster.web.base import static_files
+from broadcaster.web.base.authorization import Operation, Row
+from broadcaster.web.base.bulkhead import bounded
+from broadcaster.web.base.page_cache import shared
+from broadcaster.web.machines import health, webhooks
+from broadcaster.web.public import (
     announcement,
-    check,
-    health,
-    home,
+    archive,
     media,
     privacy,
-    pull,
-    simulation,
-    static,
-    stop,
+    pull_channels,
     subscribe,
-    webhook,
+    unsubscribe,
+    verify,
 )
-from broadcaster.web.access import Operation, Row
-from broadcaster.web.api import announcements, bodies, openapi, places, subscribers
-from broadcaster.web.bulkhead import bounded
-from broadcaster.web.rush import shared
 from broadcaster.web.staff import account as own_account
 from broadcaster.web.staff import (
     account_factor,
     account_mail,
     account_password,
     addresses,
-    amend,
-    auditing,
+    audit,
     channels,
     compose,
+    corrections,
+    emergency,
     failed_csv,
     help,
     history,
     link_chat,
-    people,
-    people_acts,
     pictures,
-    reading,
     review,
     sending,
     sendings,
@@ -47,8 +44,10 @@ from broadcaster.web.staff import (
     sso,
     templates,
     trial_send,
-    urgent,
+    user_actions,
+    users,
 )
+from broadcaster.web.staff import announcement as reading
 from broadcaster.web.staff import home as newsroom_home
 from broadcaster.web.staff import list as newsroom_list
 
@@ -57,83 +56,83 @@ JSON_BYTES = 256 * 1024
 """Bytes of an API request: the longest announcement in three languages is a tenth of it."""
 
 RESIDENTS = (
-    Row("/", shared(home.show, query=home.known_query), access="public"),
+    Row("/", shared(archive.show, query=archive.known_query), access="public"),
     Row("/p/{code}.json", bounded(announcement.signed), access="public"),
     Row("/p/{code}", shared(announcement.show), access="public"),
     Row("/daftar", shared(subscribe.show), access="public"),
-    Row("/cek", shared(check.show, query=check.known_query), access="public", guessing=True),
-    Row("/berhenti/{token}", stop.ask, access="signed token"),
-    Row("/berhenti/{token}", stop.stop, access="signed token", methods=("POST",)),
+    Row("/cek", shared(verify.show, query=verify.known_query), access="public", guessing=True),
+    Row("/berhenti/{token}", unsubscribe.ask, access="signed token"),
+    Row("/berhenti/{token}", unsubscribe.stop, access="signed token", methods=("POST",)),
     Row("/privasi", shared(privacy.show), access="public"),
     Row("/media/{id}/{variant}.jpg", media.show, access="public"),
-    Row("/static/{path:path}", static.show, access="public"),
-    Row("/favicon.ico", static.favicon, access="public"),
-    Row("/robots.txt", static.robots, access="public"),
+    Row("/static/{path:path}", static_files.show, access="public"),
+    Row("/favicon.ico", static_files.favicon, access="public"),
+    Row("/robots.txt", static_files.robots, access="public"),
 )
 
 MACHINES = (
     Row("/healthz", health.alive, access="public"),
     Row("/readyz", health.ready, access="public"),
     Row("/metrics", health.metrics, access="public"),
-    Row("/webhook/{channel}", webhook.challenge, access="provider signature"),
+    Row("/webhook/{channel}", webhooks.challenge, access="provider signature"),
     Row(
         "/webhook/{channel}",
-        webhook.receive,
+        webhooks.receive,
         access="provider signature",
         methods=("POST",),
-        cap=webhook.BODY_BYTES,
+        cap=webhooks.BODY_BYTES,
     ),
 )
 
 API = (
-    Row("/api/v1/", shared(places.explain), access="public"),
+    Row("/api/v1/", shared(areas.explain), access="public"),
     Row("/api/v1/openapi.json", openapi.show, access="public"),
     Row(
         ANNOUNCEMENTS, announcements.create, access="token:write", methods=("POST",), cap=JSON_BYTES,
         operation=Operation(
-            summary="Write an announcement, and publish it at once if asked", body=bodies.NewAnnouncement,
-            answer=bodies.Published, status=201, idempotent=True,
+            summary="Write an announcement, and publish it at once if asked", body=schemas.NewAnnouncement,
+            answer=schemas.Published, status=201, idempotent=True,
         ),
     ),
     Row(
         ANNOUNCEMENTS + "/{id}", announcements.read, access="token:read",
-        operation=Operation(summary="What became of an announcement", answer=bodies.Announcement),
+        operation=Operation(summary="What became of an announcement", answer=schemas.Announcement),
     ),
     Row(
         ANNOUNCEMENTS + "/{id}/pause", announcements.pause, access="token:publish", methods=("POST",),
-        operation=Operation(summary="Stop sending until resumed", body=bodies.Reason, answer=bodies.Announcement),
+        operation=Operation(summary="Stop sending until resumed", body=schemas.Reason, answer=schemas.Announcement),
     ),
     Row(
         ANNOUNCEMENTS + "/{id}/resume", announcements.resume, access="token:publish", methods=("POST",),
-        operation=Operation(summary="Go on where it was paused", answer=bodies.Announcement),
+        operation=Operation(summary="Go on where it was paused", answer=schemas.Announcement),
     ),
     Row(
         ANNOUNCEMENTS + "/{id}/cancel", announcements.cancel, access="token:publish", methods=("POST",),
-        operation=Operation(summary="Send nothing more of it", body=bodies.Reason, answer=bodies.Announcement),
+        operation=Operation(summary="Send nothing more of it", body=schemas.Reason, answer=schemas.Announcement),
     ),
     Row(
         ANNOUNCEMENTS + "/{id}/retry-failed", announcements.retry_failed, access="token:publish", methods=("POST",),
-        operation=Operation(summary="Try once more where it failed", answer=bodies.Retried),
+        operation=Operation(summary="Try once more where it failed", answer=schemas.Retried),
     ),
     Row(
         ANNOUNCEMENTS + "/{id}/correct", announcements.correct, access="token:publish", methods=("POST",), cap=JSON_BYTES,
         operation=Operation(
-            summary="Publish a corrected edition", body=bodies.CorrectedAnnouncement, answer=bodies.Published, idempotent=True
+            summary="Publish a corrected edition", body=schemas.CorrectedAnnouncement, answer=schemas.Published, idempotent=True
         ),
     ),
     Row(
         ANNOUNCEMENTS + "/{id}/withdraw", announcements.withdraw, access="token:publish", methods=("POST",),
-        operation=Operation(summary="Withdraw it", body=bodies.WithdrawalReason, answer=bodies.Published, idempotent=True),
+        operation=Operation(summary="Withdraw it", body=schemas.WithdrawalReason, answer=schemas.Published, idempotent=True),
     ),
     Row(
-        "/api/v1/areas", places.areas, access="token:read",
-        operation=Operation(summary="Every area with its code and slug", answer=bodies.Areas),
+        "/api/v1/areas", areas.areas, access="token:read",
+        operation=Operation(summary="Every area with its code and slug", answer=schemas.Areas),
     ),
     Row(
         "/api/v1/subscribers", subscribers.add, access="token:write", methods=("POST",),
         operation=Operation(
-            summary="Add or change one subscriber, as a row of the CSV does", body=bodies.NewSubscriber,
-            answer=bodies.SubscriberAnswer,
+            summary="Add or change one subscriber, as a row of the CSV does", body=schemas.NewSubscriber,
+            answer=schemas.SubscriberAnswer,
         ),
     ),
 )  # fmt: skip
@@ -219,16 +218,16 @@ STAFF = (
     Row(ONE + "/pulihkan", review.restore, access="staff:write", methods=("POST",)),
     Row(ONE + "/riwayat", history.show, access="staff:read"),
     Row(ONE + "/darurat", review.break_glass, access="staff:write", methods=("POST",)),
-    Row("/redaksi/darurat", urgent.show, access="staff:write"),
+    Row("/redaksi/darurat", emergency.show, access="staff:write"),
     Row(
         "/redaksi/darurat",
-        urgent.submit,
+        emergency.submit,
         access="staff:write",
         methods=("POST",),
         cap=FORM_BYTES,
-        again=urgent.show_again,
+        again=emergency.show_again,
     ),
-    Row("/redaksi/alarm", urgent.alarm, access="staff:approve", by_itself=True),
+    Row("/redaksi/alarm", emergency.alarm, access="staff:approve", by_itself=True),
     Row("/redaksi/pengiriman", sendings.show, access="staff:read"),
     Row("/redaksi/pengiriman/{id}", sending.show, access="staff:read"),
     Row("/redaksi/pengiriman/{id}/aliran", sending.stream, access="staff:read", by_itself=True),
@@ -241,38 +240,43 @@ STAFF = (
     Row(
         "/redaksi/pengiriman/{id}/coba-lagi", sending.retry, access="staff:steer", methods=("POST",)
     ),
-    Row("/redaksi/pengumuman/{id}/ralat", amend.show_correction, access="staff:read"),
+    Row("/redaksi/pengumuman/{id}/ralat", corrections.show_correction, access="staff:read"),
     Row(
         "/redaksi/pengumuman/{id}/ralat",
-        amend.correct,
+        corrections.correct,
         access="staff:write",
         methods=("POST",),
         cap=FORM_BYTES,
-        again=amend.show_again,
+        again=corrections.show_again,
     ),
-    Row("/redaksi/pengumuman/{id}/cabut", amend.show_withdrawal, access="staff:read"),
-    Row("/redaksi/pengumuman/{id}/cabut", amend.withdraw, access="staff:write", methods=("POST",)),
+    Row("/redaksi/pengumuman/{id}/cabut", corrections.show_withdrawal, access="staff:read"),
+    Row(
+        "/redaksi/pengumuman/{id}/cabut",
+        corrections.withdraw,
+        access="staff:write",
+        methods=("POST",),
+    ),
     Row(
         "/redaksi/pengumuman/{id}/usulan/setujui",
-        amend.approve,
+        corrections.approve,
         access="staff:approve",
         methods=("POST",),
     ),
     Row(
         "/redaksi/pengumuman/{id}/usulan/batalkan",
-        amend.call_back,
+        corrections.call_back,
         access="staff:steer",
         methods=("POST",),
     ),
     Row(
         "/redaksi/pengumuman/{id}/usulan/tolak",
-        amend.refuse,
+        corrections.refuse,
         access="staff:approve",
         methods=("POST",),
     ),
     Row(
         "/redaksi/pengumuman/{id}/usulan/tarik",
-        amend.take_back,
+        corrections.take_back,
         access="staff:write",
         methods=("POST",),
     ),
@@ -313,41 +317,44 @@ STAFF = (
         access="staff:own",
         methods=("POST",),
     ),
-    Row("/redaksi/pengguna", people.show, access="staff:manage"),
-    Row("/redaksi/pengguna/baru", people.begin, access="staff:manage"),
-    Row("/redaksi/pengguna/baru", people.create, access="staff:manage", methods=("POST",)),
-    Row("/redaksi/pengguna/{id}", people.edit, access="staff:manage"),
-    Row("/redaksi/pengguna/{id}", people.save, access="staff:manage", methods=("POST",)),
+    Row("/redaksi/pengguna", users.show, access="staff:manage"),
+    Row("/redaksi/pengguna/baru", users.begin, access="staff:manage"),
+    Row("/redaksi/pengguna/baru", users.create, access="staff:manage", methods=("POST",)),
+    Row("/redaksi/pengguna/{id}", users.edit, access="staff:manage"),
+    Row("/redaksi/pengguna/{id}", users.save, access="staff:manage", methods=("POST",)),
     Row(
         "/redaksi/pengguna/{id}/nonaktif",
-        people_acts.disable,
+        user_actions.disable,
         access="staff:manage",
         methods=("POST",),
     ),
     Row(
-        "/redaksi/pengguna/{id}/aktif", people_acts.enable, access="staff:manage", methods=("POST",)
+        "/redaksi/pengguna/{id}/aktif",
+        user_actions.enable,
+        access="staff:manage",
+        methods=("POST",),
     ),
     Row(
         "/redaksi/pengguna/{id}/sandi",
-        people_acts.reset_password,
+        user_actions.reset_password,
         access="staff:manage",
         methods=("POST",),
     ),
     Row(
         "/redaksi/pengguna/{id}/kode",
-        people_acts.remove_second_factor,
+        user_actions.remove_second_factor,
         access="staff:manage",
         methods=("POST",),
     ),
     Row(
         "/redaksi/pengguna/{id}/sesi",
-        people_acts.end_sessions,
+        user_actions.end_sessions,
         access="staff:manage",
         methods=("POST",),
     ),
-    Row("/redaksi/audit", auditing.show, access="staff:manage"),
-    Row("/redaksi/audit.csv", auditing.export, access="staff:manage"),
-    Row("/redaksi/audit.jsonl", auditing.export, access="staff:manage"),
+    Row("/redaksi/audit", audit.show, access="staff:manage"),
+    Row("/redaksi/audit.csv", audit.export, access="staff:manage"),
+    Row("/redaksi/audit.jsonl", audit.export, access="staff:manage"),
 )
 """The newsroom. A public row here is one by which people sign in; each other one names a right
 (accounts.py).
@@ -372,7 +379,7 @@ def table(app: App) -> tuple[Row, ...]:
     """
     return (
         *RESIDENTS,
-        *pull.rows(app),
+        *pull_channels.rows(app),
         *MACHINES,
         *API,
         *STAFF,

@@ -1,102 +1,123 @@
-"""The web application: the route table behind its guards and middleware. The caller opens and
-closes the App.
+"""Serving the web: uvicorn on uvloop and httptools, stopped within five seconds by a signal or by
+cancelling.
 """
 
-from collections.abc import Iterable, Mapping
-from urllib.parse import quote
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
-from starlette.routing import Match, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+import uvicorn
 
 from broadcaster.app import App
-from broadcaster.hashing import Busy
-from broadcaster.signon import SignOn
-from broadcaster.web import errors
-from broadcaster.web.access import Endpoint, Limits, Row, guarded
-from broadcaster.web.bodies import Bodies
-from broadcaster.web.check import Officials
-from broadcaster.web.media import MediaCache
-from broadcaster.web.middleware import AccessLog, Failures, SecurityHeaders
-from broadcaster.web.proxy_watch import ProxyWatch
-from broadcaster.web.pull import PullCache
-from broadcaster.web.refusals import Refusals
-from broadcaster.web.routes import table
-from broadcaster.web.rush import Rush
-from broadcaster.web.staff.reach import Estimates
-from broadcaster.web.staff.watching import Watching
+from broadcaster.runtime.file_limits import raise_file_limit
+from broadcaster.web.application import create_web
+from broadcaster.web.base.admission import Admission, Limits, trusts
+from broadcaster.web.base.connections import LimitedConnection, State, sweep
+
+GRACE_SECONDS = 3
+"""How long running answers may take once the server stops; open streams end then."""
+BACKLOG = 2_048
+SWEEP_TICKS = 5
+"""Connections are looked at every so many ticks of uvicorn, which are 0.1 s long."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def create_web(app: App, *, limits: Limits | None = None) -> Starlette:
-    """The whole site for an open App."""
-    rows = table(app)
-    web = Starlette(
-        routes=_routes(rows),
-        middleware=[
-            Middleware(ProxyWatch, program=app),
-            Middleware(AccessLog),
-            Middleware(SecurityHeaders, https=app.site.base_url.startswith("https://")),
-            Middleware(Failures, answer=errors.on_failure),
-        ],
-        exception_handlers={HTTPException: errors.on_http_exception, Busy: errors.on_busy},
-    )
-    web.router.redirect_slashes = False  # Starlette's would name whatever host the visitor does
-    web.router.default = _without_slash(web)
-    web.state.app = app
-    web.state.rows = rows
-    web.state.limits = limits or Limits()
-    web.state.refusals = Refusals()
-    web.state.bodies = Bodies(web.state.refusals)
-    web.state.documents = PullCache()
-    web.state.pictures = MediaCache()
-    web.state.officials = Officials()
-    web.state.rush = Rush()
-    web.state.error_pages = {}
-    web.state.watching = Watching()
-    web.state.estimates = Estimates()
-    web.state.sign_on = SignOn(app.settings, app.clock)
-    return web
-
-
-def _without_slash(web: Starlette) -> ASGIApp:
-    """What answers a path beyond the table: one that is there without its last slash is named, as a
-    path of our own.
+class _Server(uvicorn.Server):
+    """Stops on a signal and returns, so that the caller closes what it opened (uvicorn would raise
+    the signal again).
     """
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        path = str(scope["path"]).removesuffix("/")
-        elsewhere = web.router.not_found
-        if scope["type"] == "http" and path and path != scope["path"]:
-            meant = {**scope, "path": path}
-            if any(route.matches(meant)[0] is Match.FULL for route in web.routes):
-                query = scope["query_string"].decode("latin-1")
-                elsewhere = RedirectResponse(quote(path) + (f"?{query}" if query else ""), 307)
-        await elsewhere(scope, receive, send)
+    def __init__(
+        self, config: uvicorn.Config, admission: Admission, ready: asyncio.Event | None
+    ) -> None:
+        super().__init__(config)
+        self.server_state = State(admission)
+        self._admission = admission
+        self._ready = ready
 
-    return answer
+    async def on_tick(self, counter: int) -> bool:
+        """End connections that took too long."""
+        if counter % SWEEP_TICKS == 0:
+            sweep(self._admission, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so. Raises OSError when the port is taken (uvicorn would end the
+        process).
+        """
+        try:
+            await super().startup(sockets)
+        except SystemExit as error:
+            raise OSError(f"cannot listen on {self.config.host}:{self.config.port}") from error
+        if self._ready is not None and self.started:
+            self._ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle the signals while serving, where this thread may."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
-def _routes(rows: Iterable[Row]) -> list[Route]:
-    """One Starlette route per path, so that a wrong method is answered with all that are right."""
-    by_path: dict[str, list[Row]] = {}
-    for row in rows:
-        by_path.setdefault(row.path, []).append(row)
-    return [
-        Route(path, _by_method(same), methods=[m for row in same for m in row.methods])
-        for path, same in by_path.items()
-    ]
+async def serve(
+    app: App,
+    host: str,
+    port: int,
+    ready: asyncio.Event | None = None,
+    *,
+    listening: socket.socket | None = None,
+    limits: Limits | None = None,
+) -> None:
+    """Serve until SIGINT, SIGTERM or cancelled; `listening` is a bound socket to use instead of
+    host and port.
+
+    Raises OSError when it cannot listen.
+    """
+    held = (limits or Limits()).within(raise_file_limit())
+    web = create_web(app)
+    web.state.admission = Admission(held, web.state.refusals, trusts(app.settings.trusted_proxies))
+    server = _Server(
+        uvicorn.Config(
+            web,
+            host=host,
+            port=port,
+            http=LimitedConnection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # ProxyWatch reads them, and says where they cannot be believed
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_keep_alive=30,
+            backlog=min(BACKLOG, held.connections),
+        ),
+        web.state.admission,
+        ready,
+    )
+    serving = asyncio.create_task(server.serve([listening] if listening else None), name="web")
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise
 
 
-def _by_method(rows: list[Row]) -> Endpoint:
-    endpoints: Mapping[str, Endpoint] = {
-        method: guarded(row) for row in rows for method in row.methods
-    }
-
-    async def endpoint(request: Request) -> Response:
-        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
-
-    return endpoint
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """For asyncio.Runner: uvloop where it runs, else asyncio's own loop."""
+    try:
+        import uvloop  # noqa: PLC0415  not installed on Windows
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

@@ -17,19 +17,20 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
-from broadcaster.fields import InvalidAnnouncement
-from broadcaster.overview import Overview, overview
-from broadcaster.publishing import Press, ring
+from broadcaster.delivery.status import Overview, overview
+from broadcaster.domain.fields import InvalidAnnouncement
+from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.publishing.press import Press
+from broadcaster.publishing.publications import ring
 from broadcaster.simulation import city, news
 from broadcaster.simulation.residents import CHAT, MAIL, PHONE
 from broadcaster.simulation.showing import Bubble, bubbles
 from broadcaster.store import announcements, ledger
 from broadcaster.store.tables import edition, run
-from broadcaster.web import pages
-from broadcaster.web.access import app_of
-from broadcaster.web.middleware import FRAMED_CSP
+from broadcaster.web.base import pages
+from broadcaster.web.base.authorization import app_of
+from broadcaster.web.base.middleware import FRAMED_CSP
 from channels.base.contract import Edition
 from subscribers.areas import Area
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from channels.base.tolerant import Unreadable
+from channels.base.tolerant_reading import Unreadable
 
 Lang = Literal["id", "en", "su"]
 Kind = Literal["notice", "alert", "clarification"]

@@ -8,7 +8,7 @@ import unicodedata
 import phonenumbers
 
 from channels.base.contract import BadAddress
-from channels.base.typed import seen
+from channels.base.typed_addresses import seen
 
 EXAMPLE = "misalnya 0812-0000-0001"
 _ROUNDED = re.compile(r"\+?\d+(?:[.,]\d+)?e\+?\d+", re.IGNORECASE)

@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from channels.base import legible
+from channels.base import legibility
 from channels.base.contract import Claim, Edition, Wording
 from channels.base.markdown import parse
 from channels.base.marks import rooted
@@ -67,8 +67,8 @@ def clean(text: str) -> str:
     """NFC without controls, lone surrogates, bidi marks, unseen characters and piles of marks; any
     line end becomes a newline.
     """
-    text = legible.visible(_HOSTILE.sub("", _LINE_END.sub("\n", text)))
-    return legible.capped(_HOSTILE.sub("", unicodedata.normalize("NFC", text)))
+    text = legibility.visible(_HOSTILE.sub("", _LINE_END.sub("\n", text)))
+    return legibility.capped(_HOSTILE.sub("", unicodedata.normalize("NFC", text)))
 
 
 def one_line(text: str) -> str:

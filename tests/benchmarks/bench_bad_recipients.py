@@ -19,12 +19,12 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from bad_recipients import email_city, graph, in_slot_order, mailbox, phone, whatsapp_city
 from benchmarks.parts import table
 from broadcaster.app import App
-from broadcaster.store.migrating import migrate
-from picky_smtp import Answer, PickySmtp
-from world import deliverer, emergency, publish
+from broadcaster.store.migrate import migrate
+from support.bad_recipients import email_city, graph, in_slot_order, mailbox, phone, whatsapp_city
+from support.picky_smtp import Answer, PickySmtp
+from support.world import deliverer, emergency, publish
 
 SLOW_SECONDS = 5.0
 Choice = Callable[[list[str]], Collection[str]]

@@ -30,10 +30,10 @@ from benchmarks.city import KINDS, City, Databases, city, databases
 from benchmarks.crowd import Crowd
 from benchmarks.parts import machine, process, table
 from benchmarks.standins import Clock, provider
-from browsing import CREDENTIALS, listening
-from flooding import flood, leave_unmatched, say, written
 from subscribers import residents
-from world import notice, publish, subscribe
+from support.browsing import CREDENTIALS, listening
+from support.flooding import flood, leave_unmatched, say, written
+from support.world import notice, publish, subscribe
 
 GOAL = 2.0
 PATIENCE = 60.0

@@ -24,11 +24,11 @@ import redis
 import uvloop
 
 from benchmarks.parts import cost, line, process, table
-from broadcaster.draining import HANDS
-from broadcaster.embedded import valkey
-from broadcaster.hand import BATCH
-from broadcaster.limits import Limiter
-from broadcaster.queue import Queue
+from broadcaster.delivery.drain import HANDS
+from broadcaster.delivery.rate_limiter import Limiter
+from broadcaster.delivery.slice_sender import BATCH
+from broadcaster.runtime.queue import Queue
+from broadcaster.runtime.valkey import valkey
 
 RATES = (20, 80, 1000)
 PROCESSES = 4

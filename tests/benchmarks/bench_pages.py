@@ -18,17 +18,17 @@ from typing import Any
 from crowd import Crowd
 from sqlalchemy import Connection, insert
 
-from broadcaster import publishing
-from broadcaster.accounts import AccountRole
 from broadcaster.app import App
-from broadcaster.publishing import Press
+from broadcaster.domain.accounts import AccountRole
+from broadcaster.publishing import transitions
+from broadcaster.publishing.press import Press
 from broadcaster.store import announcements, audit, fanout
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.leases import Holder
-from broadcaster.store.migrating import migrate
+from broadcaster.store.migrate import migrate
 from broadcaster.store.tables import announcement
-from browsing import Running, running
-from staffing import Browser, signed_in
+from support.browsing import Running, running
+from support.staffing import Browser, signed_in
 
 PAGES_MS, LISTS_MS = 100.0, 200.0
 """The goal: p95 of a page, and of the list with its search."""
@@ -78,7 +78,7 @@ def rows(app: App, count: int, now: float) -> Iterator[dict[str, Any]]:
         fields = press.examine(raw, app.clock()).fields
         at = now - number * 6_000.0
         row = Announcement(
-            id=publishing.new_id(app.clock() - timedelta(seconds=number * 6_000)),
+            id=transitions.new_id(app.clock() - timedelta(seconds=number * 6_000)),
             code=f"CMH-{number:04d}-ZZ",
             state="draft",
             fields=fields,

@@ -23,12 +23,13 @@ from pathlib import Path
 import aiohttp
 from sqlalchemy import Connection
 
-from broadcaster import config, embedded, publishing
 from broadcaster.app import App, open_app
-from broadcaster.publishing import Press
+from broadcaster.publishing import publications
+from broadcaster.publishing.press import Press
+from broadcaster.runtime import config, processes
 from broadcaster.simulation.ports import free_port
-from broadcaster.store.migrating import migrate
-from browsing import CREDENTIALS
+from broadcaster.store.migrate import migrate
+from support.browsing import CREDENTIALS
 
 SEARCH_MS, READ_MS = 100.0, 500.0
 """The goal: p95 of a search, and of everybody else's pages while strangers search."""
@@ -77,7 +78,7 @@ def load(app: App, count: int, text: Callable[[int], str]) -> None:
                 "areas": [areas[number % len(areas)]],
                 "channels": ["feed", "display"],
             }
-            publishing.publish(connection, press, press.examine(raw, now), actor="bench", now=now)
+            publications.publish(connection, press, press.examine(raw, now), actor="bench", now=now)
 
     for start in range(0, count, BATCH):
         app.database.write_now(publish, range(start, min(count, start + BATCH)))
@@ -91,7 +92,7 @@ async def web(environ: dict[str, str], folder: Path) -> AsyncIterator[str]:
     served = {"BROADCASTER_HOST": "127.0.0.1", "BROADCASTER_PORT": str(port)}
     with (folder / "web.log").open("wb") as log:
         process = subprocess.Popen(
-            embedded.tied(command), env={**os.environ, **environ, **served}, stdout=log, stderr=log
+            processes.tied(command), env={**os.environ, **environ, **served}, stdout=log, stderr=log
         )
     try:
         async with aiohttp.ClientSession() as session:

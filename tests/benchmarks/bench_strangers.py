@@ -34,11 +34,11 @@ from benchmarks.parts import line, machine, process, table
 from benchmarks.standins import Clock, provider
 from benchmarks.strangers import KINDS
 from broadcaster.app import App
-from broadcaster.embedded import valkey
+from broadcaster.runtime.valkey import valkey
 from broadcaster.simulation.ports import free_port
-from broadcaster.store.migrating import migrate
+from broadcaster.store.migrate import migrate
 from subscribers.store import address as addresses
-from world import notice, program, publish, subscribe, variables
+from support.world import notice, program, publish, subscribe, variables
 
 STOP_SECONDS, ANSWER_MS, MEMORY_MB = 2.0, 500.0, 400.0
 """The goals."""

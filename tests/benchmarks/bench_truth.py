@@ -17,11 +17,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from broadcaster.overview import overview
-from broadcaster.store import closed, figures, ledger, retrying
-from broadcaster.store.causes import Watcher
+from broadcaster.delivery.status import overview
+from broadcaster.store import failed_rows, ledger, metrics, retries
 from broadcaster.store.database import Database
-from broadcaster.store.folding import fold_old
+from broadcaster.store.failure_causes import Watcher
+from broadcaster.store.retention import fold_old
 from broadcaster.store.tables import metadata
 from subscribers import store
 
@@ -119,11 +119,11 @@ def large(database: Database) -> None:
         lambda: database.read_now(overview, "a", SITE, Watcher(looks=float("inf"))),
     )
     timed("show, once: areas", 1, lambda: database.read_now(ledger.areas, "a"))
-    timed("failed: a page", 10, lambda: database.read_now(closed.page, (1, "email"), -1))
-    part: list[Any] = [database.read_now(retrying.parts, "a")[0]]
+    timed("failed: a page", 10, lambda: database.read_now(failed_rows.page, (1, "email"), -1))
+    part: list[Any] = [database.read_now(retries.parts, "a")[0]]
 
     def again() -> None:
-        part[0] = database.write_now(retrying.open_next, part[0]).rest
+        part[0] = database.write_now(retries.open_next, part[0]).rest
 
     timed("retry-failed: a transaction", 50, again)
     old = "UPDATE run SET finished_at = 0, state = 'done' WHERE edition = 1"
@@ -143,11 +143,11 @@ def main() -> None:
         fill(database, ONE, options.count)
         large(database)
         fill(database, MANY, options.editions * 3)
-        counts = figures.Counts()
+        counts = metrics.Counts()
         timed(
             f"/metrics over {options.editions} editions",
             8,
-            lambda: database.read_now(figures.read, time.time(), counts),
+            lambda: database.read_now(metrics.read, time.time(), counts),
         )
         database.close()
 

@@ -18,12 +18,12 @@ from sqlalchemy import Connection, func, make_url, select
 from benchmarks.crowd import Crowd
 from benchmarks.parts import Cost, cost, process
 from broadcaster.app import App, derive
-from broadcaster.embedded import valkey
-from broadcaster.store.migrating import migrate
+from broadcaster.runtime.valkey import valkey
+from broadcaster.store.migrate import migrate
 from broadcaster.store.tables import worker
-from postgres import running_postgresql
 from subscribers.addresses import AddressBook
-from world import SECRET, program, variables
+from support.postgres import running_postgresql
+from support.world import SECRET, program, variables
 
 DURABLE = ("max_connections=200", "shared_buffers=256MB")
 """PostgreSQL as it comes, every commit on the disk: only memory and connections are set."""

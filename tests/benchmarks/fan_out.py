@@ -15,7 +15,7 @@ from broadcaster.app import App
 from broadcaster.store import fanout
 from broadcaster.store.fanout import FanOut
 from broadcaster.store.leases import Holder
-from world import notice, publish
+from support.world import notice, publish
 
 HOLDER = Holder(owner="benchmark", lease=600)
 BARE = """

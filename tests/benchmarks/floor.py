@@ -17,9 +17,9 @@ import uvloop
 
 from benchmarks.bench_delivery import address, settings
 from benchmarks.parts import cost
-from broadcaster import config
+from broadcaster.runtime import config
 from channels.base.contract import Message, Outgoing, PushChannel, Receipt, Recipient
-from samples import CIBABAT, notice
+from support.samples import CIBABAT, notice
 
 CONNECTIONS = 10
 

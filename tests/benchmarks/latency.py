@@ -12,7 +12,7 @@ from benchmarks.bench_delivery import address, settings
 from benchmarks.city import City, Databases, city
 from benchmarks.crowd import Crowd
 from benchmarks.standins import Clock, provider
-from world import emergency, notice, publish, subscribe
+from support.world import emergency, notice, publish, subscribe
 
 FEW = (
     "kelurahan-cimahi",

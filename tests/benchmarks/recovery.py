@@ -14,7 +14,7 @@ from benchmarks.crowd import Crowd
 from benchmarks.parts import cost, line, process
 from broadcaster.store import ledger
 from broadcaster.store.ledger import Progress
-from world import notice, publish
+from support.world import notice, publish
 
 LIMIT_SECONDS = 300
 

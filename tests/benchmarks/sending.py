@@ -17,7 +17,7 @@ from benchmarks.crowd import Crowd
 from benchmarks.parts import line, process
 from broadcaster.store import ledger
 from broadcaster.store.tables import run
-from world import notice, publish
+from support.world import notice, publish
 
 LIMIT_SECONDS = 3_600
 """A run that takes longer is given up."""

@@ -14,7 +14,7 @@ from broadcaster.store.database import Database
 from subscribers import store
 from subscribers.addresses import AddressBook
 from subscribers.importing import Row, import_rows, read_rows
-from world import SECRET
+from support.world import SECRET
 
 NOW = 1_795_600_000.0
 BOOK = AddressBook(derive(base64.b64decode(SECRET), "addresses"))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from broadcaster.app import SharedClock
-from world import program, variables
+from support.world import program, variables
 
 
 async def test_a_process_follows_the_clock_of_the_database(

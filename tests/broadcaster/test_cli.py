@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from browsing import listening
-from commanding import Program
+from support.browsing import listening
+from support.commanding import Program
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,11 +16,13 @@ import redis
 from sqlalchemy import select, text, update
 from structlog.testing import capture_logs
 
-from broadcaster import answering, embedded, locks, publishing, receipts
 from broadcaster.app import App, open_app
-from broadcaster.config import read
-from broadcaster.locks import WorkerLock
-from broadcaster.publishing import Press
+from broadcaster.inbound import inbox, replies
+from broadcaster.publishing import publications
+from broadcaster.publishing.press import Press
+from broadcaster.runtime import locks, valkey
+from broadcaster.runtime.config import read
+from broadcaster.runtime.locks import WorkerLock
 from broadcaster.store import channels as channel_store
 from broadcaster.store import ledger
 from broadcaster.store.leases import Holder, new_owner, take_sweeper
@@ -28,11 +30,11 @@ from broadcaster.store.tables import announcement, channel_state, slice_, sweepe
 from broadcaster.store.tables import worker as worker_table
 from broadcaster.worker import LaneWorker, run
 from channels.base.contract import InboundEvent, Outcome, Receipt, Recipient
-from fakes import FakeChannel
-from sending import table, with_channels
 from subscribers import residents
-from waiting import until
-from world import emergency, notice, publish, states, subscribe, variables
+from support.fakes import FakeChannel
+from support.sending import table, with_channels
+from support.waiting import until
+from support.world import emergency, notice, publish, states, subscribe, variables
 
 NOWHERE = "redis://127.0.0.1:1/0"
 PEOPLE = [(f"warga{n:02}@x.example", "cibabat") for n in range(40)]
@@ -209,7 +211,7 @@ async def test_a_schedule_is_published_when_its_time_has_come(house: House) -> N
     app = await house.app(channel)
     soon = datetime.now(UTC) + timedelta(hours=1)
     checked = Press.of(app).examine(notice(publish_at=soon.isoformat()), app.clock())
-    stored = await publishing.publish_now(app, checked, actor="test")
+    stored = await publications.publish_now(app, checked, actor="test")
     assert stored.status == "scheduled"
     async with working(
         replace(app, clock=lambda: datetime.now(UTC) + timedelta(hours=1, seconds=5))
@@ -286,7 +288,7 @@ async def test_a_channel_that_waits_for_an_operator_is_not_probed(house: House) 
 async def test_what_providers_and_residents_say_is_applied_by_the_worker(house: House) -> None:
     channel = FakeChannel()
     app = await house.app(channel)
-    await receipts.accept(
+    await inbox.accept(
         app, "email", [InboundEvent(dedupe="1", address=PEOPLE[0][0], text="berhenti")]
     )
     async with working(app, "emergency"):
@@ -322,13 +324,13 @@ async def test_stops_are_applied_while_no_resident_can_be_answered(house: House)
         InboundEvent(dedupe=address, address=address, text="halo") for address, _areas in PEOPLE
     ]
     async with working(app) as worker:
-        await receipts.accept(app, "email", words)
-        await until(lambda: channel.asked == answering.ANSWERS_AT_ONCE, what="the provider hangs")
-        await receipts.accept(
+        await inbox.accept(app, "email", words)
+        await until(lambda: channel.asked == replies.ANSWERS_AT_ONCE, what="the provider hangs")
+        await inbox.accept(
             app, "email", [InboundEvent(dedupe="stop", address=PEOPLE[0][0], text="berhenti")]
         )
         await until(lambda: stopped(app) == [PEOPLE[0][0]], what="the stop is applied")
-        assert channel.asked == answering.ANSWERS_AT_ONCE, "nobody has been answered meanwhile"
+        assert channel.asked == replies.ANSWERS_AT_ONCE, "nobody has been answered meanwhile"
         await worker._answerer.settle(0)
 
 
@@ -337,7 +339,7 @@ async def test_a_worker_that_is_not_the_sweeper_helps_where_a_stop_waits(house: 
     app = await house.app(channel)
     hung = Holder(owner=new_owner(), lease=600)
     assert app.database.write_now(take_sweeper, hung, 600.0), "a sweeper that hangs"
-    await receipts.accept(
+    await inbox.accept(
         app, "email", [InboundEvent(dedupe="stop", address=PEOPLE[0][0], text="berhenti")]
     )
     with WorkerLock(app.settings.data_dir / "workers", hung.owner):
@@ -420,7 +422,7 @@ async def test_a_restart_of_valkey_mid_send_neither_loses_nor_doubles_nor_ends_t
 ) -> None:
     gate = asyncio.Event()
     channel = SlowChannel(gate=gate)
-    async with embedded.valkey(tmp_path / "own", say=lambda _line: None) as url:
+    async with valkey.valkey(tmp_path / "own", say=lambda _line: None) as url:
         app = await house.app(channel, redis_url=url)
         with redis.Redis.from_url(url) as client:
             server = int(client.info("server")["process_id"])
@@ -428,8 +430,8 @@ async def test_a_restart_of_valkey_mid_send_neither_loses_nor_doubles_nor_ends_t
             first = await publish(app, notice())
             await until(lambda: len(channel.accepted) >= 5)
             os.kill(server, signal.SIGKILL)
-            await until(lambda: embedded.running_valkey(tmp_path / "own") == "", seconds=5)
-            await until(lambda: embedded.running_valkey(tmp_path / "own") == url)
+            await until(lambda: valkey.running_valkey(tmp_path / "own") == "", seconds=5)
+            await until(lambda: valkey.running_valkey(tmp_path / "own") == url)
             gate.set()
             await done(app, first.id)
             second = await publish(app, notice(title="Posyandu pindah ke balai RW 03"))
@@ -443,7 +445,7 @@ async def test_a_valkey_that_hangs_holds_nothing_up_and_the_worker_still_ends(
     house: House, tmp_path: Path
 ) -> None:
     channel = FakeChannel()
-    async with embedded.valkey(tmp_path / "own", say=lambda _line: None) as url:
+    async with valkey.valkey(tmp_path / "own", say=lambda _line: None) as url:
         app = await house.app(channel, redis_url=url)
         with redis.Redis.from_url(url) as client:
             server = int(client.info("server")["process_id"])

@@ -14,9 +14,9 @@ import msgspec
 import pytest
 import segno
 
-import samples
 from channels import display
 from channels.base.contract import Area, Document, Edition, Image, PageRequest, Wording
+from support import samples
 
 GOLDEN = Path(__file__).parent / "golden" / "display"
 PAGE, DATA = display.DisplayChannel.paths

@@ -17,13 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-import samples
-from broadcaster.freezing import default_summary, withdrawal
+from broadcaster.domain.editions import default_summary, withdrawal
 from broadcaster.simulation.smtp import SmtpStandIn, received_parts
 from channels.base.contract import Area, BadAddress, Claim, Edition, Image, Receipt, Wording
-from channels.base.envelope import sound_lines
 from channels.base.rendering import one_line
+from channels.base.smtp.envelope import sound_lines
 from channels.email import Email, Settings, open_channel, parse_address
+from support import samples
 
 BOUNCES = "bounce.info.cimahi.example"
 

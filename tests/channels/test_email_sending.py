@@ -13,15 +13,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-import samples
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.smtp import SmtpStandIn
 from channels.base.contract import Deferred, Halted, Outgoing, Receipt, Refused, Result
 from channels.email import Email, Settings
-from picky_smtp import Answer, PickySmtp
-from scripted_smtp import SILENCE, ScriptedSmtp
-from waiting import until
+from support import samples
+from support.picky_smtp import Answer, PickySmtp
+from support.scripted_smtp import SILENCE, ScriptedSmtp
+from support.waiting import until
 
 
 def channel(

@@ -13,10 +13,10 @@ import msgspec
 import pytest
 from lxml import etree
 
-import samples
 from channels.base.contract import Edition, Image, Wording
 from channels.feed import FeedChannel, Settings
-from feeds import AREAS, EDITIONS, FORMATS, LATER, asked, items, many, told
+from support import samples
+from support.feeds import AREAS, EDITIONS, FORMATS, LATER, asked, items, many, told
 
 GOLDEN = Path(__file__).parent / "golden" / "feed"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import channels
-import samples
 from channels.base.contract import BadAddress, PushChannel
+from support import samples
 
 GOLDEN = Path(__file__).parent / "golden"
 ADDRESSES = ["siti@contoh.example", "123456789", "6281200000001"]

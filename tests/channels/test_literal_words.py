@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import channels
-import samples
-from awkward import LINES, PROSE, Text, squeezed
 from channels.base.contract import BadAddress, Edition, Image, PageRequest, Wording
+from support import samples
+from support.awkward import LINES, PROSE, Text, squeezed
 
 MODULES = {
     path.stem: importlib.import_module(f"channels.{path.stem}")

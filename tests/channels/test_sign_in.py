@@ -4,7 +4,7 @@ import asyncio
 
 from channels.base.contract import Halted, Outcome, Receipt
 from channels.base.sign_in import FIRST_PAUSE, Credential
-from waiting import turns
+from support.waiting import turns
 
 REFUSED = Halted(code="401", detail="token refused")
 

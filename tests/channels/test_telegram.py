@@ -17,12 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from telegram import Bot, error
 
-import samples
 from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.bot_requests import parse_html
 from broadcaster.simulation.serving import running
 from channels import telegram
-from channels.base import bot_markup
 from channels.base.contract import (
     AddressEvent,
     BadAddress,
@@ -44,8 +42,10 @@ from channels.base.contract import (
 from channels.base.http import FOREIGN
 from channels.base.rendering import WIB, utf16
 from channels.base.sign_in import PATIENCE
-from channels.base.telling import Answering
-from channels.base.tolerant import Unreadable
+from channels.base.staff_messages import Answering
+from channels.base.telegram_bot import markup
+from channels.base.tolerant_reading import Unreadable
+from support import samples
 
 GOLDEN = Path(__file__).parent / "golden" / "telegram"
 TOKEN = "110112:contoh"
@@ -285,7 +285,7 @@ def test_any_words_make_one_valid_message_with_link_and_code(
 @settings(deadline=None, max_examples=200)
 @given(body=BODIES, taken=st.integers(min_value=0, max_value=4096))
 def test_a_long_body_ends_with_a_whole_word(body: str, taken: int) -> None:
-    whole = "".join(lead + telegram.parsed(html) for lead, html in bot_markup.blocks(body)).split()
+    whole = "".join(lead + telegram.parsed(html) for lead, html in markup.blocks(body)).split()
     shown = telegram.parsed(telegram.flow(body, beside="x" * taken))
     assert utf16(shown) <= 4096 - taken
     words = shown.removesuffix("…").split() if shown.split() != whole else whole

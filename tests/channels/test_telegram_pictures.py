@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
-import samples
 from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.bot_requests import parse_html
 from broadcaster.simulation.serving import running
 from channels import telegram
-from channels.base import bot
 from channels.base.contract import Deferred, Edition, Outcome, Outgoing, Receipt, Rejected, Skipped
 from channels.base.rendering import WIB, utf16
+from channels.base.telegram_bot import bot_api
+from support import samples
 
 TOKEN = "110112:contoh"
 RINA, DEWI = 7_000_000_001, 7_000_000_002
@@ -464,15 +464,18 @@ async def test_a_corrected_emergency_with_a_picture_is_edited_and_sent_again() -
 def test_only_so_many_pictures_are_remembered() -> None:
     from telegram import error
 
-    known = bot.Pictures()
-    for number in range(3 * bot.PICTURES):
+    known = bot_api.Pictures()
+    for number in range(3 * bot_api.PICTURES):
         known.took(f"https://x.example/{number}", f"copy-{number}")
         assert known.refused(
             f"https://y.example/{number}", error.BadRequest("photo_invalid_dimensions")
         )
     assert known.name("https://x.example/0") == "https://x.example/0"
-    assert known.name(f"https://x.example/{3 * bot.PICTURES - 1}") == f"copy-{3 * bot.PICTURES - 1}"
-    assert known.name(f"https://y.example/{3 * bot.PICTURES - 1}") == ""
-    assert len(known._copies) <= bot.PICTURES
-    assert len(known._refused) <= bot.PICTURES
+    assert (
+        known.name(f"https://x.example/{3 * bot_api.PICTURES - 1}")
+        == f"copy-{3 * bot_api.PICTURES - 1}"
+    )
+    assert known.name(f"https://y.example/{3 * bot_api.PICTURES - 1}") == ""
+    assert len(known._copies) <= bot_api.PICTURES
+    assert len(known._refused) <= bot_api.PICTURES
     assert not known.refused("https://x.example/1", error.BadRequest("message is too long"))

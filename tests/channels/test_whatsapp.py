@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-import samples
 from broadcaster.simulation.graph_templates import check_template, received_parts, registry
 from channels import whatsapp
-from channels.base import contract, graph_errors
+from channels.base import contract
 from channels.base.contract import (
     Deferred,
     Edition,
@@ -26,9 +25,11 @@ from channels.base.contract import (
     Rejected,
     Skipped,
 )
-from channels.base.graph import GraphError
 from channels.base.http import FOREIGN
+from channels.base.meta import graph_errors
+from channels.base.meta.graph_api import GraphError
 from channels.base.rendering import TEMPLATES, utf16
+from support import samples
 
 SITI = "6281200000001"
 SCOPED = "ID.13491208655302741918"

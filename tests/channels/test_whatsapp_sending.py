@@ -11,13 +11,11 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-import samples
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.graph_api import GraphApi, scoped_id
 from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.serving import running
 from channels import whatsapp
-from channels.base import graph
 from channels.base.contract import (
     Deferred,
     Halted,
@@ -28,7 +26,9 @@ from channels.base.contract import (
     Result,
     Skipped,
 )
-from channels.base.telling import Answering
+from channels.base.meta import graph_api as graph
+from channels.base.staff_messages import Answering
+from support import samples
 
 TOKEN, SECRET, WORD = "token-contoh", "rahasia-contoh", "kata-contoh"
 PHONE, ACCOUNT = "112000112", "112000200"

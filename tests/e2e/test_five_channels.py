@@ -10,14 +10,23 @@ from typing import Any
 import pytest
 
 from broadcaster.app import App
-from broadcaster.previewing import message_parts
+from broadcaster.newsroom.previews import message_parts
 from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import Providers, demo_variables, running
 from broadcaster.simulation.smtp import received_parts
 from broadcaster.store.announcements import concerning, edition_document
 from channels.base.contract import Area, PageRequest, Recipient
 from subscribers import residents
-from world import deliverer, emergency, notice, program, publish, states, subscribe, variables
+from support.world import (
+    deliverer,
+    emergency,
+    notice,
+    program,
+    publish,
+    states,
+    subscribe,
+    variables,
+)
 
 PLACES = {
     "cibabat": 1,

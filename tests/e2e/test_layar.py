@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-import samples
-import uploads
 from channels import display
 from channels.base.contract import Edition, PageRequest, Wording
-from screens import STATIC, Screen, Station, assert_inside, contrast, visible_text
+from support import samples, uploads
+from support.screens import STATIC, Screen, Station, assert_inside, contrast, visible_text
 
 CHROMIUM = Path("/usr/bin/chromium")
 LANDSCAPE = {"width": 1920, "height": 1080}

@@ -15,7 +15,7 @@ from broadcaster.simulation.faults import Faults
 from broadcaster.store import announcements, sessions
 from broadcaster.store.database import Database
 from broadcaster.store.staff_tables import session
-from newsroom_city import (
+from support.newsroom_city import (
     CHROMIUM,
     DESK,
     RESIDENTS,
@@ -28,9 +28,9 @@ from newsroom_city import (
     says,
     write,
 )
-from staffing import PASSWORD, hire
-from waiting import until
-from world import rows, states, subscribe
+from support.staffing import PASSWORD, hire
+from support.waiting import until
+from support.world import rows, states, subscribe
 
 pytestmark = [
     pytest.mark.slow,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from broadcaster.accounts import AccountRole
-from newsroom_city import (
+from broadcaster.domain.accounts import AccountRole
+from support.newsroom_city import (
     CHANNELS,
     CHROMIUM,
     DESK,
@@ -26,10 +26,10 @@ from newsroom_city import (
     plain,
     write,
 )
-from staffing import hire
-from uploads import noise
-from waiting import until
-from world import states
+from support.staffing import hire
+from support.uploads import noise
+from support.waiting import until
+from support.world import states
 
 PREVIEW_SECONDS = 0.5
 TRIES = 20

@@ -6,9 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from newsroom_city import CHROMIUM, DESK, PHONE, City, Hands, author, browsing, in_review, opened
-from waiting import until
-from world import states
+from support.newsroom_city import (
+    CHROMIUM,
+    DESK,
+    PHONE,
+    City,
+    Hands,
+    author,
+    browsing,
+    in_review,
+    opened,
+)
+from support.waiting import until
+from support.world import states
 
 pytestmark = [
     pytest.mark.slow,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from browsing import EMERGENCY, Running, running
+from support.browsing import EMERGENCY, Running, running
 
 CHROMIUM = Path("/usr/bin/chromium")
 DESK, PHONE, NARROW = (

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from broadcaster.simulation.ports import free_port
-from waiting import runs
+from support.waiting import runs
 
 CHROMIUM = Path("/usr/bin/chromium")
 ROOT = Path(__file__).resolve().parents[2]

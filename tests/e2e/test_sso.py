@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from oidc_provider import running_provider
-from signing_on import SITI, City, opened
-from staffing import hire
+from support.oidc_provider import running_provider
+from support.signing_on import SITI, City, opened
+from support.staffing import hire
 
 CHROMIUM = Path("/usr/bin/chromium")
 

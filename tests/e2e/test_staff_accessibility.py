@@ -1,9 +1,9 @@
 """Every page of the newsroom in a real browser, from the route table: axe-core finds nothing,
 nothing is cut off, nothing leaks.
 
-A new row is looked at as soon as it stands in the table (tests/staff_rows.py says what stands in
-its path). What a page looks like in other states than the first stands below in LOOKS, and what is
-refused in REFUSED.
+A new row is looked at as soon as it stands in the table (tests/support/staff_rows.py says what
+stands in its path). What a page looks like in other states than the first stands below in LOOKS,
+and what is refused in REFUSED.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from broadcaster import amending, newsroom
-from broadcaster.accounts import Account
+from broadcaster.domain.accounts import Account
+from broadcaster.newsroom import corrections, drafts, release, review
 from broadcaster.store import accounts
-from broadcaster.web.access import HALF, SIGN_IN, Row
-from browsing import running
-from staff_rows import (
+from broadcaster.web.base.authorization import HALF, SIGN_IN, Row
+from support.browsing import running
+from support.staff_rows import (
     COMPOSED,
     FORM,
     ONE,
@@ -53,8 +53,8 @@ from staff_rows import (
     urgent,
     versioned,
 )
-from staff_rows import secured as factored
-from staffing import Browser, browser, hire
+from support.staff_rows import secured as factored
+from support.staffing import Browser, browser, hire
 
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = (Path(__file__).resolve().parents[1] / "vendor" / "axe.min.js").read_text(encoding="utf-8")
@@ -84,7 +84,7 @@ async def returned(stage: Stage) -> str:
     """An announcement that was sent back."""
     announcement = await submitted(stage)
     await stage.do(
-        stage.dewi, newsroom.send_back, announcement, "Jam berapa selesai? Tulis juga jalan lain."
+        stage.dewi, review.send_back, announcement, "Jam berapa selesai? Tulis juga jalan lain."
     )
     return announcement
 
@@ -92,7 +92,7 @@ async def returned(stage: Stage) -> str:
 async def rejected(stage: Stage) -> str:
     """An announcement that was refused for good."""
     announcement = await submitted(stage)
-    await stage.do(stage.dewi, newsroom.reject, announcement, "Bukan urusan kota.")
+    await stage.do(stage.dewi, review.reject, announcement, "Bukan urusan kota.")
     return announcement
 
 
@@ -103,8 +103,8 @@ async def alarming(stage: Stage) -> str:
 
 async def rehearsed(stage: Stage) -> str:
     """An exercise that waits."""
-    row = await stage.do(stage.rina, newsroom.save, FORM, training=True)
-    await stage.do(stage.rina, newsroom.submit, row.id)
+    row = await stage.do(stage.rina, drafts.save, FORM, training=True)
+    await stage.do(stage.rina, review.submit, row.id)
     return str(row.id)
 
 
@@ -112,7 +112,7 @@ async def doomed(stage: Stage) -> str:
     """Something published that rina wants to take back."""
     announcement = await published(stage)
     await stage.do(
-        stage.rina, amending.propose_withdrawal, announcement, reason="Pekerjaan dibatalkan."
+        stage.rina, corrections.propose_withdrawal, announcement, reason="Pekerjaan dibatalkan."
     )
     return announcement
 
@@ -183,7 +183,7 @@ async def broken_glass(stage: Stage) -> str:
     """An emergency that one person published alone: red in the audit log."""
     announcement = await urgent(stage)
     await stage.do(
-        stage.rina, newsroom.break_glass, announcement, reason="Sendirian di kantor.", allowed=True
+        stage.rina, release.break_glass, announcement, reason="Sendirian di kantor.", allowed=True
     )
     return announcement
 

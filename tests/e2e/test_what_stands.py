@@ -21,11 +21,19 @@ from broadcaster.app import App
 from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import demo_variables
 from broadcaster.simulation.providers import running as simulated
-from broadcaster.web.serving import serve
-from browsing import listening
-from own_words import KELURAHAN, PUSH, Writer, found_in
-from standing import Chronicle, City, Resident, Story, wrong_entry, wrong_item, wrong_on_phones
-from world import program, subscribe, variables
+from broadcaster.web.server import serve
+from support.browsing import listening
+from support.own_words import KELURAHAN, PUSH, Writer, found_in
+from support.standing import (
+    Chronicle,
+    City,
+    Resident,
+    Story,
+    wrong_entry,
+    wrong_item,
+    wrong_on_phones,
+)
+from support.world import program, subscribe, variables
 
 MANY = int(os.environ.get("STANDING_ANNOUNCEMENTS") or 40)
 SEED = int(os.environ.get("STANDING_SEED") or 10)

@@ -19,17 +19,17 @@ import aiohttp
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from broadcaster import publishing
 from broadcaster.app import App
-from broadcaster.publishing import Press, Stored
+from broadcaster.publishing import corrections, publications
+from broadcaster.publishing.press import Press, Stored
 from broadcaster.simulation.ports import free_port
 from broadcaster.store import ledger, tokens
-from broadcaster.store.migrating import migrate
+from broadcaster.store.migrate import migrate
 from faults.processes import Disk, Postgresql, Supervisor, Valkey
 from faults.providers import APP_SECRET, BOT_TOKEN, PHONE_ID, TOKEN, Providers
 from subscribers.areas import AreaTree
-from waiting import until
-from world import emergency, notice, program, subscribe, variables
+from support.waiting import until
+from support.world import emergency, notice, program, subscribe, variables
 
 T = TypeVar("T")
 
@@ -188,7 +188,7 @@ class City:
         checked = Press.of(self.app).examine(fields, self.app.clock())
         self.areas[mark] = areas
         self.published[mark] = await self._insist(
-            lambda: publishing.publish_now(self.app, checked, actor="uji")
+            lambda: publications.publish_now(self.app, checked, actor="uji")
         )
 
     async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
@@ -211,11 +211,11 @@ class City:
         if expires_in is not None:
             fields["expires"] = (datetime.now(UTC) + timedelta(seconds=expires_in)).isoformat()
         checked = Press.of(self.app).examine(fields, self.app.clock())
-        correcting = (publishing.correct, Press.of(self.app), self.published[after].id, checked)
+        correcting = (corrections.correct, Press.of(self.app), self.published[after].id, checked)
         why = {"reason": "Jamnya keliru.", "actor": "uji", "now": self.app.clock()}
         stored = await self._insist(lambda: self.app.database.write(*correcting, **why))
         self.published[mark] = stored
-        await publishing.ring(self.app, stored)
+        await publications.ring(self.app, stored)
 
     async def steer(self, act: str, mark: str) -> None:
         """Pause or resume an announcement, as a person does."""

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from broadcaster.domain.deliveries import STATES
 from broadcaster.store import ledger
-from broadcaster.store.tables import STATES
 from faults.city import City, Key, concerned
 from faults.providers import uncertain
 

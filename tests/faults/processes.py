@@ -19,9 +19,9 @@ from pathlib import Path
 import psycopg
 import redis
 
-from broadcaster import embedded
-from postgres import account, as_user, binaries, initialise
-from waiting import until
+from broadcaster.runtime import processes, valkey
+from support.postgres import account, as_user, binaries, initialise
+from support.waiting import until
 
 RESTART_SECONDS = 0.2
 """How long a supervisor waits before it starts a dead part again."""
@@ -53,7 +53,7 @@ class Part:
         """Start it; what it says goes to its log."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                embedded.tied(self.command),
+                processes.tied(self.command),
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -198,7 +198,7 @@ class Valkey:
         """Start it; returns at once."""
         self.socket.unlink(missing_ok=True)
         command = [
-            str(embedded.valkey_binary()),
+            str(valkey.valkey_binary()),
             "--port",
             "0",
             "--unixsocket",
@@ -215,7 +215,7 @@ class Valkey:
             "warning",
         ]
         self.process = subprocess.Popen(
-            embedded.tied(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            processes.tied(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
 
     def kill(self) -> None:

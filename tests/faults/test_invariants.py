@@ -12,7 +12,7 @@ from faults.city import SMALL, WORKERS, City, Ground, founded
 from faults.invariants import Inquest, Watcher
 from faults.providers import Taken
 from faults.schedule import draw
-from waiting import until
+from support.waiting import until
 
 
 @pytest.fixture

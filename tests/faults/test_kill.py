@@ -19,8 +19,8 @@ from broadcaster.app import App
 from broadcaster.simulation.smtp import SmtpStandIn
 from broadcaster.store import ledger
 from broadcaster.store.ledger import Progress
-from broadcaster.store.migrating import migrate
-from world import notice, program, publish, states, subscribe, variables
+from broadcaster.store.migrate import migrate
+from support.world import notice, program, publish, states, subscribe, variables
 
 City = tuple[App, SmtpStandIn, dict[str, str]]
 PEOPLE = 2_000

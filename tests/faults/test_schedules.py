@@ -18,7 +18,7 @@ from faults.city import WHOLE, WORKERS, City, Ground, founded
 from faults.invariants import Inquest, Watcher
 from faults.processes import Disk
 from faults.schedule import Performance, Schedule, draw, seeds
-from waiting import until
+from support.waiting import until
 
 LEASE = float(os.environ.get("FAULT_LEASE") or 2)
 SEED = int(os.environ["FAULT_SEED"]) if os.environ.get("FAULT_SEED") else None

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, make_url, text
 from faults.city import PART, ROUTINE, WORKERS, City, Ground, concerned, founded
 from faults.invariants import Inquest
 from faults.processes import FAKETIME, Disk, Part, wrong_clock
-from waiting import until
+from support.waiting import until
 
 LEASE = 2.0
 OUTAGE = float(os.environ.get("FAULT_OUTAGE") or 6)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.base import legible
+from channels.base import legibility
 from subscribers.spreadsheet import guarded, has_letter, plain, unguarded
 
 
@@ -47,11 +47,13 @@ def test_lists_and_channels_call_the_same_characters_invisible() -> None:
     characters = [chr(code) for code in range(0x110000)]
     dropped = [ascii(character) for character in characters if plain(f"a{character}b") == "ab"]
     assert dropped == [
-        ascii(character) for character in characters if legible.drawn(character) == ""
+        ascii(character) for character in characters if legibility.drawn(character) == ""
     ]
 
 
 def test_lists_and_channels_see_the_same_letters() -> None:
     assert [
-        code for code in range(0x110000) if has_letter(chr(code)) != legible.has_letter(chr(code))
+        code
+        for code in range(0x110000)
+        if has_letter(chr(code)) != legibility.has_letter(chr(code))
     ] == []

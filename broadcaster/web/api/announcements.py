@@ -7,13 +7,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster import publishing, steering
-from broadcaster.fields import InvalidAnnouncement, Problem
-from broadcaster.overview import Overview, identify, overview
-from broadcaster.publishing import Press, Stored
-from broadcaster.web.access import app_of, token_of
-from broadcaster.web.api.bodies import Reason
+from broadcaster.delivery import controls
+from broadcaster.delivery.status import Overview, identify, overview
+from broadcaster.domain.fields import InvalidAnnouncement, Problem
+from broadcaster.publishing import corrections, publications, transitions
+from broadcaster.publishing.press import Press, Stored
 from broadcaster.web.api.requests import Missing, as_json, once, read_model, read_object, refusing
+from broadcaster.web.api.schemas import Reason
+from broadcaster.web.base.authorization import app_of, token_of
 
 
 @refusing
@@ -39,8 +40,8 @@ async def create(request: Request) -> Response:
     def act(connection: Connection) -> Stored:
         checked = press.examine(raw, now)
         if publish:
-            return publishing.publish(connection, press, checked, actor=actor, now=now)
-        return publishing.save_draft(connection, press, checked, actor=actor, now=now)
+            return publications.publish(connection, press, checked, actor=actor, now=now)
+        return publications.save_draft(connection, press, checked, actor=actor, now=now)
 
     return await _publication(request, act, status=201)
 
@@ -62,8 +63,8 @@ async def correct(request: Request) -> Response:
     found = await _found(request)
 
     def act(connection: Connection) -> Stored:
-        checked = press.examine(raw, now, corrected=publishing.held(connection, found))
-        return publishing.correct(
+        checked = press.examine(raw, now, corrected=transitions.held(connection, found))
+        return corrections.correct(
             connection, press, found, checked, reason=reason, actor=actor, now=now
         )
 
@@ -80,7 +81,7 @@ async def withdraw(request: Request) -> Response:
     found = await _found(request)
 
     def act(connection: Connection) -> Stored:
-        return publishing.withdraw(connection, press, found, reason=reason, actor=actor, now=now)
+        return corrections.withdraw(connection, press, found, reason=reason, actor=actor, now=now)
 
     return await _publication(request, act, status=200)
 
@@ -116,7 +117,7 @@ async def retry_failed(request: Request) -> Response:
     """One more attempt for all that failed; says how many, and how many were left out for which
     reason.
     """
-    done = await steering.retry_failed(
+    done = await controls.retry_failed(
         app_of(request), await _found(request), actor=_actor(request)
     )
     return as_json(
@@ -134,13 +135,13 @@ async def _publication(
     """Publish once, answer, and ring after the commit."""
     response, stored = await once(request, act, status=status)
     if stored is not None:
-        await publishing.ring(app_of(request), stored)
+        await publications.ring(app_of(request), stored)
     return response
 
 
-async def _steer(request: Request, act: steering.Act, why: str = "") -> Response:
+async def _steer(request: Request, act: controls.Act, why: str = "") -> Response:
     """Change the sending and answer how it stands."""
-    await steering.steer(
+    await controls.steer(
         app_of(request), await _found(request), act, why=why, actor=_actor(request)
     )
     return as_json((await _overview(request)).as_json())

@@ -11,11 +11,11 @@ from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.web import pages
-from broadcaster.web.access import Operation, Row, app_of
-from broadcaster.web.api.bodies import ProblemDetails
-from broadcaster.web.caching import Kept, keep, serve
-from broadcaster.web.health import version
+from broadcaster.runtime.version import version
+from broadcaster.web.api.schemas import ProblemDetails
+from broadcaster.web.base import pages
+from broadcaster.web.base.authorization import Operation, Row, app_of
+from broadcaster.web.base.http_cache import Kept, keep, serve
 
 PREFIX = "/api/v1/"
 _PARAMETER = re.compile(r"\{(\w+)\}")

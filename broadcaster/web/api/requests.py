@@ -13,14 +13,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.announcements import NotAllowed
-from broadcaster.fields import InvalidAnnouncement, Problem, shown
-from broadcaster.publishing import Stored
+from broadcaster.domain.fields import InvalidAnnouncement, Problem, shown
+from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.publishing.press import Stored
 from broadcaster.store import idempotency
 from broadcaster.store.idempotency import Answer, KeyReused
-from broadcaster.web.access import Endpoint, app_of, token_of
-from broadcaster.web.errors import problem
-from broadcaster.web.storable import NUL
+from broadcaster.web.base.authorization import Endpoint, app_of, token_of
+from broadcaster.web.base.errors import problem
+from broadcaster.web.base.storable import NUL
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.app import App
-from broadcaster.fields import InvalidAnnouncement, Problem
+from broadcaster.domain.fields import InvalidAnnouncement, Problem
 from broadcaster.store import audit
-from broadcaster.web.access import app_of, token_of
-from broadcaster.web.api.bodies import NewSubscriber
 from broadcaster.web.api.requests import as_json, read_model, read_object, refusing
+from broadcaster.web.api.schemas import NewSubscriber
+from broadcaster.web.base.authorization import app_of, token_of
 from subscribers import importing
 from subscribers.importing import BadRow, Row
 

@@ -10,12 +10,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import own_account
-from broadcaster.accounts import Account
 from broadcaster.app import App
-from broadcaster.own_account import Owner
+from broadcaster.domain.accounts import Account
+from broadcaster.staff import own_account
+from broadcaster.staff.own_account import Owner
 from broadcaster.store import accounts, sessions
-from broadcaster.web.access import CHOOSE_PASSWORD, HALF, account_of, app_of, session_of
+from broadcaster.web.base.authorization import CHOOSE_PASSWORD, HALF, account_of, app_of, session_of
 from broadcaster.web.staff import frame, link_chat
 
 ADDRESS = "/redaksi/akun"

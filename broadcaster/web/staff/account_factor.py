@@ -8,15 +8,15 @@ import binascii
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import accounts as rules
-from broadcaster import own_account
-from broadcaster.accounts import BadAccount
-from broadcaster.own_account import Owner
-from broadcaster.web.access import app_of
-from broadcaster.web.announcement import qr
+from broadcaster.domain import credentials
+from broadcaster.domain.accounts import BadAccount
+from broadcaster.staff import own_account
+from broadcaster.staff.own_account import Owner
+from broadcaster.web.base.authorization import app_of
+from broadcaster.web.base.qr_codes import qr
 from broadcaster.web.staff import frame
 from broadcaster.web.staff.account import ADDRESS, done, owner_of, text_of
-from broadcaster.web.staff.guessing import ask_again
+from broadcaster.web.staff.sign_in_throttle import ask_again
 
 ACTS = {"hapus": "off", "pemulihan": "renew"}
 """What asks for nothing but the password: how addresses name it, and keys below "staff.account."."""
@@ -110,7 +110,7 @@ def _setup(
     wait: int = 0,
 ) -> Response:
     account = owner_of(request).account
-    address = rules.totp_address(secret, account.name, frame.words_of(request)("staff.brand"))
+    address = credentials.totp_address(secret, account.name, frame.words_of(request)("staff.brand"))
     response = frame.page(
         request,
         "account_factor.html",

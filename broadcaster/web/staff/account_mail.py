@@ -6,14 +6,14 @@ import binascii
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster import accounts as rules
-from broadcaster import confirming, own_account
-from broadcaster.accounts import BadAccount
-from broadcaster.confirming import NotSent
-from broadcaster.own_account import Owner
+from broadcaster.domain import accounts
+from broadcaster.domain.accounts import BadAccount
+from broadcaster.staff import email_verification, own_account
+from broadcaster.staff.email_verification import NotSent
+from broadcaster.staff.own_account import Owner
 from broadcaster.store import form_acts
-from broadcaster.web import forms
-from broadcaster.web.access import app_of
+from broadcaster.web.base import csrf
+from broadcaster.web.base.authorization import app_of
 from broadcaster.web.staff import account, frame, once
 from broadcaster.web.staff.account import done, owner_of, text_of
 
@@ -25,11 +25,11 @@ async def change(request: Request) -> Response:
     app, owner, form = app_of(request), owner_of(request), await request.form()
     typed = text_of(form, "kabar")
     try:
-        mail = rules.read_mail(typed)
+        mail = accounts.read_mail(typed)
         if mail in ("", owner.account.email):
             await app.database.write(own_account.change_mail, app.book, owner, mail)
             return done("kabar")
-        return await _send(request, owner, mail, once.id_of(form) or forms.fresh_id())
+        return await _send(request, owner, mail, once.id_of(form) or csrf.fresh_id())
     except BadAccount as refused:
         return await account.page(
             request,
@@ -56,7 +56,9 @@ async def _send(request: Request, owner: Owner, mail: str, form: str) -> Respons
     if earlier is not None:
         return _asked(request, mail, earlier.result)
     try:
-        begun = base64.urlsafe_b64encode(await confirming.send_code(app, owner, mail)).decode()
+        begun = base64.urlsafe_b64encode(
+            await email_verification.send_code(app, owner, mail)
+        ).decode()
     except NotSent:
         await app.database.write(form_acts.forget, owner.account.id, key)
         raise
@@ -69,7 +71,9 @@ async def confirm(request: Request) -> Response:
     app, owner, form = app_of(request), owner_of(request), await request.form()
     begun = text_of(form, "mulai")
     try:
-        mail = confirming.confirmed(app.book, owner, _unpacked(begun), text_of(form, "kode"))
+        mail = email_verification.confirmed(
+            app.book, owner, _unpacked(begun), text_of(form, "kode")
+        )
     except BadAccount as refused:
         return _asked(request, text_of(form, "kabar"), begun, problem=str(refused))
     await app.database.write(own_account.change_mail, app.book, owner, mail)

@@ -6,12 +6,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import own_account
-from broadcaster.accounts import PASSWORD_LONGEST, PASSWORD_SHORTEST, BadAccount
-from broadcaster.web.access import account_of, app_of
+from broadcaster.domain.accounts import BadAccount
+from broadcaster.domain.credentials import PASSWORD_LONGEST, PASSWORD_SHORTEST
+from broadcaster.staff import own_account
+from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import frame
 from broadcaster.web.staff.account import done, owner_of, text_of
-from broadcaster.web.staff.guessing import ask_again
+from broadcaster.web.staff.sign_in_throttle import ask_again
 
 HOME = "/redaksi/"
 

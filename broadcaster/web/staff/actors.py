@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection
 
+from broadcaster.runtime.i18n import Words, words
 from broadcaster.store.accounts import acting
 from broadcaster.store.audit import Entry
-from broadcaster.wording import Words, words
 
 _OTHERS = {
     "cli": "staff.send.by.cli",

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster.web.access import SIGN_IN, Endpoint, Row
+from broadcaster.web.base.authorization import SIGN_IN, Endpoint, Row
 
 HOME = "/redaksi/"
 LONGEST = 500

@@ -12,13 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import operating
-from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
-from broadcaster.inbox_alarm import late
+from broadcaster.delivery import channel_controls
+from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.runtime.inbox_alarm import late
 from broadcaster.store.channel_figures import MINUTES, ChannelFigures, channel_figures
 from broadcaster.store.tier import ceiling
-from broadcaster.web.access import account_of, app_of
+from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import frame
 
 ADDRESS = "/redaksi/kanal"
@@ -50,7 +50,7 @@ async def resume(request: Request) -> Response:
     """Open a channel again, once its cause is mended."""
     channel = _named(request)
     act = partial(
-        operating.resume_channel, app_of(request), channel, actor=account_of(request).actor
+        channel_controls.resume_channel, app_of(request), channel, actor=account_of(request).actor
     )
     return await _acted(request, act, "dibuka")
 
@@ -62,7 +62,7 @@ async def decide(request: Request) -> Response:
         raise HTTPException(400)
     apply = sent.get("putusan") == "terapkan"
     act = partial(
-        operating.decide_held,
+        channel_controls.decide_held,
         app_of(request),
         channel,
         apply=apply,
@@ -125,7 +125,7 @@ async def _page(request: Request, *, problem: str = "", status: int = 200) -> Re
 
 async def _acted(request: Request, act: Callable[[], Awaitable[Any]], said: str) -> Response:
     try:
-        operating.require_channels(frame.desk_of(request))
+        channel_controls.require_channels(frame.desk_of(request))
         await act()
     except NotAllowed as refused:
         return await _page(request, problem=str(refused), status=409)

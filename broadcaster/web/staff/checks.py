@@ -9,14 +9,16 @@ from typing import Any
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from broadcaster import advice, blanks, filling, hold_ups, previewing
 from broadcaster.app import App
-from broadcaster.fields import Fields, InvalidAnnouncement, Problem, read_leniently
-from broadcaster.newsroom import Desk
-from broadcaster.store import announcements as rows
-from broadcaster.store import listing
-from broadcaster.vouching import examined
-from broadcaster.web.access import app_of
+from broadcaster.domain import editorial_hints as advice
+from broadcaster.domain import placeholders
+from broadcaster.domain.fields import Fields, InvalidAnnouncement, Problem, read_leniently
+from broadcaster.newsroom import previews
+from broadcaster.newsroom.approvals import examined
+from broadcaster.newsroom.desk import Desk
+from broadcaster.publishing import hold_ups, placeholder_check
+from broadcaster.store import announcement_lists, announcements
+from broadcaster.web.base.authorization import app_of
 from broadcaster.web.staff import frame, refusals
 
 
@@ -48,12 +50,12 @@ async def of(
     since = (desk.now - advice.SAME_TITLE).timestamp()
 
     def read(connection: Connection) -> tuple[advice.Known, frozenset[str]]:
-        row = rows.find(connection, announcement) if announcement else None
-        left_open = filling.known(connection, row.blanks if row is not None else "")
+        row = announcements.find(connection, announcement) if announcement else None
+        left_open = placeholder_check.known(connection, row.blanks if row is not None else "")
         return _known(connection, app, fields, since, announcement), left_open
 
     known, left_open = await app.database.read(read)
-    looked = await previewing.beside(lambda: _looked(desk, form, fields, known, left_open))
+    looked = await previews.beside(lambda: _looked(desk, form, fields, known, left_open))
     problems = [
         problem for problem in looked.problems if tried or problem.reason != refusals.MISSING
     ]
@@ -75,7 +77,7 @@ def _known(
 ) -> advice.Known:
     going = [name for name in app.open_push if not fields.channels or name in fields.channels]
     return advice.Known(
-        same_title=listing.same_title(connection, fields.title, since, announcement),
+        same_title=announcement_lists.same_title(connection, fields.title, since, announcement),
         phones=app.settings.phones,
         shut=hold_ups.shut(connection, app, going, emergency=fields.level == "emergency"),
     )
@@ -95,7 +97,9 @@ def _looked(
         problems = refused.problems
     broken = {problem.field for problem in problems}
     problems += tuple(
-        problem for problem in blanks.problems(fields, left_open) if problem.field not in broken
+        problem
+        for problem in placeholders.problems(fields, left_open)
+        if problem.field not in broken
     )
     broken |= {problem.field for problem in problems}
     waiting = tuple(advice.waits(fields, desk.now, known)) if fields.level == "emergency" else ()

@@ -11,18 +11,29 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from broadcaster import newsroom, overriding, previewing
-from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
-from broadcaster.fields import BODY_LIMIT, VERDICTS, InvalidAnnouncement, Problem
-from broadcaster.media import UPLOAD_BYTES
-from broadcaster.signing import normalise_code
+from broadcaster.domain import channel_overrides
+from broadcaster.domain.codes import normalise_code
+from broadcaster.domain.fields import BODY_LIMIT, VERDICTS, InvalidAnnouncement, Problem
+from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.media.images import UPLOAD_BYTES
+from broadcaster.newsroom import previews as previewing
+from broadcaster.newsroom.forms import EDITABLE, Outdated, form_of
 from broadcaster.store.announcements import Announcement
-from broadcaster.web.access import account_of, app_of
-from broadcaster.web.home import groups
-from broadcaster.web.staff import checks, frame, once, pictures, reach, refusals, saving, trial_send
+from broadcaster.web.base.area_groups import groups
+from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.staff import (
+    audience_estimate,
+    checks,
+    frame,
+    once,
+    pictures,
+    refusals,
+    saving,
+    trial_send,
+)
 from broadcaster.web.staff import form as forms
-from broadcaster.web.staff.reading import found
+from broadcaster.web.staff.announcement import found
 from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Edition, Level
 from channels.base.pictures import own_path, own_picture
 from subscribers.areas import Area
@@ -55,9 +66,9 @@ OVERWRITE = "timpa"
 version that was shown.
 """
 ADJUSTMENTS = {
-    "sesuaikan": overriding.adjust,
-    "otomatis": overriding.make_automatic,
-    "diperiksa": overriding.agree,
+    "sesuaikan": channel_overrides.adjust,
+    "otomatis": channel_overrides.make_automatic,
+    "diperiksa": channel_overrides.agree,
 }
 """What the buttons of one channel do to the form; their value is "sesuaikan:telegram"."""
 
@@ -95,11 +106,7 @@ async def create(request: Request) -> Response:
         form |= await pictures.taken(request, data)
         row = await saving.first(request, data, _adjusted(form, wanted), training=training)
     except (InvalidAnnouncement, NotAllowed) as refused:
-        made = (
-            await saving.made_before(request, data)
-            if isinstance(refused, newsroom.Outdated)
-            else None
-        )
+        made = await saving.made_before(request, data) if isinstance(refused, Outdated) else None
         return await _refused(request, made, form, data, refused)
     return await _next(request, row, data, wanted)
 
@@ -107,9 +114,9 @@ async def create(request: Request) -> Response:
 async def edit(request: Request) -> Response:
     """The composer with what is stored."""
     row = await found(request)
-    if row.state not in newsroom.EDITABLE:
+    if row.state not in EDITABLE:
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}", 303)
-    return await _page(request, row, newsroom.form_of(row), training=row.training)
+    return await _page(request, row, form_of(row), training=row.training)
 
 
 async def save(request: Request) -> Response:
@@ -143,7 +150,7 @@ async def _refused(
     """
     both = (
         await saving.conflict(request, row.id, form)
-        if row is not None and isinstance(refused, newsroom.Outdated)
+        if row is not None and isinstance(refused, Outdated)
         else None
     )
     training = row.training if row is not None else bool(data.get("latihan"))
@@ -170,7 +177,7 @@ async def show_again(request: Request) -> Response:
         [frame.stale(request)],
     )
     if row is not None and saving.version_of(data) != row.version:
-        problems += _said(request, newsroom.Outdated())
+        problems += _said(request, Outdated())
     return await _page(
         request, row, forms.read(data), training=training, problems=problems, status=403, sent=data
     )
@@ -199,9 +206,7 @@ async def _autosaved(request: Request, saving: Awaitable[Announcement]) -> Respo
         row = await saving
     except (InvalidAnnouncement, NotAllowed) as refused:
         problem = " ".join(problem.reason for problem in _said(request, refused))
-        return JSONResponse(
-            {"problem": problem, "conflict": isinstance(refused, newsroom.Outdated)}, 409
-        )
+        return JSONResponse({"problem": problem, "conflict": isinstance(refused, Outdated)}, 409)
     said = frame.words_of(request)(
         "staff.compose.saved", at=frame.clock_text(app_of(request).clock())
     )
@@ -230,7 +235,7 @@ async def letter(request: Request) -> Response:
     document.
     """
     row, app = await found(request), app_of(request)
-    form = newsroom.form_of(row)
+    form = form_of(row)
     for pushed in (
         await previewing.beside(
             lambda: previewing.look(app, form, announcement=row.id, code=row.code)
@@ -257,7 +262,7 @@ async def _next(
     if act == "uji":
         return await trial_send.answer(request, row, data)
     if act == "periksa":
-        looked = await checks.of(request, form := newsroom.form_of(row), row.id)
+        looked = await checks.of(request, form := form_of(row), row.id)
         if looked.problems:
             return await _page(
                 request, row, form, training=row.training, problems=looked.problems, status=422
@@ -306,7 +311,7 @@ async def _page(
         anchors=ANCHORS,
         levels=get_args(Level),
         topics=app.settings.topics,
-        agencies=account_of(request).agencies or await reach.agencies(app),
+        agencies=account_of(request).agencies or await audience_estimate.agencies(app),
         verdicts=VERDICTS,
         groups=groups(app),
         places=places(request),
@@ -342,12 +347,12 @@ async def _shown(
     )
     return {
         "previews": previews,
-        "reach": await reach.of(request, previews.edition, chosen),
+        "reach": await audience_estimate.of(request, previews.edition, chosen),
         "spoken": spoken,
         "preview_lang": lang,
         "placed": bool(form.get("areas")),
         "checks": await checks.of(request, form, announcement, tried=bool(data.get("dicoba"))),
-        "outdated": overriding.outdated(form),
+        "outdated": channel_overrides.outdated(form),
         "editing": True,
         "picture": thumbnail(app, previews.edition),
     }
@@ -387,6 +392,6 @@ def _said(request: Request, refused: Exception) -> Sequence[Problem]:
     loading it again would not.
     """
     t = frame.words_of(request)
-    if isinstance(refused, newsroom.Outdated):
+    if isinstance(refused, Outdated):
         return (Problem(field="", reason=t("staff.conflict.kept"), remedy=""),)
     return refusals.of(refused, t)

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from broadcaster.fields import Fields, Override, Translation
-from broadcaster.web.standing import compared
-from broadcaster.wording import words
+from broadcaster.domain.fields import Fields, Override, Translation
+from broadcaster.runtime.i18n import words
+from broadcaster.web.base.text_diff import compared
 from channels.base.contract import Topic
 from channels.base.rendering import moment_text
 from subscribers.areas import AreaTree

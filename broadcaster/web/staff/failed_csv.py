@@ -9,15 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from broadcaster.app import App
-from broadcaster.delivery import REASONS
-from broadcaster.masking import masked
-from broadcaster.spreadsheet import line
-from broadcaster.store import audit, closed
-from broadcaster.store.closed import ClosedRow
-from broadcaster.web import pages
-from broadcaster.web.access import account_of, app_of
-from broadcaster.web.staff.reading import found
-from broadcaster.wording import words
+from broadcaster.domain.masking import masked
+from broadcaster.domain.retry_policy import REASONS
+from broadcaster.runtime.csv_safe import line
+from broadcaster.runtime.i18n import words
+from broadcaster.store import audit, failed_rows
+from broadcaster.store.failed_rows import ClosedRow
+from broadcaster.web.base import pages
+from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.staff.announcement import found
 from channels.base.rendering import WIB
 from subscribers.addresses import SealBroken
 
@@ -42,9 +42,9 @@ async def show(request: Request) -> Response:
 
     async def lines() -> AsyncIterator[str]:
         yield "\ufeff" + line([t(f"staff.send.csv.{name}") for name in COLUMNS])
-        for part in await app.database.read(closed.parts, row.id):
+        for part in await app.database.read(failed_rows.parts, row.id):
             after = -1
-            while page := await app.database.read(closed.page, part, after):
+            while page := await app.database.read(failed_rows.page, part, after):
                 after = page[-1].slot
                 yield "".join(line(told(app, one, t).values()) for one in page)
 

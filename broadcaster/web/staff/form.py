@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData
 
-from broadcaster.fields import Moment
+from broadcaster.domain.fields import Moment
 from channels.base.rendering import WIB
 
 LINES = (

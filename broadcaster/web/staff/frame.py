@@ -11,15 +11,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.accounts import Account, Right
-from broadcaster.announcements import OwnWork
-from broadcaster.fields import InvalidAnnouncement, Problem
-from broadcaster.newsroom import Desk
-from broadcaster.publishing import Press
-from broadcaster.web import pages
-from broadcaster.web.access import account_of, app_of, client_of
-from broadcaster.web.middleware import FRAMED_CSP
-from broadcaster.wording import Words, words
+from broadcaster.domain.accounts import Account, Right
+from broadcaster.domain.fields import InvalidAnnouncement, Problem
+from broadcaster.domain.lifecycle import OwnWork
+from broadcaster.newsroom.desk import Desk
+from broadcaster.publishing.press import Press
+from broadcaster.runtime.i18n import Words, words
+from broadcaster.web.base import pages
+from broadcaster.web.base.authorization import account_of, app_of, client_of
+from broadcaster.web.base.middleware import FRAMED_CSP
 from channels.base import rendering
 
 

@@ -3,9 +3,9 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.newsroom import HOLD
+from broadcaster.newsroom.desk import HOLD
 from broadcaster.store import accounts
-from broadcaster.web.access import app_of
+from broadcaster.web.base.authorization import app_of
 from broadcaster.web.staff import frame
 
 STEPS = ("write", "check", "approve", "hold", "follow", "amend")

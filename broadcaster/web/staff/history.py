@@ -8,16 +8,16 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.fields import Fields, read_leniently
-from broadcaster.newsroom import EDITABLE
+from broadcaster.domain.fields import Fields, read_leniently
+from broadcaster.newsroom.forms import EDITABLE
+from broadcaster.runtime.i18n import words
 from broadcaster.store import drafts
 from broadcaster.store.drafts import Version
-from broadcaster.web import pages
-from broadcaster.web.access import account_of, app_of
+from broadcaster.web.base import pages
+from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame
+from broadcaster.web.staff.announcement import found
 from broadcaster.web.staff.differences import Difference, differences
-from broadcaster.web.staff.reading import found
-from broadcaster.wording import words
 
 SHOWN = 30
 """Versions on the page, the newest; comparing two long bodies takes milliseconds."""

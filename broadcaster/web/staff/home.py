@@ -8,20 +8,23 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster import custody, hold_ups, waiting
-from broadcaster.accounts import Account
 from broadcaster.app import App
-from broadcaster.inbox_alarm import Late, late
-from broadcaster.store import accounts, audit_listing, drafts, listing, recurring
+from broadcaster.delivery import waiting_words as waiting
+from broadcaster.domain.accounts import Account
+from broadcaster.publishing import hold_ups
+from broadcaster.runtime import custody
+from broadcaster.runtime.i18n import Words
+from broadcaster.runtime.inbox_alarm import Late, late
+from broadcaster.store import accounts, announcement_lists, audit_lists, drafts
+from broadcaster.store import templates as recurring
+from broadcaster.store.announcement_lists import Item
 from broadcaster.store.drafts import Proposal
-from broadcaster.store.listing import Item
 from broadcaster.store.nudges import ACCOUNT_REASONS
-from broadcaster.store.recurring import Template
-from broadcaster.web import pages
-from broadcaster.web.access import account_of, app_of
+from broadcaster.store.templates import Template
+from broadcaster.web.base import pages
+from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame
-from broadcaster.web.staff.auditing_words import Subject, Told
-from broadcaster.wording import Words
+from broadcaster.web.staff.audit_words import Subject, Told
 from channels.base.rendering import WIB
 
 SHORTCUTS = 5
@@ -116,7 +119,7 @@ async def show(request: Request) -> Response:
 def held(connection: Connection, app: App, t: Words, lang: str) -> list[Held]:
     """Emergencies that must wait: everybody sees them, whatever way their own news takes."""
     standing = hold_ups.told(connection)
-    items = listing.items(connection, [one.announcement for one in standing])
+    items = announcement_lists.items(connection, [one.announcement for one in standing])
     return [
         Held(
             item=items[one.announcement],
@@ -132,7 +135,7 @@ def held(connection: Connection, app: App, t: Words, lang: str) -> list[Held]:
 
 def account_deeds(connection: Connection, now: datetime, told: Told) -> list[Deed]:
     """What was done to accounts within a day: who manages them sees it, wherever they are told."""
-    entries = audit_listing.latest(
+    entries = audit_lists.latest(
         connection, ACCOUNT_REASONS, now.timestamp() - DEEDS_SECONDS, DEEDS
     )
     who = actors.spoken(connection, [entry.actor for entry in entries], told.t)
@@ -152,13 +155,15 @@ def look(connection: Connection, account: Account, now: datetime) -> Desktop:
     """What this person finds."""
     midnight = datetime.combine(now.astimezone(WIB).date(), time(), WIB).timestamp()
     judges, writes = account.may("approve"), account.may("write")
-    approved = listing.in_states(connection, "approved")
+    approved = announcement_lists.in_states(connection, "approved")
     to_approve = [
         item
-        for item in listing.in_states(connection, "review")
+        for item in announcement_lists.in_states(connection, "review")
         if _may_judge(connection, account, item)
     ]
-    asked = listing.in_states(connection, "review", author=account.actor) if writes else []
+    asked = (
+        announcement_lists.in_states(connection, "review", author=account.actor) if writes else []
+    )
     return Desktop(
         to_approve=to_approve,
         amendments=_amendments(
@@ -168,11 +173,15 @@ def look(connection: Connection, account: Account, now: datetime) -> Desktop:
         else [],
         held_amendments=_amendments(connection, lambda one: one.release_at is not None),
         held=[item for item in approved if item.release_at is not None],
-        returned=listing.in_states(connection, "returned", author=account.actor) if writes else [],
+        returned=announcement_lists.in_states(connection, "returned", author=account.actor)
+        if writes
+        else [],
         stuck=[item for item in approved if item.release_at is None],
         asked=[item for item in asked if item not in to_approve],
-        drafts=listing.in_states(connection, "draft", author=account.actor) if writes else [],
-        today=listing.since(connection, midnight),
+        drafts=announcement_lists.in_states(connection, "draft", author=account.actor)
+        if writes
+        else [],
+        today=announcement_lists.since(connection, midnight),
         templates=recurring.everything(connection)[:SHORTCUTS] if writes else [],
         late=late(connection, now.timestamp()),
         delayed=_delayed(connection, now),
@@ -181,8 +190,8 @@ def look(connection: Connection, account: Account, now: datetime) -> Desktop:
 
 def _delayed(connection: Connection, now: datetime) -> list[Delayed]:
     """What went out late within a day, the last first."""
-    entries = audit_listing.latest(connection, ("late",), now.timestamp() - DEEDS_SECONDS, DEEDS)
-    items = listing.items(connection, [entry.subject for entry in entries])
+    entries = audit_lists.latest(connection, ("late",), now.timestamp() - DEEDS_SECONDS, DEEDS)
+    items = announcement_lists.items(connection, [entry.subject for entry in entries])
     return [
         Delayed(
             item=items[entry.subject],
@@ -201,7 +210,7 @@ def _may_judge(connection: Connection, account: Account, item: Item) -> bool:
 
 def _amendments(connection: Connection, wanted: Callable[[Proposal], bool]) -> list[Waiting]:
     waiting = [one for one in drafts.proposals(connection) if wanted(one)]
-    found = listing.items(connection, [one.announcement for one in waiting])
+    found = announcement_lists.items(connection, [one.announcement for one in waiting])
     return [
         Waiting(proposal=one, item=found[one.announcement])
         for one in waiting

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from broadcaster import second_person
-from broadcaster.accounts import Account
-from broadcaster.fields import Fields
-from broadcaster.publishing import Press
+from broadcaster.domain.accounts import Account
+from broadcaster.domain.fields import Fields
+from broadcaster.publishing.press import Press
+from broadcaster.staff import second_person
 from broadcaster.store.announcements import Announcement
 
 MOST = 5

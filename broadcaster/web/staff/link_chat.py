@@ -8,14 +8,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import linking, nudging
 from broadcaster.app import App
+from broadcaster.staff import chat_linking, contact
 from broadcaster.store.accounts import REACHED_BY
-from broadcaster.web.access import account_of, app_of
-from broadcaster.web.announcement import qr
+from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.base.qr_codes import qr
 from broadcaster.web.staff import frame
 from channels.base.contract import PushChannel
-from channels.base.telling import Inviting
+from channels.base.staff_messages import Inviting
 
 ACCOUNT = "/redaksi/akun"
 
@@ -43,7 +43,7 @@ def ways_of(request: Request) -> list[NudgeWay]:
     """What the account's page shows by `_nudge_settings.html` (as `nudge_ways`)."""
     app, account = app_of(request), account_of(request)
     able = [
-        app.push[name] for name in REACHED_BY if name in app.push and nudging.can_tell(app, name)
+        app.push[name] for name in REACHED_BY if name in app.push and contact.can_tell(app, name)
     ]
     return [
         NudgeWay(
@@ -60,7 +60,7 @@ async def begin(request: Request) -> Response:
     """A fresh code, shown this once."""
     app = app_of(request)
     channel = _inviting(app)
-    word = await app.database.write(linking.begin, frame.desk_of(request), app.book)
+    word = await app.database.write(chat_linking.begin, frame.desk_of(request), app.book)
     address = await channel.invitation(word) if isinstance(channel, Inviting) else ""
     return frame.page(
         request,
@@ -69,7 +69,7 @@ async def begin(request: Request) -> Response:
         word=word,
         address=address,
         code=qr(address) if address else "",
-        minutes=int(linking.HOLDS.total_seconds() // 60),
+        minutes=int(chat_linking.HOLDS.total_seconds() // 60),
         back=ACCOUNT,
     )
 
@@ -77,7 +77,7 @@ async def begin(request: Request) -> Response:
 async def unlink(request: Request) -> Response:
     """Let go of the chat."""
     app = app_of(request)
-    await app.database.write(linking.unlink, frame.desk_of(request), _inviting(app).name)
+    await app.database.write(chat_linking.unlink, frame.desk_of(request), _inviting(app).name)
     return RedirectResponse(f"{ACCOUNT}?selesai=lepas", 303)
 
 
@@ -85,6 +85,6 @@ def _inviting(app: App) -> PushChannel:
     """The open channel whose people write first; raises 404 where there is none."""
     for name in REACHED_BY:
         channel = app.push.get(name)
-        if channel is not None and isinstance(channel, Inviting) and nudging.can_tell(app, name):
+        if channel is not None and isinstance(channel, Inviting) and contact.can_tell(app, name):
             return channel
     raise HTTPException(404)

@@ -8,10 +8,10 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.store import listing
-from broadcaster.store.listing import Tab, Wanted
-from broadcaster.web import pages
-from broadcaster.web.access import account_of, app_of
+from broadcaster.store import announcement_lists
+from broadcaster.store.announcement_lists import Tab, Wanted
+from broadcaster.web.base import pages
+from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import frame
 from channels.base.contract import Level
 from channels.base.rendering import WIB
@@ -31,11 +31,11 @@ async def show(request: Request) -> Response:
     wanted = _wanted(request)
     before = request.query_params.get("setelah", "")
 
-    def look(connection: Connection) -> tuple[listing.Page, dict[Tab, int], list[str]]:
+    def look(connection: Connection) -> tuple[announcement_lists.Page, dict[Tab, int], list[str]]:
         return (
-            listing.page(connection, wanted, before=before),
-            listing.counts(connection, wanted),
-            listing.agencies(connection),
+            announcement_lists.page(connection, wanted, before=before),
+            announcement_lists.counts(connection, wanted),
+            announcement_lists.agencies(connection),
         )
 
     page, counts, agencies = await app.database.read(look)

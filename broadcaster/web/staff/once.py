@@ -15,11 +15,11 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from broadcaster.announcements import NotAllowed
-from broadcaster.fields import InvalidAnnouncement
+from broadcaster.domain.fields import InvalidAnnouncement
+from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.store import form_acts
-from broadcaster.web import forms
-from broadcaster.web.access import account_of, app_of
+from broadcaster.web.base import csrf
+from broadcaster.web.base.authorization import account_of, app_of
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Done(Generic[T]):
 
 def id_of(data: Any) -> str:
     """Read a form's id; "" where it has none."""
-    value = data.get(forms.ID_FIELD, "")
+    value = data.get(csrf.ID_FIELD, "")
     return value if isinstance(value, str) and _ID.fullmatch(value) else ""
 
 

@@ -9,12 +9,12 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from broadcaster import gallery
-from broadcaster.fields import InvalidAnnouncement, Problem
-from broadcaster.gallery import NotKept, Stored
-from broadcaster.media import UPLOAD_BYTES, BadPicture
+from broadcaster.domain.fields import InvalidAnnouncement, Problem
+from broadcaster.media import library
+from broadcaster.media.images import UPLOAD_BYTES, BadPicture
+from broadcaster.media.library import NotKept, Stored
 from broadcaster.store import media
-from broadcaster.web.access import account_of, app_of, client_of
+from broadcaster.web.base.authorization import account_of, app_of, client_of
 from broadcaster.web.staff import frame
 
 ADDRESS = "/redaksi/gambar"
@@ -33,7 +33,7 @@ async def show(request: Request) -> Response:
     """
     app = app_of(request)
     kept = await app.database.read(media.find, request.query_params.get("baru", ""))
-    return await _page(request, stored=gallery.stored_as(app, kept) if kept is not None else None)
+    return await _page(request, stored=library.stored_as(app, kept) if kept is not None else None)
 
 
 async def upload(request: Request) -> Response:
@@ -81,7 +81,7 @@ async def _stored(request: Request, data: FormData) -> Stored | None:
         return None
     app = app_of(request)
     actor, place = account_of(request).actor, client_of(request)
-    return await gallery.take(app, chosen, actor=actor, now=app.clock(), place=place)
+    return await library.take(app, chosen, actor=actor, now=app.clock(), place=place)
 
 
 def _shape(stored: Stored) -> dict[str, Any]:
@@ -107,7 +107,7 @@ async def _page(
         problem=problem,
         megabytes=UPLOAD_BYTES // 1024**2,
         newest=[
-            (gallery.stored_as(app, kept), kept)
+            (library.stored_as(app, kept), kept)
             for kept in newest
             if stored is None or kept.id != stored.id
         ],

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from broadcaster.overview import ChannelView, Overview
-from broadcaster.provider_codes import explanations
-from broadcaster.store.causes import Causes
+from broadcaster.delivery.status import ChannelView, Overview
+from broadcaster.domain.provider_codes import explanations
+from broadcaster.domain.waiting import Hold
+from broadcaster.store.failure_causes import Causes
 from broadcaster.store.ledger import Progress
-from broadcaster.waiting import Hold
 from channels.base.contract import PushChannel
 from channels.base.rendering import WIB
 from subscribers.areas import Area, AreaTree

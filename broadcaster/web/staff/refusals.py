@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from broadcaster.fields import Fields, InvalidAnnouncement, Problem
-from broadcaster.wording import Words
+from broadcaster.domain.fields import Fields, InvalidAnnouncement, Problem
+from broadcaster.runtime.i18n import Words
 
 MISSING = "Belum diisi."
 _CODE_NAMES = re.compile(rf"(?<![\w./-])(?:{'|'.join(Fields.model_fields)})(?![\w/-]|\.\w)")

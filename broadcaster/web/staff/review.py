@@ -10,21 +10,25 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import newsroom, overriding, previewing, publishing
-from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
-from broadcaster.fields import Fields, InvalidAnnouncement, Override, Problem, Translation
-from broadcaster.newsroom import Desk
-from broadcaster.publishing import Stored
+from broadcaster.domain import channel_overrides
+from broadcaster.domain.fields import Fields, InvalidAnnouncement, Override, Problem, Translation
+from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.newsroom import drafts as newsroom
+from broadcaster.newsroom import forms, release, review
+from broadcaster.newsroom import previews as previewing
+from broadcaster.newsroom.desk import Desk
+from broadcaster.publishing import publications
+from broadcaster.publishing.press import Stored
+from broadcaster.runtime.i18n import Words
 from broadcaster.store import drafts
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import Version
-from broadcaster.web.access import app_of
-from broadcaster.web.staff import actors, checks, frame, once, reach, refusals
+from broadcaster.web.base.authorization import app_of
+from broadcaster.web.staff import actors, audience_estimate, checks, frame, once, refusals
+from broadcaster.web.staff.announcement import found
 from broadcaster.web.staff.compose import thumbnail
 from broadcaster.web.staff.judging import Judgement, judgement
-from broadcaster.web.staff.reading import found
-from broadcaster.wording import Words
 
 Act = Callable[[Connection, Desk, str, Any], Any]
 """A transaction: the desk, the announcement's id and what the form says."""
@@ -106,14 +110,14 @@ async def _page(
     reason: str = "",
 ) -> Response:
     app = app_of(request)
-    form = newsroom.form_of(row)
+    form = forms.form_of(row)
     previews = await previewing.beside(
         lambda: previewing.look(app, form, announcement=row.id, code=row.code)
     )
     versions, names = await app.database.read(_people, row, frame.words_of(request))
     judged = await app.database.read(_judgement, frame.desk_of(request), row)
     looked = (
-        await checks.of(request, form, row.id) if row.state in newsroom.EDITABLE else checks.NOTHING
+        await checks.of(request, form, row.id) if row.state in forms.EDITABLE else checks.NOTHING
     )
     if not problems and row.state in ("draft", "returned"):
         problems = looked.problems
@@ -130,12 +134,12 @@ async def _page(
         editing=False,
         placed=True,
         picture=thumbnail(app, previews.edition),
-        outdated=overriding.outdated(form),
+        outdated=channel_overrides.outdated(form),
         spoken=(),
         preview_lang="id",
         spoken_words=spoken(app, row.fields),
         more_facts=facts(row.fields),
-        reach=await reach.of(request, previews.edition, row.fields.channels),
+        reach=await audience_estimate.of(request, previews.edition, row.fields.channels),
         judges=judged.may,
         judged=judged,
         left=max(left, 0),
@@ -200,7 +204,7 @@ def decided(
                 reason=reason,
             )
         if isinstance(done.made, Stored):
-            await publishing.ring(app, done.made)
+            await publications.ring(app, done.made)
         return RedirectResponse(f"/redaksi/pengumuman/{done.result}{to}", 303)
 
     return endpoint
@@ -217,11 +221,11 @@ def _seen(data: Any) -> int | None:
 
 
 submit = decided(
-    lambda c, desk, id_, data: newsroom.submit(c, desk, id_, version=_number(data, "versi")),
+    lambda c, desk, id_, data: review.submit(c, desk, id_, version=_number(data, "versi")),
     to="/periksa",
 )
 approve = decided(
-    lambda c, desk, id_, data: newsroom.approve(
+    lambda c, desk, id_, data: review.approve(
         c,
         desk,
         id_,
@@ -232,22 +236,20 @@ approve = decided(
     to="/periksa",
 )
 send_back = decided(
-    lambda c, desk, id_, data: newsroom.send_back(c, desk, id_, str(data.get("alasan", ""))),
+    lambda c, desk, id_, data: review.send_back(c, desk, id_, str(data.get("alasan", ""))),
     to="/periksa?selesai=dikembalikan",
 )
 reject = decided(
-    lambda c, desk, id_, data: newsroom.reject(c, desk, id_, str(data.get("alasan", ""))),
+    lambda c, desk, id_, data: review.reject(c, desk, id_, str(data.get("alasan", ""))),
     to="?selesai=ditolak",
 )
 call_back = decided(
-    lambda c, desk, id_, _data: newsroom.call_back(c, desk, id_), to="/periksa?selesai=dibatalkan"
+    lambda c, desk, id_, _data: review.call_back(c, desk, id_), to="/periksa?selesai=dibatalkan"
 )
 unschedule = decided(
-    lambda c, desk, id_, _data: newsroom.unschedule(c, desk, id_), to="/periksa?selesai=jadwal"
+    lambda c, desk, id_, _data: release.unschedule(c, desk, id_), to="/periksa?selesai=jadwal"
 )
-publish = decided(
-    lambda c, desk, id_, _data: newsroom.publish_approved(c, desk, id_), to="/periksa"
-)
+publish = decided(lambda c, desk, id_, _data: release.publish_approved(c, desk, id_), to="/periksa")
 archive = decided(
     lambda c, desk, id_, _data: newsroom.archive(c, desk, id_), to="?selesai=diarsipkan"
 )
@@ -266,7 +268,7 @@ async def break_glass(request: Request) -> Response:
     """One person alone publishes an emergency, where the city allows it."""
     allowed = app_of(request).settings.break_glass
     act = decided(
-        lambda c, desk, id_, data: newsroom.break_glass(
+        lambda c, desk, id_, data: release.break_glass(
             c,
             desk,
             id_,

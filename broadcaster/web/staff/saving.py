@@ -10,13 +10,14 @@ from typing import Any
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from broadcaster import newsroom
-from broadcaster.fields import read_leniently
-from broadcaster.newsroom import Desk, Form
-from broadcaster.store import announcements as rows
-from broadcaster.store import drafts, form_acts
+from broadcaster.domain.fields import read_leniently
+from broadcaster.newsroom import drafts as newsroom
+from broadcaster.newsroom import forms
+from broadcaster.newsroom.desk import Desk
+from broadcaster.newsroom.forms import Form
+from broadcaster.store import announcements, drafts, form_acts
 from broadcaster.store.announcements import Announcement
-from broadcaster.web.access import account_of, app_of
+from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame, once
 from broadcaster.web.staff.differences import Difference, differences
 
@@ -69,12 +70,12 @@ def _first(
     connection: Connection, desk: Desk, form: Form, sent: str, training: bool
 ) -> Announcement:
     earlier = form_acts.take(connection, desk.account.id, sent, desk.at) if sent else None
-    words = hashlib.sha256(newsroom.form_text(form).encode()).hexdigest()
+    words = hashlib.sha256(forms.form_text(form).encode()).hexdigest()
     if earlier is None:
         row = newsroom.save(connection, desk, form, training=training)
     else:
         made = _First.read(earlier.result)
-        stored = rows.find(connection, made.announcement)
+        stored = announcements.find(connection, made.announcement)
         if stored is not None and made.words == words:
             return replace(
                 stored, version=made.version
@@ -94,7 +95,7 @@ async def made_before(request: Request, data: Any) -> Announcement | None:
     def look(connection: Connection) -> Announcement | None:
         earlier = form_acts.find(connection, account_of(request).id, f"{KIND} {once.id_of(data)}")
         return (
-            rows.find(connection, _First.read(earlier.result).announcement)
+            announcements.find(connection, _First.read(earlier.result).announcement)
             if earlier and earlier.result
             else None
         )
@@ -117,7 +118,10 @@ async def conflict(request: Request, announcement: str, form: Form) -> Conflict 
     app, t = app_of(request), frame.words_of(request)
 
     def look(connection: Connection) -> tuple[Announcement | None, str, float]:
-        row, last = rows.find(connection, announcement), drafts.newest(connection, announcement)
+        row, last = (
+            announcements.find(connection, announcement),
+            drafts.newest(connection, announcement),
+        )
         who = last.actor if last is not None else row.created_by if row is not None else ""
         return (
             row,
@@ -128,7 +132,7 @@ async def conflict(request: Request, announcement: str, form: Form) -> Conflict 
     row, who, at = await app.database.read(look)
     if row is None:
         return None
-    before, after = read_leniently(newsroom.form_of(row))[0], read_leniently(form)[0]
+    before, after = read_leniently(forms.form_of(row))[0], read_leniently(form)[0]
     changes = differences(before, after, tree=app.tree, topics=app.settings.topics)
     return Conflict(row=row, who=who, at=at, changes=changes)
 

@@ -10,23 +10,23 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from broadcaster import newsroom, steering
-from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
-from broadcaster.store import announcements as rows
-from broadcaster.store import audit, drafts, folding
+from broadcaster.delivery import controls
+from broadcaster.delivery.waiting_words import remedy, sentence
+from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.newsroom.desk import require_steering
+from broadcaster.runtime.i18n import words
+from broadcaster.store import announcements, audit, drafts, retention
 from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.audit import Entry
-from broadcaster.waiting import remedy, sentence
-from broadcaster.web import pages
-from broadcaster.web.access import HALF, account_of, app_of, current_session
+from broadcaster.web.base import pages
+from broadcaster.web.base.authorization import HALF, account_of, app_of, current_session
+from broadcaster.web.base.edition_view import view
 from broadcaster.web.staff import actors, frame
+from broadcaster.web.staff.announcement import found
 from broadcaster.web.staff.edition_history import publication
+from broadcaster.web.staff.live_progress import Watching
 from broadcaster.web.staff.progress import Sight
-from broadcaster.web.staff.reading import found
-from broadcaster.web.staff.watching import Watching
-from broadcaster.web.standing import view
-from broadcaster.wording import words
 
 EVERY = 1.0
 """Seconds between two events of a stream."""
@@ -34,10 +34,13 @@ HEARTBEAT = 5.0
 """After so many seconds without a change the stream says that it lives."""
 CHECK_SESSION = 5.0
 """A stream ends at most so many seconds after the session behind it."""
-ACTS: Mapping[str, steering.Act] = {"jeda": "pause", "lanjut": "resume", "hentikan": "cancel"}
+ACTS: Mapping[str, controls.Act] = {"jeda": "pause", "lanjut": "resume", "hentikan": "cancel"}
 """Acts as addresses name them."""
 DONE = (*ACTS, "coba-lagi", "ralat", "cabut")
-KEPT_DAYS = (round(folding.FOLD_AFTER / folding.DAY), round(folding.FOLD_ANYWAY / folding.DAY))
+KEPT_DAYS = (
+    round(retention.FOLD_AFTER / retention.DAY),
+    round(retention.FOLD_ANYWAY / retention.DAY),
+)
 """How long who got nothing is known by name: after the end, and at most."""
 
 
@@ -52,7 +55,7 @@ async def steer(request: Request) -> Response:
     why = words("id")(f"staff.send.why.{name}", name=account_of(request).full_name)
 
     async def act(row: Announcement) -> None:
-        await steering.steer(
+        await controls.steer(
             app_of(request), row.id, ACTS[name], why=why, actor=account_of(request).actor
         )
 
@@ -63,7 +66,7 @@ async def retry(request: Request) -> Response:
     """Open one more attempt wherever it failed."""
 
     async def act(row: Announcement) -> None:
-        await steering.retry_failed(app_of(request), row.id, actor=account_of(request).actor)
+        await controls.retry_failed(app_of(request), row.id, actor=account_of(request).actor)
 
     return await _acted(request, "coba-lagi", act)
 
@@ -148,7 +151,7 @@ async def _acted(
 ) -> Response:
     app, row, desk = app_of(request), await _sent(request), frame.desk_of(request)
     try:
-        await app.database.write(newsroom.require_steering, desk, row.id)
+        await app.database.write(require_steering, desk, row.id)
         await act(row)
     except NotAllowed as refused:
         return await _page(request, row, problem=str(refused), status=409)
@@ -172,7 +175,7 @@ async def _page(
         return (
             acts,
             actors.spoken(connection, named, t),
-            rows.newest_edition(connection, row.id),
+            announcements.newest_edition(connection, row.id),
             drafts.proposed(connection, row.id),
         )
 
@@ -194,7 +197,7 @@ async def _page(
         withdrawal=next((entry for entry in reversed(acts) if entry.act == "withdraw"), None),
         finished=finished if finished in DONE and not problem else "",
         retried=_retried(acts),
-        left_out=steering.LEFT_OUT,
+        left_out=controls.LEFT_OUT,
         issued=issued,
         kept_days=KEPT_DAYS,
         lead=_lead(app, newest),

@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.store import sendings
-from broadcaster.store.listing import Item
+from broadcaster.store.announcement_lists import Item
 from broadcaster.store.sendings import Sending
-from broadcaster.web.access import app_of
+from broadcaster.web.base.authorization import app_of
 from broadcaster.web.staff import frame
 from broadcaster.web.staff.progress import OVER, Bar, bar
 

@@ -13,13 +13,15 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import accounts as rules
-from broadcaster.accounts import Account
 from broadcaster.app import App
-from broadcaster.hashing import RETRY_SECONDS, Busy
-from broadcaster.store import accounts, audit, code_guard, nudges, sessions, throttle
-from broadcaster.web import pages
-from broadcaster.web.access import (
+from broadcaster.domain import accounts as rules
+from broadcaster.domain import credentials
+from broadcaster.domain.accounts import Account
+from broadcaster.runtime.i18n import words
+from broadcaster.runtime.password_hashing import RETRY_SECONDS, Busy
+from broadcaster.store import accounts, audit, code_guard, nudges, sessions, sign_in_throttle
+from broadcaster.web.base import pages
+from broadcaster.web.base.authorization import (
     HALF,
     SIGN_IN,
     app_of,
@@ -28,10 +30,9 @@ from broadcaster.web.access import (
     current_session,
     session_of,
 )
-from broadcaster.web.staff import known
+from broadcaster.web.staff import trusted_browsers
 from broadcaster.web.staff.addresses import HOME, safe_target
-from broadcaster.web.staff.guessing import asker_of, begin_try, rank_of, spelled
-from broadcaster.wording import words
+from broadcaster.web.staff.sign_in_throttle import asker_of, begin_try, rank_of, spelled
 from subscribers.addresses import SealBroken
 
 CODE = "/redaksi/masuk/kode"
@@ -167,7 +168,7 @@ async def _try_password(request: Request, name: str, password: str) -> Outcome:
             return Outcome(
                 problem="signin.wrong"
             )  # shut out, or given a new password, while we looked at the old one
-        throttle.succeed(connection, asker)
+        sign_in_throttle.succeed(connection, asker)
         if rehashed:
             accounts.set_password(connection, account.id, rehashed, must_change=account.must_change)
         cookie = _open(connection, request, account, HALF if account.secured else "password")
@@ -180,8 +181,10 @@ def _check(stored: str, password: str) -> tuple[bool, str]:
     """Compare a password with its hash; the second value is a new hash where the stored one was
     made at a lower cost.
     """
-    right = rules.password_fits(stored, password)
-    return right, rules.hash_password(password) if right and rules.needs_new_hash(stored) else ""
+    right = credentials.password_fits(stored, password)
+    return right, credentials.hash_password(password) if right and credentials.needs_new_hash(
+        stored
+    ) else ""
 
 
 async def _try_code(request: Request, found: sessions.Session, code: str) -> Outcome:
@@ -192,7 +195,7 @@ async def _try_code(request: Request, found: sessions.Session, code: str) -> Out
     def begin(connection: Connection) -> Outcome:
         if rest := code_guard.rests(connection, account.id, browser, at):
             return Outcome(problem=STOPPED, wait=math.ceil(rest))
-        turn = throttle.begin(connection, asker, at)
+        turn = sign_in_throttle.begin(connection, asker, at)
         return Outcome(problem="signin.wait" if turn.wait else "", wait=turn.wait)
 
     def act(connection: Connection) -> Outcome:
@@ -204,7 +207,7 @@ async def _try_code(request: Request, found: sessions.Session, code: str) -> Out
             return _wrong_code(connection, request, account, browser)
         if not sessions.end(connection, found.id, account.id):
             return Outcome(problem="signin.code.wrong")  # the half session was ended meanwhile
-        throttle.succeed(connection, asker)
+        sign_in_throttle.succeed(connection, asker)
         code_guard.begin_anew(connection, account.id, browser)
         return Outcome(cookie=_open(connection, request, account, way))
 
@@ -240,7 +243,7 @@ def spend_code(connection: Connection, app: App, account: Account, code: str) ->
     step = _totp_step(app, account, sealed, code, last)
     if step is not None:
         return "totp" if accounts.use_totp_step(connection, account.id, step) else ""
-    digest = app.book.lookup("recovery", f"{account.id}:{rules.read_recovery_code(code)}")
+    digest = app.book.lookup("recovery", f"{account.id}:{credentials.read_recovery_code(code)}")
     return (
         "recovery"
         if accounts.use_recovery_code(connection, account.id, digest, app.clock().timestamp())
@@ -257,7 +260,7 @@ def _totp_step(app: App, account: Account, sealed: bytes, code: str, last: int) 
     except SealBroken:
         log.error("second_factor_not_opened", account=account.id)
         return None
-    return rules.totp_step(secret, code, app.clock(), last=last)
+    return credentials.totp_step(secret, code, app.clock(), last=last)
 
 
 def _with_hash(connection: Connection, name: str) -> tuple[Account | None, str]:
@@ -328,7 +331,7 @@ def _entered(request: Request, done: Outcome, target: str, name: str) -> Respons
     response = RedirectResponse(there, 303, headers={"Cache-Control": "no-store"})
     give_cookie(request, response, done.cookie)
     if not done.half:
-        known.remember(request, response, spelled(name))
+        trusted_browsers.remember(request, response, spelled(name))
     return response
 
 

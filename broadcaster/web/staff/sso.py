@@ -14,15 +14,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import accounts as rules
-from broadcaster import oidc
-from broadcaster.admitting import Admission, admit
 from broadcaster.app import App
-from broadcaster.oidc import Attempt, Identity, SignOnError
-from broadcaster.signon import PAUSE_SECONDS, SignOn
+from broadcaster.domain import accounts as rules
+from broadcaster.runtime.i18n import LANGUAGES, words
+from broadcaster.staff import oidc
+from broadcaster.staff.oidc import Attempt, Identity, SignOnError
+from broadcaster.staff.oidc_client import PAUSE_SECONDS, SignOn
+from broadcaster.staff.provisioning import Admission, admit
 from broadcaster.store import accounts, audit, sessions
-from broadcaster.web import pages
-from broadcaster.web.access import (
+from broadcaster.web.base import pages
+from broadcaster.web.base.authorization import (
     HALF,
     SIGN_IN,
     app_of,
@@ -33,7 +34,6 @@ from broadcaster.web.access import (
 )
 from broadcaster.web.staff import frame, signin
 from broadcaster.web.staff.addresses import HOME, safe_target
-from broadcaster.wording import LANGUAGES, words
 from subscribers.addresses import SealBroken
 
 WAY = "oidc"

@@ -9,16 +9,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import newsroom, recurring
-from broadcaster.announcements import NotAllowed
 from broadcaster.app import App
-from broadcaster.fields import InvalidAnnouncement, Problem, read_leniently
-from broadcaster.store import recurring as store
+from broadcaster.domain.fields import InvalidAnnouncement, Problem, read_leniently
+from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.newsroom import forms
+from broadcaster.newsroom import templates as recurring
+from broadcaster.store import templates as store
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.recurring import Template
-from broadcaster.web.access import account_of, app_of
+from broadcaster.store.templates import Template
+from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame, once, refusals
-from broadcaster.web.staff.reading import found
+from broadcaster.web.staff.announcement import found
 from channels.base.contract import Level, Topic
 
 ADDRESS = "/redaksi/templat"
@@ -164,7 +165,7 @@ async def _page(
         limit=recurring.NAME_LIMIT,
         said=said if said in SAID else "",
         may_write=account_of(request).may("write"),
-        heading=newsroom.form_of(source).get("title", "") if source else "",
+        heading=forms.form_of(source).get("title", "") if source else "",
     )
 
 

@@ -14,15 +14,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster import trial_send
-from broadcaster.announcements import NotAllowed
+from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.newsroom import trial_sends
+from broadcaster.newsroom.trial_sends import SEND_SECONDS, Attempt, Tried
 from broadcaster.store import form_acts
 from broadcaster.store.announcements import Announcement
-from broadcaster.trial_send import SEND_SECONDS, Attempt, Tried
-from broadcaster.web import forms
-from broadcaster.web.access import account_of, app_of
+from broadcaster.web.base import csrf
+from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import frame, once
-from broadcaster.web.staff.reading import found
+from broadcaster.web.staff.announcement import found
 
 _RESULT = re.compile(r"[0-9a-f]{12}\.[A-Za-z0-9_-]{16,64}", re.ASCII)
 
@@ -40,7 +40,7 @@ async def show(request: Request) -> Response:
         going = app.clock().timestamp() - act.at <= 2 * SEND_SECONDS
         return _page(request, row, state="going" if going else "unknown")
     attempts = msgspec.json.decode(act.result, type=list[Attempt])
-    return _page(request, row, tried=trial_send.tried(app, account, attempts))
+    return _page(request, row, tried=trial_sends.tried(app, account, attempts))
 
 
 async def send(request: Request) -> Response:
@@ -53,7 +53,7 @@ async def answer(request: Request, row: Announcement, data: Mapping[str, Any]) -
     five a minute.
     """
     app, account = app_of(request), account_of(request)
-    name = f"{hashlib.sha256(row.form.encode()).hexdigest()[:12]}.{once.id_of(data) or forms.fresh_id()}"
+    name = f"{hashlib.sha256(row.form.encode()).hexdigest()[:12]}.{once.id_of(data) or csrf.fresh_id()}"
     there = RedirectResponse(f"/redaksi/pengumuman/{row.id}/uji?hasil={name}", 303)
     if await app.database.read(form_acts.find, account.id, _key(row, name)) is not None:
         return there
@@ -71,7 +71,7 @@ async def answer(request: Request, row: Announcement, data: Mapping[str, Any]) -
     ):
         return there
     try:
-        attempts = await trial_send.send(app, frame.desk_of(request), row)
+        attempts = await trial_sends.send(app, frame.desk_of(request), row)
     except NotAllowed as refused:
         await app.database.write(form_acts.forget, account.id, _key(row, name))
         raise HTTPException(403) from refused
@@ -103,6 +103,6 @@ def _page(
         tried=tried or [],
         state=state,
         wait=wait,
-        mark=trial_send.MARK,
+        mark=trial_sends.MARK,
         query=request.url.query,
     )

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, select
 
-from broadcaster import config
 from broadcaster.app import App, open_app
-from broadcaster.publishing import Press
+from broadcaster.publishing.press import Press
+from broadcaster.runtime import config
 from broadcaster.simulation import city, news, providers
 from broadcaster.simulation.residents import RESIDENTS, neighbours
 from broadcaster.store import announcements

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from broadcaster import config
-from broadcaster.announcements import check
-from broadcaster.fields import Fields
+from broadcaster.domain.fields import Fields
+from broadcaster.domain.rules import check
+from broadcaster.runtime import config
 from broadcaster.simulation import news
 from channels.base.contract import TITLE_LIMIT
 from subscribers.areas import AreaTree

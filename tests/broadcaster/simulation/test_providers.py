@@ -12,15 +12,15 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
-from broadcaster import config
+from broadcaster.runtime import config
 from broadcaster.simulation import providers
 from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import Doubles, Providers
 from broadcaster.simulation.residents import neighbours
 from channels.base.contract import Outgoing, PushChannel, Receipt, Refused, Result
-from channels.base.telling import Note, Telling
-from samples import notice, recipient
-from waiting import until
+from channels.base.staff_messages import Note, Telling
+from support.samples import notice, recipient
+from support.waiting import until
 
 CIBABAT = neighbours()["cibabat"]
 ADDRESSES = {"whatsapp": CIBABAT.phone, "telegram": str(CIBABAT.chat), "email": CIBABAT.mail}

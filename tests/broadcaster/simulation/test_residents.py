@@ -5,7 +5,7 @@ import io
 from collections import Counter
 from datetime import UTC, datetime
 
-from broadcaster.config import channel_modules
+from broadcaster.runtime.config import channel_modules
 from broadcaster.simulation.residents import (
     COLUMNS,
     RESIDENTS,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from broadcaster import config, secret_key
+from broadcaster.runtime import config, secret_key
 from broadcaster.store.database import Database, ReadTimeout
 
 

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broadcaster import newsroom, publishing
-from broadcaster.newsroom import Desk
+from broadcaster.newsroom import drafts as newsroom
+from broadcaster.newsroom.desk import Desk
+from broadcaster.publishing import publications
 from broadcaster.store import accounts, drafts
 from broadcaster.store.database import Database
 from broadcaster.store.drafts import Version
-from desk import NOTICE, NOW, checked, later, press
-from staffing import person
+from support.desk import NOTICE, NOW, checked, later, press
+from support.staffing import person
 
 LONG = "Perumda Tirta mengganti pipa induk. Tampung air sekarang. Truk tangki menunggu di kantor kelurahan sampai sore."
 
@@ -102,7 +103,7 @@ def test_words_of_a_channel_and_a_picture_that_were_taken_away_are_kept(rina: Wr
 
 def test_what_came_by_the_api_is_kept_before_the_composer_writes_over_it(rina: Writer) -> None:
     stored = rina.database.write_now(
-        publishing.save_draft, press(), checked(), actor="token:portal", now=NOW
+        publications.save_draft, press(), checked(), actor="token:portal", now=NOW
     )
     rina.announcement = stored.id
     rina.save({**NOTICE, "body": "Semua diganti oleh orang lain."})

@@ -11,16 +11,16 @@ import pytest
 from sqlalchemy import select, update
 
 from broadcaster.app import App
-from broadcaster.store import consequences, ledger, people
+from broadcaster.store import address_effects, ledger, people
 from broadcaster.store.tables import edition
-from broadcaster.web.staff import reach
-from fakes import FakeChannel
-from sending import fill, with_channels
+from broadcaster.web.staff import audience_estimate
 from subscribers.areas import AreaTree
 from subscribers.audience import Audience
 from subscribers.enrolment import Subscription, enrol
 from subscribers.store import State, address
-from world import notice, program, publish, rows, variables
+from support.fakes import FakeChannel
+from support.sending import fill, with_channels
+from support.world import notice, program, publish, rows, variables
 
 SLUGS = [area.slug for area in AreaTree.built_in().all()]
 TOPICS = ("lainnya", "bansos")
@@ -76,7 +76,7 @@ async def test_the_estimate_is_what_the_fan_out_makes(app: App, seed: int) -> No
     who = Audience(
         areas=areas, topic="lainnya", emergency=False, confirmed_before=app.clock().timestamp()
     )
-    estimate = app.database.read_now(reach._count, who, ["email", "telegram"], [])
+    estimate = app.database.read_now(audience_estimate._count, who, ["email", "telegram"], [])
     done = await publish(
         app,
         notice(
@@ -98,7 +98,7 @@ async def test_the_estimate_is_what_the_fan_out_makes(app: App, seed: int) -> No
     app.database.write_now(people.keep, done.edition, counted)
     assert app.database.read_now(people.uncounted, app.clock().timestamp()) is None
     assert app.database.read_now(ledger.progress, done.id).people == counted
-    app.database.write_now(consequences.fall_back, done.edition, made[0].address)
+    app.database.write_now(address_effects.fall_back, done.edition, made[0].address)
     assert app.database.read_now(people.count, done.edition) == counted, "a fallback adds no person"
 
 

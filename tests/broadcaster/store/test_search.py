@@ -11,14 +11,13 @@ import pytest
 from hypothesis import strategies as st
 from sqlalchemy import Connection, event, func, select
 
-from broadcaster import publishing
-from broadcaster.publishing import Stored
-from broadcaster.store import announcements as rows
-from broadcaster.store import search
+from broadcaster.publishing import corrections, publications
+from broadcaster.publishing.press import Stored
+from broadcaster.store import announcements, search
 from broadcaster.store.announcements import Filter
 from broadcaster.store.database import Database
 from broadcaster.store.tables import search_posting, search_word
-from desk import NOW, checked, later, press
+from support.desk import NOW, checked, later, press
 
 PRESS = press()
 
@@ -27,7 +26,7 @@ def publish(database: Database, minutes: int = 0, **changes: Any) -> Stored:
     """Publish an announcement."""
     now = later(minutes=minutes)
     return database.write_now(
-        publishing.publish,
+        publications.publish,
         PRESS,
         checked(now=now, **{"expires": None, **changes}),
         actor="rina",
@@ -37,8 +36,8 @@ def publish(database: Database, minutes: int = 0, **changes: Any) -> Stored:
 
 def found(database: Database, text: str) -> list[str]:
     """Codes that a search finds, newest first."""
-    page = database.read_now(rows.list_public, Filter(text=text), limit=100)
-    assert len(page.editions) == database.read_now(rows.count_public, Filter(text=text))
+    page = database.read_now(announcements.list_public, Filter(text=text), limit=100)
+    assert len(page.editions) == database.read_now(announcements.count_public, Filter(text=text))
     return [edition.code for edition in page.editions]
 
 
@@ -88,7 +87,7 @@ def test_a_corrected_edition_takes_the_place_of_the_one_before(database: Databas
     stored = publish(database, body="Mobil tangki siaga.")
     better = checked(expires=None, body="Air kembali mengalir.")
     database.write_now(
-        publishing.correct,
+        corrections.correct,
         PRESS,
         stored.id,
         better,
@@ -106,7 +105,11 @@ def test_a_corrected_edition_takes_the_place_of_the_one_before(database: Databas
 
 def test_a_draft_is_not_in_the_index(database: Database) -> None:
     database.write_now(
-        publishing.save_draft, PRESS, checked(body="Rahasia sampai terbit."), actor="rina", now=NOW
+        publications.save_draft,
+        PRESS,
+        checked(body="Rahasia sampai terbit."),
+        actor="rina",
+        now=NOW,
     )
     assert (
         database.read_now(
@@ -118,7 +121,7 @@ def test_a_draft_is_not_in_the_index(database: Database) -> None:
 
 def test_a_publication_that_is_undone_leaves_nothing_in_the_index(database: Database) -> None:
     def undone(connection: Connection) -> None:
-        publishing.publish(connection, PRESS, checked(expires=None), actor="rina", now=NOW)
+        publications.publish(connection, PRESS, checked(expires=None), actor="rina", now=NOW)
         raise InterruptedError
 
     with pytest.raises(InterruptedError):

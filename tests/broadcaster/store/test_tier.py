@@ -14,10 +14,20 @@ from broadcaster.store import tier
 from broadcaster.store.database import Database, now
 from broadcaster.store.tables import reached
 from broadcaster.store.tier import DAY, RETRY_SECONDS
-from fakes import FakeChannel
-from sending import check_counters, drain_until_quiet, everything_due, table, with_channels
 from subscribers.audience import Audience
-from world import deliverer, emergency, notice, program, publish, rows, states, subscribe, variables
+from support.fakes import FakeChannel
+from support.sending import check_counters, drain_until_quiet, everything_due, table, with_channels
+from support.world import (
+    deliverer,
+    emergency,
+    notice,
+    program,
+    publish,
+    rows,
+    states,
+    subscribe,
+    variables,
+)
 
 
 def admit(

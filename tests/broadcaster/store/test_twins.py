@@ -14,15 +14,21 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert
 
-from broadcaster import publishing, receipts, respelling, secret_key
 from broadcaster.app import App
-from broadcaster.publishing import Press
-from broadcaster.store import consequences, slices
+from broadcaster.domain.deliveries import Consequence
+from broadcaster.inbound import inbox
+from broadcaster.publishing import corrections
+from broadcaster.publishing.press import Press
+from broadcaster.runtime import secret_key
+from broadcaster.store import address_effects, respelling, slices
 from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.tables import STATES, provider_message
 from channels.base.contract import AddressEvent, Deferred, Receipt, Rejected
-from fakes import FakeChannel
-from sending import (
+from subscribers import residents
+from subscribers.addresses import AddressBook
+from subscribers.store import unspelled
+from support.fakes import FakeChannel
+from support.sending import (
     check_counters,
     drain_all,
     everything_due,
@@ -31,10 +37,7 @@ from sending import (
     table,
     with_channels,
 )
-from subscribers import residents
-from subscribers.addresses import AddressBook
-from subscribers.store import unspelled
-from world import SECRET, notice, program, publish, rows, states, subscribe, variables
+from support.world import SECRET, notice, program, publish, rows, states, subscribe, variables
 
 FIRST, SECOND, THIRD = "Sari.B@contoh.example", "sari.b@contoh.example", "SARI.B@contoh.example"
 
@@ -73,7 +76,7 @@ class City:
         )
         act = (press, announcement, checked)
         stored = self.app.database.write_now(
-            publishing.correct, *act, reason="Jam salah.", actor="t", now=now
+            corrections.correct, *act, reason="Jam salah.", actor="t", now=now
         )
         await drain_all(self.app)
         assert stored.edition is not None
@@ -85,7 +88,7 @@ class City:
         now = datetime.now(UTC)
         press = Press.of(self.app)
         self.app.database.write_now(
-            publishing.withdraw, press, announcement, reason="Batal.", actor="t", now=now
+            corrections.withdraw, press, announcement, reason="Batal.", actor="t", now=now
         )
         await drain_all(self.app)
 
@@ -266,11 +269,16 @@ async def test_a_chat_that_turns_out_to_be_another_hears_what_becomes_of_all_tha
     database, book = city.app.database, city.app.book
     before, now = city.row_of("dulu@contoh.example").id, city.row_of("kini@contoh.example").id
     if told == "moved":
-        database.write_now(consequences.move, book, before, "kini@contoh.example")
+        database.write_now(address_effects.move, book, before, "kini@contoh.example")
     elif told == "alias of a status":
-        meaning = consequences.Consequence(slot=0, address=now, aliases=("dulu@contoh.example",))
+        meaning = Consequence(slot=0, address=now, aliases=("dulu@contoh.example",))
         database.write_now(
-            consequences.apply, book, edition=1, channel="email", results=0, consequences=[meaning]
+            address_effects.apply,
+            book,
+            edition=1,
+            channel="email",
+            results=0,
+            consequences=[meaning],
         )
     else:
         word = AddressEvent(
@@ -279,7 +287,7 @@ async def test_a_chat_that_turns_out_to_be_another_hears_what_becomes_of_all_tha
             state="reachable",
             aliases=("dulu@contoh.example",),
         )
-        database.write_now(receipts._apply_address, city.app, "email", word, 0.0)
+        database.write_now(inbox._apply_address, city.app, "email", word, 0.0)
     check_counters(city.app)
     await city.withdraw(done)
     assert city.mailboxes == {"kini@contoh.example": 1}

@@ -17,14 +17,15 @@ import pytest
 import yarl
 from structlog.testing import capture_logs
 
-from broadcaster import receipts, web
-from broadcaster.answering import Answerer
+from broadcaster import web
+from broadcaster.inbound import inbox
+from broadcaster.inbound.replies import Answerer
 from broadcaster.web import routes
-from broadcaster.web.access import Row
+from broadcaster.web.base.authorization import Row
 from broadcaster.web.staff import form
-from browsing import CREDENTIALS, NOTICE, Answer, Running, bearer, running
-from staff_rows import COMPOSED, DEEDS, filled, sign_in_form, staged
-from staffing import Browser, browser, hire
+from support.browsing import CREDENTIALS, NOTICE, Answer, Running, bearer, running
+from support.staff_rows import COMPOSED, DEEDS, filled, sign_in_form, staged
+from support.staffing import Browser, browser, hire
 
 VALUES = (
     "\0", "a\0b", "\x01\x1b\x7f", "\ud800", "9" * 30, "9223372036854775808", "-1", "0001-01-01", "9999-12-31", "٣", "²", "%_\\",
@@ -442,7 +443,7 @@ async def test_no_signed_webhook_breaks_and_what_follows_it_is_applied(open_site
             )
         ), value
     with capture_logs() as logs:
-        while await receipts.apply_due(open_site.app, Answerer(open_site.app)):
+        while await inbox.apply_due(open_site.app, Answerer(open_site.app)):
             pass
     assert {line["event"] for line in logs} & {
         "receipts_not_sorted",

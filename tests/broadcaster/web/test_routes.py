@@ -8,8 +8,8 @@ import pytest
 import yarl
 
 from broadcaster.web import routes
-from broadcaster.web.access import Access, Row
-from browsing import Running, bearer, running
+from broadcaster.web.base.authorization import Access, Row
+from support.browsing import Running, bearer, running
 
 CSP = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "

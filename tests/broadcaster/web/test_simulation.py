@@ -12,10 +12,10 @@ from broadcaster.simulation import city, providers
 from broadcaster.simulation.ports import free_port
 from broadcaster.simulation.providers import Providers
 from broadcaster.simulation.residents import neighbours
-from browsing import Answer, Running, running
 from channels.base.contract import Receipt
-from samples import notice, recipient
-from sending import fill
+from support.browsing import Answer, Running, running
+from support.samples import notice, recipient
+from support.sending import fill
 
 CIBABAT = neighbours()["cibabat"]
 

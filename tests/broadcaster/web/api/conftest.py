@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from browsing import Running, running
+from support.browsing import Running, running
 
 
 @pytest.fixture

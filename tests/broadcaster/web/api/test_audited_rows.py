@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from broadcaster.web import routes
-from browsing import NOTICE, Running, bearer
+from support.browsing import NOTICE, Running, bearer
 
 RESIDENT = "wati@contoh.example"
 ONE = routes.ANNOUNCEMENTS + "/{id}"

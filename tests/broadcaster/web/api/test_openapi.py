@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from broadcaster.web import routes
-from browsing import NOTICE, Running, bearer
+from support.browsing import NOTICE, Running, bearer
 
 
 @pytest.fixture

@@ -1,0 +1,70 @@
+"""`pause`, `resume`, `cancel` and `retry-failed`: what an operator does to one sending."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from broadcaster.app import App
+from broadcaster.commands.errors import Failed
+from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.status import ID, JSON, found_id, print_json, watched
+from broadcaster.delivery import controls
+from broadcaster.domain.lifecycle import NotAllowed
+
+REASON = Annotated[str, typer.Option(help="Alasan, dibaca petugas lain.")]
+
+
+def pause(id: ID, reason: REASON = "Dijeda lewat baris perintah.", as_json: JSON = False) -> None:
+    """Jeda pengiriman sampai dilanjutkan."""
+    asyncio.run(_steer(id, "pause", reason, "Pengiriman dijeda.", as_json))
+
+
+def resume(id: ID, as_json: JSON = False) -> None:
+    """Lanjutkan pengiriman yang dijeda."""
+    asyncio.run(_steer(id, "resume", "", "Pengiriman dilanjutkan.", as_json))
+
+
+def cancel(
+    id: ID, reason: REASON = "Dihentikan lewat baris perintah.", as_json: JSON = False
+) -> None:
+    """Hentikan pengiriman; yang sudah berangkat tidak dapat ditarik."""
+    asyncio.run(_steer(id, "cancel", reason, "Pengiriman dihentikan.", as_json))
+
+
+async def _steer(key: str, act: controls.Act, why: str, said: str, as_json: bool) -> None:
+    async with opened() as app:
+        found = await found_id(app, key)
+        try:
+            await controls.steer(app, found, act, why=why, actor=ACTOR)
+        except NotAllowed as refusal:
+            raise Failed(str(refusal)) from refusal
+        await _tell(app, found, said, as_json)
+
+
+def retry_failed(id: ID, as_json: JSON = False) -> None:
+    """Kirim sekali lagi kepada semua yang gagal atau belum pasti; katakan berapa, dan siapa yang
+    tidak ikut.
+    """
+    asyncio.run(_retry_failed(id, as_json))
+
+
+async def _retry_failed(key: str, as_json: bool) -> None:
+    async with opened() as app:
+        found = await found_id(app, key)
+        done = await controls.retry_failed(app, found, actor=ACTOR)
+        if as_json:
+            shown = await watched(app, found)
+            print_json({**shown.as_json(), "retried": done.opened, "left_out": dict(done.left_out)})
+            return
+        sys.stdout.write(f"{done.opened} dikirim lagi.\n")
+        for why, count in sorted(done.left_out.items(), key=lambda item: -item[1]):
+            sys.stdout.write(f"{count} tidak ikut: {controls.LEFT_OUT.get(why, why)}.\n")
+
+
+async def _tell(app: App, found: str, said: str, as_json: bool) -> None:
+    if as_json:
+        print_json((await watched(app, found)).as_json())
+    else:
+        sys.stdout.write(said + "\n")

@@ -1,0 +1,63 @@
+"""Opening the program's parts for one command."""
+
+import os
+import pwd
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from broadcaster.app import App, open_app
+from broadcaster.commands.errors import Failed
+from broadcaster.runtime import config, secret_key
+from broadcaster.runtime.valkey import running_valkey
+from broadcaster.store import audit
+from broadcaster.store.revisions import is_current
+
+ACTOR = "cli"
+"""Who acts by a command, in the audit log; `operator` tells which person on which machine."""
+
+
+def has_database(settings: config.Settings) -> bool:
+    """Whether there is a database ready for use; looking for one makes none. Raises OSError for a
+    folder that cannot be used.
+    """
+    if not settings.database_url:
+        try:
+            (settings.data_dir / "siaran.db").stat()
+        except FileNotFoundError:
+            return False
+    return is_current(settings.database)
+
+
+def operator() -> str:
+    """Who runs the command on which machine: "siaran@server-1"."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's number without a name
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"
+
+
+def require_database(loaded: config.Loaded) -> None:
+    """Raises Failed unless the database has this version's tables."""
+    if not has_database(loaded.settings):
+        raise Failed("Basis data belum disiapkan. Jalankan `broadcaster migrate` dulu.")
+
+
+@asynccontextmanager
+async def opened(*, create: bool = False) -> AsyncIterator[App]:
+    """The app of the data folder in force, joined to the Valkey that runs there; `create` makes a
+    missing SQLite database.
+    """
+    loaded = config.read()
+    if (
+        create
+        and loaded.settings.database.startswith("sqlite")
+        and not has_database(loaded.settings)
+    ):
+        secret_key.prepare(loaded.settings)
+    require_database(loaded)
+    audit.come_from(operator())
+    redis_url = loaded.settings.redis_url or running_valkey(loaded.settings.data_dir)
+    async with open_app(loaded, redis_url=redis_url) as app:
+        yield app

@@ -1,0 +1,181 @@
+"""`broadcaster subscribers`: export, erase, count; `import` has its own module."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from broadcaster.app import App
+from broadcaster.commands import enrolling
+from broadcaster.commands.errors import Failed
+from broadcaster.commands.private_files import FORCE, private, refuse_existing
+from broadcaster.commands.session import ACTOR, opened
+from broadcaster.domain.masking import masked
+from broadcaster.residents import data_rights, register
+from broadcaster.runtime.csv_safe import line
+from subscribers import importing, residents
+from subscribers.addresses import SealBroken, spelled
+from subscribers.residents import AddressRow
+
+NOT_CLEARED = (
+    "Sisanya masih ada di berkas basis data, karena sedang dibaca program lain. Tunggu sampai selesai (misalnya ekspor), "
+    "lalu jalankan `broadcaster migrate`: sisanya ditimpa.\n"
+)
+
+program = typer.Typer(help="Pelanggan: impor, ekspor, hapus, hitung.", no_args_is_help=True)
+program.command("import")(enrolling.import_)
+
+STATES = {
+    "unconfirmed": "menunggu konfirmasi",
+    "confirmed": "aktif",
+    "address_dead": "tidak terjangkau",
+    "opted_out": "berhenti",
+}
+"""Words for the states of addresses."""
+
+
+@program.command()
+def export(
+    file: Annotated[Path | None, typer.Argument(help="Tujuan; kosong: keluaran baku.")] = None,
+    force: FORCE = False,
+) -> None:
+    """Ekspor semua pelanggan ke CSV (berisi alamat: simpan dengan aman)."""
+    refuse_existing(file, force=force)
+    asyncio.run(_export(file))
+
+
+async def _export(file: Path | None) -> None:
+    async with opened() as app:
+        await register.note_export(app, actor=ACTOR)
+        found = await app.database.read(
+            lambda connection: list(residents.export_rows(connection, app.book))
+        )
+    with private(file, force=True) if file is not None else nullcontext(sys.stdout) as target:
+        target.write(line(importing.COLUMNS))
+        target.writelines(
+            line(_as_imported(app, row)) for row in found if not isinstance(row, residents.Unopened)
+        )
+    if unopened := [
+        f"{row.channel} {row.id}" for row in found if isinstance(row, residents.Unopened)
+    ]:
+        raise Failed(
+            f"{len(unopened)} alamat tidak dapat dibuka dan tidak ikut diekspor: {', '.join(unopened)}. "
+            "Tersegel dengan kunci lain, atau rusak: pulihkan kuncinya, atau impor lagi alamatnya."
+        )
+
+
+def _as_imported(app: App, row: Mapping[str, str]) -> list[str]:
+    """The cells of a row, its address such that the import reads it back."""
+    module = app.loaded.modules.get(row["channel"])
+    address = (
+        spelled(row["address"], module.parse_address) if module is not None else row["address"]
+    )
+    return [address if name == "address" else row[name] for name in importing.COLUMNS]
+
+
+@program.command()
+def erase(
+    address: Annotated[
+        str, typer.Argument(help="Alamat yang dihapus, misalnya 0812... atau nama@contoh.id")
+    ],
+    channel: Annotated[
+        str, typer.Option(help="Hanya di kanal ini; kosong: di mana pun alamat itu sah.")
+    ] = "",
+    person: Annotated[
+        bool, typer.Option("--person", help="Hapus juga semua alamat lain orang itu.")
+    ] = False,
+) -> None:
+    """Hapus data kontak satu alamat, atau satu orang (hak warga). Angka pengiriman tetap."""
+    asyncio.run(_erase(address, channel, whole_person=person))
+
+
+async def _erase(address: str, channel: str, *, whole_person: bool) -> None:
+    async with opened() as app:
+        named = [
+            row
+            for name, parsed in _readings(app, address, channel)
+            if (row := await _find(app, name, parsed))
+        ]
+        if not named:
+            raise Failed("Alamat itu tidak terdaftar.")
+        others = await _others(app, named)
+        erased, cleared = [], True
+        for row in (*named, *(others if whole_person else ())):
+            done = await data_rights.erase_row(app, row, actor=ACTOR)
+            if done.erased:
+                erased.append(row.channel)
+                cleared &= done.cleared
+        sys.stdout.write(f"Dihapus dari {', '.join(erased)}.\n")
+        if others and not whole_person:
+            sys.stderr.write(_still_there(app, others))
+        if not cleared:
+            sys.stderr.write(NOT_CLEARED)
+
+
+def _readings(app: App, address: str, channel: str) -> Iterator[tuple[str, str]]:
+    """The channels on which the text is an address, and how it is kept there; raises Failed for a
+    channel that is none.
+    """
+    for name in (channel,) if channel else tuple(app.push):
+        if name not in app.push:
+            raise Failed(f"Kanal {name!r} tidak ada. Yang ada: {', '.join(sorted(app.push))}.")
+        try:
+            yield name, app.loaded.modules[name].parse_address(address)
+        except ValueError as error:
+            if channel:
+                raise Failed(str(error)) from error
+
+
+async def _find(app: App, channel: str, address: str) -> AddressRow | None:
+    return await app.database.read(residents.find, app.book, channel, address)
+
+
+async def _others(app: App, named: Sequence[AddressRow]) -> list[AddressRow]:
+    """All other addresses of the people whose these are, stopped ones too."""
+    mine = {row.id for row in named}
+    people = {row.subscriber for row in named}
+    rows = [
+        row for person in people for row in await app.database.read(residents.addresses_of, person)
+    ]
+    return [row for row in rows if row.id not in mine]
+
+
+def _still_there(app: App, others: Sequence[AddressRow]) -> str:
+    """That the person has other addresses, each so that its owner can tell it, and how they go too."""
+    shown = ", ".join(f"{row.channel} {_masked(app, row)}" for row in others)
+    return (
+        f"Orang ini masih terdaftar dengan {len(others)} alamat lain: {shown}. Bila itu juga harus hilang, "
+        "hapus dengan salah satu alamatnya dan --person.\n"
+    )
+
+
+def _masked(app: App, row: AddressRow) -> str:
+    try:
+        return masked(app.book.open(row.channel, row.cipher))
+    except SealBroken:
+        return "(tidak dapat dibuka)"
+
+
+@program.command()
+def count(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Hitung alamat per kanal dan keadaan."""
+    asyncio.run(_count(as_json))
+
+
+async def _count(as_json: bool) -> None:
+    async with opened() as app:
+        counts = await app.database.read(residents.count)
+    if as_json:
+        sys.stdout.write(json.dumps(counts) + "\n")
+        return
+    for channel, states in sorted(counts.items()):
+        sys.stdout.write(
+            f"{channel}: "
+            + ", ".join(f"{number} {STATES[state]}" for state, number in states.items())
+            + "\n"
+        )

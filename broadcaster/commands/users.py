@@ -1,0 +1,199 @@
+"""`broadcaster user`: the first pengelola, and whoever locked themselves out. A password is never
+an argument.
+"""
+
+import asyncio
+import getpass
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import typer
+
+from broadcaster.app import App
+from broadcaster.commands.errors import Failed
+from broadcaster.commands.session import opened
+from broadcaster.domain import accounts as rules
+from broadcaster.domain import credentials
+from broadcaster.domain.accounts import Account, BadAccount
+from broadcaster.staff import administration
+from broadcaster.staff.administration import Keeper
+from broadcaster.store import accounts
+
+program = typer.Typer(
+    help="Akun staf: tambah, daftar, nonaktifkan, aktifkan, ganti kata sandi.", no_args_is_help=True
+)
+
+NAME = Annotated[str, typer.Argument(help="Nama pengguna.")]
+ASK = Annotated[
+    bool,
+    typer.Option(
+        "--ask",
+        help="Ketik kata sandinya sendiri (atau kirim lewat masukan baku); tanpa ini dibuatkan.",
+    ),
+]
+
+
+@program.command()
+def add(
+    name: NAME,
+    full_name: Annotated[str, typer.Option(help="Nama lengkap.")],
+    role: Annotated[
+        list[str],
+        typer.Option(help="penyusun, penyetuju, operator-layar, pengelola; boleh berulang."),
+    ],
+    agency: Annotated[
+        list[str] | None, typer.Option(help="Perangkat daerahnya; boleh berulang. Kosong: semua.")
+    ] = None,
+    area: Annotated[
+        list[str] | None, typer.Option(help="Wilayahnya; boleh berulang. Kosong: seluruh kota.")
+    ] = None,
+    mail: Annotated[str, typer.Option(help="Alamat email untuk pemberitahuan.")] = "",
+    ask: ASK = False,
+) -> None:
+    """Tambah akun. Kata sandi dicetak satu kali; pemiliknya wajib menggantinya saat pertama masuk."""
+
+    async def run() -> None:
+        async with _opened(create=True) as app:
+            particulars = administration.read_particulars(
+                app.tree,
+                full_name=full_name,
+                roles=role,
+                agencies=agency or (),
+                areas=area or (),
+                mail=mail,
+            )
+            login = rules.read_name(name)
+            password = _password(login, ask)
+            hashed = credentials.hash_password(password)
+            added = await app.database.write(
+                administration.hire, _keeper(app), login, particulars, hashed=hashed
+            )
+            _tell(f"Akun {added.name} dibuat.", password, ask)
+
+    asyncio.run(run())
+
+
+@program.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Tampilkan semua akun."""
+
+    async def run() -> None:
+        async with _opened() as app:
+            found = await app.database.read(accounts.everyone)
+        if as_json:
+            sys.stdout.write(json.dumps([_told(one) for one in found], ensure_ascii=False) + "\n")
+            return
+        for one in found:
+            notes = [
+                "nonaktif" if one.disabled_at is not None else "",
+                "dua langkah" if one.secured else "",
+                "harus ganti kata sandi" if one.must_change else "",
+            ]
+            said = ", ".join(note for note in notes if note)
+            sys.stdout.write(
+                f"{one.name}  {one.full_name}  {' '.join(rules.role_words(one.roles))}{f'  ({said})' if said else ''}\n"
+            )
+
+    asyncio.run(run())
+
+
+@program.command()
+def disable(name: NAME) -> None:
+    """Nonaktifkan akun; semua sesinya berakhir seketika."""
+
+    async def run() -> None:
+        async with _opened() as app:
+            found = await _found(app, name)
+            await app.database.write(administration.disable, _keeper(app), found.id)
+            sys.stdout.write(f"Akun {found.name} dinonaktifkan.\n")
+
+    asyncio.run(run())
+
+
+@program.command()
+def enable(name: NAME) -> None:
+    """Aktifkan lagi akun."""
+
+    async def run() -> None:
+        async with _opened() as app:
+            found = await _found(app, name)
+            await app.database.write(administration.enable, _keeper(app), found.id)
+            sys.stdout.write(f"Akun {found.name} aktif.\n")
+
+    asyncio.run(run())
+
+
+@program.command()
+def password(name: NAME, ask: ASK = False) -> None:
+    """Beri kata sandi baru, dicetak satu kali; pemiliknya wajib menggantinya. Semua sesinya
+    berakhir.
+    """
+
+    async def run() -> None:
+        async with _opened() as app:
+            found = await _found(app, name)
+            chosen = _password(found.name, ask)
+            hashed = credentials.hash_password(chosen)
+            await app.database.write(
+                administration.reset_password, _keeper(app), found.id, hashed=hashed
+            )
+            _tell(f"Kata sandi {found.name} diganti.", chosen, ask)
+
+    asyncio.run(run())
+
+
+@asynccontextmanager
+async def _opened(*, create: bool = False) -> AsyncIterator[App]:
+    """The app; what an account cannot be is one line."""
+    async with opened(create=create) as app:
+        try:
+            yield app
+        except BadAccount as error:
+            raise Failed(str(error)) from error
+
+
+def _keeper(app: App) -> Keeper:
+    return Keeper(now=app.clock())
+
+
+async def _found(app: App, name: str) -> Account:
+    found = await app.database.read(accounts.find, rules.read_known_name(name))
+    if found is None:
+        raise Failed(f"Akun {name!r} tidak ada. Lihat: broadcaster user list.")
+    return found
+
+
+def _password(name: str, ask: bool) -> str:
+    """A password that was typed, twice where somebody sits before the screen; else one that we
+    make.
+    """
+    if not ask:
+        return credentials.new_password()
+    if not sys.stdin.isatty():
+        return credentials.check_password(sys.stdin.readline().rstrip("\r\n"), names=(name,))
+    typed = getpass.getpass("Kata sandi: ")
+    if getpass.getpass("Sekali lagi: ") != typed:
+        raise Failed("Kedua kata sandi tidak sama. Ulangi.")
+    return credentials.check_password(typed, names=(name,))
+
+
+def _tell(done: str, password: str, ask: bool) -> None:
+    sys.stdout.write(done + "\n")
+    if not ask:
+        sys.stdout.write(f"Kata sandi sekali pakai (hanya tampil kali ini): {password}\n")
+
+
+def _told(one: Account) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "full_name": one.full_name,
+        "roles": one.roles,
+        "agencies": one.agencies,
+        "areas": one.areas,
+        "active": one.disabled_at is None,
+        "second_factor": one.secured,
+        "must_change": one.must_change,
+    }

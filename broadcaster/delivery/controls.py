@@ -1,0 +1,104 @@
+"""What people do to a sending: pause, resume, cancel, send again to those whom it did not reach.
+Each act is in the audit log.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection
+
+from broadcaster.app import App
+from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.store import audit, ledger, retries
+
+Act = Literal["pause", "resume", "cancel"]
+
+NOTHING_TO_DO: Mapping[Act, str] = {
+    "pause": "Tidak ada pengiriman yang sedang berjalan.",
+    "resume": "Tidak ada pengiriman yang dijeda.",
+    "cancel": "Semua pengiriman sudah selesai.",
+}
+_WANTED: Mapping[Act, tuple[str, ...]] = {
+    "pause": ("paused",), "resume": ("preparing", "running", "done"), "cancel": ("stopped",),
+}  # fmt: skip
+LEFT_OUT = {
+    "opted_out": "warga berhenti berlangganan",
+    "address_dead": "alamat tidak aktif lagi",
+    "address_gone": "alamat sudah dihapus",
+    "address_unconfirmed": "alamat belum dikonfirmasi lagi",
+    "expired": "pengumuman sudah kedaluwarsa",
+    "superseded": "sudah digantikan terbitan baru",
+    "stopped": "pengiriman sudah dihentikan",
+    "paused": "pengiriman dijeda: lanjutkan dulu",
+    "folded": "sudah lebih dari 30 hari",
+}
+"""Why somebody whom it did not reach gets it no more, in words."""
+BREATH = 0.02
+"""Seconds between two transactions of a long act, in which others write."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retried:
+    """How many rows were opened again, and how many not, by reason (keys of LEFT_OUT)."""
+
+    opened: int
+    left_out: Mapping[str, int]
+
+
+async def steer(app: App, announcement: str, act: Act, *, why: str = "", actor: str) -> None:
+    """Change the sending, and ring; asking for what is so already is no error. Raises NotAllowed."""
+
+    def transaction(connection: Connection) -> None:
+        changed = {
+            "pause": lambda: ledger.pause(connection, announcement, why),
+            "resume": lambda: ledger.resume(connection, announcement),
+            "cancel": lambda: ledger.cancel(connection, announcement, why),
+        }[act]()
+        if ledger.progress(connection, announcement).sending not in _WANTED[act]:
+            raise NotAllowed(NOTHING_TO_DO[act])
+        if changed:
+            _note(connection, app, actor, act, announcement, {"why": why} if why else {})
+
+    await app.database.write(transaction)
+    await _ring(app, announcement)
+
+
+async def retry_failed(app: App, announcement: str, *, actor: str) -> Retried:
+    """Open one more attempt for every row that failed or is unconfirmed, and ring.
+
+    Many short transactions: when it is cut short, what was opened is sent, and asking again opens
+    the rest.
+    """
+    opened, left_out = 0, Counter[str]()
+
+    def begin(connection: Connection) -> list[retries.Part]:
+        found = list(retries.parts(connection, announcement))
+        _note(connection, app, actor, "retry-failed", announcement, {})
+        return found
+
+    for first in await app.database.write(begin):
+        part: retries.Part | None = first
+        while part is not None:
+            done = await app.database.write(retries.open_next, part)
+            opened, part = opened + done.opened, done.rest
+            left_out.update(done.left_out)
+            await asyncio.sleep(BREATH if part is not None else 0)
+    said = {"retried": opened, "left_out": dict(left_out)}
+    await app.database.write(_note, app, actor, "retried", announcement, said)
+    await _ring(app, announcement)
+    return Retried(opened=opened, left_out=left_out)
+
+
+async def _ring(app: App, announcement: str) -> None:
+    """Wake the workers of every channel by which the newest edition goes."""
+    for channel, lane in await app.database.read(ledger.lanes, announcement):
+        await app.queue.ring(channel, lane)
+
+
+def _note(
+    connection: Connection, app: App, actor: str, act: str, subject: str, detail: Mapping[str, Any]
+) -> None:
+    audit.append(connection, at=app.clock(), actor=actor, act=act, subject=subject, detail=detail)

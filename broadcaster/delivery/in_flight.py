@@ -1,0 +1,44 @@
+"""The in-flight window: rows of one process that may be marked and unsettled at a time."""
+
+import asyncio
+from collections import Counter
+
+
+class Window:
+    """How many rows of this process may be marked and unsettled at once: what a kill can leave
+    uncertain.
+
+    Each channel leaves some places to every other one, so that a provider who answers nobody holds
+    up no other channel.
+    """
+
+    def __init__(self, size: int, *, reserved: int = 0) -> None:
+        """`reserved`: places that no single channel takes."""
+        self._free = size
+        self._most = size - reserved
+        self._held: Counter[str] = Counter()
+        self._freed = asyncio.Condition()
+
+    def _room(self, channel: str) -> int:
+        return min(self._free, self._most - self._held[channel])
+
+    async def acquire(self, wanted: int, channel: str = "") -> int:
+        """Wait until at least one place is free for the channel; take up to `wanted`."""
+        async with self._freed:
+            await self._freed.wait_for(lambda: self._room(channel) > 0)
+            return self.take(wanted, channel)
+
+    def take(self, wanted: int, channel: str = "") -> int:
+        """Take up to `wanted` places that are free now, maybe none."""
+        taken = max(0, min(wanted, self._room(channel)))
+        self._free -= taken
+        self._held[channel] += taken
+        return taken
+
+    async def release(self, count: int, channel: str = "") -> None:
+        """Give places back."""
+        if count:
+            async with self._freed:
+                self._free += count
+                self._held[channel] -= count
+                self._freed.notify_all()

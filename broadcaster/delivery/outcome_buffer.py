@@ -1,0 +1,360 @@
+"""Outcomes on their way to the ledger: what the retry policy makes of each, gathered and recorded
+together.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy import Connection
+
+from broadcaster.delivery.breaker import Report, weigh
+from broadcaster.domain.deliveries import FAILED, PENDING, Consequence, Decision, MarkedRow
+from broadcaster.domain.retry_policy import Moment, consequence, decide, doubtful, unopened
+from broadcaster.domain.sender_faults import Seen, is_ours, is_suspect
+from broadcaster.store import address_effects, key_binding
+from broadcaster.store import channels as channel_store
+from broadcaster.store import outcomes as store
+from broadcaster.store.leases import suspend_proof
+from broadcaster.store.slices import Claim
+from channels.base.contract import (
+    About,
+    Deferred,
+    Failure,
+    Halted,
+    Outcome,
+    PushChannel,
+    Receipt,
+    Rejected,
+)
+from channels.base.rendering import WIB
+from subscribers.addresses import AddressBook
+
+if TYPE_CHECKING:
+    from broadcaster.delivery.drain import Deliverer
+
+log = structlog.get_logger(__name__)
+
+GROUP = 250
+"""Outcomes committed together at most."""
+
+
+KEY_DOES_NOT_FIT = "Alamat tidak dapat dibuka: kunci rahasia tidak cocok. Pulihkan kuncinya, lalu buka lagi kanal ini."
+
+
+@dataclass(kw_only=True)
+class Batch:
+    """Outcomes that are committed together, with all that they mean for addresses, edition and
+    channel.
+    """
+
+    book: AddressBook
+    claim: Claim
+    keep_ids: bool
+    results: int = 0
+    """Results to count for the mass-suppression breaker, of earlier batches too."""
+    decisions: list[Decision] = field(default_factory=list)
+    meanings: list[Consequence] = field(default_factory=list)
+    unwritten: list[MarkedRow] = field(default_factory=list)
+    stop_edition: str = ""
+    halt: Halted | None = None
+    pause: float = 0.0
+    key_in_doubt: bool = False
+    """Several different addresses in a row could not be opened."""
+    reports: list[Report] = field(default_factory=list)
+    """Suspect replies, to be weighed with those of the other workers."""
+    arrived: dict[str, float] = field(default_factory=dict)
+    """Successes that speak against suspicions: when, by domain (keyed hash), under "" on the
+    channel.
+    """
+    arrived_at: float = 0.0
+    """When the last message arrived (epoch seconds)."""
+    idle: bool = False
+    """Whether nobody else was left to try."""
+    reopens: bool = False
+    """Whether a success may open a channel again that suspect replies closed."""
+    shut: bool = False
+    """Whether the suspect replies closed the channel."""
+    resting: dict[str, float] = field(default_factory=dict)
+    """Seconds that domains (keyed hash) rest because of suspect replies."""
+
+    def __bool__(self) -> bool:
+        return bool(self.decisions or self.unwritten or self.idle)
+
+    @property
+    def slots(self) -> set[int]:
+        """The rows that it settles."""
+        return {decision.slot for decision in self.decisions} | {row.slot for row in self.unwritten}
+
+    @property
+    def closes(self) -> bool:
+        """Whether this ends the sending by this channel for now. What single recipients said never
+        ends an emergency.
+        """
+        halts = self.halt is not None and (is_ours(self.halt) or self.claim.lane != "emergency")
+        return halts or self.pause > 0 or (self.shut and self.claim.lane != "emergency")
+
+    def record(self, connection: Connection) -> list[tuple[str, int]]:
+        """Record everything, repeating it changes nothing; returns (channel, address) pairs fallen
+        back to.
+        """
+        claim = self.claim
+        store.hand_back(connection, claim, self.unwritten)
+        fallen = (
+            address_effects.record(
+                connection,
+                self.book,
+                claim,
+                self.decisions,
+                self.meanings,
+                keep_ids=self.keep_ids,
+                results=self.results,
+            )
+            if self.decisions
+            else []
+        )
+        if self.pause:
+            channel_store.pause_channel(connection, claim.channel, self.pause)
+        if self.key_in_doubt and not key_binding.opens_addresses(
+            connection, self.book, claim.channel
+        ):
+            self.halt = Halted(detail=KEY_DOES_NOT_FIT, resume="manual")
+        self._weigh(connection)
+        if self.halt is not None and self._halt(connection, self.halt):
+            log.error(
+                "channel_halted",
+                channel=claim.channel,
+                code=self.halt.code,
+                detail=self.halt.detail,
+                resume=self.halt.resume,
+            )
+        if self.stop_edition and channel_store.pause_run(
+            connection, claim.edition, claim.channel, self.stop_edition
+        ):
+            log.error(
+                "edition_stopped",
+                edition=claim.edition,
+                channel=claim.channel,
+                reason=self.stop_edition,
+            )
+        return fallen
+
+    def _halt(self, connection: Connection, halt: Halted) -> bool:
+        detail = f"{halt.code} {halt.detail}".strip()
+        return channel_store.halt_channel(
+            connection, self.claim.channel, detail, halt.resume, suspected=not is_ours(halt)
+        )
+
+    def _weigh(self, connection: Connection) -> None:
+        """Let suspect replies close the channel, and a success of an emergency open it again."""
+        channel = self.claim.channel
+        if self.reports or self.arrived:
+            weighed = weigh(connection, channel, self.reports, self.arrived, idle=self.idle)
+            self.shut, self.resting = weighed.closed, dict(weighed.domains)
+        if (
+            self.reopens
+            and self.arrived_at
+            and channel_store.clear_suspicion(connection, channel, self.arrived_at)
+        ):
+            log.info("channel_resumed", channel=channel)
+
+    def tell(self) -> None:
+        """Log what will be tried again, by the provider's code."""
+        for code, count in Counter(
+            each.provider_code for each in self.decisions if each.state == PENDING
+        ).items():
+            log.warning("will_try_again", channel=self.claim.channel, code=code, count=count)
+
+
+@dataclass(kw_only=True)
+class Outcomes:
+    """Gathers what became of the rows of one claim until somebody takes the batch; `since` is when
+    its oldest came in.
+    """
+
+    deliverer: "Deliverer"
+    channel: PushChannel
+    claim: Claim
+    clock_lead: float = 0.0
+    """Seconds by which the database's wall clock is ahead of ours for intervals."""
+    since: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._batch = self._empty()
+        self._any_moment = self._moment()  # of a receipt the time does not matter
+        self._suspects: dict[str, Report] = {}
+
+    def _empty(self) -> Batch:
+        return Batch(
+            book=self.deliverer.app.book, claim=self.claim, keep_ids=self.channel.receipt_wait > 0
+        )
+
+    @property
+    def urgent(self) -> bool:
+        """Whether the batch should be recorded at once: it is full, or changes what others may do."""
+        batch = self._batch
+        changes = (
+            batch.halt is not None
+            or batch.key_in_doubt
+            or bool(batch.stop_edition)
+            or batch.pause > 0
+        )
+        return changes or len(batch.decisions) >= GROUP
+
+    def take(self) -> Batch:
+        """The batch so far; the next one is empty."""
+        batch, self._batch, self.since = self._batch, self._empty(), 0.0
+        batch.reopens = (
+            self.claim.lane == "emergency" or self.claim.channel in self.deliverer.replies.closed
+        )
+        batch.results = self.deliverer.results_to_count(
+            self.claim.channel, len(batch.decisions), now=bool(batch.meanings)
+        )
+        return batch
+
+    def add(self, row: MarkedRow, outcome: Outcome, address: str = "") -> None:
+        """Take one outcome in; `address` is whom it is about, for the sake of its domain."""
+        if not self.since:
+            self.since = suspend_proof()
+        if isinstance(outcome, Receipt):
+            self._batch.decisions.append(decide(row, outcome, self._any_moment))
+            self._received(row, outcome, address)
+        else:
+            moment = self._moment()
+            decision = (
+                self._rejected(row, outcome, moment)
+                if isinstance(outcome, Rejected)
+                else decide(row, outcome, moment)
+            )
+            self._batch.decisions.append(decision)
+            self._failed(row, outcome, decision, moment)
+            if is_suspect(outcome):
+                self._suspect(row, outcome, address, moment.now)
+
+    def tried_all(self) -> None:
+        """Nobody of the claim is left to try: what is suspected counts now, and an edition that
+        nobody takes stops.
+        """
+        batch, replies, claim = self._batch, self.deliverer.replies, self.claim
+        batch.stop_edition = batch.stop_edition or replies.doubted(claim.edition, claim.channel)
+        if replies.is_suspected(claim.channel):
+            batch.reports += self._suspects.values()
+        batch.idle = bool(batch.stop_edition or batch.reports)
+
+    def unwritten(self, rows: Iterable[MarkedRow]) -> None:
+        """These were marked and never written: they wait again, no attempt spent."""
+        self._batch.unwritten += rows
+
+    def unopened(self, row: MarkedRow, code: str) -> None:
+        """Let a row wait whose address cannot be opened; several different ones in a row put the
+        key in doubt.
+        """
+        if not self.since:
+            self.since = suspend_proof()
+        self._batch.decisions.append(unopened(row, self._moment(), code))
+        self._batch.key_in_doubt |= self.deliverer.key_is_doubtful(self.claim.channel, row.address)
+
+    def unreadable(self, row: MarkedRow, code: str) -> None:
+        """No message can be made for this row, whatever the reason that `code` names."""
+        self._batch.decisions.append(
+            Decision(
+                slot=row.slot,
+                attempt=row.attempt,
+                state=FAILED,
+                reason="unreadable",
+                provider_code=code,
+            )
+        )
+
+    def _moment(self) -> Moment:
+        claim = self.claim
+        return Moment(
+            now=suspend_proof() + self.clock_lead,
+            published_at=claim.published_at,
+            expires_at=claim.expires_at,
+            emergency=claim.lane == "emergency",
+            receipt_wait=self.channel.receipt_wait,
+        )
+
+    def _received(self, row: MarkedRow, outcome: Receipt, address: str) -> None:
+        replies, channel, at = (
+            self.deliverer.replies,
+            self.claim.channel,
+            suspend_proof() + self.clock_lead,
+        )
+        replies.reached(self.claim.edition, channel)
+        self.deliverer.channel_should_halt(channel, failed=False)
+        domain = self._domain(address) if replies.watches(channel) else ""
+        self._batch.arrived |= replies.success(channel, domain, at)
+        self._batch.arrived_at = at
+        if row.spent or outcome.aliases:
+            self._mean(row, outcome, "")
+
+    def _domain(self, address: str) -> str:
+        """The domain of a mail address as it is stored: a keyed hash; empty for other addresses."""
+        name = address.rpartition("@")[2].lower() if "@" in address else ""
+        return self.deliverer.app.book.lookup("domain", name).hex() if name else ""
+
+    def _suspect(self, row: MarkedRow, outcome: Halted | Deferred, address: str, at: float) -> None:
+        replies, channel, domain = self.deliverer.replies, self.claim.channel, self._domain(address)
+        if channel in replies.arrived:
+            self._batch.arrived.setdefault("", replies.arrived[channel])
+        replies.suspect(channel, domain, address.rpartition("@")[2].lower())
+        report = Report(seen=Seen(address=row.address, domain=domain, at=at), outcome=outcome)
+        self._batch.reports.append(report)
+        self._suspects[report.kind] = report
+
+    def _rejected(self, row: MarkedRow, outcome: Rejected, moment: Moment) -> Decision:
+        """A rejection that others got too is the message's fault: an emergency tries everybody
+        before it stops for that.
+        """
+        claim, replies = self.claim, self.deliverer.replies
+        if not replies.edition_is_rejected(claim.edition, claim.channel, outcome, row.address):
+            return decide(row, outcome, moment)
+        why = f"{outcome.code} {outcome.detail}".strip()
+        if moment.emergency:
+            replies.doubt(claim.edition, claim.channel, why)
+            return doubtful(row, outcome, moment)
+        self._batch.stop_edition = why
+        return decide(row, outcome, moment)
+
+    def _mean(self, row: MarkedRow, outcome: Outcome, day: str) -> None:
+        meaning = consequence(row, outcome, day)
+        if meaning is not None:
+            self._batch.meanings.append(meaning)
+
+    def _failed(self, row: MarkedRow, outcome: Failure, decision: Decision, moment: Moment) -> None:
+        self._mean(row, outcome, datetime.fromtimestamp(moment.now, WIB).date().isoformat())
+        claim, batch = self.claim, self._batch
+        if isinstance(outcome, Halted):
+            batch.halt = outcome if is_ours(outcome) else batch.halt
+        elif self._is_broken(row, outcome):
+            about: About = "sender" if is_ours(outcome) else "recipient"
+            batch.halt = Halted(
+                detail="more than half of the last calls failed", resume="probe", about=about
+            )
+        if decision.state not in (PENDING, FAILED):
+            self.deliverer.replies.reached(claim.edition, claim.channel)
+        if isinstance(outcome, Deferred) and self._rests(row, outcome):
+            batch.pause = max(batch.pause, outcome.retry_after or 0.0)
+
+    def _is_broken(self, row: MarkedRow, outcome: Failure) -> bool:
+        """Whether this call opens the failure breaker. That one recipient fails again says nothing
+        new.
+        """
+        failing = isinstance(outcome, Deferred) and not outcome.throttle
+        if not failing or is_ours(outcome):
+            return self.deliverer.channel_should_halt(self.claim.channel, failed=failing)
+        return row.spent == 0 and self.deliverer.replies.refusal(self.claim.channel)
+
+    def _rests(self, row: MarkedRow, outcome: Deferred) -> bool:
+        """Whether the whole channel rests as long as the provider asks."""
+        if not outcome.throttle or outcome.scope != "channel" or not outcome.retry_after:
+            return False
+        limited = not outcome.alarm and self.deliverer.replies.is_limited(
+            self.claim.channel, row.address
+        )
+        return limited or is_ours(outcome)

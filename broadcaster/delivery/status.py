@@ -1,0 +1,198 @@
+"""One announcement as the API's GET and `broadcaster show --json` answer it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from broadcaster.delivery.waiting_words import holds, remedy, sentence
+from broadcaster.domain.codes import normalise_code
+from broadcaster.domain.lifecycle import State
+from broadcaster.domain.retry_policy import REASONS, WAITS
+from broadcaster.domain.waiting import Hold
+from broadcaster.runtime.i18n import words as catalogue
+from broadcaster.store import ledger
+from broadcaster.store.channels import ChannelState, channel_states
+from broadcaster.store.database import now
+from broadcaster.store.failure_causes import Causes, Watcher
+from broadcaster.store.ledger import Progress
+from broadcaster.store.tables import announcement, held_suppression
+from channels.base.contract import Site
+from channels.base.rendering import WIB
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelView:
+    """How one channel of an announcement stands: its run and why that is held, the channel's own
+    state, suppressions held.
+    """
+
+    sending: str
+    why: str
+    state: ChannelState
+    held: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The part of the answer; `paused_until` only where it lies ahead."""
+        return {
+            "sending": self.sending,
+            "why": self.why,
+            "halted": self.state.halted,
+            "detail": self.state.detail,
+            "paused_until": when(self.state.paused_until) if self.state.paused_until else None,
+            "held_suppressions": self.held,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """Identity, state and sending of an announcement, and what keeps messages from arriving."""
+
+    id: str
+    code: str
+    status: State
+    url: str
+    progress: Progress
+    causes: Causes = field(default_factory=Causes)
+    channels: Mapping[str, ChannelView] = field(default_factory=dict)
+    emergency: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> list[Hold]:
+        """What keeps it from going on, by channel."""
+        return holds(self.progress, self.channels, self.causes, emergency=self.emergency)
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer of the API; other systems read it, so its names never change."""
+        return {
+            "id": self.id,
+            "code": self.code,
+            "status": self.status,
+            "url": self.url,
+            "sending": self.progress.sending,
+            "possible_duplicates": self.progress.possible_duplicates,
+            "people": self.progress.people,
+            "deliveries": {
+                channel: dict(counts) for channel, counts in self.progress.deliveries.items()
+            },
+            "channels": {name: view.as_json() for name, view in self.channels.items()},
+            "waiting": [
+                {
+                    "channel": item.channel,
+                    "reason": item.reason,
+                    "provider_code": item.provider_code,
+                    "count": item.count,
+                    "next_try": when(item.next_try),
+                }
+                for item in self.causes.waiting
+            ],
+            "failures": [
+                {
+                    "channel": item.channel,
+                    "state": item.state,
+                    "reason": item.reason,
+                    "words": words(item.reason),
+                    "provider_code": item.provider_code,
+                    "count": item.count,
+                }
+                for item in self.causes.failures
+            ],
+            "held_up": [self._held_up(hold) for hold in self.holds],
+            "causes_complete": self.causes.complete,
+        }
+
+    def _held_up(self, hold: Hold) -> dict[str, Any]:
+        t, label = catalogue("id"), self.labels.get(hold.channel, hold.channel)
+        until = when(hold.until) if hold.until is not None else None
+        return {
+            **hold.as_json(),
+            "until": until,
+            "words": sentence(hold, label, t),
+            "remedy": remedy(hold, t),
+        }
+
+
+def words(reason: str) -> str:
+    """A reason as people read it."""
+    return REASONS.get(reason) or WAITS.get(reason, reason)
+
+
+def when(at: float) -> str:
+    """A time (epoch seconds) as the API writes it: ISO 8601 in WIB, whole seconds."""
+    return datetime.fromtimestamp(at, WIB).isoformat(timespec="seconds")
+
+
+def overview(
+    connection: Connection,
+    key: str,
+    site: Site,
+    watcher: Watcher | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Overview | None:
+    """The announcement with this id or code; None when there is none.
+
+    Costs a look at the slices' counters, however many rows there are: it is made to be asked each
+    second. `watcher` adds what keeps messages from arriving, at some 50 ms more at most. `labels`:
+    what people call the channels.
+    """
+    row = _named(connection, key)
+    if row is None:
+        return None
+    progress = ledger.progress(connection, row.id)
+    return Overview(
+        id=row.id,
+        code=row.code,
+        status=row.state,
+        url=site.permalink(row.code),
+        progress=progress,
+        causes=watcher.look(connection, row.id, now(connection)) if watcher else Causes(),
+        channels=_channels(connection, progress),
+        labels=labels or {},
+        emergency=progress.urgent if progress.states else row.level == "emergency",
+    )
+
+
+def identify(connection: Connection, key: str) -> str | None:
+    """The id of the announcement with this id or code; None when there is none."""
+    row = _named(connection, key)
+    return None if row is None else str(row.id)
+
+
+def _named(connection: Connection, key: str) -> Row[Any] | None:
+    row = connection.execute(select(announcement).where(announcement.c.id == key)).first()
+    code = normalise_code(key) if row is None else None
+    return (
+        connection.execute(select(announcement).where(announcement.c.code == code)).first()
+        if code
+        else row
+    )
+
+
+def _channels(connection: Connection, progress: Progress) -> Mapping[str, ChannelView]:
+    states, wall = channel_states(connection), now(connection)
+    held = {
+        row.channel: row.n
+        for row in connection.execute(
+            select(held_suppression.c.channel, func.count().label("n")).group_by(
+                held_suppression.c.channel
+            )
+        )
+    }
+    standing = {name: current(states.get(name, ChannelState()), wall) for name in progress.states}
+    return {
+        name: ChannelView(
+            sending=sending,
+            why=progress.why.get(name, ""),
+            state=standing[name],
+            held=held.get(name, 0),
+        )
+        for name, sending in progress.states.items()
+    }
+
+
+def current(state: ChannelState, wall: float) -> ChannelState:
+    """The state with its pause only where that lies ahead."""
+    return state if state.paused_until > wall else replace(state, paused_until=0.0)

@@ -1,0 +1,86 @@
+"""What keeps a sending from going on: on which channel, why, until when, in words. Pure."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from broadcaster.domain.waiting import CAUSES, Cause, Hold
+from broadcaster.runtime.i18n import Words
+from broadcaster.store.channels import ChannelState
+from broadcaster.store.failure_causes import Causes
+from broadcaster.store.ledger import Progress
+from channels.base.rendering import full_moment_text
+
+if TYPE_CHECKING:
+    from broadcaster.delivery.status import ChannelView
+
+
+def closed(state: ChannelState, *, emergency: bool) -> Cause | None:
+    """Why a channel sends nothing in a lane; replies to single recipients and held suppressions
+    never close an emergency's.
+    """
+    if emergency and state.suspected:
+        return None
+    if state.halted and not (emergency and state.holding):
+        return "probing" if state.halted == "probe" else "halted"
+    return "limited" if state.paused_until else None
+
+
+def holds(
+    progress: Progress, channels: Mapping[str, "ChannelView"], causes: Causes, *, emergency: bool
+) -> list[Hold]:
+    """Everything that waits for anything but its turn."""
+    found = []
+    for name, view in channels.items():
+        pending = progress.deliveries[name]["pending"]
+        if (
+            pending
+            and (hold := _hold(name, view, pending, causes, emergency=emergency)) is not None
+        ):
+            found.append(hold)
+    return found
+
+
+def _hold(
+    name: str, view: "ChannelView", pending: int, causes: Causes, *, emergency: bool
+) -> Hold | None:
+    if view.sending == "paused":
+        return Hold(channel=name, cause="stopped", count=pending, why=view.why)
+    if view.sending not in ("preparing", "running"):
+        return None
+    cause = closed(view.state, emergency=emergency)
+    if cause is not None:
+        return Hold(
+            channel=name,
+            cause=cause,
+            count=pending,
+            until=view.state.paused_until if cause == "limited" else None,
+        )
+    rows = [wait for wait in causes.waiting if wait.channel == name]
+    if not rows:
+        return None
+    most = max(rows, key=lambda wait: wait.count).reason
+    why: Cause = next((cause for cause in CAUSES if cause == most), "later")
+    return Hold(
+        channel=name,
+        cause=why,
+        count=sum(wait.count for wait in rows),
+        until=min(wait.next_try for wait in rows),
+    )
+
+
+def sentence(hold: Hold, label: str, t: Words, lang: str = "id") -> str:
+    """Say what waits, and until when with the date."""
+    until = (
+        full_moment_text(datetime.fromtimestamp(hold.until, UTC), lang)
+        if hold.until is not None
+        else ""
+    )
+    return t(
+        f"staff.wait.{hold.cause}", channel=label, n=hold.count, until=until, why=hold.why
+    ).strip()
+
+
+def remedy(hold: Hold, t: Words) -> str:
+    """Say what can be done."""
+    return t(f"staff.wait.do.{hold.cause}")

@@ -1,0 +1,78 @@
+"""The public code of an announcement: drawn, checked, and read however it was typed. Pure."""
+
+import re
+import secrets
+import unicodedata
+from collections.abc import Callable
+from itertools import product
+
+ALPHABET = "23456789CDFHJKMNPQRTWXY"
+"""23 characters, a prime number: without look-alikes (0 O, 1 I L, 2 Z, 5 S, 6 G, 8 B, U V) and
+without vowels, so no words.
+"""
+CODE_LENGTH = 6
+"""Five drawn characters and one check character: 6,436,343 codes a city."""
+
+
+# all different and none 0 modulo 23: any one wrong character and any two swapped ones change the sum
+_WEIGHTS = (1, 2, 3, 9, 15, 16)
+_LOOKALIKES = {
+    "0": "DQ", "O": "DQ", "1": "7J", "I": "7J", "L": "7J", "S": "5", "Z": "2", "B": "8", "G": "6", "U": "WY", "V": "YW",
+}  # fmt: skip
+Choose = Callable[[str], str]
+"""Draws one character of an alphabet."""
+
+
+def draw_code(prefix: str = "CMH", choose: Choose = secrets.choice) -> str:
+    """A fresh code such as CMH-7K4Q-2M; it may be taken already, which the database tells."""
+    drawn = "".join(choose(ALPHABET) for _ in range(CODE_LENGTH - 1))
+    return _spelt(prefix, drawn + check_character(drawn))
+
+
+def check_character(drawn: str) -> str:
+    """The sixth character that belongs to five drawn ones."""
+    partial = _sum(drawn)
+    return next(
+        c for i, c in enumerate(ALPHABET) if (partial + _WEIGHTS[-1] * i) % len(ALPHABET) == 0
+    )
+
+
+def is_code(text: str, prefix: str = "CMH") -> bool:
+    """Whether this is a code in its official spelling with the right check character."""
+    match = re.fullmatch(rf"{re.escape(prefix)}-([{ALPHABET}]{{4}})-([{ALPHABET}]{{2}})", text)
+    return match is not None and _holds(match[1] + match[2])
+
+
+def normalise_code(text: str, prefix: str = "CMH") -> str | None:
+    """The official spelling of what someone typed: lower case, no hyphens or prefix, look-alikes.
+    None when it is no code.
+
+    Whatever else is in the text makes it none: more than 64 characters, anything but letters,
+    digits and punctuation of ASCII.
+    """
+    folded = unicodedata.normalize("NFKC", text[:65]).upper()
+    if len(text) > 64 or not folded.replace("–", "-").replace("—", "-").isascii():
+        return None
+    typed = re.sub(r"[^A-Z0-9]", "", folded)
+    body = (
+        typed[len(prefix) :]
+        if len(typed) == len(prefix) + CODE_LENGTH and typed.startswith(prefix)
+        else typed
+    )
+    if len(body) != CODE_LENGTH:
+        return None
+    candidates = ("".join(letters) for letters in product(*(_LOOKALIKES.get(c, c) for c in body)))
+    right = [candidate for candidate in candidates if _holds(candidate)]
+    return _spelt(prefix, right[0]) if len(right) == 1 else None
+
+
+def _spelt(prefix: str, six: str) -> str:
+    return f"{prefix}-{six[:4]}-{six[4:]}"
+
+
+def _sum(characters: str) -> int:
+    return sum(weight * ALPHABET.index(c) for weight, c in zip(_WEIGHTS, characters, strict=False))
+
+
+def _holds(six: str) -> bool:
+    return all(c in ALPHABET for c in six) and _sum(six) % len(ALPHABET) == 0

@@ -1,0 +1,122 @@
+"""Passwords (Argon2id), one-time codes (TOTP, RFC 6238) and recovery codes. Pure."""
+
+import hmac
+import secrets
+import unicodedata
+from collections.abc import Collection
+from datetime import datetime
+from functools import cache
+
+import pyotp
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from broadcaster.domain.accounts import BadAccount
+from broadcaster.domain.guessable_passwords import is_guessable
+
+PASSWORD_SHORTEST, PASSWORD_LONGEST = 10, 200
+"""Characters of a password (Argon2 takes any length; more than this is no password)."""
+TOTP_SECONDS, TOTP_DRIFT = 30, 1
+"""RFC 6238: the step, and how many steps a phone's clock may be off."""
+ONE_TIME_LENGTH = 16
+"""Characters of a password that we make: 79 random bits."""
+RECOVERY_CODES, _RECOVERY_ALPHABET = 10, "23456789abcdefghjkmnpqrstuvwxyz"
+
+
+def check_password(password: str, *, names: Collection[str] = ()) -> str:
+    """The password as it is hashed (NFKC); raises BadAccount when it is too short, too long or
+    easily guessed.
+    """
+    normal = unicodedata.normalize("NFKC", password)
+    if len(normal) < PASSWORD_SHORTEST:
+        raise BadAccount(
+            f"Kata sandi paling sedikit {PASSWORD_SHORTEST} karakter. Beberapa kata acak mudah diingat."
+        )
+    if len(normal) > PASSWORD_LONGEST:
+        raise BadAccount(f"Kata sandi paling banyak {PASSWORD_LONGEST} karakter.")
+    letters = "".join(character for character in normal.lower() if character.isalpha())
+    if (
+        letters in {*(name.lower() for name in names), ""}
+        or len(set(normal)) < 4
+        or is_guessable(normal, names)
+    ):
+        raise BadAccount("Kata sandi ini mudah ditebak. Pilih yang lain.")
+    return normal
+
+
+def new_password() -> str:
+    """A password that its owner must replace: "xxxx-xxxx-xxxx-xxxx", without signs that look alike."""
+    drawn = [secrets.choice(_RECOVERY_ALPHABET) for _ in range(ONE_TIME_LENGTH)]
+    return "-".join("".join(drawn[start : start + 4]) for start in range(0, ONE_TIME_LENGTH, 4))
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    """Argon2id with the library's own cost (RFC 9106, low memory: 64 MiB, three passes)."""
+    return PasswordHasher()
+
+
+def hash_password(password: str) -> str:
+    """What is stored of a password; takes some 50 ms on purpose."""
+    return _hasher().hash(unicodedata.normalize("NFKC", password))
+
+
+@cache
+def _nobodys_hash() -> str:
+    return _hasher().hash(secrets.token_hex(16))
+
+
+def password_fits(stored: str, password: str) -> bool:
+    """Whether this is the password; takes as long where there is none."""
+    try:
+        fits = _hasher().verify(
+            stored or _nobodys_hash(),
+            unicodedata.normalize("NFKC", password[: PASSWORD_LONGEST + 1]),
+        )
+    except (VerificationError, InvalidHashError):
+        return False
+    return fits and bool(stored)
+
+
+def needs_new_hash(stored: str) -> bool:
+    """Whether a stored hash was made at a lower cost than today's."""
+    return _hasher().check_needs_rehash(stored)
+
+
+def new_totp_secret() -> str:
+    """A fresh shared secret, base32."""
+    return pyotp.random_base32()
+
+
+def totp_address(secret: str, name: str, issuer: str) -> str:
+    """The otpauth:// address that an authenticator app scans."""
+    return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=issuer)
+
+
+def totp_step(secret: str, code: str, now: datetime, *, last: int) -> int | None:
+    """The 30 s step that a code belongs to, later than `last` so that it serves once; None when it
+    is wrong.
+    """
+    current = int(now.timestamp()) // TOTP_SECONDS
+    given = "".join(code.split())
+    found = None
+    for step in range(current - TOTP_DRIFT, current + TOTP_DRIFT + 1):
+        right = pyotp.TOTP(secret).at(step * TOTP_SECONDS)
+        if hmac.compare_digest(right.encode(), given.encode()) and step > last:
+            found = step
+    return found
+
+
+def new_recovery_codes() -> list[str]:
+    """Codes that each replace the second factor once: 50 random bits, "xxxxx-xxxxx"."""
+    drawn = [
+        "".join(secrets.choice(_RECOVERY_ALPHABET) for _ in range(10))
+        for _ in range(RECOVERY_CODES)
+    ]
+    return [f"{code[:5]}-{code[5:]}" for code in drawn]
+
+
+def read_recovery_code(text: str) -> str:
+    """A recovery code in its one spelling."""
+    plain = "".join(character for character in text.lower() if character.isalnum())
+    return f"{plain[:5]}-{plain[5:]}"

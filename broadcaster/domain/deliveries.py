@@ -1,0 +1,64 @@
+"""Deliveries: states of a ledger row, a marked row, and the decision after an attempt. Pure."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+STATES = (
+    "pending", "sending", "sent", "delivered", "read", "failed", "skipped", "cancelled", "expired", "unconfirmed",
+)  # fmt: skip
+PENDING, SENDING, SENT, DELIVERED, READ, FAILED, SKIPPED, CANCELLED, EXPIRED, UNCONFIRMED = range(
+    10
+)
+
+
+class MarkedRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A row that may now be written to the provider; `attempt` counts this one, `sealed` is the
+    address sealed, in hex.
+    """
+
+    slot: int
+    address: int
+    area: str
+    attempt: int
+    spent: int
+    uncertain: int
+    sealed: str
+    language: str
+    consented_at: float
+    corrects: tuple[int, ...] = ()
+
+
+class Decision(NamedTuple):
+    """What becomes of a row after an attempt: its next state and why. PENDING is a retry at
+    `due_at`.
+    """
+
+    slot: int
+    attempt: int
+    state: int
+    due_at: float = 0.0
+    reason: str = ""
+    provider_code: str = ""
+    provider_id: str = ""
+    """As the provider gave it: only its key is stored."""
+    message_number: int | None = None
+    spend: bool = False
+    uncertain: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Consequence:
+    """What one outcome means for its address; `day` of a strike is a WIB date."""
+
+    slot: int
+    address: int
+    dead: bool = False
+    opted_out: bool = False
+    strike_limit: int = 0
+    day: str = ""
+    succeeded: bool = False
+    aliases: tuple[str, ...] = ()
+    moved_to: str = ""
+    fall_back: bool = False

@@ -1,0 +1,191 @@
+"""How an announcement becomes an edition: the words as they will stand, whole seconds, nothing left
+to default. Pure.
+"""
+
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+
+from broadcaster.domain.fields import Fields, Override, Translation
+from broadcaster.domain.rules import CheckedAnnouncement
+from channels.base.contract import (
+    SUMMARY_LIMIT,
+    TITLE_LIMIT,
+    Area,
+    Change,
+    Claim,
+    Edition,
+    Image,
+    Site,
+    Wording,
+)
+from channels.base.marks import rooted
+from channels.base.rendering import cut, kind_text, moment_text, plain
+from channels.base.running_text import running
+
+Words = TypeVar("Words", Fields, Translation, Override)
+
+
+def freeze(
+    checked: CheckedAnnouncement,
+    *,
+    site: Site,
+    announcement: str,
+    code: str,
+    at: datetime,
+    number: int = 1,
+    change: Change = "original",
+    reason: str = "",
+    first: datetime | None = None,
+    urgent: bool = False,
+) -> Edition:
+    """The edition published `at`; `first` is when the announcement's first one was, `urgent`
+    whether it corrects an emergency.
+    """
+    fields, published = with_addresses(checked.fields, site.base_url), whole_second(at)
+    first = first or published
+    return Edition(
+        announcement=announcement,
+        number=number,
+        code=code,
+        change=change,
+        reason=reason,
+        kind=checked.kind,
+        level=fields.level,
+        topic=checked.topic,
+        agency=fields.agency or site.city,
+        areas=tuple(Area(code=area.code, name=area.name, slug=area.slug) for area in checked.areas),
+        wordings=_wordings(fields),
+        overrides=_overrides(fields),
+        first_published_at=first,
+        published_at=published,
+        effective=(fields.effective or first).astimezone(UTC),
+        expires=fields.expires.astimezone(UTC) if fields.expires else None,
+        link=fields.link,
+        image=Image(url=fields.image, alt=fields.image_alt)
+        if fields.image and fields.image_alt
+        else None,
+        claim=_claim(fields) if checked.kind == "clarification" else None,
+        urgent=urgent,
+    )
+
+
+def withdrawal(previous: Edition, *, reason: str, at: datetime) -> Edition:
+    """The edition that takes an announcement back: it says why, and nothing of the old text stands
+    in it.
+    """
+    published = whole_second(at)
+    return msgspec.structs.replace(
+        previous,
+        number=previous.number + 1,
+        change="withdrawal",
+        reason=reason,
+        wordings={"id": _withdrawn_id(previous, reason), "en": _withdrawn_en(previous, reason)},
+        overrides={},
+        published_at=published,
+        effective=published,
+        expires=None,
+        link=None,
+        image=None,
+        claim=None,
+        urgent=previous.emergency,
+    )
+
+
+def whole_second(moment: datetime) -> datetime:
+    """The moment in UTC without its fraction, as editions name it."""
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def with_addresses(fields: Fields, base_url: str) -> Fields:
+    """The same fields with links to paths of our own site under its base URL, so that a summary cut
+    from a body has them too.
+    """
+
+    def complete(words: Words) -> Words:
+        texts = {name: getattr(words, name, None) for name in ("body", "instruction")}
+        return words.model_copy(
+            update={name: rooted(text, base_url) for name, text in texts.items() if text}
+        )
+
+    translations = {lang: complete(words) for lang, words in fields.translations.items()}
+    overrides = {channel: complete(words) for channel, words in fields.overrides.items()}
+    return complete(fields).model_copy(
+        update={"translations": translations, "overrides": overrides}
+    )
+
+
+def default_summary(body: str) -> str:
+    """The first sentences of a body that fit into a summary."""
+    return cut(running(plain(body)), SUMMARY_LIMIT)
+
+
+def _wordings(fields: Fields) -> dict[str, Wording]:
+    return {
+        "id": _wording(fields),
+        **{lang: _wording(words) for lang, words in fields.translations.items()},
+    }
+
+
+def _wording(words: Fields | Translation) -> Wording:
+    return Wording(
+        title=words.title,
+        summary=words.summary or default_summary(words.body),
+        body=words.body,
+        instruction=words.instruction or "",
+    )
+
+
+def _overrides(fields: Fields) -> dict[str, Wording]:
+    """The words of single channels, those that say something else than the announcement itself."""
+    own = _wording(fields)
+    adjusted = {
+        channel: msgspec.structs.replace(
+            own,
+            title=words.title or own.title,
+            body=words.body or own.body,
+            summary=words.summary
+            or (fields.summary or default_summary(words.body) if words.body else own.summary),
+        )
+        for channel, words in fields.overrides.items()
+    }
+    return {channel: words for channel, words in sorted(adjusted.items()) if words != own}
+
+
+def _claim(fields: Fields) -> Claim:
+    return Claim(
+        claim=fields.claim or "",
+        verdict=fields.verdict or "",
+        fact=fields.fact or "",
+        seen_at=fields.seen_at or "",
+        hoax_type=fields.hoax_type or "",
+        evidence=fields.evidence,
+    )
+
+
+# title and body are noun phrases: every channel marks them as withdrawn in its own way, some strike them through
+
+
+def _withdrawn_id(edition: Edition, reason: str) -> Wording:
+    at = moment_text(edition.first_published_at)
+    what = f"{kind_text(edition)} {at}"
+    return Wording(
+        title=_title(f"{edition.topic.label('id')}: {what}", what),
+        summary=cut(reason, SUMMARY_LIMIT),
+        body=f"Pengumuman dengan kode {edition.code}, terbit {at}.",
+    )
+
+
+def _withdrawn_en(edition: Edition, reason: str) -> Wording:
+    at = moment_text(edition.first_published_at, "en")
+    what = f"{kind_text(edition, 'en')} of {at}"
+    return Wording(
+        title=_title(f"{edition.topic.label('en')}: {what}", what),
+        summary=cut(reason, SUMMARY_LIMIT),
+        body=f"The announcement with the code {edition.code}, published {at}.",
+    )
+
+
+def _title(full: str, short: str) -> str:
+    return full if len(full) <= TITLE_LIMIT else short[0].upper() + short[1:]

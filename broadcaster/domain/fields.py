@@ -1,0 +1,357 @@
+"""The fields of an announcement, the same in a file's front matter and in the API, and how a bad
+one is refused. Pure.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Kind, Level
+from channels.base.legibility import MARKS_AT_MOST, overloaded
+from channels.base.rendering import WIB, clean
+
+BODY_LIMIT = 10_000
+"""Code points of a body."""
+MAX_AREAS = 200
+MAX_EVIDENCE = 10
+MAX_CHANNELS = 20
+DEFAULT_TOPIC = "lainnya"
+
+Verdict = Literal["Hoaks", "Menyesatkan", "Konten lama", "Benar"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One refusal: which field, why, and what to do, in Indonesian."""
+
+    field: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.field}: {self.reason} {self.remedy}"
+            if self.field
+            else f"{self.reason} {self.remedy}"
+        )
+
+
+class InvalidAnnouncement(Exception):
+    """The announcement is refused and nothing of it was stored; `problems` are all that must be
+    mended.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+# --- how a value is read ------------------------------------------------------------------------------
+
+
+def _line(value: object) -> object:
+    return " ".join(clean(value).split()) if isinstance(value, str) else value
+
+
+def _prose(value: object) -> object:
+    return clean(value).strip() if isinstance(value, str) else value
+
+
+def _words(value: object) -> object:
+    return re.split(r"[,\s]+", value.strip(", \t\n")) if isinstance(value, str) else value
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _verdict(value: object) -> object:
+    known = {verdict.casefold(): verdict for verdict in VERDICTS}
+    return known.get(value.strip().casefold(), value) if isinstance(value, str) else value
+
+
+_MOMENT = re.compile(
+    r"(2[01]\d\d-\d\d-\d\d)[T ](\d\d)[:.](\d\d)(?:[:.](\d\d)(?:\.\d+)?)? ?(Z|WIB|[+-]\d\d:?\d\d)?",
+    re.IGNORECASE | re.ASCII,
+)
+_MOMENT_REMEDY = "Tulis tanggal dan jam, misalnya 2026-11-25 14:00 (tanpa zona berarti WIB)."
+
+
+def _moment(value: object) -> datetime:
+    """A date with its time of day; without a zone it is WIB."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=WIB)
+    match = _MOMENT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise _refusal("Bukan waktu yang dapat dibaca.", _MOMENT_REMEDY)
+    day, hour, minute, second, zone = match.groups()
+    zone = "+07:00" if zone is None or zone.upper() == "WIB" else zone.upper()
+    try:
+        return datetime.fromisoformat(f"{day}T{hour}:{minute}:{second or '00'}{zone}")
+    except ValueError:
+        raise _refusal("Tanggal atau jam ini tidak ada.", _MOMENT_REMEDY) from None
+
+
+def _refusal(reason: str, remedy: str) -> PydanticCustomError:
+    return PydanticCustomError("rule", "{reason} {remedy}", {"reason": reason, "remedy": remedy})
+
+
+# limits stand before the cleaning in each alias: pydantic cleans first, then measures what will be stored
+Title = Annotated[str, Field(min_length=1, max_length=TITLE_LIMIT), BeforeValidator(_line)]
+Summary = Annotated[str, Field(max_length=SUMMARY_LIMIT), BeforeValidator(_line)]
+Name = Annotated[str, Field(max_length=80), BeforeValidator(_line)]
+Sentence = Annotated[str, Field(max_length=300), BeforeValidator(_line)]
+Url = Annotated[str, Field(max_length=500), BeforeValidator(_line)]
+Body = Annotated[str, Field(min_length=1, max_length=BODY_LIMIT), BeforeValidator(_prose)]
+Instruction = Annotated[str, Field(max_length=2_000), BeforeValidator(_prose)]
+Fact = Annotated[str, Field(max_length=1_000), BeforeValidator(_prose)]
+Digest = Annotated[str, Field(max_length=64)]
+Slug = Annotated[str, Field(max_length=60), BeforeValidator(_lower)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+Areas = Annotated[
+    tuple[Name, ...], Field(min_length=1, max_length=MAX_AREAS), BeforeValidator(_words)
+]
+Channels = Annotated[tuple[Slug, ...], Field(max_length=MAX_CHANNELS), BeforeValidator(_words)]
+Evidence = Annotated[tuple[Url, ...], Field(max_length=MAX_EVIDENCE), BeforeValidator(_words)]
+LevelName = Annotated[Level, BeforeValidator(_lower)]
+KindName = Annotated[Kind, BeforeValidator(_lower)]
+VerdictName = Annotated[Verdict, BeforeValidator(_verdict)]
+
+
+# --- the model ----------------------------------------------------------------------------------------
+
+
+class _Given(BaseModel):
+    """A value that is empty counts as not given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        return {name: value for name, value in values.items() if not _is_empty(value)}
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not clean(value).strip())
+
+
+class Translation(_Given):
+    """The words in another language."""
+
+    title: Title
+    summary: Summary | None = None
+    body: Body
+    instruction: Instruction | None = None
+
+
+class Override(_Given):
+    """The Indonesian words of one channel; what is not given stays the announcement's own."""
+
+    title: Title | None = None
+    summary: Summary | None = None
+    body: Body | None = None
+    base: Digest | None = Field(None, description="Digest of the words that it was adjusted from.")
+
+
+class Fields(_Given):
+    """An announcement as staff and other systems write it: the front matter of a file, the body of
+    an API request.
+    """
+
+    title: Title = Field(description="At most 70 code points.")
+    body: Body = Field(description="Light Markdown: paragraphs, bold, italic, links, lists.")
+    areas: Areas = Field(description="Slugs or codes of areas; `cimahi` is the whole city.")
+    summary: Summary | None = Field(
+        None, description="At most 90 code points; default: first sentences of the body."
+    )
+    category: Slug = Field(DEFAULT_TOPIC, description="Slug of a topic.")
+    level: LevelName = Field("info", description="`emergency` needs `expires` and `instruction`.")
+    kind: KindName | None = Field(None, description="Default: notice; for emergencies alert.")
+    channels: Channels = Field((), description="Ways out; default: all that are open.")
+    agency: Name | None = Field(None, description="Who is responsible; default: the city.")
+    effective: Moment | None = Field(
+        None, description="Default: when it is published. Without a zone it is WIB."
+    )
+    expires: Moment | None = Field(
+        None, description="Compulsory for emergencies. Without a zone it is WIB."
+    )
+    publish_at: Moment | None = Field(
+        None, description="When to publish; default: at once. Without a zone it is WIB."
+    )
+    instruction: Instruction | None = Field(
+        None, description="What to do now; compulsory for emergencies. Light Markdown."
+    )
+    translations: dict[Literal["en", "su"], Translation] = Field(default_factory=dict)
+    overrides: dict[Slug, Override] = Field(
+        default_factory=dict,
+        max_length=MAX_CHANNELS,
+        description="Words of single channels, by the channel's name.",
+    )
+    link: Url | None = Field(None, description="Absolute http(s) address of a page with more.")
+    image: Url | None = Field(None, description="Absolute http(s) address of a picture.")
+    image_alt: Sentence | None = Field(
+        None, description="Text alternative of the picture, compulsory with it."
+    )
+    claim: Sentence | None = Field(None, description="Clarifications: what is being said.")
+    seen_at: Name | None = Field(None, description="Clarifications: where and when it was seen.")
+    verdict: VerdictName | None = Field(None, description="Clarifications: the finding.")
+    hoax_type: Name | None = Field(None, description="Clarifications: its type.")
+    evidence: Evidence = Field(
+        (), description="Clarifications: absolute http(s) addresses, at least one."
+    )
+    fact: Fact | None = Field(None, description="Clarifications: what is true.")
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> Self:
+        """The fields of a mapping; raises InvalidAnnouncement with each that is missing, unknown or
+        of the wrong shape.
+        """
+        problems = list(_piled(raw))
+        try:
+            fields = cls.model_validate(raw)
+        except ValidationError as error:
+            problems += _problems(error)
+        if problems:
+            raise InvalidAnnouncement(problems)
+        return fields
+
+    def as_json(self) -> str:
+        """What was given, as JSON that `restored` reads back."""
+        return self.model_dump_json(exclude_defaults=True)
+
+
+_STAND_IN = {"title": "-", "body": "-", "areas": ("-",)}
+
+
+def read_leniently(raw: Mapping[str, Any]) -> tuple[Fields, list[Problem]]:
+    """What can be read, with stand-ins for what cannot, so that the other rules can still be asked;
+    and the problems.
+    """
+    piled = list(_piled(raw))
+    try:
+        return Fields.model_validate(raw), piled
+    except ValidationError as error:
+        problems = _problems(error)
+    broken = {problem.field.split(".")[0] for problem in problems}
+    sound = {
+        name: value for name, value in raw.items() if name not in broken and not _is_empty(value)
+    }
+    return Fields.model_validate({**_STAND_IN, **sound}), problems + piled
+
+
+def restored(text: str) -> Fields:
+    """Read what `Fields.as_json` stored; words that today's rules leave nothing of have a stand-in."""
+    try:
+        return Fields.model_validate_json(text)
+    except ValidationError:  # stored before a rule was made: its page must open all the same
+        return read_leniently(json.loads(text))[0]
+
+
+def _piled(value: object, field: str = "") -> Iterator[Problem]:
+    """Refuse each text in which marks pile up on a letter; cleaning would drop them unsaid."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _piled(inner, f"{field}.{name}".lstrip("."))
+    elif isinstance(value, str) and (problem := piled(field, value)) is not None:
+        yield problem
+
+
+def piled(field: str, text: str) -> Problem | None:
+    """Refuse a text in which a letter bears more marks than can be read; names the letter."""
+    letter = next(overloaded(text), None)
+    if letter is None:
+        return None
+    where = f'Huruf "{letter}"' if letter else "Satu tempat tanpa huruf"
+    reason = f"{where} memuat lebih dari {MARKS_AT_MOST} tanda, sehingga menutupi baris lain."
+    return Problem(
+        field=shown(field), reason=reason, remedy="Tulis ulang tanpa tanda bertumpuk itu."
+    )
+
+
+TOLD = ("title", "level", "areas", "agency")
+"""What the audit log tells of an edit; the other words are in the versions."""
+
+
+def changed(before: Fields, after: Fields) -> dict[str, dict[str, Any]]:
+    """What is told of an edit: "before" and "after" with each of those that differ."""
+    names = [name for name in TOLD if getattr(before, name) != getattr(after, name)]
+    return {
+        when: {name: getattr(fields, name) for name in names}
+        for when, fields in (("before", before), ("after", after))
+    }
+
+
+# --- refusals in words --------------------------------------------------------------------------------
+
+
+def _problems(error: ValidationError) -> list[Problem]:
+    problems = []
+    for detail in error.errors(include_url=False):
+        reason, remedy = _reason(detail)
+        problems.append(
+            Problem(
+                field=".".join(shown(part) for part in detail["loc"]), reason=reason, remedy=remedy
+            )
+        )
+    return problems
+
+
+def _reason(detail: ErrorDetails) -> tuple[str, str]:
+    """Reason and remedy of one refusal of pydantic's."""
+    context, given, name = detail.get("ctx", {}), detail["input"], str(detail["loc"][-1])
+    match detail["type"]:
+        case "rule":
+            return context["reason"], context["remedy"]
+        case "missing" | "string_too_short" | "too_short":
+            return "Belum diisi.", f"Tambahkan {name}."
+        case "extra_forbidden":
+            kinds: dict[str, type[_Given]] = {"translations": Translation, "overrides": Override}
+            known = kinds.get(str(detail["loc"][0]), Fields)
+            return "Nama ini tidak dikenal.", did_you_mean(shown(name), known.model_fields)
+        case "string_too_long":
+            limit = context["max_length"]
+            return (
+                f"Kelebihan {len(given) - limit} karakter.",
+                f"Persingkat menjadi paling banyak {limit} karakter.",
+            )
+        case "too_long":
+            return (
+                f"Ada {context['actual_length']}, terlalu banyak.",
+                f"Paling banyak {context['max_length']}.",
+            )
+        case "literal_error":
+            choices = (
+                context["expected"].replace("'", "").replace(" or ", ", ").replace(" atau ", ", ")
+            )
+            return f'"{shown(given)}" tidak dikenal.', f"Pilih: {choices}."
+    return "Bentuk isinya salah.", _SHAPES.get(detail["type"], "Isi dengan teks.")
+
+
+_SHAPES = {
+    "tuple_type": "Isi dengan daftar, misalnya [cibabat, melong].",
+    "dict_type": "Isi per bahasa, misalnya en: {title: ..., body: ...}.",
+    "model_type": "Isi dengan title dan body.",
+}
+
+
+def shown(value: object) -> str:
+    """A piece of what was given, fit to be quoted in a sentence."""
+    return " ".join(clean(str(value)).split())[:60]
+
+
+def did_you_mean(text: str, known: Iterable[str]) -> str:
+    """The nearest known name as a question, else all of them."""
+    known = list(known)
+    near = get_close_matches(text.lower(), known, n=1)
+    return f'Maksud Anda "{near[0]}"?' if near else f"Yang dikenal: {', '.join(known)}."

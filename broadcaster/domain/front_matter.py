@@ -1,0 +1,191 @@
+"""Markdown with YAML front matter: how an announcement is written as a file. Pure."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import yaml
+
+from broadcaster.domain.fields import InvalidAnnouncement, Problem, shown
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 6
+FENCE = "---"
+MOST_LINES_LEFT_OUT = 20
+"""Lines that cannot be read and are named at once."""
+_LINE = re.compile(r"Baris (\d+):")
+_NAME = re.compile(r"[ \t]*([\w-]+)[ \t]*:")
+T = TypeVar("T")
+
+_START = "Mulai berkas dengan baris ---, lalu title: ... dan areas: ..., tutup dengan baris ---, lalu isi pengumuman."
+_SIMPLE = "Tulis lebih sederhana: nama: isi, satu baris untuk tiap isian."
+_QUOTE = 'Apit isi yang memuat titik dua, tanda kutip, atau tanda # dengan tanda kutip, misalnya title: "Rabu: air mati".'
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The front matter's values, every scalar as text, and the Markdown below as `body`; raises
+    InvalidAnnouncement.
+
+    Nothing is guessed from the look of a value: 32.70 stays an area, no stays a word, 14:00 is no
+    number.
+    """
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise _refused("Berkas terlalu besar.", f"Paling besar {MAX_BYTES // 1024} KiB.")
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    start = next((number for number, line in enumerate(lines) if line.strip()), None)
+    if start is None or lines[start].rstrip() != FENCE:
+        raise _refused("Berkas tidak dimulai dengan front matter.", _START)
+    end = next(
+        (number for number in range(start + 1, len(lines)) if lines[number].rstrip() == FENCE), None
+    )
+    if end is None:
+        raise _refused(
+            "Front matter tidak ditutup.", "Tambahkan baris --- di antara isian dan isi pengumuman."
+        )
+    values = _mapping("\n".join(lines[start + 1 : end]), start + 2)
+    body = "\n".join(lines[end + 1 :]).strip()
+    if body and values.get("body"):
+        raise _refused(
+            "Isi ditulis dua kali.",
+            "Hapus body dari front matter, atau teks di bawahnya.",
+            field="body",
+        )
+    return {**values, "body": body} if body else values
+
+
+def checked(text: str, check: Callable[[Mapping[str, Any]], T]) -> T:
+    """`check` of the file's values; raises InvalidAnnouncement with what is wrong with the file and
+    with its values at once.
+    """
+    values, problems, unread = _salvaged(text)
+    try:
+        found = check(values)
+    except InvalidAnnouncement as refused:
+        told = {problem.field for problem in problems} | unread
+        problems += [
+            problem for problem in refused.problems if problem.field.split(".")[0] not in told
+        ]
+        raise InvalidAnnouncement(problems) from None
+    if problems:
+        raise InvalidAnnouncement(problems)
+    return found
+
+
+def _salvaged(text: str) -> tuple[dict[str, Any], list[Problem], set[str]]:
+    """What can be read once each line that cannot be is left out; what is wrong with those, and the
+    names that they begin with.
+
+    Raises InvalidAnnouncement for a file without front matter, or with too much that is wrong.
+    """
+    problems: list[Problem] = []
+    unread: set[str] = set()
+    while True:
+        try:
+            return parse(text), problems, unread
+        except InvalidAnnouncement as refused:
+            problems += refused.problems
+            match = _LINE.match(refused.problems[0].reason)
+            lines = text.removeprefix("\ufeff").splitlines()
+            number = int(match[1]) - 1 if match is not None else -1
+            if (
+                not 0 <= number < len(lines)
+                or len(problems) >= MOST_LINES_LEFT_OUT
+                or not lines[number].strip("- \t")
+            ):
+                raise InvalidAnnouncement(problems) from None
+            unread |= {name[1] for name in [_NAME.match(lines[number])] if name is not None}
+            lines[number] = ""
+            text = "\n".join(lines)
+
+
+class _Unwanted(Exception):
+    """Legal YAML that has no place here."""
+
+    def __init__(self, event: yaml.Event, reason: str) -> None:
+        self.line = event.start_mark.line if event.start_mark else 0
+        super().__init__(reason)
+
+
+def _mapping(yaml_text: str, first_line: int) -> dict[str, Any]:
+    """The mapping written in `yaml_text`, whose first line is the file's line `first_line`."""
+    try:
+        values = _document(yaml.parse(yaml_text, Loader=yaml.SafeLoader))
+    except _Unwanted as unwanted:
+        raise _refused(f"Baris {first_line + unwanted.line}: {unwanted}", _SIMPLE) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"Baris {first_line + mark.line}: " if mark else ""
+        if "'\\t'" in str(error.problem):
+            raise _refused(f"{where}ada tab.", "Ganti tab dengan spasi.") from None
+        raise _refused(f"{where}tidak dapat dibaca sebagai YAML.", _QUOTE) from None
+    except yaml.YAMLError:  # the reader met a character that YAML does not allow
+        raise _refused(
+            "Ada karakter kendali.", "Hapus karakter itu, lalu simpan berkas sebagai UTF-8."
+        ) from None
+    if not isinstance(values, dict):
+        raise _refused(
+            "Front matter bukan pasangan nama dan isi.",
+            "Tulis tiap baris sebagai nama: isi, misalnya title: ...",
+        )
+    return values
+
+
+def _document(events: Iterator[yaml.Event]) -> object:
+    """The value of a stream with one document; None for an empty one."""
+    value: object = None
+    for event in events:
+        if isinstance(event, yaml.NodeEvent):
+            value = _value(event, events, depth=1)
+    return value
+
+
+def _value(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> object:
+    """The value that begins with `event`: text, list or mapping."""
+    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        raise _Unwanted(event, "acuan (& dan *) tidak dipakai di sini.")
+    if getattr(event, "tag", None):
+        raise _Unwanted(event, "tanda ! di awal isi tidak dipakai di sini.")
+    if depth > MAX_DEPTH:
+        raise _Unwanted(event, "susunannya terlalu dalam.")
+    if isinstance(event, yaml.ScalarEvent):
+        if event.style is None and _is_cut_short(event):
+            raise _Unwanted(
+                event, "teks sesudah tanda # akan hilang; apit isinya dengan tanda kutip."
+            )
+        return str(event.value)
+    if isinstance(event, yaml.SequenceStartEvent):
+        return [_value(item, events, depth + 1) for item in _until(yaml.SequenceEndEvent, events)]
+    values: dict[str, object] = {}
+    for key in _until(yaml.MappingEndEvent, events):
+        name = _value(key, events, MAX_DEPTH)
+        if not isinstance(name, str) or name in values:
+            raise _Unwanted(
+                key,
+                f'"{shown(name)}" tertulis dua kali.'
+                if isinstance(name, str)
+                else "nama isian harus teks.",
+            )
+        values[name] = _value(next(events), events, depth + 1)
+    return values
+
+
+def _is_cut_short(event: yaml.ScalarEvent) -> bool:
+    """Whether an unquoted value is cut short: "Jl. Pesantren #12" would be stored as "Jl.
+    Pesantren"; "# 12" is a comment.
+    """
+    mark = event.end_mark
+    rest = (mark.buffer or "")[mark.pointer :] if isinstance(mark, yaml.Mark) else ""
+    return bool(event.value) and re.match(r"[ \t]+#\S", rest) is not None
+
+
+def _until(end: type[yaml.Event], events: Iterator[yaml.Event]) -> Iterator[yaml.Event]:
+    for event in events:
+        if isinstance(event, end):
+            return
+        yield event
+
+
+def _refused(reason: str, remedy: str, field: str = "") -> InvalidAnnouncement:
+    return InvalidAnnouncement(
+        [Problem(field=field, reason=reason[0].upper() + reason[1:], remedy=remedy)]
+    )

@@ -1,0 +1,231 @@
+"""The ONE retry policy: what each outcome of a channel means for its row and its address. Pure;
+draining.py carries it out.
+"""
+
+from dataclasses import dataclass, replace
+
+from broadcaster.domain.deliveries import (
+    FAILED,
+    PENDING,
+    SENT,
+    SKIPPED,
+    UNCONFIRMED,
+    Consequence,
+    Decision,
+    MarkedRow,
+)
+from channels.base.contract import Deferred, Halted, Outcome, Receipt, Refused, Rejected, Skipped
+
+EMERGENCY_WAITS = (5.0, 10.0, 20.0, 40.0, 60.0)
+"""Seconds before the next attempt of an emergency; the last one repeats."""
+ROUTINE_WAITS = (60.0, 300.0, 900.0, 3600.0, 3600.0)
+"""The same for everything else."""
+PATIENCE = 24 * 3600.0
+"""Seconds after publication at which retrying ends where the announcement gives no expiry."""
+ZERO_WAITS = 2
+"""How often a provider's "retry at once" is taken at its word, per delivery."""
+REJECTIONS = 3
+"""Different addresses (email: domains) with the same rejection and no success between, after which
+the edition stops.
+"""
+UNOPENED = 5
+"""Different addresses in a row that cannot be opened, after which the key itself is in doubt."""
+SUSPECT_WAIT = 3600.0
+"""Seconds before a row is tried again whose reply may be about the sender."""
+LONGEST_WAIT = 6 * 3600.0
+"""Seconds after which we ask again whatever a provider says: a slip of its clock must not end an
+announcement.
+"""
+UNCERTAIN_LIMIT = 3
+"""Uncertain attempts after which a row closes as unconfirmed."""
+UNCERTAIN_LIMIT_EMERGENCY = 5
+"""The same for emergencies."""
+UNCERTAIN_PAUSE = 5.0
+"""Seconds at least before an attempt that got no answer is made again."""
+
+REASONS = {
+    "address_dead": "Alamat tidak aktif lagi",
+    "opted_out": "Warga berhenti berlangganan",
+    "address_gone": "Alamat sudah dihapus",
+    "address_unconfirmed": "Alamat belum dikonfirmasi warga",
+    "rejected": "Ditolak penyedia",
+    "skipped": "Tidak dapat dikirim ke alamat ini",
+    "no_answer": "Tidak ada jawaban, mungkin sudah sampai",
+    "too_late": "Batas waktu mencoba habis",
+    "expired": "Pengumuman sudah kedaluwarsa",
+    "superseded": "Digantikan terbitan baru",
+    "stopped": "Dihentikan petugas",
+    "unreadable": "Pesan tidak dapat dibuat untuk alamat ini",
+}
+"""Why a row closed, in words; the provider's own code stands beside it."""
+WAITS = {
+    "": "Penyedia meminta menunggu",
+    "unreachable": "Tidak terhubung dengan penyedia",
+    "trouble": "Penyedia sedang bermasalah",
+    "tier": "Batas orang per hari dari penyedia sudah terpakai",
+}
+"""Why a row waits, in words."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Moment:
+    """What the policy needs to know of time: epoch seconds, and the run's bounds."""
+
+    now: float
+    published_at: float
+    expires_at: float | None
+    emergency: bool
+    receipt_wait: float
+
+
+def wait_before(attempt: int, *, emergency: bool) -> float:
+    """Seconds before the attempt after the `attempt`-th spent one (1, 2, ...): the last wait
+    repeats for ever.
+    """
+    waits = EMERGENCY_WAITS if emergency else ROUTINE_WAITS
+    return waits[min(max(attempt, 1), len(waits)) - 1]
+
+
+def bounded(outcome: Outcome) -> Outcome:
+    """The outcome with a wait that can be kept: none below zero, none beyond LONGEST_WAIT (pure)."""
+    if (
+        not isinstance(outcome, Deferred)
+        or outcome.retry_after is None
+        or 0 <= outcome.retry_after <= LONGEST_WAIT
+    ):
+        return outcome
+    return replace(outcome, retry_after=LONGEST_WAIT if outcome.retry_after > 0 else None)
+
+
+def decide(row: MarkedRow, outcome: Outcome, moment: Moment) -> Decision:
+    """What becomes of a row after an attempt (pure). Halted leaves it waiting as it was, or for an
+    hour where others go on.
+    """
+    match outcome:
+        case Receipt():
+            return Decision(
+                slot=row.slot,
+                attempt=row.attempt,
+                state=SENT,
+                provider_id=outcome.provider_id,
+                message_number=outcome.message_number,
+            )
+        case Refused():
+            return _closed(row, FAILED, outcome.reason, outcome.code)
+        case Rejected():
+            return _closed(row, FAILED, "rejected", outcome.code)
+        case Skipped():
+            return _closed(row, SKIPPED, "skipped", outcome.code)
+        case Deferred():
+            return _deferred(row, outcome, moment)
+        case Halted(about="either" | "recipient"):
+            return _retry(row, moment.now + SUSPECT_WAIT, outcome, moment, spend=True)
+        case Halted():
+            return Decision(
+                slot=row.slot, attempt=row.attempt, state=PENDING, provider_code=outcome.code
+            )
+
+
+def _closed(row: MarkedRow, state: int, reason: str, code: str) -> Decision:
+    return Decision(
+        slot=row.slot, attempt=row.attempt, state=state, reason=reason, provider_code=code
+    )
+
+
+def _deferred(row: MarkedRow, outcome: Deferred, moment: Moment) -> Decision:
+    if outcome.uncertain:
+        return _uncertain(row, outcome, moment)
+    spend = not outcome.throttle
+    spent = row.spent + spend
+    wait = wait_before(spent, emergency=moment.emergency)
+    if outcome.retry_after is not None and (outcome.retry_after > 0 or row.attempt <= ZERO_WAITS):
+        wait = outcome.retry_after
+    return _retry(row, moment.now + wait, outcome, moment, spend=spend)
+
+
+def _uncertain(row: MarkedRow, outcome: Deferred, moment: Moment) -> Decision:
+    limit = UNCERTAIN_LIMIT_EMERGENCY if moment.emergency else UNCERTAIN_LIMIT
+    if row.uncertain + 1 >= limit:
+        return _closed(row, UNCONFIRMED, "no_answer", outcome.code)._replace(uncertain=True)
+    wait = max(UNCERTAIN_PAUSE, 0.0 if moment.emergency else moment.receipt_wait)
+    return _retry(row, moment.now + wait, outcome, moment, spend=False, uncertain=True)
+
+
+def doubtful(row: MarkedRow, outcome: Rejected, moment: Moment) -> Decision:
+    """What becomes of a row of an emergency whose message may be at fault: it waits until the
+    others have been tried.
+    """
+    return _retry(row, moment.now + EMERGENCY_WAITS[-1], outcome, moment, spend=True)
+
+
+def _retry(
+    row: MarkedRow,
+    due_at: float,
+    outcome: Deferred | Halted | Rejected,
+    moment: Moment,
+    *,
+    spend: bool,
+    uncertain: bool = False,
+) -> Decision:
+    if moment.expires_at is not None:
+        due_at = min(
+            due_at, max(moment.expires_at, moment.now)
+        )  # the gate closes it then, as expired
+    elif due_at > moment.published_at + PATIENCE:
+        return _closed(
+            row, UNCONFIRMED if uncertain or row.uncertain else FAILED, "too_late", outcome.code
+        )
+    return Decision(
+        slot=row.slot,
+        attempt=row.attempt,
+        state=PENDING,
+        due_at=due_at,
+        reason="",
+        provider_code=outcome.code,
+        spend=spend,
+        uncertain=uncertain,
+    )
+
+
+def unopened(row: MarkedRow, moment: Moment, code: str) -> Decision:
+    """What becomes of a row whose address cannot be opened (pure): it waits as it was, until it
+    can, expires or is cancelled.
+    """
+    due_at = moment.now + wait_before(row.attempt, emergency=False)
+    if moment.expires_at is not None:
+        due_at = min(due_at, max(moment.expires_at, moment.now))
+    return Decision(
+        slot=row.slot,
+        attempt=row.attempt,
+        state=PENDING,
+        due_at=due_at,
+        reason="unreadable",
+        provider_code=code,
+    )
+
+
+def consequence(row: MarkedRow, outcome: Outcome, day: str) -> Consequence | None:
+    """What an outcome means for the address; None when nothing. `day` is today's date in WIB."""
+    match outcome:
+        case Receipt() if outcome.aliases:
+            return Consequence(
+                slot=row.slot, address=row.address, aliases=outcome.aliases, succeeded=row.spent > 0
+            )
+        case Receipt() if row.spent > 0:
+            return Consequence(slot=row.slot, address=row.address, succeeded=True)
+        case Refused():
+            dead = outcome.reason == "address_dead"
+            return Consequence(
+                slot=row.slot, address=row.address, dead=dead, opted_out=not dead, fall_back=True
+            )
+        case Skipped():
+            return Consequence(slot=row.slot, address=row.address, fall_back=True)
+        case Deferred() if outcome.strikes or outcome.moved_to:
+            return Consequence(
+                slot=row.slot,
+                address=row.address,
+                strike_limit=outcome.strikes,
+                day=day,
+                moved_to=outcome.moved_to,
+            )
+    return None

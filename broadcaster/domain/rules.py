@@ -1,0 +1,369 @@
+"""What an announcement may be: the rules each refusal comes from, its states and who may move it.
+Pure.
+"""
+
+import hashlib
+import html
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from broadcaster.domain import placeholders, timing
+from broadcaster.domain.fields import (
+    VERDICTS,
+    Fields,
+    InvalidAnnouncement,
+    Override,
+    Problem,
+    Translation,
+    did_you_mean,
+    read_leniently,
+    shown,
+)
+from channels.base import hyperlinks
+from channels.base.contract import Kind, Topic
+from channels.base.legibility import has_letter
+from channels.base.rendering import plain
+from subscribers.areas import Area, AreaTree
+
+CLARIFICATION_FIELDS = ("claim", "seen_at", "verdict", "hoax_type", "evidence", "fact")
+
+
+# --- the rules ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckedAnnouncement:
+    """An announcement that may be published: what `check` found in order, its names resolved."""
+
+    fields: Fields
+    kind: Kind
+    topic: Topic
+    areas: tuple[Area, ...]
+    """In the order given, without those that lie within another."""
+
+
+def check(
+    fields: Fields,
+    *,
+    tree: AreaTree,
+    topics: Sequence[Topic],
+    channels: Collection[str],
+    now: datetime,
+    link_hosts: Collection[str] = (),
+    since: datetime | None = None,
+) -> CheckedAnnouncement:
+    """Hold the fields against every rule; `channels` are all that are open, `link_hosts` the only
+    hosts that links may name (with their subdomains; none: any), `since` when what is corrected
+    now began. Raises InvalidAnnouncement with all refusals.
+    """
+    areas, problems = _resolve(fields.areas, tree)
+    for rule in (_visible_words, _web_addresses, _kinds, _emergency, _clarification):
+        problems += rule(fields)
+    problems += _foreign_links(fields, link_hosts)
+    problems += placeholders.problems(fields)
+    problems += timing.problems(fields, now, alert=_kind_of(fields) == "alert", since=since)
+    problems += _unknown_channels(fields, channels)
+    topic = next((topic for topic in topics if topic.slug == fields.category), None)
+    if topic is None:
+        remedy = did_you_mean(fields.category, [topic.slug for topic in topics])
+        problems.append(
+            Problem(
+                field="category",
+                reason=f'Kategori "{shown(fields.category)}" tidak dikenal.',
+                remedy=remedy,
+            )
+        )
+    if problems or topic is None:
+        raise InvalidAnnouncement(problems)
+    if any(
+        tree.get(name) is None for name in fields.areas
+    ):  # stored by slug, however they were written
+        fields = fields.model_copy(update={"areas": tuple(area.slug for area in areas)})
+    return CheckedAnnouncement(fields=fields, kind=_kind_of(fields), topic=topic, areas=areas)
+
+
+def examine(
+    raw: Mapping[str, Any],
+    *,
+    tree: AreaTree,
+    topics: Sequence[Topic],
+    channels: Collection[str],
+    now: datetime,
+    link_hosts: Collection[str] = (),
+    since: datetime | None = None,
+) -> CheckedAnnouncement:
+    """`Fields.read` and `check` in one, so that the refusals of both are named at once."""
+    fields, problems = read_leniently(raw)
+    told = {problem.field.split(".")[0] for problem in problems}
+    try:
+        checked = check(
+            fields,
+            tree=tree,
+            topics=topics,
+            channels=channels,
+            now=now,
+            link_hosts=link_hosts,
+            since=since,
+        )
+    except InvalidAnnouncement as refused:
+        problems += [
+            problem for problem in refused.problems if problem.field.split(".")[0] not in told
+        ]
+        raise InvalidAnnouncement(problems) from None
+    if problems:
+        raise InvalidAnnouncement(problems)
+    return checked
+
+
+def _kind_of(fields: Fields) -> Kind:
+    return fields.kind or ("alert" if fields.level == "emergency" else "notice")
+
+
+def as_it_stands(fields: Fields, *, tree: AreaTree, topics: Sequence[Topic]) -> CheckedAnnouncement:
+    """Names resolved as far as they are known, and no rule asked: for what is not finished yet, or
+    was published long ago.
+
+    Unknown areas are left out, an unknown topic is the last one; `areas` may be empty.
+    """
+    found = {area.code: area for area in named_areas(fields.areas, tree)}
+    topic = next((topic for topic in topics if topic.slug == fields.category), topics[-1])
+    return CheckedAnnouncement(
+        fields=fields, kind=_kind_of(fields), topic=topic, areas=_outermost(found)
+    )
+
+
+def _outermost(found: Mapping[str, Area]) -> tuple[Area, ...]:
+    """Areas by code, without those that lie within another."""
+    return tuple(
+        area
+        for area in found.values()
+        if not any(area.code.startswith(f"{code}.") for code in found)
+    )
+
+
+def _written(fields: Fields) -> Iterator[tuple[str, Fields | Translation | Override]]:
+    """Every set of words there is, with the prefix of its fields' names."""
+    yield from _wordings(fields)
+    for channel, override in fields.overrides.items():
+        yield f"overrides.{channel}.", override
+
+
+def _wordings(fields: Fields) -> Iterator[tuple[str, Fields | Translation]]:
+    yield "", fields
+    for lang, translation in fields.translations.items():
+        yield f"translations.{lang}.", translation
+
+
+def named_areas(names: Sequence[str], tree: AreaTree) -> tuple[Area, ...]:
+    """Areas that the names mean for certain, as residents' own words are understood; one name may
+    stand in several of them.
+    """
+    found = [area for name in names for area in _certain(name, tree)]
+    whole = (
+        _certain(" ".join(names), tree) if any(not _certain(name, tree) for name in names) else ()
+    )
+    return whole or tuple(found)
+
+
+def _certain(name: str, tree: AreaTree) -> tuple[Area, ...]:
+    exact = tree.get(name.strip().lower())
+    if exact is not None:
+        return (exact,)
+    match = tree.match(name)
+    return match.areas if match.certain else ()
+
+
+def _resolve(names: Sequence[str], tree: AreaTree) -> tuple[tuple[Area, ...], list[Problem]]:
+    found = {area.code: area for area in named_areas(names, tree)}
+    problems: list[Problem] = []
+    for name in names if not _certain(" ".join(names), tree) else ():
+        if not _certain(name, tree):
+            near = tuple(area.slug for area in tree.match(name).areas[:3])
+            remedy = did_you_mean(name, near) if near else "Lihat: broadcaster areas list."
+            problems.append(
+                Problem(
+                    field="areas", reason=f'Wilayah "{shown(name)}" tidak dikenal.', remedy=remedy
+                )
+            )
+    return _outermost(found), problems
+
+
+def _visible_words(fields: Fields) -> Iterator[Problem]:
+    """Refuse each text in which a reader would find no letter: signs, marks, or characters that
+    nobody sees.
+    """
+    texts = {
+        prefix + name: getattr(words, name, None)
+        for prefix, words in _written(fields)
+        for name in _LINKING
+    }
+    texts |= {name: getattr(fields, name) for name in _LINKING_ONCE}
+    for field, text in texts.items():
+        if text is not None and not has_letter(
+            html.unescape(plain(text)) if field.rpartition(".")[2] in _MARKDOWN else text
+        ):
+            yield Problem(
+                field=field,
+                reason="Tidak ada huruf yang terbaca.",
+                remedy="Tulis dengan kata-kata.",
+            )
+
+
+_WEB_ADDRESS = re.compile(
+    r"https?://[a-z0-9.\-\[\]:]+(?:[/?#][a-z0-9!#$%&'()*+,\-./:;=?@\[\]_~]*)?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return _WEB_ADDRESS.fullmatch(text) is not None and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port beyond 65535, a broken IPv6 address
+        return False
+
+
+def _web_addresses(fields: Fields) -> Iterator[Problem]:
+    for name, text in (
+        ("link", fields.link),
+        ("image", fields.image),
+        *(("evidence", text) for text in fields.evidence),
+    ):
+        if text is not None and not _is_web_address(text):
+            remedy = "Tulis alamat lengkap, misalnya https://cimahikota.go.id/berita."
+            yield Problem(
+                field=name, reason=f'"{shown(text)}" bukan alamat web yang lengkap.', remedy=remedy
+            )
+    if fields.image and not fields.image_alt:
+        yield Problem(
+            field="image_alt",
+            reason="Gambar belum punya teks alternatif.",
+            remedy="Tulis apa yang tampak di gambar.",
+        )
+    if fields.image_alt and not fields.image:
+        yield Problem(
+            field="image",
+            reason="Ada teks alternatif tanpa gambar.",
+            remedy="Isi image, atau hapus image_alt.",
+        )
+
+
+_LINKING = ("title", "summary", "body", "instruction")
+"""Words of every wording in which a link may stand."""
+_LINKING_ONCE = ("agency", "image_alt", "seen_at", "hoax_type", "claim", "fact")
+"""Words that an announcement has once."""
+_MARKDOWN = ("body", "instruction", "fact")
+
+
+def _foreign_links(fields: Fields, hosts: Collection[str]) -> Iterator[Problem]:
+    """Links to hosts that the city did not name; evidence is exempt, as it lies elsewhere by its
+    nature.
+    """
+    if not hosts:
+        return
+    linked = {name: {hyperlinks.host_of(getattr(fields, name) or "")} for name in ("link", "image")}
+    linked |= {
+        name: set(hyperlinks.hosts_in(getattr(fields, name) or "")) for name in _LINKING_ONCE
+    }
+    for prefix, words in _written(fields):
+        linked |= {
+            prefix + name: hyperlinks.in_markdown(getattr(words, name, "") or "")
+            for name in _LINKING
+        }
+    for field, names in linked.items():
+        yield from foreign_links(field, names, hosts)
+
+
+def foreign_links(field: str, names: Collection[str], hosts: Collection[str]) -> Iterator[Problem]:
+    """Refuse each host that a field links to and that is none of `hosts`; without any of those none
+    is refused.
+    """
+    for host in sorted(set(names) - {""}):
+        if hosts and not hyperlinks.within(host, hosts):
+            remedy = f"Pakai tautan ke {', '.join(sorted(hosts))}, atau minta pengelola menambahkan situs ini."
+            if field == "claim":
+                remedy = "Tulis sehingga tidak dapat diketuk, misalnya bit[.]ly."
+            yield Problem(
+                field=field, reason=f"Tautan ke {shown(host)} belum diizinkan.", remedy=remedy
+            )
+
+
+def _unknown_channels(fields: Fields, channels: Collection[str]) -> Iterator[Problem]:
+    for field, names in (("channels", fields.channels), ("overrides", tuple(fields.overrides))):
+        for name in names:
+            if name not in channels:
+                remedy = did_you_mean(name, sorted(channels))
+                yield Problem(
+                    field=field,
+                    reason=f'Kanal "{shown(name)}" tidak dikenal atau belum dibuka.',
+                    remedy=remedy,
+                )
+
+
+def _kinds(fields: Fields) -> Iterator[Problem]:
+    if fields.level == "emergency" and fields.kind not in (None, "alert"):
+        remedy = "Isi kind: alert, atau turunkan level."
+        yield Problem(
+            field="kind", reason="Keadaan darurat selalu berupa peringatan (alert).", remedy=remedy
+        )
+    given = [name for name in CLARIFICATION_FIELDS if getattr(fields, name)]
+    if given and _kind_of(fields) != "clarification":
+        remedy = f"Isi kind: clarification, atau hapus {', '.join(given)}."
+        yield Problem(field=given[0], reason="Hanya untuk klarifikasi.", remedy=remedy)
+
+
+def _emergency(fields: Fields) -> Iterator[Problem]:
+    if fields.level != "emergency":
+        return
+    if fields.expires is None:
+        remedy = "Tambahkan expires, misalnya 2026-11-25 14:00."
+        yield Problem(
+            field="expires", reason="Peringatan darurat harus punya batas waktu.", remedy=remedy
+        )
+    for prefix, words in _wordings(fields):
+        if not words.instruction:
+            remedy = "Tambahkan instruction: apa yang harus dilakukan warga sekarang."
+            yield Problem(
+                field=f"{prefix}instruction",
+                reason="Peringatan darurat harus memuat petunjuk.",
+                remedy=remedy,
+            )
+
+
+_CLARIFICATION_REMEDIES = {
+    "claim": "Tulis kabar yang beredar.",
+    "verdict": f"Pilih: {', '.join(VERDICTS)}.",
+    "fact": "Tulis apa yang benar.",
+    "evidence": "Tambahkan paling sedikit satu alamat bukti.",
+}
+
+
+def _clarification(fields: Fields) -> Iterator[Problem]:
+    for name, remedy in _CLARIFICATION_REMEDIES.items():
+        if fields.kind == "clarification" and not getattr(fields, name):
+            yield Problem(field=name, reason="Klarifikasi harus memuatnya.", remedy=remedy)
+
+
+def content_hash(fields: Fields, areas: Iterable[str]) -> str:
+    """What an approval is bound to: SHA-256 (hex) over every field and the codes of the areas,
+    these in any order.
+    """
+    bound = {"fields": fields.model_dump(mode="json"), "areas": sorted(set(areas))}
+    return hashlib.sha256(msgspec.json.encode(bound, order="sorted")).hexdigest()
+
+
+def bound_of(checked: CheckedAnnouncement) -> str:
+    """What an approval is bound to: content and audience, not when it goes out (that may be missed,
+    or taken back).
+    """
+    timeless = checked.fields.model_copy(update={"publish_at": None})
+    return content_hash(timeless, [area.code for area in checked.areas])
+
+
+# --- the states ---------------------------------------------------------------------------------------

@@ -1,0 +1,307 @@
+"""What providers say later: kept durably before the webhook is answered, applied in order by one
+process at a time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+from sqlalchemy import Connection
+
+from broadcaster.app import App
+from broadcaster.domain.inbox_events import decode, encode, sealed_as
+from broadcaster.inbound import dialogue
+from broadcaster.inbound import status_updates as store
+from broadcaster.inbound.replies import Answer, Answerer
+from broadcaster.inbound.status_updates import Standing
+from broadcaster.staff import chat_linking
+from broadcaster.store import address_effects, inbox, twins
+from broadcaster.store import channels as channel_store
+from broadcaster.store.inbox import Kept, Waiting
+from channels.base.contract import AddressEvent, AlarmEvent, Event, InboundEvent, StatusEvent
+from subscribers import consent, residents
+from subscribers.addresses import AddressBook, SealBroken
+from subscribers.residents import AddressRow
+
+log = structlog.get_logger(__name__)
+
+KEEP_SECONDS = 8 * 24 * 3600.0
+"""How long an unmatched receipt and every dedupe key is kept: providers repeat themselves for seven
+days.
+"""
+GROUP = 25
+"""Events applied in one transaction."""
+EARLY: Mapping[Standing, int] = {"sending": inbox.POSTPONED, "unknown": inbox.UNMATCHED}
+"""What becomes of a status that cannot be applied yet: our own commit may be on its way, or the
+message is nobody's.
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Item:
+    """One event of the inbox, opened."""
+
+    row: Waiting
+    event: Event
+
+
+@dataclass(kw_only=True)
+class _Batch:
+    """What one look found: what can be applied, what is put off with which priority, what nobody
+    can read.
+    """
+
+    ready: list[_Item] = field(default_factory=list)
+    early: dict[int, list[Waiting]] = field(default_factory=dict)
+    unreadable: list[Waiting] = field(default_factory=list)
+    full: bool = False
+
+
+async def accept(app: App, channel: str, events: Sequence[Event]) -> None:
+    """Keep what a webhook said; once this returns nothing of it can be lost. The same event twice
+    is kept once.
+    """
+    now = app.clock().timestamp()
+    urgent = [
+        event
+        for event in events
+        if isinstance(event, InboundEvent | AddressEvent) and _is_stop(event)
+    ]
+    stops = await app.database.read(_by_subscribers, app.book, channel, urgent) if urgent else ()
+    kept = [
+        Kept(
+            dedupe=app.book.dedupe_key(channel, event.dedupe),
+            body=app.book.seal(sealed_as(channel), encode(event)),
+            priority=inbox.STOPS if event.dedupe in stops else _priority(event),
+        )
+        for event in events
+    ]
+    await app.database.write(inbox.keep, channel, kept, now)
+    await app.alarm.look(app.database, now)
+
+
+def _priority(event: Event) -> int:
+    return inbox.WORDS if isinstance(event, InboundEvent | AddressEvent) else inbox.STATUSES
+
+
+def _is_stop(event: InboundEvent | AddressEvent) -> bool:
+    if isinstance(event, AddressEvent):
+        return event.state in (
+            "opted_out",
+            "moved",
+        )  # a group leaves its former id as soon as it has moved
+    return dialogue.understand(event.text, event.payload) == "stop"
+
+
+def _by_subscribers(
+    connection: Connection,
+    book: AddressBook,
+    channel: str,
+    events: Sequence[InboundEvent | AddressEvent],
+) -> set[str]:
+    """Keep the dedupe keys of what comes from addresses that we know: a stranger's stop changes
+    nothing, and waits its turn.
+    """
+    return {
+        event.dedupe
+        for event in events
+        if _address_of(connection, book, channel, event) is not None
+    }
+
+
+async def apply_due(app: App, answerer: Answerer) -> bool:
+    """Apply a round of what is in the inbox, subscribers who stop first; whether more that can be
+    applied may wait.
+
+    Residents are answered after the commit, and not waited for.
+    """
+    more = False
+    for priority in inbox.KINDS:
+        batch = await app.database.read(_look, app, priority)
+        await _work_off(app, answerer, batch)
+        more |= batch.full and priority != inbox.UNMATCHED
+    if not more:
+        await app.database.write(inbox.purge, app.clock().timestamp() - KEEP_SECONDS)
+    return more
+
+
+def _look(connection: Connection, app: App, priority: int) -> _Batch:
+    """Open a round's share of one priority, and sort out the statuses that cannot be applied yet: a
+    flood costs no more.
+    """
+    rows = inbox.due(connection, priority, app.clock().timestamp())
+    batch = _Batch(full=len(rows) == inbox.AT_ONCE[priority])
+    for row in rows:
+        try:
+            batch.ready.append(
+                _Item(row=row, event=decode(app.book.open(sealed_as(row.channel), row.body)))
+            )
+        except (SealBroken, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+            log.error("receipt_unreadable", channel=row.channel, error=type(error).__name__)
+            batch.unreadable.append(row)
+    try:
+        early = _early(connection, app.book, batch.ready)
+    except Exception as error:  # noqa: BLE001  one that cannot even be looked up is put off when its own turn fails
+        log.warning("receipts_not_sorted", error=type(error).__name__)
+        return batch
+    for item in batch.ready:
+        if item.row.id in early:
+            batch.early.setdefault(early[item.row.id], []).append(item.row)
+    batch.ready = [item for item in batch.ready if item.row.id not in early]
+    return batch
+
+
+def _early(connection: Connection, book: AddressBook, items: Sequence[_Item]) -> dict[int, int]:
+    """Priorities of the statuses that cannot be applied yet, by their id in the inbox."""
+    by_channel: dict[str, list[tuple[int, StatusEvent]]] = {}
+    for item in items:
+        if isinstance(item.event, StatusEvent):
+            by_channel.setdefault(item.row.channel, []).append((item.row.id, item.event))
+    found: dict[int, int] = {}
+    for channel, statuses in by_channel.items():
+        standings = store.standings(connection, book, channel, [event for _id, event in statuses])
+        found |= {
+            id_: EARLY[now]
+            for (id_, _event), now in zip(statuses, standings, strict=True)
+            if now in EARLY
+        }
+    return found
+
+
+async def _work_off(app: App, answerer: Answerer, batch: _Batch) -> None:
+    now = app.clock().timestamp()
+    if batch.unreadable:  # however old: one of them may be somebody's stop
+        await app.database.write(
+            inbox.put_off, batch.unreadable, inbox.UNREADABLE, now, give_up_before=0.0
+        )
+    for priority, rows in batch.early.items():
+        await app.database.write(
+            inbox.put_off, rows, priority, now, give_up_before=now - KEEP_SECONDS
+        )
+    # PostgreSQL locks rows: a transaction with several deliveries would stand in the way of the sending
+    alone = not app.database.sqlite and any(
+        isinstance(item.event, StatusEvent) for item in batch.ready
+    )
+    size = 1 if alone else GROUP
+    for first in range(0, len(batch.ready), size):
+        answerer.post(await _apply_safely(app, batch.ready[first : first + size]))
+
+
+async def _apply_safely(app: App, group: Sequence[_Item]) -> list[Answer]:
+    """Apply a group in one transaction; when that fails each by itself, and what fails then is put
+    off.
+    """
+    try:
+        return await app.database.write(_apply, app, group)
+    except Exception as error:  # noqa: BLE001  one poisonous receipt must not stop those behind it
+        if len(group) > 1:
+            return [answer for item in group for answer in await _apply_safely(app, [item])]
+        row, now = group[0].row, app.clock().timestamp()
+        log.error("receipt_postponed", channel=row.channel, error=type(error).__name__)
+        # while the database is away this raises too, and all of them wait
+        await app.database.write(
+            inbox.put_off, [row], inbox.POSTPONED, now, give_up_before=now - KEEP_SECONDS
+        )
+        return []
+
+
+def _apply(connection: Connection, app: App, group: Sequence[_Item]) -> list[Answer]:
+    """Some events in one transaction, each once; returns what to answer residents."""
+    now = app.clock().timestamp()
+    taken = inbox.take(connection, [item.row.id for item in group])
+    answers: list[Answer] = []
+    applied: list[int] = []
+    for row, event in ((item.row, item.event) for item in group if item.row.id in taken):
+        wait = app.push[row.channel].receipt_wait
+        if isinstance(event, StatusEvent) and not store.apply_status(
+            connection, app.book, row.channel, event, now, receipt_wait=wait
+        ):
+            (standing,) = store.standings(connection, app.book, row.channel, [event])
+            inbox.put_off(
+                connection,
+                [row],
+                EARLY.get(standing, inbox.POSTPONED),
+                now,
+                give_up_before=now - KEEP_SECONDS,
+            )
+            continue
+        answers += _hear(connection, app, row.channel, event, now)
+        applied.append(row.id)
+    inbox.done(connection, applied, now)
+    return answers
+
+
+def _hear(connection: Connection, app: App, channel: str, event: Event, now: float) -> list[Answer]:
+    """Apply what is no status; returns what to answer, if anything."""
+    match event:
+        case AddressEvent():
+            _apply_address(connection, app, channel, event, now)
+        case InboundEvent():
+            return [_apply_inbound(connection, app, channel, event, now)]
+        case AlarmEvent():
+            log.warning("provider_alarm", channel=channel, code=event.code, detail=event.detail)
+    return []
+
+
+def _apply_address(
+    connection: Connection, app: App, channel: str, event: AddressEvent, now: float
+) -> None:
+    found = _known(connection, app, channel, event)
+    if found is None:
+        return
+    if event.state == "reachable":
+        channel_store.heard_from(connection, found.id, at=now, source=channel)
+    elif event.state == "moved":
+        address_effects.move(connection, app.book, found.id, event.moved_to)
+    elif event.state == "opted_out":
+        consent.stop(connection, found.id, source=channel, at=now)
+    else:
+        channel_store.count_results(connection, channel, 1, 1)
+        channel_store.suppress_or_hold(connection, channel, {found.id: channel}, at=now)
+
+
+def _apply_inbound(
+    connection: Connection, app: App, channel: str, event: InboundEvent, now: float
+) -> Answer:
+    found = _known(connection, app, channel, event)
+    meaning: dialogue.Answer = dialogue.understand(event.text, event.payload)
+    is_new_stop = False
+    if code := dialogue.staff_code(event.text):
+        joined = chat_linking.link(
+            connection, app.book, channel=channel, address=event.address, code=code, now=app.clock()
+        )
+        meaning = "linked" if joined is not None else "link"
+    elif found is not None and meaning == "stop":
+        is_new_stop = consent.stop(connection, found.id, source=channel, at=now)
+    elif found is not None:
+        channel_store.heard_from(connection, found.id, at=now, source=channel)
+    text = dialogue.answer(meaning, app.site, found.language if found is not None else "id")
+    return Answer(channel=channel, address=event.address, text=text, owed=is_new_stop)
+
+
+def _known(
+    connection: Connection, app: App, channel: str, event: AddressEvent | InboundEvent
+) -> AddressRow | None:
+    """The address that an event names by any of its ids, which are all kept as its own; None for a
+    stranger.
+    """
+    found = _address_of(connection, app.book, channel, event)
+    if found is not None:
+        for other in (event.address, *event.aliases):
+            twins.follow(connection, residents.add_alias(connection, app.book, found.id, other))
+    return found
+
+
+def _address_of(
+    connection: Connection, book: AddressBook, channel: str, event: AddressEvent | InboundEvent
+) -> AddressRow | None:
+    ids, exact = (event.address, *event.aliases), isinstance(event, AddressEvent) and event.exact
+    return next(
+        (
+            row
+            for one in ids
+            if (row := residents.find(connection, book, channel, one, exact=exact))
+        ),
+        None,
+    )

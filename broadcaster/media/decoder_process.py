@@ -1,0 +1,86 @@
+"""Pictures decoded in a process of their own: bounded in memory and time, so that no upload takes
+either from the web process.
+"""
+
+import contextlib
+import json
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from broadcaster.media import images
+from broadcaster.media.images import BadPicture, Picture
+
+MIB = 1024 * 1024
+_TOO_COSTLY = "Gambar ini terlalu berat untuk diolah. Perkecil menjadi paling banyak 4.000 piksel sisi panjangnya, lalu pilih lagi."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bounds:
+    """What one picture may take; the largest that is accepted needs some 700 MiB and two seconds."""
+
+    memory_bytes: int = 1_200 * MIB
+    cpu_seconds: int = 15
+    wall_seconds: float = 60.0
+
+
+def read(data: bytes, bounds: Bounds | None = None) -> Picture:
+    """`media.read` in a child that is killed when it takes too much. Raises BadPicture. Waits: call
+    it in a thread.
+    """
+    held = bounds or Bounds()
+    images.require_size(data)  # what is refused by its size alone needs no child
+    command = [sys.executable, "-m", __name__, str(held.memory_bytes), str(held.cpu_seconds)]
+    try:
+        done = subprocess.run(  # noqa: S603  our own module
+            command, input=data, stdout=subprocess.PIPE, timeout=held.wall_seconds, check=False
+        )
+    except subprocess.TimeoutExpired as late:
+        raise BadPicture(_TOO_COSTLY) from late
+    if done.returncode != 0 or not done.stdout:
+        raise BadPicture(_TOO_COSTLY)
+    return _unpacked(done.stdout)
+
+
+def _packed(picture: Picture) -> bytes:
+    sizes = {name: len(body) for name, body in picture.files.items()}
+    head = {"id": picture.id, "width": picture.width, "height": picture.height, "sizes": sizes}
+    return json.dumps(head).encode() + b"\n" + b"".join(picture.files.values())
+
+
+def _unpacked(answer: bytes) -> Picture:
+    head, _, bodies = answer.partition(b"\n")
+    told = json.loads(head)
+    if "problem" in told:
+        raise BadPicture(told["problem"])
+    files: dict[str, bytes] = {}
+    for name, size in told["sizes"].items():
+        files[name], bodies = bodies[:size], bodies[size:]
+    return Picture(id=told["id"], width=told["width"], height=told["height"], files=files)
+
+
+def _bind(memory_bytes: int, cpu_seconds: int) -> None:
+    """Limit this process; where memory is short the kernel ends it before any other."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError):  # no Linux, or no right to it: the other bounds hold
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def main() -> None:
+    """Decode the picture on standard input; its sizes, or why it is refused, go to standard output."""
+    _bind(int(sys.argv[1]), int(sys.argv[2]))
+    try:
+        answer = _packed(images.read(sys.stdin.buffer.read()))
+    except BadPicture as refused:
+        answer = json.dumps({"problem": str(refused)}).encode() + b"\n"
+    except MemoryError:
+        answer = json.dumps({"problem": _TOO_COSTLY}).encode() + b"\n"
+    sys.stdout.buffer.write(answer)
+
+
+if __name__ == "__main__":
+    main()

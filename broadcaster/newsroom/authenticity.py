@@ -1,0 +1,251 @@
+"""Whether a pasted text is an edition's own message, word for word, from its title to its code.
+Pure.
+
+A code proves that an edition exists, not that the text around the code is that edition's. Nothing
+is guessed from likeness, and nothing is put together: a word more, a number less, two lines
+exchanged or a heading left out, and the text is another one.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import msgspec
+
+from broadcaster.newsroom.previews import message_parts, sample_recipient
+from channels.base import hyperlinks
+from channels.base.contract import Area, Edition, PushChannel, Site
+from channels.base.pairing import GUARD
+
+Words = tuple[str, ...]
+
+BARE_LIMIT = 200
+"""Characters of a code or of a link to it, at most."""
+WORD_BYTES = 80
+"""Bytes that a word costs in memory, about."""
+_BEFORE, _AFTER = ("header", "subject"), ("footer", "buttons")
+"""Parts of a message that people copy along with its text, or leave out."""
+_ELSEWHERE = Area(code="0", name="Qxq", slug="qxq")
+_LONG_AGO = date(1998, 2, 13)
+_DATE = re.compile(r"\d{1,2} [a-z]{3,9} \d{4}", re.ASCII)
+_TAG = re.compile(r"</?[a-z][^<>]*>")
+_SEPARATOR = re.compile(r"[-–—•·|*_.:,;]+")
+"""Words that say nothing: bullets, dashes and the marks of emphasis."""
+_MARKS = re.compile(r"^[*_]+|[*_]+$|(?<=\w)[*_]+(?=[.,:;!?)]*$)")
+_PLAIN = re.compile(r"(?:kode|code|verifikasi|verification|[\s:.,*_-])*", re.ASCII)
+"""What may stand beside a bare code."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One line of a message in words; `pattern` where it differs from recipient to recipient."""
+
+    words: Words
+    pattern: re.Pattern[str] | None = None
+
+    def lengths(self, words: Words, start: int) -> Iterator[int]:
+        """How many words from `start` on this line may be."""
+        count = len(self.words)
+        if self.pattern is None:
+            if words[start : start + count] == self.words:
+                yield count
+            return
+        for taken in range(max(1, count - 3), count + 4):
+            if self.pattern.fullmatch(" ".join(words[start : start + taken])):
+                yield taken
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Text:
+    """One message or shared text, line by line; whoever copies it takes at least the lines from
+    `title` to `code`.
+    """
+
+    lines: tuple[Line, ...]
+    title: int
+    code: int
+
+    def is_said_by(self, words: Words) -> bool:
+        """Whether these words are this text, with or without what stands before its title and
+        behind its code.
+        """
+        return any(self._fits(words, first) for first in range(self.title + 1))
+
+    def _fits(self, words: Words, first: int) -> bool:
+        reached = {0}
+        for number in range(first, len(self.lines)):
+            reached = {
+                start + taken
+                for start in reached
+                for taken in self.lines[number].lengths(words, start)
+            }
+            if number >= self.code and len(words) in reached:
+                return True
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Official:
+    """What an edition says on every channel, in every language."""
+
+    texts: tuple[Text, ...]
+    hosts: frozenset[str]
+    """Every host that it sends people to; not those of a rumour that it quotes."""
+    site: Site
+
+    @property
+    def size(self) -> int:
+        """About how many bytes this holds in memory."""
+        return WORD_BYTES * sum(len(line.words) + 1 for text in self.texts for line in text.lines)
+
+    def says(self, text: str) -> bool:
+        """Whether a text is one of this edition's own, word for word."""
+        words = words_of(text, self.site)
+        return any(one.is_said_by(words) for one in self.texts)
+
+
+def official(
+    edition: Edition,
+    *,
+    channels: Iterable[PushChannel],
+    site: Site,
+    areas: Collection[Area],
+    shared: Mapping[str, str],
+) -> Official:
+    """All that an edition says; `areas` are all there are, `shared` the text that its page offers
+    for sharing, by language.
+    """
+    bodies = [
+        body
+        for channel in channels
+        for lang in edition.wordings
+        for body in _messages(edition, channel, lang, site, areas)
+    ]
+    bodies += [[Line(words=words) for words in _lines(text, site)] for text in shared.values()]
+    rumours = set(hyperlinks.hosts_in(edition.claim.claim)) if edition.claim is not None else set()
+    return Official(
+        texts=tuple(text for body in bodies if (text := _text(edition, body, site)) is not None),
+        hosts=frozenset(
+            _hosts(edition) | ({host for body in bodies for host in _named(body)} - rumours)
+        ),
+        site=site,
+    )
+
+
+def is_bare(text: str, code: str, site: Site) -> bool:
+    """Whether a text is a code or our own link to it, and nothing else; what is long is neither."""
+    if len(text) > BARE_LIMIT:
+        return False
+    rest = re.sub(
+        rf"https?://{re.escape(site.host)}/(?:p/|cek\?kode=)",
+        " ",
+        text.strip(),
+        flags=re.IGNORECASE,
+    )
+    rest = re.sub(
+        rf"(?<!\S){re.escape(site.host)}/(?:p/|cek\?kode=)", " ", rest, flags=re.IGNORECASE
+    )
+    rest, found = re.subn(
+        rf"(?<![\w-]){re.escape(code)}(?:\?[\w=&.-]*)?(?![\w-])", " ", rest, flags=re.IGNORECASE
+    )
+    return found > 0 and _PLAIN.fullmatch(rest.casefold()) is not None
+
+
+def words_of(text: str, site: Site) -> Words:
+    """The words of a text as they are compared: without marks of emphasis; links to our site by
+    their page alone.
+    """
+    folded = unicodedata.normalize("NFC", text).casefold().replace(GUARD, "")
+    return tuple(_word(word, site) for word in folded.split() if not _SEPARATOR.fullmatch(word))
+
+
+def _word(word: str, site: Site) -> str:
+    bare = word if "#" in word else _MARKS.sub("", word)  # "*808#" is a number to dial
+    path = bare.removeprefix("https://").removeprefix("http://").removeprefix(site.host.casefold())
+    if path == bare or not path.startswith("/"):
+        return bare
+    return "/berhenti" if path.startswith("/berhenti/") else path
+
+
+# --- what an edition says -----------------------------------------------------------------------------
+
+
+def _messages(
+    edition: Edition, channel: PushChannel, lang: str, site: Site, areas: Collection[Area]
+) -> Iterator[list[Line]]:
+    """A message as it is copied; lines that tell of the recipient become patterns."""
+    mine = sample_recipient(edition, "")
+    yours = msgspec.structs.replace(
+        mine, address="1", area=_ELSEWHERE, since=_LONG_AGO, token="b" * 32, address_key="b" * 16
+    )
+    parts, other = (
+        message_parts(channel, edition, lang, mine),
+        message_parts(channel, edition, lang, yours),
+    )
+    for before in (_BEFORE, ()):
+        chosen = [name for name in (*before, "text", *_AFTER) if name in parts]
+        ours, theirs = ("\n".join(part[name] for name in chosen) for part in (parts, other))
+        for one, two in ((ours, theirs), (_looks(ours), _looks(theirs))):
+            pairs = zip(_lines(one, site), _lines(two, site), strict=True)
+            yield [_line(a, b, mine.area, areas, site) for a, b in pairs]
+
+
+def _line(mine: Words, yours: Words, area: Area, areas: Collection[Area], site: Site) -> Line:
+    if mine == yours:
+        return Line(words=mine)
+    names = "|".join(re.escape(" ".join(words_of(one.full_name, site))) for one in areas)
+    own = " ".join(words_of(area.full_name, site))
+    pieces = re.split(rf"({re.escape(own)}|{_DATE.pattern})", " ".join(mine))
+    slots = {True: rf"(?:{names})", False: _DATE.pattern}
+    pattern = "".join(
+        slots[piece == own] if number % 2 else re.escape(piece)
+        for number, piece in enumerate(pieces)
+    )
+    return Line(words=mine, pattern=re.compile(pattern, re.ASCII))
+
+
+def _text(edition: Edition, lines: Sequence[Line], site: Site) -> Text | None:
+    """The lines with the places of title and code; None where it has no code to be found by."""
+    titles = {
+        words_of(wording.title, site)
+        for wording in (*edition.wordings.values(), *edition.overrides.values())
+    }
+    code = edition.code.casefold()
+    title = next(
+        (at for at, line in enumerate(lines) if any(_holds(line.words, words) for words in titles)),
+        0,
+    )
+    named = (
+        at
+        for at, line in enumerate(lines)
+        if at >= title and any(code in word for word in line.words)
+    )
+    last = next(named, None)
+    return Text(lines=tuple(lines), title=title, code=last) if last is not None else None
+
+
+def _holds(line: Words, words: Words) -> bool:
+    return any(line[at : at + len(words)] == words for at in range(len(line) - len(words) + 1))
+
+
+def _looks(text: str) -> str:
+    """What is written with tags as it looks without them; what is struck through stays marked."""
+    return html.unescape(_TAG.sub("", re.sub(r"</?s>", "~", text)))
+
+
+def _lines(text: str, site: Site) -> list[Words]:
+    return [words for line in text.splitlines() if (words := words_of(line, site))]
+
+
+def _named(lines: Iterable[Line]) -> Iterator[str]:
+    for line in lines:
+        yield from hyperlinks.hosts_in(" ".join(line.words))
+
+
+def _hosts(edition: Edition) -> set[str]:
+    """The hosts of what an edition refers to by itself."""
+    links = [edition.link or "", *(edition.claim.evidence if edition.claim is not None else ())]
+    return {hyperlinks.host_of(link) for link in links if link}

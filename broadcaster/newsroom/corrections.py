@@ -1,0 +1,373 @@
+"""Corrections and withdrawals by staff: one person proposes, another approves; until then what is
+published stays as it is.
+
+Each function with a Connection is one transaction, to be run through `Database.write`.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from broadcaster.domain import rules
+from broadcaster.domain.accounts import Account
+from broadcaster.domain.actor import require
+from broadcaster.domain.fields import Fields, InvalidAnnouncement, Problem, read_leniently
+from broadcaster.domain.lifecycle import Act, NotAllowed, OwnWork, may
+from broadcaster.domain.rules import CheckedAnnouncement, bound_of
+from broadcaster.newsroom.approvals import require_own_picture
+from broadcaster.newsroom.desk import Desk, require_cover, require_steering
+from broadcaster.newsroom.forms import Form, form_text
+from broadcaster.publishing import corrections, lateness, placeholder_check, reasons
+from broadcaster.publishing.press import Press, Stored, stored_as
+from broadcaster.publishing.schedule import DUE_AT_ONCE
+from broadcaster.publishing.transitions import held
+from broadcaster.staff import second_person
+from broadcaster.store import accounts, audit, drafts, nudges
+from broadcaster.store.announcements import Announcement
+from broadcaster.store.drafts import Proposal, Version
+
+
+def propose_correction(
+    connection: Connection, desk: Desk, announcement_id: str, form: Form, *, reason: str
+) -> Proposal:
+    """Ask a second person to publish the next edition. Raises NotAllowed, InvalidAnnouncement."""
+    row = held(connection, announcement_id)
+    checked, why = examine_correction(connection, desk, row, form, reason=reason)
+    form_text(form)
+    bound = _bound(row, bound_of(checked), why)
+    wanted = Proposal(
+        announcement=row.id,
+        change="correction",
+        form=form,
+        reason=why,
+        bound=bound,
+        actor=desk.account.actor,
+        at=desk.at,
+    )
+    if (waiting := _proposed_before(connection, wanted)) is not None:
+        return waiting
+    _keep_words(connection, desk, row, form)
+    return _propose(connection, desk, row, wanted, checked)
+
+
+def propose_withdrawal(
+    connection: Connection, desk: Desk, announcement_id: str, *, reason: str
+) -> Proposal:
+    """Ask a second person to take the announcement back. Raises NotAllowed, InvalidAnnouncement."""
+    why = reasons.read_public(connection, reason, link_hosts=desk.press.allowed_hosts)
+    row = held(connection, announcement_id)
+    checked = _as_published(desk.press, row)
+    _require_open(desk, row, "withdraw", checked)
+    wanted = Proposal(
+        announcement=row.id,
+        change="withdrawal",
+        form={},
+        reason=why,
+        bound=_bound(row, "withdrawal", why),
+        actor=desk.account.actor,
+        at=desk.at,
+    )
+    return _proposed_before(connection, wanted) or _propose(connection, desk, row, wanted, checked)
+
+
+def approve(connection: Connection, desk: Desk, announcement_id: str, *, seen: str) -> Stored:
+    """Approve what was proposed, if it is what was seen (its `bound`): it goes out after the hold,
+    of an emergency at once.
+
+    Raises NotAllowed, InvalidAnnouncement.
+    """
+    desk = replace(desk, account=second_person.as_of_now(connection, desk.account))
+    row, waiting = _judged(connection, desk, announcement_id)
+    if waiting.release_at is not None:
+        if (waiting.approved_by, waiting.bound) == (desk.account.actor, seen):
+            return stored_as(desk.press, row)  # pressed twice
+        raise NotAllowed("Usulan ini sudah disetujui dan segera terbit.")
+    second_person.require_independent(connection, desk.account, {waiting.actor}, desk.now)
+    if not hmac.compare_digest(seen.encode(), waiting.bound.encode()):
+        raise NotAllowed("Usulan ini berubah sesudah Anda melihatnya. Periksa lagi, lalu setujui.")
+    may(row.state, "correct" if waiting.change == "correction" else "withdraw", "approver")
+    checked = _still_bound(desk.press, row, waiting, desk.now)
+    require_cover(desk, checked)
+    waiting = replace(
+        waiting, approved_by=desk.account.actor, release_at=(desk.now + desk.hold).timestamp()
+    )
+    if "emergency" in (row.fields.level, checked.fields.level):
+        return _publish(connection, desk.press, waiting, checked, desk.now)
+    drafts.hold_proposal(connection, row.id, waiting.approved_by, waiting.release_at)
+    _note(connection, desk, f"approve_{waiting.change}", row.id, content=waiting.bound)
+    return stored_as(desk.press, row)
+
+
+def call_back(connection: Connection, desk: Desk, announcement_id: str) -> None:
+    """Take an approval back within the hold: nothing was sent, and it waits for a second person
+    again. Raises NotAllowed.
+    """
+    require_steering(connection, desk, announcement_id)
+    waiting = _waiting(connection, announcement_id)
+    if waiting.release_at is None:
+        raise NotAllowed("Usulan ini belum disetujui, jadi tidak ada yang perlu dibatalkan.")
+    drafts.hold_proposal(connection, announcement_id, "", None)
+    _note(connection, desk, f"call_back_{waiting.change}", announcement_id)
+
+
+def publish_held(connection: Connection, press: Press, *, now: datetime) -> list[Stored]:
+    """Publish every approved proposal whose hold is over, each once; what no longer holds waits for
+    a second person again.
+    """
+    published: list[Stored] = []
+    for waiting in drafts.released(connection, now.timestamp(), DUE_AT_ONCE):
+        row, planned = (
+            held(connection, waiting.announcement),
+            lateness.planned_at(waiting.release_at),
+        )
+        if drafts.proposed(connection, row.id) != waiting:
+            continue  # somebody called it back while we waited for the announcement
+        approved = replace(row, submitted_by=waiting.actor, approved_by=waiting.approved_by)
+        why = second_person.lapsed(
+            connection, approved, _changed(waiting), tree=press.tree, city=press.site.city
+        )
+        if not why and lateness.is_stale(planned, now):
+            why = lateness.why_stale(planned)
+            lateness.tell_missed(connection, approved, now)
+        try:
+            if not why:
+                with connection.begin_nested():
+                    checked = _still_bound(press, row, waiting, now)
+                    published.append(_publish(connection, press, waiting, checked, now))
+                    lateness.tell_late(connection, approved, planned, now)
+        except (InvalidAnnouncement, NotAllowed) as refused:
+            why = " ".join(str(refused).split())
+        if why:
+            _ask_again(connection, press, row, waiting, why, now)
+    return published
+
+
+def _publish(
+    connection: Connection,
+    press: Press,
+    waiting: Proposal,
+    checked: CheckedAnnouncement,
+    now: datetime,
+) -> Stored:
+    """Publish the next edition in the name of who approved it."""
+    drafts.drop_proposal(connection, waiting.announcement)
+    who: dict[str, Any] = {
+        "actor": waiting.approved_by,
+        "now": now,
+        "role": "approver",
+        "reason": waiting.reason,
+    }
+    if waiting.change == "withdrawal":
+        return corrections.withdraw(connection, press, waiting.announcement, **who)
+    return corrections.correct(connection, press, waiting.announcement, checked, **who)
+
+
+def _ask_again(
+    connection: Connection,
+    press: Press,
+    row: Announcement,
+    waiting: Proposal,
+    why: str,
+    now: datetime,
+) -> None:
+    """Put an approved proposal before a second person again; they are told, and the audit log says
+    why.
+    """
+    drafts.hold_proposal(connection, row.id, "", None)
+    able = _judges(connection, press, row, _changed(waiting), but=waiting.actor)
+    nudges.add(connection, able, row.id, "review", now.timestamp())
+    audit.append(
+        connection,
+        at=now,
+        actor="clock",
+        act=f"lapse_{waiting.change}",
+        subject=row.id,
+        detail={"why": why},
+    )
+
+
+def refuse(connection: Connection, desk: Desk, announcement_id: str, reason: str) -> None:
+    """Turn the proposal down; whoever made it reads why. Raises NotAllowed, InvalidAnnouncement."""
+    why = reasons.read(reason)
+    _row, waiting = _judged(connection, desk, announcement_id)
+    drafts.drop_proposal(connection, announcement_id)
+    nudges.add(
+        connection, accounts.acting(connection, waiting.actor), announcement_id, "rejected", desk.at
+    )
+    _note(connection, desk, f"refuse_{waiting.change}", announcement_id, reason=why)
+
+
+def take_back(connection: Connection, desk: Desk, announcement_id: str) -> None:
+    """Its author no longer wants it. Raises NotAllowed."""
+    waiting = _waiting(connection, announcement_id)
+    if waiting.actor != desk.account.actor:
+        raise NotAllowed("Hanya yang mengusulkan dapat menarik usulannya.")
+    drafts.drop_proposal(connection, announcement_id)
+    _note(connection, desk, f"take_back_{waiting.change}", announcement_id)
+
+
+def _keep_words(connection: Connection, desk: Desk, row: Announcement, form: Form) -> None:
+    """Keep what was typed among the versions: a proposal that is refused or taken back is gone."""
+    last = drafts.newest(connection, row.id)
+    number = max(row.version, last.number if last is not None else 0) + 1
+    words = Version(
+        announcement=row.id,
+        number=number,
+        at=desk.at,
+        actor=desk.account.actor,
+        act="correct",
+        form=form,
+    )
+    drafts.keep(connection, words)
+
+
+def _proposed_before(connection: Connection, wanted: Proposal) -> Proposal | None:
+    """Find the same proposal of the same person, where it waits already: its form was sent twice."""
+    waiting = drafts.proposed(connection, wanted.announcement)
+    same = waiting is not None and (waiting.actor, waiting.bound) == (wanted.actor, wanted.bound)
+    return waiting if same else None
+
+
+def _propose(
+    connection: Connection,
+    desk: Desk,
+    row: Announcement,
+    wanted: Proposal,
+    checked: CheckedAnnouncement,
+) -> Proposal:
+    if not drafts.propose(connection, wanted):
+        raise NotAllowed(
+            "Sudah ada ralat atau pencabutan yang menunggu persetujuan untuk pengumuman ini."
+        )
+    able = _judges(connection, desk.press, row, [checked.fields], but=desk.account.actor)
+    nudges.add(connection, able, row.id, "review", desk.at)
+    _note(
+        connection,
+        desk,
+        f"propose_{wanted.change}",
+        row.id,
+        reason=wanted.reason,
+        content=wanted.bound,
+    )
+    return wanted
+
+
+def _changed(waiting: Proposal) -> list[Fields]:
+    """What a correction makes of the published text; a withdrawal leaves it as it is."""
+    return [read_leniently(waiting.form)[0]] if waiting.change == "correction" else []
+
+
+def _judges(
+    connection: Connection, press: Press, row: Announcement, changed: Sequence[Fields], *, but: str
+) -> list[Account]:
+    """Everyone who holds for what is published and for what it is to become, but one (an actor)."""
+    texts = [row.fields, *changed]
+    return second_person.able_for_all(
+        connection, texts, tree=press.tree, city=press.site.city, but={but}
+    )
+
+
+def examine_correction(
+    connection: Connection, desk: Desk, row: Announcement, form: Form, *, reason: str
+) -> tuple[CheckedAnnouncement, str]:
+    """Hold a correction and its public reason against every rule, all refusals at once.
+
+    Raises NotAllowed, InvalidAnnouncement.
+    """
+    problems: list[Problem] = []
+    checked, why = None, ""
+    try:
+        checked = _examined(desk.press, row, form, desk.now)
+        if checked.fields.image != row.fields.image:
+            require_own_picture(desk.press, checked.fields)
+        placeholder_check.require_filled(connection, checked.fields, row.blanks)
+    except InvalidAnnouncement as refused:
+        problems += refused.problems
+    try:
+        why = reasons.read_public(connection, reason, link_hosts=desk.press.allowed_hosts)
+    except InvalidAnnouncement as refused:
+        problems += refused.problems
+    if problems or checked is None:
+        raise InvalidAnnouncement(problems)
+    _require_open(desk, row, "correct", checked)
+    if checked.fields == row.fields:
+        raise NotAllowed("Isi ralat sama dengan yang sudah terbit. Ubah dulu yang salah.")
+    return checked, why
+
+
+def _require_open(desk: Desk, row: Announcement, act: Act, checked: CheckedAnnouncement) -> None:
+    """Raises NotAllowed unless this may be done to it now, by this person."""
+    require(desk, "write")
+    may(row.state, act, "approver")
+    require_cover(desk, _as_published(desk.press, row))
+    require_cover(desk, checked)
+
+
+def _judged(
+    connection: Connection, desk: Desk, announcement_id: str
+) -> tuple[Announcement, Proposal]:
+    require(desk, "approve")
+    row = held(connection, announcement_id)
+    waiting = _waiting(connection, announcement_id)
+    require_cover(desk, _as_published(desk.press, row))
+    if waiting.actor == desk.account.actor:
+        raise OwnWork(
+            "Pengusul tidak dapat memutuskan usulannya sendiri. Minta orang lain memeriksanya."
+        )
+    return row, waiting
+
+
+def _waiting(connection: Connection, announcement_id: str) -> Proposal:
+    waiting = drafts.proposed(connection, announcement_id)
+    if waiting is None:
+        raise NotAllowed("Tidak ada ralat atau pencabutan yang menunggu persetujuan.")
+    return waiting
+
+
+def _examined(press: Press, row: Announcement, form: Form, now: datetime) -> CheckedAnnouncement:
+    """The corrected announcement; it has no schedule of its own."""
+    return press.examine(
+        {name: value for name, value in form.items() if name != "publish_at"}, now, corrected=row
+    )
+
+
+def _still_bound(
+    press: Press, row: Announcement, waiting: Proposal, now: datetime
+) -> CheckedAnnouncement:
+    """What is about to be published; raises NotAllowed where it is no longer what was proposed."""
+    if waiting.change == "withdrawal":
+        return _as_published(press, row)
+    checked = _examined(press, row, waiting.form, now)
+    if _bound(row, bound_of(checked), waiting.reason) != waiting.bound:
+        raise NotAllowed(
+            "Yang terbit atau ralatnya tidak lagi sama. Tolak ralat ini, lalu susun yang baru."
+        )
+    return checked
+
+
+def _as_published(press: Press, row: Announcement) -> CheckedAnnouncement:
+    """The published fields, with their areas; what has expired meanwhile is no matter here."""
+    return rules.as_it_stands(row.fields, tree=press.tree, topics=press.topics)
+
+
+def _bound(row: Announcement, content: str, reason: str) -> str:
+    """What an approval is bound to: the new text, its reason, and the published text from which it
+    was told apart.
+    """
+    return hashlib.sha256(f"{row.fields.as_json()}\0{content}\0{reason}".encode()).hexdigest()
+
+
+def _note(connection: Connection, desk: Desk, act: str, announcement_id: str, **more: Any) -> None:
+    audit.append(
+        connection,
+        at=desk.now,
+        actor=desk.account.actor,
+        act=act,
+        subject=announcement_id,
+        detail={"from": desk.place, **more},
+    )

@@ -1,0 +1,217 @@
+"""Review by a second person: submitted, approved, returned, rejected, called back within the hold."""
+
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from broadcaster.domain import lifecycle
+from broadcaster.domain.actor import require
+from broadcaster.domain.lifecycle import NotAllowed, OwnWork, may
+from broadcaster.domain.rules import CheckedAnnouncement, bound_of
+from broadcaster.newsroom.approvals import examined, still_bound
+from broadcaster.newsroom.desk import (
+    Desk,
+    acting_role,
+    note,
+    require_access,
+    require_cover,
+)
+from broadcaster.newsroom.forms import Outdated, form_of, keep_version
+from broadcaster.newsroom.reviewers import ask_reviewers
+from broadcaster.publishing import press, publications, reasons
+from broadcaster.publishing.press import Stored
+from broadcaster.publishing.transitions import held, moved
+from broadcaster.staff import second_person
+from broadcaster.store import accounts, drafts, nudges
+from broadcaster.store.announcements import Announcement
+
+
+def submit(
+    connection: Connection, desk: Desk, announcement_id: str, *, version: int | None = None
+) -> Announcement:
+    """Ask a second person: what is bound now is what they approve. Raises InvalidAnnouncement with
+    everything to mend.
+    """
+    require(desk, "write")
+    row = held(connection, announcement_id)
+    if version is not None and version != row.version:
+        raise Outdated
+    may(row.state, "submit", "author")
+    checked = examined(desk.press, form_of(row), desk.now)
+    require_cover(desk, checked)
+    row = moved(
+        connection,
+        row,
+        "submit",
+        "author",
+        desk.now,
+        fields=checked.fields,
+        bound=bound_of(checked),
+        note="",
+        submitted_by=desk.account.actor,
+        submitted_at=desk.at,
+        version=row.version + 1,
+    )
+    keep_version(connection, desk, row, form_of(row), "submit")
+    ask_reviewers(connection, desk, row, checked)
+    note(connection, desk, "submit", row, content=row.bound)
+    return row
+
+
+def approve(
+    connection: Connection,
+    desk: Desk,
+    announcement_id: str,
+    *,
+    seen: str,
+    version: int,
+    read: bool = False,
+) -> Stored:
+    """Approve what was seen (its `bound`): routine news after the hold, a schedule at its time, an
+    emergency at once.
+
+    `read`: the person said that text and area of an emergency were read. Raises NotAllowed,
+    Outdated, InvalidAnnouncement.
+    """
+    desk, row, checked = judged(connection, desk, announcement_id)
+    may(row.state, "approve", "approver")
+    if version != row.version:
+        raise Outdated
+    if row.training:
+        return _rehearse(connection, desk, row, seen=seen, checked=checked)
+    editors = drafts.editors(connection, row.id) | {row.submitted_by}
+    lifecycle.approve(
+        row.state,
+        editors=editors,
+        approver=desk.account.actor,
+        seen=seen,
+        current=still_bound(row, checked),
+    )
+    second_person.require_independent(connection, desk.account, editors, desk.now)
+    if checked.fields.level == "emergency" and not read:
+        raise NotAllowed("Baca isi dan wilayahnya, lalu nyatakan bahwa Anda sudah membacanya.")
+    approved = {"approved_by": desk.account.actor, "approved_at": desk.at, "note": ""}
+    at_once = checked.fields.level == "emergency"
+    release = None if at_once or checked.fields.publish_at else (desk.now + desk.hold).timestamp()
+    row = moved(connection, row, "approve", "approver", desk.now, **approved, release_at=release)
+    note(connection, desk, "approve", row, content=row.bound)
+    if checked.fields.publish_at is not None:
+        return publications.schedule(
+            connection,
+            desk.press,
+            checked,
+            actor=desk.account.actor,
+            now=desk.now,
+            announcement_id=row.id,
+            role="approver",
+        )
+    if at_once:
+        return publications.publish_stored(
+            connection, desk.press, row.id, actor=desk.account.actor, now=desk.now, role="approver"
+        )
+    return press.stored_as(desk.press, row)
+
+
+def _rehearse(
+    connection: Connection,
+    desk: Desk,
+    row: Announcement,
+    *,
+    seen: str,
+    checked: CheckedAnnouncement,
+) -> Stored:
+    """The end of an exercise: approved, by its author too, and sent to nobody."""
+    lifecycle.approve(
+        row.state,
+        editors=(),
+        approver=desk.account.actor,
+        seen=seen,
+        current=still_bound(row, checked),
+    )
+    approved = {"approved_by": desk.account.actor, "approved_at": desk.at}
+    row = moved(
+        connection,
+        row,
+        "rehearse",
+        "approver",
+        desk.now,
+        note="Latihan selesai. Tidak ada yang dikirim.",
+        **approved,
+    )
+    note(connection, desk, "rehearse", row)
+    return press.stored_as(desk.press, row)
+
+
+def call_back(connection: Connection, desk: Desk, announcement_id: str) -> Announcement:
+    """Take an approved announcement back within its hold: nothing was sent. Raises NotAllowed."""
+    row = held(connection, announcement_id)
+    require_access(desk, row)
+    row = moved(
+        connection,
+        row,
+        "call_back",
+        acting_role(desk),
+        desk.now,
+        release_at=None,
+        approved_by="",
+        approved_at=None,
+    )
+    note(connection, desk, "call_back", row)
+    return row
+
+
+def send_back(
+    connection: Connection, desk: Desk, announcement_id: str, reason: str
+) -> Announcement:
+    """Return it to its author, who reads why. Raises NotAllowed, InvalidAnnouncement."""
+    return _decide(connection, desk, announcement_id, "send_back", reason)
+
+
+def reject(connection: Connection, desk: Desk, announcement_id: str, reason: str) -> Announcement:
+    """Refuse it for good. Raises NotAllowed, InvalidAnnouncement."""
+    return _decide(connection, desk, announcement_id, "reject", reason)
+
+
+def _decide(
+    connection: Connection, desk: Desk, announcement_id: str, act: lifecycle.Act, reason: str
+) -> Announcement:
+    require(desk, "approve")
+    why = reasons.read(reason)
+    row = held(connection, announcement_id)
+    require_access(desk, row)
+    if desk.account.actor in drafts.editors(connection, row.id) and not row.training:
+        raise OwnWork(
+            "Penyusun tidak dapat memutuskan pengumumannya sendiri. Minta orang lain memeriksanya."
+        )
+    row = moved(
+        connection, row, act, "approver", desk.now, note=why, bound="", version=row.version + 1
+    )
+    if act == "send_back":
+        keep_version(connection, desk, row, form_of(row), "send_back")
+    author = accounts.acting(connection, row.submitted_by)
+    nudges.add(
+        connection, author, row.id, "returned" if act == "send_back" else "rejected", desk.at
+    )
+    note(connection, desk, act, row, reason=why)
+    return row
+
+
+def judged(
+    connection: Connection, desk: Desk, announcement_id: str
+) -> tuple[Desk, Announcement, CheckedAnnouncement]:
+    """The announcement, held, as it may be published now, before somebody who may judge it; a
+    missed schedule is none.
+    """
+    desk = replace(desk, account=second_person.as_of_now(connection, desk.account))
+    require(desk, "approve")
+    row = held(connection, announcement_id)
+    missed = (
+        row.state == "approved"
+        and row.fields.publish_at is not None
+        and row.fields.publish_at <= desk.now
+    )
+    checked = desk.press.check(
+        row.fields.model_copy(update={"publish_at": None}) if missed else row.fields, desk.now
+    )
+    require_cover(desk, checked)
+    return desk, row, checked

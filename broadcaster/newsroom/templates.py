@@ -1,0 +1,139 @@
+"""Templates of notices that come again: kept from an announcement, used for a new draft, renamed,
+deleted. Each act is audited.
+
+Each function with a Connection is one transaction, to be run through `Database.write`.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from broadcaster.domain.actor import require
+from broadcaster.domain.fields import InvalidAnnouncement, Problem, piled
+from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.newsroom import drafts, forms
+from broadcaster.newsroom.desk import Desk
+from broadcaster.newsroom.forms import Form
+from broadcaster.publishing.transitions import held
+from broadcaster.store import announcements, audit
+from broadcaster.store import templates as store
+from broadcaster.store.announcements import Announcement
+from broadcaster.store.templates import NameTaken, Template
+from channels.base.legibility import has_letter
+from channels.base.rendering import one_line
+
+NAME_LIMIT = 60
+"""Code points of a template's name."""
+MOST = 200
+"""Templates that a city keeps at most: a list that people can still read."""
+FINISHED = ("approved", "scheduled")
+"""States of words that a second person found fit: what stands in brackets there is no blank."""
+TIMES = ("effective", "expires", "publish_at")
+"""What a template leaves open: it comes again on another day."""
+
+
+def keep(connection: Connection, desk: Desk, announcement_id: str, name: str) -> Template:
+    """Keep an announcement's form under a name. Raises NotAllowed, InvalidAnnouncement (field
+    "name").
+    """
+    require(desk, "write")
+    source = held(connection, announcement_id)
+    form, finished = (
+        timeless(forms.form_of(source)),
+        source.state in FINISHED or source.published_at is not None,
+    )
+    if len(store.everything(connection)) >= MOST:
+        raise NotAllowed(f"Sudah ada {MOST} templat. Hapus yang tidak dipakai lagi.")
+    wanted = read_name(name)
+    try:
+        identity = store.add(
+            connection, wanted, form, actor=desk.account.actor, at=desk.at, finished=finished
+        )
+    except NameTaken as taken:
+        raise _taken(wanted) from taken
+    kept = _found(connection, identity)
+    _note(connection, desk, "keep_template", kept, announcement=announcement_id)
+    return kept
+
+
+def use(connection: Connection, desk: Desk, template_id: int) -> Announcement:
+    """A new draft with the template's words and areas, and no times. Raises NotAllowed."""
+    require(desk, "write")
+    found = _found(connection, template_id)
+    row = drafts.save(connection, desk, timeless(found.form))
+    blanks = store.blanks_text(found.blanks)
+    announcements.carry_blanks(connection, row.id, blanks)
+    _note(connection, desk, "use_template", found, announcement=row.id)
+    return replace(row, blanks=blanks)
+
+
+def rename(connection: Connection, desk: Desk, template_id: int, name: str) -> Template:
+    """Call it something else. Raises NotAllowed, InvalidAnnouncement (field "name")."""
+    require(desk, "write")
+    before, wanted = _found(connection, template_id), read_name(name)
+    if wanted == before.name:
+        return before
+    try:
+        store.rename(connection, template_id, wanted, actor=desk.account.actor, at=desk.at)
+    except NameTaken as taken:
+        raise _taken(wanted) from taken
+    after = _found(connection, template_id)
+    _note(connection, desk, "rename_template", after, was=before.name)
+    return after
+
+
+def delete(connection: Connection, desk: Desk, template_id: int) -> None:
+    """Do away with it; drafts made from it stay. Raises NotAllowed."""
+    require(desk, "write")
+    found = _found(connection, template_id)
+    store.remove(connection, template_id)
+    _note(connection, desk, "delete_template", found)
+
+
+def timeless(form: Form) -> dict[str, Any]:
+    """A form without its times."""
+    return {name: value for name, value in form.items() if name not in TIMES}
+
+
+def read_name(text: str) -> str:
+    """A name on one line. Raises InvalidAnnouncement."""
+    name = one_line(text)
+    if not has_letter(name):
+        raise _refused(
+            "Templat belum bernama.", "Beri nama yang mudah dikenali, misalnya Posyandu bulanan."
+        )
+    if len(name) > NAME_LIMIT:
+        raise _refused(
+            f"Nama terlalu panjang: {len(name)} karakter.", f"Paling banyak {NAME_LIMIT}."
+        )
+    if (unreadable := piled("name", text)) is not None:
+        raise InvalidAnnouncement([unreadable])
+    return name
+
+
+def _taken(name: str) -> InvalidAnnouncement:
+    return _refused(f'Nama "{name}" sudah dipakai templat lain.', "Pilih nama lain.")
+
+
+def _refused(reason: str, remedy: str) -> InvalidAnnouncement:
+    return InvalidAnnouncement([Problem(field="name", reason=reason, remedy=remedy)])
+
+
+def _found(connection: Connection, template_id: int) -> Template:
+    found = store.find(connection, template_id)
+    if found is None:
+        raise NotAllowed("Templat ini sudah tidak ada.")
+    return found
+
+
+def _note(connection: Connection, desk: Desk, act: str, template: Template, **more: Any) -> None:
+    detail = {"name": template.name, "from": desk.place, **more}
+    audit.append(
+        connection,
+        at=desk.now,
+        actor=desk.account.actor,
+        act=act,
+        subject=f"template:{template.id}",
+        detail=detail,
+    )

@@ -1,0 +1,163 @@
+"""A draft sent to the person who writes it, and to nobody else: as residents will get it, marked
+"[UJI]", by the channels' send.
+
+It is no edition: nothing of it stands in a ledger, no resident gets it, and its links to stop or
+confirm belong to nobody.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+from sqlalchemy import Connection
+
+from broadcaster.app import App
+from broadcaster.domain.accounts import Account
+from broadcaster.domain.actor import require
+from broadcaster.newsroom import forms, previews
+from broadcaster.newsroom.desk import Desk
+from broadcaster.runtime.logs import told as said_without_values
+from broadcaster.staff.contact import can_tell, ways
+from broadcaster.store import audit
+from broadcaster.store.accounts import REACHED_BY
+from broadcaster.store.announcements import Announcement
+from broadcaster.store.custody import is_held
+from channels.base.contract import (
+    BadAddress,
+    Deferred,
+    Edition,
+    Halted,
+    Outcome,
+    Receipt,
+    Refused,
+    Wording,
+)
+
+log = structlog.get_logger(__name__)
+
+MARK = "[UJI]"
+SEND_SECONDS = 20.0
+"""How long one channel may take."""
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one channel; `problem` is the failure by its name and the provider's code, ""
+    where it was taken.
+    """
+
+    name: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """One channel as its person sees it: where it went, or why not. `attempt` None: it was not
+    tried, for want of an address.
+    """
+
+    name: str
+    label: str
+    address: str
+    attempt: Attempt | None
+
+    @property
+    def sent(self) -> bool:
+        """Whether the provider took it."""
+        return self.attempt is not None and not self.attempt.problem
+
+
+async def send(app: App, desk: Desk, row: Announcement) -> list[Attempt]:
+    """Send the stored form to its writer by each channel that reaches them. Raises NotAllowed
+    without the right to write.
+    """
+    require(desk, "write")
+    edition = trial_edition(app, row)
+    places = ways(app, desk.account)
+    reached = [name for name in _able(app) if places.get(name)]
+    attempts = await asyncio.gather(
+        *(_attempt(app, name, places[name], edition) for name in reached)
+    )
+    await app.database.write(_note, desk, row, [one.name for one in attempts if not one.problem])
+    return list(attempts)
+
+
+def tried(app: App, account: Account, attempts: Collection[Attempt]) -> list[Tried]:
+    """Every channel by which this person could be reached, with what became of it."""
+    places, by_name = ways(app, account), {attempt.name: attempt for attempt in attempts}
+    return [
+        Tried(
+            name=name,
+            label=app.push[name].label,
+            address=places.get(name, ""),
+            attempt=by_name.get(name),
+        )
+        for name in _able(app)
+    ]
+
+
+def trial_edition(app: App, row: Announcement) -> Edition:
+    """What stands in the draft, marked in every title; a key of its own, so that mail programs
+    never take two for one.
+    """
+    edition = previews.draft_edition(
+        app, forms.form_of(row), announcement=f"uji{secrets.token_hex(14)}", code=row.code
+    )
+    return msgspec.structs.replace(
+        edition, wordings=_marked(edition.wordings), overrides=_marked(edition.overrides)
+    )
+
+
+def _marked(wordings: Mapping[str, Wording]) -> dict[str, Wording]:
+    return {
+        name: msgspec.structs.replace(words, title=f"{MARK} {words.title}")
+        for name, words in wordings.items()
+    }
+
+
+def _able(app: App) -> list[str]:
+    return [name for name in REACHED_BY if name in app.push and can_tell(app, name)]
+
+
+async def _attempt(app: App, name: str, address: str, edition: Edition) -> Attempt:
+    outcome = await _outcome(app, name, address, edition)
+    if isinstance(outcome, Receipt):
+        return Attempt(name=name)
+    return Attempt(
+        name=name, problem=f"{type(outcome).__name__} {getattr(outcome, 'code', '')}".strip()
+    )
+
+
+async def _outcome(app: App, name: str, address: str, edition: Edition) -> Outcome:
+    """Render, personalise and send as a worker does; whatever goes wrong is an outcome."""
+    channel = app.push[name]
+    if await app.database.read(is_held):
+        return Halted(code="not at home")
+    try:
+        to = previews.sample_recipient(edition, app.loaded.modules[name].parse_address(address))
+        message = channel.personalise(channel.render(edition.on(name), "id"), to)
+        async with asyncio.timeout(SEND_SECONDS):
+            async for result in channel.send([message], may_write=lambda: True):
+                return result.outcome
+    except BadAddress:
+        return Refused(reason="address_dead", code="address")
+    except TimeoutError:
+        return Deferred(code="slow", uncertain=True)
+    except Exception as error:  # noqa: BLE001  the other channels still get theirs, and the page says which did not
+        log.error("trial_failed", channel=name, error=said_without_values(error))
+        return Deferred(code=type(error).__name__)
+    return Deferred(code="unwritten")
+
+
+def _note(connection: Connection, desk: Desk, row: Announcement, sent: Collection[str]) -> None:
+    detail = {"code": row.code, "version": row.version, "from": desk.place, "sent": sorted(sent)}
+    audit.append(
+        connection,
+        at=desk.now,
+        actor=desk.account.actor,
+        act="test_send",
+        subject=row.id,
+        detail=detail,
+    )

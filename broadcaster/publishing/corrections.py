@@ -1,0 +1,132 @@
+"""Corrections and withdrawals: the next edition, to everyone whom the earlier ones may have
+reached.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from broadcaster.domain import editions
+from broadcaster.domain.fields import InvalidAnnouncement, Problem
+from broadcaster.domain.lifecycle import Act, NotAllowed, Role, may
+from broadcaster.domain.rules import CheckedAnnouncement, content_hash
+from broadcaster.publishing import reasons
+from broadcaster.publishing.issue import audit_detail, issue_edition
+from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.transitions import held, moved
+from broadcaster.store import announcements as rows
+from broadcaster.store import audit
+from broadcaster.store.announcements import Announcement, EditionRow
+from channels.base.rendering import moment_text
+
+
+def correct(
+    connection: Connection,
+    press: Press,
+    announcement_id: str,
+    checked: CheckedAnnouncement,
+    *,
+    reason: str,
+    actor: str,
+    now: datetime,
+    role: Role = "grant",
+) -> Stored:
+    """Publish the next edition, to everyone the earlier ones may have reached too. Raises
+    NotAllowed, InvalidAnnouncement.
+    """
+    reason = reasons.read_public(connection, reason, link_hosts=press.allowed_hosts)
+    if checked.fields.publish_at is not None:
+        problem = Problem(
+            field="publish_at", reason="Ralat terbit sekarang juga.", remedy="Hapus publish_at."
+        )
+        raise InvalidAnnouncement([problem])
+    row, previous = _published(connection, announcement_id, "correct", role)
+    if checked.fields == row.fields:
+        raise NotAllowed("Isi ralat sama dengan yang sudah terbit. Ubah dulu yang salah.")
+    frozen = editions.freeze(
+        checked,
+        site=press.site,
+        announcement=row.id,
+        code=row.code,
+        at=now,
+        number=previous.number + 1,
+        change="correction",
+        reason=reason,
+        first=previous.edition.first_published_at,
+        urgent=previous.edition.emergency,
+    )
+    chosen = _joined(tuple(previous.channels.split()), checked.fields.channels)
+    row = moved(connection, row, "correct", role, now, fields=checked.fields)
+    went = rows.supersede_runs(connection, row.id, "Digantikan ralat.")
+    going = tuple(
+        name for name in press.push_channels if not chosen or name in chosen or name in went
+    )
+    stored = issue_edition(
+        connection, press, row, frozen, chosen=chosen, going=going, now=now, follows=previous.id
+    )
+    content = content_hash(checked.fields, [area.code for area in checked.areas])
+    detail = audit_detail(stored, role=role, reason=reason, content=content)
+    audit.append(connection, at=now, actor=actor, act="correct", subject=row.id, detail=detail)
+    return stored
+
+
+def withdraw(
+    connection: Connection,
+    press: Press,
+    announcement_id: str,
+    *,
+    reason: str,
+    actor: str,
+    now: datetime,
+    role: Role = "grant",
+) -> Stored:
+    """Publish the edition that takes the announcement back, to everyone it may have reached. Raises
+    NotAllowed.
+    """
+    reason = reasons.read_public(connection, reason, link_hosts=press.allowed_hosts)
+    row, previous = _published(connection, announcement_id, "withdraw", role)
+    frozen = editions.withdrawal(previous.edition, reason=reason, at=now)
+    row = moved(connection, row, "withdraw", role, now)
+    went = rows.supersede_runs(connection, row.id, "Pengumuman dicabut.")
+    going = tuple(name for name in press.push_channels if name in went)
+    stored = issue_edition(
+        connection,
+        press,
+        row,
+        frozen,
+        chosen=tuple(previous.channels.split()),
+        going=going,
+        now=now,
+        follows=previous.id,
+    )
+    audit.append(
+        connection,
+        at=now,
+        actor=actor,
+        act="withdraw",
+        subject=row.id,
+        detail=audit_detail(stored, role=role, reason=reason),
+    )
+    return stored
+
+
+def _published(
+    connection: Connection, announcement_id: str, act: Act, role: Role
+) -> tuple[Announcement, EditionRow]:
+    """The announcement, held, with its newest edition; raises NotAllowed when there is none or it
+    was taken back.
+    """
+    row = held(connection, announcement_id)
+    may(row.state, act, role)
+    previous = rows.newest_edition(connection, announcement_id)
+    if previous is None:
+        raise NotAllowed("Pengumuman ini belum pernah terbit.")
+    if previous.withdrawn:
+        at = moment_text(previous.edition.published_at)
+        raise NotAllowed(f"Pengumuman ini sudah dicabut pada {at}.")
+    return row, previous
+
+
+def _joined(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
+    """The channels of a correction: never fewer than before; none named means all."""
+    return tuple(dict.fromkeys(before + after)) if before and after else ()

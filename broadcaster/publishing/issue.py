@@ -1,0 +1,85 @@
+"""Issuing an edition: measured, signed and stored with its runs, in the transaction of the act
+behind it.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from broadcaster.domain import editions
+from broadcaster.domain.lifecycle import Role
+from broadcaster.domain.rules import CheckedAnnouncement, content_hash
+from broadcaster.publishing.press import Press, Stored, stored_as
+from broadcaster.store import announcements as rows
+from broadcaster.store import audit, media
+from broadcaster.store.announcements import Announcement
+from channels.base.contract import Edition
+
+
+def release(
+    connection: Connection,
+    press: Press,
+    row: Announcement,
+    checked: CheckedAnnouncement,
+    *,
+    actor: str,
+    role: Role,
+    now: datetime,
+) -> Stored:
+    """Publish the first edition and write it into the audit log."""
+    stored = first_edition(connection, press, row, checked, now)
+    bound = content_hash(checked.fields, [area.code for area in checked.areas])
+    detail = audit_detail(stored, role=role, content=bound)
+    audit.append(connection, at=now, actor=actor, act="publish", subject=row.id, detail=detail)
+    return stored
+
+
+def first_edition(
+    connection: Connection,
+    press: Press,
+    row: Announcement,
+    checked: CheckedAnnouncement,
+    now: datetime,
+) -> Stored:
+    """The first edition and its runs."""
+    frozen = editions.freeze(checked, site=press.site, announcement=row.id, code=row.code, at=now)
+    chosen = checked.fields.channels
+    going = tuple(name for name in press.push_channels if not chosen or name in chosen)
+    return issue_edition(connection, press, row, frozen, chosen=chosen, going=going, now=now)
+
+
+def issue_edition(
+    connection: Connection,
+    press: Press,
+    row: Announcement,
+    frozen: Edition,
+    *,
+    chosen: tuple[str, ...],
+    going: tuple[str, ...],
+    now: datetime,
+    follows: int | None = None,
+) -> Stored:
+    """Sign and store an edition with its runs; `chosen` are the channels it names, `going` the push
+    channels it takes.
+    """
+    frozen = media.measured(connection, frozen, press.site)
+    concerned = press.tree.concerned(area.code for area in frozen.areas)
+    edition_id = rows.insert_edition(
+        connection, frozen, signer=press.signer, channels=chosen, concerned=concerned, at=now
+    )
+    lane = rows.open_runs(connection, edition_id, going, follows)
+    stored = stored_as(press, row)
+    return replace(stored, edition=edition_id, number=frozen.number, channels=going, lane=lane)
+
+
+def audit_detail(stored: Stored, **more: Any) -> dict[str, Any]:
+    """What the audit keeps of a publication."""
+    return {
+        "code": stored.code,
+        "edition": stored.edition,
+        "number": stored.number,
+        "channels": stored.channels,
+        **more,
+    }

@@ -1,0 +1,70 @@
+"""Lateness: what goes out later than it was planned is told to its people; what is too late asks
+them first.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from broadcaster.domain.accounts import Account
+from broadcaster.staff import second_person
+from broadcaster.store import accounts, audit, nudges
+from broadcaster.store.announcements import Announcement
+from channels.base.rendering import moment_text
+
+LATE = timedelta(minutes=5)
+"""What goes out later than this is told to its people."""
+STALE = timedelta(minutes=30)
+"""What would go out later than this asks a person instead."""
+
+
+def planned_at(seconds: float | None) -> datetime:
+    """A stored time as a moment."""
+    return datetime.fromtimestamp(seconds or 0, UTC)
+
+
+def is_late(planned: datetime, now: datetime) -> bool:
+    """Check whether people must hear of it."""
+    return now - planned > LATE
+
+
+def is_stale(planned: datetime, now: datetime) -> bool:
+    """Check whether a person must decide first."""
+    return now - planned > STALE
+
+
+def why_stale(planned: datetime) -> str:
+    """Say why something did not go out by itself, and what to do."""
+    minutes = int(STALE.total_seconds() // 60)
+    return f"Jadwal {moment_text(planned)} terlewat lebih dari {minutes} menit. Periksa, lalu terbitkan atau jadwalkan lagi."
+
+
+def people_of(connection: Connection, row: Announcement) -> list[Account]:
+    """Its author, whoever approved it, and every administrator."""
+    actors = dict.fromkeys(
+        actor for actor in (row.submitted_by or row.created_by, row.approved_by) if actor
+    )
+    concerned = [person for actor in actors for person in accounts.acting(connection, actor)]
+    return list(
+        {
+            person.id: person for person in (*concerned, *second_person.watchers(connection, ()))
+        }.values()
+    )
+
+
+def tell_missed(connection: Connection, row: Announcement, now: datetime) -> None:
+    """Have its people told that it did not go out and waits for a decision."""
+    nudges.add(connection, people_of(connection, row), row.id, "missed", now.timestamp())
+
+
+def tell_late(connection: Connection, row: Announcement, planned: datetime, now: datetime) -> None:
+    """Have its people told, and the log note, that it went out late; nothing where it was in time."""
+    if not is_late(planned, now):
+        return
+    nudges.add(connection, people_of(connection, row), row.id, "late", now.timestamp())
+    detail = {
+        "code": row.code,
+        "planned": planned.isoformat(),
+        "minutes": int((now - planned).total_seconds() // 60),
+    }
+    audit.append(connection, at=now, actor="clock", act="late", subject=row.id, detail=detail)

@@ -1,0 +1,270 @@
+"""Publishing: freeze, sign, store and outbox in one transaction; scheduling, correcting and taking
+back.
+
+Each function with a Connection is one transaction, to be run through `Database.write`; it does
+nothing but SQL and pure work.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from broadcaster.app import App
+from broadcaster.domain import editions
+from broadcaster.domain.codes import draw_code
+from broadcaster.domain.fields import InvalidAnnouncement, Problem
+from broadcaster.domain.lifecycle import Act, Role, may
+from broadcaster.domain.rules import CheckedAnnouncement
+from broadcaster.publishing import placeholder_check
+from broadcaster.publishing.issue import release
+from broadcaster.publishing.press import Press, Stored, stored_as
+from broadcaster.publishing.transitions import held, moved, new_id, note
+from broadcaster.store import announcements as rows
+from broadcaster.store.announcements import Announcement
+from channels.base.contract import Edition, Site
+
+# --- new and stored announcements -----------------------------------------------------------------------
+
+
+def save_draft(
+    connection: Connection,
+    press: Press,
+    checked: CheckedAnnouncement,
+    *,
+    actor: str,
+    now: datetime,
+    announcement_id: str | None = None,
+    role: Role = "author",
+) -> Stored:
+    """Store a draft with its code, or change a stored announcement (which drops its approval).
+    Raises NotAllowed.
+    """
+    row = _put(
+        connection,
+        press,
+        checked,
+        "edit",
+        role=role,
+        actor=actor,
+        now=now,
+        announcement_id=announcement_id,
+    )
+    note(connection, now, actor, "edit", row, role)
+    return stored_as(press, row)
+
+
+def schedule(
+    connection: Connection,
+    press: Press,
+    checked: CheckedAnnouncement,
+    *,
+    actor: str,
+    now: datetime,
+    announcement_id: str | None = None,
+    role: Role = "grant",
+) -> Stored:
+    """Store an announcement to be published at its `publish_at`; no edition yet. Raises NotAllowed,
+    InvalidAnnouncement.
+    """
+    if checked.fields.publish_at is None:
+        raise InvalidAnnouncement(
+            [Problem(field="publish_at", reason="Belum diisi.", remedy="Tulis kapan akan terbit.")]
+        )
+    row = _put(
+        connection,
+        press,
+        checked,
+        "schedule",
+        role=role,
+        actor=actor,
+        now=now,
+        announcement_id=announcement_id,
+    )
+    note(
+        connection,
+        now,
+        actor,
+        "schedule",
+        row,
+        role,
+        publish_at=checked.fields.publish_at.isoformat(),
+    )
+    return stored_as(press, row)
+
+
+def unschedule(
+    connection: Connection,
+    press: Press,
+    announcement_id: str,
+    *,
+    actor: str,
+    now: datetime,
+    role: Role,
+) -> Stored:
+    """Take an announcement off the schedule; it stays approved. Raises NotAllowed."""
+    row = held(connection, announcement_id)
+    fields = row.fields.model_copy(update={"publish_at": None})
+    row = moved(connection, row, "unschedule", role, now, fields=fields, publish_at=None)
+    note(connection, now, actor, "unschedule", row, role)
+    return stored_as(press, row)
+
+
+def publish(
+    connection: Connection,
+    press: Press,
+    checked: CheckedAnnouncement,
+    *,
+    actor: str,
+    now: datetime,
+    announcement_id: str | None = None,
+    role: Role = "grant",
+) -> Stored:
+    """Publish at once, or schedule when `publish_at` is given: the whole promise in one
+    transaction. Raises NotAllowed.
+    """
+    if checked.fields.publish_at is not None:
+        return schedule(
+            connection,
+            press,
+            checked,
+            actor=actor,
+            now=now,
+            announcement_id=announcement_id,
+            role=role,
+        )
+    row = _put(
+        connection,
+        press,
+        checked,
+        "publish",
+        role=role,
+        actor=actor,
+        now=now,
+        announcement_id=announcement_id,
+    )
+    return release(connection, press, row, checked, actor=actor, role=role, now=now)
+
+
+def publish_stored(
+    connection: Connection,
+    press: Press,
+    announcement_id: str,
+    *,
+    actor: str,
+    now: datetime,
+    role: Role = "grant",
+) -> Stored:
+    """Publish a stored announcement now, once however often it is asked. Raises NotAllowed,
+    InvalidAnnouncement.
+    """
+    row = held(connection, announcement_id)
+    may(row.state, "publish", role)
+    checked = press.check(row.fields.model_copy(update={"publish_at": None}), now)
+    row = moved(
+        connection,
+        row,
+        "publish",
+        role,
+        now,
+        fields=checked.fields,
+        published_at=now.timestamp(),
+        note="",
+    )
+    return release(connection, press, row, checked, actor=actor, role=role, now=now)
+
+
+async def publish_now(
+    app: App,
+    checked: CheckedAnnouncement,
+    *,
+    actor: str,
+    announcement_id: str | None = None,
+    role: Role = "grant",
+) -> Stored:
+    """`publish`, then ring at once for every channel by which it goes; returns once it is safely
+    stored.
+    """
+    stored = await app.database.write(
+        publish,
+        Press.of(app),
+        checked,
+        actor=actor,
+        now=app.clock(),
+        announcement_id=announcement_id,
+        role=role,
+    )
+    await ring(app, stored)
+    return stored
+
+
+async def ring(app: App, stored: Stored) -> None:
+    """Tell the workers, after the commit, that there is work; were the ring lost, the sweeper would
+    find it.
+    """
+    for channel in stored.channels:
+        await app.queue.ring(channel, stored.lane)
+
+
+# --- by the clock ---------------------------------------------------------------------------------------
+
+
+# --- after publishing -------------------------------------------------------------------------------------
+
+
+def preview_edition(
+    checked: CheckedAnnouncement, *, site: Site, now: datetime, prefix: str = "CMH"
+) -> Edition:
+    """The edition that publishing now would freeze; its id and code are drawn but not stored."""
+    return editions.freeze(
+        checked, site=site, announcement=new_id(now), code=draw_code(prefix), at=now
+    )
+
+
+# --- pieces -----------------------------------------------------------------------------------------------
+
+
+def _put(
+    connection: Connection,
+    press: Press,
+    checked: CheckedAnnouncement,
+    act: Act,
+    *,
+    role: Role,
+    actor: str,
+    now: datetime,
+    announcement_id: str | None,
+) -> Announcement:
+    """The announcement with these fields in the state that follows `act`: a new one, or the stored
+    one changed.
+    """
+    fields, at = checked.fields, now.timestamp()
+    values: dict[str, Any] = {
+        "publish_at": fields.publish_at.timestamp() if fields.publish_at else None,
+        "published_at": at if act == "publish" else None,
+    }
+    if announcement_id is not None:
+        return moved(
+            connection,
+            held(connection, announcement_id),
+            act,
+            role,
+            now,
+            fields=fields,
+            note="",
+            **values,
+        )
+    state = may("draft", act, role)
+    placeholder_check.require_filled_step(connection, act, fields)
+    row = Announcement(
+        id=new_id(now),
+        code="",
+        state=state,
+        fields=fields,
+        created_at=at,
+        updated_at=at,
+        created_by=actor,
+        note="",
+        **values,
+    )
+    return rows.insert_announcement(connection, row, lambda: draw_code(press.code_prefix))

@@ -1,0 +1,53 @@
+"""Reasons: one sentence why somebody returns, rejects, corrects or withdraws; residents read those
+of the last two.
+"""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection
+
+from broadcaster.domain import placeholders
+from broadcaster.domain.fields import InvalidAnnouncement, Problem, piled
+from broadcaster.domain.rules import foreign_links
+from broadcaster.publishing import placeholder_check
+from channels.base import hyperlinks
+from channels.base.legibility import has_letter
+from channels.base.rendering import one_line
+
+LIMIT = 300
+"""Code points of a reason."""
+
+
+def read(text: str) -> str:
+    """The reason on one line; raises InvalidAnnouncement."""
+    reason = one_line(text)
+    if not has_letter(reason):
+        raise InvalidAnnouncement(
+            [
+                Problem(
+                    field="reason",
+                    reason="Belum diisi.",
+                    remedy="Tulis alasannya dalam satu kalimat.",
+                )
+            ]
+        )
+    if (over := len(reason) - LIMIT) > 0:
+        remedy = f"Persingkat menjadi {LIMIT} karakter."
+        raise InvalidAnnouncement(
+            [Problem(field="reason", reason=f"Kelebihan {over} karakter.", remedy=remedy)]
+        )
+    if (unreadable := piled("reason", text)) is not None:
+        raise InvalidAnnouncement([unreadable])
+    return reason
+
+
+def read_public(connection: Connection, text: str, *, link_hosts: Collection[str]) -> str:
+    """The same for a reason that residents read: no blank of a template is left, no link leads to a
+    host that nobody named.
+    """
+    reason = read(text)
+    if held := placeholders.in_text(reason, placeholder_check.known(connection)):
+        raise InvalidAnnouncement([placeholders.refused("reason", held)])
+    if problems := list(foreign_links("reason", set(hyperlinks.hosts_in(reason)), link_hosts)):
+        raise InvalidAnnouncement(problems)
+    return reason

@@ -1,0 +1,131 @@
+"""The schedule: what is due is published, once however many processes ask; what no longer holds
+waits for a person.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from broadcaster.domain import rules
+from broadcaster.domain.fields import InvalidAnnouncement
+from broadcaster.domain.rules import CheckedAnnouncement, bound_of
+from broadcaster.publishing import lateness, placeholder_check
+from broadcaster.publishing.issue import audit_detail, first_edition
+from broadcaster.publishing.press import Press, Stored
+from broadcaster.publishing.transitions import moved, note
+from broadcaster.staff import second_person
+from broadcaster.store import announcements as rows
+from broadcaster.store import audit, nudges
+from broadcaster.store.announcements import Announcement
+from channels.base.rendering import moment_text
+
+DUE_AT_ONCE = 20
+"""Schedules that one call of `publish_due` takes at most."""
+
+
+def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[Stored]:
+    """Publish what is due, each once however many processes ask; what came too late or no longer
+    holds waits for a person.
+    """
+    published: list[Stored] = []
+    released: list[Announcement] = []
+    missed: list[Announcement] = []
+    for row in rows.due(connection, now.timestamp(), DUE_AT_ONCE):
+        checked = _still_holds(connection, press, row, now)
+        if why := _lapsed(connection, press, row, checked):
+            lapse(connection, press, row, why, now)
+        elif isinstance(checked, str):
+            missed.append(moved(connection, row, "miss", "clock", now, note=checked))
+        else:
+            went = moved(
+                connection,
+                row,
+                "publish",
+                "clock",
+                now,
+                fields=checked.fields,
+                published_at=now.timestamp(),
+            )
+            published.append(first_edition(connection, press, went, checked, now))
+            released.append(went)
+    for row in missed:
+        lateness.tell_missed(connection, row, now)
+        note(connection, now, "clock", "miss", row, "clock", why=row.note)
+    for stored, row in zip(published, released, strict=True):
+        audit.append(
+            connection,
+            at=now,
+            actor="clock",
+            act="publish",
+            subject=stored.id,
+            detail=audit_detail(stored),
+        )
+        lateness.tell_late(connection, row, lateness.planned_at(row.publish_at), now)
+    return published
+
+
+def _still_holds(
+    connection: Connection, press: Press, row: Announcement, now: datetime
+) -> CheckedAnnouncement | str:
+    """The announcement as it may be published now, or why a person must look at it."""
+    planned = lateness.planned_at(row.publish_at)
+    if lateness.is_stale(planned, now):
+        return lateness.why_stale(planned)
+    try:
+        placeholder_check.require_filled(connection, row.fields, row.blanks)
+        return press.check(row.fields.model_copy(update={"publish_at": None}), now)
+    except InvalidAnnouncement as refused:
+        return f"Jadwal {moment_text(planned)} tidak dijalankan. {' '.join(str(problem) for problem in refused.problems)}"
+
+
+def _lapsed(
+    connection: Connection, press: Press, row: Announcement, checked: CheckedAnnouncement | str
+) -> str:
+    """Why nobody stands behind a schedule any more, in words; "" while somebody does."""
+    if row.bound and isinstance(checked, CheckedAnnouncement) and row.bound != bound_of(checked):
+        return "Isi atau wilayahnya tidak lagi sama dengan yang disetujui."
+    return second_person.lapsed(connection, row, tree=press.tree, city=press.site.city)
+
+
+def lapse(
+    connection: Connection, press: Press, row: Announcement, why: str, now: datetime
+) -> Announcement:
+    """Put what was approved back into review, because nobody stands behind it any more: its people
+    read why.
+    """
+    planned = row.fields.publish_at
+    fields = (
+        row.fields.model_copy(update={"publish_at": None})
+        if planned and planned <= now
+        else row.fields
+    )
+    bound = row.bound or bound_of(rules.as_it_stands(fields, tree=press.tree, topics=press.topics))
+    row = moved(
+        connection,
+        row,
+        "lapse",
+        "clock",
+        now,
+        fields=fields,
+        bound=bound,
+        approved_by="",
+        approved_at=None,
+        release_at=None,
+        publish_at=None,
+        note=f"Tidak jadi terbit. {why} Perlu persetujuan lagi.",
+    )
+    people = second_person.people_of(connection, row, tree=press.tree, city=press.site.city)
+    nudges.add(connection, people, row.id, "lapsed", now.timestamp())
+    note(connection, now, "clock", "lapse", row, "clock", why=why)
+    return row
+
+
+def end_expired(connection: Connection, now: datetime) -> list[str]:
+    """Move announcements whose time is over from published to ended; their ids."""
+    over = [
+        moved(connection, row, "end", "clock", now)
+        for row in rows.ended(connection, now.timestamp())
+    ]
+    for row in over:
+        note(connection, now, "clock", "end", row, "clock")
+    return [row.id for row in over]

@@ -1,0 +1,62 @@
+"""Transitions: an announcement held, moved by a conditional update, and the act written into the
+audit log.
+"""
+
+import secrets
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from broadcaster.domain.lifecycle import Act, NotAllowed, Role, may
+from broadcaster.publishing import placeholder_check
+from broadcaster.store import announcements as rows
+from broadcaster.store import audit
+from broadcaster.store.announcements import Announcement
+
+
+def new_id(now: datetime) -> str:
+    """A fresh id of an announcement: 32 hex digits that sort by time (48 bits of milliseconds, 80
+    random bits).
+    """
+    return f"{int(now.timestamp() * 1000):012x}{secrets.token_hex(10)}"
+
+
+def held(connection: Connection, announcement_id: str) -> Announcement:
+    """The announcement, kept from other writers; raises NotAllowed when there is none."""
+    row = rows.locked(connection, announcement_id)
+    if row is None:
+        raise NotAllowed("Pengumuman ini tidak ada.")
+    return row
+
+
+def moved(
+    connection: Connection, row: Announcement, act: Act, role: Role, now: datetime, **values: Any
+) -> Announcement:
+    """The announcement after `act`, moved by a conditional update; raises NotAllowed."""
+    if row.training and act in ("publish", "schedule"):
+        raise NotAllowed("Pengumuman latihan ini tidak pernah dikirim.")
+    state = may(row.state, act, role)
+    placeholder_check.require_filled_step(
+        connection, act, values.get("fields", row.fields), row.blanks
+    )
+    if not rows.move(connection, row, state, now.timestamp(), **values):
+        raise NotAllowed(
+            "Orang lain baru saja mengubah pengumuman ini. Muat ulang, lalu periksa lagi."
+        )
+    return replace(row, state=state, updated_at=now.timestamp(), **values)
+
+
+def note(
+    connection: Connection,
+    now: datetime,
+    actor: str,
+    act: Act,
+    row: Announcement,
+    role: Role,
+    **more: Any,
+) -> None:
+    """Write an act into the audit log; the last of its transaction."""
+    detail = {"code": row.code, "state": row.state, "role": role, **more}
+    audit.append(connection, at=now, actor=actor, act=act, subject=row.id, detail=detail)

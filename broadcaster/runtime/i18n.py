@@ -1,0 +1,73 @@
+"""The words people read: gettext catalogues in `words/<lang>/*.po`, compiled in memory when first
+asked for.
+"""
+
+import gettext
+import io
+from functools import cache
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+
+FOLDER = Path(__file__).resolve().parents[1] / "words"
+LANGUAGES = ("id", "en")
+"""Languages of pages; the first is the source and the default."""
+
+
+class Words:
+    """All words of one language; call it with a key and the values of its {placeholders}."""
+
+    def __init__(self, lang: str, catalogues: tuple[Catalog, ...]) -> None:
+        self.lang = lang
+        self.keys = frozenset(
+            _key(message.id) for catalogue in catalogues for message in catalogue if message.id
+        )
+        self._plurals = frozenset(
+            _key(message.id)
+            for catalogue in catalogues
+            for message in catalogue
+            if message.pluralizable
+        )
+        self._translations = gettext.NullTranslations()
+        for catalogue in catalogues:
+            compiled = io.BytesIO()
+            write_mo(compiled, catalogue)
+            compiled.seek(0)
+            translations = gettext.GNUTranslations(compiled)
+            translations.add_fallback(self._translations)
+            self._translations = translations
+
+    def __call__(self, key: str, /, **values: object) -> str:
+        """The text of `key`; a whole number `n` chooses the plural. Raises KeyError for an unknown
+        key or a missing value.
+        """
+        if key not in self.keys:
+            raise KeyError(f"no words for {key!r} in {self.lang!r}")
+        count = values.get("n")
+        if isinstance(count, int) and key in self._plurals:
+            text = self._translations.ngettext(key, key, count)
+        else:
+            text = self._translations.gettext(key)
+        return text.format_map({name: self._shown(value) for name, value in values.items()})
+
+    def _shown(self, value: object) -> object:
+        return format_decimal(value, locale=self.lang) if isinstance(value, int) else value
+
+
+def _key(identity: object) -> str:
+    return identity[0] if isinstance(identity, tuple | list) else str(identity)
+
+
+@cache
+def words(lang: str) -> Words:
+    """The words of a language, Indonesian where we have no such language."""
+    chosen = lang if lang in LANGUAGES else LANGUAGES[0]
+    return Words(chosen, tuple(_read(path) for path in sorted((FOLDER / chosen).glob("*.po"))))
+
+
+def _read(path: Path) -> Catalog:
+    with path.open("rb") as file:
+        return read_po(file, locale=path.parent.name, abort_invalid=True)

@@ -1,0 +1,68 @@
+"""Logging of the serving processes: one line an event on standard error, no address, no secret."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder of our packages."""
+
+
+def configure(*, quiet: bool = False) -> None:
+    """Set structlog up: key=value lines in a terminal, JSON otherwise; libraries (`quiet`: all)
+    only from warning on.
+    """
+    renderer: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer(colors=True)
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.WARNING if quiet else logging.INFO
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
+    )
+    for chatty in ("arq", "httpx", "aiosmtplib", "telegram"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+
+
+def told(error: BaseException) -> str:
+    """What an error was and where in our code it arose; never its message, which may quote an
+    address.
+    """
+    return ", ".join(dict.fromkeys(_places(error)))
+
+
+def _places(error: BaseException) -> Iterator[str]:
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _places(part)
+        return
+    ours = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if _is_ours(Path(frame.filename))
+    ]
+    where = f" in {Path(ours[-1].filename).relative_to(ROOT)}:{ours[-1].lineno}" if ours else ""
+    yield f"{type(error).__name__}{where}"
+
+
+def _is_ours(path: Path) -> bool:
+    return any(
+        path.is_relative_to(ROOT / package)
+        for package in ("broadcaster", "channels", "subscribers")
+    )

@@ -1,0 +1,237 @@
+"""The secret key from which all others are derived: read, made only together with an empty
+database, and bound to that one.
+"""
+
+import base64
+import binascii
+import contextlib
+import hmac
+import os
+import re
+import secrets
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy import Connection
+
+from broadcaster.domain.signatures import Signer
+from broadcaster.runtime.config import PREFIX, BadSettings, Settings
+from broadcaster.store import key_binding as store
+from broadcaster.store import respelling
+from broadcaster.store.database import Database
+from subscribers.addresses import AddressBook
+
+KEY_BYTES = 32
+VARIABLE = f"{PREFIX}SECRET_KEY"
+FILE = "secret.key"
+"""The key's file in the data folder."""
+FORM = f"harus {KEY_BYTES} byte dalam base64"
+AGAIN = "Pakai kunci yang dahulu, dari cadangan; hanya untuk pemasangan baru buat satu: openssl rand -base64 32"
+RESTORE = (
+    "Pulihkan kunci dari cadangan: isi {variable} atau letakkan berkasnya di {path}; semua mesin memakai kunci yang sama. "
+    "Tanpa kunci itu alamat warga dan kode dua langkah staf tidak dapat dibaca lagi, dan tautan serta tanda tangan lama tidak "
+    "berlaku. Kalau memang hendak mulai dari awal, pakai basis data dan folder data yang kosong."
+)
+
+
+class WrongKey(BadSettings):
+    """The key is not that of the database, or is gone: restore it; nothing was changed and no other
+    key was made.
+    """
+
+
+def derive(secret: bytes, purpose: str) -> bytes:
+    """A 32-byte key of its own for each purpose (HKDF-SHA256)."""
+    return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=purpose.encode()).derive(
+        secret
+    )
+
+
+# --- reading and making -------------------------------------------------------------------------
+
+
+def read(settings: Settings) -> bytes | None:
+    """The 32-byte key that is set, else the one in its file; None where there is neither. Raises
+    BadSettings.
+    """
+    if settings.secret_key:
+        return decode(settings.secret_key, VARIABLE)
+    path = settings.data_dir / FILE
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BadSettings(
+            f"{path}: tidak dapat dibaca ({error.strerror}). Beri akun layanan ini izin bacanya, atau isi {VARIABLE}."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise BadSettings(f"{path}: {FORM}. Pulihkan berkasnya dari cadangan.") from error
+    if not text.strip():
+        raise BadSettings(f"{path}: kosong. Pulihkan berkasnya dari cadangan.")
+    return decode(text, str(path))
+
+
+def decode(text: str, where: str) -> bytes:
+    """The key of its text: base64 with or without padding, of either alphabet, or hex; white space
+    means nothing.
+    """
+    compact = "".join(text.split())
+    if re.fullmatch(f"[0-9A-Fa-f]{{{2 * KEY_BYTES}}}", compact):
+        return bytes.fromhex(compact)
+    plain = compact.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        key = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadSettings(f"{where}: {FORM}. {AGAIN}") from error
+    if len(key) != KEY_BYTES:
+        raise BadSettings(f"{where}: {FORM}, bukan {len(key)}. {AGAIN}")
+    return key
+
+
+def place(settings: Settings) -> str:
+    """The setting or file that the key comes from."""
+    return VARIABLE if settings.secret_key else str(settings.data_dir / FILE)
+
+
+def make(settings: Settings) -> bytes:
+    """Keep a fresh key (0600) in the data folder; of several processes that do so at once, one
+    wins. Raises BadSettings.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = settings.data_dir / FILE
+    _write(path)
+    key = read(settings)
+    if key is None:
+        raise BadSettings(
+            f"{path}: tidak dapat dibuat. Hapus tautan yang ada di situ, lalu coba lagi."
+        )
+    return key
+
+
+def _write(path: Path) -> None:
+    """Write a fresh key, whole or not at all, unless there is one."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(fresh)
+    finally:
+        fresh.unlink()
+
+
+# --- one key, one database ----------------------------------------------------------------------
+
+
+def bound(connection: Connection, settings: Settings) -> bytes | None:
+    """The key, where the database is bound to it; None where it is bound to none yet. Raises
+    WrongKey.
+    """
+    fingerprint = store.fingerprint(connection)
+    if fingerprint is None:
+        return None
+    key = read(settings)
+    if key is None:
+        raise _lost(settings)
+    if not hmac.compare_digest(fingerprint, derive(key, "fingerprint")):
+        raise _differs(settings)
+    return key
+
+
+def bind(connection: Connection, settings: Settings) -> bytes:
+    """Bind the database to the key, which opens what is sealed in it; an empty one may get a new
+    key. Raises WrongKey.
+
+    One transaction at a time: where two machines start at once, the second finds the first one's
+    fingerprint and makes no key.
+    """
+    store.lock(connection)
+    key = bound(connection, settings)
+    if key is None:
+        key = verified(connection, settings)
+        if key is None:
+            key = make(settings)
+        store.bind(connection, derive(key, "fingerprint"))
+    return key
+
+
+async def unlock(database: Database, settings: Settings) -> bytes:
+    """The key that a migrated database belongs to, bound to it now where it belonged to none.
+    Raises WrongKey.
+    """
+    key = await database.read(bound, settings)
+    return key if key is not None else await database.write(bind, settings)
+
+
+def verified(connection: Connection, settings: Settings) -> bytes | None:
+    """The key, tried on what the database holds, whatever its version; None: no key and no data.
+    Raises WrongKey.
+    """
+    key = read(settings)
+    if key is None:
+        if store.holds_data(connection):
+            raise _lost(settings)
+        return None
+    if not fits(connection, key):
+        raise _differs(settings)
+    return key
+
+
+def examine(connection: Connection, settings: Settings) -> bytes | None:
+    """The key of a database of whatever version: by its fingerprint, else `verified`. Raises
+    WrongKey; changes nothing.
+    """
+    key = bound(connection, settings) if store.can_be_bound(connection) else None
+    return key if key is not None else verified(connection, settings)
+
+
+def fits(connection: Connection, key: bytes) -> bool:
+    """Whether the key opens most of the oldest seals and signed the oldest editions; True where
+    there are none.
+
+    Most, as single rows may be damaged; the oldest, as a wrong key may have sealed what came later.
+    """
+    book, signer = AddressBook(derive(key, "addresses")), Signer.from_seed(derive(key, "editions"))
+    proofs = [book.opens(purpose, sealed) for purpose, sealed in store.oldest_seals(connection)]
+    proofs += [key_id == signer.key_id for key_id in store.oldest_key_ids(connection)]
+    return not proofs or 2 * sum(proofs) > len(proofs)
+
+
+def _lost(settings: Settings) -> WrongKey:
+    return WrongKey(
+        f"Kunci rahasia tidak ada, padahal basis data sudah berisi data. {_restore(settings)}"
+    )
+
+
+def _differs(settings: Settings) -> WrongKey:
+    return WrongKey(
+        f"Kunci rahasia dari {place(settings)} bukan kunci basis data ini. {_restore(settings)}"
+    )
+
+
+def _restore(settings: Settings) -> str:
+    return RESTORE.format(variable=VARIABLE, path=(settings.data_dir / FILE).absolute())
+
+
+# --- the database's tables ----------------------------------------------------------------------
+
+
+def prepare(settings: Settings) -> list[str]:
+    """Bring the database to this version's tables and bind it to its key; names of the migrations
+    applied. Raises WrongKey.
+    """
+    from broadcaster.store.migrate import migrate  # noqa: PLC0415  costs 10 MB that web and workers do not need
+
+    database = Database(settings.database)
+    try:
+        database.read_now(examine, settings)
+        applied = migrate(settings.database)
+        key = database.read_now(bound, settings) or database.write_now(bind, settings)
+        respelling.finish(database, AddressBook(derive(key, "addresses")))
+        return applied
+    finally:
+        database.close()

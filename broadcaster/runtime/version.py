@@ -1,0 +1,13 @@
+"""The version of the program that runs."""
+
+from functools import cache
+from importlib import metadata
+
+
+@cache
+def version() -> str:
+    """The installed version; "0" when run from a folder that was never installed."""
+    try:
+        return metadata.version("siaran-cimahi")
+    except metadata.PackageNotFoundError:
+        return "0"

@@ -1,0 +1,77 @@
+"""Joining a person's own chat to their account: a one-time code on the account's page, sent to us
+from that chat.
+"""
+
+import secrets
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from broadcaster.domain.accounts import Account
+from broadcaster.domain.actor import Actor
+from broadcaster.store import accounts, audit, chat_links
+from subscribers.addresses import AddressBook
+
+HOLDS = timedelta(minutes=10)
+"""How long a code may be sent."""
+WORD = "staf-"
+"""What stands before a code in the chat's first message, so that it is none of residents' words."""
+
+
+def begin(connection: Connection, actor: Actor, book: AddressBook) -> str:
+    """A fresh word to send from the chat ("staf-" and 32 hex digits); the person's earlier one
+    holds no more.
+    """
+    code = secrets.token_hex(16)
+    chat_links.put(
+        connection, actor.account.id, _digest(book, code), (actor.now + HOLDS).timestamp()
+    )
+    return WORD + code
+
+
+def link(
+    connection: Connection,
+    book: AddressBook,
+    *,
+    channel: str,
+    address: str,
+    code: str,
+    now: datetime,
+) -> Account | None:
+    """Join the chat that sent this code to its account, in the place of the one before; None where
+    the code does not hold.
+    """
+    if channel not in accounts.REACHED_BY:
+        return None
+    identity = chat_links.take(connection, _digest(book, code), now.timestamp())
+    found = accounts.by_id(connection, identity) if identity is not None else None
+    if found is None or found.disabled_at is not None:
+        return None
+    accounts.reach(connection, found.id, channel, address)
+    audit.append(
+        connection,
+        at=now,
+        actor=found.actor,
+        act="link_chat",
+        subject=found.actor,
+        detail={"channel": channel},
+    )
+    return found
+
+
+def unlink(connection: Connection, actor: Actor, channel: str) -> None:
+    """Tell this person nothing more by this channel."""
+    accounts.reach(connection, actor.account.id, channel, "")
+    detail = {"channel": channel, "from": actor.place}
+    audit.append(
+        connection,
+        at=actor.now,
+        actor=actor.account.actor,
+        act="unlink_chat",
+        subject=actor.account.actor,
+        detail=detail,
+    )
+
+
+def _digest(book: AddressBook, code: str) -> bytes:
+    return book.lookup("link", code)

@@ -1,0 +1,92 @@
+"""A mail address of one's own counts once a code that was sent there has come back.
+
+Else whoever writes could have drafts, under the city's name, sent to any stranger: nobody approves
+a draft before it is tried. What is asked for stands nowhere until then: the page carries it,
+sealed.
+"""
+
+import secrets
+
+import msgspec
+
+from broadcaster.app import App
+from broadcaster.domain.accounts import BadAccount
+from broadcaster.domain.credentials import new_password
+from broadcaster.staff import contact
+from broadcaster.staff.own_account import Owner
+from broadcaster.store.accounts import REACHED_BY
+from channels.base.contract import Receipt
+from channels.base.rendering import fill, one_line
+from channels.base.staff_messages import Inviting, Note
+from subscribers.addresses import AddressBook, SealBroken
+
+HOLDS_SECONDS = 900.0
+"""How long a code may be typed."""
+_SEAL = "new mail"
+
+
+class NotSent(BadAccount):
+    """The code could not be sent just now: try again."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the page carries: whose address is to be which, since when (epoch seconds), and the code
+    that proves it.
+    """
+
+    account: int
+    at: float
+    code: str
+    mail: str
+
+
+async def send_code(app: App, owner: Owner, mail: str) -> bytes:
+    """Send a code to an address that `accounts.read_mail` gave; what the page carries until it
+    comes back. Raises NotSent.
+    """
+    channel = next(
+        (
+            name
+            for name in REACHED_BY
+            if contact.able(app, name) and not isinstance(app.push[name], Inviting)
+        ),
+        None,
+    )
+    if channel is None:
+        raise NotSent("Email belum dibuka di sini, jadi alamatnya tidak dapat dikonfirmasi.")
+    asked = Asked(account=owner.account.id, at=owner.at, code=new_password()[:9], mail=mail)
+    values = {
+        "person": one_line(owner.account.full_name),
+        "code": asked.code,
+        "site": app.site,
+        "training": False,
+    }
+    account_page = f"{app.site.base_url.rstrip('/')}/redaksi/akun"
+    text = fill(
+        "account/address.id.txt",
+        {**values, "account_page": account_page, "minutes": int(HOLDS_SECONDS // 60)},
+    )
+    subject, _, body = text.partition("\n")
+    note = Note(key=f"alamat.{secrets.token_hex(8)}", subject=subject.strip(), text=body.strip())
+    if not isinstance(await contact.tell(app, channel, mail, note), Receipt):
+        raise NotSent("Kode belum dapat dikirim ke alamat itu. Periksa alamatnya, lalu coba lagi.")
+    return app.book.seal(_SEAL, msgspec.json.encode(asked).decode())
+
+
+def confirmed(book: AddressBook, owner: Owner, sealed: bytes, code: str) -> str:
+    """The address whose code came back; raises BadAccount where it is wrong, too late, or somebody
+    else's.
+    """
+    try:
+        asked = msgspec.json.decode(book.open(_SEAL, sealed), type=Asked)
+    except (SealBroken, msgspec.DecodeError) as error:
+        raise BadAccount(_AGAIN) from error
+    if asked.account != owner.account.id or not 0 <= owner.at - asked.at <= HOLDS_SECONDS:
+        raise BadAccount(_AGAIN)
+    given = "".join(character for character in code.lower() if character.isalnum())
+    if not secrets.compare_digest(given.encode(), asked.code.replace("-", "").encode()):
+        raise BadAccount("Kodenya salah. Ketik kode dari email yang baru kami kirim.")
+    return asked.mail
+
+
+_AGAIN = "Kode itu sudah kedaluwarsa. Simpan alamatnya sekali lagi."

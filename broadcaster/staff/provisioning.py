@@ -1,0 +1,164 @@
+"""Who may come in by the city's sign-on: accounts are made when first needed, their roles follow
+the provider each time.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import Connection
+
+from broadcaster.domain import accounts as rules
+from broadcaster.domain.accounts import NAME_LIMIT, Account, AccountRole, BadAccount
+from broadcaster.staff import account_alerts
+from broadcaster.staff.oidc import Identity
+from broadcaster.store import accounts, audit, sessions
+from broadcaster.store.accounts import LastAdmin
+
+NAMES_TRIED = 1000
+SIGN_ON = "oidc"
+"""Who gives accounts and roles here: no member of staff."""
+
+Problem = Literal["", "no_role", "disabled"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Admission:
+    """What came of it. `account` is None for somebody who has none and gets none; with a problem
+    nobody may come in.
+
+    `kept_admin`: the provider takes the role of pengelola from the last one; it stays, and that
+    person must be told.
+    """
+
+    account: Account | None
+    problem: Problem = ""
+    kept_admin: bool = False
+
+
+def admit(
+    connection: Connection,
+    identity: Identity,
+    mapping: Mapping[str, AccountRole],
+    *,
+    now: datetime,
+    detail: Mapping[str, Any],
+) -> Admission:
+    """Find or make the account of somebody whom the provider proved, and give it the roles that the
+    provider names.
+
+    Who has no role gets no account; who had one loses it, with every session, and cannot come in.
+    The last pengelola is kept. `detail` goes into the audit. Only issuer and subject find an
+    account: nobody takes one over by its name or email.
+    """
+    roles = rules.mapped_roles(identity.values, mapping)
+    found = accounts.by_subject(connection, identity.issuer, identity.subject)
+    if found is None and not roles:
+        return Admission(account=None, problem="no_role")
+    if found is None:
+        found = _make(connection, identity, roles, now)
+        account_alerts.tell(connection, "account_add", found, by=SIGN_ON, at=now.timestamp())
+        _note(connection, found, "account_add", now, {**detail, "way": "oidc", "roles": roles})
+    elif found.disabled_at is not None:
+        _note(
+            connection, found, "sign_in_failed", now, {**detail, "way": "oidc", "why": "disabled"}
+        )
+        return Admission(account=found, problem="disabled")
+    admission = _follow(connection, found, roles, now, detail)
+    if admission.problem:
+        sessions.end_all(connection, found.id)
+        _note(
+            connection,
+            found,
+            "sign_in_failed",
+            now,
+            {**detail, "way": "oidc", "why": admission.problem},
+        )
+    return admission
+
+
+def _follow(
+    connection: Connection,
+    found: Account,
+    roles: tuple[AccountRole, ...],
+    now: datetime,
+    detail: Mapping[str, Any],
+) -> Admission:
+    """Give an account the provider's roles, and the last pengelola their own besides."""
+    kept, changed = False, replace(found, roles=roles)
+    try:
+        accounts.change(connection, changed)
+    except LastAdmin:
+        kept, changed = (
+            True,
+            replace(
+                found,
+                roles=tuple(role for role in rules.ACCOUNT_ROLES if role in {*roles, "admin"}),
+            ),
+        )
+        accounts.change(connection, changed)
+    if changed.roles != found.roles:
+        account_alerts.tell(connection, "account_roles", changed, by=SIGN_ON, at=now.timestamp())
+        _note(
+            connection,
+            found,
+            "account_roles",
+            now,
+            {**detail, "way": "oidc", "before": found.roles, "after": changed.roles},
+        )
+    if kept:
+        _note(
+            connection, found, "last_admin_kept", now, {**detail, "way": "oidc", "provider": roles}
+        )
+    return Admission(account=changed, problem="" if roles else "no_role", kept_admin=kept)
+
+
+def _make(
+    connection: Connection, identity: Identity, roles: tuple[AccountRole, ...], now: datetime
+) -> Account:
+    """A new account under the first free name; that of another web process which was quicker, where
+    there is one.
+    """
+    for name in _names(identity):
+        wanted = Account(
+            id=0,
+            name=name,
+            full_name=identity.full_name or name,
+            roles=roles,
+            email=_email(identity.email),
+            local=False,
+            issuer=identity.issuer,
+            subject=identity.subject,
+        )
+        if accounts.find(connection, name) is not None:
+            continue
+        try:
+            return accounts.add(connection, wanted, at=now.timestamp())
+        except BadAccount:
+            other = accounts.by_subject(connection, identity.issuer, identity.subject)
+            if other is not None:
+                return other
+    raise BadAccount("Nama pengguna ini sudah dipakai terlalu banyak orang.")
+
+
+def _names(identity: Identity) -> Iterator[str]:
+    """rina, rina2, rina3, ..."""
+    first = rules.name_from(identity.name)
+    yield first
+    for number in range(2, NAMES_TRIED):
+        yield f"{first}{number}"[:NAME_LIMIT]
+
+
+def _email(text: str) -> str:
+    try:
+        return validate_email(text, check_deliverability=False).normalized if text else ""
+    except EmailNotValidError:
+        return ""
+
+
+def _note(
+    connection: Connection, found: Account, act: str, now: datetime, detail: Mapping[str, Any]
+) -> None:
+    audit.append(connection, at=now, actor=found.actor, act=act, subject=found.actor, detail=detail)

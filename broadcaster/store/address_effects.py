@@ -1,0 +1,205 @@
+"""What an attempt means beyond its own row: suppression, strikes, aliases, moved addresses, the
+fallback to another address.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection, func, literal, or_, select, update
+
+from broadcaster.domain.deliveries import PENDING, Consequence, Decision
+from broadcaster.store import erasing, twins
+from broadcaster.store.channels import count_results, suppress_or_hold
+from broadcaster.store.database import now
+from broadcaster.store.fanout import MAY_HAVE_REACHED, audience_of
+from broadcaster.store.outcomes import settle
+from broadcaster.store.slices import Claim
+from broadcaster.store.tables import delivery, run, slice_
+from broadcaster.store.tables import edition as editions
+from subscribers import consent, residents
+from subscribers.addresses import AddressBook
+from subscribers.audience import concerns, counted_under
+from subscribers.store import State, address, insert_new
+
+
+def record(
+    connection: Connection,
+    book: AddressBook,
+    claim: Claim,
+    decisions: Sequence[Decision],
+    consequences: Sequence[Consequence],
+    *,
+    keep_ids: bool,
+    results: int,
+) -> list[tuple[str, int]]:
+    """Settle a group of attempts with all that they mean; returns (channel, address) pairs fallen
+    back to.
+
+    `results`: how many to count for the mass-suppression breaker.
+
+    Only the attempt that closes its row falls back: one that was fenced, or is recorded again, does
+    not.
+    """
+    ended = settle(connection, book, claim, decisions, keep_ids=keep_ids)
+    meanings = [
+        replace(item, fall_back=item.fall_back and item.slot in ended) for item in consequences
+    ]
+    return apply(
+        connection,
+        book,
+        edition=claim.edition,
+        channel=claim.channel,
+        results=results,
+        consequences=meanings,
+    )
+
+
+def apply(
+    connection: Connection,
+    book: AddressBook,
+    *,
+    edition: int,
+    channel: str,
+    results: int,
+    consequences: Sequence[Consequence],
+) -> list[tuple[str, int]]:
+    """Carry the consequences out, in the transaction that settles the rows; returns (channel,
+    address) pairs fallen back to.
+    """
+    wall = now(connection)
+    dead: dict[int, str] = {}
+    fallen: list[tuple[str, int]] = []
+    for item in consequences:
+        if item.dead or (
+            item.strike_limit
+            and consent.strike(connection, item.address, item.day, item.strike_limit)
+        ):
+            dead[item.address] = "provider"
+        if item.opted_out:
+            consent.suppress(connection, item.address, "opted_out", at=wall, source="provider")
+        if item.moved_to:
+            move(connection, book, item.address, item.moved_to)
+        if item.fall_back:
+            fallen += fall_back(connection, edition, item.address)
+    if results or dead:
+        count_results(connection, channel, results, len(dead))
+    if consequences:
+        told = [(item.address, alias) for item in consequences for alias in item.aliases]
+        twins.follow(connection, residents.add_aliases(connection, book, channel, told))
+        consent.clear_strikes(connection, [item.address for item in consequences if item.succeeded])
+        suppress_or_hold(connection, channel, dead, at=wall)
+    return fallen
+
+
+def move(connection: Connection, book: AddressBook, address: int, new: str) -> None:
+    """Give an address its new id, unless it has it; what the chat before numbered is not edited in
+    this one.
+    """
+    row = residents.get(connection, address)
+    if row is not None and book.address_lookup(row.channel, new) != bytes(row.lookup):
+        erasing.forget_numbers(connection, row)
+        twins.follow(connection, residents.move(connection, book, address, new))
+
+
+def fall_back(connection: Connection, edition: int, closed: int) -> list[tuple[str, int]]:
+    """Give the edition to the subscriber's next address that has no delivery of it yet; [] when
+    there is none, or it is over.
+    """
+    unexpired = or_(run.c.expires_at.is_(None), run.c.expires_at > now(connection))
+    runs: Mapping[str, str] = {
+        row.channel: row.state
+        for row in connection.execute(
+            select(run.c.channel, run.c.state).where(
+                run.c.edition == edition,
+                run.c.state.in_(("preparing", "running", "paused", "done")),
+                unexpired,
+            )
+        )
+    }
+    area = _area_of_reached(connection, edition, closed)
+    for candidate in residents.other_addresses(connection, closed):
+        if candidate.channel in runs and _add(connection, edition, candidate.id, area):
+            return [(candidate.channel, candidate.id)]
+    return []
+
+
+def _area_of_reached(connection: Connection, edition: int, closed: int) -> str | None:
+    """The area under which an earlier edition may have reached an address; None: the first of which
+    this person is to hear.
+    """
+    row = residents.get(connection, closed)
+    if row is None:
+        return None
+    mine = select(editions.c.announcement).where(editions.c.id == edition).scalar_subquery()
+    earlier = select(editions.c.id).where(editions.c.announcement == mine, editions.c.id < edition)
+    reached = (
+        delivery.c.channel == row.channel,
+        delivery.c.slot == row.slot,
+        delivery.c.state.in_(MAY_HAVE_REACHED),
+    )
+    return connection.execute(
+        select(delivery.c.area).where(delivery.c.edition.in_(earlier), *reached).limit(1)
+    ).scalar()
+
+
+def _add(connection: Connection, edition: int, to: int, area: str | None) -> bool:
+    """Add a row for an address that the edition concerns; False when it has one, or is none of its
+    audience.
+
+    Whoever may have read an earlier edition, counted under `area`, hears what became of it,
+    wherever that is now.
+    """
+    audience = audience_of(connection, edition)
+    counted = func.coalesce(counted_under(audience), area) if area else counted_under(audience)
+    candidate = select(
+        literal(edition),
+        address.c.channel,
+        address.c.slot,
+        address.c.id,
+        counted,
+        literal(PENDING),
+        literal(0),
+        literal(0),
+        literal(0),
+        literal(0.0),
+    ).where(
+        address.c.id == to,
+        address.c.state == State.CONFIRMED if area else concerns(audience, address),
+    )
+    add = insert_new(connection, delivery).from_select(
+        [
+            "edition",
+            "channel",
+            "slot",
+            "address",
+            "area",
+            "state",
+            "attempt",
+            "spent",
+            "uncertain",
+            "due_at",
+        ],
+        candidate,
+    )
+    if connection.execute(add).rowcount != 1:
+        return False
+    place = connection.execute(
+        select(address.c.channel, address.c.slot).where(address.c.id == to)
+    ).one()
+    # without a slice yet, the fan-out counts the row when it comes to its slot
+    connection.execute(
+        update(slice_)
+        .where(
+            slice_.c.edition == edition,
+            slice_.c.channel == place.channel,
+            slice_.c.after_slot < place.slot,
+            slice_.c.last_slot >= place.slot,
+        )
+        .values(open=slice_.c.open + 1, n_pending=slice_.c.n_pending + 1, due_at=0)
+    )
+    mine = (run.c.edition == edition) & (run.c.channel == place.channel)
+    connection.execute(update(run).where(mine).values(total=run.c.total + 1))
+    connection.execute(
+        update(run).where(mine, run.c.state == "done").values(state="running", finished_at=None)
+    )
+    return True

@@ -1,0 +1,223 @@
+"""Why rows did not arrive and why rows wait, for answers that are asked each second: never a look
+at a million rows.
+
+Rows are looked at slice by slice, and again only where the slice's counters, claims or due time say
+that something changed. One call looks at LOOKS slices at most; what it could not look at is told as
+it was, and the answer says that it is not complete.
+"""
+
+import math
+import re
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, case, func, or_, select, text
+
+from broadcaster.domain.deliveries import PENDING, STATES
+from broadcaster.store.ledger import NOT_ARRIVED, Cause, Failure, most_first, newest_edition_id
+from broadcaster.store.tables import folded, run, slice_
+
+LOOKS = 100
+"""Slices (of some 1,000 rows) that one call looks at: about 40 ms."""
+GOOD_FOR = 60.0
+"""Seconds after which a slice is looked at once more although nothing seems to have changed."""
+UNREACHABLE = re.compile(r"unreachable|disconnected|timeout|slow|\w*(Error|TimedOut|Timeout)")
+"""Codes under which channels say that nobody answered: their own, and names of errors of the
+connection.
+"""
+TROUBLE = re.compile(r"(HTTP )?50[0-4]")
+"""Codes of a provider that is out of order."""
+EDITIONS = 16
+"""Editions of which a process remembers what it saw."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """Rows that wait for a later try, by what the provider said; `next_try` of the first of them,
+    epoch seconds.
+
+    `reason`, a key of delivery.REASONS or WAITS, is given where it is not the provider who asked
+    for it.
+    """
+
+    channel: str
+    reason: str = ""
+    provider_code: str
+    count: int
+    next_try: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Causes:
+    """What keeps rows from arriving; `complete` once every slice has been looked at since it last
+    changed.
+    """
+
+    failures: Sequence[Failure] = ()
+    waiting: Sequence[Waiting] = ()
+    complete: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Seen:
+    """One slice as it was: closed rows by cause; waiting ones as (reason, provider's code, how
+    many, first and last due time).
+    """
+
+    mark: tuple[Any, ...]
+    at: float
+    closed: Mapping[Cause, int]
+    waits: Sequence[tuple[str, str, int, float, float]]
+
+
+@dataclass
+class Watcher:
+    """One process's memory of what it saw; safe to be asked from several threads."""
+
+    looks: float = LOOKS
+    good_for: float = GOOD_FOR
+    clock: Callable[[], float] = time.monotonic
+    _seen: OrderedDict[int, dict[tuple[str, int], _Seen]] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def look(self, connection: Connection, announcement: str, wall: float) -> Causes:
+        """Causes of the announcement's newest edition at `wall`, epoch seconds."""
+        newest = newest_edition_id(connection, announcement)
+        if newest is None:
+            return Causes()
+        with self._lock:
+            complete = self._refresh(connection, newest)
+            return _told(self._seen[newest], _folded(connection, newest), wall, complete=complete)
+
+    def _refresh(self, connection: Connection, edition: int) -> bool:
+        """Look at what changed, as far as one call may; whether that was all."""
+        seen = self._seen.setdefault(edition, {})
+        self._seen.move_to_end(edition)
+        while len(self._seen) > EDITIONS:
+            self._seen.popitem(last=False)
+        now, places = (
+            self.clock(),
+            {(row.channel, row.number): row for row in connection.execute(_of_interest(edition))},
+        )
+        for gone in seen.keys() - places.keys():
+            del seen[gone]
+        changed = [
+            place
+            for place, row in places.items()
+            if place not in seen or seen[place].mark != tuple(row)
+        ]
+        old = sorted(
+            (seen[place].at, place) for place in seen if now - seen[place].at > self.good_for
+        )
+        wanted = list(dict.fromkeys([*changed, *(place for _at, place in old)]))
+        for place in wanted if math.isinf(self.looks) else wanted[: int(self.looks)]:
+            seen[place] = _examined(connection, edition, places[place], now)
+        return len(changed) <= self.looks
+
+
+def _of_interest(edition: int) -> Any:
+    """Slices with rows that did not arrive, or that may wait: before a slice's first claim all its
+    rows are simply due.
+    """
+    counters = [slice_.c[f"n_{STATES[state]}"] for state in (PENDING, *NOT_ARRIVED)]
+    closed = sum(counters[2:], counters[1])
+    return (
+        select(
+            slice_.c.channel,
+            slice_.c.number,
+            slice_.c.last_slot,
+            slice_.c.epoch,
+            slice_.c.due_at,
+            *counters,
+            case(
+                (run.c.folded_to > slice_.c.after_slot, run.c.folded_to), else_=slice_.c.after_slot
+            ).label("after"),
+        )
+        .join(run, and_(run.c.edition == slice_.c.edition, run.c.channel == slice_.c.channel))
+        .where(slice_.c.edition == edition, slice_.c.last_slot > run.c.folded_to)
+        .where(or_(closed > 0, and_(slice_.c.n_pending > 0, slice_.c.epoch > 0)))
+        .order_by(slice_.c.channel, slice_.c.number)
+    )
+
+
+_ROWS = text(
+    f"""
+SELECT state, reason, provider_code, count(*) AS n, min(due_at) AS first, max(due_at) AS last FROM delivery
+WHERE edition = :edition AND channel = :channel AND slot > :after AND slot <= :last
+  AND (state = {PENDING} AND due_at > 0 OR state IN ({", ".join(map(str, NOT_ARRIVED))}))
+GROUP BY state, reason, provider_code, CAST(due_at AS bigint)
+"""
+)
+
+
+def _examined(connection: Connection, edition: int, place: Row[Any], now: float) -> _Seen:
+    """A slice's rows, grouped; waiting ones by the second of their next try."""
+    span = {
+        "edition": edition,
+        "channel": place.channel,
+        "after": place.after,
+        "last": place.last_slot,
+    }
+    closed: Counter[Cause] = Counter()
+    later = []
+    for state, reason, code, count, first, last in connection.execute(_ROWS, span):
+        if state == PENDING:
+            later.append((reason or "", code or "", count, first, last))
+        else:
+            closed[place.channel, STATES[state], reason or "", code or ""] += count
+    return _Seen(mark=tuple(place), at=now, closed=closed, waits=later)
+
+
+def _folded(connection: Connection, edition: int) -> Counter[Cause]:
+    rows = select(
+        folded.c.channel,
+        folded.c.state,
+        folded.c.reason,
+        folded.c.provider_code,
+        func.sum(folded.c.n).label("n"),
+    )
+    cause = (folded.c.channel, folded.c.state, folded.c.reason, folded.c.provider_code)
+    mine = rows.where(folded.c.edition == edition, folded.c.state.in_(NOT_ARRIVED)).group_by(*cause)
+    return Counter(
+        {
+            (row.channel, STATES[row.state], row.reason, row.provider_code): int(row.n)
+            for row in connection.execute(mine)
+        }
+    )
+
+
+def _told(
+    seen: Mapping[tuple[str, int], _Seen], closed: Counter[Cause], wall: float, *, complete: bool
+) -> Causes:
+    waits: dict[tuple[str, str, str], tuple[int, float]] = {}
+    for (channel, _number), part in seen.items():
+        closed.update(part.closed)
+        for reason, code, count, first, last in part.waits:
+            if last > wall:
+                place = (channel, reason or reason_of(code), code)
+                before, earliest = waits.get(place, (0, math.inf))
+                waits[place] = (before + count, min(earliest, first))
+    waiting = [
+        Waiting(channel=channel, reason=reason, provider_code=code, count=count, next_try=due_at)
+        for (channel, reason, code), (count, due_at) in sorted(
+            waits.items(), key=lambda item: item[1][1]
+        )
+    ]
+    return Causes(failures=most_first(closed), waiting=waiting, complete=complete)
+
+
+def reason_of(code: str) -> str:
+    """Why rows with this code wait: a key of delivery.WAITS; empty where the provider asked for it."""
+    if code == "tier":
+        return code
+    return (
+        "unreachable"
+        if UNREACHABLE.fullmatch(code)
+        else "trouble"
+        if TROUBLE.fullmatch(code)
+        else ""
+    )

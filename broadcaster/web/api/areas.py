@@ -1,0 +1,44 @@
+"""The areas of the city, and for people the page that explains what is open."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broadcaster.web.api.schemas import AreaAnswer, Areas
+from broadcaster.web.base import pages
+from broadcaster.web.base.authorization import Row, app_of
+from broadcaster.web.base.http_cache import keep, serve
+from subscribers.areas import Area
+
+
+async def areas(request: Request) -> Response:
+    """Every area with its code and slug, city first."""
+    answer = Areas(areas=[_answer(area) for area in app_of(request).tree.all()])
+    kept = keep(msgspec.json.encode(answer.model_dump()), media_type="application/json")
+    return serve(request, kept, cache_control="private, max-age=30")
+
+
+async def explain(request: Request) -> Response:
+    """The page for those who write programs."""
+    app = app_of(request)
+    rows: tuple[Row, ...] = request.app.state.rows
+    return pages.page(
+        request,
+        "developers.html",
+        patterns=[path for channel in app.pull.values() for path in channel.paths],
+        rows=[row for row in rows if row.operation is not None],
+        key_id=app.signer.key_id,
+        public_key=app.signer.public_pem,
+    )
+
+
+def _answer(area: Area) -> AreaAnswer:
+    return AreaAnswer(
+        code=area.code,
+        slug=area.slug,
+        name=area.name,
+        full_name=area.full_name,
+        level=area.level,
+        parent=area.parent,
+        aliases=list(area.aliases),
+    )

@@ -1,0 +1,445 @@
+"""One connection of a client: uvicorn's, held to limits of size and time, and closed cleanly after
+an early answer.
+
+uvicorn reads heads of any size, waits for ever for heads, bodies and slow readers, and goes on
+reading the body of a request that it has answered. Deadlines are looked at by `sweep`, twice a
+second for all connections, so that a request costs no timer.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, NoReturn
+
+import httptools
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+from uvicorn.server import ServerState
+
+from broadcaster.web.base.admission import Admission
+from broadcaster.web.base.refusals import Kind
+from broadcaster.web.base.run_queue import Turn, is_urgent
+
+EXTENSION = "broadcaster"
+"""Name of our extension in an ASGI scope; it holds the Exchange."""
+FRAMING = 8
+"""Bytes of chunk framing that a byte of a body may cost."""
+CLOSE = (b"connection", b"close")
+
+
+def sweep(admission: Admission, now: float) -> None:
+    """End every connection that took too long; while too much stays unread, those who read nothing
+    for longest go first.
+    """
+    connections = [
+        connection for connection in admission if isinstance(connection, LimitedConnection)
+    ]
+    stalled = [
+        (connection.read_at, size, connection)
+        for connection in connections
+        if (size := connection.sweep(now))
+    ]
+    over = sum(size for _, size, _ in stalled) - admission.limits.unread_bytes
+    for _, size, connection in sorted(stalled, key=itemgetter(0)):
+        if over <= 0:
+            break
+        connection.drop_unread()
+        over -= size
+    admission.refusals.report()
+
+
+class _Refused(Exception):
+    """Ends the parsing of a connection."""
+
+
+class State(ServerState):
+    """The server's state, with the admission of its connections."""
+
+    def __init__(self, admission: Admission) -> None:
+        super().__init__()
+        self.admission = admission
+
+
+@dataclass(kw_only=True, eq=False)
+class Exchange:
+    """A request and its answer; times are of the event loop's clock."""
+
+    connection: "LimitedConnection"
+    cycle: RequestResponseCycle | None = None
+    complete: bool = False
+    """True once the whole body came."""
+    asked_at: float | None = None
+    """Time at which the application first asked for the body."""
+    body: int = 0
+    framed: int = 0
+    """Bytes of the body, and the bytes as which they came."""
+    early: int = 0
+    """Bytes of the body that nobody asked for yet."""
+    closing: bool = False
+    """True when the answer began before the whole body came: the connection ends with it."""
+
+    def drop(self) -> None:
+        """Give this request up, for the body of another."""
+        self.connection.give_up()
+
+
+class LimitedConnection(HttpToolsProtocol):
+    """A connection under the limits of its server's admission."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: State,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.app: Any = self._serve  # what uvicorn loaded takes requests from there
+        self._admission = server_state.admission
+        self._limits = server_state.admission.limits
+        self._exchange = Exchange(connection=self, complete=True)
+        """The request that is being read, or was read last."""
+        self._answering = self._exchange
+        """The request that the application has; further ones wait."""
+        self._early = 0
+        self._refusal: tuple[int, Kind] = (400, "malformed")
+        self._silent = True
+        """True until the first byte."""
+        self._in_head = True
+        self._head_since: float | None = None
+        """Start of a head that is not complete yet; None between requests."""
+        self._head_bytes = 0
+        self._head_came = 0
+        """Bytes of the head that were read, and those that came after its first ones and did not
+        complete it.
+        """
+        self._continued = False
+        """True while parsing bytes that continue an earlier head."""
+        self._lingering = 0
+        """Bytes that may still come and are thrown away; above 0 once no request is read any more."""
+        self._linger_timer: asyncio.TimerHandle | None = None
+        self._sent = 0
+        self._unread_since: float | None = None
+        self._read_then = 0
+        """Start of the time in which answers are unread, and the bytes that had been read by then."""
+        self.read_at = 0.0
+        """Time at which the client last read some of what waits for it."""
+        self._read = 0
+
+    # --- uvicorn's and httptools' callbacks -------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own signature
+        """Take the connection in, or answer 503 where it finds no room."""
+        super().connection_made(transport)
+        self._head_since = self.loop.time()
+        if not self._admission.enter(self, self.client[0] if self.client else ""):
+            self._write_end(503)
+            transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._admission.leave(self)
+        self._admission.early_bytes -= self._early
+        self._early = 0
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+        self._disconnect()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, as far as the limits allow."""
+        if self._lingering or self.transport.is_closing():
+            self._throw_away(data)
+            return
+        self._unset_keepalive_if_required()
+        self._silent = False
+        self._continued = self._in_head and self._head_since is not None
+        if self._in_head and self._head_since is None:
+            self._head_since = self.loop.time()
+        exchange = self._exchange
+        try:
+            self.parser.feed_data(data)
+            self._count(data, exchange)
+        except httptools.HttpParserUpgrade:
+            if self.cycle is not None:
+                self.cycle.keep_alive = False  # we upgrade to nothing: answered as it stands
+        except (httptools.HttpParserError, _Refused):
+            self._refuse(*self._refusal)
+        else:
+            self._pause_until_asked()
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        super().on_message_begin()
+        self._continued = False
+        self._head_bytes = 0
+        self._head_since = self._head_since or self.loop.time()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the address."""
+        self._head_bytes += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; the trailers of a body are passed over."""
+        if not self._in_head:
+            return
+        self._head_bytes += len(name) + len(value) + 4
+        if (
+            self._head_bytes > self._limits.head_bytes
+            or len(self.headers) >= self._limits.head_fields
+        ):
+            self._stop(431, "head_size")
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Hand the request over."""
+        if self._head_bytes > self._limits.head_bytes:
+            self._stop(431, "head_size")
+        if len(self.pipeline) >= self._limits.pipelined:
+            self._stop(429, "pipelined")
+        self._in_head, self._head_since = False, None
+        self._exchange = Exchange(connection=self)
+        self.scope["extensions"] = {EXTENSION: {"exchange": self._exchange}}
+        super().on_headers_complete()
+        self._exchange.cycle = self.cycle
+        self._admission.answer(self)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        exchange = self._exchange
+        exchange.body += len(body)
+        if exchange.asked_at is None and not exchange.closing:
+            exchange.early += len(body)
+            self._early += len(body)
+            self._admission.early_bytes += len(body)
+            if self._admission.early_bytes > self._limits.early_bytes:
+                self._stop(503, "bodies_full")
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that the request came whole."""
+        self._exchange.complete = True
+        self._in_head = True
+        self._head_came = 0
+        if not self._all_answered:
+            self._admission.answer(self)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or see the rest of an early answered one off."""
+        if self._exchange.closing:
+            self.server_state.total_requests += 1
+            self._linger()
+            return
+        super().on_response_complete()
+        if self._all_answered and not self.transport.is_closing():
+            self._head_since = self.loop.time() if self._head_since else None
+            self._admission.wait(self)
+
+    # --- the application's side -------------------------------------------------------------------
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application; note when it wants a body, and announce the end when it answers
+        before the body came.
+        """
+        exchange: Exchange = scope["extensions"][EXTENSION]["exchange"]
+        self._answering = exchange
+
+        turn = Turn(self._admission.places, self._limits.under_way_seconds)
+        scope["extensions"][EXTENSION]["turn"] = turn
+        if not is_urgent(scope["path"], scope["headers"]):
+            await turn.take()
+
+        async def noting_receive() -> Message:
+            turn.release()
+            self._take_early(exchange)
+            if exchange.asked_at is None:
+                exchange.asked_at = self.loop.time()
+                if not exchange.complete:
+                    self._admission.upload(self)
+            return await receive()
+
+        async def closing_send(message: Message) -> None:
+            if message["type"] != "http.response.start":
+                self._sent += len(message.get("body", b""))
+                await send(message)
+                return
+            turn.release()
+            exchange.closing = not exchange.complete
+            if not exchange.closing:
+                await send(message)
+                return
+            await send({**message, "headers": [*message.get("headers", []), CLOSE]})
+            if exchange.cycle is not None:
+                exchange.cycle.keep_alive = (
+                    True  # or uvicorn closes at once, and the reset overtakes the answer
+                )
+
+        try:
+            await self.config.loaded_app(scope, noting_receive, closing_send)
+        finally:
+            turn.release()
+            self._take_early(exchange)
+
+    def _take_early(self, exchange: Exchange) -> None:
+        """Let go of what came of a body before it was asked for."""
+        taken = min(exchange.early, self._early)  # less once the connection is lost
+        exchange.early = 0
+        self._early -= taken
+        self._admission.early_bytes -= taken
+
+    # --- limits -----------------------------------------------------------------------------------
+
+    def sweep(self, now: float) -> int:
+        """End what took too long; returns the bytes of answers that wait for a client who has
+        stopped reading.
+        """
+        stalled = self._stalled(now)
+        if self._lingering or self.transport.is_closing():
+            return stalled
+        exchange = self._exchange
+        if self._all_answered:
+            if self._head_since is not None and now - self._head_since > self._limits.head_seconds:
+                self._refuse(None if self._silent else 408, "head_time")
+        elif exchange.asked_at is not None and not exchange.complete:
+            if self.flow.read_paused:
+                exchange.asked_at = now  # the application is the slow one
+            allowed = self._limits.body_seconds + exchange.body / self._limits.bytes_per_second
+            if now - exchange.asked_at > allowed:
+                self._refuse(408, "body_time")
+        return stalled
+
+    def drop(self) -> None:
+        """Close at once, for another connection."""
+        self.transport.abort()
+
+    def give_up(self) -> None:
+        """Answer 503 to the request that is being read."""
+        if not self._lingering and not self.transport.is_closing():
+            self._end(503)
+
+    def drop_unread(self) -> None:
+        """Close, leaving the client without the rest of an answer that it does not read."""
+        self._admission.refusals.note("unread")
+        self.transport.abort()
+
+    @property
+    def _all_answered(self) -> bool:
+        return self.cycle is None or (self.cycle.response_complete and not self.pipeline)
+
+    def _stalled(self, now: float) -> int:
+        """Bytes left by a client who has stopped reading; ends the connection of one who reads too
+        slowly.
+        """
+        waiting = self.transport.get_write_buffer_size()
+        if not waiting:
+            self._unread_since = None
+            return 0
+        read = self._sent - waiting
+        if self._unread_since is None:
+            self._unread_since = now
+            self._read_then = read
+            self.read_at = now
+        if read != self._read:
+            self.read_at = now
+            self._read = read
+        allowed = (
+            self._limits.write_seconds + (read - self._read_then) / self._limits.bytes_per_second
+        )
+        if now - self._unread_since > allowed:
+            self.drop_unread()
+            return 0
+        return int(waiting) if now - self.read_at > self._limits.stall_seconds else 0
+
+    def _count(self, data: bytes, exchange: Exchange) -> None:
+        """Hold what came to the limits of a head, or of the framing of a body, that had begun
+        before and goes on.
+        """
+        if self._continued and self._head_since is not None:
+            self._head_came += len(data)
+            if self._head_came > self._limits.head_bytes:
+                self._stop(431, "head_size")
+        if not exchange.complete:
+            exchange.framed += len(data)
+            if exchange.framed > self._limits.head_bytes + (1 + FRAMING) * exchange.body:
+                self._stop(400, "body_framing")
+
+    def _stop(self, status: int, kind: Kind) -> NoReturn:
+        self._refusal = (status, kind)
+        raise _Refused
+
+    def _pause_until_asked(self) -> None:
+        """Leave the body in the network until the application asks for it: the checks come first."""
+        exchange = self._exchange
+        if not exchange.complete and exchange.asked_at is None and not self.transport.is_closing():
+            self.flow.pause_reading()
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def _refuse(self, status: int | None, kind: Kind) -> None:
+        """Count a refusal and close, with an answer where the client can tell what it belongs to."""
+        self._admission.refusals.note(kind)
+        self._end(status)
+
+    def _end(self, status: int | None) -> None:
+        """Close; `status` is answered unless an earlier answer is still due."""
+        cycle = self.cycle
+        begun = (
+            cycle is not None
+            and not cycle.response_complete
+            and (cycle.response_started or bool(self.pipeline))
+        )
+        earlier = self._in_head and not self._all_answered
+        self._disconnect()
+        if status is None or begun or earlier:
+            self.transport.abort()
+            return
+        self._write_end(status)
+        self._linger()
+
+    def _disconnect(self) -> None:
+        """Tell the application, of whichever request, that nobody listens any more; uvicorn tells
+        only the last one.
+        """
+        for cycle in (
+            self._answering.cycle,
+            self._exchange.cycle,
+            *(waiting for waiting, _app in self.pipeline),
+        ):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.waiting_for_100_continue = False
+                cycle.message_event.set()
+
+    def _write_end(self, status: int) -> None:
+        """Write an answer without a body, the last of this connection."""
+        again = b"retry-after: 5\r\n" if status == 503 else b""
+        self.transport.write(
+            STATUS_LINE[status] + again + b"content-length: 0\r\nconnection: close\r\n\r\n"
+        )
+
+    def _linger(self) -> None:
+        """Throw away what the client still sends until it has read the answer: a reset would take
+        the answer from it.
+        """
+        if self.transport.is_closing():
+            return
+        self._lingering = self._limits.linger_bytes
+        self._admission.wait(self, first=True)
+        if self.cycle is not None:
+            self.cycle.body.clear()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.flow.resume_reading()
+        self._linger_timer = self.loop.call_later(self._limits.linger_seconds, self.transport.abort)
+
+    def _throw_away(self, data: bytes) -> None:
+        self._lingering -= len(data)
+        if self._lingering <= 0:
+            self.transport.abort()

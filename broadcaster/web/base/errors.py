@@ -1,0 +1,110 @@
+"""What is answered when something is wrong: a page in words for people, problem details (RFC 9457)
+under /api.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broadcaster.runtime.i18n import LANGUAGES, words
+from broadcaster.runtime.password_hashing import RETRY_SECONDS
+from broadcaster.web.base import pages
+from broadcaster.web.base.bulkhead import BUSY
+from broadcaster.web.base.http_cache import keep
+
+WORDED = frozenset({400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503})
+"""Statuses with words of their own; any other is worded as its class (400 or 500)."""
+ErrorPages = dict[tuple[int, str, bool, str], pages.Rendered]
+"""The pages of one web process, each rendered once: refusing many must cost next to nothing."""
+BUSY_WORDS = ("error.busy.title", "error.busy.advice")
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """The answer to an HTTPException."""
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 303:
+        return Response(
+            status_code=303, headers={**(error.headers or {}), "Cache-Control": "no-store"}
+        )
+    return answer(request, error.status_code, headers=error.headers, busy=error.detail == BUSY)
+
+
+async def on_busy(request: Request, _error: Exception) -> Response:
+    """The answer where too many passwords wait to be looked at."""
+    return answer(request, 503, headers={"Retry-After": str(RETRY_SECONDS)})
+
+
+async def on_failure(request: Request) -> Response:
+    """The answer to what nobody foresaw."""
+    return answer(request, 500)
+
+
+def answer(
+    request: Request, status: int, *, headers: Mapping[str, str] | None = None, busy: bool = False
+) -> Response:
+    """An error page, or problem details for a program. `busy`: one of the few that strangers can
+    crowd out.
+    """
+    if request.url.path.startswith("/api/"):
+        return problem(status, headers=headers)
+    newsroom = request.url.path.startswith("/redaksi/")
+    worded = f"staff.{status}" if newsroom and status in (401, 403) else str(_worded(status))
+    title, advice = BUSY_WORDS if busy else (f"error.{worded}.title", f"error.{worded}.advice")
+    made: ErrorPages = request.app.state.error_pages
+    key = (status, title, newsroom, pages.lang_of(request))
+    if key not in made:
+        made[key] = _rendered(request, status, title, advice, newsroom=newsroom)
+    kept = replace(made[key].kept, headers=headers or {})
+    return pages.answer(request, replace(made[key], kept=kept))
+
+
+def _rendered(
+    request: Request, status: int, title: str, advice: str, *, newsroom: bool
+) -> pages.Rendered:
+    """Render an error page; it says nothing of who asked or of what was asked for."""
+    said = words(pages.lang_of(request))
+    languages = [(lang, f"/?bahasa={lang}") for lang in LANGUAGES]
+    values = {"status_code": status, "path": "", "newsroom": newsroom, "languages": languages}
+    text = pages.render(request, "error.html", **values, title=said(title), advice=said(advice))
+    return pages.Rendered(
+        kept=keep(text.encode(), media_type=pages.HTML), cache_control="no-store", status=status
+    )
+
+
+def problem(
+    status: int,
+    *,
+    detail: str = "",
+    problems: Sequence[Mapping[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Problem details; `problems` lists {field, reason, remedy} of everything to mend."""
+    said = words("id")
+    content: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail
+        or f"{said(f'error.{_worded(status)}.title')} {said(f'error.{_worded(status)}.api')}".strip(),
+    }
+    if problems:
+        content["problems"] = list(problems)
+    return Response(
+        msgspec.json.encode(content),
+        status_code=status,
+        media_type="application/problem+json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def _worded(status: int) -> int:
+    if status in WORDED:
+        return status
+    return 500 if status >= 500 else 400

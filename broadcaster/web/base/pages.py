@@ -1,0 +1,220 @@
+"""HTML pages: the template environment, the visitor's language, and what every page shares."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+import nh3
+from babel.dates import format_timedelta
+from babel.numbers import format_decimal
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broadcaster.runtime.i18n import LANGUAGES, words
+from broadcaster.store.sessions import IDLE_SECONDS, Session
+from broadcaster.web.base import csrf, static_files
+from broadcaster.web.base.authorization import app_of
+from broadcaster.web.base.http_cache import Kept, keep, serve
+from channels.base import rendering
+
+LANGUAGE_COOKIE = "bahasa"
+HTML = "text/html; charset=utf-8"
+PUBLIC = "public, max-age=30"
+PRIVATE = "no-store"
+YEAR = 365 * 24 * 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """A page that may be given to many."""
+
+    kept: Kept
+    cache_control: str
+    status: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """Dates, times and numbers in the visitor's language; times are WIB."""
+
+    lang: str
+
+    def day(self, moment: datetime) -> str:
+        """ "Rabu, 25 November 2026"."""
+        return rendering.day(moment, self.lang)
+
+    def moment(self, moment: datetime) -> str:
+        """ "25 Nov 2026 07.42 WIB"."""
+        return rendering.moment_text(moment, self.lang)
+
+    def clock(self, moment: datetime) -> str:
+        """ "07.42 WIB"."""
+        return f"{rendering.clock(moment)} WIB"
+
+    def stamp(self, seconds: float) -> str:
+        """A moment in epoch seconds: "25 Nov 2026 07.42 WIB"."""
+        return self.moment(datetime.fromtimestamp(seconds, UTC))
+
+    def full(self, seconds: float) -> str:
+        """A moment in epoch seconds for which people wait: "Rabu 25 November 2026 07.42 WIB"."""
+        return rendering.full_moment_text(datetime.fromtimestamp(seconds, UTC), self.lang)
+
+    def due(self, seconds: float, now: datetime) -> str:
+        """The same, of today the hour alone: "07.42 WIB"."""
+        return rendering.due_text(datetime.fromtimestamp(seconds, UTC), now, self.lang)
+
+    def ago(self, seconds: float, now: datetime) -> str:
+        """How long ago a moment in epoch seconds was: "3 menit yang lalu"."""
+        passed = datetime.fromtimestamp(seconds, UTC) - now
+        return format_timedelta(passed, add_direction=True, locale=self.lang)
+
+    def number(self, count: int) -> str:
+        """ "41.873"."""
+        return format_decimal(count, locale=self.lang)
+
+    def span(self, start: datetime, end: datetime | None) -> str:
+        """From when until when, as messages say it."""
+        return rendering.span_text(start, end, self.lang)
+
+
+def lang_of(request: Request) -> str:
+    """The language asked for just now, else the one chosen before, else Indonesian."""
+    asked = request.query_params.get(LANGUAGE_COOKIE, "")
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    return next((lang for lang in (asked, chosen) if lang in LANGUAGES), LANGUAGES[0])
+
+
+def page(
+    request: Request,
+    template: str,
+    *,
+    status: int = 200,
+    cache_control: str = PUBLIC,
+    headers: Mapping[str, str] | None = None,
+    updated: datetime | None = None,
+    **values: Any,
+) -> Response:
+    """Render a template; the answer carries an ETag, or is not kept at all when it belongs to one
+    visitor.
+    """
+    body = render(request, template, **values).encode()
+    kept = keep(body, media_type=HTML, updated=updated, headers=headers)
+    personal = hasattr(request.state, "csrf") or hasattr(request.state, "session")
+    rendered = Rendered(
+        kept=kept, cache_control=PRIVATE if personal else cache_control, status=status
+    )
+    if status == 200 and not personal:
+        request.state.rendered = rendered
+    response = answer(request, rendered)
+    csrf.give(request, response)
+    return response
+
+
+def render(request: Request, template: str, **values: Any) -> str:
+    """A template as text: a page, or a piece of one."""
+    return environment().get_template(template).render({**_shared(request), **values})
+
+
+def answer(request: Request, rendered: Rendered) -> Response:
+    """A rendered page for this visitor: whole, or 304; who has just chosen a language keeps it, and
+    nobody else the answer.
+    """
+    asked = request.query_params.get(LANGUAGE_COOKIE, "")
+    chooses = asked in LANGUAGES
+    cache_control = PRIVATE if chooses else rendered.cache_control
+    response = serve(
+        request,
+        rendered.kept,
+        cache_control=cache_control,
+        vary="Accept-Encoding, Cookie",
+        status=rendered.status,
+    )
+    if chooses:
+        secure = app_of(request).site.base_url.startswith("https://")
+        response.set_cookie(
+            LANGUAGE_COOKIE,
+            asked,
+            max_age=YEAR,
+            samesite="lax",
+            httponly=True,
+            secure=secure,
+            path="/",
+        )
+    return response
+
+
+def _shared(request: Request) -> dict[str, Any]:
+    app = app_of(request)
+    lang = lang_of(request)
+    session: Session | None = getattr(request.state, "session", None)
+    return {
+        "app": app,
+        "site": app.site,
+        "lang": lang,
+        "t": words(lang),
+        "show": Format(lang=lang),
+        "static": static_files.address,
+        "path": request.url.path,
+        "canonical": app.site.base_url + request.url.path,
+        "languages": [(other, address_with(request, bahasa=other)) for other in LANGUAGES],
+        "csrf_token": lambda: session.csrf if session is not None else csrf.token(request),
+        "form_id": csrf.fresh_id,
+        "account": session.account if session is not None else None,
+        "session_idle": IDLE_SECONDS,
+        "session_latest": round(session.latest - app.clock().timestamp())
+        if session is not None
+        else 0,
+    }
+
+
+def address_with(request: Request, **changes: str) -> str:
+    """This page's own address with some of its query changed; an empty value leaves it out."""
+    query = {name: value for name, value in request.query_params.items() if name not in changes}
+    query |= {name: value for name, value in changes.items() if value}
+    return f"{request.url.path}?{urlencode(query)}" if query else request.url.path
+
+
+def address_at(request: Request, path: str) -> str:
+    """Another page with this page's query."""
+    return f"{path}?{request.url.query}" if request.url.query else path
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The Jinja environment of pages: everything is escaped, an unknown name is an error."""
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(rendering.TEMPLATES / "web"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= {"marked": _marked, "cleaned": _cleaned}
+    env.filters |= {"md": lambda text: Markup(rendering.html(text)), "plain": rendering.plain}  # noqa: S704  # reason: nh3 cleaned it
+    return env
+
+
+_INLINE = {"b", "i", "s", "u", "strong", "em", "a"}
+_BLOCKS = _INLINE | {"p", "ul", "ol", "li", "br", "blockquote"}
+
+
+_BOLD = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+)(?<=\S)\*(?![\w*])")
+
+
+def _marked(text: str, marks: str) -> Markup:
+    """A message's text with bold as its platform shows it; where that knows no marks, as it is."""
+    if marks == "html":
+        return Markup(nh3.clean(text, tags=_INLINE, attributes={"a": {"href"}}))  # noqa: S704  reason: nh3 cleaned it
+    safe = Markup.escape(text)
+    return Markup(_BOLD.sub(r"<strong>\1</strong>", str(safe))) if marks == "asterisks" else safe  # noqa: S704  reason: escaped above
+
+
+def _cleaned(html: str) -> Markup:
+    """A document's HTML with its plain marks alone."""
+    return Markup(nh3.clean(html, tags=_BLOCKS, attributes={"a": {"href"}, "ol": {"start"}}))  # noqa: S704  reason: nh3 cleaned it

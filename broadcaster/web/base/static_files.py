@@ -1,0 +1,92 @@
+"""Our own files (styles, scripts, pictures, font): for ever under a name with their hash,
+revalidated under their plain name.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broadcaster.web.base.http_cache import Kept, keep, serve
+
+FOLDER = Path(__file__).resolve().parents[2] / "static"
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".woff2": "font/woff2",
+    ".txt": "text/plain; charset=utf-8",
+}
+IMMUTABLE = "public, max-age=31536000, immutable"
+REVALIDATED = "no-cache"
+
+_HASHED = re.compile(r"^(?P<stem>.+)\.(?P<hash>[0-9a-f]{12})(?P<suffix>\.[a-z0-9]+)$")
+_CSS_URL = re.compile(rb"""url\(["']?(?!data:|https?:|/)([^"')]+)["']?\)""")
+
+
+async def show(request: Request) -> Response:
+    """One file, under either of its names."""
+    asked = request.path_params["path"]
+    if asked in _names():
+        return serve(request, _kept(asked), cache_control=REVALIDATED)
+    hashed = _HASHED.match(asked)
+    name = hashed["stem"] + hashed["suffix"] if hashed else ""
+    if hashed is None or name not in _names() or hashed["hash"] != _hash(name):
+        raise HTTPException(404)
+    return serve(request, _kept(name), cache_control=IMMUTABLE)
+
+
+async def favicon(request: Request) -> Response:
+    """What browsers ask for unasked."""
+    return serve(request, _kept("favicon.svg"), cache_control="public, max-age=86400")
+
+
+async def robots(request: Request) -> Response:
+    """Which pages search engines leave alone: personal links and interfaces."""
+    paths = ("/api/", "/atur/", "/berhenti/", "/layar/", "/redaksi/", "/simulasi", "/webhook/")
+    text = "User-agent: *\n" + "".join(f"Disallow: {path}\n" for path in paths)
+    return serve(
+        request,
+        keep(text.encode(), media_type=TYPES[".txt"]),
+        cache_control="public, max-age=86400",
+    )
+
+
+@cache
+def address(name: str) -> str:
+    """The address of a file with its hash; raises KeyError for a file that is not there."""
+    if name not in _names():
+        raise KeyError(f"no file static/{name}")
+    stem, dot, suffix = name.rpartition(".")
+    return f"/static/{stem}.{_hash(name)}{dot}{suffix}"
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(
+        str(path.relative_to(FOLDER).as_posix())
+        for path in FOLDER.rglob("*")
+        if path.suffix in TYPES and path.is_file()
+    )
+
+
+@cache
+def _kept(name: str) -> Kept:
+    body = (FOLDER / name).read_bytes()
+    if name.endswith(".css"):
+        body = _CSS_URL.sub(lambda match: _linked(name, match[1].decode()), body)
+    return keep(body, media_type=TYPES[Path(name).suffix])
+
+
+def _linked(style: str, target: str) -> bytes:
+    """What a style sheet names gets its hash too, so that it is fetched once."""
+    name = (Path(style).parent / target).as_posix()
+    return f'url("{address(name)}")'.encode()
+
+
+def _hash(name: str) -> str:
+    return _kept(name).tag[:12]

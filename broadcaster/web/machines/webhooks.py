@@ -1,0 +1,75 @@
+"""What providers tell us: checked by their signature, stored, and only then answered."""
+
+from collections import Counter
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from broadcaster.inbound import inbox
+from broadcaster.web.base.authorization import app_of
+from channels.base.contract import BadSignature, BadWebhook, PushChannel
+from channels.base.tolerant_reading import Unreadable
+
+BODY_BYTES = 3 * 1024 * 1024
+"""The largest webhook a provider sends."""
+REFUSED = "Forbidden\n"
+"""The same for every wrong signature and handshake."""
+TAKEN = "OK\n"
+REASONS = 20
+"""Reasons logged of one webhook at most."""
+
+log = structlog.get_logger(__name__)
+
+
+async def challenge(request: Request) -> Response:
+    """A provider's handshake."""
+    answer = _channel(request).challenge(dict(request.query_params))
+    return PlainTextResponse(REFUSED, 403) if answer is None else PlainTextResponse(answer)
+
+
+async def receive(request: Request) -> Response:
+    """A provider's events: 200 once they are stored, so that what we lose in between is sent again."""
+    channel, app = _channel(request), app_of(request)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    try:
+        channel.precheck_webhook(headers)
+        body = await request.body()
+        parts = channel.parse_webhook(headers, body)
+    except BadSignature:
+        request.app.state.refusals.note("unsigned")
+        return PlainTextResponse(REFUSED, 403)
+    except BadWebhook as error:
+        # a keyed hash: a short body with little in it but a number could be guessed from its SHA-256
+        key = app.book.dedupe_key(channel.name, body.decode("latin-1")).hex()
+        log.warning(
+            "webhook_unreadable", channel=channel.name, bytes=len(body), key=key, reason=str(error)
+        )
+        request.app.state.refusals.note("unreadable")
+        return PlainTextResponse(TAKEN)
+    await inbox.accept(
+        app, channel.name, [part for part in parts if not isinstance(part, Unreadable)]
+    )
+    _tell(request, channel.name, Counter(part for part in parts if isinstance(part, Unreadable)))
+    return PlainTextResponse(TAKEN)
+
+
+def _tell(request: Request, channel: str, unreadable: Counter[Unreadable]) -> None:
+    """Log what of a webhook could not be read, a line for each reason, and count it."""
+    for part, count in unreadable.most_common(REASONS):
+        log.warning(
+            "webhook_part_unreadable",
+            channel=channel,
+            where=part.where,
+            reason=part.reason,
+            count=count,
+        )
+    request.app.state.refusals.note("unreadable", unreadable.total())
+
+
+def _channel(request: Request) -> PushChannel:
+    found = app_of(request).push.get(request.path_params["channel"])
+    if found is None:
+        raise HTTPException(404)
+    return found

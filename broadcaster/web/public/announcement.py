@@ -1,0 +1,91 @@
+"""One announcement at its permanent address: how it stands, what it says, and what proves it; as a
+page and as signed JSON.
+"""
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broadcaster.app import App
+from broadcaster.domain.codes import normalise_code
+from broadcaster.runtime.i18n import words
+from broadcaster.store import announcements
+from broadcaster.web.base import pages
+from broadcaster.web.base.authorization import app_of
+from broadcaster.web.base.bulkhead import read
+from broadcaster.web.base.edition_view import history, view
+from broadcaster.web.base.http_cache import keep, serve
+from broadcaster.web.base.qr_codes import qr
+from channels.base import pictures
+
+
+async def show(request: Request) -> Response:
+    """The page; a code typed loosely is sent on to its official spelling."""
+    code = _code(request)
+    if code != request.path_params["code"]:
+        return RedirectResponse(pages.address_at(request, f"/p/{code}"), 301)
+    app, lang = app_of(request), pages.lang_of(request)
+    found = await read(request, announcements.versions, code)
+    if not found:
+        raise HTTPException(404)
+    shown = view(found[-1].edition, now=app.clock(), lang=lang, base_url=app.site.base_url)
+    wording, permalink = shown.edition.wording(lang), app.site.permalink(code)
+    picture = pictures.own_picture(shown.edition, app.site)
+    return pages.page(
+        request,
+        "announcement.html",
+        view=shown,
+        picture=pictures.own_path(picture, app.site, "pesan") if picture is not None else "",
+        versions=history([version.edition for version in found], lang),
+        permalink=permalink,
+        share_text=words(lang)(
+            "announcement.share_text",
+            title=wording.title,
+            summary=wording.summary,
+            city=app.site.city,
+            address=permalink,
+        ),
+        qr=qr(permalink),
+        key_id=found[-1].key_id,
+        signature=found[-1].signature,
+        public_key=app.signer.public_pem,
+    )
+
+
+async def signed(request: Request) -> Response:
+    """Every edition's document exactly as signed, so that anyone can verify it without us."""
+    code = _code(request)
+    app = app_of(request)
+    found = await read(request, announcements.versions, code)
+    if not found:
+        raise HTTPException(404)
+    content = {
+        "code": code,
+        "url": app.site.permalink(code),
+        "algorithm": "Ed25519 over the UTF-8 bytes of document",
+        "keys": {app.signer.key_id: app.signer.public_pem},
+        "editions": [
+            {
+                "number": version.edition.number,
+                "document": version.document,
+                "signature": version.signature,
+                "key_id": version.key_id,
+            }
+            for version in reversed(found)
+        ],
+    }
+    kept = keep(
+        msgspec.json.encode(content),
+        media_type="application/json",
+        headers={"Access-Control-Allow-Origin": "*"},
+    )
+    return serve(request, kept, cache_control=pages.PUBLIC)
+
+
+def _code(request: Request) -> str:
+    app: App = app_of(request)
+    code = normalise_code(request.path_params["code"], app.settings.code_prefix)
+    if code is None:
+        raise HTTPException(404)
+    return code

@@ -1,0 +1,143 @@
+"""Whom an announcement would reach: people, their addresses by channel, kelurahan with a screen,
+who is left out and why.
+"""
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+
+from broadcaster.app import App
+from broadcaster.store import announcement_lists
+from broadcaster.web.base.authorization import app_of
+from channels.base.contract import Edition
+from subscribers import audience
+from subscribers.audience import Audience
+
+SECONDS = 30.0
+"""How long an estimate is believed: people come and go slowly, and it is asked for at every key."""
+KEPT = 500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reach:
+    """An estimate. `people` get it, each by one address of each open channel: `recipients` are
+    addresses by the channel's label.
+
+    `closed`, `unchosen`: further people whom only a channel that is not open, or not chosen, would
+    have reached, by its label; `left_out`: people who subscribed here and no channel reaches, by
+    why. Kelurahan whose screens show it; minutes until the last message at the providers' rates.
+    """
+
+    people: int
+    recipients: Mapping[str, int]
+    closed: Mapping[str, int]
+    unchosen: Mapping[str, int]
+    screens: int
+    left_out: Mapping[str, int]
+    minutes: int
+
+    @property
+    def addresses(self) -> int:
+        """Messages in all."""
+        return sum(self.recipients.values())
+
+    @property
+    def without(self) -> int:
+        """People of these areas who get nothing."""
+        return sum((*self.left_out.values(), *self.closed.values(), *self.unchosen.values()))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counted:
+    """Addresses by channel; people reached, further ones of each other channel alone, and left out
+    by why.
+    """
+
+    addresses: Mapping[str, int]
+    people: int
+    further: Mapping[str, int]
+    left_out: Mapping[str, int]
+
+
+@dataclass(kw_only=True)
+class Estimates:
+    """What one web process counted lately."""
+
+    known: dict[tuple[frozenset[str], str, bool, frozenset[str]], tuple[float, Counted]] = field(
+        default_factory=dict
+    )
+
+
+async def of(request: Request, edition: Edition, chosen: tuple[str, ...] = ()) -> Reach:
+    """The reach of an edition by the channels chosen (none: all that are open)."""
+    app = app_of(request)
+    areas = app.tree.concerned(area.code for area in edition.areas)
+    going = [name for name in app.open_push if not chosen or name in chosen]
+    counted = await _counted(request.app.state.estimates, app, areas, edition, going)
+    rates = [(counted.addresses.get(name, 0), app.push[name].rate) for name in going]
+    return Reach(
+        people=counted.people,
+        recipients={app.push[name].label: counted.addresses.get(name, 0) for name in going},
+        closed={
+            app.push[name].label: number
+            for name, number in counted.further.items()
+            if name not in app.open_push
+        },
+        unchosen={
+            app.push[name].label: number
+            for name, number in counted.further.items()
+            if name in app.open_push
+        },
+        screens=sum(area.code in areas for area in app.tree.kelurahan),
+        left_out=counted.left_out,
+        minutes=math.ceil(max((number / rate / 60 for number, rate in rates if rate), default=0)),
+    )
+
+
+async def agencies(app: App) -> list[str]:
+    """Agencies that have written before, and the city itself."""
+    return list(
+        dict.fromkeys([app.site.city, *await app.database.read(announcement_lists.agencies)])
+    )
+
+
+async def _counted(
+    estimates: Estimates, app: App, areas: frozenset[str], edition: Edition, going: Collection[str]
+) -> Counted:
+    key, now = (
+        (areas, edition.topic.slug, edition.emergency, frozenset(going)),
+        app.clock().timestamp(),
+    )
+    at, counted = estimates.known.get(key, (0.0, None))
+    if counted is None or not at <= now < at + SECONDS:
+        who = Audience(
+            areas=areas, topic=edition.topic.slug, emergency=edition.emergency, confirmed_before=now
+        )
+        counted = await app.database.read(
+            _count, who, going, [name for name in app.push if name not in going]
+        )
+        if len(estimates.known) >= KEPT:
+            estimates.known.clear()
+        estimates.known[key] = (now, counted)
+    return counted
+
+
+def _count(
+    connection: Connection, who: Audience, going: Collection[str], others: Collection[str]
+) -> Counted:
+    addresses = audience.count(connection, who)
+    people = audience.people(connection, who, going)
+    also = {
+        name: audience.people(connection, who, [*going, name]) - people
+        for name in others
+        if addresses.get(name)
+    }
+    return Counted(
+        addresses=addresses,
+        people=people,
+        further={name: number for name, number in also.items() if number},
+        left_out=audience.left_out(connection, who, [*going, *others]),
+    )

@@ -1,0 +1,140 @@
+"""Rows of the audit log in words: the act, what it was done to, what changed from what to what."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from broadcaster.app import App
+from broadcaster.domain.accounts import Account
+from broadcaster.runtime.i18n import Words
+from broadcaster.store.announcement_lists import Item
+from broadcaster.store.audit import Entry
+from broadcaster.store.audit_lists import Line
+from channels.base import pictures
+
+HIDDEN = ("own",)
+"""What the page shows by other means."""
+FIRST = ("state", "full_name", "roles", "agencies", "areas", "mail")
+"""In which order changes are told; any other follows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What an act was done to; `address` is its page, "" for none."""
+
+    text: str
+    address: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One thing that changed, in words."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """Tells rows in one language."""
+
+    app: App
+    t: Words
+    lang: str
+
+    def act(self, act: str) -> str:
+        """The act in words; one for which there are none as it is written."""
+        return self._first(f"staff.act.{act}", f"staff.audit.act.{act}") or act
+
+    def subject(
+        self, entry: Entry, items: Mapping[str, Item], people: Mapping[str, Account]
+    ) -> Subject:
+        """What it was done to, as a page or by its name then; what is neither stands as it is
+        written.
+        """
+        subject = entry.subject
+        if subject in items:
+            item = items[subject]
+            title = item.title if item.title != "-" else self.t("staff.untitled")
+            return Subject(text=title, address=f"/redaksi/pengumuman/{item.id}", code=item.code)
+        if subject in people:
+            return Subject(
+                text=people[subject].full_name, address=f"/redaksi/pengguna/{people[subject].id}"
+            )
+        if entry.act == "upload":
+            return Subject(
+                text=self.t("staff.audit.subject.picture"), address=pictures.path(subject, "web")
+            )
+        kind, _, name = subject.partition(":")
+        if kind == "channel" and name in self.app.push:
+            return Subject(text=self.app.push[name].label)
+        if f"staff.audit.subject.{kind}" in self.t.keys and (
+            known := str(entry.detail.get("name") or "") or name
+        ):
+            return Subject(text=self.t(f"staff.audit.subject.{kind}", name=known))
+        return Subject(text=self._first(f"staff.audit.subject.{subject}") or subject)
+
+    def changes(self, line: Line) -> list[Change]:
+        """What changed, from what to what."""
+        before, after = line.before, line.after
+        return [
+            Change(
+                name=self.name(name),
+                before=self._value(name, before.get(name)),
+                after=self._value(name, after.get(name)),
+            )
+            for name in sorted(
+                {*before, *after},
+                key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name),
+            )
+        ]
+
+    def more(self, line: Line) -> list[tuple[str, str]]:
+        """What else was written down, by its name."""
+        return [
+            (self.name(name), self._value(name, value))
+            for name, value in line.more.items()
+            if name not in HIDDEN
+        ]
+
+    def name(self, name: str) -> str:
+        """What a detail is called; one for which there are no words as it is written."""
+        return self._first(f"staff.audit.key.{name}") or name
+
+    def _value(self, name: str, value: Any) -> str:
+        """A detail's value in words; "" where there was none."""
+        if value is None:
+            return ""
+        if isinstance(value, bool):
+            return self.t("staff.audit.yes" if value else "staff.audit.no")
+        if name == "roles":
+            return ", ".join(self._first(f"staff.role.{role}") or str(role) for role in value)
+        if name in ("agencies", "areas"):
+            return ", ".join(self._area(str(one)) for one in value) or self.t(
+                f"staff.people.all.{name}"
+            )
+        if name in ("state", "level", "was"):
+            return self._first(f"staff.{'level' if name == 'level' else 'state'}.{value}") or str(
+                value
+            )
+        if name == "way":
+            return self._first(f"staff.account.way.{value}") or str(value)
+        if isinstance(value, list):
+            return ", ".join(str(one) for one in value)
+        return (
+            str(value)
+            if isinstance(value, str | int | float)
+            else msgspec.json.encode(value).decode()
+        )
+
+    def _area(self, text: str) -> str:
+        area = self.app.tree.get(text)
+        return area.label if area is not None else text
+
+    def _first(self, *keys: str) -> str:
+        """The words of the first of these keys that there is."""
+        return next((self.t(key) for key in keys if key in self.t.keys), "")

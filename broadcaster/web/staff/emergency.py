@@ -1,0 +1,120 @@
+"""The short way to a warning: one hazard, the places, what to do; it goes to a second person at
+once, whose pages call out.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broadcaster.domain.fields import InvalidAnnouncement, Problem
+from broadcaster.domain.hazards import HAZARDS, Hazard
+from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.newsroom import emergencies
+from broadcaster.store import announcement_lists
+from broadcaster.web.base.area_groups import groups
+from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.staff import checks, frame, once, refusals
+from broadcaster.web.staff import form as forms
+from broadcaster.web.staff.compose import LIMITS, places
+from channels.base.rendering import WIB
+
+ANCHORS = {
+    "title": "judul", "body": "keterangan", "instruction": "petunjuk", "areas": "wilayah", "expires": "sampai", "agency": "opd",
+}  # fmt: skip
+"""Where on the page a refused field stands."""
+
+
+async def show(request: Request) -> Response:
+    """Which hazard it is; with ?bahaya=banjir the form, filled with what always holds."""
+    hazard = HAZARDS.get(request.query_params.get("bahaya", ""))
+    if hazard is None:
+        return frame.page(request, "urgent_choose.html", hazards=HAZARDS.values())
+    return await _page(request, hazard, _begun(hazard, app_of(request).clock()))
+
+
+async def submit(request: Request) -> Response:
+    """Store it and ask a second person, in one transaction; or the form again with what must be
+    mended.
+    """
+    data = await request.form()
+    hazard = _hazard(data)
+    form = {**forms.read(data), "level": "emergency", "category": hazard.category}
+    form.setdefault("body", f"{hazard.name}.")
+    form["summary"] = emergencies.lead(str(form.get("instruction", "")))
+    desk = frame.desk_of(request)
+    try:
+        asked = await once.write(
+            request,
+            data,
+            "warning",
+            lambda c: emergencies.submit(c, desk, form),
+            lambda row: row.id,
+        )
+    except (InvalidAnnouncement, NotAllowed) as refused:
+        problems, status = refusals.of(refused, frame.words_of(request)), frame.status_of(refused)
+        return await _page(request, hazard, form, problems, status=status, sent_id=once.id_of(data))
+    return RedirectResponse(f"/redaksi/pengumuman/{asked.result}/periksa", 303)
+
+
+async def show_again(request: Request) -> Response:
+    """The form as it was sent, for a session that began after it was opened; nothing is stored."""
+    data = await request.form()
+    problems = (frame.stale(request),)
+    return await _page(
+        request, _hazard(data), forms.read(data), problems, status=403, sent_id=once.id_of(data)
+    )
+
+
+async def alarm(request: Request) -> Response:
+    """The piece of every page that calls an approver to a warning; empty when none waits for this
+    person.
+    """
+    waiting = await app_of(request).database.read(
+        announcement_lists.warnings_for, account_of(request).actor
+    )
+    looked_at = request.headers.get("hx-current-url", "")
+    return frame.page(
+        request, "alarm.html", warnings=[item for item in waiting if item.id not in looked_at]
+    )
+
+
+def _hazard(data: Mapping[str, Any]) -> Hazard:
+    return HAZARDS.get(str(data.get("bahaya", "")), HAZARDS["lain"])
+
+
+def _begun(hazard: Hazard, now: datetime) -> dict[str, Any]:
+    until = (now + hazard.lasts).astimezone(WIB).replace(second=0, microsecond=0)
+    return {
+        "title": hazard.title,
+        "instruction": hazard.instruction,
+        "expires": f"{until:%Y-%m-%d %H:%M}",
+    }
+
+
+async def _page(
+    request: Request,
+    hazard: Hazard,
+    form: Mapping[str, Any],
+    problems: Sequence[Problem] = (),
+    status: int = 200,
+    *,
+    sent_id: str = "",
+) -> Response:
+    return frame.page(
+        request,
+        "urgent.html",
+        status=status,
+        hazard=hazard,
+        form=forms.shown(form),
+        sent_id=sent_id,
+        problems=problems,
+        anchors=ANCHORS,
+        waits=await checks.waits(request),
+        broken={problem.field for problem in problems},
+        places=places(request),
+        groups=groups(app_of(request)),
+        limits=LIMITS,
+    )

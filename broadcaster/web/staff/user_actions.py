@@ -1,0 +1,90 @@
+"""What a pengelola does to a person's account beyond its particulars: shut out, let in, new
+password, second factor, sessions.
+"""
+
+from collections.abc import Awaitable
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broadcaster.domain import credentials
+from broadcaster.domain.accounts import Account, BadAccount
+from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.staff import administration
+from broadcaster.web.base.authorization import app_of
+from broadcaster.web.staff import frame, once
+from broadcaster.web.staff.users import ADDRESS, keeper_of, person_of, person_page
+
+
+async def disable(request: Request) -> Response:
+    """Shut the person out."""
+    person = await person_of(request)
+    return await _acted(
+        request,
+        person,
+        app_of(request).database.write(administration.disable, keeper_of(request), person.id),
+        "nonaktif",
+    )
+
+
+async def enable(request: Request) -> Response:
+    """Let the person in again."""
+    person = await person_of(request)
+    return await _acted(
+        request,
+        person,
+        app_of(request).database.write(administration.enable, keeper_of(request), person.id),
+        "aktif",
+    )
+
+
+async def remove_second_factor(request: Request) -> Response:
+    """The phone is lost."""
+    person = await person_of(request)
+    act = app_of(request).database.write(
+        administration.remove_second_factor, keeper_of(request), person.id
+    )
+    return await _acted(request, person, act, "kode")
+
+
+async def end_sessions(request: Request) -> Response:
+    """Sign the person out everywhere."""
+    person = await person_of(request)
+    act = app_of(request).database.write(administration.end_sessions, keeper_of(request), person.id)
+    return await _acted(request, person, act, "sesi")
+
+
+async def reset_password(request: Request) -> Response:
+    """A one-time password, shown now only."""
+    person, password, data = (
+        await person_of(request),
+        credentials.new_password(),
+        await request.form(),
+    )
+    hashed = await app_of(request).hasher.run(partial(credentials.hash_password, password))
+    keeper = keeper_of(request)
+    try:
+        reset = await once.write(
+            request,
+            data,
+            "password",
+            lambda c: administration.reset_password(c, keeper, person.id, hashed=hashed),
+            lambda _: "reset",
+        )
+    except NotAllowed as refused:
+        return await person_page(request, person, problem=str(refused), status=409)
+    if reset.made is None:
+        return RedirectResponse(f"{ADDRESS}/{person.id}?selesai=sekali", 303)
+    return frame.page(
+        request, "people_password.html", person=person, password=password, fresh=False
+    )
+
+
+async def _acted(request: Request, person: Account, act: Awaitable[Any], said: str) -> Response:
+    try:
+        await act
+    except (BadAccount, NotAllowed) as refused:
+        return await person_page(request, person, problem=str(refused), status=409)
+    return RedirectResponse(f"{ADDRESS}/{person.id}?selesai={said}", 303)

@@ -1,0 +1,260 @@
+"""The people who work here: the list with search, one person's particulars, a new person. For
+pengelola.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broadcaster.app import App
+from broadcaster.domain import accounts as rules
+from broadcaster.domain import credentials
+from broadcaster.domain.accounts import (
+    ACCOUNT_ROLES,
+    AGENCY_LIMIT,
+    FULL_NAME_LIMIT,
+    NAME_LIMIT,
+    Account,
+    BadAccount,
+)
+from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.staff import administration
+from broadcaster.staff.administration import Keeper, Particulars
+from broadcaster.store import accounts, announcement_lists, sessions
+from broadcaster.web.base import pages
+from broadcaster.web.base.area_groups import groups
+from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.staff import compose, frame, once
+from broadcaster.web.staff.account import place_names, text_of
+
+ADDRESS = "/redaksi/pengguna"
+PAGE_SIZE = 50
+STATES = ("aktif", "nonaktif", "tanpa-kode")
+"""What the list may be narrowed to; keys below "staff.people.state."."""
+DONE = ("simpan", "nonaktif", "aktif", "kode", "sesi", "sekali")
+"""What a person's page says was done; keys below "staff.people.done."."""
+LIMITS = {"name": NAME_LIMIT, "full_name": FULL_NAME_LIMIT, "agency": AGENCY_LIMIT}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One person in the list."""
+
+    person: Account
+    places: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """The form of a person as it stands, right or wrong."""
+
+    name: str = ""
+    full_name: str = ""
+    roles: Sequence[str] = ()
+    agencies: Sequence[str] = ()
+    areas: Sequence[str] = ()
+    mail: str = ""
+
+    def read(self, app: App) -> Particulars:
+        """As particulars; raises BadAccount."""
+        return administration.read_particulars(
+            app.tree,
+            full_name=self.full_name,
+            roles=self.roles,
+            agencies=self.agencies,
+            areas=self.areas,
+            mail=self.mail,
+        )
+
+
+async def show(request: Request) -> Response:
+    """The list."""
+    app, asked = app_of(request), request.query_params
+    everyone = await app.database.read(accounts.everyone)
+    found = [one for one in everyone if _wanted(one, asked)]
+    text = asked.get("halaman", "1")
+    number = int(text) if text.isdecimal() and 0 < len(text) < 6 else 1
+    number = max(1, min(number, -(-len(found) // PAGE_SIZE)))
+    lines = [
+        Line(person=one, places=place_names(app, one))
+        for one in found[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
+    ]
+    return frame.page(
+        request,
+        "people.html",
+        lines=lines,
+        count=len(found),
+        total=len(everyone),
+        roles=ACCOUNT_ROLES,
+        states=STATES,
+        query=asked,
+        filtered=any(asked.get(name) for name in ("kata", "peran", "keadaan")),
+        later=pages.address_with(request, halaman=str(number + 1))
+        if number * PAGE_SIZE < len(found)
+        else "",
+        earlier=pages.address_with(request, halaman=str(number - 1) if number > 2 else "")
+        if number > 1
+        else "",
+    )
+
+
+async def begin(request: Request) -> Response:
+    """The form of a new person."""
+    return await _new(request, Typed(roles=("author",)))
+
+
+async def create(request: Request) -> Response:
+    """Add the person; their one-time password is shown, now only."""
+    app, data, keeper = app_of(request), await request.form(), keeper_of(request)
+    typed, password = _typed(data), credentials.new_password()
+    try:
+        name, particulars = rules.read_name(typed.name), typed.read(app)
+        hashed = await app.hasher.run(partial(credentials.hash_password, password))
+        added = await once.write(
+            request,
+            data,
+            "person",
+            lambda c: administration.hire(c, keeper, name, particulars, hashed=hashed),
+            lambda one: str(one.id),
+        )
+    except BadAccount as refused:
+        return await _new(request, typed, problem=str(refused))
+    if added.made is None:
+        return RedirectResponse(f"{ADDRESS}/{added.result}?selesai=sekali", 303)
+    return frame.page(
+        request, "people_password.html", person=added.made, password=password, fresh=True
+    )
+
+
+async def edit(request: Request) -> Response:
+    """One person."""
+    return await person_page(request, await person_of(request))
+
+
+async def save(request: Request) -> Response:
+    """Store the particulars."""
+    app, person, typed = app_of(request), await person_of(request), _typed(await request.form())
+    try:
+        await app.database.write(
+            administration.change, keeper_of(request), person.id, typed.read(app), book=app.book
+        )
+    except (BadAccount, NotAllowed) as refused:
+        return await person_page(request, person, typed=typed, problem=str(refused), status=422)
+    return RedirectResponse(f"{ADDRESS}/{person.id}?selesai=simpan", 303)
+
+
+async def person_of(request: Request) -> Account:
+    """The person that the path names; raises 404."""
+    text = str(request.path_params["id"])
+    known = text.isascii() and text.isdecimal() and len(text) <= 15
+    found = await app_of(request).database.read(accounts.by_id, int(text)) if known else None
+    if found is None:
+        raise HTTPException(404)
+    return found
+
+
+def keeper_of(request: Request) -> Keeper:
+    """Who manages, and when."""
+    return Keeper(now=app_of(request).clock(), account=account_of(request))
+
+
+async def person_page(
+    request: Request,
+    person: Account,
+    *,
+    typed: Typed | None = None,
+    problem: str = "",
+    status: int = 200,
+) -> Response:
+    """One person's page."""
+    app = app_of(request)
+
+    def look(connection: Connection) -> tuple[int, int]:
+        open_now = sessions.of(connection, person, app.clock().timestamp())
+        return len(open_now), accounts.recovery_codes_left(connection, person.id)
+
+    open_now, codes = await app.database.read(look)
+    said = request.query_params.get("selesai", "")
+    stands = Typed(
+        name=person.name,
+        full_name=person.full_name,
+        roles=person.roles,
+        agencies=person.agencies,
+        areas=person.areas,
+        mail=person.email,
+    )
+    return frame.page(
+        request,
+        "people_person.html",
+        status=status,
+        person=person,
+        problem=problem,
+        open_now=open_now,
+        codes=codes,
+        said=said if said in DONE and not problem else "",
+        own=person.id == account_of(request).id,
+        **await _fields(request, typed or stands),
+    )
+
+
+async def _new(request: Request, typed: Typed, *, problem: str = "") -> Response:
+    status = 422 if problem else 200
+    return frame.page(
+        request, "people_new.html", status=status, problem=problem, **await _fields(request, typed)
+    )
+
+
+async def _fields(request: Request, typed: Typed) -> dict[str, Any]:
+    """What the form of a person needs."""
+    app = app_of(request)
+    known = {app.site.city, *await app.database.read(announcement_lists.agencies)}
+    return {
+        "typed": typed,
+        "roles": ACCOUNT_ROLES,
+        "agencies": sorted(known),
+        "others": [name for name in typed.agencies if name not in known],
+        "groups": groups(app),
+        "places": compose.places(request),
+        "limits": LIMITS,
+    }
+
+
+def _typed(form: Any) -> Typed:
+    def several(name: str) -> list[str]:
+        return [value for value in form.getlist(name) if isinstance(value, str) and value]
+
+    return Typed(
+        name=text_of(form, "nama"),
+        full_name=text_of(form, "lengkap"),
+        roles=several("peran"),
+        agencies=[*several("opd"), *text_of(form, "opd_lain").splitlines()],
+        areas=several("areas"),
+        mail=text_of(form, "kabar"),
+    )
+
+
+def _wanted(one: Account, asked: Any) -> bool:
+    """Whether the list shows this person."""
+    terms, role, state = (
+        asked.get("kata", "").casefold().split(),
+        asked.get("peran", ""),
+        asked.get("keadaan", ""),
+    )
+    text = f"{one.name} {one.full_name} {' '.join(one.agencies)}".casefold()
+    active = one.disabled_at is None
+    fitting = {
+        "aktif": active,
+        "nonaktif": not active,
+        "tanpa-kode": active and one.local and not one.secured,
+    }
+    return (
+        all(term in text for term in terms)
+        and (not role or role in one.roles)
+        and fitting.get(state, True)
+    )

@@ -1,0 +1,56 @@
+"""Mail addresses as people type or paste them."""
+
+import re
+from functools import lru_cache
+from urllib.parse import unquote
+
+from email_validator import EmailNotValidError, validate_email
+
+from channels.base.contract import BadAddress
+from channels.base.typed_addresses import seen
+
+_DISPLAYED = re.compile(r"[^<>]*<([^<>]*)>\s*")
+"""An address behind a name, as mail programs copy it."""
+_SIMPLE = re.compile(r"([A-Za-z0-9_+\-]+(?:\.[A-Za-z0-9_+\-]+)*)@([A-Za-z0-9.\-]+)")
+_LOOSE = re.compile(r"[^\s()\[\]<>,;:\"]+@[^\s()\[\]<>,;:\"@]+")
+_BESIDE = re.compile(r"\S\s+[(\[].*@.*[)\]]|@\S+\s+[(\[][^@]*[)\]]")
+"""A name with the address in brackets behind it, or the other way about."""
+_AROUND = " \t,;.\xa0'\"`()[]<>‘’“”"
+_LOCAL_LIMIT, _LIMIT = 64, 254
+"""Characters, as RFC 5321 has them."""
+
+
+def read_mail(text: str) -> str:
+    """The address as it was written, its domain in lower-case ASCII, without a name or `mailto:`;
+    raises BadAddress.
+    """
+    typed = seen(text)
+    if displayed := _DISPLAYED.fullmatch(typed):
+        typed = displayed[1].strip()
+    if typed[:7].casefold() == "mailto:":
+        typed = unquote(typed[7:].partition("?")[0])
+    apart = _LOOSE.findall(typed)
+    if len(apart) > 1:
+        raise BadAddress(
+            "Satu sel memuat lebih dari satu alamat email. Tulis satu alamat untuk tiap baris."
+        )
+    typed = (apart[0] if apart and _BESIDE.search(typed) else typed).strip(_AROUND)
+    try:
+        if (
+            len(typed) <= _LIMIT
+            and (simple := _SIMPLE.fullmatch(typed))
+            and len(simple[1]) <= _LOCAL_LIMIT
+        ):
+            return f"{simple[1]}@{_domain(simple[2])}"
+        valid = validate_email(typed, check_deliverability=False)
+    except EmailNotValidError as invalid:
+        raise BadAddress("Alamat email seperti ini: nama@contoh.id") from invalid
+    return f"{valid.local_part}@{valid.ascii_domain}"
+
+
+@lru_cache(maxsize=4096)
+def _domain(text: str) -> str:
+    """A domain in lower-case ASCII; most of a long list share a few, and looking at one takes
+    longest.
+    """
+    return validate_email(f"x@{text}", check_deliverability=False).ascii_domain

@@ -1,0 +1,443 @@
+"""The wire of Meta's Graph API: answers, errors and webhooks as it writes them, read tolerantly
+item by item.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+import structlog
+
+from channels.base import http, tolerant_reading
+from channels.base.contract import (
+    AddressEvent,
+    AlarmEvent,
+    BadSignature,
+    BadWebhook,
+    Event,
+    Failure,
+    InboundEvent,
+    StatusEvent,
+)
+from channels.base.redaction import redacted
+from channels.base.tolerant_reading import Unreadable
+
+WEBHOOK_LIMIT = 3 * 1024 * 1024
+"""Bytes of the largest webhook Meta sends."""
+_MILLISECONDS_FROM = 100_000_000_000
+"""A timestamp from here on counts milliseconds (in seconds it would be the year 5138)."""
+
+STATES: Mapping[str, Literal["sent", "delivered", "read", "failed"]] = {
+    "sent": "sent",
+    "delivered": "delivered",
+    "read": "read",
+    "failed": "failed",
+}
+ALARMS = frozenset(
+    {
+        "account_alerts",
+        "account_review_update",
+        "account_update",
+        "business_capability_update",
+        "message_template_quality_update",
+        "message_template_status_update",
+        "phone_number_name_update",
+        "phone_number_quality_update",
+        "security",
+        "template_category_update",
+    }
+)
+"""Fields of webhooks that an operator has to know of."""
+OF_A_NUMBER = frozenset({"messages", "user_preferences"})
+"""Fields whose changes name the number they are about in their metadata."""
+Timestamp = Annotated[int, msgspec.Meta(ge=0, le=9_999_999_999_999)]
+"""Seconds, or sometimes milliseconds, since 1970."""
+ANSWER = "answer"
+"""Our callback data of an answer to a resident: no delivery waits for its statuses, so they tell
+nothing.
+"""
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class GraphError(msgspec.Struct, frozen=True):
+    """`error` of an answer, or one of `errors` of a status; code -1 when the provider gave none."""
+
+    code: int = -1
+    message: str = ""
+    title: str = ""
+    error_data: Any = None
+
+    @property
+    def detail(self) -> str:
+        """The provider's own words, without anything that could be a number or an id; at most 300
+        characters.
+        """
+        details = self.error_data.get("details") if isinstance(self.error_data, dict) else None
+        words = str(details or self.message or self.title)
+        return redacted(words)[:300]
+
+
+class Sent(msgspec.Struct):
+    """One of `messages` of an answer."""
+
+    id: str = ""
+    message_status: str | None = None
+
+
+class Contact(msgspec.Struct):
+    """Ids of one person: as we named it (in answers alone), the number's digits, and the
+    business-scoped id.
+    """
+
+    input: str = ""
+    wa_id: str | None = None
+    user_id: str | None = None
+
+
+class Answer(msgspec.Struct):
+    """The body of an answer to a message: taken, or an error."""
+
+    messages: list[Sent] = []
+    contacts: list[Contact] = []
+    error: GraphError = GraphError()
+
+    @property
+    def names(self) -> set[str]:
+        """Every id of whom it is about; empty when it does not say."""
+        return {
+            known
+            for one in self.contacts
+            for known in (one.input.lstrip("+"), one.wa_id, one.user_id)
+            if known
+        }
+
+
+_ANSWER = msgspec.json.Decoder(Answer)
+
+
+def answer_of(body: bytes) -> Answer:
+    """Read an answer; one that cannot be read is an empty Answer."""
+    try:
+        return _ANSWER.decode(body)
+    except msgspec.DecodeError:
+        return Answer()
+
+
+def wait_of(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the provider asks us to wait: Retry-After, else the usage header's longest
+    estimate (in minutes).
+    """
+    usage = headers.get("X-Business-Use-Case-Usage", "")
+    minutes = [
+        int(found)
+        for found in re.findall(r'"estimated_time_to_regain_access"\s*:\s*(\d{1,6})', usage)
+    ]
+    return http.seconds(headers.get("Retry-After")) or (max(minutes, default=0) * 60.0 or None)
+
+
+# --- webhooks -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """One change of a webhook, about something of `account`; `mark` is the same each time the
+    provider repeats it.
+
+    `unreadable` gathers what of the webhook cannot be read.
+    """
+
+    field: str
+    value: Mapping[str, Any]
+    mark: str
+    account: str
+    unreadable: list[Unreadable]
+
+    @property
+    def number(self) -> str:
+        """Id of the number it is about; empty when it names none."""
+        metadata = self.value.get("metadata")
+        return str(metadata.get("phone_number_id", "")) if isinstance(metadata, dict) else ""
+
+    def items(self, name: str, kind: type[T]) -> Iterator[T]:
+        """The entries of list `name` that can be read as `kind`; of the others only the reasons are
+        kept.
+        """
+        where = f"{self.field}.{name}"
+        for item in _listed(self.value.get(name), where, self.unreadable):
+            with _gathering(where, self.unreadable) as tell:
+                yield tolerant_reading.read(item, kind, tell)
+
+
+@contextmanager
+def _gathering(where: str, unreadable: list[Unreadable]) -> Iterator[tolerant_reading.Tell]:
+    """Gather why something, or parts of it, cannot be read; an item that cannot be read at all ends
+    the block.
+    """
+
+    def tell(reason: str) -> None:
+        unreadable.append(Unreadable(where=where, reason=redacted(reason)[:200]))
+
+    try:
+        yield tell
+    except (msgspec.ValidationError, RecursionError) as error:
+        tell(str(error))
+
+
+def _listed(raw: Any, where: str, unreadable: list[Unreadable]) -> list[Any]:
+    with _gathering(where, unreadable):
+        return msgspec.convert([] if raw is None else raw, list[Any])
+    return []
+
+
+class _Change(msgspec.Struct):
+    field: str = ""
+    value: dict[str, Any] = {}
+
+
+class _Entry(msgspec.Struct):
+    id: str = ""
+    time: int = 0
+    changes: Any = None
+
+
+class _Envelope(msgspec.Struct):
+    entry: list[Any]
+
+
+_SIGNATURE = re.compile(r"sha256=[0-9a-f]{64}")
+
+
+def precheck(secret: str, headers: Mapping[str, str]) -> None:
+    """Look for what may be Meta's signature. Raises BadSignature."""
+    if not (secret and _SIGNATURE.fullmatch(headers.get("x-hub-signature-256", ""))):
+        raise BadSignature
+
+
+def changes(
+    secret: str, headers: Mapping[str, str], body: bytes
+) -> tuple[list[Change], list[Unreadable]]:
+    """All changes of a webhook once its signature over the raw body holds, and the growing list of
+    what cannot be read.
+
+    Raises BadSignature, BadWebhook.
+    """
+    signature = headers.get("x-hub-signature-256", "")
+    if len(body) > WEBHOOK_LIMIT or not http.signed_by(
+        secret, body, signature.removeprefix("sha256=")
+    ):
+        raise BadSignature
+    unreadable: list[Unreadable] = []
+    try:
+        raw = tolerant_reading.decode(
+            body, lambda reason: unreadable.append(Unreadable(where="webhook", reason=reason))
+        )
+        envelope = msgspec.convert(raw, _Envelope, strict=False)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadWebhook(f"not Meta's envelope: {redacted(str(error))[:200]}") from None
+    return list(_changes(envelope.entry, unreadable)), unreadable
+
+
+def _changes(entries: Sequence[Any], unreadable: list[Unreadable]) -> Iterator[Change]:
+    for listed in entries:
+        entry = _Entry()
+        with _gathering("entry", unreadable) as tell:
+            entry = tolerant_reading.read(listed, _Entry, tell)
+        for raw in _listed(entry.changes, "changes", unreadable):
+            with _gathering("changes", unreadable) as tell:
+                if not isinstance(raw, dict) or not isinstance(raw.get("value", {}), dict):
+                    raise msgspec.ValidationError("a change or its value is no object")
+                change = tolerant_reading.read(raw, _Change, tell)
+                known = mark(change.field, entry.id, entry.time, change.value)
+                yield Change(
+                    field=change.field,
+                    value=change.value,
+                    mark=known,
+                    account=entry.id,
+                    unreadable=unreadable,
+                )
+
+
+def ours(changes: Sequence[Change], *, number: str, account: str) -> list[Change]:
+    """Keep what is about our number, or tells of our account (any, where `account` is empty); the
+    rest is logged and dropped.
+
+    One app receives the webhooks of all its numbers: a resident who stops another one has not
+    stopped us.
+    """
+    kept = [change for change in changes if _is_ours(change, number, account)]
+    if len(kept) < len(changes):
+        log.warning("graph_changes_of_others", count=len(changes) - len(kept))
+    return kept
+
+
+def _is_ours(change: Change, number: str, account: str) -> bool:
+    if change.field in OF_A_NUMBER:
+        return bool(number) and change.number == number
+    return not account or change.account == account
+
+
+def challenge(word: str, query: Mapping[str, str]) -> str | None:
+    """Answer the handshake with what it asks to be echoed; None for one that does not know our
+    word.
+    """
+    if query.get("hub.mode") != "subscribe" or not http.same(
+        word, query.get("hub.verify_token", "")
+    ):
+        return None
+    return query.get("hub.challenge", "")
+
+
+def mark(*facts: Any) -> str:
+    """A short name of `facts`, always the same, that gives none of them away."""
+    return hashlib.blake2b(
+        msgspec.json.encode(facts, order="deterministic"), digest_size=16
+    ).hexdigest()
+
+
+def moment(timestamp: Timestamp) -> datetime:
+    """A timestamp as UTC."""
+    return datetime.fromtimestamp(
+        timestamp / 1000 if timestamp >= _MILLISECONDS_FROM else timestamp, UTC
+    )
+
+
+class _Status(msgspec.Struct):
+    id: str
+    status: str
+    timestamp: Timestamp
+    recipient_id: str | None = None
+    recipient_user_id: str | None = None
+    biz_opaque_callback_data: str | None = None
+    errors: list[GraphError] = []
+
+
+class _Said(msgspec.Struct):
+    body: str = ""
+    text: str = ""
+    payload: str = ""
+    caption: str = ""
+
+
+class _Reply(msgspec.Struct):
+    id: str = ""
+    title: str = ""
+
+
+class _Interactive(msgspec.Struct):
+    button_reply: _Reply | None = None
+    list_reply: _Reply | None = None
+
+
+class _Inbound(msgspec.Struct, rename={"sender": "from"}):
+    id: str
+    timestamp: Timestamp | None = None
+    type: str = ""
+    sender: str | None = None
+    from_user_id: str | None = None
+    text: _Said | None = None
+    button: _Said | None = None
+    interactive: _Interactive | None = None
+    image: _Said | None = None
+    video: _Said | None = None
+    document: _Said | None = None
+
+    @property
+    def said(self) -> tuple[str, str]:
+        """The words, and the payload of what was pressed; both empty for what holds no words."""
+        reply = self.interactive and (self.interactive.button_reply or self.interactive.list_reply)
+        if reply:
+            return reply.title, reply.id
+        if self.button:
+            return self.button.text, self.button.payload
+        words = self.text or self.image or self.video or self.document or _Said()
+        return words.body or words.caption, ""
+
+
+class _Preference(msgspec.Struct):
+    value: str
+    timestamp: Timestamp | None = None
+    wa_id: str | None = None
+    user_id: str | None = None
+
+
+FailureOf = Callable[[GraphError, str], Failure]
+"""What an error means for the message to an address; the channel's own table."""
+
+
+def events(change: Change, failure_of: FailureOf) -> Iterator[Event]:
+    """What a change tells; fields, types and statuses that are unknown tell nothing."""
+    if change.field == "messages":
+        yield from _statuses(change, failure_of)
+        yield from _messages(change)
+        for error in change.items("errors", GraphError):
+            yield AlarmEvent(dedupe=change.mark, code=str(error.code), detail=error.detail)
+    elif change.field == "user_preferences":
+        yield from _preferences(change)
+    elif change.field in ALARMS:
+        facts = ", ".join(
+            f"{name}: {fact}"
+            for name, fact in change.value.items()
+            if isinstance(fact, str | int | float)
+        )
+        yield AlarmEvent(dedupe=change.mark, code=change.field, detail=redacted(facts)[:300])
+
+
+def _statuses(change: Change, failure_of: FailureOf) -> Iterator[StatusEvent]:
+    for status in change.items("statuses", _Status):
+        if (
+            state := STATES.get(status.status)
+        ) is None or status.biz_opaque_callback_data == ANSWER:
+            continue
+        address = status.recipient_id or status.recipient_user_id or ""
+        error = status.errors[0] if status.errors else GraphError()
+        yield StatusEvent(
+            dedupe=f"{status.id}:{state}",
+            provider_id=status.id,
+            address=address,
+            delivery=status.biz_opaque_callback_data or "",
+            state=state,
+            at=moment(status.timestamp),
+            failure=failure_of(error, address) if state == "failed" else None,
+            aliases=tuple(
+                known for known in (status.recipient_user_id,) if known and known != address
+            ),
+        )
+
+
+def _messages(change: Change) -> Iterator[InboundEvent]:
+    people = {
+        person.wa_id: person.user_id for person in change.items("contacts", Contact) if person.wa_id
+    }
+    for message in change.items("messages", _Inbound):
+        address = message.sender or message.from_user_id
+        if not address or message.type in {"reaction", "system"}:
+            continue
+        text, payload = message.said
+        others = dict.fromkeys((message.from_user_id, people.get(address)))
+        yield InboundEvent(
+            dedupe=message.id,
+            address=address,
+            text=text,
+            payload=payload,
+            aliases=tuple(known for known in others if known and known != address),
+            at=None if message.timestamp is None else moment(message.timestamp),
+        )
+
+
+def _preferences(change: Change) -> Iterator[AddressEvent]:
+    for wish in change.items("user_preferences", _Preference):
+        address = wish.wa_id or wish.user_id
+        if not address or wish.value not in {"stop", "resume"}:
+            continue
+        yield AddressEvent(
+            dedupe=mark(change.field, address, wish.value, wish.timestamp),
+            address=address,
+            state="opted_out" if wish.value == "stop" else "reachable",
+            aliases=tuple(known for known in (wish.user_id,) if known and known != address),
+        )

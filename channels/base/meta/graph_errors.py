@@ -1,0 +1,89 @@
+"""Meta's error codes: what each means for its message."""
+
+from dataclasses import replace
+
+import structlog
+
+from channels.base.contract import Deferred, Failure, Halted, Refused, Rejected, Skipped
+from channels.base.meta.graph_api import GraphError
+
+PAIR_WAIT = 6.0
+"""Seconds until the same person can be written to again; four times as long at each further
+attempt.
+"""
+
+log = structlog.get_logger(__name__)
+
+_ACCOUNT = Halted(about="either")
+"""It names our token, number or account, so it holds for all; yet it answers one message, and only
+several are believed.
+"""
+_PERSON = Halted(about="recipient")
+"""It may be about this person's country, number or account."""
+_DOWN = Deferred(about="recipient")
+_TEMPLATE = Rejected(whole_edition=True)
+"""Of a template in one language, which some recipients have: several of them stop the edition."""
+ERRORS: tuple[tuple[tuple[int, ...], Failure], ...] = (
+    (
+        (131026, 131021),
+        Refused(reason="address_dead"),
+    ),  # not on WhatsApp, old app, blocked; our own number
+    ((131050,), Refused(reason="opted_out")),
+    ((131049, 130472), Skipped()),  # cap per person; experiment
+    ((131062, 131047), Skipped()),  # id not supported here; window for answers closed
+    ((130497,), _PERSON),  # country not allowed; for numbers abroad Skipped
+    (
+        (4, 80007, 130429),
+        Deferred(throttle=True),
+    ),  # of app, account and number: as soon as it is said, all are too fast
+    ((131056,), Deferred(throttle=True, scope="address", retry_after=PAIR_WAIT)),
+    # spam, quality, registration: an hour's rest for the number, which one answer does not impose
+    (
+        (131048, 131064, 133016),
+        Deferred(retry_after=3600.0, throttle=True, alarm=True, about="either"),
+    ),
+    ((1, 2, 131000, 131016, 135000, 137000), _DOWN),  # unknown, down
+    ((131057,), Halted(resume="probe", about="either")),  # maintenance, upgrade
+    ((131052, 131053), _DOWN),  # media
+    ((0, 3, 10, 190, *range(200, 300)), _ACCOUNT),  # token, permission
+    ((131005, 368), _PERSON),  # access denied, policy block: also said of a person's account
+    ((131030,), _PERSON),  # not among the recipients of a test number
+    ((33, 131037, 131045, *range(133000, 133016)), _ACCOUNT),  # number, registration
+    ((131031, 131042, 131044), _ACCOUNT),  # lock, payment
+    ((100, 131008, 131009, 131051), Rejected()),  # parameter, type
+    ((132000, 132001, 132005, 132007, 132008, 132012, 132018), _TEMPLATE),  # its shape
+    ((132015, 132016, 132068, 132069, 131063), _TEMPLATE),  # paused, disabled; flow; marketing off
+)
+"""Meta's error codes and what each means for its message. Each answers one message: none halts the
+channel alone.
+"""
+
+_BY_CODE = {code: failure for codes, failure in ERRORS for code in codes}
+
+
+def failure_of(
+    error: GraphError, *, status: int, address: str, attempt: int = 1, wait: float | None = None
+) -> Failure:
+    """What an error means for its message. `status`: of HTTP, 0 in a webhook; `wait`: seconds the
+    provider asks for.
+    """
+    known = _BY_CODE.get(error.code) or _by_status(status, error.code)
+    if error.code == 130497 and not address.startswith(("62", "ID.")):
+        known = Skipped()
+    if isinstance(known, Deferred) and known.scope == "address":
+        known = replace(known, retry_after=min(PAIR_WAIT * 4 ** (attempt - 1), 3600.0))
+    elif isinstance(known, Deferred) and known.throttle and wait is not None:
+        known = replace(known, retry_after=max(wait, known.retry_after or 0.0))
+    code = str(error.code) if error.code >= 0 else f"HTTP {status}" if status else "no code"
+    return replace(known, code=code, detail=error.detail)
+
+
+def _by_status(status: int, code: int) -> Failure:
+    if status == 429:
+        return Deferred(throttle=True)
+    if status >= 500:
+        return _DOWN
+    log.warning("whatsapp_unknown_error", status=status, code=code)
+    if 300 <= status < 400:
+        return Halted()  # another server answers for Meta: nothing more is handed to it
+    return _ACCOUNT if status in {401, 403} else Rejected()

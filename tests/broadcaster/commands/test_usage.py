@@ -1,0 +1,44 @@
+"""What is wrong with a command line is one Indonesian line, and exit code 2."""
+
+from pathlib import Path
+
+import pytest
+
+from support.commanding import Program
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("kirimkan",), "Perintah kirimkan tidak ada. Lihat: broadcaster --help"),
+        (("publish",), "Argumen FILE belum diisi. Lihat: broadcaster publish --help"),
+        (
+            ("publish", "--jsn", "x"),
+            "Pilihan --jsn tidak dikenal. Maksud Anda --json? Lihat: broadcaster publish --help",
+        ),
+        (("user", "add", "ani"), "--full-name belum diisi. Lihat: broadcaster user add --help"),
+        (("demo", "--port", "abc"), "--port: harus bilangan. Lihat: broadcaster demo --help"),
+        (("show", "a", "b"), "Ada kata yang berlebih: b. Lihat: broadcaster show --help"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_one_line(
+    tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    done = Program(tmp_path / "data", {})(*words)
+    assert (done.code, done.out, done.err) == (2, "", said + "\n")
+
+
+@pytest.mark.parametrize("port", ["0", "80000"])
+def test_a_port_on_which_no_demo_can_listen_is_one_line(tmp_path: Path, port: str) -> None:
+    done = Program(tmp_path / "data", {})("demo", "--port", port, "--data", str(tmp_path / "demo"))
+    assert (done.code, done.out) == (1, "")
+    assert (
+        done.err
+        == f"Port {port} tidak dapat dipakai. Pilih 1 sampai 65535: broadcaster demo --port 8000.\n"
+    )
+
+
+def test_a_group_alone_lists_its_commands(tmp_path: Path) -> None:
+    done = Program(tmp_path / "data", {})("channel")
+    assert done.code == 2
+    assert "resume" in done.err + done.out

@@ -1,0 +1,103 @@
+"""Names that look like others, to sign in with or to be called by: none is given to a second
+account.
+"""
+
+from dataclasses import replace
+
+import pytest
+
+from broadcaster.domain import accounts as rules
+from broadcaster.domain.accounts import BadAccount
+from broadcaster.domain.confusables import full_name_skeleton, skeleton
+from broadcaster.staff import administration
+from broadcaster.staff.administration import Keeper, Particulars
+from broadcaster.store import accounts
+from broadcaster.store.database import Database
+from subscribers.addresses import AddressBook
+from support.desk import later
+from support.staffing import person
+
+BOOK = AddressBook(b"a secret of sixteen bytes")
+
+
+@pytest.mark.parametrize("other", ["rіna", "rína", "ｒina", "rina.", "_rina", "rinα", "RINA"])
+def test_names_that_look_alike_have_one_skeleton(other: str) -> None:
+    assert skeleton(other) == skeleton("rina")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("rina", "rani"),
+        ("rina", "rina2"),
+        ("orang1", "orang2"),
+        ("siti.aminah", "sitiaminah"),
+        ("a", "b"),
+    ],
+)
+def test_names_that_can_be_told_apart_have_two(one: str, other: str) -> None:
+    assert skeleton(one) != skeleton(other)
+
+
+@pytest.mark.parametrize("other", ["budi-santoso", "budi_santoso", "budi.santos0", "budi.santoso."])
+def test_no_second_account_gets_a_name_that_looks_like_the_first(
+    database: Database, other: str
+) -> None:
+    database.write_now(accounts.add, person("budi.santoso"), at=1.0)
+    with pytest.raises(BadAccount, match=r"terlalu mirip dengan budi\.santoso"):
+        database.write_now(accounts.add, person(other), at=2.0)
+    with pytest.raises(BadAccount, match="sudah ada"):
+        database.write_now(accounts.add, person("budi.santoso"), at=2.0)
+
+
+def test_an_account_from_before_is_still_found_and_nobody_gets_its_look(database: Database) -> None:
+    database.write_now(accounts.add, person("rіna"), at=1.0)
+    assert database.read_now(accounts.find, rules.read_known_name(" RІNA ")) is not None
+    with pytest.raises(BadAccount):
+        database.write_now(accounts.add, person("rina"), at=2.0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "BUDI  SANTOSO",
+        "Budi Sаntoso",
+        "Budi Sant0so",
+        "Budi-Santoso.",
+        "BudI\u3164Santoso",
+        "Budl Santoso",
+    ],
+)
+def test_full_names_that_are_read_alike_have_one_skeleton(other: str) -> None:
+    assert full_name_skeleton(other) == full_name_skeleton("Budi Santoso")
+    assert full_name_skeleton(other) != full_name_skeleton("Budi Santosa")
+
+
+def test_no_second_active_account_is_called_the_same(database: Database) -> None:
+    keeper = Keeper(now=later())
+    first, second = (
+        Particulars(full_name="Budi Santoso", roles=("author",)),
+        Particulars(full_name="budi sant0so", roles=("author",)),
+    )
+    budi = database.write_now(administration.hire, keeper, "budi", first, hashed="x")
+    with pytest.raises(BadAccount, match=r"terlalu mirip dengan, akun budi \(Budi Santoso\)"):
+        database.write_now(administration.hire, keeper, "lain", second, hashed="x")
+    dewi = database.write_now(
+        administration.hire, keeper, "dewi", replace(second, full_name="Dewi"), hashed="x"
+    )
+    with pytest.raises(BadAccount, match="Tambahkan gelar"):
+        database.write_now(administration.change, keeper, dewi.id, second, book=BOOK)
+    database.write_now(administration.disable, keeper, budi.id)
+    database.write_now(administration.change, keeper, dewi.id, second, book=BOOK)
+    with pytest.raises(BadAccount):
+        database.write_now(administration.enable, keeper, budi.id)
+
+
+def test_who_was_called_the_same_before_may_be_changed_otherwise(database: Database) -> None:
+    database.write_now(accounts.add, person("budi", full_name="Budi"), at=1.0)
+    other = database.write_now(accounts.add, person("budi2", full_name="Budi"), at=1.0)
+    particulars = Particulars(full_name="Budi", roles=("author", "screens"))
+    changed = database.write_now(
+        administration.change, Keeper(now=later()), other.id, particulars, book=BOOK
+    )
+    assert changed.roles == ("author", "screens")

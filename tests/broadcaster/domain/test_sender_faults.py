@@ -1,0 +1,104 @@
+"""Blame, as a table: how many replies, from where, and what arrived between."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from broadcaster.domain.sender_faults import (
+    WINDOW_SECONDS,
+    Seen,
+    Successes,
+    Verdict,
+    is_suspect,
+    judge,
+)
+from channels.base.contract import Deferred, Halted, Refused
+from channels.base.sending import SEVERAL
+
+NOW = 10_000.0
+NOBODY = Successes()
+
+
+def spread(count: int, domains: int, *, at: float = NOW - 10) -> list[Seen]:
+    """Replies to so many addresses, dealt out to so many domains; 0: a channel without domains."""
+    return [
+        Seen(address=n, domain=f"d{n % domains}" if domains else "", at=at) for n in range(count)
+    ]
+
+
+def verdict(seen: Sequence[Seen], successes: Successes = NOBODY, *, idle: bool = False) -> Verdict:
+    """The verdict now."""
+    return judge(seen, successes, now=NOW, idle=idle)
+
+
+@pytest.mark.parametrize(
+    ("count", "domains", "halts", "held"),
+    [
+        (1, 1, False, 0),
+        (2, 1, False, 0),
+        (3, 1, False, 1),
+        (200, 1, False, 1),
+        (3, 3, False, 0),
+        (8, 3, False, 2),
+        (9, 3, True, 3),
+        (SEVERAL - 1, 9, False, 0),
+        (SEVERAL, SEVERAL, True, 0),
+        (12, 12, True, 0),
+        (SEVERAL - 1, 0, False, 0),
+        (SEVERAL, 0, True, 0),
+    ],
+)
+def test_while_others_are_left_to_try_several_must_agree(
+    count: int, domains: int, halts: bool, held: int
+) -> None:
+    found = verdict(spread(count, domains))
+    assert (found.halt, len(found.domains)) == (halts, held)
+
+
+@pytest.mark.parametrize(
+    ("count", "domains", "halts"),
+    [
+        (0, 1, False),
+        (1, 1, False),
+        (1, 0, False),
+        (2, 2, False),
+        (2, 0, False),
+        (3, 3, True),
+        (3, 0, True),
+        (SEVERAL - 1, 1, False),
+        (SEVERAL - 1, 2, False),
+        (SEVERAL, 1, True),
+        (SEVERAL, 2, True),
+    ],
+)
+def test_where_nobody_else_is_left_three_domains_or_ten_addresses_are_enough(
+    count: int, domains: int, halts: bool
+) -> None:
+    assert verdict(spread(count, domains), idle=True).halt == halts
+
+
+def test_what_came_before_a_success_counts_for_nothing() -> None:
+    assert not verdict(spread(12, 12), Successes(channel=NOW - 5), idle=True).halt
+
+
+def test_a_success_at_a_domain_frees_that_domain_alone() -> None:
+    assert verdict(spread(6, 2), Successes(domains={"d0": NOW - 5})).domains == {"d1"}
+
+
+def test_a_success_elsewhere_keeps_no_domain_from_being_held() -> None:
+    found = verdict(spread(3, 1), Successes(channel=NOW - 5))
+    assert (found.halt, found.domains) == (False, {"d0"})
+
+
+def test_old_replies_count_for_nothing() -> None:
+    assert verdict(spread(12, 12, at=NOW - WINDOW_SECONDS - 1), idle=True) == Verdict()
+
+
+def test_only_replies_to_single_recipients_are_suspect() -> None:
+    assert is_suspect(Halted(about="either")) and is_suspect(Halted(about="recipient"))
+    assert is_suspect(Deferred(throttle=True, scope="domain", about="recipient"))
+    assert is_suspect(Deferred(throttle=True, alarm=True, about="either"))
+    assert not is_suspect(Halted())
+    assert not is_suspect(Deferred(throttle=True, scope="domain"))
+    assert not is_suspect(Deferred(about="recipient"))
+    assert not is_suspect(Refused(reason="address_dead"))

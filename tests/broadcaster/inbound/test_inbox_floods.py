@@ -1,0 +1,204 @@
+"""Floods of statuses that match nothing of ours, over HTTP into a real worker: a stop is applied
+within one round.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from broadcaster.app import App, open_app
+from broadcaster.domain import inbox_events
+from broadcaster.inbound import inbox as receipts
+from broadcaster.inbound.replies import Answerer
+from broadcaster.runtime import config
+from broadcaster.store import inbox
+from broadcaster.store.tables import receipt
+from broadcaster.web.server import serve
+from broadcaster.worker import LaneWorker
+from channels.base.contract import AddressEvent, InboundEvent
+from subscribers import residents
+from support.browsing import CREDENTIALS, listening
+from support.flooding import flood, say, written
+from support.sending import table
+from support.waiting import until
+from support.world import subscribe, variables
+
+SITI = "6281200000001"
+COUNT = 7_000
+FIRST_WAIT = 5
+ROUND = 300
+"""Events other than residents' words that one round looks at."""
+
+
+@asynccontextmanager
+async def served(
+    database_url: str, folder: Path
+) -> AsyncIterator[tuple[App, str, aiohttp.ClientSession]]:
+    """The web process with the clock on the wall, and Siti among its subscribers."""
+    environ = variables(
+        database_url, folder, **{**CREDENTIALS, "WHATSAPP_API_URL": "http://127.0.0.1:9/v25.0"}
+    )
+    with listening() as (sock, port):
+        async with open_app(config.read(environ)) as app, aiohttp.ClientSession() as session:
+            await subscribe(app, "whatsapp", [(SITI, "cibabat")])
+            ready = asyncio.Event()
+            serving = asyncio.create_task(serve(app, "127.0.0.1", port, ready, listening=sock))
+            await ready.wait()
+            yield app, f"http://127.0.0.1:{port}", session
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+
+
+@asynccontextmanager
+async def working(app: App) -> AsyncIterator[LaneWorker]:
+    """A worker that works until the block ends."""
+    worker = LaneWorker(app, "routine")
+    task = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await asyncio.wait_for(task, 20)
+
+
+def is_stopped(app: App) -> bool:
+    """Whether Siti is written to no more."""
+    found = app.database.read_now(residents.find, app.book, "whatsapp", SITI)
+    assert found is not None
+    return not found.confirmed
+
+
+def looked_at(app: App) -> list[float]:
+    """When each status that was put off was last looked at."""
+    return [
+        row.due_at - FIRST_WAIT * 2 ** (row.tries - 1) for row in table(app, receipt) if row.tries
+    ]
+
+
+def newest(app: App) -> Any:
+    """The event that came last."""
+    return table(app, receipt)[-1]
+
+
+async def test_a_stop_behind_7000_statuses_that_are_nobodys_is_applied_first(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with served(database_url, tmp_path) as (app, url, session):
+        await flood(session, url, COUNT)
+        await say(session, url, written(SITI, "BERHENTI"))
+        async with working(app):
+            await until(lambda: is_stopped(app), seconds=60, what="the stop is applied")
+            await until(lambda: newest(app).applied_at, seconds=60)
+            await until(lambda: looked_at(app), seconds=60, what="statuses are looked at after it")
+        assert newest(app).applied_at <= min(looked_at(app))
+
+
+async def test_a_stop_in_the_middle_of_a_flood_waits_for_one_round_at_most(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with served(database_url, tmp_path) as (app, url, session):
+        await flood(session, url, COUNT)
+        async with working(app):
+            await until(lambda: looked_at(app), seconds=60, what="the flood is being looked at")
+            await say(session, url, written(SITI, "BERHENTI"))
+            await until(lambda: is_stopped(app), seconds=60, what="the stop is applied")
+        stop = newest(app)
+        between = [at for at in looked_at(app) if stop.received_at < at <= stop.applied_at]
+        assert len(between) <= ROUND
+
+
+async def test_a_stop_to_another_number_of_the_app_stops_nobody_and_is_not_answered(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    async with served(sqlite_url, tmp_path) as (app, url, session):
+        await say(session, url, written(SITI, "STOP"), number="999")
+        await say(
+            session,
+            url,
+            {"statuses": [{"id": "wamid.X", "status": "failed", "timestamp": "1795567380"}]},
+            number="999",
+        )
+        assert table(app, receipt) == []
+        await say(session, url, written(SITI, "STOP", mark="2"))
+        assert len(table(app, receipt)) == 1
+        assert not is_stopped(app)
+
+
+async def chatter(app: App, words: str, count: int) -> None:
+    """Let fifty strangers say something so many times."""
+    said = [
+        InboundEvent(dedupe=f"{words}.{n}", address=f"62877{n % 50:08}", text=words)
+        for n in range(count)
+    ]
+    await receipts.accept(app, "whatsapp", said)
+
+
+@pytest.mark.parametrize("words", ["halo", "BERHENTI"])
+@pytest.mark.parametrize(
+    "stop",
+    [
+        InboundEvent(dedupe="stop", address=SITI, text="BERHENTI"),
+        InboundEvent(dedupe="stop", address="ID.77", payload="stop", aliases=(SITI,)),
+        AddressEvent(dedupe="stop", address=SITI, state="opted_out"),
+    ],
+    ids=["written", "pressed", "preferred"],
+)
+async def test_a_stop_behind_7000_words_of_strangers_is_applied_first(
+    sqlite_url: str, tmp_path: Path, stop: InboundEvent | AddressEvent, words: str
+) -> None:
+    async with served(sqlite_url, tmp_path) as (app, _url, _session):
+        await chatter(app, words, COUNT)
+        await receipts.accept(app, "whatsapp", [stop])
+        first = await app.database.read(receipts._look, app, next(iter(inbox.KINDS)))
+        assert [item.event for item in first.ready] == [stop]
+        assert await receipts.apply_due(app, Answerer(app))
+        assert is_stopped(app)
+        assert (
+            len([row for row in table(app, receipt) if row.applied_at])
+            == 1 + inbox.AT_ONCE[inbox.WORDS]
+        )
+
+
+async def test_a_stop_by_an_id_that_waiting_words_tell_of_is_applied_after_them(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    async with served(sqlite_url, tmp_path) as (app, _url, _session):
+        hello = InboundEvent(dedupe="1", address=SITI, text="halo", aliases=("ID.77",))
+        await receipts.accept(
+            app, "whatsapp", [hello, InboundEvent(dedupe="2", address="ID.77", text="BERHENTI")]
+        )
+        await receipts.apply_due(app, Answerer(app))
+        assert is_stopped(app)
+
+
+async def test_a_stop_that_waits_since_an_earlier_version_is_applied(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    async with served(sqlite_url, tmp_path) as (app, _url, _session):
+        stop = InboundEvent(dedupe="stop", address=SITI, text="BERHENTI")
+        sealed = app.book.seal(inbox_events.sealed_as("whatsapp"), inbox_events.encode(stop))
+        await app.database.write(
+            inbox.keep, "whatsapp", [inbox.Kept(dedupe=b"x", body=sealed, priority=0)], 0.0
+        )
+        await receipts.apply_due(app, Answerer(app))
+        assert is_stopped(app)
+
+
+@pytest.mark.parametrize("words", ["BERHENTI", "halo"])
+async def test_what_a_resident_says_is_kept_before_every_status(
+    words: str, sqlite_url: str, tmp_path: Path
+) -> None:
+    async with served(sqlite_url, tmp_path) as (app, url, session):
+        await say(
+            session,
+            url,
+            {"statuses": [{"id": "wamid.Y", "status": "sent", "timestamp": "1795567380"}]},
+        )
+        await say(session, url, written(SITI, words))
+        status, said = table(app, receipt)
+        assert said.priority < status.priority

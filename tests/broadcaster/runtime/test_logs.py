@@ -1,0 +1,102 @@
+"""Logs of the serving processes: lines of JSON on standard error, and errors without the values
+they quote.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from broadcaster.runtime.logs import ROOT, told
+from subscribers.addresses import AddressBook, SealBroken
+
+LOGGING = """
+import logging, structlog
+from broadcaster.runtime.logs import configure
+configure(quiet={quiet})
+log = structlog.get_logger("test")
+log.debug("too_fine")
+log.info("ring", channel="email", waiting=3)
+log.warning("slow", channel="email")
+logging.getLogger("arq.worker").warning("job 123 of 0812-3456-7890")
+logging.getLogger("telegram.ext").error("told")
+logging.getLogger("other").info("chatter")
+try:
+    1 / 0
+except ZeroDivisionError:
+    log.exception("broke")
+"""
+
+
+def lines(*, quiet: bool) -> list[str]:
+    """What a process that logs says, on standard error."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOGGING.format(quiet=quiet)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == ""
+    return done.stderr.splitlines()
+
+
+def test_each_event_is_one_line_of_json_with_level_and_time() -> None:
+    events = [json.loads(line) for line in lines(quiet=False) if line.startswith("{")]
+    assert [event["event"] for event in events] == ["ring", "slow", "broke"]
+    assert events[0]["channel"] == "email"
+    assert (events[0]["level"], events[0]["waiting"]) == ("info", 3)
+    assert events[0]["timestamp"].endswith("Z")
+    assert "ZeroDivisionError" in events[2]["exception"]
+
+
+def test_libraries_speak_only_when_something_is_wrong() -> None:
+    said = "\n".join(lines(quiet=False))
+    assert "0812-3456-7890" not in said
+    assert "chatter" not in said
+    assert "ERROR telegram.ext told" in said
+
+
+def test_quiet_keeps_to_warnings() -> None:
+    events = [json.loads(line)["event"] for line in lines(quiet=True) if line.startswith("{")]
+    assert events == ["slow", "broke"]
+
+
+# --- errors without values ------------------------------------------------------------------------------
+
+
+def broken() -> Exception:
+    """An error out of our own code that quotes what it was given."""
+    with pytest.raises(SealBroken) as caught:
+        AddressBook(b"0" * 32).open("email", b"siti@contoh.example")
+    return caught.value
+
+
+def test_an_error_is_told_by_its_kind_and_our_line_never_by_its_message() -> None:
+    text = told(broken())
+    assert text.startswith(f"{type(broken()).__name__} in subscribers/addresses.py:")
+    assert "siti" not in text
+
+
+def test_an_error_from_elsewhere_names_the_last_line_of_ours() -> None:
+    try:
+        json.loads("{ rahasia")
+    except ValueError as error:
+        assert told(error) == "JSONDecodeError"
+    try:
+        AddressBook(b"short")
+    except Exception as error:  # noqa: BLE001  whichever it is
+        assert "subscribers/addresses.py:" in told(error)
+
+
+def test_a_group_of_errors_is_told_by_its_parts_each_kind_once() -> None:
+    group = ExceptionGroup(
+        "rahasia", [ValueError("0812"), ExceptionGroup("x", [KeyError("0813"), ValueError("0814")])]
+    )
+    assert told(group) == "ValueError, KeyError"
+
+
+def test_the_root_is_the_folder_of_our_packages() -> None:
+    assert Path(ROOT, "broadcaster", "runtime", "logs.py").exists()

@@ -1,0 +1,247 @@
+"""Databases from before spellings were one: at the first start with the key each mail address is
+found in whatever case.
+"""
+
+import base64
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from sqlalchemy import Connection, func, insert, select
+
+from broadcaster.runtime import secret_key
+from broadcaster.runtime.config import Settings
+from broadcaster.store import migrate, respelling
+from broadcaster.store.database import Database
+from broadcaster.store.tables import delivery, held_suppression, run
+from subscribers import consent, enrolment, residents
+from subscribers import respelling as stored
+from subscribers import store as tables
+from subscribers.addresses import AddressBook
+from subscribers.areas import AreaTree
+from subscribers.enrolment import Subscription
+from subscribers.subscriptions import read
+from support.world import SECRET
+
+TREE = AreaTree.built_in()
+NOW = 1_795_600_000.0
+CIBABAT, MELONG = "32.77.03.1002", "32.77.01.1001"
+
+
+class FormerBook(AddressBook):
+    """Finds addresses by the spelling they came in, as the version before did."""
+
+    def address_lookup(self, channel: str, address: str) -> bytes:
+        return self.lookup(channel, address)
+
+
+FORMER = FormerBook(secret_key.derive(base64.b64decode(SECRET), "addresses"))
+BOOK = AddressBook(secret_key.derive(base64.b64decode(SECRET), "addresses"))
+
+
+class Older:
+    """A database of the version before, and what its next start makes of it."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.settings = Settings(database_url=url, data_dir=folder, secret_key=SECRET)
+        migrate.migrate(url)
+        self.database = Database(url)
+
+    def store(self, act: Any, *arguments: Any) -> Any:
+        return self.database.write_now(act, *arguments)
+
+    def sign_up(
+        self,
+        address: str,
+        areas: str = "cibabat",
+        *,
+        at: float = NOW,
+        channel: str = "email",
+        **more: Any,
+    ) -> int:
+        """Sign an address up as the version before did; its id."""
+        item = Subscription(
+            channel=channel,
+            address=address,
+            areas=tuple(areas.split()),
+            source="formulir",
+            consent_at=at,
+            act="imported",
+            **more,
+        )
+        self.store(enrolment.enrol, FORMER, TREE, [item], at)
+        return int(self.find(address, FORMER, channel).id)
+
+    def find(self, address: str, book: AddressBook = BOOK, channel: str = "email") -> Any:
+        return self.database.read_now(residents.find, book, channel, address)
+
+    def start(self) -> None:
+        """Go back to the tables of the version before, and start this one."""
+        self.store(lambda connection: command.downgrade(migrate._config(connection), "0019"))
+        secret_key.prepare(self.settings)
+
+
+@pytest.fixture
+def older(empty_database_url: str, tmp_path: Path) -> Iterator[Older]:
+    database = Older(empty_database_url, tmp_path)
+    yield database
+    database.database.close()
+
+
+def test_an_address_is_found_in_whatever_case_and_sent_to_as_it_was_written(older: Older) -> None:
+    number = older.sign_up("Sari.B@contoh.example")
+    phone = older.sign_up("ID.9aB", channel="whatsapp")
+    assert older.find("sari.b@contoh.example") is None
+    older.start()
+    row = older.find("sari.b@contoh.example")
+    assert (row.id, BOOK.open("email", row.cipher)) == (number, "Sari.B@contoh.example")
+    assert older.find("ID.9aB", channel="whatsapp").id == phone
+    assert older.find("id.9ab", channel="whatsapp") is None, "ids of providers are what they are"
+
+
+def test_twins_become_one_that_keeps_the_newest_own_word_and_every_proof(older: Older) -> None:
+    first = older.sign_up("Sari.B@contoh.example", "cibabat", at=NOW)
+    older.sign_up("sari.b@contoh.example", "melong", at=NOW + 9, language="en", person="w17")
+    older.sign_up("SARI.B@contoh.example", "cibabat", at=NOW + 5)
+    older.start()
+    row = older.find("Sari.b@contoh.example")
+    assert (row.id, row.language, row.home) == (first, "en", MELONG)
+    assert older.database.read_now(read, first).areas == (MELONG,)
+    assert [proof["at"] for proof in older.database.read_now(consent.history, first)] == [
+        NOW,
+        NOW + 9,
+        NOW + 5,
+    ]
+    assert older.database.read_now(
+        lambda c: c.execute(select(tables.address.c.agreed_at)).scalars().all()
+    ) == [NOW + 9]
+    people = older.database.read_now(
+        lambda c: c.execute(select(tables.subscriber.c.reference)).scalars().all()
+    )
+    assert people == [BOOK.reference("w17")]
+
+
+@pytest.mark.parametrize("stopped", [0, 1])
+@pytest.mark.parametrize("reason", ["opted_out", "address_dead"])
+def test_a_stop_of_either_twin_holds(older: Older, stopped: int, reason: consent.Reason) -> None:
+    twins = [
+        older.sign_up("Sari.B@contoh.example", at=NOW),
+        older.sign_up("sari.b@contoh.example", at=NOW + 9),
+    ]
+    older.store(partial(consent.suppress, at=NOW + 1, source="web"), twins[stopped], reason)
+    older.start()
+    row = older.find("sari.b@contoh.example")
+    assert (row.id, row.confirmed, row.reason) == (twins[0], False, reason)
+
+
+def test_links_in_old_messages_of_either_twin_still_stop_it(older: Older) -> None:
+    twins = [
+        older.sign_up("Sari.B@contoh.example"),
+        older.sign_up("sari.b@contoh.example"),
+        older.sign_up("SARI.b@contoh.example"),
+    ]
+    older.start()
+    assert [older.database.read_now(residents.remaining_id, number) for number in twins] == [
+        twins[0]
+    ] * 3
+    assert older.store(residents.erase, BOOK, "email", "sari.B@contoh.example")
+    assert (
+        older.database.read_now(
+            lambda c: c.execute(select(func.count()).select_from(tables.merged)).scalar()
+        )
+        == 0
+    )
+
+
+def test_what_the_ledger_has_of_either_twin_stays(older: Older) -> None:
+    keep, gone = older.sign_up("Sari.B@contoh.example"), older.sign_up("sari.b@contoh.example")
+    slots = [
+        older.find(text, FORMER).slot for text in ("Sari.B@contoh.example", "sari.b@contoh.example")
+    ]
+    place = {"channel": "email", "area": CIBABAT, "state": 2}
+
+    def deliver(connection: Connection) -> None:
+        for edition in (1, 2):
+            values = {"edition": edition, "channel": "email", "lane": "routine", "state": "done"}
+            columns = {
+                name: 0
+                for name, column in run.c.items()
+                if not column.nullable
+                and column.default is None
+                and column.server_default is None
+                and name not in values
+            }
+            connection.execute(insert(run).values({**columns, **values}))
+        rows = [(1, slots[0], keep), (1, slots[1], gone), (2, slots[1], gone)]
+        connection.execute(
+            insert(delivery), [{**place, "edition": e, "slot": s, "address": a} for e, s, a in rows]
+        )
+        connection.execute(
+            insert(held_suppression).values(
+                address=gone, channel="email", reason="address_dead", at=NOW
+            )
+        )
+
+    older.store(deliver)
+    older.start()
+    columns = (delivery.c.edition, delivery.c.slot, delivery.c.address)
+    rows = older.database.read_now(lambda c: c.execute(select(*columns).order_by(*columns)).all())
+    assert sorted(tuple(row) for row in rows) == sorted(
+        [(1, slots[0], keep), (1, slots[1], gone), (2, slots[0], keep)]
+    )
+    assert older.database.read_now(
+        lambda c: c.execute(select(held_suppression.c.address)).scalars().all()
+    ) == [keep]
+
+
+def test_many_follow_in_bounded_steps_that_may_be_interrupted(older: Older) -> None:
+    items = [
+        Subscription(
+            channel="email",
+            address=f"{name}{n}@contoh.example",
+            areas=("cibabat",),
+            source="x",
+            consent_at=NOW,
+        )
+        for n in range(600)
+        for name in ("Warga", "warga", "Tetangga")
+    ]
+    older.store(enrolment.enrol, FORMER, TREE, items, NOW)
+    older.store(lambda connection: command.downgrade(migrate._config(connection), "0019"))
+    migrate.migrate(older.settings.database)
+    assert older.store(respelling.step, BOOK), "whoever does this is ended here"
+    assert older.database.read_now(stored.is_pending)
+    secret_key.prepare(older.settings)
+    assert not older.database.read_now(stored.is_pending)
+    assert (
+        older.database.read_now(
+            lambda c: c.execute(select(func.count()).select_from(tables.address)).scalar()
+        )
+        == 1_200
+    )
+    assert older.find("WARGA599@contoh.example") is not None
+    assert older.store(enrolment.enrol, BOOK, TREE, items, NOW) == [
+        "same" if n % 3 else "repeated" for n in range(1_800)
+    ]
+
+
+def test_an_address_that_the_key_does_not_open_stays_and_the_others_follow(older: Older) -> None:
+    broken, whole, _ = (older.sign_up(f"{name}@contoh.example") for name in ("Ani", "Budi", "Dewi"))
+    older.store(
+        lambda c: c.execute(
+            tables.address.update().where(tables.address.c.id == broken).values(cipher=b"\x01x")
+        )
+    )
+    older.start()
+    assert older.find("budi@contoh.example").id == whole
+    assert older.find("ani@contoh.example") is None
+
+
+def test_a_new_database_has_nothing_to_respell(empty_database_url: str, tmp_path: Path) -> None:
+    older = Older(empty_database_url, tmp_path)
+    secret_key.prepare(older.settings)
+    assert not older.database.read_now(stored.is_pending)
+    older.database.close()

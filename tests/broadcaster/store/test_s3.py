@@ -1,0 +1,221 @@
+"""The object store: signatures by the published examples, and all four acts against a server that
+checks each signature.
+"""
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiohttp import web
+
+from broadcaster.app import open_depot
+from broadcaster.simulation.serving import running
+from broadcaster.store.blobs import FolderDepot, StoreDown
+from broadcaster.store.s3 import Location, S3Depot, signed
+
+KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+NAME = "0123456789abcdef0123456789abcdef/web.jpg"
+
+
+# --- the signature: examples of "Signature Calculations for the Authorization Header", AWS ------------------
+
+EXAMPLE = Location(
+    key=KEY, secret=SECRET, host="examplebucket.s3.amazonaws.com", bucket="examplebucket"
+)
+MAY = datetime(2013, 5, 24, tzinfo=UTC)
+
+
+def test_a_get_is_signed_as_in_the_published_example() -> None:
+    headers = signed("GET", "/test.txt", {"range": "bytes=0-9"}, b"", location=EXAMPLE, at=MAY)
+    assert headers["x-amz-date"] == "20130524T000000Z"
+    assert headers["authorization"] == (
+        f"AWS4-HMAC-SHA256 Credential={KEY}/20130524/us-east-1/s3/aws4_request,"
+        "SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,"
+        "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
+    )
+
+
+def test_a_put_is_signed_as_in_the_published_example() -> None:
+    given = {"date": "Fri, 24 May 2013 00:00:00 GMT", "x-amz-storage-class": "REDUCED_REDUNDANCY"}
+    headers = signed(
+        "PUT", "/test%24file.text", given, b"Welcome to Amazon S3.", location=EXAMPLE, at=MAY
+    )
+    assert headers["authorization"].endswith(
+        "SignedHeaders=date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class,"
+        "Signature=98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd"
+    )
+
+
+# --- where -------------------------------------------------------------------------------------------------
+
+
+def test_the_address_names_key_secret_place_and_region() -> None:
+    found = Location.of(
+        "s3://KUNCI:ra%2Fha%3Asia@minio.example:9000/gambar-kota?region=ap-southeast-3&tls=false"
+    )
+    assert found == Location(
+        key="KUNCI",
+        secret="ra/ha:sia",
+        host="minio.example:9000",
+        bucket="gambar-kota",
+        region="ap-southeast-3",
+        tls=False,
+    )
+    assert "ra/ha" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://k:s@host/bucket", "s3://host/bucket", "s3://k@host/bucket", "s3://k:s@host", "s3://k:s@host/a/b",
+        "s3://k:s@host/bucket?tls=ya", "s3://k:s@host/bucket?wilayah=x", "s3://k:s@/bucket", "s3://k:s@host/..",
+    ],
+)  # fmt: skip
+def test_any_other_address_is_refused_without_quoting_it(url: str) -> None:
+    with pytest.raises(ValueError, match="harus berbentuk") as caught:
+        Location.of(url)
+    assert url not in str(caught.value)
+
+
+# --- a server that knows the secret and nothing of our code -----------------------------------------------
+
+
+class Bucket:
+    """Path-style S3 over HTTP: PUT, GET, DELETE; whoever signs wrongly or late gets 403. `ill`
+    answers everything.
+    """
+
+    def __init__(self, *, now: datetime = MAY) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.now, self.ill = now, 0
+
+    @property
+    def app(self) -> web.Application:
+        """The server."""
+        app = web.Application(client_max_size=1 << 24)
+        app.router.add_route("*", "/gambar-kota/{name:.+}", self._answer)
+        return app
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        if self.ill:
+            return web.Response(status=self.ill)
+        if not self._right(request, body):
+            return web.Response(status=403)
+        name = request.match_info["name"]
+        if request.method == "PUT":
+            self.objects[name] = body
+            return web.Response()
+        if name not in self.objects:
+            return web.Response(status=204 if request.method == "DELETE" else 404)
+        if request.method == "DELETE":
+            del self.objects[name]
+            return web.Response(status=204)
+        return web.Response(body=self.objects[name])
+
+    def _right(self, request: web.Request, body: bytes) -> bool:
+        scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
+        said = dict(part.split("=", 1) for part in rest.split(",") if "=" in part)
+        stamp = request.headers.get("X-Amz-Date", "")
+        at = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        digest = hashlib.sha256(body).hexdigest()
+        if scheme != "AWS4-HMAC-SHA256" or abs(at - self.now) > timedelta(minutes=15):
+            return False
+        if request.headers.get("X-Amz-Content-Sha256") != digest:
+            return False
+        names = said["SignedHeaders"].split(";")
+        assert {"host", "x-amz-content-sha256", "x-amz-date"} <= set(names)
+        lines = "".join(f"{name}:{request.headers[name]}\n" for name in names)
+        canonical = f"{request.method}\n{request.raw_path}\n\n{lines}\n{';'.join(names)}\n{digest}"
+        key = b"AWS4" + SECRET.encode()
+        for part in (stamp[:8], "ap-southeast-3", "s3", "aws4_request"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        scope = f"{stamp[:8]}/ap-southeast-3/s3/aws4_request"
+        hashed = hashlib.sha256(canonical.encode()).hexdigest()
+        right = hmac.digest(
+            key, f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashed}".encode(), "sha256"
+        ).hex()
+        return said["Credential"] == f"{KEY}/{scope}" and hmac.compare_digest(
+            said["Signature"], right
+        )
+
+
+@asynccontextmanager
+async def connected(
+    bucket: Bucket, *, secret: str = SECRET, now: datetime = MAY
+) -> AsyncIterator[S3Depot]:
+    """A depot before that server."""
+    async with running(bucket.app) as url:
+        host = url.removeprefix("http://")
+        location = Location(
+            key=KEY,
+            secret=secret,
+            host=host,
+            bucket="gambar-kota",
+            region="ap-southeast-3",
+            tls=False,
+        )
+        depot = S3Depot(location, now=lambda: now)
+        try:
+            yield depot
+        finally:
+            await depot.aclose()
+
+
+async def test_a_file_is_put_got_and_taken_away() -> None:
+    bucket = Bucket()
+    async with connected(bucket) as depot:
+        assert await depot.get(NAME) is None
+        await depot.put(NAME, b"gambar")
+        assert bucket.objects == {NAME: b"gambar"}
+        assert await depot.get(NAME) == b"gambar"
+        await depot.put(NAME, bytes(3_000_000))
+        assert await depot.get(NAME) == bytes(3_000_000)
+        await depot.delete(NAME)
+        await depot.delete(NAME)
+        assert bucket.objects == {}
+
+
+async def test_a_wrong_secret_or_clock_is_told() -> None:
+    async with connected(Bucket(), secret="salah") as depot:
+        with pytest.raises(StoreDown, match="PUT 403"):
+            await depot.put(NAME, b"gambar")
+    async with connected(Bucket(), now=MAY + timedelta(hours=1)) as depot:
+        with pytest.raises(StoreDown, match="GET 403"):
+            await depot.get(NAME)
+
+
+async def test_a_store_that_is_ill_or_away_is_told_without_its_address() -> None:
+    bucket = Bucket()
+    async with connected(bucket) as depot:
+        bucket.ill = 503
+        for act in (depot.put(NAME, b"x"), depot.get(NAME), depot.delete(NAME)):
+            with pytest.raises(StoreDown, match="503"):
+                await act
+    location = Location(key=KEY, secret=SECRET, host="127.0.0.1:9", bucket="gambar-kota", tls=False)
+    away = S3Depot(location)
+    with pytest.raises(StoreDown) as caught:
+        await away.get(NAME)
+    await away.aclose()
+    assert "127.0.0.1" not in str(caught.value)
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    bucket = Bucket()
+    bucket.ill = 307
+    async with connected(bucket) as depot:
+        with pytest.raises(StoreDown, match="307"):
+            await depot.put(NAME, b"x")
+
+
+def test_the_setting_chooses_the_depot() -> None:
+    from broadcaster.runtime import config
+
+    assert isinstance(open_depot(config.read({}).settings), FolderDepot)
+    url = f"s3://{KEY}:rahasia@127.0.0.1:9/gambar-kota"
+    settings = config.read({"BROADCASTER_MEDIA_URL": url}).settings
+    assert isinstance(open_depot(settings), S3Depot)
+    assert "rahasia" not in repr(settings)

@@ -1,0 +1,435 @@
+"""Announcements through the API: drafts, publication, refusals in words, repeated requests done
+once, steering.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+
+from broadcaster.store import audit, templates, tokens
+from channels.base.contract import Rejected
+from subscribers import consent, residents
+from support.browsing import EMERGENCY, NOTICE, Running, bearer
+from support.fakes import FakeChannel
+from support.sending import drain_all, with_channels
+
+PATH = "/api/v1/announcements"
+READY = {**NOTICE, "publish": True}
+
+
+async def created(
+    site: Running, content: dict[str, Any], *scopes: str
+) -> tuple[dict[str, Any], str]:
+    """The answer to a creation that succeeds, and the token used."""
+    token = await site.token(*(scopes or ("write", "publish", "read")))
+    answer = await site.post(PATH, content, token)
+    assert answer.status == 201, answer.text
+    return json.loads(answer.text), token
+
+
+async def count(site: Running, table: str) -> int:
+    """Rows of a table."""
+
+    def read(connection: Connection) -> int:
+        return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+
+    return await site.app.database.read(read)
+
+
+async def progress(site: Running, key: str, token: str) -> dict[str, Any]:
+    """What GET answers."""
+    answer = await site.ask(f"{PATH}/{key}", headers=bearer(token))
+    assert answer.status == 200
+    found: dict[str, Any] = json.loads(answer.text)
+    return found
+
+
+async def test_publishing_answers_id_code_status_and_url(site: Running) -> None:
+    answer, _ = await created(site, READY)
+    assert set(answer) == {"id", "code", "status", "url"}
+    assert answer["status"] == "published"
+    assert answer["url"] == f"{site.app.site.base_url}/p/{answer['code']}"
+    assert (await site.ask(f"/p/{answer['code']}")).status == 200
+
+
+async def test_a_blank_of_a_template_is_refused_in_every_request_that_leads_to_residents(
+    site: Running,
+) -> None:
+    answer, token = await created(site, READY)
+    form = {**NOTICE, "title": "Rapat di (balai warga)"}
+    await site.app.database.write(
+        lambda c: templates.add(c, "Rapat", form, actor="staff:rina", at=1.0)
+    )
+    for title in (form["title"], "Air mati di (wilayah), (hari)", "Air mati di …"):
+        for path, more in (
+            (PATH, {"publish": True}),
+            (f"{PATH}/{answer['id']}/correct", {"reason": "Salah."}),
+        ):
+            refused = await site.post(path, {**NOTICE, "title": title, **more}, token)
+            assert refused.status == 422, refused.text
+            assert "Masih ada isian kosong" in refused.text
+    withdrawn = await site.post(
+        f"{PATH}/{answer['id']}/withdraw", {"reason": "Batal, lihat (tautan)."}, token
+    )
+    assert withdrawn.status == 422
+    assert await count(site, "edition") == 1
+
+
+async def test_without_publish_it_is_a_draft_that_nobody_sees(site: Running) -> None:
+    answer, _ = await created(site, dict(NOTICE), "write")
+    assert answer["status"] == "draft"
+    assert await count(site, "edition") == 0
+    assert (await site.ask(f"/p/{answer['code']}")).status == 404
+
+
+async def test_publishing_wants_the_scope_publish_besides_write(site: Running) -> None:
+    token = await site.token("write", "read")
+    answer = await site.post(PATH, READY, token)
+    assert answer.status == 403
+    assert await count(site, "announcement") == 0
+
+
+async def test_a_publication_has_a_run_for_each_open_channel_and_an_audit_row_naming_the_token(
+    either: Running,
+) -> None:
+    answer, token = await created(either, READY)
+    found = await progress(either, answer["id"], token)
+    assert found["sending"] == "preparing"
+    assert set(found["deliveries"]) == {"email", "telegram", "whatsapp"}
+    assert set(found["deliveries"]["email"]) == {
+        "pending",
+        "sending",
+        "sent",
+        "delivered",
+        "read",
+        "failed",
+        "skipped",
+        "cancelled",
+        "expired",
+        "unconfirmed",
+    }
+    assert found["possible_duplicates"] == 0
+
+    def acts(connection: Connection) -> list[tuple[str, str]]:
+        return [
+            (row.actor, row.act)
+            for row in connection.execute(text("SELECT actor, act FROM audit ORDER BY id"))
+        ]
+
+    assert ("token:uji 0", "publish") in await either.app.database.read(acts)
+    assert await either.app.database.read(audit.verify) >= 1
+
+
+async def test_it_can_be_followed_by_its_code_too(site: Running) -> None:
+    answer, token = await created(site, READY)
+    assert (await progress(site, answer["code"], token))["id"] == answer["id"]
+
+
+async def test_an_emergency_goes_by_its_own_lane(site: Running) -> None:
+    await created(site, {**EMERGENCY, "publish": True})
+
+    def lanes(connection: Connection) -> set[str]:
+        return set(connection.execute(text("SELECT DISTINCT lane FROM run")).scalars())
+
+    assert await site.app.database.read(lanes) == {"emergency"}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"title": "x" * 71}, "title"),
+        ({"areas": ["lembang"]}, "areas"),
+        ({"areas": []}, "areas"),
+        ({"expires": "2020-01-01 10:00"}, "expires"),
+        ({"channels": ["merpati"]}, "channels"),
+        ({"level": "gawat"}, "level"),
+        ({"judul": "x"}, "judul"),
+        ({"publish": "ya"}, "publish"),
+        ({"level": "emergency"}, "instruction"),
+        ({"body": 7}, "body"),
+        ({"translations": {"en": {"title": "x"}}}, "translations.en.body"),
+    ],
+)
+async def test_what_is_wrong_is_named_with_field_reason_and_remedy(
+    site: Running, change: dict[str, Any], field: str
+) -> None:
+    token = await site.token("write", "publish")
+    answer = await site.post(PATH, {**READY, **change}, token)
+    assert answer.status == 422
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problems = json.loads(answer.text)["problems"]
+    assert field in {problem["field"] for problem in problems}
+    assert all(problem["reason"] and problem["remedy"] for problem in problems)
+    assert await count(site, "announcement") == await count(site, "edition") == 0
+
+
+async def test_all_problems_are_named_at_once(site: Running) -> None:
+    token = await site.token("write")
+    answer = await site.post(
+        PATH, {"title": "x" * 71, "areas": ["lembang"], "level": "emergency"}, token
+    )
+    fields = {problem["field"] for problem in json.loads(answer.text)["problems"]}
+    assert {"title", "body", "areas", "expires", "instruction"} <= fields
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b'"x"', b"\xff\xfe", b"[" * 100_000, b"NaN", b'{"title": "\\ud800"}']
+)
+async def test_what_is_no_json_object_is_refused(site: Running, body: bytes) -> None:
+    token = await site.token("write")
+    answer = await site.ask(
+        PATH, "POST", data=body, headers={**bearer(token), "Content-Type": "application/json"}
+    )
+    assert answer.status in {400, 422}
+    assert json.loads(answer.text)["status"] == answer.status
+
+
+async def test_a_body_over_the_cap_is_refused(site: Running) -> None:
+    token = await site.token("write")
+    answer = await site.post(PATH, {**NOTICE, "body": "x" * 300_000}, token)
+    assert answer.status == 413
+
+
+# --- repeated requests --------------------------------------------------------------------------
+
+
+async def test_the_same_key_and_body_publish_once_and_answer_the_same(either: Running) -> None:
+    token = await either.token("write", "publish")
+    answers = [
+        await either.post(PATH, READY, token, **{"Idempotency-Key": "kunci-1"}) for _ in range(3)
+    ]
+    assert {(answer.status, answer.text) for answer in answers} == {(201, answers[0].text)}
+    assert await count(either, "announcement") == await count(either, "edition") == 1
+    assert "Idempotency-Replayed" not in answers[0].headers
+    assert answers[1].headers["Idempotency-Replayed"] == "true"
+
+
+async def test_the_same_key_at_the_same_moment_publishes_once(either: Running) -> None:
+    token = await either.token("write", "publish")
+    many = [either.post(PATH, READY, token, **{"Idempotency-Key": "kunci-1"}) for _ in range(8)]
+    answers = await asyncio.gather(*many)
+    assert {(answer.status, answer.text) for answer in answers} == {(201, answers[0].text)}
+    assert await count(either, "edition") == 1
+
+
+async def test_the_same_key_with_another_body_is_refused_and_does_nothing(either: Running) -> None:
+    token = await either.token("write", "publish")
+    await either.post(PATH, READY, token, **{"Idempotency-Key": "kunci-1"})
+    answer = await either.post(
+        PATH, {**READY, "title": "Lain"}, token, **{"Idempotency-Key": "kunci-1"}
+    )
+    assert answer.status == 422
+    assert json.loads(answer.text)["problems"][0]["field"] == "Idempotency-Key"
+    assert await count(either, "edition") == 1
+
+
+async def test_a_refused_request_leaves_its_key_free(either: Running) -> None:
+    token = await either.token("write", "publish")
+    key = {"Idempotency-Key": "kunci-1"}
+    assert (await either.post(PATH, {**READY, "title": ""}, token, **key)).status == 422
+    assert (await either.post(PATH, READY, token, **key)).status == 201
+
+
+async def test_a_request_repeated_after_its_expiry_still_gets_its_first_answer(
+    site: Running,
+) -> None:
+    token = await site.token("write", "publish")
+    first = await site.post(PATH, READY, token, **{"Idempotency-Key": "kunci-1"})
+    site.clock.now = site.clock.now.replace(hour=20)
+    again = await site.post(PATH, READY, token, **{"Idempotency-Key": "kunci-1"})
+    assert (again.status, again.text) == (201, first.text)
+
+
+async def test_two_tokens_may_use_the_same_key(site: Running) -> None:
+    codes = set()
+    for _ in range(2):
+        token = await site.token("write", "publish")
+        codes.add(
+            json.loads((await site.post(PATH, READY, token, **{"Idempotency-Key": "1"})).text)[
+                "code"
+            ]
+        )
+    assert len(codes) == 2
+
+
+async def test_an_overlong_key_is_refused(site: Running) -> None:
+    token = await site.token("write", "publish")
+    assert (await site.post(PATH, READY, token, **{"Idempotency-Key": "x" * 201})).status == 400
+
+
+# --- steering, correcting, withdrawing -------------------------------------------------------------
+
+
+async def test_sending_can_be_paused_resumed_and_cancelled(either: Running) -> None:
+    answer, token = await created(either, READY)
+    for act, sending in (
+        ("pause", "paused"),
+        ("pause", "paused"),
+        ("resume", "preparing"),
+        ("cancel", "stopped"),
+    ):
+        done = await either.post(f"{PATH}/{answer['id']}/{act}", {}, token)
+        assert done.status == 200, (act, done.text)
+        assert json.loads(done.text)["sending"] == sending
+    assert (await progress(either, answer["id"], token))["sending"] == "stopped"
+
+
+@pytest.mark.parametrize("act", ["pause", "resume"])
+async def test_what_has_stopped_can_be_neither_paused_nor_resumed(site: Running, act: str) -> None:
+    answer, token = await created(site, READY)
+    await site.post(f"{PATH}/{answer['id']}/cancel", {"reason": "Salah wilayah."}, token)
+    refused = await site.post(f"{PATH}/{answer['id']}/{act}", {}, token)
+    assert refused.status == 409
+    assert json.loads(refused.text)["detail"]
+
+
+async def test_retrying_says_how_many_were_opened_again(either: Running) -> None:
+    answer, token = await created(either, READY)
+    done = json.loads((await either.post(f"{PATH}/{answer['id']}/retry-failed", {}, token)).text)
+    assert (done["retried"], done["left_out"]) == (0, {})
+    assert done["id"] == answer["id"]
+
+
+async def test_who_failed_is_tried_again_and_who_is_left_out_is_told(either: Running) -> None:
+    for name in ("satu", "dua", "tiga"):
+        await either.subscriber(f"{name}@contoh.example")
+    answer, token = await created(
+        either, {**READY, "channels": ["email"], "expires": "2099-01-01 00:00"}
+    )
+    app = with_channels(
+        either.app, FakeChannel(provider=lambda recipient: Rejected(code=recipient.address))
+    )
+    await drain_all(app)
+    failed = await progress(either, answer["id"], token)
+    assert [(cause["words"], cause["count"]) for cause in failed["failures"]] == [
+        ("Ditolak penyedia", 1)
+    ] * 3
+    stopped = await either.app.database.read(
+        residents.find, app.book, "email", "dua@contoh.example"
+    )
+    assert stopped is not None
+    await app.database.write(consent.stop, stopped.id, source="test", at=1.0)
+    done = json.loads((await either.post(f"{PATH}/{answer['code']}/retry-failed", {}, token)).text)
+    assert (done["retried"], done["left_out"]) == (2, {"opted_out": 1})
+    assert (
+        done["sending"],
+        done["deliveries"]["email"]["pending"],
+        done["deliveries"]["email"]["failed"],
+    ) == ("running", 2, 1)
+
+
+async def test_a_pause_tells_its_reason_where_others_follow(site: Running) -> None:
+    answer, token = await created(site, READY)
+    await site.post(f"{PATH}/{answer['id']}/pause", {"reason": "Salah wilayah."}, token)
+    found = await progress(site, answer["id"], token)
+    assert {channel["why"] for channel in found["channels"].values()} == {"Salah wilayah."}
+    assert (found["waiting"], found["failures"], found["causes_complete"]) == ([], [], True)
+
+
+async def test_steering_is_noted_with_who_did_it_and_not_when_nothing_changed(
+    site: Running,
+) -> None:
+    answer, token = await created(site, READY)
+    for act in ("pause", "pause", "resume", "retry-failed"):
+        await site.post(f"{PATH}/{answer['id']}/{act}", {}, token)
+
+    def acts(connection: Connection) -> list[tuple[str, str]]:
+        return [
+            (row.actor, row.act)
+            for row in connection.execute(text("SELECT actor, act FROM audit ORDER BY id"))
+        ]
+
+    assert await site.app.database.read(acts) == [
+        ("token:uji 0", act) for act in ("publish", "pause", "resume", "retry-failed", "retried")
+    ]
+
+
+async def test_a_correction_is_the_next_edition_under_the_same_code(either: Running) -> None:
+    answer, token = await created(either, READY)
+    content = {**NOTICE, "expires": "2026-11-25 16:00", "reason": "Air kembali pukul 16.00."}
+    done = await either.post(f"{PATH}/{answer['id']}/correct", content, token)
+    assert done.status == 200, done.text
+    assert json.loads(done.text)["code"] == answer["code"]
+    assert "Air kembali pukul 16.00." in (await either.ask(f"/p/{answer['code']}")).text
+    assert await count(either, "edition") == 2
+
+
+async def test_a_correction_by_code_and_key_happens_once(site: Running) -> None:
+    answer, token = await created(site, READY)
+    content = {**NOTICE, "expires": "2026-11-25 16:00", "reason": "Air kembali pukul 16.00."}
+    for _ in range(2):
+        done = await site.post(
+            f"{PATH}/{answer['code']}/correct", content, token, **{"Idempotency-Key": "r"}
+        )
+        assert done.status == 200
+    assert await count(site, "edition") == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{}, {"reason": ""}, {"reason": "  "}, {"reason": 5}, {"reason": "x" * 301}, {"alasan": "x"}],
+)
+async def test_a_withdrawal_without_a_proper_reason_is_refused(
+    site: Running, content: dict[str, Any]
+) -> None:
+    answer, token = await created(site, READY)
+    refused = await site.post(f"{PATH}/{answer['id']}/withdraw", content, token)
+    assert refused.status == 422
+    assert json.loads(refused.text)["problems"]
+    assert "Dicabut" not in (await site.ask(f"/p/{answer['code']}")).text
+
+
+async def test_a_withdrawal_takes_it_back_once(either: Running) -> None:
+    answer, token = await created(either, READY)
+    done = await either.post(
+        f"{PATH}/{answer['id']}/withdraw", {"reason": "Pekerjaan ditunda."}, token
+    )
+    assert json.loads(done.text)["status"] == "ended"
+    assert "Dicabut" in (await either.ask(f"/p/{answer['code']}")).text
+    again = await either.post(f"{PATH}/{answer['id']}/withdraw", {"reason": "Sekali lagi."}, token)
+    assert again.status == 409
+
+
+async def test_a_draft_cannot_be_corrected_or_withdrawn(site: Running) -> None:
+    answer, token = await created(site, dict(NOTICE))
+    assert (
+        await site.post(f"{PATH}/{answer['id']}/withdraw", {"reason": "Salah."}, token)
+    ).status == 409
+    assert (
+        await site.post(f"{PATH}/{answer['id']}/correct", {**NOTICE, "reason": "Salah."}, token)
+    ).status == 409
+
+
+@pytest.mark.parametrize(
+    "act", ["pause", "resume", "cancel", "retry-failed", "withdraw", "correct"]
+)
+async def test_an_unknown_announcement_is_not_found(site: Running, act: str) -> None:
+    token = await site.token("publish", "read")
+    answer = await site.post(
+        f"{PATH}/tidak-ada/{act}",
+        {**NOTICE, "reason": "x"} if act == "correct" else {"reason": "x"},
+        token,
+    )
+    assert answer.status == 404
+    assert (await site.ask(f"{PATH}/tidak-ada", headers=bearer(token))).status == 404
+
+
+async def test_a_revoked_token_is_refused_at_once(site: Running) -> None:
+    answer, token = await created(site, READY)
+    assert (await progress(site, answer["id"], token))["id"] == answer["id"]
+    await site.app.database.write(tokens.revoke, "uji 0")
+    assert (await site.ask(f"{PATH}/{answer['id']}", headers=bearer(token))).status == 401
+
+
+async def test_strangers_must_wait_but_never_shut_a_token_out(site: Running) -> None:
+    token = await site.token("read")
+    statuses = [
+        (await site.ask("/api/v1/areas", headers=bearer(f"siaran_{number}"))).status
+        for number in range(40)
+    ]
+    assert statuses[0] == 401
+    assert statuses[-1] == 429
+    assert (await site.ask("/api/v1/areas", headers=bearer(token))).status == 200

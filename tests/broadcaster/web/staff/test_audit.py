@@ -1,0 +1,319 @@
+"""The audit log over HTTP: who did what with before and after, filters, pages, copies; read by
+pengelola alone.
+"""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from broadcaster.newsroom import drafts, review, templates
+from broadcaster.newsroom.desk import Desk
+from broadcaster.publishing.press import Press
+from broadcaster.runtime.i18n import words
+from broadcaster.store import audit, audit_lists
+from broadcaster.store.audit_lists import Wanted
+from broadcaster.store.database import Database
+from broadcaster.web.staff import actors
+from support.browsing import Clock, Running
+from support.staffing import NOTICE, Browser, signed_in
+
+ROW = re.compile(r'<li class="line[^"]*" value="(\d+)">')
+
+
+async def act(person: Browser, use_case: Any, *args: Any, **options: Any) -> Any:
+    """Have a person do something, other than by a page."""
+    app = person.site.app
+    desk = Desk(press=Press.of(app), account=person.account, now=app.clock(), place="203.0.113.9")
+    return await app.database.write(use_case, desk, *args, **options)
+
+
+def rows(page: str) -> list[int]:
+    """The numbers of the rows on a page."""
+    return [int(number) for number in ROW.findall(page)]
+
+
+def fill(connection: Connection, count: int) -> None:
+    """So many acts of a machine's."""
+    for number in range(count):
+        audit.append(
+            connection,
+            at=Clock()(),
+            actor="token:situs",
+            act="subscriber",
+            subject="",
+            detail={"n": number},
+        )
+
+
+async def test_a_row_says_who_what_when_from_where_and_what_changed(site: Running) -> None:
+    ani, rina = await signed_in(site, "ani", "admin"), await signed_in(site, "rina", "author")
+    row = await act(rina, drafts.save, NOTICE)
+    await act(rina, review.submit, row.id)
+    page = (await ani.get("/redaksi/audit")).text
+    assert rows(page) == [2, 1]
+    assert f'href="/redaksi/pengumuman/{row.id}">Air PDAM mati di Cibabat</a>' in page
+    for word in ("Diajukan", "Draf dibuat", "Rina", "dari 203.0.113.9", row.code, row.bound):
+        assert word in page
+    assert re.search(r"<del>.*?Draf</del>.*?<ins>.*?Menunggu persetujuan</ins>", page)
+    assert await site.app.database.read(audit.head) in page
+
+
+async def test_an_act_by_a_page_says_from_where(site: Running) -> None:
+    ani, dewi = await signed_in(site, "ani", "admin"), await signed_in(site, "dewi", "approver")
+    stored = await site.publish(channels="email")
+    done = await dewi.post(f"/redaksi/pengiriman/{stored.id}/jeda", {"alasan": "Salah jam"})
+    assert done.status == 303
+    (entry,) = [
+        one for one in await site.app.database.read(audit.about, stored.id) if one.act == "pause"
+    ]
+    assert entry.detail["from"] == "127.0.0.1"
+    assert "dari 127.0.0.1" in (await ani.get("/redaksi/audit?tindakan=pause")).text
+
+
+async def test_the_log_is_filtered_by_who_act_announcement_and_days(site: Running) -> None:
+    ani, rina = await signed_in(site, "ani", "admin"), await signed_in(site, "rina", "author")
+    water = await act(rina, drafts.save, NOTICE)
+    other = await act(rina, drafts.save, {**NOTICE, "title": "Vaksin gratis"})
+    await act(rina, review.submit, water.id)
+    await site.app.database.write(fill, 1)
+    for query, found in (
+        ("", [4, 3, 2, 1]),
+        ("siapa=staff:rina", [3, 2, 1]),
+        ("siapa=token:situs", [4]),
+        ("tindakan=create", [2, 1]),
+        (f"perihal={water.code}", [3, 1]),
+        (f"perihal={other.id}&siapa=staff:rina", [2]),
+        ("dari=2026-11-25&sampai=2026-11-25&tindakan=submit", [3]),
+        ("sampai=2026-11-24", []),
+        ("dari=bukan&perihal=%27;--", []),
+        ("dari=bukan&setelah=x", [4, 3, 2, 1]),
+        ("setelah=3", [2, 1]),
+    ):
+        page = (await ani.get(f"/redaksi/audit?{query}")).text
+        assert rows(page) == found, query
+    assert (
+        "Tidak ada catatan yang cocok" in (await ani.get("/redaksi/audit?tindakan=tidakada")).text
+    )
+    page = (await ani.get("/redaksi/audit?siapa=staff:rina")).text
+    assert '<option value="staff:rina" selected>Rina</option>' in page
+    assert '<option value="subscriber">Pelanggan ditambah atau diubah</option>' in page
+    assert 'href="/redaksi/audit.csv?siapa=staff:rina"' in page
+
+
+async def test_pages_go_on_where_the_last_one_ended(site: Running) -> None:
+    ani = await signed_in(site, "ani", "admin")
+    await site.app.database.write(fill, 120)
+    seen: list[int] = []
+    there = "/redaksi/audit"
+    while there:
+        page = (await ani.get(there)).text
+        seen += rows(page)
+        older = re.search(r'rel="next" href="([^"]+)"', page)
+        there = older[1].replace("&amp;", "&") if older else ""
+    assert seen == list(range(120, 0, -1))
+
+
+async def test_what_is_in_the_log_is_shown_as_text(site: Running) -> None:
+    ani = await signed_in(site, "ani", "admin")
+    evil = "<script>alert(1)</script>"
+
+    def write(connection: Connection) -> None:
+        detail = {
+            "before": {evil: evil},
+            "after": {"mail": evil},
+            evil: [evil, {"a": 1}],
+            "n": None,
+            "ok": True,
+            "state": evil,
+        }
+        audit.append(connection, at=Clock()(), actor=evil, act=evil, subject=evil, detail=detail)
+
+    await site.app.database.write(write)
+    page = await ani.get("/redaksi/audit")
+    assert page.status == 200
+    assert "<script>alert" not in page.text
+    assert "&lt;script&gt;alert" in page.text
+
+
+async def test_copies_carry_the_whole_chain_and_are_noted(site: Running) -> None:
+    ani, rina = await signed_in(site, "ani", "admin"), await signed_in(site, "rina", "author")
+    row = await act(rina, drafts.save, {**NOTICE, "title": "Air"})
+    await act(rina, review.submit, row.id)
+    lines = await ani.get("/redaksi/audit.jsonl")
+    assert lines.headers["Content-Type"].startswith("application/jsonl")
+    assert re.fullmatch(
+        r'attachment; filename="audit-20261125-\d{4}\.jsonl"', lines.headers["Content-Disposition"]
+    )
+    assert lines.headers["Cache-Control"] == "no-store"
+    told = [json.loads(line) for line in lines.text.splitlines()]
+    assert [one["act"] for one in told] == ["create", "submit", "audit_export"]
+    assert (told[1]["state_before"], told[1]["detail"]["state"]) == ("draft", "review")
+    assert told[1]["previous"] == told[0]["digest"]
+    table = await ani.get(f"/redaksi/audit.csv?perihal={row.code}")
+    assert table.headers["Content-Type"].startswith("text/csv")
+    read = list(csv.DictReader(io.StringIO(table.text)))
+    assert [(one["act"], one["before"], one["after"]) for one in read] == [
+        ("create", "", '{"state":"draft"}'),
+        ("submit", '{"state":"draft"}', '{"state":"review"}'),
+    ]
+    noted = [
+        one
+        for one in await site.app.database.read(audit.about, "audit")
+        if one.act == "audit_export"
+    ]
+    assert [(one.actor, one.detail["form"]) for one in noted] == [
+        ("staff:ani", "jsonl"),
+        ("staff:ani", "csv"),
+    ]
+    assert noted[1].detail["wanted"] == {"subject": row.id}
+
+
+async def test_a_spreadsheet_gets_no_formula(site: Running) -> None:
+    ani = await signed_in(site, "ani", "admin")
+    await site.app.database.write(
+        lambda connection: audit.append(
+            connection, at=Clock()(), actor="=1+1", act="@x", subject="-2", detail={}
+        )
+    )
+    (first, *_) = csv.DictReader(io.StringIO((await ani.get("/redaksi/audit.csv")).text))
+    assert (first["actor"], first["act"], first["subject"]) == ("'=1+1", "'@x", "'-2")
+
+
+@pytest.mark.parametrize("path", ["/redaksi/audit", "/redaksi/audit.csv", "/redaksi/audit.jsonl"])
+async def test_only_pengelola_read_the_log(site: Running, path: str) -> None:
+    rina = await signed_in(site, "rina", "author", "approver", "screens")
+    assert (await rina.get(path)).status == 403
+    assert (await site.ask(path)).status == 303
+    assert await site.app.database.read(audit.verify) == 0
+
+
+# --- the listing itself, on both databases --------------------------------------------------------------
+
+
+def test_pages_chunks_and_names_are_the_same_on_both_databases(database: Database) -> None:
+    database.write_now(fill, 5)
+    database.write_now(
+        lambda connection: audit.append(
+            connection, at=Clock()(), actor="cli", act="x", subject="s", detail={}
+        )
+    )
+    page = database.read_now(audit_lists.page, Wanted(), limit=4)
+    assert len(page.lines) == 4
+    rest = database.read_now(audit_lists.page, Wanted(), before=page.following, limit=4)
+    assert (len(rest.lines), rest.following) == (2, 0)
+    first = database.read_now(audit_lists.chunk, Wanted(actor="token:situs"), 0, 3)
+    more = database.read_now(audit_lists.chunk, Wanted(actor="token:situs"), first[-1].entry.id, 3)
+    assert [line.entry.detail["n"] for line in (*first, *more)] == [0, 1, 2, 3, 4]
+    assert database.read_now(audit_lists.actors) == ["cli", "token:situs"]
+    assert database.read_now(audit_lists.acts) == ["subscriber", "x"]
+
+
+def test_a_state_is_compared_with_the_last_one_that_was_told(database: Database) -> None:
+    def write(connection: Connection) -> None:
+        for detail in (
+            {"state": "draft"},
+            {"why": 'berkata "state":"review"'},
+            {"state": "review"},
+            {"state": "review"},
+        ):
+            audit.append(connection, at=Clock()(), actor="a", act="b", subject="s", detail=detail)
+
+    database.write_now(write)
+    lines = database.read_now(audit_lists.chunk, Wanted(), 0)
+    assert [(dict(line.before), dict(line.after)) for line in lines] == [
+        ({}, {"state": "draft"}),
+        ({}, {}),
+        ({"state": "draft"}, {"state": "review"}),
+        ({}, {}),
+    ]
+
+
+def test_names_are_found_by_the_index_however_long_the_log(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    database.write_now(fill, 3)
+    said: list[str] = []
+    event.listen(
+        database.reader_engine,
+        "before_cursor_execute",
+        lambda _c, _cursor, statement, *_: said.append(statement),
+    )
+    database.read_now(audit_lists.acts)
+    (statement,) = [one for one in said if one.startswith("WITH")]
+    steps = database.read_now(
+        lambda connection: [
+            str(row[-1]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")
+        ]
+    )
+    assert not [step for step in steps if step.startswith("SCAN audit")], steps
+    database.close()
+
+
+def test_every_act_that_the_code_notes_has_words() -> None:
+    root = Path(__file__).resolve().parents[4] / "broadcaster"
+    source = "\n".join(path.read_text(encoding="utf-8") for path in root.rglob("*.py"))
+    acts = set(re.findall(r"""\bact=["']([a-z_-]+)["']""", source)) | set(
+        re.findall(r'(?<![.\w])_?note[(,]\s*(?:[\w.()]+,\s*)*"([a-z_-]+)"', source)
+    )
+    assert {"approve", "account_roles", "sign_in_failed"} <= acts
+    acts -= {"clock"}  # an actor
+    acts -= {"restore"}  # of a version of a draft, which is stored by itself
+    for lang in ("id", "en"):
+        known = words(lang).keys
+        assert {
+            act for act in acts if not {f"staff.act.{act}", f"staff.audit.act.{act}"} & known
+        } == set()
+
+
+async def test_actors_of_one_kind_can_be_told_apart(site: Running) -> None:
+    told = await site.app.database.read(
+        actors.spoken, ["simulasi", "simulasi:air", "clock"], words("id")
+    )
+    assert told == {
+        "simulasi": "simulasi",
+        "simulasi:air": "simulasi (air)",
+        "clock": "jadwal otomatis",
+    }
+
+
+async def test_templates_tokens_and_pictures_are_named_as_people_know_them(site: Running) -> None:
+    ani, rina = await signed_in(site, "ani", "admin"), await signed_in(site, "rina", "author")
+    row = await act(rina, drafts.save, NOTICE)
+    template = await act(rina, templates.keep, row.id, "Air & pipa")
+    await act(rina, templates.rename, template.id, "Pipa bocor")
+    await act(rina, templates.delete, template.id)
+
+    def others(connection: Connection) -> None:
+        audit.append(
+            connection,
+            at=Clock()(),
+            actor="cli",
+            act="token_add",
+            subject="token:situs",
+            detail={"scopes": ["read"]},
+        )
+        audit.append(
+            connection,
+            at=Clock()(),
+            actor="cli",
+            act="upload",
+            subject="a1" * 16,
+            detail={"bytes": 7},
+        )
+
+    await site.app.database.write(others)
+    page = (await ani.get("/redaksi/audit")).text
+    for named in (
+        "Templat Air &amp; pipa",
+        "Templat Pipa bocor",
+        "Token situs",
+        f'href="/media/{"a1" * 16}/web.jpg">Gambar</a>',
+    ):
+        assert named in page, named
+    assert "template:" not in page
+    assert "token:situs" not in page

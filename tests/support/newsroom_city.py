@@ -1,0 +1,272 @@
+"""A whole city on loopback for browser tests of the newsroom: site, workers, stand-in providers,
+and hands that use its pages.
+"""
+
+import asyncio
+import html
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broadcaster.app import App, open_app
+from broadcaster.runtime import config
+from broadcaster.simulation.ports import free_port
+from broadcaster.simulation.providers import Providers, demo_variables
+from broadcaster.simulation.providers import running as providers_running
+from broadcaster.simulation.smtp import received_parts
+from broadcaster.web.server import serve
+from broadcaster.worker import LaneWorker
+from support.staffing import PASSWORD, hire
+from support.world import subscribe, variables
+
+CHROMIUM = Path("/usr/bin/chromium")
+DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+CHANNELS = ("whatsapp", "telegram", "email", "display", "feed")
+RESIDENTS = {"whatsapp": "6286000000001", "telegram": "7000000001", "email": "warga1@surat.example"}
+
+async_api = pytest.importorskip("playwright.async_api")
+
+
+@dataclass
+class AheadClock:
+    """The real time and what a test put it forward."""
+
+    ahead: timedelta = field(default_factory=timedelta)
+
+    def __call__(self) -> datetime:
+        """Now, as the program sees it."""
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass(kw_only=True)
+class City:
+    """A whole city on loopback: site, workers, stand-in providers, one resident of each push
+    channel.
+    """
+
+    app: App
+    port: int
+    clock: AheadClock
+    providers: Providers
+    web: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the site is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def open_web(self) -> None:
+        """Serve, on the same port each time."""
+        ready = asyncio.Event()
+        self.web = asyncio.create_task(serve(self.app, "127.0.0.1", self.port, ready))
+        await ready.wait()
+
+    async def close_web(self) -> None:
+        """Stop serving, as at the end of a process."""
+        if self.web is not None:
+            self.web.cancel()
+            await asyncio.gather(self.web, return_exceptions=True)
+            self.web = None
+
+    def received(self, channel: str) -> list[dict[str, str]]:
+        """What the resident has, by part."""
+        to = RESIDENTS[channel]
+        if channel == "whatsapp":
+            return [dict(message.parts) for message in self.providers.graph.inbox(to)]
+        if channel == "telegram":
+            return [message.parts for message in self.providers.bot.inbox(int(to))]
+        return [received_parts(mail.raw) for mail in self.providers.mail.inbox(to)]
+
+
+@asynccontextmanager
+async def opened(database_url: str, folder: Path) -> AsyncIterator[City]:
+    """Everything runs as in life; the hold is passed by putting the clock forward."""
+    clock, port = AheadClock(), free_port()
+    environ = variables(
+        database_url,
+        folder,
+        BROADCASTER_SIMULATED="true",
+        BROADCASTER_BASE_URL=f"http://127.0.0.1:{port}",
+        **demo_variables(http_port=free_port(), smtp_port=free_port()),
+    )
+    async with open_app(config.read(environ), clock=clock) as app:
+        for channel, address in RESIDENTS.items():
+            await subscribe(app, channel, [(address, "cibabat")])
+        async with providers_running(app.loaded) as providers:
+            providers.graph.watch(RESIDENTS["whatsapp"])
+            city = City(app=app, port=port, clock=clock, providers=providers)
+            workers = [LaneWorker(app, lane) for lane in ("emergency", "routine")]
+            jobs = [asyncio.create_task(worker.run()) for worker in workers]
+            await city.open_web()
+            yield city
+            await city.close_web()
+            for worker in workers:
+                worker.stop()
+            await asyncio.gather(*jobs, return_exceptions=True)
+
+
+@dataclass(kw_only=True)
+class Hands:
+    """How somebody uses a page: with a pointer, or `keys` alone."""
+
+    page: Any
+    keys: bool = False
+
+    async def reach(self, selector: str) -> None:
+        """Put the focus on what the selector names, by Tab alone."""
+        wanted = await self.page.query_selector(selector)
+        assert wanted is not None, selector
+        for _step in range(150):
+            if await wanted.evaluate("element => element === document.activeElement"):
+                return
+            await self.page.keyboard.press("Tab")
+        raise AssertionError(f"{selector} cannot be reached by keyboard")
+
+    async def fill(self, selector: str, text: str) -> None:
+        """Type into a field."""
+        if not self.keys or "datetime" in (await self.page.get_attribute(selector, "type") or ""):
+            await self.page.fill(selector, text)  # the parts of a date field are the browser's own
+            return
+        await self.reach(selector)
+        await self.page.keyboard.insert_text(text)
+
+    async def tick(self, selector: str) -> None:
+        """Tick a box."""
+        if not self.keys:
+            await self.page.check(selector)
+            return
+        await self.reach(selector)
+        await self.page.keyboard.press("Space")
+
+    async def press(self, selector: str) -> None:
+        """Press a button and wait for the page that follows: a new document, not an address that a
+        script writes.
+        """
+        async with self.page.expect_event("domcontentloaded"):
+            if self.keys:
+                await self.reach(selector)
+                await self.page.keyboard.press("Enter")
+            else:
+                await self.page.click(selector)
+        await self.page.wait_for_load_state()
+
+    async def sign_in(self, url: str, name: str) -> None:
+        """From the sign-in page to the first page."""
+        await self.page.goto(f"{url}/redaksi/masuk")
+        await self.fill("#nama", name)
+        await self.fill("#sandi", PASSWORD)
+        await self.press('form[action^="/redaksi/masuk"] button.button')
+        assert self.page.url == f"{url}/redaksi/"
+
+    async def shown(self) -> dict[str, str]:
+        """The text of each preview's message."""
+        return {name: await self.page.inner_text(f"#pratinjau-{name} .sheet") for name in CHANNELS}
+
+    async def parts(self) -> dict[str, dict[str, str]]:
+        """Each part of the message that a push channel's preview shows."""
+        found: dict[str, dict[str, str]] = {}
+        for channel in RESIDENTS:
+            shown = await self.page.query_selector_all(f"#pratinjau-{channel} .part")
+            found[channel] = {
+                (await one.get_attribute("class")).split()[1]: await one.inner_text()
+                for one in shown
+            }
+        return found
+
+
+@asynccontextmanager
+async def browsing(excused: str = "", **options: Any) -> AsyncIterator[Any]:
+    """A browser whose pages must neither complain (but for what `excused`, a pattern, finds) nor
+    ask anybody else.
+    """
+    complaints: list[str] = []
+    async with async_api.async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox"]
+        )
+
+        async def opening() -> Any:
+            context = await browser.new_context(**options)
+            context.set_default_timeout(30_000)
+            page = await context.new_page()
+            page.on("console", lambda message: complaints.append(message.text))
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on(
+                "request",
+                lambda request: (
+                    request.url.startswith("http://127.0.0.1:") or complaints.append(request.url)
+                ),
+            )
+            return page
+
+        yield opening
+        await browser.close()
+    complaints = [one for one in complaints if not excused or not re.search(excused, one)]
+    assert complaints == []
+
+
+async def write(hands: Hands, url: str) -> None:
+    """Fill the composer."""
+    day = (datetime.now(UTC) + timedelta(hours=7)).date()
+    await hands.page.goto(f"{url}/redaksi/tulis")
+    await hands.fill("#judul", "Air PDAM mati di Cibabat")
+    await hands.fill("#ringkasan", "Tampung air sebelum pukul tujuh.")
+    await hands.fill(
+        "#teks", "Perumda Tirta mengganti pipa di **Jl. Amir Machmud**.\n\n- RW 05 & RW 06"
+    )
+    await hands.tick('.places input[value="cibabat"]')
+    await hands.page.select_option("#kategori", "gangguan-layanan")
+    await hands.fill("#opd", "Perumda Tirta")
+    await hands.fill("#mulai", f"{day}T00:01")
+    await hands.fill("#sampai", f"{day + timedelta(days=2)}T14:00")
+
+
+def plain(part: str) -> str:
+    """A received part as it reads: without the messenger's own marks, and without what is each
+    recipient's own.
+    """
+    text = html.unescape(re.sub(r"<[^>]+>", "", part))
+    text = re.sub(r"/berhenti/\S+", "/berhenti/...", text)
+    return re.sub(
+        r"Anda mendaftar untuk .*? pada \d+ \w+ \d{4}", "Anda mendaftar", " ".join(text.split())
+    )
+
+
+async def says(page: Any, selector: str, text: str) -> None:
+    """Wait until an element of the page says so."""
+    await page.wait_for_function(
+        "([selector, text]) => (document.querySelector(selector)?.innerText || '').includes(text)",
+        arg=[selector, text],
+    )
+
+
+async def author(city: City, page: Any, name: str = "rina") -> Hands:
+    """Somebody who writes, signed in."""
+    await hire(city.app, name, "author")
+    hands = Hands(page=page)
+    await hands.sign_in(city.url, name)
+    return hands
+
+
+async def in_review(city: City, opening: Any, *, urgent: bool = False) -> tuple[Hands, str]:
+    """An announcement that rina submitted: dewi at the page where she decides, and its id."""
+    rina = await author(city, await opening())
+    await write(rina, city.url)
+    if urgent:
+        await rina.tick('input[name="level"][value="emergency"]')
+        await rina.fill("#petunjuk", "1. Tampung air.")
+    await rina.press('button[value="periksa"]')
+    await rina.press('form[action$="/ajukan"] button')
+    await hire(city.app, "dewi", "approver")
+    dewi = Hands(page=await opening())
+    await dewi.sign_in(city.url, "dewi")
+    await dewi.page.goto(rina.page.url)
+    found = re.search(r"/pengumuman/(\w+)/", rina.page.url)
+    assert found
+    return dewi, found[1]
