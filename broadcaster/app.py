@@ -24,8 +24,8 @@ from broadcaster.store.failure_causes import Watcher
 from broadcaster.store.metrics import Counts
 from broadcaster.store.s3 import Location, S3Depot
 from channels.base.contract import PullChannel, PushChannel, Site
-from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
+from subscribers.vault import Vault
 
 Clock = Callable[[], datetime]
 
@@ -58,7 +58,7 @@ class App:
     loaded: config.Loaded
     database: Database
     queue: Queue
-    book: AddressBook
+    vault: Vault
     signer: Signer
     tree: AreaTree
     push: Mapping[str, PushChannel]
@@ -112,8 +112,8 @@ async def open_app(
     database = Database(loaded.settings.database)
     try:
         secret = await secret_key.unlock(database, loaded.settings)
-        book = AddressBook(derive(secret, "addresses"))
-        await asyncio.to_thread(respelling.finish, database, book)
+        vault = Vault(derive(secret, "addresses"))
+        await asyncio.to_thread(respelling.finish, database, vault)
         await custody.check(database, loaded.settings)
     except BaseException:  # whatever stops us here, the threads of the database must end
         database.close()
@@ -130,7 +130,7 @@ async def open_app(
             loaded=loaded,
             database=database,
             queue=queue,
-            book=book,
+            vault=vault,
             signer=Signer.from_seed(derive(secret, "editions")),
             tree=await database.read(AreaTree.from_store),
             push=push,

@@ -21,10 +21,10 @@ from sqlalchemy import (
 )
 
 from subscribers import consent, store
-from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
 from subscribers.store import State, address, alias, batches, subscriber, subscription
 from subscribers.subscriptions import codes_of, home_of, pack_topics
+from subscribers.vault import Vault
 
 Outcome = Literal["new", "changed", "same", "suppressed", "repeated"]
 """What became of a subscription; repeated = a later one in the same group replaced it."""
@@ -87,7 +87,7 @@ class _Plan:
 
 
 def enrol(
-    conn: Connection, book: AddressBook, tree: AreaTree, wanted: Sequence[Subscription], now: float
+    conn: Connection, vault: Vault, tree: AreaTree, wanted: Sequence[Subscription], now: float
 ) -> list[Outcome]:
     """Carry out all of `wanted`, later ones replacing earlier ones of the same address; one outcome
     each, in their order.
@@ -95,19 +95,19 @@ def enrol(
     One that names nobody leaves the person whom an earlier one named. KeyError for an unknown area.
     """
     store.lock_making(conn)
-    keys = [(item.channel, book.address_lookup(item.channel, item.address)) for item in wanted]
+    keys = [(item.channel, vault.address_lookup(item.channel, item.address)) for item in wanted]
     known = _known(conn, keys)
     same = [known[key].id if key in known else key for key in keys]
     chosen = sorted({address: number for number, address in enumerate(same)}.values())
     named = {
         address: item.person for address, item in zip(same, wanted, strict=True) if item.person
     }
-    references = _references(conn, {book.reference(item.person) for item in wanted if item.person})
+    references = _references(conn, {vault.reference(item.person) for item in wanted if item.person})
     most = sum(keys[number] not in known for number in chosen) + sum(
         person is None for person in references.values()
     )
     people = iter(store.reserve_ids(conn, subscriber, most))
-    group = _Group(book=book, tree=tree, now=now, references=references, people=people)
+    group = _Group(vault=vault, tree=tree, now=now, references=references, people=people)
     outcomes: list[Outcome] = ["repeated"] * len(wanted)
     spelled = {
         key: item.address for key, item in zip(reversed(keys), reversed(wanted), strict=True)
@@ -127,14 +127,14 @@ class _Group:
     def __init__(
         self,
         *,
-        book: AddressBook,
+        vault: Vault,
         tree: AreaTree,
         now: float,
         references: dict[str, int | None],
         people: Iterator[int],
     ) -> None:
         self.plan = _Plan()
-        self._book, self._tree, self._now = book, tree, now
+        self._vault, self._tree, self._now = vault, tree, now
         self._references = references
         self._people = people
         self._named = {person for person in references.values() if person is not None}
@@ -164,7 +164,7 @@ class _Group:
             "subscriber": self._person(item, None),
             "channel": item.channel,
             "lookup": lookup,
-            "cipher": self._book.seal(item.channel, item.address),
+            "cipher": self._vault.seal(item.channel, item.address),
             "state": int(state),
             "reason": item.suppressed or "",
             "created_at": self._now,
@@ -209,7 +209,7 @@ class _Group:
         """The subscriber whom the row names; one without a name yet takes it."""
         if not item.person:
             return known.subscriber if known else self._new_person(None)
-        reference = self._book.reference(item.person)
+        reference = self._vault.reference(item.person)
         person = self._references.get(reference)
         if person is None:
             if known and not known.named and known.subscriber not in self._named:

@@ -13,7 +13,6 @@ from typing import TypeVar, cast, get_args
 from sqlalchemy import Connection
 
 from subscribers import consent
-from subscribers.addresses import AddressBook, identity
 from subscribers.areas import AreaTree
 from subscribers.encodings import BadFile
 from subscribers.enrolment import Outcome, Subscription, enrol
@@ -21,6 +20,7 @@ from subscribers.moments import read_moment
 from subscribers.spreadsheet import has_letter, plain
 from subscribers.subscriptions import EMERGENCIES_ONLY, check_topics
 from subscribers.table import COLUMNS, REQUIRED, Record, Table
+from subscribers.vault import Vault, identity
 
 __all__ = [
     "COLUMNS", "REQUIRED", "BadCell", "BadFile", "BadRow", "Row", "Table", "Tally", "import_rows", "read_rows", "take_rows",
@@ -108,19 +108,19 @@ def read_rows(
 
 
 def import_rows(
-    conn: Connection, book: AddressBook, tree: AreaTree, rows: Sequence[Row], now: float
+    conn: Connection, vault: Vault, tree: AreaTree, rows: Sequence[Row], now: float
 ) -> dict[str, int]:
     """Take one chunk of rows in; counts of "new", "changed", "same", "suppressed", "repeated"
     (replaced in this chunk).
     """
-    return dict(Counter(take_rows(conn, book, tree, rows, now)))
+    return dict(Counter(take_rows(conn, vault, tree, rows, now)))
 
 
 def take_rows(
-    conn: Connection, book: AddressBook, tree: AreaTree, rows: Sequence[Row], now: float
+    conn: Connection, vault: Vault, tree: AreaTree, rows: Sequence[Row], now: float
 ) -> list[Outcome]:
     """Take one chunk of rows in; what became of each."""
-    return enrol(conn, book, tree, [row.subscription for row in rows], now)
+    return enrol(conn, vault, tree, [row.subscription for row in rows], now)
 
 
 _OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)

@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
 
 from subscribers import store
-from subscribers.addresses import AddressBook, SealBroken
 from subscribers.areas import AreaTree
 from subscribers.consent import note_agreed
 from subscribers.enrolment import Outcome, Subscription, enrol
 from subscribers.store import State, address, alias, consent, merged, subscriber, subscription
 from subscribers.subscriptions import home_of, pack_topics, read, unpack_topics
+from subscribers.vault import SealBroken, Vault
 
 __all__ = [
     "AddressRow", "Joined", "Subscription", "Unopened", "add_alias", "add_aliases", "addresses_of", "channel_of", "count",
@@ -39,7 +39,7 @@ class Joined:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AddressRow:
-    """One way to reach a subscriber; `cipher` opens with AddressBook.open(channel, cipher)."""
+    """One way to reach a subscriber; `cipher` opens with Vault.open(channel, cipher)."""
 
     id: int
     subscriber: int
@@ -66,21 +66,21 @@ _COLUMNS = [address.c[field.name] for field in fields(AddressRow)]
 
 
 def subscribe(
-    conn: Connection, book: AddressBook, tree: AreaTree, wanted: Subscription, now: float
+    conn: Connection, vault: Vault, tree: AreaTree, wanted: Subscription, now: float
 ) -> Outcome:
     """Sign an address up, or change what it asks for: "new", "changed", "same", or "suppressed"
     (nothing changed).
     """
-    return enrol(conn, book, tree, [wanted], now)[0]
+    return enrol(conn, vault, tree, [wanted], now)[0]
 
 
 def find(
-    conn: Connection, book: AddressBook, channel: str, text: str, *, exact: bool = False
+    conn: Connection, vault: Vault, channel: str, text: str, *, exact: bool = False
 ) -> AddressRow | None:
     """The address that `text` (as parse_address gives it) is, or, but for `exact`, is another id
     of.
     """
-    lookup = book.address_lookup(channel, text)
+    lookup = vault.address_lookup(channel, text)
     found = conn.execute(
         select(*_COLUMNS).where(address.c.channel == channel, address.c.lookup == lookup)
     ).first()
@@ -136,7 +136,7 @@ def _row(found: Row[tuple[object, ...]] | None) -> AddressRow | None:
 # --- two ids of one address ---------------------------------------------------------------------
 
 
-def add_alias(conn: Connection, book: AddressBook, address_id: int, other: str) -> list[Joined]:
+def add_alias(conn: Connection, vault: Vault, address_id: int, other: str) -> list[Joined]:
     """`other` is another id of this address (business-scoped): never a second address; one that
     was, is merged into this.
 
@@ -145,14 +145,14 @@ def add_alias(conn: Connection, book: AddressBook, address_id: int, other: str) 
     channel = channel_of(conn, address_id)
     if channel is None:
         return []
-    found = find(conn, book, channel, other)
+    found = find(conn, vault, channel, other)
     if found is None:
         _alias(
             conn,
             address_id,
             channel,
-            book.address_lookup(channel, other),
-            book.seal(channel, other),
+            vault.address_lookup(channel, other),
+            vault.seal(channel, other),
         )
     elif found.id != address_id:
         return _merge(conn, keep=address_id, gone=found.id)
@@ -160,13 +160,13 @@ def add_alias(conn: Connection, book: AddressBook, address_id: int, other: str) 
 
 
 def add_aliases(
-    conn: Connection, book: AddressBook, channel: str, told: Iterable[tuple[int, str]]
+    conn: Connection, vault: Vault, channel: str, told: Iterable[tuple[int, str]]
 ) -> list[Joined]:
     """`add_alias` for many (address id, other id) pairs of one channel at once: a provider repeats
     them with every message.
     """
     by_lookup = {
-        book.address_lookup(channel, other): (address_id, other) for address_id, other in told
+        vault.address_lookup(channel, other): (address_id, other) for address_id, other in told
     }
     known: dict[bytes, int] = {}
     taken: set[bytes] = set()
@@ -188,14 +188,14 @@ def add_aliases(
     joined: list[Joined] = []
     for lookup, (address_id, other) in by_lookup.items():
         if lookup in taken or known.get(lookup, address_id) != address_id:
-            joined += add_alias(conn, book, address_id, other)
+            joined += add_alias(conn, vault, address_id, other)
         elif lookup not in known:
             fresh.append(
                 {
                     "channel": channel,
                     "lookup": lookup,
                     "address": address_id,
-                    "cipher": book.seal(channel, other),
+                    "cipher": vault.seal(channel, other),
                 }
             )
     alive = set(
@@ -208,7 +208,7 @@ def add_aliases(
     return joined
 
 
-def move(conn: Connection, book: AddressBook, address_id: int, new: str) -> list[Joined]:
+def move(conn: Connection, vault: Vault, address_id: int, new: str) -> list[Joined]:
     """The address has a new id (migrated chat), the old one stays as its alias.
 
     Where the new id is an address already, that one remains, as it may have had the message:
@@ -217,16 +217,16 @@ def move(conn: Connection, book: AddressBook, address_id: int, new: str) -> list
     row = get(conn, address_id)
     if row is None:
         return []
-    found = find(conn, book, row.channel, new)
+    found = find(conn, vault, row.channel, new)
     if found is not None and found.id != address_id:
         return _merge(conn, keep=found.id, gone=address_id)
-    lookup = book.address_lookup(row.channel, new)
+    lookup = vault.address_lookup(row.channel, new)
     if lookup != row.lookup:
         conn.execute(delete(alias).where(alias.c.channel == row.channel, alias.c.lookup == lookup))
         conn.execute(
             update(address)
             .where(address.c.id == address_id)
-            .values(lookup=lookup, cipher=book.seal(row.channel, new))
+            .values(lookup=lookup, cipher=vault.seal(row.channel, new))
         )
         _alias(conn, address_id, row.channel, row.lookup, row.cipher)
     return []
@@ -282,11 +282,11 @@ def _merged_state(kept: AddressRow, lost: AddressRow) -> Mapping[str, object]:
 # --- leaving, looking in ------------------------------------------------------------------------
 
 
-def erase(conn: Connection, book: AddressBook, channel: str, text: str) -> bool:
+def erase(conn: Connection, vault: Vault, channel: str, text: str) -> bool:
     """Forget an address and all that is known of it; counts of deliveries stay. False when it is
     not known.
     """
-    row = find(conn, book, channel, text)
+    row = find(conn, vault, channel, text)
     if row is None:
         return False
     erase_row(conn, row)
@@ -343,7 +343,7 @@ class Unopened:
     channel: str
 
 
-def export_rows(conn: Connection, book: AddressBook) -> Iterator[dict[str, str] | Unopened]:
+def export_rows(conn: Connection, vault: Vault) -> Iterator[dict[str, str] | Unopened]:
     """Every address as a row of importing.COLUMNS, by id; the import takes it back unchanged,
     opt-outs included.
     """
@@ -354,7 +354,7 @@ def export_rows(conn: Connection, book: AddressBook) -> Iterator[dict[str, str] 
         proofs = _proofs(conn, ids)
         for row in found:
             try:
-                yield _exported(book, row, areas.get(row.id, []), proofs.get(row.id))
+                yield _exported(vault, row, areas.get(row.id, []), proofs.get(row.id))
             except SealBroken:
                 yield Unopened(id=row.id, channel=row.channel)
         after = ids[-1]
@@ -395,7 +395,7 @@ def _proofs(conn: Connection, ids: list[int]) -> dict[int, tuple[str, float]]:
 
 
 def _exported(
-    book: AddressBook,
+    vault: Vault,
     row: Row[tuple[object, ...]],
     areas: list[str],
     proof: tuple[str, float] | None,
@@ -403,7 +403,7 @@ def _exported(
     source, at = proof or ("", 0.0)
     return {
         "channel": row.channel,
-        "address": book.open(row.channel, row.cipher),
+        "address": vault.open(row.channel, row.cipher),
         "areas": " ".join(areas),
         "topics": " ".join(unpack_topics(row.topics)),
         "language": row.language,

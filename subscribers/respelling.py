@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, select, update
 
 from subscribers import store
-from subscribers.addresses import AddressBook, SealBroken
 from subscribers.consent import note_agreed
 from subscribers.residents import Joined
 from subscribers.store import (
@@ -22,6 +21,7 @@ from subscribers.store import (
     subscription,
     unspelled,
 )
+from subscribers.vault import SealBroken, Vault
 
 AT_ONCE = 1_000
 """Addresses looked at in one transaction."""
@@ -38,7 +38,7 @@ def is_pending(conn: Connection) -> bool:
     return conn.execute(select(unspelled.c.after)).first() is not None
 
 
-def respell(conn: Connection, book: AddressBook, at_once: int = AT_ONCE) -> list[Joined] | None:
+def respell(conn: Connection, vault: Vault, at_once: int = AT_ONCE) -> list[Joined] | None:
     """Look at the next addresses and join those that are one; the pairs joined, None once nothing
     is left.
 
@@ -53,22 +53,22 @@ def respell(conn: Connection, book: AddressBook, at_once: int = AT_ONCE) -> list
         select(*columns).where(address.c.id > after).order_by(address.c.id).limit(at_once)
     ).all()
     if not rows:
-        _respell_aliases(conn, book)
+        _respell_aliases(conn, vault)
         conn.execute(delete(unspelled))
         return None
-    pairs = _respell(conn, _moved(book, rows))
+    pairs = _respell(conn, _moved(vault, rows))
     conn.execute(update(unspelled).values(after=rows[-1].id))
     return pairs
 
 
 def _moved(
-    book: AddressBook, rows: Sequence[Row[int, str, bytes, bytes]]
+    vault: Vault, rows: Sequence[Row[int, str, bytes, bytes]]
 ) -> Mapping[tuple[str, bytes], list[int]]:
     """Ids by the channel and lookup that they should have and have not."""
     moved: dict[tuple[str, bytes], list[int]] = defaultdict(list)
     for row in rows:
         try:
-            lookup = book.address_lookup(row.channel, book.open(row.channel, bytes(row.cipher)))
+            lookup = vault.address_lookup(row.channel, vault.open(row.channel, bytes(row.cipher)))
         except SealBroken:
             continue
         if lookup != bytes(row.lookup):
@@ -105,11 +105,11 @@ def _respell(conn: Connection, moved: Mapping[tuple[str, bytes], list[int]]) -> 
     return pairs
 
 
-def _respell_aliases(conn: Connection, book: AddressBook) -> None:
+def _respell_aliases(conn: Connection, vault: Vault) -> None:
     """Other ids that are mail addresses: few, if any."""
     for row in conn.execute(select(alias)).all():
         try:
-            lookup = book.address_lookup(row.channel, book.open(row.channel, bytes(row.cipher)))
+            lookup = vault.address_lookup(row.channel, vault.open(row.channel, bytes(row.cipher)))
         except SealBroken:
             continue
         if lookup == bytes(row.lookup):

@@ -288,7 +288,7 @@ def _strikes_and_holds(connection: Connection, people: list[residents.AddressRow
 
 async def reading(app: App, channel: str, text: str) -> residents.AddressRow:
     """The address as the program knows it."""
-    row = await app.database.read(residents.find, app.book, channel, text)
+    row = await app.database.read(residents.find, app.vault, channel, text)
     assert row is not None
     return row
 

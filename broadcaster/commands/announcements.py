@@ -124,7 +124,7 @@ def _address(loaded: config.Loaded, channel: str, text: str) -> str:
 
 async def _known(app: App, channel: str, address: str) -> Recipient | None:
     """The recipient that a subscribed address is; None for a stranger."""
-    found = await app.database.read(residents.find, app.book, channel, address)
+    found = await app.database.read(residents.find, app.vault, channel, address)
     home = app.tree.get(found.home) if found else None
     if found is None or home is None:
         return None
@@ -137,8 +137,8 @@ async def _known(app: App, channel: str, address: str) -> Recipient | None:
         address=address,
         area=Area(code=home.code, name=home.name, slug=home.slug),
         since=since,
-        token=app.book.token(found.id),
-        address_key=app.book.key(found.id),
+        token=app.vault.token(found.id),
+        address_key=app.vault.key(found.id),
     )
 
 

@@ -31,8 +31,8 @@ from broadcaster.store import audit, failed_rows, ledger
 from broadcaster.store.failed_rows import ClosedRow
 from broadcaster.store.failure_causes import Watcher
 from channels.base.rendering import full_moment_text
-from subscribers.addresses import SealBroken, spelled
 from subscribers.areas import AreaTree
+from subscribers.vault import SealBroken, spelled
 
 ID = Annotated[str, typer.Argument(help="Id atau kode pengumuman.")]
 JSON = Annotated[bool, typer.Option("--json", help="Cetak sebagai JSON.")]
@@ -315,7 +315,7 @@ def _told(app: App, row: ClosedRow, addresses: bool) -> dict[str, Any]:
 def _address(app: App, row: ClosedRow) -> str:
     """The address in clear, UNOPENED where its seal is broken; empty when it was erased."""
     try:
-        address = app.book.open(row.channel, row.cipher) if row.cipher else ""
+        address = app.vault.open(row.channel, row.cipher) if row.cipher else ""
     except SealBroken:
         return UNOPENED
     module = app.loaded.modules.get(row.channel)

@@ -19,8 +19,8 @@ from broadcaster.domain.masking import masked
 from broadcaster.residents import data_rights, register
 from broadcaster.runtime.csv_safe import line
 from subscribers import importing, residents
-from subscribers.addresses import SealBroken, spelled
 from subscribers.residents import AddressRow
+from subscribers.vault import SealBroken, spelled
 
 NOT_CLEARED = (
     "Sisanya masih ada di berkas basis data, karena sedang dibaca program lain. Tunggu sampai selesai (misalnya ekspor), "
@@ -53,7 +53,7 @@ async def _export(file: Path | None) -> None:
     async with opened() as app:
         await register.note_export(app, actor=ACTOR)
         found = await app.database.read(
-            lambda connection: list(residents.export_rows(connection, app.book))
+            lambda connection: list(residents.export_rows(connection, app.vault))
         )
     with private(file, force=True) if file is not None else nullcontext(sys.stdout) as target:
         target.write(line(importing.COLUMNS))
@@ -132,7 +132,7 @@ def _readings(app: App, address: str, channel: str) -> Iterator[tuple[str, str]]
 
 
 async def _find(app: App, channel: str, address: str) -> AddressRow | None:
-    return await app.database.read(residents.find, app.book, channel, address)
+    return await app.database.read(residents.find, app.vault, channel, address)
 
 
 async def _others(app: App, named: Sequence[AddressRow]) -> list[AddressRow]:
@@ -156,7 +156,7 @@ def _still_there(app: App, others: Sequence[AddressRow]) -> str:
 
 def _masked(app: App, row: AddressRow) -> str:
     try:
-        return masked(app.book.open(row.channel, row.cipher))
+        return masked(app.vault.open(row.channel, row.cipher))
     except SealBroken:
         return "(tidak dapat dibuka)"
 

@@ -132,10 +132,10 @@ class Deliverer:
 
     def recipient(self, channel: str, edition_id: int, row: MarkedRow) -> Recipient:
         """The recipient of a marked row. Raises SealBroken, and KeyError for an area that is gone."""
-        book = self.app.book
-        address = book.open(channel, bytes.fromhex(row.sealed))
+        vault = self.app.vault
+        address = vault.open(channel, bytes.fromhex(row.sealed))
         self._unopened.pop(channel, None)
-        token, key = book.names(row.address)
+        token, key = vault.names(row.address)
         return Recipient(
             delivery=f"{edition_id}.{row.slot}.{row.attempt}",
             attempt=row.attempt,

@@ -31,7 +31,7 @@ from channels.base.contract import (
     Rejected,
 )
 from channels.base.rendering import WIB
-from subscribers.addresses import AddressBook
+from subscribers.vault import Vault
 
 if TYPE_CHECKING:
     from broadcaster.delivery.drain import Deliverer
@@ -51,7 +51,7 @@ class Batch:
     channel.
     """
 
-    book: AddressBook
+    vault: Vault
     claim: Claim
     keep_ids: bool
     results: int = 0
@@ -106,7 +106,7 @@ class Batch:
         fallen = (
             address_effects.record(
                 connection,
-                self.book,
+                self.vault,
                 claim,
                 self.decisions,
                 self.meanings,
@@ -119,7 +119,7 @@ class Batch:
         if self.pause:
             channel_store.pause_channel(connection, claim.channel, self.pause)
         if self.key_in_doubt and not key_binding.opens_addresses(
-            connection, self.book, claim.channel
+            connection, self.vault, claim.channel
         ):
             self.halt = Halted(detail=KEY_DOES_NOT_FIT, resume="manual")
         self._weigh(connection)
@@ -189,7 +189,7 @@ class Outcomes:
 
     def _empty(self) -> Batch:
         return Batch(
-            book=self.deliverer.app.book, claim=self.claim, keep_ids=self.channel.receipt_wait > 0
+            vault=self.deliverer.app.vault, claim=self.claim, keep_ids=self.channel.receipt_wait > 0
         )
 
     @property
@@ -296,7 +296,7 @@ class Outcomes:
     def _domain(self, address: str) -> str:
         """The domain of a mail address as it is stored: a keyed hash; empty for other addresses."""
         name = address.rpartition("@")[2].lower() if "@" in address else ""
-        return self.deliverer.app.book.lookup("domain", name).hex() if name else ""
+        return self.deliverer.app.vault.lookup("domain", name).hex() if name else ""
 
     def _suspect(self, row: MarkedRow, outcome: Halted | Deferred, address: str, at: float) -> None:
         replies, channel, domain = self.deliverer.replies, self.claim.channel, self._domain(address)

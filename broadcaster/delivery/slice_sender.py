@@ -23,7 +23,7 @@ from broadcaster.store import slices
 from broadcaster.store.leases import LeaseLost, suspend_proof
 from broadcaster.store.slices import Claim, Marked
 from channels.base.contract import Message, Outgoing, PushChannel
-from subscribers.addresses import SealBroken
+from subscribers.vault import SealBroken
 
 if TYPE_CHECKING:
     from broadcaster.delivery.drain import Deliverer

@@ -58,7 +58,7 @@ class Pacing:
         if pace.domains and not emergency:
             for row, one in found:
                 until = pace.domains.get(
-                    store.domain_key(self.app.book, channel.name, _domain(one)), 0.0
+                    store.domain_key(self.app.vault, channel.name, _domain(one)), 0.0
                 )
                 if until > at:
                     held[row.slot] = _later(until - at, "domain_held", "domain")
@@ -105,10 +105,10 @@ class Pacing:
     async def hold_domain(self, channel: PushChannel, domain: str, seconds: float) -> None:
         """Leave a domain alone, on all workers."""
         pace, at = await self._pace(channel.name)
-        key = store.domain_key(self.app.book, channel.name, domain)
+        key = store.domain_key(self.app.vault, channel.name, domain)
         if domain and pace.domains.get(key, 0.0) - at < seconds - FRESH_SECONDS:  # else it is known
             log.warning("domain_held", channel=channel.name, seconds=round(seconds))
-            await self._write(channel.name, store.hold_domain, self.app.book, domain, seconds)
+            await self._write(channel.name, store.hold_domain, self.app.vault, domain, seconds)
 
     async def _write(self, channel: str, act: Callable[..., object], *values: object) -> None:
         """Note it, and have it read again; where the database is away the next complaint will do."""

@@ -21,8 +21,8 @@ from broadcaster.store import channels as channel_store
 from broadcaster.store.inbox import Kept, Waiting
 from channels.base.contract import AddressEvent, AlarmEvent, Event, InboundEvent, StatusEvent
 from subscribers import consent, residents
-from subscribers.addresses import AddressBook, SealBroken
 from subscribers.residents import AddressRow
+from subscribers.vault import SealBroken, Vault
 
 log = structlog.get_logger(__name__)
 
@@ -68,11 +68,11 @@ async def accept(app: App, channel: str, events: Sequence[Event]) -> None:
         for event in events
         if isinstance(event, InboundEvent | AddressEvent) and _is_stop(event)
     ]
-    stops = await app.database.read(_by_subscribers, app.book, channel, urgent) if urgent else ()
+    stops = await app.database.read(_by_subscribers, app.vault, channel, urgent) if urgent else ()
     kept = [
         Kept(
-            dedupe=app.book.dedupe_key(channel, event.dedupe),
-            body=app.book.seal(sealed_as(channel), encode(event)),
+            dedupe=app.vault.dedupe_key(channel, event.dedupe),
+            body=app.vault.seal(sealed_as(channel), encode(event)),
             priority=inbox.STOPS if event.dedupe in stops else _priority(event),
         )
         for event in events
@@ -96,7 +96,7 @@ def _is_stop(event: InboundEvent | AddressEvent) -> bool:
 
 def _by_subscribers(
     connection: Connection,
-    book: AddressBook,
+    vault: Vault,
     channel: str,
     events: Sequence[InboundEvent | AddressEvent],
 ) -> set[str]:
@@ -106,7 +106,7 @@ def _by_subscribers(
     return {
         event.dedupe
         for event in events
-        if _address_of(connection, book, channel, event) is not None
+        if _address_of(connection, vault, channel, event) is not None
     }
 
 
@@ -135,13 +135,13 @@ def _look(connection: Connection, app: App, priority: int) -> _Batch:
     for row in rows:
         try:
             batch.ready.append(
-                _Item(row=row, event=decode(app.book.open(sealed_as(row.channel), row.body)))
+                _Item(row=row, event=decode(app.vault.open(sealed_as(row.channel), row.body)))
             )
         except (SealBroken, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
             log.error("receipt_unreadable", channel=row.channel, error=type(error).__name__)
             batch.unreadable.append(row)
     try:
-        early = _early(connection, app.book, batch.ready)
+        early = _early(connection, app.vault, batch.ready)
     except Exception as error:  # noqa: BLE001  one that cannot even be looked up is put off when its own turn fails
         log.warning("receipts_not_sorted", error=type(error).__name__)
         return batch
@@ -152,7 +152,7 @@ def _look(connection: Connection, app: App, priority: int) -> _Batch:
     return batch
 
 
-def _early(connection: Connection, book: AddressBook, items: Sequence[_Item]) -> dict[int, int]:
+def _early(connection: Connection, vault: Vault, items: Sequence[_Item]) -> dict[int, int]:
     """Priorities of the statuses that cannot be applied yet, by their id in the inbox."""
     by_channel: dict[str, list[tuple[int, StatusEvent]]] = {}
     for item in items:
@@ -160,7 +160,7 @@ def _early(connection: Connection, book: AddressBook, items: Sequence[_Item]) ->
             by_channel.setdefault(item.row.channel, []).append((item.row.id, item.event))
     found: dict[int, int] = {}
     for channel, statuses in by_channel.items():
-        standings = store.standings(connection, book, channel, [event for _id, event in statuses])
+        standings = store.standings(connection, vault, channel, [event for _id, event in statuses])
         found |= {
             id_: EARLY[now]
             for (id_, _event), now in zip(statuses, standings, strict=True)
@@ -215,9 +215,9 @@ def _apply(connection: Connection, app: App, group: Sequence[_Item]) -> list[Ans
     for row, event in ((item.row, item.event) for item in group if item.row.id in taken):
         wait = app.push[row.channel].receipt_wait
         if isinstance(event, StatusEvent) and not store.apply_status(
-            connection, app.book, row.channel, event, now, receipt_wait=wait
+            connection, app.vault, row.channel, event, now, receipt_wait=wait
         ):
-            (standing,) = store.standings(connection, app.book, row.channel, [event])
+            (standing,) = store.standings(connection, app.vault, row.channel, [event])
             inbox.put_off(
                 connection,
                 [row],
@@ -253,7 +253,7 @@ def _apply_address(
     if event.state == "reachable":
         channel_store.heard_from(connection, found.id, at=now, source=channel)
     elif event.state == "moved":
-        address_effects.move(connection, app.book, found.id, event.moved_to)
+        address_effects.move(connection, app.vault, found.id, event.moved_to)
     elif event.state == "opted_out":
         consent.stop(connection, found.id, source=channel, at=now)
     else:
@@ -269,7 +269,12 @@ def _apply_inbound(
     is_new_stop = False
     if code := dialogue.staff_code(event.text):
         joined = chat_linking.link(
-            connection, app.book, channel=channel, address=event.address, code=code, now=app.clock()
+            connection,
+            app.vault,
+            channel=channel,
+            address=event.address,
+            code=code,
+            now=app.clock(),
         )
         meaning = "linked" if joined is not None else "link"
     elif found is not None and meaning == "stop":
@@ -286,22 +291,22 @@ def _known(
     """The address that an event names by any of its ids, which are all kept as its own; None for a
     stranger.
     """
-    found = _address_of(connection, app.book, channel, event)
+    found = _address_of(connection, app.vault, channel, event)
     if found is not None:
         for other in (event.address, *event.aliases):
-            twins.follow(connection, residents.add_alias(connection, app.book, found.id, other))
+            twins.follow(connection, residents.add_alias(connection, app.vault, found.id, other))
     return found
 
 
 def _address_of(
-    connection: Connection, book: AddressBook, channel: str, event: AddressEvent | InboundEvent
+    connection: Connection, vault: Vault, channel: str, event: AddressEvent | InboundEvent
 ) -> AddressRow | None:
     ids, exact = (event.address, *event.aliases), isinstance(event, AddressEvent) and event.exact
     return next(
         (
             row
             for one in ids
-            if (row := residents.find(connection, book, channel, one, exact=exact))
+            if (row := residents.find(connection, vault, channel, one, exact=exact))
         ),
         None,
     )

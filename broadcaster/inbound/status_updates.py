@@ -33,7 +33,7 @@ from broadcaster.store.tables import delivery, edition, provider_message, run, s
 from channels.base.contract import Deferred, Failure, Halted, Rejected, StatusEvent
 from channels.base.rendering import WIB
 from subscribers import residents
-from subscribers.addresses import AddressBook
+from subscribers.vault import Vault
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ _REACHES = {"sent": SENT, "delivered": DELIVERED, "read": READ, "failed": FAILED
 
 def apply_status(
     connection: Connection,
-    book: AddressBook,
+    vault: Vault,
     channel: str,
     event: StatusEvent,
     now: float,
@@ -56,21 +56,21 @@ def apply_status(
     receipt_wait: float,
 ) -> bool:
     """Move a delivery by a later status; False when its row cannot be told yet (look again later)."""
-    (place,) = _places(connection, book, channel, [event])
+    (place,) = _places(connection, vault, channel, [event])
     found = _row(connection, channel, place) if place is not None else None
     if place is None or found is None or found.state == SENDING:
         return False
-    _apply(connection, book, channel, event, found, place, now, receipt_wait=receipt_wait)
+    _apply(connection, vault, channel, event, found, place, now, receipt_wait=receipt_wait)
     for (
         alias
     ) in event.aliases:  # last: where that joins two addresses, their rows may change places
-        twins.follow(connection, residents.add_alias(connection, book, found.address, alias))
+        twins.follow(connection, residents.add_alias(connection, vault, found.address, alias))
     return True
 
 
 def _apply(
     connection: Connection,
-    book: AddressBook,
+    vault: Vault,
     channel: str,
     event: StatusEvent,
     found: Row[Any],
@@ -82,7 +82,7 @@ def _apply(
     to = _REACHES[event.state]
     if found.state not in _RANK or _RANK[to] <= _RANK[found.state]:
         return
-    key = book.provider_key(channel, event.provider_id)
+    key = vault.provider_key(channel, event.provider_id)
     if to != FAILED:
         suspicions.note_later_success(connection, channel, now)
         known = func.coalesce(delivery.c.provider_key, key or None)
@@ -93,7 +93,7 @@ def _apply(
             {"closed_at": now, "reason": None, "provider_code": None, "provider_key": known},
         )
     elif not _is_stale(found, place.attempt, key):
-        _fail(connection, book, found, event.failure or Rejected(), now, receipt_wait)
+        _fail(connection, vault, found, event.failure or Rejected(), now, receipt_wait)
 
 
 Standing = Literal["ready", "sending", "unknown"]
@@ -103,12 +103,12 @@ none.
 
 
 def standings(
-    connection: Connection, book: AddressBook, channel: str, events: Sequence[StatusEvent]
+    connection: Connection, vault: Vault, channel: str, events: Sequence[StatusEvent]
 ) -> list[Standing]:
     """Look which of these statuses can be applied, without holding their rows: some queries for all
     of them.
     """
-    places = _places(connection, book, channel, events)
+    places = _places(connection, vault, channel, events)
     slots: dict[int, set[int]] = {}
     for place in places:
         if place is not None:
@@ -155,11 +155,11 @@ def _parse(callback: str) -> _Place | None:
 
 
 def _places(
-    connection: Connection, book: AddressBook, channel: str, events: Sequence[StatusEvent]
+    connection: Connection, vault: Vault, channel: str, events: Sequence[StatusEvent]
 ) -> list[_Place | None]:
     """The delivery each status is about: by our callback data, else by the provider's id."""
     parsed = [_parse(event.delivery) for event in events]
-    keys = [book.provider_key(channel, event.provider_id) for event in events]
+    keys = [vault.provider_key(channel, event.provider_id) for event in events]
     known = _by_provider_keys(
         connection,
         channel,
@@ -197,7 +197,7 @@ def _is_stale(found: Row[Any], attempt: int | None, key: str) -> bool:
 
 def _fail(
     connection: Connection,
-    book: AddressBook,
+    vault: Vault,
     found: Row[Any],
     failure: Failure,
     now: float,
@@ -237,7 +237,7 @@ def _fail(
         meaning = replace(meaning, fall_back=meaning.fall_back and not over)
         address_effects.apply(
             connection,
-            book,
+            vault,
             edition=found.edition,
             channel=found.channel,
             results=1,

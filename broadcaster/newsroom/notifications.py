@@ -87,7 +87,7 @@ def former_ways(connection: Connection, app: App, nudge: Nudge, person: Account)
     """
     if nudge.reason not in WARNINGS or not able(app, accounts.MAIL):
         return {}
-    before = former_mails.lately(connection, app.book, person.id, nudge.at)
+    before = former_mails.lately(connection, app.vault, person.id, nudge.at)
     numbers = {mail: number for number, mail in before.items() if mail != person.email}
     return {f"{accounts.MAIL}.{number}": mail for mail, number in numbers.items()}
 

@@ -17,8 +17,8 @@ from broadcaster.store.erasing import Traits
 from channels.base.contract import AddressEvent, Event, InboundEvent, StatusEvent
 from subscribers import residents
 from subscribers import store as subscriber_store
-from subscribers.addresses import AddressBook, SealBroken
 from subscribers.residents import AddressRow
+from subscribers.vault import SealBroken, Vault
 
 AT_ONCE = 500
 """Receipts looked through in one reading."""
@@ -44,7 +44,7 @@ async def erase(app: App, channel: str, text: str, *, actor: str) -> Erased:
 
     The address goes last: whoever is interrupted can begin again.
     """
-    row = await app.database.read(residents.find, app.book, channel, text)
+    row = await app.database.read(residents.find, app.vault, channel, text)
     return await erase_row(app, row, actor=actor) if row is not None else Erased(erased=False)
 
 
@@ -82,22 +82,22 @@ async def _forget_receipts(app: App, known: Traits) -> None:
     after = 0
     while page := await app.database.read(store.waiting, known.channel, after, AT_ONCE):
         after = page[-1].id
-        mine = [row.id for row in page if _concerns(app.book, known, row.body)]
+        mine = [row.id for row in page if _concerns(app.vault, known, row.body)]
         if mine:
             await app.database.write(inbox.done, mine, app.clock().timestamp())
 
 
-def _concerns(book: AddressBook, known: Traits, body: bytes) -> bool:
+def _concerns(vault: Vault, known: Traits, body: bytes) -> bool:
     try:
-        event: Event = decode(book.open(sealed_as(known.channel), body))
+        event: Event = decode(vault.open(sealed_as(known.channel), body))
     except (SealBroken, msgspec.MsgspecError, KeyError, TypeError, ValueError):
         return False  # nobody can read it: it waits for its key
     match event:
         case StatusEvent():
             ids = (event.address, *event.aliases)
             return store.concerns(
-                book, known, ids=ids, provider_id=event.provider_id, delivery=event.delivery
+                vault, known, ids=ids, provider_id=event.provider_id, delivery=event.delivery
             )
         case InboundEvent() | AddressEvent():
-            return store.concerns(book, known, ids=(event.address, *event.aliases))
+            return store.concerns(vault, known, ids=(event.address, *event.aliases))
     return False

@@ -22,7 +22,7 @@ async def import_rows(
     """Take one chunk of a file in, which `file` names (its SHA-256); what became of each row."""
 
     def act(connection: Connection) -> list[Outcome]:
-        done = importing.take_rows(connection, app.book, app.tree, rows, app.clock().timestamp())
+        done = importing.take_rows(connection, app.vault, app.tree, rows, app.clock().timestamp())
         detail = {"file": file, "lines": f"{rows[0].line}-{rows[-1].line}", **Counter[str](done)}
         _note(connection, app, actor, "subscribers_import", SUBJECT, detail)
         return done
@@ -36,7 +36,7 @@ async def try_rows(app: App, rows: Sequence[importing.Row]) -> list[Outcome]:
     def act(connection: Connection) -> list[Outcome]:
         with connection.begin_nested() as trial:
             done = importing.take_rows(
-                connection, app.book, app.tree, rows, app.clock().timestamp()
+                connection, app.vault, app.tree, rows, app.clock().timestamp()
             )
             trial.rollback()
         return done

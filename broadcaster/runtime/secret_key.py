@@ -20,7 +20,7 @@ from broadcaster.runtime.config import PREFIX, BadSettings, Settings
 from broadcaster.store import key_binding as store
 from broadcaster.store import respelling
 from broadcaster.store.database import Database
-from subscribers.addresses import AddressBook
+from subscribers.vault import Vault
 
 KEY_BYTES = 32
 VARIABLE = f"{PREFIX}SECRET_KEY"
@@ -195,8 +195,8 @@ def fits(connection: Connection, key: bytes) -> bool:
 
     Most, as single rows may be damaged; the oldest, as a wrong key may have sealed what came later.
     """
-    book, signer = AddressBook(derive(key, "addresses")), Signer.from_seed(derive(key, "editions"))
-    proofs = [book.opens(purpose, sealed) for purpose, sealed in store.oldest_seals(connection)]
+    vault, signer = Vault(derive(key, "addresses")), Signer.from_seed(derive(key, "editions"))
+    proofs = [vault.opens(purpose, sealed) for purpose, sealed in store.oldest_seals(connection)]
     proofs += [key_id == signer.key_id for key_id in store.oldest_key_ids(connection)]
     return not proofs or 2 * sum(proofs) > len(proofs)
 
@@ -231,7 +231,7 @@ def prepare(settings: Settings) -> list[str]:
         database.read_now(examine, settings)
         applied = migrate(settings.database)
         key = database.read_now(bound, settings) or database.write_now(bind, settings)
-        respelling.finish(database, AddressBook(derive(key, "addresses")))
+        respelling.finish(database, Vault(derive(key, "addresses")))
         return applied
     finally:
         database.close()

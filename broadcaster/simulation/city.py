@@ -130,7 +130,7 @@ async def _add_residents(app: App, now: datetime) -> None:
     read = importing.read_rows(lines, app.tree, topics, parsers, now=now.timestamp())
     while chunk := list(itertools.islice(read, CHUNK)):
         good = [row for row in chunk if isinstance(row, importing.Row)]
-        await app.database.write(importing.import_rows, app.book, app.tree, good, now.timestamp())
+        await app.database.write(importing.import_rows, app.vault, app.tree, good, now.timestamp())
 
 
 def _add_history(connection: Connection, press: Press, now: datetime) -> None:

@@ -26,8 +26,8 @@ from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.staff import account_alerts
 from broadcaster.store import accounts, audit, code_guard, controls, former_mails, sessions
 from broadcaster.store.nudges import AccountReason
-from subscribers.addresses import AddressBook, identity
 from subscribers.areas import AreaTree, UnknownArea
+from subscribers.vault import Vault, identity
 
 AccountAct = AccountReason | Literal["sessions_end"]
 """What is done to accounts, as the audit names it."""
@@ -137,7 +137,7 @@ def change(
     account_id: int,
     particulars: Particulars,
     *,
-    book: AddressBook,
+    vault: Vault,
 ) -> Account:
     """Give a person another name, other roles or places. Raises NotAllowed, NoAccount, BadAccount,
     LastAdmin.
@@ -152,7 +152,7 @@ def change(
     accounts.change(connection, after)
     was, became = told(before), told(after)
     if identity(after.email) != identity(before.email):
-        former_mails.keep(connection, book, account_id, before.email, keeper.at)
+        former_mails.keep(connection, vault, account_id, before.email, keeper.at)
         became["mail"] = masked_apart(before.email, after.email)
     _note(connection, keeper, "account_change", after, before=was, after=became)
     return after

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from broadcaster.domain.accounts import Account
 from broadcaster.domain.actor import Actor
 from broadcaster.store import accounts, audit, chat_links
-from subscribers.addresses import AddressBook
+from subscribers.vault import Vault
 
 HOLDS = timedelta(minutes=10)
 """How long a code may be sent."""
@@ -18,20 +18,20 @@ WORD = "staf-"
 """What stands before a code in the chat's first message, so that it is none of residents' words."""
 
 
-def begin(connection: Connection, actor: Actor, book: AddressBook) -> str:
+def begin(connection: Connection, actor: Actor, vault: Vault) -> str:
     """A fresh word to send from the chat ("staf-" and 32 hex digits); the person's earlier one
     holds no more.
     """
     code = secrets.token_hex(16)
     chat_links.put(
-        connection, actor.account.id, _digest(book, code), (actor.now + HOLDS).timestamp()
+        connection, actor.account.id, _digest(vault, code), (actor.now + HOLDS).timestamp()
     )
     return WORD + code
 
 
 def link(
     connection: Connection,
-    book: AddressBook,
+    vault: Vault,
     *,
     channel: str,
     address: str,
@@ -43,7 +43,7 @@ def link(
     """
     if channel not in accounts.REACHED_BY:
         return None
-    identity = chat_links.take(connection, _digest(book, code), now.timestamp())
+    identity = chat_links.take(connection, _digest(vault, code), now.timestamp())
     found = accounts.by_id(connection, identity) if identity is not None else None
     if found is None or found.disabled_at is not None:
         return None
@@ -73,5 +73,5 @@ def unlink(connection: Connection, actor: Actor, channel: str) -> None:
     )
 
 
-def _digest(book: AddressBook, code: str) -> bytes:
-    return book.lookup("link", code)
+def _digest(vault: Vault, code: str) -> bytes:
+    return vault.lookup("link", code)

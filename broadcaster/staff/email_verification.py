@@ -18,7 +18,7 @@ from broadcaster.store.accounts import REACHED_BY
 from channels.base.contract import Receipt
 from channels.base.rendering import fill, one_line
 from channels.base.staff_messages import Inviting, Note
-from subscribers.addresses import AddressBook, SealBroken
+from subscribers.vault import SealBroken, Vault
 
 HOLDS_SECONDS = 900.0
 """How long a code may be typed."""
@@ -70,15 +70,15 @@ async def send_code(app: App, owner: Owner, mail: str) -> bytes:
     note = Note(key=f"alamat.{secrets.token_hex(8)}", subject=subject.strip(), text=body.strip())
     if not isinstance(await contact.tell(app, channel, mail, note), Receipt):
         raise NotSent("Kode belum dapat dikirim ke alamat itu. Periksa alamatnya, lalu coba lagi.")
-    return app.book.seal(_SEAL, msgspec.json.encode(asked).decode())
+    return app.vault.seal(_SEAL, msgspec.json.encode(asked).decode())
 
 
-def confirmed(book: AddressBook, owner: Owner, sealed: bytes, code: str) -> str:
+def confirmed(vault: Vault, owner: Owner, sealed: bytes, code: str) -> str:
     """The address whose code came back; raises BadAccount where it is wrong, too late, or somebody
     else's.
     """
     try:
-        asked = msgspec.json.decode(book.open(_SEAL, sealed), type=Asked)
+        asked = msgspec.json.decode(vault.open(_SEAL, sealed), type=Asked)
     except (SealBroken, msgspec.DecodeError) as error:
         raise BadAccount(_AGAIN) from error
     if asked.account != owner.account.id or not 0 <= owner.at - asked.at <= HOLDS_SECONDS:

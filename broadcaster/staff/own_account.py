@@ -16,7 +16,7 @@ from broadcaster.domain import credentials
 from broadcaster.domain.accounts import Account, BadAccount
 from broadcaster.staff.administration import masked, masked_apart
 from broadcaster.store import accounts, audit, code_guard, former_mails, sessions
-from subscribers.addresses import AddressBook, SealBroken, identity
+from subscribers.vault import SealBroken, Vault, identity
 
 SETUP_SECONDS = 900.0
 """How long a second factor may take from its picture to its first code."""
@@ -44,11 +44,12 @@ class Recovery:
     digests: list[bytes]
 
     @classmethod
-    def drawn(cls, book: AddressBook, account: Account) -> "Recovery":
+    def drawn(cls, vault: Vault, account: Account) -> "Recovery":
         """Ten codes of this account."""
         codes = credentials.new_recovery_codes()
         return cls(
-            codes=codes, digests=[book.lookup("recovery", f"{account.id}:{code}") for code in codes]
+            codes=codes,
+            digests=[vault.lookup("recovery", f"{account.id}:{code}") for code in codes],
         )
 
 
@@ -76,14 +77,14 @@ def change_password(connection: Connection, owner: Owner, hashed: str) -> int:
     return ended
 
 
-def change_mail(connection: Connection, book: AddressBook, owner: Owner, mail: str) -> bool:
+def change_mail(connection: Connection, vault: Vault, owner: Owner, mail: str) -> bool:
     """Where nudges go from now on, as `accounts.read_mail` gave it; False when that is where they
     went before.
     """
     person = accounts.by_id(connection, owner.account.id)
     if person is None or identity(person.email) == identity(mail):
         return False
-    former_mails.keep(connection, book, person.id, person.email, owner.at)
+    former_mails.keep(connection, vault, person.id, person.email, owner.at)
     accounts.change(connection, replace(person, email=mail))
     states = {
         "before": {"mail": masked(person.email)},
@@ -96,20 +97,20 @@ def change_mail(connection: Connection, book: AddressBook, owner: Owner, mail: s
 # --- second factor ------------------------------------------------------------------------------------
 
 
-def begin_second_factor(book: AddressBook, owner: Owner) -> tuple[str, bytes]:
+def begin_second_factor(vault: Vault, owner: Owner) -> tuple[str, bytes]:
     """A fresh secret, and the same sealed for this person: it is stored nowhere until a code of it
     has come back.
     """
     secret = credentials.new_totp_secret()
-    return secret, book.seal("totp-new", f"{owner.account.id} {owner.at} {secret}")
+    return secret, vault.seal("totp-new", f"{owner.account.id} {owner.at} {secret}")
 
 
-def begun_second_factor(book: AddressBook, owner: Owner, sealed: bytes) -> str:
+def begun_second_factor(vault: Vault, owner: Owner, sealed: bytes) -> str:
     """The secret that was begun with; raises BadAccount when it was somebody else's, or too long
     ago.
     """
     try:
-        account_id, at, secret = book.open("totp-new", sealed).split(" ")
+        account_id, at, secret = vault.open("totp-new", sealed).split(" ")
     except (SealBroken, ValueError) as error:
         raise BadAccount(_AGAIN) from error
     if account_id != str(owner.account.id) or not 0 <= owner.at - float(at) <= SETUP_SECONDS:
@@ -121,7 +122,7 @@ _AGAIN = "Gambarnya sudah kedaluwarsa. Pindai gambar yang baru."
 
 
 def turn_on(
-    connection: Connection, book: AddressBook, owner: Owner, *, secret: str, code: str
+    connection: Connection, vault: Vault, owner: Owner, *, secret: str, code: str
 ) -> list[str]:
     """Ask for the second factor from now on; the recovery codes. Every other session ends. Raises
     BadAccount.
@@ -134,8 +135,10 @@ def turn_on(
         raise BadAccount(
             "Kodenya salah. Ketik 6 angka yang sekarang tampil di aplikasi; periksa juga jam ponsel Anda."
         )
-    recovery = Recovery.drawn(book, person)
-    accounts.set_totp(connection, person.id, book.seal("totp", secret), recovery.digests, step=step)
+    recovery = Recovery.drawn(vault, person)
+    accounts.set_totp(
+        connection, person.id, vault.seal("totp", secret), recovery.digests, step=step
+    )
     ended = sessions.end_all(connection, person.id, but=owner.session)
     changed = {"before": {"second_factor": False}, "after": {"second_factor": True}}
     _note(connection, owner, "second_factor_on", **changed, sessions=ended)
@@ -158,14 +161,14 @@ def turn_off(connection: Connection, owner: Owner) -> bool:
     return True
 
 
-def renew_recovery(connection: Connection, book: AddressBook, owner: Owner) -> list[str]:
+def renew_recovery(connection: Connection, vault: Vault, owner: Owner) -> list[str]:
     """New recovery codes; those before serve no more. Raises BadAccount where there is no second
     factor.
     """
     person = accounts.by_id(connection, owner.account.id)
     if person is None or not person.secured:
         raise BadAccount("Kode pemulihan hanya ada bila langkah kedua aktif.")
-    recovery = Recovery.drawn(book, person)
+    recovery = Recovery.drawn(vault, person)
     accounts.set_recovery_codes(connection, person.id, recovery.digests)
     _note(connection, owner, "recovery_renewed")
     return recovery.codes

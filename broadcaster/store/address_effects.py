@@ -17,14 +17,14 @@ from broadcaster.store.slices import Claim
 from broadcaster.store.tables import delivery, run, slice_
 from broadcaster.store.tables import edition as editions
 from subscribers import consent, residents
-from subscribers.addresses import AddressBook
 from subscribers.audience import concerns, counted_under
 from subscribers.store import State, address, insert_new
+from subscribers.vault import Vault
 
 
 def record(
     connection: Connection,
-    book: AddressBook,
+    vault: Vault,
     claim: Claim,
     decisions: Sequence[Decision],
     consequences: Sequence[Consequence],
@@ -40,13 +40,13 @@ def record(
     Only the attempt that closes its row falls back: one that was fenced, or is recorded again, does
     not.
     """
-    ended = settle(connection, book, claim, decisions, keep_ids=keep_ids)
+    ended = settle(connection, vault, claim, decisions, keep_ids=keep_ids)
     meanings = [
         replace(item, fall_back=item.fall_back and item.slot in ended) for item in consequences
     ]
     return apply(
         connection,
-        book,
+        vault,
         edition=claim.edition,
         channel=claim.channel,
         results=results,
@@ -56,7 +56,7 @@ def record(
 
 def apply(
     connection: Connection,
-    book: AddressBook,
+    vault: Vault,
     *,
     edition: int,
     channel: str,
@@ -78,27 +78,27 @@ def apply(
         if item.opted_out:
             consent.suppress(connection, item.address, "opted_out", at=wall, source="provider")
         if item.moved_to:
-            move(connection, book, item.address, item.moved_to)
+            move(connection, vault, item.address, item.moved_to)
         if item.fall_back:
             fallen += fall_back(connection, edition, item.address)
     if results or dead:
         count_results(connection, channel, results, len(dead))
     if consequences:
         told = [(item.address, alias) for item in consequences for alias in item.aliases]
-        twins.follow(connection, residents.add_aliases(connection, book, channel, told))
+        twins.follow(connection, residents.add_aliases(connection, vault, channel, told))
         consent.clear_strikes(connection, [item.address for item in consequences if item.succeeded])
         suppress_or_hold(connection, channel, dead, at=wall)
     return fallen
 
 
-def move(connection: Connection, book: AddressBook, address: int, new: str) -> None:
+def move(connection: Connection, vault: Vault, address: int, new: str) -> None:
     """Give an address its new id, unless it has it; what the chat before numbered is not edited in
     this one.
     """
     row = residents.get(connection, address)
-    if row is not None and book.address_lookup(row.channel, new) != bytes(row.lookup):
+    if row is not None and vault.address_lookup(row.channel, new) != bytes(row.lookup):
         erasing.forget_numbers(connection, row)
-        twins.follow(connection, residents.move(connection, book, address, new))
+        twins.follow(connection, residents.move(connection, vault, address, new))
 
 
 def fall_back(connection: Connection, edition: int, closed: int) -> list[tuple[str, int]]:

@@ -11,7 +11,7 @@ from broadcaster.store import throttling, tier
 from broadcaster.store.channels import ChannelState, channel_states
 from broadcaster.store.database import now
 from broadcaster.store.tables import channel_minute, held_suppression, run, slice_
-from subscribers.addresses import AddressBook
+from subscribers.vault import Vault
 
 MINUTES = 5
 """Minutes of results that are shown."""
@@ -38,7 +38,7 @@ class ChannelFigures:
 
 
 def channel_figures(
-    connection: Connection, book: AddressBook, channel: str, *, rate: float, limited: bool
+    connection: Connection, vault: Vault, channel: str, *, rate: float, limited: bool
 ) -> ChannelFigures:
     """The figures of one channel, whose provider grants `rate`; whom it reached is counted only
     where that is `limited`.
@@ -65,7 +65,7 @@ def channel_figures(
         rate=allowed,
         slowed=allowed != rate,
         unreachable=pace.unreachable(wall),
-        domains=throttling.held_domains(connection, book, channel),
+        domains=throttling.held_domains(connection, vault, channel),
         reached=tier.used(connection, channel) if limited else 0,
         results=int(lately[0] or 0),
         dead=int(lately[1] or 0),

@@ -14,9 +14,9 @@ from broadcaster.store.tables import (
     run,
     suspicion,
 )
-from subscribers.addresses import AddressBook
 from subscribers.residents import AddressRow
 from subscribers.store import alias
+from subscribers.vault import Vault
 
 TABLES = (provider_message, held_suppression, reached, receipt, suspicion)
 """Tables of this package that rows or bodies are deleted from."""
@@ -74,7 +74,7 @@ def waiting(
 
 
 def concerns(
-    book: AddressBook,
+    vault: Vault,
     known: Traits,
     *,
     ids: Collection[str],
@@ -84,9 +84,9 @@ def concerns(
     """Whether an event is about the address: by an id of its own, by our callback data or by the id
     of a message to it.
     """
-    if any(book.address_lookup(known.channel, text) in known.lookups for text in ids if text):
+    if any(vault.address_lookup(known.channel, text) in known.lookups for text in ids if text):
         return True
-    if provider_id and book.provider_key(known.channel, provider_id) in known.keys:
+    if provider_id and vault.provider_key(known.channel, provider_id) in known.keys:
         return True
     place = delivery.split(".")
     return len(place) == 3 and place[1] == str(known.slot)

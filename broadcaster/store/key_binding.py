@@ -11,8 +11,8 @@ from broadcaster.store.database import is_sqlite, now
 from broadcaster.store.staff_tables import account, metadata
 from broadcaster.store.tables import edition, key_binding, receipt, sweeper, worker
 from subscribers import store as subscriber_tables
-from subscribers.addresses import AddressBook
 from subscribers.store import address, alias
+from subscribers.vault import Vault
 
 PROOFS = 20
 """Rows of each kind on which a key is tried."""
@@ -77,8 +77,8 @@ def oldest_seals(connection: Connection) -> Iterator[tuple[str, bytes]]:
             yield from ((row[0], bytes(row[1])) for row in connection.execute(rows.limit(PROOFS)))
 
 
-def opens_addresses(connection: Connection, book: AddressBook, channel: str) -> bool:
-    """Whether the book's key opens most of a channel's oldest addresses: where it does, others are
+def opens_addresses(connection: Connection, vault: Vault, channel: str) -> bool:
+    """Whether the vault's key opens most of a channel's oldest addresses: where it does, others are
     damaged.
     """
     oldest = (
@@ -87,7 +87,9 @@ def opens_addresses(connection: Connection, book: AddressBook, channel: str) -> 
         .order_by(address.c.id)
         .limit(PROOFS)
     )
-    opened = [book.opens(channel, bytes(sealed)) for sealed in connection.execute(oldest).scalars()]
+    opened = [
+        vault.opens(channel, bytes(sealed)) for sealed in connection.execute(oldest).scalars()
+    ]
     return 2 * sum(opened) > len(opened)
 
 

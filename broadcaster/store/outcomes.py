@@ -21,7 +21,7 @@ from broadcaster.store import statements
 from broadcaster.store.database import now
 from broadcaster.store.slices import Claim, move_counters
 from broadcaster.store.tables import delivery
-from subscribers.addresses import AddressBook
+from subscribers.vault import Vault
 
 _settle = (
     update(delivery)
@@ -42,7 +42,7 @@ _settle = (
 
 def settle(
     connection: Connection,
-    book: AddressBook,
+    vault: Vault,
     claim: Claim,
     decisions: Sequence[Decision],
     *,
@@ -59,7 +59,7 @@ def settle(
     change: Counter[int] = Counter()
     sent = [decision for decision in decisions if decision.state == SENT]
     if sent:
-        _settle_sent(connection, book, claim, sent, wall, change, keep_ids=keep_ids)
+        _settle_sent(connection, vault, claim, sent, wall, change, keep_ids=keep_ids)
     others = (
         decisions if not sent else [decision for decision in decisions if decision.state != SENT]
     )
@@ -76,7 +76,7 @@ def settle(
 
 def _settle_sent(
     connection: Connection,
-    book: AddressBook,
+    vault: Vault,
     claim: Claim,
     sent: Sequence[Decision],
     wall: float,
@@ -90,7 +90,7 @@ def _settle_sent(
         (
             each.slot,
             each.attempt,
-            book.provider_key(claim.channel, each.provider_id) if keep_ids else "",
+            vault.provider_key(claim.channel, each.provider_id) if keep_ids else "",
             each.message_number,
         )
         for each in sent

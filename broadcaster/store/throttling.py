@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, delete, func, select, text
 
 from broadcaster.store.database import now
 from broadcaster.store.tables import channel_minute, held_domain, pace
-from subscribers.addresses import AddressBook, SealBroken
+from subscribers.vault import SealBroken, Vault
 
 RECOVERY = 0.1
 """Part of the full rate that comes back each minute."""
@@ -115,9 +115,9 @@ def _sent_lately(connection: Connection, channel: str, wall: float) -> float:
     return max(counts.get(minute, 0) / max(wall % 60, 1.0), counts.get(minute - 1, 0) / 60)
 
 
-def domain_key(book: AddressBook, channel: str, domain: str) -> bytes:
+def domain_key(vault: Vault, channel: str, domain: str) -> bytes:
     """Return what stands for a mail domain: its name would tell where a resident has their mailbox."""
-    return book.lookup(_sealed_as(channel), domain)
+    return vault.lookup(_sealed_as(channel), domain)
 
 
 def _sealed_as(channel: str) -> str:
@@ -129,14 +129,14 @@ def _held(connection: Connection, channel: str, wall: float) -> Sequence[Row[Any
     return connection.execute(held).all()
 
 
-def held_domains(connection: Connection, book: AddressBook, channel: str) -> dict[str, float]:
+def held_domains(connection: Connection, vault: Vault, channel: str) -> dict[str, float]:
     """Name the domains held, for staff: name -> epoch seconds; one that cannot be opened by the
     beginning of its key.
     """
     named = {}
     for row in _held(connection, channel, now(connection)):
         try:
-            name = book.open(_sealed_as(channel), bytes(row.cipher))
+            name = vault.open(_sealed_as(channel), bytes(row.cipher))
         except SealBroken:
             name = f"#{bytes(row.lookup).hex()[:8]}"
         named[name] = float(row.until)
@@ -144,7 +144,7 @@ def held_domains(connection: Connection, book: AddressBook, channel: str) -> dic
 
 
 def hold_domain(
-    connection: Connection, channel: str, book: AddressBook, domain: str, seconds: float
+    connection: Connection, channel: str, vault: Vault, domain: str, seconds: float
 ) -> None:
     """A domain asked us to wait: routine messages to it do, on all workers. A shorter wait never
     ends a longer one.
@@ -160,8 +160,8 @@ def hold_domain(
         ),
         {
             "channel": channel,
-            "lookup": domain_key(book, channel, domain),
-            "cipher": book.seal(_sealed_as(channel), domain),
+            "lookup": domain_key(vault, channel, domain),
+            "cipher": vault.seal(_sealed_as(channel), domain),
             "until": wall + seconds,
         },
     )

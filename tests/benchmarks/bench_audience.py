@@ -18,13 +18,13 @@ from sqlalchemy import Connection, insert, select
 
 from broadcaster.store.database import Database
 from subscribers import store
-from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
 from subscribers.audience import Audience, chunk, window
 from subscribers.importing import Row, import_rows, read_rows
+from subscribers.vault import Vault
 
 TREE = AreaTree.built_in()
-BOOK = AddressBook(b"a benchmark's secret, 32 bytes..")
+VAULT = Vault(b"a benchmark's secret, 32 bytes..")
 NOW = 1_795_600_000.0
 CHUNK = 5_000
 LAST = 2**63 - 1
@@ -53,7 +53,7 @@ def take_in(database: Database, file: list[str]) -> None:
     """The import as the command does it, one transaction a chunk."""
     rows = (row for row in read_rows(file, TREE, [], {"email": str.lower}) if isinstance(row, Row))
     while part := list(islice(rows, CHUNK)):
-        database.write_now(import_rows, BOOK, TREE, part, NOW)
+        database.write_now(import_rows, VAULT, TREE, part, NOW)
 
 
 def copy(database: Database, rows: list[dict[str, Any]], areas: list[dict[str, Any]]) -> None:

@@ -63,7 +63,7 @@ def siti(number: int) -> str:
 
 def is_stopped(place: City, number: int) -> bool:
     """Whether this resident is written to no more."""
-    row = place.app.database.read_now(residents.find, place.app.book, "whatsapp", siti(number))
+    row = place.app.database.read_now(residents.find, place.app.vault, "whatsapp", siti(number))
     return row is not None and not row.confirmed
 
 

@@ -216,7 +216,7 @@ async def measure(options: argparse.Namespace) -> bool:
             for channel in site.app.push:
                 share = options.subscribers // len(site.app.push)
                 Crowd(channel=channel, count=share).load(
-                    url, site.app.book, site.clock().timestamp() - 86_400
+                    url, site.app.vault, site.clock().timestamp() - 86_400
                 )
             staff, identity = await prepare(site, options.announcements)
             draft = await drafted(staff["rina"])

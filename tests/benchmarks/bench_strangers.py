@@ -132,7 +132,7 @@ class Site:
         signature = hmac.new(b"s", body, hashlib.sha256).hexdigest()
         headers = {"X-Hub-Signature-256": f"sha256={signature}", "Content-Type": "application/json"}
         began, taken = time.perf_counter(), False
-        key = self.app.book.lookup("whatsapp", who)
+        key = self.app.vault.lookup("whatsapp", who)
         query = select(addresses.c.state).where(addresses.c.lookup == key)
         while time.perf_counter() - began < GIVE_UP_SECONDS:
             if not taken:

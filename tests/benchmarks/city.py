@@ -21,7 +21,7 @@ from broadcaster.app import App, derive
 from broadcaster.runtime.valkey import valkey
 from broadcaster.store.migrate import migrate
 from broadcaster.store.tables import worker
-from subscribers.addresses import AddressBook
+from subscribers.vault import Vault
 from support.postgres import running_postgresql
 from support.world import SECRET, program, variables
 
@@ -31,8 +31,8 @@ NO_REDIS = "redis://127.0.0.1:1/0"
 """Where no Redis answers."""
 WARM_SECONDS = 1.0
 """How long workers get from their first sign of life until they are idle."""
-BOOK = AddressBook(derive(base64.b64decode(SECRET), "addresses"))
-"""The address book of every program under measurement."""
+VAULT = Vault(derive(base64.b64decode(SECRET), "addresses"))
+"""The vault of every program under measurement."""
 KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 Worker = asyncio.subprocess.Process
 
@@ -52,7 +52,7 @@ class Databases:
         if (kind, crowd) not in self._loaded:
             self._loaded[kind, crowd] = url = self._empty(kind, f"crowd_{len(self._loaded)}")
             migrate(url)
-            crowd.load(url, BOOK, time() - 60)
+            crowd.load(url, VAULT, time() - 60)
         template, name = self._loaded[kind, crowd], f"copy_{self._copies}"
         if kind == "sqlite":
             path = Path(shutil.copy(str(make_url(template).database), self._folder / f"{name}.db"))

@@ -15,11 +15,11 @@ import psycopg
 from sqlalchemy import make_url
 
 from broadcaster.store.database import normalise_url
-from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
 from subscribers.importing import REQUIRED
 from subscribers.store import slot_of
 from subscribers.subscriptions import home_of
+from subscribers.vault import Vault
 
 CONSENT_AT = 1_795_500_000.0
 SOURCE = "formulir"
@@ -64,12 +64,12 @@ class Crowd:
         for address, areas in zip(self.addresses(), self.areas(), strict=True):
             yield f"{self.channel},{address},{' '.join(areas)},,id,{SOURCE},{given}\n"
 
-    def load(self, url: str, book: AddressBook, now: float) -> None:
+    def load(self, url: str, vault: Vault, now: float) -> None:
         """Write everyone into a migrated database that has nobody of this channel yet. `now`: epoch
         seconds.
         """
         write = _sqlite if make_url(url).get_backend_name() == "sqlite" else _postgresql
-        write(url, self, book, now)
+        write(url, self, vault, now)
 
 
 COLUMNS: dict[str, Sequence[str]] = {
@@ -84,7 +84,7 @@ COLUMNS: dict[str, Sequence[str]] = {
 
 
 def _batches(
-    crowd: Crowd, book: AddressBook, now: float, after: int, counters: dict[str, int]
+    crowd: Crowd, vault: Vault, now: float, after: int, counters: dict[str, int]
 ) -> Iterator[dict[str, Rows]]:
     """Rows of each table, in the order of the tables; ids begin above `after`, `counters` counts
     each home up.
@@ -96,7 +96,7 @@ def _batches(
         home = home_of(areas)
         counters[home] = counters.get(home, -1) + 1
         slot = slot_of(crowd.channel, home, counters[home], number)
-        lookup, cipher = book.lookup(crowd.channel, address), book.seal(crowd.channel, address)
+        lookup, cipher = vault.lookup(crowd.channel, address), vault.seal(crowd.channel, address)
         made["subscriber"].append((number, now))
         made["address"].append(
             (
@@ -125,14 +125,14 @@ def _batches(
     yield made
 
 
-def _sqlite(url: str, crowd: Crowd, book: AddressBook, now: float) -> None:
+def _sqlite(url: str, crowd: Crowd, vault: Vault, now: float) -> None:
     connection = sqlite3.connect(str(make_url(url).database), isolation_level=None)
     for pragma in ("journal_mode=WAL", "synchronous=OFF", "cache_size=-400000", "foreign_keys=OFF"):
         connection.execute(f"PRAGMA {pragma}")
     connection.execute("BEGIN IMMEDIATE")
     after = connection.execute("SELECT coalesce(max(id), 0) FROM address").fetchone()[0]
     counters: dict[str, int] = {}
-    for made in _batches(crowd, book, now, after, counters):
+    for made in _batches(crowd, vault, now, after, counters):
         for name, columns in COLUMNS.items():
             marks = ", ".join("?" for _ in columns)
             connection.executemany(
@@ -144,14 +144,14 @@ def _sqlite(url: str, crowd: Crowd, book: AddressBook, now: float) -> None:
     connection.close()
 
 
-def _postgresql(url: str, crowd: Crowd, book: AddressBook, now: float) -> None:
+def _postgresql(url: str, crowd: Crowd, vault: Vault, now: float) -> None:
     with (
         psycopg.connect(normalise_url(url).replace("+psycopg", "", 1)) as connection,
         connection.cursor() as cursor,
     ):
         after = cursor.execute("SELECT coalesce(max(id), 0) FROM address").fetchone()[0]  # type: ignore[index]
         counters: dict[str, int] = {}
-        for made in _batches(crowd, book, now, after, counters):
+        for made in _batches(crowd, vault, now, after, counters):
             for name, columns in COLUMNS.items():
                 with cursor.copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN") as copy:
                     for row in made[name]:

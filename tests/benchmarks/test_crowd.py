@@ -12,12 +12,12 @@ from benchmarks.crowd import TREE, Crowd
 from broadcaster.app import derive
 from broadcaster.store.database import Database
 from subscribers import store
-from subscribers.addresses import AddressBook
 from subscribers.importing import Row, import_rows, read_rows
+from subscribers.vault import Vault
 from support.world import SECRET
 
 NOW = 1_795_600_000.0
-BOOK = AddressBook(derive(base64.b64decode(SECRET), "addresses"))
+VAULT = Vault(derive(base64.b64decode(SECRET), "addresses"))
 COUNT = 200
 
 
@@ -28,7 +28,7 @@ def everything(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
         rows = [dict(row) for row in connection.execute(select(table)).mappings()]
         for row in rows:
             if "cipher" in row:
-                row["cipher"] = BOOK.open(row["channel"], row["cipher"])
+                row["cipher"] = VAULT.open(row["channel"], row["cipher"])
         found[table.name] = sorted(tuple(row.values()) for row in rows)
     return found
 
@@ -36,13 +36,13 @@ def everything(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
 def taken_in(database: Database, channel: str, lines: Iterable[str]) -> dict[str, int]:
     """Import a file as the command does; what became of its rows."""
     rows = [row for row in read_rows(lines, TREE, [], {channel: str}) if isinstance(row, Row)]
-    return database.write_now(import_rows, BOOK, TREE, rows, NOW)
+    return database.write_now(import_rows, VAULT, TREE, rows, NOW)
 
 
 @pytest.mark.parametrize("channel", ["email", "telegram", "whatsapp"])
 def test_a_crowd_is_what_its_import_makes(channel: str, database: Database, tmp_path: Path) -> None:
     crowd = Crowd(channel=channel, count=COUNT, without=("baros",))
-    crowd.load(database.url, BOOK, NOW)
+    crowd.load(database.url, VAULT, NOW)
     imported = Database(f"sqlite:///{tmp_path / 'imported.db'}")
     store.metadata.create_all(imported.writer_engine)
     assert taken_in(imported, channel, crowd.lines()) == {"new": COUNT}

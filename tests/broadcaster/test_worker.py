@@ -311,7 +311,7 @@ class NeverAnswers(FakeChannel):
 def stopped(app: App) -> list[str]:
     """Who is written to no more."""
     found = [
-        (address, app.database.read_now(residents.find, app.book, "email", address))
+        (address, app.database.read_now(residents.find, app.vault, "email", address))
         for address, _areas in PEOPLE
     ]
     return [address for address, row in found if row is not None and not row.confirmed]

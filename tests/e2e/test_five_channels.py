@@ -86,7 +86,7 @@ async def send_all(app: App, lane: str = "routine") -> None:
 
 async def recipient(app: App, channel: str, number: int) -> Recipient:
     """The resident as delivery addresses them."""
-    found = await app.database.read(residents.find, app.book, channel, address(channel, number))
+    found = await app.database.read(residents.find, app.vault, channel, address(channel, number))
     assert found is not None
     area = app.tree[found.home]
     return Recipient(
@@ -95,8 +95,8 @@ async def recipient(app: App, channel: str, number: int) -> Recipient:
         address=address(channel, number),
         area=Area(code=area.code, name=area.name, slug=area.slug),
         since=date(2026, 1, 1),
-        token=app.book.token(found.id),
-        address_key=app.book.key(found.id),
+        token=app.vault.token(found.id),
+        address_key=app.vault.key(found.id),
     )
 
 

@@ -87,7 +87,7 @@ async def open_page() -> AsyncIterator[OpenPage]:
 async def addresses(site: Running) -> list[str]:
     """Every kind of page there is for residents."""
     found = re.findall(r'href="(/p/[^"]+)"', (await site.ask("/")).text)
-    token = site.app.book.token(await site.subscriber())
+    token = site.app.vault.token(await site.subscriber())
     fixed = [
         "/",
         "/?wilayah=melong&kata=x",
@@ -188,7 +188,7 @@ async def test_everything_works_without_a_script(site: Running, open_page: OpenP
     assert "untuk Kel. Cibabat" in await page.inner_text("#jumlah")
     await page.click("text=English")
     assert "for Kel. Cibabat" in await page.inner_text("#jumlah")
-    await page.goto(f"{site.url}/berhenti/{site.app.book.token(address)}")
+    await page.goto(f"{site.url}/berhenti/{site.app.vault.token(address)}")
     await page.click("text=Yes, stop")
     assert "You have stopped" in await page.inner_text("h1")
     await page.goto(f"{site.url}/p/{re.findall('CMH-....-..', (await site.ask('/')).text)[0]}")

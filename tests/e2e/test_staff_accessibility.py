@@ -159,7 +159,7 @@ async def with_a_factor(stage: Stage) -> str:
     """Everybody's second factor is on, of those who look."""
     rekan = await stage.site.app.database.read(accounts.find, "rekan")
     assert rekan is not None
-    sealed = stage.site.app.book.seal("totp", "JBSWY3DPEHPK3PXP")
+    sealed = stage.site.app.vault.seal("totp", "JBSWY3DPEHPK3PXP")
     await stage.site.app.database.write(accounts.set_totp, rekan.id, sealed, [b"x" * 16])
     return str(rekan.id)
 
@@ -542,7 +542,7 @@ async def test_the_letter_that_is_framed_can_be_read_by_everybody(full: Room) ->
 async def test_the_pages_of_residents_too(full: Room) -> None:
     site = full.stage.site
     stored = await site.publish()
-    token = site.app.book.token(await site.subscriber("lain@contoh.example"))
+    token = site.app.vault.token(await site.subscriber("lain@contoh.example"))
     found = {}
     for path in (
         "/",

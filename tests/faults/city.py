@@ -283,7 +283,7 @@ class City:
         rows = self.app.database.read_now(
             lambda c: c.execute(text("SELECT id, channel, cipher FROM address")).all()
         )
-        return {(row.channel, row.id): self.app.book.open(row.channel, row.cipher) for row in rows}
+        return {(row.channel, row.id): self.app.vault.open(row.channel, row.cipher) for row in rows}
 
 
 @asynccontextmanager

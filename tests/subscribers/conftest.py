@@ -1,4 +1,4 @@
-"""A connection in an open transaction on each database, the built-in tree, a book, and a short way
+"""A connection in an open transaction on each database, the built-in tree, a vault, and a short way
 to sign people up.
 """
 
@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Engine
 
 from broadcaster.store.database import Database
 from subscribers import store
-from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
 from subscribers.enrolment import Outcome
 from subscribers.residents import AddressRow, Subscription, find, subscribe
+from subscribers.vault import Vault
 
 NOW = 1_795_600_000.0
 """25 November 2026, epoch seconds."""
@@ -52,13 +52,13 @@ def tree() -> AreaTree:
 
 
 @pytest.fixture(scope="session")
-def book() -> AddressBook:
-    """An address book with a fixed secret."""
-    return AddressBook(b"a secret of thirty-two bytes....")
+def vault() -> Vault:
+    """An vault with a fixed secret."""
+    return Vault(b"a secret of thirty-two bytes....")
 
 
 @pytest.fixture
-def sign_up(conn: Connection, book: AddressBook, tree: AreaTree) -> SignUp:
+def sign_up(conn: Connection, vault: Vault, tree: AreaTree) -> SignUp:
     """Sign an address up: sign_up("rina@contoh.example", "cibabat melong", topics="cuaca",
     channel="email", now=NOW).
     """
@@ -80,17 +80,17 @@ def sign_up(conn: Connection, book: AddressBook, tree: AreaTree) -> SignUp:
             topics=tuple(topics.split()),
             **wanted,
         )
-        return subscribe(conn, book, tree, row, now)
+        return subscribe(conn, vault, tree, row, now)
 
     return sign_up
 
 
 @pytest.fixture
-def look_up(conn: Connection, book: AddressBook) -> Find:
+def look_up(conn: Connection, vault: Vault) -> Find:
     """The row of an address that must exist."""
 
     def look_up(address: str, channel: str = "email") -> AddressRow:
-        row = find(conn, book, channel, address)
+        row = find(conn, vault, channel, address)
         assert row is not None
         return row
 

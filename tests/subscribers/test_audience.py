@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from subscribers import consent, store
-from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
 from subscribers.audience import Audience, chunk, count, left_out, people, window
 from subscribers.enrolment import Subscription, enrol
 from subscribers.store import State, address
 from subscribers.subscriptions import EMERGENCIES_ONLY
+from subscribers.vault import Vault
 
 NOW = 1_795_600_000.0
 LAST = 2**63 - 1
@@ -37,7 +37,7 @@ def audience(
 
 
 def reached(
-    conn: Connection, book: AddressBook, who: Audience, channel: str = "email"
+    conn: Connection, vault: Vault, who: Audience, channel: str = "email"
 ) -> dict[str, str]:
     """Address -> slug of the area it counts under."""
     found = {}
@@ -45,12 +45,12 @@ def reached(
         cipher = (
             conn.execute(store.address.select().where(address.c.id == row.address)).one().cipher
         )
-        found[book.open(channel, cipher)] = TREE[row.area].slug
+        found[vault.open(channel, cipher)] = TREE[row.area].slug
     return found
 
 
 def test_a_kelurahan_notice_reaches_its_kelurahan_kecamatan_and_city(
-    conn: Connection, book: AddressBook, sign_up: Any
+    conn: Connection, vault: Vault, sign_up: Any
 ) -> None:
     for area in (
         "cibabat",
@@ -62,7 +62,7 @@ def test_a_kelurahan_notice_reaches_its_kelurahan_kecamatan_and_city(
         "kelurahan-cimahi",
     ):
         sign_up(f"{area}@contoh.example", area)
-    assert reached(conn, book, audience("cibabat")) == {
+    assert reached(conn, vault, audience("cibabat")) == {
         "cibabat@contoh.example": "cibabat",
         "cimahi-utara@contoh.example": "cimahi-utara",
         "cimahi@contoh.example": "cimahi",
@@ -70,11 +70,11 @@ def test_a_kelurahan_notice_reaches_its_kelurahan_kecamatan_and_city(
 
 
 def test_a_kecamatan_notice_reaches_its_kelurahan_too(
-    conn: Connection, book: AddressBook, sign_up: Any
+    conn: Connection, vault: Vault, sign_up: Any
 ) -> None:
     for area in ("cibabat", "citeureup", "melong", "cimahi"):
         sign_up(f"{area}@contoh.example", area)
-    assert set(reached(conn, book, audience("cimahi-utara")).values()) == {
+    assert set(reached(conn, vault, audience("cimahi-utara")).values()) == {
         "cibabat",
         "citeureup",
         "cimahi",
@@ -82,24 +82,24 @@ def test_a_kecamatan_notice_reaches_its_kelurahan_too(
 
 
 def test_a_city_notice_reaches_everyone_under_their_home(
-    conn: Connection, book: AddressBook, sign_up: Any
+    conn: Connection, vault: Vault, sign_up: Any
 ) -> None:
     sign_up("a@contoh.example", "cimahi cimahi-utara cibabat baros")
     sign_up("b@contoh.example", "cimahi-utara")
-    assert reached(conn, book, audience("cimahi")) == {
+    assert reached(conn, vault, audience("cimahi")) == {
         "a@contoh.example": "baros",
         "b@contoh.example": "cimahi-utara",
     }
 
 
 def test_a_second_kelurahan_counts_where_the_first_does_not_match(
-    conn: Connection, book: AddressBook, sign_up: Any
+    conn: Connection, vault: Vault, sign_up: Any
 ) -> None:
     sign_up("a@contoh.example", "melong cibabat cimahi")
     sign_up("b@contoh.example", "melong cimahi-utara cimahi")
     sign_up("c@contoh.example", "melong cimahi")
     sign_up("d@contoh.example", "melong baros")
-    assert reached(conn, book, audience("cibabat")) == {
+    assert reached(conn, vault, audience("cibabat")) == {
         "a@contoh.example": "cibabat",
         "b@contoh.example": "cimahi-utara",
         "c@contoh.example": "cimahi",
@@ -107,14 +107,14 @@ def test_a_second_kelurahan_counts_where_the_first_does_not_match(
 
 
 def test_two_of_a_residents_kelurahan_are_one_message(
-    conn: Connection, book: AddressBook, sign_up: Any
+    conn: Connection, vault: Vault, sign_up: Any
 ) -> None:
     sign_up("a@contoh.example", "melong cibabat")
-    assert reached(conn, book, audience("melong", "cibabat")) == {"a@contoh.example": "melong"}
+    assert reached(conn, vault, audience("melong", "cibabat")) == {"a@contoh.example": "melong"}
 
 
 def test_topics_choose_notices_and_emergencies_ignore_them(
-    conn: Connection, book: AddressBook, sign_up: Any
+    conn: Connection, vault: Vault, sign_up: Any
 ) -> None:
     for name, topics in (
         ("all", ""),
@@ -124,22 +124,22 @@ def test_topics_choose_notices_and_emergencies_ignore_them(
         ("darurat", EMERGENCIES_ONLY),
     ):
         sign_up(f"{name}@contoh.example", topics=topics)
-    assert set(reached(conn, book, audience("cibabat"))) == {
+    assert set(reached(conn, vault, audience("cibabat"))) == {
         "all@contoh.example",
         "cuaca@contoh.example",
         "two@contoh.example",
     }
-    assert len(reached(conn, book, audience("cibabat", emergency=True))) == 5
+    assert len(reached(conn, vault, audience("cibabat", emergency=True))) == 5
 
 
-def test_a_topic_is_matched_whole(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+def test_a_topic_is_matched_whole(conn: Connection, vault: Vault, sign_up: Any) -> None:
     sign_up("a@contoh.example", topics="cuaca-laut")
-    assert reached(conn, book, audience("cibabat", topic="cuaca")) == {}
-    assert reached(conn, book, audience("cibabat", topic="cuac_-laut")) == {}
+    assert reached(conn, vault, audience("cibabat", topic="cuaca")) == {}
+    assert reached(conn, vault, audience("cibabat", topic="cuac_-laut")) == {}
 
 
 def test_only_confirmed_addresses_are_written_to(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("unconfirmed@contoh.example", confirmed=False)
     sign_up("stopped@contoh.example")
@@ -148,46 +148,46 @@ def test_only_confirmed_addresses_are_written_to(
     consent.suppress(
         conn, look_up("dead@contoh.example").id, "address_dead", source="provider", at=NOW
     )
-    assert reached(conn, book, audience("cibabat")) == {}
+    assert reached(conn, vault, audience("cibabat")) == {}
 
 
 def test_who_confirmed_after_publication_gets_the_next_one(
-    conn: Connection, book: AddressBook, sign_up: Any
+    conn: Connection, vault: Vault, sign_up: Any
 ) -> None:
     sign_up("early@contoh.example", now=NOW)
     sign_up("late@contoh.example", now=NOW + 10)
-    assert set(reached(conn, book, audience("cibabat", confirmed_before=NOW + 10))) == {
+    assert set(reached(conn, vault, audience("cibabat", confirmed_before=NOW + 10))) == {
         "early@contoh.example"
     }
 
 
 def test_a_person_gets_one_message_a_channel_at_the_newest_address(
-    conn: Connection, book: AddressBook, sign_up: Any
+    conn: Connection, vault: Vault, sign_up: Any
 ) -> None:
     sign_up("old@contoh.example", person="rina", now=NOW)
     sign_up("new@contoh.example", person="rina", now=NOW + 5)
     sign_up("77", channel="telegram", person="rina", now=NOW + 9)
-    assert set(reached(conn, book, audience("cibabat"))) == {"new@contoh.example"}
-    assert set(reached(conn, book, audience("cibabat"), "telegram")) == {"77"}
+    assert set(reached(conn, vault, audience("cibabat"))) == {"new@contoh.example"}
+    assert set(reached(conn, vault, audience("cibabat"), "telegram")) == {"77"}
 
 
 def test_the_newest_address_counts_only_where_it_wants_the_message(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("old@contoh.example", "cibabat", person="rina", now=NOW)
     sign_up("new@contoh.example", "melong", person="rina", now=NOW + 5)
-    assert set(reached(conn, book, audience("cibabat"))) == {"old@contoh.example"}
-    assert set(reached(conn, book, audience("cimahi"))) == {"new@contoh.example"}
+    assert set(reached(conn, vault, audience("cibabat"))) == {"old@contoh.example"}
+    assert set(reached(conn, vault, audience("cimahi"))) == {"new@contoh.example"}
     consent.stop(conn, look_up("new@contoh.example").id, source="web", at=NOW)
-    assert set(reached(conn, book, audience("cimahi"))) == {"old@contoh.example"}
+    assert set(reached(conn, vault, audience("cimahi"))) == {"old@contoh.example"}
 
 
 def test_of_two_addresses_confirmed_at_once_the_later_one_gets_it(
-    conn: Connection, book: AddressBook, sign_up: Any
+    conn: Connection, vault: Vault, sign_up: Any
 ) -> None:
     for name in ("a", "b"):
         sign_up(f"{name}@contoh.example", person="rina")
-    assert set(reached(conn, book, audience("cibabat"))) == {"b@contoh.example"}
+    assert set(reached(conn, vault, audience("cibabat"))) == {"b@contoh.example"}
 
 
 # --- against the rule in plain Python -----------------------------------------------------------
@@ -226,7 +226,7 @@ def expected(people: list[Person], who: Audience, channel: str) -> list[tuple[in
     )
 
 
-def populate(conn: Connection, book: AddressBook, chance: random.Random, size: int) -> list[Person]:
+def populate(conn: Connection, vault: Vault, chance: random.Random, size: int) -> list[Person]:
     """People with random wishes, states and times."""
     wanted = [
         Subscription(
@@ -240,7 +240,7 @@ def populate(conn: Connection, book: AddressBook, chance: random.Random, size: i
         )
         for number in range(size)
     ]
-    assert enrol(conn, book, TREE, wanted, NOW) == ["new"] * size
+    assert enrol(conn, vault, TREE, wanted, NOW) == ["new"] * size
     people = []
     for one in wanted:
         state, at = (
@@ -248,7 +248,7 @@ def populate(conn: Connection, book: AddressBook, chance: random.Random, size: i
             NOW + chance.randrange(3),
         )
         mine = (address.c.channel == one.channel) & (
-            address.c.lookup == book.lookup(one.channel, one.address)
+            address.c.lookup == vault.lookup(one.channel, one.address)
         )
         conn.execute(update(address).where(mine).values(state=state, confirmed_at=at))
         row = conn.execute(address.select().where(mine)).one()
@@ -272,9 +272,9 @@ def _without(known: list[Person], who: Audience, reached: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_sql_says_what_the_rule_says(conn: Connection, book: AddressBook, seed: int) -> None:
+def test_the_sql_says_what_the_rule_says(conn: Connection, vault: Vault, seed: int) -> None:
     chance = random.Random(seed)
-    known = populate(conn, book, chance, 150)
+    known = populate(conn, vault, chance, 150)
     for _ in range(12):
         who = audience(
             *chance.sample(CODES, chance.choice([1, 1, 2])),
@@ -300,7 +300,7 @@ def test_the_sql_says_what_the_rule_says(conn: Connection, book: AddressBook, se
 # --- in parts, by the index ---------------------------------------------------------------------
 
 
-def test_chunks_join_to_the_whole(conn: Connection, book: AddressBook, sign_up: Any) -> None:
+def test_chunks_join_to_the_whole(conn: Connection, vault: Vault, sign_up: Any) -> None:
     for number in range(25):
         sign_up(f"warga{number}@contoh.example", CODES[number % len(CODES)])
     who = audience("cimahi-utara")
@@ -316,7 +316,7 @@ def test_chunks_join_to_the_whole(conn: Connection, book: AddressBook, sign_up: 
 
 
 def test_a_window_ends_at_the_nth_address_whoever_it_is(
-    conn: Connection, book: AddressBook, sign_up: Any
+    conn: Connection, vault: Vault, sign_up: Any
 ) -> None:
     for number in range(20):
         sign_up(f"warga{number}@contoh.example", CODES[number % len(CODES)])
@@ -341,14 +341,14 @@ def plan(conn: Connection, who: Audience) -> str:
 
 @pytest.mark.parametrize("area", ["cibabat", "cimahi"])
 def test_the_walk_follows_the_slots_without_sorting(
-    conn: Connection, book: AddressBook, area: str
+    conn: Connection, vault: Vault, area: str
 ) -> None:
     asked: dict[str, Any] = {"channel": "email", "source": "test", "consent_at": NOW}
     rows = [
         Subscription(address=f"w{n}@contoh.example", areas=(CODES[n % len(CODES)],), **asked)
         for n in range(4_000)
     ]
-    enrol(conn, book, TREE, rows, NOW)
+    enrol(conn, vault, TREE, rows, NOW)
     if conn.dialect.name == "postgresql":
         # a table of a few pages is read whole; a large one never: leave only the choice between orders of the index
         conn.exec_driver_sql("ANALYZE address, subscription")

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import Connection, select
 
 from subscribers import consent, residents, store
-from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
+from subscribers.vault import Vault
 
 NOW = 1_795_600_000.0
 NOBODY = 10**9
@@ -186,12 +186,12 @@ def test_the_date_of_the_own_word_follows_every_proof(
 
 
 def test_two_addresses_that_are_one_keep_the_newest_own_word(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("628120000001", channel="whatsapp", now=NOW)
     sign_up("ID.77", channel="whatsapp", now=NOW + 50)
     kept = look_up("628120000001", "whatsapp").id
-    residents.add_alias(conn, book, kept, "ID.77")
+    residents.add_alias(conn, vault, kept, "ID.77")
     assert agreed(conn, kept) == consent.given_at(conn, kept) == NOW + 50
 
 

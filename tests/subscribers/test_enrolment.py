@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from subscribers import consent, store
-from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
 from subscribers.enrolment import Subscription, enrol
 from subscribers.residents import add_alias, erase
 from subscribers.store import slot_of
 from subscribers.subscriptions import read
+from subscribers.vault import Vault
 
 NOW = 1_795_600_000.0
 
@@ -65,12 +65,12 @@ def test_a_new_address_is_confirmed_now_with_the_proof_of_then(
 
 
 def test_the_address_itself_is_nowhere_in_the_table(
-    sign_up: Any, look_up: Any, book: AddressBook
+    sign_up: Any, look_up: Any, vault: Vault
 ) -> None:
     sign_up("rina@contoh.example")
     row = look_up("rina@contoh.example")
     assert b"rina" not in row.cipher + row.lookup
-    assert book.open("email", row.cipher) == "rina@contoh.example"
+    assert vault.open("email", row.cipher) == "rina@contoh.example"
 
 
 def test_the_same_again_changes_nothing(sign_up: Any, look_up: Any, conn: Connection) -> None:
@@ -223,17 +223,17 @@ def test_a_row_without_a_name_leaves_the_person_alone(sign_up: Any, look_up: Any
 
 
 def test_a_row_without_a_name_leaves_the_person_of_an_earlier_row_of_its_group(
-    conn: Connection, book: AddressBook, tree: AreaTree, look_up: Any
+    conn: Connection, vault: Vault, tree: AreaTree, look_up: Any
 ) -> None:
     rows = [wanted("a@contoh.example", "cibabat", person=name) for name in ("x", "y", "")]
-    assert enrol(conn, book, tree, [*rows, wanted("b@contoh.example", "cibabat", person="y")], NOW)[
-        2:
-    ] == ["new", "new"]
+    assert enrol(
+        conn, vault, tree, [*rows, wanted("b@contoh.example", "cibabat", person="y")], NOW
+    )[2:] == ["new", "new"]
     assert look_up("a@contoh.example").subscriber == look_up("b@contoh.example").subscriber
 
 
 def test_two_names_for_one_unnamed_person_make_two_people(
-    conn: Connection, book: AddressBook, tree: AreaTree, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, tree: AreaTree, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("a@contoh.example", person="x")
     sign_up("b@contoh.example", person="x")
@@ -241,35 +241,35 @@ def test_two_names_for_one_unnamed_person_make_two_people(
         wanted("a@contoh.example", "cibabat", person="y"),
         wanted("b@contoh.example", "cibabat", person="z"),
     ]
-    assert enrol(conn, book, tree, rows, NOW) == ["changed", "changed"]
+    assert enrol(conn, vault, tree, rows, NOW) == ["changed", "changed"]
     assert look_up("a@contoh.example").subscriber != look_up("b@contoh.example").subscriber
     assert total(conn, "subscriber") == 2
 
 
 def test_the_last_of_a_group_counts(
-    conn: Connection, book: AddressBook, tree: AreaTree, look_up: Any
+    conn: Connection, vault: Vault, tree: AreaTree, look_up: Any
 ) -> None:
     rows = [
         wanted("a@contoh.example", "cibabat"),
         wanted("b@contoh.example", "baros"),
         wanted("a@contoh.example", "melong"),
     ]
-    assert enrol(conn, book, tree, rows, NOW) == ["repeated", "new", "new"]
+    assert enrol(conn, vault, tree, rows, NOW) == ["repeated", "new", "new"]
     assert look_up("a@contoh.example").home == "32.77.01.1001"
     assert total(conn, "address") == 2
 
 
 def test_an_alias_is_the_same_address(
-    conn: Connection, book: AddressBook, tree: AreaTree, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, tree: AreaTree, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("628120000001", channel="whatsapp")
     number = look_up("628120000001", "whatsapp").id
-    add_alias(conn, book, number, "ID.77")
+    add_alias(conn, vault, number, "ID.77")
     rows = [
         wanted("628120000001", "melong", channel="whatsapp"),
         wanted("ID.77", "baros", channel="whatsapp"),
     ]
-    assert enrol(conn, book, tree, rows, NOW) == ["repeated", "changed"]
+    assert enrol(conn, vault, tree, rows, NOW) == ["repeated", "changed"]
     assert look_up("ID.77", "whatsapp").id == number
     assert total(conn, "address") == 1
     assert read(conn, number).areas == ("32.77.02.1001",)
@@ -281,13 +281,13 @@ def test_the_same_text_in_two_channels_is_two_addresses(sign_up: Any, conn: Conn
     assert total(conn, "address") == 2
 
 
-def test_nothing_in_nothing_out(conn: Connection, book: AddressBook, tree: AreaTree) -> None:
-    assert enrol(conn, book, tree, [], NOW) == []
+def test_nothing_in_nothing_out(conn: Connection, vault: Vault, tree: AreaTree) -> None:
+    assert enrol(conn, vault, tree, [], NOW) == []
 
 
-def test_an_unknown_area_is_refused(conn: Connection, book: AddressBook, tree: AreaTree) -> None:
+def test_an_unknown_area_is_refused(conn: Connection, vault: Vault, tree: AreaTree) -> None:
     with pytest.raises(KeyError):
-        enrol(conn, book, tree, [wanted("a@contoh.example", "lembang")], NOW)
+        enrol(conn, vault, tree, [wanted("a@contoh.example", "lembang")], NOW)
 
 
 def test_each_new_address_takes_the_next_slot_of_its_home(sign_up: Any, look_up: Any) -> None:
@@ -298,22 +298,20 @@ def test_each_new_address_takes_the_next_slot_of_its_home(sign_up: Any, look_up:
 
 
 def test_an_erased_address_may_come_back_as_a_new_one(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("rina@contoh.example")
     before = look_up("rina@contoh.example").id
-    erase(conn, book, "email", "rina@contoh.example")
+    erase(conn, vault, "email", "rina@contoh.example")
     assert sign_up("rina@contoh.example") == "new"
     assert look_up("rina@contoh.example").id > before
 
 
-def test_large_groups_are_taken_in_at_once(
-    conn: Connection, book: AddressBook, tree: AreaTree
-) -> None:
+def test_large_groups_are_taken_in_at_once(conn: Connection, vault: Vault, tree: AreaTree) -> None:
     rows = [
         wanted(f"warga{number}@contoh.example", "cibabat", person=f"p{number // 2}")
         for number in range(6_000)
     ]
-    assert enrol(conn, book, tree, rows, NOW) == ["new"] * 6_000
-    assert enrol(conn, book, tree, rows, NOW + 9) == ["same"] * 6_000
+    assert enrol(conn, vault, tree, rows, NOW) == ["new"] * 6_000
+    assert enrol(conn, vault, tree, rows, NOW + 9) == ["same"] * 6_000
     assert (total(conn, "address"), total(conn, "subscriber")) == (6_000, 3_000)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, func, select
 
 from subscribers import consent, importing, store
-from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
 from subscribers.importing import BadFile, BadRow, Row, Tally, import_rows, read_rows, take_rows
 from subscribers.subscriptions import read
+from subscribers.vault import Vault
 
 NOW = 1_795_600_000.0
 TREE = AreaTree.built_in()
@@ -263,7 +263,7 @@ def test_a_channel_is_known_however_it_is_spelt() -> None:
 
 
 def test_spellings_of_one_mail_address_are_one_that_is_sent_to_as_first_written(
-    conn: Connection, book: AddressBook, look_up: Any
+    conn: Connection, vault: Vault, look_up: Any
 ) -> None:
     parsers = {"email": str}
 
@@ -271,12 +271,12 @@ def test_spellings_of_one_mail_address_are_one_that_is_sent_to_as_first_written(
         lines = [f"{line}\n" for line in (HEADER, *(cells(address=text) for text in addresses))]
         rows = [row for row in read_rows(lines, TREE, TOPICS, parsers) if isinstance(row, Row)]
         assert [row.replaces for row in rows] == [None, *range(2, len(rows) + 1)]
-        return import_rows(conn, book, TREE, rows, NOW)
+        return import_rows(conn, vault, TREE, rows, NOW)
 
     assert take("Sari.B@contoh.example", "sari.b@contoh.example") == {"repeated": 1, "new": 1}
     assert take("SARI.B@contoh.example") == {"same": 1}
     row = look_up("sari.B@contoh.example")
-    assert book.open("email", row.cipher) == "Sari.B@contoh.example"
+    assert vault.open("email", row.cipher) == "Sari.B@contoh.example"
 
 
 def test_a_later_row_of_the_same_address_is_noted() -> None:
@@ -305,38 +305,36 @@ def test_no_bytes_stop_the_file(junk: bytes) -> None:
     assert isinstance(list(read_rows(text, TREE, TOPICS, PARSERS))[-1], Row)
 
 
-def take_in(
-    conn: Connection, book: AddressBook, *lines: str, header: str = HEADER
-) -> dict[str, int]:
+def take_in(conn: Connection, vault: Vault, *lines: str, header: str = HEADER) -> dict[str, int]:
     """Import these lines in one chunk."""
-    return import_rows(conn, book, TREE, good(*lines, header=header), NOW)
+    return import_rows(conn, vault, TREE, good(*lines, header=header), NOW)
 
 
-def test_a_row_with_consent_is_confirmed(conn: Connection, book: AddressBook, look_up: Any) -> None:
-    assert take_in(conn, book, GOOD) == {"new": 1}
+def test_a_row_with_consent_is_confirmed(conn: Connection, vault: Vault, look_up: Any) -> None:
+    assert take_in(conn, vault, GOOD) == {"new": 1}
     row = look_up("rina@contoh.example")
     assert row.confirmed
     (proof,) = consent.history(conn, row.id)
     assert (proof["act"], proof["source"], proof["at"]) == ("imported", "formulir", 1_793_638_800.0)
 
 
-def test_a_second_import_changes_nothing(conn: Connection, book: AddressBook, look_up: Any) -> None:
+def test_a_second_import_changes_nothing(conn: Connection, vault: Vault, look_up: Any) -> None:
     lines = [
         cells(address=f"warga{number}@contoh.example", areas="cibabat melong", topics="cuaca")
         for number in range(50)
     ]
-    assert take_in(conn, book, *lines) == {"new": 50}
+    assert take_in(conn, vault, *lines) == {"new": 50}
     before = look_up("warga7@contoh.example")
-    assert take_in(conn, book, *lines) == {"same": 50}
+    assert take_in(conn, vault, *lines) == {"same": 50}
     assert look_up("warga7@contoh.example") == before
     assert len(consent.history(conn, before.id)) == 1
 
 
 def test_a_row_replaces_what_the_address_asked_for(
-    conn: Connection, book: AddressBook, look_up: Any
+    conn: Connection, vault: Vault, look_up: Any
 ) -> None:
-    take_in(conn, book, GOOD)
-    assert take_in(conn, book, cells(areas="melong", topics="bansos", language="en")) == {
+    take_in(conn, vault, GOOD)
+    assert take_in(conn, vault, cells(areas="melong", topics="bansos", language="en")) == {
         "changed": 1
     }
     row = look_up("rina@contoh.example")
@@ -347,10 +345,10 @@ def test_a_row_replaces_what_the_address_asked_for(
     )
 
 
-def test_a_row_never_revives_who_stopped(conn: Connection, book: AddressBook, look_up: Any) -> None:
-    take_in(conn, book, GOOD)
+def test_a_row_never_revives_who_stopped(conn: Connection, vault: Vault, look_up: Any) -> None:
+    take_in(conn, vault, GOOD)
     consent.stop(conn, look_up("rina@contoh.example").id, source="web", at=NOW)
-    assert take_in(conn, book, cells(areas="melong"), cells(address="dewi@contoh.example")) == {
+    assert take_in(conn, vault, cells(areas="melong"), cells(address="dewi@contoh.example")) == {
         "suppressed": 1,
         "new": 1,
     }
@@ -358,21 +356,21 @@ def test_a_row_never_revives_who_stopped(conn: Connection, book: AddressBook, lo
 
 
 def test_of_two_rows_of_one_address_the_later_counts(
-    conn: Connection, book: AddressBook, look_up: Any
+    conn: Connection, vault: Vault, look_up: Any
 ) -> None:
-    assert take_in(conn, book, GOOD, cells(areas="melong")) == {"repeated": 1, "new": 1}
+    assert take_in(conn, vault, GOOD, cells(areas="melong")) == {"repeated": 1, "new": 1}
     assert look_up("rina@contoh.example").home == "32.77.01.1001"
-    assert take_in(conn, book, GOOD, cells(areas="melong")) == {"repeated": 1, "same": 1}
+    assert take_in(conn, vault, GOOD, cells(areas="melong")) == {"repeated": 1, "same": 1}
 
 
 def test_rows_with_one_subscriber_are_one_person(
-    conn: Connection, book: AddressBook, look_up: Any
+    conn: Connection, vault: Vault, look_up: Any
 ) -> None:
     lines = [
         cells(address="rina@contoh.example") + ",w17",
         cells(channel="telegram", address="77") + ",w17",
     ]
-    assert take_in(conn, book, *lines, header=HEADER + ",subscriber") == {"new": 2}
+    assert take_in(conn, vault, *lines, header=HEADER + ",subscriber") == {"new": 2}
     assert look_up("rina@contoh.example").subscriber == look_up("77", "telegram").subscriber
 
 
@@ -412,7 +410,7 @@ def test_of_two_rows_of_one_address_the_later_says_whose_it_is(
 
 
 def test_people_are_counted_as_they_are_stored_however_the_file_is_cut(
-    conn: Connection, book: AddressBook
+    conn: Connection, vault: Vault
 ) -> None:
     for people in product(("rina:", "rina:A", "rina:B", "dewi:", "dewi:A"), repeat=3):
         for size in (1, 2, 3):
@@ -420,7 +418,7 @@ def test_people_are_counted_as_they_are_stored_however_the_file_is_cut(
                 rows, tally = named(*people), Tally()
                 for start in range(0, 3, size):
                     chunk = rows[start : start + size]
-                    tally.take(chunk, take_rows(conn, book, TREE, chunk, NOW))
+                    tally.take(chunk, take_rows(conn, vault, TREE, chunk, NOW))
                 stored = [
                     conn.scalar(select(func.count()).select_from(table))
                     for table in (store.address, store.subscriber)
@@ -429,7 +427,7 @@ def test_people_are_counted_as_they_are_stored_however_the_file_is_cut(
                 transaction.rollback()
 
 
-def test_states_of_an_export_are_kept(conn: Connection, book: AddressBook, look_up: Any) -> None:
+def test_states_of_an_export_are_kept(conn: Connection, vault: Vault, look_up: Any) -> None:
     lines = [
         cells(address=f"{name}@contoh.example") + f",,{state}"
         for name, state in (
@@ -439,7 +437,7 @@ def test_states_of_an_export_are_kept(conn: Connection, book: AddressBook, look_
             ("d", "address_dead"),
         )
     ]
-    take_in(conn, book, *lines, header=HEADER + ",subscriber,state")
+    take_in(conn, vault, *lines, header=HEADER + ",subscriber,state")
     assert [look_up(f"{name}@contoh.example").reason for name in "abcd"] == [
         "",
         "",

@@ -8,7 +8,6 @@ from sqlalchemy import Connection, func, select
 
 from broadcaster.store.database import Database
 from subscribers import consent, residents, store
-from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
 from subscribers.importing import COLUMNS, Row, import_rows, read_rows
 from subscribers.residents import (
@@ -27,6 +26,7 @@ from subscribers.residents import (
     remaining_id,
 )
 from subscribers.subscriptions import read
+from subscribers.vault import Vault
 
 NOW = 1_795_600_000.0
 NOBODY = 10**9
@@ -44,18 +44,18 @@ def totals(conn: Connection) -> dict[str, int]:
 
 
 def test_an_address_is_found_by_its_text_and_by_its_id(
-    conn: Connection, book: AddressBook, sign_up: Any
+    conn: Connection, vault: Vault, sign_up: Any
 ) -> None:
     sign_up("rina@contoh.example")
-    row = find(conn, book, "email", "rina@contoh.example")
+    row = find(conn, vault, "email", "rina@contoh.example")
     assert row is not None
     assert get(conn, row.id) == row
     assert channel_of(conn, row.id) == "email"
-    assert find(conn, book, "telegram", "rina@contoh.example") is None
+    assert find(conn, vault, "telegram", "rina@contoh.example") is None
 
 
-def test_nobody_is_found_where_nobody_is(conn: Connection, book: AddressBook) -> None:
-    assert find(conn, book, "email", "rina@contoh.example") is None
+def test_nobody_is_found_where_nobody_is(conn: Connection, vault: Vault) -> None:
+    assert find(conn, vault, "email", "rina@contoh.example") is None
     assert (get(conn, NOBODY), channel_of(conn, NOBODY), list(other_addresses(conn, NOBODY))) == (
         None,
         None,
@@ -64,56 +64,56 @@ def test_nobody_is_found_where_nobody_is(conn: Connection, book: AddressBook) ->
 
 
 def test_an_alias_finds_the_address(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("628120000001", channel="whatsapp")
     row = look_up("628120000001", "whatsapp")
     for _ in range(2):
-        add_alias(conn, book, row.id, "ID.77")
+        add_alias(conn, vault, row.id, "ID.77")
     assert look_up("ID.77", "whatsapp") == row
     assert totals(conn)["alias"] == 1
 
 
 def test_many_aliases_at_once_are_what_they_are_one_by_one(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     for number in range(4):
         sign_up(f"62812000000{number}", channel="whatsapp")
     ids = [look_up(f"62812000000{number}", "whatsapp").id for number in range(4)]
     for _ in range(2):
         add_aliases(
-            conn, book, "whatsapp", [(ids[0], "ID.0"), (ids[1], "ID.1"), (ids[0], "628120000000")]
+            conn, vault, "whatsapp", [(ids[0], "ID.0"), (ids[1], "ID.1"), (ids[0], "628120000000")]
         )
     assert totals(conn)["alias"] == 2
     assert [look_up(f"ID.{number}", "whatsapp").id for number in range(2)] == ids[:2]
-    add_aliases(conn, book, "whatsapp", [(ids[2], "628120000003")])
+    add_aliases(conn, vault, "whatsapp", [(ids[2], "628120000003")])
     assert look_up("628120000003", "whatsapp").id == ids[2]
     assert totals(conn)["address"] == 3
-    add_aliases(conn, book, "whatsapp", [])
-    add_aliases(conn, book, "whatsapp", [(NOBODY, "ID.99")])
-    assert find(conn, book, "whatsapp", "ID.99") is None
+    add_aliases(conn, vault, "whatsapp", [])
+    add_aliases(conn, vault, "whatsapp", [(NOBODY, "ID.99")])
+    assert find(conn, vault, "whatsapp", "ID.99") is None
 
 
-def test_an_alias_of_an_unknown_address_is_dropped(conn: Connection, book: AddressBook) -> None:
-    add_alias(conn, book, NOBODY, "ID.77")
-    assert find(conn, book, "whatsapp", "ID.77") is None
+def test_an_alias_of_an_unknown_address_is_dropped(conn: Connection, vault: Vault) -> None:
+    add_alias(conn, vault, NOBODY, "ID.77")
+    assert find(conn, vault, "whatsapp", "ID.77") is None
 
 
 def test_an_id_that_is_the_address_itself_is_no_alias(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("628120000001", channel="whatsapp")
-    add_alias(conn, book, look_up("628120000001", "whatsapp").id, "628120000001")
+    add_alias(conn, vault, look_up("628120000001", "whatsapp").id, "628120000001")
     assert totals(conn)["alias"] == 0
 
 
 def test_an_alias_that_was_an_address_is_merged(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("628120000001", "cibabat", channel="whatsapp", topics="cuaca")
     sign_up("ID.77", "melong", channel="whatsapp", topics="bansos")
     number = look_up("628120000001", "whatsapp").id
-    add_alias(conn, book, number, "ID.77")
+    add_alias(conn, vault, number, "ID.77")
     assert look_up("ID.77", "whatsapp").id == number
     assert (read(conn, number).areas, read(conn, number).topics) == (
         ("32.77.01.1001", "32.77.03.1002"),
@@ -131,77 +131,77 @@ def test_an_alias_that_was_an_address_is_merged(
 
 
 def test_an_opt_out_of_either_holds_after_a_merge(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("628120000001", channel="whatsapp")
     sign_up("ID.77", channel="whatsapp")
     consent.stop(conn, look_up("ID.77", "whatsapp").id, source="whatsapp", at=NOW)
-    add_alias(conn, book, look_up("628120000001", "whatsapp").id, "ID.77")
+    add_alias(conn, vault, look_up("628120000001", "whatsapp").id, "ID.77")
     assert look_up("ID.77", "whatsapp").reason == "opted_out"
 
 
 def test_a_confirmed_address_outlives_a_dead_one_in_a_merge(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("628120000001", channel="whatsapp")
     sign_up("ID.77", channel="whatsapp")
     consent.suppress(
         conn, look_up("628120000001", "whatsapp").id, "address_dead", source="provider", at=NOW
     )
-    add_alias(conn, book, look_up("628120000001", "whatsapp").id, "ID.77")
+    add_alias(conn, vault, look_up("628120000001", "whatsapp").id, "ID.77")
     assert look_up("ID.77", "whatsapp").confirmed
 
 
 def test_no_topics_stays_no_topics_in_a_merge(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("628120000001", channel="whatsapp", topics="cuaca")
     sign_up("ID.77", channel="whatsapp")
-    add_alias(conn, book, look_up("628120000001", "whatsapp").id, "ID.77")
+    add_alias(conn, vault, look_up("628120000001", "whatsapp").id, "ID.77")
     assert look_up("ID.77", "whatsapp").topics == ""
 
 
 def test_a_migrated_chat_keeps_its_place_under_its_new_id(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("-500", channel="telegram")
     before = look_up("-500", "telegram")
-    assert move(conn, book, before.id, "-100500") == []
+    assert move(conn, vault, before.id, "-100500") == []
     after = look_up("-100500", "telegram")
     assert (after.id, after.slot) == (before.id, before.slot)
-    assert book.open("telegram", after.cipher) == "-100500"
+    assert vault.open("telegram", after.cipher) == "-100500"
     assert look_up("-500", "telegram") == after
 
 
 def test_moving_twice_changes_nothing_more(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("-500", channel="telegram")
     number = look_up("-500", "telegram").id
     for _ in range(2):
-        assert move(conn, book, number, "-100500") == []
+        assert move(conn, vault, number, "-100500") == []
     assert totals(conn)["alias"] == 1
 
 
 def test_moving_to_an_alias_makes_it_the_main_id(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("628120000001", channel="whatsapp")
     number = look_up("628120000001", "whatsapp").id
-    add_alias(conn, book, number, "ID.77")
-    assert move(conn, book, number, "ID.77") == []
-    assert book.open("whatsapp", look_up("628120000001", "whatsapp").cipher) == "ID.77"
+    add_alias(conn, vault, number, "ID.77")
+    assert move(conn, vault, number, "ID.77") == []
+    assert vault.open("whatsapp", look_up("628120000001", "whatsapp").cipher) == "ID.77"
     assert totals(conn)["alias"] == 1
 
 
 def test_moving_onto_another_address_leaves_that_one(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("-500", "cibabat", channel="telegram")
     sign_up("-100500", "melong", channel="telegram")
     before, new = look_up("-500", "telegram"), look_up("-100500", "telegram").id
-    add_alias(conn, book, before.id, "-4")
-    (joined,) = move(conn, book, before.id, "-100500")
+    add_alias(conn, vault, before.id, "-4")
+    (joined,) = move(conn, vault, before.id, "-100500")
     assert joined == Joined(keep=new, gone=before.id, channel="telegram", slot=before.slot)
     assert remaining_id(conn, before.id) == new, (
         "a link that names the one that is gone still works"
@@ -211,8 +211,8 @@ def test_moving_onto_another_address_leaves_that_one(
     assert totals(conn)["address"] == 1
 
 
-def test_moving_nobody_is_no_error(conn: Connection, book: AddressBook) -> None:
-    assert move(conn, book, NOBODY, "-100500") == []
+def test_moving_nobody_is_no_error(conn: Connection, vault: Vault) -> None:
+    assert move(conn, vault, NOBODY, "-100500") == []
 
 
 def test_a_message_may_fall_back_to_the_newest_other_address(
@@ -231,23 +231,23 @@ def test_a_message_may_fall_back_to_the_newest_other_address(
 
 
 def test_erasing_leaves_nothing_of_the_address(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("628120000001", "cibabat melong", channel="whatsapp", person="rina")
     number = look_up("628120000001", "whatsapp").id
-    add_alias(conn, book, number, "ID.77")
+    add_alias(conn, vault, number, "ID.77")
     consent.strike(conn, number, "2026-11-01", 5)
-    assert erase(conn, book, "whatsapp", "ID.77")
+    assert erase(conn, vault, "whatsapp", "ID.77")
     assert totals(conn) == dict.fromkeys(TABLES, 0)
-    assert not erase(conn, book, "whatsapp", "628120000001")
+    assert not erase(conn, vault, "whatsapp", "628120000001")
 
 
 def test_erasing_one_address_leaves_the_persons_others(
-    conn: Connection, book: AddressBook, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("rina@contoh.example", person="rina")
     sign_up("77", channel="telegram", person="rina")
-    assert erase(conn, book, "email", "rina@contoh.example")
+    assert erase(conn, vault, "email", "rina@contoh.example")
     assert look_up("77", "telegram").confirmed
     assert totals(conn)["subscriber"] == 1
 
@@ -266,13 +266,13 @@ def test_counting_tells_channel_and_state(conn: Connection, sign_up: Any, look_u
     }
 
 
-def test_an_empty_book_counts_and_exports_nothing(conn: Connection, book: AddressBook) -> None:
+def test_an_empty_vault_counts_and_exports_nothing(conn: Connection, vault: Vault) -> None:
     assert count(conn) == {}
-    assert list(export_rows(conn, book)) == []
+    assert list(export_rows(conn, vault)) == []
 
 
 def test_the_export_holds_the_address_its_wishes_and_its_proof(
-    conn: Connection, book: AddressBook, sign_up: Any
+    conn: Connection, vault: Vault, sign_up: Any
 ) -> None:
     sign_up(
         "rina@contoh.example",
@@ -283,7 +283,7 @@ def test_the_export_holds_the_address_its_wishes_and_its_proof(
         language="en",
         person="r",
     )
-    (row,) = export_rows(conn, book)
+    (row,) = export_rows(conn, vault)
     assert row == {
         "channel": "email",
         "address": "rina@contoh.example",
@@ -292,34 +292,32 @@ def test_the_export_holds_the_address_its_wishes_and_its_proof(
         "language": "en",
         "consent_source": "formulir",
         "consent_at": "2026-11-25T09:46:40+00:00",
-        "subscriber": book.reference("r"),
+        "subscriber": vault.reference("r"),
         "state": "confirmed",
     }
     assert set(row) == set(COLUMNS)
 
 
-def exported(conn: Connection, book: AddressBook) -> list[str]:
+def exported(conn: Connection, vault: Vault) -> list[str]:
     """The export as lines of CSV."""
     return [
         ",".join(COLUMNS),
-        *(",".join(row[name] for name in COLUMNS) for row in export_rows(conn, book)),
+        *(",".join(row[name] for name in COLUMNS) for row in export_rows(conn, vault)),
     ]
 
 
-def taken_in(
-    conn: Connection, book: AddressBook, tree: AreaTree, lines: list[str]
-) -> dict[str, int]:
+def taken_in(conn: Connection, vault: Vault, tree: AreaTree, lines: list[str]) -> dict[str, int]:
     """Import lines of CSV."""
     rows = [
         row
         for row in read_rows(lines, tree, ["cuaca"], {"email": str, "telegram": str})
         if isinstance(row, Row)
     ]
-    return import_rows(conn, book, tree, rows, NOW + 9)
+    return import_rows(conn, vault, tree, rows, NOW + 9)
 
 
 def test_an_export_comes_back_unchanged(
-    conn: Connection, book: AddressBook, tree: AreaTree, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, tree: AreaTree, sign_up: Any, look_up: Any
 ) -> None:
     for number in range(20):
         sign_up(
@@ -330,37 +328,35 @@ def test_an_export_comes_back_unchanged(
         )
     sign_up("77", channel="telegram", confirmed=False)
     consent.stop(conn, look_up("warga3@contoh.example").id, source="web", at=NOW)
-    assert taken_in(conn, book, tree, exported(conn, book)) == {"same": 19, "suppressed": 1}
+    assert taken_in(conn, vault, tree, exported(conn, vault)) == {"same": 19, "suppressed": 1}
 
 
 def test_an_export_moves_to_another_machine_with_its_opt_outs(
-    conn: Connection, book: AddressBook, tree: AreaTree, sign_up: Any, look_up: Any
+    conn: Connection, vault: Vault, tree: AreaTree, sign_up: Any, look_up: Any
 ) -> None:
     sign_up("rina@contoh.example", person="r")
     sign_up("dewi@contoh.example", person="r")
     consent.stop(conn, look_up("dewi@contoh.example").id, source="web", at=NOW)
-    lines = exported(conn, book)
+    lines = exported(conn, vault)
     for name in ("rina", "dewi"):
-        erase(conn, book, "email", f"{name}@contoh.example")
-    assert taken_in(conn, book, tree, lines) == {"new": 2}
+        erase(conn, vault, "email", f"{name}@contoh.example")
+    assert taken_in(conn, vault, tree, lines) == {"new": 2}
     assert look_up("rina@contoh.example").confirmed
     assert look_up("dewi@contoh.example").reason == "opted_out"
     assert look_up("rina@contoh.example").subscriber == look_up("dewi@contoh.example").subscriber
 
 
-def test_a_long_export_is_read_in_parts(
-    conn: Connection, book: AddressBook, tree: AreaTree
-) -> None:
+def test_a_long_export_is_read_in_parts(conn: Connection, vault: Vault, tree: AreaTree) -> None:
     lines = [
         ",".join(COLUMNS),
         *(f"email,w{n}@contoh.example,cibabat,,id,test,2026-11-01,," for n in range(4_500)),
     ]
-    assert taken_in(conn, book, tree, lines) == {"new": 4_500}
-    assert len({row["address"] for row in export_rows(conn, book)}) == 4_500
+    assert taken_in(conn, vault, tree, lines) == {"new": 4_500}
+    assert len({row["address"] for row in export_rows(conn, vault)}) == 4_500
 
 
 def test_four_sign_ups_of_one_address_at_once_make_one_address(
-    postgresql_url: str, book: AddressBook, tree: AreaTree
+    postgresql_url: str, vault: Vault, tree: AreaTree
 ) -> None:
     database = Database(postgresql_url)
     wanted = Subscription(
@@ -374,7 +370,7 @@ def test_four_sign_ups_of_one_address_at_once_make_one_address(
 
     def sign_up(_: int) -> str:
         ready.wait(timeout=30)
-        return database.write_now(residents.subscribe, book, tree, wanted, NOW)
+        return database.write_now(residents.subscribe, vault, tree, wanted, NOW)
 
     with ThreadPoolExecutor(4) as threads:
         assert sorted(threads.map(sign_up, range(4))) == ["new", "same", "same", "same"]

@@ -61,7 +61,7 @@ def stopped(app: App) -> list[Any]:
 
 def held(app: App) -> list[str]:
     """Mail domains that are held."""
-    return list(app.database.read_now(throttling.held_domains, app.book, "email"))
+    return list(app.database.read_now(throttling.held_domains, app.vault, "email"))
 
 
 def undisturbed(app: App, channel: str) -> bool:
@@ -80,7 +80,7 @@ def in_slot_order(app: App, channel: str) -> list[str]:
         .order_by(address_table.c.slot)
     )
     rows = app.database.read_now(lambda c: c.execute(query).scalars().all())
-    return [app.book.open(channel, bytes(row)) for row in rows]
+    return [app.vault.open(channel, bytes(row)) for row in rows]
 
 
 @dataclass(kw_only=True)

@@ -167,7 +167,7 @@ class Running:
         rows = list(importing.read_rows(lines, self.app.tree, (), parsers))
         good = [row for row in rows if isinstance(row, importing.Row)]
         await self.app.database.write(
-            importing.import_rows, self.app.book, self.app.tree, good, 0.0
+            importing.import_rows, self.app.vault, self.app.tree, good, 0.0
         )
         found = await self.app.database.read(
             lambda connection: connection.exec_driver_sql("SELECT max(id) FROM address").scalar()

@@ -66,7 +66,7 @@ def leave_unmatched(app: App, channel: str, count: int) -> None:
     event = StatusEvent(
         dedupe="x", provider_id="nobody's", delivery="", state="sent", at=app.clock()
     )
-    body = app.book.seal(f"receipt.{channel}", inbox_events.encode(event))
+    body = app.vault.seal(f"receipt.{channel}", inbox_events.encode(event))
     blob = "blob" if app.database.sqlite else "bytea"
     rows = text(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)"

@@ -269,7 +269,7 @@ async def other_session(stage: Stage) -> str:
 
 
 async def _secure(stage: Stage, account: int) -> None:
-    sealed = stage.site.app.book.seal("totp", "JBSWY3DPEHPK3PXP")
+    sealed = stage.site.app.vault.seal("totp", "JBSWY3DPEHPK3PXP")
     await stage.site.app.database.write(accounts.set_totp, account, sealed, [b"x" * 16])
 
 
@@ -368,7 +368,7 @@ async def mail_code(stage: Stage, _values: Mapping[str, str]) -> Mapping[str, An
     """The form of rina's that says that mail reaches her."""
     app, at = stage.site.app, stage.site.clock().timestamp()
     asked = Asked(account=stage.rina.id, at=at, code="abcd-efgh", mail="baru@contoh.example")
-    sealed = app.book.seal("new mail", msgspec.json.encode(asked).decode())
+    sealed = app.vault.seal("new mail", msgspec.json.encode(asked).decode())
     return {"mulai": base64.urlsafe_b64encode(sealed).decode(), "kode": "ABCD efgh"}
 
 

@@ -73,7 +73,7 @@ async def subscribe(
     bad = [row for row in rows if isinstance(row, importing.BadRow)]
     assert not bad, bad[:3]
     await app.database.write(
-        importing.import_rows, app.book, app.tree, rows, datetime.now(UTC).timestamp() - 60
+        importing.import_rows, app.vault, app.tree, rows, datetime.now(UTC).timestamp() - 60
     )
 
 

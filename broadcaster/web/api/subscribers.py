@@ -36,7 +36,9 @@ async def add(request: Request) -> Response:
     actor = f"token:{token_of(request).name}"
 
     def act(connection: Connection) -> str:
-        done = importing.import_rows(connection, app.book, app.tree, [row], app.clock().timestamp())
+        done = importing.import_rows(
+            connection, app.vault, app.tree, [row], app.clock().timestamp()
+        )
         result = next(iter(done))
         detail = {"channel": row.subscription.channel, "result": result}
         audit.append(

@@ -42,7 +42,7 @@ async def receive(request: Request) -> Response:
         return PlainTextResponse(REFUSED, 403)
     except BadWebhook as error:
         # a keyed hash: a short body with little in it but a number could be guessed from its SHA-256
-        key = app.book.dedupe_key(channel.name, body.decode("latin-1")).hex()
+        key = app.vault.dedupe_key(channel.name, body.decode("latin-1")).hex()
         log.warning(
             "webhook_unreadable", channel=channel.name, bytes=len(body), key=key, reason=str(error)
         )

@@ -34,7 +34,7 @@ async def stop(request: Request) -> Response:
 async def _address(request: Request) -> int:
     """The address that the link names; 404 for one that we never made."""
     app = app_of(request)
-    named = app.book.read_token(request.path_params["token"])
+    named = app.vault.read_token(request.path_params["token"])
     if named is None:
         raise HTTPException(404)
     return await app.database.read(residents.remaining_id, named)

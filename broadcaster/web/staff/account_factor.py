@@ -27,7 +27,7 @@ async def show(request: Request) -> Response:
     owner = owner_of(request)
     if owner.account.secured or not owner.account.local:
         return RedirectResponse(ADDRESS, 303)
-    return _setup(request, *own_account.begin_second_factor(app_of(request).book, owner))
+    return _setup(request, *own_account.begin_second_factor(app_of(request).vault, owner))
 
 
 async def turn_on(request: Request) -> Response:
@@ -37,10 +37,10 @@ async def turn_on(request: Request) -> Response:
     app, owner, form = app_of(request), owner_of(request), await request.form()
     try:
         sealed = _unpacked(text_of(form, "mulai"))
-        secret = own_account.begun_second_factor(app.book, owner, sealed)
+        secret = own_account.begun_second_factor(app.vault, owner, sealed)
     except BadAccount as refused:
         return _setup(
-            request, *own_account.begin_second_factor(app.book, owner), problem=str(refused)
+            request, *own_account.begin_second_factor(app.vault, owner), problem=str(refused)
         )
     asked = await ask_again(request, owner.account, text_of(form, "sandi"))
     if asked.problem:
@@ -55,7 +55,7 @@ async def turn_on(request: Request) -> Response:
     try:
         codes = await app.database.write(
             lambda connection: own_account.turn_on(
-                connection, app.book, owner, secret=secret, code=text_of(form, "kode")
+                connection, app.vault, owner, secret=secret, code=text_of(form, "kode")
             )
         )
     except BadAccount as refused:
@@ -82,7 +82,7 @@ async def act(request: Request) -> Response:
     try:
         return _codes(
             request,
-            await app.database.write(own_account.renew_recovery, app.book, owner),
+            await app.database.write(own_account.renew_recovery, app.vault, owner),
             fresh=False,
         )
     except BadAccount:

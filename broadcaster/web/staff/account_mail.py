@@ -27,7 +27,7 @@ async def change(request: Request) -> Response:
     try:
         mail = accounts.read_mail(typed)
         if mail in ("", owner.account.email):
-            await app.database.write(own_account.change_mail, app.book, owner, mail)
+            await app.database.write(own_account.change_mail, app.vault, owner, mail)
             return done("kabar")
         return await _send(request, owner, mail, once.id_of(form) or csrf.fresh_id())
     except BadAccount as refused:
@@ -42,7 +42,7 @@ async def change(request: Request) -> Response:
 async def _send(request: Request, owner: Owner, mail: str, form: str) -> Response:
     """Send the code, unless this form sent it before; raises NotSent."""
     app, t = app_of(request), frame.words_of(request)
-    key = f"mail {form} {app.book.lookup('mail form', mail).hex()}"
+    key = f"mail {form} {app.vault.lookup('mail form', mail).hex()}"
     earlier = await app.database.read(form_acts.find, owner.account.id, key)
     if earlier is None and not request.app.state.limits.letters.take(str(owner.account.id)):
         return await account.page(
@@ -72,11 +72,11 @@ async def confirm(request: Request) -> Response:
     begun = text_of(form, "mulai")
     try:
         mail = email_verification.confirmed(
-            app.book, owner, _unpacked(begun), text_of(form, "kode")
+            app.vault, owner, _unpacked(begun), text_of(form, "kode")
         )
     except BadAccount as refused:
         return _asked(request, text_of(form, "kabar"), begun, problem=str(refused))
-    await app.database.write(own_account.change_mail, app.book, owner, mail)
+    await app.database.write(own_account.change_mail, app.vault, owner, mail)
     return done("kabar")
 
 

@@ -90,7 +90,7 @@ def cards(connection: Connection, app: App) -> list[ChannelCard]:
     for name, channel in app.push.items():
         is_open = app.loaded.is_open(name)
         figures = channel_figures(
-            connection, app.book, name, rate=channel.rate, limited=channel.tier > 0
+            connection, app.vault, name, rate=channel.rate, limited=channel.tier > 0
         )
         word = word_of(figures, is_open=is_open)
         found.append(

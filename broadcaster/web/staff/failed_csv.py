@@ -19,7 +19,7 @@ from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff.announcement import found
 from channels.base.rendering import WIB
-from subscribers.addresses import SealBroken
+from subscribers.vault import SealBroken
 
 COLUMNS = ("channel", "area", "address", "state", "reason", "code", "attempts", "at")
 """Keys below "staff.send.csv."."""
@@ -73,6 +73,6 @@ def told(app: App, row: ClosedRow, t: Callable[[str], str]) -> Mapping[str, str]
 def _address(app: App, row: ClosedRow, t: Callable[[str], str]) -> str:
     """The address masked, or that it cannot be opened; empty when it was erased."""
     try:
-        return masked(app.book.open(row.channel, row.cipher)) if row.cipher else ""
+        return masked(app.vault.open(row.channel, row.cipher)) if row.cipher else ""
     except SealBroken:
         return t("staff.send.csv.unopened")

@@ -60,7 +60,7 @@ async def begin(request: Request) -> Response:
     """A fresh code, shown this once."""
     app = app_of(request)
     channel = _inviting(app)
-    word = await app.database.write(chat_linking.begin, frame.desk_of(request), app.book)
+    word = await app.database.write(chat_linking.begin, frame.desk_of(request), app.vault)
     address = await channel.invitation(word) if isinstance(channel, Inviting) else ""
     return frame.page(
         request,

@@ -94,7 +94,7 @@ def counted(app: App, *parts: str) -> bytes:
     """A key that no other parts have, whatever stands in them: who types a name cannot count
     against somebody else's.
     """
-    return app.book.lookup("sign-in", msgspec.json.encode(parts).decode())
+    return app.vault.lookup("sign-in", msgspec.json.encode(parts).decode())
 
 
 def spelled(name: str) -> str:

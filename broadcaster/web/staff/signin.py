@@ -33,7 +33,7 @@ from broadcaster.web.base.authorization import (
 from broadcaster.web.staff import trusted_browsers
 from broadcaster.web.staff.addresses import HOME, safe_target
 from broadcaster.web.staff.sign_in_throttle import asker_of, begin_try, rank_of, spelled
-from subscribers.addresses import SealBroken
+from subscribers.vault import SealBroken
 
 CODE = "/redaksi/masuk/kode"
 BUSY = "signin.busy"
@@ -243,7 +243,7 @@ def spend_code(connection: Connection, app: App, account: Account, code: str) ->
     step = _totp_step(app, account, sealed, code, last)
     if step is not None:
         return "totp" if accounts.use_totp_step(connection, account.id, step) else ""
-    digest = app.book.lookup("recovery", f"{account.id}:{credentials.read_recovery_code(code)}")
+    digest = app.vault.lookup("recovery", f"{account.id}:{credentials.read_recovery_code(code)}")
     return (
         "recovery"
         if accounts.use_recovery_code(connection, account.id, digest, app.clock().timestamp())
@@ -256,7 +256,7 @@ def _totp_step(app: App, account: Account, sealed: bytes, code: str, last: int) 
     recovery code still serves.
     """
     try:
-        secret = app.book.open("totp", sealed)
+        secret = app.vault.open("totp", sealed)
     except SealBroken:
         log.error("second_factor_not_opened", account=account.id)
         return None

@@ -34,7 +34,7 @@ from broadcaster.web.base.authorization import (
 )
 from broadcaster.web.staff import frame, signin
 from broadcaster.web.staff.addresses import HOME, safe_target
-from subscribers.addresses import SealBroken
+from subscribers.vault import SealBroken
 
 WAY = "oidc"
 """How a session says that it began here."""
@@ -69,7 +69,7 @@ async def begin(request: Request) -> Response:
         return _refuse(request, error, target)
     response = RedirectResponse(there, 303, headers={"Cache-Control": "no-store"})
     sealed = base64.urlsafe_b64encode(
-        app.book.seal(_ATTEMPT, msgspec.json.encode(attempt).decode())
+        app.vault.seal(_ATTEMPT, msgspec.json.encode(attempt).decode())
     ).decode()
     response.set_cookie(
         _cookie_name(app),
@@ -148,7 +148,7 @@ async def _enter(request: Request, identity: Identity, token: str) -> tuple[Admi
     app, before = app_of(request), await current_session(request)
     detail = {"from": client_of(request), "agent": signin.agent_of(request)}
     mapping, now = rules.read_role_mapping(app.settings.oidc_roles), app.clock()
-    hint = base64.b64encode(app.book.seal(_HINT, token)).decode()
+    hint = base64.b64encode(app.vault.seal(_HINT, token)).decode()
 
     def act(connection: Connection) -> tuple[Admission, str]:
         admission = admit(connection, identity, mapping, now=now, detail=detail)
@@ -184,14 +184,14 @@ def _attempt(request: Request) -> Attempt | None:
     app = app_of(request)
     try:
         sealed = base64.urlsafe_b64decode(request.cookies.get(_cookie_name(app), ""))
-        return msgspec.json.decode(app.book.open(_ATTEMPT, sealed), type=Attempt)
+        return msgspec.json.decode(app.vault.open(_ATTEMPT, sealed), type=Attempt)
     except (binascii.Error, ValueError, SealBroken, msgspec.DecodeError):
         return None
 
 
 def _open_hint(app: App, hint: str) -> str:
     try:
-        return app.book.open(_HINT, base64.b64decode(hint))
+        return app.vault.open(_HINT, base64.b64decode(hint))
     except (binascii.Error, SealBroken):
         return ""
 

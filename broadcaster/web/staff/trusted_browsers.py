@@ -43,7 +43,7 @@ def remember(request: Request, response: Response, name: str) -> None:
 
 
 def _proof(request: Request, name: str, nonce: str) -> str:
-    return app_of(request).book.lookup("known browser", f"{name}\0{nonce}").hex()
+    return app_of(request).vault.lookup("known browser", f"{name}\0{nonce}").hex()
 
 
 def _cookie_name(request: Request) -> str:

@@ -142,7 +142,7 @@ async def save(request: Request) -> Response:
     app, person, typed = app_of(request), await person_of(request), _typed(await request.form())
     try:
         await app.database.write(
-            administration.change, keeper_of(request), person.id, typed.read(app), book=app.book
+            administration.change, keeper_of(request), person.id, typed.read(app), vault=app.vault
         )
     except (BadAccount, NotAllowed) as refused:
         return await person_page(request, person, typed=typed, problem=str(refused), status=422)

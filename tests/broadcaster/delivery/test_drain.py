@@ -32,8 +32,8 @@ from channels.base.contract import (
     Rejected,
     Skipped,
 )
-from subscribers.addresses import AddressBook
 from subscribers.store import State, address
+from subscribers.vault import Vault
 from support.fakes import FakeChannel, Killed, accepts_all
 from support.sending import everything_due, retry_failed
 from support.world import (
@@ -197,7 +197,7 @@ async def test_an_outcome_from_a_fenced_attempt_is_still_recorded(app: App) -> N
         deliveries.Decision(slot=row.slot, attempt=row.attempt, state=2) for row in marked.rows
     ]
     for _twice in range(2):
-        app.database.write_now(outcomes.settle, app.book, old, facts, keep_ids=False)
+        app.database.write_now(outcomes.settle, app.vault, old, facts, keep_ids=False)
     app.database.write_now(slices.release, new, second)
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"sent": 30}
@@ -224,7 +224,7 @@ async def test_outcomes_recorded_twice_change_nothing(app: App) -> None:
         deliveries.Decision(slot=row.slot, attempt=row.attempt, state=5, reason="rejected")
         for row in before
     ]
-    app.database.write_now(outcomes.settle, app.book, claim, facts, keep_ids=False)
+    app.database.write_now(outcomes.settle, app.vault, claim, facts, keep_ids=False)
     assert rows(app) == before
     assert app.database.read_now(ledger.progress, done.id).deliveries["email"]["sent"] == 30
 
@@ -531,7 +531,7 @@ async def test_with_another_key_everything_waits_and_the_channel_halts_with_the_
     app = with_channel(app, channel)
     await publish(app, notice())
     await publish(app, emergency())
-    wrong = replace(app, book=AddressBook(b"another key of thirty-two bytes."))
+    wrong = replace(app, vault=Vault(b"another key of thirty-two bytes."))
     await drain_until_quiet(deliverer(wrong))
     await drain_until_quiet(deliverer(wrong), lane="emergency")
     assert states(app) == {"pending": 60}

@@ -107,7 +107,7 @@ async def test_a_retry_noted_after_the_end_of_a_run_closes_at_once_too(app: App)
         Decision(slot=row.slot, attempt=row.attempt, state=PENDING, due_at=later)
         for row in marked.rows
     ]
-    app.database.write_now(outcomes.settle, app.book, claim, waits, keep_ids=False)
+    app.database.write_now(outcomes.settle, app.vault, claim, waits, keep_ids=False)
     app.database.write_now(slices.release, claim, holder)
     app = with_channels(app, FakeChannel())
     for _ring in range(2):
@@ -260,7 +260,7 @@ async def test_a_fenced_refusal_suppresses_but_does_not_fall_back_from_an_open_r
     record = address_effects.record
     assert (
         app.database.write_now(
-            record, app.book, old, [decision], [meaning], keep_ids=False, results=1
+            record, app.vault, old, [decision], [meaning], keep_ids=False, results=1
         )
         == []
     )
@@ -275,13 +275,13 @@ async def test_a_late_receipt_counts_though_a_later_attempt_is_on_the_wire_or_fa
     second = Holder(owner="second", lease=30)
     again = app.database.write_now(slices.mark, new, second, cursor=-1, limit=100)
     failed = Decision(slot=again.rows[0].slot, attempt=2, state=FAILED, reason="rejected")
-    app.database.write_now(outcomes.settle, app.book, new, [failed], keep_ids=False)
+    app.database.write_now(outcomes.settle, app.vault, new, [failed], keep_ids=False)
     facts = [Decision(slot=row.slot, attempt=1, state=SENT) for row in marked.rows]
-    app.database.write_now(outcomes.settle, app.book, old, facts, keep_ids=False)
+    app.database.write_now(outcomes.settle, app.vault, old, facts, keep_ids=False)
     assert states(app) == {"sent": 12}
     app.database.write_now(outcomes.hand_back, new, again.rows)
     app.database.write_now(
-        outcomes.settle, app.book, new, [failed._replace(slot=again.rows[1].slot)], keep_ids=False
+        outcomes.settle, app.vault, new, [failed._replace(slot=again.rows[1].slot)], keep_ids=False
     )
     assert states(app) == {"sent": 12}
     check_counters(app)
@@ -338,7 +338,7 @@ async def test_a_run_that_closes_while_a_receipt_reopens_a_row_stays_open(app: A
     def arriving() -> None:
         app.database.write_now(
             lambda c: status_updates.apply_status(
-                c, app.book, "email", event, now(c), receipt_wait=0
+                c, app.vault, "email", event, now(c), receipt_wait=0
             )
         )
 

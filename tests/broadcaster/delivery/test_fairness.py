@@ -57,7 +57,7 @@ def sign_up(app: App, homes: list[str], topics: list[tuple[str, ...]]) -> None:
         )
         for person, (home, chosen) in enumerate(zip(homes, topics, strict=True))
     ]
-    app.database.write_now(enrol, app.book, app.tree, wanted, 1.0)
+    app.database.write_now(enrol, app.vault, app.tree, wanted, 1.0)
 
 
 def gaps(app: App) -> Iterator[tuple[int, float, int]]:

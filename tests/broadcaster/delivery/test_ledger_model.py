@@ -211,7 +211,7 @@ class World:
         ]
         address_effects.record(
             connection,
-            self.app.book,
+            self.app.vault,
             claim,
             decisions,
             meanings,
@@ -259,7 +259,7 @@ class World:
         )
         self.write(
             lambda c: status_updates.apply_status(
-                c, self.app.book, "email", event, slices.now(c), receipt_wait=30.0
+                c, self.app.vault, "email", event, slices.now(c), receipt_wait=30.0
             )
         )
 

@@ -150,7 +150,9 @@ async def test_what_no_database_takes_of_a_providers_words_is_left_out(app: App)
         app, FakeChannel(provider=lambda _r: Receipt(provider_id="a\0b\ud800"), receipt_wait=30)
     )
     await drain_until_quiet(deliverer(app))
-    assert {row.provider_key for row in rows(app)} == {app.book.provider_key("email", "a\0b\ud800")}
+    assert {row.provider_key for row in rows(app)} == {
+        app.vault.provider_key("email", "a\0b\ud800")
+    }
     assert states(app) == {"sent": 12}
 
 

@@ -18,7 +18,7 @@ from broadcaster.store.database import Database
 from broadcaster.store.tables import held_domain, pace
 from broadcaster.store.throttling import FLOOR, LEAST_RATE, SETTLE_SECONDS, Pace
 from channels.base.contract import Deferred, Outcome, Receipt, Recipient
-from subscribers.addresses import AddressBook
+from subscribers.vault import Vault
 from support.fakes import FakeChannel
 from support.samples import CIBABAT
 from support.samples import notice as sample
@@ -124,32 +124,32 @@ async def test_a_throttled_channel_is_slower_for_all_workers(app: App) -> None:
 # --- domains --------------------------------------------------------------------------------------------
 
 
-BOOK = AddressBook(b"a secret of sixteen bytes")
+VAULT = Vault(b"a secret of sixteen bytes")
 
 
-def domains(database: Database, book: AddressBook = BOOK) -> dict[str, float]:
+def domains(database: Database, vault: Vault = VAULT) -> dict[str, float]:
     """The domains held, as staff read them: name -> seconds left."""
     found, wall = database.read_now(store.pace_of, "email")
-    named = database.read_now(store.held_domains, book, "email")
+    named = database.read_now(store.held_domains, vault, "email")
     assert {
-        store.domain_key(book, "email", name): until for name, until in named.items()
+        store.domain_key(vault, "email", name): until for name, until in named.items()
     } == found.domains
     return {name: until - wall for name, until in named.items()}
 
 
 def test_a_held_domain_is_held_for_as_long_as_asked_and_on_one_channel(database: Database) -> None:
-    database.write_now(store.hold_domain, "email", BOOK, "x.example", 600)
-    database.write_now(store.hold_domain, "email", BOOK, "x.example", 5)
+    database.write_now(store.hold_domain, "email", VAULT, "x.example", 600)
+    database.write_now(store.hold_domain, "email", VAULT, "x.example", 5)
     assert domains(database) == {"x.example": pytest.approx(600, abs=10)}
     assert database.read_now(store.pace_of, "telegram")[0].domains == {}
 
 
 def test_a_hold_that_is_over_is_over_and_cleared_away(database: Database) -> None:
-    database.write_now(store.hold_domain, "email", BOOK, "x.example", -1)
+    database.write_now(store.hold_domain, "email", VAULT, "x.example", -1)
     assert domains(database) == {}
-    database.write_now(store.hold_domain, "email", BOOK, "y.example", 600)
+    database.write_now(store.hold_domain, "email", VAULT, "y.example", 600)
     (row,) = database.read_now(lambda c: c.execute(held_domain.select()).all())
-    assert bytes(row.lookup) == store.domain_key(BOOK, "email", "y.example")
+    assert bytes(row.lookup) == store.domain_key(VAULT, "email", "y.example")
     assert b"y.example" not in bytes(row.cipher), (
         "nobody reads where residents have their mailboxes"
     )
@@ -158,11 +158,9 @@ def test_a_hold_that_is_over_is_over_and_cleared_away(database: Database) -> Non
 def test_a_held_domain_that_another_key_sealed_is_shown_by_its_key_alone(
     database: Database,
 ) -> None:
-    database.write_now(store.hold_domain, "email", BOOK, "x.example", 600)
-    (name,) = database.read_now(
-        store.held_domains, AddressBook(b"another of sixteen bytes"), "email"
-    )
-    assert name == f"#{store.domain_key(BOOK, 'email', 'x.example').hex()[:8]}"
+    database.write_now(store.hold_domain, "email", VAULT, "x.example", 600)
+    (name,) = database.read_now(store.held_domains, Vault(b"another of sixteen bytes"), "email")
+    assert name == f"#{store.domain_key(VAULT, 'email', 'x.example').hex()[:8]}"
 
 
 def busy_domain(recipient: Recipient) -> Outcome:
@@ -183,7 +181,7 @@ async def with_busy_domain(app: App) -> tuple[App, FakeChannel]:
 
 async def test_routine_messages_to_a_held_domain_wait_without_being_tried(app: App) -> None:
     app, channel = await with_busy_domain(app)
-    app.database.write_now(store.hold_domain, "email", app.book, "sibuk.example", 3600)
+    app.database.write_now(store.hold_domain, "email", app.vault, "sibuk.example", 3600)
     await publish(app, notice())
     await drain_until_quiet(deliverer(app))
     waiting = [row for row in rows(app) if not row.closed_at]
@@ -195,7 +193,7 @@ async def test_a_domain_that_asks_for_time_gets_it_from_the_next_edition_too(app
     app, channel = await with_busy_domain(app)
     await publish(app, notice())
     await drain_until_quiet(deliverer(app))
-    assert domains(app.database, app.book) == {"sibuk.example": pytest.approx(3600, abs=20)}
+    assert domains(app.database, app.vault) == {"sibuk.example": pytest.approx(3600, abs=20)}
     await publish(app, notice(title="Kabar lain"))
     await drain_until_quiet(deliverer(app))
     codes = [row.provider_code for row in rows(app) if not row.closed_at]
@@ -210,7 +208,7 @@ async def test_a_domain_that_asks_for_time_gets_it_from_the_next_edition_too(app
 async def test_an_emergency_waits_for_no_domain(app: App) -> None:
     app, channel = await with_busy_domain(app)
     channel.provider = lambda _r: Receipt()
-    app.database.write_now(store.hold_domain, "email", app.book, "sibuk.example", 3600)
+    app.database.write_now(store.hold_domain, "email", app.vault, "sibuk.example", 3600)
     await publish(app, emergency())
     await drain_until_quiet(deliverer(app), lane="emergency")
     assert states(app) == {"sent": 25}

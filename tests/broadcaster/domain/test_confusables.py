@@ -13,11 +13,11 @@ from broadcaster.staff import administration
 from broadcaster.staff.administration import Keeper, Particulars
 from broadcaster.store import accounts
 from broadcaster.store.database import Database
-from subscribers.addresses import AddressBook
+from subscribers.vault import Vault
 from support.desk import later
 from support.staffing import person
 
-BOOK = AddressBook(b"a secret of sixteen bytes")
+VAULT = Vault(b"a secret of sixteen bytes")
 
 
 @pytest.mark.parametrize("other", ["rіna", "rína", "ｒina", "rina.", "_rina", "rinα", "RINA"])
@@ -86,9 +86,9 @@ def test_no_second_active_account_is_called_the_same(database: Database) -> None
         administration.hire, keeper, "dewi", replace(second, full_name="Dewi"), hashed="x"
     )
     with pytest.raises(BadAccount, match="Tambahkan gelar"):
-        database.write_now(administration.change, keeper, dewi.id, second, book=BOOK)
+        database.write_now(administration.change, keeper, dewi.id, second, vault=VAULT)
     database.write_now(administration.disable, keeper, budi.id)
-    database.write_now(administration.change, keeper, dewi.id, second, book=BOOK)
+    database.write_now(administration.change, keeper, dewi.id, second, vault=VAULT)
     with pytest.raises(BadAccount):
         database.write_now(administration.enable, keeper, budi.id)
 
@@ -98,6 +98,6 @@ def test_who_was_called_the_same_before_may_be_changed_otherwise(database: Datab
     other = database.write_now(accounts.add, person("budi2", full_name="Budi"), at=1.0)
     particulars = Particulars(full_name="Budi", roles=("author", "screens"))
     changed = database.write_now(
-        administration.change, Keeper(now=later()), other.id, particulars, book=BOOK
+        administration.change, Keeper(now=later()), other.id, particulars, vault=VAULT
     )
     assert changed.roles == ("author", "screens")

@@ -44,9 +44,9 @@ from channels.base.contract import (
     StatusEvent,
 )
 from subscribers import residents
-from subscribers.addresses import AddressBook
 from subscribers.residents import AddressRow
 from subscribers.store import State
+from subscribers.vault import Vault
 from support.fakes import FakeChannel
 from support.flooding import leave_unmatched
 from support.sending import (
@@ -157,7 +157,7 @@ class City:
 
     def address(self, text: str = FIRST) -> AddressRow | None:
         """The address that this text is, or is another id of."""
-        return self.app.database.read_now(residents.find, self.app.book, "email", text)
+        return self.app.database.read_now(residents.find, self.app.vault, "email", text)
 
     def status(self, state: Any, address: str = FIRST, **changes: Any) -> StatusEvent:
         """A status of the newest attempt to an address, by our callback data."""
@@ -165,7 +165,7 @@ class City:
         place = f"{row.edition}.{row.slot}.{row.attempt}"
         name = (
             f"id-{place}"
-            if row.provider_key == self.app.book.provider_key("email", f"id-{place}")
+            if row.provider_key == self.app.vault.provider_key("email", f"id-{place}")
             else ""
         )
         values: dict[str, Any] = {
@@ -262,7 +262,7 @@ async def test_an_event_is_kept_encrypted_before_anything_is_applied(town: City)
     assert b"rahasia" not in kept[1].body
     assert FIRST.encode() not in kept[1].body
     assert {len(row.dedupe) for row in kept} == {16}
-    assert bytes(kept[1].dedupe) == town.app.book.dedupe_key("email", "m1"), (
+    assert bytes(kept[1].dedupe) == town.app.vault.dedupe_key("email", "m1"), (
         "nobody without the key can try marks out"
     )
     assert town.state() == "sent"
@@ -393,7 +393,7 @@ async def test_a_status_that_comes_before_our_own_commit_is_applied_after_it(cit
         deliveries.Decision(slot=row.slot, attempt=row.attempt, state=2, provider_id=str(row.slot))
         for row in marked.rows
     ]
-    city.app.database.write_now(outcomes.settle, city.app.book, claim, facts, keep_ids=True)
+    city.app.database.write_now(outcomes.settle, city.app.vault, claim, facts, keep_ids=True)
     await city.hear()
     assert city.state() == "sent", "it is looked at again only after a while"
     city.clock.forward(inbox.FIRST_WAIT + 1)
@@ -410,7 +410,7 @@ async def test_a_receipt_of_an_uncertain_attempt_keeps_it_from_being_sent_again(
             city.status("delivered", address, dedupe=address, provider_id=f"late-{address}")
         )
     assert states(city.app) == {"delivered": 7}
-    assert city.row().provider_key == city.app.book.provider_key("email", f"late-{FIRST}"), (
+    assert city.row().provider_key == city.app.vault.provider_key("email", f"late-{FIRST}"), (
         "the row knows its message"
     )
     everything_due(city.app)
@@ -1027,7 +1027,7 @@ async def test_a_stop_that_cannot_be_opened_is_kept_and_applied_once_its_key_is_
     city: City,
 ) -> None:
     stop = InboundEvent(dedupe="stop", address=FIRST, text="BERHENTI", at=city.clock())
-    wrong = replace(city.app, book=AddressBook(b"another key of thirty-two bytes."))
+    wrong = replace(city.app, vault=Vault(b"another key of thirty-two bytes."))
     await accept(city.app, "email", [stop])
     with capture_logs() as logs:
         await apply_due(wrong, Answerer(wrong))
@@ -1050,7 +1050,7 @@ async def test_a_stop_that_cannot_be_opened_is_kept_and_applied_once_its_key_is_
 
 
 async def test_a_receipt_of_another_version_is_kept(town: City) -> None:
-    sealed = town.app.book.seal("receipt.email", '{"type": "TomorrowEvent", "fields": {}}')
+    sealed = town.app.vault.seal("receipt.email", '{"type": "TomorrowEvent", "fields": {}}')
     await town.app.database.write(
         inbox.keep, "email", [inbox.Kept(dedupe=b"x", body=sealed, priority=inbox.WORDS)], 0.0
     )

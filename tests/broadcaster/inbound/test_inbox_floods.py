@@ -68,7 +68,7 @@ async def working(app: App) -> AsyncIterator[LaneWorker]:
 
 def is_stopped(app: App) -> bool:
     """Whether Siti is written to no more."""
-    found = app.database.read_now(residents.find, app.book, "whatsapp", SITI)
+    found = app.database.read_now(residents.find, app.vault, "whatsapp", SITI)
     assert found is not None
     return not found.confirmed
 
@@ -181,7 +181,7 @@ async def test_a_stop_that_waits_since_an_earlier_version_is_applied(
 ) -> None:
     async with served(sqlite_url, tmp_path) as (app, _url, _session):
         stop = InboundEvent(dedupe="stop", address=SITI, text="BERHENTI")
-        sealed = app.book.seal(inbox_events.sealed_as("whatsapp"), inbox_events.encode(stop))
+        sealed = app.vault.seal(inbox_events.sealed_as("whatsapp"), inbox_events.encode(stop))
         await app.database.write(
             inbox.keep, "whatsapp", [inbox.Kept(dedupe=b"x", body=sealed, priority=0)], 0.0
         )

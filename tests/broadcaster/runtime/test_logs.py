@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from broadcaster.runtime.logs import ROOT, told
-from subscribers.addresses import AddressBook, SealBroken
+from subscribers.vault import SealBroken, Vault
 
 LOGGING = """
 import logging, structlog
@@ -70,13 +70,13 @@ def test_quiet_keeps_to_warnings() -> None:
 def broken() -> Exception:
     """An error out of our own code that quotes what it was given."""
     with pytest.raises(SealBroken) as caught:
-        AddressBook(b"0" * 32).open("email", b"siti@contoh.example")
+        Vault(b"0" * 32).open("email", b"siti@contoh.example")
     return caught.value
 
 
 def test_an_error_is_told_by_its_kind_and_our_line_never_by_its_message() -> None:
     text = told(broken())
-    assert text.startswith(f"{type(broken()).__name__} in subscribers/addresses.py:")
+    assert text.startswith(f"{type(broken()).__name__} in subscribers/vault.py:")
     assert "siti" not in text
 
 
@@ -86,9 +86,9 @@ def test_an_error_from_elsewhere_names_the_last_line_of_ours() -> None:
     except ValueError as error:
         assert told(error) == "JSONDecodeError"
     try:
-        AddressBook(b"short")
+        Vault(b"short")
     except Exception as error:  # noqa: BLE001  whichever it is
-        assert "subscribers/addresses.py:" in told(error)
+        assert "subscribers/vault.py:" in told(error)
 
 
 def test_a_group_of_errors_is_told_by_its_parts_each_kind_once() -> None:

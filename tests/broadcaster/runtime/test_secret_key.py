@@ -24,7 +24,7 @@ from broadcaster.store.database import Database
 from broadcaster.store.migrate import migrate, pending
 from broadcaster.store.tables import key_binding, token
 from subscribers import store as subscriber_tables
-from subscribers.addresses import AddressBook
+from subscribers.vault import Vault
 from support.commanding import Program
 from support.world import SECRET, notice, program, publish, subscribe, variables
 
@@ -369,14 +369,14 @@ def test_tables_of_the_first_version_are_examined_as_they_are(
 def test_a_database_of_the_version_before_is_migrated_with_its_key_alone(
     empty_database_url: str, tmp_path: Path
 ) -> None:
-    book = AddressBook(secret_key.derive(base64.b64decode(SECRET), "addresses"))
+    vault = Vault(secret_key.derive(base64.b64decode(SECRET), "addresses"))
     before = text(
         "INSERT INTO receipt (channel, dedupe, body, received_at, due_at, tries) VALUES ('email', :key, :body, 1, 0, 0)"
     )
 
     def older(connection: Connection) -> None:
         command.upgrade(migrating._config(connection), "0009")
-        connection.execute(before, {"key": b"x", "body": book.seal("receipt.email", "{}")})
+        connection.execute(before, {"key": b"x", "body": vault.seal("receipt.email", "{}")})
 
     write(empty_database_url, older)
     missing = pending(empty_database_url)

@@ -51,7 +51,7 @@ async def test_the_sample_city_is_complete(database_url: str, tmp_path: Path) ->
         assert stored > RESIDENTS
         assert await app.database.read(count, run) == 0, "what was sent weeks ago is not sent again"
         found = await app.database.read(
-            residents.find, app.book, "whatsapp", neighbours()["cibabat"].phone
+            residents.find, app.vault, "whatsapp", neighbours()["cibabat"].phone
         )
         assert found is not None
         areas = await app.database.read(

@@ -241,7 +241,7 @@ async def test_a_persons_own_address_in_another_case_is_no_other_address(town: P
     former = table(town.site.app, former_mail)
     assert (
         await database.write(
-            own_account.change_mail, town.site.app.book, owner, "jojo@contoh.example"
+            own_account.change_mail, town.site.app.vault, owner, "jojo@contoh.example"
         )
         is False
     )
@@ -259,7 +259,7 @@ async def test_an_address_that_looks_the_same_masked_and_one_that_was_set_with_a
     )
     owner = Owner(account=joko.account, session="", now=town.site.clock())
     await town.site.app.database.write(
-        own_account.change_mail, town.site.app.book, owner, "penyerang@contoh.example"
+        own_account.change_mail, town.site.app.vault, owner, "penyerang@contoh.example"
     )
     await made(ani, "budi", "Budi Santoso")
     await town.work()

@@ -32,7 +32,7 @@ async def town(sqlite_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
 
 async def word_for(office: PostOffice, person: Browser) -> str:
     """A fresh word of this person."""
-    return str(await office.act(person, chat_linking.begin, office.site.app.book))
+    return str(await office.act(person, chat_linking.begin, office.site.app.vault))
 
 
 def chat_of(office: PostOffice, person: Browser) -> str:

@@ -21,11 +21,11 @@ from broadcaster.store import accounts, announcements, audit, nudges, tokens
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.database import Database
 from broadcaster.store.tables import edition
-from subscribers.addresses import AddressBook
+from subscribers.vault import Vault
 from support.desk import EMERGENCY, NOTICE, later, press
 from support.staffing import person
 
-BOOK = AddressBook(b"a secret of sixteen bytes")
+VAULT = Vault(b"a secret of sixteen bytes")
 DAY = 24 * 3600.0
 SCHEDULED = {**NOTICE, "publish_at": "2026-11-25 09:00"}
 
@@ -79,7 +79,12 @@ class Hall:
             mail=account.email,
         )
         self.people[name] = self.keep(
-            administration.change, by, account.id, replace(stands, **values), after=after, book=BOOK
+            administration.change,
+            by,
+            account.id,
+            replace(stands, **values),
+            after=after,
+            vault=VAULT,
         )
 
     def submitted(self, who: str = "rina", raw: Any = NOTICE) -> Announcement:

@@ -86,7 +86,7 @@ def reached(app: App, edition: int, channel: str = "email") -> set[str]:
     """The addresses that have a row of an edition."""
     found = {row.address for row in rows(app, channel) if row.edition == edition}
     opened = {app.database.read_now(residents.get, number) for number in found}
-    return {app.book.open(channel, row.cipher) for row in opened if row is not None}
+    return {app.vault.open(channel, row.cipher) for row in opened if row is not None}
 
 
 def run_of(app: App, edition: int, channel: str = "email") -> Any:
@@ -163,7 +163,7 @@ async def test_an_edition_that_was_sent_before_its_seal_is_done_at_its_seal(app:
     ):
         marked = app.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=100)
         facts = [Decision(slot=row.slot, attempt=row.attempt, state=SENT) for row in marked.rows]
-        app.database.write_now(outcomes.settle, app.book, part, facts, keep_ids=False)
+        app.database.write_now(outcomes.settle, app.vault, part, facts, keep_ids=False)
         app.database.write_now(slices.release, part, OTHER)
     assert run_of(app, taken.edition).state == "preparing"
     assert chunk(app, taken)
@@ -258,7 +258,7 @@ async def two_addresses(app: App, people: int) -> list[int]:
         ):
             await subscribe(app, channel, [(address, "cibabat")], subscriber=f"dua-{person}")
     found = (
-        app.database.read_now(residents.find, app.book, "email", f"dua{person}@x.example")
+        app.database.read_now(residents.find, app.vault, "email", f"dua{person}@x.example")
         for person in range(people)
     )
     return [row.id for row in found if row is not None]
@@ -473,7 +473,7 @@ async def test_a_correction_waits_until_the_originals_rows_have_settled(app: App
     second = correct(app, done.id)
     assert claim(app) is None, "five rows are on the wire, seven wait"
     facts = [Decision(slot=row.slot, attempt=row.attempt, state=SENT) for row in marked.rows]
-    app.database.write_now(outcomes.settle, app.book, part, facts, keep_ids=False)
+    app.database.write_now(outcomes.settle, app.vault, part, facts, keep_ids=False)
     app.database.write_now(slices.release, part, OTHER)
     assert claim(app) is None, "seven still wait for the gate"
     await drain_all(app)
@@ -560,7 +560,7 @@ async def test_whoever_stopped_since_gets_no_correction(local: App) -> None:
     local = with_channels(local, channel)
     done = await publish(local, notice())
     await drain_all(local)
-    gone = local.database.read_now(residents.find, local.book, "email", CIBABAT[0])
+    gone = local.database.read_now(residents.find, local.vault, "email", CIBABAT[0])
     assert gone is not None
     local.database.write_now(consent.stop, gone.id, source="test", at=datetime.now(UTC).timestamp())
     correct(local, done.id)

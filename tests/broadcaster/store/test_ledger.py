@@ -232,7 +232,7 @@ async def test_cancelling_half_way_through_the_filling_closes_fallback_rows_beyo
     await subscribe(app, "email", [("dua@x.example", "cibabat")], subscriber="dua")
     await subscribe(app, "telegram", [("99", "cibabat")], subscriber="dua")
     stored = await publish(app, notice())
-    closed = app.database.read_now(residents.find, app.book, "email", "dua@x.example")
+    closed = app.database.read_now(residents.find, app.vault, "email", "dua@x.example")
     assert closed is not None
     assert stored.edition is not None
     app.database.write_now(address_effects.fall_back, stored.edition, closed.id)

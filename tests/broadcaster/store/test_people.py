@@ -55,7 +55,7 @@ def populate(app: App, chance: random.Random) -> None:
             )
             for number in range(80)
         ]
-        enrol(connection, app.book, app.tree, wanted, 1.0)
+        enrol(connection, app.vault, app.tree, wanted, 1.0)
         for row in connection.execute(select(address.c.id)).all():
             state = chance.choice([State.CONFIRMED] * 5 + [State.SUPPRESSED, State.UNCONFIRMED])
             connection.execute(

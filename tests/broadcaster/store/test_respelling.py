@@ -20,10 +20,10 @@ from broadcaster.store.tables import delivery, held_suppression, run
 from subscribers import consent, enrolment, residents
 from subscribers import respelling as stored
 from subscribers import store as tables
-from subscribers.addresses import AddressBook
 from subscribers.areas import AreaTree
 from subscribers.enrolment import Subscription
 from subscribers.subscriptions import read
+from subscribers.vault import Vault
 from support.world import SECRET
 
 TREE = AreaTree.built_in()
@@ -31,15 +31,15 @@ NOW = 1_795_600_000.0
 CIBABAT, MELONG = "32.77.03.1002", "32.77.01.1001"
 
 
-class FormerBook(AddressBook):
+class FormerVault(Vault):
     """Finds addresses by the spelling they came in, as the version before did."""
 
     def address_lookup(self, channel: str, address: str) -> bytes:
         return self.lookup(channel, address)
 
 
-FORMER = FormerBook(secret_key.derive(base64.b64decode(SECRET), "addresses"))
-BOOK = AddressBook(secret_key.derive(base64.b64decode(SECRET), "addresses"))
+FORMER = FormerVault(secret_key.derive(base64.b64decode(SECRET), "addresses"))
+VAULT = Vault(secret_key.derive(base64.b64decode(SECRET), "addresses"))
 
 
 class Older:
@@ -75,8 +75,8 @@ class Older:
         self.store(enrolment.enrol, FORMER, TREE, [item], at)
         return int(self.find(address, FORMER, channel).id)
 
-    def find(self, address: str, book: AddressBook = BOOK, channel: str = "email") -> Any:
-        return self.database.read_now(residents.find, book, channel, address)
+    def find(self, address: str, vault: Vault = VAULT, channel: str = "email") -> Any:
+        return self.database.read_now(residents.find, vault, channel, address)
 
     def start(self) -> None:
         """Go back to the tables of the version before, and start this one."""
@@ -97,7 +97,7 @@ def test_an_address_is_found_in_whatever_case_and_sent_to_as_it_was_written(olde
     assert older.find("sari.b@contoh.example") is None
     older.start()
     row = older.find("sari.b@contoh.example")
-    assert (row.id, BOOK.open("email", row.cipher)) == (number, "Sari.B@contoh.example")
+    assert (row.id, VAULT.open("email", row.cipher)) == (number, "Sari.B@contoh.example")
     assert older.find("ID.9aB", channel="whatsapp").id == phone
     assert older.find("id.9ab", channel="whatsapp") is None, "ids of providers are what they are"
 
@@ -121,7 +121,7 @@ def test_twins_become_one_that_keeps_the_newest_own_word_and_every_proof(older: 
     people = older.database.read_now(
         lambda c: c.execute(select(tables.subscriber.c.reference)).scalars().all()
     )
-    assert people == [BOOK.reference("w17")]
+    assert people == [VAULT.reference("w17")]
 
 
 @pytest.mark.parametrize("stopped", [0, 1])
@@ -147,7 +147,7 @@ def test_links_in_old_messages_of_either_twin_still_stop_it(older: Older) -> Non
     assert [older.database.read_now(residents.remaining_id, number) for number in twins] == [
         twins[0]
     ] * 3
-    assert older.store(residents.erase, BOOK, "email", "sari.B@contoh.example")
+    assert older.store(residents.erase, VAULT, "email", "sari.B@contoh.example")
     assert (
         older.database.read_now(
             lambda c: c.execute(select(func.count()).select_from(tables.merged)).scalar()
@@ -212,7 +212,7 @@ def test_many_follow_in_bounded_steps_that_may_be_interrupted(older: Older) -> N
     older.store(enrolment.enrol, FORMER, TREE, items, NOW)
     older.store(lambda connection: command.downgrade(migrate._config(connection), "0019"))
     migrate.migrate(older.settings.database)
-    assert older.store(respelling.step, BOOK), "whoever does this is ended here"
+    assert older.store(respelling.step, VAULT), "whoever does this is ended here"
     assert older.database.read_now(stored.is_pending)
     secret_key.prepare(older.settings)
     assert not older.database.read_now(stored.is_pending)
@@ -223,7 +223,7 @@ def test_many_follow_in_bounded_steps_that_may_be_interrupted(older: Older) -> N
         == 1_200
     )
     assert older.find("WARGA599@contoh.example") is not None
-    assert older.store(enrolment.enrol, BOOK, TREE, items, NOW) == [
+    assert older.store(enrolment.enrol, VAULT, TREE, items, NOW) == [
         "same" if n % 3 else "repeated" for n in range(1_800)
     ]
 

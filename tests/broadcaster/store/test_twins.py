@@ -25,8 +25,8 @@ from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.tables import STATES, provider_message
 from channels.base.contract import AddressEvent, Deferred, Receipt, Rejected
 from subscribers import residents
-from subscribers.addresses import AddressBook
 from subscribers.store import unspelled
+from subscribers.vault import Vault
 from support.fakes import FakeChannel
 from support.sending import (
     check_counters,
@@ -42,7 +42,7 @@ from support.world import SECRET, notice, program, publish, rows, states, subscr
 FIRST, SECOND, THIRD = "Sari.B@contoh.example", "sari.b@contoh.example", "SARI.B@contoh.example"
 
 
-class FormerBook(AddressBook):
+class FormerVault(Vault):
     """Finds addresses by the spelling they came in, as the version before did."""
 
     def address_lookup(self, channel: str, address: str) -> bytes:
@@ -58,8 +58,8 @@ class City:
 
     async def sign_up(self, *people: tuple[str, str]) -> None:
         """Sign (address, areas) up as the version before did."""
-        former = FormerBook(secret_key.derive(base64.b64decode(SECRET), "addresses"))
-        await subscribe(replace(self.app, book=former), "email", people)
+        former = FormerVault(secret_key.derive(base64.b64decode(SECRET), "addresses"))
+        await subscribe(replace(self.app, vault=former), "email", people)
 
     async def send(self, *, areas: str = "cibabat") -> str:
         """Publish a notice and send all of it; the announcement's id."""
@@ -97,7 +97,7 @@ class City:
         self.app.database.write_now(
             lambda connection: connection.execute(insert(unspelled).values(one=1, after=0))
         )
-        respelling.finish(self.app.database, self.app.book)
+        respelling.finish(self.app.database, self.app.vault)
 
     @property
     def mailboxes(self) -> Counter[str]:
@@ -109,7 +109,7 @@ class City:
 
     def row_of(self, address: str) -> Any:
         """The address as it is stored."""
-        return self.app.database.read_now(residents.find, self.app.book, "email", address)
+        return self.app.database.read_now(residents.find, self.app.vault, "email", address)
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ async def test_what_a_status_names_by_the_providers_id_follows_the_message(city:
     await city.sign_up((FIRST, "melong"), (SECOND, "cibabat"))
     await city.send()
     (row,) = rows(city.app)
-    key = city.app.book.provider_key("email", "id-1")
+    key = city.app.vault.provider_key("email", "id-1")
     name = {"channel": "email", "provider_key": key, "edition": row.edition, "slot": row.slot}
     city.app.database.write_now(
         lambda connection: connection.execute(insert(provider_message).values(name))
@@ -266,15 +266,15 @@ async def test_a_chat_that_turns_out_to_be_another_hears_what_becomes_of_all_tha
         city.app, "email", [("dulu@contoh.example", "cibabat"), ("kini@contoh.example", "melong")]
     )
     done = await city.send()
-    database, book = city.app.database, city.app.book
+    database, vault = city.app.database, city.app.vault
     before, now = city.row_of("dulu@contoh.example").id, city.row_of("kini@contoh.example").id
     if told == "moved":
-        database.write_now(address_effects.move, book, before, "kini@contoh.example")
+        database.write_now(address_effects.move, vault, before, "kini@contoh.example")
     elif told == "alias of a status":
         meaning = Consequence(slot=0, address=now, aliases=("dulu@contoh.example",))
         database.write_now(
             address_effects.apply,
-            book,
+            vault,
             edition=1,
             channel="email",
             results=0,

@@ -308,7 +308,7 @@ async def test_who_failed_is_tried_again_and_who_is_left_out_is_told(either: Run
         ("Ditolak penyedia", 1)
     ] * 3
     stopped = await either.app.database.read(
-        residents.find, app.book, "email", "dua@contoh.example"
+        residents.find, app.vault, "email", "dua@contoh.example"
     )
     assert stopped is not None
     await app.database.write(consent.stop, stopped.id, source="test", at=1.0)

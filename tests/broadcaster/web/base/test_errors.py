@@ -89,7 +89,7 @@ async def test_the_log_names_routes_never_tokens_addresses_or_queries(
     site: Running, log: list[structlog.typing.EventDict]
 ) -> None:
     address = await site.subscriber("rahasia@contoh.example")
-    token = site.app.book.token(address)
+    token = site.app.vault.token(address)
     await site.ask(f"/berhenti/{token}", "POST")
     await site.ask("/cek?kode=CMH-2222-22")
     await site.ask("/tidak-ada/rahasia")

@@ -211,7 +211,7 @@ async def test_a_stop_acts_beside_a_message_that_is_no_text(site: Running, bad: 
             "/webhook/whatsapp", "POST", data=body, headers=whatsapp_signed(body)
         )
     assert answer.status == 200
-    events = [decode(site.app.book.open("receipt.whatsapp", each)) for each in await kept(site)]
+    events = [decode(site.app.vault.open("receipt.whatsapp", each)) for each in await kept(site)]
     assert "BERHENTI" in [event.text for event in events if isinstance(event, InboundEvent)]
     assert [entry for entry in logs if entry["event"] == "webhook_part_unreadable"]
 

@@ -35,7 +35,7 @@ CONFIRMED, SUPPRESSED = 1, 2
 
 async def test_opening_the_link_asks_and_changes_nothing(site: Running) -> None:
     address = await site.subscriber()
-    answer = await site.ask(f"/berhenti/{site.app.book.token(address)}")
+    answer = await site.ask(f"/berhenti/{site.app.vault.token(address)}")
     assert answer.status == 200
     assert "Berhenti menerima pesan?" in answer.text
     assert '<form method="post"' in answer.text
@@ -45,14 +45,16 @@ async def test_opening_the_link_asks_and_changes_nothing(site: Running) -> None:
 
 async def test_head_and_prefetch_change_nothing_either(site: Running) -> None:
     address = await site.subscriber()
-    await site.ask(f"/berhenti/{site.app.book.token(address)}", "HEAD")
-    await site.ask(f"/berhenti/{site.app.book.token(address)}", headers={"Sec-Purpose": "prefetch"})
+    await site.ask(f"/berhenti/{site.app.vault.token(address)}", "HEAD")
+    await site.ask(
+        f"/berhenti/{site.app.vault.token(address)}", headers={"Sec-Purpose": "prefetch"}
+    )
     assert (await state_of(site, address))[0] == CONFIRMED
 
 
 async def test_the_button_stops_at_once_without_cookie_or_token_of_a_form(site: Running) -> None:
     address = await site.subscriber()
-    answer = await site.ask(f"/berhenti/{site.app.book.token(address)}", "POST")
+    answer = await site.ask(f"/berhenti/{site.app.vault.token(address)}", "POST")
     assert answer.status == 200
     assert "Anda berhenti" in answer.text
     assert await state_of(site, address) == (SUPPRESSED, "opted_out")
@@ -62,7 +64,7 @@ async def test_the_button_stops_at_once_without_cookie_or_token_of_a_form(site: 
 @pytest.mark.parametrize("form", ["urlencoded", "multipart"])
 async def test_a_mail_program_stops_with_one_click(site: Running, form: str) -> None:
     address = await site.subscriber()
-    path = f"/berhenti/{site.app.book.token(address)}"
+    path = f"/berhenti/{site.app.vault.token(address)}"
     if form == "urlencoded":
         answer = await site.ask(
             path,
@@ -82,7 +84,7 @@ async def test_a_mail_program_stops_with_one_click(site: Running, form: str) -> 
 
 async def test_stopping_twice_says_the_same_and_records_once(site: Running) -> None:
     address = await site.subscriber()
-    path = f"/berhenti/{site.app.book.token(address)}"
+    path = f"/berhenti/{site.app.vault.token(address)}"
     first, second = await site.ask(path, "POST"), await site.ask(path, "POST")
     assert (first.status, first.text) == (second.status, second.text)
     assert (await sources_of(site, address)).count("web") == 1
@@ -95,7 +97,7 @@ async def test_no_body_however_broken_keeps_anyone_from_stopping(
     address = await site.subscriber()
     headers = {"Content-Type": "multipart/form-data"}
     answer = await site.ask(
-        f"/berhenti/{site.app.book.token(address)}", "POST", data=body, headers=headers
+        f"/berhenti/{site.app.vault.token(address)}", "POST", data=body, headers=headers
     )
     assert answer.status == 200
     assert (await state_of(site, address))[0] == SUPPRESSED
@@ -103,7 +105,7 @@ async def test_no_body_however_broken_keeps_anyone_from_stopping(
 
 async def test_a_wrong_link_is_not_found_always_in_the_same_words(site: Running) -> None:
     address = await site.subscriber()
-    token = site.app.book.token(address)
+    token = site.app.vault.token(address)
     wrong = [
         ("b" if token[0] == "a" else "a") + token[1:],
         token[:-1] + ("b" if token[-1] == "a" else "a"),
@@ -125,7 +127,7 @@ async def test_a_wrong_link_is_not_found_always_in_the_same_words(site: Running)
 
 async def test_the_page_is_kept_by_nobody_and_names_no_referrer(site: Running) -> None:
     address = await site.subscriber()
-    answer = await site.ask(f"/berhenti/{site.app.book.token(address)}")
+    answer = await site.ask(f"/berhenti/{site.app.vault.token(address)}")
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert answer.headers["X-Robots-Tag"] == "noindex"
@@ -133,7 +135,7 @@ async def test_the_page_is_kept_by_nobody_and_names_no_referrer(site: Running) -
 
 async def test_someone_who_was_erased_is_told_that_they_have_stopped(site: Running) -> None:
     address = await site.subscriber()
-    path = f"/berhenti/{site.app.book.token(address + 1)}"
+    path = f"/berhenti/{site.app.vault.token(address + 1)}"
     for method in ("GET", "POST"):
         answer = await site.ask(path, method)
         assert answer.status == 200
@@ -144,7 +146,7 @@ async def test_many_stops_from_one_mail_provider_are_all_taken(site: Running) ->
     address = await site.subscriber()
     for _ in range(120):
         answer = await site.ask(
-            f"/berhenti/{site.app.book.token(address)}",
+            f"/berhenti/{site.app.vault.token(address)}",
             "POST",
             data={"List-Unsubscribe": "One-Click"},
         )
@@ -160,5 +162,5 @@ async def test_a_link_that_names_another_spelling_of_the_address_stops_the_one_t
             text("INSERT INTO merged VALUES (:gone, :kept)"), {"gone": gone, "kept": address}
         )
     )
-    answer = await site.ask(f"/berhenti/{site.app.book.token(gone)}", "POST")
+    answer = await site.ask(f"/berhenti/{site.app.vault.token(gone)}", "POST")
     assert (answer.status, await state_of(site, address)) == (200, (SUPPRESSED, "opted_out"))

@@ -376,7 +376,7 @@ async def test_new_recovery_codes_replace_the_old_ones(site: Running) -> None:
     assert len(after) == 10
     at = site.clock().timestamp()
     for code, serves in ((before[0], False), (after[0], True), (after[0], False)):
-        digest = site.app.book.lookup("recovery", f"{rina.account.id}:{code}")
+        digest = site.app.vault.lookup("recovery", f"{rina.account.id}:{code}")
         assert (
             await site.app.database.write(accounts.use_recovery_code, rina.account.id, digest, at)
             is serves

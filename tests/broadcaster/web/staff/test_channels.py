@@ -138,7 +138,7 @@ async def test_a_limited_and_a_slowed_channel(site: Running) -> None:
     await site.app.database.write(channels.pause_channel, "whatsapp", 600)
     await site.app.database.write(throttling.slow_down, "telegram", 20.0)
     await site.app.database.write(
-        throttling.hold_domain, "email", site.app.book, "contoh.example", 600
+        throttling.hold_domain, "email", site.app.vault, "contoh.example", 600
     )
     rina = await signed_in(site, "rina", "author")
     page = await rina.get("/redaksi/kanal")

@@ -76,8 +76,8 @@ def right(office: PostOffice) -> str:
 async def secured(office: PostOffice) -> Account:
     """Rina, who has a second factor and a mail address."""
     rina = await hire(office.site.app, "rina", "author", email="rina@contoh.example")
-    sealed = office.site.app.book.seal("totp", SECRET)
-    digest = office.site.app.book.lookup("recovery", f"{rina.id}:abcde-fghjk")
+    sealed = office.site.app.vault.seal("totp", SECRET)
+    digest = office.site.app.vault.lookup("recovery", f"{rina.id}:abcde-fghjk")
     await office.site.app.database.write(accounts.set_totp, rina.id, sealed, [digest])
     return rina
 

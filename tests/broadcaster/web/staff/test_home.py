@@ -64,7 +64,7 @@ async def test_a_second_factor_is_asked_before_anything_opens(site: Running) -> 
     rina = await hire(site.app, "rina", "author")
     secret = pyotp.random_base32()
     await site.app.database.write(
-        accounts.set_totp, rina.id, site.app.book.seal("totp", secret), []
+        accounts.set_totp, rina.id, site.app.vault.seal("totp", secret), []
     )
     half = await sign_in(site, "rina")
     assert half.headers["Location"] == "/redaksi/masuk/kode"

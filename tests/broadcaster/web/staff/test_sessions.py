@@ -67,7 +67,7 @@ async def secured(site: Running, name: str) -> None:
     """Somebody with a second factor."""
     account = await hire(site.app, name, "author")
     await site.app.database.write(
-        accounts.set_totp, account.id, site.app.book.seal("totp", SECRET), []
+        accounts.set_totp, account.id, site.app.vault.seal("totp", SECRET), []
     )
 
 
@@ -125,7 +125,7 @@ async def test_a_second_factor_that_cannot_be_opened_is_a_wrong_code_and_a_recov
     site: Running,
 ) -> None:
     account = await hire(site.app, "rina", "author")
-    digest = site.app.book.lookup("recovery", f"{account.id}:{read_recovery_code('ABCDE-FGHJK')}")
+    digest = site.app.vault.lookup("recovery", f"{account.id}:{read_recovery_code('ABCDE-FGHJK')}")
     await site.app.database.write(accounts.set_totp, account.id, b"\x01spoilt", [digest])
     answer = await enter_code(site, await enter(site, "rina"))
     assert (answer.status, answer.cookies.get("redaksi", "")) == (401, "")

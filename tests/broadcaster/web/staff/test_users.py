@@ -18,12 +18,12 @@ from broadcaster.store import accounts, audit, sessions
 from broadcaster.store.accounts import LastAdmin
 from broadcaster.store.audit import Entry
 from broadcaster.store.database import Database
-from subscribers.addresses import AddressBook
+from subscribers.vault import Vault
 from support.browsing import Clock, Running
 from support.staffing import Browser, browser, hire, signed_in
 from support.staffing import person as unstored
 
-BOOK = AddressBook(b"a secret of sixteen bytes")
+VAULT = Vault(b"a secret of sixteen bytes")
 BUDI = {
     "nama": "Budi", "lengkap": "Budi  Santoso", "peran": ["author", "approver"], "opd": ["Kota Cimahi"],
     "opd_lain": "Dinas Kesehatan\r\n\r\nPerumda Tirta", "areas": ["cibabat", "cimahi-selatan", "melong"],
@@ -246,7 +246,7 @@ async def test_a_lost_phone(site: Running) -> None:
     ani, rina = await admin(site), await signed_in(site, "rina", "author")
     where = f"/redaksi/pengguna/{rina.account.id}"
     assert "Hapus langkah kedua" not in (await ani.get(where)).text
-    sealed = site.app.book.seal("totp", "JBSWY3DPEHPK3PXP")
+    sealed = site.app.vault.seal("totp", "JBSWY3DPEHPK3PXP")
     await site.app.database.write(accounts.set_totp, rina.account.id, sealed, [b"x" * 16])
     assert "Hapus langkah kedua" in (await ani.get(where)).text
     assert (await ani.post(f"{where}/kode")).headers["Location"] == f"{where}?selesai=kode"
@@ -383,7 +383,7 @@ def test_the_rules_hold_without_any_page(database: Database) -> None:
         )
     with pytest.raises(NotAllowed):
         database.write_now(
-            administration.change, Keeper(now=now, account=rina), rina.id, particulars, book=BOOK
+            administration.change, Keeper(now=now, account=rina), rina.id, particulars, vault=VAULT
         )
     with pytest.raises(LastAdmin):
         database.write_now(administration.disable, shell, ani.id)
@@ -393,6 +393,6 @@ def test_the_rules_hold_without_any_page(database: Database) -> None:
             shell,
             ani.id,
             Particulars(full_name="Ani", roles=("author",)),
-            book=BOOK,
+            vault=VAULT,
         )
     assert database.read_now(audit.verify) == 2, "what was refused left no row"

@@ -1,8 +1,7 @@
-"""Addresses at rest: sealed with AES-GCM, found by keyed hash, signed into links. All keys come
-from one secret.
+"""Crypto box of the program: addresses sealed with AES-GCM, found by keyed hash, signed into links.
 
-What contains an address or gives one away (providers' ids, mail domains) is kept as a keyed hash
-too.
+All keys come from one secret. What contains an address or gives one away (providers' ids, mail
+domains) is kept as a keyed hash too.
 """
 
 import hmac
@@ -34,7 +33,7 @@ class SealBroken(ValueError):
     """The sealed address was made with another key or channel, or is damaged."""
 
 
-class AddressBook:
+class Vault:
     """Seals, finds and signs addresses with keys derived from `secret` (>= 16 bytes)."""
 
     def __init__(self, secret: bytes) -> None:
@@ -65,7 +64,7 @@ class AddressBook:
             raise SealBroken("damaged, or sealed with another key or for another channel") from None
 
     def opens(self, channel: str, cipher: bytes) -> bool:
-        """Whether this book's key opens the sealed address."""
+        """Whether this vault's key opens the sealed address."""
         try:
             self.open(channel, cipher)
         except SealBroken:
