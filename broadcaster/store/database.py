@@ -282,22 +282,33 @@ def _open_postgresql(url: str, connections: int, *, statement_seconds: float = 0
     return engine
 
 
-def _begin_immediate(connection: Connection) -> None:
-    """Take the one write lock; another process's transaction lasts some ms, and SQLite's own
-    waiting sleeps for up to 100.
+def _execute_when_free(execute: Callable[[str], object], statement: str) -> bool:
+    """Repeat the statement while another process holds the lock; False if it is still held after
+    BUSY_SECONDS.
+
+    A transaction lasts some ms; SQLite's own waiting sleeps for up to 100, and not at all where two
+    processes turn a new file into a WAL database at the same moment.
     """
-    begin = connection.connection.dbapi_connection.execute  # type: ignore[union-attr]
-    until, pause = time.monotonic() + BUSY_SECONDS, FIRST_PAUSE
+    until = time.monotonic() + BUSY_SECONDS
+    pause = FIRST_PAUSE
     while time.monotonic() < until:
         try:
-            begin("BEGIN IMMEDIATE")
-            return
+            execute(statement)
         except sqlite3.OperationalError as busy:
             if busy.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                break
+                return False
+        else:
+            return True
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    return False
+
+
+def _begin_immediate(connection: Connection) -> None:
+    """Take the one write lock."""
+    execute = connection.connection.dbapi_connection.execute  # type: ignore[union-attr]
+    if not _execute_when_free(execute, "BEGIN IMMEDIATE"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # raises what stands in the way
 
 
 def _make_private(path: Path) -> None:
@@ -332,7 +343,8 @@ def _open_sqlite(url: str, *, writer: bool, readers: int = READERS) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # transactions begin where we say
-        connection.execute("PRAGMA journal_mode=WAL")
+        if not _execute_when_free(connection.execute, "PRAGMA journal_mode=WAL"):
+            connection.execute("PRAGMA journal_mode=WAL")  # raises what stands in the way
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
