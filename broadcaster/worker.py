@@ -111,7 +111,7 @@ class LaneWorker:
 
     def stop(self) -> None:
         """Begin to end: nothing more is marked."""
-        self.deliverer.stopping = True
+        self.deliverer.stop()
         self._stop.set()
 
     async def run(self) -> None:

@@ -5,8 +5,7 @@ from collections import Counter
 
 
 class Window:
-    """How many rows of this process may be marked and unsettled at once: what a kill can leave
-    uncertain.
+    """Bounds the rows of this process that are marked and unsettled: what a kill leaves uncertain.
 
     Each channel leaves some places to every other one, so that a provider who answers nobody holds
     up no other channel.
@@ -14,10 +13,25 @@ class Window:
 
     def __init__(self, size: int, *, reserved: int = 0) -> None:
         """`reserved`: places that no single channel takes."""
+        self._size = size
         self._free = size
         self._most = size - reserved
         self._held: Counter[str] = Counter()
         self._freed = asyncio.Condition()
+        self._members = 0
+
+    @property
+    def share(self) -> int:
+        """Places for each member."""
+        return max(1, self._size // max(1, self._members))
+
+    def join(self, members: int = 1) -> None:
+        """Divide the window among so many more."""
+        self._members += members
+
+    def leave(self, members: int = 1) -> None:
+        """Divide the window among so many fewer."""
+        self._members -= members
 
     def _room(self, channel: str) -> int:
         return min(self._free, self._most - self._held[channel])

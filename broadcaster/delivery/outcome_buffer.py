@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Connection
 
 from broadcaster.delivery.breaker import Report, weigh
+from broadcaster.delivery.sending_state import SendingState
 from broadcaster.domain.deliveries import FAILED, PENDING, Consequence, Decision, MarkedRow
 from broadcaster.domain.retry_policy import Moment, consequence, decide, doubtful, unopened
 from broadcaster.domain.sender_faults import Seen, is_ours, is_suspect
@@ -32,9 +32,6 @@ from channels.base.contract import (
 )
 from channels.base.rendering import WIB
 from subscribers.vault import Vault
-
-if TYPE_CHECKING:
-    from broadcaster.delivery.drain import Deliverer
 
 log = structlog.get_logger(__name__)
 
@@ -170,12 +167,12 @@ class Batch:
 
 
 @dataclass(kw_only=True)
-class Outcomes:
+class OutcomeBuffer:
     """Gathers what became of the rows of one claim until somebody takes the batch; `since` is when
     its oldest came in.
     """
 
-    deliverer: "Deliverer"
+    state: SendingState
     channel: PushChannel
     claim: Claim
     clock_lead: float = 0.0
@@ -189,7 +186,7 @@ class Outcomes:
 
     def _empty(self) -> Batch:
         return Batch(
-            vault=self.deliverer.app.vault, claim=self.claim, keep_ids=self.channel.receipt_wait > 0
+            vault=self.state.app.vault, claim=self.claim, keep_ids=self.channel.receipt_wait > 0
         )
 
     @property
@@ -208,9 +205,10 @@ class Outcomes:
         """The batch so far; the next one is empty."""
         batch, self._batch, self.since = self._batch, self._empty(), 0.0
         batch.reopens = (
-            self.claim.lane == "emergency" or self.claim.channel in self.deliverer.replies.closed
+            self.claim.lane == "emergency"
+            or self.claim.channel in self.state.breakers.replies.closed
         )
-        batch.results = self.deliverer.results_to_count(
+        batch.results = self.state.breakers.results_to_count(
             self.claim.channel, len(batch.decisions), now=bool(batch.meanings)
         )
         return batch
@@ -238,7 +236,7 @@ class Outcomes:
         """Nobody of the claim is left to try: what is suspected counts now, and an edition that
         nobody takes stops.
         """
-        batch, replies, claim = self._batch, self.deliverer.replies, self.claim
+        batch, replies, claim = self._batch, self.state.breakers.replies, self.claim
         batch.stop_edition = batch.stop_edition or replies.doubted(claim.edition, claim.channel)
         if replies.is_suspected(claim.channel):
             batch.reports += self._suspects.values()
@@ -255,7 +253,9 @@ class Outcomes:
         if not self.since:
             self.since = suspend_proof()
         self._batch.decisions.append(unopened(row, self._moment(), code))
-        self._batch.key_in_doubt |= self.deliverer.key_is_doubtful(self.claim.channel, row.address)
+        self._batch.key_in_doubt |= self.state.recipients.key_is_doubtful(
+            self.claim.channel, row.address
+        )
 
     def unreadable(self, row: MarkedRow, code: str) -> None:
         """No message can be made for this row, whatever the reason that `code` names."""
@@ -280,13 +280,10 @@ class Outcomes:
         )
 
     def _received(self, row: MarkedRow, outcome: Receipt, address: str) -> None:
-        replies, channel, at = (
-            self.deliverer.replies,
-            self.claim.channel,
-            suspend_proof() + self.clock_lead,
-        )
+        replies, channel = self.state.breakers.replies, self.claim.channel
+        at = suspend_proof() + self.clock_lead
         replies.reached(self.claim.edition, channel)
-        self.deliverer.channel_should_halt(channel, failed=False)
+        replies.call(channel, failed=False)
         domain = self._domain(address) if replies.watches(channel) else ""
         self._batch.arrived |= replies.success(channel, domain, at)
         self._batch.arrived_at = at
@@ -296,10 +293,11 @@ class Outcomes:
     def _domain(self, address: str) -> str:
         """The domain of a mail address as it is stored: a keyed hash; empty for other addresses."""
         name = address.rpartition("@")[2].lower() if "@" in address else ""
-        return self.deliverer.app.vault.lookup("domain", name).hex() if name else ""
+        return self.state.app.vault.lookup("domain", name).hex() if name else ""
 
     def _suspect(self, row: MarkedRow, outcome: Halted | Deferred, address: str, at: float) -> None:
-        replies, channel, domain = self.deliverer.replies, self.claim.channel, self._domain(address)
+        replies, channel = self.state.breakers.replies, self.claim.channel
+        domain = self._domain(address)
         if channel in replies.arrived:
             self._batch.arrived.setdefault("", replies.arrived[channel])
         replies.suspect(channel, domain, address.rpartition("@")[2].lower())
@@ -311,7 +309,7 @@ class Outcomes:
         """A rejection that others got too is the message's fault: an emergency tries everybody
         before it stops for that.
         """
-        claim, replies = self.claim, self.deliverer.replies
+        claim, replies = self.claim, self.state.breakers.replies
         if not replies.edition_is_rejected(claim.edition, claim.channel, outcome, row.address):
             return decide(row, outcome, moment)
         why = f"{outcome.code} {outcome.detail}".strip()
@@ -337,7 +335,7 @@ class Outcomes:
                 detail="more than half of the last calls failed", resume="probe", about=about
             )
         if decision.state not in (PENDING, FAILED):
-            self.deliverer.replies.reached(claim.edition, claim.channel)
+            self.state.breakers.replies.reached(claim.edition, claim.channel)
         if isinstance(outcome, Deferred) and self._rests(row, outcome):
             batch.pause = max(batch.pause, outcome.retry_after or 0.0)
 
@@ -347,14 +345,14 @@ class Outcomes:
         """
         failing = isinstance(outcome, Deferred) and not outcome.throttle
         if not failing or is_ours(outcome):
-            return self.deliverer.channel_should_halt(self.claim.channel, failed=failing)
-        return row.spent == 0 and self.deliverer.replies.refusal(self.claim.channel)
+            return self.state.breakers.replies.call(self.claim.channel, failed=failing)
+        return row.spent == 0 and self.state.breakers.replies.refusal(self.claim.channel)
 
     def _rests(self, row: MarkedRow, outcome: Deferred) -> bool:
         """Whether the whole channel rests as long as the provider asks."""
         if not outcome.throttle or outcome.scope != "channel" or not outcome.retry_after:
             return False
-        limited = not outcome.alarm and self.deliverer.replies.is_limited(
+        limited = not outcome.alarm and self.state.breakers.replies.is_limited(
             self.claim.channel, row.address
         )
         return limited or is_ours(outcome)

@@ -1,17 +1,19 @@
-"""A hand: works through one claimed slice. Each turn is one transaction that records what is known
-and marks what comes next.
+"""The slice sender: works through one claimed slice. Each turn is one transaction that records what
+is known and marks what comes next.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from broadcaster.delivery.outcome_buffer import Batch, Outcomes
+from broadcaster.delivery.job_control import JobControl
+from broadcaster.delivery.outcome_buffer import Batch, OutcomeBuffer
+from broadcaster.delivery.sending_state import SendingState
 from broadcaster.delivery.throttling import DOMAIN_SECONDS
 from broadcaster.domain.deliveries import MarkedRow
 from broadcaster.domain.retry_policy import bounded
@@ -25,20 +27,17 @@ from broadcaster.store.slices import Claim, Marked
 from channels.base.contract import Message, Outgoing, PushChannel
 from subscribers.vault import SealBroken
 
-if TYPE_CHECKING:
-    from broadcaster.delivery.drain import Deliverer
-
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 BATCH = 125
-"""Rows marked at once by one hand (three hands stay within the window of a process)."""
+"""Rows marked at once by one sender (two of them fill the window of a process)."""
 GROUP_SECONDS = 0.1
 """The longest that an outcome waits to be committed."""
 LEASE_MARGIN = 5.0
 """Seconds before the end of a lease at which its holder stops writing (a quarter of a short lease)."""
 SLOW_SECONDS = 0.1
-"""How long a hand waits for what it handed over before it goes on: a slow answer holds up nobody
+"""How long a sender waits for what it handed over before it goes on: a slow answer holds up nobody
 else.
 """
 LOOK_AGAIN = 0.25
@@ -50,24 +49,17 @@ disk).
 
 
 @dataclass(kw_only=True)
-class Hand:
-    """One claimed slice; `over` says that our turn is over, `ended` that nothing more may begin
-    whatever is under way.
+class SliceSender:
+    """One claimed slice; `tried` says that only slow answers are left to wait for."""
 
-    `close` says that the channel takes no more from this job; `tried` that only slow answers are
-    left to wait for.
-    """
-
-    deliverer: "Deliverer"
+    state: SendingState
     channel: PushChannel
     claim: Claim
-    over: Callable[[], bool]
-    ended: Callable[[], bool]
-    close: Callable[[], None]
+    control: JobControl
     lease_until: float = 0.0
     places: int = 0
-    """Places of the process's window that this hand holds for rows that are marked and unsettled,
-    but for late ones.
+    """Places of the process's window that this holds for rows that are marked and unsettled, but
+    for late ones.
     """
     tried: asyncio.Event = field(default_factory=asyncio.Event)
     _slow: set[asyncio.Task[None]] = field(default_factory=set)
@@ -78,10 +70,10 @@ class Hand:
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
-        self.app, self.holder = self.deliverer.app, self.deliverer.holder
+        self.app, self.holder = self.state.app, self.state.holder
         self.margin = min(LEASE_MARGIN, self.holder.lease / 4)
         self.lease_until = suspend_proof() + self.holder.lease
-        self.outcomes = Outcomes(deliverer=self.deliverer, channel=self.channel, claim=self.claim)
+        self.outcomes = OutcomeBuffer(state=self.state, channel=self.channel, claim=self.claim)
 
     def may_write(self) -> bool:
         """Whether a write may still begin: the lease and our time hold for a while, and nobody
@@ -90,7 +82,7 @@ class Hand:
         return (
             not self._is_over()
             and suspend_proof() < self.lease_until - self.margin
-            and self.deliverer.limiter.open_for(self.channel.name, self.claim.lane)
+            and self.state.limiter.open_for(self.channel.name, self.claim.lane)
         )
 
     def _is_over(self) -> bool:
@@ -98,8 +90,8 @@ class Hand:
         emergency goes on with it.
         """
         if self.claim.lane == "emergency" and any(not task.done() for task in self._slow):
-            return self.ended()
-        return self.over()
+            return self.control.ended
+        return self.control.over
 
     async def work(self) -> None:
         """Mark, send and settle until nothing is due; then give the slice back."""
@@ -157,7 +149,7 @@ class Hand:
     async def _send_all(self) -> bool:
         """Send until nothing is due, or we should end; whether nobody is left."""
         cursor, exhausted = self.claim.after_slot, False
-        take, pacing = self.deliverer.limiter.take, self.deliverer.pacing
+        take, pacing = self.state.limiter.take, self.state.pacing
         while not exhausted and not self._is_over():
             rate = await pacing.rate(self.channel)
             granted = await take(self.channel.name, self.claim.lane, rate=rate, wanted=BATCH)
@@ -198,7 +190,8 @@ class Hand:
         """Take places for the next turn, up to our share of the window; waits for the first. How
         many rows may be marked.
         """
-        window, wanted = self.deliverer.window, min(wanted, self.deliverer.share, BATCH)
+        window = self.state.window
+        wanted = min(wanted, window.share, BATCH)
         if self.places < wanted:
             more = window.take(wanted - self.places, self.channel.name)
             if not self.places + more:
@@ -208,13 +201,13 @@ class Hand:
 
     async def _give_back(self, used: int) -> None:
         """Let go of places beyond our share, which shrinks when other channels have work too."""
-        surplus = self.places - max(used, min(self.deliverer.share, BATCH))
+        surplus = self.places - max(used, min(self.state.window.share, BATCH))
         if surplus > 0:
             self.places -= surplus
             await self._release(surplus)
 
     async def _release(self, places: int) -> None:
-        await self.deliverer.window.release(places, self.channel.name)
+        await self.state.window.release(places, self.channel.name)
 
     # --- transactions ---------------------------------------------------------------------------
 
@@ -258,9 +251,9 @@ class Hand:
         batch.tell()
         await self._settled(batch.slots)
         if batch.shut:
-            self.deliverer.replies.closed.add(self.channel.name)
+            self.state.breakers.replies.closed.add(self.channel.name)
         if batch.closes:
-            self.close()
+            self.control.close()
         await self._rest(batch)
         for channel in {channel for channel, _address in fallen}:
             await self.app.queue.ring(channel, self.claim.lane)
@@ -274,10 +267,10 @@ class Hand:
     async def _rest(self, batch: Batch) -> None:
         """Tell all workers of the channel's or a domain's rest."""
         if batch.pause:
-            await self.deliverer.limiter.pause(self.channel.name, batch.pause)
+            await self.state.limiter.pause(self.channel.name, batch.pause)
         for domain, seconds in batch.resting.items():
-            name = self.deliverer.replies.name_of(self.channel.name, domain)
-            await self.deliverer.pacing.hold_domain(self.channel, name, seconds or DOMAIN_SECONDS)
+            name = self.state.breakers.replies.name_of(self.channel.name, domain)
+            await self.state.pacing.hold_domain(self.channel, name, seconds or DOMAIN_SECONDS)
 
     async def _save(self, act: Callable[[Connection], T]) -> T:
         """Write to the ledger, however long it is away: until it is saved nothing more is marked."""
@@ -327,7 +320,7 @@ class Hand:
         if messages is None:
             return
         outgoing = await self._outgoing(rows, messages, waiting)
-        outcomes, pacing = self.outcomes, self.deliverer.pacing
+        outcomes, pacing = self.outcomes, self.state.pacing
         sent = {one.recipient.delivery: row for row, one in outgoing}
         async for result in self.channel.send(
             [one for _row, one in outgoing], may_write=self.may_write
@@ -356,7 +349,7 @@ class Hand:
         ]
         for slot in waiting.keys() - {row.slot for row, _one in composed}:
             del waiting[slot]
-        held = await self.deliverer.pacing.held_back(
+        held = await self.state.pacing.held_back(
             self.channel, composed, emergency=self.claim.lane == "emergency"
         )
         for slot, outcome in held.items():
@@ -374,7 +367,7 @@ class Hand:
         )
         try:
             return {
-                lang: await self.deliverer.message(edition, self.channel, lang)
+                lang: await self.state.renders.message(edition, self.channel, lang)
                 for lang in languages
             }
         except DBAPIError:
@@ -394,7 +387,7 @@ class Hand:
 
     def _compose(self, message: Message, row: MarkedRow) -> Outgoing | None:
         try:
-            recipient = self.deliverer.recipient(self.channel.name, self.claim.edition, row)
+            recipient = self.state.recipients.recipient(self.channel.name, self.claim.edition, row)
             return self.channel.personalise(message, recipient)
         except SealBroken as error:
             # damaged, or our key is not the one that sealed it: no fault of the resident's, so the row is not closed

@@ -80,7 +80,7 @@ class City:
             await asyncio.gather(
                 *(engine.drain(channel, lane, seconds=5) for channel, lane in busy)
             )
-            engine.stopping = True
+            engine.stop()
             await engine.settle()
             forget_leases(self.app)  # of a run whose filling was cut short
         raise AssertionError("the work has no end")

@@ -373,7 +373,6 @@ async def test_an_uncertain_message_is_counted_as_possible_duplicate_and_resent_
     app = with_channel(app, FakeChannel(provider=first_time_uncertain))
     done = await publish(app, notice())
     engine = deliverer(app)
-    engine.channel_should_halt = lambda _channel, failed: False  # type: ignore[method-assign]
     await drain_until_quiet(engine)
     assert states(app) == {"pending": 30}
     app.database.write_now(
@@ -552,7 +551,8 @@ async def test_stopping_hands_back_what_was_marked_and_not_written(app: App) -> 
     engine = deliverer(app)
 
     def stop_after_ten(_recipient: Recipient) -> Receipt:
-        engine.stopping = sum(channel.accepted.values()) >= 9
+        if sum(channel.accepted.values()) >= 9:
+            engine.stop()
         return Receipt()
 
     channel.provider = stop_after_ten
