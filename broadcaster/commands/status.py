@@ -20,7 +20,8 @@ from broadcaster.commands.errors import Failed
 from broadcaster.commands.private_files import FORCE, private, refuse_existing
 from broadcaster.commands.session import ACTOR, opened
 from broadcaster.delivery import waiting_words
-from broadcaster.delivery.status import ChannelView, Overview, identify, overview, when, words
+from broadcaster.delivery.channel_view import ChannelView, when
+from broadcaster.delivery.status import Overview, identify, overview, words
 from broadcaster.domain.deliveries import STATES
 from broadcaster.domain.lifecycle import STATE_WORDS
 from broadcaster.domain.provider_codes import explained

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from broadcaster.delivery.channel_view import ChannelView, when
 from broadcaster.delivery.waiting_words import holds, remedy, sentence
 from broadcaster.domain.codes import normalise_code
 from broadcaster.domain.lifecycle import State
@@ -20,30 +20,6 @@ from broadcaster.store.failure_causes import Causes, Watcher
 from broadcaster.store.ledger import Progress
 from broadcaster.store.tables import announcement, held_suppression
 from channels.base.contract import Site
-from channels.base.rendering import WIB
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChannelView:
-    """How one channel of an announcement stands: its run and why that is held, the channel's own
-    state, suppressions held.
-    """
-
-    sending: str
-    why: str
-    state: ChannelState
-    held: int
-
-    def as_json(self) -> dict[str, Any]:
-        """The part of the answer; `paused_until` only where it lies ahead."""
-        return {
-            "sending": self.sending,
-            "why": self.why,
-            "halted": self.state.halted,
-            "detail": self.state.detail,
-            "paused_until": when(self.state.paused_until) if self.state.paused_until else None,
-            "held_suppressions": self.held,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +94,6 @@ class Overview:
 def words(reason: str) -> str:
     """A reason as people read it."""
     return REASONS.get(reason) or WAITS.get(reason, reason)
-
-
-def when(at: float) -> str:
-    """A time (epoch seconds) as the API writes it: ISO 8601 in WIB, whole seconds."""
-    return datetime.fromtimestamp(at, WIB).isoformat(timespec="seconds")
 
 
 def overview(

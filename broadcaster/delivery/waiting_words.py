@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from broadcaster.delivery.channel_view import ChannelView
 from broadcaster.domain.waiting import CAUSES, Cause, Hold
 from broadcaster.runtime.i18n import Words
 from broadcaster.store.channels import ChannelState
 from broadcaster.store.failure_causes import Causes
 from broadcaster.store.ledger import Progress
 from channels.base.rendering import full_moment_text
-
-if TYPE_CHECKING:
-    from broadcaster.delivery.status import ChannelView
 
 
 def closed(state: ChannelState, *, emergency: bool) -> Cause | None:
@@ -27,7 +24,7 @@ def closed(state: ChannelState, *, emergency: bool) -> Cause | None:
 
 
 def holds(
-    progress: Progress, channels: Mapping[str, "ChannelView"], causes: Causes, *, emergency: bool
+    progress: Progress, channels: Mapping[str, ChannelView], causes: Causes, *, emergency: bool
 ) -> list[Hold]:
     """Everything that waits for anything but its turn."""
     found = []
@@ -42,7 +39,7 @@ def holds(
 
 
 def _hold(
-    name: str, view: "ChannelView", pending: int, causes: Causes, *, emergency: bool
+    name: str, view: ChannelView, pending: int, causes: Causes, *, emergency: bool
 ) -> Hold | None:
     if view.sending == "paused":
         return Hold(channel=name, cause="stopped", count=pending, why=view.why)

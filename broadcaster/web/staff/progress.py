@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from broadcaster.delivery.status import ChannelView, Overview
+from broadcaster.delivery.channel_view import ChannelView
+from broadcaster.delivery.status import Overview
 from broadcaster.domain.provider_codes import explanations
 from broadcaster.domain.waiting import Hold
 from broadcaster.store.failure_causes import Causes

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from broadcaster.app import App
-from broadcaster.delivery.status import ChannelView, Overview
+from broadcaster.delivery.channel_view import ChannelView
+from broadcaster.delivery.status import Overview
 from broadcaster.domain.deliveries import STATES
 from broadcaster.domain.retry_policy import REASONS, WAITS
 from broadcaster.publishing import corrections
