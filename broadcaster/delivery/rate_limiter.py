@@ -19,7 +19,6 @@ from typing import TypeVar
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
 
 from broadcaster.delivery.redis_scripts import ALONE, LOOK, RESERVE, SPACE, Script, Signal
 from broadcaster.runtime.queue import Queue
@@ -58,8 +57,6 @@ RETRY_SECONDS = 0.25
 """How long Redis is left alone after it failed to answer."""
 RETURN_SECONDS = 2.0
 """How long all go on alone once Redis is back: longer than any of them takes to notice."""
-PACE_SECONDS = 1.0
-"""How long a channel's pace is believed before the database is asked again."""
 SPACED = 20_000
 """Addresses remembered in this process before those free again are forgotten."""
 
@@ -67,29 +64,19 @@ SPACED = 20_000
 _reserve, _look, _space = Script(RESERVE), Script(LOOK), Script(SPACE)
 
 
-async def as_granted(_channel: str, rate: float) -> float:
-    """A provider who has not slowed us down."""
-    return rate
-
-
 @dataclass
 class Limiter:
     """Grants sends of each channel. `workers` tells how many processes were last counted on the
     lane.
-
-    `pace` gives the rate in force of a channel and its granted rate (store/pace.py `rate_now`),
-    both messages a second.
     """
 
     queue: Queue
     workers: Callable[[], int]
-    pace: Callable[[str, float], Awaitable[float]] = as_granted
     _local: dict[str, float] = field(default_factory=dict)
     _dropped: dict[str, int] = field(default_factory=dict)
     _looked: dict[tuple[str, str], float] = field(default_factory=dict)
     _paused: dict[str, float] = field(default_factory=dict)
     _demanded: dict[str, float] = field(default_factory=dict)
-    _paces: dict[tuple[str, float], tuple[float, float]] = field(default_factory=dict)
     _spaced: dict[tuple[str, int], float] = field(default_factory=dict)
     _alone_since: float | None = None
     _away: bool = False
@@ -100,7 +87,6 @@ class Limiter:
         """How many messages may be written now (0 to `wanted`); waits at most about 100 ms for the
         first.
         """
-        rate = await self._rate_now(channel, rate)
         if rate <= 0:
             return await self._take_unlimited(channel, lane, wanted)
         asked = suspend_proof()
@@ -108,21 +94,6 @@ class Limiter:
         if wait > 0:
             await asyncio.sleep(min(wait, TICK))
         return self._in_time(channel, granted, late=suspend_proof() - asked - wait)
-
-    async def _rate_now(self, channel: str, rate: float) -> float:
-        """The rate in force, read at most once a second; while the database is away what it last
-        said.
-        """
-        clock = suspend_proof()
-        until, found = self._paces.get((channel, rate), (0.0, rate))
-        if clock >= until:
-            self._paces[channel, rate] = clock + PACE_SECONDS, found  # one hand asks for all
-            try:
-                found = await self.pace(channel, rate)
-            except DBAPIError as error:
-                log.warning("pace_not_read", channel=channel, error=type(error.orig).__name__)
-            self._paces[channel, rate] = clock + PACE_SECONDS, found
-        return found
 
     async def _take_unlimited(self, channel: str, lane: str, wanted: int) -> int:
         """All of it, but for pauses and an emergency's demand: Redis is asked a few times a second,
@@ -204,10 +175,6 @@ class Limiter:
             await self._ask(
                 lambda redis: redis.set(_signals(channel)[1], "1", px=math.ceil(told * 1000))
             )
-
-    def changed_pace(self, channel: str) -> None:
-        """The channel was just slowed down: ask for its rate before the next grant."""
-        self._paces = {key: known for key, known in self._paces.items() if key[0] != channel}
 
     async def watch(self, channel: str, lane: str) -> None:
         """Hear what others say of the channel until this is cancelled, for messages that are

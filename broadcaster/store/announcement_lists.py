@@ -5,7 +5,7 @@ over tens of thousands.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select
 
@@ -16,7 +16,6 @@ from broadcaster.store.staff_tables import draft_version
 from broadcaster.store.tables import announcement, edition
 
 Tab = Literal["draft", "waiting", "scheduled", "published", "ended", "archived"]
-TABS: tuple[Tab, ...] = get_args(Tab)
 STATES_OF: Mapping[Tab, tuple[State, ...]] = {
     "draft": ("draft", "returned"),
     "waiting": ("review",),

@@ -239,15 +239,6 @@ def move_counters(
         raise LeaseLost
 
 
-def slice_row(claim: Claim) -> ColumnElement[bool]:
-    """The row of the claimed slice."""
-    return (
-        (slice_.c.edition == claim.edition)
-        & (slice_.c.channel == claim.channel)
-        & (slice_.c.number == claim.number)
-    )
-
-
 def renew(connection: Connection, claim: Claim, holder: Holder) -> None:
     """Prolong the lease; raises LeaseLost when it is no longer ours."""
     move_counters(connection, claim, {}, holder=holder)

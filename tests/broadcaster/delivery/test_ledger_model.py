@@ -152,7 +152,9 @@ class World:
             self.write(
                 lambda c: c.execute(
                     select(slice_.c.number).where(
-                        slices.slice_row(claim),
+                        slice_.c.edition == claim.edition,
+                        slice_.c.channel == claim.channel,
+                        slice_.c.number == claim.number,
                         slice_.c.owner == hand.holder.owner,
                         slice_.c.epoch == claim.epoch,
                         slice_.c.lease_until > lease_clock(c),
