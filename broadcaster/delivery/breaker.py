@@ -1,5 +1,5 @@
-"""Suspecting: keeps replies that may be about the sender, and closes the channel once blame.py says
-that they are.
+"""The breaker of suspect replies: keeps those that may be about the sender, and closes the channel
+once `judge` says that they are.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,8 @@ import structlog
 from sqlalchemy import Connection
 
 from broadcaster.domain.deliveries import DELIVERED, READ, SENT
-from broadcaster.domain.sender_faults import WINDOW_SECONDS, Seen, Successes, judge, kind_of
+from broadcaster.domain.retry_policy import SUSPECT_SECONDS
+from broadcaster.domain.sender_faults import Seen, Successes, judge, kind_of
 from broadcaster.store import channels as channel_store
 from broadcaster.store import suspicions
 from broadcaster.store.database import now
@@ -96,13 +97,13 @@ def _weigh_kind(
         (report.seen for report in same),
         success_at=success_at,
     )
-    seen = suspicions.newest(connection, channel, kind, since=wall - WINDOW_SECONDS)
+    seen = suspicions.newest(connection, channel, kind, since=wall - SUSPECT_SECONDS)
     reaching = (DELIVERED, READ) if prefix else (SENT, DELIVERED, READ)
     lonely = idle and not suspicions.reached_anybody(
-        connection, channel, reaching, since=wall - WINDOW_SECONDS
+        connection, channel, reaching, since=wall - SUSPECT_SECONDS
     )
     verdict = judge(seen, Successes(channel=success_at, domains=known), now=wall, idle=lonely)
-    rest = outcome.retry_after or 0.0 if isinstance(outcome, Deferred) else WINDOW_SECONDS
+    rest = outcome.retry_after or 0.0 if isinstance(outcome, Deferred) else SUSPECT_SECONDS
     touched = {report.seen.domain for report in same}
     held = dict.fromkeys(verdict.domains & touched, rest)
     return held, verdict.halt and _close(connection, channel, outcome)

@@ -10,6 +10,7 @@ from broadcaster.app import App
 from broadcaster.delivery.job_control import JobControl
 from broadcaster.delivery.sending_state import SendingState
 from broadcaster.delivery.slice_sender import SliceSender
+from broadcaster.domain.retry_policy import abandoned_wait, uncertain_limit
 from broadcaster.runtime import tasks
 from broadcaster.store import channels as channel_store
 from broadcaster.store import fanout, slices
@@ -159,6 +160,7 @@ class _Job:
 
     async def _send(self) -> None:
         database, channel = self.state.app.database, self.channel
+        emergency = self.lane == "emergency"
         while not self.control.over:
             shut = await database.read(channel_store.closed_for, channel.name, self.lane) > 0
             claim = await database.write(
@@ -166,7 +168,8 @@ class _Job:
                 channel=channel.name,
                 lane=self.lane,
                 holder=self.state.holder,
-                receipt_wait=0.0 if self.lane == "emergency" else channel.receipt_wait,
+                reopen_wait=abandoned_wait(emergency=emergency, receipt_wait=channel.receipt_wait),
+                uncertain_limit=uncertain_limit(emergency=emergency),
                 closing=shut,
             )
             if claim is not None:

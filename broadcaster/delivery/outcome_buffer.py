@@ -13,7 +13,14 @@ from sqlalchemy import Connection
 from broadcaster.delivery.breaker import Report, weigh
 from broadcaster.delivery.sending_state import SendingState
 from broadcaster.domain.deliveries import FAILED, PENDING, Consequence, Decision, MarkedRow
-from broadcaster.domain.retry_policy import Moment, consequence, decide, doubtful, unopened
+from broadcaster.domain.retry_policy import (
+    Moment,
+    channel_rest,
+    consequence,
+    decide,
+    doubtful,
+    unopened,
+)
 from broadcaster.domain.sender_faults import Seen, is_ours, is_suspect
 from broadcaster.store import address_effects, key_binding
 from broadcaster.store import channels as channel_store
@@ -350,7 +357,7 @@ class OutcomeBuffer:
 
     def _rests(self, row: MarkedRow, outcome: Deferred) -> bool:
         """Whether the whole channel rests as long as the provider asks."""
-        if not outcome.throttle or outcome.scope != "channel" or not outcome.retry_after:
+        if not channel_rest(outcome):
             return False
         limited = not outcome.alarm and self.state.breakers.replies.is_limited(
             self.claim.channel, row.address

@@ -5,13 +5,14 @@ calls ended.
 from collections import deque
 from dataclasses import dataclass, field
 
-from broadcaster.domain.retry_policy import REJECTIONS
+from broadcaster.domain.retry_policy import (
+    FAILURE_SAMPLE,
+    breaks_channel,
+    limits_channel,
+    stops_edition,
+)
 from channels.base.contract import Rejected
 
-FAILURE_SAMPLE = 50
-"""Calls over which the failure breaker looks."""
-LIMITED = 3
-"""Different addresses that are told "too fast" with no success between before the channel rests."""
 _SUCCESS, _FAILED, _REFUSED = range(3)
 
 
@@ -42,7 +43,7 @@ class Replies:
         """
         seen = self._rejections.setdefault((edition, channel), {}).setdefault(outcome.code, set())
         seen.add(outcome.domain or str(address))
-        return len(seen) >= REJECTIONS
+        return stops_edition(len(seen))
 
     def doubt(self, edition: int, channel: str, why: str) -> None:
         """Remember why an edition should stop once everybody has been tried."""
@@ -88,8 +89,7 @@ class Replies:
     def _is_broken(recent: deque[int]) -> bool:
         if len(recent) < FAILURE_SAMPLE:
             return False
-        failed, refused = recent.count(_FAILED), recent.count(_REFUSED)
-        broken = failed * 2 > FAILURE_SAMPLE or failed + refused == FAILURE_SAMPLE
+        broken = breaks_channel(recent.count(_FAILED), recent.count(_REFUSED))
         if broken:
             recent.clear()
         return broken
@@ -98,7 +98,7 @@ class Replies:
         """Count a "too fast"; True once several addresses were told so with no success between."""
         told = self._limited.setdefault(channel, set())
         told.add(address)
-        return len(told) >= LIMITED
+        return limits_channel(len(told))
 
     def success(self, channel: str, domain_of: str, at: float) -> dict[str, float]:
         """Note that a message arrived; the successes to tell the other workers of, as suspicions

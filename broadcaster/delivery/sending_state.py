@@ -10,7 +10,7 @@ from broadcaster.delivery.rate_limiter import Limiter
 from broadcaster.delivery.reply_history import Replies
 from broadcaster.delivery.throttling import Pacing
 from broadcaster.domain.deliveries import MarkedRow
-from broadcaster.domain.retry_policy import UNOPENED
+from broadcaster.domain.retry_policy import doubts_key
 from broadcaster.store.announcements import edition_document
 from broadcaster.store.database import Database
 from broadcaster.store.leases import Holder, suspend_proof
@@ -88,7 +88,7 @@ class Recipients:
         """Note an address that cannot be opened; True once several different ones came in a row."""
         unopened = self._unopened.setdefault(channel, set())
         unopened.add(address)
-        if len(unopened) < UNOPENED:
+        if not doubts_key(len(unopened)):
             return False
         unopened.clear()
         return True

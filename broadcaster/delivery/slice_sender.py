@@ -14,9 +14,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from broadcaster.delivery.job_control import JobControl
 from broadcaster.delivery.outcome_buffer import Batch, OutcomeBuffer
 from broadcaster.delivery.sending_state import SendingState
-from broadcaster.delivery.throttling import DOMAIN_SECONDS
 from broadcaster.domain.deliveries import MarkedRow
-from broadcaster.domain.retry_policy import bounded
+from broadcaster.domain.retry_policy import DOMAIN_WAIT, bounded
 from broadcaster.runtime import tasks
 from broadcaster.runtime.logs import told
 from broadcaster.store import channels as channel_store
@@ -270,7 +269,7 @@ class SliceSender:
             await self.state.limiter.pause(self.channel.name, batch.pause)
         for domain, seconds in batch.resting.items():
             name = self.state.breakers.replies.name_of(self.channel.name, domain)
-            await self.state.pacing.hold_domain(self.channel, name, seconds or DOMAIN_SECONDS)
+            await self.state.pacing.hold_domain(self.channel, name, seconds or DOMAIN_WAIT)
 
     async def _save(self, act: Callable[[Connection], T]) -> T:
         """Write to the ledger, however long it is away: until it is saved nothing more is marked."""

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from broadcaster.delivery.rate_limiter import Limiter
 from broadcaster.domain.deliveries import MarkedRow
+from broadcaster.domain.retry_policy import DOMAIN_WAIT, channel_rest
 from broadcaster.store import throttling as store
 from broadcaster.store.leases import suspend_proof
 from broadcaster.store.throttling import SETTLE_SECONDS, Pace
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 FRESH_SECONDS = 1.0
 """How long what was read is believed."""
-DOMAIN_SECONDS = 60.0
-"""How long a domain is left alone that did not say for how long."""
 log = structlog.get_logger(__name__)
 
 
@@ -97,10 +96,10 @@ class Pacing:
             return
         if outcome.scope == "channel" and outcome.retry_after is None:
             await self._slow_down(channel, outcome.code)
-        elif outcome.scope == "channel" and outcome.retry_after:
-            await self.limiter.pause(channel.name, outcome.retry_after)
+        elif rest := channel_rest(outcome):
+            await self.limiter.pause(channel.name, rest)
         elif outcome.scope == "domain":
-            await self.hold_domain(channel, _domain(one), outcome.retry_after or DOMAIN_SECONDS)
+            await self.hold_domain(channel, _domain(one), outcome.retry_after or DOMAIN_WAIT)
 
     async def hold_domain(self, channel: PushChannel, domain: str, seconds: float) -> None:
         """Leave a domain alone, on all workers."""

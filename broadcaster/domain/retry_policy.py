@@ -1,10 +1,13 @@
-"""The ONE retry policy: what each outcome of a channel means for its row and its address. Pure;
-draining.py carries it out.
+"""The one retry policy: what an outcome means for its row and address, how often and after how long
+it is tried again, and when an edition stops or a channel halts. Pure; delivery and the receipts of
+inbound carry it out.
 """
 
 from dataclasses import dataclass, replace
 
 from broadcaster.domain.deliveries import (
+    CANCELLED,
+    EXPIRED,
     FAILED,
     PENDING,
     SENT,
@@ -14,7 +17,19 @@ from broadcaster.domain.deliveries import (
     Decision,
     MarkedRow,
 )
-from channels.base.contract import Deferred, Halted, Outcome, Receipt, Refused, Rejected, Skipped
+from channels.base.contract import (
+    Deferred,
+    Failure,
+    Halted,
+    Outcome,
+    Receipt,
+    Refused,
+    Rejected,
+    Skipped,
+)
+from channels.base.sending import SEVERAL
+
+# --- waits --------------------------------------------------------------------------------------
 
 EMERGENCY_WAITS = (5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds before the next attempt of an emergency; the last one repeats."""
@@ -24,12 +39,6 @@ PATIENCE = 24 * 3600.0
 """Seconds after publication at which retrying ends where the announcement gives no expiry."""
 ZERO_WAITS = 2
 """How often a provider's "retry at once" is taken at its word, per delivery."""
-REJECTIONS = 3
-"""Different addresses (email: domains) with the same rejection and no success between, after which
-the edition stops.
-"""
-UNOPENED = 5
-"""Different addresses in a row that cannot be opened, after which the key itself is in doubt."""
 SUSPECT_WAIT = 3600.0
 """Seconds before a row is tried again whose reply may be about the sender."""
 LONGEST_WAIT = 6 * 3600.0
@@ -42,6 +51,37 @@ UNCERTAIN_LIMIT_EMERGENCY = 5
 """The same for emergencies."""
 UNCERTAIN_PAUSE = 5.0
 """Seconds at least before an attempt that got no answer is made again."""
+DOMAIN_WAIT = 60.0
+"""Seconds for which a mail domain is left alone that did not say for how long."""
+TIER_WAIT = 60.0
+"""Seconds at least before a row is tried again that found no room in the day's number of people."""
+PROBE_WAIT = 60.0
+"""Seconds between looks whether a halted channel is back."""
+
+# --- limits -------------------------------------------------------------------------------------
+
+REJECTIONS = 3
+"""Different addresses (email: domains) with the same rejection and no success between, after which
+the edition stops.
+"""
+UNOPENED = 5
+"""Different addresses in a row that cannot be opened, after which the key itself is in doubt."""
+FAILURE_SAMPLE = 50
+"""Calls over which the failure breaker looks."""
+LIMITED = 3
+"""Different addresses that are told "too fast" with no success between before the channel rests."""
+SUSPECT_SECONDS = 900.0
+"""How long a reply counts that may be about the sender."""
+PLACES = 3
+"""Mail domains (elsewhere: addresses) that must agree before the channel is blamed; where nobody
+else is left they are enough.
+"""
+ADDRESSES = 3
+"""Addresses of one domain that must agree before it is held."""
+BREAKER_MINUTES = 15
+"""Minutes over which the mass-suppression breaker counts."""
+
+# --- words --------------------------------------------------------------------------------------
 
 REASONS = {
     "address_dead": "Alamat tidak aktif lagi",
@@ -84,6 +124,19 @@ def wait_before(attempt: int, *, emergency: bool) -> float:
     """
     waits = EMERGENCY_WAITS if emergency else ROUTINE_WAITS
     return waits[min(max(attempt, 1), len(waits)) - 1]
+
+
+def uncertain_limit(*, emergency: bool) -> int:
+    """Return how many uncertain attempts close a row as unconfirmed."""
+    return UNCERTAIN_LIMIT_EMERGENCY if emergency else UNCERTAIN_LIMIT
+
+
+def abandoned_wait(*, emergency: bool, receipt_wait: float) -> float:
+    """Return the seconds before an attempt is repeated that a dead process left without an answer.
+
+    Everyday news waits for a receipt (`receipt_wait` seconds), which would settle the row.
+    """
+    return 0.0 if emergency else receipt_wait
 
 
 def bounded(outcome: Outcome) -> Outcome:
@@ -144,10 +197,12 @@ def _deferred(row: MarkedRow, outcome: Deferred, moment: Moment) -> Decision:
 
 
 def _uncertain(row: MarkedRow, outcome: Deferred, moment: Moment) -> Decision:
-    limit = UNCERTAIN_LIMIT_EMERGENCY if moment.emergency else UNCERTAIN_LIMIT
-    if row.uncertain + 1 >= limit:
+    if row.uncertain + 1 >= uncertain_limit(emergency=moment.emergency):
         return _closed(row, UNCONFIRMED, "no_answer", outcome.code)._replace(uncertain=True)
-    wait = max(UNCERTAIN_PAUSE, 0.0 if moment.emergency else moment.receipt_wait)
+    wait = max(
+        UNCERTAIN_PAUSE,
+        abandoned_wait(emergency=moment.emergency, receipt_wait=moment.receipt_wait),
+    )
     return _retry(row, moment.now + wait, outcome, moment, spend=False, uncertain=True)
 
 
@@ -229,3 +284,60 @@ def consequence(row: MarkedRow, outcome: Outcome, day: str) -> Consequence | Non
                 moved_to=outcome.moved_to,
             )
     return None
+
+
+# --- endings ------------------------------------------------------------------------------------
+
+CLOSINGS = {"superseded": CANCELLED, "stopped": CANCELLED, "expired": EXPIRED}
+"""How a row closes that waits in a run that is over, by why it is."""
+
+
+def over(state: str, expires_at: float | None, now: float) -> str:
+    """Return why nothing more of a run may leave, a key of CLOSINGS; empty while it may."""
+    if state in ("superseded", "stopped"):
+        return state
+    return "expired" if expires_at is not None and expires_at <= now else ""
+
+
+def stops_edition(addresses: int) -> bool:
+    """Whether so many addresses with the same rejection, and no success between, stop an edition."""
+    return addresses >= REJECTIONS
+
+
+def breaks_channel(failed: int, refused: int) -> bool:
+    """Whether the failure breaker opens: of the last FAILURE_SAMPLE calls, more than half came back
+    with nothing, or none succeeded (`refused`: one recipient was put off).
+    """
+    return failed * 2 > FAILURE_SAMPLE or failed + refused == FAILURE_SAMPLE
+
+
+def doubts_key(addresses: int) -> bool:
+    """Whether so many different addresses in a row that cannot be opened put the key in doubt."""
+    return addresses >= UNOPENED
+
+
+def limits_channel(addresses: int) -> bool:
+    """Whether so many addresses told "too fast", and no success between, let the channel rest."""
+    return addresses >= LIMITED
+
+
+def channel_rest(outcome: Failure) -> float:
+    """Return the seconds for which this outcome asks the whole channel to rest; 0 for none."""
+    if isinstance(outcome, Deferred) and outcome.throttle and outcome.scope == "channel":
+        return outcome.retry_after or 0.0
+    return 0.0
+
+
+def blames_channel(addresses: int, places: int, crowded: int, *, idle: bool) -> bool:
+    """Whether the same reply to so many halts the channel, by SEVERAL addresses and PLACES.
+
+    `crowded`: places where ADDRESSES got it. `idle`: nobody is left to try, and nobody was reached.
+    """
+    several = addresses >= SEVERAL
+    spread = places >= PLACES
+    return (several and spread) or crowded >= PLACES or (idle and (several or spread))
+
+
+def suppressions_are_mass(results: int, dead: int) -> bool:
+    """Whether so many "dead address" answers must be a provider's fault until proven otherwise."""
+    return (dead >= 25 and dead > 0.05 * results) or (dead >= 200 and dead > 0.02 * results)

@@ -1,4 +1,4 @@
-"""Blame: tells a sender's fault from the faults of single recipients, by how many of them got the
+"""Sender faults: tells a sender's fault from the faults of single recipients, by how many of them got the
 same reply. Pure.
 """
 
@@ -7,17 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
+from broadcaster.domain.retry_policy import ADDRESSES, SUSPECT_SECONDS, blames_channel
 from channels.base.contract import Deferred, Failure, Halted
-from channels.base.sending import SEVERAL
 
-PLACES = 3
-"""Mail domains (elsewhere: addresses) that must agree before the channel is blamed; where nobody
-else is left they are enough.
-"""
-ADDRESSES = 3
-"""Addresses of one domain that must agree before it is held."""
-WINDOW_SECONDS = 900.0
-"""How long a reply counts."""
 POLICY = "policy"
 """Kind of all refusals by policy (5.7.x): providers number the same refusal differently."""
 
@@ -84,7 +76,7 @@ def judge(seen: Iterable[Seen], successes: Successes, *, now: float, idle: bool)
     domain. Fewer than PLACES domains and SEVERAL addresses never halt, whatever they say of us:
     they wait, and nobody waits for them.
     """
-    since = now - WINDOW_SECONDS
+    since = now - SUSPECT_SECONDS
     addresses, places, domains = (
         set[int](),
         defaultdict[str, set[int]](set),
@@ -97,7 +89,6 @@ def judge(seen: Iterable[Seen], successes: Successes, *, now: float, idle: bool)
         if one.domain and one.at > max(since, successes.domains.get(one.domain, 0.0)):
             domains[one.domain].add(one.address)
     held = frozenset(domain for domain, among in domains.items() if len(among) >= ADDRESSES)
-    many = len(addresses) >= SEVERAL
-    spread = len(places) >= PLACES
-    refused = sum(len(among) >= ADDRESSES for among in places.values()) >= PLACES
-    return Verdict(halt=(many and spread) or refused or (idle and (many or spread)), domains=held)
+    crowded = sum(len(among) >= ADDRESSES for among in places.values())
+    halt = blames_channel(len(addresses), len(places), crowded, idle=idle)
+    return Verdict(halt=halt, domains=held)

@@ -11,9 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Update, and_, func, selec
 
 from broadcaster.delivery.breaker import Report, rejected_by, weigh
 from broadcaster.domain.deliveries import (
-    CANCELLED,
     DELIVERED,
-    EXPIRED,
     FAILED,
     PENDING,
     READ,
@@ -24,7 +22,15 @@ from broadcaster.domain.deliveries import (
     Decision,
     MarkedRow,
 )
-from broadcaster.domain.retry_policy import REJECTIONS, Moment, consequence, decide
+from broadcaster.domain.retry_policy import (
+    CLOSINGS,
+    Moment,
+    channel_rest,
+    consequence,
+    decide,
+    over,
+    stops_edition,
+)
 from broadcaster.domain.sender_faults import Seen, is_suspect
 from broadcaster.store import address_effects, suspicions, twins
 from broadcaster.store import channels as channel_store
@@ -41,8 +47,6 @@ _RANK = {PENDING: 0, UNCONFIRMED: 0, SENT: 1, FAILED: 2, DELIVERED: 3, READ: 4}
 """A status only ever moves a row up; skipped, cancelled and expired rows were never written and
 take none.
 """
-_CLOSES = {"superseded": CANCELLED, "stopped": CANCELLED, "expired": EXPIRED}
-"""How the gate would close a row that waits in an edition that is over."""
 _REACHES = {"sent": SENT, "delivered": DELIVERED, "read": READ, "failed": FAILED}
 
 
@@ -209,7 +213,7 @@ def _fail(
     bounds = connection.execute(
         select(run).where(run.c.edition == found.edition, run.c.channel == found.channel)
     ).one()
-    over = _over(connection, bounds, now)
+    ended = _ended(connection, bounds, now)
     row = MarkedRow(
         slot=found.slot,
         address=found.address,
@@ -229,12 +233,12 @@ def _fail(
         receipt_wait=receipt_wait,
     )
     decision = decide(row, failure, moment)
-    if over and decision.state == PENDING:
-        decision = decision._replace(state=_CLOSES[over], reason=over, due_at=0.0)
+    if ended and decision.state == PENDING:
+        decision = decision._replace(state=CLOSINGS[ended], reason=ended, due_at=0.0)
     _move(connection, found, decision.state, _changes(found, decision, now))
     meaning = consequence(row, failure, datetime.fromtimestamp(now, WIB).date().isoformat())
     if meaning is not None:
-        meaning = replace(meaning, fall_back=meaning.fall_back and not over)
+        meaning = replace(meaning, fall_back=meaning.fall_back and not ended)
         address_effects.apply(
             connection,
             vault,
@@ -246,18 +250,13 @@ def _fail(
     _hold_back(connection, found, failure, now)
 
 
-def _over(connection: Connection, bounds: Row[Any], now: float) -> str:
-    """Why nothing more of this edition may leave, as a key of delivery.REASONS; empty while it
-    runs.
-    """
+def _ended(connection: Connection, bounds: Row[Any], now: float) -> str:
+    """Return why nothing more of this edition may leave, a key of CLOSINGS; empty while it may."""
     newest = connection.execute(
         select(edition.c.newest).where(edition.c.id == bounds.edition)
     ).scalar()
-    if bounds.state == "superseded" or not newest:
-        return "superseded"
-    if bounds.state == "stopped":
-        return "stopped"
-    return "expired" if bounds.expires_at is not None and bounds.expires_at <= now else ""
+    state = bounds.state if newest else "superseded"
+    return over(state, bounds.expires_at, now)
 
 
 def _changes(found: Row[Any], decision: Decision, now: float) -> dict[str, object]:
@@ -288,8 +287,8 @@ def _hold_back(connection: Connection, found: Row[Any], failure: Failure, now: f
         case Halted() | Deferred() if is_suspect(failure):
             report = Report(seen=Seen(address=found.address, at=now), outcome=failure)
             weigh(connection, found.channel, [report], {}, later=True)
-        case Deferred(throttle=True, scope="channel", about="sender") if failure.retry_after:
-            channel_store.pause_channel(connection, found.channel, failure.retry_after)
+        case Deferred(about="sender") if rest := channel_rest(failure):
+            channel_store.pause_channel(connection, found.channel, rest)
         case Rejected(whole_edition=True):
             _reject_edition(connection, found, failure, now)
 
@@ -298,12 +297,8 @@ def _reject_edition(connection: Connection, found: Row[Any], failure: Rejected, 
     """Stop the edition once several addresses were refused for its template, with no success
     between.
     """
-    if (
-        rejected_by(
-            connection, found.channel, found.edition, failure, Seen(address=found.address, at=now)
-        )
-        < REJECTIONS
-    ):
+    seen = Seen(address=found.address, at=now)
+    if not stops_edition(rejected_by(connection, found.channel, found.edition, failure, seen)):
         return
     why = f"{failure.code} {failure.detail}".strip()
     if channel_store.pause_run(connection, found.edition, found.channel, why):

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, select, text, update
 
+from broadcaster.domain.retry_policy import (
+    BREAKER_MINUTES,
+    PROBE_WAIT,
+    suppressions_are_mass,
+)
 from broadcaster.store import suspicions
 from broadcaster.store.custody import is_held
 from broadcaster.store.database import now
@@ -15,10 +20,6 @@ from subscribers import consent
 from subscribers.store import State, address
 from subscribers.store import consent as consent_act
 
-PROBE_SECONDS = 60.0
-"""How often a halted channel is asked whether it is back."""
-BREAKER_MINUTES = 15
-"""Window of the mass-suppression breaker."""
 WORKER_SECONDS = 15.0
 """A worker not seen for this long no longer counts."""
 
@@ -62,7 +63,7 @@ def closed_for(connection: Connection, channel: str, lane: str = "routine") -> f
     to single recipients, close routine sending only: an emergency goes on.
     """
     if is_held(connection):
-        return PROBE_SECONDS
+        return PROBE_WAIT
     row = connection.execute(
         select(channel_state).where(channel_state.c.channel == channel)
     ).first()
@@ -71,7 +72,7 @@ def closed_for(connection: Connection, channel: str, lane: str = "routine") -> f
     if lane == "emergency" and row.suspected:
         return 0.0
     if row.halted and not (row.holding and lane == "emergency"):
-        return PROBE_SECONDS
+        return PROBE_WAIT
     return max(0.0, float(row.paused_until) - now(connection))
 
 
@@ -118,7 +119,7 @@ def halt_channel(
             detail=detail,
             since=wall,
             suspected=suspected,
-            next_probe=wall + PROBE_SECONDS if resume == "probe" else None,
+            next_probe=wall + PROBE_WAIT if resume == "probe" else None,
         )
     )
     return changed.rowcount == 1
@@ -182,7 +183,7 @@ def take_probes(connection: Connection) -> Sequence[str]:
         connection.execute(
             update(channel_state)
             .where(channel_state.c.channel.in_(due))
-            .values(next_probe=wall + PROBE_SECONDS)
+            .values(next_probe=wall + PROBE_WAIT)
         )
     return due
 
@@ -202,11 +203,6 @@ def count_results(connection: Connection, channel: str, results: int, dead: int)
     )
     if dead:
         connection.execute(delete(channel_minute).where(channel_minute.c.minute < minute - 24 * 60))
-
-
-def suppressions_are_mass(results: int, dead: int) -> bool:
-    """Whether so many "dead address" answers must be a provider's fault until proven otherwise."""
-    return (dead >= 25 and dead > 0.05 * results) or (dead >= 200 and dead > 0.02 * results)
 
 
 def suppress_or_hold(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, func, select, text, update
 
 from broadcaster.domain.deliveries import FAILED, PENDING, UNCONFIRMED
+from broadcaster.domain.retry_policy import over
 from broadcaster.store import ledger
 from broadcaster.store.database import now
 from broadcaster.store.tables import run, slice_
@@ -30,7 +31,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """What one transaction did: rows opened, rows left out by reason (keys of steering.LEFT_OUT),
+    """What one transaction did: rows opened, rows left out by reason (keys of controls.LEFT_OUT),
     and where to go on, or None.
     """
 
@@ -79,8 +80,8 @@ def open_next(connection: Connection, part: Part) -> Opened:
     mine = and_(run.c.edition == part.edition, run.c.channel == part.channel)
     # held, so that nobody ends the run between this look and its reopening
     found = connection.execute(select(run).where(mine).with_for_update()).one()
-    if over := _over(found.state, found.expires_at, found.folded_to, now(connection)):
-        return _all_left_out(connection, part, over)
+    if why := _why_not(found.state, found.expires_at, found.folded_to, now(connection)):
+        return _all_left_out(connection, part, why)
     spans = connection.execute(
         select(slice_.c.number, slice_.c.after_slot, slice_.c.last_slot)
         .where(
@@ -119,13 +120,13 @@ def open_next(connection: Connection, part: Part) -> Opened:
     return Opened(opened=opened, left_out=left_out, rest=rest)
 
 
-def _over(state: str, expires_at: float | None, folded_to: int, wall: float) -> str:
-    """Why nothing of a run may be opened, as a key of steering.LEFT_OUT; empty where it may."""
+def _why_not(state: str, expires_at: float | None, folded_to: int, wall: float) -> str:
+    """Return why nothing of a run may be opened, a key of controls.LEFT_OUT; empty where it may."""
     if folded_to >= 0:
         return "folded"
     if state not in GOING:
         return state
-    return "expired" if expires_at is not None and expires_at <= wall else ""
+    return over(state, expires_at, wall)
 
 
 def _all_left_out(connection: Connection, part: Part, why: str) -> Opened:

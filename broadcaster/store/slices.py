@@ -15,8 +15,6 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, select, text, update
 
 from broadcaster.domain.deliveries import (
-    CANCELLED,
-    EXPIRED,
     PENDING,
     SENDING,
     SKIPPED,
@@ -24,7 +22,7 @@ from broadcaster.domain.deliveries import (
     UNCONFIRMED,
     MarkedRow,
 )
-from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT, UNCERTAIN_LIMIT_EMERGENCY
+from broadcaster.domain.retry_policy import CLOSINGS, over
 from broadcaster.store import statements, tier
 from broadcaster.store.database import now
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
@@ -104,14 +102,15 @@ def claim_slice(
     channel: str,
     lane: str,
     holder: Holder,
-    receipt_wait: float,
+    reopen_wait: float,
+    uncertain_limit: int,
     closing: bool = False,
 ) -> Claim | None:
     """Lease the next slice with due work, runs of the lane taking turns; None when nothing is due.
 
-    Rows that a dead or fenced holder left `sending` reopen after `receipt_wait` seconds as possible
-    duplicates. `closing`: the channel may not send, so only what is over or expired, to be closed
-    by the gate.
+    Rows that a dead or fenced holder left `sending` reopen after `reopen_wait` seconds as possible
+    duplicates, and close as unconfirmed at `uncertain_limit` uncertain attempts. `closing`: the
+    channel may not send, so only what is over or expired, to be closed by the gate.
     """
     clock, wall = lease_clock(connection), now(connection)
     for found in _runs(connection, channel=channel, lane=lane).all():
@@ -139,7 +138,7 @@ def claim_slice(
             expires_at=found.expires_at,
         )
         if row.n_sending:
-            _reopen(connection, claim, wall + receipt_wait)
+            _reopen(connection, claim, wall + reopen_wait, uncertain_limit)
         place = {"edition": claim.edition, "channel": channel}
         lease = {"owner": holder.owner, "until": clock + holder.lease, "epoch": claim.epoch}
         _take(connection, **place, number=claim.number, **lease)
@@ -169,11 +168,10 @@ def _free_slice(
     return None
 
 
-def _reopen(connection: Connection, claim: Claim, due_at: float) -> None:
-    """Rows an earlier holder marked and never settled: uncertain. They are tried again, a limited
-    number of times.
+def _reopen(connection: Connection, claim: Claim, due_at: float, limit: int) -> None:
+    """Reopen rows that an earlier holder marked and never settled; close those uncertain `limit`
+    times.
     """
-    limit = UNCERTAIN_LIMIT_EMERGENCY if claim.lane == "emergency" else UNCERTAIN_LIMIT
     open_rows = _in_slice(claim) & (delivery.c.state == SENDING)
     closed = connection.execute(
         update(delivery)
@@ -283,8 +281,9 @@ def mark(
     if not found:
         return Marked(rows=[], cursor=claim.last_slot, exhausted=True, at=wall)
     passing, closing = [], []
+    ended = over(state, claim.expires_at, wall)
     for row in found:
-        verdict = _verdict(row, state, claim, wall)
+        verdict = _verdict(row, ended)
         (closing.append((row, *verdict)) if verdict else passing.append(row))
     shut = bool(passing) and closed
     if shut:
@@ -381,14 +380,13 @@ def _unmark(connection: Connection, claim: Claim, slots: set[int]) -> set[int]:
     return slots
 
 
-def _verdict(row: Candidate, state: str, claim: Claim, wall: float) -> tuple[int, str] | None:
-    """Why a row may not be sent: its closing state and reason; None = it may."""
-    if state == "superseded":
-        why = (CANCELLED, "superseded")
-    elif state == "stopped":
-        why = (CANCELLED, "stopped")
-    elif claim.expires_at is not None and claim.expires_at <= wall:
-        why = (EXPIRED, "expired")
+def _verdict(row: Candidate, ended: str) -> tuple[int, str] | None:
+    """Return the closing state and reason of a row that may not be sent; None where it may.
+
+    `ended`: why the run is over, a key of CLOSINGS; empty while it runs.
+    """
+    if ended:
+        why = (CLOSINGS[ended], ended)
     elif row.address_state != CONFIRMED:
         why = (
             SKIPPED,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, delete, func, select, tuple_
 
+from broadcaster.domain.retry_policy import TIER_WAIT
 from broadcaster.store.channels import ensure
 from broadcaster.store.database import now
 from broadcaster.store.tables import channel_state, reached, run, slice_
@@ -17,8 +18,6 @@ from subscribers.store import insert_new
 DAY = 24 * 3600.0
 RESERVE = 0.2
 """Part of the tier that is kept for emergencies."""
-RETRY_SECONDS = 60.0
-"""Rows that find no room wait at least so long."""
 EVERYBODY = 2**63 - 1
 """The last slot there can be."""
 PURGE = 500
@@ -146,7 +145,7 @@ def next_room(
     wall, limit = now(connection), ceiling(tier, emergency=emergency)
     taken = used(connection, channel)
     if limit <= 0 or not taken:
-        return [wall + (DAY if limit <= 0 else RETRY_SECONDS)] * count
+        return [wall + (DAY if limit <= 0 else TIER_WAIT)] * count
     first = random.randint(0, max(0, _waiting(connection, channel) - count))  # noqa: S311  no secret
     over = max(0, taken - limit) + first
     recent = (reached.c.channel == channel, reached.c.at > wall - DAY)
@@ -155,7 +154,7 @@ def next_room(
     )
     frees = [at + DAY for at in connection.execute(chosen).scalars()]
     frees += [frees[-1]] * (count - len(frees))
-    return [max(each, wall + RETRY_SECONDS) for each in frees]
+    return [max(each, wall + TIER_WAIT) for each in frees]
 
 
 def _waiting(connection: Connection, channel: str) -> int:

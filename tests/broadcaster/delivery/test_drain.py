@@ -17,6 +17,7 @@ from broadcaster.delivery.drain import Deliverer
 from broadcaster.delivery.status import overview
 from broadcaster.domain import deliveries
 from broadcaster.domain.deliveries import PENDING, SENDING, STATES
+from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.store import channels as channel_store
 from broadcaster.store import fanout, ledger, outcomes, slices
 from broadcaster.store.failure_causes import Watcher
@@ -162,7 +163,12 @@ async def test_a_row_left_sending_three_times_closes_as_unconfirmed(app: App) ->
     for _death in range(3):
         forget_leases(app)
         taken = app.database.write_now(
-            slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0
+            slices.claim_slice,
+            channel="email",
+            lane="routine",
+            holder=holder,
+            reopen_wait=0,
+            uncertain_limit=UNCERTAIN_LIMIT,
         )
         assert taken is not None
         app.database.write_now(slices.mark, taken, holder, cursor=-1, limit=100)
@@ -182,13 +188,23 @@ async def test_an_outcome_from_a_fenced_attempt_is_still_recorded(app: App) -> N
     while not app.database.write_now(fanout.fill_chunk, claim, first):
         pass
     old = app.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=first, receipt_wait=0
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=first,
+        reopen_wait=0,
+        uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert old is not None
     marked = app.database.write_now(slices.mark, old, first, cursor=-1, limit=5)
     forget_leases(app)
     new = app.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=second, receipt_wait=60
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=second,
+        reopen_wait=60,
+        uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert new is not None
     with pytest.raises(LeaseLost):

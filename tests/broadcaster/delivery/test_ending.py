@@ -14,6 +14,7 @@ from sqlalchemy import text, update
 from broadcaster.app import App
 from broadcaster.domain import deliveries
 from broadcaster.domain.deliveries import FAILED, PENDING, SENT, SKIPPED, Decision
+from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.inbound import status_updates
 from broadcaster.publishing import corrections
 from broadcaster.publishing.press import Press, Stored
@@ -98,7 +99,12 @@ async def test_a_retry_noted_after_the_end_of_a_run_closes_at_once_too(app: App)
     fill(app)
     holder = Holder(owner="h", lease=30)
     claim = app.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=holder,
+        reopen_wait=0,
+        uncertain_limit=UNCERTAIN_LIMIT,
     )
     marked = app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=3)
     correct(app, first.id)
@@ -217,7 +223,12 @@ async def test_sending_an_unconfirmed_message_again_is_admitted_as_a_possible_du
     for _death in range(3):
         forget_leases(app)
         claim = app.database.write_now(
-            slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0
+            slices.claim_slice,
+            channel="email",
+            lane="routine",
+            holder=holder,
+            reopen_wait=0,
+            uncertain_limit=UNCERTAIN_LIMIT,
         )
         app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=100)
     forget_leases(app)
@@ -233,7 +244,12 @@ def fenced(app: App) -> tuple[slices.Claim, slices.Claim, slices.Marked]:
     """A filled run whose first holder lost its lease with rows on the wire to a second one."""
     fill(app)
     first, second = Holder(owner="first", lease=30), Holder(owner="second", lease=30)
-    take = {"channel": "email", "lane": "routine", "receipt_wait": 0}
+    take = {
+        "channel": "email",
+        "lane": "routine",
+        "reopen_wait": 0,
+        "uncertain_limit": UNCERTAIN_LIMIT,
+    }
     old = app.database.write_now(slices.claim_slice, holder=first, **take)
     marked = app.database.write_now(slices.mark, old, first, cursor=-1, limit=100)
     forget_leases(app)
@@ -357,7 +373,12 @@ async def test_a_channel_that_halts_stops_the_hands_that_are_at_work(app: App) -
     fill(app)
     holder = Holder(owner="h", lease=30)
     claim = app.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=holder, receipt_wait=0
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=holder,
+        reopen_wait=0,
+        uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert len(app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=3).rows) == 3
     app.database.write_now(channel_store.pause_channel, "email", 30)

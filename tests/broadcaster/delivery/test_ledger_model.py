@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select, update
 from broadcaster.app import App
 from broadcaster.domain.deliveries import PENDING, SENDING, STATES, UNCONFIRMED
 from broadcaster.domain.lifecycle import NotAllowed
-from broadcaster.domain.retry_policy import Moment, consequence, decide
+from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT, Moment, consequence, decide
 from broadcaster.inbound import status_updates
 from broadcaster.publishing import corrections
 from broadcaster.publishing.press import Press
@@ -113,7 +113,8 @@ class World:
                 channel="email",
                 lane="routine",
                 holder=hand.holder,
-                receipt_wait=30.0,
+                reopen_wait=30.0,
+                uncertain_limit=UNCERTAIN_LIMIT,
             )
             hand.cursor = hand.claim.after_slot if hand.claim is not None else -1
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from broadcaster.domain.sender_faults import (
-    WINDOW_SECONDS,
+    SUSPECT_SECONDS,
     Seen,
     Successes,
     Verdict,
@@ -91,7 +91,7 @@ def test_a_success_elsewhere_keeps_no_domain_from_being_held() -> None:
 
 
 def test_old_replies_count_for_nothing() -> None:
-    assert verdict(spread(12, 12, at=NOW - WINDOW_SECONDS - 1), idle=True) == Verdict()
+    assert verdict(spread(12, 12, at=NOW - SUSPECT_SECONDS - 1), idle=True) == Verdict()
 
 
 def test_only_replies_to_single_recipients_are_suspect() -> None:

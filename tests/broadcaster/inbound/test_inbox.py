@@ -18,6 +18,7 @@ from broadcaster.app import App
 from broadcaster.domain import deliveries
 from broadcaster.domain.deliveries import PENDING, STATES
 from broadcaster.domain.inbox_events import decode, encode
+from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.inbound import inbox as receipts
 from broadcaster.inbound.inbox import KEEP_SECONDS, accept, apply_due
 from broadcaster.inbound.replies import ANSWERS_A_MINUTE, Answerer
@@ -382,7 +383,12 @@ async def test_a_status_that_comes_before_our_own_commit_is_applied_after_it(cit
     await publish(city.app, notice())
     fill(city.app)
     claim = city.app.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=HOLDER, receipt_wait=30
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=HOLDER,
+        reopen_wait=30,
+        uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert claim is not None
     marked = city.app.database.write_now(slices.mark, claim, HOLDER, cursor=-1, limit=10)

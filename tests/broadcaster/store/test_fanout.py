@@ -17,6 +17,7 @@ from sqlalchemy import text, update
 
 from broadcaster.app import App
 from broadcaster.domain.deliveries import SENDING, SENT, Decision
+from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.publishing import corrections, publications
 from broadcaster.publishing.press import Press
 from broadcaster.store import address_effects, fanout, ledger, outcomes, slices
@@ -159,7 +160,12 @@ async def test_an_edition_that_was_sent_before_its_seal_is_done_at_its_seal(app:
     while len(rows(app)) < len(CIBABAT):
         chunk(app, taken)
     while part := app.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=OTHER,
+        reopen_wait=0,
+        uncertain_limit=UNCERTAIN_LIMIT,
     ):
         marked = app.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=100)
         facts = [Decision(slot=row.slot, attempt=row.attempt, state=SENT) for row in marked.rows]
@@ -466,7 +472,12 @@ async def test_a_correction_waits_until_the_originals_rows_have_settled(app: App
     done = await publish(app, notice())
     fill(app)
     part = app.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=OTHER,
+        reopen_wait=0,
+        uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert part is not None
     marked = app.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=5)
@@ -487,7 +498,12 @@ async def test_a_third_edition_waits_for_the_first_too(local: App) -> None:
     done = await publish(local, notice())
     fill(local)
     part = local.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=OTHER,
+        reopen_wait=0,
+        uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert part is not None
     local.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=100)
@@ -540,7 +556,12 @@ async def test_whoever_had_an_uncertain_message_is_told_of_the_withdrawal(app: A
     done = await publish(app, notice())
     fill(app)
     part = app.database.write_now(
-        slices.claim_slice, channel="email", lane="routine", holder=OTHER, receipt_wait=0
+        slices.claim_slice,
+        channel="email",
+        lane="routine",
+        holder=OTHER,
+        reopen_wait=0,
+        uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert part is not None
     marked = app.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=4)

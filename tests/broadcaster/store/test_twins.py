@@ -16,6 +16,7 @@ from sqlalchemy import Connection, insert
 
 from broadcaster.app import App
 from broadcaster.domain.deliveries import Consequence
+from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.inbound import inbox
 from broadcaster.publishing import corrections
 from broadcaster.publishing.press import Press
@@ -238,7 +239,12 @@ async def test_what_a_killed_worker_left_on_the_wire_is_corrected_once(
 
     def mark(connection: Connection) -> None:
         claim = slices.claim_slice(
-            connection, channel="email", lane="routine", holder=holder, receipt_wait=0
+            connection,
+            channel="email",
+            lane="routine",
+            holder=holder,
+            reopen_wait=0,
+            uncertain_limit=UNCERTAIN_LIMIT,
         )
         assert claim is not None
         slices.mark(connection, claim, holder, cursor=-1, limit=10)
