@@ -196,8 +196,9 @@ def hand_back(connection: Connection, claim: Claim, rows: Sequence[MarkedRow]) -
         return
     given = connection.execute(
         text(
-            "UPDATE delivery SET state = 0 WHERE edition = :edition AND channel = :channel AND slot = :slot"
-            " AND state = 1 AND attempt = :attempt"
+            f"UPDATE delivery SET state = {PENDING}"
+            " WHERE edition = :edition AND channel = :channel AND slot = :slot"
+            f" AND state = {SENDING} AND attempt = :attempt"
         ),
         [
             {

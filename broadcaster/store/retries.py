@@ -13,6 +13,7 @@ from broadcaster.domain.retry_policy import over
 from broadcaster.store import ledger
 from broadcaster.store.database import now
 from broadcaster.store.tables import run, slice_
+from subscribers.store import State
 
 SLICES_AT_ONCE = 5
 """Slices of a run that one transaction looks through: some 5,000 rows, below 50 ms on SQLite."""
@@ -58,7 +59,7 @@ _OPEN = text(
     f"""
 UPDATE delivery SET state = :pending, due_at = 0, spent = 0, uncertain = CASE WHEN uncertain > 0 THEN 1 ELSE 0 END,
   reason = NULL, provider_code = NULL, closed_at = NULL
-{_WHERE} AND EXISTS (SELECT 1 FROM address a WHERE a.id = delivery.address AND a.state = 1)
+{_WHERE} AND EXISTS (SELECT 1 FROM address a WHERE a.id = delivery.address AND a.state = {State.CONFIRMED:d})
 """
 )
 _LEFT = text(
@@ -66,7 +67,7 @@ _LEFT = text(
 SELECT coalesce(nullif(a.reason, ''), CASE WHEN a.id IS NULL THEN 'address_gone' ELSE 'address_unconfirmed' END) AS why,
   count(*) AS n
 FROM (SELECT address FROM delivery {_WHERE}) d LEFT JOIN address a ON a.id = d.address
-WHERE a.id IS NULL OR a.state <> 1 GROUP BY 1
+WHERE a.id IS NULL OR a.state <> {State.CONFIRMED:d} GROUP BY 1
 """
 )
 

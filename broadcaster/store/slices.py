@@ -28,9 +28,7 @@ from broadcaster.store.database import now
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
 from broadcaster.store.statements import Candidate, Statement
 from broadcaster.store.tables import delivery, edition, run, slice_
-
-UNCONFIRMED_ADDRESS, CONFIRMED = 0, 1
-"""subscribers.store.State: only a confirmed address is written to."""
+from subscribers.store import State
 
 OVER = ("stopped", "superseded")
 """States of a run of which nothing more leaves: whatever waits in it closes at once, also what was
@@ -244,12 +242,12 @@ def renew(connection: Connection, claim: Claim, holder: Holder) -> None:
 
 _close = text(
     "UPDATE delivery SET state = :state, reason = :reason, closed_at = :now"
-    " WHERE edition = :edition AND channel = :channel AND slot = :slot AND state = 0"
+    f" WHERE edition = :edition AND channel = :channel AND slot = :slot AND state = {PENDING}"
 )
 
 _wait = text(
     "UPDATE delivery SET due_at = :due_at, provider_code = 'tier'"
-    " WHERE edition = :edition AND channel = :channel AND slot = :slot AND state = 0"
+    f" WHERE edition = :edition AND channel = :channel AND slot = :slot AND state = {PENDING}"
 )
 
 
@@ -387,14 +385,12 @@ def _verdict(row: Candidate, ended: str) -> tuple[int, str] | None:
     """
     if ended:
         why = (CLOSINGS[ended], ended)
-    elif row.address_state != CONFIRMED:
+    elif row.address_state != State.CONFIRMED:
         why = (
             SKIPPED,
             row.address_reason
             or (
-                "address_unconfirmed"
-                if row.address_state == UNCONFIRMED_ADDRESS
-                else "address_gone"
+                "address_unconfirmed" if row.address_state == State.UNCONFIRMED else "address_gone"
             ),
         )
     else:

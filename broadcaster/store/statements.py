@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, CursorResult
 
-from broadcaster.domain.deliveries import STATES, MarkedRow
+from broadcaster.domain.deliveries import PENDING, SENDING, SENT, STATES, MarkedRow
 from broadcaster.store.database import is_sqlite
 
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
@@ -36,9 +36,13 @@ class Statement:
         )
 
 
+ERASED = -1
+"""State of an address that is gone."""
+
+
 class Candidate(MarkedRow, frozen=True, kw_only=True, array_like=True):
     """A due row as the gate sees it, marked already in all but fact: with the state of its address
-    (-1: erased).
+    (subscribers.store.State, or ERASED).
     """
 
     address_state: int
@@ -76,10 +80,10 @@ _CANDIDATES = """
 SELECT d.slot, d.address, d.area, d.attempt + 1 AS attempt, d.spent, d.uncertain, coalesce({hex}, '') AS sealed,
        coalesce(a.language, '') AS language,
        coalesce(a.agreed_at, 0.0) AS consented_at,
-       {none} AS corrects, coalesce(a.state, -1) AS address_state, coalesce(a.reason, '') AS address_reason
+       {none} AS corrects, coalesce(a.state, {erased}) AS address_state, coalesce(a.reason, '') AS address_reason
 FROM delivery d LEFT JOIN address a ON a.id = d.address
 WHERE d.edition = :edition AND d.channel = :channel AND d.slot > :cursor AND d.slot <= :last
-  AND d.state = 0 AND d.due_at <= :until
+  AND d.state = {pending} AND d.due_at <= :until
 ORDER BY d.slot LIMIT :limit
 """
 _ONE_VALUE = """
@@ -88,8 +92,11 @@ SELECT json_group_array(json_array(slot, address, area, attempt, spent, uncertai
 FROM (%s)
 """
 _candidates = Statement(
-    _ONE_VALUE % _CANDIDATES.format(hex="hex(a.cipher)", none="'[]'"),
-    _CANDIDATES.format(hex="encode(a.cipher, 'hex')", none="'{}'::bigint[]"),
+    _ONE_VALUE
+    % _CANDIDATES.format(hex="hex(a.cipher)", none="'[]'", pending=PENDING, erased=ERASED),
+    _CANDIDATES.format(
+        hex="encode(a.cipher, 'hex')", none="'{}'::bigint[]", pending=PENDING, erased=ERASED
+    ),
 )
 _decode = msgspec.json.Decoder(
     list[Candidate]
@@ -122,8 +129,9 @@ def candidates(
 
 
 _MARK = (
-    "UPDATE delivery SET state = 1, attempt = attempt + 1 WHERE edition = :edition AND channel = :channel"
-    " AND slot > :cursor AND slot <= :last AND state = 0 AND due_at <= :until"
+    f"UPDATE delivery SET state = {SENDING}, attempt = attempt + 1"
+    " WHERE edition = :edition AND channel = :channel"
+    f" AND slot > :cursor AND slot <= :last AND state = {PENDING} AND due_at <= :until"
 )
 _mark = Statement(_MARK, f"{_MARK} RETURNING slot")
 
@@ -165,24 +173,25 @@ move_counters_held = Statement(
 )
 """The same, and prolong the lease; touches no row where it is no longer the holder's."""
 
+_TAKEN = (
+    f"UPDATE delivery SET state = {SENT}, due_at = 0, reason = NULL, provider_code = NULL,"
+    " closed_at = :wall, provider_key = nullif(sent.provider_key, ''),"
+    " message_number = sent.message_number"
+)
+_MINE = "delivery.edition = :edition AND delivery.channel = :channel"
+_ON_THE_WIRE = f"delivery.attempt = sent.attempt AND delivery.state = {SENDING}"
 _settle_sent = Statement(
     # materialised, so that SQLite looks each row up instead of trying every row of the edition against the batch
-    "UPDATE delivery SET state = 2, due_at = 0, reason = NULL, provider_code = NULL, closed_at = :wall,"
-    " provider_key = nullif(sent.provider_key, ''), message_number = sent.message_number"
-    " FROM (WITH batch AS MATERIALIZED ("
+    f"{_TAKEN} FROM (WITH batch AS MATERIALIZED ("
     "SELECT CAST(json_extract(value, '$[0]') AS INTEGER) AS slot, json_extract(value, '$[1]') AS attempt,"
     " json_extract(value, '$[2]') AS provider_key, json_extract(value, '$[3]') AS message_number"
     " FROM json_each(:rows)) SELECT * FROM batch) AS sent"
-    " WHERE delivery.edition = :edition AND delivery.channel = :channel AND delivery.slot = sent.slot"
-    " AND delivery.attempt = sent.attempt AND delivery.state = 1",
-    "UPDATE delivery SET state = 2, due_at = 0, reason = NULL, provider_code = NULL, closed_at = :wall,"
-    " provider_key = nullif(sent.provider_key, ''), message_number = sent.message_number"
-    " FROM unnest(:slots::bigint[], :attempts::int[], :keys::text[], :numbers::bigint[])"
+    f" WHERE {_MINE} AND delivery.slot = sent.slot AND {_ON_THE_WIRE}",
+    f"{_TAKEN} FROM unnest(:slots::bigint[], :attempts::int[], :keys::text[], :numbers::bigint[])"
     " AS sent (slot, attempt, provider_key, message_number)"
     # with the range of the batch: of a table just filled PostgreSQL believes that the whole edition is a few rows
-    " WHERE delivery.edition = :edition AND delivery.channel = :channel"
-    " AND delivery.slot BETWEEN :first::bigint AND :last::bigint"
-    " AND delivery.slot = sent.slot AND delivery.attempt = sent.attempt AND delivery.state = 1",
+    f" WHERE {_MINE} AND delivery.slot BETWEEN :first::bigint AND :last::bigint"
+    f" AND delivery.slot = sent.slot AND {_ON_THE_WIRE}",
 )
 
 Sent = Sequence[tuple[int, int, str, int | None]]
