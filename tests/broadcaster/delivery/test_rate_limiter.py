@@ -555,3 +555,15 @@ async def test_no_channel_takes_the_places_that_it_leaves_to_others() -> None:
     assert not waiting.done()
     await window.release(1, "whatsapp")
     assert await waiting == 1
+
+
+def test_the_window_is_shared_among_those_that_joined_it() -> None:
+    window = Window(250)
+    assert window.share == 250
+    window.join(2)
+    window.join(2)
+    assert window.share == 62
+    window.leave(2)
+    assert window.share == 125
+    window.join(1000)
+    assert window.share == 1, "each gets a place at least"
