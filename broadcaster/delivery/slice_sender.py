@@ -3,7 +3,7 @@ is known and marks what comes next.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -12,19 +12,18 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from broadcaster.delivery.job_control import JobControl
+from broadcaster.delivery.message_composer import MessageComposer, Unrenderable
 from broadcaster.delivery.outcome_buffer import Batch, OutcomeBuffer
 from broadcaster.delivery.sending_state import SendingState
 from broadcaster.domain.deliveries import MarkedRow
 from broadcaster.domain.retry_policy import DOMAIN_WAIT, bounded
 from broadcaster.runtime import tasks
-from broadcaster.runtime.logs import told
 from broadcaster.store import channels as channel_store
 from broadcaster.store import outcomes as outcome_store
 from broadcaster.store import slices
 from broadcaster.store.leases import LeaseLost, suspend_proof
 from broadcaster.store.slices import Claim, Marked
-from channels.base.contract import Message, Outgoing, PushChannel
-from subscribers.vault import SealBroken
+from channels.base.contract import PushChannel
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -73,6 +72,9 @@ class SliceSender:
         self.margin = min(LEASE_MARGIN, self.holder.lease / 4)
         self.lease_until = suspend_proof() + self.holder.lease
         self.outcomes = OutcomeBuffer(state=self.state, channel=self.channel, claim=self.claim)
+        self.composer = MessageComposer(
+            state=self.state, channel=self.channel, claim=self.claim, outcomes=self.outcomes
+        )
 
     def may_write(self) -> bool:
         """Whether a write may still begin: the lease and our time hold for a while, and nobody
@@ -315,14 +317,15 @@ class SliceSender:
         """Hand marked rows over and note what became of each; `waiting` (by slot) are those of
         which it is not known yet.
         """
-        messages = await self._render(rows)
-        if messages is None:
-            return
-        outgoing = await self._outgoing(rows, messages, waiting)
+        try:
+            messages = await self.composer.render(rows)
+        except Unrenderable as error:
+            return await self._suspend(rows, str(error))
+        outgoing = await self.composer.outgoing(rows, messages, waiting)
         outcomes, pacing = self.outcomes, self.state.pacing
-        sent = {one.recipient.delivery: row for row, one in outgoing}
+        sent = {message.recipient.delivery: row for row, message in outgoing}
         async for result in self.channel.send(
-            [one for _row, one in outgoing], may_write=self.may_write
+            [message for _row, message in outgoing], may_write=self.may_write
         ):
             recipient, outcome = result.outgoing.recipient, bounded(result.outcome)
             row = sent[recipient.delivery]
@@ -331,75 +334,14 @@ class SliceSender:
             if outcomes.urgent:
                 await self._flush()
         outcomes.unwritten(waiting.values())
+        return None
 
-    async def _outgoing(
-        self,
-        rows: Sequence[MarkedRow],
-        messages: Mapping[str, Message],
-        waiting: dict[int, MarkedRow],
-    ) -> list[tuple[MarkedRow, Outgoing]]:
-        """Personal messages for those who may be written to now; what becomes of the others is
-        noted.
-        """
-        composed = [
-            (row, one)
-            for row in rows
-            if (one := self._compose(messages[row.language], row)) is not None
-        ]
-        for slot in waiting.keys() - {row.slot for row, _one in composed}:
-            del waiting[slot]
-        held = await self.state.pacing.held_back(
-            self.channel, composed, emergency=self.claim.lane == "emergency"
-        )
-        for slot, outcome in held.items():
-            self.outcomes.add(waiting.pop(slot), outcome)
-        return [(row, one) for row, one in composed if row.slot not in held]
-
-    async def _render(self, rows: Sequence[MarkedRow]) -> dict[str, Message] | None:
-        """The message in each language of these rows; None, and the edition waits for a person,
-        where it cannot be rendered.
-        """
-        name, edition, languages = (
-            self.channel.name,
-            self.claim.edition,
-            {row.language for row in rows},
-        )
-        try:
-            return {
-                lang: await self.state.renders.message(edition, self.channel, lang)
-                for lang in languages
-            }
-        except DBAPIError:
-            self.outcomes.unwritten(rows)
-            raise
-        except Exception as error:  # noqa: BLE001  reason: whatever a template does, other editions go on
-            log.error("edition_unrenderable", edition=edition, channel=name, error=told(error))
-            why = f"Pesan tidak dapat dibuat ({type(error).__name__})."
+    async def _suspend(self, rows: Sequence[MarkedRow], why: str) -> None:
+        """Let the edition wait for a person: no message can be made of it."""
 
         def stop(connection: Connection) -> None:
             outcome_store.hand_back(connection, self.claim, rows)
-            channel_store.pause_run(connection, edition, name, why)
+            channel_store.pause_run(connection, self.claim.edition, self.channel.name, why)
 
         await self._save(stop)
         await self._settled({row.slot for row in rows})
-        return None
-
-    def _compose(self, message: Message, row: MarkedRow) -> Outgoing | None:
-        try:
-            recipient = self.state.recipients.recipient(self.channel.name, self.claim.edition, row)
-            return self.channel.personalise(message, recipient)
-        except SealBroken as error:
-            # damaged, or our key is not the one that sealed it: no fault of the resident's, so the row is not closed
-            log.error("address_not_opened", edition=self.claim.edition, channel=self.channel.name)
-            self.outcomes.unopened(row, type(error).__name__)
-            return None
-        except (KeyError, ValueError) as error:
-            # one poisonous row must not stop its slice
-            log.error(
-                "row_unreadable",
-                edition=self.claim.edition,
-                channel=self.channel.name,
-                error=type(error).__name__,
-            )
-            self.outcomes.unreadable(row, type(error).__name__)
-            return None
