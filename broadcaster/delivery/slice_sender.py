@@ -19,10 +19,11 @@ from broadcaster.domain.deliveries import MarkedRow
 from broadcaster.domain.retry_policy import DOMAIN_WAIT, bounded
 from broadcaster.runtime import tasks
 from broadcaster.store import channels as channel_store
+from broadcaster.store import gate, slices
 from broadcaster.store import outcomes as outcome_store
-from broadcaster.store import slices
+from broadcaster.store.gate import Marked
 from broadcaster.store.leases import LeaseLost, suspend_proof
-from broadcaster.store.slices import Claim, Marked
+from broadcaster.store.slices import Claim
 from channels.base.contract import PushChannel
 
 T = TypeVar("T")
@@ -125,7 +126,7 @@ class SliceSender:
             while await self._settle_slow(
                 timeout=LOOK_AGAIN if everybody and not self._is_over() else None
             ):
-                if await self.app.database.read(slices.has_due, self.claim):
+                if await self.app.database.read(gate.has_due, self.claim):
                     everybody = await self._send_all()
         except Exception:  # reason: what is under way must get its outcome; it is raised again
             await self._settle_slow()
@@ -222,7 +223,7 @@ class SliceSender:
             def act(connection: Connection) -> tuple[list[tuple[str, int]], Marked]:
                 fallen = batch.record(connection) if batch else []
                 people = self.channel.tier
-                return fallen, slices.mark(
+                return fallen, gate.mark(
                     connection, self.claim, self.holder, cursor=cursor, limit=limit, people=people
                 )
 

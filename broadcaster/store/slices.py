@@ -1,34 +1,26 @@
-"""Working on the ledger: claim a slice, mark rows `sending` through the gate, give the slice back,
-finish the run.
+"""Slices of the ledger: claim one, count its rows, give it back, finish the run.
 
-Every function is one transaction's worth of SQL. What becomes of an outcome is decided in
-delivery.py.
+Every function is one transaction's worth of SQL.
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-from sqlalchemy import ColumnElement, Connection, select, text, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from broadcaster.domain.deliveries import (
     PENDING,
     SENDING,
-    SKIPPED,
     STATES,
     UNCONFIRMED,
-    MarkedRow,
 )
-from broadcaster.domain.retry_policy import CLOSINGS, over
-from broadcaster.store import statements, tier
+from broadcaster.store import statements
 from broadcaster.store.database import now
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
-from broadcaster.store.statements import Candidate, Statement
-from broadcaster.store.tables import delivery, edition, run, slice_
-from subscribers.store import State
+from broadcaster.store.statements import Statement
+from broadcaster.store.tables import delivery, run, slice_
 
 OVER = ("stopped", "superseded")
 """States of a run of which nothing more leaves: whatever waits in it closes at once, also what was
@@ -51,20 +43,6 @@ class Claim:
     follows: int | None
     published_at: float
     expires_at: float | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Marked:
-    """What one marking found: rows to write, the last slot looked at, and whether the slice has no
-    more that is due.
-
-    `at` is the time of the database, by which all workers count.
-    """
-
-    rows: list[MarkedRow]
-    cursor: int
-    exhausted: bool
-    at: float
 
 
 _FOR_UPDATE = " FOR UPDATE SKIP LOCKED"
@@ -119,7 +97,7 @@ def claim_slice(
         ):
             continue
         row = _free_slice(
-            connection, found.edition, channel, clock, _due_until(found.state, wall), holder
+            connection, found.edition, channel, clock, due_until(found.state, wall), holder
         )
         if row is None:
             continue
@@ -145,7 +123,7 @@ def claim_slice(
     return None
 
 
-def _due_until(state: str, wall: float) -> float:
+def due_until(state: str, wall: float) -> float:
     """Up to which time rows count as due: those of a run that is over always do."""
     return math.inf if state in OVER else wall
 
@@ -238,186 +216,6 @@ def move_counters(
 def renew(connection: Connection, claim: Claim, holder: Holder) -> None:
     """Prolong the lease; raises LeaseLost when it is no longer ours."""
     move_counters(connection, claim, {}, holder=holder)
-
-
-_close = text(
-    "UPDATE delivery SET state = :state, reason = :reason, closed_at = :now"
-    f" WHERE edition = :edition AND channel = :channel AND slot = :slot AND state = {PENDING}"
-)
-
-_wait = text(
-    "UPDATE delivery SET due_at = :due_at, provider_code = 'tier'"
-    f" WHERE edition = :edition AND channel = :channel AND slot = :slot AND state = {PENDING}"
-)
-
-
-def mark(
-    connection: Connection,
-    claim: Claim,
-    holder: Holder,
-    *,
-    cursor: int,
-    limit: int,
-    people: int = 0,
-) -> Marked:
-    """The gate: mark up to `limit` due rows `sending`, close those that may not be sent, renew the
-    lease. Raises LeaseLost.
-
-    `people`: how many different ones the provider lets us write to in 24 hours (0: any number);
-    rows beyond them wait.
-    """
-    state, wall, closed = statements.gate(connection, claim.edition, claim.channel, claim.lane)
-    if state == "paused":
-        return Marked(rows=[], cursor=cursor, exhausted=True, at=wall)
-    span: dict[str, Any] = {
-        "edition": claim.edition,
-        "channel": claim.channel,
-        "cursor": cursor,
-        "until": _due_until(state, wall),
-    }
-    found = statements.candidates(connection, **span, last=claim.last_slot, limit=limit)
-    if not found:
-        return Marked(rows=[], cursor=claim.last_slot, exhausted=True, at=wall)
-    passing, closing = [], []
-    ended = over(state, claim.expires_at, wall)
-    for row in found:
-        verdict = _verdict(row, ended)
-        (closing.append((row, *verdict)) if verdict else passing.append(row))
-    shut = bool(passing) and closed
-    if shut:
-        passing = []
-    if closing:
-        connection.execute(
-            _close,
-            [
-                {
-                    "edition": claim.edition,
-                    "channel": claim.channel,
-                    "slot": row.slot,
-                    "state": to,
-                    "reason": why,
-                    "now": wall,
-                }
-                for row, to, why in closing
-            ],
-        )
-    if people and passing:
-        passing = _within_tier(connection, claim, people, passing)
-    slots = {row.slot for row in passing}
-    marked = (
-        statements.mark_range(connection, slots, **span, last=found[-1].slot) if passing else set()
-    )
-    marked -= _unmark(connection, claim, marked - slots)
-    change = Counter({PENDING: -len(marked) - len(closing), SENDING: len(marked)})
-    change.update(to for _row, to, _why in closing)
-    move_counters(connection, claim, change, holder=holder)
-    rows: list[MarkedRow] = [row for row in passing if row.slot in marked]
-    if claim.follows is not None and marked:
-        standing = _message_numbers(connection, claim, sorted(marked))
-        rows = [
-            msgspec.structs.replace(row, corrects=tuple(standing.get(row.slot, ()))) for row in rows
-        ]
-    return Marked(rows=rows, cursor=found[-1].slot, exhausted=shut or len(found) < limit, at=wall)
-
-
-def has_due(connection: Connection, claim: Claim) -> bool:
-    """Whether the gate would find something in the claimed slice."""
-    state, wall, _closed = statements.gate(connection, claim.edition, claim.channel, claim.lane)
-    span: dict[str, Any] = {
-        "edition": claim.edition,
-        "channel": claim.channel,
-        "cursor": claim.after_slot,
-    }
-    due = statements.candidates(
-        connection, **span, until=_due_until(state, wall), last=claim.last_slot, limit=1
-    )
-    return state != "paused" and bool(due)
-
-
-def _within_tier(
-    connection: Connection, claim: Claim, people: int, rows: list[Candidate]
-) -> list[Candidate]:
-    """Those whom the day's number of people allows; the others wait until there is room, or for
-    their end.
-    """
-    emergency = claim.lane == "emergency"
-    admitted = tier.admit(
-        connection, claim.channel, people, [row.address for row in rows], emergency=emergency
-    )
-    waiting = [row for row in rows if row.address not in admitted]
-    if waiting:
-        times = tier.next_room(connection, claim.channel, people, len(waiting), emergency=emergency)
-        connection.execute(
-            _wait,
-            [
-                {
-                    "edition": claim.edition,
-                    "channel": claim.channel,
-                    "slot": row.slot,
-                    "due_at": min(at, claim.expires_at or at),
-                }
-                for row, at in zip(waiting, times, strict=True)
-            ],
-        )
-    return [row for row in rows if row.address in admitted]
-
-
-def _unmark(connection: Connection, claim: Claim, slots: set[int]) -> set[int]:
-    """Rows that another transaction opened between the look and the marking: they have not been
-    through the gate.
-    """
-    if slots:
-        mine = (
-            delivery.c.edition == claim.edition,
-            delivery.c.channel == claim.channel,
-            delivery.c.slot.in_(slots),
-        )
-        connection.execute(
-            update(delivery).where(*mine).values(state=PENDING, attempt=delivery.c.attempt - 1)
-        )
-    return slots
-
-
-def _verdict(row: Candidate, ended: str) -> tuple[int, str] | None:
-    """Return the closing state and reason of a row that may not be sent; None where it may.
-
-    `ended`: why the run is over, a key of CLOSINGS; empty while it runs.
-    """
-    if ended:
-        why = (CLOSINGS[ended], ended)
-    elif row.address_state != State.CONFIRMED:
-        why = (
-            SKIPPED,
-            row.address_reason
-            or (
-                "address_unconfirmed" if row.address_state == State.UNCONFIRMED else "address_gone"
-            ),
-        )
-    else:
-        return None
-    return (UNCONFIRMED, why[1]) if row.uncertain else why
-
-
-def _message_numbers(
-    connection: Connection, claim: Claim, slots: list[int]
-) -> dict[int, dict[int, None]]:
-    """The provider's numbers of every message of earlier editions, by slot, newest first: an edit
-    keeps its number.
-    """
-    mine = select(edition.c.announcement).where(edition.c.id == claim.edition).scalar_subquery()
-    earlier = select(edition.c.id).where(
-        edition.c.announcement == mine, edition.c.id < claim.edition
-    )
-    numbered = select(delivery.c.slot, delivery.c.message_number).where(
-        delivery.c.edition.in_(connection.execute(earlier).scalars().all()),
-        delivery.c.channel == claim.channel,
-        delivery.c.slot.in_(slots),
-        delivery.c.message_number.is_not(None),
-    )
-    numbers: dict[int, dict[int, None]] = {}
-    for row in connection.execute(numbered.order_by(delivery.c.edition.desc())):
-        numbers.setdefault(row.slot, {})[row.message_number] = None
-    return numbers
 
 
 _HELD = " WHERE edition = :edition AND channel = :channel AND number = :number AND owner = :owner AND epoch = :epoch"
@@ -516,7 +314,7 @@ def busy_lanes(connection: Connection) -> list[tuple[str, str]]:
             slice_.c.edition == row.edition,
             slice_.c.channel == row.channel,
             slice_.c.open > 0,
-            slice_.c.due_at <= _due_until(row.state, wall),
+            slice_.c.due_at <= due_until(row.state, wall),
         )
         if (row.state == "preparing" and not row.sealed) or connection.execute(
             work.limit(1)

@@ -19,7 +19,7 @@ from broadcaster.domain import deliveries
 from broadcaster.domain.deliveries import PENDING, SENDING, STATES
 from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.store import channels as channel_store
-from broadcaster.store import fanout, ledger, outcomes, slices
+from broadcaster.store import fanout, gate, ledger, outcomes, slices
 from broadcaster.store.failure_causes import Watcher
 from broadcaster.store.leases import Holder, LeaseLost
 from broadcaster.store.tables import delivery, run, slice_
@@ -171,7 +171,7 @@ async def test_a_row_left_sending_three_times_closes_as_unconfirmed(app: App) ->
             uncertain_limit=UNCERTAIN_LIMIT,
         )
         assert taken is not None
-        app.database.write_now(slices.mark, taken, holder, cursor=-1, limit=100)
+        app.database.write_now(gate.mark, taken, holder, cursor=-1, limit=100)
     forget_leases(app)
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"unconfirmed": 30}
@@ -196,7 +196,7 @@ async def test_an_outcome_from_a_fenced_attempt_is_still_recorded(app: App) -> N
         uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert old is not None
-    marked = app.database.write_now(slices.mark, old, first, cursor=-1, limit=5)
+    marked = app.database.write_now(gate.mark, old, first, cursor=-1, limit=5)
     forget_leases(app)
     new = app.database.write_now(
         slices.claim_slice,
@@ -208,7 +208,7 @@ async def test_an_outcome_from_a_fenced_attempt_is_still_recorded(app: App) -> N
     )
     assert new is not None
     with pytest.raises(LeaseLost):
-        app.database.write_now(slices.mark, old, first, cursor=-1, limit=5)
+        app.database.write_now(gate.mark, old, first, cursor=-1, limit=5)
     facts = [
         deliveries.Decision(slot=row.slot, attempt=row.attempt, state=2) for row in marked.rows
     ]

@@ -18,7 +18,7 @@ from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.inbound import status_updates
 from broadcaster.publishing import corrections
 from broadcaster.publishing.press import Press, Stored
-from broadcaster.store import address_effects, fanout, ledger, outcomes, slices
+from broadcaster.store import address_effects, fanout, gate, ledger, outcomes, slices
 from broadcaster.store import channels as channel_store
 from broadcaster.store.database import now
 from broadcaster.store.leases import Holder, LeaseLost
@@ -106,7 +106,7 @@ async def test_a_retry_noted_after_the_end_of_a_run_closes_at_once_too(app: App)
         reopen_wait=0,
         uncertain_limit=UNCERTAIN_LIMIT,
     )
-    marked = app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=3)
+    marked = app.database.write_now(gate.mark, claim, holder, cursor=-1, limit=3)
     correct(app, first.id)
     later = app.database.read_now(now) + 3600
     waits = [
@@ -230,7 +230,7 @@ async def test_sending_an_unconfirmed_message_again_is_admitted_as_a_possible_du
             reopen_wait=0,
             uncertain_limit=UNCERTAIN_LIMIT,
         )
-        app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=100)
+        app.database.write_now(gate.mark, claim, holder, cursor=-1, limit=100)
     forget_leases(app)
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"unconfirmed": 12}
@@ -240,7 +240,7 @@ async def test_sending_an_unconfirmed_message_again_is_admitted_as_a_possible_du
     check_counters(app)
 
 
-def fenced(app: App) -> tuple[slices.Claim, slices.Claim, slices.Marked]:
+def fenced(app: App) -> tuple[slices.Claim, slices.Claim, gate.Marked]:
     """A filled run whose first holder lost its lease with rows on the wire to a second one."""
     fill(app)
     first, second = Holder(owner="first", lease=30), Holder(owner="second", lease=30)
@@ -251,7 +251,7 @@ def fenced(app: App) -> tuple[slices.Claim, slices.Claim, slices.Marked]:
         "uncertain_limit": UNCERTAIN_LIMIT,
     }
     old = app.database.write_now(slices.claim_slice, holder=first, **take)
-    marked = app.database.write_now(slices.mark, old, first, cursor=-1, limit=100)
+    marked = app.database.write_now(gate.mark, old, first, cursor=-1, limit=100)
     forget_leases(app)
     return old, app.database.write_now(slices.claim_slice, holder=second, **take), marked
 
@@ -289,7 +289,7 @@ async def test_a_late_receipt_counts_though_a_later_attempt_is_on_the_wire_or_fa
     await publish(app, notice())
     old, new, marked = fenced(app)
     second = Holder(owner="second", lease=30)
-    again = app.database.write_now(slices.mark, new, second, cursor=-1, limit=100)
+    again = app.database.write_now(gate.mark, new, second, cursor=-1, limit=100)
     failed = Decision(slot=again.rows[0].slot, attempt=2, state=FAILED, reason="rejected")
     app.database.write_now(outcomes.settle, app.vault, new, [failed], keep_ids=False)
     facts = [Decision(slot=row.slot, attempt=1, state=SENT) for row in marked.rows]
@@ -380,8 +380,8 @@ async def test_a_channel_that_halts_stops_the_hands_that_are_at_work(app: App) -
         reopen_wait=0,
         uncertain_limit=UNCERTAIN_LIMIT,
     )
-    assert len(app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=3).rows) == 3
+    assert len(app.database.write_now(gate.mark, claim, holder, cursor=-1, limit=3).rows) == 3
     app.database.write_now(channel_store.pause_channel, "email", 30)
-    stopped = app.database.write_now(slices.mark, claim, holder, cursor=-1, limit=3)
+    stopped = app.database.write_now(gate.mark, claim, holder, cursor=-1, limit=3)
     assert (stopped.rows, stopped.exhausted) == ([], True)
     assert states(app) == {"sending": 3, "pending": 9}

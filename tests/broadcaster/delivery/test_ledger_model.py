@@ -18,17 +18,17 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from broadcaster.app import App
-from broadcaster.domain.deliveries import PENDING, SENDING, STATES, UNCONFIRMED
+from broadcaster.domain.deliveries import PENDING, SENDING, STATES, UNCONFIRMED, MarkedRow
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT, Moment, consequence, decide
 from broadcaster.inbound import status_updates
 from broadcaster.publishing import corrections
 from broadcaster.publishing.press import Press
-from broadcaster.store import address_effects, fanout, ledger, outcomes, slices
+from broadcaster.store import address_effects, fanout, gate, ledger, outcomes, slices
 from broadcaster.store import channels as channel_store
 from broadcaster.store.failure_causes import Watcher
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
-from broadcaster.store.slices import Claim, MarkedRow
+from broadcaster.store.slices import Claim
 from broadcaster.store.tables import delivery, run, slice_
 from channels.base.contract import (
     Deferred,
@@ -124,7 +124,7 @@ class World:
             return
         try:
             found = self.write(
-                slices.mark,
+                gate.mark,
                 hand.claim,
                 hand.holder,
                 cursor=hand.cursor,
@@ -459,7 +459,7 @@ class World:
             self.claim(hand)
             if hand.claim is not None:
                 found = self.write(
-                    slices.mark, hand.claim, hand.holder, cursor=hand.claim.after_slot, limit=1000
+                    gate.mark, hand.claim, hand.holder, cursor=hand.claim.after_slot, limit=1000
                 )
                 for row in found.rows:
                     self.out[hand.claim.edition, row.slot] += 1

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcaster.domain.deliveries import FAILED, PENDING, SENT, SKIPPED, UNCONFIRMED
+from broadcaster.domain.deliveries import FAILED, PENDING, SENT, SKIPPED, UNCONFIRMED, MarkedRow
 from broadcaster.domain.retry_policy import (
     ADDRESSES,
     CLOSINGS,
@@ -36,7 +36,6 @@ from broadcaster.domain.retry_policy import (
     uncertain_limit,
     wait_before,
 )
-from broadcaster.store.slices import MarkedRow
 from channels.base.contract import (
     Deferred,
     Failure,

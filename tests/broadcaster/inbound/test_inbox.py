@@ -26,7 +26,7 @@ from broadcaster.publishing import corrections
 from broadcaster.publishing.press import Press
 from broadcaster.store import announcements as announcement_store
 from broadcaster.store import channels as channel_store
-from broadcaster.store import inbox, ledger, metrics, outcomes, slices
+from broadcaster.store import gate, inbox, ledger, metrics, outcomes, slices
 from broadcaster.store.tables import delivery, provider_message, receipt, run, slice_
 from channels.base.contract import (
     AddressEvent,
@@ -391,7 +391,7 @@ async def test_a_status_that_comes_before_our_own_commit_is_applied_after_it(cit
         uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert claim is not None
-    marked = city.app.database.write_now(slices.mark, claim, HOLDER, cursor=-1, limit=10)
+    marked = city.app.database.write_now(gate.mark, claim, HOLDER, cursor=-1, limit=10)
     early = city.status("delivered", provider_id="early")
     await city.hear(early)
     assert city.state() == "sending"

@@ -20,7 +20,7 @@ from broadcaster.domain.deliveries import SENDING, SENT, Decision
 from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.publishing import corrections, publications
 from broadcaster.publishing.press import Press
-from broadcaster.store import address_effects, fanout, ledger, outcomes, slices
+from broadcaster.store import address_effects, fanout, gate, ledger, outcomes, slices
 from broadcaster.store.fanout import MAX_SLOT, FanOut, Sizes
 from broadcaster.store.leases import Holder
 from broadcaster.store.tables import delivery, run, slice_
@@ -167,7 +167,7 @@ async def test_an_edition_that_was_sent_before_its_seal_is_done_at_its_seal(app:
         reopen_wait=0,
         uncertain_limit=UNCERTAIN_LIMIT,
     ):
-        marked = app.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=100)
+        marked = app.database.write_now(gate.mark, part, OTHER, cursor=-1, limit=100)
         facts = [Decision(slot=row.slot, attempt=row.attempt, state=SENT) for row in marked.rows]
         app.database.write_now(outcomes.settle, app.vault, part, facts, keep_ids=False)
         app.database.write_now(slices.release, part, OTHER)
@@ -480,7 +480,7 @@ async def test_a_correction_waits_until_the_originals_rows_have_settled(app: App
         uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert part is not None
-    marked = app.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=5)
+    marked = app.database.write_now(gate.mark, part, OTHER, cursor=-1, limit=5)
     second = correct(app, done.id)
     assert claim(app) is None, "five rows are on the wire, seven wait"
     facts = [Decision(slot=row.slot, attempt=row.attempt, state=SENT) for row in marked.rows]
@@ -506,7 +506,7 @@ async def test_a_third_edition_waits_for_the_first_too(local: App) -> None:
         uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert part is not None
-    local.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=100)
+    local.database.write_now(gate.mark, part, OTHER, cursor=-1, limit=100)
     correct(local, done.id)
     third = correct(local, done.id, summary="Sampai pukul 16.00.")
     assert claim(local) is None
@@ -564,7 +564,7 @@ async def test_whoever_had_an_uncertain_message_is_told_of_the_withdrawal(app: A
         uncertain_limit=UNCERTAIN_LIMIT,
     )
     assert part is not None
-    marked = app.database.write_now(slices.mark, part, OTHER, cursor=-1, limit=4)
+    marked = app.database.write_now(gate.mark, part, OTHER, cursor=-1, limit=4)
     forget_leases(app)  # the worker died with four on the wire
     second = withdraw(app, done.id)
     await drain_all(app)

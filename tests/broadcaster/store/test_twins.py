@@ -21,7 +21,7 @@ from broadcaster.inbound import inbox
 from broadcaster.publishing import corrections
 from broadcaster.publishing.press import Press
 from broadcaster.runtime import secret_key
-from broadcaster.store import address_effects, respelling, slices
+from broadcaster.store import address_effects, gate, respelling, slices
 from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.tables import STATES, provider_message
 from channels.base.contract import AddressEvent, Deferred, Receipt, Rejected
@@ -247,7 +247,7 @@ async def test_what_a_killed_worker_left_on_the_wire_is_corrected_once(
             uncertain_limit=UNCERTAIN_LIMIT,
         )
         assert claim is not None
-        slices.mark(connection, claim, holder, cursor=-1, limit=10)
+        gate.mark(connection, claim, holder, cursor=-1, limit=10)
 
     city.app.database.write_now(mark)
     assert "sending" in states(city.app)
