@@ -37,11 +37,14 @@ Play: TypeAlias = Move | int | str
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """Reply to a recipient at RCPT, DATA or content, held back until `gate` is set."""
+    """Reply to a recipient at RCPT, DATA or content: begun when `gate` is set; a content that was
+    taken is answered `delay` seconds later.
+    """
 
     reply: Play
     step: str = "RCPT"
     gate: asyncio.Event | None = None
+    delay: float = 0.0
 
 
 _GOOD = Answer(reply=Move.GOOD)

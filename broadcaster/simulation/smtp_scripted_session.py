@@ -111,7 +111,12 @@ class ScriptedSession(Session):
         if answer.reply not in (Move.DROP, Move.SILENCE) and _ACCEPTED.fullmatch(reply):
             at = asyncio.get_running_loop().time()
             self._transcript.arrived.update(dict.fromkeys(recipients, at))
-        self._say(reply, answer)
+        if not answer.delay:
+            self._say(reply, answer)
+            return
+        self._held = True
+        resume = partial(self._resume, partial(self._say, reply, answer))
+        asyncio.get_running_loop().call_later(answer.delay, resume)
 
     def _say(self, reply: bytes, answer: Answer) -> None:
         """Give a reply in the manner of the answer."""
