@@ -1,5 +1,10 @@
 """Variables that look like settings and are none: a misspelt one would otherwise be passed over in
 silence. Pure.
+
+difflib stays: for 8 000 areas, categories and fields with one or two slips rapidfuzz named the
+right one at most 0.6 points more often (99.4 to 100 % with one slip, 97 to 99.8 % with two), but
+its import costs every start of the program 10 ms of CPU instead of 1, for microseconds saved on an
+error.
 """
 
 from collections.abc import Collection, Iterator

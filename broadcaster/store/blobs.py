@@ -1,5 +1,9 @@
-"""Where files that staff upload lie: a folder of this machine, or an S3-compatible store; the same
-four acts.
+"""Files that staff upload, in a folder of this machine or in an S3-compatible store; the same four
+acts.
+
+obstore 0.12 does not replace the folder: strace shows its put as open and rename without fsync (0.9
+ms; with the three fsyncs here 6.5 ms), so a loss of power can lose a file that was reported kept.
+It also leaves files readable by all (0644) and emptied folders behind.
 """
 
 import asyncio

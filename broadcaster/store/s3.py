@@ -1,5 +1,11 @@
 """An S3-compatible object store over HTTP, each request signed by Signature Version 4 (headers,
 whole payload).
+
+obstore 0.12 would save the 40 lines of signing and is about as quick (300 kB: put 2.6 to 6.0 ms,
+get 0.6 to 4.4; here 5.0 to 6.6 and 2.6), and retries. It takes orders from the environment, though,
+past the settings: HTTP_PROXY diverts every request, even with a proxy and exclusions of our own,
+AWS_SESSION_TOKEN is sent and signed, AWS_SKIP_SIGNATURE leaves out the signature. Its errors carry
+the address, and the status in prose only.
 """
 
 import hashlib

@@ -21,9 +21,10 @@ import uvloop
 
 from benchmarks.parts import table
 from broadcaster.app import App
+from broadcaster.simulation.smtp_script import Answer
 from broadcaster.store.migrate import migrate
 from support.bad_recipients import email_city, graph, in_slot_order, mailbox, phone, whatsapp_city
-from support.picky_smtp import Answer, PickySmtp
+from support.mail_servers import picky
 from support.world import deliverer, emergency, publish
 
 SLOW_SECONDS = 5.0
@@ -52,14 +53,18 @@ async def last_good(
 
 async def email(folder: Path, people: int, choice: Choice, answer: Answer) -> float:
     """Seconds by mail."""
-    url, server = f"sqlite:///{folder}/siaran.db", PickySmtp()
+    url, server = f"sqlite:///{folder}/siaran.db", picky()
     migrate(url)
     async with email_city(url, folder, server, map(mailbox, range(people))) as app:
         bad = choice(in_slot_order(app, "email"))
-        server.answers = dict.fromkeys(bad, answer)
+        server.script.recipients = dict.fromkeys(bad, answer)
         await publish(app, emergency())
         return await last_good(
-            app, "email", asyncio.get_running_loop().time(), server.arrived, people - len(bad)
+            app,
+            "email",
+            asyncio.get_running_loop().time(),
+            server.transcript.arrived,
+            people - len(bad),
         )
 
 

