@@ -10,16 +10,22 @@ from typing import Any, Literal
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import Connection
 
+from broadcaster.app import App
 from broadcaster.domain import accounts as rules
 from broadcaster.domain.accounts import NAME_LIMIT, Account, AccountRole, BadAccount
 from broadcaster.staff import account_alerts
 from broadcaster.staff.oidc import Identity
+from broadcaster.staff.sign_in import open_session
+from broadcaster.staff.sign_in_throttle import Browser
 from broadcaster.store import accounts, audit, sessions
 from broadcaster.store.accounts import LastAdmin
+from broadcaster.store.sessions import Session
 
 NAMES_TRIED = 1000
 SIGN_ON = "oidc"
-"""Who gives accounts and roles here: no member of staff."""
+"""Name of the city's sign-on: as the way that a session began, and as the actor who gives accounts
+and roles.
+"""
 
 Problem = Literal["", "no_role", "disabled"]
 
@@ -36,6 +42,29 @@ class Admission:
     account: Account | None
     problem: Problem = ""
     kept_admin: bool = False
+
+
+def enter(
+    connection: Connection,
+    app: App,
+    browser: Browser,
+    identity: Identity,
+    *,
+    hint: str,
+    before: Session | None,
+) -> tuple[Admission, str]:
+    """Admit somebody whom the provider proved and return the value of their new session's cookie.
+
+    The session that the browser had `before` ends. `hint` is the sealed id token.
+    """
+    mapping = rules.read_role_mapping(app.settings.oidc_roles)
+    detail = {"from": browser.address, "agent": browser.agent}
+    admission = admit(connection, identity, mapping, now=app.clock(), detail=detail)
+    if admission.problem or admission.account is None:
+        return admission, ""
+    if before is not None:
+        sessions.end(connection, before.id, before.account.id)
+    return admission, open_session(connection, app, admission.account, browser, SIGN_ON, hint=hint)
 
 
 def admit(

@@ -9,35 +9,31 @@ from urllib.parse import quote
 
 import msgspec
 import structlog
-from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broadcaster.app import App
-from broadcaster.domain import accounts as rules
 from broadcaster.runtime.i18n import LANGUAGES, words
-from broadcaster.staff import oidc
+from broadcaster.staff import oidc, provisioning
 from broadcaster.staff.oidc import Attempt, Identity, SignOnError
 from broadcaster.staff.oidc_client import PAUSE_SECONDS, SignOn
-from broadcaster.staff.provisioning import Admission, admit
-from broadcaster.store import accounts, audit, sessions
+from broadcaster.staff.provisioning import Admission
+from broadcaster.store import accounts
+from broadcaster.store.sessions import HALF
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import (
-    HALF,
     SIGN_IN,
     app_of,
-    client_of,
     current_session,
     note_miss,
     session_of,
 )
 from broadcaster.web.staff import frame, signin
 from broadcaster.web.staff.addresses import HOME, safe_target
+from broadcaster.web.staff.browsers import browser_of
 from subscribers.vault import SealBroken
 
-WAY = "oidc"
-"""How a session says that it began here."""
 KEPT = "/redaksi/masuk/sso/tetap"
 _ATTEMPT, _HINT = "sso attempt", "sso hint"
 """What a seal serves: one made for the one opens nothing of the other."""
@@ -118,7 +114,7 @@ async def leave(request: Request) -> Response:
     """End this session, and the provider's too where the person came in by it."""
     found = session_of(request)
     response = await signin.leave(request)
-    if found.way != WAY:
+    if found.way != provisioning.SIGN_ON:
         return response
     sign_on: SignOn = request.app.state.sign_on
     there = (
@@ -142,41 +138,13 @@ async def left(request: Request) -> Response:
 
 
 async def _enter(request: Request, identity: Identity, token: str) -> tuple[Admission, str]:
-    """What becomes of somebody proved, and the value of their new session's cookie; the session of
-    before ends.
-    """
-    app, before = app_of(request), await current_session(request)
-    detail = {"from": client_of(request), "agent": signin.agent_of(request)}
-    mapping, now = rules.read_role_mapping(app.settings.oidc_roles), app.clock()
+    """Admit somebody whom the provider proved; the value of their new session's cookie."""
+    app = app_of(request)
     hint = base64.b64encode(app.vault.seal(_HINT, token)).decode()
-
-    def act(connection: Connection) -> tuple[Admission, str]:
-        admission = admit(connection, identity, mapping, now=now, detail=detail)
-        if admission.problem or admission.account is None:
-            return admission, ""
-        person = admission.account
-        if before is not None:
-            sessions.end(connection, before.id, before.account.id)
-        value = sessions.start(
-            connection,
-            person.id,
-            way=WAY,
-            agent=detail["agent"],
-            place=detail["from"],
-            at=now.timestamp(),
-            hint=hint,
-        )
-        audit.append(
-            connection,
-            at=now,
-            actor=person.actor,
-            act="sign_in",
-            subject=person.actor,
-            detail={**detail, "way": WAY},
-        )
-        return admission, value
-
-    return await app.database.write(act)
+    before = await current_session(request)
+    return await app.database.write(
+        provisioning.enter, app, browser_of(request), identity, hint=hint, before=before
+    )
 
 
 def _attempt(request: Request) -> Attempt | None:
