@@ -14,7 +14,7 @@ from broadcaster.app import App
 from broadcaster.domain import accounts as rules
 from broadcaster.domain.accounts import NAME_LIMIT, Account, AccountRole, BadAccount
 from broadcaster.staff import account_alerts
-from broadcaster.staff.oidc import Identity
+from broadcaster.staff.oidc_claims import Identity
 from broadcaster.staff.sign_in import open_session
 from broadcaster.staff.sign_in_throttle import Browser
 from broadcaster.store import accounts, audit, sessions

@@ -16,7 +16,8 @@ from starlette.responses import RedirectResponse, Response
 from broadcaster.app import App
 from broadcaster.runtime.i18n import LANGUAGES, words
 from broadcaster.staff import oidc, provisioning
-from broadcaster.staff.oidc import Attempt, Identity, SignOnError
+from broadcaster.staff.oidc import Attempt, SignOnError
+from broadcaster.staff.oidc_claims import Identity
 from broadcaster.staff.oidc_client import PAUSE_SECONDS, SignOn
 from broadcaster.staff.provisioning import Admission
 from broadcaster.store import accounts
