@@ -22,7 +22,7 @@ from broadcaster.store import accounts, audit, sessions, sign_in_throttle
 from broadcaster.store.sessions import HALF, Session
 from broadcaster.store.sign_in_throttle import Asker
 
-Problem = Literal[
+ProblemCode = Literal[
     "",
     "signin.wait",
     "signin.busy",
@@ -47,7 +47,7 @@ class Outcome:
     cookie: str = ""
     half: bool = False
     stored: str = ""
-    problem: Problem = ""
+    problem: ProblemCode = ""
     wait: int = 0
 
     def text(self, t: Words) -> str:

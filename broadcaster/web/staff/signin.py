@@ -1,6 +1,4 @@
-"""Signing in and out: name and password, then the second factor where there is one. Who guesses
-waits longer and longer.
-"""
+"""The pages of signing in and out: name and password, then the second factor where there is one."""
 
 from typing import Any
 from urllib.parse import quote
@@ -31,7 +29,7 @@ UNTRIED = Outcome()
 
 
 async def show(request: Request) -> Response:
-    """The form."""
+    """Show the form."""
     session = await current_session(request)
     if session is not None and session.way != HALF:
         return RedirectResponse(safe_target(request.query_params.get("ke", "")), 303)
@@ -39,7 +37,7 @@ async def show(request: Request) -> Response:
 
 
 async def enter(request: Request) -> Response:
-    """Check name and password; a new session, or one that waits for the second factor."""
+    """Check name and password; a right one leads in, or to the form of the second factor."""
     form = await request.form()
     name, password, target = (_text(form, key) for key in ("nama", "sandi", "ke"))
     browser = browser_of(request, name)
@@ -50,14 +48,14 @@ async def enter(request: Request) -> Response:
 
 
 async def ask_code(request: Request) -> Response:
-    """The form of the second factor."""
+    """Show the form of the second factor."""
     if await _half(request) is None:
         return RedirectResponse(SIGN_IN, 303)
     return _code_form(request)
 
 
 async def enter_code(request: Request) -> Response:
-    """Check the second factor or a recovery code; only now the session is whole."""
+    """Check a code of the second factor or a recovery code."""
     form = await request.form()
     code, target = _text(form, "kode"), _text(form, "ke")
     half = await _half(request)
