@@ -101,7 +101,7 @@ def _texts(tree: ast.AST) -> Iterator[str]:
 
 LIBRARIES = {
     "broadcaster/runtime/logs.py": {"telegram"},
-    "broadcaster/staff/oidc.py": {"email"},
+    "broadcaster/staff/oidc_claims.py": {"email"},
     "broadcaster/store/accounts.py": {"email", "telegram"},
     "broadcaster/store/staff_tables.py": {"email", "telegram"},
 }

@@ -2,7 +2,7 @@
 audited.
 
 Each function with a Connection is one transaction, to be run through `Database.write`. Whether the
-right password was given first is for the caller to have asked (web/staff/guessing.py): looking at
+right password was given first is for the caller to have asked (sign_in.confirm_password): checking
 it takes 50 ms on purpose, too long for a transaction.
 """
 

@@ -1,5 +1,5 @@
-"""Who may come in by the city's sign-on: accounts are made when first needed, their roles follow
-the provider each time.
+"""Accounts of the city's sign-on: made when first needed, their roles follow the provider each
+time.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,32 +10,59 @@ from typing import Any, Literal
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import Connection
 
+from broadcaster.app import App
 from broadcaster.domain import accounts as rules
 from broadcaster.domain.accounts import NAME_LIMIT, Account, AccountRole, BadAccount
 from broadcaster.staff import account_alerts
-from broadcaster.staff.oidc import Identity
+from broadcaster.staff.oidc_claims import Identity
+from broadcaster.staff.sign_in import open_session
+from broadcaster.staff.sign_in_throttle import Browser
 from broadcaster.store import accounts, audit, sessions
 from broadcaster.store.accounts import LastAdmin
+from broadcaster.store.sessions import Session
 
 NAMES_TRIED = 1000
 SIGN_ON = "oidc"
-"""Who gives accounts and roles here: no member of staff."""
-
-Problem = Literal["", "no_role", "disabled"]
+"""Name of the city's sign-on: as the way that a session began, and as the actor who gives accounts
+and roles.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Admission:
-    """What came of it. `account` is None for somebody who has none and gets none; with a problem
-    nobody may come in.
+    """Outcome for a proved person. `account` is None for somebody who has none and gets none; with
+    a problem nobody may come in.
 
     `kept_admin`: the provider takes the role of pengelola from the last one; it stays, and that
     person must be told.
     """
 
     account: Account | None
-    problem: Problem = ""
+    problem: Literal["", "no_role", "disabled"] = ""
     kept_admin: bool = False
+
+
+def enter(
+    connection: Connection,
+    app: App,
+    browser: Browser,
+    identity: Identity,
+    *,
+    hint: str,
+    before: Session | None,
+) -> tuple[Admission, str]:
+    """Admit somebody whom the provider proved and return the value of their new session's cookie.
+
+    The session that the browser had `before` ends. `hint` is the sealed id token.
+    """
+    mapping = rules.read_role_mapping(app.settings.oidc_roles)
+    detail = {"from": browser.address, "agent": browser.agent}
+    admission = admit(connection, identity, mapping, now=app.clock(), detail=detail)
+    if admission.problem or admission.account is None:
+        return admission, ""
+    if before is not None:
+        sessions.end(connection, before.id, before.account.id)
+    return admission, open_session(connection, app, admission.account, browser, SIGN_ON, hint=hint)
 
 
 def admit(
@@ -46,83 +73,76 @@ def admit(
     now: datetime,
     detail: Mapping[str, Any],
 ) -> Admission:
-    """Find or make the account of somebody whom the provider proved, and give it the roles that the
-    provider names.
+    """Find or make the account of a proved person and give it the roles that the provider names.
 
-    Who has no role gets no account; who had one loses it, with every session, and cannot come in.
-    The last pengelola is kept. `detail` goes into the audit. Only issuer and subject find an
-    account: nobody takes one over by its name or email.
+    Whoever has no role gets no account; whoever had one loses it, with every session, and cannot
+    come in. The last pengelola is kept. `detail` goes into the audit. Only issuer and subject find
+    an account: nobody takes one over by its name or email.
     """
+    detail = {**detail, "way": SIGN_ON}
     roles = rules.mapped_roles(identity.values, mapping)
-    found = accounts.by_subject(connection, identity.issuer, identity.subject)
-    if found is None and not roles:
+    account = accounts.by_subject(connection, identity.issuer, identity.subject)
+    if account is None and not roles:
         return Admission(account=None, problem="no_role")
-    if found is None:
-        found = _make(connection, identity, roles, now)
-        account_alerts.tell(connection, "account_add", found, by=SIGN_ON, at=now.timestamp())
-        _note(connection, found, "account_add", now, {**detail, "way": "oidc", "roles": roles})
-    elif found.disabled_at is not None:
-        _note(
-            connection, found, "sign_in_failed", now, {**detail, "way": "oidc", "why": "disabled"}
-        )
-        return Admission(account=found, problem="disabled")
-    admission = _follow(connection, found, roles, now, detail)
+    if account is None:
+        account = _make(connection, identity, roles, now)
+        account_alerts.tell(connection, "account_add", account, by=SIGN_ON, at=now.timestamp())
+        _note(connection, account, "account_add", now, {**detail, "roles": roles})
+    elif account.disabled_at is not None:
+        _note(connection, account, "sign_in_failed", now, {**detail, "why": "disabled"})
+        return Admission(account=account, problem="disabled")
+    admission = _follow(connection, account, roles, now, detail)
     if admission.problem:
-        sessions.end_all(connection, found.id)
-        _note(
-            connection,
-            found,
-            "sign_in_failed",
-            now,
-            {**detail, "way": "oidc", "why": admission.problem},
-        )
+        sessions.end_all(connection, account.id)
+        _note(connection, account, "sign_in_failed", now, {**detail, "why": admission.problem})
     return admission
 
 
 def _follow(
     connection: Connection,
-    found: Account,
+    account: Account,
     roles: tuple[AccountRole, ...],
     now: datetime,
     detail: Mapping[str, Any],
 ) -> Admission:
     """Give an account the provider's roles, and the last pengelola their own besides."""
-    kept, changed = False, replace(found, roles=roles)
+    changed, last_admin = _with_roles(connection, account, roles)
+    if changed.roles != account.roles:
+        account_alerts.tell(connection, "account_roles", changed, by=SIGN_ON, at=now.timestamp())
+        states = {"before": account.roles, "after": changed.roles}
+        _note(connection, account, "account_roles", now, {**detail, **states})
+    if last_admin:
+        _note(connection, account, "last_admin_kept", now, {**detail, "provider": roles})
+    problem: Literal["", "no_role"] = "" if roles else "no_role"
+    return Admission(account=changed, problem=problem, kept_admin=last_admin)
+
+
+def _with_roles(
+    connection: Connection, account: Account, roles: tuple[AccountRole, ...]
+) -> tuple[Account, bool]:
+    """Store an account with these roles; True where it is the last pengelola and stays that."""
+    changed = replace(account, roles=roles)
     try:
         accounts.change(connection, changed)
     except LastAdmin:
-        kept, changed = (
-            True,
-            replace(
-                found,
-                roles=tuple(role for role in rules.ACCOUNT_ROLES if role in {*roles, "admin"}),
-            ),
-        )
+        wanted = {*roles, "admin"}
+        kept_roles = tuple(role for role in rules.ACCOUNT_ROLES if role in wanted)
+        changed = replace(account, roles=kept_roles)
         accounts.change(connection, changed)
-    if changed.roles != found.roles:
-        account_alerts.tell(connection, "account_roles", changed, by=SIGN_ON, at=now.timestamp())
-        _note(
-            connection,
-            found,
-            "account_roles",
-            now,
-            {**detail, "way": "oidc", "before": found.roles, "after": changed.roles},
-        )
-    if kept:
-        _note(
-            connection, found, "last_admin_kept", now, {**detail, "way": "oidc", "provider": roles}
-        )
-    return Admission(account=changed, problem="" if roles else "no_role", kept_admin=kept)
+        return changed, True
+    return changed, False
 
 
 def _make(
     connection: Connection, identity: Identity, roles: tuple[AccountRole, ...], now: datetime
 ) -> Account:
-    """A new account under the first free name; that of another web process which was quicker, where
-    there is one.
+    """Add an account under the first free name, or return that of another web process that was
+    quicker.
     """
     for name in _names(identity):
-        wanted = Account(
+        if accounts.find(connection, name) is not None:
+            continue
+        account = Account(
             id=0,
             name=name,
             full_name=identity.full_name or name,
@@ -132,10 +152,8 @@ def _make(
             issuer=identity.issuer,
             subject=identity.subject,
         )
-        if accounts.find(connection, name) is not None:
-            continue
         try:
-            return accounts.add(connection, wanted, at=now.timestamp())
+            return accounts.add(connection, account, at=now.timestamp())
         except BadAccount:
             other = accounts.by_subject(connection, identity.issuer, identity.subject)
             if other is not None:
@@ -144,7 +162,7 @@ def _make(
 
 
 def _names(identity: Identity) -> Iterator[str]:
-    """rina, rina2, rina3, ..."""
+    """Yield rina, rina2, rina3, ..."""
     first = rules.name_from(identity.name)
     yield first
     for number in range(2, NAMES_TRIED):
@@ -159,6 +177,7 @@ def _email(text: str) -> str:
 
 
 def _note(
-    connection: Connection, found: Account, act: str, now: datetime, detail: Mapping[str, Any]
+    connection: Connection, account: Account, act: str, now: datetime, detail: Mapping[str, Any]
 ) -> None:
-    audit.append(connection, at=now, actor=found.actor, act=act, subject=found.actor, detail=detail)
+    actor = account.actor
+    audit.append(connection, at=now, actor=actor, act=act, subject=actor, detail=detail)

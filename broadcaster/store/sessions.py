@@ -13,6 +13,8 @@ from broadcaster.domain.accounts import Account
 from broadcaster.store import accounts
 from broadcaster.store.staff_tables import account, session
 
+HALF = "half"
+"""`way` of a session that still lacks the second factor: it opens nothing."""
 IDLE_SECONDS = 2 * 3600
 """Without a request for so long the person must sign in again; autosave counts, so nobody loses a
 text while writing.

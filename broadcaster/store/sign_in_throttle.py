@@ -13,7 +13,7 @@ out of their own keys alone. - Who was refused for the name's sake keeps a place
 PATIENCE seconds after the time that they were told; while somebody waits who tried less, those who
 tried more are refused. Tries from one network (/24, /48) rank together.
 
-A browser in which its owner signed in before (web/staff/known.py) is counted by itself and waits
+A browser in which its owner signed in before (web/staff/trusted_browsers.py) is counted by itself and waits
 for nobody else.
 """
 

@@ -20,7 +20,8 @@ import pytest_asyncio
 from broadcaster.domain.accounts import Account
 from broadcaster.newsroom import corrections, drafts, release, review
 from broadcaster.store import accounts
-from broadcaster.web.base.authorization import HALF, SIGN_IN, Row
+from broadcaster.store.sessions import HALF
+from broadcaster.web.base.authorization import SIGN_IN, Row
 from support.browsing import running
 from support.staff_rows import (
     COMPOSED,

@@ -115,6 +115,7 @@ class Provider:
         claims |= {
             "nonce": {"nonce": "tebakan"},
             "audience": {"aud": "aplikasi-lain"},
+            "audience_azp": {"aud": "aplikasi-lain", "azp": CLIENT},
             "two_audiences": {"aud": [CLIENT, "aplikasi-lain"]},
             "azp": {"aud": [CLIENT, "aplikasi-lain"], "azp": "aplikasi-lain"},
             "issuer": {"iss": "https://lain.example"},
@@ -125,7 +126,9 @@ class Provider:
         }.get(self.conduct.misdeed, {})
         if self.does("no_nonce"):
             del claims["nonce"]
-        if self.does("none"):
+        if self.does("bare_none"):
+            del claims["at_hash"]
+        if self.does("none") or self.does("bare_none"):
             return unsigned({"alg": "none", "typ": "JWT"}, claims) + "."
         if self.does("hs256"):
             public = self.key.as_pem(private=False)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from broadcaster.app import App
 from broadcaster.domain.accounts import Account, Right
 from broadcaster.store import audit, sessions, sign_in_throttle, tokens
-from broadcaster.store.sessions import Session
+from broadcaster.store.sessions import HALF, Session
 from broadcaster.web.base import csrf as forms
 from broadcaster.web.base.body_limits import Body
 from broadcaster.web.base.storable import StorableRequest
@@ -35,8 +35,6 @@ FORM_FIELDS = 400
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 SIGN_IN = "/redaksi/masuk"
 CHOOSE_PASSWORD = "/redaksi/akun/sandi"  # noqa: S105  an address
-HALF = "half"
-"""`way` of a session that still lacks the second factor: it opens nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,11 +12,14 @@ from starlette.responses import RedirectResponse, Response
 
 from broadcaster.app import App
 from broadcaster.domain.accounts import Account
-from broadcaster.staff import own_account
+from broadcaster.staff import own_account, sign_in
 from broadcaster.staff.own_account import Owner
+from broadcaster.staff.sign_in import Outcome
 from broadcaster.store import accounts, sessions
-from broadcaster.web.base.authorization import CHOOSE_PASSWORD, HALF, account_of, app_of, session_of
+from broadcaster.store.sessions import HALF
+from broadcaster.web.base.authorization import CHOOSE_PASSWORD, account_of, app_of, session_of
 from broadcaster.web.staff import frame, link_chat
+from broadcaster.web.staff.browsers import browser_of
 
 ADDRESS = "/redaksi/akun"
 WAYS = ("password", "totp", "recovery", "oidc", HALF)
@@ -55,6 +58,13 @@ def owner_of(request: Request, *, choosing: bool = False) -> Owner:
     if session.account.must_change and not choosing:
         raise HTTPException(303, headers={"Location": CHOOSE_PASSWORD})
     return Owner(account=session.account, session=session.id, now=app_of(request).clock())
+
+
+async def confirm_password(request: Request, password: str) -> Outcome:
+    """Ask who is signed in for the password once more."""
+    account = account_of(request)
+    browser = browser_of(request, account.name)
+    return await sign_in.confirm_password(app_of(request), browser, account, password)
 
 
 def done(what: str) -> Response:

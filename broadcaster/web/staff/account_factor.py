@@ -15,8 +15,7 @@ from broadcaster.staff.own_account import Owner
 from broadcaster.web.base.authorization import app_of
 from broadcaster.web.base.qr_codes import qr
 from broadcaster.web.staff import frame
-from broadcaster.web.staff.account import ADDRESS, done, owner_of, text_of
-from broadcaster.web.staff.sign_in_throttle import ask_again
+from broadcaster.web.staff.account import ADDRESS, confirm_password, done, owner_of, text_of
 
 ACTS = {"hapus": "off", "pemulihan": "renew"}
 """What asks for nothing but the password: how addresses name it, and keys below "staff.account."."""
@@ -42,15 +41,15 @@ async def turn_on(request: Request) -> Response:
         return _setup(
             request, *own_account.begin_second_factor(app.vault, owner), problem=str(refused)
         )
-    asked = await ask_again(request, owner.account, text_of(form, "sandi"))
-    if asked.problem:
+    confirmed = await confirm_password(request, text_of(form, "sandi"))
+    if confirmed.problem:
         return _setup(
             request,
             secret,
             sealed,
-            problem=asked.said(frame.words_of(request)),
+            problem=confirmed.text(frame.words_of(request)),
             field="sandi",
-            wait=asked.wait,
+            wait=confirmed.wait,
         )
     try:
         codes = await app.database.write(
@@ -71,11 +70,10 @@ async def ask(request: Request) -> Response:
 async def act(request: Request) -> Response:
     """Do so, if the password is right."""
     app, owner, form = app_of(request), owner_of(request), await request.form()
-    asked = await ask_again(request, owner.account, text_of(form, "sandi"))
-    if asked.problem:
-        return _confirm(
-            request, owner, problem=asked.said(frame.words_of(request)), wait=asked.wait
-        )
+    confirmed = await confirm_password(request, text_of(form, "sandi"))
+    if confirmed.problem:
+        problem = confirmed.text(frame.words_of(request))
+        return _confirm(request, owner, problem=problem, wait=confirmed.wait)
     if _act(request) == "off":
         await app.database.write(own_account.turn_off, owner)
         return done("kode-mati")

@@ -11,8 +11,7 @@ from broadcaster.domain.credentials import PASSWORD_LONGEST, PASSWORD_SHORTEST
 from broadcaster.staff import own_account
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import frame
-from broadcaster.web.staff.account import done, owner_of, text_of
-from broadcaster.web.staff.sign_in_throttle import ask_again
+from broadcaster.web.staff.account import confirm_password, done, owner_of, text_of
 
 HOME = "/redaksi/"
 
@@ -28,15 +27,14 @@ async def change(request: Request) -> Response:
     if not owner.account.local:
         raise HTTPException(403)
     form = await request.form()
-    asked = await ask_again(request, owner.account, text_of(form, "lama"))
-    if asked.problem:
-        return _form(
-            request, field="lama", problem=asked.said(frame.words_of(request)), wait=asked.wait
-        )
+    confirmed = await confirm_password(request, text_of(form, "lama"))
+    if confirmed.problem:
+        problem = confirmed.text(frame.words_of(request))
+        return _form(request, field="lama", problem=problem, wait=confirmed.wait)
     try:
         typed = (text_of(form, "baru"), text_of(form, "ulang"))
         hashed = await app.hasher.run(
-            partial(own_account.hash_new_password, asked.stored, *typed, owner.account)
+            partial(own_account.hash_new_password, confirmed.stored, *typed, owner.account)
         )
     except BadAccount as refused:
         return _form(request, field="baru", problem=str(refused))

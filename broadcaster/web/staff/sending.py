@@ -24,8 +24,9 @@ from broadcaster.runtime.i18n import words
 from broadcaster.store import announcements, audit, drafts, retention
 from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.audit import Entry
+from broadcaster.store.sessions import HALF
 from broadcaster.web.base import pages
-from broadcaster.web.base.authorization import HALF, account_of, app_of, current_session
+from broadcaster.web.base.authorization import account_of, app_of, current_session
 from broadcaster.web.base.edition_view import view
 from broadcaster.web.staff import actors, frame
 from broadcaster.web.staff.announcement import found

@@ -1,5 +1,6 @@
-"""Signing in and out by the city's own account (OpenID Connect). Whatever goes wrong is said in
-words, and lets nobody in.
+"""The pages of signing in and out by the city's own account (OpenID Connect).
+
+Whatever goes wrong is put into words and lets nobody in.
 """
 
 import base64
@@ -9,58 +10,56 @@ from urllib.parse import quote
 
 import msgspec
 import structlog
-from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broadcaster.app import App
-from broadcaster.domain import accounts as rules
 from broadcaster.runtime.i18n import LANGUAGES, words
-from broadcaster.staff import oidc
-from broadcaster.staff.oidc import Attempt, Identity, SignOnError
+from broadcaster.staff import oidc, provisioning
+from broadcaster.staff.oidc import Attempt, SignOnError
+from broadcaster.staff.oidc_claims import Identity
 from broadcaster.staff.oidc_client import PAUSE_SECONDS, SignOn
-from broadcaster.staff.provisioning import Admission, admit
-from broadcaster.store import accounts, audit, sessions
+from broadcaster.staff.provisioning import Admission
+from broadcaster.store import accounts
+from broadcaster.store.sessions import HALF
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import (
-    HALF,
     SIGN_IN,
     app_of,
-    client_of,
     current_session,
     note_miss,
     session_of,
 )
 from broadcaster.web.staff import frame, signin
 from broadcaster.web.staff.addresses import HOME, safe_target
+from broadcaster.web.staff.browsers import browser_of
 from subscribers.vault import SealBroken
 
-WAY = "oidc"
-"""How a session says that it began here."""
 KEPT = "/redaksi/masuk/sso/tetap"
 _ATTEMPT, _HINT = "sso attempt", "sso hint"
-"""What a seal serves: one made for the one opens nothing of the other."""
+"""Purposes of a seal: a seal of one opens nothing of the other."""
 
 log = structlog.get_logger(__name__)
 
 
 def sign_on_of(request: Request) -> SignOn:
-    """The city's sign-on; 404 where none was plugged in."""
-    found: SignOn = request.app.state.sign_on
-    if not found.configured:
+    """Return the city's sign-on; 404 where none was plugged in."""
+    sign_on: SignOn = request.app.state.sign_on
+    if not sign_on.configured:
         raise HTTPException(404)
-    return found
+    return sign_on
 
 
 async def begin(request: Request) -> Response:
-    """To the provider; state, nonce and verifier stay in this browser's sealed cookie. `akun=lain`:
-    it asks anew who it is.
+    """Lead to the provider; state, nonce and verifier stay in this browser's sealed cookie.
+
+    `akun=lain`: the provider asks anew who it is.
     """
     sign_on, app = sign_on_of(request), app_of(request)
     target = safe_target(request.query_params.get("ke", ""))
-    found = await current_session(request)
-    if found is not None and found.way != HALF:
+    session = await current_session(request)
+    if session is not None and session.way != HALF:
         return RedirectResponse(target, 303, headers={"Cache-Control": "no-store"})
     attempt = Attempt.begin(target, app.clock().timestamp())
     try:
@@ -116,13 +115,13 @@ async def show_kept(request: Request) -> Response:
 
 async def leave(request: Request) -> Response:
     """End this session, and the provider's too where the person came in by it."""
-    found = session_of(request)
+    session = session_of(request)
     response = await signin.leave(request)
-    if found.way != WAY:
+    if session.way != provisioning.SIGN_ON:
         return response
     sign_on: SignOn = request.app.state.sign_on
     there = (
-        await sign_on.sign_out_address(_open_hint(app_of(request), found.hint))
+        await sign_on.sign_out_address(_open_hint(app_of(request), session.hint))
         if sign_on.configured
         else ""
     )
@@ -133,7 +132,7 @@ async def leave(request: Request) -> Response:
 
 
 async def left(request: Request) -> Response:
-    """Signed out at the provider as well."""
+    """Lead to the sign-in page: the provider has signed the person out as well."""
     sign_on_of(request)
     return RedirectResponse(f"{SIGN_IN}?keluar=1", 303, headers={"Cache-Control": "no-store"})
 
@@ -142,45 +141,17 @@ async def left(request: Request) -> Response:
 
 
 async def _enter(request: Request, identity: Identity, token: str) -> tuple[Admission, str]:
-    """What becomes of somebody proved, and the value of their new session's cookie; the session of
-    before ends.
-    """
-    app, before = app_of(request), await current_session(request)
-    detail = {"from": client_of(request), "agent": signin.agent_of(request)}
-    mapping, now = rules.read_role_mapping(app.settings.oidc_roles), app.clock()
+    """Admit somebody whom the provider proved; the value of their new session's cookie."""
+    app = app_of(request)
     hint = base64.b64encode(app.vault.seal(_HINT, token)).decode()
-
-    def act(connection: Connection) -> tuple[Admission, str]:
-        admission = admit(connection, identity, mapping, now=now, detail=detail)
-        if admission.problem or admission.account is None:
-            return admission, ""
-        person = admission.account
-        if before is not None:
-            sessions.end(connection, before.id, before.account.id)
-        value = sessions.start(
-            connection,
-            person.id,
-            way=WAY,
-            agent=detail["agent"],
-            place=detail["from"],
-            at=now.timestamp(),
-            hint=hint,
-        )
-        audit.append(
-            connection,
-            at=now,
-            actor=person.actor,
-            act="sign_in",
-            subject=person.actor,
-            detail={**detail, "way": WAY},
-        )
-        return admission, value
-
-    return await app.database.write(act)
+    before = await current_session(request)
+    return await app.database.write(
+        provisioning.enter, app, browser_of(request), identity, hint=hint, before=before
+    )
 
 
 def _attempt(request: Request) -> Attempt | None:
-    """The sign-in that this browser has under way, out of its sealed cookie."""
+    """Read the sign-in under way out of this browser's sealed cookie."""
     app = app_of(request)
     try:
         sealed = base64.urlsafe_b64decode(request.cookies.get(_cookie_name(app), ""))
@@ -197,7 +168,7 @@ def _open_hint(app: App, hint: str) -> str:
 
 
 def _refuse(request: Request, error: SignOnError, target: str = HOME) -> Response:
-    """The sign-in page, which says what happened and what to do; the local accounts still open it."""
+    """Show the sign-in page with what happened; local accounts still open it."""
     log.warning("sso_refused", reason=error.reason)
     if isinstance(error, oidc.Refused | oidc.Stale):
         note_miss(request)
@@ -217,8 +188,8 @@ def _refuse(request: Request, error: SignOnError, target: str = HOME) -> Respons
 
 
 async def _turned_away(request: Request, identity: Identity, admission: Admission) -> Response:
-    """A plain page for somebody who is known and may not come in: why, and whom to ask."""
-    whom = await app_of(request).database.read(accounts.with_role, "admin")
+    """Tell somebody who is known and may not come in why, and whom to ask."""
+    admins = await app_of(request).database.read(accounts.with_role, "admin")
     return _page(
         request,
         "sso_refused.html",
@@ -226,16 +197,16 @@ async def _turned_away(request: Request, identity: Identity, admission: Admissio
         reason=admission.problem,
         full_name=identity.full_name or identity.subject,
         whom=[
-            one.full_name
-            for one in whom
-            if admission.account is None or one.id != admission.account.id
+            admin.full_name
+            for admin in admins
+            if admission.account is None or admin.id != admission.account.id
         ],
     )
 
 
 def _page(request: Request, template: str, **values: Any) -> Response:
-    """A page for a stranger. Its address serves once, so the other languages lead to the sign-in
-    page.
+    """Render a page for a stranger. Its address serves once, so the other languages lead to the
+    sign-in page.
     """
     languages = [(lang, f"{SIGN_IN}?bahasa={lang}") for lang in LANGUAGES]
     return pages.page(
@@ -244,7 +215,7 @@ def _page(request: Request, template: str, **values: Any) -> Response:
 
 
 def _spent(app: App, response: Response) -> Response:
-    """The attempt is over: its cookie serves no second time."""
+    """End the attempt: its cookie serves no second time."""
     response.delete_cookie(
         _cookie_name(app), path="/", secure=_secure(app), httponly=True, samesite="lax"
     )

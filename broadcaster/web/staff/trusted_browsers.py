@@ -20,7 +20,7 @@ _NONCE = 22
 
 
 def mark_of(request: Request, name: str) -> str:
-    """What stands for this browser, if somebody signed in by this name in it; else ""."""
+    """Return the mark of this browser if this name signed in in it; else ""."""
     nonce, _, proof = request.cookies.get(_cookie_name(request), "").partition(".")
     fits = len(nonce) == _NONCE and hmac.compare_digest(
         proof.encode(), _proof(request, name, nonce).encode()
@@ -29,7 +29,7 @@ def mark_of(request: Request, name: str) -> str:
 
 
 def remember(request: Request, response: Response, name: str) -> None:
-    """Know this browser from now on, as that of `name`."""
+    """Give this browser the mark of one in which `name` signed in."""
     nonce = mark_of(request, name) or secrets.token_urlsafe(16)
     response.set_cookie(
         _cookie_name(request),

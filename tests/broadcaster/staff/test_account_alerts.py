@@ -12,7 +12,7 @@ from broadcaster.newsroom import drafts, release, review
 from broadcaster.publishing.press import Press
 from broadcaster.staff import administration, own_account
 from broadcaster.staff.administration import Keeper
-from broadcaster.staff.oidc import Identity
+from broadcaster.staff.oidc_claims import Identity
 from broadcaster.staff.own_account import Owner
 from broadcaster.staff.provisioning import admit
 from broadcaster.store import accounts, former_mails

@@ -18,8 +18,9 @@ from broadcaster.newsroom import drafts as newsroom
 from broadcaster.newsroom.release import publish_held
 from broadcaster.publishing.press import Press
 from broadcaster.store import accounts, drafts
+from broadcaster.store.sessions import HALF
 from broadcaster.store.staff_tables import account as account_table
-from broadcaster.web.base.authorization import CHOOSE_PASSWORD, HALF, Row
+from broadcaster.web.base.authorization import CHOOSE_PASSWORD, Row
 from broadcaster.web.routes import STAFF
 from support.browsing import Running, running
 from support.staff_rows import (

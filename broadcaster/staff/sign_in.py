@@ -1,0 +1,198 @@
+"""Sign-in by name and password, and what every way in shares: its session, its audit, its end.
+
+The second step is in second_factor.py, the city's sign-on in provisioning.py. Pages read a form,
+call these and show the outcome; cookies and addresses are theirs.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import structlog
+from sqlalchemy import Connection
+
+from broadcaster.app import App
+from broadcaster.domain import accounts as rules
+from broadcaster.domain import credentials
+from broadcaster.domain.accounts import Account
+from broadcaster.runtime.i18n import Words
+from broadcaster.runtime.password_hashing import RETRY_SECONDS, Busy
+from broadcaster.staff.sign_in_throttle import Browser, asker_of, begin_try, rank_of
+from broadcaster.store import accounts, audit, sessions, sign_in_throttle
+from broadcaster.store.sessions import HALF, Session
+from broadcaster.store.sign_in_throttle import Asker
+
+ProblemCode = Literal[
+    "",
+    "signin.wait",
+    "signin.busy",
+    "signin.wrong",
+    "signin.code.wrong",
+    "signin.code.stopped",
+    "staff.account.password.wrong",
+]
+"""Keys of words. signin.busy: no place in the queue before Argon2; signin.code.stopped: codes are
+not checked any more.
+"""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """End of a try: the new session's `cookie` (`half`: it still lacks the second factor), or of a
+    confirmed password the `stored` hash; else the problem and the seconds to `wait`.
+    """
+
+    cookie: str = ""
+    half: bool = False
+    stored: str = ""
+    problem: ProblemCode = ""
+    wait: int = 0
+
+    def text(self, t: Words) -> str:
+        """Put the problem into words."""
+        if not self.problem:
+            return ""
+        return t(self.problem, n=self.wait) if self.wait else t(self.problem)
+
+
+async def enter_password(app: App, browser: Browser, name: str, password: str) -> Outcome:
+    """Open a session for the right password, a half one where a second factor must follow."""
+    asker = asker_of(app, browser, name)
+    turn = await begin_try(app, asker)
+    if turn.wait:
+        return Outcome(problem="signin.wait", wait=turn.wait)
+    account, stored = await app.database.read(_account_and_hash, name)
+    check = partial(_check, stored, password)
+    try:
+        right, rehashed = await app.hasher.run(check, rank=rank_of(asker, turn))
+    except Busy:
+        return Outcome(problem="signin.busy", wait=RETRY_SECONDS)
+    if not right or account is None or account.disabled_at is not None:
+        await note_failure(app, browser, account)
+        return Outcome(problem="signin.wrong")
+    return await app.database.write(_succeed, app, browser, asker, account.id, stored, rehashed)
+
+
+async def confirm_password(app: App, browser: Browser, account: Account, password: str) -> Outcome:
+    """Check the password of somebody who is signed in, counted together with their sign-ins.
+
+    Raises Busy.
+    """
+    asker = asker_of(app, browser, account.name)
+    turn = await begin_try(app, asker)
+    if turn.wait:
+        return Outcome(problem="signin.wait", wait=turn.wait)
+    stored, _sealed, _step = await app.database.read(accounts.secrets_of, account.id)
+    if not await app.hasher.run(partial(credentials.password_fits, stored, password)):
+        await app.database.write(_append, app, account, "password_failed")
+        return Outcome(problem="staff.account.password.wrong")
+    await app.database.write(sign_in_throttle.succeed, asker)
+    return Outcome(stored=stored)
+
+
+def open_session(
+    connection: Connection,
+    app: App,
+    account: Account,
+    browser: Browser,
+    way: str,
+    *,
+    hint: str = "",
+) -> str:
+    """Start a session and return its cookie's value; a whole one is audited. `hint`: the sealed id
+    token of the city's sign-on.
+    """
+    value = sessions.start(
+        connection,
+        account.id,
+        way=way,
+        agent=browser.agent,
+        place=browser.address,
+        at=app.clock().timestamp(),
+        hint=hint,
+    )
+    if way != HALF:
+        note(connection, app, account, "sign_in", browser, way=way)
+    return value
+
+
+def sign_out(connection: Connection, app: App, session: Session, browser: Browser) -> None:
+    """End a session."""
+    sessions.end(connection, session.id, session.account.id)
+    note(connection, app, session.account, "sign_out", browser)
+
+
+def note(
+    connection: Connection,
+    /,
+    app: App,
+    account: Account,
+    act: str,
+    browser: Browser,
+    **more: Any,
+) -> None:
+    """Audit an act of somebody at a browser on their own account."""
+    detail = {"from": browser.address, "agent": browser.agent, **more}
+    _append(connection, app, account, act, detail)
+
+
+async def note_failure(app: App, browser: Browser, account: Account | None) -> None:
+    """Audit a failed try; an unknown name may be a mistyped password and is written nowhere."""
+    log.warning("sign_in_failed", known=account is not None)
+    if account is not None:
+        await app.database.write(note, app, account, "sign_in_failed", browser)
+
+
+def _succeed(
+    connection: Connection,
+    app: App,
+    browser: Browser,
+    asker: Asker,
+    account_id: int,
+    stored: str,
+    rehashed: str,
+) -> Outcome:
+    """Open the session, unless the account was disabled or its password changed while the old one
+    was checked.
+    """
+    account = accounts.by_id(connection, account_id)
+    unchanged = accounts.secrets_of(connection, account_id)[0] == stored
+    if account is None or account.disabled_at is not None or not unchanged:
+        return Outcome(problem="signin.wrong")
+    sign_in_throttle.succeed(connection, asker)
+    if rehashed:
+        accounts.set_password(connection, account.id, rehashed, must_change=account.must_change)
+    way = HALF if account.secured else "password"
+    cookie = open_session(connection, app, account, browser, way)
+    return Outcome(cookie=cookie, half=account.secured)
+
+
+def _check(stored: str, password: str) -> tuple[bool, str]:
+    """Compare a password with its hash; the second value is a new hash where the stored one was
+    made at a lower cost.
+    """
+    if not credentials.password_fits(stored, password):
+        return False, ""
+    outdated = credentials.needs_new_hash(stored)
+    return True, credentials.hash_password(password) if outdated else ""
+
+
+def _account_and_hash(connection: Connection, name: str) -> tuple[Account | None, str]:
+    try:
+        account = accounts.find(connection, rules.read_known_name(name))
+    except rules.BadAccount:
+        return None, ""
+    return account, accounts.secrets_of(connection, account.id)[0] if account else ""
+
+
+def _append(
+    connection: Connection,
+    app: App,
+    account: Account,
+    act: str,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    actor = account.actor
+    audit.append(connection, at=app.clock(), actor=actor, act=act, subject=actor, detail=detail)
