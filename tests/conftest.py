@@ -19,6 +19,7 @@ from broadcaster.runtime import valkey
 from broadcaster.store import staff_tables
 from broadcaster.store.database import Database
 from subscribers import store
+from support.markers import markers_of
 from support.postgres import running_postgresql
 
 hypothesis.settings.register_profile(
@@ -31,6 +32,20 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("ours")
 
 _numbers = count(1)
+_TESTS = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its place and fixtures, before `-m` selects."""
+    for item in items:
+        if not isinstance(item, pytest.Function):
+            continue
+        place = item.path.relative_to(_TESTS).as_posix()
+        callspec = getattr(item, "callspec", None)
+        parameters = list(callspec.params.values()) if callspec else []
+        for name in markers_of(place, item.fixturenames, parameters):
+            item.add_marker(name)
 
 
 def create_tables(url: str) -> None:
