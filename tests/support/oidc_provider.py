@@ -112,7 +112,7 @@ class Provider:
             "at_hash": base64.urlsafe_b64encode(half).decode().rstrip("="),
             **self.conduct.claims,
         }
-        claims |= {
+        misdeeds: dict[str, dict[str, Any]] = {
             "nonce": {"nonce": "tebakan"},
             "audience": {"aud": "aplikasi-lain"},
             "audience_azp": {"aud": "aplikasi-lain", "azp": CLIENT},
@@ -123,7 +123,8 @@ class Provider:
             "old": {"iat": now - 3600},
             "future": {"iat": now + 3600, "exp": now + 7200},
             "at_hash": {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"},
-        }.get(self.conduct.misdeed, {})
+        }
+        claims |= misdeeds.get(self.conduct.misdeed, {})
         if self.does("no_nonce"):
             del claims["nonce"]
         if self.does("bare_none"):
@@ -160,7 +161,8 @@ def create(provider: Provider) -> Starlette:
             provider.asked[name] += 1
             if provider.does("broken"):
                 return PlainTextResponse("gangguan", 503)
-            return await endpoint(provider, request)
+            answered: Response = await endpoint(provider, request)
+            return answered
 
         return answer
 

@@ -4,7 +4,7 @@ screens must show of them.
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -183,14 +183,15 @@ class Chronicle:
                 story.reached.setdefault(resident, []).append(story.newest)
             story.waiting = set()
 
-    def _do(self, act: Any, fields: Fields, *args: Any, **more: Any) -> Stored:
+    def _do(self, act: Callable[..., Stored], fields: Fields, *args: Any, **more: Any) -> Stored:
         app = self.city.app
         press = Press.of(app)
         checked = press.examine(fields, app.clock())
-        stored: Stored = app.database.write_now(
-            act, press, *args, checked, **more, actor="t", now=app.clock()
+        return app.database.write_now(
+            lambda connection: act(
+                connection, press, *args, checked, **more, actor="t", now=app.clock()
+            )
         )
-        return stored
 
     def _follows(self, story: Story, fields: Fields | None) -> None:
         story.editions.append(fields)

@@ -87,7 +87,7 @@ async def post_office(
     mail, bot = SmtpStandIn(record=True), BotApi(record=True)
     async with mail.running() as smtp, serving(bot.app) as api:
         variables = {"EMAIL_URL": smtp, "TELEGRAM_API_URL": api, **settings}
-        async with running(database_url, folder, **variables) as site:
+        async with running(database_url, folder, limits=None, **variables) as site:
             secret = CREDENTIALS["TELEGRAM_WEBHOOK_SECRET"]
             bot.webhook = {"url": f"{site.url}/webhook/telegram", "secret_token": secret}
             yield PostOffice(site=site, mail=mail, bot=bot)

@@ -70,10 +70,10 @@ async def subscribe(
     parsers = {name: app.loaded.modules[name].parse_address for name in app.push}
     topics = [topic.slug for topic in app.settings.topics]
     rows = list(importing.read_rows(iter(f"{line}\n" for line in lines), app.tree, topics, parsers))
-    bad = [row for row in rows if isinstance(row, importing.BadRow)]
-    assert not bad, bad[:3]
+    good = [row for row in rows if isinstance(row, importing.Row)]
+    assert len(good) == len(rows), [row for row in rows if row not in good][:3]
     await app.database.write(
-        importing.import_rows, app.vault, app.tree, rows, datetime.now(UTC).timestamp() - 60
+        importing.import_rows, app.vault, app.tree, good, datetime.now(UTC).timestamp() - 60
     )
 
 
