@@ -13,7 +13,7 @@ import typer
 from broadcaster.app import App
 from broadcaster.commands.private_files import FORCE, private, refuse_existing
 from broadcaster.commands.session import ACTOR, opened
-from broadcaster.commands.status import ID, WORDS, _label, found_id
+from broadcaster.commands.status import ID, WORDS, area_label, found_id
 from broadcaster.delivery.status import when, words
 from broadcaster.runtime.csv_safe import line as csv_line
 from broadcaster.store import audit, failed_rows
@@ -94,7 +94,7 @@ def _told(app: App, row: ClosedRow, addresses: bool) -> dict[str, Any]:
     told = {
         "delivery": f"{row.edition}.{row.slot}",
         "channel": row.channel,
-        "area": _label(app.tree, row.area),
+        "area": area_label(app.tree, row.area),
         "state": row.state,
         "reason": row.reason,
         "words": words(row.reason),

@@ -1,4 +1,4 @@
-"""`show` and `failed`: what became of one announcement, in figures and row by row."""
+"""`show`: the sending of one announcement in figures."""
 
 import asyncio
 import json
@@ -6,16 +6,12 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
-from broadcaster.app import App
 from broadcaster.commands.errors import Failed
-from broadcaster.commands.session import opened
+from broadcaster.commands.reading import Readable, Reader, reading
 from broadcaster.delivery import waiting_words
 from broadcaster.delivery.status import ChannelView, Overview, identify, overview, words
 from broadcaster.domain.deliveries import STATES
@@ -25,8 +21,11 @@ from broadcaster.runtime import i18n
 from broadcaster.runtime.i18n import words as catalogue
 from broadcaster.store import ledger
 from broadcaster.store.failure_causes import Watcher
-from channels.base.rendering import full_moment_text
+from channels.base.moments import full_moment_text
 from subscribers.areas import AreaTree
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 ID = Annotated[str, typer.Argument(help="Id atau kode pengumuman.")]
 JSON = Annotated[bool, typer.Option("--json", help="Cetak sebagai JSON.")]
@@ -43,7 +42,7 @@ def print_json(content: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-async def found_id(app: App, key: str) -> str:
+async def found_id(app: Readable, key: str) -> str:
     """The id of the announcement with this id or code; Failed when there is none."""
     found = await app.database.read(identify, key)
     if found is None:
@@ -53,7 +52,7 @@ async def found_id(app: App, key: str) -> str:
     return found
 
 
-async def watched(app: App, found: str, watcher: Watcher | None = None) -> Overview:
+async def watched(app: Readable, found: str, watcher: Watcher | None = None) -> Overview:
     """How the announcement stands; without `watcher` its causes are complete, however long that
     takes.
     """
@@ -80,7 +79,7 @@ def show(
 
 
 async def _show(key: str, watch: bool, as_json: bool) -> None:
-    async with opened() as app:
+    async with reading() as app:
         found, areas = await found_id(app, key), _Areas(app)
         while True:
             shown = await watched(app, found, app.causes if watch else None)
@@ -97,7 +96,7 @@ async def _show(key: str, watch: bool, as_json: bool) -> None:
 class _Areas:
     """Counts by area, kept for a while: counting them reads every row."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Reader) -> None:
         self.app = app
         self.kept: Mapping[str, Mapping[str, int]] = {}
         self.again_at = 0.0
@@ -111,7 +110,9 @@ class _Areas:
         return self.kept
 
 
-def _print(app: App, shown: Overview, areas: Mapping[str, Mapping[str, int]]) -> None:
+def _print(app: Reader, shown: Overview, areas: Mapping[str, Mapping[str, int]]) -> None:
+    from rich.console import Console  # noqa: PLC0415  quick start
+
     console, progress = Console(), shown.progress
     console.print(
         f"{shown.code}  {STATE_WORDS[shown.status]}, {SENDING[progress.sending]}: "
@@ -123,23 +124,21 @@ def _print(app: App, shown: Overview, areas: Mapping[str, Mapping[str, int]]) ->
     console.print(_counts("Kanal", progress.deliveries))
     console.print(
         _counts(
-            "Wilayah", {_label(app.tree, code): counts for code, counts in sorted(areas.items())}
+            "Wilayah",
+            {area_label(app.tree, code): counts for code, counts in sorted(areas.items())},
         )
     )
     for line in _notes(app, shown):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _notes(app: App, shown: Overview) -> Iterator[str]:
+def _notes(app: Reader, shown: Overview) -> Iterator[str]:
     """What holds the sending up, what waits, and what did not arrive, a line each."""
     for hold in shown.holds if shown.emergency else ():
         label, t = shown.labels.get(hold.channel, hold.channel), catalogue("id")
         yield f"PERHATIAN, darurat tertahan: {waiting_words.sentence(hold, label, t)} {waiting_words.remedy(hold, t)}"
     for name, view in shown.channels.items():
-        yield from (
-            f"{app.push[name].label if name in app.push else name}: {text}"
-            for text in _held_up(name, view)
-        )
+        yield from (f"{app.labels.get(name, name)}: {text}" for text in _held_up(name, view))
     for wait in shown.causes.waiting:
         code = f", kode {wait.provider_code}" if wait.provider_code else ""
         code = f" ({words(wait.reason)}{code})" if wait.reason else code
@@ -182,7 +181,7 @@ def _moment(at: float) -> str:
     return full_moment_text(datetime.fromtimestamp(at, UTC))
 
 
-def _label(tree: AreaTree, code: str) -> str:
+def area_label(tree: AreaTree, code: str) -> str:
     area = tree.get(code)
     return area.label if area is not None else code
 
@@ -202,8 +201,11 @@ def _number(count: int) -> str:
     return f"{count:,}".replace(",", ".")
 
 
-def _counts(heading: str, rows: Mapping[str, Mapping[str, int]]) -> Table:
+def _counts(heading: str, rows: Mapping[str, Mapping[str, int]]) -> "Table":
     """Counts by state; states in which nobody is are left out, but for the main ones."""
+    from rich import box  # noqa: PLC0415  quick start
+    from rich.table import Table  # noqa: PLC0415  quick start
+
     shown = [
         state
         for state in STATES

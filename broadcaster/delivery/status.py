@@ -20,7 +20,7 @@ from broadcaster.store.failure_causes import Causes, Watcher
 from broadcaster.store.ledger import Progress
 from broadcaster.store.tables import announcement, held_suppression
 from channels.base.contract import Site
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +150,7 @@ def overview(
         progress=progress,
         causes=watcher.look(connection, row.id, now(connection)) if watcher else Causes(),
         channels=_channels(connection, progress),
-        labels=labels or {},
+        labels={} if labels is None else labels,
         emergency=progress.urgent if progress.states else row.level == "emergency",
     )
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
-from channels.base.contract import Deferred, Failure, Halted
-from channels.base.sending import SEVERAL
+from channels.base.contract import SEVERAL, Deferred, Failure, Halted
 
 PLACES = 3
 """Mail domains (elsewhere: addresses) that must agree before the channel is blamed; where nobody
