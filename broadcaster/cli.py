@@ -95,9 +95,9 @@ program = typer.Typer(
 
 
 def _print_version(wanted: bool) -> None:
-    from broadcaster.runtime.version import version  # noqa: PLC0415  quick start
-
     if wanted:
+        from broadcaster.runtime.version import version  # noqa: PLC0415  quick start
+
         sys.stdout.write(f"Siaran Cimahi {version()}\n")
         raise typer.Exit
 
