@@ -1,7 +1,6 @@
 """`migrate`, `doctor` and `adopt`: what an operator does now and then."""
 
 import asyncio
-import json
 import sys
 from dataclasses import asdict
 from typing import Annotated
@@ -9,18 +8,20 @@ from typing import Annotated
 import typer
 
 from broadcaster.commands.errors import Failed
+from broadcaster.commands.output import JSON, print_json, print_result
 from broadcaster.commands.session import ACTOR, opened
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.runtime import config, custody, secret_key
 
 
-def migrate() -> None:
+def migrate(as_json: JSON = False) -> None:
     """Siapkan atau perbarui basis data."""
     applied = secret_key.prepare(config.read().settings)
-    sys.stdout.write("".join(f"{name}\n" for name in applied) or "Sudah terbaru.\n")
+    text = "".join(f"{name}\n" for name in applied) or "Sudah terbaru.\n"
+    print_result({"applied": list(applied)}, text, as_json=as_json)
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def doctor(as_json: JSON = False) -> None:
     """Periksa setelan, basis data, Redis, kanal, alamat, dan jam; katakan apa yang perlu
     diperbaiki.
     """
@@ -43,7 +44,7 @@ async def _doctor(as_json: bool) -> bool:
             )
             sys.stdout.flush()
     if as_json:
-        sys.stdout.write(json.dumps([asdict(finding) for finding in found]) + "\n")
+        print_json([asdict(finding) for finding in found])
     return any(finding.ok is False for finding in found)
 
 
@@ -54,16 +55,17 @@ def adopt(
             help="Pesan yang menunggu: send (kirim) atau stop (hentikan, bila mungkin sudah terkirim)."
         ),
     ] = "",
+    as_json: JSON = False,
 ) -> None:
     """Nyatakan bahwa basis data yang disalin, dipindahkan, atau dipulihkan ini sekarang bertugas di
     sini: pesan dikirim lagi.
     """
     if waiting not in ("", "send", "stop"):
         raise typer.BadParameter("Pilih send atau stop.", param_hint="--waiting")
-    asyncio.run(_adopt(None if not waiting else waiting == "stop"))
+    asyncio.run(_adopt(None if not waiting else waiting == "stop", as_json=as_json))
 
 
-async def _adopt(stop: bool | None) -> None:
+async def _adopt(stop: bool | None, *, as_json: bool) -> None:
     async with opened() as app:
         try:
             done = await app.database.write(
@@ -78,4 +80,6 @@ async def _adopt(stop: bool | None) -> None:
             if done.waiting.announcements
             else ""
         )
-        sys.stdout.write(f"Basis data ini sekarang di tempatnya; pesan dikirim lagi.{told}\n")
+        result = {"waiting": done.waiting.messages, "stopped": done.stopped}
+        text = f"Basis data ini sekarang di tempatnya; pesan dikirim lagi.{told}\n"
+        print_result(result, text, as_json=as_json)

@@ -1,16 +1,15 @@
 """`show`: the sending of one announcement in figures."""
 
 import asyncio
-import json
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from broadcaster.commands.errors import Failed
+from broadcaster.commands.output import JSON, print_json
 from broadcaster.commands.reading import Readable, Reader, reading
 from broadcaster.delivery import waiting_words
 from broadcaster.delivery.status import ChannelView, Overview, identify, overview, words
@@ -28,18 +27,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 ID = Annotated[str, typer.Argument(help="Id atau kode pengumuman.")]
-JSON = Annotated[bool, typer.Option("--json", help="Cetak sebagai JSON.")]
 WATCH_SECONDS = 1.0
 AREAS_SHARE = 20.0
 """While watching, the areas are counted anew only after this many times as long as counting them
 takes.
 """
-
-
-def print_json(content: Mapping[str, Any]) -> None:
-    """One line, flushed, so that who reads the pipe sees it at once."""
-    sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
 
 
 async def found_id(app: Readable, key: str) -> str:
