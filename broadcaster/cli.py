@@ -4,60 +4,114 @@ for usage, 1 for failure).
 
 import os
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from sqlalchemy.exc import DatabaseError, OperationalError
 
-from broadcaster.commands import (
-    announcements,
-    areas,
-    audit,
-    controls,
-    maintenance,
-    processes,
-    status,
-    subscribers,
-    usage,
-    users,
-)
-from broadcaster.commands.errors import Failed
-from broadcaster.domain.fields import InvalidAnnouncement
-from broadcaster.runtime import storage_faults
-from broadcaster.runtime.config import BadSettings
-from broadcaster.runtime.locks import CannotStart
-from broadcaster.store.database import BadDatabase
+from broadcaster.commands import usage
+from broadcaster.commands.lazy_group import Entry, LazyGroup
+
+ENTRIES = {
+    "demo": Entry(
+        target="processes:demo",
+        summary="Kota contoh dengan penyedia tiruan: semua kanal berjalan, tidak ada pesan keluar dari komputer ini.",
+    ),
+    "run": Entry(
+        target="processes:run",
+        summary="Jalankan semuanya di satu mesin: web, worker, dan Valkey bawaan bila BROADCASTER_REDIS_URL kosong.",
+    ),
+    "web": Entry(target="processes:web", summary="Jalankan server web saja."),
+    "worker": Entry(target="processes:worker", summary="Jalankan worker pengiriman."),
+    "providers": Entry(
+        target="processes:providers", summary="Penyedia tiruan untuk demo.", hidden=True
+    ),
+    "migrate": Entry(target="maintenance:migrate", summary="Siapkan atau perbarui basis data."),
+    "doctor": Entry(
+        target="maintenance:doctor",
+        summary="Periksa setelan, basis data, Redis, kanal, alamat, dan jam; katakan apa yang perlu diperbaiki.",
+    ),
+    "adopt": Entry(
+        target="maintenance:adopt",
+        summary="Nyatakan bahwa basis data yang disalin, dipindahkan, atau dipulihkan ini sekarang bertugas di sini: pesan dikirim lagi.",
+    ),
+    "preview": Entry(
+        target="announcements:preview",
+        summary="Tampilkan apa yang akan dikatakan satu kanal; tidak ada yang dikirim atau disimpan.",
+    ),
+    "publish": Entry(
+        target="announcements:publish",
+        summary="Terbitkan satu pengumuman; selesai begitu tersimpan aman.",
+    ),
+    "show": Entry(
+        target="status:show",
+        summary="Tampilkan perjalanan satu pengumuman: per kanal, per wilayah, apa yang gagal dan apa yang menunggu.",
+    ),
+    "failed": Entry(
+        target="failed:failed",
+        summary="Daftar pengiriman yang tidak sampai atau belum pasti: kanal, wilayah, sebab, kode penyedia, berapa kali dicoba, kapan.",
+    ),
+    "retry-failed": Entry(
+        target="controls:retry_failed",
+        summary="Kirim sekali lagi kepada semua yang gagal atau belum pasti; katakan berapa, dan siapa yang tidak ikut.",
+    ),
+    "pause": Entry(target="controls:pause", summary="Jeda pengiriman sampai dilanjutkan."),
+    "resume": Entry(target="controls:resume", summary="Lanjutkan pengiriman yang dijeda."),
+    "cancel": Entry(
+        target="controls:cancel",
+        summary="Hentikan pengiriman; yang sudah berangkat tidak dapat ditarik.",
+    ),
+    "subscribers": Entry(
+        target="subscribers:program", summary="Pelanggan: impor, ekspor, hapus, hitung."
+    ),
+    "areas": Entry(target="areas:program", summary="Wilayah: daftar, impor."),
+    "token": Entry(target="tokens:program", summary="Token API: tambah, daftar, cabut."),
+    "channel": Entry(
+        target="channels:program",
+        summary="Kanal: keadaan, lanjutkan, penonaktifan yang ditahan.",
+    ),
+    "user": Entry(
+        target="users:program",
+        summary="Akun staf: tambah, daftar, nonaktifkan, aktifkan, ganti kata sandi.",
+    ),
+    "audit": Entry(target="audit:program", summary="Catatan audit: buktikan rantainya, ekspor."),
+}
+"""Every command, in the order of the help."""
+
+
+class Program(LazyGroup):
+    """The commands of `broadcaster`."""
+
+    entries = ENTRIES
+
 
 program = typer.Typer(
     name="broadcaster",
-    help="Siaran Cimahi: satu pengumuman, lima kanal, tidak ada yang hilang.",
+    cls=Program,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-program.command()(processes.demo)
-program.command()(processes.run)
-program.command()(processes.web)
-program.command()(processes.worker)
-program.command(hidden=True)(processes.providers)
-program.command()(maintenance.migrate)
-program.command()(maintenance.doctor)
-program.command()(maintenance.adopt)
-program.command()(announcements.preview)
-program.command()(announcements.publish)
-program.command()(status.show)
-program.command()(status.failed)
-program.command("retry-failed")(controls.retry_failed)
-program.command()(controls.pause)
-program.command()(controls.resume)
-program.command()(controls.cancel)
-program.add_typer(subscribers.program, name="subscribers")
-program.add_typer(areas.program, name="areas")
-program.add_typer(maintenance.tokens, name="token")
-program.add_typer(maintenance.channels, name="channel")
-program.add_typer(users.program, name="user")
-program.add_typer(audit.program, name="audit")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from broadcaster.runtime.version import version  # noqa: PLC0415  quick start
+
+        sys.stdout.write(f"Siaran Cimahi {version()}\n")
+        raise typer.Exit
+
+
+@program.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Cetak versi program.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """Siaran Cimahi: satu pengumuman, lima kanal, tidak ada yang hilang."""
 
 
 def main() -> None:
@@ -77,30 +131,15 @@ def main() -> None:
     except BrokenPipeError:  # whoever read our words has enough: `doctor | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    except InvalidAnnouncement as error:
-        _fail(
-            "\n".join(
-                f"{p.field + ': ' if p.field else ''}{p.reason} {p.remedy}".strip()
-                for p in error.problems
-            )
-        )
-    except (Failed, BadSettings, BadDatabase, CannotStart) as error:
-        _fail(str(error))
-    except DatabaseError as error:
-        if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
-            raise  # a mistake of ours in a statement, not the database's
-        words = storage_faults.told(error.orig)
-        reason = str(error.orig).strip().splitlines()[0]
-        _fail(
-            " ".join(words)
-            if words
-            else f"Basis data tidak dapat dipakai: {reason}. Periksa BROADCASTER_DATABASE_URL."
-        )
-    except OSError as error:
-        words = storage_faults.told(error)
+    except (
+        Exception
+    ) as error:  # its words need the database's library, the commands that succeed do not
+        from broadcaster.commands.failures import explained  # noqa: PLC0415  quick start
+
+        words = explained(error)
         if words is None:
-            raise  # no matter of folders and files
-        _fail(" ".join(words))
+            raise
+        _fail(words)
     raise SystemExit(code if isinstance(code, int) else 0)
 
 

@@ -19,11 +19,12 @@ from subscribers.enrolment import Outcome, Subscription, enrol
 from subscribers.moments import read_moment
 from subscribers.spreadsheet import has_letter, plain
 from subscribers.subscriptions import EMERGENCIES_ONLY, check_topics
-from subscribers.table import COLUMNS, REQUIRED, Record, Table
+from subscribers.table import COLUMNS, REQUIRED, Record, Table, record_of
 from subscribers.vault import Vault, identity
 
 __all__ = [
-    "COLUMNS", "REQUIRED", "BadCell", "BadFile", "BadRow", "Row", "Table", "Tally", "import_rows", "read_rows", "take_rows",
+    "COLUMNS", "REQUIRED", "BadCell", "BadFile", "BadRow", "Row", "Table", "Tally", "import_rows", "read_records", "read_rows",
+    "record_of", "take_rows",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -92,11 +93,24 @@ def read_rows(
     Raises BadFile for a header or an encoding that cannot be read.
     """
     table = lines if isinstance(lines, Table) else Table(lines)
+    yield from read_records(table, table.columns, tree, topics, parsers, now=now)
+
+
+def read_records(
+    records: Iterable[Record],
+    columns: Sequence[str],
+    tree: AreaTree,
+    topics: Sequence[str],
+    parsers: Mapping[str, Callable[[str], str]],
+    *,
+    now: float | None = None,
+) -> Iterator[Row | BadRow]:
+    """Check each record, whose cells stand in the order of `columns`; see `read_rows`."""
     reader = _Reader(tree, topics, parsers, now)
     seen: dict[int, int] = {}
-    for record in table:
+    for record in records:
         try:
-            wanted = reader.read(record, table.columns)
+            wanted = reader.read(record, columns)
         except _BadCells as bad:
             reason = " ".join(problem.reason for problem in bad.problems)
             yield BadRow(line=record.line, reason=reason, problems=bad.problems, cells=record.cells)

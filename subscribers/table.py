@@ -86,11 +86,7 @@ class Table:
 
     def _record(self, number: int, text: str) -> Record:
         if len(text) > _LONGEST_LINE:
-            return Record(
-                line=number,
-                cells=(text[:100],),
-                problem=f"Baris lebih dari {_LONGEST_LINE // 1024} KiB.",
-            )
+            return _too_long(number, text)
         if '"' not in text:
             cells = text.split(self.delimiter)
         else:
@@ -101,12 +97,10 @@ class Table:
                     line=number, cells=_safe(rough), problem="Tanda kutip tidak berpasangan."
                 )
             text, cells = joined
+        width = len(self.columns)
         if problem := _unreadable(text) or self._unfit(cells):
             return Record(line=number, cells=_safe(cells), problem=problem)
-        if "'" in text or '="' in text:
-            cells = [unguarded(cell) for cell in cells]
-        width = len(self.columns)
-        return Record(line=number, cells=tuple([*cells, *[""] * (width - len(cells))][:width]))
+        return _readable(number, text, [*cells, *[""] * (width - len(cells))][:width])
 
     def _joined(self, text: str) -> tuple[str, list[str]] | None:
         """The text of a record with quotation marks and its cells, lines taken in until they pair;
@@ -137,6 +131,28 @@ class Table:
         ):
             return ""
         return f"Ada {len(cells)} kolom, seharusnya {width}."
+
+
+def record_of(cells: Sequence[str], number: int = 1) -> Record:
+    """Make a record of cells that come from no file; what a file may not hold is refused here too."""
+    text = ",".join(cells)
+    if len(text) > _LONGEST_LINE:
+        return _too_long(number, text)
+    if problem := _unreadable(text):
+        return Record(line=number, cells=_safe(cells), problem=problem)
+    return _readable(number, text, cells)
+
+
+def _too_long(number: int, text: str) -> Record:
+    problem = f"Baris lebih dari {_LONGEST_LINE // 1024} KiB."
+    return Record(line=number, cells=(text[:100],), problem=problem)
+
+
+def _readable(number: int, text: str, cells: Sequence[str]) -> Record:
+    """The record of these cells, `text` together, without a spreadsheet's guards."""
+    if "'" in text or '="' in text:
+        cells = [unguarded(cell) for cell in cells]
+    return Record(line=number, cells=tuple(cells))
 
 
 def _decoded(lines: Iterable[str]) -> Iterator[str]:

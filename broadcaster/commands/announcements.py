@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from sqlalchemy import Connection
 
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
+from broadcaster.commands.output import JSON, print_json
 from broadcaster.commands.session import ACTOR, has_database, opened
 from broadcaster.domain import front_matter
 from broadcaster.domain.rules import CheckedAnnouncement, content_hash, examine
@@ -34,7 +34,6 @@ from subscribers.audience import Audience
 FILE = Annotated[
     str, typer.Argument(help="Markdown dengan front matter YAML; - membaca masukan baku.")
 ]
-JSON = Annotated[bool, typer.Option("--json", help="Cetak sebagai JSON.")]
 AGAIN = Annotated[
     bool,
     typer.Option(
@@ -161,12 +160,7 @@ async def _publish(text: str, *, as_json: bool, again: bool, may_ask: bool) -> N
             raise Failed(done.words)
         await publications.ring(app, done)
         if as_json:
-            sys.stdout.write(
-                json.dumps(
-                    {"id": done.id, "code": done.code, "status": done.status, "url": done.url}
-                )
-                + "\n"
-            )
+            print_json({"id": done.id, "code": done.code, "status": done.status, "url": done.url})
         else:
             sys.stdout.write(f"id    {done.id}\nkode  {done.code}\nurl   {done.url}\n")
         if done.edition is not None:
@@ -236,11 +230,8 @@ def _require_again(earlier: Earlier, *, as_json: bool, may_ask: bool) -> None:
         return
     if as_json:
         at = earlier.at.astimezone(WIB).isoformat(timespec="seconds")
-        sys.stdout.write(
-            json.dumps(
-                {"id": earlier.id, "code": earlier.code, "status": "duplicate", "published_at": at}
-            )
-            + "\n"
+        print_json(
+            {"id": earlier.id, "code": earlier.code, "status": "duplicate", "published_at": at}
         )
     raise Failed(f"{earlier.words} Tambahkan --again bila memang harus terbit sekali lagi.")
 
@@ -258,7 +249,7 @@ def _text(file: str) -> str:
 
 def _print_parts(parts: Mapping[str, str], as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(json.dumps(dict(parts), ensure_ascii=False) + "\n")
+        print_json(dict(parts))
         return
     for name, text in parts.items():
         sys.stdout.write(f"--- {name}\n{text}\n")

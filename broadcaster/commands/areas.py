@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from broadcaster.commands.errors import Failed
+from broadcaster.commands.output import JSON, print_json, print_result
 from broadcaster.commands.session import ACTOR, opened
 from broadcaster.publishing import area_imports
 
@@ -17,7 +18,7 @@ program = typer.Typer(help="Wilayah: daftar, impor.", no_args_is_help=True)
 
 
 @program.command("list")
-def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def list_(as_json: JSON = False) -> None:
     """Tampilkan kota, kecamatan, dan kelurahan dengan kode dan nama alamatnya."""
     asyncio.run(_list(as_json))
 
@@ -26,21 +27,8 @@ async def _list(as_json: bool) -> None:
     async with opened(create=True) as app:
         found = app.tree.all()
     if as_json:
-        sys.stdout.write(
-            json.dumps(
-                [
-                    {
-                        "code": a.code,
-                        "name": a.name,
-                        "slug": a.slug,
-                        "level": a.level,
-                        "parent": a.parent,
-                    }
-                    for a in found
-                ]
-            )
-        )
-        sys.stdout.write("\n")
+        names = ("code", "name", "slug", "level", "parent")
+        print_json([{name: getattr(area, name) for name in names} for area in found])
         return
     for area in found:
         indent = "  " * (area.code.count(".") - 1)
@@ -53,12 +41,13 @@ def import_(
         Path,
         typer.Argument(help="Bentuk cimahi.json mengganti seluruh pohon; GeoJSON menambah batas."),
     ],
+    as_json: JSON = False,
 ) -> None:
     """Impor pohon wilayah atau batas wilayah dari satu berkas JSON."""
-    asyncio.run(_import(file))
+    asyncio.run(_import(file, as_json=as_json))
 
 
-async def _import(file: Path) -> None:
+async def _import(file: Path, *, as_json: bool) -> None:
     try:
         content = file.read_bytes()
         document = json.loads(content.decode("utf-8-sig"))
@@ -83,7 +72,7 @@ async def _import(file: Path) -> None:
         if replaced
         else "Batas wilayah disimpan."
     )
-    sys.stdout.write(done + "\n")
+    print_result({"replaced": replaced}, done + "\n", as_json=as_json)
 
 
 def _where(error: Exception) -> str:

@@ -1,7 +1,6 @@
 """`broadcaster audit`: prove the log, and write it out."""
 
 import asyncio
-import json
 import re
 import sys
 from contextlib import nullcontext
@@ -13,6 +12,7 @@ import typer
 
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
+from broadcaster.commands.output import JSON, print_json
 from broadcaster.commands.private_files import FORCE, private, refuse_existing
 from broadcaster.commands.session import opened
 from broadcaster.delivery.status import identify
@@ -31,7 +31,7 @@ def verify(
     head: Annotated[
         str, typer.Option(help="Kepala rantai yang pernah Anda catat; harus masih ada di dalamnya.")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: JSON = False,
 ) -> None:
     """Hitung ulang seluruh rantai. Putus: kode keluar 1, dan di catatan mana. Utuh: cetak
     kepalanya, untuk dicatat di luar.
@@ -50,12 +50,10 @@ async def _verify(head: str, as_json: bool) -> None:
             count = await app.database.read(audit.verify, known=head)
         except BrokenChain as broken:
             if as_json:
-                sys.stdout.write(
-                    json.dumps({"holds": False, "id": broken.id, "why": _why(broken)}) + "\n"
-                )
+                print_json({"holds": False, "id": broken.id, "why": _why(broken)})
             raise Failed(_why(broken)) from broken
     if as_json:
-        sys.stdout.write(json.dumps({"holds": True, "rows": count, "head": newest}) + "\n")
+        print_json({"holds": True, "rows": count, "head": newest})
     else:
         sys.stdout.write(f"Utuh: {count} catatan.\nKepala rantai: {newest}\n")
 

@@ -8,8 +8,9 @@ import typer
 
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
+from broadcaster.commands.output import JSON, print_json
 from broadcaster.commands.session import ACTOR, opened
-from broadcaster.commands.status import ID, JSON, found_id, print_json, watched
+from broadcaster.commands.status import ID, found_id, watched
 from broadcaster.delivery import controls
 from broadcaster.domain.lifecycle import NotAllowed
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, BinaryIO, TextIO, TypeVar, cast
+from typing import Annotated, Any, BinaryIO, TextIO, TypeVar, cast
 
 import typer
 from rich.console import Console
@@ -18,6 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
+from broadcaster.commands.output import JSON, print_result
 from broadcaster.commands.private_files import FORCE, private, refuse_existing
 from broadcaster.commands.session import ACTOR, opened
 from broadcaster.residents import register
@@ -63,6 +64,7 @@ def import_(
         typer.Option("--dry-run", help="Katakan apa yang akan terjadi; tidak menyimpan apa pun."),
     ] = False,
     force: FORCE = False,
+    as_json: JSON = False,
 ) -> None:
     """Impor pelanggan dari CSV. Baris buruk dilaporkan, baris baik disimpan; impor kedua tidak
     mengubah apa pun.
@@ -74,12 +76,12 @@ def import_(
         raise Failed(
             f"{bad_rows} adalah berkas yang diimpor. Pilih nama lain untuk baris yang ditolak."
         )
-    refused = asyncio.run(_import(file, bad_rows, dry_run=dry_run))
+    refused = asyncio.run(_import(file, bad_rows, dry_run=dry_run, as_json=as_json))
     if refused:
         raise typer.Exit(SOME_REFUSED)
 
 
-async def _import(file: Path, bad_rows: Path | None, *, dry_run: bool) -> int:
+async def _import(file: Path, bad_rows: Path | None, *, dry_run: bool, as_json: bool) -> int:
     """Import the file and tell what became of it; returns how many rows were refused."""
     with ExitStack() as stack:
         content = stack.enter_context(_content(file))
@@ -100,7 +102,7 @@ async def _import(file: Path, bad_rows: Path | None, *, dry_run: bool) -> int:
             tally = await import_file(
                 app, table, counted, refusals, digest="" if dry_run else digest, dry_run=dry_run
             )
-    _tell(tally, refusals, dry_run=dry_run)
+    _tell(tally, refusals, dry_run=dry_run, as_json=as_json)
     return refusals.count
 
 
@@ -140,7 +142,8 @@ async def import_file(
     return tally
 
 
-def _tell(tally: Tally, refusals: "Refusals", *, dry_run: bool) -> None:
+def _tell(tally: Tally, refusals: "Refusals", *, dry_run: bool, as_json: bool) -> None:
+    """Print the counts; what people must know besides goes to the error stream."""
     for problem in refusals.first:
         sys.stderr.write(f"baris {problem.line}: {problem.reason}\n")
     if refusals.count > SHOWN_BAD_ROWS:
@@ -152,9 +155,23 @@ def _tell(tally: Tally, refusals: "Refusals", *, dry_run: bool) -> None:
     if tally.addresses:
         sys.stderr.write(f"{tally.addresses} alamat milik {tally.people} orang.\n")
     counts = [f"{count} {_WORDS[name]}" for name, count in sorted(tally.counts.items()) if count]
-    sys.stdout.write(f"{', '.join(counts) or '0 baris'}, {refusals.count} ditolak\n")
+    text = f"{', '.join(counts) or '0 baris'}, {refusals.count} ditolak\n"
+    print_result(_result(tally, refusals, dry_run=dry_run), text, as_json=as_json)
     if refusals.count and not tally.addresses:
         sys.stderr.write("Tidak ada baris yang dapat diimpor.\n")
+
+
+def _result(tally: Tally, refusals: "Refusals", *, dry_run: bool) -> dict[str, Any]:
+    """What became of the rows; the reasons are those of the first refused ones."""
+    problems = [{"line": problem.line, "reason": problem.reason} for problem in refusals.first]
+    return {
+        "dry_run": dry_run,
+        **{name: tally.counts[name] for name in _WORDS},
+        "refused": refusals.count,
+        "addresses": tally.addresses,
+        "people": tally.people,
+        "problems": problems,
+    }
 
 
 class Refusals:

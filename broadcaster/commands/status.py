@@ -1,42 +1,33 @@
-"""`show` and `failed`: what became of one announcement, in figures and row by row."""
+"""`show`: the sending of one announcement in figures."""
 
 import asyncio
-import json
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
-from broadcaster.app import App
 from broadcaster.commands.errors import Failed
-from broadcaster.commands.private_files import FORCE, private, refuse_existing
-from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.output import JSON, print_json
+from broadcaster.commands.reading import Readable, Reader, reading
 from broadcaster.delivery import waiting_words
-from broadcaster.delivery.channel_view import ChannelView, when
+from broadcaster.delivery.channel_view import ChannelView
 from broadcaster.delivery.status import Overview, identify, overview, words
 from broadcaster.domain.deliveries import STATES
 from broadcaster.domain.lifecycle import STATE_WORDS
 from broadcaster.domain.provider_codes import explained
 from broadcaster.runtime import i18n
-from broadcaster.runtime.csv_safe import line as csv_line
 from broadcaster.runtime.i18n import words as catalogue
-from broadcaster.store import audit, failed_rows, ledger
-from broadcaster.store.failed_rows import ClosedRow
+from broadcaster.store import ledger
 from broadcaster.store.failure_causes import Watcher
-from channels.base.rendering import full_moment_text
+from channels.base.moments import full_moment_text
 from subscribers.areas import AreaTree
-from subscribers.vault import SealBroken, spelled
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 ID = Annotated[str, typer.Argument(help="Id atau kode pengumuman.")]
-JSON = Annotated[bool, typer.Option("--json", help="Cetak sebagai JSON.")]
 WATCH_SECONDS = 1.0
 AREAS_SHARE = 20.0
 """While watching, the areas are counted anew only after this many times as long as counting them
@@ -44,13 +35,7 @@ takes.
 """
 
 
-def print_json(content: Mapping[str, Any]) -> None:
-    """One line, flushed, so that who reads the pipe sees it at once."""
-    sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
-
-
-async def found_id(app: App, key: str) -> str:
+async def found_id(app: Readable, key: str) -> str:
     """The id of the announcement with this id or code; Failed when there is none."""
     found = await app.database.read(identify, key)
     if found is None:
@@ -60,7 +45,7 @@ async def found_id(app: App, key: str) -> str:
     return found
 
 
-async def watched(app: App, found: str, watcher: Watcher | None = None) -> Overview:
+async def watched(app: Readable, found: str, watcher: Watcher | None = None) -> Overview:
     """How the announcement stands; without `watcher` its causes are complete, however long that
     takes.
     """
@@ -87,7 +72,7 @@ def show(
 
 
 async def _show(key: str, watch: bool, as_json: bool) -> None:
-    async with opened() as app:
+    async with reading() as app:
         found, areas = await found_id(app, key), _Areas(app)
         while True:
             shown = await watched(app, found, app.causes if watch else None)
@@ -104,7 +89,7 @@ async def _show(key: str, watch: bool, as_json: bool) -> None:
 class _Areas:
     """Counts by area, kept for a while: counting them reads every row."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Reader) -> None:
         self.app = app
         self.kept: Mapping[str, Mapping[str, int]] = {}
         self.again_at = 0.0
@@ -118,7 +103,9 @@ class _Areas:
         return self.kept
 
 
-def _print(app: App, shown: Overview, areas: Mapping[str, Mapping[str, int]]) -> None:
+def _print(app: Reader, shown: Overview, areas: Mapping[str, Mapping[str, int]]) -> None:
+    from rich.console import Console  # noqa: PLC0415  quick start
+
     console, progress = Console(), shown.progress
     console.print(
         f"{shown.code}  {STATE_WORDS[shown.status]}, {SENDING[progress.sending]}: "
@@ -130,23 +117,21 @@ def _print(app: App, shown: Overview, areas: Mapping[str, Mapping[str, int]]) ->
     console.print(_counts("Kanal", progress.deliveries))
     console.print(
         _counts(
-            "Wilayah", {_label(app.tree, code): counts for code, counts in sorted(areas.items())}
+            "Wilayah",
+            {area_label(app.tree, code): counts for code, counts in sorted(areas.items())},
         )
     )
     for line in _notes(app, shown):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _notes(app: App, shown: Overview) -> Iterator[str]:
+def _notes(app: Reader, shown: Overview) -> Iterator[str]:
     """What holds the sending up, what waits, and what did not arrive, a line each."""
     for hold in shown.holds if shown.emergency else ():
         label, t = shown.labels.get(hold.channel, hold.channel), catalogue("id")
         yield f"PERHATIAN, darurat tertahan: {waiting_words.sentence(hold, label, t)} {waiting_words.remedy(hold, t)}"
     for name, view in shown.channels.items():
-        yield from (
-            f"{app.push[name].label if name in app.push else name}: {text}"
-            for text in _held_up(name, view)
-        )
+        yield from (f"{app.labels.get(name, name)}: {text}" for text in _held_up(name, view))
     for wait in shown.causes.waiting:
         code = f", kode {wait.provider_code}" if wait.provider_code else ""
         code = f" ({words(wait.reason)}{code})" if wait.reason else code
@@ -189,7 +174,7 @@ def _moment(at: float) -> str:
     return full_moment_text(datetime.fromtimestamp(at, UTC))
 
 
-def _label(tree: AreaTree, code: str) -> str:
+def area_label(tree: AreaTree, code: str) -> str:
     area = tree.get(code)
     return area.label if area is not None else code
 
@@ -209,8 +194,11 @@ def _number(count: int) -> str:
     return f"{count:,}".replace(",", ".")
 
 
-def _counts(heading: str, rows: Mapping[str, Mapping[str, int]]) -> Table:
+def _counts(heading: str, rows: Mapping[str, Mapping[str, int]]) -> "Table":
     """Counts by state; states in which nobody is are left out, but for the main ones."""
+    from rich import box  # noqa: PLC0415  quick start
+    from rich.table import Table  # noqa: PLC0415  quick start
+
     shown = [
         state
         for state in STATES
@@ -222,121 +210,3 @@ def _counts(heading: str, rows: Mapping[str, Mapping[str, int]]) -> Table:
     for name, counts in rows.items():
         table.add_row(name, *(_number(counts[state]) for state in shown))
     return table
-
-
-# --- failed -------------------------------------------------------------------------------------
-
-UNOPENED = "(tidak dapat dibuka)"
-"""In place of an address that our key does not open."""
-COLUMNS = (
-    "delivery",
-    "channel",
-    "area",
-    "state",
-    "reason",
-    "words",
-    "provider_code",
-    "attempts",
-    "closed_at",
-)
-
-
-def failed(
-    id: ID,
-    file: Annotated[
-        str, typer.Option("--csv", help="Berkas CSV; - menulis ke keluaran baku.")
-    ] = "",
-    addresses: Annotated[
-        bool, typer.Option("--addresses", help="Sertakan alamat; tercatat di log audit.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Satu objek JSON per baris.")] = False,
-    force: FORCE = False,
-) -> None:
-    """Daftar pengiriman yang tidak sampai atau belum pasti: kanal, wilayah, sebab, kode penyedia,
-    berapa kali dicoba, kapan.
-    """
-    if file and as_json:
-        raise typer.BadParameter("Pilih salah satu: --csv atau --json.")
-    refuse_existing(Path(file) if file not in ("", "-") else None, force=force)
-    asyncio.run(_failed(id, file, addresses, as_json))
-
-
-async def _failed(key: str, file: str, addresses: bool, as_json: bool) -> None:
-    async with opened() as app:
-        found = await found_id(app, key)
-        if addresses:
-            await app.database.write(
-                lambda c: audit.append(
-                    c,
-                    at=app.clock(),
-                    actor=ACTOR,
-                    act="read-addresses",
-                    subject=found,
-                    detail={"of": "failed"},
-                )
-            )
-        columns = (*COLUMNS, "address") if addresses else COLUMNS
-        with _target(file) as target:
-            if file:
-                target.write(csv_line(columns))
-            for part in await app.database.read(failed_rows.parts, found):
-                after = -1
-                while page := await app.database.read(failed_rows.page, part, after):
-                    after = page[-1].slot
-                    for row in page:
-                        _write(target, _told(app, row, addresses), columns if file else (), as_json)
-
-
-@contextmanager
-def _target(file: str) -> Iterator[TextIO]:
-    if file in ("", "-"):
-        yield sys.stdout
-    else:
-        with private(Path(file), force=True) as target:
-            yield target
-
-
-def _told(app: App, row: ClosedRow, addresses: bool) -> dict[str, Any]:
-    told = {
-        "delivery": f"{row.edition}.{row.slot}",
-        "channel": row.channel,
-        "area": _label(app.tree, row.area),
-        "state": row.state,
-        "reason": row.reason,
-        "words": words(row.reason),
-        "provider_code": row.provider_code,
-        "attempts": row.attempts,
-        "closed_at": when(row.closed_at) if row.closed_at else "",
-    }
-    if addresses:
-        told["address"] = _address(app, row)
-    return told
-
-
-def _address(app: App, row: ClosedRow) -> str:
-    """The address in clear, UNOPENED where its seal is broken; empty when it was erased."""
-    try:
-        address = app.vault.open(row.channel, row.cipher) if row.cipher else ""
-    except SealBroken:
-        return UNOPENED
-    module = app.loaded.modules.get(row.channel)
-    return spelled(address, module.parse_address) if address and module is not None else address
-
-
-def _write(target: TextIO, told: Mapping[str, Any], columns: Sequence[str], as_json: bool) -> None:
-    if columns:
-        target.write(csv_line(str(told[name]) for name in columns))
-    elif as_json:
-        target.write(json.dumps(told, ensure_ascii=False) + "\n")
-    else:
-        code = f" (kode {told['provider_code']})" if told["provider_code"] else ""
-        parts = [
-            told["closed_at"],
-            told["channel"],
-            told["area"],
-            WORDS[told["state"]],
-            f"{told['words']}{code}",
-            f"{told['attempts']}x",
-            told.get("address", ""),
-        ]
-        target.write("  ".join(part for part in parts if part) + "\n")

@@ -1,7 +1,6 @@
 """`broadcaster subscribers`: export, erase, count; `import` has its own module."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -13,6 +12,7 @@ import typer
 from broadcaster.app import App
 from broadcaster.commands import enrolling
 from broadcaster.commands.errors import Failed
+from broadcaster.commands.output import JSON, print_json, print_result
 from broadcaster.commands.private_files import FORCE, private, refuse_existing
 from broadcaster.commands.session import ACTOR, opened
 from broadcaster.domain.masking import masked
@@ -89,12 +89,13 @@ def erase(
     person: Annotated[
         bool, typer.Option("--person", help="Hapus juga semua alamat lain orang itu.")
     ] = False,
+    as_json: JSON = False,
 ) -> None:
     """Hapus data kontak satu alamat, atau satu orang (hak warga). Angka pengiriman tetap."""
-    asyncio.run(_erase(address, channel, whole_person=person))
+    asyncio.run(_erase(address, channel, whole_person=person, as_json=as_json))
 
 
-async def _erase(address: str, channel: str, *, whole_person: bool) -> None:
+async def _erase(address: str, channel: str, *, whole_person: bool, as_json: bool) -> None:
     async with opened() as app:
         named = [
             row
@@ -110,9 +111,11 @@ async def _erase(address: str, channel: str, *, whole_person: bool) -> None:
             if done.erased:
                 erased.append(row.channel)
                 cleared &= done.cleared
-        sys.stdout.write(f"Dihapus dari {', '.join(erased)}.\n")
-        if others and not whole_person:
-            sys.stderr.write(_still_there(app, others))
+        left = [] if whole_person else others
+        result = {"erased": erased, "left": len(left), "cleared": cleared}
+        print_result(result, f"Dihapus dari {', '.join(erased)}.\n", as_json=as_json)
+        if left:
+            sys.stderr.write(_still_there(app, left))
         if not cleared:
             sys.stderr.write(NOT_CLEARED)
 
@@ -162,7 +165,7 @@ def _masked(app: App, row: AddressRow) -> str:
 
 
 @program.command()
-def count(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def count(as_json: JSON = False) -> None:
     """Hitung alamat per kanal dan keadaan."""
     asyncio.run(_count(as_json))
 
@@ -171,7 +174,7 @@ async def _count(as_json: bool) -> None:
     async with opened() as app:
         counts = await app.database.read(residents.count)
     if as_json:
-        sys.stdout.write(json.dumps(counts) + "\n")
+        print_json(counts)
         return
     for channel, states in sorted(counts.items()):
         sys.stdout.write(

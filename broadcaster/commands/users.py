@@ -4,7 +4,6 @@ an argument.
 
 import asyncio
 import getpass
-import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ import typer
 
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
+from broadcaster.commands.output import JSON, print_json, print_result
 from broadcaster.commands.session import opened
 from broadcaster.domain import accounts as rules
 from broadcaster.domain import credentials
@@ -52,6 +52,7 @@ def add(
     ] = None,
     mail: Annotated[str, typer.Option(help="Alamat email untuk pemberitahuan.")] = "",
     ask: ASK = False,
+    as_json: JSON = False,
 ) -> None:
     """Tambah akun. Kata sandi dicetak satu kali; pemiliknya wajib menggantinya saat pertama masuk."""
 
@@ -71,20 +72,22 @@ def add(
             added = await app.database.write(
                 administration.hire, _keeper(app), login, particulars, hashed=hashed
             )
-            _tell(f"Akun {added.name} dibuat.", password, ask)
+            _tell(
+                added.name, f"Akun {added.name} dibuat.", "" if ask else password, as_json=as_json
+            )
 
     asyncio.run(run())
 
 
 @program.command("list")
-def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def list_(as_json: JSON = False) -> None:
     """Tampilkan semua akun."""
 
     async def run() -> None:
         async with _opened() as app:
             found = await app.database.read(accounts.everyone)
         if as_json:
-            sys.stdout.write(json.dumps([_told(one) for one in found], ensure_ascii=False) + "\n")
+            print_json([_told(one) for one in found])
             return
         for one in found:
             notes = [
@@ -101,33 +104,35 @@ def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
 
 
 @program.command()
-def disable(name: NAME) -> None:
+def disable(name: NAME, as_json: JSON = False) -> None:
     """Nonaktifkan akun; semua sesinya berakhir seketika."""
 
     async def run() -> None:
         async with _opened() as app:
             found = await _found(app, name)
             await app.database.write(administration.disable, _keeper(app), found.id)
-            sys.stdout.write(f"Akun {found.name} dinonaktifkan.\n")
+            result = {"name": found.name, "active": False}
+            print_result(result, f"Akun {found.name} dinonaktifkan.\n", as_json=as_json)
 
     asyncio.run(run())
 
 
 @program.command()
-def enable(name: NAME) -> None:
+def enable(name: NAME, as_json: JSON = False) -> None:
     """Aktifkan lagi akun."""
 
     async def run() -> None:
         async with _opened() as app:
             found = await _found(app, name)
             await app.database.write(administration.enable, _keeper(app), found.id)
-            sys.stdout.write(f"Akun {found.name} aktif.\n")
+            result = {"name": found.name, "active": True}
+            print_result(result, f"Akun {found.name} aktif.\n", as_json=as_json)
 
     asyncio.run(run())
 
 
 @program.command()
-def password(name: NAME, ask: ASK = False) -> None:
+def password(name: NAME, ask: ASK = False, as_json: JSON = False) -> None:
     """Beri kata sandi baru, dicetak satu kali; pemiliknya wajib menggantinya. Semua sesinya
     berakhir.
     """
@@ -140,7 +145,8 @@ def password(name: NAME, ask: ASK = False) -> None:
             await app.database.write(
                 administration.reset_password, _keeper(app), found.id, hashed=hashed
             )
-            _tell(f"Kata sandi {found.name} diganti.", chosen, ask)
+            done = f"Kata sandi {found.name} diganti."
+            _tell(found.name, done, "" if ask else chosen, as_json=as_json)
 
     asyncio.run(run())
 
@@ -180,10 +186,11 @@ def _password(name: str, ask: bool) -> str:
     return credentials.check_password(typed, names=(name,))
 
 
-def _tell(done: str, password: str, ask: bool) -> None:
-    sys.stdout.write(done + "\n")
-    if not ask:
-        sys.stdout.write(f"Kata sandi sekali pakai (hanya tampil kali ini): {password}\n")
+def _tell(name: str, done: str, password: str, *, as_json: bool) -> None:
+    """Print what was done, with the password where it was made here."""
+    once = f"Kata sandi sekali pakai (hanya tampil kali ini): {password}\n" if password else ""
+    result = {"name": name, "password": password or None}
+    print_result(result, f"{done}\n{once}", as_json=as_json)
 
 
 def _told(one: Account) -> dict[str, object]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from broadcaster.store.channels import ChannelState
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 
 
 @dataclass(frozen=True, kw_only=True)

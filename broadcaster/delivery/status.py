@@ -121,7 +121,7 @@ def overview(
         progress=progress,
         causes=watcher.look(connection, row.id, now(connection)) if watcher else Causes(),
         channels=_channels(connection, progress),
-        labels=labels or {},
+        labels={} if labels is None else labels,
         emergency=progress.urgent if progress.states else row.level == "emergency",
     )
 

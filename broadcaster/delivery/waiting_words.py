@@ -9,7 +9,7 @@ from broadcaster.runtime.i18n import Words
 from broadcaster.store.channels import ChannelState
 from broadcaster.store.failure_causes import Causes
 from broadcaster.store.ledger import Progress
-from channels.base.rendering import full_moment_text
+from channels.base.moments import full_moment_text
 
 
 def closed(state: ChannelState, *, emergency: bool) -> Cause | None:

@@ -18,6 +18,7 @@ from broadcaster.domain.deliveries import (
     MarkedRow,
 )
 from channels.base.contract import (
+    SEVERAL,
     Deferred,
     Failure,
     Halted,
@@ -27,7 +28,6 @@ from channels.base.contract import (
     Rejected,
     Skipped,
 )
-from channels.base.sending import SEVERAL
 
 # --- waits --------------------------------------------------------------------------------------
 

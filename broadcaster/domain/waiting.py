@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from channels.base.rendering import full_moment_text
+from channels.base.moments import full_moment_text
 
 Cause = Literal[
     "moved",

@@ -18,10 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 import channels
-from broadcaster.domain.accounts import read_role_mapping
 from broadcaster.domain.setting_values import Hosts, Phones, Proxies
 from broadcaster.runtime.misspelt_settings import Spelling
-from broadcaster.store.s3 import Location
 from channels.base.contract import PullChannel, PushChannel, Site, Topic
 from channels.base.settings import ChannelSettings, Items
 
@@ -167,6 +165,8 @@ class Settings(BaseModel):
     @field_validator("media_url")
     @classmethod
     def _media(cls, value: str) -> str:
+        from broadcaster.store.s3 import Location  # noqa: PLC0415  quick start
+
         Location.of(value) if value else None
         return value
 
@@ -195,6 +195,8 @@ class Settings(BaseModel):
     @field_validator("oidc_roles")
     @classmethod
     def _roles(cls, value: str) -> str:
+        from broadcaster.domain.accounts import read_role_mapping  # noqa: PLC0415  quick start
+
         read_role_mapping(value)
         return value
 
@@ -286,14 +288,8 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
     """All settings from `environ` (default: the process's); raises BadSettings naming everything
     wrong at once.
     """
-    variables = dict(os.environ if environ is None else environ)
-    variables |= simulation(Path(overrides.get("data_dir") or data_folder(variables)))
-    own = {
-        k.removeprefix(PREFIX).lower(): v
-        for k, v in variables.items()
-        if k.startswith(PREFIX) and v != ""
-    }
-    own |= {k.lower(): v for k, v in variables.items() if k.startswith(OIDC) and v != ""}
+    variables = _variables(environ, overrides)
+    own = _own(variables)
     problems: list[str] = []
     try:
         settings = Settings.model_validate({**own, **overrides})
@@ -321,6 +317,37 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Loaded:
         channel_settings=per_channel,
         unknown=tuple(spelling.unknown(variables)),
     )
+
+
+def read_settings() -> Settings:
+    """The program's own settings from this process's variables, without those of the channels;
+    raises BadSettings.
+    """
+    try:
+        return Settings.model_validate(_own(_variables(None, {})))
+    except ValidationError as error:
+        raise BadSettings("\n".join(_sentences("", error))) from error
+
+
+def _variables(environ: Mapping[str, str] | None, overrides: Mapping[str, Any]) -> dict[str, str]:
+    """All variables, those of the demo that lives in the data folder included."""
+    variables = dict(os.environ if environ is None else environ)
+    return variables | simulation(Path(overrides.get("data_dir") or data_folder(variables)))
+
+
+def _own(variables: Mapping[str, str]) -> dict[str, str]:
+    """The values of Settings, by field; an empty variable counts as absent."""
+    own = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in variables.items()
+        if name.startswith(PREFIX) and value != ""
+    }
+    sign_on = {
+        name.lower(): value
+        for name, value in variables.items()
+        if name.startswith(OIDC) and value != ""
+    }
+    return own | sign_on
 
 
 def _known(modules: Mapping[str, ModuleType]) -> frozenset[str]:

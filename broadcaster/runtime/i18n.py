@@ -6,11 +6,10 @@ import gettext
 import io
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
+if TYPE_CHECKING:
+    from babel.messages.catalog import Catalog
 
 FOLDER = Path(__file__).resolve().parents[1] / "words"
 LANGUAGES = ("id", "en")
@@ -20,7 +19,9 @@ LANGUAGES = ("id", "en")
 class Words:
     """All words of one language; call it with a key and the values of its {placeholders}."""
 
-    def __init__(self, lang: str, catalogues: tuple[Catalog, ...]) -> None:
+    def __init__(self, lang: str, catalogues: tuple["Catalog", ...]) -> None:
+        from babel.messages.mofile import write_mo  # noqa: PLC0415  quick start
+
         self.lang = lang
         self.keys = frozenset(
             _key(message.id) for catalogue in catalogues for message in catalogue if message.id
@@ -54,6 +55,8 @@ class Words:
         return text.format_map({name: self._shown(value) for name, value in values.items()})
 
     def _shown(self, value: object) -> object:
+        from babel.numbers import format_decimal  # noqa: PLC0415  quick start
+
         return format_decimal(value, locale=self.lang) if isinstance(value, int) else value
 
 
@@ -68,6 +71,8 @@ def words(lang: str) -> Words:
     return Words(chosen, tuple(_read(path) for path in sorted((FOLDER / chosen).glob("*.po"))))
 
 
-def _read(path: Path) -> Catalog:
+def _read(path: Path) -> "Catalog":
+    from babel.messages.pofile import read_po  # noqa: PLC0415  quick start
+
     with path.open("rb") as file:
         return read_po(file, locale=path.parent.name, abort_invalid=True)

@@ -22,9 +22,14 @@ def is_current(url: str) -> bool:
     """
     opened = Database(url)
     try:
-        return opened.read_now(_applied) == newest()
+        return opened.read_now(has_newest)
     finally:
         opened.close()
+
+
+def has_newest(connection: Connection) -> bool:
+    """Whether every migration has been applied to this database."""
+    return _applied(connection) == newest()
 
 
 def _applied(connection: Connection) -> str:

@@ -287,6 +287,11 @@ class Halted:
     about: About = "sender"
 
 
+SEVERAL = 10
+"""Different addresses that must get the same reply, with no success between, before it counts as
+about the sender.
+"""
+
 Failure = Refused | Rejected | Skipped | Deferred | Halted
 Outcome = Receipt | Failure
 

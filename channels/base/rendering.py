@@ -1,11 +1,10 @@
-"""Turning an edition's words into text: Markdown, plain text, cutting by sentence, dates in WIB,
-Jinja templates.
+"""Turning an edition's words into text: Markdown, plain text, cutting by sentence, Jinja
+templates.
 """
 
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import jinja2
 import msgspec
 import nh3
-from babel.dates import format_date
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
@@ -22,10 +20,18 @@ from channels.base import legibility
 from channels.base.contract import Claim, Edition, Wording
 from channels.base.markdown import parse
 from channels.base.marks import rooted
+from channels.base.moments import WIB as WIB
+from channels.base.moments import clock as clock
+from channels.base.moments import day as day
+from channels.base.moments import due_text as due_text
+from channels.base.moments import full_moment_text as full_moment_text
+from channels.base.moments import locale
+from channels.base.moments import moment_text as moment_text
+from channels.base.moments import span_text as span_text
+from channels.base.moments import utc as utc
 from channels.base.running_text import running
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
-WIB = timezone(timedelta(hours=7), "WIB")
 ELLIPSIS = "…"
 GAP = f" {ELLIPSIS}"
 """Stands behind a whole sentence where more was left out."""
@@ -288,50 +294,6 @@ def _inline_text(token: Token) -> str:
     return "".join(parts)
 
 
-def day(moment: datetime, lang: str = "id") -> str:
-    """ "Rabu, 25 November 2026" in WIB."""
-    return format_date(moment.astimezone(WIB).date(), "EEEE, d MMMM y", locale=_locale(lang))
-
-
-def clock(moment: datetime) -> str:
-    """ "07.42" in WIB, 24 hours."""
-    return moment.astimezone(WIB).strftime("%H.%M")
-
-
-def moment_text(moment: datetime, lang: str = "id") -> str:
-    """ "25 Nov 2026 07.42 WIB"."""
-    date_text = format_date(moment.astimezone(WIB).date(), "d MMM y", locale=_locale(lang))
-    return f"{date_text} {clock(moment)} WIB"
-
-
-def full_moment_text(moment: datetime, lang: str = "id") -> str:
-    """ "Rabu 25 November 2026 07.42 WIB", for what people wait for: the hour alone may be
-    tomorrow's.
-    """
-    return f"{format_date(moment.astimezone(WIB).date(), 'EEEE d MMMM y', locale=_locale(lang))} {clock(moment)} WIB"
-
-
-def due_text(moment: datetime, now: datetime, lang: str = "id") -> str:
-    """ "07.42 WIB" of today, else with its date."""
-    today = moment.astimezone(WIB).date() == now.astimezone(WIB).date()
-    return f"{clock(moment)} WIB" if today else full_moment_text(moment, lang)
-
-
-def span_text(start: datetime, end: datetime | None, lang: str = "id") -> str:
-    """ "25 Nov 2026 06.00-14.00 WIB", "25 Nov 2026 06.00 WIB - 26 Nov 2026 14.00 WIB", or "mulai
-    ..." without an end.
-    """
-    if end is None:
-        return f"{'from' if lang == 'en' else 'mulai'} {moment_text(start, lang)}"
-    if start.astimezone(WIB).date() == end.astimezone(WIB).date():
-        return f"{moment_text(start, lang).removesuffix(' WIB')}-{clock(end)} WIB"
-    return f"{moment_text(start, lang)} - {moment_text(end, lang)}"
-
-
-def _locale(lang: str) -> str:
-    return "en" if lang == "en" else "id"
-
-
 _ENGLISH_VERDICTS = {
     "hoaks": "Hoax",
     "menyesatkan": "Misleading",
@@ -376,7 +338,7 @@ _KINDS = {
 
 def kind_text(edition: Edition, lang: str = "id") -> str:
     """ "pengumuman", "peringatan darurat", "emergency warning": the edition in a sentence."""
-    return _KINDS[_locale(lang)]["emergency" if edition.emergency else edition.kind]
+    return _KINDS[locale(lang)]["emergency" if edition.emergency else edition.kind]
 
 
 def area_names(edition: Edition) -> str:
@@ -424,10 +386,3 @@ def template_name(channel: str, edition: Edition, lang: str, extension: str) -> 
 def fill(name: str, values: Mapping[str, Any]) -> str:
     """Render a message template; raises jinja2.UndefinedError for a name it does not know."""
     return environment().get_template(name).render(values).strip()
-
-
-def utc(moment: datetime) -> datetime:
-    """The same moment in UTC; raises ValueError for a naive time."""
-    if moment.tzinfo is None:
-        raise ValueError("time without a zone")
-    return moment.astimezone(UTC)

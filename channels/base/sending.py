@@ -9,13 +9,18 @@ from pathlib import Path
 
 import structlog
 
-from channels.base.contract import Deferred, Halted, MayWrite, Outcome, Outgoing, Receipt, Result
+from channels.base.contract import (
+    SEVERAL,
+    Deferred,
+    Halted,
+    MayWrite,
+    Outcome,
+    Outgoing,
+    Receipt,
+    Result,
+)
 from channels.base.http import NotWritten, writing
 
-SEVERAL = 10
-"""Different addresses that must get the same reply, with no success between, before it counts as
-about the sender.
-"""
 SendOne = Callable[[Outgoing], Awaitable[Outcome]]
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subscribers.table import Table
+from subscribers.table import Record, Table, record_of
 
 HEADER = "channel,address,areas,topics,language,consent_source,consent_at"
 GOOD = "email,rina@contoh.example,cibabat,,id,formulir,2026-11-03"
@@ -130,3 +130,9 @@ def test_numbers_kept_as_text_by_a_formula_are_those_numbers() -> None:
         'whatsapp;"=""0812""";cibabat;;id;loket;2026-11-03',
     )
     assert [record.cells[1] for record in found] == ["0812", "0812"]
+
+
+def test_cells_from_no_file_are_refused_for_what_a_file_may_not_hold() -> None:
+    assert record_of(["email", "x" * 70_000]).problem == "Baris lebih dari 64 KiB."
+    assert "rusak" in record_of(["email", "x\ufffd"]).problem
+    assert record_of(["email", "a\nb", "'=x"]) == Record(line=1, cells=("email", "a\nb", "=x"))

@@ -1,7 +1,4 @@
-"""One subscriber, added or changed exactly as a row of the CSV import would."""
-
-import csv
-import io
+"""One subscriber, added or changed by the rules of the import."""
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -51,29 +48,20 @@ async def add(request: Request) -> Response:
 
 
 def _row(app: App, given: NewSubscriber) -> Row:
-    """The row, by the rules of the CSV; raises InvalidAnnouncement."""
+    """Check the values as the import checks those of a row; raises InvalidAnnouncement."""
     topics = tuple(topic.slug for topic in app.settings.topics)
     parsers = {name: app.loaded.modules[name].parse_address for name in app.push}
-    read = next(
-        importing.read_rows(_lines(given), app.tree, topics, parsers, now=app.clock().timestamp())
-    )
-    if isinstance(read, BadRow):
+    record = importing.record_of([_cell(getattr(given, name)) for name in COLUMNS])
+    now = app.clock().timestamp()
+    row = next(importing.read_records([record], COLUMNS, app.tree, topics, parsers, now=now))
+    if isinstance(row, BadRow):
         raise InvalidAnnouncement(
             Problem(field=bad.column, reason=bad.reason, remedy="Perbaiki, lalu kirim lagi.")
-            for bad in read.problems
+            for bad in row.problems
         )
-    return read
-
-
-def _lines(given: NewSubscriber) -> list[str]:
-    cells = [getattr(given, name) for name in COLUMNS]
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([_cell(cell) for cell in cells])
-    return [",".join(COLUMNS), line.getvalue()]
+    return row
 
 
 def _cell(value: str | list[str]) -> str:
-    """One line, whatever was given: a line break would be another row. A list's names may have
-    spaces in them.
-    """
+    """Put a value on one line, the names of a list apart by semicolons: a name may have spaces."""
     return " ".join((";".join(value) if isinstance(value, list) else value).split())

@@ -12,8 +12,7 @@ from broadcaster.domain.sender_faults import (
     is_suspect,
     judge,
 )
-from channels.base.contract import Deferred, Halted, Refused
-from channels.base.sending import SEVERAL
+from channels.base.contract import SEVERAL, Deferred, Halted, Refused
 
 NOW = 10_000.0
 NOBODY = Successes()

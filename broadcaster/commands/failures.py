@@ -1,0 +1,37 @@
+"""Words for every failure that is foreseen."""
+
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from broadcaster.commands.errors import Failed
+from broadcaster.domain.fields import InvalidAnnouncement
+from broadcaster.runtime import storage_faults
+from broadcaster.runtime.config import BadSettings
+from broadcaster.runtime.locks import CannotStart
+from broadcaster.store.database import BadDatabase
+
+
+def explained(error: Exception) -> str | None:
+    """Say what failed and what to do about it; None for a mistake of our own."""
+    if isinstance(error, InvalidAnnouncement):
+        return "\n".join(
+            f"{p.field + ': ' if p.field else ''}{p.reason} {p.remedy}".strip()
+            for p in error.problems
+        )
+    if isinstance(error, Failed | BadSettings | BadDatabase | CannotStart):
+        return str(error)
+    if isinstance(error, DatabaseError):
+        return _database_words(error)
+    if isinstance(error, OSError):
+        words = storage_faults.told(error)
+        return " ".join(words) if words is not None else None
+    return None
+
+
+def _database_words(error: DatabaseError) -> str | None:
+    if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
+        return None  # a mistake in a statement, not the database's
+    words = storage_faults.told(error.orig)
+    if words:
+        return " ".join(words)
+    reason = str(error.orig).strip().splitlines()[0]
+    return f"Basis data tidak dapat dipakai: {reason}. Periksa BROADCASTER_DATABASE_URL."
