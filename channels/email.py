@@ -27,12 +27,10 @@ from channels.base.email_addresses import read_mail
 from channels.base.pictures import sized
 from channels.base.rendering import (
     area_names,
-    cut,
     fill,
     kind_text,
     plain,
     scrubbed,
-    shortened,
     span_text,
     template_name,
     verdict_text,
@@ -56,6 +54,7 @@ from channels.base.smtp.mime import (
 )
 from channels.base.smtp.pool import Pool
 from channels.base.smtp.staff_mail import Letters
+from channels.base.truncation import cut, shortened
 
 PART_LIMIT = 100_000
 """Bytes of one part: mail programs clip longer ones, and the way to unsubscribe stands at the end."""

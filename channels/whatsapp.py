@@ -36,20 +36,13 @@ from channels.base.meta.message_templates import (
     values_for,
 )
 from channels.base.phones import abroad, digits_of
-from channels.base.rendering import (
-    area_names,
-    clean,
-    cut,
-    plain,
-    template_name,
-    utf16,
-    with_addresses,
-)
+from channels.base.rendering import area_names, clean, plain, template_name, utf16, with_addresses
 from channels.base.running_text import repeats, running
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings
 from channels.base.sign_in import PATIENCE, Credential
 from channels.base.tolerant_reading import Unreadable
+from channels.base.truncation import cut
 from channels.base.typed_addresses import seen
 
 BODY_LIMIT = 1024

@@ -327,7 +327,9 @@ def test_our_templates_keep_the_rules_for_templates(template: Any) -> None:
     )
     assert "<" not in msgspec.json.encode(template.document).decode()
     named = {
-        name for kind in ("HEADER", "BODY") for name in message_templates.variables(template.text(kind))
+        name
+        for kind in ("HEADER", "BODY")
+        for name in message_templates.variables(template.text(kind))
     }
     assert named == set(template.parameters)
     assert set(template.flexible) < named

@@ -13,8 +13,9 @@ import yaml
 
 from channels.base.contract import Site
 from channels.base.pairing import unpaired
-from channels.base.rendering import TEMPLATES, clean, environment, shortened, utf16
+from channels.base.rendering import TEMPLATES, clean, environment, utf16
 from channels.base.running_text import joined
+from channels.base.truncation import shortened
 
 STOP = "STOP"
 """Payload of the button that ends a subscription."""
