@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 import segno
 
-from channels.base import pictures, rendering, validity
+from channels.base import pictures, rendering, truncation, validity
 from channels.base.contract import (
     SUMMARY_LIMIT,
     Area,
@@ -219,7 +219,7 @@ def _lead(wording: Wording) -> str:
     the title once more.
     """
     text = running(rendering.plain(wording.instruction or wording.body))
-    lead = wording.summary or rendering.cut(text, SUMMARY_LIMIT)
+    lead = wording.summary or truncation.cut(text, SUMMARY_LIMIT)
     return "" if repeats(lead, (wording.title,)) else lead
 
 

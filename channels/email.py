@@ -6,59 +6,30 @@ import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import date
 from email import message_from_bytes, policy
-from email.utils import format_datetime, parseaddr
-from functools import lru_cache
-from hashlib import blake2b
-from html import escape
-from typing import Any, ClassVar
+from email.utils import parseaddr
+from typing import ClassVar
 from urllib.parse import quote
 
 import aiosmtplib
-import msgspec
-from babel.dates import format_date
 from pydantic import ConfigDict, Field, field_validator
 
 from channels.base import contract
-from channels.base import languages as tongues
-from channels.base.contract import Area, Edition, Finding, Halted, Recipient, Refused
+from channels.base.contract import Edition, Finding, Halted, Recipient, Refused
 from channels.base.email_addresses import read_mail
-from channels.base.pictures import sized
-from channels.base.rendering import (
-    area_names,
-    cut,
-    fill,
-    kind_text,
-    plain,
-    scrubbed,
-    shortened,
-    span_text,
-    template_name,
-    verdict_text,
-    with_addresses,
-)
-from channels.base.running_text import repeats
 from channels.base.settings import ChannelSettings, Rate
 from channels.base.smtp.batches import Batch
+from channels.base.smtp.composition import PART_LIMIT, area_values, compose, day_value
 from channels.base.smtp.connection import Connection, NoConnection, Server
 from channels.base.smtp.envelope import Envelope
 from channels.base.smtp.mime import (
     VALUE_LIMIT,
-    Frame,
     GroupFrames,
-    alternative,
-    hole,
-    mailbox,
-    part,
-    phrase,
     quoted_value,
 )
 from channels.base.smtp.pool import Pool
 from channels.base.smtp.staff_mail import Letters
 
-PART_LIMIT = 100_000
-"""Bytes of one part: mail programs clip longer ones, and the way to unsubscribe stands at the end."""
 _SAFE_ADDRESS = re.compile(r'[^\s<>"@\x00-\x1f\x7f]+@[^\s<>"@\x00-\x1f\x7f]+')
 
 
@@ -105,151 +76,6 @@ class Settings(ChannelSettings):
 def parse_address(text: str) -> str:
     """The address as it was written, its domain in lower-case ASCII; raises BadAddress."""
     return read_mail(text)
-
-
-# --- one message ----------------------------------------------------------------------------------
-
-
-def compose(edition: Edition, lang: str, settings: Settings) -> Frame:
-    """The whole message with holes for what differs per recipient."""
-    edition = with_addresses(scrubbed(edition), settings.site.base_url)
-    values = _values(edition, lang, settings.site)
-    pages = []
-    for extension in ("txt", "html"):
-        name = template_name("email", edition, lang, extension)
-        pages.append(_fitted(name, {**values, "hole_area": hole(f"area_{extension}")}))
-    languages = ", ".join(tongues.spoken(edition, lang))
-    parts = [part("text/plain", languages, pages[0]), part("text/html", languages, pages[1])]
-    boundary = blake2b(f"{edition.key} {lang}".encode(), digest_size=9).hexdigest()
-    return Frame.of(alternative(_headers(edition, values["subject"], settings), parts, boundary))
-
-
-def _fitted(name: str, values: dict[str, Any]) -> str:
-    room = len(values["body"])
-    while True:
-        page = fill(name, {**values, "body": shortened(values["body"], room)})
-        size = len(page.encode())
-        if size <= PART_LIMIT or room == 0:
-            return page
-        room = room * PART_LIMIT * 9 // (size * 10) if room > 50 else 0
-
-
-def _values(edition: Edition, lang: str, site: contract.Site) -> dict[str, Any]:
-    words = edition.wording(lang)
-    withdrawn, frame = edition.change == "withdrawal", tongues.of_frame(lang)
-    body = "" if withdrawn else words.body
-    said_below = repeats(words.summary, (plain(body), plain(words.instruction)))
-    title = cut(words.title, 250)
-    return {
-        "lang": frame,
-        "of_words": tongues.marked(tongues.of_words(edition, lang), frame),
-        "indonesian": tongues.marked("id", frame),
-        "what": kind_text(edition, frame),
-        "subject": subject(edition, title, lang, simulated=site.simulated),
-        "title": title,
-        "lead": "" if withdrawn or said_below else cut(words.summary, 500),
-        "body": body,
-        "instruction": "" if withdrawn else cut(words.instruction, 5000),
-        "claim": edition.claim and not withdrawn and _short(edition.claim),
-        "hoax": edition.claim is None or edition.claim.verdict.casefold() == "hoaks",
-        "verdict": verdict_text(edition.claim, lang) if edition.claim else "",
-        "web": _is_web,
-        "change": edition.change,
-        "reason": cut(edition.reason, 500),
-        "published": edition.published_at,
-        "emergency": edition.emergency and not withdrawn,
-        "topic": edition.topic.label(lang),
-        "areas": area_names(edition),
-        "when": span_text(edition.effective, edition.expires, lang)
-        if edition.expires and not withdrawn
-        else "",
-        "agency": edition.agency,
-        "code": edition.code,
-        "link": edition.link if edition.link and _is_web(edition.link) else "",
-        "image": edition.image if edition.image and _is_web(edition.image.url) else None,
-        "image_url": sized(edition.image.url, site, "pesan") if edition.image else "",
-        "permalink": site.permalink(edition.code),
-        "check_url": f"{site.base_url.rstrip('/')}/cek?kode={edition.code}",
-        "base_url": site.base_url,
-        "host": site.host,
-        "sender": site.sender,
-        "emergency_number": site.emergency_number,
-        "simulated": site.simulated,
-        "hole_since": hole("since"),
-        "stop_url": site.stop_url(hole("token_quoted")),
-    }
-
-
-def _short(claim: contract.Claim) -> contract.Claim:
-    return msgspec.structs.replace(
-        claim,
-        claim=cut(claim.claim, 1000),
-        fact=cut(claim.fact, 1000),
-        seen_at=cut(claim.seen_at, 250),
-    )
-
-
-def _is_web(url: str) -> bool:
-    return url.startswith(("https://", "http://"))
-
-
-_PREFIXES = {
-    "id": {"emergency": "[Darurat]", "correction": "[Ralat]", "withdrawal": "[Dicabut]"},
-    "en": {"emergency": "[Emergency]", "correction": "[Correction]", "withdrawal": "[Withdrawn]"},
-}
-
-
-def subject(edition: Edition, title: str, lang: str, *, simulated: bool) -> str:
-    """The title, behind the prefixes that it needs."""
-    prefixes = _PREFIXES.get(lang, _PREFIXES["id"])
-    marks = (edition.change,) if edition.change == "withdrawal" else (edition.level, edition.change)
-    found = [prefixes[mark] for mark in marks if mark in prefixes]
-    return " ".join([*(["[SIMULASI]"] if simulated else []), *found, title])
-
-
-def _headers(edition: Edition, title: str, settings: Settings) -> list[tuple[str, str]]:
-    site, (name, address) = settings.site, settings.sender
-    earlier = [
-        _message_id(edition, number, hole("key"), site)
-        for number in range(max(1, edition.number - 9), edition.number)
-    ]
-    return [
-        ("From", mailbox(name, address)),
-        ("To", hole("to")),
-        ("Subject", phrase(title, "Subject")),
-        ("Date", format_datetime(edition.published_at)),
-        ("Message-ID", f"<{_message_id(edition, edition.number, hole('key'), site)}>"),
-        *(
-            [("References", "\r\n ".join(f"<{message_id}>" for message_id in earlier))]
-            if earlier
-            else []
-        ),
-        ("Auto-Submitted", "auto-generated"),
-        ("List-Id", hole("list")),
-        (
-            "List-Unsubscribe",
-            f"<{site.stop_url(hole('token'))}>",
-        ),  # no mailto: nobody reads a mailbox
-        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
-    ]
-
-
-def _message_id(edition: Edition, number: int, key: str, site: contract.Site) -> str:
-    return f"{edition.announcement}.{number}.{key}@{site.domain}"
-
-
-def _area_values(area: Area, domain: str) -> dict[str, bytes]:
-    kind = {0: "kota", 1: "kota", 2: "kecamatan"}.get(area.code.count("."), "kelurahan")
-    return {
-        "area_txt": quoted_value(area.full_name),
-        "area_html": quoted_value(escape(area.full_name)),
-        "list": mailbox(area.full_name, f"{area.slug}.{kind}.{domain}", "List-Id").encode(),
-    }
-
-
-@lru_cache(maxsize=8192)
-def _day(day: date, lang: str) -> bytes:
-    return quoted_value(format_date(day, "d MMM y", locale="en" if lang == "en" else "id"))
 
 
 # --- the channel ----------------------------------------------------------------------------------
@@ -299,7 +125,9 @@ class Email(Letters):
         area.
         """
         return contract.Message(
-            edition=edition, lang=lang, frame=GroupFrames(compose(edition, lang, self._settings))
+            edition=edition,
+            lang=lang,
+            frame=GroupFrames(compose(edition, lang, self._site, self._settings.sender)),
         )
 
     def personalise(self, message: contract.Message, recipient: Recipient) -> contract.Outgoing:
@@ -311,14 +139,14 @@ class Email(Letters):
         short = plain_token and len(token) <= 72
         area = recipient.area
         frame, sound = message.frame.known.get(area) or message.frame.add(
-            area, _area_values(area, self._site.domain)
+            area, area_values(area, self._site.domain)
         )
         token_octets = token.encode()
         data = frame.fill(
             {
                 "to": to.encode(),
                 "key": key.encode(),
-                "since": _day(recipient.since, message.lang),
+                "since": day_value(recipient.since, message.lang),
                 "token": token_octets,
                 "token_quoted": token_octets
                 if short or (len(token) <= 72 and token[:1] != ".")

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 import structlog
 from markupsafe import Markup
-from telegram import Bot, WebhookInfo, error
+from telegram import Bot, error
 
 from channels.base import contract, http, pictures
 from channels.base.contract import Finding, Outcome, Receipt, Rejected
@@ -23,7 +23,6 @@ from channels.base.rendering import (
     area_names,
     clean,
     fill,
-    shortened,
     template_name,
     utf16,
     with_addresses,
@@ -42,9 +41,11 @@ from channels.base.telegram_bot.bot_api import (
 )
 from channels.base.telegram_bot.edits import Became, Editor
 from channels.base.telegram_bot.errors import failure_of
-from channels.base.telegram_bot.markup import TEXT_LIMIT, flow, parsed
+from channels.base.telegram_bot.findings import TOKEN_MISSING, account_findings
+from channels.base.telegram_bot.markup import TEXT_LIMIT, flow, parsed, pieces
 from channels.base.telegram_bot.staff_chat import Chats
 from channels.base.tolerant_reading import Unreadable
+from channels.base.truncation import shortened
 from channels.base.typed_addresses import seen
 
 CAPTION_LIMIT = 1024  # the same for the words below a photo
@@ -359,37 +360,12 @@ class Telegram(Chats):
     async def check(self) -> Sequence[Finding]:
         """The token by getMe, the webhook by getWebhookInfo."""
         if self._settings.missing():
-            return [
-                Finding(
-                    ok=False,
-                    what="TELEGRAM_TOKEN belum diisi",
-                    mend="Buat bot lewat @BotFather dan isi tokennya.",
-                )
-            ]
-        try:
-            user, hook = await self._bot.get_me(), await self._bot.get_webhook_info()
-        except error.TelegramError as problem:
-            mend = "Periksa TELEGRAM_TOKEN, TELEGRAM_API_URL dan sambungan internet."
-            return [
-                Finding(
-                    ok=False,
-                    what=f"Telegram tidak dapat dipakai ({failure_of(problem).code})",
-                    mend=mend,
-                )
-            ]
-        return [
-            Finding(ok=True, what=f"Bot @{user.username} menjawab"),
-            self._webhook_finding(hook),
-        ]
-
-    def _webhook_finding(self, hook: WebhookInfo) -> Finding:
-        wanted = f"{self._base}/webhook/{self.name}"
-        if not self._settings.webhook_secret or hook.url != wanted:
-            call = f"setWebhook dengan url={wanted}, secret_token, allowed_updates=message,callback_query,my_chat_member"
-            mend = f"Isi TELEGRAM_WEBHOOK_SECRET, lalu panggil {call}."
-            return Finding(ok=False, what="Pesan warga ke bot belum sampai ke sini", mend=mend)
-        problem = hook.last_error_message or ""
-        return Finding(ok=None if problem else True, what=f"Webhook terpasang. {problem}".strip())
+            return [TOKEN_MISSING]
+        return await account_findings(
+            self._bot,
+            webhook=f"{self._base}/webhook/{self.name}",
+            secret=self._settings.webhook_secret,
+        )
 
     async def probe(self) -> bool:
         """Whether getMe succeeds."""
@@ -416,17 +392,6 @@ async def _outcome(call: Awaitable[Outcome]) -> Outcome:
         return await call
     except error.TelegramError as problem:
         return failure_of(problem)
-
-
-def pieces(text: str) -> list[str]:
-    """`text` in parts of <= 4096 UTF-16 units, split between paragraphs, else words; never inside a
-    surrogate pair.
-    """
-    size = TEXT_LIMIT if utf16(text) == len(text) else TEXT_LIMIT // 2
-    found = re.findall(
-        rf".{{1,{size}}}(?=\n\n|\Z)|.{{1,{size}}}(?=\s|\Z)|.{{1,{size}}}", text, re.DOTALL
-    )
-    return [piece.strip() for piece in found if piece.strip()]
 
 
 def open_channel(settings: Settings) -> contract.PushChannel:

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 import structlog
@@ -14,7 +14,6 @@ from pydantic import Field
 
 from channels.base import contract, http
 from channels.base.contract import (
-    Deferred,
     Edition,
     Failure,
     Finding,
@@ -24,30 +23,26 @@ from channels.base.contract import (
     Outgoing,
     Wording,
 )
-from channels.base.meta import graph_api
-from channels.base.meta.graph_errors import PAIR_WAIT, failure_of
+from channels.base.meta import webhooks
+from channels.base.meta.account import REFUSALS, Account
+from channels.base.meta.answers import GraphError
+from channels.base.meta.findings import NUMBER_FIELDS, number_finding, refusal, template_finding
+from channels.base.meta.graph_errors import PAIR_WAIT, failure_of, outcome_of
 from channels.base.meta.message_templates import (
     Definition,
+    components,
     definition,
-    filled,
+    parts,
     values_for,
-    variables,
 )
 from channels.base.phones import abroad, digits_of
-from channels.base.rendering import (
-    area_names,
-    clean,
-    cut,
-    plain,
-    template_name,
-    utf16,
-    with_addresses,
-)
+from channels.base.rendering import area_names, clean, plain, template_name, utf16, with_addresses
 from channels.base.running_text import repeats, running
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings
 from channels.base.sign_in import PATIENCE, Credential
 from channels.base.tolerant_reading import Unreadable
+from channels.base.truncation import cut
 from channels.base.typed_addresses import seen
 
 BODY_LIMIT = 1024
@@ -55,10 +50,6 @@ BODY_LIMIT = 1024
 PARAMETER_LIMIT = 240
 TEXT_LIMIT = 4096
 LANGUAGES = ("id", "en")
-STOP = "STOP"
-"""Payload of the button that ends a subscription."""
-REFUSALS = frozenset({"190", "0", "HTTP 401"})
-"""What a token that is not valid goes by."""
 SIMULATED = "[SIMULASI] "
 _ENCODER = msgspec.json.Encoder()
 
@@ -212,78 +203,6 @@ def _news(words: Wording) -> str:
     )
 
 
-def components(template: Definition, values: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The `components` of a template message: only those that have something to fill."""
-    found: list[dict[str, Any]] = []
-    for kind in ("HEADER", "BODY"):
-        if names := variables(template.text(kind)):
-            named = [
-                {"type": "text", "parameter_name": name, "text": values[name]} for name in names
-            ]
-            found.append({"type": kind.lower(), "parameters": named})
-    for index, button in enumerate(template.buttons):
-        kind = str(button["type"]).lower()
-        parameter = (
-            {"type": "text", "text": values["kode"]}
-            if kind == "url"
-            else {"type": "payload", "payload": STOP}
-        )
-        found.append(
-            {"type": "button", "sub_type": kind, "index": str(index), "parameters": [parameter]}
-        )
-    return found
-
-
-def parts(template: Definition, values: Mapping[str, str]) -> dict[str, str]:
-    """What the resident sees, by part, and each parameter as `parameter.<name>`."""
-    targets = [
-        filled(b["url"], {"1": values["kode"]}) if b["type"] == "URL" else STOP
-        for b in template.buttons
-    ]
-    return {
-        "header": filled(template.text("HEADER"), values),
-        "text": filled(template.text("BODY"), values),
-        "footer": template.text("FOOTER"),
-        "buttons": "\n".join(
-            f"{b['text']}: {target}" for b, target in zip(template.buttons, targets, strict=True)
-        ),
-        **{
-            f"parameter.{name}": values[name]
-            for kind in ("HEADER", "BODY")
-            for name in variables(template.text(kind))
-        },
-    }
-
-
-# --- answers -------------------------------------------------------------------------------------
-
-
-def outcome_of(
-    status: int, headers: Mapping[str, str], body: bytes, *, address: str, attempt: int = 1
-) -> Outcome:
-    """What the provider's answer means."""
-    answer = graph_api.answer_of(body)
-    if not 200 <= status < 300 or answer.error.code >= 0:
-        return failure_of(
-            answer.error,
-            status=status,
-            address=address,
-            attempt=attempt,
-            wait=graph_api.wait_of(headers),
-        )
-    if not answer.messages or not answer.messages[0].id:
-        return Deferred(uncertain=True, code=f"HTTP {status}", detail="answer without a message id")
-    if answer.names and address not in answer.names:
-        return http.FOREIGN
-    if held := (answer.messages[0].message_status or "").removeprefix("accepted"):
-        log.warning("whatsapp_template_held", status=held)
-    ids = dict.fromkeys(
-        known for person in answer.contacts for known in (person.user_id, person.wa_id)
-    )
-    aliases = tuple(known for known in ids if known and known != address)
-    return contract.Receipt(provider_id=answer.messages[0].id, aliases=aliases, detail=held)
-
-
 # --- the channel --------------------------------------------------------------------------------
 
 
@@ -324,8 +243,15 @@ class WhatsApp:
             "Authorization": f"Bearer {settings.token}",
             "Content-Type": "application/json",
         }
+        self._account = Account(
+            self._sessions,
+            self._base,
+            self._headers,
+            phone_id=settings.phone_id,
+            account_id=settings.account_id,
+        )
         self._token = Credential(
-            time.monotonic, codes=REFUSALS, check=self._is_refused, patience=patience
+            time.monotonic, codes=REFUSALS, check=self._account.is_refused, patience=patience
         )
 
     def spacing(self, address: str) -> float:
@@ -381,16 +307,10 @@ class WhatsApp:
             {"preview_url": False, "body": cut(clean(marked), TEXT_LIMIT, utf16)}
         )
         fields = b',"biz_opaque_callback_data":"%b","type":"text","text":%b}' % (
-            graph_api.ANSWER.encode(),
+            webhooks.ANSWER.encode(),
             body,
         )
         return await self._post(_opening(address) + fields, address)
-
-    async def _is_refused(self) -> bool:
-        """Whether the token is refused when it asks for our number too."""
-        status, answer = await self._get(self._settings.phone_id, fields="id")
-        error = answer.get("error", {})
-        return status == 401 or (isinstance(error, dict) and str(error.get("code")) in REFUSALS)
 
     async def _post(self, payload: bytes, address: str, attempt: int = 1) -> Outcome:
         return await self._token.guarded(lambda: self._posted(payload, address, attempt))
@@ -412,147 +332,50 @@ class WhatsApp:
 
     def challenge(self, query: Mapping[str, str]) -> str | None:
         """Meta's handshake: echo `hub.challenge` when it knows our word."""
-        return graph_api.challenge(self._settings.verify_token, query)
+        return webhooks.challenge(self._settings.verify_token, query)
 
     def precheck_webhook(self, headers: Mapping[str, str]) -> None:
         """Look for the shape of Meta's signature; whether it holds, only the body tells."""
-        graph_api.precheck(self._settings.app_secret, headers)
+        webhooks.precheck(self._settings.app_secret, headers)
 
     def parse_webhook(
         self, headers: Mapping[str, str], body: bytes
     ) -> Sequence[contract.Event | Unreadable]:
         """Statuses, messages, preferences and alarms; what is unknown is passed over."""
-        changes, unreadable = graph_api.changes(self._settings.app_secret, headers, body)
-        ours = graph_api.ours(
+        changes, unreadable = webhooks.changes(self._settings.app_secret, headers, body)
+        ours = webhooks.ours(
             changes, number=self._settings.phone_id, account=self._settings.account_id
         )
-        events = [event for change in ours for event in graph_api.events(change, _later_failure)]
+        events = [event for change in ours for event in webhooks.events(change, _later_failure)]
         return [*events, *unreadable]
 
     async def probe(self) -> bool:
         """Whether the number answers."""
-        return (await self._get(self._settings.phone_id, fields="id"))[0] == 200
+        return (await self._account.number("id"))[0] == 200
 
     async def check(self) -> Sequence[Finding]:
         """The number; and, when the account is named, every template in each language."""
-        number = _number_finding(*await self._get(self._settings.phone_id, fields=_NUMBER_FIELDS))
+        number = number_finding(*await self._account.number(NUMBER_FIELDS))
         if not self._settings.account_id:
             mend = "Isi WHATSAPP_ACCOUNT_ID (lihat WhatsApp Manager)."
             return [
                 number,
                 Finding(ok=None, what="Templat WhatsApp belum dapat diperiksa.", mend=mend),
             ]
-        status, registered = await self._templates()
+        status, registered = await self._account.templates()
         if status != 200:
-            return [number, _refusal("Akun WhatsApp", status, registered)]
+            return [number, refusal("Akun WhatsApp", status, registered)]
         return [
             number,
             *(
-                _template_finding(template, registered["data"])
+                template_finding(template, registered["data"])
                 for template in definitions(self._settings)
             ),
         ]
 
-    async def _templates(self) -> tuple[int, dict[str, Any]]:
-        """All templates of the account in one `data`, however many pages; or the answer that was no
-        page.
-        """
-        path, found, after = f"{self._settings.account_id}/message_templates", [], ""
-        while True:
-            fields = "name,language,status,category,components"
-            status, page = await self._get(path, fields=fields, limit="100", after=after)
-            if status != 200:
-                return status, page
-            found += page.get("data", [])
-            paging = page.get("paging", {})
-            after = paging.get("cursors", {}).get("after", "") if "next" in paging else ""
-            if not after:
-                return status, {"data": found}
 
-    async def _get(self, path: str, **query: str) -> tuple[int, dict[str, Any]]:
-        """One GET: status and JSON object; status 0 when there was no answer."""
-        url, asked = f"{self._base}/{path}", {name: value for name, value in query.items() if value}
-        try:
-            async with self._sessions.get().get(
-                url, params=asked, headers=self._headers, allow_redirects=False
-            ) as response:
-                return response.status, msgspec.json.decode(
-                    await response.read(), type=dict[str, Any]
-                )
-        except (*http.REQUEST_ERRORS, msgspec.DecodeError) as error:
-            return 0, {"error": {"message": type(error).__name__}}
-
-
-def _later_failure(error: graph_api.GraphError, address: str) -> Failure:
+def _later_failure(error: GraphError, address: str) -> Failure:
     return failure_of(error, status=0, address=address)
-
-
-# --- doctor -------------------------------------------------------------------------------------
-
-_NUMBER_FIELDS = "display_phone_number,verified_name,quality_rating,status,whatsapp_business_manager_messaging_limit"
-
-
-def _refusal(what: str, status: int, answer: Mapping[str, Any]) -> Finding:
-    """Why Meta did not answer as hoped, in words, and what to mend."""
-    error = msgspec.convert(answer.get("error", {}), graph_api.GraphError, strict=False)
-    if status == 0:
-        return Finding(
-            ok=False,
-            what=f"{what} tidak menjawab ({error.detail}).",
-            mend="Periksa jaringan dan WHATSAPP_API_URL.",
-        )
-    mends = {
-        190: "Buat token baru: WHATSAPP_TOKEN.",
-        100: "Periksa WHATSAPP_PHONE_ID dan WHATSAPP_ACCOUNT_ID.",
-    }
-    mend = mends.get(error.code, "Periksa izin token dan akun di WhatsApp Manager.")
-    return Finding(ok=False, what=f"{what}: Meta menjawab {error.code}, {error.detail}.", mend=mend)
-
-
-def _number_finding(status: int, answer: Mapping[str, Any]) -> Finding:
-    if status != 200:
-        return _refusal("Nomor WhatsApp", status, answer)
-    facts = [str(answer[name]) for name in _NUMBER_FIELDS.split(",") if answer.get(name)]
-    bad = answer.get("quality_rating") == "RED" or answer.get("status", "CONNECTED") != "CONNECTED"
-    mend = (
-        "Lihat WhatsApp Manager: nomor tidak tersambung, atau banyak warga memblokir atau melaporkannya."
-        if bad
-        else ""
-    )
-    return Finding(ok=not bad, what=f"Nomor WhatsApp: {', '.join(facts)}.", mend=mend)
-
-
-def _template_finding(wanted: Definition, registered: Sequence[Mapping[str, Any]]) -> Finding:
-    """Whether a template is approved, as a utility, with our words."""
-    document = wanted.document
-    what = f"Templat WhatsApp {document['name']} ({document['language']})"
-    same = [
-        t
-        for t in registered
-        if (t.get("name"), t.get("language")) == (document["name"], document["language"])
-    ]
-    if not same:
-        submit = f"Ajukan ke /message_templates: {_ENCODER.encode(document).decode()}"
-        return Finding(ok=False, what=f"{what} belum ada.", mend=submit)
-    if same[0].get("status") != "APPROVED":
-        return Finding(
-            ok=False,
-            what=f"{what} berstatus {same[0].get('status')}.",
-            mend="Tunggu Meta, atau ajukan banding.",
-        )
-    theirs = {c.get("type"): c.get("text", "") for c in same[0].get("components", [])}
-    if any(theirs.get(kind, "") != wanted.text(kind) for kind in ("HEADER", "BODY", "FOOTER")):
-        mend = f"Ubah di sana; punya kita: {wanted.text('BODY')!r}"
-        return Finding(
-            ok=None, what=f"{what} disetujui dengan kata lain: pratinjau akan berbeda.", mend=mend
-        )
-    if same[0].get("category") != document["category"]:
-        return Finding(
-            ok=None,
-            what=f"{what} digolongkan {same[0].get('category')}, bukan UTILITY.",
-            mend="Minta peninjauan.",
-        )
-    return Finding(ok=True, what=f"{what} disetujui.")
 
 
 def open_channel(settings: Settings) -> contract.PushChannel:

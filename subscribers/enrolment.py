@@ -4,24 +4,18 @@ by thousands from a file.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy import (
     Connection,
-    Insert,
     Table,
-    Update,
-    bindparam,
-    delete,
-    exists,
-    insert,
     select,
-    update,
 )
 
 from subscribers import consent, store
 from subscribers.areas import AreaTree
+from subscribers.enrolment_plan import BATCH, Plan, write
 from subscribers.store import State, address, alias, batches, subscriber, subscription
 from subscribers.subscriptions import codes_of, home_of, pack_topics
 from subscribers.vault import Vault
@@ -29,7 +23,6 @@ from subscribers.vault import Vault
 Outcome = Literal["new", "changed", "same", "suppressed", "repeated"]
 """What became of a subscription; repeated = a later one in the same group replaced it."""
 
-_BATCH = 5_000
 Key = tuple[str, bytes]
 """Channel and lookup."""
 
@@ -72,20 +65,6 @@ class _Known:
     areas: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Plan:
-    """Rows to write, table by table, gathered before anything is written."""
-
-    people: list[dict[str, Any]] = field(default_factory=list)
-    names: list[dict[str, Any]] = field(default_factory=list)
-    fresh: list[tuple[Subscription, dict[str, Any], tuple[str, ...]]] = field(default_factory=list)
-    changes: list[dict[str, Any]] = field(default_factory=list)
-    opened: list[int] = field(default_factory=list)
-    deserted: set[int] = field(default_factory=set)
-    moved_areas: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    consents: list[dict[str, Any]] = field(default_factory=list)
-
-
 def enrol(
     conn: Connection, vault: Vault, tree: AreaTree, wanted: Sequence[Subscription], now: float
 ) -> list[Outcome]:
@@ -117,7 +96,7 @@ def enrol(
         if (item.address, item.person) != (first, person):
             item = replace(item, address=first, person=person)
         outcomes[number] = group.take(item, keys[number][1], known.get(keys[number]))
-    _write(conn, group.plan, now)
+    write(conn, group.plan, now)
     return outcomes
 
 
@@ -133,7 +112,7 @@ class _Group:
         references: dict[str, int | None],
         people: Iterator[int],
     ) -> None:
-        self.plan = _Plan()
+        self.plan = Plan()
         self._vault, self._tree, self._now = vault, tree, now
         self._references = references
         self._people = people
@@ -175,7 +154,10 @@ class _Group:
             else None,
             **_asked(item, areas),
         }
-        self.plan.fresh.append((item, row, areas))
+        proof = (
+            _proof(0, item) if item.confirmed else None
+        )  # its number is drawn when it is written
+        self.plan.fresh.append((row, areas, proof))
 
     def _change(self, item: Subscription, known: _Known) -> bool:
         areas = self._areas(item)
@@ -258,7 +240,7 @@ def _known(conn: Connection, keys: Iterable[Key]) -> dict[Key, _Known]:
         by_channel[channel].append(lookup)
     found: dict[Key, _Known] = {}
     for channel, lookups in by_channel.items():
-        for batch in batches(lookups, _BATCH):
+        for batch in batches(lookups, BATCH):
             for table in (alias, address):
                 found.update(
                     {
@@ -304,7 +286,7 @@ def _with_lookup(
 
 def _add_areas(conn: Connection, rows: Iterable[_Known]) -> None:
     by_id: dict[int, list[str]] = {row.id: [] for row in rows}
-    for batch in batches(by_id, _BATCH):
+    for batch in batches(by_id, BATCH):
         query = select(subscription.c.address, subscription.c.area).where(
             subscription.c.address.in_(batch)
         )
@@ -317,88 +299,9 @@ def _add_areas(conn: Connection, rows: Iterable[_Known]) -> None:
 def _references(conn: Connection, names: set[str]) -> dict[str, int | None]:
     """The subscriber of each reference, None where there is none yet."""
     found: dict[str, int | None] = dict.fromkeys(names)
-    for batch in batches(names, _BATCH):
+    for batch in batches(names, BATCH):
         query = select(subscriber.c.reference, subscriber.c.id).where(
             subscriber.c.reference.in_(batch)
         )
         found.update((row.reference, row.id) for row in conn.execute(query))
     return found
-
-
-# --- writing ------------------------------------------------------------------------------------
-
-
-def _write(conn: Connection, plan: _Plan, now: float) -> None:
-    _insert(conn, insert(subscriber), plan.people)
-    if plan.names:
-        conn.execute(_by_key(subscriber, "reference"), _bound(plan.names))
-    _write_fresh(conn, plan)
-    _write_changes(conn, plan, now)
-    _insert(conn, insert(store.consent), plan.consents)
-    consent.note_agreed(conn, [row["key"] for row in plan.changes])
-    for batch in batches(plan.deserted, _BATCH):
-        lonely = ~exists().where(address.c.subscriber == subscriber.c.id)
-        conn.execute(delete(subscriber).where(subscriber.c.id.in_(batch), lonely))
-
-
-def _write_fresh(conn: Connection, plan: _Plan) -> None:
-    """New addresses, each with its number and slot."""
-    rows = [row for _, row, _ in plan.fresh]
-    numbers = store.reserve_ids(conn, address, len(rows))
-    wanted = [
-        (row["channel"], row["home"], row["topics"], number)
-        for row, number in zip(rows, numbers, strict=True)
-    ]
-    slots = store.draw_slots(conn, wanted)
-    for row, number, slot in zip(rows, numbers, slots, strict=True):
-        row.update(id=number, slot=slot)
-    _insert(conn, insert(address), rows)
-    _insert(
-        conn,
-        insert(subscription),
-        [{"address": row["id"], "area": area} for _, row, areas in plan.fresh for area in areas],
-    )
-    plan.consents += [_proof(row["id"], item) for item, row, _ in plan.fresh if item.confirmed]
-
-
-def _write_changes(conn: Connection, plan: _Plan, now: float) -> None:
-    if plan.changes:
-        conn.execute(
-            _by_key(address, "subscriber", "language", "topics", "home", "places"),
-            _bound(plan.changes),
-        )
-    for batch in batches(plan.opened, _BATCH):
-        opened = {
-            "state": State.CONFIRMED,
-            "reason": "",
-            "confirmed_at": now,
-            "suppressed_at": None,
-        }
-        conn.execute(update(address).where(address.c.id.in_(batch)).values(opened))
-    consent.clear_strikes(conn, plan.opened)
-    for batch in batches(plan.moved_areas, _BATCH):
-        conn.execute(delete(subscription).where(subscription.c.address.in_(batch)))
-    areas = [
-        {"address": number, "area": area}
-        for number, codes in plan.moved_areas.items()
-        for area in codes
-    ]
-    _insert(conn, store.insert_new(conn, subscription), areas)
-
-
-def _insert(conn: Connection, statement: Insert, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        conn.execute(statement, rows)
-
-
-def _by_key(table: Table, *columns: str) -> Update:
-    """UPDATE of one row by `new_key`, setting `columns` from parameters named `new_<column>`."""
-    return (
-        update(table)
-        .where(table.c.id == bindparam("new_key"))
-        .values({name: bindparam(f"new_{name}") for name in columns})
-    )
-
-
-def _bound(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{f"new_{name}": value for name, value in row.items()} for row in rows]

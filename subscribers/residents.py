@@ -2,27 +2,24 @@
 Times are epoch seconds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 
 from subscribers import store
 from subscribers.areas import AreaTree
 from subscribers.consent import note_agreed
 from subscribers.enrolment import Outcome, Subscription, enrol
 from subscribers.store import State, address, alias, consent, merged, subscriber, subscription
-from subscribers.subscriptions import home_of, pack_topics, read, unpack_topics
-from subscribers.vault import SealBroken, Vault
+from subscribers.subscriptions import home_of, pack_topics, read
+from subscribers.vault import Vault
 
 __all__ = [
-    "AddressRow", "Joined", "Subscription", "Unopened", "add_alias", "add_aliases", "addresses_of", "channel_of", "count",
-    "erase", "erase_row", "export_rows", "find", "get", "move", "other_addresses", "remaining_id", "subscribe",
+    "AddressRow", "Joined", "Subscription", "add_alias", "add_aliases", "addresses_of", "channel_of", "count",
+    "erase", "erase_row", "find", "get", "move", "other_addresses", "remaining_id", "subscribe",
 ]  # fmt: skip
-
-_EXPORT_BATCH = 2_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +59,7 @@ class AddressRow:
         return self.state == State.CONFIRMED
 
 
-_COLUMNS = [address.c[field.name] for field in fields(AddressRow)]
+ADDRESS_COLUMNS = [address.c[field.name] for field in fields(AddressRow)]
 
 
 def subscribe(
@@ -82,19 +79,19 @@ def find(
     """
     lookup = vault.address_lookup(channel, text)
     found = conn.execute(
-        select(*_COLUMNS).where(address.c.channel == channel, address.c.lookup == lookup)
+        select(*ADDRESS_COLUMNS).where(address.c.channel == channel, address.c.lookup == lookup)
     ).first()
     if found is None and not exact:
         other = select(alias.c.address).where(alias.c.channel == channel, alias.c.lookup == lookup)
         found = conn.execute(
-            select(*_COLUMNS).where(address.c.id == other.scalar_subquery())
+            select(*ADDRESS_COLUMNS).where(address.c.id == other.scalar_subquery())
         ).first()
     return _row(found)
 
 
 def get(conn: Connection, address_id: int) -> AddressRow | None:
     """The address with this id."""
-    return _row(conn.execute(select(*_COLUMNS).where(address.c.id == address_id)).first())
+    return _row(conn.execute(select(*ADDRESS_COLUMNS).where(address.c.id == address_id)).first())
 
 
 def remaining_id(conn: Connection, address_id: int) -> int:
@@ -110,7 +107,7 @@ def channel_of(conn: Connection, address_id: int) -> str | None:
 
 def addresses_of(conn: Connection, person: int) -> Sequence[AddressRow]:
     """Every address of a person (AddressRow.subscriber), also those that are written to no more."""
-    query = select(*_COLUMNS).where(address.c.subscriber == person).order_by(address.c.id)
+    query = select(*ADDRESS_COLUMNS).where(address.c.subscriber == person).order_by(address.c.id)
     return [row for found in conn.execute(query) if (row := _row(found))]
 
 
@@ -118,7 +115,7 @@ def other_addresses(conn: Connection, address_id: int) -> Sequence[AddressRow]:
     """The person's other confirmed addresses, newest first: where a message may go instead."""
     person = select(address.c.subscriber).where(address.c.id == address_id).scalar_subquery()
     query = (
-        select(*_COLUMNS)
+        select(*ADDRESS_COLUMNS)
         .where(
             address.c.subscriber == person,
             address.c.id != address_id,
@@ -333,82 +330,3 @@ def count(conn: Connection) -> dict[str, dict[str, int]]:
 def state_name(state: int, reason: str) -> str:
     """The state as people and files read it."""
     return reason if state == State.SUPPRESSED else State(state).name.lower()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Unopened:
-    """An address that cannot be exported, as the key does not open it; the others are."""
-
-    id: int
-    channel: str
-
-
-def export_rows(conn: Connection, vault: Vault) -> Iterator[dict[str, str] | Unopened]:
-    """Every address as a row of importing.COLUMNS, by id; the import takes it back unchanged,
-    opt-outs included.
-    """
-    after = 0
-    while found := conn.execute(_export_query(after)).all():
-        ids = [row.id for row in found]
-        areas = _areas(conn, ids)
-        proofs = _proofs(conn, ids)
-        for row in found:
-            try:
-                yield _exported(vault, row, areas.get(row.id, []), proofs.get(row.id))
-            except SealBroken:
-                yield Unopened(id=row.id, channel=row.channel)
-        after = ids[-1]
-
-
-def _export_query(after: int) -> Select[tuple[object, ...]]:
-    source = address.join(subscriber, subscriber.c.id == address.c.subscriber)
-    return (
-        select(*_COLUMNS, subscriber.c.reference)
-        .select_from(source)
-        .where(address.c.id > after)
-        .order_by(address.c.id)
-        .limit(_EXPORT_BATCH)
-    )
-
-
-def _areas(conn: Connection, ids: list[int]) -> dict[int, list[str]]:
-    groups: dict[int, list[str]] = {}
-    query = (
-        select(subscription.c.address, subscription.c.area)
-        .where(subscription.c.address.in_(ids))
-        .order_by(subscription.c.area)
-    )
-    for number, area in conn.execute(query):
-        groups.setdefault(number, []).append(area)
-    return groups
-
-
-def _proofs(conn: Connection, ids: list[int]) -> dict[int, tuple[str, float]]:
-    """Source and time of the newest consent of each address."""
-    given = consent.c.act.in_(("granted", "imported"))
-    query = (
-        select(consent.c.address, consent.c.source, consent.c.at)
-        .where(consent.c.address.in_(ids), given)
-        .order_by(consent.c.id)
-    )
-    return {row.address: (row.source, row.at) for row in conn.execute(query)}
-
-
-def _exported(
-    vault: Vault,
-    row: Row[tuple[object, ...]],
-    areas: list[str],
-    proof: tuple[str, float] | None,
-) -> dict[str, str]:
-    source, at = proof or ("", 0.0)
-    return {
-        "channel": row.channel,
-        "address": vault.open(row.channel, row.cipher),
-        "areas": " ".join(areas),
-        "topics": " ".join(unpack_topics(row.topics)),
-        "language": row.language,
-        "consent_source": source,
-        "consent_at": datetime.fromtimestamp(at, UTC).isoformat() if proof else "",
-        "subscriber": row.reference or "",
-        "state": state_name(row.state, row.reason),
-    }

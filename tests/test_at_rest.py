@@ -25,8 +25,9 @@ from broadcaster.runtime import valkey
 from broadcaster.simulation.faults import Faults
 from broadcaster.simulation.graph_api import scoped_id
 from broadcaster.simulation.providers import Providers, demo_variables, running
+from broadcaster.store.channel_tables import held_domain, held_suppression, reached
 from broadcaster.store.migrate import METADATA
-from broadcaster.store.tables import delivery, held_domain, held_suppression, reached, receipt
+from broadcaster.store.tables import delivery, receipt
 from broadcaster.web.server import serve
 from subscribers import residents
 from subscribers.store import address, alias, strike

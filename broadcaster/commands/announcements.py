@@ -24,7 +24,7 @@ from broadcaster.publishing.press import Press, Stored
 from broadcaster.residents import register
 from broadcaster.runtime import config, custody
 from broadcaster.store import announcements, form_acts, tier
-from broadcaster.store.fanout import audience_of
+from broadcaster.store.recipients import audience_of
 from channels.base.contract import Area, Edition, PushChannel, Recipient
 from channels.base.rendering import WIB, moment_text
 from subscribers import consent, residents

@@ -19,6 +19,7 @@ from broadcaster.domain.masking import masked
 from broadcaster.residents import data_rights, register
 from broadcaster.runtime.csv_safe import line
 from subscribers import importing, residents
+from subscribers.export import Unopened, export_rows
 from subscribers.residents import AddressRow
 from subscribers.vault import SealBroken, spelled
 
@@ -52,17 +53,13 @@ def export(
 async def _export(file: Path | None) -> None:
     async with opened() as app:
         await register.note_export(app, actor=ACTOR)
-        found = await app.database.read(
-            lambda connection: list(residents.export_rows(connection, app.vault))
-        )
+        found = await app.database.read(lambda connection: list(export_rows(connection, app.vault)))
     with private(file, force=True) if file is not None else nullcontext(sys.stdout) as target:
         target.write(line(importing.COLUMNS))
         target.writelines(
-            line(_as_imported(app, row)) for row in found if not isinstance(row, residents.Unopened)
+            line(_as_imported(app, row)) for row in found if not isinstance(row, Unopened)
         )
-    if unopened := [
-        f"{row.channel} {row.id}" for row in found if isinstance(row, residents.Unopened)
-    ]:
+    if unopened := [f"{row.channel} {row.id}" for row in found if isinstance(row, Unopened)]:
         raise Failed(
             f"{len(unopened)} alamat tidak dapat dibuka dan tidak ikut diekspor: {', '.join(unopened)}. "
             "Tersegel dengan kunci lain, atau rusak: pulihkan kuncinya, atau impor lagi alamatnya."

@@ -14,11 +14,12 @@ from broadcaster.domain.retry_policy import REASONS, WAITS
 from broadcaster.domain.waiting import Hold
 from broadcaster.runtime.i18n import words as catalogue
 from broadcaster.store import ledger
+from broadcaster.store.channel_tables import held_suppression
 from broadcaster.store.channels import ChannelState, channel_states
 from broadcaster.store.database import now
 from broadcaster.store.failure_causes import Causes, Watcher
 from broadcaster.store.ledger import Progress
-from broadcaster.store.tables import announcement, held_suppression
+from broadcaster.store.tables import announcement
 from channels.base.contract import Site
 
 

@@ -21,8 +21,9 @@ from channels.base.contract import (
     Wording,
 )
 from channels.base.marks import rooted
-from channels.base.rendering import cut, kind_text, moment_text, plain
+from channels.base.rendering import kind_text, moment_text, plain
 from channels.base.running_text import running
+from channels.base.truncation import cut
 
 Words = TypeVar("Words", Fields, Translation, Override)
 

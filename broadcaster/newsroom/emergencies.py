@@ -12,8 +12,9 @@ from broadcaster.newsroom.desk import Desk
 from broadcaster.newsroom.forms import Form
 from broadcaster.store.announcements import Announcement
 from channels.base.contract import SUMMARY_LIMIT
-from channels.base.rendering import cut, plain
+from channels.base.rendering import plain
 from channels.base.running_text import running
+from channels.base.truncation import cut
 
 _NUMBER = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*])\s+", re.MULTILINE)
 

@@ -12,7 +12,6 @@ or it would not exercise the call; no resident ever hears of it.
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy import Connection
@@ -20,22 +19,19 @@ from sqlalchemy import Connection
 from broadcaster.app import App
 from broadcaster.domain.accounts import Account
 from broadcaster.domain.retry_policy import bounded
+from broadcaster.newsroom.notification_words import note_for
 from broadcaster.publishing import hold_ups
-from broadcaster.runtime.i18n import words
 from broadcaster.staff.contact import able, tell, ways
-from broadcaster.store import accounts, announcements, audit, drafts, former_mails, nudges
+from broadcaster.store import accounts, announcements, drafts, former_mails, nudges
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.audit import Entry
 from broadcaster.store.channels import channel_states
 from broadcaster.store.custody import is_held
 from broadcaster.store.nudges import Ending, Nudge
 from channels.base.contract import Deferred, Halted, Outcome, Receipt
-from channels.base.rendering import fill, moment_text, one_line
 from channels.base.staff_messages import Note
 
 log = structlog.get_logger(__name__)
 
-LEVELS = {"info": "Info", "important": "Penting", "emergency": "Darurat"}
 WARNINGS = (*nudges.ABOUT_ACCOUNTS, "break_glass")
 """Reasons of which people are told where they were told before, too: whoever changed their address
 keeps nothing from them.
@@ -53,21 +49,6 @@ ALIVE = {
 """States of the announcement in which a nudge still asks for something; "published" after a
 rejected correction.
 """
-PAGES = {
-    "review": "/periksa",
-    "correction": "/ralat",
-    "withdrawal": "/cabut",
-    "returned": "/tulis",
-    "missed": "/periksa",
-    "lapsed": "/periksa",
-}
-"""The page on which the person acts, below the announcement's: by what is proposed, else by the
-reason.
-"""
-ASKING = ("review", "missed")
-"""Reasons that may be about a proposed correction or withdrawal."""
-PLACES = {"held_up": "pengiriman", "resumed": "pengiriman", "expired": "pengiriman"}
-"""Where that page is not below the announcement's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +111,7 @@ def take(connection: Connection, app: App, now: float, *, urgent: bool) -> tuple
         }
         open_ways = _passable(open_ways, shut) or open_ways
         if open_ways:
-            note = _note(connection, app, nudge, about, person, moved=bool(before))
+            note = note_for(connection, app, nudge, about, person, moved=bool(before))
             letters.append(Letter(nudge=nudge, note=note, ways=open_ways))
         else:
             nudges.end(
@@ -190,192 +171,6 @@ def _to_judge(connection: Connection, row: Announcement, person: Account) -> boo
 def _give_up(connection: Connection, nudge: Nudge) -> None:
     log.warning("nudge_given_up", nudge=nudge.id, reason=nudge.reason, tries=nudge.tries)
     nudges.end(connection, nudge.id, "told" if nudge.told else "given_up")
-
-
-# --- the words ----------------------------------------------------------------------------------------
-
-
-def _note(
-    connection: Connection,
-    app: App,
-    nudge: Nudge,
-    about: Announcement | Account,
-    person: Account,
-    *,
-    moved: bool,
-) -> Note:
-    """What this person reads: what happened, and the page where they act. Nothing in it opens
-    anything by itself.
-
-    `moved`: it goes to an address from before as well.
-    """
-    if isinstance(about, Account):
-        text = _of_account(connection, app, nudge, about, person)
-    else:
-        text = _of_news(connection, app, nudge, about, person)
-    subject, _, body = text.partition("\n")
-    if moved:
-        body = f"{body.strip()}\n\n{words('id')('staff.nudge.moved')}"
-    return Note(
-        key=f"redaksi.{nudge.id}.{int(nudge.at)}", subject=subject.strip(), text=body.strip()
-    )
-
-
-def _of_account(
-    connection: Connection, app: App, nudge: Nudge, about: Account, person: Account
-) -> str:
-    """What was done to whose account, by whom and when."""
-    t, site = words("id"), app.site.base_url.rstrip("/")
-    if nudge.reason == "codes_stopped":
-        own = {
-            "person": one_line(person.full_name),
-            "account_page": f"{site}/redaksi/akun",
-            "site": app.site,
-            "training": False,
-        }
-        return fill("nudge/codes_stopped.id.txt", own)
-    entries = [
-        entry
-        for entry in audit.about(connection, about.actor)
-        if entry.act == nudge.reason and entry.at == nudge.at
-    ]
-    doer = entries[-1].actor if entries else ""
-    own_words = {"cli": "Perintah di server", "oidc": "Akun Pemkot", "": "Seseorang"}
-    by = "oidc" if entries and entries[-1].detail.get("way") == "oidc" else doer
-    return fill(
-        "nudge/account.id.txt",
-        {
-            "person": one_line(person.full_name),
-            "act": nudge.reason,
-            "name": one_line(about.full_name),
-            "login": about.name,
-            "own": person.id == about.id,
-            "who": own_words.get(by) or one_line(_named(connection, by)),
-            "when": moment_text(datetime.fromtimestamp(nudge.at, UTC)),
-            "roles": ", ".join(t(f"staff.role.{role}") for role in about.roles),
-            "changed": ", ".join(_changed(entries[-1]))
-            if nudge.reason == "account_change" and entries
-            else "",
-            "namesakes": ", ".join(
-                f"{one_line(one.full_name)} ({one.name})"
-                for one in accounts.namesakes(connection, about)
-            ),
-            "page": f"{site}/redaksi/pengguna/{about.id}" if person.may("manage") else "",
-            "account_page": f"{site}/redaksi/akun",
-            "site": app.site,
-        },
-    )
-
-
-def _changed(entry: Entry) -> list[str]:
-    """What of an account was changed, in words; with a name the one before."""
-    t, before = words("id"), entry.detail.get("before", {})
-    known = [
-        name
-        for name in ("full_name", "roles", "agencies", "areas", "mail")
-        if name in entry.detail.get("after", {})
-    ]
-    was = {"full_name": f" (dahulu {one_line(str(before.get('full_name', '')))})"}
-    return [t(f"staff.audit.key.{name}") + was.get(name, "") for name in known]
-
-
-def _of_news(
-    connection: Connection, app: App, nudge: Nudge, row: Announcement, person: Account
-) -> str:
-    """What waits, or what became of it."""
-    change, who, why = _story(connection, nudge, row)
-    if nudge.reason in PLACES:
-        why = hold_ups.story(connection, app, row.id)
-    site = app.site.base_url.rstrip("/")
-    below = PAGES.get(change if nudge.reason in ASKING and change else nudge.reason, "")
-    areas = [
-        area.label for area in (app.tree.get(name) for name in row.fields.areas) if area is not None
-    ]
-    return fill(
-        f"nudge/{nudge.reason}.id.txt",
-        {
-            "person": one_line(person.full_name),
-            "title": one_line(row.title),
-            "level": LEVELS[row.fields.level],
-            "emergency": row.fields.level == "emergency",
-            "training": row.training,
-            "areas": ", ".join(areas),
-            "change": change,
-            "who": who,
-            "why": why,
-            "page": f"{site}/redaksi/{PLACES.get(nudge.reason, 'pengumuman')}/{row.id}{below}",
-            "account_page": f"{site}/redaksi/akun",
-            "site": app.site,
-        },
-    )
-
-
-def _story(connection: Connection, nudge: Nudge, row: Announcement) -> tuple[str, str, str]:
-    """(kind of proposal or "", who did it by name, why) behind a nudge."""
-    waiting = (
-        drafts.proposed(connection, row.id)
-        if nudge.reason in ASKING and row.state != "review"
-        else None
-    )
-    if waiting is not None:
-        why = (
-            _lapse_of(connection, row, waiting.change)
-            if nudge.reason == "missed"
-            else waiting.reason
-        )
-        return waiting.change, _named(connection, waiting.actor), why
-    if nudge.reason == "break_glass":
-        broke = [entry for entry in audit.about(connection, row.id) if entry.act == "break_glass"]
-        return (
-            ("", _named(connection, broke[-1].actor), str(broke[-1].detail.get("reason", "")))
-            if broke
-            else ("", "", "")
-        )
-    if nudge.reason == "late":
-        return "", "", _how_late(connection, row)
-    if nudge.reason == "rejected" and row.state != "rejected":
-        refused = [
-            entry for entry in audit.about(connection, row.id) if entry.act.startswith("refuse_")
-        ]
-        last = refused[-1] if refused else None
-        return (
-            (last.act.removeprefix("refuse_"), "", str(last.detail.get("reason", "")))
-            if last
-            else ("correction", "", "")
-        )
-    return "", _named(connection, row.submitted_by) if nudge.reason == "review" else "", row.note
-
-
-def _lapse_of(connection: Connection, row: Announcement, change: str) -> str:
-    """Why an approved proposal did not go out."""
-    entry = next(
-        (
-            entry
-            for entry in reversed(audit.about(connection, row.id))
-            if entry.act == f"lapse_{change}"
-        ),
-        None,
-    )
-    return str(entry.detail.get("why", "")) if entry is not None else ""
-
-
-def _how_late(connection: Connection, row: Announcement) -> str:
-    """When it should have gone out, and when it did."""
-    entry = next(
-        (entry for entry in reversed(audit.about(connection, row.id)) if entry.act == "late"), None
-    )
-    if entry is None:
-        return ""
-    planned, went = (
-        datetime.fromisoformat(str(entry.detail["planned"])),
-        datetime.fromtimestamp(entry.at, UTC),
-    )
-    return f"Jadwalnya {moment_text(planned)}, terbit {moment_text(went)}: {entry.detail['minutes']} menit kemudian."
-
-
-def _named(connection: Connection, actor: str) -> str:
-    found = accounts.acting(connection, actor)
-    return found[0].full_name if found else actor.partition(":")[2] or actor
 
 
 # --- sending ------------------------------------------------------------------------------------------

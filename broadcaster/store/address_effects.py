@@ -11,8 +11,8 @@ from broadcaster.domain.deliveries import PENDING, Consequence, Decision
 from broadcaster.store import erasing, twins
 from broadcaster.store.channels import count_results, suppress_or_hold
 from broadcaster.store.database import now
-from broadcaster.store.fanout import MAY_HAVE_REACHED, audience_of
 from broadcaster.store.outcomes import settle
+from broadcaster.store.recipients import MAY_HAVE_REACHED, audience_of
 from broadcaster.store.slices import Claim
 from broadcaster.store.tables import delivery, run, slice_
 from broadcaster.store.tables import edition as editions
@@ -183,6 +183,12 @@ def _add(connection: Connection, edition: int, to: int, area: str | None) -> boo
     )
     if connection.execute(add).rowcount != 1:
         return False
+    _count_added(connection, edition, to)
+    return True
+
+
+def _count_added(connection: Connection, edition: int, to: int) -> None:
+    """Count a new row of an address in its slice and its run."""
     place = connection.execute(
         select(address.c.channel, address.c.slot).where(address.c.id == to)
     ).one()
@@ -202,4 +208,3 @@ def _add(connection: Connection, edition: int, to: int, area: str | None) -> boo
     connection.execute(
         update(run).where(mine, run.c.state == "done").values(state="running", finished_at=None)
     )
-    return True

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, func, select
 
 from broadcaster.store import throttling, tier
+from broadcaster.store.channel_tables import channel_minute, held_suppression
 from broadcaster.store.channels import ChannelState, channel_states
 from broadcaster.store.database import now
-from broadcaster.store.tables import channel_minute, held_suppression, run, slice_
+from broadcaster.store.tables import run, slice_
 from subscribers.vault import Vault
 
 MINUTES = 5

@@ -13,9 +13,10 @@ from broadcaster.domain.retry_policy import (
     suppressions_are_mass,
 )
 from broadcaster.store import suspicions
+from broadcaster.store.channel_tables import channel_minute, channel_state, held_suppression
 from broadcaster.store.custody import is_held
 from broadcaster.store.database import now
-from broadcaster.store.tables import channel_minute, channel_state, held_suppression, run, worker
+from broadcaster.store.tables import run, worker
 from subscribers import consent
 from subscribers.store import State, address
 from subscribers.store import consent as consent_act

@@ -5,15 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, select, update
 
-from broadcaster.store.tables import (
-    delivery,
-    held_suppression,
-    provider_message,
-    reached,
-    receipt,
-    run,
-    suspicion,
-)
+from broadcaster.store.channel_tables import held_suppression, reached, suspicion
+from broadcaster.store.tables import delivery, provider_message, receipt, run
 from subscribers.residents import AddressRow
 from subscribers.store import alias
 from subscribers.vault import Vault

@@ -10,24 +10,24 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    exists,
     func,
     insert,
     literal,
     select,
     text,
-    union_all,
     update,
 )
 from sqlalchemy.exc import IntegrityError
 
-from broadcaster.domain.deliveries import DELIVERED, PENDING, READ, SENDING, SENT, UNCONFIRMED
+from broadcaster.domain.deliveries import PENDING
+from broadcaster.store import recipients
 from broadcaster.store.database import is_sqlite
 from broadcaster.store.leases import Holder, LeaseLost, lease_clock
+from broadcaster.store.recipients import audience_of
 from broadcaster.store.slices import finish_run
-from broadcaster.store.tables import delivery, edition, edition_area, run, slice_
-from subscribers.audience import Audience, chunk, reached_by, share, window
-from subscribers.store import address, insert_new, merged
+from broadcaster.store.tables import delivery, edition, run, slice_
+from subscribers.audience import share, window
+from subscribers.store import insert_new
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,9 +59,6 @@ SPARSE, MOST_LOOKED_AT = 10, 200_000
 most.
 """
 MAX_SLOT = 2**63 - 1
-
-MAY_HAVE_REACHED = (SENDING, SENT, DELIVERED, READ, UNCONFIRMED)
-"""States of a row whose message may have been read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +130,8 @@ def fill_chunk(
         run.c.state == "preparing",
     )
     if found.cursor == MAX_SLOT:
-        if (
-            connection.execute(select(run.c.edition).where(*still_ours).with_for_update()).first()
-            is None
-        ):
+        still = select(run.c.edition).where(*still_ours).with_for_update()
+        if connection.execute(still).first() is None:
             raise LeaseLost
         seal(connection, claim.edition, claim.channel)
         return True
@@ -144,23 +139,19 @@ def fill_chunk(
     sizes = sizes or sizes_of(found.lane, sqlite=is_sqlite(connection))
     size = _looked_at(connection, claim, sizes.first if found.cursor < 0 else sizes.chunk)
     until = window(connection, claim.channel, found.cursor, size) or MAX_SLOT
-    added = _insert(
+    source = recipients.of_slots(
         connection,
-        claim,
-        _source(connection, claim, found.follows, found.cursor, until),
-        found.cursor,
-        until,
+        claim.edition,
+        claim.channel,
+        follows=found.follows,
+        cursor=found.cursor,
+        until=until,
     )
+    added = _insert(connection, claim, source, found.cursor, until)
     _add_slices(connection, claim, found, until, sizes)
-    moved = connection.execute(
-        update(run)
-        .where(*still_ours)
-        .values(
-            cursor=until,
-            total=run.c.total + added,
-            lease_until=lease_clock(connection) + holder.lease,
-        )
-    )
+    lease_until = lease_clock(connection) + holder.lease
+    progress = {"cursor": until, "total": run.c.total + added, "lease_until": lease_until}
+    moved = connection.execute(update(run).where(*still_ours).values(progress))
     if moved.rowcount != 1:
         raise LeaseLost
     return False
@@ -195,70 +186,6 @@ def follow_indexes(connection: Connection) -> None:
         connection.execute(
             select(*(func.set_config(name, value, True) for name, value in settings.items()))
         )
-
-
-def audience_of(connection: Connection, edition_id: int) -> Audience:
-    """Whom an edition concerns; addresses confirmed after its publication do not count."""
-    row = connection.execute(
-        select(edition.c.level, edition.c.topic, edition.c.published_at).where(
-            edition.c.id == edition_id
-        )
-    ).one()
-    own = (edition_area.c.edition == edition_id, ~edition_area.c.former)
-    areas = connection.execute(select(edition_area.c.area).where(*own)).scalars()
-    return Audience(
-        areas=frozenset(areas),
-        topic=row.topic,
-        emergency=row.level == "emergency",
-        confirmed_before=row.published_at,
-    )
-
-
-def _source(
-    connection: Connection, claim: FanOut, follows: int | None, cursor: int, until: int
-) -> Select[int, int, str]:
-    """Rows of these slots: the audience; for a correction also, for a withdrawal only, whom earlier
-    editions may have reached.
-
-    Not a twin that is another address now: what it may have had that one has in its own place
-    (twins.py), or in the twin's, where it was on the wire: a correction that reaches the address in
-    its own place anyway leaves that one out.
-    """
-    audience = audience_of(connection, claim.edition)
-    fresh = chunk(audience, claim.channel, cursor, until)
-    if follows is None:
-        return fresh
-    row = connection.execute(
-        select(edition.c.announcement, edition.c.withdrawn).where(edition.c.id == claim.edition)
-    ).one()
-    reached = (
-        select(delivery.c.slot, delivery.c.address, delivery.c.area)
-        .join(edition, edition.c.id == delivery.c.edition)
-        .where(
-            edition.c.announcement == row.announcement,
-            delivery.c.edition < claim.edition,
-            delivery.c.channel == claim.channel,
-            delivery.c.slot > cursor,
-            delivery.c.slot <= until,
-            delivery.c.state.in_(MAY_HAVE_REACHED),
-            ~exists().where(merged.c.gone == delivery.c.address),
-        )
-    )
-    own = exists().where(
-        address.c.id == delivery.c.address, address.c.slot != delivery.c.slot, reached_by(audience)
-    )
-    both = (
-        reached if row.withdrawn else union_all(reached.where(~own), select(fresh.subquery()))
-    ).subquery()
-    return (
-        select(
-            both.c.slot,
-            func.min(both.c.address).label("address"),
-            func.min(both.c.area).label("area"),
-        )
-        .group_by(both.c.slot)
-        .order_by(both.c.slot)
-    )
 
 
 def _insert(

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, select
 
+from broadcaster.store.channel_tables import hub_told
 from broadcaster.store.recent import is_recent
-from broadcaster.store.tables import edition, edition_area, hub_told
+from broadcaster.store.tables import edition, edition_area
 from subscribers.store import insert_new
 
 OWED_SECONDS = 24 * 3600.0

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, TextClause, func, or_, select, text
 
 from broadcaster.domain.deliveries import STATES
+from broadcaster.store.channel_tables import channel_state, held_suppression
 from broadcaster.store.inbox import KINDS, Backlog, backlogs
-from broadcaster.store.tables import channel_state, edition, edition_area, held_suppression, run
+from broadcaster.store.tables import edition, edition_area, run
 
 DAY = 24 * 3600
 SETTLED = 9

@@ -19,6 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+import broadcaster.store.channel_tables  # noqa: F401  # so that `metadata` holds every table
 from broadcaster.store.audit_tables import audit
 from broadcaster.store.tables import big_key, metadata
 

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, delete, or_, select, text, update
 
 from broadcaster.domain.deliveries import PENDING, STATES
 from broadcaster.domain.sender_faults import Seen
-from broadcaster.store.tables import delivery, last_success, run, slice_, suspicion
+from broadcaster.store.channel_tables import last_success, suspicion
+from broadcaster.store.tables import delivery, run, slice_
 
 KEEP_SECONDS = 48 * 3600.0
 """How long an address stays known as one whose reply was its own: longer than any row is tried

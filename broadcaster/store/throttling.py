@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, text
 
+from broadcaster.store.channel_tables import channel_minute, held_domain, pace
 from broadcaster.store.database import now
-from broadcaster.store.tables import channel_minute, held_domain, pace
 from subscribers.vault import SealBroken, Vault
 
 RECOVERY = 0.1

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, delete, func, select, tuple_
 
 from broadcaster.domain.retry_policy import TIER_WAIT
+from broadcaster.store.channel_tables import channel_state, reached
 from broadcaster.store.channels import ensure
 from broadcaster.store.database import now
-from broadcaster.store.tables import channel_state, reached, run, slice_
+from broadcaster.store.tables import run, slice_
 from subscribers.audience import Audience, chunk
 from subscribers.store import insert_new
 

@@ -9,16 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, case, delete, exists, select, update
 
 from broadcaster.domain.deliveries import PENDING, SENDING, STATES
-from broadcaster.store.fanout import MAY_HAVE_REACHED
-from broadcaster.store.tables import (
-    delivery,
-    held_suppression,
-    provider_message,
-    reached,
-    run,
-    slice_,
-    suspicion,
-)
+from broadcaster.store.channel_tables import held_suppression, reached, suspicion
+from broadcaster.store.recipients import MAY_HAVE_REACHED
+from broadcaster.store.tables import delivery, provider_message, run, slice_
 from subscribers.residents import Joined
 from subscribers.store import address
 

@@ -26,7 +26,7 @@ from broadcaster.publishing.publications import ring
 from broadcaster.simulation import city, news
 from broadcaster.simulation.residents import CHAT, MAIL, PHONE
 from broadcaster.simulation.showing import Bubble, bubbles
-from broadcaster.store import announcements, ledger
+from broadcaster.store import announcements, archive, ledger
 from broadcaster.store.tables import edition, run
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import app_of
@@ -239,7 +239,7 @@ async def _values(request: Request, area: Area) -> dict[str, Any]:
     newest = await app.database.read(_newest, app, lang)
     counts = await app.database.read(ledger.areas, newest.sent.id) if newest and newest.sent else {}
     feed = await app.database.read(
-        announcements.concerning,
+        archive.concerning,
         area.code,
         since=app.clock().timestamp(),
         limit=FEED_ITEMS,

@@ -25,8 +25,9 @@ from broadcaster.runtime.config import read
 from broadcaster.runtime.locks import WorkerLock
 from broadcaster.store import channels as channel_store
 from broadcaster.store import ledger
+from broadcaster.store.channel_tables import channel_state
 from broadcaster.store.leases import Holder, new_owner, take_sweeper
-from broadcaster.store.tables import announcement, channel_state, slice_, sweeper
+from broadcaster.store.tables import announcement, slice_, sweeper
 from broadcaster.store.tables import worker as worker_table
 from broadcaster.worker import LaneWorker, run
 from channels.base.contract import InboundEvent, Outcome, Receipt, Recipient

@@ -840,7 +840,7 @@ async def test_a_long_answer_is_split_between_paragraphs() -> None:
     | st.integers(1, 5000).map(lambda size: "😀" * size)
 )
 def test_pieces_of_an_answer_lose_no_word_and_break_no_emoji(text: str) -> None:
-    pieces = telegram.pieces(text)
+    pieces = markup.pieces(text)
     assert all(0 < utf16(piece) <= 4096 for piece in pieces)
     assert "".join("".join(pieces).split()) == "".join(text.split())
 

@@ -26,7 +26,7 @@ from channels.base.contract import (
     Result,
     Skipped,
 )
-from channels.base.meta import graph_api as graph
+from channels.base.meta import webhooks as graph
 from channels.base.staff_messages import Answering
 from support import samples
 

@@ -36,7 +36,7 @@ from broadcaster.store import (
     staff_tables,
 )
 from broadcaster.store.announcements import Announcement
-from broadcaster.store.tables import held_suppression
+from broadcaster.store.channel_tables import held_suppression
 from broadcaster.web.base.authorization import Row
 from broadcaster.web.routes import STAFF
 from channels.base.contract import Rejected

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message
 
-from broadcaster.web.base.connections import EXTENSION
+from broadcaster.web.base.exchange import EXTENSION
 from broadcaster.web.base.refusals import Refusals
 
 MIB = 1024 * 1024

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from broadcaster.store.database import ReadTimeout
 from broadcaster.web.base.authorization import Endpoint, Limits, app_of, household_of
-from broadcaster.web.base.connections import EXTENSION
+from broadcaster.web.base.exchange import EXTENSION
 from broadcaster.web.base.run_queue import Turn
 
 PLACES = 2

@@ -7,7 +7,6 @@ second for all connections, so that a request costs no timer.
 """
 
 import asyncio
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NoReturn
 
@@ -17,16 +16,15 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
-    RequestResponseCycle,
 )
 from uvicorn.server import ServerState
 
 from broadcaster.web.base.admission import Admission
+from broadcaster.web.base.exchange import EXTENSION, Exchange
 from broadcaster.web.base.refusals import Kind
 from broadcaster.web.base.run_queue import Turn, is_urgent
+from broadcaster.web.base.unread import Unread
 
-EXTENSION = "broadcaster"
-"""Name of our extension in an ASGI scope; it holds the Exchange."""
 FRAMING = 8
 """Bytes of chunk framing that a byte of a body may cost."""
 CLOSE = (b"connection", b"close")
@@ -40,7 +38,7 @@ def sweep(admission: Admission, now: float) -> None:
         connection for connection in admission if isinstance(connection, LimitedConnection)
     ]
     stalled = [
-        (connection.read_at, size, connection)
+        (connection.unread.read_at, size, connection)
         for connection in connections
         if (size := connection.sweep(now))
     ]
@@ -63,29 +61,6 @@ class State(ServerState):
     def __init__(self, admission: Admission) -> None:
         super().__init__()
         self.admission = admission
-
-
-@dataclass(kw_only=True, eq=False)
-class Exchange:
-    """A request and its answer; times are of the event loop's clock."""
-
-    connection: "LimitedConnection"
-    cycle: RequestResponseCycle | None = None
-    complete: bool = False
-    """True once the whole body came."""
-    asked_at: float | None = None
-    """Time at which the application first asked for the body."""
-    body: int = 0
-    framed: int = 0
-    """Bytes of the body, and the bytes as which they came."""
-    early: int = 0
-    """Bytes of the body that nobody asked for yet."""
-    closing: bool = False
-    """True when the answer began before the whole body came: the connection ends with it."""
-
-    def drop(self) -> None:
-        """Give this request up, for the body of another."""
-        self.connection.give_up()
 
 
 class LimitedConnection(HttpToolsProtocol):
@@ -123,13 +98,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._lingering = 0
         """Bytes that may still come and are thrown away; above 0 once no request is read any more."""
         self._linger_timer: asyncio.TimerHandle | None = None
-        self._sent = 0
-        self._unread_since: float | None = None
-        self._read_then = 0
-        """Start of the time in which answers are unread, and the bytes that had been read by then."""
-        self.read_at = 0.0
-        """Time at which the client last read some of what waits for it."""
-        self._read = 0
+        self.unread = Unread(self._limits)
 
     # --- uvicorn's and httptools' callbacks -------------------------------------------------------
 
@@ -267,7 +236,7 @@ class LimitedConnection(HttpToolsProtocol):
 
         async def closing_send(message: Message) -> None:
             if message["type"] != "http.response.start":
-                self._sent += len(message.get("body", b""))
+                self.unread.sent += len(message.get("body", b""))
                 await send(message)
                 return
             turn.release()
@@ -338,24 +307,10 @@ class LimitedConnection(HttpToolsProtocol):
         slowly.
         """
         waiting = self.transport.get_write_buffer_size()
-        if not waiting:
-            self._unread_since = None
-            return 0
-        read = self._sent - waiting
-        if self._unread_since is None:
-            self._unread_since = now
-            self._read_then = read
-            self.read_at = now
-        if read != self._read:
-            self.read_at = now
-            self._read = read
-        allowed = (
-            self._limits.write_seconds + (read - self._read_then) / self._limits.bytes_per_second
-        )
-        if now - self._unread_since > allowed:
+        if self.unread.is_too_slow(now, waiting):
             self.drop_unread()
             return 0
-        return int(waiting) if now - self.read_at > self._limits.stall_seconds else 0
+        return self.unread.stalled(now, waiting)
 
     def _count(self, data: bytes, exchange: Exchange) -> None:
         """Hold what came to the limits of a head, or of the framing of a body, that had begun

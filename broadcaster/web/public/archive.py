@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from broadcaster.app import App
 from broadcaster.runtime.i18n import words
-from broadcaster.store import announcements
+from broadcaster.store import archive
 from broadcaster.web.base import pages
 from broadcaster.web.base.area_groups import groups
 from broadcaster.web.base.authorization import app_of
@@ -51,9 +51,9 @@ class Asked:
     in_force: bool
     """Leave out what is over or withdrawn."""
 
-    def filter(self, now: datetime) -> announcements.Filter:
+    def filter(self, now: datetime) -> archive.Filter:
         """For the store."""
-        return announcements.Filter(
+        return archive.Filter(
             area=self.area.code,
             category=self.topic.slug if self.topic else "",
             text=self.text,
@@ -91,7 +91,7 @@ def read_query(app: App, query: Mapping[str, str]) -> Asked:
             (topic for topic in app.settings.topics if topic.slug == query.get("kategori")), None
         ),
         text=clean(query.get("kata", ""))[:TEXT_LIMIT].strip(),
-        before=before if announcements.is_cursor(before) else "",
+        before=before if archive.is_cursor(before) else "",
         in_force=query.get("berlaku") == "ya",
     )
 
@@ -136,18 +136,18 @@ def _heading(asked: Asked) -> str:
 
 
 def _archive(
-    connection: Connection, wanted: announcements.Filter, before: str
-) -> tuple[announcements.Page, int]:
+    connection: Connection, wanted: archive.Filter, before: str
+) -> tuple[archive.Page, int]:
     """The page asked for, and how many announcements there are in all."""
-    page = announcements.list_public(connection, wanted, before=before)
-    return page, announcements.count_public(connection, wanted)
+    page = archive.list_public(connection, wanted, before=before)
+    return page, archive.count_public(connection, wanted)
 
 
 async def _emergencies(request: Request, area: Area, lang: str) -> list[View]:
     """What everyone in the area must know first, wherever it stands in the archive."""
     app = app_of(request)
     now = app.clock()
-    found = await read(request, announcements.concerning, area.code, since=now.timestamp())
+    found = await read(request, archive.concerning, area.code, since=now.timestamp())
     here = [
         edition
         for edition in found.editions

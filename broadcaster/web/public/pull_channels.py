@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.app import App
-from broadcaster.store import announcements
+from broadcaster.store import archive
 from broadcaster.web.base.authorization import Endpoint, Row, app_of
 from broadcaster.web.base.bulkhead import Bulkhead, SingleFlight, read, take_share
 from broadcaster.web.base.http_cache import BoundedCache, Kept, keep, serve
@@ -179,7 +179,7 @@ async def _request(request: Request, channel: PullChannel, asked: _Asked) -> Pag
     since = (now - SHOWN_FOR).timestamp()
     found = await read(
         request,
-        announcements.concerning,
+        archive.concerning,
         asked.area.code,
         since=since,
         limit=EDITIONS,

@@ -289,13 +289,9 @@ async def _page(
     tried = row is not None or sent is not None
     shown = await _shown(request, form, announcement, code, {"dicoba": "1"} if tried else {})
     used = {name for name, value in form.items() if value} | {problem.field for problem in problems}
-    seen = (
-        max(saving.version_of(sent), 0)
-        if sent is not None
-        else row.version
-        if row is not None
-        else ""
-    )
+    seen: int | str = row.version if row is not None else ""
+    if sent is not None:
+        seen = max(saving.version_of(sent), 0)
     return frame.page(
         request,
         "compose.html",

@@ -2,57 +2,42 @@
 them; another decides.
 """
 
-import hashlib
 import hmac
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection
-from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster.domain import channel_overrides
 from broadcaster.domain.accounts import Account
 from broadcaster.domain.fields import VERDICTS, Fields, InvalidAnnouncement, Problem, read_leniently
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.newsroom import corrections
-from broadcaster.newsroom.forms import Form, form_text
 from broadcaster.publishing import publications
-from broadcaster.runtime.i18n import words
+from broadcaster.runtime.i18n import Words, words
 from broadcaster.store import announcements, drafts
 from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.drafts import Proposal, Version
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame, refusals
-from broadcaster.web.staff import form as forms
 from broadcaster.web.staff.announcement import found
+from broadcaster.web.staff.correction_form import (
+    corrected,
+    fingerprint,
+    proposed_values,
+    published_values,
+    text_of,
+    typed_values,
+)
 from broadcaster.web.staff.differences import Difference, differences
-from broadcaster.web.staff.judging import judgement
-from channels.base.rendering import WIB
+from broadcaster.web.staff.judging import Judgement, judgement
 
 Change = Literal["correction", "withdrawal"]
-TIMES = ("effective", "expires")
-TYPED = (
-    "title",
-    "summary",
-    "body",
-    "instruction",
-    "category",
-    "agency",
-    "link",
-    "image",
-    "image_alt",
-    *TIMES,
-)
-"""Fields of the form that are one text each; areas are check-boxes."""
-CLAIMED = ("claim", "seen_at", "verdict", "fact", "evidence")
-"""What a clarification says besides; the form of any other announcement has none of it."""
 SAID = {
     "diajukan": ("asked",),
     "dibatalkan": ("asked",),
@@ -92,12 +77,12 @@ async def show_withdrawal(request: Request) -> Response:
 async def correct(request: Request) -> Response:
     """First show the differences; a form that was seen with its differences is proposed."""
     row, sent = await found(request), await request.form()
-    app, desk, reason = app_of(request), frame.desk_of(request), _text(sent, "reason")
+    app, desk, reason = app_of(request), frame.desk_of(request), text_of(sent, "reason")
     form = corrected(row, sent, request)
-    shown = Shown(values=_typed(form, sent), reason=reason)
+    shown = Shown(values=typed_values(form, sent), reason=reason)
     seen = fingerprint(form, reason)
     try:
-        if not hmac.compare_digest(_text(sent, "seen").encode(), seen.encode()):
+        if not hmac.compare_digest(text_of(sent, "seen").encode(), seen.encode()):
             checked, _why = await app.database.read(
                 corrections.examine_correction, desk, row, form, reason=reason
             )
@@ -116,9 +101,9 @@ async def show_again(request: Request) -> Response:
     proposed.
     """
     row, sent = await found(request), await request.form()
-    values = _typed(corrected(row, sent, request), sent)
+    values = typed_values(corrected(row, sent, request), sent)
     shown = Shown(
-        values=values, reason=_text(sent, "reason"), problems=(frame.stale(request),), status=403
+        values=values, reason=text_of(sent, "reason"), problems=(frame.stale(request),), status=403
     )
     return await _show(request, "correction", shown)
 
@@ -126,7 +111,7 @@ async def show_again(request: Request) -> Response:
 async def withdraw(request: Request) -> Response:
     """Propose to take it back."""
     row, sent = await found(request), await request.form()
-    desk, reason = frame.desk_of(request), _text(sent, "reason")
+    desk, reason = frame.desk_of(request), text_of(sent, "reason")
     try:
         await app_of(request).database.write(
             corrections.propose_withdrawal, desk, row.id, reason=reason
@@ -142,7 +127,7 @@ async def approve(request: Request) -> Response:
     waiting = await app.database.read(drafts.proposed, row.id)
     try:
         stored = await app.database.write(
-            corrections.approve, frame.desk_of(request), row.id, seen=_text(sent, "seen")
+            corrections.approve, frame.desk_of(request), row.id, seen=text_of(sent, "seen")
         )
     except (InvalidAnnouncement, NotAllowed) as refused:
         return await _refused(request, _change(waiting), Shown(), refused)
@@ -164,7 +149,7 @@ async def refuse(request: Request) -> Response:
     sent = await request.form()
     return await _decide(
         request,
-        lambda c, desk, row: corrections.refuse(c, desk, row.id, _text(sent, "reason")),
+        lambda c, desk, row: corrections.refuse(c, desk, row.id, text_of(sent, "reason")),
         "ditolak",
     )
 
@@ -174,98 +159,6 @@ async def take_back(request: Request) -> Response:
     return await _decide(
         request, lambda c, desk, row: corrections.take_back(c, desk, row.id), "ditarik"
     )
-
-
-# --- the form -----------------------------------------------------------------------------------------
-
-
-def corrected(row: Announcement, sent: FormData, request: Request) -> dict[str, Any]:
-    """What is published with what was typed over it; areas keep the spelling in which they were
-    published.
-    """
-    tree = app_of(request).tree
-    form = row.fields.model_dump(mode="json", exclude_defaults=True)
-    form |= {name: _text(sent, name) for name in TYPED}
-    if row.fields.kind == "clarification":
-        given = forms.read(sent)
-        form |= {name: given.get(name, "") for name in CLAIMED if name in sent}
-    wanted = {value for value in sent.getlist("areas") if isinstance(value, str)}
-    kept = [
-        name
-        for name in row.fields.areas
-        if (area := tree.get(name)) is not None and area.slug in wanted
-    ]
-    known = {area.slug for area in (tree.get(name) for name in kept) if area is not None}
-    form["areas"] = [*kept, *(area.slug for area in tree.all() if area.slug in wanted - known)]
-    form["translations"] = _translations(sent) if sent.get("translations") else {}
-    if any(form.get(name) != (getattr(row.fields, name) or "") for name in channel_overrides.WORDS):
-        form.pop("overrides", None)  # they say what is being corrected
-    return {name: value for name, value in form.items() if value not in ("", None, {})}
-
-
-def fingerprint(form: Form, reason: str) -> str:
-    """What the differences were shown of."""
-    return hashlib.sha256(f"{form_text(form)}\0{reason}".encode()).hexdigest()
-
-
-def _typed(form: Form, sent: FormData) -> dict[str, Any]:
-    """The form as it is shown again."""
-    typed = {name: _text(sent, name) for name in TYPED}
-    shown = forms.shown({"translations": _translations(sent)})["translations"]
-    return {
-        **typed,
-        **_claimed(form),
-        "areas": form["areas"],
-        "translations": bool(sent.get("translations")),
-        "words": shown,
-    }
-
-
-def _translations(sent: FormData) -> dict[str, dict[str, str]]:
-    """Every language that was written."""
-    written = {lang: forms.translation(sent, lang) for lang in forms.LANGUAGES}
-    return {lang: words for lang, words in written.items() if words}
-
-
-def _claimed(form: Form) -> dict[str, str]:
-    """What is said of a claim, as the fields of the page hold it."""
-    values = forms.shown(form)
-    return {name: values[name] for name in CLAIMED}
-
-
-def _published(fields: Fields) -> dict[str, Any]:
-    """The form as it is first shown."""
-    values: dict[str, Any] = {name: getattr(fields, name) or "" for name in TYPED}
-    times = {name: getattr(fields, name) for name in TIMES}
-    values |= {
-        name: at.astimezone(WIB).strftime("%Y-%m-%dT%H:%M") if at else ""
-        for name, at in times.items()
-    }
-    stored = {
-        lang: words.model_dump(exclude_none=True) for lang, words in fields.translations.items()
-    }
-    return {
-        **values,
-        **_claimed(fields.model_dump(mode="json", exclude_defaults=True)),
-        "areas": list(fields.areas),
-        "translations": False,
-        "words": forms.shown({"translations": stored})["translations"],
-    }
-
-
-def _proposed(row: Announcement, form: Form) -> dict[str, Any]:
-    """The form as it was proposed before."""
-    times = {name: forms.shown(form)[name] for name in TIMES}
-    texts = {name: str(form.get(name) or "") for name in TYPED}
-    return {
-        **_published(row.fields),
-        **texts,
-        **times,
-        **_claimed(form),
-        "areas": list(form.get("areas") or ()),
-        "translations": bool(form.get("translations")),
-        "words": forms.shown(form)["translations"],
-    }
 
 
 def _unpublished(
@@ -292,7 +185,9 @@ def _changes(request: Request, before: Fields, after: Fields) -> list[Difference
 
 @dataclass(frozen=True, kw_only=True)
 class _Stored:
-    """The stored side of the page: the newest edition, what waits, and what was never published."""
+    """What the store knows of an announcement's corrections; `unused`: this person's last one, if
+    it never went out.
+    """
 
     newest: EditionRow | None
     waiting: Proposal | None
@@ -300,49 +195,56 @@ class _Stored:
     unused: Version | None
 
     @property
-    def editors(self) -> set[str]:
-        """Whoever wrote what waits."""
-        return {self.waiting.actor} if self.waiting else set()
-
-    @property
     def after(self) -> Fields | None:
-        """The fields as the waiting correction would leave them."""
+        """The fields as the correction that waits would leave them."""
         if self.waiting is None or self.waiting.change != "correction":
             return None
         return read_leniently(self.waiting.form)[0]
 
 
-def _stored(connection: Connection, row: Announcement, account: Account, lang: str) -> _Stored:
+def _stored(connection: Connection, row: Announcement, account: Account, t: Words) -> _Stored:
     waiting = drafts.proposed(connection, row.id)
-    people = [waiting.actor, waiting.approved_by] if waiting else []
+    names = [waiting.actor, waiting.approved_by] if waiting else []
     newest = announcements.newest_edition(connection, row.id)
     return _Stored(
         newest=newest,
         waiting=waiting,
-        people=actors.spoken(connection, people, words(lang)),
+        people=actors.spoken(connection, names, t),
         unused=_unpublished(connection, row, newest, account),
     )
 
 
+async def _judged(request: Request, row: Announcement, stored: _Stored) -> Judgement:
+    desk = frame.desk_of(request)
+    writers = {stored.waiting.actor} if stored.waiting is not None else set()
+    return await app_of(request).database.read(
+        judgement, desk.press, row, desk.account, writers, desk.now, stored.after
+    )
+
+
 async def _show(request: Request, change: Change, shown: Shown) -> Response:
-    app, row, account = app_of(request), await found(request), account_of(request)
-    stored = await app.database.read(_stored, row, account, pages.lang_of(request))
-    newest, waiting, after = stored.newest, stored.waiting, stored.after
+    app, row, t = app_of(request), await found(request), words(pages.lang_of(request))
+    stored = await app.database.read(_stored, row, account_of(request), t)
+    newest, waiting, people, unused = stored.newest, stored.waiting, stored.people, stored.unused
+    judged, after = await _judged(request, row, stored), stored.after
     if newest is None:
         raise HTTPException(404)
     if waiting is not None and waiting.change != change and request.method == "GET":
         return RedirectResponse(f"/redaksi/pengumuman/{row.id}/{PATHS[waiting.change]}", 303)
-    desk = frame.desk_of(request)
-    judged = await app.database.read(
-        judgement, desk.press, row, desk.account, stored.editors, desk.now, after
-    )
     proposed = waiting if waiting is not None and waiting.change == change else None
-    values, unused = _values(request, row, stored.unused, shown)
-    changes = shown.changes
-    if proposed and after is not None:
-        changes = _changes(request, row.fields, after)
     chosen = row.fields.channels
     said = request.query_params.get("selesai", "")
+    again = unused is not None and "pakai" in request.query_params
+    values = shown.values or (
+        proposed_values(row, unused.form)
+        if unused is not None and again
+        else published_values(row.fields)
+    )
+    left = (
+        round(proposed.release_at - app.clock().timestamp())
+        if proposed and proposed.release_at
+        else 0
+    )
     return frame.page(
         request,
         "amend.html",
@@ -353,13 +255,15 @@ async def _show(request: Request, change: Change, shown: Shown) -> Response:
         newest=newest,
         waiting=proposed,
         values=values,
-        unused=unused,
-        proposer=stored.people[proposed.actor] if proposed else "",
-        approver=stored.people[proposed.approved_by] if proposed else "",
-        left=_seconds_left(proposed, app.clock()),
+        unused=unused is not None and not again and not shown.values,
+        proposer=people[proposed.actor] if proposed else "",
+        approver=people[proposed.approved_by] if proposed else "",
+        left=max(left, 0),
         judged=judged,
-        changes=changes,
-        mine=proposed is not None and proposed.actor == account.actor,
+        changes=_changes(request, row.fields, after)
+        if proposed and after is not None
+        else shown.changes,
+        mine=proposed is not None and proposed.actor == account_of(request).actor,
         topics=app.settings.topics,
         tree=app.tree,
         verdicts=VERDICTS,
@@ -368,25 +272,6 @@ async def _show(request: Request, change: Change, shown: Shown) -> Response:
         pulled=[app.pull[one].label for one in app.pull if not chosen or one in chosen],
         said=said if _standing(proposed, newest) in SAID.get(said, ()) else "",
     )
-
-
-def _values(
-    request: Request, row: Announcement, unused: Version | None, shown: Shown
-) -> tuple[Mapping[str, Any], bool]:
-    """Values of the form, and whether an unpublished correction is offered instead of them."""
-    again = unused is not None and "pakai" in request.query_params
-    if shown.values:
-        return shown.values, False
-    if unused is not None and again:
-        return _proposed(row, unused.form), False
-    return _published(row.fields), unused is not None
-
-
-def _seconds_left(proposed: Proposal | None, now: datetime) -> int:
-    """Seconds until an approved proposal is published."""
-    if proposed is None or not proposed.release_at:
-        return 0
-    return max(round(proposed.release_at - now.timestamp()), 0)
 
 
 def _standing(proposed: Proposal | None, newest: EditionRow) -> str:
@@ -435,8 +320,3 @@ def _change(waiting: Proposal | None) -> Change:
 
 def _to(row: Announcement, change: Change, said: str) -> Response:
     return RedirectResponse(f"/redaksi/pengumuman/{row.id}/{PATHS[change]}?selesai={said}", 303)
-
-
-def _text(sent: FormData, name: str) -> str:
-    value = sent.get(name, "")
-    return value if isinstance(value, str) else ""

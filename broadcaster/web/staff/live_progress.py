@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 from broadcaster.app import App
 from broadcaster.delivery.status import Overview, overview
 from broadcaster.store import ledger
-from broadcaster.web.staff.progress import Observation, Sight, view
+from broadcaster.web.staff.pace import Observation
+from broadcaster.web.staff.progress import Sight, view
 
 FRESH = 0.8
 """Seconds for which a look is good: whoever asks within gets the same one."""

@@ -5,11 +5,9 @@ A share is rounded down and reaches 100 only when nothing is open. "Sampai" coun
 channel gives proof of arrival.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 from broadcaster.delivery.channel_view import ChannelView
@@ -18,8 +16,8 @@ from broadcaster.domain.provider_codes import explanations
 from broadcaster.domain.waiting import Hold
 from broadcaster.store.failure_causes import Causes
 from broadcaster.store.ledger import Progress
+from broadcaster.web.staff.pace import Observation, Pace, pace
 from channels.base.contract import PushChannel
-from channels.base.rendering import WIB
 from subscribers.areas import Area, AreaTree
 
 Heap = Literal[
@@ -44,50 +42,11 @@ OVER = ("done", "stopped", "superseded", "none")
 """Sendings, and runs of a channel, in which nothing more leaves; "none": the announcement goes by
 no channel that sends.
 """
-SHORTEST = 3.0
-"""Seconds that must lie between two observations from which a rate is told."""
 
 
 def share(part: int, whole: int) -> int:
     """Per cent, rounded down: 100 only for all of it; 0 of nothing."""
     return part * 100 // whole if whole > 0 else 0
-
-
-# --- how fast -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Observation:
-    """How many rows of an edition were closed at a time (epoch seconds)."""
-
-    at: float
-    closed: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
-    """Messages a minute over the last stretch, and when the rest will be done at that rate (WIB)."""
-
-    per_minute: int
-    ready: datetime
-
-
-def pace(seen: Sequence[Observation], left: int) -> Pace | None:
-    """The pace between the first and the last observation; None where they say nothing, or nothing
-    is left.
-    """
-    if len(seen) < 2 or left <= 0:
-        return None
-    passed, closed = seen[-1].at - seen[0].at, seen[-1].closed - seen[0].closed
-    if passed < SHORTEST or closed <= 0:
-        return None
-    seconds = left * passed / closed
-    ready = datetime.fromtimestamp(seen[-1].at + seconds, WIB) if seconds < 7 * 86400 else None
-    return (
-        Pace(per_minute=math.floor(closed * 60 / passed), ready=ready)
-        if ready is not None
-        else None
-    )
 
 
 # --- counts -------------------------------------------------------------------------------------------

@@ -1,11 +1,22 @@
-"""Meta's error codes: what each means for its message."""
+"""Meta's error codes and answers: what each means for its message."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import structlog
 
-from channels.base.contract import Deferred, Failure, Halted, Refused, Rejected, Skipped
-from channels.base.meta.graph_api import GraphError
+from channels.base import http
+from channels.base.contract import (
+    Deferred,
+    Failure,
+    Halted,
+    Outcome,
+    Receipt,
+    Refused,
+    Rejected,
+    Skipped,
+)
+from channels.base.meta.answers import GraphError, answer_of, wait_of
 
 PAIR_WAIT = 6.0
 """Seconds until the same person can be written to again; four times as long at each further
@@ -87,3 +98,29 @@ def _by_status(status: int, code: int) -> Failure:
     if 300 <= status < 400:
         return Halted()  # another server answers for Meta: nothing more is handed to it
     return _ACCOUNT if status in {401, 403} else Rejected()
+
+
+def outcome_of(
+    status: int, headers: Mapping[str, str], body: bytes, *, address: str, attempt: int = 1
+) -> Outcome:
+    """Tell what the answer to a message means for it."""
+    answer = answer_of(body)
+    if not 200 <= status < 300 or answer.error.code >= 0:
+        return failure_of(
+            answer.error,
+            status=status,
+            address=address,
+            attempt=attempt,
+            wait=wait_of(headers),
+        )
+    if not answer.messages or not answer.messages[0].id:
+        return Deferred(uncertain=True, code=f"HTTP {status}", detail="answer without a message id")
+    if answer.names and address not in answer.names:
+        return http.FOREIGN
+    if held := (answer.messages[0].message_status or "").removeprefix("accepted"):
+        log.warning("whatsapp_template_held", status=held)
+    ids = dict.fromkeys(
+        known for person in answer.contacts for known in (person.user_id, person.wa_id)
+    )
+    aliases = tuple(known for known in ids if known and known != address)
+    return Receipt(provider_id=answer.messages[0].id, aliases=aliases, detail=held)

@@ -13,9 +13,12 @@ import yaml
 
 from channels.base.contract import Site
 from channels.base.pairing import unpaired
-from channels.base.rendering import TEMPLATES, clean, environment, shortened, utf16
+from channels.base.rendering import TEMPLATES, clean, environment, utf16
 from channels.base.running_text import joined
+from channels.base.truncation import shortened
 
+STOP = "STOP"
+"""Payload of the button that ends a subscription."""
 EMPTY = "-"
 """Stands for an empty value, which no provider takes."""
 HEADER_LIMIT = 60
@@ -146,3 +149,46 @@ def values_for(
 @functools.cache
 def _expression(source: str) -> jinja2.Template:
     return environment().from_string(source)
+
+
+def components(template: Definition, values: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The `components` of a template message: only those that have something to fill."""
+    filled_in: list[dict[str, Any]] = []
+    for kind in ("HEADER", "BODY"):
+        if names := variables(template.text(kind)):
+            named = [
+                {"type": "text", "parameter_name": name, "text": values[name]} for name in names
+            ]
+            filled_in.append({"type": kind.lower(), "parameters": named})
+    for index, button in enumerate(template.buttons):
+        kind = str(button["type"]).lower()
+        parameter = (
+            {"type": "text", "text": values["kode"]}
+            if kind == "url"
+            else {"type": "payload", "payload": STOP}
+        )
+        filled_in.append(
+            {"type": "button", "sub_type": kind, "index": str(index), "parameters": [parameter]}
+        )
+    return filled_in
+
+
+def parts(template: Definition, values: Mapping[str, str]) -> dict[str, str]:
+    """What the resident sees, by part, and each parameter as `parameter.<name>`."""
+    targets = [
+        filled(b["url"], {"1": values["kode"]}) if b["type"] == "URL" else STOP
+        for b in template.buttons
+    ]
+    return {
+        "header": filled(template.text("HEADER"), values),
+        "text": filled(template.text("BODY"), values),
+        "footer": template.text("FOOTER"),
+        "buttons": "\n".join(
+            f"{b['text']}: {target}" for b, target in zip(template.buttons, targets, strict=True)
+        ),
+        **{
+            f"parameter.{name}": values[name]
+            for kind in ("HEADER", "BODY")
+            for name in variables(template.text(kind))
+        },
+    }

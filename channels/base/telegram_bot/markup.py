@@ -4,13 +4,18 @@ way where all are too many.
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import (
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from html import escape, unescape
 
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from channels.base.rendering import ELLIPSIS, clean, shortened, tokens, utf16
+from channels.base.rendering import clean, tokens, utf16
+from channels.base.truncation import ELLIPSIS, shortened
 
 TEXT_LIMIT = 4096  # UTF-16 units of the parsed text: the strictest reading of Telegram's limit, safe under all others
 ENTITY_LIMIT = 100
@@ -168,3 +173,14 @@ def _clipped(html: str, head: str, text: str) -> str:
             words = unescape(piece)[:left]
             out, left = out + escape(words, quote=False), left - len(words)
     return out + "".join(f"</{tag}>" for tag in reversed(inside)) + head[len(kept) :]
+
+
+def pieces(text: str) -> list[str]:
+    """`text` in parts of <= 4096 UTF-16 units, split between paragraphs, else words; never inside a
+    surrogate pair.
+    """
+    size = TEXT_LIMIT if utf16(text) == len(text) else TEXT_LIMIT // 2
+    found = re.findall(
+        rf".{{1,{size}}}(?=\n\n|\Z)|.{{1,{size}}}(?=\s|\Z)|.{{1,{size}}}", text, re.DOTALL
+    )
+    return [piece.strip() for piece in found if piece.strip()]

@@ -18,7 +18,7 @@ from sqlalchemy import insert, select, text
 from broadcaster.app import App
 from broadcaster.store import channels, failed_rows, ledger
 from broadcaster.store.audit_tables import audit
-from broadcaster.store.tables import held_suppression
+from broadcaster.store.channel_tables import held_suppression
 from channels.base.contract import Deferred, Outcome, Receipt, Recipient, Refused, Rejected, Skipped
 from channels.base.rendering import WIB, full_moment_text
 from support.commanding import Program

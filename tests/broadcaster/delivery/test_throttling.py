@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from broadcaster.app import App
 from broadcaster.store import channels as channel_store
 from broadcaster.store import throttling as store
+from broadcaster.store.channel_tables import held_domain, pace
 from broadcaster.store.database import Database
-from broadcaster.store.tables import held_domain, pace
 from broadcaster.store.throttling import FLOOR, LEAST_RATE, SETTLE_SECONDS, Pace
 from channels.base.contract import Deferred, Outcome, Receipt, Recipient
 from subscribers.vault import Vault

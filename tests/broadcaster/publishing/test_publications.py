@@ -23,7 +23,7 @@ from broadcaster.domain.signatures import Signer
 from broadcaster.publishing import corrections, publications, schedule
 from broadcaster.publishing.lateness import STALE
 from broadcaster.publishing.press import Stored
-from broadcaster.store import announcements, audit, metrics
+from broadcaster.store import announcements, archive, audit, metrics
 from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.audit_tables import audit as audit_table
 from broadcaster.store.database import Database
@@ -495,7 +495,7 @@ def test_a_correction_reaches_every_channel_of_the_original(database: Database) 
     assert set(runs_of(database, stored.edition)) == {"whatsapp", "email"}
     area = AreaTree.built_in()["cibabat"].code
     pages = {
-        name: database.read_now(announcements.concerning, area, since=0, channel=name)
+        name: database.read_now(archive.concerning, area, since=0, channel=name)
         for name in ("feed", "email", "display")
     }
     listed = {name: len(page.editions) for name, page in pages.items()}
@@ -507,15 +507,14 @@ def test_a_correction_may_widen_the_areas(database: Database) -> None:
     correct(database, original, later(hours=1), areas=["cibabat", "melong"])
     melong = AreaTree.built_in()["melong"].code
     assert [
-        found.number
-        for found in database.read_now(announcements.concerning, melong, since=0).editions
+        found.number for found in database.read_now(archive.concerning, melong, since=0).editions
     ] == [2]
 
 
 def shown_in(database: Database, slug: str, channel: str = "feed") -> list[tuple[int, str]]:
     """Number and change of the editions that feeds or screens of an area are made of."""
     page = database.read_now(
-        announcements.concerning, AreaTree.built_in()[slug].code, since=0, channel=channel
+        archive.concerning, AreaTree.built_in()[slug].code, since=0, channel=channel
     )
     return [(found.number, found.change) for found in page.editions]
 

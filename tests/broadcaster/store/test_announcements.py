@@ -12,8 +12,8 @@ from sqlalchemy import update
 from broadcaster.domain import signatures
 from broadcaster.publishing import corrections, publications, schedule
 from broadcaster.publishing.press import Stored
-from broadcaster.store import announcements
-from broadcaster.store.announcements import Filter, Page
+from broadcaster.store import announcements, archive
+from broadcaster.store.archive import Filter, Page
 from broadcaster.store.database import Database
 from broadcaster.store.tables import announcement
 from channels.base.contract import Edition
@@ -41,14 +41,14 @@ def concerning(
 ) -> Page:
     """One page of the editions that concern an area."""
     return database.read_now(
-        announcements.concerning, TREE[slug].code, since=since.timestamp(), **options
+        archive.concerning, TREE[slug].code, since=since.timestamp(), **options
     )
 
 
 def listed(database: Database, **wanted: Any) -> list[str]:
     """Codes of the archive's announcements, as many as are counted."""
-    page = database.read_now(announcements.list_public, Filter(**wanted), limit=100)
-    assert len(page.editions) == database.read_now(announcements.count_public, Filter(**wanted))
+    page = database.read_now(archive.list_public, Filter(**wanted), limit=100)
+    assert len(page.editions) == database.read_now(archive.count_public, Filter(**wanted))
     return codes(page)
 
 
@@ -217,7 +217,7 @@ def pages(database: Database, limit: int) -> Iterator[Edition]:
         before = page.following
         if not before:
             return
-        assert before == announcements.cursor_of(page.editions[-1])
+        assert before == archive.cursor_of(page.editions[-1])
 
 
 def test_an_unreadable_cursor_gives_the_first_page(database: Database) -> None:
@@ -302,8 +302,8 @@ def test_a_search_no_longer_finds_what_was_withdrawn(database: Database) -> None
 def test_the_archive_has_pages(database: Database) -> None:
     for number in range(5):
         publish(database, later(seconds=number))
-    first = database.read_now(announcements.list_public, Filter(), limit=3)
-    second = database.read_now(announcements.list_public, Filter(), limit=3, before=first.following)
+    first = database.read_now(archive.list_public, Filter(), limit=3)
+    second = database.read_now(archive.list_public, Filter(), limit=3, before=first.following)
     assert (len(first.editions), len(second.editions), second.following) == (3, 2, "")
     assert not set(codes(first)) & set(codes(second))
 

@@ -18,9 +18,10 @@ from broadcaster.domain.retry_policy import (
     suppressions_are_mass,
 )
 from broadcaster.store import channels as store
+from broadcaster.store.channel_tables import channel_minute, channel_state, held_suppression
 from broadcaster.store.channels import ChannelState
 from broadcaster.store.database import Database
-from broadcaster.store.tables import channel_minute, channel_state, held_suppression, run
+from broadcaster.store.tables import run
 from broadcaster.store.tables import worker as worker_table
 from subscribers import consent
 from subscribers.store import State, address

@@ -23,7 +23,7 @@ from broadcaster.domain.accounts import Account
 from broadcaster.domain.independence import Control
 from broadcaster.publishing import publications
 from broadcaster.simulation.graph_api import wamid
-from broadcaster.store import accounts, announcements, audit, controls, tables
+from broadcaster.store import accounts, archive, audit, controls, tables
 from broadcaster.store.database import Database
 from broadcaster.store.migrate import METADATA, MIGRATIONS, differences, migrate, pending
 from broadcaster.store.migrate import _config as alembic_config
@@ -134,7 +134,7 @@ def test_what_was_published_before_there_was_an_index_is_found_by_it_and_so_is_w
         ).code
 
     def found(text: str) -> list[str]:
-        page = opened.read_now(announcements.list_public, announcements.Filter(text=text))
+        page = opened.read_now(archive.list_public, archive.Filter(text=text))
         return [edition.code for edition in page.editions]
 
     try:

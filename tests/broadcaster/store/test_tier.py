@@ -12,8 +12,8 @@ from sqlalchemy import update
 from broadcaster.app import App
 from broadcaster.domain.retry_policy import TIER_WAIT
 from broadcaster.store import tier
+from broadcaster.store.channel_tables import reached
 from broadcaster.store.database import Database, now
-from broadcaster.store.tables import reached
 from broadcaster.store.tier import DAY
 from subscribers.audience import Audience
 from support.fakes import FakeChannel

@@ -16,12 +16,10 @@ from hypothesis import strategies as st
 
 from channels.base.contract import Claim
 from channels.base.rendering import (
-    ELLIPSIS,
     WIB,
     area_names,
     clean,
     clock,
-    cut,
     day,
     environment,
     fill,
@@ -30,13 +28,13 @@ from channels.base.rendering import (
     one_line,
     plain,
     scrubbed,
-    shortened,
     span_text,
     template_name,
     utc,
     utf16,
     verdict_text,
 )
+from channels.base.truncation import ELLIPSIS, cut, shortened
 from support import samples
 
 # --- cut ------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from broadcaster.domain.deliveries import STATES
 from broadcaster.inbound import inbox
 from broadcaster.inbound.replies import Answerer
 from broadcaster.store import channels
+from broadcaster.store.channel_tables import channel_state, held_suppression
 from broadcaster.store.migrate import migrate
-from broadcaster.store.tables import channel_state, held_suppression, run, slice_
+from broadcaster.store.tables import run, slice_
 from channels.base.contract import InboundEvent, StatusEvent
 from support.browsing import Running, running
 

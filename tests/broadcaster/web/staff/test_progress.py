@@ -28,17 +28,8 @@ from broadcaster.store.failure_causes import Causes, Waiting
 from broadcaster.store.ledger import Failure, Progress
 from broadcaster.web.application import create_web
 from broadcaster.web.staff.live_progress import STREAMS, Watching
-from broadcaster.web.staff.progress import (
-    HEAPS,
-    Observation,
-    Sight,
-    acts,
-    failing,
-    pace,
-    share,
-    tally,
-    view,
-)
+from broadcaster.web.staff.pace import Observation, pace
+from broadcaster.web.staff.progress import HEAPS, Sight, acts, failing, share, tally, view
 from channels.base.contract import Refused, Rejected
 from subscribers.areas import AreaTree
 from support.browsing import Running, running

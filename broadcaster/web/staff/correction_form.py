@@ -1,0 +1,130 @@
+"""Form of a correction: what is published, what was typed over it, what was proposed before."""
+
+import hashlib
+from typing import Any
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+
+from broadcaster.domain import channel_overrides
+from broadcaster.domain.fields import Fields
+from broadcaster.newsroom.forms import Form, form_text
+from broadcaster.store.announcements import Announcement
+from broadcaster.web.base.authorization import app_of
+from broadcaster.web.staff import form as forms
+from channels.base.rendering import WIB
+
+TIMES = ("effective", "expires")
+
+
+TYPED = (
+    "title",
+    "summary",
+    "body",
+    "instruction",
+    "category",
+    "agency",
+    "link",
+    "image",
+    "image_alt",
+    *TIMES,
+)
+"""Fields of the form that are one text each; areas are check-boxes."""
+
+
+CLAIMED = ("claim", "seen_at", "verdict", "fact", "evidence")
+"""What a clarification says besides; the form of any other announcement has none of it."""
+
+
+def corrected(row: Announcement, sent: FormData, request: Request) -> dict[str, Any]:
+    """What is published with what was typed over it; areas keep the spelling in which they were
+    published.
+    """
+    tree = app_of(request).tree
+    form = row.fields.model_dump(mode="json", exclude_defaults=True)
+    form |= {name: text_of(sent, name) for name in TYPED}
+    if row.fields.kind == "clarification":
+        given = forms.read(sent)
+        form |= {name: given.get(name, "") for name in CLAIMED if name in sent}
+    wanted = {value for value in sent.getlist("areas") if isinstance(value, str)}
+    kept = [
+        name
+        for name in row.fields.areas
+        if (area := tree.get(name)) is not None and area.slug in wanted
+    ]
+    known = {area.slug for area in (tree.get(name) for name in kept) if area is not None}
+    form["areas"] = [*kept, *(area.slug for area in tree.all() if area.slug in wanted - known)]
+    form["translations"] = _translations(sent) if sent.get("translations") else {}
+    if any(form.get(name) != (getattr(row.fields, name) or "") for name in channel_overrides.WORDS):
+        form.pop("overrides", None)  # they say what is being corrected
+    return {name: value for name, value in form.items() if value not in ("", None, {})}
+
+
+def fingerprint(form: Form, reason: str) -> str:
+    """What the differences were shown of."""
+    return hashlib.sha256(f"{form_text(form)}\0{reason}".encode()).hexdigest()
+
+
+def typed_values(form: Form, sent: FormData) -> dict[str, Any]:
+    """The form as it is shown again."""
+    typed = {name: text_of(sent, name) for name in TYPED}
+    shown = forms.shown({"translations": _translations(sent)})["translations"]
+    return {
+        **typed,
+        **_claimed(form),
+        "areas": form["areas"],
+        "translations": bool(sent.get("translations")),
+        "words": shown,
+    }
+
+
+def _translations(sent: FormData) -> dict[str, dict[str, str]]:
+    """Every language that was written."""
+    written = {lang: forms.translation(sent, lang) for lang in forms.LANGUAGES}
+    return {lang: words for lang, words in written.items() if words}
+
+
+def _claimed(form: Form) -> dict[str, str]:
+    """What is said of a claim, as the fields of the page hold it."""
+    values = forms.shown(form)
+    return {name: values[name] for name in CLAIMED}
+
+
+def published_values(fields: Fields) -> dict[str, Any]:
+    """The form as it is first shown."""
+    values: dict[str, Any] = {name: getattr(fields, name) or "" for name in TYPED}
+    times = {name: getattr(fields, name) for name in TIMES}
+    values |= {
+        name: at.astimezone(WIB).strftime("%Y-%m-%dT%H:%M") if at else ""
+        for name, at in times.items()
+    }
+    stored = {
+        lang: words.model_dump(exclude_none=True) for lang, words in fields.translations.items()
+    }
+    return {
+        **values,
+        **_claimed(fields.model_dump(mode="json", exclude_defaults=True)),
+        "areas": list(fields.areas),
+        "translations": False,
+        "words": forms.shown({"translations": stored})["translations"],
+    }
+
+
+def proposed_values(row: Announcement, form: Form) -> dict[str, Any]:
+    """The form as it was proposed before."""
+    times = {name: forms.shown(form)[name] for name in TIMES}
+    texts = {name: str(form.get(name) or "") for name in TYPED}
+    return {
+        **published_values(row.fields),
+        **texts,
+        **times,
+        **_claimed(form),
+        "areas": list(form.get("areas") or ()),
+        "translations": bool(form.get("translations")),
+        "words": forms.shown(form)["translations"],
+    }
+
+
+def text_of(sent: FormData, name: str) -> str:
+    value = sent.get(name, "")
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,45 @@
+"""Pace of a sending: messages a minute, and when the rest will be done. Pure."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from channels.base.rendering import WIB
+
+SHORTEST = 3.0
+"""Seconds that must lie between two observations from which a rate is told."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Observation:
+    """How many rows of an edition were closed at a time (epoch seconds)."""
+
+    at: float
+    closed: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """Messages a minute over the last stretch, and when the rest will be done at that rate (WIB)."""
+
+    per_minute: int
+    ready: datetime
+
+
+def pace(seen: Sequence[Observation], left: int) -> Pace | None:
+    """The pace between the first and the last observation; None where they say nothing, or nothing
+    is left.
+    """
+    if len(seen) < 2 or left <= 0:
+        return None
+    passed, closed = seen[-1].at - seen[0].at, seen[-1].closed - seen[0].closed
+    if passed < SHORTEST or closed <= 0:
+        return None
+    seconds = left * passed / closed
+    ready = datetime.fromtimestamp(seen[-1].at + seconds, WIB) if seconds < 7 * 86400 else None
+    return (
+        Pace(per_minute=math.floor(closed * 60 / passed), ready=ready)
+        if ready is not None
+        else None
+    )
