@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 import segno
 
-from channels.base import pictures, rendering, truncation, validity
+from channels.base import moments, pictures, rendering, truncation, validity
 from channels.base.contract import (
     SUMMARY_LIMIT,
     Area,
@@ -224,7 +224,7 @@ def _lead(wording: Wording) -> str:
 
 
 def _instant(moment: datetime) -> str:
-    return rendering.utc(moment).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+    return moments.utc(moment).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def open_channel(settings: Settings) -> PullChannel:

@@ -12,7 +12,7 @@ import nh3
 import structlog
 from pydantic import field_validator
 
-from channels.base import rendering, syndication, validity
+from channels.base import moments, rendering, syndication, validity
 from channels.base.contract import Area, Document, Edition, Lang, PageRequest, PullChannel, Wording
 from channels.base.settings import ChannelSettings
 from channels.base.syndication import Entry, Link, Page
@@ -197,7 +197,7 @@ class FeedChannel:
         edition = rendering.with_addresses(rendering.scrubbed(edition), self._site.base_url)
         lang = wanted if wanted in edition.wordings else "id"
         wording, links = edition.wording(lang), tuple(self._links(edition, lang))
-        published = edition.first_published_at.astimezone(rendering.WIB).replace(microsecond=0)
+        published = edition.first_published_at.astimezone(moments.WIB).replace(microsecond=0)
         withdrawn = edition.change == "withdrawal"
         return Entry(
             id=f"tag:{self._site.domain},{published.year}:p/{edition.code}",
@@ -210,7 +210,7 @@ class FeedChannel:
             topic=edition.topic.slug,
             topic_label=edition.topic.label(lang),
             published=published,
-            updated=edition.published_at.astimezone(rendering.WIB).replace(microsecond=0),
+            updated=edition.published_at.astimezone(moments.WIB).replace(microsecond=0),
             links=links,
             facts=self._facts(edition),
             image=edition.image if any(link.rel == "enclosure" for link in links) else None,
@@ -358,7 +358,7 @@ def _cut(editions: Sequence[Edition], cursor: str) -> tuple[Sequence[Edition], b
 
 
 def _stamp(moment: datetime) -> str:
-    return moment.astimezone(rendering.WIB).replace(microsecond=0).isoformat()
+    return moment.astimezone(moments.WIB).replace(microsecond=0).isoformat()
 
 
 def open_channel(settings: Settings) -> PullChannel:

@@ -17,16 +17,9 @@ from telegram import Bot, error
 
 from channels.base import contract, http, pictures
 from channels.base.contract import Finding, Outcome, Receipt, Rejected
+from channels.base.moments import WIB
 from channels.base.redaction import redacted
-from channels.base.rendering import (
-    WIB,
-    area_names,
-    clean,
-    fill,
-    template_name,
-    utf16,
-    with_addresses,
-)
+from channels.base.rendering import area_names, clean, fill, template_name, utf16, with_addresses
 from channels.base.sending import each
 from channels.base.settings import ChannelSettings, Rate
 from channels.base.sign_in import PATIENCE, Credential

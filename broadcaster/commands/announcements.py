@@ -26,7 +26,7 @@ from broadcaster.runtime import config, custody
 from broadcaster.store import announcements, form_acts, tier
 from broadcaster.store.recipients import audience_of
 from channels.base.contract import Area, Edition, PushChannel, Recipient
-from channels.base.rendering import WIB, moment_text
+from channels.base.moments import WIB, moment_text
 from subscribers import consent, residents
 from subscribers.areas import AreaTree
 from subscribers.audience import Audience

@@ -21,7 +21,7 @@ from broadcaster.staff.audit_export import Form
 from broadcaster.store import audit
 from broadcaster.store.audit import BrokenChain, CutShort, Forgotten
 from broadcaster.store.audit_lists import Wanted
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 
 program = typer.Typer(help="Catatan audit: buktikan rantainya, ekspor.", no_args_is_help=True)
 

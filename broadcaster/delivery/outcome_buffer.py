@@ -37,7 +37,7 @@ from channels.base.contract import (
     Receipt,
     Rejected,
 )
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 from subscribers.vault import Vault
 
 log = structlog.get_logger(__name__)

@@ -15,7 +15,7 @@ from broadcaster.store.announcements import edition_document
 from broadcaster.store.database import Database
 from broadcaster.store.leases import Holder, suspend_proof
 from channels.base.contract import Area, Message, PushChannel, Recipient
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 from subscribers.vault import Vault
 
 WINDOW = 250

@@ -21,7 +21,8 @@ from channels.base.contract import (
     Wording,
 )
 from channels.base.marks import rooted
-from channels.base.rendering import kind_text, moment_text, plain
+from channels.base.moments import moment_text
+from channels.base.rendering import kind_text, plain
 from channels.base.running_text import running
 from channels.base.truncation import cut
 

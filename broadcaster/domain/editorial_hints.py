@@ -13,7 +13,8 @@ from broadcaster.domain import timing
 from broadcaster.domain.fields import Fields, Problem, shown
 from broadcaster.domain.waiting import Shut
 from channels.base import marks
-from channels.base.rendering import WIB, clock, plain
+from channels.base.moments import WIB, clock
+from channels.base.rendering import plain
 
 QUIET_FROM, QUIET_UNTIL = 21, 5
 """Hours of WIB in which most residents sleep."""

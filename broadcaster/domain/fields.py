@@ -15,7 +15,8 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Kind, Level
 from channels.base.legibility import MARKS_AT_MOST, overloaded
-from channels.base.rendering import WIB, clean
+from channels.base.moments import WIB
+from channels.base.rendering import clean
 
 BODY_LIMIT = 10_000
 """Code points of a body."""

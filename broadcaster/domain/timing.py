@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
 from broadcaster.domain.fields import Fields, Problem
-from channels.base.rendering import WIB, moment_text
+from channels.base.moments import WIB, moment_text
 
 LONGEST_AGO = timedelta(days=30)
 """A warning that began earlier than this is a slip of the pen, unless it is out since then."""

@@ -37,7 +37,7 @@ from broadcaster.store import channels as channel_store
 from broadcaster.store.slices import finish_run
 from broadcaster.store.tables import delivery, edition, provider_message, run, slice_
 from channels.base.contract import Deferred, Failure, Halted, Rejected, StatusEvent
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 from subscribers import residents
 from subscribers.vault import Vault
 

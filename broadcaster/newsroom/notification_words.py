@@ -12,7 +12,8 @@ from broadcaster.store import accounts, audit, drafts
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.audit import Entry
 from broadcaster.store.nudges import Nudge
-from channels.base.rendering import fill, moment_text, one_line
+from channels.base.moments import moment_text
+from channels.base.rendering import fill, one_line
 from channels.base.staff_messages import Note
 
 LEVELS = {"info": "Info", "important": "Penting", "emergency": "Darurat"}

@@ -17,7 +17,7 @@ from broadcaster.publishing.transitions import held, moved
 from broadcaster.store import announcements as rows
 from broadcaster.store import audit
 from broadcaster.store.announcements import Announcement, EditionRow
-from channels.base.rendering import moment_text
+from channels.base.moments import moment_text
 
 
 def correct(

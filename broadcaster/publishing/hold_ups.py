@@ -25,7 +25,7 @@ from broadcaster.store.custody import is_held
 from broadcaster.store.database import now
 from broadcaster.store.hold_ups import HoldUp
 from broadcaster.store.ledger import Progress
-from channels.base.rendering import full_moment_text
+from channels.base.moments import full_moment_text
 
 PATIENCE = 60.0
 """Seconds that something may wait that will perhaps pass by itself; a known wait longer than this

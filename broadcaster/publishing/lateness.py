@@ -10,7 +10,7 @@ from broadcaster.domain.accounts import Account
 from broadcaster.staff import second_person
 from broadcaster.store import accounts, audit, nudges
 from broadcaster.store.announcements import Announcement
-from channels.base.rendering import moment_text
+from channels.base.moments import moment_text
 
 LATE = timedelta(minutes=5)
 """What goes out later than this is told to its people."""

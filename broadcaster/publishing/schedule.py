@@ -17,7 +17,7 @@ from broadcaster.staff import second_person
 from broadcaster.store import announcements as rows
 from broadcaster.store import audit, nudges
 from broadcaster.store.announcements import Announcement
-from channels.base.rendering import moment_text
+from channels.base.moments import moment_text
 
 DUE_AT_ONCE = 20
 """Schedules that one call of `publish_due` takes at most."""

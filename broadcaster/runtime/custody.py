@@ -27,7 +27,7 @@ from broadcaster.store import audit, ledger
 from broadcaster.store import custody as store
 from broadcaster.store.custody import Custody, Waiting
 from broadcaster.store.database import Database, is_sqlite, now
-from channels.base.rendering import full_moment_text
+from channels.base.moments import full_moment_text
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from channels.base.rendering import WIB, day
+from channels.base.moments import WIB, day
 
 FILE = Path(__file__).with_name("news.yaml")
 _OWN = ("key", "at", "from", "until", "en")

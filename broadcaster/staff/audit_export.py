@@ -13,7 +13,7 @@ from broadcaster.runtime.csv_safe import line as csv_line
 from broadcaster.store import audit, audit_lists
 from broadcaster.store.audit_lists import Line, Wanted
 from broadcaster.store.database import Database
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 
 Form = Literal["csv", "jsonl"]
 COLUMNS = (

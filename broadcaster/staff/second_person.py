@@ -18,7 +18,7 @@ from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.domain.rules import named_areas
 from broadcaster.store import accounts, controls, tokens
 from broadcaster.store.announcements import Announcement
-from channels.base.rendering import moment_text
+from channels.base.moments import moment_text
 from subscribers.areas import AreaTree
 
 

@@ -20,19 +20,10 @@ from channels.base import legibility
 from channels.base.contract import Claim, Edition, Wording
 from channels.base.markdown import parse
 from channels.base.marks import rooted
-from channels.base.moments import WIB as WIB
-from channels.base.moments import clock as clock
-from channels.base.moments import day as day
-from channels.base.moments import due_text as due_text
-from channels.base.moments import full_moment_text as full_moment_text
-from channels.base.moments import locale
-from channels.base.moments import moment_text as moment_text
-from channels.base.moments import span_text as span_text
-from channels.base.moments import utc as utc
+from channels.base.moments import clock, day, locale, moment_text, span_text
 from channels.base.running_text import running
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
-
 
 # C0/C1 controls but tab and newline, lone surrogates, non-characters, byte order marks, bidi marks, overrides and isolates
 _HOSTILE = re.compile(

@@ -40,7 +40,8 @@ from channels.base.contract import (
     Wording,
 )
 from channels.base.http import FOREIGN
-from channels.base.rendering import WIB, utf16
+from channels.base.moments import WIB
+from channels.base.rendering import utf16
 from channels.base.sign_in import PATIENCE
 from channels.base.staff_messages import Answering
 from channels.base.telegram_bot import markup

@@ -15,7 +15,8 @@ from broadcaster.simulation.bot_requests import parse_html
 from broadcaster.simulation.serving import running
 from channels import telegram
 from channels.base.contract import Deferred, Edition, Outcome, Outgoing, Receipt, Rejected, Skipped
-from channels.base.rendering import WIB, utf16
+from channels.base.moments import WIB
+from channels.base.rendering import utf16
 from channels.base.telegram_bot import bot_api
 from support import samples
 

@@ -13,7 +13,7 @@ from broadcaster.publishing.press import Press
 from broadcaster.runtime.config import TOPICS
 from broadcaster.store.database import Database
 from channels.base.contract import Site
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 from subscribers.areas import AreaTree
 
 NOW = datetime(2026, 11, 25, 7, 43, 12, 345678, tzinfo=WIB)

@@ -8,7 +8,7 @@ from typing import Literal
 from markupsafe import Markup
 
 from broadcaster.web.base.text_diff import marked
-from channels.base import rendering, validity
+from channels.base import moments, rendering, validity
 from channels.base.contract import Edition
 from channels.base.running_text import repeats
 
@@ -81,14 +81,14 @@ def standing(edition: Edition, now: datetime) -> Standing:
 
 def start_text(start: datetime, now: datetime, lang: str) -> str:
     """ "hari ini 08.00", "besok 08.00", "1 Des 08.00" or "4 Jan 2027 08.00", in WIB."""
-    moment, today = start.astimezone(rendering.WIB), now.astimezone(rendering.WIB)
+    moment, today = start.astimezone(moments.WIB), now.astimezone(moments.WIB)
     days = (moment.date() - today.date()) // timedelta(days=1)
     near = {"id": ("hari ini", "besok"), "en": ("today", "tomorrow")}[
         "en" if lang == "en" else "id"
     ]
     if 0 <= days < len(near):
-        return f"{near[days]} {rendering.clock(start)}"
-    text = rendering.moment_text(start, lang).removesuffix(" WIB")
+        return f"{near[days]} {moments.clock(start)}"
+    text = moments.moment_text(start, lang).removesuffix(" WIB")
     return text.replace(f" {today.year} ", " ") if moment.year == today.year else text
 
 
@@ -139,7 +139,7 @@ _FIELDS = ("title", "span", "areas", "summary", "instruction", "body")
 
 def _readable(edition: Edition, field: str, lang: str) -> str:
     if field == "span":
-        return rendering.span_text(edition.effective, edition.expires, lang)
+        return moments.span_text(edition.effective, edition.expires, lang)
     if field == "areas":
         return rendering.area_names(edition)
     text: str = getattr(edition.wording(lang), field)

@@ -21,7 +21,7 @@ from broadcaster.store.sessions import IDLE_SECONDS, Session
 from broadcaster.web.base import csrf, static_files
 from broadcaster.web.base.authorization import app_of
 from broadcaster.web.base.http_cache import Kept, keep, serve
-from channels.base import rendering
+from channels.base import moments, rendering
 
 LANGUAGE_COOKIE = "bahasa"
 HTML = "text/html; charset=utf-8"
@@ -47,15 +47,15 @@ class Format:
 
     def day(self, moment: datetime) -> str:
         """ "Rabu, 25 November 2026"."""
-        return rendering.day(moment, self.lang)
+        return moments.day(moment, self.lang)
 
     def moment(self, moment: datetime) -> str:
         """ "25 Nov 2026 07.42 WIB"."""
-        return rendering.moment_text(moment, self.lang)
+        return moments.moment_text(moment, self.lang)
 
     def clock(self, moment: datetime) -> str:
         """ "07.42 WIB"."""
-        return f"{rendering.clock(moment)} WIB"
+        return f"{moments.clock(moment)} WIB"
 
     def stamp(self, seconds: float) -> str:
         """A moment in epoch seconds: "25 Nov 2026 07.42 WIB"."""
@@ -63,11 +63,11 @@ class Format:
 
     def full(self, seconds: float) -> str:
         """A moment in epoch seconds for which people wait: "Rabu 25 November 2026 07.42 WIB"."""
-        return rendering.full_moment_text(datetime.fromtimestamp(seconds, UTC), self.lang)
+        return moments.full_moment_text(datetime.fromtimestamp(seconds, UTC), self.lang)
 
     def due(self, seconds: float, now: datetime) -> str:
         """The same, of today the hour alone: "07.42 WIB"."""
-        return rendering.due_text(datetime.fromtimestamp(seconds, UTC), now, self.lang)
+        return moments.due_text(datetime.fromtimestamp(seconds, UTC), now, self.lang)
 
     def ago(self, seconds: float, now: datetime) -> str:
         """How long ago a moment in epoch seconds was: "3 menit yang lalu"."""
@@ -80,7 +80,7 @@ class Format:
 
     def span(self, start: datetime, end: datetime | None) -> str:
         """From when until when, as messages say it."""
-        return rendering.span_text(start, end, self.lang)
+        return moments.span_text(start, end, self.lang)
 
 
 def lang_of(request: Request) -> str:

@@ -23,7 +23,8 @@ from broadcaster.web.base.edition_view import View, view
 from broadcaster.web.public import feed_links
 from channels.base import validity
 from channels.base.contract import Edition, Topic
-from channels.base.rendering import WIB, clean
+from channels.base.moments import WIB
+from channels.base.rendering import clean
 from subscribers.areas import Area
 
 TEXT_LIMIT = 60

@@ -18,7 +18,7 @@ from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame
 from broadcaster.web.staff.audit_words import Change, Subject, Told
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 
 ADDRESS = "/redaksi/audit"
 MEDIA: dict[Form, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}

@@ -12,7 +12,7 @@ from broadcaster.newsroom.forms import Form, form_text
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.base.authorization import app_of
 from broadcaster.web.staff import form as forms
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 
 TIMES = ("effective", "expires")
 

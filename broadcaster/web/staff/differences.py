@@ -8,7 +8,7 @@ from broadcaster.domain.fields import Fields, Override, Translation
 from broadcaster.runtime.i18n import words
 from broadcaster.web.base.text_diff import compared
 from channels.base.contract import Topic
-from channels.base.rendering import moment_text
+from channels.base.moments import moment_text
 from subscribers.areas import AreaTree
 
 Piece = tuple[Literal["same", "gone", "new"], str]

@@ -19,7 +19,7 @@ from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import checks, frame, once, refusals
 from broadcaster.web.staff import form as forms
 from broadcaster.web.staff.compose import LIMITS, places
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 
 ANCHORS = {
     "title": "judul", "body": "keterangan", "instruction": "petunjuk", "areas": "wilayah", "expires": "sampai", "agency": "opd",

@@ -18,7 +18,7 @@ from broadcaster.store.failed_rows import ClosedRow
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff.announcement import found
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 from subscribers.vault import SealBroken
 
 COLUMNS = ("channel", "area", "address", "state", "reason", "code", "attempts", "at")

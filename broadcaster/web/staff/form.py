@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData
 
 from broadcaster.domain.fields import Moment
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 
 LINES = (
     "title",

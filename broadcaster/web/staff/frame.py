@@ -20,7 +20,7 @@ from broadcaster.runtime.i18n import Words, words
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of, client_of
 from broadcaster.web.base.middleware import FRAMED_CSP
-from channels.base import rendering
+from channels.base import moments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ def stale(request: Request) -> Problem:
 
 def clock_text(moment: datetime) -> str:
     """ "07.42"."""
-    return rendering.clock(moment)
+    return moments.clock(moment)
 
 
 def framed(document: str) -> Response:

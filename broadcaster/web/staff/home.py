@@ -25,7 +25,7 @@ from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import actors, frame
 from broadcaster.web.staff.audit_words import Subject, Told
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 
 SHORTCUTS = 5
 """Templates on the page; the others are on their own."""

@@ -14,7 +14,7 @@ from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
 from broadcaster.web.staff import frame
 from channels.base.contract import Level
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 
 TAB_WORDS: Mapping[str, Tab] = {
     "draf": "draft", "menunggu": "waiting", "terjadwal": "scheduled", "terbit": "published", "berakhir": "ended",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 
 SHORTEST = 3.0
 """Seconds that must lie between two observations from which a rate is told."""

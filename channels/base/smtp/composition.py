@@ -14,6 +14,7 @@ from babel.dates import format_date
 
 from channels.base import languages
 from channels.base.contract import Area, Claim, Edition, Site
+from channels.base.moments import span_text
 from channels.base.pictures import sized
 from channels.base.rendering import (
     area_names,
@@ -21,7 +22,6 @@ from channels.base.rendering import (
     kind_text,
     plain,
     scrubbed,
-    span_text,
     template_name,
     verdict_text,
     with_addresses,

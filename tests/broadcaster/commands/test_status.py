@@ -20,7 +20,7 @@ from broadcaster.store import channels, failed_rows, ledger
 from broadcaster.store.audit_tables import audit
 from broadcaster.store.channel_tables import held_suppression
 from channels.base.contract import Deferred, Outcome, Receipt, Recipient, Refused, Rejected, Skipped
-from channels.base.rendering import WIB, full_moment_text
+from channels.base.moments import WIB, full_moment_text
 from support.commanding import Program
 from support.fakes import FakeChannel
 from support.sending import drain_all, fill, with_channels

@@ -8,7 +8,7 @@ import pytest
 from broadcaster.domain.editorial_hints import Known, advise
 from broadcaster.domain.fields import Fields
 from broadcaster.domain.waiting import Shut
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 from support.desk import EMERGENCY, NOTICE
 
 MORNING = datetime(2026, 11, 25, 7, 43, tzinfo=WIB)

@@ -27,7 +27,7 @@ from broadcaster.domain.rules import (
     examine,
 )
 from broadcaster.runtime.config import TOPICS
-from channels.base.rendering import WIB
+from channels.base.moments import WIB
 from subscribers.areas import AreaTree
 
 NOW = datetime(2026, 11, 25, 7, 43, tzinfo=WIB)

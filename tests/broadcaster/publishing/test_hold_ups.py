@@ -22,7 +22,7 @@ from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.staff_tables import hold_up
 from broadcaster.store.tables import run
 from channels.base.contract import Deferred, Halted, Outcome, Receipt, Recipient, Rejected
-from channels.base.rendering import WIB, full_moment_text
+from channels.base.moments import WIB, full_moment_text
 from support.browsing import EMERGENCY, NOTICE
 from support.fakes import FakeChannel
 from support.sending import everything_due, fill, with_channels

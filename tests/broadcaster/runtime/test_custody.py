@@ -24,7 +24,7 @@ from broadcaster.store.leases import Holder, new_owner
 from broadcaster.store.migrate import migrate
 from broadcaster.worker import LaneWorker
 from channels.base.contract import Halted
-from channels.base.rendering import WIB, full_moment_text
+from channels.base.moments import WIB, full_moment_text
 from channels.base.staff_messages import Note
 from support.commanding import Program
 from support.fakes import FakeChannel

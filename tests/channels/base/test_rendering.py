@@ -15,22 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.base.contract import Claim
+from channels.base.moments import WIB, clock, day, moment_text, span_text, utc
 from channels.base.rendering import (
-    WIB,
     area_names,
     clean,
-    clock,
-    day,
     environment,
     fill,
     html,
-    moment_text,
     one_line,
     plain,
     scrubbed,
-    span_text,
     template_name,
-    utc,
     utf16,
     verdict_text,
 )
