@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from broadcaster.commands.errors import Failed
-from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.publishing import area_imports
 
 program = typer.Typer(help="Wilayah: daftar, impor.", no_args_is_help=True)
@@ -75,7 +75,9 @@ async def _import(file: Path) -> None:
     async with opened(create=True) as app:
         try:
             digest = hashlib.sha256(content).hexdigest()
-            replaced = await area_imports.import_areas(app, document, file=digest, actor=ACTOR)
+            replaced = await area_imports.import_areas(
+                app, document, file=digest, actor=operator_actor(app)
+            )
         except ValueError as error:
             raise Failed(f"{file}: {error}") from error
     done = (

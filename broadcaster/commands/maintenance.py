@@ -10,7 +10,7 @@ import typer
 
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
-from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.delivery import channel_controls
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.runtime import config, custody, secret_key
@@ -70,7 +70,7 @@ def add(
 async def _add(name: str, scopes: list[str]) -> None:
     async with opened(create=True) as app:
         try:
-            secret = await api_tokens.add_token(app, name, scopes, actor=ACTOR)
+            secret = await api_tokens.add_token(app, name, scopes, actor=operator_actor(app))
         except token_store.BadToken as error:
             raise Failed(str(error)) from error
         sys.stdout.write(secret + "\n")
@@ -110,7 +110,7 @@ async def _adopt(stop: bool | None) -> None:
     async with opened() as app:
         try:
             done = await app.database.write(
-                custody.adopt, app.settings, actor=ACTOR, at=app.clock(), stop=stop
+                custody.adopt, app.settings, actor=operator_actor(app), stop=stop
             )
         except NotAllowed as refusal:
             raise Failed(str(refusal)) from refusal
@@ -131,7 +131,7 @@ def revoke(name: str) -> None:
     async def run() -> None:
         async with opened() as app:
             try:
-                await api_tokens.revoke_token(app, name, actor=ACTOR)
+                await api_tokens.revoke_token(app, name, actor=operator_actor(app))
             except NotAllowed as refusal:
                 raise Failed(str(refusal)) from refusal
             sys.stdout.write(f"Token {name} dicabut.\n")
@@ -172,7 +172,7 @@ def resume(name: str) -> None:
         async with opened() as app:
             _require(app, name)
             try:
-                await channel_controls.resume_channel(app, name, actor=ACTOR)
+                await channel_controls.resume_channel(app, name, actor=operator_actor(app))
             except NotAllowed as refusal:
                 raise Failed(f"Kanal {name} tidak sedang berhenti.") from refusal
             sys.stdout.write(f"Kanal {name} dibuka lagi.\n")
@@ -191,7 +191,9 @@ def held(
         async with opened() as app:
             _require(app, name)
             try:
-                count = await channel_controls.decide_held(app, name, apply=apply, actor=ACTOR)
+                count = await channel_controls.decide_held(
+                    app, name, apply=apply, actor=operator_actor(app)
+                )
             except NotAllowed:
                 count = 0
             state = (await app.database.read(channel_store.channel_states)).get(name)

@@ -18,9 +18,10 @@ from rich.table import Table
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
 from broadcaster.commands.private_files import FORCE, private, refuse_existing
-from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.delivery import waiting_words
 from broadcaster.delivery.status import ChannelView, Overview, identify, overview, when, words
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.deliveries import STATES
 from broadcaster.domain.lifecycle import STATE_WORDS
 from broadcaster.domain.provider_codes import explained
@@ -265,14 +266,7 @@ async def _failed(key: str, file: str, addresses: bool, as_json: bool) -> None:
         found = await found_id(app, key)
         if addresses:
             await app.database.write(
-                lambda c: audit.append(
-                    c,
-                    at=app.clock(),
-                    actor=ACTOR,
-                    act="read-addresses",
-                    subject=found,
-                    detail={"of": "failed"},
-                )
+                audit.append, operator_actor(app), Act.READ_ADDRESSES, found, of="failed"
             )
         columns = (*COLUMNS, "address") if addresses else COLUMNS
         with _target(file) as target:

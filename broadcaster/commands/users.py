@@ -14,12 +14,11 @@ import typer
 
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
-from broadcaster.commands.session import opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.domain import accounts as rules
 from broadcaster.domain import credentials
 from broadcaster.domain.accounts import Account, BadAccount
 from broadcaster.staff import administration
-from broadcaster.staff.administration import Keeper
 from broadcaster.store import accounts
 
 program = typer.Typer(
@@ -69,7 +68,7 @@ def add(
             password = _password(login, ask)
             hashed = credentials.hash_password(password)
             added = await app.database.write(
-                administration.hire, _keeper(app), login, particulars, hashed=hashed
+                administration.hire, operator_actor(app), login, particulars, hashed=hashed
             )
             _tell(f"Akun {added.name} dibuat.", password, ask)
 
@@ -107,7 +106,7 @@ def disable(name: NAME) -> None:
     async def run() -> None:
         async with _opened() as app:
             found = await _found(app, name)
-            await app.database.write(administration.disable, _keeper(app), found.id)
+            await app.database.write(administration.disable, operator_actor(app), found.id)
             sys.stdout.write(f"Akun {found.name} dinonaktifkan.\n")
 
     asyncio.run(run())
@@ -120,7 +119,7 @@ def enable(name: NAME) -> None:
     async def run() -> None:
         async with _opened() as app:
             found = await _found(app, name)
-            await app.database.write(administration.enable, _keeper(app), found.id)
+            await app.database.write(administration.enable, operator_actor(app), found.id)
             sys.stdout.write(f"Akun {found.name} aktif.\n")
 
     asyncio.run(run())
@@ -138,7 +137,7 @@ def password(name: NAME, ask: ASK = False) -> None:
             chosen = _password(found.name, ask)
             hashed = credentials.hash_password(chosen)
             await app.database.write(
-                administration.reset_password, _keeper(app), found.id, hashed=hashed
+                administration.reset_password, operator_actor(app), found.id, hashed=hashed
             )
             _tell(f"Kata sandi {found.name} diganti.", chosen, ask)
 
@@ -153,10 +152,6 @@ async def _opened(*, create: bool = False) -> AsyncIterator[App]:
             yield app
         except BadAccount as error:
             raise Failed(str(error)) from error
-
-
-def _keeper(app: App) -> Keeper:
-    return Keeper(now=app.clock())
 
 
 async def _found(app: App, name: str) -> Account:

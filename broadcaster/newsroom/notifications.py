@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from broadcaster.app import App
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.audit_acts import PROPOSAL_ACTS, Act, ProposalKind
 from broadcaster.domain.retry_policy import bounded
 from broadcaster.publishing import hold_ups
 from broadcaster.runtime.i18n import words
@@ -325,7 +326,7 @@ def _story(connection: Connection, nudge: Nudge, row: Announcement) -> tuple[str
         )
         return waiting.change, _named(connection, waiting.actor), why
     if nudge.reason == "break_glass":
-        broke = [entry for entry in audit.about(connection, row.id) if entry.act == "break_glass"]
+        broke = [entry for entry in audit.about(connection, row.id) if entry.act == Act.BREAK_GLASS]
         return (
             ("", _named(connection, broke[-1].actor), str(broke[-1].detail.get("reason", "")))
             if broke
@@ -335,7 +336,9 @@ def _story(connection: Connection, nudge: Nudge, row: Announcement) -> tuple[str
         return "", "", _how_late(connection, row)
     if nudge.reason == "rejected" and row.state != "rejected":
         refused = [
-            entry for entry in audit.about(connection, row.id) if entry.act.startswith("refuse_")
+            entry
+            for entry in audit.about(connection, row.id)
+            if entry.act in (Act.REFUSE_CORRECTION, Act.REFUSE_WITHDRAWAL)
         ]
         last = refused[-1] if refused else None
         return (
@@ -346,13 +349,13 @@ def _story(connection: Connection, nudge: Nudge, row: Announcement) -> tuple[str
     return "", _named(connection, row.submitted_by) if nudge.reason == "review" else "", row.note
 
 
-def _lapse_of(connection: Connection, row: Announcement, change: str) -> str:
+def _lapse_of(connection: Connection, row: Announcement, change: ProposalKind) -> str:
     """Why an approved proposal did not go out."""
     entry = next(
         (
             entry
             for entry in reversed(audit.about(connection, row.id))
-            if entry.act == f"lapse_{change}"
+            if entry.act == PROPOSAL_ACTS[change].lapse
         ),
         None,
     )
@@ -362,7 +365,8 @@ def _lapse_of(connection: Connection, row: Announcement, change: str) -> str:
 def _how_late(connection: Connection, row: Announcement) -> str:
     """When it should have gone out, and when it did."""
     entry = next(
-        (entry for entry in reversed(audit.about(connection, row.id)) if entry.act == "late"), None
+        (entry for entry in reversed(audit.about(connection, row.id)) if entry.act == Act.LATE),
+        None,
     )
     if entry is None:
         return ""

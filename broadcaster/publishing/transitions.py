@@ -9,10 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster.domain.lifecycle import Act, NotAllowed, Role, may
+from broadcaster.domain.lifecycle import Action, NotAllowed, Role, may
 from broadcaster.publishing import placeholder_check
 from broadcaster.store import announcements as rows
-from broadcaster.store import audit
 from broadcaster.store.announcements import Announcement
 
 
@@ -32,7 +31,7 @@ def held(connection: Connection, announcement_id: str) -> Announcement:
 
 
 def moved(
-    connection: Connection, row: Announcement, act: Act, role: Role, now: datetime, **values: Any
+    connection: Connection, row: Announcement, act: Action, role: Role, now: datetime, **values: Any
 ) -> Announcement:
     """The announcement after `act`, moved by a conditional update; raises NotAllowed."""
     if row.training and act in ("publish", "schedule"):
@@ -48,15 +47,6 @@ def moved(
     return replace(row, state=state, updated_at=now.timestamp(), **values)
 
 
-def note(
-    connection: Connection,
-    now: datetime,
-    actor: str,
-    act: Act,
-    row: Announcement,
-    role: Role,
-    **more: Any,
-) -> None:
-    """Write an act into the audit log; the last of its transaction."""
-    detail = {"code": row.code, "state": row.state, "role": role, **more}
-    audit.append(connection, at=now, actor=actor, act=act, subject=row.id, detail=detail)
+def row_details(row: Announcement) -> dict[str, str]:
+    """Return what the audit log holds of an announcement beside its id: code and state after."""
+    return {"code": row.code, "state": row.state}

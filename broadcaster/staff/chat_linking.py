@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from broadcaster.domain.accounts import Account
-from broadcaster.domain.actor import Actor
+from broadcaster.domain.actor import StaffActor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.store import accounts, audit, chat_links
 from subscribers.vault import Vault
 
@@ -18,7 +19,7 @@ WORD = "staf-"
 """What stands before a code in the chat's first message, so that it is none of residents' words."""
 
 
-def begin(connection: Connection, actor: Actor, vault: Vault) -> str:
+def begin(connection: Connection, actor: StaffActor, vault: Vault) -> str:
     """A fresh word to send from the chat ("staf-" and 32 hex digits); the person's earlier one
     holds no more.
     """
@@ -48,29 +49,15 @@ def link(
     if found is None or found.disabled_at is not None:
         return None
     accounts.reach(connection, found.id, channel, address)
-    audit.append(
-        connection,
-        at=now,
-        actor=found.actor,
-        act="link_chat",
-        subject=found.actor,
-        detail={"channel": channel},
-    )
+    actor = StaffActor(account=found, now=now)
+    audit.append(connection, actor, Act.LINK_CHAT, actor.name, channel=channel)
     return found
 
 
-def unlink(connection: Connection, actor: Actor, channel: str) -> None:
+def unlink(connection: Connection, actor: StaffActor, channel: str) -> None:
     """Tell this person nothing more by this channel."""
     accounts.reach(connection, actor.account.id, channel, "")
-    detail = {"channel": channel, "from": actor.place}
-    audit.append(
-        connection,
-        at=actor.now,
-        actor=actor.account.actor,
-        act="unlink_chat",
-        subject=actor.account.actor,
-        detail=detail,
-    )
+    audit.append(connection, actor, Act.UNLINK_CHAT, actor.name, channel=channel)
 
 
 def _digest(vault: Vault, code: str) -> bytes:

@@ -5,21 +5,21 @@ the provider each time.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import Connection
 
 from broadcaster.domain import accounts as rules
 from broadcaster.domain.accounts import NAME_LIMIT, Account, AccountRole, BadAccount
+from broadcaster.domain.actor import SIGN_ON, StaffActor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.staff import account_alerts
 from broadcaster.staff.oidc import Identity
 from broadcaster.store import accounts, audit, sessions
 from broadcaster.store.accounts import LastAdmin
 
 NAMES_TRIED = 1000
-SIGN_ON = "oidc"
-"""Who gives accounts and roles here: no member of staff."""
 
 Problem = Literal["", "no_role", "disabled"]
 
@@ -44,13 +44,14 @@ def admit(
     mapping: Mapping[str, AccountRole],
     *,
     now: datetime,
-    detail: Mapping[str, Any],
+    place: str,
+    agent: str,
 ) -> Admission:
     """Find or make the account of somebody whom the provider proved, and give it the roles that the
     provider names.
 
     Who has no role gets no account; who had one loses it, with every session, and cannot come in.
-    The last pengelola is kept. `detail` goes into the audit. Only issuer and subject find an
+    The last pengelola is kept. `place` and `agent`, the browser, go into the audit. Only issuer and subject find an
     account: nobody takes one over by its name or email.
     """
     roles = rules.mapped_roles(identity.values, mapping)
@@ -60,33 +61,37 @@ def admit(
     if found is None:
         found = _make(connection, identity, roles, now)
         account_alerts.tell(connection, "account_add", found, by=SIGN_ON, at=now.timestamp())
-        _note(connection, found, "account_add", now, {**detail, "way": "oidc", "roles": roles})
-    elif found.disabled_at is not None:
-        _note(
-            connection, found, "sign_in_failed", now, {**detail, "way": "oidc", "why": "disabled"}
+        actor = StaffActor(account=found, now=now, place=place)
+        audit.append(
+            connection, actor, Act.ACCOUNT_ADD, actor.name, agent=agent, way=SIGN_ON, roles=roles
         )
-        return Admission(account=found, problem="disabled")
-    admission = _follow(connection, found, roles, now, detail)
+    elif found.disabled_at is not None:
+        actor = StaffActor(account=found, now=now, place=place)
+        return _turn_away(connection, actor, Admission(account=found, problem="disabled"), agent)
+    actor = StaffActor(account=found, now=now, place=place)
+    admission = _follow(connection, actor, roles, agent)
     if admission.problem:
         sessions.end_all(connection, found.id)
-        _note(
-            connection,
-            found,
-            "sign_in_failed",
-            now,
-            {**detail, "way": "oidc", "why": admission.problem},
-        )
+        return _turn_away(connection, actor, admission, agent)
+    return admission
+
+
+def _turn_away(
+    connection: Connection, actor: StaffActor, admission: Admission, agent: str
+) -> Admission:
+    """Audit why somebody who is known may not come in."""
+    why = admission.problem
+    audit.append(
+        connection, actor, Act.SIGN_IN_FAILED, actor.name, agent=agent, way=SIGN_ON, why=why
+    )
     return admission
 
 
 def _follow(
-    connection: Connection,
-    found: Account,
-    roles: tuple[AccountRole, ...],
-    now: datetime,
-    detail: Mapping[str, Any],
+    connection: Connection, actor: StaffActor, roles: tuple[AccountRole, ...], agent: str
 ) -> Admission:
     """Give an account the provider's roles, and the last pengelola their own besides."""
+    found = actor.account
     kept, changed = False, replace(found, roles=roles)
     try:
         accounts.change(connection, changed)
@@ -100,17 +105,26 @@ def _follow(
         )
         accounts.change(connection, changed)
     if changed.roles != found.roles:
-        account_alerts.tell(connection, "account_roles", changed, by=SIGN_ON, at=now.timestamp())
-        _note(
+        account_alerts.tell(connection, "account_roles", changed, by=SIGN_ON, at=actor.at)
+        audit.append(
             connection,
-            found,
-            "account_roles",
-            now,
-            {**detail, "way": "oidc", "before": found.roles, "after": changed.roles},
+            actor,
+            Act.ACCOUNT_ROLES,
+            actor.name,
+            agent=agent,
+            way=SIGN_ON,
+            before=found.roles,
+            after=changed.roles,
         )
     if kept:
-        _note(
-            connection, found, "last_admin_kept", now, {**detail, "way": "oidc", "provider": roles}
+        audit.append(
+            connection,
+            actor,
+            Act.LAST_ADMIN_KEPT,
+            actor.name,
+            agent=agent,
+            way=SIGN_ON,
+            provider=roles,
         )
     return Admission(account=changed, problem="" if roles else "no_role", kept_admin=kept)
 
@@ -156,9 +170,3 @@ def _email(text: str) -> str:
         return validate_email(text, check_deliverability=False).normalized if text else ""
     except EmailNotValidError:
         return ""
-
-
-def _note(
-    connection: Connection, found: Account, act: str, now: datetime, detail: Mapping[str, Any]
-) -> None:
-    audit.append(connection, at=now, actor=found.actor, act=act, subject=found.actor, detail=detail)

@@ -11,12 +11,13 @@ import hashlib
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, insert, select, text, update
 
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.store.audit_tables import audit, audit_tail
 from broadcaster.store.database import is_sqlite
 
@@ -63,32 +64,25 @@ def come_from(place: str) -> None:
     _place.set(place)
 
 
-def append(
-    connection: Connection,
-    *,
-    at: datetime,
-    actor: str,
-    act: str,
-    subject: str,
-    detail: Mapping[str, Any] | None = None,
-) -> int:
+def append(connection: Connection, actor: Actor, act: Act, subject: str, /, **details: Any) -> int:
     """Write down who did what to what; the row's id. Call it last in a transaction: on PostgreSQL
     it waits its turn.
 
-    `detail`: `from` is the place (default: where the request came from), `before` and `after` what
-    changed.
+    `details`: `before` and `after` are what changed. The actor's place (default: that of the
+    request or command) is added as `from`.
     """
     sqlite = is_sqlite(connection)
     if not sqlite:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _APPENDING})
     last, previous = _tail(connection)
-    told = {"from": _place.get(), **(detail or {})} if _place.get() else detail or {}
+    place = actor.place or _place.get()
+    detail = {"from": place, **details} if place else details
     row: dict[str, Any] = {
-        "at": at.timestamp(),
-        "actor": actor,
-        "act": act,
+        "at": actor.at,
+        "actor": actor.name,
+        "act": str(act),
         "subject": subject,
-        "detail": msgspec.json.encode(told, order="sorted").decode(),
+        "detail": msgspec.json.encode(detail, order="sorted").decode(),
     }
     digest = _digest(previous, row)
     # SQLite would give the number of a removed last row once more

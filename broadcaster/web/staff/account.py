@@ -12,10 +12,17 @@ from starlette.responses import RedirectResponse, Response
 
 from broadcaster.app import App
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.actor import StaffActor
 from broadcaster.staff import own_account
-from broadcaster.staff.own_account import Owner
 from broadcaster.store import accounts, sessions
-from broadcaster.web.base.authorization import CHOOSE_PASSWORD, HALF, account_of, app_of, session_of
+from broadcaster.web.base.authorization import (
+    CHOOSE_PASSWORD,
+    HALF,
+    account_of,
+    actor_of,
+    app_of,
+    session_of,
+)
 from broadcaster.web.staff import frame, link_chat
 
 ADDRESS = "/redaksi/akun"
@@ -27,14 +34,14 @@ DONE = ("sandi", "kabar", "kode-mati", "sesi", "lepas")
 
 async def show(request: Request) -> Response:
     """The page."""
-    owner_of(request)
+    own_actor(request)
     return await page(request)
 
 
 async def end_session(request: Request) -> Response:
     """Sign out another browser; 404 when it is none of one's own."""
     ended = await app_of(request).database.write(
-        own_account.end_session, owner_of(request), str(request.path_params["id"])
+        own_account.end_session, own_actor(request), str(request.path_params["id"])
     )
     if not ended:
         raise HTTPException(404)
@@ -43,18 +50,20 @@ async def end_session(request: Request) -> Response:
 
 async def end_sessions(request: Request) -> Response:
     """Sign out every other browser."""
-    await app_of(request).database.write(own_account.end_other_sessions, owner_of(request))
+    await app_of(request).database.write(
+        own_account.end_other_sessions, own_actor(request), session=session_of(request).id
+    )
     return done("sesi")
 
 
-def owner_of(request: Request, *, choosing: bool = False) -> Owner:
+def own_actor(request: Request, *, choosing: bool = False) -> StaffActor:
     """Who acts; sends those who must first choose a password to where they do (`choosing`: they are
     there).
     """
     session = session_of(request)
     if session.account.must_change and not choosing:
         raise HTTPException(303, headers={"Location": CHOOSE_PASSWORD})
-    return Owner(account=session.account, session=session.id, now=app_of(request).clock())
+    return actor_of(request)
 
 
 def done(what: str) -> Response:

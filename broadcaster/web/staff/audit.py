@@ -10,19 +10,20 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from broadcaster.delivery.status import identify
+from broadcaster.domain.audit_acts import Act
 from broadcaster.staff import audit_export
 from broadcaster.staff.audit_export import Form
 from broadcaster.store import accounts, announcement_lists, audit, audit_lists
 from broadcaster.store.audit_lists import Line, Page, Wanted
 from broadcaster.web.base import pages
-from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.base.authorization import actor_of, app_of
 from broadcaster.web.staff import actors, frame
 from broadcaster.web.staff.audit_words import Change, Subject, Told
 from channels.base.rendering import WIB
 
 ADDRESS = "/redaksi/audit"
 MEDIA: dict[Form, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}
-ALARMS = frozenset({"break_glass"})
+ALARMS = frozenset({Act.BREAK_GLASS})
 """Acts that stand out, whoever did them."""
 
 
@@ -89,10 +90,7 @@ async def export(request: Request) -> Response:
     form: Form = "csv" if request.url.path.endswith(".csv") else "jsonl"
     wanted = await _wanted(request)
     if request.method != "HEAD":
-        actor = account_of(request).actor
-        await app.database.write(
-            audit_export.note_export, now=app.clock(), actor=actor, wanted=wanted, form=form
-        )
+        await app.database.write(audit_export.note_export, actor_of(request), wanted, form)
     name = f"audit-{app.clock().astimezone(WIB):%Y%m%d-%H%M}.{form}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     lines = audit_export.exported(app.database, wanted, form)

@@ -8,6 +8,7 @@ import msgspec
 
 from broadcaster.app import App
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.audit_acts import Act
 from broadcaster.runtime.i18n import Words
 from broadcaster.store.announcement_lists import Item
 from broadcaster.store.audit import Entry
@@ -65,7 +66,7 @@ class Told:
             return Subject(
                 text=people[subject].full_name, address=f"/redaksi/pengguna/{people[subject].id}"
             )
-        if entry.act == "upload":
+        if entry.act == Act.UPLOAD:
             return Subject(
                 text=self.t("staff.audit.subject.picture"), address=pictures.path(subject, "web")
             )

@@ -20,7 +20,7 @@ from broadcaster.store import announcements, audit, drafts, retention
 from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.audit import Entry
 from broadcaster.web.base import pages
-from broadcaster.web.base.authorization import HALF, account_of, app_of, current_session
+from broadcaster.web.base.authorization import HALF, account_of, actor_of, app_of, current_session
 from broadcaster.web.base.edition_view import view
 from broadcaster.web.staff import actors, frame
 from broadcaster.web.staff.announcement import found
@@ -34,7 +34,7 @@ HEARTBEAT = 5.0
 """After so many seconds without a change the stream says that it lives."""
 CHECK_SESSION = 5.0
 """A stream ends at most so many seconds after the session behind it."""
-ACTS: Mapping[str, controls.Act] = {"jeda": "pause", "lanjut": "resume", "hentikan": "cancel"}
+ACTS: Mapping[str, controls.Control] = {"jeda": "pause", "lanjut": "resume", "hentikan": "cancel"}
 """Acts as addresses name them."""
 DONE = (*ACTS, "coba-lagi", "ralat", "cabut")
 KEPT_DAYS = (
@@ -55,9 +55,7 @@ async def steer(request: Request) -> Response:
     why = words("id")(f"staff.send.why.{name}", name=account_of(request).full_name)
 
     async def act(row: Announcement) -> None:
-        await controls.steer(
-            app_of(request), row.id, ACTS[name], why=why, actor=account_of(request).actor
-        )
+        await controls.steer(app_of(request), row.id, ACTS[name], why=why, actor=actor_of(request))
 
     return await _acted(request, name, act)
 
@@ -66,7 +64,7 @@ async def retry(request: Request) -> Response:
     """Open one more attempt wherever it failed."""
 
     async def act(row: Announcement) -> None:
-        await controls.retry_failed(app_of(request), row.id, actor=account_of(request).actor)
+        await controls.retry_failed(app_of(request), row.id, actor=actor_of(request))
 
     return await _acted(request, "coba-lagi", act)
 

@@ -7,17 +7,17 @@ from functools import partial
 from typing import Literal
 
 import msgspec
-from sqlalchemy import Connection
 from starlette.requests import Request
 
 from broadcaster.app import App
 from broadcaster.domain import accounts as rules
 from broadcaster.domain import credentials
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.audit_acts import Act
 from broadcaster.runtime.i18n import Words
 from broadcaster.runtime.password_hashing import KNOWN
 from broadcaster.store import accounts, audit, sign_in_throttle
-from broadcaster.web.base.authorization import app_of, client_of
+from broadcaster.web.base.authorization import actor_of, app_of, client_of
 from broadcaster.web.staff import trusted_browsers
 
 
@@ -47,7 +47,9 @@ async def ask_again(request: Request, account: Account, password: str) -> Asked:
         return Asked(problem="signin.wait", wait=turn.wait)
     stored, _sealed, _step = await app.database.read(accounts.secrets_of, account.id)
     if not await app.hasher.run(partial(credentials.password_fits, stored, password)):
-        await app.database.write(_note_failure, app, account)
+        await app.database.write(
+            audit.append, actor_of(request, account), Act.PASSWORD_FAILED, account.actor
+        )
         return Asked(problem="staff.account.password.wrong")
     await app.database.write(sign_in_throttle.succeed, asker)
     return Asked(stored=stored)
@@ -105,13 +107,3 @@ def spelled(name: str) -> str:
         return rules.read_known_name(name)
     except rules.BadAccount:
         return name.strip().lower()[:200]
-
-
-def _note_failure(connection: Connection, app: App, account: Account) -> None:
-    audit.append(
-        connection,
-        at=app.clock(),
-        actor=account.actor,
-        act="password_failed",
-        subject=account.actor,
-    )

@@ -17,6 +17,7 @@ from broadcaster.app import App
 from broadcaster.domain import accounts as rules
 from broadcaster.domain import credentials
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.audit_acts import Act
 from broadcaster.runtime.i18n import words
 from broadcaster.runtime.password_hashing import RETRY_SECONDS, Busy
 from broadcaster.store import accounts, audit, code_guard, nudges, sessions, sign_in_throttle
@@ -24,6 +25,7 @@ from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import (
     HALF,
     SIGN_IN,
+    actor_of,
     app_of,
     client_of,
     cookie_name,
@@ -102,7 +104,7 @@ async def leave(request: Request) -> Response:
 
     def act(connection: Connection) -> None:
         sessions.end(connection, found.id, found.account.id)
-        _note(connection, app, found.account, "sign_out", request)
+        _note(connection, request, found.account, Act.SIGN_OUT)
 
     await app.database.write(act)
     response = RedirectResponse(f"{SIGN_IN}?keluar=1", 303)
@@ -227,7 +229,7 @@ def _wrong_code(
     if not code_guard.count_wrong(connection, account.id, browser, at):
         return Outcome(problem="signin.code.wrong")
     sessions.end_way(connection, account.id, HALF)
-    _note(connection, app, account, "codes_stopped", request)
+    _note(connection, request, account, Act.CODES_STOPPED)
     if code_guard.must_tell(connection, account.id, at):
         nudges.add(connection, [account], account.actor, "codes_stopped", at)
     return Outcome(problem=STOPPED, wait=int(code_guard.COOLING_SECONDS))
@@ -282,22 +284,16 @@ def _open(connection: Connection, request: Request, account: Account, way: str) 
         at=app.clock().timestamp(),
     )
     if way != HALF:
-        _note(connection, app, account, "sign_in", request, way=way)
+        _note(connection, request, account, Act.SIGN_IN, way=way)
     return value
 
 
 def _note(
-    connection: Connection, /, app: App, account: Account, act: str, request: Request, **more: Any
+    connection: Connection, /, request: Request, account: Account, act: Act, **details: Any
 ) -> None:
-    detail = {"from": client_of(request), "agent": agent_of(request), **more}
-    audit.append(
-        connection,
-        at=app.clock(),
-        actor=account.actor,
-        act=act,
-        subject=account.actor,
-        detail=detail,
-    )
+    """Audit an act of somebody who may have no session yet, with their browser."""
+    actor = actor_of(request, account)
+    audit.append(connection, actor, act, account.actor, agent=agent_of(request), **details)
 
 
 async def _note_failure(request: Request, account: Account | None) -> None:
@@ -306,9 +302,7 @@ async def _note_failure(request: Request, account: Account | None) -> None:
     """
     log.warning("sign_in_failed", known=account is not None)
     if account is not None:
-        await app_of(request).database.write(
-            _note, app_of(request), account, "sign_in_failed", request
-        )
+        await app_of(request).database.write(_note, request, account, Act.SIGN_IN_FAILED)
 
 
 async def _half(request: Request) -> sessions.Session | None:

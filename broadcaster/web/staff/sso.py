@@ -16,6 +16,8 @@ from starlette.responses import RedirectResponse, Response
 
 from broadcaster.app import App
 from broadcaster.domain import accounts as rules
+from broadcaster.domain.actor import StaffActor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.runtime.i18n import LANGUAGES, words
 from broadcaster.staff import oidc
 from broadcaster.staff.oidc import Attempt, Identity, SignOnError
@@ -146,12 +148,12 @@ async def _enter(request: Request, identity: Identity, token: str) -> tuple[Admi
     before ends.
     """
     app, before = app_of(request), await current_session(request)
-    detail = {"from": client_of(request), "agent": signin.agent_of(request)}
+    place, agent = client_of(request), signin.agent_of(request)
     mapping, now = rules.read_role_mapping(app.settings.oidc_roles), app.clock()
     hint = base64.b64encode(app.vault.seal(_HINT, token)).decode()
 
     def act(connection: Connection) -> tuple[Admission, str]:
-        admission = admit(connection, identity, mapping, now=now, detail=detail)
+        admission = admit(connection, identity, mapping, now=now, place=place, agent=agent)
         if admission.problem or admission.account is None:
             return admission, ""
         person = admission.account
@@ -161,19 +163,13 @@ async def _enter(request: Request, identity: Identity, token: str) -> tuple[Admi
             connection,
             person.id,
             way=WAY,
-            agent=detail["agent"],
-            place=detail["from"],
+            agent=agent,
+            place=place,
             at=now.timestamp(),
             hint=hint,
         )
-        audit.append(
-            connection,
-            at=now,
-            actor=person.actor,
-            act="sign_in",
-            subject=person.actor,
-            detail={**detail, "way": WAY},
-        )
+        actor = StaffActor(account=person, now=now, place=place)
+        audit.append(connection, actor, Act.SIGN_IN, person.actor, agent=agent, way=WAY)
         return admission, value
 
     return await app.database.write(act)
