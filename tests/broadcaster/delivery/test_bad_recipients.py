@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from broadcaster.delivery import channel_controls
+from broadcaster.domain.actor import NamedActor
 from broadcaster.simulation.bot_api import BotApi
 from broadcaster.store import channels as channel_store
 from channels.base.meta.graph_errors import ERRORS
@@ -435,7 +436,9 @@ async def test_what_waited_for_a_halted_channel_is_due_once_an_operator_resumes_
         await drain_until_quiet(deliverer(app))
         assert states(app) == {"pending": 12}
         server.answers = {}
-        await channel_controls.resume_channel(app, "email", actor="test")
+        await channel_controls.resume_channel(
+            app, "email", actor=NamedActor(name="test", now=app.clock())
+        )
         await drain_until_quiet(deliverer(app))
         assert len(server.arrived) == 12
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from broadcaster.domain.actor import Actor, NamedActor, StaffActor
 from broadcaster.newsroom import drafts, release, review
 from broadcaster.publishing.press import Press
 from broadcaster.staff import administration, own_account
-from broadcaster.staff.administration import Keeper
 from broadcaster.staff.oidc import Identity
-from broadcaster.staff.own_account import Owner
 from broadcaster.staff.provisioning import admit
 from broadcaster.store import accounts, former_mails
 from broadcaster.store.staff_tables import former_mail
@@ -36,9 +35,10 @@ async def town(sqlite_url: str, tmp_path: Path) -> AsyncIterator[PostOffice]:
         yield opened
 
 
-def new(office: PostOffice, ani: Browser | None = None) -> Keeper:
+def new(office: PostOffice, ani: Browser | None = None) -> Actor:
     """An administrator, or the command line, about to do something."""
-    return Keeper(now=office.site.clock(), account=ani.account if ani is not None else None)
+    now = office.site.clock()
+    return StaffActor(account=ani.account, now=now) if ani else NamedActor(name="cli", now=now)
 
 
 async def test_another_administrator_reads_of_a_new_account_who_made_it_for_whom_and_where_to_stop_it(
@@ -234,7 +234,7 @@ async def test_an_old_address_is_sealed_and_gone_once_nothing_is_sent_there(
 async def test_a_persons_own_address_in_another_case_is_no_other_address(town: PostOffice) -> None:
     ani, joko = await town.hire("ani", "admin"), await town.hire("joko", "admin")
     owner, database = (
-        Owner(account=joko.account, session="", now=town.site.clock()),
+        StaffActor(account=joko.account, now=town.site.clock()),
         town.site.app.database,
     )
     await changed(ani, joko, kabar="Jojo@contoh.example")
@@ -257,7 +257,7 @@ async def test_an_address_that_looks_the_same_masked_and_one_that_was_set_with_a
     await town.site.app.database.write(
         administration.reset_password, new(town, ani), joko.account.id, hashed="x"
     )
-    owner = Owner(account=joko.account, session="", now=town.site.clock())
+    owner = StaffActor(account=joko.account, now=town.site.clock())
     await town.site.app.database.write(
         own_account.change_mail, town.site.app.vault, owner, "penyerang@contoh.example"
     )

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
+from broadcaster.domain.actor import NamedActor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.newsroom import drafts, review, templates
 from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing.press import Press
@@ -43,11 +45,10 @@ def fill(connection: Connection, count: int) -> None:
     for number in range(count):
         audit.append(
             connection,
-            at=Clock()(),
-            actor="token:situs",
-            act="subscriber",
-            subject="",
-            detail={"n": number},
+            NamedActor(name="token:situs", now=Clock()()),
+            Act.SUBSCRIBER,
+            "",
+            n=number,
         )
 
 
@@ -132,7 +133,7 @@ async def test_what_is_in_the_log_is_shown_as_text(site: Running) -> None:
             "ok": True,
             "state": evil,
         }
-        audit.append(connection, at=Clock()(), actor=evil, act=evil, subject=evil, detail=detail)
+        audit.append(connection, NamedActor(name=evil, now=Clock()()), evil, evil, **detail)
 
     await site.app.database.write(write)
     page = await ani.get("/redaksi/audit")
@@ -178,7 +179,7 @@ async def test_a_spreadsheet_gets_no_formula(site: Running) -> None:
     ani = await signed_in(site, "ani", "admin")
     await site.app.database.write(
         lambda connection: audit.append(
-            connection, at=Clock()(), actor="=1+1", act="@x", subject="-2", detail={}
+            connection, NamedActor(name="=1+1", now=Clock()()), "@x", "-2"
         )
     )
     (first, *_) = csv.DictReader(io.StringIO((await ani.get("/redaksi/audit.csv")).text))
@@ -200,7 +201,7 @@ def test_pages_chunks_and_names_are_the_same_on_both_databases(database: Databas
     database.write_now(fill, 5)
     database.write_now(
         lambda connection: audit.append(
-            connection, at=Clock()(), actor="cli", act="x", subject="s", detail={}
+            connection, NamedActor(name="cli", now=Clock()()), Act.EDIT, "s"
         )
     )
     page = database.read_now(audit_lists.page, Wanted(), limit=4)
@@ -222,7 +223,7 @@ def test_a_state_is_compared_with_the_last_one_that_was_told(database: Database)
             {"state": "review"},
             {"state": "review"},
         ):
-            audit.append(connection, at=Clock()(), actor="a", act="b", subject="s", detail=detail)
+            audit.append(connection, NamedActor(name="a", now=Clock()()), Act.EDIT, "s", **detail)
 
     database.write_now(write)
     lines = database.read_now(audit_lists.chunk, Wanted(), 0)
@@ -291,19 +292,13 @@ async def test_templates_tokens_and_pictures_are_named_as_people_know_them(site:
     def others(connection: Connection) -> None:
         audit.append(
             connection,
-            at=Clock()(),
-            actor="cli",
-            act="token_add",
-            subject="token:situs",
-            detail={"scopes": ["read"]},
+            NamedActor(name="cli", now=Clock()()),
+            Act.TOKEN_ADD,
+            "token:situs",
+            scopes=["read"],
         )
         audit.append(
-            connection,
-            at=Clock()(),
-            actor="cli",
-            act="upload",
-            subject="a1" * 16,
-            detail={"bytes": 7},
+            connection, NamedActor(name="cli", now=Clock()()), Act.UPLOAD, "a1" * 16, bytes=7
         )
 
     await site.app.database.write(others)
