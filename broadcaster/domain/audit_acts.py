@@ -1,3 +1,4 @@
+# ruff: noqa: S105  names of acts, no secrets
 """The acts that the audit log knows: a closed vocabulary. A value is what stands in the database
 and in exports, so it never changes; words for people are in the catalogue (staff.act.*,
 staff.audit.act.*).
