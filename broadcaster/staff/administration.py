@@ -39,8 +39,8 @@ _ALERTS: Mapping[Act, AccountReason] = {
     Act.SECOND_FACTOR_REMOVED: "second_factor_removed",
 }
 """Acts that the other administrators and the person hear of."""
-_NO_CONTROL = (Act.SESSIONS_END, Act.ACCOUNT_DISABLE)
-"""Acts that leave nobody able to use the account of the person."""
+_WITHOUT_CONTROL = (Act.SESSIONS_END, Act.ACCOUNT_DISABLE)
+"""Acts that give whoever does them no means to use the account."""
 
 
 class NoAccount(LookupError):
@@ -305,7 +305,7 @@ def _record(
     changes = {"before": was, "after": became} if was or became else {}
     own = actor.account is not None and actor.account.id == person.id
     powers = act != Act.ACCOUNT_CHANGE or bool(set(became) & account_alerts.POWERS)
-    if act not in _NO_CONTROL and powers and actor.account is not None and not own:
+    if act not in _WITHOUT_CONTROL and powers and actor.account is not None and not own:
         control = Control(account=person.id, maker=actor.account.id, at=actor.at)
         controls.record(connection, control, act)
     if act in _ALERTS and (powers or set(became) & account_alerts.TOLD):

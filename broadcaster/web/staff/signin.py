@@ -100,11 +100,11 @@ async def enter_code(request: Request) -> Response:
 
 async def leave(request: Request) -> Response:
     """End this session."""
-    app, found = app_of(request), session_of(request)
+    app, found, actor = app_of(request), session_of(request), actor_of(request)
 
     def act(connection: Connection) -> None:
         sessions.end(connection, found.id, found.account.id)
-        _note(connection, request, found.account, Act.SIGN_OUT)
+        audit.append(connection, actor, Act.SIGN_OUT, actor.name, agent=agent_of(request))
 
     await app.database.write(act)
     response = RedirectResponse(f"{SIGN_IN}?keluar=1", 303)
@@ -229,7 +229,8 @@ def _wrong_code(
     if not code_guard.count_wrong(connection, account.id, browser, at):
         return Outcome(problem="signin.code.wrong")
     sessions.end_way(connection, account.id, HALF)
-    _note(connection, request, account, Act.CODES_STOPPED)
+    actor = actor_of(request, account)
+    audit.append(connection, actor, Act.CODES_STOPPED, actor.name, agent=agent_of(request))
     if code_guard.must_tell(connection, account.id, at):
         nudges.add(connection, [account], account.actor, "codes_stopped", at)
     return Outcome(problem=STOPPED, wait=int(code_guard.COOLING_SECONDS))
@@ -284,16 +285,10 @@ def _open(connection: Connection, request: Request, account: Account, way: str) 
         at=app.clock().timestamp(),
     )
     if way != HALF:
-        _note(connection, request, account, Act.SIGN_IN, way=way)
+        actor = actor_of(request, account)
+        agent = agent_of(request)
+        audit.append(connection, actor, Act.SIGN_IN, actor.name, agent=agent, way=way)
     return value
-
-
-def _note(
-    connection: Connection, /, request: Request, account: Account, act: Act, **details: Any
-) -> None:
-    """Audit an act of somebody who may have no session yet, with their browser."""
-    actor = actor_of(request, account)
-    audit.append(connection, actor, act, account.actor, agent=agent_of(request), **details)
 
 
 async def _note_failure(request: Request, account: Account | None) -> None:
@@ -302,7 +297,10 @@ async def _note_failure(request: Request, account: Account | None) -> None:
     """
     log.warning("sign_in_failed", known=account is not None)
     if account is not None:
-        await app_of(request).database.write(_note, request, account, Act.SIGN_IN_FAILED)
+        actor, agent = actor_of(request, account), agent_of(request)
+        await app_of(request).database.write(
+            audit.append, actor, Act.SIGN_IN_FAILED, actor.name, agent=agent
+        )
 
 
 async def _half(request: Request) -> sessions.Session | None:
