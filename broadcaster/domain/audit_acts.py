@@ -4,12 +4,10 @@ and in exports, so it never changes; words for people are in the catalogue (staf
 staff.audit.act.*).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Literal
+from enum import StrEnum, unique
 
 
+@unique
 class Act(StrEnum):
     """Something that was done, by a person, a program or the clock."""
 
@@ -106,36 +104,3 @@ class Act(StrEnum):
     UPLOAD = "upload"  # a picture was stored
     AUDIT_EXPORT = "audit_export"  # a copy of this log was taken
     ADOPT = "adopt"  # a moved or copied database was put to work here
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProposalActs:
-    """The acts on a proposal of one kind."""
-
-    propose: Act
-    approve: Act
-    refuse: Act
-    call_back: Act
-    take_back: Act
-    lapse: Act
-
-
-ProposalKind = Literal["correction", "withdrawal"]
-PROPOSAL_ACTS: Mapping[ProposalKind, ProposalActs] = {
-    "correction": ProposalActs(
-        propose=Act.PROPOSE_CORRECTION,
-        approve=Act.APPROVE_CORRECTION,
-        refuse=Act.REFUSE_CORRECTION,
-        call_back=Act.CALL_BACK_CORRECTION,
-        take_back=Act.TAKE_BACK_CORRECTION,
-        lapse=Act.LAPSE_CORRECTION,
-    ),
-    "withdrawal": ProposalActs(
-        propose=Act.PROPOSE_WITHDRAWAL,
-        approve=Act.APPROVE_WITHDRAWAL,
-        refuse=Act.REFUSE_WITHDRAWAL,
-        call_back=Act.CALL_BACK_WITHDRAWAL,
-        take_back=Act.TAKE_BACK_WITHDRAWAL,
-        lapse=Act.LAPSE_WITHDRAWAL,
-    ),
-}

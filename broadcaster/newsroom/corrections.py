@@ -16,13 +16,13 @@ from sqlalchemy import Connection
 from broadcaster.domain import rules
 from broadcaster.domain.accounts import Account
 from broadcaster.domain.actor import NamedActor, require
-from broadcaster.domain.audit_acts import PROPOSAL_ACTS
 from broadcaster.domain.fields import Fields, InvalidAnnouncement, Problem, read_leniently
 from broadcaster.domain.lifecycle import Action, NotAllowed, OwnWork, may
 from broadcaster.domain.rules import CheckedAnnouncement, bound_of
 from broadcaster.newsroom.approvals import require_own_picture
 from broadcaster.newsroom.desk import Desk, require_cover, require_steering
 from broadcaster.newsroom.forms import Form, form_text
+from broadcaster.newsroom.proposal_acts import PROPOSAL_ACTS
 from broadcaster.publishing import corrections, lateness, placeholder_check, reasons
 from broadcaster.publishing.press import Press, Stored, stored_as
 from broadcaster.publishing.schedule import DUE_AT_ONCE

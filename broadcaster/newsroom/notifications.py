@@ -19,8 +19,9 @@ from sqlalchemy import Connection
 
 from broadcaster.app import App
 from broadcaster.domain.accounts import Account
-from broadcaster.domain.audit_acts import PROPOSAL_ACTS, Act, ProposalKind
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.retry_policy import bounded
+from broadcaster.newsroom.proposal_acts import PROPOSAL_ACTS, ProposalKind
 from broadcaster.publishing import hold_ups
 from broadcaster.runtime.i18n import words
 from broadcaster.staff.contact import able, tell, ways

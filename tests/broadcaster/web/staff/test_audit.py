@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -253,22 +252,6 @@ def test_names_are_found_by_the_index_however_long_the_log(sqlite_url: str) -> N
     )
     assert not [step for step in steps if step.startswith("SCAN audit")], steps
     database.close()
-
-
-def test_every_act_that_the_code_notes_has_words() -> None:
-    root = Path(__file__).resolve().parents[4] / "broadcaster"
-    source = "\n".join(path.read_text(encoding="utf-8") for path in root.rglob("*.py"))
-    acts = set(re.findall(r"""\bact=["']([a-z_-]+)["']""", source)) | set(
-        re.findall(r'(?<![.\w])_?note[(,]\s*(?:[\w.()]+,\s*)*"([a-z_-]+)"', source)
-    )
-    assert {"approve", "account_roles", "sign_in_failed"} <= acts
-    acts -= {"clock"}  # an actor
-    acts -= {"restore"}  # of a version of a draft, which is stored by itself
-    for lang in ("id", "en"):
-        known = words(lang).keys
-        assert {
-            act for act in acts if not {f"staff.act.{act}", f"staff.audit.act.{act}"} & known
-        } == set()
 
 
 async def test_actors_of_one_kind_can_be_told_apart(site: Running) -> None:
