@@ -33,7 +33,9 @@ def cancel(
     asyncio.run(_steer(id, "cancel", reason, "Pengiriman dihentikan.", as_json))
 
 
-async def _steer(key: str, control: controls.Control, why: str, said: str, as_json: bool) -> None:
+async def _steer(
+    key: str, control: controls.SendingControl, why: str, said: str, as_json: bool
+) -> None:
     async with opened() as app:
         found = await found_id(app, key)
         try:

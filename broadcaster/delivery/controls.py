@@ -16,19 +16,19 @@ from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.store import audit, ledger, retries
 
-Control = Literal["pause", "resume", "cancel"]
-_ACTS: Mapping[Control, Act] = {
+SendingControl = Literal["pause", "resume", "cancel"]
+_ACTS: Mapping[SendingControl, Act] = {
     "pause": Act.PAUSE,
     "resume": Act.RESUME,
     "cancel": Act.CANCEL,
 }
 
-NOTHING_TO_DO: Mapping[Control, str] = {
+NOTHING_TO_DO: Mapping[SendingControl, str] = {
     "pause": "Tidak ada pengiriman yang sedang berjalan.",
     "resume": "Tidak ada pengiriman yang dijeda.",
     "cancel": "Semua pengiriman sudah selesai.",
 }
-_WANTED: Mapping[Control, tuple[str, ...]] = {
+_WANTED: Mapping[SendingControl, tuple[str, ...]] = {
     "pause": ("paused",), "resume": ("preparing", "running", "done"), "cancel": ("stopped",),
 }  # fmt: skip
 LEFT_OUT = {
@@ -56,7 +56,7 @@ class Retried:
 
 
 async def steer(
-    app: App, announcement: str, control: Control, *, why: str = "", actor: Actor
+    app: App, announcement: str, control: SendingControl, *, why: str = "", actor: Actor
 ) -> None:
     """Change the sending, and ring; asking for what is so already is no error. Raises NotAllowed."""
 

@@ -27,8 +27,7 @@ from broadcaster.staff import second_person
 from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store.announcements import Announcement
 
-Decision = Literal["send_back", "reject"]
-_DECISIONS: Mapping[Decision, Act] = {"send_back": Act.SEND_BACK, "reject": Act.REJECT}
+_ACTS: Mapping[lifecycle.Action, Act] = {"send_back": Act.SEND_BACK, "reject": Act.REJECT}
 
 
 def submit(
@@ -177,7 +176,11 @@ def reject(connection: Connection, desk: Desk, announcement_id: str, reason: str
 
 
 def _decide(
-    connection: Connection, desk: Desk, announcement_id: str, action: Decision, reason: str
+    connection: Connection,
+    desk: Desk,
+    announcement_id: str,
+    action: Literal["send_back", "reject"],
+    reason: str,
 ) -> Announcement:
     require(desk, "approve")
     why = reasons.read(reason)
@@ -196,7 +199,7 @@ def _decide(
     nudges.add(
         connection, author, row.id, "returned" if action == "send_back" else "rejected", desk.at
     )
-    audit.append(connection, desk, _DECISIONS[action], row.id, **row_details(row), reason=why)
+    audit.append(connection, desk, _ACTS[action], row.id, **row_details(row), reason=why)
     return row
 
 

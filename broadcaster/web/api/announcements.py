@@ -137,7 +137,7 @@ async def _publication(
     return response
 
 
-async def _steer(request: Request, control: controls.Control, why: str = "") -> Response:
+async def _steer(request: Request, control: controls.SendingControl, why: str = "") -> Response:
     """Change the sending and answer how it stands."""
     await controls.steer(
         app_of(request), await _found(request), control, why=why, actor=token_actor(request)

@@ -34,7 +34,11 @@ HEARTBEAT = 5.0
 """After so many seconds without a change the stream says that it lives."""
 CHECK_SESSION = 5.0
 """A stream ends at most so many seconds after the session behind it."""
-ACTS: Mapping[str, controls.Control] = {"jeda": "pause", "lanjut": "resume", "hentikan": "cancel"}
+ACTS: Mapping[str, controls.SendingControl] = {
+    "jeda": "pause",
+    "lanjut": "resume",
+    "hentikan": "cancel",
+}
 """Acts as addresses name them."""
 DONE = (*ACTS, "coba-lagi", "ralat", "cabut")
 KEPT_DAYS = (
@@ -88,7 +92,7 @@ async def stream(request: Request) -> Response:
     return StreamingResponse(
         events(),
         media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        headers={"Cache-SendingControl": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
