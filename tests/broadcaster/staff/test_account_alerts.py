@@ -112,12 +112,12 @@ async def test_accounts_that_single_sign_on_makes_are_told_of_too(town: PostOffi
     )
     now = town.site.clock()
     await town.site.app.database.write(
-        admit, identity, {"penyetuju": "approver"}, now=now, detail={}
+        admit, identity, {"penyetuju": "approver"}, now=now, place="", agent=""
     )
     await town.work()
     town.pass_time(minutes=1)
     await town.site.app.database.write(
-        admit, identity, {"penyetuju": "admin"}, now=town.site.clock(), detail={}
+        admit, identity, {"penyetuju": "admin"}, now=town.site.clock(), place="", agent=""
     )
     await town.work()
     first, second = town.letters("joko")
@@ -318,7 +318,7 @@ async def test_who_signs_in_by_the_city_under_a_name_that_is_taken_comes_in_and_
         values=("penyetuju",),
     )
     admission = await town.site.app.database.write(
-        admit, identity, {"penyetuju": "approver"}, now=town.site.clock(), detail={}
+        admit, identity, {"penyetuju": "approver"}, now=town.site.clock(), place="", agent=""
     )
     assert admission.account is not None
     assert (admission.problem, admission.account.full_name) == ("", "DEWI LESTAR1")
