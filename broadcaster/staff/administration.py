@@ -26,19 +26,9 @@ from broadcaster.domain.independence import Control
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.staff import account_alerts
 from broadcaster.store import accounts, audit, code_guard, controls, former_mails, sessions
-from broadcaster.store.nudges import AccountReason
 from subscribers.areas import AreaTree, UnknownArea
 from subscribers.vault import Vault, identity
 
-_ALERTS: Mapping[Act, AccountReason] = {
-    Act.ACCOUNT_ADD: "account_add",
-    Act.ACCOUNT_CHANGE: "account_change",
-    Act.ACCOUNT_DISABLE: "account_disable",
-    Act.ACCOUNT_ENABLE: "account_enable",
-    Act.PASSWORD_RESET: "password_reset",
-    Act.SECOND_FACTOR_REMOVED: "second_factor_removed",
-}
-"""Acts that the other administrators and the person hear of."""
 _WITHOUT_CONTROL = (Act.SESSIONS_END, Act.ACCOUNT_DISABLE)
 """Acts that give whoever does them no means to use the account."""
 
@@ -308,7 +298,7 @@ def _record(
     if act not in _WITHOUT_CONTROL and powers and actor.account is not None and not own:
         control = Control(account=person.id, maker=actor.account.id, at=actor.at)
         controls.record(connection, control, act)
-    if act in _ALERTS and (powers or set(became) & account_alerts.TOLD):
-        account_alerts.tell(connection, _ALERTS[act], person, by=actor.name, at=actor.at)
+    if act in account_alerts.REASONS and (powers or set(became) & account_alerts.TOLD):
+        account_alerts.tell(connection, act, person, by=actor.name, at=actor.at)
     owned = {"own": True} if own else {}
     audit.append(connection, actor, act, person.actor, **changes, **details, **owned)

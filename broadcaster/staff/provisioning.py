@@ -60,7 +60,7 @@ def admit(
         return Admission(account=None, problem="no_role")
     if found is None:
         found = _make(connection, identity, roles, now)
-        account_alerts.tell(connection, "account_add", found, by=SIGN_ON, at=now.timestamp())
+        account_alerts.tell(connection, Act.ACCOUNT_ADD, found, by=SIGN_ON, at=now.timestamp())
         actor = StaffActor(account=found, now=now, place=place)
         audit.append(
             connection, actor, Act.ACCOUNT_ADD, actor.name, agent=agent, way=SIGN_ON, roles=roles
@@ -105,7 +105,7 @@ def _follow(
         )
         accounts.change(connection, changed)
     if changed.roles != found.roles:
-        account_alerts.tell(connection, "account_roles", changed, by=SIGN_ON, at=actor.at)
+        account_alerts.tell(connection, Act.ACCOUNT_ROLES, changed, by=SIGN_ON, at=actor.at)
         audit.append(
             connection,
             actor,

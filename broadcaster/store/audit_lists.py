@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, case, func, select
 
+from broadcaster.domain.audit_acts import Act
 from broadcaster.store import audit
 from broadcaster.store.audit import Entry
 from broadcaster.store.audit_tables import audit as table
@@ -109,11 +110,11 @@ def chunk(connection: Connection, wanted: Wanted, after: int, limit: int = CHUNK
     return [_line(row) for row in connection.execute(statement)]
 
 
-def latest(connection: Connection, acts: Collection[str], since: float, limit: int) -> list[Entry]:
+def latest(connection: Connection, acts: Collection[Act], since: float, limit: int) -> list[Entry]:
     """The last rows of these acts since then, the newest first."""
     wanted = (
         select(table)
-        .where(table.c.act.in_(acts), table.c.at >= since)
+        .where(table.c.act.in_([act.value for act in acts]), table.c.at >= since)
         .order_by(table.c.id.desc())
         .limit(limit)
     )

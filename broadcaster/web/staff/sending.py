@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from broadcaster.app import App
 from broadcaster.delivery import controls
 from broadcaster.delivery.waiting_words import remedy, sentence
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.newsroom.desk import require_steering
 from broadcaster.runtime.i18n import words
@@ -196,7 +197,7 @@ async def _page(
         given=actors.given,
         newest=newest,
         waiting=waiting,
-        withdrawal=next((entry for entry in reversed(acts) if entry.act == "withdraw"), None),
+        withdrawal=next((entry for entry in reversed(acts) if entry.act == Act.WITHDRAW), None),
         finished=finished if finished in DONE and not problem else "",
         retried=_retried(acts),
         left_out=controls.LEFT_OUT,
@@ -232,7 +233,7 @@ def _live(request: Request, row: Announcement, sight: Sight) -> dict[str, Any]:
 def _retried(acts: list[Entry]) -> Mapping[str, Any]:
     """What the last "try again" did: `retried` rows opened, `left_out` by reason."""
     return next(
-        (entry.detail for entry in reversed(acts) if entry.act == "retried"),
+        (entry.detail for entry in reversed(acts) if entry.act == Act.RETRIED),
         {"retried": 0, "left_out": {}},
     )
 

@@ -11,10 +11,10 @@ import pytest
 from broadcaster.domain.actor import Actor, NamedActor, StaffActor
 from broadcaster.newsroom import drafts, release, review
 from broadcaster.publishing.press import Press
-from broadcaster.staff import administration, own_account
+from broadcaster.staff import account_alerts, administration, own_account
 from broadcaster.staff.oidc import Identity
 from broadcaster.staff.provisioning import admit
-from broadcaster.store import accounts, former_mails
+from broadcaster.store import accounts, former_mails, nudges
 from broadcaster.store.staff_tables import former_mail
 from support.sending import table
 from support.staffing import NOTICE, Browser, browser
@@ -348,3 +348,9 @@ async def test_the_first_page_of_an_administrator_shows_what_was_done_to_account
     town.pass_time(hours=24, seconds=1)
     joko = await browser(town.site, joko.account)
     assert "Perubahan akun" not in (await joko.get("/redaksi/")).text
+
+
+def test_every_reason_of_an_alert_is_the_act_by_which_the_audit_knows_it() -> None:
+    assert {act.value: reason for act, reason in account_alerts.REASONS.items()} == {
+        reason: reason for reason in nudges.ACCOUNT_REASONS
+    }
