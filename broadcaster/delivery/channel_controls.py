@@ -1,6 +1,4 @@
-"""What operators do to channels, API tokens and areas. Each act and its row of the audit log are
-one transaction.
-"""
+"""Controls of channels. Each act and its row of the audit log are one transaction."""
 
 from sqlalchemy import Connection
 

@@ -43,8 +43,8 @@ def acting_role(desk: Desk) -> Role:
 
 
 def require_access(desk: Desk, row: Announcement) -> None:
-    """Raises NotAllowed unless the announcement is this person's to touch: within what they hold
-    for, or still their own draft.
+    """Raise NotAllowed unless the announcement lies within the person's duties, or is their own draft
+    still.
     """
     if not desk.account.may("approve"):
         require(desk, "write")

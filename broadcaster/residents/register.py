@@ -1,6 +1,4 @@
-"""What operators do to subscribers' data, each act together with its row of the audit log in one
-transaction.
-"""
+"""Operators' acts on subscribers' data, each in one transaction with its row of the audit log."""
 
 from collections import Counter
 from collections.abc import Sequence

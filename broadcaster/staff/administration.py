@@ -1,5 +1,5 @@
-"""Who works here, as a pengelola or the command line decides: hired, changed, shut out, given a new
-password. All is audited.
+"""Administration of accounts, by a pengelola or the command line: add, change, disable, reset.
+Every act is audited.
 
 Each function with a Connection is one transaction, to be run through `Database.write`. What a
 person does with their own account stands in own_account.py.
@@ -39,8 +39,8 @@ class NoAccount(LookupError):
 
 @dataclass(frozen=True, kw_only=True)
 class Particulars:
-    """What a pengelola decides of a person; no agencies or areas named: every one. `mail`: where
-    nudges go.
+    """The fields of an account that a pengelola sets; no agencies or areas named: every one. `mail`
+    is the address for notifications.
     """
 
     full_name: str
@@ -84,16 +84,16 @@ def read_areas(tree: AreaTree, names: Iterable[str]) -> tuple[str, ...]:
     """Codes of the areas named by slug or code, without those that lie within another; () for the
     city. Raises BadAccount.
     """
-    found = set()
+    codes = set()
     for name in names:
         area = tree.get(name)
         if area is None:
             raise BadAccount(str(UnknownArea(name, ())))
-        found.add(area.code)
-    if tree.city.code in found:
+        codes.add(area.code)
+    if tree.city.code in codes:
         return ()
     return tuple(
-        sorted(code for code in found if not any(code.startswith(f"{other}.") for other in found))
+        sorted(code for code in codes if not any(code.startswith(f"{other}.") for other in codes))
     )
 
 
@@ -107,7 +107,7 @@ def hire(
     wanted = particulars.of(Account(id=0, name=name, full_name="", roles=(), must_change=True))
     accounts.require_own_name(connection, wanted)
     added = accounts.add(connection, wanted, password=hashed, at=actor.at)
-    _record(connection, actor, Act.ACCOUNT_ADD, added, before={}, after=told(added))
+    _record(connection, actor, Act.ACCOUNT_ADD, added, before={}, after=account_details(added))
     return added
 
 
@@ -123,14 +123,14 @@ def change(
     LastAdmin.
     """
     _require(actor)
-    before = _found(connection, account_id)
+    before = _account(connection, account_id)
     after = particulars.of(before)
     if after == before:
         return before
     if after.full_name != before.full_name:
         accounts.require_own_name(connection, after)
     accounts.change(connection, after)
-    was, became = told(before), told(after)
+    was, became = account_details(before), account_details(after)
     if identity(after.email) != identity(before.email):
         former_mails.keep(connection, vault, account_id, before.email, actor.at)
         became["mail"] = masked_apart(before.email, after.email)
@@ -141,7 +141,7 @@ def change(
 def disable(connection: Connection, actor: Actor, account_id: int) -> Account:
     """Shut a person out, at once. Raises NotAllowed, NoAccount, LastAdmin."""
     _require(actor)
-    before = _found(connection, account_id)
+    before = _account(connection, account_id)
     if before.disabled_at is not None:
         return before
     _require_other(
@@ -162,7 +162,7 @@ def disable(connection: Connection, actor: Actor, account_id: int) -> Account:
 def enable(connection: Connection, actor: Actor, account_id: int) -> Account:
     """Let a person in again. Raises NotAllowed, NoAccount, BadAccount."""
     _require(actor)
-    before = _found(connection, account_id)
+    before = _account(connection, account_id)
     if before.disabled_at is None:
         return before
     accounts.require_own_name(connection, before)
@@ -185,7 +185,7 @@ def reset_password(
     NoAccount.
     """
     _require(actor)
-    person = _found(connection, account_id)
+    person = _account(connection, account_id)
     _require_other(actor, person, "Ganti kata sandi Anda sendiri di halaman Akun saya.")
     accounts.set_password(connection, account_id, hashed, must_change=True)
     code_guard.begin_anew(connection, account_id)  # who guessed codes knew the old password
@@ -199,7 +199,7 @@ def remove_second_factor(connection: Connection, actor: Actor, account_id: int) 
     NotAllowed, NoAccount.
     """
     _require(actor)
-    person = _found(connection, account_id)
+    person = _account(connection, account_id)
     _require_other(actor, person, "Matikan langkah kedua Anda sendiri di halaman Akun saya.")
     if not person.secured:
         return person
@@ -213,16 +213,16 @@ def remove_second_factor(connection: Connection, actor: Actor, account_id: int) 
 def end_sessions(connection: Connection, actor: Actor, account_id: int) -> int:
     """Sign a person out everywhere; how many sessions that ended. Raises NotAllowed, NoAccount."""
     _require(actor)
-    person = _found(connection, account_id)
+    person = _account(connection, account_id)
     ended = sessions.end_all(connection, account_id)
     if ended:
         _record(connection, actor, Act.SESSIONS_END, person, sessions=ended)
     return ended
 
 
-def told(account: Account) -> dict[str, Any]:
-    """What the audit says of an account; a mail address only so that its owner can be told apart:
-    nothing is erased there.
+def account_details(account: Account) -> dict[str, Any]:
+    """Return what the audit holds of an account. The mail address is masked: nothing is ever erased
+    there.
     """
     return {
         "full_name": account.full_name,
@@ -234,20 +234,20 @@ def told(account: Account) -> dict[str, Any]:
 
 
 def masked(mail: str) -> str:
-    """ "wa***@contoh.example"."""
+    """Mask an address: "wa***@contoh.example"."""
     name, at, domain = mail.rpartition("@")
     return f"{name[: min(2, len(name) // 2)]}***@{domain}" if at else ""
 
 
 def masked_apart(before: str, after: str) -> str:
-    """A new address masked, so that it is not taken for the one before."""
+    """Mask a new address so that it is not taken for the one before."""
     return f"{masked(after)} (alamat lain)" if masked(before) == masked(after) else masked(after)
 
 
 def differing(
     before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Of both, only what is not the same."""
+    """Return the entries of both that differ."""
     changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return (
         {k: before[k] for k in changed if k in before},
@@ -271,7 +271,7 @@ def _require_other(actor: Actor, person: Account, refusal: str) -> None:
         raise NotAllowed(refusal)
 
 
-def _found(connection: Connection, account_id: int) -> Account:
+def _account(connection: Connection, account_id: int) -> Account:
     person = accounts.by_id(connection, account_id)
     if person is None:
         raise NoAccount(account_id)

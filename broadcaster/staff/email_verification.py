@@ -21,7 +21,7 @@ from channels.base.staff_messages import Inviting, Note
 from subscribers.vault import SealBroken, Vault
 
 HOLDS_SECONDS = 900.0
-"""How long a code may be typed."""
+"""Lifetime of a code."""
 _SEAL = "new mail"
 
 
@@ -30,7 +30,7 @@ class NotSent(BadAccount):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What the page carries: whose address is to be which, since when (epoch seconds), and the code
+    """The request that the page carries: account, new address, time (epoch seconds), and the code
     that proves it.
     """
 

@@ -1,9 +1,9 @@
-"""One's own account: password, second factor, recovery codes, sessions, where nudges go. All is
-audited.
+"""A person's own account: password, second factor, recovery codes, sessions, notification address.
+Every act is audited.
 
-Each function with a Connection is one transaction, to be run through `Database.write`. Whether the
-right password was given first is for the caller to have asked (web/staff/guessing.py): looking at
-it takes 50 ms on purpose, too long for a transaction.
+Each function with a Connection is one transaction, to be run through `Database.write`. The
+caller has checked the password first (web/staff/sign_in_throttle.py): that takes 50 ms on purpose,
+too long for a transaction.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from broadcaster.store import accounts, audit, code_guard, former_mails, session
 from subscribers.vault import SealBroken, Vault, identity
 
 SETUP_SECONDS = 900.0
-"""How long a second factor may take from its picture to its first code."""
+"""Time from the picture of a second factor to its first code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Recovery:
 
     @classmethod
     def drawn(cls, vault: Vault, account: Account) -> "Recovery":
-        """Ten codes of this account."""
+        """Draw ten codes for this account."""
         codes = credentials.new_recovery_codes()
         return cls(
             codes=codes,
@@ -64,9 +64,7 @@ def change_password(connection: Connection, actor: StaffActor, hashed: str, *, s
 
 
 def change_mail(connection: Connection, vault: Vault, actor: StaffActor, mail: str) -> bool:
-    """Where nudges go from now on, as `accounts.read_mail` gave it; False when that is where they
-    went before.
-    """
+    """Set the notification address that `accounts.read_mail` gave; False if unchanged."""
     person = accounts.by_id(connection, actor.account.id)
     if person is None or identity(person.email) == identity(mail):
         return False
@@ -84,17 +82,15 @@ def change_mail(connection: Connection, vault: Vault, actor: StaffActor, mail: s
 
 
 def begin_second_factor(vault: Vault, actor: StaffActor) -> tuple[str, bytes]:
-    """A fresh secret, and the same sealed for this person: it is stored nowhere until a code of it
-    has come back.
+    """Draw a secret; return it with a sealed copy for this person. It is stored nowhere until a code
+    of it has come back.
     """
     secret = credentials.new_totp_secret()
     return secret, vault.seal("totp-new", f"{actor.account.id} {actor.at} {secret}")
 
 
 def begun_second_factor(vault: Vault, actor: StaffActor, sealed: bytes) -> str:
-    """The secret that was begun with; raises BadAccount when it was somebody else's, or too long
-    ago.
-    """
+    """Open the sealed secret. Raises BadAccount when it is somebody else's or too old."""
     try:
         account_id, at, secret = vault.open("totp-new", sealed).split(" ")
     except (SealBroken, ValueError) as error:
@@ -149,9 +145,7 @@ def turn_off(connection: Connection, actor: StaffActor) -> bool:
 
 
 def renew_recovery(connection: Connection, vault: Vault, actor: StaffActor) -> list[str]:
-    """New recovery codes; those before serve no more. Raises BadAccount where there is no second
-    factor.
-    """
+    """Replace the recovery codes. Raises BadAccount where there is no second factor."""
     person = accounts.by_id(connection, actor.account.id)
     if person is None or not person.secured:
         raise BadAccount("Kode pemulihan hanya ada bila langkah kedua aktif.")
@@ -165,7 +159,7 @@ def renew_recovery(connection: Connection, vault: Vault, actor: StaffActor) -> l
 
 
 def end_session(connection: Connection, actor: StaffActor, session_id: str) -> bool:
-    """Sign out another browser; False when it is none of this person's."""
+    """Sign out another browser; False when the session is not this person's."""
     ended = sessions.end(connection, session_id, actor.account.id)
     if ended:
         audit.append(connection, actor, Act.SESSIONS_END, actor.name, sessions=1)

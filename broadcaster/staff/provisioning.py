@@ -1,5 +1,5 @@
-"""Who may come in by the city's sign-on: accounts are made when first needed, their roles follow
-the provider each time.
+"""Provisioning by the city's sign-on: accounts are created when first needed, and their roles
+follow the provider at each sign-in.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ Problem = Literal["", "no_role", "disabled"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Admission:
-    """What came of it. `account` is None for somebody who has none and gets none; with a problem
+    """The outcome of a sign-in. `account` is None for somebody who has none and gets none; with a problem
     nobody may come in.
 
     `kept_admin`: the provider takes the role of pengelola from the last one; it stays, and that

@@ -22,7 +22,7 @@ from broadcaster.store.audit_tables import audit, audit_tail
 from broadcaster.store.database import is_sqlite
 
 BEGINNING = bytes(32)
-"""What the first row names as the digest before it."""
+"""The digest that the first row has as the one before it."""
 _APPENDING = 0x5349_4152_4155
 """Advisory lock: one transaction appends at a time (SQLite has one writer anyway)."""
 _place: ContextVar[str] = ContextVar("place", default="")
@@ -58,15 +58,12 @@ class Forgotten(BrokenChain):
 
 
 def come_from(place: str) -> None:
-    """Say where the acts of this request, or of this command, come from; `append` writes it down
-    beside each.
-    """
+    """Set the place of this request or command: `append` adds it where the actor has none of its own."""
     _place.set(place)
 
 
 def append(connection: Connection, actor: Actor, act: Act, subject: str, /, **details: Any) -> int:
-    """Write down who did what to what; the row's id. Call it last in a transaction: on PostgreSQL
-    it waits its turn.
+    """Append a row and return its id. Call it last in a transaction: on PostgreSQL it waits its turn.
 
     `details`: `before` and `after` are what changed. The actor's place (default: that of the
     request or command) is added as `from`.
@@ -101,7 +98,7 @@ def append(connection: Connection, actor: Actor, act: Act, subject: str, /, **de
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One row: who did what to what, with what came of it; `at` in epoch seconds."""
+    """A row of the log; `at` in epoch seconds. `act` is text: a log may hold acts of older versions."""
 
     id: int
     at: float
@@ -112,13 +109,13 @@ class Entry:
 
 
 def about(connection: Connection, subject: str) -> list[Entry]:
-    """Everything that was done to one thing, the oldest first."""
+    """Return the rows about one subject, the oldest first."""
     rows = connection.execute(select(audit).where(audit.c.subject == subject).order_by(audit.c.id))
     return [read(row) for row in rows]
 
 
 def read(row: Row[Any]) -> Entry:
-    """A row of the table as people read it."""
+    """Convert a row of the table."""
     detail = msgspec.json.decode(row.detail)
     return Entry(
         id=row.id, at=row.at, actor=row.actor, act=row.act, subject=row.subject, detail=detail

@@ -57,8 +57,8 @@ async def end_sessions(request: Request) -> Response:
 
 
 def own_actor(request: Request, *, choosing: bool = False) -> StaffActor:
-    """Who acts; sends those who must first choose a password to where they do (`choosing`: they are
-    there).
+    """Return the person who acts; redirect whoever must choose a password first (`choosing`: this is
+    that page).
     """
     session = session_of(request)
     if session.account.must_change and not choosing:

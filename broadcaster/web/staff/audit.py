@@ -1,6 +1,4 @@
-"""The audit log: who did what, when and from where, what was and what is; filters, pages, and
-copies to take away.
-"""
+"""The audit page: rows with their changes, filters, pages, and exports."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -29,7 +27,7 @@ ALARMS = frozenset({Act.BREAK_GLASS})
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """One row on the page; `alarm`: it is to be looked at."""
+    """A row on the page; `alarm`: it stands out."""
 
     line: Line
     who: str
@@ -43,7 +41,7 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """What the page needs of the database."""
+    """All that the page needs of the database."""
 
     page: Page
     actors: list[tuple[str, str]]
@@ -160,7 +158,7 @@ def _look(connection: Connection, wanted: Wanted, before: int, told: Told) -> Si
 
 
 def _alarming(line: Line) -> bool:
-    """One person alone sent something out, or changed their own roles."""
+    """Check whether one person alone sent something out, or changed their own roles."""
     return line.entry.act in ALARMS or (
         bool(line.entry.detail.get("own")) and "roles" in line.after
     )
