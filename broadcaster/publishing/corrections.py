@@ -125,13 +125,13 @@ def withdraw(
 
 
 def _published(
-    connection: Connection, announcement_id: str, act: Action, role: Role
+    connection: Connection, announcement_id: str, action: Action, role: Role
 ) -> tuple[Announcement, EditionRow]:
     """The announcement, held, with its newest edition; raises NotAllowed when there is none or it
     was taken back.
     """
     row = held(connection, announcement_id)
-    may(row.state, act, role)
+    may(row.state, action, role)
     previous = rows.newest_edition(connection, announcement_id)
     if previous is None:
         raise NotAllowed("Pengumuman ini belum pernah terbit.")

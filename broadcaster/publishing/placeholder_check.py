@@ -26,9 +26,11 @@ def require_filled(connection: Connection, fields: Fields, own: str = "") -> Non
         raise InvalidAnnouncement(problems)
 
 
-def require_filled_step(connection: Connection, act: Action, fields: Fields, own: str = "") -> None:
+def require_filled_step(
+    connection: Connection, action: Action, fields: Fields, own: str = ""
+) -> None:
     """Before a step towards residents: raises InvalidAnnouncement with each field that still holds
     a blank.
     """
-    if act in ACTS:
+    if action in ACTS:
         require_filled(connection, fields, own)

@@ -221,33 +221,33 @@ def _put(
     connection: Connection,
     press: Press,
     checked: CheckedAnnouncement,
-    act: Action,
+    action: Action,
     *,
     role: Role,
     actor: Actor,
     announcement_id: str | None,
 ) -> Announcement:
-    """The announcement with these fields in the state that follows `act`: a new one, or the stored
+    """The announcement with these fields in the state that follows `action`: a new one, or the stored
     one changed.
     """
     fields, at = checked.fields, actor.at
     values: dict[str, Any] = {
         "publish_at": fields.publish_at.timestamp() if fields.publish_at else None,
-        "published_at": at if act == "publish" else None,
+        "published_at": at if action == "publish" else None,
     }
     if announcement_id is not None:
         return moved(
             connection,
             held(connection, announcement_id),
-            act,
+            action,
             role,
             actor.now,
             fields=fields,
             note="",
             **values,
         )
-    state = may("draft", act, role)
-    placeholder_check.require_filled_step(connection, act, fields)
+    state = may("draft", action, role)
+    placeholder_check.require_filled_step(connection, action, fields)
     row = Announcement(
         id=new_id(actor.now),
         code="",

@@ -1,4 +1,4 @@
-"""Transitions: an announcement held, moved by a conditional update, and the act written into the
+"""Transitions: an announcement held, moved by a conditional update, and its details for the
 audit log.
 """
 
@@ -31,14 +31,19 @@ def held(connection: Connection, announcement_id: str) -> Announcement:
 
 
 def moved(
-    connection: Connection, row: Announcement, act: Action, role: Role, now: datetime, **values: Any
+    connection: Connection,
+    row: Announcement,
+    action: Action,
+    role: Role,
+    now: datetime,
+    **values: Any,
 ) -> Announcement:
-    """The announcement after `act`, moved by a conditional update; raises NotAllowed."""
-    if row.training and act in ("publish", "schedule"):
+    """The announcement after `action`, moved by a conditional update; raises NotAllowed."""
+    if row.training and action in ("publish", "schedule"):
         raise NotAllowed("Pengumuman latihan ini tidak pernah dikirim.")
-    state = may(row.state, act, role)
+    state = may(row.state, action, role)
     placeholder_check.require_filled_step(
-        connection, act, values.get("fields", row.fields), row.blanks
+        connection, action, values.get("fields", row.fields), row.blanks
     )
     if not rows.move(connection, row, state, now.timestamp(), **values):
         raise NotAllowed(
