@@ -83,16 +83,8 @@ def save(
         "approved",
         "scheduled",
     ):
-        audit.append(
-            connection,
-            desk,
-            Act.EDIT,
-            row.id,
-            **row_details(row),
-            was=before.state,
-            number=row.version,
-            **changed(before.fields, fields),
-        )
+        details = {"was": before.state, "number": row.version, **changed(before.fields, fields)}
+        audit.append(connection, desk, Act.EDIT, row.id, **row_details(row), **details)
     if before.state in ("approved", "scheduled") and row.bound:
         ask_reviewers(connection, desk, row, desk.press.check(fields, desk.now))
     return row

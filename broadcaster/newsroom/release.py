@@ -140,13 +140,6 @@ def break_glass(
         "break_glass",
         desk.at,
     )
-    audit.append(
-        connection,
-        desk,
-        Act.BREAK_GLASS,
-        row.id,
-        code=row.code,
-        state=alone.status,
-        reason=why,
-    )
+    details = {"code": row.code, "state": alone.status, "reason": why}
+    audit.append(connection, desk, Act.BREAK_GLASS, row.id, **details)
     return alone

@@ -71,16 +71,8 @@ def correct(
         follows=previous.id,
     )
     content = content_hash(checked.fields, [area.code for area in checked.areas])
-    audit.append(
-        connection,
-        actor,
-        Act.CORRECT,
-        row.id,
-        **edition_details(stored),
-        role=role,
-        reason=reason,
-        content=content,
-    )
+    details = {"role": role, "reason": reason, "content": content}
+    audit.append(connection, actor, Act.CORRECT, row.id, **edition_details(stored), **details)
     return stored
 
 
@@ -112,15 +104,8 @@ def withdraw(
         now=actor.now,
         follows=previous.id,
     )
-    audit.append(
-        connection,
-        actor,
-        Act.WITHDRAW,
-        row.id,
-        **edition_details(stored),
-        role=role,
-        reason=reason,
-    )
+    details = {"role": role, "reason": reason}
+    audit.append(connection, actor, Act.WITHDRAW, row.id, **edition_details(stored), **details)
     return stored
 
 

@@ -32,15 +32,8 @@ def release(
     """Publish the first edition and write it into the audit log."""
     stored = first_edition(connection, press, row, checked, actor.now)
     bound = content_hash(checked.fields, [area.code for area in checked.areas])
-    audit.append(
-        connection,
-        actor,
-        Act.PUBLISH,
-        row.id,
-        **edition_details(stored),
-        role=role,
-        content=bound,
-    )
+    details = {"role": role, "content": bound}
+    audit.append(connection, actor, Act.PUBLISH, row.id, **edition_details(stored), **details)
     return stored
 
 

@@ -297,7 +297,7 @@ def _record(
     powers = act != Act.ACCOUNT_CHANGE or bool(set(became) & account_alerts.POWERS)
     if act not in _WITHOUT_CONTROL and powers and actor.account is not None and not own:
         control = Control(account=person.id, maker=actor.account.id, at=actor.at)
-        controls.record(connection, control, act)
+        controls.record(connection, control, act.value)
     if act in account_alerts.REASONS and (powers or set(became) & account_alerts.TOLD):
         account_alerts.tell(connection, act, person, by=actor.name, at=actor.at)
     owned = {"own": True} if own else {}

@@ -51,8 +51,8 @@ def admit(
     provider names.
 
     Who has no role gets no account; who had one loses it, with every session, and cannot come in.
-    The last pengelola is kept. `place` and `agent`, the browser, go into the audit. Only issuer and subject find an
-    account: nobody takes one over by its name or email.
+    The last pengelola is kept. `place` and `agent`, the browser, go into the audit. Only issuer and
+    subject find an account: nobody takes one over by its name or email.
     """
     roles = rules.mapped_roles(identity.values, mapping)
     found = accounts.by_subject(connection, identity.issuer, identity.subject)
