@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, insert, make_url, select
 from structlog.testing import capture_logs
 
 from broadcaster.app import App
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import PENDING, SENDING, STATES
 from broadcaster.inbound import inbox
 from broadcaster.inbound.replies import Answerer
@@ -186,8 +187,7 @@ async def a_day(city: City) -> None:
         stored.id,
         checked,
         reason="jam",
-        actor="test",
-        now=app.clock(),
+        actor=NamedActor(name="test", now=app.clock()),
     )
     await city.finish("telegram")
     assert providers.bot.counts["edited"] == len(CHATS), (
@@ -256,7 +256,11 @@ async def test_erasing_reaches_every_table_and_the_files(city: City) -> None:
     sealed = {bytes(row.cipher) for table_ in (address, alias) for row in table(city.app, table_)}
     for channel, people in PEOPLE.items():
         for person in people:
-            assert (await data_rights.erase(city.app, channel, person, actor="test")).erased
+            assert (
+                await data_rights.erase(
+                    city.app, channel, person, actor=NamedActor(name="test", now=city.app.clock())
+                )
+            ).erased
     numbers = {row.id for row in known.values()}
     assert list(_rows_about(city.app, numbers, digests | sealed)) == []
     assert {row.body for row in table(city.app, receipt)} == {None}, (

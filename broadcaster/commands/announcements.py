@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
 from broadcaster.commands.output import JSON, print_json
-from broadcaster.commands.session import ACTOR, has_database, opened
+from broadcaster.commands.session import has_database, opened, operator_actor
 from broadcaster.domain import front_matter
 from broadcaster.domain.rules import CheckedAnnouncement, content_hash, examine
 from broadcaster.newsroom.previews import document_parts, message_parts, sample_recipient
@@ -128,7 +128,7 @@ async def _known(app: App, channel: str, address: str) -> Recipient | None:
     if found is None or home is None:
         return None
     consented_at = await app.database.read(consent.given_at, found.id)
-    await register.note_look(app, found.id, of="preview", actor=ACTOR)
+    await register.note_look(app, found.id, of="preview", actor=operator_actor(app))
     since = datetime.fromtimestamp(consented_at or found.created_at, WIB).date()
     return Recipient(
         delivery="0.0.1",
@@ -215,7 +215,7 @@ def _publish_once(
     row = announcements.find(connection, earlier.result) if earlier is not None else None
     if earlier is not None and row is not None:
         return Earlier(id=row.id, code=row.code, at=datetime.fromtimestamp(earlier.at, UTC))
-    stored = publications.publish(connection, Press.of(app), checked, actor=ACTOR, now=now)
+    stored = publications.publish(connection, Press.of(app), checked, actor=operator_actor(app))
     form_acts.keep(connection, form_acts.COMMAND_LINE, content, stored.id)
     return stored
 

@@ -11,7 +11,7 @@ import typer
 
 from broadcaster.commands.errors import Failed
 from broadcaster.commands.output import JSON, print_json, print_result
-from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.publishing import area_imports
 
 program = typer.Typer(help="Wilayah: daftar, impor.", no_args_is_help=True)
@@ -64,7 +64,9 @@ async def _import(file: Path, *, as_json: bool) -> None:
     async with opened(create=True) as app:
         try:
             digest = hashlib.sha256(content).hexdigest()
-            replaced = await area_imports.import_areas(app, document, file=digest, actor=ACTOR)
+            replaced = await area_imports.import_areas(
+                app, document, file=digest, actor=operator_actor(app)
+            )
         except ValueError as error:
             raise Failed(f"{file}: {error}") from error
     done = (

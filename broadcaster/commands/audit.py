@@ -14,7 +14,7 @@ from broadcaster.app import App
 from broadcaster.commands.errors import Failed
 from broadcaster.commands.output import JSON, print_json
 from broadcaster.commands.private_files import FORCE, private, refuse_existing
-from broadcaster.commands.session import opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.delivery.status import identify
 from broadcaster.staff import audit_export
 from broadcaster.staff.audit_export import Form
@@ -100,9 +100,7 @@ def export(
 async def _export(file: Path | None, form: Form, wanted: Wanted) -> None:
     async with opened() as app:
         wanted = await _about(app, wanted)
-        await app.database.write(
-            audit_export.note_export, now=app.clock(), actor="cli", wanted=wanted, form=form
-        )
+        await app.database.write(audit_export.note_export, operator_actor(app), wanted, form)
         with private(file, force=True) if file is not None else nullcontext(sys.stdout) as target:
             async for lines in audit_export.exported(app.database, wanted, form):
                 target.write(lines)

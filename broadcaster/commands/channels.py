@@ -9,7 +9,7 @@ import typer
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
 from broadcaster.commands.output import JSON, print_json, print_result
-from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.delivery import channel_controls
 from broadcaster.delivery.channel_view import when
 from broadcaster.domain.lifecycle import NotAllowed
@@ -82,7 +82,7 @@ def resume(name: str, as_json: JSON = False) -> None:
         async with opened() as app:
             _require(app, name)
             try:
-                await channel_controls.resume_channel(app, name, actor=ACTOR)
+                await channel_controls.resume_channel(app, name, actor=operator_actor(app))
             except NotAllowed as refusal:
                 raise Failed(f"Kanal {name} tidak sedang berhenti.") from refusal
             result = {"name": name, "resumed": True}
@@ -103,7 +103,9 @@ def held(
         async with opened() as app:
             _require(app, name)
             try:
-                count = await channel_controls.decide_held(app, name, apply=apply, actor=ACTOR)
+                count = await channel_controls.decide_held(
+                    app, name, apply=apply, actor=operator_actor(app)
+                )
             except NotAllowed:
                 count = 0
             state = (await app.database.read(channel_store.channel_states)).get(name)

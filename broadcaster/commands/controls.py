@@ -9,7 +9,7 @@ import typer
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
 from broadcaster.commands.output import JSON, print_json
-from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.commands.status import ID, found_id, watched
 from broadcaster.delivery import controls
 from broadcaster.domain.lifecycle import NotAllowed
@@ -34,11 +34,13 @@ def cancel(
     asyncio.run(_steer(id, "cancel", reason, "Pengiriman dihentikan.", as_json))
 
 
-async def _steer(key: str, act: controls.Act, why: str, said: str, as_json: bool) -> None:
+async def _steer(
+    key: str, control: controls.SendingControl, why: str, said: str, as_json: bool
+) -> None:
     async with opened() as app:
         found = await found_id(app, key)
         try:
-            await controls.steer(app, found, act, why=why, actor=ACTOR)
+            await controls.steer(app, found, control, why=why, actor=operator_actor(app))
         except NotAllowed as refusal:
             raise Failed(str(refusal)) from refusal
         await _tell(app, found, said, as_json)
@@ -54,7 +56,7 @@ def retry_failed(id: ID, as_json: JSON = False) -> None:
 async def _retry_failed(key: str, as_json: bool) -> None:
     async with opened() as app:
         found = await found_id(app, key)
-        done = await controls.retry_failed(app, found, actor=ACTOR)
+        done = await controls.retry_failed(app, found, actor=operator_actor(app))
         if as_json:
             shown = await watched(app, found)
             print_json({**shown.as_json(), "retried": done.opened, "left_out": dict(done.left_out)})

@@ -20,7 +20,7 @@ from broadcaster.app import App
 from broadcaster.commands.errors import Failed
 from broadcaster.commands.output import JSON, print_result
 from broadcaster.commands.private_files import FORCE, private, refuse_existing
-from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.residents import register
 from broadcaster.runtime.csv_safe import line
 from subscribers import encodings, importing
@@ -134,7 +134,9 @@ async def import_file(
             if dry_run:
                 outcomes = await register.try_rows(app, good)
             else:
-                outcomes = await register.import_rows(app, good, file=digest, actor=ACTOR)
+                outcomes = await register.import_rows(
+                    app, good, file=digest, actor=operator_actor(app)
+                )
             tally.take(good, outcomes)
             refusals.take(row for row in chunk if isinstance(row, BadRow))
             bar.update(task, completed=counted.size, rows=tally.counts.total() + refusals.count)

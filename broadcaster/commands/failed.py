@@ -12,10 +12,11 @@ import typer
 
 from broadcaster.app import App
 from broadcaster.commands.private_files import FORCE, private, refuse_existing
-from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.commands.status import ID, WORDS, area_label, found_id
 from broadcaster.delivery.channel_view import when
 from broadcaster.delivery.status import words
+from broadcaster.domain.audit_acts import Act
 from broadcaster.runtime.csv_safe import line as csv_line
 from broadcaster.store import audit, failed_rows
 from broadcaster.store.failed_rows import ClosedRow
@@ -61,14 +62,7 @@ async def _failed(key: str, file: str, addresses: bool, as_json: bool) -> None:
         found = await found_id(app, key)
         if addresses:
             await app.database.write(
-                lambda c: audit.append(
-                    c,
-                    at=app.clock(),
-                    actor=ACTOR,
-                    act="read-addresses",
-                    subject=found,
-                    detail={"of": "failed"},
-                )
+                audit.append, operator_actor(app), Act.READ_ADDRESSES, found, of="failed"
             )
         columns = (*COLUMNS, "address") if addresses else COLUMNS
         with _target(file) as target:

@@ -9,7 +9,7 @@ import typer
 
 from broadcaster.commands.errors import Failed
 from broadcaster.commands.output import JSON, print_json, print_result
-from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.runtime import config, custody, secret_key
 
@@ -69,7 +69,7 @@ async def _adopt(stop: bool | None, *, as_json: bool) -> None:
     async with opened() as app:
         try:
             done = await app.database.write(
-                custody.adopt, app.settings, actor=ACTOR, at=app.clock(), stop=stop
+                custody.adopt, app.settings, actor=operator_actor(app), stop=stop
             )
         except NotAllowed as refusal:
             raise Failed(str(refusal)) from refusal

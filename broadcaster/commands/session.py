@@ -8,13 +8,11 @@ from contextlib import asynccontextmanager
 
 from broadcaster.app import App, open_app
 from broadcaster.commands.errors import Failed
+from broadcaster.domain.actor import COMMAND, NamedActor
 from broadcaster.runtime import config, secret_key
 from broadcaster.runtime.valkey import running_valkey
 from broadcaster.store import audit
 from broadcaster.store.revisions import is_current
-
-ACTOR = "cli"
-"""Who acts by a command, in the audit log; `operator` tells which person on which machine."""
 
 
 def has_database(settings: config.Settings) -> bool:
@@ -36,6 +34,11 @@ def operator() -> str:
     except KeyError:  # a container's number without a name
         name = str(os.getuid())
     return f"{name}@{socket.gethostname()}"
+
+
+def operator_actor(app: App) -> NamedActor:
+    """The command as an actor; its place tells which person on which machine."""
+    return NamedActor(name=COMMAND, now=app.clock(), place=operator())
 
 
 def require_database(loaded: config.Loaded) -> None:

@@ -14,7 +14,7 @@ from broadcaster.commands import enrolling
 from broadcaster.commands.errors import Failed
 from broadcaster.commands.output import JSON, print_json, print_result
 from broadcaster.commands.private_files import FORCE, private, refuse_existing
-from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.domain.masking import masked
 from broadcaster.residents import data_rights, register
 from broadcaster.runtime.csv_safe import line
@@ -52,7 +52,7 @@ def export(
 
 async def _export(file: Path | None) -> None:
     async with opened() as app:
-        await register.note_export(app, actor=ACTOR)
+        await register.note_export(app, actor=operator_actor(app))
         found = await app.database.read(lambda connection: list(export_rows(connection, app.vault)))
     with private(file, force=True) if file is not None else nullcontext(sys.stdout) as target:
         target.write(line(importing.COLUMNS))
@@ -104,7 +104,7 @@ async def _erase(address: str, channel: str, *, whole_person: bool, as_json: boo
         others = await _others(app, named)
         erased, cleared = [], True
         for row in (*named, *(others if whole_person else ())):
-            done = await data_rights.erase_row(app, row, actor=ACTOR)
+            done = await data_rights.erase_row(app, row, actor=operator_actor(app))
             if done.erased:
                 erased.append(row.channel)
                 cleared &= done.cleared

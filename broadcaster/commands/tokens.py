@@ -8,7 +8,7 @@ import typer
 
 from broadcaster.commands.errors import Failed
 from broadcaster.commands.output import JSON, print_json, print_result
-from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.staff import api_tokens
 from broadcaster.store import tokens as token_store
@@ -30,7 +30,7 @@ def add(
 async def _add(name: str, scopes: list[str], *, as_json: bool) -> None:
     async with opened(create=True) as app:
         try:
-            secret = await api_tokens.add_token(app, name, scopes, actor=ACTOR)
+            secret = await api_tokens.add_token(app, name, scopes, actor=operator_actor(app))
         except token_store.BadToken as error:
             raise Failed(str(error)) from error
         print_result({"name": name, "token": secret}, f"{secret}\n", as_json=as_json)
@@ -69,7 +69,7 @@ def revoke(name: str, as_json: JSON = False) -> None:
     async def run() -> None:
         async with opened() as app:
             try:
-                await api_tokens.revoke_token(app, name, actor=ACTOR)
+                await api_tokens.revoke_token(app, name, actor=operator_actor(app))
             except NotAllowed as refusal:
                 raise Failed(str(refusal)) from refusal
             result = {"name": name, "revoked": True}

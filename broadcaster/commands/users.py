@@ -14,12 +14,11 @@ import typer
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
 from broadcaster.commands.output import JSON, print_json, print_result
-from broadcaster.commands.session import opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.domain import accounts as rules
 from broadcaster.domain import credentials
 from broadcaster.domain.accounts import Account, BadAccount
 from broadcaster.staff import administration
-from broadcaster.staff.administration import Keeper
 from broadcaster.store import accounts
 
 program = typer.Typer(
@@ -70,7 +69,7 @@ def add(
             password = _password(login, ask)
             hashed = credentials.hash_password(password)
             added = await app.database.write(
-                administration.hire, _keeper(app), login, particulars, hashed=hashed
+                administration.hire, operator_actor(app), login, particulars, hashed=hashed
             )
             _tell(
                 added.name, f"Akun {added.name} dibuat.", "" if ask else password, as_json=as_json
@@ -110,7 +109,7 @@ def disable(name: NAME, as_json: JSON = False) -> None:
     async def run() -> None:
         async with _opened() as app:
             found = await _found(app, name)
-            await app.database.write(administration.disable, _keeper(app), found.id)
+            await app.database.write(administration.disable, operator_actor(app), found.id)
             result = {"name": found.name, "active": False}
             print_result(result, f"Akun {found.name} dinonaktifkan.\n", as_json=as_json)
 
@@ -124,7 +123,7 @@ def enable(name: NAME, as_json: JSON = False) -> None:
     async def run() -> None:
         async with _opened() as app:
             found = await _found(app, name)
-            await app.database.write(administration.enable, _keeper(app), found.id)
+            await app.database.write(administration.enable, operator_actor(app), found.id)
             result = {"name": found.name, "active": True}
             print_result(result, f"Akun {found.name} aktif.\n", as_json=as_json)
 
@@ -143,7 +142,7 @@ def password(name: NAME, ask: ASK = False, as_json: JSON = False) -> None:
             chosen = _password(found.name, ask)
             hashed = credentials.hash_password(chosen)
             await app.database.write(
-                administration.reset_password, _keeper(app), found.id, hashed=hashed
+                administration.reset_password, operator_actor(app), found.id, hashed=hashed
             )
             done = f"Kata sandi {found.name} diganti."
             _tell(found.name, done, "" if ask else chosen, as_json=as_json)
@@ -159,10 +158,6 @@ async def _opened(*, create: bool = False) -> AsyncIterator[App]:
             yield app
         except BadAccount as error:
             raise Failed(str(error)) from error
-
-
-def _keeper(app: App) -> Keeper:
-    return Keeper(now=app.clock())
 
 
 async def _found(app: App, name: str) -> Account:

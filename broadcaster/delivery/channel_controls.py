@@ -1,18 +1,17 @@
-"""What operators do to channels, API tokens and areas. Each act and its row of the audit log are
-one transaction.
-"""
+"""Controls of channels. Each act and its row of the audit log are one transaction."""
 
 from sqlalchemy import Connection
 
 from broadcaster.app import App
-from broadcaster.domain.actor import Actor, require
+from broadcaster.domain.actor import Actor, StaffActor, require
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.store import audit, channels
 
 LANES = ("emergency", "routine")
 
 
-def require_channels(actor: Actor) -> None:
+def require_channels(actor: StaffActor) -> None:
     """Raises NotAllowed unless the person may decide on a channel, which is everybody's."""
     require(actor, "steer")
     if not actor.account.everywhere:
@@ -21,7 +20,7 @@ def require_channels(actor: Actor) -> None:
         )
 
 
-async def resume_channel(app: App, channel: str, *, actor: str) -> None:
+async def resume_channel(app: App, channel: str, *, actor: Actor) -> None:
     """Open a halted channel again, and wake its workers. Raises NotAllowed where it is open
     already.
     """
@@ -29,20 +28,14 @@ async def resume_channel(app: App, channel: str, *, actor: str) -> None:
     def transaction(connection: Connection) -> None:
         if not channels.resume_channel(connection, channel):
             raise NotAllowed("Kanal ini tidak sedang berhenti.")
-        audit.append(
-            connection,
-            at=app.clock(),
-            actor=actor,
-            act="channel_resume",
-            subject=f"channel:{channel}",
-        )
+        audit.append(connection, actor, Act.CHANNEL_RESUME, f"channel:{channel}")
 
     await app.database.write(transaction)
     for lane in LANES:
         await app.queue.ring(channel, lane)
 
 
-async def decide_held(app: App, channel: str, *, apply: bool, actor: str) -> int:
+async def decide_held(app: App, channel: str, *, apply: bool, actor: Actor) -> int:
     """Deactivate the addresses that are held, or leave them active; how many. Raises NotAllowed
     where none is held.
     """
@@ -52,14 +45,8 @@ async def decide_held(app: App, channel: str, *, apply: bool, actor: str) -> int
         count = channels.release_held(connection, channel, apply=apply)
         if not count and not (state and state.holding):
             raise NotAllowed("Tidak ada penonaktifan alamat yang ditahan.")
-        detail = {"applied": apply, "count": count}
         audit.append(
-            connection,
-            at=app.clock(),
-            actor=actor,
-            act="held_decided",
-            subject=f"channel:{channel}",
-            detail=detail,
+            connection, actor, Act.HELD_DECIDED, f"channel:{channel}", applied=apply, count=count
         )
         return count
 

@@ -5,23 +5,30 @@ Each act is in the audit log.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from sqlalchemy import Connection
 
 from broadcaster.app import App
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.store import audit, ledger, retries
 
-Act = Literal["pause", "resume", "cancel"]
+SendingControl = Literal["pause", "resume", "cancel"]
+_ACTS: Mapping[SendingControl, Act] = {
+    "pause": Act.PAUSE,
+    "resume": Act.RESUME,
+    "cancel": Act.CANCEL,
+}
 
-NOTHING_TO_DO: Mapping[Act, str] = {
+NOTHING_TO_DO: Mapping[SendingControl, str] = {
     "pause": "Tidak ada pengiriman yang sedang berjalan.",
     "resume": "Tidak ada pengiriman yang dijeda.",
     "cancel": "Semua pengiriman sudah selesai.",
 }
-_WANTED: Mapping[Act, tuple[str, ...]] = {
+_WANTED: Mapping[SendingControl, tuple[str, ...]] = {
     "pause": ("paused",), "resume": ("preparing", "running", "done"), "cancel": ("stopped",),
 }  # fmt: skip
 LEFT_OUT = {
@@ -48,7 +55,9 @@ class Retried:
     left_out: Mapping[str, int]
 
 
-async def steer(app: App, announcement: str, act: Act, *, why: str = "", actor: str) -> None:
+async def steer(
+    app: App, announcement: str, control: SendingControl, *, why: str = "", actor: Actor
+) -> None:
     """Change the sending, and ring; asking for what is so already is no error. Raises NotAllowed."""
 
     def transaction(connection: Connection) -> None:
@@ -56,17 +65,18 @@ async def steer(app: App, announcement: str, act: Act, *, why: str = "", actor: 
             "pause": lambda: ledger.pause(connection, announcement, why),
             "resume": lambda: ledger.resume(connection, announcement),
             "cancel": lambda: ledger.cancel(connection, announcement, why),
-        }[act]()
-        if ledger.progress(connection, announcement).sending not in _WANTED[act]:
-            raise NotAllowed(NOTHING_TO_DO[act])
+        }[control]()
+        if ledger.progress(connection, announcement).sending not in _WANTED[control]:
+            raise NotAllowed(NOTHING_TO_DO[control])
         if changed:
-            _note(connection, app, actor, act, announcement, {"why": why} if why else {})
+            reason = {"why": why} if why else {}
+            audit.append(connection, actor, _ACTS[control], announcement, **reason)
 
     await app.database.write(transaction)
     await _ring(app, announcement)
 
 
-async def retry_failed(app: App, announcement: str, *, actor: str) -> Retried:
+async def retry_failed(app: App, announcement: str, *, actor: Actor) -> Retried:
     """Open one more attempt for every row that failed or is unconfirmed, and ring.
 
     Many short transactions: when it is cut short, what was opened is sent, and asking again opens
@@ -75,9 +85,9 @@ async def retry_failed(app: App, announcement: str, *, actor: str) -> Retried:
     opened, left_out = 0, Counter[str]()
 
     def begin(connection: Connection) -> list[retries.Part]:
-        found = list(retries.parts(connection, announcement))
-        _note(connection, app, actor, "retry-failed", announcement, {})
-        return found
+        parts = list(retries.parts(connection, announcement))
+        audit.append(connection, actor, Act.RETRY_FAILED, announcement)
+        return parts
 
     for first in await app.database.write(begin):
         part: retries.Part | None = first
@@ -86,8 +96,15 @@ async def retry_failed(app: App, announcement: str, *, actor: str) -> Retried:
             opened, part = opened + done.opened, done.rest
             left_out.update(done.left_out)
             await asyncio.sleep(BREATH if part is not None else 0)
-    said = {"retried": opened, "left_out": dict(left_out)}
-    await app.database.write(_note, app, actor, "retried", announcement, said)
+    finished = replace(actor, now=app.clock())
+    await app.database.write(
+        audit.append,
+        finished,
+        Act.RETRIED,
+        announcement,
+        retried=opened,
+        left_out=dict(left_out),
+    )
     await _ring(app, announcement)
     return Retried(opened=opened, left_out=left_out)
 
@@ -96,9 +113,3 @@ async def _ring(app: App, announcement: str) -> None:
     """Wake the workers of every channel by which the newest edition goes."""
     for channel, lane in await app.database.read(ledger.lanes, announcement):
         await app.queue.ring(channel, lane)
-
-
-def _note(
-    connection: Connection, app: App, actor: str, act: str, subject: str, detail: Mapping[str, Any]
-) -> None:
-    audit.append(connection, at=app.clock(), actor=actor, act=act, subject=subject, detail=detail)

@@ -15,7 +15,7 @@ State = Literal[
     "ended",
     "archived",
 ]
-Act = Literal[
+Action = Literal[
     "edit", "submit", "send_back", "reject", "approve", "call_back", "lapse", "schedule", "unschedule",
     "publish", "rehearse", "miss", "correct", "withdraw", "end", "archive",
 ]  # fmt: skip
@@ -23,7 +23,7 @@ Role = Literal["author", "approver", "grant", "breaker", "clock"]
 """author and approver: two different people; grant: the program or a token with scope publish,
 itself the second person; breaker: one person alone in an emergency, where the city allows it.
 """
-_RULES: tuple[tuple[tuple[State, ...], Act, State, tuple[Role, ...]], ...] = (
+_RULES: tuple[tuple[tuple[State, ...], Action, State, tuple[Role, ...]], ...] = (
     (("draft",), "edit", "draft", ("author", "grant")),
     (("returned",), "edit", "returned", ("author",)),
     (("review", "approved", "scheduled"), "edit", "review", ("author",)),
@@ -54,9 +54,9 @@ _RULES: tuple[tuple[tuple[State, ...], Act, State, tuple[Role, ...]], ...] = (
 )
 
 
-def _by_move() -> dict[tuple[State, Act], tuple[State, tuple[Role, ...]]]:
+def _by_move() -> dict[tuple[State, Action], tuple[State, tuple[Role, ...]]]:
     """(state, act) -> where it leads and who may; several rules of one move lead to the same state."""
-    moves: dict[tuple[State, Act], tuple[State, tuple[Role, ...]]] = {}
+    moves: dict[tuple[State, Action], tuple[State, tuple[Role, ...]]] = {}
     for states, act, to, roles in _RULES:
         for state in states:
             moves[state, act] = (to, moves.get((state, act), (to, ()))[1] + roles)
@@ -68,7 +68,7 @@ STATE_WORDS: dict[State, str] = {
     "draft": "draf", "review": "menunggu persetujuan", "returned": "dikembalikan", "rejected": "ditolak", "approved": "disetujui",
     "scheduled": "terjadwal", "published": "terbit", "ended": "berakhir", "archived": "diarsipkan",
 }  # fmt: skip
-ACT_WORDS: dict[Act, str] = {
+ACT_WORDS: dict[Action, str] = {
     "edit": "diubah", "submit": "diajukan", "send_back": "dikembalikan", "reject": "ditolak", "approve": "disetujui",
     "call_back": "ditarik kembali", "lapse": "ditunda karena persetujuannya gugur", "rehearse": "diselesaikan sebagai latihan",
     "schedule": "dijadwalkan", "unschedule": "dibatalkan jadwalnya", "publish": "diterbitkan", "miss": "dilewatkan",
@@ -86,7 +86,7 @@ class OwnWork(NotAllowed):
     """Nobody decides on what they wrote or proposed: no page of ours offers it."""
 
 
-def may(state: State, act: Act, role: Role) -> State:
+def may(state: State, act: Action, role: Role) -> State:
     """The state that follows; raises NotAllowed."""
     move = _MOVES.get((state, act))
     if move is None:

@@ -5,12 +5,14 @@ given out, thrown away unused.
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 from sqlalchemy import Connection
 
 from broadcaster.app import App
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.media import decoder_process
 from broadcaster.media.images import UPLOAD_BYTES, VARIANTS, BadPicture, Picture
 from broadcaster.store import audit, media
@@ -49,12 +51,11 @@ class Stored:
     height: int
 
 
-async def take(app: App, upload: Upload, *, actor: str, now: datetime, place: str = "") -> Stored:
+async def take(app: App, upload: Upload, *, actor: Actor) -> Stored:
     """Check, write anew and keep an upload in every size. Raises BadPicture, whose message is for
     the person who chose it.
 
-    `actor` as in the audit log, `place` where the request came from. The same picture again is the
-    same one.
+    The same picture again is the same one.
     """
     picture = await _decoded(upload)
     try:
@@ -64,7 +65,7 @@ async def take(app: App, upload: Upload, *, actor: str, now: datetime, place: st
         raise NotKept(
             "Gambar belum dapat disimpan. Coba lagi sebentar; bila tetap gagal, hubungi pengelola."
         ) from down
-    kept = await app.database.write(_remember, picture, actor=actor, now=now, place=place)
+    kept = await app.database.write(_remember, picture, actor)
     return stored_as(app, kept)
 
 
@@ -83,21 +84,19 @@ async def _decoded(upload: Upload) -> Picture:
     return await loop.run_in_executor(_decoder, decode)
 
 
-def _remember(
-    connection: Connection, picture: Picture, *, actor: str, now: datetime, place: str
-) -> Kept:
+def _remember(connection: Connection, picture: Picture, actor: Actor) -> Kept:
     sizes = {variant: len(body) for variant, body in picture.files.items()}
     kept = Kept(
         id=picture.id,
         width=picture.width,
         height=picture.height,
         sizes=sizes,
-        at=now.timestamp(),
-        actor=actor,
+        at=actor.at,
+        actor=actor.name,
     )
     if media.add(connection, kept):
-        detail = {"width": kept.width, "height": kept.height, "bytes": sizes["web"], "from": place}
-        audit.append(connection, at=now, actor=actor, act="upload", subject=kept.id, detail=detail)
+        details = {"width": kept.width, "height": kept.height, "bytes": sizes["web"]}
+        audit.append(connection, actor, Act.UPLOAD, kept.id, **details)
     return kept
 
 

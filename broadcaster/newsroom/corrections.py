@@ -15,13 +15,14 @@ from sqlalchemy import Connection
 
 from broadcaster.domain import rules
 from broadcaster.domain.accounts import Account
-from broadcaster.domain.actor import require
+from broadcaster.domain.actor import NamedActor, require
 from broadcaster.domain.fields import Fields, InvalidAnnouncement, Problem, read_leniently
-from broadcaster.domain.lifecycle import Act, NotAllowed, OwnWork, may
+from broadcaster.domain.lifecycle import Action, NotAllowed, OwnWork, may
 from broadcaster.domain.rules import CheckedAnnouncement, bound_of
 from broadcaster.newsroom.approvals import require_own_picture
 from broadcaster.newsroom.desk import Desk, require_cover, require_steering
 from broadcaster.newsroom.forms import Form, form_text
+from broadcaster.newsroom.proposal_acts import PROPOSAL_ACTS
 from broadcaster.publishing import corrections, lateness, placeholder_check, reasons
 from broadcaster.publishing.press import Press, Stored, stored_as
 from broadcaster.publishing.schedule import DUE_AT_ONCE
@@ -99,7 +100,8 @@ def approve(connection: Connection, desk: Desk, announcement_id: str, *, seen: s
     if "emergency" in (row.fields.level, checked.fields.level):
         return _publish(connection, desk.press, waiting, checked, desk.now)
     drafts.hold_proposal(connection, row.id, waiting.approved_by, waiting.release_at)
-    _note(connection, desk, f"approve_{waiting.change}", row.id, content=waiting.bound)
+    act = PROPOSAL_ACTS[waiting.change].approve
+    audit.append(connection, desk, act, row.id, content=waiting.bound)
     return stored_as(desk.press, row)
 
 
@@ -112,7 +114,7 @@ def call_back(connection: Connection, desk: Desk, announcement_id: str) -> None:
     if waiting.release_at is None:
         raise NotAllowed("Usulan ini belum disetujui, jadi tidak ada yang perlu dibatalkan.")
     drafts.hold_proposal(connection, announcement_id, "", None)
-    _note(connection, desk, f"call_back_{waiting.change}", announcement_id)
+    audit.append(connection, desk, PROPOSAL_ACTS[waiting.change].call_back, announcement_id)
 
 
 def publish_held(connection: Connection, press: Press, *, now: datetime) -> list[Stored]:
@@ -157,8 +159,7 @@ def _publish(
     """Publish the next edition in the name of who approved it."""
     drafts.drop_proposal(connection, waiting.announcement)
     who: dict[str, Any] = {
-        "actor": waiting.approved_by,
-        "now": now,
+        "actor": NamedActor(name=waiting.approved_by, now=now),
         "role": "approver",
         "reason": waiting.reason,
     }
@@ -181,14 +182,8 @@ def _ask_again(
     drafts.hold_proposal(connection, row.id, "", None)
     able = _judges(connection, press, row, _changed(waiting), but=waiting.actor)
     nudges.add(connection, able, row.id, "review", now.timestamp())
-    audit.append(
-        connection,
-        at=now,
-        actor="clock",
-        act=f"lapse_{waiting.change}",
-        subject=row.id,
-        detail={"why": why},
-    )
+    act = PROPOSAL_ACTS[waiting.change].lapse
+    audit.append(connection, NamedActor.clock(now), act, row.id, why=why)
 
 
 def refuse(connection: Connection, desk: Desk, announcement_id: str, reason: str) -> None:
@@ -199,7 +194,8 @@ def refuse(connection: Connection, desk: Desk, announcement_id: str, reason: str
     nudges.add(
         connection, accounts.acting(connection, waiting.actor), announcement_id, "rejected", desk.at
     )
-    _note(connection, desk, f"refuse_{waiting.change}", announcement_id, reason=why)
+    act = PROPOSAL_ACTS[waiting.change].refuse
+    audit.append(connection, desk, act, announcement_id, reason=why)
 
 
 def take_back(connection: Connection, desk: Desk, announcement_id: str) -> None:
@@ -208,7 +204,7 @@ def take_back(connection: Connection, desk: Desk, announcement_id: str) -> None:
     if waiting.actor != desk.account.actor:
         raise NotAllowed("Hanya yang mengusulkan dapat menarik usulannya.")
     drafts.drop_proposal(connection, announcement_id)
-    _note(connection, desk, f"take_back_{waiting.change}", announcement_id)
+    audit.append(connection, desk, PROPOSAL_ACTS[waiting.change].take_back, announcement_id)
 
 
 def _keep_words(connection: Connection, desk: Desk, row: Announcement, form: Form) -> None:
@@ -246,14 +242,8 @@ def _propose(
         )
     able = _judges(connection, desk.press, row, [checked.fields], but=desk.account.actor)
     nudges.add(connection, able, row.id, "review", desk.at)
-    _note(
-        connection,
-        desk,
-        f"propose_{wanted.change}",
-        row.id,
-        reason=wanted.reason,
-        content=wanted.bound,
-    )
+    act = PROPOSAL_ACTS[wanted.change].propose
+    audit.append(connection, desk, act, row.id, reason=wanted.reason, content=wanted.bound)
     return wanted
 
 
@@ -300,10 +290,12 @@ def examine_correction(
     return checked, why
 
 
-def _require_open(desk: Desk, row: Announcement, act: Act, checked: CheckedAnnouncement) -> None:
+def _require_open(
+    desk: Desk, row: Announcement, action: Action, checked: CheckedAnnouncement
+) -> None:
     """Raises NotAllowed unless this may be done to it now, by this person."""
     require(desk, "write")
-    may(row.state, act, "approver")
+    may(row.state, action, "approver")
     require_cover(desk, _as_published(desk.press, row))
     require_cover(desk, checked)
 
@@ -360,14 +352,3 @@ def _bound(row: Announcement, content: str, reason: str) -> str:
     was told apart.
     """
     return hashlib.sha256(f"{row.fields.as_json()}\0{content}\0{reason}".encode()).hexdigest()
-
-
-def _note(connection: Connection, desk: Desk, act: str, announcement_id: str, **more: Any) -> None:
-    audit.append(
-        connection,
-        at=desk.now,
-        actor=desk.account.actor,
-        act=act,
-        subject=announcement_id,
-        detail={"from": desk.place, **more},
-    )

@@ -2,17 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster.domain.actor import Actor, require
+from broadcaster.domain.actor import StaffActor, require
 from broadcaster.domain.lifecycle import NotAllowed, Role
 from broadcaster.domain.rules import CheckedAnnouncement
 from broadcaster.publishing.press import Press
 from broadcaster.publishing.transitions import held
 from broadcaster.staff import second_person
-from broadcaster.store import audit
 from broadcaster.store.announcements import Announcement
 
 HOLD = timedelta(seconds=30)
@@ -24,7 +22,7 @@ mistake.
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk(Actor):
+class Desk(StaffActor):
     """An actor in the newsroom; `hold` can be shorter in tests."""
 
     press: Press
@@ -45,8 +43,8 @@ def acting_role(desk: Desk) -> Role:
 
 
 def require_access(desk: Desk, row: Announcement) -> None:
-    """Raises NotAllowed unless the announcement is this person's to touch: within what they hold
-    for, or still their own draft.
+    """Raise NotAllowed unless the announcement lies within the person's duties, or is their own draft
+    still.
     """
     if not desk.account.may("approve"):
         require(desk, "write")
@@ -69,11 +67,3 @@ def require_cover(desk: Desk, checked: CheckedAnnouncement) -> None:
 
 
 _NOT_YOURS = "Perangkat daerah atau wilayah pengumuman ini di luar tugas Anda. Minta orang yang bertugas di sana."
-
-
-def note(connection: Connection, desk: Desk, act: str, row: Announcement, **more: Any) -> None:
-    """Into the audit log: who, what, from where, and the state after."""
-    detail = {"code": row.code, "state": row.state, "from": desk.place, **more}
-    audit.append(
-        connection, at=desk.now, actor=desk.account.actor, act=act, subject=row.id, detail=detail
-    )

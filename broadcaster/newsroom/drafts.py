@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from broadcaster.domain.actor import require
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.codes import draw_code
 from broadcaster.domain.fields import Fields, changed, read_leniently
 from broadcaster.domain.lifecycle import NotAllowed, may
@@ -21,7 +22,6 @@ from broadcaster.newsroom.desk import (
     OWN_STATES,
     Desk,
     acting_role,
-    note,
     require_access,
     require_jurisdiction,
 )
@@ -35,9 +35,9 @@ from broadcaster.newsroom.forms import (
 )
 from broadcaster.newsroom.reviewers import ask_reviewers
 from broadcaster.publishing import transitions
-from broadcaster.publishing.transitions import held, moved
+from broadcaster.publishing.transitions import held, moved, row_details
 from broadcaster.store import announcements as rows
-from broadcaster.store import drafts
+from broadcaster.store import audit, drafts
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import VersionAct
 
@@ -83,15 +83,8 @@ def save(
         "approved",
         "scheduled",
     ):
-        note(
-            connection,
-            desk,
-            "edit",
-            row,
-            was=before.state,
-            number=row.version,
-            **changed(before.fields, fields),
-        )
+        details = {"was": before.state, "number": row.version, **changed(before.fields, fields)}
+        audit.append(connection, desk, Act.EDIT, row.id, **row_details(row), **details)
     if before.state in ("approved", "scheduled") and row.bound:
         ask_reviewers(connection, desk, row, desk.press.check(fields, desk.now))
     return row
@@ -117,7 +110,7 @@ def _begin(
     )
     stored = rows.insert_announcement(connection, row, lambda: draw_code(desk.press.code_prefix))
     keep_version(connection, desk, stored, form, "edit")
-    note(connection, desk, "create", stored)
+    audit.append(connection, desk, Act.CREATE, stored.id, **row_details(stored))
     return stored
 
 
@@ -167,7 +160,7 @@ def archive(connection: Connection, desk: Desk, announcement_id: str) -> Announc
     row = held(connection, announcement_id)
     require_access(desk, row)
     row = moved(connection, row, "archive", acting_role(desk), desk.now)
-    note(connection, desk, "archive", row)
+    audit.append(connection, desk, Act.ARCHIVE, row.id, **row_details(row))
     return row
 
 

@@ -2,19 +2,18 @@
 moment.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from broadcaster.domain.actor import require
+from broadcaster.domain.actor import NamedActor, require
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.fields import InvalidAnnouncement
 from broadcaster.domain.lifecycle import NotAllowed, OwnWork
 from broadcaster.newsroom.approvals import examined, still_bound
 from broadcaster.newsroom.desk import (
     Desk,
     acting_role,
-    note,
     require_access,
     require_cover,
 )
@@ -50,7 +49,11 @@ def publish_held(connection: Connection, press: Press, *, now: datetime) -> list
         else:
             published.append(
                 publications.publish_stored(
-                    connection, press, row.id, actor=row.approved_by, now=now, role="clock"
+                    connection,
+                    press,
+                    row.id,
+                    actor=NamedActor(name=row.approved_by, now=now),
+                    role="clock",
                 )
             )
             lateness.tell_late(connection, row, planned, now)
@@ -60,9 +63,7 @@ def publish_held(connection: Connection, press: Press, *, now: datetime) -> list
 def _call_back(connection: Connection, row: Announcement, why: str, now: datetime) -> None:
     row = moved(connection, row, "call_back", "approver", now, release_at=None, note=why)
     lateness.tell_missed(connection, row, now)
-    audit.append(
-        connection, at=now, actor="clock", act="call_back", subject=row.id, detail={"why": why}
-    )
+    audit.append(connection, NamedActor.clock(now), Act.CALL_BACK, row.id, why=why)
 
 
 def publish_approved(connection: Connection, desk: Desk, announcement_id: str) -> Stored:
@@ -77,9 +78,7 @@ def publish_approved(connection: Connection, desk: Desk, announcement_id: str) -
             "Penyusun tidak dapat menerbitkan pengumumannya sendiri. Minta orang lain memeriksanya."
         )
     second_person.require_independent(connection, desk.account, editors, desk.now)
-    return publications.publish_stored(
-        connection, desk.press, row.id, actor=desk.account.actor, now=desk.now, role="approver"
-    )
+    return publications.publish_stored(connection, desk.press, row.id, actor=desk, role="approver")
 
 
 def unschedule(connection: Connection, desk: Desk, announcement_id: str) -> Stored:
@@ -92,8 +91,7 @@ def unschedule(connection: Connection, desk: Desk, announcement_id: str) -> Stor
         connection,
         desk.press,
         announcement_id,
-        actor=desk.account.actor,
-        now=desk.now,
+        actor=desk,
         role=acting_role(desk),
     )
 
@@ -129,8 +127,7 @@ def break_glass(
         connection,
         desk.press,
         checked,
-        actor=desk.account.actor,
-        now=desk.now,
+        actor=desk,
         announcement_id=row.id,
         role="breaker",
     )
@@ -143,5 +140,6 @@ def break_glass(
         "break_glass",
         desk.at,
     )
-    note(connection, desk, "break_glass", replace(row, state=alone.status), reason=why)
+    details = {"code": row.code, "state": alone.status, "reason": why}
+    audit.append(connection, desk, Act.BREAK_GLASS, row.id, **details)
     return alone

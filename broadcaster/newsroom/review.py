@@ -1,18 +1,20 @@
 """Review by a second person: submitted, approved, returned, rejected, called back within the hold."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 from sqlalchemy import Connection
 
 from broadcaster.domain import lifecycle
 from broadcaster.domain.actor import require
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed, OwnWork, may
 from broadcaster.domain.rules import CheckedAnnouncement, bound_of
 from broadcaster.newsroom.approvals import examined, still_bound
 from broadcaster.newsroom.desk import (
     Desk,
     acting_role,
-    note,
     require_access,
     require_cover,
 )
@@ -20,10 +22,12 @@ from broadcaster.newsroom.forms import Outdated, form_of, keep_version
 from broadcaster.newsroom.reviewers import ask_reviewers
 from broadcaster.publishing import press, publications, reasons
 from broadcaster.publishing.press import Stored
-from broadcaster.publishing.transitions import held, moved
+from broadcaster.publishing.transitions import held, moved, row_details
 from broadcaster.staff import second_person
-from broadcaster.store import accounts, drafts, nudges
+from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store.announcements import Announcement
+
+_ACTS: Mapping[lifecycle.Action, Act] = {"send_back": Act.SEND_BACK, "reject": Act.REJECT}
 
 
 def submit(
@@ -54,7 +58,7 @@ def submit(
     )
     keep_version(connection, desk, row, form_of(row), "submit")
     ask_reviewers(connection, desk, row, checked)
-    note(connection, desk, "submit", row, content=row.bound)
+    audit.append(connection, desk, Act.SUBMIT, row.id, **row_details(row), content=row.bound)
     return row
 
 
@@ -94,20 +98,19 @@ def approve(
     at_once = checked.fields.level == "emergency"
     release = None if at_once or checked.fields.publish_at else (desk.now + desk.hold).timestamp()
     row = moved(connection, row, "approve", "approver", desk.now, **approved, release_at=release)
-    note(connection, desk, "approve", row, content=row.bound)
+    audit.append(connection, desk, Act.APPROVE, row.id, **row_details(row), content=row.bound)
     if checked.fields.publish_at is not None:
         return publications.schedule(
             connection,
             desk.press,
             checked,
-            actor=desk.account.actor,
-            now=desk.now,
+            actor=desk,
             announcement_id=row.id,
             role="approver",
         )
     if at_once:
         return publications.publish_stored(
-            connection, desk.press, row.id, actor=desk.account.actor, now=desk.now, role="approver"
+            connection, desk.press, row.id, actor=desk, role="approver"
         )
     return press.stored_as(desk.press, row)
 
@@ -138,7 +141,7 @@ def _rehearse(
         note="Latihan selesai. Tidak ada yang dikirim.",
         **approved,
     )
-    note(connection, desk, "rehearse", row)
+    audit.append(connection, desk, Act.REHEARSE, row.id, **row_details(row))
     return press.stored_as(desk.press, row)
 
 
@@ -156,7 +159,7 @@ def call_back(connection: Connection, desk: Desk, announcement_id: str) -> Annou
         approved_by="",
         approved_at=None,
     )
-    note(connection, desk, "call_back", row)
+    audit.append(connection, desk, Act.CALL_BACK, row.id, **row_details(row))
     return row
 
 
@@ -173,7 +176,11 @@ def reject(connection: Connection, desk: Desk, announcement_id: str, reason: str
 
 
 def _decide(
-    connection: Connection, desk: Desk, announcement_id: str, act: lifecycle.Act, reason: str
+    connection: Connection,
+    desk: Desk,
+    announcement_id: str,
+    action: Literal["send_back", "reject"],
+    reason: str,
 ) -> Announcement:
     require(desk, "approve")
     why = reasons.read(reason)
@@ -184,15 +191,15 @@ def _decide(
             "Penyusun tidak dapat memutuskan pengumumannya sendiri. Minta orang lain memeriksanya."
         )
     row = moved(
-        connection, row, act, "approver", desk.now, note=why, bound="", version=row.version + 1
+        connection, row, action, "approver", desk.now, note=why, bound="", version=row.version + 1
     )
-    if act == "send_back":
+    if action == "send_back":
         keep_version(connection, desk, row, form_of(row), "send_back")
     author = accounts.acting(connection, row.submitted_by)
     nudges.add(
-        connection, author, row.id, "returned" if act == "send_back" else "rejected", desk.at
+        connection, author, row.id, "returned" if action == "send_back" else "rejected", desk.at
     )
-    note(connection, desk, act, row, reason=why)
+    audit.append(connection, desk, _ACTS[action], row.id, **row_details(row), reason=why)
     return row
 
 

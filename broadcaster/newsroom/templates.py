@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from broadcaster.domain.actor import require
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.fields import InvalidAnnouncement, Problem, piled
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.newsroom import drafts, forms
@@ -53,7 +54,14 @@ def keep(connection: Connection, desk: Desk, announcement_id: str, name: str) ->
     except NameTaken as taken:
         raise _taken(wanted) from taken
     kept = _found(connection, identity)
-    _note(connection, desk, "keep_template", kept, announcement=announcement_id)
+    audit.append(
+        connection,
+        desk,
+        Act.KEEP_TEMPLATE,
+        kept.subject,
+        name=kept.name,
+        announcement=announcement_id,
+    )
     return kept
 
 
@@ -64,7 +72,9 @@ def use(connection: Connection, desk: Desk, template_id: int) -> Announcement:
     row = drafts.save(connection, desk, timeless(found.form))
     blanks = store.blanks_text(found.blanks)
     announcements.carry_blanks(connection, row.id, blanks)
-    _note(connection, desk, "use_template", found, announcement=row.id)
+    audit.append(
+        connection, desk, Act.USE_TEMPLATE, found.subject, name=found.name, announcement=row.id
+    )
     return replace(row, blanks=blanks)
 
 
@@ -79,7 +89,9 @@ def rename(connection: Connection, desk: Desk, template_id: int, name: str) -> T
     except NameTaken as taken:
         raise _taken(wanted) from taken
     after = _found(connection, template_id)
-    _note(connection, desk, "rename_template", after, was=before.name)
+    audit.append(
+        connection, desk, Act.RENAME_TEMPLATE, after.subject, name=after.name, was=before.name
+    )
     return after
 
 
@@ -88,7 +100,7 @@ def delete(connection: Connection, desk: Desk, template_id: int) -> None:
     require(desk, "write")
     found = _found(connection, template_id)
     store.remove(connection, template_id)
-    _note(connection, desk, "delete_template", found)
+    audit.append(connection, desk, Act.DELETE_TEMPLATE, found.subject, name=found.name)
 
 
 def timeless(form: Form) -> dict[str, Any]:
@@ -125,15 +137,3 @@ def _found(connection: Connection, template_id: int) -> Template:
     if found is None:
         raise NotAllowed("Templat ini sudah tidak ada.")
     return found
-
-
-def _note(connection: Connection, desk: Desk, act: str, template: Template, **more: Any) -> None:
-    detail = {"name": template.name, "from": desk.place, **more}
-    audit.append(
-        connection,
-        at=desk.now,
-        actor=desk.account.actor,
-        act=act,
-        subject=f"template:{template.id}",
-        detail=detail,
-    )

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import msgspec
 import structlog
-from sqlalchemy import Connection
 
 from broadcaster.app import App
 from broadcaster.domain.accounts import Account
 from broadcaster.domain.actor import require
+from broadcaster.domain.audit_acts import Act
 from broadcaster.newsroom import forms, previews
 from broadcaster.newsroom.desk import Desk
 from broadcaster.runtime.logs import told as said_without_values
@@ -80,7 +80,16 @@ async def send(app: App, desk: Desk, row: Announcement) -> list[Attempt]:
     attempts = await asyncio.gather(
         *(_attempt(app, name, places[name], edition) for name in reached)
     )
-    await app.database.write(_note, desk, row, [one.name for one in attempts if not one.problem])
+    sent = sorted(attempt.name for attempt in attempts if not attempt.problem)
+    await app.database.write(
+        audit.append,
+        desk,
+        Act.TEST_SEND,
+        row.id,
+        code=row.code,
+        version=row.version,
+        sent=sent,
+    )
     return list(attempts)
 
 
@@ -149,15 +158,3 @@ async def _outcome(app: App, name: str, address: str, edition: Edition) -> Outco
         log.error("trial_failed", channel=name, error=said_without_values(error))
         return Deferred(code=type(error).__name__)
     return Deferred(code="unwritten")
-
-
-def _note(connection: Connection, desk: Desk, row: Announcement, sent: Collection[str]) -> None:
-    detail = {"code": row.code, "version": row.version, "from": desk.place, "sent": sorted(sent)}
-    audit.append(
-        connection,
-        at=desk.now,
-        actor=desk.account.actor,
-        act="test_send",
-        subject=row.id,
-        detail=detail,
-    )

@@ -2,16 +2,16 @@
 reached.
 """
 
-from datetime import datetime
-
 from sqlalchemy import Connection
 
 from broadcaster.domain import editions
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.fields import InvalidAnnouncement, Problem
-from broadcaster.domain.lifecycle import Act, NotAllowed, Role, may
+from broadcaster.domain.lifecycle import Action, NotAllowed, Role, may
 from broadcaster.domain.rules import CheckedAnnouncement, content_hash
 from broadcaster.publishing import reasons
-from broadcaster.publishing.issue import audit_detail, issue_edition
+from broadcaster.publishing.issue import edition_details, issue_edition
 from broadcaster.publishing.press import Press, Stored
 from broadcaster.publishing.transitions import held, moved
 from broadcaster.store import announcements as rows
@@ -27,8 +27,7 @@ def correct(
     checked: CheckedAnnouncement,
     *,
     reason: str,
-    actor: str,
-    now: datetime,
+    actor: Actor,
     role: Role = "grant",
 ) -> Stored:
     """Publish the next edition, to everyone the earlier ones may have reached too. Raises
@@ -48,7 +47,7 @@ def correct(
         site=press.site,
         announcement=row.id,
         code=row.code,
-        at=now,
+        at=actor.now,
         number=previous.number + 1,
         change="correction",
         reason=reason,
@@ -56,17 +55,24 @@ def correct(
         urgent=previous.edition.emergency,
     )
     chosen = _joined(tuple(previous.channels.split()), checked.fields.channels)
-    row = moved(connection, row, "correct", role, now, fields=checked.fields)
+    row = moved(connection, row, "correct", role, actor.now, fields=checked.fields)
     went = rows.supersede_runs(connection, row.id, "Digantikan ralat.")
     going = tuple(
         name for name in press.push_channels if not chosen or name in chosen or name in went
     )
     stored = issue_edition(
-        connection, press, row, frozen, chosen=chosen, going=going, now=now, follows=previous.id
+        connection,
+        press,
+        row,
+        frozen,
+        chosen=chosen,
+        going=going,
+        now=actor.now,
+        follows=previous.id,
     )
     content = content_hash(checked.fields, [area.code for area in checked.areas])
-    detail = audit_detail(stored, role=role, reason=reason, content=content)
-    audit.append(connection, at=now, actor=actor, act="correct", subject=row.id, detail=detail)
+    details = {"role": role, "reason": reason, "content": content}
+    audit.append(connection, actor, Act.CORRECT, row.id, **edition_details(stored), **details)
     return stored
 
 
@@ -76,8 +82,7 @@ def withdraw(
     announcement_id: str,
     *,
     reason: str,
-    actor: str,
-    now: datetime,
+    actor: Actor,
     role: Role = "grant",
 ) -> Stored:
     """Publish the edition that takes the announcement back, to everyone it may have reached. Raises
@@ -85,8 +90,8 @@ def withdraw(
     """
     reason = reasons.read_public(connection, reason, link_hosts=press.allowed_hosts)
     row, previous = _published(connection, announcement_id, "withdraw", role)
-    frozen = editions.withdrawal(previous.edition, reason=reason, at=now)
-    row = moved(connection, row, "withdraw", role, now)
+    frozen = editions.withdrawal(previous.edition, reason=reason, at=actor.now)
+    row = moved(connection, row, "withdraw", role, actor.now)
     went = rows.supersede_runs(connection, row.id, "Pengumuman dicabut.")
     going = tuple(name for name in press.push_channels if name in went)
     stored = issue_edition(
@@ -96,28 +101,22 @@ def withdraw(
         frozen,
         chosen=tuple(previous.channels.split()),
         going=going,
-        now=now,
+        now=actor.now,
         follows=previous.id,
     )
-    audit.append(
-        connection,
-        at=now,
-        actor=actor,
-        act="withdraw",
-        subject=row.id,
-        detail=audit_detail(stored, role=role, reason=reason),
-    )
+    details = {"role": role, "reason": reason}
+    audit.append(connection, actor, Act.WITHDRAW, row.id, **edition_details(stored), **details)
     return stored
 
 
 def _published(
-    connection: Connection, announcement_id: str, act: Act, role: Role
+    connection: Connection, announcement_id: str, action: Action, role: Role
 ) -> tuple[Announcement, EditionRow]:
     """The announcement, held, with its newest edition; raises NotAllowed when there is none or it
     was taken back.
     """
     row = held(connection, announcement_id)
-    may(row.state, act, role)
+    may(row.state, action, role)
     previous = rows.newest_edition(connection, announcement_id)
     if previous is None:
         raise NotAllowed("Pengumuman ini belum pernah terbit.")

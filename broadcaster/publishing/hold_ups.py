@@ -9,11 +9,14 @@ minute, so that a try in between is no all-clear.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from sqlalchemy import Connection
 
 from broadcaster.app import App
 from broadcaster.delivery import status, waiting_words
+from broadcaster.domain.actor import NamedActor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.waiting import Hold, Shut
 from broadcaster.publishing import lateness
 from broadcaster.runtime.i18n import words
@@ -37,6 +40,13 @@ SHARE = 0.01
 """Part of a channel's messages that must be told to come again later at the same time: one busy
 mailbox is no hold-up.
 """
+News = Literal["held_up", "resumed", "expired"]
+"""What the people of an emergency are told of its waiting."""
+_ACTS: Mapping[News, Act] = {
+    "held_up": Act.HELD_UP,
+    "resumed": Act.RESUMED,
+    "expired": Act.EXPIRED,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,9 +100,9 @@ def _paused_by_person(connection: Connection, announcement: str) -> bool:
     acts = [
         entry.act
         for entry in audit.about(connection, announcement)
-        if entry.act in ("pause", "resume")
+        if entry.act in (Act.PAUSE, Act.RESUME)
     ]
-    return bool(acts) and acts[-1] == "pause"
+    return bool(acts) and acts[-1] == Act.PAUSE
 
 
 def record(connection: Connection, app: App, seen: Mapping[str, Sight]) -> None:
@@ -130,7 +140,7 @@ def record(connection: Connection, app: App, seen: Mapping[str, Sight]) -> None:
                 _tell(connection, app, one, ending)
 
 
-def _ending(connection: Connection, one: HoldUp) -> nudges.Reason | None:
+def _ending(connection: Connection, one: HoldUp) -> News | None:
     """How it ended, as its people are told; None where a person stopped it or left the channel out
     of a correction: they know.
     """
@@ -151,18 +161,21 @@ def _is_sure(hold: Hold, wall: float) -> bool:
     return closed or (hold.cause in ("limited", "tier") and (hold.until or wall) - wall > PATIENCE)
 
 
-def _tell(connection: Connection, app: App, one: HoldUp, reason: nudges.Reason) -> None:
+def _tell(connection: Connection, app: App, one: HoldUp, reason: News) -> None:
     row, at = rows.find(connection, one.announcement), app.clock()
     if row is None:
         return
     nudges.add(connection, lateness.people_of(connection, row), row.id, reason, at.timestamp())
-    detail = {
-        "code": row.code,
-        "channel": one.hold.channel,
-        "cause": one.hold.cause,
-        "count": one.hold.count,
-    }
-    audit.append(connection, at=at, actor="clock", act=reason, subject=row.id, detail=detail)
+    audit.append(
+        connection,
+        NamedActor.clock(at),
+        _ACTS[reason],
+        row.id,
+        code=row.code,
+        channel=one.hold.channel,
+        cause=one.hold.cause,
+        count=one.hold.count,
+    )
 
 
 def shut(connection: Connection, app: App, names: Iterable[str], *, emergency: bool) -> list[Shut]:

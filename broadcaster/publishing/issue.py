@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from broadcaster.domain import editions
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import Role
 from broadcaster.domain.rules import CheckedAnnouncement, content_hash
 from broadcaster.publishing.press import Press, Stored, stored_as
@@ -24,15 +26,14 @@ def release(
     row: Announcement,
     checked: CheckedAnnouncement,
     *,
-    actor: str,
+    actor: Actor,
     role: Role,
-    now: datetime,
 ) -> Stored:
     """Publish the first edition and write it into the audit log."""
-    stored = first_edition(connection, press, row, checked, now)
+    stored = first_edition(connection, press, row, checked, actor.now)
     bound = content_hash(checked.fields, [area.code for area in checked.areas])
-    detail = audit_detail(stored, role=role, content=bound)
-    audit.append(connection, at=now, actor=actor, act="publish", subject=row.id, detail=detail)
+    details = {"role": role, "content": bound}
+    audit.append(connection, actor, Act.PUBLISH, row.id, **edition_details(stored), **details)
     return stored
 
 
@@ -74,12 +75,11 @@ def issue_edition(
     return replace(stored, edition=edition_id, number=frozen.number, channels=going, lane=lane)
 
 
-def audit_detail(stored: Stored, **more: Any) -> dict[str, Any]:
-    """What the audit keeps of a publication."""
+def edition_details(stored: Stored) -> dict[str, Any]:
+    """Return what the audit log holds of an edition that was issued."""
     return {
         "code": stored.code,
         "edition": stored.edition,
         "number": stored.number,
         "channels": stored.channels,
-        **more,
     }

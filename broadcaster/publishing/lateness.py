@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection
 
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.actor import NamedActor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.staff import second_person
 from broadcaster.store import accounts, audit, nudges
 from broadcaster.store.announcements import Announcement
@@ -62,9 +64,12 @@ def tell_late(connection: Connection, row: Announcement, planned: datetime, now:
     if not is_late(planned, now):
         return
     nudges.add(connection, people_of(connection, row), row.id, "late", now.timestamp())
-    detail = {
-        "code": row.code,
-        "planned": planned.isoformat(),
-        "minutes": int((now - planned).total_seconds() // 60),
-    }
-    audit.append(connection, at=now, actor="clock", act="late", subject=row.id, detail=detail)
+    audit.append(
+        connection,
+        NamedActor.clock(now),
+        Act.LATE,
+        row.id,
+        code=row.code,
+        planned=planned.isoformat(),
+        minutes=int((now - planned).total_seconds() // 60),
+    )

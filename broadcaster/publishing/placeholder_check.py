@@ -6,10 +6,10 @@ from sqlalchemy import Connection
 
 from broadcaster.domain import placeholders
 from broadcaster.domain.fields import Fields, InvalidAnnouncement
-from broadcaster.domain.lifecycle import Act
+from broadcaster.domain.lifecycle import Action
 from broadcaster.store import templates
 
-ACTS: tuple[Act, ...] = ("submit", "approve", "schedule", "publish", "correct")
+ACTS: tuple[Action, ...] = ("submit", "approve", "schedule", "publish", "correct")
 """Steps towards residents: none is taken with a blank."""
 
 
@@ -26,9 +26,11 @@ def require_filled(connection: Connection, fields: Fields, own: str = "") -> Non
         raise InvalidAnnouncement(problems)
 
 
-def require_filled_step(connection: Connection, act: Act, fields: Fields, own: str = "") -> None:
+def require_filled_step(
+    connection: Connection, action: Action, fields: Fields, own: str = ""
+) -> None:
     """Before a step towards residents: raises InvalidAnnouncement with each field that still holds
     a blank.
     """
-    if act in ACTS:
+    if action in ACTS:
         require_filled(connection, fields, own)

@@ -12,15 +12,18 @@ from sqlalchemy import Connection
 
 from broadcaster.app import App
 from broadcaster.domain import editions
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.codes import draw_code
 from broadcaster.domain.fields import InvalidAnnouncement, Problem
-from broadcaster.domain.lifecycle import Act, Role, may
+from broadcaster.domain.lifecycle import Action, Role, may
 from broadcaster.domain.rules import CheckedAnnouncement
 from broadcaster.publishing import placeholder_check
 from broadcaster.publishing.issue import release
 from broadcaster.publishing.press import Press, Stored, stored_as
-from broadcaster.publishing.transitions import held, moved, new_id, note
+from broadcaster.publishing.transitions import held, moved, new_id, row_details
 from broadcaster.store import announcements as rows
+from broadcaster.store import audit
 from broadcaster.store.announcements import Announcement
 from channels.base.contract import Edition, Site
 
@@ -32,8 +35,7 @@ def save_draft(
     press: Press,
     checked: CheckedAnnouncement,
     *,
-    actor: str,
-    now: datetime,
+    actor: Actor,
     announcement_id: str | None = None,
     role: Role = "author",
 ) -> Stored:
@@ -47,10 +49,9 @@ def save_draft(
         "edit",
         role=role,
         actor=actor,
-        now=now,
         announcement_id=announcement_id,
     )
-    note(connection, now, actor, "edit", row, role)
+    audit.append(connection, actor, Act.EDIT, row.id, **row_details(row), role=role)
     return stored_as(press, row)
 
 
@@ -59,8 +60,7 @@ def schedule(
     press: Press,
     checked: CheckedAnnouncement,
     *,
-    actor: str,
-    now: datetime,
+    actor: Actor,
     announcement_id: str | None = None,
     role: Role = "grant",
 ) -> Stored:
@@ -78,16 +78,15 @@ def schedule(
         "schedule",
         role=role,
         actor=actor,
-        now=now,
         announcement_id=announcement_id,
     )
-    note(
+    audit.append(
         connection,
-        now,
         actor,
-        "schedule",
-        row,
-        role,
+        Act.SCHEDULE,
+        row.id,
+        **row_details(row),
+        role=role,
         publish_at=checked.fields.publish_at.isoformat(),
     )
     return stored_as(press, row)
@@ -98,15 +97,14 @@ def unschedule(
     press: Press,
     announcement_id: str,
     *,
-    actor: str,
-    now: datetime,
+    actor: Actor,
     role: Role,
 ) -> Stored:
     """Take an announcement off the schedule; it stays approved. Raises NotAllowed."""
     row = held(connection, announcement_id)
     fields = row.fields.model_copy(update={"publish_at": None})
-    row = moved(connection, row, "unschedule", role, now, fields=fields, publish_at=None)
-    note(connection, now, actor, "unschedule", row, role)
+    row = moved(connection, row, "unschedule", role, actor.now, fields=fields, publish_at=None)
+    audit.append(connection, actor, Act.UNSCHEDULE, row.id, **row_details(row), role=role)
     return stored_as(press, row)
 
 
@@ -115,8 +113,7 @@ def publish(
     press: Press,
     checked: CheckedAnnouncement,
     *,
-    actor: str,
-    now: datetime,
+    actor: Actor,
     announcement_id: str | None = None,
     role: Role = "grant",
 ) -> Stored:
@@ -129,7 +126,6 @@ def publish(
             press,
             checked,
             actor=actor,
-            now=now,
             announcement_id=announcement_id,
             role=role,
         )
@@ -140,10 +136,9 @@ def publish(
         "publish",
         role=role,
         actor=actor,
-        now=now,
         announcement_id=announcement_id,
     )
-    return release(connection, press, row, checked, actor=actor, role=role, now=now)
+    return release(connection, press, row, checked, actor=actor, role=role)
 
 
 def publish_stored(
@@ -151,8 +146,7 @@ def publish_stored(
     press: Press,
     announcement_id: str,
     *,
-    actor: str,
-    now: datetime,
+    actor: Actor,
     role: Role = "grant",
 ) -> Stored:
     """Publish a stored announcement now, once however often it is asked. Raises NotAllowed,
@@ -160,25 +154,25 @@ def publish_stored(
     """
     row = held(connection, announcement_id)
     may(row.state, "publish", role)
-    checked = press.check(row.fields.model_copy(update={"publish_at": None}), now)
+    checked = press.check(row.fields.model_copy(update={"publish_at": None}), actor.now)
     row = moved(
         connection,
         row,
         "publish",
         role,
-        now,
+        actor.now,
         fields=checked.fields,
-        published_at=now.timestamp(),
+        published_at=actor.at,
         note="",
     )
-    return release(connection, press, row, checked, actor=actor, role=role, now=now)
+    return release(connection, press, row, checked, actor=actor, role=role)
 
 
 async def publish_now(
     app: App,
     checked: CheckedAnnouncement,
     *,
-    actor: str,
+    actor: Actor,
     announcement_id: str | None = None,
     role: Role = "grant",
 ) -> Stored:
@@ -190,7 +184,6 @@ async def publish_now(
         Press.of(app),
         checked,
         actor=actor,
-        now=app.clock(),
         announcement_id=announcement_id,
         role=role,
     )
@@ -228,42 +221,41 @@ def _put(
     connection: Connection,
     press: Press,
     checked: CheckedAnnouncement,
-    act: Act,
+    action: Action,
     *,
     role: Role,
-    actor: str,
-    now: datetime,
+    actor: Actor,
     announcement_id: str | None,
 ) -> Announcement:
-    """The announcement with these fields in the state that follows `act`: a new one, or the stored
+    """The announcement with these fields in the state that follows `action`: a new one, or the stored
     one changed.
     """
-    fields, at = checked.fields, now.timestamp()
+    fields, at = checked.fields, actor.at
     values: dict[str, Any] = {
         "publish_at": fields.publish_at.timestamp() if fields.publish_at else None,
-        "published_at": at if act == "publish" else None,
+        "published_at": at if action == "publish" else None,
     }
     if announcement_id is not None:
         return moved(
             connection,
             held(connection, announcement_id),
-            act,
+            action,
             role,
-            now,
+            actor.now,
             fields=fields,
             note="",
             **values,
         )
-    state = may("draft", act, role)
-    placeholder_check.require_filled_step(connection, act, fields)
+    state = may("draft", action, role)
+    placeholder_check.require_filled_step(connection, action, fields)
     row = Announcement(
-        id=new_id(now),
+        id=new_id(actor.now),
         code="",
         state=state,
         fields=fields,
         created_at=at,
         updated_at=at,
-        created_by=actor,
+        created_by=actor.name,
         note="",
         **values,
     )

@@ -7,12 +7,14 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from broadcaster.domain import rules
+from broadcaster.domain.actor import NamedActor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.fields import InvalidAnnouncement
 from broadcaster.domain.rules import CheckedAnnouncement, bound_of
 from broadcaster.publishing import lateness, placeholder_check
-from broadcaster.publishing.issue import audit_detail, first_edition
+from broadcaster.publishing.issue import edition_details, first_edition
 from broadcaster.publishing.press import Press, Stored
-from broadcaster.publishing.transitions import moved, note
+from broadcaster.publishing.transitions import moved, row_details
 from broadcaster.staff import second_person
 from broadcaster.store import announcements as rows
 from broadcaster.store import audit, nudges
@@ -50,15 +52,18 @@ def publish_due(connection: Connection, press: Press, *, now: datetime) -> list[
             released.append(went)
     for row in missed:
         lateness.tell_missed(connection, row, now)
-        note(connection, now, "clock", "miss", row, "clock", why=row.note)
-    for stored, row in zip(published, released, strict=True):
         audit.append(
             connection,
-            at=now,
-            actor="clock",
-            act="publish",
-            subject=stored.id,
-            detail=audit_detail(stored),
+            NamedActor.clock(now),
+            Act.MISS,
+            row.id,
+            **row_details(row),
+            role="clock",
+            why=row.note,
+        )
+    for stored, row in zip(published, released, strict=True):
+        audit.append(
+            connection, NamedActor.clock(now), Act.PUBLISH, stored.id, **edition_details(stored)
         )
         lateness.tell_late(connection, row, lateness.planned_at(row.publish_at), now)
     return published
@@ -116,7 +121,15 @@ def lapse(
     )
     people = second_person.people_of(connection, row, tree=press.tree, city=press.site.city)
     nudges.add(connection, people, row.id, "lapsed", now.timestamp())
-    note(connection, now, "clock", "lapse", row, "clock", why=why)
+    audit.append(
+        connection,
+        NamedActor.clock(now),
+        Act.LAPSE,
+        row.id,
+        **row_details(row),
+        role="clock",
+        why=why,
+    )
     return row
 
 
@@ -127,5 +140,7 @@ def end_expired(connection: Connection, now: datetime) -> list[str]:
         for row in rows.ended(connection, now.timestamp())
     ]
     for row in over:
-        note(connection, now, "clock", "end", row, "clock")
+        audit.append(
+            connection, NamedActor.clock(now), Act.END, row.id, **row_details(row), role="clock"
+        )
     return [row.id for row in over]

@@ -1,4 +1,4 @@
-"""Transitions: an announcement held, moved by a conditional update, and the act written into the
+"""Transitions: an announcement held, moved by a conditional update, and its details for the
 audit log.
 """
 
@@ -9,10 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from broadcaster.domain.lifecycle import Act, NotAllowed, Role, may
+from broadcaster.domain.lifecycle import Action, NotAllowed, Role, may
 from broadcaster.publishing import placeholder_check
 from broadcaster.store import announcements as rows
-from broadcaster.store import audit
 from broadcaster.store.announcements import Announcement
 
 
@@ -32,14 +31,19 @@ def held(connection: Connection, announcement_id: str) -> Announcement:
 
 
 def moved(
-    connection: Connection, row: Announcement, act: Act, role: Role, now: datetime, **values: Any
+    connection: Connection,
+    row: Announcement,
+    action: Action,
+    role: Role,
+    now: datetime,
+    **values: Any,
 ) -> Announcement:
-    """The announcement after `act`, moved by a conditional update; raises NotAllowed."""
-    if row.training and act in ("publish", "schedule"):
+    """The announcement after `action`, moved by a conditional update; raises NotAllowed."""
+    if row.training and action in ("publish", "schedule"):
         raise NotAllowed("Pengumuman latihan ini tidak pernah dikirim.")
-    state = may(row.state, act, role)
+    state = may(row.state, action, role)
     placeholder_check.require_filled_step(
-        connection, act, values.get("fields", row.fields), row.blanks
+        connection, action, values.get("fields", row.fields), row.blanks
     )
     if not rows.move(connection, row, state, now.timestamp(), **values):
         raise NotAllowed(
@@ -48,15 +52,6 @@ def moved(
     return replace(row, state=state, updated_at=now.timestamp(), **values)
 
 
-def note(
-    connection: Connection,
-    now: datetime,
-    actor: str,
-    act: Act,
-    row: Announcement,
-    role: Role,
-    **more: Any,
-) -> None:
-    """Write an act into the audit log; the last of its transaction."""
-    detail = {"code": row.code, "state": row.state, "role": role, **more}
-    audit.append(connection, at=now, actor=actor, act=act, subject=row.id, detail=detail)
+def row_details(row: Announcement) -> dict[str, str]:
+    """Return what the audit log holds of an announcement beside its id: code and state after."""
+    return {"code": row.code, "state": row.state}

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from broadcaster.app import App
+from broadcaster.domain.actor import Actor
 from broadcaster.domain.inbox_events import decode, sealed_as
 from broadcaster.residents import register
 from broadcaster.store import erasing as store
@@ -39,7 +40,7 @@ class Erased:
     cleared: bool = False
 
 
-async def erase(app: App, channel: str, text: str, *, actor: str) -> Erased:
+async def erase(app: App, channel: str, text: str, *, actor: Actor) -> Erased:
     """Erase an address as `parse_address` gives it; counts of deliveries stay.
 
     The address goes last: whoever is interrupted can begin again.
@@ -48,13 +49,13 @@ async def erase(app: App, channel: str, text: str, *, actor: str) -> Erased:
     return await erase_row(app, row, actor=actor) if row is not None else Erased(erased=False)
 
 
-async def erase_row(app: App, row: AddressRow, *, actor: str) -> Erased:
+async def erase_row(app: App, row: AddressRow, *, actor: Actor) -> Erased:
     """Erase one address that was found, whether or not our key opens it."""
     known = await app.database.read(_traits, row.id)
     if known is None:
         return Erased(erased=False)
     await _forget_receipts(app, known)
-    if not await app.database.write(_forget, app, row.id, actor):
+    if not await app.database.write(_forget, row.id, actor):
         return Erased(erased=False)  # somebody else was quicker
     cleared = await asyncio.to_thread(remnants.clear, app.database, TABLES)
     return Erased(erased=True, cleared=cleared)
@@ -65,13 +66,13 @@ def _traits(connection: Connection, address_id: int) -> Traits | None:
     return store.traits(connection, row) if row is not None else None
 
 
-def _forget(connection: Connection, app: App, address_id: int, actor: str) -> bool:
+def _forget(connection: Connection, address_id: int, actor: Actor) -> bool:
     row = residents.get(connection, address_id)
     if row is None:
         return False
     store.erase(connection, row)
     residents.erase_row(connection, row)
-    register.note_erasure(connection, app, row.id, channel=row.channel, actor=actor)
+    register.note_erasure(connection, row.id, channel=row.channel, actor=actor)
     return True
 
 

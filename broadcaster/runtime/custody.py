@@ -15,12 +15,14 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import structlog
 from sqlalchemy import Connection, make_url
 
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.runtime.config import Settings
 from broadcaster.store import audit, ledger
@@ -281,7 +283,7 @@ class Adopted:
 
 
 def adopt(
-    connection: Connection, settings: Settings, *, actor: str, at: datetime, stop: bool | None
+    connection: Connection, settings: Settings, *, actor: Actor, stop: bool | None
 ) -> Adopted:
     """Make this the database's home and send again; `stop`: what waits is stopped (None: nothing
     may wait). Raises NotAllowed.
@@ -300,12 +302,15 @@ def adopt(
         8
     )  # marks of its earlier life, on whichever machine, count no more
     store.settle(connection, _written(here(connection, settings), identity), mark)
-    detail: dict[str, Any] = {
-        "because": known.held_because,
-        "count": waits.messages,
-        "stopped": bool(stop),
-    }
-    audit.append(connection, at=at, actor=actor, act="adopt", subject="database", detail=detail)
+    audit.append(
+        connection,
+        actor,
+        Act.ADOPT,
+        "database",
+        because=known.held_because,
+        count=waits.messages,
+        stopped=bool(stop),
+    )
     return Adopted(
         because=known.held_because, waiting=waits, stopped=bool(stop), identity=identity, mark=mark
     )

@@ -11,6 +11,7 @@ from babel.numbers import format_decimal
 from sqlalchemy import Connection, func, select
 
 from broadcaster.app import App
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.fields import Fields
 from broadcaster.domain.signatures import decode
 from broadcaster.publishing import publications, schedule
@@ -81,8 +82,7 @@ def add_drafts(connection: Connection, press: Press, now: datetime) -> None:
                 connection,
                 press,
                 checked,
-                actor=f"{ACTOR}:{item.key}",
-                now=now,
+                actor=NamedActor(name=f"{ACTOR}:{item.key}", now=now),
                 announcement_id=stored,
             )
 
@@ -95,7 +95,11 @@ def publish_draft(connection: Connection, press: Press, key: str, now: datetime)
         return None
     checked = press.check(Fields.read(item.raw), now)
     return publications.publish(
-        connection, press, checked, actor=ACTOR, now=now, announcement_id=waiting[key]
+        connection,
+        press,
+        checked,
+        actor=NamedActor(name=ACTOR, now=now),
+        announcement_id=waiting[key],
     )
 
 
@@ -143,7 +147,9 @@ def _add_history(connection: Connection, press: Press, now: datetime) -> None:
 def _publish_past(connection: Connection, press: Press, item: Item) -> None:
     if item.published_at is not None:
         checked = press.check(Fields.read(item.raw), item.published_at)
-        publications.publish(connection, press, checked, actor=ACTOR, now=item.published_at)
+        publications.publish(
+            connection, press, checked, actor=NamedActor(name=ACTOR, now=item.published_at)
+        )
 
 
 def _count_residents(connection: Connection) -> int:

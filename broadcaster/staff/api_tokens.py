@@ -3,38 +3,30 @@
 from sqlalchemy import Connection
 
 from broadcaster.app import App
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.store import audit, tokens
 from channels.base.rendering import one_line
 
 
-async def add_token(app: App, name: str, scopes: list[str], *, actor: str) -> str:
+async def add_token(app: App, name: str, scopes: list[str], *, actor: Actor) -> str:
     """Make an API token; its secret, which is shown only now. Raises BadToken."""
 
     def transaction(connection: Connection) -> str:
         secret = tokens.add(connection, name, scopes)
-        detail = {"scopes": scopes}
-        audit.append(
-            connection,
-            at=app.clock(),
-            actor=actor,
-            act="token_add",
-            subject=f"token:{one_line(name)}",
-            detail=detail,
-        )
+        audit.append(connection, actor, Act.TOKEN_ADD, f"token:{one_line(name)}", scopes=scopes)
         return secret
 
     return await app.database.write(transaction)
 
 
-async def revoke_token(app: App, name: str, *, actor: str) -> None:
+async def revoke_token(app: App, name: str, *, actor: Actor) -> None:
     """End an API token at once. Raises NotAllowed where none of that name is in force."""
 
     def transaction(connection: Connection) -> None:
         if not tokens.revoke(connection, name):
             raise NotAllowed(f"Token {name!r} tidak ada atau sudah dicabut.")
-        audit.append(
-            connection, at=app.clock(), actor=actor, act="token_revoke", subject=f"token:{name}"
-        )
+        audit.append(connection, actor, Act.TOKEN_REVOKE, f"token:{name}")
 
     await app.database.write(transaction)

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection
 
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.runtime.csv_safe import line as csv_line
 from broadcaster.store import audit, audit_lists
 from broadcaster.store.audit_lists import Line, Wanted
@@ -86,23 +88,14 @@ async def exported(database: Database, wanted: Wanted, form: Form) -> AsyncItera
         yield "".join(written(line) for line in lines)
 
 
-def note_export(
-    connection: Connection, *, now: datetime, actor: str, wanted: Wanted, form: Form
-) -> None:
-    """Who took a copy of which part of the log is itself in the log."""
+def note_export(connection: Connection, actor: Actor, wanted: Wanted, form: Form) -> None:
+    """Audit that a copy of this part of the log is taken."""
     asked = {
         name: value
         for name in ("actor", "act", "subject", "since", "until")
         if (value := getattr(wanted, name))
     }
-    audit.append(
-        connection,
-        at=now,
-        actor=actor,
-        act="audit_export",
-        subject="audit",
-        detail={"form": form, "wanted": asked},
-    )
+    audit.append(connection, actor, Act.AUDIT_EXPORT, "audit", form=form, wanted=asked)
 
 
 def time_text(seconds: float) -> str:

@@ -11,9 +11,9 @@ import msgspec
 
 from broadcaster.app import App
 from broadcaster.domain.accounts import BadAccount
+from broadcaster.domain.actor import StaffActor
 from broadcaster.domain.credentials import new_password
 from broadcaster.staff import contact
-from broadcaster.staff.own_account import Owner
 from broadcaster.store.accounts import REACHED_BY
 from channels.base.contract import Receipt
 from channels.base.rendering import fill, one_line
@@ -21,7 +21,7 @@ from channels.base.staff_messages import Inviting, Note
 from subscribers.vault import SealBroken, Vault
 
 HOLDS_SECONDS = 900.0
-"""How long a code may be typed."""
+"""Lifetime of a code."""
 _SEAL = "new mail"
 
 
@@ -30,7 +30,7 @@ class NotSent(BadAccount):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What the page carries: whose address is to be which, since when (epoch seconds), and the code
+    """The request that the page carries: account, new address, time (epoch seconds), and the code
     that proves it.
     """
 
@@ -40,7 +40,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     mail: str
 
 
-async def send_code(app: App, owner: Owner, mail: str) -> bytes:
+async def send_code(app: App, actor: StaffActor, mail: str) -> bytes:
     """Send a code to an address that `accounts.read_mail` gave; what the page carries until it
     comes back. Raises NotSent.
     """
@@ -54,9 +54,9 @@ async def send_code(app: App, owner: Owner, mail: str) -> bytes:
     )
     if channel is None:
         raise NotSent("Email belum dibuka di sini, jadi alamatnya tidak dapat dikonfirmasi.")
-    asked = Asked(account=owner.account.id, at=owner.at, code=new_password()[:9], mail=mail)
+    asked = Asked(account=actor.account.id, at=actor.at, code=new_password()[:9], mail=mail)
     values = {
-        "person": one_line(owner.account.full_name),
+        "person": one_line(actor.account.full_name),
         "code": asked.code,
         "site": app.site,
         "training": False,
@@ -73,7 +73,7 @@ async def send_code(app: App, owner: Owner, mail: str) -> bytes:
     return app.vault.seal(_SEAL, msgspec.json.encode(asked).decode())
 
 
-def confirmed(vault: Vault, owner: Owner, sealed: bytes, code: str) -> str:
+def confirmed(vault: Vault, actor: StaffActor, sealed: bytes, code: str) -> str:
     """The address whose code came back; raises BadAccount where it is wrong, too late, or somebody
     else's.
     """
@@ -81,7 +81,7 @@ def confirmed(vault: Vault, owner: Owner, sealed: bytes, code: str) -> str:
         asked = msgspec.json.decode(vault.open(_SEAL, sealed), type=Asked)
     except (SealBroken, msgspec.DecodeError) as error:
         raise BadAccount(_AGAIN) from error
-    if asked.account != owner.account.id or not 0 <= owner.at - asked.at <= HOLDS_SECONDS:
+    if asked.account != actor.account.id or not 0 <= actor.at - asked.at <= HOLDS_SECONDS:
         raise BadAccount(_AGAIN)
     given = "".join(character for character in code.lower() if character.isalnum())
     if not secrets.compare_digest(given.encode(), asked.code.replace("-", "").encode()):

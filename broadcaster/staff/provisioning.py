@@ -13,6 +13,8 @@ from sqlalchemy import Connection
 from broadcaster.app import App
 from broadcaster.domain import accounts as rules
 from broadcaster.domain.accounts import NAME_LIMIT, Account, AccountRole, BadAccount
+from broadcaster.domain.actor import SIGN_ON, StaffActor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.staff import account_alerts
 from broadcaster.staff.oidc_claims import Identity
 from broadcaster.staff.sign_in import open_session
@@ -22,10 +24,6 @@ from broadcaster.store.accounts import LastAdmin
 from broadcaster.store.sessions import Session
 
 NAMES_TRIED = 1000
-SIGN_ON = "oidc"
-"""Name of the city's sign-on: as the way that a session began, and as the actor who gives accounts
-and roles.
-"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,8 +54,14 @@ def enter(
     The session that the browser had `before` ends. `hint` is the sealed id token.
     """
     mapping = rules.read_role_mapping(app.settings.oidc_roles)
-    detail = {"from": browser.address, "agent": browser.agent}
-    admission = admit(connection, identity, mapping, now=app.clock(), detail=detail)
+    admission = admit(
+        connection,
+        identity,
+        mapping,
+        now=app.clock(),
+        place=browser.address,
+        agent=browser.agent,
+    )
     if admission.problem or admission.account is None:
         return admission, ""
     if before is not None:
@@ -71,48 +75,55 @@ def admit(
     mapping: Mapping[str, AccountRole],
     *,
     now: datetime,
-    detail: Mapping[str, Any],
+    place: str,
+    agent: str,
 ) -> Admission:
     """Find or make the account of a proved person and give it the roles that the provider names.
 
     Whoever has no role gets no account; whoever had one loses it, with every session, and cannot
-    come in. The last pengelola is kept. `detail` goes into the audit. Only issuer and subject find
-    an account: nobody takes one over by its name or email.
+    come in. The last pengelola is kept. `place` and `agent`, the browser, go into the audit. Only
+    issuer and subject find an account: nobody takes one over by its name or email.
     """
-    detail = {**detail, "way": SIGN_ON}
     roles = rules.mapped_roles(identity.values, mapping)
     account = accounts.by_subject(connection, identity.issuer, identity.subject)
     if account is None and not roles:
         return Admission(account=None, problem="no_role")
     if account is None:
         account = _make(connection, identity, roles, now)
-        account_alerts.tell(connection, "account_add", account, by=SIGN_ON, at=now.timestamp())
-        _note(connection, account, "account_add", now, {**detail, "roles": roles})
+        account_alerts.tell(connection, Act.ACCOUNT_ADD, account, by=SIGN_ON, at=now.timestamp())
+        actor = StaffActor(account=account, now=now, place=place)
+        _append(connection, actor, Act.ACCOUNT_ADD, agent, roles=roles)
     elif account.disabled_at is not None:
-        _note(connection, account, "sign_in_failed", now, {**detail, "why": "disabled"})
+        actor = StaffActor(account=account, now=now, place=place)
+        _append(connection, actor, Act.SIGN_IN_FAILED, agent, why="disabled")
         return Admission(account=account, problem="disabled")
-    admission = _follow(connection, account, roles, now, detail)
+    actor = StaffActor(account=account, now=now, place=place)
+    admission = _follow(connection, actor, roles, agent)
     if admission.problem:
         sessions.end_all(connection, account.id)
-        _note(connection, account, "sign_in_failed", now, {**detail, "why": admission.problem})
+        _append(connection, actor, Act.SIGN_IN_FAILED, agent, why=admission.problem)
     return admission
 
 
+def _append(
+    connection: Connection, actor: StaffActor, act: Act, agent: str, /, **details: Any
+) -> None:
+    """Audit an act of the city's sign-on."""
+    audit.append(connection, actor, act, actor.name, agent=agent, way=SIGN_ON, **details)
+
+
 def _follow(
-    connection: Connection,
-    account: Account,
-    roles: tuple[AccountRole, ...],
-    now: datetime,
-    detail: Mapping[str, Any],
+    connection: Connection, actor: StaffActor, roles: tuple[AccountRole, ...], agent: str
 ) -> Admission:
     """Give an account the provider's roles, and the last pengelola their own besides."""
+    account = actor.account
     changed, last_admin = _with_roles(connection, account, roles)
     if changed.roles != account.roles:
-        account_alerts.tell(connection, "account_roles", changed, by=SIGN_ON, at=now.timestamp())
+        account_alerts.tell(connection, Act.ACCOUNT_ROLES, changed, by=SIGN_ON, at=actor.at)
         states = {"before": account.roles, "after": changed.roles}
-        _note(connection, account, "account_roles", now, {**detail, **states})
+        _append(connection, actor, Act.ACCOUNT_ROLES, agent, **states)
     if last_admin:
-        _note(connection, account, "last_admin_kept", now, {**detail, "provider": roles})
+        _append(connection, actor, Act.LAST_ADMIN_KEPT, agent, provider=roles)
     problem: Literal["", "no_role"] = "" if roles else "no_role"
     return Admission(account=changed, problem=problem, kept_admin=last_admin)
 
@@ -174,10 +185,3 @@ def _email(text: str) -> str:
         return validate_email(text, check_deliverability=False).normalized if text else ""
     except EmailNotValidError:
         return ""
-
-
-def _note(
-    connection: Connection, account: Account, act: str, now: datetime, detail: Mapping[str, Any]
-) -> None:
-    actor = account.actor
-    audit.append(connection, at=now, actor=actor, act=act, subject=actor, detail=detail)

@@ -12,9 +12,10 @@ from sqlalchemy import Connection
 from broadcaster.app import App
 from broadcaster.domain import credentials
 from broadcaster.domain.accounts import Account
-from broadcaster.staff.sign_in import Outcome, note, note_failure, open_session
+from broadcaster.domain.audit_acts import Act
+from broadcaster.staff.sign_in import Outcome, actor_at, note_failure, open_session
 from broadcaster.staff.sign_in_throttle import Browser, asker_of
-from broadcaster.store import accounts, code_guard, nudges, sessions, sign_in_throttle
+from broadcaster.store import accounts, audit, code_guard, nudges, sessions, sign_in_throttle
 from broadcaster.store.sessions import HALF, Session
 from broadcaster.store.sign_in_throttle import Asker
 from subscribers.vault import SealBroken
@@ -92,7 +93,8 @@ def _refuse(
     if not code_guard.count_wrong(connection, account.id, _guarded(asker), at):
         return Outcome(problem="signin.code.wrong")
     sessions.end_way(connection, account.id, HALF)
-    note(connection, app, account, "codes_stopped", browser)
+    actor = actor_at(app, account, browser)
+    audit.append(connection, actor, Act.CODES_STOPPED, actor.name, agent=browser.agent)
     if code_guard.must_tell(connection, account.id, at):
         nudges.add(connection, [account], account.actor, "codes_stopped", at)
     return Outcome(problem="signin.code.stopped", wait=int(code_guard.COOLING_SECONDS))

@@ -6,7 +6,7 @@ call these and show the outcome; cookies and addresses are theirs.
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import structlog
 from sqlalchemy import Connection
@@ -15,6 +15,8 @@ from broadcaster.app import App
 from broadcaster.domain import accounts as rules
 from broadcaster.domain import credentials
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.actor import StaffActor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.runtime.i18n import Words
 from broadcaster.runtime.password_hashing import RETRY_SECONDS, Busy
 from broadcaster.staff.sign_in_throttle import Browser, asker_of, begin_try, rank_of
@@ -86,7 +88,8 @@ async def confirm_password(app: App, browser: Browser, account: Account, passwor
         return Outcome(problem="signin.wait", wait=turn.wait)
     stored, _sealed, _step = await app.database.read(accounts.secrets_of, account.id)
     if not await app.hasher.run(partial(credentials.password_fits, stored, password)):
-        await app.database.write(_append, app, account, "password_failed")
+        actor = actor_at(app, account, browser)
+        await app.database.write(audit.append, actor, Act.PASSWORD_FAILED, actor.name)
         return Outcome(problem="staff.account.password.wrong")
     await app.database.write(sign_in_throttle.succeed, asker)
     return Outcome(stored=stored)
@@ -114,35 +117,31 @@ def open_session(
         hint=hint,
     )
     if way != HALF:
-        note(connection, app, account, "sign_in", browser, way=way)
+        actor = actor_at(app, account, browser)
+        audit.append(connection, actor, Act.SIGN_IN, actor.name, agent=browser.agent, way=way)
     return value
 
 
 def sign_out(connection: Connection, app: App, session: Session, browser: Browser) -> None:
     """End a session."""
     sessions.end(connection, session.id, session.account.id)
-    note(connection, app, session.account, "sign_out", browser)
+    actor = actor_at(app, session.account, browser)
+    audit.append(connection, actor, Act.SIGN_OUT, actor.name, agent=browser.agent)
 
 
-def note(
-    connection: Connection,
-    /,
-    app: App,
-    account: Account,
-    act: str,
-    browser: Browser,
-    **more: Any,
-) -> None:
-    """Audit an act of somebody at a browser on their own account."""
-    detail = {"from": browser.address, "agent": browser.agent, **more}
-    _append(connection, app, account, act, detail)
+def actor_at(app: App, account: Account, browser: Browser) -> StaffActor:
+    """Return somebody at a browser as the actor on their own account."""
+    return StaffActor(account=account, now=app.clock(), place=browser.address)
 
 
 async def note_failure(app: App, browser: Browser, account: Account | None) -> None:
     """Audit a failed try; an unknown name may be a mistyped password and is written nowhere."""
     log.warning("sign_in_failed", known=account is not None)
     if account is not None:
-        await app.database.write(note, app, account, "sign_in_failed", browser)
+        actor = actor_at(app, account, browser)
+        await app.database.write(
+            audit.append, actor, Act.SIGN_IN_FAILED, actor.name, agent=browser.agent
+        )
 
 
 def _succeed(
@@ -185,14 +184,3 @@ def _account_and_hash(connection: Connection, name: str) -> tuple[Account | None
     except rules.BadAccount:
         return None, ""
     return account, accounts.secrets_of(connection, account.id)[0] if account else ""
-
-
-def _append(
-    connection: Connection,
-    app: App,
-    account: Account,
-    act: str,
-    detail: dict[str, Any] | None = None,
-) -> None:
-    actor = account.actor
-    audit.append(connection, at=app.clock(), actor=actor, act=act, subject=actor, detail=detail)

@@ -11,17 +11,18 @@ import hashlib
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, insert, select, text, update
 
+from broadcaster.domain.actor import Actor
+from broadcaster.domain.audit_acts import Act
 from broadcaster.store.audit_tables import audit, audit_tail
 from broadcaster.store.database import is_sqlite
 
 BEGINNING = bytes(32)
-"""What the first row names as the digest before it."""
+"""The digest that the first row has as the one before it."""
 _APPENDING = 0x5349_4152_4155
 """Advisory lock: one transaction appends at a time (SQLite has one writer anyway)."""
 _place: ContextVar[str] = ContextVar("place", default="")
@@ -57,38 +58,28 @@ class Forgotten(BrokenChain):
 
 
 def come_from(place: str) -> None:
-    """Say where the acts of this request, or of this command, come from; `append` writes it down
-    beside each.
-    """
+    """Set the place of this request or command: `append` adds it where the actor has none of its own."""
     _place.set(place)
 
 
-def append(
-    connection: Connection,
-    *,
-    at: datetime,
-    actor: str,
-    act: str,
-    subject: str,
-    detail: Mapping[str, Any] | None = None,
-) -> int:
-    """Write down who did what to what; the row's id. Call it last in a transaction: on PostgreSQL
-    it waits its turn.
+def append(connection: Connection, actor: Actor, act: Act, subject: str, /, **details: Any) -> int:
+    """Append a row and return its id. Call it last in a transaction: on PostgreSQL it waits its turn.
 
-    `detail`: `from` is the place (default: where the request came from), `before` and `after` what
-    changed.
+    `details`: `before` and `after` are what changed. The actor's place (default: that of the
+    request or command) is added as `from`.
     """
     sqlite = is_sqlite(connection)
     if not sqlite:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _APPENDING})
     last, previous = _tail(connection)
-    told = {"from": _place.get(), **(detail or {})} if _place.get() else detail or {}
+    place = actor.place or _place.get()
+    detail = {"from": place, **details} if place else details
     row: dict[str, Any] = {
-        "at": at.timestamp(),
-        "actor": actor,
-        "act": act,
+        "at": actor.at,
+        "actor": actor.name,
+        "act": str(act),
         "subject": subject,
-        "detail": msgspec.json.encode(told, order="sorted").decode(),
+        "detail": msgspec.json.encode(detail, order="sorted").decode(),
     }
     digest = _digest(previous, row)
     # SQLite would give the number of a removed last row once more
@@ -107,7 +98,7 @@ def append(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One row: who did what to what, with what came of it; `at` in epoch seconds."""
+    """A row of the log; `at` in epoch seconds. `act` is text: a log may hold acts of older versions."""
 
     id: int
     at: float
@@ -118,13 +109,13 @@ class Entry:
 
 
 def about(connection: Connection, subject: str) -> list[Entry]:
-    """Everything that was done to one thing, the oldest first."""
+    """Return the rows about one subject, the oldest first."""
     rows = connection.execute(select(audit).where(audit.c.subject == subject).order_by(audit.c.id))
     return [read(row) for row in rows]
 
 
 def read(row: Row[Any]) -> Entry:
-    """A row of the table as people read it."""
+    """Convert a row of the table."""
     detail = msgspec.json.decode(row.detail)
     return Entry(
         id=row.id, at=row.at, actor=row.actor, act=row.act, subject=row.subject, detail=detail

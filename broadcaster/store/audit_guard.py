@@ -1,8 +1,7 @@
-"""What keeps the audit log append-only in the database itself: triggers that refuse to change or
-remove a row.
+"""Triggers that keep the audit log append-only: the database refuses to change or remove a row.
 
-Who may alter tables can take them away again; then the chain, and a head noted elsewhere, still
-tell (audit.py).
+Whoever may alter tables can drop them; the chain, and a head noted elsewhere, still tell
+(audit.py).
 """
 
 from sqlalchemy import DDL, Table, event

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Column, ColumnElement, Connection, Row, Select, case, func, select
 
+from broadcaster.domain.audit_acts import Act
 from broadcaster.store import audit
 from broadcaster.store.audit import Entry
 from broadcaster.store.audit_tables import audit as table
@@ -25,7 +26,7 @@ _APART = ("from", "before", "after", "state")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
-    """What is looked for; empty: no restriction. `since` <= when < `until`, epoch seconds."""
+    """Filters; empty: no restriction. `since` <= at < `until`, epoch seconds."""
 
     actor: str = ""
     act: str = ""
@@ -36,8 +37,8 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """One row with its place in the chain (hex); `state`: in which state the announcement was
-    before, "" if unknown.
+    """A row with its place in the chain (hex); `state` is the announcement's state before, "" if
+    unknown.
     """
 
     entry: Entry
@@ -47,12 +48,12 @@ class Line:
 
     @property
     def place(self) -> str:
-        """Where it came from, "" if unknown."""
+        """The place that it came from, "" if unknown."""
         return str(self.entry.detail.get("from", ""))
 
     @property
     def before(self) -> Mapping[str, Any]:
-        """What was, of what changed."""
+        """The values before, of the fields that changed."""
         return {
             **({"state": self.state} if self._moved and self.state else {}),
             **self._mapping("before"),
@@ -60,7 +61,7 @@ class Line:
 
     @property
     def after(self) -> Mapping[str, Any]:
-        """What is, of what changed."""
+        """The values after, of the fields that changed."""
         return {
             **({"state": self.entry.detail["state"]} if self._moved else {}),
             **self._mapping("after"),
@@ -68,7 +69,7 @@ class Line:
 
     @property
     def more(self) -> Mapping[str, Any]:
-        """What else was written down."""
+        """All other details."""
         return {name: value for name, value in self.entry.detail.items() if name not in _APART}
 
     @property
@@ -91,7 +92,7 @@ class Page:
 def page(
     connection: Connection, wanted: Wanted, *, before: int = 0, limit: int = PAGE_SIZE
 ) -> Page:
-    """One page; `before`: only rows older than this one."""
+    """Return a page of rows; `before`: only rows older than this id."""
     statement = _statement(wanted).order_by(table.c.id.desc()).limit(limit + 1)
     if before:
         statement = statement.where(table.c.id < before)
@@ -102,18 +103,18 @@ def page(
 
 
 def chunk(connection: Connection, wanted: Wanted, after: int, limit: int = CHUNK) -> list[Line]:
-    """The next rows of an export, the oldest first; `after` is the id of the last one before, 0 at
-    the beginning.
+    """Return the next rows of an export, the oldest first; `after` is the last id so far, 0 at the
+    beginning.
     """
     statement = _statement(wanted).where(table.c.id > after).order_by(table.c.id).limit(limit)
     return [_line(row) for row in connection.execute(statement)]
 
 
-def latest(connection: Connection, acts: Collection[str], since: float, limit: int) -> list[Entry]:
-    """The last rows of these acts since then, the newest first."""
+def latest(connection: Connection, acts: Collection[Act], since: float, limit: int) -> list[Entry]:
+    """Return the last rows of these acts since then, the newest first."""
     wanted = (
         select(table)
-        .where(table.c.act.in_(acts), table.c.at >= since)
+        .where(table.c.act.in_([act.value for act in acts]), table.c.at >= since)
         .order_by(table.c.id.desc())
         .limit(limit)
     )
@@ -121,12 +122,12 @@ def latest(connection: Connection, acts: Collection[str], since: float, limit: i
 
 
 def actors(connection: Connection) -> list[str]:
-    """Everybody who ever did something."""
+    """List every actor in the log."""
     return _distinct(connection, table.c.actor)
 
 
 def acts(connection: Connection) -> list[str]:
-    """Everything that was ever done."""
+    """List every act in the log."""
     return _distinct(connection, table.c.act)
 
 

@@ -26,6 +26,11 @@ class Template:
     actor: str
     blanks: frozenset[str] = frozenset()
 
+    @property
+    def subject(self) -> str:
+        """How the audit log names it."""
+        return f"template:{self.id}"
+
 
 class NameTaken(Exception):
     """Another template has this name."""

@@ -17,6 +17,7 @@ from sqlalchemy import select, text, update
 from structlog.testing import capture_logs
 
 from broadcaster.app import App, open_app
+from broadcaster.domain.actor import NamedActor
 from broadcaster.inbound import inbox, replies
 from broadcaster.publishing import publications
 from broadcaster.publishing.press import Press
@@ -212,7 +213,9 @@ async def test_a_schedule_is_published_when_its_time_has_come(house: House) -> N
     app = await house.app(channel)
     soon = datetime.now(UTC) + timedelta(hours=1)
     checked = Press.of(app).examine(notice(publish_at=soon.isoformat()), app.clock())
-    stored = await publications.publish_now(app, checked, actor="test")
+    stored = await publications.publish_now(
+        app, checked, actor=NamedActor(name="test", now=app.clock())
+    )
     assert stored.status == "scheduled"
     async with working(
         replace(app, clock=lambda: datetime.now(UTC) + timedelta(hours=1, seconds=5))

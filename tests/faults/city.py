@@ -20,6 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from broadcaster.app import App
+from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
 from broadcaster.publishing.press import Press, Stored
 from broadcaster.simulation.ports import free_port
@@ -188,7 +189,9 @@ class City:
         checked = Press.of(self.app).examine(fields, self.app.clock())
         self.areas[mark] = areas
         self.published[mark] = await self._insist(
-            lambda: publications.publish_now(self.app, checked, actor="uji")
+            lambda: publications.publish_now(
+                self.app, checked, actor=NamedActor(name="uji", now=self.app.clock())
+            )
         )
 
     async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
@@ -212,7 +215,7 @@ class City:
             fields["expires"] = (datetime.now(UTC) + timedelta(seconds=expires_in)).isoformat()
         checked = Press.of(self.app).examine(fields, self.app.clock())
         correcting = (corrections.correct, Press.of(self.app), self.published[after].id, checked)
-        why = {"reason": "Jamnya keliru.", "actor": "uji", "now": self.app.clock()}
+        why = {"reason": "Jamnya keliru.", "actor": NamedActor(name="uji", now=self.app.clock())}
         stored = await self._insist(lambda: self.app.database.write(*correcting, **why))
         self.published[mark] = stored
         await publications.ring(self.app, stored)

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 
 from broadcaster.app import App, open_app
+from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
 from broadcaster.publishing.press import Press, Stored
 from broadcaster.runtime import config
@@ -120,7 +121,7 @@ class Running:
         press = Press.of(self.app)
         checked = press.examine({**fields, **changes}, self.clock())
         return await self.app.database.write(
-            publications.publish, press, checked, actor="test", now=self.clock()
+            publications.publish, press, checked, actor=NamedActor(name="test", now=self.clock())
         )
 
     async def correct(
@@ -135,8 +136,7 @@ class Running:
             stored.id,
             checked,
             reason=reason,
-            actor="test",
-            now=self.clock(),
+            actor=NamedActor(name="test", now=self.clock()),
         )
 
     async def withdraw(self, stored: Stored, reason: str) -> Stored:
@@ -146,8 +146,7 @@ class Running:
             Press.of(self.app),
             stored.id,
             reason=reason,
-            actor="test",
-            now=self.clock(),
+            actor=NamedActor(name="test", now=self.clock()),
         )
 
     async def token(self, *scopes: str) -> str:

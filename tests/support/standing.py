@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import select
 
 from broadcaster.app import App
+from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
 from broadcaster.publishing.press import Press, Stored
 from broadcaster.simulation.providers import Providers
@@ -171,8 +172,7 @@ class Chronicle:
             press,
             story.stored.id,
             reason=reason,
-            actor="t",
-            now=self.city.app.clock(),
+            actor=NamedActor(name="t", now=self.city.app.clock()),
         )
         self._follows(story, None)
 
@@ -187,10 +187,9 @@ class Chronicle:
         app = self.city.app
         press = Press.of(app)
         checked = press.examine(fields, app.clock())
+        actor = NamedActor(name="t", now=app.clock())
         return app.database.write_now(
-            lambda connection: act(
-                connection, press, *args, checked, **more, actor="t", now=app.clock()
-            )
+            lambda connection: act(connection, press, *args, checked, **more, actor=actor)
         )
 
     def _follows(self, story: Story, fields: Fields | None) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from broadcaster.app import App, open_app
 from broadcaster.delivery.drain import Deliverer
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import STATES
 from broadcaster.publishing import press, publications
 from broadcaster.publishing.press import Stored
@@ -102,7 +103,9 @@ def emergency(**changes: Any) -> dict[str, Any]:
 async def publish(app: App, fields: Mapping[str, Any]) -> Stored:
     """Publish at once, as the command line does."""
     checked = press.Press.of(app).examine(fields, app.clock())
-    return await publications.publish_now(app, checked, actor="test")
+    return await publications.publish_now(
+        app, checked, actor=NamedActor(name="test", now=app.clock())
+    )
 
 
 def deliverer(app: App, *, lease: float = 30.0) -> Deliverer:

@@ -14,7 +14,7 @@ from broadcaster.publishing import corrections, publications, transitions
 from broadcaster.publishing.press import Press, Stored
 from broadcaster.web.api.requests import Missing, as_json, once, read_model, read_object, refusing
 from broadcaster.web.api.schemas import Reason
-from broadcaster.web.base.authorization import app_of, token_of
+from broadcaster.web.base.authorization import app_of, token_actor, token_of
 
 
 @refusing
@@ -35,13 +35,13 @@ async def create(request: Request) -> Response:
     if publish and not token_of(request).may("publish"):
         raise HTTPException(403)
     app = app_of(request)
-    press, now, actor = Press.of(app), app.clock(), _actor(request)
+    press, actor = Press.of(app), token_actor(request)
 
     def act(connection: Connection) -> Stored:
-        checked = press.examine(raw, now)
+        checked = press.examine(raw, actor.now)
         if publish:
-            return publications.publish(connection, press, checked, actor=actor, now=now)
-        return publications.save_draft(connection, press, checked, actor=actor, now=now)
+            return publications.publish(connection, press, checked, actor=actor)
+        return publications.save_draft(connection, press, checked, actor=actor)
 
     return await _publication(request, act, status=201)
 
@@ -58,15 +58,13 @@ async def correct(request: Request) -> Response:
     raw = await read_object(request)
     reason = _reason(raw.pop("reason", ""))
     app = app_of(request)
-    press, now, actor = Press.of(app), app.clock(), _actor(request)
+    press, actor = Press.of(app), token_actor(request)
 
     found = await _found(request)
 
     def act(connection: Connection) -> Stored:
-        checked = press.examine(raw, now, corrected=transitions.held(connection, found))
-        return corrections.correct(
-            connection, press, found, checked, reason=reason, actor=actor, now=now
-        )
+        checked = press.examine(raw, actor.now, corrected=transitions.held(connection, found))
+        return corrections.correct(connection, press, found, checked, reason=reason, actor=actor)
 
     return await _publication(request, act, status=200)
 
@@ -76,12 +74,12 @@ async def withdraw(request: Request) -> Response:
     """Publish the edition that takes it back."""
     reason = read_model(Reason, await read_object(request)).reason
     app = app_of(request)
-    press, now, actor = Press.of(app), app.clock(), _actor(request)
+    press, actor = Press.of(app), token_actor(request)
 
     found = await _found(request)
 
     def act(connection: Connection) -> Stored:
-        return corrections.withdraw(connection, press, found, reason=reason, actor=actor, now=now)
+        return corrections.withdraw(connection, press, found, reason=reason, actor=actor)
 
     return await _publication(request, act, status=200)
 
@@ -118,7 +116,7 @@ async def retry_failed(request: Request) -> Response:
     reason.
     """
     done = await controls.retry_failed(
-        app_of(request), await _found(request), actor=_actor(request)
+        app_of(request), await _found(request), actor=token_actor(request)
     )
     return as_json(
         {
@@ -139,10 +137,10 @@ async def _publication(
     return response
 
 
-async def _steer(request: Request, act: controls.Act, why: str = "") -> Response:
+async def _steer(request: Request, control: controls.SendingControl, why: str = "") -> Response:
     """Change the sending and answer how it stands."""
     await controls.steer(
-        app_of(request), await _found(request), act, why=why, actor=_actor(request)
+        app_of(request), await _found(request), control, why=why, actor=token_actor(request)
     )
     return as_json((await _overview(request)).as_json())
 
@@ -163,10 +161,6 @@ async def _overview(request: Request) -> Overview:
     if shown is None:
         raise Missing
     return shown
-
-
-def _actor(request: Request) -> str:
-    return f"token:{token_of(request).name}"
 
 
 def _reason(value: object) -> str:

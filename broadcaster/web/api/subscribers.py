@@ -5,11 +5,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.app import App
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.fields import InvalidAnnouncement, Problem
 from broadcaster.store import audit
 from broadcaster.web.api.requests import as_json, read_model, read_object, refusing
 from broadcaster.web.api.schemas import NewSubscriber
-from broadcaster.web.base.authorization import app_of, token_of
+from broadcaster.web.base.authorization import app_of, token_actor
 from subscribers import importing
 from subscribers.importing import BadRow, Row
 
@@ -30,17 +31,15 @@ async def add(request: Request) -> Response:
     """201 for a new address, 200 for one that was known; the answer never repeats the address."""
     app = app_of(request)
     row = _row(app, read_model(NewSubscriber, await read_object(request)))
-    actor = f"token:{token_of(request).name}"
+    actor = token_actor(request)
 
     def act(connection: Connection) -> str:
         done = importing.import_rows(
             connection, app.vault, app.tree, [row], app.clock().timestamp()
         )
         result = next(iter(done))
-        detail = {"channel": row.subscription.channel, "result": result}
-        audit.append(
-            connection, at=app.clock(), actor=actor, act="subscriber", subject="", detail=detail
-        )
+        channel = row.subscription.channel
+        audit.append(connection, actor, Act.SUBSCRIBER, "", channel=channel, result=result)
         return result
 
     result = await app.database.write(act)

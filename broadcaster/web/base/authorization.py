@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from broadcaster.app import App
 from broadcaster.domain.accounts import Account, Right
+from broadcaster.domain.actor import NamedActor, StaffActor
 from broadcaster.store import audit, sessions, sign_in_throttle, tokens
 from broadcaster.store.sessions import HALF, Session
 from broadcaster.web.base import csrf as forms
@@ -121,6 +122,18 @@ async def current_session(request: Request) -> Session | None:
 def client_of(request: Request) -> str:
     """The IP address that asks; never logged."""
     return request.client.host if request.client else ""
+
+
+def actor_of(request: Request, account: Account | None = None) -> StaffActor:
+    """The person who acts by this request; `account` where nobody is signed in yet."""
+    person = account or account_of(request)
+    return StaffActor(account=person, now=app_of(request).clock(), place=client_of(request))
+
+
+def token_actor(request: Request) -> NamedActor:
+    """The API token that acts by this request."""
+    name = f"token:{token_of(request).name}"
+    return NamedActor(name=name, now=app_of(request).clock(), place=client_of(request))
 
 
 def household_of(request: Request) -> str:

@@ -12,12 +12,18 @@ from starlette.responses import RedirectResponse, Response
 
 from broadcaster.app import App
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.actor import StaffActor
 from broadcaster.staff import own_account, sign_in
-from broadcaster.staff.own_account import Owner
 from broadcaster.staff.sign_in import Outcome
 from broadcaster.store import accounts, sessions
 from broadcaster.store.sessions import HALF
-from broadcaster.web.base.authorization import CHOOSE_PASSWORD, account_of, app_of, session_of
+from broadcaster.web.base.authorization import (
+    CHOOSE_PASSWORD,
+    account_of,
+    actor_of,
+    app_of,
+    session_of,
+)
 from broadcaster.web.staff import frame, link_chat
 from broadcaster.web.staff.browsers import browser_of
 
@@ -30,14 +36,14 @@ DONE = ("sandi", "kabar", "kode-mati", "sesi", "lepas")
 
 async def show(request: Request) -> Response:
     """The page."""
-    owner_of(request)
+    own_actor(request)
     return await page(request)
 
 
 async def end_session(request: Request) -> Response:
     """Sign out another browser; 404 when it is none of one's own."""
     ended = await app_of(request).database.write(
-        own_account.end_session, owner_of(request), str(request.path_params["id"])
+        own_account.end_session, own_actor(request), str(request.path_params["id"])
     )
     if not ended:
         raise HTTPException(404)
@@ -46,18 +52,20 @@ async def end_session(request: Request) -> Response:
 
 async def end_sessions(request: Request) -> Response:
     """Sign out every other browser."""
-    await app_of(request).database.write(own_account.end_other_sessions, owner_of(request))
+    await app_of(request).database.write(
+        own_account.end_other_sessions, own_actor(request), session=session_of(request).id
+    )
     return done("sesi")
 
 
-def owner_of(request: Request, *, choosing: bool = False) -> Owner:
-    """Who acts; sends those who must first choose a password to where they do (`choosing`: they are
-    there).
+def own_actor(request: Request, *, choosing: bool = False) -> StaffActor:
+    """Return the person who acts; redirect whoever must choose a password first (`choosing`: this is
+    that page).
     """
     session = session_of(request)
     if session.account.must_change and not choosing:
         raise HTTPException(303, headers={"Location": CHOOSE_PASSWORD})
-    return Owner(account=session.account, session=session.id, now=app_of(request).clock())
+    return actor_of(request)
 
 
 async def confirm_password(request: Request, password: str) -> Outcome:

@@ -10,12 +10,12 @@ from starlette.responses import RedirectResponse, Response
 
 from broadcaster.domain import credentials
 from broadcaster.domain.accounts import BadAccount
+from broadcaster.domain.actor import StaffActor
 from broadcaster.staff import own_account
-from broadcaster.staff.own_account import Owner
-from broadcaster.web.base.authorization import app_of
+from broadcaster.web.base.authorization import app_of, session_of
 from broadcaster.web.base.qr_codes import qr
 from broadcaster.web.staff import frame
-from broadcaster.web.staff.account import ADDRESS, confirm_password, done, owner_of, text_of
+from broadcaster.web.staff.account import ADDRESS, confirm_password, done, own_actor, text_of
 
 ACTS = {"hapus": "off", "pemulihan": "renew"}
 """What asks for nothing but the password: how addresses name it, and keys below "staff.account."."""
@@ -23,23 +23,23 @@ ACTS = {"hapus": "off", "pemulihan": "renew"}
 
 async def show(request: Request) -> Response:
     """The picture and the form; who has a second factor, or no password here, goes back."""
-    owner = owner_of(request)
-    if owner.account.secured or not owner.account.local:
+    actor = own_actor(request)
+    if actor.account.secured or not actor.account.local:
         return RedirectResponse(ADDRESS, 303)
-    return _setup(request, *own_account.begin_second_factor(app_of(request).vault, owner))
+    return _setup(request, *own_account.begin_second_factor(app_of(request).vault, actor))
 
 
 async def turn_on(request: Request) -> Response:
     """Ask for it from now on, once a code of it and the password have come; shows the recovery
     codes.
     """
-    app, owner, form = app_of(request), owner_of(request), await request.form()
+    app, actor, form = app_of(request), own_actor(request), await request.form()
     try:
         sealed = _unpacked(text_of(form, "mulai"))
-        secret = own_account.begun_second_factor(app.vault, owner, sealed)
+        secret = own_account.begun_second_factor(app.vault, actor, sealed)
     except BadAccount as refused:
         return _setup(
-            request, *own_account.begin_second_factor(app.vault, owner), problem=str(refused)
+            request, *own_account.begin_second_factor(app.vault, actor), problem=str(refused)
         )
     confirmed = await confirm_password(request, text_of(form, "sandi"))
     if confirmed.problem:
@@ -54,7 +54,12 @@ async def turn_on(request: Request) -> Response:
     try:
         codes = await app.database.write(
             lambda connection: own_account.turn_on(
-                connection, app.vault, owner, secret=secret, code=text_of(form, "kode")
+                connection,
+                app.vault,
+                actor,
+                session=session_of(request).id,
+                secret=secret,
+                code=text_of(form, "kode"),
             )
         )
     except BadAccount as refused:
@@ -64,23 +69,23 @@ async def turn_on(request: Request) -> Response:
 
 async def ask(request: Request) -> Response:
     """Whether to turn it off, or to have new recovery codes."""
-    return _confirm(request, owner_of(request))
+    return _confirm(request, own_actor(request))
 
 
 async def act(request: Request) -> Response:
     """Do so, if the password is right."""
-    app, owner, form = app_of(request), owner_of(request), await request.form()
+    app, actor, form = app_of(request), own_actor(request), await request.form()
     confirmed = await confirm_password(request, text_of(form, "sandi"))
     if confirmed.problem:
         problem = confirmed.text(frame.words_of(request))
-        return _confirm(request, owner, problem=problem, wait=confirmed.wait)
+        return _confirm(request, actor, problem=problem, wait=confirmed.wait)
     if _act(request) == "off":
-        await app.database.write(own_account.turn_off, owner)
+        await app.database.write(own_account.turn_off, actor)
         return done("kode-mati")
     try:
         return _codes(
             request,
-            await app.database.write(own_account.renew_recovery, app.vault, owner),
+            await app.database.write(own_account.renew_recovery, app.vault, actor),
             fresh=False,
         )
     except BadAccount:
@@ -107,7 +112,7 @@ def _setup(
     field: str = "",
     wait: int = 0,
 ) -> Response:
-    account = owner_of(request).account
+    account = own_actor(request).account
     address = credentials.totp_address(secret, account.name, frame.words_of(request)("staff.brand"))
     response = frame.page(
         request,
@@ -123,8 +128,8 @@ def _setup(
     return _waiting(response, wait)
 
 
-def _confirm(request: Request, owner: Owner, *, problem: str = "", wait: int = 0) -> Response:
-    if not owner.account.secured:
+def _confirm(request: Request, actor: StaffActor, *, problem: str = "", wait: int = 0) -> Response:
+    if not actor.account.secured:
         return RedirectResponse(ADDRESS, 303)
     status = 429 if wait else 422 if problem else 200
     return _waiting(

@@ -9,9 +9,9 @@ from starlette.responses import RedirectResponse, Response
 from broadcaster.domain.accounts import BadAccount
 from broadcaster.domain.credentials import PASSWORD_LONGEST, PASSWORD_SHORTEST
 from broadcaster.staff import own_account
-from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.base.authorization import account_of, app_of, session_of
 from broadcaster.web.staff import frame
-from broadcaster.web.staff.account import confirm_password, done, owner_of, text_of
+from broadcaster.web.staff.account import confirm_password, done, own_actor, text_of
 
 HOME = "/redaksi/"
 
@@ -23,8 +23,8 @@ async def show(request: Request) -> Response:
 
 async def change(request: Request) -> Response:
     """Check the old one, store the new one."""
-    app, owner = app_of(request), owner_of(request, choosing=True)
-    if not owner.account.local:
+    app, actor = app_of(request), own_actor(request, choosing=True)
+    if not actor.account.local:
         raise HTTPException(403)
     form = await request.form()
     confirmed = await confirm_password(request, text_of(form, "lama"))
@@ -34,12 +34,14 @@ async def change(request: Request) -> Response:
     try:
         typed = (text_of(form, "baru"), text_of(form, "ulang"))
         hashed = await app.hasher.run(
-            partial(own_account.hash_new_password, confirmed.stored, *typed, owner.account)
+            partial(own_account.hash_new_password, confirmed.stored, *typed, actor.account)
         )
     except BadAccount as refused:
         return _form(request, field="baru", problem=str(refused))
-    await app.database.write(own_account.change_password, owner, hashed)
-    return RedirectResponse(HOME, 303) if owner.account.must_change else done("sandi")
+    await app.database.write(
+        own_account.change_password, actor, hashed, session=session_of(request).id
+    )
+    return RedirectResponse(HOME, 303) if actor.account.must_change else done("sandi")
 
 
 def _form(request: Request, *, field: str = "", problem: str = "", wait: int = 0) -> Response:

@@ -1,6 +1,4 @@
-"""The audit log: who did what, when and from where, what was and what is; filters, pages, and
-copies to take away.
-"""
+"""The audit page: rows with their changes, filters, pages, and exports."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -10,25 +8,26 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from broadcaster.delivery.status import identify
+from broadcaster.domain.audit_acts import Act
 from broadcaster.staff import audit_export
 from broadcaster.staff.audit_export import Form
 from broadcaster.store import accounts, announcement_lists, audit, audit_lists
 from broadcaster.store.audit_lists import Line, Page, Wanted
 from broadcaster.web.base import pages
-from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.base.authorization import actor_of, app_of
 from broadcaster.web.staff import actors, frame
 from broadcaster.web.staff.audit_words import Change, Subject, Told
 from channels.base.moments import WIB
 
 ADDRESS = "/redaksi/audit"
 MEDIA: dict[Form, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}
-ALARMS = frozenset({"break_glass"})
+ALARMS = frozenset({Act.BREAK_GLASS})
 """Acts that stand out, whoever did them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """One row on the page; `alarm`: it is to be looked at."""
+    """A row on the page; `alarm`: it stands out."""
 
     line: Line
     who: str
@@ -42,7 +41,7 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """What the page needs of the database."""
+    """All that the page needs of the database."""
 
     page: Page
     actors: list[tuple[str, str]]
@@ -89,10 +88,7 @@ async def export(request: Request) -> Response:
     form: Form = "csv" if request.url.path.endswith(".csv") else "jsonl"
     wanted = await _wanted(request)
     if request.method != "HEAD":
-        actor = account_of(request).actor
-        await app.database.write(
-            audit_export.note_export, now=app.clock(), actor=actor, wanted=wanted, form=form
-        )
+        await app.database.write(audit_export.note_export, actor_of(request), wanted, form)
     name = f"audit-{app.clock().astimezone(WIB):%Y%m%d-%H%M}.{form}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     lines = audit_export.exported(app.database, wanted, form)
@@ -162,7 +158,7 @@ def _look(connection: Connection, wanted: Wanted, before: int, told: Told) -> Si
 
 
 def _alarming(line: Line) -> bool:
-    """One person alone sent something out, or changed their own roles."""
+    """Check whether one person alone sent something out, or changed their own roles."""
     return line.entry.act in ALARMS or (
         bool(line.entry.detail.get("own")) and "roles" in line.after
     )

@@ -8,6 +8,7 @@ import msgspec
 
 from broadcaster.app import App
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.audit_acts import Act
 from broadcaster.runtime.i18n import Words
 from broadcaster.store.announcement_lists import Item
 from broadcaster.store.audit import Entry
@@ -15,14 +16,14 @@ from broadcaster.store.audit_lists import Line
 from channels.base import pictures
 
 HIDDEN = ("own",)
-"""What the page shows by other means."""
+"""Details that the page shows by other means."""
 FIRST = ("state", "full_name", "roles", "agencies", "areas", "mail")
 """In which order changes are told; any other follows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What an act was done to; `address` is its page, "" for none."""
+    """The subject of an act; `address` is its page, "" for none."""
 
     text: str
     address: str = ""
@@ -31,7 +32,7 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One thing that changed, in words."""
+    """A changed field, in words."""
 
     name: str
     before: str
@@ -65,7 +66,7 @@ class Told:
             return Subject(
                 text=people[subject].full_name, address=f"/redaksi/pengguna/{people[subject].id}"
             )
-        if entry.act == "upload":
+        if entry.act == Act.UPLOAD:
             return Subject(
                 text=self.t("staff.audit.subject.picture"), address=pictures.path(subject, "web")
             )
@@ -79,7 +80,7 @@ class Told:
         return Subject(text=self._first(f"staff.audit.subject.{subject}") or subject)
 
     def changes(self, line: Line) -> list[Change]:
-        """What changed, from what to what."""
+        """Return the changed fields with both values."""
         before, after = line.before, line.after
         return [
             Change(
@@ -94,7 +95,7 @@ class Told:
         ]
 
     def more(self, line: Line) -> list[tuple[str, str]]:
-        """What else was written down, by its name."""
+        """Return the other details by name."""
         return [
             (self.name(name), self._value(name, value))
             for name, value in line.more.items()

@@ -18,7 +18,7 @@ from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.runtime.inbox_alarm import late
 from broadcaster.store.channel_figures import MINUTES, ChannelFigures, channel_figures
 from broadcaster.store.tier import ceiling
-from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.base.authorization import account_of, actor_of, app_of
 from broadcaster.web.staff import frame
 
 ADDRESS = "/redaksi/kanal"
@@ -50,7 +50,7 @@ async def resume(request: Request) -> Response:
     """Open a channel again, once its cause is mended."""
     channel = _named(request)
     act = partial(
-        channel_controls.resume_channel, app_of(request), channel, actor=account_of(request).actor
+        channel_controls.resume_channel, app_of(request), channel, actor=actor_of(request)
     )
     return await _acted(request, act, "dibuka")
 
@@ -66,7 +66,7 @@ async def decide(request: Request) -> Response:
         app_of(request),
         channel,
         apply=apply,
-        actor=account_of(request).actor,
+        actor=actor_of(request),
     )
     return await _acted(request, act, "diterapkan" if apply else "dibuang")
 

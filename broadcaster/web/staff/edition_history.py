@@ -5,6 +5,8 @@ times of its own. Pure.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from broadcaster.domain.audit_acts import Act
+from broadcaster.newsroom.proposal_acts import PROPOSAL_ACTS, ProposalKind
 from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.audit import Entry
 
@@ -31,10 +33,12 @@ def publication(row: Announcement, newest: EditionRow | None, acts: Sequence[Ent
     if newest is None or newest.number == 1 or last is None:
         return _original(row, newest, acts)
     issued = acts[last]
-    change = "correction" if issued.act == "correct" else "withdrawal"
-    began = next((n for n in reversed(range(last)) if acts[n].act == f"propose_{change}"), None)
+    change: ProposalKind = "correction" if issued.act == Act.CORRECT else "withdrawal"
+    began = next(
+        (n for n in reversed(range(last)) if acts[n].act == PROPOSAL_ACTS[change].propose), None
+    )
     proposed = acts[began] if began is not None else None
-    approved = _latest(acts[began or 0 : last], f"approve_{change}")
+    approved = _latest(acts[began or 0 : last], PROPOSAL_ACTS[change].approve)
     judged = issued.detail.get("role") == "approver"
     return Publication(
         at=newest.published_at,
@@ -53,7 +57,7 @@ def _original(row: Announcement, newest: EditionRow | None, acts: Sequence[Entry
     contents = (
         str(entry.detail.get("content", ""))
         for entry in reversed(acts)
-        if entry.act in ("publish", "approve")
+        if entry.act in (Act.PUBLISH, Act.APPROVE)
     )
     return Publication(
         at=newest.published_at if newest is not None else row.published_at or 0.0,
@@ -65,8 +69,8 @@ def _original(row: Announcement, newest: EditionRow | None, acts: Sequence[Entry
 
 
 def _issued(entry: Entry, newest: EditionRow) -> bool:
-    return entry.act in ("correct", "withdraw") and entry.detail.get("edition") == newest.id
+    return entry.act in (Act.CORRECT, Act.WITHDRAW) and entry.detail.get("edition") == newest.id
 
 
-def _latest(acts: Sequence[Entry], act: str) -> Entry | None:
+def _latest(acts: Sequence[Entry], act: Act) -> Entry | None:
     return next((entry for entry in reversed(acts) if entry.act == act), None)

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from broadcaster.app import App
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.masking import masked
 from broadcaster.domain.retry_policy import REASONS
 from broadcaster.runtime.csv_safe import line
@@ -16,7 +17,7 @@ from broadcaster.runtime.i18n import words
 from broadcaster.store import audit, failed_rows
 from broadcaster.store.failed_rows import ClosedRow
 from broadcaster.web.base import pages
-from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.base.authorization import actor_of, app_of
 from broadcaster.web.staff.announcement import found
 from channels.base.moments import WIB
 from subscribers.vault import SealBroken
@@ -28,16 +29,8 @@ COLUMNS = ("channel", "area", "address", "state", "reason", "code", "attempts", 
 async def show(request: Request) -> Response:
     """The file; that somebody takes it is written down before it leaves."""
     row, app, t = await found(request), app_of(request), words(pages.lang_of(request))
-    actor = account_of(request).actor
     await app.database.write(
-        lambda c: audit.append(
-            c,
-            at=app.clock(),
-            actor=actor,
-            act="read-addresses",
-            subject=row.id,
-            detail={"of": "failed", "masked": True},
-        )
+        audit.append, actor_of(request), Act.READ_ADDRESSES, row.id, of="failed", masked=True
     )
 
     async def lines() -> AsyncIterator[str]:

@@ -11,15 +11,16 @@ from starlette.responses import Response
 from broadcaster.app import App
 from broadcaster.delivery import waiting_words as waiting
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.audit_acts import Act
 from broadcaster.publishing import hold_ups
 from broadcaster.runtime import custody
 from broadcaster.runtime.i18n import Words
 from broadcaster.runtime.inbox_alarm import Late, late
+from broadcaster.staff import account_alerts
 from broadcaster.store import accounts, announcement_lists, audit_lists, drafts
 from broadcaster.store import templates as recurring
 from broadcaster.store.announcement_lists import Item
 from broadcaster.store.drafts import Proposal
-from broadcaster.store.nudges import ACCOUNT_REASONS
 from broadcaster.store.templates import Template
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of
@@ -136,7 +137,7 @@ def held(connection: Connection, app: App, t: Words, lang: str) -> list[Held]:
 def account_deeds(connection: Connection, now: datetime, told: Told) -> list[Deed]:
     """What was done to accounts within a day: who manages them sees it, wherever they are told."""
     entries = audit_lists.latest(
-        connection, ACCOUNT_REASONS, now.timestamp() - DEEDS_SECONDS, DEEDS
+        connection, account_alerts.REASONS, now.timestamp() - DEEDS_SECONDS, DEEDS
     )
     who = actors.spoken(connection, [entry.actor for entry in entries], told.t)
     people = {one.actor: one for one in accounts.everyone(connection)} if entries else {}
@@ -190,7 +191,7 @@ def look(connection: Connection, account: Account, now: datetime) -> Desktop:
 
 def _delayed(connection: Connection, now: datetime) -> list[Delayed]:
     """What went out late within a day, the last first."""
-    entries = audit_lists.latest(connection, ("late",), now.timestamp() - DEEDS_SECONDS, DEEDS)
+    entries = audit_lists.latest(connection, (Act.LATE,), now.timestamp() - DEEDS_SECONDS, DEEDS)
     items = announcement_lists.items(connection, [entry.subject for entry in entries])
     return [
         Delayed(

@@ -14,7 +14,7 @@ from broadcaster.media import library
 from broadcaster.media.images import UPLOAD_BYTES, BadPicture
 from broadcaster.media.library import NotKept, Stored
 from broadcaster.store import media
-from broadcaster.web.base.authorization import account_of, app_of, client_of
+from broadcaster.web.base.authorization import actor_of, app_of
 from broadcaster.web.staff import frame
 
 ADDRESS = "/redaksi/gambar"
@@ -79,9 +79,7 @@ async def _stored(request: Request, data: FormData) -> Stored | None:
     chosen = data.get(FIELD)
     if not isinstance(chosen, UploadFile) or not chosen.filename:
         return None
-    app = app_of(request)
-    actor, place = account_of(request).actor, client_of(request)
-    return await library.take(app, chosen, actor=actor, now=app.clock(), place=place)
+    return await library.take(app_of(request), chosen, actor=actor_of(request))
 
 
 def _shape(stored: Stored) -> dict[str, Any]:

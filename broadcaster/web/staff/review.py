@@ -30,7 +30,7 @@ from broadcaster.web.staff.announcement import found
 from broadcaster.web.staff.compose import thumbnail
 from broadcaster.web.staff.judging import Judgement, judgement
 
-Act = Callable[[Connection, Desk, str, Any], Any]
+UseCase = Callable[[Connection, Desk, str, Any], Any]
 """A transaction: the desk, the announcement's id and what the form says."""
 
 VERSIONS = 5
@@ -171,7 +171,7 @@ def _done(request: Request, row: Announcement) -> str:
 
 
 def decided(
-    act: Act, *, to: str = "", makes: bool = False
+    act: UseCase, *, to: str = "", makes: bool = False
 ) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint of one act: do it, ring where something was published, and go to `to` below the
     announcement's address.

@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from broadcaster.app import App
 from broadcaster.delivery import controls
 from broadcaster.delivery.waiting_words import remedy, sentence
+from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.newsroom.desk import require_steering
 from broadcaster.runtime.i18n import words
@@ -26,7 +27,7 @@ from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.audit import Entry
 from broadcaster.store.sessions import HALF
 from broadcaster.web.base import pages
-from broadcaster.web.base.authorization import account_of, app_of, current_session
+from broadcaster.web.base.authorization import account_of, actor_of, app_of, current_session
 from broadcaster.web.base.edition_view import view
 from broadcaster.web.staff import actors, frame
 from broadcaster.web.staff.announcement import found
@@ -40,7 +41,11 @@ HEARTBEAT = 5.0
 """After so many seconds without a change the stream says that it lives."""
 CHECK_SESSION = 5.0
 """A stream ends at most so many seconds after the session behind it."""
-ACTS: Mapping[str, controls.Act] = {"jeda": "pause", "lanjut": "resume", "hentikan": "cancel"}
+ACTS: Mapping[str, controls.SendingControl] = {
+    "jeda": "pause",
+    "lanjut": "resume",
+    "hentikan": "cancel",
+}
 """Acts as addresses name them."""
 DONE = (*ACTS, "coba-lagi", "ralat", "cabut")
 KEPT_DAYS = (
@@ -61,9 +66,7 @@ async def steer(request: Request) -> Response:
     why = words("id")(f"staff.send.why.{name}", name=account_of(request).full_name)
 
     async def act(row: Announcement) -> None:
-        await controls.steer(
-            app_of(request), row.id, ACTS[name], why=why, actor=account_of(request).actor
-        )
+        await controls.steer(app_of(request), row.id, ACTS[name], why=why, actor=actor_of(request))
 
     return await _acted(request, name, act)
 
@@ -72,7 +75,7 @@ async def retry(request: Request) -> Response:
     """Open one more attempt wherever it failed."""
 
     async def act(row: Announcement) -> None:
-        await controls.retry_failed(app_of(request), row.id, actor=account_of(request).actor)
+        await controls.retry_failed(app_of(request), row.id, actor=actor_of(request))
 
     return await _acted(request, "coba-lagi", act)
 
@@ -96,7 +99,7 @@ async def stream(request: Request) -> Response:
     return StreamingResponse(
         events(),
         media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        headers={"Cache-SendingControl": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
@@ -200,7 +203,7 @@ async def _page(
         given=actors.given,
         newest=newest,
         waiting=waiting,
-        withdrawal=next((entry for entry in reversed(acts) if entry.act == "withdraw"), None),
+        withdrawal=next((entry for entry in reversed(acts) if entry.act == Act.WITHDRAW), None),
         finished=finished if finished in DONE and not problem else "",
         retried=_retried(acts),
         left_out=controls.LEFT_OUT,
@@ -236,7 +239,7 @@ def _live(request: Request, row: Announcement, sight: Sight) -> dict[str, Any]:
 def _retried(acts: list[Entry]) -> Mapping[str, Any]:
     """What the last "try again" did: `retried` rows opened, `left_out` by reason."""
     return next(
-        (entry.detail for entry in reversed(acts) if entry.act == "retried"),
+        (entry.detail for entry in reversed(acts) if entry.act == Act.RETRIED),
         {"retried": 0, "left_out": {}},
     )
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broadcaster.app import App
+from broadcaster.domain.actor import SIGN_ON
 from broadcaster.runtime.i18n import LANGUAGES, words
 from broadcaster.staff import oidc, provisioning
 from broadcaster.staff.oidc import Attempt, SignOnError
@@ -117,7 +118,7 @@ async def leave(request: Request) -> Response:
     """End this session, and the provider's too where the person came in by it."""
     session = session_of(request)
     response = await signin.leave(request)
-    if session.way != provisioning.SIGN_ON:
+    if session.way != SIGN_ON:
         return response
     sign_on: SignOn = request.app.state.sign_on
     there = (

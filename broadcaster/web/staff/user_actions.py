@@ -13,9 +13,9 @@ from broadcaster.domain import credentials
 from broadcaster.domain.accounts import Account, BadAccount
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.staff import administration
-from broadcaster.web.base.authorization import app_of
+from broadcaster.web.base.authorization import actor_of, app_of
 from broadcaster.web.staff import frame, once
-from broadcaster.web.staff.users import ADDRESS, keeper_of, person_of, person_page
+from broadcaster.web.staff.users import ADDRESS, person_of, person_page
 
 
 async def disable(request: Request) -> Response:
@@ -24,7 +24,7 @@ async def disable(request: Request) -> Response:
     return await _acted(
         request,
         person,
-        app_of(request).database.write(administration.disable, keeper_of(request), person.id),
+        app_of(request).database.write(administration.disable, actor_of(request), person.id),
         "nonaktif",
     )
 
@@ -35,7 +35,7 @@ async def enable(request: Request) -> Response:
     return await _acted(
         request,
         person,
-        app_of(request).database.write(administration.enable, keeper_of(request), person.id),
+        app_of(request).database.write(administration.enable, actor_of(request), person.id),
         "aktif",
     )
 
@@ -44,7 +44,7 @@ async def remove_second_factor(request: Request) -> Response:
     """The phone is lost."""
     person = await person_of(request)
     act = app_of(request).database.write(
-        administration.remove_second_factor, keeper_of(request), person.id
+        administration.remove_second_factor, actor_of(request), person.id
     )
     return await _acted(request, person, act, "kode")
 
@@ -52,7 +52,7 @@ async def remove_second_factor(request: Request) -> Response:
 async def end_sessions(request: Request) -> Response:
     """Sign the person out everywhere."""
     person = await person_of(request)
-    act = app_of(request).database.write(administration.end_sessions, keeper_of(request), person.id)
+    act = app_of(request).database.write(administration.end_sessions, actor_of(request), person.id)
     return await _acted(request, person, act, "sesi")
 
 
@@ -64,13 +64,13 @@ async def reset_password(request: Request) -> Response:
         await request.form(),
     )
     hashed = await app_of(request).hasher.run(partial(credentials.hash_password, password))
-    keeper = keeper_of(request)
+    actor = actor_of(request)
     try:
         reset = await once.write(
             request,
             data,
             "password",
-            lambda c: administration.reset_password(c, keeper, person.id, hashed=hashed),
+            lambda c: administration.reset_password(c, actor, person.id, hashed=hashed),
             lambda _: "reset",
         )
     except NotAllowed as refused:

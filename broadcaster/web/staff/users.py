@@ -25,11 +25,11 @@ from broadcaster.domain.accounts import (
 )
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.staff import administration
-from broadcaster.staff.administration import Keeper, Particulars
+from broadcaster.staff.administration import Particulars
 from broadcaster.store import accounts, announcement_lists, sessions
 from broadcaster.web.base import pages
 from broadcaster.web.base.area_groups import groups
-from broadcaster.web.base.authorization import account_of, app_of
+from broadcaster.web.base.authorization import account_of, actor_of, app_of
 from broadcaster.web.staff import compose, frame, once
 from broadcaster.web.staff.account import place_names, text_of
 
@@ -111,7 +111,7 @@ async def begin(request: Request) -> Response:
 
 async def create(request: Request) -> Response:
     """Add the person; their one-time password is shown, now only."""
-    app, data, keeper = app_of(request), await request.form(), keeper_of(request)
+    app, data, actor = app_of(request), await request.form(), actor_of(request)
     typed, password = _typed(data), credentials.new_password()
     try:
         name, particulars = rules.read_name(typed.name), typed.read(app)
@@ -120,7 +120,7 @@ async def create(request: Request) -> Response:
             request,
             data,
             "person",
-            lambda c: administration.hire(c, keeper, name, particulars, hashed=hashed),
+            lambda c: administration.hire(c, actor, name, particulars, hashed=hashed),
             lambda one: str(one.id),
         )
     except BadAccount as refused:
@@ -142,7 +142,7 @@ async def save(request: Request) -> Response:
     app, person, typed = app_of(request), await person_of(request), _typed(await request.form())
     try:
         await app.database.write(
-            administration.change, keeper_of(request), person.id, typed.read(app), vault=app.vault
+            administration.change, actor_of(request), person.id, typed.read(app), vault=app.vault
         )
     except (BadAccount, NotAllowed) as refused:
         return await person_page(request, person, typed=typed, problem=str(refused), status=422)
@@ -157,11 +157,6 @@ async def person_of(request: Request) -> Account:
     if found is None:
         raise HTTPException(404)
     return found
-
-
-def keeper_of(request: Request) -> Keeper:
-    """Who manages, and when."""
-    return Keeper(now=app_of(request).clock(), account=account_of(request))
 
 
 async def person_page(

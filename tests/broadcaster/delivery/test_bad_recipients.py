@@ -446,7 +446,9 @@ async def test_what_waited_for_a_halted_channel_is_due_once_an_operator_resumes_
         await drain_until_quiet(deliverer(app))
         assert states(app) == {"pending": 12}
         server.script.recipients = {}
-        await channel_controls.resume_channel(app, "email", actor="test")
+        await channel_controls.resume_channel(
+            app, "email", actor=NamedActor(name="test", now=app.clock())
+        )
         await drain_until_quiet(deliverer(app))
         assert len(server.transcript.arrived) == 12
 

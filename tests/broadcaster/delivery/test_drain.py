@@ -16,6 +16,7 @@ from broadcaster.delivery import controls
 from broadcaster.delivery.drain import Deliverer
 from broadcaster.delivery.status import overview
 from broadcaster.domain import deliveries
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import PENDING, SENDING, STATES
 from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.store import channels as channel_store
@@ -521,7 +522,7 @@ async def test_an_unreadable_address_waits_longer_each_time_and_is_closed_by_a_c
         waits.append(waiting.due_at - app.clock().timestamp())
         everything_due(app)
     assert waits == sorted(waits)
-    await controls.steer(app, done.id, "cancel", actor="test")
+    await controls.steer(app, done.id, "cancel", actor=NamedActor(name="test", now=app.clock()))
     await drain_until_quiet(deliverer(app))
     assert states(app) == {"sent": 29, "cancelled": 1}
 

@@ -13,6 +13,7 @@ from sqlalchemy import text, update
 
 from broadcaster.app import App
 from broadcaster.domain import deliveries
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import FAILED, PENDING, SENT, SKIPPED, Decision
 from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.inbound import status_updates
@@ -68,8 +69,7 @@ def correct(app: App, announcement: str) -> Stored:
         announcement,
         checked,
         reason="salah hari",
-        actor="t",
-        now=app.clock(),
+        actor=NamedActor(name="t", now=app.clock()),
     )
 
 
@@ -206,7 +206,12 @@ async def test_a_second_correction_reaches_those_whom_only_the_first_edition_rea
     press = Press.of(app)
     checked = press.examine(notice(title="Ralat kedua: air PDAM mati Jumat"), app.clock())
     third = app.database.write_now(
-        corrections.correct, press, first.id, checked, reason="salah", actor="t", now=app.clock()
+        corrections.correct,
+        press,
+        first.id,
+        checked,
+        reason="salah",
+        actor=NamedActor(name="t", now=app.clock()),
     )
     for _ring in range(2):
         await drain_until_quiet(deliverer(app))
@@ -323,7 +328,7 @@ async def test_a_chunk_that_was_being_filled_when_its_run_was_superseded_is_undo
     other = threading.Thread(target=filling)
     with app.database.writer_engine.begin() as connection:
         corrections.withdraw(
-            connection, press, first.id, reason="salah", actor="t", now=app.clock()
+            connection, press, first.id, reason="salah", actor=NamedActor(name="t", now=app.clock())
         )
         slices.finish_idle(connection)
         other.start()

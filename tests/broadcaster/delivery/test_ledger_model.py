@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from broadcaster.app import App
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import PENDING, SENDING, STATES, UNCONFIRMED, MarkedRow
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT, Moment, consequence, decide
@@ -342,13 +343,16 @@ class World:
                         chosen,
                         checked,
                         reason="salah",
-                        actor="t",
-                        now=now,
+                        actor=NamedActor(name="t", now=now),
                     )
             case "withdraw" if self.dice.random() < 0.3:
                 with suppress(NotAllowed):
                     self.write(
-                        corrections.withdraw, press, chosen, reason="salah", actor="t", now=now
+                        corrections.withdraw,
+                        press,
+                        chosen,
+                        reason="salah",
+                        actor=NamedActor(name="t", now=now),
                     )
 
     # --- promises -----------------------------------------------------------------------------------

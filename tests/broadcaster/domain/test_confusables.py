@@ -8,9 +8,10 @@ import pytest
 
 from broadcaster.domain import accounts as rules
 from broadcaster.domain.accounts import BadAccount
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.confusables import full_name_skeleton, skeleton
 from broadcaster.staff import administration
-from broadcaster.staff.administration import Keeper, Particulars
+from broadcaster.staff.administration import Particulars
 from broadcaster.store import accounts
 from broadcaster.store.database import Database
 from subscribers.vault import Vault
@@ -74,7 +75,7 @@ def test_full_names_that_are_read_alike_have_one_skeleton(other: str) -> None:
 
 
 def test_no_second_active_account_is_called_the_same(database: Database) -> None:
-    keeper = Keeper(now=later())
+    keeper = NamedActor(name="cli", now=later())
     first, second = (
         Particulars(full_name="Budi Santoso", roles=("author",)),
         Particulars(full_name="budi sant0so", roles=("author",)),
@@ -98,6 +99,10 @@ def test_who_was_called_the_same_before_may_be_changed_otherwise(database: Datab
     other = database.write_now(accounts.add, person("budi2", full_name="Budi"), at=1.0)
     particulars = Particulars(full_name="Budi", roles=("author", "screens"))
     changed = database.write_now(
-        administration.change, Keeper(now=later()), other.id, particulars, vault=VAULT
+        administration.change,
+        NamedActor(name="cli", now=later()),
+        other.id,
+        particulars,
+        vault=VAULT,
     )
     assert changed.roles == ("author", "screens")

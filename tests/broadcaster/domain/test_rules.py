@@ -12,7 +12,7 @@ from broadcaster.domain.fields import BODY_LIMIT, MAX_AREAS, MAX_EVIDENCE
 from broadcaster.domain.lifecycle import (
     ACT_WORDS,
     STATE_WORDS,
-    Act,
+    Action,
     NotAllowed,
     Role,
     State,
@@ -412,13 +412,13 @@ def test_another_person_approves_exactly_what_was_shown() -> None:
 # --- the states ---------------------------------------------------------------------------------------
 
 states: tuple[State, ...] = get_args(State)
-acts: tuple[Act, ...] = get_args(Act)
+acts: tuple[Action, ...] = get_args(Action)
 roles: tuple[Role, ...] = get_args(Role)
 
 
-def moves() -> dict[tuple[State, Act, Role], State]:
+def moves() -> dict[tuple[State, Action, Role], State]:
     """Every move that is allowed."""
-    allowed: dict[tuple[State, Act, Role], State] = {}
+    allowed: dict[tuple[State, Action, Role], State] = {}
     for state in states:
         for act in acts:
             for role in roles:
@@ -436,7 +436,7 @@ def test_every_state_and_act_has_its_words() -> None:
 
 def test_the_way_of_an_ordinary_announcement() -> None:
     state: State = "draft"
-    way: list[tuple[Act, Role]] = [
+    way: list[tuple[Action, Role]] = [
         ("edit", "author"),
         ("submit", "author"),
         ("send_back", "approver"),

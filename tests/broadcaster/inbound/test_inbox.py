@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from broadcaster.app import App
 from broadcaster.domain import deliveries
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import PENDING, STATES
 from broadcaster.domain.inbox_events import decode, encode
 from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
@@ -121,8 +122,7 @@ class City:
             announcement,
             checked,
             reason="Jam salah.",
-            actor="t",
-            now=now,
+            actor=NamedActor(name="t", now=now),
         )
         await self.drain()
 

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.fields import InvalidAnnouncement
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.newsroom import corrections, forms, release, review
@@ -376,8 +377,7 @@ def test_an_exercise_looks_the_same_and_never_leaves(room: Newsroom) -> None:
                 publications.publish,
                 press(),
                 press().examine(EMERGENCY, NOW),
-                actor="x",
-                now=NOW,
+                actor=NamedActor(name="x", now=NOW),
                 announcement_id=other.id,
                 role=role,
             )
@@ -625,7 +625,12 @@ def test_a_held_correction_of_what_was_corrected_meanwhile_waits_again(room: New
     room.do(corrections.approve, "dewi", row.id, seen=waiting.bound, after=61)
     other = checked({**NOTICE, "title": "Air mati lama"})
     room.database.write_now(
-        correct, press(), row.id, other, reason="Lain.", actor="token:portal", now=later(seconds=70)
+        correct,
+        press(),
+        row.id,
+        other,
+        reason="Lain.",
+        actor=NamedActor(name="token:portal", now=later(seconds=70)),
     )
     assert (released(room, 100), room.editions(), room.acts(row)[-1]) == ([], 2, "lapse_correction")
 
@@ -735,7 +740,7 @@ def test_a_picture_that_its_host_may_exchange_after_approval_is_not_submitted(
         desk.approve(desk.now(row))
     published = desk.do(
         lambda c, d: publications.publish(
-            c, d.press, d.press.examine(NOTICE, d.now), actor="cli", now=d.now
+            c, d.press, d.press.examine(NOTICE, d.now), actor=NamedActor(name="cli", now=d.now)
         ),
         "rina",
     )
@@ -786,14 +791,18 @@ def test_a_correction_of_what_was_corrected_meanwhile_is_not_approved_unseen(
             connection,
             at.press,
             at.press.examine({**NOTICE, **changes}, at.now),
-            actor="cli",
-            now=at.now,
+            actor=NamedActor(name="cli", now=at.now),
         )
 
     def correct_at_once(connection: Any, at: Desk, **changes: Any) -> Any:
         checked = at.press.examine({**NOTICE, **changes}, at.now)
         return correct(
-            connection, at.press, row.id, checked, reason="Lokasi.", actor="token:x", now=at.now
+            connection,
+            at.press,
+            row.id,
+            checked,
+            reason="Lokasi.",
+            actor=NamedActor(name="token:x", now=at.now),
         )
 
     row = desk.do(publish, "rina")

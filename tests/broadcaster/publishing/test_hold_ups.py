@@ -14,6 +14,7 @@ from sqlalchemy import update
 from broadcaster.app import App
 from broadcaster.delivery import status
 from broadcaster.delivery.drain import Deliverer
+from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import hold_ups
 from broadcaster.publishing.press import Stored
 from broadcaster.store import audit, channels, ledger, tier
@@ -260,7 +261,13 @@ async def test_who_paused_it_knows_and_nobody_is_called(office: PostOffice) -> N
 
     await staff(office)
     stored = await warned(office)
-    await steer(office.site.app, stored.id, "pause", why="salah ketik", actor="staff:dewi")
+    await steer(
+        office.site.app,
+        stored.id,
+        "pause",
+        why="salah ketik",
+        actor=NamedActor(name="staff:dewi", now=office.site.clock()),
+    )
     await hold_ups.look(office.site.app)
     assert known(office) == []
     assert office.site.app.database.read_now(ledger.progress, stored.id).sending == "paused"
@@ -367,7 +374,13 @@ async def test_who_stopped_what_waited_reads_no_all_clear(office: PostOffice) ->
     from broadcaster.delivery.controls import steer
 
     stored = await held_and_told(office)
-    await steer(office.site.app, stored.id, "cancel", why="salah kirim", actor="staff:dewi")
+    await steer(
+        office.site.app,
+        stored.id,
+        "cancel",
+        why="salah kirim",
+        actor=NamedActor(name="staff:dewi", now=office.site.clock()),
+    )
     await drained(office, Receipt())
     aged(office.site.app, hold_ups.CALM)
     assert await looked(office) == []

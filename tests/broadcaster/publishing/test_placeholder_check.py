@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from broadcaster.domain.accounts import Account
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.fields import InvalidAnnouncement
 from broadcaster.newsroom import corrections, drafts, emergencies, release, review, templates
 from broadcaster.newsroom.desk import Desk
@@ -72,7 +73,7 @@ class Room:
         """What the program or a token does."""
         checked = press().examine(raw, NOW)
         return self.database.write_now(
-            act, press(), *args, checked, actor="cli", now=NOW, **options
+            act, press(), *args, checked, actor=NamedActor(name="cli", now=NOW), **options
         )
 
 
@@ -147,8 +148,7 @@ def test_what_a_template_leaves_open_does_not_go_out_by_file_or_token(room: Room
         publications.publish_stored,
         press(),
         draft.id,
-        actor="cli",
-        now=NOW,
+        actor=NamedActor(name="cli", now=NOW),
     )
 
 
@@ -174,7 +174,7 @@ def test_the_reason_of_a_correction_or_withdrawal_has_no_blank_either(
         lambda: room.do(corrections.propose_withdrawal, published.id, reason=reason),
         lambda: room.granted(correct, other, published.id, reason=reason),
         lambda: room.database.write_now(
-            withdraw, press(), published.id, reason=reason, actor="cli", now=NOW
+            withdraw, press(), published.id, reason=reason, actor=NamedActor(name="cli", now=NOW)
         ),
     ):
         with pytest.raises(InvalidAnnouncement, match="reason: Masih ada isian kosong"):
@@ -217,8 +217,7 @@ def roads(room: Room, form: Any) -> dict[str, Any]:
             publications.publish_stored,
             press(),
             room.granted(publications.save_draft, form, role="grant").id,
-            actor="cli",
-            now=NOW,
+            actor=NamedActor(name="cli", now=NOW),
         ),
         "correct": lambda: room.granted(correct, form, published.id, reason="Salah."),
         "propose": lambda: room.do(

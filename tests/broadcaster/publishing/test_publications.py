@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import Connection, Row, select, update
 
 from broadcaster.domain import signatures
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.codes import is_code
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.domain.rules import Fields, InvalidAnnouncement
@@ -46,7 +47,7 @@ class BrokenSigner(Signer):
 def publish(database: Database, raw: dict[str, Any] = desk.NOTICE, **changes: Any) -> Stored:
     """Publish an announcement at NOW."""
     return database.write_now(
-        publications.publish, PRESS, checked(raw, **changes), actor="rina", now=NOW
+        publications.publish, PRESS, checked(raw, **changes), actor=NamedActor(name="rina", now=NOW)
     )
 
 
@@ -172,7 +173,9 @@ def test_an_announcement_goes_only_by_the_channels_it_names(database: Database) 
 def test_a_failure_in_the_middle_leaves_nothing(database: Database) -> None:
     broken = press(signer=BrokenSigner.from_seed(bytes(32)))
     with pytest.raises(OSError, match="no key"):
-        database.write_now(publications.publish, broken, checked(), actor="rina", now=NOW)
+        database.write_now(
+            publications.publish, broken, checked(), actor=NamedActor(name="rina", now=NOW)
+        )
     assert [
         count(database, table) for table in (announcement, edition, edition_area, run, audit_table)
     ] == [0] * 5
@@ -204,7 +207,10 @@ def test_a_taken_code_is_drawn_again(database: Database) -> None:
 def test_codes_and_ids_are_all_different_and_ids_sort_by_time(database: Database) -> None:
     many = [
         database.write_now(
-            publications.save_draft, PRESS, checked(), actor="rina", now=later(seconds=second)
+            publications.save_draft,
+            PRESS,
+            checked(),
+            actor=NamedActor(name="rina", now=later(seconds=second)),
         )
         for second in range(20)
     ]
@@ -226,7 +232,10 @@ def test_the_preview_is_what_will_be_published(database: Database) -> None:
 
 def test_another_citys_prefix_stands_in_its_codes(database: Database) -> None:
     stored = database.write_now(
-        publications.publish, press(code_prefix="BDG"), checked(), actor="cli", now=NOW
+        publications.publish,
+        press(code_prefix="BDG"),
+        checked(),
+        actor=NamedActor(name="cli", now=NOW),
     )
     assert is_code(stored.code, "BDG")
 
@@ -235,52 +244,77 @@ def test_another_citys_prefix_stands_in_its_codes(database: Database) -> None:
 
 
 def test_a_draft_has_its_code_from_the_start_and_no_edition(database: Database) -> None:
-    draft = database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+    draft = database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
     assert (draft.status, draft.edition) == ("draft", None)
     assert count(database, edition) == count(database, run) == 0
     published = database.write_now(
-        publications.publish_stored, PRESS, draft.id, actor="dewi", now=later(minutes=1)
+        publications.publish_stored,
+        PRESS,
+        draft.id,
+        actor=NamedActor(name="dewi", now=later(minutes=1)),
     )
     assert (published.id, published.code, published.status) == (draft.id, draft.code, "published")
     assert acts(database) == [("rina", "edit"), ("dewi", "publish")]
 
 
 def test_a_draft_can_be_changed_until_it_is_published(database: Database) -> None:
-    draft = database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+    draft = database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
     changed = checked(title="Air PDAM mati di Cibabat dan Pasirkaliki")
     database.write_now(
-        publications.save_draft, PRESS, changed, actor="rina", now=NOW, announcement_id=draft.id
+        publications.save_draft,
+        PRESS,
+        changed,
+        actor=NamedActor(name="rina", now=NOW),
+        announcement_id=draft.id,
     )
     assert found(database, draft).fields.title.endswith("Pasirkaliki")
     database.write_now(
-        publications.publish, PRESS, changed, actor="cli", now=NOW, announcement_id=draft.id
+        publications.publish,
+        PRESS,
+        changed,
+        actor=NamedActor(name="cli", now=NOW),
+        announcement_id=draft.id,
     )
     with pytest.raises(NotAllowed, match="terbit"):
         database.write_now(
             publications.save_draft,
             PRESS,
             checked(),
-            actor="rina",
-            now=NOW,
+            actor=NamedActor(name="rina", now=NOW),
             announcement_id=draft.id,
         )
     assert newest(database, draft).edition.wording("id").title.endswith("Pasirkaliki")
 
 
 def test_an_author_publishes_nothing_alone(database: Database) -> None:
-    draft = database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+    draft = database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
     with pytest.raises(NotAllowed):
         database.write_now(
-            publications.publish_stored, PRESS, draft.id, actor="rina", now=NOW, role="author"
+            publications.publish_stored,
+            PRESS,
+            draft.id,
+            actor=NamedActor(name="rina", now=NOW),
+            role="author",
         )
     assert count(database, edition) == 0
 
 
 def test_a_stored_draft_is_held_against_the_rules_of_the_day(database: Database) -> None:
-    draft = database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+    draft = database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
     with pytest.raises(InvalidAnnouncement, match="sudah lewat"):
         database.write_now(
-            publications.publish_stored, PRESS, draft.id, actor="dewi", now=later(days=1)
+            publications.publish_stored,
+            PRESS,
+            draft.id,
+            actor=NamedActor(name="dewi", now=later(days=1)),
         )
     assert found(database, draft).state == "draft"
     assert count(database, edition) == 0
@@ -288,16 +322,20 @@ def test_a_stored_draft_is_held_against_the_rules_of_the_day(database: Database)
 
 def test_an_unknown_announcement_is_told_so(database: Database) -> None:
     with pytest.raises(NotAllowed, match="tidak ada"):
-        database.write_now(publications.publish_stored, PRESS, "f" * 32, actor="dewi", now=NOW)
+        database.write_now(
+            publications.publish_stored, PRESS, "f" * 32, actor=NamedActor(name="dewi", now=NOW)
+        )
 
 
 def test_a_double_click_publishes_once(database_url: str) -> None:
     database = Database(database_url)
-    draft = database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+    draft = database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
     results = at_once(
         database_url,
         lambda own: own.write_now(
-            publications.publish_stored, PRESS, draft.id, actor="dewi", now=NOW
+            publications.publish_stored, PRESS, draft.id, actor=NamedActor(name="dewi", now=NOW)
         ),
         times=4,
     )
@@ -330,7 +368,9 @@ def test_a_schedule_stores_no_edition_until_its_time(database: Database) -> None
 
 def test_a_schedule_without_a_time_is_refused(database: Database) -> None:
     with pytest.raises(InvalidAnnouncement, match="publish_at"):
-        database.write_now(publications.schedule, PRESS, checked(), actor="rina", now=NOW)
+        database.write_now(
+            publications.schedule, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+        )
 
 
 def test_racing_workers_publish_a_schedule_once(database_url: str) -> None:
@@ -361,7 +401,10 @@ def test_a_schedule_missed_by_more_than_thirty_minutes_asks_a_person(database: D
     )
     assert acts(database)[-1] == ("clock", "miss")
     published = database.write_now(
-        publications.publish_stored, PRESS, planned.id, actor="dewi", now=later(hours=5)
+        publications.publish_stored,
+        PRESS,
+        planned.id,
+        actor=NamedActor(name="dewi", now=later(hours=5)),
     )
     assert published.status == "published"
     assert found(database, planned).note == ""
@@ -389,7 +432,11 @@ def test_an_unscheduled_announcement_stays_approved_and_is_not_published(
 ) -> None:
     planned = publish(database, publish_at="2026-11-25 09:00")
     stored = database.write_now(
-        publications.unschedule, PRESS, planned.id, actor="dewi", now=NOW, role="approver"
+        publications.unschedule,
+        PRESS,
+        planned.id,
+        actor=NamedActor(name="dewi", now=NOW),
+        role="approver",
     )
     assert stored.status == "approved"
     assert database.write_now(schedule.publish_due, PRESS, now=later(hours=2)) == []
@@ -397,8 +444,7 @@ def test_an_unscheduled_announcement_stays_approved_and_is_not_published(
         publications.schedule,
         PRESS,
         checked(publish_at="2026-11-25 11:00"),
-        actor="dewi",
-        now=NOW,
+        actor=NamedActor(name="dewi", now=NOW),
         announcement_id=planned.id,
         role="approver",
     )
@@ -429,8 +475,7 @@ def correct(database: Database, stored: Stored, now: datetime, **changes: Any) -
         stored.id,
         checked(now=now, **changes),
         reason="Air kembali pukul 16.00.",
-        actor="dewi",
-        now=now,
+        actor=NamedActor(name="dewi", now=now),
     )
 
 
@@ -601,8 +646,7 @@ def test_a_correction_without_a_change_or_a_reason_is_refused(database: Database
             original.id,
             checked(),
             reason="Salah.",
-            actor="dewi",
-            now=NOW,
+            actor=NamedActor(name="dewi", now=NOW),
         )
     other = checked(title="Lain")
     for reason, said in (
@@ -612,7 +656,12 @@ def test_a_correction_without_a_change_or_a_reason_is_refused(database: Database
     ):
         with pytest.raises(InvalidAnnouncement, match=said):
             database.write_now(
-                corrections.correct, PRESS, original.id, other, reason=reason, actor="dewi", now=NOW
+                corrections.correct,
+                PRESS,
+                original.id,
+                other,
+                reason=reason,
+                actor=NamedActor(name="dewi", now=NOW),
             )
     with pytest.raises(InvalidAnnouncement, match="publish_at"):
         correct(database, original, NOW, publish_at="2026-11-25 12:00")
@@ -620,12 +669,18 @@ def test_a_correction_without_a_change_or_a_reason_is_refused(database: Database
 
 
 def test_a_draft_can_be_neither_corrected_nor_withdrawn(database: Database) -> None:
-    draft = database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+    draft = database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
     with pytest.raises(NotAllowed, match="draf, jadi tidak dapat diralat"):
         correct(database, draft, NOW)
     with pytest.raises(NotAllowed, match="draf, jadi tidak dapat dicabut"):
         database.write_now(
-            corrections.withdraw, PRESS, draft.id, reason="Salah.", actor="dewi", now=NOW
+            corrections.withdraw,
+            PRESS,
+            draft.id,
+            reason="Salah.",
+            actor=NamedActor(name="dewi", now=NOW),
         )
 
 
@@ -644,7 +699,11 @@ def test_the_same_correction_twice_at_once_is_one_edition(database_url: str) -> 
 def withdraw(database: Database, stored: Stored, now: datetime) -> Stored:
     """Take an announcement back."""
     return database.write_now(
-        corrections.withdraw, PRESS, stored.id, reason="Salah kelurahan.", actor="dewi", now=now
+        corrections.withdraw,
+        PRESS,
+        stored.id,
+        reason="Salah kelurahan.",
+        actor=NamedActor(name="dewi", now=now),
     )
 
 
@@ -696,14 +755,18 @@ def test_two_withdrawals_at_once_are_one(database_url: str) -> None:
 def test_every_writer_leaves_a_whole_chain_of_acts(database_url: str) -> None:
     database = Database(database_url)
     drafts = [
-        database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+        database.write_now(
+            publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+        )
         for _ in range(3)
     ]
 
     def work(own: Database) -> None:
         for draft in drafts:
             own.write_now(_ignore, publications.publish_stored, draft.id)
-            own.write_now(publications.publish, PRESS, checked(), actor="cli", now=NOW)
+            own.write_now(
+                publications.publish, PRESS, checked(), actor=NamedActor(name="cli", now=NOW)
+            )
 
     at_once(database_url, work, times=3)
     assert sorted(acts(database)) == sorted(
@@ -714,12 +777,14 @@ def test_every_writer_leaves_a_whole_chain_of_acts(database_url: str) -> None:
 
 def _ignore(connection: Connection, act: Callable[..., Stored], announcement_id: str) -> None:
     with suppress(NotAllowed):
-        act(connection, PRESS, announcement_id, actor="dewi", now=NOW)
+        act(connection, PRESS, announcement_id, actor=NamedActor(name="dewi", now=NOW))
 
 
 def test_stored_fields_are_what_was_given(database: Database) -> None:
     given = checked(desk.CLARIFICATION)
-    stored = database.write_now(publications.publish, PRESS, given, actor="cli", now=NOW)
+    stored = database.write_now(
+        publications.publish, PRESS, given, actor=NamedActor(name="cli", now=NOW)
+    )
     raw = database.read_now(
         lambda connection: connection.execute(select(announcement.c.fields)).scalar_one()
     )

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from broadcaster.app import App
 from broadcaster.delivery.drain import Deliverer
+from broadcaster.domain.actor import NamedActor
 from broadcaster.newsroom import drafts, review
 from broadcaster.runtime import config, custody
 from broadcaster.runtime.custody import Home, is_elsewhere
@@ -324,7 +325,10 @@ async def test_adopted_it_sends_again_what_waits_or_stops_it(
     shutil.copytree(original, copy)
     async with at(copy) as app:
         done = app.database.write_now(
-            custody.adopt, app.settings, actor="cli", at=datetime.now(UTC), stop=choice == "stop"
+            custody.adopt,
+            app.settings,
+            actor=NamedActor(name="cli", now=datetime.now(UTC)),
+            stop=choice == "stop",
         )
         custody.write_mark(copy, done.identity, done.mark)
         assert (done.because, done.waiting.messages) == ("moved", 40)

@@ -9,13 +9,14 @@ import pytest
 from sqlalchemy import func, select
 
 from broadcaster.domain.accounts import Account, AccountRole
+from broadcaster.domain.actor import NamedActor, StaffActor
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.newsroom import corrections, drafts, release, review
 from broadcaster.newsroom.desk import Desk
 from broadcaster.newsroom.release import publish_held
 from broadcaster.publishing import publications, schedule
 from broadcaster.staff import administration
-from broadcaster.staff.administration import Keeper, Particulars
+from broadcaster.staff.administration import Particulars
 from broadcaster.staff.second_person import NotIndependent
 from broadcaster.store import accounts, announcements, audit, nudges, tokens
 from broadcaster.store.announcements import Announcement
@@ -57,8 +58,9 @@ class Hall:
 
     def keep(self, act: Any, who: str, *args: Any, after: float = 0.0, **options: Any) -> Any:
         """Have somebody do something to an account; "cli" is the command line."""
-        keeper = Keeper(now=later(seconds=after), account=self.people.get(who))
-        return self.database.write_now(act, keeper, *args, **options)
+        person, now = self.people.get(who), later(seconds=after)
+        actor = StaffActor(account=person, now=now) if person else NamedActor(name=who, now=now)
+        return self.database.write_now(act, actor, *args, **options)
 
     def hire(self, by: str, name: str, *roles: AccountRole, after: float = 0.0) -> Account:
         """Have an administrator make an account."""
@@ -322,7 +324,7 @@ def test_what_a_revoked_token_scheduled_does_not_go_out_and_approvers_are_told(h
     hall.database.write_now(tokens.add, "dinas", ["publish"])
     checked = press().examine(SCHEDULED, later())
     stored = hall.database.write_now(
-        publications.publish, press(), checked, actor="token:dinas", now=later()
+        publications.publish, press(), checked, actor=NamedActor(name="token:dinas", now=later())
     )
     hall.database.write_now(tokens.revoke, "dinas")
     assert hall.pass_schedule() == []
@@ -337,7 +339,9 @@ def test_what_the_command_line_and_tokens_in_force_scheduled_goes_out(hall: Hall
     hall.database.write_now(tokens.add, "dinas", ["publish"])
     for actor in ("token:dinas", "cli"):
         checked = press().examine({**SCHEDULED, "title": f"Air mati, kata {actor}"}, later())
-        hall.database.write_now(publications.publish, press(), checked, actor=actor, now=later())
+        hall.database.write_now(
+            publications.publish, press(), checked, actor=NamedActor(name=actor, now=later())
+        )
     assert len(hall.pass_schedule()) == 2
 
 

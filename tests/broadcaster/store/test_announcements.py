@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from broadcaster.domain import signatures
+from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications, schedule
 from broadcaster.publishing.press import Stored
 from broadcaster.store import announcements, archive
@@ -32,7 +33,10 @@ def publish(
     """Publish an announcement at `now`, without an end unless one is given."""
     changes = {"expires": None, **changes}
     return database.write_now(
-        publications.publish, PRESS, checked(raw, now=now, **changes), actor="rina", now=now
+        publications.publish,
+        PRESS,
+        checked(raw, now=now, **changes),
+        actor=NamedActor(name="rina", now=now),
     )
 
 
@@ -80,7 +84,9 @@ def test_what_is_not_there_is_none(database: Database) -> None:
 
 
 def test_a_draft_has_no_edition(database: Database) -> None:
-    draft = database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+    draft = database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
     assert database.read_now(announcements.newest_edition, draft.code) is None
     assert listed(database) == []
     assert concerning(database, "cimahi").editions == ()
@@ -95,11 +101,14 @@ def test_every_version_is_kept_and_each_signature_holds(database: Database) -> N
         stored.id,
         better,
         reason="Lebih lama.",
-        actor="dewi",
-        now=later(hours=1),
+        actor=NamedActor(name="dewi", now=later(hours=1)),
     )
     database.write_now(
-        corrections.withdraw, PRESS, stored.id, reason="Batal.", actor="dewi", now=later(hours=2)
+        corrections.withdraw,
+        PRESS,
+        stored.id,
+        reason="Batal.",
+        actor=NamedActor(name="dewi", now=later(hours=2)),
     )
     versions = database.read_now(announcements.versions, stored.code)
     assert [(row.number, row.newest, row.withdrawn, row.edition.change) for row in versions] == [
@@ -123,10 +132,16 @@ def test_the_stamp_changes_with_every_edition(database: Database) -> None:
     stored = publish(database)
     stamps.append(database.read_now(announcements.stamp))
     database.write_now(
-        corrections.withdraw, PRESS, stored.id, reason="Batal.", actor="dewi", now=later(hours=1)
+        corrections.withdraw,
+        PRESS,
+        stored.id,
+        reason="Batal.",
+        actor=NamedActor(name="dewi", now=later(hours=1)),
     )
     stamps.append(database.read_now(announcements.stamp))
-    database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+    database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
     stamps.append(database.read_now(announcements.stamp))
     assert stamps[0] == (0, 0)
     assert len(set(stamps)) == 3
@@ -157,8 +172,7 @@ def test_only_the_newest_edition_stands_there_at_the_place_of_the_first(database
         first.id,
         better,
         reason="Lebih lama.",
-        actor="dewi",
-        now=later(hours=2),
+        actor=NamedActor(name="dewi", now=later(hours=2)),
     )
     page = concerning(database, "cibabat")
     assert codes(page) == [second.code, first.code]
@@ -179,7 +193,11 @@ def test_what_is_in_force_stays_however_old_and_what_is_over_goes_after_a_while(
     )
     for stored, at in ((withdrawn_long_ago, NOW - 31 * DAY), (withdrawn_lately, NOW - DAY)):
         database.write_now(
-            corrections.withdraw, PRESS, stored.id, reason="Batal.", actor="dewi", now=at
+            corrections.withdraw,
+            PRESS,
+            stored.id,
+            reason="Batal.",
+            actor=NamedActor(name="dewi", now=at),
         )
     assert codes(concerning(database, "cibabat")) == [
         withdrawn_lately.code,
@@ -245,8 +263,7 @@ def test_the_archive_shows_everything_ever_published_newest_first(database: Data
         PRESS,
         taken_back.id,
         reason="Batal.",
-        actor="dewi",
-        now=later(minutes=2),
+        actor=NamedActor(name="dewi", now=later(minutes=2)),
     )
     database.write_now(schedule.end_expired, NOW + 2 * DAY)
     assert listed(database) == [taken_back.code, over]
@@ -292,8 +309,7 @@ def test_a_search_no_longer_finds_what_was_withdrawn(database: Database) -> None
         PRESS,
         stored.id,
         reason="Salah kelurahan.",
-        actor="dewi",
-        now=later(minutes=2),
+        actor=NamedActor(name="dewi", now=later(minutes=2)),
     )
     assert listed(database, text="tangki") == []
     assert listed(database, text="salah kelurahan") == [stored.code]
@@ -312,7 +328,9 @@ def test_the_archive_has_pages(database: Database) -> None:
 
 
 def test_a_move_happens_only_from_the_state_that_was_read(database: Database) -> None:
-    draft = database.write_now(publications.save_draft, PRESS, checked(), actor="rina", now=NOW)
+    draft = database.write_now(
+        publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
+    )
     read = database.read_now(announcements.find, draft.id)
     assert read is not None
     database.write_now(

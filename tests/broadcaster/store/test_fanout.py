@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text, update
 
 from broadcaster.app import App
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import SENDING, SENT, Decision
 from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.publishing import corrections, publications
@@ -99,7 +100,12 @@ def correct(app: App, announcement: str, **changes: Any) -> int:
     press, now = Press.of(app), datetime.now(UTC)
     checked = press.examine(notice(title="Air PDAM mati sampai 16.00", **changes), now)
     stored = app.database.write_now(
-        corrections.correct, press, announcement, checked, reason="Jam salah.", actor="t", now=now
+        corrections.correct,
+        press,
+        announcement,
+        checked,
+        reason="Jam salah.",
+        actor=NamedActor(name="t", now=now),
     )
     assert stored.edition is not None
     return stored.edition
@@ -112,8 +118,7 @@ def withdraw(app: App, announcement: str) -> int:
         Press.of(app),
         announcement,
         reason="Batal.",
-        actor="t",
-        now=datetime.now(UTC),
+        actor=NamedActor(name="t", now=datetime.now(UTC)),
     )
     assert stored.edition is not None
     return stored.edition
@@ -346,7 +351,10 @@ def test_whatever_falls_back_meanwhile_the_seal_counts_the_rows(
     app, people = app_of_pairs
     press, now = Press.of(app), datetime.now(UTC)
     edition = app.database.write_now(
-        publications.publish, press, press.examine(notice(), now), actor="t", now=now
+        publications.publish,
+        press,
+        press.examine(notice(), now),
+        actor=NamedActor(name="t", now=now),
     ).edition
     assert edition is not None
     for step in order:

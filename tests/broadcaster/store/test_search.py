@@ -11,6 +11,7 @@ import pytest
 from hypothesis import strategies as st
 from sqlalchemy import Connection, event, func, select
 
+from broadcaster.domain.actor import NamedActor
 from broadcaster.publishing import corrections, publications
 from broadcaster.publishing.press import Stored
 from broadcaster.store import archive, search
@@ -29,8 +30,7 @@ def publish(database: Database, minutes: int = 0, **changes: Any) -> Stored:
         publications.publish,
         PRESS,
         checked(now=now, **{"expires": None, **changes}),
-        actor="rina",
-        now=now,
+        actor=NamedActor(name="rina", now=now),
     )
 
 
@@ -92,8 +92,7 @@ def test_a_corrected_edition_takes_the_place_of_the_one_before(database: Databas
         stored.id,
         better,
         reason="Lebih cepat.",
-        actor="dewi",
-        now=later(hours=1),
+        actor=NamedActor(name="dewi", now=later(hours=1)),
     )
     assert found(database, "tangki") == []
     assert found(database, "mengalir") == [stored.code]
@@ -108,8 +107,7 @@ def test_a_draft_is_not_in_the_index(database: Database) -> None:
         publications.save_draft,
         PRESS,
         checked(body="Rahasia sampai terbit."),
-        actor="rina",
-        now=NOW,
+        actor=NamedActor(name="rina", now=NOW),
     )
     assert (
         database.read_now(
@@ -121,7 +119,9 @@ def test_a_draft_is_not_in_the_index(database: Database) -> None:
 
 def test_a_publication_that_is_undone_leaves_nothing_in_the_index(database: Database) -> None:
     def undone(connection: Connection) -> None:
-        publications.publish(connection, PRESS, checked(expires=None), actor="rina", now=NOW)
+        publications.publish(
+            connection, PRESS, checked(expires=None), actor=NamedActor(name="rina", now=NOW)
+        )
         raise InterruptedError
 
     with pytest.raises(InterruptedError):

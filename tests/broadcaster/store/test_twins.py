@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Connection, insert
 
 from broadcaster.app import App
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import Consequence
 from broadcaster.domain.retry_policy import UNCERTAIN_LIMIT
 from broadcaster.inbound import inbox
@@ -77,7 +78,7 @@ class City:
         )
         act = (press, announcement, checked)
         stored = self.app.database.write_now(
-            corrections.correct, *act, reason="Jam salah.", actor="t", now=now
+            corrections.correct, *act, reason="Jam salah.", actor=NamedActor(name="t", now=now)
         )
         await drain_all(self.app)
         assert stored.edition is not None
@@ -89,7 +90,11 @@ class City:
         now = datetime.now(UTC)
         press = Press.of(self.app)
         self.app.database.write_now(
-            corrections.withdraw, press, announcement, reason="Batal.", actor="t", now=now
+            corrections.withdraw,
+            press,
+            announcement,
+            reason="Batal.",
+            actor=NamedActor(name="t", now=now),
         )
         await drain_all(self.app)
 

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from broadcaster.app import App
 from broadcaster.delivery.channel_view import ChannelView
 from broadcaster.delivery.status import Overview
+from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.deliveries import STATES
 from broadcaster.domain.retry_policy import REASONS, WAITS
 from broadcaster.publishing import corrections
@@ -328,7 +329,10 @@ async def test_the_history_of_a_sending_says_who_paused_once_and_shows_no_hash(
 async def test_the_page_of_a_withdrawn_sending_names_who_withdrew_it(site: Running) -> None:
     stored = await sent(site, drained=False)
     dewi = await signed_in(site, "dewi", "approver")
-    withdrawal = {"reason": "Salah tanggal.", "actor": "staff:dewi", "now": site.clock()}
+    withdrawal = {
+        "reason": "Salah tanggal.",
+        "actor": NamedActor(name="staff:dewi", now=site.clock()),
+    }
     await site.app.database.write(corrections.withdraw, Press.of(site.app), stored.id, **withdrawal)
     page = (await dewi.get(f"/redaksi/pengiriman/{stored.id}")).text
     assert re.search(r'<p class="quiet">Dicabut [^<]+ WIB, oleh Dewi</p>', page)
