@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from broadcaster.delivery import channel_controls
+from broadcaster.domain.actor import NamedActor
 from broadcaster.simulation.bot_api import BotApi
 from broadcaster.simulation.smtp_script import Answer
 from broadcaster.store import channels as channel_store
