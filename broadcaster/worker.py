@@ -14,7 +14,6 @@ import structlog
 from arq.connections import ArqRedis
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
-from sqlalchemy import Connection
 
 from broadcaster.app import App, SharedClock
 from broadcaster.delivery.drain import Deliverer
@@ -54,8 +53,6 @@ LOOK_SECONDS = (0.3, 0.7)
 """Shortest and longest pause between looks for work in the database, which cost one read."""
 RECEIPT_SECONDS = 0.5
 """Pause between looks into the inbox of receipts."""
-HELP_SECONDS = 1.0
-"""How long what a resident said may wait for the sweeper; then any other worker applies it too."""
 NUDGE_SECONDS = {"emergency": 0.3, "routine": 2.0}
 """Pause between looks for staff to be told that something waits for them."""
 ANSWER_SECONDS = 8.0
@@ -75,11 +72,15 @@ HUB_SECONDS = 2.0
 TIDY_SECONDS = 3600.0
 """Pause between looks for pictures that nobody uses; the first comes a minute after the start."""
 GARBAGE = 20_000
-"""Objects made since the last look for garbage in cycles (Python's own 700 costs a tenth of the
-sending).
-"""
+"""Objects made between looks for cycles (Python's own 700 costs a tenth of the sending)."""
 PROBE_SECONDS = 5.0
 """How long a halted channel may take to say that it is back."""
+PUBLISHED = {
+    schedule.publish_due: "schedule_published",
+    release.publish_held: "hold_published",
+    corrections.publish_held: "amendment_published",
+}
+"""What the sweeper publishes once it is due, and the event that it logs."""
 
 
 class LaneWorker:
@@ -189,9 +190,8 @@ class LaneWorker:
         worker = self._arq_worker(pool)
         try:
             while not self._stop.is_set():
-                await (
-                    worker._poll_iteration()
-                )  # a turn of arq's main(), which can be ended only in the middle of a command
+                # a turn of arq's main(), which can be ended only in the middle of a command
+                await worker._poll_iteration()
                 await self._pause(POLL[self.lane])
         finally:
             await _end(worker.tasks.values())
@@ -280,7 +280,7 @@ class LaneWorker:
                 self._pulse.beat()
 
     async def _keep_house(self) -> None:
-        """What one process at a time does for all: schedules, endings, probes of halted channels."""
+        """Do what one process does for all: schedules, endings, probes of halted channels."""
         if not self._sweeps:
             return
         app = self.app
@@ -289,39 +289,30 @@ class LaneWorker:
             self._mark_at = suspend_proof() + custody.MARK_SECONDS
         if await app.database.read(is_held):
             return  # what is due elsewhere must not be done here as well
-        for stored in await app.database.write(
-            schedule.publish_due, press.Press.of(app), now=app.clock()
-        ):
-            log.info("schedule_published", announcement=stored.id)
-            await publications.ring(app, stored)
-        for stored in await app.database.write(
-            release.publish_held, press.Press.of(app), now=app.clock()
-        ):
-            log.info("hold_published", announcement=stored.id)
-            await publications.ring(app, stored)
-        for stored in await app.database.write(
-            corrections.publish_held, press.Press.of(app), now=app.clock()
-        ):
-            log.info("amendment_published", announcement=stored.id)
-            await publications.ring(app, stored)
+        for publish_due, event in PUBLISHED.items():
+            due = await app.database.write(publish_due, press.Press.of(app), now=app.clock())
+            for stored in due:
+                log.info(event, announcement=stored.id)
+                await publications.ring(app, stored)
         await app.database.write(schedule.end_expired, app.clock())
         await app.database.write(slices.finish_idle)
-        if (
-            uncounted := await app.database.read(people.uncounted, app.clock().timestamp())
-        ) is not None:
-            await app.database.write(
-                people.keep, uncounted, await app.database.read(people.count, uncounted)
-            )
+        uncounted = await app.database.read(people.uncounted, app.clock().timestamp())
+        if uncounted is not None:
+            counted = await app.database.read(people.count, uncounted)
+            await app.database.write(people.keep, uncounted, counted)
         if suspend_proof() >= self._fold_at:
-            now = app.clock().timestamp()
-            await app.database.write(nudges.purge, now - nudges.KEEP_SECONDS)
-            await app.database.write(former_mails.purge, now)
-            await app.database.write(form_acts.purge, now)
-            await app.database.write(suspicions.purge, now)
-            folded = await app.database.write(retention.fold_old, now)
-            self._fold_at = suspend_proof() + (0 if folded else FOLD_SECONDS)
+            await self._forget(app.clock().timestamp())
         for channel in await app.database.write(channel_store.take_probes):
             await self._probe(channel)
+
+    async def _forget(self, now: float) -> None:
+        """Purge what is old (epoch seconds now), and fold a chunk of old editions."""
+        database = self.app.database
+        await database.write(nudges.purge, now - nudges.KEEP_SECONDS)
+        for purge in (former_mails.purge, form_acts.purge, suspicions.purge):
+            await database.write(purge, now)
+        folded = await database.write(retention.fold_old, now)
+        self._fold_at = suspend_proof() + (0 if folded else FOLD_SECONDS)
 
     async def _watch_emergencies(self) -> None:
         """Have people told of emergencies that must wait, and of those that go on again."""
@@ -343,7 +334,7 @@ class LaneWorker:
             with self._outliving("receipts_wait"):
                 now = self.app.clock().timestamp()
                 await self.app.alarm.look(self.app.database, now)
-                mine = self._sweeps or await self.app.database.read(_is_late, now)
+                mine = self._sweeps or await self.app.database.read(inbox.words_are_late, now)
                 while (
                     mine
                     and not self._stop.is_set()
@@ -379,14 +370,6 @@ class LaneWorker:
                 ):
                     pass
             await self._pause(NUDGE_SECONDS[self.lane])
-
-
-def _is_late(connection: Connection, now: float) -> bool:
-    """Whether what residents said has waited too long for the sweeper, which may be busy, hung or
-    dead.
-    """
-    since = [inbox.oldest(connection, priority) for priority in (inbox.STOPS, inbox.WORDS)]
-    return any(due_at is not None and now - due_at > HELP_SECONDS for due_at in since)
 
 
 async def _end(jobs: Iterable[asyncio.Task[None]]) -> None:

@@ -85,7 +85,7 @@ class Deliverer:
         return again or late or bool(job.slow)
 
     def works_on(self, channel: str, lane: str) -> bool:
-        """Whether this process is draining this lane of this channel."""
+        """Check whether this process is draining this lane of this channel."""
         return (channel, lane) in self._running
 
     async def settle(self) -> None:

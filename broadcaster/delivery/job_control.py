@@ -20,10 +20,10 @@ class JobControl:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more may begin, whatever is under way."""
+        """Check whether nothing more may begin, whatever is under way."""
         return self.closed or self.stopping.is_set()
 
     @property
     def over(self) -> bool:
-        """Whether it has ended or its time is up."""
+        """Check whether it has ended or its time is up."""
         return self.ended or suspend_proof() >= self.deadline

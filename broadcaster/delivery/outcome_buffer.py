@@ -77,11 +77,11 @@ class Batch:
     arrived_at: float = 0.0
     """When the last message arrived (epoch seconds)."""
     idle: bool = False
-    """Whether nobody else was left to try."""
+    """Check whether nobody else was left to try."""
     reopens: bool = False
-    """Whether a success may open a channel again that suspect replies closed."""
+    """Check whether a success may open a channel again that suspect replies closed."""
     shut: bool = False
-    """Whether the suspect replies closed the channel."""
+    """Check whether the suspect replies closed the channel."""
     resting: dict[str, float] = field(default_factory=dict)
     """Seconds that domains (keyed hash) rest because of suspect replies."""
 
@@ -95,7 +95,7 @@ class Batch:
 
     @property
     def closes(self) -> bool:
-        """Whether this ends the sending by this channel for now. What single recipients said never
+        """Check whether this ends the sending by this channel for now. What single recipients said never
         ends an emergency.
         """
         halts = self.halt is not None and (is_ours(self.halt) or self.claim.lane != "emergency")
@@ -198,7 +198,7 @@ class OutcomeBuffer:
 
     @property
     def urgent(self) -> bool:
-        """Whether the batch should be recorded at once: it is full, or changes what others may do."""
+        """Check whether the batch should be recorded at once: it is full, or changes what others may do."""
         batch = self._batch
         changes = (
             batch.halt is not None
@@ -347,7 +347,7 @@ class OutcomeBuffer:
             batch.pause = max(batch.pause, outcome.retry_after or 0.0)
 
     def _is_broken(self, row: MarkedRow, outcome: Failure) -> bool:
-        """Whether this call opens the failure breaker. That one recipient fails again says nothing
+        """Check whether this call opens the failure breaker. That one recipient fails again says nothing
         new.
         """
         failing = isinstance(outcome, Deferred) and not outcome.throttle
@@ -356,7 +356,7 @@ class OutcomeBuffer:
         return row.spent == 0 and self.state.breakers.replies.refusal(self.claim.channel)
 
     def _rests(self, row: MarkedRow, outcome: Deferred) -> bool:
-        """Whether the whole channel rests as long as the provider asks."""
+        """Check whether the whole channel rests as long as the provider asks."""
         if not channel_rest(outcome):
             return False
         limited = not outcome.alarm and self.state.breakers.replies.is_limited(

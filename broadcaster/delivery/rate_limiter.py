@@ -156,7 +156,7 @@ class Limiter:
     # --- pauses and demands ---------------------------------------------------------------------
 
     def open_for(self, channel: str, lane: str) -> bool:
-        """Whether what is granted may still be written, as far as this process has heard; cheap,
+        """Check whether what is granted may still be written, as far as this process has heard; cheap,
         for each write.
         """
         clock = suspend_proof()
@@ -234,7 +234,7 @@ class Limiter:
     # --- Redis, there or not --------------------------------------------------------------------
 
     def _has_redis(self) -> bool:
-        """Whether to ask Redis; while it is away somebody looks now and then, and nobody waits for
+        """Check whether to ask Redis; while it is away somebody looks now and then, and nobody waits for
         that.
         """
         if (

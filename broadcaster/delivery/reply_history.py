@@ -122,11 +122,11 @@ class Replies:
             self._watched.setdefault(channel, {})[domain] = name
 
     def is_suspected(self, channel: str) -> bool:
-        """Whether a suspect reply came since the last success."""
+        """Check whether a suspect reply came since the last success."""
         return self._suspected.get(channel, False)
 
     def watches(self, channel: str) -> bool:
-        """Whether the domains of successes matter now."""
+        """Check whether the domains of successes matter now."""
         return bool(self._watched.get(channel))
 
     def name_of(self, channel: str, domain: str) -> str:

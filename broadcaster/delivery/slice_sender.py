@@ -78,7 +78,7 @@ class SliceSender:
         )
 
     def may_write(self) -> bool:
-        """Whether a write may still begin: the lease and our time hold for a while, and nobody
+        """Check whether a write may still begin: the lease and our time hold for a while, and nobody
         asked us to stop or to rest.
         """
         return (
@@ -88,7 +88,7 @@ class SliceSender:
         )
 
     def _is_over(self) -> bool:
-        """Whether to end here. While answers are to come nobody else can have our slice: an
+        """Check whether to end here. While answers are to come nobody else can have our slice: an
         emergency goes on with it.
         """
         if self.claim.lane == "emergency" and any(not task.done() for task in self._slow):

@@ -90,7 +90,7 @@ class Pacing:
         wait holds for all of them.
 
         What may be about one recipient alone is weighed with the replies that others got, see
-        suspecting.py.
+        breaker.py.
         """
         if not isinstance(outcome, Deferred) or not outcome.throttle or outcome.about != "sender":
             return

@@ -300,24 +300,24 @@ def over(state: str, expires_at: float | None, now: float) -> str:
 
 
 def stops_edition(addresses: int) -> bool:
-    """Whether so many addresses with the same rejection, and no success between, stop an edition."""
+    """Check whether so many addresses with the same rejection, and no success between, stop an edition."""
     return addresses >= REJECTIONS
 
 
 def breaks_channel(failed: int, refused: int) -> bool:
-    """Whether the failure breaker opens: of the last FAILURE_SAMPLE calls, more than half came back
+    """Check whether the failure breaker opens: of the last FAILURE_SAMPLE calls, more than half came back
     with nothing, or none succeeded (`refused`: one recipient was put off).
     """
     return failed * 2 > FAILURE_SAMPLE or failed + refused == FAILURE_SAMPLE
 
 
 def doubts_key(addresses: int) -> bool:
-    """Whether so many different addresses in a row that cannot be opened put the key in doubt."""
+    """Check whether so many different addresses in a row that cannot be opened put the key in doubt."""
     return addresses >= UNOPENED
 
 
 def limits_channel(addresses: int) -> bool:
-    """Whether so many addresses told "too fast", and no success between, let the channel rest."""
+    """Check whether so many addresses told "too fast", and no success between, let the channel rest."""
     return addresses >= LIMITED
 
 
@@ -329,7 +329,7 @@ def channel_rest(outcome: Failure) -> float:
 
 
 def blames_channel(addresses: int, places: int, crowded: int, *, idle: bool) -> bool:
-    """Whether the same reply to so many halts the channel, by SEVERAL addresses and PLACES.
+    """Check whether the same reply to so many halts the channel, by SEVERAL addresses and PLACES.
 
     `crowded`: places where ADDRESSES got it. `idle`: nobody is left to try, and nobody was reached.
     """
@@ -339,5 +339,5 @@ def blames_channel(addresses: int, places: int, crowded: int, *, idle: bool) -> 
 
 
 def suppressions_are_mass(results: int, dead: int) -> bool:
-    """Whether so many "dead address" answers must be a provider's fault until proven otherwise."""
+    """Check whether so many "dead address" answers must be a provider's fault until proven otherwise."""
     return (dead >= 25 and dead > 0.05 * results) or (dead >= 200 and dead > 0.02 * results)

@@ -44,7 +44,7 @@ class Successes:
 
 
 def is_suspect(outcome: Failure) -> TypeGuard[Halted | Deferred]:
-    """Whether a reply to one recipient may be about the sender, or about the recipient's whole
+    """Check whether a reply to one recipient may be about the sender, or about the recipient's whole
     domain.
     """
     match outcome:
@@ -56,7 +56,7 @@ def is_suspect(outcome: Failure) -> TypeGuard[Halted | Deferred]:
 
 
 def is_ours(outcome: Failure) -> bool:
-    """Whether a failure came before any recipient was named, so that it holds for all."""
+    """Check whether a failure came before any recipient was named, so that it holds for all."""
     return isinstance(outcome, Halted | Deferred) and outcome.about == "sender"
 
 

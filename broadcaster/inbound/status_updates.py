@@ -193,7 +193,7 @@ def _row(connection: Connection, channel: str, place: _Place) -> Row[Any] | None
 
 
 def _is_stale(found: Row[Any], attempt: int | None, key: str) -> bool:
-    """Whether it is an earlier attempt that failed: a later one is what counts."""
+    """Check whether it is an earlier attempt that failed: a later one is what counts."""
     if attempt is not None:
         return bool(attempt != found.attempt)
     return found.provider_key is not None and found.provider_key != key

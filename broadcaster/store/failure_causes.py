@@ -40,7 +40,7 @@ class Waiting:
     """Rows that wait for a later try, by what the provider said; `next_try` of the first of them,
     epoch seconds.
 
-    `reason`, a key of delivery.REASONS or WAITS, is given where it is not the provider who asked
+    `reason`, a key of retry_policy.REASONS or WAITS, is given where it is not the provider who asked
     for it.
     """
 

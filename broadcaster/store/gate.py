@@ -122,7 +122,7 @@ def mark(
 
 
 def has_due(connection: Connection, claim: Claim) -> bool:
-    """Whether the gate would find something in the claimed slice."""
+    """Check whether the gate would find something in the claimed slice."""
     state, wall, _closed = statements.gate(connection, claim.edition, claim.channel, claim.lane)
     span: dict[str, Any] = {
         "edition": claim.edition,

@@ -27,6 +27,8 @@ AT_ONCE: Mapping[int, int] = {
     UNREADABLE: 200,
 }
 """Rows of each priority in one round: a new stop waits for no more than that."""
+HELP_SECONDS = 1.0
+"""How long what a resident said may wait for the sweeper; then any other worker applies it too."""
 FIRST_WAIT = 5.0
 """Seconds until what was put off is looked at again; twice as long each further time."""
 LONGEST_WAIT: Mapping[int, float] = {POSTPONED: 60.0, UNMATCHED: 3600.0, UNREADABLE: 900.0}
@@ -151,6 +153,15 @@ def oldest(connection: Connection, priority: int) -> float | None:
     return connection.execute(
         select(func.min(receipt.c.due_at)).where(receipt.c.priority == priority)
     ).scalar()
+
+
+def words_are_late(connection: Connection, now: float) -> bool:
+    """Check whether what residents said has waited too long (epoch seconds now) for the sweeper.
+
+    That process may be busy, hung or dead.
+    """
+    since = [oldest(connection, priority) for priority in (STOPS, WORDS)]
+    return any(due_at is not None and now - due_at > HELP_SECONDS for due_at in since)
 
 
 def backlogs(connection: Connection) -> dict[int, Backlog]:

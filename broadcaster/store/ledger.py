@@ -25,7 +25,7 @@ from broadcaster.store.tables import delivery, edition, folded, run, slice_
 NOT_ARRIVED = (FAILED, SKIPPED, CANCELLED, EXPIRED, UNCONFIRMED)
 """States of a row that is closed and of which nobody knows that it arrived."""
 Cause = tuple[str, str, str, str]
-"""Channel, state, reason (a key of delivery.REASONS), provider's code."""
+"""Channel, state, reason (a key of retry_policy.REASONS), provider's code."""
 
 _RANK = ("preparing", "running", "paused", "stopped", "done")
 
@@ -33,7 +33,7 @@ _RANK = ("preparing", "running", "paused", "stopped", "done")
 @dataclass(frozen=True, kw_only=True)
 class Failure:
     """Closed rows that did not arrive, or may not have, for one cause; `reason` is a key of
-    delivery.REASONS.
+    retry_policy.REASONS.
     """
 
     channel: str
@@ -55,7 +55,7 @@ class Progress:
     people: int | None = None
     """Different persons among the rows; None while it is not counted."""
     urgent: bool = False
-    """Whether it goes out in the lane of emergencies; of a correction whatever its own level is."""
+    """Check whether it goes out in the lane of emergencies; of a correction whatever its own level is."""
 
     @property
     def total(self) -> int:
@@ -170,7 +170,7 @@ def areas(connection: Connection, announcement: str) -> Mapping[str, Mapping[str
 
 def failures(connection: Connection, announcement: str) -> list[Failure]:
     """What did not arrive, grouped by cause, most first (reads every row of the edition: polls ask
-    causes.py).
+    failure_causes.py).
     """
     newest = newest_edition_id(connection, announcement)
     cause = [delivery.c.channel, delivery.c.state, delivery.c.reason, delivery.c.provider_code]

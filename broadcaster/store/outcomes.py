@@ -1,4 +1,4 @@
-"""What became of attempts: settle their rows, hand back what was never written. delivery.py decides
+"""Outcomes of attempts: settle their rows, hand back what was never written. retry_policy.py decides
 what an outcome means.
 """
 
