@@ -30,15 +30,13 @@ class Report:
 
     @property
     def kind(self) -> str:
-        """What counts as the same reply."""
+        """Return what counts as the same reply."""
         return kind_of(self.outcome)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Weighed:
-    """What follows: whether the channel was closed, and which domains rest how many seconds (keyed
-    hash -> seconds).
-    """
+    """The consequences of suspect replies: a closed channel, resting domains (keyed hash -> seconds)."""
 
     closed: bool = False
     domains: Mapping[str, float]

@@ -1,4 +1,6 @@
-"""Controls of channels. Each act and its row of the audit log are one transaction."""
+"""Controls of channels: resume one, decide on held suppressions. Each act and its row of the audit
+log are one transaction.
+"""
 
 from sqlalchemy import Connection
 

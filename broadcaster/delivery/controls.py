@@ -1,5 +1,5 @@
-"""What people do to a sending: pause, resume, cancel, send again to those whom it did not reach.
-Each act is in the audit log.
+"""Controls of a sending: pause, resume, cancel, send again to those whom it did not reach. Each act
+is in the audit log.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ BREATH = 0.02
 
 @dataclass(frozen=True, kw_only=True)
 class Retried:
-    """How many rows were opened again, and how many not, by reason (keys of LEFT_OUT)."""
+    """Counts of rows opened again, and of those left out by reason (keys of LEFT_OUT)."""
 
     opened: int
     left_out: Mapping[str, int]

@@ -18,7 +18,7 @@ from broadcaster.store.leases import Holder, LeaseLost, suspend_proof
 from channels.base.contract import PushChannel
 
 WORK_SECONDS = 10.0
-"""How long one job works before it rings again and ends."""
+"""Seconds that one job works before it rings again and ends."""
 SENDERS = 2
 """Slices that one job works on side by side, so that the provider never waits for the database."""
 YIELDING = 3.0
@@ -95,7 +95,7 @@ class Deliverer:
 
 @dataclass(kw_only=True)
 class _Job:
-    """One call of drain: a filler and some slice senders, all on one channel and lane."""
+    """A call of drain: a filler and some slice senders, all on one channel and lane."""
 
     state: SendingState
     channel: PushChannel
@@ -150,8 +150,8 @@ class _Job:
             self.filling = False
 
     async def _rest(self, took: float) -> float:
-        """Seconds to leave the database to an emergency after a chunk of routine fan-out that took
-        so long.
+        """Return the seconds to leave the database to an emergency, after a chunk of routine fan-out
+        that took `took` seconds.
         """
         if self.lane == "emergency":
             return 0.0

@@ -22,7 +22,7 @@ class Window:
 
     @property
     def share(self) -> int:
-        """Places for each member."""
+        """Return the places for each member."""
         return max(1, self._size // max(1, self._members))
 
     def join(self, members: int = 1) -> None:

@@ -90,7 +90,7 @@ class Batch:
 
     @property
     def slots(self) -> set[int]:
-        """The rows that it settles."""
+        """Return the slots of the rows that it settles."""
         return {decision.slot for decision in self.decisions} | {row.slot for row in self.unwritten}
 
     @property
@@ -209,7 +209,7 @@ class OutcomeBuffer:
         return changes or len(batch.decisions) >= GROUP
 
     def take(self) -> Batch:
-        """The batch so far; the next one is empty."""
+        """Return the batch so far and begin an empty one."""
         batch, self._batch, self.since = self._batch, self._empty(), 0.0
         batch.reopens = (
             self.claim.lane == "emergency"
@@ -240,8 +240,8 @@ class OutcomeBuffer:
                 self._suspect(row, outcome, address, moment.now)
 
     def tried_all(self) -> None:
-        """Nobody of the claim is left to try: what is suspected counts now, and an edition that
-        nobody takes stops.
+        """Let what is suspected count, and stop an edition that nobody takes: nobody of the claim is
+        left to try.
         """
         batch, replies, claim = self._batch, self.state.breakers.replies, self.claim
         batch.stop_edition = batch.stop_edition or replies.doubted(claim.edition, claim.channel)
@@ -250,7 +250,7 @@ class OutcomeBuffer:
         batch.idle = bool(batch.stop_edition or batch.reports)
 
     def unwritten(self, rows: Iterable[MarkedRow]) -> None:
-        """These were marked and never written: they wait again, no attempt spent."""
+        """Let rows wait again that were marked and never written; no attempt is spent."""
         self._batch.unwritten += rows
 
     def unopened(self, row: MarkedRow, code: str) -> None:
@@ -298,7 +298,7 @@ class OutcomeBuffer:
             self._mean(row, outcome, "")
 
     def _domain(self, address: str) -> str:
-        """The domain of a mail address as it is stored: a keyed hash; empty for other addresses."""
+        """Return the keyed hash of a mail address's domain; empty for other addresses."""
         name = address.rpartition("@")[2].lower() if "@" in address else ""
         return self.state.app.vault.lookup("domain", name).hex() if name else ""
 
@@ -313,8 +313,8 @@ class OutcomeBuffer:
         self._suspects[report.kind] = report
 
     def _rejected(self, row: MarkedRow, outcome: Rejected, moment: Moment) -> Decision:
-        """A rejection that others got too is the message's fault: an emergency tries everybody
-        before it stops for that.
+        """Decide on a rejection. One that others got too is the message's fault; an emergency tries
+        everybody before it stops for that.
         """
         claim, replies = self.claim, self.state.breakers.replies
         if not replies.edition_is_rejected(claim.edition, claim.channel, outcome, row.address):

@@ -84,8 +84,8 @@ class Limiter:
     _returning: "asyncio.Task[None] | None" = None
 
     async def take(self, channel: str, lane: str, *, rate: float, wanted: int) -> int:
-        """How many messages may be written now (0 to `wanted`); waits at most about 100 ms for the
-        first.
+        """Return how many messages may be written now (0 to `wanted`); waits at most about 100 ms for
+        the first.
         """
         if rate <= 0:
             return await self._take_unlimited(channel, lane, wanted)
@@ -96,8 +96,8 @@ class Limiter:
         return self._in_time(channel, granted, late=suspend_proof() - asked - wait)
 
     async def _take_unlimited(self, channel: str, lane: str, wanted: int) -> int:
-        """All of it, but for pauses and an emergency's demand: Redis is asked a few times a second,
-        not each time.
+        """Grant all of it, but for pauses and an emergency's demand: Redis is asked a few times a
+        second, not each time.
         """
         clock = suspend_proof()
         if clock - self._looked.get((channel, lane), -math.inf) >= LOOK_SECONDS:
@@ -109,8 +109,8 @@ class Limiter:
         return 0
 
     def _in_time(self, channel: str, granted: int, *, late: float) -> int:
-        """The grant, or 0 where its time has passed; but after a second of nothing also a machine
-        that is always late sends.
+        """Return the grant, or 0 where its time has passed; but after a second of nothing a machine
+        that is always late sends, too.
         """
         if not granted:
             return 0
@@ -123,7 +123,7 @@ class Limiter:
     async def _reserve(
         self, channel: str, lane: str, rate: float, wanted: int
     ) -> tuple[int, float]:
-        """How many, and seconds until their tick begins or until another try."""
+        """Reserve up to `wanted`; how many, and seconds until their tick begins or until another try."""
         if self._has_redis():
             keys = (f"siaran:tick:{channel}", *_signals(channel), ALONE)
             numbers = (wanted, rate, TICKS, round(TICK * 1e6), round(GRACE * 1e6), DEMAND_SECONDS)
@@ -164,7 +164,7 @@ class Limiter:
         return not held and clock >= self._paused.get(channel, 0.0)
 
     async def pause(self, channel: str, seconds: float) -> None:
-        """The provider asked for so much rest: nobody writes, at once. The database must be told
+        """Stop all writing at once, as the provider asked for so much rest. The database must be told
         too, which holds it longer.
         """
         told = min(seconds, PAUSE_SECONDS)
@@ -246,7 +246,7 @@ class Limiter:
         return bool(self.queue.url) and not self._away
 
     async def _return(self) -> None:
-        """Once Redis is back, say so to all and let them go on alone until each has noticed."""
+        """Tell all once Redis is back, and let them go on alone until each has noticed."""
         try:
             await self.queue.ask(
                 lambda redis: redis.set(ALONE, "1", px=round(RETURN_SECONDS * 1000), nx=True)
@@ -258,7 +258,7 @@ class Limiter:
         log.info("limiter_with_redis")
 
     async def _ask(self, act: Callable[[Redis], Awaitable[T]]) -> T | None:
-        """What Redis answers; None, and it counts as away, where it does not."""
+        """Return what Redis answers; None, and it counts as away, where it does not."""
         try:
             return await self.queue.ask(act)
         except (RedisError, OSError) as error:

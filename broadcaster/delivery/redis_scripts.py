@@ -12,7 +12,7 @@ ALONE = "siaran:alone"
 
 
 class Signal(IntEnum):
-    """What else the script says."""
+    """Signals that the script returns beside its grant."""
 
     NONE = 0
     ALONE = 1

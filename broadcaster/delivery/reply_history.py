@@ -18,7 +18,7 @@ _SUCCESS, _FAILED, _REFUSED = range(3)
 
 @dataclass
 class Replies:
-    """One process's memory of replies; of a channel, of an edition on a channel, and of mail
+    """Replies that one process remembers: of a channel, of an edition on a channel, and of mail
     domains that refused somebody.
     """
 
@@ -41,22 +41,23 @@ class Replies:
         """Count a rejection; True once so many agree, with no success between, that it is the
         message's fault.
         """
-        seen = self._rejections.setdefault((edition, channel), {}).setdefault(outcome.code, set())
-        seen.add(outcome.domain or str(address))
-        return stops_edition(len(seen))
+        by_code = self._rejections.setdefault((edition, channel), {})
+        places = by_code.setdefault(outcome.code, set())
+        places.add(outcome.domain or str(address))
+        return stops_edition(len(places))
 
     def doubt(self, edition: int, channel: str, why: str) -> None:
         """Remember why an edition should stop once everybody has been tried."""
         self._doubts[edition, channel] = why
 
     def doubted(self, edition: int, channel: str) -> str:
-        """Why an edition should stop, now that everybody has been tried; empty where something
-        arrived since.
+        """Return why an edition should stop, now that everybody has been tried; empty where
+        something arrived since.
         """
         return self._doubts.pop((edition, channel), "")
 
     def reached(self, edition: int, channel: str) -> None:
-        """A success: the rejections before it were the addresses' own."""
+        """Note a success: the rejections before it were the addresses' own."""
         self._rejections.pop((edition, channel), None)
         self._doubts.pop((edition, channel), None)
 
@@ -96,9 +97,9 @@ class Replies:
 
     def is_limited(self, channel: str, address: int) -> bool:
         """Count a "too fast"; True once several addresses were told so with no success between."""
-        told = self._limited.setdefault(channel, set())
-        told.add(address)
-        return limits_channel(len(told))
+        addresses = self._limited.setdefault(channel, set())
+        addresses.add(address)
+        return limits_channel(len(addresses))
 
     def success(self, channel: str, domain_of: str, at: float) -> dict[str, float]:
         """Note that a message arrived; the successes to tell the other workers of, as suspicions
@@ -106,12 +107,12 @@ class Replies:
         """
         self.arrived[channel] = at
         self._limited.pop(channel, None)
-        told: dict[str, float] = {}
+        successes: dict[str, float] = {}
         if self._suspected.pop(channel, False):
-            told[""] = at
+            successes[""] = at
         if domain_of and (watched := self._watched.get(channel)) and watched.pop(domain_of, None):
-            told[domain_of] = at
-        return told
+            successes[domain_of] = at
+        return successes
 
     def suspect(self, channel: str, domain: str, name: str) -> None:
         """Note a suspect reply: `domain` is the keyed hash of the domain `name`, empty where there
@@ -130,5 +131,5 @@ class Replies:
         return bool(self._watched.get(channel))
 
     def name_of(self, channel: str, domain: str) -> str:
-        """The domain's name; empty where it is not watched."""
+        """Return the domain's name; empty where it is not watched."""
         return self._watched.get(channel, {}).get(domain, "")

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 BATCH = 125
 """Rows marked at once by one sender (two of them fill the window of a process)."""
 GROUP_SECONDS = 0.1
-"""The longest that an outcome waits to be committed."""
+"""Seconds that an outcome waits at most to be committed."""
 LEASE_MARGIN = 5.0
 """Seconds before the end of a lease at which its holder stops writing (a quarter of a short lease)."""
 SLOW_SECONDS = 0.1
@@ -249,7 +249,7 @@ class SliceSender:
             await self._recorded(batch, await self._save(batch.record))
 
     async def _recorded(self, batch: Batch, fallen: Sequence[tuple[str, int]]) -> None:
-        """What follows once a batch is safe: tell what waits, and ring for those fallen back to."""
+        """Tell what waits once a batch is safe, and ring for those fallen back to."""
         batch.tell()
         await self._settled(batch.slots)
         if batch.shut:

@@ -1,4 +1,4 @@
-"""One announcement as the API's GET and `broadcaster show --json` answer it."""
+"""The status of an announcement, as the API's GET and `broadcaster show --json` answer it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -39,11 +39,11 @@ class Overview:
 
     @property
     def holds(self) -> list[Hold]:
-        """What keeps it from going on, by channel."""
+        """Return what keeps it from going on, by channel."""
         return holds(self.progress, self.channels, self.causes, emergency=self.emergency)
 
     def as_json(self) -> dict[str, Any]:
-        """The answer of the API; other systems read it, so its names never change."""
+        """Return the answer of the API; other systems read it, so its names never change."""
         return {
             "id": self.id,
             "code": self.code,
@@ -93,7 +93,7 @@ class Overview:
 
 
 def words(reason: str) -> str:
-    """A reason as people read it."""
+    """Return a reason as people read it."""
     return REASONS.get(reason) or WAITS.get(reason, reason)
 
 
@@ -104,7 +104,7 @@ def overview(
     watcher: Watcher | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Overview | None:
-    """The announcement with this id or code; None when there is none.
+    """Return the announcement with this id or code; None when there is none.
 
     Costs a look at the slices' counters, however many rows there are: it is made to be asked each
     second. `watcher` adds what keeps messages from arriving, at some 50 ms more at most. `labels`:
@@ -128,7 +128,7 @@ def overview(
 
 
 def identify(connection: Connection, key: str) -> str | None:
-    """The id of the announcement with this id or code; None when there is none."""
+    """Return the id of the announcement with this id or code; None when there is none."""
     row = _named(connection, key)
     return None if row is None else str(row.id)
 
@@ -166,5 +166,5 @@ def _channels(connection: Connection, progress: Progress) -> Mapping[str, Channe
 
 
 def current(state: ChannelState, wall: float) -> ChannelState:
-    """The state with its pause only where that lies ahead."""
+    """Return the state with its pause only where that lies ahead."""
     return state if state.paused_until > wall else replace(state, paused_until=0.0)

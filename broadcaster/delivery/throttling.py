@@ -1,5 +1,5 @@
-"""What providers want slower than their usual rate, as one process sees it: read from the database
-at most once a second.
+"""Throttling: rates and domains that providers want slower, as one process sees them, read from the
+database at most once a second.
 """
 
 import math
@@ -40,8 +40,8 @@ class Pacing:
     _told: dict[str, float] = field(default_factory=dict)
 
     async def rate(self, channel: PushChannel) -> float:
-        """Messages a second now: what the provider grants, less for a while after it complained; 0
-        = no limit of our own.
+        """Return the messages a second now: what the provider grants, less for a while after it
+        complained; 0 = no limit of our own.
         """
         pace, at = await self._pace(channel.name)
         return pace.rate(channel.rate, at)
@@ -49,8 +49,8 @@ class Pacing:
     async def held_back(
         self, channel: PushChannel, found: Sequence[tuple[MarkedRow, Outgoing]], *, emergency: bool
     ) -> dict[int, Deferred]:
-        """Slots of those that must not be written to yet, and for how long. An emergency waits for
-        no domain.
+        """Return the slots of those that must not be written to yet, and for how long. An emergency
+        waits for no domain.
         """
         pace, at = await self._pace(channel.name)
         held: dict[int, Deferred] = {}
@@ -129,7 +129,7 @@ class Pacing:
         await self._write(channel.name, store.slow_down, channel.rate, code)
 
     async def _pace(self, channel: str) -> tuple[Pace, float]:
-        """The pace of a channel and the database's time."""
+        """Return the pace of a channel and the database's time."""
         clock = suspend_proof()
         found = self._read.get(channel)
         if found is None or clock - found[1] >= FRESH_SECONDS:

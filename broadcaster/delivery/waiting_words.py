@@ -1,4 +1,4 @@
-"""What keeps a sending from going on: on which channel, why, until when, in words. Pure."""
+"""Words for what keeps a sending from going on: on which channel, why, until when. Pure."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,8 +13,8 @@ from channels.base.moments import full_moment_text
 
 
 def closed(state: ChannelState, *, emergency: bool) -> Cause | None:
-    """Why a channel sends nothing in a lane; replies to single recipients and held suppressions
-    never close an emergency's.
+    """Return why a channel sends nothing in a lane; replies to single recipients and held
+    suppressions never close an emergency's.
     """
     if emergency and state.suspected:
         return None
@@ -26,16 +26,16 @@ def closed(state: ChannelState, *, emergency: bool) -> Cause | None:
 def holds(
     progress: Progress, channels: Mapping[str, ChannelView], causes: Causes, *, emergency: bool
 ) -> list[Hold]:
-    """Everything that waits for anything but its turn."""
-    found = []
+    """Return everything that waits for anything but its turn."""
+    waiting = []
     for name, view in channels.items():
         pending = progress.deliveries[name]["pending"]
         if (
             pending
             and (hold := _hold(name, view, pending, causes, emergency=emergency)) is not None
         ):
-            found.append(hold)
-    return found
+            waiting.append(hold)
+    return waiting
 
 
 def _hold(

@@ -31,9 +31,7 @@ class MarkedRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Decision(NamedTuple):
-    """What becomes of a row after an attempt: its next state and why. PENDING is a retry at
-    `due_at`.
-    """
+    """The next state of a row after an attempt, and why. PENDING is a retry at `due_at`."""
 
     slot: int
     attempt: int
@@ -50,7 +48,7 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Consequence:
-    """What one outcome means for its address; `day` of a strike is a WIB date."""
+    """The meaning of an outcome for its address; `day` of a strike is a WIB date."""
 
     slot: int
     address: int

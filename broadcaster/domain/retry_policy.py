@@ -109,7 +109,7 @@ WAITS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moment:
-    """What the policy needs to know of time: epoch seconds, and the run's bounds."""
+    """The time of a decision and the bounds of its run, in epoch seconds."""
 
     now: float
     published_at: float
@@ -119,8 +119,8 @@ class Moment:
 
 
 def wait_before(attempt: int, *, emergency: bool) -> float:
-    """Seconds before the attempt after the `attempt`-th spent one (1, 2, ...): the last wait
-    repeats for ever.
+    """Return the seconds before the attempt after the `attempt`-th spent one (1, 2, ...): the last
+    wait repeats for ever.
     """
     waits = EMERGENCY_WAITS if emergency else ROUTINE_WAITS
     return waits[min(max(attempt, 1), len(waits)) - 1]
@@ -140,7 +140,7 @@ def abandoned_wait(*, emergency: bool, receipt_wait: float) -> float:
 
 
 def bounded(outcome: Outcome) -> Outcome:
-    """The outcome with a wait that can be kept: none below zero, none beyond LONGEST_WAIT (pure)."""
+    """Return the outcome with a wait that can be kept: from zero to LONGEST_WAIT."""
     if (
         not isinstance(outcome, Deferred)
         or outcome.retry_after is None
@@ -151,7 +151,7 @@ def bounded(outcome: Outcome) -> Outcome:
 
 
 def decide(row: MarkedRow, outcome: Outcome, moment: Moment) -> Decision:
-    """What becomes of a row after an attempt (pure). Halted leaves it waiting as it was, or for an
+    """Decide what becomes of a row after an attempt. Halted leaves it waiting as it was, or for an
     hour where others go on.
     """
     match outcome:
@@ -207,8 +207,8 @@ def _uncertain(row: MarkedRow, outcome: Deferred, moment: Moment) -> Decision:
 
 
 def doubtful(row: MarkedRow, outcome: Rejected, moment: Moment) -> Decision:
-    """What becomes of a row of an emergency whose message may be at fault: it waits until the
-    others have been tried.
+    """Let a row of an emergency wait, whose message may be at fault, until the others have been
+    tried.
     """
     return _retry(row, moment.now + EMERGENCY_WAITS[-1], outcome, moment, spend=True)
 
@@ -243,8 +243,8 @@ def _retry(
 
 
 def unopened(row: MarkedRow, moment: Moment, code: str) -> Decision:
-    """What becomes of a row whose address cannot be opened (pure): it waits as it was, until it
-    can, expires or is cancelled.
+    """Let a row wait as it was, whose address cannot be opened, until it can, expires or is
+    cancelled.
     """
     due_at = moment.now + wait_before(row.attempt, emergency=False)
     if moment.expires_at is not None:
@@ -260,7 +260,7 @@ def unopened(row: MarkedRow, moment: Moment, code: str) -> Decision:
 
 
 def consequence(row: MarkedRow, outcome: Outcome, day: str) -> Consequence | None:
-    """What an outcome means for the address; None when nothing. `day` is today's date in WIB."""
+    """Return what an outcome means for the address; None for nothing. `day`: today's date in WIB."""
     match outcome:
         case Receipt() if outcome.aliases:
             return Consequence(

@@ -27,7 +27,7 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """What the replies of one kind mean: `halt` the channel, leave `domains` alone for a while."""
+    """The meaning of replies of one kind: `halt` the channel, leave `domains` alone for a while."""
 
     halt: bool = False
     domains: frozenset[str] = frozenset()
@@ -35,9 +35,7 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Successes:
-    """When something last arrived (epoch seconds, 0: not known): on the channel, and at each
-    domain.
-    """
+    """Times of the last arrival (epoch seconds, 0: not known): on the channel, at each domain."""
 
     channel: float = 0.0
     domains: Mapping[str, float] = field(default_factory=dict)
@@ -61,7 +59,7 @@ def is_ours(outcome: Failure) -> bool:
 
 
 def kind_of(outcome: Halted | Deferred) -> str:
-    """What counts as the same reply."""
+    """Return what counts as the same reply."""
     return (
         POLICY
         if isinstance(outcome, Deferred) and outcome.alarm and outcome.scope == "domain"

@@ -1,4 +1,4 @@
-"""What a later status does to a delivery row."""
+"""Status updates: a receipt that comes later moves its delivery row."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
