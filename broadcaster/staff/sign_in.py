@@ -4,7 +4,7 @@ The second step is in second_factor.py, the city's sign-on in provisioning.py. P
 call these and show the outcome; cookies and addresses are theirs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -46,9 +46,9 @@ class Outcome:
     confirmed password the `stored` hash; else the problem and the seconds to `wait`.
     """
 
-    cookie: str = ""
+    cookie: str = field(default="", repr=False)
     half: bool = False
-    stored: str = ""
+    stored: str = field(default="", repr=False)
     problem: ProblemCode = ""
     wait: int = 0
 
