@@ -102,6 +102,18 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _set_log_level(level: str) -> None:
+    """Check the level and set it for this process and those that it starts."""
+    if level:
+        from broadcaster.domain.setting_values import check_log_level  # noqa: PLC0415  quick start
+        from broadcaster.runtime import config  # noqa: PLC0415  quick start
+
+        try:
+            config.set_log_level(check_log_level(level))
+        except ValueError as error:
+            raise typer.BadParameter(f"{error}.", param_hint="--log-level") from error
+
+
 @program.callback()
 def options(
     _version: Annotated[
@@ -110,8 +122,15 @@ def options(
             "--version", help="Cetak versi program.", is_eager=True, callback=_print_version
         ),
     ] = False,
+    log_level: Annotated[
+        str,
+        typer.Option(
+            help="debug, info, warning, atau error; kosong: setelan BROADCASTER_LOG_LEVEL."
+        ),
+    ] = "",
 ) -> None:
     """Siaran Cimahi: satu pengumuman, lima kanal, tidak ada yang hilang."""
+    _set_log_level(log_level)
 
 
 def main() -> None:

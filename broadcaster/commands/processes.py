@@ -44,7 +44,8 @@ def web() -> None:
 
 def _configure_logs() -> None:
     """The demo's terminal is for people: there only what is wrong is told."""
-    configure(quiet=bool(config.simulation(config.data_folder())))
+    quiet = bool(config.simulation(config.data_folder()))
+    configure(quiet=quiet, level=config.log_level())
 
 
 def _tell_unknown(loaded: config.Loaded) -> None:
@@ -125,7 +126,7 @@ def run() -> None:
     """Jalankan semuanya di satu mesin: web, worker, dan Valkey bawaan bila BROADCASTER_REDIS_URL
     kosong.
     """
-    configure()
+    configure(level=config.log_level())
     loaded = config.read()
     if config.simulation(loaded.settings.data_dir):
         raise Failed(
@@ -213,7 +214,7 @@ def demo(
     """Kota contoh dengan penyedia tiruan: semua kanal berjalan, tidak ada pesan keluar dari
     komputer ini.
     """
-    configure()
+    configure(level=config.log_level())
     began = time.monotonic()
     asyncio.run(_demo(port, data.resolve(), fast, began))
 
@@ -276,9 +277,13 @@ def _refuse_busy(host: str, port: int, remedy: str) -> None:
 
 
 def _neutral(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without any setting of ours: the demo's own hold."""
+    """The environment without any setting of ours but the log level: the demo's own hold."""
     ours = (config.PREFIX, "WHATSAPP_", "TELEGRAM_", "EMAIL_", "FEED_", "DISPLAY_", "OIDC_")
-    return {name: value for name, value in environ.items() if not name.startswith(ours)}
+    return {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith(ours) or name == config.LOG_LEVEL
+    }
 
 
 def _prepare(port: int, data: Path) -> dict[str, str]:
@@ -320,7 +325,7 @@ def providers() -> None:
     """Penyedia tiruan untuk demo."""
     from broadcaster.simulation.providers import serve  # noqa: PLC0415  the demo alone needs the stand-ins
 
-    configure()
+    configure(level=config.log_level())
 
     async def until_stopped() -> None:
         await serve(config.read(), _stop_signal())

@@ -6,10 +6,12 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
+
 from broadcaster.app import App, open_app
 from broadcaster.commands.errors import Failed
 from broadcaster.domain.actor import COMMAND, NamedActor
-from broadcaster.runtime import config, secret_key
+from broadcaster.runtime import config, logs, secret_key
 from broadcaster.runtime.valkey import running_valkey
 from broadcaster.store import audit
 from broadcaster.store.revisions import is_current
@@ -41,6 +43,12 @@ def operator_actor(app: App) -> NamedActor:
     return NamedActor(name=COMMAND, now=app.clock(), place=operator())
 
 
+def configure_logs() -> None:
+    """Set the logs of one command up, unless a server has done so: warnings, on standard error."""
+    if not structlog.is_configured():
+        logs.configure(quiet=True, level=config.log_level())
+
+
 def require_database(loaded: config.Loaded) -> None:
     """Raises Failed unless the database has this version's tables."""
     if not has_database(loaded.settings):
@@ -52,6 +60,7 @@ async def opened(*, create: bool = False) -> AsyncIterator[App]:
     """The app of the data folder in force, joined to the Valkey that runs there; `create` makes a
     missing SQLite database.
     """
+    configure_logs()
     loaded = config.read()
     if (
         create

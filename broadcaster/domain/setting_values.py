@@ -1,4 +1,4 @@
-"""Lists in settings: written as people write lists, and read or refused as a whole. Pure."""
+"""Values of settings: written as people write them, and read or refused as a whole. Pure."""
 
 import re
 from ipaddress import ip_network
@@ -12,6 +12,17 @@ ANYONE = "*"
 """In the place of proxies: every peer is believed, as behind a network that only proxies can reach."""
 _WHOLE_NUMBER = re.compile(r"(?:\+|0)[\d().-]{7,}|1\d{2,4}|\d{3}")
 """A telephone number without spaces that is complete: with its prefix, or short (112, 119, 14045)."""
+
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def check_log_level(text: str) -> str:
+    """Return the level in small letters, "" for none; raises ValueError for an unknown one."""
+    level = text.strip().lower()
+    if level and level not in LOG_LEVELS:
+        raise ValueError(f"harus salah satu dari {', '.join(LOG_LEVELS)}")
+    return level
 
 
 def _proxies(values: tuple[str, ...]) -> tuple[str, ...]:

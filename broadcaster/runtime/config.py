@@ -18,12 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 import channels
-from broadcaster.domain.setting_values import Hosts, Phones, Proxies
+from broadcaster.domain.setting_values import Hosts, Phones, Proxies, check_log_level
 from broadcaster.runtime.misspelt_settings import Spelling
 from channels.base.contract import PullChannel, PushChannel, Site, Topic
-from channels.base.settings import ChannelSettings, Items
+from channels.base.settings import ChannelSettings, Items, items
 
 PREFIX = "BROADCASTER_"
+LOG_LEVEL = f"{PREFIX}LOG_LEVEL"
 OIDC = "OIDC_"
 """Settings of single sign-on bear this prefix alone."""
 
@@ -118,6 +119,10 @@ class Settings(BaseModel):
         repr=False,
         description="s3://key:secret@host/bucket?region=..&tls=.. for pictures; empty: the data folder.",
     )
+    log_level: str = Field(
+        default="",
+        description="debug, info, warning or error; empty: info for servers, warning for commands.",
+    )
     simulated: bool = Field(
         default=False, description="Set by `broadcaster demo`: marks each message [SIMULASI]."
     )
@@ -155,6 +160,11 @@ class Settings(BaseModel):
             raise ValueError("harus diawali http:// atau https://")
         return value.rstrip("/")
 
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        return check_log_level(value)
+
     @field_validator("redis_url")
     @classmethod
     def _redis(cls, value: str) -> str:
@@ -185,7 +195,7 @@ class Settings(BaseModel):
     @field_validator("oidc_scope")
     @classmethod
     def _scope(cls, value: str) -> str:
-        scopes = value.replace(",", " ").split()
+        scopes = items(value)
         if "openid" not in scopes:
             raise ValueError("harus memuat openid, misalnya: openid profile email roles")
         if not all(re.fullmatch(r"[!#-\[\]-~]+", scope) for scope in scopes):
@@ -277,6 +287,19 @@ def data_folder(environ: Mapping[str, str] | None = None) -> Path:
     """BROADCASTER_DATA_DIR, else ./data."""
     given = (os.environ if environ is None else environ).get(f"{PREFIX}DATA_DIR")
     return Path(given or Settings.model_fields["data_dir"].default)
+
+
+def log_level() -> str:
+    """The level that the environment asks for, "" for the default; raises BadSettings."""
+    try:
+        return check_log_level(os.environ.get(LOG_LEVEL, ""))
+    except ValueError as error:
+        raise BadSettings(f"{LOG_LEVEL}: {error}.") from error
+
+
+def set_log_level(level: str) -> None:
+    """Set the level for this process and those that it starts."""
+    os.environ[LOG_LEVEL] = level
 
 
 def environment() -> dict[str, str]:

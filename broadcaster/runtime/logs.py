@@ -10,12 +10,14 @@ import structlog
 
 ROOT = Path(__file__).resolve().parents[2]
 """The folder of our packages."""
+_LEVELS = {name.lower(): number for name, number in logging.getLevelNamesMapping().items()}
 
 
-def configure(*, quiet: bool = False) -> None:
-    """Set structlog up: key=value lines in a terminal, JSON otherwise; libraries (`quiet`: all)
-    only from warning on.
+def configure(*, quiet: bool = False, level: str = "") -> None:
+    """Set structlog up: key=value lines in a terminal, JSON otherwise; libraries only from warning
+    on. `level` is that of our own events; without one it is info, warning where `quiet`.
     """
+    least = _LEVELS[level or ("warning" if quiet else "info")]
     renderer: structlog.types.Processor = (
         structlog.dev.ConsoleRenderer(colors=True)
         if sys.stderr.isatty()
@@ -28,13 +30,13 @@ def configure(*, quiet: bool = False) -> None:
             structlog.processors.format_exc_info,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.WARNING if quiet else logging.INFO
-        ),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
+        level=max(least, logging.WARNING),
+        stream=sys.stderr,
+        format="%(levelname)s %(name)s %(message)s",
     )
     for chatty in ("arq", "httpx", "aiosmtplib", "telegram"):
         logging.getLogger(chatty).setLevel(logging.ERROR)

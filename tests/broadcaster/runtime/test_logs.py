@@ -15,7 +15,7 @@ from subscribers.vault import SealBroken, Vault
 LOGGING = """
 import logging, structlog
 from broadcaster.runtime.logs import configure
-configure(quiet={quiet})
+configure(quiet={quiet}, level={level!r})
 log = structlog.get_logger("test")
 log.debug("too_fine")
 log.info("ring", channel="email", waiting=3)
@@ -30,10 +30,10 @@ except ZeroDivisionError:
 """
 
 
-def lines(*, quiet: bool) -> list[str]:
+def lines(*, quiet: bool, level: str = "") -> list[str]:
     """What a process that logs says, on standard error."""
     done = subprocess.run(
-        [sys.executable, "-c", LOGGING.format(quiet=quiet)],
+        [sys.executable, "-c", LOGGING.format(quiet=quiet, level=level)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -62,6 +62,20 @@ def test_libraries_speak_only_when_something_is_wrong() -> None:
 def test_quiet_keeps_to_warnings() -> None:
     events = [json.loads(line)["event"] for line in lines(quiet=True) if line.startswith("{")]
     assert events == ["slow", "broke"]
+
+
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [
+        ("debug", ["too_fine", "ring", "slow", "broke"]),
+        ("info", ["ring", "slow", "broke"]),
+        ("warning", ["slow", "broke"]),
+        ("error", ["broke"]),
+    ],
+)
+def test_a_level_that_is_set_holds_however_quiet(level: str, told: list[str]) -> None:
+    written = lines(quiet=True, level=level)
+    assert [json.loads(line)["event"] for line in written if line.startswith("{")] == told
 
 
 # --- errors without values ------------------------------------------------------------------------------
