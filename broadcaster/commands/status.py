@@ -63,11 +63,25 @@ async def watched(app: Readable, found: str, watcher: Watcher | None = None) -> 
 def show(
     id: ID,
     watch: Annotated[bool, typer.Option(help="Perbarui tiap detik sampai selesai.")] = False,
+    address: Annotated[
+        str,
+        typer.Option(
+            "--trace",
+            help="Perjalanan pengiriman ke satu alamat, misalnya 0812...; tercatat di log audit.",
+        ),
+    ] = "",
     as_json: JSON = False,
 ) -> None:
     """Tampilkan perjalanan satu pengumuman: per kanal, per wilayah, apa yang gagal dan apa yang
     menunggu.
     """
+    if address:
+        from broadcaster.commands.trace import trace  # noqa: PLC0415  quick start
+
+        if watch:
+            raise typer.BadParameter("Pilih salah satu: --watch atau --trace.")
+        asyncio.run(trace(id, address, as_json=as_json))
+        return
     asyncio.run(_show(id, watch, as_json))
 
 

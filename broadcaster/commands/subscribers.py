@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,7 @@ import typer
 
 from broadcaster.app import App
 from broadcaster.commands import enrolling
+from broadcaster.commands.addresses import find_all
 from broadcaster.commands.errors import Failed
 from broadcaster.commands.output import JSON, print_json, print_result
 from broadcaster.commands.private_files import FORCE, private, refuse_existing
@@ -94,13 +95,7 @@ def erase(
 
 async def _erase(address: str, channel: str, *, whole_person: bool, as_json: bool) -> None:
     async with opened() as app:
-        named = [
-            row
-            for name, parsed in _readings(app, address, channel)
-            if (row := await _find(app, name, parsed))
-        ]
-        if not named:
-            raise Failed("Alamat itu tidak terdaftar.")
+        named = await find_all(app, address, channel)
         others = await _others(app, named)
         erased, cleared = [], True
         for row in (*named, *(others if whole_person else ())):
@@ -115,24 +110,6 @@ async def _erase(address: str, channel: str, *, whole_person: bool, as_json: boo
             sys.stderr.write(_still_there(app, left))
         if not cleared:
             sys.stderr.write(NOT_CLEARED)
-
-
-def _readings(app: App, address: str, channel: str) -> Iterator[tuple[str, str]]:
-    """The channels on which the text is an address, and how it is kept there; raises Failed for a
-    channel that is none.
-    """
-    for name in (channel,) if channel else tuple(app.push):
-        if name not in app.push:
-            raise Failed(f"Kanal {name!r} tidak ada. Yang ada: {', '.join(sorted(app.push))}.")
-        try:
-            yield name, app.loaded.modules[name].parse_address(address)
-        except ValueError as error:
-            if channel:
-                raise Failed(str(error)) from error
-
-
-async def _find(app: App, channel: str, address: str) -> AddressRow | None:
-    return await app.database.read(residents.find, app.vault, channel, address)
 
 
 async def _others(app: App, named: Sequence[AddressRow]) -> list[AddressRow]:

@@ -1,0 +1,34 @@
+"""Addresses that somebody types: the channels on which they are one."""
+
+from collections.abc import Iterator
+
+from broadcaster.app import App
+from broadcaster.commands.errors import Failed
+from subscribers import residents
+from subscribers.residents import AddressRow
+
+
+async def find_all(app: App, text: str, channel: str = "") -> list[AddressRow]:
+    """Find the subscribed addresses that the text is; raises Failed where it is none."""
+    rows = [
+        row
+        for name, parsed in _readings(app, text, channel)
+        if (row := await app.database.read(residents.find, app.vault, name, parsed))
+    ]
+    if not rows:
+        raise Failed("Alamat itu tidak terdaftar.")
+    return rows
+
+
+def _readings(app: App, address: str, channel: str) -> Iterator[tuple[str, str]]:
+    """The channels on which the text is an address, and how it is kept there; raises Failed for a
+    channel that is none.
+    """
+    for name in (channel,) if channel else tuple(app.push):
+        if name not in app.push:
+            raise Failed(f"Kanal {name!r} tidak ada. Yang ada: {', '.join(sorted(app.push))}.")
+        try:
+            yield name, app.loaded.modules[name].parse_address(address)
+        except ValueError as error:
+            if channel:
+                raise Failed(str(error)) from error
