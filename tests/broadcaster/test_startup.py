@@ -45,3 +45,20 @@ def test_help_and_version_import_neither_database_nor_channels(tmp_path: Path) -
         assert (
             imported(tmp_path, *words) & {*LIBRARIES, "sqlalchemy", "pydantic", "channels"} == set()
         )
+
+
+def test_show_imports_the_database_and_nothing_that_sends(tmp_path: Path) -> None:
+    imported(tmp_path, "migrate")
+    notice = tmp_path / "notice.md"
+    notice.write_text("---\ntitle: Air mati\nareas: [cibabat]\n---\nTampung air.\n")
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    published = subprocess.run(
+        [sys.executable, "-m", "broadcaster", "publish", str(notice), "--json"],
+        env={**environ, "BROADCASTER_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    identity = json.loads(published.stdout)["id"]
+    assert imported(tmp_path, "show", identity, "--json") & LIBRARIES == set()
+    assert imported(tmp_path, "show", identity) & LIBRARIES <= {"rich"}
