@@ -1,5 +1,5 @@
-"""A stand-in SMTP server: the real protocol on loopback, with inboxes that can be looked into, and
-faults.
+"""A stand-in SMTP server: the real protocol on loopback, inboxes to look into, faults, and scripts
+for tests.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _MESSAGE_ID = re.compile(rb"^message-id:\s*<([^>\r\n]*)>", re.IGNORECASE | re.MU
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mail:
-    """One accepted message; `raw` is what a mail program would get."""
+    """Accepted message; `raw` is what a mail program would get."""
 
     sender: str
     to: str
@@ -35,7 +35,7 @@ class Mail:
 
 
 def received_parts(raw: bytes) -> dict[str, str]:
-    """Subject, from, to, text and html of a message, in the shape of the channel's preview."""
+    """Read subject, from, to, text and html of a message, in the shape of the channel's preview."""
     mail = message_from_bytes(raw, policy=policy.default)
     parts = {name: str(mail[name]) for name in ("subject", "from", "to")}
     bodies = {
@@ -47,8 +47,8 @@ def received_parts(raw: bytes) -> dict[str, str]:
 
 
 class SmtpStandIn:
-    """One mail server: look into `inbox(address)`, `newest`, `counts` and, with `record`,
-    `accepted`; change `faults` freely.
+    """Mail server: look into `inbox(address)`, `newest`, `counts` and, with `record`, `accepted`;
+    change `faults` freely.
 
     `credentials` (user, password) are demanded where given. Inboxes are kept of the addresses and
     domains in `watch`, and of the first few others. Without `pipelining` it is not offered. A
@@ -106,11 +106,11 @@ class SmtpStandIn:
             session.drop()
 
     def inbox(self, address: str) -> tuple[Mail, ...]:
-        """The last messages to an address, oldest first."""
+        """Return the last messages to an address, oldest first."""
         return tuple(self._inboxes.get(address.lower(), ()))
 
     def recipient_reply(self, address: str) -> bytes | None:
-        """What the faults answer to RCPT; None takes the address."""
+        """Refuse an address where the faults say so; None takes it."""
         faults = self.faults
         if faults.rate_429 and faults.limited():
             self.counts["limited"] += 1
@@ -125,7 +125,7 @@ class SmtpStandIn:
         return None
 
     def take(self, sender: str, recipients: list[str], content: bytes) -> bytes | None:
-        """Keep a message and answer; None = taken, but the connection drops before the answer."""
+        """Keep a message and answer; None: taken, but the connection drops before the answer."""
         if self.faults.rate_5xx and self.faults.broken():
             self.counts["broken"] += 1
             return b"451 4.3.0 Local error in processing\r\n"
@@ -168,8 +168,8 @@ def _message_id(content: bytes) -> str:
     start = content.find(b"\r\nMessage-ID: <")
     if start >= 0:
         return content[start + 15 : content.index(b">", start)].decode("utf-8", "replace")
-    found = _MESSAGE_ID.search(content)
-    return found[1].decode("utf-8", "replace") if found else ""
+    match = _MESSAGE_ID.search(content)
+    return match[1].decode("utf-8", "replace") if match else ""
 
 
 def _unstuffed(content: bytes) -> bytes:

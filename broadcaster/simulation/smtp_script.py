@@ -1,5 +1,5 @@
-"""Scripts for the stand-in mail server: its answers step by step, recipient by recipient or reply by
-reply; and the transcript of a scripted conversation.
+"""Scripts for the stand-in mail server, by step, by recipient or reply by reply; and the transcript
+of a scripted conversation.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""One connection of the stand-in mail server that answers by its script and keeps a transcript."""
+"""Connections of the stand-in mail server that answer by its script and keep a transcript."""
 
 import asyncio
 import re

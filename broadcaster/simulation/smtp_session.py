@@ -1,4 +1,4 @@
-"""One connection of the stand-in mail server: SMTP with PIPELINING and AUTH, over any packets."""
+"""Connections of the stand-in mail server: SMTP with PIPELINING and AUTH, over any packets."""
 
 import asyncio
 import binascii
@@ -45,8 +45,8 @@ class Server(Protocol):
 
 
 class Session(asyncio.Protocol):
-    """One connection: works off what has come, however it was cut into packets, and answers once
-    for all of it.
+    """Connection that works off all that has come, however it was cut into packets, and answers it
+    in one write.
     """
 
     def __init__(self, server: Server) -> None:
