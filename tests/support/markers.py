@@ -26,7 +26,6 @@ SLOW: Mapping[str, str] = {
     "broadcaster/web/staff/test_account.py": "hashes passwords as in life",
     "broadcaster/web/staff/test_forms.py": "opens a site for every form there is",
     "broadcaster/web/staff/test_sessions.py": "hashes passwords as in life",
-    "channels/test_literal_words.py": "renders every fact on every channel",
 }
 """Files that take more than some seconds of CPU, and why: everything else is the fast selection."""
 
