@@ -5,14 +5,11 @@ by itself without Redis.
 import asyncio
 import gc
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
 
 import structlog
-from arq.connections import ArqRedis
-from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
 from broadcaster.app import App, SharedClock
@@ -26,7 +23,7 @@ from broadcaster.publishing.websub import Hubs
 from broadcaster.runtime import custody, locks
 from broadcaster.runtime.heartbeat import Pulse
 from broadcaster.runtime.logs import told
-from broadcaster.runtime.queue import LANES, connect, decode, encode, queue_name
+from broadcaster.runtime.queue import LANES, POLL, connect, end_jobs, open_listener
 from broadcaster.store import channels as channel_store
 from broadcaster.store import (
     form_acts,
@@ -43,10 +40,6 @@ from broadcaster.store.leases import Holder, new_owner, suspend_proof, take_swee
 
 log = structlog.get_logger(__name__)
 
-JOB_SECONDS = 20
-"""arq's time limit of a job; never reached, as a job works for ten seconds."""
-POLL = {"emergency": 0.05, "routine": 0.1}
-"""Seconds between looks at the queue of each lane."""
 SWEEP_SECONDS = (1.0, 3.0)
 """Shortest and longest pause between sweeps (jitter keeps workers apart)."""
 LOOK_SECONDS = (0.3, 0.7)
@@ -61,8 +54,6 @@ SWEEPER_LEASE = 10.0
 """Seconds for which one process is the sweeper, at most a lease: its death must not outlast that of
 a slice's holder.
 """
-HANG_UP_SECONDS = 2.0
-"""How long a doorbell that is hung up waits for its jobs to end."""
 FOLD_SECONDS = 60.0
 """Pause between looks for old editions to fold into counts; while there are some, each sweep folds
 a chunk.
@@ -187,42 +178,25 @@ class LaneWorker:
     async def _listen_once(self) -> None:
         """Answer rings until Redis goes away or the worker stops."""
         pool = await connect(self.app.queue.url)
-        worker = self._arq_worker(pool)
+        listener = open_listener(pool, self.lane, self._answer, owner=self.owner)
         try:
             while not self._stop.is_set():
                 # a turn of arq's main(), which can be ended only in the middle of a command
-                await worker._poll_iteration()
+                await listener._poll_iteration()
                 await self._pause(POLL[self.lane])
         finally:
-            await _end(worker.tasks.values())
+            await end_jobs(listener)
             with suppress(RedisError, OSError):
                 await pool.aclose(close_connection_pool=True)
+
+    async def _answer(self, channel: str) -> None:
+        # shielded: arq cancels its jobs when Redis goes away, but what is being sent must get its outcome
+        await asyncio.shield(self._start(channel))
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, but not beyond `stop()`."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
-
-    def _arq_worker(self, pool: ArqRedis) -> Worker:
-        async def drain(_context: dict[Any, Any], channel: str, _lane: str) -> None:
-            # shielded: arq cancels its jobs when Redis goes away, but what is being sent must get its outcome
-            await asyncio.shield(self._start(channel))
-
-        job = func(drain, name="drain", timeout=JOB_SECONDS, keep_result=0, max_tries=1)  # type: ignore[arg-type]  # it wants *args
-        return Worker(
-            functions=[job],
-            queue_name=queue_name(self.lane),
-            redis_pool=pool,
-            handle_signals=False,
-            poll_delay=POLL[self.lane],
-            max_jobs=20,
-            keep_result=0,
-            retry_jobs=False,
-            log_results=False,
-            job_serializer=encode,
-            job_deserializer=decode,
-            health_check_key=f"siaran:health:{self.owner}",
-        )
 
     # --- the sweeper ----------------------------------------------------------------------------
 
@@ -370,16 +344,6 @@ class LaneWorker:
                 ):
                     pass
             await self._pause(NUDGE_SECONDS[self.lane])
-
-
-async def _end(jobs: Iterable[asyncio.Task[None]]) -> None:
-    """Let jobs finish that are just being taken off the queue; cancel the others."""
-    found = list(jobs)
-    if found:
-        await asyncio.wait(found, timeout=HANG_UP_SECONDS)
-    for job in found:
-        job.cancel()
-    await asyncio.gather(*found, return_exceptions=True)
 
 
 async def run(app: App, lane: str, stop: asyncio.Event) -> None:

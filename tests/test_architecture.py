@@ -10,10 +10,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("broadcaster", "channels", "subscribers")
-FUNCTION_LINES = 66
-FILE_LINES = 560
-LONGER = {"channels/base/contract.py": 560}
-"""The contract is one page to be read from top to bottom; half of it are docstrings."""
+FUNCTION_LINES = 50
+FILE_LINES = 400
+LONGER = {
+    "broadcaster/delivery/slice_sender.py": 413,
+    "broadcaster/runtime/config.py": 432,
+    "broadcaster/simulation/smtp.py": 421,
+    "broadcaster/staff/oidc.py": 476,
+    "broadcaster/store/slices.py": 540,
+    "channels/base/contract.py": 532,
+}
+"""Files that still wait to be divided, with their lines: no entry may grow or be added."""
+LONGER_FUNCTIONS = {"approve": 52, "save": 51, "mark": 66}
+"""The same for functions."""
 GENERATED = "broadcaster/store/migrations/versions"
 """Tables as they were at a version: read once, never edited."""
 SOURCES = sorted(
@@ -71,7 +80,8 @@ def test_files_and_functions_stay_small(path: Path) -> None:
     assert lines <= LONGER.get(named(path), FILE_LINES), f"{lines} lines"
     for function in functions(path):
         length = (function.end_lineno or function.lineno) - function.lineno + 1
-        assert length <= FUNCTION_LINES, f"{function.name}: {length} lines"
+        allowed = LONGER_FUNCTIONS.get(function.name, FUNCTION_LINES)
+        assert length <= allowed, f"{function.name}: {length} lines"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=named)
@@ -141,13 +151,13 @@ def test_only_config_reads_the_environment() -> None:
     ] == []
 
 
-def test_only_the_queue_and_the_worker_know_arq() -> None:
+def test_only_the_queue_knows_arq() -> None:
     knowing = [
         named(path)
         for path in SOURCES
         if "import arq" in (text := path.read_text(encoding="utf-8")) or "from arq" in text
     ]
-    assert set(knowing) <= {"broadcaster/runtime/queue.py", "broadcaster/worker.py"}
+    assert knowing == ["broadcaster/runtime/queue.py"]
 
 
 def test_every_source_of_the_packages_says_no_todo() -> None:

@@ -5,12 +5,13 @@ loses nothing.
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
+from arq.worker import Worker, func
 from redis.asyncio.connection import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -21,6 +22,12 @@ CONNECT_SECONDS = 1.0
 """How long a connection to Redis may take."""
 ANSWER_SECONDS = 1.0
 """How long Redis may take to answer: the doorbell must never hold up the sending."""
+JOB_SECONDS = 20
+"""arq's time limit of a job; never reached, as a job works for ten seconds."""
+POLL = {"emergency": 0.05, "routine": 0.1}
+"""Seconds between looks at the queue of each lane."""
+HANG_UP_SECONDS = 2.0
+"""How long a doorbell that is hung up waits for its jobs to end."""
 log = structlog.get_logger(__name__)
 
 encode = msgspec.msgpack.encode
@@ -125,3 +132,40 @@ async def _untaken(pool: ArqRedis, name: str) -> int:
         if jobs
         else 0
     )
+
+
+def open_listener(
+    pool: ArqRedis, lane: str, answer: Callable[[str], Awaitable[None]], *, owner: str
+) -> Worker:
+    """An arq worker that calls `answer` with the channel of each ring of the lane; the caller runs
+    its turns.
+    """
+
+    async def drain(_context: dict[Any, Any], channel: str, _lane: str) -> None:
+        await answer(channel)
+
+    job = func(drain, name="drain", timeout=JOB_SECONDS, keep_result=0, max_tries=1)  # type: ignore[arg-type]  # it wants *args
+    return Worker(
+        functions=[job],
+        queue_name=queue_name(lane),
+        redis_pool=pool,
+        handle_signals=False,
+        poll_delay=POLL[lane],
+        max_jobs=20,
+        keep_result=0,
+        retry_jobs=False,
+        log_results=False,
+        job_serializer=encode,
+        job_deserializer=decode,
+        health_check_key=f"siaran:health:{owner}",
+    )
+
+
+async def end_jobs(listener: Worker) -> None:
+    """Let jobs finish that are just being taken off the queue; cancel the others."""
+    jobs = list(listener.tasks.values())
+    if jobs:
+        await asyncio.wait(jobs, timeout=HANG_UP_SECONDS)
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)
