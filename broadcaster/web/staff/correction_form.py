@@ -66,7 +66,7 @@ def fingerprint(form: Form, reason: str) -> str:
 
 
 def typed_values(form: Form, sent: FormData) -> dict[str, Any]:
-    """The form as it is shown again."""
+    """Values of the form as it is shown again."""
     typed = {name: text_of(sent, name) for name in TYPED}
     shown = forms.shown({"translations": _translations(sent)})["translations"]
     return {
@@ -126,5 +126,6 @@ def proposed_values(row: Announcement, form: Form) -> dict[str, Any]:
 
 
 def text_of(sent: FormData, name: str) -> str:
+    """The text of a field; empty where it is missing or a file."""
     value = sent.get(name, "")
     return value if isinstance(value, str) else ""
