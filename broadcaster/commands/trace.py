@@ -7,9 +7,10 @@ from broadcaster.app import App
 from broadcaster.commands.addresses import find_all
 from broadcaster.commands.errors import Failed
 from broadcaster.commands.output import print_result
-from broadcaster.commands.session import ACTOR, opened
+from broadcaster.commands.session import opened, operator_actor
 from broadcaster.commands.status import SENDING, WORDS, area_label, found_id
-from broadcaster.delivery.status import when, words
+from broadcaster.delivery.channel_view import when
+from broadcaster.delivery.status import words
 from broadcaster.domain.retry_policy import EMERGENCY_WAITS, ROUTINE_WAITS
 from broadcaster.residents import register
 from broadcaster.store import traces
@@ -23,7 +24,7 @@ async def trace(key: str, address: str, *, as_json: bool) -> None:
         rows = await find_all(app, address)
         lives: list[Trace] = []
         for row in rows:
-            await register.note_look(app, row.id, of="trace", actor=ACTOR)
+            await register.note_look(app, row.id, of="trace", actor=operator_actor(app))
             lives += await app.database.read(traces.of_address, announcement, row.id)
         if not lives:
             raise Failed(
