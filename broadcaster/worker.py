@@ -295,10 +295,10 @@ class LaneWorker:
 
     async def _probe(self, channel: str) -> None:
         """Ask a halted channel whether it is back."""
-        found = self.app.push.get(channel)
+        push = self.app.push.get(channel)
         with self._outliving("probe_failed"):
             async with asyncio.timeout(PROBE_SECONDS):
-                back = found is not None and await found.probe()
+                back = push is not None and await push.probe()
             if back and await self.app.database.write(channel_store.recover_channel, channel):
                 log.info("channel_resumed", channel=channel)
 

@@ -85,9 +85,9 @@ async def retry_failed(app: App, announcement: str, *, actor: Actor) -> Retried:
     opened, left_out = 0, Counter[str]()
 
     def begin(connection: Connection) -> list[retries.Part]:
-        parts = list(retries.parts(connection, announcement))
+        all_parts = list(retries.parts(connection, announcement))
         audit.append(connection, actor, Act.RETRY_FAILED, announcement)
-        return parts
+        return all_parts
 
     for first in await app.database.write(begin):
         part: retries.Part | None = first

@@ -167,13 +167,13 @@ class Limiter:
         """Stop all writing at once, as the provider asked for so much rest. The database must be told
         too, which holds it longer.
         """
-        told = min(seconds, PAUSE_SECONDS)
-        if told <= 0:
+        announced = min(seconds, PAUSE_SECONDS)
+        if announced <= 0:
             return
-        self._paused[channel] = max(self._paused.get(channel, 0.0), suspend_proof() + told)
+        self._paused[channel] = max(self._paused.get(channel, 0.0), suspend_proof() + announced)
         if self._has_redis():
             await self._ask(
-                lambda redis: redis.set(_signals(channel)[1], "1", px=math.ceil(told * 1000))
+                lambda redis: redis.set(_signals(channel)[1], "1", px=math.ceil(announced * 1000))
             )
 
     async def watch(self, channel: str, lane: str) -> None:
@@ -188,9 +188,9 @@ class Limiter:
         """Ask Redis once for pauses and demands; an emergency renews its own."""
         if self._has_redis():
             renewed = DEMAND_SECONDS if lane == "emergency" else 0
-            found = await self._ask(lambda redis: _look(redis, _signals(channel), renewed))
-            if found is not None:
-                self._heard(channel, demanded=bool(found[0]), paused=bool(found[1]))
+            signals = await self._ask(lambda redis: _look(redis, _signals(channel), renewed))
+            if signals is not None:
+                self._heard(channel, demanded=bool(signals[0]), paused=bool(signals[1]))
 
     def _heard(self, channel: str, *, demanded: bool, paused: bool) -> None:
         until = suspend_proof() + HEARD_SECONDS
@@ -213,22 +213,24 @@ class Limiter:
         if len(self._spaced) > SPACED:
             self._spaced = {key: free for key, free in self._spaced.items() if free > clock}
         held = {
-            one: wait
-            for one in seconds
-            if (wait := self._spaced.get((channel, one), 0.0) - clock) > 0
+            address: wait
+            for address in seconds
+            if (wait := self._spaced.get((channel, address), 0.0) - clock) > 0
         }
-        asked = [one for one, length in seconds.items() if length > 0 and one not in held]
+        asked = [
+            address for address, length in seconds.items() if length > 0 and address not in held
+        ]
         if asked and self._has_redis():
-            keys = [f"siaran:space:{channel}:{one}" for one in asked]
+            keys = [f"siaran:space:{channel}:{address}" for address in asked]
             answer = await self._ask(
                 lambda redis: _space(
-                    redis, keys, *(math.ceil(seconds[one] * 1000) for one in asked)
+                    redis, keys, *(math.ceil(seconds[address] * 1000) for address in asked)
                 )
             )
             places = iter(answer or ())
             held |= {asked[place]: wait / 1000 for place, wait in zip(places, places, strict=True)}
-        for one in asked:
-            self._spaced[channel, one] = clock + held.get(one, seconds[one])
+        for address in asked:
+            self._spaced[channel, address] = clock + held.get(address, seconds[address])
         return held
 
     # --- Redis, there or not --------------------------------------------------------------------

@@ -47,7 +47,11 @@ class Pacing:
         return pace.rate(channel.rate, at)
 
     async def held_back(
-        self, channel: PushChannel, found: Sequence[tuple[MarkedRow, Outgoing]], *, emergency: bool
+        self,
+        channel: PushChannel,
+        outgoing: Sequence[tuple[MarkedRow, Outgoing]],
+        *,
+        emergency: bool,
     ) -> dict[int, Deferred]:
         """Return the slots of those that must not be written to yet, and for how long. An emergency
         waits for no domain.
@@ -55,26 +59,26 @@ class Pacing:
         pace, at = await self._pace(channel.name)
         held: dict[int, Deferred] = {}
         if pace.domains and not emergency:
-            for row, one in found:
+            for row, message in outgoing:
                 until = pace.domains.get(
-                    store.domain_key(self.app.vault, channel.name, _domain(one)), 0.0
+                    store.domain_key(self.app.vault, channel.name, _domain(message)), 0.0
                 )
                 if until > at:
                     held[row.slot] = _later(until - at, "domain_held", "domain")
         if channel.spaced:
             held |= await self._too_close(
-                channel, [(row, one) for row, one in found if row.slot not in held]
+                channel, [(row, message) for row, message in outgoing if row.slot not in held]
             )
         return held
 
     async def _too_close(
-        self, channel: PushChannel, found: Sequence[tuple[MarkedRow, Outgoing]]
+        self, channel: PushChannel, outgoing: Sequence[tuple[MarkedRow, Outgoing]]
     ) -> dict[int, Deferred]:
-        slots = {row.address: row.slot for row, _ in found}
+        slots = {row.address: row.slot for row, _ in outgoing}
         seconds = {
             row.address: wait
-            for row, one in found
-            if (wait := channel.spacing(one.recipient.address)) > 0
+            for row, message in outgoing
+            if (wait := channel.spacing(message.recipient.address)) > 0
         }
         if not seconds:
             return {}
@@ -85,7 +89,7 @@ class Pacing:
             if wait > 0
         }
 
-    async def heard(self, channel: PushChannel, one: Outgoing, outcome: Outcome) -> None:
+    async def heard(self, channel: PushChannel, message: Outgoing, outcome: Outcome) -> None:
         """Take in an outcome: "too fast" without a time halves the rate of all workers, a domain's
         wait holds for all of them.
 
@@ -99,7 +103,7 @@ class Pacing:
         elif rest := channel_rest(outcome):
             await self.limiter.pause(channel.name, rest)
         elif outcome.scope == "domain":
-            await self.hold_domain(channel, _domain(one), outcome.retry_after or DOMAIN_WAIT)
+            await self.hold_domain(channel, _domain(message), outcome.retry_after or DOMAIN_WAIT)
 
     async def hold_domain(self, channel: PushChannel, domain: str, seconds: float) -> None:
         """Leave a domain alone, on all workers."""
@@ -131,22 +135,22 @@ class Pacing:
     async def _pace(self, channel: str) -> tuple[Pace, float]:
         """Return the pace of a channel and the database's time."""
         clock = suspend_proof()
-        found = self._read.get(channel)
-        if found is None or clock - found[1] >= FRESH_SECONDS:
+        known = self._read.get(channel)
+        if known is None or clock - known[1] >= FRESH_SECONDS:
             try:
                 pace, wall = await self.app.database.read(store.pace_of, channel)
             except (
                 DBAPIError
             ) as error:  # what was read before holds; marked rows must not hang on this
                 log.warning("pace_not_read", channel=channel, error=type(error.orig).__name__)
-                pace, wall = (found[0], clock + found[2]) if found else (Pace(), time.time())
-            found = self._read[channel] = pace, clock, wall - clock
-        return found[0], clock + found[2]
+                pace, wall = (known[0], clock + known[2]) if known else (Pace(), time.time())
+            known = self._read[channel] = pace, clock, wall - clock
+        return known[0], clock + known[2]
 
 
 def _later(seconds: float, code: str, scope: Literal["domain", "address"]) -> Deferred:
     return Deferred(retry_after=seconds, throttle=True, scope=scope, code=code)
 
 
-def _domain(one: Outgoing) -> str:
-    return one.recipient.address.rpartition("@")[2].lower()
+def _domain(message: Outgoing) -> str:
+    return message.recipient.address.rpartition("@")[2].lower()

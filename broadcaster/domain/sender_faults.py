@@ -80,12 +80,12 @@ def judge(seen: Iterable[Seen], successes: Successes, *, now: float, idle: bool)
         defaultdict[str, set[int]](set),
         defaultdict[str, set[int]](set),
     )
-    for one in seen:
-        if one.at > max(since, successes.channel):
-            addresses.add(one.address)
-            places[one.domain or str(one.address)].add(one.address)
-        if one.domain and one.at > max(since, successes.domains.get(one.domain, 0.0)):
-            domains[one.domain].add(one.address)
+    for reply in seen:
+        if reply.at > max(since, successes.channel):
+            addresses.add(reply.address)
+            places[reply.domain or str(reply.address)].add(reply.address)
+        if reply.domain and reply.at > max(since, successes.domains.get(reply.domain, 0.0)):
+            domains[reply.domain].add(reply.address)
     held = frozenset(domain for domain, among in domains.items() if len(among) >= ADDRESSES)
     crowded = sum(len(among) >= ADDRESSES for among in places.values())
     halt = blames_channel(len(addresses), len(places), crowded, idle=idle)

@@ -61,14 +61,14 @@ def apply_status(
 ) -> bool:
     """Move a delivery by a later status; False when its row cannot be told yet (look again later)."""
     (place,) = _places(connection, vault, channel, [event])
-    found = _row(connection, channel, place) if place is not None else None
-    if place is None or found is None or found.state == SENDING:
+    row = _row(connection, channel, place) if place is not None else None
+    if place is None or row is None or row.state == SENDING:
         return False
-    _apply(connection, vault, channel, event, found, place, now, receipt_wait=receipt_wait)
+    _apply(connection, vault, channel, event, row, place, now, receipt_wait=receipt_wait)
     for (
         alias
     ) in event.aliases:  # last: where that joins two addresses, their rows may change places
-        twins.follow(connection, residents.add_alias(connection, vault, found.address, alias))
+        twins.follow(connection, residents.add_alias(connection, vault, row.address, alias))
     return True
 
 
@@ -77,14 +77,14 @@ def _apply(
     vault: Vault,
     channel: str,
     event: StatusEvent,
-    found: Row[Any],
+    row: Row[Any],
     place: "_Place",
     now: float,
     *,
     receipt_wait: float,
 ) -> None:
     to = _REACHES[event.state]
-    if found.state not in _RANK or _RANK[to] <= _RANK[found.state]:
+    if row.state not in _RANK or _RANK[to] <= _RANK[row.state]:
         return
     key = vault.provider_key(channel, event.provider_id)
     if to != FAILED:
@@ -92,12 +92,12 @@ def _apply(
         known = func.coalesce(delivery.c.provider_key, key or None)
         _move(
             connection,
-            found,
+            row,
             to,
             {"closed_at": now, "reason": None, "provider_code": None, "provider_key": known},
         )
-    elif not _is_stale(found, place.attempt, key):
-        _fail(connection, vault, found, event.failure or Rejected(), now, receipt_wait)
+    elif not _is_stale(row, place.attempt, key):
+        _fail(connection, vault, row, event.failure or Rejected(), now, receipt_wait)
 
 
 Standing = Literal["ready", "sending", "unknown"]
@@ -192,17 +192,17 @@ def _row(connection: Connection, channel: str, place: _Place) -> Row[Any] | None
     return connection.execute(select(delivery).where(*mine).with_for_update()).first()
 
 
-def _is_stale(found: Row[Any], attempt: int | None, key: str) -> bool:
+def _is_stale(row: Row[Any], attempt: int | None, key: str) -> bool:
     """Check whether it is an earlier attempt that failed: a later one is what counts."""
     if attempt is not None:
-        return bool(attempt != found.attempt)
-    return found.provider_key is not None and found.provider_key != key
+        return bool(attempt != row.attempt)
+    return row.provider_key is not None and row.provider_key != key
 
 
 def _fail(
     connection: Connection,
     vault: Vault,
-    found: Row[Any],
+    row: Row[Any],
     failure: Failure,
     now: float,
     receipt_wait: float,
@@ -211,16 +211,16 @@ def _fail(
     failure.
     """
     bounds = connection.execute(
-        select(run).where(run.c.edition == found.edition, run.c.channel == found.channel)
+        select(run).where(run.c.edition == row.edition, run.c.channel == row.channel)
     ).one()
     ended = _ended(connection, bounds, now)
-    row = MarkedRow(
-        slot=found.slot,
-        address=found.address,
-        area=found.area,
-        attempt=found.attempt,
-        spent=found.spent,
-        uncertain=found.uncertain,
+    marked = MarkedRow(
+        slot=row.slot,
+        address=row.address,
+        area=row.area,
+        attempt=row.attempt,
+        spent=row.spent,
+        uncertain=row.uncertain,
         sealed="",
         language="id",
         consented_at=0.0,
@@ -232,22 +232,22 @@ def _fail(
         emergency=bounds.lane == "emergency",
         receipt_wait=receipt_wait,
     )
-    decision = decide(row, failure, moment)
+    decision = decide(marked, failure, moment)
     if ended and decision.state == PENDING:
         decision = decision._replace(state=CLOSINGS[ended], reason=ended, due_at=0.0)
-    _move(connection, found, decision.state, _changes(found, decision, now))
-    meaning = consequence(row, failure, datetime.fromtimestamp(now, WIB).date().isoformat())
+    _move(connection, row, decision.state, _changes(row, decision, now))
+    meaning = consequence(marked, failure, datetime.fromtimestamp(now, WIB).date().isoformat())
     if meaning is not None:
         meaning = replace(meaning, fall_back=meaning.fall_back and not ended)
         address_effects.apply(
             connection,
             vault,
-            edition=found.edition,
-            channel=found.channel,
+            edition=row.edition,
+            channel=row.channel,
             results=1,
             consequences=[meaning],
         )
-    _hold_back(connection, found, failure, now)
+    _hold_back(connection, row, failure, now)
 
 
 def _ended(connection: Connection, bounds: Row[Any], now: float) -> str:
@@ -259,88 +259,86 @@ def _ended(connection: Connection, bounds: Row[Any], now: float) -> str:
     return over(state, bounds.expires_at, now)
 
 
-def _changes(found: Row[Any], decision: Decision, now: float) -> dict[str, object]:
+def _changes(row: Row[Any], decision: Decision, now: float) -> dict[str, object]:
     return {
         "reason": decision.reason or None,
         "provider_code": decision.provider_code or None,
         "due_at": decision.due_at,
-        "spent": found.spent + decision.spend,
+        "spent": row.spent + decision.spend,
         "closed_at": None if decision.state == PENDING else now,
     }
 
 
-def _hold_back(connection: Connection, found: Row[Any], failure: Failure, now: float) -> None:
+def _hold_back(connection: Connection, row: Row[Any], failure: Failure, now: float) -> None:
     """What a failure means for the messages behind it: each told of one recipient, so several must
     agree.
     """
     match failure:
         case Halted(about="sender"):
-            if channel_store.halt_channel(
-                connection, found.channel, failure.detail, failure.resume
-            ):
+            if channel_store.halt_channel(connection, row.channel, failure.detail, failure.resume):
                 log.error(
                     "channel_halted",
-                    channel=found.channel,
+                    channel=row.channel,
                     code=failure.code,
                     detail=failure.detail,
                 )
         case Halted() | Deferred() if is_suspect(failure):
-            report = Report(seen=Seen(address=found.address, at=now), outcome=failure)
-            weigh(connection, found.channel, [report], {}, later=True)
+            report = Report(seen=Seen(address=row.address, at=now), outcome=failure)
+            weigh(connection, row.channel, [report], {}, later=True)
         case Deferred(about="sender") if rest := channel_rest(failure):
-            channel_store.pause_channel(connection, found.channel, rest)
+            channel_store.pause_channel(connection, row.channel, rest)
         case Rejected(whole_edition=True):
-            _reject_edition(connection, found, failure, now)
+            _reject_edition(connection, row, failure, now)
 
 
-def _reject_edition(connection: Connection, found: Row[Any], failure: Rejected, now: float) -> None:
+def _reject_edition(connection: Connection, row: Row[Any], failure: Rejected, now: float) -> None:
     """Stop the edition once several addresses were refused for its template, with no success
     between.
     """
-    seen = Seen(address=found.address, at=now)
-    if not stops_edition(rejected_by(connection, found.channel, found.edition, failure, seen)):
+    seen = Seen(address=row.address, at=now)
+    if not stops_edition(rejected_by(connection, row.channel, row.edition, failure, seen)):
         return
     why = f"{failure.code} {failure.detail}".strip()
-    if channel_store.pause_run(connection, found.edition, found.channel, why):
-        log.error("edition_stopped", edition=found.edition, channel=found.channel, reason=why)
+    if channel_store.pause_run(connection, row.edition, row.channel, why):
+        log.error("edition_stopped", edition=row.edition, channel=row.channel, reason=why)
 
 
 # --- rows and counters --------------------------------------------------------------------------
 
 
-def _move(connection: Connection, found: Row[Any], to: int, changes: dict[str, object]) -> None:
+def _move(connection: Connection, row: Row[Any], to: int, changes: dict[str, object]) -> None:
     """Change a row's state together with the counters of its slice, and with what that means for
     the run.
     """
-    connection.execute(_where(found).values(state=to, **changes))
-    opened = int(to == PENDING) - int(found.state == PENDING)
+    connection.execute(_where(row).values(state=to, **changes))
+    opened = int(to == PENDING) - int(row.state == PENDING)
     change = Counter({f"n_{STATES[to]}": 1, "open": opened})
-    change[f"n_{STATES[found.state]}"] -= 1
+    change[f"n_{STATES[row.state]}"] -= 1
     values: dict[str, object] = {name: slice_.c[name] + by for name, by in change.items() if by}
     if to == PENDING:
         values["due_at"] = 0
     if values:
-        connection.execute(update(slice_).where(_slice_of(found)).values(values))
+        connection.execute(update(slice_).where(_slice_of(row)).values(values))
     if opened > 0:
-        mine = (run.c.edition == found.edition) & (run.c.channel == found.channel)
+        mine = (run.c.edition == row.edition) & (run.c.channel == row.channel)
         # held first, so that nobody closes the run without seeing this row
         connection.execute(select(run.c.state).where(mine).with_for_update())
         connection.execute(
             update(run).where(mine, run.c.state == "done").values(state="running", finished_at=None)
         )
     elif opened < 0:
-        finish_run(connection, found.edition, found.channel)
+        finish_run(connection, row.edition, row.channel)
 
 
-def _where(found: Row[Any]) -> Update:
+def _where(row: Row[Any]) -> Update:
     mine = (
-        delivery.c.edition == found.edition,
-        delivery.c.channel == found.channel,
-        delivery.c.slot == found.slot,
+        delivery.c.edition == row.edition,
+        delivery.c.channel == row.channel,
+        delivery.c.slot == row.slot,
     )
     return update(delivery).where(*mine)
 
 
-def _slice_of(found: Row[Any]) -> ColumnElement[bool]:
-    mine = (slice_.c.edition == found.edition, slice_.c.channel == found.channel)
-    return and_(*mine, slice_.c.after_slot < found.slot, slice_.c.last_slot >= found.slot)
+def _slice_of(row: Row[Any]) -> ColumnElement[bool]:
+    mine = (slice_.c.edition == row.edition, slice_.c.channel == row.channel)
+    return and_(*mine, slice_.c.after_slot < row.slot, slice_.c.last_slot >= row.slot)

@@ -76,12 +76,12 @@ def mark(
         "cursor": cursor,
         "until": due_until(state, wall),
     }
-    found = statements.candidates(connection, **span, last=claim.last_slot, limit=limit)
-    if not found:
+    due = statements.candidates(connection, **span, last=claim.last_slot, limit=limit)
+    if not due:
         return Marked(rows=[], cursor=claim.last_slot, exhausted=True, at=wall)
     passing, closing = [], []
     ended = over(state, claim.expires_at, wall)
-    for row in found:
+    for row in due:
         verdict = _verdict(row, ended)
         (closing.append((row, *verdict)) if verdict else passing.append(row))
     shut = bool(passing) and closed
@@ -106,7 +106,7 @@ def mark(
         passing = _within_tier(connection, claim, people, passing)
     slots = {row.slot for row in passing}
     marked = (
-        statements.mark_range(connection, slots, **span, last=found[-1].slot) if passing else set()
+        statements.mark_range(connection, slots, **span, last=due[-1].slot) if passing else set()
     )
     marked -= _unmark(connection, claim, marked - slots)
     change = Counter({PENDING: -len(marked) - len(closing), SENDING: len(marked)})
@@ -118,7 +118,7 @@ def mark(
         rows = [
             msgspec.structs.replace(row, corrects=tuple(standing.get(row.slot, ()))) for row in rows
         ]
-    return Marked(rows=rows, cursor=found[-1].slot, exhausted=shut or len(found) < limit, at=wall)
+    return Marked(rows=rows, cursor=due[-1].slot, exhausted=shut or len(due) < limit, at=wall)
 
 
 def has_due(connection: Connection, claim: Claim) -> bool:

@@ -111,21 +111,21 @@ def _current(connection: Connection, claim: Claim, decisions: Sequence[Decision]
     """
     rows = _rows(connection, claim, decisions)
     return [
-        one
-        for one in decisions
-        if (rows[one.slot].state, rows[one.slot].attempt) == (SENDING, one.attempt)
+        decision
+        for decision in decisions
+        if (rows[decision.slot].state, rows[decision.slot].attempt) == (SENDING, decision.attempt)
     ]
 
 
 def _rows(connection: Connection, claim: Claim, decisions: Sequence[Decision]) -> dict[int, Row]:  # type: ignore[type-arg]
     """State and attempt of each row, held until the transaction ends."""
     slots = [decision.slot for decision in decisions]
-    found = select(delivery.c.slot, delivery.c.state, delivery.c.attempt).where(
+    wanted = select(delivery.c.slot, delivery.c.state, delivery.c.attempt).where(
         delivery.c.edition == claim.edition,
         delivery.c.channel == claim.channel,
         delivery.c.slot.in_(slots),
     )
-    return {row.slot: row for row in connection.execute(found.with_for_update())}
+    return {row.slot: row for row in connection.execute(wanted.with_for_update())}
 
 
 def plain(text: str) -> str:

@@ -44,10 +44,10 @@ class Opened:
 def parts(connection: Connection, announcement: str) -> Sequence[Part]:
     """One for each channel of the announcement's newest edition."""
     newest = ledger.newest_edition_id(connection, announcement)
-    found = select(run.c.channel).where(run.c.edition == newest).order_by(run.c.channel)
+    channels = select(run.c.channel).where(run.c.edition == newest).order_by(run.c.channel)
     return [
         Part(edition=newest or 0, channel=channel)
-        for channel in connection.execute(found).scalars()
+        for channel in connection.execute(channels).scalars()
     ]
 
 
@@ -80,8 +80,8 @@ def open_next(connection: Connection, part: Part) -> Opened:
     """
     mine = and_(run.c.edition == part.edition, run.c.channel == part.channel)
     # held, so that nobody ends the run between this look and its reopening
-    found = connection.execute(select(run).where(mine).with_for_update()).one()
-    if why := _why_not(found.state, found.expires_at, found.folded_to, now(connection)):
+    going = connection.execute(select(run).where(mine).with_for_update()).one()
+    if why := _why_not(going.state, going.expires_at, going.folded_to, now(connection)):
         return _all_left_out(connection, part, why)
     spans = connection.execute(
         select(slice_.c.number, slice_.c.after_slot, slice_.c.last_slot)

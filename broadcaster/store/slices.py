@@ -89,29 +89,29 @@ def claim_slice(
     channel may not send, so only what is over or expired, to be closed by the gate.
     """
     clock, wall = lease_clock(connection), now(connection)
-    for found in _runs(connection, channel=channel, lane=lane).all():
+    for turn in _runs(connection, channel=channel, lane=lane).all():
         if (
             closing
-            and found.state not in OVER
-            and (found.expires_at is None or found.expires_at > wall)
+            and turn.state not in OVER
+            and (turn.expires_at is None or turn.expires_at > wall)
         ):
             continue
         row = _free_slice(
-            connection, found.edition, channel, clock, due_until(found.state, wall), holder
+            connection, turn.edition, channel, clock, due_until(turn.state, wall), holder
         )
         if row is None:
             continue
         claim = Claim(
-            edition=found.edition,
+            edition=turn.edition,
             channel=channel,
             number=row.number,
             lane=lane,
             after_slot=row.after_slot,
             last_slot=row.last_slot,
             epoch=row.epoch + 1,
-            follows=found.follows,
-            published_at=found.published_at,
-            expires_at=found.expires_at,
+            follows=turn.follows,
+            published_at=turn.published_at,
+            expires_at=turn.expires_at,
         )
         if row.n_sending:
             _reopen(connection, claim, wall + reopen_wait, uncertain_limit)
@@ -306,9 +306,9 @@ def busy_lanes(connection: Connection) -> list[tuple[str, str]]:
     open_runs = select(run.c.edition, run.c.channel, run.c.lane, run.c.state, run.c.sealed).where(
         run.c.finished_at.is_(None), run.c.state.in_(CLAIMABLE)
     )
-    found: dict[tuple[str, str], None] = {}
+    lanes: dict[tuple[str, str], None] = {}
     for row in connection.execute(open_runs).all():
-        if (row.channel, row.lane) in found:
+        if (row.channel, row.lane) in lanes:
             continue
         work = select(slice_.c.number).where(
             slice_.c.edition == row.edition,
@@ -319,5 +319,5 @@ def busy_lanes(connection: Connection) -> list[tuple[str, str]]:
         if (row.state == "preparing" and not row.sealed) or connection.execute(
             work.limit(1)
         ).first() is not None:
-            found[row.channel, row.lane] = None
-    return list(found)
+            lanes[row.channel, row.lane] = None
+    return list(lanes)

@@ -64,8 +64,8 @@ def gate(connection: Connection, edition: int, channel: str, lane: str) -> tuple
     """State of a run, the database's wall clock (epoch seconds), whether the channel is closed to
     this lane (channels.py).
     """
-    found: Any = _gate(connection, edition=edition, channel=channel).one()
-    state, wall, halted, holding, paused_until, suspected = found
+    row: Any = _gate(connection, edition=edition, channel=channel).one()
+    state, wall, halted, holding, paused_until, suspected = row
     wall = time.time() if is_sqlite(connection) else wall
     if lane == "emergency" and suspected:
         return state, wall, False
@@ -114,7 +114,7 @@ def candidates(
     limit: int,
 ) -> list[Candidate]:
     """The first `limit` rows in slot order with cursor < slot <= last that are due by `until`."""
-    found = _candidates(
+    result = _candidates(
         connection,
         edition=edition,
         channel=channel,
@@ -124,8 +124,8 @@ def candidates(
         limit=limit,
     )
     if is_sqlite(connection):
-        return _decode(found.scalar_one())
-    return msgspec.convert([tuple(row) for row in found], list[Candidate])
+        return _decode(result.scalar_one())
+    return msgspec.convert([tuple(row) for row in result], list[Candidate])
 
 
 _MARK = (
@@ -224,7 +224,7 @@ _keep_keys = Statement(
 
 def keep_keys(connection: Connection, *, edition: int, channel: str, sent: Sent) -> None:
     """Keep a way back from the keys of the provider's ids to the rows."""
-    if known := [one for one in sent if one[2]]:
+    if known := [message for message in sent if message[2]]:
         _keep_keys(connection, edition=edition, channel=channel, **_batch(connection, known))
 
 
