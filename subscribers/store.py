@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from hashlib import blake2b
 from itertools import islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -30,7 +30,9 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 T = TypeVar("T")
 
@@ -218,8 +220,10 @@ def on_postgresql(conn: Connection) -> bool:
     return conn.dialect.name == "postgresql"
 
 
-def insert_new(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+def insert_new(conn: Connection, table: Table) -> "postgresql.Insert | sqlite.Insert":
     """INSERT that leaves a row alone which is already there."""
+    from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415  quick start
+
     insert = postgresql.insert(table) if on_postgresql(conn) else sqlite.insert(table)
     return insert.on_conflict_do_nothing()
 

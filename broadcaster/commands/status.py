@@ -1,16 +1,18 @@
 """`show`: the sending of one announcement in figures."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from broadcaster.commands.errors import Failed
 from broadcaster.commands.output import JSON, print_json
 from broadcaster.commands.reading import Readable, Reader, reading
+from broadcaster.commands.text_table import text_table
 from broadcaster.delivery import waiting_words
 from broadcaster.delivery.channel_view import ChannelView
 from broadcaster.delivery.status import Overview, identify, overview, words
@@ -23,9 +25,6 @@ from broadcaster.store import ledger
 from broadcaster.store.failure_causes import Watcher
 from channels.base.moments import full_moment_text
 from subscribers.areas import AreaTree
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 ID = Annotated[str, typer.Argument(help="Id atau kode pengumuman.")]
 WATCH_SECONDS = 1.0
@@ -118,25 +117,21 @@ class _Areas:
 
 
 def _print(app: Reader, shown: Overview, areas: Mapping[str, Mapping[str, int]]) -> None:
-    from rich.console import Console  # noqa: PLC0415  quick start
-
-    console, progress = Console(), shown.progress
-    console.print(
+    progress = shown.progress
+    named = {area_label(app.tree, code): counts for code, counts in sorted(areas.items())}
+    lines = [
         f"{shown.code}  {STATE_WORDS[shown.status]}, {SENDING[progress.sending]}: "
         f"{_number(progress.total - progress.open)} dari {_number(progress.total)} diproses ({progress.percent}%)"
-    )
+    ]
     if progress.people is not None:
-        console.print(f"{_number(progress.people)} warga, {_number(progress.total)} alamat")
-    console.print(f"Mungkin ganda: {progress.possible_duplicates}   {shown.url}")
-    console.print(_counts("Kanal", progress.deliveries))
-    console.print(
-        _counts(
-            "Wilayah",
-            {area_label(app.tree, code): counts for code, counts in sorted(areas.items())},
-        )
-    )
-    for line in _notes(app, shown):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        lines.append(f"{_number(progress.people)} warga, {_number(progress.total)} alamat")
+    lines += [
+        f"Mungkin ganda: {progress.possible_duplicates}   {shown.url}",
+        _counts("Kanal", progress.deliveries),
+        _counts("Wilayah", named),
+        *_notes(app, shown),
+    ]
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
 def _notes(app: Reader, shown: Overview) -> Iterator[str]:
@@ -208,19 +203,12 @@ def _number(count: int) -> str:
     return f"{count:,}".replace(",", ".")
 
 
-def _counts(heading: str, rows: Mapping[str, Mapping[str, int]]) -> "Table":
+def _counts(heading: str, rows: Mapping[str, Mapping[str, int]]) -> str:
     """Counts by state; states in which nobody is are left out, but for the main ones."""
-    from rich import box  # noqa: PLC0415  quick start
-    from rich.table import Table  # noqa: PLC0415  quick start
-
-    shown = [
+    states = [
         state
         for state in STATES
         if state in ALWAYS or any(counts[state] for counts in rows.values())
     ]
-    table = Table(heading, box=box.SIMPLE_HEAD)
-    for state in shown:
-        table.add_column(WORDS[state], justify="right")
-    for name, counts in rows.items():
-        table.add_row(name, *(_number(counts[state]) for state in shown))
-    return table
+    cells = [[name, *(_number(counts[state]) for state in states)] for name, counts in rows.items()]
+    return text_table([heading, *(WORDS[state] for state in states)], cells)
