@@ -8,9 +8,10 @@ import typer
 
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
+from broadcaster.commands.lookup import ID, found_id
 from broadcaster.commands.output import JSON, print_json
 from broadcaster.commands.session import opened, operator_actor
-from broadcaster.commands.status import ID, found_id, watched
+from broadcaster.commands.status import watched
 from broadcaster.delivery import controls
 from broadcaster.domain.lifecycle import NotAllowed
 

@@ -11,9 +11,10 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from broadcaster.app import App
+from broadcaster.commands.lookup import ID, found_id
 from broadcaster.commands.private_files import FORCE, private, refuse_existing
 from broadcaster.commands.session import opened, operator_actor
-from broadcaster.commands.status import ID, WORDS, area_label, found_id
+from broadcaster.commands.state_words import WORDS, area_label
 from broadcaster.delivery.channel_view import when
 from broadcaster.delivery.status import words
 from broadcaster.domain.audit_acts import Act

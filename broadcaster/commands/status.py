@@ -10,12 +10,14 @@ from typing import Annotated
 import typer
 
 from broadcaster.commands.errors import Failed
+from broadcaster.commands.lookup import ID, found_id
 from broadcaster.commands.output import JSON, print_json
 from broadcaster.commands.reading import Readable, Reader, reading
+from broadcaster.commands.state_words import SENDING, WORDS, area_label
 from broadcaster.commands.text_table import text_table
 from broadcaster.delivery import waiting_words
 from broadcaster.delivery.channel_view import ChannelView
-from broadcaster.delivery.status import Overview, identify, overview, words
+from broadcaster.delivery.status import Overview, overview, words
 from broadcaster.domain.deliveries import STATES
 from broadcaster.domain.lifecycle import STATE_WORDS
 from broadcaster.domain.provider_codes import explained
@@ -24,24 +26,12 @@ from broadcaster.runtime.i18n import words as catalogue
 from broadcaster.store import ledger
 from broadcaster.store.failure_causes import Watcher
 from channels.base.moments import full_moment_text
-from subscribers.areas import AreaTree
 
-ID = Annotated[str, typer.Argument(help="Id atau kode pengumuman.")]
 WATCH_SECONDS = 1.0
 AREAS_SHARE = 20.0
 """While watching, the areas are counted anew only after this many times as long as counting them
 takes.
 """
-
-
-async def found_id(app: Readable, key: str) -> str:
-    """The id of the announcement with this id or code; Failed when there is none."""
-    found = await app.database.read(identify, key)
-    if found is None:
-        raise Failed(
-            f"Pengumuman {key} tidak ditemukan. Lihat id atau kodenya pada keluaran `broadcaster publish`."
-        )
-    return found
 
 
 async def watched(app: Readable, found: str, watcher: Watcher | None = None) -> Overview:
@@ -183,19 +173,6 @@ def _moment(at: float) -> str:
     return full_moment_text(datetime.fromtimestamp(at, UTC))
 
 
-def area_label(tree: AreaTree, code: str) -> str:
-    area = tree.get(code)
-    return area.label if area is not None else code
-
-
-WORDS = {
-    "pending": "antre", "sending": "jalan", "sent": "dikirim", "delivered": "sampai", "read": "dibaca", "failed": "gagal",
-    "skipped": "dilewati", "cancelled": "dihentikan", "expired": "kedaluwarsa", "unconfirmed": "belum pasti",
-}  # fmt: skip
-SENDING = {
-    "preparing": "menyiapkan", "running": "berjalan", "paused": "dijeda", "stopped": "dihentikan", "superseded": "digantikan",
-    "done": "selesai",
-}  # fmt: skip
 ALWAYS = ("pending", "sent", "delivered", "failed")
 
 

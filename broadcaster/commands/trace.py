@@ -6,9 +6,10 @@ from typing import Any
 from broadcaster.app import App
 from broadcaster.commands.addresses import find_all
 from broadcaster.commands.errors import Failed
+from broadcaster.commands.lookup import found_id
 from broadcaster.commands.output import print_result
 from broadcaster.commands.session import opened, operator_actor
-from broadcaster.commands.status import SENDING, WORDS, area_label, found_id
+from broadcaster.commands.state_words import SENDING, WORDS, area_label
 from broadcaster.delivery.channel_view import when
 from broadcaster.delivery.status import words
 from broadcaster.domain.retry_policy import EMERGENCY_WAITS, ROUTINE_WAITS
