@@ -54,7 +54,7 @@ def states(as_json: JSON = False) -> None:
 
 
 def _view(app: App, name: str, state: ChannelState) -> dict[str, Any]:
-    """How a channel stands, as programs read it."""
+    """Describe a channel as programs read it."""
     paused = state.paused_until > app.clock().timestamp()
     return {
         "name": name,

@@ -164,7 +164,7 @@ def _tell(tally: Tally, refusals: "Refusals", *, dry_run: bool, as_json: bool) -
 
 
 def _result(tally: Tally, refusals: "Refusals", *, dry_run: bool) -> dict[str, Any]:
-    """What became of the rows; the reasons are those of the first refused ones."""
+    """Count what became of the rows; the reasons are those of the first refused ones."""
     problems = [{"line": problem.line, "reason": problem.reason} for problem in refusals.first]
     return {
         "dry_run": dry_run,

@@ -82,7 +82,7 @@ async def reading() -> AsyncIterator[Reader]:
 
 
 def _has_file(settings: config.Settings) -> bool:
-    """Whether SQLite's file is there; raises OSError for a folder that cannot be used."""
+    """Look for SQLite's file; raises OSError for a folder that cannot be used."""
     try:
         (settings.data_dir / "siaran.db").stat()
     except FileNotFoundError:

@@ -13,5 +13,6 @@ SENDING = {
 
 
 def area_label(tree: AreaTree, code: str) -> str:
+    """Name an area; its code where the tree has none."""
     area = tree.get(code)
     return area.label if area is not None else code

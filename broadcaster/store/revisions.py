@@ -28,7 +28,7 @@ def is_current(url: str) -> bool:
 
 
 def has_newest(connection: Connection) -> bool:
-    """Whether every migration has been applied to this database."""
+    """Check that every migration has been applied to this database."""
     return _applied(connection) == newest()
 
 
