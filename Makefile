@@ -4,8 +4,8 @@
 
 BIN := .venv-test/bin
 READY := $(BIN)/broadcaster
-# the oldest Python that pyproject.toml allows
-LOCK_PYTHON ?= python3.11
+# Older than 3.11.3, as Debian 12 has it: later ones leave out async-timeout, which redis needs there.
+LOCK_PYTHON ?= /usr/bin/python3
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 10
@@ -38,6 +38,7 @@ demo: $(READY) ## the sample city on http://127.0.0.1:8000/simulasi
 	$(BIN)/broadcaster demo
 
 lock: ## write requirements.lock from pyproject.toml, keeping what is pinned
+	@$(LOCK_PYTHON) -c 'import sys; sys.exit("make lock needs Python 3.11.0 to 3.11.2: LOCK_PYTHON=..." if not (3, 11) <= sys.version_info < (3, 11, 3) else 0)'
 	rm -rf build/lock
 	$(LOCK_PYTHON) -m venv build/lock
 	build/lock/bin/pip install -q pip-tools
