@@ -41,6 +41,9 @@ class Marked:
     at: float
 
 
+Closing = tuple[Candidate, int, str]
+"""A row that closes, its state from then on, and why."""
+
 _close = text(
     "UPDATE delivery SET state = :state, reason = :reason, closed_at = :now"
     f" WHERE edition = :edition AND channel = :channel AND slot = :slot AND state = {PENDING}"
@@ -61,8 +64,8 @@ def mark(
     limit: int,
     people: int = 0,
 ) -> Marked:
-    """The gate: mark up to `limit` due rows `sending`, close those that may not be sent, renew the
-    lease. Raises LeaseLost.
+    """Mark up to `limit` due rows `sending`, close those that may not be sent, renew the lease.
+    Raises LeaseLost.
 
     `people`: how many different ones the provider lets us write to in 24 hours (0: any number);
     rows beyond them wait.
@@ -79,46 +82,59 @@ def mark(
     due = statements.candidates(connection, **span, last=claim.last_slot, limit=limit)
     if not due:
         return Marked(rows=[], cursor=claim.last_slot, exhausted=True, at=wall)
-    passing, closing = [], []
-    ended = over(state, claim.expires_at, wall)
-    for row in due:
-        verdict = _verdict(row, ended)
-        (closing.append((row, *verdict)) if verdict else passing.append(row))
+    passing, closing = _sorted(due, over(state, claim.expires_at, wall))
     shut = bool(passing) and closed
     if shut:
         passing = []
-    if closing:
-        connection.execute(
-            _close,
-            [
-                {
-                    "edition": claim.edition,
-                    "channel": claim.channel,
-                    "slot": row.slot,
-                    "state": to,
-                    "reason": why,
-                    "now": wall,
-                }
-                for row, to, why in closing
-            ],
-        )
+    _close_rows(connection, claim, closing, wall)
     if people and passing:
         passing = _within_tier(connection, claim, people, passing)
     slots = {row.slot for row in passing}
-    marked = (
-        statements.mark_range(connection, slots, **span, last=due[-1].slot) if passing else set()
-    )
+    last = due[-1].slot
+    marked = statements.mark_range(connection, slots, **span, last=last) if passing else set()
     marked -= _unmark(connection, claim, marked - slots)
     change = Counter({PENDING: -len(marked) - len(closing), SENDING: len(marked)})
     change.update(to for _row, to, _why in closing)
     move_counters(connection, claim, change, holder=holder)
-    rows: list[MarkedRow] = [row for row in passing if row.slot in marked]
-    if claim.follows is not None and marked:
-        standing = _message_numbers(connection, claim, sorted(marked))
-        rows = [
-            msgspec.structs.replace(row, corrects=tuple(standing.get(row.slot, ()))) for row in rows
-        ]
-    return Marked(rows=rows, cursor=due[-1].slot, exhausted=shut or len(due) < limit, at=wall)
+    rows = _with_corrections(connection, claim, [row for row in passing if row.slot in marked])
+    return Marked(rows=rows, cursor=last, exhausted=shut or len(due) < limit, at=wall)
+
+
+def _sorted(rows: list[Candidate], ended: str) -> tuple[list[Candidate], list[Closing]]:
+    """Part the rows into those that may be sent and those that close.
+
+    `ended`: why the run is over, a key of CLOSINGS; empty while it runs.
+    """
+    passing: list[Candidate] = []
+    closing: list[Closing] = []
+    for row in rows:
+        verdict = _verdict(row, ended)
+        if verdict is None:
+            passing.append(row)
+        else:
+            closing.append((row, *verdict))
+    return passing, closing
+
+
+def _close_rows(connection: Connection, claim: Claim, closing: list[Closing], wall: float) -> None:
+    place = {"edition": claim.edition, "channel": claim.channel, "now": wall}
+    if closing:
+        connection.execute(
+            _close,
+            [{**place, "slot": row.slot, "state": to, "reason": why} for row, to, why in closing],
+        )
+
+
+def _with_corrections(
+    connection: Connection, claim: Claim, rows: list[MarkedRow]
+) -> list[MarkedRow]:
+    """Add the numbers of the messages that each row corrects, where the edition follows another."""
+    if claim.follows is None or not rows:
+        return rows
+    standing = _message_numbers(connection, claim, sorted(row.slot for row in rows))
+    return [
+        msgspec.structs.replace(row, corrects=tuple(standing.get(row.slot, ()))) for row in rows
+    ]
 
 
 def has_due(connection: Connection, claim: Claim) -> bool:
