@@ -18,7 +18,7 @@ from broadcaster.store import staff_tables
 from broadcaster.store.database import Database
 from subscribers import store
 from support.database_pool import DatabasePool, copied, database_address
-from support.markers import markers_of
+from support.markers import markers_of, starts_early
 from support.postgres import running_postgresql
 
 hypothesis.settings.register_profile(
@@ -35,15 +35,19 @@ _TESTS = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by its place and fixtures, before `-m` selects."""
+    """Mark each test by its place and fixtures, before `-m` selects; what takes long comes first."""
     for item in items:
         if not isinstance(item, pytest.Function):
             continue
-        place = item.path.relative_to(_TESTS).as_posix()
         callspec = getattr(item, "callspec", None)
         parameters = list(callspec.params.values()) if callspec else []
-        for name in markers_of(place, item.fixturenames, parameters):
+        for name in markers_of(_place(item), item.fixturenames, parameters):
             item.add_marker(name)
+    items.sort(key=lambda item: not starts_early(_place(item)))
+
+
+def _place(item: pytest.Item) -> str:
+    return item.path.relative_to(_TESTS).as_posix()
 
 
 def create_tables(url: str) -> None:

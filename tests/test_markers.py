@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from support.markers import SLOW, markers_of
+from support.markers import SLOW, markers_of, starts_early
 
 TESTS = Path(__file__).parent
 
@@ -32,6 +32,20 @@ def test_a_marker_follows_from_place_fixtures_and_parameters(
 def test_every_slow_file_exists_and_says_why() -> None:
     assert [place for place in SLOW if not (TESTS / place).is_file()] == []
     assert all(SLOW.values())
+
+
+@pytest.mark.parametrize(
+    ("place", "early"),
+    [
+        ("faults/test_kill.py", True),
+        ("e2e/test_layar.py", True),
+        ("test_packaging.py", True),
+        ("broadcaster/web/staff/test_access.py", True),
+        ("channels/test_email.py", False),
+    ],
+)
+def test_what_takes_long_starts_early(place: str, early: bool) -> None:
+    assert starts_early(place) is early
 
 
 @pytest.mark.parametrize(

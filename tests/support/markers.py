@@ -42,3 +42,8 @@ def markers_of(place: str, fixtures: Collection[str], parameters: Collection[Any
         yield "browser"
     if POSTGRESQL in parameters or any(name.startswith(POSTGRESQL) for name in fixtures):
         yield "postgres"
+
+
+def starts_early(place: str) -> bool:
+    """Tell whether a file takes long: begun last, it would keep one worker busy alone."""
+    return place.startswith(("faults/", "e2e/")) or place == "test_packaging.py" or place in SLOW
