@@ -16,6 +16,7 @@ from markupsafe import Markup
 from telegram import Bot, error
 
 from channels.base import contract, http, pictures
+from channels.base.address_codes import AddressCode
 from channels.base.contract import Finding, Outcome, Receipt, Rejected
 from channels.base.moments import WIB
 from channels.base.redaction import redacted
@@ -67,9 +68,7 @@ def parse_address(text: str) -> str:
     """The chat id, a number that is negative for groups; raises BadAddress."""
     number = seen(text).lstrip("'").replace("\u2212", "-")
     if not re.fullmatch(r"-?[1-9][0-9]{0,15}", number) or abs(int(number)) >= 2**52:
-        raise contract.BadAddress(
-            "Alamat Telegram adalah nomor obrolan, misalnya 123456789, atau -1001234567890 untuk grup."
-        )
+        raise contract.BadAddress(AddressCode.NO_TELEGRAM_CHAT)
     return number
 
 

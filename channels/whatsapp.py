@@ -13,6 +13,7 @@ import structlog
 from pydantic import Field
 
 from channels.base import contract, http
+from channels.base.address_codes import AddressCode
 from channels.base.contract import (
     Edition,
     Failure,
@@ -142,10 +143,7 @@ def parse_address(text: str) -> str:
         return f"62{mobile[1]}"
     if foreign := abroad(digits):
         return foreign
-    raise contract.BadAddress(
-        "Ini bukan nomor WhatsApp. Nomor Indonesia diawali 08 atau +62, misalnya 0812-0000-0001; "
-        "nomor luar negeri diawali tanda + dan kode negara."
-    )
+    raise contract.BadAddress(AddressCode.NO_WHATSAPP_NUMBER)
 
 
 # --- templates ----------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 from subscribers import store
 from subscribers.area_document import Area, BadAreas, Level, read_document
 from subscribers.matching import Match, Spellings
+from subscribers.refusals import BadValue, CellCode, Part
 
 __all__ = [
     "AmbiguousArea",
@@ -33,7 +34,7 @@ _BUILT_IN = Path(__file__).with_name("cimahi.json")
 _SHAPES = ("Polygon", "MultiPolygon")
 
 
-class UnknownArea(ValueError):
+class UnknownArea(BadValue):
     """No area has this slug or code; the sentence suggests the nearest ones, `suggestions` are
     their slugs.
     """
@@ -46,7 +47,11 @@ class UnknownArea(ValueError):
             if suggestions
             else "Lihat: broadcaster areas list."
         )
-        super().__init__(f'Wilayah "{text}" tidak dikenal. {ask}')
+        if suggestions:
+            super().__init__(CellCode.AREA_MISSPELT, text=text, near=suggestions)
+        else:
+            super().__init__(CellCode.NO_SUCH_AREA, text=text)
+        self.args = (f'Wilayah "{text}" tidak dikenal. {ask}',)
 
 
 class AmbiguousArea(UnknownArea):
@@ -56,6 +61,14 @@ class AmbiguousArea(UnknownArea):
         super().__init__(text, tuple(area.slug for area in areas))
         choices = " atau ".join(f"{area.label} (tulis: {area.slug})" for area in areas)
         self.args = (f'Wilayah "{text}" dapat berarti {choices}.',)
+        self.code = CellCode.AREA_AMBIGUOUS
+        parts = [_choice(area) for area in areas]
+        self.parameters = {"text": text, "choices": parts}
+
+
+def _choice(area: Area) -> Part:
+    parameters = {"label": area.label, "slug": area.slug}
+    return Part(code=CellCode.AREA_CHOICE, parameters=parameters)
 
 
 class AreaTree:

@@ -7,6 +7,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import repeat
 from typing import TypeVar, cast, get_args
 
@@ -17,6 +18,7 @@ from subscribers.areas import AreaTree
 from subscribers.encodings import BadFile
 from subscribers.enrolment import Outcome, Subscription, enrol
 from subscribers.moments import read_moment
+from subscribers.refusals import BadValue, CellCode, Parameter
 from subscribers.spreadsheet import has_letter, plain
 from subscribers.subscriptions import EMERGENCIES_ONLY, check_topics
 from subscribers.table import COLUMNS, REQUIRED, Record, Table, record_of
@@ -51,16 +53,16 @@ class BadCell:
     """One thing that is wrong with a row; `column` is empty where it is the whole row."""
 
     column: str
-    reason: str
+    code: StrEnum
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BadRow:
-    """A row that was left out, and why: `reason` is all of its reasons, each a sentence."""
+    """A row that was left out, and why."""
 
     line: int
-    reason: str
-    problems: tuple[BadCell, ...] = field(default=(), compare=False)
+    problems: tuple[BadCell, ...]
     cells: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
@@ -112,8 +114,7 @@ def read_records(
         try:
             wanted = reader.read(record, columns)
         except _BadCells as bad:
-            reason = " ".join(problem.reason for problem in bad.problems)
-            yield BadRow(line=record.line, reason=reason, problems=bad.problems, cells=record.cells)
+            yield BadRow(line=record.line, problems=bad.problems, cells=record.cells)
             continue
         # a 64-bit hash instead of the address: a million rows take 100 MB less
         key = hash((wanted.channel, identity(wanted.address)))
@@ -236,8 +237,8 @@ class _Reader:
 
     def read(self, record: Record, columns: Sequence[str]) -> Subscription:
         """The subscription of a record; raises _BadCells."""
-        if record.problem:
-            raise _BadCells([BadCell(column="", reason=record.problem)])
+        if record.problem is not None:
+            raise _BadCells([_bad_cell("", record.problem)])
         cells = dict(zip(columns, record.cells, strict=True))
         problems: list[BadCell] = []
 
@@ -245,7 +246,7 @@ class _Reader:
             try:
                 return read(cells.get(column, ""))
             except ValueError as error:
-                problems.append(BadCell(column=column, reason=str(error)))
+                problems.append(_bad_cell(column, error))
                 return None
 
         channel = take("channel", self._channels.__getitem__)
@@ -272,22 +273,22 @@ class _Reader:
     def _read_channel(self, text: str) -> str:
         channel = "".join(re.findall(r"[a-z0-9]+", text.casefold()))
         if channel not in self._parsers:
-            raise ValueError(
-                f'Kanal "{plain(text)[:40]}" tidak dikenal. Yang ada: {", ".join(sorted(self._parsers))}.'
+            raise BadValue(
+                CellCode.NO_SUCH_CHANNEL, text=plain(text)[:40], channels=sorted(self._parsers)
             )
         return channel
 
     def _read_address(self, channel: str | None, text: str) -> str:
         if not plain(text):
-            raise ValueError("Alamat kosong.")
+            raise BadValue(CellCode.ADDRESS_MISSING)
         if len(text) > _LONGEST_CELL:
-            raise ValueError(f"Sel lebih dari {_LONGEST_CELL} karakter.")
+            raise BadValue(CellCode.CELL_TOO_LONG, limit=_LONGEST_CELL)
         return self._parsers[channel](text.strip()) if channel is not None else ""
 
     def _read_areas(self, text: str) -> tuple[str, ...]:
         codes = {area.code for area in self._tree.named(text)}
         if not codes:  # marks alone, such as ";", name none
-            raise ValueError("Wilayah kosong: tulis slug atau kode, misalnya cibabat.")
+            raise BadValue(CellCode.AREAS_MISSING)
         return tuple(sorted(codes))
 
     def _read_topics(self, text: str) -> tuple[str, ...]:
@@ -347,9 +348,9 @@ def _read_source(text: str, consent_at: str) -> str:
     """By which way consent was given; a proof needs its time too."""
     source = plain(text)
     if not has_letter(source) or not plain(consent_at):
-        raise ValueError("Tanpa bukti persetujuan: isi consent_source dan consent_at.")
+        raise BadValue(CellCode.CONSENT_MISSING)
     if len(source) > _LONGEST_CELL:
-        raise ValueError(f"Sel lebih dari {_LONGEST_CELL} karakter.")
+        raise BadValue(CellCode.CELL_TOO_LONG, limit=_LONGEST_CELL)
     return source
 
 
@@ -357,9 +358,7 @@ def _read_language(text: str) -> str:
     words = plain(text).casefold().removeprefix("bahasa ").strip()
     language = _LANGUAGE_WORDS.get(words, words) or LANGUAGES[0]
     if language not in LANGUAGES:
-        raise ValueError(
-            f'Bahasa "{language[:40]}" tidak dikenal. Yang ada: {", ".join(LANGUAGES)}.'
-        )
+        raise BadValue(CellCode.NO_SUCH_LANGUAGE, text=language[:40], languages=LANGUAGES)
     return language
 
 
@@ -369,7 +368,13 @@ def _suppressed(text: str) -> consent.Reason | None:
         return None
     if state in _REASONS:
         return cast(consent.Reason, state)
-    raise ValueError(f'Alamat berstatus "{state[:40]}" tidak diimpor.')
+    raise BadValue(CellCode.STATE_NOT_IMPORTED, text=state[:40])
+
+
+def _bad_cell(column: str, error: ValueError) -> BadCell:
+    """Name the code of an error; channels that give none refused an address."""
+    code = getattr(error, "code", CellCode.ADDRESS_UNREADABLE)
+    return BadCell(column=column, code=code, parameters=getattr(error, "parameters", {}))
 
 
 class _Cached(dict[str, T]):

@@ -3,6 +3,8 @@
 import re
 from datetime import datetime, timedelta, timezone, tzinfo
 
+from subscribers.refusals import BadValue, CellCode
+
 EARLIEST_YEAR = 2000
 """Consent given before that year is a slip of the keyboard or of a spreadsheet."""
 
@@ -41,10 +43,10 @@ def read_moment(text: str, zone: tzinfo, now: float | None = None) -> float:
     """
     moment = _moment(text, zone)
     if moment.year < EARLIEST_YEAR:
-        raise ValueError(f"Persetujuan bertanggal sebelum tahun {EARLIEST_YEAR}: {text[:40]}.")
+        raise BadValue(CellCode.CONSENT_TOO_EARLY, year=str(EARLIEST_YEAR), text=text[:40])
     seconds = moment.timestamp()
     if now is not None and seconds > now:
-        raise ValueError(f"Persetujuan bertanggal di masa depan: {text[:40]}.")
+        raise BadValue(CellCode.CONSENT_AHEAD, text=text[:40])
     return seconds
 
 
@@ -52,7 +54,7 @@ def _moment(text: str, zone: tzinfo) -> datetime:
     written = _TOGETHER.sub(r"\1\2:\3", _DASH.sub("-", text.strip("'\u2018\u2019` ")))
     match = next((match for form in _FORMS if (match := form.fullmatch(written))), None)
     if match is None:
-        raise ValueError(_why(text))
+        raise BadValue(_why(text), text=text[:40])
     parts = match.groupdict()
     month = (
         int(parts["month"])
@@ -67,7 +69,7 @@ def _moment(text: str, zone: tzinfo) -> datetime:
         )
         return day.replace(hour=hour, minute=minute, second=second, microsecond=micro)
     except ValueError as error:
-        raise ValueError(_why(text)) from error
+        raise BadValue(_why(text), text=text[:40]) from error
 
 
 def _zone(text: str | None, default: tzinfo) -> tzinfo:
@@ -82,14 +84,12 @@ def _zone(text: str | None, default: tzinfo) -> tzinfo:
     return timezone(-shift if text[0] == "-" else shift)
 
 
-def _why(text: str) -> str:
-    """The sentence of what is wrong with a moment that cannot be read."""
+def _why(text: str) -> CellCode:
+    """Tell why a moment cannot be read."""
     if _WEEK.fullmatch(text):
-        return (
-            f'Waktu "{text[:40]}" adalah nomor pekan: tulis tanggalnya, seperti 2026-11-03T09:00.'
-        )
+        return CellCode.TIME_IS_WEEK
     if _SHORT_YEAR.fullmatch(text):
-        return f'Tahun pada "{text[:40]}" ditulis dua angka: tulis empat, seperti 03/11/2026.'
+        return CellCode.TIME_SHORT_YEAR
     if re.fullmatch(r"\d{4,6}(?:[.,]\d+)?", text):
-        return f'Waktu "{text[:40]}" adalah angka Excel: ubah bentuk selnya menjadi tanggal, seperti 03/11/2026.'
-    return f'Waktu "{text[:40]}" tidak terbaca: tulis seperti 2026-11-03T09:00.'
+        return CellCode.TIME_IS_SERIAL
+    return CellCode.TIME_UNREADABLE

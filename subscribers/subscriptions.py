@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select, update
 
 from subscribers.areas import AreaTree, deepest
+from subscribers.refusals import BadValue, CellCode
 from subscribers.store import address, subscription
 
 EMERGENCIES_ONLY = "darurat"
@@ -30,12 +31,9 @@ def check_topics(topics: Iterable[str], allowed: Collection[str]) -> tuple[str, 
     wanted = set(topics)
     for topic in sorted(wanted - {EMERGENCIES_ONLY} - set(allowed)):
         near = difflib.get_close_matches(topic, [*allowed, EMERGENCIES_ONLY], n=1)
-        hint = (
-            f"Maksud Anda {near[0]}?"
-            if near
-            else f"Yang ada: {', '.join([*allowed, EMERGENCIES_ONLY])}."
-        )
-        raise ValueError(f'Topik "{topic}" tidak dikenal. {hint}')
+        if near:
+            raise BadValue(CellCode.TOPIC_MISSPELT, text=topic, near=near[0])
+        raise BadValue(CellCode.NO_SUCH_TOPIC, text=topic, topics=[*allowed, EMERGENCIES_ONLY])
     return tuple(sorted(wanted if wanted == {EMERGENCIES_ONLY} else wanted - {EMERGENCIES_ONLY}))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from subscribers.encodings import BadFile
+from subscribers.refusals import BadValue, CellCode
 from subscribers.spreadsheet import plain, unguarded
 
 REQUIRED = ("channel", "address", "areas", "topics", "language", "consent_source", "consent_at")
@@ -40,7 +41,7 @@ class Record:
 
     line: int
     cells: tuple[str, ...]
-    problem: str = ""
+    problem: BadValue | None = None
 
 
 class Table:
@@ -94,7 +95,7 @@ class Table:
             if joined is None:
                 rough = next(csv.reader([text], delimiter=self.delimiter), [text])
                 return Record(
-                    line=number, cells=_safe(rough), problem="Tanda kutip tidak berpasangan."
+                    line=number, cells=_safe(rough), problem=BadValue(CellCode.ROW_QUOTES)
                 )
             text, cells = joined
         width = len(self.columns)
@@ -121,7 +122,7 @@ class Table:
         self._ahead.extendleft(reversed(taken))
         return None
 
-    def _unfit(self, cells: Sequence[str]) -> str:
+    def _unfit(self, cells: Sequence[str]) -> BadValue | None:
         """Why the number of cells is wrong: empty ones may be too many, optional columns may be
         missing at the end.
         """
@@ -129,8 +130,8 @@ class Table:
         if self._fewest <= len(cells) and not any(
             cell.strip(self._blank) for cell in cells[width:]
         ):
-            return ""
-        return f"Ada {len(cells)} kolom, seharusnya {width}."
+            return None
+        return BadValue(CellCode.ROW_WIDTH, count=len(cells), width=width)
 
 
 def record_of(cells: Sequence[str], number: int = 1) -> Record:
@@ -144,7 +145,7 @@ def record_of(cells: Sequence[str], number: int = 1) -> Record:
 
 
 def _too_long(number: int, text: str) -> Record:
-    problem = f"Baris lebih dari {_LONGEST_LINE // 1024} KiB."
+    problem = BadValue(CellCode.ROW_TOO_LONG, limit=_LONGEST_LINE // 1024)
     return Record(line=number, cells=(text[:100],), problem=problem)
 
 
@@ -171,12 +172,12 @@ def _split(text: str, delimiter: str) -> list[str] | None:
         return None
 
 
-def _unreadable(text: str) -> str:
+def _unreadable(text: str) -> BadValue | None:
     if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
-        return "Baris ini bukan UTF-8."
+        return BadValue(CellCode.ROW_NOT_UTF8)
     if "\ufffd" in text:
-        return "Baris ini rusak: ada huruf yang tidak terbaca. Tulis ulang hurufnya."
-    return "Baris ini berisi karakter NUL." if "\0" in text else ""
+        return BadValue(CellCode.ROW_DAMAGED)
+    return BadValue(CellCode.ROW_NUL) if "\0" in text else None
 
 
 def _safe(cells: Iterable[str]) -> tuple[str, ...]:

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 from broadcaster.app import App
 from broadcaster.commands.errors import Failed
+from broadcaster.runtime.i18n import words
+from broadcaster.runtime.refusal_words import sentence
+from channels.base.contract import BadAddress
 from subscribers import residents
 from subscribers.residents import AddressRow
 
@@ -29,6 +32,6 @@ def _readings(app: App, address: str, channel: str) -> Iterator[tuple[str, str]]
             raise Failed(f"Kanal {name!r} tidak ada. Yang ada: {', '.join(sorted(app.push))}.")
         try:
             yield name, app.loaded.modules[name].parse_address(address)
-        except ValueError as error:
+        except BadAddress as error:
             if channel:
-                raise Failed(str(error)) from error
+                raise Failed(sentence(error, words("id"))) from error

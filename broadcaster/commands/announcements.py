@@ -23,9 +23,11 @@ from broadcaster.publishing import hold_ups, publications
 from broadcaster.publishing.press import Press, Stored
 from broadcaster.residents import register
 from broadcaster.runtime import config, custody
+from broadcaster.runtime.i18n import words
+from broadcaster.runtime.refusal_words import sentence
 from broadcaster.store import announcements, form_acts, tier
 from broadcaster.store.recipients import audience_of
-from channels.base.contract import Area, Edition, PushChannel, Recipient
+from channels.base.contract import Area, BadAddress, Edition, PushChannel, Recipient
 from channels.base.moments import WIB, moment_text
 from subscribers import consent, residents
 from subscribers.areas import AreaTree
@@ -117,8 +119,8 @@ async def _tell_need(app: App, channel: PushChannel, audience: Audience) -> None
 def _address(loaded: config.Loaded, channel: str, text: str) -> str:
     try:
         return str(loaded.modules[channel].parse_address(text))
-    except ValueError as error:
-        raise Failed(str(error)) from error
+    except BadAddress as error:
+        raise Failed(sentence(error, words("id"))) from error
 
 
 async def _known(app: App, channel: str, address: str) -> Recipient | None:
@@ -183,7 +185,7 @@ async def _tell_shut(app: App, done: Stored) -> None:
         lambda c: hold_ups.shut(c, app, done.channels, emergency=emergency)
     ):
         sys.stderr.write(
-            f"{'PERHATIAN, darurat tertahan: ' if emergency else ''}{shut.reason} {shut.remedy}\n"
+            f"{'PERHATIAN, darurat tertahan: ' if emergency else ''}{sentence(shut.problem, words('id'))}\n"
         )
 
 

@@ -14,6 +14,7 @@ from broadcaster.commands.session import opened, operator_actor
 from broadcaster.commands.status import watched
 from broadcaster.delivery import controls
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.runtime.refusal_words import indonesian
 
 REASON = Annotated[str, typer.Option(help="Alasan, dibaca petugas lain.")]
 
@@ -43,7 +44,7 @@ async def _steer(
         try:
             await controls.steer(app, found, control, why=why, actor=operator_actor(app))
         except NotAllowed as refusal:
-            raise Failed(str(refusal)) from refusal
+            raise Failed(indonesian(refusal)) from refusal
         await _tell(app, found, said, as_json)
 
 

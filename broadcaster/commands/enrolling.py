@@ -23,6 +23,8 @@ from broadcaster.commands.private_files import FORCE, private, refuse_existing
 from broadcaster.commands.session import opened, operator_actor
 from broadcaster.residents import register
 from broadcaster.runtime.csv_safe import line
+from broadcaster.runtime.i18n import words
+from broadcaster.runtime.refusal_words import sentence
 from subscribers import encodings, importing
 from subscribers.importing import BadFile, BadRow, Row, Table, Tally
 from subscribers.table import DELIMITERS
@@ -147,7 +149,7 @@ async def import_file(
 def _tell(tally: Tally, refusals: "Refusals", *, dry_run: bool, as_json: bool) -> None:
     """Print the counts; what people must know besides goes to the error stream."""
     for problem in refusals.first:
-        sys.stderr.write(f"baris {problem.line}: {problem.reason}\n")
+        sys.stderr.write(f"baris {problem.line}: {_reason(problem)}\n")
     if refusals.count > SHOWN_BAD_ROWS:
         sys.stderr.write(
             f"... dan {refusals.count - SHOWN_BAD_ROWS} baris lain (pakai --bad-rows BERKAS)\n"
@@ -165,7 +167,7 @@ def _tell(tally: Tally, refusals: "Refusals", *, dry_run: bool, as_json: bool) -
 
 def _result(tally: Tally, refusals: "Refusals", *, dry_run: bool) -> dict[str, Any]:
     """Count what became of the rows; the reasons are those of the first refused ones."""
-    problems = [{"line": problem.line, "reason": problem.reason} for problem in refusals.first]
+    problems = [{"line": problem.line, "reason": _reason(problem)} for problem in refusals.first]
     return {
         "dry_run": dry_run,
         **{name: tally.counts[name] for name in _WORDS},
@@ -174,6 +176,11 @@ def _result(tally: Tally, refusals: "Refusals", *, dry_run: bool) -> dict[str, A
         "people": tally.people,
         "problems": problems,
     }
+
+
+def _reason(row: BadRow) -> str:
+    t = words("id")
+    return " ".join(sentence(problem, t) for problem in row.problems)
 
 
 class Refusals:
@@ -201,7 +208,9 @@ class Refusals:
                 self.first.append(row)
             if self._target is not None:
                 self._target.write(
-                    line([row.reason, *self._without_reason(row.cells)], delimiter=self._delimiter)
+                    line(
+                        [_reason(row), *self._without_reason(row.cells)], delimiter=self._delimiter
+                    )
                 )
 
     def _without_reason(self, cells: Sequence[str]) -> list[str]:

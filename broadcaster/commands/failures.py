@@ -3,20 +3,18 @@
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from broadcaster.commands.errors import Failed
-from broadcaster.domain.fields import InvalidAnnouncement
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.runtime import storage_faults
 from broadcaster.runtime.config import BadSettings
 from broadcaster.runtime.locks import CannotStart
+from broadcaster.runtime.refusal_words import indonesian
 from broadcaster.store.database import BadDatabase
 
 
 def explained(error: Exception) -> str | None:
     """Say what failed and what to do about it; None for a mistake of our own."""
     if isinstance(error, InvalidAnnouncement):
-        return "\n".join(
-            f"{p.field + ': ' if p.field else ''}{p.reason} {p.remedy}".strip()
-            for p in error.problems
-        )
+        return indonesian(error)
     if isinstance(error, Failed | BadSettings | BadDatabase | CannotStart):
         return str(error)
     if isinstance(error, DatabaseError):

@@ -12,6 +12,7 @@ from broadcaster.commands.output import JSON, print_json, print_result
 from broadcaster.commands.session import opened, operator_actor
 from broadcaster.domain.lifecycle import NotAllowed
 from broadcaster.runtime import config, custody, secret_key
+from broadcaster.runtime.refusal_words import indonesian
 
 
 def migrate(as_json: JSON = False) -> None:
@@ -72,7 +73,7 @@ async def _adopt(stop: bool | None, *, as_json: bool) -> None:
                 custody.adopt, app.settings, actor=operator_actor(app), stop=stop
             )
         except NotAllowed as refusal:
-            raise Failed(str(refusal)) from refusal
+            raise Failed(indonesian(refusal)) from refusal
         custody.write_mark(app.settings.data_dir, done.identity, done.mark)
         what = "dihentikan" if done.stopped else "dikirim"
         told = (

@@ -19,7 +19,6 @@ from broadcaster.delivery import waiting_words
 from broadcaster.delivery.channel_view import ChannelView
 from broadcaster.delivery.status import Overview, overview, words
 from broadcaster.domain.deliveries import STATES
-from broadcaster.domain.lifecycle import STATE_WORDS
 from broadcaster.domain.provider_codes import explained
 from broadcaster.runtime import i18n
 from broadcaster.runtime.i18n import words as catalogue
@@ -110,7 +109,7 @@ def _print(app: Reader, shown: Overview, areas: Mapping[str, Mapping[str, int]])
     progress = shown.progress
     named = {area_label(app.tree, code): counts for code, counts in sorted(areas.items())}
     lines = [
-        f"{shown.code}  {STATE_WORDS[shown.status]}, {SENDING[progress.sending]}: "
+        f"{shown.code}  {catalogue('id')(f'refusal.state.{shown.status}')}, {SENDING[progress.sending]}: "
         f"{_number(progress.total - progress.open)} dari {_number(progress.total)} diproses ({progress.percent}%)"
     ]
     if progress.people is not None:

@@ -10,6 +10,7 @@ from broadcaster.commands.errors import Failed
 from broadcaster.commands.output import JSON, print_json, print_result
 from broadcaster.commands.session import opened, operator_actor
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.runtime.refusal_words import indonesian
 from broadcaster.staff import api_tokens
 from broadcaster.store import tokens as token_store
 from channels.base.settings import items
@@ -32,7 +33,7 @@ async def _add(name: str, scopes: list[str], *, as_json: bool) -> None:
         try:
             secret = await api_tokens.add_token(app, name, scopes, actor=operator_actor(app))
         except token_store.BadToken as error:
-            raise Failed(str(error)) from error
+            raise Failed(indonesian(error)) from error
         print_result({"name": name, "token": secret}, f"{secret}\n", as_json=as_json)
         sys.stderr.write("Simpan sekarang: token ini hanya tampil kali ini.\n")
 
@@ -71,7 +72,7 @@ def revoke(name: str, as_json: JSON = False) -> None:
             try:
                 await api_tokens.revoke_token(app, name, actor=operator_actor(app))
             except NotAllowed as refusal:
-                raise Failed(str(refusal)) from refusal
+                raise Failed(indonesian(refusal)) from refusal
             result = {"name": name, "revoked": True}
             print_result(result, f"Token {name} dicabut.\n", as_json=as_json)
 

@@ -18,6 +18,7 @@ from broadcaster.commands.session import opened, operator_actor
 from broadcaster.domain import accounts as rules
 from broadcaster.domain import credentials
 from broadcaster.domain.accounts import Account, BadAccount
+from broadcaster.runtime.refusal_words import indonesian
 from broadcaster.staff import administration
 from broadcaster.store import accounts
 
@@ -157,7 +158,7 @@ async def _opened(*, create: bool = False) -> AsyncIterator[App]:
         try:
             yield app
         except BadAccount as error:
-            raise Failed(str(error)) from error
+            raise Failed(indonesian(error)) from error
 
 
 async def _found(app: App, name: str) -> Account:

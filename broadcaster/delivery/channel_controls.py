@@ -8,6 +8,7 @@ from broadcaster.app import App
 from broadcaster.domain.actor import Actor, StaffActor, require
 from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import SendingCode
 from broadcaster.store import audit, channels
 
 LANES = ("emergency", "routine")
@@ -17,9 +18,7 @@ def require_channels(actor: StaffActor) -> None:
     """Raises NotAllowed unless the person may decide on a channel, which is everybody's."""
     require(actor, "steer")
     if not actor.account.everywhere:
-        raise NotAllowed(
-            "Kanal dipakai seluruh kota. Minta petugas yang bertugas untuk seluruh kota."
-        )
+        raise NotAllowed(SendingCode.CHANNELS_CITYWIDE)
 
 
 async def resume_channel(app: App, channel: str, *, actor: Actor) -> None:
@@ -29,7 +28,7 @@ async def resume_channel(app: App, channel: str, *, actor: Actor) -> None:
 
     def transaction(connection: Connection) -> None:
         if not channels.resume_channel(connection, channel):
-            raise NotAllowed("Kanal ini tidak sedang berhenti.")
+            raise NotAllowed(SendingCode.CHANNEL_OPEN)
         audit.append(connection, actor, Act.CHANNEL_RESUME, f"channel:{channel}")
 
     await app.database.write(transaction)
@@ -46,7 +45,7 @@ async def decide_held(app: App, channel: str, *, apply: bool, actor: Actor) -> i
         state = channels.channel_states(connection).get(channel)
         count = channels.release_held(connection, channel, apply=apply)
         if not count and not (state and state.holding):
-            raise NotAllowed("Tidak ada penonaktifan alamat yang ditahan.")
+            raise NotAllowed(SendingCode.NOTHING_HELD)
         audit.append(
             connection, actor, Act.HELD_DECIDED, f"channel:{channel}", applied=apply, count=count
         )

@@ -14,6 +14,7 @@ from broadcaster.app import App
 from broadcaster.domain.actor import Actor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import SendingCode
 from broadcaster.store import audit, ledger, retries
 
 SendingControl = Literal["pause", "resume", "cancel"]
@@ -23,10 +24,10 @@ _ACTS: Mapping[SendingControl, Act] = {
     "cancel": Act.CANCEL,
 }
 
-NOTHING_TO_DO: Mapping[SendingControl, str] = {
-    "pause": "Tidak ada pengiriman yang sedang berjalan.",
-    "resume": "Tidak ada pengiriman yang dijeda.",
-    "cancel": "Semua pengiriman sudah selesai.",
+NOTHING_TO_DO: Mapping[SendingControl, SendingCode] = {
+    "pause": SendingCode.NOTHING_RUNNING,
+    "resume": SendingCode.NOTHING_PAUSED,
+    "cancel": SendingCode.NOTHING_OPEN,
 }
 _WANTED: Mapping[SendingControl, tuple[str, ...]] = {
     "pause": ("paused",), "resume": ("preparing", "running", "done"), "cancel": ("stopped",),

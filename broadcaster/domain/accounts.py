@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from broadcaster.domain.refusal_codes import AccountCode
+from broadcaster.domain.refusals import Refusal
 from channels.base import email_addresses
 from channels.base.contract import BadAddress
 from channels.base.legibility import MARKS_AT_MOST, has_letter, overloaded
@@ -35,8 +37,8 @@ FULL_NAME_LIMIT, AGENCY_LIMIT, AGENCIES_LIMIT = 80, 80, 40
 """Characters of a person's name, characters of an agency's, agencies of a person."""
 
 
-class BadAccount(ValueError):
-    """The account cannot be so; the message says what to do, in Indonesian."""
+class BadAccount(Refusal):
+    """The account cannot be so."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +97,7 @@ def read_name(text: str) -> str:
     """
     name = read_known_name(text)
     if not name.isascii():
-        raise BadAccount(_NAME_RULE)
+        raise BadAccount(AccountCode.SIGN_IN_NAME, limit=NAME_LIMIT)
     return name
 
 
@@ -105,11 +107,8 @@ def read_known_name(text: str) -> str:
     """
     name = unicodedata.normalize("NFKC", text).strip().lower()
     if not name or len(name) > NAME_LIMIT or not all(_in_names(character) for character in name):
-        raise BadAccount(_NAME_RULE)
+        raise BadAccount(AccountCode.SIGN_IN_NAME, limit=NAME_LIMIT)
     return name
-
-
-_NAME_RULE = f"Nama pengguna berisi huruf a-z, angka, titik, atau tanda hubung; paling banyak {NAME_LIMIT} karakter."
 
 
 def _in_names(character: str) -> bool:
@@ -124,16 +123,14 @@ def read_full_name(text: str) -> str:
         or len(name) > FULL_NAME_LIMIT
         or not name.isprintable()
     ):
-        raise BadAccount(f"Isi nama lengkap, paling banyak {FULL_NAME_LIMIT} karakter.")
+        raise BadAccount(AccountCode.FULL_NAME, limit=FULL_NAME_LIMIT)
     _require_readable(text)
     return name
 
 
 def _require_readable(text: str) -> None:
     if (letter := next(overloaded(text), None)) is not None:
-        raise BadAccount(
-            f'Huruf "{letter}" memuat lebih dari {MARKS_AT_MOST} tanda. Tulis ulang tanpa tanda bertumpuk itu.'
-        )
+        raise BadAccount(AccountCode.NAME_PILED_MARKS, letter=letter, limit=MARKS_AT_MOST)
 
 
 def read_mail(text: str) -> str:
@@ -143,7 +140,7 @@ def read_mail(text: str) -> str:
     try:
         return email_addresses.read_mail(text)
     except BadAddress as error:
-        raise BadAccount(str(error)) from error
+        raise BadAccount(error.code) from error
 
 
 def read_agency_names(names: Iterable[str]) -> tuple[str, ...]:
@@ -153,13 +150,11 @@ def read_agency_names(names: Iterable[str]) -> tuple[str, ...]:
     for name in given:
         _require_readable(name)
     if not all(map(has_letter, found)):
-        raise BadAccount("Nama perangkat daerah tidak terbaca. Tulis dengan kata-kata.")
+        raise BadAccount(AccountCode.AGENCY_NO_LETTERS)
     if len(found) > AGENCIES_LIMIT or any(
         len(name) > AGENCY_LIMIT or not name.isprintable() for name in found
     ):
-        raise BadAccount(
-            f"Paling banyak {AGENCIES_LIMIT} perangkat daerah, masing-masing {AGENCY_LIMIT} karakter."
-        )
+        raise BadAccount(AccountCode.AGENCIES_LIMIT, limit=AGENCIES_LIMIT, length=AGENCY_LIMIT)
     return tuple(found)
 
 
@@ -183,11 +178,9 @@ def read_roles(names: Iterable[str]) -> tuple[AccountRole, ...]:
     """
     words = {_role_word(word) for name in names for word in items(name)}
     if unknown := words - set(_ROLES):
-        raise BadAccount(
-            f"Peran {', '.join(sorted(unknown))} tidak dikenal. Yang ada: {', '.join(ROLE_WORDS)}."
-        )
+        raise BadAccount(AccountCode.ROLE_UNKNOWN, names=sorted(unknown), roles=tuple(ROLE_WORDS))
     if not words:
-        raise BadAccount("Pilih paling sedikit satu peran.")
+        raise BadAccount(AccountCode.ROLE_MISSING)
     given = {_ROLES[word] for word in words}
     return tuple(role for role in ACCOUNT_ROLES if role in given)
 
@@ -221,14 +214,12 @@ def read_role_mapping(text: str) -> Mapping[str, AccountRole]:
     try:
         pairs = shlex.split(text)
     except ValueError as error:
-        raise BadAccount("tanda kutipnya tidak berpasangan") from error
+        raise BadAccount(AccountCode.MAPPING_QUOTES) from error
     for pair in (one for joined in pairs for one in _apart(joined)):
         value, _, role = pair.rpartition("=")
         role = _role_word(role)
         if not value or role not in _ROLES:
-            raise BadAccount(
-                f"berisi pasangan nilai=peran; peran yang ada: {', '.join(ROLE_WORDS)}"
-            )
+            raise BadAccount(AccountCode.MAPPING_PAIRS, roles=tuple(ROLE_WORDS))
         mapping[_plain(value)] = _ROLES[role]
     return mapping or OWN_MAPPING
 

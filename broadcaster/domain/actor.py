@@ -5,6 +5,7 @@ from datetime import datetime
 
 from broadcaster.domain.accounts import Account, Right
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import StepCode
 
 CLOCK = "clock"
 COMMAND = "cli"
@@ -59,4 +60,4 @@ Actor = StaffActor | NamedActor
 def require(actor: StaffActor, right: Right) -> None:
     """Raise NotAllowed unless one of the person's roles has the right."""
     if not actor.account.may(right):
-        raise NotAllowed("Peran Anda tidak mengizinkan ini. Minta pengelola menambah peran Anda.")
+        raise NotAllowed(StepCode.RIGHT_MISSING)

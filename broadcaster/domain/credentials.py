@@ -13,6 +13,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from broadcaster.domain.accounts import BadAccount
 from broadcaster.domain.guessable_passwords import is_guessable
+from broadcaster.domain.refusal_codes import AccountCode
 
 PASSWORD_SHORTEST, PASSWORD_LONGEST = 10, 200
 """Characters of a password (Argon2 takes any length; more than this is no password)."""
@@ -29,18 +30,16 @@ def check_password(password: str, *, names: Collection[str] = ()) -> str:
     """
     normal = unicodedata.normalize("NFKC", password)
     if len(normal) < PASSWORD_SHORTEST:
-        raise BadAccount(
-            f"Kata sandi paling sedikit {PASSWORD_SHORTEST} karakter. Beberapa kata acak mudah diingat."
-        )
+        raise BadAccount(AccountCode.PASSWORD_TOO_SHORT, limit=PASSWORD_SHORTEST)
     if len(normal) > PASSWORD_LONGEST:
-        raise BadAccount(f"Kata sandi paling banyak {PASSWORD_LONGEST} karakter.")
+        raise BadAccount(AccountCode.PASSWORD_TOO_LONG, limit=PASSWORD_LONGEST)
     letters = "".join(character for character in normal.lower() if character.isalpha())
     if (
         letters in {*(name.lower() for name in names), ""}
         or len(set(normal)) < 4
         or is_guessable(normal, names)
     ):
-        raise BadAccount("Kata sandi ini mudah ditebak. Pilih yang lain.")
+        raise BadAccount(AccountCode.PASSWORD_GUESSABLE)
     return normal
 
 

@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 import phonenumbers
 
 from broadcaster.domain import timing
-from broadcaster.domain.fields import Fields, Problem, shown
+from broadcaster.domain.fields import Fields, shown
+from broadcaster.domain.refusal_codes import AdviceCode
+from broadcaster.domain.refusals import Problem
 from broadcaster.domain.waiting import Shut
 from channels.base import marks
 from channels.base.moments import WIB, clock
@@ -44,7 +46,7 @@ class Known:
 
 
 def advise(fields: Fields, *, now: datetime, known: Known) -> list[Problem]:
-    """Everything worth a second look, in Indonesian; each with what to do."""
+    """List everything worth a second look."""
     rules = (waits, _night, _doubtful_times, _repeated, _undated, _shouted, _links, _phones)
     return [found for rule in rules for found in rule(fields, now, known)]
 
@@ -64,16 +66,14 @@ def waits(fields: Fields, now: datetime, known: Known) -> Iterator[Problem]:
     going = (fields.publish_at or now).timestamp()
     for channel in sorted(known.shut, key=lambda channel: channel.label):
         if channel.until is None or channel.until > going:
-            yield Problem(field="channels", reason=channel.reason, remedy=channel.remedy)
+            yield channel.problem
 
 
 def _night(fields: Fields, now: datetime, _known: Known) -> Iterator[Problem]:
     going = (fields.publish_at or now).astimezone(WIB)
     if fields.level != "emergency" and not QUIET_UNTIL <= going.hour < QUIET_FROM:
-        reason = f"Terbit pukul {clock(going)}, saat banyak warga tidur."
-        yield Problem(
-            field="publish_at", reason=reason, remedy="Bila tidak mendesak, jadwalkan untuk pagi."
-        )
+        time = {"time": clock(going)}
+        yield Problem(field="publish_at", code=AdviceCode.NIGHT, parameters=time)
 
 
 def _doubtful_times(fields: Fields, now: datetime, _known: Known) -> Iterator[Problem]:
@@ -82,48 +82,29 @@ def _doubtful_times(fields: Fields, now: datetime, _known: Known) -> Iterator[Pr
 
 def _repeated(_fields: Fields, _now: datetime, known: Known) -> Iterator[Problem]:
     if known.same_title:
-        remedy = "Bila isinya berubah, buat ralat dari pengumuman itu."
-        yield Problem(
-            field="title",
-            reason="Judul yang sama sudah terbit dalam 24 jam terakhir.",
-            remedy=remedy,
-        )
+        yield Problem(field="title", code=AdviceCode.SAME_TITLE)
 
 
 def _undated(fields: Fields, _now: datetime, _known: Known) -> Iterator[Problem]:
     text = _texts(fields)
-    if (found := _RELATIVE.search(text)) and not _DATE.search(text):
-        remedy = "Tulis tanggalnya: pesan bisa dibaca esok hari."
-        yield Problem(field="body", reason=f'Ada kata "{found[0]}" tanpa tanggal.', remedy=remedy)
+    if (word := _RELATIVE.search(text)) and not _DATE.search(text):
+        yield Problem(field="body", code=AdviceCode.UNDATED, parameters={"word": word[0]})
 
 
 def _shouted(fields: Fields, _now: datetime, _known: Known) -> Iterator[Problem]:
     letters = [character for character in fields.title if character.isalpha()]
     if len(letters) >= _SHOUTED_LETTERS and all(character.isupper() for character in letters):
-        yield Problem(
-            field="title",
-            reason="Judul memakai huruf besar semua.",
-            remedy="Tulis seperti kalimat biasa.",
-        )
+        yield Problem(field="title", code=AdviceCode.SHOUTED)
 
 
 def _links(fields: Fields, _now: datetime, _known: Known) -> Iterator[Problem]:
     for field, text in _prose(fields):
         for target in dict.fromkeys(marks.targets(text)):
+            parameters = {"target": shown(target)}
             if marks.is_path(target):
-                remedy = "Periksa di pratinjau apakah alamatnya benar."
-                yield Problem(
-                    field=field,
-                    reason=f'Tautan "{shown(target)}" dilengkapi dengan alamat situs ini.',
-                    remedy=remedy,
-                )
+                yield Problem(field=field, code=AdviceCode.LINK_COMPLETED, parameters=parameters)
             elif not marks.is_linked(target):
-                remedy = "Tulis alamat lengkap, misalnya https://cimahikota.go.id/jadwal.pdf."
-                yield Problem(
-                    field=field,
-                    reason=f'Tautan "{shown(target)}" tidak dapat diketuk warga.',
-                    remedy=remedy,
-                )
+                yield Problem(field=field, code=AdviceCode.LINK_DEAD, parameters=parameters)
 
 
 def _prose(fields: Fields) -> Iterator[tuple[str, str]]:
@@ -143,12 +124,8 @@ def _phones(fields: Fields, _now: datetime, known: Known) -> Iterator[Problem]:
     official = {_spelled(number) for number in known.phones}
     for match in phonenumbers.PhoneNumberMatcher(_texts(fields), "ID"):
         if _digits(match.number) not in official:
-            remedy = "Periksa nomornya, atau minta pengelola menambahkannya."
-            yield Problem(
-                field="body",
-                reason=f"Nomor {match.raw_string} tidak ada di daftar nomor resmi.",
-                remedy=remedy,
-            )
+            number = {"number": match.raw_string}
+            yield Problem(field="body", code=AdviceCode.PHONE_UNKNOWN, parameters=number)
 
 
 def _spelled(text: str) -> str:

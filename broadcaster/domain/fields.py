@@ -5,7 +5,6 @@ one is refused. Pure.
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self, get_args
@@ -13,6 +12,8 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from broadcaster.domain.refusal_codes import FieldCode, Hint
+from broadcaster.domain.refusals import Code, InvalidAnnouncement, Parameter, Phrase, Problem
 from channels.base.contract import SUMMARY_LIMIT, TITLE_LIMIT, Kind, Level
 from channels.base.legibility import MARKS_AT_MOST, overloaded
 from channels.base.moments import WIB
@@ -27,32 +28,6 @@ DEFAULT_TOPIC = "lainnya"
 
 Verdict = Literal["Hoaks", "Menyesatkan", "Konten lama", "Benar"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Problem:
-    """One refusal: which field, why, and what to do, in Indonesian."""
-
-    field: str
-    reason: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.field}: {self.reason} {self.remedy}"
-            if self.field
-            else f"{self.reason} {self.remedy}"
-        )
-
-
-class InvalidAnnouncement(Exception):
-    """The announcement is refused and nothing of it was stored; `problems` are all that must be
-    mended.
-    """
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
 # --- how a value is read ------------------------------------------------------------------------------
@@ -83,7 +58,6 @@ _MOMENT = re.compile(
     r"(2[01]\d\d-\d\d-\d\d)[T ](\d\d)[:.](\d\d)(?:[:.](\d\d)(?:\.\d+)?)? ?(Z|WIB|[+-]\d\d:?\d\d)?",
     re.IGNORECASE | re.ASCII,
 )
-_MOMENT_REMEDY = "Tulis tanggal dan jam, misalnya 2026-11-25 14:00 (tanpa zona berarti WIB)."
 
 
 def _moment(value: object) -> datetime:
@@ -92,17 +66,17 @@ def _moment(value: object) -> datetime:
         return value if value.tzinfo else value.replace(tzinfo=WIB)
     match = _MOMENT.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise _refusal("Bukan waktu yang dapat dibaca.", _MOMENT_REMEDY)
+        raise _refusal(FieldCode.MOMENT_UNREADABLE)
     day, hour, minute, second, zone = match.groups()
     zone = "+07:00" if zone is None or zone.upper() == "WIB" else zone.upper()
     try:
         return datetime.fromisoformat(f"{day}T{hour}:{minute}:{second or '00'}{zone}")
     except ValueError:
-        raise _refusal("Tanggal atau jam ini tidak ada.", _MOMENT_REMEDY) from None
+        raise _refusal(FieldCode.NO_SUCH_MOMENT) from None
 
 
-def _refusal(reason: str, remedy: str) -> PydanticCustomError:
-    return PydanticCustomError("rule", "{reason} {remedy}", {"reason": reason, "remedy": remedy})
+def _refusal(code: FieldCode) -> PydanticCustomError:
+    return PydanticCustomError("rule", "{code}", {"code": code})
 
 
 # limits stand before the cleaning in each alias: pydantic cleans first, then measures what will be stored
@@ -273,10 +247,9 @@ def piled(field: str, text: str) -> Problem | None:
     letter = next(overloaded(text), None)
     if letter is None:
         return None
-    where = f'Huruf "{letter}"' if letter else "Satu tempat tanpa huruf"
-    reason = f"{where} memuat lebih dari {MARKS_AT_MOST} tanda, sehingga menutupi baris lain."
+    code = FieldCode.PILED_MARKS if letter else FieldCode.PILED_MARKS_ALONE
     return Problem(
-        field=shown(field), reason=reason, remedy="Tulis ulang tanpa tanda bertumpuk itu."
+        field=shown(field), code=code, parameters={"letter": letter, "limit": MARKS_AT_MOST}
     )
 
 
@@ -293,56 +266,49 @@ def changed(before: Fields, after: Fields) -> dict[str, dict[str, Any]]:
     }
 
 
-# --- refusals in words --------------------------------------------------------------------------------
+# --- refusals of pydantic's ---------------------------------------------------------------------------
 
 
 def _problems(error: ValidationError) -> list[Problem]:
-    problems = []
-    for detail in error.errors(include_url=False):
-        reason, remedy = _reason(detail)
-        problems.append(
-            Problem(
-                field=".".join(shown(part) for part in detail["loc"]), reason=reason, remedy=remedy
-            )
-        )
-    return problems
+    return [_problem(detail) for detail in error.errors(include_url=False)]
 
 
-def _reason(detail: ErrorDetails) -> tuple[str, str]:
-    """Reason and remedy of one refusal of pydantic's."""
+def _problem(detail: ErrorDetails) -> Problem:
+    code, parameters = _reason(detail)
+    field = ".".join(shown(part) for part in detail["loc"])
+    return Problem(field=field, code=code, parameters=parameters)
+
+
+def _reason(detail: ErrorDetails) -> tuple[Code, Mapping[str, Parameter]]:
+    """Code and parameters of one refusal of pydantic's."""
     context, given, name = detail.get("ctx", {}), detail["input"], str(detail["loc"][-1])
     match detail["type"]:
         case "rule":
-            return context["reason"], context["remedy"]
+            return context["code"], {}
         case "missing" | "string_too_short" | "too_short":
-            return "Belum diisi.", f"Tambahkan {name}."
+            return FieldCode.MISSING, {"name": name}
         case "extra_forbidden":
             kinds: dict[str, type[_Given]] = {"translations": Translation, "overrides": Override}
             known = kinds.get(str(detail["loc"][0]), Fields)
-            return "Nama ini tidak dikenal.", did_you_mean(shown(name), known.model_fields)
+            hint = did_you_mean(shown(name), known.model_fields)
+            return FieldCode.UNKNOWN_NAME, {"hint": hint}
         case "string_too_long":
             limit = context["max_length"]
-            return (
-                f"Kelebihan {len(given) - limit} karakter.",
-                f"Persingkat menjadi paling banyak {limit} karakter.",
-            )
+            return FieldCode.TOO_LONG, {"over": len(given) - limit, "limit": limit}
         case "too_long":
-            return (
-                f"Ada {context['actual_length']}, terlalu banyak.",
-                f"Paling banyak {context['max_length']}.",
-            )
+            sizes = {"count": context["actual_length"], "limit": context["max_length"]}
+            return FieldCode.TOO_MANY, sizes
         case "literal_error":
-            choices = (
-                context["expected"].replace("'", "").replace(" or ", ", ").replace(" atau ", ", ")
-            )
-            return f'"{shown(given)}" tidak dikenal.', f"Pilih: {choices}."
-    return "Bentuk isinya salah.", _SHAPES.get(detail["type"], "Isi dengan teks.")
+            choices = re.findall(r"'([^']*)'", context["expected"])
+            return FieldCode.UNKNOWN_VALUE, {"value": shown(given), "choices": choices}
+    hint = Phrase(code=_SHAPES.get(detail["type"], Hint.FILL_TEXT))
+    return FieldCode.WRONG_SHAPE, {"hint": hint}
 
 
 _SHAPES = {
-    "tuple_type": "Isi dengan daftar, misalnya [cibabat, melong].",
-    "dict_type": "Isi per bahasa, misalnya en: {title: ..., body: ...}.",
-    "model_type": "Isi dengan title dan body.",
+    "tuple_type": Hint.FILL_LIST,
+    "dict_type": Hint.FILL_LANGUAGES,
+    "model_type": Hint.FILL_WORDS,
 }
 
 
@@ -351,8 +317,10 @@ def shown(value: object) -> str:
     return " ".join(clean(str(value)).split())[:60]
 
 
-def did_you_mean(text: str, known: Iterable[str]) -> str:
-    """The nearest known name as a question, else all of them."""
+def did_you_mean(text: str, known: Iterable[str]) -> Phrase:
+    """Ask for the nearest known name, else list all of them."""
     known = list(known)
     near = get_close_matches(text.lower(), known, n=1)
-    return f'Maksud Anda "{near[0]}"?' if near else f"Yang dikenal: {', '.join(known)}."
+    if near:
+        return Phrase(code=Hint.DID_YOU_MEAN, parameters={"near": near[0]})
+    return Phrase(code=Hint.KNOWN_NAMES, parameters={"names": known})

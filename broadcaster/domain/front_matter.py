@@ -6,20 +6,17 @@ from typing import Any, TypeVar
 
 import yaml
 
-from broadcaster.domain.fields import InvalidAnnouncement, Problem, shown
+from broadcaster.domain.fields import shown
+from broadcaster.domain.refusal_codes import FileCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Parameter, Problem
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 6
 FENCE = "---"
 MOST_LINES_LEFT_OUT = 20
 """Lines that cannot be read and are named at once."""
-_LINE = re.compile(r"Baris (\d+):")
 _NAME = re.compile(r"[ \t]*([\w-]+)[ \t]*:")
 T = TypeVar("T")
-
-_START = "Mulai berkas dengan baris ---, lalu title: ... dan areas: ..., tutup dengan baris ---, lalu isi pengumuman."
-_SIMPLE = "Tulis lebih sederhana: nama: isi, satu baris untuk tiap isian."
-_QUOTE = 'Apit isi yang memuat titik dua, tanda kutip, atau tanda # dengan tanda kutip, misalnya title: "Rabu: air mati".'
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -30,26 +27,20 @@ def parse(text: str) -> dict[str, Any]:
     number.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise _refused("Berkas terlalu besar.", f"Paling besar {MAX_BYTES // 1024} KiB.")
+        raise _refused(FileCode.FILE_TOO_LARGE, limit=MAX_BYTES // 1024)
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     start = next((number for number, line in enumerate(lines) if line.strip()), None)
     if start is None or lines[start].rstrip() != FENCE:
-        raise _refused("Berkas tidak dimulai dengan front matter.", _START)
+        raise _refused(FileCode.NO_FRONT_MATTER)
     end = next(
         (number for number in range(start + 1, len(lines)) if lines[number].rstrip() == FENCE), None
     )
     if end is None:
-        raise _refused(
-            "Front matter tidak ditutup.", "Tambahkan baris --- di antara isian dan isi pengumuman."
-        )
+        raise _refused(FileCode.FRONT_MATTER_OPEN)
     values = _mapping("\n".join(lines[start + 1 : end]), start + 2)
     body = "\n".join(lines[end + 1 :]).strip()
     if body and values.get("body"):
-        raise _refused(
-            "Isi ditulis dua kali.",
-            "Hapus body dari front matter, atau teks di bawahnya.",
-            field="body",
-        )
+        raise InvalidAnnouncement([Problem(field="body", code=FileCode.BODY_TWICE)])
     return {**values, "body": body} if body else values
 
 
@@ -84,9 +75,8 @@ def _salvaged(text: str) -> tuple[dict[str, Any], list[Problem], set[str]]:
             return parse(text), problems, unread
         except InvalidAnnouncement as refused:
             problems += refused.problems
-            match = _LINE.match(refused.problems[0].reason)
             lines = text.removeprefix("\ufeff").splitlines()
-            number = int(match[1]) - 1 if match is not None else -1
+            number = int(str(refused.problems[0].parameters.get("line", 0))) - 1
             if (
                 not 0 <= number < len(lines)
                 or len(problems) >= MOST_LINES_LEFT_OUT
@@ -101,9 +91,11 @@ def _salvaged(text: str) -> tuple[dict[str, Any], list[Problem], set[str]]:
 class _Unwanted(Exception):
     """Legal YAML that has no place here."""
 
-    def __init__(self, event: yaml.Event, reason: str) -> None:
+    def __init__(self, event: yaml.Event, code: FileCode, name: str = "") -> None:
         self.line = event.start_mark.line if event.start_mark else 0
-        super().__init__(reason)
+        self.code = code
+        self.name = name
+        super().__init__(code)
 
 
 def _mapping(yaml_text: str, first_line: int) -> dict[str, Any]:
@@ -111,22 +103,18 @@ def _mapping(yaml_text: str, first_line: int) -> dict[str, Any]:
     try:
         values = _document(yaml.parse(yaml_text, Loader=yaml.SafeLoader))
     except _Unwanted as unwanted:
-        raise _refused(f"Baris {first_line + unwanted.line}: {unwanted}", _SIMPLE) from None
+        line = str(first_line + unwanted.line)
+        raise _refused(unwanted.code, line=line, name=unwanted.name) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"Baris {first_line + mark.line}: " if mark else ""
-        if "'\\t'" in str(error.problem):
-            raise _refused(f"{where}ada tab.", "Ganti tab dengan spasi.") from None
-        raise _refused(f"{where}tidak dapat dibaca sebagai YAML.", _QUOTE) from None
+        if mark is None:
+            raise _refused(FileCode.NOT_YAML) from None
+        code = FileCode.LINE_TAB if "'\\t'" in str(error.problem) else FileCode.LINE_NOT_YAML
+        raise _refused(code, line=str(first_line + mark.line)) from None
     except yaml.YAMLError:  # the reader met a character that YAML does not allow
-        raise _refused(
-            "Ada karakter kendali.", "Hapus karakter itu, lalu simpan berkas sebagai UTF-8."
-        ) from None
+        raise _refused(FileCode.CONTROL_CHARACTER) from None
     if not isinstance(values, dict):
-        raise _refused(
-            "Front matter bukan pasangan nama dan isi.",
-            "Tulis tiap baris sebagai nama: isi, misalnya title: ...",
-        )
+        raise _refused(FileCode.NOT_PAIRS)
     return values
 
 
@@ -142,29 +130,24 @@ def _document(events: Iterator[yaml.Event]) -> object:
 def _value(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> object:
     """The value that begins with `event`: text, list or mapping."""
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-        raise _Unwanted(event, "acuan (& dan *) tidak dipakai di sini.")
+        raise _Unwanted(event, FileCode.LINE_REFERENCE)
     if getattr(event, "tag", None):
-        raise _Unwanted(event, "tanda ! di awal isi tidak dipakai di sini.")
+        raise _Unwanted(event, FileCode.LINE_TAG)
     if depth > MAX_DEPTH:
-        raise _Unwanted(event, "susunannya terlalu dalam.")
+        raise _Unwanted(event, FileCode.LINE_TOO_DEEP)
     if isinstance(event, yaml.ScalarEvent):
         if event.style is None and _is_cut_short(event):
-            raise _Unwanted(
-                event, "teks sesudah tanda # akan hilang; apit isinya dengan tanda kutip."
-            )
+            raise _Unwanted(event, FileCode.LINE_CUT_SHORT)
         return str(event.value)
     if isinstance(event, yaml.SequenceStartEvent):
         return [_value(item, events, depth + 1) for item in _until(yaml.SequenceEndEvent, events)]
     values: dict[str, object] = {}
     for key in _until(yaml.MappingEndEvent, events):
         name = _value(key, events, MAX_DEPTH)
-        if not isinstance(name, str) or name in values:
-            raise _Unwanted(
-                key,
-                f'"{shown(name)}" tertulis dua kali.'
-                if isinstance(name, str)
-                else "nama isian harus teks.",
-            )
+        if not isinstance(name, str):
+            raise _Unwanted(key, FileCode.LINE_NAME)
+        if name in values:
+            raise _Unwanted(key, FileCode.LINE_REPEATED, shown(name))
         values[name] = _value(next(events), events, depth + 1)
     return values
 
@@ -185,7 +168,5 @@ def _until(end: type[yaml.Event], events: Iterator[yaml.Event]) -> Iterator[yaml
         yield event
 
 
-def _refused(reason: str, remedy: str, field: str = "") -> InvalidAnnouncement:
-    return InvalidAnnouncement(
-        [Problem(field=field, reason=reason[0].upper() + reason[1:], remedy=remedy)]
-    )
+def _refused(code: FileCode, **parameters: Parameter) -> InvalidAnnouncement:
+    return InvalidAnnouncement([Problem(field="", code=code, parameters=parameters)])

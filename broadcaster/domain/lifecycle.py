@@ -4,6 +4,9 @@ import hmac
 from collections.abc import Collection
 from typing import Literal
 
+from broadcaster.domain.refusal_codes import StepCode
+from broadcaster.domain.refusals import Phrase, Refusal
+
 State = Literal[
     "draft",
     "review",
@@ -64,22 +67,10 @@ def _by_move() -> dict[tuple[State, Action], tuple[State, tuple[Role, ...]]]:
 
 
 _MOVES = _by_move()
-STATE_WORDS: dict[State, str] = {
-    "draft": "draf", "review": "menunggu persetujuan", "returned": "dikembalikan", "rejected": "ditolak", "approved": "disetujui",
-    "scheduled": "terjadwal", "published": "terbit", "ended": "berakhir", "archived": "diarsipkan",
-}  # fmt: skip
-ACT_WORDS: dict[Action, str] = {
-    "edit": "diubah", "submit": "diajukan", "send_back": "dikembalikan", "reject": "ditolak", "approve": "disetujui",
-    "call_back": "ditarik kembali", "lapse": "ditunda karena persetujuannya gugur", "rehearse": "diselesaikan sebagai latihan",
-    "schedule": "dijadwalkan", "unschedule": "dibatalkan jadwalnya", "publish": "diterbitkan", "miss": "dilewatkan",
-    "correct": "diralat", "withdraw": "dicabut", "end": "diakhiri", "archive": "diarsipkan",
-}  # fmt: skip
 
 
-class NotAllowed(Exception):
-    """The announcement's state, or who asks, does not allow this; the message says why, in
-    Indonesian.
-    """
+class NotAllowed(Refusal):
+    """A state, or who asks, does not allow this."""
 
 
 class OwnWork(NotAllowed):
@@ -90,13 +81,15 @@ def may(state: State, act: Action, role: Role) -> State:
     """The state that follows; raises NotAllowed."""
     move = _MOVES.get((state, act))
     if move is None:
-        raise NotAllowed(f"Pengumuman ini {STATE_WORDS[state]}, jadi tidak dapat {ACT_WORDS[act]}.")
+        raise _forbidden(StepCode.STATE_FORBIDS, state, act)
     to, roles = move
     if role not in roles:
-        raise NotAllowed(
-            f"Peran Anda tidak dapat membuat pengumuman yang {STATE_WORDS[state]} {ACT_WORDS[act]}."
-        )
+        raise _forbidden(StepCode.ROLE_FORBIDS, state, act)
     return to
+
+
+def _forbidden(code: StepCode, state: State, act: Action) -> NotAllowed:
+    return NotAllowed(code, state=Phrase(code=f"state.{state}"), act=Phrase(code=f"act.{act}"))
 
 
 def approve(
@@ -106,11 +99,7 @@ def approve(
     current). Raises NotAllowed.
     """
     if approver in editors:
-        raise OwnWork(
-            "Penyusun tidak dapat menyetujui pengumumannya sendiri. Minta orang lain memeriksanya."
-        )
+        raise OwnWork(StepCode.OWN_APPROVAL)
     if not hmac.compare_digest(seen.encode(), current.encode()):
-        raise NotAllowed(
-            "Isi atau wilayahnya berubah sesudah Anda melihatnya. Periksa lagi, lalu setujui."
-        )
+        raise NotAllowed(StepCode.CHANGED_SINCE_SEEN)
     return may(state, "approve", "approver")

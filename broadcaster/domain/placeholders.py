@@ -22,7 +22,9 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from broadcaster.domain.fields import Fields, Problem
+from broadcaster.domain.fields import Fields
+from broadcaster.domain.refusal_codes import RuleCode
+from broadcaster.domain.refusals import Problem
 
 SHOWN_AT_MOST = 5
 """Blanks of one field that a refusal names."""
@@ -41,7 +43,6 @@ NOT_PROSE = frozenset(
     }
 )
 """What of a form nobody reads as words."""
-REMEDY = "Ganti dengan isinya. Bila memang begitu bunyinya, tulis tanpa tanda itu."
 
 _NAMES = frozenset(
     {
@@ -237,8 +238,8 @@ def problems(fields: Fields, known: Collection[str] = ()) -> Iterator[Problem]:
 
 def refused(field: str, blanks: Collection[str]) -> Problem:
     """Name the blanks that a field still holds."""
-    listed = ", ".join(f'"{blank}"' for blank in list(blanks)[:SHOWN_AT_MOST])
-    return Problem(field=field, reason=f"Masih ada isian kosong: {listed}.", remedy=REMEDY)
+    quoted = [f'"{blank}"' for blank in list(blanks)[:SHOWN_AT_MOST]]
+    return Problem(field=field, code=RuleCode.PLACEHOLDER, parameters={"blanks": quoted})
 
 
 def in_text(

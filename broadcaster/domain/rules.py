@@ -17,14 +17,14 @@ from broadcaster.domain import placeholders, timing
 from broadcaster.domain.fields import (
     VERDICTS,
     Fields,
-    InvalidAnnouncement,
     Override,
-    Problem,
     Translation,
     did_you_mean,
     read_leniently,
     shown,
 )
+from broadcaster.domain.refusal_codes import Hint, RuleCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Parameter, Phrase, Problem
 from channels.base import hyperlinks
 from channels.base.contract import Kind, Topic
 from channels.base.legibility import has_letter
@@ -71,13 +71,10 @@ def check(
     problems += _unknown_channels(fields, channels)
     topic = next((topic for topic in topics if topic.slug == fields.category), None)
     if topic is None:
-        remedy = did_you_mean(fields.category, [topic.slug for topic in topics])
+        hint = did_you_mean(fields.category, [topic.slug for topic in topics])
+        parameters: dict[str, Parameter] = {"name": shown(fields.category), "hint": hint}
         problems.append(
-            Problem(
-                field="category",
-                reason=f'Kategori "{shown(fields.category)}" tidak dikenal.',
-                remedy=remedy,
-            )
+            Problem(field="category", code=RuleCode.TOPIC_UNKNOWN, parameters=parameters)
         )
     if problems or topic is None:
         raise InvalidAnnouncement(problems)
@@ -185,11 +182,10 @@ def _resolve(names: Sequence[str], tree: AreaTree) -> tuple[tuple[Area, ...], li
     for name in names if not _certain(" ".join(names), tree) else ():
         if not _certain(name, tree):
             near = tuple(area.slug for area in tree.match(name).areas[:3])
-            remedy = did_you_mean(name, near) if near else "Lihat: broadcaster areas list."
+            hint = did_you_mean(name, near) if near else Phrase(code=Hint.SEE_AREAS)
+            parameters: dict[str, Parameter] = {"name": shown(name), "hint": hint}
             problems.append(
-                Problem(
-                    field="areas", reason=f'Wilayah "{shown(name)}" tidak dikenal.', remedy=remedy
-                )
+                Problem(field="areas", code=RuleCode.AREA_UNKNOWN, parameters=parameters)
             )
     return _outermost(found), problems
 
@@ -208,11 +204,7 @@ def _visible_words(fields: Fields) -> Iterator[Problem]:
         if text is not None and not has_letter(
             html.unescape(plain(text)) if field.rpartition(".")[2] in _MARKDOWN else text
         ):
-            yield Problem(
-                field=field,
-                reason="Tidak ada huruf yang terbaca.",
-                remedy="Tulis dengan kata-kata.",
-            )
+            yield Problem(field=field, code=RuleCode.NO_LETTERS)
 
 
 _WEB_ADDRESS = re.compile(
@@ -236,22 +228,12 @@ def _web_addresses(fields: Fields) -> Iterator[Problem]:
         *(("evidence", text) for text in fields.evidence),
     ):
         if text is not None and not _is_web_address(text):
-            remedy = "Tulis alamat lengkap, misalnya https://cimahikota.go.id/berita."
-            yield Problem(
-                field=name, reason=f'"{shown(text)}" bukan alamat web yang lengkap.', remedy=remedy
-            )
+            address = {"address": shown(text)}
+            yield Problem(field=name, code=RuleCode.NOT_WEB_ADDRESS, parameters=address)
     if fields.image and not fields.image_alt:
-        yield Problem(
-            field="image_alt",
-            reason="Gambar belum punya teks alternatif.",
-            remedy="Tulis apa yang tampak di gambar.",
-        )
+        yield Problem(field="image_alt", code=RuleCode.IMAGE_ALT_MISSING)
     if fields.image_alt and not fields.image:
-        yield Problem(
-            field="image",
-            reason="Ada teks alternatif tanpa gambar.",
-            remedy="Isi image, atau hapus image_alt.",
-        )
+        yield Problem(field="image", code=RuleCode.IMAGE_MISSING)
 
 
 _LINKING = ("title", "summary", "body", "instruction")
@@ -286,68 +268,52 @@ def foreign_links(field: str, names: Collection[str], hosts: Collection[str]) ->
     """
     for host in sorted(set(names) - {""}):
         if hosts and not hyperlinks.within(host, hosts):
-            remedy = f"Pakai tautan ke {', '.join(sorted(hosts))}, atau minta pengelola menambahkan situs ini."
-            if field == "claim":
-                remedy = "Tulis sehingga tidak dapat diketuk, misalnya bit[.]ly."
-            yield Problem(
-                field=field, reason=f"Tautan ke {shown(host)} belum diizinkan.", remedy=remedy
-            )
+            code = RuleCode.CLAIM_LINKED if field == "claim" else RuleCode.LINK_NOT_ALLOWED
+            parameters: dict[str, Parameter] = {"host": shown(host), "hosts": sorted(hosts)}
+            yield Problem(field=field, code=code, parameters=parameters)
 
 
 def _unknown_channels(fields: Fields, channels: Collection[str]) -> Iterator[Problem]:
     for field, names in (("channels", fields.channels), ("overrides", tuple(fields.overrides))):
         for name in names:
             if name not in channels:
-                remedy = did_you_mean(name, sorted(channels))
-                yield Problem(
-                    field=field,
-                    reason=f'Kanal "{shown(name)}" tidak dikenal atau belum dibuka.',
-                    remedy=remedy,
-                )
+                hint = did_you_mean(name, sorted(channels))
+                parameters: dict[str, Parameter] = {"name": shown(name), "hint": hint}
+                yield Problem(field=field, code=RuleCode.CHANNEL_UNKNOWN, parameters=parameters)
 
 
 def _kinds(fields: Fields) -> Iterator[Problem]:
     if fields.level == "emergency" and fields.kind not in (None, "alert"):
-        remedy = "Isi kind: alert, atau turunkan level."
-        yield Problem(
-            field="kind", reason="Keadaan darurat selalu berupa peringatan (alert).", remedy=remedy
-        )
+        yield Problem(field="kind", code=RuleCode.EMERGENCY_KIND)
     given = [name for name in CLARIFICATION_FIELDS if getattr(fields, name)]
     if given and _kind_of(fields) != "clarification":
-        remedy = f"Isi kind: clarification, atau hapus {', '.join(given)}."
-        yield Problem(field=given[0], reason="Hanya untuk klarifikasi.", remedy=remedy)
+        names = {"names": given}
+        yield Problem(field=given[0], code=RuleCode.CLARIFICATION_ONLY, parameters=names)
 
 
 def _emergency(fields: Fields) -> Iterator[Problem]:
     if fields.level != "emergency":
         return
     if fields.expires is None:
-        remedy = "Tambahkan expires, misalnya 2026-11-25 14:00."
-        yield Problem(
-            field="expires", reason="Peringatan darurat harus punya batas waktu.", remedy=remedy
-        )
+        yield Problem(field="expires", code=RuleCode.EXPIRES_MISSING)
     for prefix, words in _wordings(fields):
         if not words.instruction:
-            remedy = "Tambahkan instruction: apa yang harus dilakukan warga sekarang."
-            yield Problem(
-                field=f"{prefix}instruction",
-                reason="Peringatan darurat harus memuat petunjuk.",
-                remedy=remedy,
-            )
+            yield Problem(field=f"{prefix}instruction", code=RuleCode.INSTRUCTION_MISSING)
 
 
-_CLARIFICATION_REMEDIES = {
-    "claim": "Tulis kabar yang beredar.",
-    "verdict": f"Pilih: {', '.join(VERDICTS)}.",
-    "fact": "Tulis apa yang benar.",
-    "evidence": "Tambahkan paling sedikit satu alamat bukti.",
+_CLARIFICATION_CODES = {
+    "claim": RuleCode.CLAIM_MISSING,
+    "verdict": RuleCode.VERDICT_MISSING,
+    "fact": RuleCode.FACT_MISSING,
+    "evidence": RuleCode.EVIDENCE_MISSING,
 }
 
 
 def _clarification(fields: Fields) -> Iterator[Problem]:
-    for name, remedy in _CLARIFICATION_REMEDIES.items():
+    for name, code in _CLARIFICATION_CODES.items():
         if fields.kind == "clarification" and not getattr(fields, name):
-            yield Problem(field=name, reason="Klarifikasi harus memuatnya.", remedy=remedy)
+            parameters = {"choices": VERDICTS} if name == "verdict" else {}
+            yield Problem(field=name, code=code, parameters=parameters)
 
 
 def content_hash(fields: Fields, areas: Iterable[str]) -> str:

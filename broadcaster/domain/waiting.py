@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from channels.base.moments import full_moment_text
+from broadcaster.domain.refusal_codes import WaitCode
+from broadcaster.domain.refusals import Parameter, Problem
 
 Cause = Literal[
     "moved",
@@ -53,23 +54,13 @@ class Shut:
     until: float | None = None
 
     @property
-    def reason(self) -> str:
-        """Until when, with the date."""
+    def problem(self) -> Problem:
+        """The wait as the problem of an announcement's channels."""
+        parameters: dict[str, Parameter] = {"channel": self.label}
         if self.cause == "moved":
-            return f"{self.label} ditahan: basis data ini disalin, dipindahkan atau dipulihkan."
+            return Problem(field="channels", code=WaitCode.CHANNEL_MOVED, parameters=parameters)
         if self.until is None:
-            return f"{self.label} sedang berhenti."
-        until = full_moment_text(datetime.fromtimestamp(self.until, UTC))
-        spent = f"Batas orang per hari di {self.label} sudah terpakai; tempat berikutnya {until}."
-        return spent if self.cause == "tier" else f"{self.label} baru bisa menerima lagi {until}."
-
-    @property
-    def remedy(self) -> str:
-        """What becomes of its messages."""
-        if self.cause == "moved":
-            return "Pesannya menunggu sampai orang menjalankan di server: broadcaster adopt."
-        if self.until is None:
-            return (
-                "Lihat sebabnya di halaman Kanal. Pesannya menunggu sampai kanal itu dibuka lagi."
-            )
-        return "Pesannya menunggu sampai saat itu. Bila mendesak, sampaikan juga lewat jalan lain."
+            return Problem(field="channels", code=WaitCode.CHANNEL_STOPPED, parameters=parameters)
+        parameters["until"] = datetime.fromtimestamp(self.until, UTC)
+        code = WaitCode.CHANNEL_SPENT if self.cause == "tier" else WaitCode.CHANNEL_LIMITED
+        return Problem(field="channels", code=code, parameters=parameters)

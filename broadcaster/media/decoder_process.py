@@ -10,11 +10,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from broadcaster.domain.refusal_codes import PictureCode
 from broadcaster.media import images
 from broadcaster.media.images import BadPicture, Picture
 
 MIB = 1024 * 1024
-_TOO_COSTLY = "Gambar ini terlalu berat untuk diolah. Perkecil menjadi paling banyak 4.000 piksel sisi panjangnya, lalu pilih lagi."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,9 +38,9 @@ def read(data: bytes, bounds: Bounds | None = None) -> Picture:
             command, input=data, stdout=subprocess.PIPE, timeout=held.wall_seconds, check=False
         )
     except subprocess.TimeoutExpired as late:
-        raise BadPicture(_TOO_COSTLY) from late
+        raise BadPicture(PictureCode.PICTURE_TOO_COSTLY) from late
     if done.returncode != 0 or not done.stdout:
-        raise BadPicture(_TOO_COSTLY)
+        raise BadPicture(PictureCode.PICTURE_TOO_COSTLY)
     return _unpacked(done.stdout)
 
 
@@ -50,11 +50,16 @@ def _packed(picture: Picture) -> bytes:
     return json.dumps(head).encode() + b"\n" + b"".join(picture.files.values())
 
 
+def _refusal(refused: BadPicture) -> bytes:
+    answer = {"problem": refused.code, "parameters": refused.parameters}
+    return json.dumps(answer).encode() + b"\n"
+
+
 def _unpacked(answer: bytes) -> Picture:
     head, _, bodies = answer.partition(b"\n")
     told = json.loads(head)
     if "problem" in told:
-        raise BadPicture(told["problem"])
+        raise BadPicture(PictureCode(told["problem"]), **told["parameters"])
     files: dict[str, bytes] = {}
     for name, size in told["sizes"].items():
         files[name], bodies = bodies[:size], bodies[size:]
@@ -76,9 +81,9 @@ def main() -> None:
     try:
         answer = _packed(images.read(sys.stdin.buffer.read()))
     except BadPicture as refused:
-        answer = json.dumps({"problem": str(refused)}).encode() + b"\n"
+        answer = _refusal(refused)
     except MemoryError:
-        answer = json.dumps({"problem": _TOO_COSTLY}).encode() + b"\n"
+        answer = _refusal(BadPicture(PictureCode.PICTURE_TOO_COSTLY))
     sys.stdout.buffer.write(answer)
 
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageCms
 
+from broadcaster.domain.refusal_codes import PictureCode
+from broadcaster.domain.refusals import Refusal
+
 UPLOAD_BYTES = 10 * 1024 * 1024
 """Bytes of an upload; enforced while it is read (gallery.py), and as the cap of the routes that
 take one.
@@ -53,8 +56,8 @@ _TURNS = {
 _ORIENTATION = 0x0112
 
 
-class BadPicture(Exception):
-    """The upload cannot be used; the message says why and what to do, in Indonesian."""
+class BadPicture(Refusal):
+    """The upload cannot be used."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,15 +88,15 @@ def read(data: bytes) -> Picture:
     except (BadPicture, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as bomb:
-        raise BadPicture(_TOO_LARGE) from bomb
+        raise BadPicture(PictureCode.PICTURE_TOO_LARGE, limit=PIXELS // 1_000_000) from bomb
     except Exception as broken:  # a decoder may raise anything at all on a hostile or cut file
-        raise BadPicture(_BROKEN) from broken
+        raise BadPicture(PictureCode.PICTURE_BROKEN) from broken
 
 
 def require_size(data: bytes) -> None:
     """Raises BadPicture for an upload that is too heavy to be looked at."""
     if len(data) > UPLOAD_BYTES:
-        raise BadPicture(TOO_HEAVY)
+        raise BadPicture(PictureCode.PICTURE_TOO_HEAVY, limit=UPLOAD_BYTES // 1024**2)
 
 
 def kind_of(data: bytes) -> str:
@@ -102,44 +105,25 @@ def kind_of(data: bytes) -> str:
         if magic.match(data):
             return kind
     if data.startswith((b"GIF87a", b"GIF89a")):
-        raise BadPicture(
-            "GIF tidak dapat dipakai. Simpan satu gambarnya sebagai JPEG atau PNG, lalu pilih lagi."
-        )
+        raise BadPicture(PictureCode.PICTURE_GIF)
     if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif"):
-        raise BadPicture(
-            "Foto HEIC atau AVIF belum dapat dibaca. Simpan atau kirim ulang sebagai JPEG, lalu pilih lagi."
-        )
-    raise BadPicture(
-        "Berkas ini bukan gambar JPEG, PNG, atau WebP. Simpan gambarnya sebagai JPEG atau PNG, lalu pilih lagi."
-    )
-
-
-TOO_HEAVY = f"Gambar lebih besar dari {UPLOAD_BYTES // 1024**2} MB. Perkecil, atau simpan sebagai JPEG, lalu pilih lagi."
-_BROKEN = (
-    "Gambar ini rusak atau terpotong. Buka di ponsel atau komputer, simpan ulang, lalu pilih lagi."
-)
-_TOO_LARGE = f"Gambar lebih dari {PIXELS // 1_000_000} juta piksel. Perkecil menjadi paling banyak 4.000 piksel sisi panjangnya."
+        raise BadPicture(PictureCode.PICTURE_HEIC)
+    raise BadPicture(PictureCode.PICTURE_UNKNOWN)
 
 
 def _require_sound(image: Image.Image, data: bytes) -> None:
     """Refuse by the file's head alone, before a pixel is unpacked."""
     width, height = image.size
     if width * height > PIXELS:
-        raise BadPicture(_TOO_LARGE)
+        raise BadPicture(PictureCode.PICTURE_TOO_LARGE, limit=PIXELS // 1_000_000)
     if min(width, height) < LEAST_SIDE:
-        raise BadPicture(
-            f"Gambar terlalu kecil. Pilih gambar yang sisinya paling sedikit {LEAST_SIDE} piksel."
-        )
+        raise BadPicture(PictureCode.PICTURE_TOO_SMALL, limit=LEAST_SIDE)
     if max(width, height) > MOST_RATIO * min(width, height):
-        raise BadPicture("Gambar terlalu panjang dan sempit. Potong dulu, lalu pilih lagi.")
+        raise BadPicture(PictureCode.PICTURE_TOO_NARROW)
     if image.format in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
-        raise BadPicture(
-            "Gambar bergerak tidak dapat dipakai. Simpan satu gambarnya sebagai JPEG atau PNG, lalu pilih lagi."
-        )
+        raise BadPicture(PictureCode.PICTURE_MOVING)
     if image.format not in ("PNG", "WEBP") and data.count(b"\xff\xda") > MOST_SCANS:
-        raise BadPicture(
-            "Susunan JPEG ini tidak wajar. Buka gambarnya, simpan ulang, lalu pilih lagi."
-        )
+        raise BadPicture(PictureCode.PICTURE_SCANS)
 
 
 def _upright(image: Image.Image) -> Image.Image:

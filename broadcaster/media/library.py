@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from broadcaster.app import App
 from broadcaster.domain.actor import Actor
 from broadcaster.domain.audit_acts import Act
+from broadcaster.domain.refusal_codes import PictureCode
 from broadcaster.media import decoder_process
 from broadcaster.media.images import UPLOAD_BYTES, VARIANTS, BadPicture, Picture
 from broadcaster.store import audit, media
@@ -62,9 +63,7 @@ async def take(app: App, upload: Upload, *, actor: Actor) -> Stored:
         for variant, body in picture.files.items():
             await app.depot.put(name_of(picture.id, variant), body)
     except StoreDown as down:
-        raise NotKept(
-            "Gambar belum dapat disimpan. Coba lagi sebentar; bila tetap gagal, hubungi pengelola."
-        ) from down
+        raise NotKept(PictureCode.PICTURE_NOT_KEPT) from down
     kept = await app.database.write(_remember, picture, actor)
     return stored_as(app, kept)
 
@@ -78,7 +77,7 @@ async def _decoded(upload: Upload) -> Picture:
     def decode() -> Picture:
         data = asyncio.run_coroutine_threadsafe(upload.read(UPLOAD_BYTES + 1), loop).result()
         if not data:
-            raise BadPicture("Berkasnya kosong. Pilih gambar lain.")
+            raise BadPicture(PictureCode.PICTURE_EMPTY)
         return decoder_process.read(data)
 
     return await loop.run_in_executor(_decoder, decode)

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from broadcaster.domain.fields import Fields, InvalidAnnouncement, Problem
+from broadcaster.domain.fields import Fields
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import NewsroomCode, StepCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.domain.rules import CheckedAnnouncement, bound_of
 from broadcaster.publishing.press import Press
 from broadcaster.store.announcements import Announcement
@@ -32,10 +34,7 @@ def require_own_picture(press: Press, fields: Fields) -> None:
     host = (urlsplit(image).hostname or "").rstrip(".")
     known = any(host == one or host.endswith(f".{one}") for one in press.link_hosts)
     if image and not known and not own_id(image, press.site):
-        remedy = "Unggah gambarnya di sini, supaya yang terbit tetap gambar yang disetujui."
-        raise InvalidAnnouncement(
-            [Problem(field="image", reason="Gambar ini berada di situs lain.", remedy=remedy)]
-        )
+        raise InvalidAnnouncement([Problem(field="image", code=NewsroomCode.IMAGE_ELSEWHERE)])
 
 
 def still_bound(row: Announcement, checked: CheckedAnnouncement) -> str:
@@ -44,7 +43,7 @@ def still_bound(row: Announcement, checked: CheckedAnnouncement) -> str:
     """
     current = bound_of(checked)
     if row.bound != current:
-        raise NotAllowed("Isi atau wilayahnya berubah sesudah diajukan. Ajukan lagi, lalu setujui.")
+        raise NotAllowed(StepCode.CHANGED_SINCE_SUBMITTED)
     return current
 
 

@@ -16,8 +16,10 @@ from sqlalchemy import Connection
 from broadcaster.domain import rules
 from broadcaster.domain.accounts import Account
 from broadcaster.domain.actor import NamedActor, require
-from broadcaster.domain.fields import Fields, InvalidAnnouncement, Problem, read_leniently
+from broadcaster.domain.fields import Fields, read_leniently
 from broadcaster.domain.lifecycle import Action, NotAllowed, OwnWork, may
+from broadcaster.domain.refusal_codes import StepCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.domain.rules import CheckedAnnouncement, bound_of
 from broadcaster.newsroom.approvals import require_own_picture
 from broadcaster.newsroom.desk import Desk, require_cover, require_steering
@@ -27,6 +29,7 @@ from broadcaster.publishing import corrections, lateness, placeholder_check, rea
 from broadcaster.publishing.press import Press, Stored, stored_as
 from broadcaster.publishing.schedule import DUE_AT_ONCE
 from broadcaster.publishing.transitions import held
+from broadcaster.runtime.refusal_words import indonesian
 from broadcaster.staff import second_person
 from broadcaster.store import accounts, audit, drafts, nudges
 from broadcaster.store.announcements import Announcement
@@ -87,10 +90,10 @@ def approve(connection: Connection, desk: Desk, announcement_id: str, *, seen: s
     if waiting.release_at is not None:
         if (waiting.approved_by, waiting.bound) == (desk.account.actor, seen):
             return stored_as(desk.press, row)  # pressed twice
-        raise NotAllowed("Usulan ini sudah disetujui dan segera terbit.")
+        raise NotAllowed(StepCode.PROPOSAL_APPROVED)
     second_person.require_independent(connection, desk.account, {waiting.actor}, desk.now)
     if not hmac.compare_digest(seen.encode(), waiting.bound.encode()):
-        raise NotAllowed("Usulan ini berubah sesudah Anda melihatnya. Periksa lagi, lalu setujui.")
+        raise NotAllowed(StepCode.PROPOSAL_CHANGED)
     may(row.state, "correct" if waiting.change == "correction" else "withdraw", "approver")
     checked = _still_bound(desk.press, row, waiting, desk.now)
     require_cover(desk, checked)
@@ -112,7 +115,7 @@ def call_back(connection: Connection, desk: Desk, announcement_id: str) -> None:
     require_steering(connection, desk, announcement_id)
     waiting = _waiting(connection, announcement_id)
     if waiting.release_at is None:
-        raise NotAllowed("Usulan ini belum disetujui, jadi tidak ada yang perlu dibatalkan.")
+        raise NotAllowed(StepCode.PROPOSAL_UNAPPROVED)
     drafts.hold_proposal(connection, announcement_id, "", None)
     audit.append(connection, desk, PROPOSAL_ACTS[waiting.change].call_back, announcement_id)
 
@@ -143,7 +146,7 @@ def publish_held(connection: Connection, press: Press, *, now: datetime) -> list
                     published.append(_publish(connection, press, waiting, checked, now))
                     lateness.tell_late(connection, approved, planned, now)
         except (InvalidAnnouncement, NotAllowed) as refused:
-            why = " ".join(str(refused).split())
+            why = " ".join(indonesian(refused).split())
         if why:
             _ask_again(connection, press, row, waiting, why, now)
     return published
@@ -202,7 +205,7 @@ def take_back(connection: Connection, desk: Desk, announcement_id: str) -> None:
     """Its author no longer wants it. Raises NotAllowed."""
     waiting = _waiting(connection, announcement_id)
     if waiting.actor != desk.account.actor:
-        raise NotAllowed("Hanya yang mengusulkan dapat menarik usulannya.")
+        raise NotAllowed(StepCode.PROPOSAL_OF_OTHER)
     drafts.drop_proposal(connection, announcement_id)
     audit.append(connection, desk, PROPOSAL_ACTS[waiting.change].take_back, announcement_id)
 
@@ -237,9 +240,7 @@ def _propose(
     checked: CheckedAnnouncement,
 ) -> Proposal:
     if not drafts.propose(connection, wanted):
-        raise NotAllowed(
-            "Sudah ada ralat atau pencabutan yang menunggu persetujuan untuk pengumuman ini."
-        )
+        raise NotAllowed(StepCode.PROPOSAL_WAITS)
     able = _judges(connection, desk.press, row, [checked.fields], but=desk.account.actor)
     nudges.add(connection, able, row.id, "review", desk.at)
     act = PROPOSAL_ACTS[wanted.change].propose
@@ -286,7 +287,7 @@ def examine_correction(
         raise InvalidAnnouncement(problems)
     _require_open(desk, row, "correct", checked)
     if checked.fields == row.fields:
-        raise NotAllowed("Isi ralat sama dengan yang sudah terbit. Ubah dulu yang salah.")
+        raise NotAllowed(StepCode.SAME_AS_PUBLISHED)
     return checked, why
 
 
@@ -308,16 +309,14 @@ def _judged(
     waiting = _waiting(connection, announcement_id)
     require_cover(desk, _as_published(desk.press, row))
     if waiting.actor == desk.account.actor:
-        raise OwnWork(
-            "Pengusul tidak dapat memutuskan usulannya sendiri. Minta orang lain memeriksanya."
-        )
+        raise OwnWork(StepCode.OWN_PROPOSAL)
     return row, waiting
 
 
 def _waiting(connection: Connection, announcement_id: str) -> Proposal:
     waiting = drafts.proposed(connection, announcement_id)
     if waiting is None:
-        raise NotAllowed("Tidak ada ralat atau pencabutan yang menunggu persetujuan.")
+        raise NotAllowed(StepCode.NO_PROPOSAL)
     return waiting
 
 
@@ -336,9 +335,7 @@ def _still_bound(
         return _as_published(press, row)
     checked = _examined(press, row, waiting.form, now)
     if _bound(row, bound_of(checked), waiting.reason) != waiting.bound:
-        raise NotAllowed(
-            "Yang terbit atau ralatnya tidak lagi sama. Tolak ralat ini, lalu susun yang baru."
-        )
+        raise NotAllowed(StepCode.PROPOSAL_STALE)
     return checked
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from broadcaster.domain.actor import StaffActor, require
 from broadcaster.domain.lifecycle import NotAllowed, Role
+from broadcaster.domain.refusal_codes import StepCode
 from broadcaster.domain.rules import CheckedAnnouncement
 from broadcaster.publishing.press import Press
 from broadcaster.publishing.transitions import held
@@ -56,14 +57,11 @@ def require_jurisdiction(desk: Desk, row: Announcement) -> None:
     """Raises NotAllowed unless the announcement's agency and areas are within the person's."""
     codes = second_person.codes_of(row.fields, desk.press.tree)
     if not desk.account.covers(row.fields.agency or desk.press.site.city, codes):
-        raise NotAllowed(_NOT_YOURS)
+        raise NotAllowed(StepCode.NOT_YOURS)
 
 
 def require_cover(desk: Desk, checked: CheckedAnnouncement) -> None:
     """Raises NotAllowed unless the announcement lies within what the person holds for."""
     agency = checked.fields.agency or desk.press.site.city
     if not desk.account.covers(agency, [area.code for area in checked.areas]):
-        raise NotAllowed(_NOT_YOURS)
-
-
-_NOT_YOURS = "Perangkat daerah atau wilayah pengumuman ini di luar tugas Anda. Minta orang yang bertugas di sana."
+        raise NotAllowed(StepCode.NOT_YOURS)

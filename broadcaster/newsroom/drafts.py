@@ -17,6 +17,7 @@ from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.codes import draw_code
 from broadcaster.domain.fields import Fields, changed, read_leniently
 from broadcaster.domain.lifecycle import NotAllowed, may
+from broadcaster.domain.refusal_codes import StepCode
 from broadcaster.newsroom.approvals import bound_anew
 from broadcaster.newsroom.desk import (
     OWN_STATES,
@@ -71,7 +72,7 @@ def save(
     if version is not None and version != row.version:
         raise Outdated
     if desk.account.actor in drafts.returners(connection, row.id):
-        raise NotAllowed("Anda mengembalikan pengumuman ini, jadi orang lain yang memperbaikinya.")
+        raise NotAllowed(StepCode.RETURNED_BY_YOU)
     require_access(desk, row)
     if row.state not in OWN_STATES:
         require_jurisdiction(desk, replace(row, fields=fields))
@@ -127,7 +128,7 @@ def restore(
     """
     earlier = drafts.version(connection, announcement_id, number)
     if earlier is None:
-        raise NotAllowed("Versi ini tidak ada.")
+        raise NotAllowed(StepCode.NO_VERSION)
     return save(
         connection,
         desk,

@@ -5,8 +5,9 @@ import unicodedata
 
 from sqlalchemy import Connection
 
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
 from broadcaster.domain.hazards import PLACE
+from broadcaster.domain.refusal_codes import NewsroomCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.newsroom import drafts, review
 from broadcaster.newsroom.desk import Desk
 from broadcaster.newsroom.forms import Form
@@ -32,8 +33,8 @@ def submit(connection: Connection, desk: Desk, form: Form) -> Announcement:
     """
     draft = drafts.save(connection, desk, form)
     if PLACE in unicodedata.normalize("NFKC", draft.fields.title):
-        remedy = f"Ganti {PLACE} dengan tempatnya."
+        place = {"placeholder": PLACE}
         raise InvalidAnnouncement(
-            [Problem(field="title", reason="Tempatnya belum ditulis.", remedy=remedy)]
+            [Problem(field="title", code=NewsroomCode.PLACE_MISSING, parameters=place)]
         )
     return review.submit(connection, desk, draft.id)

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from broadcaster.domain import lifecycle
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import NewsroomCode, StepCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.newsroom.desk import Desk
 from broadcaster.store import drafts
 from broadcaster.store.announcements import Announcement
@@ -28,24 +29,14 @@ class Outdated(NotAllowed):
     """Somebody else, or another tab, changed it meanwhile."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "Pengumuman ini sudah diubah di tempat lain. Muat ulang, lalu ulangi perubahan Anda."
-        )
+        super().__init__(StepCode.OUTDATED)
 
 
 def form_text(form: Form) -> str:
     """A form as it is stored; raises InvalidAnnouncement when it is too long."""
     text = json.dumps(form, ensure_ascii=False, sort_keys=True)
     if len(text.encode()) > FORM_BYTES:
-        raise InvalidAnnouncement(
-            [
-                Problem(
-                    field="body",
-                    reason="Terlalu panjang untuk disimpan.",
-                    remedy="Persingkat isinya.",
-                )
-            ]
-        )
+        raise InvalidAnnouncement([Problem(field="body", code=NewsroomCode.FORM_TOO_LONG)])
     return text
 
 

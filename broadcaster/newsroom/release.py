@@ -8,8 +8,9 @@ from sqlalchemy import Connection
 
 from broadcaster.domain.actor import NamedActor, require
 from broadcaster.domain.audit_acts import Act
-from broadcaster.domain.fields import InvalidAnnouncement
 from broadcaster.domain.lifecycle import NotAllowed, OwnWork
+from broadcaster.domain.refusal_codes import StepCode
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.newsroom.approvals import examined, still_bound
 from broadcaster.newsroom.desk import (
     Desk,
@@ -23,6 +24,7 @@ from broadcaster.publishing import lateness, placeholder_check, publications, re
 from broadcaster.publishing.press import Press, Stored
 from broadcaster.publishing.schedule import DUE_AT_ONCE
 from broadcaster.publishing.transitions import held, moved
+from broadcaster.runtime.refusal_words import indonesian
 from broadcaster.staff import second_person
 from broadcaster.store import accounts, announcements, audit, drafts, nudges
 from broadcaster.store.announcements import Announcement
@@ -45,7 +47,8 @@ def publish_held(connection: Connection, press: Press, *, now: datetime) -> list
             placeholder_check.require_filled(connection, row.fields, row.blanks)
             still_bound(row, press.check(row.fields, now))
         except (InvalidAnnouncement, NotAllowed) as refused:
-            _call_back(connection, row, f"Tidak jadi terbit. {' '.join(str(refused).split())}", now)
+            why = " ".join(indonesian(refused).split())
+            _call_back(connection, row, f"Tidak jadi terbit. {why}", now)
         else:
             published.append(
                 publications.publish_stored(
@@ -74,9 +77,7 @@ def publish_approved(connection: Connection, desk: Desk, announcement_id: str) -
     still_bound(row, checked)
     editors = drafts.editors(connection, row.id) | {row.submitted_by}
     if desk.account.actor in editors:
-        raise OwnWork(
-            "Penyusun tidak dapat menerbitkan pengumumannya sendiri. Minta orang lain memeriksanya."
-        )
+        raise OwnWork(StepCode.OWN_PUBLICATION)
     second_person.require_independent(connection, desk.account, editors, desk.now)
     return publications.publish_stored(connection, desk.press, row.id, actor=desk, role="approver")
 
@@ -111,16 +112,14 @@ def break_glass(
     `version`: what this person saw. Raises NotAllowed, Outdated.
     """
     if not allowed:
-        raise NotAllowed(
-            "Satu orang tidak dapat menerbitkan sendiri di sini. Minta penyetuju memeriksanya."
-        )
+        raise NotAllowed(StepCode.ALONE_NOT_ALLOWED)
     why = reasons.read(reason)
     row = held(connection, announcement_id)
     if version is not None and version != row.version:
         raise Outdated
     checked = examined(desk.press, form_of(row), desk.now)
     if checked.fields.level != "emergency":
-        raise NotAllowed("Hanya peringatan darurat yang dapat diterbitkan oleh satu orang.")
+        raise NotAllowed(StepCode.ALONE_EMERGENCY_ONLY)
     require(desk, "write")
     require_cover(desk, checked)
     alone = publications.publish(

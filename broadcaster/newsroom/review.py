@@ -10,6 +10,7 @@ from broadcaster.domain import lifecycle
 from broadcaster.domain.actor import require
 from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed, OwnWork, may
+from broadcaster.domain.refusal_codes import StepCode
 from broadcaster.domain.rules import CheckedAnnouncement, bound_of
 from broadcaster.newsroom.approvals import examined, still_bound
 from broadcaster.newsroom.desk import (
@@ -93,7 +94,7 @@ def approve(
     )
     second_person.require_independent(connection, desk.account, editors, desk.now)
     if checked.fields.level == "emergency" and not read:
-        raise NotAllowed("Baca isi dan wilayahnya, lalu nyatakan bahwa Anda sudah membacanya.")
+        raise NotAllowed(StepCode.NOT_READ)
     approved = {"approved_by": desk.account.actor, "approved_at": desk.at, "note": ""}
     at_once = checked.fields.level == "emergency"
     release = None if at_once or checked.fields.publish_at else (desk.now + desk.hold).timestamp()
@@ -187,9 +188,7 @@ def _decide(
     row = held(connection, announcement_id)
     require_access(desk, row)
     if desk.account.actor in drafts.editors(connection, row.id) and not row.training:
-        raise OwnWork(
-            "Penyusun tidak dapat memutuskan pengumumannya sendiri. Minta orang lain memeriksanya."
-        )
+        raise OwnWork(StepCode.OWN_DECISION)
     row = moved(
         connection, row, action, "approver", desk.now, note=why, bound="", version=row.version + 1
     )

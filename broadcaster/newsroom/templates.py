@@ -11,8 +11,10 @@ from sqlalchemy import Connection
 
 from broadcaster.domain.actor import require
 from broadcaster.domain.audit_acts import Act
-from broadcaster.domain.fields import InvalidAnnouncement, Problem, piled
+from broadcaster.domain.fields import piled
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import NewsroomCode, StepCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Parameter, Problem
 from broadcaster.newsroom import drafts, forms
 from broadcaster.newsroom.desk import Desk
 from broadcaster.newsroom.forms import Form
@@ -45,7 +47,7 @@ def keep(connection: Connection, desk: Desk, announcement_id: str, name: str) ->
         source.state in FINISHED or source.published_at is not None,
     )
     if len(store.everything(connection)) >= MOST:
-        raise NotAllowed(f"Sudah ada {MOST} templat. Hapus yang tidak dipakai lagi.")
+        raise NotAllowed(StepCode.TEMPLATES_FULL, limit=MOST)
     wanted = read_name(name)
     try:
         identity = store.add(
@@ -112,28 +114,24 @@ def read_name(text: str) -> str:
     """A name on one line. Raises InvalidAnnouncement."""
     name = one_line(text)
     if not has_letter(name):
-        raise _refused(
-            "Templat belum bernama.", "Beri nama yang mudah dikenali, misalnya Posyandu bulanan."
-        )
+        raise _refused(NewsroomCode.TEMPLATE_NAME_MISSING)
     if len(name) > NAME_LIMIT:
-        raise _refused(
-            f"Nama terlalu panjang: {len(name)} karakter.", f"Paling banyak {NAME_LIMIT}."
-        )
+        raise _refused(NewsroomCode.TEMPLATE_NAME_TOO_LONG, length=len(name), limit=NAME_LIMIT)
     if (unreadable := piled("name", text)) is not None:
         raise InvalidAnnouncement([unreadable])
     return name
 
 
 def _taken(name: str) -> InvalidAnnouncement:
-    return _refused(f'Nama "{name}" sudah dipakai templat lain.', "Pilih nama lain.")
+    return _refused(NewsroomCode.TEMPLATE_NAME_TAKEN, name=name)
 
 
-def _refused(reason: str, remedy: str) -> InvalidAnnouncement:
-    return InvalidAnnouncement([Problem(field="name", reason=reason, remedy=remedy)])
+def _refused(code: NewsroomCode, **parameters: Parameter) -> InvalidAnnouncement:
+    return InvalidAnnouncement([Problem(field="name", code=code, parameters=parameters)])
 
 
 def _found(connection: Connection, template_id: int) -> Template:
     found = store.find(connection, template_id)
     if found is None:
-        raise NotAllowed("Templat ini sudah tidak ada.")
+        raise NotAllowed(StepCode.NO_TEMPLATE)
     return found

@@ -7,8 +7,9 @@ from sqlalchemy import Connection
 from broadcaster.domain import editions
 from broadcaster.domain.actor import Actor
 from broadcaster.domain.audit_acts import Act
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
 from broadcaster.domain.lifecycle import Action, NotAllowed, Role, may
+from broadcaster.domain.refusal_codes import NewsroomCode, StepCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.domain.rules import CheckedAnnouncement, content_hash
 from broadcaster.publishing import reasons
 from broadcaster.publishing.issue import edition_details, issue_edition
@@ -17,7 +18,6 @@ from broadcaster.publishing.transitions import held, moved
 from broadcaster.store import announcements as rows
 from broadcaster.store import audit
 from broadcaster.store.announcements import Announcement, EditionRow
-from channels.base.moments import moment_text
 
 
 def correct(
@@ -35,13 +35,12 @@ def correct(
     """
     reason = reasons.read_public(connection, reason, link_hosts=press.allowed_hosts)
     if checked.fields.publish_at is not None:
-        problem = Problem(
-            field="publish_at", reason="Ralat terbit sekarang juga.", remedy="Hapus publish_at."
+        raise InvalidAnnouncement(
+            [Problem(field="publish_at", code=NewsroomCode.CORRECTION_SCHEDULED)]
         )
-        raise InvalidAnnouncement([problem])
     row, previous = _published(connection, announcement_id, "correct", role)
     if checked.fields == row.fields:
-        raise NotAllowed("Isi ralat sama dengan yang sudah terbit. Ubah dulu yang salah.")
+        raise NotAllowed(StepCode.SAME_AS_PUBLISHED)
     frozen = editions.freeze(
         checked,
         site=press.site,
@@ -119,10 +118,9 @@ def _published(
     may(row.state, action, role)
     previous = rows.newest_edition(connection, announcement_id)
     if previous is None:
-        raise NotAllowed("Pengumuman ini belum pernah terbit.")
+        raise NotAllowed(StepCode.NEVER_PUBLISHED)
     if previous.withdrawn:
-        at = moment_text(previous.edition.published_at)
-        raise NotAllowed(f"Pengumuman ini sudah dicabut pada {at}.")
+        raise NotAllowed(StepCode.WITHDRAWN, at=previous.edition.published_at)
     return row, previous
 
 

@@ -5,8 +5,9 @@ road a text comes by.
 from sqlalchemy import Connection
 
 from broadcaster.domain import placeholders
-from broadcaster.domain.fields import Fields, InvalidAnnouncement
+from broadcaster.domain.fields import Fields
 from broadcaster.domain.lifecycle import Action
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.store import templates
 
 ACTS: tuple[Action, ...] = ("submit", "approve", "schedule", "publish", "correct")

@@ -15,8 +15,9 @@ from broadcaster.domain import editions
 from broadcaster.domain.actor import Actor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.codes import draw_code
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
 from broadcaster.domain.lifecycle import Action, Role, may
+from broadcaster.domain.refusal_codes import NewsroomCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.domain.rules import CheckedAnnouncement
 from broadcaster.publishing import placeholder_check
 from broadcaster.publishing.issue import release
@@ -69,7 +70,7 @@ def schedule(
     """
     if checked.fields.publish_at is None:
         raise InvalidAnnouncement(
-            [Problem(field="publish_at", reason="Belum diisi.", remedy="Tulis kapan akan terbit.")]
+            [Problem(field="publish_at", code=NewsroomCode.PUBLISH_AT_MISSING)]
         )
     row = _put(
         connection,

@@ -7,7 +7,9 @@ from collections.abc import Collection
 from sqlalchemy import Connection
 
 from broadcaster.domain import placeholders
-from broadcaster.domain.fields import InvalidAnnouncement, Problem, piled
+from broadcaster.domain.fields import piled
+from broadcaster.domain.refusal_codes import NewsroomCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.domain.rules import foreign_links
 from broadcaster.publishing import placeholder_check
 from channels.base import hyperlinks
@@ -22,19 +24,11 @@ def read(text: str) -> str:
     """The reason on one line; raises InvalidAnnouncement."""
     reason = one_line(text)
     if not has_letter(reason):
-        raise InvalidAnnouncement(
-            [
-                Problem(
-                    field="reason",
-                    reason="Belum diisi.",
-                    remedy="Tulis alasannya dalam satu kalimat.",
-                )
-            ]
-        )
+        raise InvalidAnnouncement([Problem(field="reason", code=NewsroomCode.REASON_MISSING)])
     if (over := len(reason) - LIMIT) > 0:
-        remedy = f"Persingkat menjadi {LIMIT} karakter."
+        sizes = {"over": over, "limit": LIMIT}
         raise InvalidAnnouncement(
-            [Problem(field="reason", reason=f"Kelebihan {over} karakter.", remedy=remedy)]
+            [Problem(field="reason", code=NewsroomCode.REASON_TOO_LONG, parameters=sizes)]
         )
     if (unreadable := piled("reason", text)) is not None:
         raise InvalidAnnouncement([unreadable])

@@ -9,12 +9,13 @@ from sqlalchemy import Connection
 from broadcaster.domain import rules
 from broadcaster.domain.actor import NamedActor
 from broadcaster.domain.audit_acts import Act
-from broadcaster.domain.fields import InvalidAnnouncement
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.domain.rules import CheckedAnnouncement, bound_of
 from broadcaster.publishing import lateness, placeholder_check
 from broadcaster.publishing.issue import edition_details, first_edition
 from broadcaster.publishing.press import Press, Stored
 from broadcaster.publishing.transitions import moved, row_details
+from broadcaster.runtime.refusal_words import indonesian
 from broadcaster.staff import second_person
 from broadcaster.store import announcements as rows
 from broadcaster.store import audit, nudges
@@ -80,7 +81,8 @@ def _still_holds(
         placeholder_check.require_filled(connection, row.fields, row.blanks)
         return press.check(row.fields.model_copy(update={"publish_at": None}), now)
     except InvalidAnnouncement as refused:
-        return f"Jadwal {moment_text(planned)} tidak dijalankan. {' '.join(str(problem) for problem in refused.problems)}"
+        why = " ".join(indonesian(refused).split("\n"))
+        return f"Jadwal {moment_text(planned)} tidak dijalankan. {why}"
 
 
 def _lapsed(

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from broadcaster.domain.lifecycle import Action, NotAllowed, Role, may
+from broadcaster.domain.refusal_codes import StepCode
 from broadcaster.publishing import placeholder_check
 from broadcaster.store import announcements as rows
 from broadcaster.store.announcements import Announcement
@@ -26,7 +27,7 @@ def held(connection: Connection, announcement_id: str) -> Announcement:
     """The announcement, kept from other writers; raises NotAllowed when there is none."""
     row = rows.locked(connection, announcement_id)
     if row is None:
-        raise NotAllowed("Pengumuman ini tidak ada.")
+        raise NotAllowed(StepCode.NO_ANNOUNCEMENT)
     return row
 
 
@@ -40,15 +41,13 @@ def moved(
 ) -> Announcement:
     """The announcement after `action`, moved by a conditional update; raises NotAllowed."""
     if row.training and action in ("publish", "schedule"):
-        raise NotAllowed("Pengumuman latihan ini tidak pernah dikirim.")
+        raise NotAllowed(StepCode.DRILL)
     state = may(row.state, action, role)
     placeholder_check.require_filled_step(
         connection, action, values.get("fields", row.fields), row.blanks
     )
     if not rows.move(connection, row, state, now.timestamp(), **values):
-        raise NotAllowed(
-            "Orang lain baru saja mengubah pengumuman ini. Muat ulang, lalu periksa lagi."
-        )
+        raise NotAllowed(StepCode.CHANGED_BY_OTHER)
     return replace(row, state=state, updated_at=now.timestamp(), **values)
 
 

@@ -205,9 +205,16 @@ class Settings(BaseModel):
     @field_validator("oidc_roles")
     @classmethod
     def _roles(cls, value: str) -> str:
-        from broadcaster.domain.accounts import read_role_mapping  # noqa: PLC0415  quick start
+        from broadcaster.domain.accounts import (  # noqa: PLC0415  quick start
+            BadAccount,
+            read_role_mapping,
+        )
+        from broadcaster.runtime.refusal_words import indonesian  # noqa: PLC0415  quick start
 
-        read_role_mapping(value)
+        try:
+            read_role_mapping(value)
+        except BadAccount as refused:
+            raise ValueError(indonesian(refused)) from refused
         return value
 
     @model_validator(mode="before")

@@ -24,6 +24,7 @@ from sqlalchemy import Connection, make_url
 from broadcaster.domain.actor import Actor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import SendingCode
 from broadcaster.runtime.config import Settings
 from broadcaster.store import audit, ledger
 from broadcaster.store import custody as store
@@ -290,11 +291,10 @@ def adopt(
     """
     known = store.locked(connection)
     if known is None or known.held_at is None:
-        raise NotAllowed("Basis data ini sudah di tempatnya: tidak ada yang ditahan.")
+        raise NotAllowed(SendingCode.DATABASE_AT_HOME)
     waits, was = store.waiting(connection), msgspec.json.decode(known.home, type=Home)
     if waits.announcements and stop is None:
-        choices = "Pilih: --waiting stop (hentikan) atau --waiting send (kirim)."
-        raise NotAllowed(f"{_told(waits)} Sebagian mungkin sudah sampai. {choices}")
+        raise NotAllowed(SendingCode.MESSAGES_WAIT, waiting=_told(waits))
     for announcement in waits.announcements if stop else ():
         ledger.cancel(connection, announcement, STOPPED)
     mark = max(known.mark, read_mark(settings.data_dir, was.identity)) + 1

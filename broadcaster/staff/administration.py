@@ -24,9 +24,10 @@ from broadcaster.domain.actor import COMMAND, Actor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.independence import Control
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import AccountCode
 from broadcaster.staff import account_alerts
 from broadcaster.store import accounts, audit, code_guard, controls, former_mails, sessions
-from subscribers.areas import AreaTree, UnknownArea
+from subscribers.areas import AreaTree
 from subscribers.vault import Vault, identity
 
 _WITHOUT_CONTROL = (Act.SESSIONS_END, Act.ACCOUNT_DISABLE)
@@ -88,7 +89,7 @@ def read_areas(tree: AreaTree, names: Iterable[str]) -> tuple[str, ...]:
     for name in names:
         area = tree.get(name)
         if area is None:
-            raise BadAccount(str(UnknownArea(name, ())))
+            raise BadAccount(AccountCode.ACCOUNT_AREA_UNKNOWN, name=name)
         codes.add(area.code)
     if tree.city.code in codes:
         return ()
@@ -144,9 +145,7 @@ def disable(connection: Connection, actor: Actor, account_id: int) -> Account:
     before = _account(connection, account_id)
     if before.disabled_at is not None:
         return before
-    _require_other(
-        actor, before, "Anda tidak dapat menonaktifkan akun Anda sendiri. Minta pengelola lain."
-    )
+    _require_other(actor, before, AccountCode.OWN_ACCOUNT)
     accounts.disable(connection, account_id, actor.at)
     _record(
         connection,
@@ -186,7 +185,7 @@ def reset_password(
     """
     _require(actor)
     person = _account(connection, account_id)
-    _require_other(actor, person, "Ganti kata sandi Anda sendiri di halaman Akun saya.")
+    _require_other(actor, person, AccountCode.OWN_PASSWORD)
     accounts.set_password(connection, account_id, hashed, must_change=True)
     code_guard.begin_anew(connection, account_id)  # who guessed codes knew the old password
     ended = sessions.end_all(connection, account_id)
@@ -200,7 +199,7 @@ def remove_second_factor(connection: Connection, actor: Actor, account_id: int) 
     """
     _require(actor)
     person = _account(connection, account_id)
-    _require_other(actor, person, "Matikan langkah kedua Anda sendiri di halaman Akun saya.")
+    _require_other(actor, person, AccountCode.OWN_FACTOR)
     if not person.secured:
         return person
     accounts.set_totp(connection, account_id, None, [])
@@ -259,16 +258,14 @@ def _require(actor: Actor) -> None:
     if actor.account is None and actor.name == COMMAND:
         return  # its user has every right over the database anyway
     if actor.account is None or not actor.account.may("manage"):
-        raise NotAllowed("Hanya pengelola yang dapat mengatur akun.")
+        raise NotAllowed(AccountCode.ADMIN_ONLY)
     if not actor.account.everywhere:
-        raise NotAllowed(
-            "Akun hanya diatur oleh pengelola untuk seluruh kota. Minta pengelola lain."
-        )
+        raise NotAllowed(AccountCode.CITYWIDE_ADMIN_ONLY)
 
 
-def _require_other(actor: Actor, person: Account, refusal: str) -> None:
+def _require_other(actor: Actor, person: Account, code: AccountCode) -> None:
     if actor.account is not None and actor.account.id == person.id:
-        raise NotAllowed(refusal)
+        raise NotAllowed(code)
 
 
 def _account(connection: Connection, account_id: int) -> Account:

@@ -6,6 +6,7 @@ from broadcaster.app import App
 from broadcaster.domain.actor import Actor
 from broadcaster.domain.audit_acts import Act
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import SendingCode
 from broadcaster.store import audit, tokens
 from channels.base.rendering import one_line
 
@@ -26,7 +27,7 @@ async def revoke_token(app: App, name: str, *, actor: Actor) -> None:
 
     def transaction(connection: Connection) -> None:
         if not tokens.revoke(connection, name):
-            raise NotAllowed(f"Token {name!r} tidak ada atau sudah dicabut.")
+            raise NotAllowed(SendingCode.NO_TOKEN, name=name)
         audit.append(connection, actor, Act.TOKEN_REVOKE, f"token:{name}")
 
     await app.database.write(transaction)

@@ -13,6 +13,7 @@ from broadcaster.app import App
 from broadcaster.domain.accounts import BadAccount
 from broadcaster.domain.actor import StaffActor
 from broadcaster.domain.credentials import new_password
+from broadcaster.domain.refusal_codes import AccountCode
 from broadcaster.staff import contact
 from broadcaster.store.accounts import REACHED_BY
 from channels.base.contract import Receipt
@@ -53,7 +54,7 @@ async def send_code(app: App, actor: StaffActor, mail: str) -> bytes:
         None,
     )
     if channel is None:
-        raise NotSent("Email belum dibuka di sini, jadi alamatnya tidak dapat dikonfirmasi.")
+        raise NotSent(AccountCode.MAIL_CLOSED)
     asked = Asked(account=actor.account.id, at=actor.at, code=new_password()[:9], mail=mail)
     values = {
         "person": one_line(actor.account.full_name),
@@ -69,7 +70,7 @@ async def send_code(app: App, actor: StaffActor, mail: str) -> bytes:
     subject, _, body = text.partition("\n")
     note = Note(key=f"alamat.{secrets.token_hex(8)}", subject=subject.strip(), text=body.strip())
     if not isinstance(await contact.tell(app, channel, mail, note), Receipt):
-        raise NotSent("Kode belum dapat dikirim ke alamat itu. Periksa alamatnya, lalu coba lagi.")
+        raise NotSent(AccountCode.MAIL_NOT_SENT)
     return app.vault.seal(_SEAL, msgspec.json.encode(asked).decode())
 
 
@@ -80,13 +81,10 @@ def confirmed(vault: Vault, actor: StaffActor, sealed: bytes, code: str) -> str:
     try:
         asked = msgspec.json.decode(vault.open(_SEAL, sealed), type=Asked)
     except (SealBroken, msgspec.DecodeError) as error:
-        raise BadAccount(_AGAIN) from error
+        raise BadAccount(AccountCode.MAIL_CODE_EXPIRED) from error
     if asked.account != actor.account.id or not 0 <= actor.at - asked.at <= HOLDS_SECONDS:
-        raise BadAccount(_AGAIN)
+        raise BadAccount(AccountCode.MAIL_CODE_EXPIRED)
     given = "".join(character for character in code.lower() if character.isalnum())
     if not secrets.compare_digest(given.encode(), asked.code.replace("-", "").encode()):
-        raise BadAccount("Kodenya salah. Ketik kode dari email yang baru kami kirim.")
+        raise BadAccount(AccountCode.MAIL_CODE_WRONG)
     return asked.mail
-
-
-_AGAIN = "Kode itu sudah kedaluwarsa. Simpan alamatnya sekali lagi."

@@ -14,6 +14,7 @@ from broadcaster.domain import credentials
 from broadcaster.domain.accounts import Account, BadAccount
 from broadcaster.domain.actor import StaffActor
 from broadcaster.domain.audit_acts import Act
+from broadcaster.domain.refusal_codes import AccountCode
 from broadcaster.staff.administration import masked, masked_apart
 from broadcaster.store import accounts, audit, code_guard, former_mails, sessions
 from subscribers.vault import SealBroken, Vault, identity
@@ -48,9 +49,9 @@ def hash_new_password(stored: str, password: str, repeated: str, account: Accoun
     names = (account.name, *account.full_name.split(), *account.agencies)
     normal = credentials.check_password(password, names=names)
     if password != repeated:
-        raise BadAccount("Kedua kata sandi baru tidak sama. Ketik lagi.")
+        raise BadAccount(AccountCode.PASSWORDS_DIFFER)
     if credentials.password_fits(stored, normal):
-        raise BadAccount("Kata sandi baru sama dengan yang lama. Pilih yang lain.")
+        raise BadAccount(AccountCode.PASSWORD_UNCHANGED)
     return credentials.hash_password(normal)
 
 
@@ -94,13 +95,10 @@ def begun_second_factor(vault: Vault, actor: StaffActor, sealed: bytes) -> str:
     try:
         account_id, at, secret = vault.open("totp-new", sealed).split(" ")
     except (SealBroken, ValueError) as error:
-        raise BadAccount(_AGAIN) from error
+        raise BadAccount(AccountCode.FACTOR_SETUP_EXPIRED) from error
     if account_id != str(actor.account.id) or not 0 <= actor.at - float(at) <= SETUP_SECONDS:
-        raise BadAccount(_AGAIN)
+        raise BadAccount(AccountCode.FACTOR_SETUP_EXPIRED)
     return secret
-
-
-_AGAIN = "Gambarnya sudah kedaluwarsa. Pindai gambar yang baru."
 
 
 def turn_on(
@@ -111,12 +109,10 @@ def turn_on(
     """
     person = accounts.by_id(connection, actor.account.id)
     if person is None or person.secured:
-        raise BadAccount("Langkah kedua sudah aktif. Matikan dulu yang lama.")
+        raise BadAccount(AccountCode.FACTOR_ACTIVE)
     step = credentials.totp_step(secret, code, actor.now, last=0)
     if step is None:
-        raise BadAccount(
-            "Kodenya salah. Ketik 6 angka yang sekarang tampil di aplikasi; periksa juga jam ponsel Anda."
-        )
+        raise BadAccount(AccountCode.FACTOR_CODE_WRONG)
     recovery = Recovery.drawn(vault, person)
     accounts.set_totp(
         connection, person.id, vault.seal("totp", secret), recovery.digests, step=step
@@ -148,7 +144,7 @@ def renew_recovery(connection: Connection, vault: Vault, actor: StaffActor) -> l
     """Replace the recovery codes. Raises BadAccount where there is no second factor."""
     person = accounts.by_id(connection, actor.account.id)
     if person is None or not person.secured:
-        raise BadAccount("Kode pemulihan hanya ada bila langkah kedua aktif.")
+        raise BadAccount(AccountCode.FACTOR_INACTIVE)
     recovery = Recovery.drawn(vault, person)
     accounts.set_recovery_codes(connection, person.id, recovery.digests)
     audit.append(connection, actor, Act.RECOVERY_RENEWED, actor.name)

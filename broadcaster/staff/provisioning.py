@@ -15,6 +15,7 @@ from broadcaster.domain import accounts as rules
 from broadcaster.domain.accounts import NAME_LIMIT, Account, AccountRole, BadAccount
 from broadcaster.domain.actor import SIGN_ON, StaffActor
 from broadcaster.domain.audit_acts import Act
+from broadcaster.domain.refusal_codes import AccountCode
 from broadcaster.staff import account_alerts
 from broadcaster.staff.oidc_claims import Identity
 from broadcaster.staff.sign_in import open_session
@@ -169,7 +170,7 @@ def _make(
             other = accounts.by_subject(connection, identity.issuer, identity.subject)
             if other is not None:
                 return other
-    raise BadAccount("Nama pengguna ini sudah dipakai terlalu banyak orang.")
+    raise BadAccount(AccountCode.NAME_EXHAUSTED)
 
 
 def _names(identity: Identity) -> Iterator[str]:

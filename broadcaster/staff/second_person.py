@@ -15,10 +15,10 @@ from broadcaster.domain.accounts import Account
 from broadcaster.domain.fields import Fields
 from broadcaster.domain.independence import HOLD_SECONDS, bond
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import StepCode
 from broadcaster.domain.rules import named_areas
 from broadcaster.store import accounts, controls, tokens
 from broadcaster.store.announcements import Announcement
-from channels.base.moments import moment_text
 from subscribers.areas import AreaTree
 
 
@@ -32,7 +32,7 @@ def as_of_now(connection: Connection, account: Account) -> Account:
     """
     current = accounts.kept(connection, account.id)
     if current is None or current.disabled_at is not None:
-        raise NotAllowed("Akun Anda sudah dinonaktifkan. Minta penyetuju lain.")
+        raise NotAllowed(StepCode.APPROVER_DISABLED)
     return current
 
 
@@ -49,28 +49,28 @@ def require_independent(
     bound = bond(recent, approver.id, people) if recent else None
     if bound is None:
         return
-    writer = people[bound.writer].full_name
+    author = people[bound.writer].full_name
+    until = datetime.fromtimestamp(bound.until, UTC)
     if bound.hand == bound.writer:
-        why = f"{writer}, yang menyusun ini, baru saja mengatur akun Anda."
-    elif bound.hand == approver.id:
-        why = f"Anda baru saja mengatur akun {writer}, yang menyusun ini."
-    else:
-        hand = accounts.by_id(connection, bound.hand)
-        who = hand.full_name if hand is not None else "Orang yang sama"
-        why = f"{who} baru saja mengatur akun Anda dan akun {writer}, yang menyusun ini."
-    until = moment_text(datetime.fromtimestamp(bound.until, UTC))
-    raise NotIndependent(f"{why} Minta penyetuju lain, atau tunggu sampai {until}.")
+        raise NotIndependent(StepCode.AUTHOR_CONTROLS_YOU, author=author, until=until)
+    if bound.hand == approver.id:
+        raise NotIndependent(StepCode.YOU_CONTROL_AUTHOR, author=author, until=until)
+    controller = accounts.by_id(connection, bound.hand)
+    if controller is None:
+        raise NotIndependent(StepCode.SAME_CONTROL_UNNAMED, author=author, until=until)
+    name = controller.full_name
+    raise NotIndependent(StepCode.SAME_CONTROL, controller=name, author=author, until=until)
 
 
 def barred(
     connection: Connection, approver: Account, writers: Collection[str], now: datetime
-) -> str:
-    """Say why somebody is no second person for those who wrote it; "" where they are."""
+) -> NotIndependent | None:
+    """Return why somebody is no second person for those who wrote it; None where they are."""
     try:
         require_independent(connection, approver, writers, now)
     except NotIndependent as refused:
-        return str(refused)
-    return ""
+        return refused
+    return None
 
 
 def able(

@@ -14,6 +14,7 @@ from broadcaster.domain.accounts import (
     read_agencies,
 )
 from broadcaster.domain.confusables import full_name_skeleton, skeleton
+from broadcaster.domain.refusal_codes import AccountCode
 from broadcaster.store import code_guard
 from broadcaster.store.database import is_sqlite
 from broadcaster.store.staff_tables import account, recovery_code, session
@@ -36,9 +37,7 @@ class LastAdmin(BadAccount):
     """
 
     def __init__(self) -> None:
-        super().__init__(
-            "Ini pengelola terakhir yang aktif untuk seluruh kota. Beri peran itu kepada orang lain dulu."
-        )
+        super().__init__(AccountCode.LAST_ADMIN)
 
 
 def find(connection: Connection, name: str) -> Account | None:
@@ -111,7 +110,7 @@ def add(connection: Connection, found: Account, *, password: str = "", at: float
                 insert(account).values(values).returning(account.c.id)
             ).scalar_one()
     except IntegrityError as error:
-        raise BadAccount(f"Akun {found.name} sudah ada. Pakai nama pengguna lain.") from error
+        raise BadAccount(AccountCode.NAME_TAKEN, name=found.name) from error
     added = by_id(connection, int(identity))
     if added is None:
         raise LookupError("the account was not stored")
@@ -217,9 +216,7 @@ def _require_unlike(connection: Connection, name: str) -> None:
     _one_at_a_time(connection)
     for other in connection.execute(select(account.c.name)).scalars():
         if other != name and skeleton(other) == skeleton(name):
-            raise BadAccount(
-                f"Nama pengguna {name} terlalu mirip dengan {other}, yang sudah ada. Pakai nama pengguna lain."
-            )
+            raise BadAccount(AccountCode.NAME_LOOKS_TAKEN, name=name, other=other)
 
 
 def namesakes(connection: Connection, person: Account) -> list[Account]:
@@ -236,8 +233,10 @@ def require_own_name(connection: Connection, person: Account) -> None:
     _one_at_a_time(connection)
     for other in namesakes(connection, person):
         raise BadAccount(
-            f"Nama lengkap {person.full_name} sudah dipakai, atau terlalu mirip dengan, akun {other.name} ({other.full_name})."
-            " Tambahkan gelar atau tempat tugas agar keduanya dapat dibedakan."
+            AccountCode.FULL_NAME_TAKEN,
+            full_name=person.full_name,
+            other=other.name,
+            other_full_name=other.full_name,
         )
 
 

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from broadcaster.domain.refusal_codes import AccountCode
+from broadcaster.domain.refusals import Refusal
 from broadcaster.store.database import now
 from broadcaster.store.tables import token as tokens
 from channels.base.legibility import has_letter
@@ -20,7 +22,7 @@ SECONDS_BETWEEN_MARKS = 60
 """How exactly `last_used_at` is kept: a busy token is not a write for each request."""
 
 
-class BadToken(ValueError):
+class BadToken(Refusal):
     """The token cannot be made; the message says why."""
 
 
@@ -44,15 +46,13 @@ def add(connection: Connection, name: str, scopes: list[str]) -> str:
     """Make a token and return its secret, which is shown only now. Raises BadToken."""
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
-        wrong = (
-            f"Cakupan {', '.join(unknown)} tidak dikenal."
-            if unknown
-            else "Token perlu paling sedikit satu cakupan."
-        )
-        raise BadToken(f"{wrong} Yang ada: {', '.join(SCOPES)}.")
+        scopes_there = tuple(SCOPES)
+        if unknown:
+            raise BadToken(AccountCode.TOKEN_SCOPE_UNKNOWN, names=unknown, scopes=scopes_there)
+        raise BadToken(AccountCode.TOKEN_SCOPE_MISSING, scopes=scopes_there)
     name = one_line(name)
     if not has_letter(name):
-        raise BadToken("Token perlu nama. Isi --name.")
+        raise BadToken(AccountCode.TOKEN_NAME_MISSING)
     secret = PREFIX + secrets.token_urlsafe(32)
     row = {
         "name": name,
@@ -64,9 +64,7 @@ def add(connection: Connection, name: str, scopes: list[str]) -> str:
         with connection.begin_nested():
             connection.execute(insert(tokens).values(row))
     except IntegrityError as error:
-        raise BadToken(
-            f"Token bernama {name} sudah ada. Pakai nama lain, atau cabut yang lama dengan `broadcaster token revoke`."
-        ) from error
+        raise BadToken(AccountCode.TOKEN_NAME_TAKEN, name=name) from error
     return secret
 
 

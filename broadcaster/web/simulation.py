@@ -19,10 +19,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from broadcaster.app import App
 from broadcaster.delivery.status import Overview, overview
-from broadcaster.domain.fields import InvalidAnnouncement
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.publishing.press import Press
 from broadcaster.publishing.publications import ring
+from broadcaster.runtime.refusal_words import indonesian
 from broadcaster.simulation import city, news
 from broadcaster.simulation.residents import CHAT, MAIL, PHONE
 from broadcaster.simulation.showing import Bubble, bubbles
@@ -164,7 +165,7 @@ async def publish(request: Request) -> Response:
             city.publish_draft, Press.of(app), _text(form, "draf"), app.clock()
         )
     except (InvalidAnnouncement, NotAllowed) as refused:
-        raise HTTPException(409, detail=str(refused)) from refused
+        raise HTTPException(409, detail=indonesian(refused)) from refused
     if stored is not None:
         await ring(app, stored)
     return _back(request, form)

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from channels.base.address_codes import AddressCode
 from channels.base.tolerant_reading import Unreadable
 
 Lang = Literal["id", "en", "su"]
@@ -369,7 +370,12 @@ class BadWebhook(Exception):
 
 
 class BadAddress(ValueError):
-    """The text is no address of this channel; the message says why and what one looks like."""
+    """The text is no address of this channel."""
+
+    def __init__(self, code: AddressCode) -> None:
+        self.code = code
+        self.parameters: Mapping[str, str] = {}
+        super().__init__(code)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 from email_validator import EmailNotValidError, validate_email
 
+from channels.base.address_codes import AddressCode
 from channels.base.contract import BadAddress
 from channels.base.typed_addresses import seen
 
@@ -31,9 +32,7 @@ def read_mail(text: str) -> str:
         typed = unquote(typed[7:].partition("?")[0])
     apart = _LOOSE.findall(typed)
     if len(apart) > 1:
-        raise BadAddress(
-            "Satu sel memuat lebih dari satu alamat email. Tulis satu alamat untuk tiap baris."
-        )
+        raise BadAddress(AddressCode.EMAIL_SEVERAL)
     typed = (apart[0] if apart and _BESIDE.search(typed) else typed).strip(_AROUND)
     try:
         if (
@@ -44,7 +43,7 @@ def read_mail(text: str) -> str:
             return f"{simple[1]}@{_domain(simple[2])}"
         valid = validate_email(typed, check_deliverability=False)
     except EmailNotValidError as invalid:
-        raise BadAddress("Alamat email seperti ini: nama@contoh.id") from invalid
+        raise BadAddress(AddressCode.EMAIL_MALFORMED) from invalid
     return f"{valid.local_part}@{valid.ascii_domain}"
 
 

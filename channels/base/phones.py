@@ -7,10 +7,10 @@ import unicodedata
 
 import phonenumbers
 
+from channels.base.address_codes import AddressCode
 from channels.base.contract import BadAddress
 from channels.base.typed_addresses import seen
 
-EXAMPLE = "misalnya 0812-0000-0001"
 _ROUNDED = re.compile(r"\+?\d+(?:[.,]\d+)?e\+?\d+", re.IGNORECASE)
 _AS_DECIMAL = re.compile(r"(\+?\d{9,})[.,]0+")
 _PLUS = "+"
@@ -22,11 +22,9 @@ def digits_of(text: str) -> str:
     """
     number = re.sub("^tel:", "", seen(text), flags=re.IGNORECASE).lstrip("='\"`\u2018\u2019")
     if _ROUNDED.fullmatch(number):
-        raise BadAddress(
-            f"Nomor ini sudah dibulatkan Excel. Jadikan kolomnya Teks, lalu tulis ulang nomornya, {EXAMPLE}."
-        )
+        raise BadAddress(AddressCode.PHONE_ROUNDED)
     if any(letter.isalpha() for letter in number):
-        raise BadAddress(f"Nomor telepon tidak berisi huruf. Tulis angkanya saja, {EXAMPLE}.")
+        raise BadAddress(AddressCode.PHONE_LETTERS)
     if decimal := _AS_DECIMAL.fullmatch(number):
         number = decimal[1]
     digits = "".join(sign for sign in number if _says(sign))
@@ -35,9 +33,7 @@ def digits_of(text: str) -> str:
         and digits.lstrip(_PLUS).isascii()
         and digits.lstrip(_PLUS).isdecimal()
     ):
-        raise BadAddress(
-            f"Satu sel memuat lebih dari satu nomor. Tulis satu nomor untuk tiap baris, {EXAMPLE}."
-        )
+        raise BadAddress(AddressCode.PHONE_SEVERAL)
     return f"+{digits[2:]}" if re.match(r"00[1-9]", digits) else digits
 
 

@@ -47,6 +47,7 @@ from channels.base.staff_messages import Answering
 from channels.base.telegram_bot import markup
 from channels.base.tolerant_reading import Unreadable
 from support import samples
+from support.wording import refuses
 
 GOLDEN = Path(__file__).parent / "golden" / "telegram"
 TOKEN = "110112:contoh"
@@ -1132,5 +1133,5 @@ def test_a_chat_id_is_an_address(text: str, address: str) -> None:
     ["", "0", "@rina", "12a", "+62812", "-", "1" * 17, "9007199254740993", "١٢٣", "1 2", "007"],
 )
 def test_anything_else_is_no_address(text: str) -> None:
-    with pytest.raises(BadAddress, match="nomor obrolan"):
+    with refuses(BadAddress, match="nomor obrolan"):
         telegram.parse_address(text)

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from broadcaster.delivery import controls
 from broadcaster.delivery.status import Overview, identify, overview
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
+from broadcaster.domain.refusal_codes import FieldCode, Hint
+from broadcaster.domain.refusals import InvalidAnnouncement, Phrase, Problem
 from broadcaster.publishing import corrections, publications, transitions
 from broadcaster.publishing.press import Press, Stored
 from broadcaster.web.api.requests import Missing, as_json, once, read_model, read_object, refusing
@@ -27,8 +28,8 @@ async def create(request: Request) -> Response:
             [
                 Problem(
                     field="publish",
-                    reason="Bentuk isinya salah.",
-                    remedy="Isi dengan true atau false.",
+                    code=FieldCode.WRONG_SHAPE,
+                    parameters={"hint": Phrase(code=Hint.FILL_BOOLEAN)},
                 )
             ]
         )

@@ -3,7 +3,7 @@ once.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,25 +13,24 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.domain.fields import InvalidAnnouncement, Problem, shown
+from broadcaster.domain.fields import shown
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import Hint, RequestCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Phrase, Problem
 from broadcaster.publishing.press import Stored
+from broadcaster.runtime.i18n import Words
+from broadcaster.runtime.refusal_words import WordedProblem, sentence, worded
 from broadcaster.store import idempotency
 from broadcaster.store.idempotency import Answer, KeyReused
 from broadcaster.web.base.authorization import Endpoint, app_of, token_of
-from broadcaster.web.base.errors import problem
+from broadcaster.web.base.errors import problem, words_of
 from broadcaster.web.base.storable import NUL
 
 Model = TypeVar("Model", bound=BaseModel)
 
 KEY_LIMIT = 200
 """Characters of an Idempotency-Key, which are printable ASCII."""
-KEY_REUSED = Problem(
-    field="Idempotency-Key",
-    reason="Kunci ini sudah dipakai untuk permintaan lain.",
-    remedy="Pakai kunci baru untuk permintaan baru.",
-)
-UNSTORABLE, MEND_UNSTORABLE = "Memuat karakter NUL.", "Hapus karakter itu, lalu kirim lagi."
+KEY_REUSED = Problem(field="Idempotency-Key", code=RequestCode.KEY_REUSED)
 
 
 class Missing(Exception):
@@ -45,13 +44,14 @@ def refusing(endpoint: Endpoint) -> Endpoint:
         try:
             return await endpoint(request)
         except InvalidAnnouncement as invalid:
-            return problem(422, problems=[_item(item) for item in invalid.problems])
+            return _invalid(request, invalid.problems)
         except KeyReused:
-            return problem(422, problems=[_item(KEY_REUSED)])
+            return _invalid(request, [KEY_REUSED])
         except NotAllowed as refusal:
-            return problem(409, detail=str(refusal))
+            t = words_of(request)
+            return problem(409, t, code=refusal.code, detail=sentence(refusal, t))
         except Missing:
-            return problem(404)
+            return problem(404, words_of(request))
 
     return refused
 
@@ -67,7 +67,7 @@ async def read_object(request: Request) -> dict[str, Any]:
         raise HTTPException(400)
     if unstorable := list(_with_nul(content)):
         raise InvalidAnnouncement(
-            Problem(field=name, reason=UNSTORABLE, remedy=MEND_UNSTORABLE) for name in unstorable
+            Problem(field=name, code=RequestCode.NUL_CHARACTER) for name in unstorable
         )
     return content
 
@@ -92,8 +92,7 @@ def read_model(model: type[Model], content: Mapping[str, Any]) -> Model:
         raise InvalidAnnouncement(
             Problem(
                 field=".".join(str(part) for part in detail["loc"]),
-                reason="Isi ini kurang, tidak dikenal, atau salah bentuknya.",
-                remedy="Lihat /api/v1/openapi.json.",
+                code=RequestCode.MALFORMED,
             )
             for detail in error.errors(include_url=False)
         ) from None
@@ -148,5 +147,15 @@ def _said(stored: Stored) -> Mapping[str, str]:
     return {"id": stored.id, "code": stored.code, "status": stored.status, "url": stored.url}
 
 
-def _item(refused: Problem) -> dict[str, str]:
-    return {"field": refused.field, "reason": refused.reason, "remedy": refused.remedy}
+def _invalid(request: Request, problems: Sequence[Problem]) -> Response:
+    t = words_of(request)
+    return problem(422, t, problems=[_item(worded(refused, t), t) for refused in problems])
+
+
+def _item(refused: WordedProblem, t: Words) -> dict[str, str]:
+    return {
+        "field": refused.field,
+        "code": refused.code,
+        "reason": refused.reason,
+        "remedy": refused.remedy or sentence(Phrase(code=Hint.MEND_AND_REPEAT), t),
+    }

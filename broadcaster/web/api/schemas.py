@@ -176,6 +176,7 @@ class ProblemItem(BaseModel):
     """One thing to mend."""
 
     field: str
+    code: str = Field(description="Why, as a word that stays the same in every language.")
     reason: str
     remedy: str
 
@@ -187,4 +188,5 @@ class ProblemDetails(BaseModel):
     title: str
     status: int
     detail: str
+    code: str = Field("", description="Why, where an act is refused as a whole.")
     problems: list[ProblemItem] = Field(default_factory=list)

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from broadcaster.app import App
 from broadcaster.domain.audit_acts import Act
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.store import audit
 from broadcaster.web.api.requests import as_json, read_model, read_object, refusing
 from broadcaster.web.api.schemas import NewSubscriber
@@ -55,7 +55,7 @@ def _row(app: App, given: NewSubscriber) -> Row:
     row = next(importing.read_records([record], COLUMNS, app.tree, topics, parsers, now=now))
     if isinstance(row, BadRow):
         raise InvalidAnnouncement(
-            Problem(field=bad.column, reason=bad.reason, remedy="Perbaiki, lalu kirim lagi.")
+            Problem(field=bad.column, code=bad.code, parameters=bad.parameters)
             for bad in row.problems
         )
     return row

@@ -2,6 +2,7 @@
 under /api.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
@@ -12,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broadcaster.runtime.i18n import LANGUAGES, words
+from broadcaster.runtime.i18n import LANGUAGES, Words, words
 from broadcaster.runtime.password_hashing import RETRY_SECONDS
 from broadcaster.web.base import pages
 from broadcaster.web.base.bulkhead import BUSY
@@ -22,6 +23,9 @@ WORDED = frozenset({400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503})
 """Statuses with words of their own; any other is worded as its class (400 or 500)."""
 ErrorPages = dict[tuple[int, str, bool, str], pages.Rendered]
 """The pages of one web process, each rendered once: refusing many must cost next to nothing."""
+_LANGUAGE_RANGE = re.compile(
+    r"(?P<lang>[a-z]{2})(?:-[a-z0-9-]+)? *(?:; *q=(?P<weight>[01](?:\.\d{0,3})?))?"
+)
 BUSY_WORDS = ("error.busy.title", "error.busy.advice")
 
 
@@ -53,7 +57,7 @@ def answer(
     crowd out.
     """
     if request.url.path.startswith("/api/"):
-        return problem(status, headers=headers)
+        return problem(status, words_of(request), headers=headers)
     newsroom = request.url.path.startswith("/redaksi/")
     worded = f"staff.{status}" if newsroom and status in (401, 403) else str(_worded(status))
     title, advice = BUSY_WORDS if busy else (f"error.{worded}.title", f"error.{worded}.advice")
@@ -78,22 +82,45 @@ def _rendered(
     )
 
 
+def words_of(request: Request) -> Words:
+    """The words that a program asks for by Accept-Language; Indonesian where it asks for none of
+    ours.
+    """
+    return words(_accepted(request.headers.get("accept-language", "")))
+
+
+def _accepted(header: str) -> str:
+    """The language of ours with the highest weight in an Accept-Language header; the first named
+    wins a tie, "" for none.
+    """
+    weights: dict[str, float] = {}
+    for part in header.lower().split(","):
+        match = _LANGUAGE_RANGE.fullmatch(part.strip())
+        if match is not None and match["lang"] in LANGUAGES:
+            weights.setdefault(match["lang"], float(match["weight"] or 1))
+    best = max(weights, key=lambda lang: weights[lang], default="")
+    return best if best and weights[best] > 0 else ""
+
+
 def problem(
     status: int,
+    t: Words,
     *,
+    code: str = "",
     detail: str = "",
     problems: Sequence[Mapping[str, Any]] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Problem details; `problems` lists {field, reason, remedy} of everything to mend."""
-    said = words("id")
+    """Problem details; `problems` lists {field, code, reason, remedy} of everything to mend."""
     content: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail
-        or f"{said(f'error.{_worded(status)}.title')} {said(f'error.{_worded(status)}.api')}".strip(),
+        or f"{t(f'error.{_worded(status)}.title')} {t(f'error.{_worded(status)}.api')}".strip(),
     }
+    if code:
+        content["code"] = code
     if problems:
         content["problems"] = list(problems)
     return Response(

@@ -39,7 +39,9 @@ async def turn_on(request: Request) -> Response:
         secret = own_account.begun_second_factor(app.vault, actor, sealed)
     except BadAccount as refused:
         return _setup(
-            request, *own_account.begin_second_factor(app.vault, actor), problem=str(refused)
+            request,
+            *own_account.begin_second_factor(app.vault, actor),
+            problem=frame.sentence(request, refused),
         )
     confirmed = await confirm_password(request, text_of(form, "sandi"))
     if confirmed.problem:
@@ -63,7 +65,9 @@ async def turn_on(request: Request) -> Response:
             )
         )
     except BadAccount as refused:
-        return _setup(request, secret, sealed, problem=str(refused), field="kode")
+        return _setup(
+            request, secret, sealed, problem=frame.sentence(request, refused), field="kode"
+        )
     return _codes(request, codes, fresh=True)
 
 

@@ -33,7 +33,7 @@ async def change(request: Request) -> Response:
     except BadAccount as refused:
         return await account.page(
             request,
-            problem=str(refused),
+            problem=frame.sentence(request, refused),
             mail=typed,
             status=503 if isinstance(refused, NotSent) else 422,
         )
@@ -75,7 +75,9 @@ async def confirm(request: Request) -> Response:
             app.vault, actor, _unpacked(begun), text_of(form, "kode")
         )
     except BadAccount as refused:
-        return _asked(request, text_of(form, "kabar"), begun, problem=str(refused))
+        return _asked(
+            request, text_of(form, "kabar"), begun, problem=frame.sentence(request, refused)
+        )
     await app.database.write(own_account.change_mail, app.vault, actor, mail)
     return done("kabar")
 

@@ -37,7 +37,7 @@ async def change(request: Request) -> Response:
             partial(own_account.hash_new_password, confirmed.stored, *typed, actor.account)
         )
     except BadAccount as refused:
-        return _form(request, field="baru", problem=str(refused))
+        return _form(request, field="baru", problem=frame.sentence(request, refused))
     await app.database.write(
         own_account.change_password, actor, hashed, session=session_of(request).id
     )

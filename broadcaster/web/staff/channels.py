@@ -128,7 +128,7 @@ async def _acted(request: Request, act: Callable[[], Awaitable[Any]], said: str)
         channel_controls.require_channels(frame.desk_of(request))
         await act()
     except NotAllowed as refused:
-        return await _page(request, problem=str(refused), status=409)
+        return await _page(request, problem=frame.sentence(request, refused), status=409)
     return RedirectResponse(f"{ADDRESS}?selesai={said}", 303)
 
 

@@ -12,11 +12,13 @@ from starlette.requests import Request
 from broadcaster.app import App
 from broadcaster.domain import editorial_hints as advice
 from broadcaster.domain import placeholders
-from broadcaster.domain.fields import Fields, InvalidAnnouncement, Problem, read_leniently
+from broadcaster.domain.fields import Fields, read_leniently
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.newsroom import previews
 from broadcaster.newsroom.approvals import examined
 from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing import hold_ups, placeholder_check
+from broadcaster.runtime.refusal_words import WordedProblem, worded
 from broadcaster.store import announcement_lists, announcements
 from broadcaster.web.base.authorization import app_of
 from broadcaster.web.staff import frame, refusals
@@ -28,12 +30,21 @@ class Checks:
     wait, said before all else.
     """
 
-    problems: tuple[Problem, ...]
-    advice: tuple[Problem, ...]
-    waits: tuple[Problem, ...] = ()
+    problems: tuple[WordedProblem, ...]
+    advice: tuple[WordedProblem, ...]
+    waits: tuple[WordedProblem, ...] = ()
 
 
 NOTHING = Checks(problems=(), advice=())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Findings:
+    """Checks before they are worded."""
+
+    problems: tuple[Problem, ...]
+    advice: tuple[Problem, ...]
+    waits: tuple[Problem, ...]
 
 
 async def of(
@@ -57,19 +68,24 @@ async def of(
     known, left_open = await app.database.read(read)
     looked = await previews.beside(lambda: _looked(desk, form, fields, known, left_open))
     problems = [
-        problem for problem in looked.problems if tried or problem.reason != refusals.MISSING
+        problem for problem in looked.problems if tried or problem.code not in refusals.MISSING
     ]
-    return Checks(problems=refusals.worded(problems, t), advice=looked.advice, waits=looked.waits)
+    return Checks(
+        problems=refusals.worded(problems, t),
+        advice=tuple(worded(problem, t) for problem in looked.advice),
+        waits=tuple(worded(problem, t) for problem in looked.waits),
+    )
 
 
-async def waits(request: Request) -> tuple[Problem, ...]:
+async def waits(request: Request) -> tuple[WordedProblem, ...]:
     """Which channels would let an emergency wait, were it published now."""
     app, now = app_of(request), app_of(request).clock()
     fields = read_leniently({"level": "emergency"})[0]
     known = await app.database.read(
         lambda connection: _known(connection, app, fields, now.timestamp(), "")
     )
-    return tuple(advice.waits(fields, now, known))
+    t = frame.words_of(request)
+    return tuple(worded(problem, t) for problem in advice.waits(fields, now, known))
 
 
 def _known(
@@ -89,7 +105,7 @@ def _looked(
     fields: Fields,
     known: advice.Known,
     left_open: Collection[str],
-) -> Checks:
+) -> _Findings:
     problems: tuple[Problem, ...] = ()
     try:
         examined(desk.press, form, desk.now)
@@ -105,4 +121,4 @@ def _looked(
     waiting = tuple(advice.waits(fields, desk.now, known)) if fields.level == "emergency" else ()
     advised = advice.advise(fields, now=desk.now, known=known)
     told = tuple(one for one in advised if one.field not in broken and one not in waiting)
-    return Checks(problems=problems, advice=told, waits=waiting)
+    return _Findings(problems=problems, advice=told, waits=waiting)

@@ -14,11 +14,13 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from broadcaster.app import App
 from broadcaster.domain import channel_overrides
 from broadcaster.domain.codes import normalise_code
-from broadcaster.domain.fields import BODY_LIMIT, VERDICTS, InvalidAnnouncement, Problem
+from broadcaster.domain.fields import BODY_LIMIT, VERDICTS
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusals import InvalidAnnouncement, Refusal
 from broadcaster.media.images import UPLOAD_BYTES
 from broadcaster.newsroom import previews as previewing
 from broadcaster.newsroom.forms import EDITABLE, Outdated, form_of
+from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store.announcements import Announcement
 from broadcaster.web.base.area_groups import groups
 from broadcaster.web.base.authorization import account_of, app_of
@@ -278,7 +280,7 @@ async def _page(
     form: dict[str, Any],
     *,
     training: bool,
-    problems: Sequence[Problem] = (),
+    problems: Sequence[WordedProblem] = (),
     status: int = 200,
     sent: Mapping[str, Any] | None = None,
     both: saving.Conflict | None = None,
@@ -383,11 +385,11 @@ def places(request: Request) -> list[Place]:
     return sorted(listed, key=lambda place: (place.row, place.column))
 
 
-def _said(request: Request, refused: Exception) -> Sequence[Problem]:
+def _said(request: Request, refused: Refusal | InvalidAnnouncement) -> Sequence[WordedProblem]:
     """What is wrong; where somebody else was faster, the page still holds what was typed, and
     loading it again would not.
     """
     t = frame.words_of(request)
     if isinstance(refused, Outdated):
-        return (Problem(field="", reason=t("staff.conflict.kept"), remedy=""),)
+        return (WordedProblem(field="", reason=t("staff.conflict.kept")),)
     return refusals.of(refused, t)

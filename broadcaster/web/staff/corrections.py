@@ -14,11 +14,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broadcaster.domain.accounts import Account
-from broadcaster.domain.fields import VERDICTS, Fields, InvalidAnnouncement, Problem, read_leniently
+from broadcaster.domain.fields import VERDICTS, Fields, read_leniently
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusal_codes import StepCode
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.newsroom import corrections
 from broadcaster.publishing import publications
 from broadcaster.runtime.i18n import Words, words
+from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store import announcements, drafts
 from broadcaster.store.announcements import Announcement, EditionRow
 from broadcaster.store.drafts import Proposal, Version
@@ -59,7 +62,7 @@ class Shown:
     reason: str = ""
     changes: Sequence[Difference] | None = None
     seen: str = ""
-    problems: Sequence[Problem] = ()
+    problems: Sequence[WordedProblem] = ()
     refusal: str = ""
     status: int = 200
 
@@ -88,7 +91,7 @@ async def correct(request: Request) -> Response:
             )
             changes = _changes(request, row.fields, checked.fields)
             if not changes:
-                raise NotAllowed(words("id")("staff.send.same"))
+                raise NotAllowed(StepCode.SAME_AS_PUBLISHED)
             return await _show(request, "correction", replace(shown, changes=changes, seen=seen))
         await app.database.write(corrections.propose_correction, desk, row.id, form, reason=reason)
     except (InvalidAnnouncement, NotAllowed) as refused:
@@ -218,7 +221,14 @@ async def _judged(request: Request, row: Announcement, stored: _Stored) -> Judge
     desk = frame.desk_of(request)
     writers = {stored.waiting.actor} if stored.waiting is not None else set()
     return await app_of(request).database.read(
-        judgement, desk.press, row, desk.account, writers, desk.now, stored.after
+        judgement,
+        desk.press,
+        row,
+        desk.account,
+        writers,
+        desk.now,
+        frame.words_of(request),
+        stored.after,
     )
 
 
@@ -305,9 +315,12 @@ async def _decide(
 async def _refused(
     request: Request, change: Change, shown: Shown, refused: InvalidAnnouncement | NotAllowed
 ) -> Response:
-    given = refused.problems if isinstance(refused, InvalidAnnouncement) else ()
-    problems = refusals.worded(given, frame.words_of(request))
-    refusal = "" if problems else str(refused)
+    problems: tuple[WordedProblem, ...] = ()
+    refusal = ""
+    if isinstance(refused, InvalidAnnouncement):
+        problems = refusals.worded(refused.problems, frame.words_of(request))
+    else:
+        refusal = frame.sentence(request, refused)
     status = 422 if problems else frame.status_of(refused)
     return await _show(
         request, change, replace(shown, problems=problems, refusal=refusal, status=status)

@@ -9,10 +9,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
 from broadcaster.domain.hazards import HAZARDS, Hazard
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.newsroom import emergencies
+from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store import announcement_lists
 from broadcaster.web.base.area_groups import groups
 from broadcaster.web.base.authorization import account_of, app_of
@@ -98,7 +99,7 @@ async def _page(
     request: Request,
     hazard: Hazard,
     form: Mapping[str, Any],
-    problems: Sequence[Problem] = (),
+    problems: Sequence[WordedProblem] = (),
     status: int = 200,
     *,
     sent_id: str = "",

@@ -12,11 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcaster.domain.accounts import Account, Right
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
 from broadcaster.domain.lifecycle import OwnWork
+from broadcaster.domain.refusals import InvalidAnnouncement, Refusal
 from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing.press import Press
+from broadcaster.runtime import refusal_words
 from broadcaster.runtime.i18n import Words, words
+from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.web.base import pages
 from broadcaster.web.base.authorization import account_of, app_of, client_of
 from broadcaster.web.base.middleware import FRAMED_CSP
@@ -90,9 +92,14 @@ def words_of(request: Request) -> Words:
     return words(pages.lang_of(request))
 
 
-def stale(request: Request) -> Problem:
+def sentence(request: Request, refused: Refusal) -> str:
+    """Say in the visitor's language why something is refused."""
+    return refusal_words.sentence(refused, words_of(request))
+
+
+def stale(request: Request) -> WordedProblem:
     """What a form says that was sent with the token of an earlier session."""
-    return Problem(field="", reason=words_of(request)("staff.session.stale"), remedy="")
+    return WordedProblem(field="", reason=words_of(request)("staff.session.stale"))
 
 
 def clock_text(moment: datetime) -> str:

@@ -9,6 +9,8 @@ from sqlalchemy import Connection
 from broadcaster.domain.accounts import Account
 from broadcaster.domain.fields import Fields
 from broadcaster.publishing.press import Press
+from broadcaster.runtime.i18n import Words
+from broadcaster.runtime.refusal_words import sentence
 from broadcaster.staff import second_person
 from broadcaster.store.announcements import Announcement
 
@@ -34,6 +36,7 @@ def judgement(
     account: Account,
     writers: Collection[str],
     now: datetime,
+    t: Words,
     changed: Fields | None = None,
 ) -> Judgement:
     """As the decision itself asks it, so that nobody is offered what they are refused; `changed`:
@@ -50,8 +53,6 @@ def judgement(
     if any(one.id == account.id for one in people):
         return Judgement(may=True, others=others)
     judges = account.may("approve") and account.actor not in writers
-    return Judgement(
-        may=False,
-        why=second_person.barred(connection, account, writers, now) if judges else "",
-        others=others,
-    )
+    refusal = second_person.barred(connection, account, writers, now) if judges else None
+    why = sentence(refusal, t) if refusal is not None else ""
+    return Judgement(may=False, why=why, others=others)

@@ -15,8 +15,8 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from broadcaster.domain.fields import InvalidAnnouncement
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.store import form_acts
 from broadcaster.web.base import csrf
 from broadcaster.web.base.authorization import account_of, app_of

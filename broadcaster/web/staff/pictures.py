@@ -9,7 +9,8 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from broadcaster.domain.fields import InvalidAnnouncement, Problem
+from broadcaster.domain.refusal_codes import PictureCode
+from broadcaster.domain.refusals import InvalidAnnouncement, Problem
 from broadcaster.media import library
 from broadcaster.media.images import UPLOAD_BYTES, BadPicture
 from broadcaster.media.library import NotKept, Stored
@@ -44,12 +45,12 @@ async def upload(request: Request) -> Response:
     try:
         stored = await _stored(request, await request.form(max_files=1))
         if stored is None:
-            raise BadPicture("Belum ada gambar yang dipilih. Pilih satu, lalu unggah.")
+            raise BadPicture(PictureCode.PICTURE_MISSING)
     except BadPicture as refused:
         status = 503 if isinstance(refused, NotKept) else 422
         if plain:
-            return JSONResponse({"problem": str(refused)}, status)
-        return await _page(request, problem=str(refused), status=status)
+            return JSONResponse({"problem": frame.sentence(request, refused)}, status)
+        return await _page(request, problem=frame.sentence(request, refused), status=status)
     if plain:
         return JSONResponse(_shape(stored), 201)
     return RedirectResponse(f"{ADDRESS}?baru={stored.id}", 303)
@@ -65,9 +66,8 @@ async def taken(request: Request, data: FormData) -> Mapping[str, str]:
     try:
         stored = await _stored(request, data)
     except BadPicture as refused:
-        reason, _, remedy = str(refused).partition(". ")
         raise InvalidAnnouncement(
-            [Problem(field="image", reason=f"{reason.rstrip('.')}.", remedy=remedy)]
+            [Problem(field="image", code=refused.code, parameters=refused.parameters)]
         ) from refused
     return {"image": stored.url} if stored is not None else {}
 

@@ -12,8 +12,9 @@ from starlette.responses import RedirectResponse, Response
 
 from broadcaster.app import App
 from broadcaster.domain import channel_overrides
-from broadcaster.domain.fields import Fields, InvalidAnnouncement, Override, Problem, Translation
+from broadcaster.domain.fields import Fields, Override, Translation
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.newsroom import drafts as newsroom
 from broadcaster.newsroom import forms, release, review
 from broadcaster.newsroom import previews as previewing
@@ -21,6 +22,7 @@ from broadcaster.newsroom.desk import Desk
 from broadcaster.publishing import publications
 from broadcaster.publishing.press import Stored
 from broadcaster.runtime.i18n import Words
+from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store import drafts
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.drafts import Version
@@ -104,7 +106,7 @@ async def show(request: Request) -> Response:
 async def _page(
     request: Request,
     row: Announcement,
-    problems: tuple[Problem, ...] = (),
+    problems: tuple[WordedProblem, ...] = (),
     status: int = 200,
     *,
     reason: str = "",
@@ -115,7 +117,9 @@ async def _page(
         lambda: previewing.look(app, form, announcement=row.id, code=row.code)
     )
     versions, names = await app.database.read(_people, row, frame.words_of(request))
-    judged = await app.database.read(_judgement, frame.desk_of(request), row)
+    judged = await app.database.read(
+        _judgement, frame.desk_of(request), row, frame.words_of(request)
+    )
     looked = (
         await checks.of(request, form, row.id) if row.state in forms.EDITABLE else checks.NOTHING
     )
@@ -151,9 +155,9 @@ async def _page(
     )
 
 
-def _judgement(connection: Connection, desk: Desk, row: Announcement) -> Judgement:
+def _judgement(connection: Connection, desk: Desk, row: Announcement, t: Words) -> Judgement:
     writers = drafts.editors(connection, row.id) | {row.submitted_by}
-    return judgement(connection, desk.press, row, desk.account, writers, desk.now)
+    return judgement(connection, desk.press, row, desk.account, writers, desk.now, t)
 
 
 def _people(

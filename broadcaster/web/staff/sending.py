@@ -163,7 +163,7 @@ async def _acted(
         await app.database.write(require_steering, desk, row.id)
         await act(row)
     except NotAllowed as refused:
-        return await _page(request, row, problem=str(refused), status=409)
+        return await _page(request, row, problem=frame.sentence(request, refused), status=409)
     watching_of(request).forget(row.id)
     return RedirectResponse(f"/redaksi/pengiriman/{row.id}?selesai={name}", 303)
 

@@ -10,10 +10,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broadcaster.app import App
-from broadcaster.domain.fields import InvalidAnnouncement, Problem, read_leniently
+from broadcaster.domain.fields import read_leniently
 from broadcaster.domain.lifecycle import NotAllowed
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.newsroom import forms
 from broadcaster.newsroom import templates as recurring
+from broadcaster.runtime.refusal_words import WordedProblem
 from broadcaster.store import templates as store
 from broadcaster.store.announcements import Announcement
 from broadcaster.store.templates import Template
@@ -139,7 +141,7 @@ def _card(app: App, template: Template) -> Card:
 async def _page(
     request: Request,
     *,
-    problems: Sequence[Problem] = (),
+    problems: Sequence[WordedProblem] = (),
     status: int = 200,
     source: Announcement | None = None,
     renamed: int = 0,

@@ -74,7 +74,9 @@ async def reset_password(request: Request) -> Response:
             lambda _: "reset",
         )
     except NotAllowed as refused:
-        return await person_page(request, person, problem=str(refused), status=409)
+        return await person_page(
+            request, person, problem=frame.sentence(request, refused), status=409
+        )
     if reset.made is None:
         return RedirectResponse(f"{ADDRESS}/{person.id}?selesai=sekali", 303)
     return frame.page(
@@ -86,5 +88,7 @@ async def _acted(request: Request, person: Account, act: Awaitable[Any], said: s
     try:
         await act
     except (BadAccount, NotAllowed) as refused:
-        return await person_page(request, person, problem=str(refused), status=409)
+        return await person_page(
+            request, person, problem=frame.sentence(request, refused), status=409
+        )
     return RedirectResponse(f"{ADDRESS}/{person.id}?selesai={said}", 303)

@@ -124,7 +124,7 @@ async def create(request: Request) -> Response:
             lambda one: str(one.id),
         )
     except BadAccount as refused:
-        return await _new(request, typed, problem=str(refused))
+        return await _new(request, typed, problem=frame.sentence(request, refused))
     if added.made is None:
         return RedirectResponse(f"{ADDRESS}/{added.result}?selesai=sekali", 303)
     return frame.page(
@@ -145,7 +145,9 @@ async def save(request: Request) -> Response:
             administration.change, actor_of(request), person.id, typed.read(app), vault=app.vault
         )
     except (BadAccount, NotAllowed) as refused:
-        return await person_page(request, person, typed=typed, problem=str(refused), status=422)
+        return await person_page(
+            request, person, typed=typed, problem=frame.sentence(request, refused), status=422
+        )
     return RedirectResponse(f"{ADDRESS}/{person.id}?selesai=simpan", 303)
 
 

@@ -17,6 +17,7 @@ from broadcaster.store.database import Database
 from subscribers.vault import Vault
 from support.desk import later
 from support.staffing import person
+from support.wording import refuses
 
 VAULT = Vault(b"a secret of sixteen bytes")
 
@@ -45,9 +46,9 @@ def test_no_second_account_gets_a_name_that_looks_like_the_first(
     database: Database, other: str
 ) -> None:
     database.write_now(accounts.add, person("budi.santoso"), at=1.0)
-    with pytest.raises(BadAccount, match=r"terlalu mirip dengan budi\.santoso"):
+    with refuses(BadAccount, match=r"terlalu mirip dengan budi\.santoso"):
         database.write_now(accounts.add, person(other), at=2.0)
-    with pytest.raises(BadAccount, match="sudah ada"):
+    with refuses(BadAccount, match="sudah ada"):
         database.write_now(accounts.add, person("budi.santoso"), at=2.0)
 
 
@@ -81,12 +82,12 @@ def test_no_second_active_account_is_called_the_same(database: Database) -> None
         Particulars(full_name="budi sant0so", roles=("author",)),
     )
     budi = database.write_now(administration.hire, keeper, "budi", first, hashed="x")
-    with pytest.raises(BadAccount, match=r"terlalu mirip dengan, akun budi \(Budi Santoso\)"):
+    with refuses(BadAccount, match=r"terlalu mirip dengan, akun budi \(Budi Santoso\)"):
         database.write_now(administration.hire, keeper, "lain", second, hashed="x")
     dewi = database.write_now(
         administration.hire, keeper, "dewi", replace(second, full_name="Dewi"), hashed="x"
     )
-    with pytest.raises(BadAccount, match="Tambahkan gelar"):
+    with pytest.raises(BadAccount, match="full_name_taken"):
         database.write_now(administration.change, keeper, dewi.id, second, vault=VAULT)
     database.write_now(administration.disable, keeper, budi.id)
     database.write_now(administration.change, keeper, dewi.id, second, vault=VAULT)

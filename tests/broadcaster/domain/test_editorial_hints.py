@@ -10,6 +10,7 @@ from broadcaster.domain.fields import Fields
 from broadcaster.domain.waiting import Shut
 from channels.base.moments import WIB
 from support.desk import EMERGENCY, NOTICE
+from support.wording import worded
 
 MORNING = datetime(2026, 11, 25, 7, 43, tzinfo=WIB)
 NIGHT = datetime(2026, 11, 25, 21, 0, tzinfo=WIB)
@@ -17,7 +18,7 @@ NIGHT = datetime(2026, 11, 25, 21, 0, tzinfo=WIB)
 
 def said(raw: dict[str, Any], *, now: datetime = MORNING, known: Known | None = None) -> list[str]:
     """The fields that something is said of."""
-    found = advise(Fields.read(raw), now=now, known=known or Known())
+    found = worded(advise(Fields.read(raw), now=now, known=known or Known()))
     assert all(one.reason.endswith(".") and one.remedy.endswith(".") for one in found)
     return [one.field for one in found]
 
@@ -84,16 +85,13 @@ def test_links_that_nobody_can_follow_are_pointed_out(target: str) -> None:
     assert said({**NOTICE, "overrides": {"whatsapp": {"body": text}}}) == [
         "overrides.whatsapp.body"
     ]
-    [problem] = advise(Fields.read({**NOTICE, "body": text}), now=MORNING, known=Known())
+    [problem] = worded(advise(Fields.read({**NOTICE, "body": text}), now=MORNING, known=Known()))
     assert f'"{target}"' in problem.reason
 
 
 def test_a_path_of_our_own_site_is_said_to_be_completed() -> None:
-    [problem] = advise(
-        Fields.read({**NOTICE, "body": "Lihat [denah](/media/denah.pdf)."}),
-        now=MORNING,
-        known=Known(),
-    )
+    fields = Fields.read({**NOTICE, "body": "Lihat [denah](/media/denah.pdf)."})
+    [problem] = worded(advise(fields, now=MORNING, known=Known()))
     assert problem.reason == 'Tautan "/media/denah.pdf" dilengkapi dengan alamat situs ini.'
 
 

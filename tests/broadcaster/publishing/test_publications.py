@@ -32,6 +32,7 @@ from broadcaster.store.tables import announcement, edition, edition_area, run
 from subscribers.areas import AreaTree
 from support import desk, world
 from support.desk import NOW, checked, count, later, press
+from support.wording import refuses
 
 PRESS = press()
 
@@ -279,7 +280,7 @@ def test_a_draft_can_be_changed_until_it_is_published(database: Database) -> Non
         actor=NamedActor(name="cli", now=NOW),
         announcement_id=draft.id,
     )
-    with pytest.raises(NotAllowed, match="terbit"):
+    with refuses(NotAllowed, match="terbit"):
         database.write_now(
             publications.save_draft,
             PRESS,
@@ -309,7 +310,7 @@ def test_a_stored_draft_is_held_against_the_rules_of_the_day(database: Database)
     draft = database.write_now(
         publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
     )
-    with pytest.raises(InvalidAnnouncement, match="sudah lewat"):
+    with refuses(InvalidAnnouncement, match="sudah lewat"):
         database.write_now(
             publications.publish_stored,
             PRESS,
@@ -321,7 +322,7 @@ def test_a_stored_draft_is_held_against_the_rules_of_the_day(database: Database)
 
 
 def test_an_unknown_announcement_is_told_so(database: Database) -> None:
-    with pytest.raises(NotAllowed, match="tidak ada"):
+    with refuses(NotAllowed, match="tidak ada"):
         database.write_now(
             publications.publish_stored, PRESS, "f" * 32, actor=NamedActor(name="dewi", now=NOW)
         )
@@ -367,7 +368,7 @@ def test_a_schedule_stores_no_edition_until_its_time(database: Database) -> None
 
 
 def test_a_schedule_without_a_time_is_refused(database: Database) -> None:
-    with pytest.raises(InvalidAnnouncement, match="publish_at"):
+    with refuses(InvalidAnnouncement, match="publish_at"):
         database.write_now(
             publications.schedule, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
         )
@@ -639,7 +640,7 @@ def test_an_ended_announcement_can_be_corrected_and_is_published_again(database:
 
 def test_a_correction_without_a_change_or_a_reason_is_refused(database: Database) -> None:
     original = publish(database)
-    with pytest.raises(NotAllowed, match="sama"):
+    with refuses(NotAllowed, match="sama"):
         database.write_now(
             corrections.correct,
             PRESS,
@@ -654,7 +655,7 @@ def test_a_correction_without_a_change_or_a_reason_is_refused(database: Database
         ("...", "Belum diisi"),
         ("x" * 301, "Kelebihan 1 karakter"),
     ):
-        with pytest.raises(InvalidAnnouncement, match=said):
+        with refuses(InvalidAnnouncement, match=said):
             database.write_now(
                 corrections.correct,
                 PRESS,
@@ -663,7 +664,7 @@ def test_a_correction_without_a_change_or_a_reason_is_refused(database: Database
                 reason=reason,
                 actor=NamedActor(name="dewi", now=NOW),
             )
-    with pytest.raises(InvalidAnnouncement, match="publish_at"):
+    with refuses(InvalidAnnouncement, match="publish_at"):
         correct(database, original, NOW, publish_at="2026-11-25 12:00")
     assert count(database, edition) == 1
 
@@ -672,9 +673,9 @@ def test_a_draft_can_be_neither_corrected_nor_withdrawn(database: Database) -> N
     draft = database.write_now(
         publications.save_draft, PRESS, checked(), actor=NamedActor(name="rina", now=NOW)
     )
-    with pytest.raises(NotAllowed, match="draf, jadi tidak dapat diralat"):
+    with refuses(NotAllowed, match="draf, jadi tidak dapat diralat"):
         correct(database, draft, NOW)
-    with pytest.raises(NotAllowed, match="draf, jadi tidak dapat dicabut"):
+    with refuses(NotAllowed, match="draf, jadi tidak dapat dicabut"):
         database.write_now(
             corrections.withdraw,
             PRESS,
@@ -730,9 +731,9 @@ def test_a_withdrawal_goes_where_the_original_went_and_ends_the_announcement(
 def test_what_is_withdrawn_stays_withdrawn(database: Database) -> None:
     original = publish(database)
     withdraw(database, original, later(hours=1))
-    with pytest.raises(NotAllowed, match=r"sudah dicabut pada 25 Nov 2026 08\.43 WIB"):
+    with refuses(NotAllowed, match=r"sudah dicabut pada 25 Nov 2026 08\.43 WIB"):
         withdraw(database, original, later(hours=2))
-    with pytest.raises(NotAllowed, match="sudah dicabut"):
+    with refuses(NotAllowed, match="sudah dicabut"):
         correct(database, original, later(hours=2))
     assert len(database.read_now(announcements.versions, original.id)) == 2
 

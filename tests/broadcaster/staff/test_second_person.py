@@ -25,6 +25,7 @@ from broadcaster.store.tables import edition
 from subscribers.vault import Vault
 from support.desk import EMERGENCY, NOTICE, later, press
 from support.staffing import person
+from support.wording import refuses
 
 VAULT = Vault(b"a secret of sixteen bytes")
 DAY = 24 * 3600.0
@@ -143,7 +144,7 @@ def test_an_account_that_the_author_made_does_not_approve_their_work_for_a_day(h
     hall.change("ani", "joko", after=-2 * DAY, roles=("admin", "author"))
     hall.hire("joko", "palsu", "approver")
     row = hall.submitted("joko", {**NOTICE, "expires": None})
-    with pytest.raises(
+    with refuses(
         NotIndependent, match=r"Joko, yang menyusun ini.*atau tunggu sampai 26 Nov 2026 07\.43 WIB"
     ):
         hall.approve(row, "palsu", after=DAY - 60)
@@ -159,7 +160,7 @@ def test_a_day_later_it_approves(hall: Hall) -> None:
 def test_one_administrator_with_two_made_accounts_publishes_nothing(hall: Hall) -> None:
     hall.hire("joko", "satu", "author")
     hall.hire("joko", "dua", "approver")
-    with pytest.raises(NotIndependent, match="Joko baru saja mengatur akun Anda dan akun Satu"):
+    with refuses(NotIndependent, match="Joko baru saja mengatur akun Anda dan akun Satu"):
         hall.approve(hall.submitted("satu"), "dua")
 
 
@@ -174,7 +175,7 @@ def test_makers_of_makers_count(hall: Hall) -> None:
 def test_who_made_the_author_does_not_approve_their_work(hall: Hall) -> None:
     hall.change("ani", "dewi", after=-2 * DAY, roles=("approver", "admin"))
     hall.hire("dewi", "boneka", "author")
-    with pytest.raises(NotIndependent, match="Anda baru saja mengatur akun Boneka"):
+    with refuses(NotIndependent, match="Anda baru saja mengatur akun Boneka"):
         hall.approve(hall.submitted("boneka"), "dewi")
     hall.approve(hall.submitted("boneka"), "eka")
 

@@ -322,6 +322,7 @@ async def test_a_nul_in_a_request_is_named_at_its_field(open_site: Running) -> N
     assert json.loads(answer.text)["problems"] == [
         {
             "field": "translations.en.title",
+            "code": "nul_character",
             "reason": "Memuat karakter NUL.",
             "remedy": "Hapus karakter itu, lalu kirim lagi.",
         }

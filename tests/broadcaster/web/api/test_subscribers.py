@@ -128,6 +128,20 @@ async def test_no_area_is_refused_however_it_is_written(
     assert "Wilayah kosong" in answer.text
 
 
+async def test_a_refusal_has_a_code_and_speaks_the_language_of_the_caller(site: Running) -> None:
+    token = await site.token("write")
+    row = {**ROW, "address": "rahasia"}
+    answer = await site.post(PATH, row, token, **{"Accept-Language": "en"})
+    assert json.loads(answer.text)["problems"] == [
+        {
+            "field": "address",
+            "code": "email_malformed",
+            "reason": "An e-mail address looks like this: nama@contoh.id",
+            "remedy": "Mend it and send it again.",
+        }
+    ]
+
+
 async def test_a_line_break_or_quote_never_makes_another_row(site: Running) -> None:
     token = await site.token("write")
     source = 'formulir"\nemail,lain@contoh.example,cimahi,,id,x,2026-11-03T09:00'

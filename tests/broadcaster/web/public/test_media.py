@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from broadcaster.domain.fields import InvalidAnnouncement
+from broadcaster.domain.refusals import InvalidAnnouncement
 from broadcaster.media import library
 from broadcaster.media.images import UPLOAD_BYTES, VARIANTS
 from broadcaster.newsroom import drafts, previews
@@ -33,6 +33,7 @@ from support import uploads
 from support.browsing import NOTICE, Answer, Running, running
 from support.staffing import Browser, form_token, signed_in
 from support.waiting import until
+from support.wording import worded
 
 ADDRESS = "/redaksi/gambar"
 GONE = timedelta(days=7, seconds=1)
@@ -420,7 +421,7 @@ async def test_a_picture_that_cannot_be_used_is_told_at_its_field(site: Running)
     request = composing(site, await signed_in(site, "rina", "author"))
     with pytest.raises(InvalidAnnouncement) as caught:
         await pictures.taken(request, chosen(uploads.SVG))
-    [problem] = caught.value.problems
+    [problem] = worded(caught.value)
     assert problem.field == "image"
     assert problem.reason == "Berkas ini bukan gambar JPEG, PNG, atau WebP."
     assert problem.remedy == "Simpan gambarnya sebagai JPEG atau PNG, lalu pilih lagi."
