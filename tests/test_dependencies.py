@@ -27,6 +27,7 @@ TOOLS = {
     "import-linter": "CI and tests/test_architecture.py run it",
     "lxml-stubs": "types for mypy",
     "mypy": "CI runs it",
+    "pytest-cov": "CI measures branches with it",
     "pytest-xdist": "addopts: -n",
     "ruff": "CI runs it",
     "setuptools": "builds the wheel in tests/test_packaging.py",

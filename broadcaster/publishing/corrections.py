@@ -34,10 +34,7 @@ def correct(
     NotAllowed, InvalidAnnouncement.
     """
     reason = reasons.read_public(connection, reason, link_hosts=press.allowed_hosts)
-    if checked.fields.publish_at is not None:
-        raise InvalidAnnouncement(
-            [Problem(field="publish_at", code=NewsroomCode.CORRECTION_SCHEDULED)]
-        )
+    _refuse_schedule(checked)
     row, previous = _published(connection, announcement_id, "correct", role)
     if checked.fields == row.fields:
         raise NotAllowed(StepCode.SAME_AS_PUBLISHED)
@@ -73,6 +70,13 @@ def correct(
     details = {"role": role, "reason": reason, "content": content}
     audit.append(connection, actor, Act.CORRECT, row.id, **edition_details(stored), **details)
     return stored
+
+
+def _refuse_schedule(checked: CheckedAnnouncement) -> None:
+    """Raise InvalidAnnouncement for a correction with a time of publication of its own."""
+    if checked.fields.publish_at is not None:
+        problem = Problem(field="publish_at", code=NewsroomCode.CORRECTION_SCHEDULED)
+        raise InvalidAnnouncement([problem])
 
 
 def withdraw(

@@ -134,6 +134,6 @@ def test_numbers_kept_as_text_by_a_formula_are_those_numbers() -> None:
 
 
 def test_cells_from_no_file_are_refused_for_what_a_file_may_not_hold() -> None:
-    assert record_of(["email", "x" * 70_000]).problem == "Baris lebih dari 64 KiB."
-    assert "rusak" in record_of(["email", "x\ufffd"]).problem
+    assert problem_of(record_of(["email", "x" * 70_000])) == "Baris lebih dari 64 KiB."
+    assert "rusak" in problem_of(record_of(["email", "x\ufffd"]))
     assert record_of(["email", "a\nb", "'=x"]) == Record(line=1, cells=("email", "a\nb", "=x"))

@@ -3,6 +3,7 @@
 import pytest
 
 from broadcaster.domain.waiting import Cause, Hold, Shut
+from support.wording import worded
 
 UNTIL = 1_795_568_400.0
 """25 November 2026, 06.00 UTC, epoch seconds."""
@@ -20,10 +21,10 @@ UNTIL = 1_795_568_400.0
 def test_a_channel_that_is_shut_says_why_and_what_to_do(
     cause: Cause, until: float | None, reason: str
 ) -> None:
-    shut = Shut(label="WhatsApp", cause=cause, until=until)
-    assert reason in shut.reason
-    assert shut.reason.endswith(".")
-    assert shut.remedy.endswith(".")
+    (problem,) = worded([Shut(label="WhatsApp", cause=cause, until=until).problem])
+    assert reason in problem.reason
+    assert problem.reason.endswith(".")
+    assert problem.remedy.endswith(".")
 
 
 def test_each_kind_of_waiting_has_a_remedy_of_its_own() -> None:
@@ -32,8 +33,8 @@ def test_each_kind_of_waiting_has_a_remedy_of_its_own() -> None:
         ("halted", None),
         ("limited", UNTIL),
     ]
-    remedies = {Shut(label="Email", cause=cause, until=until).remedy for cause, until in kinds}
-    assert len(remedies) == len(kinds)
+    problems = [Shut(label="Email", cause=cause, until=until).problem for cause, until in kinds]
+    assert len({problem.remedy for problem in worded(problems)}) == len(kinds)
 
 
 def test_a_hold_as_the_api_gives_it() -> None:
