@@ -153,7 +153,7 @@ def test_ci_and_make_run_the_same_linters() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     recipe = makefile[makefile.index("\ncheck:") : makefile.index("\nfast:")]
     linters = re.findall(r"^\t\$\(BIN\)/(.+)$", recipe, re.MULTILINE)
-    of_ci = re.findall(r'^"\$bin/((?!python ).+)$', script, re.MULTILINE)
+    of_ci = re.findall(r'^"\$bin/((?!python").+)$', script, re.MULTILINE)
     assert linters == [line.replace('"', "") for line in of_ci]
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     entries = [hook["entry"] for repo in hooks["repos"] for hook in repo["hooks"]]
