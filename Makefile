@@ -22,8 +22,8 @@ check: $(READY) ## lint, format, types and imports, as CI does
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fast: $(READY) ## tests that need no browser, PostgreSQL, faults or packaging
-	$(BIN)/python -m pytest -q -m "not browser and not postgres and not faults and not packaging"
+fast: $(READY) ## quick tests: no browser, PostgreSQL, faults or packaging, nothing slow
+	$(BIN)/python -m pytest -q -m "not browser and not postgres and not faults and not packaging and not slow"
 
 test: $(READY) ## all tests; those whose programs are not installed skip
 	$(BIN)/python -m pytest -q
