@@ -1,7 +1,6 @@
 # ruff: noqa: S105  names of acts, no secrets
-"""The acts that the audit log knows: a closed vocabulary. A value is what stands in the database
-and in exports, so it never changes; words for people are in the catalogue (staff.act.*,
-staff.audit.act.*).
+"""Acts recorded in the audit log: a closed vocabulary. The value is stored in the database and in
+exports, so it never changes; labels are in the catalogue (staff.act.*, staff.audit.act.*).
 """
 
 from enum import StrEnum, unique
@@ -9,7 +8,7 @@ from enum import StrEnum, unique
 
 @unique
 class Act(StrEnum):
-    """Something that was done, by a person, a program or the clock."""
+    """An act of a person, a program or the clock."""
 
     # an announcement on its way to residents
     CREATE = "create"  # a draft was begun

@@ -1,5 +1,5 @@
-"""What a careful colleague would point out before an announcement goes out; nothing here refuses
-anything. Pure.
+"""Editorial hints: doubtful points of an announcement before it is published; none of them refuses
+it. Pure.
 """
 
 import re
@@ -19,11 +19,11 @@ from channels.base.moments import WIB, clock
 from channels.base.rendering import plain
 
 QUIET_FROM, QUIET_UNTIL = 21, 5
-"""Hours of WIB in which most residents sleep."""
+"""Hours (WIB) between which most residents sleep."""
 SAME_TITLE = timedelta(hours=24)
-"""Within this time a second announcement with the same title is probably the same one."""
+"""Period within which a second announcement with the same title is probably a duplicate."""
 _SHOUTED_LETTERS = 12
-"""A title with at least so many letters, all of them capitals, shouts; shorter ones are names."""
+"""Letters from which a title in capitals counts as shouting; shorter ones are acronyms."""
 _RELATIVE = re.compile(
     r"\b(besok|lusa|hari ini|nanti malam|tadi pagi|kemarin|minggu depan)\b", re.IGNORECASE
 )
@@ -35,9 +35,9 @@ _DATE = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """What the advice is held against: whether the same title went out lately, and the city's own
-    telephone numbers (E.164 or short; none: numbers are not looked at), and the channels that
-    would let it wait.
+    """Facts that the hints compare with: `same_title` is True if the title was published lately,
+    `phones` are the city's own numbers (E.164 or short; empty: numbers are not checked), `shut` the
+    channels that would delay the announcement.
     """
 
     same_title: bool = False
@@ -62,7 +62,7 @@ def _texts(fields: Fields) -> str:
 
 
 def waits(fields: Fields, now: datetime, known: Known) -> Iterator[Problem]:
-    """Each channel that would let it wait: until when, and what to do meanwhile."""
+    """Report each channel that would delay the announcement: until when, and the remedy."""
     going = (fields.publish_at or now).timestamp()
     for channel in sorted(known.shut, key=lambda channel: channel.label):
         if channel.until is None or channel.until > going:
@@ -108,7 +108,7 @@ def _links(fields: Fields, _now: datetime, _known: Known) -> Iterator[Problem]:
 
 
 def _prose(fields: Fields) -> Iterator[tuple[str, str]]:
-    """Every text in which links may stand, by the name of its field."""
+    """Yield every text that may contain links, with the name of its field."""
     yield "body", fields.body
     yield "instruction", fields.instruction or ""
     for lang, translation in fields.translations.items():
