@@ -1,5 +1,5 @@
-"""The fields of an announcement, the same in a file's front matter and in the API, and how a bad
-one is refused. Pure.
+"""Fields of an announcement, the same in front matter and in the API; each invalid one becomes a
+Problem. Pure.
 """
 
 import json
@@ -20,7 +20,7 @@ from channels.base.moments import WIB
 from channels.base.rendering import clean
 
 BODY_LIMIT = 10_000
-"""Code points of a body."""
+"""Longest body, in code points."""
 MAX_AREAS = 200
 MAX_EVIDENCE = 10
 MAX_CHANNELS = 20
@@ -61,7 +61,7 @@ _MOMENT = re.compile(
 
 
 def _moment(value: object) -> datetime:
-    """A date with its time of day; without a zone it is WIB."""
+    """Parse a date with its time of day; without a zone it is WIB. Raises PydanticCustomError."""
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=WIB)
     match = _MOMENT.fullmatch(value.strip()) if isinstance(value, str) else None
@@ -79,7 +79,8 @@ def _refusal(code: FieldCode) -> PydanticCustomError:
     return PydanticCustomError("rule", "{code}", {"code": code})
 
 
-# limits stand before the cleaning in each alias: pydantic cleans first, then measures what will be stored
+# limits stand before the cleaning in each alias: pydantic cleans first, then measures the text
+# that will be stored
 Title = Annotated[str, Field(min_length=1, max_length=TITLE_LIMIT), BeforeValidator(_line)]
 Summary = Annotated[str, Field(max_length=SUMMARY_LIMIT), BeforeValidator(_line)]
 Name = Annotated[str, Field(max_length=80), BeforeValidator(_line)]
@@ -105,7 +106,7 @@ VerdictName = Annotated[Verdict, BeforeValidator(_verdict)]
 
 
 class _Given(BaseModel):
-    """A value that is empty counts as not given."""
+    """Base of the models: an empty value counts as absent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -122,7 +123,7 @@ def _is_empty(value: object) -> bool:
 
 
 class Translation(_Given):
-    """The words in another language."""
+    """Texts in another language."""
 
     title: Title
     summary: Summary | None = None
@@ -131,7 +132,7 @@ class Translation(_Given):
 
 
 class Override(_Given):
-    """The Indonesian words of one channel; what is not given stays the announcement's own."""
+    """Indonesian texts for one channel; an absent field falls back to the announcement's own."""
 
     title: Title | None = None
     summary: Summary | None = None
@@ -140,8 +141,8 @@ class Override(_Given):
 
 
 class Fields(_Given):
-    """An announcement as staff and other systems write it: the front matter of a file, the body of
-    an API request.
+    """An announcement as staff and other systems write it: the front matter of a file, or the
+    body of an API request.
     """
 
     title: Title = Field(description="At most 70 code points.")
@@ -189,8 +190,8 @@ class Fields(_Given):
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> Self:
-        """The fields of a mapping; raises InvalidAnnouncement with each that is missing, unknown or
-        of the wrong shape.
+        """Validate a mapping; raises InvalidAnnouncement with every field that is missing,
+        unknown or of the wrong shape.
         """
         problems = list(_piled(raw))
         try:
@@ -202,7 +203,7 @@ class Fields(_Given):
         return fields
 
     def as_json(self) -> str:
-        """What was given, as JSON that `restored` reads back."""
+        """Serialise the given values as JSON that `restored` parses."""
         return self.model_dump_json(exclude_defaults=True)
 
 
@@ -210,8 +211,8 @@ _STAND_IN = {"title": "-", "body": "-", "areas": ("-",)}
 
 
 def read_leniently(raw: Mapping[str, Any]) -> tuple[Fields, list[Problem]]:
-    """What can be read, with stand-ins for what cannot, so that the other rules can still be asked;
-    and the problems.
+    """Validate a mapping, with stand-ins for invalid fields, so that the other rules can still
+    be checked; returns the problems too.
     """
     piled = list(_piled(raw))
     try:
@@ -226,15 +227,17 @@ def read_leniently(raw: Mapping[str, Any]) -> tuple[Fields, list[Problem]]:
 
 
 def restored(text: str) -> Fields:
-    """Read what `Fields.as_json` stored; words that today's rules leave nothing of have a stand-in."""
+    """Parse the JSON of `Fields.as_json`; fields that are invalid under today's rules get a
+    stand-in.
+    """
     try:
         return Fields.model_validate_json(text)
-    except ValidationError:  # stored before a rule was made: its page must open all the same
+    except ValidationError:  # stored before a rule existed: its page must still open
         return read_leniently(json.loads(text))[0]
 
 
 def _piled(value: object, field: str = "") -> Iterator[Problem]:
-    """Refuse each text in which marks pile up on a letter; cleaning would drop them unsaid."""
+    """Report each text in which combining marks pile up; cleaning would drop them silently."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _piled(inner, f"{field}.{name}".lstrip("."))
@@ -243,7 +246,9 @@ def _piled(value: object, field: str = "") -> Iterator[Problem]:
 
 
 def piled(field: str, text: str) -> Problem | None:
-    """Refuse a text in which a letter bears more marks than can be read; names the letter."""
+    """Report a text in which a letter bears too many combining marks; names the letter. None if
+    there is none.
+    """
     letter = next(overloaded(text), None)
     if letter is None:
         return None
@@ -254,11 +259,13 @@ def piled(field: str, text: str) -> Problem | None:
 
 
 TOLD = ("title", "level", "areas", "agency")
-"""What the audit log tells of an edit; the other words are in the versions."""
+"""Fields whose changes the audit log records; versions hold the other texts."""
 
 
 def changed(before: Fields, after: Fields) -> dict[str, dict[str, Any]]:
-    """What is told of an edit: "before" and "after" with each of those that differ."""
+    """Build the audit details of an edit: "before" and "after", each with the TOLD fields that
+    differ.
+    """
     names = [name for name in TOLD if getattr(before, name) != getattr(after, name)]
     return {
         when: {name: getattr(fields, name) for name in names}
@@ -280,7 +287,7 @@ def _problem(detail: ErrorDetails) -> Problem:
 
 
 def _reason(detail: ErrorDetails) -> tuple[Code, Mapping[str, Parameter]]:
-    """Code and parameters of one refusal of pydantic's."""
+    """Map a pydantic error to a code and its parameters."""
     context, given, name = detail.get("ctx", {}), detail["input"], str(detail["loc"][-1])
     match detail["type"]:
         case "rule":
@@ -313,12 +320,12 @@ _SHAPES = {
 
 
 def shown(value: object) -> str:
-    """A piece of what was given, fit to be quoted in a sentence."""
+    """Clean and shorten a given value (60 characters) for quoting in a sentence."""
     return " ".join(clean(str(value)).split())[:60]
 
 
 def did_you_mean(text: str, known: Iterable[str]) -> Phrase:
-    """Ask for the nearest known name, else list all of them."""
+    """Suggest the nearest known name, or list them all."""
     known = list(known)
     near = get_close_matches(text.lower(), known, n=1)
     if near:

@@ -1,4 +1,4 @@
-"""Markdown with YAML front matter: how an announcement is written as a file. Pure."""
+"""Front matter: an announcement as a Markdown file with a YAML header. Pure."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -14,17 +14,16 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 6
 FENCE = "---"
 MOST_LINES_LEFT_OUT = 20
-"""Lines that cannot be read and are named at once."""
+"""Most unreadable lines reported at once."""
 _NAME = re.compile(r"[ \t]*([\w-]+)[ \t]*:")
 T = TypeVar("T")
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The front matter's values, every scalar as text, and the Markdown below as `body`; raises
+    """Parse the front matter, every scalar as text, with the Markdown below it as `body`; raises
     InvalidAnnouncement.
 
-    Nothing is guessed from the look of a value: 32.70 stays an area, no stays a word, 14:00 is no
-    number.
+    The form of a value implies no type: 32.70 stays an area code, "no" a word, 14:00 a time.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise _refused(FileCode.FILE_TOO_LARGE, limit=MAX_BYTES // 1024)
@@ -45,8 +44,8 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def checked(text: str, check: Callable[[Mapping[str, Any]], T]) -> T:
-    """`check` of the file's values; raises InvalidAnnouncement with what is wrong with the file and
-    with its values at once.
+    """Apply `check` to the values of the file; raises InvalidAnnouncement with the problems of
+    the file and of its values together.
     """
     values, problems, unread = _salvaged(text)
     try:
@@ -63,10 +62,10 @@ def checked(text: str, check: Callable[[Mapping[str, Any]], T]) -> T:
 
 
 def _salvaged(text: str) -> tuple[dict[str, Any], list[Problem], set[str]]:
-    """What can be read once each line that cannot be is left out; what is wrong with those, and the
-    names that they begin with.
+    """Parse the file without its unreadable lines; returns the problems of those lines and the
+    field names that they begin with.
 
-    Raises InvalidAnnouncement for a file without front matter, or with too much that is wrong.
+    Raises InvalidAnnouncement for a file without front matter, or with too many errors.
     """
     problems: list[Problem] = []
     unread: set[str] = set()
@@ -89,7 +88,7 @@ def _salvaged(text: str) -> tuple[dict[str, Any], list[Problem], set[str]]:
 
 
 class _Unwanted(Exception):
-    """Legal YAML that has no place here."""
+    """Legal YAML that front matter does not allow."""
 
     def __init__(self, event: yaml.Event, code: FileCode, name: str = "") -> None:
         self.line = event.start_mark.line if event.start_mark else 0
@@ -99,7 +98,7 @@ class _Unwanted(Exception):
 
 
 def _mapping(yaml_text: str, first_line: int) -> dict[str, Any]:
-    """The mapping written in `yaml_text`, whose first line is the file's line `first_line`."""
+    """Parse the mapping in `yaml_text`, whose first line is line `first_line` of the file."""
     try:
         values = _document(yaml.parse(yaml_text, Loader=yaml.SafeLoader))
     except _Unwanted as unwanted:
@@ -119,7 +118,7 @@ def _mapping(yaml_text: str, first_line: int) -> dict[str, Any]:
 
 
 def _document(events: Iterator[yaml.Event]) -> object:
-    """The value of a stream with one document; None for an empty one."""
+    """Parse a stream with one document; None for an empty one."""
     value: object = None
     for event in events:
         if isinstance(event, yaml.NodeEvent):
@@ -128,7 +127,7 @@ def _document(events: Iterator[yaml.Event]) -> object:
 
 
 def _value(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> object:
-    """The value that begins with `event`: text, list or mapping."""
+    """Parse the value that begins with `event`: text, list or mapping."""
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
         raise _Unwanted(event, FileCode.LINE_REFERENCE)
     if getattr(event, "tag", None):
@@ -153,7 +152,7 @@ def _value(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> objec
 
 
 def _is_cut_short(event: yaml.ScalarEvent) -> bool:
-    """Whether an unquoted value is cut short: "Jl. Pesantren #12" would be stored as "Jl.
+    """True if YAML cuts an unquoted value short: "Jl. Pesantren #12" would be stored as "Jl.
     Pesantren"; "# 12" is a comment.
     """
     mark = event.end_mark

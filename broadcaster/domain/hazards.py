@@ -1,9 +1,8 @@
-"""What a warning says of each hazard before anybody has typed a word: a title, what to do, how long
-it usually lasts. Pure.
+"""Hazards: the default title, instruction and duration of a warning. Pure.
 
-Every sentence is an instruction that holds anywhere in the city; the place, the meeting point and
-the hour are the writer's. Sources: the public guidance of BNPB and BMKG on each hazard, in our own
-words.
+Every sentence is an instruction that holds anywhere in the city; the place, the meeting point
+and the hour are left to the writer. Sources: the public guidance of BNPB and BMKG on each
+hazard, in our own words.
 """
 
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hazard:
-    """One hazard; `place` marks in the title where the writer names the place."""
+    """A kind of hazard; PLACE in `title` marks where the writer names the place."""
 
     slug: str
     name: str
@@ -24,7 +23,7 @@ class Hazard:
 
 
 PLACE = "..."
-"""Stands in a title for the place; a warning that still holds it is not submitted."""
+"""Placeholder for the place in a title; a warning that still contains it cannot be submitted."""
 
 _LISTED = (
     Hazard(
@@ -82,4 +81,4 @@ _LISTED = (
 )
 
 HAZARDS: Mapping[str, Hazard] = {hazard.slug: hazard for hazard in _LISTED}
-"""By slug, in the order in which they are offered."""
+"""Hazards by slug, in display order."""
