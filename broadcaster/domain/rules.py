@@ -1,4 +1,4 @@
-"""What an announcement may be: the rules each refusal comes from, its states and who may move it.
+"""Content rules of announcements, and the hash that binds an approval to what was approved.
 Pure.
 """
 
@@ -39,13 +39,13 @@ CLARIFICATION_FIELDS = ("claim", "seen_at", "verdict", "hoax_type", "evidence", 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckedAnnouncement:
-    """An announcement that may be published: what `check` found in order, its names resolved."""
+    """An announcement that may be published: its fields passed `check`, its names are resolved."""
 
     fields: Fields
     kind: Kind
     topic: Topic
     areas: tuple[Area, ...]
-    """In the order given, without those that lie within another."""
+    """In the order given, without areas that lie within another."""
 
 
 def check(
@@ -58,9 +58,9 @@ def check(
     link_hosts: Collection[str] = (),
     since: datetime | None = None,
 ) -> CheckedAnnouncement:
-    """Hold the fields against every rule; `channels` are all that are open, `link_hosts` the only
-    hosts that links may name (with their subdomains; none: any), `since` when what is corrected
-    now began. Raises InvalidAnnouncement with all refusals.
+    """Check the fields against every rule. `channels` are all open ones; `link_hosts` the only
+    hosts that links may name, with their subdomains (empty: any); `since` is the beginning of
+    the announcement that is being corrected. Raises InvalidAnnouncement with all problems.
     """
     areas, problems = _resolve(fields.areas, tree)
     for rule in (_visible_words, _web_addresses, _kinds, _emergency, _clarification):
@@ -78,9 +78,7 @@ def check(
         )
     if problems or topic is None:
         raise InvalidAnnouncement(problems)
-    if any(
-        tree.get(name) is None for name in fields.areas
-    ):  # stored by slug, however they were written
+    if any(tree.get(name) is None for name in fields.areas):  # store slugs, however written
         fields = fields.model_copy(update={"areas": tuple(area.slug for area in areas)})
     return CheckedAnnouncement(fields=fields, kind=_kind_of(fields), topic=topic, areas=areas)
 
@@ -95,7 +93,9 @@ def examine(
     link_hosts: Collection[str] = (),
     since: datetime | None = None,
 ) -> CheckedAnnouncement:
-    """`Fields.read` and `check` in one, so that the refusals of both are named at once."""
+    """Apply `Fields.read` and `check` in one, so that the problems of both are reported
+    together.
+    """
     fields, problems = read_leniently(raw)
     told = {problem.field.split(".")[0] for problem in problems}
     try:
@@ -123,10 +123,10 @@ def _kind_of(fields: Fields) -> Kind:
 
 
 def as_it_stands(fields: Fields, *, tree: AreaTree, topics: Sequence[Topic]) -> CheckedAnnouncement:
-    """Names resolved as far as they are known, and no rule asked: for what is not finished yet, or
-    was published long ago.
+    """Resolve names as far as they are known, without any rule: for a draft, or for what was
+    published long ago.
 
-    Unknown areas are left out, an unknown topic is the last one; `areas` may be empty.
+    Unknown areas are omitted, an unknown topic becomes the last one; `areas` may be empty.
     """
     found = {area.code: area for area in named_areas(fields.areas, tree)}
     topic = next((topic for topic in topics if topic.slug == fields.category), topics[-1])
@@ -145,7 +145,7 @@ def _outermost(found: Mapping[str, Area]) -> tuple[Area, ...]:
 
 
 def _written(fields: Fields) -> Iterator[tuple[str, Fields | Translation | Override]]:
-    """Every set of words there is, with the prefix of its fields' names."""
+    """Yield every set of texts, with the prefix of its field names."""
     yield from _wordings(fields)
     for channel, override in fields.overrides.items():
         yield f"overrides.{channel}.", override
@@ -158,8 +158,8 @@ def _wordings(fields: Fields) -> Iterator[tuple[str, Fields | Translation]]:
 
 
 def named_areas(names: Sequence[str], tree: AreaTree) -> tuple[Area, ...]:
-    """Areas that the names mean for certain, as residents' own words are understood; one name may
-    stand in several of them.
+    """Resolve names to areas where the match is certain, as for residents' own words; one name
+    may mean several areas.
     """
     found = [area for name in names for area in _certain(name, tree)]
     whole = (
@@ -191,9 +191,7 @@ def _resolve(names: Sequence[str], tree: AreaTree) -> tuple[tuple[Area, ...], li
 
 
 def _visible_words(fields: Fields) -> Iterator[Problem]:
-    """Refuse each text in which a reader would find no letter: signs, marks, or characters that
-    nobody sees.
-    """
+    """Report each text without any visible letter: only signs, marks, or invisible characters."""
     texts = {
         prefix + name: getattr(words, name, None)
         for prefix, words in _written(fields)
@@ -237,15 +235,15 @@ def _web_addresses(fields: Fields) -> Iterator[Problem]:
 
 
 _LINKING = ("title", "summary", "body", "instruction")
-"""Words of every wording in which a link may stand."""
+"""Fields of every wording that may contain a link."""
 _LINKING_ONCE = ("agency", "image_alt", "seen_at", "hoax_type", "claim", "fact")
-"""Words that an announcement has once."""
+"""Fields that an announcement has once."""
 _MARKDOWN = ("body", "instruction", "fact")
 
 
 def _foreign_links(fields: Fields, hosts: Collection[str]) -> Iterator[Problem]:
-    """Links to hosts that the city did not name; evidence is exempt, as it lies elsewhere by its
-    nature.
+    """Report links to hosts that the city does not list; evidence is exempt, as it naturally
+    lies elsewhere.
     """
     if not hosts:
         return
@@ -263,9 +261,7 @@ def _foreign_links(fields: Fields, hosts: Collection[str]) -> Iterator[Problem]:
 
 
 def foreign_links(field: str, names: Collection[str], hosts: Collection[str]) -> Iterator[Problem]:
-    """Refuse each host that a field links to and that is none of `hosts`; without any of those none
-    is refused.
-    """
+    """Report each linked host that is not one of `hosts`; empty `hosts` allow every host."""
     for host in sorted(set(names) - {""}):
         if hosts and not hyperlinks.within(host, hosts):
             code = RuleCode.CLAIM_LINKED if field == "claim" else RuleCode.LINK_NOT_ALLOWED
@@ -317,19 +313,16 @@ def _clarification(fields: Fields) -> Iterator[Problem]:
 
 
 def content_hash(fields: Fields, areas: Iterable[str]) -> str:
-    """What an approval is bound to: SHA-256 (hex) over every field and the codes of the areas,
-    these in any order.
+    """Hash what an approval is bound to: SHA-256 (hex) over every field and the codes of the
+    areas, in any order.
     """
     bound = {"fields": fields.model_dump(mode="json"), "areas": sorted(set(areas))}
     return hashlib.sha256(msgspec.json.encode(bound, order="sorted")).hexdigest()
 
 
 def bound_of(checked: CheckedAnnouncement) -> str:
-    """What an approval is bound to: content and audience, not when it goes out (that may be missed,
-    or taken back).
+    """Hash what an approval is bound to: content and audience, without the time of publication
+    (which may be missed or withdrawn).
     """
     timeless = checked.fields.model_copy(update={"publish_at": None})
     return content_hash(timeless, [area.code for area in checked.areas])
-
-
-# --- the states ---------------------------------------------------------------------------------------

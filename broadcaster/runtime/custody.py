@@ -1,12 +1,12 @@
-"""Where a database is at home: a copy that wakes elsewhere, or an older state of it, sends nothing
-until a person says so.
+"""Custody of a database: a copy that starts elsewhere, or an older state of it, sends nothing
+until a person adopts it.
 
-A SQLite file is known by its number on its disk and by the machine, a PostgreSQL database by the
-numbers that its server gave it: a restart, a reboot, another host name, another container on the
-same volume change none of these. A mark that rises while the program runs stands in the database
-and beside it: a database with a lower mark than its folder is an older state of it. A copy from
-which nothing was published and nothing is due begins a life of its own, unless its folder saw a
-later state of it.
+A SQLite file is identified by its inode on its disk and by the machine, a PostgreSQL database by
+the numbers that its server assigned: a restart, a reboot, another host name or another container
+on the same volume changes none of these. A mark that rises while the program runs is stored in
+the database and beside it: a database with a lower mark than its folder is an older state. A
+copy from which nothing was published and nothing is due starts a life of its own, unless its
+folder saw a later state of it.
 """
 
 import hashlib
@@ -35,12 +35,14 @@ from channels.base.moments import full_moment_text
 log = structlog.get_logger(__name__)
 
 FILE = "database.mark"
-"""The mark's file in the data folder."""
+"""Name of the mark's file in the data folder."""
 MARK_SECONDS = 60.0
-"""Pause between two marks: an older state of the database younger than this may pass unnoticed."""
+"""Seconds between two marks: an older state of the database that is younger than this may go
+unnoticed.
+"""
 MACHINE_ID = Path("/etc/machine-id")
 CONTAINERS = (Path("/.dockerenv"), Path("/run/.containerenv"))
-"""Files that say that this is a container: its machine's number, if it has one, changes with each."""
+"""Files that indicate a container, whose machine id, if any, changes with each new one."""
 Because = Literal["moved", "older"]
 REASONS: dict[str, str] = {
     "moved": "Basis data ini disalin, dipindahkan atau dipulihkan ke tempat lain",
@@ -48,12 +50,12 @@ REASONS: dict[str, str] = {
 }
 REMEDY = "Pastikan pemasangan yang lama sudah berhenti, lalu jalankan di server: broadcaster adopt"
 STOPPED = "Tidak dikirim lagi: basis data dipindahkan atau dipulihkan."
-"""Why waiting messages were stopped with the adoption."""
+"""Reason stored with waiting messages that the adoption stopped."""
 
 
 class Home(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a database lives: `name` is the operator's, `machine` a hash, `file` and `disk` as the
-    system numbers them.
+    """Place of a database: `name` is set by the operator, `machine` is a hash, `file` and `disk`
+    are numbers of the system.
     """
 
     identity: str = ""
@@ -65,22 +67,22 @@ class Home(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held:
-    """That nothing is sent, since when and why."""
+    """The reason that nothing is sent, and since when."""
 
     since: datetime
     because: str
 
     @property
     def sentence(self) -> str:
-        """What an operator reads."""
+        """Explanation for an operator."""
         why = REASONS.get(self.because, REASONS["moved"])
         return f"{why}: tidak ada pesan yang dikirim sejak {full_moment_text(self.since)}."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """Where a database is at home (as it is written down), whether it is held, and whether that is
-    yet to be written down.
+    """Result of the custody check: the home as stored (JSON), the reason for holding if any, and
+    whether either is still to be stored.
     """
 
     home: str
@@ -88,22 +90,22 @@ class Verdict:
     news: bool = False
 
 
-# --- who is asked -----------------------------------------------------------------------------------------
+# --- the place --------------------------------------------------------------------------------
 
 
 def here(connection: Connection, settings: Settings) -> Home:
-    """Where this database is now."""
+    """Identify the current place of this database."""
     if not is_sqlite(connection):
         return Home(name=settings.instance, file=store.place(connection))
     path = make_url(settings.database).database or ""
-    numbers, disk = os.stat(path), os.statvfs(path)  # noqa: PTH116  the disk's number has no other way
+    numbers, disk = os.stat(path), os.statvfs(path)  # noqa: PTH116  as os.statvfs
     return Home(
         name=settings.instance, machine=machine(), file=str(numbers.st_ino), disk=str(disk.f_fsid)
     )
 
 
 def machine(machine_id: Path = MACHINE_ID, containers: tuple[Path, ...] = CONTAINERS) -> str:
-    """A hash of this machine's number; empty where it has none of its own."""
+    """Hash the machine id; "" if there is none or this is a container."""
     if any(path.exists() for path in containers):
         return ""
     try:
@@ -114,10 +116,10 @@ def machine(machine_id: Path = MACHINE_ID, containers: tuple[Path, ...] = CONTAI
 
 
 def is_elsewhere(was: Home, here: Home) -> bool:
-    """Check whether a database woke in another place than where it last ran (pure). What is not
-    known is no difference.
+    """True if a database starts in another place than where it last ran (pure). An unknown value
+    is no difference.
 
-    Where the operator names the installation, the name alone counts. A disk may get another number
+    If the operator names the installation, only the name counts. A disk may get another number
     on the same machine.
     """
     if was.name and here.name:
@@ -128,12 +130,12 @@ def is_elsewhere(was: Home, here: Home) -> bool:
     return was.disk != here.disk and same_machine is None
 
 
-# --- at the start, and while it runs ----------------------------------------------------------------------
+# --- at the start, and while it runs ----------------------------------------------------------
 
 
 async def check(database: Database, settings: Settings) -> Held | None:
-    """Hold everything back where this database is a copy or an older state; to be asked before
-    anything is sent.
+    """Hold everything back if this database is a copy or an older state; call it before anything
+    is sent.
     """
     if settings.simulated:
         return None  # nothing leaves anyway
@@ -144,12 +146,12 @@ async def check(database: Database, settings: Settings) -> Held | None:
 
 
 def judged(connection: Connection, settings: Settings) -> Verdict:
-    """Whether this database is at home; nothing is changed."""
+    """Judge whether this database is at its home, without changing anything."""
     return _judged(store.read(connection), connection, settings)
 
 
 def settled(connection: Connection, settings: Settings) -> Verdict:
-    """Write down where a new database is at home, or hold one that is not."""
+    """Store the home of a new database, or hold one that is not at its home."""
     known = store.locked(connection)
     verdict = _judged(known, connection, settings)
     if not verdict.news:
@@ -174,9 +176,8 @@ def _judged(known: Custody | None, connection: Connection, settings: Settings) -
         and not _ran_on(was, known.mark, settings)
         and not store.may_send(connection)
     ):
-        return Verdict(
-            home=_written(found, secrets.token_hex(8)), news=True
-        )  # nothing can leave twice: it begins here
+        # nothing can be sent twice: a new life begins here
+        return Verdict(home=_written(found, secrets.token_hex(8)), news=True)
     if because is not None:
         return Verdict(
             home=known.home,
@@ -188,13 +189,13 @@ def _judged(known: Custody | None, connection: Connection, settings: Settings) -
 
 
 def held(connection: Connection) -> Held | None:
-    """Since when and why nothing is sent; None where it is."""
+    """Return the reason that nothing is sent; None if sending is allowed."""
     return _held(store.read(connection))
 
 
 async def keep_mark(database: Database, settings: Settings) -> None:
-    """Count the mark up, in the database first and then beside it; hold everything back where it is
-    behind.
+    """Raise the mark, in the database first and then beside it; hold everything back if the
+    database is not at its home.
     """
     if settings.simulated:
         return
@@ -218,12 +219,12 @@ def _because(was: Home, found: Home, mark: int, settings: Settings) -> Because |
 
 
 def _ran_on(was: Home, mark: int, settings: Settings) -> bool:
-    """Check whether a later state of this database ran in the data folder."""
+    """True if a later state of this database ran in the data folder."""
     return read_mark(settings.data_dir, was.identity) > mark
 
 
 def _merged(was: Home, found: Home) -> Home:
-    """What is known now, and what was known before of what is not."""
+    """Merge the current place with earlier values for what is unknown now."""
     return Home(
         name=found.name or was.name,
         machine=found.machine or was.machine,
@@ -242,11 +243,13 @@ def _held(known: Custody | None) -> Held | None:
     return Held(since=datetime.fromtimestamp(known.held_at, UTC), because=known.held_because)
 
 
-# --- the mark beside the database -------------------------------------------------------------------------
+# --- the mark beside the database -------------------------------------------------------------
 
 
 def read_mark(folder: Path, identity: str) -> int:
-    """The highest mark that this folder saw of a database; 0 where it saw none, or another's."""
+    """Read the highest mark of a database that this folder saw; 0 if none, or that of another
+    database.
+    """
     try:
         whose, _, mark = (folder / FILE).read_text().strip().partition(" ")
     except (OSError, UnicodeDecodeError):
@@ -255,8 +258,8 @@ def read_mark(folder: Path, identity: str) -> int:
 
 
 def write_mark(folder: Path, identity: str, mark: int) -> None:
-    """Keep the mark, whole or not at all; one that cannot be kept only makes an older state harder
-    to notice.
+    """Write the mark atomically; a failure is only logged, as it merely makes an older state
+    harder to notice.
     """
     fresh = folder / f"{FILE}.{os.getpid()}"
     try:
@@ -269,12 +272,14 @@ def write_mark(folder: Path, identity: str, mark: int) -> None:
         log.warning("mark_not_kept", error=error.strerror)
 
 
-# --- a person decides -------------------------------------------------------------------------------------
+# --- adoption ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Adopted:
-    """What was adopted: why it was held, what waited, and whether that was stopped."""
+    """Result of an adoption: the reason for the hold, the waiting messages, and whether they
+    were stopped.
+    """
 
     because: str
     waiting: Waiting
@@ -286,8 +291,8 @@ class Adopted:
 def adopt(
     connection: Connection, settings: Settings, *, actor: Actor, stop: bool | None
 ) -> Adopted:
-    """Make this the database's home and send again; `stop`: what waits is stopped (None: nothing
-    may wait). Raises NotAllowed.
+    """Make this the home of the database and resume sending; `stop`: stop waiting messages
+    (None: there must be none). Raises NotAllowed.
     """
     known = store.locked(connection)
     if known is None or known.held_at is None:
@@ -298,9 +303,7 @@ def adopt(
     for announcement in waits.announcements if stop else ():
         ledger.cancel(connection, announcement, STOPPED)
     mark = max(known.mark, read_mark(settings.data_dir, was.identity)) + 1
-    identity = secrets.token_hex(
-        8
-    )  # marks of its earlier life, on whichever machine, count no more
+    identity = secrets.token_hex(8)  # marks of its earlier life no longer count, on any machine
     store.settle(connection, _written(here(connection, settings), identity), mark)
     audit.append(
         connection,
@@ -317,7 +320,7 @@ def adopt(
 
 
 def told(connection: Connection) -> str:
-    """What waits, in words."""
+    """Describe the waiting messages."""
     return _told(store.waiting(connection))
 
 

@@ -1,5 +1,5 @@
-"""The alarm of the inbox: what residents and providers said must not lie there unapplied. Every
-process looks, also the web's.
+"""Inbox alarm: messages of residents and events of providers must not stay unapplied. Every
+process checks, also those of the web.
 """
 
 from collections.abc import Mapping
@@ -19,23 +19,25 @@ LIMITS: Mapping[int, float] = {
     inbox.STATUSES: 60.0,
     inbox.POSTPONED: 60.0,
 }
-"""Seconds for which each may be due; what matches nothing of ours may wait for its eight days."""
+"""Seconds that each kind may be overdue; events that match nothing of ours may wait for eight
+days.
+"""
 LOOK_SECONDS = 2.0
-"""Pause between looks of one process."""
+"""Seconds between checks of one process."""
 REPEAT_SECONDS = 60.0
-"""Pause between two alarms of one process."""
+"""Seconds between two alarms of one process."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Late:
-    """What waits too long: which kind, and for how many seconds."""
+    """Overdue events of one kind, and for how many seconds."""
 
     kind: str
     seconds: float
 
 
 def late(connection: Connection, now: float) -> list[Late]:
-    """Look for what is due for too long, the most urgent kind first."""
+    """Find overdue events, the most urgent kind first."""
     since = {priority: inbox.oldest(connection, priority) for priority in LIMITS}
     waits = {priority: now - due_at for priority, due_at in since.items() if due_at is not None}
     return [
@@ -46,14 +48,14 @@ def late(connection: Connection, now: float) -> list[Late]:
 
 
 class InboxAlarm:
-    """One process's alarm in the log, raised again each minute while it lasts."""
+    """Alarm of one process in the log, repeated each minute while it lasts."""
 
     def __init__(self) -> None:
         self._look_at = 0.0
         self._raise_at = 0.0
 
     async def look(self, database: Database, now: float) -> None:
-        """Log what waits too long; most calls come too soon after the last look and cost nothing."""
+        """Log overdue events; most calls come too soon after the last check and cost nothing."""
         if self._look_at - LOOK_SECONDS <= now < self._look_at:
             return
         self._look_at = now + LOOK_SECONDS
