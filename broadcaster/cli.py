@@ -1,5 +1,5 @@
-"""The program `broadcaster`: its commands, and how their errors are told (one clear line; exit 2
-for usage, 1 for failure).
+"""The program `broadcaster`: its commands, and the reporting of their errors (one clear line;
+exit 2 for usage, 1 for failure).
 """
 
 import os
@@ -75,7 +75,7 @@ ENTRIES = {
     ),
     "audit": Entry(target="audit:program", summary="Catatan audit: buktikan rantainya, ekspor."),
 }
-"""Every command, in the order of the help."""
+"""All commands, in the order of the help."""
 
 
 class Program(LazyGroup):
@@ -134,7 +134,7 @@ def options(
 
 
 def main() -> None:
-    """Run the program; every foreseen failure is one line on standard error and exit code 1."""
+    """Run the program; every expected failure is one line on standard error and exit code 1."""
     try:
         try:
             code = program(prog_name="broadcaster", standalone_mode=False)
@@ -147,12 +147,11 @@ def main() -> None:
         _fail(usage.sentence(error), code=2)
     except typer.Abort:
         raise SystemExit(1) from None
-    except BrokenPipeError:  # whoever read our words has enough: `doctor | head`
+    except BrokenPipeError:  # the reader has closed the pipe: `doctor | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    except (
-        Exception
-    ) as error:  # its words need the database's library, the commands that succeed do not
+    except Exception as error:
+        # imported late: it needs the database library, which a successful command may not
         from broadcaster.commands.failures import explained  # noqa: PLC0415  quick start
 
         words = explained(error)

@@ -1,5 +1,5 @@
-"""Pictures from the desk of staff to where residents fetch them: taken in, kept in every size,
-given out, thrown away unused.
+"""Picture library: pictures that staff upload are stored in every size, served, and deleted when
+unused.
 """
 
 import asyncio
@@ -22,26 +22,26 @@ from broadcaster.store.s3 import StoreDown
 from channels.base import pictures
 
 UNUSED_FOR = timedelta(days=7)
-"""A picture that nothing names is thrown away so long after its last upload."""
+"""Time after its last upload at which an unreferenced picture is deleted."""
 
 _decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="picture")
-"""One picture at a time for each process: its child may take a gigabyte."""
+"""One picture at a time per process: its child may take a gigabyte."""
 
 
 class Upload(Protocol):
-    """What a form brought: Starlette's UploadFile, or any file that is read asynchronously."""
+    """An uploaded file: Starlette's UploadFile, or any file that is read asynchronously."""
 
     async def read(self, size: int = -1, /) -> bytes:
-        """At most `size` bytes."""
+        """Read at most `size` bytes."""
 
 
 class NotKept(BadPicture):
-    """The picture is good, but nothing could be stored just now: try again."""
+    """The picture is valid, but could not be stored just now: try again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stored:
-    """A picture that is kept: `url` is what an announcement's `image` holds, `thumbnail` a path of
+    """A stored picture: `url` is the value for an announcement's `image`, `thumbnail` a path of
     our own site.
     """
 
@@ -53,10 +53,9 @@ class Stored:
 
 
 async def take(app: App, upload: Upload, *, actor: Actor) -> Stored:
-    """Check, write anew and keep an upload in every size. Raises BadPicture, whose message is for
-    the person who chose it.
+    """Check, re-encode and store an upload in every size. Raises BadPicture.
 
-    The same picture again is the same one.
+    The same picture uploaded again gets the same id.
     """
     picture = await _decoded(upload)
     try:
@@ -69,8 +68,8 @@ async def take(app: App, upload: Upload, *, actor: Actor) -> Stored:
 
 
 async def _decoded(upload: Upload) -> Picture:
-    """The picture in an upload, which is taken into memory in its turn: those that wait stay on the
-    disk. Raises BadPicture.
+    """Decode an upload, read into memory only in its turn: waiting uploads stay on the disk.
+    Raises BadPicture.
     """
     loop = asyncio.get_running_loop()
 
@@ -100,7 +99,7 @@ def _remember(connection: Connection, picture: Picture, actor: Actor) -> Kept:
 
 
 def stored_as(app: App, kept: Kept) -> Stored:
-    """A kept picture as pages name it."""
+    """Describe a stored picture as pages name it."""
     url = f"{app.site.base_url.rstrip('/')}{pictures.path(kept.id, 'web')}"
     return Stored(
         id=kept.id,
@@ -112,20 +111,20 @@ def stored_as(app: App, kept: Kept) -> Stored:
 
 
 def name_of(picture_id: str, variant: str) -> str:
-    """What a size of a picture is called in the depot."""
+    """Name a variant of a picture in the depot."""
     return f"{picture_id}/{variant}.jpg"
 
 
 async def file(app: App, picture_id: str, variant: str) -> bytes | None:
-    """The bytes of one size; None for a picture that we do not know. Raises StoreDown."""
+    """Read one variant; None for an unknown picture or variant. Raises StoreDown."""
     if variant not in VARIANTS or await app.database.read(media.find, picture_id) is None:
         return None
     return await app.depot.get(name_of(picture_id, variant))
 
 
 async def forget_unused(app: App) -> int:
-    """Throw away what nobody used for a week; how many pictures went. Raises StoreDown; what is
-    left goes next time.
+    """Delete pictures that have been unused for a week; returns how many. Raises StoreDown; the
+    rest is deleted next time.
     """
     count = 0
     for kept in await app.database.read(media.unused, (app.clock() - UNUSED_FOR).timestamp()):
